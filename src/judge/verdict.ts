@@ -1,0 +1,83 @@
+/*
+ * The judge's words: one HTTP request in (as bytes split into fields by a codec), one verdict out. The proxy,
+ * ext_authz, explain and the conformance replay all call `createJudge` and obey what it says, so that what is judged is
+ * what is forwarded.
+ */
+import type { CustomMatch, Decision } from '../policy/decide/decision.ts';
+import type { Provenance } from '../policy/model/program.ts';
+import type { ConnectionFacts } from '../policy/request/facts.ts';
+
+/** A request as a codec hands it over: syntax checked, nothing normalised. */
+export interface RawRequest {
+  readonly version: '1.0' | '1.1' | '2';
+  readonly method: string;
+  /** Request target verbatim (`:path` over HTTP/2). */
+  readonly target: string;
+  /** Flat list name, value, name, value … in the order sent, names as sent, values trimmed of outer blanks; over HTTP/2 without pseudo headers. */
+  readonly headers: readonly string[];
+  /** `:authority` over HTTP/2; absent over HTTP/1 (it is the Host header there). */
+  readonly authority?: string;
+  /** The request announces a body (content-length > 0 or chunked). */
+  readonly hasBody: boolean;
+  readonly connection: ConnectionFacts;
+}
+
+/** The request head that the upstream gets. */
+export interface ForwardHead {
+  readonly method: string;
+  readonly target: string;
+  /** Value of Host / `:authority`. */
+  readonly host: string;
+  /** Flat, lower-case names, hop-by-hop fields and Host left out. */
+  readonly headers: readonly string[];
+  /** `upgrade: websocket` was asked for and is to be forwarded. */
+  readonly upgrade: string;
+}
+
+/** What the access log and metrics say of a verdict. */
+export interface VerdictLog {
+  readonly outcome: 'allow' | 'deny' | 'unauthenticated' | 'reject';
+  /** Envoy's response code details, e.g. `rbac_access_denied_matched_policy[none]`; `''` when forwarded. */
+  readonly details: string;
+  readonly host: string;
+  /** Normalised path without query. */
+  readonly path: string;
+  /** `iss/sub` of the verified token, else `''`. */
+  readonly principal: string;
+  readonly decision?: Decision;
+  /** The JWT rule that accepted or refused the token. */
+  readonly jwtRule?: Provenance;
+}
+
+export type Verdict =
+  | { readonly kind: 'forward'; readonly head: ForwardHead; readonly log: VerdictLog }
+  | {
+      readonly kind: 'reply';
+      readonly status: number;
+      readonly body: string;
+      /** Flat list in wire order, without content-length, date and server, which the codec adds. */
+      readonly headers: readonly string[];
+      /** The connection must be closed after the reply. */
+      readonly close: boolean;
+      readonly log: VerdictLog;
+    }
+  /** An external authorizer must be asked first; `resume` takes its answer and goes on with the rest of the pipeline. */
+  | {
+      readonly kind: 'check';
+      readonly matches: readonly CustomMatch[];
+      readonly request: ForwardHead;
+      resume(answer: CheckAnswer): Verdict;
+      readonly log: VerdictLog;
+    };
+
+/** Answer of the external authorizers (all of them, folded). */
+export type CheckAnswer =
+  | { readonly kind: 'allow'; readonly setHeaders: readonly string[]; readonly removeHeaders: readonly string[] }
+  | { readonly kind: 'deny'; readonly status: number; readonly body: string; readonly headers: readonly string[] }
+  | { readonly kind: 'error'; readonly status: number };
+
+/** Judges requests under one program and its key sets. */
+export interface Judge {
+  /** @param nowSeconds whole Unix seconds. Never throws: a bug inside denies (403) and is reported through the log. */
+  judge(request: RawRequest, nowSeconds: number): Verdict;
+}

@@ -1,0 +1,54 @@
+/*
+ * What the evaluator answers: plain data, made by `decide`, read by judge, access log, explain and tests.
+ */
+import type { CustomStep, Rule } from '../model/program.ts';
+import type { RequestFacts } from '../request/facts.ts';
+
+/** Why a request was allowed or denied. */
+export type DecisionReason = 'deny-rule' | 'allow-rule' | 'no-allow-rule-matched' | 'no-allow-policy';
+
+export interface Decision {
+  readonly allowed: boolean;
+  readonly reason: DecisionReason;
+  /** The rule that decided; absent for `no-allow-…`. */
+  readonly rule?: Rule;
+  /** AUDIT: absent when no AUDIT policy attaches. */
+  readonly audit?: boolean;
+  /** Results of dry-run engines that are attached; `rule` absent: no match. */
+  readonly dryRunAllow?: { readonly allowed: boolean; readonly rule?: Rule };
+  readonly dryRunDeny?: { readonly allowed: boolean; readonly rule?: Rule };
+}
+
+/** A CUSTOM step that matched. */
+export interface CustomMatch {
+  readonly step: CustomStep;
+  readonly rule: Rule;
+}
+
+/** One clause that failed, with the value it saw and what it wanted; both for people. */
+export interface ClauseMiss {
+  /** e.g. `from[0].source.requestPrincipals`, `when[1] request.auth.claims[groups]`. */
+  readonly path: string;
+  readonly saw: string;
+  readonly wanted: string;
+  readonly hint?: string;
+}
+
+/** How one rule fared. `misses`: per alternative the first failing clause; empty when matched. */
+export interface RuleTrace {
+  readonly action: 'CUSTOM' | 'AUDIT' | 'DENY' | 'ALLOW';
+  readonly dryRun: boolean;
+  readonly rule: Rule;
+  readonly matched: boolean;
+  readonly misses: readonly ClauseMiss[];
+}
+
+/** Evaluates one program. Safe to share between requests; holds no request state. */
+export interface Evaluator {
+  /** CUSTOM steps whose rules match, in provider order (before JWT: `facts.claims` is not looked at). */
+  custom(facts: RequestFacts, protocol?: 'http' | 'tcp'): readonly CustomMatch[];
+  /** AUDIT, DENY, ALLOW and dry-run. */
+  decide(facts: RequestFacts, protocol?: 'http' | 'tcp'): Decision;
+  /** The same evaluation, telling of every rule; slow, for explain and denials in the log at debug level. */
+  trace(facts: RequestFacts, protocol?: 'http' | 'tcp'): readonly RuleTrace[];
+}
