@@ -1,0 +1,33 @@
+/*
+ * `npm run build`: one ESM file per process into dist/, by esbuild. What it leaves out matters: the agent's bundle must
+ * not hold the Kubernetes client, jose or full zod, and the build fails when it does.
+ */
+import { build } from 'esbuild';
+
+const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+const entries = { agent: 'src/main/agent.ts', controller: 'src/main/controller.ts', sallyport: 'src/main/cli.ts' };
+const forbidden = { agent: ['@kubernetes/client-node', 'node_modules/jose', 'node_modules/undici', 'zod/v4/classic', 'src/cluster/'] };
+
+for (const [name, entry] of Object.entries(entries)) {
+  const shebang = name === 'sallyport' ? '#!/usr/bin/env node\n' : '';
+  const result = await build({
+    entryPoints: [entry],
+    outfile: `dist/${name}.mjs`,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    minifySyntax: true,
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'warning',
+    banner: { js: shebang + banner },
+  });
+  const inputs = Object.keys(result.metafile.inputs);
+  for (const needle of forbidden[/** @type {'agent'} */ (name)] ?? []) {
+    const found = inputs.find((input) => input.includes(needle));
+    if (found !== undefined) throw new Error(`dist/${name}.mjs holds ${found}, which the ${name} must not load`);
+  }
+  const bytes = Object.values(result.metafile.outputs)[0]?.bytes ?? 0;
+  process.stdout.write(`dist/${name}.mjs ${(bytes / 1024).toFixed(0)} KiB from ${inputs.length} files\n`);
+}
