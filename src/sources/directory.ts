@@ -1,0 +1,190 @@
+/*
+ * A watched folder of manifests as a source: the cluster's stand-in for `sallyport run DIR`. In: files that people edit.
+ * Out: a snapshot of every object after each change. A file that is half written, unreadable or not YAML keeps its last
+ * good objects, so that an edit in progress never takes a policy away.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
+
+/** Everything the folder holds, in byte order of file names and in file order within. */
+export interface DirectorySnapshot {
+  readonly objects: readonly ManifestObject[];
+  /** Faults of files (not of policies' meaning). */
+  readonly findings: readonly ManifestFinding[];
+}
+
+export interface DirectoryOptions {
+  readonly directory: string;
+  /** Called after the first read and after each change, never while an earlier call runs. */
+  readonly onSnapshot: (snapshot: DirectorySnapshot) => void;
+  /** A file counts as written once it looks the same for this long, in milliseconds; default 40. */
+  readonly settleMs?: number;
+  /** How often to look even when the file system tells of no change, in milliseconds; default 1000. */
+  readonly pollMs?: number;
+}
+
+interface LoadedFile {
+  readonly signature: string;
+  readonly objects: readonly ManifestObject[];
+  readonly findings: readonly ManifestFinding[];
+}
+
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
+
+/**
+ * Reads the folder once, calls `onSnapshot`, then follows changes until `signal` aborts.
+ *
+ * @returns when aborted
+ * @throws the error of the first read of the folder itself (it does not exist, no right to read)
+ */
+export async function followDirectory(options: DirectoryOptions, signal: AbortSignal): Promise<void> {
+  const files = new Map<string, LoadedFile>();
+  const pending = new Map<string, string>();
+  const wake = createWake();
+  const watcher = startWatcher(options.directory, wake.ring);
+  try {
+    await scan(options.directory, files, null);
+    options.onSnapshot(snapshotOf(files));
+    while (!signal.aborted) {
+      await wake.wait(pending.size > 0 ? (options.settleMs ?? 40) : (options.pollMs ?? 1000), signal);
+      if (signal.aborted) break;
+      if (pending.size === 0) await sleep(options.settleMs ?? 40, undefined, { signal }).catch(() => {});
+      const changed = await scan(options.directory, files, pending).catch(() => false);
+      if (changed) options.onSnapshot(snapshotOf(files));
+    }
+  } finally {
+    watcher?.close();
+  }
+}
+
+/** Takes up files that changed. With `pending`, a file is read only when two scans in a row saw the same signature. */
+async function scan(directory: string, files: Map<string, LoadedFile>, pending: Map<string, string> | null): Promise<boolean> {
+  const found = await listManifests(directory);
+  let changed = false;
+  for (const file of files.keys()) {
+    if (found.has(file)) continue;
+    files.delete(file);
+    changed = true;
+  }
+  for (const [file, signature] of found) {
+    if (files.get(file)?.signature === signature) {
+      pending?.delete(file);
+    } else if (pending !== null && pending.get(file) !== signature) {
+      pending.set(file, signature);
+    } else {
+      pending?.delete(file);
+      files.set(file, await load(directory, file, signature, files.get(file)));
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+async function listManifests(directory: string): Promise<Map<string, string>> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => MANIFEST_NAME.test(entry.name))
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .filter((name) => !name.split('/').some((part) => part.startsWith('.')))
+    .sort();
+  const found = new Map<string, string>();
+  for (const name of names) {
+    const facts = await stat(join(directory, name)).catch(() => null);
+    if (facts?.isFile() === true) found.set(name, `${facts.ino}:${facts.size}:${facts.mtimeMs}`);
+  }
+  return found;
+}
+
+async function load(directory: string, file: string, signature: string, before: LoadedFile | undefined): Promise<LoadedFile> {
+  const kept = before?.objects ?? [];
+  const refuse = (reason: string, hint?: string): LoadedFile => ({
+    signature,
+    objects: kept,
+    findings: [manifestError({ file, line: 1 }, reason, hint)],
+  });
+  if (Number(signature.split(':')[1]) > MAX_FILE_BYTES) return refuse(`larger than ${MAX_FILE_BYTES} bytes`);
+  let text: string;
+  try {
+    text = await readFile(join(directory, file), 'utf8');
+  } catch (error) {
+    return refuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const parsed = parseManifests(text, file);
+  if (parsed.findings.length > 0) return { signature, objects: kept, findings: parsed.findings };
+  if (parsed.objects.length === 0 && kept.length > 0) {
+    return refuse('the file is empty; its last objects stay in force', 'delete the file to take its objects away');
+  }
+  return { signature, objects: parsed.objects, findings: [] };
+}
+
+function snapshotOf(files: ReadonlyMap<string, LoadedFile>): DirectorySnapshot {
+  const objects: ManifestObject[] = [];
+  const findings: ManifestFinding[] = [];
+  const seen = new Map<string, ManifestObject>();
+  for (const file of [...files.keys()].sort()) {
+    const loaded = files.get(file);
+    findings.push(...(loaded?.findings ?? []));
+    for (const item of loaded?.objects ?? []) {
+      const { kind, metadata } = item.object;
+      const key = `${kind}/${metadata.namespace ?? 'default'}/${metadata.name}`;
+      const first = seen.get(key);
+      if (first === undefined) {
+        seen.set(key, item);
+        objects.push(item);
+      } else {
+        findings.push(
+          manifestError(item.origin, `${key} is already defined in ${first.origin.file}:${first.origin.line}; this one is ignored`),
+        );
+      }
+    }
+  }
+  return { objects, findings };
+}
+
+/** Watching is a help, not a need: without it (no inotify left, say) the poll finds changes. */
+function startWatcher(directory: string, onEvent: () => void): FSWatcher | null {
+  try {
+    const watcher = watch(directory, { recursive: true }, onEvent);
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return null;
+  }
+}
+
+interface Wake {
+  readonly ring: () => void;
+  readonly wait: (timeoutMs: number, signal: AbortSignal) => Promise<void>;
+}
+
+function createWake(): Wake {
+  let rung = false;
+  let resolveWait: (() => void) | null = null;
+  const ring = (): void => {
+    rung = true;
+    resolveWait?.();
+  };
+  const wait = async (timeoutMs: number, signal: AbortSignal): Promise<void> => {
+    if (rung || signal.aborted) {
+      rung = false;
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolveWait = null;
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      resolveWait = done;
+      signal.addEventListener('abort', done, { once: true });
+    });
+    rung = false;
+  };
+  return { ring, wait };
+}
