@@ -36,6 +36,8 @@ export type ErrorCode =
   | 'SP_KUBE_GONE'
   | 'SP_KUBE_NOT_FOUND'
   | 'SP_KUBE_FORBIDDEN'
+  | 'SP_KUBE_UNAUTHORIZED'
+  | 'SP_KUBE_INVALID'
   | 'SP_TIMEOUT'
   | 'SP_JWKS_FETCH'
   | 'SP_CONFIG'
