@@ -50,10 +50,9 @@ const REFUSED: ReadonlyMap<number, ErrorCode> = new Map([
  */
 export function errorOfAnswer(request: FailedRequest, answer: FailedAnswer): TransientError | RefusedError {
   const body = statusObject(answer.body);
-  const reasons = [body?.reason, ...(body?.details?.causes ?? []).flatMap((cause) => [cause.reason, cause.field])];
-  const told = [...new Set(reasons.filter((word): word is string => typeof word === 'string' && isWord(word)))].join(' ');
-  const message = `${request.method} ${request.path}: ${answer.status}${told === '' ? '' : ` ${told}`}`;
-  if (answer.status === 403 && reasons.includes('NamespaceTerminating')) return new RefusedError('SP_KUBE_NOT_FOUND', message);
+  const words = wordsOf(body);
+  const message = [`${request.method} ${request.path}: ${answer.status}`, ...words].join(' ');
+  if (answer.status === 403 && words.includes('NamespaceTerminating')) return new RefusedError('SP_KUBE_NOT_FOUND', message);
   const refused = REFUSED.get(answer.status);
   if (refused !== undefined) return new RefusedError(refused, message);
   const transient = TRANSIENT.get(answer.status);
@@ -95,8 +94,11 @@ function secondsToMs(seconds: number | undefined): number | undefined {
   return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined;
 }
 
-function isWord(text: string): boolean {
-  return /^[A-Za-z][\w.[\]-]{0,100}$/.test(text);
+/** Reasons and field paths of a Status: single words that quote nothing of the request. */
+function wordsOf(body: StatusObject | undefined): readonly string[] {
+  const causes = body?.details?.causes ?? [];
+  const words: readonly unknown[] = [body?.reason, ...causes.flatMap((cause) => [cause.reason, cause.field])];
+  return [...new Set(words)].filter((word): word is string => typeof word === 'string' && /^[A-Za-z][\w.[\]-]{0,100}$/.test(word));
 }
 
 function statusObject(body: unknown): StatusObject | undefined {

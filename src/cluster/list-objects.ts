@@ -52,7 +52,14 @@ export async function listObjects(
   let resourceVersion: string | undefined;
   do {
     const query = { ...selectionOf(collection), limit: PAGE_SIZE, continue: token };
-    const { json } = await client.request({ method: 'GET', path, query, accept: acceptOf(collection, 'List'), timeoutMs: TIMEOUT_MS, signal });
+    const { json } = await client.request({
+      method: 'GET',
+      path,
+      query,
+      accept: acceptOf(collection, 'List'),
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    });
     const page = isRawObject(json) ? json : {};
     resourceVersion ??= page.metadata?.resourceVersion;
     if (!Array.isArray(page['items']) || resourceVersion === undefined || resourceVersion === '') {

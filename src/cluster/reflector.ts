@@ -211,7 +211,13 @@ class ReflectorLoop<T> {
   async #recover(thrown: unknown, signal: AbortSignal): Promise<void> {
     const gone = thrown instanceof TransientError && thrown.code === 'SP_KUBE_GONE';
     const bug = thrown instanceof InvariantError;
-    const reason: RestartReason = gone ? 'expired' : thrown instanceof BrokenLineError ? 'broken' : thrown instanceof IdleError ? 'idle' : 'error';
+    const reason: RestartReason = gone
+      ? 'expired'
+      : thrown instanceof BrokenLineError
+        ? 'broken'
+        : thrown instanceof IdleError
+          ? 'idle'
+          : 'error';
     if (reason === 'expired' || reason === 'broken' || bug || thrown instanceof RefusedError) this.resourceVersion = undefined;
     const delayMs = this.#backoff.next(thrown instanceof TransientError ? thrown.retryAfterMs : undefined);
     const fields = { err: thrown, reason, attempt: this.#backoff.failures(), delayMs: Math.round(delayMs) };

@@ -1,0 +1,247 @@
+/*
+ * One leader among the replicas. In: a Lease's name, who we are, and the leader's work. Out: the work runs while we
+ * hold the lease; its signal aborts when we lose it or are asked to stop, and the lease is given back. Called by the
+ * controller's manager.
+ */
+import { RefusedError, TransientError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { ifFound } from './apply.ts';
+import type { KubeClient } from './client.ts';
+import { type Clock, microTime, sleep, systemClock } from './clock.ts';
+import { isRawObject, type RawObject } from './kube-object.ts';
+import { apiVersionOf, collectionPath, LEASES, objectPath } from './paths.ts';
+
+export interface LeaseOptions {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly name: string;
+  /** Unique among the replicas and over restarts, e.g. pod name and a random part. */
+  readonly identity: string;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1); absent: Math.random. */
+  readonly random?: () => number;
+  /** How long others wait after the last sign of life; absent: 15 000. Sent in whole seconds. */
+  readonly leaseDurationMs?: number;
+  /** The leader gives up when it could not renew for this long; less than the lease's duration; absent: 10 000. */
+  readonly renewDeadlineMs?: number;
+  /** Between two tries to renew or to acquire; absent: 2 000. */
+  readonly retryPeriodMs?: number;
+  /** Told of every change: are we the leader, and who holds the lease ('' nobody). For `leader_election_master_status` and readiness. */
+  readonly onChange?: (leading: boolean, holder: string) => void;
+}
+
+/** The Lease as last seen. */
+interface Observed {
+  readonly lease: RawObject;
+  readonly spec: RawObject;
+  /** '' when nobody holds it. */
+  readonly holder: string;
+  readonly durationMs: number;
+}
+
+/**
+ * Contends for the lease and runs `lead` while it is held. After a loss `lead`'s signal aborts, its end is awaited, and we contend again.
+ * Resolves when `signal` aborts (after `lead` has ended and the lease is released) or when `lead` ends by itself.
+ * @throws what `lead` throws, after releasing; never for failures of the API server
+ */
+export async function runWithLease(
+  options: LeaseOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const candidate = new Candidate(options);
+  while (!signal.aborted) {
+    if (!(await candidate.acquire(signal))) return;
+    const leading = new AbortController();
+    const leave = (): void => leading.abort(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    const renewal = candidate.keep(leading);
+    try {
+      await lead(leading.signal);
+    } catch (thrown) {
+      // An abort that came back as an exception is the end that we asked for.
+      if (!leading.signal.aborted) throw thrown;
+    } finally {
+      leading.abort();
+      await renewal;
+      signal.removeEventListener('abort', leave);
+      if (!candidate.lost) await candidate.release();
+    }
+    if (!candidate.lost) return;
+  }
+}
+
+class Candidate {
+  /** Did the last term end because the lease could not be held? */
+  lost = false;
+  readonly #options: LeaseOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #durationMs: number;
+  readonly #deadlineMs: number;
+  readonly #retryMs: number;
+  #seen: Observed | undefined;
+  /** When this spec was first seen, on our own clock: the times that other machines wrote are never compared with it. */
+  #seenAtMs = 0;
+  /** When the last renewal that succeeded was begun. */
+  #renewedAtMs = 0;
+  #told = '';
+  #fault = '';
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger.child({ component: 'lease', namespace: options.namespace, name: options.name });
+    this.#durationMs = options.leaseDurationMs ?? 15_000;
+    this.#deadlineMs = options.renewDeadlineMs ?? 10_000;
+    this.#retryMs = options.retryPeriodMs ?? 2_000;
+  }
+
+  /** True when the lease is ours; false when the signal aborted first. */
+  async acquire(signal: AbortSignal): Promise<boolean> {
+    const random = this.#options.random ?? Math.random;
+    this.lost = false;
+    while (!signal.aborted) {
+      if (await this.#attempt(this.#deadlineMs, signal)) {
+        this.#logger.info({ identity: this.#options.identity }, 'became leader');
+        this.#tell(true, this.#options.identity);
+        return true;
+      }
+      this.#tell(false, this.#seen?.holder ?? '');
+      await sleep(this.#clock, this.#retryMs * (1 + random() / 2), signal);
+    }
+    return false;
+  }
+
+  /** Renews until the term ends; ends it itself when the deadline passes or another holds the lease. Never rejects. */
+  async keep(term: AbortController): Promise<void> {
+    while (!term.signal.aborted) {
+      await sleep(this.#clock, this.#retryMs, term.signal);
+      if (term.signal.aborted) return;
+      const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
+      const renewed = leftMs > 0 && (await this.#attempt(leftMs, term.signal));
+      if (renewed || term.signal.aborted) continue;
+      const other = this.#seen !== undefined && this.#seen.holder !== this.#options.identity ? this.#seen.holder : undefined;
+      if (other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs) continue;
+      this.lost = true;
+      this.#logger.error({ holder: other ?? 'unknown' }, 'lost leadership');
+      this.#tell(false, other ?? '');
+      term.abort(new TransientError('SP_KUBE_CONFLICT', 'leadership was lost'));
+    }
+  }
+
+  /** Gives the lease back, so that the next leader need not wait for it to run out. Never rejects. */
+  async release(): Promise<void> {
+    const fields = { holderIdentity: '', leaseDurationSeconds: 1 };
+    const signal = new AbortController().signal;
+    try {
+      // A renewal cut short by the end of the term may have been stored: then the first try conflicts.
+      for (let attempt = 0; attempt < 2 && this.#seen?.holder === this.#options.identity; attempt += 1) {
+        if (await this.#conflictFree(this.#put(this.#seen, fields, this.#retryMs, signal))) {
+          this.#logger.info({ identity: this.#options.identity }, 'released leadership');
+        } else await this.#read(this.#retryMs, signal);
+      }
+    } catch (thrown) {
+      this.#logger.warn({ err: thrown }, 'lease not released');
+    }
+    this.#tell(false, this.#seen?.holder === this.#options.identity ? '' : (this.#seen?.holder ?? ''));
+  }
+
+  /** One try to get or to renew the lease: is it ours now? Never rejects. */
+  async #attempt(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    const startedMs = this.#clock.nowMs();
+    const { identity } = this.#options;
+    try {
+      // While it is ours our last write is the newest state; should that be wrong, the write conflicts.
+      if (this.#seen?.holder !== identity) await this.#read(timeoutMs, signal);
+      if (!this.#mayTake()) return false;
+      const write =
+        this.#seen === undefined ? this.#create(timeoutMs, signal) : this.#put(this.#seen, this.#claim(this.#seen), timeoutMs, signal);
+      if (await this.#conflictFree(write)) {
+        this.#renewedAtMs = startedMs;
+        this.#fault = '';
+        return true;
+      }
+      await this.#read(this.#retryMs, signal);
+    } catch (thrown) {
+      // The same fault every two seconds is one fault.
+      const fault = thrown instanceof Error ? thrown.message : '';
+      if (!signal.aborted && fault !== this.#fault) this.#logger.warn({ err: thrown }, 'lease cannot be read or written');
+      this.#fault = fault;
+    }
+    return false;
+  }
+
+  #mayTake(): boolean {
+    const seen = this.#seen;
+    if (seen === undefined || seen.holder === '' || seen.holder === this.#options.identity) return true;
+    return this.#clock.nowMs() >= this.#seenAtMs + seen.durationMs;
+  }
+
+  #claim(before: Observed): RawObject {
+    const now = microTime(this.#clock.wallMs());
+    const { identity } = this.#options;
+    const renewal = { holderIdentity: identity, leaseDurationSeconds: Math.ceil(this.#durationMs / 1000), renewTime: now };
+    if (before.holder === identity) return renewal;
+    const transitions = before.spec['leaseTransitions'];
+    return { ...renewal, acquireTime: now, leaseTransitions: (typeof transitions === 'number' ? transitions : 0) + 1 };
+  }
+
+  async #read(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const path = this.#path();
+    const answer = await ifFound(this.#options.client.request({ method: 'GET', path, timeoutMs, urgent: true, signal }));
+    this.#observe(answer?.json);
+  }
+
+  async #create(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const { client, namespace, name } = this.#options;
+    const nobody: Observed = { lease: {}, spec: { leaseTransitions: -1 }, holder: '', durationMs: 0 };
+    const body = { apiVersion: apiVersionOf(LEASES), kind: LEASES.kind, metadata: { namespace, name }, spec: this.#claim(nobody) };
+    const path = collectionPath(LEASES, namespace);
+    this.#observe((await client.request({ method: 'POST', path, body, timeoutMs, urgent: true, signal })).json);
+  }
+
+  /** Compare and swap: the lease as seen, with these fields of its spec, if its resourceVersion is still the same. */
+  async #put(before: Observed, fields: RawObject, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const body = { ...before.lease, spec: { ...before.spec, ...fields } };
+    this.#observe((await this.#options.client.request({ method: 'PUT', path: this.#path(), body, timeoutMs, urgent: true, signal })).json);
+  }
+
+  /** False when somebody else wrote, created or deleted the lease in between. */
+  async #conflictFree(write: Promise<void>): Promise<boolean> {
+    try {
+      await write;
+      return true;
+    } catch (thrown) {
+      const code = thrown instanceof TransientError || thrown instanceof RefusedError ? thrown.code : undefined;
+      if (code === 'SP_KUBE_CONFLICT' || (code === 'SP_KUBE_NOT_FOUND' && this.#seen !== undefined)) return false;
+      throw thrown;
+    }
+  }
+
+  #observe(json: unknown): void {
+    if (!isRawObject(json)) {
+      this.#seen = undefined;
+      return;
+    }
+    const spec = isRawObject(json['spec']) ? json['spec'] : {};
+    const holder = typeof spec['holderIdentity'] === 'string' ? spec['holderIdentity'] : '';
+    const seconds = spec['leaseDurationSeconds'];
+    const changed = JSON.stringify(spec) !== JSON.stringify(this.#seen?.spec);
+    if (changed) this.#seenAtMs = this.#clock.nowMs();
+    this.#seen = { lease: json, spec, holder, durationMs: typeof seconds === 'number' ? seconds * 1000 : this.#durationMs };
+  }
+
+  #path(): string {
+    return objectPath({ resource: LEASES, namespace: this.#options.namespace, name: this.#options.name });
+  }
+
+  #tell(leading: boolean, holder: string): void {
+    const told = `${leading} ${holder}`;
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#options.onChange?.(leading, holder);
+  }
+}

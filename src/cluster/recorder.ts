@@ -1,0 +1,226 @@
+/*
+ * Kubernetes Events about the user's objects. In: what happened to which object. Out: events.k8s.io/v1 Events, repeats
+ * folded into one with a count, at most one request per second after a burst. Called by publish; never blocks or throws.
+ */
+import type { Logger } from '../telemetry/logger.ts';
+import { ifFound } from './apply.ts';
+import type { KubeClient } from './client.ts';
+import { type Clock, microTime, systemClock } from './clock.ts';
+import { apiVersionOf, collectionPath, EVENTS, type ObjectRef, objectPath } from './paths.ts';
+import { createRateLimiter } from './rate-limiter.ts';
+
+/** The object that an event is about. */
+export interface EventTarget {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Absent for cluster-scoped objects; their events live in `default`. */
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+export interface KubeEvent {
+  readonly regarding: EventTarget;
+  readonly type: 'Normal' | 'Warning';
+  /** Why, a CamelCase word, at most 128 characters, e.g. `InvalidPolicy`. */
+  readonly reason: string;
+  /** What was being done, a CamelCase word, e.g. `Compile`. */
+  readonly action: string;
+  /** For a person; cut to 1024 characters. */
+  readonly note: string;
+}
+
+export interface RecorderOptions {
+  readonly client: KubeClient;
+  /** `reportingController`, e.g. `sallyport.dev/controller`. */
+  readonly controller: string;
+  /** `reportingInstance`, e.g. the pod's name. */
+  readonly instance: string;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1); absent: Math.random. */
+  readonly random?: () => number;
+}
+
+export interface Recorder {
+  /** Takes an event for sending; returns at once. The same event again within ten minutes raises the count of the first. */
+  record(event: KubeEvent): void;
+  /** Sends what was recorded until the signal aborts, then gives what is left one second. Never rejects. To be called once. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Events that were given up because too many waited. */
+  dropped(): number;
+}
+
+/** One series: all repeats of an event. */
+interface Series {
+  readonly event: KubeEvent;
+  readonly firstMs: number;
+  lastMs: number;
+  count: number;
+  /** As stored by the server; undefined until the first send. */
+  ref: ObjectRef | undefined;
+  waiting: boolean;
+}
+
+const MAX_SERIES = 1024;
+const MAX_WAITING = 512;
+/** A repeat after this long a silence is news. */
+const SERIES_MS = 10 * 60_000;
+const FAREWELL_MS = 1_000;
+
+/** A recorder; nothing is sent before {@link Recorder.run}. */
+export function createRecorder(options: RecorderOptions): Recorder {
+  return new QueuedRecorder(options);
+}
+
+class QueuedRecorder implements Recorder {
+  readonly #options: RecorderOptions;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #logger: Logger;
+  /** Least recently seen first. */
+  readonly #seriesByKey = new Map<string, Series>();
+  readonly #waiting: Series[] = [];
+  #wake: () => void = () => undefined;
+  #dropped = 0;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#logger = options.logger.child({ component: 'recorder' });
+  }
+
+  record(event: KubeEvent): void {
+    const key = keyOfEvent(event);
+    const nowMs = this.#clock.wallMs();
+    const known = this.#seriesByKey.get(key);
+    const repeats = known !== undefined && nowMs - known.lastMs < SERIES_MS;
+    const series: Series = repeats ? known : { event, firstMs: nowMs, lastMs: nowMs, count: 0, ref: undefined, waiting: false };
+    series.count += 1;
+    series.lastMs = nowMs;
+    this.#seriesByKey.delete(key);
+    this.#seriesByKey.set(key, series);
+    this.#forgetOldest();
+    if (!series.waiting) this.#enqueue(series);
+  }
+
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const limiter = createRateLimiter({ perSecond: 1, burst: 25, clock: this.#clock });
+    while (!signal.aborted) {
+      if (this.#waiting.length === 0) await this.#arrival(signal);
+      else if (
+        await limiter.take(signal).then(
+          () => true,
+          () => false,
+        )
+      )
+        await this.#sendNext(signal);
+    }
+    const farewell = new AbortController();
+    const cancel = this.#clock.after(FAREWELL_MS, () => farewell.abort());
+    for (let left = Math.min(25, this.#waiting.length); left > 0 && !farewell.signal.aborted; left -= 1)
+      await this.#sendNext(farewell.signal);
+    cancel();
+  }
+
+  #enqueue(series: Series): void {
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#dropped += 1;
+      const oldest = this.#waiting.shift();
+      if (oldest !== undefined) oldest.waiting = false;
+    }
+    series.waiting = true;
+    this.#waiting.push(series);
+    this.#wake();
+  }
+
+  #forgetOldest(): void {
+    if (this.#seriesByKey.size <= MAX_SERIES) return;
+    const [oldest] = this.#seriesByKey.keys();
+    if (oldest !== undefined) this.#seriesByKey.delete(oldest);
+  }
+
+  #arrival(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        this.#wake = () => undefined;
+        resolve();
+      };
+      this.#wake = done;
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  async #sendNext(signal: AbortSignal): Promise<void> {
+    const series = this.#waiting.shift();
+    if (series === undefined) return;
+    series.waiting = false;
+    try {
+      // An Event lives an hour on the server: a series may outlive it, and then begins anew.
+      if (series.ref === undefined || !(await this.#raiseCount(series, series.ref, signal))) await this.#create(series, signal);
+    } catch (thrown) {
+      if (signal.aborted && this.#waiting.length < MAX_WAITING) {
+        series.waiting = true;
+        this.#waiting.unshift(series);
+      } else this.#logger.warn({ err: thrown, reason: series.event.reason }, 'event not recorded');
+    }
+  }
+
+  async #create(series: Series, signal: AbortSignal): Promise<void> {
+    const { regarding, type, reason, action, note } = series.event;
+    const namespace = regarding.namespace ?? 'default';
+    const unique = `${this.#clock.wallMs().toString(16)}${Math.floor(this.#random() * 0x1000000)
+      .toString(16)
+      .padStart(6, '0')}`;
+    const name = `${regarding.name.slice(0, 200)}.${unique}`;
+    const body = {
+      apiVersion: apiVersionOf(EVENTS),
+      kind: EVENTS.kind,
+      metadata: { namespace, name },
+      eventTime: microTime(series.firstMs),
+      reportingController: this.#options.controller,
+      reportingInstance: this.#options.instance,
+      regarding,
+      type,
+      reason,
+      action,
+      note: note.length > 1024 ? `${note.slice(0, 1021)}...` : note,
+      ...(series.count > 1 ? { series: seriesOf(series) } : {}),
+    };
+    await this.#options.client.request({ method: 'POST', path: collectionPath(EVENTS, namespace), body, signal });
+    series.ref = { resource: EVENTS, namespace, name };
+  }
+
+  async #raiseCount(series: Series, ref: ObjectRef, signal: AbortSignal): Promise<boolean> {
+    const body = { series: seriesOf(series) };
+    const contentType = 'application/merge-patch+json';
+    const answer = await ifFound(this.#options.client.request({ method: 'PATCH', path: objectPath(ref), body, contentType, signal }));
+    return answer !== undefined;
+  }
+}
+
+function seriesOf(series: Series): object {
+  return { count: series.count, lastObservedTime: microTime(series.lastMs) };
+}
+
+function keyOfEvent(event: KubeEvent): string {
+  const { regarding, type, reason, action, note } = event;
+  return JSON.stringify([
+    regarding.apiVersion,
+    regarding.kind,
+    regarding.namespace,
+    regarding.name,
+    regarding.uid,
+    type,
+    reason,
+    action,
+    note,
+  ]);
+}
