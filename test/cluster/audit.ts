@@ -1,0 +1,43 @@
+/*
+ * The API server's audit log as proof of what a program was or was not allowed to do. In: the log that a cluster started
+ * with `audit: true` writes. Out: the requests it refused. The suites that check the roles in the chart call it.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+
+/** One request that the API server refused. */
+export interface RefusedRequest {
+  /** e.g. `system:serviceaccount:sallyport-system:sallyport-controller` */
+  readonly user: string;
+  readonly verb: string;
+  readonly uri: string;
+  /** 401 or 403 */
+  readonly code: number;
+}
+
+interface AuditEvent {
+  readonly verb: string;
+  readonly requestURI: string;
+  readonly user?: { readonly username?: string };
+  readonly responseStatus?: { readonly code?: number };
+}
+
+/** Requests answered with 401 or 403, in order. */
+export async function refusedRequests(auditLogPath: string): Promise<readonly RefusedRequest[]> {
+  const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
+  return lines
+    .map((line) => JSON.parse(line) as AuditEvent)
+    .filter((event) => event.responseStatus?.code === 401 || event.responseStatus?.code === 403)
+    .map((event) => ({
+      user: event.user?.username ?? '',
+      verb: event.verb,
+      uri: event.requestURI,
+      code: event.responseStatus?.code ?? 0,
+    }));
+}
+
+/** Writes the audit policy (who did what, without bodies) and gives the API server's flags for it. */
+export async function auditFlags(policyPath: string, logPath: string): Promise<readonly string[]> {
+  const policy = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
+  await writeFile(policyPath, JSON.stringify(policy));
+  return [`--audit-policy-file=${policyPath}`, `--audit-log-path=${logPath}`];
+}

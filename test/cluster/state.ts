@@ -1,0 +1,118 @@
+/*
+ * The state folder of one test cluster: everything it writes lies there, and what it leaves in the kernel can be found by it.
+ * In: a folder. Out: owner records, teardown, and the sweep of what crashed runs left. control-plane.ts and node.ts call it.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isSameProcess, killAll, livingDaemons, startTimeOf } from './process.ts';
+import { containerProcesses, removeNetwork, removeTraces } from './traces.ts';
+
+const prefix = 'sallyport-cluster-';
+/** Names the state folder of the one node a machine can have; its bridges, ranges and rules have fixed names. */
+const nodeMarker = join(tmpdir(), 'sallyport-node');
+
+/** Who started a cluster, and how much of it there is to clean up. */
+export interface Owner {
+  readonly kind: 'control-plane' | 'node';
+  /** Process that started it. */
+  readonly pid: number;
+  readonly startTime: string;
+  /** Meant to outlive that process. */
+  readonly keep: boolean;
+}
+
+/** Makes a state folder owned by this process: a new one, or `dir`. */
+export function createState(kind: Owner['kind'], keep: boolean, dir?: string): string {
+  const state = dir ?? mkdtempSync(join(tmpdir(), prefix));
+  mkdirSync(state, { recursive: true });
+  const owner: Owner = { kind, pid: process.pid, startTime: startTimeOf(process.pid), keep };
+  writeFileSync(join(state, 'owner.json'), JSON.stringify(owner));
+  if (kind === 'node') writeFileSync(nodeMarker, state);
+  return state;
+}
+
+/** State folder of the node on this machine, up or crashed; absent when there is none. */
+export function nodeState(): string | undefined {
+  const state = existsSync(nodeMarker) ? readFileSync(nodeMarker, 'utf8') : '';
+  return state && existsSync(join(state, 'owner.json')) ? state : undefined;
+}
+
+/** Is a cluster still in use: its owner lives, or it was meant to outlive it and its programs do? */
+export function isInUse(state: string): boolean {
+  const owner = readOwner(state);
+  if (!owner) return false;
+  return isSameProcess(owner.pid, owner.startTime) || (owner.keep && livingDaemons(state).length > 0);
+}
+
+function readOwner(state: string): Owner | undefined {
+  try {
+    return JSON.parse(readFileSync(join(state, 'owner.json'), 'utf8')) as Owner;
+  } catch {
+    return undefined; // being made or being removed
+  }
+}
+
+/** Tears down whatever crashed runs left on this machine. */
+export function sweepLeftovers(): void {
+  const states = readdirSync(tmpdir())
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => join(tmpdir(), name));
+  const node = nodeState();
+  for (const state of new Set([...states, ...(node ? [node] : [])])) {
+    if (readOwner(state) && !isInUse(state)) tearDown(state);
+  }
+}
+
+/**
+ * Ends a cluster outright and removes every trace: programs, containers, mounts, bridges, rules, control groups, files.
+ * Its state is thrown away, so nothing is given time to drain. Synchronous, so that it also works while this process exits. Safe to repeat.
+ */
+export function tearDown(state: string): void {
+  const isNode = readOwner(state)?.kind === 'node';
+  killAll(livingDaemons(state));
+  if (isNode) {
+    killAll(containerProcesses(state));
+    unmountBelow(state);
+    removeNetwork();
+    removeTraces(state);
+    if (existsSync(nodeMarker) && readFileSync(nodeMarker, 'utf8') === state) rmSync(nodeMarker);
+  }
+  rmSync(state, { recursive: true, force: true });
+}
+
+function unmountBelow(state: string): void {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((point) => point.startsWith(`${state}/`))
+    .reverse();
+  if (points.length > 0) execFileSync('umount', ['-l', ...points], { stdio: 'ignore' });
+}
+
+const live = new Set<string>();
+let hooked = false;
+
+/** Has `state` torn down when this process exits or is told to end, unless `stopOnExit`'s result is called before. */
+export function stopOnExit(state: string): () => void {
+  live.add(state);
+  if (!hooked) hook();
+  return () => live.delete(state);
+}
+
+function hook(): void {
+  hooked = true;
+  const tearDownAll = (): void => {
+    for (const state of live) tearDown(state);
+    live.clear();
+  };
+  process.on('exit', tearDownAll);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      tearDownAll();
+      // With our listener gone, the signal does what it would have done without us.
+      process.kill(process.pid, signal);
+    });
+  }
+}

@@ -1,0 +1,131 @@
+/*
+ * What a node leaves outside its state folder, and how to find and remove it: container processes, bridges, packet filter
+ * rules, control groups, log links. In: the state folder. Out: nothing left. Only teardown in state.ts calls it.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Names and ranges of a node's network. Fixed: a machine has one test node at a time. */
+export const network = {
+  /** Bridge that carries the node's own address. */
+  nodeBridge: 'sallyport-node',
+  nodeIp: '10.99.0.1',
+  /** Bridge that the pods hang on. */
+  podBridge: 'sallyport-pods',
+  podCidr: '10.244.0.0/24',
+  serviceCidr: '10.96.0.0/16',
+  /** First address of the Service range: `kubernetes.default`. */
+  apiServiceIp: '10.96.0.1',
+  dnsIp: '10.96.0.10',
+  /** Name of the CNI network, in the names of the files that CNI keeps. */
+  cniNetwork: 'sallyport-pods',
+} as const;
+
+/** Shims and processes in containers of the node at `state`: their command line or their root file system lies there. */
+export function containerProcesses(state: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => isShimOf(pid, state) || hasRootIn(pid, state))
+    .map(Number);
+}
+
+function isShimOf(pid: string, state: string): boolean {
+  const command = readProc(pid, 'cmdline');
+  return command.includes('containerd-shim') && command.includes(state);
+}
+
+/** A container's root is an overlay mount whose layers lie in the state folder. */
+function hasRootIn(pid: string, state: string): boolean {
+  const root = readProc(pid, 'mounts')
+    .split('\n')
+    .find((line) => line.split(' ')[1] === '/');
+  return root?.includes(`${state}/`) ?? false;
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // it has ended
+  }
+}
+
+/** Removes the bridges, and the chains of kube-proxy, kubelet and CNI with every rule that jumps to them. */
+export function removeNetwork(): void {
+  for (const bridge of [network.nodeBridge, network.podBridge]) {
+    if (existsSync(`/sys/class/net/${bridge}`)) execFileSync('ip', ['link', 'delete', bridge]);
+  }
+  for (const family of ['iptables', 'ip6tables']) {
+    const saved = spawnSync(`${family}-save`, { encoding: 'utf8' });
+    if (saved.status !== 0) continue;
+    const undo = undoOf(saved.stdout);
+    if (undo) execFileSync(`${family}-restore`, ['--noflush'], { input: undo });
+  }
+}
+
+const ourChain = /^(KUBE|CNI)-/;
+
+/** Are there rules of a kube-proxy or of CNI plugins? */
+export function hasClusterRules(): boolean {
+  return /^:KUBE-SERVICES /m.test(spawnSync('iptables-save', { encoding: 'utf8' }).stdout ?? '');
+}
+
+/**
+ * Input for `iptables-restore --noflush` that takes our chains out of what `iptables-save` printed; `''` when there are none.
+ * Naming a chain there empties it, after which it can be deleted.
+ */
+function undoOf(saved: string): string {
+  return saved
+    .split(/^(?=\*)/m)
+    .map((table) => {
+      const lines = table.split('\n');
+      const chains = lines.filter((line) => line.startsWith(':')).map((line) => line.slice(1).split(' ')[0] ?? '');
+      const ours = chains.filter((chain) => ourChain.test(chain));
+      const jumps = lines.filter((line) => {
+        const [verb, chain = ''] = line.split(' ');
+        return verb === '-A' && !ourChain.test(chain) && /-[jg] (KUBE|CNI)-/.test(line);
+      });
+      if (ours.length === 0) return '';
+      return [
+        lines[0],
+        ...ours.map((chain) => `:${chain} - [0:0]`),
+        ...jumps.map((line) => line.replace(/^-A/, '-D')),
+        ...ours.map((chain) => `-X ${chain}`),
+        'COMMIT',
+        '',
+      ].join('\n');
+    })
+    .join('');
+}
+
+/** Removes what kubelet and CNI write at places of their own choosing. */
+export function removeTraces(state: string): void {
+  for (const hierarchy of ['', ...childrenOf('/sys/fs/cgroup')]) removeCgroup(join('/sys/fs/cgroup', hierarchy, 'kubepods'));
+  removeMatching('/var/log/containers', (path) => lstatSync(path).isSymbolicLink() && readlinkSync(path).startsWith(state));
+  removeMatching('/var/lib/cni/results', (path) => path.includes(`/${network.cniNetwork}-`));
+}
+
+function removeMatching(dir: string, matches: (path: string) => boolean): void {
+  for (const name of childrenOf(dir)) {
+    const path = join(dir, name);
+    if (matches(path)) rmSync(path, { force: true });
+  }
+}
+
+/** Control groups are removed leaf by leaf; one that still holds processes (of somebody else) stays. */
+function removeCgroup(path: string): void {
+  if (!existsSync(path)) return;
+  for (const name of childrenOf(path)) {
+    if (lstatSync(join(path, name)).isDirectory()) removeCgroup(join(path, name));
+  }
+  try {
+    rmdirSync(path);
+  } catch {
+    // in use
+  }
+}
+
+function childrenOf(dir: string): readonly string[] {
+  return existsSync(dir) ? readdirSync(dir) : [];
+}
