@@ -61,8 +61,9 @@ export async function runWithLease(
     try {
       await lead(leading.signal);
     } catch (thrown) {
-      // An abort that came back as an exception is the end that we asked for.
+      // An abort that comes back as an exception is the end that was asked for.
       if (!leading.signal.aborted) throw thrown;
+      if (thrown !== leading.signal.reason) options.logger.warn({ err: thrown }, 'leader work failed while it was being stopped');
     } finally {
       leading.abort();
       await renewal;
@@ -109,7 +110,7 @@ class Candidate {
         this.#tell(true, this.#options.identity);
         return true;
       }
-      this.#tell(false, this.#seen?.holder ?? '');
+      this.#tell(false, this.#other() ?? '');
       await sleep(this.#clock, this.#retryMs * (1 + random() / 2), signal);
     }
     return false;
@@ -123,7 +124,7 @@ class Candidate {
       const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
       const renewed = leftMs > 0 && (await this.#attempt(leftMs, term.signal));
       if (renewed || term.signal.aborted) continue;
-      const other = this.#seen !== undefined && this.#seen.holder !== this.#options.identity ? this.#seen.holder : undefined;
+      const other = this.#other();
       if (other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs) continue;
       this.lost = true;
       this.#logger.error({ holder: other ?? 'unknown' }, 'lost leadership');
@@ -146,7 +147,7 @@ class Candidate {
     } catch (thrown) {
       this.#logger.warn({ err: thrown }, 'lease not released');
     }
-    this.#tell(false, this.#seen?.holder === this.#options.identity ? '' : (this.#seen?.holder ?? ''));
+    this.#tell(false, this.#other() ?? '');
   }
 
   /** One try to get or to renew the lease: is it ours now? Never rejects. */
@@ -172,6 +173,11 @@ class Candidate {
       this.#fault = fault;
     }
     return false;
+  }
+
+  /** Who holds the lease as last seen, '' for nobody; undefined when that is us, or not known. */
+  #other(): string | undefined {
+    return this.#seen?.holder === this.#options.identity ? undefined : this.#seen?.holder;
   }
 
   #mayTake(): boolean {

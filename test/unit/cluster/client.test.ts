@@ -1,0 +1,256 @@
+/* The client against a server that answers, stalls, refuses and drops. */
+import { writeFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { createKubeClient, type KubeClient, type RequestSample } from '../../../src/cluster/client.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
+import { answerStatus, type FakeApiServer, kubeconfigFor, startFakeApiServer } from '../../support/fake-api-server.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+
+const GET = { method: 'GET', path: '/api/v1/pods' } as const;
+
+describe('kube client', () => {
+  let server: FakeApiServer;
+  let clock: FakeClock;
+  let client: KubeClient;
+  let samples: RequestSample[];
+
+  beforeEach(async () => {
+    server = await startFakeApiServer();
+    clock = createFakeClock();
+    samples = [];
+    client = createKubeClient({
+      kubeconfig: server.kubeconfig,
+      version: '1.2.3',
+      clock,
+      burst: 100,
+      onRequest: (sample) => samples.push(sample),
+    });
+  });
+
+  afterEach(async () => {
+    await client.close();
+    await server.stop();
+  });
+
+  const failure = async (run: () => Promise<unknown>): Promise<Error> => {
+    try {
+      await run();
+    } catch (thrown) {
+      return thrown as Error;
+    }
+    throw new Error('did not fail');
+  };
+
+  it('sends method, query, body, credentials and its own user agent', async () => {
+    await client.request({
+      method: 'PATCH',
+      path: '/api/v1/namespaces/a/pods/b',
+      query: { force: true, limit: 5, absent: undefined },
+      body: { x: 1 },
+      contentType: 'application/merge-patch+json',
+    });
+
+    const [request] = server.requests;
+    expect(request).to.include({ method: 'PATCH', path: '/api/v1/namespaces/a/pods/b', body: '{"x":1}' });
+    expect(Object.fromEntries(request?.query ?? [])).to.deep.equal({ force: 'true', limit: '5' });
+    expect(request?.headers).to.include({
+      authorization: 'Bearer a-token',
+      'user-agent': 'sallyport/1.2.3',
+      'content-type': 'application/merge-patch+json',
+    });
+  });
+
+  it('tells address and namespace of its context', () => {
+    expect(client.server).to.equal(server.url);
+    expect(client.namespace).to.equal('home');
+  });
+
+  it('gives fields that no model knows', async () => {
+    server.put({ metadata: { name: 'a' }, spec: { notYetInvented: { deep: true } } });
+
+    const { json } = await client.request(GET);
+
+    expect(JSON.stringify(json)).to.include('"notYetInvented":{"deep":true}');
+  });
+
+  it('keeps its connections from request to request', async () => {
+    for (let round = 0; round < 30; round += 1) await client.request(GET);
+
+    expect(server.requests).to.have.length(30);
+    // HTTP/1.1 may need a second one while the first is still being freed.
+    expect(server.connections()).to.be.at.most(2);
+  });
+
+  it('opens a new pool when the certificate authority changes, and keeps it', async () => {
+    const withCa = (ca: string): string => kubeconfigFor(server.url).replace('"insecure', `"certificate-authority":"${ca}","insecure`);
+    const caFile = `${server.kubeconfig}.ca`;
+    await writeFile(caFile, 'one');
+    await writeFile(server.kubeconfig, withCa(caFile));
+    const other = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock });
+
+    const rounds = async (): Promise<number> => {
+      for (let round = 0; round < 10; round += 1) await other.request(GET);
+      return server.connections();
+    };
+    const first = await rounds();
+    await writeFile(caFile, 'two');
+    const second = await rounds();
+
+    expect(first).to.be.at.most(2);
+    expect(second).to.be.within(first + 1, first + 2);
+    await other.close();
+  });
+
+  const answers = [
+    { status: 400, reason: 'BadRequest', error: RefusedError, code: 'SP_KUBE_INVALID' },
+    { status: 401, reason: 'Unauthorized', error: TransientError, code: 'SP_KUBE_UNAUTHORIZED' },
+    { status: 403, reason: 'Forbidden', error: RefusedError, code: 'SP_KUBE_FORBIDDEN' },
+    { status: 404, reason: 'NotFound', error: RefusedError, code: 'SP_KUBE_NOT_FOUND' },
+    { status: 409, reason: 'Conflict', error: TransientError, code: 'SP_KUBE_CONFLICT' },
+    { status: 410, reason: 'Expired', error: TransientError, code: 'SP_KUBE_GONE' },
+    { status: 422, reason: 'Invalid', error: RefusedError, code: 'SP_KUBE_INVALID' },
+    { status: 429, reason: 'TooManyRequests', error: TransientError, code: 'SP_KUBE_API' },
+    { status: 500, reason: 'InternalError', error: TransientError, code: 'SP_KUBE_API' },
+    { status: 503, reason: 'ServiceUnavailable', error: TransientError, code: 'SP_KUBE_API' },
+  ];
+  for (const { status, reason, error, code } of answers) {
+    it(`turns ${status} into ${error.name} ${code} without telling the body`, async () => {
+      server.fault = (_request, response) => answerStatus(response, status, reason);
+
+      const thrown = await failure(() => client.request(GET));
+
+      expect(thrown).to.be.instanceOf(error);
+      expect(thrown).to.include({ code, message: `GET /api/v1/pods: ${status} ${reason}` });
+      expect(JSON.stringify(thrown) + String(thrown.stack)).to.not.include('SECRET');
+      expect(samples.at(-1)).to.include({ method: 'GET', code: String(status) });
+    });
+  }
+
+  for (const { header, ms } of [
+    { header: '7', ms: 7_000 },
+    { header: 'Thu, 01 Jan 2026 00:00:30 GMT', ms: 30_000 },
+    { header: 'soon', ms: undefined },
+  ]) {
+    it(`reads Retry-After "${header}"`, async () => {
+      server.fault = (_request, response) => answerStatus(response, 429, 'TooManyRequests', { 'retry-after': header });
+
+      expect(await failure(() => client.request(GET))).to.have.property('retryAfterMs', ms);
+    });
+  }
+
+  it('takes a write into a namespace that is being deleted for one into a namespace that is not there', async () => {
+    server.fault = (_request, response) => {
+      response.writeHead(403, { 'content-type': 'application/json' });
+      const details = { causes: [{ reason: 'NamespaceTerminating', message: 'x is being terminated', field: 'metadata.namespace' }] };
+      response.end(JSON.stringify({ kind: 'Status', reason: 'Forbidden', details }));
+      return true;
+    };
+
+    expect(await failure(() => client.request(GET))).to.have.property('code', 'SP_KUBE_NOT_FOUND');
+  });
+
+  it('survives an error page that is no Status', async () => {
+    server.fault = (_request, response) => {
+      response.writeHead(502, { 'content-type': 'text/html' });
+      response.end('<html>bad gateway</html>');
+      return true;
+    };
+
+    expect(await failure(() => client.request(GET))).to.include({ code: 'SP_KUBE_API', message: 'GET /api/v1/pods: 502' });
+  });
+
+  it('calls a success that is no JSON a fault of the other side', async () => {
+    server.fault = (_request, response) => {
+      response.end('{"half":');
+      return true;
+    };
+
+    expect(await failure(() => client.request(GET))).to.have.property('code', 'SP_KUBE_API');
+  });
+
+  it('gives up at the deadline when no answer begins, and when its body never ends', async () => {
+    for (const begins of [false, true]) {
+      server.requests.length = 0;
+      server.fault = (_request, response) => {
+        if (begins) response.write('{"items":');
+        return true;
+      };
+
+      const failing = failure(() => client.request({ ...GET, timeoutMs: 500 }));
+      await until(() => server.requests.length === 1, 'the request');
+      clock.advance(500);
+
+      expect(await failing).to.include({ code: 'SP_TIMEOUT', message: 'GET /api/v1/pods: no answer within 500 ms' });
+    }
+    expect(clock.pending()).to.deep.equal([]);
+  });
+
+  it('throws the caller’s own reason when the caller aborts', async () => {
+    server.fault = () => true;
+    const caller = new AbortController();
+    const reason = new Error('stopping');
+
+    const failing = failure(() => client.request({ ...GET, signal: caller.signal }));
+    await until(() => server.requests.length === 1, 'the request');
+    caller.abort(reason);
+
+    expect(await failing).to.equal(reason);
+    expect(await failure(() => client.request({ ...GET, signal: caller.signal }))).to.equal(reason);
+  });
+
+  it('names the transport’s code when nobody answers', async () => {
+    await server.stop();
+
+    const thrown = await failure(() => client.request(GET));
+
+    expect(thrown).to.be.instanceOf(TransientError);
+    expect(thrown.message).to.equal('GET /api/v1/pods: ECONNREFUSED');
+    expect(samples.at(-1)).to.include({ code: '<error>' });
+    server = await startFakeApiServer();
+  });
+
+  it('lets a burst pass and then waits for its turn, but never with an urgent request', async () => {
+    const limited = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock, qps: 2, burst: 3 });
+    let answered = 0;
+    const all = Promise.all(Array.from({ length: 5 }, () => limited.request(GET).then(() => (answered += 1))));
+    await until(() => answered === 3, 'the burst');
+
+    await limited.request({ ...GET, urgent: true });
+    expect(answered).to.equal(3);
+
+    clock.advance(500);
+    await until(() => answered === 4, 'the fourth');
+    clock.advance(500);
+    await all;
+    await limited.close();
+  });
+
+  it('keeps a stream open past the deadline of its head, and closes it when the caller aborts', async () => {
+    const caller = new AbortController();
+    const { body } = await client.stream({ ...GET, query: { watch: true }, timeoutMs: 1_000, signal: caller.signal });
+    clock.advance(5_000);
+    server.watches[0]?.send('hello');
+    const reader = body.getReader();
+
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).to.equal('hello');
+
+    caller.abort();
+    expect(await failure(() => reader.read())).to.be.instanceOf(Error);
+    await until(() => server.watches[0]?.closed === true, 'the server to see the end');
+  });
+
+  it('refuses a kubeconfig that is not there, is not YAML or lacks the context', async () => {
+    const broken = `${server.kubeconfig}.broken`;
+    await writeFile(broken, '{');
+
+    for (const options of [
+      { kubeconfig: '/nowhere/kubeconfig' },
+      { kubeconfig: broken },
+      { kubeconfig: server.kubeconfig, context: 'other' },
+    ]) {
+      expect(() => createKubeClient({ ...options, version: '0' }))
+        .to.throw(RefusedError)
+        .with.property('code', 'SP_CONFIG');
+    }
+  });
+});

@@ -1,0 +1,294 @@
+/* Election among candidates on one lease that lives in the test's memory; time is the test's. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { KubeClient, KubeRequest, KubeResponse } from '../../../src/cluster/client.ts';
+import { runWithLease } from '../../../src/cluster/lease.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+
+interface Lease {
+  metadata: Record<string, unknown> & { resourceVersion?: string };
+  spec: Record<string, unknown>;
+}
+
+/** Compare-and-swap storage of one lease behind the client's interface. */
+function createLeaseServer() {
+  const server = {
+    lease: undefined as Lease | undefined,
+    version: 0,
+    requests: [] as KubeRequest[],
+    /** Throws, or waits for ever, instead of answering. */
+    fault: undefined as ((request: KubeRequest, who: string) => Promise<void>) | undefined,
+    client: (who: string): KubeClient => ({
+      server: 'memory',
+      namespace: 'ns',
+      stream: () => Promise.reject(new Error('not here')),
+      close: () => Promise.resolve(),
+      request: async (request) => {
+        server.requests.push(request);
+        request.signal?.throwIfAborted();
+        await server.fault?.(request, who);
+        return answer(request);
+      },
+    }),
+  };
+  const store = (body: unknown): KubeResponse => {
+    server.version += 1;
+    const lease = structuredClone(body) as Lease;
+    lease.metadata = { ...lease.metadata, resourceVersion: String(server.version) };
+    server.lease = lease;
+    return { status: 200, json: structuredClone(lease) };
+  };
+  const answer = (request: KubeRequest): KubeResponse => {
+    const { lease } = server;
+    if (request.method === 'POST') {
+      if (lease !== undefined) throw new TransientError('SP_KUBE_CONFLICT', 'already there');
+      return store(request.body);
+    }
+    if (lease === undefined) throw new RefusedError('SP_KUBE_NOT_FOUND', 'not there');
+    if (request.method === 'GET') return { status: 200, json: structuredClone(lease) };
+    if ((request.body as Lease).metadata.resourceVersion !== lease.metadata.resourceVersion)
+      throw new TransientError('SP_KUBE_CONFLICT', 'conflict');
+    return store(request.body);
+  };
+  return server;
+}
+
+describe('lease', () => {
+  let server: ReturnType<typeof createLeaseServer>;
+  let clock: FakeClock;
+  let candidates: Candidate[];
+
+  interface Candidate {
+    readonly stop: AbortController;
+    readonly done: Promise<void>;
+    leading: boolean;
+    terms: number;
+    told: string[];
+  }
+
+  const contend = (identity: string, lead?: (signal: AbortSignal) => Promise<void>): Candidate => {
+    const stop = new AbortController();
+    const candidate: { -readonly [Field in keyof Candidate]: Candidate[Field] } = {
+      stop,
+      done: Promise.resolve(),
+      leading: false,
+      terms: 0,
+      told: [],
+    };
+    const work = async (signal: AbortSignal): Promise<void> => {
+      candidate.leading = true;
+      candidate.terms += 1;
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      candidate.leading = false;
+    };
+    const onChange = (leading: boolean, holder: string): number =>
+      candidate.told.push(`${leading ? 'leading' : 'following'} ${holder}`.trim());
+    candidate.done = runWithLease(
+      { client: server.client(identity), namespace: 'ns', name: 'sallyport', identity, logger, clock, random: () => 0, onChange },
+      lead ?? work,
+      stop.signal,
+    );
+    candidates.push(candidate);
+    return candidate;
+  };
+
+  const holder = (): unknown => server.lease?.spec['holderIdentity'];
+
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 20; round += 1) await turn();
+  };
+
+  /** Time goes on in steps of a second, with room for what the steps cause. */
+  const pass = async (seconds: number): Promise<void> => {
+    await settle();
+    for (let second = 0; second < seconds; second += 1) {
+      clock.advance(1_000);
+      await settle();
+    }
+  };
+
+  beforeEach(() => {
+    server = createLeaseServer();
+    clock = createFakeClock();
+    candidates = [];
+  });
+
+  afterEach(async () => {
+    server.fault = undefined;
+    for (const candidate of candidates) candidate.stop.abort();
+    for (let round = 0; round < 5; round += 1) await pass(3);
+    await Promise.allSettled(candidates.map((candidate) => candidate.done));
+    expect(clock.pending()).to.deep.equal([]);
+  });
+
+  it('makes one of two candidates the leader, and keeps it so while it renews', async () => {
+    const [one, two] = [contend('one'), contend('two')];
+    await pass(120);
+
+    expect([one.leading, two.leading]).to.deep.equal([true, false]);
+    expect([one.terms, two.terms]).to.deep.equal([1, 0]);
+    expect(two.told).to.deep.equal(['following one']);
+    expect(server.lease?.spec).to.deep.include({ holderIdentity: 'one', leaseDurationSeconds: 15, leaseTransitions: 0 });
+    expect(server.lease?.spec['renewTime']).to.match(/^2026-01-01T00:0[12]:\d\d\.000000Z$/);
+  });
+
+  it('never waits for the request limit', async () => {
+    contend('one');
+    contend('two');
+    await pass(10);
+
+    expect(server.requests.length).to.be.greaterThan(5);
+    expect(server.requests.every((request) => request.urgent === true)).to.equal(true);
+  });
+
+  it('hands over within seconds when the leader stops, after its work has ended', async () => {
+    const order: string[] = [];
+    const one = contend('one', async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await turn();
+      order.push(`work ends while held by ${String(server.lease?.spec['holderIdentity'])}`);
+    });
+    const two = contend('two');
+    await pass(10);
+    one.stop.abort();
+    await one.done;
+    order.push(`released to "${String(server.lease?.spec['holderIdentity'])}"`);
+    await pass(3);
+
+    expect(order).to.deep.equal(['work ends while held by one', 'released to ""']);
+    expect(two.leading).to.equal(true);
+    expect(server.lease?.spec['leaseTransitions']).to.equal(1);
+    expect(one.told).to.deep.equal(['leading one', 'following']);
+  });
+
+  it('takes over from a leader that fell silent, not before 15 s after its last renewal was seen', async () => {
+    const one = contend('one');
+    const two = contend('two');
+    await pass(20);
+    server.fault = async (_request, who) => {
+      if (who === 'one') throw new TransientError('SP_KUBE_API', 'cut off');
+    };
+    const spans: string[] = [];
+    for (let second = 1; second <= 20; second += 1) {
+      await pass(1);
+      spans.push(`${one.leading ? 1 : 0}${two.leading ? 1 : 0}`);
+    }
+
+    expect(spans).to.not.include('11');
+    expect(spans.indexOf('00') + 1, 'the old leader gives up').to.be.within(8, 12);
+    expect(spans.indexOf('01') + 1, 'the new leader begins').to.be.within(13, 18);
+    expect(one.told).to.deep.equal(['leading one', 'following']);
+  });
+
+  it('does not care how wrong the other machine’s clock is', async () => {
+    server.lease = {
+      metadata: { resourceVersion: '0' },
+      spec: { holderIdentity: 'ghost', leaseDurationSeconds: 15, renewTime: '2031-01-01T00:00:00.000000Z' },
+    };
+    const one = contend('one');
+    await pass(14);
+    expect(one.leading).to.equal(false);
+    await pass(3);
+    expect(one.leading).to.equal(true);
+  });
+
+  it('contends again after it lost the lease, and can win it back', async () => {
+    const one = contend('one');
+    await pass(5);
+    server.fault = async () => {
+      throw new TransientError('SP_KUBE_API', 'down');
+    };
+    await pass(12);
+    expect(one.leading).to.equal(false);
+    server.fault = undefined;
+    await pass(4);
+
+    expect(one.leading).to.equal(true);
+    expect(one.terms).to.equal(2);
+    expect(one.told).to.deep.equal(['leading one', 'following', 'leading one']);
+  });
+
+  it('stops at once when another holder has written itself into the lease', async () => {
+    const one = contend('one');
+    await pass(5);
+    if (server.lease !== undefined) {
+      server.lease.metadata.resourceVersion = '777';
+      server.lease.spec['holderIdentity'] = 'usurper';
+    }
+    await pass(3);
+
+    expect(one.leading).to.equal(false);
+    expect(one.told.at(-1)).to.equal('following usurper');
+  });
+
+  it('goes on when the lease was touched or deleted by others meanwhile', async () => {
+    const one = contend('one');
+    await pass(5);
+    if (server.lease !== undefined) server.lease.metadata = { resourceVersion: '555', annotations: { kept: 'yes' } };
+    await pass(6);
+    expect(server.lease?.metadata['annotations']).to.deep.equal({ kept: 'yes' });
+    server.lease = undefined;
+    await pass(6);
+
+    expect(one.leading).to.equal(true);
+    expect(one.terms).to.equal(1);
+    expect(holder()).to.equal('one');
+  });
+
+  it('does not lose time when a renewal hangs', async () => {
+    const one = contend('one');
+    await pass(5);
+    server.fault = (request) =>
+      new Promise((_resolve, reject) => {
+        clock.after(request.timeoutMs ?? Number.NaN, () => reject(new TransientError('SP_TIMEOUT', 'late')));
+      });
+    await pass(13);
+
+    expect(one.leading).to.equal(false);
+  });
+
+  it('releases although the renewal that was under way at the end had been stored', async () => {
+    const one = contend('one');
+    await pass(1);
+    server.fault = async (request) => {
+      if (request.method !== 'PUT' || server.lease === undefined) return;
+      server.fault = undefined;
+      server.lease.metadata.resourceVersion = '888';
+      one.stop.abort();
+      throw new Error('aborted');
+    };
+    await pass(2);
+    await one.done;
+
+    expect(server.lease?.spec['holderIdentity']).to.equal('');
+  });
+
+  it('ends and releases when the work ends by itself, and passes on what it throws', async () => {
+    const one = contend('one', () => Promise.resolve());
+    await one.done;
+    const bug = new Error('a bug');
+    const two = contend('two', () => Promise.reject(bug));
+    let thrown: unknown;
+    await two.done.catch((error: unknown) => {
+      thrown = error;
+    });
+
+    expect(thrown).to.equal(bug);
+    expect(server.lease?.spec['holderIdentity']).to.equal('');
+  });
+
+  it('ends without leading when it is stopped while it waits', async () => {
+    contend('one');
+    const two = contend('two');
+    await pass(5);
+    two.stop.abort();
+    await two.done;
+
+    expect(two.terms).to.equal(0);
+    expect(server.lease?.spec['holderIdentity']).to.equal('one');
+  });
+});

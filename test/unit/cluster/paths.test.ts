@@ -1,0 +1,55 @@
+/* REST paths. */
+import { expect } from 'chai';
+import {
+  AUTHORIZATION_POLICIES,
+  apiVersionOf,
+  CONFIG_MAPS,
+  collectionPath,
+  LEASES,
+  NAMESPACES,
+  objectPath,
+  PODS,
+  resourceOf,
+} from '../../../src/cluster/paths.ts';
+
+describe('paths', () => {
+  for (const { name, path, expected } of [
+    { name: 'a core collection everywhere', path: () => collectionPath(PODS), expected: '/api/v1/pods' },
+    {
+      name: 'a core collection in a namespace',
+      path: () => collectionPath(CONFIG_MAPS, 'foo'),
+      expected: '/api/v1/namespaces/foo/configmaps',
+    },
+    {
+      name: 'an object of a group',
+      path: () => objectPath({ resource: LEASES, namespace: 'foo', name: 'x' }),
+      expected: '/apis/coordination.k8s.io/v1/namespaces/foo/leases/x',
+    },
+    { name: 'a cluster-scoped object', path: () => objectPath({ resource: NAMESPACES, name: 'foo' }), expected: '/api/v1/namespaces/foo' },
+    {
+      name: 'a name with reserved characters',
+      path: () => objectPath({ resource: PODS, namespace: 'foo', name: 'a/b?c' }),
+      expected: '/api/v1/namespaces/foo/pods/a%2Fb%3Fc',
+    },
+  ]) {
+    it(`gives ${name}`, () => {
+      expect(path()).to.equal(expected);
+    });
+  }
+
+  it('knows a resource by its object, in any version', () => {
+    expect(resourceOf('v1', 'ConfigMap')).to.equal(CONFIG_MAPS);
+    expect(resourceOf('security.istio.io/v1', 'AuthorizationPolicy')).to.equal(AUTHORIZATION_POLICIES);
+    expect(apiVersionOf(resourceOf('security.istio.io/v1beta1', 'AuthorizationPolicy'))).to.equal('security.istio.io/v1beta1');
+    expect(() => resourceOf('example.com/v1', 'ConfigMap'))
+      .to.throw()
+      .with.property('code', 'SP_KUBE_INVALID');
+  });
+
+  it('does not let a name escape its place', () => {
+    for (const name of ['', '.', '..']) expect(() => objectPath({ resource: PODS, namespace: 'foo', name })).to.throw('not a name');
+    expect(() => objectPath({ resource: PODS, namespace: '..', name: 'x' })).to.throw('not a name');
+    expect(() => objectPath({ resource: PODS, name: 'x' })).to.throw('a namespace is needed');
+    expect(() => objectPath({ resource: NAMESPACES, namespace: 'foo', name: 'x' })).to.throw('has no namespace');
+  });
+});

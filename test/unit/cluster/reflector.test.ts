@@ -1,0 +1,382 @@
+/* The reflector against a server that drops, stalls, forgets and talks nonsense. Time is the test's. */
+import { expect } from 'chai';
+import { createKubeClient, type KubeClient } from '../../../src/cluster/client.ts';
+import type { RawObject } from '../../../src/cluster/kube-object.ts';
+import { PODS } from '../../../src/cluster/paths.ts';
+import { createReflector, type Reflector, type ReflectorOptions, type RestartReason } from '../../../src/cluster/reflector.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { answerStatus, type FakeApiServer, type FakeObject, startFakeApiServer } from '../../support/fake-api-server.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+
+interface Slim {
+  readonly app: string;
+}
+
+function pod(name: string, app = 'web'): FakeObject {
+  return { metadata: { name, namespace: 'foo', labels: { app }, managedFields: ['much'] }, spec: { big: true } };
+}
+
+function project(raw: RawObject): Slim | undefined {
+  const app = raw.metadata?.labels?.['app'];
+  return app === undefined || app === 'ignored' ? undefined : { app };
+}
+
+describe('reflector', () => {
+  let server: FakeApiServer;
+  let clock: FakeClock;
+  let client: KubeClient;
+  let stop: AbortController;
+  let running: Promise<void>;
+  let restarts: RestartReason[];
+  let held: Map<string, Slim>;
+  let told: string[];
+
+  beforeEach(async () => {
+    server = await startFakeApiServer();
+    clock = createFakeClock();
+    client = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock, qps: 1000, burst: 1000 });
+    stop = new AbortController();
+    running = Promise.resolve();
+    restarts = [];
+    held = new Map();
+    told = [];
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await running;
+    await client.close();
+    await server.stop();
+  });
+
+  const start = (extra: Partial<ReflectorOptions<Slim>> = {}): Reflector => {
+    const reflector = createReflector<Slim>({
+      client,
+      resource: PODS,
+      project,
+      sink: {
+        replace: (objects, changed) => {
+          held = new Map(objects);
+          told.push(`replace ${objects.size} changed ${[...changed].join(',')}`.trim());
+        },
+        upsert: (key, object) => {
+          held.set(key, object);
+          told.push(`upsert ${key}=${object.app}`);
+        },
+        remove: (key) => {
+          held.delete(key);
+          told.push(`remove ${key}`);
+        },
+      },
+      logger,
+      clock,
+      random: () => 0,
+      onRestart: (reason) => restarts.push(reason),
+      ...extra,
+    });
+    running = reflector.run(stop.signal);
+    return reflector;
+  };
+
+  const watching = (count: number): Promise<void> => until(() => server.watches.length === count, `watch number ${count}`);
+  const lastWatch = (): FakeApiServer['watches'][number] => {
+    const watch = server.watches.at(-1);
+    if (watch === undefined) throw new Error('no watch');
+    return watch;
+  };
+  const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
+
+  it('lists, says that it is synced, and follows changes', async () => {
+    server.put(pod('a'));
+    const reflector = start();
+    await reflector.whenSynced;
+    await watching(1);
+    server.put(pod('b', 'db'));
+    server.put(pod('a', 'api'));
+    server.remove('b');
+    await until(() => told.length === 4, 'four tellings');
+
+    expect(told).to.deep.equal(['replace 1 changed foo/a', 'upsert foo/b=db', 'upsert foo/a=api', 'remove foo/b']);
+    expect([...held]).to.deep.equal([['foo/a', { app: 'api' }]]);
+    expect(reflector.hasSynced()).to.equal(true);
+    expect(reflector.resourceVersion()).to.equal(String(server.resourceVersion()));
+  });
+
+  it('asks for pages of 500, for bookmarks, and for watches of five to ten minutes', async () => {
+    for (let index = 0; index < 1_201; index += 1) server.putSilently(pod(`p${index}`));
+    start({ random: () => 0.5, labelSelector: 'app=web', namespace: 'foo' });
+    await watching(1);
+
+    expect(held.size).to.equal(1_201);
+    const pages = server.requests.slice(0, 3).map((request) => [request.path, Object.fromEntries(request.query)]);
+    const path = '/api/v1/namespaces/foo/pods';
+    expect(pages).to.deep.equal([
+      [path, { labelSelector: 'app=web', limit: '500' }],
+      [path, { labelSelector: 'app=web', limit: '500', continue: '500' }],
+      [path, { labelSelector: 'app=web', limit: '500', continue: '1000' }],
+    ]);
+    expect(Object.fromEntries(lastWatch().query)).to.deep.equal({
+      labelSelector: 'app=web',
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: String(server.resourceVersion()),
+      timeoutSeconds: '450',
+    });
+  });
+
+  it('asks for metadata only when that is enough', async () => {
+    start({ metadataOnly: true });
+    await watching(1);
+
+    expect(server.requests.map((request) => request.headers.accept)).to.deep.equal([
+      'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+      'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+    ]);
+  });
+
+  it('moves with bookmarks and resumes from the last one when the connection drops', async () => {
+    start();
+    await watching(1);
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '900' } });
+    lastWatch().send('{"type":"ADDED","object":{"meta');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    lastWatch().drop();
+    await watching(2);
+
+    expect(lastWatch().query.get('resourceVersion')).to.equal('900');
+    expect(lists()).to.equal(1);
+    expect(restarts).to.deep.equal(['error']);
+  });
+
+  it('opens the next watch without delay and without counting it when the server ends one in its time', async () => {
+    start({ random: () => 0.9 });
+    await watching(1);
+    clock.advance(60_000);
+    lastWatch().end();
+    await watching(2);
+
+    expect(restarts).to.deep.equal([]);
+    expect(lists()).to.equal(1);
+  });
+
+  it('waits longer and longer when the server ends every watch at once', async () => {
+    start({ random: () => 0.5 });
+    const waits: number[] = [];
+    for (let round = 1; round <= 4; round += 1) {
+      await watching(round);
+      lastWatch().end();
+      await until(() => restarts.length === round, 'the restart');
+      const wait = clock.pending()[0] ?? Number.NaN;
+      waits.push(wait);
+      clock.advance(wait);
+    }
+
+    expect(waits).to.deep.equal([100, 200, 400, 800]);
+  });
+
+  const expiries: readonly { readonly name: string; readonly expire: () => void; readonly reason: RestartReason }[] = [
+    {
+      name: 'an ERROR event with 410',
+      expire: () => lastWatch().event('ERROR', { kind: 'Status', code: 410, reason: 'Expired' }),
+      reason: 'expired',
+    },
+    {
+      name: 'an ERROR event with 500',
+      expire: () => lastWatch().event('ERROR', { kind: 'Status', code: 500, reason: 'InternalError' }),
+      reason: 'error',
+    },
+    { name: 'a line that is not JSON', expire: () => lastWatch().send('{"type":"ADDED","object":\n'), reason: 'broken' },
+    { name: 'an event of an unknown type', expire: () => lastWatch().event('EXPLODED', pod('x')), reason: 'broken' },
+    { name: 'an object without resourceVersion', expire: () => lastWatch().event('ADDED', pod('x')), reason: 'broken' },
+    {
+      name: '410 as the answer to a watch',
+      expire: () => {
+        let once = true;
+        server.fault = (request, response) => {
+          if (!once || request.query.get('watch') !== 'true') return false;
+          once = false;
+          return answerStatus(response, 410, 'Expired');
+        };
+        lastWatch().drop();
+      },
+      reason: 'expired',
+    },
+  ];
+  for (const { name, expire, reason } of expiries) {
+    it(`lists again after ${name}, and tells only what changed meanwhile`, async () => {
+      server.put(pod('stays'));
+      server.put(pod('changes'));
+      server.put(pod('goes'));
+      const reflector = start();
+      await reflector.whenSynced;
+      await watching(1);
+      told.length = 0;
+      server.putSilently(pod('changes', 'api'));
+      server.putSilently(pod('comes'));
+      const watches = [...server.watches];
+      server.watches.length = 0;
+      server.remove('goes');
+      server.watches.push(...watches);
+
+      expire();
+      await watching(2);
+
+      expect(told).to.deep.equal(['replace 3 changed foo/changes,foo/comes']);
+      expect([...held.keys()].sort()).to.deep.equal(['foo/changes', 'foo/comes', 'foo/stays']);
+      expect(restarts.at(-1)).to.equal(reason);
+    });
+  }
+
+  it('begins the list anew when its later pages are gone', async () => {
+    for (let index = 0; index < 600; index += 1) server.putSilently(pod(`p${index}`));
+    let gone = true;
+    server.fault = (request, response) => {
+      if (!gone || request.query.get('continue') === null) return false;
+      gone = false;
+      return answerStatus(response, 410, 'Expired');
+    };
+    start();
+    await watching(1);
+
+    expect(held.size).to.equal(600);
+    expect(server.requests.slice(0, 4).map((request) => request.query.get('continue'))).to.deep.equal([null, '500', null, '500']);
+    expect(restarts).to.deep.equal(['expired']);
+  });
+
+  it('is not synced while the list fails, and gets there when it works again', async () => {
+    server.fault = (_request, response) => answerStatus(response, 500, 'InternalError');
+    const reflector = start();
+    await until(() => restarts.length >= 3, 'three failures');
+
+    expect(reflector.hasSynced()).to.equal(false);
+    expect(told).to.deep.equal([]);
+
+    server.fault = undefined;
+    await reflector.whenSynced;
+  });
+
+  it('waits as long as Retry-After says', async () => {
+    server.fault = (_request, response) => answerStatus(response, 429, 'TooManyRequests', { 'retry-after': '17' });
+    start();
+    await until(() => restarts.length === 1, 'the failure');
+
+    expect(clock.pending()).to.deep.equal([17_000]);
+    server.fault = undefined;
+    clock.advance(17_000);
+    await watching(1);
+  });
+
+  it('opens the watch again from the same place after 90 silent seconds, but not while bytes come', async () => {
+    start();
+    await watching(1);
+    clock.advance(89_000);
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '901' } });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    clock.advance(89_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(server.watches).to.have.length(1);
+
+    clock.advance(1_000);
+    await watching(2);
+
+    expect(lastWatch().query.get('resourceVersion')).to.equal('901');
+    expect(restarts).to.deep.equal(['idle']);
+    expect(server.watches[0]?.closed).to.equal(true);
+  });
+
+  it('forgets earlier failures after a healthy minute', async () => {
+    start({ random: () => 0.5 });
+    const fail = async (round: number): Promise<number> => {
+      await watching(round);
+      lastWatch().drop();
+      await until(() => restarts.length === round, 'the restart');
+      return clock.pending()[0] ?? Number.NaN;
+    };
+    const waits = [];
+    for (const round of [1, 2, 3]) {
+      waits.push(await fail(round));
+      clock.advance(waits.at(-1) ?? 0);
+    }
+    await watching(4);
+    clock.advance(60_000);
+    waits.push(await fail(4));
+    clock.advance(waits.at(-1) ?? 0);
+
+    expect(waits).to.deep.equal([100, 200, 400, 100]);
+  });
+
+  it('leaves out what project leaves out, and removes an object that turns into such', async () => {
+    server.put(pod('a'));
+    server.put(pod('b', 'ignored'));
+    const reflector = start();
+    await reflector.whenSynced;
+    await watching(1);
+    server.put(pod('a', 'ignored'));
+    server.put(pod('c', 'ignored'));
+    server.put(pod('b', 'web'));
+    await until(() => told.length === 3, 'three tellings');
+
+    expect(told).to.deep.equal(['replace 1 changed foo/a', 'remove foo/a', 'upsert foo/b=web']);
+  });
+
+  it('does not tell an event twice when the server repeats it', async () => {
+    const reflector = start();
+    await reflector.whenSynced;
+    await watching(1);
+    const repeated = { ...pod('a'), metadata: { ...pod('a').metadata, resourceVersion: '500' } };
+    lastWatch().event('ADDED', repeated);
+    lastWatch().event('MODIFIED', repeated);
+    lastWatch().event('DELETED', repeated);
+    lastWatch().event('DELETED', repeated);
+    await until(() => reflector.resourceVersion() === '500' && told.length === 3, 'the events');
+
+    expect(told).to.deep.equal(['replace 0 changed', 'upsert foo/a=web', 'remove foo/a']);
+  });
+
+  it('survives a sink and a projection that throw, and gives the object again', async () => {
+    let failing = true;
+    const reflector = start({
+      project: (raw) => {
+        if (failing && raw.metadata?.name === 'bad') throw new TypeError('a bug');
+        return project(raw);
+      },
+    });
+    await reflector.whenSynced;
+    await watching(1);
+    server.put(pod('bad'));
+    await until(() => restarts.length >= 2, 'two failures');
+    failing = false;
+    await until(() => held.has('foo/bad'), 'the object');
+  });
+
+  it('rejects whenSynced only when it was stopped before, and never rejects run', async () => {
+    server.fault = (_request, response) => answerStatus(response, 503, 'ServiceUnavailable');
+    const reflector = start();
+    await until(() => restarts.length > 0, 'a failure');
+    stop.abort(new Error('stopping'));
+    await running;
+
+    let reason: unknown;
+    await reflector.whenSynced.catch((thrown: unknown) => {
+      reason = thrown;
+    });
+    expect(reason).to.have.property('message', 'stopping');
+  });
+
+  it('opens nothing more once it is stopped, in a watch or in a delay', async () => {
+    start({ random: () => 0.5 });
+    await watching(1);
+    lastWatch().drop();
+    await until(() => restarts.length === 1, 'the restart');
+    stop.abort();
+    await running;
+    const requests = server.requests.length;
+    clock.advance(60_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+
+    expect(server.requests).to.have.length(requests);
+    expect(clock.pending()).to.deep.equal([]);
+  });
+});
