@@ -31,4 +31,6 @@ export interface BundleSink {
   readonly remove: (workload: WorkloadRef, signal: AbortSignal) => Promise<boolean>;
   /** Every workload that has a published bundle, also those that should not have one. */
   readonly list: () => readonly WorkloadRef[];
+  /** Tells of bundles that somebody else changed or deleted; absent: nobody else can. Returns the way to stop. */
+  readonly subscribe?: (listener: (workload: WorkloadRef) => void) => () => void;
 }
