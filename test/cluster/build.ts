@@ -8,7 +8,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheRoot, withLock } from './cache.ts';
-import type { Binary, BinaryName, Product, ProductName, Suite } from './versions.ts';
+import type { BinaryName, Product, ProductName, Suite } from './versions.ts';
 import { binaries, products } from './versions.ts';
 
 const run = promisify(execFile);
@@ -69,7 +69,7 @@ async function buildProduct(name: ProductName, names: readonly BinaryName[], sig
 async function goBuild(product: Product, names: readonly BinaryName[], work: string, signal?: AbortSignal): Promise<void> {
   const stamps = Object.entries(product.stamps ?? {}).map(([variable, value]) => `-X ${variable}=${value}`);
   const flags = ['-mod=mod', '-trimpath', '-ldflags', ['-s', '-w', ...stamps].join(' ')];
-  const packageOf = (name: BinaryName): string => product.module + (binaries[name] as Binary).packagePath;
+  const packageOf = (name: BinaryName): string => product.module + binaries[name].packagePath;
   const [only, ...others] = names;
   if (only !== undefined && others.length === 0) await go(['build', ...flags, '-o', join(work, only), packageOf(only)], work, signal);
   else await go(['build', ...flags, '-o', `${work}/`, ...names.map(packageOf)], work, signal);

@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 
-x509.cryptoProvider.set(webcrypto as unknown as Crypto);
+x509.cryptoProvider.set(webcrypto);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const dayMs = 86_400_000;
@@ -70,14 +70,14 @@ export async function openAuthority(dir: string): Promise<Authority> {
   const certificate = new x509.X509Certificate(readFileSync(ca.certPath, 'utf8'));
   const der = x509.PemConverter.decodeFirst(readFileSync(ca.keyPath, 'utf8'));
   const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
-  const keys = { privateKey, publicKey: await certificate.publicKey.export() } as CryptoKeyPair;
+  const keys = { privateKey, publicKey: await certificate.publicKey.export() } as webcrypto.CryptoKeyPair;
   return { dir, ca, issue: (request) => issue({ dir, certificate, keys }, request) };
 }
 
 interface Issuer {
   readonly dir: string;
   readonly certificate: x509.X509Certificate;
-  readonly keys: CryptoKeyPair;
+  readonly keys: webcrypto.CryptoKeyPair;
 }
 
 async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPairPaths> {
@@ -103,8 +103,8 @@ async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPa
   return write(issuer.dir, request.name, certificate, keys);
 }
 
-async function newKeys(): Promise<CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
 }
 
 function validity(): { notBefore: Date; notAfter: Date } {
@@ -112,7 +112,7 @@ function validity(): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now - dayMs), notAfter: new Date(now + validDays * dayMs) };
 }
 
-async function write(dir: string, name: string, certificate: x509.X509Certificate, keys: CryptoKeyPair): Promise<KeyPairPaths> {
+async function write(dir: string, name: string, certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<KeyPairPaths> {
   const paths = { certPath: join(dir, `${name}.crt`), keyPath: join(dir, `${name}.key`) };
   const key = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey as webcrypto.CryptoKey);
   writeFileSync(paths.certPath, `${certificate.toString('pem')}\n`);

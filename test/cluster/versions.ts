@@ -20,7 +20,7 @@ const kubernetesVersion = 'v1.37.2';
 const versionPackage = 'k8s.io/component-base/version';
 
 /** Every module a test cluster is built from, by the name of its folder in the cache. */
-export const products = {
+export const products: Readonly<Record<ProductName, Product>> = {
   kubernetes: {
     module: 'k8s.io/kubernetes',
     version: kubernetesVersion,
@@ -34,10 +34,10 @@ export const products = {
   containerd: { module: 'github.com/containerd/containerd/v2', version: 'v2.4.2' },
   coredns: { module: 'github.com/coredns/coredns', version: 'v1.14.3' },
   helm: { module: 'helm.sh/helm/v4', version: 'v4.3.1' },
-} as const satisfies Readonly<Record<string, Product>>;
+};
 
 /** Name of a product in {@link products}. */
-export type ProductName = keyof typeof products;
+export type ProductName = 'kubernetes' | 'etcd' | 'containerd' | 'coredns' | 'helm';
 
 /** One program: the file's name is its key in {@link binaries}. */
 export interface Binary {
@@ -49,7 +49,7 @@ export interface Binary {
 }
 
 /** Every program of a test cluster. */
-export const binaries = {
+export const binaries: Readonly<Record<BinaryName, Binary>> = {
   etcd: { product: 'etcd', packagePath: '', suite: 'integration' },
   'kube-apiserver': { product: 'kubernetes', packagePath: '/cmd/kube-apiserver', suite: 'integration' },
   'kube-controller-manager': { product: 'kubernetes', packagePath: '/cmd/kube-controller-manager', suite: 'integration' },
@@ -62,10 +62,22 @@ export const binaries = {
   ctr: { product: 'containerd', packagePath: '/cmd/ctr', suite: 'e2e' },
   coredns: { product: 'coredns', packagePath: '', suite: 'e2e' },
   helm: { product: 'helm', packagePath: '/cmd/helm', suite: 'e2e' },
-} as const satisfies Readonly<Record<string, Binary>>;
+};
 
 /** Name of a program in {@link binaries}, which is also its file name. */
-export type BinaryName = keyof typeof binaries;
+export type BinaryName =
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kubectl'
+  | 'kube-scheduler'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'containerd'
+  | 'containerd-shim-runc-v2'
+  | 'ctr'
+  | 'coredns'
+  | 'helm';
 
 /** Debian packages of a whole node, with the file that shows each one installed. */
 export const debianPackages: Readonly<Record<string, string>> = {
