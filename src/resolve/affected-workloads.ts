@@ -4,8 +4,8 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
-import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
+import { hasAgent, type WorkloadId, workloadKey, workloadOf } from '../api/kube/workload.ts';
+
 import { isInScope, type Labels, matchesLabels, selectsPod } from './policy-applies.ts';
 
 /** What happened. `before` absent: new; `after` absent: gone. */
@@ -22,13 +22,13 @@ export type Change =
 export interface WorkloadView {
   readonly rootNamespace: string;
   /** Workloads of one namespace, or of all when `namespace` is undefined. */
-  readonly workloads: (namespace: string | undefined) => Iterable<WorkloadRef>;
+  readonly workloads: (namespace: string | undefined) => Iterable<WorkloadId>;
   /** The labels of each of its pods. */
-  readonly labelSetsOf: (workload: WorkloadRef) => Iterable<Labels>;
+  readonly labelSetsOf: (workload: WorkloadId) => Iterable<Labels>;
 }
 
 /** The workloads whose bundle may differ after `change`; each once, in no particular order. */
-export function affectedWorkloads(change: Change, world: WorkloadView): readonly WorkloadRef[] {
+export function affectedWorkloads(change: Change, world: WorkloadView): readonly WorkloadId[] {
   switch (change.kind) {
     case 'policy':
       return selectedByAny([change.before, change.after], world);
@@ -44,13 +44,13 @@ export function affectedWorkloads(change: Change, world: WorkloadView): readonly
 }
 
 /** The workloads with at least one pod that `policy` applies to. */
-export function workloadsSelectedBy(policy: Policy, world: WorkloadView): readonly WorkloadRef[] {
+export function workloadsSelectedBy(policy: Policy, world: WorkloadView): readonly WorkloadId[] {
   const scope = policy.metadata.namespace === world.rootNamespace ? undefined : policy.metadata.namespace;
   return [...world.workloads(scope)].filter((workload) => isSelected(policy, workload, world));
 }
 
-function selectedByAny(policies: readonly (Policy | undefined)[], world: WorkloadView): readonly WorkloadRef[] {
-  const found = new Map<string, WorkloadRef>();
+function selectedByAny(policies: readonly (Policy | undefined)[], world: WorkloadView): readonly WorkloadId[] {
+  const found = new Map<string, WorkloadId>();
   for (const policy of policies) {
     if (policy === undefined) continue;
     for (const workload of workloadsSelectedBy(policy, world)) found.set(workloadKey(workload), workload);
@@ -58,7 +58,7 @@ function selectedByAny(policies: readonly (Policy | undefined)[], world: Workloa
   return [...found.values()];
 }
 
-function isSelected(policy: Policy, workload: WorkloadRef, world: WorkloadView): boolean {
+function isSelected(policy: Policy, workload: WorkloadId, world: WorkloadView): boolean {
   if (!isInScope(policy, workload.namespace, world.rootNamespace)) return false;
   for (const labels of world.labelSetsOf(workload)) {
     if (selectsPod(policy, workload.namespace, labels)) return true;
@@ -66,9 +66,9 @@ function isSelected(policy: Policy, workload: WorkloadRef, world: WorkloadView):
   return false;
 }
 
-function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): readonly WorkloadRef[] {
+function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): readonly WorkloadId[] {
   if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return [];
-  const found = new Map<string, WorkloadRef>();
+  const found = new Map<string, WorkloadId>();
   for (const pod of [before, after]) {
     if (pod === undefined || !hasAgent(pod)) continue;
     const workload = workloadOf(pod);
