@@ -86,6 +86,7 @@ export interface KubeClient {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const LATE = new Error('the deadline has passed');
 
 interface Wiring {
   readonly config: PooledKubeConfig;
@@ -151,11 +152,7 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
   const ending = new AbortController();
   const leave = (): void => ending.abort(caller.reason);
   caller.addEventListener('abort', leave, { once: true });
-  let late = false;
-  const stopTimer = clock.after(timeoutMs, () => {
-    late = true;
-    ending.abort();
-  });
+  const stopTimer = clock.after(timeoutMs, () => ending.abort(LATE));
   const startedMs = clock.nowMs();
   let code = '<error>';
   let kept = false;
@@ -168,7 +165,7 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
     return result;
   } catch (thrown) {
     caller.throwIfAborted();
-    if (late) throw errorOfDeadline(request, timeoutMs);
+    if (ending.signal.reason === LATE) throw errorOfDeadline(request, timeoutMs);
     if (thrown instanceof TransientError || thrown instanceof RefusedError) throw thrown;
     throw errorOfTransport(request, thrown);
   } finally {
@@ -192,7 +189,13 @@ async function send(wiring: Wiring, request: KubeRequest, signal: AbortSignal): 
   // A credential plugin takes no signal: it is left behind when the deadline comes.
   await orAbort(wiring.config.applySecurityAuthentication(context), signal);
   context.setSignal(signal);
-  return new IsomorphicFetchHttpLibrary().send(context).toPromise();
+  try {
+    return await new IsomorphicFetchHttpLibrary().send(context).toPromise();
+  } catch (thrown) {
+    // Not a byte in all that time: the connection may be dead without a word, and would take the next requests with it.
+    if (signal.reason === LATE) wiring.config.abandonPool(context);
+    throw thrown;
+  }
 }
 
 async function answerError(wiring: Wiring, request: KubeRequest, response: ResponseContext): Promise<Error> {

@@ -20,6 +20,7 @@ type Pool = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 /** A KubeConfig whose requests share one pool of connections; a new pool only when CA, certificate or proxy change. */
 export class PooledKubeConfig extends KubeConfig {
   #pool: Pool | undefined;
+  readonly #leaving = new Set<Pool>();
   #made: string | undefined;
 
   /** Says `none`, so that no further pool is built, while the one at hand was made from the same options. */
@@ -39,19 +40,29 @@ export class PooledKubeConfig extends KubeConfig {
     else if (this.#pool !== undefined) context.setDispatcher(this.#pool);
   }
 
-  /** Ends every connection, also those with requests on them. */
-  async closePool(): Promise<void> {
-    const pool = this.#pool;
-    this.#pool = undefined;
+  /** Lets the next request begin on a new connection, if `context` went out on the pool still in use. What runs on the old one may end there. */
+  abandonPool(context: RequestContext): void {
+    if (this.#pool === undefined || context.getDispatcher() !== this.#pool) return;
     this.#made = undefined;
-    await pool?.destroy();
+    this.#replacePool(undefined);
   }
 
+  /** Ends every connection, also those with requests on them. */
+  async closePool(): Promise<void> {
+    this.#made = undefined;
+    this.#replacePool(undefined);
+    await Promise.all([...this.#leaving].map((pool) => pool.destroy()));
+  }
+
+  /** Lets the requests and watches on the old pool end by themselves. */
   #replacePool(next: Pool | undefined): void {
     const old = this.#pool;
     this.#pool = next;
-    // Lets the requests and watches under way end by themselves; a pool that fails to close has nothing left to close.
-    old?.close().catch(() => undefined);
+    if (old === undefined) return;
+    this.#leaving.add(old);
+    const left = (): boolean => this.#leaving.delete(old);
+    // A pool that fails to close has nothing left to close.
+    old.close().then(left, left);
   }
 }
 

@@ -105,7 +105,7 @@ class Candidate {
     const random = this.#options.random ?? Math.random;
     this.lost = false;
     while (!signal.aborted) {
-      if (await this.#attempt(this.#deadlineMs, signal)) {
+      if (await this.#attempt(this.#deadlineMs / 2, signal)) {
         this.#logger.info({ identity: this.#options.identity }, 'became leader');
         this.#tell(true, this.#options.identity);
         return true;
@@ -122,7 +122,8 @@ class Candidate {
       await sleep(this.#clock, this.#retryMs, term.signal);
       if (term.signal.aborted) return;
       const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
-      const renewed = leftMs > 0 && (await this.#attempt(leftMs, term.signal));
+      // Half, so that a renewal on a dead connection leaves time for one on a new connection.
+      const renewed = leftMs > 0 && (await this.#attempt(Math.min(leftMs, this.#deadlineMs / 2), term.signal));
       if (renewed || term.signal.aborted) continue;
       const other = this.#other();
       if (other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs) continue;
