@@ -1,0 +1,141 @@
+/*
+ * Incremental, strict reader of chunked bodies (RFC 9112 section 7.1). In: bytes as they arrive. Out: how many of them
+ * may be passed on verbatim. Trailer fields are checked and left out, as Envoy leaves them out: nobody has judged them.
+ * Used for requests and responses.
+ */
+
+/** What one call of {@link ChunkReader.read} found. */
+export type ChunkState = 'more' | 'done' | 'bad';
+
+const STEP = {
+  size: 0,
+  extension: 1,
+  sizeLf: 2,
+  data: 3,
+  dataCr: 4,
+  dataLf: 5,
+  trailerStart: 6,
+  trailer: 7,
+  trailerLf: 8,
+  lastLf: 9,
+} as const;
+type Step = (typeof STEP)[keyof typeof STEP];
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SEMICOLON = 0x3b;
+/** Most octets of extensions and trailers in one body: beyond it somebody only wants us to read. */
+const MAX_NOISE_BYTES = 16 * 1024;
+
+/** Reads one chunked body after the other; {@link reset} between them. */
+export class ChunkReader {
+  /** After `read`: index behind the last byte that may be passed on verbatim. */
+  forwardEnd = 0;
+  /** After `read`: index behind the last byte that belongs to the body. */
+  consumedEnd = 0;
+  #step: Step = STEP.size;
+  #size = 0;
+  #digits = 0;
+  #noise = 0;
+
+  /** Forgets the last body. */
+  reset(): void {
+    this.#step = STEP.size;
+    this.#size = 0;
+    this.#digits = 0;
+    this.#noise = 0;
+  }
+
+  /**
+   * Reads `buffer[start, end)`. The bytes `[start, forwardEnd)` are chunks to pass on as they are; on `done` the closing
+   * CR LF is for the caller to write.
+   */
+  read(buffer: Uint8Array, start: number, end: number): ChunkState {
+    let at = start;
+    this.forwardEnd = start;
+    while (at < end) {
+      if (this.#step === STEP.data) {
+        const taken = Math.min(this.#size, end - at);
+        this.#size -= taken;
+        at += taken;
+        if (this.#size === 0) this.#step = STEP.dataCr;
+        this.forwardEnd = at;
+        continue;
+      }
+      const passed = this.#step < STEP.trailerStart;
+      const state = this.#octet(buffer[at] ?? 0);
+      at += 1;
+      if (passed) this.forwardEnd = at;
+      if (state !== 'more') {
+        this.consumedEnd = at;
+        return state;
+      }
+    }
+    this.consumedEnd = at;
+    return 'more';
+  }
+
+  #octet(octet: number): ChunkState {
+    switch (this.#step) {
+      case STEP.size:
+        return this.#sizeOctet(octet);
+      case STEP.extension:
+        return this.#noiseOctet(octet, STEP.sizeLf);
+      case STEP.sizeLf:
+        return this.#expect(octet, LF, this.#size === 0 ? STEP.trailerStart : STEP.data);
+      case STEP.dataCr:
+        return this.#expect(octet, CR, STEP.dataLf);
+      case STEP.dataLf:
+        this.#digits = 0;
+        return this.#expect(octet, LF, STEP.size);
+      case STEP.trailerStart:
+        if (octet === CR) return this.#go(STEP.lastLf);
+        this.#step = STEP.trailer;
+        return this.#noiseOctet(octet, STEP.trailerLf);
+      case STEP.trailer:
+        return this.#noiseOctet(octet, STEP.trailerLf);
+      case STEP.trailerLf:
+        return this.#expect(octet, LF, STEP.trailerStart);
+      case STEP.lastLf:
+        return octet === LF ? 'done' : 'bad';
+      default:
+        return 'bad';
+    }
+  }
+
+  #sizeOctet(octet: number): ChunkState {
+    const digit = hexDigit(octet);
+    if (digit !== -1) {
+      this.#digits += 1;
+      if (this.#digits > 12) return 'bad';
+      this.#size = this.#size * 16 + digit;
+      return 'more';
+    }
+    if (this.#digits === 0) return 'bad';
+    if (octet === CR) return this.#go(STEP.sizeLf);
+    return octet === SEMICOLON ? this.#go(STEP.extension) : 'bad';
+  }
+
+  /** One octet of an extension or a trailer: visible, blank or obs-text, up to its CR. */
+  #noiseOctet(octet: number, afterCr: Step): ChunkState {
+    if (octet === CR) return this.#go(afterCr);
+    this.#noise += 1;
+    const legal = octet === 0x09 || (octet >= 0x20 && octet !== 0x7f);
+    return legal && this.#noise <= MAX_NOISE_BYTES ? 'more' : 'bad';
+  }
+
+  #expect(octet: number, wanted: number, next: Step): ChunkState {
+    return octet === wanted ? this.#go(next) : 'bad';
+  }
+
+  #go(next: Step): ChunkState {
+    this.#step = next;
+    return 'more';
+  }
+}
+
+function hexDigit(octet: number): number {
+  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;
+  const letter = octet | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}

@@ -1,0 +1,146 @@
+/*
+ * Strict parser of HTTP/1.1 request heads. In: the latin1 text of a head through its empty line. Out: method, target and
+ * fields as sent plus the body's framing, or the reply that refuses it. Called by the proxy for every request.
+ */
+import { type BodyFraming, CHUNKED, type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
+import { hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
+
+/** Largest head in bytes, request line and empty line included. */
+export const MAX_HEAD_BYTES: number = 60 * 1024;
+/** Most header fields of one message. */
+export const MAX_HEADERS = 100;
+
+/** A request head that may be judged. */
+export interface RequestHead {
+  readonly kind: 'request';
+  readonly method: string;
+  /** Verbatim; visible ASCII only, never empty. */
+  readonly target: string;
+  /** Flat list name, value, …: names as sent, values without outer blanks. */
+  readonly headers: readonly string[];
+  readonly body: BodyFraming;
+  /** Content-Length was sent, be it 0. */
+  readonly lengthGiven: boolean;
+  /** The client asked for the connection to be closed after the response. */
+  readonly close: boolean;
+  /** `Expect: 100-continue` was sent. */
+  readonly expectContinue: boolean;
+  /** Value of X-Request-Id; `''`: absent. */
+  readonly requestId: string;
+}
+
+/** A head that is answered by the codec itself; the connection closes after it. */
+export interface HeadFault {
+  readonly kind: 'fault';
+  readonly status: number;
+  readonly body: string;
+  /** For the access log, in Envoy's words where it has them. */
+  readonly details: string;
+}
+
+const fault = (status: number, body: string, details: string): HeadFault => Object.freeze({ kind: 'fault', status, body, details });
+
+/** Not HTTP/1.1: syntax, control octets, bare CR or LF, folded lines, unknown method. */
+export const CODEC_ERROR: HeadFault = fault(400, 'Bad Request', 'http1.codec_error');
+/** Head too long. */
+export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
+const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
+const LOW_VERSION = fault(426, 'Upgrade Required', 'low_version');
+const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
+const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
+
+/** Methods that the codec knows, as Envoy's does. @see semantics.md 4.2.1 */
+const METHODS: ReadonlySet<string> = new Set(
+  (
+    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS ' +
+    'PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
+  ).split(' '),
+);
+
+const NOT_VISIBLE = /[^\x21-\x7e]/;
+
+/** Walks the fields of one head; its members are what the walk has met so far. */
+interface Walk {
+  readonly headers: string[];
+  readonly framing: ReturnType<typeof noFraming>;
+  close: boolean;
+  expectContinue: boolean;
+  requestId: string;
+}
+
+/**
+ * The request that `text` states, or why it is refused. Linear in the length of `text`.
+ * @param text a head from its first octet (no empty lines before it) through the empty line that ends it
+ */
+export function parseRequestHead(text: string): RequestHead | HeadFault {
+  if (hasIllegalOctet(text)) return CODEC_ERROR;
+  const lineEnd = text.indexOf('\r\n');
+  const methodEnd = text.indexOf(' ');
+  if (methodEnd <= 0 || methodEnd > lineEnd) return CODEC_ERROR;
+  const method = text.slice(0, methodEnd);
+  if (!METHODS.has(method)) return CODEC_ERROR;
+  const targetEnd = text.indexOf(' ', methodEnd + 1);
+  const versionless = targetEnd === -1 || targetEnd > lineEnd;
+  const target = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
+  if (target.length === 0 || NOT_VISIBLE.test(target)) return CODEC_ERROR;
+  if (versionless) return LOW_VERSION;
+  if (!text.startsWith('HTTP/1.1\r\n', targetEnd + 1)) return text.startsWith('HTTP/1.0\r\n', targetEnd + 1) ? LOW_VERSION : CODEC_ERROR;
+  return parseFields(text, lineEnd + 2, method, target);
+}
+
+function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {
+  const walk: Walk = { headers: [], framing: noFraming(), close: false, expectContinue: false, requestId: '' };
+  for (let at = start; ; ) {
+    const end = text.indexOf('\r\n', at);
+    if (end === at) break;
+    const colon = text.indexOf(':', at);
+    // A line that begins with a blank is a folded one (obs-fold): its first octet is no token octet.
+    if (colon === -1 || colon > end || !isToken(text, at, colon)) return CODEC_ERROR;
+    if (walk.headers.length >= MAX_HEADERS * 2) return TOO_MANY_HEADERS;
+    const name = text.slice(at, colon);
+    const value = trimBlanks(text, colon + 1, end);
+    walk.headers.push(name, value);
+    const refused = noteField(walk, name, value);
+    if (refused !== '') return refused === 'unknown-encoding' ? UNKNOWN_ENCODING : CODEC_ERROR;
+    at = end + 2;
+  }
+  const { chunked, contentLength } = walk.framing;
+  if (chunked && contentLength !== -1) return LENGTH_AND_CHUNKED;
+  return {
+    kind: 'request',
+    method,
+    target,
+    headers: walk.headers,
+    body: chunked ? CHUNKED : Math.max(contentLength, 0),
+    lengthGiven: contentLength !== -1,
+    close: walk.close,
+    expectContinue: walk.expectContinue,
+    requestId: walk.requestId,
+  };
+}
+
+/** Reads the few fields that concern the connection; the length of the name tells most others apart at once. */
+function noteField(walk: Walk, name: string, value: string): FramingFault {
+  switch (name.length) {
+    case 14:
+      return name.toLowerCase() === 'content-length' ? noteContentLength(walk.framing, value) : '';
+    case 17:
+      return name.toLowerCase() === 'transfer-encoding' ? noteTransferEncoding(walk.framing, value) : '';
+    case 10:
+      if (name.toLowerCase() === 'connection' && listHolds(value, 'close')) walk.close = true;
+      return '';
+    case 6:
+      if (name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue') walk.expectContinue = true;
+      return '';
+    case 12:
+      if (walk.requestId === '' && name.toLowerCase() === 'x-request-id') walk.requestId = value;
+      return '';
+    default:
+      return '';
+  }
+}
+
+/** Can the beginning of a head (its empty line not here yet) no longer become a valid one? Lets garbage be refused before its sender stops. */
+export function isHopeless(beginning: string): boolean {
+  return hasIllegalOctet(beginning) || isBlank(beginning.charCodeAt(0));
+}

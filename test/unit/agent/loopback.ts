@@ -1,0 +1,200 @@
+/*
+ * Loopback parts for the proxy's tests: raw clients, raw upstreams and a listener with a judge of the test's own. In:
+ * bytes. Out: bytes. Nothing here parses HTTP with the code under test.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { systemClock } from '../../../src/agent/proxy/clock.ts';
+import {
+  type Authorizer,
+  DEFAULT_LIMITS,
+  type ExchangeObserver,
+  type ExchangeRecord,
+  type ProxyLimits,
+} from '../../../src/agent/proxy/context.ts';
+import { HttpDate } from '../../../src/agent/proxy/http-date.ts';
+import { Listener } from '../../../src/agent/proxy/listener.ts';
+import type { Judge, RawRequest, Verdict, VerdictLog } from '../../../src/judge/verdict.ts';
+
+export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
+  outcome,
+  details,
+  host: 'a',
+  path,
+  principal: '',
+});
+
+/** Forwards everything as it is, except paths that begin with `/no`, which are denied. */
+export const stubJudge: Judge = {
+  judge(request: RawRequest): Verdict {
+    if (request.target.startsWith('/no')) {
+      const log = logOf('deny', request.target, 'rbac_access_denied_matched_policy[none]');
+      return { kind: 'reply', status: 403, body: 'RBAC: access denied', headers: ['content-type', 'text/plain'], close: false, log };
+    }
+    return { kind: 'forward', head: headOf(request), log: logOf('allow', request.target) };
+  },
+};
+
+/** The request as a judge without opinions hands it on. */
+export function headOf(request: RawRequest): { method: string; target: string; host: string; headers: string[]; upgrade: string } {
+  const headers: string[] = [];
+  let host = '';
+  let upgrade = '';
+  for (let at = 0; at < request.headers.length; at += 2) {
+    const name = (request.headers[at] ?? '').toLowerCase();
+    const value = request.headers[at + 1] ?? '';
+    if (name === 'host') host = value;
+    else if (name === 'upgrade') upgrade = value;
+    else if (name !== 'connection' && name !== 'transfer-encoding') headers.push(name, value);
+  }
+  return { method: request.method, target: request.target, host, headers, upgrade };
+}
+
+export interface Stage {
+  readonly port: number;
+  readonly records: ExchangeRecord[];
+  /** What each upstream connection received, in order of connecting. */
+  readonly seen: string[];
+  readonly connections: () => number;
+  readonly listener: Listener;
+  stop(): Promise<void>;
+}
+
+export interface StageOptions {
+  readonly judge?: Judge | undefined;
+  readonly notReady?: boolean;
+  readonly limits?: Partial<ProxyLimits>;
+  readonly checksValues?: boolean;
+  readonly authorizer?: Authorizer;
+  /** Serves one upstream connection; default: answers each head with 200 `ok`. */
+  readonly upstream?: (socket: Socket, nth: number) => void;
+  /** No upstream listens. */
+  readonly noUpstream?: boolean;
+}
+
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+function answerEachHead(socket: Socket): void {
+  let text = '';
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+    for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
+      text = text.slice(end + 4);
+      socket.write(OK);
+    }
+  });
+}
+
+/** A listener in front of a raw upstream. */
+export async function stage(options: StageOptions = {}): Promise<Stage> {
+  const seen: string[] = [];
+  const sockets = new Set<Socket>();
+  const upstream = createServer({ allowHalfOpen: true }, (socket) => {
+    const nth = seen.push('') - 1;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      seen[nth] += chunk.toString('latin1');
+    });
+    socket.on('end', () => socket.end());
+    (options.upstream ?? answerEachHead)(socket, nth);
+  });
+  const upstreamPort = await listen(upstream);
+  if (options.noUpstream) upstream.close();
+  const records: ExchangeRecord[] = [];
+  let connections = 0;
+  const observer: ExchangeObserver = {
+    onExchange: (record) => {
+      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs } = record;
+      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs });
+    },
+    onConnections: (delta) => {
+      connections += delta;
+    },
+    onConnectionRefused: () => {},
+  };
+  const policy = { judge: options.judge ?? stubJudge, digest: 'sha256:d', checksValues: options.checksValues ?? false };
+  const listener = new Listener(
+    { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
+    {
+      policyInForce: () => (options.notReady ? undefined : policy),
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      clock: systemClock,
+      date: new HttpDate({ nowMs: () => 0, monotonicMs: () => 0 }),
+      observer,
+      authorizer: options.authorizer,
+      newRequestId: () => 'generated-id',
+    },
+  );
+  const port = await listener.start();
+  return {
+    port,
+    records,
+    seen,
+    connections: () => connections,
+    listener,
+    async stop() {
+      await listener.stop(0);
+      for (const socket of sockets) socket.destroy();
+      if (upstream.listening) upstream.close();
+    },
+  };
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** A client that sends bytes as they are and keeps what comes back. */
+export class RawClient {
+  readonly socket: Socket;
+  text = '';
+  closed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    this.socket.on('data', (chunk: Buffer) => {
+      this.text += chunk.toString('latin1');
+      this.#wake?.();
+    });
+    this.socket.on('error', () => {});
+    const done = () => {
+      this.closed = true;
+      this.#wake?.();
+    };
+    this.socket.on('end', done);
+    this.socket.on('close', done);
+  }
+
+  send(text: string): this {
+    this.socket.write(text, 'latin1');
+    return this;
+  }
+
+  /** Waits until what came satisfies `enough`, or the connection ends. */
+  async until(enough: (text: string) => boolean): Promise<string> {
+    while (!enough(this.text) && !this.closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.text;
+  }
+
+  async untilClosed(): Promise<string> {
+    const text = await this.until(() => false);
+    this.socket.destroy();
+    return text;
+  }
+}
+
+/** Everything the server answers to `bytes` until it closes or `enough`. */
+export async function talk(port: number, bytes: string, enough: (text: string) => boolean = () => false): Promise<string> {
+  const client = new RawClient(port).send(bytes);
+  const text = await client.until(enough);
+  client.socket.destroy();
+  return text;
+}
