@@ -52,7 +52,7 @@ export async function fetchDocument(url: string, limits: FetchLimits, signal: Ab
       response.destroy();
       throw failure(target, `answered ${status}`);
     }
-    const text = await readBody(response, target, limits.maxBytes);
+    const text = await readBody(response, { target, maxBytes: limits.maxBytes }, signal);
     return { text, url: target.href, maxAgeSeconds: maxAgeOf(response.headers['cache-control']) };
   }
   throw failure(parseTarget(url, undefined), `more than ${limits.maxRedirects} redirects`);
@@ -131,7 +131,11 @@ function resolveBySystem(hostname: string): ReturnType<ResolveHost> {
   });
 }
 
-async function readBody(response: IncomingMessage, target: URL, maxBytes: number): Promise<string> {
+async function readBody(
+  response: IncomingMessage,
+  { target, maxBytes }: { readonly target: URL; readonly maxBytes: number },
+  signal: AbortSignal,
+): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -141,7 +145,7 @@ async function readBody(response: IncomingMessage, target: URL, maxBytes: number
       chunks.push(chunk);
     }
   } catch (error) {
-    throw asFailure(target, error, undefined);
+    throw asFailure(target, error, signal);
   } finally {
     response.destroy();
   }
@@ -159,9 +163,9 @@ function maxAgeOf(header: string | undefined): number | undefined {
   return undefined;
 }
 
-function asFailure(target: URL, error: unknown, signal: AbortSignal | undefined): TransientError {
+function asFailure(target: URL, error: unknown, signal: AbortSignal): TransientError {
   if (error instanceof TransientError) return error;
-  if (signal?.aborted === true || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not answer in time');
+  if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not answer in time');
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'broken answer';
   return failure(target, `cannot be fetched (${code})`, error);
 }

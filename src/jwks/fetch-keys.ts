@@ -45,11 +45,10 @@ export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: 
 
 async function fetchKeySet(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
   const document = await fetchDocument(url, limits, signal);
-  const parsed = parseJwks(document.text);
   // A symmetric key that anybody can download is no secret: a token signed with it proves nothing.
-  const keys = parsed.keys.filter((key) => key['kty'] !== 'oct');
+  const { keys, problems } = parseJwks(document.text, { symmetric: false });
   if (keys.length === 0) {
-    throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} holds no usable key (${parsed.problems[0] ?? 'no public key in it'})`);
+    throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} holds no usable key (${problems[0] ?? 'it has none at all'})`);
   }
   return { keySet: { source: displayUrl(url), keys }, maxAgeSeconds: document.maxAgeSeconds };
 }

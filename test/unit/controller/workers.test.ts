@@ -29,7 +29,12 @@ function work(handle: (key: string) => Promise<HandleResult | undefined>, concur
 }
 
 describe('workers', () => {
-  const cases: readonly { readonly name: string; readonly error: Error; readonly results: readonly string[]; readonly delays: readonly number[] }[] = [
+  const cases: readonly {
+    readonly name: string;
+    readonly error: Error;
+    readonly results: readonly string[];
+    readonly delays: readonly number[];
+  }[] = [
     { name: 'retry what a retry may mend', error: new TransientError('SP_KUBE_API', 'down'), results: ['error'], delays: [5] },
     {
       name: 'wait as long as the other side asked',

@@ -1,0 +1,51 @@
+/*
+ * An identity provider's web server for tests. In: what to answer at which path, changeable at any time. Out: its address
+ * and the requests it got.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface KeyServer {
+  /** `http://127.0.0.1:<port>`. */
+  readonly origin: string;
+  readonly requests: readonly string[];
+  readonly answer: (path: string, answer: Answer) => void;
+  readonly stop: () => Promise<void>;
+}
+
+/** A server that answers 404 to everything it was not told about. */
+export async function startKeyServer(): Promise<KeyServer> {
+  const answers = new Map<string, Answer>();
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request.url ?? '');
+    const found = answers.get(request.url ?? '');
+    if (found === undefined) response.writeHead(404).end();
+    else found(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    answer: (path, answer) => void answers.set(path, answer),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Answers with JSON. */
+export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  return (_request, response) => response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+}
+
+/** A JWKS with one fresh public key of that id. */
+export function freshJwks(kid: string): { readonly keys: readonly object[] } {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }] };
+}

@@ -1,0 +1,161 @@
+import { expect } from 'chai';
+import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import type { FetchLimits } from '../../../src/jwks/fetch-document.ts';
+import { fetchKeys, keySourceOf } from '../../../src/jwks/fetch-keys.ts';
+import { type Answer, freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
+
+const limits: FetchLimits = { guard: createAddressGuard([]), maxBytes: 4096, maxRedirects: 3 };
+
+async function failureOf(url: string, over: Partial<FetchLimits> = {}, signal: AbortSignal = AbortSignal.timeout(3_000)): Promise<string> {
+  try {
+    await fetchKeys({ kind: 'keys', url }, { ...limits, ...over }, signal);
+  } catch (error) {
+    expect(error).to.have.property('code', 'SP_JWKS_FETCH');
+    return (error as Error).message;
+  }
+  throw new Error('keys were taken');
+}
+
+describe('key source of a rule', () => {
+  const cases = [
+    { rule: { issuer: 'i', jwks: '{"keys":[]}' }, source: undefined },
+    { rule: { issuer: 'i', jwks: '', jwksUri: 'https://idp/keys' }, source: { kind: 'keys', url: 'https://idp/keys' } },
+    { rule: { issuer: 'https://idp/' }, source: { kind: 'discovery', url: 'https://idp/.well-known/openid-configuration' } },
+    { rule: { issuer: 'https://idp//' }, source: { kind: 'discovery', url: 'https://idp//.well-known/openid-configuration' } },
+    { rule: {}, source: undefined },
+  ];
+  for (const { rule, source } of cases) {
+    it(`${JSON.stringify(rule)} is ${source === undefined ? 'nothing to fetch' : source.url}`, () => {
+      expect(keySourceOf(rule)).to.deep.equal(source);
+    });
+  }
+});
+
+describe('fetch of keys', () => {
+  let server: KeyServer;
+  beforeEach(async () => {
+    server = await startKeyServer();
+  });
+  afterEach(() => server.stop());
+  const at = (path: string, answer: Answer): string => {
+    server.answer(path, answer);
+    return `${server.origin}${path}`;
+  };
+
+  it('gives the keys, where they came from without its query, and how long they may be kept', async () => {
+    const url = at('/keys?secret=1', json(freshJwks('one'), { 'cache-control': 'public, max-age=300' }));
+
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+
+    expect(keySet.source).to.equal(`${server.origin}/keys`);
+    expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
+    expect(maxAgeSeconds).to.equal(300);
+  });
+
+  it('discovers the key set of an issuer', async () => {
+    at('/keys', json(freshJwks('one'), { 'cache-control': 'max-age=900' }));
+    const url = at('/.well-known/openid-configuration', json({ jwks_uri: `${server.origin}/keys` }, { 'cache-control': 'no-store' }));
+
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'discovery', url }, limits, AbortSignal.timeout(3_000));
+
+    expect(keySet.keys).to.have.length(1);
+    expect(maxAgeSeconds).to.equal(0);
+  });
+
+  it('says so when the configuration names no key set', async () => {
+    const url = at('/.well-known/openid-configuration', json({ issuer: 'me' }));
+    const attempt = fetchKeys({ kind: 'discovery', url }, limits, AbortSignal.timeout(3_000));
+    expect(await attempt.catch((error: Error) => error.message)).to.contain('names no jwks_uri');
+  });
+
+  it('follows redirects, but not without end', async () => {
+    at('/keys', json(freshJwks('one')));
+    const first = at('/first', (_request, response) => response.writeHead(302, { location: '/keys' }).end());
+    const endless = at('/endless', (_request, response) => response.writeHead(307, { location: '/endless' }).end());
+
+    expect((await fetchKeys({ kind: 'keys', url: first }, limits, AbortSignal.timeout(3_000))).keySet.keys).to.have.length(1);
+    expect(await failureOf(endless)).to.contain('more than 3 redirects');
+  });
+
+  const bad: readonly { readonly name: string; readonly answer: Answer; readonly message: string }[] = [
+    { name: 'an error status', answer: (_request, response) => response.writeHead(500).end('secret text'), message: 'answered 500' },
+    {
+      name: 'a body that is not JSON',
+      answer: (_request, response) => response.end('<html>secret text</html>'),
+      message: 'holds no usable key',
+    },
+    { name: 'an empty key set', answer: json({ keys: [] }), message: 'holds no usable key' },
+    { name: 'JSON without keys', answer: json({ hello: 'secret text' }), message: 'holds no usable key' },
+    {
+      name: 'only symmetric keys',
+      answer: json({ keys: [{ kty: 'oct', k: 'c2VjcmV0LXRleHQtc2VjcmV0LXRleHQtc2VjcmV0LXRleHQ' }] }),
+      message: 'holds no usable key',
+    },
+    { name: 'a body that is too large', answer: (_request, response) => response.end('x'.repeat(5_000)), message: 'more than 4096 bytes' },
+    {
+      name: 'a body cut short',
+      answer: (_request, response) => response.writeHead(200, { 'content-length': '100' }).write('{', () => response.destroy()),
+      message: 'cannot be fetched',
+    },
+    { name: 'a closed connection', answer: (request) => request.socket.destroy(), message: 'cannot be fetched' },
+    {
+      name: 'a redirect to link-local',
+      answer: (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
+      message: 'link-local and never dialled',
+    },
+    {
+      name: 'a redirect to link-local in decimal',
+      answer: (_request, response) => response.writeHead(302, { location: 'http://2852039166/' }).end(),
+      message: 'link-local and never dialled',
+    },
+    {
+      name: 'a redirect to link-local in IPv6 clothes',
+      answer: (_request, response) => response.writeHead(302, { location: 'http://[::ffff:169.254.169.254]/' }).end(),
+      message: 'link-local and never dialled',
+    },
+    {
+      name: 'a redirect to a file',
+      answer: (_request, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+      message: 'neither http nor https',
+    },
+  ];
+  for (const { name, answer, message } of bad) {
+    it(`refuses ${name} without repeating it`, async () => {
+      const told = await failureOf(at('/keys', answer));
+      expect(told).to.contain(message);
+      expect(told).not.to.contain('secret');
+    });
+  }
+
+  it('gives up at the deadline, before or in the middle of an answer', async () => {
+    const silent = at('/silent', () => undefined);
+    const slow = at('/slow', (_request, response) => response.writeHead(200).write('{'));
+
+    expect(await failureOf(silent, {}, AbortSignal.timeout(50))).to.contain('did not answer in time');
+    expect(await failureOf(slow, {}, AbortSignal.timeout(50))).to.contain('did not answer in time');
+  });
+
+  it('checks the address that a name resolves to, each time', async () => {
+    const url = 'http://rebinding.test/keys';
+    const resolveHost = (): Promise<{ address: string; family: number }[]> => Promise.resolve([{ address: '169.254.169.254', family: 4 }]);
+    expect(await failureOf(url, { resolveHost })).to.contain('link-local and never dialled');
+  });
+
+  it('dials an allowed address of a name that also has a forbidden one', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    const resolveHost = (): Promise<{ address: string; family: number }[]> =>
+      Promise.resolve([
+        { address: '169.254.169.254', family: 4 },
+        { address: '127.0.0.1', family: 4 },
+      ]);
+    const url = `${server.origin.replace('127.0.0.1', 'idp.test')}/keys`;
+    const { keySet } = await fetchKeys({ kind: 'keys', url }, { ...limits, resolveHost }, AbortSignal.timeout(3_000));
+    expect(keySet.keys).to.have.length(1);
+  });
+
+  it('shows no credentials of the URL', async () => {
+    server.answer('/keys', (_request, response) => response.writeHead(403).end());
+    const told = await failureOf(server.origin.replace('//', '//user:password@') + '/keys');
+    expect(told).to.equal(`${server.origin}/keys answered 403`);
+  });
+});
