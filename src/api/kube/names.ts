@@ -21,6 +21,8 @@ export const BUNDLE_TOUCH_ANNOTATION = 'sallyport.dev/bundle-digest';
 export const INCLUDE_PORTS_ANNOTATION = 'sallyport.dev/include-inbound-ports';
 /** Annotation on a pod (template): comma-separated container ports that are never captured. */
 export const EXCLUDE_PORTS_ANNOTATION = 'sallyport.dev/exclude-inbound-ports';
+/** Annotation on a pod (template): `false` leaves its probes as they are; they then come through the agent and policies apply to them. */
+export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
 /** Annotation on a Deployment or Pod manifest in directory mode: `host:port` (or `http://host:port`) of the upstream that its agent guards. */
 export const UPSTREAM_ANNOTATION = 'sallyport.dev/upstream';
 /** Annotation in directory mode: `host:port` that the agent listens on; absent: a free loopback port. */
