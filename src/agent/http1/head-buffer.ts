@@ -15,6 +15,7 @@ export class HeadBuffer {
   overflow = false;
   #kept: Buffer | undefined;
   #length = 0;
+  #shown = 0;
   readonly #maxBytes: number;
 
   constructor(maxBytes: number) {
@@ -26,9 +27,11 @@ export class HeadBuffer {
     return this.#length;
   }
 
-  /** The unfinished head as text. */
-  beginning(): string {
-    return this.#kept === undefined ? '' : this.#kept.toString('latin1', 0, this.#length);
+  /** What came since the last call of this, as text, with the octet before it. */
+  fresh(): string {
+    const from = Math.max(0, this.#shown - 1);
+    this.#shown = this.#length;
+    return this.#kept === undefined ? '' : this.#kept.toString('latin1', from, this.#length);
   }
 
   /** The head through its empty line; `''` while it is unfinished (its bytes are kept) or when it overflows. */
@@ -48,6 +51,7 @@ export class HeadBuffer {
   clear(): void {
     this.#kept = undefined;
     this.#length = 0;
+    this.#shown = 0;
     this.overflow = false;
   }
 

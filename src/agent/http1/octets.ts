@@ -42,7 +42,7 @@ export function listHolds(list: string, token: string): boolean {
 // Anything but tab, visible octets, space, obs-text and well-paired CR LF.
 const ILLEGAL_IN_HEAD = /[^\t\r\n\x20-\x7e\x80-\xff]|\r[^\n]|[^\r]\n/;
 
-/** Does a message head (with its closing empty line) hold control octets, a bare CR or a bare LF? */
+/** Does a message head, or a part of one, hold control octets, a CR without LF or (but at its very start) a LF without CR? */
 export function hasIllegalOctet(head: string): boolean {
-  return ILLEGAL_IN_HEAD.test(head) || head.charCodeAt(0) === 0x0a;
+  return ILLEGAL_IN_HEAD.test(head);
 }

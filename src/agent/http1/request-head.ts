@@ -73,7 +73,7 @@ interface Walk {
  * @param text a head from its first octet (no empty lines before it) through the empty line that ends it
  */
 export function parseRequestHead(text: string): RequestHead | HeadFault {
-  if (hasIllegalOctet(text)) return CODEC_ERROR;
+  if (hasIllegalOctet(text) || text.startsWith('\n')) return CODEC_ERROR;
   const lineEnd = text.indexOf('\r\n');
   const methodEnd = text.indexOf(' ');
   if (methodEnd <= 0 || methodEnd > lineEnd) return CODEC_ERROR;
@@ -140,7 +140,11 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
   }
 }
 
-/** Can the beginning of a head (its empty line not here yet) no longer become a valid one? Lets garbage be refused before its sender stops. */
-export function isHopeless(beginning: string): boolean {
-  return hasIllegalOctet(beginning) || isBlank(beginning.charCodeAt(0));
+/**
+ * Can an unfinished head no longer become a valid one? Lets garbage be refused before its sender stops.
+ * @param fresh what came since the last look, with the octet before it
+ * @param atStart `fresh` is the very beginning
+ */
+export function isHopeless(fresh: string, atStart: boolean): boolean {
+  return hasIllegalOctet(fresh) || (atStart && (isBlank(fresh.charCodeAt(0)) || fresh.startsWith('\n')));
 }

@@ -10,6 +10,7 @@ import type { ResponseHead } from './response-head.ts';
 const SERVER = 'server: istio-envoy\r\n';
 
 /** Value of an outgoing field that would not stay one field: control octets, or characters that are no single octet. */
+// oxlint-disable-next-line no-control-regex -- control octets are the matter
 const UNSOUND = /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/;
 
 /** Do all values of `headers` (flat) fit on one header line each? Values taken from token claims need not. */

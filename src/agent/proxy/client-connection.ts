@@ -4,10 +4,8 @@
  * Made by the listener.
  */
 import type { Socket } from 'node:net';
-import type { ForwardHead, RawRequest, Verdict, VerdictLog } from '../../judge/verdict.ts';
+import type { ForwardHead, Verdict } from '../../judge/verdict.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
-import { ChunkReader } from '../http1/chunk-reader.ts';
-import { CHUNKED, UNTIL_CLOSE } from '../http1/framing.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
 import {
   CODEC_ERROR,
@@ -19,18 +17,14 @@ import {
   type RequestHead,
 } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import {
-  areSoundValues,
-  type LocalReply,
-  writeInterimHead,
-  writeReply,
-  writeRequestHead,
-  writeResponseHead,
-  writeSwitchHead,
-} from '../http1/write-head.ts';
-import type { ExchangeRecord, ProxyContext } from './context.ts';
+import { areSoundValues, type LocalReply, writeReply, writeRequestHead, writeSwitchHead } from '../http1/write-head.ts';
+import type { ProxyContext } from './context.ts';
+import { Exchange } from './exchange.ts';
+import { LINGER_MS, Linger } from './linger.ts';
 import { failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT, UNSOUND_VALUE } from './local-replies.ts';
 import { MessageWriter } from './message-writer.ts';
+import { RequestBody } from './request-body.ts';
+import { ResponseRelay } from './response-relay.ts';
 import { adoptSocket, type SocketEvents } from './socket-events.ts';
 import type { ResponseReceiver, UpstreamConnection, UpstreamFailure } from './upstream-connection.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
@@ -48,79 +42,34 @@ export interface ConnectionHost {
   onClientGone(connection: ClientConnection): void;
 }
 
-/** How long a closing connection may still send before it is cut, so that the reply is not lost in a reset. */
-const LINGER_MS = 1000;
-const NO_REQUEST: RequestHead = Object.freeze({
-  kind: 'request',
-  method: '',
-  target: '',
-  headers: [],
-  body: 0,
-  lengthGiven: false,
-  close: false,
-  expectContinue: false,
-  requestId: '',
-});
-
-export class ClientConnection implements SocketEvents, ResponseReceiver, ExchangeRecord {
+export class ClientConnection implements SocketEvents, ResponseReceiver {
   /** Monotonic milliseconds; 0: none. */
   deadlineMs = 0;
-  // The exchange as it is logged.
-  status = 0;
-  startMs = 0;
-  requestId = '';
-  details = '';
-  digest = '';
-  verdict: VerdictLog | undefined;
-
   readonly #host: ConnectionHost;
-  readonly #facts: ConnectionFacts;
   readonly #socket: Socket;
   readonly #out: MessageWriter;
   readonly #heads = new HeadBuffer(MAX_HEAD_BYTES);
-  readonly #chunks = new ChunkReader();
+  readonly #response: ResponseRelay;
+  readonly #body = new RequestBody();
+  readonly #linger = new Linger();
   #phase: Phase = 'head';
-  #request: RequestHead = NO_REQUEST;
-  #remaining = 0;
+  readonly #exchange: Exchange;
   /** Close after the exchange at hand. */
   #closing = false;
   #upstream: UpstreamConnection | undefined;
-  /** Request text to be sent again on a fresh connection when a reused one turns out dead; `''`: may not be repeated. */
-  #repeatable = '';
-  #responseBegun = false;
-  #wrapsInChunks = false;
-  #closesChunks = false;
   #upgrade = '';
   /** Bytes behind the request at hand. */
   #rest: Buffer | undefined;
   #check: AbortController | undefined;
   #paused = false;
-  /** Bytes of the last reply that the client had not taken when its linger time ended; -1: that has not been so yet. */
-  #untaken = -1;
-  #untakenSinceMs = 0;
 
   constructor(accepted: Socket, facts: ConnectionFacts, host: ConnectionHost) {
     this.#host = host;
-    this.#facts = facts;
+    this.#exchange = new Exchange(facts);
     this.#socket = adoptSocket(accepted, this);
     this.#out = new MessageWriter(this.#socket);
+    this.#response = new ResponseRelay(this.#out);
     this.#deadline(host.context.limits.idleTimeoutMs);
-  }
-
-  get method(): string {
-    return this.#request.method;
-  }
-
-  get path(): string {
-    return this.verdict?.path ?? this.#request.target;
-  }
-
-  get sourceIp(): string {
-    return this.#facts.sourceIp;
-  }
-
-  get destinationPort(): number {
-    return this.#facts.destinationPort;
   }
 
   /** Serves the exchange at hand, then closes; at once when there is none. */
@@ -136,24 +85,14 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
 
   /** Its deadline has passed. */
   expire(): void {
+    const { clock, limits } = this.#host.context;
     if (this.#phase === 'head' && this.#heads.length > 0) this.#refuse(REQUEST_TIMEOUT);
-    else if (this.#phase === 'body' && !this.#responseBegun) {
+    else if (this.#phase === 'body' && !this.#exchange.responseBegun) {
       this.#dropUpstream();
       this.#refuse(REQUEST_TIMEOUT);
-    } else if (this.#phase === 'drain' && this.#clientStillReads()) this.#deadline(LINGER_MS);
-    else this.destroy();
-  }
-
-  /** A closing connection is given time as long as its client takes some of what is left. */
-  #clientStillReads(): boolean {
-    const untaken = this.#socket.writableLength;
-    if (untaken === 0) return false;
-    const nowMs = this.#host.context.clock.monotonicMs();
-    if (untaken !== this.#untaken) {
-      this.#untaken = untaken;
-      this.#untakenSinceMs = nowMs;
-    }
-    return nowMs - this.#untakenSinceMs < this.#host.context.limits.bodyTimeoutMs;
+    } else if (this.#phase === 'drain' && this.#linger.stays(this.#socket.writableLength, clock.monotonicMs(), limits.bodyTimeoutMs)) {
+      this.#deadline(LINGER_MS);
+    } else this.destroy();
   }
 
   onBytes(buffer: Buffer, length: number): void {
@@ -193,7 +132,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
     this.#check?.abort();
     this.#dropUpstream();
     if (active) {
-      if (this.details === '' && this.status !== 101) this.details = 'downstream_remote_disconnect';
+      if (this.#exchange.details === '' && this.#exchange.status !== 101) this.#exchange.details = 'downstream_remote_disconnect';
       this.#record();
     }
     this.#host.onClientGone(this);
@@ -201,26 +140,16 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
 
   onResponseHead(head: ResponseHead): void {
     if (head.status === 101) this.#switchProtocols(head);
-    else if (head.status < 200) {
-      // The client has had its 100 already, if it asked for one.
-      if (head.status !== 100) this.#out.text(writeInterimHead(head));
-    } else this.#beginResponse(head);
+    else if (head.status < 200) this.#response.interim(head);
+    else this.#beginResponse(head);
   }
 
   onResponseBytes(buffer: Buffer, start: number, end: number): void {
-    if (!this.#wrapsInChunks) {
-      this.#out.bytes(buffer, start, end);
-      return;
-    }
-    if (end === start) return;
-    this.#out.text(`${(end - start).toString(16)}\r\n`);
-    this.#out.bytes(buffer, start, end);
-    this.#out.text('\r\n');
+    this.#response.bytes(buffer, start, end);
   }
 
   onResponseEnd(): void {
-    if (this.#wrapsInChunks) this.#out.text('0\r\n\r\n');
-    else if (this.#closesChunks) this.#out.text('\r\n');
+    this.#response.end();
     const upstream = this.#upstream;
     this.#upstream = undefined;
     if (this.#phase === 'wait') {
@@ -259,18 +188,18 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
       this.#deadline(LINGER_MS);
       return;
     }
-    if (this.#responseBegun) {
+    if (this.#exchange.responseBegun) {
       // Half a response cannot be mended: a cut connection tells the client so.
-      this.details = 'upstream_reset_after_response_started';
+      this.#exchange.details = 'upstream_reset_after_response_started';
       this.destroy();
       return;
     }
-    if (upstream?.reused === true && this.#repeatable !== '' && failure === 'termination') {
-      this.#send(this.#repeatable, true).out.flush();
+    if (upstream?.reused === true && this.#exchange.repeatable !== '' && failure === 'termination') {
+      this.#send(this.#exchange.repeatable, true).out.flush();
       return;
     }
     const reply = failureReply(failure);
-    this.details = reply.details;
+    this.#exchange.details = reply.details;
     this.#reply(reply, this.#phase !== 'wait');
   }
 
@@ -312,7 +241,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
     const next = this.#heads.next;
     if (text.startsWith('\r\n')) text = text.replace(/^(?:\r\n)+/, '');
     if (text === '') return next;
-    this.startMs = this.#host.context.clock.monotonicMs();
+    this.#exchange.startMs = this.#host.context.clock.monotonicMs();
     const request = parseRequestHead(text);
     if (request.kind === 'fault') this.#refuse(request);
     else this.#judge(request);
@@ -322,48 +251,39 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
   /** The head is unfinished: refuse it now if nothing can mend it, else wait until its deadline. */
   #awaitHead(): void {
     if (this.#heads.overflow) this.#refuse(HEAD_TOO_LARGE);
-    else if (isHopeless(this.#heads.beginning())) this.#refuse(CODEC_ERROR);
-    else if (this.startMs === 0) {
-      this.startMs = this.#host.context.clock.monotonicMs();
+    else if (isHopeless(this.#heads.fresh(), this.#exchange.startMs === 0)) this.#refuse(CODEC_ERROR);
+    else if (this.#exchange.startMs === 0) {
+      this.#exchange.startMs = this.#host.context.clock.monotonicMs();
       this.#deadline(this.#host.context.limits.headTimeoutMs);
     }
   }
 
   #judge(request: RequestHead): void {
-    this.#request = request;
+    this.#exchange.begin(request);
     this.#closing ||= request.close;
-    this.requestId = request.requestId;
     const { context } = this.#host;
     const policy = context.policyInForce();
     if (policy === undefined) {
-      this.details = NOT_READY.details;
+      this.#exchange.details = NOT_READY.details;
       this.#reply(NOT_READY, request.body !== 0);
       return;
     }
-    this.digest = policy.digest;
-    const raw: RawRequest = {
-      version: '1.1',
-      method: request.method,
-      target: request.target,
-      headers: request.headers,
-      hasBody: request.body !== 0,
-      connection: this.#facts,
-    };
-    this.#obey(policy.judge.judge(raw, Math.floor(context.clock.nowMs() / 1000)), policy.checksValues);
+    this.#exchange.digest = policy.digest;
+    this.#obey(policy.judge.judge(this.#exchange.raw(), Math.floor(context.clock.nowMs() / 1000)), policy.checksValues);
   }
 
   #obey(verdict: Verdict, checksValues: boolean): void {
-    this.verdict = verdict.log;
+    this.#exchange.verdict = verdict.log;
     switch (verdict.kind) {
       case 'forward':
         if (checksValues && !areSoundValues(verdict.head.headers)) {
-          this.details = UNSOUND_VALUE.details;
-          this.#reply(UNSOUND_VALUE, this.#request.body !== 0);
+          this.#exchange.details = UNSOUND_VALUE.details;
+          this.#reply(UNSOUND_VALUE, this.#exchange.request.body !== 0);
         } else this.#forward(verdict.head);
         return;
       case 'reply':
-        this.details = verdict.log.details;
-        this.#reply(verdict, verdict.close || this.#request.body !== 0);
+        this.#exchange.details = verdict.log.details;
+        this.#reply(verdict, verdict.close || this.#exchange.request.body !== 0);
         return;
       case 'check':
         this.#ask(verdict, checksValues);
@@ -392,11 +312,11 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
   }
 
   #forward(head: ForwardHead): void {
-    const request = this.#request;
-    if (this.requestId === '') this.requestId = this.#host.context.newRequestId();
-    const text = writeRequestHead(head, request, this.requestId);
+    const { request } = this.#exchange;
+    if (this.#exchange.requestId === '') this.#exchange.requestId = this.#host.context.newRequestId();
+    const text = writeRequestHead(head, request, this.#exchange.requestId);
     this.#upgrade = head.upgrade;
-    this.#repeatable = request.body === 0 && head.upgrade === '' && MAY_BE_SENT_AGAIN.has(request.method) ? text : '';
+    this.#exchange.repeatable = request.body === 0 && head.upgrade === '' && MAY_BE_SENT_AGAIN.has(request.method) ? text : '';
     this.deadlineMs = 0;
     if (head.upgrade !== '') this.#phase = 'upgrade';
     else if (request.body === 0) this.#phase = 'wait';
@@ -406,8 +326,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
 
   #startBody(request: RequestHead): void {
     this.#phase = 'body';
-    this.#remaining = request.body;
-    if (request.body === CHUNKED) this.#chunks.reset();
+    this.#body.start(request.body);
     this.#deadline(this.#host.context.limits.bodyTimeoutMs);
     if (request.expectContinue) {
       this.#out.text('HTTP/1.1 100 Continue\r\n\r\n');
@@ -416,57 +335,38 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
   }
 
   #send(text: string, fresh: boolean): UpstreamConnection {
-    const upstream = this.#host.pool.acquire(this, this.#request.method, fresh);
+    const upstream = this.#host.pool.acquire(this, this.#exchange.request.method, fresh);
     this.#upstream = upstream;
     upstream.out.text(text);
     return upstream;
   }
 
   #readBody(buffer: Buffer, start: number, end: number): number {
-    this.#deadline(this.#host.context.limits.bodyTimeoutMs);
-    if (this.#request.body === CHUNKED) return this.#readChunks(buffer, start, end);
-    const stop = Math.min(end, start + this.#remaining);
-    this.#remaining -= stop - start;
-    this.#upstream?.out.bytes(buffer, start, stop);
-    if (this.#remaining === 0) this.#requestDone();
-    return stop;
-  }
-
-  #readChunks(buffer: Buffer, start: number, end: number): number {
-    const state = this.#chunks.read(buffer, start, end);
-    const next = this.#chunks.consumedEnd;
+    const state = this.#body.read(buffer, start, end, this.#upstream?.out);
     if (state === 'bad') {
       this.#dropUpstream();
-      if (this.#responseBegun) this.destroy();
+      if (this.#exchange.responseBegun) this.destroy();
       else this.#refuse(CODEC_ERROR);
       return end;
     }
-    this.#upstream?.out.bytes(buffer, start, this.#chunks.forwardEnd);
     if (state === 'done') {
-      this.#upstream?.out.text('\r\n');
-      this.#requestDone();
-    }
-    return next;
-  }
-
-  #requestDone(): void {
-    this.#phase = 'wait';
-    this.deadlineMs = 0;
+      this.#phase = 'wait';
+      this.deadlineMs = 0;
+    } else this.#deadline(this.#host.context.limits.bodyTimeoutMs);
+    return this.#body.next;
   }
 
   #beginResponse(head: ResponseHead): void {
-    this.#responseBegun = true;
-    this.#repeatable = '';
-    this.status = head.status;
+    this.#exchange.responseBegun = true;
+    this.#exchange.repeatable = '';
+    this.#exchange.status = head.status;
     // Whatever followed a refused upgrade cannot be told from the next request.
     if (this.#phase === 'upgrade') {
       this.#phase = 'wait';
       this.#closing = true;
       this.#rest = undefined;
     }
-    this.#wrapsInChunks = head.body === UNTIL_CLOSE;
-    this.#closesChunks = head.body === CHUNKED;
-    this.#out.text(writeResponseHead(head, this.#host.context.date.text(), this.#closing));
+    this.#response.begin(head, this.#host.context.date.text(), this.#closing);
   }
 
   #switchProtocols(head: ResponseHead): void {
@@ -477,8 +377,8 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
       return;
     }
     this.#phase = 'tunnel';
-    this.#responseBegun = true;
-    this.status = 101;
+    this.#exchange.responseBegun = true;
+    this.#exchange.status = 101;
     this.#out.text(writeSwitchHead(head, this.#upgrade));
     this.#out.flush();
     this.#takeRest();
@@ -486,30 +386,26 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
 
   /** Refuses what is not a request; the connection closes. */
   #refuse(fault: HeadFault): void {
-    this.details = fault.details;
+    this.#exchange.details = fault.details;
     const headers = fault.body === '' ? [] : ['content-type', 'text/plain'];
     this.#reply({ status: fault.status, body: fault.body, headers }, true);
   }
 
   #reply(reply: LocalReply, close: boolean): void {
     this.#dropUpstream();
-    this.status = reply.status;
+    this.#exchange.status = reply.status;
     this.#closing ||= close;
     this.#phase = 'wait';
-    this.#out.text(writeReply(reply, { head: this.#request.method === 'HEAD', close: this.#closing }, this.#host.context.date.text()));
+    this.#out.text(
+      writeReply(reply, { head: this.#exchange.request.method === 'HEAD', close: this.#closing }, this.#host.context.date.text()),
+    );
     this.#out.flush();
     this.#record();
     this.#nextRequest();
   }
 
   #nextRequest(): void {
-    this.#request = NO_REQUEST;
-    this.#responseBegun = false;
-    this.#repeatable = '';
-    this.startMs = 0;
-    this.status = 0;
-    this.details = '';
-    this.verdict = undefined;
+    this.#exchange.reset();
     if (this.#closing) {
       this.#end();
       return;
@@ -559,7 +455,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver, Exchang
   }
 
   #record(): void {
-    this.#host.context.observer.onExchange(this);
+    this.#host.context.observer.onExchange(this.#exchange);
   }
 
   #deadline(ms: number): void {

@@ -174,7 +174,7 @@ describe('proxy', () => {
         let text = '';
         socket.on('data', (chunk: Buffer) => {
           text += chunk.toString('latin1');
-          if (/0;x=y\r\n\r\n$/.test(text) || /GET [^]*\r\n\r\n$/.test(text)) socket.write(OK);
+          if (text.endsWith('0;x=y\r\n\r\n') || /GET [^]*\r\n\r\n$/.test(text)) socket.write(OK);
         });
       },
     });

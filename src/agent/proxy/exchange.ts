@@ -1,0 +1,81 @@
+/*
+ * The exchange at hand of a client connection, as access log and metrics see it when it is over. In: set step by step by
+ * the connection. Out: an {@link ExchangeRecord}. One object per connection, begun anew for each request.
+ */
+import type { RawRequest, VerdictLog } from '../../judge/verdict.ts';
+import type { ConnectionFacts } from '../../policy/request/facts.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import type { ExchangeRecord } from './context.ts';
+
+/** Stands for the request before one was read. */
+export const NO_REQUEST: RequestHead = Object.freeze({
+  kind: 'request',
+  method: '',
+  target: '',
+  headers: [],
+  body: 0,
+  lengthGiven: false,
+  close: false,
+  expectContinue: false,
+  requestId: '',
+});
+
+export class Exchange implements ExchangeRecord {
+  request: RequestHead = NO_REQUEST;
+  status = 0;
+  /** 0: no byte of a request is here yet. */
+  startMs = 0;
+  requestId = '';
+  details = '';
+  digest = '';
+  verdict: VerdictLog | undefined;
+  /** The final head of a response is on its way to the client. */
+  responseBegun = false;
+  /** Request text to be sent again on a fresh connection when a reused one turns out dead; `''`: may not be repeated. */
+  repeatable = '';
+  readonly #facts: ConnectionFacts;
+
+  constructor(facts: ConnectionFacts) {
+    this.#facts = facts;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  get path(): string {
+    return this.verdict?.path ?? this.request.target;
+  }
+
+  get sourceIp(): string {
+    return this.#facts.sourceIp;
+  }
+
+  get destinationPort(): number {
+    return this.#facts.destinationPort;
+  }
+
+  /** Takes the request that was read. */
+  begin(request: RequestHead): void {
+    this.request = request;
+    this.requestId = request.requestId;
+  }
+
+  /** The request as the judge takes it. */
+  raw(): RawRequest {
+    const { method, target, headers, body } = this.request;
+    return { version: '1.1', method, target, headers, hasBody: body !== 0, connection: this.#facts };
+  }
+
+  /** Forgets the exchange. */
+  reset(): void {
+    this.request = NO_REQUEST;
+    this.status = 0;
+    this.startMs = 0;
+    this.requestId = '';
+    this.details = '';
+    this.verdict = undefined;
+    this.responseBegun = false;
+    this.repeatable = '';
+  }
+}
