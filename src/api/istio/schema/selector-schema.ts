@@ -1,0 +1,63 @@
+/*
+ * Schemas of the members that both kinds share: selector, target references, status. Out: zod schemas that check as the
+ * API server does and carry the descriptions of the CRD. Called by the schemas of the two kinds.
+ */
+import * as z from 'zod';
+import { withRules } from './cel-rule.ts';
+
+const labelValue = withRules(z.string().max(63), [
+  { rule: '!self.contains("*")', message: 'wildcard not allowed in label value match', holds: (self) => !self.includes('*') },
+]).describe('Value that the label must have, exactly.');
+
+/** `spec.selector`. */
+export const selectorSchema: z.ZodType<{ matchLabels?: Record<string, string> | undefined }> = z
+  .object({
+    matchLabels: withRules(z.record(z.string(), labelValue), [
+      {
+        rule: 'self.all(key, !key.contains("*"))',
+        message: 'wildcard not allowed in label key match',
+        holds: (self) => Object.keys(self).every((key) => !key.includes('*')),
+      },
+      { rule: 'self.all(key, key.size() != 0)', message: 'key must not be empty', holds: (self) => !Object.hasOwn(self, '') },
+    ])
+      .refine((self) => Object.keys(self).length <= 4096, 'must have at most 4096 items')
+      .meta({
+        maxProperties: 4096,
+        description: 'Labels that a pod must all have, with exactly these values. Left out or empty: every pod in scope.',
+      })
+      .optional(),
+  })
+  .describe(
+    'Which pods the policy applies to, by their labels. Left out: every pod of the namespace, or of the whole mesh when the policy is in the root namespace.',
+  );
+
+const GROUP = /^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const KIND = /^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/;
+
+const targetReference = z.object({
+  group: z.string().max(253).regex(GROUP).describe('API group of the target; empty for the core group.').optional(),
+  kind: z.string().min(1).max(63).regex(KIND).describe('Kind of the target, such as Gateway.'),
+  name: z.string().min(1).max(253).describe('Name of the target.'),
+  namespace: withRules(z.string(), [
+    { rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported', holds: (self) => self === '' },
+  ])
+    .describe('Must be left out or empty: targets are always in the namespace of the policy.')
+    .optional(),
+});
+
+/** `spec.targetRef`. */
+export const targetRefSchema: z.ZodType = targetReference.describe(
+  'Older form of targetRefs with a single target. A policy with a target applies to gateways only, never to ordinary pods.',
+);
+
+/** `spec.targetRefs`. */
+export const targetRefsSchema: z.ZodType = z
+  .array(targetReference.describe('One target.'))
+  .max(16)
+  .describe(
+    'Gateways (or other targets) that the policy applies to, instead of pods chosen by labels. Such a policy never applies to ordinary pods.',
+  );
+
+/** The rule that `selector`, `targetRef` and `targetRefs` exclude each other. */
+export const ONE_TARGET_MEMBERS: readonly ['selector', 'targetRef', 'targetRefs'] = ['selector', 'targetRef', 'targetRefs'];
+export const ONE_TARGET_MESSAGE = 'only one of targetRefs or selector can be set';
