@@ -9,8 +9,8 @@ import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { columnWidths, formatRow, paint } from '../../src/cli/output/table.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
+import { columnWidths, formatRow, paint } from '../../src/cli/output/table.ts';
 import { runDirectory } from '../../src/standalone/run-directory.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { makeTokens, writeTokens } from './make-tokens.ts';
@@ -78,10 +78,10 @@ const made = await makeTokens(Math.floor(Date.now() / 1000));
 await writeTokens(live, made);
 const ports = { agent: await choosePort(8000), app: await choosePort(8080), issuer: await choosePort(8001) };
 const withPorts = (text: string): string =>
-  text.replaceAll('127.0.0.1:8000', `127.0.0.1:${ports.agent}`).replaceAll('127.0.0.1:8080', `127.0.0.1:${ports.app}`).replaceAll(
-    '127.0.0.1:8001',
-    `127.0.0.1:${ports.issuer}`,
-  );
+  text
+    .replaceAll('127.0.0.1:8000', `127.0.0.1:${ports.agent}`)
+    .replaceAll('127.0.0.1:8080', `127.0.0.1:${ports.app}`)
+    .replaceAll('127.0.0.1:8001', `127.0.0.1:${ports.issuer}`);
 const put = async (from: string, to: string): Promise<void> =>
   writeFile(join(folder, to), withPorts(await readFile(join(here, from), 'utf8')));
 
@@ -89,7 +89,12 @@ await startServer('httpbin.mjs', { PORT: String(ports.app) });
 await startServer('issuer.mjs', { PORT: String(ports.issuer), JWKS_FILE: join(live, 'jwks.json') });
 await put('manifests/workloads.yaml', 'workloads.yaml');
 const running = await runDirectory(
-  { directory: folder, mesh: DEFAULT_MESH_CONFIG, logger: createLogger({ level: 'warn', component: 'sallyport', fd: 2 }), accessLog: false },
+  {
+    directory: folder,
+    mesh: DEFAULT_MESH_CONFIG,
+    logger: createLogger({ level: 'warn', component: 'sallyport', fd: 2 }),
+    accessLog: false,
+  },
   stop.signal,
 );
 
@@ -140,7 +145,8 @@ const steps: readonly Step[] = [
   },
 ];
 
-const tokenOf = (name: TokenName): string | undefined => (name === 'none' ? undefined : name === 'malformed' ? 'invalidToken' : made.tokens[name]);
+const tokenOf = (name: TokenName): string | undefined =>
+  name === 'none' ? undefined : name === 'malformed' ? 'invalidToken' : made.tokens[name];
 
 /** Asks until the expected code comes or five seconds are over: a change needs a moment to be in force. */
 async function ask(token: TokenName, status: number): Promise<number> {
@@ -156,7 +162,12 @@ const header = ['policies in the folder', 'token', 'expected', 'got', '', 'after
 const widths = columnWidths([header, ...steps.flatMap((step) => step.rows.map((row) => [step.title, row.token, '', '', 'wrong', '']))]);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 say(`\nThe JWT task on http://127.0.0.1:${ports.agent}/headers, policies in ${relative(process.cwd(), folder)}\n`);
-say(formatRow(header.map((text) => ({ text, style: 'bold' })), widths));
+say(
+  formatRow(
+    header.map((text) => ({ text, style: 'bold' })),
+    widths,
+  ),
+);
 
 let wrong = 0;
 for (const step of steps) {

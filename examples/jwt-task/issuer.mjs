@@ -7,7 +7,10 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 
 const file = process.env.JWKS_FILE ?? new URL('jwks.json', import.meta.url);
-const server = createServer(async (request, response) => {
+const server = createServer((request, response) => void answer(request, response));
+
+/** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
+async function answer(request, response) {
   const authority = request.headers.host ?? 'localhost';
   try {
     if (request.url === '/jwks.json') return send(response, 200, await readFile(file, 'utf8'));
@@ -18,7 +21,7 @@ const server = createServer(async (request, response) => {
   } catch (error) {
     return send(response, 500, JSON.stringify({ error: String(error) }));
   }
-});
+}
 
 /** @param {import('node:http').ServerResponse} response @param {number} status @param {string} text */
 function send(response, status, text) {

@@ -1,0 +1,159 @@
+/*
+ * What a folder's manifests mean to the pipeline. In: a snapshot of the directory source. Out: raw policies by kind, one
+ * slim pod per workload as if the cluster had made it, namespaces, and the workloads that want an agent with where it
+ * listens and whom it guards. Called by `runDirectory`; no I/O.
+ */
+import { AGENT_ANNOTATION, LISTEN_ANNOTATION, SECURITY_GROUP, UPSTREAM_ANNOTATION } from '../api/kube/names.ts';
+import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
+import { workloadOf } from '../api/kube/workload.ts';
+import type { WorkloadRef } from '../bundle/bundle.ts';
+import type { DirectorySnapshot } from '../sources/directory.ts';
+import { type ManifestFinding, type ManifestObject, manifestError, type RawObject } from '../sources/manifests.ts';
+
+export interface HostPort {
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  /** 0 to 65535; 0 (listen only): any free port. */
+  readonly port: number;
+}
+
+/** A workload that wants an agent. */
+export interface GuardedWorkload {
+  readonly workload: WorkloadRef;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Where the agent takes requests. */
+  readonly listen: HostPort;
+  /** Where the application listens; its port is the destination port that policies see. */
+  readonly upstream: HostPort;
+}
+
+export interface SnapshotObjects {
+  readonly requestAuthentications: readonly RawObject[];
+  readonly authorizationPolicies: readonly RawObject[];
+  readonly pods: readonly SlimPod[];
+  readonly namespaces: readonly SlimNamespace[];
+  readonly guarded: readonly GuardedWorkload[];
+  readonly findings: readonly ManifestFinding[];
+}
+
+const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 0 };
+const ANY_NAMESPACE = 'default';
+
+interface Collected {
+  readonly requestAuthentications: RawObject[];
+  readonly authorizationPolicies: RawObject[];
+  readonly pods: SlimPod[];
+  readonly namespaces: SlimNamespace[];
+  readonly guarded: GuardedWorkload[];
+  readonly findings: ManifestFinding[];
+}
+
+/** Sorts a snapshot's objects; kinds that mean nothing here (Services, ConfigMaps, …) are passed over. */
+export function readSnapshot(snapshot: DirectorySnapshot): SnapshotObjects {
+  const into: Collected = {
+    requestAuthentications: [],
+    authorizationPolicies: [],
+    pods: [],
+    namespaces: [],
+    guarded: [],
+    findings: [...snapshot.findings],
+  };
+  for (const item of snapshot.objects) readObject(item, into);
+  return into;
+}
+
+function readObject(item: ManifestObject, into: Collected): void {
+  const object = withNamespace(item.object);
+  if (object.apiVersion.startsWith(`${SECURITY_GROUP}/`)) {
+    if (object.kind === 'RequestAuthentication') into.requestAuthentications.push(object);
+    if (object.kind === 'AuthorizationPolicy') into.authorizationPolicies.push(object);
+  } else if (object.kind === 'Namespace') {
+    into.namespaces.push(projectNamespace(object));
+  } else {
+    const template = podTemplateOf(object);
+    if (template !== undefined) readWorkload({ ...item, object }, template, into);
+  }
+}
+
+function readWorkload(item: ManifestObject, template: Readonly<Record<string, unknown>>, into: Collected): void {
+  const { object } = item;
+  const annotations = { ...annotationsOf(template), ...annotationsOf(object) };
+  const upstreamText = annotations[UPSTREAM_ANNOTATION];
+  const agent = upstreamText === undefined ? {} : { [AGENT_ANNOTATION]: '{}' };
+  const { metadata } = template as { readonly metadata?: Readonly<Record<string, unknown>> };
+  const pod = projectPod({
+    metadata: {
+      ...metadata,
+      namespace: object.metadata.namespace,
+      name: object.metadata.name,
+      annotations: agent,
+      ...(object.kind === 'Pod' ? {} : { ownerReferences: [{ controller: true, kind: object.kind, name: object.metadata.name }] }),
+    },
+    spec: template['spec'],
+    status: { phase: 'Running' },
+  });
+  into.pods.push(pod);
+  if (upstreamText === undefined) return;
+  const upstream = parseHostPort(upstreamText);
+  const listenText = annotations[LISTEN_ANNOTATION];
+  const listen = listenText === undefined ? DEFAULT_LISTEN : parseHostPort(listenText);
+  if (upstream === undefined || upstream.port === 0) into.findings.push(badAnnotation(item, UPSTREAM_ANNOTATION, upstreamText));
+  else if (listen === undefined) into.findings.push(badAnnotation(item, LISTEN_ANNOTATION, listenText ?? ''));
+  else into.guarded.push({ workload: workloadOf(pod), labels: pod.labels, listen, upstream });
+}
+
+/** The pod template of a workload object, the object itself for a Pod; undefined for other kinds. */
+function podTemplateOf(object: RawObject): Readonly<Record<string, unknown>> | undefined {
+  const spec = object['spec'] as
+    | { readonly template?: unknown; readonly jobTemplate?: { readonly spec?: { readonly template?: unknown } } }
+    | undefined;
+  switch (object.kind) {
+    case 'Pod':
+      return object;
+    case 'Deployment':
+    case 'StatefulSet':
+    case 'DaemonSet':
+    case 'ReplicaSet':
+    case 'Job':
+      return asRecord(spec?.template);
+    case 'CronJob':
+      return asRecord(spec?.jobTemplate?.spec?.template);
+    default:
+      return undefined;
+  }
+}
+
+/** Objects without a namespace are in `default`, as `kubectl apply` has it. */
+function withNamespace(object: RawObject): RawObject {
+  if (object.kind === 'Namespace' || object.metadata.namespace !== undefined) return object;
+  return { ...object, metadata: { ...object.metadata, namespace: ANY_NAMESPACE } };
+}
+
+/**
+ * `host:port`, `[v6]:port` or `http://host:port` in parts.
+ *
+ * @returns undefined when it is none of these
+ */
+export function parseHostPort(text: string): HostPort | undefined {
+  const match = /^(?:http:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})\/?$/.exec(text.trim());
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+function badAnnotation(item: ManifestObject, annotation: string, value: string): ManifestFinding {
+  const { kind, metadata } = item.object;
+  return manifestError(
+    item.origin,
+    `${kind} ${metadata.namespace ?? ANY_NAMESPACE}/${metadata.name}: annotation ${annotation} is ${JSON.stringify(value)}; host:port is expected`,
+    'no agent runs for this workload until it is mended',
+  );
+}
+
+function annotationsOf(object: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  return (asRecord(asRecord(object['metadata'])?.['annotations']) ?? {}) as Readonly<Record<string, string>>;
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
+}

@@ -1,0 +1,92 @@
+/*
+ * What a folder's manifests come to: pods, guarded workloads, findings.
+ */
+import { expect } from 'chai';
+import { parseManifests } from '../../../src/sources/manifests.ts';
+import { parseHostPort, readSnapshot, type SnapshotObjects } from '../../../src/standalone/read-snapshot.ts';
+
+const read = (yaml: string): SnapshotObjects => readSnapshot(parseManifests(yaml, 'all.yaml'));
+
+const deployment = (annotations: string): string => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: httpbin, namespace: foo, annotations: {${annotations}}}
+spec:
+  template:
+    metadata: {labels: {app: httpbin}}
+    spec: {serviceAccountName: web, containers: []}
+`;
+
+describe('reading a snapshot', () => {
+  it('makes one running pod per workload, with an agent only where an upstream is named', () => {
+    const guarded = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080"'));
+    const open = read(deployment(''));
+
+    expect(guarded.pods[0]).to.deep.include({
+      namespace: 'foo',
+      name: 'httpbin',
+      labels: { app: 'httpbin' },
+      phase: 'Running',
+      serviceAccount: 'web',
+    });
+    expect(guarded.pods[0]?.annotations).to.have.property('sallyport.dev/agent');
+    expect(guarded.guarded).to.deep.equal([
+      {
+        workload: { namespace: 'foo', name: 'httpbin' },
+        labels: { app: 'httpbin' },
+        listen: { host: '127.0.0.1', port: 0 },
+        upstream: { host: '127.0.0.1', port: 8080 },
+      },
+    ]);
+    expect(open.pods[0]?.annotations).to.deep.equal({});
+    expect(open.guarded).to.deep.equal([]);
+  });
+
+  it('sorts policies by kind, fills in the namespace and passes over what means nothing here', () => {
+    const objects = read(`
+apiVersion: security.istio.io/v1beta1
+kind: RequestAuthentication
+metadata: {name: ra}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ap, namespace: foo}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: foo}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: foo, labels: {a: b}}
+`);
+
+    expect(objects.requestAuthentications.map(({ metadata }) => metadata)).to.deep.equal([{ name: 'ra', namespace: 'default' }]);
+    expect(objects.authorizationPolicies.map(({ metadata }) => metadata.name)).to.deep.equal(['ap']);
+    expect(objects.pods).to.deep.equal([]);
+    expect(objects.namespaces).to.deep.equal([{ name: 'foo', labels: { a: 'b' }, terminating: false }]);
+  });
+
+  it('names file, line, object and annotation of an upstream that is none', () => {
+    const { findings, guarded } = read(deployment('sallyport.dev/upstream: "8080"'));
+
+    expect(guarded).to.deep.equal([]);
+    expect(findings[0]?.origin).to.deep.equal({ file: 'all.yaml', line: 2 });
+    expect(findings[0]?.message).to.equal('Deployment foo/httpbin: annotation sallyport.dev/upstream is "8080"; host:port is expected');
+  });
+
+  const hostPorts: readonly [string, ReturnType<typeof parseHostPort>][] = [
+    ['127.0.0.1:80', { host: '127.0.0.1', port: 80 }],
+    ['http://app.local:8080/', { host: 'app.local', port: 8080 }],
+    ['[::1]:443', { host: '::1', port: 443 }],
+    ['host:70000', undefined],
+    ['host', undefined],
+    ['https://host:1', undefined],
+    ['', undefined],
+  ];
+  for (const [text, expected] of hostPorts) {
+    it(`reads ${JSON.stringify(text)} as ${JSON.stringify(expected)}`, () => {
+      expect(parseHostPort(text)).to.deep.equal(expected);
+    });
+  }
+});
