@@ -27,7 +27,7 @@ export interface KubeEvent {
   readonly reason: string;
   /** What was being done, a CamelCase word, e.g. `Compile`. */
   readonly action: string;
-  /** For a person; cut to 1024 characters. */
+  /** For a person; cut to 1024 bytes. */
   readonly note: string;
 }
 
@@ -67,6 +67,8 @@ const MAX_SERIES = 1024;
 const MAX_WAITING = 512;
 /** A repeat after this long a silence is news. */
 const SERIES_MS = 10 * 60_000;
+/** The server counts bytes. */
+const MAX_NOTE_BYTES = 1024;
 const FAREWELL_MS = 1_000;
 
 /** A recorder; nothing is sent before {@link Recorder.run}. */
@@ -191,7 +193,7 @@ class QueuedRecorder implements Recorder {
       type,
       reason,
       action,
-      note: note.length > 1024 ? `${note.slice(0, 1021)}...` : note,
+      note: fitted(note),
       ...(series.count > 1 ? { series: seriesOf(series) } : {}),
     };
     await this.#options.client.request({ method: 'POST', path: collectionPath(EVENTS, namespace), body, signal });
@@ -204,6 +206,13 @@ class QueuedRecorder implements Recorder {
     const answer = await ifFound(this.#options.client.request({ method: 'PATCH', path: objectPath(ref), body, contentType, signal }));
     return answer !== undefined;
   }
+}
+
+function fitted(note: string): string {
+  if (Buffer.byteLength(note) <= MAX_NOTE_BYTES) return note;
+  const ellipsis = '...';
+  const { read } = new TextEncoder().encodeInto(note, new Uint8Array(MAX_NOTE_BYTES - ellipsis.length));
+  return note.slice(0, read) + ellipsis;
 }
 
 function seriesOf(series: Series): object {

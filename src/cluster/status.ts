@@ -110,14 +110,14 @@ export function mergeConditions(before: readonly unknown[], intent: StatusIntent
   return merged;
 }
 
-/** Equal as JSON, whatever the order of an object's fields. */
+/** Equal as JSON, whatever the order of an object's fields; a field that is null is as good as none, as in a merge patch. */
 function sameJson(left: unknown, right: unknown): boolean {
   if (Array.isArray(left) && Array.isArray(right)) {
     return left.length === right.length && left.every((value, index) => sameJson(value, right[index]));
   }
   if (isRawObject(left) && isRawObject(right)) {
     const names = new Set([...Object.keys(left), ...Object.keys(right)]);
-    return [...names].every((name) => sameJson(left[name], right[name]));
+    return [...names].every((name) => sameJson(left[name] ?? null, right[name] ?? null));
   }
   return left === right;
 }

@@ -79,13 +79,14 @@ describe('recorder', () => {
   });
 
   it('puts events about cluster-scoped objects into default, and cuts long notes and names', async () => {
-    recorder.record({ ...EVENT, regarding: { apiVersion: 'v1', kind: 'Namespace', name: 'n'.repeat(253) }, note: 'x'.repeat(2_000) });
+    recorder.record({ ...EVENT, regarding: { apiVersion: 'v1', kind: 'Namespace', name: 'n'.repeat(253) }, note: 'ü'.repeat(2_000) });
     await sent(1);
 
     expect(requests[0]?.path).to.equal('/apis/events.k8s.io/v1/namespaces/default/events');
     const body = requests[0]?.body as { metadata: { name: string }; note: string };
     expect(body.metadata.name.length).to.be.at.most(253);
-    expect(body.note).to.have.length(1_024);
+    expect(Buffer.byteLength(body.note)).to.be.within(1_022, 1_024);
+    expect(body.note).to.match(/^ü+\.\.\.$/);
   });
 
   it('raises the count of the first event when it happens again', async () => {

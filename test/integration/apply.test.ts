@@ -1,0 +1,161 @@
+/* Writing on a real API server: apply, delete, annotations and status, and who may not. */
+import { expect } from 'chai';
+import { type AppliedObject, applyObject, deleteObject, patchAnnotations, readObject } from '../../src/cluster/apply.ts';
+import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
+import type { RawObject } from '../../src/cluster/kube-object.ts';
+import { CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, collectionPath, objectPath, PODS } from '../../src/cluster/paths.ts';
+import { type Condition, mergePatchStatus } from '../../src/cluster/status.ts';
+import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { until } from '../support/fake-clock.ts';
+
+const FIELD_MANAGER = 'sallyport-controller';
+const ours = { fieldManager: FIELD_MANAGER, force: true };
+
+function bundle(name: string, data: Record<string, string>): AppliedObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name, labels: { bundle: 'true' } }, data };
+}
+
+async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+  } catch (thrown) {
+    return (thrown as { code?: unknown }).code;
+  }
+  return 'no error';
+}
+
+describe('writing on a real API server', function () {
+  this.timeout(60_000);
+  let controlPlane: ControlPlane;
+  let client: KubeClient;
+
+  before(async () => {
+    controlPlane = await startControlPlane({ controllerManager: true });
+    client = createKubeClient({ kubeconfig: controlPlane.kubeconfigPath, version: 'test', qps: 1_000, burst: 1_000 });
+  });
+
+  after(async () => {
+    await client.close();
+    await controlPlane.stop();
+  });
+
+  it('creates, and leaves the resourceVersion alone when nothing changes', async () => {
+    const first = await applyObject(client, bundle('same', { a: '1' }), ours);
+    const second = await applyObject(client, bundle('same', { a: '1' }), ours);
+    const third = await applyObject(client, bundle('same', { a: '2' }), ours);
+
+    expect(second.metadata?.resourceVersion).to.equal(first.metadata?.resourceVersion);
+    expect(third.metadata?.resourceVersion).to.not.equal(first.metadata?.resourceVersion);
+    expect(third['data']).to.deep.equal({ a: '2' });
+  });
+
+  it('removes what it no longer applies, and keeps what others added', async () => {
+    await applyObject(client, bundle('shared', { a: '1', b: '1' }), ours);
+    await applyObject(client, bundle('shared', { theirs: '1' }), { fieldManager: 'somebody' });
+    const { data } = (await applyObject(client, bundle('shared', { a: '1' }), ours)) as { data?: unknown };
+
+    expect(data).to.deep.equal({ a: '1', theirs: '1' });
+  });
+
+  it('finds a conflict with another owner unless it is forced', async () => {
+    await applyObject(client, bundle('owned', { a: 'theirs' }), { fieldManager: 'somebody' });
+
+    expect(await codeOf(applyObject(client, bundle('owned', { a: 'ours' }), { fieldManager: FIELD_MANAGER }))).to.equal('SP_KUBE_CONFLICT');
+    expect((await applyObject(client, bundle('owned', { a: 'ours' }), ours))['data']).to.deep.equal({ a: 'ours' });
+  });
+
+  it('stores nothing on a dry run', async () => {
+    await applyObject(client, bundle('dry', { a: '1' }), { ...ours, dryRun: true });
+
+    expect(await readObject(client, { resource: CONFIG_MAPS, namespace: 'default', name: 'dry' })).to.equal(undefined);
+  });
+
+  it('calls a namespace that is missing, or on its way out, not found', async () => {
+    const into = (namespace: string): Promise<unknown> =>
+      applyObject(client, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'x' } }, ours);
+    expect(await codeOf(into('missing'))).to.equal('SP_KUBE_NOT_FOUND');
+
+    await client.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'leaving' } } });
+    const held = { metadata: { name: 'held', finalizers: ['example.com/hold'] } };
+    await client.request({ method: 'POST', path: collectionPath(CONFIG_MAPS, 'leaving'), body: held });
+    await client.request({ method: 'DELETE', path: '/api/v1/namespaces/leaving' });
+    await until(async () => (await codeOf(into('leaving'))) !== 'no error', 'the namespace to close', 20_000);
+    expect(await codeOf(into('leaving'))).to.equal('SP_KUBE_NOT_FOUND');
+  });
+
+  it('deletes, only the very object that is meant, and says when there was none', async () => {
+    const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'doomed' };
+    const { metadata } = await applyObject(client, bundle('doomed', {}), ours);
+
+    expect(await codeOf(deleteObject(client, ref, { uid: '00000000-0000-0000-0000-000000000000' }))).to.equal('SP_KUBE_CONFLICT');
+    expect(await codeOf(deleteObject(client, ref, { resourceVersion: '1' }))).to.equal('SP_KUBE_CONFLICT');
+    expect(await deleteObject(client, ref, metadata?.uid === undefined ? {} : { uid: metadata.uid })).to.equal(true);
+    expect(await deleteObject(client, ref)).to.equal(false);
+  });
+
+  it('touches annotations of a pod and nothing else', async () => {
+    const ref = { resource: PODS, namespace: 'default', name: 'touched' };
+    const body = {
+      metadata: { name: 'touched', annotations: { kept: 'yes', gone: 'soon' } },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    };
+    await client.request({ method: 'POST', path: collectionPath(PODS, 'default'), body });
+
+    expect(
+      await patchAnnotations(client, ref, { 'sallyport.dev/bundle-digest': 'abc', gone: null }, { fieldManager: FIELD_MANAGER }),
+    ).to.equal(true);
+    expect((await readObject(client, ref))?.metadata?.annotations).to.deep.equal({ kept: 'yes', 'sallyport.dev/bundle-digest': 'abc' });
+    expect(await patchAnnotations(client, { ...ref, name: 'nobody' }, { a: 'b' }, { fieldManager: FIELD_MANAGER })).to.equal(false);
+  });
+
+  it('merges conditions into a status, writes only changes, and gets over a concurrent write', async () => {
+    const ref = { resource: PODS, namespace: 'default', name: 'with-status' };
+    const body = { metadata: { name: 'with-status' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    await client.request({ method: 'POST', path: collectionPath(PODS, 'default'), body });
+    const stranger = { type: 'Strange', status: 'True', lastTransitionTime: '2025-01-01T00:00:00Z' };
+    await client.request({
+      method: 'PATCH',
+      path: `${objectPath(ref)}/status`,
+      contentType: 'application/merge-patch+json',
+      body: { status: { conditions: [stranger] } },
+    });
+    const stale = await readObject(client, ref);
+    await patchAnnotations(client, ref, { moved: 'on' }, { fieldManager: FIELD_MANAGER });
+    const accepted: Condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: 'ok' };
+    const write = { ref, fieldManager: FIELD_MANAGER, intend: () => ({ conditions: [accepted] }) };
+
+    expect(await mergePatchStatus(client, { ...write, ...(stale === undefined ? {} : { current: stale }) })).to.equal('updated');
+    const after = await readObject(client, ref);
+    const { conditions } = (after?.['status'] ?? { conditions: [] }) as { conditions: RawObject[] };
+    expect(conditions.map((condition) => condition['type'])).to.deep.equal(['Strange', 'Accepted']);
+    expect(conditions[0]).to.include(stranger);
+
+    expect(await mergePatchStatus(client, write)).to.equal('unchanged');
+    expect((await readObject(client, ref))?.metadata?.resourceVersion).to.equal(after?.metadata?.resourceVersion);
+    expect(await mergePatchStatus(client, { ...write, ref: { ...ref, name: 'nobody' } })).to.equal('gone');
+  });
+
+  it('names a right that is missing, for each kind of write', async () => {
+    const nobody = createKubeClient({ kubeconfig: await controlPlane.kubeconfigAs('nobody'), version: 'test' });
+    const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'same' };
+    const codes = await Promise.all([
+      codeOf(applyObject(nobody, bundle('same', {}), ours)),
+      codeOf(deleteObject(nobody, ref)),
+      codeOf(patchAnnotations(nobody, ref, { a: 'b' }, ours)),
+      codeOf(readObject(nobody, ref)),
+    ]);
+    await nobody.close();
+
+    expect(codes).to.deep.equal(Array.from({ length: 4 }, () => 'SP_KUBE_FORBIDDEN'));
+  });
+
+  it('applies cluster-scoped objects', async () => {
+    const name = 'things.example.com';
+    const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
+    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const spec = { group: 'example.com', scope: 'Namespaced', names, versions: [{ name: 'v1', served: true, storage: true, schema }] };
+    await applyObject(client, { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name }, spec }, ours);
+
+    expect((await readObject(client, { resource: CUSTOM_RESOURCE_DEFINITIONS, name }))?.metadata?.name).to.equal(name);
+  });
+});
