@@ -25,6 +25,11 @@ export interface ConnectionFacts {
   /** Absent: no mTLS identity. */
   readonly peer?: PeerIdentity;
   readonly tls: boolean;
+  /**
+   * The element that X-Forwarded-Client-Cert gets on an mTLS connection, made by whoever terminated TLS:
+   * `By=<local URI>;Hash=<sha256 hex>;Subject="<subject>";URI=<peer URI>`. Absent: nothing is added.
+   */
+  readonly forwardedClientCert?: string;
 }
 
 /** Facts of one HTTP request after normalisation and JWT; of a TCP connection only `connection` counts. */

@@ -1,0 +1,66 @@
+/*
+ * Facts of a request or connection for the evaluator. In: a prepared request (or only a connection) and the verified
+ * claims. Out: `RequestFacts`. Called by the judge once before CUSTOM and once after JWT.
+ */
+import type { ConnectionFacts, Json, RequestFacts } from './facts.ts';
+import type { PreparedRequest } from './prepared-request.ts';
+
+type Claims = { readonly [key: string]: Json };
+
+/** A view: headers are read from the prepared request at the time of asking. */
+class HttpFacts implements RequestFacts {
+  readonly connection: ConnectionFacts;
+  readonly method: string;
+  readonly host: string;
+  readonly pathWithQuery: string;
+  readonly path: string;
+  readonly remoteIp: string;
+  readonly claims?: Claims;
+  readonly #request: PreparedRequest;
+
+  constructor(request: PreparedRequest, connection: ConnectionFacts, claims: Claims | undefined) {
+    this.connection = connection;
+    this.method = request.method;
+    this.host = request.host;
+    this.pathWithQuery = request.target;
+    this.path = pathOf(request.target);
+    this.remoteIp = request.remoteIp;
+    if (claims !== undefined) this.claims = claims;
+    this.#request = request;
+  }
+
+  headerValues(name: string): readonly string[] {
+    return this.#request.headerValues(name);
+  }
+}
+
+/** The part of a request target that `paths` are compared with: all before the first `?` or `#`. */
+export function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  const path = query === -1 ? target : target.slice(0, query);
+  const fragment = path.indexOf('#');
+  return fragment === -1 ? path : path.slice(0, fragment);
+}
+
+/**
+ * What policies see of a prepared request.
+ * @param claims payload of the verified token with space-delimited claims split; absent: no verified token
+ */
+export function factsOf(request: PreparedRequest, connection: ConnectionFacts, claims?: Claims): RequestFacts {
+  return new HttpFacts(request, connection, claims);
+}
+
+const NO_VALUES: readonly string[] = Object.freeze([]);
+
+/** What policies see of a TCP connection: `remote.ip` is the peer's address, everything of HTTP is empty. */
+export function connectionFacts(connection: ConnectionFacts): RequestFacts {
+  return {
+    connection,
+    method: '',
+    host: '',
+    pathWithQuery: '',
+    path: '',
+    remoteIp: connection.sourceIp,
+    headerValues: () => NO_VALUES,
+  };
+}
