@@ -1,0 +1,139 @@
+/*
+ * The containers and volumes that make a pod guarded. In: settings, the workload's names, the captured ports, the
+ * application's probes. Out: plain Kubernetes JSON, the same for the same input. Called by injection alone.
+ */
+import {
+  AGENT_ADMIN_PORT,
+  AGENT_BLOCKED_PORT,
+  AGENT_CONTAINER,
+  AGENT_ENV,
+  AGENT_USER,
+  type AppProbes,
+  BUNDLE_DIRECTORY,
+  LABELS_FILE,
+  POD_INFO_DIRECTORY,
+  REDIRECT_CONTAINER,
+  STATE_DIRECTORY,
+} from '../api/kube/agent-contract.ts';
+import { bundleName } from '../api/kube/workload.ts';
+import type { Capture } from './capture.ts';
+import type { Raw } from './raw-json.ts';
+import { DEFAULT_AGENT_RESOURCES, type InjectionSettings } from './settings.ts';
+
+/** Names of the volumes that injection adds; a pod of the user's must not have them. */
+export const AGENT_VOLUMES = {
+  bundle: 'sallyport-bundle',
+  podInfo: 'sallyport-pod-info',
+  state: 'sallyport-state',
+  noToken: 'sallyport-no-token',
+} as const;
+
+export interface AgentPlan {
+  readonly settings: InjectionSettings;
+  readonly workloadName: string;
+  readonly capture: Capture;
+  readonly probes: AppProbes;
+}
+
+/** A mount here keeps the API server from mounting the pod's ServiceAccount token: the agent has nobody to show it to. */
+const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
+const NO_TOKEN: Raw = { name: AGENT_VOLUMES.noToken, mountPath: TOKEN_DIRECTORY, readOnly: true };
+
+/** Runs to its end before anything of the user's starts, so that no port is ever open unguarded. */
+export function redirectContainer(plan: AgentPlan): Raw {
+  const { capture } = plan;
+  const maps = capture.captured.flatMap(({ port, listen }) => ['--map', `${port}:${listen}`]);
+  const excluded = [AGENT_ADMIN_PORT, ...capture.excluded].flatMap((port) => ['--exclude', String(port)]);
+  return {
+    name: REDIRECT_CONTAINER,
+    ...imageOf(plan.settings),
+    args: ['redirect', ...maps, ...excluded, '--blocked', String(AGENT_BLOCKED_PORT)],
+    // Older iptables takes a lock file whose usual place is on the read-only root.
+    env: [{ name: 'XTABLES_LOCKFILE', value: `${STATE_DIRECTORY}/xtables.lock` }],
+    resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: 0,
+      runAsNonRoot: false,
+      runAsUser: 0,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [{ name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY }, NO_TOKEN],
+  };
+}
+
+/** A native sidecar: up before the user's containers, down after them, and a Job with it can still end. */
+export function agentContainer(plan: AgentPlan): Raw {
+  const admin = (path: string): Raw => ({ path, port: AGENT_ADMIN_PORT, scheme: 'HTTP' });
+  return {
+    name: AGENT_CONTAINER,
+    ...imageOf(plan.settings),
+    restartPolicy: 'Always',
+    env: environment(plan),
+    ports: [{ name: 'sallyport', containerPort: AGENT_ADMIN_PORT, protocol: 'TCP' }],
+    resources: plan.settings.resources ?? DEFAULT_AGENT_RESOURCES,
+    // Alive is enough to go on: an agent without a bundle answers 503 and must not hold up the start of the application.
+    startupProbe: { httpGet: admin('/healthz'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 60 },
+    readinessProbe: { httpGet: admin('/readyz'), periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 3 },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: AGENT_USER,
+      runAsNonRoot: true,
+      runAsUser: AGENT_USER,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [
+      // Never by subPath: such a mount does not follow changes.
+      { name: AGENT_VOLUMES.bundle, mountPath: BUNDLE_DIRECTORY, readOnly: true },
+      { name: AGENT_VOLUMES.podInfo, mountPath: POD_INFO_DIRECTORY, readOnly: true },
+      { name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY },
+      NO_TOKEN,
+    ],
+  };
+}
+
+/** The volumes behind the mounts of both containers. */
+export function agentVolumes(workloadName: string): readonly Raw[] {
+  return [
+    // Optional: the controller makes the bundle when it sees the pod; until then the agent waits closed.
+    { name: AGENT_VOLUMES.bundle, configMap: { name: bundleName(workloadName), optional: true } },
+    { name: AGENT_VOLUMES.podInfo, downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
+    { name: AGENT_VOLUMES.state, emptyDir: { sizeLimit: '64Mi' } },
+    { name: AGENT_VOLUMES.noToken, emptyDir: { sizeLimit: '1Mi' } },
+  ];
+}
+
+function environment(plan: AgentPlan): readonly Raw[] {
+  const { settings, capture, probes } = plan;
+  const field = (name: string, fieldPath: string): Raw => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  const ports = capture.captured.map(({ port, listen }) => `${listen}:${port}`).join(',');
+  return [
+    field(AGENT_ENV.podIp, 'status.podIP'),
+    field(AGENT_ENV.podName, 'metadata.name'),
+    field(AGENT_ENV.namespace, 'metadata.namespace'),
+    { name: AGENT_ENV.workload, value: plan.workloadName },
+    { name: AGENT_ENV.ports, value: ports },
+    { name: AGENT_ENV.blockedPort, value: String(AGENT_BLOCKED_PORT) },
+    { name: AGENT_ENV.adminPort, value: String(AGENT_ADMIN_PORT) },
+    { name: AGENT_ENV.bundleDirectory, value: BUNDLE_DIRECTORY },
+    { name: AGENT_ENV.labelsFile, value: LABELS_FILE },
+    { name: AGENT_ENV.stateDirectory, value: STATE_DIRECTORY },
+    ...(Object.keys(probes).length === 0 ? [] : [{ name: AGENT_ENV.appProbes, value: JSON.stringify(probes) }]),
+    ...(settings.logLevel === undefined ? [] : [{ name: AGENT_ENV.logLevel, value: settings.logLevel }]),
+  ];
+}
+
+function imageOf(settings: InjectionSettings): Raw {
+  return {
+    image: settings.image,
+    ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
+  };
+}

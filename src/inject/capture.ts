@@ -1,0 +1,106 @@
+/*
+ * Which inbound ports of a pod go through its agent. In: the containers that serve and the pod's annotations. Out: one
+ * agent port for each captured container port, the ports left open, and findings. Called by injection.
+ * @see docs/adr/0010-traffic-capture.md
+ */
+import { AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT, AGENT_FIRST_PORT } from '../api/kube/agent-contract.ts';
+import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../api/kube/names.ts';
+import type { Finding } from '../errors.ts';
+import { portOf, type Raw, rawListOf, textOf } from './raw-json.ts';
+
+/** Istio's own annotation of the same meaning; YAML written for Istio keeps its open ports. */
+const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
+
+export interface CapturedPort {
+  /** The application's. */
+  readonly port: number;
+  /** The agent's, to which connections are redirected. */
+  readonly listen: number;
+}
+
+export interface Capture {
+  /** Ascending by container port; every other inbound TCP port is closed. */
+  readonly captured: readonly CapturedPort[];
+  /** Left open, ascending. */
+  readonly excluded: readonly number[];
+  readonly findings: readonly Finding[];
+}
+
+/** @param containers those that may serve while the pod runs: app containers and sidecars */
+export function planCapture(containers: readonly Raw[], annotations: Raw): Capture {
+  const findings: Finding[] = [];
+  const included = portList(annotations, INCLUDE_PORTS_ANNOTATION, findings);
+  const excluded = new Set([
+    ...portList(annotations, EXCLUDE_PORTS_ANNOTATION, findings),
+    ...portList(annotations, ISTIO_EXCLUDE_ANNOTATION, findings),
+  ]);
+  const declared = declaredPorts(containers, excluded, findings);
+  const ports = [...new Set([...declared, ...included])].filter((port) => !excluded.has(port)).sort((a, b) => a - b);
+  const inUse = new Set([...ports, ...excluded]);
+  for (const reserved of [AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT]) {
+    if (inUse.has(reserved)) {
+      findings.push({
+        code: 'SP_MANIFEST',
+        severity: 'error',
+        path: 'spec.containers',
+        message: `port ${reserved} is the agent's own`,
+        hint: 'let the application listen on another port',
+      });
+    }
+  }
+  return { captured: assignPorts(ports, inUse), excluded: [...excluded].sort((a, b) => a - b), findings };
+}
+
+function assignPorts(ports: readonly number[], inUse: ReadonlySet<number>): readonly CapturedPort[] {
+  let next = AGENT_FIRST_PORT;
+  return ports.map((port) => {
+    while (inUse.has(next)) next += 1;
+    const listen = next;
+    next += 1;
+    return { port, listen };
+  });
+}
+
+function declaredPorts(containers: readonly Raw[], excluded: ReadonlySet<number>, findings: Finding[]): readonly number[] {
+  const declared: number[] = [];
+  for (const container of containers) {
+    for (const entry of rawListOf(container['ports'])) {
+      const port = portOf(entry['containerPort']);
+      if (port === undefined || (entry['protocol'] ?? 'TCP') !== 'TCP') continue;
+      declared.push(port);
+      if (!excluded.has(port)) warnOfOtherProtocol(container, entry, findings);
+    }
+  }
+  return declared;
+}
+
+/** Istio reads a port's protocol from the prefix of its name; those that are surely not HTTP/1.1 would be refused by the agent. */
+const OTHER_PROTOCOLS = ['tcp', 'tls', 'https', 'mongo', 'mysql', 'redis', 'postgres', 'grpc', 'http2'];
+
+function warnOfOtherProtocol(container: Raw, entry: Raw, findings: Finding[]): void {
+  const name = textOf(entry['name']) ?? '';
+  const protocol = OTHER_PROTOCOLS.find((prefix) => name === prefix || name.startsWith(`${prefix}-`));
+  if (protocol === undefined) return;
+  findings.push({
+    code: 'SP_MANIFEST',
+    severity: 'warning',
+    path: `spec.containers[${textOf(container['name']) ?? ''}].ports[${name}]`,
+    message: `port ${String(entry['containerPort'])} is named for ${protocol}, but the agent understands HTTP/1.1 alone and refuses the rest`,
+    hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${String(entry['containerPort'])}" to leave the port unguarded`,
+  });
+}
+
+function portList(annotations: Raw, name: string, findings: Finding[]): readonly number[] {
+  const text = textOf(annotations[name])?.trim() ?? '';
+  if (text === '') return [];
+  const ports = text.split(',').map((part) => (/^\d{1,5}$/.test(part.trim()) ? portOf(Number(part)) : undefined));
+  const valid = ports.filter((port) => port !== undefined);
+  if (valid.length === ports.length) return valid;
+  findings.push({
+    code: 'SP_ANNOTATION',
+    severity: 'error',
+    path: `metadata.annotations[${name}]`,
+    message: `"${text}" is not a comma-separated list of ports`,
+  });
+  return [];
+}

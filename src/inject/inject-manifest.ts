@@ -1,0 +1,125 @@
+/*
+ * Agents into a file of manifests. In: YAML or JSON text, any number of documents. Out: the same text with an agent in each
+ * pod template; order, comments and everything else stay. Called by `sallyport inject`; pure.
+ */
+import { type Document, isAlias, isMap, parseAllDocuments, visit } from 'yaml';
+import { workloadNameOf, workloadNameOfOwner } from '../api/kube/workload.ts';
+import { type Finding, RefusedError } from '../errors.ts';
+import { editDocument } from './edit-document.ts';
+import { injectPodTemplate } from './inject-pod.ts';
+import { isRaw, type Raw, rawListOf, rawOf, textOf } from './raw-json.ts';
+import type { InjectionSettings } from './settings.ts';
+
+/** A finding, and the object that it is about as `Kind/name`. */
+export interface ManifestFinding extends Finding {
+  readonly object: string;
+}
+
+export interface ManifestInjection {
+  /** The input itself when nothing changed. */
+  readonly text: string;
+  /** Objects that got an agent or a newer one, as `Kind/name`, in order. */
+  readonly injected: readonly string[];
+  /** Paths begin at the object's root. With an `error`, the object it is about is unchanged. */
+  readonly findings: readonly ManifestFinding[];
+}
+
+/** Where each kind keeps its pod template. */
+const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
+  Pod: [],
+  Deployment: ['spec', 'template'],
+  StatefulSet: ['spec', 'template'],
+  DaemonSet: ['spec', 'template'],
+  ReplicaSet: ['spec', 'template'],
+  ReplicationController: ['spec', 'template'],
+  Job: ['spec', 'template'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
+};
+const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
+/** Enough for any manifest of a person's, too few for a document that unfolds without end. */
+const MAX_ALIASES = 100;
+
+/**
+ * Injects every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod, also inside of
+ * a List. Other objects pass untouched.
+ *
+ * @throws RefusedError SP_MANIFEST when the text is not YAML
+ */
+export function injectManifest(text: string, settings: InjectionSettings): ManifestInjection {
+  const documents = parseAllDocuments(text, { merge: true, keepSourceTokens: false });
+  if (!Array.isArray(documents)) return { text, injected: [], findings: [] };
+  const injected: string[] = [];
+  const findings: ManifestFinding[] = [];
+  for (const document of documents) {
+    const [error] = document.errors;
+    if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${error.message}`, { cause: error });
+    if (!isMap(document.contents)) continue;
+    const before = injected.length;
+    for (const { path, object } of objectsOf(document)) {
+      const result = injectObject(object, settings);
+      const name = `${textOf(object['kind']) ?? ''}/${textOf(rawOf(object['metadata'])['name']) ?? ''}`;
+      findings.push(...result.findings.map((finding) => ({ ...finding, object: name })));
+      if (result.object === object) continue;
+      injected.push(name);
+      editDocument(document, path, result.object);
+    }
+    if (injected.length > before) dropUnusedAnchors(document);
+  }
+  return { text: injected.length === 0 ? text : printAll(documents), injected, findings };
+}
+
+interface Placed {
+  readonly path: readonly (string | number)[];
+  readonly object: Raw;
+}
+
+function objectsOf(document: Document): readonly Placed[] {
+  const root: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+  if (!isRaw(root)) return [];
+  if (!(textOf(root['kind']) ?? '').endsWith('List') || !Array.isArray(root['items'])) return [{ path: [], object: root }];
+  return root['items'].flatMap((object: unknown, at) => (isRaw(object) ? [{ path: ['items', at], object }] : []));
+}
+
+function injectObject(object: Raw, settings: InjectionSettings): { readonly object: Raw; readonly findings: readonly Finding[] } {
+  const kind = textOf(object['kind']) ?? '';
+  const path = TEMPLATE_PATHS[kind];
+  if (path === undefined || !API_GROUPS.has(textOf(object['apiVersion']) ?? '')) return { object, findings: [] };
+  const template = path.reduce<Raw>((inner, key) => rawOf(inner[key]), object);
+  if (rawListOf(rawOf(template['spec'])['containers']).length === 0) return { object, findings: [] };
+  const { pod, findings } = injectPodTemplate(template, { workloadName: workloadNameIn(object, kind), settings });
+  const placed = findings.map((finding) => ({ ...finding, path: [...path, finding.path].join('.') }));
+  return { object: pod === template ? object : replaceAt(object, path, pod), findings: placed };
+}
+
+function workloadNameIn(object: Raw, kind: string): string {
+  const metadata = rawOf(object['metadata']);
+  const name = textOf(metadata['name']) ?? '';
+  const generateName = textOf(metadata['generateName']);
+  if (kind !== 'Pod') return workloadNameOfOwner(kind, name);
+  return workloadNameOf({ name, labels: {}, ...(generateName === undefined ? {} : { generateName }) });
+}
+
+function replaceAt(object: Raw, path: readonly string[], value: Raw): Raw {
+  const [key, ...rest] = path;
+  return key === undefined ? value : { ...object, [key]: replaceAt(rawOf(object[key]), rest, value) };
+}
+
+/** An anchor whose last alias was written out is harmless, but a reader would look for its use. */
+function dropUnusedAnchors(document: Document): void {
+  const used = new Set<string>();
+  visit(document, { Alias: (_, node) => void used.add(node.source) });
+  visit(document, {
+    Node: (_, node) => {
+      if (!isAlias(node) && node.anchor !== undefined && !used.has(node.anchor)) delete node.anchor;
+    },
+  });
+}
+
+function printAll(documents: readonly Document[]): string {
+  return documents
+    .map((document, at) => {
+      if (at > 0 && document.directives !== undefined) document.directives.docStart = true;
+      return document.toString({ lineWidth: 0 });
+    })
+    .join('');
+}

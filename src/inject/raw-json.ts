@@ -1,0 +1,36 @@
+/*
+ * Reading JSON that nobody has checked. In: any value. Out: a record, a list or a text, empty when it is something else.
+ * Objects of users pass through this room as they are: a typed model of a pod would drop the fields it does not know.
+ */
+
+/** A JSON object with whatever is in it. */
+export type Raw = Readonly<Record<string, unknown>>;
+
+export function isRaw(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value when it is a JSON object, else an empty one. */
+export function rawOf(value: unknown): Raw {
+  return isRaw(value) ? value : {};
+}
+
+/** The JSON objects of a list, in order; nothing when it is no list. */
+export function rawListOf(value: unknown): readonly Raw[] {
+  return Array.isArray(value) ? value.filter(isRaw) : [];
+}
+
+/** The value when it is a text, else undefined. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The value when it is a whole number that a TCP port can have, else undefined. */
+export function portOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535 ? value : undefined;
+}
+
+/** A copy without the fields of `names`. */
+export function without(raw: Raw, ...names: readonly string[]): Raw {
+  return Object.fromEntries(Object.entries(raw).filter(([name]) => !names.includes(name)));
+}

@@ -1,0 +1,103 @@
+/*
+ * The redirect of a pod's inbound connections as iptables rules. In: the arguments that injection gave the init container.
+ * Out: text for iptables-restore, the same for IPv4 and IPv6. Pure; applied by apply-redirect.
+ */
+import { parseArgs } from 'node:util';
+import { RefusedError } from '../../errors.ts';
+
+/** What is redirected where. Ports from 1 to 65535. */
+export interface Redirect {
+  /** Connections to `port` go to the agent's `listen`. */
+  readonly maps: readonly { readonly port: number; readonly listen: number }[];
+  /** Left alone, the agent's admin port among them. */
+  readonly excluded: readonly number[];
+  /** Connections to any other port go here. */
+  readonly blocked: number;
+  /** `skip`: IPv6 is left unguarded, for kernels that cannot redirect it in pods that are never reached by it. */
+  readonly ipv6: 'auto' | 'skip';
+}
+
+/** Our own chain of the nat table; the jump to it is all that the built-in chain gets. */
+export const CHAIN = 'SALLYPORT_INBOUND';
+/** The rule that leads into {@link CHAIN}, for `-C` and `-A`. */
+export const JUMP: readonly string[] = ['PREROUTING', '-p', 'tcp', '-j', CHAIN];
+
+/** @param args `--map PORT:LISTEN`, `--exclude PORT` (both any number of times), `--blocked PORT`, `--ipv6 auto|skip`
+ *  @throws RefusedError SP_CONFIG */
+export function parseRedirect(args: readonly string[]): Redirect {
+  const { map, exclude, blocked, ipv6 } = parseFlags(args);
+  if (ipv6 !== 'auto' && ipv6 !== 'skip') throw new RefusedError('SP_CONFIG', `--ipv6: "${ipv6}" is neither auto nor skip`);
+  if (blocked === undefined) throw new RefusedError('SP_CONFIG', '--blocked is missing');
+  return {
+    maps: map.map((text) => {
+      const [port = '', listen = '', ...rest] = text.split(':');
+      if (rest.length > 0) throw new RefusedError('SP_CONFIG', `--map: "${text}" is not PORT:LISTEN`);
+      return { port: parsePort('map', port), listen: parsePort('map', listen) };
+    }),
+    excluded: exclude.map((text) => parsePort('exclude', text)),
+    blocked: parsePort('blocked', blocked),
+    ipv6,
+  };
+}
+
+/**
+ * Input of `iptables-restore --noflush`: replaces our chain in one step and touches nothing else. Only new connections
+ * that come from outside meet it; what the pod sends, and what comes over loopback, never does.
+ */
+export function redirectRules(redirect: Redirect): string {
+  const tcp = `-A ${CHAIN} -p tcp`;
+  return [
+    '*nat',
+    // Declaring a chain empties it, which makes a second run of the init container harmless.
+    `:${CHAIN} - [0:0]`,
+    `-A ${CHAIN} -i lo -j RETURN`,
+    ...redirect.excluded.map((port) => `${tcp} --dport ${port} -j RETURN`),
+    ...redirect.maps.map(({ port, listen }) => `${tcp} --dport ${port} -j REDIRECT --to-ports ${listen}`),
+    `${tcp} -j REDIRECT --to-ports ${redirect.blocked}`,
+    'COMMIT',
+    '',
+  ].join('\n');
+}
+
+/**
+ * Has the pod an IPv6 address that others can reach it by? Link-local ones count: neighbours on the same bridge can use them.
+ *
+ * @param table text of /proc/net/if_inet6; empty when the kernel has no IPv6
+ */
+export function hasIpv6(table: string): boolean {
+  return table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .some((fields) => fields.length >= 6 && fields[5] !== 'lo');
+}
+
+interface Flags {
+  readonly map: readonly string[];
+  readonly exclude: readonly string[];
+  readonly blocked: string | undefined;
+  readonly ipv6: string;
+}
+
+function parseFlags(args: readonly string[]): Flags {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        map: { type: 'string', multiple: true },
+        exclude: { type: 'string', multiple: true },
+        blocked: { type: 'string' },
+        ipv6: { type: 'string' },
+      },
+      strict: true,
+    });
+    return { map: values.map ?? [], exclude: values.exclude ?? [], blocked: values.blocked, ipv6: values.ipv6 ?? 'auto' };
+  } catch (cause) {
+    throw new RefusedError('SP_CONFIG', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+function parsePort(flag: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw new RefusedError('SP_CONFIG', `--${flag}: "${text}" is not a port`);
+  return port;
+}
