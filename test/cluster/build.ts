@@ -3,9 +3,11 @@
  * `<cache>/bin/<product>-<version>/<program>`. The suites and the command line call it; progress goes to stderr.
  */
 import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cacheRoot, withLock } from './cache.ts';
 import type { BinaryName, Product, ProductName, Suite } from './versions.ts';
@@ -36,6 +38,26 @@ export function unbuilt(suite: Suite): readonly BinaryName[] {
 export async function build(suite: Suite, signal?: AbortSignal): Promise<void> {
   if (unbuilt(suite).length === 0) return;
   await withLock('build', () => buildMissing(suite, signal), signal);
+}
+
+/**
+ * Builds a program of ours from a single Go file that needs the standard library alone; kept in the cache by its content.
+ * @returns absolute path of the program
+ */
+export async function buildFrom(name: string, source: URL, signal?: AbortSignal): Promise<string> {
+  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
+  const dir = join(cacheRoot(), 'bin', `${name}-${digest}`);
+  const goal = join(dir, name);
+  if (existsSync(goal)) return goal;
+  await mkdir(dir, { recursive: true });
+  const work = await mkdtemp(`${dir}.building-`);
+  try {
+    await go(['build', '-trimpath', '-ldflags', '-s -w', '-o', join(work, name), fileURLToPath(source)], work, signal);
+    await rename(join(work, name), goal);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return goal;
 }
 
 async function buildMissing(suite: Suite, signal?: AbortSignal): Promise<void> {

@@ -69,7 +69,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}, signa
       return Promise.resolve();
     };
     try {
-      return { ...(await bringUp({ ...options, state, outlive: false }, signal)), stop };
+      const { authority: _authority, admin: _admin, ...up } = await bringUp({ ...options, state, outlive: false }, signal);
+      return { ...up, stop };
     } catch (error) {
       await stop();
       // A port that was free a moment ago may be taken by now.
@@ -91,6 +92,8 @@ export interface BringUp extends ControlPlaneOptions {
 /** A running API server with what a node needs to join it. */
 export interface BroughtUp extends Omit<ControlPlane, 'stop'> {
   readonly authority: Authority;
+  /** Client certificate of the administrator. */
+  readonly admin: KeyPairPaths;
 }
 
 /** Starts the programs in a given state folder; for {@link startControlPlane} and startNode. */
@@ -135,6 +138,7 @@ export async function bringUp(options: BringUp, signal?: AbortSignal): Promise<B
     kubectlPath: binaryPath('kubectl'),
     stateDir: state,
     authority,
+    admin,
     ...(options.audit ? { auditLogPath } : {}),
     kubeconfigAs: (user, groups) => kubeconfigAs({ state, authority, endpoint }, user, groups),
   };

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isSameProcess, killAll, livingDaemons, startTimeOf } from './process.ts';
-import { containerProcesses, removeNetwork, removeTraces } from './traces.ts';
+import { containerProcesses, removeNetwork, removeTraces, restoreSysctls } from './traces.ts';
 
 const prefix = 'sallyport-cluster-';
 /** Names the state folder of the one node a machine can have; its bridges, ranges and rules have fixed names. */
@@ -77,6 +77,7 @@ export function tearDown(state: string): void {
     unmountBelow(state);
     removeNetwork();
     removeTraces(state);
+    restoreSysctls(state);
     if (existsSync(nodeMarker) && readFileSync(nodeMarker, 'utf8') === state) rmSync(nodeMarker);
   }
   rmSync(state, { recursive: true, force: true });

@@ -3,7 +3,7 @@
  * rules, control groups, log links. In: the state folder. Out: nothing left. Only teardown in state.ts calls it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Names and ranges of a node's network. Fixed: a machine has one test node at a time. */
@@ -97,6 +97,35 @@ function undoOf(saved: string): string {
       ].join('\n');
     })
     .join('');
+}
+
+const sysctlRecord = 'sysctls.json';
+
+/** Sets kernel parameters that this kernel has, keeping in the state folder what they were. */
+export function setSysctls(state: string, values: Readonly<Record<string, number>>): void {
+  const before: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    const path = sysctlPath(name);
+    if (!existsSync(path)) continue;
+    const was = readFileSync(path, 'utf8').trim();
+    // More than enough is left alone.
+    if (Number(was) >= value) continue;
+    before[name] = was;
+    writeFileSync(path, String(value));
+  }
+  writeFileSync(join(state, sysctlRecord), JSON.stringify(before));
+}
+
+/** Gives kernel parameters back the values they had before {@link setSysctls}. */
+export function restoreSysctls(state: string): void {
+  const path = join(state, sysctlRecord);
+  if (!existsSync(path)) return;
+  const before = JSON.parse(readFileSync(path, 'utf8')) as Readonly<Record<string, string>>;
+  for (const [name, value] of Object.entries(before)) writeFileSync(sysctlPath(name), value);
+}
+
+function sysctlPath(name: string): string {
+  return join('/proc/sys', name.replaceAll('.', '/'));
 }
 
 /** Removes what kubelet and CNI write at places of their own choosing. */

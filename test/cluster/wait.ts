@@ -40,7 +40,12 @@ function logsOf(programs: readonly Running[]): string {
 }
 
 /** Does a GET of `path` with this client certificate answer 200? False also while nothing listens. */
-export function isReady(endpoint: Endpoint, pair: KeyPairPaths, path: string): Promise<boolean> {
+export async function isReady(endpoint: Endpoint, pair: KeyPairPaths, path: string): Promise<boolean> {
+  return (await getText(endpoint, pair, path)) !== undefined;
+}
+
+/** Body of a GET of `path` that answers 200; absent for any other answer, or none. */
+export function getText(endpoint: Endpoint, pair: KeyPairPaths, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const options = {
       ca: readFileSync(endpoint.caPath),
@@ -50,10 +55,12 @@ export function isReady(endpoint: Endpoint, pair: KeyPairPaths, path: string): P
       timeout: 2000,
     } as const;
     const get = request(endpoint.url + path, options, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', () => resolve(undefined));
+      response.on('end', () => resolve(response.statusCode === 200 ? Buffer.concat(chunks).toString() : undefined));
     });
-    get.on('error', () => resolve(false));
+    get.on('error', () => resolve(undefined));
     get.on('timeout', () => get.destroy());
     get.end();
   });
