@@ -1,0 +1,86 @@
+/*
+ * Replies that the judge makes itself: plain HTTP ones and, for gRPC requests, their trailers-only form. In: status,
+ * body and extra headers. Out: a reply verdict. Used by every step of the pipeline that refuses.
+ */
+import type { TokenRequest } from '../jwt/token-request.ts';
+import { firstHeader } from '../jwt/token-request.ts';
+import type { Verdict, VerdictLog } from './verdict.ts';
+
+/** A verdict that ends the request. */
+export type Reply = Extract<Verdict, { readonly kind: 'reply' }>;
+
+/** What a refusing step says. */
+export interface ReplyContent {
+  readonly status: number;
+  /** `''`: none, and then no content type either. */
+  readonly body: string;
+  /** Flat list, lower-case names. */
+  readonly headers: readonly string[];
+}
+
+/** How the reply is to be sent. */
+export interface ReplyForm {
+  readonly grpc: boolean;
+  readonly close: boolean;
+}
+
+const GRPC_UNKNOWN = 2;
+const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
+  [400, 13],
+  [401, 16],
+  [403, 7],
+  [404, 12],
+  [429, 14],
+  [502, 14],
+  [503, 14],
+  [504, 14],
+]);
+
+/**
+ * The reply verdict for `content`. A gRPC reply has status 200, no body, and says the rest in `grpc-status` and
+ * `grpc-message`; extra headers are kept.
+ * @see https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+ */
+export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): Reply {
+  const headers = [...content.headers];
+  if (form.grpc) {
+    setHeader(headers, 'content-type', 'application/grpc');
+    headers.push('grpc-status', String(GRPC_STATUS.get(content.status) ?? GRPC_UNKNOWN));
+    if (content.body !== '') {
+      headers.push('grpc-message', grpcMessage(content.body));
+    }
+    return { kind: 'reply', status: 200, body: '', headers, close: form.close, log };
+  }
+  if (content.body !== '' && firstHeader(headers, 'content-type') === undefined) {
+    headers.push('content-type', 'text/plain');
+  }
+  return { kind: 'reply', status: content.status, body: content.body, headers, close: form.close, log };
+}
+
+function setHeader(headers: string[], name: string, value: string): void {
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] === name) {
+      headers[index + 1] = value;
+      return;
+    }
+  }
+  headers.push(name, value);
+}
+
+/** Is the request a gRPC call, judged by its content type alone? */
+export function isGrpc(request: Pick<TokenRequest, 'headers'>): boolean {
+  const type = firstHeader(request.headers, 'content-type');
+  return type !== undefined && (type === 'application/grpc' || type.startsWith('application/grpc+'));
+}
+
+/** `text` as gRPC writes messages: UTF-8 octets outside printable ASCII, and `%`, as `%HH`. */
+export function grpcMessage(text: string): string {
+  let encoded = '';
+  for (const octet of Buffer.from(text, 'utf8')) {
+    encoded +=
+      octet < 0x20 || octet >= 0x7e || octet === 0x25
+        ? `%${octet.toString(16).toUpperCase().padStart(2, '0')}`
+        : String.fromCharCode(octet);
+  }
+  return encoded;
+}

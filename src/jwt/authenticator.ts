@@ -1,0 +1,148 @@
+/*
+ * Authenticates a request under all JWT rules of a program. In: the prepared request and the time. Out: nobody, a verified
+ * token, or a refusal ready to be sent; the request is changed as the rules say. The judge calls it between CUSTOM and
+ * the other actions.
+ */
+import type { KeySet } from '../bundle/bundle.ts';
+import type { JwtProvider, Provenance } from '../policy/model/program.ts';
+import { challenge, refusalDetails } from './challenge.ts';
+import { type ImportedKey, importKeySet } from './import-key.ts';
+import { AUDIENCE_NOT_ALLOWED, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
+import type { TokenCacheLimits } from './token-cache.ts';
+import { firstHeader, removeHeaders, type TokenRequest } from './token-request.ts';
+import { createTokenRule, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
+
+/** No token, or a preflight whose token nobody looked at. */
+export interface Anonymous {
+  readonly kind: 'anonymous';
+}
+
+/** A token that no rule accepts: the request ends here. */
+export interface Refusal {
+  readonly kind: 'refused';
+  /** 403 for a wrong audience, 401 otherwise. */
+  readonly status: 401 | 403;
+  /** Body of the reply. */
+  readonly fault: TokenFault;
+  /** Value of `www-authenticate`. */
+  readonly challenge: string;
+  readonly details: string;
+  /** The rule whose fault is told. */
+  readonly rule: Provenance;
+}
+
+export type Authentication = Anonymous | VerifiedToken | Refusal;
+
+export interface AuthenticatorOptions {
+  /** Limits of each rule's cache of verified tokens. */
+  readonly cache?: TokenCacheLimits;
+}
+
+/** Authenticates requests under one program and its key sets. */
+export interface Authenticator {
+  /**
+   * Changes `request` (headers and target) as the rules and the verified token say.
+   * @param nowSeconds whole Unix seconds
+   */
+  authenticate(request: TokenRequest, nowSeconds: number): Authentication;
+}
+
+const ANONYMOUS: Anonymous = { kind: 'anonymous' };
+
+/**
+ * An authenticator for `providers` in their order. A provider whose key set is not in `keySets` refuses every token.
+ * Keys are imported here, once; a changed key set needs a new authenticator, which begins with empty caches.
+ */
+export function createAuthenticator(
+  providers: readonly JwtProvider[],
+  keySets: Readonly<Record<string, KeySet>>,
+  options: AuthenticatorOptions = {},
+): Authenticator {
+  const imported = new Map<string, readonly ImportedKey[]>();
+  for (const { keySet } of providers) {
+    const set = Object.hasOwn(keySets, keySet) ? keySets[keySet] : undefined;
+    if (set !== undefined && !imported.has(keySet)) {
+      imported.set(keySet, importKeySet(set));
+    }
+  }
+  const rules = providers.map((provider) => createTokenRule(provider, imported.get(provider.keySet), options.cache));
+  const outputs = outputHeaderNames(providers);
+  return {
+    authenticate(request, nowSeconds) {
+      if (outputs.size > 0) {
+        removeHeaders(request.headers, (name) => outputs.has(folded(name)));
+      }
+      if (rules.length === 0 || isPreflight(request)) {
+        return ANONYMOUS;
+      }
+      return runRules(rules, request, nowSeconds);
+    },
+  };
+}
+
+/** Header names that only a verified token may set, in the form that {@link folded} gives. */
+function outputHeaderNames(providers: readonly JwtProvider[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const provider of providers) {
+    if (provider.payloadHeader !== '') {
+      names.add(folded(provider.payloadHeader.toLowerCase()));
+    }
+    for (const { header } of provider.claimHeaders) {
+      names.add(folded(header.toLowerCase()));
+    }
+  }
+  return names;
+}
+
+/** `_` and `-` are one to CGI-like applications, so a client may not send the one to pass for the other. */
+function folded(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
+}
+
+function isPreflight(request: TokenRequest): boolean {
+  return (
+    request.method === 'OPTIONS' &&
+    (firstHeader(request.headers, 'origin') ?? '') !== '' &&
+    (firstHeader(request.headers, 'access-control-request-method') ?? '') !== ''
+  );
+}
+
+interface Fault {
+  readonly fault: TokenFault;
+  readonly rule: Provenance;
+}
+
+/** The first rule that accepts ends it. A request whose tokens were accepted only in part is refused. */
+function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
+  const { target } = request;
+  const faults: Fault[] = [];
+  for (const rule of rules) {
+    const outcome = runTokenRule(rule, request, nowSeconds);
+    if (typeof outcome === 'string') {
+      faults.push({ fault: outcome, rule: rule.provider.source });
+    } else if (outcome !== undefined) {
+      return outcome;
+    }
+  }
+  return faults.length === 0 ? ANONYMOUS : refuse(toldFault(faults), request, target);
+}
+
+/**
+ * Which of several faults the client is told: the first, unless that only says "not my token"; then the last that says
+ * more.
+ */
+function toldFault(faults: readonly Fault[]): Fault {
+  const first = faults[0] as Fault;
+  return first.fault === UNKNOWN_ISSUER ? (faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? first) : first;
+}
+
+function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): Refusal {
+  return {
+    kind: 'refused',
+    status: fault === AUDIENCE_NOT_ALLOWED ? 403 : 401,
+    fault,
+    challenge: challenge(request, target),
+    details: refusalDetails(fault),
+    rule,
+  };
+}

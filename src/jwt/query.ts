@@ -1,0 +1,63 @@
+/*
+ * Query strings as the reference proxy reads and rewrites them when it takes a token out. In: a request target. Out: one
+ * parameter's value, or the target without it. Used by token extraction and by the effects of a verified token.
+ */
+
+const PERCENT_HEX = /%([0-9A-Fa-f]{2})/g;
+// Decoded bytes that would break the request line or end the query; the reference proxy writes them raw.
+// oxlint-disable-next-line no-control-regex -- these are the characters to find
+const UNSAFE = /[\u0000-\u0020#\u007f-\u00ff]/g;
+
+/** `text` with each valid `%HH` replaced by its byte (one latin1 character); `+` stays. */
+export function percentDecode(text: string): string {
+  return text.includes('%') ? text.replace(PERCENT_HEX, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) : text;
+}
+
+function* parameters(target: string): Generator<readonly [name: string, value: string]> {
+  let from = target.indexOf('?') + 1;
+  if (from === 0) {
+    return;
+  }
+  while (from < target.length) {
+    const ampersand = target.indexOf('&', from);
+    const end = ampersand === -1 ? target.length : ampersand;
+    const piece = target.slice(from, end);
+    const equals = piece.indexOf('=');
+    yield equals === -1 ? [percentDecode(piece), ''] : [percentDecode(piece.slice(0, equals)), percentDecode(piece.slice(equals + 1))];
+    from = end + 1;
+  }
+}
+
+/**
+ * The first value of parameter `name` in `target`, decoded; `''` when it has none; `undefined` when it is not there.
+ * @param name compared with the decoded name; case counts
+ */
+export function queryParameter(target: string, name: string): string | undefined {
+  for (const [key, value] of parameters(target)) {
+    if (key === name) {
+      return value;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * `target` without any parameter `name`. The query is rebuilt: decoded, sorted by name (equal names keep their order),
+ * written `name=value`, and dropped with its `?` when nothing remains. Bytes that may not stand in a request line are
+ * percent-encoded.
+ * @example withoutQueryParameter('/p?access_token=T&b=2&a=%20x', 'access_token') // '/p?a=%20x&b=2'
+ */
+export function withoutQueryParameter(target: string, name: string): string {
+  const kept = [...parameters(target)].filter(([key]) => key !== name);
+  const path = target.slice(0, target.indexOf('?') === -1 ? target.length : target.indexOf('?'));
+  if (kept.length === 0) {
+    return path;
+  }
+  // Byte order: both are latin1.
+  kept.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `${path}?${kept.map(([key, value]) => `${encodeUnsafe(key)}=${encodeUnsafe(value)}`).join('&')}`;
+}
+
+function encodeUnsafe(text: string): string {
+  return text.replace(UNSAFE, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}

@@ -1,0 +1,39 @@
+/*
+ * Why a token was refused: every text that can become the body of a 401 or 403. In: nothing. Out: the constants that
+ * parsing, claim checks and signature verification return, and the tests on them.
+ */
+
+/** A refusal in the exact words that the client reads. */
+export type TokenFault =
+  | 'Jwt not yet valid'
+  | 'Jwt is expired'
+  | 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'
+  | 'Jwt header is an invalid Base64url encoded'
+  | 'Jwt header is an invalid JSON'
+  | 'Jwt header [alg] field is required and must be a string'
+  | 'Jwt header [alg] is not supported'
+  | 'Jwt header [kid] field is not a string'
+  | 'Jwt payload is an invalid Base64url encoded'
+  | 'Jwt payload is an invalid JSON'
+  | 'Jwt payload [iss] field is not a string'
+  | 'Jwt payload [sub] field is not a string'
+  | 'Jwt payload [jti] field is not a string'
+  | 'Jwt payload [aud] field is not a string or string list'
+  | `Jwt payload [${'iat' | 'nbf' | 'exp'}] field is not an integer`
+  | `Jwt payload [${'iat' | 'nbf' | 'exp'}] field is not a positive 64 bit integer`
+  | 'Jwt signature is an invalid Base64url encoded'
+  | 'Jwt ED25519 signature is wrong length'
+  | 'Jwt issuer is not configured'
+  | 'Audiences in Jwt are not allowed'
+  | 'Jwt verification fails'
+  | "Jwks doesn't have key to match kid or alg from Jwt";
+
+/** The fault that alone is a 403; all others are 401. */
+export const AUDIENCE_NOT_ALLOWED: Extract<TokenFault, 'Audiences in Jwt are not allowed'> = 'Audiences in Jwt are not allowed';
+/** The fault that another rule may mend, because it means "not my token". */
+export const UNKNOWN_ISSUER: Extract<TokenFault, 'Jwt issuer is not configured'> = 'Jwt issuer is not configured';
+/** The fault of a token that no key verifies; also of a rule that has no keys at all. */
+export const VERIFICATION_FAILS: Extract<TokenFault, 'Jwt verification fails'> = 'Jwt verification fails';
+/** The fault of a token whose `kid` or `alg` no key answers to. */
+export const NO_MATCHING_KEY: Extract<TokenFault, "Jwks doesn't have key to match kid or alg from Jwt"> =
+  "Jwks doesn't have key to match kid or alg from Jwt";

@@ -1,0 +1,147 @@
+/*
+ * One JWT rule ready to run: finds its tokens in a request, verifies each, and applies what a verified token does to the
+ * request. In: a provider of the program with its imported keys. Out: the verified token, a fault, or nothing when there
+ * is no token. Called by the authenticator, rule after rule.
+ */
+import type { JwtProvider } from '../policy/model/program.ts';
+import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
+import { claimHeader } from './claim-header.ts';
+import { type ExtractedToken, extractTokens } from './extract-tokens.ts';
+import type { ImportedKey } from './import-key.ts';
+import type { JsonObject } from './parse-json.ts';
+import { type ParsedToken, parseToken } from './parse-token.ts';
+import { withoutQueryParameter } from './query.ts';
+import { splitSpaceDelimited } from './space-delimited.ts';
+import { type TokenFault, VERIFICATION_FAILS } from './status.ts';
+import { TokenCache, type TokenCacheLimits } from './token-cache.ts';
+import { removeHeader, type TokenRequest } from './token-request.ts';
+import { verifySignature } from './verify-signature.ts';
+
+/** A token whose every check passed under one rule. Shared between the requests that carry it: never changed, but for `evaluation`. */
+export interface VerifiedToken {
+  readonly kind: 'verified';
+  readonly text: string;
+  readonly provider: JwtProvider;
+  /** The payload as policies see it: space-delimited claims are lists. */
+  readonly claims: JsonObject;
+  /** `iss/sub`; either may be empty. */
+  readonly principal: string;
+  readonly notBefore: number;
+  readonly expires: number;
+  /** Flat list of the headers the application gets on account of this token. */
+  readonly outputHeaders: readonly string[];
+  /** Room for what an evaluator has found out about this token; lives as long as the token is cached. */
+  evaluation: unknown;
+}
+
+/** A provider with its keys. */
+export interface TokenRule {
+  readonly provider: JwtProvider;
+  /** Canonical form. */
+  readonly audiences: ReadonlySet<string>;
+  /** Absent: no key set is known, and no token verifies. */
+  readonly keys: readonly ImportedKey[] | undefined;
+  readonly cache: TokenCache<VerifiedToken>;
+}
+
+/** The rule of `provider`; `keys` empty or absent: it verifies nothing. */
+export function createTokenRule(
+  provider: JwtProvider,
+  keys: readonly ImportedKey[] | undefined,
+  limits: TokenCacheLimits | undefined,
+): TokenRule {
+  return {
+    provider,
+    audiences: new Set(provider.audiences.map(canonicalAudience)),
+    keys: keys === undefined || keys.length === 0 ? undefined : keys,
+    cache: new TokenCache(limits),
+  };
+}
+
+/**
+ * Verifies every token of `rule` in `request`, the last one found first, and changes the request as each is accepted.
+ * All must be good: the first fault is the result, and what was changed by then stays changed. Otherwise the result is the token that was found first. `undefined`: no token.
+ */
+export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds: number): VerifiedToken | TokenFault | undefined {
+  const tokens = extractTokens(rule.provider, request);
+  let verified: VerifiedToken | undefined;
+  for (let index = tokens.length - 1; index >= 0; index -= 1) {
+    const token = tokens[index] as ExtractedToken;
+    const result = verifyToken(rule, token.text, nowSeconds);
+    if (typeof result === 'string') {
+      return result;
+    }
+    verified = result;
+    applyEffects(verified, token, request);
+  }
+  return verified;
+}
+
+function verifyToken(rule: TokenRule, text: string, nowSeconds: number): VerifiedToken | TokenFault {
+  const known = rule.cache.get(text);
+  if (known !== undefined) {
+    // Issuer and audience cannot have changed: the cache belongs to this rule. Time has.
+    return checkTime(known, nowSeconds) ?? known;
+  }
+  const token = parseToken(text);
+  if (typeof token === 'string') {
+    return token;
+  }
+  const fault =
+    checkIssuer(token, rule.provider.issuer) ??
+    checkTime(token, nowSeconds) ??
+    checkAudience(token, rule.audiences) ??
+    (rule.keys === undefined ? VERIFICATION_FAILS : verifySignature(token, rule.keys));
+  if (fault !== undefined) {
+    return fault;
+  }
+  const verified = describeToken(text, token, rule.provider);
+  rule.cache.add(verified);
+  return verified;
+}
+
+function describeToken(text: string, token: ParsedToken, provider: JwtProvider): VerifiedToken {
+  const outputHeaders: string[] = [];
+  if (provider.payloadHeader !== '') {
+    outputHeaders.push(provider.payloadHeader, token.payload);
+  }
+  for (const { header, claim } of provider.claimHeaders) {
+    const value = claimHeader(token.claims, claim);
+    if (value !== undefined) {
+      outputHeaders.push(header.toLowerCase(), value);
+    }
+  }
+  return {
+    kind: 'verified',
+    // A copy: the text is a slice of the request head, which must not live as long as the cache.
+    text: Buffer.from(text, 'latin1').toString('latin1'),
+    provider,
+    claims: splitSpaceDelimited(token.claims, provider.spaceDelimitedClaims),
+    principal: `${token.issuer}/${token.subject}`,
+    notBefore: token.notBefore,
+    expires: token.expires,
+    outputHeaders,
+    evaluation: undefined,
+  };
+}
+
+function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: TokenRequest): void {
+  const { headers } = request;
+  for (const part of verified.outputHeaders) {
+    headers.push(part);
+  }
+  if (verified.provider.forward) {
+    return;
+  }
+  switch (token.place) {
+    case 'header':
+      removeHeader(headers, token.name);
+      break;
+    case 'parameter':
+      request.target = withoutQueryParameter(request.target, token.name);
+      break;
+    case 'cookie':
+      // The reference proxy leaves cookies alone.
+      break;
+  }
+}

@@ -1,0 +1,70 @@
+/*
+ * Picks the keys that may have signed a token and checks its signature, synchronously, with the platform's own crypto.
+ * In: a parsed token whose claims were found good, and imported keys. Out: nothing or a fault. The kind of the key, not
+ * the token, says which family of algorithms is used.
+ */
+import { constants, createHmac, timingSafeEqual, verify } from 'node:crypto';
+import type { ImportedKey } from './import-key.ts';
+import type { ParsedToken } from './parse-token.ts';
+import { NO_MATCHING_KEY, type TokenFault, VERIFICATION_FAILS } from './status.ts';
+
+const ED25519_SIGNATURE_BYTES = 64;
+
+/**
+ * The fault of a token that none of `keys` verifies. Keys are tried in order; one whose `kid` or `alg` says otherwise
+ * is passed over, and a token without `kid` is tried against all.
+ * @see RFC 7515, section 5.2; RFC 8725, section 3.1
+ */
+export function verifySignature(token: ParsedToken, keys: readonly ImportedKey[]): TokenFault | undefined {
+  let fault: TokenFault = NO_MATCHING_KEY;
+  let signed: Buffer | undefined;
+  for (const key of keys) {
+    if ((token.kid !== '' && key.kid !== '' && key.kid !== token.kid) || (key.alg !== '' && key.alg !== token.alg)) {
+      continue;
+    }
+    fault = VERIFICATION_FAILS;
+    if (key.type === 'OKP' && token.signature.length !== ED25519_SIGNATURE_BYTES) {
+      return 'Jwt ED25519 signature is wrong length';
+    }
+    signed ??= Buffer.from(token.signed, 'latin1');
+    if (isSignedBy(token, signed, key)) {
+      return undefined;
+    }
+  }
+  return fault;
+}
+
+function isSignedBy(token: ParsedToken, signed: Buffer, key: ImportedKey): boolean {
+  switch (key.type) {
+    case 'RSA':
+      return isSignedByRsa(token, signed, key);
+    case 'EC':
+      return verify(hashOf(token.alg, 'ES'), signed, { key: key.key, dsaEncoding: 'ieee-p1363' }, token.signature);
+    case 'OKP':
+      return verify(null, signed, key.key, token.signature);
+    case 'oct': {
+      const expected = createHmac(hashOf(token.alg, 'HS'), key.key).update(signed).digest();
+      return expected.length === token.signature.length && timingSafeEqual(expected, token.signature);
+    }
+  }
+}
+
+function isSignedByRsa(token: ParsedToken, signed: Buffer, key: ImportedKey): boolean {
+  const family = token.alg.slice(0, 2);
+  if (family === 'RS') {
+    return verify(hashOf(token.alg, family), signed, key.key, token.signature);
+  }
+  if (family === 'PS') {
+    const options = { key: key.key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+    return verify(hashOf(token.alg, family), signed, options, token.signature);
+  }
+  return false;
+}
+
+/** SHA-256 unless `alg` is of this family and says otherwise. */
+function hashOf(alg: string, family: string): 'sha256' | 'sha384' | 'sha512' {
+  if (alg === `${family}384`) {
+    return 'sha384';
+  }
+  return alg === `${family}512` ? 'sha512' : 'sha256';
+}
