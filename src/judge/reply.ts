@@ -2,7 +2,6 @@
  * Replies that the judge makes itself: plain HTTP ones and, for gRPC requests, their trailers-only form. In: status,
  * body and extra headers. Out: a reply verdict. Used by every step of the pipeline that refuses.
  */
-import type { TokenRequest } from '../jwt/token-request.ts';
 import { firstHeader } from '../jwt/token-request.ts';
 import type { Verdict, VerdictLog } from './verdict.ts';
 
@@ -24,6 +23,10 @@ export interface ReplyForm {
   readonly close: boolean;
 }
 
+/** What every denial by a policy says; it never tells which policy. */
+export const accessDenied: ReplyContent = { status: 403, body: 'RBAC: access denied', headers: [] };
+
+const BLANK = /\s/g;
 const GRPC_UNKNOWN = 2;
 const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
   [400, 13],
@@ -57,6 +60,14 @@ export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): 
   return { kind: 'reply', status: content.status, body: content.body, headers, close: form.close, log };
 }
 
+/**
+ * Envoy's response code details of a denial by policy.
+ * @param ruleId id of the rule that decided; absent: no ALLOW rule matched
+ */
+export function deniedDetails(ruleId: string | undefined): string {
+  return `rbac_access_denied_matched_policy[${ruleId ?? 'none'}]`.replace(BLANK, '_');
+}
+
 function setHeader(headers: string[], name: string, value: string): void {
   for (let index = 0; index < headers.length; index += 2) {
     if (headers[index] === name) {
@@ -67,9 +78,9 @@ function setHeader(headers: string[], name: string, value: string): void {
   headers.push(name, value);
 }
 
-/** Is the request a gRPC call, judged by its content type alone? */
-export function isGrpc(request: Pick<TokenRequest, 'headers'>): boolean {
-  const type = firstHeader(request.headers, 'content-type');
+/** Is a request with these headers (flat, lower-case names) a gRPC call? Its content type alone says so. */
+export function isGrpc(headers: readonly string[]): boolean {
+  const type = firstHeader(headers, 'content-type');
   return type !== undefined && (type === 'application/grpc' || type.startsWith('application/grpc+'));
 }
 

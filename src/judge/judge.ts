@@ -1,0 +1,180 @@
+/*
+ * The whole judgement of one request or connection under one program: preparation, CUSTOM, JWT, then AUDIT, DENY and
+ * ALLOW. In: a program with its key sets, then raw requests. Out: verdicts. Made by the agent's intake for each bundle, by
+ * the commands that explain, and by the conformance replay.
+ */
+import type { KeySet } from '../bundle/bundle.ts';
+import { type Authentication, type Authenticator, createAuthenticator, type Refusal } from '../jwt/authenticator.ts';
+import type { TokenCacheLimits } from '../jwt/token-cache.ts';
+import type { Evaluator } from '../policy/decide/decision.ts';
+import { createEvaluator } from '../policy/decide/evaluator.ts';
+import type { Program } from '../policy/model/program.ts';
+import type { ConnectionFacts } from '../policy/request/facts.ts';
+import { factsOf, pathOf } from '../policy/request/http-facts.ts';
+import { prepareRequest } from '../policy/request/prepare.ts';
+import type { PreparedRequest } from '../policy/request/prepared-request.ts';
+import { applyAnswer } from './apply-answer.ts';
+import { type ConnectionVerdict, judgeConnection } from './judge-connection.ts';
+import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply } from './reply.ts';
+import type { CheckAnswer, ForwardHead, Judge, RawRequest, Verdict, VerdictLog } from './verdict.ts';
+
+export interface JudgeOptions {
+  /** Limits of each JWT rule's cache of verified tokens. */
+  readonly tokenCache?: TokenCacheLimits;
+  /** Told of every exception inside: the request was denied, and this is a fault of the product. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+/** Judges requests and connections of one workload. */
+export interface WorkloadJudge extends Judge {
+  /** The verdict on a TCP connection, to be asked when the first bytes of the client arrive. Never throws. */
+  judgeConnection(connection: ConnectionFacts): ConnectionVerdict;
+}
+
+/** What the steps of one judgement share. */
+interface Court {
+  readonly program: Program;
+  readonly evaluator: Evaluator;
+  readonly authenticator: Authenticator;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** One request on its way through the pipeline. */
+interface Trial {
+  readonly raw: RawRequest;
+  readonly prepared: PreparedRequest;
+  readonly nowSeconds: number;
+}
+
+const NO_HEADERS: readonly string[] = Object.freeze([]);
+const BUG_DETAILS = 'internal_error';
+
+/**
+ * A judge for one program. Matchers are compiled and keys imported here, so that a request costs little; the result is
+ * immutable but for its caches of verified tokens.
+ * @param keySets the bundle's key sets; a JWT rule whose set is missing refuses every token
+ */
+export function createJudge(program: Program, keySets: Readonly<Record<string, KeySet>>, options: JudgeOptions = {}): WorkloadJudge {
+  const court: Court = {
+    program,
+    evaluator: createEvaluator(program),
+    authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
+    onBug: options.onBug ?? (() => {}),
+  };
+  return {
+    judge: (raw, nowSeconds) => guarded(court, raw, () => begin(court, raw, nowSeconds)),
+    judgeConnection: (connection) => judgeConnection(court.evaluator, connection, (step) => guardedConnection(court, step)),
+  };
+}
+
+/** A bug denies; it must neither let a request through nor stop the agent. */
+function guarded(court: Court, raw: RawRequest, step: () => Verdict): Verdict {
+  try {
+    return step();
+  } catch (error) {
+    court.onBug(error);
+    const log: VerdictLog = { outcome: 'deny', details: BUG_DETAILS, host: '', path: '', principal: '' };
+    return reply(accessDenied, { grpc: false, close: closes(raw) }, log);
+  }
+}
+
+function guardedConnection(court: Court, step: () => ConnectionVerdict): ConnectionVerdict {
+  try {
+    return step();
+  } catch (error) {
+    court.onBug(error);
+    return { kind: 'deny', details: BUG_DETAILS };
+  }
+}
+
+function begin(court: Court, raw: RawRequest, nowSeconds: number): Verdict {
+  const preparation = prepareRequest(raw, court.program.pathNormalization);
+  if (preparation.kind === 'reject') {
+    const { status, body, close, details } = preparation;
+    const log: VerdictLog = { outcome: 'reject', details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
+    return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
+  }
+  const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds };
+  return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial);
+}
+
+/** CUSTOM. A step that cannot be asked denies what it matches; steps before it are asked first. */
+function consult(court: Court, trial: Trial): Verdict {
+  const matches = court.evaluator.custom(factsOf(trial.prepared, trial.raw.connection), 'http');
+  const refusal = matches.findIndex(({ step }) => step.provider === undefined);
+  const asked = refusal === -1 ? matches : matches.slice(0, refusal);
+  const refused = refusal === -1 ? undefined : matches[refusal];
+  const proceed = (): Verdict =>
+    refused === undefined ? authenticate(court, trial) : deny(trial, accessDenied, logOf(trial, 'deny', deniedDetails(refused.rule.id)));
+  if (asked.length === 0) {
+    return proceed();
+  }
+  return {
+    kind: 'check',
+    matches: asked,
+    request: forwardHead(trial.prepared),
+    resume: (answer) => guarded(court, trial.raw, () => resume(trial, answer, proceed)),
+    log: logOf(trial, 'allow', ''),
+  };
+}
+
+function resume(trial: Trial, answer: CheckAnswer, proceed: () => Verdict): Verdict {
+  switch (answer.kind) {
+    case 'allow':
+      applyAnswer(trial.prepared, answer);
+      return proceed();
+    case 'deny':
+      return deny(trial, answer, logOf(trial, 'deny', 'ext_authz_denied'));
+    case 'error':
+      return deny(trial, { status: answer.status, body: '', headers: NO_HEADERS }, logOf(trial, 'deny', 'ext_authz_error'));
+  }
+}
+
+function authenticate(court: Court, trial: Trial): Verdict {
+  const authentication = court.authenticator.authenticate(trial.prepared, trial.nowSeconds);
+  return authentication.kind === 'refused' ? refuse(trial, authentication) : authorize(court, trial, authentication);
+}
+
+function refuse(trial: Trial, refusal: Refusal): Reply {
+  const content = { status: refusal.status, body: refusal.fault, headers: ['www-authenticate', refusal.challenge] };
+  const log = logOf(trial, refusal.status === 403 ? 'deny' : 'unauthenticated', refusal.details);
+  return deny(trial, content, { ...log, jwtRule: refusal.rule });
+}
+
+function authorize(court: Court, trial: Trial, authentication: Exclude<Authentication, Refusal>): Verdict {
+  const { prepared } = trial;
+  const token = authentication.kind === 'verified' ? authentication : undefined;
+  const facts = factsOf(prepared, trial.raw.connection, token?.claims);
+  const decision = court.evaluator.decide(facts, 'http');
+  const log: VerdictLog = {
+    outcome: decision.allowed ? 'allow' : 'deny',
+    details: decision.allowed ? '' : deniedDetails(decision.rule?.id),
+    host: facts.host,
+    path: facts.path,
+    principal: token?.principal ?? '',
+    decision,
+    ...(token === undefined ? {} : { jwtRule: token.provider.source }),
+  };
+  return decision.allowed ? { kind: 'forward', head: forwardHead(prepared), log } : deny(trial, accessDenied, log);
+}
+
+function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {
+  return { method, target, host, headers, upgrade };
+}
+
+function deny(trial: Trial, content: ReplyContent, log: VerdictLog): Reply {
+  return reply(content, { grpc: isGrpc(trial.prepared.headers), close: closes(trial.raw) }, log);
+}
+
+function logOf({ prepared }: Trial, outcome: VerdictLog['outcome'], details: string): VerdictLog {
+  return { outcome, details, host: prepared.host, path: pathOf(prepared.target), principal: '' };
+}
+
+/** Over HTTP/1 the body of a refused request is still on its way, and nobody will read it. */
+function closes(raw: RawRequest): boolean {
+  return raw.hasBody && raw.version !== '2';
+}
+
+function isGrpcHead(raw: RawRequest): boolean {
+  return isGrpc(raw.headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part)));
+}
