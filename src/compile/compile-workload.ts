@@ -6,12 +6,12 @@ import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resour
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant, type WorkloadRef } from '../bundle/bundle.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
-import { lowerPolicies } from '../policy/lower/lower-policies.ts';
+import { lowerPolicies, type PolicyFinding } from '../policy/lower/lower-policies.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
 import { groupByRelevantLabels } from '../resolve/variants.ts';
 import { keySetId } from './key-set-id.ts';
-import { collectKeySets, type PolicyFinding } from './key-sets.ts';
+import { collectKeySets } from './key-sets.ts';
 
 export interface CompileInput {
   readonly workload: WorkloadRef;

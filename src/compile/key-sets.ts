@@ -6,13 +6,8 @@ import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
 import type { BundleKey, KeySet } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
 import { parseJwks } from '../jwt/parse-jwks.ts';
+import type { PolicyFinding } from '../policy/lower/lower-policies.ts';
 import { hasInlineKeys, keySetId } from './key-set-id.ts';
-
-/** A finding together with the policy that it is about. */
-export interface PolicyFinding {
-  readonly policy: { readonly kind: string; readonly namespace: string; readonly name: string };
-  readonly finding: Finding;
-}
 
 export interface CollectedKeySets {
   /** Ids sorted; only those with a usable key. */
@@ -43,7 +38,7 @@ export function collectKeySets(
     for (const [index, rule] of (policy.spec.jwtRules ?? []).entries()) {
       const keySet = hasInlineKeys(rule) ? inlineKeySet(rule) : keySetOf(rule);
       if (keySet !== undefined && keySet.keys.length > 0) keySetById.set(keySetId(rule), keySet);
-      else findings.push({ policy: { kind: policy.kind, ...nameOf(policy) }, finding: missingKeys(rule, index) });
+      else findings.push({ policy: identityOf(policy), ...missingKeys(rule, index) });
     }
   }
   const ids = [...keySetById.keys()].sort();
@@ -80,6 +75,6 @@ function missingKeys(rule: JwtRule, index: number): Finding {
   return { code: 'SP_JWKS_UNAVAILABLE', severity: 'warning', path: `${path}.${member}`, message: `no keys from ${source} yet`, hint };
 }
 
-function nameOf(policy: RequestAuthentication): { readonly namespace: string; readonly name: string } {
-  return { namespace: policy.metadata.namespace, name: policy.metadata.name };
+function identityOf({ kind, metadata }: RequestAuthentication): PolicyFinding['policy'] {
+  return { kind, namespace: metadata.namespace, name: metadata.name };
 }

@@ -1,0 +1,143 @@
+/*
+ * Istio's checks on the values inside an AuthorizationPolicy: addresses, ports, paths, accounts, trust domains, attribute
+ * keys. A list in, error texts out (none: all good). `name` is the field or key as Istio prints it. Called by
+ * validate-authorization-policy.
+ * @see istio pkg/config/security/security.go
+ */
+import { parseGoAddress, parseGoPrefix } from './go-netip.ts';
+import { errorBlock } from './validation-finding.ts';
+
+const MAX_SERVICE_ACCOUNTS = 16;
+const MAX_SERVICE_ACCOUNT_LENGTH = 320;
+const MAX_PORT = 65_535;
+const TEMPLATE_LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
+
+/** One text per bad address or CIDR block. */
+export function checkAddresses(values: readonly string[]): readonly string[] {
+  return values.flatMap((value) => {
+    if (!value.includes('/')) return parseGoAddress(value) === undefined ? [] : [`bad IP address (${value})`];
+    const error = parseGoPrefix(value);
+    return error === undefined ? [] : [`bad CIDR range (${value}): ${error}`];
+  });
+}
+
+/** One text per bad port. */
+export function checkPorts(values: readonly string[]): readonly string[] {
+  return values.flatMap((value) => {
+    if (!/^\d+$/.test(value)) return [`bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`];
+    if (Number(value) > 0xffff_ffff)
+      return [`bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: value out of range`];
+    return Number(value) > MAX_PORT ? [`bad port (${value}): <nil>`] : [];
+  });
+}
+
+/** At most one text: the list holds an empty string. */
+export function checkNotEmpty(name: string, values: readonly string[]): readonly string[] {
+  return values.includes('') ? [`empty value not allowed, found in ${name}`] : [];
+}
+
+/** At most one text, about the first bad value. */
+export function checkServiceAccounts(name: string, values: readonly string[]): readonly string[] {
+  if (values.length > MAX_SERVICE_ACCOUNTS) return [`may not have more than ${MAX_SERVICE_ACCOUNTS} values`];
+  return first(values, (value) => {
+    if (value === '') return `empty value not allowed, found in ${name}`;
+    if (value.includes('*')) return `wildcard not allowed, found in ${name}`;
+    const quoted = JSON.stringify(value);
+    const format = "expected format 'serviceAccount' or 'namespace/serviceAccount', found";
+    const parts = value.split('/');
+    if (parts.length > 2) return `${format} ${quoted} in ${name}`;
+    if (parts.length === 2 && parts[0] === '') return `${format} empty namespace ${quoted} in ${name}`;
+    if (parts.length === 2 && parts[1] === '') return `${format} empty serviceAccount ${quoted} in ${name}`;
+    return value.length > MAX_SERVICE_ACCOUNT_LENGTH ? `value cannot exceed 320 characters, found ${quoted} in ${name}` : undefined;
+  });
+}
+
+/** At most one text, about the first bad value. @param isKey true for `when`, where a slash is let through */
+export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly string[] {
+  return first(values, (value) => {
+    if (value === '') return `empty value not allowed, found in ${name}`;
+    const quoted = JSON.stringify(value);
+    const stars = value.split('*').length - 1;
+    if (stars > 1) return `at most one wildcard is allowed, found in ${name}: ${quoted}`;
+    if (stars === 1 && !value.startsWith('*') && !value.endsWith('*')) {
+      return `wildcard is only allowed at the start or end, found in ${name}: ${quoted}`;
+    }
+    return !isKey && value.includes('/') ? `trust domain must not contain '/', found in ${name}: ${quoted}` : undefined;
+  });
+}
+
+/** At most one text, about the first bad path. */
+export function checkPaths(name: string, values: readonly string[]): readonly string[] {
+  return first(values, (value) => checkPath(name, value));
+}
+
+/** What is wrong with the values of one condition, or with its key. */
+export function checkCondition(key: string, values: readonly string[]): string | undefined {
+  switch (key) {
+    case 'source.ip':
+    case 'remote.ip':
+    case 'destination.ip':
+      return blockOf(checkAddresses(values));
+    case 'destination.port':
+      return blockOf(checkPorts(values));
+    case 'source.serviceAccount':
+      return checkServiceAccounts(key, values)[0];
+    case 'source.trustDomain':
+      return checkTrustDomains(key, values, true)[0];
+    default:
+      return checkKey(key) ?? checkNotEmpty(key, values)[0];
+  }
+}
+
+const PLAIN_KEYS = new Set([
+  'source.namespace',
+  'source.principal',
+  'request.auth.principal',
+  'request.auth.audiences',
+  'request.auth.presenter',
+  'connection.sni',
+]);
+const BRACKET_KEYS = ['request.headers', 'request.auth.claims', 'experimental.envoy.filters.'] as const;
+
+function checkKey(key: string): string | undefined {
+  if (PLAIN_KEYS.has(key)) return undefined;
+  if (BRACKET_KEYS.some((prefix) => key.startsWith(prefix))) {
+    const bracket = key.indexOf('[');
+    const isFormed = key.endsWith(']') && bracket > 0 && bracket < key.length - 2;
+    return isFormed ? undefined : `bad key (${key}): should have format a[b]`;
+  }
+  if (key === 'destination.namespace') return `attribute ${key} is replaced by the metadata.namespace`;
+  if (key.startsWith('destination.labels')) return `attribute ${key} is replaced by the workload selector`;
+  if (key === 'destination.name' || key === 'destination.user') return `deprecated attribute ${key}: only supported in v1alpha1`;
+  return `unknown attribute: ${key}`;
+}
+
+function checkPath(name: string, value: string): string | undefined {
+  const path = value.replace(/^\/+|\/+$/g, '');
+  const isTemplate = value.includes('{*}') || value.includes('{**}');
+  const refused = `invalid or unsupported path ${path}, found in ${name}.`;
+  let sawRest = false;
+  for (const segment of path.split('/')) {
+    if (segment === '{*}' || segment === '{**}') {
+      if (sawRest) return `${refused} {**} is not the last operator`;
+      sawRest = segment === '{**}';
+    } else if (/[{}]/.test(segment)) {
+      return `${refused} Contains '{' or '}' beyond a supported path template`;
+    } else if (isTemplate && !TEMPLATE_LITERAL.test(segment)) {
+      return `${refused} Contains segment ${segment} with invalid string literal`;
+    }
+  }
+  return undefined;
+}
+
+function blockOf(messages: readonly string[]): string | undefined {
+  return messages.length === 0 ? undefined : errorBlock(messages);
+}
+
+function first(values: readonly string[], check: (value: string) => string | undefined): readonly string[] {
+  for (const value of values) {
+    const error = check(value);
+    if (error !== undefined) return [error];
+  }
+  return [];
+}

@@ -1,0 +1,197 @@
+/*
+ * The webhook's checks of an AuthorizationPolicy. Decoded spec in, findings added to a report, in Istio's order and words
+ * (without the prefix `invalid policy NAME.NAMESPACE: `, which admission-error adds). Called by validate-policy.
+ * @see istio pkg/config/validation: ValidateAuthorizationPolicy
+ */
+import type { ErrorCode } from '../../errors.ts';
+import {
+  checkAddresses,
+  checkCondition,
+  checkNotEmpty,
+  checkPaths,
+  checkPorts,
+  checkServiceAccounts,
+  checkTrustDomains,
+} from './check-values.ts';
+import type { DecodedAuthorizationPolicySpec, DecodedCondition, DecodedRule } from './decode-policy.ts';
+import type { Operation, Source } from './resources.ts';
+import { validateTargets } from './validate-selector.ts';
+import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
+
+const TCP_WARNING =
+  'configured AuthorizationPolicy will deny all traffic to TCP ports under its scope due to the use of only HTTP attributes in a DENY rule; it is recommended to explicitly specify the port';
+/** Source fields that need what is known only after the TLS handshake or the token, so that an authorizer cannot come first. */
+const NOT_WITH_CUSTOM: readonly (keyof Source)[] = [
+  'namespaces',
+  'notNamespaces',
+  'serviceAccounts',
+  'notServiceAccounts',
+  'trustDomains',
+  'notTrustDomains',
+  'principals',
+  'notPrincipals',
+  'requestPrincipals',
+  'notRequestPrincipals',
+];
+const KEYS_NOT_WITH_CUSTOM = new Set(['source.namespace', 'source.serviceAccount', 'source.trustDomain', 'source.principal']);
+const IDENTITY_FIELDS: readonly (keyof Source)[] = ['principals', 'notPrincipals', 'namespaces', 'notNamespaces'];
+const TCP_FIELDS: readonly (keyof Source)[] = [
+  ...IDENTITY_FIELDS,
+  'ipBlocks',
+  'notIpBlocks',
+  'remoteIpBlocks',
+  'notRemoteIpBlocks',
+  'serviceAccounts',
+  'notServiceAccounts',
+];
+
+type Check = (name: string, values: readonly string[]) => readonly string[];
+
+const addresses: Check = (_name, values) => checkAddresses(values);
+const ports: Check = (_name, values) => checkPorts(values);
+const trustDomains: Check = (name, values) => checkTrustDomains(name, values, false);
+const SOURCE_CHECKS: readonly (readonly [Check, readonly (keyof Source)[]])[] = [
+  [addresses, ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks']],
+  [
+    checkNotEmpty,
+    [
+      'principals',
+      'requestPrincipals',
+      'namespaces',
+      'ipBlocks',
+      'remoteIpBlocks',
+      'notPrincipals',
+      'notRequestPrincipals',
+      'notNamespaces',
+      'notIpBlocks',
+      'notRemoteIpBlocks',
+    ],
+  ],
+  [checkServiceAccounts, ['serviceAccounts', 'notServiceAccounts']],
+  [trustDomains, ['trustDomains', 'notTrustDomains']],
+];
+const OPERATION_CHECKS: readonly (readonly [Check, readonly (keyof Operation)[]])[] = [
+  [ports, ['ports', 'notPorts']],
+  [checkNotEmpty, ['ports', 'methods', 'paths', 'hosts', 'notPorts', 'notMethods', 'notPaths', 'notHosts']],
+  [checkPaths, ['paths', 'notPaths']],
+];
+
+/** Checks a decoded spec. */
+export function validateAuthorizationPolicySpec(spec: DecodedAuthorizationPolicySpec, report: WebhookReport): void {
+  validateTargets(spec, report);
+  validateAction(spec, report);
+  for (const [index, rule] of (spec.rules ?? []).entries()) {
+    if (spec.action === 'CUSTOM') validateCustomRule(rule, index, report);
+    validateFrom(rule, index, report);
+    validateTo(rule, index, report);
+    for (const [position, condition] of (rule.when ?? []).entries()) {
+      validateCondition(condition, `spec.rules[${index}].when[${position}]`, report);
+    }
+    if (spec.action === 'DENY' && deniesAllTcp(rule)) webhookWarning(report, 'SP_POLICY', `spec.rules[${index}]`, TCP_WARNING);
+  }
+}
+
+function validateAction(spec: DecodedAuthorizationPolicySpec, report: WebhookReport): void {
+  const action = spec.action ?? 'ALLOW';
+  if (spec.rules === undefined && (action === 'CUSTOM' || action === 'DENY')) {
+    const message = `${action} action without \`rules\` is meaningless as it will never be triggered, add an empty rule \`{}\` if you want it be triggered for every request`;
+    webhookError(report, 'SP_POLICY', 'spec.rules', message);
+  } else if (action === 'CUSTOM' && (spec.provider?.name ?? '') === '') {
+    webhookError(report, 'SP_PROVIDER', 'spec.provider.name', '`provider.name` must not be empty');
+  }
+  if (spec.provider !== undefined && action !== 'CUSTOM') {
+    webhookError(report, 'SP_PROVIDER', 'spec.provider', `\`provider\` must not be with non CUSTOM action, found ${action}`);
+  }
+}
+
+function validateCustomRule(rule: DecodedRule, index: number, report: WebhookReport): void {
+  const unsupported = (path: string, what: string): void =>
+    webhookError(report, 'SP_POLICY', `spec.rules[${index}]${path}`, `${what} is currently not supported with CUSTOM action`);
+  for (const [position, { source }] of (rule.from ?? []).entries()) {
+    for (const field of NOT_WITH_CUSTOM) {
+      if (source?.[field] !== undefined) unsupported(`.from[${position}].source.${field}`, `From.${goName(field)}`);
+    }
+  }
+  for (const [position, { key = '' }] of (rule.when ?? []).entries()) {
+    if (KEYS_NOT_WITH_CUSTOM.has(key) || key.startsWith('request.auth.')) unsupported(`.when[${position}].key`, key);
+  }
+}
+
+function validateFrom(rule: DecodedRule, index: number, report: WebhookReport): void {
+  for (const [position, { source }] of (rule.from ?? []).entries()) {
+    const path = `spec.rules[${index}].from[${position}]`;
+    if (source === undefined) {
+      webhookError(report, 'SP_POLICY', path, `\`from.source\` must not be nil, found at rule ${index}`);
+      continue;
+    }
+    const hasAccounts = source.serviceAccounts !== undefined || source.notServiceAccounts !== undefined;
+    if (hasAccounts && IDENTITY_FIELDS.some((field) => source[field] !== undefined)) {
+      const message = `cannot set serviceAccounts with namespaces or principals, found at rule ${index}`;
+      webhookError(report, 'SP_POLICY', `${path}.source`, message);
+    }
+    if (Object.keys(source).length === 0) {
+      webhookError(report, 'SP_POLICY', `${path}.source`, `\`from.source\` must not be empty, found at rule ${index}`);
+    }
+    runChecks(source, SOURCE_CHECKS, `${path}.source`, report);
+  }
+}
+
+function validateTo(rule: DecodedRule, index: number, report: WebhookReport): void {
+  for (const [position, { operation }] of (rule.to ?? []).entries()) {
+    const path = `spec.rules[${index}].to[${position}]`;
+    if (operation === undefined) {
+      webhookError(report, 'SP_POLICY', path, `\`to.operation\` must not be nil, found at rule ${index}`);
+      continue;
+    }
+    if (Object.keys(operation).length === 0) {
+      webhookError(report, 'SP_POLICY', `${path}.operation`, `\`to.operation\` must not be empty, found at rule ${index}`);
+    }
+    runChecks(operation, OPERATION_CHECKS, `${path}.operation`, report);
+  }
+}
+
+function runChecks<T extends object>(
+  value: T,
+  checks: readonly (readonly [Check, readonly (keyof T & string)[]])[],
+  path: string,
+  report: WebhookReport,
+): void {
+  for (const [check, fields] of checks) {
+    const code: ErrorCode = check === checkPaths ? 'SP_PATH' : 'SP_VALUE';
+    for (const field of fields) {
+      const values = (value[field] ?? []) as readonly string[];
+      for (const message of check(goName(field), values)) webhookError(report, code, `${path}.${field}`, message);
+    }
+  }
+}
+
+function validateCondition(condition: DecodedCondition, path: string, report: WebhookReport): void {
+  const { key = '', values = [], notValues = [] } = condition;
+  if (key === '') {
+    webhookError(report, 'SP_WHEN', `${path}.key`, '`key` must not be empty');
+    return;
+  }
+  if (values.length === 0 && notValues.length === 0) {
+    webhookError(report, 'SP_WHEN', path, `at least one of \`values\` or \`notValues\` must be set for key ${key}`);
+    return;
+  }
+  for (const [name, field, list] of [
+    ['value', 'values', values],
+    ['notValue', 'notValues', notValues],
+  ] as const) {
+    const error = checkCondition(key, list);
+    if (error !== undefined) webhookError(report, 'SP_WHEN', `${path}.${field}`, `invalid \`${name}\` for \`key\` ${key}: ${error}`);
+  }
+}
+
+/** A DENY rule of HTTP attributes alone loses them on TCP and then matches every connection. `when` plays no part, as in Istio. */
+function deniesAllTcp(rule: DecodedRule): boolean {
+  const sources = (rule.from ?? []).flatMap(({ source }) => source ?? []);
+  const operations = (rule.to ?? []).flatMap(({ operation }) => operation ?? []);
+  if (operations.length > 0) return operations.every((operation) => operation.ports === undefined && operation.notPorts === undefined);
+  return sources.length > 0 && sources.every((source) => TCP_FIELDS.every((field) => source[field] === undefined));
+}
+
+function goName(field: string): string {
+  return `${field.slice(0, 1).toUpperCase()}${field.slice(1)}`;
+}

@@ -1,0 +1,79 @@
+/*
+ * Everything that a cluster with Istio would say about a policy when it is applied: the CRD layer, the decoder, the webhook.
+ * Raw object in, findings out. Called by the webhook, the directory source, the CLI and accept-policy.
+ */
+import type { Finding } from '../../errors.ts';
+import { type DecodeContext, isRecord } from './decode-message.ts';
+import { decodeAuthorizationPolicySpec, decodeRequestAuthenticationSpec } from './decode-policy.ts';
+import { policyMetadata } from './parse-policy.ts';
+import type { Action, PolicyMetadata } from './resources.ts';
+import { validateAuthorizationPolicySpec } from './validate-authorization-policy.ts';
+import { validateCrd } from './validate-crd.ts';
+import { validateRequestAuthenticationSpec } from './validate-request-authentication.ts';
+import { validateDryRun } from './validate-selector.ts';
+import type { ValidationFinding, WebhookReport } from './validation-finding.ts';
+
+const TOP_LEVEL_FIELDS = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
+
+/** Findings of both layers about a RequestAuthentication; one error refuses the object as a whole. */
+export function validateRequestAuthentication(object: unknown): readonly ValidationFinding[] {
+  return validate('RequestAuthentication', object, (spec, metadata, report) => {
+    const decoded = decodeRequestAuthenticationSpec(spec, report.context);
+    return decoded === undefined
+      ? undefined
+      : annotated(metadata, undefined, report, () => validateRequestAuthenticationSpec(decoded, report));
+  });
+}
+
+/** Findings of both layers about an AuthorizationPolicy; one error refuses the object as a whole. */
+export function validateAuthorizationPolicy(object: unknown): readonly ValidationFinding[] {
+  return validate('AuthorizationPolicy', object, (spec, metadata, report) => {
+    const decoded = decodeAuthorizationPolicySpec(spec, report.context);
+    if (decoded === undefined) return;
+    annotated(metadata, decoded.action ?? 'ALLOW', report, () => validateAuthorizationPolicySpec(decoded, report));
+  });
+}
+
+/** Findings about a policy of either kind. Any other kind is an error. */
+export function validatePolicy(object: unknown): readonly ValidationFinding[] {
+  const kind = isRecord(object) ? object['kind'] : undefined;
+  if (kind === 'RequestAuthentication') return validateRequestAuthentication(object);
+  if (kind === 'AuthorizationPolicy') return validateAuthorizationPolicy(object);
+  return [{ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: 'kind', message: `unrecognized type ${String(kind)}` }];
+}
+
+/** Does any of `findings` refuse the object? */
+export function hasErrors(findings: readonly Finding[]): boolean {
+  return findings.some((finding) => finding.severity === 'error');
+}
+
+interface Report extends WebhookReport {
+  readonly context: DecodeContext;
+}
+
+function validate(
+  kind: 'RequestAuthentication' | 'AuthorizationPolicy',
+  object: unknown,
+  checkSpec: (spec: unknown, metadata: PolicyMetadata, report: Report) => void,
+): readonly ValidationFinding[] {
+  const crd = validateCrd(kind, object);
+  if (!isRecord(object)) return crd;
+  const decodeFindings: Finding[] = [];
+  const report: Report = { findings: [], context: { path: 'spec', findings: decodeFindings } };
+  const metadata = policyMetadata(object);
+  checkSpec(object['spec'] ?? {}, metadata, report);
+  const decode = decodeFindings.map((finding): ValidationFinding => ({ ...finding, stage: 'decode' }));
+  // What cannot be decoded is not looked at any further, as in Istio.
+  if (hasErrors(decode)) return [...crd, ...decode];
+  for (const field of Object.keys(object).filter((name) => !TOP_LEVEL_FIELDS.has(name))) {
+    const message = `unknown field ${JSON.stringify(field)} on ${kind} resource ${metadata.namespace}/${metadata.name}`;
+    report.findings.push({ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: field, message });
+  }
+  return [...crd, ...decode, ...report.findings];
+}
+
+/** The annotation is looked at first; when it is wrong nothing else is. */
+function annotated(metadata: PolicyMetadata, action: Action | undefined, report: WebhookReport, rest: () => void): void {
+  validateDryRun(metadata, action, report);
+  if (!hasErrors(report.findings)) rest();
+}
