@@ -36,6 +36,8 @@ disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.internal.v1.
   address = '${containerdSocket(state)}'
 [plugins.'io.containerd.nri.v1.nri']
   disable = true
+[plugins.'io.containerd.shim.v1.manager']
+  socket_dir = '${state}/s'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = '${pauseImage}'
 [plugins.'io.containerd.cri.v1.runtime']

@@ -28,7 +28,7 @@ export interface NodeOptions {
   readonly images?: readonly string[];
   /** Writes an audit log; `auditLogPath` of the result tells where. A node attached to has one only if it was started so. */
   readonly audit?: boolean;
-  /** State folder, at most 60 characters; absent: a new one in the system's folder for temporary files. */
+  /** State folder, new or empty, at most 38 characters; absent: a new one in the system's folder for temporary files. */
   readonly stateDir?: string;
   /** Leave it up when this process ends; `stop`, or a later `tearDown` of its state folder, ends it. */
   readonly outlive?: boolean;

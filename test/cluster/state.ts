@@ -5,13 +5,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isSameProcess, killAll, livingDaemons, startTimeOf } from './process.ts';
 import { containerProcesses, removeNetwork, removeTraces, restoreSysctls } from './traces.ts';
 
 const prefix = 'sallyport-cluster-';
+/** Sockets lie in the state folder, and the name of a socket has room for 107 bytes, 64 of which containerd takes for a digest. */
+const maxStateLength = 38;
+/** Where state folders are made: the system's folder for temporary files, unless its name is too long. */
+const root = join(tmpdir(), `${prefix}xxxxxx`).length <= maxStateLength ? tmpdir() : '/tmp';
 /** Names the state folder of the one node a machine can have; its bridges, ranges and rules have fixed names. */
-const nodeMarker = join(tmpdir(), 'sallyport-node');
+const nodeMarker = join(root, 'sallyport-node');
 
 /** Who started a cluster, and how much of it there is to clean up. */
 export interface Owner {
@@ -23,10 +27,16 @@ export interface Owner {
   readonly keep: boolean;
 }
 
-/** Makes a state folder owned by this process: a new one, or `dir`. */
+/**
+ * Makes a state folder owned by this process: a new one, or `dir`.
+ * @throws Error when `dir` holds something else, or its path has more than 38 characters
+ */
 export function createState(kind: Owner['kind'], keep: boolean, dir?: string): string {
-  const state = dir ?? mkdtempSync(join(tmpdir(), prefix));
+  const state = dir ? resolve(dir) : mkdtempSync(join(root, prefix));
+  if (state.length > maxStateLength) throw new Error(`state folder ${state}: at most ${maxStateLength} characters`);
   mkdirSync(state, { recursive: true });
+  // Teardown removes all of it.
+  if (readdirSync(state).length > 0) throw new Error(`state folder ${state} is not empty`);
   const owner: Owner = { kind, pid: process.pid, startTime: startTimeOf(process.pid), keep };
   writeFileSync(join(state, 'owner.json'), JSON.stringify(owner));
   if (kind === 'node') writeFileSync(nodeMarker, state);
@@ -56,9 +66,9 @@ function readOwner(state: string): Owner | undefined {
 
 /** Tears down whatever crashed runs left on this machine. */
 export function sweepLeftovers(): void {
-  const states = readdirSync(tmpdir())
+  const states = readdirSync(root)
     .filter((name) => name.startsWith(prefix))
-    .map((name) => join(tmpdir(), name));
+    .map((name) => join(root, name));
   const node = nodeState();
   for (const state of new Set([...states, ...(node ? [node] : [])])) {
     if (readOwner(state) && !isInUse(state)) tearDown(state);
