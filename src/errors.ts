@@ -40,6 +40,7 @@ export type ErrorCode =
   | 'SP_KUBE_INVALID'
   | 'SP_TIMEOUT'
   | 'SP_JWKS_FETCH'
+  | 'SP_REDIRECT'
   | 'SP_CONFIG'
   | 'SP_INVARIANT';
 

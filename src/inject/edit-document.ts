@@ -2,7 +2,7 @@
  * Changes in a YAML document that leave alone what did not change. In: the document, and a value before and after. Out: the
  * document edited in place, with the comments, order and style of everything else kept. Called by inject-manifest.
  */
-import { type Document, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from 'yaml';
+import { type Document, isCollection, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from 'yaml';
 import { isRaw, textOf } from './raw-json.ts';
 
 /** Makes the value at `path` be `after`. Entries of lists are known again by their `name`. */
@@ -18,12 +18,17 @@ function editNode(document: Document, node: Node | undefined, after: unknown): N
   if (isSeq(node) && Array.isArray(after)) return editSeq(document, node, after);
   if (isScalar(node) && node.value === after) return node;
   // An alias ends here too: what it stands for may stand elsewhere as well, and must not change there.
-  return document.createNode(after);
+  return create(document, after);
+}
+
+/** A fresh node; equal parts are written out each time, not as anchor and alias. */
+function create(document: Document, value: unknown): Node {
+  return document.createNode(value, { aliasDuplicateObjects: false });
 }
 
 function editMap(document: Document, map: YAMLMap, after: Readonly<Record<string, unknown>>): Node {
   // A map with a merge key keeps part of its fields elsewhere; it is written out anew.
-  if (map.items.some((pair) => isScalar(pair.key) && pair.key.value === '<<')) return document.createNode(after);
+  if (map.items.some((pair) => isScalar(pair.key) && pair.key.source === '<<')) return create(document, after);
   for (const key of map.items.map((pair) => (isScalar(pair.key) ? pair.key.value : pair.key))) {
     if (typeof key === 'string' && !(key in after)) map.delete(key);
   }
@@ -32,6 +37,10 @@ function editMap(document: Document, map: YAMLMap, after: Readonly<Record<string
     const edited = editNode(document, before, value);
     if (edited !== before) map.set(key, edited);
   }
+  unfold(
+    map,
+    map.items.map((pair) => pair.value),
+  );
   return map;
 }
 
@@ -45,6 +54,11 @@ function editSeq(document: Document, seq: YAMLSeq, after: readonly unknown[]): N
     const before = isNamed && isRaw(value) ? named.get(textOf(value['name']) ?? '') : (seq.items[at] as Node | undefined);
     return editNode(document, before, value);
   });
-  if (seq.flow === true && seq.items.some((item) => isMap(item) && item.flow !== true)) seq.flow = false;
+  unfold(seq, seq.items);
   return seq;
+}
+
+/** One line in braces is for little things; what injection adds is written as a block, and so is all around it. */
+function unfold(collection: YAMLMap | YAMLSeq, children: readonly unknown[]): void {
+  if (collection.flow === true && children.some((child) => isCollection(child) && child.flow !== true)) collection.flow = false;
 }

@@ -46,15 +46,15 @@ const MAX_ALIASES = 100;
  * @throws RefusedError SP_MANIFEST when the text is not YAML
  */
 export function injectManifest(text: string, settings: InjectionSettings): ManifestInjection {
-  const documents = parseAllDocuments(text, { merge: true, keepSourceTokens: false });
+  const documents = parseAllDocuments(text, { merge: true });
   if (!Array.isArray(documents)) return { text, injected: [], findings: [] };
   const injected: string[] = [];
   const findings: ManifestFinding[] = [];
+  const edited = new Set<Document>();
   for (const document of documents) {
     const [error] = document.errors;
     if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${error.message}`, { cause: error });
     if (!isMap(document.contents)) continue;
-    const before = injected.length;
     for (const { path, object } of objectsOf(document)) {
       const result = injectObject(object, settings);
       const name = `${textOf(object['kind']) ?? ''}/${textOf(rawOf(object['metadata'])['name']) ?? ''}`;
@@ -62,10 +62,11 @@ export function injectManifest(text: string, settings: InjectionSettings): Manif
       if (result.object === object) continue;
       injected.push(name);
       editDocument(document, path, result.object);
+      edited.add(document);
     }
-    if (injected.length > before) dropUnusedAnchors(document);
   }
-  return { text: injected.length === 0 ? text : printAll(documents), injected, findings };
+  if (edited.size === 0) return { text, injected, findings };
+  return { text: isJson(text) ? printJson(documents) : printAll(text, documents, edited), injected, findings };
 }
 
 interface Placed {
@@ -115,11 +116,31 @@ function dropUnusedAnchors(document: Document): void {
   });
 }
 
-function printAll(documents: readonly Document[]): string {
+/** Documents without an edit keep their text to the letter; the others keep their comments. */
+function printAll(text: string, documents: readonly Document.Parsed[], edited: ReadonlySet<Document>): string {
+  let end = 0;
   return documents
     .map((document, at) => {
-      if (at > 0 && document.directives !== undefined) document.directives.docStart = true;
+      const source = text.slice(end, document.range[2]);
+      end = document.range[2];
+      if (!edited.has(document)) return source;
+      dropUnusedAnchors(document);
+      if (at > 0) document.directives.docStart = true;
       return document.toString({ lineWidth: 0 });
     })
     .join('');
+}
+
+function isJson(text: string): boolean {
+  if (!text.trimStart().startsWith('{')) return false;
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    // Flow style YAML, or more than one document.
+    return false;
+  }
+}
+
+function printJson(documents: readonly Document[]): string {
+  return `${JSON.stringify(documents[0]?.toJS(), null, 2)}\n`;
 }

@@ -36,7 +36,7 @@ async function applyFamily(family: 'iptables' | 'ip6tables', redirect: Redirect,
     failures.push(`${program}: ${failure}`);
     signal.throwIfAborted();
   }
-  throw new TransientError('SP_CONFIG', `no way to redirect connections on this node: ${failures.join('; ')}`);
+  throw new TransientError('SP_REDIRECT', `no way to redirect connections on this node: ${failures.join('; ')}`);
 }
 
 /** Undefined when the rules are in force, else why not. */

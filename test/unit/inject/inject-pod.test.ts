@@ -1,0 +1,201 @@
+/* One pod: what is added, what is refused, and that injecting is repeatable and can be taken back. */
+import { expect } from 'chai';
+import { AGENT_ANNOTATION } from '../../../src/api/kube/names.ts';
+import { injectPodTemplate, removeAgent } from '../../../src/inject/inject-pod.ts';
+import type { Raw } from '../../../src/inject/raw-json.ts';
+import { rawListOf, rawOf } from '../../../src/inject/raw-json.ts';
+
+const context = { workloadName: 'web', settings: { image: 'example/agent:1', version: '1.2.3' } };
+const app: Raw = { name: 'app', image: 'example/app:1', ports: [{ name: 'http', containerPort: 8080 }] };
+
+function pod(spec: Raw = {}, metadata: Raw = {}): Raw {
+  return { metadata: { labels: { app: 'web' }, ...metadata }, spec: { containers: [app], ...spec } };
+}
+
+function annotated(annotations: Record<string, string>, spec: Raw = {}): Raw {
+  return pod(spec, { annotations });
+}
+
+function namesOf(target: Raw, field: string): readonly unknown[] {
+  return rawListOf(rawOf(target['spec'])[field]).map((entry) => entry['name']);
+}
+
+function envOf(target: Raw, name: string): unknown {
+  const agent = rawListOf(rawOf(target['spec'])['initContainers']).find((container) => container['name'] === 'sallyport-agent');
+  return rawListOf(agent?.['env']).find((entry) => entry['name'] === name)?.['value'];
+}
+
+describe('injectPodTemplate', () => {
+  it('puts redirect and agent before everything that the user starts', () => {
+    const input = pod({ initContainers: [{ name: 'migrate' }] });
+
+    const result = injectPodTemplate(input, context);
+
+    expect(result.changed).to.equal(true);
+    expect(namesOf(result.pod, 'initContainers')).to.deep.equal(['sallyport-init', 'sallyport-agent', 'migrate']);
+    expect(namesOf(result.pod, 'containers')).to.deep.equal(['app']);
+  });
+
+  it('records what it did in an annotation', () => {
+    const result = injectPodTemplate(annotated({ 'sallyport.dev/exclude-inbound-ports': '9000', other: 'kept' }), context);
+
+    const annotations = rawOf(rawOf(result.pod['metadata'])['annotations']);
+    expect(annotations['other']).to.equal('kept');
+    expect(JSON.parse(String(annotations[AGENT_ANNOTATION]))).to.deep.equal({
+      version: '1.2.3',
+      workload: 'web',
+      bundle: 'sallyport-web',
+      ports: [8080],
+      excludedPorts: [9000],
+    });
+  });
+
+  it('does not change its input', () => {
+    const input = pod({ volumes: [{ name: 'data' }] });
+    const before = structuredClone(input);
+
+    injectPodTemplate(input, context);
+
+    expect(input).to.deep.equal(before);
+  });
+
+  it('gives the same pod when asked again, and the old one when the agent is removed', () => {
+    const input = pod({
+      initContainers: [{ name: 'proxy', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 6000 } } }],
+      containers: [{ ...app, livenessProbe: { httpGet: { path: '/', port: 8080, scheme: 'HTTPS' }, timeoutSeconds: 3 } }],
+      volumes: [{ name: 'data', emptyDir: {} }],
+    });
+    const once = injectPodTemplate(input, context).pod;
+
+    const twice = injectPodTemplate(once, context);
+
+    expect(twice.changed).to.equal(false);
+    expect(twice.pod).to.equal(once);
+    expect(removeAgent(once)).to.deep.equal(input);
+  });
+
+  it('covers a container that somebody else added after the first injection', () => {
+    const once = injectPodTemplate(pod(), context).pod;
+    const spec = rawOf(once['spec']);
+    const sidecar = { name: 'late', ports: [{ containerPort: 7000 }], readinessProbe: { httpGet: { port: 7000 } } };
+    const changed = { ...once, spec: { ...spec, containers: [...rawListOf(spec['containers']), sidecar] } };
+
+    const again = injectPodTemplate(changed, context);
+
+    expect(again.changed).to.equal(true);
+    expect(envOf(again.pod, 'SALLYPORT_PORTS')).to.equal('15101:7000,15102:8080');
+    expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
+  });
+
+  it('gives a pod with the annotation but no agent an agent', () => {
+    const result = injectPodTemplate(annotated({ [AGENT_ANNOTATION]: '{}' }), context);
+
+    expect(result.changed).to.equal(true);
+    expect(namesOf(result.pod, 'initContainers')).to.contain('sallyport-agent');
+  });
+
+  const untouched: readonly (readonly [string, Raw, readonly string[]])[] = [
+    ['that refuses injection by its label', pod({}, { labels: { 'sallyport.dev/injection': 'disabled' } }), []],
+    ['that mirrors a static pod', annotated({ 'kubernetes.io/config.mirror': 'x' }), []],
+    ["on its node's network", pod({ hostNetwork: true }), ['warning SP_NO_AGENT spec.hostNetwork']],
+    ['for Windows', pod({ os: { name: 'windows' } }), ['warning SP_NO_AGENT spec.os.name']],
+    [
+      'with a container of our name',
+      pod({ containers: [{ name: 'sallyport-agent' }] }),
+      ['error SP_MANIFEST spec.containers[sallyport-agent]'],
+    ],
+    ['with a volume of our name', pod({ volumes: [{ name: 'sallyport-state' }] }), ['error SP_MANIFEST spec.volumes[sallyport-state]']],
+    [
+      "that listens on the agent's port",
+      pod({ containers: [{ name: 'app', ports: [{ containerPort: 15020 }] }] }),
+      ['error SP_MANIFEST spec.containers'],
+    ],
+    [
+      'with an annotation that is no list of ports',
+      annotated({ 'sallyport.dev/include-inbound-ports': '70000' }),
+      ['error SP_ANNOTATION metadata.annotations[sallyport.dev/include-inbound-ports]'],
+    ],
+  ];
+  for (const [name, input, findings] of untouched) {
+    it(`leaves a pod alone ${name}`, () => {
+      const result = injectPodTemplate(input, context);
+
+      expect(result.pod).to.equal(input);
+      expect(result.changed).to.equal(false);
+      expect(result.findings.map(({ severity, code, path }) => `${severity} ${code} ${path}`)).to.deep.equal(findings);
+    });
+  }
+
+  const captures: readonly (readonly [string, Raw, string])[] = [
+    [
+      'each declared TCP port',
+      pod({ containers: [{ name: 'a', ports: [{ containerPort: 90 }, { containerPort: 80, protocol: 'TCP' }] }] }),
+      '15101:80,15102:90',
+    ],
+    ['no UDP port', pod({ containers: [{ name: 'a', ports: [{ containerPort: 53, protocol: 'UDP' }] }] }), ''],
+    [
+      'the ports of sidecars, not of init containers',
+      pod({
+        initContainers: [
+          { name: 's', restartPolicy: 'Always', ports: [{ containerPort: 1 }] },
+          { name: 'i', ports: [{ containerPort: 2 }] },
+        ],
+      }),
+      '15101:1,15102:8080',
+    ],
+    ['what the annotation adds', annotated({ 'sallyport.dev/include-inbound-ports': '7000, 7001' }), '15101:7000,15102:7001,15103:8080'],
+    ['nothing that is excluded, by our annotation', annotated({ 'sallyport.dev/exclude-inbound-ports': '8080' }), ''],
+    ["nothing that is excluded, by Istio's annotation", annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '8080' }), ''],
+    [
+      "no port of the application as the agent's",
+      pod({ containers: [{ name: 'a', ports: [{ containerPort: 15101 }, { containerPort: 15103 }] }] }),
+      '15102:15101,15104:15103',
+    ],
+  ];
+  for (const [name, input, ports] of captures) {
+    it(`captures ${name}`, () => {
+      expect(envOf(injectPodTemplate(input, context).pod, 'SALLYPORT_PORTS')).to.equal(ports);
+    });
+  }
+
+  it('warns of a port that is named for another protocol than HTTP', () => {
+    const input = pod({ containers: [{ name: 'db', ports: [{ name: 'mysql', containerPort: 3306 }] }] });
+
+    const result = injectPodTemplate(input, context);
+
+    expect(result.changed).to.equal(true);
+    expect(result.findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', 'spec.containers[db].ports[mysql]']]);
+  });
+
+  it('gives the agent no capability, no root, no writable root and no token', () => {
+    const result = injectPodTemplate(pod(), context);
+
+    const [, agent] = rawListOf(rawOf(result.pod['spec'])['initContainers']);
+    expect(agent?.['securityContext']).to.deep.equal({
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: 65532,
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(rawListOf(agent?.['volumeMounts'])).to.deep.include({
+      name: 'sallyport-no-token',
+      mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+      readOnly: true,
+    });
+  });
+
+  it('never mounts the bundle by subPath and never waits for it', () => {
+    const { pod: injected } = injectPodTemplate(pod(), { ...context, workloadName: 'x'.repeat(300) });
+
+    const mounts = rawListOf(rawOf(injected['spec'])['initContainers']).flatMap((container) => rawListOf(container['volumeMounts']));
+    expect(mounts.filter((mount) => 'subPath' in mount || 'subPathExpr' in mount)).to.deep.equal([]);
+    const [bundle] = rawListOf(rawOf(injected['spec'])['volumes']);
+    const { name, optional } = rawOf(bundle?.['configMap']) as { name: string; optional: boolean };
+    expect(optional).to.equal(true);
+    expect(name.length).to.equal(253);
+  });
+});
