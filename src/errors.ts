@@ -1,48 +1,69 @@
 /*
- * The three families of faults and the closed union of their codes. In: nothing. Out: `Finding` values for the user's
- * mistakes (never thrown), `TransientError` for what a retry may mend, `InvariantError` for bugs. Every room uses them.
+ * The three families of faults and the closed table of their codes. In: nothing. Out: `Finding` values for the user's
+ * mistakes (never thrown), `TransientError` for what a retry may mend, `RefusedError` for input that is refused as a whole,
+ * `InvariantError` for bugs. Every room uses them; docs/reference/errors.md is generated from the table.
  */
 
+/** Where a code turns up: in a `finding` on a user's object, for a `bundle` that an agent refuses, or as a `fault` of a process. */
+export type ErrorFamily = 'finding' | 'bundle' | 'fault';
+
+interface ErrorCodeEntry {
+  readonly family: ErrorFamily;
+  /** One line for a person who met the code. */
+  readonly text: string;
+}
+
 /** Every code the product reports. A code is stable: dashboards, tests and `docs/reference/errors.md` name it. */
-export type ErrorCode =
-  // findings on the user's objects
-  | 'SP_SCHEMA'
-  | 'SP_CEL'
-  | 'SP_SELECTOR'
-  | 'SP_TARGET_REF'
-  | 'SP_JWT_RULE'
-  | 'SP_JWKS'
-  | 'SP_JWKS_UNAVAILABLE'
-  | 'SP_POLICY'
-  | 'SP_VALUE'
-  | 'SP_PATH'
-  | 'SP_WHEN'
-  | 'SP_PROVIDER'
-  | 'SP_ANNOTATION'
-  | 'SP_NEEDS_PEER_IDENTITY'
-  | 'SP_SELECTS_NOTHING'
-  | 'SP_NO_AGENT'
-  | 'SP_TOO_LARGE'
-  | 'SP_MANIFEST'
-  // faults of the bundle
-  | 'SP_BUNDLE_UNREADABLE'
-  | 'SP_BUNDLE_TOO_LARGE'
-  | 'SP_BUNDLE_SCHEMA'
-  | 'SP_BUNDLE_DIGEST'
-  | 'SP_BUNDLE_FOREIGN'
-  // faults of the outside
-  | 'SP_KUBE_API'
-  | 'SP_KUBE_CONFLICT'
-  | 'SP_KUBE_GONE'
-  | 'SP_KUBE_NOT_FOUND'
-  | 'SP_KUBE_FORBIDDEN'
-  | 'SP_KUBE_UNAUTHORIZED'
-  | 'SP_KUBE_INVALID'
-  | 'SP_TIMEOUT'
-  | 'SP_JWKS_FETCH'
-  | 'SP_REDIRECT'
-  | 'SP_CONFIG'
-  | 'SP_INVARIANT';
+export const ERROR_CODES = {
+  SP_SCHEMA: { family: 'finding', text: 'A field is unknown, missing, or of a wrong type, length or form.' },
+  SP_CEL: { family: 'finding', text: 'A rule of the CRD between fields is broken, e.g. `selector` together with `targetRefs`.' },
+  SP_SELECTOR: { family: 'finding', text: 'A workload selector is empty, has an empty key, or a wildcard.' },
+  SP_TARGET_REF: { family: 'finding', text: 'A target reference has no name, another namespace, or a kind that cannot be targeted.' },
+  SP_JWT_RULE: { family: 'finding', text: 'A JWT rule is wrong: issuer, key URL, token location, claim header or timeout.' },
+  SP_JWKS: { family: 'finding', text: 'The inline key set of a JWT rule is no JWKS or has no usable key.' },
+  SP_JWKS_UNAVAILABLE: {
+    family: 'finding',
+    text: 'No keys could be fetched for a JWT rule yet; every token for it is refused with 401 until there are some.',
+  },
+  SP_POLICY: {
+    family: 'finding',
+    text: 'A rule of an AuthorizationPolicy cannot be meant so: empty parts, parts its action does not allow.',
+  },
+  SP_VALUE: { family: 'finding', text: 'A value to match (principal, namespace, address range, port, method, host) is wrong.' },
+  SP_PATH: { family: 'finding', text: 'A path or path template to match is wrong.' },
+  SP_WHEN: { family: 'finding', text: 'A `when` condition has an unknown key, no values, or values that its key does not take.' },
+  SP_PROVIDER: { family: 'finding', text: 'An external authorizer is missing, not configured, or named where none belongs.' },
+  SP_ANNOTATION: { family: 'finding', text: 'An annotation has a value that is not understood, or is on an object it does nothing for.' },
+  SP_NEEDS_PEER_IDENTITY: {
+    family: 'finding',
+    text: 'A rule asks who the peer is (principals, namespaces, service accounts), which nothing tells the agent; it never matches.',
+  },
+  SP_SELECTS_NOTHING: { family: 'finding', text: 'A policy selects no workload that has an agent.' },
+  SP_NO_AGENT: { family: 'finding', text: 'A workload that policies select has no agent: nothing is enforced for it.' },
+  SP_TOO_LARGE: { family: 'finding', text: 'The bundle of a workload fits into no ConfigMap; the last published one stays in force.' },
+  SP_MANIFEST: { family: 'finding', text: 'A manifest file cannot be read, is not YAML, or an object in it cannot be worked with.' },
+
+  SP_BUNDLE_UNREADABLE: { family: 'bundle', text: 'A bundle is missing its parts, truncated, or not JSON.' },
+  SP_BUNDLE_TOO_LARGE: { family: 'bundle', text: 'A bundle is larger than an agent reads.' },
+  SP_BUNDLE_SCHEMA: { family: 'bundle', text: 'A bundle is of another schema, or holds something this agent does not know.' },
+  SP_BUNDLE_DIGEST: { family: 'bundle', text: 'A bundle is not the one that its digest announces.' },
+  SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle is for another workload.' },
+
+  SP_KUBE_API: { family: 'fault', text: 'The API server failed, or could not be reached.' },
+  SP_KUBE_CONFLICT: { family: 'fault', text: 'An object changed at the same time, or belongs to another field manager.' },
+  SP_KUBE_GONE: { family: 'fault', text: 'The API server no longer has the version that was asked for; everything is listed again.' },
+  SP_KUBE_NOT_FOUND: { family: 'fault', text: 'The API server does not have the object or the kind: are the CRDs installed?' },
+  SP_KUBE_FORBIDDEN: { family: 'fault', text: 'The account has no right to do this: see the ClusterRoles of the chart.' },
+  SP_KUBE_UNAUTHORIZED: { family: 'fault', text: 'The API server does not accept the credentials.' },
+  SP_KUBE_INVALID: { family: 'fault', text: 'The API server refused an object as invalid.' },
+  SP_TIMEOUT: { family: 'fault', text: 'No answer came in time.' },
+  SP_JWKS_FETCH: { family: 'fault', text: 'A key set could not be fetched or is not usable; the last good keys stay in force.' },
+  SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod could not be redirected to its agent; the pod does not start.' },
+  SP_CONFIG: { family: 'fault', text: 'Configuration (file, flag, environment variable, kubeconfig) is wrong.' },
+  SP_INVARIANT: { family: 'fault', text: 'A bug: please report it with the log line.' },
+} as const satisfies Readonly<Record<`SP_${string}`, ErrorCodeEntry>>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** How much a finding weighs: an `error` refuses the object (or rule), a `warning` is only told. */
 export type Severity = 'error' | 'warning';
