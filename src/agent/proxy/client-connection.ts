@@ -90,7 +90,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     else if (this.#phase === 'body' && !this.#exchange.responseBegun) {
       this.#dropUpstream();
       this.#refuse(REQUEST_TIMEOUT);
-    } else if (this.#phase === 'drain' && this.#linger.stays(this.#socket.writableLength, clock.monotonicMs(), limits.bodyTimeoutMs)) {
+    } else if (this.#phase === 'drain' && this.#linger.stays(this.#socket.writableLength, clock.nowMs(), limits.bodyTimeoutMs)) {
       this.#deadline(LINGER_MS);
     } else this.destroy();
   }
@@ -241,7 +241,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     const next = this.#heads.next;
     if (text.startsWith('\r\n')) text = text.replace(/^(?:\r\n)+/, '');
     if (text === '') return next;
-    this.#exchange.startMs = this.#host.context.clock.monotonicMs();
+    this.#exchange.startMs = this.#host.context.clock.nowMs();
     const request = parseRequestHead(text);
     if (request.kind === 'fault') this.#refuse(request);
     else this.#judge(request);
@@ -253,7 +253,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     if (this.#heads.overflow) this.#refuse(HEAD_TOO_LARGE);
     else if (isHopeless(this.#heads.fresh(), this.#exchange.startMs === 0)) this.#refuse(CODEC_ERROR);
     else if (this.#exchange.startMs === 0) {
-      this.#exchange.startMs = this.#host.context.clock.monotonicMs();
+      this.#exchange.startMs = this.#host.context.clock.nowMs();
       this.#deadline(this.#host.context.limits.headTimeoutMs);
     }
   }
@@ -269,7 +269,9 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
       return;
     }
     this.#exchange.digest = policy.digest;
-    this.#obey(policy.judge.judge(this.#exchange.raw(), Math.floor(context.clock.nowMs() / 1000)), policy.checksValues);
+    const verdict = policy.judge.judge(this.#exchange.raw(), Math.floor(context.clock.wallMs() / 1000));
+    this.#exchange.judgedMs = context.clock.nowMs();
+    this.#obey(verdict, policy.checksValues);
   }
 
   #obey(verdict: Verdict, checksValues: boolean): void {
@@ -459,6 +461,6 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   }
 
   #deadline(ms: number): void {
-    this.deadlineMs = this.#host.context.clock.monotonicMs() + ms;
+    this.deadlineMs = this.#host.context.clock.nowMs() + ms;
   }
 }

@@ -2,8 +2,9 @@
  * What all connections of one agent share: the judge in force, limits, clock, and who is told of exchanges. In: made by
  * the agent. Out: read by listeners and connections on every request.
  */
+
+import type { Clock } from '../../clock.ts';
 import type { CheckAnswer, Judge, Verdict, VerdictLog } from '../../judge/verdict.ts';
-import type { Clock } from './clock.ts';
 import type { HttpDate } from './http-date.ts';
 
 /** The judge that decides now, with what the access log says of it. */
@@ -45,8 +46,10 @@ export interface ExchangeRecord {
   /** As judged; request target when nothing was judged. */
   readonly path: string;
   readonly status: number;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds at the end of the request's head; 0: not one byte came. */
   readonly startMs: number;
+  /** Monotonic milliseconds at the verdict; 0: there was none. */
+  readonly judgedMs: number;
   readonly requestId: string;
   readonly sourceIp: string;
   readonly destinationPort: number;

@@ -25,6 +25,8 @@ export class Exchange implements ExchangeRecord {
   status = 0;
   /** 0: no byte of a request is here yet. */
   startMs = 0;
+  /** Monotonic milliseconds at the verdict; 0: none was reached. */
+  judgedMs = 0;
   requestId = '';
   details = '';
   digest = '';
@@ -72,6 +74,7 @@ export class Exchange implements ExchangeRecord {
     this.request = NO_REQUEST;
     this.status = 0;
     this.startMs = 0;
+    this.judgedMs = 0;
     this.requestId = '';
     this.details = '';
     this.verdict = undefined;

@@ -4,24 +4,26 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
+import { listenOn, plainAddress } from './addresses.ts';
 import { ClientConnection, type ConnectionHost } from './client-connection.ts';
 import type { ProxyContext } from './context.ts';
 import { UpstreamPool } from './upstream-pool.ts';
 
 export interface ListenerOptions {
-  readonly listenHost: string;
+  /** Undefined: every address. */
+  readonly listenHost: string | undefined;
   /** 0: any free port. */
   readonly listenPort: number;
   readonly upstreamHost: string;
   readonly upstreamPort: number;
-  /** What policies see as destination address and port. */
-  readonly destinationIp: string;
+  /** What policies see as destination address; undefined: the address that the client connected to. */
+  readonly destinationIp: string | undefined;
+  /** What policies see as destination port. */
   readonly destinationPort: number;
 }
 
 /** Most unused upstream connections kept per port. */
 const MAX_IDLE_UPSTREAM = 256;
-const BACKLOG = 4096;
 const STOP_POLL_MS = 20;
 
 export class Listener implements ConnectionHost {
@@ -49,13 +51,8 @@ export class Listener implements ConnectionHost {
   }
 
   /** Listens. @returns the port @throws the system's error when the address is taken */
-  async start(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host: this.#options.listenHost, port: this.#options.listenPort, backlog: BACKLOG }, resolve);
-    });
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#options.listenPort;
+  start(): Promise<number> {
+    return listenOn(this.#server, this.#options.listenHost, this.#options.listenPort);
   }
 
   /** Closes what has passed its deadline. */
@@ -67,9 +64,9 @@ export class Listener implements ConnectionHost {
   /** Accepts no more, lets exchanges end for at most `drainMs`, then cuts the rest. */
   async stop(drainMs: number): Promise<void> {
     this.#server.close();
-    const endMs = this.context.clock.monotonicMs() + drainMs;
+    const endMs = this.context.clock.nowMs() + drainMs;
     for (const connection of this.#connections) connection.finish();
-    while (this.#connections.size > 0 && this.context.clock.monotonicMs() < endMs) {
+    while (this.#connections.size > 0 && this.context.clock.nowMs() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
     }
     for (const connection of this.#connections) connection.destroy();
@@ -94,17 +91,10 @@ export class Listener implements ConnectionHost {
   #facts(socket: Socket): ConnectionFacts {
     return {
       sourceIp: plainAddress(socket.remoteAddress ?? ''),
-      destinationIp: this.#options.destinationIp,
+      destinationIp: this.#options.destinationIp ?? plainAddress(socket.localAddress ?? ''),
       destinationPort: this.#options.destinationPort,
       sni: '',
       tls: false,
     };
   }
-}
-
-/** An address as policies see it: v4-mapped IPv6 as IPv4, without zone. */
-export function plainAddress(address: string): string {
-  const mapped = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-  const zone = mapped.indexOf('%');
-  return zone === -1 ? mapped : mapped.slice(0, zone);
 }

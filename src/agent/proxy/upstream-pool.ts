@@ -2,7 +2,7 @@
  * Connections to one application port, the last used first, so that the others grow old and are closed. In: the
  * upstream's address. Out: a connection per exchange. Owned by a listener; swept by the agent's sweeper.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../../clock.ts';
 import { type ResponseReceiver, UpstreamConnection, type UpstreamOwner } from './upstream-connection.ts';
 
 export interface UpstreamPoolOptions {
@@ -46,7 +46,7 @@ export class UpstreamPool implements UpstreamOwner {
       connection.destroy();
       return;
     }
-    connection.deadlineMs = this.#options.clock.monotonicMs() + patienceMs;
+    connection.deadlineMs = this.#options.clock.nowMs() + patienceMs;
     this.#idle.push(connection);
   }
 
@@ -76,7 +76,7 @@ export class UpstreamPool implements UpstreamOwner {
 
   #connect(): UpstreamConnection {
     const connection = new UpstreamConnection(this.#options, this);
-    connection.deadlineMs = this.#options.clock.monotonicMs() + this.#options.connectTimeoutMs;
+    connection.deadlineMs = this.#options.clock.nowMs() + this.#options.connectTimeoutMs;
     this.#all.add(connection);
     return connection;
   }

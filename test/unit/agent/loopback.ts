@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { systemClock } from '../../../src/agent/proxy/clock.ts';
 import {
   type Authorizer,
   DEFAULT_LIMITS,
@@ -14,6 +13,7 @@ import {
 } from '../../../src/agent/proxy/context.ts';
 import { HttpDate } from '../../../src/agent/proxy/http-date.ts';
 import { Listener } from '../../../src/agent/proxy/listener.ts';
+import { systemClock } from '../../../src/clock.ts';
 import type { Judge, RawRequest, Verdict, VerdictLog } from '../../../src/judge/verdict.ts';
 
 export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
@@ -105,8 +105,8 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   let connections = 0;
   const observer: ExchangeObserver = {
     onExchange: (record) => {
-      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs } = record;
-      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs });
+      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, judgedMs } = record;
+      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, judgedMs });
     },
     onConnections: (delta) => {
       connections += delta;
@@ -120,7 +120,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
       policyInForce: () => (options.notReady ? undefined : policy),
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       clock: systemClock,
-      date: new HttpDate({ nowMs: () => 0, monotonicMs: () => 0 }),
+      date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,
       authorizer: options.authorizer,
       newRequestId: () => 'generated-id',

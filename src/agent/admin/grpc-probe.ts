@@ -1,0 +1,75 @@
+/*
+ * One call of grpc.health.v1.Health/Check without a gRPC library: two tiny messages by hand over node:http2, which is
+ * loaded only when a pod has such a probe. In: address and service name. Out: 200 when serving, else 503.
+ */
+import type { ClientHttp2Session } from 'node:http2';
+
+export interface GrpcProbe {
+  readonly host: string;
+  readonly port: number;
+  /** Absent or empty: the server as a whole. */
+  readonly service?: string;
+  readonly timeoutMs: number;
+}
+
+const SERVING = 1;
+const FIELD_1_STRING = 0x0a;
+const FIELD_1_VARINT = 0x08;
+const MAX_REPLY_BYTES = 4096;
+
+/** @throws Error when the server cannot be asked */
+export async function probeGrpc(probe: GrpcProbe): Promise<number> {
+  const { connect } = await import('node:http2');
+  const authority = `http://${probe.host.includes(':') ? `[${probe.host}]` : probe.host}:${probe.port}`;
+  const session = connect(authority);
+  const timer = setTimeout(() => session.destroy(new Error('timeout')), probe.timeoutMs);
+  try {
+    return isServing(await call(session, requestFrame(probe.service ?? ''))) ? 200 : 503;
+  } finally {
+    clearTimeout(timer);
+    session.destroy();
+  }
+}
+
+function call(session: ClientHttp2Session, frame: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    session.on('error', reject);
+    session.on('close', () => reject(new Error('connection closed')));
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    stream.on('error', reject);
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
+    });
+    stream.on('end', () => resolve(Buffer.concat(chunks)));
+    stream.end(frame);
+  });
+}
+
+/** HealthCheckRequest{service} in a gRPC frame. */
+function requestFrame(service: string): Buffer {
+  const name = Buffer.from(service);
+  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([FIELD_1_STRING, ...varint(name.length)]), name]);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left > 0x7f; left = Math.floor(left / 128)) bytes.push((left % 128) | 0x80);
+  return [...bytes, left];
+}
+
+/** Is the reply a HealthCheckResponse whose status is SERVING? */
+function isServing(reply: Buffer): boolean {
+  return reply.length >= 7 && reply[0] === 0 && reply[5] === FIELD_1_VARINT && reply[6] === SERVING;
+}

@@ -1,0 +1,65 @@
+/*
+ * One line of the access log. In: an exchange record. Out: a JSON object on one line of ASCII, with field names of
+ * OpenTelemetry's semantic conventions where they exist. Claims, header values and query strings never appear.
+ */
+import type { Clock } from '../../clock.ts';
+import type { VerdictLog } from '../../judge/verdict.ts';
+import type { ExchangeRecord } from '../proxy/context.ts';
+import { decisionOf } from './decision-of.ts';
+
+/** Needs escaping in a JSON string, or is not ASCII. */
+const UNPLAIN = /[^ !#-[\]-~]/;
+const NOT_ASCII = /[^\x20-\x7e]/g;
+/** Longest text of one field; a path may be 60 KiB. */
+const MAX_FIELD = 2048;
+
+/** @returns the line with its line feed, at most some 10 KiB */
+export function accessLine(record: ExchangeRecord, clock: Clock): string {
+  const verdict = record.verdict;
+  const durationMs = record.startMs === 0 ? 0 : clock.nowMs() - record.startMs;
+  return (
+    `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"request","decision":"${decisionOf(record)}"` +
+    `,"http.request.method":${quote(record.method)},"url.path":${quote(withoutQuery(record.path))}` +
+    `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
+    `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
+    `,"client.address":${quote(record.sourceIp)},"request_id":${quote(record.requestId)}` +
+    `,"details":${quote(record.details)}${ruleFields(verdict)}` +
+    `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
+  );
+}
+
+/** The policy and rule that decided, and what dry-run policies would have done. */
+function ruleFields(verdict: VerdictLog | undefined): string {
+  if (verdict === undefined) return '';
+  const decision = verdict.decision;
+  const by = decision?.rule?.source ?? (verdict.outcome === 'unauthenticated' ? verdict.jwtRule : undefined);
+  const rule = by === undefined ? '' : `,"policy":${quote(`${by.namespace}/${by.name}`)},"rule":${by.rule}`;
+  const reason = decision === undefined ? '' : `,"reason":"${decision.reason}"`;
+  const allow = decision?.dryRunAllow === undefined ? '' : `,"dry_run.allow":${decision.dryRunAllow.allowed}`;
+  const deny = decision?.dryRunDeny === undefined ? '' : `,"dry_run.deny":${!decision.dryRunDeny.allowed}`;
+  const audit = decision?.audit === undefined ? '' : `,"audit":${decision.audit}`;
+  return `${reason}${rule}${allow}${deny}${audit}`;
+}
+
+function withoutQuery(path: string): string {
+  const end = path.search(/[?#]/);
+  return end === -1 ? path : path.slice(0, end);
+}
+
+function quote(text: string): string {
+  const short = text.length > MAX_FIELD ? text.slice(0, MAX_FIELD) : text;
+  if (!UNPLAIN.test(short)) return `"${short}"`;
+  return JSON.stringify(short).replace(NOT_ASCII, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+let lastMs = -1;
+let lastText = '';
+
+/** Formatted once a millisecond. */
+function isoTime(nowMs: number): string {
+  if (nowMs !== lastMs) {
+    lastMs = nowMs;
+    lastText = new Date(nowMs).toISOString();
+  }
+  return lastText;
+}

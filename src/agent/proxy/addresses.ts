@@ -1,0 +1,27 @@
+/*
+ * Addresses of sockets as policies and servers see them. In: what Node tells or takes. Out: plain addresses, listening
+ * servers. Used by all of the agent's listeners.
+ */
+import type { Server } from 'node:net';
+
+const BACKLOG = 4096;
+
+/** Listens. @param host undefined: every address @param port 0: any free one @returns the port @throws the system's error */
+export async function listenOn(server: Server, host: string | undefined, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, backlog: BACKLOG, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+/** An address as policies see it: v4-mapped IPv6 as IPv4, without zone. */
+export function plainAddress(address: string): string {
+  const mapped = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+  const zone = mapped.indexOf('%');
+  return zone === -1 ? mapped : mapped.slice(0, zone);
+}

@@ -1,0 +1,92 @@
+/*
+ * Everything of an agent that listens: guarded ports, the blocked port, the admin port. In: options and the shared
+ * context. Out: their port numbers, and a way to sweep and stop them together. Used by `startAgent`.
+ */
+
+import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
+import { startAdminServer } from './admin/admin-server.ts';
+import { runAppProbe } from './admin/app-probe.ts';
+import type { AgentOptions } from './agent.ts';
+import type { PolicyHolder } from './intake/policy-holder.ts';
+import { startBlockedPort } from './proxy/blocked-port.ts';
+import type { ProxyContext } from './proxy/context.ts';
+import { Listener } from './proxy/listener.ts';
+
+export interface Servers {
+  /** Listen ports, in the order of the options. */
+  readonly ports: readonly number[];
+  readonly adminPort: number | undefined;
+  sweep(nowMs: number): void;
+  /** Exchanges may go on for `drainMs`. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** Starts them all, or none. @throws the system's error when a port is taken */
+export async function startServers(
+  options: AgentOptions,
+  holder: PolicyHolder,
+  metrics: AgentMetrics,
+  context: ProxyContext,
+): Promise<Servers> {
+  const listeners = options.ports.map((port) => createListener(options, port, context));
+  const stops: (() => void)[] = [];
+  try {
+    const ports = await Promise.all(listeners.map((listener) => listener.start()));
+    const adminPort = await startAdmin(options, holder, metrics, stops);
+    if (options.blockedPort !== undefined) {
+      const { listenHost: host, blockedPort: port, logger } = options;
+      const blocked = await startBlockedPort({ host, port, logger, clock: context.clock, onBlocked: () => metrics.onBlocked() });
+      stops.push(() => blocked.stop());
+    }
+    return {
+      ports,
+      adminPort,
+      sweep: (nowMs) => {
+        for (const listener of listeners) listener.sweep(nowMs);
+      },
+      stop: async (drainMs) => {
+        await Promise.all(listeners.map((listener) => listener.stop(drainMs)));
+        for (const stop of stops) stop();
+      },
+    };
+  } catch (error) {
+    for (const listener of listeners) await listener.stop(0);
+    for (const stop of stops) stop();
+    throw error;
+  }
+}
+
+function createListener(options: AgentOptions, port: AgentOptions['ports'][number], context: ProxyContext): Listener {
+  return new Listener(
+    {
+      listenHost: options.listenHost,
+      listenPort: port.listenPort,
+      upstreamHost: options.appHost,
+      upstreamPort: port.appPort,
+      destinationIp: options.destinationIp,
+      destinationPort: port.appPort,
+    },
+    context,
+  );
+}
+
+async function startAdmin(
+  options: AgentOptions,
+  holder: PolicyHolder,
+  metrics: AgentMetrics,
+  stops: (() => void)[],
+): Promise<number | undefined> {
+  if (options.admin === undefined) return undefined;
+  const server = await startAdminServer({
+    ...options.admin,
+    logger: options.logger,
+    isReady: () => holder.current !== undefined,
+    metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
+    probe: (name) => {
+      const probe = Object.hasOwn(options.appProbes, name) ? options.appProbes[name] : undefined;
+      return probe === undefined ? undefined : runAppProbe(probe, options.appHost);
+    },
+  });
+  stops.push(() => server.stop());
+  return server.port;
+}

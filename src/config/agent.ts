@@ -1,0 +1,162 @@
+/*
+ * The agent's configuration. In: environment variables (what injection writes) and flags, which win. Out: one checked
+ * object. Called by the agent's entry point; uses zod/mini, because the agent must stay light.
+ */
+import { isIP } from 'node:net';
+import { parseArgs } from 'node:util';
+import * as z from 'zod/mini';
+import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '../api/kube/agent-contract.ts';
+import { RefusedError } from '../errors.ts';
+import type { LogLevel } from '../telemetry/logger.ts';
+
+export interface AgentConfig {
+  /** Undefined: a bundle for any workload is taken. */
+  readonly workload: { readonly namespace: string; readonly name: string } | undefined;
+  readonly bundleDir: string;
+  /** Undefined: labels are not looked at. */
+  readonly labelsFile: string | undefined;
+  /** Undefined: the last good bundle is not kept over restarts. */
+  readonly stateDir: string | undefined;
+  readonly ports: readonly { readonly listenPort: number; readonly appPort: number }[];
+  /** The pod's address; undefined: the application is on 127.0.0.1. */
+  readonly podIp: string | undefined;
+  readonly adminPort: number;
+  /** Undefined: none. */
+  readonly blockedPort: number | undefined;
+  readonly appProbes: AppProbes;
+  readonly logLevel: LogLevel;
+  readonly accessLog: boolean;
+  /** Share of allowed requests that are logged, 0 to 1. */
+  readonly accessLogSampleRate: number;
+  readonly drainMs: number;
+  readonly maxConnections: number;
+}
+
+/** Flag, environment variable and meaning of each setting. */
+const SETTINGS = {
+  namespace: AGENT_ENV.namespace,
+  workload: AGENT_ENV.workload,
+  'bundle-dir': AGENT_ENV.bundleDirectory,
+  'labels-file': AGENT_ENV.labelsFile,
+  'state-dir': AGENT_ENV.stateDirectory,
+  ports: AGENT_ENV.ports,
+  'pod-ip': AGENT_ENV.podIp,
+  'admin-port': AGENT_ENV.adminPort,
+  'blocked-port': AGENT_ENV.blockedPort,
+  'app-probes': AGENT_ENV.appProbes,
+  'log-level': AGENT_ENV.logLevel,
+  'access-log': 'SALLYPORT_ACCESS_LOG',
+  'access-log-sample-rate': 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
+  'drain-seconds': 'SALLYPORT_DRAIN_SECONDS',
+  'max-connections': 'SALLYPORT_MAX_CONNECTIONS',
+} as const;
+
+type Setting = keyof typeof SETTINGS;
+
+const PORT = z.int().check(z.gte(0), z.lte(65_535));
+const APP_PORT = z.int().check(z.gte(1), z.lte(65_535));
+const SHARE = z.number().check(z.gte(0), z.lte(1));
+const COUNT = z.int().check(z.gte(1), z.lte(1_000_000));
+const SECONDS = z.number().check(z.gte(0), z.lte(3600));
+const LEVEL = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+const PROBES: z.ZodMiniType<AppProbes> = z.record(
+  z.string().check(z.regex(/^[^/]+\/(?:livez|readyz|startupz)$/)),
+  z.strictObject({
+    httpGet: z.exactOptional(
+      z.strictObject({
+        path: z.exactOptional(z.string()),
+        port: APP_PORT,
+        scheme: z.exactOptional(z.enum(['HTTP', 'HTTPS'])),
+        httpHeaders: z.exactOptional(z.array(z.strictObject({ name: z.string(), value: z.string() }))),
+      }),
+    ),
+    tcpSocket: z.exactOptional(z.strictObject({ port: APP_PORT })),
+    grpc: z.exactOptional(z.strictObject({ port: APP_PORT, service: z.exactOptional(z.string()) })),
+    timeoutSeconds: z.exactOptional(z.int().check(z.gte(1), z.lte(3600))),
+  }),
+);
+
+/** @throws RefusedError SP_CONFIG that names the setting */
+export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): AgentConfig {
+  const flags = readFlags(argv);
+  const read = (setting: Setting): string | undefined => {
+    const value = flags[setting] ?? env[SETTINGS[setting]];
+    return value === undefined || value === '' ? undefined : value;
+  };
+  const number = (setting: Setting, schema: z.ZodMiniType<number>, fallback: number): number => {
+    const value = read(setting);
+    return value === undefined ? fallback : checked(setting, schema, Number(value));
+  };
+  const blocked = read('blocked-port');
+  return {
+    workload: workloadOf(read),
+    bundleDir: read('bundle-dir') ?? BUNDLE_DIRECTORY,
+    labelsFile: read('labels-file'),
+    stateDir: read('state-dir'),
+    ports: portsOf(read('ports') ?? ''),
+    podIp: podIpOf(read('pod-ip')),
+    adminPort: number('admin-port', PORT, AGENT_ADMIN_PORT),
+    blockedPort: blocked === undefined ? undefined : number('blocked-port', PORT, 0),
+    appProbes: checked('app-probes', PROBES, jsonOf(read('app-probes') ?? '{}')),
+    logLevel: checked('log-level', LEVEL, read('log-level') ?? 'info'),
+    accessLog: checked('access-log', z.enum(['on', 'off']), read('access-log') ?? 'on') === 'on',
+    accessLogSampleRate: number('access-log-sample-rate', SHARE, 1),
+    drainMs: number('drain-seconds', SECONDS, DEFAULT_DRAIN_SECONDS) * 1000,
+    maxConnections: number('max-connections', COUNT, DEFAULT_MAX_CONNECTIONS),
+  };
+}
+
+const DEFAULT_DRAIN_SECONDS = 10;
+const DEFAULT_MAX_CONNECTIONS = 10_000;
+
+function readFlags(argv: readonly string[]): Readonly<Record<string, string | undefined>> {
+  try {
+    const options = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, { type: 'string' } as const]));
+    return parseArgs({ args: [...argv], options, strict: true }).values;
+  } catch (error) {
+    throw new RefusedError('SP_CONFIG', error instanceof Error ? error.message : 'unknown flag', { cause: error });
+  }
+}
+
+function checked<T>(setting: Setting, schema: z.ZodMiniType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const at = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`;
+  throw refused(setting, `${issue?.message ?? 'invalid'}${at}`);
+}
+
+function refused(setting: Setting, message: string): RefusedError {
+  return new RefusedError('SP_CONFIG', `--${setting} (${SETTINGS[setting]}): ${message}`);
+}
+
+function workloadOf(read: (setting: Setting) => string | undefined): AgentConfig['workload'] {
+  const namespace = read('namespace');
+  const name = read('workload');
+  if (name === undefined) return undefined;
+  if (namespace === undefined) throw refused('workload', 'needs a namespace too');
+  return { namespace, name };
+}
+
+/** `15101:8080,15102:9090`. */
+function portsOf(text: string): AgentConfig['ports'] {
+  const ports = text.split(',').filter((entry) => entry.trim() !== '');
+  return ports.map((entry) => {
+    const parts = /^\s*([0-9]{1,5}):([0-9]{1,5})\s*$/.exec(entry);
+    if (parts === null) throw refused('ports', `${JSON.stringify(entry)} is not <listen port>:<application port>`);
+    return { listenPort: checked('ports', PORT, Number(parts[1])), appPort: checked('ports', APP_PORT, Number(parts[2])) };
+  });
+}
+
+function podIpOf(text: string | undefined): string | undefined {
+  if (text !== undefined && isIP(text) === 0) throw refused('pod-ip', 'not an IP address');
+  return text;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new RefusedError('SP_CONFIG', `--app-probes (${SETTINGS['app-probes']}): not JSON`, { cause: error });
+  }
+}

@@ -1,0 +1,61 @@
+/*
+ * Entry point of the agent: environment and flags in, a running agent out, until SIGTERM or SIGINT. `agent redirect …` sets
+ * up the pod's traffic redirection instead and exits. Wiring only.
+ */
+import { startAgent } from '../agent/agent.ts';
+import { DEFAULT_LIMITS } from '../agent/proxy/context.ts';
+import { loadAgentConfig } from '../config/agent.ts';
+import { RefusedError } from '../errors.ts';
+import { createLogger } from '../telemetry/logger.ts';
+
+const POLL_MS = 5000;
+const STDOUT = 1;
+/** Exit status for a configuration that cannot be used (sysexits' EX_CONFIG). */
+const EX_CONFIG = 78;
+
+async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
+  const config = loadAgentConfig(argv, process.env);
+  const logger = createLogger({ level: config.logLevel, component: 'agent' });
+  const agent = await startAgent(
+    {
+      ...config,
+      labels: undefined,
+      pollMs: POLL_MS,
+      listenHost: undefined,
+      appHost: config.podIp ?? '127.0.0.1',
+      destinationIp: config.podIp,
+      admin: { host: undefined, port: config.adminPort },
+      accessLog: config.accessLog ? { fd: STDOUT, allowSampleRate: config.accessLogSampleRate } : undefined,
+      limits: { ...DEFAULT_LIMITS, maxConnections: config.maxConnections },
+      logger,
+      processMetrics: true,
+    },
+    stop,
+  );
+  await new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await agent.stop();
+}
+
+async function main(): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  const [task, ...rest] = process.argv.slice(2);
+  if (task === 'redirect') {
+    const { applyRedirect } = await import('../inject/redirect/apply-redirect.ts');
+    await applyRedirect(rest, stop.signal);
+    return;
+  }
+  await run(task === undefined ? [] : [task, ...rest], stop.signal);
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  const config = error instanceof RefusedError && error.code === 'SP_CONFIG';
+  createLogger({ level: 'error', component: 'agent' }).fatal({ err: error }, 'agent failed');
+  process.exit(config ? EX_CONFIG : 1);
+}
