@@ -7,7 +7,8 @@
 /** Where a code turns up: in a `finding` on a user's object, for a `bundle` that an agent refuses, or as a `fault` of a process. */
 export type ErrorFamily = 'finding' | 'bundle' | 'fault';
 
-interface ErrorCodeEntry {
+/** A code explained. */
+export interface ErrorCodeEntry {
   readonly family: ErrorFamily;
   /** One line for a person who met the code. */
   readonly text: string;
@@ -61,9 +62,14 @@ export const ERROR_CODES = {
   SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod could not be redirected to its agent; the pod does not start.' },
   SP_CONFIG: { family: 'fault', text: 'Configuration (file, flag, environment variable, kubeconfig) is wrong.' },
   SP_INVARIANT: { family: 'fault', text: 'A bug: please report it with the log line.' },
-} as const satisfies Readonly<Record<`SP_${string}`, ErrorCodeEntry>>;
+} as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What {@link ERROR_CODES} says of `code`. */
+export function describeErrorCode(code: ErrorCode): ErrorCodeEntry {
+  return ERROR_CODES[code];
+}
 
 /** How much a finding weighs: an `error` refuses the object (or rule), a `warning` is only told. */
 export type Severity = 'error' | 'warning';
