@@ -11,7 +11,7 @@ import type { WorkloadRef } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
 import type { Change, WorkloadView } from '../resolve/affected-workloads.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
-import { parsePolicy } from './parse-policy.ts';
+import { readPolicyVersion } from './parse-policy.ts';
 import { createStore, objectKey, type Store } from './store.ts';
 
 export type PolicyKind = Policy['kind'];
@@ -30,11 +30,13 @@ export interface PolicyEntry {
   /** 0 for objects from files. */
   readonly generation: number;
   readonly resourceVersion?: string;
-  /** The newest version when it is valid, else the last valid one; absent when no version ever was. */
+  /** The newest version when it is valid, else the last valid one, else what can be read of it; absent when it cannot be read at all. */
   readonly inForce?: Policy;
   /** What is wrong or suspicious about the newest version. */
   readonly findings: readonly Finding[];
   readonly isValid: boolean;
+  /** This version, or an earlier one since this process saw the object first, is valid: {@link PolicyEntry.inForce} is that one. */
+  readonly wasValid: boolean;
   /** `status` as last seen, raw. */
   readonly status?: unknown;
 }
@@ -181,28 +183,30 @@ interface RawPolicy {
 
 function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | undefined): PolicyEntry | undefined {
   const raw = (value ?? {}) as RawPolicy;
-  const { namespace = 'default', name, uid, generation, resourceVersion } = raw.metadata ?? {};
-  const { kind } = raw;
+  const { namespace = 'default', name, uid, generation = 0, resourceVersion } = raw.metadata ?? {};
+  const { kind, status } = raw;
   if ((kind !== 'RequestAuthentication' && kind !== 'AuthorizationPolicy') || name === undefined) return undefined;
   const key = policyKey(kind, namespace, name);
   const known = knownBy(key);
   // A recreated object is a new one: nothing of its namesake stays in force.
   const before = known?.uid === uid ? known : undefined;
-  const { policy, findings } = parsePolicy(kind, raw);
-  const inForce = policy === undefined ? before?.inForce : keepIdentity(before?.inForce, policy);
-  return {
-    key,
-    kind,
-    namespace,
-    name,
-    generation: generation ?? 0,
-    findings,
-    isValid: policy !== undefined,
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    ...(inForce === undefined ? {} : { inForce }),
-    ...(raw.status === undefined ? {} : { status: raw.status }),
-  };
+  const identity: Pick<PolicyEntry, 'key' | 'kind' | 'namespace' | 'name' | 'generation'> = { key, kind, namespace, name, generation };
+  return { ...identity, ...present({ uid, resourceVersion, status }), ...judgeVersion(raw, before) };
+}
+
+/** Puts a version into force, or keeps what is. */
+function judgeVersion(raw: RawPolicy, before: PolicyEntry | undefined): Pick<PolicyEntry, 'inForce' | 'findings' | 'isValid' | 'wasValid'> {
+  const { policy, isValid, findings } = readPolicyVersion(raw);
+  // An invalid version that nothing valid came before is taken with the drop rules of lowering, which only ever deny more.
+  const isTaken = policy !== undefined && (isValid || before === undefined || !before.wasValid);
+  const inForce = isTaken ? keepIdentity(before?.inForce, policy) : before?.inForce;
+  return { findings, isValid, wasValid: isValid || before?.wasValid === true, ...present({ inForce }) };
+}
+
+type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
 /** A version that differs only in what no bundle holds (its resourceVersion) is the one that is known. */

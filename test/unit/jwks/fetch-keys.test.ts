@@ -123,7 +123,7 @@ describe('fetch of keys', () => {
     it(`refuses ${name} without repeating it`, async () => {
       const told = await failureOf(at('/keys', answer));
       expect(told).to.contain(message);
-      expect(told).not.to.contain('secret');
+      expect(told).not.to.contain('secret text');
     });
   }
 

@@ -1,0 +1,181 @@
+/*
+ * One workload made right. In: its key; everything else is read anew from the world. Out: its bundle in the sink, or no
+ * bundle, and a record of it. Does not know which sink it has. Called by the workers for each key of the queue.
+ */
+import type { JwtRule, Policy } from '../api/istio/resources.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
+import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import { encodeBundle } from '../bundle/encode.ts';
+import type { Clock } from '../clock.ts';
+import { type CompileResult, compileWorkload } from '../compile/compile-workload.ts';
+import { type Finding, RefusedError } from '../errors.ts';
+import type { JwksKeeper } from '../jwks/keeper.ts';
+import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../publish/sink.ts';
+import { selectsPod } from '../resolve/policy-applies.ts';
+import { objectKey } from '../sources/store.ts';
+import { type PolicyKey, policyKey, type World, workloadOfKey } from '../sources/world.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Publication, Publications } from './publications.ts';
+import type { HandleResult } from './workers.ts';
+
+export interface ReconcileOptions {
+  readonly world: World;
+  readonly keeper: JwksKeeper;
+  readonly sink: BundleSink;
+  readonly mesh: () => MeshConfig;
+  readonly publications: Publications;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called with the workload's agent pods after its bundle is known to be published, also when nothing was written. */
+  readonly afterApply?: (pods: readonly SlimPod[], digest: string, signal: AbortSignal) => Promise<void>;
+  readonly observer?: ReconcileObserver;
+  /** How long a bundle waits for the first answer of a new key source, in milliseconds; default 1000. */
+  readonly keyHoldMs?: number;
+}
+
+export interface ReconcileObserver {
+  readonly onCompile: (durationMs: number, bytes: number) => void;
+  readonly onPublish: (result: ApplyResult | 'removed' | 'refused') => void;
+}
+
+export type Reconcile = (key: string, signal: AbortSignal) => Promise<HandleResult | undefined>;
+
+/** The handler of workload keys. Its errors are those of the sink and of `afterApply`. */
+export function createReconcile(options: ReconcileOptions): Reconcile {
+  const holds = new Map<string, number>();
+  return async (key, signal) => {
+    const workload = workloadOfKey(key);
+    const pods = options.world.agentPodsOf(workload);
+    if (isTerminating(options.world, workload.namespace) || pods.length === 0) {
+      holds.delete(key);
+      await withdraw(options, workload, signal);
+      return undefined;
+    }
+    const policies = options.world.policiesInScope(workload.namespace);
+    const holdMs = remainingHoldMs(
+      options,
+      { key, namespace: workload.namespace, rules: rulesOf(policies, workload.namespace, pods) },
+      holds,
+    );
+    if (holdMs > 0) return { requeueAfterMs: holdMs };
+    await publish(options, { key, workload, pods, policies }, signal);
+    return undefined;
+  };
+}
+
+interface Job {
+  readonly key: string;
+  readonly workload: WorkloadRef;
+  readonly pods: readonly SlimPod[];
+  readonly policies: readonly Policy[];
+}
+
+async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal): Promise<void> {
+  const { key, workload, pods } = job;
+  const { compiled, encoded } = compile(options, job);
+  try {
+    const result = await options.sink.apply(encoded, applyContext(workload, pods), signal);
+    options.observer?.onPublish(result);
+    if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    // The namespace is going: there is nothing to publish to, and nothing to report.
+    if (error.code === 'SP_KUBE_NOT_FOUND') return;
+    options.observer?.onPublish('refused');
+    options.publications.upsert(refusedPublication(key, options.publications.get(key), error));
+    throw error;
+  }
+  options.publications.upsert(publicationOf(key, encoded.digest, compiled));
+  await options.afterApply?.(pods, encoded.digest, signal);
+}
+
+function compile(options: ReconcileOptions, job: Job): { readonly compiled: CompileResult; readonly encoded: EncodedBundle } {
+  const startedMs = options.clock.nowMs();
+  const { namespace } = job.workload;
+  const compiled = compileWorkload({
+    workload: job.workload,
+    labelSets: job.pods.map((pod) => pod.labels),
+    policies: job.policies,
+    mesh: options.mesh(),
+    keySetOf: (rule) => options.keeper.keySetOf(rule, namespace),
+  });
+  const encoded = encodeBundle(compiled.bundle);
+  options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
+  return { compiled, encoded };
+}
+
+async function withdraw(options: ReconcileOptions, workload: WorkloadRef, signal: AbortSignal): Promise<void> {
+  const key = objectKey(workload.namespace, workload.name);
+  const existed = await options.sink.remove(workload, signal);
+  options.publications.remove(key);
+  if (!existed) return;
+  options.observer?.onPublish('removed');
+  options.logger.info({ workload: key }, 'bundle removed');
+}
+
+/**
+ * A new key source gets a moment to answer, so that a policy comes into force together with its keys. No longer than that:
+ * the other policies of the workload must not wait for a slow issuer.
+ */
+function remainingHoldMs(
+  options: ReconcileOptions,
+  wanted: { readonly key: string; readonly namespace: string; readonly rules: readonly JwtRule[] },
+  holds: Map<string, number>,
+): number {
+  const isPending = wanted.rules.some((rule) => options.keeper.isPending(rule, wanted.namespace));
+  if (!isPending) {
+    holds.delete(wanted.key);
+    return 0;
+  }
+  const nowMs = options.clock.nowMs();
+  const sinceMs = holds.get(wanted.key) ?? nowMs;
+  holds.set(wanted.key, sinceMs);
+  return Math.max(0, sinceMs + (options.keyHoldMs ?? 1_000) - nowMs);
+}
+
+function rulesOf(policies: readonly Policy[], namespace: string, pods: readonly SlimPod[]): readonly JwtRule[] {
+  return policies.flatMap((policy) => {
+    if (policy.kind !== 'RequestAuthentication') return [];
+    return pods.some((pod) => selectsPod(policy, namespace, pod.labels)) ? (policy.spec.jwtRules ?? []) : [];
+  });
+}
+
+function isTerminating(world: World, namespace: string): boolean {
+  return world.namespaces.get(objectKey('', namespace))?.terminating === true;
+}
+
+/**
+ * The bundle goes with the object that is the workload itself. A ReplicaSet or a CronJob's Job is not: it may go while the
+ * workload stays.
+ */
+function applyContext(workload: WorkloadRef, pods: readonly SlimPod[]): ApplyContext {
+  const owners = pods.map(ownerOf);
+  const [first] = owners;
+  if (first === undefined || first.name !== workload.name || owners.some((owner) => owner?.uid !== first.uid)) return {};
+  return { owner: first };
+}
+
+function ownerOf(pod: SlimPod): BundleOwner | undefined {
+  if (pod.owner !== undefined) return pod.owner.uid === '' || pod.owner.kind === 'Node' ? undefined : pod.owner;
+  return pod.uid === undefined ? undefined : { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
+}
+
+function publicationOf(key: string, digest: string, compiled: CompileResult): Publication {
+  const findings = new Map<PolicyKey, Finding[]>();
+  for (const { policy, ...finding } of compiled.findings) {
+    const of = policyKey(policy.kind, policy.namespace, policy.name);
+    findings.set(of, [...(findings.get(of) ?? []), finding]);
+  }
+  const generations = new Map(
+    compiled.selecting.map(({ kind, metadata }) => [policyKey(kind, metadata.namespace, metadata.name), metadata.generation ?? 0]),
+  );
+  return { workload: key, digest, generations, findings };
+}
+
+function refusedPublication(key: string, before: Publication | undefined, error: RefusedError): Publication {
+  return {
+    ...(before ?? { workload: key, generations: new Map(), findings: new Map() }),
+    refusal: { code: error.code, severity: 'error', path: '', message: error.message },
+  };
+}
