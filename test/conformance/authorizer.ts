@@ -1,0 +1,42 @@
+/*
+ * Stands in for the external authorizer of the records (Istio's sample server). In: what the judge wants checked, and the
+ * recorded answer. Out: the answer. It decides by the server's own rule; the texts it sends are taken from the record,
+ * because they describe the check request, which no authorizer client made here.
+ */
+import type { CheckAnswer } from '../../src/judge/verdict.ts';
+import type { CustomMatch } from '../../src/policy/decide/decision.ts';
+import type { Observed } from './case-file.ts';
+
+const ALLOWED_ACCOUNT = '/sa/a';
+const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
+
+/** What the sample server looks at. `headers`: flat list; `principal`: the peer's SPIFFE URI, `''` for none. */
+export interface CheckedRequest {
+  readonly headers: readonly string[];
+  readonly principal: string;
+}
+
+/** Does every authorizer in `matches` consent? The gRPC server also trusts one service account. */
+export function consents(matches: readonly CustomMatch[], { headers, principal }: CheckedRequest): boolean {
+  const allowed = headers.some((name, index) => index % 2 === 0 && name === 'x-ext-authz' && headers[index + 1] === 'allow');
+  return matches.every(({ step }) => allowed || (step.provider?.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT)));
+}
+
+/** The folded answer of the authorizers in `matches`. */
+export function answerCheck(matches: readonly CustomMatch[], request: CheckedRequest, observed: Observed): CheckAnswer {
+  if (!consents(matches, request)) {
+    return denial(observed);
+  }
+  const added = (observed.upstream?.headers ?? []).filter(([name]) => name.startsWith('x-ext-authz-'));
+  const setsHeaders = matches.some(
+    ({ step }) => step.provider?.protocol === 'grpc' || step.provider?.headersToUpstreamOnAllow !== undefined,
+  );
+  return { kind: 'allow', setHeaders: setsHeaders ? added.flat() : [], removeHeaders: [] };
+}
+
+function denial({ headers = {}, details }: Observed): CheckAnswer {
+  const sent = Object.entries(headers).filter(
+    ([name, value]) => name.startsWith('x-ext-authz-') || (name === 'content-type' && value.includes(';')),
+  );
+  return { kind: 'deny', status: 403, body: details === 'ext_authz_denied' ? DENIAL : '', headers: sent.flat() };
+}

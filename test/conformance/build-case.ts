@@ -1,0 +1,86 @@
+/*
+ * Compiles the policies of a case as the controller would. In: a recorded case. Out: the program and key sets of its
+ * workload, and which resources admission refused. Used by every way in.
+ */
+import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
+import type { JwtRule, Policy } from '../../src/api/istio/resources.ts';
+import type { ValidationStage } from '../../src/api/istio/validation-finding.ts';
+import type { Bundle, KeySet } from '../../src/bundle/bundle.ts';
+import { compileWorkload } from '../../src/compile/compile-workload.ts';
+import { keySourceOf } from '../../src/jwks/fetch-keys.ts';
+import { parseJwks } from '../../src/jwt/parse-jwks.ts';
+import type { Program } from '../../src/policy/model/program.ts';
+import { policiesInScope } from '../../src/resolve/policy-applies.ts';
+import { refusedAt } from './admission.ts';
+import type { RecordedCase, RecordedResource } from './case-file.ts';
+import { meshOfCase } from './mesh-of-case.ts';
+
+export interface BuiltCase {
+  readonly bundle: Bundle;
+  /** The program of the workload's pod. */
+  readonly program: Program;
+  /** `Kind/namespace/name` of what our admission refuses, with the stages that do. */
+  readonly refused: ReadonlyMap<string, readonly ValidationStage[]>;
+}
+
+/** `Kind/namespace/name`, as the records name a resource. */
+export function resourceName({ kind, metadata }: RecordedResource): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
+}
+
+/** Admits, parses and compiles the resources of `recorded`. @throws Error when an admitted resource cannot be parsed */
+export function buildCase(recorded: RecordedCase): BuiltCase {
+  const mesh = meshOfCase(recorded);
+  const refused = new Map<string, readonly ValidationStage[]>();
+  const policies: Policy[] = [];
+  for (const [index, resource] of recorded.resources.entries()) {
+    const stages = refusedAt(resource);
+    if (stages.length > 0) {
+      refused.set(resourceName(resource), stages);
+    }
+    if (stages.length === 0 || recorded.applyInvalid === true) {
+      policies.push(readPolicy(resource, index));
+    }
+  }
+  const { name, namespace, labels } = recorded.workload;
+  const { bundle } = compileWorkload({
+    workload: { namespace, name },
+    labelSets: [labels],
+    policies: policiesInScope(policies, namespace, mesh.rootNamespace),
+    mesh,
+    keySetOf: (rule) => servedKeys(rule, recorded.jwksServers ?? {}),
+  });
+  const program = bundle.programs[bundle.variants[0]?.program ?? 0];
+  if (program === undefined) {
+    throw new Error(`${recorded.name}: the bundle has no program`);
+  }
+  return { bundle, program, refused };
+}
+
+/** Resources were created in the order of the file, seconds apart; that order is part of their meaning. */
+function readPolicy(resource: RecordedResource, index: number): Policy {
+  const creationTimestamp = resource.metadata.creationTimestamp ?? new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString();
+  const { value, findings } = parsePolicy({ ...resource, metadata: { ...resource.metadata, creationTimestamp } });
+  if (value === undefined) {
+    throw new Error(`${resourceName(resource)}: ${findings.map(({ message }) => message).join('; ')}`);
+  }
+  return value;
+}
+
+/** What the key keeper would have fetched: the recorded servers answer, every other address fails. */
+function servedKeys(rule: JwtRule, servers: Readonly<Record<string, string>>): KeySet | undefined {
+  const source = keySourceOf(rule);
+  if (source === undefined) {
+    return undefined;
+  }
+  const document = servers[source.url];
+  const uri = source.kind === 'keys' ? source.url : discoveredUri(document);
+  const text = uri === undefined ? undefined : servers[uri];
+  const keys = text === undefined ? [] : parseJwks(text, { symmetric: false }).keys;
+  return uri === undefined || keys.length === 0 ? undefined : { source: uri, keys };
+}
+
+function discoveredUri(document: string | undefined): string | undefined {
+  const uri: unknown = document === undefined ? undefined : (JSON.parse(document) as Record<string, unknown>)['jwks_uri'];
+  return typeof uri === 'string' ? uri : undefined;
+}

@@ -1,0 +1,95 @@
+/*
+ * The recorded cases as files: what Istio with Envoy decided for policies, a workload and requests. In: a folder. Out:
+ * typed cases. Used by the replay; the schema is described in README.md.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+export interface RecordedPort {
+  readonly number: number;
+  readonly protocol: 'http' | 'grpc' | 'tcp';
+  readonly undeclared?: boolean;
+}
+
+export interface RecordedWorkload {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  readonly ip: string;
+  readonly ports: readonly RecordedPort[];
+}
+
+export interface RecordedUpstream {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body?: string;
+}
+
+export interface Observed {
+  readonly outcome: 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'refused';
+  readonly status?: number;
+  readonly details?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly dryRun?: Readonly<Record<string, string>>;
+  readonly upstream?: RecordedUpstream;
+}
+
+export interface RecordedRequest {
+  readonly name: string;
+  readonly port: number;
+  readonly method?: string;
+  readonly path?: string;
+  /** `-`: no Host header. */
+  readonly host?: string;
+  readonly headers?: readonly (readonly [string, string])[];
+  readonly body?: string;
+  readonly raw?: string;
+  readonly http2?: boolean;
+  readonly source: { readonly ip: string; readonly principal?: string; readonly sni?: string };
+  /** Absent: Envoy never got to serve requests of this case. */
+  readonly observed?: Observed;
+}
+
+export interface RecordedRejection {
+  /** `Kind/namespace/name`. */
+  readonly resource: string;
+  readonly stage: 'crd' | 'webhook' | 'decode';
+  readonly error: string;
+}
+
+export interface RecordedResource {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
+}
+
+export interface RecordedCase {
+  /** File name without `.json`. */
+  readonly file: string;
+  readonly name: string;
+  readonly meshConfig?: Readonly<Record<string, unknown>>;
+  readonly istioFeatures?: Readonly<Record<string, unknown>>;
+  readonly workload: RecordedWorkload;
+  readonly jwksServers?: Readonly<Record<string, string>>;
+  readonly applyInvalid?: boolean;
+  readonly resources: readonly RecordedResource[];
+  readonly requests: readonly RecordedRequest[];
+  readonly istio: {
+    readonly rejected?: readonly RecordedRejection[];
+    readonly envoyRejected?: string;
+    readonly warnings?: readonly { readonly resource: string; readonly error: string }[];
+  };
+}
+
+/** All cases of a folder (or one file), by name. */
+export function readCases(path: string): readonly RecordedCase[] {
+  const files = path.endsWith('.json')
+    ? [path]
+    : readdirSync(path)
+        .filter((name) => name.endsWith('.json'))
+        .sort()
+        .map((name) => join(path, name));
+  return files.map((file) => ({ ...(JSON.parse(readFileSync(file, 'utf8')) as RecordedCase), file: basename(file, '.json') }));
+}

@@ -1,0 +1,79 @@
+/*
+ * Lays an outcome beside the record. In: both, and what the way in cannot show. Out: one line per field that differs.
+ * Names of headers that are noise (made by a connection, not by a decision) are skipped.
+ */
+import type { Observed } from './case-file.ts';
+
+/** One field that differs, e.g. `upstream.headers.x-sub`. */
+export interface FieldDifference {
+  readonly field: string;
+  readonly recorded: string;
+  readonly ours: string;
+}
+
+// Framing belongs to connections, not decisions.
+const REPLY_NOISE: ReadonlySet<string> = new Set(['content-length', 'date', 'server', 'connection', 'x-request-id']);
+const UPSTREAM_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'x-request-id']);
+
+/** Every difference between the record and our outcome; empty: they are equal. */
+export function compareOutcome(recorded: Observed, ours: Observed): readonly FieldDifference[] {
+  const differences: FieldDifference[] = [];
+  const compare = (field: string, left: unknown, right: unknown): void => {
+    const [a, b] = [text(left), text(right)];
+    if (a !== b) {
+      differences.push({ field, recorded: a, ours: b });
+    }
+  };
+  compare('outcome', recorded.outcome, ours.outcome);
+  compare('status', recorded.status, ours.status);
+  compare('details', recorded.details ?? '', ours.details ?? '');
+  compare('body', recorded.body ?? '', ours.body ?? '');
+  compareRecords('headers', recorded.headers, ours.headers, compare);
+  // A request that ends before the policies has no dry-run results; one that was forwarded has all of them.
+  compareRecords('dryRun', recorded.dryRun, ours.dryRun, compare);
+  compare('upstream.method', recorded.upstream?.method, ours.upstream?.method);
+  compare('upstream.path', recorded.upstream?.path, ours.upstream?.path);
+  compareUpstreamHeaders(recorded, ours, compare);
+  return differences;
+}
+
+function compareRecords(
+  prefix: string,
+  recorded: Readonly<Record<string, string>> = {},
+  ours: Readonly<Record<string, string>> = {},
+  compare: (field: string, left: unknown, right: unknown) => void,
+): void {
+  for (const name of new Set([...Object.keys(recorded), ...Object.keys(ours)])) {
+    if (prefix !== 'headers' || !REPLY_NOISE.has(name)) {
+      compare(`${prefix}.${name}`, recorded[name], ours[name]);
+    }
+  }
+}
+
+function compareUpstreamHeaders(recorded: Observed, ours: Observed, compare: (field: string, left: unknown, right: unknown) => void): void {
+  const left = grouped(recorded);
+  const right = grouped(ours);
+  for (const name of new Set([...left.keys(), ...right.keys()])) {
+    compare(`upstream.headers.${name}`, left.get(name), right.get(name));
+  }
+}
+
+/** Values by name, in order; names that are noise are left out. */
+function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]> {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of upstream?.headers ?? []) {
+    if (!UPSTREAM_NOISE.has(name) && !name.startsWith('x-envoy-')) {
+      values.set(name, [...(values.get(name) ?? []), name === 'x-forwarded-client-cert' ? identities(value) : value]);
+    }
+  }
+  return values;
+}
+
+/** The peers named by a client certificate header; its hashes and the proxy's own name depend on the recording. */
+function identities(value: string): string {
+  return [...value.matchAll(/(?:^|[;,])(URI=[^;,]*)/g)].map((match) => match[1]).join(';');
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '(absent)');
+}

@@ -1,0 +1,121 @@
+/*
+ * The way in that needs no sockets: the agent's codec and the judge, called directly. In: a built case and a recorded
+ * request. Out: the outcome in the records' own form.
+ */
+import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
+import { createJudge, type WorkloadJudge } from '../../src/judge/judge.ts';
+import type { ConnectionVerdict } from '../../src/judge/judge-connection.ts';
+import type { RawRequest, Verdict } from '../../src/judge/verdict.ts';
+import type { Decision } from '../../src/policy/decide/decision.ts';
+import { answerCheck, consents } from './authorizer.ts';
+import type { BuiltCase } from './build-case.ts';
+import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
+import { readRequest } from './read-request.ts';
+
+/** A way to put recorded requests to the product. */
+export interface WayIn {
+  readonly name: string;
+  /** Can this way show `field` of the outcome of `request`? */
+  shows(field: string, request: RecordedRequest): boolean;
+  /** Prepares for the requests of one case. */
+  open(recorded: RecordedCase, built: BuiltCase): Promise<OpenCase>;
+}
+
+export interface OpenCase {
+  /** The outcome of one request; it has an `observed`, which tells the fake authorizer what to answer. */
+  send(request: RecordedRequest): Promise<Observed>;
+  close(): Promise<void>;
+}
+
+/** The records are of this time: tokens called expired were, and the others were not. 2026-09-01. */
+export const NOW_SECONDS = 1_788_220_800;
+
+/** Calls the library. */
+export const libraryWay: WayIn = {
+  name: 'library',
+  shows: () => true,
+  async open(recorded, built) {
+    const judge = createJudge(built.program, built.bundle.keySets, {
+      onBug(error) {
+        throw error;
+      },
+    });
+    return {
+      send: async (request) => send(judge, request, recorded),
+      async close() {},
+    };
+  },
+};
+
+function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCase): Observed {
+  const observed = recorded.observed ?? { outcome: 'allow' };
+  const read = readRequest(recorded, from);
+  switch (read.kind) {
+    case 'fault': {
+      const { status, body, details } = read.fault ?? CODEC_ERROR;
+      return { outcome: 'reject', status, details, body, headers: { 'content-type': 'text/plain' } };
+    }
+    case 'tcp': {
+      const verdict = judge.judgeConnection(read.connection);
+      const principal = read.connection.peer?.uris[0] ?? '';
+      return connectionOutcome(verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { headers: [], principal })) : verdict);
+    }
+    case 'http': {
+      const verdict = judge.judge(read.request, NOW_SECONDS);
+      return httpOutcome(verdict.kind === 'check' ? resume(verdict, read.request, observed) : verdict);
+    }
+  }
+}
+
+function resume(verdict: Extract<Verdict, { readonly kind: 'check' }>, request: RawRequest, observed: Observed): Verdict {
+  const principal = request.connection.peer?.uris[0] ?? '';
+  return verdict.resume(answerCheck(verdict.matches, { headers: verdict.request.headers, principal }, observed));
+}
+
+function connectionOutcome(verdict: ConnectionVerdict): Observed {
+  if (verdict.kind === 'check') {
+    throw new Error('a connection is checked twice');
+  }
+  const details = verdict.kind === 'deny' && verdict.details !== 'ext_authz_denied' ? { details: verdict.details } : {};
+  return { outcome: verdict.kind, ...details, ...dryRun(verdict.decision) };
+}
+
+function httpOutcome(verdict: Verdict): Observed {
+  switch (verdict.kind) {
+    case 'check':
+      throw new Error('a request is checked twice');
+    case 'forward': {
+      const { method, target, host, headers } = verdict.head;
+      const upstream = { method, path: target, headers: [['host', host] as const, ...pairs(headers)] };
+      return { outcome: 'allow', status: 200, upstream, ...dryRun(verdict.log.decision) };
+    }
+    case 'reply': {
+      const { status, body, headers, log } = verdict;
+      const common = { status, details: log.details, headers: Object.fromEntries(pairs(headers)), ...dryRun(log.decision) };
+      return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body }) };
+    }
+  }
+}
+
+function pairs(flat: readonly string[]): (readonly [string, string])[] {
+  const list: (readonly [string, string])[] = [];
+  for (let index = 0; index < flat.length; index += 2) {
+    list.push([flat[index] ?? '', flat[index + 1] ?? '']);
+  }
+  return list;
+}
+
+function dryRun(decision: Decision | undefined): { readonly dryRun?: Readonly<Record<string, string>> } {
+  const results: Record<string, string> = {};
+  for (const name of ['allow', 'deny'] as const) {
+    const result = name === 'allow' ? decision?.dryRunAllow : decision?.dryRunDeny;
+    if (result === undefined) {
+      continue;
+    }
+    results[`${name}_shadow_engine_result`] = result.allowed ? 'allowed' : 'denied';
+    if (result.rule !== undefined) {
+      results[`${name}_shadow_effective_policy_id`] = result.rule.id;
+    }
+  }
+  return Object.keys(results).length === 0 ? {} : { dryRun: results };
+}
