@@ -21,10 +21,11 @@ export function validateCrd(kind: 'RequestAuthentication' | 'AuthorizationPolicy
     const message = `no kind ${kind} in version ${JSON.stringify(apiVersion ?? '')}; served are ${SECURITY_VERSIONS.map((version) => `${SECURITY_GROUP}/${version}`).join(', ')}`;
     findings.push(crdError('SP_SCHEMA', 'apiVersion', message));
   }
-  if (object['spec'] === undefined) return findings;
+  const spec = withoutNulls(object['spec'] ?? undefined);
+  if (spec === undefined) return findings;
   const schema = kind === 'RequestAuthentication' ? requestAuthenticationSpecSchema : authorizationPolicySpecSchema;
-  const result = schema.safeParse(object['spec']);
-  if (!result.success) findings.push(...result.error.issues.map((issue) => findingOf(issue, object['spec'])));
+  const result = schema.safeParse(spec);
+  if (!result.success) findings.push(...result.error.issues.map((issue) => findingOf(issue, spec)));
   return findings;
 }
 
@@ -62,7 +63,19 @@ function typeName(value: unknown): string {
 }
 
 function pathOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((parent, step) => (typeof step === 'number' ? `${parent}[${step}]` : `${parent}.${String(step)}`), 'spec');
+  const isIndexed = (step: PropertyKey, index: number): boolean => typeof step === 'number' || path[index - 1] === 'matchLabels';
+  return path.reduce<string>(
+    (parent, step, index) => (isIndexed(step, index) ? `${parent}[${String(step)}]` : `${parent}.${String(step)}`),
+    'spec',
+  );
+}
+
+/** The API server takes members that are null out before it validates; elements of lists stay. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isRecord(value)) return value;
+  const kept = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(kept.map(([name, member]) => [name, withoutNulls(member)]));
 }
 
 function crdError(code: 'SP_SCHEMA' | 'SP_CEL', path: string, message: string): ValidationFinding {

@@ -57,7 +57,7 @@ function validateSelector(selector: WorkloadSelector, report: WebhookReport): vo
   const entries = Object.entries(selector.matchLabels ?? {});
   if (entries.length === 0) webhookWarning(report, 'SP_SELECTOR', 'spec.selector', 'workload selector specified without labels');
   for (const [key, value] of entries) {
-    const path = `spec.selector.matchLabels.${key}`;
+    const path = `spec.selector.matchLabels[${key}]`;
     const quoted = JSON.stringify(`${key}=${value}`);
     if (key === '') webhookError(report, 'SP_SELECTOR', path, `empty key is not supported in selector: ${quoted}`);
     if (key.includes('*') || value.includes('*')) {
