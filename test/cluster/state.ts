@@ -3,7 +3,7 @@
  * In: a folder. Out: owner records, teardown, and the sweep of what crashed runs left. control-plane.ts and node.ts call it.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isSameProcess, killAll, livingDaemons, startTimeOf } from './process.ts';
@@ -71,8 +71,14 @@ export function sweepLeftovers(): void {
     .map((name) => join(root, name));
   const node = nodeState();
   for (const state of new Set([...states, ...(node ? [node] : [])])) {
-    if (readOwner(state) && !isInUse(state)) tearDown(state);
+    if (isOurs(state) && readOwner(state) && !isInUse(state)) tearDown(state);
   }
+}
+
+/** Another user's leftovers are that user's to remove; root may remove everybody's. */
+function isOurs(state: string): boolean {
+  const self = process.getuid?.();
+  return self === 0 || statSync(state, { throwIfNoEntry: false })?.uid === self;
 }
 
 /**

@@ -2,7 +2,8 @@
  * The test cluster itself, without a node: it comes up, serves, and goes without a trace. Everything else under
  * test/integration stands on it.
  */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -43,6 +44,22 @@ describe('the API server for tests', () => {
 
     expect(existsSync(cluster.stateDir)).to.equal(false);
     expect(processesOf(cluster.stateDir)).to.deep.equal([]);
+  });
+
+  it('dies with a test run that is killed, and the next start removes its files', async () => {
+    const script = `import { startControlPlane } from ${JSON.stringify(new URL('../cluster/control-plane.ts', import.meta.url).href)};
+      process.stdout.write((await startControlPlane()).stateDir);
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [state] = (await once(child.stdout, 'data')).map(String);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    await (await startControlPlane()).stop();
+
+    expect(state).to.match(/sallyport-cluster-/);
+    expect(existsSync(state ?? '')).to.equal(false);
+    expect(processesOf(state ?? '')).to.deep.equal([]);
   });
 
   it('runs the controller manager and tells from the audit log what a user was refused', async () => {
