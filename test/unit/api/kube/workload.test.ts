@@ -1,0 +1,93 @@
+/* Names of workloads and bundles. */
+import { expect } from 'chai';
+import { projectPod } from '../../../../src/api/kube/slim.ts';
+import {
+  bundleName,
+  hasAgent,
+  workloadKey,
+  workloadLabelValue,
+  workloadNameOf,
+  workloadNameOfOwner,
+  workloadOf,
+} from '../../../../src/api/kube/workload.ts';
+
+const hash = { 'pod-template-hash': '6b8c9f' };
+const NAMES = [
+  ['a Deployment', { name: 'httpbin-6b8c9f-x', labels: hash, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } }, 'httpbin'],
+  [
+    'a pod without a name yet',
+    { name: '', generateName: 'httpbin-6b8c9f-', labels: hash, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } },
+    'httpbin',
+  ],
+  ['a bare ReplicaSet', { name: 'x', labels: {}, owner: { kind: 'ReplicaSet', name: 'web-1' } }, 'web-1'],
+  [
+    'a ReplicaSet with a stray hash label',
+    { name: 'x', labels: { 'pod-template-hash': 'zzz' }, owner: { kind: 'ReplicaSet', name: 'web-1' } },
+    'web-1',
+  ],
+  [
+    'a ReplicaSet with an empty hash label',
+    { name: 'x', labels: { 'pod-template-hash': '' }, owner: { kind: 'ReplicaSet', name: 'web-' } },
+    'web-',
+  ],
+  ['a Rollout', { name: 'x', labels: { 'rollouts-pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'web-abc' } }, 'web'],
+  ['a StatefulSet', { name: 'db-0', labels: {}, owner: { kind: 'StatefulSet', name: 'db' } }, 'db'],
+  ['a DaemonSet', { name: 'log-x', labels: {}, owner: { kind: 'DaemonSet', name: 'log' } }, 'log'],
+  ['a CronJob', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'backup-29384756' } }, 'backup'],
+  ['a Job', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'migrate-7' } }, 'migrate-7'],
+  ['an owner of a kind of its own', { name: 'x', labels: {}, owner: { kind: 'Widget', name: 'w' } }, 'w'],
+  ['a bare pod', { name: 'solo', labels: {} }, 'solo'],
+  ['a bare pod with a drawn name', { name: 'solo-x7c2p', generateName: 'solo-', labels: {} }, 'solo'],
+  ['a static pod', { name: 'etcd-node-1', labels: {}, owner: { kind: 'Node', name: 'node-1' } }, 'etcd-node-1'],
+] as const;
+
+describe('workloadNameOf', () => {
+  for (const [what, pod, expected] of NAMES) {
+    it(`names ${what}`, () => {
+      expect(workloadNameOf(pod)).to.equal(expected);
+    });
+  }
+
+  it('gives the same name before and after a pod exists', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web-abc', uid: 'u', controller: true };
+    const template = {
+      metadata: { namespace: 'foo', generateName: 'web-abc-', labels: { 'pod-template-hash': 'abc' }, ownerReferences: [owner] },
+    };
+    const created = { metadata: { ...template.metadata, name: 'web-abc-12345' } };
+
+    expect(workloadOf(projectPod(template))).to.deep.equal({ namespace: 'foo', name: 'web' });
+    expect(workloadOf(projectPod(created))).to.deep.equal({ namespace: 'foo', name: 'web' });
+    expect(workloadKey(workloadOf(projectPod(created)))).to.equal('foo/web');
+  });
+});
+
+describe('workloadNameOfOwner', () => {
+  it('agrees with the name computed from a pod', () => {
+    expect(workloadNameOfOwner('Deployment', 'a-12345678')).to.equal('a-12345678');
+    expect(workloadNameOfOwner('CronJob', 'a')).to.equal('a');
+    expect(workloadNameOfOwner('Job', 'a-12345678')).to.equal('a');
+  });
+});
+
+describe('bundleName and workloadLabelValue', () => {
+  it('keep names that fit', () => {
+    expect(bundleName('httpbin')).to.equal('sallyport-httpbin');
+    expect(bundleName('a'.repeat(243))).to.have.length(253);
+    expect(workloadLabelValue('a'.repeat(63))).to.equal('a'.repeat(63));
+  });
+
+  it('shorten names that do not, without mixing them up', () => {
+    const [one, other] = [bundleName(`${'a'.repeat(252)}b`), bundleName(`${'a'.repeat(252)}c`)];
+
+    expect(one).to.have.length(253).and.not.equal(other);
+    expect(workloadLabelValue(`${'a'.repeat(51)}.${'b'.repeat(60)}`)).to.match(/^a{51}-[0-9a-f]{10}$/);
+    expect(workloadLabelValue('a'.repeat(64))).to.have.length(63);
+  });
+});
+
+describe('hasAgent', () => {
+  it('looks at the annotation of injection', () => {
+    expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/agent': '{}' } } }))).to.equal(true);
+    expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/injection': 'enabled' } } }))).to.equal(false);
+  });
+});
