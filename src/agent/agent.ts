@@ -133,7 +133,8 @@ function openAccessLog(options: AgentOptions, clock: Clock, metrics: AgentMetric
 function createIntake(options: AgentOptions, holder: PolicyHolder, metrics: AgentMetrics, clock: Clock): Intake {
   return new Intake(options, {
     logger: options.logger,
-    createJudge: (program, keySets) => createJudge(program, keySets),
+    createJudge: (program, keySets) =>
+      createJudge(program, keySets, { onBug: (error) => options.logger.error({ err: error }, 'bug while judging, request denied') }),
     onPolicy: (policy) => {
       holder.set(policy);
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);

@@ -58,6 +58,10 @@ const METHODS: ReadonlySet<string> = new Set(
 );
 
 const NOT_VISIBLE = /[^\x21-\x7e]/;
+/** Absolute form: scheme, then authority. */
+const ABSOLUTE = /^[A-Za-z]+:\/\/[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+(?:[/?#]|$)/;
+/** Authority form, for CONNECT alone. */
+const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+$/;
 
 /** Walks the fields of one head; its members are what the walk has met so far. */
 interface Walk {
@@ -82,10 +86,17 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
   const targetEnd = text.indexOf(' ', methodEnd + 1);
   const versionless = targetEnd === -1 || targetEnd > lineEnd;
   const target = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
-  if (target.length === 0 || NOT_VISIBLE.test(target)) return CODEC_ERROR;
+  if (!isTarget(target, method)) return CODEC_ERROR;
   if (versionless) return LOW_VERSION;
   if (!text.startsWith('HTTP/1.1\r\n', targetEnd + 1)) return text.startsWith('HTTP/1.0\r\n', targetEnd + 1) ? LOW_VERSION : CODEC_ERROR;
   return parseFields(text, lineEnd + 2, method, target);
+}
+
+/** One of the four forms of RFC 9112 section 3.2; the authority form is CONNECT's alone, and CONNECT's only one. */
+function isTarget(target: string, method: string): boolean {
+  if (NOT_VISIBLE.test(target)) return false;
+  if (method === 'CONNECT') return AUTHORITY.test(target);
+  return target.startsWith('/') || target === '*' || ABSOLUTE.test(target);
 }
 
 function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {

@@ -20,8 +20,17 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import { areSoundValues, type LocalReply, writeReply, writeRequestHead, writeSwitchHead } from '../http1/write-head.ts';
 import type { ProxyContext } from './context.ts';
 import { Exchange } from './exchange.ts';
+import { HeldInput } from './held-input.ts';
 import { LINGER_MS, Linger } from './linger.ts';
-import { failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT, UNSOUND_VALUE } from './local-replies.ts';
+import {
+  type DetailedReply,
+  failureReply,
+  MAY_BE_SENT_AGAIN,
+  NO_TUNNEL,
+  NOT_READY,
+  REQUEST_TIMEOUT,
+  UNSOUND_VALUE,
+} from './local-replies.ts';
 import { MessageWriter } from './message-writer.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseRelay } from './response-relay.ts';
@@ -58,15 +67,14 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   #closing = false;
   #upstream: UpstreamConnection | undefined;
   #upgrade = '';
-  /** Bytes behind the request at hand. */
-  #rest: Buffer | undefined;
+  readonly #input: HeldInput;
   #check: AbortController | undefined;
-  #paused = false;
 
   constructor(accepted: Socket, facts: ConnectionFacts, host: ConnectionHost) {
     this.#host = host;
     this.#exchange = new Exchange(facts);
     this.#socket = adoptSocket(accepted, this);
+    this.#input = new HeldInput(this.#socket);
     this.#out = new MessageWriter(this.#socket);
     this.#response = new ResponseRelay(this.#out);
     this.#deadline(host.context.limits.idleTimeoutMs);
@@ -177,7 +185,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   }
 
   onUpstreamDrain(): void {
-    this.#resume();
+    this.#input.resume();
   }
 
   onUpstreamFailure(failure: UpstreamFailure): void {
@@ -221,11 +229,11 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
         case 'closed':
           return;
         default:
-          this.#keep(buffer, at, end);
+          this.#input.keep(buffer, at, end);
           at = end;
       }
     }
-    if (this.#upstream !== undefined && !this.#upstream.out.flush()) this.#pause();
+    if (this.#upstream !== undefined && !this.#upstream.out.flush()) this.#input.pause();
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
@@ -264,8 +272,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     const { context } = this.#host;
     const policy = context.policyInForce();
     if (policy === undefined) {
-      this.#exchange.details = NOT_READY.details;
-      this.#reply(NOT_READY, request.body !== 0);
+      this.#replyLocally(NOT_READY);
       return;
     }
     this.#exchange.digest = policy.digest;
@@ -278,10 +285,9 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#exchange.verdict = verdict.log;
     switch (verdict.kind) {
       case 'forward':
-        if (checksValues && !areSoundValues(verdict.head.headers)) {
-          this.#exchange.details = UNSOUND_VALUE.details;
-          this.#reply(UNSOUND_VALUE, this.#exchange.request.body !== 0);
-        } else this.#forward(verdict.head);
+        if (this.#exchange.method === 'CONNECT') this.#replyLocally(NO_TUNNEL);
+        else if (checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
+        else this.#forward(verdict.head);
         return;
       case 'reply':
         this.#exchange.details = verdict.log.details;
@@ -366,7 +372,6 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     if (this.#phase === 'upgrade') {
       this.#phase = 'wait';
       this.#closing = true;
-      this.#rest = undefined;
     }
     this.#response.begin(head, this.#host.context.date.text(), this.#closing);
   }
@@ -393,6 +398,11 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#reply({ status: fault.status, body: fault.body, headers }, true);
   }
 
+  #replyLocally(reply: DetailedReply): void {
+    this.#exchange.details = reply.details;
+    this.#reply(reply, this.#exchange.request.body !== 0);
+  }
+
   #reply(reply: LocalReply, close: boolean): void {
     this.#dropUpstream();
     this.#exchange.status = reply.status;
@@ -414,39 +424,19 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     }
     this.#phase = 'head';
     this.#deadline(this.#host.context.limits.idleTimeoutMs);
-    if (this.#rest !== undefined || this.#paused) this.#takeRest();
+    if (this.#input.holds) this.#takeRest();
   }
 
   #end(): void {
     this.#phase = 'drain';
-    this.#rest = undefined;
     this.#socket.end();
-    this.#resume();
+    this.#input.release();
     this.#deadline(LINGER_MS);
   }
 
-  /** Keeps what came behind the request at hand and reads no further until that is answered. */
-  #keep(buffer: Buffer, start: number, end: number): void {
-    const fresh = Buffer.from(buffer.subarray(start, end));
-    this.#rest = this.#rest === undefined ? fresh : Buffer.concat([this.#rest, fresh]);
-    this.#pause();
-  }
-
-  #pause(): void {
-    this.#paused = true;
-    this.#socket.pause();
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket.resume();
-  }
-
+  /** Goes on with what came meanwhile. */
   #takeRest(): void {
-    const rest = this.#rest;
-    this.#rest = undefined;
-    this.#resume();
+    const rest = this.#input.release();
     if (rest !== undefined) this.#consume(rest, 0, rest.length);
     else this.#upstream?.out.flush();
   }

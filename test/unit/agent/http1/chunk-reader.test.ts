@@ -1,0 +1,70 @@
+/*
+ * The chunk reader: the same result wherever the bytes are cut, and no mercy for anything but the grammar.
+ */
+import { expect } from 'chai';
+import { ChunkReader } from '../../../../src/agent/http1/chunk-reader.ts';
+
+/** Reads `text` in pieces of `size`; tells the end state, what may be forwarded, and how much was consumed. */
+function readIn(text: string, size: number): { state: string; forwarded: string; consumed: number } {
+  const reader = new ChunkReader();
+  const bytes = Buffer.from(text, 'latin1');
+  let forwarded = '';
+  for (let start = 0; start < bytes.length; start += size) {
+    const end = Math.min(bytes.length, start + size);
+    const state = reader.read(bytes, start, end);
+    forwarded += bytes.toString('latin1', start, reader.forwardEnd);
+    if (state !== 'more') return { state, forwarded, consumed: reader.consumedEnd };
+  }
+  return { state: 'more', forwarded, consumed: bytes.length };
+}
+
+describe('ChunkReader', () => {
+  const whole: readonly (readonly [string, string, string])[] = [
+    ['an empty body', '0\r\n\r\n', '0\r\n'],
+    ['chunks', '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n', '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n'],
+    ['leading zeroes', '003\r\nabc\r\n000\r\n\r\n', '003\r\nabc\r\n000\r\n'],
+    ['extensions', '3;a=b;c="d"\r\nabc\r\n0;e\r\n\r\n', '3;a=b;c="d"\r\nabc\r\n0;e\r\n'],
+    ['data that looks like framing', '5\r\n\r\n0\r\n\r\n0\r\n\r\n', '5\r\n\r\n0\r\n\r\n0\r\n'],
+    ['trailers, which are left out', '1\r\na\r\n0\r\nX: y\r\nZ: \xe9\r\n\r\n', '1\r\na\r\n0\r\n'],
+  ];
+  for (const [name, text, forwarded] of whole) {
+    it(`reads ${name} however it is cut`, () => {
+      for (let size = 1; size <= text.length; size += 1) {
+        expect(readIn(`${text}GET /`, size)).to.include({ state: 'done', forwarded, consumed: text.length });
+      }
+    });
+  }
+
+  for (const [name, text] of [
+    ['no size', '\r\n'],
+    ['a size that is no number', 'x\r\n'],
+    ['a sign', '+1\r\na\r\n'],
+    ['a prefix', '0x1\r\na\r\n'],
+    ['a blank before the size', ' 1\r\na\r\n'],
+    ['a blank behind the size', '1 \r\na\r\n'],
+    ['thirteen digits', '1000000000000\r\n'],
+    ['a bare LF behind the size', '1\na\r\n'],
+    ['a bare CR behind the size', '1\r\ra'],
+    ['a bare LF in an extension', '1;a\nb\r\n'],
+    ['a NUL in an extension', '1;\0\r\n'],
+    ['more data than announced', '1\r\nab\r\n'],
+    ['a bare LF behind data', '1\r\na\n0\r\n\r\n'],
+    ['a bare LF behind the last chunk', '0\r\n\n'],
+    ['a control octet in a trailer', '0\r\nX: \x01\r\n\r\n'],
+    ['a bare LF in a trailer', '0\r\nX: y\nZ: z\r\n\r\n'],
+    ['endless extensions', `1;${'a'.repeat(17 * 1024)}\r\n`],
+    ['endless trailers', `0\r\n${'X: y\r\n'.repeat(5000)}\r\n`],
+  ] as const) {
+    it(`refuses ${name} however it is cut`, () => {
+      for (const size of [1, 2, 3, text.length]) expect(readIn(text, size).state).to.equal('bad');
+    });
+  }
+
+  it('is ready for the next body after reset', () => {
+    const reader = new ChunkReader();
+    for (const body of ['1\r\na\r\n0\r\n\r\n', '0\r\n\r\n']) {
+      reader.reset();
+      expect(reader.read(Buffer.from(body), 0, body.length)).to.equal('done');
+    }
+  });
+});

@@ -1,0 +1,142 @@
+/*
+ * The request head parser: a table of heads that are taken and a longer one of heads that are refused.
+ */
+import { expect } from 'chai';
+import { CHUNKED } from '../../../../src/agent/http1/framing.ts';
+import { isHopeless, parseRequestHead } from '../../../../src/agent/http1/request-head.ts';
+
+const head = (...lines: string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
+const post = (...fields: string[]): string => head('POST /a HTTP/1.1', 'Host: h', ...fields);
+const get = (...fields: string[]): string => head('GET /a HTTP/1.1', 'Host: h', ...fields);
+
+describe('parseRequestHead', () => {
+  it('keeps method, target, names and order as sent, and trims values', () => {
+    expect(parseRequestHead(head('GET /a?b#c HTTP/1.1', 'Host:h', 'X-B: \t one two\t ', 'x-b:', 'x-c: \xe9'))).to.deep.equal({
+      kind: 'request',
+      method: 'GET',
+      target: '/a?b#c',
+      headers: ['Host', 'h', 'X-B', 'one two', 'x-b', '', 'x-c', '\xe9'],
+      body: 0,
+      lengthGiven: false,
+      close: false,
+      expectContinue: false,
+      requestId: '',
+    });
+  });
+
+  it('takes a head without any field', () => {
+    expect(parseRequestHead('GET / HTTP/1.1\r\n\r\n')).to.include({ kind: 'request', method: 'GET' });
+  });
+
+  const taken: readonly (readonly [string, string, object])[] = [
+    ['a length', post('Content-Length: 12'), { body: 12, lengthGiven: true }],
+    ['a length of nothing', post('content-length: 0'), { body: 0, lengthGiven: true }],
+    ['the largest exact length', post('content-length: 9007199254740991'), { body: Number.MAX_SAFE_INTEGER }],
+    ['chunks', post('TRANSFER-ENCODING: Chunked'), { body: CHUNKED, lengthGiven: false }],
+    ['closing', get('Connection: close'), { close: true }],
+    ['closing in a list', get('Connection: keep-alive,\tClose , x'), { close: true }],
+    ['keeping', get('Connection: keep-alive'), { close: false }],
+    ['a word like close', get('Connection: closed'), { close: false }],
+    ['an expectation', post('Expect: 100-Continue', 'Content-Length: 1'), { expectContinue: true }],
+    ['a request id', get('X-Request-ID: 1', 'x-request-id: 2'), { requestId: '1' }],
+    ['two hosts', get('Host: i'), { headers: ['Host', 'h', 'Host', 'i'] }],
+    ['the server as target', head('OPTIONS * HTTP/1.1'), { target: '*' }],
+    ['an absolute target', head('GET http://h:80?a HTTP/1.1'), { target: 'http://h:80?a' }],
+    ['an authority', head('CONNECT h:80 HTTP/1.1'), { target: 'h:80' }],
+    ['100 fields', head('GET / HTTP/1.1', ...Array.from({ length: 100 }, () => 'a: b')), { method: 'GET' }],
+  ];
+  for (const [name, text, expected] of taken) {
+    it(`takes ${name}`, () => {
+      const { headers, ...rest } = expected as { headers?: string[] };
+      const request = parseRequestHead(text);
+      expect(request).to.include({ kind: 'request', ...rest });
+      if (headers !== undefined) expect(request).to.have.deep.property('headers', headers);
+    });
+  }
+
+  const codec = 'http1.codec_error';
+  const refused: readonly (readonly [string, string, number, string])[] = [
+    ['nothing', '\r\n\r\n', 400, codec],
+    ['a method alone', 'GET\r\n\r\n', 400, codec],
+    ['an empty method', ' / HTTP/1.1\r\n\r\n', 400, codec],
+    ['a lower-case method', head('get / HTTP/1.1'), 400, codec],
+    ['an unknown method', head('FOO / HTTP/1.1'), 400, codec],
+    ['a method of a prototype', head('constructor / HTTP/1.1'), 400, codec],
+    ['no version', head('GET /'), 426, 'low_version'],
+    ['version 1.0', head('GET / HTTP/1.0'), 426, 'low_version'],
+    ['version 2', head('GET / HTTP/2.0'), 400, codec],
+    ['version 1.10', head('GET / HTTP/1.10'), 400, codec],
+    ['a version in lower case', head('GET / http/1.1'), 400, codec],
+    ['two blanks', head('GET  / HTTP/1.1'), 400, codec],
+    ['a blank behind the version', head('GET / HTTP/1.1 '), 400, codec],
+    ['a blank in the target', head('GET /a b HTTP/1.1'), 400, codec],
+    ['a tab in the target', head('GET /a\tb HTTP/1.1'), 400, codec],
+    ['a high octet in the target', head('GET /\xe9 HTTP/1.1'), 400, codec],
+    ['a relative target', head('GET a HTTP/1.1'), 400, codec],
+    ['an absolute target without authority', head('GET http:///a HTTP/1.1'), 400, codec],
+    ['a path for CONNECT', head('CONNECT /a HTTP/1.1'), 400, codec],
+    ['an asterisk and more', head('OPTIONS *a HTTP/1.1'), 400, codec],
+    ['a NUL', get('X: a\0b'), 400, codec],
+    ['a bell', get('X: a\x07b'), 400, codec],
+    ['DEL', get('X: a\x7f'), 400, codec],
+    ['a bare CR in a value', get('X: a\rb'), 400, codec],
+    ['a bare CR before the end of a line', 'GET / HTTP/1.1\r\nX: a\r\r\n\r\n', 400, codec],
+    ['a bare LF in a value', get('X: a\nY: b'), 400, codec],
+    ['a bare LF at the beginning', `\n${get()}`, 400, codec],
+    ['a folded line', get('X: a', ' b'), 400, codec],
+    ['a folded line with a tab', get('X: a', '\tb: c'), 400, codec],
+    ['a folded first line', head('GET / HTTP/1.1', ' Host: h'), 400, codec],
+    ['a blank before the colon', get('X : a'), 400, codec],
+    ['a name with a blank', get('X Y: a'), 400, codec],
+    ['a name with a high octet', get('X\xe9: a'), 400, codec],
+    ['a name with brackets', get('X[]: a'), 400, codec],
+    ['an empty name', get(': a'), 400, codec],
+    ['a line without colon', get('nonsense'), 400, codec],
+    ['a line without colon before one with', get('nonsense', 'a: b'), 400, codec],
+    ['length and chunks', post('Content-Length: 1', 'Transfer-Encoding: chunked'), 400, 'http1.content_length_and_chunked_not_allowed'],
+    ['two lengths', post('Content-Length: 1', 'Content-Length: 2'), 400, codec],
+    ['the same length twice', post('Content-Length: 1', 'content-length: 1'), 400, codec],
+    ['a list of lengths', post('Content-Length: 1, 1'), 400, codec],
+    ['a length with a sign', post('Content-Length: +1'), 400, codec],
+    ['a negative length', post('Content-Length: -1'), 400, codec],
+    ['a hexadecimal length', post('Content-Length: 0x1'), 400, codec],
+    ['a length with blanks inside', post('Content-Length: 1 2'), 400, codec],
+    ['an empty length', post('Content-Length:'), 400, codec],
+    ['a length beyond exact numbers', post('Content-Length: 9007199254740992'), 400, codec],
+    ['a very long length', post(`Content-Length: ${'0'.repeat(17)}`), 400, codec],
+    ['chunks twice', post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'), 400, codec],
+    ['another coding', post('Transfer-Encoding: gzip, chunked'), 501, 'http1.invalid_transfer_encoding'],
+    ['identity', post('Transfer-Encoding: identity'), 501, 'http1.invalid_transfer_encoding'],
+    ['chunked with a parameter', post('Transfer-Encoding: chunked;a=b'), 501, 'http1.invalid_transfer_encoding'],
+    ['chunked with an odd blank', post('Transfer-Encoding: \x0bchunked'), 400, codec],
+    ['an empty coding', post('Transfer-Encoding:'), 501, 'http1.invalid_transfer_encoding'],
+    ['101 fields', head('GET / HTTP/1.1', ...Array.from({ length: 101 }, () => 'a: b')), 431, 'http1.too_many_headers'],
+  ];
+  for (const [name, text, status, details] of refused) {
+    it(`refuses ${name}`, () => {
+      expect(parseRequestHead(text)).to.include({ kind: 'fault', status, details });
+    });
+  }
+});
+
+describe('isHopeless', () => {
+  for (const [text, expected] of [
+    ['', false],
+    ['GET', false],
+    ['GET / HTTP/1.1\r', false],
+    ['GET / HTTP/1.1\r\nHost', false],
+    ['\r', false],
+    ['\n', true],
+    [' ', true],
+    ['\x16\x03\x01', true],
+    ['GET / HTTP/1.1\nHost', true],
+  ] as const) {
+    it(`says ${expected} of ${JSON.stringify(text)}`, () => {
+      expect(isHopeless(text, true)).to.equal(expected);
+    });
+  }
+
+  it('does not mind a LF that follows a CR it was shown before', () => {
+    expect(isHopeless('\nHost', false)).to.equal(false);
+  });
+});
