@@ -1,0 +1,91 @@
+/*
+ * Matches on a peer's identity (SPIFFE URI SAN, DNS SAN or Subject). In: the model's `IdentityMatch`. Out: compiled tests
+ * with the meaning of the regular expressions that Istio generates, in linear time. Used by decide.
+ * @see istio pilot/pkg/security/authz/model/generator.go
+ */
+import type { IdentityMatch } from '../model/program.ts';
+import { compileStringMatch, type TextTest } from './string-match.ts';
+
+const SCHEME = 'spiffe://';
+
+/** Compiles a match on one identity string. */
+export function compileIdentityMatch(match: IdentityMatch): TextTest {
+  switch (match.kind) {
+    case 'spiffeSuffix':
+      return compileSpiffeSuffix(match.value);
+    case 'namespace':
+      return compileNamespace(match.pattern);
+    case 'serviceAccount':
+      return compileServiceAccount(match.namespace, match.name);
+    case 'trustDomain':
+      return compileTrustDomain(match.prefix, match.suffix);
+    case 'exact':
+    case 'prefix':
+    case 'suffix':
+    case 'present':
+      return compileStringMatch(match, 'non-empty');
+  }
+}
+
+/** `spiffe://.*` + suffix; the dot stops at a newline. */
+function compileSpiffeSuffix(suffix: string): TextTest {
+  const shortest = SCHEME.length + suffix.length;
+  return (identity) =>
+    identity.length >= shortest &&
+    identity.startsWith(SCHEME) &&
+    identity.endsWith(suffix) &&
+    !identity.slice(0, identity.length - suffix.length).includes('\n');
+}
+
+/** `.*\/ns/N/.*` with each star of N as `.*`: the pieces must come one after the other, on one line. */
+function compileNamespace(pattern: string): TextTest {
+  const pieces = `/ns/${pattern}/`.split('*');
+  return (identity) => {
+    if (identity.includes('\n')) return false;
+    let at = 0;
+    for (const piece of pieces) {
+      const found = identity.indexOf(piece, at);
+      if (found === -1) return false;
+      at = found + piece.length;
+    }
+    return true;
+  };
+}
+
+/** `spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?`: the first `/ns/NS/` will do, since a later one can be part of what follows. */
+function compileServiceAccount(namespace: string, name: string): TextTest {
+  const ns = `/ns/${namespace}/`;
+  const sa = `sa/${name}`;
+  return (identity) => {
+    if (!identity.startsWith(SCHEME) || identity.includes('\n')) return false;
+    const found = identity.indexOf(ns, SCHEME.length + 1);
+    if (found === -1) return false;
+    const start = found + ns.length;
+    for (let at = identity.indexOf(sa, start); at !== -1; at = identity.indexOf(sa, at + 1)) {
+      if (startsWhole(identity, start, at) && endsWhole(identity, at + sa.length)) return true;
+    }
+    return false;
+  };
+}
+
+/** Is `at` directly at `start`, or after one or more characters and a slash? */
+function startsWhole(identity: string, start: number, at: number): boolean {
+  return at === start || (identity[at - 1] === '/' && at - 1 > start);
+}
+
+/** Is `at` the end, or followed by a slash and more? */
+function endsWhole(identity: string, at: number): boolean {
+  return at === identity.length || (identity[at] === '/' && at + 1 < identity.length);
+}
+
+/** `spiffe://` + prefix + `[^/]*` + suffix + `/.*`. */
+function compileTrustDomain(prefix: string, suffix: string): TextTest {
+  const begin = SCHEME + prefix;
+  const end = `${suffix}/`;
+  const firstSegment = end.indexOf('/');
+  return (identity) => {
+    if (!identity.startsWith(begin)) return false;
+    const at = identity.indexOf('/', begin.length) - firstSegment;
+    return at >= begin.length && identity.startsWith(end, at) && !identity.includes('\n', at + end.length);
+  };
+}

@@ -1,0 +1,80 @@
+/*
+ * Istio's string matches: exact, `prefix*`, `*suffix`, `*`. In: text from a policy. Out: the model's `StringMatch`, and
+ * compiled tests. Used by lower (parse) and decide (compile).
+ */
+import type { StringMatch } from '../model/program.ts';
+
+/** A compiled test on one value. */
+export type TextTest = (value: string) => boolean;
+
+/**
+ * Reads a value as Istio writes it. `*x` is looked at before `x*`, so `*x*` means "ends with `x*`"; any other star is literal.
+ * @example parseStringMatch('/info*') // { kind: 'prefix', value: '/info' }
+ */
+export function parseStringMatch(text: string): StringMatch {
+  if (text === '*') return { kind: 'present' };
+  if (text.startsWith('*')) return { kind: 'suffix', value: text.slice(1) };
+  if (text.endsWith('*')) return { kind: 'prefix', value: text.slice(0, -1) };
+  return { kind: 'exact', value: text };
+}
+
+/** What `*` asks of a value: that it is there (hosts, methods, headers), or that it is one or more characters of one line. */
+export type PresentMeaning = 'any' | 'non-empty';
+
+/** Compiles a match, case-sensitive. */
+export function compileStringMatch(match: StringMatch, present: PresentMeaning): TextTest {
+  switch (match.kind) {
+    case 'exact': {
+      const wanted = match.value;
+      return (value) => value === wanted;
+    }
+    case 'prefix': {
+      const wanted = match.value;
+      return (value) => value.startsWith(wanted);
+    }
+    case 'suffix': {
+      const wanted = match.value;
+      return (value) => value.endsWith(wanted);
+    }
+    case 'present':
+      return present === 'any' ? () => true : isNonEmptyLine;
+  }
+}
+
+/** Istio writes `*` as the regular expression `.+`, whose dot stops at a newline. */
+function isNonEmptyLine(value: string): boolean {
+  return value !== '' && !value.includes('\n');
+}
+
+/** ASCII letters to lower case; every other character as it is. */
+export function asciiLowerCase(text: string): string {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 127) return Array.from(text, (character) => (character > '\u007f' ? character : character.toLowerCase())).join('');
+  }
+  return text.toLowerCase();
+}
+
+/**
+ * Text of a policy as the bytes that a request brings: one character per byte of its UTF-8 form. Request heads are byte
+ * strings, policies are Unicode.
+ */
+export function toByteString(text: string): string {
+  let bytes = '';
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    bytes += code < 128 ? character : utf8Bytes(code);
+  }
+  return bytes;
+}
+
+function utf8Bytes(code: number): string {
+  const tail = (shift: number): number => 128 | ((code >> shift) & 63);
+  if (code < 0x800) return String.fromCharCode(192 | (code >> 6), tail(0));
+  if (code < 0x10000) return String.fromCharCode(224 | (code >> 12), tail(6), tail(0));
+  return String.fromCharCode(240 | (code >> 18), tail(12), tail(6), tail(0));
+}
+
+/** The match with its text as a byte string. */
+export function toByteMatch(match: StringMatch): StringMatch {
+  return match.kind === 'present' ? match : { kind: match.kind, value: toByteString(match.value) };
+}

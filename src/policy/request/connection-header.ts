@@ -1,0 +1,80 @@
+/*
+ * What the Connection, Upgrade and TE headers do to a request head. In: the prepared request after `copyHeaders`. Out: the
+ * same, without nominated and hop-by-hop headers; or a reason to refuse. Only called when one of these headers is there.
+ */
+import type { PreparedRequest } from './prepared-request.ts';
+
+const MAX_NOMINATED = 10;
+const MAX_NOMINATED_TE_BYTES = 256;
+
+/** How the request asks to upgrade: not at all, to h2c (ignored, the request goes on without), or to something else. */
+export type UpgradeKind = 'none' | 'h2c' | 'other';
+
+function tokensOf(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((token) => token.trim().toLowerCase())
+    .filter((token) => token !== '');
+}
+
+/** Does the request ask for an upgrade? Both headers are needed, `upgrade` as one of Connection's tokens. */
+export function upgradeKind(request: PreparedRequest): UpgradeKind {
+  const upgrade = request.header('upgrade');
+  const connection = request.header('connection');
+  if (upgrade === undefined || connection === undefined || !tokensOf(connection).includes('upgrade')) return 'none';
+  return upgrade.toLowerCase() === 'h2c' ? 'h2c' : 'other';
+}
+
+/**
+ * Removes the headers that Connection names.
+ * @returns false when the request must be refused: too many names, or a name whose loss would hide where the request came from
+ */
+export function removeNominatedHeaders(request: PreparedRequest): boolean {
+  const connection = request.header('connection');
+  if (connection === undefined) return true;
+  const tokens = tokensOf(connection);
+  if (tokens.length >= MAX_NOMINATED) return false;
+  for (const token of tokens) {
+    if (token.startsWith(':') || token === 'x-forwarded-for' || token === 'x-forwarded-host' || token === 'x-forwarded-proto') return false;
+    if (!removeNominated(request, token)) return false;
+  }
+  return true;
+}
+
+function removeNominated(request: PreparedRequest, name: string): boolean {
+  switch (name) {
+    case 'close':
+    case 'http2-settings':
+    case 'keep-alive':
+    case 'upgrade':
+    case 'connection':
+      return true;
+    // The codec frames the body by it, so a client may not have it taken out.
+    case 'content-length':
+      return true;
+    case 'te':
+      return removeNominatedTe(request);
+    default:
+      request.removeHeader(name);
+      return true;
+  }
+}
+
+function removeNominatedTe(request: PreparedRequest): boolean {
+  const te = request.header('te');
+  if (te === undefined) return true;
+  if (te.length >= MAX_NOMINATED_TE_BYTES) return false;
+  request.removeHeader('te');
+  if (tokensOf(te).includes('trailers')) request.appendHeader('te', 'trailers');
+  return true;
+}
+
+/** Removes what concerns only the client's connection, for a request that is no upgrade. TE stays only as `trailers`. */
+export function removeHopByHopHeaders(request: PreparedRequest): void {
+  request.removeHeader('connection');
+  request.removeHeader('upgrade');
+  const te = request.header('te');
+  if (te === undefined || te === '' || te === 'trailers') return;
+  request.removeHeader('te');
+  if (te.split(',').some((token) => token.trim() === 'trailers')) request.appendHeader('te', 'trailers');
+}

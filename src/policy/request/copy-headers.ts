@@ -1,0 +1,48 @@
+/*
+ * First pass over the headers of a request: lower-case names, one entry per inline header, Host taken out, proxy headers
+ * of the client dropped. In: the flat list as sent. Out: the working list and which interesting headers it has.
+ * Hot path: one pass, one list, nothing else allocated.
+ */
+import { DROP, HOST, TREATMENT_BY_NAME } from './inline-headers.ts';
+
+export interface CopiedHeaders {
+  /** Flat, names in lower case. */
+  readonly headers: string[];
+  /** Host lines joined with `,`; `undefined`: none. */
+  readonly host: string | undefined;
+  /** Bit n: the header of slot n (below 32) is in the list. */
+  readonly seen: number;
+}
+
+/** Copies and merges. `raw` is not kept. */
+export function copyHeaders(raw: readonly string[]): CopiedHeaders {
+  const headers: string[] = [];
+  let host: string | undefined;
+  let seenLow = 0;
+  let seenHigh = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase();
+    const value = raw[i + 1] ?? '';
+    const slot = TREATMENT_BY_NAME.get(name);
+    if (slot === undefined) {
+      headers.push(name, value);
+    } else if (slot < DROP) {
+      const bit = 1 << (slot & 31);
+      if (((slot < 32 ? seenLow : seenHigh) & bit) === 0) headers.push(name, value);
+      else mergeInto(headers, name, value);
+      if (slot < 32) seenLow |= bit;
+      else seenHigh |= bit;
+    } else if (slot === HOST) {
+      host = host === undefined ? value : `${host},${value}`;
+    }
+  }
+  return { headers, host, seen: seenLow };
+}
+
+function mergeInto(headers: string[], name: string, value: string): void {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== name) continue;
+    headers[i + 1] = `${headers[i + 1]},${value}`;
+    return;
+  }
+}

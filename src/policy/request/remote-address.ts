@@ -1,0 +1,25 @@
+/*
+ * The address behind `remoteIpBlocks` and `remote.ip`. In: X-Forwarded-For as merged, and the peer's address. Out: an IP
+ * text. Called once per request.
+ */
+import { isIpLiteral } from '../match/ip-block.ts';
+
+const BLANK = new Set([' ', '\t', '\n', '\v', '\f', '\r']);
+
+function trimmed(text: string, from: number): string {
+  let start = from;
+  let end = text.length;
+  while (start < end && BLANK.has(text[start] ?? '')) start++;
+  while (end > start && BLANK.has(text[end - 1] ?? '')) end--;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+/**
+ * The last element of X-Forwarded-For when it is a bare IP literal, else the peer.
+ * A trailing comma leaves nothing to take, and the peer counts, as it does for ports, brackets and garbage.
+ */
+export function remoteAddress(forwardedFor: string | undefined, peer: string): string {
+  if (forwardedFor === undefined) return peer;
+  const last = trimmed(forwardedFor, forwardedFor.lastIndexOf(',') + 1);
+  return isIpLiteral(last) ? last : peer;
+}
