@@ -9,7 +9,8 @@ import { missingFor } from '../test/cluster/prerequisites.ts';
 
 interface Suite {
   readonly name: string;
-  readonly command: readonly string[];
+  /** Run one after the other; the first that fails ends the suite. */
+  readonly commands: readonly (readonly string[])[];
   /** Reasons why this machine cannot run it; empty: it can. */
   readonly missing: () => readonly string[];
 }
@@ -25,34 +26,62 @@ interface Outcome {
 
 const slow = ['--no-config', '--exit', '--fail-zero', '--timeout', '120000'];
 const suites: readonly Suite[] = [
-  { name: 'check', command: ['node', 'scripts/check.mjs'], missing: () => [] },
-  { name: 'unit', command: ['mocha'], missing: () => [] },
-  { name: 'conformance', command: ['mocha', ...slow, 'test/conformance/**/*.test.ts'], missing: () => [] },
-  { name: 'integration', command: ['mocha', ...slow, 'test/integration/**/*.test.ts'], missing: () => missingFor('integration') },
-  { name: 'e2e', command: ['mocha', ...slow, '--timeout', '600000', 'test/e2e/**/*.test.ts'], missing: () => missingFor('e2e') },
+  { name: 'check', commands: [['node', 'scripts/check.mjs']], missing: () => [] },
+  { name: 'unit', commands: [['mocha']], missing: () => [] },
+  { name: 'conformance', commands: [['mocha', ...slow, 'test/conformance/**/*.test.ts']], missing: () => [] },
+  {
+    name: 'integration',
+    commands: [
+      ['node', 'test/cluster/cli.ts', 'build', '--only', 'integration'],
+      ['mocha', ...slow, 'test/integration/**/*.test.ts'],
+    ],
+    missing: () => missingFor('integration'),
+  },
+  {
+    name: 'e2e',
+    commands: [
+      ['node', 'test/cluster/cli.ts', 'build'],
+      ['node', 'scripts/build.mjs'],
+      ['mocha', ...slow, '--timeout', '600000', 'test/e2e/**/*.test.ts'],
+    ],
+    missing: () => missingFor('e2e'),
+  },
 ];
 
 /** Runs one suite with its output passed through, counting mocha's closing lines. */
-function run(suite: Suite): Promise<Outcome> {
+async function run(suite: Suite): Promise<Outcome> {
   const why = suite.missing();
-  if (why.length > 0) return Promise.resolve({ name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why });
+  if (why.length > 0) return { name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why };
   process.stdout.write(`\n${styleText('bold', `== ${suite.name}`)}\n`);
   const started = performance.now();
-  const [command = '', ...args] = suite.command;
-  return new Promise((resolve) => {
+  let result = { code: 0, tail: '' };
+  for (const command of suite.commands) {
+    result = await runCommand(command);
+    if (result.code !== 0) break;
+  }
+  const isMocha = suite.commands.at(-1)?.[0] === 'mocha';
+  const passing = isMocha ? Number(/^\s*(\d+) passing/m.exec(result.tail)?.[1] ?? 0) : Number(result.code === 0);
+  const failing = Number(/^\s*(\d+) failing/m.exec(result.tail)?.[1] ?? 0);
+  return {
+    name: suite.name,
+    state: result.code === 0 ? 'ok' : 'failed',
+    passed: passing,
+    failed: result.code === 0 ? 0 : Math.max(failing, 1),
+    seconds: (performance.now() - started) / 1000,
+    why: [],
+  };
+}
+
+function runCommand([command = '', ...args]: readonly string[]): Promise<{ code: number; tail: string }> {
+  return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let tail = '';
     child.stdout.on('data', (chunk: Buffer) => {
       process.stdout.write(chunk);
       tail = (tail + chunk.toString()).slice(-200_000);
     });
-    child.on('close', (code) => {
-      const passing = Number(/^\s*(\d+) passing/m.exec(tail)?.[1] ?? (suite.name === 'check' && code === 0 ? 1 : 0));
-      const failing = Number(/^\s*(\d+) failing/m.exec(tail)?.[1] ?? 0);
-      const failed = code === 0 ? 0 : Math.max(failing, 1);
-      const seconds = (performance.now() - started) / 1000;
-      resolve({ name: suite.name, state: code === 0 ? 'ok' : 'failed', passed: passing, failed, seconds, why: [] });
-    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? 1, tail }));
   });
 }
 
