@@ -1,0 +1,59 @@
+/*
+ * The webhook's metrics. In: the registry of the process, and calls from the webhook. Out: series named as those of
+ * controller-runtime's webhooks, and when the certificate ends.
+ */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export interface ReviewSample {
+  /** Path, e.g. `/mutate`; `unknown` for any that is not served. */
+  readonly webhook: string;
+  /** HTTP status of the answer. */
+  readonly code: number;
+  readonly result: 'allowed' | 'patched' | 'denied' | 'error';
+  readonly durationMs: number;
+}
+
+export interface WebhookMetrics {
+  readonly onReview: (sample: ReviewSample) => void;
+  /** @param expiresMs since 1970 */
+  readonly onCertificate: (expiresMs: number) => void;
+}
+
+const LATENCY_SECONDS: number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Registers the series; once per registry. */
+export function createWebhookMetrics(registry: Registry): WebhookMetrics {
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'controller_runtime_webhook_requests_total',
+    help: 'Admission requests by HTTP status.',
+    labelNames: ['webhook', 'code'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'controller_runtime_webhook_latency_seconds',
+    help: 'Time to answer an admission request.',
+    labelNames: ['webhook'],
+    buckets: LATENCY_SECONDS,
+    registers,
+  });
+  const reviews = new Counter({
+    name: 'sallyport_admission_reviews_total',
+    help: 'Admission requests by what was decided.',
+    labelNames: ['webhook', 'result'],
+    registers,
+  });
+  const expiry = new Gauge({
+    name: 'sallyport_webhook_certificate_expiry_timestamp_seconds',
+    help: 'When the served certificate ends, in seconds since 1970.',
+    registers,
+  });
+  return {
+    onReview: ({ webhook, code, result, durationMs }) => {
+      requests.inc({ webhook, code: String(code) });
+      reviews.inc({ webhook, result });
+      latency.observe({ webhook }, durationMs / 1000);
+    },
+    onCertificate: (expiresMs) => expiry.set(expiresMs / 1000),
+  };
+}

@@ -1,0 +1,149 @@
+/*
+ * The TLS server that API servers call. In: POST /mutate and /validate with an AdmissionReview. Out: an AdmissionReview, or
+ * an HTTP error, which the API server treats as its failurePolicy says. The certificate is swapped while it serves.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { SecureVersion } from 'node:tls';
+import { RefusedError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import { type AdmissionAnswer, type AdmissionRequest, parseReview, toReview } from './admission.ts';
+import type { KeyPair } from './certs/issue.ts';
+
+/** Answers one review; throws only by a bug. */
+export type Reviewer = (request: AdmissionRequest) => AdmissionAnswer;
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** By path, e.g. `/mutate`. */
+  readonly reviewers: Readonly<Record<string, Reviewer>>;
+  readonly tlsMinVersion: SecureVersion;
+  readonly metrics?: WebhookMetrics;
+  readonly logger: Logger;
+}
+
+export interface AdmissionServer {
+  readonly port: number;
+  /** New connections are served with this certificate; before the first one every handshake fails. */
+  readonly serve: (serving: KeyPair) => void;
+  /** Stops accepting, lets open requests end for a moment, then closes. */
+  readonly close: () => Promise<void>;
+}
+
+/** An object and its old version, each at most what etcd stores, with room for the JSON around them. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const DRAIN_MS = 5_000;
+
+class HttpError extends Error {
+  override readonly name: string = 'HttpError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** @throws the system's error when the port cannot be had */
+export async function startAdmissionServer(options: ServerOptions): Promise<AdmissionServer> {
+  const limits = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 };
+  const server = createServer({ ...limits, minVersion: options.tlsMinVersion }, (request, response) => {
+    void handle(options, request, response);
+  });
+  server.maxConnections = 512;
+  server.on('tlsClientError', (error) => options.logger.debug({ err: error }, 'handshake failed'));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    serve: ({ certPem, keyPem }) => server.setSecureContext({ cert: certPem, key: keyPem, minVersion: options.tlsMinVersion }),
+    close: () => closeServer(server),
+  };
+}
+
+async function handle(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const startedMs = performance.now();
+  const webhook = new URL(request.url ?? '/', 'https://webhook').pathname;
+  const reply = await answer(options, request, webhook);
+  const body = Buffer.from(reply.body);
+  response.writeHead(reply.status, {
+    'content-type': reply.status === 200 ? 'application/json' : 'text/plain; charset=utf-8',
+    'content-length': body.length,
+    'x-content-type-options': 'nosniff',
+    ...(reply.status === 413 ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+  const known = webhook in options.reviewers ? webhook : 'unknown';
+  options.metrics?.onReview({ webhook: known, code: reply.status, result: reply.result, durationMs: performance.now() - startedMs });
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: string;
+  readonly result: 'allowed' | 'patched' | 'denied' | 'error';
+}
+
+async function answer(options: ServerOptions, request: IncomingMessage, webhook: string): Promise<Reply> {
+  try {
+    const reviewer = Object.hasOwn(options.reviewers, webhook) ? options.reviewers[webhook] : undefined;
+    if (reviewer === undefined) throw new HttpError(404, 'not found');
+    if (request.method !== 'POST') throw new HttpError(405, 'only POST');
+    const type = request.headers['content-type']?.split(';')[0]?.trim();
+    if (type !== 'application/json') throw new HttpError(415, 'only application/json');
+    const review = parseReview(parseJson(await readBody(request)));
+    const reply = reviewer(review);
+    report(options.logger, webhook, review, reply);
+    const result = !reply.allowed ? 'denied' : (reply.patch ?? []).length > 0 ? 'patched' : 'allowed';
+    return { status: 200, body: JSON.stringify(toReview(review.uid, reply)), result };
+  } catch (error) {
+    if (error instanceof HttpError) return { status: error.status, body: `${error.message}\n`, result: 'error' };
+    if (error instanceof RefusedError) return { status: 400, body: `${error.message}\n`, result: 'error' };
+    options.logger.error({ err: error, webhook }, 'bug in the webhook');
+    return { status: 500, body: 'internal error\n', result: 'error' };
+  }
+}
+
+function report(logger: Logger, webhook: string, review: AdmissionRequest, reply: AdmissionAnswer): void {
+  const { object } = review;
+  const name = object?.metadata?.name ?? object?.metadata?.['generateName'];
+  const fields = { webhook, kind: object?.kind, namespace: review.namespace, name, dryRun: review.isDryRun };
+  if (!reply.allowed) logger.info({ ...fields, reason: reply.message }, 'refused');
+  else if ((reply.patch ?? []).length > 0) logger.info(fields, 'agent injected');
+  else logger.debug(fields, 'let through');
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `more than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new RefusedError('SP_KUBE_INVALID', 'the body is not JSON', { cause });
+  }
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(force);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
