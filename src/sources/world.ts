@@ -3,6 +3,7 @@
  * resolve, compile and status, and one word per change that matters. A policy whose newest version is invalid stays in force
  * as it last was valid. No I/O; the controller and directory mode hold one each.
  */
+import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
@@ -11,7 +12,6 @@ import type { WorkloadRef } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
 import type { Change, WorkloadView } from '../resolve/affected-workloads.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
-import { readPolicyVersion } from './parse-policy.ts';
 import { createStore, objectKey, type Store } from './store.ts';
 
 export type PolicyKind = Policy['kind'];
@@ -35,7 +35,7 @@ export interface PolicyEntry {
   /** What is wrong or suspicious about the newest version. */
   readonly findings: readonly Finding[];
   readonly isValid: boolean;
-  /** This version, or an earlier one since this process saw the object first, is valid: {@link PolicyEntry.inForce} is that one. */
+  /** Is {@link PolicyEntry.inForce} valid, be it this version or an earlier one? */
   readonly wasValid: boolean;
   /** `status` as last seen, raw. */
   readonly status?: unknown;
@@ -188,19 +188,25 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
   if ((kind !== 'RequestAuthentication' && kind !== 'AuthorizationPolicy') || name === undefined) return undefined;
   const key = policyKey(kind, namespace, name);
   const known = knownBy(key);
-  // A recreated object is a new one: nothing of its namesake stays in force.
-  const before = known?.uid === uid ? known : undefined;
-  const identity: Pick<PolicyEntry, 'key' | 'kind' | 'namespace' | 'name' | 'generation'> = { key, kind, namespace, name, generation };
-  return { ...identity, ...present({ uid, resourceVersion, status }), ...judgeVersion(raw, before) };
+  const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw);
+  // A version that differs only in what no bundle holds (its resourceVersion) is the one that is known.
+  const inForce = sameMeaning(known?.inForce, version.inForce) ? known?.inForce : version.inForce;
+  return {
+    key,
+    kind,
+    namespace,
+    name,
+    generation,
+    findings: version.findings,
+    isValid: version.isValid && version.isNewest,
+    wasValid: version.isValid,
+    ...present({ uid, resourceVersion, status, inForce }),
+  };
 }
 
-/** Puts a version into force, or keeps what is. */
-function judgeVersion(raw: RawPolicy, before: PolicyEntry | undefined): Pick<PolicyEntry, 'inForce' | 'findings' | 'isValid' | 'wasValid'> {
-  const { policy, isValid, findings } = readPolicyVersion(raw);
-  // An invalid version that nothing valid came before is taken with the drop rules of lowering, which only ever deny more.
-  const isTaken = policy !== undefined && (isValid || before === undefined || !before.wasValid);
-  const inForce = isTaken ? keepIdentity(before?.inForce, policy) : before?.inForce;
-  return { findings, isValid, wasValid: isValid || before?.wasValid === true, ...present({ inForce }) };
+function versionOf(entry: PolicyEntry): PolicyVersion {
+  // Nobody asks for the findings of a version that was.
+  return { findings: [], isValid: entry.wasValid, isNewest: entry.isValid, ...present({ inForce: entry.inForce }) };
 }
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
@@ -209,12 +215,11 @@ function present<T extends object>(fields: T): Present<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
-/** A version that differs only in what no bundle holds (its resourceVersion) is the one that is known. */
-function keepIdentity(before: Policy | undefined, after: Policy): Policy {
-  if (before === undefined) return after;
+function sameMeaning(before: Policy | undefined, after: Policy | undefined): boolean {
+  if (before === undefined || after === undefined) return before === after;
   const { resourceVersion: _before, ...old } = before.metadata;
   const { resourceVersion: _after, ...fresh } = after.metadata;
-  return sameJson([old, before.spec], [fresh, after.spec]) ? before : after;
+  return sameJson([old, before.spec], [fresh, after.spec]);
 }
 
 function workloadsIn(keys: Iterable<string>, namespace: string | undefined): readonly WorkloadRef[] {

@@ -37,7 +37,7 @@ export interface WorkerMetrics {
 export interface ControllerMetrics {
   readonly queue: (name: string) => QueueMetrics;
   readonly workers: (name: string, concurrency: number) => WorkerMetrics;
-  readonly onRequest: (sample: { readonly method: string; readonly code: string }) => void;
+  readonly onRequest: (sample: { readonly method: string; readonly code: string; readonly host: string }) => void;
   readonly onLeader: (leading: boolean) => void;
   readonly onWatchRestart: (resource: string, reason: string) => void;
   readonly onCompile: (durationMs: number, bytes: number) => void;
@@ -73,7 +73,7 @@ export function createControllerMetrics(info: { readonly version: string }): Con
     registry,
     queue: queueMetrics(registry),
     workers: workerMetrics(registry),
-    onRequest: ({ method, code }) => counters.requests.inc({ method, code }),
+    onRequest: ({ method, code, host }) => counters.requests.inc({ method, code, host }),
     onLeader: (leading) => leader.set({ name: 'sallyport-controller' }, leading ? 1 : 0),
     onWatchRestart: (resource, reason) => counters.restarts.inc({ resource, reason }),
     onCompile: (durationMs, size) => {
@@ -104,7 +104,7 @@ function createCounters(registry: Registry): {
   const make = (name: string, help: string, labelNames: string[] = []): Counter =>
     new Counter({ name, help, labelNames, registers: [registry] });
   return {
-    requests: make('rest_client_requests_total', 'Requests to the API server.', ['code', 'method']),
+    requests: make('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host']),
     restarts: make('sallyport_watch_restarts_total', 'Watches that had to be listed or connected anew.', ['resource', 'reason']),
     publishes: make('sallyport_bundle_publish_total', 'Bundles given to the sink.', ['result']),
     keyFetches: make('sallyport_jwks_fetch_total', 'Fetches of key sets.', ['result', 'url']),

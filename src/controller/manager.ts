@@ -1,0 +1,196 @@
+/*
+ * The controller as a whole. In: a client, settings, what else has to run in this process. Out: caches filled, then
+ * leadership sought, then bundles and statuses written; at the end everything stopped in the reverse order. Called by the
+ * entry point.
+ */
+import type { MeshConfig } from '../api/mesh-config.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import { type Clock, systemClock } from '../cluster/clock.ts';
+import { runWithLease } from '../cluster/lease.ts';
+import { createRecorder, type Recorder } from '../cluster/recorder.ts';
+import type { FetchLimits } from '../jwks/fetch-document.ts';
+import { createJwksKeeper, type JwksKeeper } from '../jwks/keeper.ts';
+import { type ConfigMapSink, createConfigMapSink } from '../publish/config-map-sink.ts';
+import { createStatusWriter } from '../publish/status.ts';
+import { createToucher, podsToTouch } from '../publish/touch.ts';
+import { createWorld, type World } from '../sources/world.ts';
+import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createGauges } from './gauges.ts';
+import type { Check } from './health.ts';
+import { createPipeline, type Pipeline, wantKeys } from './pipeline.ts';
+import { createFeeds, type Feed } from './reflect.ts';
+import { seedKeys } from './seed-keys.ts';
+import { createStatusLoop, type StatusLoop } from './status-loop.ts';
+
+/** Mesh-wide settings that may change while the process runs. */
+export interface MeshSource {
+  readonly current: () => MeshConfig;
+  readonly subscribe: (listener: () => void) => () => void;
+}
+
+export interface ManagerOptions {
+  readonly client: KubeClient;
+  readonly mesh: MeshSource;
+  readonly metrics: ControllerMetrics;
+  readonly logger: Logger;
+  /** Present: only the holder of this Lease writes. Absent: this process is the only one. */
+  readonly lease?: { readonly namespace: string; readonly name: string; readonly identity: string };
+  /** `reportingInstance` of events; the pod's name. */
+  readonly instance: string;
+  readonly workers: number;
+  readonly resyncMs: number;
+  readonly touchBatchSize: number;
+  readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+export interface Manager {
+  /** Why this replica may not be relied on yet, by name: caches that are not filled. */
+  readonly checks: Readonly<Record<string, Check>>;
+  /** Runs until `signal` aborts, then ends when workers are finished, the lease is given back and all streams are closed. To be called once. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+interface Parts {
+  readonly options: ManagerOptions;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly world: World;
+  readonly keeper: JwksKeeper;
+  readonly sink: ConfigMapSink;
+  readonly recorder: Recorder;
+  readonly feeds: readonly Feed[];
+  /** What the leader runs at present. */
+  readonly term: { pipeline?: Pipeline; statuses?: StatusLoop };
+}
+
+/** A controller; nothing happens before {@link Manager.run}. */
+export function createManager(options: ManagerOptions): Manager {
+  const parts = createParts(options);
+  options.metrics.observe(createGauges(parts));
+  return {
+    checks: Object.fromEntries(
+      parts.feeds.map(({ name, reflector }) => [`${name}-synced`, () => (reflector.hasSynced() ? undefined : `${name} not listed yet`)]),
+    ),
+    run: (signal) => run(parts, signal),
+  };
+}
+
+function createParts(options: ManagerOptions): Parts {
+  const { client, metrics, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
+  const world = createWorld(options.mesh.current);
+  const sink = createConfigMapSink(client);
+  const keeper = createJwksKeeper({
+    ...options.jwks,
+    clock,
+    random,
+    logger: logger.child({ component: 'jwks' }),
+    observer: { onFetch: metrics.onKeyFetch },
+  });
+  const recorder = createRecorder({ client, controller: 'sallyport.dev/controller', instance: options.instance, logger });
+  const feeds = createFeeds({ client, world, sink, logger, onRestart: metrics.onWatchRestart });
+  return { options, clock, random, world, keeper, sink, recorder, feeds, term: {} };
+}
+
+async function run(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { options, feeds, keeper, recorder, world } = parts;
+  const { logger } = options;
+  // What the leader's work reads must outlive it.
+  const ending = new AbortController();
+  const background = [
+    ...feeds.map(({ reflector }) => reflector.run(ending.signal)),
+    keeper.run(ending.signal),
+    recorder.run(ending.signal),
+  ];
+  const stopWanting = wantKeys(world, keeper);
+  try {
+    await untilSynced(feeds, signal);
+    if (signal.aborted) return;
+    logger.info({ policies: world.policies.size(), pods: world.pods.size() }, 'caches are filled');
+    const { lease } = options;
+    if (lease === undefined) await lead(parts, signal);
+    else {
+      const onChange = (leading: boolean, holder: string): void => {
+        options.metrics.onLeader(leading);
+        logger.info({ leading, holder }, 'leadership changed');
+      };
+      await runWithLease({ client: options.client, ...lease, logger, onChange }, (term) => lead(parts, term), signal);
+    }
+  } finally {
+    stopWanting();
+    ending.abort();
+    await Promise.all(background);
+    logger.info({}, 'controller stopped');
+  }
+}
+
+async function untilSynced(feeds: readonly Feed[], signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([stopped, Promise.all(feeds.map(({ reflector }) => reflector.whenSynced))]);
+}
+
+/** One term of leadership. */
+async function lead(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { options, term, world, keeper, clock } = parts;
+  await seedKeys({ client: options.client, world, keeper, clock, logger: options.logger }, signal);
+  const pipeline = createLeaderPipeline(parts);
+  const statuses = createLeaderStatuses(parts, pipeline);
+  const stopMesh = options.mesh.subscribe(() => {
+    pipeline.notify({ kind: 'mesh' });
+    statuses.notifyAll();
+  });
+  Object.assign(term, { pipeline, statuses });
+  try {
+    await Promise.all([pipeline.run(signal), statuses.run(signal)]);
+  } finally {
+    stopMesh();
+    delete term.pipeline;
+    delete term.statuses;
+  }
+}
+
+function createLeaderPipeline(parts: Parts): Pipeline {
+  const { options, world, keeper, sink, clock, random } = parts;
+  const { metrics } = options;
+  const logger = options.logger.child({ component: 'reconcile' });
+  return createPipeline({
+    world,
+    keeper,
+    sink,
+    clock,
+    random,
+    logger,
+    mesh: options.mesh.current,
+    concurrency: options.workers,
+    resyncMs: options.resyncMs,
+    onResync: metrics.onResync,
+    afterApply: createToucher({ client: options.client, batchSize: options.touchBatchSize, logger, onTouch: metrics.onTouch }),
+    needsAfterApply: (pod, digest) => podsToTouch([pod], digest).length > 0,
+    observer: metrics,
+    queueObserver: metrics.queue('workload'),
+    workerObserver: metrics.workers('workload', options.workers),
+  });
+}
+
+function createLeaderStatuses(parts: Parts, pipeline: Pipeline): StatusLoop {
+  const { options, world, keeper, clock, recorder } = parts;
+  const { metrics } = options;
+  return createStatusLoop({
+    world,
+    keeper,
+    clock,
+    publications: pipeline.publications,
+    write: createStatusWriter({ client: options.client, recorder }),
+    logger: options.logger.child({ component: 'status' }),
+    onWrite: metrics.onStatusWrite,
+    queueObserver: metrics.queue('policy-status'),
+    workerObserver: metrics.workers('policy-status', 2),
+  });
+}

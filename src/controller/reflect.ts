@@ -1,0 +1,116 @@
+/*
+ * From the cluster into the world. In: a client. Out: reflectors of the five resources that the controller reads, each
+ * feeding its store. Every replica runs them, so that a new leader knows everything already.
+ */
+import { BUNDLE_LABEL } from '../api/kube/names.ts';
+import { projectNamespace, projectPod } from '../api/kube/slim.ts';
+import { workloadKey } from '../api/kube/workload.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
+import { AUTHORIZATION_POLICIES, CONFIG_MAPS, NAMESPACES, PODS, REQUEST_AUTHENTICATIONS, type Resource } from '../cluster/paths.ts';
+import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
+import { type ConfigMapSink, isOutdated } from '../publish/config-map-sink.ts';
+import { type ObservedBundle, observeBundle } from '../publish/observed-bundle.ts';
+import { objectKey, type StoreInput } from '../sources/store.ts';
+import { type PolicyKind, policyKey, type World } from '../sources/world.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface ReflectOptions {
+  readonly client: KubeClient;
+  readonly world: World;
+  readonly sink: ConfigMapSink;
+  readonly logger: Logger;
+  readonly onRestart?: (resource: string, reason: RestartReason) => void;
+}
+
+/** One resource's copy; `name` is the plural, as in checks and metrics. */
+export interface Feed {
+  readonly name: string;
+  readonly reflector: Reflector;
+}
+
+/** All feeds; nothing is read before their reflectors run. */
+export function createFeeds(options: ReflectOptions): readonly Feed[] {
+  const { world, sink } = options;
+  return [
+    feed(options, REQUEST_AUTHENTICATIONS, {
+      project: projectPolicy('RequestAuthentication'),
+      sink: policySink('RequestAuthentication', world),
+    }),
+    feed(options, AUTHORIZATION_POLICIES, {
+      project: projectPolicy('AuthorizationPolicy'),
+      sink: policySink('AuthorizationPolicy', world),
+    }),
+    feed(options, PODS, { project: projectPod, sink: storeSink(world.pods) }),
+    feed(options, NAMESPACES, { project: projectNamespace, sink: storeSink(world.namespaces, (name) => objectKey('', name)) }),
+    feed(options, CONFIG_MAPS, { project: observeBundle, sink: bundleSink(sink), labelSelector: BUNDLE_LABEL }),
+  ];
+}
+
+function feed<T>(
+  options: ReflectOptions,
+  resource: Resource,
+  specific: Pick<ReflectorOptions<T>, 'project' | 'sink' | 'labelSelector'>,
+): Feed {
+  const { client, logger, onRestart } = options;
+  return {
+    name: resource.plural,
+    reflector: createReflector<T>({
+      client,
+      logger,
+      resource,
+      ...specific,
+      ...(onRestart === undefined ? {} : { onRestart: (reason: RestartReason) => onRestart(resource.plural, reason) }),
+    }),
+  };
+}
+
+/** Items of a list carry no kind; managedFields are the larger half of an object and nobody's business here. */
+function projectPolicy(kind: PolicyKind): (raw: RawObject) => RawObject {
+  return (raw) => {
+    const { managedFields: _managedFields, ...metadata } = raw.metadata ?? {};
+    return { ...raw, kind, metadata };
+  };
+}
+
+function policySink(kind: PolicyKind, world: World): ReflectorSink<RawObject> {
+  return {
+    replace: (objects) => world.replacePolicies(kind, objects.values()),
+    upsert: (_key, raw) => world.upsertPolicy(raw),
+    remove: (key) => {
+      const slash = key.indexOf('/');
+      world.removePolicy(policyKey(kind, key.slice(0, slash), key.slice(slash + 1)));
+    },
+  };
+}
+
+function storeSink<T>(store: StoreInput<T>, storeKeyOf: (key: string) => string = (key) => key): ReflectorSink<T> {
+  return {
+    replace: (objects) => store.replace(objects.values()),
+    upsert: (_key, object) => store.upsert(object),
+    remove: (key) => store.remove(storeKeyOf(key)),
+  };
+}
+
+/** The store's keys are workloads, the reflector's are ConfigMaps; a watch may be behind our own writes. */
+function bundleSink(sink: ConfigMapSink): ReflectorSink<ObservedBundle> {
+  const workloads = new Map<string, string>();
+  const take = (key: string, bundle: ObservedBundle): void => {
+    const workload = workloadKey(bundle.workload);
+    workloads.set(key, workload);
+    if (!isOutdated(sink.observed.get(workload), bundle)) sink.observed.upsert(bundle);
+  };
+  return {
+    replace: (objects) => {
+      workloads.clear();
+      for (const [key, bundle] of objects) workloads.set(key, workloadKey(bundle.workload));
+      sink.observed.replace(objects.values());
+    },
+    upsert: take,
+    remove: (key) => {
+      const workload = workloads.get(key);
+      workloads.delete(key);
+      if (workload !== undefined) sink.observed.remove(workload);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/*
+ * Hands the keeper the keys that are in force already. In: the published bundles. Out: seeds for the rules of each
+ * namespace's own bundles. Called at the beginning of each term of leadership, before anything is published.
+ */
+
+import type { KubeClient } from '../cluster/client.ts';
+import { type Clock, sleep } from '../cluster/clock.ts';
+import { keySetId } from '../compile/key-set-id.ts';
+import { TransientError } from '../errors.ts';
+import type { JwksKeeper } from '../jwks/keeper.ts';
+import { type PublishedKeys, readPublishedKeys } from '../publish/published-keys.ts';
+import type { World } from '../sources/world.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface SeedOptions {
+  readonly client: KubeClient;
+  readonly world: World;
+  readonly keeper: JwksKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const RETRY_MS = 1_000;
+
+/** Tries until it succeeds or `signal` aborts: publishing without these keys could take working ones away. */
+export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      giveSeeds(options, await readPublishedKeys(options.client, options.logger, signal));
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof TransientError)) throw error;
+      options.logger.warn({ code: error.code, err: error }, 'published keys not read, trying again');
+      await sleep(options.clock, RETRY_MS, signal);
+    }
+  }
+}
+
+function giveSeeds({ world, keeper }: SeedOptions, published: PublishedKeys): void {
+  for (const [namespace, keySets] of published) {
+    for (const policy of world.policiesInScope(namespace)) {
+      if (policy.kind !== 'RequestAuthentication') continue;
+      for (const rule of policy.spec.jwtRules ?? []) {
+        const keySet = keySets.get(keySetId(rule));
+        if (keySet !== undefined) keeper.seed(namespace, rule, keySet);
+      }
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/*
+ * The controller's process. In: flags, environment, the mounted configuration. Out: a running controller until SIGTERM, then
+ * exit code 0; 78 when the configuration is wrong, 1 when something else is. Wiring only.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import packageJson from '../../package.json' with { type: 'json' };
+import { createKubeClient, type KubeClient } from '../cluster/client.ts';
+import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
+import { followConfig } from '../config/follow-config.ts';
+import { startHealthServer } from '../controller/health.ts';
+import { createManager } from '../controller/manager.ts';
+import { RefusedError } from '../errors.ts';
+import { createAddressGuard } from '../jwks/address-guard.ts';
+import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+
+const EXIT_CONFIG = 78;
+/** After this long an orderly stop has failed; Kubernetes' own patience is 30 s. */
+const STOP_LIMIT_MS = 25_000;
+const MAX_JWKS_BYTES = 1024 * 1024;
+const MAX_REDIRECTS = 5;
+
+async function main(signal: AbortSignal): Promise<void> {
+  const input = { args: process.argv.slice(2), env: process.env };
+  const file = configFileOf(input);
+  const readConfig = async (): Promise<ControllerConfig> =>
+    loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) });
+  const config = await readConfig();
+  const logger = createLogger({ level: config.logLevel, component: 'controller' });
+  const metrics = createControllerMetrics({ version: packageJson.version });
+  const client = connect(config, metrics);
+  const follower = followConfig({
+    first: config,
+    read: file === undefined ? undefined : readConfig,
+    logger,
+    onReload: metrics.onConfigReload,
+  });
+  try {
+    await serve({ config, logger, metrics, client, mesh: follower.mesh }, signal);
+  } finally {
+    follower.stop();
+    await client.close();
+  }
+}
+
+interface Running {
+  readonly config: ControllerConfig;
+  readonly logger: Logger;
+  readonly metrics: ControllerMetrics;
+  readonly client: KubeClient;
+  readonly mesh: ReturnType<typeof followConfig>['mesh'];
+}
+
+async function serve({ config, logger, metrics, client, mesh }: Running, signal: AbortSignal): Promise<void> {
+  const identity = `${config.identity}_${randomUUID().slice(0, 8)}`;
+  const manager = createManager({
+    client,
+    mesh,
+    metrics,
+    logger,
+    instance: config.identity,
+    workers: config.workers,
+    resyncMs: config.resyncMs,
+    touchBatchSize: config.touch.batchSize,
+    jwks: { refreshMs: config.jwks.refreshMs, limits: await fetchLimits(config) },
+    ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
+  });
+  const health = await startHealthServer({
+    ...config.http,
+    live: { ping: () => undefined },
+    ready: { ...manager.checks, shutdown: () => (signal.aborted ? 'stopping' : undefined) },
+    metricsText: metrics.text,
+    logger,
+  });
+  logger.info({ version: packageJson.version, port: health.port, identity }, 'controller started');
+  try {
+    await manager.run(signal);
+  } finally {
+    await health.close();
+  }
+}
+
+function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClient {
+  let host = '';
+  const client = createKubeClient({
+    ...config.kubernetes,
+    version: packageJson.version,
+    onRequest: (sample) => metrics.onRequest({ ...sample, host }),
+  });
+  host = new URL(client.server).host;
+  return client;
+}
+
+async function fetchLimits(config: ControllerConfig): Promise<Parameters<typeof createManager>[0]['jwks']['limits']> {
+  const { caFile, blockedCidrs } = config.jwks;
+  const guard = createAddressGuard(blockedCidrs);
+  const limits = { guard, maxBytes: MAX_JWKS_BYTES, maxRedirects: MAX_REDIRECTS };
+  return caFile === undefined ? limits : { ...limits, trustedCa: [...getCACertificates('default'), await readConfigFile(caFile)] };
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new RefusedError('SP_CONFIG', `${path} cannot be read`, { cause });
+  }
+}
+
+const stopping = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(name, () => {
+    stopping.abort();
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+  });
+}
+try {
+  await main(stopping.signal);
+} catch (error) {
+  createLogger({ level: 'error', component: 'controller', fd: 2 }).error({ err: error }, 'controller failed');
+  process.exitCode = error instanceof RefusedError && error.code === 'SP_CONFIG' ? EXIT_CONFIG : 1;
+}
+// Nothing is left to wait for; a socket that somebody forgot must not keep the pod alive.
+process.exit();
