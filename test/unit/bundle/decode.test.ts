@@ -1,0 +1,139 @@
+/* What an agent takes for a bundle and what it refuses. */
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
+import { type BundleFiles, decodeBundle } from '../../../src/bundle/decode.ts';
+import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
+import { RefusedError } from '../../../src/errors.ts';
+import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const encoded = encodeBundle(SAMPLE);
+
+function filesOf(json: string): BundleFiles {
+  return { 'bundle.json': bytes(json), 'bundle.sha256': bytes(digestOf(json)) };
+}
+
+/** The sample with something at `path` replaced; `undefined` removes it. */
+function changed(path: readonly (string | number)[], value: unknown): BundleFiles {
+  const copy = JSON.parse(encoded.json) as Record<string | number, unknown>;
+  const parent = path
+    .slice(0, -1)
+    .reduce<Record<string | number, unknown>>((object, step) => object[step] as Record<string | number, unknown>, copy);
+  parent[path.at(-1) ?? ''] = value;
+  return filesOf(JSON.stringify(copy));
+}
+
+function codeOf(files: BundleFiles, expected = SAMPLE.workload): string {
+  try {
+    decodeBundle(files, expected);
+  } catch (error) {
+    if (error instanceof RefusedError) return error.code;
+    throw error;
+  }
+  return 'taken';
+}
+
+const clauses = ['programs', 0, 'http', 'allow', 'rules', 0, 'to', 0] as const;
+
+describe('decodeBundle', () => {
+  it('gives back what was encoded, with a clause of every kind', () => {
+    expect(decodeBundle(filesOf(encoded.json), SAMPLE.workload)).to.deep.equal({ bundle: SAMPLE, digest: encoded.digest });
+  });
+
+  it('reads gzip', () => {
+    const files = { 'bundle.json.gz': gzipSync(encoded.json), 'bundle.sha256': bytes(`${encoded.digest}\n`) };
+
+    expect(decodeBundle(files, SAMPLE.workload).bundle).to.deep.equal(SAMPLE);
+  });
+
+  it('takes a bundle of any workload when none is expected', () => {
+    expect(decodeBundle(filesOf(encoded.json)).bundle.workload).to.deep.equal(SAMPLE.workload);
+  });
+
+  const half = encoded.json.slice(0, encoded.json.length / 2);
+  const zip = gzipSync(encoded.json);
+  const REFUSED: readonly (readonly [string, BundleFiles, string])[] = [
+    ['no file at all', {}, 'SP_BUNDLE_UNREADABLE'],
+    ['no digest', { 'bundle.json': bytes(encoded.json) }, 'SP_BUNDLE_UNREADABLE'],
+    ['a digest that is none', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes('abc') }, 'SP_BUNDLE_UNREADABLE'],
+    ['a huge digest', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes(encoded.digest.padEnd(1000)) }, 'SP_BUNDLE_UNREADABLE'],
+    ['both forms at once', { ...filesOf(encoded.json), 'bundle.json.gz': zip }, 'SP_BUNDLE_UNREADABLE'],
+    ['another digest', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes(digestOf('x')) }, 'SP_BUNDLE_DIGEST'],
+    ['half a file', { 'bundle.json': bytes(half), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_DIGEST'],
+    ['half a file with its own digest', filesOf(half), 'SP_BUNDLE_UNREADABLE'],
+    ['half a gzip', { 'bundle.json.gz': zip.subarray(0, 100), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_UNREADABLE'],
+    ['no gzip', { 'bundle.json.gz': bytes('x'), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_UNREADABLE'],
+    [
+      'too many bytes',
+      { 'bundle.json': new Uint8Array(MAX_BUNDLE_BYTES + 1), 'bundle.sha256': bytes(encoded.digest) },
+      'SP_BUNDLE_TOO_LARGE',
+    ],
+    [
+      'a bomb of zeros',
+      { 'bundle.json.gz': gzipSync(Buffer.alloc(MAX_BUNDLE_BYTES + 1)), 'bundle.sha256': bytes(encoded.digest) },
+      'SP_BUNDLE_TOO_LARGE',
+    ],
+    [
+      'bytes that are no UTF-8',
+      { 'bundle.json': Buffer.from([0x22, 0xff, 0x22]), 'bundle.sha256': bytes(digestOf(Buffer.from([0x22, 0xff, 0x22]))) },
+      'SP_BUNDLE_UNREADABLE',
+    ],
+    ['null', filesOf('null'), 'SP_BUNDLE_SCHEMA'],
+    ['another schema', changed(['schema'], 'sallyport.dev/bundle/v2'), 'SP_BUNDLE_SCHEMA'],
+    ['no schema', changed(['schema'], undefined), 'SP_BUNDLE_SCHEMA'],
+    ['an unknown member', changed(['extra'], 1), 'SP_BUNDLE_SCHEMA'],
+    ['no variant', changed(['variants'], []), 'SP_BUNDLE_SCHEMA'],
+    ['a variant of no program', changed(['variants', 0, 'program'], 1), 'SP_BUNDLE_SCHEMA'],
+    ['a variant twice', changed(['variants', 1, 'labels'], { app: 'httpbin' }), 'SP_BUNDLE_SCHEMA'],
+    ['a variant with a stray label', changed(['variants', 1, 'labels'], { tier: 'x' }), 'SP_BUNDLE_SCHEMA'],
+    ['an unknown attribute', changed([...clauses, 0, 'attribute'], 'colour'), 'SP_BUNDLE_SCHEMA'],
+    ['an unknown matcher', changed([...clauses, 0, 'anyOf', 0, 'kind'], 'regex'), 'SP_BUNDLE_SCHEMA'],
+    ['an unknown member of a clause', changed([...clauses, 0, 'except'], []), 'SP_BUNDLE_SCHEMA'],
+    ['an empty list of values', changed([...clauses, 0, 'anyOf'], []), 'SP_BUNDLE_SCHEMA'],
+    ['a template for a host', changed([...clauses, 0, 'anyOf', 0, 'kind'], 'template'), 'SP_BUNDLE_SCHEMA'],
+    ['a port as text', changed([...clauses, 8, 'anyOf'], ['80']), 'SP_BUNDLE_SCHEMA'],
+    ['a rule without sources', changed(['programs', 0, 'http', 'allow', 'rules', 0, 'from'], []), 'SP_BUNDLE_SCHEMA'],
+    ['an authorizer that is both there and not', changed(['programs', 0, 'http', 'custom', 0, 'refusal'], 'x'), 'SP_BUNDLE_SCHEMA'],
+    ['an empty key set', changed(['keySets', 'inline-1', 'keys'], []), 'SP_BUNDLE_SCHEMA'],
+    ['another namespace', changed(['workload', 'namespace'], 'bar'), 'SP_BUNDLE_FOREIGN'],
+    ['another name', changed(['workload', 'name'], 'sleep'), 'SP_BUNDLE_FOREIGN'],
+  ];
+  for (const [what, files, code] of REFUSED) {
+    it(`refuses ${what}`, () => {
+      expect(codeOf(files)).to.equal(code);
+    });
+  }
+
+  it('refuses a clause that lacks any of its members', () => {
+    for (const [index, clause] of EVERY_CLAUSE.entries()) {
+      for (const member of Object.keys(clause).filter((name) => name !== 'anyOf' && name !== 'noneOf')) {
+        expect(codeOf(changed([...clauses, index, member], undefined)), `${clause.attribute} without ${member}`).to.equal(
+          'SP_BUNDLE_SCHEMA',
+        );
+      }
+    }
+  });
+
+  it('never says anything but taken or refused, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (noise, compressed) => {
+        const digest = bytes(digestOf(noise));
+        const files = compressed ? { 'bundle.json.gz': noise, 'bundle.sha256': digest } : { 'bundle.json': noise, 'bundle.sha256': digest };
+        expect(codeOf(files)).to.match(/^SP_BUNDLE_/);
+      }),
+    );
+  });
+
+  it('never takes a bundle with one byte changed', () => {
+    const whole = Buffer.from(encoded.json);
+    fc.assert(
+      fc.property(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), (position, difference) => {
+        const broken = Buffer.from(whole);
+        broken[position] = (broken[position] ?? 0) ^ difference;
+        expect(codeOf({ 'bundle.json': broken, 'bundle.sha256': bytes(encoded.digest) })).to.equal('SP_BUNDLE_DIGEST');
+      }),
+    );
+  });
+});

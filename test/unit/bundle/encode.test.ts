@@ -1,0 +1,71 @@
+/* Bundles as bytes and as ConfigMap data. */
+import { randomBytes } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import type { Bundle } from '../../../src/bundle/bundle.ts';
+import { canonicalJson } from '../../../src/bundle/canonical-json.ts';
+import { CONFIG_MAP_LIMIT_BYTES, encodeBundle, PLAIN_LIMIT_BYTES, toConfigMapData } from '../../../src/bundle/encode.ts';
+import { SAMPLE } from './sample-bundle.ts';
+
+/** A bundle whose JSON has about `bytes` bytes of `letter`s or of noise. */
+function padded(bytes: number, text = 'a'.repeat(bytes)): Bundle {
+  return { ...SAMPLE, keySets: { pad: { source: text, keys: [{ kty: 'RSA' }] } } };
+}
+
+describe('canonicalJson', () => {
+  it('sorts members at every depth and leaves lists alone', () => {
+    expect(canonicalJson({ b: [{ d: 1, c: null }, 'x'], a: { z: true, y: undefined } })).to.equal(
+      '{"a":{"z":true},"b":[{"c":null,"d":1},"x"]}',
+    );
+  });
+
+  it('keeps a member called __proto__', () => {
+    expect(canonicalJson(JSON.parse('{"b":1,"__proto__":{"x":1}}'))).to.equal('{"__proto__":{"x":1},"b":1}');
+  });
+});
+
+describe('encodeBundle', () => {
+  it('gives the same bytes and digest whatever the order of members', () => {
+    const shuffled = JSON.parse(JSON.stringify(SAMPLE), (_key, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).reverse()) : value,
+    ) as Bundle;
+
+    expect(encodeBundle(shuffled)).to.deep.equal(encodeBundle(SAMPLE));
+    expect(encodeBundle(SAMPLE).digest).to.match(/^sha256:[0-9a-f]{64}$/);
+  });
+
+  it('gives another digest for another meaning', () => {
+    expect(encodeBundle({ ...SAMPLE, relevantLabels: ['app'] }).digest).to.not.equal(encodeBundle(SAMPLE).digest);
+  });
+});
+
+describe('toConfigMapData', () => {
+  it('keeps a small bundle readable', () => {
+    const encoded = encodeBundle(SAMPLE);
+
+    expect(toConfigMapData(encoded)).to.deep.equal({
+      kind: 'data',
+      data: { data: { 'bundle.json': encoded.json, 'bundle.sha256': encoded.digest }, binaryData: {} },
+    });
+  });
+
+  it('compresses a large bundle, to the same bytes each time, without a time or system in the header', () => {
+    const encoded = encodeBundle(padded(PLAIN_LIMIT_BYTES));
+    const result = toConfigMapData(encoded);
+
+    expect(result).to.deep.equal(toConfigMapData(encoded));
+    if (result.kind !== 'data') throw new Error('refused');
+    expect(Object.keys(result.data.data)).to.deep.equal(['bundle.sha256']);
+    const bytes = Buffer.from(result.data.binaryData['bundle.json.gz'] ?? '', 'base64');
+    expect([...bytes.subarray(4, 8), bytes[9]]).to.deep.equal([0, 0, 0, 0, 255]);
+    expect(gunzipSync(bytes).toString()).to.equal(encoded.json);
+  });
+
+  it('refuses what no ConfigMap can hold', () => {
+    const noise = randomBytes(CONFIG_MAP_LIMIT_BYTES).toString('base64');
+    const result = toConfigMapData(encodeBundle(padded(0, noise)));
+
+    expect(result.kind).to.equal('refused');
+    if (result.kind === 'refused') expect(result.finding).to.include({ code: 'SP_TOO_LARGE', severity: 'error' });
+  });
+});
