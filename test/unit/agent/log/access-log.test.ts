@@ -1,0 +1,155 @@
+/*
+ * The access log: the shape of a line, what is sampled, and that nothing is lost or bent on the way to the file.
+ */
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { accessLine } from '../../../../src/agent/log/access-line.ts';
+import { AccessLog } from '../../../../src/agent/log/access-log.ts';
+import type { ExchangeRecord } from '../../../../src/agent/proxy/context.ts';
+import { type Clock, systemClock } from '../../../../src/clock.ts';
+import type { VerdictLog } from '../../../../src/judge/verdict.ts';
+
+const clock: Clock = { ...systemClock, nowMs: () => 12.5, wallMs: () => Date.UTC(2026, 10, 23) };
+const allowed: VerdictLog = { outcome: 'allow', details: '', host: 'a:80', path: '/p', principal: 'i/s' };
+const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
+  method: 'GET',
+  path: '/p',
+  status: 200,
+  startMs: 10,
+  judgedMs: 11,
+  requestId: 'id',
+  sourceIp: '10.0.0.9',
+  destinationPort: 8080,
+  verdict: allowed,
+  details: '',
+  digest: 'sha256:d',
+  ...over,
+});
+const parsed = (over: Partial<ExchangeRecord> = {}): Record<string, unknown> =>
+  JSON.parse(accessLine(record(over), clock)) as Record<string, unknown>;
+
+describe('access log line', () => {
+  it('tells who was decided how', () => {
+    expect(parsed()).to.deep.equal({
+      time: '2026-11-23T00:00:00.000Z',
+      component: 'access',
+      message: 'request',
+      decision: 'allow',
+      'http.request.method': 'GET',
+      'url.path': '/p',
+      'server.address': 'a:80',
+      'server.port': 8080,
+      'http.response.status_code': 200,
+      duration_ms: 2.5,
+      'client.address': '10.0.0.9',
+      request_id: 'id',
+      details: '',
+      principal: 'i/s',
+      digest: 'sha256:d',
+    });
+  });
+
+  it('names the policy and rule that decided, and what dry runs would have done', () => {
+    const source = { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'ap', generation: 2, rule: 1 } as const;
+    const rule = { id: 'x', source, from: [], to: [], when: [] };
+    const line = parsed({
+      status: 403,
+      verdict: {
+        ...allowed,
+        outcome: 'deny',
+        decision: { allowed: false, reason: 'deny-rule', rule, dryRunAllow: { allowed: true }, dryRunDeny: { allowed: false, rule } },
+      },
+    });
+    expect(line).to.include({
+      decision: 'deny',
+      policy: 'foo/ap',
+      rule: 1,
+      reason: 'deny-rule',
+      'dry_run.allow': true,
+      'dry_run.deny': true,
+    });
+  });
+
+  it('names the rule that refused a token', () => {
+    const jwtRule = { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 1, rule: 0 } as const;
+    expect(parsed({ verdict: { ...allowed, outcome: 'unauthenticated', jwtRule } })).to.include({ policy: 'foo/ra', rule: 0 });
+  });
+
+  it('tells what the codec refused from what came before the first bundle', () => {
+    expect(parsed({ verdict: undefined, status: 400, details: 'http1.codec_error' })).to.include({ decision: 'reject' });
+    expect(parsed({ verdict: undefined, status: 503, details: 'no_policy_bundle' })).to.include({ decision: 'closed' });
+  });
+
+  it('leaves queries out and stays one line of ASCII whatever it is given', () => {
+    const nasty = '/\u0000"\\\n\r\u2028\u00e9\ud800</script>';
+    const text = accessLine(record({ path: `${nasty}?token=secret#x`, requestId: nasty, verdict: undefined, sourceIp: nasty }), clock);
+    expect(text).to.match(/^[\x20-\x7e]+\n$/);
+    expect(text).not.to.match(/secret/);
+    expect(JSON.parse(text)).to.include({ 'url.path': nasty, request_id: nasty });
+  });
+
+  it('cuts very long fields', () => {
+    expect(
+      accessLine(record({ path: `/${'a'.repeat(100_000)}`, requestId: '"'.repeat(100_000), verdict: undefined }), clock).length,
+    ).to.be.lessThan(20_000);
+  });
+});
+
+describe('access log', () => {
+  let dir = '';
+  let fd = -1;
+  let dropped = 0;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sallyport-log-'));
+    fd = openSync(join(dir, 'log'), 'a');
+    dropped = 0;
+  });
+  afterEach(() => {
+    closeSync(fd);
+    rmSync(dir, { recursive: true });
+  });
+  const open = (allowSampleRate: number, random = () => 0.5): AccessLog =>
+    new AccessLog({ fd, clock, allowSampleRate, random, onDropped: () => (dropped += 1) });
+  const lines = (): Record<string, unknown>[] =>
+    readFileSync(join(dir, 'log'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it('writes every line once and in order, over many buffers', async () => {
+    const log = open(1);
+    for (let at = 0; at < 3000; at += 1) {
+      log.add(record({ requestId: String(at) }));
+      if (at % 300 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await log.close();
+    expect(lines().map((line) => line['request_id'])).to.deep.equal(Array.from({ length: 3000 }, (_, at) => String(at)));
+    expect(dropped).to.equal(0);
+  });
+
+  it('samples allowed requests only', async () => {
+    const log = open(0.25);
+    log.add(record());
+    log.add(record({ verdict: { ...allowed, outcome: 'deny' }, status: 403 }));
+    log.add(record({ verdict: undefined, status: 400 }));
+    await log.close();
+    expect(lines().map((line) => line['decision'])).to.deep.equal(['deny', 'reject']);
+  });
+
+  it('drops allowed requests before others when its reader does not keep up, and counts them', async () => {
+    const log = open(1);
+    const deny = record({ verdict: { ...allowed, outcome: 'deny' }, status: 403, requestId: 'kept' });
+    for (let at = 0; at < 5000; at += 1) log.add(record());
+    for (let at = 0; at < 5; at += 1) log.add(deny);
+    await log.close();
+    expect(dropped).to.be.greaterThan(0);
+    expect(lines().filter((line) => line['request_id'] === 'kept')).to.have.length(5);
+  });
+
+  it('closes at once when there is nothing to write', async () => {
+    await open(1).close();
+    expect(lines()).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,96 @@
+/*
+ * The agent's configuration: what injection writes is read, flags win, and every mistake is named.
+ */
+import { expect } from 'chai';
+import { loadAgentConfig } from '../../../src/config/agent.ts';
+import { RefusedError } from '../../../src/errors.ts';
+
+describe('agent configuration', () => {
+  it('has defaults for everything', () => {
+    expect(loadAgentConfig([], {})).to.deep.equal({
+      workload: undefined,
+      bundleDir: '/etc/sallyport/bundle',
+      labelsFile: undefined,
+      stateDir: undefined,
+      ports: [],
+      podIp: undefined,
+      adminPort: 15_020,
+      blockedPort: undefined,
+      appProbes: {},
+      logLevel: 'info',
+      accessLog: true,
+      accessLogSampleRate: 1,
+      drainMs: 10_000,
+      maxConnections: 10_000,
+    });
+  });
+
+  it('reads the environment that injection writes', () => {
+    const probes = {
+      'app/readyz': { httpGet: { port: 8080, path: '/', scheme: 'HTTP', httpHeaders: [{ name: 'a', value: 'b' }] }, timeoutSeconds: 2 },
+    };
+    const config = loadAgentConfig([], {
+      POD_IP: '10.1.2.3',
+      POD_NAMESPACE: 'foo',
+      SALLYPORT_WORKLOAD: 'httpbin',
+      SALLYPORT_PORTS: '15101:8080,15102:9090',
+      SALLYPORT_BLOCKED_PORT: '15099',
+      SALLYPORT_ADMIN_PORT: '15020',
+      SALLYPORT_LABELS_FILE: '/labels',
+      SALLYPORT_STATE_DIR: '/state',
+      SALLYPORT_APP_PROBES: JSON.stringify(probes),
+      SALLYPORT_LOG_LEVEL: 'debug',
+      SALLYPORT_ACCESS_LOG: 'off',
+    });
+    expect(config).to.deep.include({
+      workload: { namespace: 'foo', name: 'httpbin' },
+      podIp: '10.1.2.3',
+      ports: [
+        { listenPort: 15_101, appPort: 8080 },
+        { listenPort: 15_102, appPort: 9090 },
+      ],
+      blockedPort: 15_099,
+      labelsFile: '/labels',
+      stateDir: '/state',
+      appProbes: probes,
+      logLevel: 'debug',
+      accessLog: false,
+    });
+  });
+
+  it('lets flags win, and takes an empty variable for an absent one', () => {
+    const config = loadAgentConfig(['--ports', '1:2', '--log-level=warn'], {
+      SALLYPORT_PORTS: '3:4',
+      SALLYPORT_LOG_LEVEL: 'info',
+      POD_IP: '',
+    });
+    expect(config).to.deep.include({ ports: [{ listenPort: 1, appPort: 2 }], logLevel: 'warn', podIp: undefined });
+  });
+
+  for (const [args, named] of [
+    [['--ports', '80'], '--ports (SALLYPORT_PORTS)'],
+    [['--ports', '80:0'], '--ports'],
+    [['--ports', '80:65536'], '--ports'],
+    [['--admin-port', 'x'], '--admin-port'],
+    [['--admin-port', '-1'], '--admin-port'],
+    [['--blocked-port', '1.5'], '--blocked-port'],
+    [['--pod-ip', 'localhost'], '--pod-ip'],
+    [['--workload', 'a'], '--workload'],
+    [['--log-level', 'loud'], '--log-level'],
+    [['--access-log', 'yes'], '--access-log'],
+    [['--access-log-sample-rate', '2'], '--access-log-sample-rate'],
+    [['--app-probes', '{'], '--app-probes'],
+    [['--app-probes', '{"x":{}}'], '--app-probes'],
+    [['--app-probes', '{"a/readyz":{"exec":{}}}'], 'a/readyz'],
+    [['--drain-seconds', '-1'], '--drain-seconds'],
+    [['--max-connections', '0'], '--max-connections'],
+    [['--nonsense'], 'nonsense'],
+  ] as const) {
+    it(`refuses ${args.join(' ')} and names it`, () => {
+      expect(() => loadAgentConfig([...args], {}))
+        .to.throw(RefusedError)
+        .with.property('code', 'SP_CONFIG');
+      expect(() => loadAgentConfig([...args], {})).to.throw(named);
+    });
+  }
+});
