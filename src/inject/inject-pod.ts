@@ -11,7 +11,7 @@ import type { Finding } from '../errors.ts';
 import { AGENT_VOLUMES, agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, planCapture } from './capture.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
-import { isRaw, type Raw, rawListOf, rawOf, textOf, without } from './raw-json.ts';
+import { isRaw, isSame, type Raw, rawListOf, rawOf, textOf, without } from './raw-json.ts';
 import type { InjectionSettings } from './settings.ts';
 
 export interface InjectionContext {
@@ -163,13 +163,4 @@ function withField(raw: Raw, name: string, value: unknown): Raw {
 
 function withFields(raw: Raw, fields: Raw): Raw {
   return Object.entries(fields).reduce((result, [name, value]) => withField(result, name, value), raw);
-}
-
-/** Equal but for the order of keys. */
-function isSame(one: unknown, other: unknown): boolean {
-  if (one === other) return true;
-  if (Array.isArray(one)) return Array.isArray(other) && one.length === other.length && one.every((item, at) => isSame(item, other[at]));
-  if (!isRaw(one) || !isRaw(other)) return false;
-  const keys = Object.keys(one);
-  return keys.length === Object.keys(other).length && keys.every((key) => key in other && isSame(one[key], other[key]));
 }

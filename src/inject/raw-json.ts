@@ -34,3 +34,12 @@ export function portOf(value: unknown): number | undefined {
 export function without(raw: Raw, ...names: readonly string[]): Raw {
   return Object.fromEntries(Object.entries(raw).filter(([name]) => !names.includes(name)));
 }
+
+/** Equal but for the order of keys. */
+export function isSame(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (Array.isArray(one)) return Array.isArray(other) && one.length === other.length && one.every((item, at) => isSame(item, other[at]));
+  if (!isRaw(one) || !isRaw(other)) return false;
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => key in other && isSame(one[key], other[key]));
+}

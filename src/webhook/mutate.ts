@@ -7,6 +7,7 @@ import { workloadNameOf } from '../api/kube/workload.ts';
 import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
 import type { Finding } from '../errors.ts';
 import { injectPodTemplate } from '../inject/inject-pod.ts';
+import { isSame } from '../inject/raw-json.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
 import type { AdmissionAnswer, AdmissionRequest, PatchStep } from './admission.ts';
 
@@ -31,7 +32,7 @@ export function patchBetween(before: RawObject, after: RawObject): readonly Patc
     }
     for (const [field, value] of Object.entries(fresh)) {
       // On a member of an object, `add` replaces what is there.
-      if (old[field] !== value) steps.push({ op: 'add', path: `/${part}/${escaped(field)}`, value });
+      if (!(field in old) || !isSame(old[field], value)) steps.push({ op: 'add', path: `/${part}/${escaped(field)}`, value });
     }
     for (const field of Object.keys(old)) {
       if (!(field in fresh)) steps.push({ op: 'remove', path: `/${part}/${escaped(field)}` });

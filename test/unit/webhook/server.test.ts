@@ -1,0 +1,228 @@
+/* The webhook over real TLS, as an API server calls it. */
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { Registry } from 'prom-client';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createWebhookMetrics } from '../../../src/telemetry/webhook-metrics.ts';
+import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
+import { reviewPod } from '../../../src/webhook/mutate.ts';
+import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
+import { reviewPolicy } from '../../../src/webhook/validate.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+interface Review {
+  readonly response: {
+    readonly uid: string;
+    readonly allowed: boolean;
+    readonly patchType?: string;
+    readonly patch?: string;
+    readonly warnings?: readonly string[];
+    readonly status?: { readonly message: string };
+  };
+}
+
+const dnsNames = ['sallyport.sallyport-system.svc'];
+const settings = { image: 'example/agent:1', version: '1.2.3' };
+
+function reviewOf(object: object, more: object = {}): object {
+  const asked = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object, ...more };
+  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: asked };
+}
+
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    generateName: 'httpbin-6b8c9f-',
+    labels: { app: 'httpbin', 'pod-template-hash': '6b8c9f' },
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'httpbin-6b8c9f', uid: 'r', controller: true }],
+  },
+  spec: { unknownField: { kept: true }, containers: [{ name: 'httpbin', ports: [{ containerPort: 8080 }] }] },
+};
+
+function policy(spec: object, metadata: object = {}): object {
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'RequestAuthentication',
+    metadata: { name: 'jwt', namespace: 'foo', ...metadata },
+    spec,
+  };
+}
+
+describe('the admission server', () => {
+  let server: AdmissionServer;
+  let certificates: Certificates;
+  let registry: Registry;
+
+  before(async () => {
+    certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
+    registry = new Registry();
+    server = await startAdmissionServer({
+      host: '127.0.0.1',
+      port: 0,
+      tlsMinVersion: 'TLSv1.2',
+      reviewers: {
+        '/mutate': (review) => reviewPod(review, settings),
+        '/validate': reviewPolicy,
+        '/bug': () => {
+          throw new TypeError('secret of the inside');
+        },
+      },
+      metrics: createWebhookMetrics(registry),
+      logger: createLogger({ level: 'silent', component: 'test' }),
+    });
+    server.serve(certificates.serving);
+  });
+
+  after(() => server.close());
+
+  function call(path: string, body: string | Buffer, options: Record<string, unknown> = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json' };
+      const target = { host: '127.0.0.1', port: server.port, servername: dnsNames[0], ca: certificates.authority.certPem, agent: false };
+      const sent = request({ ...target, method: 'POST', path, headers, ...options }, (response) => {
+        text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+
+  async function review(path: string, object: object, more: object = {}): Promise<Review['response']> {
+    const answer = await call(path, JSON.stringify(reviewOf(object, more)));
+    expect(answer.status, answer.body).to.equal(200);
+    return (JSON.parse(answer.body) as Review).response;
+  }
+
+  it('answers a new pod with a patch of what injection adds, and nothing of the rest', async () => {
+    const response = await review('/mutate?timeout=10s', pod);
+
+    expect(response.uid).to.equal('u-1');
+    expect(response.allowed).to.equal(true);
+    expect(response.patchType).to.equal('JSONPatch');
+    const patch = JSON.parse(Buffer.from(response.patch ?? '', 'base64').toString()) as { op: string; path: string; value: unknown }[];
+    expect(patch.map(({ op, path }) => `${op} ${path}`)).to.deep.equal([
+      'add /metadata/annotations',
+      'add /spec/initContainers',
+      'add /spec/volumes',
+    ]);
+    const [annotations] = patch;
+    expect(JSON.stringify(annotations?.value)).to.contain('sallyport-httpbin');
+  });
+
+  it('leaves a pod alone that it injected before', async () => {
+    const first = await review('/mutate', pod);
+    const patch = JSON.parse(Buffer.from(first.patch ?? '', 'base64').toString()) as { path: string; value: object }[];
+    const injected = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
+    for (const { path, value } of patch) {
+      const [, part = '', field = ''] = path.split('/');
+      injected[part] = { ...injected[part], [field]: value };
+    }
+
+    const second = await review('/mutate', injected);
+
+    expect(second).to.deep.equal({ uid: 'u-1', allowed: true });
+  });
+
+  it('lets in an update of a pod, and what is no pod, unchanged', async () => {
+    expect(await review('/mutate', pod, { operation: 'UPDATE' })).to.deep.equal({ uid: 'u-1', allowed: true });
+    expect(await review('/mutate', { ...pod, kind: 'Job' })).to.deep.equal({ uid: 'u-1', allowed: true });
+  });
+
+  it('refuses a pod that cannot be guarded as it asks, with field and reason', async () => {
+    const annotations = { 'sallyport.dev/exclude-inbound-ports': 'http' };
+    const response = await review('/mutate', { ...pod, metadata: { name: 'p', annotations } });
+
+    expect(response.allowed).to.equal(false);
+    expect(response.status?.message).to.equal(
+      'no agent can be injected: metadata.annotations[sallyport.dev/exclude-inbound-ports]: "http" is not a comma-separated list of ports',
+    );
+  });
+
+  it('warns of a pod that it leaves unguarded', async () => {
+    const response = await review('/mutate', { ...pod, spec: { ...pod.spec, hostNetwork: true } });
+
+    expect(response.allowed).to.equal(true);
+    expect(response.patch).to.equal(undefined);
+    expect(response.warnings).to.have.length(1);
+  });
+
+  it('lets a valid policy in', async () => {
+    expect(await review('/validate', policy({ jwtRules: [{ issuer: 'a', jwks: '{"keys":[]}' }] }))).to.include({ allowed: true });
+  });
+
+  it("refuses an invalid policy in Istio's words", async () => {
+    const response = await review('/validate', policy({ jwtRules: [{ issuer: '' }] }));
+
+    expect(response.allowed).to.equal(false);
+    expect(response.status?.message).to.match(/^configuration is invalid: .*issuer/s);
+  });
+
+  it('lets an invalid policy go that is being deleted', async () => {
+    const object = policy({ jwtRules: [{ issuer: '' }] }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+
+    expect(await review('/validate', object, { operation: 'UPDATE' })).to.deep.equal({ uid: 'u-1', allowed: true });
+  });
+
+  const errors: readonly (readonly [string, string, string, Record<string, unknown>, number])[] = [
+    ['another path', '/nosuch', '{}', {}, 404],
+    ['a path of every object', '/constructor', '{}', {}, 404],
+    ['another method', '/mutate', '{}', { method: 'PUT' }, 405],
+    ['another content type', '/mutate', '{}', { headers: { 'content-type': 'text/plain' } }, 415],
+    ['a body that is not JSON', '/mutate', '{', {}, 400],
+    ['JSON that is no review', '/mutate', '[]', {}, 400],
+    [
+      'a review of another version',
+      '/mutate',
+      JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1beta1' }),
+      {},
+      400,
+    ],
+    ['a review without a request', '/mutate', JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1' }), {}, 400],
+  ];
+  for (const [name, path, body, options, status] of errors) {
+    it(`answers ${status} to ${name}`, async () => {
+      expect((await call(path, body, options)).status).to.equal(status);
+    });
+  }
+
+  it('refuses a body that is too large', async () => {
+    const answer = await call('/mutate', Buffer.alloc(5 * 1024 * 1024, 0x20)).catch((error: NodeJS.ErrnoException) => ({
+      status: error.code,
+    }));
+
+    expect(answer.status).to.be.oneOf([413, 'EPIPE', 'ECONNRESET']);
+  });
+
+  it('tells nothing of a bug of its own', async () => {
+    expect(await call('/bug', JSON.stringify(reviewOf(pod)))).to.deep.equal({ status: 500, body: 'internal error\n' });
+  });
+
+  it('serves a new certificate without a restart', async () => {
+    const before = certificates;
+    certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
+    server.serve(certificates.serving);
+
+    expect((await review('/mutate', pod)).allowed).to.equal(true);
+    const distrusted = await call('/mutate', '', { ca: before.authority.certPem }).catch((error: Error) => error.message);
+    expect(distrusted).to.match(/unable to|self-signed|signature/);
+  });
+
+  it('refuses TLS 1.1', async () => {
+    const answer = await call('/mutate', '', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }).catch((error: Error) => error.message);
+
+    expect(answer).to.be.a('string');
+  });
+
+  it('counts what it answered', async () => {
+    const series = await registry.metrics();
+
+    expect(series).to.match(/sallyport_admission_reviews_total\{webhook="\/mutate",result="patched"\} \d/);
+    expect(series).to.match(/controller_runtime_webhook_requests_total\{webhook="unknown",code="404"\} 2/);
+  });
+});
