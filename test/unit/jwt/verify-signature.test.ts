@@ -168,8 +168,18 @@ describe('signatures', () => {
 
     it('are refused by a key that is too small for them', () => {
       const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
-      expect(check(handMade('PS512', () => Buffer.alloc(128, 1)), small)).to.equal(FAILS);
-      expect(check(handMade('RS256', () => Buffer.alloc(128, 1)), { kty: 'RSA', n: '', e: '' })).to.equal(FAILS);
+      expect(
+        check(
+          handMade('PS512', () => Buffer.alloc(128, 1)),
+          small,
+        ),
+      ).to.equal(FAILS);
+      expect(
+        check(
+          handMade('RS256', () => Buffer.alloc(128, 1)),
+          { kty: 'RSA', n: '', e: '' },
+        ),
+      ).to.equal(FAILS);
     });
 
     it('are not PKCS#1 signatures, nor the other way round', () => {
