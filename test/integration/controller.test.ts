@@ -1,0 +1,329 @@
+/* The controller as a process on a real API server: what people apply, what it makes of it, what survives. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { BUNDLE_TOUCH_ANNOTATION, DIGEST_ANNOTATION } from '../../src/api/kube/names.ts';
+import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { type ControllerProcess, startController } from '../support/controller-process.ts';
+import { until } from '../support/fake-clock.ts';
+import { freshJwks, json, type KeyServer, startKeyServer } from '../support/key-server.ts';
+import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+
+const PATIENCE_MS = 15_000;
+const SYSTEM = 'sallyport-system';
+const RA = 'RequestAuthentication';
+const AP = 'AuthorizationPolicy';
+const DENY_GET = { action: 'DENY', rules: [{ to: [{ operation: { methods: ['GET'] } }] }] };
+
+describe('controller on a real API server', function () {
+  this.timeout(120_000);
+  let controlPlane: ControlPlane;
+  let cluster: PolicyCluster;
+  let controller: ControllerProcess;
+  let keys: KeyServer;
+  const running = new Set<ControllerProcess>();
+  let spaces = 0;
+  let ns: string;
+
+  const start = async (name: string): Promise<ControllerProcess> => {
+    const started = await startController({
+      kubeconfig: controlPlane.kubeconfigPath,
+      name,
+      namespace: SYSTEM,
+      env: { SALLYPORT_JWKS_REFRESH: '1s' },
+    });
+    running.add(started);
+    return started;
+  };
+  const stop = async (one: ControllerProcess): Promise<{ readonly code: number | null; readonly tookMs: number }> => {
+    running.delete(one);
+    return one.stop();
+  };
+  const see = (condition: () => Promise<boolean>, what: string): Promise<void> => until(condition, what, PATIENCE_MS);
+  const version = async (workload = 'httpbin'): Promise<string | undefined> =>
+    (await cluster.configMap(ns, `sallyport-${workload}`))?.metadata?.resourceVersion;
+  const rulesOf = async (workload = 'httpbin'): Promise<readonly string[] | undefined> => {
+    const bundle = await cluster.bundle(ns, workload);
+    return bundle?.programs.flatMap(({ http }) => [...http.deny.rules, ...http.allow.rules].map((rule) => rule.source.name));
+  };
+  const kidsOf = async (): Promise<readonly (string | undefined)[]> => {
+    const bundle = await cluster.bundle(ns, 'httpbin');
+    return Object.values(bundle?.keySets ?? {}).flatMap((keySet) => keySet.keys.map((key) => key['kid']));
+  };
+  const readyReason = async (kind: typeof RA | typeof AP, name: string): Promise<string | undefined> =>
+    (await cluster.condition(kind, name, ns, 'Ready'))?.reason;
+  const guardedPod = async (): Promise<void> => {
+    await cluster.pod({ namespace: ns, name: 'httpbin', labels: { app: 'httpbin' } });
+    await see(async () => (await version()) !== undefined, 'the bundle');
+  };
+
+  before(async () => {
+    controlPlane = await startControlPlane();
+    cluster = await openPolicyCluster(controlPlane.kubeconfigPath);
+    await cluster.namespace(SYSTEM);
+    keys = await startKeyServer();
+    controller = await start('one');
+    await see(async () => (await controller.get('/readyz')).status === 200, 'readiness');
+    await see(async () => (await controller.metric('leader_election_master_status{name="sallyport-controller"}')) === 1, 'leadership');
+  });
+
+  beforeEach(async () => {
+    spaces += 1;
+    ns = `test-${spaces}`;
+    await cluster.namespace(ns);
+  });
+
+  after(async () => {
+    await Promise.all([...running].map(stop));
+    await keys?.stop();
+    await cluster?.close();
+    await controlPlane?.stop();
+  });
+
+  it('publishes a bundle for a workload with an agent, and none for one without', async () => {
+    await cluster.pod({ namespace: ns, name: 'bare', agent: false });
+    await guardedPod();
+
+    const configMap = await cluster.configMap(ns, 'sallyport-httpbin');
+    expect(configMap?.metadata?.labels).to.include({ 'sallyport.dev/workload': 'httpbin', 'app.kubernetes.io/managed-by': 'sallyport' });
+    expect(configMap?.metadata?.['ownerReferences']).to.have.length(1);
+    const bundle = await cluster.bundle(ns, 'httpbin');
+    expect(bundle?.workload).to.deep.equal({ namespace: ns, name: 'httpbin' });
+    expect(bundle?.programs[0]?.http.allow.attached).to.equal(false);
+    expect(await cluster.configMap(ns, 'sallyport-bare')).to.equal(undefined);
+  });
+
+  it('publishes a policy that selects the workload, touches its pod, and says so in the status', async () => {
+    await guardedPod();
+    const allowGet = { selector: { matchLabels: { app: 'httpbin' } }, rules: DENY_GET.rules };
+    await cluster.policy(AP, 'only-get', ns, allowGet);
+    await see(async () => (await rulesOf())?.join() === 'only-get', 'the rule in the bundle');
+
+    const digest = (await cluster.configMap(ns, 'sallyport-httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+    await see(async () => (await cluster.readPod(ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest, 'the touch');
+    await see(async () => (await readyReason(AP, 'only-get')) === 'Published', 'the status');
+    const ready = await cluster.condition(AP, 'only-get', ns, 'Ready');
+    expect(ready).to.include({ status: 'True', observedGeneration: 1, message: 'Published to 1 of 1 selected workloads with an agent' });
+    expect(await cluster.condition(AP, 'only-get', ns, 'Accepted')).to.include({ status: 'True', reason: 'Accepted' });
+  });
+
+  it('writes nothing when a change makes no difference', async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await see(async () => (await readyReason(AP, 'no-get')) === 'Published', 'the status');
+    const before = await version();
+
+    await cluster.policy(AP, 'elsewhere', ns, { selector: { matchLabels: { app: 'other' } }, ...DENY_GET });
+    await cluster.pod({ namespace: ns, name: 'httpbin', labels: { app: 'httpbin', irrelevant: 'yes' } });
+    await see(async () => (await readyReason(AP, 'elsewhere')) === 'SelectsNothing', 'the status of the other policy');
+    await delay(500);
+
+    expect(await version()).to.equal(before);
+    const policy = await cluster.apply({
+      apiVersion: 'security.istio.io/v1',
+      kind: AP,
+      metadata: { name: 'no-get', namespace: ns },
+      spec: DENY_GET,
+    });
+    await delay(500);
+    expect((await cluster.policy(AP, 'no-get', ns, DENY_GET)).metadata?.resourceVersion).to.equal(policy.metadata?.resourceVersion);
+  });
+
+  it('follows a relabelled pod', async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'no-get', ns, { selector: { matchLabels: { stage: 'prod' } }, ...DENY_GET });
+    await see(async () => (await readyReason(AP, 'no-get')) === 'SelectsNothing', 'the status');
+    expect(await rulesOf()).to.deep.equal([]);
+
+    await cluster.pod({ namespace: ns, name: 'httpbin', labels: { app: 'httpbin', stage: 'prod' } });
+    await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
+    expect((await cluster.bundle(ns, 'httpbin'))?.variants).to.deep.equal([{ labels: { stage: 'prod' }, program: 0 }]);
+    await see(async () => (await readyReason(AP, 'no-get')) === 'Published', 'the status');
+  });
+
+  it('takes a deleted policy out of the bundle, and the bundle away with the last pod', async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
+    await cluster.deletePolicy(AP, 'no-get', ns);
+    await see(async () => (await rulesOf())?.length === 0, 'a bundle without the rule');
+
+    await cluster.deletePod(ns, 'httpbin');
+    await see(async () => (await version()) === undefined, 'the end of the bundle');
+  });
+
+  it('repairs a bundle that somebody changed, enlarged, froze or deleted', async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
+    const good = (await cluster.configMap(ns, 'sallyport-httpbin'))?.['data'];
+    const path = `/api/v1/namespaces/${ns}/configmaps/sallyport-httpbin`;
+    const tamper = (body: object): Promise<unknown> =>
+      cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
+    const isRepaired = async (): Promise<boolean> => {
+      const now = await cluster.configMap(ns, 'sallyport-httpbin');
+      return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined;
+    };
+
+    for (const change of [
+      { data: { 'bundle.json': '{}' } },
+      { data: { 'extra.json': '{}' } },
+      { data: { 'bundle.sha256': null } },
+      { metadata: { labels: { 'sallyport.dev/bundle': null } } },
+      { data: { 'bundle.json': '{}' }, immutable: true },
+    ]) {
+      const before = await version();
+      await tamper(change);
+      await see(async () => (await version()) !== before && (await isRepaired()), `repair of ${JSON.stringify(change)}`);
+    }
+    await cluster.client.request({ method: 'DELETE', path });
+    await see(isRepaired, 'the deleted bundle to come back');
+  });
+
+  it('removes a bundle that no workload needs', async () => {
+    await guardedPod();
+    const configMap = await cluster.configMap(ns, 'sallyport-httpbin');
+    const { labels = {}, annotations = {} } = configMap?.metadata ?? {};
+    await cluster.apply({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace: ns, name: 'sallyport-ghost', labels, annotations: { ...annotations, 'sallyport.dev/workload': 'ghost' } },
+      data: { 'bundle.json': '{}' },
+    });
+    await see(async () => (await cluster.configMap(ns, 'sallyport-ghost')) === undefined, 'the end of the ghost');
+  });
+
+  it('leaves ConfigMaps of others alone, whatever their labels say', async () => {
+    await guardedPod();
+    const labels = { 'sallyport.dev/bundle': 'mine' };
+    await cluster.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: ns, name: 'settings', labels }, data: { a: 'b' } });
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
+    expect(await cluster.configMap(ns, 'settings')).not.to.equal(undefined);
+  });
+
+  it("tells of a user's fault in condition and event, and keeps the last good version in force", async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'p', ns, { rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] }] });
+    await see(async () => (await readyReason(AP, 'p')) === 'Published', 'the status');
+    const before = await version();
+    await cluster.policy(AP, 'p', ns, { rules: [{ from: [{ source: { ipBlocks: ['nonsense'] } }] }] });
+    await see(async () => (await cluster.condition(AP, 'p', ns, 'Accepted'))?.status === 'False', 'the refusal');
+
+    const accepted = await cluster.condition(AP, 'p', ns, 'Accepted');
+    expect(accepted).to.include({ reason: 'Invalid', observedGeneration: 2 });
+    expect(accepted?.message).to.contain('nonsense').and.to.contain('Generation 1 stays in force');
+    expect(await cluster.condition(AP, 'p', ns, 'Ready')).to.include({ status: 'False', reason: 'NotAccepted' });
+    expect(await version()).to.equal(before);
+    await see(
+      async () => (await cluster.events(ns)).some((event) => event['reason'] === 'Invalid' && event['type'] === 'Warning'),
+      'the event',
+    );
+  });
+
+  it('says which fields need a peer identity', async () => {
+    await guardedPod();
+    await cluster.policy(AP, 'p', ns, { rules: [{ from: [{ source: { principals: ['cluster.local/ns/x/sa/y'] } }] }] });
+    await see(async () => (await cluster.condition(AP, 'p', ns, 'Accepted'))?.reason === 'NeedsPeerIdentity', 'the warning');
+    expect((await cluster.condition(AP, 'p', ns, 'Accepted'))?.message).to.contain('spec.rules[0].from[0].source.principals');
+  });
+
+  it("keeps strangers' conditions", async () => {
+    await guardedPod();
+    const foreign = {
+      type: 'ZtunnelAccepted',
+      status: 'True',
+      reason: 'Accepted',
+      message: 'by another',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    };
+    await cluster.policy(AP, 'p', ns, DENY_GET);
+    await see(async () => (await readyReason(AP, 'p')) === 'Published', 'the status');
+    const path = `/apis/security.istio.io/v1/namespaces/${ns}/authorizationpolicies/p`;
+    const { json: now } = await cluster.client.request({ method: 'GET', path });
+    const conditions = [foreign, ...(now as { status: { conditions: object[] } }).status.conditions];
+    await cluster.client.request({
+      method: 'PATCH',
+      path: `${path}/status`,
+      body: { status: { conditions } },
+      contentType: 'application/merge-patch+json',
+    });
+    await cluster.policy(AP, 'p', ns, { ...DENY_GET, action: 'ALLOW' });
+    await see(async () => (await cluster.condition(AP, 'p', ns, 'Ready'))?.observedGeneration === 2, 'the new status');
+
+    expect(await cluster.condition(AP, 'p', ns, 'ZtunnelAccepted')).to.deep.equal(foreign);
+  });
+
+  it('says that a workload has no agent', async () => {
+    await cluster.pod({ namespace: ns, name: 'bare', agent: false });
+    await cluster.policy(AP, 'p', ns, DENY_GET);
+    await see(async () => (await readyReason(AP, 'p')) === 'NoAgent', 'the status');
+    expect((await cluster.condition(AP, 'p', ns, 'Ready'))?.message).to.contain(`${ns}/bare`);
+  });
+
+  it('publishes fetched keys together with their policy, follows a rotation, and keeps the last good ones', async () => {
+    await guardedPod();
+    const path = `/keys-${ns}`;
+    keys.answer(path, json(freshJwks('one'), { 'cache-control': 'max-age=1' }));
+    await cluster.policy(RA, 'jwt', ns, { jwtRules: [{ issuer: 'me', jwksUri: `${keys.origin}${path}` }] });
+    await see(async () => (await kidsOf()).join() === 'one', 'the keys');
+    await see(async () => (await readyReason(RA, 'jwt')) === 'Published', 'the status');
+
+    keys.answer(path, json(freshJwks('two')));
+    await see(async () => (await kidsOf()).join() === 'two', 'the rotated keys');
+
+    keys.answer(path, (_request, response) => response.writeHead(503).end());
+    await see(async () => (await readyReason(RA, 'jwt')) === 'KeysStale', 'the status of a dead issuer');
+    expect(await kidsOf()).to.deep.equal(['two']);
+    await see(async () => (await cluster.events(ns)).some((event) => event['reason'] === 'KeysStale'), 'the event');
+  });
+
+  it('has no keys at all for an issuer that never answered, and says so', async () => {
+    await guardedPod();
+    await cluster.policy(RA, 'jwt', ns, { jwtRules: [{ issuer: 'me', jwksUri: `${keys.origin}/nowhere-${ns}` }] });
+    await see(async () => (await readyReason(RA, 'jwt')) === 'KeysUnavailable', 'the status');
+    const bundle = await cluster.bundle(ns, 'httpbin');
+    expect(bundle?.programs[0]?.providers).to.have.length(1);
+    expect(bundle?.keySets).to.deep.equal({});
+  });
+
+  it('lets one replica lead, and another take over with the keys that are in force when the issuer is dead', async () => {
+    await guardedPod();
+    const path = `/keys-${ns}`;
+    keys.answer(path, json(freshJwks('kept')));
+    await cluster.policy(RA, 'jwt', ns, { jwtRules: [{ issuer: 'me', jwksUri: `${keys.origin}${path}` }] });
+    await see(async () => (await kidsOf()).join() === 'kept', 'the keys');
+    keys.answer(path, (_request, response) => response.writeHead(503).end());
+    const before = await version();
+    const second = await start('two');
+    await see(async () => (await second.get('/readyz')).status === 200, 'readiness of the second');
+    expect(await second.metric('leader_election_master_status{name="sallyport-controller"}')).to.equal(0);
+
+    const ended = await stop(controller);
+    expect(ended.code).to.equal(0);
+    expect(ended.tookMs).to.be.lessThan(10_000);
+    await see(async () => (await second.metric('leader_election_master_status{name="sallyport-controller"}')) === 1, 'the second to lead');
+    await see(async () => (await second.metric('sallyport_bundles{state="pending"}')) === 0, 'everything looked at');
+
+    expect(await kidsOf()).to.deep.equal(['kept']);
+    expect(await version()).to.equal(before);
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await see(async () => (await rulesOf())?.join() === 'no-get', 'the second to publish');
+    controller = second;
+  });
+
+  it('answers probes and tells its metrics', async () => {
+    expect((await controller.get('/healthz')).text).to.equal('ok\n');
+    expect((await controller.get('/readyz/pods-synced')).status).to.equal(200);
+    expect((await controller.get('/readyz/nothing')).status).to.equal(404);
+    const { text } = await controller.get('/metrics');
+    for (const name of [
+      'controller_runtime_reconcile_total',
+      'workqueue_depth',
+      'rest_client_requests_total',
+      'sallyport_bundle_publish_total',
+    ]) {
+      expect(text).to.contain(`\n${name}{`);
+    }
+    expect(text).not.to.contain('result="bug"');
+  });
+});

@@ -1,0 +1,78 @@
+/*
+ * The controller as a process of its own, for suites with a real API server. In: a kubeconfig and settings. Out: its health
+ * port, its log, and an orderly or a hard end.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { until } from './fake-clock.ts';
+
+export interface ControllerSettings {
+  readonly kubeconfig: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface ControllerProcess {
+  readonly name: string;
+  readonly port: number;
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  readonly get: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
+  /** Value of one metric line (with its labels as written); undefined when it is not there. */
+  readonly metric: (line: string) => Promise<number | undefined>;
+  /** SIGTERM; gives the exit code and how long it took in milliseconds. */
+  readonly stop: () => Promise<{ readonly code: number | null; readonly tookMs: number }>;
+  /** SIGKILL. */
+  readonly kill: () => Promise<void>;
+}
+
+const ENTRY = fileURLToPath(new URL('../../src/main/controller.ts', import.meta.url));
+
+/** A controller that has bound its port; it may not be ready yet. */
+export async function startController(settings: ControllerSettings): Promise<ControllerProcess> {
+  const child = spawn(process.execPath, [ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', 'debug'], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      SALLYPORT_KUBECONFIG: settings.kubeconfig,
+      POD_NAME: settings.name,
+      POD_NAMESPACE: settings.namespace,
+      ...settings.env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const log: Readonly<Record<string, unknown>>[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const started = (): Readonly<Record<string, unknown>> | undefined => log.find((line) => line['message'] === 'controller started');
+  await until(() => started() !== undefined || child.exitCode !== null, 'the controller to start', 20_000);
+  const port = Number(started()?.['port']);
+  const get = async (path: string): Promise<{ status: number; text: string }> => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: response.status, text: await response.text() };
+  };
+  return {
+    name: settings.name,
+    port,
+    log,
+    get,
+    metric: async (name) => {
+      const { text } = await get('/metrics');
+      const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+      return line === undefined ? undefined : Number(line.slice(name.length + 1));
+    },
+    stop: () => end(child, ended, 'SIGTERM'),
+    kill: async () => void (await end(child, ended, 'SIGKILL')),
+  };
+}
+
+async function end(
+  child: ChildProcess,
+  ended: Promise<number | null>,
+  signal: 'SIGTERM' | 'SIGKILL',
+): Promise<{ readonly code: number | null; readonly tookMs: number }> {
+  const startedMs = Date.now();
+  if (child.exitCode === null) child.kill(signal);
+  const code = await ended;
+  return { code, tookMs: Date.now() - startedMs };
+}

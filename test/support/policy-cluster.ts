@@ -1,0 +1,133 @@
+/*
+ * A cluster as far as the controller sees one: CRDs, namespaces, pods as plain objects. In: an API server's kubeconfig. Out:
+ * short ways to make things and to look at what the controller made of them.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { AGENT_ANNOTATION, BUNDLE_KEY } from '../../src/api/kube/names.ts';
+import type { Bundle } from '../../src/bundle/bundle.ts';
+import { type AppliedObject, applyObject, deleteObject, readObject } from '../../src/cluster/apply.ts';
+import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
+import type { RawObject } from '../../src/cluster/kube-object.ts';
+import {
+  AUTHORIZATION_POLICIES,
+  CONFIG_MAPS,
+  collectionPath,
+  EVENTS,
+  NAMESPACES,
+  objectPath,
+  PODS,
+  REQUEST_AUTHENTICATIONS,
+} from '../../src/cluster/paths.ts';
+import { until } from './fake-clock.ts';
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly observedGeneration?: number;
+  readonly lastTransitionTime?: string;
+}
+
+type Kind = 'RequestAuthentication' | 'AuthorizationPolicy';
+
+export interface PodWish {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Default true. */
+  readonly agent?: boolean;
+  /** Written into status; default 10.0.0.1. Null: none yet. */
+  readonly ip?: string | null;
+}
+
+export interface PolicyCluster {
+  readonly client: KubeClient;
+  readonly apply: (object: AppliedObject) => Promise<RawObject>;
+  readonly namespace: (name: string) => Promise<void>;
+  readonly pod: (wish: PodWish) => Promise<void>;
+  readonly deletePod: (namespace: string, name: string) => Promise<void>;
+  readonly readPod: (namespace: string, name: string) => Promise<RawObject | undefined>;
+  readonly policy: (kind: Kind, name: string, namespace: string, spec: object) => Promise<RawObject>;
+  readonly deletePolicy: (kind: Kind, name: string, namespace: string) => Promise<void>;
+  readonly configMap: (namespace: string, name: string) => Promise<RawObject | undefined>;
+  /** The bundle in a ConfigMap; undefined when there is none. */
+  readonly bundle: (namespace: string, workload: string) => Promise<Bundle | undefined>;
+  readonly condition: (kind: Kind, name: string, namespace: string, type: string) => Promise<Condition | undefined>;
+  readonly events: (namespace: string) => Promise<readonly RawObject[]>;
+  readonly close: () => Promise<void>;
+}
+
+const CRDS = new URL('../../crds/', import.meta.url);
+const RESOURCES = { RequestAuthentication: REQUEST_AUTHENTICATIONS, AuthorizationPolicy: AUTHORIZATION_POLICIES };
+
+/** A cluster with our CRDs in service. */
+export async function openPolicyCluster(kubeconfig: string): Promise<PolicyCluster> {
+  const client = createKubeClient({ kubeconfig, version: 'test', qps: 1000, burst: 1000 });
+  const apply = (object: AppliedObject): Promise<RawObject> => applyObject(client, object, { fieldManager: 'test', force: true });
+  for (const file of readdirSync(CRDS)) await apply(parse(readFileSync(new URL(file, CRDS), 'utf8')) as AppliedObject);
+  for (const resource of Object.values(RESOURCES)) {
+    await until(
+      () =>
+        client.request({ method: 'GET', path: collectionPath(resource) }).then(
+          () => true,
+          () => false,
+        ),
+      `${resource.plural} to be served`,
+      15_000,
+    );
+  }
+  const configMap = (namespace: string, name: string): Promise<RawObject | undefined> =>
+    readObject(client, { resource: CONFIG_MAPS, namespace, name });
+  return {
+    client,
+    apply,
+    namespace: async (name) => void (await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
+    pod: (wish) => makePod(client, apply, wish),
+    deletePod: async (namespace, name) => {
+      const path = objectPath({ resource: PODS, namespace, name });
+      await client.request({ method: 'DELETE', path, body: { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 } });
+    },
+    readPod: (namespace, name) => readObject(client, { resource: PODS, namespace, name }),
+    policy: (kind, name, namespace, spec) => apply({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace }, spec }),
+    deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
+    configMap,
+    bundle: async (namespace, workload) => {
+      const data = (await configMap(namespace, `sallyport-${workload}`))?.['data'] as Readonly<Record<string, string>> | undefined;
+      const text = data?.[BUNDLE_KEY];
+      return text === undefined ? undefined : (JSON.parse(text) as Bundle);
+    },
+    condition: async (kind, name, namespace, type) => {
+      const object = await readObject(client, { resource: RESOURCES[kind], namespace, name });
+      const { conditions = [] } = (object?.['status'] ?? {}) as { readonly conditions?: readonly Condition[] };
+      return conditions.find((condition) => condition.type === type);
+    },
+    events: async (namespace) => {
+      const { json } = await client.request({ method: 'GET', path: collectionPath(EVENTS, namespace) });
+      return (json as { readonly items: readonly RawObject[] }).items;
+    },
+    close: () => client.close(),
+  };
+}
+
+/** Deletes a namespace; needs the controller manager to come to an end. */
+export async function deleteNamespace(client: KubeClient, name: string): Promise<void> {
+  await deleteObject(client, { resource: NAMESPACES, name });
+}
+
+async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: PodWish): Promise<void> {
+  const { namespace, name, labels = {}, agent = true, ip = '10.0.0.1' } = wish;
+  await apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name, labels, ...(agent ? { annotations: { [AGENT_ANNOTATION]: '{}' } } : {}) },
+    spec: { containers: [{ name: 'app', image: 'app:1' }], automountServiceAccountToken: false },
+  });
+  await client.request({
+    method: 'PATCH',
+    path: `${objectPath({ resource: PODS, namespace, name })}/status`,
+    body: { status: { phase: 'Running', ...(ip === null ? {} : { podIP: ip, podIPs: [{ ip }] }) } },
+    contentType: 'application/merge-patch+json',
+  });
+}
