@@ -10,11 +10,11 @@ export type Style = Parameters<typeof styleText>[0];
 export type Cell = string | { readonly text: string; readonly style: Style };
 
 /** `text` styled for `stream`; unchanged when the stream takes no colour. */
-export function paint(text: string, style: Style, stream: NodeJS.WriteStream = process.stdout): string {
+export function paint(text: string, style: Style, stream: NodeJS.WritableStream = process.stdout): string {
   return styleText(style, text, { stream });
 }
 
-function render(cell: Cell, width: number, stream: NodeJS.WriteStream): string {
+function render(cell: Cell, width: number, stream: NodeJS.WritableStream): string {
   const text = typeof cell === 'string' ? cell : cell.text;
   const padded = text + ' '.repeat(Math.max(0, width - stripVTControlCharacters(text).length));
   return typeof cell === 'string' ? padded : paint(padded, cell.style, stream);
@@ -33,7 +33,7 @@ export function columnWidths(rows: readonly (readonly Cell[])[]): number[] {
 }
 
 /** One line of a table with given column widths, without a newline. */
-export function formatRow(row: readonly Cell[], widths: readonly number[], stream: NodeJS.WriteStream = process.stdout): string {
+export function formatRow(row: readonly Cell[], widths: readonly number[], stream: NodeJS.WritableStream = process.stdout): string {
   return row
     .map((cell, column) => render(cell, widths[column] ?? 0, stream))
     .join('  ')
@@ -44,7 +44,7 @@ export function formatRow(row: readonly Cell[], widths: readonly number[], strea
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly Cell[])[],
-  stream: NodeJS.WriteStream = process.stdout,
+  stream: NodeJS.WritableStream = process.stdout,
 ): string {
   const head: Cell[] = header.map((text) => ({ text, style: 'bold' }));
   const widths = columnWidths([head, ...rows]);

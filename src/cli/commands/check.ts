@@ -1,0 +1,70 @@
+/*
+ * `sallyport check PATH...`: everything that can be said about policies without a cluster. In: files and folders. Out:
+ * findings as a table, JSON or YAML, and an exit code for pipelines.
+ */
+import { type Command, Option } from 'commander';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { Severity } from '../../errors.ts';
+import { selectsPod } from '../../resolve/policy-applies.ts';
+import type { CommandHost } from '../command-context.ts';
+import { compileAlone, createOfflineWorld, exitCodeOf, type OfflineWorld } from '../input/offline-world.ts';
+import { readConfig } from '../input/read-config.ts';
+import { readManifests } from '../input/read-manifests.ts';
+import { formatFindingCount, formatFindingTable, plural, type ReportedFinding, sortReports } from '../output/findings.ts';
+import { createProgress } from '../output/progress.ts';
+import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+
+interface CheckOptions {
+  readonly config?: string;
+  readonly failOn: Severity;
+  readonly output: OutputFormat;
+}
+
+export function addCheckCommand(program: Command, { context, finish }: CommandHost): void {
+  program
+    .command('check')
+    .summary('say what is wrong with policies in files')
+    .description(
+      'Reads the policies in files and folders, checks them as the API server and the admission webhook would, compiles them for the workloads beside them, and tells what it finds. Nothing is fetched and no cluster is asked.',
+    )
+    .argument('<path...>', 'files or folders of manifests; - for standard input')
+    .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
+    .addOption(
+      new Option('--fail-on <severity>', 'lowest severity that makes the exit code 79').choices(['error', 'warning']).default('error'),
+    )
+    .addOption(outputOption())
+    .action(async (paths: string[], options: CheckOptions) => {
+      const progress = createProgress(context.stderr);
+      const { mesh } = await readConfig(options.config, context);
+      const manifests = await readManifests(paths, context, (file, done) => progress.show(`${plural(done, 'file')} read, now ${file}`));
+      const offline = createOfflineWorld(manifests, mesh);
+      const findings = sortReports([...offline.findings, ...compiledFindings(offline, mesh, progress.show)]);
+      progress.clear();
+      if (options.output === 'table') {
+        context.stdout.write(formatFindingTable(findings, context.stdout));
+        const count = formatFindingCount(findings, context.stderr);
+        context.stderr.write(`${plural(manifests.textByFile.size, 'file')}, policies: ${offline.policies.length}, ${count}\n`);
+      } else {
+        context.stdout.write(formatStructured({ findings }, options.output));
+      }
+      finish(exitCodeOf(manifests, findings, options.failOn));
+    });
+}
+
+/** What compiling finds: for each workload, and for each policy that selects none of them. Keys behind URLs are left out: nothing is fetched. */
+function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
+  const { world } = offline;
+  const compiled = world.allWorkloads(undefined).flatMap((workload) => {
+    onWorkload(`compiling ${workload.namespace}/${workload.name}`);
+    return offline.compile(workload).findings;
+  });
+  for (const { inForce: policy } of world.policies.values()) {
+    if (policy === undefined) continue;
+    const scope = policy.metadata.namespace === mesh.rootNamespace ? undefined : policy.metadata.namespace;
+    const selectsAny = world
+      .allWorkloads(scope)
+      .some((workload) => world.podsOf(workload).some((pod) => selectsPod(policy, pod.namespace, pod.labels)));
+    if (!selectsAny) compiled.push(...compileAlone(policy, offline, mesh).findings);
+  }
+  return offline.reportCompiled(compiled.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'));
+}

@@ -1,0 +1,94 @@
+/*
+ * `sallyport compile PATH...`: what would be published, without a cluster. In: files and folders of policies and workloads.
+ * Out: the bundle of each workload; findings on stderr.
+ */
+import type { Command } from 'commander';
+import { workloadKey } from '../../api/kube/workload.ts';
+import { encodeBundle } from '../../bundle/encode.ts';
+import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
+import { EXIT_BAD_DATA } from '../exit-codes.ts';
+import { createOfflineWorld, exitCodeOf, type OfflineWorld } from '../input/offline-world.ts';
+import { readConfig } from '../input/read-config.ts';
+import { readManifests } from '../input/read-manifests.ts';
+import { formatFindingLine, type ReportedFinding, sortReports } from '../output/findings.ts';
+import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatTable } from '../output/table.ts';
+
+interface CompileOptions {
+  readonly config?: string;
+  readonly workload?: string;
+  readonly output: OutputFormat;
+}
+
+interface CompiledWorkload {
+  /** `namespace/name`. */
+  readonly workload: string;
+  readonly digest: string;
+  /** `Kind namespace/name` of each policy that applies to at least one pod of the workload. */
+  readonly policies: readonly string[];
+  readonly bytes: number;
+  readonly bundle: unknown;
+}
+
+export function addCompileCommand(program: Command, { context, finish }: CommandHost): void {
+  program
+    .command('compile')
+    .summary('show the bundle of each workload in files')
+    .description(
+      'Compiles the policies in files and folders for the workloads in them, and prints what the controller would publish. Keys behind URLs are not fetched.',
+    )
+    .argument('<path...>', 'files or folders of manifests; - for standard input')
+    .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
+    .option('--workload <namespace/name>', 'only this workload; JSON and YAML then hold it alone instead of a list')
+    .addOption(outputOption())
+    .action(async (paths: string[], options: CompileOptions) => {
+      const { mesh } = await readConfig(options.config, context);
+      const manifests = await readManifests(paths, context);
+      const offline = createOfflineWorld(manifests, mesh);
+      const { compiled, findings } = compileAll(offline, options.workload);
+      printCompiled(compiled, options, context);
+      const reports = sortReports([...offline.findings, ...findings]);
+      for (const report of reports) context.stderr.write(`${formatFindingLine(report)}\n`);
+      finish(exitCodeOf(manifests, reports, 'error'));
+    });
+}
+
+function compileAll(
+  offline: OfflineWorld,
+  wanted: string | undefined,
+): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly ReportedFinding[] } {
+  const all = offline.world.allWorkloads(undefined).toSorted((one, other) => (workloadKey(one) < workloadKey(other) ? -1 : 1));
+  const chosen = wanted === undefined ? all : all.filter((workload) => workloadKey(workload) === wanted);
+  if (wanted !== undefined && chosen.length === 0) {
+    const known = all.map(workloadKey).join(', ');
+    throw new CommandFault(EXIT_BAD_DATA, `no workload ${wanted}; known: ${known === '' ? 'none' : known}`);
+  }
+  const results = chosen.map((workload) => {
+    const { bundle, selecting, findings } = offline.compile(workload);
+    const { digest, json } = encodeBundle(bundle);
+    const policies = selecting.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
+    return {
+      compiled: { workload: workloadKey(workload), digest, policies, bytes: Buffer.byteLength(json), bundle: JSON.parse(json) },
+      findings,
+    };
+  });
+  return {
+    compiled: results.map((result) => result.compiled),
+    findings: offline.reportCompiled(results.flatMap((result) => result.findings)),
+  };
+}
+
+function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOptions, { stdout }: CommandContext): void {
+  if (options.output === 'table') {
+    const rows = compiled.map(({ workload, policies, bytes, digest }) => [
+      workload,
+      policies.join(', '),
+      String(bytes),
+      digest.slice(0, 19),
+    ]);
+    stdout.write(formatTable(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST'], rows, stdout));
+    return;
+  }
+  const [only] = compiled;
+  stdout.write(formatStructured(options.workload === undefined ? { items: compiled } : only, options.output));
+}

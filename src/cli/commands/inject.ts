@@ -1,0 +1,104 @@
+/*
+ * `sallyport inject -f FILE`: manifests in, the same manifests with an agent in each pod out, for clusters without the
+ * webhook. Findings go to stderr; on an error nothing is printed, so that a pipe into kubectl never applies half.
+ */
+import { type Command, Option } from 'commander';
+import { RefusedError } from '../../errors.ts';
+import { injectManifest, type ManifestFinding } from '../../inject/inject-manifest.ts';
+import type { InjectionSettings } from '../../inject/settings.ts';
+import { VERSION } from '../../version.ts';
+import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { readConfig } from '../input/read-config.ts';
+import { readInput } from '../input/read-manifests.ts';
+import { plural } from '../output/findings.ts';
+
+/** Where the agent's image is when nobody says otherwise: the chart's own default. */
+export const DEFAULT_AGENT_IMAGE: string = `sallyport/agent:${VERSION}`;
+
+interface InjectOptions {
+  readonly filename: readonly string[];
+  readonly config?: string;
+  readonly image?: string;
+  readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
+  readonly agentLogLevel?: string;
+}
+
+export function addInjectCommand(program: Command, { context, finish }: CommandHost): void {
+  program
+    .command('inject')
+    .summary('add the agent to manifests')
+    .description(
+      'Prints manifests with an agent in each pod template, as the webhook would make them; order, comments and all other objects stay.',
+    )
+    .requiredOption('-f, --filename <file...>', 'manifests; - for standard input')
+    .option('--config <file>', 'configuration of the controller; its webhook section names the image')
+    .option('--image <image>', `image of the agent (default: the configuration's, else ${DEFAULT_AGENT_IMAGE})`)
+    .addOption(new Option('--image-pull-policy <policy>', 'of the agent').choices(['Always', 'IfNotPresent', 'Never']))
+    .addOption(new Option('--agent-log-level <level>', 'of the agent').choices(['debug', 'info', 'warn', 'error']))
+    .action(async (options: InjectOptions) => {
+      const settings = await readSettings(options, context);
+      const texts: string[] = [];
+      const lines: string[] = [];
+      let errors = 0;
+      let injected = 0;
+      for (const file of options.filename) {
+        const result = injectText(file, await readFileText(file, context), settings);
+        texts.push(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
+        lines.push(...result.findings.map((finding) => formatLine(file, finding)));
+        errors += result.findings.filter((finding) => finding.severity === 'error').length;
+        injected += result.injected.length;
+      }
+      for (const line of lines) context.stderr.write(`${line}\n`);
+      if (errors > 0) {
+        context.stderr.write(`sallyport: nothing printed: ${plural(errors, 'error')}\n`);
+        finish(EXIT_FINDINGS);
+        return;
+      }
+      context.stdout.write(joinDocuments(texts));
+      if (injected === 0) context.stderr.write('sallyport: no pod template got an agent\n');
+      finish(EXIT_OK);
+    });
+}
+
+async function readSettings(options: InjectOptions, context: CommandContext): Promise<InjectionSettings> {
+  const { webhook } = await readConfig(options.config, context);
+  const image = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
+  const pullPolicy = options.imagePullPolicy ?? (options.config === undefined ? undefined : webhook.agentImagePullPolicy);
+  return {
+    image: image === '' ? DEFAULT_AGENT_IMAGE : image,
+    version: VERSION,
+    ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
+    ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
+  };
+}
+
+async function readFileText(file: string, context: CommandContext): Promise<string> {
+  try {
+    return await readInput(file, context);
+  } catch (error) {
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function injectText(file: string, text: string, settings: InjectionSettings): ReturnType<typeof injectManifest> {
+  try {
+    return injectManifest(text, settings);
+  } catch (error) {
+    if (error instanceof RefusedError) throw new CommandFault(EXIT_BAD_DATA, `${file}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+function formatLine(file: string, finding: ManifestFinding): string {
+  const hint = finding.hint === undefined ? '' : ` (${finding.hint})`;
+  const place = [file, finding.severity, finding.object, finding.path].filter((part) => part !== '').join(': ');
+  return `${place}: ${finding.message}${hint} [${finding.code}]`;
+}
+
+/** Several files become one stream of documents. */
+function joinDocuments(texts: readonly string[]): string {
+  return texts.map((text, at) => (at === 0 || text.startsWith('---') ? text : `---\n${text}`)).join('');
+}

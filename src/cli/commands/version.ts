@@ -1,0 +1,22 @@
+/*
+ * `sallyport version`: which program this is, and on what it runs. Out: one line, or JSON or YAML.
+ */
+import type { Command } from 'commander';
+import { VERSION } from '../../version.ts';
+import type { CommandHost } from '../command-context.ts';
+import { EXIT_OK } from '../exit-codes.ts';
+import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+
+export function addVersionCommand(program: Command, { context, finish }: CommandHost): void {
+  program
+    .command('version')
+    .summary('print the version')
+    .description('Prints the version of this program and of the Node.js that runs it.')
+    .addOption(outputOption())
+    .action(({ output }: { readonly output: OutputFormat }) => {
+      const facts = { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
+      const line = `sallyport ${facts.version} (Node.js ${facts.node}, ${facts.platform})\n`;
+      context.stdout.write(output === 'table' ? line : formatStructured(facts, output));
+      finish(EXIT_OK);
+    });
+}

@@ -1,0 +1,106 @@
+/*
+ * The world that a set of manifests describes, without a cluster. In: objects of files. Out: the same `World` that the
+ * controller keeps, each policy's findings with the object they are about, and a way to compile. Called by `check` and `compile`.
+ */
+import type { Policy } from '../../api/istio/resources.ts';
+import { validatePolicy } from '../../api/istio/validate-policy.ts';
+import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { WorkloadRef } from '../../bundle/bundle.ts';
+import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
+import type { Finding, Severity } from '../../errors.ts';
+import type { Labels } from '../../resolve/policy-applies.ts';
+import type { ManifestObject } from '../../sources/manifests.ts';
+import { createWorld, policyKey, type World } from '../../sources/world.ts';
+import { readSnapshot } from '../../standalone/read-snapshot.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { type ReportedFinding, reportOnFile, reportOnObject } from '../output/findings.ts';
+import type { ReadManifests } from './read-manifests.ts';
+
+export interface OfflineWorld {
+  readonly world: World;
+  /** Every policy object, also those that are refused. */
+  readonly policies: readonly ManifestObject[];
+  /** Of files, objects and policies; not of compiling. */
+  readonly findings: readonly ReportedFinding[];
+  /** Without fetched keys: a rule whose keys are behind a URL has none here. */
+  readonly compile: (workload: WorkloadRef) => CompileResult;
+  /** Findings of a compilation that concern policies without an error, placed in their files. */
+  readonly reportCompiled: (findings: CompileResult['findings']) => readonly ReportedFinding[];
+}
+
+/** The world of `manifests`; every workload in it counts as one with an agent. */
+export function createOfflineWorld(manifests: ReadManifests, mesh: MeshConfig): OfflineWorld {
+  const { textByFile } = manifests;
+  const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
+  const objectByKey = new Map(policies.map((item) => [keyOf(item), item]));
+  const snapshot = readSnapshot({ objects: manifests.objects, findings: [] });
+  const world = createWorld(() => mesh);
+  for (const namespace of snapshot.namespaces) world.namespaces.upsert(namespace);
+  for (const pod of snapshot.pods) {
+    world.pods.upsert({ ...pod, annotations: { ...pod.annotations, [AGENT_ANNOTATION]: '{}' } });
+  }
+  const refused = new Set<string>();
+  const findings = [...manifests.findings, ...snapshot.findings].map((finding) => reportOnFile(finding, finding.origin));
+  for (const item of manifests.objects) {
+    if (!item.object.apiVersion.startsWith(`${SECURITY_GROUP}/`) || policies.includes(item)) continue;
+    findings.push(reportOnObject(notEnforced(item.object.kind), item, textByFile.get(item.origin.file)));
+  }
+  for (const item of policies) {
+    const found = validatePolicy(item.object);
+    if (found.some((finding) => finding.severity === 'error')) refused.add(keyOf(item));
+    else world.upsertPolicy(item.object);
+    findings.push(...found.map((finding) => reportOnObject(finding, item, textByFile.get(item.origin.file))));
+  }
+  return {
+    world,
+    policies,
+    findings,
+    compile: (workload) => compileOffline(workload, world.labelSetsOf(workload), { world, mesh }),
+    reportCompiled: (compiled) =>
+      compiled.flatMap((finding) => {
+        const { kind, namespace, name } = finding.policy;
+        const key = policyKey(kind, namespace, name);
+        const item = objectByKey.get(key);
+        return item === undefined || refused.has(key) ? [] : [reportOnObject(finding, item, textByFile.get(item.origin.file))];
+      }),
+  };
+}
+
+/** The exit code of a command that looked at `manifests`. @param failOn lowest severity that counts */
+export function exitCodeOf(manifests: ReadManifests, findings: readonly ReportedFinding[], failOn: Severity): number {
+  // Unreadable input first, for then not everything was looked at.
+  if (!manifests.isComplete) return EXIT_BAD_DATA;
+  return findings.some((finding) => finding.severity === 'error' || finding.severity === failOn) ? EXIT_FINDINGS : EXIT_OK;
+}
+
+/** Compiles what a policy says for a made-up pod that it selects, so that a policy without a workload is looked at too. */
+export function compileAlone(policy: Policy, offline: OfflineWorld, mesh: MeshConfig): CompileResult {
+  const { targetRefs, selector } = policy.spec;
+  const [target] = targetRefs ?? [];
+  const labels: Labels = target === undefined ? (selector?.matchLabels ?? {}) : { [GATEWAY_NAME_LABEL]: target.name };
+  const workload = { namespace: policy.metadata.namespace, name: policy.metadata.name };
+  return compileOffline(workload, [labels], { world: offline.world, mesh });
+}
+
+function compileOffline(
+  workload: WorkloadRef,
+  labelSets: Iterable<Labels>,
+  { world, mesh }: { readonly world: World; readonly mesh: MeshConfig },
+): CompileResult {
+  const policies = world.policiesInScope(workload.namespace);
+  return compileWorkload({ workload, labelSets: [...labelSets], policies, mesh, keySetOf: () => undefined });
+}
+
+function notEnforced(kind: string): Finding {
+  return { code: 'SP_MANIFEST', severity: 'warning', path: 'kind', message: `nothing enforces a ${kind} without Istio` };
+}
+
+function isPolicy(kind: string, apiVersion: string): boolean {
+  return apiVersion.startsWith(`${SECURITY_GROUP}/`) && (kind === 'RequestAuthentication' || kind === 'AuthorizationPolicy');
+}
+
+function keyOf({ object }: ManifestObject): string {
+  const kind = object.kind === 'RequestAuthentication' ? 'RequestAuthentication' : 'AuthorizationPolicy';
+  return policyKey(kind, object.metadata.namespace ?? 'default', object.metadata.name);
+}

@@ -1,0 +1,8 @@
+/*
+ * The version of the running program, from package.json. In: nothing. Out: text for `--version`, for the annotation of
+ * injected pods and for metrics of build info. Bundling writes it into the file.
+ */
+import packageJson from '../package.json' with { type: 'json' };
+
+/** Semantic version, e.g. `0.1.0`. */
+export const VERSION: string = packageJson.version;
