@@ -57,15 +57,26 @@ export interface ControllerConfig {
     /** Image of the injected agent; needed when the webhook is enabled. */
     readonly agentImage: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+    /** Absent: the agent's own default. */
+    readonly agentLogLevel?: LogLevel;
+    /** Of the agent's container, in Kubernetes' own shape; absent: injection's default. */
+    readonly agentResources?: {
+      readonly requests?: Readonly<Record<string, string>>;
+      readonly limits?: Readonly<Record<string, string>>;
+    };
+    readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
 }
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
 const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))]);
+const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+/** A quantity may be written as a number in YAML. */
+const quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
 const configObject = z.strictObject({
   mesh: meshSchema.prefault({}),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  logLevel: logLevel.default('info'),
   http: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(8080) }).prefault({}),
   kubernetes: z
     .strictObject({
@@ -95,6 +106,9 @@ const configObject = z.strictObject({
       service: z.string().min(1).default('sallyport'),
       agentImage: z.string().default(''),
       agentImagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+      agentLogLevel: logLevel.exactOptional(),
+      agentResources: z.strictObject({ requests: quantities.exactOptional(), limits: quantities.exactOptional() }).exactOptional(),
+      tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
     })
     .prefault({}),
 });
