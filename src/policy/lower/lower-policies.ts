@@ -2,15 +2,13 @@
  * From Istio's resources to a program. In: the policies attached to one workload, and mesh settings. Out: the program
  * and findings about what could not be honoured. Called by the compile room, once per distinct set of policies.
  */
-import type { JwtRule, Policy } from '../../api/istio/resources.ts';
+import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
-import type { Finding } from '../../errors.ts';
 import type { Program, Provenance } from '../model/program.ts';
-
-/** A finding and the policy it belongs to. */
-export interface PolicyFinding extends Finding {
-  readonly policy: { readonly kind: 'RequestAuthentication' | 'AuthorizationPolicy'; readonly namespace: string; readonly name: string };
-}
+import { lowerAuthorization } from './authorization.ts';
+import { lowerJwtProviders } from './jwt-providers.ts';
+import type { PolicyFinding } from './lowering.ts';
+import { sortPolicies } from './order.ts';
 
 export interface LowerInput {
   /** The workload's namespace. */
@@ -22,7 +20,23 @@ export interface LowerInput {
   keySetId(rule: JwtRule, source: Provenance): string;
 }
 
-/** Lowers the policies of one workload. Never throws on what users write; equal input sets give equal programs. */
-export function lowerPolicies(input: LowerInput): { readonly program: Program; readonly findings: readonly PolicyFinding[] } {
-  throw new Error(input.namespace);
+export interface LowerResult {
+  readonly program: Program;
+  /** In the order of the policies by age and name, each fault once. */
+  readonly findings: readonly PolicyFinding[];
+}
+
+/** Lowers the policies of one workload. Never throws on what users write; equal sets of policies give equal programs. */
+export function lowerPolicies(input: LowerInput): LowerResult {
+  const { namespace, policies, mesh } = input;
+  const authorization = sortPolicies(policies.filter((policy): policy is AuthorizationPolicy => policy.kind === 'AuthorizationPolicy'));
+  const authentication = policies.filter((policy): policy is RequestAuthentication => policy.kind === 'RequestAuthentication');
+  const findings: PolicyFinding[] = [];
+  const program: Program = {
+    pathNormalization: mesh.pathNormalization,
+    providers: lowerJwtProviders(authentication, namespace, (rule, source) => input.keySetId(rule, source)),
+    http: lowerAuthorization(authorization, 'http', mesh, findings),
+    tcp: lowerAuthorization(authorization, 'tcp', mesh, findings),
+  };
+  return { program, findings };
 }

@@ -18,6 +18,7 @@ const DOT = 46;
 const MAX_DECIMAL_DIGITS = 3;
 const MAX_HEX_DIGITS = 4;
 const GROUPS = 8;
+const ZEROS: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0];
 
 function decimalDigit(code: number): number {
   return code >= 48 && code <= 57 ? code - 48 : -1;
@@ -104,7 +105,7 @@ function takeEmbeddedIpv4(groups: number[], text: string, start: number): number
 
 function wordsOf({ groups, gap }: Ipv6Groups): IpWords | undefined {
   if (gap === -1 ? groups.length !== GROUPS : groups.length >= GROUPS) return undefined;
-  const all = gap === -1 ? groups : [...groups.slice(0, gap), ...new Array<number>(GROUPS - groups.length).fill(0), ...groups.slice(gap)];
+  const all = gap === -1 ? groups : [...groups.slice(0, gap), ...ZEROS.slice(groups.length), ...groups.slice(gap)];
   const word = (index: number): number => (all[index] ?? 0) * 65536 + (all[index + 1] ?? 0);
   return [word(0), word(2), word(4), word(6)];
 }
@@ -157,7 +158,7 @@ function maskOf(bits: number, index: number): number {
 export function blockContains(block: IpBlock, address: IpWords): boolean {
   if (block.words.length !== address.length) return false;
   for (let i = 0; i < address.length; i++) {
-    if ((((address[i] ?? 0) & maskOf(block.bits, i)) >>> 0) !== block.words[i]) return false;
+    if (((address[i] ?? 0) & maskOf(block.bits, i)) >>> 0 !== block.words[i]) return false;
   }
   return true;
 }

@@ -49,7 +49,8 @@ function isNonEmptyLine(value: string): boolean {
 /** ASCII letters to lower case; every other character as it is. */
 export function asciiLowerCase(text: string): string {
   for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 127) return Array.from(text, (character) => (character > '\u007f' ? character : character.toLowerCase())).join('');
+    if (text.charCodeAt(i) > 127)
+      return Array.from(text, (character) => (character > '\u007f' ? character : character.toLowerCase())).join('');
   }
   return text.toLowerCase();
 }

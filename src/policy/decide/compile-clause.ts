@@ -1,0 +1,179 @@
+/*
+ * One clause of a program to a test on facts. In: a clause. Out: the test, with everything parsed that can be parsed once.
+ * Called by `compileRules` when a program is taken in.
+ */
+import { lookUpClaim, matchesClaim } from '../match/claim.ts';
+import { compileIdentityMatch } from '../match/identity.ts';
+import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../match/ip-block.ts';
+import { compilePathTemplate, parsePathTemplate } from '../match/path-template.ts';
+import { compileRequestPrincipal } from '../match/request-principal.ts';
+import {
+  asciiLowerCase,
+  compileStringMatch,
+  type PresentMeaning,
+  type TextTest,
+  toByteMatch,
+  toByteString,
+} from '../match/string-match.ts';
+import type { Clause, IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
+import type { Json, PeerIdentity, RequestFacts } from '../request/facts.ts';
+
+export type Claims = { readonly [key: string]: Json };
+
+/** Does the clause hold? `claims` are those that the clause may see: none before JWT. */
+export type ClauseTest = (facts: RequestFacts, claims: Claims | undefined) => boolean;
+
+/** Does any match of a list hold? */
+type AnyTest = ClauseTest;
+
+const NEVER: AnyTest = () => false;
+
+/** Compiles `[anyOf] AND NOT [noneOf]`. A missing attribute fails every positive list and passes every negative one. */
+export function compileClause(clause: Clause): ClauseTest {
+  switch (clause.attribute) {
+    case 'host':
+      return lists(clause, (matches) => overText(matches.map(lowerCaseMatch), 'any', hostOf));
+    case 'method':
+      return lists(clause, (matches) => overText(matches.map(toByteMatch), 'any', methodOf));
+    case 'sni':
+      return lists(clause, (matches) => overText(matches.map(toByteMatch), 'non-empty', sniOf));
+    case 'path':
+      return lists(clause, overPath);
+    case 'header':
+      return lists(clause, (matches) => overHeader(clause.name, matches.map(toByteMatch)));
+    case 'sourceIp':
+      return lists(clause, (blocks) => overAddress(blocks, (facts) => facts.connection.sourceIp));
+    case 'remoteIp':
+      return lists(clause, (blocks) => overAddress(blocks, (facts) => facts.remoteIp));
+    case 'destinationIp':
+      return lists(clause, (blocks) => overAddress(blocks, (facts) => facts.connection.destinationIp));
+    case 'destinationPort':
+      return lists(clause, overPort);
+    case 'peer':
+      return lists(clause, overPeer);
+    case 'requestPrincipal':
+      return lists(clause, (matches) => {
+        const tests = matches.map(compileRequestPrincipal);
+        return (_facts, claims) => tests.some((test) => test(lookUpClaim(claims, ISS), lookUpClaim(claims, SUB)));
+      });
+    case 'claim':
+      return lists(clause, (matches) => overClaim(clause.path, matches));
+    // Metadata of other Envoy filters exists nowhere but in Envoy.
+    case 'metadata':
+      return lists(clause, () => NEVER);
+  }
+}
+
+const ISS: readonly string[] = ['iss'];
+const SUB: readonly string[] = ['sub'];
+
+function lists<M>(
+  clause: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] },
+  compile: (matches: readonly M[]) => AnyTest,
+): ClauseTest {
+  const any = clause.anyOf === undefined ? undefined : compile(clause.anyOf);
+  const none = clause.noneOf === undefined ? undefined : compile(clause.noneOf);
+  if (none === undefined) return any ?? (() => true);
+  if (any === undefined) return (facts, claims) => !none(facts, claims);
+  return (facts, claims) => any(facts, claims) && !none(facts, claims);
+}
+
+function anyText(tests: readonly TextTest[]): TextTest {
+  const [first] = tests;
+  if (tests.length === 1 && first !== undefined) return first;
+  return (value) => {
+    for (const test of tests) {
+      if (test(value)) return true;
+    }
+    return false;
+  };
+}
+
+function overText(matches: readonly StringMatch[], present: PresentMeaning, read: (facts: RequestFacts) => string): AnyTest {
+  const test = anyText(matches.map((match) => compileStringMatch(match, present)));
+  return (facts) => test(read(facts));
+}
+
+function lowerCaseMatch(match: StringMatch): StringMatch {
+  return match.kind === 'present' ? match : { kind: match.kind, value: toByteString(asciiLowerCase(match.value)) };
+}
+
+function hostOf(facts: RequestFacts): string {
+  return asciiLowerCase(facts.host);
+}
+
+function methodOf(facts: RequestFacts): string {
+  return facts.method;
+}
+
+function sniOf(facts: RequestFacts): string {
+  return facts.connection.sni;
+}
+
+function compilePathMatch(match: PathMatch): TextTest {
+  if (match.kind !== 'template') return compileStringMatch(toByteMatch(match), 'non-empty');
+  const template = parsePathTemplate(match.value);
+  return template === undefined ? () => false : compilePathTemplate(template);
+}
+
+/** A request without a path (CONNECT) matches no path. */
+function overPath(matches: readonly PathMatch[]): AnyTest {
+  const test = anyText(matches.map(compilePathMatch));
+  return (facts) => facts.path !== '' && test(facts.path);
+}
+
+/** Each instance of the header for itself; `*` also takes an empty value. */
+function overHeader(name: string, matches: readonly StringMatch[]): AnyTest {
+  const test = anyText(matches.map((match) => compileStringMatch(match, 'any')));
+  return (facts) => {
+    for (const value of facts.headerValues(name)) {
+      if (test(value)) return true;
+    }
+    return false;
+  };
+}
+
+/** Parses the same text once in a row: the addresses of a connection do not change between its requests. */
+function rememberingParser(): (text: string) => IpWords | undefined {
+  let lastText = '';
+  let last: IpWords | undefined;
+  return (text) => {
+    if (text !== lastText) {
+      last = parseIp(text);
+      lastText = text;
+    }
+    return last;
+  };
+}
+
+function overAddress(texts: readonly string[], read: (facts: RequestFacts) => string): AnyTest {
+  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+  const parse = rememberingParser();
+  return (facts) => {
+    const address = parse(read(facts));
+    if (address === undefined) return false;
+    for (const block of blocks) {
+      if (blockContains(block, address)) return true;
+    }
+    return false;
+  };
+}
+
+function overPort(ports: readonly number[]): AnyTest {
+  return (facts) => ports.includes(facts.connection.destinationPort);
+}
+
+/** URI SANs, DNS SANs and the Subject, one after the other; any hit is a match. */
+function overPeer(matches: readonly IdentityMatch[]): AnyTest {
+  const test = anyText(matches.map(compileIdentityMatch));
+  return (facts) => facts.connection.peer !== undefined && matchesPeer(facts.connection.peer, test);
+}
+
+function matchesPeer(peer: PeerIdentity, test: TextTest): boolean {
+  return peer.uris.some(test) || peer.dnsNames.some(test) || test(peer.subject);
+}
+
+function overClaim(path: readonly string[], matches: readonly StringMatch[]): AnyTest {
+  const test = anyText(matches.map((match) => compileStringMatch(match, 'non-empty')));
+  return (_facts, claims) => matchesClaim(lookUpClaim(claims, path), test);
+}

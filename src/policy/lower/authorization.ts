@@ -1,0 +1,89 @@
+/*
+ * AuthorizationPolicies to rulesets. In: the policies of a workload, mesh settings, a protocol. Out: engines by action, rules
+ * in byte order of their ids. Called by `lowerPolicies`, once for HTTP and once for TCP.
+ */
+import type { Action, AuthorizationPolicy } from '../../api/istio/resources.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { Engine, Rule, Ruleset } from '../model/program.ts';
+import { type CustomPolicy, customIdPrefix, customSteps, findProvider, providerNameOf } from './custom.ts';
+import { dryRunOf } from './dry-run.ts';
+import type { PolicyFinding, RuleContext } from './lowering.ts';
+import { compareBytes } from './order.ts';
+import { lowerRule } from './rule.ts';
+
+/** What one policy becomes on one protocol. */
+interface LoweredPolicy extends CustomPolicy {
+  readonly action: Action;
+}
+
+/** Lowers all policies for one protocol. What does not fit the protocol is dropped silently on TCP, reported on HTTP. */
+export function lowerAuthorization(
+  policies: readonly AuthorizationPolicy[],
+  protocol: 'http' | 'tcp',
+  mesh: MeshConfig,
+  findings: PolicyFinding[],
+): Ruleset {
+  const lowered = policies.map((policy) => lowerPolicy(policy, protocol, mesh, findings));
+  const custom = lowered.filter(({ action }) => action === 'CUSTOM');
+  if (protocol === 'http') reportProviders(custom, mesh, findings);
+  return {
+    custom: customSteps(custom, protocol, mesh),
+    audit: engineOf(lowered, 'AUDIT', false),
+    deny: engineOf(lowered, 'DENY', false),
+    allow: engineOf(lowered, 'ALLOW', false),
+    dryRunDeny: engineOf(lowered, 'DENY', true),
+    dryRunAllow: engineOf(lowered, 'ALLOW', true),
+  };
+}
+
+function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig, findings: PolicyFinding[]): LoweredPolicy {
+  const { metadata, spec } = policy;
+  const report = reporterOf(policy, protocol, findings);
+  const dryRun = dryRunOf(metadata);
+  if (dryRun === 'invalid') {
+    report('SP_ANNOTATION', 'metadata.annotations', 'the annotation istio.io/dry-run is not a boolean, the policy is enforced');
+  }
+  const { namespace, name, generation = 0 } = metadata;
+  const context: RuleContext = {
+    namespace,
+    action: spec.action,
+    protocol,
+    trustDomains: [mesh.trustDomain, ...mesh.trustDomainAliases],
+    report,
+  };
+  const prefix = spec.action === 'CUSTOM' ? customIdPrefix(providerNameOf(policy)) : '';
+  const rules: Rule[] = [];
+  for (const [index, rule] of (spec.rules ?? []).entries()) {
+    const id = `${prefix}ns[${namespace}]-policy[${name}]-rule[${index}]`;
+    const lowered = lowerRule(context, rule, id, { kind: 'AuthorizationPolicy', namespace, name, generation, rule: index });
+    if (lowered === undefined) {
+      report('SP_POLICY', `spec.rules[${index}]`, 'the rule is dropped: a part of it cannot be honoured');
+    } else rules.push(lowered);
+  }
+  return { policy, action: spec.action, dryRun: dryRun === true, rules };
+}
+
+/** Every fault shows on HTTP, where all attributes exist; on TCP it would only be told twice. */
+function reporterOf(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', findings: PolicyFinding[]): RuleContext['report'] {
+  if (protocol === 'tcp') return () => undefined;
+  const { namespace, name } = policy.metadata;
+  return (code, path, message) => {
+    findings.push({ policy: { kind: 'AuthorizationPolicy', namespace, name }, finding: { code, severity: 'error', path, message } });
+  };
+}
+
+function engineOf(lowered: readonly LoweredPolicy[], action: Action, dryRun: boolean): Engine {
+  const own = lowered.filter((policy) => policy.action === action && policy.dryRun === dryRun);
+  const rules = own.flatMap((policy) => policy.rules).sort((left, right) => compareBytes(left.id, right.id));
+  return { attached: own.length > 0, rules };
+}
+
+function reportProviders(custom: readonly LoweredPolicy[], mesh: MeshConfig, findings: PolicyFinding[]): void {
+  const distinct = new Set(custom.map(({ policy }) => providerNameOf(policy))).size;
+  for (const { policy, dryRun } of custom) {
+    const report = reporterOf(policy, 'http', findings);
+    const provider = findProvider(providerNameOf(policy), distinct, mesh);
+    if (typeof provider === 'string') report('SP_PROVIDER', 'spec.provider.name', `${provider}; matching requests are denied`);
+    if (dryRun) report('SP_ANNOTATION', 'metadata.annotations', 'dry-run is not supported with CUSTOM; matching requests are denied');
+  }
+}

@@ -1,0 +1,70 @@
+/*
+ * CUSTOM policies: which external authorizer is asked, and what is refused because there is none to ask. In: the lowered
+ * policies of the action. Out: steps in provider order. Called by `lowerAuthorization`.
+ * @see istio pilot/pkg/security/authz/builder/{builder,extauthz}.go
+ */
+import type { AuthorizationPolicy } from '../../api/istio/resources.ts';
+import type { ExtensionProvider, MeshConfig } from '../../api/mesh-config.ts';
+import type { CustomStep, Rule } from '../model/program.ts';
+import { compareBytes } from './order.ts';
+
+const BAD_ACTION_SUFFIX = '-deny-due-to-bad-CUSTOM-action';
+const MAX_NAME_LENGTH = 63;
+
+/** Rules of one CUSTOM policy on one protocol. */
+export interface CustomPolicy {
+  readonly policy: AuthorizationPolicy;
+  readonly dryRun: boolean;
+  readonly rules: readonly Rule[];
+}
+
+/** Name of the provider that a policy asks for; `''` when it names none. */
+export function providerNameOf(policy: AuthorizationPolicy): string {
+  return policy.spec.provider?.name ?? '';
+}
+
+/** Prefix of the ids of all rules of a provider. */
+export function customIdPrefix(provider: string): string {
+  return `istio-ext-authz-${provider}-`;
+}
+
+function isProviderName(name: string): boolean {
+  return name.length <= MAX_NAME_LENGTH && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name);
+}
+
+/** The provider to ask, or why there is none. */
+export function findProvider(name: string, distinctProviders: number, mesh: MeshConfig): ExtensionProvider | string {
+  if (distinctProviders > 1 && !mesh.multipleCustomProviders) return 'only one CUSTOM provider can be used per workload';
+  if (!isProviderName(name)) return `invalid extension provider name ${JSON.stringify(name)}`;
+  return mesh.extensionProviders.find((provider) => provider.name === name) ?? `unknown extension provider ${name}`;
+}
+
+/** Steps by provider name in byte order. A provider that cannot be asked denies what its rules match. */
+export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' | 'tcp', mesh: MeshConfig): readonly CustomStep[] {
+  const names = [...new Set(policies.map(({ policy }) => providerNameOf(policy)))].sort(compareBytes);
+  return names.flatMap((name) => {
+    const own = policies.filter(({ policy }) => providerNameOf(policy) === name);
+    const provider = findProvider(name, names.length, mesh);
+    if (typeof provider === 'string') return [{ name, refusal: provider, rules: refusedRules(own) }];
+    if (protocol === 'tcp' && provider.protocol === 'http') return [];
+    return askingSteps(name, provider, own);
+  });
+}
+
+function rulesOf(policies: readonly CustomPolicy[]): readonly Rule[] {
+  return policies.flatMap(({ rules }) => rules).sort((left, right) => compareBytes(left.id, right.id));
+}
+
+function refusedRules(policies: readonly CustomPolicy[]): readonly Rule[] {
+  return rulesOf(policies).map((rule) => ({ ...rule, id: rule.id + BAD_ACTION_SUFFIX }));
+}
+
+/** A dry-run CUSTOM policy (which admission refuses) denies what it matches, as in Istio. */
+function askingSteps(name: string, provider: ExtensionProvider, policies: readonly CustomPolicy[]): readonly CustomStep[] {
+  const watched = rulesOf(policies.filter(({ dryRun }) => dryRun));
+  const asked = policies.filter(({ dryRun }) => !dryRun);
+  const steps: CustomStep[] = [];
+  if (watched.length > 0) steps.push({ name, refusal: 'CUSTOM does not support dry-run', rules: watched });
+  if (asked.length > 0) steps.push({ name, provider, rules: rulesOf(asked) });
+  return steps;
+}

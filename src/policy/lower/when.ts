@@ -1,0 +1,94 @@
+/*
+ * `rules[].when[]` to clauses. In: one condition. Out: its clause, or how it is dropped. Called by `lowerRule`.
+ * @see istio pilot/pkg/security/authz/model/model.go (attribute names)
+ */
+import type { Condition } from '../../api/istio/resources.ts';
+import {
+  addressClause,
+  claimClause,
+  headerClause,
+  type MakeClause,
+  malformedKeyClause,
+  metadataClause,
+  namespaceClause,
+  portClause,
+  principalClause,
+  requestPrincipalClause,
+  serviceAccountClause,
+  stringClause,
+  trustDomainClause,
+} from './attributes.ts';
+import { DROP_RULE, type Lowered, type RuleContext } from './lowering.ts';
+
+const HEADERS = 'request.headers';
+const CLAIMS = 'request.auth.claims';
+const METADATA = 'experimental.';
+const FILTERS = 'experimental.envoy.filters.';
+
+/** Keys without brackets. */
+const PLAIN_KEYS: ReadonlyMap<string, MakeClause> = new Map<string, MakeClause>([
+  ['source.ip', addressClause('sourceIp')],
+  ['remote.ip', addressClause('remoteIp')],
+  ['source.namespace', namespaceClause],
+  ['source.serviceAccount', serviceAccountClause],
+  ['source.trustDomain', trustDomainClause],
+  ['source.principal', principalClause],
+  ['request.auth.principal', requestPrincipalClause],
+  ['request.auth.audiences', claimClause(['aud'])],
+  ['request.auth.presenter', claimClause(['azp'])],
+  ['destination.ip', addressClause('destinationIp')],
+  ['destination.port', portClause],
+  ['connection.sni', stringClause('sni')],
+]);
+
+/**
+ * The clause of one condition. An unknown key drops the rule under every action, as in Istio.
+ * @param path of the condition, e.g. `spec.rules[0].when[1]`
+ */
+export function lowerCondition(context: RuleContext, condition: Condition, path: string): Lowered {
+  const { key } = condition;
+  const make = PLAIN_KEYS.get(key) ?? bracketedKey(key);
+  if (make === undefined) {
+    context.report('SP_WHEN', `${path}.key`, `unknown attribute ${key}`);
+    return DROP_RULE;
+  }
+  return make(context, key, {
+    path: `${path}.values`,
+    notPath: `${path}.notValues`,
+    values: condition.values,
+    notValues: condition.notValues,
+  });
+}
+
+function bracketedKey(key: string): MakeClause | undefined {
+  if (key.startsWith(HEADERS)) {
+    const name = bracketed(key.slice(HEADERS.length));
+    return name === undefined || name === '' ? malformedKeyClause(key) : headerClause(name);
+  }
+  if (key.startsWith(CLAIMS)) {
+    const path = claimPath(key.slice(CLAIMS.length));
+    return path === undefined ? malformedKeyClause(key) : claimClause(path);
+  }
+  return key.startsWith(FILTERS) ? metadataKey(key) : undefined;
+}
+
+function metadataKey(key: string): MakeClause {
+  const bracket = key.indexOf('[');
+  if (bracket === -1) return malformedKeyClause(key);
+  const name = key.slice(bracket + 1);
+  return metadataClause(key.slice(METADATA.length, bracket), name.endsWith(']') ? name.slice(0, -1) : name);
+}
+
+/** `[name]` to `name`. */
+function bracketed(text: string): string | undefined {
+  return text.length >= 2 && text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : undefined;
+}
+
+/** `[a][b]` to `a`, `b`; when a name holds a bracket, all between the first and the last is one name. */
+function claimPath(text: string): readonly string[] | undefined {
+  const whole = bracketed(text);
+  if (whole === undefined) return undefined;
+  const names = whole.split('][');
+  const path = names.some((name) => name.includes('[') || name.includes(']')) ? [whole] : names;
+  return path.includes('') ? undefined : path;
+}
