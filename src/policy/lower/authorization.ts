@@ -68,7 +68,7 @@ function reporterOf(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', findi
   if (protocol === 'tcp') return () => undefined;
   const { namespace, name } = policy.metadata;
   return (code, path, message) => {
-    findings.push({ policy: { kind: 'AuthorizationPolicy', namespace, name }, finding: { code, severity: 'error', path, message } });
+    findings.push({ policy: { kind: 'AuthorizationPolicy', namespace, name }, code, severity: 'error', path, message });
   };
 }
 

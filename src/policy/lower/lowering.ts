@@ -9,9 +9,8 @@ import type { ErrorCode, Finding } from '../../errors.ts';
 import type { Clause } from '../model/program.ts';
 
 /** A finding and the policy it belongs to. */
-export interface PolicyFinding {
+export interface PolicyFinding extends Finding {
   readonly policy: { readonly kind: 'RequestAuthentication' | 'AuthorizationPolicy'; readonly namespace: string; readonly name: string };
-  readonly finding: Finding;
 }
 
 /** One rule of one policy under way to one protocol. */
