@@ -6,7 +6,8 @@ import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resour
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant, type WorkloadRef } from '../bundle/bundle.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
-import { lowerPolicies, type PolicyFinding } from '../policy/lower/lower-policies.ts';
+import { lowerPolicies } from '../policy/lower/lower-policies.ts';
+import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
 import { groupByRelevantLabels } from '../resolve/variants.ts';

@@ -6,7 +6,7 @@ import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
 import type { BundleKey, KeySet } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
 import { parseJwks } from '../jwt/parse-jwks.ts';
-import type { PolicyFinding } from '../policy/lower/lower-policies.ts';
+import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import { hasInlineKeys, keySetId } from './key-set-id.ts';
 
 export interface CollectedKeySets {

@@ -1,0 +1,111 @@
+/* From policies and pods of one workload to its bundle. */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Policy } from '../../../src/api/istio/resources.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { decodeBundle } from '../../../src/bundle/decode.ts';
+import { encodeBundle } from '../../../src/bundle/encode.ts';
+import { type CompileInput, type CompileResult, compileWorkload } from '../../../src/compile/compile-workload.ts';
+import { keySetId } from '../../../src/compile/key-set-id.ts';
+import { allow, tokens } from '../resolve/policies.ts';
+
+const workload = { namespace: 'foo', name: 'httpbin' };
+const remote = { source: 'https://a/keys', keys: [{ kty: 'RSA', n: 'x', e: 'AQAB' }] };
+
+function compile(policies: readonly Policy[], more: Partial<CompileInput> = {}): CompileResult {
+  return compileWorkload({
+    workload,
+    labelSets: [{ app: 'httpbin' }],
+    policies,
+    mesh: DEFAULT_MESH_CONFIG,
+    keySetOf: () => undefined,
+    ...more,
+  });
+}
+
+const get = { rules: [{ to: [{ operation: { methods: ['GET'] } }] }] };
+
+describe('compileWorkload', () => {
+  it('makes a bundle that agents take, even without any policy', () => {
+    for (const policies of [[], [allow('p', {}, get), tokens('ra', [{ issuer: 'i' }])]]) {
+      const { bundle } = compile(policies);
+      const encoded = encodeBundle(bundle);
+
+      expect(bundle).to.deep.include({ workload, relevantLabels: [], variants: [{ labels: {}, program: 0 }] });
+      const files = { 'bundle.json': Buffer.from(encoded.json), 'bundle.sha256': Buffer.from(encoded.digest) };
+      expect(decodeBundle(files, workload).bundle).to.deep.equal(bundle);
+    }
+  });
+
+  it('gives pods that a selector parts their own programs, and pods alike the same one', () => {
+    const policies = [allow('v1', { labels: { version: 'v1' } }, get)];
+    const { bundle, selecting } = compile(policies, { labelSets: [{ version: 'v1' }, { version: 'v2' }, { version: 'v3' }] });
+
+    expect(bundle.relevantLabels).to.deep.equal(['version']);
+    expect(bundle.variants).to.deep.equal([
+      { labels: { version: 'v1' }, program: 0 },
+      { labels: { version: 'v2' }, program: 1 },
+      { labels: { version: 'v3' }, program: 1 },
+    ]);
+    expect(bundle.programs).to.have.length(2);
+    expect(selecting).to.deep.equal(policies);
+  });
+
+  it('carries the key sets of the rules that select the workload, and no others', () => {
+    const rule = { issuer: 'i', jwksUri: 'https://a/keys' };
+    const other = { issuer: 'j', jwksUri: 'https://b/keys' };
+    const { bundle } = compile([tokens('a', [rule]), tokens('b', [other], { labels: { app: 'other' } })], { keySetOf: () => remote });
+
+    expect(bundle.keySets).to.deep.equal({ [keySetId(rule)]: remote });
+    expect(bundle.programs[0]?.providers.map(({ keySet }) => keySet)).to.deep.equal([keySetId(rule)]);
+  });
+
+  it('keeps a rule whose keys are not there, and tells its policy', () => {
+    const { bundle, findings } = compile([tokens('ra', [{ issuer: 'i', jwksUri: 'https://a/keys' }])]);
+
+    expect(bundle.programs[0]?.providers).to.have.length(1);
+    expect(bundle.keySets).to.deep.equal({});
+    expect(findings.map(({ code, policy }) => [code, policy.name])).to.deep.equal([['SP_JWKS_UNAVAILABLE', 'ra']]);
+  });
+
+  it('does not change when a policy comes that selects other workloads', () => {
+    const before = compile([allow('p', {}, get)]);
+    const after = compile([allow('p', {}, get), allow('q', { labels: { app: 'sleep' } }, { action: 'DENY', rules: [{}] })]);
+
+    expect(encodeBundle(after.bundle)).to.deep.equal(encodeBundle(before.bundle));
+  });
+
+  it('tells each finding once, however many variants there are', () => {
+    const bad = allow('bad', {}, { rules: [{ to: [{ operation: { ports: ['x'] } }] }] });
+    const split = allow('split', { labels: { version: 'v1' } }, get);
+    const { findings } = compile([bad, split], { labelSets: [{ version: 'v1' }, { version: 'v2' }] });
+
+    expect(findings.filter(({ policy }) => policy.name === 'bad')).to.have.length.greaterThan(0);
+    expect(new Set(findings.map((finding) => JSON.stringify(finding))).size).to.equal(findings.length);
+  });
+
+  it('gives the same bytes whatever the order of policies and pods', () => {
+    const policies: readonly Policy[] = [
+      allow('a', { labels: { version: 'v1' } }, get),
+      allow('b', {}, { action: 'DENY', rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] }] }),
+      allow('c', { namespace: 'istio-system' }, get),
+      tokens('d', [{ issuer: 'i', jwksUri: 'https://a/keys' }]),
+      tokens('e', [{ issuer: 'i', audiences: ['x'] }, { issuer: 'h' }], { namespace: 'istio-system' }),
+    ];
+    const labelSets = [{ version: 'v1' }, { version: 'v2' }, { version: 'v2', x: 'y' }, {}];
+    const expected = compile(policies, { labelSets, keySetOf: () => remote });
+
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray([...policies], { minLength: policies.length }),
+        fc.shuffledSubarray(labelSets, { minLength: labelSets.length }),
+        (somePolicies, someSets) => {
+          const { bundle, findings } = compile(somePolicies, { labelSets: someSets, keySetOf: () => remote });
+          expect(encodeBundle(bundle)).to.deep.equal(encodeBundle(expected.bundle));
+          expect(findings).to.deep.equal(expected.findings);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
