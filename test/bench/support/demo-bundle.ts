@@ -1,0 +1,43 @@
+/*
+ * The bundle of the JWT task (RequestAuthentication with inline keys, ALLOW for one request principal), compiled as the
+ * controller does it and laid into a folder. Used by the proxy bench.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
+import type { Policy } from '../../../src/api/istio/resources.ts';
+import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { encodeBundle } from '../../../src/bundle/encode.ts';
+import { compileWorkload } from '../../../src/compile/compile-workload.ts';
+import { ISSUER, JWKS } from './demo-token.ts';
+
+function policy(kind: string, name: string, spec: object): Policy {
+  const { value, findings } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace: 'foo' }, spec });
+  if (value === undefined) throw new Error(findings.map(({ message }) => message).join('; '));
+  return value;
+}
+
+/** Writes the bundle's files. @param extraRules ALLOW rules before the one that matches */
+export function writeDemoBundle(folder: string, extraRules = 0): void {
+  const rules = Array.from({ length: extraRules }, (_, at) => ({
+    from: [{ source: { requestPrincipals: [`${ISSUER}/nobody-${at}`] } }],
+    to: [{ operation: { methods: ['GET'], paths: [`/api/v1/other${at}/*`] } }],
+  }));
+  const { bundle } = compileWorkload({
+    workload: { namespace: 'foo', name: 'httpbin' },
+    labelSets: [{ app: 'httpbin' }],
+    policies: [
+      policy('RequestAuthentication', 'jwt-example', { jwtRules: [{ issuer: ISSUER, jwks: JWKS }] }),
+      policy('AuthorizationPolicy', 'require-jwt', {
+        rules: [...rules, { from: [{ source: { requestPrincipals: [`${ISSUER}/${ISSUER}`] } }] }],
+      }),
+    ],
+    mesh: DEFAULT_MESH_CONFIG,
+    keySetOf: () => undefined,
+  });
+  const { json, digest } = encodeBundle(bundle);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, BUNDLE_KEY), json);
+  writeFileSync(join(folder, BUNDLE_DIGEST_KEY), digest);
+}

