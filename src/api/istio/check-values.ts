@@ -1,6 +1,6 @@
 /*
  * Istio's checks on the values inside an AuthorizationPolicy: addresses, ports, paths, accounts, trust domains, attribute
- * keys. A list in, error texts out (none: all good). `name` is the field or key as Istio prints it. Called by
+ * keys. A list in, faults out (none: all good). `name` is the field or key as Istio prints it. Called by
  * validate-authorization-policy.
  * @see istio pkg/config/security/security.go
  */
@@ -12,33 +12,39 @@ const MAX_SERVICE_ACCOUNT_LENGTH = 320;
 const MAX_PORT = 65_535;
 const TEMPLATE_LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
 
-/** One text per bad address or CIDR block. */
-export function checkAddresses(values: readonly string[]): readonly string[] {
-  return values.flatMap((value) => {
-    if (!value.includes('/')) return parseGoAddress(value) === undefined ? [] : [`bad IP address (${value})`];
+/** What is wrong with a list, in Istio's words. */
+export interface Fault {
+  readonly message: string;
+  /** Which value; absent when it is the list as a whole. */
+  readonly index?: number;
+}
+
+/** One fault per bad address or CIDR block. */
+export function checkAddresses(values: readonly string[]): readonly Fault[] {
+  return each(values, (value) => {
+    if (!value.includes('/')) return parseGoAddress(value) === undefined ? undefined : `bad IP address (${value})`;
     const error = parseGoPrefix(value);
-    return error === undefined ? [] : [`bad CIDR range (${value}): ${error}`];
+    return error === undefined ? undefined : `bad CIDR range (${value}): ${error}`;
   });
 }
 
-/** One text per bad port. */
-export function checkPorts(values: readonly string[]): readonly string[] {
-  return values.flatMap((value) => {
-    if (!/^\d+$/.test(value)) return [`bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`];
-    if (Number(value) > 0xffff_ffff)
-      return [`bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: value out of range`];
-    return Number(value) > MAX_PORT ? [`bad port (${value}): <nil>`] : [];
+/** One fault per bad port. */
+export function checkPorts(values: readonly string[]): readonly Fault[] {
+  return each(values, (value) => {
+    if (!/^\d+$/.test(value)) return `bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`;
+    if (Number(value) > 0xffff_ffff) return `bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: value out of range`;
+    return Number(value) > MAX_PORT ? `bad port (${value}): <nil>` : undefined;
   });
 }
 
-/** At most one text: the list holds an empty string. */
-export function checkNotEmpty(name: string, values: readonly string[]): readonly string[] {
-  return values.includes('') ? [`empty value not allowed, found in ${name}`] : [];
+/** At most one fault: the list holds an empty string. */
+export function checkNotEmpty(name: string, values: readonly string[]): readonly Fault[] {
+  return first(values, (value) => (value === '' ? `empty value not allowed, found in ${name}` : undefined));
 }
 
-/** At most one text, about the first bad value. */
-export function checkServiceAccounts(name: string, values: readonly string[]): readonly string[] {
-  if (values.length > MAX_SERVICE_ACCOUNTS) return [`may not have more than ${MAX_SERVICE_ACCOUNTS} values`];
+/** At most one fault, about the first bad value. */
+export function checkServiceAccounts(name: string, values: readonly string[]): readonly Fault[] {
+  if (values.length > MAX_SERVICE_ACCOUNTS) return [{ message: `may not have more than ${MAX_SERVICE_ACCOUNTS} values` }];
   return first(values, (value) => {
     if (value === '') return `empty value not allowed, found in ${name}`;
     if (value.includes('*')) return `wildcard not allowed, found in ${name}`;
@@ -52,8 +58,8 @@ export function checkServiceAccounts(name: string, values: readonly string[]): r
   });
 }
 
-/** At most one text, about the first bad value. @param isKey true for `when`, where a slash is let through */
-export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly string[] {
+/** At most one fault, about the first bad value. @param isKey true for `when`, where a slash is let through */
+export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly Fault[] {
   return first(values, (value) => {
     if (value === '') return `empty value not allowed, found in ${name}`;
     const quoted = JSON.stringify(value);
@@ -66,8 +72,8 @@ export function checkTrustDomains(name: string, values: readonly string[], isKey
   });
 }
 
-/** At most one text, about the first bad path. */
-export function checkPaths(name: string, values: readonly string[]): readonly string[] {
+/** At most one fault, about the first bad path. */
+export function checkPaths(name: string, values: readonly string[]): readonly Fault[] {
   return first(values, (value) => checkPath(name, value));
 }
 
@@ -81,11 +87,11 @@ export function checkCondition(key: string, values: readonly string[]): string |
     case 'destination.port':
       return blockOf(checkPorts(values));
     case 'source.serviceAccount':
-      return checkServiceAccounts(key, values)[0];
+      return checkServiceAccounts(key, values)[0]?.message;
     case 'source.trustDomain':
-      return checkTrustDomains(key, values, true)[0];
+      return checkTrustDomains(key, values, true)[0]?.message;
     default:
-      return checkKey(key) ?? checkNotEmpty(key, values)[0];
+      return checkKey(key) ?? checkNotEmpty(key, values)[0]?.message;
   }
 }
 
@@ -130,14 +136,17 @@ function checkPath(name: string, value: string): string | undefined {
   return undefined;
 }
 
-function blockOf(messages: readonly string[]): string | undefined {
-  return messages.length === 0 ? undefined : errorBlock(messages);
+function blockOf(faults: readonly Fault[]): string | undefined {
+  return faults.length === 0 ? undefined : errorBlock(faults.map(({ message }) => message));
 }
 
-function first(values: readonly string[], check: (value: string) => string | undefined): readonly string[] {
-  for (const value of values) {
-    const error = check(value);
-    if (error !== undefined) return [error];
-  }
-  return [];
+function each(values: readonly string[], check: (value: string) => string | undefined): readonly Fault[] {
+  return values.flatMap((value, index) => {
+    const message = check(value);
+    return message === undefined ? [] : [{ message, index }];
+  });
+}
+
+function first(values: readonly string[], check: (value: string) => string | undefined): readonly Fault[] {
+  return each(values, check).slice(0, 1);
 }

@@ -12,6 +12,7 @@ import {
   checkPorts,
   checkServiceAccounts,
   checkTrustDomains,
+  type Fault,
 } from './check-values.ts';
 import type { DecodedAuthorizationPolicySpec, DecodedCondition, DecodedRule } from './decode-policy.ts';
 import type { Operation, Source } from './resources.ts';
@@ -45,7 +46,7 @@ const TCP_FIELDS: readonly (keyof Source)[] = [
   'notServiceAccounts',
 ];
 
-type Check = (name: string, values: readonly string[]) => readonly string[];
+type Check = (name: string, values: readonly string[]) => readonly Fault[];
 
 const addresses: Check = (_name, values) => checkAddresses(values);
 const ports: Check = (_name, values) => checkPorts(values);
@@ -160,7 +161,9 @@ function runChecks<T extends object>(
     const code: ErrorCode = check === checkPaths ? 'SP_PATH' : 'SP_VALUE';
     for (const field of fields) {
       const values = (value[field] ?? []) as readonly string[];
-      for (const message of check(goName(field), values)) webhookError(report, code, `${path}.${field}`, message);
+      for (const { message, index } of check(goName(field), values)) {
+        webhookError(report, code, `${path}.${field}${index === undefined ? '' : `[${index}]`}`, message);
+      }
     }
   }
 }

@@ -269,7 +269,7 @@ describe('the webhook layer', () => {
     const spec = { rules: [{}, { to: [{ operation: { methods: ['GET'] } }, { operation: { ports: ['80', 'x'] } }] }] };
 
     expect(validatePolicy(ap(spec)).map(({ path, code }) => [path, code])).to.deep.equal([
-      ['spec.rules[1].to[1].operation.ports', 'SP_VALUE'],
+      ['spec.rules[1].to[1].operation.ports[1]', 'SP_VALUE'],
     ]);
   });
 });
