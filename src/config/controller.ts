@@ -80,7 +80,7 @@ const configObject = z.strictObject({
   http: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(8080) }).prefault({}),
   kubernetes: z
     .strictObject({
-      kubeconfig: z.string().min(1).optional(),
+      kubeconfig: z.string().min(1).exactOptional(),
       qps: z.coerce.number().positive().default(80),
       burst: z.coerce.number().int().positive().default(160),
     })
@@ -95,7 +95,7 @@ const configObject = z.strictObject({
     .strictObject({
       refresh: durationSchema.default(20 * 60_000),
       blockedCidrs: list.default([]),
-      caFile: z.string().min(1).optional(),
+      caFile: z.string().min(1).exactOptional(),
     })
     .prefault({}),
   webhook: z
@@ -109,6 +109,10 @@ const configObject = z.strictObject({
       agentLogLevel: logLevel.exactOptional(),
       agentResources: z.strictObject({ requests: quantities.exactOptional(), limits: quantities.exactOptional() }).exactOptional(),
       tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+    })
+    .refine((webhook) => !webhook.enabled || webhook.agentImage !== '', {
+      path: ['agentImage'],
+      error: 'needed when the webhook is enabled',
     })
     .prefault({}),
 });
@@ -134,6 +138,7 @@ const SETTINGS: readonly (readonly [path: string, flag: string, variable: string
   ['webhook.host', 'webhook-host', 'SALLYPORT_WEBHOOK_HOST'],
   ['webhook.port', 'webhook-port', 'SALLYPORT_WEBHOOK_PORT'],
   ['webhook.service', 'webhook-service', 'SALLYPORT_WEBHOOK_SERVICE'],
+  ['webhook.tlsMinVersion', 'tls-min-version', 'SALLYPORT_TLS_MIN_VERSION'],
   ['webhook.agentImage', 'agent-image', 'SALLYPORT_AGENT_IMAGE'],
   ['webhook.agentImagePullPolicy', 'agent-image-pull-policy', 'SALLYPORT_AGENT_IMAGE_PULL_POLICY'],
 ];
@@ -164,14 +169,9 @@ export function loadControllerConfig(input: ConfigInput): ControllerConfig {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`);
     throw new RefusedError('SP_CONFIG', faults.join('; '));
   }
-  const { resync, jwks, kubernetes, ...rest } = parsed.data;
-  const { kubeconfig, ...api } = kubernetes;
-  return {
-    ...rest,
-    resyncMs: resync,
-    kubernetes: { ...api, ...(kubeconfig === undefined ? {} : { kubeconfig }) },
-    jwks: { refreshMs: jwks.refresh, blockedCidrs: jwks.blockedCidrs, ...(jwks.caFile === undefined ? {} : { caFile: jwks.caFile }) },
-  };
+  const { resync, jwks, ...rest } = parsed.data;
+  const { refresh, ...keys } = jwks;
+  return { ...rest, resyncMs: resync, jwks: { ...keys, refreshMs: refresh } };
 }
 
 function parseFlags(args: readonly string[]): ReadonlyMap<string, string> {

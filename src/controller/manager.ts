@@ -49,6 +49,8 @@ export interface ManagerOptions {
 export interface Manager {
   /** Why this replica may not be relied on yet, by name: caches that are not filled. */
   readonly checks: Readonly<Record<string, Check>>;
+  /** Does this replica write at the moment? */
+  readonly isLeading: () => boolean;
   /** Runs until `signal` aborts, then ends when workers are finished, the lease is given back and all streams are closed. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -63,7 +65,7 @@ interface Parts {
   readonly recorder: Recorder;
   readonly feeds: readonly Feed[];
   /** What the leader runs at present. */
-  readonly term: { pipeline?: Pipeline; statuses?: StatusLoop };
+  readonly term: { leading?: boolean; pipeline?: Pipeline; statuses?: StatusLoop };
 }
 
 /** A controller; nothing happens before {@link Manager.run}. */
@@ -74,6 +76,7 @@ export function createManager(options: ManagerOptions): Manager {
     checks: Object.fromEntries(
       parts.feeds.map(({ name, reflector }) => [`${name}-synced`, () => (reflector.hasSynced() ? undefined : `${name} not listed yet`)]),
     ),
+    isLeading: () => parts.term.leading === true,
     run: (signal) => run(parts, signal),
   };
 }
@@ -138,6 +141,16 @@ async function untilSynced(feeds: readonly Feed[], signal: AbortSignal): Promise
 
 /** One term of leadership. */
 async function lead(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { term } = parts;
+  term.leading = true;
+  try {
+    await publishForOneTerm(parts, signal);
+  } finally {
+    term.leading = false;
+  }
+}
+
+async function publishForOneTerm(parts: Parts, signal: AbortSignal): Promise<void> {
   const { options, term, world, keeper, clock } = parts;
   await seedKeys({ client: options.client, world, keeper, clock, logger: options.logger }, signal);
   const pipeline = createLeaderPipeline(parts);

@@ -15,12 +15,16 @@ import { RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 
 const EXIT_CONFIG = 78;
 /** After this long an orderly stop has failed; Kubernetes' own patience is 30 s. */
 const STOP_LIMIT_MS = 25_000;
 const MAX_JWKS_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 5;
+/** API servers may still send reviews for a moment after the pod was told to stop. */
+const WEBHOOK_DRAIN_MS = 3_000;
 
 async function main(signal: AbortSignal): Promise<void> {
   const input = { args: process.argv.slice(2), env: process.env };
@@ -67,19 +71,57 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     jwks: { refreshMs: config.jwks.refreshMs, limits: await fetchLimits(config) },
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
+  const webhook = config.webhook.enabled ? await openWebhook({ config, logger, metrics, client, isLeader: manager.isLeading }) : undefined;
   const health = await startHealthServer({
     ...config.http,
     live: { ping: () => undefined },
-    ready: { ...manager.checks, shutdown: () => (signal.aborted ? 'stopping' : undefined) },
+    ready: {
+      ...manager.checks,
+      ...(webhook === undefined ? {} : { webhook: webhook.check }),
+      shutdown: () => (signal.aborted ? 'stopping' : undefined),
+    },
     metricsText: metrics.text,
     logger,
   });
   logger.info({ version: packageJson.version, port: health.port, identity }, 'controller started');
   try {
+    const drained = new Promise((resolve) =>
+      signal.addEventListener('abort', () => setTimeout(resolve, WEBHOOK_DRAIN_MS).unref(), { once: true }),
+    );
     await manager.run(signal);
+    if (webhook !== undefined && signal.aborted) await drained;
   } finally {
+    await webhook?.stop();
     await health.close();
   }
+}
+
+interface WebhookParts extends Omit<Running, 'mesh'> {
+  readonly isLeader: () => boolean;
+}
+
+function openWebhook({ config, logger, metrics, client, isLeader }: WebhookParts): ReturnType<typeof startWebhook> {
+  const { host, port, service, tlsMinVersion, agentImage, agentImagePullPolicy, agentLogLevel, agentResources } = config.webhook;
+  const options: WebhookOptions = {
+    client,
+    host,
+    port,
+    service,
+    tlsMinVersion,
+    logger,
+    isLeader,
+    namespace: config.namespace,
+    injection: {
+      image: agentImage,
+      imagePullPolicy: agentImagePullPolicy,
+      version: packageJson.version,
+      ...(agentLogLevel === undefined ? {} : { logLevel: agentLogLevel }),
+      ...(agentResources === undefined ? {} : { resources: agentResources }),
+    },
+    metrics: createWebhookMetrics(metrics.registry),
+  };
+  // It ends by `stop`, after the rest.
+  return startWebhook(options, new AbortController().signal);
 }
 
 function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClient {
