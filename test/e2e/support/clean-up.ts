@@ -1,0 +1,14 @@
+/*
+ * Takes away what a suite, or a run before it that was stopped, put into the cluster. In: a shell. Out: a cluster with nothing
+ * of ours. Suites call it before and after.
+ */
+import type { Shell } from './shell.ts';
+
+/** Removes both kinds of installation, the namespaces of the task and the CRDs. Nothing there: nothing happens. */
+export async function cleanUp(shell: Shell): Promise<void> {
+  await shell.run('kubectl delete namespace foo keys --ignore-not-found --timeout=90s', { timeoutMs: 100_000 });
+  await shell.attempt('helm uninstall sallyport -n sallyport-system --wait --timeout 60s');
+  await shell.attempt('kubectl delete -k manifests/ --ignore-not-found --timeout=60s');
+  await shell.run('kubectl delete -f crds/ --ignore-not-found --timeout=60s');
+  await shell.run('kubectl delete namespace sallyport-system --ignore-not-found --timeout=90s', { timeoutMs: 100_000 });
+}
