@@ -17,6 +17,8 @@ export interface RawRequest {
   readonly headers: readonly string[];
   /** `:authority` over HTTP/2; absent over HTTP/1 (it is the Host header there). */
   readonly authority?: string;
+  /** Id that the codec made for a request without X-Request-Id: policies see it as that header, and it is in the forwarded head. Absent: none is added. */
+  readonly requestId?: string;
   /** The request announces a body (content-length > 0 or chunked). */
   readonly hasBody: boolean;
   readonly connection: ConnectionFacts;

@@ -112,28 +112,60 @@ interface Fault {
   readonly rule: Provenance;
 }
 
-/** The first rule that accepts ends it. A request whose tokens were accepted only in part is refused. */
+/**
+ * The first rule that accepts ends it. When none does, but some took tokens out of the request before they met one that
+ * was not theirs, all rules go over what is left: tokens of several issuers may then each find their rule.
+ */
 function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
   const { target } = request;
   const faults: Fault[] = [];
+  let changed = false;
   for (const rule of rules) {
     const outcome = runTokenRule(rule, request, nowSeconds);
-    if (typeof outcome === 'string') {
-      faults.push({ fault: outcome, rule: rule.provider.source });
-    } else if (outcome !== undefined) {
+    if (outcome?.kind === 'verified') {
       return outcome;
     }
+    if (outcome !== undefined) {
+      faults.push({ fault: outcome.fault, rule: rule.provider.source });
+      changed ||= outcome.changed;
+    }
   }
-  return faults.length === 0 ? ANONYMOUS : refuse(toldFault(faults), request, target);
+  if (faults.length === 0) {
+    return ANONYMOUS;
+  }
+  const second = changed && rules.length > 1 ? runRulesAgain(rules, request, nowSeconds) : undefined;
+  if (second?.kind === 'verified') {
+    return second;
+  }
+  return refuse(second === undefined ? toldFault(faults) : lastTelling([...faults, second]), request, target);
 }
 
-/**
- * Which of several faults the client is told: the first, unless that only says "not my token"; then the last that says
- * more.
- */
+/** The last token verified when every rule accepts what it still finds; else the first fault, or nothing when nothing is found. */
+function runRulesAgain(
+  rules: readonly TokenRule[],
+  request: TokenRequest,
+  nowSeconds: number,
+): VerifiedToken | (Fault & { readonly kind: 'fault' }) | undefined {
+  let verified: VerifiedToken | undefined;
+  for (const rule of rules) {
+    const outcome = runTokenRule(rule, request, nowSeconds);
+    if (outcome?.kind === 'fault') {
+      return { kind: 'fault', fault: outcome.fault, rule: rule.provider.source };
+    }
+    verified = outcome ?? verified;
+  }
+  return verified;
+}
+
+/** Which of several faults the client is told: the first, unless that only says "not my token". */
 function toldFault(faults: readonly Fault[]): Fault {
   const first = faults[0] as Fault;
-  return first.fault === UNKNOWN_ISSUER ? (faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? first) : first;
+  return first.fault === UNKNOWN_ISSUER ? lastTelling(faults) : first;
+}
+
+/** The last fault that says more than "not my token"; the first when none does. */
+function lastTelling(faults: readonly Fault[]): Fault {
+  return faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? (faults[0] as Fault);
 }
 
 function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): Refusal {

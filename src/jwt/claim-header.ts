@@ -9,13 +9,13 @@ import { isJsonObject, type JsonObject } from './parse-json.ts';
 const TWO_TO_THE_64 = 2 ** 64;
 /** From here on `Number.prototype.toFixed` gives exponents. */
 const FIXED_LIMIT = 1e21;
-// Octets that would end the header or the message.
+// Control octets: some would end the header or the message, the others make servers refuse it.
 // oxlint-disable-next-line no-control-regex -- these are the characters to find
-const BREAKS_HEADER = /[\u0000\r\n]/;
+const BREAKS_HEADER = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
 /**
  * The header value of the claim at `path`; `undefined` when there is nothing to say: no such claim, `null`, `''`, or a
- * text that no header can carry (NUL, CR or LF in it).
+ * text that no header can carry (control characters other than the tab).
  * @param path names joined by dots, looked up through objects only
  */
 export function claimHeader(claims: JsonObject, path: string): string | undefined {

@@ -44,6 +44,13 @@ export interface TokenRule {
   readonly cache: TokenCache<VerifiedToken>;
 }
 
+/** `changed`: tokens before the bad one were accepted, and what they do to the request is done. */
+export interface RuleFault {
+  readonly kind: 'fault';
+  readonly fault: TokenFault;
+  readonly changed: boolean;
+}
+
 /** The rule of `provider`; `keys` empty or absent: it verifies nothing. */
 export function createTokenRule(
   provider: JwtProvider,
@@ -60,16 +67,17 @@ export function createTokenRule(
 
 /**
  * Verifies every token of `rule` in `request`, the last one found first, and changes the request as each is accepted.
- * All must be good: the first fault is the result, and what was changed by then stays changed. Otherwise the result is the token that was found first. `undefined`: no token.
+ * All must be good: the first fault is the result, and what was changed by then stays changed. Otherwise the result is
+ * the token that was found first. `undefined`: no token.
  */
-export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds: number): VerifiedToken | TokenFault | undefined {
+export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds: number): VerifiedToken | RuleFault | undefined {
   const tokens = extractTokens(rule.provider, request);
   let verified: VerifiedToken | undefined;
   for (let index = tokens.length - 1; index >= 0; index -= 1) {
     const token = tokens[index] as ExtractedToken;
     const result = verifyToken(rule, token.text, nowSeconds);
     if (typeof result === 'string') {
-      return result;
+      return { kind: 'fault', fault: result, changed: verified !== undefined };
     }
     verified = result;
     applyEffects(verified, token, request);

@@ -8,6 +8,8 @@ import type { CustomMatch } from '../../src/policy/decide/decision.ts';
 import type { Observed } from './case-file.ts';
 
 const ALLOWED_ACCOUNT = '/sa/a';
+/** Services of this name are in no registry, and resolve to nothing. */
+const NO_SUCH_SERVICE = 'no-such.';
 const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
 
 /** What the sample server looks at. `headers`: flat list; `principal`: the peer's SPIFFE URI, `''` for none. */
@@ -16,14 +18,20 @@ export interface CheckedRequest {
   readonly principal: string;
 }
 
-/** Does every authorizer in `matches` consent? The gRPC server also trusts one service account. */
+/** Does every authorizer in `matches` consent? Without the header the gRPC server trusts one service account. */
 export function consents(matches: readonly CustomMatch[], { headers, principal }: CheckedRequest): boolean {
-  const allowed = headers.some((name, index) => index % 2 === 0 && name === 'x-ext-authz' && headers[index + 1] === 'allow');
-  return matches.every(({ step }) => allowed || (step.provider?.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT)));
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name === 'x-ext-authz');
+  if (at !== -1) {
+    return headers[at + 1] === 'allow';
+  }
+  return matches.every(({ step }) => step.provider?.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT));
 }
 
 /** The folded answer of the authorizers in `matches`. */
 export function answerCheck(matches: readonly CustomMatch[], request: CheckedRequest, observed: Observed): CheckAnswer {
+  if (matches.some(({ step }) => step.provider?.service.startsWith(NO_SUCH_SERVICE) === true)) {
+    return { kind: 'error', status: 403 };
+  }
   if (!consents(matches, request)) {
     return denial(observed);
   }

@@ -65,6 +65,9 @@ export interface RecordedResource {
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
 }
 
+/** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */
+const OUR_KINDS: ReadonlySet<string> = new Set(['RequestAuthentication', 'AuthorizationPolicy']);
+
 export interface RecordedCase {
   /** File name without `.json`. */
   readonly file: string;
@@ -91,5 +94,8 @@ export function readCases(path: string): readonly RecordedCase[] {
         .filter((name) => name.endsWith('.json'))
         .sort()
         .map((name) => join(path, name));
-  return files.map((file) => ({ ...(JSON.parse(readFileSync(file, 'utf8')) as RecordedCase), file: basename(file, '.json') }));
+  return files.map((file) => {
+    const recorded = JSON.parse(readFileSync(file, 'utf8')) as RecordedCase;
+    return { ...recorded, file: basename(file, '.json'), resources: recorded.resources.filter(({ kind }) => OUR_KINDS.has(kind)) };
+  });
 }

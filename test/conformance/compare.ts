@@ -63,15 +63,10 @@ function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]>
   const values = new Map<string, string[]>();
   for (const [name, value] of upstream?.headers ?? []) {
     if (!UPSTREAM_NOISE.has(name) && !name.startsWith('x-envoy-')) {
-      values.set(name, [...(values.get(name) ?? []), name === 'x-forwarded-client-cert' ? identities(value) : value]);
+      values.set(name, [...(values.get(name) ?? []), value]);
     }
   }
   return values;
-}
-
-/** The peers named by a client certificate header; its hashes and the proxy's own name depend on the recording. */
-function identities(value: string): string {
-  return [...value.matchAll(/(?:^|[;,])(URI=[^;,]*)/g)].map((match) => match[1]).join(';');
 }
 
 function text(value: unknown): string {

@@ -21,6 +21,13 @@ const inRequest =
 /** Each entry explains as little as it can: a whole request only where the request never is one. */
 export const DOCUMENTED: readonly DocumentedDifference[] = [
   { name: 'http1-strict-syntax', covers: inRequest('authz_http1-oddities', 'obs-fold', 'lf-only') },
+  {
+    name: 'custom-unknown-service',
+    covers: (recorded, request, { field, ours }) =>
+      recorded.file === 'builder_file_custom-bad-no-such-service' &&
+      request?.name === '/httpbin1' &&
+      ((field === 'details' && ours === 'ext_authz_error') || field === 'body' || field === 'headers.content-type'),
+  },
 ];
 
 /** The name of the documented difference that `difference` is an instance of; `undefined`: it is a fault. */

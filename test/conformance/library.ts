@@ -62,7 +62,9 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
     }
     case 'http': {
       const verdict = judge.judge(read.request, NOW_SECONDS);
-      return httpOutcome(verdict.kind === 'check' ? resume(verdict, read.request, observed) : verdict);
+      const outcome = httpOutcome(verdict.kind === 'check' ? resume(verdict, read.request, observed) : verdict);
+      // The codec sends no body in answer to HEAD.
+      return read.request.method === 'HEAD' ? { ...outcome, body: '' } : outcome;
     }
   }
 }

@@ -12,6 +12,7 @@ export type ReadRequest =
   | { readonly kind: 'fault'; readonly fault: HeadFault }
   | { readonly kind: 'tcp'; readonly connection: ConnectionFacts };
 
+const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
 const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** The request or connection that `recorded` describes, sent to the workload of `from`. */
@@ -24,14 +25,16 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
   if (recorded.http2 === true) {
     return { kind: 'http', request: http2Request(recorded, connection) };
   }
-  const text = recorded.raw ?? http1Text(recorded);
+  // Empty lines before a request are passed over by the connection, not by the parser of heads.
+  const text = (recorded.raw ?? http1Text(recorded)).replace(/^(\r\n)+/, '');
   const end = text.indexOf('\r\n\r\n');
   const head = parseRequestHead(Buffer.from(end === -1 ? text : text.slice(0, end + 4), 'utf8').toString('latin1'));
   if (head.kind === 'fault') {
     return { kind: 'fault', fault: head };
   }
   const { method, target, headers, body } = head;
-  return { kind: 'http', request: { version: '1.1', method, target, headers, hasBody: body !== 0, connection } };
+  const id = head.requestId === '' ? { requestId: REQUEST_ID } : {};
+  return { kind: 'http', request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection } };
 }
 
 function http1Text({ method = 'GET', path = '/', host = '', headers = [], body = '' }: RecordedRequest): string {
@@ -53,7 +56,8 @@ function http2Request(
 }
 
 function connectionOf({ source, port }: RecordedRequest, { workload }: RecordedCase): ConnectionFacts {
-  const peer = source.principal === undefined ? {} : { peer: { uris: source.principal.split(','), dnsNames: [], subject: '' } };
+  const uris = source.principal?.split(',');
+  const peer = uris === undefined ? {} : { peer: { uris, dnsNames: [], subject: '' }, forwardedClientCert: certificateElement(uris) };
   return {
     sourceIp: source.ip,
     destinationIp: workload.ip,
@@ -62,4 +66,9 @@ function connectionOf({ source, port }: RecordedRequest, { workload }: RecordedC
     tls: source.principal !== undefined,
     ...peer,
   };
+}
+
+/** What the TLS side says of a client certificate, in the spelling of the records. */
+function certificateElement(uris: readonly string[]): string {
+  return ['By=spiffe://cluster.local/ns/default/sa/server', 'Hash=<redacted>', 'Subject=""', ...uris.map((uri) => `URI=${uri}`)].join(';');
 }

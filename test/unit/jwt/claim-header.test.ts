@@ -28,6 +28,8 @@ describe('claims as headers', () => {
     ['{"a":"x\\r\\nevil: 1"}', 'a', undefined],
     ['{"a":"x\\ny"}', 'a', undefined],
     ['{"a":"x\\u0000"}', 'a', undefined],
+    ['{"a":"x\\u007f"}', 'a', undefined],
+    ['{"a":"x\\ty"}', 'a', 'x\ty'],
   ] as const) {
     it(`${payload} ${path} is ${value}`, () => {
       expect(headerOf(payload, path)).to.equal(value);

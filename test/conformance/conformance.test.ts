@@ -1,0 +1,67 @@
+/*
+ * The recorded decisions of Istio and Envoy, replayed through the library. Every difference must be a documented one.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { readCases } from './case-file.ts';
+import { DOCUMENTED, explainedNames } from './differences.ts';
+import { libraryWay, type WayIn } from './library.ts';
+import { type ReplayReport, replay, undocumented } from './replay.ts';
+import { ISTIO_CASES } from './run.ts';
+
+const FOLDERS = [
+  { name: 'cases', path: join(import.meta.dirname, 'cases'), requests: 1095 },
+  { name: 'random', path: join(import.meta.dirname, 'random'), requests: 3000 },
+  { name: 'istio', path: ISTIO_CASES, requests: 1099 },
+] as const;
+
+describe('recorded decisions of Istio and Envoy', function () {
+  this.timeout(60_000);
+  const reports: ReplayReport[] = [];
+
+  for (const { name, path, requests } of FOLDERS) {
+    it(`are ours too: ${name}`, async function () {
+      if (!existsSync(path)) {
+        console.log(`      SKIPPED: ${name} is not at ${path}`);
+        this.skip();
+      }
+      const report = await replay(readCases(path), libraryWay);
+      reports.push(report);
+
+      expect(undocumented(report)).to.deep.equal([]);
+      expect(report.requests).to.equal(requests);
+    });
+  }
+
+  it('differ only under names that docs/differences.md explains, and every such name is in use', () => {
+    const names = DOCUMENTED.map(({ name }) => name);
+    expect([...explainedNames()]).to.include.members(names);
+
+    const used = new Set(reports.flatMap(({ differences }) => differences.map(({ documented }) => documented)));
+    expect(existsSync(ISTIO_CASES) ? names.filter((name) => !used.has(name)) : []).to.deep.equal([]);
+  });
+
+  it('are not met by letting everything through, nor by letting nothing through', async () => {
+    const always = (outcome: 'allow' | 'deny'): WayIn => ({
+      name: outcome,
+      shows: (field) => field === 'outcome',
+      open: async () => ({ send: async () => ({ outcome }), close: async () => {} }),
+    });
+    const cases = readCases(FOLDERS[0].path);
+    const allowed = undocumented(await replay(cases, always('allow'))).length;
+    const denied = undocumented(await replay(cases, always('deny'))).length;
+
+    expect(allowed).to.be.above(400);
+    expect(denied).to.be.above(400);
+    expect(allowed + denied).to.be.at.least(1095 - 2);
+  });
+
+  it('tell of a resource that our admission lets pass', async () => {
+    const [recorded] = readCases(join(FOLDERS[0].path, 'authz_custom-dry-run.json'));
+    if (recorded === undefined) throw new Error('the case is gone');
+    const report = await replay([{ ...recorded, istio: {} }], libraryWay);
+
+    expect(undocumented(report).map(({ field }) => field)).to.include('refused');
+  });
+});
