@@ -53,6 +53,9 @@ const SETTINGS = {
 
 type Setting = keyof typeof SETTINGS;
 
+/** Environment variable of each setting by its flag, for the reference page. */
+export const AGENT_SETTINGS: Readonly<Record<string, string>> = SETTINGS;
+
 const PORT = z.int().check(z.gte(0), z.lte(65_535));
 const APP_PORT = z.int().check(z.gte(1), z.lte(65_535));
 const SHARE = z.number().check(z.gte(0), z.lte(1));

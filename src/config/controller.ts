@@ -117,8 +117,11 @@ const configObject = z.strictObject({
     .prefault({}),
 });
 
+/** The schema of the configuration file, for its reference page. */
+export const controllerConfigSchema: z.ZodType = configObject;
+
 /** Keys that flags and environment may set: dotted path, flag, variable. Everything else belongs into the file. */
-const SETTINGS: readonly (readonly [path: string, flag: string, variable: string])[] = [
+export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string, variable: string])[] = [
   ['logLevel', 'log-level', 'SALLYPORT_LOG_LEVEL'],
   ['http.host', 'http-host', 'SALLYPORT_HTTP_HOST'],
   ['http.port', 'http-port', 'SALLYPORT_HTTP_PORT'],
@@ -160,7 +163,7 @@ export function configFileOf(input: Omit<ConfigInput, 'fileText'>): string | und
 export function loadControllerConfig(input: ConfigInput): ControllerConfig {
   const raw = parseFile(input.fileText);
   const flags = parseFlags(input.args);
-  for (const [path, flagName, variable] of SETTINGS) {
+  for (const [path, flagName, variable] of CONTROLLER_SETTINGS) {
     const value = flags.get(flagName) ?? input.env[variable];
     if (value !== undefined && value !== '') setPath(raw, path.split('.'), value);
   }
@@ -175,7 +178,7 @@ export function loadControllerConfig(input: ConfigInput): ControllerConfig {
 }
 
 function parseFlags(args: readonly string[]): ReadonlyMap<string, string> {
-  const names = ['config', ...SETTINGS.map(([, name]) => name)];
+  const names = ['config', ...CONTROLLER_SETTINGS.map(([, name]) => name)];
   try {
     const { values } = parseArgs({
       args: [...args],
