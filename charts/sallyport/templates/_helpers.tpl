@@ -1,0 +1,75 @@
+{{/* Name of every object. The controller names its Secret and webhook configurations after it, see src/webhook. */}}
+{{- define "sallyport.fullname" -}}
+{{- $default := ternary .Release.Name (printf "%s-%s" .Release.Name "sallyport") (contains "sallyport" .Release.Name) -}}
+{{- default $default .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "sallyport.selectorLabels" -}}
+app.kubernetes.io/name: {{ default "sallyport" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end -}}
+
+{{- define "sallyport.labels" -}}
+{{ include "sallyport.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: sallyport
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "sallyport.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "sallyport.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A reference from { registry, repository, tag, digest }; the digest wins. Takes (list values default-registry default-tag). */}}
+{{- define "sallyport.image" -}}
+{{- $image := index . 0 -}}
+{{- $registry := default (index . 1) $image.registry -}}
+{{- $path := ternary $image.repository (printf "%s/%s" (trimSuffix "/" $registry) $image.repository) (empty $registry) -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $path $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $path (default (index . 2) $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sallyport.webhookEnabled" -}}
+{{- if or .Values.webhook.injection.enabled .Values.webhook.validation.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* What only a restart takes up. */}}
+{{- define "sallyport.staticConfig" -}}
+logLevel: {{ .Values.logLevel }}
+workers: {{ .Values.workers }}
+kubernetes:
+  qps: {{ .Values.kubeApi.qps }}
+  burst: {{ .Values.kubeApi.burst }}
+leaderElection:
+  enabled: {{ .Values.leaderElection.enabled }}
+  name: {{ include "sallyport.fullname" . }}-controller
+jwks:
+  refresh: {{ .Values.jwks.refresh }}
+  blockedCidrs: {{ toJson .Values.jwks.blockedCidrs }}
+  {{- if .Values.jwks.caConfigMap }}
+  caFile: /etc/sallyport/jwks-ca/ca.crt
+  {{- end }}
+webhook:
+  enabled: {{ eq "true" (include "sallyport.webhookEnabled" .) }}
+  port: {{ .Values.webhook.port }}
+  service: {{ include "sallyport.fullname" . }}
+  tlsMinVersion: {{ .Values.webhook.tlsMinVersion }}
+  agentImagePullPolicy: {{ .Values.agent.image.pullPolicy }}
+  agentLogLevel: {{ .Values.agent.logLevel }}
+  {{- with .Values.agent.resources }}
+  agentResources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

@@ -1,0 +1,69 @@
+/*
+ * Writes manifests/ for `kubectl apply` from the chart and the CRDs: install.yaml as `helm template` renders it with default
+ * values, behind its namespace; crds.yaml. `node scripts/gen-manifests.ts` writes; with `--check` it writes nothing and exits
+ * 1 when a file differs from what would be written. Needs the helm that the cluster tests build; without it a check is skipped, loudly.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { crdFiles } from '../src/api/crd/custom-resource-definitions.ts';
+import { binaryPath, build } from '../test/cluster/build.ts';
+
+const folder = new URL('../manifests/', import.meta.url);
+const chart = fileURLToPath(new URL('../charts/sallyport', import.meta.url));
+const isCheck = process.argv.includes('--check');
+const namespace = 'sallyport-system';
+
+const HEAD = `# Written by scripts/gen-manifests.ts from charts/sallyport with its default values.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: ${namespace}
+  labels:
+    app.kubernetes.io/part-of: sallyport
+    pod-security.kubernetes.io/enforce: restricted
+    pod-security.kubernetes.io/audit: restricted
+    pod-security.kubernetes.io/warn: restricted
+`;
+
+/** Neither Helm's own labels nor the places in the chart mean anything outside of Helm. */
+function withoutHelm(rendered: string): string {
+  return rendered
+    .replaceAll(/^# Source: .*\n/gm, '')
+    .replaceAll(/^ *helm\.sh\/chart: .*\n/gm, '')
+    .replaceAll('app.kubernetes.io/managed-by: Helm', 'app.kubernetes.io/managed-by: kubectl')
+    .replaceAll(/\n+---\n/g, '\n---\n');
+}
+
+function install(helm: string): string {
+  const rendered = execFileSync(helm, ['template', 'sallyport', chart, '--namespace', namespace], {
+    encoding: 'utf8',
+    env: { ...process.env, HELM_CACHE_HOME: '/nonexistent', HELM_CONFIG_HOME: '/nonexistent', HELM_DATA_HOME: '/nonexistent' },
+  });
+  return `${HEAD}${withoutHelm(rendered).trimEnd()}\n`;
+}
+
+function current(name: string): string | undefined {
+  const url = new URL(name, folder);
+  return existsSync(url) ? readFileSync(url, 'utf8') : undefined;
+}
+
+const crds = crdFiles().map((file) => file.text.replace(/^---\n/, ''));
+const helm = binaryPath('helm');
+if (!isCheck && !existsSync(helm)) await build('e2e');
+const generated = [
+  { name: 'crds.yaml', text: crds.join('---\n') },
+  ...(existsSync(helm) ? [{ name: 'install.yaml', text: install(helm) }] : []),
+];
+if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, for want of helm');
+
+const stale = generated.filter(({ name, text }) => current(name) !== text);
+if (isCheck) {
+  for (const { name } of stale) console.error(`manifests/${name} is stale; run: node scripts/gen-manifests.ts`);
+  process.exitCode = stale.length === 0 ? 0 : 1;
+} else {
+  for (const { name, text } of stale) {
+    writeFileSync(new URL(name, folder), text);
+    console.error(`wrote manifests/${name}`);
+  }
+}
