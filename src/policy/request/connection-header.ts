@@ -13,8 +13,8 @@ export type UpgradeKind = 'none' | 'h2c' | 'other';
 function tokensOf(value: string): readonly string[] {
   return value
     .split(',')
-    .map((token) => token.trim().toLowerCase())
-    .filter((token) => token !== '');
+    .filter((token) => token !== '')
+    .map((token) => token.trim().toLowerCase());
 }
 
 /** Does the request ask for an upgrade? Both headers are needed, `upgrade` as one of Connection's tokens. */

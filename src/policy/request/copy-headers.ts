@@ -33,7 +33,7 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
       if (slot < 32) seenLow |= bit;
       else seenHigh |= bit;
     } else if (slot === HOST) {
-      host = host === undefined ? value : `${host},${value}`;
+      host = host === undefined ? value : joinValues(host, value);
     }
   }
   return { headers, host, seen: seenLow };
@@ -42,7 +42,13 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
 function mergeInto(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i] !== name) continue;
-    headers[i + 1] = `${headers[i + 1]},${value}`;
+    headers[i + 1] = joinValues(headers[i + 1] ?? '', value);
     return;
   }
+}
+
+/** Two instances of one inline header as Envoy joins them: with a comma, unless one is empty. */
+export function joinValues(left: string, right: string): string {
+  if (right === '') return left;
+  return left === '' ? right : `${left},${right}`;
 }

@@ -2,6 +2,7 @@
  * Absolute URLs in requests: the absolute form of a request target, and Referer. In: text. Out: its parts, or undefined.
  * Accepts what Envoy's parser accepts (observed on 1.40.0), in one pass without regular expressions.
  */
+import { isIpLiteral } from '../match/ip-block.ts';
 
 /** Parts of an absolute URL with an authority. */
 export interface HttpUrl {
@@ -30,10 +31,6 @@ function isHostCharacter(code: number): boolean {
   return isAlpha(code) || isDigit(code) || code === 45 || code === 46 || code === 95;
 }
 
-function isIpv6Character(code: number): boolean {
-  return isDigit(code) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102) || code === 58 || code === 46;
-}
-
 /** Bytes that may stand in a userinfo: letters, digits and `-_.!~*'()%;:&=+$,`. */
 function isUserinfoCharacter(code: number): boolean {
   return isAlpha(code) || isDigit(code) || "-_.!~*'()%;:&=+$,".includes(String.fromCharCode(code));
@@ -54,9 +51,8 @@ export function parseHttpUrl(text: string): HttpUrl | undefined {
   let end = start;
   while (end < text.length && text[end] !== '/' && text[end] !== '?') end++;
   const userinfoEnd = text.lastIndexOf('@', end - 1);
-  const hasUserinfo = userinfoEnd >= start;
-  if (hasUserinfo && !every(text, start, userinfoEnd, isUserinfoCharacter)) return undefined;
-  const authority = text.slice(hasUserinfo ? userinfoEnd + 1 : start, end);
+  if (!every(text, start, userinfoEnd, isUserinfoCharacter)) return undefined;
+  const authority = text.slice(Math.max(userinfoEnd + 1, start), end);
   if (!isHostAndPort(authority)) return undefined;
   if (!every(text, end, text.length, (code) => code > 32 && code < 127)) return undefined;
   const fragment = text.indexOf('#', end);
@@ -64,7 +60,7 @@ export function parseHttpUrl(text: string): HttpUrl | undefined {
     scheme: text.slice(0, colon),
     authority,
     pathAndQuery: end === text.length ? '/' : text.slice(end),
-    hasUserinfo,
+    hasUserinfo: userinfoEnd > start,
     hasFragment: fragment !== -1 && fragment < text.length - 1,
   };
 }
@@ -74,12 +70,12 @@ function isScheme(text: string, end: number): boolean {
   return every(text, 1, end, (code) => isAlpha(code) || isDigit(code) || code === 43 || code === 45 || code === 46);
 }
 
-/** Is `text` a non-empty host or bracketed IPv6 address, with an optional port of 0-65535? */
+/** Is `text` a non-empty host or a bracketed IP address, with an optional port of 0-65535? */
 export function isHostAndPort(text: string): boolean {
   const bracketed = text.startsWith('[');
   let end = bracketed ? text.indexOf(']') : text.indexOf(':');
   if (bracketed) {
-    if (end < 2 || !every(text, 1, end, isIpv6Character)) return false;
+    if (!isIpLiteral(text.slice(1, Math.max(end, 1)))) return false;
     end++;
   } else {
     if (end === -1) end = text.length;

@@ -17,6 +17,7 @@ export const FORWARDED_FOR = 4;
 export const FORWARDED_PROTO = 5;
 export const CLIENT_CERT = 6;
 export const CONTENT_TYPE = 7;
+export const REQUEST_ID = 8;
 
 const ASKED_ABOUT: readonly string[] = [
   'connection',
@@ -27,6 +28,7 @@ const ASKED_ABOUT: readonly string[] = [
   'x-forwarded-proto',
   'x-forwarded-client-cert',
   'content-type',
+  'x-request-id',
 ];
 
 const MERGED: readonly string[] = [
@@ -47,7 +49,6 @@ const MERGED: readonly string[] = [
   'via',
   'x-forwarded-host',
   'x-forwarded-port',
-  'x-request-id',
   'x-client-trace-id',
   'grpc-timeout',
   'grpc-accept-encoding',

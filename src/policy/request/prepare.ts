@@ -1,13 +1,23 @@
 /*
  * Does to a request what Envoy does before its filters run: codec checks, host and path checks, path normalisation,
  * header clean-up, remote address. In: a raw head. Out: the working copy that is judged and forwarded, or a rejection.
- * Called by the judge first of all. `x-request-id` is not made here: the agent adds one when none is there.
+ * Called by the judge first of all. The value for a missing `x-request-id` comes from the caller.
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
 import { removeHopByHopHeaders, removeNominatedHeaders, upgradeKind } from './connection-header.ts';
-import { type CopiedHeaders, copyHeaders } from './copy-headers.ts';
+import { type CopiedHeaders, copyHeaders, joinValues } from './copy-headers.ts';
 import { isHostAndPort, isValidReferer, parseHttpUrl } from './http-url.ts';
-import { CLIENT_CERT, CONNECTION, CONTENT_TYPE, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
+import {
+  CLIENT_CERT,
+  CONNECTION,
+  CONTENT_TYPE,
+  FORWARDED_FOR,
+  FORWARDED_PROTO,
+  REFERER,
+  REQUEST_ID,
+  TE,
+  UPGRADE,
+} from './inline-headers.ts';
 import { normalizePath } from './normalize-path.ts';
 import { PreparedRequest } from './prepared-request.ts';
 import type { RawHead } from './raw-head.ts';
@@ -185,6 +195,12 @@ function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHead
   if (forwarded === undefined) request.appendHeader('x-forwarded-proto', own);
   if (request.scheme === '') request.scheme = forwarded !== undefined && isHttpScheme(forwarded) ? forwarded : own;
   request.scheme = request.scheme.toLowerCase();
+  if (raw.requestId !== undefined && !hasRequestId(request, copied)) request.appendHeader('x-request-id', raw.requestId);
+}
+
+/** Connection may have named the header, so that it is gone again. */
+function hasRequestId(request: PreparedRequest, copied: CopiedHeaders): boolean {
+  return has(copied, REQUEST_ID) && request.header('x-request-id') !== undefined;
 }
 
 /** Without a client certificate the header is the client's invention; with one, this hop's element is added. */
@@ -194,5 +210,5 @@ function forwardClientCert(request: PreparedRequest, raw: RawHead): void {
   if (peer !== undefined && forwardedClientCert === undefined) return;
   request.removeHeader('x-forwarded-client-cert');
   if (peer === undefined || forwardedClientCert === undefined) return;
-  request.appendHeader('x-forwarded-client-cert', before === undefined ? forwardedClientCert : `${before},${forwardedClientCert}`);
+  request.appendHeader('x-forwarded-client-cert', joinValues(before ?? '', forwardedClientCert));
 }
