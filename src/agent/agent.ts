@@ -13,7 +13,7 @@ import { Intake } from './intake/intake.ts';
 import { PolicyHolder } from './intake/policy-holder.ts';
 import { AccessLog } from './log/access-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
-import { type Authorizer, DEFAULT_LIMITS, type ProxyLimits } from './proxy/context.ts';
+import { type Authorizer, DEFAULT_LIMITS, type ProxyContext, type ProxyLimits } from './proxy/context.ts';
 import { HttpDate } from './proxy/http-date.ts';
 import { startServers } from './servers.ts';
 
@@ -89,7 +89,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const accessLog = openAccessLog(options, clock, metrics);
   const intake = createIntake(options, holder, metrics, clock);
   await intake.begin();
-  const servers = await startServers(options, holder, metrics, {
+  const context: ProxyContext = {
     policyInForce: () => holder.current,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     clock,
@@ -97,7 +97,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     observer: observeExchanges(metrics, accessLog, clock),
     authorizer: options.authorizer,
     newRequestId: () => randomUUID(),
-  });
+  };
+  const servers = await startServers({ options, holder, metrics, context });
   const stopFollowing = new AbortController();
   const following = intake.follow(stopFollowing.signal);
   const sweeper = setInterval(() => servers.sweep(clock.nowMs()), SWEEP_MS);

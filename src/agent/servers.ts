@@ -21,18 +21,22 @@ export interface Servers {
   stop(drainMs: number): Promise<void>;
 }
 
+/** What the servers of one agent share. */
+export interface ServerParts {
+  readonly options: AgentOptions;
+  readonly holder: PolicyHolder;
+  readonly metrics: AgentMetrics;
+  readonly context: ProxyContext;
+}
+
 /** Starts them all, or none. @throws the system's error when a port is taken */
-export async function startServers(
-  options: AgentOptions,
-  holder: PolicyHolder,
-  metrics: AgentMetrics,
-  context: ProxyContext,
-): Promise<Servers> {
+export async function startServers(parts: ServerParts): Promise<Servers> {
+  const { options, metrics, context } = parts;
   const listeners = options.ports.map((port) => createListener(options, port, context));
   const stops: (() => void)[] = [];
   try {
     const ports = await Promise.all(listeners.map((listener) => listener.start()));
-    const adminPort = await startAdmin(options, holder, metrics, stops);
+    const adminPort = await startAdmin(parts, stops);
     if (options.blockedPort !== undefined) {
       const { listenHost: host, blockedPort: port, logger } = options;
       const blocked = await startBlockedPort({ host, port, logger, clock: context.clock, onBlocked: () => metrics.onBlocked() });
@@ -70,18 +74,14 @@ function createListener(options: AgentOptions, port: AgentOptions['ports'][numbe
   );
 }
 
-async function startAdmin(
-  options: AgentOptions,
-  holder: PolicyHolder,
-  metrics: AgentMetrics,
-  stops: (() => void)[],
-): Promise<number | undefined> {
+async function startAdmin({ options, holder, metrics, context }: ServerParts, stops: (() => void)[]): Promise<number | undefined> {
   if (options.admin === undefined) return undefined;
   const server = await startAdminServer({
     ...options.admin,
     logger: options.logger,
     isReady: () => holder.current !== undefined,
-    metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
+    metrics: () => metrics.text(),
+    date: () => context.date.text(),
     probe: (name) => {
       const probe = Object.hasOwn(options.appProbes, name) ? options.appProbes[name] : undefined;
       return probe === undefined ? undefined : runAppProbe(probe, options.appHost);

@@ -1,10 +1,15 @@
 /*
  * The agent's admin port: /healthz, /readyz, /metrics and the application's own probes. In: GET requests of kubelet and
- * Prometheus. Out: short texts. Nothing here tells policies, tokens or claims. Started by the agent.
+ * Prometheus. Out: short texts. Nothing here tells policies, tokens or claims. On the proxy's own HTTP parts, since a
+ * server of node:http would cost 18 MB of resident memory.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Socket } from 'node:net';
 import { APP_HEALTH_PREFIX } from '../../api/kube/agent-contract.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
+import { HeadBuffer } from '../http1/head-buffer.ts';
+import { HEAD_TOO_LARGE, type HeadFault, parseRequestHead, type RequestHead } from '../http1/request-head.ts';
+import { type LocalReply, writeReply } from '../http1/write-head.ts';
 import { listenOn } from '../proxy/addresses.ts';
 import type { ProbeResult } from './app-probe.ts';
 
@@ -15,10 +20,12 @@ export interface AdminOptions {
   readonly logger: Logger;
   /** A policy is in force. */
   readonly isReady: () => boolean;
-  /** Text of all metrics and its content type. */
-  readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+  /** All metrics in Prometheus' text format. */
+  readonly metrics: () => string;
   /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is none of that name. */
   readonly probe: (name: string) => Promise<ProbeResult> | undefined;
+  /** Value of the Date header. */
+  readonly date: () => string;
 }
 
 export interface AdminServer {
@@ -26,26 +33,25 @@ export interface AdminServer {
   stop(): void;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-  readonly contentType?: string;
-}
-
-const NOT_FOUND: Answer = { status: 404, text: 'not found\n' };
+/** A client that has not said what it wants by then is cut. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 128;
+const MAX_HEAD_BYTES = 16 * 1024;
 
-/** Serves the admin port. @throws the system's error when the address is taken */
+const text = (status: number, body: string, contentType = 'text/plain; charset=utf-8'): LocalReply => ({
+  status,
+  body,
+  headers: ['content-type', contentType, 'cache-control', 'no-store', 'x-content-type-options', 'nosniff'],
+});
+const NOT_FOUND = text(404, 'not found\n');
+
+/** Serves the admin port, one request a connection. @throws the system's error when the address is taken */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
-  const server: Server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
-    answer(request, options).then(
-      (found) => send(response, found),
-      (error: unknown) => {
-        options.logger.error({ err: error }, 'admin request failed');
-        send(response, { status: 500, text: 'internal error\n' });
-      },
-    );
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    serve(socket, options);
   });
   server.maxConnections = MAX_CONNECTIONS;
   const port = await listenOn(server, options.host, options.port);
@@ -53,41 +59,58 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
     port,
     stop: () => {
       server.close();
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-async function answer(request: IncomingMessage, options: AdminOptions): Promise<Answer> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, text: 'only GET\n' };
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
-  if (path.startsWith(APP_HEALTH_PREFIX)) {
-    const result = await options.probe(path.slice(APP_HEALTH_PREFIX.length));
-    return result ?? NOT_FOUND;
-  }
-  switch (path) {
-    case '/healthz':
-      return { status: 200, text: 'ok\n' };
-    case '/readyz':
-    case '/readyz/bundle':
-      return options.isReady()
-        ? { status: 200, text: '[+]bundle ok\nok\n' }
-        : { status: 503, text: '[-]bundle failed: no policy bundle in force yet\nnot ready\n' };
-    case '/metrics': {
-      const { text, contentType } = await options.metrics();
-      return { status: 200, text, contentType };
-    }
-    default:
-      return NOT_FOUND;
+function serve(socket: Socket, options: AdminOptions): void {
+  const heads = new HeadBuffer(MAX_HEAD_BYTES);
+  let answered = false;
+  socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    if (answered) return;
+    const head = heads.take(chunk, 0, chunk.length);
+    if (head === '' && !heads.overflow) return;
+    answered = true;
+    const request = head === '' ? HEAD_TOO_LARGE : parseRequestHead(head);
+    void answer(request, options).then((reply) => {
+      socket.end(
+        writeReply(reply, { head: request.kind === 'request' && request.method === 'HEAD', close: true }, options.date()),
+        'latin1',
+      );
+    });
+  });
+}
+
+async function answer(request: RequestHead | HeadFault, options: AdminOptions): Promise<LocalReply> {
+  if (request.kind === 'fault') return text(request.status, `${request.body}\n`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET\n');
+  try {
+    return await answerPath(request.target.split('?', 1)[0] ?? '', options);
+  } catch (error) {
+    options.logger.error({ err: error }, 'admin request failed');
+    return text(500, 'internal error\n');
   }
 }
 
-function send(response: ServerResponse, { status, text, contentType }: Answer): void {
-  response.writeHead(status, {
-    'content-type': contentType ?? 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(text);
+async function answerPath(path: string, options: AdminOptions): Promise<LocalReply> {
+  if (path.startsWith(APP_HEALTH_PREFIX)) {
+    const result = await options.probe(path.slice(APP_HEALTH_PREFIX.length));
+    return result === undefined ? NOT_FOUND : text(result.status, result.text);
+  }
+  switch (path) {
+    case '/healthz':
+      return text(200, 'ok\n');
+    case '/readyz':
+    case '/readyz/bundle':
+      return options.isReady()
+        ? text(200, '[+]bundle ok\nok\n')
+        : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');
+    case '/metrics':
+      return text(200, options.metrics(), METRICS_CONTENT_TYPE);
+    default:
+      return NOT_FOUND;
+  }
 }

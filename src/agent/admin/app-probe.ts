@@ -2,9 +2,7 @@
  * Performs the probes that the kubelet would have made itself: HTTP, TCP and gRPC health checks against the application,
  * past the policies. In: a probe as the pod declared it. Out: what to answer the kubelet. Called by the admin server.
  */
-import { type ClientRequest, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { AppProbe } from '../../api/kube/agent-contract.ts';
 import { probeGrpc } from './grpc-probe.ts';
 
@@ -15,8 +13,10 @@ export interface ProbeResult {
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 1;
-/** Most of the application's answer that is read; none of it is passed on. */
-const MAX_BODY_BYTES = 10 * 1024;
+const MAX_STATUS_LINE_BYTES = 4096;
+const STATUS_LINE = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r]/;
+const UNFIT_PATH = /[^\x21-\x7e]/;
+const UNFIT_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 const FAILED = 500;
 
 /** The outcome of `probe` against `host`; never rejects. */
@@ -39,33 +39,46 @@ function result(status: number): ProbeResult {
 type HttpGet = NonNullable<AppProbe['httpGet']>;
 
 /** @returns the application's status; redirects are not followed and count as success, as they nearly do for the kubelet */
-function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise<number> {
-  const headers: Record<string, string> = { 'user-agent': 'kube-probe/sallyport', accept: '*/*', connection: 'close' };
-  for (const { name, value } of get.httpHeaders ?? []) headers[name.toLowerCase()] = value;
-  const path = get.path === undefined || get.path === '' ? '/' : get.path;
-  const target = {
-    host,
-    port: get.port,
-    path: path.startsWith('/') ? path : `/${path}`,
-    headers,
-    signal: AbortSignal.timeout(timeoutMs),
-    agent: false,
-  };
-  return new Promise((resolve, reject) => {
-    // The kubelet does not verify certificates of probes either.
-    const request: ClientRequest = get.scheme === 'HTTPS' ? httpsRequest({ ...target, rejectUnauthorized: false }) : httpRequest(target);
-    request.on('error', reject);
-    request.on('response', (response) => {
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > MAX_BODY_BYTES) response.destroy();
-      });
-      response.on('error', () => {});
-      response.on('close', () => resolve(response.statusCode ?? FAILED));
+async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise<number> {
+  const socket = await openSocket(get, host);
+  return await new Promise((resolve, reject) => {
+    let head = '';
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('timeout')));
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error('no HTTP response')));
+    socket.on('data', (chunk: Buffer) => {
+      head += chunk.toString('latin1');
+      const status = STATUS_LINE.exec(head)?.[1];
+      if (status === undefined && head.length < MAX_STATUS_LINE_BYTES) return;
+      // What follows is not for us; interim responses are rare enough to count as an answer.
+      socket.destroy();
+      if (status === undefined) reject(new Error('no HTTP response'));
+      else resolve(Number(status));
     });
-    request.end();
+    socket.write(requestHead(get, host), 'latin1');
   });
+}
+
+async function openSocket(get: HttpGet, host: string): Promise<Socket> {
+  if (get.scheme !== 'HTTPS') return connect({ host, port: get.port });
+  const tls = await import('node:tls');
+  // The kubelet does not verify certificates of probes either.
+  return tls.connect({ host, port: get.port, rejectUnauthorized: false });
+}
+
+function requestHead(get: HttpGet, host: string): string {
+  const path = get.path === undefined || get.path === '' ? '/' : get.path;
+  const headers = new Map([
+    ['host', `${host.includes(':') ? `[${host}]` : host}:${get.port}`],
+    ['user-agent', 'kube-probe/sallyport'],
+    ['accept', '*/*'],
+    ['connection', 'close'],
+  ]);
+  for (const { name, value } of get.httpHeaders ?? []) headers.set(name.toLowerCase(), value);
+  const flat = [...headers].flat();
+  if (UNFIT_PATH.test(path) || flat.some((part) => UNFIT_HEADER.test(part))) throw new Error('probe cannot be written as an HTTP request');
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return `GET ${path.startsWith('/') ? path : `/${path}`} HTTP/1.1\r\n${lines}\r\n`;
 }
 
 function probeTcp(port: number, host: string, timeoutMs: number): Promise<number> {

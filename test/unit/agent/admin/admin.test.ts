@@ -32,7 +32,11 @@ describe('admin server', () => {
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
       isReady: () => ready,
-      metrics: () => (ready ? Promise.resolve({ text: 'a 1\n', contentType: 'text/x' }) : Promise.reject(new Error('secret'))),
+      metrics: () => {
+        if (!ready) throw new Error('secret');
+        return 'a 1\n';
+      },
+      date: () => 'now',
       probe: (name) => (name === 'app/readyz' ? Promise.resolve({ status: 204, text: '' }) : undefined),
     });
   });
@@ -50,7 +54,7 @@ describe('admin server', () => {
   it('shows metrics, and does not show why it cannot', async () => {
     expect(await get('/metrics')).to.include({ status: 500, text: 'internal error\n' });
     ready = true;
-    expect(await get('/metrics')).to.deep.equal({ status: 200, text: 'a 1\n', type: 'text/x' });
+    expect(await get('/metrics')).to.deep.equal({ status: 200, text: 'a 1\n', type: 'text/plain; version=0.0.4; charset=utf-8' });
   });
 
   it('runs the probes it was given, no others', async () => {
