@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
 import { createPipeline, wantKeys } from '../controller/pipeline.ts';
-import type { Finding } from '../errors.ts';
+import { type Finding, RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
 import { createJwksKeeper } from '../jwks/keeper.ts';
 import { bundleDirectory, createDirectorySink } from '../publish/directory-sink.ts';
@@ -59,7 +59,8 @@ const READY_LIMIT_MS = 10_000;
  * one answers 503).
  *
  * @param signal aborting it stops everything; see {@link RunningDirectory.stopped}
- * @throws the system's error when the folder cannot be read
+ * @throws the system's error when the folder cannot be read; RefusedError SP_MANIFEST when a file or policy is wrong from the
+ * start: there is no last good version to enforce, and to run without it would open a door
  */
 export async function runDirectory(options: RunOptions, signal: AbortSignal): Promise<RunningDirectory> {
   const stateDirectory = options.stateDirectory ?? (await mkdtemp(join(tmpdir(), 'sallyport-')));
@@ -128,6 +129,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   running.stopped.catch(onAbort);
   try {
     await first.promise;
+    refuseBadStart(world, running.findings());
     await untilReady(agents.view, stop.signal);
   } catch (error) {
     stop.abort();
@@ -135,6 +137,16 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
     throw error;
   }
   return running;
+}
+
+function refuseBadStart(world: World, findings: readonly RunFinding[]): void {
+  const inForce = (key: string): boolean => key !== '' && world.policies.get(key)?.inForce !== undefined;
+  const faults = findings.filter(({ severity, policy }) => severity === 'error' && !inForce(policy));
+  if (faults.length === 0) return;
+  const lines = faults.map(({ origin, policy, path, message }) =>
+    [origin === undefined ? '' : `${origin.file}:${origin.line}`, policy, path, message].filter((part) => part !== '').join(': '),
+  );
+  throw new RefusedError('SP_MANIFEST', lines.join('\n'));
 }
 
 function applyToWorld(world: World, objects: SnapshotObjects): void {

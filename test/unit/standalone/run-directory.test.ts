@@ -1,0 +1,138 @@
+/*
+ * Directory mode with a real folder, a real upstream and real requests.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, get, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { type RunningDirectory, runDirectory } from '../../../src/standalone/run-directory.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+
+const workload = (port: number, labels = 'app: web'): string => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: foo, annotations: {sallyport.dev/upstream: "127.0.0.1:${port}"}}
+spec: {template: {metadata: {labels: {${labels}}}}}
+`;
+const denyAll = (selector: string): string => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: deny, namespace: foo}
+spec: {selector: {matchLabels: {${selector}}}, action: DENY, rules: [{}]}
+`;
+
+describe('directory mode', () => {
+  let directory = '';
+  let upstream: Server;
+  let stop = new AbortController();
+  let running: RunningDirectory | undefined;
+  const port = (): number => (upstream.address() as AddressInfo).port;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sallyport-run-'));
+    upstream = createServer((_request, response) => response.end('hello'));
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    stop = new AbortController();
+    running = undefined;
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await running?.stopped;
+    upstream.closeAllConnections();
+    await new Promise((resolve) => upstream.close(resolve));
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const put = (name: string, text: string): Promise<void> => writeFile(join(directory, name), text);
+  const run = async (): Promise<RunningDirectory> => {
+    running = await runDirectory({ directory, mesh: DEFAULT_MESH_CONFIG, logger, accessLog: false }, stop.signal);
+    return running;
+  };
+  const ask = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const listen = running?.agents()[0]?.listen;
+      get({ host: listen?.host, port: listen?.port, path: '/', agent: false }, (response) => {
+        response.resume();
+        response.once('end', () => resolve(response.statusCode ?? 0));
+      }).once('error', reject);
+    });
+  const untilStatus = async (status: number): Promise<void> => {
+    let got = 0;
+    for (let tries = 0; tries < 400 && got !== status; tries += 1) {
+      got = await ask();
+      if (got !== status) await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(got).to.equal(status);
+  };
+
+  it('enforces what the folder says from the first request on', async () => {
+    await put('web.yaml', workload(port()));
+    await put('policy.yaml', denyAll('app: web'));
+
+    await run();
+
+    expect(await ask()).to.equal(403);
+    expect(running?.policies()).to.equal(1);
+  });
+
+  it('follows edits of policies and of labels', async () => {
+    await put('web.yaml', workload(port()));
+    await run();
+    await untilStatus(200);
+
+    await put('policy.yaml', denyAll('app: web'));
+    await untilStatus(403);
+    await put('web.yaml', workload(port(), 'app: other'));
+    await untilStatus(200);
+    await put('policy.yaml', denyAll('app: other'));
+    await untilStatus(403);
+    await rm(join(directory, 'policy.yaml'));
+    await untilStatus(200);
+  }).timeout(20_000);
+
+  it('keeps the last valid version of a policy that becomes invalid, and says so', async () => {
+    await put('web.yaml', workload(port()));
+    await put('policy.yaml', denyAll('app: web'));
+    await run();
+
+    await put('policy.yaml', denyAll('app: web').replace('DENY', 'DENYY'));
+
+    for (let tries = 0; tries < 400 && running?.findings().length === 0; tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(running?.findings()[0]).to.deep.include({ severity: 'error', policy: 'AuthorizationPolicy/foo/deny', path: 'spec.action' });
+    expect(await ask()).to.equal(403);
+  });
+
+  it('does not start when a policy is wrong and there is no last good version of it', async () => {
+    await put('web.yaml', workload(port()));
+    await put('policy.yaml', denyAll('app: web').replace('DENY', 'DENYY'));
+
+    const error = await run().catch((fault: Error) => fault);
+
+    expect(error).to.have.property('code', 'SP_MANIFEST');
+    expect(String(error)).to.include('policy.yaml:2: AuthorizationPolicy/foo/deny: spec.action');
+  });
+
+  it('does not start when a file is not YAML', async () => {
+    await put('web.yaml', workload(port()));
+    await put('policy.yaml', 'kind: [');
+
+    const error = await run().catch((fault: Error) => fault);
+
+    expect(error).to.have.property('code', 'SP_MANIFEST');
+  });
+
+  it('does not start on a folder that is not there', async () => {
+    await rm(directory, { recursive: true });
+
+    const error = await run().catch((fault: NodeJS.ErrnoException) => fault);
+
+    expect(error).to.have.property('code', 'ENOENT');
+  });
+});
