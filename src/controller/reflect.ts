@@ -7,7 +7,15 @@ import { projectNamespace, projectPod } from '../api/kube/slim.ts';
 import { workloadKey } from '../api/kube/workload.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { AUTHORIZATION_POLICIES, CONFIG_MAPS, NAMESPACES, PODS, REQUEST_AUTHENTICATIONS, type Resource } from '../cluster/paths.ts';
+import {
+  AUTHORIZATION_POLICIES,
+  apiVersionOf,
+  CONFIG_MAPS,
+  NAMESPACES,
+  PODS,
+  REQUEST_AUTHENTICATIONS,
+  type Resource,
+} from '../cluster/paths.ts';
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
 import { type ConfigMapSink, isOutdated } from '../publish/config-map-sink.ts';
 import { type ObservedBundle, observeBundle } from '../publish/observed-bundle.ts';
@@ -34,11 +42,11 @@ export function createFeeds(options: ReflectOptions): readonly Feed[] {
   const { world, sink } = options;
   return [
     feed(options, REQUEST_AUTHENTICATIONS, {
-      project: projectPolicy('RequestAuthentication'),
+      project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
       sink: policySink('RequestAuthentication', world),
     }),
     feed(options, AUTHORIZATION_POLICIES, {
-      project: projectPolicy('AuthorizationPolicy'),
+      project: projectPolicy('AuthorizationPolicy', AUTHORIZATION_POLICIES),
       sink: policySink('AuthorizationPolicy', world),
     }),
     feed(options, PODS, { project: projectPod, sink: storeSink(world.pods) }),
@@ -65,11 +73,11 @@ function feed<T>(
   };
 }
 
-/** Items of a list carry no kind; managedFields are the larger half of an object and nobody's business here. */
-function projectPolicy(kind: PolicyKind): (raw: RawObject) => RawObject {
+/** Items of a list carry neither kind nor apiVersion; managedFields are the larger half of an object and nobody's business here. */
+function projectPolicy(kind: PolicyKind, resource: Resource): (raw: RawObject) => RawObject {
   return (raw) => {
     const { managedFields: _managedFields, ...metadata } = raw.metadata ?? {};
-    return { ...raw, kind, metadata };
+    return { ...raw, apiVersion: apiVersionOf(resource), kind, metadata };
   };
 }
 

@@ -306,6 +306,8 @@ describe('controller on a real API server', function () {
 
     expect(await kidsOf()).to.deep.equal(['kept']);
     expect(await version()).to.equal(before);
+    await see(async () => (await readyReason(RA, 'jwt')) === 'KeysStale', 'the status by the second');
+    expect(await cluster.condition(RA, 'jwt', ns, 'Accepted')).to.include({ status: 'True' });
     await cluster.policy(AP, 'no-get', ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the second to publish');
     controller = second;

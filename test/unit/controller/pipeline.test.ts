@@ -1,0 +1,354 @@
+import { expect } from 'chai';
+import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
+import type { Bundle } from '../../../src/bundle/bundle.ts';
+import { createPipeline, type Pipeline, wantKeys } from '../../../src/controller/pipeline.ts';
+import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
+import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createJwksKeeper, type JwksKeeper } from '../../../src/jwks/keeper.ts';
+import { createWorld, type World } from '../../../src/sources/world.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
+import { createMemorySink, type MemorySink } from '../../support/memory-sink.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+const HTTPBIN = { namespace: 'foo', name: 'httpbin' };
+
+function pod(
+  over: {
+    readonly namespace?: string;
+    readonly name?: string;
+    readonly labels?: object;
+    readonly agent?: boolean;
+    readonly owner?: object;
+    readonly uid?: string;
+    readonly ip?: string;
+  } = {},
+): SlimPod {
+  const { namespace = 'foo', name = 'httpbin', labels = { app: 'httpbin' }, agent = true, owner, uid = 'pod-uid', ip } = over;
+  return projectPod({
+    metadata: {
+      namespace,
+      name,
+      uid,
+      labels,
+      annotations: agent ? { 'sallyport.dev/agent': '{}' } : {},
+      ...(owner === undefined ? {} : { ownerReferences: [{ controller: true, apiVersion: 'apps/v1', uid: 'owner-uid', ...owner }] }),
+    },
+    status: { phase: 'Running', ...(ip === undefined ? {} : { podIP: ip }) },
+  });
+}
+
+function deny(name: string, over: { readonly namespace?: string; readonly labels?: object; readonly generation?: number } = {}): object {
+  const { namespace = 'foo', labels, generation = 1 } = over;
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { namespace, name, generation },
+    spec: {
+      action: 'DENY',
+      rules: [{ to: [{ operation: { methods: ['GET'] } }] }],
+      ...(labels === undefined ? {} : { selector: { matchLabels: labels } }),
+    },
+  };
+}
+
+describe('pipeline', () => {
+  let clock: FakeClock;
+  let world: World;
+  let sink: MemorySink;
+  let keeper: JwksKeeper;
+  let mesh: MeshConfig;
+  let pipeline: Pipeline;
+  let touched: string[];
+  let resynced: number;
+  let stop: () => Promise<void>;
+  let results: string[];
+
+  beforeEach(() => {
+    clock = createFakeClock();
+    mesh = DEFAULT_MESH_CONFIG;
+    world = createWorld(() => mesh);
+    sink = createMemorySink();
+    touched = [];
+    results = [];
+    resynced = 0;
+    keeper = createJwksKeeper({
+      limits: { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 3 },
+      clock,
+      random: () => 1,
+      logger,
+    });
+    pipeline = createPipeline({
+      world,
+      keeper,
+      sink,
+      clock,
+      logger,
+      random: () => 0,
+      mesh: () => mesh,
+      afterApply: (pods, digest) => {
+        touched.push(...pods.map(({ name }) => `${name} ${digest}`));
+        return Promise.resolve();
+      },
+      needsAfterApply: (one) => one.podIP === 'needs-touch',
+      onResync: (changes) => {
+        resynced += changes;
+      },
+      workerObserver: { onActive: () => undefined, onResult: (result) => results.push(result) },
+    });
+    const stopping = new AbortController();
+    const background = [keeper.run(stopping.signal)];
+    wantKeys(world, keeper);
+    stop = async () => {
+      stopping.abort();
+      await Promise.all(background);
+    };
+    runPipeline = () => background.push(pipeline.run(stopping.signal));
+  });
+  afterEach(() => stop());
+  let runPipeline: () => void;
+
+  const quiet = (): Promise<void> =>
+    until(() => pipeline.queue.depth() === 0 && pipeline.queue.running().length === 0, 'the queue to empty');
+  const bundle = (key = 'foo/httpbin'): Bundle | undefined => {
+    const text = sink.published.get(key)?.json;
+    return text === undefined ? undefined : (JSON.parse(text) as Bundle);
+  };
+  const denied = (key?: string): readonly string[] | undefined =>
+    bundle(key)?.programs.flatMap(({ http }) => http.deny.rules.map(({ source }) => source.name));
+
+  it('publishes what is there when it starts, and removes what nobody needs', async () => {
+    await sink.apply({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
+    world.pods.upsert(pod());
+    world.pods.upsert(pod({ name: 'bare', agent: false }));
+    world.upsertPolicy(deny('no-get'));
+    runPipeline();
+    await quiet();
+
+    expect([...sink.published.keys()]).to.deep.equal(['foo/httpbin']);
+    expect(denied()).to.deep.equal(['no-get']);
+    expect(pipeline.publications.get('foo/httpbin')).to.deep.include({
+      digest: sink.published.get('foo/httpbin')?.digest,
+      generations: new Map([['AuthorizationPolicy/foo/no-get', 1]]),
+    });
+  });
+
+  it('publishes only where a change is felt', async () => {
+    world.pods.upsert(pod());
+    world.pods.upsert(pod({ name: 'sleep', labels: { app: 'sleep' } }));
+    world.pods.upsert(pod({ namespace: 'bar' }));
+    runPipeline();
+    await quiet();
+    const before = sink.calls.length;
+    world.upsertPolicy(deny('no-get', { labels: { app: 'httpbin' } }));
+    await quiet();
+
+    expect(sink.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
+  });
+
+  it('follows pods that come, change their labels and go', async () => {
+    world.upsertPolicy(deny('no-get', { labels: { stage: 'prod' } }));
+    runPipeline();
+    world.pods.upsert(pod());
+    await quiet();
+    expect(denied()).to.deep.equal([]);
+
+    world.pods.upsert(pod({ labels: { app: 'httpbin', stage: 'prod' } }));
+    await quiet();
+    expect(denied()).to.deep.equal(['no-get']);
+
+    world.pods.remove('foo/httpbin');
+    await quiet();
+    expect(sink.calls.at(-1)).to.equal('removed foo/httpbin');
+    expect(pipeline.publications.get('foo/httpbin')).to.equal(undefined);
+  });
+
+  it('gathers many changes of one workload into few bundles', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    for (let count = 0; count < 100; count += 1) world.upsertPolicy(deny(`p${count}`));
+    await quiet();
+
+    expect(denied()).to.have.length(100);
+    expect(sink.calls).to.have.length(2);
+  });
+
+  it('repairs a bundle that somebody else changed', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    sink.tamper(HTTPBIN);
+    await quiet();
+    expect(sink.calls).to.deep.equal(['created foo/httpbin', 'created foo/httpbin']);
+  });
+
+  it('publishes everything anew when the mesh settings change', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    mesh = { ...mesh, pathNormalization: 'NONE' };
+    pipeline.notify({ kind: 'mesh' });
+    await quiet();
+    expect(bundle()?.programs[0]?.pathNormalization).to.equal('NONE');
+  });
+
+  it('takes the bundle away while its namespace is going', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    world.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
+    await quiet();
+    expect(sink.published.size).to.equal(0);
+  });
+
+  it('touches pods after each look, and again when one of them got its volume later', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    const digest = sink.published.get('foo/httpbin')?.digest;
+    expect(touched).to.deep.equal([`httpbin ${digest}`]);
+
+    world.pods.upsert(pod({ ip: 'needs-touch' }));
+    await quiet();
+    expect(touched).to.have.length(2);
+    expect(sink.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
+  });
+
+  const owners: readonly { readonly name: string; readonly pods: readonly SlimPod[]; readonly owner: string | undefined }[] = [
+    { name: 'a bare pod', pods: [pod()], owner: 'Pod' },
+    { name: 'a StatefulSet', pods: [pod({ name: 'httpbin-0', owner: { kind: 'StatefulSet', name: 'httpbin' } })], owner: 'StatefulSet' },
+    {
+      name: 'a Deployment, whose ReplicaSet may go before it',
+      pods: [pod({ name: 'httpbin-abc-1', labels: { 'pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'httpbin-abc' } })],
+      owner: undefined,
+    },
+    {
+      name: 'two owners of one name',
+      pods: [
+        pod({ name: 'a', owner: { kind: 'StatefulSet', name: 'httpbin', uid: 'one' } }),
+        pod({ name: 'b', owner: { kind: 'DaemonSet', name: 'httpbin', uid: 'two' } }),
+      ],
+      owner: undefined,
+    },
+  ];
+  for (const { name, pods, owner } of owners) {
+    it(`${owner === undefined ? 'gives no owner to the bundle of' : 'lets the bundle go with'} ${name}`, async () => {
+      for (const one of pods) world.pods.upsert(one);
+      runPipeline();
+      await quiet();
+      expect(sink.contexts.get('foo/httpbin')?.owner?.kind).to.equal(owner);
+    });
+  }
+
+  it('tries again when the sink fails for a while', async () => {
+    world.pods.upsert(pod());
+    sink.failWith = new TransientError('SP_KUBE_API', 'down');
+    runPipeline();
+    await until(() => results.includes('error'), 'the failure');
+    clock.advance(10);
+    await until(() => results.includes('success'), 'the second try');
+    expect(sink.calls).to.deep.equal(['created foo/httpbin']);
+  });
+
+  it('keeps the record of the last bundle when a new one is refused, and says why', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    const good = pipeline.publications.get('foo/httpbin')?.digest;
+    sink.failWith = new RefusedError('SP_TOO_LARGE', 'too large');
+    world.upsertPolicy(deny('no-get'));
+    await until(() => results.includes('terminal_error'), 'the refusal');
+
+    expect(pipeline.publications.get('foo/httpbin')).to.include({ digest: good });
+    expect(pipeline.publications.get('foo/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
+
+    world.upsertPolicy(deny('no-get', { generation: 2 }));
+    await quiet();
+    expect(pipeline.publications.get('foo/httpbin')?.refusal).to.equal(undefined);
+  });
+
+  it('takes an unknown failure for a bug and goes on with the others', async () => {
+    world.pods.upsert(pod());
+    world.pods.upsert(pod({ name: 'sleep' }));
+    sink.failWith = new InvariantError('cannot be');
+    runPipeline();
+    await until(() => results.length === 2, 'both looked at');
+    expect(results.sort()).to.deep.equal(['bug', 'success']);
+  });
+
+  it('counts what only the resync brought up to date', async () => {
+    world.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    clock.advance(10 * 3_600_000);
+    await quiet();
+    expect(resynced).to.equal(0);
+
+    // A change that nobody told of.
+    (sink.published as Map<string, unknown>).clear();
+    clock.advance(10 * 3_600_000);
+    await quiet();
+    expect(resynced).to.equal(1);
+  });
+
+  describe('with keys to fetch', () => {
+    let server: KeyServer;
+    beforeEach(async () => {
+      server = await startKeyServer();
+    });
+    afterEach(() => server.stop());
+    const jwt = (path: string): object => ({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'RequestAuthentication',
+      metadata: { namespace: 'foo', name: 'jwt', generation: 1 },
+      spec: { jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}${path}` }] },
+    });
+
+    it('publishes a policy together with its keys', async () => {
+      server.answer('/keys', json(freshJwks('one')));
+      world.pods.upsert(pod());
+      runPipeline();
+      await quiet();
+      world.upsertPolicy(jwt('/keys'));
+      await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
+
+      expect(sink.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+    });
+
+    it('waits for a silent issuer no longer than a second, and then publishes without keys', async () => {
+      server.answer('/keys', () => undefined);
+      world.pods.upsert(pod());
+      world.upsertPolicy(jwt('/keys'));
+      runPipeline();
+      await until(() => results.includes('requeue_after'), 'the wait');
+      expect(sink.published.size).to.equal(0);
+      clock.advance(1_000);
+      await until(() => sink.published.size === 1, 'the bundle');
+
+      expect(bundle()?.programs[0]?.providers).to.have.length(1);
+      expect(bundle()?.keySets).to.deep.equal({});
+    });
+
+    it('does not let an issuer hold back a workload that its policy does not select', async () => {
+      server.answer('/keys', () => undefined);
+      world.pods.upsert(pod());
+      world.upsertPolicy({
+        ...jwt('/keys'),
+        spec: { selector: { matchLabels: { app: 'other' } }, jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}/keys` }] },
+      });
+      runPipeline();
+      await until(() => sink.published.size === 1, 'the bundle');
+    });
+
+    it('forgets the keys of a deleted policy', async () => {
+      server.answer('/keys', json(freshJwks('one')));
+      world.upsertPolicy(jwt('/keys'));
+      expect(keeper.ages()).to.have.length(1);
+      world.removePolicy('RequestAuthentication/foo/jwt');
+      expect(keeper.ages()).to.deep.equal([]);
+    });
+  });
+});
