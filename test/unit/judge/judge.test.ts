@@ -1,0 +1,307 @@
+import { expect } from 'chai';
+import { createJudge } from '../../../src/judge/judge.ts';
+import type { Program } from '../../../src/policy/model/program.ts';
+import { ISSUER, makeKey, NOW, type SigningKey, sign } from '../jwt/tokens.ts';
+import { allow, authorizer, custom, deny, expectKind, judgeOf, paths, policy, programOf, raw, verdictOf } from './trials.ts';
+
+const DENIED = { status: 403, body: 'RBAC: access denied', headers: ['content-type', 'text/plain'] };
+const GRPC = ['content-type', 'application/grpc'];
+
+describe('judge', () => {
+  it('forwards everything without policies, as it was judged', () => {
+    const verdict = verdictOf('forward', judgeOf([]), raw('/a/../b?x=%41#f', ['X-Header', '1', 'Connection', 'X-Gone', 'X-Gone', '2']));
+
+    expect(verdict.head).to.deep.equal({
+      method: 'GET',
+      target: '/b?x=%41',
+      host: 'app.foo:8000',
+      headers: ['x-header', '1', 'x-forwarded-proto', 'http'],
+      upgrade: '',
+    });
+    expect(verdict.log).to.deep.include({ outcome: 'allow', details: '', host: 'app.foo:8000', path: '/b', principal: '' });
+  });
+
+  it('denies by the first rule in byte order, and names it in the log alone', () => {
+    const judge = judgeOf([deny('b', paths('/b')), deny('a', paths('/a'), paths('/b')), allow('c', {})]);
+    const verdict = verdictOf('reply', judge, raw('/b'));
+
+    expect(verdict).to.deep.include({ ...DENIED, close: false });
+    expect(verdict.log).to.deep.include({
+      outcome: 'deny',
+      details: 'rbac_access_denied_matched_policy[ns[foo]-policy[a]-rule[1]]',
+      path: '/b',
+    });
+    expect(verdict.log.decision?.reason).to.equal('deny-rule');
+    expect(JSON.stringify([verdict.body, verdict.headers])).to.not.contain('policy');
+  });
+
+  it('denies what no ALLOW rule matches', () => {
+    const judge = judgeOf([allow('a', paths('/ok'))]);
+
+    verdictOf('forward', judge, raw('/ok'));
+    expect(verdictOf('reply', judge, raw('/no')).log.details).to.equal('rbac_access_denied_matched_policy[none]');
+  });
+
+  it('closes the connection of a refused request whose body is on its way, but over HTTP/1 only', () => {
+    const judge = judgeOf([deny('a', {})]);
+    const body = { method: 'POST', hasBody: true } as const;
+
+    expect(verdictOf('reply', judge, raw('/', [], body)).close).to.equal(true);
+    expect(verdictOf('reply', judge, raw('/', [], { ...body, version: '2', headers: [], authority: 'a' })).close).to.equal(false);
+  });
+
+  for (const [name, request, status, details] of [
+    ['no Host', raw('/', [], { headers: [] }), 400, 'missing_host_header'],
+    ['a path with NUL', raw('/%00'), 400, 'path_normalization_failed'],
+    ['HTTP/1.0', raw('/', [], { version: '1.0' }), 426, 'low_version'],
+    ['a strange method', raw('/', [], { method: 'get' }), 400, 'http1.codec_error'],
+  ] as const) {
+    it(`rejects ${name} before any policy`, () => {
+      const verdict = verdictOf('reply', judgeOf([deny('a', {})]), request);
+
+      expect(verdict.status).to.equal(status);
+      expect(verdict.log).to.deep.include({ outcome: 'reject', details });
+    });
+  }
+
+  it('rejects gRPC in the form of gRPC', () => {
+    const verdict = verdictOf('reply', judgeOf([]), raw('/%00', ['Content-Type', 'application/grpc']));
+
+    expect(verdict).to.deep.include({ status: 200, body: '', headers: [...GRPC, 'grpc-status', '13'] });
+  });
+
+  it('denies gRPC in the form of gRPC', () => {
+    for (const type of ['application/grpc', 'application/grpc+proto']) {
+      const verdict = verdictOf('reply', judgeOf([deny('a', {})]), raw('/', ['content-type', type]));
+      expect(verdict).to.deep.include({
+        status: 200,
+        body: '',
+        headers: [...GRPC, 'grpc-status', '7', 'grpc-message', 'RBAC: access denied'],
+      });
+    }
+    for (const type of ['application/grpc-web', 'application/grpcx', 'Application/grpc', 'text/plain']) {
+      expect(verdictOf('reply', judgeOf([deny('a', {})]), raw('/', ['content-type', type])).status, type).to.equal(403);
+    }
+  });
+
+  it('shows policies the id that the codec made, and forwards it', () => {
+    const judge = judgeOf([allow('a', { when: [{ key: 'request.headers[x-request-id]', values: ['id-*'] }] })]);
+
+    expect(verdictOf('forward', judge, raw('/', [], { requestId: 'id-1' })).head.headers).to.include('id-1');
+    verdictOf('reply', judge, raw('/'));
+  });
+
+  describe('with tokens', () => {
+    let key: SigningKey;
+    let token: string;
+    const rule = { issuer: ISSUER, jwks: 'unused', outputClaimToHeaders: [{ header: 'x-sub', claim: 'sub' }] };
+    const authentication = policy('RequestAuthentication', 'ra', { jwtRules: [rule] });
+    const principal = (value: string): object => ({ from: [{ source: { requestPrincipals: [value] } }] });
+    const judgeWith = (...policies: readonly object[]) =>
+      judgeOf([authentication, ...policies], { keys: { source: 'inline', keys: [key.publicKey] } });
+    const bearer = (text: string): string[] => ['Authorization', `Bearer ${text}`];
+
+    before(async () => {
+      key = await makeKey('ES256');
+      token = await sign(key, { scope: 'read write' });
+    });
+
+    it('knows who asks, takes the token away, and says so in the log', () => {
+      const judge = judgeWith(allow('a', principal(`${ISSUER}/me`)));
+      const verdict = verdictOf('forward', judge, raw('/', bearer(token)));
+
+      expect(verdict.head.headers).to.deep.equal(['x-forwarded-proto', 'http', 'x-sub', 'me']);
+      expect(verdict.log).to.deep.include({
+        principal: `${ISSUER}/me`,
+        jwtRule: { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 0, rule: 0 },
+      });
+      expect(verdictOf('reply', judge, raw('/')).log).to.deep.include({ outcome: 'deny', principal: '' });
+    });
+
+    it('lets policies see the request after the token was taken out', () => {
+      const present = (header: string): object => ({ when: [{ key: `request.headers[${header}]`, values: ['*'] }] });
+
+      verdictOf('reply', judgeWith(allow('a', present('authorization'))), raw('/', bearer(token)));
+      verdictOf('forward', judgeWith(allow('a', present('x-sub'))), raw('/', bearer(token)));
+      verdictOf('reply', judgeWith(allow('a', present('x-sub'))), raw('/', ['x-sub', 'forged']));
+    });
+
+    it('matches space-delimited claims word by word', () => {
+      const scope = (value: string): object => allow('a', { when: [{ key: 'request.auth.claims[scope]', values: [value] }] });
+
+      verdictOf('forward', judgeWith(scope('write')), raw('/', bearer(token)));
+      verdictOf('reply', judgeWith(scope('read write')), raw('/', bearer(token)));
+    });
+
+    it('answers a bad token with 401, before any policy that would allow or deny', () => {
+      for (const authorization of [allow('a', {}), deny('a', {})]) {
+        const verdict = verdictOf('reply', judgeWith(authorization), raw('/x?y=1', bearer('invalidToken')));
+
+        expect(verdict).to.deep.include({
+          status: 401,
+          body: 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections',
+          headers: ['www-authenticate', 'Bearer realm="http://app.foo:8000/x?y=1", error="invalid_token"', 'content-type', 'text/plain'],
+        });
+        expect(verdict.log).to.deep.include({ outcome: 'unauthenticated', principal: '' });
+        expect(verdict.log.jwtRule?.name).to.equal('ra');
+      }
+    });
+
+    it('answers gRPC with status 16', () => {
+      const verdict = verdictOf('reply', judgeWith(), raw('/', ['content-type', 'application/grpc', ...bearer('a.b')]));
+
+      expect(verdict.status).to.equal(200);
+      expect(verdict.headers).to.include.members(['www-authenticate', 'grpc-status', '16']);
+    });
+
+    it('asks external authorizers before it looks at tokens', () => {
+      const judge = judgeOf([authentication, custom('c', 'ext', {})], { mesh: { extensionProviders: [authorizer('ext')] } });
+      const verdict = verdictOf('check', judge, raw('/', bearer('junk')));
+
+      expect(verdict.request.headers).to.include('Bearer junk');
+      expect(expectKind('reply', verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] })).status).to.equal(401);
+    });
+  });
+
+  describe('with external authorizers', () => {
+    const mesh = { extensionProviders: [authorizer('ext'), authorizer('two', 'http')], multipleCustomProviders: true };
+    const consent = { kind: 'allow', setHeaders: [], removeHeaders: [] } as const;
+
+    it('asks only for what matches', () => {
+      const judge = judgeOf([custom('c', 'ext', paths('/c'))], { mesh });
+
+      verdictOf('forward', judge, raw('/x'));
+      const verdict = verdictOf('check', judge, raw('/c'));
+      expect(verdict.matches.map(({ step, rule }) => `${step.name} ${rule.source.name}`)).to.deep.equal(['ext c']);
+      expect(verdict.request.target).to.equal('/c');
+    });
+
+    it('goes on with the other policies after consent', () => {
+      const judge = judgeOf([custom('c', 'ext', {}), deny('d', paths('/d'))], { mesh });
+
+      expectKind('forward', verdictOf('check', judge, raw('/c')).resume(consent));
+      expect(expectKind('reply', verdictOf('check', judge, raw('/d')).resume(consent)).log.details).to.contain('policy[d]');
+    });
+
+    it('sets and removes the headers it is told to, for policies and application alike, but neither host nor path', () => {
+      const judge = judgeOf([custom('c', 'ext', {}), allow('a', { when: [{ key: 'request.headers[x-user]', values: ['me'] }] })], { mesh });
+      const verdict = verdictOf('check', judge, raw('/c', ['X-User', 'forged', 'X-Gone', '1', 'X-User', 'again']));
+      const forwarded = expectKind(
+        'forward',
+        verdict.resume({
+          kind: 'allow',
+          setHeaders: ['X-User', 'me', ':path', '/evil', 'Host', 'evil'],
+          removeHeaders: ['X-Gone', 'host'],
+        }),
+      );
+
+      expect(forwarded.head).to.deep.include({
+        target: '/c',
+        host: 'app.foo:8000',
+        headers: ['x-forwarded-proto', 'http', 'x-user', 'me'],
+      });
+    });
+
+    it('replies with what a refusing authorizer says', () => {
+      const judge = judgeOf([custom('c', 'ext', {})], { mesh });
+      const refusal = { kind: 'deny', status: 302, body: '', headers: ['location', '/login'] } as const;
+      const verdict = expectKind('reply', verdictOf('check', judge, raw('/')).resume(refusal));
+
+      expect(verdict).to.deep.include({ status: 302, body: '', headers: ['location', '/login'] });
+      expect(verdict.log).to.deep.include({ outcome: 'deny', details: 'ext_authz_denied' });
+      const typed = { ...refusal, body: '{}', headers: ['content-type', 'application/json'] };
+      expect(expectKind('reply', verdictOf('check', judge, raw('/')).resume(typed)).headers).to.deep.equal(typed.headers);
+      expect(
+        expectKind('reply', verdictOf('check', judge, raw('/')).resume({ ...refusal, body: 'no', headers: [] })).headers,
+      ).to.deep.equal(DENIED.headers);
+    });
+
+    it('puts the refusal of a gRPC call into the form of gRPC', () => {
+      const judge = judgeOf([custom('c', 'ext', {})], { mesh });
+      const verdict = verdictOf('check', judge, raw('/', ['content-type', 'application/grpc']));
+      const refusal = { kind: 'deny', status: 403, body: 'no', headers: ['content-type', 'text/plain', 'x-why', 'so'] } as const;
+
+      expect(expectKind('reply', verdict.resume(refusal))).to.deep.include({
+        status: 200,
+        body: '',
+        headers: [...GRPC, 'x-why', 'so', 'grpc-status', '7', 'grpc-message', 'no'],
+      });
+    });
+
+    it('replies with the status on error when no answer came', () => {
+      const judge = judgeOf([custom('c', 'ext', {})], { mesh });
+      const verdict = expectKind('reply', verdictOf('check', judge, raw('/')).resume({ kind: 'error', status: 503 }));
+
+      expect(verdict).to.deep.include({ status: 503, body: '', headers: [] });
+      expect(verdict.log.details).to.equal('ext_authz_error');
+    });
+
+    it('denies what an unknown authorizer should decide', () => {
+      const verdict = verdictOf('reply', judgeOf([custom('c', 'nobody', {})], { mesh }), raw('/'));
+
+      expect(verdict).to.deep.include(DENIED);
+      expect(verdict.log.details).to.equal(
+        'rbac_access_denied_matched_policy[istio-ext-authz-nobody-ns[foo]-policy[c]-rule[0]-deny-due-to-bad-CUSTOM-action]',
+      );
+    });
+
+    it('asks those before an unknown one, and then denies', () => {
+      const judge = judgeOf([custom('c', 'ext', {}), custom('d', 'nobody', {}), custom('e', 'two', {})], { mesh });
+      const verdict = verdictOf('check', judge, raw('/'));
+
+      expect(verdict.matches.map(({ step }) => step.name)).to.deep.equal(['ext']);
+      expect(expectKind('reply', verdict.resume(consent)).log.details).to.contain('nobody');
+    });
+  });
+
+  describe('on TCP', () => {
+    const connection = raw('/').connection;
+    const ports = (...values: readonly string[]): object => ({ to: [{ operation: { ports: values } }] });
+
+    it('decides by the rules that mean something there', () => {
+      expect(judgeOf([]).judgeConnection(connection)).to.deep.include({ kind: 'allow' });
+      expect(judgeOf([allow('a', ports('8080'))]).judgeConnection(connection).kind).to.equal('allow');
+      expect(judgeOf([allow('a', paths('/'))]).judgeConnection(connection)).to.deep.include({
+        kind: 'deny',
+        details: 'rbac_access_denied_matched_policy[none]',
+      });
+      expect(judgeOf([deny('d', paths('/'))]).judgeConnection(connection)).to.deep.include({
+        kind: 'deny',
+        details: 'rbac_access_denied_matched_policy[ns[foo]-policy[d]-rule[0]]',
+      });
+    });
+
+    it('asks gRPC authorizers, and no HTTP ones', () => {
+      const mesh = { extensionProviders: [authorizer('ext'), authorizer('web', 'http')] };
+      const asked = judgeOf([custom('c', 'ext', {}), deny('d', ports('9'))], { mesh }).judgeConnection(connection);
+
+      if (asked.kind !== 'check') throw new Error(asked.kind);
+      expect(asked.matches).to.have.length(1);
+      expect(asked.resume(true).kind).to.equal('allow');
+      expect(asked.resume(false)).to.deep.equal({ kind: 'deny', details: 'ext_authz_denied' });
+      expect(judgeOf([custom('c', 'web', {})], { mesh }).judgeConnection(connection).kind).to.equal('allow');
+      expect(judgeOf([custom('c', 'nobody', {})], { mesh }).judgeConnection(connection).kind).to.equal('deny');
+    });
+  });
+
+  it('denies and tells when there is a bug inside', () => {
+    const bugs: unknown[] = [];
+    const program = programOf([allow('a', {})]);
+    const broken = { ...program, http: { ...program.http, custom: undefined } } as unknown as Program;
+    const judge = createJudge(program, {}, { onBug: (error) => bugs.push(error) });
+    const request = raw('/');
+    const poisoned = {
+      ...request,
+      get headers(): readonly string[] {
+        throw new Error('bug');
+      },
+    };
+    const verdict = judge.judge(poisoned, NOW);
+
+    expect(verdict).to.deep.include({ kind: 'reply', status: 403, body: 'RBAC: access denied' });
+    expect(verdict.log).to.deep.include({ outcome: 'deny', details: 'internal_error' });
+    expect(judge.judgeConnection(undefined as never)).to.deep.equal({ kind: 'deny', details: 'internal_error' });
+    expect(bugs).to.have.length(2);
+    expect(() => createJudge(broken, {})).to.throw();
+  });
+});
