@@ -22,8 +22,6 @@ export type DecisionCause =
   | 'error';
 
 export interface AgentMetrics {
-  /** All of them, for the reference. */
-  readonly all: readonly Metric[];
   /** Everything in Prometheus' text format. */
   text(): string;
   onDecision(action: DecisionAction, cause: DecisionCause): void;
@@ -101,7 +99,6 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     ...(withProcess ? processMetrics() : []),
   ];
   return {
-    all: metrics,
     text: () => renderMetrics(metrics),
     onDecision: decisions.add,
     onDecisionSeconds: (seconds) => decision.observe(seconds),
@@ -123,7 +120,6 @@ function createDecisions(): Metric & { readonly add: (action: DecisionAction, ca
     name: 'sallyport_agent_decisions_total',
     help: 'Requests by decision and reason.',
     type: 'counter',
-    labelNames: ['action', 'reason'],
     read: () => [...counts].flatMap(([action, causes]) => [...causes].map(([reason, value]) => ({ labels: { action, reason }, value }))),
     add: (action, cause) => {
       let causes = counts.get(action);
@@ -139,7 +135,6 @@ function createResponses(): Metric & { readonly add: (statusClass: number) => vo
     name: 'sallyport_agent_responses_total',
     help: 'Responses by class of status.',
     type: 'counter',
-    labelNames: ['class'],
     read: () => CLASSES.map((name, at) => ({ labels: { class: name }, value: counts[at] ?? 0 })),
     add: (statusClass) => {
       if (statusClass >= 0 && statusClass < counts.length) counts[statusClass] = (counts[statusClass] ?? 0) + 1;
@@ -162,7 +157,6 @@ function createBundleMetrics(nowSeconds: () => number): BundleMetrics {
         name: 'sallyport_agent_bundle_info',
         help: 'The bundle in force.',
         type: 'gauge',
-        labelNames: ['digest'],
         read: () => (inForce === undefined ? [] : [{ labels: { digest: inForce.digest }, value: 1 }]),
       },
       {
@@ -175,7 +169,6 @@ function createBundleMetrics(nowSeconds: () => number): BundleMetrics {
         name: 'sallyport_agent_bundle_refused_total',
         help: 'Bundles that were refused, by reason; the last good one stayed in force.',
         type: 'counter',
-        labelNames: ['code'],
         read: () => [...refusals].map(([code, value]) => ({ labels: { code }, value })),
       },
     ],

@@ -15,8 +15,6 @@ export interface Metric {
   /** One line of plain text. */
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Labels of its samples, `le` left out; absent: none. */
-  readonly labelNames?: readonly string[];
   /** The present values; may be empty. */
   readonly read: () => readonly Sample[];
 }
