@@ -1,0 +1,76 @@
+/*
+ * `npm run gen`: writes every generated file. With `--check` nothing is written; a line is printed for each stale file, and
+ * the exit code is 1 when there is one. `npm run check` runs that, so everything here is quick and in one process.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+interface Page {
+  /** From the project's folder. */
+  readonly path: string;
+  readonly make: () => string | Promise<string>;
+}
+
+const root = new URL('../', import.meta.url);
+const isCheck = process.argv.includes('--check');
+
+const pages: readonly Page[] = [
+  { path: 'docs/reference/cli.md', make: async () => (await import('./reference/cli-page.ts')).cliPage() },
+  { path: 'docs/reference/errors.md', make: async () => (await import('./reference/errors-page.ts')).errorsPage() },
+  { path: 'docs/reference/metrics.md', make: async () => (await import('./reference/metrics-page.ts')).metricsPage() },
+  { path: 'docs/reference/annotations.md', make: async () => (await import('./reference/annotations-page.ts')).annotationsPage() },
+  { path: 'docs/reference/configuration.md', make: async () => (await import('./reference/configuration-page.ts')).configurationPage() },
+];
+
+/** Scripts that read `--check` themselves and set the exit code; each may be run alone. In order: the next may read what the last wrote. */
+const scripts: readonly { readonly name: string; readonly load: () => Promise<unknown> }[] = [
+  { name: 'gen-crds', load: () => import('./gen-crds.ts') },
+  { name: 'gen-chart', load: () => import('./gen-chart.ts') },
+  { name: 'gen-manifests', load: loadManifests },
+];
+
+/** Rendering the chart needs helm; `gen` does not build it, `node scripts/gen-manifests.ts` does. */
+async function loadManifests(): Promise<void> {
+  const { binaryPath } = await import('../test/cluster/build.ts');
+  if (!isCheck && !existsSync(binaryPath('helm'))) {
+    console.error('NOT WRITTEN: manifests/install.yaml, for want of helm; node scripts/gen-manifests.ts builds it first');
+    return;
+  }
+  await import('./gen-manifests.ts');
+}
+
+/** True when the page is as it should be, or is now. */
+async function handlePage({ path, make }: Page): Promise<boolean> {
+  const url = new URL(path, root);
+  const text = await make();
+  if (existsSync(url) && readFileSync(url, 'utf8') === text) return true;
+  if (isCheck) {
+    console.error(`${path} is stale; run: npm run gen`);
+    return false;
+  }
+  mkdirSync(new URL('.', url), { recursive: true });
+  writeFileSync(url, text);
+  console.error(`wrote ${path}`);
+  return true;
+}
+
+/** Runs one generator; what it throws is told by its name and counts as stale. */
+async function attempt(name: string, run: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await run();
+  } catch (error) {
+    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+let isFresh = true;
+for (const { name, load } of scripts) {
+  const isDone = await attempt(name, async () => {
+    process.exitCode = 0;
+    await load();
+    return Number(process.exitCode) === 0;
+  });
+  isFresh = isDone && isFresh;
+}
+for (const page of pages) isFresh = (await attempt(page.path, () => handlePage(page))) && isFresh;
+process.exitCode = isFresh ? 0 : 1;

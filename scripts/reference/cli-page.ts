@@ -1,0 +1,94 @@
+/*
+ * docs/reference/cli.md from the commander program and the exit codes.
+ */
+import { PassThrough } from 'node:stream';
+import { type CommandModel, describeProgram, type OptionModel } from '../../src/cli/command-model.ts';
+import * as exitCodes from '../../src/cli/exit-codes.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { code, GENERATED, markdownTable } from './markdown.ts';
+
+/** A copy, to look codes up by their name. */
+const exitCodeByName: typeof exitCodes = { ...exitCodes };
+
+const EXIT_TEXT: Readonly<Record<keyof typeof exitCodes, string>> = {
+  EXIT_OK: 'done; nothing to complain about',
+  EXIT_FAILURE: 'something failed that is not your fault',
+  EXIT_USAGE: 'the command line is wrong',
+  EXIT_BAD_DATA: 'a file cannot be read or parsed',
+  EXIT_FINDINGS: 'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning)',
+};
+
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  run: ['sallyport run ./manifests', 'sallyport run ./manifests --config mesh.yaml > access.log'],
+  check: [
+    'sallyport check policies/',
+    'sallyport check -o json --fail-on warning policies/ | jq .findings',
+    'kubectl get ra,ap -A -o yaml | sallyport check -',
+  ],
+  compile: ['sallyport compile manifests/', 'sallyport compile manifests/ --workload foo/httpbin -o json | jq .bundle'],
+  inject: ['sallyport inject -f deployment.yaml | kubectl apply -f -'],
+  completion: ['source <(sallyport completion bash)'],
+};
+
+export function cliPage(): string {
+  const nothing = (): Promise<never> => Promise.reject(new Error('not run'));
+  const program = createProgram({
+    finish: () => undefined,
+    context: {
+      stdout: new PassThrough(),
+      stderr: new PassThrough(),
+      readStdin: nothing,
+      cwd: '/',
+      env: {},
+      signal: AbortSignal.abort(),
+      processes: { controller: nothing, agent: nothing },
+    },
+  });
+  const { options, commands } = describeProgram(program);
+  const exits = (Object.keys(EXIT_TEXT) as (keyof typeof exitCodes)[])
+    .toSorted((one, other) => exitCodeByName[one] - exitCodeByName[other])
+    .map((name) => [String(exitCodeByName[name]), EXIT_TEXT[name]]);
+  return [
+    GENERATED,
+    '# Command line\n\n',
+    '`sallyport COMMAND`, or `kubectl sallyport COMMAND` when `kubectl-sallyport` is on the path. `--help` works everywhere. Source: `src/cli`.\n\n',
+    markdownTable(
+      ['command', 'what it does'],
+      commands.map((command) => [`[${code(command.name)}](#${command.name})`, command.summary]),
+    ),
+    '\n',
+    optionTable(options),
+    '\nData goes to stdout, findings and status to stderr, one line each: `file:line:column: severity: object: field: reason [code]`.\n',
+    'The codes are in [errors.md](errors.md). Colour is used on terminals only; `NO_COLOR=1` turns it off, `FORCE_COLOR=1` on.\n',
+    ...commands.map(commandSection),
+    '\n## Exit codes\n\n',
+    markdownTable(['code', 'meaning'], exits),
+  ].join('');
+}
+
+function commandSection(command: CommandModel): string {
+  const required = command.options
+    .filter((option) => option.isRequired)
+    .map((option) => ` ${option.long ?? ''} ${option.flags.split(' ').at(-1)}`);
+  const usage = `sallyport ${command.name}${required.join('')}${command.args.map((argument) => ` ${argument.term}`).join('')}`;
+  const examples = EXAMPLES[command.name] ?? [];
+  const parts = [`\n## ${command.name}\n\n${command.description}\n\n\`\`\`sh\n${[usage, ...examples].join('\n')}\n\`\`\`\n`];
+  const described = command.args.filter((argument) => argument.description !== '');
+  if (described.length > 0) {
+    const rows = described.map((argument) => [code(argument.term), withChoices(argument.description, argument.choices), '']);
+    parts.push('\n', markdownTable(['argument', 'meaning', 'default'], rows));
+  }
+  if (command.options.length > 0) parts.push('\n', optionTable(command.options));
+  return parts.join('');
+}
+
+function optionTable(options: readonly OptionModel[]): string {
+  return markdownTable(
+    ['option', 'meaning', 'default'],
+    options.map((option) => [code(option.flags), withChoices(option.description, option.choices), code(option.defaultValue ?? '')]),
+  );
+}
+
+function withChoices(text: string, choices: readonly string[]): string {
+  return choices.length === 0 ? text : `${text}: ${choices.map(code).join(', ')}`;
+}

@@ -1,0 +1,69 @@
+/*
+ * docs/reference/metrics.md from the metric registries that agent and controller really make.
+ */
+import type { Registry } from 'prom-client';
+import { createAgentMetrics } from '../../src/telemetry/agent-metrics.ts';
+import { createControllerMetrics } from '../../src/telemetry/controller-metrics.ts';
+import { createWebhookMetrics } from '../../src/telemetry/webhook-metrics.ts';
+import { code, GENERATED, markdownTable } from './markdown.ts';
+
+/** What a registered metric is known to have; prom-client's own type leaves it out. */
+interface RegisteredMetric {
+  readonly name: string;
+  readonly labelNames?: readonly string[];
+  readonly get: () => Promise<{ readonly type: unknown; readonly help: string }>;
+}
+
+export async function metricsPage(): Promise<string> {
+  const agent = createAgentMetrics(() => 0, true);
+  // Labels are read from samples, and these series have none before their first event.
+  agent.onDecision('allow', 'allow-rule');
+  agent.onBundle('', 0);
+  agent.onBundleRefused('SP_BUNDLE_SCHEMA');
+  const controller = createControllerMetrics({ version: '0' });
+  createWebhookMetrics(controller.registry);
+  controller.observe({
+    bundles: () => ({}) as never,
+    policies: () => [],
+    workloads: () => ({ withAgent: 0, withoutAgent: 0 }),
+    keyAges: () => [],
+    running: () => ({}),
+  } as Parameters<typeof controller.observe>[0]);
+  controller.queue('');
+  controller.workers('', 0);
+  return [
+    GENERATED,
+    '# Metrics\n\nPrometheus text on `/metrics`; no label takes a value that a request can choose.\n',
+    `\n## Agent\n\nOn its admin port, 15020. Source: \`src/telemetry/agent-metrics.ts\`.\n\n${textTable(agent.text())}`,
+    `\n## Controller\n\nOn its HTTP port, 8080. Names follow client-go and controller-runtime where those have one; Node's own (\`process_…\`, \`nodejs_…\`) are there too. Source: \`src/telemetry/controller-metrics.ts\`, \`webhook-metrics.ts\`.\n\n${await registryTable(controller.registry)}`,
+  ].join('');
+}
+
+/** Rows from a scrape in Prometheus' text format. */
+function textTable(text: string): string {
+  const typeByName = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
+  const rows = [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', help = '']) => {
+    const samples = text.split('\n').filter((line) => line.startsWith(`${name}{`));
+    const labels = samples.flatMap((line) => [...line.matchAll(/[{,](\w+)="/g)].map(([, label = '']) => label));
+    return [code(name), typeByName.get(name) ?? '', [...new Set(labels)].map(code).join(', '), help];
+  });
+  return markdownTable(
+    ['name', 'type', 'labels', 'meaning'],
+    rows.toSorted(([one = ''], [other = '']) => (one < other ? -1 : 1)),
+  );
+}
+
+async function registryTable(registry: Registry): Promise<string> {
+  const metrics = (registry.getMetricsAsArray() as unknown as readonly RegisteredMetric[]).filter(
+    ({ name }) => !/^(process|nodejs)_/.test(name),
+  );
+  const rows = await Promise.all(
+    metrics
+      .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+      .map(async (metric) => {
+        const { type, help } = await metric.get();
+        return [code(metric.name), String(type), (metric.labelNames ?? []).map(code).join(', '), help];
+      }),
+  );
+  return markdownTable(['name', 'type', 'labels', 'meaning'], rows);
+}
