@@ -304,6 +304,20 @@ describe('authenticator', () => {
       });
     }
 
+    it('finds the rule of each token when tokens of two issuers are at the same locations', async () => {
+      const rules = authenticatorOf(provider(), ofSecond());
+      const request = requestWith(bearer(token), `/p?access_token=${secondToken}`);
+
+      expect(said(rules.authenticate(request, NOW))).to.equal(`${ISSUER}/me`);
+      expect(request).to.deep.include({ headers: [], target: '/p' });
+      const bad = await sign(second);
+      expect(said(rules.authenticate(requestWith(bearer(bad), `/p?access_token=${secondToken}`), NOW))).to.equal('Jwt verification fails');
+      const foreign = await sign(key, { iss: 'https://third.example' });
+      expect(said(rules.authenticate(requestWith(bearer(foreign), `/p?access_token=${secondToken}`), NOW))).to.equal(
+        'Jwt issuer is not configured',
+      );
+    });
+
     it('refuses a request whose bad token goes away together with a good one', () => {
       const twice = provider({
         headers: [
