@@ -73,7 +73,7 @@ export function createControllerMetrics(info: { readonly version: string }): Con
     registry,
     queue: queueMetrics(registry),
     workers: workerMetrics(registry),
-    onRequest: ({ method, code, host }) => counters.requests.inc({ method, code, host }),
+    onRequest: ({ method, code, host }) => counters.requests.inc({ code, method, host }),
     onLeader: (leading) => leader.set({ name: 'sallyport-controller' }, leading ? 1 : 0),
     onWatchRestart: (resource, reason) => counters.restarts.inc({ resource, reason }),
     onCompile: (durationMs, size) => {
