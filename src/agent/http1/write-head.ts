@@ -21,9 +21,8 @@ export function areSoundValues(headers: readonly string[]): boolean {
 
 /**
  * Head of the request for the upstream. Its framing is that of the request as it came in, whatever `head` says.
- * @param requestId given to the request when it has none
  */
-export function writeRequestHead(head: ForwardHead, request: RequestHead, requestId: string): string {
+export function writeRequestHead(head: ForwardHead, request: RequestHead): string {
   let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.host}\r\n`;
   const { headers } = head;
   for (let at = 0; at + 1 < headers.length; at += 2) {
@@ -31,7 +30,6 @@ export function writeRequestHead(head: ForwardHead, request: RequestHead, reques
     if (isFramingField(name, request)) continue;
     text += `${name}: ${headers[at + 1] ?? ''}\r\n`;
   }
-  if (request.requestId === '') text += `x-request-id: ${requestId}\r\n`;
   if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${head.upgrade}\r\n`;
   if (request.body === CHUNKED) text += 'transfer-encoding: chunked\r\n';
   else if (request.lengthGiven) text += `content-length: ${request.body}\r\n`;

@@ -267,7 +267,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   }
 
   #judge(request: RequestHead): void {
-    this.#exchange.begin(request);
+    this.#exchange.begin(request, this.#host.context.newRequestId);
     this.#closing ||= request.close;
     const { context } = this.#host;
     const policy = context.policyInForce();
@@ -321,8 +321,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
 
   #forward(head: ForwardHead): void {
     const { request } = this.#exchange;
-    if (this.#exchange.requestId === '') this.#exchange.requestId = this.#host.context.newRequestId();
-    const text = writeRequestHead(head, request, this.#exchange.requestId);
+    const text = writeRequestHead(head, request);
     this.#upgrade = head.upgrade;
     this.#exchange.repeatable = request.body === 0 && head.upgrade === '' && MAY_BE_SENT_AGAIN.has(request.method) ? text : '';
     this.deadlineMs = 0;

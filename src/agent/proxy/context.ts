@@ -80,5 +80,5 @@ export interface ProxyContext {
   readonly observer: ExchangeObserver;
   readonly authorizer: Authorizer | undefined;
   /** A random UUID. */
-  newRequestId(): string;
+  readonly newRequestId: () => string;
 }

@@ -57,16 +57,17 @@ export class Exchange implements ExchangeRecord {
     return this.#facts.destinationPort;
   }
 
-  /** Takes the request that was read. */
-  begin(request: RequestHead): void {
+  /** Takes the request that was read. @param newRequestId makes an id for one that brings none */
+  begin(request: RequestHead, newRequestId: () => string): void {
     this.request = request;
-    this.requestId = request.requestId;
+    this.requestId = request.requestId === '' ? newRequestId() : request.requestId;
   }
 
   /** The request as the judge takes it. */
   raw(): RawRequest {
-    const { method, target, headers, body } = this.request;
-    return { version: '1.1', method, target, headers, hasBody: body !== 0, connection: this.#facts };
+    const { method, target, headers, body, requestId } = this.request;
+    const own = requestId === '' ? { requestId: this.requestId } : {};
+    return { version: '1.1', method, target, headers, hasBody: body !== 0, connection: this.#facts, ...own };
   }
 
   /** Forgets the exchange. */
