@@ -50,7 +50,7 @@ function current(name: string): string | undefined {
 
 const crds = crdFiles().map((file) => file.text.replace(/^---\n/, ''));
 const helm = binaryPath('helm');
-if (!isCheck && !existsSync(helm)) await build('e2e');
+if (!isCheck && !existsSync(helm)) await build('integration');
 const generated = [
   { name: 'crds.yaml', text: crds.join('---\n') },
   ...(existsSync(helm) ? [{ name: 'install.yaml', text: install(helm) }] : []),

@@ -61,7 +61,7 @@ export const binaries: Readonly<Record<BinaryName, Binary>> = {
   'containerd-shim-runc-v2': { product: 'containerd', packagePath: '/cmd/containerd-shim-runc-v2', suite: 'e2e' },
   ctr: { product: 'containerd', packagePath: '/cmd/ctr', suite: 'e2e' },
   coredns: { product: 'coredns', packagePath: '', suite: 'e2e' },
-  helm: { product: 'helm', packagePath: '/cmd/helm', suite: 'e2e' },
+  helm: { product: 'helm', packagePath: '/cmd/helm', suite: 'integration' },
 };
 
 /** Name of a program in {@link binaries}, which is also its file name. */

@@ -1,0 +1,315 @@
+/*
+ * The chart, rendered by Helm with each of its ci/*-values.yaml: what must hold whatever is set. Then installed by Helm on a
+ * real API server, and the controller run under exactly its roles.
+ */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { parse, parseAllDocuments } from 'yaml';
+import { loadControllerConfig } from '../../src/config/controller.ts';
+import { webhookNames } from '../../src/webhook/start-webhook.ts';
+import { refusedRequests } from '../cluster/audit.ts';
+import { binaryPath, build } from '../cluster/build.ts';
+import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { startController } from '../support/controller-process.ts';
+import { until } from '../support/fake-clock.ts';
+import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+
+const run = promisify(execFile);
+const chart = new URL('../../charts/sallyport/', import.meta.url);
+const folder = chart.pathname;
+const manifests = new URL('../../manifests/', import.meta.url).pathname;
+const valuesFiles = readdirSync(new URL('ci/', chart)).sort();
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+interface Rendered {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly rules?: readonly Rule[];
+  readonly data?: Readonly<Record<string, string>>;
+  readonly webhooks?: readonly {
+    readonly name: string;
+    readonly sideEffects: string;
+    readonly clientConfig: { readonly service: { readonly name: string; readonly namespace: string }; readonly caBundle?: string };
+    readonly namespaceSelector?: { readonly matchExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[] };
+  }[];
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly securityContext: object;
+        readonly serviceAccountName: string;
+        readonly containers: readonly {
+          readonly image: string;
+          readonly env: readonly { readonly name: string; readonly value?: string }[];
+          readonly securityContext: object;
+          readonly resources: { readonly requests?: object };
+          readonly livenessProbe: object;
+          readonly readinessProbe: object;
+        }[];
+      };
+    };
+  };
+}
+
+async function template(...args: readonly string[]): Promise<readonly Rendered[]> {
+  const { stdout } = await run(binaryPath('helm'), ['template', 'sallyport', folder, '--namespace', 'sallyport-system', ...args]);
+  return parseAllDocuments(stdout)
+    .map((document) => document.toJS() as Rendered | null)
+    .filter((object) => object !== null);
+}
+
+function ofKind(objects: readonly Rendered[], kind: string): readonly Rendered[] {
+  return objects.filter((object) => object.kind === kind);
+}
+
+function one(objects: readonly Rendered[], kind: string): Rendered {
+  const [first, ...rest] = ofKind(objects, kind);
+  if (first === undefined || rest.length > 0) throw new Error(`${rest.length + (first === undefined ? 0 : 1)} objects of kind ${kind}`);
+  return first;
+}
+
+const CLUSTER_SCOPED = ['ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+
+describe('the chart', function () {
+  this.timeout(180_000);
+
+  before(() => build('integration'));
+
+  for (const file of valuesFiles) {
+    describe(`with ci/${file}`, () => {
+      let objects: readonly Rendered[];
+
+      before(async () => {
+        objects = await template('--values', `${folder}ci/${file}`);
+      });
+
+      it('asks for no wildcard, and for no Secret but its own', () => {
+        const rules = objects.flatMap((object) => object.rules ?? []);
+
+        for (const rule of rules) expect([...rule.apiGroups, ...rule.resources, ...rule.verbs]).to.not.include('*');
+        for (const rule of rules.filter(({ resources }) => resources.includes('secrets'))) expect(rule.resourceNames).to.have.length(1);
+      });
+
+      it('meets the restricted Pod Security Standard, with a read-only root', () => {
+        const { spec } = one(objects, 'Deployment').spec.template;
+
+        expect(spec.securityContext).to.deep.include({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+        for (const container of spec.containers) {
+          expect(container.securityContext).to.deep.include({
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'] },
+            readOnlyRootFilesystem: true,
+          });
+          expect(container.resources.requests).to.have.keys(['cpu', 'memory']);
+          expect(container).to.include.keys('livenessProbe', 'readinessProbe');
+        }
+      });
+
+      it('puts every object where it belongs', () => {
+        for (const { kind, metadata } of objects) {
+          expect(metadata.namespace, kind).to.equal(CLUSTER_SCOPED.includes(kind) ? undefined : 'sallyport-system');
+          expect(metadata.labels, kind).to.include({ 'app.kubernetes.io/part-of': 'sallyport' });
+        }
+      });
+
+      it('configures the controller with what it understands, under the names that it looks for', () => {
+        const [container] = one(objects, 'Deployment').spec.template.spec.containers;
+        const env = Object.fromEntries(container?.env.map(({ name, value }) => [name, value]) ?? []);
+        const config = loadControllerConfig({ args: [], env, fileText: one(objects, 'ConfigMap').data?.['config.yaml'] ?? '' });
+
+        const names = webhookNames(config.webhook.service);
+        const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
+        const named = (kind: string): readonly string[] => ofKind(objects, kind).map(({ metadata }) => metadata.name);
+        const ifEnabled = (name: string): readonly string[] => (config.webhook.enabled ? [name] : []);
+        expect(named('Service')).to.deep.equal([config.webhook.service]);
+        expect(secrets).to.deep.equal(ifEnabled(names.secret));
+        expect(named('MutatingWebhookConfiguration')).to.deep.equal(ifEnabled(names.mutatingConfiguration));
+        expect(named('ValidatingWebhookConfiguration')).to.deep.equal(ifEnabled(names.validatingConfiguration));
+        const leases = objects.flatMap(({ rules = [] }) => rules).filter(({ resources }) => resources.includes('leases'));
+        expect(leases.flatMap(({ resourceNames = [] }) => resourceNames)).to.deep.equal(
+          leases.length === 0 ? [] : [config.leaderElection.name],
+        );
+      });
+
+      it('leaves caBundle to the controller, and keeps away from kube-system and its own namespace', () => {
+        for (const webhook of objects.flatMap(({ webhooks = [] }) => webhooks)) {
+          expect(webhook.sideEffects).to.equal('None');
+          expect(webhook.clientConfig.caBundle).to.equal(undefined);
+          if (!webhook.name.includes('injection')) continue;
+          const names = webhook.namespaceSelector?.matchExpressions?.find(({ key }) => key === 'kubernetes.io/metadata.name');
+          expect(names?.values).to.include.members(['kube-system', 'sallyport-system']);
+        }
+      });
+    });
+  }
+
+  it('takes registry, tag and digest apart, and gives the agent the registry of the controller', async () => {
+    const images = async (...args: readonly string[]): Promise<readonly (string | undefined)[]> => {
+      const [container] = one(await template(...args), 'Deployment').spec.template.spec.containers;
+      return [container?.image, container?.env.find(({ name }) => name === 'SALLYPORT_AGENT_IMAGE')?.value];
+    };
+
+    expect(await images()).to.deep.equal(['sallyport/controller:0.1.0', 'sallyport/agent:0.1.0']);
+    expect(await images('--set', 'image.registry=r.example')).to.deep.equal([
+      'r.example/sallyport/controller:0.1.0',
+      'r.example/sallyport/agent:0.1.0',
+    ]);
+    expect(await images('--values', `${folder}ci/full-values.yaml`)).to.deep.equal([
+      `registry.example.com/mirror/sallyport/controller@sha256:${'0'.repeat(64)}`,
+      'other.example.com/sallyport/agent:v9',
+    ]);
+  });
+
+  const wrong: readonly (readonly [string, string])[] = [
+    ['a key that does not exist', 'imagee.tag=1'],
+    ['a key that does not exist deep inside', 'mesh.rootNamespac=root'],
+    ['a level that does not exist', 'logLevel=chatty'],
+    ['a failure policy that does not exist', 'webhook.injection.failurePolicy=Never'],
+    ['text where a number belongs', 'replicaCount=many'],
+  ];
+  for (const [name, setting] of wrong) {
+    it(`refuses ${name}`, async () => {
+      const error = await template('--set', setting).then(
+        () => 'accepted',
+        (failure: Error) => failure.message,
+      );
+
+      expect(error).to.contain("values don't meet the specifications of the schema");
+    });
+  }
+
+  it('documents every value once, and no other', () => {
+    const text = readFileSync(new URL('values.yaml', chart), 'utf8');
+    const documented = [...text.matchAll(/^ *## @param (\S+) \S/gm)].map(([, name = '']) => name);
+    const leaves = (value: unknown, path: string): readonly string[] => {
+      if (documented.includes(path) || typeof value !== 'object' || value === null || Array.isArray(value)) return [path];
+      return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`));
+    };
+
+    expect(new Set(documented).size).to.equal(documented.length);
+    expect([...documented].sort()).to.deep.equal([...leaves(parse(text), '')].sort());
+  });
+
+  it('is no other than the generated files say', async () => {
+    for (const script of ['scripts/gen-chart.ts', 'scripts/gen-manifests.ts']) {
+      await run(process.execPath, [script, '--check'], { cwd: new URL('../..', import.meta.url).pathname });
+    }
+  });
+
+  describe('on a real API server', () => {
+    let plane: ControlPlane;
+    let cluster: PolicyCluster;
+
+    const kubectl = async (...args: readonly string[]): Promise<string> =>
+      (await run(plane.kubectlPath, [`--kubeconfig=${plane.kubeconfigPath}`, ...args])).stdout;
+    const helm = async (...args: readonly string[]): Promise<string> =>
+      (await run(binaryPath('helm'), [`--kubeconfig=${plane.kubeconfigPath}`, '--namespace', 'sallyport-system', ...args])).stdout;
+
+    before(async () => {
+      plane = await startControlPlane({ audit: true });
+      cluster = await openPolicyCluster(plane.kubeconfigPath);
+    });
+
+    after(async () => {
+      await cluster?.close();
+      await plane?.stop();
+    });
+
+    it('takes every object of manifests/, samples too', async () => {
+      await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}crds.yaml`);
+      await kubectl('create', 'namespace', 'sallyport-system');
+      await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}install.yaml`);
+      await kubectl('apply', '--server-side', '--dry-run=server', '-n', 'default', '-f', `${manifests}samples`);
+      const applied = await kubectl('apply', '--server-side', '--dry-run=server', '-k', manifests);
+
+      expect(applied.match(/serverside-applied/g)).to.have.length.greaterThan(12);
+    });
+
+    it('gives the controller exactly the rights it uses', async () => {
+      // Before the install: with it, policies are checked by a webhook that nothing here leads to.
+      await cluster.namespace('foo');
+      await cluster.policy('AuthorizationPolicy', 'deny', 'foo', { action: 'DENY', rules: [{}] });
+      await cluster.policy('RequestAuthentication', 'keys', 'foo', {
+        jwtRules: [{ issuer: 'a', jwksUri: 'http://127.0.0.1:1/none' }],
+      });
+      await helm('install', 'guard', folder, '--create-namespace', '--set', 'fullnameOverride=guard');
+      const config = await kubectl('get', 'configmap', 'guard', '-n', 'sallyport-system', '-o', 'jsonpath={.data.config\\.yaml}');
+      const account = 'system:serviceaccount:sallyport-system:guard';
+      const kubeconfig = await plane.kubeconfigAs(account, ['system:serviceaccounts', 'system:serviceaccounts:sallyport-system']);
+      const { leaderElection, webhook } = loadControllerConfig({
+        args: [],
+        env: { SALLYPORT_AGENT_IMAGE: 'example/agent:1' },
+        fileText: config,
+      });
+      const controller = await startController({
+        kubeconfig,
+        name: 'guard-0',
+        namespace: 'sallyport-system',
+        env: {
+          SALLYPORT_LEADER_ELECTION_NAME: leaderElection.name,
+          SALLYPORT_WEBHOOK: 'true',
+          SALLYPORT_WEBHOOK_PORT: '0',
+          SALLYPORT_WEBHOOK_HOST: '127.0.0.1',
+          SALLYPORT_WEBHOOK_SERVICE: webhook.service,
+          SALLYPORT_AGENT_IMAGE: 'example/agent:1',
+        },
+      });
+      try {
+        await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', 30_000);
+        await cluster.pod({ namespace: 'foo', name: 'web', labels: { app: 'web' } });
+        await until(async () => (await cluster.bundle('foo', 'web')) !== undefined, 'a bundle', 15_000);
+        await until(async () => (await cluster.events('foo')).length > 0, 'an event about the keys', 15_000);
+        const status = async (): Promise<string | undefined> =>
+          (await cluster.condition('AuthorizationPolicy', 'deny', 'foo', 'Ready'))?.status;
+        await until(async () => (await status()) === 'True', 'the status of a policy', 15_000);
+        await cluster.deletePolicy('AuthorizationPolicy', 'deny', 'foo');
+        await until(
+          async () => (await cluster.bundle('foo', 'web'))?.programs[0]?.http.deny.rules.length === 0,
+          'the changed bundle',
+          15_000,
+        );
+        await cluster.deletePod('foo', 'web');
+        await until(async () => (await cluster.configMap('foo', 'sallyport-web')) === undefined, 'the bundle to go', 15_000);
+        const bundles = 'jsonpath={.webhooks[*].clientConfig.caBundle}';
+        expect(await kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', bundles)).to.not.equal('');
+        expect(await kubectl('get', 'validatingwebhookconfiguration', 'guard-validation', '-o', bundles)).to.not.equal('');
+      } finally {
+        await controller.stop();
+      }
+
+      const refused = (await refusedRequests(plane.auditLogPath ?? '')).filter(({ user }) => user === account);
+      expect(refused).to.deep.equal([]);
+    });
+
+    it('keeps the certificates and their trust through an upgrade', async () => {
+      const certificate = async (): Promise<string> =>
+        kubectl('get', 'secret', 'guard-webhook', '-n', 'sallyport-system', '-o', 'jsonpath={.data.tls\\.crt}');
+      const trust = async (): Promise<string> =>
+        kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}');
+      const before = [await certificate(), await trust()];
+
+      await helm('upgrade', 'guard', folder, '--set', 'fullnameOverride=guard', '--set', 'logLevel=debug');
+
+      expect(before).to.not.include('');
+      expect([await certificate(), await trust()]).to.deep.equal(before);
+    });
+
+    it('leaves nothing of the installation behind but the CRDs', async () => {
+      await helm('uninstall', 'guard');
+
+      const kinds = 'clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations';
+      expect(await kubectl('get', kinds, '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
+      const own = 'deployments,services,configmaps,secrets,serviceaccounts,roles,rolebindings';
+      expect(await kubectl('get', own, '-n', 'sallyport-system', '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
+      expect(await kubectl('get', 'crd', 'authorizationpolicies.security.istio.io', '-o', 'name')).to.contain('authorizationpolicies');
+    });
+  });
+});
