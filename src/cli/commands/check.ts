@@ -3,7 +3,9 @@
  * findings as a table, JSON or YAML, and an exit code for pipelines.
  */
 import { type Command, Option } from 'commander';
+import type { Policy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { CompileResult } from '../../compile/compile-workload.ts';
 import type { Severity } from '../../errors.ts';
 import { selectsPod } from '../../resolve/policy-applies.ts';
 import type { CommandHost } from '../command-context.ts';
@@ -51,7 +53,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
     });
 }
 
-/** What compiling finds: for each workload, and for each policy that selects none of them. Keys behind URLs are left out: nothing is fetched. */
+/** What compiling finds, for each workload and for each policy that selects none. Keys behind URLs are left out: nothing is fetched. */
 function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
   const { world } = offline;
   const compiled = world.allWorkloads(undefined).flatMap((workload) => {
@@ -61,10 +63,21 @@ function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (
   for (const { inForce: policy } of world.policies.values()) {
     if (policy === undefined) continue;
     const scope = policy.metadata.namespace === mesh.rootNamespace ? undefined : policy.metadata.namespace;
-    const selectsAny = world
-      .allWorkloads(scope)
-      .some((workload) => world.podsOf(workload).some((pod) => selectsPod(policy, pod.namespace, pod.labels)));
-    if (!selectsAny) compiled.push(...compileAlone(policy, offline, mesh).findings);
+    const pods = world.allWorkloads(scope).flatMap((workload) => world.podsOf(workload));
+    if (pods.some((pod) => selectsPod(policy, pod.namespace, pod.labels))) continue;
+    compiled.push(...compileAlone(policy, offline, mesh).findings);
+    // With no workload of the namespace at hand nothing is known of what a policy selects.
+    if (pods.length > 0) compiled.push(selectsNothing(policy));
   }
   return offline.reportCompiled(compiled.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'));
+}
+
+function selectsNothing({ kind, metadata: { namespace, name }, spec }: Policy): CompileResult['findings'][number] {
+  return {
+    policy: { kind, namespace, name },
+    code: 'SP_SELECTS_NOTHING',
+    severity: 'warning',
+    path: spec.targetRefs === undefined ? 'spec.selector' : 'spec.targetRefs',
+    message: 'selects none of the workloads that were read',
+  };
 }

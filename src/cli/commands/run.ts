@@ -7,11 +7,12 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { workloadKey } from '../../api/kube/workload.ts';
+import { RefusedError } from '../../errors.ts';
 import type { ManifestObject } from '../../sources/manifests.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
 import { type CommandContext, CommandFault, type CommandHost, type OutputStream } from '../command-context.ts';
-import { EXIT_BAD_DATA, EXIT_OK } from '../exit-codes.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
 import { readConfig } from '../input/read-config.ts';
 import { formatFindingTable, plural, type ReportedFinding, reportOnFile, reportOnObject, sortReports } from '../output/findings.ts';
 import { type Cell, formatTable } from '../output/table.ts';
@@ -62,12 +63,19 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
         },
         context.signal,
       ).catch((error: unknown) => {
-        throw new CommandFault(EXIT_BAD_DATA, `${directory}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        throw startFault(directory, error);
       });
       await Promise.race([showChanges(running, { directory, folder }, context), running.stopped]);
       await running.stopped;
       finish(EXIT_OK);
     });
+}
+
+/** Each fault in a line of its own, with the folder it is in. */
+function startFault(directory: string, error: unknown): CommandFault {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = message.split('\n').map((line) => `${directory}: ${line}`);
+  return new CommandFault(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
 }
 
 async function showChanges(
