@@ -8,32 +8,14 @@ import type { ConnectionVerdict } from '../../src/judge/judge-connection.ts';
 import type { RawRequest, Verdict } from '../../src/judge/verdict.ts';
 import type { Decision } from '../../src/policy/decide/decision.ts';
 import { answerCheck, consents } from './authorizer.ts';
-import type { BuiltCase } from './build-case.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import { readRequest } from './read-request.ts';
-
-/** A way to put recorded requests to the product. */
-export interface WayIn {
-  readonly name: string;
-  /** Can this way show `field` of the outcome of `request`? */
-  shows(field: string, request: RecordedRequest): boolean;
-  /** Prepares for the requests of one case. */
-  open(recorded: RecordedCase, built: BuiltCase): Promise<OpenCase>;
-}
-
-export interface OpenCase {
-  /** The outcome of one request; it has an `observed`, which tells the fake authorizer what to answer. */
-  send(request: RecordedRequest): Promise<Observed>;
-  close(): Promise<void>;
-}
-
-/** The records are of this time: tokens called expired were, and the others were not. 2026-09-01. */
-export const NOW_SECONDS = 1_788_220_800;
+import { NOW_SECONDS, type WayIn } from './way-in.ts';
 
 /** Calls the library. */
 export const libraryWay: WayIn = {
   name: 'library',
-  shows: () => true,
+  takes: () => true,
   async open(recorded, built) {
     const judge = createJudge(built.program, built.bundle.keySets, {
       onBug(error) {
@@ -99,7 +81,8 @@ function httpOutcome(verdict: Verdict): Observed {
   }
 }
 
-function pairs(flat: readonly string[]): (readonly [string, string])[] {
+/** A flat header list as pairs. */
+export function pairs(flat: readonly string[]): (readonly [string, string])[] {
   const list: (readonly [string, string])[] = [];
   for (let index = 0; index < flat.length; index += 2) {
     list.push([flat[index] ?? '', flat[index + 1] ?? '']);
@@ -107,7 +90,8 @@ function pairs(flat: readonly string[]): (readonly [string, string])[] {
   return list;
 }
 
-function dryRun(decision: Decision | undefined): { readonly dryRun?: Readonly<Record<string, string>> } {
+/** Results of dry-run engines under the names that the records use. */
+export function dryRun(decision: Decision | undefined): { readonly dryRun?: Readonly<Record<string, string>> } {
   const results: Record<string, string> = {};
   for (const name of ['allow', 'deny'] as const) {
     const result = name === 'allow' ? decision?.dryRunAllow : decision?.dryRunDeny;

@@ -37,7 +37,8 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
   return { kind: 'http', request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection } };
 }
 
-function http1Text({ method = 'GET', path = '/', host = '', headers = [], body = '' }: RecordedRequest): string {
+/** The bytes of an HTTP/1.1 request as the recording sent them. */
+export function http1Text({ method = 'GET', path = '/', host = '', headers = [], body = '' }: RecordedRequest): string {
   const lines = [`${method} ${path} HTTP/1.1`, ...(host === '-' ? [] : [`Host: ${host}`]), ...headers.map((pair) => pair.join(': '))];
   const lengthGiven = headers.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name));
   if (!lengthGiven && (body !== '' || METHODS_WITH_LENGTH.has(method))) {
@@ -55,7 +56,8 @@ function http2Request(
   return { version: '2', method, target: path, headers: flat, ...authority, hasBody: body !== '', connection };
 }
 
-function connectionOf({ source, port }: RecordedRequest, { workload }: RecordedCase): ConnectionFacts {
+/** What is known of the connection that the record describes. */
+export function connectionOf({ source, port }: RecordedRequest, { workload }: RecordedCase): ConnectionFacts {
   const uris = source.principal?.split(',');
   const peer = uris === undefined ? {} : { peer: { uris, dnsNames: [], subject: '' }, forwardedClientCert: certificateElement(uris) };
   return {

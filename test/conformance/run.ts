@@ -1,5 +1,5 @@
 /*
- * `npm run conformance -- [DIR|FILE ...]`: replays recorded cases and prints how many decisions are the recorded ones.
+ * `npm run conformance -- [--proxy] [--all] [DIR|FILE ...]`: replays recorded cases and prints how many decisions are the recorded ones.
  * Exit code 1 when a difference is not documented. Without arguments all cases at hand are replayed.
  */
 import { existsSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readCases } from './case-file.ts';
 import { libraryWay } from './library.ts';
+import { proxyWay } from './proxy.ts';
 import { type FoundDifference, type ReplayReport, replay, undocumented } from './replay.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -28,20 +29,24 @@ function tableRow(name: string, report: ReplayReport): string {
   const faults = undocumented(report);
   const items = (list: readonly FoundDifference[]): number => new Set(list.map(({ file, item }) => `${file} ${item}`)).size;
   const documented = report.differences.filter((difference) => difference.documented !== undefined);
-  return row([name, report.cases, report.resources, report.requests, report.equal, items(documented), items(faults), report.unrecorded]);
+  return row([name, report.cases, report.resources, report.requests, report.equal, items(documented), items(faults), report.leftOut]);
 }
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { all: { type: 'boolean', default: false } } });
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { all: { type: 'boolean', default: false }, proxy: { type: 'boolean', default: false } },
+  });
+  const way = values.proxy ? proxyWay : libraryWay;
   const folders = positionals.length > 0 ? positionals : defaultFolders();
   if (positionals.length === 0 && !existsSync(ISTIO_CASES)) {
     console.log(`SKIPPED: the scenarios of Istio's own tests are not at ${ISTIO_CASES}`);
   }
-  console.log(row(['', 'cases', 'resources', 'requests', 'equal', 'documented', 'undocumented', 'unrecorded']));
+  console.log(row([way.name, 'cases', 'resources', 'requests', 'equal', 'documented', 'undocumented', 'left out']));
   const faults: FoundDifference[] = [];
   const explained = new Map<string, number>();
   for (const folder of folders) {
-    const report = await replay(readCases(folder), libraryWay);
+    const report = await replay(readCases(folder), way);
     console.log(tableRow(basename(folder), report));
     faults.push(...undocumented(report));
     for (const { documented } of report.differences) {

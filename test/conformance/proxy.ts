@@ -1,0 +1,148 @@
+/*
+ * The way in through the agent's proxy: HTTP/1.1 bytes on a loopback socket, and an application that notes what it gets.
+ * In: a built case and a recorded request. Out: the outcome in the records' own form. Addresses and identities, which a
+ * loopback socket cannot have, are put in place of the connection's own on the way to the judge.
+ */
+import { connect, type Socket } from 'node:net';
+import { createJudge } from '../../src/judge/judge.ts';
+import type { Judge } from '../../src/judge/verdict.ts';
+import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
+import { answerCheck } from './authorizer.ts';
+import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
+import { dryRun } from './library.ts';
+import { connectionOf, http1Text } from './read-request.ts';
+import { NOW_SECONDS, type OpenCase, type WayIn } from './way-in.ts';
+
+const CLIENT_TIMEOUT_MS = 5000;
+
+/** Sends bytes through the proxy. */
+export const proxyWay: WayIn = {
+  name: 'proxy',
+  takes: (request, { workload }) =>
+    request.http2 !== true && workload.ports.find(({ number }) => number === request.port)?.protocol !== 'tcp',
+  async open(recorded, built) {
+    const inner = createJudge(built.program, built.bundle.keySets, {
+      onBug(error) {
+        throw error;
+      },
+    });
+    return new Loopback(recorded, inner).start();
+  },
+};
+
+/** One case on real sockets; requests come one after the other. */
+class Loopback implements OpenCase {
+  readonly #recorded: RecordedCase;
+  readonly #judge: Judge;
+  #stage!: Stage;
+  #current!: RecordedRequest;
+  #received = '';
+
+  constructor(recorded: RecordedCase, judge: Judge) {
+    this.#recorded = recorded;
+    this.#judge = judge;
+  }
+
+  async start(): Promise<this> {
+    this.#stage = await stage({
+      judge: { judge: (raw) => this.#judge.judge({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, NOW_SECONDS) },
+      authorizer: async ({ matches, request }) => {
+        const principal = this.#current.source.principal?.split(',')[0] ?? '';
+        return answerCheck(matches, { headers: request.headers, principal }, this.#current.observed ?? { outcome: 'allow' });
+      },
+      upstream: (socket) => this.#serve(socket),
+    });
+    return this;
+  }
+
+  #serve(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => {
+      this.#received += chunk.toString('latin1');
+      if (isWhole(this.#received)) {
+        socket.write(OK);
+      }
+    });
+  }
+
+  async send(request: RecordedRequest): Promise<Observed> {
+    this.#current = request;
+    this.#received = '';
+    this.#stage.records.length = 0;
+    const answer = await exchange(this.#stage.port, request.raw ?? http1Text(request), request.method === 'HEAD');
+    const record = this.#stage.records[0];
+    const log = record?.verdict;
+    const common = { status: answer.status, ...dryRun(log?.decision) };
+    if (this.#received !== '') {
+      return { outcome: 'allow', ...common, upstream: upstreamOf(this.#received) };
+    }
+    const details = record?.details === undefined || record.details === '' ? {} : { details: record.details };
+    const body = answer.body === '' ? {} : { body: answer.body };
+    return { outcome: log?.outcome ?? 'reject', ...common, ...details, headers: Object.fromEntries(answer.headers), ...body };
+  }
+
+  async close(): Promise<void> {
+    await this.#stage.stop();
+  }
+}
+
+interface Message {
+  readonly start: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: string;
+}
+
+function parseMessage(text: string): Message | undefined {
+  const end = text.indexOf('\r\n\r\n');
+  if (end === -1) {
+    return undefined;
+  }
+  const [start = '', ...lines] = text.slice(0, end).split('\r\n');
+  const headers = lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()] as const);
+  return { start, headers, body: text.slice(end + 4) };
+}
+
+/** Has the whole message come, by what its head says of its body? */
+function isWhole(text: string): boolean {
+  const message = parseMessage(text);
+  const fields = new Map(message?.headers);
+  if (message === undefined) {
+    return false;
+  }
+  return fields.get('transfer-encoding') === 'chunked'
+    ? message.body.endsWith('0\r\n\r\n')
+    : message.body.length >= Number(fields.get('content-length') ?? 0);
+}
+
+function upstreamOf(text: string): RecordedUpstream {
+  const { start, headers } = parseMessage(text) ?? { start: text, headers: [] };
+  const [method = '', path = ''] = start.split(' ');
+  return { method, path, headers };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: string;
+}
+
+/** Sends `bytes` on a connection of their own and reads one response. */
+function exchange(port: number, bytes: string, isHead: boolean): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    const done = (): void => {
+      const message = parseMessage(text);
+      socket.destroy();
+      if (message === undefined) reject(new Error(`no response to ${JSON.stringify(bytes.slice(0, 200))}: ${JSON.stringify(text)}`));
+      else resolve({ ...message, status: Number(message.start.split(' ')[1]) });
+    };
+    socket.setTimeout(CLIENT_TIMEOUT_MS, done);
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (isWhole(text) || (isHead && text.includes('\r\n\r\n'))) done();
+    });
+    socket.on('end', done);
+    socket.on('error', reject);
+    socket.write(Buffer.from(bytes, 'utf8'));
+  });
+}

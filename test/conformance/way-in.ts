@@ -1,0 +1,23 @@
+/*
+ * What a way into the product looks like to the replay. In: nothing. Out: the type, and the time of the records.
+ */
+import type { BuiltCase } from './build-case.ts';
+import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
+
+/** A way to put recorded requests to the product. */
+export interface WayIn {
+  readonly name: string;
+  /** Can `request` be put this way? */
+  takes(request: RecordedRequest, from: RecordedCase): boolean;
+  /** Prepares for the requests of one case. */
+  open(recorded: RecordedCase, built: BuiltCase): Promise<OpenCase>;
+}
+
+export interface OpenCase {
+  /** The outcome of one request; it has an `observed`, which tells the fake authorizer what to answer. */
+  send(request: RecordedRequest): Promise<Observed>;
+  close(): Promise<void>;
+}
+
+/** The records are of this time: tokens called expired were, and the others were not. 2026-09-01. */
+export const NOW_SECONDS = 1_788_220_800;
