@@ -60,7 +60,8 @@ if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, for w
 const stale = generated.filter(({ name, text }) => current(name) !== text);
 if (isCheck) {
   for (const { name } of stale) console.error(`manifests/${name} is stale; run: node scripts/gen-manifests.ts`);
-  process.exitCode = stale.length === 0 ? 0 : 1;
+  // Never back to 0: another generator may have found something stale in the same process.
+  if (stale.length > 0) process.exitCode = 1;
 } else {
   for (const { name, text } of stale) {
     writeFileSync(new URL(name, folder), text);
