@@ -45,7 +45,8 @@ async function main(): Promise<void> {
   const [task, ...rest] = process.argv.slice(2);
   if (task === 'redirect') {
     const { applyRedirect } = await import('../inject/redirect/apply-redirect.ts');
-    await applyRedirect(rest, stop.signal);
+    const applied = await applyRedirect(rest, stop.signal);
+    createLogger({ level: 'info', component: 'redirect' }).info(applied, 'inbound connections redirected');
     return;
   }
   await run(task === undefined ? [] : [task, ...rest], stop.signal);
