@@ -1,7 +1,14 @@
-/* The controller as a process on a real API server: what people apply, what it makes of it, what survives. */
+/*
+ * The controller as a process on a real API server, with exactly the rights that the manifests give it: what people apply,
+ * what it makes of it, what survives.
+ */
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import { parseAllDocuments } from 'yaml';
 import { BUNDLE_TOUCH_ANNOTATION, DIGEST_ANNOTATION } from '../../src/api/kube/names.ts';
+import type { AppliedObject } from '../../src/cluster/apply.ts';
+import { refusedRequests } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
@@ -12,7 +19,16 @@ const PATIENCE_MS = 15_000;
 const SYSTEM = 'sallyport-system';
 const RA = 'RequestAuthentication';
 const AP = 'AuthorizationPolicy';
+const ACCOUNT = `system:serviceaccount:${SYSTEM}:sallyport`;
+/** What of the manifests gives the controller its rights; the rest needs a cluster that runs pods. */
+const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
+const INSTALL = new URL('../../manifests/install.yaml', import.meta.url);
 const DENY_GET = { action: 'DENY', rules: [{ to: [{ operation: { methods: ['GET'] } }] }] };
+
+/** Everything that one `kubectl apply` installs, but for the CRDs. */
+function manifests(): readonly AppliedObject[] {
+  return parseAllDocuments(readFileSync(INSTALL, 'utf8')).map((document) => document.toJS() as AppliedObject);
+}
 
 describe('controller on a real API server', function () {
   this.timeout(120_000);
@@ -24,12 +40,12 @@ describe('controller on a real API server', function () {
   let spaces = 0;
   let ns: string;
 
-  const start = async (name: string): Promise<ControllerProcess> => {
+  const start = async (name: string, env: Readonly<Record<string, string>> = {}): Promise<ControllerProcess> => {
     const started = await startController({
-      kubeconfig: controlPlane.kubeconfigPath,
+      kubeconfig: await controlPlane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]),
       name,
       namespace: SYSTEM,
-      env: { SALLYPORT_JWKS_REFRESH: '1s' },
+      env: { SALLYPORT_JWKS_REFRESH: '1s', ...env },
     });
     running.add(started);
     return started;
@@ -57,9 +73,9 @@ describe('controller on a real API server', function () {
   };
 
   before(async () => {
-    controlPlane = await startControlPlane();
+    controlPlane = await startControlPlane({ audit: true });
     cluster = await openPolicyCluster(controlPlane.kubeconfigPath);
-    await cluster.namespace(SYSTEM);
+    for (const object of manifests()) if (RIGHTS.includes(object.kind)) await cluster.apply(object);
     keys = await startKeyServer();
     controller = await start('one');
     await see(async () => (await controller.get('/readyz')).status === 200, 'readiness');
@@ -327,5 +343,26 @@ describe('controller on a real API server', function () {
       expect(text).to.contain(`\n${name}{`);
     }
     expect(text).not.to.contain('result="bug"');
+  });
+
+  it('serves the webhook when told to, with a certificate of its own making', async () => {
+    const wanted = ['Secret', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+    for (const object of manifests()) if (wanted.includes(object.kind)) await cluster.apply(object);
+    await stop(controller);
+    const serving = await start('three', { SALLYPORT_WEBHOOK: 'true', SALLYPORT_WEBHOOK_PORT: '0', SALLYPORT_AGENT_IMAGE: 'agent:1' });
+    await see(async () => (await serving.get('/readyz')).status === 200, 'readiness');
+    expect((await serving.get('/readyz?verbose')).text).to.contain('[+]webhook ok');
+    const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/sallyport-injection';
+    const caBundle = async (): Promise<string | undefined> => {
+      const { json: found } = await cluster.client.request({ method: 'GET', path });
+      return (found as { webhooks: { clientConfig: { caBundle?: string } }[] }).webhooks[0]?.clientConfig.caBundle;
+    };
+    await see(async () => ((await caBundle()) ?? '') !== '', 'the CA bundle');
+    const ended = await stop(serving);
+    expect(ended.code).to.equal(0);
+  });
+
+  it('was never refused anything, and asked for nothing as anybody else', async () => {
+    expect(await refusedRequests(controlPlane.auditLogPath ?? '')).to.deep.equal([]);
   });
 });
