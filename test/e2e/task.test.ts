@@ -31,7 +31,6 @@ import type { TaskTokens } from './support/tokens.ts';
 import { taskTokens } from './support/tokens.ts';
 
 const controller = 'deployment -n sallyport-system -l app.kubernetes.io/name=sallyport';
-const repetitions = 7;
 
 describe('the JWT task, installed by Helm, agents by the webhook', () => {
   let failed = false;
@@ -229,21 +228,28 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     this.timeout(180_000);
     const denyAll = policy('deny-all', 'selector: { matchLabels: { app: httpbin } }, action: DENY, rules: [{}]');
     const stopwatch = await startStopwatch(shell);
-    const applied: Lap[] = [];
-    const deleted: Lap[] = [];
-    try {
+    const measure = async (pauseMs: number, repetitions: number): Promise<readonly Lap[]> => {
+      const laps: Lap[] = [];
       for (let lap = 0; lap < repetitions; lap++) {
-        applied.push(await stopwatch.time(() => shell.apply(denyAll), tokens.text.TOKEN_GROUP, '403'));
-        deleted.push(await stopwatch.time(() => run('kubectl delete ap/deny-all -n foo'), tokens.text.TOKEN_GROUP, '200'));
+        await sleep(pauseMs);
+        laps.push(await stopwatch.time(() => shell.apply(denyAll), tokens.text.TOKEN_GROUP, '403'));
+        await sleep(pauseMs);
+        laps.push(await stopwatch.time(() => run('kubectl delete ap/deny-all -n foo'), tokens.text.TOKEN_GROUP, '200'));
       }
+      return laps;
+    };
+    try {
+      // A kubelet looks at a pod again at most a second after it last did.
+      const alone = await measure(1_200, 6);
+      const succession = await measure(0, 4);
+
+      figures.push(lapFigure('policy applied or deleted, first request judged by it', alone));
+      figures.push(lapFigure('the same, each change right after the one before', succession));
+      // Two seconds are promised; what a busy machine adds is no fault of the product's.
+      expect(Math.max(...[...alone, ...succession].map((lap) => lap.fromEndMs))).to.be.below(10_000);
     } finally {
       stopwatch.stop();
     }
-
-    figures.push(lapFigure('policy applied, first request judged by it', applied));
-    figures.push(lapFigure('policy deleted, first request without it', deleted));
-    // Two seconds are promised; what a busy machine adds is no fault of the product's.
-    expect(Math.max(...[...applied, ...deleted].map((lap) => lap.fromEndMs))).to.be.below(10_000);
   });
 
   it('goes on enforcing while the controller is away', async () => {
@@ -276,17 +282,15 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
 
   it('takes up where it left when the controller is back', async () => {
     await scaleController(1);
-    await shell.apply(requireJwt);
+    // The API server reaches the webhook as soon as kube-proxy knows its new address.
+    await eventually(
+      'the policy to be taken',
+      () => shell.apply(requireJwt),
+      (answer) => answer.includes('configured'),
+    );
 
     await task.expectCode('controller back, claim no longer asked for', 'TOKEN', '200');
     await task.expectCode('controller back, claim no longer asked for', 'none', '403', 'atOnce');
-  });
-
-  it('lets everything through again when the policies are deleted', async () => {
-    await run('kubectl delete ra,ap --all -n foo');
-
-    await task.expectCode('policies deleted', 'invalidToken', '200');
-    await task.expectCode('policies deleted', 'none', '200', 'atOnce');
   });
 
   it('shows how long the mounted volume takes when nobody hurries it', async function () {
@@ -306,6 +310,13 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
 
     const seconds = (followed(text) ?? Number.NaN) - firstPublished;
     figures.push({ what: 'mounted volume alone, no annotation touched', text: `${seconds.toFixed(1)} s, once` });
+  });
+
+  it('lets everything through again when the policies are deleted', async () => {
+    await run('kubectl delete ra,ap --all -n foo');
+
+    await task.expectCode('policies deleted', 'invalidToken', '200');
+    await task.expectCode('policies deleted', 'none', '200', 'atOnce');
   });
 
   it('leaves nothing behind when the namespace is deleted', async function () {

@@ -20,6 +20,6 @@ export async function diagnose(shell: Shell, title: string): Promise<void> {
   process.stderr.write(`\n==== state of the cluster after the failure of: ${title}\n`);
   for (const question of questions) {
     const { stdout, stderr } = await shell.attempt(question, { timeoutMs: 15_000 });
-    process.stderr.write(`\n$ ${question}\n${(stdout || stderr).slice(-12_000)}\n`);
+    process.stderr.write(`\n$ ${question}\n${(stdout || stderr).slice(-6_000)}\n`);
   }
 }

@@ -25,7 +25,7 @@ export interface CommandOptions {
   /** Written to its standard input; absent: none. */
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Absent: 60 000. */
+  /** Absent: 90 000. */
   readonly timeoutMs?: number;
 }
 
@@ -64,7 +64,7 @@ function runCommand(command: string, options: CommandOptions, env: NodeJS.Proces
       cwd: projectRoot,
       env: { ...env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs ?? 60_000,
+      timeout: options.timeoutMs ?? 90_000,
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
