@@ -19,7 +19,7 @@ export interface FramingFields {
 }
 
 /** Why a framing field is refused; `''`: it is fine. */
-export type FramingFault = '' | 'content-length' | 'transfer-encoding' | 'unknown-encoding';
+export type FramingFault = '' | 'content-length' | 'unknown-encoding';
 
 /** Fields of a head in which neither was met yet. */
 export function noFraming(): FramingFields {
@@ -43,8 +43,7 @@ export function noteContentLength(fields: FramingFields, value: string): Framing
 
 /** Takes one Transfer-Encoding value: `chunked` alone, once; any other coding is one that the proxy does not speak. */
 export function noteTransferEncoding(fields: FramingFields, value: string): FramingFault {
-  if (fields.chunked) return 'transfer-encoding';
-  if (value.toLowerCase() !== 'chunked') return 'unknown-encoding';
+  if (fields.chunked || value.toLowerCase() !== 'chunked') return 'unknown-encoding';
   fields.chunked = true;
   return '';
 }

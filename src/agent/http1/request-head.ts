@@ -57,6 +57,7 @@ const METHODS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
+const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
 const NOT_VISIBLE = /[^\x21-\x7e]/;
 /** Absolute form: scheme, then authority. */
 const ABSOLUTE = /^[A-Za-z]+:\/\/[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+(?:[/?#]|$)/;
@@ -88,7 +89,8 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
   const target = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
   if (!isTarget(target, method)) return CODEC_ERROR;
   if (versionless) return LOW_VERSION;
-  if (!text.startsWith('HTTP/1.1\r\n', targetEnd + 1)) return text.startsWith('HTTP/1.0\r\n', targetEnd + 1) ? LOW_VERSION : CODEC_ERROR;
+  if (!text.startsWith('HTTP/1.1\r\n', targetEnd + 1))
+    return OTHER_VERSION.test(text.slice(targetEnd + 1, lineEnd)) ? LOW_VERSION : CODEC_ERROR;
   return parseFields(text, lineEnd + 2, method, target);
 }
 

@@ -32,9 +32,12 @@ export function writeRequestHead(head: ForwardHead, request: RequestHead): strin
   }
   if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${head.upgrade}\r\n`;
   if (request.body === CHUNKED) text += 'transfer-encoding: chunked\r\n';
-  else if (request.lengthGiven) text += `content-length: ${request.body}\r\n`;
+  else if (request.lengthGiven || !MEANS_NO_BODY.has(request.method)) text += `content-length: ${request.body}\r\n`;
   return `${text}\r\n`;
 }
+
+/** Methods that mean no body when no length is given; requests of all others are told to have none, as Envoy tells. */
+const MEANS_NO_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
 
 function isFramingField(name: string, request: RequestHead): boolean {
   switch (name.length) {

@@ -35,10 +35,13 @@ export async function findEnvoy(): Promise<string | undefined> {
   return binary;
 }
 
-export interface EnvoySettings {
+export interface EnvoyPorts {
   readonly listenPort: number;
   readonly upstreamPort: number;
   readonly adminPort: number;
+}
+
+export interface EnvoySettings extends EnvoyPorts {
   readonly jwks: string;
   readonly issuer: string;
   /** Istio never sets it; Envoy then verifies every request. */
@@ -47,10 +50,22 @@ export interface EnvoySettings {
   readonly subject: string;
 }
 
-/** Writes the configuration. @returns the command line for one worker */
+/** Writes the configuration with JWT rule and policy. @returns the command line for one worker */
 export function writeEnvoyConfig(binary: string, folder: string, settings: EnvoySettings): readonly string[] {
+  return writeConfig(binary, folder, settings, [
+    { name: 'envoy.filters.http.jwt_authn', typed_config: jwtAuthn(settings) },
+    { name: 'envoy.filters.http.rbac', typed_config: rbac(settings) },
+  ]);
+}
+
+/** Writes a configuration without JWT rules and policies: HTTP handling alone. @returns the command line for one worker */
+export function writePlainEnvoyConfig(binary: string, folder: string, ports: EnvoyPorts): readonly string[] {
+  return writeConfig(binary, folder, ports, []);
+}
+
+function writeConfig(binary: string, folder: string, settings: EnvoyPorts, filters: readonly object[]): readonly string[] {
   const path = join(folder, `envoy-${settings.listenPort}.json`);
-  writeFileSync(path, JSON.stringify(bootstrap(settings)));
+  writeFileSync(path, JSON.stringify(bootstrap(settings, filters)));
   return [
     binary,
     '-c',
@@ -68,11 +83,14 @@ export function writeEnvoyConfig(binary: string, folder: string, settings: Envoy
 const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/${name}`, ...value });
 const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
-function bootstrap(settings: EnvoySettings): object {
+function bootstrap(settings: EnvoyPorts, filters: readonly object[]): object {
   return {
+    layered_runtime: {
+      layers: [{ name: 'istio', static_layer: { 'envoy.reloadable_features.http_reject_path_with_fragment': false } }],
+    },
     admin: { address: socketAddress(settings.adminPort) },
     static_resources: {
-      listeners: [{ name: 'in', address: socketAddress(settings.listenPort), filter_chains: [{ filters: [connectionManager(settings)] }] }],
+      listeners: [{ name: 'in', address: socketAddress(settings.listenPort), filter_chains: [{ filters: [connectionManager(filters)] }] }],
       clusters: [
         {
           name: 'app',
@@ -88,7 +106,7 @@ function bootstrap(settings: EnvoySettings): object {
   };
 }
 
-function connectionManager(settings: EnvoySettings): object {
+function connectionManager(filters: readonly object[]): object {
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: typed('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
@@ -100,9 +118,10 @@ function connectionManager(settings: EnvoySettings): object {
         name: 'in',
         virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] }],
       },
+      upgrade_configs: [{ upgrade_type: 'websocket' }],
+      stream_idle_timeout: '0s',
       http_filters: [
-        { name: 'envoy.filters.http.jwt_authn', typed_config: jwtAuthn(settings) },
-        { name: 'envoy.filters.http.rbac', typed_config: rbac(settings) },
+        ...filters,
         { name: 'envoy.filters.http.router', typed_config: typed('envoy.extensions.filters.http.router.v3.Router', {}) },
       ],
     }),

@@ -282,7 +282,7 @@ describe('agent', () => {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, unknown>);
     while (!output.includes('agent listens')) await sleep(10);
-    const [port] = lines().find((line) => line['message'] === 'agent listens')?.['ports'] as number[];
+    const [port] = (lines().find((line) => line['message'] === 'agent listens')?.['ports'] ?? []) as number[];
     const response = await fetch(`http://127.0.0.1:${port}/x`);
     expect(response.status).to.equal(403);
     child.kill('SIGTERM');
