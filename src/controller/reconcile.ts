@@ -87,7 +87,8 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
     throw error;
   }
   options.publications.upsert(publicationOf(key, encoded.digest, compiled));
-  await options.afterApply?.(pods, encoded.digest, signal);
+  // Read anew: a pod that got its volume while the bundle was on its way saw neither this digest nor a word of it.
+  await options.afterApply?.(options.world.agentPodsOf(workload), encoded.digest, signal);
 }
 
 function compile(options: ReconcileOptions, job: Job): { readonly compiled: CompileResult; readonly encoded: EncodedBundle } {

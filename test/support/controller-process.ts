@@ -12,11 +12,14 @@ export interface ControllerSettings {
   readonly name: string;
   readonly namespace: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Log level; default `debug`. */
+  readonly level?: string;
 }
 
 export interface ControllerProcess {
   readonly name: string;
   readonly port: number;
+  readonly pid: number;
   readonly log: readonly Readonly<Record<string, unknown>>[];
   readonly get: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
   /** Value of one metric line (with its labels as written); undefined when it is not there. */
@@ -31,7 +34,7 @@ const ENTRY = fileURLToPath(new URL('../../src/main/controller.ts', import.meta.
 
 /** A controller that has bound its port; it may not be ready yet. */
 export async function startController(settings: ControllerSettings): Promise<ControllerProcess> {
-  const child = spawn(process.execPath, [ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', 'debug'], {
+  const child = spawn(process.execPath, [ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'], {
     env: {
       PATH: process.env['PATH'] ?? '',
       SALLYPORT_KUBECONFIG: settings.kubeconfig,
@@ -54,6 +57,7 @@ export async function startController(settings: ControllerSettings): Promise<Con
   return {
     name: settings.name,
     port,
+    pid: child.pid ?? 0,
     log,
     get,
     metric: async (name) => {

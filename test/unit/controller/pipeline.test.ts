@@ -62,6 +62,7 @@ describe('pipeline', () => {
   let mesh: MeshConfig;
   let pipeline: Pipeline;
   let touched: string[];
+  let onTouch: (pods: readonly SlimPod[]) => void;
   let resynced: number;
   let stop: () => Promise<void>;
   let results: string[];
@@ -72,6 +73,7 @@ describe('pipeline', () => {
     world = createWorld(() => mesh);
     sink = createMemorySink();
     touched = [];
+    onTouch = () => undefined;
     results = [];
     resynced = 0;
     keeper = createJwksKeeper({
@@ -89,6 +91,7 @@ describe('pipeline', () => {
       random: () => 0,
       mesh: () => mesh,
       afterApply: (pods, digest) => {
+        onTouch(pods);
         touched.push(...pods.map(({ name }) => `${name} ${digest}`));
         return Promise.resolve();
       },
@@ -215,6 +218,22 @@ describe('pipeline', () => {
     await quiet();
     expect(touched).to.have.length(2);
     expect(sink.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
+  });
+
+  it('touches a pod that got its volume while the bundle was on its way', async () => {
+    const { apply } = sink;
+    Object.assign(sink, {
+      apply: async (...args: Parameters<typeof apply>) => {
+        world.pods.upsert(pod({ ip: 'needs-touch' }));
+        return apply(...args);
+      },
+    });
+    world.pods.upsert(pod());
+    const seen: (string | undefined)[] = [];
+    onTouch = (pods) => seen.push(...pods.map(({ podIP }) => podIP));
+    runPipeline();
+    await quiet();
+    expect(seen).to.deep.equal(['needs-touch']);
   });
 
   const owners: readonly { readonly name: string; readonly pods: readonly SlimPod[]; readonly owner: string | undefined }[] = [
