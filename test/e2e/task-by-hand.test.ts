@@ -7,7 +7,15 @@ import { expect } from 'chai';
 import { cleanUp } from './support/clean-up.ts';
 import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
-import { httpbinManifest, issuerManifest, requestAuthentication, requireGroup, requireJwt, sleepManifest } from './support/manifests.ts';
+import {
+  httpbinManifest,
+  issuerManifest,
+  jwksUri,
+  requestAuthentication,
+  requireGroup,
+  requireJwt,
+  sleepManifest,
+} from './support/manifests.ts';
 import { printReport } from './support/report.ts';
 import { sharedNode } from './support/shared-node.ts';
 import type { Shell } from './support/shell.ts';
@@ -125,6 +133,21 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     await shell.run('kubectl delete namespace foo --timeout=90s', { timeoutMs: 100_000 });
 
     expect(await run('kubectl get configmaps -A -l app.kubernetes.io/managed-by=sallyport -o name')).to.equal('');
+  });
+
+  it('runs the samples as they are, with an issuer that is at hand', async () => {
+    await run('kubectl create namespace foo');
+    await run('kubectl label namespace foo sallyport.dev/injection=enabled');
+    await run('kubectl apply -n foo -f manifests/samples/httpbin.yaml -f manifests/samples/sleep.yaml');
+    await run(`sed 's#jwksUri: .*#jwksUri: ${jwksUri}#' manifests/samples/policies.yaml | kubectl apply -n foo -f -`);
+    await run('kubectl rollout status -n foo deployment/httpbin --timeout=60s');
+    await run('kubectl rollout status -n foo deployment/sleep --timeout=60s');
+    await run('kubectl wait --for=condition=Ready ra/jwt-example ap/require-jwt -n foo --timeout=20s');
+
+    await task.expectCode('samples', 'none', '403');
+    await task.expectCode('samples', 'TOKEN', '200', 'atOnce');
+    await task.expectCode('samples', 'invalidToken', '401', 'atOnce');
+    await shell.run('kubectl delete namespace foo --timeout=90s', { timeoutMs: 100_000 });
   });
 
   it('uninstalls by kubectl', async () => {

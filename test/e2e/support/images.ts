@@ -3,9 +3,11 @@
  * bring into the node, named as the chart, the manifests and the samples name them.
  */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { VERSION } from '../../../src/version.ts';
+import type { ImageFile, ImageSpec } from '../../cluster/images.ts';
 import { buildImage } from '../../cluster/images.ts';
 import { projectRoot } from './shell.ts';
 
@@ -16,7 +18,7 @@ const node = '/usr/local/bin/node';
 export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep', string>> = {
   controller: `sallyport/controller:${VERSION}`,
   agent: `sallyport/agent:${VERSION}`,
-  /** httpbin.mjs and issuer.mjs of the example; runs the former. */
+  /** httpbin.mjs and issuer.mjs of the example; runs the former on port 8080. */
   httpbin: 'sallyport/httpbin:example',
   /** curl and busybox. */
   sleep: 'sallyport/sleep:example',
@@ -25,35 +27,39 @@ export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 's
 /** Bundles the programs and builds the images. @returns paths of the archives */
 export async function buildTaskImages(): Promise<readonly string[]> {
   await run(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot });
-  const example = (name: string): { path: string; from: string } => ({
-    path: `/app/${name}`,
-    from: join(projectRoot, 'examples/jwt-task', name),
-  });
-  const bundle = (name: string): { path: string; from: string; mode: number } => ({
-    path: `/app/${name}`,
-    from: join(projectRoot, 'dist', name),
-    mode: 0o644,
-  });
-  return Promise.all([
-    buildImage({
-      name: taskImages.controller,
-      layers: ['node'],
-      files: [bundle('controller.mjs')],
-      entrypoint: [node, '/app/controller.mjs'],
-    }),
-    buildImage({
-      name: taskImages.agent,
-      layers: ['node', 'iptables'],
-      files: [bundle('agent.mjs')],
-      entrypoint: [node, '/app/agent.mjs'],
-    }),
-    buildImage({
-      name: taskImages.httpbin,
-      layers: ['node'],
-      files: [example('httpbin.mjs'), example('issuer.mjs')],
-      entrypoint: [node],
-      cmd: ['/app/httpbin.mjs'],
-    }),
-    buildImage({ name: taskImages.sleep, layers: ['busybox', 'curl'], entrypoint: ['/bin/sh', '-c', 'while :; do sleep 3600; done'] }),
-  ]);
+  const specs = [ours('controller', []), ours('agent', ['iptables']), httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
+  // The samples name images of a registry; the same programs stand in for them.
+  const samples = [httpbin(imageOfSample('httpbin')), sleep(imageOfSample('sleep'))];
+  return Promise.all([...specs, ...samples].map(buildImage));
+}
+
+/** As the Dockerfiles put them together. */
+function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): ImageSpec {
+  return {
+    name: taskImages[name],
+    layers: ['node', ...layers],
+    files: [appFile(`dist/${name}.mjs`, `${name}.mjs`)],
+    entrypoint: [node, `/app/${name}.mjs`],
+    env: { NODE_ENV: 'production' },
+  };
+}
+
+function httpbin(name: string): ImageSpec {
+  const files = ['httpbin.mjs', 'issuer.mjs'].map((file) => appFile(`examples/jwt-task/${file}`, file));
+  return { name, layers: ['node'], files, entrypoint: [node], cmd: ['/app/httpbin.mjs'], env: { PORT: '8080' } };
+}
+
+function sleep(name: string): ImageSpec {
+  return { name, layers: ['busybox', 'curl'], entrypoint: ['/bin/sh', '-c', 'while :; do sleep 3600; done'] };
+}
+
+function appFile(from: string, name: string): ImageFile {
+  return { path: `/app/${name}`, from: join(projectRoot, from), mode: 0o644 };
+}
+
+function imageOfSample(name: string): string {
+  const text = readFileSync(join(projectRoot, 'manifests/samples', `${name}.yaml`), 'utf8');
+  const image = /^\s*image: (\S+)$/m.exec(text)?.[1];
+  if (image === undefined) throw new Error(`manifests/samples/${name}.yaml names no image`);
+  return image;
 }

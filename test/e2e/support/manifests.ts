@@ -27,7 +27,7 @@ spec:
       image: ${taskImages.httpbin}
       imagePullPolicy: Never
       args: [/app/issuer.mjs]
-      env: [{ name: JWKS_FILE, value: /keys/jwks.json }]
+      env: [{ name: JWKS_FILE, value: /keys/jwks.json }, { name: PORT, value: "8001" }]
       ports: [{ containerPort: 8001 }]
       readinessProbe: { httpGet: { path: /jwks.json, port: 8001 }, periodSeconds: 1 }
       volumeMounts: [{ name: keys, mountPath: /keys }]
@@ -64,7 +64,6 @@ spec:
         - name: httpbin
           image: ${taskImages.httpbin}
           imagePullPolicy: Never
-          env: [{ name: PORT, value: "8080" }]
           ports: [{ name: http, containerPort: 8080 }]
           livenessProbe: { httpGet: { path: /status/200, port: http }, periodSeconds: 2, failureThreshold: 2 }
           readinessProbe: { httpGet: { path: /status/204, port: http }, periodSeconds: 1, failureThreshold: 1 }
