@@ -54,6 +54,8 @@ function readProc(pid: string, file: string): string {
 /** Removes the bridges, and the chains of kube-proxy, kubelet and CNI with every rule that jumps to them. */
 export function removeNetwork(): void {
   for (const bridge of [network.nodeBridge, network.podBridge]) {
+    // The kernel takes the pods' ends away in its own time, and with them these; asked for, they are gone at once.
+    for (const port of childrenOf(`/sys/class/net/${bridge}/brif`)) spawnSync('ip', ['link', 'delete', port]);
     if (existsSync(`/sys/class/net/${bridge}`)) execFileSync('ip', ['link', 'delete', bridge]);
   }
   for (const family of ['iptables', 'ip6tables']) {
