@@ -1,0 +1,97 @@
+/*
+ * Where the values of an axis come from. In: a clause. Out: a lookup that reads a request or its token and adds to a list of
+ * hits what the index holds for it. Used by guards, row filter and long lists.
+ */
+import { lookUpClaim } from '../../match/claim.ts';
+import { type IpWords, parseIp } from '../../match/ip-block.ts';
+import { asciiLowerCase } from '../../match/string-match.ts';
+import type { Clause } from '../../model/program.ts';
+import type { Json, RequestFacts } from '../../request/facts.ts';
+import type { Claims } from '../compile-clause.ts';
+import { findIdentity } from './identity-search.ts';
+import type { Hits } from './posting.ts';
+import { PRINCIPAL_SEPARATOR } from './term.ts';
+import { findAddress, findPath, findPort, findText, type TermIndex } from './term-index.ts';
+
+/** Adds what a request hits. `claims`: those that the clause may see. */
+export type Lookup = (facts: RequestFacts, claims: Claims | undefined, hits: Hits) => void;
+
+/** May one request bring several values of the clause's axis? */
+export function isManyValued(clause: Clause): boolean {
+  return clause.attribute === 'header' || clause.attribute === 'claim' || clause.attribute === 'peer';
+}
+
+/** The lookup of `clause`'s axis in `index`. */
+export function createLookup(clause: Clause, index: TermIndex): Lookup {
+  switch (clause.attribute) {
+    case 'host':
+      return (facts, _claims, hits) => findText(index, asciiLowerCase(facts.host), 'any', hits);
+    case 'method':
+      return (facts, _claims, hits) => findText(index, facts.method, 'any', hits);
+    case 'sni':
+      return (facts, _claims, hits) => findText(index, facts.connection.sni, 'non-empty', hits);
+    case 'path':
+      return (facts, _claims, hits) => findPath(index, facts.path, hits);
+    case 'header':
+      return headerLookup(clause.name, index);
+    case 'sourceIp':
+      return addressLookup(index, (facts) => facts.connection.sourceIp);
+    case 'remoteIp':
+      return addressLookup(index, (facts) => facts.remoteIp);
+    case 'destinationIp':
+      return addressLookup(index, (facts) => facts.connection.destinationIp);
+    case 'destinationPort':
+      return (facts, _claims, hits) => findPort(index, facts.connection.destinationPort, hits);
+    case 'peer':
+      return (facts, _claims, hits) => findPeer(index, facts, hits);
+    case 'requestPrincipal':
+      return (_facts, claims, hits) => findPrincipal(index, claims, hits);
+    case 'claim':
+      return (_facts, claims, hits) => findClaim(index, lookUpClaim(claims, clause.path), hits);
+    case 'metadata':
+      return () => {};
+  }
+}
+
+function headerLookup(name: string, index: TermIndex): Lookup {
+  return (facts, _claims, hits) => {
+    for (const value of facts.headerValues(name)) findText(index, value, 'any', hits);
+  };
+}
+
+/** Parses the same text once in a row: the addresses of a connection do not change between its requests. */
+function addressLookup(index: TermIndex, read: (facts: RequestFacts) => string): Lookup {
+  let lastText = '';
+  let last: IpWords | undefined;
+  return (facts, _claims, hits) => {
+    const text = read(facts);
+    if (text !== lastText) {
+      last = parseIp(text);
+      lastText = text;
+    }
+    findAddress(index, last, hits);
+  };
+}
+
+function findPeer(index: TermIndex, { connection: { peer } }: RequestFacts, hits: Hits): void {
+  if (peer === undefined) return;
+  for (const uri of peer.uris) findIdentity(index, uri, hits);
+  for (const name of peer.dnsNames) findIdentity(index, name, hits);
+  findIdentity(index, peer.subject, hits);
+}
+
+const ISS: readonly string[] = ['iss'];
+const SUB: readonly string[] = ['sub'];
+
+function findPrincipal(index: TermIndex, claims: Claims | undefined, hits: Hits): void {
+  const iss = lookUpClaim(claims, ISS);
+  const sub = lookUpClaim(claims, SUB);
+  if (typeof iss === 'string' && typeof sub === 'string') findText(index, iss + PRINCIPAL_SEPARATOR + sub, 'any', hits);
+}
+
+function findClaim(index: TermIndex, value: Json | undefined, hits: Hits): void {
+  if (typeof value === 'string') findText(index, value, 'non-empty', hits);
+  else if (Array.isArray(value)) {
+    for (const element of value) if (typeof element === 'string') findText(index, element, 'non-empty', hits);
+  }
+}

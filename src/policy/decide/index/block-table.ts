@@ -1,0 +1,105 @@
+/*
+ * CIDR blocks as sorted ranges. In: ids by block. Out: for an address the posting of the smallest block that holds it, whose
+ * chain holds the larger ones; a binary search. Blocks nest or are apart, so the ranges between their borders each have one
+ * smallest block. Used by `TermIndex`.
+ */
+import type { IpBlock, IpWords } from '../../match/ip-block.ts';
+import { createPosting, type Posting } from './posting.ts';
+
+/** A block with the ids that ask for it. */
+export interface BlockIds {
+  readonly block: IpBlock;
+  readonly ids: readonly number[];
+}
+
+/** Blocks of one address family. */
+export interface BlockTable {
+  find(address: IpWords): Posting | undefined;
+  /** Most ids that one address can hit. */
+  readonly worst: number;
+}
+
+function compareWords(left: IpWords, right: IpWords): number {
+  for (let i = 0; i < left.length; i++) {
+    const difference = (left[i] as number) - (right[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The first address after the block; `undefined`: the block ends with the last address of all. */
+function endOf({ words, bits }: IpBlock): IpWords | undefined {
+  const end = [...words];
+  const word = Math.ceil(bits / 32) - 1;
+  if (word < 0) return undefined;
+  // The step of the last bit of the mask; a carry goes on to the word before.
+  let step = 2 ** (32 * (word + 1) - bits);
+  for (let i = word; i >= 0; i--) {
+    const sum = (end[i] as number) + step;
+    end[i] = sum >>> 0;
+    if (sum < 2 ** 32) return end;
+    step = 1;
+  }
+  return undefined;
+}
+
+interface Ranges {
+  readonly starts: IpWords[];
+  readonly postings: (Posting | undefined)[];
+}
+
+function addRange({ starts, postings }: Ranges, start: IpWords, posting: Posting | undefined): void {
+  const last = starts[starts.length - 1];
+  if (last !== undefined && compareWords(last, start) === 0) postings[postings.length - 1] = posting;
+  else {
+    starts.push(start);
+    postings.push(posting);
+  }
+}
+
+/** A block that the sweep is inside of. */
+interface Open {
+  readonly end: IpWords | undefined;
+  readonly posting: Posting;
+}
+
+function sweep(blocks: readonly BlockIds[], words: number): Ranges {
+  const ranges: Ranges = { starts: [], postings: [] };
+  const open: Open[] = [];
+  const close = (until: IpWords | undefined): void => {
+    for (let top = open.at(-1); top?.end !== undefined; top = open.at(-1)) {
+      if (until !== undefined && compareWords(top.end, until) > 0) return;
+      open.pop();
+      addRange(ranges, top.end, open.at(-1)?.posting);
+    }
+  };
+  for (const { block, ids } of blocks) {
+    close(block.words);
+    const posting = createPosting(ids, open.at(-1)?.posting, words);
+    open.push({ end: endOf(block), posting });
+    addRange(ranges, block.words, posting);
+  }
+  close(undefined);
+  return ranges;
+}
+
+/** Builds the table; all blocks must be of one family and distinct. `undefined` when there are none. */
+export function buildBlockTable(blocks: readonly BlockIds[], words: number): BlockTable | undefined {
+  if (blocks.length === 0) return undefined;
+  const sorted = blocks.toSorted((left, right) => compareWords(left.block.words, right.block.words) || left.block.bits - right.block.bits);
+  const { starts, postings } = sweep(sorted, words);
+  const worst = postings.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
+  return {
+    worst,
+    find: (address) => {
+      let low = 0;
+      let high = starts.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (compareWords(starts[middle] as IpWords, address) <= 0) low = middle + 1;
+        else high = middle;
+      }
+      return postings[low - 1];
+    },
+  };
+}

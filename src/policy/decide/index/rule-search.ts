@@ -1,0 +1,125 @@
+/*
+ * The first rule of an engine that matches, found through indexes. In: the rules of an engine; then facts. Out: a rule's index.
+ * Guards give the candidates; when they are many, the row filter thins them out; each is put to its own exact test, in the
+ * order of the rules. Made by `createIndexedEvaluator` for each engine.
+ */
+import type { Clause, Rule } from '../../model/program.ts';
+import type { RequestFacts } from '../../request/facts.ts';
+import type { Claims } from '../compile-clause.ts';
+import { buildGuards, type Guards } from './guards.ts';
+import { addHit, clearHits, createHits, type Hits, type Posting } from './posting.ts';
+import { buildRowFilter, type RowFilter } from './row-filter.ts';
+import { createRuleTest, type RuleTest } from './rule-test.ts';
+import { isTokenClause } from './term.ts';
+import type { TokenPart } from './token-part.ts';
+
+/** Up to so many rules are tried one after the other. */
+const FEW_RULES = 4;
+/** Up to so many candidates are tried one after the other. */
+const FEW_CANDIDATES = 16;
+
+/** Does any clause of the rules look at the token? */
+export function asksForToken(rules: readonly Rule[]): boolean {
+  const asks = (clauses: readonly Clause[]): boolean => clauses.some(isTokenClause);
+  return rules.some(({ to, from, when }) => asks(when) || from.some(asks) || to.some(asks));
+}
+
+/** Finds rules. Holds the scratch memory of searches, which never overlap. */
+export class RuleSearch {
+  readonly #rules: readonly Rule[];
+  readonly #tests: (RuleTest | undefined)[];
+  readonly #guards: Guards | undefined;
+  readonly #filter: RowFilter | undefined;
+  readonly #hits: Hits = createHits();
+  readonly #candidates: Int32Array = new Int32Array(FEW_CANDIDATES);
+
+  constructor(rules: readonly Rule[]) {
+    this.#rules = rules;
+    this.#tests = rules.map(() => undefined);
+    this.#guards = rules.length > FEW_RULES ? buildGuards(rules) : undefined;
+    this.#filter = (this.#guards?.worst ?? 0) > FEW_CANDIDATES ? buildRowFilter(rules) : undefined;
+  }
+
+  /** Index of the first rule that matches; -1: none. `token`: what is known of the same claims under the same rules. */
+  find(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+    const guards = this.#guards;
+    if (guards === undefined) return this.#tryAll(facts, claims, token);
+    const hits = this.#hits;
+    clearHits(hits);
+    addHit(hits, guards.unguarded);
+    for (const lookup of guards.lookups) lookup(facts, claims, hits);
+    if (guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, claims, token);
+    if (hits.total === 0) return -1;
+    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(facts, claims, token);
+    return (this.#filter as RowFilter).search(facts, claims, token, (rule) => this.#matches(rule, facts, claims, token));
+  }
+
+  #matches(rule: number, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): boolean {
+    let test = this.#tests[rule];
+    if (test === undefined) {
+      test = createRuleTest(this.#rules[rule] as Rule);
+      this.#tests[rule] = test;
+    }
+    return test(facts, claims, token);
+  }
+
+  #tryAll(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+    for (let rule = 0; rule < this.#rules.length; rule++) {
+      if (this.#matches(rule, facts, claims, token)) return rule;
+    }
+    return -1;
+  }
+
+  #lookUpToken(guards: Guards, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): void {
+    const hits = this.#hits;
+    if (claims === undefined) return;
+    if (token === undefined) {
+      for (const lookup of guards.tokenLookups) lookup(facts, claims, hits);
+      return;
+    }
+    token.guards ??= tokenGuards(guards, facts, claims);
+    const { postings, count, total } = token.guards;
+    for (let i = 0; i < count; i++) addHit(hits, postings[i]);
+    // Too many to be kept were only counted.
+    if (count === 0) hits.total += total;
+  }
+
+  /** Tries the candidates in the order of the rules. */
+  #tryCandidates(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+    const candidates = this.#candidates;
+    const count = this.#gather();
+    let failed = -1;
+    for (let i = 0; i < count; i++) {
+      const rule = candidates[i] as number;
+      if (rule !== failed && this.#matches(rule, facts, claims, token)) return rule;
+      failed = rule;
+    }
+    return -1;
+  }
+
+  /** Sorts the ids of all hits into `#candidates`. Gives their number. */
+  #gather(): number {
+    const { postings, count } = this.#hits;
+    let gathered = 0;
+    for (let i = 0; i < count; i++) {
+      for (let link = postings[i]; link !== undefined; link = link.parent) {
+        for (const id of link.ids) insert(this.#candidates, id, gathered++);
+      }
+    }
+    return gathered;
+  }
+}
+
+/** Puts `id` in its place among the first `count`, which are sorted. */
+function insert(sorted: Int32Array, id: number, count: number): void {
+  let at = count;
+  for (; at > 0 && (sorted[at - 1] as number) > id; at--) sorted[at] = sorted[at - 1] as number;
+  sorted[at] = id;
+}
+
+function tokenGuards({ tokenLookups }: Guards, facts: RequestFacts, claims: Claims): Hits {
+  const hits = createHits();
+  for (const lookup of tokenLookups) lookup(facts, claims, hits);
+  const postings: Posting[] = hits.total <= FEW_CANDIDATES ? hits.postings : [];
+  return { postings, count: postings.length, total: hits.total };
+}

@@ -1,0 +1,118 @@
+/*
+ * The exact test of one rule, made when the rule first becomes a candidate. In: a rule. Out: a test on facts and on what is
+ * known of the token. What an index finds is always put to this test, so an index may find too much, but not too little.
+ * Used by `RuleSearch`.
+ */
+import type { Clause, Rule } from '../../model/program.ts';
+import type { RequestFacts } from '../../request/facts.ts';
+import { type Claims, compileClause } from '../compile-clause.ts';
+import { createLookup } from './axis.ts';
+import { clearHits, createHits } from './posting.ts';
+import { isTokenClause, type ListName, termsOf } from './term.ts';
+import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
+import { clauseTruth, type TokenPart } from './token-part.ts';
+
+export type RuleTest = (facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined) => boolean;
+
+/** A list with more matches than this is looked up, not walked through. */
+const LONG_LIST = 8;
+
+/** Cheap tests first: all of them must hold, in whatever order. */
+const COST: Readonly<Record<Clause['attribute'], number>> = {
+  method: 0,
+  destinationPort: 0,
+  path: 1,
+  sni: 1,
+  sourceIp: 2,
+  remoteIp: 2,
+  destinationIp: 2,
+  claim: 3,
+  requestPrincipal: 3,
+  host: 4,
+  peer: 5,
+  header: 6,
+  metadata: 0,
+};
+
+const ALWAYS: RuleTest = () => true;
+const NEVER: RuleTest = () => false;
+
+/** Compiles a rule. Entries of `from` and `to` that stand alone are tested together with `when`. */
+export function createRuleTest(rule: Rule): RuleTest {
+  const groups = [rule.to, rule.from];
+  const single = groups.flatMap((entries) => (entries.length === 1 ? (entries[0] as readonly Clause[]) : []));
+  const tests = [allOf([...rule.when, ...single])];
+  for (const entries of groups) {
+    if (entries.length !== 1) tests.push(someOf(entries.map(allOf)));
+  }
+  return every(tests);
+}
+
+function every(tests: readonly RuleTest[]): RuleTest {
+  const [first = ALWAYS, second] = tests;
+  if (second === undefined) return first;
+  return (facts, claims, token) => {
+    for (const test of tests) {
+      if (!test(facts, claims, token)) return false;
+    }
+    return true;
+  };
+}
+
+function someOf(tests: readonly RuleTest[]): RuleTest {
+  if (tests.length === 0) return NEVER;
+  return (facts, claims, token) => {
+    for (const test of tests) {
+      if (test(facts, claims, token)) return true;
+    }
+    return false;
+  };
+}
+
+function allOf(clauses: readonly Clause[]): RuleTest {
+  return every(clauses.toSorted((left, right) => COST[left.attribute] - COST[right.attribute]).map(clauseTest));
+}
+
+function clauseTest(clause: Clause): RuleTest {
+  const test = lists(clause);
+  if (!isTokenClause(clause)) return test;
+  const remembered = (claims: Claims): boolean => test(NO_FACTS, claims, undefined);
+  return (facts, claims, token) =>
+    token === undefined || claims === undefined ? test(facts, claims, undefined) : clauseTruth(token, clause, claims, remembered);
+}
+
+/** What a clause on the token may read of the request: nothing. */
+const NO_FACTS: RequestFacts = Object.freeze({}) as RequestFacts;
+
+function lists(clause: Clause): RuleTest {
+  const any = longListTest(clause, 'anyOf');
+  const none = longListTest(clause, 'noneOf');
+  if (any === undefined && none === undefined) return compileClause(clause);
+  const anyTest = any ?? compileClause(without(clause, 'noneOf'));
+  const noneTest = none ?? invert(compileClause(without(clause, 'anyOf')));
+  return (facts, claims, token) => anyTest(facts, claims, token) && !noneTest(facts, claims, token);
+}
+
+function invert(test: RuleTest): RuleTest {
+  return (facts, claims, token) => !test(facts, claims, token);
+}
+
+function without(clause: Clause, list: ListName): Clause {
+  const { [list]: _left, ...rest } = clause;
+  return rest as Clause;
+}
+
+/** Does any match of a long list hold? `undefined`: the list is short, or not all of it can be looked up exactly. */
+function longListTest(clause: Clause, list: ListName): RuleTest | undefined {
+  const terms = termsOf(clause, list);
+  if (terms === undefined || terms.length <= LONG_LIST || !terms.every(({ exact }) => exact)) return undefined;
+  const draft = createIndexDraft();
+  for (const term of terms) addTerm(draft, term, 0);
+  const lookup = createLookup(clause, buildTermIndex(draft, 0));
+  const hits = createHits();
+  return (facts, claims) => {
+    clearHits(hits);
+    lookup(facts, claims, hits);
+    return hits.count > 0;
+  };
+}

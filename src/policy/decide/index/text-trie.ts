@@ -1,0 +1,159 @@
+/*
+ * Prefixes (or, read from the end, suffixes) of texts in a radix trie. In: ids by prefix. Out: for a text the posting of its
+ * longest prefix, whose chain holds the shorter ones; the walk costs at most the length of the text. Held in flat arrays, since
+ * there may be one for each attribute of thousands of rules. Used by `TermIndex`.
+ */
+import { createPosting, type IdsByKey, type Posting } from './posting.ts';
+
+/** Finds the longest known prefix. */
+export interface TextTrie {
+  /** Posting of the longest key that `text`, from index `start`, begins with (or ends with, for suffixes; `start` is then 0). */
+  find(text: string, start: number): Posting | undefined;
+  /** Most ids that one text can hit. */
+  readonly worst: number;
+}
+
+/** Keys `from` up to `to`, which share `depth` characters. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly depth: number;
+  readonly parent: Posting | undefined;
+  /** Node that the edge to this one leaves; -1: the root. */
+  readonly origin: number;
+}
+
+/** Arrays by node: the edge into it is `key.slice(start, end)`. */
+interface Nodes {
+  readonly key: string[];
+  readonly start: number[];
+  readonly end: number[];
+  readonly posting: (Posting | undefined)[];
+  readonly origin: number[];
+}
+
+function commonLength(left: string, right: string, from: number): number {
+  const length = Math.min(left.length, right.length);
+  let i = from;
+  while (i < length && left.charCodeAt(i) === right.charCodeAt(i)) i++;
+  return i;
+}
+
+/** Builds with a stack of its own: keys nest as deeply as a policy likes. */
+function buildNodes(keys: readonly string[], idsByKey: IdsByKey<string>, words: number): Nodes {
+  const nodes: Nodes = { key: [], start: [], end: [], posting: [], origin: [] };
+  const spans: Span[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined, origin: -1 }];
+  for (let span = spans.pop(); span !== undefined; span = spans.pop()) {
+    const { from, to, depth, origin } = span;
+    const first = keys[from] as string;
+    // The root's edge is empty, so that every walk starts alike.
+    const end = origin === -1 ? 0 : commonLength(first, keys[to - 1] as string, depth);
+    const ends = first.length === end;
+    const posting = ends ? createPosting(idsByKey.get(first) as number[], span.parent, words) : span.parent;
+    const node = nodes.key.length;
+    nodes.key.push(first);
+    nodes.start.push(depth);
+    nodes.end.push(end);
+    nodes.posting.push(posting);
+    nodes.origin.push(origin);
+    pushChildren(spans, keys, { from: ends ? from + 1 : from, to, depth: end, parent: posting, origin: node });
+  }
+  return nodes;
+}
+
+/** One span for each character that goes on from here. */
+function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void {
+  let from = rest.from;
+  while (from < rest.to) {
+    const code = (keys[from] as string).charCodeAt(rest.depth);
+    let to = from + 1;
+    while (to < rest.to && (keys[to] as string).charCodeAt(rest.depth) === code) to++;
+    spans.push({ ...rest, from, to });
+    from = to;
+  }
+}
+
+/** Edges by node and first character, in a hash table without buckets. */
+interface Edges {
+  readonly origin: Int32Array;
+  readonly code: Uint16Array;
+  readonly target: Int32Array;
+  readonly shift: number;
+}
+
+function slotOf(node: number, code: number, shift: number): number {
+  return Math.imul(Math.imul(node, 0x9e3779b1) ^ code, 0x85ebca6b) >>> shift;
+}
+
+function buildEdges({ key, start, origin }: Nodes): Edges {
+  const bits = Math.ceil(Math.log2(key.length)) + 1;
+  const size = 1 << bits;
+  const edges: Edges = {
+    origin: new Int32Array(size).fill(-1),
+    code: new Uint16Array(size),
+    target: new Int32Array(size),
+    shift: 32 - bits,
+  };
+  for (let node = 1; node < key.length; node++) {
+    const code = (key[node] as string).charCodeAt(start[node] as number);
+    let slot = slotOf(origin[node] as number, code, edges.shift);
+    while (edges.origin[slot] !== -1) slot = (slot + 1) & (size - 1);
+    edges.origin[slot] = origin[node] as number;
+    edges.code[slot] = code;
+    edges.target[slot] = node;
+  }
+  return edges;
+}
+
+function follow(edges: Edges, node: number, code: number): number {
+  const mask = edges.origin.length - 1;
+  for (let slot = slotOf(node, code, edges.shift); ; slot = (slot + 1) & mask) {
+    const origin = edges.origin[slot] as number;
+    if (origin === -1) return -1;
+    if (origin === node && edges.code[slot] === code) return edges.target[slot] as number;
+  }
+}
+
+function reversed(text: string): string {
+  let result = '';
+  for (let i = text.length - 1; i >= 0; i--) result += text[i];
+  return result;
+}
+
+/** Builds the trie of the prefixes (suffixes when `fromEnd`); `undefined` when there are none. */
+export function buildTextTrie(idsByText: IdsByKey<string>, fromEnd: boolean, words: number): TextTrie | undefined {
+  if (idsByText.size === 0) return undefined;
+  const idsByKey = fromEnd ? new Map(Array.from(idsByText, ([text, ids]) => [reversed(text), ids])) : idsByText;
+  // Code units in their order, which is what the spans above need.
+  const keys = [...idsByKey.keys()].sort();
+  const nodes = buildNodes(keys, idsByKey, words);
+  const edges = buildEdges(nodes);
+  const worst = nodes.posting.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
+  return { worst, find: finder(nodes, edges, fromEnd) };
+}
+
+function finder(nodes: Nodes, edges: Edges, fromEnd: boolean): TextTrie['find'] {
+  const { key, posting } = nodes;
+  const starts = Int32Array.from(nodes.start);
+  const ends = Int32Array.from(nodes.end);
+  return (text, start) => {
+    const { length } = text;
+    const last = length - 1;
+    let node = 0;
+    let at = start;
+    let best = posting[0];
+    while (at < length) {
+      node = follow(edges, node, text.charCodeAt(fromEnd ? last - at : at));
+      if (node === -1) return best;
+      const edge = key[node] as string;
+      const end = ends[node] as number;
+      let i = (starts[node] as number) + 1;
+      for (at++; i < end; i++, at++) {
+        // Beyond the text charCodeAt is NaN, which equals nothing.
+        if (edge.charCodeAt(i) !== text.charCodeAt(fromEnd ? last - at : at)) return best;
+      }
+      best = posting[node];
+    }
+    return best;
+  };
+}
