@@ -52,3 +52,8 @@ export function joinValues(left: string, right: string): string {
   if (right === '') return left;
   return left === '' ? right : `${left},${right}`;
 }
+
+/** Is the header of `slot` (below 32) in the list? */
+export function has(copied: CopiedHeaders, slot: number): boolean {
+  return (copied.seen & (1 << slot)) !== 0;
+}

@@ -28,7 +28,7 @@ function isDigit(code: number): boolean {
 }
 
 function isHostCharacter(code: number): boolean {
-  return isAlpha(code) || isDigit(code) || code === 45 || code === 46 || code === 95;
+  return isAlpha(code) || isDigit(code) || code === 45 || code === 46;
 }
 
 /** Bytes that may stand in a userinfo: letters, digits and `-_.!~*'()%;:&=+$,`. */

@@ -17,7 +17,6 @@ export const FORWARDED_FOR = 4;
 export const FORWARDED_PROTO = 5;
 export const CLIENT_CERT = 6;
 export const CONTENT_TYPE = 7;
-export const REQUEST_ID = 8;
 
 const ASKED_ABOUT: readonly string[] = [
   'connection',

@@ -1,0 +1,105 @@
+/*
+ * Target and host of a request: origin form, absolute form, CONNECT; Host and `:authority`. In: the raw head and what is known
+ * so far. Out: the working copy filled in, or a rejection. Parts of `prepareRequest`.
+ */
+import { type CopiedHeaders, has } from './copy-headers.ts';
+import { isHostAndPort, parseHttpUrl } from './http-url.ts';
+import { CONNECTION, CONTENT_TYPE } from './inline-headers.ts';
+import type { PreparedRequest } from './prepared-request.ts';
+import type { RawHead } from './raw-head.ts';
+import {
+  ABSOLUTE_PATH,
+  INVALID_AUTHORITY,
+  INVALID_SCHEME,
+  INVALID_URL,
+  LOW_VERSION,
+  MISSING_HOST,
+  MISSING_PATH,
+  QUERY_WITHOUT_TYPE,
+  type Rejection,
+} from './rejections.ts';
+
+/** Only bytes that the HTTP/1 codec takes in a target: no blank, control or non-ASCII byte; not empty. */
+export function isPrintable(target: string): boolean {
+  for (let i = 0; i < target.length; i++) {
+    const code = target.charCodeAt(i);
+    if (code <= 32 || code >= 127) return false;
+  }
+  return target !== '';
+}
+
+/** Origin form as it is; absolute form brings the host and the scheme with it; CONNECT has a host and no path. */
+export function takeTarget(request: PreparedRequest, raw: RawHead): Rejection | undefined {
+  const { method, target } = raw;
+  if (raw.version === '2') {
+    request.target = target;
+    request.scheme = raw.scheme ?? '';
+    return undefined;
+  }
+  if (method === 'CONNECT') {
+    request.host = target;
+    return isHostAndPort(target) && !target.endsWith(']') && target.includes(':') ? undefined : INVALID_URL;
+  }
+  if (target.charCodeAt(0) === 47 || (method === 'OPTIONS' && target.startsWith('*'))) {
+    request.target = target;
+    return undefined;
+  }
+  const url = parseHttpUrl(target);
+  if (url === undefined) return INVALID_URL;
+  if (!isHttpScheme(url.scheme)) return INVALID_SCHEME;
+  request.host = url.authority;
+  request.scheme = url.scheme;
+  request.target = url.pathAndQuery;
+  return undefined;
+}
+
+/** `http` or `https`, in any case. */
+export function isHttpScheme(scheme: string): boolean {
+  const lower = scheme.toLowerCase();
+  return lower === 'http' || lower === 'https';
+}
+
+/** Host of the target beats Host; a Host that Connection names is gone. */
+export function takeHost(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): Rejection | undefined {
+  if (raw.version === '1.0') return LOW_VERSION;
+  let host = raw.authority ?? copied.host;
+  if (host !== undefined && request.upgrade === '' && has(copied, CONNECTION) && isHostNominated(raw.headers)) host = undefined;
+  if (raw.version !== '2' && request.host !== '') host = request.host;
+  if (host !== undefined && !isAuthority(host)) return INVALID_AUTHORITY;
+  if (host === undefined) return MISSING_HOST;
+  request.host = host;
+  return undefined;
+}
+
+function isHostNominated(headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() !== 'connection') continue;
+    const tokens = (headers[i + 1] ?? '').toLowerCase().split(',');
+    if (tokens.some((token) => token.trim() === 'host')) return true;
+  }
+  return false;
+}
+
+const AUTHORITY: Uint8Array = buildAuthorityTable();
+
+function buildAuthorityTable(): Uint8Array {
+  const table = new Uint8Array(256);
+  const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!$%&'()*+,-.:;=@[]_~";
+  for (const character of allowed) table[character.charCodeAt(0)] = 1;
+  return table;
+}
+
+function isAuthority(host: string): boolean {
+  for (let i = 0; i < host.length; i++) {
+    if (AUTHORITY[host.charCodeAt(i)] !== 1) return false;
+  }
+  return true;
+}
+
+/** The path must be there and begin with a slash, except for CONNECT. */
+export function checkPath(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): Rejection | undefined {
+  if (raw.method === 'CONNECT') return undefined;
+  if (request.target === '') return MISSING_PATH;
+  if (request.target.charCodeAt(0) !== 47) return ABSOLUTE_PATH;
+  return raw.method === 'QUERY' && !has(copied, CONTENT_TYPE) ? QUERY_WITHOUT_TYPE : undefined;
+}
