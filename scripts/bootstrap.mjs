@@ -20,12 +20,13 @@ function install() {
     .digest('hex');
   const marker = join(root, 'node_modules', '.sallyport-lock');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock && existsSync(nodeBinary)) return;
-  process.stderr.write('sallyport: installing packages (npm ci) …\n');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  process.stderr.write('sallyport: installing packages …\n');
+  // Not `npm ci`: it refuses a lock file that lacks a tool's builds for other platforms. `--no-save` keeps the lock as it is.
+  const npm = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  if (npm.status !== 0) fail(`npm ci failed with status ${npm.status ?? npm.signal}`);
+  if (npm.status !== 0) fail(`npm install failed with status ${npm.status ?? npm.signal}`);
   if (!existsSync(nodeBinary)) {
     // npm may be set not to run install scripts; the package's own one puts the binary in place.
     spawnSync(process.execPath, [join(root, 'node_modules', 'node', 'installArchSpecificPackage.js')], {
