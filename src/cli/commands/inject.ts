@@ -32,7 +32,7 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
       'Prints manifests with an agent in each pod template, as the webhook would make them; order, comments and all other objects stay.',
     )
     .requiredOption('-f, --filename <file...>', 'manifests; - for standard input')
-    .option('--config <file>', 'configuration of the controller; its webhook section names the image')
+    .option('--config <file>', 'configuration of the controller; its webhook section describes agents')
     .option('--image <image>', `image of the agent (default: the configuration's, else ${DEFAULT_AGENT_IMAGE})`)
     .addOption(new Option('--image-pull-policy <policy>', 'of the agent').choices(['Always', 'IfNotPresent', 'Never']))
     .addOption(new Option('--agent-log-level <level>', 'of the agent').choices(['debug', 'info', 'warn', 'error']))
@@ -61,15 +61,19 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
     });
 }
 
+/** Flags win over the environment, that over the configuration's webhook section, so that webhook and command make the same pods. */
 async function readSettings(options: InjectOptions, context: CommandContext): Promise<InjectionSettings> {
   const { webhook } = await readConfig(options.config, context);
   const image = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
   const pullPolicy = options.imagePullPolicy ?? (options.config === undefined ? undefined : webhook.agentImagePullPolicy);
+  const logLevel = options.agentLogLevel ?? webhook.agentLogLevel;
+  const resources = webhook.agentResources;
   return {
     image: image === '' ? DEFAULT_AGENT_IMAGE : image,
     version: VERSION,
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
-    ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
+    ...(logLevel === undefined ? {} : { logLevel }),
+    ...(resources === undefined ? {} : { resources }),
   };
 }
 

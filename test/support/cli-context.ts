@@ -1,0 +1,46 @@
+/*
+ * A command's world for tests: streams that collect, a folder, no environment.
+ */
+import { Writable } from 'node:stream';
+import type { CommandContext, OutputStream } from '../../src/cli/command-context.ts';
+import { runCli } from '../../src/cli/program.ts';
+
+/** A stream that keeps what is written to it. */
+export class Collected extends Writable {
+  text = '';
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+export interface CliResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command; `context` replaces parts of its world. */
+export async function runCommand(
+  args: readonly string[],
+  context: Partial<Omit<CommandContext, 'stdout' | 'stderr'>> & {
+    readonly stderr?: Collected & OutputStream;
+    readonly stdin?: string;
+  } = {},
+): Promise<CliResult> {
+  const stdout = new Collected();
+  const { stdin = '', stderr = new Collected(), ...rest } = context;
+  const nothing = (): Promise<never> => Promise.reject(new Error('not wired in this test'));
+  const exitCode = await runCli(args, {
+    stdout,
+    stderr,
+    readStdin: () => Promise.resolve(stdin),
+    cwd: '/nonexistent',
+    env: {},
+    signal: new AbortController().signal,
+    processes: { controller: nothing, agent: nothing },
+    ...rest,
+  });
+  return { exitCode, stdout: stdout.text, stderr: stderr.text };
+}

@@ -1,0 +1,162 @@
+import { expect } from 'chai';
+import { type CliResult, Collected, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const GOOD = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: good, namespace: foo }
+spec:
+  selector: { matchLabels: { app: httpbin } }
+  rules: [{}]
+`;
+const BAD = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: bad, namespace: foo }
+spec:
+  action: PERHAPS
+  rules:
+    - from:
+        - source:
+            ipBlocks: ["10.0.0.0/99"]
+`;
+const HTTPBIN = `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: httpbin, namespace: foo }
+spec:
+  template:
+    metadata: { labels: { app: httpbin } }
+`;
+
+/** A policy with a warning: its authorizer is not configured. */
+const CUSTOM = GOOD.replace('rules: [{}]', 'action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]');
+
+function check(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
+  return withFolder(files, (cwd) => runCommand(['check', ...args], { cwd }));
+}
+
+describe('sallyport check', () => {
+  it('says nothing on stdout and ends with 0 when all is well', async () => {
+    const { exitCode, stdout, stderr } = await check({ 'a.yaml': `${GOOD}---\n${HTTPBIN}` }, 'a.yaml');
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings\n']);
+  });
+
+  it('names file, line, column, object, field and reason of an error, and ends with 79', async () => {
+    const { exitCode, stdout } = await check({ 'p/bad.yaml': BAD }, '-o', 'json', 'p');
+
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Record<string, unknown>[] };
+    expect(exitCode).to.equal(79);
+    expect(findings[0]).to.deep.include({
+      file: 'p/bad.yaml',
+      line: 5,
+      column: 3,
+      severity: 'error',
+      code: 'SP_SCHEMA',
+      object: 'AuthorizationPolicy foo/bad',
+      path: 'spec.action',
+    });
+    expect(findings[0]?.['message']).to.include('supported values');
+  });
+
+  it('prints the same findings as a table by default', async () => {
+    const { stdout, stderr } = await check({ 'bad.yaml': BAD }, 'bad.yaml');
+
+    const [header, row] = stdout.split('\n');
+    expect(header?.split(/ {2,}/)).to.deep.equal(['WHERE', 'SEVERITY', 'CODE', 'OBJECT', 'FIELD', 'REASON']);
+    expect(row?.split(/ {2,}/).slice(0, 5)).to.deep.equal([
+      'bad.yaml:5:3',
+      'error',
+      'SP_SCHEMA',
+      'AuthorizationPolicy foo/bad',
+      'spec.action',
+    ]);
+    expect(stderr).to.match(/^1 file, policies: 1, \d+ errors?, 0 warnings\n$/);
+  });
+
+  it('reads standard input for -', async () => {
+    const { exitCode, stdout } = await runCommand(['check', '-o', 'yaml', '-'], { stdin: BAD });
+
+    expect(exitCode).to.equal(79);
+    expect(stdout).to.include('file: <stdin>\n');
+  });
+
+  it('compiles a policy that selects no workload, too', async () => {
+    const { stdout } = await check({ 'a.yaml': CUSTOM }, '-o', 'json', '.');
+
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Record<string, unknown>[] };
+    expect(findings.some((finding) => finding['code'] === 'SP_PROVIDER')).to.equal(true);
+  });
+
+  it('takes providers from the configuration', async () => {
+    const config = 'mesh:\n  extensionProviders:\n    - name: opa\n      envoyExtAuthzHttp: { service: opa.foo.svc, port: 80 }\n';
+    const { stdout } = await check({ 'a.yaml': CUSTOM, 'sallyport.conf': config }, '-o', 'json', '--config', 'sallyport.conf', 'a.yaml');
+
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Record<string, unknown>[] };
+    expect(findings.filter((finding) => finding['severity'] === 'error')).to.deep.equal([]);
+  });
+
+  const warned: readonly (readonly [name: string, files: Readonly<Record<string, string>>, code: string, place: string])[] = [
+    [
+      'a policy that selects none of the workloads beside it',
+      { 'a.yaml': `${GOOD.replace('app: httpbin', 'app: other')}---\n${HTTPBIN}` },
+      'SP_SELECTS_NOTHING',
+      'a.yaml:5:3',
+    ],
+    ['a kind that nothing enforces', { 'a.yaml': GOOD.replace('AuthorizationPolicy', 'PeerAuthentication') }, 'SP_MANIFEST', 'a.yaml:2:1'],
+  ];
+  for (const [name, files, code, place] of warned) {
+    it(`warns of ${name}, and fails only when told to`, async () => {
+      const lenient = await check(files, '.');
+      const strict = await check(files, '--fail-on', 'warning', '.');
+
+      expect([lenient.exitCode, strict.exitCode]).to.deep.equal([0, 79]);
+      expect(lenient.stdout).to.include(`${place}  warning   ${code}`);
+    });
+  }
+
+  it('says nothing of keys behind a URL: it fetches none', async () => {
+    const policy = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: ra, namespace: foo }
+spec: { jwtRules: [{ issuer: x, jwksUri: https://example.com/keys }] }
+`;
+
+    expect((await check({ 'a.yaml': policy }, 'a.yaml')).stdout).to.equal('');
+  });
+
+  const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>, path: string, said: string])[] = [
+    ['a file that is not there', {}, 'nope.yaml', 'nope.yaml:1:1'],
+    ['a file that is not YAML', { 'a.yaml': 'a: [1\n' }, 'a.yaml', 'a.yaml:'],
+    ['a file that holds no object', { 'a.yaml': 'just text\n' }, 'a.yaml', 'a.yaml:1:1'],
+  ];
+  for (const [name, files, path, said] of unreadable) {
+    it(`ends with 65 for ${name}, and still checks the rest`, async () => {
+      const { exitCode, stdout } = await check({ ...files, 'z.yaml': BAD }, path, 'z.yaml');
+
+      expect(exitCode).to.equal(65);
+      expect(stdout).to.include(said).and.to.include('SP_MANIFEST').and.to.include('z.yaml:5:3');
+    });
+  }
+
+  it('tells of an object that is there twice', async () => {
+    const { exitCode, stdout } = await check({ 'a.yaml': GOOD, 'b.yaml': GOOD }, '.');
+
+    expect(exitCode).to.equal(79);
+    expect(stdout).to.include('AuthorizationPolicy foo/good is already defined in a.yaml:1');
+  });
+
+  it('ends with 65 for a configuration that is wrong, naming file and key', async () => {
+    const { exitCode, stderr } = await check({ 'a.yaml': GOOD, c: 'mesh: { rootNamespac: x }\n' }, '--config', 'c', 'a.yaml');
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.match(/^sallyport: c: mesh: .*rootNamespac/);
+  });
+
+  it('shows what it is at on a terminal only, and takes it away', async () => {
+    const terminal = Object.assign(new Collected(), { isTTY: true, columns: 40 });
+    await withFolder({ 'a.yaml': GOOD }, (cwd) => runCommand(['check', 'a.yaml'], { cwd, stderr: terminal }));
+
+    expect(terminal.text).to.include('0 files read, now a.yaml');
+    expect(terminal.text).to.include('\r\u001b[K1 file, policies');
+  });
+});

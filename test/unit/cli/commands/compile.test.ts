@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import { canonicalJson } from '../../../../src/bundle/canonical-json.ts';
+import { digestOf } from '../../../../src/bundle/encode.ts';
+import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const FILES: Readonly<Record<string, string>> = {
+  'policies/allow.yaml': `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: allow, namespace: foo }
+spec:
+  selector: { matchLabels: { app: httpbin } }
+  rules: [{ to: [{ operation: { paths: ["/headers"] } }] }]
+`,
+  'workloads.yaml': `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: sleep, namespace: foo }
+spec: { template: { metadata: { labels: { app: sleep } } } }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: httpbin, namespace: foo }
+spec: { template: { metadata: { labels: { app: httpbin } } } }
+`,
+};
+
+function compile(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
+  return withFolder(files, (cwd) => runCommand(['compile', ...args], { cwd }));
+}
+
+describe('sallyport compile', () => {
+  it('lists each workload with the policies that reach it', async () => {
+    const { exitCode, stdout, stderr } = await compile(FILES, '.');
+
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/));
+    expect([exitCode, stderr]).to.deep.equal([0, '']);
+    expect(rows[0]).to.deep.equal(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST']);
+    expect(rows.slice(1).map(([workload]) => workload)).to.deep.equal(['foo/httpbin', 'foo/sleep']);
+    expect(rows[1]?.[1]).to.equal('AuthorizationPolicy foo/allow');
+  });
+
+  it('prints the very bundle that an agent takes', async () => {
+    const { stdout } = await compile(FILES, '.', '--workload', 'foo/httpbin', '-o', 'json');
+
+    const { workload, digest, bundle } = JSON.parse(stdout) as {
+      readonly workload: string;
+      readonly digest: string;
+      readonly bundle: unknown;
+    };
+    const json = canonicalJson(bundle);
+    expect(workload).to.equal('foo/httpbin');
+    expect(digest).to.equal(digestOf(json));
+    expect(json).to.include('/headers');
+  });
+
+  it('prints all bundles as a list without --workload', async () => {
+    const { stdout } = await compile(FILES, '.', '-o', 'yaml');
+
+    expect(stdout).to.match(/^items:\n {2}- workload: foo\/httpbin\n/);
+    expect(stdout).to.include('- workload: foo/sleep\n');
+  });
+
+  it('ends with 65 for a workload that is not there, naming those that are', async () => {
+    const { exitCode, stdout, stderr } = await compile(FILES, '.', '--workload', 'foo/nope');
+
+    expect([exitCode, stdout]).to.deep.equal([65, '']);
+    expect(stderr).to.equal('sallyport: no workload foo/nope; known: foo/httpbin, foo/sleep\n');
+  });
+
+  it('tells findings one line each on stderr and ends with 79; the refused policy is not in the bundle', async () => {
+    const bad = FILES['policies/allow.yaml']?.replace('"/headers"', '"/{*}/{"') ?? '';
+    const { exitCode, stdout, stderr } = await compile({ ...FILES, 'policies/allow.yaml': bad }, '.');
+
+    expect(exitCode).to.equal(79);
+    expect(stderr).to.match(
+      /^policies\/allow\.yaml:6:\d+: error: AuthorizationPolicy foo\/allow: spec\.rules\[0\]\.to\[0\]\.operation\.paths.*\[SP_PATH\]\n$/,
+    );
+    expect(stdout).to.not.include('AuthorizationPolicy foo/allow');
+  });
+});

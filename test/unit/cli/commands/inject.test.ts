@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { DEFAULT_AGENT_IMAGE } from '../../../../src/cli/commands/inject.ts';
+import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const DEPLOYMENT = `# kept
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: httpbin, namespace: foo }
+spec:
+  selector: { matchLabels: { app: httpbin } }
+  template:
+    metadata: { labels: { app: httpbin } }
+    spec:
+      containers:
+        - { name: httpbin, image: httpbin, ports: [{ containerPort: 8080 }] }
+`;
+const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: { name: httpbin }\n';
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly imagePullPolicy?: string;
+}
+
+function inject(
+  files: Readonly<Record<string, string>>,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
+  return withFolder(files, (cwd) => runCommand(['inject', ...args], { cwd, env }));
+}
+
+function agentOf(text: string): Container | undefined {
+  const deployment = parse(text) as {
+    readonly spec: { readonly template: { readonly spec: { readonly initContainers?: readonly Container[] } } };
+  };
+  return deployment.spec.template.spec.initContainers?.find(({ name }) => name === 'sallyport-agent');
+}
+
+describe('sallyport inject', () => {
+  it('prints the manifest with an agent, comments kept', async () => {
+    const { exitCode, stdout, stderr } = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml']);
+
+    expect([exitCode, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.match(/^# kept\n/);
+    expect(agentOf(stdout)?.image).to.equal(DEFAULT_AGENT_IMAGE);
+  });
+
+  it('reads standard input for -, and injecting twice changes nothing', async () => {
+    const once = await runCommand(['inject', '-f', '-'], { stdin: DEPLOYMENT });
+    const twice = await runCommand(['inject', '-f', '-'], { stdin: once.stdout });
+
+    expect(twice.stdout).to.equal(once.stdout);
+  });
+
+  it('makes one stream of several files', async () => {
+    const { stdout } = await inject({ 'a.yaml': SERVICE, 'b.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '-f', 'b.yaml']);
+
+    expect(stdout.startsWith(`${SERVICE}---\n# kept\n`), stdout).to.equal(true);
+  });
+
+  const config = 'webhook: { agentImage: "from/config:1", agentImagePullPolicy: Always }\n';
+  const images: readonly (readonly [
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+    image: string,
+    policy: string | undefined,
+  ])[] = [
+    ['the configuration', ['--config', 'c'], {}, 'from/config:1', 'Always'],
+    ['the environment before it', ['--config', 'c'], { SALLYPORT_AGENT_IMAGE: 'from/env:1' }, 'from/env:1', 'Always'],
+    [
+      'the flag before both',
+      ['--config', 'c', '--image', 'from/flag:1', '--image-pull-policy', 'Never'],
+      { SALLYPORT_AGENT_IMAGE: 'from/env:1' },
+      'from/flag:1',
+      'Never',
+    ],
+  ];
+  for (const [name, args, env, image, policy] of images) {
+    it(`takes the image from ${name}`, async () => {
+      const { stdout } = await inject({ 'a.yaml': DEPLOYMENT, c: config }, ['-f', 'a.yaml', ...args], env);
+
+      expect(agentOf(stdout)).to.deep.include({ image, imagePullPolicy: policy });
+    });
+  }
+
+  it('prints the input as it is, and says so, when nothing in it runs pods', async () => {
+    const { exitCode, stdout, stderr } = await inject({ 'a.yaml': SERVICE }, ['-f', 'a.yaml']);
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([0, SERVICE, 'sallyport: no pod template got an agent\n']);
+  });
+
+  it('ends with 79 and prints nothing when one pod cannot be guarded', async () => {
+    const bad = DEPLOYMENT.replace(
+      'metadata: { labels: { app: httpbin } }',
+      'metadata: { labels: { app: httpbin }, annotations: { sallyport.dev/include-inbound-ports: x } }',
+    );
+    const { exitCode, stdout, stderr } = await inject({ 'a.yaml': DEPLOYMENT, 'b.yaml': bad }, ['-f', 'a.yaml', 'b.yaml']);
+
+    expect([exitCode, stdout]).to.deep.equal([79, '']);
+    expect(stderr).to.match(
+      /^b\.yaml: error: Deployment\/httpbin: spec\.template\.metadata\.annotations.*\[SP_ANNOTATION\]\nsallyport: nothing printed: 1 error\n$/,
+    );
+  });
+
+  const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>])[] = [
+    ['is not there', {}],
+    ['is not YAML', { 'a.yaml': 'a: [1\n' }],
+  ];
+  for (const [name, files] of unreadable) {
+    it(`ends with 65 and prints nothing when a file ${name}`, async () => {
+      const { exitCode, stdout, stderr } = await inject(files, ['-f', 'a.yaml']);
+
+      expect([exitCode, stdout]).to.deep.equal([65, '']);
+      expect(stderr).to.match(/^sallyport: a\.yaml: /);
+    });
+  }
+});

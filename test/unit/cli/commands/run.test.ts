@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { Collected, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const DENY = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: deny, namespace: foo }
+spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/no"] } }] }] }
+`;
+const DEADLINE_MS = 10_000;
+
+function workload(port: number): string {
+  return `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: httpbin, namespace: foo, annotations: { sallyport.dev/upstream: "127.0.0.1:${port}" } }
+spec: { template: { metadata: { labels: { app: httpbin } } } }
+`;
+}
+
+/** Waits until `ready` gives something. */
+async function until<T>(what: string, ready: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const found = await ready();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`waited in vain: ${what}`);
+    await sleep(10);
+  }
+}
+
+async function statusOf(port: number, path: string): Promise<number> {
+  const outgoing = request({ host: '127.0.0.1', port, path, agent: false });
+  outgoing.end();
+  const [response] = (await once(outgoing, 'response')) as [{ readonly statusCode: number; resume: () => void }];
+  response.resume();
+  return response.statusCode;
+}
+
+describe('sallyport run', function () {
+  this.timeout(30_000);
+
+  const upstream = createServer((_, response) => response.end('hello'));
+  before(async () => {
+    upstream.listen(0, '127.0.0.1');
+    await once(upstream, 'listening');
+  });
+  after(() => upstream.close());
+  const upstreamPort = (): number => (upstream.address() as AddressInfo).port;
+
+  it('shows where it listens, follows an edit, tells of a bad one with its line, and ends with 0', async () => {
+    await withFolder({ 'workload.yaml': workload(upstreamPort()) }, async (cwd) => {
+      const stop = new AbortController();
+      const stderr = new Collected();
+      const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
+
+      const port = await until('the first table', () => /foo\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1]);
+      const first = await statusOf(Number(port), '/no');
+      await writeFile(join(cwd, 'deny.yaml'), DENY);
+      await until('the denial', async () => ((await statusOf(Number(port), '/no')) === 403 ? true : undefined));
+      await until('the next table', () => /policies in force: 1; /.exec(stderr.text) ?? undefined);
+      await writeFile(join(cwd, 'deny.yaml'), DENY.replace('DENY', 'DENIE'));
+      const found = await until(
+        'the finding',
+        () => /deny\.yaml:4:9 +error +SP_SCHEMA +AuthorizationPolicy foo\/deny +spec\.action/.exec(stderr.text) ?? undefined,
+      );
+      const last = await statusOf(Number(port), '/no');
+      stop.abort();
+      const { exitCode, stdout } = await ended;
+
+      expect([first, last, exitCode, stdout]).to.deep.equal([200, 403, 0, '']);
+      expect(found[0]).to.be.a('string');
+    });
+  });
+
+  it('ends with 65 for a folder that is not there', async () => {
+    const { exitCode, stderr } = await runCommand(['run', '/nonexistent/sallyport']);
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.match(/^sallyport: \/nonexistent\/sallyport: ENOENT[^\n]*\n$/);
+  });
+
+  it('ends with 79 for a folder that is wrong from the start, a line for each fault', async () => {
+    await withFolder({ 'deny.yaml': 'a: [1\n' }, async (cwd) => {
+      const { exitCode, stderr } = await runCommand(['run', '.', '--log-level', 'silent'], { cwd });
+
+      expect(exitCode).to.equal(79);
+      expect(stderr).to.match(/^(sallyport: \.: deny\.yaml:\d+: [^\n]*\n)+$/);
+    });
+  });
+
+  it('leaves the bundles in the folder of --state', async () => {
+    await withFolder({ 'm/workload.yaml': workload(upstreamPort()) }, async (cwd) => {
+      const stop = new AbortController();
+      const stderr = new Collected();
+      const ended = runCommand(['run', 'm', '--state', 'state', '--no-access-log', '--log-level', 'silent'], {
+        cwd,
+        stderr,
+        signal: stop.signal,
+      });
+      await until('the first table', () => (stderr.text.includes('enforcing') ? true : undefined));
+      stop.abort();
+
+      expect((await ended).exitCode).to.equal(0);
+      // Fails when it is not there.
+      await rm(join(cwd, 'state', 'bundles'), { recursive: true });
+    });
+  });
+});

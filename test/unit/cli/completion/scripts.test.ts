@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { expect } from 'chai';
+import { runCommand } from '../../../support/cli-context.ts';
+
+/** What bash offers for a command line that ends with the word at the cursor. */
+async function bashOffers(line: string): Promise<readonly string[]> {
+  const { stdout: script } = await runCommand(['completion', 'bash']);
+  const words = line.split(' ');
+  const run = `${script}
+COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')})
+COMP_CWORD=${words.length - 1}
+_sallyport
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', run], { encoding: 'utf8', cwd: '/' });
+  expect(stderr).to.equal('');
+  return stdout.split('\n').filter((word) => word !== '');
+}
+
+describe('completion', () => {
+  const offers: readonly (readonly [line: string, some: readonly string[], none: readonly string[]])[] = [
+    ['sallyport ', ['run', 'check', 'compile', 'inject', '--version'], ['--config']],
+    ['sallyport co', ['compile', 'controller', 'completion'], ['run']],
+    ['sallyport check --', ['--config', '--fail-on', '--output', '--help'], ['--image']],
+    ['sallyport check --fail-on ', ['error', 'warning'], ['json']],
+    ['sallyport check -o ', ['table', 'json', 'yaml'], ['error']],
+    ['sallyport inject -f ', ['etc'], ['--image']],
+    ['sallyport completion ', ['bash', 'zsh', 'fish'], []],
+  ];
+  for (const [line, some, none] of offers) {
+    it(`of bash offers ${some.join(', ')} after "${line}"`, async () => {
+      const offered = await bashOffers(line);
+
+      expect(offered).to.include.members([...some]);
+      expect(offered.filter((word) => none.includes(word))).to.deep.equal([]);
+    });
+  }
+
+  for (const shell of ['zsh', 'fish'] as const) {
+    it(`of ${shell} names every command and the choices of its options`, async () => {
+      const { exitCode, stdout } = await runCommand(['completion', shell]);
+
+      expect(exitCode).to.equal(0);
+      for (const name of ['run', 'check', 'compile', 'inject', 'controller', 'agent', 'completion', 'version'])
+        expect(stdout).to.include(name);
+      expect(stdout).to.include('table json yaml').and.to.include('error warning');
+    });
+  }
+
+  it('ends with 64 for a shell that it does not know', async () => {
+    expect((await runCommand(['completion', 'tcsh'])).exitCode).to.equal(64);
+  });
+});

@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { locateField } from '../../../../src/cli/input/locate-field.ts';
+import { parseManifests } from '../../../../src/sources/manifests.ts';
+
+const TEXT = `# a comment
+apiVersion: v1
+kind: A
+metadata: { name: one }
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: x
+      app: y
+  rules:
+    - from:
+        - source:
+            ipBlocks: ["10.0.0.0/8", "bad"]
+---
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: B
+    metadata: { name: two, namespace: foo }
+    spec: {}
+  - apiVersion: v1
+    kind: B
+    metadata: { name: two, namespace: bar }
+    spec:
+      rules: []
+`;
+
+describe('locating a field', () => {
+  const { objects } = parseManifests(TEXT, 'x.yaml');
+
+  const cases: readonly (readonly [name: string, object: number, path: string, place: string])[] = [
+    ['the object itself', 0, '', '2:1'],
+    ['a key', 0, 'spec.rules', '10:3'],
+    ['an item of a list', 0, 'spec.rules[0].from[0].source.ipBlocks[1]', '13:38'],
+    ['a key with dots after a dot', 0, 'spec.selector.matchLabels.app.kubernetes.io/name', '8:7'],
+    ['a key with dots in brackets', 0, 'spec.selector.matchLabels[app.kubernetes.io/name]', '8:7'],
+    ['a key that another one begins with', 0, 'spec.selector.matchLabels.app', '9:7'],
+    ['the deepest part that is there, for a field that is not', 0, 'spec.rules[0].to[3].operation', '11:7'],
+    ['an object in a List', 2, 'spec.rules', '26:7'],
+    ['an object in a List whose field is not there', 1, 'spec.rules', '21:5'],
+  ];
+  for (const [name, at, path, place] of cases) {
+    it(`finds ${name}`, () => {
+      const item = objects[at];
+      if (item === undefined) throw new Error('the text holds three objects');
+
+      const { line, column } = locateField(TEXT, item, path);
+
+      expect(`${line}:${column}`).to.equal(place);
+    });
+  }
+
+  it('falls back to the line of the object when the text has changed since', () => {
+    const [item] = objects;
+    if (item === undefined) throw new Error('the text holds three objects');
+
+    expect(locateField('- now: something else\n', { ...item, origin: { file: 'x.yaml', line: 9 } }, 'spec')).to.deep.equal({
+      line: 9,
+      column: 1,
+    });
+  });
+});

@@ -1,0 +1,57 @@
+/*
+ * The real program in a process of its own, as a person types it.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const DEPLOYMENT = `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: httpbin }
+spec: { template: { spec: { containers: [{ name: httpbin, image: httpbin, ports: [{ containerPort: 80 }] }] } } }
+`;
+
+function sallyport(
+  args: readonly string[],
+  input = '',
+): { readonly code: number | null; readonly stdout: string; readonly stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/main/cli.ts', ...args], { cwd: root, encoding: 'utf8', input });
+  return { code: status, stdout, stderr };
+}
+
+describe('node src/main/cli.ts', function () {
+  this.timeout(20_000);
+
+  it('checks the policies of the example', () => {
+    const files = ['policies/1-request-authentication.yaml', 'policies/2-require-jwt.yaml', 'manifests'].map(
+      (name) => `examples/jwt-task/${name}`,
+    );
+
+    expect(sallyport(['check', ...files])).to.deep.include({ code: 0, stdout: '' });
+  });
+
+  it('injects what is piped into it', () => {
+    const { code, stdout, stderr } = sallyport(['inject', '-f', '-'], DEPLOYMENT);
+
+    expect([code, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.include('name: sallyport-agent');
+  });
+
+  it('ends with the exit code of the command', () => {
+    expect(sallyport(['check', '/nonexistent']).code).to.equal(65);
+    expect(sallyport(['nope']).code).to.equal(64);
+  });
+
+  for (const [name, needed] of [
+    ['agent', '--ports'],
+    ['controller', '--workers'],
+  ] as const) {
+    it(`hands flags to the ${name}, which ends with 78 for a wrong one`, () => {
+      const { code, stdout, stderr } = sallyport([name, needed, 'x']);
+
+      expect(code).to.equal(78);
+      expect(stdout + stderr).to.include('SP_CONFIG');
+    });
+  }
+});
