@@ -1,7 +1,7 @@
 /*
  * Does to a request what Envoy does before its filters run: codec checks, host and path checks, path normalisation,
  * header clean-up, remote address. In: a raw head. Out: the working copy that is judged and forwarded, or a rejection.
- * Called by the judge first of all. A missing `x-request-id` is added by the judge, from the caller.
+ * Called by the judge first of all. The value for a missing `x-request-id` comes from the caller.
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
 import { removeHopByHopHeaders, removeNominatedHeaders, upgradeKind } from './connection-header.ts';
@@ -69,6 +69,7 @@ function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHead
   if (forwarded === undefined) request.appendHeader('x-forwarded-proto', own);
   if (request.scheme === '') request.scheme = forwarded !== undefined && isHttpScheme(forwarded) ? forwarded : own;
   request.scheme = request.scheme.toLowerCase();
+  if (raw.requestId !== undefined && request.header('x-request-id') === undefined) request.appendHeader('x-request-id', raw.requestId);
 }
 
 /** Without a client certificate the header is the client's invention; with one, this hop's element is added. */

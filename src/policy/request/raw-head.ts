@@ -15,5 +15,7 @@ export interface RawHead {
   readonly authority?: string;
   /** `:scheme` over HTTP/2, when known. */
   readonly scheme?: string;
+  /** Value for `x-request-id` when the request brings none: policies see it, and so does the upstream. Absent: none is added. */
+  readonly requestId?: string;
   readonly connection: ConnectionFacts;
 }
