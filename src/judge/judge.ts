@@ -94,9 +94,6 @@ function begin(court: Court, raw: RawRequest, nowSeconds: number): Verdict {
     const log: VerdictLog = { outcome: 'reject', details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
     return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
   }
-  if (raw.requestId !== undefined) {
-    preparation.prepared.appendHeader('x-request-id', raw.requestId);
-  }
   const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds };
   return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial);
 }
