@@ -36,8 +36,11 @@ export class PooledKubeConfig extends KubeConfig {
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
     const fresh = context.getDispatcher();
-    if (fresh !== undefined) this.#replacePool(fresh);
-    else if (this.#pool !== undefined) context.setDispatcher(this.#pool);
+    if (fresh !== undefined) {
+      const pool = withoutHttp2(fresh);
+      context.setDispatcher(pool);
+      this.#replacePool(pool);
+    } else if (this.#pool !== undefined) context.setDispatcher(this.#pool);
   }
 
   /** Lets the next request begin on a new connection, if `context` went out on the pool still in use. What runs on the old one may end there. */
@@ -64,6 +67,14 @@ export class PooledKubeConfig extends KubeConfig {
     // A pool that fails to close has nothing left to close.
     old.close().then(left, left);
   }
+}
+
+/**
+ * The same pool, speaking HTTP/1.1 only. When a request with a body is aborted at the wrong moment, Node's HTTP/2 session
+ * can spin in native code for ever while its memory grows (seen on 26.10 with undici 8.12: every few stops under load).
+ */
+function withoutHttp2(pool: Pool): Pool {
+  return pool.compose((dispatch) => (options, handler) => dispatch({ ...options, allowH2: false } as typeof options, handler));
 }
 
 /** Reads the credentials. @throws RefusedError SP_CONFIG when there are none, the file is unreadable or the context is not in it. */
