@@ -21,7 +21,7 @@ const PATH = '/api/v1/svc0/orders/42';
 const UPSTREAM_PORT = 18_900;
 const AUTHORIZED = { Authorization: `Bearer ${TOKEN}` };
 /** What the agent is started with; the image's entry point uses the same. */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=160'];
 
 interface Contender {
   readonly name: string;
