@@ -55,6 +55,9 @@ export interface Manager {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
+/** For keys under work at an orderly end; well within the duration of a lease that is no longer renewed. */
+const FINISH_MS = 5_000;
+
 interface Parts {
   readonly options: ManagerOptions;
   readonly clock: Clock;
@@ -115,13 +118,13 @@ async function run(parts: Parts, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     logger.info({ policies: world.policies.size(), pods: world.pods.size() }, 'caches are filled');
     const { lease } = options;
-    if (lease === undefined) await lead(parts, signal);
+    if (lease === undefined) await lead(parts, signal, signal);
     else {
       const onChange = (leading: boolean, holder: string): void => {
         options.metrics.onLeader(leading);
         logger.info({ leading, holder }, 'leadership changed');
       };
-      await runWithLease({ client: options.client, ...lease, logger, onChange }, (term) => lead(parts, term), signal);
+      await runWithLease({ client: options.client, ...lease, logger, onChange }, (term) => lead(parts, term, signal), signal);
     }
   } finally {
     stopWanting();
@@ -139,22 +142,37 @@ async function untilSynced(feeds: readonly Feed[], signal: AbortSignal): Promise
   await Promise.race([stopped, Promise.all(feeds.map(({ reflector }) => reflector.whenSynced))]);
 }
 
-/** One term of leadership. */
-async function lead(parts: Parts, signal: AbortSignal): Promise<void> {
+/** One term of leadership. `stopping` tells its orderly end from its loss. */
+async function lead(parts: Parts, signal: AbortSignal, stopping: AbortSignal): Promise<void> {
   const { term } = parts;
   term.leading = true;
   try {
-    await publishForOneTerm(parts, signal);
+    await publishForOneTerm(parts, signal, finishingSignal(parts.clock, signal, stopping));
   } finally {
     term.leading = false;
   }
 }
 
-async function publishForOneTerm(parts: Parts, signal: AbortSignal): Promise<void> {
+/**
+ * Aborts with the term when it was lost: another replica may write already. At an orderly end keys under work have some
+ * seconds to be finished; the lease is given back after that.
+ */
+function finishingSignal(clock: Clock, signal: AbortSignal, stopping: AbortSignal): AbortSignal {
+  const finishing = new AbortController();
+  const end = (): void => {
+    if (stopping.aborted) clock.after(FINISH_MS, () => finishing.abort());
+    else finishing.abort();
+  };
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return finishing.signal;
+}
+
+async function publishForOneTerm(parts: Parts, signal: AbortSignal, workSignal: AbortSignal): Promise<void> {
   const { options, term, world, keeper, clock } = parts;
   await seedKeys({ client: options.client, world, keeper, clock, logger: options.logger }, signal);
-  const pipeline = createLeaderPipeline(parts);
-  const statuses = createLeaderStatuses(parts, pipeline);
+  const pipeline = createLeaderPipeline(parts, workSignal);
+  const statuses = createLeaderStatuses(parts, pipeline, workSignal);
   const stopMesh = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
     statuses.notifyAll();
@@ -169,7 +187,7 @@ async function publishForOneTerm(parts: Parts, signal: AbortSignal): Promise<voi
   }
 }
 
-function createLeaderPipeline(parts: Parts): Pipeline {
+function createLeaderPipeline(parts: Parts, workSignal: AbortSignal): Pipeline {
   const { options, world, keeper, sink, clock, random } = parts;
   const { metrics } = options;
   const logger = options.logger.child({ component: 'reconcile' });
@@ -187,12 +205,13 @@ function createLeaderPipeline(parts: Parts): Pipeline {
     afterApply: createToucher({ client: options.client, batchSize: options.touchBatchSize, logger, onTouch: metrics.onTouch }),
     needsAfterApply: (pod, digest) => podsToTouch([pod], digest).length > 0,
     observer: metrics,
+    workSignal,
     queueObserver: metrics.queue('workload'),
     workerObserver: metrics.workers('workload', options.workers),
   });
 }
 
-function createLeaderStatuses(parts: Parts, pipeline: Pipeline): StatusLoop {
+function createLeaderStatuses(parts: Parts, pipeline: Pipeline, workSignal: AbortSignal): StatusLoop {
   const { options, world, keeper, clock, recorder } = parts;
   const { metrics } = options;
   return createStatusLoop({
@@ -203,6 +222,7 @@ function createLeaderStatuses(parts: Parts, pipeline: Pipeline): StatusLoop {
     write: createStatusWriter({ client: options.client, recorder }),
     logger: options.logger.child({ component: 'status' }),
     onWrite: metrics.onStatusWrite,
+    workSignal,
     queueObserver: metrics.queue('policy-status'),
     workerObserver: metrics.workers('policy-status', 2),
   });

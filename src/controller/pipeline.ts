@@ -26,6 +26,8 @@ export interface PipelineOptions extends Omit<ReconcileOptions, 'publications'> 
   readonly onResync?: (changes: number) => void;
   /** Does `afterApply` have to run for this pod although its bundle is published? Absent: never. */
   readonly needsAfterApply?: (pod: SlimPod, digest: string) => boolean;
+  /** Ends what is under work, some time after the pipeline was told to stop; absent: at once. */
+  readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
   readonly workerObserver?: WorkerObserver;
 }
@@ -78,6 +80,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           queue,
           handle: reconcile,
           logger: options.logger,
+          ...(options.workSignal === undefined ? {} : { handleSignal: options.workSignal }),
           ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
           ...(options.workerObserver === undefined ? {} : { observer: options.workerObserver }),
         },

@@ -21,6 +21,8 @@ export interface StatusLoopOptions extends FactSources {
   readonly onWrite?: (result: 'updated' | 'unchanged' | 'gone') => void;
   /** How long changes are gathered before a status is looked at, in milliseconds; default 200. */
   readonly settleMs?: number;
+  /** Ends what is under work, some time after the loop was told to stop; absent: at once. */
+  readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
   readonly workerObserver?: WorkerObserver;
 }
@@ -70,9 +72,16 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
         }),
       ];
       notifyAll();
-      const { logger, workerObserver } = options;
+      const { logger, workerObserver, workSignal } = options;
       await runWorkers(
-        { queue, handle, logger, concurrency: 2, ...(workerObserver === undefined ? {} : { observer: workerObserver }) },
+        {
+          queue,
+          handle,
+          logger,
+          concurrency: 2,
+          ...(workSignal === undefined ? {} : { handleSignal: workSignal }),
+          ...(workerObserver === undefined ? {} : { observer: workerObserver }),
+        },
         signal,
       );
       for (const stop of stops) stop();

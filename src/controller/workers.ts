@@ -27,6 +27,8 @@ export interface WorkersOptions {
   readonly concurrency?: number;
   readonly logger: Logger;
   readonly observer?: WorkerObserver;
+  /** Given to `handle`; absent: the signal that stops the workers. A later one lets keys under work be finished. */
+  readonly handleSignal?: AbortSignal;
   /** How often a bug is tried again before its key is parked until it changes; default 5. */
   readonly bugRetries?: number;
 }
@@ -39,7 +41,7 @@ export async function runWorkers(options: WorkersOptions, signal: AbortSignal): 
       if (key === undefined) return;
       options.observer?.onActive(1);
       const startedMs = performance.now();
-      const result = await handleKey(options, key, signal);
+      const result = await handleKey(options, key, options.handleSignal ?? signal);
       options.queue.done(key);
       options.observer?.onActive(-1);
       options.observer?.onResult(result, performance.now() - startedMs);

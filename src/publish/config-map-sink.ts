@@ -4,14 +4,14 @@
  */
 import { FIELD_MANAGER } from '../api/kube/names.ts';
 import { bundleName, workloadKey } from '../api/kube/workload.ts';
-import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import type { WorkloadRef } from '../bundle/bundle.ts';
 import { applyObject, deleteObject, ifFound } from '../cluster/apply.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { CONFIG_MAPS, type ObjectRef, objectPath } from '../cluster/paths.ts';
 import { InvariantError } from '../errors.ts';
 import { createStore, type Store } from '../sources/store.ts';
 import { type DesiredBundle, desiredBundle, isAsDesired, type ObservedBundle, observeBundle } from './observed-bundle.ts';
-import type { ApplyContext, ApplyResult, BundleSink } from './sink.ts';
+import type { ApplyResult, BundleSink } from './sink.ts';
 
 export interface ConfigMapSink extends BundleSink {
   /** To be fed by a reflector on ConfigMaps with the bundle label. Keys are those of workloads, not of ConfigMaps. */
@@ -36,14 +36,15 @@ export function createConfigMapSink(client: KubeClient): ConfigMapSink {
     observed,
     apply: async (encoded, context, signal) => {
       const key = workloadKey(encoded.workload);
-      const wanted = desiredOf(encoded, context);
+      const wanted = desiredBundle(encoded, context.owner);
       desired.set(key, wanted);
       const before = observed.get(key);
       if (before !== undefined && isAsDesired(before, wanted)) return 'unchanged';
       const after = await write(client, { wanted, before }, signal);
       const isNews = written.get(key) !== after.resourceVersion && before?.resourceVersion !== after.resourceVersion;
       written.set(key, after.resourceVersion);
-      observed.upsert(after);
+      // The watch may have brought a later change by somebody else before this answer.
+      if (!isOutdated(observed.get(key), after)) observed.upsert(after);
       return resultOf(before, isNews);
     },
     remove: async (workload, signal) => {
@@ -53,7 +54,7 @@ export function createConfigMapSink(client: KubeClient): ConfigMapSink {
       const before = observed.get(key);
       if (before === undefined) return false;
       const existed = await deleteObject(client, refOf(workload), { ...(before.uid === '' ? {} : { uid: before.uid }), signal });
-      observed.remove(key);
+      if (observed.get(key)?.uid === before.uid) observed.remove(key);
       return existed;
     },
     list: () => [...observed.values()].map((bundle) => bundle.workload),
@@ -69,15 +70,11 @@ export function createConfigMapSink(client: KubeClient): ConfigMapSink {
   };
 }
 
-/** Is `incoming` older than what is known? Then a watch is behind a write of our own. */
+/** Is `incoming` older than what is known? Then a watch is behind a write of our own, or the answer to a write behind the watch. */
 export function isOutdated(known: ObservedBundle | undefined, incoming: ObservedBundle): boolean {
   if (known === undefined || known.uid !== incoming.uid) return false;
   const [before, after] = [Number(known.resourceVersion), Number(incoming.resourceVersion)];
   return Number.isSafeInteger(before) && Number.isSafeInteger(after) && after < before;
-}
-
-function desiredOf(encoded: EncodedBundle, context: ApplyContext): DesiredBundle {
-  return desiredBundle(encoded, context.owner);
 }
 
 function resultOf(before: ObservedBundle | undefined, isNews: boolean): ApplyResult {

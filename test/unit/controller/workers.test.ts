@@ -117,4 +117,24 @@ describe('workers', () => {
     expect(bench.results).to.deep.equal(['success']);
     expect(bench.queue.depth()).to.equal(1);
   });
+
+  it('give the key under work its own signal to be finished by', async () => {
+    const queue = createWorkQueue({ clock: createFakeClock(), groupOf: () => '' });
+    const [stopping, finishing] = [new AbortController(), new AbortController()];
+    const begun = Promise.withResolvers<AbortSignal>();
+    const gate = Promise.withResolvers<void>();
+    const handle = async (_key: string, signal: AbortSignal): Promise<undefined> => {
+      begun.resolve(signal);
+      await gate.promise;
+    };
+    const running = runWorkers({ queue, handle, logger, handleSignal: finishing.signal }, stopping.signal);
+    queue.add('a/x');
+    const signal = await begun.promise;
+    stopping.abort();
+    expect(signal.aborted).to.equal(false);
+    finishing.abort();
+    expect(signal.aborted).to.equal(true);
+    gate.resolve();
+    await running;
+  });
 });

@@ -141,6 +141,22 @@ describe('ConfigMap sink', () => {
     expect(requests.slice(3)).to.deep.equal(['DELETE', 'PATCH application/apply-patch+yaml']);
   });
 
+  it('does not take the late answer to its own write for the newest state', async () => {
+    const { client } = fakeCluster();
+    const sink = createConfigMapSink(client);
+    await sink.apply(encoded('one'), {}, never);
+    const own = sink.observed.get('foo/httpbin');
+    if (own === undefined) throw new Error('nothing observed');
+    const told: string[] = [];
+    sink.subscribe(({ name }) => told.push(name));
+    const writing = sink.apply(encoded('two'), {}, never);
+    sink.observed.upsert({ ...own, resourceVersion: '99', strangeKeys: [['data', 'x']] });
+    await writing;
+
+    expect(sink.observed.get('foo/httpbin')?.strangeKeys).to.have.length(1);
+    expect(told).to.deep.equal(['httpbin']);
+  });
+
   it('knows a late word of the watch by its resourceVersion', () => {
     const bundle = {
       workload: WORKLOAD,
