@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { refusedRequests } from '../cluster/audit.ts';
 import { cleanUp } from './support/clean-up.ts';
 import { diagnose } from './support/diagnose.ts';
 import { eventually } from './support/eventually.ts';
@@ -40,6 +41,9 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
   /** Seconds since boot when the first policy was published; for the volume that nobody hurries. */
   let firstPublished = Number.NaN;
   const figures: Figure[] = [];
+  let auditLog: string | undefined;
+  /** Refused to another suite's controller, whose roles went before it did. */
+  let refusedBefore = 0;
 
   const run = (command: string): Promise<string> => shell.run(command);
   const restarts = (): Promise<string> =>
@@ -57,9 +61,12 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
   before(async function () {
     this.timeout(300_000);
     tokens = await taskTokens();
-    ({ shell } = await sharedNode());
+    const shared = await sharedNode();
+    shell = shared.shell;
     task = createTask(shell, tokens);
     await cleanUp(shell);
+    auditLog = shared.node.auditLogPath;
+    if (auditLog !== undefined) refusedBefore = (await refusedToController(auditLog)).length;
   });
 
   beforeEach(function () {
@@ -331,6 +338,12 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run('kubectl get ra,ap -A -o name')).to.equal('');
   });
 
+  it('has asked the API server for nothing that its roles do not allow', async function () {
+    if (auditLog === undefined) return this.skip();
+
+    expect((await refusedToController(auditLog)).slice(refusedBefore)).to.deep.equal([]);
+  });
+
   it('uninstalls without leftovers; only the CRDs stay, which hold the policies', async () => {
     await run('helm uninstall sallyport -n sallyport-system --wait --timeout 60s');
 
@@ -339,6 +352,13 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run('kubectl get crd -o name')).to.contain('authorizationpolicies.security.istio.io');
   });
 });
+
+async function refusedToController(auditLog: string): Promise<readonly string[]> {
+  const refused = await refusedRequests(auditLog);
+  return refused
+    .filter(({ user }) => user === 'system:serviceaccount:sallyport-system:sallyport')
+    .map(({ code, verb, uri }) => `${code} ${verb} ${uri}`);
+}
 
 /** Seconds since boot, the same in every container of the node. */
 function uptime(): number {

@@ -24,7 +24,7 @@ export function sharedNode(): Promise<SharedNode> {
 
 async function start(): Promise<SharedNode> {
   const images = await buildTaskImages();
-  const node = await startNode({ images });
+  const node = await startNode({ images, audit: true });
   return { node, shell: createShell(node) };
 }
 
