@@ -36,8 +36,9 @@ interface SearchableRuleset {
   readonly tokens: TokenMemo;
   /** No engine but DENY and ALLOW is attached: decisions are the same for every request that meets the same rule. */
   readonly plain: boolean;
-  readonly allowed: readonly Decision[];
-  readonly denied: readonly Decision[];
+  /** Decisions by rule, made when first needed. */
+  readonly allowed: (Decision | undefined)[];
+  readonly denied: (Decision | undefined)[];
 }
 
 function searchable(rules: readonly Rule[], part: number): SearchableRules {
@@ -57,8 +58,8 @@ function searchableRuleset(ruleset: Ruleset): SearchableRuleset {
     dryRunAllow: engine(dryRunAllow, 4),
     tokens: createTokenMemo(),
     plain: !audit.attached && !dryRunDeny.attached && !dryRunAllow.attached,
-    allowed: allow.rules.map((rule) => Object.freeze({ allowed: true, reason: 'allow-rule', rule })),
-    denied: deny.rules.map((rule) => Object.freeze({ allowed: false, reason: 'deny-rule', rule })),
+    allowed: new Array<undefined>(allow.rules.length).fill(undefined),
+    denied: new Array<undefined>(deny.rules.length).fill(undefined),
   };
 }
 
@@ -88,12 +89,28 @@ function partOf(tokens: TokenMemo, claims: Claims, part: number): TokenPart {
 const NO_ALLOW_POLICY: Decision = Object.freeze({ allowed: true, reason: 'no-allow-policy' });
 const NO_ALLOW_RULE: Decision = Object.freeze({ allowed: false, reason: 'no-allow-rule-matched' });
 
+function allowedBy(decisions: (Decision | undefined)[], index: number, rules: readonly Rule[]): Decision {
+  const known = decisions[index];
+  if (known !== undefined) return known;
+  const decision: Decision = Object.freeze({ allowed: true, reason: 'allow-rule', rule: rules[index] as Rule });
+  decisions[index] = decision;
+  return decision;
+}
+
+function deniedBy(decisions: (Decision | undefined)[], index: number, rules: readonly Rule[]): Decision {
+  const known = decisions[index];
+  if (known !== undefined) return known;
+  const decision: Decision = Object.freeze({ allowed: false, reason: 'deny-rule', rule: rules[index] as Rule });
+  decisions[index] = decision;
+  return decision;
+}
+
 function decidePlainly({ deny, allow, tokens, denied, allowed }: SearchableRuleset, facts: RequestFacts): Decision {
   const denying = find(deny, facts, tokens);
-  if (denying !== -1) return denied[denying] as Decision;
+  if (denying !== -1) return deniedBy(denied, denying, deny.rules);
   if (!allow.attached) return NO_ALLOW_POLICY;
   const allowing = find(allow, facts, tokens);
-  return allowing === -1 ? NO_ALLOW_RULE : (allowed[allowing] as Decision);
+  return allowing === -1 ? NO_ALLOW_RULE : allowedBy(allowed, allowing, allow.rules);
 }
 
 type DryRunResult = NonNullable<Decision['dryRunAllow']>;

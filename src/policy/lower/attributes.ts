@@ -155,6 +155,6 @@ export function malformedKeyClause(key: string): MakeClause {
   return (context, _field, values) => {
     const path = values.path.slice(0, values.path.lastIndexOf('.'));
     context.report('SP_WHEN', `${path}.key`, `malformed key ${key}`);
-    return readLists<never>({ ...context, report: () => undefined }, values, () => bad('SP_WHEN', '')) as Lowered;
+    return dropField(context, values);
   };
 }

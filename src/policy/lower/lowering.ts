@@ -91,7 +91,11 @@ export type Lowered = readonly Clause[] | DropRule;
 
 /** An HTTP-only attribute on TCP: the rule goes under ALLOW, the field under every other action. `undefined`: nothing is lost. */
 export function dropOnTcp(context: RuleContext, field: FieldValues): Lowered | undefined {
-  if (context.protocol === 'http') return undefined;
+  return context.protocol === 'http' ? undefined : dropField(context, field);
+}
+
+/** Drops a field of which no value can be compiled: the rule goes with it under ALLOW. */
+export function dropField(context: RuleContext, field: FieldValues): Lowered {
   const used = (field.values?.length ?? 0) > 0 || (field.notValues?.length ?? 0) > 0;
   return used && context.action === 'ALLOW' ? DROP_RULE : [];
 }

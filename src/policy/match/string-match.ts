@@ -55,11 +55,14 @@ export function asciiLowerCase(text: string): string {
   return text.toLowerCase();
 }
 
+const ASCII = /^[\0-\x7f]*$/;
+
 /**
  * Text of a policy as the bytes that a request brings: one character per byte of its UTF-8 form. Request heads are byte
  * strings, policies are Unicode.
  */
 export function toByteString(text: string): string {
+  if (ASCII.test(text)) return text;
   let bytes = '';
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;

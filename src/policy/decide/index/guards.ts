@@ -1,12 +1,13 @@
 /*
- * The guard of a rule: one list of matches of which one must hold whenever the rule does, chosen so that few rules share it. In:
- * the rules of an engine. Out: for each axis an index of guards, which gives the few rules that a request may match. Used by
+ * The guard of a rule: clauses of which one must hold whenever the rule does, chosen so that few rules share what they look for.
+ * In: the rules of an engine. Out: for each axis an index of guards, which gives the few rules that a request may match. Used by
  * `RuleSearch`.
  */
 import type { Clause, Rule } from '../../model/program.ts';
 import { createLookup, isManyValued, type Lookup } from './axis.ts';
 import { createPosting, type Posting } from './posting.ts';
 import { axisOf, isTokenClause, type Term, termsOf } from './term.ts';
+import { countTerms, type TermCounts, weightOfTerm } from './term-counts.ts';
 import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
 
 export interface Guards {
@@ -18,15 +19,8 @@ export interface Guards {
   readonly unguarded: Posting | undefined;
   /** Most candidates that one request can have. */
   readonly worst: number;
-}
-
-/** A clause with its positive terms. */
-interface Guard {
-  readonly clause: Clause;
-  readonly axis: string;
-  readonly terms: readonly Term[];
-  /** How many rules a request that passes may have to try; what its lookup costs is weighed in. */
-  readonly weight: number;
+  /** By rule: the clause whose positive list holds if the guard found the rule; `undefined`: nothing is known to hold. */
+  readonly implied: readonly (Clause | undefined)[];
 }
 
 /** What a lookup costs, as a factor: an axis that is dear must be the more selective for it. */
@@ -46,88 +40,54 @@ const DEARNESS: Readonly<Record<Clause['attribute'], number>> = {
   metadata: 1,
 };
 
-/** Patterns may hold together where exact texts exclude each other. */
-const PATTERN_FACTOR = 4;
-
-type Frequencies = Map<string, Map<string, number>>;
-
-function keyOf({ kind, text }: Term): string {
-  return `${kind} ${text}`;
+/** Clauses of which one must hold, and the number of rules that a request may have to try then. */
+interface Cover {
+  readonly clauses: readonly Clause[];
+  readonly weight: number;
 }
 
-function readGuards(clauses: readonly Clause[]): readonly Omit<Guard, 'weight'>[] {
-  const guards: Omit<Guard, 'weight'>[] = [];
+function weightOf(clause: Clause, terms: readonly Term[], counts: TermCounts): number {
+  const axis = axisOf(clause);
+  let most = 0;
+  for (const term of terms) most = Math.max(most, weightOfTerm(counts, axis, term));
+  return most * DEARNESS[clause.attribute];
+}
+
+/** The best clause of one entry; `undefined`: anything passes it. */
+function bestClause(clauses: readonly Clause[], counts: TermCounts): Cover | undefined {
+  let best: Clause | undefined;
+  let fewest = Number.POSITIVE_INFINITY;
   for (const clause of clauses) {
     const terms = termsOf(clause, 'anyOf');
-    if (terms !== undefined) guards.push({ clause, axis: axisOf(clause), terms });
-  }
-  return guards;
-}
-
-/** The positive clauses of a rule, entry by entry. */
-interface RuleGuards {
-  readonly alternatives: readonly (readonly (readonly Omit<Guard, 'weight'>[])[])[];
-}
-
-function readRule(rule: Rule): RuleGuards {
-  // Each clause of `when` guards alone, as an alternative with a single entry.
-  return { alternatives: [rule.to.map(readGuards), rule.from.map(readGuards), ...readGuards(rule.when).map((guard) => [[guard]])] };
-}
-
-function countTerms(rules: readonly RuleGuards[]): Frequencies {
-  const frequencies: Frequencies = new Map();
-  for (const { alternatives } of rules) {
-    for (const { axis, terms } of alternatives.flat(2)) {
-      let counts = frequencies.get(axis);
-      if (counts === undefined) {
-        counts = new Map();
-        frequencies.set(axis, counts);
-      }
-      for (const term of terms) counts.set(keyOf(term), (counts.get(keyOf(term)) ?? 0) + 1);
+    if (terms === undefined) continue;
+    const weight = weightOf(clause, terms, counts);
+    if (best === undefined || weight < fewest) {
+      best = clause;
+      fewest = weight;
     }
   }
-  return frequencies;
+  return best === undefined ? undefined : { clauses: [best], weight: fewest };
 }
 
-function weigh(guard: Omit<Guard, 'weight'>, frequencies: Frequencies, ruleCount: number): Guard {
-  const counts = frequencies.get(guard.axis) as ReadonlyMap<string, number>;
-  let most = 0;
-  for (const term of guard.terms) {
-    const count = term.kind === 'present' ? ruleCount : (counts.get(keyOf(term)) as number);
-    most = Math.max(most, term.kind === 'exact' || term.kind === 'port' ? count : count * PATTERN_FACTOR);
-  }
-  return { ...guard, weight: most * DEARNESS[guard.clause.attribute] };
+/** The best clauses of all entries; `undefined`: anything passes one of them. */
+function coverEntries(entries: readonly (readonly Clause[])[], counts: TermCounts): Cover | undefined {
+  const [first, second] = entries;
+  if (first !== undefined && second === undefined) return bestClause(first, counts);
+  const covers = entries.map((clauses) => bestClause(clauses, counts));
+  if (covers.includes(undefined)) return undefined;
+  return {
+    clauses: covers.flatMap((cover) => cover?.clauses ?? []),
+    weight: covers.reduce((most, cover) => Math.max(most, cover?.weight ?? 0), 0),
+  };
 }
 
-function lighter(left: Guard | undefined, right: Guard): Guard {
-  return left === undefined || right.weight < left.weight ? right : left;
+function coverOf({ to, from, when }: Rule, counts: TermCounts): Cover | undefined {
+  return lightest(lightest(coverEntries(to, counts), coverEntries(from, counts)), bestClause(when, counts));
 }
 
-/** The best clause of each entry; `undefined`: an entry has none, and anything passes it. */
-function coverOf(
-  entries: readonly (readonly Omit<Guard, 'weight'>[])[],
-  weighGuard: (guard: Omit<Guard, 'weight'>) => Guard,
-): readonly Guard[] | undefined {
-  const cover: Guard[] = [];
-  for (const guards of entries) {
-    const best = guards.map(weighGuard).reduce<Guard | undefined>(lighter, undefined);
-    if (best === undefined) return undefined;
-    cover.push(best);
-  }
-  return cover;
-}
-
-function weightOf(cover: readonly Guard[]): number {
-  return cover.reduce((sum, { weight }) => Math.max(sum, weight), 0);
-}
-
-function bestCover({ alternatives }: RuleGuards, weighGuard: (guard: Omit<Guard, 'weight'>) => Guard): readonly Guard[] | undefined {
-  let best: readonly Guard[] | undefined;
-  for (const entries of alternatives) {
-    const cover = coverOf(entries, weighGuard);
-    if (cover !== undefined && (best === undefined || weightOf(cover) < weightOf(best))) best = cover;
-  }
-  return best;
+function lightest(left: Cover | undefined, right: Cover | undefined): Cover | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return right.weight < left.weight ? right : left;
 }
 
 interface AxisDraft {
@@ -137,28 +97,36 @@ interface AxisDraft {
 
 /** Chooses a guard for every rule and builds the indexes. */
 export function buildGuards(rules: readonly Rule[]): Guards {
-  const read = rules.map(readRule);
-  const frequencies = countTerms(read);
+  const counts = countTerms(rules);
   const axes = new Map<string, AxisDraft>();
   const unguarded: number[] = [];
-  for (const [id, rule] of read.entries()) {
-    const cover = bestCover(rule, (guard) => weigh(guard, frequencies, rules.length));
+  const implied: (Clause | undefined)[] = [];
+  for (let id = 0; id < rules.length; id++) {
+    const cover = coverOf(rules[id] as Rule, counts);
+    implied.push(cover === undefined ? undefined : addGuards(axes, cover.clauses, id));
     if (cover === undefined) unguarded.push(id);
-    else for (const guard of cover) addGuard(axes, guard, id);
   }
-  return finish([...axes.values()], unguarded);
+  return { ...finish([...axes.values()], unguarded), implied };
 }
 
-function addGuard(axes: Map<string, AxisDraft>, { axis, clause, terms }: Guard, id: number): void {
-  let draft = axes.get(axis);
-  if (draft === undefined) {
-    draft = { clause, draft: createIndexDraft() };
-    axes.set(axis, draft);
+/** Gives the one clause that a hit proves, if it does. */
+function addGuards(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id: number): Clause | undefined {
+  let proved: Clause | undefined;
+  for (const clause of clauses) {
+    const axis = axisOf(clause);
+    let draft = axes.get(axis);
+    if (draft === undefined) {
+      draft = { clause, draft: createIndexDraft() };
+      axes.set(axis, draft);
+    }
+    const terms = termsOf(clause, 'anyOf') ?? [];
+    for (const term of terms) addTerm(draft.draft, term, id);
+    if (clauses.length === 1 && terms.every(({ exact }) => exact)) proved = clause;
   }
-  for (const term of terms) addTerm(draft.draft, term, id);
+  return proved;
 }
 
-function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Guards {
+function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<Guards, 'implied'> {
   const lookups: Lookup[] = [];
   const tokenLookups: Lookup[] = [];
   let worst = unguarded.length;

@@ -4,8 +4,9 @@
  * that a request hit. Used by every file of this folder.
  */
 
-/** Ids scattered one by one at most before a posting gets its union as words. */
-const MAX_SCATTER = 32;
+/** Setting single bits costs about as much as two words of a union; but a long chain is many steps, too. */
+const MIN_SCATTER = 32;
+const SCATTER_PER_WORD = 0.5;
 
 /** The ids of one match, and by `parent` those of every match that it implies. */
 export interface Posting {
@@ -15,7 +16,7 @@ export interface Posting {
   /** Number of ids in the whole chain. */
   readonly total: number;
   /** Bits of the whole chain; `undefined`: so few ids since the last bits that they are told one by one. */
-  readonly bits: Uint32Array | undefined;
+  readonly bits: Int32Array | undefined;
   /** Ids between here and the next bits up the chain. */
   readonly pending: number;
 }
@@ -27,15 +28,15 @@ export interface Posting {
 export function createPosting(ids: readonly number[], parent: Posting | undefined, words: number): Posting {
   const total = ids.length + (parent?.total ?? 0);
   const pending = ids.length + (parent?.pending ?? 0);
-  if (words === 0 || pending <= MAX_SCATTER) return { ids, parent, total, bits: undefined, pending };
-  const bits = new Uint32Array(words);
+  if (words === 0 || pending <= Math.max(MIN_SCATTER, words * SCATTER_PER_WORD)) return { ids, parent, total, bits: undefined, pending };
+  const bits = new Int32Array(words);
   if (parent !== undefined) addPosting(bits, parent);
   setBits(bits, ids);
   return { ids, parent, total, bits, pending: 0 };
 }
 
 /** Sets the bit of each id. */
-export function setBits(words: Uint32Array, ids: readonly number[]): void {
+export function setBits(words: Int32Array, ids: readonly number[]): void {
   for (const id of ids) {
     const at = id >>> 5;
     words[at] = (words[at] as number) | (1 << (id & 31));
@@ -43,15 +44,20 @@ export function setBits(words: Uint32Array, ids: readonly number[]): void {
 }
 
 /** Adds all ids of a chain to `words`. */
-export function addPosting(words: Uint32Array, posting: Posting): void {
+export function addPosting(words: Int32Array, posting: Posting): void {
   for (let link: Posting | undefined = posting; link !== undefined; link = link.parent) {
     const { bits } = link;
     if (bits !== undefined) {
-      for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) | (bits[i] as number);
+      addBits(words, bits);
       return;
     }
     setBits(words, link.ids);
   }
+}
+
+function addBits(words: Int32Array, bits: Int32Array): void {
+  const { length } = words;
+  for (let i = 0; i < length; i++) words[i] = (words[i] as number) | (bits[i] as number);
 }
 
 /** Postings that one request hit. Reused from request to request. */

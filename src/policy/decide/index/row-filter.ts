@@ -7,7 +7,7 @@ import type { Clause, Rule } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { createLookup, type Lookup } from './axis.ts';
-import { addPosting, clearHits, createHits, type Hits, type Posting } from './posting.ts';
+import { addPosting, clearHits, createHits, type Hits, type Posting, setBits } from './posting.ts';
 import { type Constraint, type Row, rowsOf } from './rows.ts';
 import { isTokenClause } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
@@ -21,7 +21,7 @@ interface Axis {
   /** Position among the axes that depend on the token alone; -1: it depends on the request. */
   readonly tokenAxis: number;
   /** Rows that do not care, as bits, and their number; those of an excluding axis are not asked for. */
-  readonly free: Uint32Array;
+  readonly free: Int32Array;
   readonly freeCount: number;
   readonly hits: Hits;
 }
@@ -62,7 +62,7 @@ function buildAxes(drafts: readonly AxisDraft[], rowCount: number, firstTokenAxi
   const words = Math.ceil(rowCount / 32);
   let tokenAxes = firstTokenAxis;
   return drafts.map(({ clause, index, rows }) => {
-    const free = new Uint32Array(words).fill(0xffffffff);
+    const free = new Int32Array(words).fill(-1);
     for (const id of rows) free[id >>> 5] = (free[id >>> 5] as number) & ~(1 << (id & 31));
     // The last word has bits that are no rows.
     if (rowCount % 32 !== 0) free[words - 1] = (free[words - 1] as number) & (2 ** (rowCount % 32) - 1);
@@ -97,8 +97,8 @@ class Sieve implements RowFilter {
   readonly #ruleByRow: Int32Array;
   readonly #words: number;
   /** Rows left. */
-  readonly #rows: Uint32Array;
-  readonly #other: Uint32Array;
+  readonly #rows: Int32Array;
+  readonly #other: Int32Array;
   /** Indexes of the words that have rows left, and their number. */
   readonly #live: Int32Array;
   #liveCount = 0;
@@ -109,63 +109,63 @@ class Sieve implements RowFilter {
     this.#tokenAxes = [...wanted, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
     this.#ruleByRow = Int32Array.from(ruleByRow);
     this.#words = Math.ceil(ruleByRow.length / 32);
-    this.#rows = new Uint32Array(this.#words);
-    this.#other = new Uint32Array(this.#words);
+    this.#rows = new Int32Array(this.#words);
+    this.#other = new Int32Array(this.#words);
     this.#live = new Int32Array(this.#words);
   }
 
   search(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined, test: TestRule): number {
     const tokenHits = token === undefined ? undefined : (token.rows ??= this.#tokenRows(facts, claims));
-    const smallest = this.#lookUp(facts, claims, tokenHits);
-    this.#begin(smallest, tokenHits);
-    for (const axis of this.#wanted) {
+    this.#lookUp(facts, claims, tokenHits);
+    for (let step = 0; step < this.#wanted.length; step++) {
+      const axis = this.#takeSmallest();
+      if (step === 0) this.#begin(axis);
+      else this.#keep(axis);
       if (this.#liveCount === 0) return -1;
-      if (axis !== smallest) this.#intersect(axis, hitsOf(axis, tokenHits));
     }
     for (const axis of this.#excluded) {
-      if (axis.tokenAxis === -1 || tokenHits === undefined) lookUp(axis, facts, claims);
-      this.#exclude(hitsOf(axis, tokenHits));
+      axis.found = axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
+      this.#drop(axis.found);
     }
     return this.#first(test);
   }
 
-  /** Looks up every wanted axis. Gives the one that leaves the fewest rows; `undefined`: no row has any. */
-  #lookUp(facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Axis | undefined {
-    let smallest: Axis | undefined;
-    let fewest = Number.POSITIVE_INFINITY;
+  /** Looks up every wanted axis. */
+  #lookUp(facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): void {
     for (const axis of this.#wanted) {
-      if (axis.tokenAxis === -1 || tokenHits === undefined) lookUp(axis, facts, claims);
-      const size = axis.freeCount + hitsOf(axis, tokenHits).total;
-      if (size < fewest) {
-        fewest = size;
-        smallest = axis;
-      }
+      axis.found = axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
+      axis.size = axis.freeCount + axis.found.total;
     }
+  }
+
+  /** The axis that leaves the fewest rows of those not taken yet: what is done first makes the rest cheap. */
+  #takeSmallest(): Axis {
+    const wanted = this.#wanted;
+    let smallest = wanted[0] as Axis;
+    for (let i = 1; i < wanted.length; i++) {
+      const axis = wanted[i] as Axis;
+      if (axis.size < smallest.size) smallest = axis;
+    }
+    smallest.size = Number.MAX_SAFE_INTEGER;
     return smallest;
   }
 
-  #begin(axis: Axis | undefined, tokenHits: readonly Hits[] | undefined): void {
+  #begin(axis: Axis): void {
     const rows = this.#rows;
-    if (axis === undefined) rows.fill(0xffffffff);
-    else {
-      rows.set(axis.free);
-      const { postings, count } = hitsOf(axis, tokenHits);
-      for (let i = 0; i < count; i++) addPosting(rows, postings[i] as Posting);
+    const live = this.#live;
+    let count = 0;
+    rows.set(this.#fewRows(axis) ?? this.#allRows(axis));
+    for (let word = 0; word < rows.length; word++) {
+      if (rows[word] !== 0) live[count++] = word;
     }
-    let live = 0;
-    for (let word = 0; word < this.#words; word++) {
-      if (rows[word] !== 0) this.#live[live++] = word;
-    }
-    this.#liveCount = live;
+    this.#liveCount = count;
   }
 
-  #intersect({ free }: Axis, hits: Hits): void {
+  #keep(axis: Axis): void {
     const rows = this.#rows;
-    const other = this.#other;
     const live = this.#live;
     const count = this.#liveCount;
-    for (let i = 0; i < count; i++) other[live[i] as number] = free[live[i] as number] as number;
-    this.#addToOther(hits);
+    const other = this.#union(axis.found, axis.freeCount === 0 ? undefined : axis.free);
     let left = 0;
     for (let i = 0; i < count; i++) {
       const word = live[i] as number;
@@ -176,32 +176,51 @@ class Sieve implements RowFilter {
     this.#liveCount = left;
   }
 
-  #exclude(hits: Hits): void {
+  #drop(hits: Hits): void {
     if (hits.count === 0) return;
+    const rows = this.#rows;
     const live = this.#live;
-    for (let i = 0; i < this.#liveCount; i++) this.#other[live[i] as number] = 0;
-    this.#addToOther(hits);
-    for (let i = 0; i < this.#liveCount; i++) {
+    const count = this.#liveCount;
+    const other = this.#union(hits, undefined);
+    let left = 0;
+    for (let i = 0; i < count; i++) {
       const word = live[i] as number;
-      this.#rows[word] = (this.#rows[word] as number) & ~(this.#other[word] as number);
+      const bits = (rows[word] as number) & ~(other[word] as number);
+      rows[word] = bits;
+      if (bits !== 0) live[left++] = word;
     }
+    this.#liveCount = left;
+  }
+
+  /** What was hit and `free`, in the live words; the other words may hold anything. */
+  #union(hits: Hits, free: Int32Array | undefined): Int32Array {
+    const only = hits.count === 1 && free === undefined ? hits.postings[0]?.bits : undefined;
+    if (only !== undefined) return only;
+    const other = this.#other;
+    const live = this.#live;
+    const count = this.#liveCount;
+    if (free === undefined) for (let i = 0; i < count; i++) other[live[i] as number] = 0;
+    else for (let i = 0; i < count; i++) other[live[i] as number] = free[live[i] as number] as number;
+    this.#addToOther(hits);
+    return other;
   }
 
   /** Adds what was hit, in the live words; the others may hold anything. */
   #addToOther({ postings, count }: Hits): void {
-    const other = this.#other;
     for (let i = 0; i < count; i++) {
-      for (let link = postings[i]; link !== undefined; link = link.parent) {
-        const { bits } = link;
-        if (bits !== undefined) {
-          for (let j = 0; j < this.#liveCount; j++) {
-            const word = this.#live[j] as number;
-            other[word] = (other[word] as number) | (bits[word] as number);
-          }
-          break;
-        }
-        for (const id of link.ids) other[id >>> 5] = (other[id >>> 5] as number) | (1 << (id & 31));
-      }
+      let link = postings[i];
+      for (; link !== undefined && link.bits === undefined; link = link.parent) setBits(this.#other, link.ids);
+      if (link?.bits !== undefined) this.#addBits(link.bits);
+    }
+  }
+
+  #addBits(bits: Int32Array): void {
+    const other = this.#other;
+    const live = this.#live;
+    const count = this.#liveCount;
+    for (let i = 0; i < count; i++) {
+      const word = live[i] as number;
+      other[word] = (other[word] as number) | (bits[word] as number);
     }
   }
 
@@ -242,7 +261,7 @@ const MAX_KEPT = 16;
 /** A copy that may be kept. */
 function compact({ postings, count, total }: Hits, words: number): Hits {
   if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total };
-  const bits = new Uint32Array(words);
+  const bits = new Int32Array(words);
   for (let i = 0; i < count; i++) addPosting(bits, postings[i] as Posting);
   return { postings: [{ ids: [], parent: undefined, total, bits, pending: 0 }], count: 1, total };
 }

@@ -9,7 +9,7 @@ import type { Claims } from '../compile-clause.ts';
 import { buildGuards, type Guards } from './guards.ts';
 import { addHit, clearHits, createHits, type Hits, type Posting } from './posting.ts';
 import { buildRowFilter, type RowFilter } from './row-filter.ts';
-import { createRuleTest, type RuleTest } from './rule-test.ts';
+import { type ClauseTests, createRuleTest, type RuleTest } from './rule-test.ts';
 import { isTokenClause } from './term.ts';
 import type { TokenPart } from './token-part.ts';
 
@@ -27,6 +27,9 @@ export function asksForToken(rules: readonly Rule[]): boolean {
 /** Finds rules. Holds the scratch memory of searches, which never overlap. */
 export class RuleSearch {
   readonly #rules: readonly Rule[];
+  readonly #clauseTests: ClauseTests = new Map();
+  /** Tests of rules that a guard found; they leave out what the guard has proved. */
+  readonly #guardedTests: (RuleTest | undefined)[];
   readonly #tests: (RuleTest | undefined)[];
   readonly #guards: Guards | undefined;
   readonly #filter: RowFilter | undefined;
@@ -35,7 +38,8 @@ export class RuleSearch {
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
-    this.#tests = rules.map(() => undefined);
+    this.#tests = new Array<undefined>(rules.length).fill(undefined);
+    this.#guardedTests = [...this.#tests];
     this.#guards = rules.length > FEW_RULES ? buildGuards(rules) : undefined;
     this.#filter = (this.#guards?.worst ?? 0) > FEW_CANDIDATES ? buildRowFilter(rules) : undefined;
   }
@@ -50,17 +54,26 @@ export class RuleSearch {
     for (const lookup of guards.lookups) lookup(facts, claims, hits);
     if (guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, claims, token);
     if (hits.total === 0) return -1;
-    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(facts, claims, token);
+    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, claims, token);
     return (this.#filter as RowFilter).search(facts, claims, token, (rule) => this.#matches(rule, facts, claims, token));
   }
 
   #matches(rule: number, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): boolean {
     let test = this.#tests[rule];
     if (test === undefined) {
-      test = createRuleTest(this.#rules[rule] as Rule);
+      test = createRuleTest(this.#rules[rule] as Rule, this.#clauseTests);
       this.#tests[rule] = test;
     }
     return test(facts, claims, token);
+  }
+
+  #guardedTest(rule: number, { implied }: Guards): RuleTest {
+    let test = this.#guardedTests[rule];
+    if (test === undefined) {
+      test = createRuleTest(this.#rules[rule] as Rule, this.#clauseTests, implied[rule]);
+      this.#guardedTests[rule] = test;
+    }
+    return test;
   }
 
   #tryAll(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
@@ -85,13 +98,13 @@ export class RuleSearch {
   }
 
   /** Tries the candidates in the order of the rules. */
-  #tryCandidates(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+  #tryCandidates(guards: Guards, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
     const candidates = this.#candidates;
     const count = this.#gather();
     let failed = -1;
     for (let i = 0; i < count; i++) {
       const rule = candidates[i] as number;
-      if (rule !== failed && this.#matches(rule, facts, claims, token)) return rule;
+      if (rule !== failed && this.#guardedTest(rule, guards)(facts, claims, token)) return rule;
       failed = rule;
     }
     return -1;

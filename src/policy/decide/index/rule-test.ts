@@ -37,20 +37,32 @@ const COST: Readonly<Record<Clause['attribute'], number>> = {
 const ALWAYS: RuleTest = () => true;
 const NEVER: RuleTest = () => false;
 
-/** Compiles a rule. Entries of `from` and `to` that stand alone are tested together with `when`. */
-export function createRuleTest(rule: Rule): RuleTest {
+/** Tests of clauses that were compiled before, by what they say: rules that ask the same share the test and what it found out. */
+export type ClauseTests = Map<string, RuleTest>;
+
+/**
+ * Compiles a rule. Entries of `from` and `to` that stand alone are tested together with `when`.
+ * @param implied a clause whose positive list is known to hold whenever the test is asked
+ */
+export function createRuleTest(rule: Rule, known: ClauseTests, implied?: Clause): RuleTest {
   const groups = [rule.to, rule.from];
   const single = groups.flatMap((entries) => (entries.length === 1 ? (entries[0] as readonly Clause[]) : []));
-  const tests = [allOf([...rule.when, ...single])];
+  const needed = [...rule.when, ...single].flatMap((clause) => (clause === implied ? withoutAnyOf(clause) : [clause]));
+  const tests = [allOf(needed, known)];
   for (const entries of groups) {
-    if (entries.length !== 1) tests.push(someOf(entries.map(allOf)));
+    if (entries.length !== 1) tests.push(someOf(entries.map((clauses) => allOf(clauses, known))));
   }
   return every(tests);
 }
 
+function withoutAnyOf(clause: Clause): readonly Clause[] {
+  return clause.noneOf === undefined ? [] : [without(clause, 'anyOf')];
+}
+
 function every(tests: readonly RuleTest[]): RuleTest {
-  const [first = ALWAYS, second] = tests;
+  const [first = ALWAYS, second, third] = tests;
   if (second === undefined) return first;
+  if (third === undefined) return (facts, claims, token) => first(facts, claims, token) && second(facts, claims, token);
   return (facts, claims, token) => {
     for (const test of tests) {
       if (!test(facts, claims, token)) return false;
@@ -69,8 +81,18 @@ function someOf(tests: readonly RuleTest[]): RuleTest {
   };
 }
 
-function allOf(clauses: readonly Clause[]): RuleTest {
-  return every(clauses.toSorted((left, right) => COST[left.attribute] - COST[right.attribute]).map(clauseTest));
+function allOf(clauses: readonly Clause[], known: ClauseTests): RuleTest {
+  const sorted = clauses.toSorted((left, right) => COST[left.attribute] - COST[right.attribute]);
+  return every(sorted.map((clause) => sharedTest(clause, known)));
+}
+
+function sharedTest(clause: Clause, known: ClauseTests): RuleTest {
+  const key = JSON.stringify(clause);
+  const shared = known.get(key);
+  if (shared !== undefined) return shared;
+  const test = clauseTest(clause);
+  known.set(key, test);
+  return test;
 }
 
 function clauseTest(clause: Clause): RuleTest {

@@ -32,7 +32,7 @@ export function axisOf(clause: Clause): string {
     case 'header':
       return `header ${clause.name}`;
     case 'claim':
-      return `claim ${JSON.stringify(clause.path)}`;
+      return clause.path.length === 1 ? `claim ${clause.path[0]}` : `nested claim ${JSON.stringify(clause.path)}`;
     default:
       return clause.attribute;
   }

@@ -73,48 +73,47 @@ function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void 
   }
 }
 
-/** Edges by node and first character, in a hash table without buckets. */
+/**
+ * Edges by node and first character, in a hash table without buckets. An entry is four numbers side by side, so that one step of
+ * a walk touches one line of the cache: the node it leaves (-1: no entry), the character, the node it enters, where that one ends.
+ */
 interface Edges {
-  readonly origin: Int32Array;
-  readonly code: Uint16Array;
-  readonly target: Int32Array;
+  readonly entries: Int32Array;
   readonly shift: number;
 }
+
+const ENTRY = 4;
 
 function slotOf(node: number, code: number, shift: number): number {
   return Math.imul(Math.imul(node, 0x9e3779b1) ^ code, 0x85ebca6b) >>> shift;
 }
 
-function buildEdges({ key, start, origin }: Nodes): Edges {
+function buildEdges({ key, start, end, origin }: Nodes): Edges {
   const bits = Math.ceil(Math.log2(key.length)) + 1;
   const size = 1 << bits;
-  const edges: Edges = {
-    origin: new Int32Array(size).fill(-1),
-    code: new Uint16Array(size),
-    target: new Int32Array(size),
-    shift: 32 - bits,
-  };
+  const entries = new Int32Array(size * ENTRY).fill(-1);
+  const shift = 32 - bits;
   for (let node = 1; node < key.length; node++) {
     const code = (key[node] as string).charCodeAt(start[node] as number);
-    let slot = slotOf(origin[node] as number, code, edges.shift);
-    while (edges.origin[slot] !== -1) slot = (slot + 1) & (size - 1);
-    edges.origin[slot] = origin[node] as number;
-    edges.code[slot] = code;
-    edges.target[slot] = node;
+    let slot = slotOf(origin[node] as number, code, shift);
+    while (entries[slot * ENTRY] !== -1) slot = (slot + 1) & (size - 1);
+    entries.set([origin[node] as number, code, node, end[node] as number], slot * ENTRY);
   }
-  return edges;
+  return { entries, shift };
 }
 
-function follow(edges: Edges, node: number, code: number): number {
-  const mask = edges.origin.length - 1;
-  for (let slot = slotOf(node, code, edges.shift); ; slot = (slot + 1) & mask) {
-    const origin = edges.origin[slot] as number;
+/** Index of the entry for an edge; -1: there is none. */
+function follow({ entries, shift }: Edges, node: number, code: number): number {
+  const mask = entries.length - 1;
+  for (let at = slotOf(node, code, shift) * ENTRY; ; at = (at + ENTRY) & mask) {
+    const origin = entries[at] as number;
     if (origin === -1) return -1;
-    if (origin === node && edges.code[slot] === code) return edges.target[slot] as number;
+    if (origin === node && entries[at + 1] === code) return at;
   }
 }
 
-function reversed(text: string): string {
+/** The text from its end, code unit by code unit. */
+export function reversed(text: string): string {
   let result = '';
   for (let i = text.length - 1; i >= 0; i--) result += text[i];
   return result;
@@ -132,28 +131,27 @@ export function buildTextTrie(idsByText: IdsByKey<string>, fromEnd: boolean, wor
   return { worst, find: finder(nodes, edges, fromEnd) };
 }
 
-function finder(nodes: Nodes, edges: Edges, fromEnd: boolean): TextTrie['find'] {
-  const { key, posting } = nodes;
-  const starts = Int32Array.from(nodes.start);
-  const ends = Int32Array.from(nodes.end);
+/** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
+function finder({ key, end, origin, posting }: Nodes, edges: Edges, fromEnd: boolean): TextTrie['find'] {
+  const ends = Int32Array.from(end);
+  const origins = Int32Array.from(origin);
+  const { entries } = edges;
   return (text, start) => {
-    const { length } = text;
-    const last = length - 1;
+    const length = text.length - start;
+    const last = text.length - 1;
     let node = 0;
-    let at = start;
-    let best = posting[0];
-    while (at < length) {
-      node = follow(edges, node, text.charCodeAt(fromEnd ? last - at : at));
-      if (node === -1) return best;
-      const edge = key[node] as string;
-      const end = ends[node] as number;
-      let i = (starts[node] as number) + 1;
-      for (at++; i < end; i++, at++) {
-        // Beyond the text charCodeAt is NaN, which equals nothing.
-        if (edge.charCodeAt(i) !== text.charCodeAt(fromEnd ? last - at : at)) return best;
-      }
-      best = posting[node];
+    for (let depth = 0; depth < length; ) {
+      const entry = follow(edges, node, text.charCodeAt(fromEnd ? last - depth : start + depth));
+      if (entry === -1) break;
+      depth = entries[entry + 3] as number;
+      if (depth > length) break;
+      node = entries[entry + 2] as number;
     }
-    return best;
+    const reached = key[node] as string;
+    const most = ends[node] as number;
+    let common = 0;
+    while (common < most && reached.charCodeAt(common) === text.charCodeAt(fromEnd ? last - common : start + common)) common++;
+    while ((ends[node] as number) > common) node = origins[node] as number;
+    return posting[node];
   };
 }

@@ -1,0 +1,116 @@
+/*
+ * What is dropped when a value cannot be honoured, so that a mistake never allows more. In: rows. Out: nothing.
+ */
+import { expect } from 'chai';
+import type { Action, AuthorizationRule } from '../../../../src/api/istio/resources.ts';
+import type { Rule, Ruleset } from '../../../../src/policy/model/program.ts';
+import { authorization, lower, provider } from './fixtures.ts';
+
+function rulesOf(action: Action, rule: AuthorizationRule, protocol: 'http' | 'tcp'): readonly Rule[] {
+  const extra = action === 'CUSTOM' ? { provider: { name: 'ext' } } : {};
+  const { program } = lower([authorization({ action, rules: [rule], ...extra })], { extensionProviders: [provider('ext', 'grpc')] });
+  const ruleset: Ruleset = program[protocol];
+  if (action === 'CUSTOM') return ruleset.custom.flatMap((step) => step.rules);
+  return { ALLOW: ruleset.allow, DENY: ruleset.deny, AUDIT: ruleset.audit }[action].rules;
+}
+
+/** Clauses left, or `dropped`. */
+function left(action: Action, rule: AuthorizationRule, protocol: 'http' | 'tcp'): number | 'dropped' {
+  const [lowered] = rulesOf(action, rule, protocol);
+  return lowered === undefined ? 'dropped' : [...lowered.from.flat(), ...lowered.to.flat(), ...lowered.when].length;
+}
+
+const BAD: readonly (readonly [name: string, rule: AuthorizationRule])[] = [
+  ['a bad IP', { from: [{ source: { ipBlocks: ['10.0.0.0/33'] } }] }],
+  ['a bad IP in a negative list', { from: [{ source: { notRemoteIpBlocks: ['x'] } }] }],
+  ['a bad port', { to: [{ operation: { ports: ['65536'] } }] }],
+  ['a port that is no number', { to: [{ operation: { notPorts: ['http'] } }] }],
+  ['a bad template', { to: [{ operation: { paths: ['{*}'] } }] }],
+  ['a malformed header key', { when: [{ key: 'request.headersX[a]', values: ['v'] }] }],
+  ['an empty header name', { when: [{ key: 'request.headers[]', values: ['v'] }] }],
+  ['a malformed claims key', { when: [{ key: 'request.auth.claims', values: ['v'] }] }],
+  ['an empty claim', { when: [{ key: 'request.auth.claims[a][]', notValues: ['v'] }] }],
+  ['a metadata key without bracket', { when: [{ key: 'experimental.envoy.filters.a', values: ['v'] }] }],
+];
+
+describe('a value that cannot be compiled', () => {
+  for (const [name, rule] of BAD) {
+    it(`${name} drops the rule under ALLOW`, () => {
+      expect(left('ALLOW', rule, 'http')).to.equal('dropped');
+    });
+    for (const action of ['DENY', 'AUDIT', 'CUSTOM'] as const) {
+      it(`${name} widens the rule under ${action}`, () => {
+        expect(left(action, rule, 'http')).to.equal(0);
+      });
+    }
+  }
+
+  it('leaves the other values of its list under DENY', () => {
+    const [rule] = rulesOf('DENY', { from: [{ source: { ipBlocks: ['bad', '10.0.0.1'] } }] }, 'http');
+    expect(rule?.from).to.deep.equal([[{ attribute: 'sourceIp', field: 'source.ipBlocks', anyOf: ['10.0.0.1/32'] }]]);
+  });
+
+  it('is reported once, with its path', () => {
+    const { findings } = lower([authorization({ action: 'DENY', rules: [{ from: [{ source: { ipBlocks: ['10.0.0.1', 'bad'] } }] }] })]);
+    expect(findings).to.deep.equal([
+      {
+        policy: { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'p' },
+        code: 'SP_VALUE',
+        severity: 'error',
+        path: 'spec.rules[0].from[0].source.ipBlocks[1]',
+        message: 'bad IP address or CIDR range (bad)',
+      },
+    ]);
+  });
+
+  it('under ALLOW reports the dropped rule, too', () => {
+    const { findings } = lower([authorization({ rules: [{ when: [{ key: 'request.headersX[a]', values: ['v'] }] }] })]);
+    expect(findings.map(({ code, path }) => [code, path])).to.deep.equal([
+      ['SP_WHEN', 'spec.rules[0].when[0].key'],
+      ['SP_POLICY', 'spec.rules[0]'],
+    ]);
+  });
+
+  it('an unknown key drops the rule under every action', () => {
+    for (const action of ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'] as const) {
+      expect(left(action, { when: [{ key: 'request.path', values: ['/'] }] }, 'http'), action).to.equal('dropped');
+    }
+  });
+
+  it('every dropped rule leaves the engine attached', () => {
+    const { program } = lower([authorization({ rules: [{ when: [{ key: 'nonsense', values: ['/'] }] }] })]);
+    expect(program.http.allow).to.deep.equal({ attached: true, rules: [] });
+  });
+});
+
+describe('an HTTP attribute on TCP', () => {
+  const httpOnly: readonly AuthorizationRule[] = [
+    { to: [{ operation: { hosts: ['a'] } }] },
+    { to: [{ operation: { notMethods: ['GET'] } }] },
+    { to: [{ operation: { paths: ['/a'] } }] },
+    { from: [{ source: { notRequestPrincipals: ['*'] } }] },
+    { when: [{ key: 'request.headers[a]', values: ['v'] }] },
+    { when: [{ key: 'request.auth.principal', values: ['v'] }] },
+    { when: [{ key: 'request.auth.audiences', values: ['v'] }] },
+    { when: [{ key: 'request.auth.presenter', values: ['v'] }] },
+    { when: [{ key: 'request.auth.claims[a]', notValues: ['v'] }] },
+  ];
+  for (const rule of httpOnly) {
+    it(`${JSON.stringify(rule)} is dropped, with its rule under ALLOW`, () => {
+      expect(left('ALLOW', rule, 'tcp')).to.equal('dropped');
+      expect(left('DENY', rule, 'tcp')).to.equal(0);
+    });
+  }
+
+  it('is not reported', () => {
+    expect(lower([authorization({ rules: httpOnly })]).findings).to.deep.equal([]);
+  });
+
+  it('leaves what TCP knows', () => {
+    expect(left('DENY', { to: [{ operation: { methods: ['GET'], ports: ['8080'] } }] }, 'tcp')).to.equal(1);
+    expect(left('ALLOW', { to: [{ operation: { methods: ['GET'], ports: ['8080'] } }] }, 'tcp')).to.equal('dropped');
+    expect(left('ALLOW', { from: [{ source: { namespaces: ['a'] } }], when: [{ key: 'connection.sni', values: ['a'] }] }, 'tcp')).to.equal(
+      2,
+    );
+  });
+});
