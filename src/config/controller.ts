@@ -81,8 +81,8 @@ const configObject = z.strictObject({
   kubernetes: z
     .strictObject({
       kubeconfig: z.string().min(1).exactOptional(),
-      qps: z.coerce.number().positive().default(80),
-      burst: z.coerce.number().int().positive().default(160),
+      qps: z.coerce.number().positive().default(200),
+      burst: z.coerce.number().int().positive().default(400),
     })
     .prefault({}),
   leaderElection: z.strictObject({ enabled: flag.default(true), name: z.string().min(1).default('sallyport-controller') }).prefault({}),

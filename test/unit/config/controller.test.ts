@@ -18,7 +18,7 @@ describe('controller configuration', () => {
       resyncMs: 36_000_000,
       leaderElection: { enabled: true, name: 'sallyport-controller' },
     });
-    expect(config.kubernetes).to.deep.equal({ qps: 80, burst: 160 });
+    expect(config.kubernetes).to.deep.equal({ qps: 200, burst: 400 });
     expect(config.jwks).to.deep.equal({ refreshMs: 1_200_000, blockedCidrs: [] });
   });
 
