@@ -10,6 +10,7 @@ import type { IdentityMatch, PathMatch, StringMatch } from '../model/program.ts'
 import {
   type BadValue,
   clauseOf,
+  dropField,
   dropOnTcp,
   type FieldValues,
   type Lowered,
