@@ -14,7 +14,6 @@ import {
   CONFIG_MAPS,
   collectionPath,
   EVENTS,
-  NAMESPACES,
   objectPath,
   PODS,
   REQUEST_AUTHENTICATIONS,
@@ -109,11 +108,6 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     },
     close: () => client.close(),
   };
-}
-
-/** Deletes a namespace; needs the controller manager to come to an end. */
-export async function deleteNamespace(client: KubeClient, name: string): Promise<void> {
-  await deleteObject(client, { resource: NAMESPACES, name });
 }
 
 async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: PodWish): Promise<void> {
