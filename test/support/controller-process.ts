@@ -44,6 +44,10 @@ export async function startController(settings: ControllerSettings): Promise<Con
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // A suite that fails half-way must not leave it behind.
+  const killAtExit = (): void => void child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  child.once('exit', () => process.off('exit', killAtExit));
   const log: Readonly<Record<string, unknown>>[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
