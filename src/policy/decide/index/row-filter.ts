@@ -24,7 +24,13 @@ interface Axis {
   readonly free: Int32Array;
   readonly freeCount: number;
   readonly hits: Hits;
+  /** What the request in hand hits: `hits`, or what is known of its token. */
+  found: Hits;
+  /** Rows that the axis leaves; {@link TAKEN} once it has been applied. */
+  size: number;
 }
+
+const TAKEN: number = Number.MAX_SAFE_INTEGER;
 
 /** Tests the rule at an index. */
 export type TestRule = (rule: number) => boolean;
@@ -58,20 +64,33 @@ function draftConstraint(axes: Map<string, AxisDraft>, key: string, { clause, te
   for (const term of terms) addTerm(axis.index, term, id);
 }
 
-function buildAxes(drafts: readonly AxisDraft[], rowCount: number, firstTokenAxis: number): readonly Axis[] {
+/** A bit for every row; the last word has bits that are no rows, which are left out. */
+function allRows(rowCount: number): Int32Array {
+  const words = new Int32Array(Math.ceil(rowCount / 32)).fill(-1);
+  if (rowCount % 32 !== 0) words[words.length - 1] = 2 ** (rowCount % 32) - 1;
+  return words;
+}
+
+function freeAxis(rowCount: number): Axis {
+  const hits = createHits();
+  return { lookup: () => {}, tokenAxis: -1, free: allRows(rowCount), freeCount: rowCount, hits, found: hits, size: 0 };
+}
+
+function buildAxes(drafts: readonly AxisDraft[], rowCount: number, firstTokenAxis: number): Axis[] {
   const words = Math.ceil(rowCount / 32);
   let tokenAxes = firstTokenAxis;
   return drafts.map(({ clause, index, rows }) => {
-    const free = new Int32Array(words).fill(-1);
+    const free = allRows(rowCount);
     for (const id of rows) free[id >>> 5] = (free[id >>> 5] as number) & ~(1 << (id & 31));
-    // The last word has bits that are no rows.
-    if (rowCount % 32 !== 0) free[words - 1] = (free[words - 1] as number) & (2 ** (rowCount % 32) - 1);
+    const hits = createHits();
     return {
       lookup: createLookup(clause, buildTermIndex(index, words)),
       tokenAxis: isTokenClause(clause) ? tokenAxes++ : -1,
       free,
       freeCount: rowCount - rows.length,
-      hits: createHits(),
+      hits,
+      found: hits,
+      size: 0,
     };
   });
 }
@@ -80,6 +99,8 @@ function buildAxes(drafts: readonly AxisDraft[], rowCount: number, firstTokenAxi
 export function buildRowFilter(rules: readonly Rule[]): RowFilter {
   const rows = rowsOf(rules);
   const wanted = buildAxes(draftAxes(rows, 'anyOf'), rows.length, 0);
+  // Rules without any positive clause: nothing is looked up, and every row is left.
+  if (wanted.length === 0) wanted.push(freeAxis(rows.length));
   const tokenAxes = wanted.filter(({ tokenAxis }) => tokenAxis !== -1).length;
   const excluded = buildAxes(draftAxes(rows, 'noneOf'), rows.length, tokenAxes);
   return new Sieve(
@@ -117,15 +138,11 @@ class Sieve implements RowFilter {
   search(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined, test: TestRule): number {
     const tokenHits = token === undefined ? undefined : (token.rows ??= this.#tokenRows(facts, claims));
     this.#lookUp(facts, claims, tokenHits);
-    for (let step = 0; step < this.#wanted.length; step++) {
-      const axis = this.#takeSmallest();
-      if (step === 0) this.#begin(axis);
-      else this.#keep(axis);
-      if (this.#liveCount === 0) return -1;
-    }
+    this.#begin(this.#takeSmallest());
+    for (let step = 1; step < this.#wanted.length && this.#liveCount > 0; step++) this.#keep(this.#takeSmallest());
     for (const axis of this.#excluded) {
-      axis.found = axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
-      this.#drop(axis.found);
+      if (this.#liveCount === 0) return -1;
+      this.#drop(foundFor(axis, facts, claims, tokenHits));
     }
     return this.#first(test);
   }
@@ -133,7 +150,7 @@ class Sieve implements RowFilter {
   /** Looks up every wanted axis. */
   #lookUp(facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): void {
     for (const axis of this.#wanted) {
-      axis.found = axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
+      axis.found = foundFor(axis, facts, claims, tokenHits);
       axis.size = axis.freeCount + axis.found.total;
     }
   }
@@ -146,19 +163,45 @@ class Sieve implements RowFilter {
       const axis = wanted[i] as Axis;
       if (axis.size < smallest.size) smallest = axis;
     }
-    smallest.size = Number.MAX_SAFE_INTEGER;
+    smallest.size = TAKEN;
     return smallest;
   }
 
-  #begin(axis: Axis): void {
+  #begin({ free, freeCount, found }: Axis): void {
+    if (freeCount === 0 && this.#scatter(found)) return;
     const rows = this.#rows;
     const live = this.#live;
+    rows.set(free);
+    for (let i = 0; i < found.count; i++) addPosting(rows, found.postings[i] as Posting);
     let count = 0;
-    rows.set(this.#fewRows(axis) ?? this.#allRows(axis));
     for (let word = 0; word < rows.length; word++) {
       if (rows[word] !== 0) live[count++] = word;
     }
     this.#liveCount = count;
+  }
+
+  /** Begins with rows told one by one; `false`: some are told as bits. */
+  #scatter({ postings, count: postingCount }: Hits): boolean {
+    const rows = this.#rows.fill(0);
+    const live = this.#live;
+    let count = 0;
+    let ascends = true;
+    for (let i = 0; i < postingCount; i++) {
+      for (let link = postings[i]; link !== undefined; link = link.parent) {
+        if (link.bits !== undefined) return false;
+        for (const id of link.ids) {
+          const word = id >>> 5;
+          if (rows[word] === 0) {
+            if (count > 0 && word < (live[count - 1] as number)) ascends = false;
+            live[count++] = word;
+          }
+          rows[word] = (rows[word] as number) | (1 << (id & 31));
+        }
+      }
+    }
+    if (!ascends) live.subarray(0, count).sort();
+    this.#liveCount = count;
+    return true;
   }
 
   #keep(axis: Axis): void {
@@ -229,8 +272,7 @@ class Sieve implements RowFilter {
     for (let i = 0; i < this.#liveCount; i++) {
       const word = this.#live[i] as number;
       for (let bits = this.#rows[word] as number; bits !== 0; bits &= bits - 1) {
-        const rule = this.#ruleByRow[word * 32 + 31 - Math.clz32(bits & -bits)];
-        if (rule === undefined) return -1;
+        const rule = this.#ruleByRow[word * 32 + 31 - Math.clz32(bits & -bits)] as number;
         if (rule !== failed && test(rule)) return rule;
         failed = rule;
       }
@@ -246,13 +288,15 @@ class Sieve implements RowFilter {
   }
 }
 
-function lookUp({ hits, lookup }: Axis, facts: RequestFacts, claims: Claims | undefined): void {
+function lookUp({ hits, lookup }: Axis, facts: RequestFacts, claims: Claims | undefined): Hits {
   clearHits(hits);
   lookup(facts, claims, hits);
+  return hits;
 }
 
-function hitsOf({ tokenAxis, hits }: Axis, tokenHits: readonly Hits[] | undefined): Hits {
-  return tokenAxis === -1 || tokenHits === undefined ? hits : (tokenHits[tokenAxis] as Hits);
+/** Looks an axis up, unless it is known of the token. */
+function foundFor(axis: Axis, facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Hits {
+  return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
 }
 
 /** Hits kept one by one for a token; more are kept as their union. */
