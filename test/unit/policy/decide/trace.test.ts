@@ -1,0 +1,272 @@
+/*
+ * The trace: which clause failed first, what it saw, what it wanted, and the nearest miss. In: clauses and facts. Out: nothing.
+ */
+import { expect } from 'chai';
+import type { ClauseMiss } from '../../../../src/policy/decide/decision.ts';
+import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
+import type { Clause } from '../../../../src/policy/model/program.ts';
+import { engine, type FactsOver, factsWith, programOf, rule, whenRule } from './fixtures.ts';
+
+const exact = (value: string): { readonly kind: 'exact'; readonly value: string } => ({ kind: 'exact', value });
+const PRESENT = { kind: 'present' } as const;
+const PEER = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' };
+
+function missOf(clause: Clause, over: FactsOver): ClauseMiss | undefined {
+  return createLinearEvaluator(programOf({ allow: engine(whenRule(clause)) })).trace(factsWith(over))[0]?.misses[0];
+}
+
+describe('the trace', () => {
+  it('tells of every rule of every engine', () => {
+    const custom = [{ name: 'ext', refusal: 'x', rules: [rule('c')] }];
+    const program = programOf({
+      custom,
+      audit: engine(rule('au')),
+      deny: engine(rule('d')),
+      dryRunDeny: engine(rule('dd')),
+      allow: engine(rule('a')),
+      dryRunAllow: engine(rule('da')),
+    });
+    const traces = createLinearEvaluator(program).trace(factsWith());
+    expect(traces.map(({ action, dryRun, rule: { source }, matched }) => [action, dryRun, source.name, matched])).to.deep.equal([
+      ['CUSTOM', false, 'c', true],
+      ['AUDIT', false, 'au', true],
+      ['DENY', false, 'd', true],
+      ['DENY', true, 'dd', true],
+      ['ALLOW', false, 'a', true],
+      ['ALLOW', true, 'da', true],
+    ]);
+  });
+
+  it('names the first failing clause of each alternative, and nothing of a part that holds', () => {
+    const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [exact(value)] });
+    const port: Clause = { attribute: 'destinationPort', field: 'operation.ports', anyOf: [1] };
+    const method: Clause = { attribute: 'method', field: 'request.method', noneOf: [exact('GET')] };
+    const traced = rule('a', {
+      from: [[port], []],
+      to: [
+        [path('/p'), port],
+        [path('/x'), port],
+      ],
+      when: [path('/p'), method],
+    });
+    const [trace] = createLinearEvaluator(programOf({ allow: engine(traced) })).trace(factsWith());
+    expect(trace?.matched).to.equal(false);
+    expect(trace?.misses).to.deep.equal([
+      { path: 'to[0].operation.ports', saw: '8080', wanted: 'one of 1' },
+      { path: 'to[1].operation.paths', saw: '/p', wanted: 'one of /x' },
+      { path: 'when[1] request.method', saw: 'GET', wanted: 'none of GET' },
+    ]);
+  });
+
+  it('shows CUSTOM rules no claims', () => {
+    const custom = [{ name: 'ext', refusal: 'x', rules: [whenRule({ attribute: 'claim', field: 'f', path: ['a'], anyOf: [exact('v')] })] }];
+    const [trace] = createLinearEvaluator(programOf({ custom })).trace(factsWith({ claims: { a: 'v' } }));
+    expect(trace?.misses[0]).to.include({ saw: 'absent', hint: 'the request has no verified token' });
+  });
+
+  const claim = (anyOf: Clause['anyOf'], path: readonly string[] = ['groups']): Clause =>
+    ({ attribute: 'claim', field: 'f', path, anyOf }) as Clause;
+  const rows: readonly (readonly [name: string, clause: Clause, over: FactsOver, saw: string, wanted: string, hint?: string])[] = [
+    ['a claim that is absent', claim([exact('a')]), { claims: {} }, 'absent', 'one of a', 'claim groups is absent'],
+    [
+      'a claim that is a number',
+      claim([exact('5')]),
+      { claims: { groups: 5 } },
+      '5',
+      'one of 5',
+      'claim groups is a number; only strings and lists of strings match',
+    ],
+    [
+      'a claim that is a boolean',
+      claim([exact('true')]),
+      { claims: { groups: true } },
+      'true',
+      'one of true',
+      'claim groups is a boolean; only strings and lists of strings match',
+    ],
+    [
+      'a claim that is an object',
+      claim([PRESENT]),
+      { claims: { groups: {} } },
+      '{}',
+      'one of *',
+      'claim groups is an object; only strings and lists of strings match',
+    ],
+    ['a claim that is null', claim([PRESENT]), { claims: { groups: null } }, 'null', 'one of *', 'claim groups is null'],
+    ['a claim that is an empty list', claim([PRESENT]), { claims: { groups: [] } }, '[]', 'one of *', 'claim groups is an empty list'],
+    [
+      'a claim in another case',
+      claim([exact('Dev')]),
+      { claims: { groups: ['ops', 'dev', 1] } },
+      '["ops","dev",1]',
+      'one of Dev',
+      'differs only in case from Dev',
+    ],
+    [
+      'a claim with blanks',
+      claim([exact('dev')]),
+      { claims: { groups: ' dev' } },
+      '" dev"',
+      'one of dev',
+      'differs only in blanks from dev',
+    ],
+    [
+      'a claim that has nothing near',
+      claim([exact('a'), { kind: 'suffix', value: 'b' }]),
+      { claims: { groups: 'x' } },
+      '"x"',
+      'one of a, *b',
+    ],
+    ['no token', claim([exact('a')]), {}, 'absent', 'one of a', 'the request has no verified token'],
+    [
+      'an issuer with a slash too many',
+      {
+        attribute: 'requestPrincipal',
+        field: 'f',
+        anyOf: [
+          { iss: PRESENT, sub: exact('x') },
+          { iss: exact('https://idp'), sub: exact('s') },
+        ],
+      },
+      { claims: { iss: 'https://idp/', sub: 's' } },
+      'https://idp//s',
+      'one of */x, https://idp/s',
+      'iss ends in /, the policy says https://idp',
+    ],
+    [
+      'an issuer with a slash too few',
+      { attribute: 'requestPrincipal', field: 'f', anyOf: [{ iss: exact('https://idp/'), sub: PRESENT }] },
+      { claims: { iss: 'https://idp', sub: 's' } },
+      'https://idp/s',
+      'one of https://idp//*',
+      'iss does not end in /, the policy says https://idp/',
+    ],
+    [
+      'a request principal in another case',
+      { attribute: 'requestPrincipal', field: 'f', anyOf: [{ iss: exact('i'), sub: exact('S') }] },
+      { claims: { iss: 'i', sub: 's' } },
+      'i/s',
+      'one of i/S',
+      'differs only in case from i/S',
+    ],
+    [
+      'a token without sub',
+      { attribute: 'requestPrincipal', field: 'f', anyOf: [{ iss: PRESENT, sub: PRESENT }] },
+      { claims: { iss: 'i' } },
+      'absent',
+      'one of */*',
+      'the token lacks iss or sub',
+    ],
+    [
+      'a host with its port',
+      { attribute: 'host', field: 'f', anyOf: [exact('A.com')] },
+      { host: 'a.com:8080' },
+      'a.com:8080',
+      'one of A.com',
+      'hosts are compared with the port: add A.com:*',
+    ],
+    ['a host that is far', { attribute: 'host', field: 'f', anyOf: [exact('A.com')] }, { host: 'b.com' }, 'b.com', 'one of A.com'],
+    [
+      'a method in another case',
+      { attribute: 'method', field: 'f', anyOf: [exact('get')] },
+      {},
+      'GET',
+      'one of get',
+      'differs only in case from get',
+    ],
+    [
+      'a path with a slash at the end',
+      { attribute: 'path', field: 'f', anyOf: [exact('/p/'), { kind: 'template', value: '/{*}/x' }] },
+      {},
+      '/p',
+      'one of /p/, /{*}/x',
+      'differs only in a slash at the end from /p/',
+    ],
+    [
+      'a path without one',
+      { attribute: 'path', field: 'f', anyOf: [exact('/p')] },
+      { pathWithQuery: '/p/' },
+      '/p/',
+      'one of /p',
+      'differs only in a slash at the end from /p',
+    ],
+    [
+      'a header that is absent',
+      { attribute: 'header', field: 'f', name: 'x', anyOf: [{ kind: 'prefix', value: 'a' }] },
+      {},
+      'absent',
+      'one of a*',
+    ],
+    [
+      'several header instances',
+      { attribute: 'header', field: 'f', name: 'x', anyOf: [exact('c')] },
+      { headers: { x: ['a', 'b'] } },
+      'a, b',
+      'one of c',
+    ],
+    [
+      'an address',
+      { attribute: 'sourceIp', field: 'f', anyOf: ['10.9.0.0/16'], noneOf: ['10.9.1.0/24'] },
+      {},
+      '10.0.0.9',
+      'one of 10.9.0.0/16 and none of 10.9.1.0/24',
+    ],
+    [
+      'no address',
+      { attribute: 'sourceIp', field: 'f', anyOf: ['10.9.0.0/16'] },
+      { connection: { sourceIp: '' } },
+      'absent',
+      'one of 10.9.0.0/16',
+    ],
+    ['a remote address', { attribute: 'remoteIp', field: 'f', anyOf: ['10.9.0.0/16'] }, {}, '1.2.3.4', 'one of 10.9.0.0/16'],
+    ['a destination address', { attribute: 'destinationIp', field: 'f', anyOf: ['10.9.0.0/16'] }, {}, '10.1.1.1', 'one of 10.9.0.0/16'],
+    ['an SNI', { attribute: 'sni', field: 'f', anyOf: [exact('a')] }, { connection: { sni: 'b' } }, 'b', 'one of a'],
+    [
+      'no peer',
+      { attribute: 'peer', field: 'f', anyOf: [PRESENT] },
+      {},
+      'absent',
+      'one of *',
+      'the connection has no peer identity (mTLS)',
+    ],
+    [
+      'another peer',
+      {
+        attribute: 'peer',
+        field: 'f',
+        anyOf: [
+          exact('spiffe://TD/ns/a/sa/b'),
+          { kind: 'prefix', value: 'spiffe://x' },
+          { kind: 'suffix', value: 'y' },
+          { kind: 'spiffeSuffix', value: '/z' },
+          { kind: 'namespace', pattern: 'n' },
+          { kind: 'serviceAccount', namespace: 'n', name: 's' },
+          { kind: 'trustDomain', prefix: 'p', suffix: '' },
+        ],
+      },
+      { connection: { peer: PEER } },
+      'spiffe://td/ns/a/sa/b',
+      'one of spiffe://TD/ns/a/sa/b, spiffe://x*, *y, spiffe://*/z, namespace n, service account n/s, trust domain p*',
+      'differs only in case from spiffe://TD/ns/a/sa/b',
+    ],
+    [
+      'metadata of Envoy',
+      { attribute: 'metadata', field: 'f', filter: 'x', path: ['k'], list: false, anyOf: [exact('v')] },
+      {},
+      'absent',
+      'one of v',
+      'metadata of Envoy filters exists in Envoy only',
+    ],
+  ];
+  for (const [name, clause, over, saw, wanted, hint] of rows) {
+    it(`explains ${name}`, () => {
+      const miss = missOf(clause, over);
+      expect([miss?.saw, miss?.wanted, miss?.hint]).to.deep.equal([saw, wanted, hint]);
+    });
+  }
+
+  it('cuts long texts', () => {
+    const miss = missOf({ attribute: 'method', field: 'f', anyOf: [exact('x'.repeat(500))] }, { method: 'y'.repeat(500) });
+    expect([miss?.saw.length, miss?.wanted.length]).to.deep.equal([201, 201]);
+  });
+});
