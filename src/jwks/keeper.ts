@@ -176,7 +176,7 @@ export function createJwksKeeper(options: KeeperOptions): JwksKeeper {
       for (const entry of entries.values()) schedule(entry, 0);
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
       for (const entry of entries.values()) entry.cancel();
-      await Promise.all([...entries.values()].map((entry) => entry.fetching));
+      await Promise.all([...entries.values()].flatMap((entry) => entry.fetching ?? []));
     },
   };
 }

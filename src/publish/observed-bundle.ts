@@ -135,7 +135,7 @@ function fingerprintOf(content: Content): string {
 function ownerUidsOf(raw: RawObject): readonly string[] {
   const references = raw.metadata?.['ownerReferences'];
   if (!Array.isArray(references)) return [];
-  return references.map((reference: { readonly uid?: unknown }) => String(reference.uid ?? ''));
+  return references.map((reference: { readonly uid?: unknown }) => (typeof reference.uid === 'string' ? reference.uid : ''));
 }
 
 function textMap(value: unknown): Readonly<Record<string, string>> {

@@ -64,11 +64,6 @@ const KINDS: readonly Kind[] = [
 
 const HEADER = '# Generated from src/api by `node scripts/gen-crds.ts`. Do not edit.\n';
 
-/** The two CRDs as plain objects. */
-export function customResourceDefinitions(): readonly JsonSchema[] {
-  return KINDS.map(definitionOf);
-}
-
 /** The files that `crds/` must hold. */
 export function crdFiles(): readonly CrdFile[] {
   return KINDS.map((kind) => ({

@@ -116,7 +116,7 @@ describe('directory mode', () => {
     const error = await run().catch((fault: Error) => fault);
 
     expect(error).to.have.property('code', 'SP_MANIFEST');
-    expect(String(error)).to.include('policy.yaml:2: AuthorizationPolicy/foo/deny: spec.action');
+    expect(error).to.have.property('message').that.includes('policy.yaml:2: AuthorizationPolicy/foo/deny: spec.action');
   });
 
   it('does not start when a file is not YAML', async () => {
