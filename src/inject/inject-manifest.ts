@@ -3,6 +3,7 @@
  * pod template; order, comments and everything else stay. Called by `sallyport inject`; pure.
  */
 import { type Document, isAlias, isMap, parseAllDocuments, visit } from 'yaml';
+import { plainValue } from '../api/kube/plain-value.ts';
 import { workloadNameOf, workloadNameOfOwner } from '../api/kube/workload.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { editDocument } from './edit-document.ts';
@@ -36,14 +37,12 @@ const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
 };
 const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
-/** Enough for any manifest of a person's, too few for a document that unfolds without end. */
-const MAX_ALIASES = 100;
 
 /**
  * Injects every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod, also inside of
  * a List. Other objects pass untouched.
  *
- * @throws RefusedError SP_MANIFEST when the text is not YAML
+ * @throws RefusedError SP_MANIFEST when the text is not YAML, or has no JSON form
  */
 export function injectManifest(text: string, settings: InjectionSettings): ManifestInjection {
   const documents = parseAllDocuments(text, { merge: true });
@@ -75,7 +74,7 @@ interface Placed {
 }
 
 function objectsOf(document: Document): readonly Placed[] {
-  const root: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+  const root = plainValue(document);
   if (!isRaw(root)) return [];
   if (!(textOf(root['kind']) ?? '').endsWith('List') || !Array.isArray(root['items'])) return [{ path: [], object: root }];
   return root['items'].flatMap((object: unknown, at) => (isRaw(object) ? [{ path: ['items', at], object }] : []));

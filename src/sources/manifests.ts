@@ -3,6 +3,7 @@
  * any YAML error yields no object, only findings: half a file is never taken. Used by the directory source and the CLI.
  */
 import { LineCounter, parseAllDocuments } from 'yaml';
+import { plainValue } from '../api/kube/plain-value.ts';
 import type { Finding } from '../errors.ts';
 
 /** A Kubernetes object as written, before any schema. */
@@ -34,9 +35,6 @@ export interface ParsedManifests {
   readonly findings: readonly ManifestFinding[];
 }
 
-/** Deepest alias expansion the YAML library may do; more is taken for an attack. */
-const MAX_ALIASES = 100;
-
 /**
  * Parses every document of `text`. Empty documents are passed over.
  *
@@ -55,7 +53,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
       continue;
     }
     try {
-      takeValue(document.toJS({ maxAliasCount: MAX_ALIASES }), { file, line }, { objects, findings });
+      takeValue(plainValue(document), { file, line }, { objects, findings });
     } catch (error) {
       findings.push(manifestError({ file, line }, error instanceof Error ? error.message : String(error)));
     }

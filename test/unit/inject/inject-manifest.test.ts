@@ -80,6 +80,12 @@ describe('injectManifest', () => {
     expect(() => injectManifest('kind: [Pod', settings)).to.throw(RefusedError, 'not YAML');
   });
 
+  it('refuses an object that holds itself', () => {
+    const text = 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: &s {containers: [*s]}\n';
+
+    expect(() => injectManifest(text, settings)).to.throw(RefusedError, 'an alias stands inside of what it names');
+  });
+
   it('leaves an object with an error as it is and says which and where', () => {
     const text = [
       'apiVersion: apps/v1',
