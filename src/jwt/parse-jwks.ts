@@ -13,8 +13,13 @@ import { isJsonObject, type JsonObject, parseJson } from './parse-json.ts';
 
 /** Keys of one document that are taken; the rest is reported and left out. Each may cost one signature check per token. */
 export const MAX_KEYS = 100;
+/** Problems of one document that are told; a document of nothing else could fill the status of a policy. */
+export const MAX_PROBLEMS = 20;
 
-/** What a document yields. `problems`: one sentence per element that is unusable or suspicious, each naming its place. */
+/**
+ * What a document yields. `problems`: one sentence per element that is unusable or suspicious, each naming its place; after
+ * {@link MAX_PROBLEMS} of them one says that there are more.
+ */
 export interface ParsedJwks {
   /** In document order; empty: the document is of no use. */
   readonly keys: readonly BundleKey[];
@@ -56,12 +61,12 @@ export function parseJwks(text: string, options: JwksOptions = {}): ParsedJwks {
   const problems: string[] = [];
   for (const [index, element] of list.entries()) {
     if (keys.length === MAX_KEYS) {
-      problems.push(`keys[${index}]: more than ${MAX_KEYS} keys, the rest is ignored`);
+      note(problems, `keys[${index}]: more than ${MAX_KEYS} keys, the rest is ignored`);
       break;
     }
     const result = parseKey(element, options.symmetric ?? true);
     if ('problem' in result) {
-      problems.push(`keys[${index}]: ${result.problem}`);
+      note(problems, `keys[${index}]: ${result.problem}`);
     } else {
       keys.push(result.key);
       warnOfWeakness(result.key, index, problems);
@@ -73,10 +78,18 @@ export function parseJwks(text: string, options: JwksOptions = {}): ParsedJwks {
   return { keys, problems };
 }
 
+function note(problems: string[], problem: string): void {
+  if (problems.length < MAX_PROBLEMS) {
+    problems.push(problem);
+  } else if (problems.length === MAX_PROBLEMS) {
+    problems.push('there are more problems');
+  }
+}
+
 function warnOfWeakness(key: BundleKey, index: number, problems: string[]): void {
   const modulus = key['n'];
   if (modulus !== undefined && Buffer.from(modulus, 'base64url').length < SOUND_RSA_BYTES) {
-    problems.push(`keys[${index}]: RSA key is shorter than 2048 bits`);
+    note(problems, `keys[${index}]: RSA key is shorter than 2048 bits`);
   }
 }
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { expect } from 'chai';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
 import { importKey, importKeySet } from '../../../src/jwt/import-key.ts';
-import { MAX_KEYS, parseJwks } from '../../../src/jwt/parse-jwks.ts';
+import { MAX_KEYS, MAX_PROBLEMS, parseJwks } from '../../../src/jwt/parse-jwks.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
@@ -149,6 +149,14 @@ describe('key sets', () => {
 
     expect(keys).to.have.length(MAX_KEYS);
     expect(problems.at(-1)).to.contain('the rest is ignored');
+  });
+
+  it('tells a limited number of problems, and still takes the good key after them', () => {
+    const { keys, problems } = parseJwks(jwks(...Array.from({ length: 10_000 }, () => 0), ed));
+
+    expect(keys.map(({ kty }) => kty)).to.deep.equal(['OKP']);
+    expect(problems).to.have.length(MAX_PROBLEMS + 1);
+    expect(problems.at(-1)).to.equal('there are more problems');
   });
 
   it('warns of a short RSA key', () => {
