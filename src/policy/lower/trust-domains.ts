@@ -37,7 +37,7 @@ function meansOneOf(trustDomain: string, trustDomains: readonly string[]): boole
  */
 export function expandPrincipal(value: string, trustDomains: readonly string[]): readonly string[] {
   const parts = value.split('/');
-  const trustDomain = parts[0] ?? '';
+  const trustDomain = parts[0] as string;
   if (parts.length !== PRINCIPAL_PARTS || trustDomain === '*') return [value];
   if (trustDomain !== DEFAULT_TRUST_DOMAIN && !meansOneOf(trustDomain, trustDomains)) return [value];
   const rest = value.slice(trustDomain.length);

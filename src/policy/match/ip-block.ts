@@ -106,7 +106,7 @@ function takeEmbeddedIpv4(groups: number[], text: string, start: number): number
 function wordsOf({ groups, gap }: Ipv6Groups): IpWords | undefined {
   if (gap === -1 ? groups.length !== GROUPS : groups.length >= GROUPS) return undefined;
   const all = gap === -1 ? groups : [...groups.slice(0, gap), ...ZEROS.slice(groups.length), ...groups.slice(gap)];
-  const word = (index: number): number => (all[index] ?? 0) * 65536 + (all[index + 1] ?? 0);
+  const word = (index: number): number => (all[index] as number) * 65536 + (all[index + 1] as number);
   return [word(0), word(2), word(4), word(6)];
 }
 
@@ -158,14 +158,14 @@ function maskOf(bits: number, index: number): number {
 export function blockContains(block: IpBlock, address: IpWords): boolean {
   if (block.words.length !== address.length) return false;
   for (let i = 0; i < address.length; i++) {
-    if (((address[i] ?? 0) & maskOf(block.bits, i)) >>> 0 !== block.words[i]) return false;
+    if (((address[i] as number) & maskOf(block.bits, i)) >>> 0 !== block.words[i]) return false;
   }
   return true;
 }
 
 /** `10.0.0.0/8`, `2001:db8::/32`: one text for each block (RFC 5952 for IPv6). */
 export function formatIpBlock(block: IpBlock): string {
-  const text = block.words.length === 1 ? formatIpv4(block.words[0] ?? 0) : formatIpv6(block.words);
+  const text = block.words.length === 1 ? formatIpv4(block.words[0] as number) : formatIpv6(block.words);
   return `${text}/${block.bits}`;
 }
 

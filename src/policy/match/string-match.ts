@@ -48,11 +48,14 @@ function isNonEmptyLine(value: string): boolean {
 
 /** ASCII letters to lower case; every other character as it is. */
 export function asciiLowerCase(text: string): string {
+  let hasUpper = false;
   for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 127)
-      return Array.from(text, (character) => (character > '\u007f' ? character : character.toLowerCase())).join('');
+    const code = text.charCodeAt(i);
+    if (code > 127) return Array.from(text, (character) => (character > '\u007f' ? character : character.toLowerCase())).join('');
+    if (code >= 65 && code <= 90) hasUpper = true;
   }
-  return text.toLowerCase();
+  // Most hosts are in lower case already.
+  return hasUpper ? text.toLowerCase() : text;
 }
 
 const ASCII = /^[\0-\x7f]*$/;
@@ -65,7 +68,7 @@ export function toByteString(text: string): string {
   if (ASCII.test(text)) return text;
   let bytes = '';
   for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
+    const code = character.codePointAt(0) as number;
     bytes += code < 128 ? character : utf8Bytes(code);
   }
   return bytes;

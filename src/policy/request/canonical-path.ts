@@ -147,7 +147,7 @@ function takePercent(run: Run, at: number): number {
  */
 function guardStrayPercent(run: Run, next: number): void {
   const { path, out, stray } = run;
-  const first = out[stray + 1] ?? 0;
-  const second = stray === out.length - 2 ? path.charCodeAt(next) : (out[stray + 2] ?? 0);
+  const first = out[stray + 1] as number;
+  const second = stray === out.length - 2 ? path.charCodeAt(next) : (out[stray + 2] as number);
   if (escapeValue(first, second) !== -1) out.splice(stray + 1, 0, TWO, FIVE);
 }

@@ -7,9 +7,6 @@ import type { PreparedRequest } from './prepared-request.ts';
 const MAX_NOMINATED = 10;
 const MAX_NOMINATED_TE_BYTES = 256;
 
-/** How the request asks to upgrade: not at all, to h2c (ignored, the request goes on without), or to something else. */
-export type UpgradeKind = 'none' | 'h2c' | 'other';
-
 function tokensOf(value: string): readonly string[] {
   return value
     .split(',')
@@ -17,21 +14,20 @@ function tokensOf(value: string): readonly string[] {
     .map((token) => token.trim().toLowerCase());
 }
 
-/** Does the request ask for an upgrade? Both headers are needed, `upgrade` as one of Connection's tokens. */
-export function upgradeKind(request: PreparedRequest): UpgradeKind {
-  const upgrade = request.header('upgrade');
-  const connection = request.header('connection');
-  if (upgrade === undefined || connection === undefined || !tokensOf(connection).includes('upgrade')) return 'none';
-  return upgrade.toLowerCase() === 'h2c' ? 'h2c' : 'other';
+/**
+ * The protocol that the request asks to upgrade to, in lower case; `undefined`: none is asked for. Both headers are needed,
+ * `upgrade` as one of Connection's tokens.
+ */
+export function requestedUpgrade(upgrade: string | undefined, connection: string): string | undefined {
+  return upgrade !== undefined && tokensOf(connection).includes('upgrade') ? upgrade.toLowerCase() : undefined;
 }
 
 /**
  * Removes the headers that Connection names.
+ * @param connection all Connection lines, joined
  * @returns false when the request must be refused: too many names, or a name whose loss would hide where the request came from
  */
-export function removeNominatedHeaders(request: PreparedRequest): boolean {
-  const connection = request.header('connection');
-  if (connection === undefined) return true;
+export function removeNominatedHeaders(request: PreparedRequest, connection: string): boolean {
   const tokens = tokensOf(connection);
   if (tokens.length >= MAX_NOMINATED) return false;
   for (const token of tokens) {

@@ -21,8 +21,8 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
   let seenLow = 0;
   let seenHigh = 0;
   for (let i = 0; i < raw.length; i += 2) {
-    const name = (raw[i] ?? '').toLowerCase();
-    const value = raw[i + 1] ?? '';
+    const name = (raw[i] as string).toLowerCase();
+    const value = raw[i + 1] as string;
     const slot = TREATMENT_BY_NAME.get(name);
     if (slot === undefined) {
       headers.push(name, value);
@@ -41,9 +41,7 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
 
 function mergeInto(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] !== name) continue;
-    headers[i + 1] = joinValues(headers[i + 1] ?? '', value);
-    return;
+    if (headers[i] === name) headers[i + 1] = joinValues(headers[i + 1] as string, value);
   }
 }
 

@@ -4,7 +4,7 @@
  * Called by the judge first of all. The value for a missing `x-request-id` comes from the caller.
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
-import { removeHopByHopHeaders, removeNominatedHeaders, upgradeKind } from './connection-header.ts';
+import { removeHopByHopHeaders, removeNominatedHeaders, requestedUpgrade } from './connection-header.ts';
 import { type CopiedHeaders, copyHeaders, has, joinValues } from './copy-headers.ts';
 import { isValidReferer } from './http-url.ts';
 import { CLIENT_CERT, CONNECTION, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
@@ -45,17 +45,19 @@ export function prepareRequest(raw: RawHead, normalization: PathNormalization): 
 }
 
 function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): Rejection | undefined {
-  if (!has(copied, CONNECTION)) return undefined;
-  const kind = has(copied, UPGRADE) ? upgradeKind(request) : 'none';
-  if (kind === 'other') {
-    request.upgrade = (request.header('upgrade') ?? '').toLowerCase() || 'unknown';
+  const connection = has(copied, CONNECTION) ? request.header('connection') : undefined;
+  if (connection === undefined) return undefined;
+  const upgrade = requestedUpgrade(request.header('upgrade'), connection);
+  if (upgrade !== undefined && upgrade !== 'h2c') {
+    request.upgrade = upgrade || 'unknown';
     return undefined;
   }
-  if (kind === 'h2c') {
+  // h2c is never taken up: the request goes on as if it had not asked.
+  if (upgrade === 'h2c') {
     request.removeHeader('upgrade');
     request.removeHeader('http2-settings');
   }
-  return removeNominatedHeaders(request) ? undefined : CONNECTION_REFUSED;
+  return removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
 }
 
 function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): void {

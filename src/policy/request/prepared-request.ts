@@ -39,7 +39,7 @@ export class PreparedRequest {
     let all: string[] | undefined;
     for (let i = 0; i < headers.length; i += 2) {
       if (headers[i] !== name) continue;
-      const value = headers[i + 1] ?? '';
+      const value = headers[i + 1] as string;
       if (first === undefined) first = value;
       else if (all === undefined) all = [first, value];
       else all.push(value);
@@ -64,10 +64,10 @@ export class PreparedRequest {
     const headers = this.headers;
     let kept = 0;
     for (let i = 0; i < headers.length; i += 2) {
-      const current = headers[i] ?? '';
+      const current = headers[i] as string;
       if (current === name) continue;
       headers[kept] = current;
-      headers[kept + 1] = headers[i + 1] ?? '';
+      headers[kept + 1] = headers[i + 1] as string;
       kept += 2;
     }
     headers.length = kept;

@@ -9,8 +9,8 @@ const BLANK = new Set([' ', '\t', '\n', '\v', '\f', '\r']);
 function trimmed(text: string, from: number): string {
   let start = from;
   let end = text.length;
-  while (start < end && BLANK.has(text[start] ?? '')) start++;
-  while (end > start && BLANK.has(text[end - 1] ?? '')) end--;
+  while (start < end && BLANK.has(text[start] as string)) start++;
+  while (end > start && BLANK.has(text[end - 1] as string)) end--;
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 

@@ -74,7 +74,7 @@ export function takeHost(request: PreparedRequest, raw: RawHead, copied: CopiedH
 function isHostNominated(headers: readonly string[]): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i]?.toLowerCase() !== 'connection') continue;
-    const tokens = (headers[i + 1] ?? '').toLowerCase().split(',');
+    const tokens = (headers[i + 1] as string).toLowerCase().split(',');
     if (tokens.some((token) => token.trim() === 'host')) return true;
   }
   return false;

@@ -105,6 +105,10 @@ describe('a clause', () => {
     expect(['/ac', '/ab', '/b'].map((pathWithQuery) => holds(clause, { pathWithQuery }))).to.deep.equal([true, false, false]);
   });
 
+  it('on hosts holds for a star whatever the host', () => {
+    expect(holds({ attribute: 'host', field: 'f', anyOf: [PRESENT] }, { host: '' })).to.equal(true);
+  });
+
   it('without lists holds', () => {
     expect(holds({ attribute: 'path', field: 'f' }, {})).to.equal(true);
   });

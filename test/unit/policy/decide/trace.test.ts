@@ -3,7 +3,9 @@
  */
 import { expect } from 'chai';
 import type { ClauseMiss } from '../../../../src/policy/decide/decision.ts';
+import { valuesOf } from '../../../../src/policy/decide/explain-clause.ts';
 import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
+import { nearMiss } from '../../../../src/policy/decide/near-miss.ts';
 import type { Clause } from '../../../../src/policy/model/program.ts';
 import { engine, type FactsOver, factsWith, programOf, rule, whenRule } from './fixtures.ts';
 
@@ -268,5 +270,32 @@ describe('the trace', () => {
   it('cuts long texts', () => {
     const miss = missOf({ attribute: 'method', field: 'f', anyOf: [exact('x'.repeat(500))] }, { method: 'y'.repeat(500) });
     expect([miss?.saw.length, miss?.wanted.length]).to.deep.equal([201, 201]);
+  });
+});
+
+describe('the values of a claim', () => {
+  it('are its strings', () => {
+    const clause: Clause = { attribute: 'claim', field: 'f', path: ['a'] };
+    expect(valuesOf(clause, factsWith(), { a: ['x', 1] })).to.deep.equal(['x']);
+    expect(valuesOf(clause, factsWith(), { a: 1 })).to.deep.equal([]);
+  });
+});
+
+describe('the nearest miss', () => {
+  it('of a request principal needs exact parts', () => {
+    const clause: Clause = {
+      attribute: 'requestPrincipal',
+      field: 'f',
+      anyOf: [{ iss: { kind: 'exact', value: 'x' }, sub: { kind: 'present' } }],
+    };
+    expect(nearMiss(clause, ['i/s'])).to.equal(undefined);
+  });
+
+  it('of a negative clause is none', () => {
+    const negatives: readonly Clause[] = [
+      { attribute: 'method', field: 'f', noneOf: [{ kind: 'exact', value: 'GET' }] },
+      { attribute: 'requestPrincipal', field: 'f', noneOf: [{ iss: { kind: 'present' }, sub: { kind: 'present' } }] },
+    ];
+    for (const clause of negatives) expect(nearMiss(clause, ['i/s'])).to.equal(undefined);
   });
 });
