@@ -132,7 +132,14 @@ const NOTHING: Ruleset = {
 };
 
 function programOf(rules: readonly Rule[]): Program {
-  return { pathNormalization: 'BASE', providers: [], http: { ...NOTHING, allow: { attached: true, rules } }, tcp: NOTHING };
+  const program: Program = {
+    pathNormalization: 'BASE',
+    providers: [],
+    http: { ...NOTHING, allow: { attached: true, rules } },
+    tcp: NOTHING,
+  };
+  // As it arrives in an agent: texts that are whole, not put together from parts.
+  return JSON.parse(JSON.stringify(program)) as Program;
 }
 
 /** `count` rules of Istio's shape under ALLOW. */
@@ -154,20 +161,26 @@ const ORDINARY: readonly string[] = [
   '7d9f3c52-8f0e-4c7b-9c0e-0f3a7b1d2c4e',
 ];
 
+/** The text as a parser cuts it out of the bytes of a request. */
+function fromWire(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 /** The claims that a verified token of this request carries. */
 export function claimsOf({ principal, groups }: MixedRequest): Claims {
   const slash = principal.lastIndexOf('/');
-  return { iss: principal.slice(0, slash), sub: principal.slice(slash + 1), aud: 'shop', exp: 4_685_989_700, groups };
+  const claims: Claims = { iss: principal.slice(0, slash), sub: principal.slice(slash + 1), aud: 'shop', exp: 4_685_989_700, groups };
+  return JSON.parse(JSON.stringify(claims)) as Claims;
 }
 
 /** The request as the proxy hands it to the engine. */
 export function toFacts(request: MixedRequest, claims: Claims): RequestFacts {
-  const prepared = new PreparedRequest(request.method, [...ORDINARY, 'x-tenant', request.tenant]);
-  prepared.host = request.host;
-  prepared.target = request.path;
-  prepared.remoteIp = request.address;
+  const prepared = new PreparedRequest(fromWire(request.method), [...ORDINARY, 'x-tenant', fromWire(request.tenant)]);
+  prepared.host = fromWire(request.host);
+  prepared.target = fromWire(request.path);
+  prepared.remoteIp = fromWire(request.address);
   const connection: ConnectionFacts = {
-    sourceIp: request.address,
+    sourceIp: prepared.remoteIp,
     destinationIp: '10.244.0.7',
     destinationPort: 8080,
     sni: '',

@@ -54,6 +54,10 @@ export class RuleSearch {
     for (const lookup of guards.lookups) lookup(facts, claims, hits);
     if (guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, claims, token);
     if (hits.total === 0) return -1;
+    if (hits.total === 1) {
+      const rule = hits.postings[0]?.ids[0] as number;
+      return this.#guardedTest(rule, guards)(facts, claims, token) ? rule : -1;
+    }
     if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, claims, token);
     return (this.#filter as RowFilter).search(facts, claims, token, (rule) => this.#matches(rule, facts, claims, token));
   }

@@ -2,7 +2,7 @@
  * The matches of all clauses as terms of one small language that an index understands. In: a clause. Out: its terms, and the
  * axis that it lies on: what is read from a request to compare them with. Used by whoever builds an index.
  */
-import { isPathTemplate, parsePathTemplate } from '../../match/path-template.ts';
+import { parsePathTemplate } from '../../match/path-template.ts';
 import { asciiLowerCase, toByteString } from '../../match/string-match.ts';
 import type { Clause, IdentityMatch, PathMatch, RequestPrincipalMatch, StringMatch } from '../../model/program.ts';
 
@@ -47,36 +47,42 @@ export function isTokenClause(clause: Clause): boolean {
 export function termsOf(clause: Clause, list: ListName): readonly Term[] | undefined {
   switch (clause.attribute) {
     case 'host':
-      return clause[list]?.map((match) => stringTerm(match, hostText));
+      return terms(clause[list], (match) => stringTerm(match, hostText));
     case 'method':
     case 'sni':
     case 'header':
-      return clause[list]?.map((match) => stringTerm(match, byteText));
+      return terms(clause[list], (match) => stringTerm(match, toByteString));
     case 'claim':
-      return clause[list]?.map((match) => stringTerm(match, sameText));
+      return terms(clause[list], (match) => stringTerm(match, sameText));
     case 'path':
-      return clause[list]?.flatMap(pathTerms);
+      return terms(clause[list], pathTerm);
     case 'sourceIp':
     case 'remoteIp':
     case 'destinationIp':
-      return clause[list]?.map((text) => ({ kind: 'block', text, exact: true }));
+      return terms(clause[list], (text) => ({ kind: 'block', text, exact: true }));
     case 'destinationPort':
-      return clause[list]?.map((port) => ({ kind: 'port', text: String(port), exact: true }));
+      return terms(clause[list], (port) => ({ kind: 'port', text: String(port), exact: true }));
     case 'peer':
-      return clause[list]?.map(identityTerm);
+      return terms(clause[list], identityTerm);
     case 'requestPrincipal':
-      return clause[list]?.map(principalTerm);
+      return terms(clause[list], principalTerm);
     // Metadata of other Envoy filters exists nowhere but in Envoy.
     case 'metadata':
-      return clause[list]?.flatMap(() => []);
+      return terms(clause[list], () => undefined);
   }
 }
 
-const sameText = (text: string): string => text;
-
-function byteText(text: string): string {
-  return toByteString(text);
+function terms<M>(matches: readonly M[] | undefined, termOf: (match: M) => Term | undefined): readonly Term[] | undefined {
+  if (matches === undefined) return undefined;
+  const all: Term[] = [];
+  for (const match of matches) {
+    const term = termOf(match);
+    if (term !== undefined) all.push(term);
+  }
+  return all;
 }
+
+const sameText = (text: string): string => text;
 
 function hostText(text: string): string {
   return toByteString(asciiLowerCase(text));
@@ -88,10 +94,9 @@ function stringTerm(match: StringMatch, textOf: (text: string) => string): Term 
   return match.kind === 'present' ? PRESENT : { kind: match.kind, text: textOf(match.value), exact: true };
 }
 
-function pathTerms(match: PathMatch): readonly Term[] {
-  if (match.kind !== 'template') return [stringTerm(match, byteText)];
-  const isGood = isPathTemplate(match.value) && parsePathTemplate(match.value) !== undefined;
-  return isGood ? [{ kind: 'template', text: match.value, exact: false }] : [];
+function pathTerm(match: PathMatch): Term | undefined {
+  if (match.kind !== 'template') return stringTerm(match, toByteString);
+  return parsePathTemplate(match.value) === undefined ? undefined : { kind: 'template', text: match.value, exact: false };
 }
 
 const SCHEME = 'spiffe://';

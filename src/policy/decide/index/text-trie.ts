@@ -102,16 +102,6 @@ function buildEdges({ key, start, end, origin }: Nodes): Edges {
   return { entries, shift };
 }
 
-/** Index of the entry for an edge; -1: there is none. */
-function follow({ entries, shift }: Edges, node: number, code: number): number {
-  const mask = entries.length - 1;
-  for (let at = slotOf(node, code, shift) * ENTRY; ; at = (at + ENTRY) & mask) {
-    const origin = entries[at] as number;
-    if (origin === -1) return -1;
-    if (origin === node && entries[at + 1] === code) return at;
-  }
-}
-
 /** The text from its end, code unit by code unit. */
 export function reversed(text: string): string {
   let result = '';
@@ -132,25 +122,28 @@ export function buildTextTrie(idsByText: IdsByKey<string>, fromEnd: boolean, wor
 }
 
 /** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
-function finder({ key, end, origin, posting }: Nodes, edges: Edges, fromEnd: boolean): TextTrie['find'] {
+function finder({ key, end, origin, posting }: Nodes, { entries, shift }: Edges, fromEnd: boolean): TextTrie['find'] {
   const ends = Int32Array.from(end);
   const origins = Int32Array.from(origin);
-  const { entries } = edges;
+  const mask = entries.length - 1;
+  const step = fromEnd ? -1 : 1;
   return (text, start) => {
     const length = text.length - start;
-    const last = text.length - 1;
+    const first = fromEnd ? text.length - 1 : start;
     let node = 0;
     for (let depth = 0; depth < length; ) {
-      const entry = follow(edges, node, text.charCodeAt(fromEnd ? last - depth : start + depth));
-      if (entry === -1) break;
-      depth = entries[entry + 3] as number;
+      const code = text.charCodeAt(first + step * depth);
+      let at = slotOf(node, code, shift) * ENTRY;
+      while (entries[at] !== -1 && (entries[at] !== node || entries[at + 1] !== code)) at = (at + ENTRY) & mask;
+      if (entries[at] === -1) break;
+      depth = entries[at + 3] as number;
       if (depth > length) break;
-      node = entries[entry + 2] as number;
+      node = entries[at + 2] as number;
     }
     const reached = key[node] as string;
     const most = ends[node] as number;
     let common = 0;
-    while (common < most && reached.charCodeAt(common) === text.charCodeAt(fromEnd ? last - common : start + common)) common++;
+    while (common < most && reached.charCodeAt(common) === text.charCodeAt(first + step * common)) common++;
     while ((ends[node] as number) > common) node = origins[node] as number;
     return posting[node];
   };
