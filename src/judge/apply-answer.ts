@@ -4,25 +4,42 @@
  */
 import { removeHeader } from '../jwt/token-request.ts';
 import type { PreparedRequest } from '../policy/request/prepared-request.ts';
+import { changeQuery } from './change-query.ts';
+import { isChangeableRequestHeader } from './header-changes.ts';
 import type { CheckAnswer } from './verdict.ts';
 
-/** Sets and then removes headers as the authorizer asked. Host and pseudo headers are beyond its reach. */
+/** Sets, appends to and then removes headers as the authorizer asked, and changes the query. Host, pseudo headers and framing are beyond its reach. */
 export function applyAnswer(prepared: PreparedRequest, answer: Extract<CheckAnswer, { readonly kind: 'allow' }>): void {
-  const { setHeaders, removeHeaders } = answer;
-  for (let index = 0; index < setHeaders.length; index += 2) {
-    const name = (setHeaders[index] ?? '').toLowerCase();
-    if (isOpen(name)) {
-      removeHeader(prepared.headers, name);
-      prepared.headers.push(name, setHeaders[index + 1] ?? '');
+  const { setHeaders, removeHeaders, appendHeaders = NONE, setQuery = NONE, removeQuery = NONE } = answer;
+  forEachChangeable(setHeaders, (name, value) => {
+    removeHeader(prepared.headers, name);
+    prepared.headers.push(name, value);
+  });
+  forEachChangeable(appendHeaders, (name, value) => appendToHeader(prepared.headers, name, value));
+  for (const name of removeHeaders) {
+    if (isChangeableRequestHeader(name.toLowerCase())) {
+      removeHeader(prepared.headers, name.toLowerCase());
     }
   }
-  for (const name of removeHeaders) {
-    if (isOpen(name.toLowerCase())) {
-      removeHeader(prepared.headers, name.toLowerCase());
+  prepared.target = changeQuery(prepared.target, { set: setQuery, remove: removeQuery });
+}
+
+const NONE: readonly string[] = Object.freeze([]);
+
+function forEachChangeable(headers: readonly string[], change: (name: string, value: string) => void): void {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = (headers[index] ?? '').toLowerCase();
+    if (isChangeableRequestHeader(name)) {
+      change(name, headers[index + 1] ?? '');
     }
   }
 }
 
-function isOpen(name: string): boolean {
-  return name !== '' && name !== 'host' && !name.startsWith(':');
+function appendToHeader(headers: string[], name: string, value: string): void {
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] === name) {
+      headers[index + 1] = `${headers[index + 1] ?? ''},${value}`;
+      return;
+    }
+  }
 }

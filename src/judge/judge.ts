@@ -6,7 +6,7 @@
 import type { KeySet } from '../bundle/bundle.ts';
 import { type Authentication, type Authenticator, createAuthenticator, type Refusal } from '../jwt/authenticator.ts';
 import type { TokenCacheLimits } from '../jwt/token-cache.ts';
-import type { Evaluator } from '../policy/decide/decision.ts';
+import type { CustomMatch, Evaluator } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { ConnectionFacts } from '../policy/request/facts.ts';
@@ -14,6 +14,7 @@ import { factsOf, pathOf } from '../policy/request/http-facts.ts';
 import { prepareRequest } from '../policy/request/prepare.ts';
 import type { PreparedRequest } from '../policy/request/prepared-request.ts';
 import { applyAnswer } from './apply-answer.ts';
+import { changeHeaders, type HeaderChange } from './header-changes.ts';
 import { type ConnectionVerdict, judgeConnection } from './judge-connection.ts';
 import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply } from './reply.ts';
 import type { CheckAnswer, ForwardHead, Judge, RawRequest, Verdict, VerdictLog } from './verdict.ts';
@@ -44,9 +45,12 @@ interface Trial {
   readonly raw: RawRequest;
   readonly prepared: PreparedRequest;
   readonly nowSeconds: number;
+  /** What authorizers that consented want changed of the client's response. */
+  readonly downstream: readonly HeaderChange[];
 }
 
 const NO_HEADERS: readonly string[] = Object.freeze([]);
+const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 const BUG_DETAILS = 'internal_error';
 
 /**
@@ -94,39 +98,48 @@ function begin(court: Court, raw: RawRequest, nowSeconds: number): Verdict {
     const log: VerdictLog = { outcome: 'reject', details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
     return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
   }
-  const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds };
-  return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial);
+  const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds, downstream: NO_CHANGES };
+  return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial, 0);
 }
 
-/** CUSTOM. A step that cannot be asked denies what it matches; steps before it are asked first. */
-function consult(court: Court, trial: Trial): Verdict {
-  const matches = court.evaluator.custom(factsOf(trial.prepared, trial.raw.connection), 'http');
-  const refusal = matches.findIndex(({ step }) => step.provider === undefined);
-  const asked = refusal === -1 ? matches : matches.slice(0, refusal);
-  const refused = refusal === -1 ? undefined : matches[refusal];
-  const proceed = (): Verdict =>
-    refused === undefined ? authenticate(court, trial) : deny(trial, accessDenied, logOf(trial, 'deny', deniedDetails(refused.rule.id)));
-  if (asked.length === 0) {
-    return proceed();
-  }
+/**
+ * CUSTOM from step `first` on: the first step that matches the request as it is by then. Authorizers are asked one after the
+ * other, because each sees what the one before it changed; a step that cannot be asked denies what it matches.
+ */
+function consult(court: Court, trial: Trial, first: number): Verdict {
+  const { custom } = court.program.http;
+  const match = first === custom.length ? undefined : matchFrom(court, trial, first);
+  if (match === undefined) return authenticate(court, trial);
+  if (match.step.provider === undefined) return deny(trial, accessDenied, logOf(trial, 'deny', deniedDetails(match.rule.id)));
+  const next = custom.indexOf(match.step) + 1;
   return {
     kind: 'check',
-    matches: asked,
+    matches: [match],
     request: forwardHead(trial.prepared),
-    resume: (answer) => guarded(court, trial.raw, () => resume(trial, answer, proceed)),
+    scheme: trial.prepared.scheme,
+    version: trial.raw.version,
+    connection: trial.raw.connection,
+    resume: (answer) => guarded(court, trial.raw, () => resume(trial, answer, (further) => consult(court, further, next))),
     log: logOf(trial, 'allow', ''),
   };
 }
 
-function resume(trial: Trial, answer: CheckAnswer, proceed: () => Verdict): Verdict {
+function matchFrom({ program, evaluator }: Court, { prepared, raw }: Trial, first: number): CustomMatch | undefined {
+  return evaluator.custom(factsOf(prepared, raw.connection), 'http').find(({ step }) => program.http.custom.indexOf(step) >= first);
+}
+
+function resume(trial: Trial, answer: CheckAnswer, proceed: (trial: Trial) => Verdict): Verdict {
   switch (answer.kind) {
     case 'allow':
       applyAnswer(trial.prepared, answer);
-      return proceed();
+      // Filters see a response in the opposite order, so that the last authorizer's changes come first.
+      return proceed({ ...trial, downstream: [...(answer.downstreamHeaders ?? NO_CHANGES), ...trial.downstream] });
     case 'deny':
-      return deny(trial, answer, logOf(trial, 'deny', 'ext_authz_denied'));
-    case 'error':
-      return deny(trial, { status: answer.status, body: '', headers: NO_HEADERS }, logOf(trial, 'deny', 'ext_authz_error'));
+      return deny(trial, answer, logOf(trial, 'deny', answer.details ?? 'ext_authz_denied'));
+    case 'error': {
+      const content = { status: answer.status, body: '', headers: NO_HEADERS };
+      return deny(trial, content, logOf(trial, 'deny', answer.details ?? 'ext_authz_error'));
+    }
   }
 }
 
@@ -155,7 +168,9 @@ function authorize(court: Court, trial: Trial, authentication: Exclude<Authentic
     decision,
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
-  return decision.allowed ? { kind: 'forward', head: forwardHead(prepared), log } : deny(trial, accessDenied, log);
+  if (!decision.allowed) return deny(trial, accessDenied, log);
+  const { downstream } = trial;
+  return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
 }
 
 function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {
@@ -163,7 +178,8 @@ function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest
 }
 
 function deny(trial: Trial, content: ReplyContent, log: VerdictLog): Reply {
-  return reply(content, { grpc: isGrpc(trial.prepared.headers), close: closes(trial.raw) }, log);
+  const made = reply(content, { grpc: isGrpc(trial.prepared.headers), close: closes(trial.raw) }, log);
+  return trial.downstream.length === 0 ? made : { ...made, headers: changeHeaders(made.headers, trial.downstream) };
 }
 
 function logOf({ prepared }: Trial, outcome: VerdictLog['outcome'], details: string): VerdictLog {

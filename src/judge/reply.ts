@@ -13,6 +13,8 @@ export interface ReplyContent {
   readonly status: number;
   /** `''`: none, and then no content type either. */
   readonly body: string;
+  /** The body where it is no UTF-8 text. */
+  readonly octets?: Uint8Array;
   /** Flat list, lower-case names. */
   readonly headers: readonly string[];
 }
@@ -57,7 +59,8 @@ export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): 
   if (content.body !== '' && firstHeader(headers, 'content-type') === undefined) {
     headers.push('content-type', 'text/plain');
   }
-  return { kind: 'reply', status: content.status, body: content.body, headers, close: form.close, log };
+  const { status, body, octets } = content;
+  return { kind: 'reply', status, body, ...(octets === undefined ? {} : { octets }), headers, close: form.close, log };
 }
 
 /**

@@ -43,8 +43,9 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
       return connectionOutcome(verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { headers: [], principal })) : verdict);
     }
     case 'http': {
-      const verdict = judge.judge(read.request, NOW_SECONDS);
-      const outcome = httpOutcome(verdict.kind === 'check' ? resume(verdict, read.request, observed) : verdict);
+      let final = judge.judge(read.request, NOW_SECONDS);
+      while (final.kind === 'check') final = resume(final, read.request, observed);
+      const outcome = httpOutcome(final);
       // The codec sends no body in answer to HEAD.
       return read.request.method === 'HEAD' ? { ...outcome, body: '' } : outcome;
     }
@@ -64,10 +65,8 @@ function connectionOutcome(verdict: ConnectionVerdict): Observed {
   return { outcome: verdict.kind, ...details, ...dryRun(verdict.decision) };
 }
 
-function httpOutcome(verdict: Verdict): Observed {
+function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Observed {
   switch (verdict.kind) {
-    case 'check':
-      throw new Error('a request is checked twice');
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
       const upstream = { method, path: target, headers: [['host', host] as const, ...pairs(headers)] };

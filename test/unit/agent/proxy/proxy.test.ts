@@ -464,6 +464,9 @@ describe('proxy', () => {
   const checking: StageOptions['judge'] = {
     judge: (request) => ({
       kind: 'check',
+      scheme: 'http',
+      version: '1.1',
+      connection: request.connection,
       matches: [],
       request: headOf(request),
       log: logOf('deny'),

@@ -1,0 +1,38 @@
+/*
+ * Query parameters that an external authorizer sets or removes. In: a request target and the parameters. Out: the target
+ * with its query written anew, as Envoy writes it: sorted by name, each with `=`. Called when an answer is applied.
+ */
+import { compareBytes } from '../policy/lower/order.ts';
+
+/** Parameters to set (flat: name, value …, replacing all of that name) and names to remove after that. Nothing is encoded or decoded. */
+export interface QueryChanges {
+  readonly set: readonly string[];
+  readonly remove: readonly string[];
+}
+
+/** `target` (path with query) after `changes`; as it is when there are none. */
+export function changeQuery(target: string, { set, remove }: QueryChanges): string {
+  if (set.length === 0 && remove.length === 0) return target;
+  const mark = target.indexOf('?');
+  const path = mark === -1 ? target : target.slice(0, mark);
+  const valuesByName = mark === -1 ? new Map<string, string[]>() : parseQuery(target.slice(mark + 1));
+  for (let index = 0; index < set.length; index += 2) valuesByName.set(set[index] ?? '', [set[index + 1] ?? '']);
+  for (const name of remove) valuesByName.delete(name);
+  const names = [...valuesByName.keys()].sort(compareBytes);
+  const query = names.flatMap((name) => (valuesByName.get(name) ?? []).map((value) => `${name}=${value}`)).join('&');
+  return query === '' ? path : `${path}?${query}`;
+}
+
+function parseQuery(query: string): Map<string, string[]> {
+  const valuesByName = new Map<string, string[]>();
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    const equals = part.indexOf('=');
+    const name = equals === -1 ? part : part.slice(0, equals);
+    const value = equals === -1 ? '' : part.slice(equals + 1);
+    const values = valuesByName.get(name);
+    if (values === undefined) valuesByName.set(name, [value]);
+    else values.push(value);
+  }
+  return valuesByName;
+}
