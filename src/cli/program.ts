@@ -9,6 +9,7 @@ import { type CommandContext, CommandFault, type CommandHost } from './command-c
 import { addCheckCommand } from './commands/check.ts';
 import { addCompileCommand } from './commands/compile.ts';
 import { addCompletionCommand } from './commands/completion.ts';
+import { addExplainCommand } from './commands/explain.ts';
 import { addInjectCommand } from './commands/inject.ts';
 import { addProcessCommands } from './commands/processes.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -34,6 +35,7 @@ export function createProgram(host: CommandHost): Command {
   addRunCommand(program, host);
   addCheckCommand(program, host);
   addCompileCommand(program, host);
+  addExplainCommand(program, host);
   addInjectCommand(program, host);
   addProcessCommands(program, host);
   addCompletionCommand(program, host);

@@ -1,0 +1,157 @@
+/*
+ * A request as one writes it down: in test tables, in lines of JSON, by flags, in a HAR file. In: its members. Out: what the
+ * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
+ */
+import * as z from 'zod';
+import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
+import type { RawRequest } from '../../judge/verdict.ts';
+import type { ConnectionFacts } from '../../policy/request/facts.ts';
+
+/** What the client's address is when nothing says it: one that no network has (RFC 5737). */
+export const DEFAULT_SOURCE_IP = '192.0.2.1';
+const DEFAULT_PORT = 80;
+/** Stands for the id that an agent makes for a request without one. */
+const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
+const HEAD_END = /\r?\n\r?\n/;
+const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+/** Members of a request that are about the connection. */
+export const connectionSchema: z.ZodObject<{
+  sourceIp: z.ZodOptional<z.ZodString>;
+  destinationIp: z.ZodOptional<z.ZodString>;
+  port: z.ZodOptional<z.ZodNumber>;
+  peer: z.ZodOptional<z.ZodString>;
+  sni: z.ZodOptional<z.ZodString>;
+}> = z.strictObject({
+  sourceIp: z.string().optional(),
+  destinationIp: z.string().optional(),
+  port: z.int().min(1).max(65_535).optional(),
+  peer: z.string().optional(),
+  sni: z.string().optional(),
+});
+
+const headersSchema: z.ZodType<HeadersSpec> = z.union([
+  z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+  z.array(z.tuple([z.string(), z.string()])),
+]);
+
+/** A request in YAML or JSON. `path` is the target with query; `headers` a map (values may be lists) or a list of pairs. */
+export const requestSchema: z.ZodObject<
+  {
+    method: z.ZodOptional<z.ZodString>;
+    path: z.ZodOptional<z.ZodString>;
+    host: z.ZodOptional<z.ZodString>;
+    headers: z.ZodOptional<typeof headersSchema>;
+    body: z.ZodOptional<z.ZodString>;
+  } & typeof connectionSchema.shape
+> = z.strictObject({
+  method: z.string().optional(),
+  path: z.string().optional(),
+  host: z.string().optional(),
+  headers: headersSchema.optional(),
+  body: z.string().optional(),
+  ...connectionSchema.shape,
+});
+
+/** Values by name, or pairs in order. */
+export type HeadersSpec = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[];
+
+/** What is known of the connection; absent members have defaults. */
+export interface ConnectionSpec {
+  /** Absent: {@link DEFAULT_SOURCE_IP}. */
+  readonly sourceIp?: string | undefined;
+  /** Absent: unknown, and no `destination.ip` matches. */
+  readonly destinationIp?: string | undefined;
+  /** Absent: 80. */
+  readonly port?: number | undefined;
+  /** SPIFFE URI of the client's certificate; absent: no mTLS. */
+  readonly peer?: string | undefined;
+  readonly sni?: string | undefined;
+}
+
+export interface RequestSpec extends ConnectionSpec {
+  /** Absent: GET. */
+  readonly method?: string | undefined;
+  /** Target with query. Absent: `/`. */
+  readonly path?: string | undefined;
+  /** Value of Host. Absent: the caller's default. */
+  readonly host?: string | undefined;
+  readonly headers?: HeadersSpec | undefined;
+  readonly body?: string | undefined;
+}
+
+/** What a codec makes of the request: fields to judge, or its own refusal. */
+export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | HeadFault;
+
+/** Header pairs in the order written. */
+export function headerPairs(headers: RequestSpec['headers']): readonly (readonly [string, string])[] {
+  if (headers === undefined) return [];
+  if (isPairs(headers)) return headers;
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).map((one) => [name, one] as const),
+  );
+}
+
+function isPairs(headers: HeadersSpec): headers is readonly (readonly [string, string])[] {
+  return Array.isArray(headers);
+}
+
+/** The request of `spec`. @param defaultHost for a spec that names none, neither as `host` nor as header */
+export function readSpec(spec: RequestSpec, defaultHost: string): ReadRequest {
+  const { method = 'GET', path = '/', body = '' } = spec;
+  const pairs = headerPairs(spec.headers);
+  const has = (name: RegExp): boolean => pairs.some(([header]) => name.test(header));
+  const lines = [`${method} ${path} HTTP/1.1`];
+  if (spec.host !== undefined) lines.push(`Host: ${spec.host}`);
+  else if (!has(/^host$/i)) lines.push(`Host: ${defaultHost}`);
+  lines.push(...pairs.map(([name, value]) => `${name}: ${value}`));
+  if ((body !== '' || METHODS_WITH_LENGTH.has(method)) && !has(/^(content-length|transfer-encoding)$/i)) {
+    lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
+  }
+  return readHead(`${lines.join('\r\n')}\r\n\r\n`, spec);
+}
+
+/** The request of a raw HTTP/1.1 message; lines may end in LF alone, as editors write them, and the body is not looked at. */
+export function readHttpText(
+  text: string,
+  connection: ConnectionSpec,
+  extraHeaders: readonly (readonly [string, string])[] = [],
+): ReadRequest {
+  const start = text.replace(/^(\r?\n)+/, '');
+  const end = HEAD_END.exec(start);
+  const head = (end === null ? start.trimEnd() : start.slice(0, end.index)).replaceAll(/\r?\n/g, '\r\n');
+  const extra = extraHeaders.map(([name, value]) => `\r\n${name}: ${value}`).join('');
+  return readHead(`${head}${extra}\r\n\r\n`, connection);
+}
+
+/** Characters become bytes in UTF-8, one character a byte, as they are on the wire. */
+function readHead(text: string, spec: ConnectionSpec): ReadRequest {
+  const end = text.indexOf('\r\n\r\n') + 4;
+  // A value with a line break in it would end the head early.
+  if (end !== text.length) return CODEC_ERROR;
+  const head = parseRequestHead(Buffer.from(text, 'utf8').toString('latin1'));
+  if (head.kind === 'fault') return head;
+  const { method, target, headers, body, requestId } = head;
+  const id = requestId === '' ? { requestId: REQUEST_ID } : {};
+  return {
+    kind: 'request',
+    request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection: connectionOf(spec) },
+  };
+}
+
+function connectionOf({
+  sourceIp = DEFAULT_SOURCE_IP,
+  destinationIp = '',
+  port = DEFAULT_PORT,
+  peer,
+  sni = '',
+}: ConnectionSpec): ConnectionFacts {
+  return {
+    sourceIp,
+    destinationIp,
+    destinationPort: port,
+    sni: sni.toLowerCase(),
+    tls: peer !== undefined,
+    ...(peer === undefined ? {} : { peer: { uris: [peer], dnsNames: [], subject: '' } }),
+  };
+}

@@ -1,0 +1,19 @@
+/*
+ * URLs as one types them. In: a URL or a path. Out: what of it goes into a request. Called for flags, HAR and JSON lines.
+ */
+
+/**
+ * Host, target and port of a URL, as written: nothing is decoded or normalised, for policies look at what is sent.
+ * @param url absolute, or a path
+ */
+export function splitUrl(url: string): { readonly host?: string; readonly path: string; readonly port?: number } {
+  const [, scheme, host, rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(url) ?? [];
+  if (scheme === undefined || host === undefined) return { path: url.startsWith('/') || url === '*' ? url : `/${url}` };
+  const target = rest.replace(/#.*$/s, '');
+  const port = /:(\d{1,5})$/.exec(host)?.[1];
+  return {
+    host: host.replace(/^[^@]*@/, ''),
+    path: target.startsWith('/') ? target : `/${target}`,
+    ...(port === undefined ? {} : { port: Number(port) }),
+  };
+}

@@ -1,0 +1,151 @@
+/*
+ * Why a request gets the verdict it gets. In: a program with its key sets, a request as a codec hands it over, and the time.
+ * Out: the judge's verdict, what decided, and how every rule fared, nearest miss first. Nothing is decided here: the judge,
+ * the authenticator and the evaluator's trace are asked. Called by the commands `explain`, `test` and `diff`.
+ */
+import type { KeySet } from '../bundle/bundle.ts';
+import { createJudge } from '../judge/judge.ts';
+import type { CheckAnswer, RawRequest, Verdict } from '../judge/verdict.ts';
+import { createAuthenticator } from '../jwt/authenticator.ts';
+import type { RuleTrace } from '../policy/decide/decision.ts';
+import { createEvaluator } from '../policy/decide/evaluator.ts';
+import type { Program } from '../policy/model/program.ts';
+import { factsOf } from '../policy/request/http-facts.ts';
+import { prepareRequest } from '../policy/request/prepare.ts';
+import { decidedBy } from './decided-by.ts';
+import { explainTokenRule } from './explain-tokens.ts';
+import type { ExplainedVerdict, Explanation, JwtRuleExplanation, RuleExplanation } from './explanation.ts';
+import { nearnessOf, sortMisses } from './nearness.ts';
+import { ruleRef, ruleText } from './rule-ref.ts';
+
+/** What is explained under: as in a bundle. */
+export interface Enforced {
+  readonly program: Program;
+  /** By `JwtProvider.keySet`; one that is missing refuses every token of its rule. */
+  readonly keySets: Readonly<Record<string, KeySet>>;
+}
+
+export interface ExplainOptions {
+  /** What external authorizers of CUSTOM policies are taken to answer; absent: allow. Nothing is ever asked. */
+  readonly authorizer?: 'allow' | 'deny';
+}
+
+type FinalVerdict = Exclude<Verdict, { readonly kind: 'check' }>;
+
+const ALLOW_ANSWER: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
+const DENY_ANSWER: CheckAnswer = { kind: 'deny', status: 403, body: '', headers: [] };
+
+/**
+ * The verdict on `request` with its reasons. Cost is that of every rule, not of the first match.
+ * @param nowSeconds whole Unix seconds, for the life of tokens
+ */
+export function explainRequest(enforced: Enforced, request: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explanation {
+  const { program, keySets } = enforced;
+  const verdicts = judgeToEnd(enforced, request, nowSeconds, options);
+  const { final } = verdicts;
+  const refusedByCustom = final.log.outcome === 'deny' && final.log.decision === undefined && final.log.jwtRule === undefined;
+  const authentication = refusedByCustom ? [] : explainTokens(enforced, request, nowSeconds);
+  const rules = explainRules(enforced, { request, nowSeconds, final, refusedByCustom });
+  return {
+    verdict: verdictOf(final),
+    decidedBy: decidedBy(program, { log: final.log, rules, authentication, refusedByCustom }),
+    authentication,
+    rules,
+    caveats: [...verdicts.caveats, ...keyCaveats(program, keySets, authentication)],
+  };
+}
+
+/** The judge's verdict, with external authorizers answered for. @throws what a bug in the judge throws */
+function judgeToEnd(
+  { program, keySets }: Enforced,
+  request: RawRequest,
+  nowSeconds: number,
+  { authorizer = 'allow' }: ExplainOptions,
+): { readonly final: FinalVerdict; readonly caveats: readonly string[] } {
+  const judge = createJudge(program, keySets, {
+    onBug(error) {
+      throw error;
+    },
+  });
+  const caveats: string[] = [];
+  let verdict = judge.judge(request, nowSeconds);
+  while (verdict.kind === 'check') {
+    for (const { step } of verdict.matches) caveats.push(`provider ${step.name} was not asked; it is taken to ${authorizer}`);
+    verdict = verdict.resume(authorizer === 'allow' ? ALLOW_ANSWER : DENY_ANSWER);
+  }
+  return { final: verdict, caveats };
+}
+
+function verdictOf(verdict: FinalVerdict): ExplainedVerdict {
+  const { outcome, details, principal } = verdict.log;
+  return {
+    outcome,
+    ...(verdict.kind === 'reply' ? { status: verdict.status } : {}),
+    ...(details === '' ? {} : { details }),
+    ...(principal === '' ? {} : { principal }),
+  };
+}
+
+function explainTokens({ program, keySets }: Enforced, raw: RawRequest, nowSeconds: number): readonly JwtRuleExplanation[] {
+  const preparation = prepareRequest(raw, program.pathNormalization);
+  if (preparation.kind === 'reject') return [];
+  return program.providers.map((provider) => explainTokenRule(provider, { keySets, request: preparation.prepared, nowSeconds }));
+}
+
+interface Judged {
+  readonly request: RawRequest;
+  readonly nowSeconds: number;
+  readonly final: FinalVerdict;
+  readonly refusedByCustom: boolean;
+}
+
+function explainRules({ program, keySets }: Enforced, judged: Judged): readonly RuleExplanation[] {
+  const { request, nowSeconds } = judged;
+  const preparation = prepareRequest(request, program.pathNormalization);
+  if (preparation.kind === 'reject') return [];
+  const { prepared } = preparation;
+  const evaluator = createEvaluator(program);
+  // CUSTOM sees the request before tokens are taken out of it.
+  const custom = evaluator.trace(factsOf(prepared, request.connection)).filter(({ action }) => action === 'CUSTOM');
+  const authentication = createAuthenticator(program.providers, keySets).authenticate(prepared, nowSeconds);
+  const claims = authentication.kind === 'verified' ? authentication.claims : undefined;
+  const rest = evaluator.trace(factsOf(prepared, request.connection, claims)).filter(({ action }) => action !== 'CUSTOM');
+  return [...custom, ...rest].map((trace) => explainRule(trace, judged)).toSorted(byNearness);
+}
+
+function explainRule(trace: RuleTrace, judged: Judged): RuleExplanation {
+  return {
+    rule: ruleRef(trace.rule.source),
+    action: trace.action,
+    dryRun: trace.dryRun,
+    matched: trace.matched,
+    reached: isReached(trace, judged),
+    nearness: nearnessOf(trace),
+    misses: sortMisses(trace),
+  };
+}
+
+function isReached({ action }: RuleTrace, { final: { log }, refusedByCustom }: Judged): boolean {
+  if (action === 'CUSTOM') return true;
+  if (refusedByCustom || log.decision === undefined) return false;
+  return action !== 'ALLOW' || log.decision.reason !== 'deny-rule';
+}
+
+/** Matched and reached first, then the nearest; equal ones in the order of the pipeline (sorting is stable). */
+function byNearness(one: RuleExplanation, other: RuleExplanation): number {
+  return Number(other.matched && other.reached) - Number(one.matched && one.reached) || other.nearness - one.nearness;
+}
+
+/** A refusal for want of keys says nothing about the token. */
+function keyCaveats(
+  program: Program,
+  keySets: Readonly<Record<string, KeySet>>,
+  authentication: readonly JwtRuleExplanation[],
+): readonly string[] {
+  return program.providers.flatMap((provider, index) => {
+    const isUnknown = !Object.hasOwn(keySets, provider.keySet) && authentication[index]?.outcome === 'refused';
+    return isUnknown && authentication[index]?.fault === 'Jwt verification fails'
+      ? [`the keys of ${ruleText(ruleRef(provider.source))} are not known here; an agent that has them may accept the token`]
+      : [];
+  });
+}
