@@ -1,6 +1,6 @@
 /*
- * Time, handed in. In: nothing. Out: a `Clock` that queues, keepers and servers wait and measure with, so that tests own
- * the time. Rooms that may not import `src/cluster` take it from here; the two clocks are one shape.
+ * Time, handed in. In: nothing. Out: a `Clock` that queues, keepers, reflectors and servers wait and measure with, so that
+ * tests own the time; and `sleep` on top of it. Every room may use it.
  */
 
 /** Where time comes from. Durations are measured with {@link Clock.nowMs}, dates written with {@link Clock.wallMs}. */
@@ -22,3 +22,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Resolves after `delayMs`, or at once when `signal` aborts: the caller looks at the signal, nothing is thrown. */
+export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -4,9 +4,9 @@
  * second. Everything in this room, and through it the controller, webhook and CLI, talks to Kubernetes by this.
  */
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext, type ResponseContext } from '@kubernetes/client-node';
+import { type Clock, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import { errorOfAnswer, errorOfDeadline, errorOfTransport } from './api-error.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { type KubeSource, loadKubeConfig, type PooledKubeConfig } from './kubeconfig.ts';
 import { createRateLimiter, type RateLimiter } from './rate-limiter.ts';
 

@@ -3,12 +3,14 @@
  * hold the lease; its signal aborts when we lose it or are asked to stop, and the lease is given back. Called by the
  * controller's manager.
  */
+
+import { type Clock, sleep, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ifFound } from './apply.ts';
 import type { KubeClient } from './client.ts';
-import { type Clock, microTime, sleep, systemClock } from './clock.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
+import { microTime } from './kube-time.ts';
 import { apiVersionOf, collectionPath, LEASES, objectPath } from './paths.ts';
 
 export interface LeaseOptions {

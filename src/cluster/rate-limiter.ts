@@ -2,7 +2,7 @@
  * A token bucket. In: a steady rate, a burst and a clock. Out: permission, now or after a wait, in the order of asking.
  * The client limits requests per second with it, the recorder events.
  */
-import { type Clock, sleep } from './clock.ts';
+import { type Clock, sleep } from '../clock.ts';
 
 export interface RateLimiterOptions {
   /** Permissions per second in the long run; more than 0. */

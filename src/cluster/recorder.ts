@@ -2,10 +2,12 @@
  * Kubernetes Events about the user's objects. In: what happened to which object. Out: events.k8s.io/v1 Events, repeats
  * folded into one with a count, at most one request per second after a burst. Called by publish; never blocks or throws.
  */
+
+import { type Clock, systemClock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ifFound } from './apply.ts';
 import type { KubeClient } from './client.ts';
-import { type Clock, microTime, systemClock } from './clock.ts';
+import { microTime } from './kube-time.ts';
 import { apiVersionOf, collectionPath, EVENTS, type ObjectRef, objectPath } from './paths.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 

@@ -3,12 +3,13 @@
  * in a sink, only those that changed, kept right through drops, stalls, 410 and garbage for as long as it runs. The
  * controller runs one per kind; the sink is a store of src/sources.
  */
+
+import { type Clock, sleep, systemClock } from '../clock.ts';
 import { InvariantError, RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { errorOfAnswer } from './api-error.ts';
 import { type Backoff, createBackoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { keyOf, type RawObject } from './kube-object.ts';
 import { acceptOf, type Collection, listObjects, selectionOf } from './list-objects.ts';
 import { collectionPath } from './paths.ts';

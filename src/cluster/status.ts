@@ -2,11 +2,13 @@
  * Writing the status of an object. In: the conditions we stand for, computed from the object as it is. Out: one merge
  * patch on the status subresource, guarded by resourceVersion, and only if something changes. Called by publish.
  */
+
+import { type Clock, systemClock } from '../clock.ts';
 import { TransientError } from '../errors.ts';
 import { ifFound, readObject } from './apply.ts';
 import type { KubeClient } from './client.ts';
-import { type Clock, kubeTime, systemClock } from './clock.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
+import { kubeTime } from './kube-time.ts';
 import { type ObjectRef, objectPath } from './paths.ts';
 
 /** A condition as we want it; the time of its last transition is found out here. */

@@ -4,8 +4,8 @@
  * entry point.
  */
 import type { MeshConfig } from '../api/mesh-config.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
-import { type Clock, systemClock } from '../cluster/clock.ts';
 import { runWithLease } from '../cluster/lease.ts';
 import { createRecorder, type Recorder } from '../cluster/recorder.ts';
 import type { FetchLimits } from '../jwks/fetch-document.ts';

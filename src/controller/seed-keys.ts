@@ -3,8 +3,8 @@
  * namespace's own bundles. Called at the beginning of each term of leadership, before anything is published.
  */
 
+import { type Clock, sleep } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
-import { type Clock, sleep } from '../cluster/clock.ts';
 import { keySetId } from '../compile/key-set-id.ts';
 import { TransientError } from '../errors.ts';
 import type { JwksKeeper } from '../jwks/keeper.ts';

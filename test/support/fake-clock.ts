@@ -3,7 +3,7 @@
  * sockets do in between.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock } from '../../src/cluster/clock.ts';
+import type { Clock } from '../../src/clock.ts';
 
 export interface FakeClock extends Clock {
   /** Moves on and runs what is due on the way. */

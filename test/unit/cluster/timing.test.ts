@@ -1,8 +1,9 @@
 /* Waiting: sleep, backoff and the token bucket, on the test's own time. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { sleep } from '../../../src/clock.ts';
 import { createBackoff } from '../../../src/cluster/backoff.ts';
-import { kubeTime, microTime, sleep } from '../../../src/cluster/clock.ts';
+import { kubeTime, microTime } from '../../../src/cluster/kube-time.ts';
 import { createRateLimiter } from '../../../src/cluster/rate-limiter.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
