@@ -7,26 +7,31 @@ import type { Claims } from '../compile-clause.ts';
 import type { Hits } from './posting.ts';
 
 /** Truths kept for each token and list of rules: what a token's requests ask of it, but not all of what thousands of rules may. */
-const MAX_TRUTHS = 64;
+const MAX_TRUTHS = 32;
 
 export interface TokenPart {
   /** What the token hits among the guards; `undefined`: not asked yet. */
   guards: Hits | undefined;
   /** What the token hits in the row filter, by axis; `undefined`: not asked yet. */
   rows: readonly Hits[] | undefined;
-  readonly truths: Map<Clause, boolean>;
+  /** Clauses that were asked, and at the same index whether they hold: so few that a list is faster than a map. */
+  readonly asked: Clause[];
+  readonly truths: boolean[];
 }
 
 function createTokenPart(): TokenPart {
-  return { guards: undefined, rows: undefined, truths: new Map() };
+  return { guards: undefined, rows: undefined, asked: [], truths: [] };
 }
 
 /** Does the clause hold for the token? */
-export function clauseTruth({ truths }: TokenPart, clause: Clause, claims: Claims, test: (claims: Claims) => boolean): boolean {
-  const known = truths.get(clause);
-  if (known !== undefined) return known;
+export function clauseTruth({ asked, truths }: TokenPart, clause: Clause, claims: Claims, test: (claims: Claims) => boolean): boolean {
+  const count = asked.length;
+  for (let i = 0; i < count; i++) if (asked[i] === clause) return truths[i] as boolean;
   const truth = test(claims);
-  if (truths.size < MAX_TRUTHS) truths.set(clause, truth);
+  if (count < MAX_TRUTHS) {
+    asked.push(clause);
+    truths.push(truth);
+  }
   return truth;
 }
 
@@ -43,7 +48,7 @@ export function createTokenMemo(): TokenMemo {
     partsOf: (claims) => {
       const known = partsByClaims.get(claims);
       if (known !== undefined) return known;
-      const parts: (TokenPart | undefined)[] = [];
+      const parts: (TokenPart | undefined)[] = [undefined, undefined, undefined, undefined, undefined];
       partsByClaims.set(claims, parts);
       return parts;
     },
