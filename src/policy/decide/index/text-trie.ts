@@ -75,7 +75,8 @@ function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void 
 
 /**
  * Edges by node and first character, in a hash table without buckets. An entry is four numbers side by side, so that one step of
- * a walk touches one line of the cache: the node it leaves (-1: no entry), the character, the node it enters, where that one ends.
+ * a walk touches one line of the cache: the node it leaves (-1: no entry), the character, the node it leads to, where that one ends. It leads past nodes that have only
+ * one way on: whether the text goes along is seen at the end.
  */
 interface Edges {
   readonly entries: Int32Array;
@@ -88,16 +89,33 @@ function slotOf(node: number, code: number, shift: number): number {
   return Math.imul(Math.imul(node, 0x9e3779b1) ^ code, 0x85ebca6b) >>> shift;
 }
 
-function buildEdges({ key, start, end, origin }: Nodes): Edges {
+/** By node: the next one, itself or further down, that has not just one way on. */
+function nextForks({ origin }: Nodes): Int32Array {
+  const ways = new Int32Array(origin.length);
+  const forks = Int32Array.from(origin.keys());
+  // Children come after their parents.
+  for (let node = origin.length - 1; node > 0; node--) {
+    const parent = origin[node] as number;
+    ways[parent] = (ways[parent] as number) + 1;
+    forks[parent] = ways[parent] === 1 ? (forks[node] as number) : parent;
+  }
+  return forks;
+}
+
+function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): Edges {
   const bits = Math.ceil(Math.log2(key.length)) + 1;
   const size = 1 << bits;
   const entries = new Int32Array(size * ENTRY).fill(-1);
   const shift = 32 - bits;
   for (let node = 1; node < key.length; node++) {
+    const parent = origin[node] as number;
+    // A walk never stands on a node that has one way on.
+    if (forks[parent] !== parent) continue;
     const code = (key[node] as string).charCodeAt(start[node] as number);
-    let slot = slotOf(origin[node] as number, code, shift);
+    let slot = slotOf(parent, code, shift);
     while (entries[slot * ENTRY] !== -1) slot = (slot + 1) & (size - 1);
-    entries.set([origin[node] as number, code, node, end[node] as number], slot * ENTRY);
+    const fork = forks[node] as number;
+    entries.set([parent, code, fork, end[fork] as number], slot * ENTRY);
   }
   return { entries, shift };
 }
@@ -116,32 +134,37 @@ export function buildTextTrie(idsByText: IdsByKey<string>, fromEnd: boolean, wor
   // Code units in their order, which is what the spans above need.
   const keys = [...idsByKey.keys()].sort();
   const nodes = buildNodes(keys, idsByKey, words);
-  const edges = buildEdges(nodes);
+  const forks = nextForks(nodes);
+  const edges = buildEdges(nodes, forks);
   const worst = nodes.posting.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
-  return { worst, find: finder(nodes, edges, fromEnd) };
+  return { worst, find: finder(nodes, edges, { root: forks[0] as number, fromEnd }) };
 }
 
 /** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
-function finder({ key, end, origin, posting }: Nodes, { entries, shift }: Edges, fromEnd: boolean): TextTrie['find'] {
+function finder(
+  { key, end, origin, posting }: Nodes,
+  { entries, shift }: Edges,
+  { root, fromEnd }: { readonly root: number; readonly fromEnd: boolean },
+): TextTrie['find'] {
   const ends = Int32Array.from(end);
   const origins = Int32Array.from(origin);
   const mask = entries.length - 1;
   const step = fromEnd ? -1 : 1;
+  const rootDepth = ends[root] as number;
   return (text, start) => {
     const length = text.length - start;
     const first = fromEnd ? text.length - 1 : start;
-    let node = 0;
-    for (let depth = 0; depth < length; ) {
+    let node = root;
+    for (let depth = rootDepth; depth < length; ) {
       const code = text.charCodeAt(first + step * depth);
       let at = slotOf(node, code, shift) * ENTRY;
       while (entries[at] !== -1 && (entries[at] !== node || entries[at + 1] !== code)) at = (at + ENTRY) & mask;
       if (entries[at] === -1) break;
-      depth = entries[at + 3] as number;
-      if (depth > length) break;
       node = entries[at + 2] as number;
+      depth = entries[at + 3] as number;
     }
     const reached = key[node] as string;
-    const most = ends[node] as number;
+    const most = Math.min(length, ends[node] as number);
     let common = 0;
     while (common < most && reached.charCodeAt(common) === text.charCodeAt(first + step * common)) common++;
     while ((ends[node] as number) > common) node = origins[node] as number;
