@@ -4,10 +4,9 @@
  */
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
 import type { RequestFacts } from '../request/facts.ts';
-import type { Claims } from './compile-clause.ts';
 import type { CustomMatch, Decision, Evaluator } from './decision.ts';
 import { asksForToken, RuleSearch } from './index/rule-search.ts';
-import { createTokenMemo, type TokenMemo, type TokenPart, tokenPartOf } from './index/token-part.ts';
+import { createTokenMemo, type TokenMemo } from './index/token-part.ts';
 import { createLinearEvaluator } from './linear.ts';
 
 /** The rules of an engine, ready to be searched. */
@@ -69,7 +68,7 @@ function customMatches({ custom }: SearchableRuleset, facts: RequestFacts): read
   if (custom.length === 0) return NO_MATCHES;
   const matches: CustomMatch[] = [];
   for (const { step, rules, search } of custom) {
-    const rule = rules[search.find(facts, undefined, undefined)];
+    const rule = rules[search.find(facts, undefined)];
     if (rule !== undefined) matches.push({ step, rule });
   }
   return matches;
@@ -79,11 +78,7 @@ function customMatches({ custom }: SearchableRuleset, facts: RequestFacts): read
 function find({ search, rules, part }: SearchableRules, facts: RequestFacts, tokens: TokenMemo): number {
   if (rules.length === 0) return -1;
   const { claims } = facts;
-  return search.find(facts, claims, claims === undefined || part === -1 ? undefined : partOf(tokens, claims, part));
-}
-
-function partOf(tokens: TokenMemo, claims: Claims, part: number): TokenPart {
-  return tokenPartOf(tokens.partsOf(claims), part);
+  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.partOf(claims, part));
 }
 
 const NO_ALLOW_POLICY: Decision = Object.freeze({ allowed: true, reason: 'no-allow-policy' });

@@ -73,12 +73,15 @@ function bestClause(clauses: readonly Clause[], counts: TermCounts): Cover | und
 function coverEntries(entries: readonly (readonly Clause[])[], counts: TermCounts): Cover | undefined {
   const [first, second] = entries;
   if (first !== undefined && second === undefined) return bestClause(first, counts);
-  const covers = entries.map((clauses) => bestClause(clauses, counts));
-  if (covers.includes(undefined)) return undefined;
-  return {
-    clauses: covers.flatMap((cover) => cover?.clauses ?? []),
-    weight: covers.reduce((most, cover) => Math.max(most, cover?.weight ?? 0), 0),
-  };
+  const clauses: Clause[] = [];
+  let weight = 0;
+  for (const entry of entries) {
+    const cover = bestClause(entry, counts);
+    if (cover === undefined) return undefined;
+    clauses.push(...cover.clauses);
+    weight = Math.max(weight, cover.weight);
+  }
+  return { clauses, weight };
 }
 
 function coverOf({ to, from, when }: Rule, counts: TermCounts): Cover | undefined {
@@ -119,7 +122,7 @@ function addGuards(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id:
       draft = { clause, draft: createIndexDraft() };
       axes.set(axis, draft);
     }
-    const terms = termsOf(clause, 'anyOf') ?? [];
+    const terms = termsOf(clause, 'anyOf') as readonly Term[];
     for (const term of terms) addTerm(draft.draft, term, id);
     if (clauses.length === 1 && terms.every(({ exact }) => exact)) proved = clause;
   }

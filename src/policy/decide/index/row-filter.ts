@@ -37,7 +37,7 @@ export type TestRule = (rule: number) => boolean;
 
 export interface RowFilter {
   /** The first rule that may match and passes `test`; -1: none. */
-  search(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined, test: TestRule): number;
+  search(facts: RequestFacts, token: TokenPart | undefined, test: TestRule): number;
 }
 
 interface AxisDraft {
@@ -135,22 +135,22 @@ class Sieve implements RowFilter {
     this.#live = new Int32Array(this.#words);
   }
 
-  search(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined, test: TestRule): number {
-    const tokenHits = token === undefined ? undefined : (token.rows ??= this.#tokenRows(facts, claims));
-    this.#lookUp(facts, claims, tokenHits);
+  search(facts: RequestFacts, token: TokenPart | undefined, test: TestRule): number {
+    const tokenHits = token === undefined ? undefined : (token.rows ??= this.#tokenRows(facts, token.claims));
+    this.#lookUp(facts, tokenHits);
     this.#begin(this.#takeSmallest());
     for (let step = 1; step < this.#wanted.length && this.#liveCount > 0; step++) this.#keep(this.#takeSmallest());
     for (const axis of this.#excluded) {
       if (this.#liveCount === 0) return -1;
-      this.#drop(foundFor(axis, facts, claims, tokenHits));
+      this.#drop(foundFor(axis, facts, tokenHits));
     }
     return this.#first(test);
   }
 
   /** Looks up every wanted axis. */
-  #lookUp(facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): void {
+  #lookUp(facts: RequestFacts, tokenHits: readonly Hits[] | undefined): void {
     for (const axis of this.#wanted) {
-      axis.found = foundFor(axis, facts, claims, tokenHits);
+      axis.found = foundFor(axis, facts, tokenHits);
       axis.size = axis.freeCount + axis.found.total;
     }
   }
@@ -280,7 +280,7 @@ class Sieve implements RowFilter {
     return -1;
   }
 
-  #tokenRows(facts: RequestFacts, claims: Claims | undefined): readonly Hits[] {
+  #tokenRows(facts: RequestFacts, claims: Claims): readonly Hits[] {
     return this.#tokenAxes.map((axis) => {
       lookUp(axis, facts, claims);
       return compact(axis.hits, this.#words);
@@ -295,8 +295,8 @@ function lookUp({ hits, lookup }: Axis, facts: RequestFacts, claims: Claims | un
 }
 
 /** Looks an axis up, unless it is known of the token. */
-function foundFor(axis: Axis, facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Hits {
-  return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
+function foundFor(axis: Axis, facts: RequestFacts, tokenHits: readonly Hits[] | undefined): Hits {
+  return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, undefined) : (tokenHits[axis.tokenAxis] as Hits);
 }
 
 /** Hits kept one by one for a token; more are kept as their union. */

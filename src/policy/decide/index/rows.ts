@@ -69,9 +69,8 @@ function commonConstraints(entries: readonly (readonly Clause[])[]): ReadonlyMap
   const all = entries.map((clauses) => constraintsOf(clauses, 'anyOf'));
   const common = new Map<string, Constraint>();
   for (const [key, { clause }] of all[0] as ReadonlyMap<string, Constraint>) {
-    const shared = all.map((constraints) => constraints.get(key));
-    if (shared.includes(undefined)) continue;
-    common.set(key, { clause, terms: shared.flatMap((constraint) => constraint?.terms ?? []) });
+    const shared = all.map((constraints) => constraints.get(key)).filter((constraint) => constraint !== undefined);
+    if (shared.length === all.length) common.set(key, { clause, terms: shared.flatMap(({ terms }) => terms) });
   }
   return common;
 }

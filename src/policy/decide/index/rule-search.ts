@@ -44,31 +44,31 @@ export class RuleSearch {
     this.#filter = (this.#guards?.worst ?? 0) > FEW_CANDIDATES ? buildRowFilter(rules) : undefined;
   }
 
-  /** Index of the first rule that matches; -1: none. `token`: what is known of the same claims under the same rules. */
-  find(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+  /** Index of the first rule that matches; -1: none. `token`: what is known of the verified token; absent: there is none, or none may be looked at. */
+  find(facts: RequestFacts, token: TokenPart | undefined): number {
     const guards = this.#guards;
-    if (guards === undefined) return this.#tryAll(facts, claims, token);
+    if (guards === undefined) return this.#tryAll(facts, token);
     const hits = this.#hits;
     clearHits(hits);
     addHit(hits, guards.unguarded);
-    for (const lookup of guards.lookups) lookup(facts, claims, hits);
-    if (guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, claims, token);
+    for (const lookup of guards.lookups) lookup(facts, undefined, hits);
+    if (token !== undefined && guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, token);
     if (hits.total === 0) return -1;
     if (hits.total === 1) {
       const rule = hits.postings[0]?.ids[0] as number;
-      return this.#guardedTest(rule, guards)(facts, claims, token) ? rule : -1;
+      return this.#guardedTest(rule, guards)(facts, token) ? rule : -1;
     }
-    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, claims, token);
-    return (this.#filter as RowFilter).search(facts, claims, token, (rule) => this.#matches(rule, facts, claims, token));
+    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, token);
+    return (this.#filter as RowFilter).search(facts, token, (rule) => this.#matches(rule, facts, token));
   }
 
-  #matches(rule: number, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): boolean {
+  #matches(rule: number, facts: RequestFacts, token: TokenPart | undefined): boolean {
     let test = this.#tests[rule];
     if (test === undefined) {
       test = createRuleTest(this.#rules[rule] as Rule, this.#clauseTests);
       this.#tests[rule] = test;
     }
-    return test(facts, claims, token);
+    return test(facts, token);
   }
 
   #guardedTest(rule: number, { implied }: Guards): RuleTest {
@@ -80,21 +80,16 @@ export class RuleSearch {
     return test;
   }
 
-  #tryAll(facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+  #tryAll(facts: RequestFacts, token: TokenPart | undefined): number {
     for (let rule = 0; rule < this.#rules.length; rule++) {
-      if (this.#matches(rule, facts, claims, token)) return rule;
+      if (this.#matches(rule, facts, token)) return rule;
     }
     return -1;
   }
 
-  #lookUpToken(guards: Guards, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): void {
+  #lookUpToken(guards: Guards, facts: RequestFacts, token: TokenPart): void {
     const hits = this.#hits;
-    if (claims === undefined) return;
-    if (token === undefined) {
-      for (const lookup of guards.tokenLookups) lookup(facts, claims, hits);
-      return;
-    }
-    token.guards ??= tokenGuards(guards, facts, claims);
+    token.guards ??= tokenGuards(guards, facts, token.claims);
     const { postings, count, total } = token.guards;
     for (let i = 0; i < count; i++) addHit(hits, postings[i]);
     // Too many to be kept were only counted.
@@ -102,13 +97,13 @@ export class RuleSearch {
   }
 
   /** Tries the candidates in the order of the rules. */
-  #tryCandidates(guards: Guards, facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined): number {
+  #tryCandidates(guards: Guards, facts: RequestFacts, token: TokenPart | undefined): number {
     const candidates = this.#candidates;
     const count = this.#gather();
     let failed = -1;
     for (let i = 0; i < count; i++) {
       const rule = candidates[i] as number;
-      if (rule !== failed && this.#guardedTest(rule, guards)(facts, claims, token)) return rule;
+      if (rule !== failed && this.#guardedTest(rule, guards)(facts, token)) return rule;
       failed = rule;
     }
     return -1;

@@ -5,14 +5,15 @@
  */
 import type { Clause, Rule } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
-import { type Claims, compileClause } from '../compile-clause.ts';
+import { type Claims, type ClauseTest, compileClause } from '../compile-clause.ts';
 import { createLookup } from './axis.ts';
 import { clearHits, createHits } from './posting.ts';
 import { isTokenClause, type ListName, termsOf } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
 import { clauseTruth, type TokenPart } from './token-part.ts';
 
-export type RuleTest = (facts: RequestFacts, claims: Claims | undefined, token: TokenPart | undefined) => boolean;
+/** `token`: absent, no clause may look at claims. */
+export type RuleTest = (facts: RequestFacts, token: TokenPart | undefined) => boolean;
 
 /** A list with more matches than this is looked up, not walked through. */
 const LONG_LIST = 8;
@@ -62,10 +63,10 @@ function withoutAnyOf(clause: Clause): readonly Clause[] {
 function every(tests: readonly RuleTest[]): RuleTest {
   const [first = ALWAYS, second, third] = tests;
   if (second === undefined) return first;
-  if (third === undefined) return (facts, claims, token) => first(facts, claims, token) && second(facts, claims, token);
-  return (facts, claims, token) => {
+  if (third === undefined) return (facts, token) => first(facts, token) && second(facts, token);
+  return (facts, token) => {
     for (const test of tests) {
-      if (!test(facts, claims, token)) return false;
+      if (!test(facts, token)) return false;
     }
     return true;
   };
@@ -73,9 +74,9 @@ function every(tests: readonly RuleTest[]): RuleTest {
 
 function someOf(tests: readonly RuleTest[]): RuleTest {
   if (tests.length === 0) return NEVER;
-  return (facts, claims, token) => {
+  return (facts, token) => {
     for (const test of tests) {
-      if (test(facts, claims, token)) return true;
+      if (test(facts, token)) return true;
     }
     return false;
   };
@@ -97,26 +98,26 @@ function sharedTest(clause: Clause, known: ClauseTests): RuleTest {
 
 function clauseTest(clause: Clause): RuleTest {
   const test = lists(clause);
-  if (!isTokenClause(clause)) return test;
-  const remembered = (claims: Claims): boolean => test(NO_FACTS, claims, undefined);
-  return (facts, claims, token) =>
-    token === undefined || claims === undefined ? test(facts, claims, undefined) : clauseTruth(token, clause, claims, remembered);
+  // Its second argument is not read; another function around each test would cost more than some of them.
+  if (!isTokenClause(clause)) return test as (facts: RequestFacts) => boolean;
+  const ofClaims = (claims: Claims): boolean => test(NO_FACTS, claims);
+  return (_facts, token) => (token === undefined ? test(NO_FACTS, undefined) : clauseTruth(token, clause, ofClaims));
 }
 
 /** What a clause on the token may read of the request: nothing. */
 const NO_FACTS: RequestFacts = Object.freeze({}) as RequestFacts;
 
-function lists(clause: Clause): RuleTest {
+function lists(clause: Clause): ClauseTest {
   const any = longListTest(clause, 'anyOf');
   const none = longListTest(clause, 'noneOf');
   if (any === undefined && none === undefined) return compileClause(clause);
   const anyTest = any ?? compileClause(without(clause, 'noneOf'));
   const noneTest = none ?? invert(compileClause(without(clause, 'anyOf')));
-  return (facts, claims, token) => anyTest(facts, claims, token) && !noneTest(facts, claims, token);
+  return (facts, claims) => anyTest(facts, claims) && !noneTest(facts, claims);
 }
 
-function invert(test: RuleTest): RuleTest {
-  return (facts, claims, token) => !test(facts, claims, token);
+function invert(test: ClauseTest): ClauseTest {
+  return (facts, claims) => !test(facts, claims);
 }
 
 function without(clause: Clause, list: ListName): Clause {
@@ -125,7 +126,7 @@ function without(clause: Clause, list: ListName): Clause {
 }
 
 /** Does any match of a long list hold? `undefined`: the list is short, or not all of it can be looked up exactly. */
-function longListTest(clause: Clause, list: ListName): RuleTest | undefined {
+function longListTest(clause: Clause, list: ListName): ClauseTest | undefined {
   const terms = termsOf(clause, list);
   if (terms === undefined || terms.length <= LONG_LIST || !terms.every(({ exact }) => exact)) return undefined;
   const draft = createIndexDraft();

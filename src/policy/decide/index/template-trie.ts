@@ -15,7 +15,7 @@ interface Node {
   literals: Map<string, Node> | undefined;
   any: Node | undefined;
   /** Ids of templates that end here, that end here with `{**}`, and by what must follow after `{**}`. */
-  readonly ids: { ends: number[] | undefined; rests: number[] | undefined; tails: IdsByKey<string> | undefined };
+  readonly ids: { ends: readonly number[] | undefined; rests: readonly number[] | undefined; tails: IdsByKey<string> | undefined };
   ends: Posting | undefined;
   rests: Posting | undefined;
   tails: TextTrie | undefined;
@@ -57,7 +57,7 @@ function addTemplate(root: Node, text: string, ids: readonly number[]): void {
   const segments = (rest === undefined ? head : head.slice(0, -1)).split('/').slice(1);
   const tail = segments.length > MAX_DEPTH ? '' : rest;
   const { ids: own } = segments.slice(0, MAX_DEPTH).reduce(follow, root);
-  if (tail === undefined) own.ends = [...(own.ends ?? []), ...ids];
+  if (tail === undefined) own.ends = ids;
   else if (tail === '') own.rests = [...(own.rests ?? []), ...ids];
   else {
     own.tails ??= new Map();

@@ -84,9 +84,9 @@ interface Link {
   longest: number;
 }
 
-/** Rules that a request with this term may match on account of it. */
+/** Rules that a request with this term may match on account of it. The term must be one that was counted. */
 export function weightOfTerm({ byAxis, rules }: TermCounts, axis: string, { kind, text }: Term): number {
   if (kind === 'present') return rules;
-  const count = byAxis.get(axis)?.get(kind)?.get(text) ?? 0;
+  const count = byAxis.get(axis)?.get(kind)?.get(text) as number;
   return kind === 'exact' || kind === 'port' || kind === 'prefix' || kind === 'suffix' ? count : count * PATTERN_FACTOR;
 }

@@ -10,6 +10,7 @@ import type { Hits } from './posting.ts';
 const MAX_TRUTHS = 32;
 
 export interface TokenPart {
+  readonly claims: Claims;
   /** What the token hits among the guards; `undefined`: not asked yet. */
   guards: Hits | undefined;
   /** What the token hits in the row filter, by axis; `undefined`: not asked yet. */
@@ -19,12 +20,12 @@ export interface TokenPart {
   readonly truths: boolean[];
 }
 
-function createTokenPart(): TokenPart {
-  return { guards: undefined, rows: undefined, asked: [], truths: [] };
+function createTokenPart(claims: Claims): TokenPart {
+  return { claims, guards: undefined, rows: undefined, asked: [], truths: [] };
 }
 
 /** Does the clause hold for the token? */
-export function clauseTruth({ asked, truths }: TokenPart, clause: Clause, claims: Claims, test: (claims: Claims) => boolean): boolean {
+export function clauseTruth({ asked, truths, claims }: TokenPart, clause: Clause, test: (claims: Claims) => boolean): boolean {
   const count = asked.length;
   for (let i = 0; i < count; i++) if (asked[i] === clause) return truths[i] as boolean;
   const truth = test(claims);
@@ -35,31 +36,30 @@ export function clauseTruth({ asked, truths }: TokenPart, clause: Clause, claims
   return truth;
 }
 
-/** Token parts by claims and list of rules. */
+/** Token parts by claims. */
 export interface TokenMemo {
-  /** The parts of a token, by the number of the list of rules. */
-  partsOf(claims: Claims): (TokenPart | undefined)[];
+  /** What is known of the token with these claims under the list of rules with this number. */
+  partOf(claims: Claims, list: number): TokenPart;
 }
+
+/** Lists of rules that one ruleset asks about the same token: AUDIT, DENY, ALLOW, and two in dry-run. */
+const LISTS = 5;
 
 /** The same claims must be given as the same object, and are held weakly. */
 export function createTokenMemo(): TokenMemo {
   const partsByClaims = new WeakMap<Claims, (TokenPart | undefined)[]>();
   return {
-    partsOf: (claims) => {
-      const known = partsByClaims.get(claims);
+    partOf: (claims, list) => {
+      let parts = partsByClaims.get(claims);
+      if (parts === undefined) {
+        parts = new Array<undefined>(LISTS).fill(undefined);
+        partsByClaims.set(claims, parts);
+      }
+      const known = parts[list];
       if (known !== undefined) return known;
-      const parts: (TokenPart | undefined)[] = [undefined, undefined, undefined, undefined, undefined];
-      partsByClaims.set(claims, parts);
-      return parts;
+      const part = createTokenPart(claims);
+      parts[list] = part;
+      return part;
     },
   };
-}
-
-/** The part of the list of rules with this number. */
-export function tokenPartOf(parts: (TokenPart | undefined)[], list: number): TokenPart {
-  const known = parts[list];
-  if (known !== undefined) return known;
-  const part = createTokenPart();
-  parts[list] = part;
-  return part;
 }
