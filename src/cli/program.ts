@@ -13,6 +13,7 @@ import { addExplainCommand } from './commands/explain.ts';
 import { addInjectCommand } from './commands/inject.ts';
 import { addProcessCommands } from './commands/processes.ts';
 import { addRunCommand } from './commands/run.ts';
+import { addTestCommand } from './commands/test.ts';
 import { addVersionCommand } from './commands/version.ts';
 import { EXIT_BAD_DATA, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 
@@ -36,6 +37,7 @@ export function createProgram(host: CommandHost): Command {
   addCheckCommand(program, host);
   addCompileCommand(program, host);
   addExplainCommand(program, host);
+  addTestCommand(program, host);
   addInjectCommand(program, host);
   addProcessCommands(program, host);
   addCompletionCommand(program, host);

@@ -7,7 +7,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
+import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
 
 /** Everything the folder holds, in byte order of file names and in file order within. */
 export interface DirectorySnapshot {
@@ -87,7 +87,7 @@ async function scan(directory: string, files: Map<string, LoadedFile>, pending: 
 async function listManifests(directory: string): Promise<Map<string, string>> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const names = entries
-    .filter((entry) => MANIFEST_NAME.test(entry.name))
+    .filter((entry) => MANIFEST_NAME.test(entry.name) && !isTestFile(entry.name))
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
     .filter((name) => !name.split('/').some((part) => part.startsWith('.')))
     .sort();

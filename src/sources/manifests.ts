@@ -35,6 +35,13 @@ export interface ParsedManifests {
   readonly findings: readonly ManifestFinding[];
 }
 
+const TEST_FILE = /\.sallyport-test\.ya?ml$/;
+
+/** Is this the name of a table of policy tests, which stands among manifests and is none? */
+export function isTestFile(name: string): boolean {
+  return TEST_FILE.test(name);
+}
+
 /**
  * Parses every document of `text`. Empty documents are passed over.
  *
@@ -44,7 +51,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
   const lineCounter = new LineCounter();
   const findings: ManifestFinding[] = [];
   const objects: ManifestObject[] = [];
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: true });
+  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: true, logLevel: 'error' });
   for (const document of Array.isArray(documents) ? documents : []) {
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     const error = document.errors[0];

@@ -3,15 +3,14 @@
  * bundle, and a request. Out: the verdict, what decided, and how near every other rule came.
  */
 import { type Command, Option } from 'commander';
+import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { explainRequest } from '../../explain/explain-request.ts';
-import type { Explanation } from '../../explain/explanation.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../exit-codes.ts';
 import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetOfBundle, readKeySets } from '../input/policy-set.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { addRequestOptions, type RequestOptions, readRequestOptions, readRequired } from '../input/request-flags.ts';
-import type { ReadRequest } from '../input/request-spec.ts';
 import { explanationValue, formatExplanation, printable } from '../output/explanation.ts';
 import { formatFindingLine } from '../output/findings.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
@@ -58,9 +57,7 @@ export function addExplainCommand(program: Command, { context, finish }: Command
       const read = await readRequestOptions(options, `${name}.${namespace}`, context);
       const nowSeconds = readTime(options.at);
       const explained =
-        read.kind === 'fault'
-          ? codecExplanation(read)
-          : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
+        read.kind === 'fault' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
       const explanation = { ...explained, caveats: [...target.caveats, ...explained.caveats] };
       const request = read.kind === 'fault' ? 'a malformed request' : printable(`${read.request.method} ${read.request.target}`);
       const shown = { workload, request, explanation, locate: set.locate };
@@ -90,16 +87,6 @@ function chooseWorkload({ workloads }: PolicySet, wanted: string | undefined): s
   if (only !== undefined && workloads.length === 1) return only;
   const known = workloads.length === 0 ? 'none' : workloads.join(', ');
   throw new CommandFault(EXIT_USAGE, `name a workload with --workload; known: ${known}`);
-}
-
-function codecExplanation({ status, details }: Extract<ReadRequest, { readonly kind: 'fault' }>): Explanation {
-  return {
-    verdict: { outcome: 'reject', status, details },
-    decidedBy: { stage: 'codec', text: `no agent takes this request for HTTP/1.1: ${details}` },
-    authentication: [],
-    rules: [],
-    caveats: [],
-  };
 }
 
 /** Whole Unix seconds. @throws CommandFault */

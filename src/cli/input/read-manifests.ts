@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
+import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
 import type { CommandContext } from '../command-context.ts';
 
 export interface ReadManifests {
@@ -22,7 +22,7 @@ const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
 const STDIN_NAME = '<stdin>';
 
 /**
- * Reads `paths`; a folder is read with everything below it that is named like a manifest, except what starts with a dot.
+ * Reads `paths`; a folder is read with everything below it that is named like a manifest, except what starts with a dot and tables of policy tests.
  *
  * @param onFile called before each file is read, with how many came before it
  */
@@ -84,7 +84,7 @@ async function manifestsBelow(cwd: string, folder: string): Promise<readonly str
   for (const entry of entries.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && !entry.name.startsWith('.')) found.push(...(await manifestsBelow(cwd, path)));
-    else if (MANIFEST_NAME.test(entry.name) && !entry.isDirectory()) found.push(path);
+    else if (MANIFEST_NAME.test(entry.name) && !isTestFile(entry.name) && !entry.isDirectory()) found.push(path);
   }
   return found;
 }

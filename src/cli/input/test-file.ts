@@ -1,0 +1,90 @@
+/*
+ * Tables of tests: `*.sallyport-test.yaml`. In: folders and files. Out: each table, checked, with where it stands. Called by
+ * the command `test`.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import * as z from 'zod';
+import { isTestFile } from '../../sources/manifests.ts';
+import { type CommandContext, CommandFault } from '../command-context.ts';
+import { EXIT_BAD_DATA } from '../exit-codes.ts';
+import { readRequired } from './request-flags.ts';
+import { requestSchema } from './request-spec.ts';
+
+const jsonSchema = z.json();
+const verdictSchema = z.enum(['allow', 'deny', 'unauthenticated', 'reject']);
+const workloadSchema = z.union([
+  z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'namespace/name is wanted'),
+  z.strictObject({ namespace: z.string(), name: z.string(), labels: z.record(z.string(), z.string()) }),
+]);
+const tokenSchema = z.union([
+  z.string(),
+  z.strictObject({ file: z.string() }),
+  z.strictObject({ claims: z.record(z.string(), jsonSchema), expiresInSeconds: z.int().optional() }),
+]);
+const expectSchema = z.strictObject({
+  verdict: verdictSchema.optional(),
+  status: z.int().optional(),
+  policy: z.string().optional(),
+  rule: z.int().min(0).optional(),
+  principal: z.string().optional(),
+});
+const testSchema = z.strictObject({
+  name: z.string().min(1),
+  workload: workloadSchema.optional(),
+  request: requestSchema.default({}),
+  token: tokenSchema.optional(),
+  authorizer: z.enum(['allow', 'deny']).optional(),
+  expect: z.union([verdictSchema, expectSchema]),
+});
+const tableSchema = z.strictObject({
+  manifests: z.array(z.string()).optional(),
+  workload: workloadSchema.optional(),
+  now: z.string().optional(),
+  tests: z.array(testSchema).min(1),
+});
+
+/** One row. */
+export type TableRow = z.infer<typeof testSchema>;
+/** A workload by name, or by the labels of its pod. */
+export type TableWorkload = z.infer<typeof workloadSchema>;
+/** A token: as text, in a file beside the table, or claims to be signed for the run. */
+export type TableToken = z.infer<typeof tokenSchema>;
+
+export interface TestTable extends z.infer<typeof tableSchema> {
+  /** As on the command line. */
+  readonly file: string;
+}
+
+/** All tables at and below `paths`, in byte order of their names. @throws CommandFault when one is no table */
+export async function readTestTables(paths: readonly string[], context: CommandContext): Promise<readonly TestTable[]> {
+  const files: string[] = [];
+  for (const path of paths) files.push(...(await testFilesAt(path, context)));
+  return Promise.all([...new Set(files)].map(async (file) => parseTable(await readRequired(file, context), file)));
+}
+
+async function testFilesAt(path: string, { cwd }: CommandContext): Promise<readonly string[]> {
+  try {
+    if (!(await stat(resolve(cwd, path))).isDirectory()) return [path];
+    const entries = await readdir(resolve(cwd, path), { recursive: true });
+    return entries
+      .filter((entry) => isTestFile(entry) && !entry.split('/').some((part) => part.startsWith('.')))
+      .toSorted()
+      .map((entry) => join(path, entry));
+  } catch (error) {
+    throw new CommandFault(EXIT_BAD_DATA, `${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+/** The table in `text`. @throws CommandFault with file, line and field */
+function parseTable(text: string, file: string): TestTable {
+  const document = parseDocument(text, { prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined)
+    throw new CommandFault(EXIT_BAD_DATA, `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0] ?? ''}`);
+  const result = tableSchema.safeParse(document.toJS());
+  if (result.success) return { ...result.data, file };
+  const [issue] = result.error.issues;
+  throw new CommandFault(EXIT_BAD_DATA, `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no test table'}`);
+}

@@ -1,0 +1,110 @@
+/*
+ * Results of policy tests in four forms. In: results by table, and coverage. Out: text for people, JSON, JUnit XML for build
+ * servers, TAP for whatever reads TAP.
+ */
+import type { Coverage } from '../../explain/coverage.ts';
+import { ruleText } from '../../explain/rule-ref.ts';
+import type { PolicyTestResult } from '../../explain/run-tests.ts';
+import { plural } from './findings.ts';
+import { formatStructured } from './structured.ts';
+import { formatTable, paint } from './table.ts';
+
+export type TestReportFormat = 'table' | 'json' | 'junit' | 'tap';
+
+export interface TestReport {
+  readonly suites: readonly { readonly file: string; readonly results: readonly PolicyTestResult[] }[];
+  readonly coverage: Coverage;
+}
+
+/** The report in `format`, ended by a newline. */
+export function formatTestReport(report: TestReport, format: TestReportFormat, stream: NodeJS.WritableStream): string {
+  switch (format) {
+    case 'table':
+      return formatPeople(report, stream);
+    case 'json':
+      return formatStructured(reportValue(report), 'json');
+    case 'junit':
+      return formatJunit(report);
+    case 'tap':
+      return formatTap(report);
+  }
+}
+
+/** `5 tests, 1 failed; 3 of 4 rules covered (75 %)`. */
+export function formatTestCount({ suites, coverage }: TestReport): string {
+  const results = suites.flatMap((suite) => suite.results);
+  const failed = results.filter(({ passed }) => !passed).length;
+  return `${plural(results.length, 'test')}, ${failed} failed; ${coverage.covered} of ${plural(coverage.rules.length, 'rule')} covered (${coverage.percent} %)`;
+}
+
+function formatPeople({ suites, coverage }: TestReport, stream: NodeJS.WritableStream): string {
+  const lines = suites.flatMap(({ file, results }) => [
+    `${paint(file, 'bold', stream)}\n`,
+    ...results.flatMap(({ name, passed, differences }) => [
+      `  ${passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${name}\n`,
+      ...differences.map((difference) => `        ${difference}\n`),
+    ]),
+  ]);
+  const bare = coverage.rules.filter(({ requests }) => requests === 0);
+  if (bare.length > 0)
+    lines.push(
+      '\n',
+      formatTable(
+        ['RULES THAT NO TEST REACHES'],
+        bare.map(({ rule }) => [ruleText(rule)]),
+        stream,
+      ),
+    );
+  return lines.join('');
+}
+
+function reportValue({ suites, coverage }: TestReport): unknown {
+  return {
+    suites: suites.map(({ file, results }) => ({
+      file,
+      tests: results.map(({ name, passed, differences, explanation: { verdict, decidedBy, caveats } }) => ({
+        name,
+        passed,
+        differences,
+        verdict,
+        decidedBy,
+        caveats,
+      })),
+    })),
+    coverage,
+  };
+}
+
+/** @see https://github.com/testmoapp/junitxml */
+function formatJunit({ suites }: TestReport): string {
+  const body = suites.map(({ file, results }) => {
+    const failed = results.filter(({ passed }) => !passed).length;
+    const cases = results.map(({ name, differences }) => {
+      const open = `    <testcase name="${xml(name)}" classname="${xml(file)}" file="${xml(file)}"`;
+      if (differences.length === 0) return `${open}/>\n`;
+      return `${open}>\n      <failure message="${xml(differences[0] ?? '')}">${xml(differences.join('\n'))}</failure>\n    </testcase>\n`;
+    });
+    return `  <testsuite name="${xml(file)}" tests="${results.length}" failures="${failed}" errors="0">\n${cases.join('')}  </testsuite>\n`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="sallyport test">\n${body.join('')}</testsuites>\n`;
+}
+
+/** @see https://testanything.org/tap-version-14-specification.html */
+function formatTap({ suites }: TestReport): string {
+  const results = suites.flatMap(({ file, results: own }) => own.map((result) => ({ file, ...result })));
+  const lines = results.flatMap(({ file, name, passed, differences }, index) => [
+    `${passed ? 'ok' : 'not ok'} ${index + 1} - ${tapText(`${file}: ${name}`)}\n`,
+    ...(passed ? [] : ['  ---\n', ...differences.map((difference) => `  - ${JSON.stringify(difference)}\n`), '  ...\n']),
+  ]);
+  return `TAP version 14\n1..${results.length}\n${lines.join('')}`;
+}
+
+function tapText(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll('\\', '\\\\').replaceAll('#', '\\#');
+}
+
+function xml(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- XML 1.0 has no way to write them
+  const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?');
+  return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll('\n', '&#10;');
+}

@@ -1,0 +1,15 @@
+/*
+ * The explanation of what never gets to a policy. In: what the codec answers. Out: an explanation like any other.
+ */
+import type { Explanation } from './explanation.ts';
+
+/** A request that the HTTP codec itself refuses. */
+export function codecRefusal({ status, details }: { readonly status: number; readonly details: string }): Explanation {
+  return {
+    verdict: { outcome: 'reject', status, details },
+    decidedBy: { stage: 'codec', text: `no agent takes this request for HTTP/1.1: ${details}` },
+    authentication: [],
+    rules: [],
+    caveats: [],
+  };
+}
