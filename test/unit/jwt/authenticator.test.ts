@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import type { BundleKey, KeySet } from '../../../src/bundle/bundle.ts';
 import { type Authentication, type Authenticator, createAuthenticator } from '../../../src/jwt/authenticator.ts';
@@ -198,6 +199,18 @@ describe('authenticator', () => {
         'x-deep',
         Buffer.from('[1]').toString('base64'),
       ]);
+    });
+
+    it('have no line break, though the payload of a token in the query may', () => {
+      const secret = 'a secret of thirty-two bytes or so';
+      const payload = segment({ iss: ISSUER, sub: 'me' });
+      const signed = `${segment({ alg: 'HS256' })}.${payload.slice(0, 4)}\r\n\r\n${payload.slice(4)}`;
+      const text = `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+      const request = requestWith([], `/p?access_token=${encodeURIComponent(text)}`);
+      const keys = { keys: setOf({ kty: 'oct', k: segment(secret) }) };
+
+      expect(said(createAuthenticator([provider(outputs)], keys).authenticate(request, NOW))).to.equal(`${ISSUER}/me`);
+      expect(request.headers[request.headers.indexOf('x-payload') + 1]).to.equal(payload);
     });
 
     for (const forged of ['x-sub', 'x_sub', 'x-payload', 'x_payload', 'x-missing', 'x_deep']) {
