@@ -9,6 +9,7 @@ import { type CommandContext, CommandFault, type CommandHost } from './command-c
 import { addCheckCommand } from './commands/check.ts';
 import { addCompileCommand } from './commands/compile.ts';
 import { addCompletionCommand } from './commands/completion.ts';
+import { addDiffCommand } from './commands/diff.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addInjectCommand } from './commands/inject.ts';
 import { addProcessCommands } from './commands/processes.ts';
@@ -38,6 +39,7 @@ export function createProgram(host: CommandHost): Command {
   addCompileCommand(program, host);
   addExplainCommand(program, host);
   addTestCommand(program, host);
+  addDiffCommand(program, host);
   addInjectCommand(program, host);
   addProcessCommands(program, host);
   addCompletionCommand(program, host);

@@ -6,11 +6,14 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
+import type { ExplainedVerdict } from '../../explain/explanation.ts';
+import type { Expected } from '../../explain/run-tests.ts';
+import type { Json } from '../../policy/request/facts.ts';
 import { isTestFile } from '../../sources/manifests.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import { readRequired } from './request-flags.ts';
-import { requestSchema } from './request-spec.ts';
+import { type RequestSpec, requestSchema } from './request-spec.ts';
 
 const jsonSchema = z.json();
 const verdictSchema = z.enum(['allow', 'deny', 'unauthenticated', 'reject']);
@@ -45,16 +48,38 @@ const tableSchema = z.strictObject({
   tests: z.array(testSchema).min(1),
 });
 
-/** One row. */
-export type TableRow = z.infer<typeof testSchema>;
 /** A workload by name, or by the labels of its pod. */
-export type TableWorkload = z.infer<typeof workloadSchema>;
-/** A token: as text, in a file beside the table, or claims to be signed for the run. */
-export type TableToken = z.infer<typeof tokenSchema>;
+export type TableWorkload =
+  | string
+  | { readonly namespace: string; readonly name: string; readonly labels: Readonly<Record<string, string>> };
 
-export interface TestTable extends z.infer<typeof tableSchema> {
+/** A token: as text, in a file beside the table, or claims to be signed for the run. */
+export type TableToken =
+  | string
+  | { readonly file: string }
+  | { readonly claims: Readonly<Record<string, Json>>; readonly expiresInSeconds?: number | undefined };
+
+/** One row. */
+export interface TableRow {
+  readonly name: string;
+  /** Absent: the table's. */
+  readonly workload?: TableWorkload | undefined;
+  readonly request: RequestSpec;
+  readonly token?: TableToken | undefined;
+  readonly authorizer?: 'allow' | 'deny' | undefined;
+  /** A word alone is the verdict. */
+  readonly expect: ExplainedVerdict['outcome'] | Expected;
+}
+
+export interface TestTable {
   /** As on the command line. */
   readonly file: string;
+  /** From the folder of the table. Absent: that folder. */
+  readonly manifests?: readonly string[] | undefined;
+  readonly workload?: TableWorkload | undefined;
+  /** When the requests come, in ISO 8601. Absent: now. */
+  readonly now?: string | undefined;
+  readonly tests: readonly TableRow[];
 }
 
 /** All tables at and below `paths`, in byte order of their names. @throws CommandFault when one is no table */

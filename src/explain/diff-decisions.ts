@@ -1,0 +1,63 @@
+/*
+ * Two sets of policies over one corpus. In: what is enforced before and after, and requests. Out: the requests whose verdict
+ * flips, with what decided on either side. Called by the command `diff`.
+ */
+import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
+import type { RawRequest, Verdict } from '../judge/verdict.ts';
+import { type Enforced, explainRequest } from './explain-request.ts';
+import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
+
+export interface Judged {
+  readonly verdict: ExplainedVerdict;
+  readonly decidedBy: DecidedBy;
+}
+
+export interface Flip {
+  /** Position in the corpus, from 0. */
+  readonly index: number;
+  readonly before: Judged;
+  readonly after: Judged;
+}
+
+export interface Sides {
+  readonly before: Enforced;
+  readonly after: Enforced;
+}
+
+/**
+ * The flips among `requests`: another outcome, or another status of the reply. Each request is judged once a side; only flips are explained.
+ * @param nowSeconds whole Unix seconds, the same for both sides
+ */
+export function diffDecisions(sides: Sides, requests: readonly RawRequest[], nowSeconds: number): readonly Flip[] {
+  const before = judgeOf(sides.before);
+  const after = judgeOf(sides.after);
+  return requests.flatMap((request, index) => {
+    if (outcomeOf(before, request, nowSeconds) === outcomeOf(after, request, nowSeconds)) return [];
+    return [{ index, before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }];
+  });
+}
+
+function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
+  return createJudge(program, keySets, {
+    onBug(error) {
+      throw error;
+    },
+  });
+}
+
+function outcomeOf(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): string {
+  let verdict: Verdict = judge.judge(request, nowSeconds);
+  let asked = '';
+  while (verdict.kind === 'check') {
+    // An authorizer that is asked on one side only is a difference, for it may say no.
+    asked = `${asked} ${verdict.matches.map(({ step }) => step.name).join(' ')}`;
+    verdict = verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] });
+  }
+  return `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`;
+}
+
+function explained(enforced: Enforced, request: RawRequest, nowSeconds: number): Judged {
+  const { verdict, decidedBy, caveats } = explainRequest(enforced, request, nowSeconds);
+  const [note] = caveats;
+  return { verdict, decidedBy: note === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${note}` } };
+}
