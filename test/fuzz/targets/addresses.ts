@@ -1,0 +1,67 @@
+/* Addresses: blocks, literals, X-Forwarded-For. */
+import { isIP } from 'node:net';
+import { blockContains, formatIpBlock, isIpLiteral, parseIp, parseIpBlock } from '../../../src/policy/match/ip-block.ts';
+import { isHostAndPort, isValidReferer, parseHttpUrl } from '../../../src/policy/request/http-url.ts';
+import { remoteAddress } from '../../../src/policy/request/remote-address.ts';
+import { type FuzzTarget, hold } from '../target.ts';
+
+const PEER = '192.0.2.1';
+
+export const addresses: FuzzTarget = {
+  name: 'addresses',
+  properties:
+    "literals are the platform's; a block's text gives the block back and holds its own address; X-Forwarded-For gives a literal or the peer",
+  seeds: [
+    '10.0.0.1',
+    '10.0.0.0/8',
+    '2001:db8::/32',
+    '::ffff:1.2.3.4',
+    '1.1.1.1, 2.2.2.2',
+    ' ::1 ',
+    '[::1]:80',
+    'fe80::1%eth0',
+    'http://u:p@h.example:80/p?q#f',
+    '1:2:3:4:5:6:7:8/128',
+  ],
+  dictionary: [
+    '.',
+    ':',
+    '::',
+    '/',
+    '0',
+    '00',
+    '255',
+    '256',
+    'ffff',
+    '1.2.3.4',
+    '/0',
+    '/32',
+    '/128',
+    '/129',
+    ', ',
+    '%',
+    '[',
+    ']',
+    '@',
+    '://',
+    ' ',
+  ],
+  regressions: [],
+  run(input) {
+    hold(isIpLiteral(input) === (parseIp(input) !== undefined), 'both readings agree');
+    hold(isIpLiteral(input) === (isIP(input) !== 0 && !input.includes('%')), 'a literal is what the platform takes for one');
+    const block = parseIpBlock(input);
+    if (block !== undefined) {
+      const text = formatIpBlock(block);
+      const again = parseIpBlock(text);
+      hold(again !== undefined && formatIpBlock(again) === text, 'the text of a block gives it back');
+      hold(blockContains(block, parseIp(input.split('/')[0] ?? '') ?? []), 'a block holds the address it is written with');
+    }
+    const remote = remoteAddress(input, PEER);
+    hold(remote === PEER || (isIP(remote) !== 0 && input.includes(remote)), 'a remote address is a literal of the header, or the peer');
+    isHostAndPort(input);
+    isValidReferer(input);
+    const url = parseHttpUrl(input);
+    if (url !== undefined) hold(isHostAndPort(url.authority) && !url.authority.includes('@'), 'an authority has no userinfo');
+  },
+};

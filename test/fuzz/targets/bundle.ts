@@ -1,0 +1,68 @@
+/* Bundles, whatever their bytes: the digest is made to fit, so that what lies behind it is reached. */
+import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
+import { decodeBundle } from '../../../src/bundle/decode.ts';
+import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
+import { RefusedError } from '../../../src/errors.ts';
+import { createJudge } from '../../../src/judge/judge.ts';
+import { SAMPLE } from '../../unit/bundle/sample-bundle.ts';
+import { raw } from '../../unit/judge/trials.ts';
+import { type FuzzTarget, hold } from '../target.ts';
+
+function decoded(files: Readonly<Record<string, Uint8Array>>): ReturnType<typeof decodeBundle> | undefined {
+  try {
+    return decodeBundle(files);
+  } catch (error) {
+    if (error instanceof RefusedError) return undefined;
+    throw error;
+  }
+}
+
+export const bundle: FuzzTarget = {
+  name: 'bundle',
+  properties: 'a bundle is taken or refused; one that is taken is written and read back as it is, and its judge has no bugs',
+  seeds: [encodeBundle(SAMPLE).json],
+  dictionary: [
+    'program',
+    'programs',
+    'anyOf',
+    'noneOf',
+    'kind',
+    'exact',
+    'prefix',
+    'suffix',
+    'present',
+    'template',
+    '/a/{**}',
+    '{*}',
+    'attribute',
+    'claim',
+    'header',
+    '10.0.0.0/33',
+    '__proto__',
+    'labels',
+    'keySets',
+    'custom',
+    'refusal',
+  ],
+  regressions: [],
+  json: true,
+  run(input) {
+    const json = Buffer.from(input, 'latin1');
+    const files = { [BUNDLE_KEY]: json, [BUNDLE_DIGEST_KEY]: Buffer.from(digestOf(json)) };
+    decoded({ [BUNDLE_GZIP_KEY]: json, [BUNDLE_DIGEST_KEY]: Buffer.from(digestOf(json)) });
+    const taken = decoded(files);
+    if (taken === undefined) return;
+    const { json: text, digest } = encodeBundle(taken.bundle);
+    const again = decoded({ [BUNDLE_KEY]: Buffer.from(text), [BUNDLE_DIGEST_KEY]: Buffer.from(digest) });
+    hold(again !== undefined && encodeBundle(again.bundle).json === text, 'a bundle that is taken is read back as it is');
+    for (const program of taken.bundle.programs) {
+      const judge = createJudge(program, taken.bundle.keySets, {
+        onBug: (error) => {
+          throw error;
+        },
+      });
+      judge.judge(raw('/a/b', ['x', 'x', 'authorization', 'Bearer a.b.c']), 1);
+      judge.judgeConnection(raw('/').connection);
+    }
+  },
+};

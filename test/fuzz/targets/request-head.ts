@@ -1,0 +1,171 @@
+/* Request heads and chunked bodies: the codec says the same however the bytes are cut, and what it takes it writes unambiguously. */
+import { ChunkReader } from '../../../src/agent/http1/chunk-reader.ts';
+import { HeadBuffer } from '../../../src/agent/http1/head-buffer.ts';
+import { isHopeless, MAX_HEAD_BYTES, MAX_HEADERS, parseRequestHead, type RequestHead } from '../../../src/agent/http1/request-head.ts';
+import { parseResponseHead } from '../../../src/agent/http1/response-head.ts';
+import { writeRequestHead } from '../../../src/agent/http1/write-head.ts';
+import { type FuzzTarget, hold } from '../target.ts';
+
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// oxlint-disable-next-line no-control-regex -- control octets are the matter
+const VALUE = /^(?:[^\0-\x08\x0a-\x1f\x7f \t](?:[^\0-\x08\x0a-\x1f\x7f]*[^\0-\x08\x0a-\x1f\x7f \t])?)?$/;
+
+function checkHead(request: RequestHead): void {
+  hold(/^[!-~]+$/.test(request.target), 'the target is visible ASCII');
+  hold(request.headers.length % 2 === 0 && request.headers.length <= MAX_HEADERS * 2, 'headers are pairs, and not too many');
+  for (const [at, part] of request.headers.entries())
+    hold((at % 2 === 0 ? NAME : VALUE).test(part), 'names are tokens, values are one line');
+  hold(request.body >= -1 && Number.isSafeInteger(request.body), 'the body has a length or chunks');
+}
+
+/** What was read, sent on and read again is the same request. */
+function checkRoundTrip(request: RequestHead): void {
+  const headers = request.headers.flatMap((part, at) =>
+    at % 2 === 0 && part.toLowerCase() !== 'host' ? [part.toLowerCase(), request.headers[at + 1] ?? ''] : [],
+  );
+  const again = parseRequestHead(
+    writeRequestHead({ method: request.method, target: request.target, host: 'h', headers, upgrade: '' }, request),
+  );
+  if (again.kind === 'fault') {
+    // Host may have been left out by the client, and is the 101st field then.
+    hold(again.status === 431, 'a head that was taken can be sent on');
+    return;
+  }
+  hold(again.method === request.method && again.target === request.target, 'the request line is the same');
+  hold(again.body === request.body, 'the framing is the same');
+}
+
+/** Byte by byte, the buffer finds the same head. */
+function checkCuts(input: string): void {
+  const bytes = Buffer.from(input, 'latin1');
+  const whole = new HeadBuffer(MAX_HEAD_BYTES);
+  const text = whole.take(bytes, 0, bytes.length);
+  const pieces = new HeadBuffer(MAX_HEAD_BYTES);
+  let found = '';
+  let fresh = '';
+  for (let at = 0; at < bytes.length && found === '' && !pieces.overflow; at += 1) {
+    found = pieces.take(bytes, at, at + 1);
+    if (found === '' && fresh === '' && isHopeless(pieces.fresh(), at === 0)) fresh = 'hopeless';
+  }
+  if (text.length > MAX_HEAD_BYTES) return;
+  hold(found === text, 'the same head is found however its bytes arrive');
+  if (fresh !== '' && found !== '' && !found.startsWith('\r\n'))
+    hold(parseRequestHead(found).kind === 'fault', 'what is hopeless early is refused in the end');
+}
+
+export const requestHead: FuzzTarget = {
+  name: 'request-head',
+  properties: 'a head is refused or well-formed, the same however it is cut, and the same when it is sent on and read again',
+  seeds: [
+    'GET /a?b=c HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n',
+    'POST http://h:80/a HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\nExpect: 100-continue\r\nX-Request-Id: 1\r\n\r\nabc',
+    'PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: a, close\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    'CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n',
+    'OPTIONS * HTTP/1.0\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nConnection: x, close\r\nX: y\r\nKeep-Alive: timeout=5\r\n\r\n',
+    'HTTP/1.0 304\r\nTransfer-Encoding: chunked\r\nDate: x\r\n\r\n',
+  ],
+  dictionary: [
+    '\r\n',
+    '\r\n\r\n',
+    ' HTTP/1.1',
+    'Content-Length: 5\r\n',
+    'Transfer-Encoding: chunked\r\n',
+    'Transfer-Encoding : chunked',
+    'Connection: close\r\n',
+    ' ',
+    ':',
+    '\t',
+    '\n',
+    '\r',
+    'Host: x\r\n',
+    'http://',
+    '/',
+    '0',
+    '+3',
+    ', ',
+    'chunked',
+    'X-A: b\r\n',
+    'Keep-Alive: timeout=1',
+    '#',
+    '\0',
+  ],
+  regressions: [],
+  run(input) {
+    checkCuts(input);
+    const end = input.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const head = input.slice(0, end + 4);
+    const request = parseRequestHead(head);
+    if (request.kind === 'request') {
+      checkHead(request);
+      checkRoundTrip(request);
+    }
+    const response = parseResponseHead(head, 'GET');
+    if (response !== undefined) {
+      hold(response.status >= 100 && response.status <= 999, 'a status has three digits');
+      hold(response.fields === '' || response.fields.endsWith('\r\n'), 'fields are whole lines');
+      hold(!/^(?:connection|transfer-encoding|keep-alive|upgrade|server):/m.test(response.fields), 'hop-by-hop fields stay here');
+    }
+  },
+};
+
+/** The content of a chunked body, read by the letter of RFC 9112; undefined: more is needed, or it is broken. */
+function contentOf(body: string): string | undefined {
+  let content = '';
+  for (let at = 0; ; ) {
+    const line = /^([0-9A-Fa-f]+)(?:;[^\r\n]*)?\r\n/.exec(body.slice(at, at + 20_000));
+    if (line === null) return undefined;
+    const size = Number.parseInt(line[1] ?? '', 16);
+    at += line[0].length;
+    if (size === 0) return content;
+    if (body.length < at + size + 2) return undefined;
+    content += body.slice(at, at + size);
+    at += size + 2;
+  }
+}
+
+interface ReadBody {
+  readonly state: string;
+  readonly forwarded: string;
+  readonly consumed: number;
+}
+
+function readBody(bytes: Buffer, step: number): ReadBody {
+  const reader = new ChunkReader();
+  let forwarded = '';
+  for (let at = 0; at < bytes.length; at += step) {
+    const state = reader.read(bytes, at, Math.min(bytes.length, at + step));
+    forwarded += bytes.toString('latin1', at, reader.forwardEnd);
+    if (state !== 'more') return { state, forwarded: state === 'bad' ? '' : forwarded, consumed: reader.consumedEnd };
+  }
+  return { state: 'more', forwarded, consumed: bytes.length };
+}
+
+export const chunks: FuzzTarget = {
+  name: 'chunks',
+  properties: 'a chunked body reads the same however it is cut, and what is passed on holds the same content and no trailer',
+  seeds: [
+    '3\r\nabc\r\n0\r\n\r\n',
+    '3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\nGET / HTTP/1.1\r\n\r\n',
+    '000\r\n\r\n',
+    'ffffffffffff\r\nx',
+  ],
+  dictionary: ['\r\n', '0\r\n\r\n', '1\r\nx\r\n', ';a=b', '\n', '\r', ' ', 'T: u\r\n', '-1', '0x', 'fffffffffffff'],
+  regressions: [],
+  run(input) {
+    const bytes = Buffer.from(input, 'latin1');
+    const whole = readBody(bytes, bytes.length || 1);
+    for (const step of [1, 2, 7]) {
+      const cut = readBody(bytes, step);
+      hold(
+        cut.state === whole.state && cut.forwarded === whole.forwarded && cut.consumed === whole.consumed,
+        'the same body is read however its bytes arrive',
+      );
+    }
+    if (whole.state !== 'done') return;
+    const content = contentOf(input);
+    hold(content !== undefined, 'a body that is done is whole');
+    hold(contentOf(`${whole.forwarded}\r\n`) === content, 'what is passed on holds the same content');
+  },
+};
