@@ -1,0 +1,176 @@
+/*
+ * The indexed evaluator on programs that are hard on an index, each compared with the linear one. What random programs show is in
+ * test/property/engine.test.ts.
+ */
+import { expect } from 'chai';
+import type { Evaluator } from '../../../../src/policy/decide/decision.ts';
+import { createEvaluator } from '../../../../src/policy/decide/evaluator.ts';
+import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
+import type { Clause, Program, Rule } from '../../../../src/policy/model/program.ts';
+import type { Json, RequestFacts } from '../../../../src/policy/request/facts.ts';
+import { engine, factsWith, programOf, rule } from './fixtures.ts';
+
+const exact = (value: string) => ({ kind: 'exact', value }) as const;
+const path = (value: string): Clause => ({ attribute: 'path', field: 'paths', anyOf: [exact(value)] });
+const method = (value: string): Clause => ({ attribute: 'method', field: 'methods', anyOf: [exact(value)] });
+const group = (value: string): Clause => ({
+  attribute: 'claim',
+  field: 'request.auth.claims[groups]',
+  path: ['groups'],
+  anyOf: [exact(value)],
+});
+const notPath = (value: string): Clause => ({ attribute: 'path', field: 'notPaths', noneOf: [exact(value)] });
+
+function rules(count: number, parts: (i: number) => Partial<Pick<Rule, 'from' | 'to' | 'when'>>): readonly Rule[] {
+  return Array.from({ length: count }, (_, i) => rule(`p${String(i).padStart(5, '0')}`, parts(i)));
+}
+
+function allowing(all: readonly Rule[]): Program {
+  return programOf({ allow: engine(...all) });
+}
+
+function expectSame(program: Program, facts: RequestFacts): ReturnType<Evaluator['decide']> {
+  const decision = createEvaluator(program).decide(facts);
+  expect(decision).to.deep.equal(createLinearEvaluator(program).decide(facts));
+  return decision;
+}
+
+describe('createEvaluator', () => {
+  it('names the first of many rules that match', () => {
+    const all = rules(300, (i) => ({ to: [[path('/same'), method(i < 250 ? 'POST' : 'GET')]] }));
+
+    expect(expectSame(allowing(all), factsWith({ pathWithQuery: '/same' })).rule).to.equal(all[250]);
+  });
+
+  it('gives the same decision object for the same rule', () => {
+    const evaluator = createEvaluator(allowing(rules(20, (i) => ({ to: [[path(`/${i}`)]] }))));
+
+    expect(evaluator.decide(factsWith({ pathWithQuery: '/7' }))).to.equal(evaluator.decide(factsWith({ pathWithQuery: '/7' })));
+  });
+
+  it('goes through rules of which none asks for anything', () => {
+    expect(expectSame(allowing(rules(40, () => ({}))), factsWith()).allowed).to.equal(true);
+  });
+
+  it('takes rules away that exclude the request', () => {
+    const all = rules(64, (i) => ({ to: [[notPath(i === 63 ? '/other' : '/p')]] }));
+
+    expect(expectSame(allowing(all), factsWith()).rule).to.equal(all[63]);
+  });
+
+  it('finds nothing when every rule excludes the request', () => {
+    const all = rules(64, () => ({
+      to: [[notPath('/p')], [notPath('/p'), { attribute: 'host', field: 'notHosts', noneOf: [exact('h')] }]],
+    }));
+
+    expect(expectSame(allowing(all), factsWith()).reason).to.equal('no-allow-rule-matched');
+  });
+
+  it('takes many values of a header', () => {
+    const header = (value: string): Clause => ({ attribute: 'header', field: 'request.headers[x]', name: 'x', anyOf: [exact(value)] });
+    const all = rules(100, (i) => ({ when: [header(`v${i}`)], to: [[method(i === 77 ? 'GET' : 'POST')]] }));
+    const values = Array.from({ length: 100 }, (_, i) => `v${99 - i}`);
+
+    expect(expectSame(allowing(all), factsWith({ headers: { x: values } })).rule).to.equal(all[77]);
+  });
+
+  it('keeps the order of the rules when the values come in another', () => {
+    const header = (value: string): Clause => ({ attribute: 'header', field: 'request.headers[x]', name: 'x', anyOf: [exact(value)] });
+    const all = rules(640, (i) => ({ when: [header(`v${i % 320}`)], to: [[method(i % 2 === 0 ? 'GET' : 'POST')]] }));
+    const values = Array.from({ length: 10 }, (_, i) => `v${300 - i * 32}`);
+
+    expect(expectSame(allowing(all), factsWith({ headers: { x: values } })).rule).to.equal(all[12]);
+  });
+
+  it('takes a token that many rules name', () => {
+    const all = rules(100, (i) => ({ when: [group(`g${i}`)], to: [[method(i === 42 ? 'GET' : 'POST')]] }));
+    const program = allowing(all);
+    const evaluator = createEvaluator(program);
+    const facts = factsWith({ claims: { groups: Array.from({ length: 100 }, (_, i) => `g${i}`) } });
+
+    for (let time = 0; time < 3; time++) expect(evaluator.decide(facts).rule).to.equal(all[42]);
+  });
+
+  it('keeps apart what tokens are allowed', () => {
+    const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
+
+    for (const name of ['g7', 'none', 'g8', 'g7']) {
+      expect(evaluator.decide(factsWith({ claims: { groups: [name] } })).allowed, name).to.equal(name !== 'none');
+    }
+    expect(evaluator.decide(factsWith()).allowed).to.equal(false);
+  });
+
+  it('remembers only so many answers about a token, and answers the rest all the same', () => {
+    const evaluator = createEvaluator(allowing(rules(80, (i) => ({ when: [group(i === 79 ? 'mine' : `g${i}`)], to: [[path(`/${i}`)]] }))));
+    const claims: { readonly [key: string]: Json } = { groups: 'mine' };
+
+    for (let i = 0; i < 80; i++) {
+      expect(evaluator.decide(factsWith({ pathWithQuery: `/${i}`, claims })).allowed, `/${i}`).to.equal(i === 79);
+    }
+  });
+
+  it('does not look at a token before JWT', () => {
+    const all = rules(30, (i) => ({ when: [group(`g${i}`)] }));
+    const evaluator = createEvaluator(programOf({ custom: [{ name: 'c', refusal: 'unknown', rules: all }] }));
+
+    expect(evaluator.custom(factsWith({ claims: { groups: 'g3' } }))).to.deep.equal([]);
+  });
+
+  it('takes a template as deep as a policy likes', () => {
+    const deep: Clause = { attribute: 'path', field: 'paths', anyOf: [{ kind: 'template', value: '/{*}'.repeat(5000) }] };
+    const all = rules(40, (i) => ({ to: [[i === 39 ? deep : path(`/${i}`)]] }));
+
+    expect(expectSame(allowing(all), factsWith({ pathWithQuery: '/s'.repeat(5000) })).rule).to.equal(all[39]);
+  });
+});
+
+describe('hostile input', () => {
+  it('a claim with 200,000 values under 3,000 rules', () => {
+    const evaluator = createEvaluator(allowing(rules(3000, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
+    const groups = Array.from({ length: 200_000 }, (_, i) => `other${i}`);
+
+    expect(evaluator.decide(factsWith({ claims: { groups } })).allowed).to.equal(false);
+    expect(evaluator.decide(factsWith({ claims: { groups: [...groups, 'g2999'] } })).allowed).to.equal(true);
+  });
+
+  it('a header of 100,000 bytes under 500 rules', () => {
+    const header = (value: string): Clause => ({
+      attribute: 'header',
+      field: 'request.headers[x]',
+      name: 'x',
+      anyOf: [{ kind: 'suffix', value }],
+    });
+    const evaluator = createEvaluator(allowing(rules(500, (i) => ({ when: [header('a'.repeat(i + 1))] }))));
+
+    expect(evaluator.decide(factsWith({ headers: { x: ['a'.repeat(100_000), 'b'.repeat(100_000)] } })).rule?.id).to.contain('p00000');
+    expect(evaluator.decide(factsWith({ headers: { x: ['b'.repeat(100_000)] } })).allowed).to.equal(false);
+  });
+
+  it('templates that fit a path in every way', () => {
+    const choice = (i: number, bit: number): string => ((i >> bit) % 2 === 0 ? '{*}' : 'a');
+    const value = (i: number): string => `/${Array.from({ length: 12 }, (_, bit) => choice(i, bit)).join('/')}/end`;
+    const all = rules(4096, (i) => ({ to: [[{ attribute: 'path', field: 'paths', anyOf: [{ kind: 'template', value: value(i) }] }]] }));
+
+    expect(createEvaluator(allowing(all)).decide(factsWith({ pathWithQuery: '/a'.repeat(12) })).allowed).to.equal(false);
+  });
+
+  it('claims nested 10,000 deep', () => {
+    let claims: { readonly [key: string]: Json } = { groups: 'g1' };
+    for (let depth = 0; depth < 10_000; depth++) claims = { groups: claims };
+
+    expect(createEvaluator(allowing(rules(30, (i) => ({ when: [group(`g${i}`)] })))).decide(factsWith({ claims })).allowed).to.equal(false);
+  });
+
+  it('an identity full of namespaces and accounts', () => {
+    const account = (i: number): Clause => ({
+      attribute: 'peer',
+      field: 'serviceAccounts',
+      anyOf: [{ kind: 'serviceAccount', namespace: `n${i}`, name: 'a' }],
+    });
+    const program = allowing(rules(50, (i) => ({ from: [[account(i)]] })));
+    const uris = [`spiffe://td${'/ns/x/sa/y'.repeat(2000)}/ns/n49/sa/a`];
+    const peer = { uris, dnsNames: [], subject: '' };
+
+    expect(expectSame(program, factsWith({ connection: { peer } })).allowed).to.equal(true);
+  });
+});
