@@ -15,7 +15,8 @@ const EXIT_TEXT: Readonly<Record<keyof typeof exitCodes, string>> = {
   EXIT_FAILURE: 'something failed that is not your fault',
   EXIT_USAGE: 'the command line is wrong',
   EXIT_BAD_DATA: 'a file cannot be read or parsed',
-  EXIT_FINDINGS: 'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning)',
+  EXIT_FINDINGS:
+    'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning); `test`: a test failed, or too few rules are covered; `diff`: a decision flips',
 };
 
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -23,9 +24,21 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   check: [
     'sallyport check policies/',
     'sallyport check -o json --fail-on warning policies/ | jq .findings',
+    'sallyport check -o sarif policies/ > findings.sarif',
     'kubectl get ra,ap -A -o yaml | sallyport check -',
   ],
   compile: ['sallyport compile manifests/', 'sallyport compile manifests/ --workload foo/httpbin -o json | jq .bundle'],
+  explain: [
+    'sallyport explain policies/ --workload foo/httpbin --url /headers --token token.txt --jwks jwks.json',
+    "sallyport explain policies/ --workload foo/httpbin --labels app=httpbin -X POST --url http://httpbin.foo:8000/post -H 'X-Tenant: a' -d '{}'",
+    'kubectl get configmap -n foo NAME -o yaml > bundle.yaml && sallyport explain --bundle bundle.yaml --request request.http -o json',
+    'sallyport explain policies/ --workload foo/httpbin --har session.har --entry 3',
+  ],
+  test: ['sallyport test policies/ --min-coverage 100', 'sallyport test policies/ -o junit > report.xml'],
+  diff: [
+    'sallyport diff policies.old/ policies/ --requests yesterday.har',
+    'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .flips',
+  ],
   inject: ['sallyport inject -f deployment.yaml | kubectl apply -f -'],
   completion: ['source <(sallyport completion bash)'],
 };

@@ -1,6 +1,6 @@
 /*
  * `sallyport check PATH...`: everything that can be said about policies without a cluster. In: files and folders. Out:
- * findings as a table, JSON or YAML, and an exit code for pipelines.
+ * findings as a table, JSON, YAML or SARIF, and an exit code for pipelines.
  */
 import { type Command, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
@@ -14,12 +14,13 @@ import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { formatFindingCount, formatFindingTable, plural, type ReportedFinding, sortReports } from '../output/findings.ts';
 import { createProgress } from '../output/progress.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatSarif } from '../output/sarif.ts';
+import { formatStructured, type OutputFormat } from '../output/structured.ts';
 
 interface CheckOptions {
   readonly config?: string;
   readonly failOn: Severity;
-  readonly output: OutputFormat;
+  readonly output: OutputFormat | 'sarif';
 }
 
 export function addCheckCommand(program: Command, { context, finish }: CommandHost): void {
@@ -34,7 +35,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
     .addOption(
       new Option('--fail-on <severity>', 'lowest severity that makes the exit code 79').choices(['error', 'warning']).default('error'),
     )
-    .addOption(outputOption())
+    .addOption(new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml', 'sarif']).default('table'))
     .action(async (paths: string[], options: CheckOptions) => {
       const progress = createProgress(context.stderr);
       const { mesh } = await readConfig(options.config, context);
@@ -47,7 +48,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
         const count = formatFindingCount(findings, context.stderr);
         context.stderr.write(`${plural(manifests.textByFile.size, 'file')}, policies: ${offline.policies.length}, ${count}\n`);
       } else {
-        context.stdout.write(formatStructured({ findings }, options.output));
+        context.stdout.write(options.output === 'sarif' ? formatSarif(findings) : formatStructured({ findings }, options.output));
       }
       finish(exitCodeOf(manifests, findings, options.failOn));
     });

@@ -1,0 +1,45 @@
+/*
+ * Findings as SARIF 2.1.0, which code hosts show beside the lines they are about. In: reported findings. Out: one JSON log.
+ * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+ */
+import { sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describeErrorCode } from '../../errors.ts';
+import { VERSION } from '../../version.ts';
+import type { ReportedFinding } from './findings.ts';
+
+const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
+
+/** A whole SARIF log with one run, ended by a newline. */
+export function formatSarif(reports: readonly ReportedFinding[]): string {
+  const codes = [...new Set(reports.map(({ code }) => code))].toSorted();
+  const rules = codes.map((code) => ({ id: code, shortDescription: { text: describeErrorCode(code).text } }));
+  const driver = { name: 'sallyport', semanticVersion: VERSION, rules };
+  const results = reports.map((report) => ({
+    ruleId: report.code,
+    ruleIndex: codes.indexOf(report.code),
+    level: report.severity,
+    message: { text: messageOf(report) },
+    locations: [
+      {
+        physicalLocation: {
+          artifactLocation: { uri: uriOf(report.file) },
+          region: { startLine: report.line, startColumn: report.column },
+        },
+        ...(report.object === '' ? {} : { logicalLocations: [{ fullyQualifiedName: report.object, kind: 'object' }] }),
+      },
+    ],
+  }));
+  return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
+}
+
+function messageOf({ object, path, message, hint }: ReportedFinding): string {
+  const place = [object, path].filter((part) => part !== '').join(': ');
+  return `${place === '' ? '' : `${place}: `}${message}${hint === undefined ? '' : ` (${hint})`}`;
+}
+
+/** Relative paths stay relative, so that the code host finds them in the checkout. */
+function uriOf(file: string): string {
+  if (file.startsWith('/')) return pathToFileURL(file).href;
+  return file.replace(/^\.\//, '').split(sep).map(encodeURIComponent).join('/');
+}
