@@ -50,6 +50,10 @@ export const ERROR_CODES = {
   SP_BUNDLE_DIGEST: { family: 'bundle', text: 'A bundle is not the one that its digest announces.' },
   SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle is for another workload.' },
 
+  SP_AUTHORIZER: {
+    family: 'fault',
+    text: 'An external authorizer cannot be reached, failed, or did not answer in time; unless it fails open, requests for it are denied.',
+  },
   SP_KUBE_API: { family: 'fault', text: 'The API server failed, or could not be reached.' },
   SP_KUBE_CONFLICT: { family: 'fault', text: 'An object changed at the same time, or belongs to another field manager.' },
   SP_KUBE_GONE: { family: 'fault', text: 'The API server no longer has the version that was asked for; everything is listed again.' },

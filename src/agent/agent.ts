@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import { createJudge } from '../judge/judge.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createAuthorizer } from './authorizer/authorizer.ts';
 import { Intake } from './intake/intake.ts';
 import { PolicyHolder } from './intake/policy-holder.ts';
 import { AccessLog } from './log/access-log.ts';
@@ -57,6 +58,7 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** Node's own metrics too; for the only agent of a process. */
   readonly processMetrics: boolean;
+  /** In place of the one that asks the providers of the bundle. */
   readonly authorizer?: Authorizer;
   readonly clock?: Clock;
 }
@@ -89,17 +91,17 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const accessLog = openAccessLog(options, clock, metrics);
   const intake = createIntake(options, holder, metrics, clock);
   await intake.begin();
+  const stopFollowing = new AbortController();
   const context: ProxyContext = {
     policyInForce: () => holder.current,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),
-    authorizer: options.authorizer,
+    authorizer: options.authorizer ?? createAuthorizer({ logger: options.logger, clock, signal: stopFollowing.signal }),
     newRequestId: () => randomUUID(),
   };
   const servers = await startServers({ options, holder, metrics, context });
-  const stopFollowing = new AbortController();
   const following = intake.follow(stopFollowing.signal);
   const sweeper = setInterval(() => servers.sweep(clock.nowMs()), SWEEP_MS);
   const stopAll = async (): Promise<void> => {

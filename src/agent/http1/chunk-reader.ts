@@ -37,6 +37,12 @@ export class ChunkReader {
   #size = 0;
   #digits = 0;
   #noise = 0;
+  readonly #onPayload: ((buffer: Uint8Array, start: number, end: number) => void) | undefined;
+
+  /** @param onPayload is told where the payload lies, without the framing; valid during the call */
+  constructor(onPayload?: (buffer: Uint8Array, start: number, end: number) => void) {
+    this.#onPayload = onPayload;
+  }
 
   /** Forgets the last body. */
   reset(): void {
@@ -57,6 +63,7 @@ export class ChunkReader {
       if (this.#step === STEP.data) {
         const taken = Math.min(this.#size, end - at);
         this.#size -= taken;
+        this.#onPayload?.(buffer, at, at + taken);
         at += taken;
         if (this.#size === 0) this.#step = STEP.dataCr;
         this.forwardEnd = at;

@@ -76,6 +76,8 @@ export function writeSwitchHead(head: ResponseHead, upgrade: string): string {
 export interface LocalReply {
   readonly status: number;
   readonly body: string;
+  /** The body where it is no UTF-8 text. */
+  readonly octets?: Uint8Array;
   /** Flat, in wire order, without content-length, date, server and connection. */
   readonly headers: readonly string[];
 }
@@ -85,7 +87,7 @@ const LEADING: ReadonlySet<string> = new Set(['www-authenticate']);
 
 /** The whole reply: head and body (none for HEAD). */
 export function writeReply(reply: LocalReply, request: { readonly head: boolean; readonly close: boolean }, date: string): string {
-  const bytes = Buffer.byteLength(reply.body);
+  const body = reply.octets === undefined ? Buffer.from(reply.body) : Buffer.from(reply.octets);
   let leading = '';
   let trailing = '';
   for (let at = 0; at + 1 < reply.headers.length; at += 2) {
@@ -95,18 +97,31 @@ export function writeReply(reply: LocalReply, request: { readonly head: boolean;
     else trailing += line;
   }
   const closing = request.close ? 'connection: close\r\n' : '';
-  const head = `HTTP/1.1 ${reply.status} ${reasonOf(reply.status)}\r\n${leading}content-length: ${bytes}\r\n${trailing}date: ${date}\r\n${SERVER}${closing}\r\n`;
-  return request.head ? head : head + Buffer.from(reply.body).toString('latin1');
+  const length = reply.status === 204 ? '' : `content-length: ${body.length}\r\n`;
+  const head = `HTTP/1.1 ${reply.status} ${reasonOf(reply.status)}\r\n${leading}${length}${trailing}date: ${date}\r\n${SERVER}${closing}\r\n`;
+  return request.head ? head : head + body.toString('latin1');
 }
 
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  204: 'No Content',
+  301: 'Moved Permanently',
   302: 'Found',
+  303: 'See Other',
+  304: 'Not Modified',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   401: 'Unauthorized',
+  402: 'Payment Required',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
+  409: 'Conflict',
+  410: 'Gone',
   413: 'Payload Too Large',
   426: 'Upgrade Required',
   429: 'Too Many Requests',

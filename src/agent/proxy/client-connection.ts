@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { ForwardHead, Verdict } from '../../judge/verdict.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
+import { changeFields, changeReply } from '../http1/change-fields.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
 import {
   CODEC_ERROR,
@@ -32,6 +33,7 @@ import {
   UNSOUND_VALUE,
 } from './local-replies.ts';
 import { MessageWriter } from './message-writer.ts';
+import { type CheckState, PendingCheck } from './pending-check.ts';
 import { RequestBody } from './request-body.ts';
 import { ResponseRelay } from './response-relay.ts';
 import { adoptSocket, type SocketEvents } from './socket-events.ts';
@@ -39,10 +41,11 @@ import type { ResponseReceiver, UpstreamConnection, UpstreamFailure } from './up
 import type { UpstreamPool } from './upstream-pool.ts';
 
 /**
- * head: waiting for a request; check: external authorizers are asked; body: request body passes; wait: request is whole,
- * response is not; upgrade: waiting for 101; tunnel: bytes both ways; drain: replied and closing, input is discarded.
+ * head: waiting for a request; preview: an external authorizer wants bytes of the body; check: it is asked; body: request
+ * body passes; wait: request is whole, response is not; upgrade: waiting for 101; tunnel: bytes both ways; drain: replied and
+ * closing, input is discarded.
  */
-type Phase = 'head' | 'check' | 'body' | 'wait' | 'upgrade' | 'tunnel' | 'drain' | 'closed';
+type Phase = 'head' | 'preview' | 'check' | 'body' | 'wait' | 'upgrade' | 'tunnel' | 'drain' | 'closed';
 
 /** What a connection needs of its listener. */
 export interface ConnectionHost {
@@ -68,7 +71,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   #upstream: UpstreamConnection | undefined;
   #upgrade = '';
   readonly #input: HeldInput;
-  #check: AbortController | undefined;
+  #check: PendingCheck | undefined;
 
   constructor(accepted: Socket, facts: ConnectionFacts, host: ConnectionHost) {
     this.#host = host;
@@ -95,7 +98,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   expire(): void {
     const { clock, limits } = this.#host.context;
     if (this.#phase === 'head' && this.#heads.length > 0) this.#refuse(REQUEST_TIMEOUT);
-    else if (this.#phase === 'body' && !this.#exchange.responseBegun) {
+    else if (this.#phase === 'preview' || (this.#phase === 'body' && !this.#exchange.responseBegun)) {
       this.#dropUpstream();
       this.#refuse(REQUEST_TIMEOUT);
     } else if (this.#phase === 'drain' && this.#linger.stays(this.#socket.writableLength, clock.nowMs(), limits.bodyTimeoutMs)) {
@@ -117,6 +120,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
         // Half-closed: the client still reads.
         this.#closing = true;
         return;
+      case 'preview':
       case 'body':
       case 'upgrade':
         this.destroy();
@@ -221,6 +225,10 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
         case 'body':
           at = this.#readBody(buffer, at, end);
           break;
+        case 'preview':
+          this.#onCheckState(this.#check?.look(this.#input.collect(buffer, at, end)));
+          at = end;
+          break;
         case 'tunnel':
           this.#upstream?.out.bytes(buffer, at, end);
           at = end;
@@ -278,15 +286,17 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#exchange.digest = policy.digest;
     const verdict = policy.judge.judge(this.#exchange.raw(), Math.floor(context.clock.wallMs() / 1000));
     this.#exchange.judgedMs = context.clock.nowMs();
-    this.#obey(verdict, policy.checksValues);
+    this.#exchange.checksValues = policy.checksValues;
+    this.#obey(verdict);
   }
 
-  #obey(verdict: Verdict, checksValues: boolean): void {
+  #obey(verdict: Verdict): void {
     this.#exchange.verdict = verdict.log;
     switch (verdict.kind) {
       case 'forward':
+        if (verdict.downstreamHeaders !== undefined) this.#exchange.downstream = verdict.downstreamHeaders;
         if (this.#exchange.method === 'CONNECT') this.#replyLocally(NO_TUNNEL);
-        else if (checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
+        else if (this.#exchange.checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
         else this.#forward(verdict.head);
         return;
       case 'reply':
@@ -294,29 +304,31 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
         this.#reply(verdict, verdict.close || this.#exchange.request.body !== 0);
         return;
       case 'check':
-        this.#ask(verdict, checksValues);
+        this.#ask(verdict);
     }
   }
 
-  /** Has external authorizers asked while nothing more is read from the client. */
-  #ask(verdict: Extract<Verdict, { readonly kind: 'check' }>, checksValues: boolean): void {
-    const { authorizer } = this.#host.context;
-    if (authorizer === undefined) {
-      this.#obey(verdict.resume({ kind: 'error', status: 403 }), checksValues);
-      return;
+  /** Has an external authorizer asked; beyond the part of the body that it wants, nothing is read from the client meanwhile. */
+  #ask(verdict: Extract<Verdict, { readonly kind: 'check' }>): void {
+    this.#phase = 'preview';
+    this.#check ??= new PendingCheck(this.#host.context.authorizer, this.#input, (next) => this.#onChecked(next));
+    const state = this.#check.begin(verdict, this.#exchange.request.body);
+    if (state === 'more') this.#continue();
+    this.#onCheckState(state);
+  }
+
+  #onCheckState(state: CheckState | undefined): void {
+    if (state === 'bad') this.#refuse(CODEC_ERROR);
+    else if (state === 'more') this.#deadline(this.#host.context.limits.bodyTimeoutMs);
+    else {
+      this.#phase = 'check';
+      this.deadlineMs = 0;
     }
-    this.#phase = 'check';
-    this.deadlineMs = 0;
-    const check = new AbortController();
-    this.#check = check;
-    void authorizer(verdict, check.signal)
-      .catch(() => ({ kind: 'error', status: 403 }) as const)
-      .then((answer) => {
-        this.#check = undefined;
-        if (this.#phase !== 'check') return;
-        this.#obey(verdict.resume(answer), checksValues);
-        this.#takeRest();
-      });
+  }
+
+  #onChecked(verdict: Verdict): void {
+    this.#obey(verdict);
+    if (verdict.kind !== 'check') this.#takeRest();
   }
 
   #forward(head: ForwardHead): void {
@@ -335,10 +347,14 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#phase = 'body';
     this.#body.start(request.body);
     this.#deadline(this.#host.context.limits.bodyTimeoutMs);
-    if (request.expectContinue) {
-      this.#out.text('HTTP/1.1 100 Continue\r\n\r\n');
-      this.#out.flush();
-    }
+    this.#continue();
+  }
+
+  /** Tells a client that waits for it to send the body. */
+  #continue(): void {
+    if (!this.#exchange.takeContinue()) return;
+    this.#out.text('HTTP/1.1 100 Continue\r\n\r\n');
+    this.#out.flush();
   }
 
   #send(text: string, fresh: boolean): UpstreamConnection {
@@ -364,15 +380,13 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   }
 
   #beginResponse(head: ResponseHead): void {
-    this.#exchange.responseBegun = true;
-    this.#exchange.repeatable = '';
-    this.#exchange.status = head.status;
+    this.#exchange.answer(head.status);
     // Whatever followed a refused upgrade cannot be told from the next request.
     if (this.#phase === 'upgrade') {
       this.#phase = 'wait';
       this.#closing = true;
     }
-    this.#response.begin(head, this.#host.context.date.text(), this.#closing);
+    this.#response.begin(changeFields(head, this.#exchange.downstream), this.#host.context.date.text(), this.#closing);
   }
 
   #switchProtocols(head: ResponseHead): void {
@@ -383,9 +397,8 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
       return;
     }
     this.#phase = 'tunnel';
-    this.#exchange.responseBegun = true;
-    this.#exchange.status = 101;
-    this.#out.text(writeSwitchHead(head, this.#upgrade));
+    this.#exchange.answer(101);
+    this.#out.text(writeSwitchHead(changeFields(head, this.#exchange.downstream), this.#upgrade));
     this.#out.flush();
     this.#takeRest();
   }
@@ -407,9 +420,8 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#exchange.status = reply.status;
     this.#closing ||= close;
     this.#phase = 'wait';
-    this.#out.text(
-      writeReply(reply, { head: this.#exchange.request.method === 'HEAD', close: this.#closing }, this.#host.context.date.text()),
-    );
+    const changed = changeReply(reply, this.#exchange.downstream);
+    this.#out.text(writeReply(changed, { head: this.#exchange.isHead, close: this.#closing }, this.#host.context.date.text()));
     this.#out.flush();
     this.#record();
     this.#nextRequest();

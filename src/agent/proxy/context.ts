@@ -68,8 +68,23 @@ export interface ExchangeObserver {
   onConnectionRefused(): void;
 }
 
-/** Asks external authorizers; absent: every `check` verdict is answered as an error (403 unless a provider fails open). */
-export type Authorizer = (check: Extract<Verdict, { readonly kind: 'check' }>, signal: AbortSignal) => Promise<CheckAnswer>;
+/** What is known of a request's body when an authorizer is asked. */
+export interface CheckBody {
+  /** The payload's first bytes, without chunk framing. */
+  readonly bytes: Buffer;
+  /** These bytes are the whole body. */
+  readonly whole: boolean;
+}
+
+/**
+ * Asks the external authorizer of a check verdict. Absent from a context: every check is answered as an error (403).
+ * @param body undefined: the provider wants none, or the request has none
+ */
+export type Authorizer = (
+  check: Extract<Verdict, { readonly kind: 'check' }>,
+  body: CheckBody | undefined,
+  signal: AbortSignal,
+) => Promise<CheckAnswer>;
 
 export interface ProxyContext {
   /** Undefined until the first bundle: everything is answered 503. */

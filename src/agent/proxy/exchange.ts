@@ -2,6 +2,7 @@
  * The exchange at hand of a client connection, as access log and metrics see it when it is over. In: set step by step by
  * the connection. Out: an {@link ExchangeRecord}. One object per connection, begun anew for each request.
  */
+import type { HeaderChange } from '../../judge/header-changes.ts';
 import type { RawRequest, VerdictLog } from '../../judge/verdict.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -20,6 +21,8 @@ export const NO_REQUEST: RequestHead = Object.freeze({
   requestId: '',
 });
 
+const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
+
 export class Exchange implements ExchangeRecord {
   request: RequestHead = NO_REQUEST;
   status = 0;
@@ -35,6 +38,11 @@ export class Exchange implements ExchangeRecord {
   responseBegun = false;
   /** Request text to be sent again on a fresh connection when a reused one turns out dead; `''`: may not be repeated. */
   repeatable = '';
+  /** What is to be changed of the head that the client gets. */
+  downstream: readonly HeaderChange[] = NO_CHANGES;
+  /** The policy in force may add header values that are not sound. */
+  checksValues = false;
+  #continued = false;
   readonly #facts: ConnectionFacts;
 
   constructor(facts: ConnectionFacts) {
@@ -47,6 +55,10 @@ export class Exchange implements ExchangeRecord {
 
   get path(): string {
     return this.verdict?.path ?? this.request.target;
+  }
+
+  get isHead(): boolean {
+    return this.request.method === 'HEAD';
   }
 
   get sourceIp(): string {
@@ -70,6 +82,20 @@ export class Exchange implements ExchangeRecord {
     return { version: '1.1', method, target, headers, hasBody: body !== 0, connection: this.#facts, ...own };
   }
 
+  /** Is the client to be told that it may send the body that it announced? True once. */
+  takeContinue(): boolean {
+    const due = this.request.expectContinue && !this.#continued;
+    this.#continued = true;
+    return due;
+  }
+
+  /** Notes that the final head of a response goes to the client. */
+  answer(status: number): void {
+    this.responseBegun = true;
+    this.repeatable = '';
+    this.status = status;
+  }
+
   /** Forgets the exchange. */
   reset(): void {
     this.request = NO_REQUEST;
@@ -81,5 +107,7 @@ export class Exchange implements ExchangeRecord {
     this.verdict = undefined;
     this.responseBegun = false;
     this.repeatable = '';
+    this.downstream = NO_CHANGES;
+    this.#continued = false;
   }
 }

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 
 export class HeldInput {
   readonly #socket: Socket;
-  #rest: Buffer | undefined;
+  readonly #parts: Buffer[] = [];
   #paused = false;
 
   constructor(socket: Socket) {
@@ -15,13 +15,24 @@ export class HeldInput {
 
   /** Reading is stopped, or bytes are kept. */
   get holds(): boolean {
-    return this.#paused || this.#rest !== undefined;
+    return this.#paused || this.#parts.length > 0;
+  }
+
+  /** Bytes that are kept, in the order they came. */
+  get parts(): readonly Buffer[] {
+    return this.#parts;
+  }
+
+  /** Keeps a copy of `buffer[start, end)`, which is returned, and reads on. */
+  collect(buffer: Buffer, start: number, end: number): Buffer {
+    const copy = Buffer.from(buffer.subarray(start, end));
+    this.#parts.push(copy);
+    return copy;
   }
 
   /** Keeps a copy of `buffer[start, end)` and reads no further. */
   keep(buffer: Buffer, start: number, end: number): void {
-    const fresh = Buffer.from(buffer.subarray(start, end));
-    this.#rest = this.#rest === undefined ? fresh : Buffer.concat([this.#rest, fresh]);
+    this.collect(buffer, start, end);
     this.pause();
   }
 
@@ -38,8 +49,8 @@ export class HeldInput {
 
   /** Reads on. @returns the bytes that were kept, which are now the caller's */
   release(): Buffer | undefined {
-    const rest = this.#rest;
-    this.#rest = undefined;
+    const rest = this.#parts.length > 1 ? Buffer.concat(this.#parts) : this.#parts[0];
+    this.#parts.length = 0;
     this.resume();
     return rest;
   }

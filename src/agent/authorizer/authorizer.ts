@@ -1,0 +1,110 @@
+/*
+ * Asks the external authorizer that a check verdict names, in time, and never opens by mistake: only a provider that says
+ * `failOpen` consents when it cannot be reached. In: check verdicts with the body read so far. Out: answers for the judge.
+ * Made once per agent.
+ */
+import type { Clock } from '../../clock.ts';
+import { InvariantError, TransientError } from '../../errors.ts';
+import type { CheckAnswer } from '../../judge/verdict.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Authorizer } from '../proxy/context.ts';
+import { BODY_TOO_LARGE, failureOf, refusalOf } from './answers.ts';
+import type { Asker } from './asker.ts';
+import { FailureLog } from './failure-log.ts';
+import { createGrpcAsker } from './grpc-asker.ts';
+import { createHttpAsker } from './http-asker.ts';
+import { carriedBody, type Question } from './question.ts';
+
+export interface AuthorizerOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Aborting it closes all connections to authorizers. */
+  readonly signal: AbortSignal;
+}
+
+/** One process-wide way per protocol, made when it is first needed. */
+type Askers = (protocol: string) => Promise<Asker>;
+
+/**
+ * The authorizer of an agent. It holds no connection and loads no HTTP or gRPC client until a request must be checked. The
+ * promise it returns never rejects.
+ */
+export function createAuthorizer({ logger, clock, signal: stop }: AuthorizerOptions): Authorizer {
+  const askerFor = lazyAskers(stop);
+  const failures = new FailureLog(logger);
+  return async (check, body, signal) => {
+    const [match, ...others] = check.matches;
+    const provider = match?.step.provider;
+    if (provider === undefined || others.length > 0) return refusalOf(undefined);
+    const carried = carriedBody(provider, body);
+    if (carried === 'too-large') return BODY_TOO_LARGE;
+    const deadline = new Deadline(clock, provider.timeoutMs, signal);
+    try {
+      const asker = await askerFor(provider.protocol);
+      const answer = await askInTime(asker, { provider, check, body: carried }, deadline.signal);
+      failures.onAnswer(provider.name);
+      return answer;
+    } catch (error) {
+      if (signal.aborted) return refusalOf(provider);
+      failures.onFailure(provider.name, error);
+      return error instanceof TransientError ? failureOf(provider) : refusalOf(provider);
+    } finally {
+      deadline.end();
+    }
+  };
+}
+
+async function askInTime(asker: Asker, question: Question, signal: AbortSignal): Promise<CheckAnswer> {
+  signal.throwIfAborted();
+  return await asker.ask(question, signal);
+}
+
+function lazyAskers(stop: AbortSignal): Askers {
+  const askers = new Map<string, Promise<Asker>>();
+  const load = async (protocol: string): Promise<Asker> => {
+    const asker = await loadAsker(protocol);
+    if (stop.aborted) asker.close();
+    else stop.addEventListener('abort', () => asker.close(), { once: true });
+    return asker;
+  };
+  return (protocol) => {
+    const asker = askers.get(protocol) ?? load(protocol);
+    askers.set(protocol, asker);
+    return asker;
+  };
+}
+
+async function loadAsker(protocol: string): Promise<Asker> {
+  switch (protocol) {
+    case 'http':
+      return await createHttpAsker();
+    case 'grpc':
+      return await createGrpcAsker();
+    default:
+      throw new InvariantError(`unknown protocol of an authorizer: ${protocol}`);
+  }
+}
+
+/** Aborts `signal` when time is up or the client is gone. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #cancel: () => void;
+  readonly #client: AbortSignal;
+  readonly #onClientGone = (): void => this.#controller.abort();
+
+  constructor(clock: Clock, timeoutMs: number, client: AbortSignal) {
+    this.#client = client;
+    this.#cancel = clock.after(timeoutMs, () => this.#controller.abort());
+    if (client.aborted) this.#controller.abort();
+    else client.addEventListener('abort', this.#onClientGone, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    this.#cancel();
+    this.#client.removeEventListener('abort', this.#onClientGone);
+  }
+}
