@@ -23,7 +23,7 @@ describe('the program', () => {
     ['an unknown option', ['check', '--nope', 'x'], "sallyport: unknown option '--nope'"],
     ['an argument that is missing', ['check'], "sallyport: missing required argument 'path'"],
     ['an option that is missing', ['inject'], "sallyport: required option '-f, --filename <file...>' not specified"],
-    ['a value that is no choice', ['check', '-o', 'xml', 'x'], "argument 'xml' is invalid. Allowed choices are table, json, yaml."],
+    ['a value that is no choice', ['check', '-o', 'xml', 'x'], "argument 'xml' is invalid. Allowed choices are table, json, yaml, sarif."],
   ];
   for (const [name, args, said] of wrong) {
     it(`ends with 64 and says so on stderr: ${name}`, async () => {

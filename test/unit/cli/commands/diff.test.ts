@@ -1,0 +1,97 @@
+import { expect } from 'chai';
+import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const policy = (paths: string): string => `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: jwt, namespace: foo }
+spec: { jwtRules: [{ issuer: me, jwksUri: "https://issuer.example/keys" }] }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: allow, namespace: foo }
+spec:
+  rules:
+    - { to: [{ operation: { paths: ["${paths}"] } }] }
+    - { when: [{ key: "request.auth.claims[role]", values: [admin] }] }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: foo }
+spec: { template: { metadata: { labels: { app: web } } } }
+`;
+const CORPUS = `{"path": "/a"}
+{"url": "http://web.foo/b?c=d", "method": "POST"}
+
+{"path": "/b", "claims": {"iss": "me", "sub": "x", "role": "admin"}}
+{"path": "/b", "claims": {"iss": "you"}}
+`;
+
+function diff(...args: string[]): Promise<CliResult> {
+  const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': CORPUS };
+  return withFolder(files, (cwd) => runCommand(['diff', ...args], { cwd }));
+}
+
+interface Flips {
+  readonly requests: number;
+  readonly flips: readonly {
+    readonly index: number;
+    readonly target: string;
+    readonly before: { readonly verdict: { readonly outcome: string }; readonly decidedBy: { readonly rule?: { readonly rule: number } } };
+    readonly after: { readonly verdict: { readonly outcome: string } };
+  }[];
+}
+
+describe('sallyport diff', () => {
+  it('tells which requests flip and by which rule', async () => {
+    const { exitCode, stdout, stderr } = await diff('a', 'b', '--requests', 'corpus.jsonl', '-o', 'json');
+
+    const { requests, flips } = JSON.parse(stdout) as Flips;
+    expect([exitCode, stderr]).to.deep.equal([79, '4 requests, 2 flips\n']);
+    expect(requests).to.equal(4);
+    expect(flips.map(({ index, target, before, after }) => [index, target, before.verdict.outcome, after.verdict.outcome])).to.deep.equal([
+      [0, '/a', 'allow', 'deny'],
+      [1, '/b?c=d', 'deny', 'allow'],
+    ]);
+    expect(flips[0]?.before.decidedBy.rule?.rule).to.equal(0);
+  });
+
+  it('shows a row per flip', async () => {
+    const { stdout } = await diff('a', 'b', '--requests', 'corpus.jsonl');
+
+    expect(stdout.split('\n')[2]).to.match(
+      /^1 {2}foo\/web +POST \/b\?c=d +deny 403 +allow +none of the 2 ALLOW rules matched -> AuthorizationPolicy/,
+    );
+  });
+
+  it('finds no flip between a set and itself', async () => {
+    const { exitCode, stdout } = await diff('a', 'a', '--generate', '200');
+
+    expect([exitCode, stdout]).to.deep.equal([0, '']);
+  });
+
+  it('makes up requests that find the flip, the same ones for the same seed', async () => {
+    const [one, again, other] = await Promise.all(
+      ['7', '7', '8'].map((seed) => diff('a', 'b', '--generate', '100', '--seed', seed, '-o', 'json')),
+    );
+
+    expect(one?.exitCode).to.equal(79);
+    expect(one?.stdout).to.equal(again?.stdout);
+    expect(one?.stdout).to.not.equal(other?.stdout);
+  });
+
+  const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
+    ['no requests', ['a', 'b'], 64, 'give requests once'],
+    ['a line that is no request', ['a', 'b', '--requests', 'a/p.yaml'], 65, 'a/p.yaml:1: not JSON'],
+    ['a folder that is not there', ['a', 'c', '--generate', '1'], 65, 'cannot be read'],
+    ['a workload that is not there', ['a', 'b', '--generate', '1', '--workload', 'foo/none'], 65, 'no workload foo/none'],
+  ];
+  for (const [name, args, exitCode, told] of badCalls) {
+    it(`ends with ${exitCode} for ${name}`, async () => {
+      const result = await diff(...args);
+
+      expect([result.exitCode, result.stdout]).to.deep.equal([exitCode, '']);
+      expect(result.stderr).to.include(told);
+    });
+  }
+});

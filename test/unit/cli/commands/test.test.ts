@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { withFolder } from '../../../support/temporary-folder.ts';
+
+const POLICIES = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: jwt, namespace: foo }
+spec: { jwtRules: [{ issuer: me, jwksUri: "https://issuer.example/keys", fromHeaders: [{ name: x-jwt }] }] }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: allow, namespace: foo }
+spec:
+  rules:
+    - { from: [{ source: { requestPrincipals: ["me/*"] } }] }
+    - { from: [{ source: { ipBlocks: [10.0.0.0/8] } }] }
+`;
+const GOOD_TABLE = `workload: { namespace: foo, name: web, labels: {} }
+now: 2026-01-31T12:00:00Z
+tests:
+  - name: a <token> in its header
+    request: { headers: { X-JWT: "\${token}" } }
+    token: { claims: { iss: me, sub: a }, expiresInSeconds: 60 }
+    expect: { verdict: allow, policy: foo/allow, rule: 0, principal: me/a }
+  - name: nobody
+    expect: deny
+`;
+const BAD_TABLE = `${GOOD_TABLE}  - { name: "wrong # 1", expect: { verdict: allow, status: 200 } }\n`;
+
+function test(table: string, ...args: string[]): Promise<CliResult> {
+  return withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': table }, (cwd) =>
+    runCommand(['test', 'p', ...args], { cwd }),
+  );
+}
+
+describe('sallyport test', () => {
+  it('passes when every verdict is as expected, and names the rules that no request reached', async () => {
+    const { exitCode, stdout, stderr } = await test(GOOD_TABLE);
+
+    expect(exitCode, stdout).to.equal(0);
+    expect(stdout).to.include('pass  nobody');
+    expect(stdout).to.match(/RULES THAT NO TEST REACHES\nAuthorizationPolicy foo\/allow rules\[1\]\n/);
+    expect(stderr).to.equal('2 tests, 0 failed; 2 of 3 rules covered (66 %)\n');
+  });
+
+  it('fails with 79 and says what was decided instead', async () => {
+    const { exitCode, stdout } = await test(BAD_TABLE);
+
+    expect(exitCode).to.equal(79);
+    expect(stdout).to.include(
+      'FAIL  wrong # 1\n        verdict is deny, expected allow (authorization: none of the 2 ALLOW rules matched)\n',
+    );
+    expect(stdout).to.include('status is 403, expected 200');
+  });
+
+  for (const [percent, exitCode] of [
+    ['66', 0],
+    ['67', 79],
+  ] as const) {
+    it(`ends with ${exitCode} when ${percent} % of the rules must be reached`, async () => {
+      expect((await test(GOOD_TABLE, '--min-coverage', percent)).exitCode).to.equal(exitCode);
+    });
+  }
+
+  it('writes JUnit with names escaped', async () => {
+    const { stdout } = await test(BAD_TABLE, '-o', 'junit');
+
+    expect(stdout).to.include('<testsuite name="p/one.sallyport-test.yaml" tests="3" failures="1" errors="0">');
+    expect(stdout).to.include('<testcase name="a &lt;token&gt; in its header"');
+    expect(stdout).to.include('<failure message="verdict is deny, expected allow');
+  });
+
+  it('writes TAP with names escaped', async () => {
+    const { stdout } = await test(BAD_TABLE, '-o', 'tap');
+
+    expect(stdout.split('\n').slice(0, 2)).to.deep.equal(['TAP version 14', '1..3']);
+    expect(stdout).to.include('not ok 3 - p/one.sallyport-test.yaml: wrong \\# 1\n  ---\n  - "verdict is deny');
+  });
+
+  it('writes JSON with verdicts and coverage', async () => {
+    const { stdout } = await test(GOOD_TABLE, '-o', 'json');
+
+    const { suites, coverage } = JSON.parse(stdout) as {
+      readonly suites: readonly { readonly tests: readonly { readonly verdict: { readonly outcome: string } }[] }[];
+      readonly coverage: { readonly covered: number };
+    };
+    expect(suites[0]?.tests.map(({ verdict }) => verdict.outcome)).to.deep.equal(['allow', 'deny']);
+    expect(coverage.covered).to.equal(2);
+  });
+
+  const badTables: readonly (readonly [name: string, table: string, told: string])[] = [
+    ['no YAML', 'tests: [', 'one.sallyport-test.yaml:'],
+    ['an unknown member', GOOD_TABLE.replace('now:', 'noww:'), 'Unrecognized key'],
+    ['no tests', 'workload: foo/web\ntests: []\n', 'tests'],
+    ['no workload', 'tests: [{ name: a, expect: allow }]\n', 'names no workload'],
+    ['a workload without manifest', 'workload: foo/web\ntests: [{ name: a, expect: allow }]\n', 'no workload foo/web'],
+  ];
+  for (const [name, table, told] of badTables) {
+    it(`ends with 65 for a table with ${name}`, async () => {
+      const { exitCode, stderr } = await test(table);
+
+      expect(exitCode).to.equal(65);
+      expect(stderr).to.include(told);
+    });
+  }
+
+  it('ends with 65 where there is no table', async () => {
+    const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES }, (cwd) => runCommand(['test', 'p'], { cwd }));
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.include('no *.sallyport-test.yaml in p');
+  });
+
+  it('leaves tables to itself: check takes them for no manifests', async () => {
+    const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': GOOD_TABLE }, (cwd) =>
+      runCommand(['check', 'p'], { cwd }),
+    );
+
+    expect(exitCode, stderr).to.equal(0);
+    expect(stderr).to.include('1 file, policies: 2');
+  });
+
+  it('passes on the example of the JWT task', async () => {
+    const cwd = new URL('../../../../', import.meta.url).pathname;
+    const { exitCode, stdout } = await runCommand(['test', 'examples/jwt-task', '--min-coverage', '100'], { cwd });
+
+    expect(exitCode, stdout).to.equal(0);
+  });
+});
