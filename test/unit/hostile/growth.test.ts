@@ -1,0 +1,48 @@
+/*
+ * No input costs more than in proportion to its size. Work is counted, not timed: V8 counts the blocks of code that run, at a
+ * size and at four times that size. What the platform does within one call is not counted; the sizes are such that anything
+ * worse than linear there would run into the time limit of the tests.
+ */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import { GROWTH_CASES, SQUARE } from './growth-cases.ts';
+import type { Growth } from './growth-worker.ts';
+
+/** Four times the input may cost four times the work; sorting, and what is small at first, a little more. */
+const MOST = 5;
+
+describe('work grows no faster than the input', () => {
+  let worker: Worker;
+  before(() => {
+    worker = new Worker(join(import.meta.dirname, 'growth-worker.ts'));
+  });
+  after(async () => {
+    await worker.terminate();
+  });
+
+  async function measure(name: string): Promise<Growth> {
+    worker.postMessage(name);
+    const [growth] = (await once(worker, 'message')) as [Growth];
+    expect(growth.name).to.equal(name);
+    return growth;
+  }
+
+  for (const name of Object.keys(GROWTH_CASES)) {
+    if (name === SQUARE) continue;
+    it(name, async function () {
+      this.timeout(20_000);
+      const { small, large } = await measure(name);
+
+      expect(small).to.be.greaterThan(0);
+      expect(large / small, `${small} blocks, then ${large}`).to.be.at.most(MOST);
+    });
+  }
+
+  it('and the measure tells when it does', async () => {
+    const { small, large } = await measure(SQUARE);
+
+    expect(large / small).to.be.greaterThan(15);
+  });
+});
