@@ -42,9 +42,6 @@ export interface TokenMemo {
   partOf(claims: Claims, list: number): TokenPart;
 }
 
-/** Lists of rules that one ruleset asks about the same token: AUDIT, DENY, ALLOW, and two in dry-run. */
-const LISTS = 5;
-
 /** The same claims must be given as the same object, and are held weakly. */
 export function createTokenMemo(): TokenMemo {
   const partsByClaims = new WeakMap<Claims, (TokenPart | undefined)[]>();
@@ -52,7 +49,8 @@ export function createTokenMemo(): TokenMemo {
     partOf: (claims, list) => {
       let parts = partsByClaims.get(claims);
       if (parts === undefined) {
-        parts = new Array<undefined>(LISTS).fill(undefined);
+        // AUDIT, DENY, ALLOW, and two in dry-run.
+        parts = [undefined, undefined, undefined, undefined, undefined];
         partsByClaims.set(claims, parts);
       }
       const known = parts[list];
