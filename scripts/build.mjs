@@ -5,8 +5,20 @@
 import { build } from 'esbuild';
 
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
-const entries = { agent: 'src/main/agent.ts', controller: 'src/main/controller.ts', sallyport: 'src/main/cli.ts' };
-const forbidden = { agent: ['@kubernetes/client-node', 'node_modules/jose', 'node_modules/undici', 'zod/v4/classic', 'src/cluster/'] };
+const entries = {
+  agent: 'src/main/agent.ts',
+  'agent-grpc': 'src/agent/authorizer/grpc-library.ts',
+  controller: 'src/main/controller.ts',
+  sallyport: 'src/main/cli.ts',
+};
+/** The agent loads the gRPC library from the file beside it, and only when an authorizer speaks gRPC. @type {import('esbuild').Plugin} */
+const grpcApart = {
+  name: 'grpc-apart',
+  setup: (setup) => setup.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
+};
+const forbidden = {
+  agent: ['@kubernetes/client-node', 'node_modules/jose', 'node_modules/undici', 'zod/v4/classic', 'src/cluster/', 'node_modules/@grpc'],
+};
 
 for (const [name, entry] of Object.entries(entries)) {
   const shebang = name === 'sallyport' ? '#!/usr/bin/env node\n' : '';
@@ -20,6 +32,7 @@ for (const [name, entry] of Object.entries(entries)) {
     minifySyntax: true,
     legalComments: 'none',
     metafile: true,
+    plugins: name === 'agent' ? [grpcApart] : [],
     logLevel: 'warning',
     banner: { js: shebang + banner },
   });

@@ -11,8 +11,6 @@ import type { Authorizer } from '../proxy/context.ts';
 import { BODY_TOO_LARGE, failureOf, refusalOf } from './answers.ts';
 import type { Asker } from './asker.ts';
 import { FailureLog } from './failure-log.ts';
-import { createGrpcAsker } from './grpc-asker.ts';
-import { createHttpAsker } from './http-asker.ts';
 import { carriedBody, type Question } from './question.ts';
 
 export interface AuthorizerOptions {
@@ -30,7 +28,7 @@ type Askers = (protocol: string) => Promise<Asker>;
  * promise it returns never rejects.
  */
 export function createAuthorizer({ logger, clock, signal: stop }: AuthorizerOptions): Authorizer {
-  const askerFor = lazyAskers(stop);
+  const askerFor = lazyAskers(clock, stop);
   const failures = new FailureLog(logger);
   return async (check, body, signal) => {
     const [match, ...others] = check.matches;
@@ -59,10 +57,10 @@ async function askInTime(asker: Asker, question: Question, signal: AbortSignal):
   return await asker.ask(question, signal);
 }
 
-function lazyAskers(stop: AbortSignal): Askers {
+function lazyAskers(clock: Clock, stop: AbortSignal): Askers {
   const askers = new Map<string, Promise<Asker>>();
   const load = async (protocol: string): Promise<Asker> => {
-    const asker = await loadAsker(protocol);
+    const asker = await loadAsker(protocol, clock);
     if (stop.aborted) asker.close();
     else stop.addEventListener('abort', () => asker.close(), { once: true });
     return asker;
@@ -74,12 +72,12 @@ function lazyAskers(stop: AbortSignal): Askers {
   };
 }
 
-async function loadAsker(protocol: string): Promise<Asker> {
+async function loadAsker(protocol: string, clock: Clock): Promise<Asker> {
   switch (protocol) {
     case 'http':
-      return await createHttpAsker();
+      return await (await import('./http-asker.ts')).createHttpAsker();
     case 'grpc':
-      return await createGrpcAsker();
+      return await (await import('./grpc-asker.ts')).createGrpcAsker(clock);
     default:
       throw new InvariantError(`unknown protocol of an authorizer: ${protocol}`);
   }
