@@ -3,65 +3,18 @@
  * can be asked and stopped. Called by the agent's entry point and by `sallyport run`; several may run in one process.
  */
 import { randomUUID } from 'node:crypto';
-import type { AppProbes } from '../api/kube/agent-contract.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { createJudge } from '../judge/judge.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { AgentOptions } from './agent-options.ts';
 import { createAuthorizer } from './authorizer/authorizer.ts';
 import { Intake } from './intake/intake.ts';
 import { PolicyHolder } from './intake/policy-holder.ts';
 import { AccessLog } from './log/access-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
-import { type Authorizer, DEFAULT_LIMITS, type ProxyContext, type ProxyLimits } from './proxy/context.ts';
+import { DEFAULT_LIMITS, type ProxyContext } from './proxy/context.ts';
 import { HttpDate } from './proxy/http-date.ts';
 import { startServers } from './servers.ts';
-
-/** A port that the agent guards. */
-export interface GuardedPort {
-  /** 0: any free port. */
-  readonly listenPort: number;
-  /** The application's port: where requests go, and what policies see as destination port. */
-  readonly appPort: number;
-}
-
-export interface AgentOptions {
-  readonly bundleDir: string;
-  /** Undefined: a bundle for any workload is taken. */
-  readonly workload: WorkloadRef | undefined;
-  /** Downward-API file with the pod's labels; undefined: `labels` counts. */
-  readonly labelsFile: string | undefined;
-  /** Undefined: unknown, which is fine while the bundle has one program. */
-  readonly labels: Readonly<Record<string, string>> | undefined;
-  /** Writable folder for the last good bundle; undefined: it is kept in memory alone. */
-  readonly stateDir: string | undefined;
-  /** Milliseconds between looks at the files when the system notices nothing. */
-  readonly pollMs: number;
-  readonly ports: readonly GuardedPort[];
-  /** Undefined: every address. */
-  readonly listenHost: string | undefined;
-  /** Where the application is reached. */
-  readonly appHost: string;
-  /** The pod's address as policies see it; undefined: the address each client connected to. */
-  readonly destinationIp: string | undefined;
-  /** Undefined: no such port. */
-  readonly blockedPort: number | undefined;
-  /** Undefined: no admin server. */
-  readonly admin: { readonly host: string | undefined; readonly port: number } | undefined;
-  readonly appProbes: AppProbes;
-  /** Undefined: no access log. */
-  readonly accessLog: { readonly fd: number; readonly allowSampleRate: number } | undefined;
-  readonly limits?: Partial<ProxyLimits>;
-  /** How long exchanges may go on after `stop`, in milliseconds. */
-  readonly drainMs: number;
-  readonly logger: Logger;
-  /** Node's own metrics too; for the only agent of a process. */
-  readonly processMetrics: boolean;
-  /** In place of the one that asks the providers of the bundle. */
-  readonly authorizer?: Authorizer;
-  readonly clock?: Clock;
-}
 
 export interface RunningAgent {
   /** Listen ports, in the order of `AgentOptions.ports`. */

@@ -6,7 +6,7 @@
 import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { runAppProbe } from './admin/app-probe.ts';
-import type { AgentOptions } from './agent.ts';
+import type { AgentOptions } from './agent-options.ts';
 import type { PolicyHolder } from './intake/policy-holder.ts';
 import { startBlockedPort } from './proxy/blocked-port.ts';
 import type { ProxyContext } from './proxy/context.ts';
