@@ -1,16 +1,19 @@
 /*
  * Stands in for the external authorizer of the records (Istio's sample server). In: what the judge wants checked, and the
  * recorded answer. Out: the answer. It decides by the server's own rule; the texts it sends are taken from the record,
- * because they describe the check request, which no authorizer client made here.
+ * because they describe the check request, which no authorizer client made here. Used by the way in without sockets; the one
+ * through the proxy asks real servers.
  */
 import type { CheckAnswer } from '../../src/judge/verdict.ts';
 import type { CustomMatch } from '../../src/policy/decide/decision.ts';
 import type { Observed } from './case-file.ts';
 
-const ALLOWED_ACCOUNT = '/sa/a';
+/** End of the identity that the gRPC server trusts. */
+export const ALLOWED_ACCOUNT = '/sa/a';
 /** Services of this name are in no registry, and resolve to nothing. */
-const NO_SUCH_SERVICE = 'no-such.';
-const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
+export const NO_SUCH_SERVICE = 'no-such.';
+/** Body of every denial. */
+export const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
 
 /** What the sample server looks at. `headers`: flat list; `principal`: the peer's SPIFFE URI, `''` for none. */
 export interface CheckedRequest {

@@ -7,10 +7,10 @@ import { connect, type Socket } from 'node:net';
 import { createJudge } from '../../src/judge/judge.ts';
 import type { Judge } from '../../src/judge/verdict.ts';
 import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
-import { answerCheck } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
 import { dryRun } from './library.ts';
 import { connectionOf, http1Text } from './read-request.ts';
+import { type SampleAuthorizer, startSampleAuthorizer } from './sample-server.ts';
 import { NOW_SECONDS, type OpenCase, type WayIn } from './way-in.ts';
 
 const CLIENT_TIMEOUT_MS = 5000;
@@ -26,7 +26,7 @@ export const proxyWay: WayIn = {
         throw error;
       },
     });
-    return new Loopback(recorded, inner).start();
+    return new Loopback(recorded, inner, built.program.http.custom.length > 0).start();
   },
 };
 
@@ -34,22 +34,23 @@ export const proxyWay: WayIn = {
 class Loopback implements OpenCase {
   readonly #recorded: RecordedCase;
   readonly #judge: Judge;
+  readonly #asks: boolean;
+  #authorizer: SampleAuthorizer | undefined;
   #stage!: Stage;
   #current!: RecordedRequest;
   #received = '';
 
-  constructor(recorded: RecordedCase, judge: Judge) {
+  constructor(recorded: RecordedCase, judge: Judge, asks: boolean) {
+    this.#asks = asks;
     this.#recorded = recorded;
     this.#judge = judge;
   }
 
   async start(): Promise<this> {
+    if (this.#asks) this.#authorizer = await startSampleAuthorizer();
     this.#stage = await stage({
       judge: { judge: (raw) => this.#judge.judge({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, NOW_SECONDS) },
-      authorizer: async ({ matches, request }) => {
-        const principal = this.#current.source.principal?.split(',')[0] ?? '';
-        return answerCheck(matches, { headers: request.headers, principal }, this.#current.observed ?? { outcome: 'allow' });
-      },
+      ...(this.#authorizer === undefined ? {} : { authorizer: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });
     return this;
@@ -82,6 +83,7 @@ class Loopback implements OpenCase {
 
   async close(): Promise<void> {
     await this.#stage.stop();
+    await this.#authorizer?.close();
   }
 }
 

@@ -1,0 +1,133 @@
+/*
+ * The external authorizer of the records (Istio's sample server) as real servers: HTTP and gRPC. It consents to
+ * `x-ext-authz: allow`, the gRPC one without that header also to one service account, and tells in a header what it was
+ * asked. In: checks. Out: answers. Used by the way in through the proxy.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Server, ServerCredentials, type ServerUnaryCall, type ServiceDefinition, type sendUnaryData } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { createAuthorizer } from '../../src/agent/authorizer/authorizer.ts';
+import type { Authorizer } from '../../src/agent/proxy/context.ts';
+import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
+import { systemClock } from '../../src/clock.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { ALLOWED_ACCOUNT, DENIAL, NO_SUCH_SERVICE } from './authorizer.ts';
+
+const CHECK = 'x-ext-authz';
+const OVERRIDE = 'x-ext-authz-additional-header-override';
+/** A port on which nobody listens. */
+const NOBODY_PORT = 1;
+
+/** An authorizer that asks the sample servers, whatever address the case has for them. */
+export interface SampleAuthorizer {
+  readonly authorize: Authorizer;
+  close(): Promise<void>;
+}
+
+/** Starts both servers and the product's own client of them. */
+export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
+  const http = createServer((request, response) => void serveHttp(request, response));
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  const grpc = new Server();
+  const grpcPort = await listenGrpc(grpc);
+  const ports = { http: (http.address() as AddressInfo).port, grpc: grpcPort };
+  const stop = new AbortController();
+  const authorize = createAuthorizer({
+    logger: createLogger({ level: 'silent', component: 'conformance' }),
+    clock: systemClock,
+    signal: stop.signal,
+  });
+  const here = (provider: ExtensionProvider): ExtensionProvider => {
+    const port = provider.service.startsWith(NO_SUCH_SERVICE) ? NOBODY_PORT : ports[provider.protocol];
+    return { ...provider, service: 'authz/127.0.0.1', port };
+  };
+  return {
+    authorize: (check, body, signal) => {
+      const matches = check.matches.map(({ step, rule }) => ({
+        step: step.provider === undefined ? step : { ...step, provider: here(step.provider) },
+        rule,
+      }));
+      return authorize({ ...check, matches }, body, signal);
+    },
+    async close() {
+      stop.abort();
+      grpc.forceShutdown();
+      http.close();
+      http.closeAllConnections();
+      await once(http, 'close');
+    },
+  };
+}
+
+async function serveHttp(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  const { method = '', url = '', headers } = request;
+  const fields = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
+  const asked = `${describeRequest('http', { method, host: headers.host ?? '', path: url, headers: fields })} body=${Buffer.concat(chunks).toString()}`;
+  const allowed = headers[CHECK] === 'allow';
+  response.setHeader('x-ext-authz-check-result', allowed ? 'allowed' : 'denied');
+  response.setHeader('x-ext-authz-check-received', asked);
+  if (headers[OVERRIDE] !== undefined) response.setHeader(OVERRIDE, headers[OVERRIDE]);
+  if (allowed) response.writeHead(200).end();
+  else response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(DENIAL);
+}
+
+interface GrpcCheck {
+  readonly attributes: {
+    readonly source: { readonly principal: string };
+    readonly request: {
+      readonly http: {
+        readonly method: string;
+        readonly host: string;
+        readonly path: string;
+        readonly headers: Readonly<Record<string, string>>;
+      };
+    };
+  };
+}
+
+function listenGrpc(server: Server): Promise<number> {
+  const proto = join(import.meta.dirname, '../unit/agent/authorizer/authorization.proto');
+  const service = loadSync(proto, { keepCase: true, defaults: true })['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
+  server.addService(service, {
+    Check: (call: ServerUnaryCall<GrpcCheck, object>, answer: sendUnaryData<object>) => answer(null, grpcAnswer(call.request)),
+  });
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => (error === null ? resolve(port) : reject(error)));
+  });
+}
+
+function grpcAnswer({ attributes: { source, request } }: GrpcCheck): object {
+  const { http } = request;
+  const asked = `${describeRequest('grpc', { ...http, headers: Object.entries(http.headers) })} principal=${source.principal}`;
+  const said = http.headers[CHECK];
+  const allowed = said === undefined ? source.principal.endsWith(ALLOWED_ACCOUNT) : said === 'allow';
+  const headers = [option('x-ext-authz-check-result', allowed ? 'allowed' : 'denied'), option('x-ext-authz-check-received', asked)];
+  return allowed
+    ? { status: { code: 0 }, ok_response: { headers: [...headers, option(OVERRIDE, 'grpc-additional-header-override-value')] } }
+    : { status: { code: 7 }, denied_response: { status: { code: 403 }, headers, body: DENIAL } };
+}
+
+function option(key: string, value: string): object {
+  return { header: { key, value } };
+}
+
+interface DescribedRequest {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** Headers that the proxy itself makes, or that only frame a message. */
+const UNTOLD = /^(?::|x-forwarded-|x-envoy-|x-request-id$|host$|content-length$|connection$)/;
+
+function describeRequest(kind: string, { method, host, path, headers }: DescribedRequest): string {
+  const told = headers.filter(([name]) => !UNTOLD.test(name)).map(([name, value]) => `${name}=${value}`);
+  return `${kind} ${method} ${host}${path} [${told.sort().join('; ')}]`;
+}
