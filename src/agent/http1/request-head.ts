@@ -47,6 +47,7 @@ export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too L
 const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
 const LOW_VERSION = fault(426, 'Upgrade Required', 'low_version');
 const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
+const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.content_length_not_allowed');
 const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
 
 /** Methods that the codec knows, as Envoy's does. @see semantics.md 4.2.1 */
@@ -68,6 +69,8 @@ const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+$/;
 interface Walk {
   readonly headers: string[];
   readonly framing: ReturnType<typeof noFraming>;
+  /** A Transfer-Encoding that is not spoken; refused at the end, since a length beside it is the worse fault. */
+  unknownEncoding: boolean;
   close: boolean;
   expectContinue: boolean;
   requestId: string;
@@ -102,7 +105,7 @@ function isTarget(target: string, method: string): boolean {
 }
 
 function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {
-  const walk: Walk = { headers: [], framing: noFraming(), close: false, expectContinue: false, requestId: '' };
+  const walk: Walk = { headers: [], framing: noFraming(), unknownEncoding: false, close: false, expectContinue: false, requestId: '' };
   for (let at = start; ; ) {
     const end = text.indexOf('\r\n', at);
     if (end === at) break;
@@ -114,11 +117,13 @@ function parseFields(text: string, start: number, method: string, target: string
     const value = trimBlanks(text, colon + 1, end);
     walk.headers.push(name, value);
     const refused = noteField(walk, name, value);
-    if (refused !== '') return refused === 'unknown-encoding' ? UNKNOWN_ENCODING : CODEC_ERROR;
+    if (refused === 'content-length') return CODEC_ERROR;
+    if (refused === 'unknown-encoding') walk.unknownEncoding = true;
     at = end + 2;
   }
   const { chunked, contentLength } = walk.framing;
-  if (chunked && contentLength !== -1) return LENGTH_AND_CHUNKED;
+  const refused = framingFault(walk, method);
+  if (refused !== undefined) return refused;
   return {
     kind: 'request',
     method,
@@ -130,6 +135,14 @@ function parseFields(text: string, start: number, method: string, target: string
     expectContinue: walk.expectContinue,
     requestId: walk.requestId,
   };
+}
+
+/** What is wrong with the framing fields together, in Envoy's order. A tunnel has no body. */
+function framingFault({ framing, unknownEncoding }: Walk, method: string): HeadFault | undefined {
+  const encoded = framing.chunked || unknownEncoding;
+  if (encoded && framing.contentLength !== -1) return LENGTH_AND_CHUNKED;
+  if (unknownEncoding || (encoded && method === 'CONNECT')) return UNKNOWN_ENCODING;
+  return method === 'CONNECT' && framing.contentLength > 0 ? CONNECT_WITH_LENGTH : undefined;
 }
 
 /** Reads the few fields that concern the connection; the length of the name tells most others apart at once. */
