@@ -4,6 +4,8 @@
  */
 import * as z from 'zod/mini';
 import type { ExtensionProvider } from '../api/mesh-config.ts';
+import { parseIpBlock } from '../policy/match/ip-block.ts';
+import { parsePathTemplate } from '../policy/match/path-template.ts';
 import type {
   Clause,
   CustomStep,
@@ -21,6 +23,8 @@ import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from './bundle.
 const text = z.string();
 const texts = z.array(text);
 const textMap = z.record(text, text);
+const ipBlock = text.check(z.refine((value) => parseIpBlock(value) !== undefined));
+const template = text.check(z.refine((value) => parsePathTemplate(value) !== undefined));
 const index = z.int().check(z.minimum(0));
 
 /** Optional lists that are never empty: an empty one would mean "no constraint" to one reader and "never" to another. */
@@ -37,7 +41,8 @@ const stringMatch: z.ZodMiniType<StringMatch> = z.union([
   z.strictObject({ kind: z.literal('present') }),
 ]);
 const pathMatch: z.ZodMiniType<PathMatch> = z.union([
-  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix', 'template']), value: text }),
+  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix']), value: text }),
+  z.strictObject({ kind: z.literal('template'), value: template }),
   z.strictObject({ kind: z.literal('present') }),
 ]) as z.ZodMiniType<PathMatch>;
 const identityMatch: z.ZodMiniType<IdentityMatch> = z.discriminatedUnion('kind', [
@@ -53,7 +58,7 @@ const clause: z.ZodMiniType<Clause> = z.discriminatedUnion('attribute', [
   z.strictObject({ attribute: z.enum(['host', 'method', 'sni']), field: text, ...lists(stringMatch) }),
   z.strictObject({ attribute: z.literal('path'), field: text, ...lists(pathMatch) }),
   z.strictObject({ attribute: z.literal('header'), field: text, name: text, ...lists(stringMatch) }),
-  z.strictObject({ attribute: z.enum(['sourceIp', 'remoteIp', 'destinationIp']), field: text, ...lists<string>(text) }),
+  z.strictObject({ attribute: z.enum(['sourceIp', 'remoteIp', 'destinationIp']), field: text, ...lists<string>(ipBlock) }),
   z.strictObject({ attribute: z.literal('destinationPort'), field: text, ...lists<number>(index) }),
   z.strictObject({ attribute: z.literal('peer'), field: text, ...lists(identityMatch) }),
   z.strictObject({

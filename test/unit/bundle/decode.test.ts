@@ -94,6 +94,8 @@ describe('decodeBundle', () => {
     ['an empty list of values', changed([...clauses, 0, 'anyOf'], []), 'SP_BUNDLE_SCHEMA'],
     ['a template for a host', changed([...clauses, 0, 'anyOf', 0, 'kind'], 'template'), 'SP_BUNDLE_SCHEMA'],
     ['a port as text', changed([...clauses, 8, 'anyOf'], ['80']), 'SP_BUNDLE_SCHEMA'],
+    ['an address block that is none', changed([...clauses, 6, 'noneOf'], ['10.0.0.0/33']), 'SP_BUNDLE_SCHEMA'],
+    ['a template that is none', changed([...clauses, 3, 'anyOf', 0, 'value'], 'a/{*}'), 'SP_BUNDLE_SCHEMA'],
     ['a rule without sources', changed(['programs', 0, 'http', 'allow', 'rules', 0, 'from'], []), 'SP_BUNDLE_SCHEMA'],
     ['an authorizer that is both there and not', changed(['programs', 0, 'http', 'custom', 0, 'refusal'], 'x'), 'SP_BUNDLE_SCHEMA'],
     ['an empty key set', changed(['keySets', 'inline-1', 'keys'], []), 'SP_BUNDLE_SCHEMA'],
