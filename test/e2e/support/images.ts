@@ -35,11 +35,12 @@ export async function buildTaskImages(): Promise<readonly string[]> {
 
 /** As the Dockerfiles put them together. */
 function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): ImageSpec {
+  const bundles = name === 'agent' ? ['agent.mjs', 'agent-grpc.mjs'] : [`${name}.mjs`];
   const flags = name === 'agent' ? ['--max-semi-space-size=1', '--max-old-space-size=160'] : [];
   return {
     name: taskImages[name],
     layers: ['node', ...layers],
-    files: [appFile(`dist/${name}.mjs`, `${name}.mjs`)],
+    files: bundles.map((file) => appFile(`dist/${file}`, file)),
     entrypoint: [node, ...flags, `/app/${name}.mjs`],
     env: { NODE_ENV: 'production' },
   };
