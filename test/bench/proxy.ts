@@ -91,6 +91,13 @@ async function startAgentProcess(): Promise<Contender> {
     format: 'esm',
     target: 'node24',
     minifySyntax: true,
+    // As in the build: the gRPC library is no part of the agent's file.
+    plugins: [
+      {
+        name: 'grpc-apart',
+        setup: (bundler) => bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
+      },
+    ],
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   });
   writeDemoBundle(join(folder, 'bundle'));

@@ -20,7 +20,10 @@ export interface AuthorizerOptions {
   readonly signal: AbortSignal;
 }
 
-/** One process-wide way per protocol, made when it is first needed. */
+/** A timer of Node that is set for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** One way per protocol, made when it is first needed. */
 type Askers = (protocol: string) => Promise<Asker>;
 
 /**
@@ -92,7 +95,7 @@ class Deadline {
 
   constructor(clock: Clock, timeoutMs: number, client: AbortSignal) {
     this.#client = client;
-    this.#cancel = clock.after(timeoutMs, () => this.#controller.abort());
+    this.#cancel = clock.after(Math.min(timeoutMs, LONGEST_TIMER_MS), () => this.#controller.abort());
     if (client.aborted) this.#controller.abort();
     else client.addEventListener('abort', this.#onClientGone, { once: true });
   }

@@ -308,6 +308,10 @@ describe('an HTTP authorizer', () => {
     }
   });
 
+  it('has as long as the provider says, however long that is', async () => {
+    expect(await ask((response) => void setTimeout(() => response.writeHead(200).end(), 10), { timeoutMs: 1e10 })).to.deep.equal(ALLOW);
+  });
+
   it('is told when the client is gone, and then nothing counts as consent', async () => {
     const client = new AbortController();
     const closed = Promise.withResolvers<void>();
