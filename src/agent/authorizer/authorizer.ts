@@ -3,6 +3,8 @@
  * `failOpen` consents when it cannot be reached. In: check verdicts with the body read so far. Out: answers for the judge.
  * Made once per agent.
  */
+import { lookup } from 'node:dns/promises';
+import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckAnswer } from '../../judge/verdict.ts';
@@ -11,7 +13,7 @@ import type { Authorizer } from '../proxy/context.ts';
 import { BODY_TOO_LARGE, failureOf, refusalOf } from './answers.ts';
 import type { Asker } from './asker.ts';
 import { FailureLog } from './failure-log.ts';
-import { carriedBody, type Question } from './question.ts';
+import { carriedBody, hostOf, type Question } from './question.ts';
 
 export interface AuthorizerOptions {
   readonly logger: Logger;
@@ -48,11 +50,22 @@ export function createAuthorizer({ logger, clock, signal: stop }: AuthorizerOpti
     } catch (error) {
       if (signal.aborted) return refusalOf(provider);
       failures.onFailure(provider.name, error);
-      return error instanceof TransientError ? failureOf(provider) : refusalOf(provider);
+      return error instanceof TransientError && !(await isUnknown(provider)) ? failureOf(provider) : refusalOf(provider);
     } finally {
       deadline.end();
     }
   };
+}
+
+/** Does the name of the service not exist? That is a misspelt name, not an outage, and must not open; Istio denies then, too. */
+async function isUnknown({ failOpen, service }: ExtensionProvider): Promise<boolean> {
+  if (!failOpen) return false;
+  try {
+    await lookup(hostOf(service));
+    return false;
+  } catch (error) {
+    return error instanceof Error && Reflect.get(error, 'code') === 'ENOTFOUND';
+  }
 }
 
 async function askInTime(asker: Asker, question: Question, signal: AbortSignal): Promise<CheckAnswer> {
