@@ -8,7 +8,7 @@ import { runInNewContext } from 'node:vm';
 /** Does `per` decisions. */
 export interface Batch {
   readonly per: number;
-  run(): void;
+  readonly run: () => void;
 }
 
 export interface ClockOptions {
