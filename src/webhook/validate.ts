@@ -1,9 +1,11 @@
 /*
  * Validation on admission. In: the review of a RequestAuthentication or AuthorizationPolicy. Out: a refusal in Istio's own
- * words, or Istio's warnings. Called by the server.
+ * words, or Istio's warnings and then those of lint. Called by the server.
  */
 import { admissionWarnings, denialMessage } from '../api/istio/admission-error.ts';
+import { parsePolicy } from '../api/istio/parse-policy.ts';
 import { validatePolicy } from '../api/istio/validate-policy.ts';
+import { lintPolicy } from '../lint/lint-policies.ts';
 import type { AdmissionAnswer, AdmissionRequest } from './admission.ts';
 
 /** An object that is being deleted is let through: refusing would only keep its finalizers from being removed. */
@@ -12,5 +14,13 @@ export function reviewPolicy(request: AdmissionRequest): AdmissionAnswer {
   if (object === undefined || object.metadata?.['deletionTimestamp'] !== undefined) return { allowed: true };
   const findings = validatePolicy(object);
   const message = denialMessage(object.kind ?? '', request.namespace, object.metadata?.name ?? '', findings);
-  return { allowed: message === undefined, warnings: admissionWarnings(findings), ...(message === undefined ? {} : { message }) };
+  if (message !== undefined) return { allowed: false, warnings: admissionWarnings(findings), message };
+  return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object)] };
+}
+
+/** Of the policy alone: what else is in the cluster is not known here. */
+function lintWarnings(object: unknown): readonly string[] {
+  const { value } = parsePolicy(object);
+  if (value === undefined) return [];
+  return lintPolicy(value).map(({ path, message, hint }) => `${path}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 }

@@ -7,6 +7,7 @@ import type { Policy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import type { Severity } from '../../errors.ts';
+import { lintPolicies } from '../../lint/lint-policies.ts';
 import { selectsPod } from '../../resolve/policy-applies.ts';
 import type { CommandHost } from '../command-context.ts';
 import { compileAlone, createOfflineWorld, exitCodeOf, type OfflineWorld } from '../input/offline-world.ts';
@@ -41,7 +42,11 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
       const { mesh } = await readConfig(options.config, context);
       const manifests = await readManifests(paths, context, (file, done) => progress.show(`${plural(done, 'file')} read, now ${file}`));
       const offline = createOfflineWorld(manifests, mesh);
-      const findings = sortReports([...offline.findings, ...compiledFindings(offline, mesh, progress.show)]);
+      const findings = sortReports([
+        ...offline.findings,
+        ...compiledFindings(offline, mesh, progress.show),
+        ...lintFindings(offline, mesh),
+      ]);
       progress.clear();
       if (options.output === 'table') {
         context.stdout.write(formatFindingTable(findings, context.stdout));
@@ -71,6 +76,16 @@ function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (
     if (pods.length > 0) compiled.push(selectsNothing(policy));
   }
   return offline.reportCompiled(compiled.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'));
+}
+
+/** Traps in policies that are valid. */
+function lintFindings(offline: OfflineWorld, mesh: MeshConfig): readonly ReportedFinding[] {
+  const policies = [...offline.world.policies.values()].flatMap(({ inForce }) => inForce ?? []);
+  return offline.reportCompiled(
+    lintPolicies(policies, mesh).flatMap(({ policy: { kind, metadata }, findings }) =>
+      findings.map((finding) => ({ ...finding, policy: { kind, namespace: metadata.namespace, name: metadata.name } })),
+    ),
+  );
 }
 
 function selectsNothing({ kind, metadata: { namespace, name }, spec }: Policy): CompileResult['findings'][number] {

@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { type CliResult, Collected, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
+const RULES = 'rules: [{ to: [{ operation: { methods: [GET] } }] }]';
 const GOOD = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: good, namespace: foo }
 spec:
   selector: { matchLabels: { app: httpbin } }
-  rules: [{}]
+  ${RULES}
 `;
 const BAD = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -28,7 +29,7 @@ spec:
 `;
 
 /** A policy with a warning: its authorizer is not configured. */
-const CUSTOM = GOOD.replace('rules: [{}]', 'action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]');
+const CUSTOM = GOOD.replace(RULES, 'action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]');
 
 function check(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
   return withFolder(files, (cwd) => runCommand(['check', ...args], { cwd }));
@@ -39,6 +40,13 @@ describe('sallyport check', () => {
     const { exitCode, stdout, stderr } = await check({ 'a.yaml': `${GOOD}---\n${HTTPBIN}` }, 'a.yaml');
 
     expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings\n']);
+  });
+
+  it('warns of traps in policies that are valid', async () => {
+    const { stdout } = await check({ 'a.yaml': `${GOOD.replace('[GET]', '[get]')}---\n${HTTPBIN}` }, '-o', 'json', 'a.yaml');
+
+    expect(JSON.parse(stdout).findings).to.have.lengthOf(1);
+    expect(JSON.parse(stdout).findings[0]).to.include({ code: 'SP_NEVER_MATCHES', severity: 'warning' });
   });
 
   it('names file, line, column, object, field and reason of an error, and ends with 79', async () => {
@@ -121,7 +129,9 @@ metadata: { name: ra, namespace: foo }
 spec: { jwtRules: [{ issuer: x, jwksUri: https://example.com/keys }] }
 `;
 
-    expect((await check({ 'a.yaml': policy }, 'a.yaml')).stdout).to.equal('');
+    expect((await check({ 'a.yaml': policy }, 'a.yaml')).stdout)
+      .to.include('SP_TOKEN_OPTIONAL')
+      .and.not.to.include('SP_JWKS');
   });
 
   const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>, path: string, said: string])[] = [

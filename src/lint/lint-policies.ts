@@ -1,0 +1,43 @@
+/*
+ * The door of the room. In: policies that passed validation. Out: warnings about what is valid and yet hardly meant so.
+ * Called by `sallyport check` for all policies it read, and by the webhook for one alone.
+ */
+import type { Policy } from '../api/istio/resources.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
+import type { Finding } from '../errors.ts';
+import { findPeerIdentityFields } from '../publish/peer-identity.ts';
+import { findOvershadowed } from './between-policies.ts';
+import { findDeadValues } from './dead-values.ts';
+import { findRuleShapes } from './rule-shape.ts';
+import { findIssuerSlashes, findOptionalTokens, findUnknownTokens } from './token-sources.ts';
+
+export interface LintOptions {
+  readonly rootNamespace: string;
+  /** Absent: paths are not held against a normalization. */
+  readonly pathNormalization?: MeshConfig['pathNormalization'];
+}
+
+/** The warnings about one policy. */
+export interface PolicyLint {
+  readonly policy: Policy;
+  /** Never empty; all of severity `warning`. */
+  readonly findings: readonly Finding[];
+}
+
+/** The traps that one policy holds by itself; in the order of the families. */
+export function lintPolicy(policy: Policy, { pathNormalization }: Pick<LintOptions, 'pathNormalization'> = {}): readonly Finding[] {
+  if (policy.kind === 'RequestAuthentication') return findIssuerSlashes(policy);
+  return [...findDeadValues(policy, pathNormalization), ...findRuleShapes(policy), ...findPeerIdentityFields(policy)];
+}
+
+/** The traps of each policy, and those between `policies`; policies without one are left out. */
+export function lintPolicies(policies: readonly Policy[], options: LintOptions): readonly PolicyLint[] {
+  return policies
+    .map((policy) => ({ policy, findings: [...lintPolicy(policy, options), ...lintBetween(policy, policies, options.rootNamespace)] }))
+    .filter(({ findings }) => findings.length > 0);
+}
+
+function lintBetween(policy: Policy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
+  if (policy.kind === 'RequestAuthentication') return findOptionalTokens(policy, all, rootNamespace);
+  return [...findUnknownTokens(policy, all, rootNamespace), ...findOvershadowed(policy, all, rootNamespace)];
+}

@@ -1,0 +1,99 @@
+/*
+ * Rules that say more, or less, than they seem to. In: one policy. Out: warnings about rules that match everything, were
+ * split by a dash too many, can never decide, or take in callers without an identity. Called by lintPolicy.
+ */
+import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
+import type { Finding } from '../errors.ts';
+import { conditionsOf, matchesEverything, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+
+/** Attributes that a caller may simply not have; a negative on them is then true. */
+const NEGATIVE_IDENTITIES = [
+  'notPrincipals',
+  'notRequestPrincipals',
+  'notNamespaces',
+  'notServiceAccounts',
+  'notTrustDomains',
+] as const satisfies readonly (keyof Source)[];
+const IDENTITY_KEY = /^(?:request\.auth\.|source\.(?:principal|namespace|serviceAccount|trustDomain)$)/;
+
+/** The traps in the shape of the rules of one policy. */
+export function findRuleShapes(policy: AuthorizationPolicy): readonly Finding[] {
+  const rules = rulesOf(policy);
+  return [
+    ...withoutRules(policy),
+    ...wideRules(policy, rules),
+    ...splitRules(rules),
+    ...deadRules(rules),
+    ...anonymousRules(policy, rules),
+  ];
+}
+
+function withoutRules({ spec }: AuthorizationPolicy): readonly Finding[] {
+  if (spec.action !== 'AUDIT' || (spec.rules ?? []).length > 0) return [];
+  const message = 'AUDIT without rules does nothing';
+  return [warn({ code: 'SP_NEVER_MATCHES', path: 'spec.rules', message, hint: 'add the rule {} to mark every request' })];
+}
+
+function wideRules({ spec: { action } }: AuthorizationPolicy, rules: readonly PlacedRule[]): readonly Finding[] {
+  if (action !== 'ALLOW' && action !== 'DENY') return [];
+  const message = action === 'ALLOW' ? 'the rule {} allows every request' : 'the rule {} denies every request';
+  const hint =
+    action === 'ALLOW' ? 'if nothing was to be allowed, leave rules out' : 'if some requests are to pass, name those to deny, or use ALLOW';
+  return rules.filter(({ rule }) => matchesEverything(rule)).map(({ path }) => warn({ code: 'SP_WIDE_RULE', path, message, hint }));
+}
+
+function splitRules(rules: readonly PlacedRule[]): readonly Finding[] {
+  return rules.slice(1).flatMap((second, index) => {
+    const pair = [onlyPart(rules[index]), onlyPart(second)].join(' ');
+    if (pair !== 'from to' && pair !== 'to from') return [];
+    const message = `this rule has only \`${onlyPart(second)}\` and the one before only \`${onlyPart(rules[index])}\`: each matches on its own`;
+    return [
+      warn({ code: 'SP_SPLIT_RULE', path: second.path, message, hint: 'for both to hold, put them into one rule: one dash, not two' }),
+    ];
+  });
+}
+
+function onlyPart(placed: PlacedRule | undefined): 'from' | 'to' | undefined {
+  const { from, to, when } = placed?.rule ?? {};
+  if (when !== undefined || (from === undefined) === (to === undefined)) return undefined;
+  return from === undefined ? 'to' : 'from';
+}
+
+function deadRules(rules: readonly PlacedRule[]): readonly Finding[] {
+  const all = rules.find(({ rule }) => matchesEverything(rule));
+  const firstPath = new Map<string, string>();
+  return rules.flatMap(({ rule, path }) => {
+    const text = JSON.stringify(rule);
+    const twin = firstPath.get(text);
+    if (twin === undefined) firstPath.set(text, path);
+    const reason = twin === undefined ? undefined : `it repeats ${twin}`;
+    const why = reason ?? (all === undefined || all.path === path ? undefined : `${all.path} matches every request`);
+    if (why === undefined) return [];
+    return [warn({ code: 'SP_UNREACHABLE_RULE', path, message: `this rule changes nothing: ${why}`, hint: 'remove one of the two' })];
+  });
+}
+
+function anonymousRules({ spec }: AuthorizationPolicy, rules: readonly PlacedRule[]): readonly Finding[] {
+  if (spec.action !== 'ALLOW') return [];
+  return rules.flatMap((placed) => {
+    const conditions = conditionsOf(placed).filter(({ condition }) => IDENTITY_KEY.test(condition.key));
+    if (conditions.some(({ condition }) => (condition.values ?? []).length > 0)) return [];
+    const sources = sourcesOf(placed);
+    const open = sources.filter(({ source }) => !Object.keys(source).some((field) => !field.startsWith('not')));
+    const inSources = open.flatMap(({ source, path }) =>
+      NEGATIVE_IDENTITIES.filter((field) => source[field] !== undefined).map((field) => anonymous(`${path}.${field}`)),
+    );
+    const isOpen = sources.length === 0 || open.length > 0;
+    const inConditions = isOpen ? conditions.map(({ path }) => anonymous(`${path}.notValues`)) : [];
+    return [...inSources, ...inConditions];
+  });
+}
+
+function anonymous(path: string): Finding {
+  return warn({
+    code: 'SP_WIDE_RULE',
+    path,
+    message: 'a request without this attribute is not excluded: the rule allows anonymous callers',
+    hint: 'also ask for an identity, e.g. requestPrincipals: ["*"]',
+  });
+}

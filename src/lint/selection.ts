@@ -1,0 +1,25 @@
+/*
+ * How the selections of two policies lie to each other, without any pod at hand. In: two policies. Out: whether they can,
+ * or must, meet. Called by the traps between policies.
+ */
+import type { Policy } from '../api/istio/resources.ts';
+import { isInScope } from '../resolve/policy-applies.ts';
+
+/** Can one pod be selected by both? */
+export function canMeet(a: Policy, b: Policy, rootNamespace: string): boolean {
+  const isNear = isInScope(a, b.metadata.namespace, rootNamespace) || isInScope(b, a.metadata.namespace, rootNamespace);
+  if (!isNear || targetsOf(a) !== targetsOf(b)) return false;
+  const labels = b.spec.selector?.matchLabels ?? {};
+  return Object.entries(a.spec.selector?.matchLabels ?? {}).every(([key, value]) => (labels[key] ?? value) === value);
+}
+
+/** Is every pod that `narrow` selects also selected by `wide`? */
+export function covers(wide: Policy, narrow: Policy, rootNamespace: string): boolean {
+  if (!isInScope(wide, narrow.metadata.namespace, rootNamespace) || targetsOf(wide) !== targetsOf(narrow)) return false;
+  const labels = narrow.spec.selector?.matchLabels ?? {};
+  return Object.entries(wide.spec.selector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+}
+
+function targetsOf({ spec }: Policy): string {
+  return JSON.stringify(spec.targetRefs ?? []);
+}

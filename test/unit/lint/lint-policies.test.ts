@@ -1,0 +1,203 @@
+/* Every trap once, each with a counter-example close to it that must not warn. */
+import { expect } from 'chai';
+import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
+import type { Policy } from '../../../src/api/istio/resources.ts';
+import type { ErrorCode } from '../../../src/errors.ts';
+import { lintPolicies } from '../../../src/lint/lint-policies.ts';
+
+type Spec = Readonly<Record<string, unknown>>;
+
+function policy(kind: string, spec: Spec, { name = 'p', namespace = 'foo', annotations = {} } = {}): Policy {
+  const { value } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace, annotations }, spec });
+  if (value === undefined) throw new Error('the policy of the test cannot be read');
+  return value;
+}
+const ap = (spec: Spec, metadata?: { name?: string; namespace?: string; annotations?: Record<string, string> }): Policy =>
+  policy('AuthorizationPolicy', spec, metadata);
+const ra = (issuer: string, more: Spec = {}): Policy =>
+  policy('RequestAuthentication', { jwtRules: [{ issuer, ...more }] }, { name: 'jwt' });
+
+/** `CODE path` of every warning. */
+function lint(...policies: readonly Policy[]): readonly string[] {
+  return lintPolicies(policies, { rootNamespace: 'istio-system', pathNormalization: 'BASE' }).flatMap(({ findings }) =>
+    findings.map(({ code, path }) => `${code} ${path}`),
+  );
+}
+
+const ISSUER = 'https://idp';
+const to = (operation: Spec): Policy => ap({ rules: [{ to: [{ operation }] }] });
+const from = (source: Spec): Policy => ap({ rules: [{ from: [{ source }] }] });
+const when = (key: string, values: readonly string[]): Policy => ap({ rules: [{ when: [{ key, values }] }] });
+
+const VALUES: readonly (readonly [trap: string, field: string, bad: string, good: string])[] = [
+  ['a star in the middle of a path', 'paths', '/a/*b', '/a/{*}/b'],
+  ['a path without a slash', 'paths', 'admin', '/admin'],
+  ['a path without a slash, as a prefix', 'paths', 'admin*', '*admin'],
+  ['a query in a path', 'paths', '/a?b=c', '/a'],
+  ['a fragment in a path', 'paths', '/a#b', '/a*'],
+  ['a dot segment', 'paths', '/a/./b', '/a/.b'],
+  ['an escape that normalization decodes', 'paths', '/%41', '/%2F'],
+  ['a dot segment in a prefix', 'paths', '/a/../b*', '/a/.*'],
+  ['two slashes, which BASE keeps, after a dot segment', 'paths', '/./a//b', '/a//b'],
+  ['a path that is left out and never there', 'notPaths', 'healthz', '/healthz'],
+  ['a method in lower case', 'methods', 'get', 'GET'],
+  ['a method nobody knows', 'methods', 'GETS', 'PROPFIND'],
+  ['a star in the middle of a method', 'methods', '*E*', 'P*'],
+  ['a host with a scheme', 'hosts', 'https://a.test', 'a.test'],
+  ['a host with a path', 'hosts', 'a.test/b', 'a.test:*'],
+  ['a star in the middle of a host', 'hosts', 'a.*.test', '*.a.test'],
+];
+
+describe('lint', () => {
+  for (const [trap, field, bad, good] of VALUES) {
+    it(`warns of ${trap}: ${bad}, not ${good}`, () => {
+      expect(lint(to({ [field]: [good, bad] }))).to.deep.equal([`SP_NEVER_MATCHES spec.rules[0].to[0].operation.${field}[1]`]);
+    });
+  }
+
+  it('takes paths as they are when the normalization is not known', () => {
+    expect(lintPolicies([to({ paths: ['/a/./b'] })], { rootNamespace: 'istio-system' })).to.deep.equal([]);
+  });
+
+  const source = 'spec.rules[0].from[0].source';
+  const rules = (...list: readonly Spec[]): Policy => ap({ rules: list });
+  const A = { to: [{ operation: { paths: ['/a'] } }] };
+  const FROM = { from: [{ source: { ipBlocks: ['10.0.0.1'] } }] };
+  const REQUIRED = from({ requestPrincipals: ['*'] });
+  const labelled = (app: string, spec: Spec, name?: string): Policy =>
+    ap({ selector: { matchLabels: { app } }, ...spec }, name === undefined ? {} : { name });
+
+  const TRAPS: readonly (readonly [trap: string, bad: readonly Policy[], expected: readonly string[], good: readonly Policy[]])[] = [
+    [
+      'principals with spiffe://, and that they need a peer',
+      [from({ principals: ['spiffe://td/ns/a/sa/b'] })],
+      [`SP_NEVER_MATCHES ${source}.principals[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.principals`],
+      [from({ ipBlocks: ['10.0.0.1'] })],
+    ],
+    [
+      'requestPrincipals with spiffe://',
+      [ra('spiffe://td/ns/a/sa'), from({ requestPrincipals: ['spiffe://td/ns/a/sa/b'] })],
+      [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
+      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/b`] })],
+    ],
+    [
+      'requestPrincipals */*',
+      [ra(ISSUER), from({ requestPrincipals: ['*/*'] })],
+      [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
+      [ra(ISSUER), REQUIRED],
+    ],
+    [
+      'quotes around the name of a claim',
+      [ra(ISSUER), when('request.auth.claims["groups"]', ['a'])],
+      ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
+      [ra(ISSUER), when('request.auth.claims[groups]', ['a*b', '"a"'])],
+    ],
+    ['AUDIT without rules', [ap({ action: 'AUDIT' })], ['SP_NEVER_MATCHES spec.rules'], [ap({ action: 'AUDIT', rules: [{}] })]],
+    ['ALLOW of everything', [rules({})], ['SP_WIDE_RULE spec.rules[0]'], [ap({})]],
+    [
+      'DENY of everything',
+      [ap({ action: 'DENY', rules: [{}] })],
+      ['SP_WIDE_RULE spec.rules[0]'],
+      [ap({ action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] })],
+    ],
+    ['from and to in two rules', [rules(FROM, A)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
+    ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules(A, { ...FROM, ...A })]],
+    ['a rule twice', [rules(A, A)], ['SP_UNREACHABLE_RULE spec.rules[1]'], [rules(A, { to: [{ operation: { paths: ['/b'] } }] })]],
+    [
+      'a rule beside one for everything',
+      [rules({}, A)],
+      ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules[1]'],
+      [rules(A, { to: [{ operation: { paths: ['/*'] } }] })],
+    ],
+    [
+      'a negative that anonymous callers pass',
+      [ra(ISSUER), from({ notRequestPrincipals: [`${ISSUER}/bob`] })],
+      [`SP_WIDE_RULE ${source}.notRequestPrincipals`],
+      [ra(ISSUER), from({ requestPrincipals: ['*'], notRequestPrincipals: [`${ISSUER}/bob`] })],
+    ],
+    [
+      'a negative condition that anonymous callers pass',
+      [ra(ISSUER), rules({ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] })],
+      ['SP_WIDE_RULE spec.rules[0].when[0].notValues'],
+      [ra(ISSUER), ap({ action: 'DENY', rules: [{ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] }] })],
+    ],
+    [
+      'a rule for tokens that nothing verifies',
+      [REQUIRED],
+      [`SP_NO_JWT_RULE ${source}.requestPrincipals`],
+      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }] }, { namespace: 'istio-system' }), REQUIRED],
+    ],
+    [
+      'tokens that nothing asks for',
+      [ra(ISSUER), to({ paths: ['/a'] })],
+      ['SP_TOKEN_OPTIONAL spec.jwtRules'],
+      [ra(ISSUER), when('request.auth.claims[g]', ['a'])],
+    ],
+    [
+      'tokens asked for on other pods',
+      [ra(ISSUER), ap({}, { namespace: 'bar' })],
+      ['SP_TOKEN_OPTIONAL spec.jwtRules'],
+      [ra(ISSUER, { presence: 'REQUIRED' })],
+    ],
+    [
+      'an issuer that no rule has',
+      [ra(ISSUER), from({ requestPrincipals: ['https://other/*'] })],
+      [`SP_ISSUER ${source}.requestPrincipals[0]`],
+      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/*`] })],
+    ],
+    [
+      'an issuer that a slash is missing from',
+      [ra(`${ISSUER}/`), from({ requestPrincipals: [`${ISSUER}/*`] })],
+      ['SP_ISSUER spec.jwtRules[0].issuer', `SP_ISSUER ${source}.requestPrincipals[0]`],
+      [ra(ISSUER), when('request.auth.principal', [`${ISSUER}/a`])],
+    ],
+    [
+      'a subject with a slash',
+      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/a/b`] })],
+      [`SP_ISSUER ${source}.requestPrincipals[0]`],
+      [ra(ISSUER), from({ requestPrincipals: ['*/b'] })],
+    ],
+    [
+      'ALLOW below a DENY of everything',
+      [ap({ action: 'DENY', rules: [{}] }, { namespace: 'istio-system' }), labelled('a', { rules: [A] })],
+      ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules'],
+      [labelled('b', { action: 'DENY', rules: [A] }), labelled('a', { rules: [A] })],
+    ],
+    [
+      'ALLOW without rules beside one with some',
+      [labelled('a', {}), labelled('a', { rules: [A] }, 'q')],
+      ['SP_UNREACHABLE_RULE spec'],
+      [ap({}), labelled('a', { rules: [A] }, 'q')],
+    ],
+  ];
+  for (const [trap, bad, expected, good] of TRAPS) {
+    it(`warns of ${trap}`, () => {
+      expect(lint(...bad)).to.deep.equal(expected);
+      expect(lint(...good)).to.deep.equal([]);
+    });
+  }
+
+  it('holds an ALLOW of everything against the ALLOW policies it covers, not against other pods', () => {
+    const wide = labelled('a', { rules: [{}] });
+    const wideOnly = ['SP_WIDE_RULE spec.rules[0]'];
+    expect(lint(wide, labelled('a', { rules: [A] }, 'q'))).to.deep.equal([...wideOnly, 'SP_UNREACHABLE_RULE spec.rules']);
+    expect(lint(wide, labelled('b', { rules: [A] }, 'q'))).to.deep.equal(wideOnly);
+    expect(lint(wide, labelled('a', { action: 'DENY', rules: [A] }, 'q'))).to.deep.equal(wideOnly);
+  });
+
+  it('lets a dry run overshadow nothing', () => {
+    const dry = ap({ action: 'DENY', rules: [{}] }, { name: 'dry', annotations: { 'istio.io/dry-run': 'true' } });
+    expect(lint(dry, ap({ rules: [A] }))).to.deep.equal(['SP_WIDE_RULE spec.rules[0]']);
+  });
+
+  it('reports warnings only, with a hint', () => {
+    const codes: ErrorCode[] = [];
+    for (const { findings } of lintPolicies([rules({}, A), REQUIRED, ra(`${ISSUER}/`)], { rootNamespace: 'istio-system' })) {
+      for (const finding of findings) {
+        expect(finding).to.include({ severity: 'warning' }).and.to.have.property('hint');
+        codes.push(finding.code);
+      }
+    }
+    expect(codes).to.include.members(['SP_WIDE_RULE', 'SP_ISSUER']);
+  });
+});
