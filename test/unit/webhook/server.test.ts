@@ -156,6 +156,25 @@ describe('the admission server', () => {
     expect(await review('/validate', policy({ jwtRules: [{ issuer: 'a', jwks: '{"keys":[]}' }] }))).to.include({ allowed: true });
   });
 
+  it('warns of the traps of a valid policy, and of none in a refused one', () => {
+    const warningsOf = (paths: readonly string[]): unknown =>
+      reviewPolicy({
+        namespace: 'foo',
+        object: {
+          apiVersion: 'security.istio.io/v1',
+          kind: 'AuthorizationPolicy',
+          metadata: { name: 'p', namespace: 'foo' },
+          spec: { rules: [{ to: [{ operation: { paths } }] }] },
+        },
+      } as unknown as Parameters<typeof reviewPolicy>[0]).warnings;
+
+    expect(warningsOf(['admin'])).to.deep.equal([
+      'spec.rules[0].to[0].operation.paths[0]: "admin" never matches: every path begins with /; write /admin',
+    ]);
+    expect(warningsOf(['/admin'])).to.deep.equal([]);
+    expect(warningsOf(['admin', ''])).to.deep.equal([]);
+  });
+
   it("refuses an invalid policy in Istio's words", async () => {
     const response = await review('/validate', policy({ jwtRules: [{ issuer: '' }] }));
 
