@@ -3,9 +3,9 @@
  * each of its parts.
  */
 import type { AppProbes } from '../api/kube/agent-contract.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { IntakeOptions } from './intake/intake.ts';
 import type { Authorizer, ProxyLimits } from './proxy/context.ts';
 
 /** A port that the agent guards. */
@@ -16,18 +16,7 @@ export interface GuardedPort {
   readonly appPort: number;
 }
 
-export interface AgentOptions {
-  readonly bundleDir: string;
-  /** Undefined: a bundle for any workload is taken. */
-  readonly workload: WorkloadRef | undefined;
-  /** Downward-API file with the pod's labels; undefined: `labels` counts. */
-  readonly labelsFile: string | undefined;
-  /** Undefined: unknown, which is fine while the bundle has one program. */
-  readonly labels: Readonly<Record<string, string>> | undefined;
-  /** Writable folder for the last good bundle; undefined: it is kept in memory alone. */
-  readonly stateDir: string | undefined;
-  /** Milliseconds between looks at the files when the system notices nothing. */
-  readonly pollMs: number;
+export interface AgentOptions extends IntakeOptions {
   readonly ports: readonly GuardedPort[];
   /** Undefined: every address. */
   readonly listenHost: string | undefined;

@@ -6,23 +6,13 @@
 import type { CustomMatch, Decision } from '../policy/decide/decision.ts';
 import type { Provenance } from '../policy/model/program.ts';
 import type { ConnectionFacts } from '../policy/request/facts.ts';
+import type { RawHead } from '../policy/request/raw-head.ts';
 import type { HeaderChange } from './header-changes.ts';
 
-/** A request as a codec hands it over: syntax checked, nothing normalised. */
-export interface RawRequest {
-  readonly version: '1.0' | '1.1' | '2';
-  readonly method: string;
-  /** Request target verbatim (`:path` over HTTP/2). */
-  readonly target: string;
-  /** Flat list name, value, name, value … in the order sent, names as sent, values trimmed of outer blanks; over HTTP/2 without pseudo headers. */
-  readonly headers: readonly string[];
-  /** `:authority` over HTTP/2; absent over HTTP/1 (it is the Host header there). */
-  readonly authority?: string;
-  /** Id that the codec made for a request without X-Request-Id: policies see it as that header, and it is in the forwarded head. Absent: none is added. */
-  readonly requestId?: string;
+/** A request as a codec hands it over: syntax checked, nothing normalised; over HTTP/2 without pseudo headers. */
+export interface RawRequest extends RawHead {
   /** The request announces a body (content-length > 0 or chunked). */
   readonly hasBody: boolean;
-  readonly connection: ConnectionFacts;
 }
 
 /** The request head that the upstream gets. */
