@@ -20,7 +20,7 @@ import { verifySignature } from './verify-signature.ts';
 /** May stand in base64, but a line break would end the header: a token in the query can bring one. */
 const WHITE_SPACE = /[\t\n\v\f\r ]+/g;
 
-/** A token whose every check passed under one rule. Shared between the requests that carry it: never changed, but for `evaluation`. */
+/** A token whose every check passed under one rule. Shared between the requests that carry it: never changed. */
 export interface VerifiedToken {
   readonly kind: 'verified';
   readonly text: string;
@@ -33,8 +33,6 @@ export interface VerifiedToken {
   readonly expires: number;
   /** Flat list of the headers the application gets on account of this token. */
   readonly outputHeaders: readonly string[];
-  /** Room for what an evaluator has found out about this token; lives as long as the token is cached. */
-  evaluation: unknown;
 }
 
 /** A provider with its keys. */
@@ -132,7 +130,6 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
     notBefore: token.notBefore,
     expires: token.expires,
     outputHeaders,
-    evaluation: undefined,
   };
 }
 

@@ -5,9 +5,9 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
-import { findPeerIdentityFields } from '../publish/peer-identity.ts';
 import { findOvershadowed } from './between-policies.ts';
 import { findDeadValues } from './dead-values.ts';
+import { findPeerIdentityFields } from './peer-identity.ts';
 import { findRuleShapes } from './rule-shape.ts';
 import { findIssuerSlashes, findOptionalTokens, findUnknownTokens } from './token-sources.ts';
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import type { Finding } from '../../../src/errors.ts';
+import { findPeerIdentityFields } from '../../../src/lint/peer-identity.ts';
 import { conditionsOf, type PolicyFacts } from '../../../src/publish/conditions.ts';
-import { findPeerIdentityFields } from '../../../src/publish/peer-identity.ts';
 import type { PolicyEntry } from '../../../src/sources/world.ts';
 
 const POLICY: Policy = { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } };

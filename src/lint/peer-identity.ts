@@ -1,7 +1,7 @@
 /*
  * Which fields of a policy nobody can judge without knowing who the peer is. In: an AuthorizationPolicy. Out: one warning per
  * such field. Agents see plain HTTP without a client certificate, so these fields match no request until a source of peer
- * identities is configured. Called by the status writer and by the checks of the CLI.
+ * identities is configured. Called by the status writer, the checks of the CLI and the webhook.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
