@@ -9,6 +9,7 @@ import type { ControlPlane } from '../cluster/control-plane.ts';
 import { killAll, startDaemon } from '../cluster/process.ts';
 
 const NAME = 'kube-apiserver';
+const MAX_STARTS = 5;
 
 function argvOf(controlPlane: ControlPlane, name: string): { readonly pid: number; readonly argv: readonly string[] } {
   const pid = Number(readFileSync(join(controlPlane.stateDir, 'pids', name), 'utf8').split(' ')[0]);
@@ -20,9 +21,17 @@ export async function restartApiServer(controlPlane: ControlPlane, ready: () => 
   const { pid, argv } = argvOf(controlPlane, NAME);
   killAll([pid]);
   const [file = '', ...args] = argv;
-  const started = startDaemon({ name: NAME, file, args }, controlPlane.stateDir, false);
+  const start = (): ReturnType<typeof startDaemon> => startDaemon({ name: NAME, file, args }, controlPlane.stateDir, false);
+  let started = start();
+  let starts = 1;
   for (let tries = 0; tries < 600; tries += 1) {
-    if (started.exited()) throw new Error(`the API server did not come back, see ${started.logPath}`);
+    if (started.exited()) {
+      // A client that reconnects all the time may hold the freed port for a moment, as its own end of a connection.
+      if (starts === MAX_STARTS) throw new Error(`the API server did not come back, see ${started.logPath}`);
+      starts += 1;
+      await delay(500);
+      started = start();
+    }
     try {
       await ready();
       return;
