@@ -7,7 +7,7 @@ import { type Authentication, createAuthenticator } from '../jwt/authenticator.t
 import { CLOCK_SKEW_SECONDS } from '../jwt/check-claims.ts';
 import { extractTokens } from '../jwt/extract-tokens.ts';
 import { type ParsedToken, parseToken } from '../jwt/parse-token.ts';
-import { AUDIENCE_NOT_ALLOWED, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/status.ts';
+import { AUDIENCE_NOT_ALLOWED, MISSING, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/status.ts';
 import { firstHeader, type TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import type { JwtRuleExplanation } from './explanation.ts';
@@ -36,6 +36,10 @@ export function explainTokenRule(provider: JwtProvider, context: TokenContext): 
     case 'verified':
       return { ...known, outcome: 'accepted', text: acceptedText(answer, context.nowSeconds) };
     case 'refused': {
+      if (answer.fault === MISSING) {
+        const text = `${nothingFound(provider, context.request)}, and presence is REQUIRED`;
+        return { ...known, outcome: 'refused', fault: MISSING, text };
+      }
       // Tokens are verified from the last found to the first; all must be good.
       const bad = tokens.map(({ text }) => text).findLast((text) => faultOf(provider, text, context) === answer.fault);
       return { ...known, outcome: 'refused', fault: answer.fault, text: faultText(answer.fault, bad ?? '', { provider, context }) };

@@ -125,7 +125,7 @@ export interface JwtProvider {
   readonly spaceDelimitedClaims: readonly string[];
   /** Key of `Bundle.keySets`. A provider whose key set is not there verifies no token. */
   readonly keySet: string;
-  /** Meaning of `presence: REQUIRED`: recorded, not enforced (as in Istio). */
+  /** `presence: REQUIRED`: a request without this token is refused, whatever other rules accept. */
   readonly required: boolean;
 }
 

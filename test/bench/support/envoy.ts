@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { cacheRoot } from '../../cluster/cache.ts';
 
 export const ENVOY_VERSION = '1.40.0';
+const JWT_AUTHENTICATION = 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication';
 
 /** Path of the Envoy binary, downloaded when it is not in the cache yet; undefined: it cannot be had here. */
 export async function findEnvoy(): Promise<string | undefined> {
@@ -61,6 +62,12 @@ export function writeEnvoyConfig(binary: string, folder: string, settings: Envoy
 /** Writes a configuration without JWT rules and policies: HTTP handling alone. @returns the command line for one worker */
 export function writePlainEnvoyConfig(binary: string, folder: string, ports: EnvoyPorts): readonly string[] {
   return writeConfig(binary, folder, ports, []);
+}
+
+/** Writes a configuration with a `JwtAuthentication` of the caller's own. @returns the command line for one worker */
+export function writeJwtEnvoyConfig(binary: string, folder: string, ports: EnvoyPorts, jwtAuthentication: object): readonly string[] {
+  const config = typed(JWT_AUTHENTICATION, jwtAuthentication);
+  return writeConfig(binary, folder, ports, [{ name: 'envoy.filters.http.jwt_authn', typed_config: config }]);
 }
 
 function writeConfig(binary: string, folder: string, settings: EnvoyPorts, filters: readonly object[]): readonly string[] {
@@ -130,7 +137,7 @@ function connectionManager(filters: readonly object[]): object {
 
 function jwtAuthn({ issuer, jwks, jwtCache }: EnvoySettings): object {
   const requires = { requires_any: { requirements: [{ provider_name: 'origins-0' }, { allow_missing: {} }] } };
-  return typed('envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', {
+  return typed(JWT_AUTHENTICATION, {
     providers: {
       'origins-0': {
         issuer,
