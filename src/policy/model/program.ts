@@ -131,6 +131,8 @@ export interface JwtProvider {
 
 export interface Program {
   readonly pathNormalization: PathNormalization;
+  /** Blocks of proxies whose X-Forwarded-Client-Cert says who the peer is; canonical. Empty: the header is never believed. */
+  readonly trustedProxies: readonly string[];
   readonly providers: readonly JwtProvider[];
   readonly http: Ruleset;
   readonly tcp: Ruleset;
