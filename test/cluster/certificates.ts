@@ -19,7 +19,7 @@ const validDays = 365;
 export interface CertificateRequest {
   /** File name without ending: `<name>.crt` and `<name>.key` are written. */
   readonly name: string;
-  /** Common name: the user's name for a client certificate. */
+  /** Common name: the user's name for a client certificate; `''` for none, as workloads have. */
   readonly commonName: string;
   /** Organizations: the user's groups for a client certificate. */
   readonly groups?: readonly string[];
@@ -27,6 +27,8 @@ export interface CertificateRequest {
   readonly ips?: readonly string[];
   /** Subject alternative names of a serving certificate: DNS names. */
   readonly dnsNames?: readonly string[];
+  /** Subject alternative names of a workload's certificate: SPIFFE URIs. */
+  readonly uris?: readonly string[];
 }
 
 /** Paths of a certificate and its private key, both PEM. */
@@ -85,9 +87,13 @@ async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPa
   const names: x509.JsonGeneralNames = [
     ...(request.ips ?? []).map((value) => ({ type: 'ip' as const, value })),
     ...(request.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(request.uris ?? []).map((value) => ({ type: 'url' as const, value })),
   ];
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: [...(request.groups ?? []).map((group) => ({ O: [group] })), { CN: [request.commonName] }],
+    subject: [
+      ...(request.groups ?? []).map((group) => ({ O: [group] })),
+      ...(request.commonName === '' ? [] : [{ CN: [request.commonName] }]),
+    ],
     issuer: issuer.certificate.subject,
     publicKey: keys.publicKey,
     signingKey: issuer.keys.privateKey,
