@@ -35,7 +35,8 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
   switch (read.kind) {
     case 'fault': {
       const { status, body, details } = read.fault ?? CODEC_ERROR;
-      return { outcome: 'reject', status, details, body, headers: { 'content-type': 'text/plain' } };
+      const isHead = recorded.method === 'HEAD';
+      return { outcome: 'reject', status, details, ...(isHead ? {} : { body }), headers: { 'content-type': 'text/plain' } };
     }
     case 'tcp': {
       const verdict = judge.judgeConnection(read.connection);

@@ -24,7 +24,7 @@ interface IstioMesh {
   readonly rootNamespace?: string;
   readonly trustDomain?: string;
   readonly trustDomainAliases?: readonly string[];
-  readonly pathNormalization?: { readonly normalization?: MeshConfig['pathNormalization'] };
+  readonly pathNormalization?: { readonly normalization?: MeshConfig['pathNormalization'] | 'DEFAULT' };
   readonly extensionProviders?: readonly IstioProvider[];
 }
 
@@ -33,12 +33,13 @@ const TEN_MINUTES_MS = 600_000;
 /** The settings that `recorded` was made under. */
 export function meshOfCase(recorded: RecordedCase): MeshConfig {
   const mesh = (recorded.meshConfig ?? {}) as IstioMesh;
+  const normalization = mesh.pathNormalization?.normalization ?? 'DEFAULT';
   return {
     ...DEFAULT_MESH_CONFIG,
     ...(mesh.rootNamespace === undefined ? {} : { rootNamespace: mesh.rootNamespace }),
     ...(mesh.trustDomain === undefined ? {} : { trustDomain: mesh.trustDomain }),
     ...(mesh.trustDomainAliases === undefined ? {} : { trustDomainAliases: mesh.trustDomainAliases }),
-    pathNormalization: mesh.pathNormalization?.normalization ?? DEFAULT_MESH_CONFIG.pathNormalization,
+    pathNormalization: normalization === 'DEFAULT' ? DEFAULT_MESH_CONFIG.pathNormalization : normalization,
     extensionProviders: (mesh.extensionProviders ?? []).map(providerOf),
     multipleCustomProviders: recorded.istioFeatures?.['PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS'] === true,
   };
