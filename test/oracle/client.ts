@@ -135,7 +135,9 @@ function askHttp2(socket: Socket, request: RecordedRequest): Promise<Answer> {
   const { method = 'GET', path = '/', host = '', headers = [], body = '', source } = request;
   return new Promise((resolve) => {
     const scheme = source.principal === undefined ? 'http' : 'https';
-    const session = connectHttp2(`${scheme}://oracle`, { createConnection: () => socket });
+    // Node's types do not know yet that a field may be sent twice.
+    const options = { createConnection: () => socket, strictSingleValueFields: false };
+    const session = connectHttp2(`${scheme}://oracle`, options);
     const done = (answer: Answer): void => {
       session.destroy();
       resolve(answer);

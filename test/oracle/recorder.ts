@@ -98,17 +98,22 @@ class Recorder {
 
   async #drain(queue: { item: Todo; name: string }[], envoy: RunningEnvoy): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { item } = next;
       const refused = envoy.refused.get(next.name);
       if (refused !== undefined) {
-        this.#write(next.item, { envoyRejected: refused }, next.item.recorded.requests);
+        this.#write(item, { envoyRejected: refused }, item.recorded.requests);
         continue;
       }
       const requests: RecordedRequest[] = [];
-      for (const request of next.item.recorded.requests) {
+      for (const request of item.recorded.requests) {
         const { observed: _, ...asked } = request;
-        requests.push({ ...asked, observed: await this.#observe(request, next.item, envoy) });
+        const observed = await this.#observe(request, item, envoy).catch((error: unknown) => {
+          process.stderr.write(`LEFT OUT: ${item.recorded.file} [${request.name}]: ${String(error)}\n`);
+          return undefined;
+        });
+        requests.push(observed === undefined ? asked : { ...asked, observed });
       }
-      this.#write(next.item, {}, requests);
+      this.#write(item, {}, requests);
     }
   }
 

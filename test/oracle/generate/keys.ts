@@ -71,7 +71,6 @@ export function keySetOf(draw: Draw, keys: readonly SigningKey[]): string {
     })),
     ...draw.maybe(0.2, () => ({ use: draw.pick(['sig', 'enc', '']) })),
     ...draw.maybe(0.1, () => ({ key_ops: [draw.pick(['verify', 'sign', 'encrypt'])] })),
-    ...draw.maybe(0.05, () => ({ x5c: ['MIIB'] })),
   }));
   const odd: readonly object[] = draw.chance(0.08)
     ? [

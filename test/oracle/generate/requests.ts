@@ -44,7 +44,7 @@ export function drawRequests(draw: Draw, scope: RequestScope, count: number): Dr
   const requests = draw.times(count, (index): RecordedRequest => {
     const port = draw.pick(scope.ports);
     const common = { name: `r${String(index).padStart(2, '0')}`, port: port.number, source: drawSource(draw, scope.ip) };
-    if (port.protocol === 'tcp') return { ...common, raw: draw.pick(['ping\n', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', '\u0000\u0001', 'x']) };
+    if (port.protocol === 'tcp') return { ...common, raw: draw.pick(['ping\n', 'hello, who is there?\n', '\u0000\u0001 binary\n']) };
     if (draw.chance(scope.oddity * 0.25)) return { ...common, raw: rawRequest(draw) };
     return { ...common, ...drawHttp(draw, scope, tokens) };
   });
@@ -73,13 +73,17 @@ function drawHttp(draw: Draw, scope: RequestScope, tokens: Record<string, Token>
   const host = odd ? draw.pick(HOSTS) : draw.pick(['example.com', 'example.com:8080', 'app.foo.svc.cluster.local:8080']);
   const usable = http2
     ? headers.filter(
-        ([name, value]) => !/^(expect|connection|host)$/i.test(name) && value === value.trim() && (name !== 'te' || value === 'trailers'),
+        ([name, value]) =>
+          !/^(expect|connection|host|upgrade|keep-alive|proxy-connection|transfer-encoding|http2-settings)$/i.test(name) &&
+          value === value.trim() &&
+          (name !== 'te' || value === 'trailers'),
       )
     : headers;
   return {
     method: http2 && method === 'CONNECT' ? 'GET' : method,
-    path: carrier.target,
-    host: http2 && /[^\x21-\x7e]|^-?$/.test(host) ? 'example.com' : host,
+    path: http2 ? carrier.target.replace(/^\\/, '/').replace(/[^\x21-\x7e]/g, '~') : carrier.target,
+    // What no HTTP/2 codec lets through says nothing about a decision.
+    host: http2 && !/^[\w.:[\]-]{2,}$/.test(host) ? 'example.com' : host,
     ...(usable.length > 0 ? { headers: usable } : {}),
     ...(!http2 && (method === 'POST' || method === 'PUT') && draw.chance(0.3) ? { body: draw.pick(['abc', 'a=b', '{"a":1}', 'ü']) } : {}),
     ...(http2 ? { http2 } : {}),
