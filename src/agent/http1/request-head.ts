@@ -62,8 +62,9 @@ const METHODS: ReadonlySet<string> = new Set(
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
 const NOT_VISIBLE = /[^\x21-\x7e]/;
-/** Absolute form: scheme, then authority. Whether they are good ones is for `prepareRequest` to say. */
+/** Absolute form: scheme, then what CONNECT has alone. Whether they are good ones is for `prepareRequest` to say. */
 const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+\-.]*:\/\/[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]*(?:[/?]|$)/;
+const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]*(?:[/?]|$)/;
 
 /** Walks the fields of one head; its members are what the walk has met so far. */
 interface Walk {
@@ -98,16 +99,13 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
 }
 
 /**
- * One of the four forms of RFC 9112 section 3.2, or something that `prepareRequest` refuses with a word of its own:
- * CONNECT's target is not looked at here, and a target that begins with an asterisk passes.
+ * Something like one of the four forms of RFC 9112 section 3.2: here is checked only which octets stand where, so that
+ * `prepareRequest` refuses the rest with a word of its own.
  */
 function isTarget(target: string, method: string): boolean {
   if (target === '' || NOT_VISIBLE.test(target)) return false;
-  return method === 'CONNECT' || target.startsWith('/') || isAsterisk(target, method) || ABSOLUTE.test(target);
-}
-
-function isAsterisk(target: string, method: string): boolean {
-  return target === '*' || (method === 'OPTIONS' && target.startsWith('*'));
+  if (target.startsWith('/') || target.startsWith('*')) return true;
+  return (method === 'CONNECT' ? AUTHORITY : ABSOLUTE).test(target);
 }
 
 function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {
