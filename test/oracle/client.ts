@@ -98,9 +98,12 @@ function askTcp(socket: Socket, bytes: string): Promise<Answer> {
 }
 
 function askHttp1(socket: Socket, bytes: string, isHead: boolean): Promise<Answer> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let text = '';
-    const done = (): void => resolve(parseResponse(text, isHead) ?? partial(text));
+    const done = (): void => {
+      if (text === '') resolve({ kind: 'closed', handshake: false });
+      else reject(new Error(`half a response: ${JSON.stringify(text.slice(0, 500))}`));
+    };
     socket.setTimeout(TIMEOUT_MS, done);
     socket.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString('latin1')).replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '');
@@ -110,11 +113,6 @@ function askHttp1(socket: Socket, bytes: string, isHead: boolean): Promise<Answe
     socket.on('error', done).on('close', done);
     socket.write(Buffer.from(bytes, 'utf8'));
   });
-}
-
-function partial(text: string): Answer {
-  if (text === '') return { kind: 'closed', handshake: false };
-  throw new Error(`half a response: ${JSON.stringify(text.slice(0, 500))}`);
 }
 
 function parseResponse(text: string, isHead: boolean): Answer | undefined {

@@ -45,8 +45,10 @@ export function drawRequests(draw: Draw, scope: RequestScope, count: number): Dr
     const port = draw.pick(scope.ports);
     const common = { name: `r${String(index).padStart(2, '0')}`, port: port.number, source: drawSource(draw, scope.ip) };
     if (port.protocol === 'tcp') return { ...common, raw: draw.pick(['ping\n', 'hello, who is there?\n', '\u0000\u0001 binary\n']) };
-    if (draw.chance(scope.oddity * 0.25)) return { ...common, raw: rawRequest(draw) };
-    return { ...common, ...drawHttp(draw, scope, tokens) };
+    // On a port that no Service has, Envoy first has to tell HTTP from other protocols: no place for what is hardly HTTP.
+    const oddity = port.undeclared === true ? 0 : scope.oddity;
+    if (draw.chance(oddity * 0.25)) return { ...common, raw: rawRequest(draw) };
+    return { ...common, ...drawHttp(draw, { ...scope, oddity }, tokens) };
   });
   return { requests, tokens };
 }
