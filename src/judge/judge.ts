@@ -56,6 +56,7 @@ interface Trial {
 const NO_HEADERS: readonly string[] = Object.freeze([]);
 const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 const BUG_DETAILS = 'internal_error';
+const NOT_FOUND: ReplyContent = { status: 404, body: '', headers: NO_HEADERS };
 
 /**
  * A judge for one program. Matchers are compiled and keys imported here, so that a request costs little; the result is
@@ -107,7 +108,8 @@ function begin(court: Court, sent: RawRequest, nowSeconds: number): Verdict {
 }
 
 function reject(raw: RawRequest, { status, body, close, details }: Rejection): Reply {
-  const log: VerdictLog = { outcome: 'reject', details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
+  const outcome = status === 403 ? 'deny' : 'reject';
+  const log: VerdictLog = { outcome, details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
   return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
 }
 
@@ -178,8 +180,14 @@ function authorize(court: Court, trial: Trial, authentication: Exclude<Authentic
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
   if (!decision.allowed) return deny(trial, accessDenied, log);
+  if (!hasRoute(prepared)) return deny(trial, NOT_FOUND, { ...log, outcome: 'reject', details: 'route_not_found' });
   const { downstream } = trial;
   return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
+}
+
+/** What is judged like any request, and yet no route of a sidecar takes: a tunnel, and a request of no known protocol. */
+function hasRoute(prepared: PreparedRequest): boolean {
+  return prepared.method !== 'CONNECT' && prepared.header('x-forwarded-proto') !== '';
 }
 
 function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {

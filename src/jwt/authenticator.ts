@@ -73,7 +73,8 @@ export function createAuthenticator(
       if (outputs.size > 0) {
         removeHeaders(request.headers, (name) => outputs.has(folded(name)));
       }
-      if (rules.length === 0 || isPreflight(request)) {
+      // Rules are for paths, and CONNECT has none.
+      if (rules.length === 0 || request.method === 'CONNECT' || isPreflight(request)) {
         return ANONYMOUS;
       }
       return run(rules, request, nowSeconds);

@@ -63,6 +63,8 @@ export interface RecordedRejection {
 export interface RecordedResource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
+  /** Literal, and not checked: what is named here may still be missing or of another type. */
+  readonly spec?: { readonly jwtRules?: readonly { readonly fromHeaders?: readonly { readonly name: string }[] }[] };
 }
 
 /** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */

@@ -174,6 +174,11 @@ describe('authenticator', () => {
     expect(request.headers).to.deep.equal(['origin', 'a', 'access-control-request-method', 'GET']);
   });
 
+  it('does not look at CONNECT, whose missing path no rule is for', () => {
+    const rules = authenticatorOf(provider({}));
+    expect(said(rules.authenticate({ ...requestWith(bearer('junk')), method: 'CONNECT' }, NOW))).to.equal('anonymous');
+  });
+
   describe('output headers', () => {
     const outputs = {
       payloadHeader: 'x-payload',
