@@ -15,6 +15,8 @@ export interface LintOptions {
   readonly rootNamespace: string;
   /** Absent: paths are not held against a normalization. */
   readonly pathNormalization?: MeshConfig['pathNormalization'];
+  /** Proxies that tell who the peer is, as in the mesh settings. Absent: none. */
+  readonly trustedProxies?: MeshConfig['trustedProxies'];
 }
 
 /** The warnings about one policy. */
@@ -25,9 +27,10 @@ export interface PolicyLint {
 }
 
 /** The traps that one policy holds by itself; in the order of the families. */
-export function lintPolicy(policy: Policy, { pathNormalization }: Pick<LintOptions, 'pathNormalization'> = {}): readonly Finding[] {
+export function lintPolicy(policy: Policy, options: Omit<LintOptions, 'rootNamespace'> = {}): readonly Finding[] {
+  const { pathNormalization, trustedProxies = [] } = options;
   if (policy.kind === 'RequestAuthentication') return findIssuerSlashes(policy);
-  return [...findDeadValues(policy, pathNormalization), ...findRuleShapes(policy), ...findPeerIdentityFields(policy)];
+  return [...findDeadValues(policy, pathNormalization), ...findRuleShapes(policy), ...findPeerIdentityFields(policy, trustedProxies)];
 }
 
 /** The traps of each policy, and those between `policies`; policies without one are left out. */
