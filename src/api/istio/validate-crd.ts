@@ -15,6 +15,9 @@ import type { ValidationFinding } from './validation-finding.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** Twice as deep as any field of the schemas lies; whatever is nested deeper is unknown and not looked at. */
+const MAX_DEPTH = 16;
+
 /** Findings of the CRD layer; none: the API server would take the object. */
 export function validateCrd(kind: 'RequestAuthentication' | 'AuthorizationPolicy', object: unknown): readonly ValidationFinding[] {
   if (!isRecord(object)) return [crdError('SP_SCHEMA', '', 'must be an object')];
@@ -116,11 +119,12 @@ function pathOf(path: readonly PropertyKey[]): string {
 }
 
 /** The API server takes members that are null out before it validates; elements of lists stay. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+function withoutNulls(value: unknown, depth = 0): unknown {
+  if (depth > MAX_DEPTH) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => withoutNulls(item, depth + 1));
   if (!isRecord(value)) return value;
   const kept = Object.entries(value).filter(([, member]) => member !== null);
-  return Object.fromEntries(kept.map(([name, member]) => [name, withoutNulls(member)]));
+  return Object.fromEntries(kept.map(([name, member]) => [name, withoutNulls(member, depth + 1)]));
 }
 
 function crdError(code: 'SP_SCHEMA' | 'SP_CEL', path: string, message: string): ValidationFinding {
