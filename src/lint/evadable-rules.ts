@@ -13,7 +13,7 @@ const PIN_KEY = /^source\.(?:ip|principal|namespace|serviceAccount|trustDomain)$
 
 /** The traps of forged addresses and of hosts with a port in one policy. */
 export function findEvadableRules(policy: AuthorizationPolicy): readonly Finding[] {
-  const { action = 'ALLOW' } = policy.spec;
+  const { action } = policy.spec;
   return rulesOf(policy).flatMap((placed) => [...forgeableAddresses(placed, action), ...hiddenHosts(placed, action)]);
 }
 
