@@ -168,7 +168,7 @@ function refuse(trial: Trial, refusal: Refusal): Reply {
 function authorize(court: Court, trial: Trial, authentication: Exclude<Authentication, Refusal>): Verdict {
   const { prepared } = trial;
   const token = authentication.kind === 'verified' ? authentication : undefined;
-  const facts = factsOf(prepared, trial.raw.connection, token?.claims);
+  const facts = factsOf(prepared, trial.raw.connection, token?.claims, token?.notes);
   const decision = court.evaluator.decide(facts, 'http');
   const log: VerdictLog = {
     outcome: decision.allowed ? 'allow' : 'deny',
