@@ -162,6 +162,7 @@ function connectionManager(filters: readonly object[], settings: object = {}): o
       server_name: 'istio-envoy',
       normalize_path: true,
       use_remote_address: false,
+      proxy_100_continue: true,
       route_config: {
         name: 'in',
         virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] }],
