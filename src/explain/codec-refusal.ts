@@ -8,6 +8,7 @@ export function codecRefusal({ status, details }: { readonly status: number; rea
   return {
     verdict: { outcome: 'reject', status, details },
     decidedBy: { stage: 'codec', text: `no agent takes this request for HTTP/1.1: ${details}` },
+    dryRun: [],
     authentication: [],
     rules: [],
     caveats: [],

@@ -11,7 +11,7 @@ import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetO
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { addRequestOptions, type RequestOptions, readRequestOptions, readRequired } from '../input/request-flags.ts';
-import { explanationValue, formatExplanation, printable } from '../output/explanation.ts';
+import { explanationValue, formatExplanation, requestText } from '../output/explanation.ts';
 import { formatFindingLine } from '../output/findings.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 
@@ -53,14 +53,15 @@ export function addExplainCommand(program: Command, { context, finish }: Command
       const set = await readPolicies(paths, options, context);
       const workload = chooseWorkload(set, options.workload);
       const { namespace, name } = checkWorkloadName(workload);
-      const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
+      const labels = options.labels === undefined ? undefined : parseLabels(options.labels);
+      const target = set.target(workload, labels);
       const read = await readRequestOptions(options, `${name}.${namespace}`, context);
       const nowSeconds = readTime(options.at);
       const explained =
         read.kind === 'fault' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
       const explanation = { ...explained, caveats: [...target.caveats, ...explained.caveats] };
-      const request = read.kind === 'fault' ? 'a malformed request' : printable(`${read.request.method} ${read.request.target}`);
-      const shown = { workload, request, explanation, locate: set.locate };
+      const request = read.kind === 'fault' ? 'a malformed request' : requestText(read.request);
+      const shown = { workload, request, explanation, notApplied: set.notApplied(target), locate: set.locate };
       context.stdout.write(
         options.output === 'table' ? formatExplanation(shown, context.stdout) : formatStructured(explanationValue(shown), options.output),
       );
