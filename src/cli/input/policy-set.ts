@@ -26,6 +26,7 @@ import type { Locate } from './locate-field.ts';
 import { createOfflineWorld, type OfflineWorld, policyObjectKey } from './offline-world.ts';
 import type { ReadManifests } from './read-manifests.ts';
 import { readRequired } from './request-flags.ts';
+import { podPortOf, type ServicePort } from './service-ports.ts';
 
 /** Keys for a rule that has none inline; undefined: not known. */
 export type KeySetOf = (rule: JwtRule) => KeySet | undefined;
@@ -64,6 +65,8 @@ export interface PolicySet {
   readonly target: (workload: string, labels: Labels | undefined) => Target;
   /** Policies that do nothing for the target, those that were most probably meant for it first; empty for a bundle. */
   readonly notApplied: (target: Target) => readonly NotApplied[];
+  /** Where a port that a client dials leads to through a Service; undefined: no Service is known for it. */
+  readonly servicePort: (target: Target, host: string, port: number) => ServicePort | undefined;
   /** `file:line` of a rule; undefined: not known. */
   readonly locate: (rule: RuleRef) => string | undefined;
 }
@@ -87,6 +90,8 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
       return { ...target, labels: labelSets.find(isChosen) ?? target.labels };
     },
     notApplied: ({ workload, labels }) => notAppliedTo({ namespace: workloadOfKey(workload).namespace, labels }, offline, mesh),
+    servicePort: ({ workload, labels }, host, port) =>
+      podPortOf(manifests.objects, { namespace: workloadOfKey(workload).namespace, labels, host, port }),
     locate: ruleLocator(offline.policies, manifests.locate),
   };
 }
@@ -104,6 +109,7 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
       return chooseTarget(bundle, labels);
     },
     notApplied: () => [],
+    servicePort: () => undefined,
     locate: () => undefined,
   };
 }
@@ -167,7 +173,15 @@ function chooseTarget(bundle: Bundle, labels: Labels | undefined): Target {
   );
   const program = bundle.programs[fitting[0]?.program ?? -1];
   const workload = workloadKey(bundle.workload);
-  if (program === undefined) throw new CommandFault(EXIT_BAD_DATA, `the bundle of ${workload} has no program for these labels`);
+  if (program === undefined) {
+    const known = bundle.variants.map(
+      (variant) =>
+        Object.entries(variant.labels)
+          .map((pair) => pair.join('='))
+          .join(',') || 'no labels',
+    );
+    throw new CommandFault(EXIT_BAD_DATA, `the bundle of ${workload} has no program for these labels; it has ${known.join(' and ')}`);
+  }
   const shown = Object.entries(fitting[0]?.labels ?? {}).map((pair) => pair.join('='));
   const differ = new Set(fitting.map((variant) => variant.program)).size > 1;
   const caveats = differ ? [`pods of ${workload} differ; these are the ones with ${shown.join(',')}; choose with --labels`] : [];
