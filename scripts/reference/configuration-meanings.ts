@@ -51,6 +51,8 @@ export const MESH_MEANINGS: Readonly<Record<string, string>> = {
   'mesh.trustDomain': 'Trust domain of the workloads.',
   'mesh.trustDomainAliases': 'Further trust domains that principals may name.',
   'mesh.pathNormalization.normalization': 'What is done to a path before it is judged and forwarded; `DEFAULT` is `BASE`.',
+  'mesh.trustedProxies':
+    'Addresses and CIDR blocks of proxies in front that terminate mTLS: their `X-Forwarded-Client-Cert` says who the client is; from everybody else it is removed.',
   'mesh.multipleCustomProviders': 'Lets CUSTOM policies of one workload name several providers.',
   [`${PROVIDER}.name`]: 'Name by which `provider.name` of a CUSTOM policy finds it.',
   ...Object.fromEntries(

@@ -54,10 +54,7 @@ export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>>
   'jwtRules[].forwardOriginalToken': same(),
   'jwtRules[].timeout': same('of one key fetch'),
   'jwtRules[].spaceDelimitedClaims': same(),
-  'jwtRules[].presence': {
-    status: 'accepted, no effect',
-    note: 'recorded, not enforced, as in Istio: demand a token by an AuthorizationPolicy',
-  },
+  'jwtRules[].presence': differs('`presence-required`', 'REQUIRED: a request without this token is 401'),
 };
 
 export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> = {

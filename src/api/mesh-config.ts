@@ -35,6 +35,11 @@ export interface MeshConfig {
   readonly trustDomainAliases: readonly string[];
   readonly pathNormalization: PathNormalization;
   readonly extensionProviders: readonly ExtensionProvider[];
+  /**
+   * Addresses and CIDR blocks of proxies in front that terminate mTLS: their X-Forwarded-Client-Cert says who the client is. From
+   * every other peer the header is removed. Empty: nobody is trusted.
+   */
+  readonly trustedProxies: readonly string[];
   /** Istio's `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`. */
   readonly multipleCustomProviders: boolean;
 }
@@ -45,5 +50,6 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomainAliases: [],
   pathNormalization: 'BASE',
   extensionProviders: [],
+  trustedProxies: [],
   multipleCustomProviders: false,
 };

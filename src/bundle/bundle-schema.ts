@@ -140,6 +140,7 @@ const jwtProvider: z.ZodMiniType<JwtProvider> = z.strictObject({
 
 const program: z.ZodMiniType<Program> = z.strictObject({
   pathNormalization: z.enum(['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']),
+  trustedProxies: z.array(ipBlock),
   providers: z.array(jwtProvider),
   http: ruleset,
   tcp: ruleset,

@@ -4,6 +4,7 @@
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 import { z } from 'zod';
+import { parseGoAddress, parseGoPrefix } from '../api/istio/go-netip.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../api/mesh-config.ts';
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
@@ -20,6 +21,11 @@ export const durationSchema: z.ZodType<number, string> = z
   });
 
 const namespaceSchema = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'not the name of a namespace');
+const ipBlockSchema = z
+  .string()
+  .refine((text) => (text.includes('/') ? parseGoPrefix(text) : parseGoAddress(text)) === undefined && !text.includes('%'), {
+    error: 'not an IP address or CIDR block',
+  });
 const statusSchema = z
   .union([z.string().regex(/^[1-5]\d\d$/), z.int().min(100).max(599)], { error: 'not an HTTP status' })
   .transform(Number);
@@ -64,6 +70,7 @@ const meshObject = z.strictObject({
     .strictObject({ normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']) })
     .default({ normalization: 'DEFAULT' }),
   extensionProviders: z.array(providerSchema).default([]),
+  trustedProxies: z.array(ipBlockSchema).default([]),
   multipleCustomProviders: z.boolean().default(DEFAULT_MESH_CONFIG.multipleCustomProviders),
 });
 

@@ -11,6 +11,7 @@ import type { ClauseMiss, Decision, RuleTrace } from '../policy/decide/decision.
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
 import { factsOf } from '../policy/request/http-facts.ts';
+import { identifyPeer, trustedProxyTest } from '../policy/request/identify-peer.ts';
 import { prepareRequest } from '../policy/request/prepare.ts';
 import { decidedBy } from './decided-by.ts';
 import { explainTokenRule } from './explain-tokens.ts';
@@ -36,16 +37,17 @@ const ALLOW_ANSWER: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders
 const DENY_ANSWER: CheckAnswer = { kind: 'deny', status: 403, body: '', headers: [] };
 
 /**
- * The verdict on `request` with its reasons. Cost is that of every rule, not of the first match.
+ * The verdict on `sent` with its reasons. Cost is that of every rule, not of the first match.
  * @param nowSeconds whole Unix seconds, for the life of tokens
  */
-export function explainRequest(enforced: Enforced, request: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explanation {
+export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explanation {
   const { program, keySets } = enforced;
-  const verdicts = judgeToEnd(enforced, request, nowSeconds, options);
+  const verdicts = judgeToEnd(enforced, sent, nowSeconds, options);
+  const request = withPeer(program, sent);
   const { final } = verdicts;
   const refusedByCustom = final.log.outcome === 'deny' && final.log.decision === undefined && final.log.jwtRule === undefined;
-  const authentication = refusedByCustom ? [] : explainTokens(enforced, request, nowSeconds);
-  const rules = explainRules(enforced, { request, nowSeconds, final, refusedByCustom });
+  const authentication = refusedByCustom || request === undefined ? [] : explainTokens(enforced, request, nowSeconds);
+  const rules = request === undefined ? [] : explainRules(enforced, { request, nowSeconds, final, refusedByCustom });
   return {
     verdict: verdictOf(final),
     decidedBy: decidedBy(program, { log: final.log, rules, authentication, refusedByCustom }),
@@ -54,6 +56,13 @@ export function explainRequest(enforced: Enforced, request: RawRequest, nowSecon
     rules,
     caveats: [...verdicts.caveats, ...keyCaveats(program, keySets, authentication)],
   };
+}
+
+/** The request with the peer that a trusted proxy named; `undefined`: what it said cannot be read, and no rule is ever asked. */
+function withPeer({ trustedProxies }: Program, sent: RawRequest): RawRequest | undefined {
+  const isTrusted = trustedProxyTest(trustedProxies);
+  const identified = isTrusted === undefined ? ({ kind: 'ok', raw: sent } as const) : identifyPeer(sent, isTrusted);
+  return identified.kind === 'ok' ? identified.raw : undefined;
 }
 
 /** The judge's verdict, with external authorizers answered for. @throws what a bug in the judge throws */

@@ -6,7 +6,7 @@ import type { KeySet } from '../bundle/bundle.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import { CLOCK_SKEW_SECONDS } from '../jwt/check-claims.ts';
 import { extractTokens } from '../jwt/extract-tokens.ts';
-import type { TokenFault } from '../jwt/status.ts';
+import { MISSING, type TokenFault } from '../jwt/status.ts';
 import type { TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import type { JwtRuleExplanation } from './explanation.ts';
@@ -37,6 +37,10 @@ export function explainTokenRule(provider: JwtProvider, context: TokenContext): 
     case 'verified':
       return { ...known, outcome: 'accepted', text: acceptedText(answer, context.nowSeconds) };
     case 'refused': {
+      if (answer.fault === MISSING) {
+        const text = `${strayText(provider, context.request)}, and presence is REQUIRED`;
+        return { ...known, outcome: 'refused', fault: MISSING, text };
+      }
       // Tokens are verified from the last found to the first; all must be good.
       const bad = tokens.map(({ text }) => text).findLast((text) => faultOf(provider, text, context) === answer.fault);
       return { ...known, outcome: 'refused', fault: answer.fault, text: faultText(answer.fault, bad ?? '', { provider, ...context }) };

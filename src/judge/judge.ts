@@ -11,8 +11,10 @@ import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { ConnectionFacts } from '../policy/request/facts.ts';
 import { factsOf, pathOf } from '../policy/request/http-facts.ts';
+import { identifyPeer, trustedProxyTest } from '../policy/request/identify-peer.ts';
 import { prepareRequest } from '../policy/request/prepare.ts';
 import type { PreparedRequest } from '../policy/request/prepared-request.ts';
+import type { Rejection } from '../policy/request/rejections.ts';
 import { applyAnswer } from './apply-answer.ts';
 import { changeHeaders, type HeaderChange } from './header-changes.ts';
 import { type ConnectionVerdict, judgeConnection } from './judge-connection.ts';
@@ -35,6 +37,8 @@ export interface WorkloadJudge extends Judge {
 /** What the steps of one judgement share. */
 interface Court {
   readonly program: Program;
+  /** Undefined: no proxy is trusted to say who the peer is. */
+  readonly isTrustedProxy: ((address: string) => boolean) | undefined;
   readonly evaluator: Evaluator;
   readonly authenticator: Authenticator;
   readonly onBug: (error: unknown) => void;
@@ -52,6 +56,7 @@ interface Trial {
 const NO_HEADERS: readonly string[] = Object.freeze([]);
 const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 const BUG_DETAILS = 'internal_error';
+const NOT_FOUND: ReplyContent = { status: 404, body: '', headers: NO_HEADERS };
 
 /**
  * A judge for one program. Matchers are compiled and keys imported here, so that a request costs little; the result is
@@ -61,6 +66,7 @@ const BUG_DETAILS = 'internal_error';
 export function createJudge(program: Program, keySets: Readonly<Record<string, KeySet>>, options: JudgeOptions = {}): WorkloadJudge {
   const court: Court = {
     program,
+    isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator: createEvaluator(program),
     authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
     onBug: options.onBug ?? (() => {}),
@@ -91,15 +97,20 @@ function guardedConnection(court: Court, step: () => ConnectionVerdict): Connect
   }
 }
 
-function begin(court: Court, raw: RawRequest, nowSeconds: number): Verdict {
+function begin(court: Court, sent: RawRequest, nowSeconds: number): Verdict {
+  const identified = court.isTrustedProxy === undefined ? undefined : identifyPeer(sent, court.isTrustedProxy);
+  if (identified?.kind === 'reject') return reject(sent, identified);
+  const raw = identified?.raw ?? sent;
   const preparation = prepareRequest(raw, court.program.pathNormalization);
-  if (preparation.kind === 'reject') {
-    const { status, body, close, details } = preparation;
-    const log: VerdictLog = { outcome: 'reject', details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
-    return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
-  }
+  if (preparation.kind === 'reject') return reject(raw, preparation);
   const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds, downstream: NO_CHANGES };
   return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial, 0);
+}
+
+function reject(raw: RawRequest, { status, body, close, details }: Rejection): Reply {
+  const outcome = status === 403 ? 'deny' : 'reject';
+  const log: VerdictLog = { outcome, details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
+  return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
 }
 
 /**
@@ -169,8 +180,14 @@ function authorize(court: Court, trial: Trial, authentication: Exclude<Authentic
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
   if (!decision.allowed) return deny(trial, accessDenied, log);
+  if (!hasRoute(prepared)) return deny(trial, NOT_FOUND, { ...log, outcome: 'reject', details: 'route_not_found' });
   const { downstream } = trial;
   return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
+}
+
+/** What is judged like any request, and yet no route of a sidecar takes: a tunnel, and a request of no known protocol. */
+function hasRoute(prepared: PreparedRequest): boolean {
+  return prepared.method !== 'CONNECT' && prepared.header('x-forwarded-proto') !== '';
 }
 
 function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {

@@ -7,17 +7,17 @@ import type { KeySet } from '../bundle/bundle.ts';
 import type { JwtProvider, Provenance } from '../policy/model/program.ts';
 import { challenge, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
-import { AUDIENCE_NOT_ALLOWED, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
+import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
 import type { TokenCacheLimits } from './token-cache.ts';
 import { firstHeader, removeHeaders, type TokenRequest } from './token-request.ts';
 import { createTokenRule, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
 
-/** No token, or a preflight whose token nobody looked at. */
+/** No token where none is demanded, or a preflight whose token nobody looked at. */
 export interface Anonymous {
   readonly kind: 'anonymous';
 }
 
-/** A token that no rule accepts: the request ends here. */
+/** A token that no rule accepts, or none where a rule demands one: the request ends here. */
 export interface Refusal {
   readonly kind: 'refused';
   /** 403 for a wrong audience, 401 otherwise. */
@@ -66,16 +66,18 @@ export function createAuthenticator(
     }
   }
   const rules = providers.map((provider) => createTokenRule(provider, imported.get(provider.keySet), options.cache));
+  const run = providers.some(({ required }) => required) ? runDemandedRules : runRules;
   const outputs = outputHeaderNames(providers);
   return {
     authenticate(request, nowSeconds) {
       if (outputs.size > 0) {
         removeHeaders(request.headers, (name) => outputs.has(folded(name)));
       }
-      if (rules.length === 0 || isPreflight(request)) {
+      // Rules are for paths, and CONNECT has none.
+      if (rules.length === 0 || request.method === 'CONNECT' || isPreflight(request)) {
         return ANONYMOUS;
       }
-      return runRules(rules, request, nowSeconds);
+      return run(rules, request, nowSeconds);
     },
   };
 }
@@ -133,15 +135,26 @@ function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds
   if (faults.length === 0) {
     return ANONYMOUS;
   }
-  const second = changed && rules.length > 1 ? runRulesAgain(rules, request, nowSeconds) : undefined;
+  const second = changed && rules.length > 1 ? runEveryRule(rules, request, nowSeconds) : undefined;
   if (second?.kind === 'verified') {
     return second;
   }
   return refuse(second === undefined ? toldFault(faults) : lastTelling([...faults, second]), request, target);
 }
 
+/**
+ * When any rule demands its token, no rule stands in for another: every demanded token must be there, and every token that
+ * is there must be good. The identity is that of the last rule that found one.
+ * @see istio.io/api security/v1beta1 JWTRule.presence; envoy jwt_authn `requires_all`
+ */
+function runDemandedRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
+  const { target } = request;
+  const outcome = runEveryRule(rules, request, nowSeconds);
+  return outcome?.kind === 'fault' ? refuse(outcome, request, target) : (outcome ?? ANONYMOUS);
+}
+
 /** The last token verified when every rule accepts what it still finds; else the first fault, or nothing when nothing is found. */
-function runRulesAgain(
+function runEveryRule(
   rules: readonly TokenRule[],
   request: TokenRequest,
   nowSeconds: number,
@@ -151,6 +164,9 @@ function runRulesAgain(
     const outcome = runTokenRule(rule, request, nowSeconds);
     if (outcome?.kind === 'fault') {
       return { kind: 'fault', fault: outcome.fault, rule: rule.provider.source };
+    }
+    if (outcome === undefined && rule.provider.required) {
+      return { kind: 'fault', fault: MISSING, rule: rule.provider.source };
     }
     verified = outcome ?? verified;
   }
@@ -173,7 +189,7 @@ function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): 
     kind: 'refused',
     status: fault === AUDIENCE_NOT_ALLOWED ? 403 : 401,
     fault,
-    challenge: challenge(request, target),
+    challenge: challenge(request, target, fault),
     details: refusalDetails(fault),
     rule,
   };

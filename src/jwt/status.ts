@@ -5,6 +5,7 @@
 
 /** A refusal in the exact words that the client reads. */
 export type TokenFault =
+  | 'Jwt is missing'
   | 'Jwt not yet valid'
   | 'Jwt is expired'
   | 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'
@@ -28,6 +29,8 @@ export type TokenFault =
   | 'Jwt verification fails'
   | "Jwks doesn't have key to match kid or alg from Jwt";
 
+/** The fault of a request without the token that a rule demands (`presence: REQUIRED`). */
+export const MISSING: Extract<TokenFault, 'Jwt is missing'> = 'Jwt is missing';
 /** The fault that alone is a 403; all others are 401. */
 export const AUDIENCE_NOT_ALLOWED: Extract<TokenFault, 'Audiences in Jwt are not allowed'> = 'Audiences in Jwt are not allowed';
 /** The fault that another rule may mend, because it means "not my token". */

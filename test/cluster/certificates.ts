@@ -27,6 +27,8 @@ export interface CertificateRequest {
   readonly ips?: readonly string[];
   /** Subject alternative names of a serving certificate: DNS names. */
   readonly dnsNames?: readonly string[];
+  /** Subject alternative names of a client certificate: SPIFFE identities. */
+  readonly uris?: readonly string[];
 }
 
 /** Paths of a certificate and its private key, both PEM. */
@@ -85,6 +87,7 @@ async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPa
   const names: x509.JsonGeneralNames = [
     ...(request.ips ?? []).map((value) => ({ type: 'ip' as const, value })),
     ...(request.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(request.uris ?? []).map((value) => ({ type: 'url' as const, value })),
   ];
   const certificate = await x509.X509CertificateGenerator.create({
     subject: [...(request.groups ?? []).map((group) => ({ O: [group] })), { CN: [request.commonName] }],

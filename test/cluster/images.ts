@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { cacheRoot } from './cache.ts';
 import type { ImageFile, LayerName } from './layers.ts';
 import { baseFiles, imageUser, layerFiles } from './layers.ts';
+import { installPackages } from './prerequisites.ts';
 import type { TarEntry } from './tar.ts';
 import { writeTar } from './tar.ts';
 
@@ -37,10 +38,11 @@ export interface ImageSpec {
 const path = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * Builds an image, or finds that it is built already.
+ * Builds an image from programs of this machine, which get installed first, or finds that it is built already.
  * @returns path of a docker-archive tar; a later image of the same name replaces it
  */
 export async function buildImage(spec: ImageSpec): Promise<string> {
+  await installPackages();
   const layers = [await layerOf(baseFiles())];
   for (const name of spec.layers) layers.push(await layerOf(layerFiles[name]()));
   if (spec.files && spec.files.length > 0) layers.push(await layerOf(spec.files));

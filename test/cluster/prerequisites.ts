@@ -40,11 +40,18 @@ function missingPackages(): readonly string[] {
   return Object.keys(debianPackages).filter((name) => !existsSync(debianPackages[name] ?? ''));
 }
 
+let installing: Promise<void> | undefined;
+
 /**
- * Installs the Debian packages a node needs and this machine lacks. Needs root.
+ * Installs the Debian packages that a node and its images need and this machine lacks; once, however often it is called. Needs root.
  * @throws Error with apt-get's output when that fails
  */
-export async function installPackages(): Promise<void> {
+export function installPackages(): Promise<void> {
+  installing ??= install();
+  return installing;
+}
+
+async function install(): Promise<void> {
   const packages = missingPackages();
   if (packages.length === 0) return;
   process.stderr.write(`installing ${packages.join(', ')}\n`);

@@ -17,6 +17,7 @@ export const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: al
 
 /** What the sample server looks at. `headers`: flat list; `principal`: the peer's SPIFFE URI, `''` for none. */
 export interface CheckedRequest {
+  readonly method: string;
   readonly headers: readonly string[];
   readonly principal: string;
 }
@@ -36,7 +37,9 @@ export function answerCheck(matches: readonly CustomMatch[], request: CheckedReq
     return { kind: 'error', status: 403 };
   }
   if (!consents(matches, request)) {
-    return denial(observed);
+    // A server asked over HTTP is asked with the request's own method, and HEAD is answered without a body.
+    const silent = request.method === 'HEAD' && matches.every(({ step }) => step.provider?.protocol === 'http');
+    return denial(observed, silent ? '' : DENIAL);
   }
   const added = (observed.upstream?.headers ?? []).filter(([name]) => name.startsWith('x-ext-authz-'));
   const setsHeaders = matches.some(
@@ -45,9 +48,9 @@ export function answerCheck(matches: readonly CustomMatch[], request: CheckedReq
   return { kind: 'allow', setHeaders: setsHeaders ? added.flat() : [], removeHeaders: [] };
 }
 
-function denial({ headers = {}, details }: Observed): CheckAnswer {
+function denial({ headers = {}, details }: Observed, body: string): CheckAnswer {
   const sent = Object.entries(headers).filter(
     ([name, value]) => name.startsWith('x-ext-authz-') || (name === 'content-type' && value.includes(';')),
   );
-  return { kind: 'deny', status: 403, body: details === 'ext_authz_denied' ? DENIAL : '', headers: sent.flat() };
+  return { kind: 'deny', status: 403, body: details === 'ext_authz_denied' ? body : '', headers: sent.flat() };
 }

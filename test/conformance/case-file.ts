@@ -63,6 +63,8 @@ export interface RecordedRejection {
 export interface RecordedResource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
+  /** Literal, and not checked: what is named here may still be missing or of another type. */
+  readonly spec?: { readonly jwtRules?: readonly { readonly fromHeaders?: readonly { readonly name: string }[] }[] };
 }
 
 /** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */
@@ -86,16 +88,26 @@ export interface RecordedCase {
   };
 }
 
-/** All cases of a folder (or one file), by name. */
+/** All cases of a folder and the folders below it (or of one file), by name. @throws Error that names a file that is no case, or a folder without cases */
 export function readCases(path: string): readonly RecordedCase[] {
   const files = path.endsWith('.json')
     ? [path]
-    : readdirSync(path)
+    : readdirSync(path, { recursive: true, encoding: 'utf8' })
         .filter((name) => name.endsWith('.json'))
         .sort()
         .map((name) => join(path, name));
-  return files.map((file) => {
-    const recorded = JSON.parse(readFileSync(file, 'utf8')) as RecordedCase;
-    return { ...recorded, file: basename(file, '.json'), resources: recorded.resources.filter(({ kind }) => OUR_KINDS.has(kind)) };
-  });
+  if (files.length === 0) throw new Error(`${path}: no case (*.json) is there`);
+  return files.map(readCase);
+}
+
+function readCase(file: string): RecordedCase {
+  let recorded: RecordedCase;
+  try {
+    recorded = JSON.parse(readFileSync(file, 'utf8')) as RecordedCase;
+  } catch (cause) {
+    throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  const missing = (['workload', 'resources', 'requests', 'istio'] as const).find((member) => typeof recorded?.[member] !== 'object');
+  if (missing !== undefined) throw new Error(`${file}: no recorded case: ${missing} is missing`);
+  return { ...recorded, file: basename(file, '.json'), resources: recorded.resources.filter(({ kind }) => OUR_KINDS.has(kind)) };
 }

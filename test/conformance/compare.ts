@@ -12,7 +12,7 @@ export interface FieldDifference {
 }
 
 // Framing belongs to connections, not decisions.
-const REPLY_NOISE: ReadonlySet<string> = new Set(['content-length', 'date', 'server', 'connection', 'x-request-id']);
+const REPLY_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'date', 'server', 'connection', 'x-request-id']);
 const UPSTREAM_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'x-request-id']);
 
 /** Every difference between the record and our outcome; empty: they are equal. */
@@ -63,10 +63,30 @@ function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]>
   const values = new Map<string, string[]>();
   for (const [name, value] of upstream?.headers ?? []) {
     if (!UPSTREAM_NOISE.has(name) && !name.startsWith('x-envoy-')) {
-      values.set(name, [...(values.get(name) ?? []), value]);
+      values.set(name, [...(values.get(name) ?? []), inOrder(value)]);
     }
   }
   return values;
+}
+
+const BASE64_OBJECT = /^(?:ey|W)[A-Za-z0-9+/]+=*$/;
+
+/** A claim written as base64 of JSON, its members sorted: Envoy keeps them in a hash table, whose order differs from run to run. */
+function inOrder(value: string): string {
+  if (!BASE64_OBJECT.test(value)) {
+    return value;
+  }
+  try {
+    const json: unknown = JSON.parse(Buffer.from(value, 'base64').toString('utf8'));
+    return Buffer.from(JSON.stringify(json, sortMembers)).toString('base64');
+  } catch {
+    return value;
+  }
+}
+
+function sortMembers(_name: string, value: unknown): unknown {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
 }
 
 function text(value: unknown): string {

@@ -1,42 +1,144 @@
 /*
- * The differences from the records that are meant. In: a case, a request and a field that differs. Out: the name of the
- * documented difference it falls under. Every name here is a heading of docs/differences.md, and a test sees to that.
+ * The differences from the records that are meant. In: a case, a request, our outcome and a field that differs. Out: the name
+ * of the documented difference it falls under. Every name here is a heading of docs/differences.md, and a test sees to that.
+ * An entry looks at what was sent and configured, never at the name of a case, so that it explains cases not yet recorded too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RecordedCase, RecordedRequest } from './case-file.ts';
+import type { JwtRule } from '../../src/api/istio/resources.ts';
+import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import type { FieldDifference } from './compare.ts';
+import { http1Text } from './read-request.ts';
+import { holdsUnusualKeys, tokensIn } from './sent-tokens.ts';
 
-/** A difference that is meant. `covers` says which recorded differences it explains. */
-export interface DocumentedDifference {
-  readonly name: string;
-  covers(recorded: RecordedCase, request: RecordedRequest | undefined, difference: FieldDifference): boolean;
+/** A request of a case with our outcome. */
+export interface ReplayedRequest {
+  readonly recorded: RecordedCase;
+  readonly request: RecordedRequest;
+  readonly ours: Observed;
 }
 
-const inRequest =
-  (file: string, ...names: readonly string[]): DocumentedDifference['covers'] =>
-  (recorded, request) =>
-    recorded.file === file && request !== undefined && names.includes(request.name);
+/** A difference that is meant. `covers` says which differences it explains, as few as it can. */
+export interface DocumentedDifference {
+  readonly name: string;
+  covers(replayed: ReplayedRequest, difference: FieldDifference): boolean;
+}
 
-/** Each entry explains as little as it can: a whole request only where the request never is one. */
+/** Folded lines, a bare CR or LF, and blanks in a request line where the grammar has none. */
+const LOOSE_HEAD = /\r\n[ \t]|\r[^\n]|[^\r]\n|^(?:[^\r\n]*\t|[ \t]|[^ ]* {2}|[^ ]* [^ ]* {2}|[^\r\n]* \r\n)/;
+/** Blanks after a chunk's size, a bare LF behind it. */
+const LOOSE_CHUNKS = /\n[0-9a-f]+ +\r\n|[^\r]\n/i;
+const UNESCAPED = /[^\x21\x22\x24-\x7e]/g;
+
 export const DOCUMENTED: readonly DocumentedDifference[] = [
-  { name: 'http1-strict-syntax', covers: inRequest('authz_http1-oddities', 'obs-fold', 'lf-only') },
+  {
+    name: 'http1-strict-syntax',
+    covers: ({ request, ours }) => ours.status === 400 && request.http2 !== true && isLoose(request.raw ?? http1Text(request)),
+  },
+  {
+    name: 'query-rebuild-escapes',
+    covers: (_, { field, recorded, ours }) =>
+      field === 'upstream.path' && recorded !== ours && [recorded, bytesOf(recorded)].map(escaped).includes(ours),
+  },
+  {
+    name: 'jwt-json-dialect',
+    covers: ({ request, ours }) =>
+      /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '') && tokensIn(request).some(({ isStrictJson }) => !isStrictJson),
+  },
+  {
+    name: 'jwt-partly-accepted',
+    covers: ({ recorded, ours }) => isUnauthenticated(ours) && jwtRules(recorded).length > 1 && jwtRules(recorded).some(sharesHeader),
+  },
+  {
+    name: 'presence-required',
+    covers: ({ recorded, ours }) => isUnauthenticated(ours) && jwtRules(recorded).some(({ presence }) => presence === 'REQUIRED'),
+  },
+  {
+    name: 'jwt-ecdsa-length',
+    covers: ({ request, ours }) =>
+      ours.body === 'Jwt verification fails' && tokensIn(request).some(({ alg, signatureBytes }) => isOddLength(alg, signatureBytes)),
+  },
+  {
+    name: 'output-header-underscore',
+    covers: ({ recorded, request }, { field, ours }) =>
+      ours === '(absent)' && isLookAlike(field.replace(/^upstream\.headers\./, ''), recorded, request),
+  },
+  {
+    name: 'output-header-control',
+    covers: (_, { field, recorded }) => field.startsWith('upstream.headers.') && /\\u00[01]|\\[bfnr]/.test(recorded),
+  },
+  {
+    name: 'jwks-symmetric-from-url',
+    covers: ({ recorded, ours }) =>
+      isUnauthenticated(ours) && Object.values(recorded.jwksServers ?? {}).some((text) => /"kty"\s*:\s*"oct"/.test(text)),
+  },
+  {
+    name: 'jwks-limits',
+    covers: ({ recorded, ours }) =>
+      isUnauthenticated(ours) &&
+      [...Object.values(recorded.jwksServers ?? {}), ...jwtRules(recorded).map(({ jwks = '' }) => jwks)].some(holdsUnusualKeys),
+  },
   {
     name: 'custom-unknown-service',
-    covers: (recorded, request, { field, ours }) =>
-      recorded.file === 'builder_file_custom-bad-no-such-service' &&
-      request?.name === '/httpbin1' &&
-      ((field === 'details' && ours === 'ext_authz_error') || field === 'body' || field === 'headers.content-type'),
+    covers: ({ request, ours }) =>
+      ours.details === 'ext_authz_error' &&
+      (request.observed?.details ?? '').startsWith('rbac_access_denied_matched_policy[istio-ext-authz-'),
   },
 ];
 
+function isUnauthenticated({ outcome }: Observed): boolean {
+  return outcome === 'unauthenticated';
+}
+
+function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
+  return resources.flatMap((resource) =>
+    resource.kind === 'RequestAuthentication'
+      ? ((resource as { readonly spec?: { readonly jwtRules?: readonly JwtRule[] } }).spec?.jwtRules ?? [])
+      : [],
+  );
+}
+
+/** Two locations in one header: a good token takes what stands beside it away. */
+function sharesHeader({ fromHeaders = [] }: JwtRule): boolean {
+  const names = fromHeaders.map(({ name }) => name.toLowerCase());
+  return new Set(names).size < names.length;
+}
+
+function isLoose(text: string): boolean {
+  const whole = text.replace(/^(\r\n)+/, '');
+  const [head = ''] = whole.split(/\r\n\r\n|\n\n/, 1);
+  return LOOSE_HEAD.test(`${head}\r\n`) || (/\r\ntransfer-encoding:/i.test(head) && LOOSE_CHUNKS.test(whole.slice(head.length)));
+}
+
+function bytesOf(path: string): string {
+  return Buffer.from(path, 'utf8').toString('latin1');
+}
+
+function escaped(path: string): string {
+  return path.replace(UNESCAPED, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}
+
+const SIGNATURE_BYTES: Readonly<Record<string, number>> = { ES256: 64, ES384: 96, ES512: 132 };
+
+function isOddLength(alg: string, signatureBytes: number): boolean {
+  const wanted = SIGNATURE_BYTES[alg];
+  return wanted !== undefined && wanted !== signatureBytes;
+}
+
+/** Did the client send `name`, which is an output header but for `-` and `_`? */
+function isLookAlike(name: string, recorded: RecordedCase, { headers = [] }: RecordedRequest): boolean {
+  const folded = (text: string): string => text.toLowerCase().replaceAll('_', '-');
+  const outputs = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
+    outputPayloadToHeader,
+    ...outputClaimToHeaders.map(({ header }) => header),
+  ]);
+  const isSent = headers.some(([sent]) => sent.toLowerCase() === name);
+  return isSent && outputs.some((output) => folded(output) === folded(name) && output.toLowerCase() !== name);
+}
+
 /** The name of the documented difference that `difference` is an instance of; `undefined`: it is a fault. */
-export function documentedName(
-  recorded: RecordedCase,
-  request: RecordedRequest | undefined,
-  difference: FieldDifference,
-): string | undefined {
-  return DOCUMENTED.find((entry) => entry.covers(recorded, request, difference))?.name;
+export function documentedName(replayed: ReplayedRequest, difference: FieldDifference): string | undefined {
+  return DOCUMENTED.find((entry) => entry.covers(replayed, difference))?.name;
 }
 
 /** The names that docs/differences.md explains: its second-level headings in code type. */

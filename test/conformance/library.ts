@@ -2,6 +2,7 @@
  * The way in that needs no sockets: the agent's codec and the judge, called directly. In: a built case and a recorded
  * request. Out: the outcome in the records' own form.
  */
+import { trimBlanks } from '../../src/agent/http1/octets.ts';
 import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
 import { createJudge, type WorkloadJudge } from '../../src/judge/judge.ts';
 import type { ConnectionVerdict } from '../../src/judge/judge-connection.ts';
@@ -35,12 +36,15 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
   switch (read.kind) {
     case 'fault': {
       const { status, body, details } = read.fault ?? CODEC_ERROR;
-      return { outcome: 'reject', status, details, body, headers: { 'content-type': 'text/plain' } };
+      const isHead = recorded.method === 'HEAD';
+      return { outcome: 'reject', status, details, ...(isHead ? {} : { body }), headers: { 'content-type': 'text/plain' } };
     }
     case 'tcp': {
       const verdict = judge.judgeConnection(read.connection);
       const principal = read.connection.peer?.uris[0] ?? '';
-      return connectionOutcome(verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { headers: [], principal })) : verdict);
+      return connectionOutcome(
+        verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { method: '', headers: [], principal })) : verdict,
+      );
     }
     case 'http': {
       let final = judge.judge(read.request, NOW_SECONDS);
@@ -54,7 +58,7 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
 
 function resume(verdict: Extract<Verdict, { readonly kind: 'check' }>, request: RawRequest, observed: Observed): Verdict {
   const principal = request.connection.peer?.uris[0] ?? '';
-  return verdict.resume(answerCheck(verdict.matches, { headers: verdict.request.headers, principal }, observed));
+  return verdict.resume(answerCheck(verdict.matches, { method: request.method, headers: verdict.request.headers, principal }, observed));
 }
 
 function connectionOutcome(verdict: ConnectionVerdict): Observed {
@@ -69,7 +73,9 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
   switch (verdict.kind) {
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
-      const upstream = { method, path: target, headers: [['host', host] as const, ...pairs(headers)] };
+      // Blanks around a value, which a claim may bring, are lost on the wire.
+      const fields = pairs(headers).map(([name, value]) => [name, trimBlanks(value, 0, value.length)] as const);
+      const upstream = { method, path: target, headers: [['host', host] as const, ...fields] };
       return { outcome: 'allow', status: 200, upstream, ...dryRun(verdict.log.decision) };
     }
     case 'reply': {

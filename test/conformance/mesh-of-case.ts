@@ -1,60 +1,26 @@
 /*
- * A case's Istio MeshConfig and istiod flags as the product's own settings. In: the raw objects. Out: `MeshConfig`. Only
- * what the cases use is read.
+ * A case's Istio MeshConfig and istiod flags as the product's own settings. In: the raw objects. Out: `MeshConfig`, read by
+ * the product's own schema. Settings that the product has no use for are passed over, as they change no decision.
  */
-import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../../src/api/mesh-config.ts';
+import type { ExtensionProvider, MeshConfig } from '../../src/api/mesh-config.ts';
+import { meshSchema } from '../../src/config/mesh.ts';
 import type { RecordedCase } from './case-file.ts';
 
-interface IstioAuthorizer {
-  readonly service: string;
-  readonly port: number;
-  readonly includeRequestHeadersInCheck?: readonly string[];
-  readonly includeAdditionalHeadersInCheck?: Readonly<Record<string, string>>;
-  readonly headersToUpstreamOnAllow?: readonly string[];
-  readonly headersToDownstreamOnDeny?: readonly string[];
-}
+const READ: readonly string[] = ['rootNamespace', 'trustDomain', 'trustDomainAliases', 'pathNormalization'];
+const MULTIPLE_PROVIDERS = 'PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS';
 
-interface IstioProvider {
-  readonly name: string;
-  readonly envoyExtAuthzHttp?: IstioAuthorizer;
-  readonly envoyExtAuthzGrpc?: IstioAuthorizer;
-}
-
-interface IstioMesh {
-  readonly rootNamespace?: string;
-  readonly trustDomain?: string;
-  readonly trustDomainAliases?: readonly string[];
-  readonly pathNormalization?: { readonly normalization?: MeshConfig['pathNormalization'] };
-  readonly extensionProviders?: readonly IstioProvider[];
-}
-
-const TEN_MINUTES_MS = 600_000;
-
-/** The settings that `recorded` was made under. */
-export function meshOfCase(recorded: RecordedCase): MeshConfig {
-  const mesh = (recorded.meshConfig ?? {}) as IstioMesh;
+/** The settings that `recorded` was made under. @throws ZodError when a setting that is read has a value that is none */
+export function meshOfCase({ meshConfig = {}, istioFeatures = {} }: RecordedCase): MeshConfig {
+  const read = Object.fromEntries(Object.entries(meshConfig).filter(([name]) => READ.includes(name)));
+  const providers = (meshConfig['extensionProviders'] ?? []) as readonly unknown[];
   return {
-    ...DEFAULT_MESH_CONFIG,
-    ...(mesh.rootNamespace === undefined ? {} : { rootNamespace: mesh.rootNamespace }),
-    ...(mesh.trustDomain === undefined ? {} : { trustDomain: mesh.trustDomain }),
-    ...(mesh.trustDomainAliases === undefined ? {} : { trustDomainAliases: mesh.trustDomainAliases }),
-    pathNormalization: mesh.pathNormalization?.normalization ?? DEFAULT_MESH_CONFIG.pathNormalization,
-    extensionProviders: (mesh.extensionProviders ?? []).map(providerOf),
-    multipleCustomProviders: recorded.istioFeatures?.['PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS'] === true,
+    ...meshSchema.parse(read),
+    extensionProviders: providers.flatMap(usableProvider),
+    multipleCustomProviders: istioFeatures[MULTIPLE_PROVIDERS] === true,
   };
 }
 
-function providerOf({ name, envoyExtAuthzHttp, envoyExtAuthzGrpc }: IstioProvider): ExtensionProvider {
-  const authorizer = envoyExtAuthzHttp ?? envoyExtAuthzGrpc;
-  if (authorizer === undefined) {
-    throw new Error(`extension provider ${name} is of no known type`);
-  }
-  return {
-    ...authorizer,
-    name,
-    protocol: envoyExtAuthzHttp === undefined ? 'grpc' : 'http',
-    timeoutMs: TEN_MINUTES_MS,
-    failOpen: false,
-    statusOnError: 403,
-  };
+/** Istio takes a provider with bad settings for one that is not there; here the configuration would be refused as a whole. */
+function usableProvider(provider: unknown): readonly ExtensionProvider[] {
+  return meshSchema.safeParse({ extensionProviders: [provider] }).data?.extensionProviders ?? [];
 }

@@ -127,6 +127,8 @@ interface Answer {
   readonly body: string;
 }
 
+const CONTINUE = /^HTTP\/1\.1 100 [^\r]*\r\n\r\n/;
+
 /** Sends `bytes` on a connection of their own and reads one response. */
 function exchange(port: number, bytes: string, isHead: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -136,11 +138,11 @@ function exchange(port: number, bytes: string, isHead: boolean): Promise<Answer>
       const message = parseMessage(text);
       socket.destroy();
       if (message === undefined) reject(new Error(`no response to ${JSON.stringify(bytes.slice(0, 200))}: ${JSON.stringify(text)}`));
-      else resolve({ ...message, status: Number(message.start.split(' ')[1]) });
+      else resolve({ ...message, ...(isHead ? { body: '' } : {}), status: Number(message.start.split(' ')[1]) });
     };
     socket.setTimeout(CLIENT_TIMEOUT_MS, done);
     socket.on('data', (chunk: Buffer) => {
-      text += chunk.toString('latin1');
+      text = (text + chunk.toString('latin1')).replace(CONTINUE, '');
       if (isWhole(text) || (isHead && text.includes('\r\n\r\n'))) done();
     });
     socket.on('end', done);

@@ -1,12 +1,12 @@
 /*
- * Replays recorded cases through a way in and counts what is equal. In: cases. Out: a report with every difference. Used
- * by the command `npm run conformance` and by the test suites.
+ * Replays recorded cases and counts what is equal: resources through admission, requests through a way in. In: cases. Out: a
+ * report with every difference. Used by the command `npm run conformance` and by the test suites.
  */
-import { buildCase, resourceName } from './build-case.ts';
+import { type BuiltCase, buildCase, resourceName } from './build-case.ts';
 import type { RecordedCase, RecordedRequest } from './case-file.ts';
 import { compareOutcome, type FieldDifference } from './compare.ts';
 import { documentedName } from './differences.ts';
-import type { WayIn } from './way-in.ts';
+import type { OpenCase, WayIn } from './way-in.ts';
 
 export interface FoundDifference extends FieldDifference {
   readonly file: string;
@@ -18,61 +18,97 @@ export interface FoundDifference extends FieldDifference {
 
 export interface ReplayReport {
   readonly cases: number;
-  readonly resources: number;
-  readonly requests: number;
-  /** Requests and resources without any difference. */
+  /** Requests put, or resources admitted or refused. */
+  readonly replayed: number;
+  /** Those without any difference. */
   readonly equal: number;
-  /** Requests not put: Envoy refused the configuration, so that there is no record, or the way in cannot put them. */
-  readonly leftOut: number;
+  /** Requests that this way in cannot put yet. */
+  readonly notYet: number;
+  /** Requests without a record: Envoy refused the configuration as a whole. */
+  readonly unrecorded: number;
   readonly differences: readonly FoundDifference[];
 }
 
-/** Replays `cases` one after the other. */
-export async function replay(cases: readonly RecordedCase[], way: WayIn): Promise<ReplayReport> {
-  const differences: FoundDifference[] = [];
-  let resources = 0;
-  let requests = 0;
-  let equal = 0;
-  let leftOut = 0;
-  for (const recorded of cases) {
-    const built = buildCase(recorded);
-    const admission = admissionDifferences(recorded, built.refused);
-    resources += recorded.resources.length;
-    equal += recorded.resources.length - new Set(admission.map(({ item }) => item)).size;
-    differences.push(...admission);
-    const open = await way.open(recorded, built);
-    try {
-      for (const request of recorded.requests) {
-        if (request.observed === undefined || !way.takes(request, recorded)) {
-          leftOut += 1;
-          continue;
-        }
-        requests += 1;
-        const found = compareOutcome(request.observed, await open.send(request));
-        equal += found.length === 0 ? 1 : 0;
-        differences.push(...found.map((difference) => named(recorded, request, request.name, difference)));
-      }
-    } finally {
-      await open.close();
-    }
+class Tally {
+  replayed = 0;
+  equal = 0;
+  notYet = 0;
+  unrecorded = 0;
+  readonly differences: FoundDifference[] = [];
+
+  add(found: readonly FoundDifference[]): void {
+    this.replayed += 1;
+    this.equal += found.length === 0 ? 1 : 0;
+    this.differences.push(...found);
   }
-  return { cases: cases.length, resources, requests, equal, leftOut, differences };
+
+  report(cases: number): ReplayReport {
+    const { replayed, equal, notYet, unrecorded, differences } = this;
+    return { cases, replayed, equal, notYet, unrecorded, differences };
+  }
 }
 
-function named(recorded: RecordedCase, request: RecordedRequest | undefined, item: string, difference: FieldDifference): FoundDifference {
-  const documented = documentedName(recorded, request, difference);
-  return { ...difference, file: recorded.file, item, ...(documented === undefined ? {} : { documented }) };
+/** Replays the requests of `cases` one after the other. A case that cannot be built or put differs, and the next one goes on. */
+export async function replay(cases: readonly RecordedCase[], way: WayIn): Promise<ReplayReport> {
+  const tally = new Tally();
+  for (const recorded of cases) await replayCase(recorded, way, tally);
+  return tally.report(cases.length);
+}
+
+async function replayCase(recorded: RecordedCase, way: WayIn, tally: Tally): Promise<void> {
+  const requests = recorded.requests.filter(({ observed }) => observed !== undefined);
+  tally.unrecorded += recorded.requests.length - requests.length;
+  const taken = requests.filter((request) => way.takes(request, recorded));
+  tally.notYet += requests.length - taken.length;
+  let open: OpenCase | undefined;
+  try {
+    open = await way.open(recorded, buildCase(recorded));
+    for (const request of taken) tally.add(await replayRequest(recorded, request, open));
+  } catch (error) {
+    tally.add([failure(recorded, 'the case', error)]);
+  } finally {
+    await open?.close();
+  }
+}
+
+async function replayRequest(recorded: RecordedCase, request: RecordedRequest, open: OpenCase): Promise<readonly FoundDifference[]> {
+  try {
+    const ours = await open.send(request);
+    return compareOutcome(request.observed ?? { outcome: 'allow' }, ours).map((difference) => {
+      const documented = documentedName({ recorded, request, ours }, difference);
+      return { ...difference, file: recorded.file, item: request.name, ...(documented === undefined ? {} : { documented }) };
+    });
+  } catch (error) {
+    return [failure(recorded, request.name, error)];
+  }
 }
 
 /** Every resource must be refused at the very stages that refused it in the record. */
-function admissionDifferences(recorded: RecordedCase, refused: ReadonlyMap<string, readonly string[]>): readonly FoundDifference[] {
-  return recorded.resources.flatMap((resource) => {
-    const item = resourceName(resource);
-    const rejections = (recorded.istio.rejected ?? []).filter((rejection) => rejection.resource === item);
-    const theirs = [...new Set(rejections.map(({ stage }) => stage))].sort().join('+');
-    const ours = [...new Set(refused.get(item) ?? [])].sort().join('+');
-    return theirs === ours ? [] : [named(recorded, undefined, item, { field: 'refused', recorded: theirs, ours })];
-  });
+export function replayAdmission(cases: readonly RecordedCase[]): ReplayReport {
+  const tally = new Tally();
+  for (const recorded of cases) {
+    let built: BuiltCase;
+    try {
+      built = buildCase(recorded);
+    } catch (error) {
+      tally.add([failure(recorded, 'the case', error)]);
+      continue;
+    }
+    for (const resource of recorded.resources) tally.add(admissionDifference(recorded, resourceName(resource), built));
+  }
+  return tally.report(cases.length);
+}
+
+function admissionDifference(recorded: RecordedCase, item: string, { refused }: BuiltCase): readonly FoundDifference[] {
+  const rejections = (recorded.istio.rejected ?? []).filter(({ resource }) => resource === item);
+  const theirs = [...new Set(rejections.map(({ stage }) => stage))].sort().join('+');
+  const ours = [...new Set(refused.get(item) ?? [])].sort().join('+');
+  return theirs === ours ? [] : [{ file: recorded.file, item, field: 'refused', recorded: theirs, ours }];
+}
+
+function failure(recorded: RecordedCase, item: string, error: unknown): FoundDifference {
+  const said = error instanceof Error ? error.message : String(error);
+  return { file: recorded.file, item, field: 'replay', recorded: 'an outcome', ours: `failed: ${said}` };
 }
 
 /** Differences that nobody has explained. */

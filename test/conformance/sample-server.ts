@@ -27,14 +27,34 @@ export interface SampleAuthorizer {
   close(): Promise<void>;
 }
 
-/** Starts both servers and the product's own client of them. */
-export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
+/** Both servers, on loopback ports of the system's choice. */
+export interface SampleServers {
+  readonly ports: { readonly http: number; readonly grpc: number };
+  close(): Promise<void>;
+}
+
+/** Starts both servers. */
+export async function startSampleServers(): Promise<SampleServers> {
   const http = createServer((request, response) => void serveHttp(request, response));
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   const grpc = new Server();
-  const grpcPort = await listenGrpc(grpc);
-  const ports = { http: (http.address() as AddressInfo).port, grpc: grpcPort };
+  const ports = { http: (http.address() as AddressInfo).port, grpc: await listenGrpc(grpc) };
+  return {
+    ports,
+    async close() {
+      grpc.forceShutdown();
+      http.close();
+      http.closeAllConnections();
+      await once(http, 'close');
+    },
+  };
+}
+
+/** Starts both servers and the product's own client of them. */
+export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
+  const servers = await startSampleServers();
+  const { ports } = servers;
   const stop = new AbortController();
   const authorize = createAuthorizer({
     logger: createLogger({ level: 'silent', component: 'conformance' }),
@@ -55,10 +75,7 @@ export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
     },
     async close() {
       stop.abort();
-      grpc.forceShutdown();
-      http.close();
-      http.closeAllConnections();
-      await once(http, 'close');
+      await servers.close();
     },
   };
 }
@@ -80,14 +97,15 @@ async function serveHttp(request: IncomingMessage, response: ServerResponse): Pr
 interface GrpcCheck {
   readonly attributes: {
     readonly source: { readonly principal: string };
+    /** Absent, or without `http`, for a TCP connection. */
     readonly request: {
       readonly http: {
         readonly method: string;
         readonly host: string;
         readonly path: string;
         readonly headers: Readonly<Record<string, string>>;
-      };
-    };
+      } | null;
+    } | null;
   };
 }
 
@@ -102,8 +120,10 @@ function listenGrpc(server: Server): Promise<number> {
   });
 }
 
+const NO_REQUEST = { method: '', host: '', path: '', headers: {} as Readonly<Record<string, string>> };
+
 function grpcAnswer({ attributes: { source, request } }: GrpcCheck): object {
-  const { http } = request;
+  const http = request?.http ?? NO_REQUEST;
   const asked = `${describeRequest('grpc', { ...http, headers: Object.entries(http.headers) })} principal=${source.principal}`;
   const said = http.headers[CHECK];
   const allowed = said === undefined ? source.principal.endsWith(ALLOWED_ACCOUNT) : said === 'allow';

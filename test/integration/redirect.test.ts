@@ -5,6 +5,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { installPackages } from '../cluster/prerequisites.ts';
 
 const run = promisify(execFile);
 const repository = new URL('../..', import.meta.url).pathname;
@@ -34,6 +35,8 @@ const ask = `
 
 async function missingHere(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces need Linux and root';
+  // Where they cannot be installed, the look below tells what is missing.
+  await installPackages().catch(() => undefined);
   for (const [program, flag] of [
     ['ip', '-V'],
     ['iptables', '-V'],
@@ -58,6 +61,7 @@ describe('the redirect of a pod', () => {
   let server: ReturnType<typeof spawn> | undefined;
 
   before(async function () {
+    this.timeout(300_000);
     const missing = await missingHere();
     if (missing !== undefined) {
       if (process.env['CI'] === 'true') throw new Error(`NOT CHECKED: ${missing}`);

@@ -223,7 +223,13 @@ function ruleset(): fc.Arbitrary<Ruleset> {
 }
 
 /** Programs whose HTTP and TCP rules are alike: what is dropped on TCP is no concern of an evaluator. */
-export const program: fc.Arbitrary<Program> = ruleset().map((http) => ({ pathNormalization: 'NONE', providers: [], http, tcp: http }));
+export const program: fc.Arbitrary<Program> = ruleset().map((http) => ({
+  pathNormalization: 'NONE',
+  trustedProxies: [],
+  providers: [],
+  http,
+  tcp: http,
+}));
 
 const claimValue: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom<Json>(...WORDS) },

@@ -42,6 +42,15 @@ export function listHolds(list: string, token: string): boolean {
 // Anything but tab, visible octets, space, obs-text and well-paired CR LF.
 const ILLEGAL_IN_HEAD = /[^\t\r\n\x20-\x7e\x80-\xff]|\r[^\n]|[^\r]\n/;
 
+// Control octets that no place of a head may hold; CR and LF are another matter.
+// oxlint-disable-next-line no-control-regex -- these are the characters to find
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+/** Does `head` hold a control octet other than tab, CR and LF? `false` when it begins with one: that is no request at all. */
+export function hasControlOctet(head: string): boolean {
+  return head.search(CONTROL) > 0;
+}
+
 /** Does a message head, or a part of one, hold control octets, a CR without LF or (but at its very start) a LF without CR? */
 export function hasIllegalOctet(head: string): boolean {
   return ILLEGAL_IN_HEAD.test(head);

@@ -3,7 +3,7 @@
  * fields as sent plus the body's framing, or the reply that refuses it. Called by the proxy for every request.
  */
 import { type BodyFraming, CHUNKED, type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
-import { hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
+import { hasControlOctet, hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
 
 /** Largest head in bytes, request line and empty line included. */
 export const MAX_HEAD_BYTES: number = 60 * 1024;
@@ -42,10 +42,13 @@ const fault = (status: number, body: string, details: string): HeadFault => Obje
 
 /** Not HTTP/1.1: syntax, control octets, bare CR or LF, folded lines, unknown method. */
 export const CODEC_ERROR: HeadFault = fault(400, 'Bad Request', 'http1.codec_error');
+/** Control octets, wherever in the head; beats every other fault of its syntax. */
+const INVALID_CHARACTERS = fault(400, 'Bad Request', 'http1.invalid_characters');
 /** Head too long. */
 export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
 const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
-const LOW_VERSION = fault(426, 'Upgrade Required', 'low_version');
+/** A version that HTTP/1.1 does not go on with, or none. */
+export const LOW_VERSION: HeadFault = fault(426, 'Upgrade Required', 'low_version');
 const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
 const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.content_length_not_allowed');
 const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
@@ -54,16 +57,15 @@ const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_e
 const METHODS: ReadonlySet<string> = new Set(
   (
     'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS ' +
-    'PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
+    'PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
   ).split(' '),
 );
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
 const NOT_VISIBLE = /[^\x21-\x7e]/;
-/** Absolute form: scheme, then authority. */
-const ABSOLUTE = /^[A-Za-z]+:\/\/[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+(?:[/?#]|$)/;
-/** Authority form, for CONNECT alone. */
-const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]+$/;
+/** Absolute form: scheme, then what CONNECT has alone. Whether they are good ones is for `prepareRequest` to say. */
+const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+\-.]*:\/\/[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]*(?:[/?]|$)/;
+const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:@%[\]]*(?:[/?]|$)/;
 
 /** Walks the fields of one head; its members are what the walk has met so far. */
 interface Walk {
@@ -81,7 +83,7 @@ interface Walk {
  * @param text a head from its first octet (no empty lines before it) through the empty line that ends it
  */
 export function parseRequestHead(text: string): RequestHead | HeadFault {
-  if (hasIllegalOctet(text) || text.startsWith('\n')) return CODEC_ERROR;
+  if (hasIllegalOctet(text) || text.startsWith('\n')) return hasControlOctet(text) ? INVALID_CHARACTERS : CODEC_ERROR;
   const lineEnd = text.indexOf('\r\n');
   const methodEnd = text.indexOf(' ');
   if (methodEnd <= 0 || methodEnd > lineEnd) return CODEC_ERROR;
@@ -97,11 +99,14 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
   return parseFields(text, lineEnd + 2, method, target);
 }
 
-/** One of the four forms of RFC 9112 section 3.2; the authority form is CONNECT's alone, and CONNECT's only one. */
+/**
+ * Something like one of the four forms of RFC 9112 section 3.2: here is checked only which octets stand where, so that
+ * `prepareRequest` refuses the rest with a word of its own.
+ */
 function isTarget(target: string, method: string): boolean {
-  if (NOT_VISIBLE.test(target)) return false;
-  if (method === 'CONNECT') return AUTHORITY.test(target);
-  return target.startsWith('/') || target === '*' || ABSOLUTE.test(target);
+  if (target === '' || NOT_VISIBLE.test(target)) return false;
+  if (target.startsWith('/') || target.startsWith('*')) return true;
+  return (method === 'CONNECT' ? AUTHORITY : ABSOLUTE).test(target);
 }
 
 function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {

@@ -20,17 +20,20 @@ export function areSoundValues(headers: readonly string[]): boolean {
 }
 
 /**
- * Head of the request for the upstream. Its framing is that of the request as it came in, whatever `head` says.
+ * Head of the request for the upstream. Its framing is that of the request as it came in, whatever `head` says. Of an upgrade's
+ * Connection only that word is passed on: the other names in it must not make the application drop what was judged.
  */
 export function writeRequestHead(head: ForwardHead, request: RequestHead): string {
   let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.host}\r\n`;
   const { headers } = head;
+  let { upgrade } = head;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? '';
-    if (isFramingField(name, request)) continue;
-    text += `${name}: ${headers[at + 1] ?? ''}\r\n`;
+    // As the client spells it.
+    if (name === 'upgrade') upgrade = headers[at + 1] ?? '';
+    else if (!isFramingField(name)) text += `${name}: ${headers[at + 1] ?? ''}\r\n`;
   }
-  if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${head.upgrade}\r\n`;
+  if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
   if (request.body === CHUNKED) text += 'transfer-encoding: chunked\r\n';
   else if (request.lengthGiven || !MEANS_NO_BODY.has(request.method)) text += `content-length: ${request.body}\r\n`;
   return `${text}\r\n`;
@@ -39,14 +42,14 @@ export function writeRequestHead(head: ForwardHead, request: RequestHead): strin
 /** Methods that mean no body when no length is given; requests of all others are told to have none, as Envoy tells. */
 const MEANS_NO_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
 
-function isFramingField(name: string, request: RequestHead): boolean {
+function isFramingField(name: string): boolean {
   switch (name.length) {
+    case 10:
+      return name === 'connection';
     case 14:
       return name === 'content-length';
     case 17:
       return name === 'transfer-encoding';
-    case 6:
-      return request.expectContinue && name === 'expect';
     default:
       return false;
   }

@@ -23,15 +23,7 @@ import type { ProxyContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { HeldInput } from './held-input.ts';
 import { LINGER_MS, Linger } from './linger.ts';
-import {
-  type DetailedReply,
-  failureReply,
-  MAY_BE_SENT_AGAIN,
-  NO_TUNNEL,
-  NOT_READY,
-  REQUEST_TIMEOUT,
-  UNSOUND_VALUE,
-} from './local-replies.ts';
+import { type DetailedReply, failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT, UNSOUND_VALUE } from './local-replies.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type CheckState, PendingCheck } from './pending-check.ts';
 import { RequestBody } from './request-body.ts';
@@ -295,8 +287,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     switch (verdict.kind) {
       case 'forward':
         if (verdict.downstreamHeaders !== undefined) this.#exchange.downstream = verdict.downstreamHeaders;
-        if (this.#exchange.method === 'CONNECT') this.#replyLocally(NO_TUNNEL);
-        else if (this.#exchange.checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
+        if (this.#exchange.checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
         else this.#forward(verdict.head);
         return;
       case 'reply':

@@ -15,8 +15,6 @@ const plain = (status: number, body: string, details: string): DetailedReply =>
 export const NOT_READY: DetailedReply = plain(503, 'no policy in force yet', 'no_policy_bundle');
 /** A token claim that cannot be a header value was to become one. */
 export const UNSOUND_VALUE: DetailedReply = plain(403, 'RBAC: access denied', 'unsound_header_value');
-/** CONNECT is judged like any request, but leads nowhere. */
-export const NO_TUNNEL: DetailedReply = Object.freeze({ status: 404, body: '', headers: [], details: 'route_not_found' });
 export const REQUEST_TIMEOUT: HeadFault = Object.freeze({
   kind: 'fault',
   status: 408,

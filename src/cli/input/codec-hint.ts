@@ -3,7 +3,7 @@
  * itself only says 400; whoever wrote the file wants to know which line.
  */
 
-const REQUEST_LINE = /^(\S+) (\S+) HTTP\/1\.[01]$/;
+const REQUEST_LINE = /^(\S+) (\S+) HTTP\/1\.1$/;
 const FIELD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:/;
 
 /** What is probably wrong with `head`. @param head lines ended by CRLF, with the empty line at the end */
@@ -11,8 +11,7 @@ export function codecHint(head: string): string | undefined {
   const [first = '', ...fields] = head.replace(/(\r\n)+$/, '').split('\r\n');
   if (first === '') return 'there is no request';
   const [method, target, version] = first.split(' ');
-  if (version?.startsWith('HTTP/2') === true || version?.startsWith('HTTP/3') === true)
-    return `the request line says ${version}: write HTTP/1.1`;
+  if (version !== undefined && /^HTTP\/(?!1\.1$)\d(\.\d)?$/.test(version)) return `the request line says ${version}: write HTTP/1.1`;
   if (target !== undefined && version === undefined) return `the request line has no version: write ${method ?? ''} ${target} HTTP/1.1`;
   if (!REQUEST_LINE.test(first)) return 'the first line must be METHOD TARGET HTTP/1.1, with one blank between them';
   // oxlint-disable-next-line no-control-regex -- everything but visible ASCII

@@ -3,7 +3,7 @@
  * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
  */
 import * as z from 'zod';
-import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
+import { CODEC_ERROR, type HeadFault, LOW_VERSION, parseRequestHead } from '../../agent/http1/request-head.ts';
 import type { RawRequest } from '../../judge/verdict.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
@@ -16,6 +16,8 @@ const DEFAULT_PORT = 80;
 const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
 const MAX_SHOWN = 40;
 const HEAD_END = /\r?\n\r?\n/;
+/** Faults that name no place. */
+const HINTED: ReadonlySet<string> = new Set([CODEC_ERROR.details, LOW_VERSION.details]);
 const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** Members of a request that are about the connection. */
@@ -148,7 +150,7 @@ export function readHttpText(
 function readHead(text: string, spec: ConnectionSpec): ReadRequest {
   const head = parseRequestHead(Buffer.from(text, 'utf8').toString('latin1'));
   if (head.kind === 'fault') {
-    const hint = head.details === CODEC_ERROR.details ? (codecHint(text) ?? methodHint(text)) : undefined;
+    const hint = HINTED.has(head.details) ? (codecHint(text) ?? methodHint(text)) : undefined;
     return hint === undefined ? head : { ...head, hint };
   }
   const { method, target, headers, body, requestId } = head;

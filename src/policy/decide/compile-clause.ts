@@ -4,7 +4,7 @@
  */
 import { lookUpClaim, matchesClaim } from '../match/claim.ts';
 import { compileIdentityMatch } from '../match/identity.ts';
-import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../match/ip-block.ts';
+import { compileIpBlocks, type IpWords, parseIp } from '../match/ip-block.ts';
 import { compilePathTemplate, parsePathTemplate } from '../match/path-template.ts';
 import { compileRequestPrincipal } from '../match/request-principal.ts';
 import {
@@ -148,16 +148,9 @@ function rememberingParser(): (text: string) => IpWords | undefined {
 }
 
 function overAddress(texts: readonly string[], read: (facts: RequestFacts) => string): AnyTest {
-  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+  const isInside = compileIpBlocks(texts);
   const parse = rememberingParser();
-  return (facts) => {
-    const address = parse(read(facts));
-    if (address === undefined) return false;
-    for (const block of blocks) {
-      if (blockContains(block, address)) return true;
-    }
-    return false;
-  };
+  return (facts) => isInside(parse(read(facts)));
 }
 
 function overPort(ports: readonly number[]): AnyTest {

@@ -4,6 +4,7 @@
  * @see istio pilot/pkg/security/authn/policy_applier.go
  */
 import type { JwtRule, RequestAuthentication } from '../../api/istio/resources.ts';
+import { toByteString } from '../match/string-match.ts';
 import type { JwtProvider, Provenance } from '../model/program.ts';
 import { compareBytes, sortPolicies } from './order.ts';
 
@@ -62,7 +63,7 @@ function toProvider({ rule, source }: SourcedRule, name: string, keySet: string)
   };
 }
 
-/** Any location given turns all defaults off. Envoy keeps locations in maps: sorted, and each once. */
+/** Any location given turns all defaults off. Envoy keeps locations in maps: sorted, and each once; names are bytes, as in requests. */
 function locationsOf(rule: JwtRule): Pick<JwtProvider, 'headers' | 'params' | 'cookies'> {
   const { fromHeaders = [], fromParams = [], fromCookies = [] } = rule;
   if (fromHeaders.length === 0 && fromParams.length === 0 && fromCookies.length === 0) {
@@ -71,9 +72,9 @@ function locationsOf(rule: JwtRule): Pick<JwtProvider, 'headers' | 'params' | 'c
   const headers = new Map<string, JwtProvider['headers'][number]>();
   for (const header of fromHeaders) {
     const name = header.name.toLowerCase();
-    const prefix = header.prefix ?? '';
+    const prefix = toByteString(header.prefix ?? '');
     headers.set(name + prefix, { name, prefix });
   }
   const sorted = [...headers].sort(([left], [right]) => compareBytes(left, right)).map(([, header]) => header);
-  return { headers: sorted, params: uniqueSorted(fromParams), cookies: uniqueSorted(fromCookies) };
+  return { headers: sorted, params: uniqueSorted(fromParams.map(toByteString)), cookies: uniqueSorted(fromCookies.map(toByteString)) };
 }

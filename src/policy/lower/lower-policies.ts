@@ -4,11 +4,12 @@
  */
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
+import { formatIpBlock, type IpBlock, parseIpBlock } from '../match/ip-block.ts';
 import type { Program, Provenance } from '../model/program.ts';
 import { lowerAuthorization } from './authorization.ts';
 import { lowerJwtProviders } from './jwt-providers.ts';
 import type { PolicyFinding } from './lowering.ts';
-import { sortPolicies } from './order.ts';
+import { compareBytes, sortPolicies } from './order.ts';
 
 export interface LowerInput {
   /** The workload's namespace. */
@@ -26,6 +27,11 @@ export interface LowerResult {
   readonly findings: readonly PolicyFinding[];
 }
 
+function canonicalBlocks(texts: readonly string[]): readonly string[] {
+  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+  return [...new Set(blocks.map(formatIpBlock))].sort(compareBytes);
+}
+
 /** Lowers the policies of one workload. Never throws on what users write; equal sets of policies give equal programs. */
 export function lowerPolicies(input: LowerInput): LowerResult {
   const { namespace, policies, mesh } = input;
@@ -34,6 +40,7 @@ export function lowerPolicies(input: LowerInput): LowerResult {
   const findings: PolicyFinding[] = [];
   const program: Program = {
     pathNormalization: mesh.pathNormalization,
+    trustedProxies: canonicalBlocks(mesh.trustedProxies),
     providers: lowerJwtProviders(authentication, namespace, (rule, source) => input.keySetId(rule, source)),
     http: lowerAuthorization(authorization, 'http', mesh, findings),
     tcp: lowerAuthorization(authorization, 'tcp', mesh, findings),

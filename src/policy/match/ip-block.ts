@@ -163,6 +163,18 @@ export function blockContains(block: IpBlock, address: IpWords): boolean {
   return true;
 }
 
+/** A test whether an address lies in any of `texts`; a text that is no block, and an address that is none, are in nothing. */
+export function compileIpBlocks(texts: readonly string[]): (address: IpWords | undefined) => boolean {
+  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+  return (address) => {
+    if (address === undefined) return false;
+    for (const block of blocks) {
+      if (blockContains(block, address)) return true;
+    }
+    return false;
+  };
+}
+
 /** `10.0.0.0/8`, `2001:db8::/32`: one text for each block (RFC 5952 for IPv6). */
 export function formatIpBlock(block: IpBlock): string {
   const text = block.words.length === 1 ? formatIpv4(block.words[0] as number) : formatIpv6(block.words);

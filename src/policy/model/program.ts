@@ -125,12 +125,14 @@ export interface JwtProvider {
   readonly spaceDelimitedClaims: readonly string[];
   /** Key of `Bundle.keySets`. A provider whose key set is not there verifies no token. */
   readonly keySet: string;
-  /** Meaning of `presence: REQUIRED`: recorded, not enforced (as in Istio). */
+  /** `presence: REQUIRED`: a request without this token is refused, whatever other rules accept. */
   readonly required: boolean;
 }
 
 export interface Program {
   readonly pathNormalization: PathNormalization;
+  /** Blocks of proxies whose X-Forwarded-Client-Cert says who the peer is; canonical. Empty: the header is never believed. */
+  readonly trustedProxies: readonly string[];
   readonly providers: readonly JwtProvider[];
   readonly http: Ruleset;
   readonly tcp: Ruleset;

@@ -39,6 +39,25 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
   return { headers, host, seen: seenLow };
 }
 
+/** Joins the cookies of a request over HTTP/2, where a client may send each in a field of its own (RFC 9113 section 8.2.3). */
+export function joinCookies(headers: string[]): void {
+  const cookies: string[] = [];
+  let kept = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    if (name === 'cookie') {
+      cookies.push(value);
+      continue;
+    }
+    headers[kept] = name;
+    headers[kept + 1] = value;
+    kept += 2;
+  }
+  headers.length = kept;
+  if (cookies.length > 0) headers.push('cookie', cookies.join('; '));
+}
+
 function mergeInto(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i] === name) headers[i + 1] = joinValues(headers[i + 1] as string, value);

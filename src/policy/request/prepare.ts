@@ -5,7 +5,7 @@
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
 import { removeHopByHopHeaders, removeNominatedHeaders, requestedUpgrade } from './connection-header.ts';
-import { type CopiedHeaders, copyHeaders, has, joinValues } from './copy-headers.ts';
+import { type CopiedHeaders, copyHeaders, has, joinCookies, joinValues } from './copy-headers.ts';
 import { isValidReferer } from './http-url.ts';
 import { CLIENT_CERT, CONNECTION, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
 import { normalizePath } from './normalize-path.ts';
@@ -29,6 +29,7 @@ const METHODS: ReadonlySet<string> = new Set(
 export function prepareRequest(raw: RawHead, normalization: PathNormalization): Preparation {
   if (raw.version !== '2' && !(METHODS.has(raw.method) && isPrintable(raw.target))) return CODEC_ERROR;
   const copied = copyHeaders(raw.headers);
+  if (raw.version === '2') joinCookies(copied.headers);
   const request = new PreparedRequest(raw.method, copied.headers);
   const refused = takeTarget(request, raw) ?? takeConnectionHeaders(request, copied) ?? takeHost(request, raw, copied);
   if (refused !== undefined) return refused;

@@ -42,6 +42,8 @@ export const QUERY_WITHOUT_TYPE: Rejection = reject(400, '', true, 'query_missin
 export const MISSING_PATH: Rejection = reject(404, '', false, 'missing_path_rejected');
 /** Path without a leading slash, `OPTIONS *` among them. */
 export const ABSOLUTE_PATH: Rejection = reject(404, '', false, 'absolute_path_rejected');
+/** X-Forwarded-Client-Cert of a trusted proxy that cannot be read. */
+export const CLIENT_CERT_INVALID: Rejection = reject(400, '', true, 'forwarded_client_cert_invalid');
 /** A NUL in the path. */
 export const BAD_PATH: Rejection = reject(400, '', true, 'path_normalization_failed');
 /** An upgrade to anything but websocket. */

@@ -101,5 +101,6 @@ export function checkPath(request: PreparedRequest, raw: RawHead, copied: Copied
   if (raw.method === 'CONNECT') return undefined;
   if (request.target === '') return MISSING_PATH;
   if (request.target.charCodeAt(0) !== 47) return ABSOLUTE_PATH;
-  return raw.method === 'QUERY' && !has(copied, CONTENT_TYPE) ? QUERY_WITHOUT_TYPE : undefined;
+  if (raw.method !== 'QUERY' || (has(copied, CONTENT_TYPE) && request.header('content-type') !== '')) return undefined;
+  return QUERY_WITHOUT_TYPE;
 }

@@ -134,6 +134,7 @@ const NOTHING: Ruleset = {
 function programOf(rules: readonly Rule[]): Program {
   const program: Program = {
     pathNormalization: 'BASE',
+    trustedProxies: [],
     providers: [],
     http: { ...NOTHING, allow: { attached: true, rules } },
     tcp: NOTHING,

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { cacheRoot } from '../../cluster/cache.ts';
 
 export const ENVOY_VERSION = '1.40.0';
+const JWT_AUTHENTICATION = 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication';
 
 /** Path of the Envoy binary, downloaded when it is not in the cache yet; undefined: it cannot be had here. */
 export async function findEnvoy(): Promise<string | undefined> {
@@ -63,9 +64,55 @@ export function writePlainEnvoyConfig(binary: string, folder: string, ports: Env
   return writeConfig(binary, folder, ports, []);
 }
 
-function writeConfig(binary: string, folder: string, settings: EnvoyPorts, filters: readonly object[]): readonly string[] {
+/** Writes a configuration with a `JwtAuthentication` of the caller's own. @returns the command line for one worker */
+export function writeJwtEnvoyConfig(binary: string, folder: string, ports: EnvoyPorts, jwtAuthentication: object): readonly string[] {
+  const config = typed(JWT_AUTHENTICATION, jwtAuthentication);
+  return writeConfig(binary, folder, ports, [{ name: 'envoy.filters.http.jwt_authn', typed_config: config }]);
+}
+
+/** Files of a TLS server that wants a client certificate. */
+export interface MutualTlsFiles {
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly caPath: string;
+}
+
+/**
+ * Writes a configuration that terminates mTLS and tells the upstream of the client in X-Forwarded-Client-Cert.
+ * @param details `SANITIZE_SET` or `APPEND_FORWARD` @returns the command line for one worker
+ */
+export function writeMutualTlsEnvoyConfig(
+  binary: string,
+  folder: string,
+  settings: EnvoyPorts & { readonly tls: MutualTlsFiles; readonly details: string },
+): readonly string[] {
+  const { tls, details } = settings;
+  const certificates = [{ certificate_chain: { filename: tls.certPath }, private_key: { filename: tls.keyPath } }];
+  const context = typed('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+    require_client_certificate: false,
+    common_tls_context: { tls_certificates: certificates, validation_context: { trusted_ca: { filename: tls.caPath } } },
+  });
+  return writeConfig(binary, folder, settings, [], {
+    transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: context },
+    manager: { forward_client_cert_details: details, set_current_client_cert_details: { subject: true, uri: true, dns: true } },
+  });
+}
+
+/** What a configuration has beside HTTP filters: a transport socket, settings of the connection manager. */
+interface Extras {
+  readonly transport_socket?: object;
+  readonly manager?: object;
+}
+
+function writeConfig(
+  binary: string,
+  folder: string,
+  settings: EnvoyPorts,
+  filters: readonly object[],
+  extras: Extras = {},
+): readonly string[] {
   const path = join(folder, `envoy-${settings.listenPort}.json`);
-  writeFileSync(path, JSON.stringify(bootstrap(settings, filters)));
+  writeFileSync(path, JSON.stringify(bootstrap(settings, filters, extras)));
   return [
     binary,
     '-c',
@@ -83,14 +130,15 @@ function writeConfig(binary: string, folder: string, settings: EnvoyPorts, filte
 const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/${name}`, ...value });
 const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
-function bootstrap(settings: EnvoyPorts, filters: readonly object[]): object {
+function bootstrap(settings: EnvoyPorts, filters: readonly object[], { manager, ...transport }: Extras): object {
+  const chain = { filters: [connectionManager(filters, manager)], ...transport };
   return {
     layered_runtime: {
       layers: [{ name: 'istio', static_layer: { 'envoy.reloadable_features.http_reject_path_with_fragment': false } }],
     },
     admin: { address: socketAddress(settings.adminPort) },
     static_resources: {
-      listeners: [{ name: 'in', address: socketAddress(settings.listenPort), filter_chains: [{ filters: [connectionManager(filters)] }] }],
+      listeners: [{ name: 'in', address: socketAddress(settings.listenPort), filter_chains: [chain] }],
       clusters: [
         {
           name: 'app',
@@ -106,7 +154,7 @@ function bootstrap(settings: EnvoyPorts, filters: readonly object[]): object {
   };
 }
 
-function connectionManager(filters: readonly object[]): object {
+function connectionManager(filters: readonly object[], settings: object = {}): object {
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: typed('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
@@ -114,12 +162,14 @@ function connectionManager(filters: readonly object[]): object {
       server_name: 'istio-envoy',
       normalize_path: true,
       use_remote_address: false,
+      proxy_100_continue: true,
       route_config: {
         name: 'in',
         virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] }],
       },
       upgrade_configs: [{ upgrade_type: 'websocket' }],
       stream_idle_timeout: '0s',
+      ...settings,
       http_filters: [
         ...filters,
         { name: 'envoy.filters.http.router', typed_config: typed('envoy.extensions.filters.http.router.v3.Router', {}) },
@@ -130,7 +180,7 @@ function connectionManager(filters: readonly object[]): object {
 
 function jwtAuthn({ issuer, jwks, jwtCache }: EnvoySettings): object {
   const requires = { requires_any: { requirements: [{ provider_name: 'origins-0' }, { allow_missing: {} }] } };
-  return typed('envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', {
+  return typed(JWT_AUTHENTICATION, {
     providers: {
       'origins-0': {
         issuer,

@@ -14,6 +14,7 @@ const everything: Ruleset = { custom: [], audit: none, deny: none, allow: none, 
 /** Denies every HTTP request. */
 export const DENY_ALL: Program = {
   pathNormalization: 'BASE',
+  trustedProxies: [],
   providers: [],
   http: { ...everything, allow: { attached: true, rules: [] } },
   tcp: everything,

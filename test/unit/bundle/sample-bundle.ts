@@ -70,6 +70,7 @@ export const SAMPLE: Bundle = {
   programs: [
     {
       pathNormalization: 'BASE',
+      trustedProxies: [],
       providers: [
         {
           name: 'origins-0',

@@ -37,6 +37,7 @@ mesh:
   trustDomain: example.org
   trustDomainAliases: [old.example.org]
   pathNormalization: { normalization: MERGE_SLASHES }
+  trustedProxies: [10.0.0.7, 10.1.0.0/16]
   extensionProviders:
   - name: authz
     envoyExtAuthzHttp: { service: authz.foo.svc, port: 8000, timeout: 1m0.5s, statusOnError: "500", includeRequestHeadersInCheck: [x-custom] }
@@ -49,6 +50,7 @@ mesh:
       trustDomain: 'example.org',
       trustDomainAliases: ['old.example.org'],
       pathNormalization: 'MERGE_SLASHES',
+      trustedProxies: ['10.0.0.7', '10.1.0.0/16'],
       multipleCustomProviders: false,
       extensionProviders: [
         {
@@ -77,6 +79,9 @@ mesh:
   const wrong: readonly { readonly name: string; readonly input: Partial<ConfigInput>; readonly message: string }[] = [
     { name: 'an unknown key', input: { fileText: 'worker: 3' }, message: 'worker' },
     { name: 'an unknown key of the mesh', input: { fileText: 'mesh: { rootNamespaces: x }' }, message: 'rootNamespaces' },
+    { name: 'a trusted proxy by name', input: { fileText: 'mesh: { trustedProxies: [gateway.foo] }' }, message: 'not an IP address' },
+    { name: 'a trusted zone', input: { fileText: 'mesh: { trustedProxies: ["fe80::1%eth0"] }' }, message: 'not an IP address' },
+    { name: 'trusted proxies out of range', input: { fileText: 'mesh: { trustedProxies: [10.0.0.0/33] }' }, message: 'not an IP address' },
     { name: 'an unknown flag', input: { args: ['--wrokers', '3'] }, message: 'wrokers' },
     { name: 'a stray argument', input: { args: ['run'] }, message: 'run' },
     { name: 'a port that is none', input: { env: { SALLYPORT_HTTP_PORT: 'http' } }, message: 'http.port' },

@@ -7,10 +7,10 @@ import type { Explanation } from '../../../src/explain/explanation.ts';
 import type { RawRequest } from '../../../src/judge/verdict.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 
-function policy(name: string, spec: object, annotations: Readonly<Record<string, string>> = {}): Policy {
+function policy(name: string, spec: object, annotations: Readonly<Record<string, string>> = {}, kind = 'AuthorizationPolicy'): Policy {
   const { value, findings } = parsePolicy({
     apiVersion: 'security.istio.io/v1',
-    kind: 'AuthorizationPolicy',
+    kind,
     metadata: { name, namespace: 'foo', annotations },
     spec,
   });
@@ -36,6 +36,7 @@ const ALLOW = policy('allow', { rules: [paths('/*')] });
 const CUSTOM = policy('custom', { action: 'CUSTOM', provider: { name: 'ext' }, rules: [paths('/ask')] });
 const UNKNOWN = policy('unknown', { action: 'CUSTOM', provider: { name: 'none' }, rules: [paths('/ask')] });
 const NOTHING = policy('nothing', {});
+const DEMANDED = policy('demanded', { jwtRules: [{ issuer: 'me', jwks: 'none', presence: 'REQUIRED' }] }, {}, 'RequestAuthentication');
 
 describe('explainRequest', () => {
   const cases: readonly (readonly [
@@ -93,6 +94,17 @@ describe('explainRequest', () => {
     expect(decidedBy).to.deep.include({ stage: 'custom', text: 'the external authorizer refused: ext_authz_denied' });
     expect(decidedBy.rule?.policy).to.equal('foo/custom');
     expect(rules.filter(({ reached }) => reached).map(({ action }) => action)).to.deep.equal(['CUSTOM']);
+  });
+
+  it('says of a demanded token that is not there where it was looked for', () => {
+    const { verdict, authentication } = explain([DEMANDED], '/');
+
+    expect(verdict).to.deep.include({ outcome: 'unauthenticated', status: 401, details: 'jwt_authn_access_denied{Jwt_is_missing}' });
+    expect(authentication[0]).to.deep.include({
+      outcome: 'refused',
+      fault: 'Jwt is missing',
+      text: 'no token in header authorization after "Bearer ", query parameter access_token, and presence is REQUIRED',
+    });
   });
 
   it('tells of dry-run rules without letting them decide', () => {

@@ -50,6 +50,23 @@ describe('judge', () => {
     expect(verdictOf('reply', judge, raw('/', [], { ...body, version: '2', headers: [], authority: 'a' })).close).to.equal(false);
   });
 
+  for (const [name, request] of [
+    ['CONNECT', raw('a:80', [], { method: 'CONNECT' })],
+    ['a request of an empty protocol', raw('/', ['X-Forwarded-Proto', ''])],
+  ] as const) {
+    it(`has no route for ${name}, which policies judge all the same`, () => {
+      const { status, body, log } = verdictOf('reply', judgeOf([]), request);
+      expect({ status, body }).to.deep.equal({ status: 404, body: '' });
+      expect(log).to.include({ outcome: 'reject', details: 'route_not_found' });
+      expect(verdictOf('reply', judgeOf([deny('a', {})]), request)).to.include({ status: 403 });
+    });
+  }
+
+  it('calls an upgrade that it refuses denied', () => {
+    const { status, log } = verdictOf('reply', judgeOf([]), raw('/', ['Connection', 'upgrade', 'Upgrade', 'foo']));
+    expect({ status, outcome: log.outcome }).to.deep.equal({ status: 403, outcome: 'deny' });
+  });
+
   for (const [name, request, status, details] of [
     ['no Host', raw('/', [], { headers: [] }), 400, 'missing_host_header'],
     ['a path with NUL', raw('/%00'), 400, 'path_normalization_failed'],

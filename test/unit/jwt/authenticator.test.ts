@@ -174,6 +174,11 @@ describe('authenticator', () => {
     expect(request.headers).to.deep.equal(['origin', 'a', 'access-control-request-method', 'GET']);
   });
 
+  it('does not look at CONNECT, whose missing path no rule is for', () => {
+    const rules = authenticatorOf(provider({}));
+    expect(said(rules.authenticate({ ...requestWith(bearer('junk')), method: 'CONNECT' }, NOW))).to.equal('anonymous');
+  });
+
   describe('output headers', () => {
     const outputs = {
       payloadHeader: 'x-payload',
@@ -341,6 +346,58 @@ describe('authenticator', () => {
       const request = requestWith(['x-0', `A bad.bad.bad`, 'x-0', `B ${token}`]);
 
       expect(said(authenticatorOf(twice, ofSecond()).authenticate(request, NOW))).to.equal('Jwt header is an invalid JSON');
+    });
+  });
+
+  describe('with rules that demand their token', () => {
+    const at = (name: string): Partial<JwtProvider> => ({ headers: [{ name, prefix: '' }], params: [] });
+    const demanded: Partial<JwtProvider> = { required: true };
+
+    it('refuses a request without it, and speaks of no error', () => {
+      expect(authenticatorOf(provider(demanded)).authenticate(requestWith([], '/p'), NOW)).to.deep.equal({
+        kind: 'refused',
+        status: 401,
+        fault: 'Jwt is missing',
+        challenge: 'Bearer realm="http://app.foo:8000/p"',
+        details: 'jwt_authn_access_denied{Jwt_is_missing}',
+        rule: provider().source,
+      });
+    });
+
+    for (const [name, first, other, expected] of [
+      ['both tokens', 'good', 'good', `${SECOND_ISSUER}/you`],
+      ['the demanded one alone', 'good', '', `${ISSUER}/me`],
+      ['the other one alone', '', 'good', 'Jwt is missing'],
+      ['none', '', '', 'Jwt is missing'],
+      ['the demanded one and a bad one', 'good', 'bad', 'not in the form'],
+      ['a bad one and the other', 'bad', 'good', 'not in the form'],
+    ] as const) {
+      it(`beside a rule that does not, judges ${name}`, () => {
+        const rules = authenticatorOf(provider({ ...demanded, ...at('x-0') }), ofSecond(at('x-1')));
+        const texts = { good: [token, secondToken], bad: ['bad', 'bad'] };
+        const headers = [
+          ...(first === '' ? [] : ['x-0', texts[first][0] as string]),
+          ...(other === '' ? [] : ['x-1', texts[other][1] as string]),
+        ];
+
+        expect(said(rules.authenticate(requestWith(headers), NOW))).to.contain(expected);
+      });
+    }
+
+    it('wants every token when all are demanded, and takes them all away', () => {
+      const rules = authenticatorOf(provider({ ...demanded, ...at('x-0') }), ofSecond({ ...demanded, ...at('x-1') }));
+      const request = requestWith(['x-0', token, 'x-1', secondToken, 'x-2', 'kept']);
+
+      expect(said(rules.authenticate(request, NOW))).to.equal(`${SECOND_ISSUER}/you`);
+      expect(request.headers).to.deep.equal(['x-2', 'kept']);
+      expect(said(rules.authenticate(requestWith(['x-0', token]), NOW))).to.equal('Jwt is missing');
+    });
+
+    it('still passes preflights by', () => {
+      const headers = ['origin', 'https://a', 'access-control-request-method', 'GET'];
+      const request = { ...requestWith(headers), method: 'OPTIONS' };
+
+      expect(said(authenticatorOf(provider(demanded)).authenticate(request, NOW))).to.equal('anonymous');
     });
   });
 

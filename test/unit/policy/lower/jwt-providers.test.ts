@@ -26,6 +26,12 @@ describe('JWT providers', () => {
     ]);
   });
 
+  it('look for the bytes of a name beyond ASCII', () => {
+    const [provider] = lower([authentication([{ fromHeaders: [{ name: 'a', prefix: 'ü ' }], fromParams: ['ü'], fromCookies: ['ü'] }])])
+      .program.providers;
+    expect(provider).to.deep.include({ headers: [{ name: 'a', prefix: 'Ã¼ ' }], params: ['Ã¼'], cookies: ['Ã¼'] });
+  });
+
   it('take over what a rule says', () => {
     const [provider] = lower([
       authentication([

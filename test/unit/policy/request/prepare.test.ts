@@ -48,6 +48,12 @@ describe('request preparation', () => {
       ['an empty path over HTTP/2', { version: '2', target: '', authority: 'h' }, 404, 'missing_path_rejected'],
       ['a relative path over HTTP/2', { version: '2', target: 'a', authority: 'h' }, 404, 'absolute_path_rejected'],
       ['QUERY without content-type', { method: 'QUERY' }, 400, 'query_missing_content_type'],
+      [
+        'QUERY with an empty content-type',
+        { method: 'QUERY', headers: ['Host', 'h', 'Content-Type', ''] },
+        400,
+        'query_missing_content_type',
+      ],
       ['NUL in the path', { target: '/%00' }, 400, 'path_normalization_failed'],
       ['an upgrade to something else', { headers: ['Host', 'h', 'Connection', 'upgrade', 'Upgrade', 'foo'] }, 403, 'upgrade_failed'],
       ['an upgrade to nothing', { headers: ['Host', 'h', 'Connection', 'upgrade', 'Upgrade', ''] }, 403, 'upgrade_failed'],
@@ -91,6 +97,11 @@ describe('request preparation', () => {
 
   it('takes QUERY with a content-type', () => {
     expect(ok({ method: 'QUERY', headers: ['Host', 'h', 'Content-Type', 'a/b'] }).method).to.equal('QUERY');
+  });
+
+  it('joins the cookies of a request over HTTP/2', () => {
+    const request = ok({ version: '2', authority: 'h', headers: ['cookie', 'a=1', 'x', '2', 'cookie', 'b=3'] });
+    expect(request.headers).to.deep.equal(['x', '2', 'cookie', 'a=1; b=3', 'x-forwarded-proto', 'http']);
   });
 
   it('takes any method and any byte over HTTP/2', () => {

@@ -1,0 +1,122 @@
+/*
+ * What the documented differences cover, and how little: each entry with a request it explains and its nearest neighbour.
+ */
+import { expect } from 'chai';
+import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
+import type { FieldDifference } from './compare.ts';
+import { DOCUMENTED, documentedName } from './differences.ts';
+
+interface Situation {
+  readonly rules?: readonly object[];
+  readonly jwksServers?: Readonly<Record<string, string>>;
+  readonly request?: Partial<RecordedRequest>;
+  readonly ours?: Partial<Observed>;
+  readonly difference?: Partial<FieldDifference>;
+}
+
+function nameOf({ rules = [], jwksServers = {}, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
+  const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
+  const workload = { name: 'app', namespace: 'foo', labels: {}, serviceAccount: 'app', ip: '10.0.0.1', ports: [] };
+  const recorded: RecordedCase = { file: 'any', name: 'any', workload, jwksServers, resources: [resource], requests: [], istio: {} };
+  return documentedName(
+    { recorded, request: { name: 'any', port: 80, source: { ip: '10.0.0.2' }, ...request }, ours: { outcome: 'unauthenticated', ...ours } },
+    { field: 'outcome', recorded: 'allow', ours: 'unauthenticated', ...difference },
+  );
+}
+
+const segment = (text: string): string => Buffer.from(text).toString('base64url');
+const token = (header: string, payload: string, signatureBytes = 64): Partial<RecordedRequest> => ({
+  headers: [['authorization', `Bearer ${segment(header)}.${segment(payload)}.${Buffer.alloc(signatureBytes, 1).toString('base64url')}`]],
+});
+const failing = (body: string): Partial<Observed> => ({ status: 401, body });
+const ES256 = '{"alg":"ES256"}';
+const smallKey = JSON.stringify({ keys: [{ kty: 'RSA', e: 'AQAB', n: Buffer.alloc(64, 255).toString('base64url') }] });
+const manyKeys = JSON.stringify({ keys: Array.from({ length: 101 }, () => ({ kty: 'EC' })) });
+const rejected: Partial<Observed> = { outcome: 'reject', status: 400 };
+const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.path', recorded, ours });
+
+const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: Situation])[] = [
+  [
+    'http1-strict-syntax',
+    { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n' }, ours: rejected },
+    { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\r\n' }, ours: rejected },
+  ],
+  ['query-rebuild-escapes', { difference: path('/p?a= x#é', '/p?a=%20x%23%C3%A9') }, { difference: path('/p?a= x', '/p?a=x') }],
+  [
+    'jwt-json-dialect',
+    { request: token("{'alg':'RS256'}", '{}'), ours: failing('Jwt header is an invalid JSON') },
+    { request: token('{"alg":"RS256"}', '{}'), ours: failing('Jwt header is an invalid JSON') },
+  ],
+  [
+    'jwt-partly-accepted',
+    {
+      rules: [
+        {
+          fromHeaders: [
+            { name: 'x', prefix: 'a ' },
+            { name: 'X', prefix: 'b ' },
+          ],
+        },
+        {},
+      ],
+    },
+    { rules: [{ fromHeaders: [{ name: 'x' }, { name: 'y' }] }, {}] },
+  ],
+  ['presence-required', { rules: [{ presence: 'REQUIRED' }] }, { rules: [{ presence: 'OPTIONAL' }] }],
+  [
+    'jwt-ecdsa-length',
+    { request: token(ES256, '{}', 66), ours: failing('Jwt verification fails') },
+    { request: token(ES256, '{}', 64), ours: failing('Jwt verification fails') },
+  ],
+  [
+    'output-header-underscore',
+    {
+      rules: [{ outputPayloadToHeader: 'X-User' }],
+      request: { headers: [['x_user', 'me']] },
+      difference: { field: 'upstream.headers.x_user', recorded: '["me"]', ours: '(absent)' },
+    },
+    {
+      rules: [{ outputPayloadToHeader: 'X-Other' }],
+      request: { headers: [['x_user', 'me']] },
+      difference: { field: 'upstream.headers.x_user', recorded: '["me"]', ours: '(absent)' },
+    },
+  ],
+  [
+    'output-header-control',
+    { difference: { field: 'upstream.headers.x', recorded: '["a\\nb"]', ours: '(absent)' } },
+    { difference: { field: 'upstream.headers.x', recorded: '["ab"]', ours: '(absent)' } },
+  ],
+  ['jwks-symmetric-from-url', { jwksServers: { u: '{"keys":[{"kty":"oct"}]}' } }, { jwksServers: { u: '{"keys":[{"kty":"EC"}]}' } }],
+  ['jwks-limits', { rules: [{ jwks: smallKey }] }, { rules: [{ jwks: '{"keys":[{"kty":"EC"}]}' }] }],
+  ['jwks-limits', { jwksServers: { u: manyKeys } }, { jwksServers: { u: 'no JSON' } }],
+  [
+    'custom-unknown-service',
+    {
+      request: {
+        observed: { outcome: 'deny', details: 'rbac_access_denied_matched_policy[istio-ext-authz-x-ns[a]-policy[b]-rule[0]-deny]' },
+      },
+      ours: { outcome: 'deny', details: 'ext_authz_error' },
+    },
+    { request: { observed: { outcome: 'allow' } }, ours: { outcome: 'deny', details: 'ext_authz_error' } },
+  ],
+];
+
+describe('documented differences', () => {
+  for (const [name, covered, neighbour] of COVERED) {
+    it(`${name} covers what it names, and not its neighbour`, () => {
+      expect(nameOf(covered)).to.equal(name);
+      expect(nameOf(neighbour)).to.equal(undefined);
+    });
+  }
+
+  it('are each tried here', () => {
+    expect([...new Set(COVERED.map(([name]) => name))]).to.have.members(DOCUMENTED.map(({ name }) => name));
+  });
+
+  it('never excuse a request that we let through and the record did not', () => {
+    const theirs = { field: 'outcome', recorded: 'unauthenticated', ours: 'allow' };
+    for (const [name, covered] of COVERED) {
+      expect(nameOf({ ...covered, ours: { outcome: 'allow', status: 200 }, difference: theirs }), name).to.equal(undefined);
+    }
+  });
+});

@@ -1,0 +1,22 @@
+/* X-Forwarded-Client-Cert of trusted proxies. */
+import { parseClientCertHeader } from '../../../src/policy/request/client-cert-header.ts';
+import { type FuzzTarget, hold } from '../target.ts';
+
+const SLEEP = 'spiffe://cluster.local/ns/foo/sa/sleep';
+
+export const clientCert: FuzzTarget = {
+  name: 'client-cert',
+  properties: 'what a proxy appends to a header that can be read is all that counts, and never mixes with what stood before',
+  seeds: [`By=spiffe://a;Hash=ab;Subject="CN=x,O=\\"y\\"";URI=${SLEEP};DNS=a.b`, `URI=a,Hash=1;URI=${SLEEP}`, 'Subject="";URI='],
+  dictionary: ['By=', 'Hash=', 'Cert=', 'Chain=', 'Subject="', 'URI=', 'DNS=', ';', ',', '"', '\\"', '\\', '=', ' ', SLEEP],
+  regressions: [],
+  run(input) {
+    const before = parseClientCertHeader(input);
+    const after = parseClientCertHeader(`${input},Hash=1;Subject="";URI=${SLEEP}`);
+    if (before === undefined) {
+      hold(after === undefined || after.uris.every((uri) => uri === SLEEP), 'an identity comes from the last element or not at all');
+    } else {
+      hold(after?.uris.length === 1 && after.uris[0] === SLEEP && after.subject === '', 'the last element counts');
+    }
+  },
+};

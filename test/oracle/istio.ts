@@ -1,0 +1,86 @@
+/*
+ * istiod's side of the judge: the Go program in istio/, built once, asked with cases. In: cases. Out: what admission
+ * refuses and the listener that Istio compiles. Needs Go for the first run.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheRoot, withLock } from '../cluster/cache.ts';
+import type { RecordedCase, RecordedRejection } from '../conformance/case-file.ts';
+import type { JsonObject } from './envoy-config.ts';
+
+const SOURCE = join(import.meta.dirname, 'istio');
+
+export interface IstioAnswer {
+  readonly rejected?: readonly RecordedRejection[];
+  readonly warnings?: readonly { readonly resource: string; readonly error: string }[];
+  /** The workload's inbound listener. */
+  readonly listener?: JsonObject;
+  /** The program itself failed; no verdict. */
+  readonly fault?: string;
+}
+
+/** The version of Istio's module that is built. */
+export function istioVersion(): string {
+  return /istio\.io\/istio (\S+)/.exec(readFileSync(join(SOURCE, 'go.mod'), 'utf8'))?.[1] ?? '';
+}
+
+/**
+ * Builds the program when the cache does not hold it: many minutes the first time.
+ * @returns the folder that holds `istio` and the CRDs that Istio ships
+ * @throws Error with the compiler's output
+ */
+export async function buildIstio(): Promise<string> {
+  const digest = createHash('sha256');
+  for (const name of readdirSync(SOURCE).sort()) digest.update(name).update(readFileSync(join(SOURCE, name)));
+  const goal = join(cacheRoot(), 'bin', `oracle-istio-${istioVersion()}-${digest.digest('hex').slice(0, 16)}`);
+  if (existsSync(goal)) return goal;
+  await withLock('build-oracle', async () => {
+    if (!existsSync(goal)) await buildInto(goal);
+  });
+  return goal;
+}
+
+async function buildInto(goal: string): Promise<void> {
+  process.stderr.write(`building Istio ${istioVersion()}: this takes many minutes the first time\n`);
+  mkdirSync(join(cacheRoot(), 'bin'), { recursive: true });
+  const work = await mkdtemp(`${goal}.building-`);
+  try {
+    cpSync(SOURCE, work, { recursive: true });
+    await go(['build', '-mod=mod', '-trimpath', '-ldflags', '-s -w', '-o', 'istio', '.'], work);
+    const crds = (await go(['list', '-mod=mod', '-m', '-f', '{{.Dir}}', 'istio.io/istio'], work)).trim();
+    cpSync(join(crds, 'manifests/charts/base/files/crd-all.gen.yaml'), join(work, 'crd-all.gen.yaml'));
+    renameSync(work, goal);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function go(args: readonly string[], cwd: string): Promise<string> {
+  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' };
+  return collect(spawn('nice', ['-n', '5', 'go', ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }), `go ${args[0]}`);
+}
+
+/** Asks the program in `folder` about `cases`, in order. */
+export async function askIstio(folder: string, cases: readonly Pick<RecordedCase, 'resources'>[]): Promise<readonly IstioAnswer[]> {
+  const child = spawn(join(folder, 'istio'), [folder], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(cases.map((item) => `${JSON.stringify(item)}\n`).join(''));
+  const answers = (await collect(child, 'istio')).split('\n').filter(Boolean);
+  return answers.map((line) => JSON.parse(line) as IstioAnswer);
+}
+
+function collect(child: ReturnType<typeof spawn>, name: string): Promise<string> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(out).toString());
+      else reject(new Error(`${name} failed:\n${Buffer.concat(err).toString().slice(-8000)}`));
+    });
+  });
+}

@@ -1,0 +1,153 @@
+/*
+ * `npm run oracle -- [--seed N] [--cases M] [--keep DIR]`: real Istio and real Envoy decide policies and requests that nobody
+ * has seen, and the replay tells every difference. `--again DIR|FILE` records known cases anew instead, and tells where the
+ * oracle itself differs from the record. Exit code 1 on a difference that is not documented.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ENVOY_VERSION, findEnvoy } from '../bench/support/envoy.ts';
+import { type RecordedCase, readCases } from '../conformance/case-file.ts';
+import { compareOutcome } from '../conformance/compare.ts';
+import { libraryWay } from '../conformance/library.ts';
+import { proxyWay } from '../conformance/proxy.ts';
+import { type FoundDifference, type ReplayReport, replay, replayAdmission, undocumented } from '../conformance/replay.ts';
+import { generateCases } from './generate/generate.ts';
+import { askIstio, buildIstio, istioVersion } from './istio.ts';
+import type { Todo } from './recorder.ts';
+
+const SHOWN = 40;
+
+type Unrecorded = Todo['recorded'];
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** What the machine lacks, in words for a person. */
+function missing(): readonly string[] {
+  const lacks: string[] = [];
+  if (process.platform !== 'linux') lacks.push(`Linux (this is ${process.platform})`);
+  if (process.getuid?.() !== 0) lacks.push('root, for a network namespace of its own');
+  for (const [program, use] of Object.entries({ go: 'to build Istio', unshare: 'and ip, for the namespace', ip: 'for the namespace' })) {
+    if (spawnSync('which', [program]).status !== 0) lacks.push(`${program}, ${use}`);
+  }
+  return lacks;
+}
+
+/** Cases as they lie in files, every kind of resource included. */
+function readWhole(path: string): readonly Unrecorded[] {
+  const files = path.endsWith('.json')
+    ? [path]
+    : readdirSync(path)
+        .filter((name) => name.endsWith('.json'))
+        .sort()
+        .map((name) => join(path, name));
+  return files.map((file) => {
+    const { istio: _istio, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as RecordedCase;
+    return { ...rest, file: basename(file, '.json') };
+  });
+}
+
+/** Has Istio and Envoy decide `cases`; the records lie in `out` afterwards. */
+async function record(cases: readonly Unrecorded[], envoy: string, out: string): Promise<void> {
+  const folder = await buildIstio();
+  const answers = await askIstio(folder, cases);
+  const versions = { istio: istioVersion(), envoy: ENVOY_VERSION };
+  const todo = cases.flatMap((recorded, index): Todo[] => {
+    const answer = answers[index] ?? { fault: 'no answer' };
+    if (answer.fault === undefined) return [{ recorded, answer, versions }];
+    say(`LEFT OUT: ${recorded.file}: ${answer.fault}`);
+    return [];
+  });
+  const todoPath = join(out, 'todo.ndjson');
+  writeFileSync(todoPath, todo.map((item) => `${JSON.stringify(item)}\n`).join(''));
+  const recorder = join(import.meta.dirname, 'recorder.ts');
+  const { status } = spawnSync('unshare', ['--net', process.execPath, recorder, todoPath, out, envoy], { stdio: 'inherit' });
+  rmSync(todoPath);
+  if (status !== 0) throw new Error('the recorder failed');
+}
+
+function row(cells: readonly (string | number)[]): string {
+  return cells.map((cell, index) => (index === 0 ? String(cell).padEnd(10) : String(cell).padStart(12))).join(' ');
+}
+
+function tell(name: string, report: ReplayReport): readonly FoundDifference[] {
+  const faults = undocumented(report);
+  const items = (list: readonly FoundDifference[]): number => new Set(list.map(({ file, item }) => `${file} ${item}`)).size;
+  const documented = report.differences.filter((difference) => difference.documented !== undefined);
+  const { cases, replayed, equal, notYet, unrecorded } = report;
+  say(row([name, cases, replayed, equal, items(documented), items(faults), notYet, unrecorded]));
+  return faults;
+}
+
+async function judge(folder: string): Promise<readonly FoundDifference[]> {
+  const cases = readCases(folder);
+  say(row(['', 'cases', 'requests', 'equal', 'documented', 'undocumented', 'not yet', 'no record']));
+  const faults = [
+    ...tell('admission', replayAdmission(cases)),
+    ...tell('library', await replay(cases, libraryWay)),
+    ...tell('proxy', await replay(cases, proxyWay)),
+  ];
+  for (const { file, item, field, recorded, ours } of faults.slice(0, SHOWN)) {
+    say(`${file} [${item}] ${field}\n    Istio and Envoy ${recorded}\n    ours            ${ours}`);
+  }
+  if (faults.length > SHOWN) say(`... and ${faults.length - SHOWN} more: npm run conformance -- ${folder} --all`);
+  return faults;
+}
+
+/** Where new records of known cases differ from the old ones; the number of requests that do. */
+function compareRecords(before: readonly RecordedCase[], folder: string): number {
+  const now = new Map(readCases(folder).map((recorded) => [recorded.file, recorded]));
+  let requests = 0;
+  let different = 0;
+  for (const { file, requests: old, istio } of before) {
+    const again = now.get(file);
+    const stages = (from: RecordedCase['istio'] | undefined): string =>
+      JSON.stringify((from?.rejected ?? []).map(({ resource, stage }) => `${resource} ${stage}`).sort());
+    if (stages(istio) !== stages(again?.istio)) say(`${file} admission\n    before ${stages(istio)}\n    now    ${stages(again?.istio)}`);
+    for (const [index, request] of old.entries()) {
+      const observed = again?.requests[index]?.observed;
+      requests += 1;
+      const found =
+        request.observed === undefined || observed === undefined
+          ? request.observed === observed
+            ? []
+            : [{ field: 'observed', recorded: JSON.stringify(request.observed), ours: JSON.stringify(observed) }]
+          : compareOutcome(request.observed, observed);
+      different += found.length > 0 ? 1 : 0;
+      for (const { field, recorded, ours } of found) say(`${file} [${request.name}] ${field}\n    before ${recorded}\n    now    ${ours}`);
+    }
+  }
+  say(`${before.length} cases, ${requests} requests recorded anew, ${different} differ from their record`);
+  return different;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { seed: { type: 'string' }, cases: { type: 'string', default: '200' }, keep: { type: 'string' }, again: { type: 'string' } },
+  });
+  const envoy = await findEnvoy();
+  const lacks = [...missing(), ...(envoy === undefined ? ['pip, to fetch Envoy'] : [])];
+  if (envoy === undefined || lacks.length > 0) {
+    say(`NOT RUN: the oracle needs ${lacks.join('; ')}`);
+    return 2;
+  }
+  const out = values.keep === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-records-')) : resolve(values.keep);
+  mkdirSync(out, { recursive: true });
+  if (values.again !== undefined) {
+    await record(readWhole(values.again), envoy, out);
+    return compareRecords(readCases(values.again), out) > 0 ? 1 : 0;
+  }
+  const seed = Number(values.seed ?? Date.now() % 1_000_000_007);
+  say(`seed ${seed}`);
+  await record(generateCases(seed, Number(values.cases)), envoy, out);
+  const faults = await judge(out);
+  if (values.keep === undefined) rmSync(out, { recursive: true });
+  else say(`records kept in ${out}`);
+  return faults.length > 0 ? 1 : 0;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,93 @@
+/*
+ * The application behind Envoy. In: bytes. Out: what it saw of each request, byte for byte and in wire order, and an answer
+ * that names the sighting. On a TCP port it greets whoever it is asked by.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { RecordedUpstream } from '../conformance/case-file.ts';
+
+/** Header of an answer that tells which sighting it belongs to; no reply of Envoy's own has it. */
+export const SIGHTING = 'x-oracle-sighting';
+/** What a TCP client hears when it got through. */
+export const GREETING = 'through';
+
+export interface Upstream {
+  readonly httpPort: number;
+  readonly tcpPort: number;
+  /** What the application saw under the name in {@link SIGHTING}. */
+  sighting(name: string): RecordedUpstream | undefined;
+  close(): void;
+}
+
+/** Starts both applications on loopback ports of the system's choice. */
+export async function startUpstream(): Promise<Upstream> {
+  const sightings = new Map<string, RecordedUpstream>();
+  const http = createServer((socket) => serveHttp(socket, sightings));
+  const tcp = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.write(GREETING));
+  });
+  return {
+    httpPort: await listen(http),
+    tcpPort: await listen(tcp),
+    sighting: (name) => sightings.get(name),
+    close() {
+      http.close();
+      tcp.close();
+    },
+  };
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** One request per connection: pooled connections would only make sightings harder to tell apart. */
+function serveHttp(socket: Socket, sightings: Map<string, RecordedUpstream>): void {
+  let received = '';
+  socket.on('error', () => undefined);
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.toString('latin1');
+    const seen = parseRequest(received);
+    if (seen === undefined) return;
+    const name = `s${sightings.size}`;
+    sightings.set(name, seen);
+    socket.end(`HTTP/1.1 200 OK\r\n${SIGHTING}: ${name}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
+  });
+}
+
+/** The whole request, once all of it has come. Bodies are as long as Envoy says, which has checked the framing. */
+function parseRequest(text: string): RecordedUpstream | undefined {
+  const end = text.indexOf('\r\n\r\n');
+  if (end === -1) return undefined;
+  const [start = '', ...lines] = text.slice(0, end).split('\r\n');
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  const [method = ''] = start.split(' ', 1);
+  const path = start.slice(method.length + 1, start.lastIndexOf(' '));
+  const fields = new Map(headers);
+  const rest = text.slice(end + 4);
+  const chunked = fields.get('transfer-encoding') === 'chunked' && fields.get('upgrade') === undefined;
+  const body = chunked ? dechunk(rest) : sized(rest, Number(fields.get('content-length') ?? 0));
+  return body === undefined ? undefined : { method, path, headers, ...(body === '' ? {} : { body }) };
+}
+
+function sized(text: string, length: number): string | undefined {
+  return text.length >= length ? text.slice(0, length) : undefined;
+}
+
+function dechunk(text: string): string | undefined {
+  let body = '';
+  for (let at = 0; ; ) {
+    const line = text.indexOf('\r\n', at);
+    if (line === -1) return undefined;
+    const size = Number.parseInt(text.slice(at, line), 16);
+    if (size === 0) return text.endsWith('\r\n\r\n') ? body : undefined;
+    body += text.slice(line + 2, line + 2 + size);
+    at = line + 2 + size + 2;
+  }
+}

@@ -1,0 +1,22 @@
+/*
+ * The head of a request for the upstream. In: heads. Out: nothing.
+ */
+import { expect } from 'chai';
+import { parseRequestHead, type RequestHead } from '../../../../src/agent/http1/request-head.ts';
+import { writeRequestHead } from '../../../../src/agent/http1/write-head.ts';
+
+const REQUEST = parseRequestHead('GET / HTTP/1.1\r\nHost: h\r\n\r\n') as RequestHead;
+const written = (upgrade: string, ...headers: readonly string[]): string =>
+  writeRequestHead({ method: 'GET', target: '/', host: 'h', headers, upgrade }, REQUEST);
+
+describe('writeRequestHead', () => {
+  it('names the protocol of an upgrade once, as the client spells it, and nothing else that Connection named', () => {
+    expect(written('websocket', 'connection', 'close, Upgrade, x-user', 'upgrade', 'WebSocket', 'x-user', 'a')).to.equal(
+      'GET / HTTP/1.1\r\nhost: h\r\nx-user: a\r\nconnection: upgrade\r\nupgrade: WebSocket\r\n\r\n',
+    );
+  });
+
+  it('tells the application of an expectation', () => {
+    expect(written('', 'expect', '100-continue')).to.equal('GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n\r\n');
+  });
+});
