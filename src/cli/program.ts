@@ -53,7 +53,8 @@ export function createProgram(host: CommandHost): Command {
  * @param args without the names of Node and of the program
  * @returns one of the codes of exit-codes.ts, or what a long-lived process ended with; never throws
  */
-export async function runCli(args: readonly string[], context: CommandContext): Promise<number> {
+export async function runCli(args: readonly string[], world: CommandContext): Promise<number> {
+  const context = { ...world, readStdin: once(world.readStdin) };
   let exitCode = EXIT_OK;
   const finish = (code: number): void => {
     exitCode = code;
@@ -66,6 +67,16 @@ export async function runCli(args: readonly string[], context: CommandContext): 
   } catch (error) {
     return endWith(error, context);
   }
+}
+
+/** Standard input is there once; whoever asks again would be given an empty text. */
+function once(read: CommandContext['readStdin']): CommandContext['readStdin'] {
+  let isRead = false;
+  return () => {
+    if (isRead) return Promise.reject(new CommandFault(EXIT_USAGE, 'standard input was read already: - can stand for one file only'));
+    isRead = true;
+    return read();
+  };
 }
 
 /** One line for a person; the exit code says whose fault it was. */

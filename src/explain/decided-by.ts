@@ -49,10 +49,18 @@ function byDecision({ reason, rule: decisive }: Decision, program: Program): Dec
     case 'allow-rule':
       return { ...common, text: 'an ALLOW rule matched' };
     case 'no-allow-policy':
-      return { ...common, text: 'no ALLOW policy applies to the workload, and no DENY rule matched' };
+      return { ...common, text: openText(program) };
     case 'no-allow-rule-matched':
       return { ...common, text: noAllowText(program.http.allow.rules.length) };
   }
+}
+
+function openText({ http, providers }: Program): string {
+  if (http.deny.rules.length > 0) return 'no ALLOW policy applies to the workload, and no DENY rule matched';
+  if (http.deny.attached || http.audit.attached || http.custom.length > 0) return 'no ALLOW policy applies to the workload';
+  return providers.length > 0
+    ? 'no AuthorizationPolicy applies to the workload: a token is checked when there is one, and none is asked for'
+    : 'no policy applies to the workload: it is open to everybody';
 }
 
 function noAllowText(count: number): string {

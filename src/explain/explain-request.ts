@@ -6,8 +6,8 @@
 import type { KeySet } from '../bundle/bundle.ts';
 import { createJudge } from '../judge/judge.ts';
 import type { CheckAnswer, RawRequest, Verdict } from '../judge/verdict.ts';
-import { createAuthenticator } from '../jwt/authenticator.ts';
-import type { RuleTrace } from '../policy/decide/decision.ts';
+import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
+import type { ClauseMiss, Decision, RuleTrace } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
 import { factsOf } from '../policy/request/http-facts.ts';
@@ -15,9 +15,9 @@ import { identifyPeer, trustedProxyTest } from '../policy/request/identify-peer.
 import { prepareRequest } from '../policy/request/prepare.ts';
 import { decidedBy } from './decided-by.ts';
 import { explainTokenRule } from './explain-tokens.ts';
-import type { ExplainedVerdict, Explanation, JwtRuleExplanation, RuleExplanation } from './explanation.ts';
-import { nearnessOf, sortMisses } from './nearness.ts';
+import type { DryRunOutcome, ExplainedVerdict, Explanation, JwtRuleExplanation, RuleExplanation } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
+import { shownValue } from './secrets.ts';
 
 /** What is explained under: as in a bundle. */
 export interface Enforced {
@@ -51,6 +51,7 @@ export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds:
   return {
     verdict: verdictOf(final),
     decidedBy: decidedBy(program, { log: final.log, rules, authentication, refusedByCustom }),
+    dryRun: dryRunOf(final.log.decision),
     authentication,
     rules,
     caveats: [...verdicts.caveats, ...keyCaveats(program, keySets, authentication)],
@@ -119,19 +120,35 @@ function explainRules({ program, keySets }: Enforced, judged: Judged): readonly 
   const authentication = createAuthenticator(program.providers, keySets).authenticate(prepared, nowSeconds);
   const claims = authentication.kind === 'verified' ? authentication.claims : undefined;
   const rest = evaluator.trace(factsOf(prepared, request.connection, claims)).filter(({ action }) => action !== 'CUSTOM');
-  return [...custom, ...rest].map((trace) => explainRule(trace, judged)).toSorted(byNearness);
+  const removed = claims === undefined ? [] : removedHeaders(program, authentication);
+  const explained = [...custom, ...rest].map((trace) => explainRule(trace, judged, removed));
+  return explained.toSorted(judged.final.log.decision?.reason === 'no-allow-rule-matched' ? byAllowThenNearness : byNearness);
 }
 
-function explainRule(trace: RuleTrace, judged: Judged): RuleExplanation {
+/** Headers that the agent takes out of the request along with the token that it found there. */
+function removedHeaders({ providers }: Program, authentication: Authentication): readonly string[] {
+  if (authentication.kind !== 'verified' || authentication.provider.forward) return [];
+  return providers.filter((provider) => provider === authentication.provider).flatMap(({ headers }) => headers.map(({ name }) => name));
+}
+
+function explainRule(trace: RuleTrace, judged: Judged, removed: readonly string[]): RuleExplanation {
+  const { action, dryRun, matched, nearness, misses, hits } = trace;
   return {
     rule: ruleRef(trace.rule.source),
-    action: trace.action,
-    dryRun: trace.dryRun,
-    matched: trace.matched,
+    action,
+    dryRun,
+    matched,
     reached: isReached(trace, judged),
-    nearness: nearnessOf(trace),
-    misses: sortMisses(trace),
+    nearness,
+    misses: misses.map((miss) => ({ ...withRemoval(miss, removed), saw: shownValue(miss.path, miss.saw) })),
+    hits: hits.map((hit) => ({ ...hit, saw: shownValue(hit.path, hit.saw) })),
   };
+}
+
+function withRemoval(miss: ClauseMiss, removed: readonly string[]): ClauseMiss {
+  const name = /request\.headers\[([^\]]*)\]$/.exec(miss.path)?.[1]?.toLowerCase();
+  if (miss.saw !== 'absent' || name === undefined || !removed.includes(name)) return miss;
+  return { ...miss, hint: `header ${name} went out with the verified token; forwardOriginalToken: true of the JWT rule keeps it` };
 }
 
 function isReached({ action }: RuleTrace, { final: { log }, refusedByCustom }: Judged): boolean {
@@ -143,6 +160,23 @@ function isReached({ action }: RuleTrace, { final: { log }, refusedByCustom }: J
 /** Matched and reached first, then the nearest; equal ones in the order of the pipeline (sorting is stable). */
 function byNearness(one: RuleExplanation, other: RuleExplanation): number {
   return Number(other.matched && other.reached) - Number(one.matched && one.reached) || other.nearness - one.nearness;
+}
+
+/** When no ALLOW rule matched, those are the ones that could have let the request through. */
+function byAllowThenNearness(one: RuleExplanation, other: RuleExplanation): number {
+  const mayAllow = ({ action, dryRun }: RuleExplanation): number => Number(action === 'ALLOW' && !dryRun);
+  return mayAllow(other) - mayAllow(one) || byNearness(one, other);
+}
+
+function dryRunOf(decision: Decision | undefined): readonly DryRunOutcome[] {
+  if (decision === undefined) return [];
+  const outcome = (action: DryRunOutcome['action'], result: Decision['dryRunDeny']): readonly DryRunOutcome[] => {
+    if (result === undefined) return [];
+    return [
+      { action, outcome: result.allowed ? 'allow' : 'deny', ...(result.rule === undefined ? {} : { rule: ruleRef(result.rule.source) }) },
+    ];
+  };
+  return [...outcome('DENY', decision.dryRunDeny), ...outcome('ALLOW', decision.dryRunAllow)];
 }
 
 /** A refusal for want of keys says nothing about the token. */

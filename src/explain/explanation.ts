@@ -2,7 +2,7 @@
  * The words of this room: what is said of one request. Plain data, stable member names, so that `-o json` and `-o yaml` print
  * it as it is. Made by `explainRequest`, read by the commands `explain`, `test` and `diff`.
  */
-import type { ClauseMiss, DecisionReason, RuleTrace } from '../policy/decide/decision.ts';
+import type { ClauseHit, ClauseMiss, DecisionReason, RuleTrace } from '../policy/decide/decision.ts';
 
 /** Where a piece of a policy stands. */
 export interface RuleRef {
@@ -56,18 +56,30 @@ export interface RuleExplanation {
   readonly matched: boolean;
   /** Was the rule's engine asked? False after an earlier step had ended it; then `matched` says what it would have said. */
   readonly reached: boolean;
-  /** Share of the rule's clauses that held, from 0 to 1; 1 when matched. */
+  /** Share of the rule's clauses that held, from 0 to 1, one that all but held counting half; 1 when matched. */
   readonly nearness: number;
-  /** The first clause that failed of each alternative, nearest first; empty when matched. */
+  /** The first clause that failed of each alternative, nearest first; empty when matched. Secrets are cut out of what was seen. */
   readonly misses: readonly ClauseMiss[];
+  /** The clauses that held; empty when not matched. */
+  readonly hits: readonly ClauseHit[];
+}
+
+/** What the policies in dry-run of one action would have done. */
+export interface DryRunOutcome {
+  readonly action: 'ALLOW' | 'DENY';
+  readonly outcome: 'allow' | 'deny';
+  /** Absent: no rule of theirs matched. */
+  readonly rule?: RuleRef;
 }
 
 export interface Explanation {
   readonly verdict: ExplainedVerdict;
   readonly decidedBy: DecidedBy;
+  /** Empty: no policy in dry-run applies, or none was asked. */
+  readonly dryRun: readonly DryRunOutcome[];
   /** In the order in which rules are tried. Empty: no RequestAuthentication applies, or the request never got there. */
   readonly authentication: readonly JwtRuleExplanation[];
-  /** Matched ones first, then the nearest miss. Empty when the request was rejected before any rule. */
+  /** Matched ones first, then the nearest miss; when no ALLOW rule matched, ALLOW rules before all others. Empty when the request was rejected before any rule. */
   readonly rules: readonly RuleExplanation[];
   /** What makes this answer differ from an agent's, e.g. keys that are not known here. */
   readonly caveats: readonly string[];

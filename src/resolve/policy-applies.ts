@@ -39,6 +39,27 @@ export function appliesToPod(policy: Policy, pod: { readonly namespace: string; 
   return isInScope(policy, pod.namespace, rootNamespace) && selectsPod(policy, pod.namespace, pod.labels);
 }
 
+/** Why {@link appliesToPod} says no, in a sentence; `undefined`: it says yes. */
+export function whyNotApplied(
+  policy: Policy,
+  pod: { readonly namespace: string; readonly labels: Labels },
+  rootNamespace: string,
+): string | undefined {
+  const { namespace } = policy.metadata;
+  const { targetRefs, selector } = policy.spec;
+  if (!isInScope(policy, pod.namespace, rootNamespace)) {
+    return `it is in namespace ${namespace}; pods of ${pod.namespace} get policies of ${pod.namespace} and of the root namespace ${rootNamespace}`;
+  }
+  if (selectsPod(policy, pod.namespace, pod.labels)) return undefined;
+  if (targetRefs !== undefined && targetRefs.length > 0) {
+    const [ref] = targetRefs;
+    return `targetRefs names ${ref?.kind ?? ''} ${ref?.name ?? ''}, and the pod is not one of its pods`;
+  }
+  const [key = '', value = ''] = Object.entries(selector?.matchLabels ?? {}).find(([label, wanted]) => pod.labels[label] !== wanted) ?? [];
+  const has = Object.hasOwn(pod.labels, key) ? `has ${key}=${pod.labels[key] ?? ''}` : `has no label ${key}`;
+  return `its selector wants ${key}=${value}; the pod ${has}`;
+}
+
 /** Has `labels` every pair of `wanted`? Absent or empty `wanted`: yes. */
 export function matchesLabels(wanted: Labels | undefined, labels: Labels): boolean {
   if (wanted === undefined) return true;

@@ -47,7 +47,8 @@ const INVALID_CHARACTERS = fault(400, 'Bad Request', 'http1.invalid_characters')
 /** Head too long. */
 export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
 const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
-const LOW_VERSION = fault(426, 'Upgrade Required', 'low_version');
+/** A version that HTTP/1.1 does not go on with, or none. */
+export const LOW_VERSION: HeadFault = fault(426, 'Upgrade Required', 'low_version');
 const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
 const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.content_length_not_allowed');
 const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');

@@ -11,7 +11,7 @@ import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetO
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { addRequestOptions, type RequestOptions, readRequestOptions, readRequired } from '../input/request-flags.ts';
-import { explanationValue, formatExplanation, printable } from '../output/explanation.ts';
+import { explanationValue, formatExplanation, requestText } from '../output/explanation.ts';
 import { formatFindingLine } from '../output/findings.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 
@@ -33,7 +33,7 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .description(
       'Judges one request under the policies of files, or of a published bundle, exactly as an agent does, and tells what decided and the first clause that failed of every other rule, nearest miss first. Nothing is sent anywhere. The exit code is 0 whatever the verdict is.',
     )
-    .argument('[path...]', 'files or folders of manifests; - for standard input')
+    .argument('[path...]', 'files or folders of manifests, - for standard input; and the URL of the request, if --url does not say it')
     .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
     .option('--bundle <file>', 'a bundle instead of manifests: of `compile -o json`, or a ConfigMap as kubectl prints it')
     .option('--workload <namespace/name>', 'the workload that gets the request (default: the only one)')
@@ -49,23 +49,45 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .option('--at <time>', 'the time to judge at, e.g. 2026-01-31T12:00:00Z (default: now)');
   addRequestOptions(command)
     .addOption(outputOption())
-    .action(async (paths: string[], options: ExplainOptions) => {
+    .action(async (given: string[], typed: ExplainOptions) => {
+      const { paths, options } = withUrlArgument(given, typed);
       const set = await readPolicies(paths, options, context);
       const workload = chooseWorkload(set, options.workload);
       const { namespace, name } = checkWorkloadName(workload);
-      const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
-      const read = await readRequestOptions(options, `${name}.${namespace}`, context);
+      const labels = options.labels === undefined ? undefined : parseLabels(options.labels);
+      const target = set.target(workload, labels);
+      const caveats: string[] = [...target.caveats];
+      const podPort = (host: string, port: number): number | undefined => {
+        const found = set.servicePort(target, host, port);
+        if (found !== undefined && found.port !== port)
+          caveats.push(
+            `port ${port} of Service ${found.service} leads to port ${found.port} of the pod, which is the one that policies see`,
+          );
+        return found?.port;
+      };
+      const read = await readRequestOptions(options, { host: `${name}.${namespace}`, podPort }, context);
       const nowSeconds = readTime(options.at);
       const explained =
         read.kind === 'fault' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
-      const explanation = { ...explained, caveats: [...target.caveats, ...explained.caveats] };
-      const request = read.kind === 'fault' ? 'a malformed request' : printable(`${read.request.method} ${read.request.target}`);
-      const shown = { workload, request, explanation, locate: set.locate };
+      const explanation = { ...explained, caveats: [...caveats, ...explained.caveats] };
+      const request = read.kind === 'fault' ? 'a malformed request' : requestText(read.request);
+      const shown = { workload, request, explanation, notApplied: set.notApplied(target), locate: set.locate };
       context.stdout.write(
         options.output === 'table' ? formatExplanation(shown, context.stdout) : formatStructured(explanationValue(shown), options.output),
       );
       finish(EXIT_OK);
     });
+}
+
+/** A URL among the paths is the request's, as with curl. */
+function withUrlArgument(
+  given: readonly string[],
+  options: ExplainOptions,
+): { readonly paths: readonly string[]; readonly options: ExplainOptions } {
+  const [url, ...more] = given.filter((path) => /^https?:\/\//.test(path));
+  if (url === undefined) return { paths: given, options };
+  if (options.url !== undefined || more.length > 0) throw new CommandFault(EXIT_USAGE, `one URL is judged at a time; there is also ${url}`);
+  return { paths: given.filter((path) => path !== url), options: { ...options, url } };
 }
 
 async function readPolicies(paths: readonly string[], options: ExplainOptions, context: CommandContext): Promise<PolicySet> {

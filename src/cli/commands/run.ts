@@ -13,6 +13,7 @@ import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/r
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
 import { type CommandContext, CommandFault, type CommandHost, type OutputStream } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { createLocator } from '../input/locate-field.ts';
 import { readConfig } from '../input/read-config.ts';
 import { formatFindingTable, plural, type ReportedFinding, reportOnFile, reportOnObject, sortReports } from '../output/findings.ts';
 import { type Cell, formatTable } from '../output/table.ts';
@@ -126,16 +127,22 @@ async function reportFindings(
   findings: readonly RunFinding[],
   { directory, folder }: { readonly directory: string; readonly folder: string },
 ): Promise<readonly ReportedFinding[]> {
-  const reports = findings.map(async (finding): Promise<ReportedFinding> => {
+  const textByFile = new Map<string, string>();
+  for (const { origin } of findings) {
+    if (origin === undefined || textByFile.has(join(directory, origin.file))) continue;
+    // The file may be gone or half written by now; the object's line is still right enough.
+    const text = await readFile(join(folder, origin.file), 'utf8').catch(() => undefined);
+    if (text !== undefined) textByFile.set(join(directory, origin.file), text);
+  }
+  const locate = createLocator(textByFile);
+  const reports = findings.map((finding): ReportedFinding => {
     const { origin } = finding;
     if (origin === undefined) return reportOnFile(finding, { file: directory, line: 1 });
     const shown = { file: join(directory, origin.file), line: origin.line };
     const [kind = '', namespace = '', name = ''] = finding.policy.split('/');
     if (name === '') return reportOnFile(finding, shown);
     const item: ManifestObject = { object: { apiVersion: '', kind, metadata: { name, namespace } }, origin: shown };
-    // The file may be gone or half written by now; the object's line is still right enough.
-    const text = await readFile(join(folder, origin.file), 'utf8').catch(() => undefined);
-    return reportOnObject(finding, item, text);
+    return reportOnObject(finding, item, locate);
   });
-  return sortReports(await Promise.all(reports));
+  return sortReports(reports);
 }

@@ -1,8 +1,8 @@
 /*
- * Where a field is in a file. In: the file's text, the object it is about and a finding's path. Out: line and column, of the
- * deepest part of the path that is there. Called when findings are shown; text is parsed anew, for findings are few.
+ * Where a field is in a file. In: texts of files, the object it is about and a finding's path. Out: line and column, of the
+ * deepest part of the path that is there. Called when findings are shown and rules are named; a file is parsed anew, once.
  */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
 import type { ManifestObject } from '../../sources/manifests.ts';
 
 /** Both from 1. */
@@ -12,40 +12,69 @@ export interface Position {
 }
 
 /**
- * Line and column of `path` within `item`.
+ * Line and column of `path` within `item`; of the object's first line when its file is not known.
  *
  * @param path as in `Finding.path`; keys with dots in them are found as well
  */
-export function locateField(text: string, item: ManifestObject, path: string): Position {
-  const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter });
-  const offset = Array.isArray(documents) ? offsetOf(documents, lineCounter, item, path) : undefined;
-  if (offset === undefined) return { line: item.origin.line, column: 1 };
-  const position = lineCounter.linePos(offset);
-  return { line: position.line, column: position.col };
+export type Locate = (item: ManifestObject, path: string) => Position;
+
+interface ParsedFile {
+  readonly lineCounter: LineCounter;
+  readonly documentByLine: ReadonlyMap<number, Document.Parsed>;
+  /** Items of Lists by name, so that a List of thousands is walked once. */
+  readonly itemsByList: Map<Node, ReadonlyMap<string, YAMLMap>>;
 }
 
-function offsetOf(documents: readonly Document.Parsed[], lineCounter: LineCounter, item: ManifestObject, path: string): number | undefined {
-  const document = documents.find(({ contents, range }) => lineCounter.linePos(contents?.range?.[0] ?? range[0]).line === item.origin.line);
-  const root = document?.contents;
+/** A way to find fields in files, each parsed when first asked for. */
+export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
+  const parsed = new Map<string, ParsedFile>();
+  return (item, path) => {
+    const { file, line } = item.origin;
+    const text = textByFile.get(file);
+    if (text === undefined) return { line, column: 1 };
+    const known = parsed.get(file) ?? parseFile(text);
+    parsed.set(file, known);
+    const offset = offsetOf(known, item, path);
+    if (offset === undefined) return { line, column: 1 };
+    const position = known.lineCounter.linePos(offset);
+    return { line: position.line, column: position.col };
+  };
+}
+
+function parseFile(text: string): ParsedFile {
+  const lineCounter = new LineCounter();
+  const parsed = parseAllDocuments(text, { lineCounter });
+  const documents = Array.isArray(parsed) ? parsed : [];
+  const lineOf = ({ contents, range }: Document.Parsed): number => lineCounter.linePos(contents?.range?.[0] ?? range[0]).line;
+  return { lineCounter, documentByLine: new Map(documents.map((document) => [lineOf(document), document])), itemsByList: new Map() };
+}
+
+function offsetOf(file: ParsedFile, item: ManifestObject, path: string): number | undefined {
+  const root = file.documentByLine.get(item.origin.line)?.contents;
   if (root === null || root === undefined) return undefined;
-  const object = objectNode(root, item);
+  const object = objectNode(file, root, item);
   return descend(object, path, object.range?.[0]);
 }
 
 /** The object itself, or the item of a List that is the object. */
-function objectNode(root: Node, item: ManifestObject): Node {
+function objectNode({ itemsByList }: ParsedFile, root: Node, { object }: ManifestObject): Node {
   const items = isMap(root) ? root.get('items') : undefined;
   if (!isSeq(items)) return root;
-  const { kind, metadata } = item.object;
-  const found = items.items.find(
-    (node) =>
-      isMap(node) &&
-      node.get('kind') === kind &&
-      node.getIn(['metadata', 'name']) === metadata.name &&
-      (node.getIn(['metadata', 'namespace']) ?? undefined) === metadata.namespace,
+  const known = itemsByList.get(root) ?? itemsOf(items.items);
+  itemsByList.set(root, known);
+  return known.get(itemKey(object.kind, object.metadata.namespace, object.metadata.name)) ?? root;
+}
+
+/** Of equal names the first. */
+function itemsOf(nodes: readonly unknown[]): ReadonlyMap<string, YAMLMap> {
+  const maps = nodes.filter((node): node is YAMLMap => isMap(node)).toReversed();
+  return new Map(
+    maps.map((node) => [itemKey(node.get('kind'), node.getIn(['metadata', 'namespace']), node.getIn(['metadata', 'name'])), node]),
   );
-  return isMap(found) ? found : root;
+}
+
+function itemKey(kind: unknown, namespace: unknown, name: unknown): string {
+  return JSON.stringify([kind, namespace ?? '', name]);
 }
 
 function descend(node: unknown, path: string, found: number | undefined): number | undefined {

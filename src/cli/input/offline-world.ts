@@ -31,9 +31,9 @@ export interface OfflineWorld {
 
 /** The world of `manifests`; every workload in it counts as one with an agent. */
 export function createOfflineWorld(manifests: ReadManifests, mesh: MeshConfig): OfflineWorld {
-  const { textByFile } = manifests;
+  const { locate } = manifests;
   const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
-  const objectByKey = new Map(policies.map((item) => [keyOf(item), item]));
+  const objectByKey = new Map(policies.map((item) => [policyObjectKey(item), item]));
   const snapshot = readSnapshot({ objects: manifests.objects, findings: [] });
   const world = createWorld(() => mesh);
   for (const namespace of snapshot.namespaces) world.namespaces.upsert(namespace);
@@ -44,13 +44,13 @@ export function createOfflineWorld(manifests: ReadManifests, mesh: MeshConfig): 
   const findings = [...manifests.findings, ...snapshot.findings].map((finding) => reportOnFile(finding, finding.origin));
   for (const item of manifests.objects) {
     if (!item.object.apiVersion.startsWith(`${SECURITY_GROUP}/`) || policies.includes(item)) continue;
-    findings.push(reportOnObject(notEnforced(item.object.kind), item, textByFile.get(item.origin.file)));
+    findings.push(reportOnObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {
     const found = validatePolicy(item.object);
-    if (found.some((finding) => finding.severity === 'error')) refused.add(keyOf(item));
+    if (found.some((finding) => finding.severity === 'error')) refused.add(policyObjectKey(item));
     else world.upsertPolicy(item.object);
-    findings.push(...found.map((finding) => reportOnObject(finding, item, textByFile.get(item.origin.file))));
+    findings.push(...found.map((finding) => reportOnObject(finding, item, locate)));
   }
   return {
     world,
@@ -62,7 +62,7 @@ export function createOfflineWorld(manifests: ReadManifests, mesh: MeshConfig): 
         const { kind, namespace, name } = finding.policy;
         const key = policyKey(kind, namespace, name);
         const item = objectByKey.get(key);
-        return item === undefined || refused.has(key) ? [] : [reportOnObject(finding, item, textByFile.get(item.origin.file))];
+        return item === undefined || refused.has(key) ? [] : [reportOnObject(finding, item, locate)];
       }),
   };
 }
@@ -100,7 +100,8 @@ function isPolicy(kind: string, apiVersion: string): boolean {
   return apiVersion.startsWith(`${SECURITY_GROUP}/`) && (kind === 'RequestAuthentication' || kind === 'AuthorizationPolicy');
 }
 
-function keyOf({ object }: ManifestObject): string {
+/** The key of a policy object in `World.policies`. */
+export function policyObjectKey({ object }: ManifestObject): string {
   const kind = object.kind === 'RequestAuthentication' ? 'RequestAuthentication' : 'AuthorizationPolicy';
   return policyKey(kind, object.metadata.namespace ?? 'default', object.metadata.name);
 }

@@ -15,16 +15,18 @@ import { compileWorkload } from '../../compile/compile-workload.ts';
 import type { Enforced } from '../../explain/explain-request.ts';
 import type { RuleRef } from '../../explain/explanation.ts';
 import { parseJwks } from '../../jwt/parse-jwks.ts';
-import type { Labels } from '../../resolve/policy-applies.ts';
+import { type Labels, whyNotApplied } from '../../resolve/policy-applies.ts';
+import type { ManifestObject } from '../../sources/manifests.ts';
 import { workloadOfKey } from '../../sources/world.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../exit-codes.ts';
 import type { ReportedFinding } from '../output/findings.ts';
 import { parseJsonText } from './har.ts';
-import { locateField } from './locate-field.ts';
-import { createOfflineWorld, type OfflineWorld } from './offline-world.ts';
+import type { Locate } from './locate-field.ts';
+import { createOfflineWorld, type OfflineWorld, policyObjectKey } from './offline-world.ts';
 import type { ReadManifests } from './read-manifests.ts';
 import { readRequired } from './request-flags.ts';
+import { podPortOf, type ServicePort } from './service-ports.ts';
 
 /** Keys for a rule that has none inline; undefined: not known. */
 export type KeySetOf = (rule: JwtRule) => KeySet | undefined;
@@ -32,8 +34,20 @@ export type KeySetOf = (rule: JwtRule) => KeySet | undefined;
 export interface Target extends Enforced {
   /** `namespace/name`. */
   readonly workload: string;
+  /** Of the pod that was chosen; from a bundle only those labels that it was chosen by. */
+  readonly labels: Labels;
   /** What is to be known of this choice, e.g. that pods of the workload differ. */
   readonly caveats: readonly string[];
+}
+
+/** A policy that does nothing for a workload. */
+export interface NotApplied {
+  /** `Kind namespace/name`. */
+  readonly policy: string;
+  /** `file:line`. */
+  readonly where: string;
+  /** One sentence. */
+  readonly reason: string;
 }
 
 export interface PolicySet {
@@ -49,6 +63,10 @@ export interface PolicySet {
    * @throws CommandFault when the workload is not there
    */
   readonly target: (workload: string, labels: Labels | undefined) => Target;
+  /** Policies that do nothing for the target, those that were most probably meant for it first; empty for a bundle. */
+  readonly notApplied: (target: Target) => readonly NotApplied[];
+  /** Where a port that a client dials leads to through a Service; undefined: no Service is known for it. */
+  readonly servicePort: (target: Target, host: string, port: number) => ServicePort | undefined;
   /** `file:line` of a rule; undefined: not known. */
   readonly locate: (rule: RuleRef) => string | undefined;
 }
@@ -67,9 +85,14 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
       if (labelSets.length === 0) throw unknownWorkload(workload, world.allWorkloads(undefined).map(workloadKey));
       const policies = world.policiesInScope(ref.namespace);
       const { bundle } = compileWorkload({ workload: ref, labelSets, policies, mesh, keySetOf });
-      return chooseTarget(bundle, labels);
+      const target = chooseTarget(bundle, labels);
+      const isChosen = (own: Labels): boolean => bundle.relevantLabels.every((key) => own[key] === target.labels[key]);
+      return { ...target, labels: labelSets.find(isChosen) ?? target.labels };
     },
-    locate: (rule) => locateRule(rule, offline, manifests),
+    notApplied: ({ workload, labels }) => notAppliedTo({ namespace: workloadOfKey(workload).namespace, labels }, offline, mesh),
+    servicePort: ({ workload, labels }, host, port) =>
+      podPortOf(manifests.objects, { namespace: workloadOfKey(workload).namespace, labels, host, port }),
+    locate: ruleLocator(offline.policies, manifests.locate),
   };
 }
 
@@ -85,8 +108,28 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
       if (workload !== known) throw unknownWorkload(workload, [known]);
       return chooseTarget(bundle, labels);
     },
+    notApplied: () => [],
+    servicePort: () => undefined,
     locate: () => undefined,
   };
+}
+
+type Pod = Parameters<typeof whyNotApplied>[1];
+
+function notAppliedTo(pod: Pod, offline: OfflineWorld, { rootNamespace }: MeshConfig): readonly NotApplied[] {
+  const inForce = new Map([...offline.world.policies.values()].map((entry) => [entry.key, entry.inForce]));
+  return offline.policies
+    .flatMap((item): readonly (NotApplied & { readonly distance: number })[] => {
+      const { object, origin } = item;
+      const namespace = object.metadata.namespace ?? 'default';
+      const policy = inForce.get(policyObjectKey(item));
+      const reason = policy === undefined ? 'it is refused, see its findings' : whyNotApplied(policy, pod, rootNamespace);
+      if (reason === undefined) return [];
+      const distance = policy === undefined ? 0 : namespace === pod.namespace ? 1 : 2;
+      return [{ policy: `${object.kind} ${namespace}/${object.metadata.name}`, where: `${origin.file}:${origin.line}`, reason, distance }];
+    })
+    .toSorted((one, other) => one.distance - other.distance)
+    .map(({ policy, where, reason }) => ({ policy, where, reason }));
 }
 
 /** A workload as one names it on the command line. @throws CommandFault unless it is `namespace/name` */
@@ -130,11 +173,19 @@ function chooseTarget(bundle: Bundle, labels: Labels | undefined): Target {
   );
   const program = bundle.programs[fitting[0]?.program ?? -1];
   const workload = workloadKey(bundle.workload);
-  if (program === undefined) throw new CommandFault(EXIT_BAD_DATA, `the bundle of ${workload} has no program for these labels`);
+  if (program === undefined) {
+    const known = bundle.variants.map(
+      (variant) =>
+        Object.entries(variant.labels)
+          .map((pair) => pair.join('='))
+          .join(',') || 'no labels',
+    );
+    throw new CommandFault(EXIT_BAD_DATA, `the bundle of ${workload} has no program for these labels; it has ${known.join(' and ')}`);
+  }
   const shown = Object.entries(fitting[0]?.labels ?? {}).map((pair) => pair.join('='));
   const differ = new Set(fitting.map((variant) => variant.program)).size > 1;
   const caveats = differ ? [`pods of ${workload} differ; these are the ones with ${shown.join(',')}; choose with --labels`] : [];
-  return { program, keySets: bundle.keySets, workload, caveats };
+  return { program, keySets: bundle.keySets, workload, labels: fitting[0]?.labels ?? {}, caveats };
 }
 
 function unknownWorkload(workload: string, known: readonly string[]): CommandFault {
@@ -142,14 +193,17 @@ function unknownWorkload(workload: string, known: readonly string[]): CommandFau
   return new CommandFault(EXIT_BAD_DATA, `no workload ${workload}; known: ${list}; with labels no manifest is needed`);
 }
 
-function locateRule(rule: RuleRef, offline: OfflineWorld, manifests: ReadManifests): string | undefined {
-  const item = offline.policies.find(
-    ({ object: { kind, metadata } }) => kind === rule.kind && `${metadata.namespace ?? 'default'}/${metadata.name}` === rule.policy,
+/** Looks up where rules stand; policies are found by name, for there may be thousands. */
+function ruleLocator(policies: readonly ManifestObject[], locate: Locate): PolicySet['locate'] {
+  const itemByName = new Map(
+    policies.map((item) => [`${item.object.kind} ${item.object.metadata.namespace ?? 'default'}/${item.object.metadata.name}`, item]),
   );
-  const text = item === undefined ? undefined : manifests.textByFile.get(item.origin.file);
-  if (item === undefined || text === undefined) return undefined;
-  const list = rule.kind === 'RequestAuthentication' ? 'jwtRules' : 'rules';
-  return `${item.origin.file}:${locateField(text, item, `spec.${list}[${rule.rule}]`).line}`;
+  return ({ kind, policy, rule }) => {
+    const item = itemByName.get(`${kind} ${policy}`);
+    if (item === undefined) return undefined;
+    const list = kind === 'RequestAuthentication' ? 'jwtRules' : 'rules';
+    return `${item.origin.file}:${locate(item, `spec.${list}[${rule}]`).line}`;
+  };
 }
 
 function bundleFiles(text: string, file: string): Record<string, Uint8Array> {

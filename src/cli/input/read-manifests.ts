@@ -6,6 +6,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
 import type { CommandContext } from '../command-context.ts';
+import { createLocator, type Locate } from './locate-field.ts';
 
 export interface ReadManifests {
   /** In the order of the command line, folders in byte order of names. */
@@ -16,6 +17,8 @@ export interface ReadManifests {
   readonly isComplete: boolean;
   /** Text of each file by the name that origins use. */
   readonly textByFile: ReadonlyMap<string, string>;
+  /** Where a field of one of the objects is. */
+  readonly locate: Locate;
 }
 
 const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
@@ -44,7 +47,13 @@ export async function readManifests(
     objects.push(...parsed.objects);
     findings.push(...parsed.findings);
   }
-  return { objects, findings: [...findings, ...repeated(objects)], isComplete: findings.length === 0, textByFile };
+  return {
+    objects,
+    findings: [...findings, ...repeated(objects)],
+    isComplete: findings.length === 0,
+    textByFile,
+    locate: createLocator(textByFile),
+  };
 }
 
 /** One file's text, `-` for standard input. @throws the system's error */

@@ -3,16 +3,21 @@
  * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
  */
 import * as z from 'zod';
-import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
+import { CODEC_ERROR, type HeadFault, LOW_VERSION, parseRequestHead } from '../../agent/http1/request-head.ts';
 import type { RawRequest } from '../../judge/verdict.ts';
+import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
+import { codecHint } from './codec-hint.ts';
 
 /** What the client's address is when nothing says it: one that no network has (RFC 5737). */
 export const DEFAULT_SOURCE_IP = '192.0.2.1';
 const DEFAULT_PORT = 80;
 /** Stands for the id that an agent makes for a request without one. */
 const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
+const MAX_SHOWN = 40;
 const HEAD_END = /\r?\n\r?\n/;
+/** Faults that name no place. */
+const HINTED: ReadonlySet<string> = new Set([CODEC_ERROR.details, LOW_VERSION.details]);
 const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** Members of a request that are about the connection. */
@@ -23,12 +28,17 @@ export const connectionSchema: z.ZodObject<{
   peer: z.ZodOptional<z.ZodString>;
   sni: z.ZodOptional<z.ZodString>;
 }> = z.strictObject({
-  sourceIp: z.string().optional(),
-  destinationIp: z.string().optional(),
+  sourceIp: z.string().refine(isIpLiteral, 'an IP address is wanted').optional(),
+  destinationIp: z.string().refine(isIpLiteral, 'an IP address is wanted').optional(),
   port: z.int().min(1).max(65_535).optional(),
-  peer: z.string().optional(),
+  peer: z.string().refine(isPeer, 'an identity is wanted: spiffe://cluster.local/ns/foo/sa/sleep').optional(),
   sni: z.string().optional(),
 });
+
+/** Is `text` an identity of a peer: a URI, or a SPIFFE identity as policies write it, without its scheme? */
+export function isPeer(text: string): boolean {
+  return /^([a-z][a-z0-9+.-]*:\/\/\S+|[^/\s]+\/ns\/[^/\s]+\/sa\/[^/\s]+)$/.test(text);
+}
 
 const headersSchema: z.ZodType<HeadersSpec> = z.union([
   z.record(z.string(), z.union([z.string(), z.array(z.string())])),
@@ -64,7 +74,7 @@ export interface ConnectionSpec {
   readonly destinationIp?: string | undefined;
   /** Absent: 80. */
   readonly port?: number | undefined;
-  /** SPIFFE URI of the client's certificate; absent: no mTLS. */
+  /** SPIFFE URI of the client's certificate, with or without `spiffe://`; absent: no mTLS. */
   readonly peer?: string | undefined;
   readonly sni?: string | undefined;
 }
@@ -81,7 +91,7 @@ export interface RequestSpec extends ConnectionSpec {
 }
 
 /** What a codec makes of the request: fields to judge, or its own refusal. */
-export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | HeadFault;
+export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | (HeadFault & { readonly hint?: string });
 
 /** Header pairs in the order written. */
 export function headerPairs(headers: RequestSpec['headers']): readonly (readonly [string, string])[] {
@@ -100,6 +110,8 @@ function isPairs(headers: HeadersSpec): headers is readonly (readonly [string, s
 export function readSpec(spec: RequestSpec, defaultHost: string): ReadRequest {
   const { method = 'GET', path = '/', body = '' } = spec;
   const pairs = headerPairs(spec.headers);
+  const broken = brokenField([method, path, spec.host ?? '', ...pairs.flat()]);
+  if (broken !== undefined) return broken;
   const has = (name: RegExp): boolean => pairs.some(([header]) => name.test(header));
   const lines = [`${method} ${path} HTTP/1.1`];
   if (spec.host !== undefined) lines.push(`Host: ${spec.host}`);
@@ -111,12 +123,22 @@ export function readSpec(spec: RequestSpec, defaultHost: string): ReadRequest {
   return readHead(`${lines.join('\r\n')}\r\n\r\n`, spec);
 }
 
+/** One field is one line: a break in it would make a request that nobody wrote down. */
+function brokenField(texts: readonly string[]): ReadRequest | undefined {
+  const broken = texts.find((text) => /[\r\n]/.test(text));
+  return broken === undefined
+    ? undefined
+    : { ...CODEC_ERROR, hint: `there is a line break in ${JSON.stringify(broken.slice(0, MAX_SHOWN))}` };
+}
+
 /** The request of a raw HTTP/1.1 message; lines may end in LF alone, as editors write them, and the body is not looked at. */
 export function readHttpText(
   text: string,
   connection: ConnectionSpec,
   extraHeaders: readonly (readonly [string, string])[] = [],
 ): ReadRequest {
+  const broken = brokenField(extraHeaders.flat());
+  if (broken !== undefined) return broken;
   const start = text.replace(/^(\r?\n)+/, '');
   const end = HEAD_END.exec(start);
   const head = (end === null ? start.trimEnd() : start.slice(0, end.index)).replaceAll(/\r?\n/g, '\r\n');
@@ -126,17 +148,23 @@ export function readHttpText(
 
 /** Characters become bytes in UTF-8, one character a byte, as they are on the wire. */
 function readHead(text: string, spec: ConnectionSpec): ReadRequest {
-  const end = text.indexOf('\r\n\r\n') + 4;
-  // A value with a line break in it would end the head early.
-  if (end !== text.length) return CODEC_ERROR;
   const head = parseRequestHead(Buffer.from(text, 'utf8').toString('latin1'));
-  if (head.kind === 'fault') return head;
+  if (head.kind === 'fault') {
+    const hint = HINTED.has(head.details) ? (codecHint(text) ?? methodHint(text)) : undefined;
+    return hint === undefined ? head : { ...head, hint };
+  }
   const { method, target, headers, body, requestId } = head;
   const id = requestId === '' ? { requestId: REQUEST_ID } : {};
   return {
     kind: 'request',
     request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection: connectionOf(spec) },
   };
+}
+
+/** With another method it would be a request. */
+function methodHint(text: string): string | undefined {
+  const [method = ''] = text.split(' ', 1);
+  return parseRequestHead(text.replace(method, 'GET')).kind === 'fault' ? undefined : `no agent knows the method ${method}`;
 }
 
 function connectionOf({
@@ -152,6 +180,6 @@ function connectionOf({
     destinationPort: port,
     sni: sni.toLowerCase(),
     tls: peer !== undefined,
-    ...(peer === undefined ? {} : { peer: { uris: [peer], dnsNames: [], subject: '' } }),
+    ...(peer === undefined ? {} : { peer: { uris: [peer.includes('://') ? peer : `spiffe://${peer}`], dnsNames: [], subject: '' } }),
   };
 }

@@ -4,6 +4,8 @@
  */
 import type { Explanation, JwtRuleExplanation, RuleExplanation, RuleRef } from '../../explain/explanation.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
+import { withoutSecrets } from '../../explain/secrets.ts';
+import type { NotApplied } from '../input/policy-set.ts';
 import { plural } from './findings.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
 
@@ -13,9 +15,18 @@ export interface ShownExplanation {
   /** As sent, e.g. `GET /headers`. */
   readonly request: string;
   readonly explanation: Explanation;
+  /** Nearest first. */
+  readonly notApplied: readonly NotApplied[];
   /** `file:line`; undefined: not known. */
   readonly locate: (rule: RuleRef) => string | undefined;
 }
+
+/** More of them say nothing to a person. */
+const MAX_NOT_APPLIED = 10;
+const MAX_RULES = 20;
+const RULE_COLUMNS: readonly string[] = ['RULE', 'ACTION', 'POLICY', 'WHERE', 'FAILED AT', 'SAW', 'WANTED', 'HINT'];
+const MAX_TARGET = 200;
+const NO_TOKEN = 'the request has no verified token';
 
 const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> = {
   allow: 'green',
@@ -25,51 +36,94 @@ const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> 
 };
 
 /** The explanation with `where` beside every rule; member names are stable. */
-export function explanationValue({ workload, request, explanation, locate }: ShownExplanation): unknown {
+export function explanationValue({ workload, request, explanation, notApplied, locate }: ShownExplanation): unknown {
   const placed = <T extends { readonly rule: RuleRef }>(entry: T): T => {
     const where = locate(entry.rule);
     return where === undefined ? entry : { ...entry, rule: { ...entry.rule, where } };
   };
-  const { verdict, decidedBy, authentication, rules, caveats } = explanation;
+  const { verdict, decidedBy, dryRun, authentication, rules, caveats } = explanation;
   return {
     workload,
     request,
     verdict,
     decidedBy: decidedBy.rule === undefined ? decidedBy : placed({ ...decidedBy, rule: decidedBy.rule }),
+    dryRun: dryRun.map((entry) => (entry.rule === undefined ? entry : placed({ ...entry, rule: entry.rule }))),
     authentication: authentication.map(placed),
     rules: rules.map(placed),
+    notApplied,
     caveats,
   };
 }
 
-/** Verdict first, then tokens, then rules, then what to be careful about. */
+/** Verdict first and the nearest miss, then tokens, rules, policies that do not apply, and what to be careful about. */
 export function formatExplanation(shown: ShownExplanation, stream: NodeJS.WritableStream): string {
   const { explanation, locate } = shown;
-  const { verdict, decidedBy, authentication, rules, caveats } = explanation;
-  const outcome = paint(
-    `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`,
-    OUTCOME_STYLE[verdict.outcome],
-    stream,
-  );
-  const by = decidedBy.rule === undefined ? '' : ` by ${describe(decidedBy.rule, locate)}`;
-  const lines = [
-    `${outcome}  ${shown.request} for ${shown.workload}\n`,
-    `decided in ${decidedBy.stage}${by}: ${decidedBy.text}\n`,
-    ...(verdict.principal === undefined ? [] : [`principal: ${verdict.principal}\n`]),
-  ];
+  const { authentication, rules, caveats } = explanation;
+  const lines = [...verdictLines(shown, stream)];
   if (authentication.length > 0)
     lines.push('\n', formatTable(['TOKEN', 'JWT RULE', 'WHERE', 'WHY'], tokenRows(authentication, locate), stream));
   if (rules.length > 0)
     lines.push(
       '\n',
-      formatTable(['RULE', 'ACTION', 'POLICY', 'WHERE', 'FAILED AT', 'SAW', 'WANTED', 'HINT'], ruleRows(rules, locate), stream),
+      formatTable(RULE_COLUMNS, ruleRows(rules.slice(0, MAX_RULES), locate), stream),
+      ...(rules.length > MAX_RULES ? [`(and ${plural(rules.length - MAX_RULES, 'rule')} further off; -o json has all of them)\n`] : []),
     );
   if (rules.some(({ reached }) => !reached))
     lines.push(
       `\n(${plural(rules.filter(({ reached }) => !reached).length, 'rule')} in brackets: not asked, because the verdict was there before)\n`,
     );
+  lines.push(...notAppliedLines(shown.notApplied, stream));
   for (const caveat of caveats) lines.push(`${paint('note:', 'yellow', stream)} ${caveat}\n`);
   return lines.join('');
+}
+
+function verdictLines({ explanation, request, workload, locate }: ShownExplanation, stream: NodeJS.WritableStream): readonly string[] {
+  const { verdict, decidedBy, dryRun, rules } = explanation;
+  const outcome = `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`;
+  const by = decidedBy.rule === undefined ? '' : ` by ${describe(decidedBy.rule, locate)}`;
+  const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSame(rule, decidedBy.rule));
+  const [nearest] =
+    decidedBy.reason === 'no-allow-rule-matched' ? rules.filter(({ action, dryRun: isDry }) => action === 'ALLOW' && !isDry) : [];
+  return [
+    `${paint(outcome, OUTCOME_STYLE[verdict.outcome], stream)}  ${request} for ${workload}\n`,
+    `decided in ${decidedBy.stage}${by}: ${decidedBy.text}\n`,
+    ...(decisive?.hits ?? []).map(
+      (hit) => `  ${hit.path} saw ${printable(hit.saw)}, wanted ${hit.wanted}${hit.note === undefined ? '' : ` (${hit.note})`}\n`,
+    ),
+    ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${describe(nearest.rule, locate)}: ${missText(nearest)}\n`]),
+    ...(verdict.principal === undefined ? [] : [`principal: ${verdict.principal}\n`]),
+    ...dryRun.map(
+      ({ action, outcome: would, rule }) =>
+        `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : describe(rule, locate)}\n`,
+    ),
+  ];
+}
+
+function isSame(one: RuleRef, other: RuleRef | undefined): boolean {
+  return other !== undefined && ruleText(one) === ruleText(other);
+}
+
+/** What is in the way, all of it: every part that failed must be mended, by its best alternative. */
+function missText({ misses }: RuleExplanation): string {
+  // Several parts may want a token, which is one mend.
+  const parts = new Map<string, string>();
+  for (const { path, saw, wanted, hint } of misses) {
+    const part = /^[a-z]+/.exec(path)?.[0] ?? '';
+    const what = hint ?? `saw ${printable(saw)}, wanted ${wanted}`;
+    if (!parts.has(part)) parts.set(part, hint === NO_TOKEN ? what : `${path}${hint === undefined ? '' : ':'} ${what}`);
+  }
+  return [...new Set(parts.values())].join('; and ');
+}
+
+function notAppliedLines(policies: readonly NotApplied[], stream: NodeJS.WritableStream): readonly string[] {
+  if (policies.length === 0) return [];
+  const rows = policies.slice(0, MAX_NOT_APPLIED).map(({ policy, where, reason }) => [policy, where, reason]);
+  const rest = policies.length - rows.length;
+  return [
+    '\n',
+    formatTable(['DOES NOT APPLY', 'WHERE', 'WHY'], rows, stream),
+    ...(rest === 0 ? [] : [`(and ${plural(rest, 'more policy', 'more policies')}; -o json has all of them)\n`]),
+  ];
 }
 
 function describe(rule: RuleRef, locate: ShownExplanation['locate']): string {
@@ -105,6 +159,12 @@ function ruleRows(rules: readonly RuleExplanation[], locate: ShownExplanation['l
       hint ?? '',
     ]);
   });
+}
+
+/** Method and target for people: printable, not too long, without tokens. */
+export function requestText({ method, target }: { readonly method: string; readonly target: string }): string {
+  const shown = withoutSecrets(target);
+  return printable(`${method} ${shown.length > MAX_TARGET ? `${shown.slice(0, MAX_TARGET)}…` : shown}`);
 }
 
 /** What a client sent may hold anything; a terminal gets it without control characters. */

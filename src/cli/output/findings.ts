@@ -4,7 +4,7 @@
  */
 import type { ErrorCode, Finding, Severity } from '../../errors.ts';
 import type { ManifestObject } from '../../sources/manifests.ts';
-import { locateField } from '../input/locate-field.ts';
+import type { Locate } from '../input/locate-field.ts';
 import { type Cell, formatTable, paint } from './table.ts';
 
 /** A finding as it is shown; the member names are stable in JSON. */
@@ -22,9 +22,9 @@ export interface ReportedFinding {
   readonly hint?: string;
 }
 
-/** A finding about `item`, placed at the line and column of its field. @param text of the file; undefined: the object's first line */
-export function reportOnObject(finding: Finding, item: ManifestObject, text: string | undefined): ReportedFinding {
-  const position = text === undefined ? { line: item.origin.line, column: 1 } : locateField(text, item, finding.path);
+/** A finding about `item`, placed at the line and column of its field. */
+export function reportOnObject(finding: Finding, item: ManifestObject, locate: Locate): ReportedFinding {
+  const position = locate(item, finding.path);
   const { kind, metadata } = item.object;
   return {
     ...reportOnFile(finding, { file: item.origin.file, ...position }),
@@ -87,9 +87,9 @@ export function formatFindingCount(reports: readonly ReportedFinding[], stream: 
   return paint(text, warnings > 0 ? 'yellow' : 'green', stream);
 }
 
-/** `1 thing`, `2 things`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 thing`, `2 things`. @param many where an s alone does not make it */
+export function plural(count: number, noun: string, many: string = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
 }
 
 function reasonOf(report: ReportedFinding): string {

@@ -110,7 +110,8 @@ function sniOf(facts: RequestFacts): string {
   return facts.connection.sni;
 }
 
-function compilePathMatch(match: PathMatch): TextTest {
+/** The test of one value of `paths`. */
+export function compilePathMatch(match: PathMatch): TextTest {
   if (match.kind !== 'template') return compileStringMatch(toByteMatch(match), 'non-empty');
   const template = parsePathTemplate(match.value);
   return template === undefined ? () => false : compilePathTemplate(template);

@@ -34,13 +34,27 @@ export interface ClauseMiss {
   readonly hint?: string;
 }
 
-/** How one rule fared. `misses`: per alternative the first failing clause; empty when matched. */
+/** One clause that held, with the value it saw and what it wanted. */
+export interface ClauseHit {
+  readonly path: string;
+  readonly saw: string;
+  readonly wanted: string;
+  /** Why it holds, where that may surprise: a missing attribute is none of `not…`. */
+  readonly note?: string;
+}
+
+/** How one rule fared. */
 export interface RuleTrace {
   readonly action: 'CUSTOM' | 'AUDIT' | 'DENY' | 'ALLOW';
   readonly dryRun: boolean;
   readonly rule: Rule;
   readonly matched: boolean;
+  /** Share of the clauses that held in the best alternatives, one that all but held counting half; 1 when matched. */
+  readonly nearness: number;
+  /** Per alternative the first failing clause, nearest first; empty when matched. */
   readonly misses: readonly ClauseMiss[];
+  /** The clauses of the alternatives that matched; empty when not matched. */
+  readonly hits: readonly ClauseHit[];
 }
 
 /** Evaluates one program. Safe to share between requests; holds no request state. */

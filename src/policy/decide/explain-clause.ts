@@ -3,55 +3,23 @@
  * the trace. Values of claims are shown; callers that log must take care of that.
  */
 import { lookUpClaim } from '../match/claim.ts';
-import type { Clause, IdentityMatch, PathMatch, RequestPrincipalMatch, StringMatch } from '../model/program.ts';
+import { fromByteString } from '../match/string-match.ts';
+import type { Clause } from '../model/program.ts';
 import type { Json, RequestFacts } from '../request/facts.ts';
-import type { Claims } from './compile-clause.ts';
-import { nearMiss } from './near-miss.ts';
+import { type Claims, compileClause, compilePathMatch } from './compile-clause.ts';
+import { claimHint } from './hints/claim-hint.ts';
+import { far, type Hint, pathText, stringText } from './hints/hint.ts';
+import { identityText, peerHint, principalText, requestPrincipalHint } from './hints/identity-hint.ts';
+import { pathHint } from './hints/path-hint.ts';
+import { addressHint, headerHint, hostHint, methodHint, sniHint } from './hints/request-hint.ts';
 
 const MAX_TEXT = 200;
 
+/** A clause that wants one of something. */
+type WithWanted<C> = C extends { readonly anyOf?: infer Wanted } ? C & { readonly anyOf: NonNullable<Wanted> } : never;
+
 function shorten(text: string): string {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-}
-
-/** A match as one would write it in a policy. */
-function stringText(match: StringMatch): string {
-  switch (match.kind) {
-    case 'exact':
-      return match.value;
-    case 'prefix':
-      return `${match.value}*`;
-    case 'suffix':
-      return `*${match.value}`;
-    case 'present':
-      return '*';
-  }
-}
-
-function pathText(match: PathMatch): string {
-  return match.kind === 'template' ? match.value : stringText(match);
-}
-
-function identityText(match: IdentityMatch): string {
-  switch (match.kind) {
-    case 'spiffeSuffix':
-      return `spiffe://*${match.value}`;
-    case 'namespace':
-      return `namespace ${match.pattern}`;
-    case 'serviceAccount':
-      return `service account ${match.namespace}/${match.name}`;
-    case 'trustDomain':
-      return `trust domain ${match.prefix}*${match.suffix}`;
-    case 'exact':
-    case 'prefix':
-    case 'suffix':
-    case 'present':
-      return stringText(match);
-  }
-}
-
-function principalText({ iss, sub }: RequestPrincipalMatch): string {
-  return `${stringText(iss)}/${stringText(sub)}`;
 }
 
 function listsText<M>(lists: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] }, textOf: (match: M) => string): string {
@@ -86,7 +54,7 @@ export function wantedOf(clause: Clause): string {
 }
 
 /** Every string that the clause compared, e.g. each instance of a header; empty: the attribute is absent. */
-export function valuesOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): readonly string[] {
+function valuesOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): readonly string[] {
   const { connection } = facts;
   switch (clause.attribute) {
     case 'host':
@@ -114,7 +82,6 @@ export function valuesOf(clause: Clause, facts: RequestFacts, claims: Claims | u
     case 'requestPrincipal':
       return principalOf(claims);
     case 'claim':
-      return stringsOf(lookUpClaim(claims, clause.path));
     case 'metadata':
       return [];
   }
@@ -124,47 +91,69 @@ function present(value: string): readonly string[] {
   return value === '' ? [] : [value];
 }
 
+/** A part that is no text is shown as JSON: the reader sees what stands there instead. */
 function principalOf(claims: Claims | undefined): readonly string[] {
-  const iss = lookUpClaim(claims, ['iss']);
-  const sub = lookUpClaim(claims, ['sub']);
-  return typeof iss === 'string' && typeof sub === 'string' ? [`${iss}/${sub}`] : [];
+  const [iss, sub] = [lookUpClaim(claims, ['iss']), lookUpClaim(claims, ['sub'])];
+  if (iss === undefined && sub === undefined) return [];
+  const part = (value: Json | undefined): string => (value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
+  return [`${part(iss)}/${part(sub)}`];
 }
 
-function stringsOf(value: Json | undefined): readonly string[] {
-  if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? value.filter((element: Json): element is string => typeof element === 'string') : [];
-}
-
-/** What the clause saw, for people; `absent` when there is nothing. */
+/** What the clause saw, for people; `absent` when there is nothing, `empty` when there is a text without characters. */
 export function sawOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string {
   if (clause.attribute === 'claim') {
     const value = lookUpClaim(claims, clause.path);
     return value === undefined ? 'absent' : shorten(JSON.stringify(value));
   }
   const values = valuesOf(clause, facts, claims);
-  return values.length === 0 ? 'absent' : shorten(values.join(', '));
+  if (values.length === 0) return 'absent';
+  const isBytes = clause.attribute === 'header' || clause.attribute === 'path' || clause.attribute === 'host';
+  const text = values.map((value) => (isBytes ? fromByteString(value) : value)).join(', ');
+  return text === '' ? 'empty' : shorten(text);
 }
 
-/** What would probably mend it; `undefined` when nothing comes to mind. */
-export function hintFor(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string | undefined {
+/** What would probably mend a clause that failed; `undefined` when nothing comes to mind. */
+export function hintFor(clause: Clause, facts: RequestFacts, claims: Claims | undefined): Hint | undefined {
   const needsToken = clause.attribute === 'claim' || clause.attribute === 'requestPrincipal';
-  if (needsToken && claims === undefined) return 'the request has no verified token';
-  if (clause.attribute === 'peer' && facts.connection.peer === undefined) return 'the connection has no peer identity (mTLS)';
-  if (clause.attribute === 'metadata') return 'metadata of Envoy filters exists in Envoy only';
-  if (clause.attribute === 'claim') {
-    const typed = hintForClaim(clause.path, lookUpClaim(claims, clause.path));
-    if (typed !== undefined) return typed;
-  }
-  if (clause.attribute === 'requestPrincipal' && principalOf(claims).length === 0) return 'the token lacks iss or sub';
-  if (clause.anyOf === undefined) return undefined;
-  return nearMiss(clause, valuesOf(clause, facts, claims));
+  if (needsToken && claims === undefined) return far('the request has no verified token');
+  // With `noneOf` alone the value is what the policy excludes: nothing is mistaken.
+  const { noneOf: _, ...positive } = clause;
+  if (clause.anyOf === undefined || compileClause(positive)(facts, claims)) return undefined;
+  return positiveHint(clause as WithWanted<Clause>, facts, claims ?? {});
 }
 
-function hintForClaim(path: readonly string[], value: Json | undefined): string | undefined {
-  const name = path.join('.');
-  if (value === undefined) return `claim ${name} is absent`;
-  if (Array.isArray(value)) return value.length === 0 ? `claim ${name} is an empty list` : undefined;
-  if (value === null) return `claim ${name} is null`;
-  if (typeof value === 'string') return undefined;
-  return `claim ${name} is ${typeof value === 'object' ? 'an object' : `a ${typeof value}`}; only strings and lists of strings match`;
+/** The clause in words when it held, where that may surprise. */
+export function holdsNote(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string | undefined {
+  if (clause.noneOf === undefined || clause.anyOf !== undefined) return undefined;
+  return sawOf(clause, facts, claims) === 'absent' ? 'what is absent is none of them' : undefined;
+}
+
+function positiveHint(clause: WithWanted<Clause>, facts: RequestFacts, claims: Claims): Hint | undefined {
+  switch (clause.attribute) {
+    case 'host':
+      return hostHint(clause.anyOf, facts.host);
+    case 'method':
+      return methodHint(clause.anyOf, facts.method);
+    case 'sni':
+      return sniHint(clause.anyOf, facts.connection.sni);
+    case 'path':
+      return clause.anyOf.map((match) => pathHint(match, facts.path, compilePathMatch)).find((hint) => hint !== undefined);
+    case 'header':
+      return headerHint(clause.name, clause.anyOf, facts);
+    case 'sourceIp':
+    case 'remoteIp':
+      return addressHint(clause.attribute, clause.anyOf, facts);
+    case 'destinationPort':
+      return far("a port is the pod's own, not that of its Service");
+    case 'destinationIp':
+      return undefined;
+    case 'peer':
+      return peerHint(clause.anyOf, facts.connection.peer);
+    case 'requestPrincipal':
+      return requestPrincipalHint(clause.anyOf, claims);
+    case 'claim':
+      return claimHint(clause.path, clause.anyOf, claims);
+    case 'metadata':
+      return far('metadata of Envoy filters exists in Envoy only');
+  }
 }

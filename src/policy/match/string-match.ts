@@ -85,3 +85,10 @@ function utf8Bytes(code: number): string {
 export function toByteMatch(match: StringMatch): StringMatch {
   return match.kind === 'present' ? match : { kind: match.kind, value: toByteString(match.value) };
 }
+
+/** Bytes that came with a request as the text that they probably are; as they stand when they are no UTF-8. */
+export function fromByteString(bytes: string): string {
+  if (ASCII.test(bytes)) return bytes;
+  const text = new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
+  return text.includes('\ufffd') ? bytes : text;
+}

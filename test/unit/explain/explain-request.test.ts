@@ -47,7 +47,8 @@ describe('explainRequest', () => {
     stage: string,
     text: string,
   ])[] = [
-    ['no policy at all', [], '/', 'allow', 'authorization', 'no ALLOW policy applies to the workload, and no DENY rule matched'],
+    ['no policy at all', [], '/', 'allow', 'authorization', 'no policy applies to the workload: it is open to everybody'],
+    ['no ALLOW policy', [DENY], '/', 'allow', 'authorization', 'no ALLOW policy applies to the workload, and no DENY rule matched'],
     ['a DENY rule', [DENY, ALLOW], '/no', 'deny', 'authorization', 'a DENY rule matched'],
     ['an ALLOW rule', [DENY, ALLOW], '/yes', 'allow', 'authorization', 'an ALLOW rule matched'],
     [

@@ -185,6 +185,178 @@ describe('sallyport explain', () => {
     expect(decidedBy.stage).to.equal('codec');
   });
 
+  const secrets: readonly (readonly [place: string, args: (token: string) => readonly string[]])[] = [
+    ['the query', (token) => ['--url', `/x?access_token=${token}&token=opaquetokenopaque`]],
+    ['a header that no rule reads', (token) => ['-H', `x-tenant: ${token}`]],
+    ['Authorization, when it is not even looked for there', (token) => ['-H', `Authorization: Token ${token}`]],
+    ['a cookie', (token) => ['-b', `session=opaquetokenopaque; t=${token}`]],
+    ['credentials', () => ['-u', 'bob:opaquetokenopaque']],
+  ];
+  for (const [place, args] of secrets) {
+    for (const format of ['table', 'json', 'yaml']) {
+      it(`never prints a token in ${place} as ${format}`, async () => {
+        const token = key.sign(good);
+        const policy = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: headers, namespace: foo }
+spec:
+  rules:
+    - when: [{ key: "request.headers[x-tenant]", values: [a] }]
+    - when: [{ key: "request.headers[authorization]", values: [a] }]
+    - when: [{ key: "request.headers[cookie]", values: [a] }]
+`;
+        const { stdout, stderr } = await explain(['.', ...args(token), '-o', format], { 'headers.yaml': policy });
+
+        expect(stdout + stderr).to.include('GET /');
+        const [, payload = '', signature = ''] = token.split('.');
+        const hidden = [payload, signature, 'opaquetokenopaque', Buffer.from('bob:opaquetokenopaque').toString('base64')];
+        for (const secret of hidden) expect(stdout + stderr).not.to.include(secret);
+      });
+    }
+  }
+
+  const malformed: readonly (readonly [name: string, value: string, note: string])[] = [
+    ['a word', 'undefined', 'it is the word undefined: the client had no token'],
+    ['a placeholder', '$TOKEN', 'it looks like a placeholder that nobody filled in'],
+    ['a scheme twice', 'Bearer a.b.c', 'it begins with Bearer once more'],
+    ['quotes', '"a.b.c"', 'it holds "\\"", which no token has'],
+    ['an encrypted token', 'a.b.c.d.e', 'it has 5 parts, so it is encrypted (JWE); only signed tokens are taken'],
+    ['an opaque token', 'abc', 'it has 1 part; an opaque access token is no JWT'],
+    ['no algorithm', `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.e30`, 'alg is none'],
+    ['two tokens', `${key.sign(good)},Bearer ${key.sign(good)}`, 'there are two tokens in one: was the header sent twice?'],
+  ];
+  for (const [name, value, note] of malformed) {
+    it(`says what ${name} is instead of a token`, async () => {
+      const { decidedBy } = await answer('-H', `Authorization: Bearer ${value}`);
+
+      expect(decidedBy.text).to.match(/^the token is malformed: Jwt .* \(/);
+      expect(decidedBy.text).to.include(`(${note})`);
+    });
+  }
+
+  const strays: readonly (readonly [place: string, args: (token: string) => readonly string[], note: string])[] = [
+    [
+      'another header',
+      (token) => ['-H', `x-token: ${token}`],
+      'there is one in header x-token, where the rule does not look (fromHeaders)',
+    ],
+    ['a cookie', (token) => ['-b', `a=b; sess=${token}`], 'there is one in cookie sess, where the rule does not look (fromCookies)'],
+    ['the query', (token) => ['--url', `/?jwt=${token}`], 'there is one in query parameter jwt, where the rule does not look (fromParams)'],
+    ['its header, alone', (token) => ['-H', `Authorization: ${token}`], 'authorization holds a token without "Bearer " before it'],
+  ];
+  for (const [place, args, note] of strays) {
+    it(`finds a token that no rule reads in ${place}`, async () => {
+      const { authentication } = await answer(...args(key.sign(good)));
+
+      expect(authentication[0]?.outcome).to.equal('no token');
+      expect(authentication[0]?.text).to.include(note);
+    });
+  }
+
+  it('tells which policies do not apply, and why', async () => {
+    const other = (name: string, namespace: string, spec: string): string =>
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: ${name}, namespace: ${namespace} }\nspec: ${spec}\n`;
+    const more = {
+      'a.yaml': other('elsewhere', 'bar', '{ rules: [{}] }'),
+      'b.yaml': other('label', 'foo', '{ selector: { matchLabels: { version: v1 } }, rules: [{}] }'),
+      'c.yaml': other('value', 'foo', '{ selector: { matchLabels: { app: sleep } }, rules: [{}] }'),
+      'd.yaml': other('gateway', 'foo', '{ targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: gw }], rules: [{}] }'),
+      'e.yaml': other('bad', 'foo', '{ action: NONE, rules: [{}] }'),
+    };
+    const { stdout } = await explain(['.', '-o', 'json'], more);
+
+    const { notApplied } = JSON.parse(stdout) as { readonly notApplied: readonly { readonly policy: string; readonly reason: string }[] };
+    expect(notApplied.map(({ policy, reason }) => `${policy.replace('AuthorizationPolicy ', '')}: ${reason}`)).to.deep.equal([
+      'foo/bad: it is refused, see its findings',
+      'foo/label: its selector wants version=v1; the pod has no label version',
+      'foo/value: its selector wants app=sleep; the pod has app=httpbin',
+      'foo/gateway: targetRefs names Gateway gw, and the pod is not one of its pods',
+      'bar/elsewhere: it is in namespace bar; pods of foo get policies of foo and of the root namespace istio-system',
+    ]);
+  });
+
+  it('says the nearest miss in one line, all that is in the way', async () => {
+    const { stdout } = await explain(['.', '--url', '/headers/', '-X', 'GET']);
+
+    expect(stdout.split('\n')[2]).to.equal(
+      'nearest: AuthorizationPolicy foo/near rules[0] (policies.yaml:21): to[0].operation.paths: differs only in a slash at the end from /headers; and the request has no verified token',
+    );
+  });
+
+  it('puts ALLOW rules first when none of them matched, however near a DENY rule came', async () => {
+    const deny = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: deny, namespace: foo }
+spec: { action: DENY, rules: [{ to: [{ operation: { methods: [GET], hosts: ["*"], paths: ["/Other"] } }] }] }
+`;
+    const { stdout } = await explain(['.', '--url', '/other', '-o', 'json'], { 'deny.yaml': deny });
+
+    const { rules } = JSON.parse(stdout) as Answer;
+    expect(rules.map(({ rule }) => rule.policy)).to.deep.equal(['foo/near', 'foo/far', 'foo/deny']);
+  });
+
+  it('asks for the port of the pod behind the one that the URL names', async () => {
+    const service = `apiVersion: v1
+kind: Service
+metadata: { name: httpbin, namespace: foo }
+spec: { selector: { app: httpbin }, ports: [{ port: 8000, targetPort: 8080 }] }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: port, namespace: foo }
+spec: { rules: [{ to: [{ operation: { ports: ["8080"] } }] }] }
+`;
+    const { stdout } = await explain(['.', 'http://httpbin.foo:8000/x', '-o', 'json'], { 'service.yaml': service });
+
+    const { verdict, caveats } = JSON.parse(stdout) as Answer;
+    expect(verdict.outcome).to.equal('allow');
+    expect(caveats).to.deep.equal(['port 8000 of Service httpbin leads to port 8080 of the pod, which is the one that policies see']);
+  });
+
+  it('tells what policies in dry-run would do', async () => {
+    const dry = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: dry, namespace: foo, annotations: { istio.io/dry-run: "true" } }
+spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
+`;
+    const { stdout } = await explain(['.', '--url', '/x', '--workload', 'foo/other', '--labels', 'a=b'], { 'dry.yaml': dry });
+
+    expect(stdout).to.include('allow  GET /x');
+    expect(stdout).to.include('dry-run DENY policies would deny it: AuthorizationPolicy foo/dry rules[0] (dry.yaml:4)');
+  });
+
+  const codecFaults: readonly (readonly [name: string, text: string, hint: string, status?: number])[] = [
+    ['an old version', 'GET /x HTTP/1.0\nHost: h\n', 'the request line says HTTP/1.0: write HTTP/1.1', 426],
+    ['another version', 'GET /x HTTP/2\nHost: h\n', 'the request line says HTTP/2: write HTTP/1.1'],
+    ['no version', 'GET /x\nHost: h\n', 'the request line has no version: write GET /x HTTP/1.1', 426],
+    ['nothing', '\n', 'there is no request'],
+    ['a target that is not encoded', 'GET /ü HTTP/1.1\nHost: h\n', 'the target holds characters that must be percent-encoded'],
+    ['a line that is no header', 'GET /x HTTP/1.1\nHost: h\nno header\n', 'line 3 is no header: Name: value is wanted'],
+    ['an unknown method', 'FETCH /x HTTP/1.1\nHost: h\n', 'no agent knows the method FETCH'],
+  ];
+  for (const [name, text, hint, status = 400] of codecFaults) {
+    it(`says what the codec does not take: ${name}`, async () => {
+      const { stdout } = await explain(['.', '--request', '-', '-o', 'json'], {}, text);
+
+      const { verdict, decidedBy } = JSON.parse(stdout) as Answer;
+      expect(verdict).to.deep.include({ outcome: 'reject', status });
+      expect(decidedBy.text).to.equal(`no agent takes this request for HTTP/1.1: ${hint}`);
+    });
+  }
+
+  it('never makes two headers of one with a line break', async () => {
+    const { verdict } = await answer('-H', 'a: b\r\nAuthorization: Bearer x');
+
+    expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
+  });
+
+  it('cuts nothing off when standard input is asked for twice, but says so', async () => {
+    const { exitCode, stderr } = await explain(['-', '--request', '-'], {}, WORKLOADS);
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.include('standard input was read already');
+  });
+
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
     ['no policies', [], 64, 'give policies once'],
     ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/httpbin'],
@@ -195,6 +367,10 @@ describe('sallyport explain', () => {
     ['a bundle that is none', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],
     ['a HAR that is none', ['.', '--har', 'keys/jwks.txt'], 65, 'no HAR'],
     ['a header without colon', ['.', '-H', 'x'], 64, 'Name: value'],
+    ['an address that is none', ['.', '--source-ip', '10.0.0'], 64, 'an IP address is wanted'],
+    ['an identity that is none', ['.', '--peer', 'sleep'], 64, 'spiffe://'],
+    ['a flag of curl that would make another request', ['.', '--http2'], 64, '--http2: the request is judged as HTTP/1.1'],
+    ['two URLs', ['.', 'http://a/', 'http://b/'], 64, 'one URL is judged at a time'],
     ['keys that are none', ['.', '--jwks', 'workloads.yaml'], 65, 'no usable key'],
   ];
   for (const [name, args, exitCode, told] of badCalls) {

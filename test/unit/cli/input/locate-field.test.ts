@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { locateField } from '../../../../src/cli/input/locate-field.ts';
+import { createLocator } from '../../../../src/cli/input/locate-field.ts';
 import { parseManifests } from '../../../../src/sources/manifests.ts';
 
 const TEXT = `# a comment
@@ -49,7 +49,7 @@ describe('locating a field', () => {
       const item = objects[at];
       if (item === undefined) throw new Error('the text holds three objects');
 
-      const { line, column } = locateField(TEXT, item, path);
+      const { line, column } = createLocator(new Map([['x.yaml', TEXT]]))(item, path);
 
       expect(`${line}:${column}`).to.equal(place);
     });
@@ -59,7 +59,9 @@ describe('locating a field', () => {
     const [item] = objects;
     if (item === undefined) throw new Error('the text holds three objects');
 
-    expect(locateField('- now: something else\n', { ...item, origin: { file: 'x.yaml', line: 9 } }, 'spec')).to.deep.equal({
+    expect(
+      createLocator(new Map([['x.yaml', '- now: something else\n']]))({ ...item, origin: { file: 'x.yaml', line: 9 } }, 'spec'),
+    ).to.deep.equal({
       line: 9,
       column: 1,
     });

@@ -3,13 +3,12 @@
  */
 import { expect } from 'chai';
 import type { ClauseMiss } from '../../../../src/policy/decide/decision.ts';
-import { valuesOf } from '../../../../src/policy/decide/explain-clause.ts';
 import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
-import { nearMiss } from '../../../../src/policy/decide/near-miss.ts';
 import type { Clause } from '../../../../src/policy/model/program.ts';
 import { engine, type FactsOver, factsWith, programOf, rule, whenRule } from './fixtures.ts';
 
 const exact = (value: string): { readonly kind: 'exact'; readonly value: string } => ({ kind: 'exact', value });
+const PORT_HINT = "a port is the pod's own, not that of its Service";
 const PRESENT = { kind: 'present' } as const;
 const PEER = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' };
 
@@ -54,9 +53,9 @@ describe('the trace', () => {
     const [trace] = createLinearEvaluator(programOf({ allow: engine(traced) })).trace(factsWith());
     expect(trace?.matched).to.equal(false);
     expect(trace?.misses).to.deep.equal([
-      { path: 'to[0].operation.ports', saw: '8080', wanted: 'one of 1' },
-      { path: 'to[1].operation.paths', saw: '/p', wanted: 'one of /x' },
+      { path: 'to[0].operation.ports', saw: '8080', wanted: 'one of 1', hint: PORT_HINT },
       { path: 'when[1] request.method', saw: 'GET', wanted: 'none of GET' },
+      { path: 'to[1].operation.paths', saw: '/p', wanted: 'one of /x' },
     ]);
   });
 
@@ -133,7 +132,7 @@ describe('the trace', () => {
       { claims: { iss: 'https://idp/', sub: 's' } },
       'https://idp//s',
       'one of */x, https://idp/s',
-      'iss ends in /, the policy says https://idp',
+      'iss ends in /, the policy says https://idp: write https://idp//s',
     ],
     [
       'an issuer with a slash too few',
@@ -141,7 +140,7 @@ describe('the trace', () => {
       { claims: { iss: 'https://idp', sub: 's' } },
       'https://idp/s',
       'one of https://idp//*',
-      'iss does not end in /, the policy says https://idp/',
+      'iss does not end in /, the policy says https://idp/: write https://idp/*',
     ],
     [
       'a request principal in another case',
@@ -155,9 +154,9 @@ describe('the trace', () => {
       'a token without sub',
       { attribute: 'requestPrincipal', field: 'f', anyOf: [{ iss: PRESENT, sub: PRESENT }] },
       { claims: { iss: 'i' } },
-      'absent',
-      'one of */*',
-      'the token lacks iss or sub',
+      'i/',
+      'one of *',
+      'the token has no sub, and a request principal needs both iss and sub',
     ],
     [
       'a host with its port',
@@ -174,7 +173,7 @@ describe('the trace', () => {
       {},
       'GET',
       'one of get',
-      'differs only in case from get',
+      'differs only in case from get: write GET',
     ],
     [
       'a path with a slash at the end',
@@ -198,6 +197,7 @@ describe('the trace', () => {
       {},
       'absent',
       'one of a*',
+      'header x is absent',
     ],
     [
       'several header instances',
@@ -224,6 +224,14 @@ describe('the trace', () => {
     ['a destination address', { attribute: 'destinationIp', field: 'f', anyOf: ['10.9.0.0/16'] }, {}, '10.1.1.1', 'one of 10.9.0.0/16'],
     ['an SNI', { attribute: 'sni', field: 'f', anyOf: [exact('a')] }, { connection: { sni: 'b' } }, 'b', 'one of a'],
     [
+      'no SNI',
+      { attribute: 'sni', field: 'f', anyOf: [exact('a')] },
+      { connection: { sni: '' } },
+      'absent',
+      'one of a',
+      'the connection names no server (SNI)',
+    ],
+    [
       'no peer',
       { attribute: 'peer', field: 'f', anyOf: [PRESENT] },
       {},
@@ -248,8 +256,8 @@ describe('the trace', () => {
       },
       { connection: { peer: PEER } },
       'spiffe://td/ns/a/sa/b',
-      'one of spiffe://TD/ns/a/sa/b, spiffe://x*, *y, spiffe://*/z, namespace n, service account n/s, trust domain p*',
-      'differs only in case from spiffe://TD/ns/a/sa/b',
+      'one of TD/ns/a/sa/b, x*, *y, */z, namespace n, service account n/s, trust domain p*',
+      'differs only in case from TD/ns/a/sa/b',
     ],
     [
       'metadata of Envoy',
@@ -273,29 +281,51 @@ describe('the trace', () => {
   });
 });
 
-describe('the values of a claim', () => {
-  it('are its strings', () => {
-    const clause: Clause = { attribute: 'claim', field: 'f', path: ['a'] };
-    expect(valuesOf(clause, factsWith(), { a: ['x', 1] })).to.deep.equal(['x']);
-    expect(valuesOf(clause, factsWith(), { a: 1 })).to.deep.equal([]);
-  });
-});
+describe('how near a rule came', () => {
+  const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [exact(value)] });
+  const method = (value: string): Clause => ({ attribute: 'method', field: 'operation.methods', anyOf: [exact(value)] });
+  const host: Clause = { attribute: 'host', field: 'operation.hosts', anyOf: [exact('elsewhere')] };
 
-describe('the nearest miss', () => {
-  it('of a request principal needs exact parts', () => {
-    const clause: Clause = {
-      attribute: 'requestPrincipal',
-      field: 'f',
-      anyOf: [{ iss: { kind: 'exact', value: 'x' }, sub: { kind: 'present' } }],
-    };
-    expect(nearMiss(clause, ['i/s'])).to.equal(undefined);
+  function nearnessOf(parts: Parameters<typeof rule>[1]): number | undefined {
+    return createLinearEvaluator(programOf({ allow: engine(rule('a', parts)) })).trace(factsWith())[0]?.nearness;
+  }
+
+  it('is 1 for a match, also of a rule without clauses', () => {
+    expect(nearnessOf({ to: [[path('/p')]] })).to.equal(1);
+    expect(nearnessOf({})).to.equal(1);
   });
 
-  it('of a negative clause is none', () => {
-    const negatives: readonly Clause[] = [
-      { attribute: 'method', field: 'f', noneOf: [{ kind: 'exact', value: 'GET' }] },
-      { attribute: 'requestPrincipal', field: 'f', noneOf: [{ iss: { kind: 'present' }, sub: { kind: 'present' } }] },
-    ];
-    for (const clause of negatives) expect(nearMiss(clause, ['i/s'])).to.equal(undefined);
+  it('counts every clause that held, also after the one that failed', () => {
+    expect(nearnessOf({ to: [[host, method('GET'), path('/p')]] })).to.equal(2 / 3);
+  });
+
+  it('counts half for a clause that all but held', () => {
+    expect(nearnessOf({ to: [[path('/p/')]] })).to.equal(0.5);
+    expect(nearnessOf({ to: [[path('/other')]] })).to.equal(0);
+  });
+
+  it('takes the best of several alternatives, and shows that one first', () => {
+    const traced = rule('a', {
+      to: [
+        [host, method('PUT')],
+        [method('GET'), path('/P')],
+      ],
+    });
+    const [trace] = createLinearEvaluator(programOf({ allow: engine(traced) })).trace(factsWith());
+
+    expect(trace?.nearness).to.equal(0.75);
+    expect(trace?.misses.map((miss) => miss.path)).to.deep.equal(['to[1].operation.paths', 'to[0].operation.hosts']);
+  });
+
+  it('tells by which clauses a rule matched, and that what is absent is none of a negative list', () => {
+    const peer: Clause = { attribute: 'peer', field: 'source.principals', noneOf: [exact('spiffe://td/ns/a/sa/b')] };
+    const [trace] = createLinearEvaluator(programOf({ deny: engine(rule('d', { from: [[peer]], to: [[path('/p')]] })) })).trace(
+      factsWith(),
+    );
+
+    expect(trace?.hits).to.deep.equal([
+      { path: 'from[0].source.principals', saw: 'absent', wanted: 'none of td/ns/a/sa/b', note: 'what is absent is none of them' },
+      { path: 'to[0].operation.paths', saw: '/p', wanted: 'one of /p' },
+    ]);
   });
 });

@@ -1,0 +1,105 @@
+/*
+ * Guesses at the mistake in `requestPrincipals` and in the identities of peers. In: the matches and the claims or the peer.
+ * Out: one sentence, or nothing.
+ */
+import { lookUpClaim } from '../../match/claim.ts';
+import { compileIdentityMatch } from '../../match/identity.ts';
+import type { IdentityMatch, RequestPrincipalMatch, StringMatch } from '../../model/program.ts';
+import type { PeerIdentity } from '../../request/facts.ts';
+import type { Claims } from '../compile-clause.ts';
+import { far, type Hint, near, stringText } from './hint.ts';
+
+const SPIFFE = 'spiffe://';
+
+/** A request principal as one writes it; `*` alone stands for any. */
+export function principalText({ iss, sub }: RequestPrincipalMatch): string {
+  return iss.kind === 'present' && sub.kind === 'present' ? '*' : `${stringText(iss)}/${stringText(sub)}`;
+}
+
+/** What keeps the token's `iss/sub` from being one of `wanted`. */
+export function requestPrincipalHint(wanted: readonly RequestPrincipalMatch[], claims: Claims): Hint | undefined {
+  const iss = lookUpClaim(claims, ['iss']);
+  const sub = lookUpClaim(claims, ['sub']);
+  const lacking = Object.entries({ iss, sub }).flatMap(([name, value]) => (typeof value === 'string' && value !== '' ? [] : [name]));
+  if (typeof iss !== 'string' || typeof sub !== 'string' || lacking.length > 0) {
+    return far(`the token has no ${lacking.join(' and no ')}, and a request principal needs both iss and sub`);
+  }
+  for (const match of wanted) {
+    const hint = oneHint(match, iss, sub);
+    if (hint !== undefined) return hint;
+  }
+  return wanted.some((match) => isExact(match.iss, iss)) ? far(`the issuer fits, the subject is ${sub}`) : undefined;
+}
+
+function oneHint(match: RequestPrincipalMatch, iss: string, sub: string): Hint | undefined {
+  const text = principalText(match);
+  const saw = `${iss}/${sub}`;
+  if (sub.includes('/') && saw === text) {
+    return near(
+      'the subject holds a slash, and a request principal is split at its last one: ask for request.auth.claims[iss] and [sub] under when',
+    );
+  }
+  const slash = issuerSlash(match, iss);
+  if (slash !== undefined) return near(`${slash}: write ${iss}/${stringText(match.sub)}`);
+  if (saw.toLowerCase() === text.toLowerCase()) return near(`differs only in case from ${text}`);
+  if (isExact(match.sub, '') && match.iss.kind === 'exact' && (match.iss.value === sub || match.iss.value === iss)) {
+    return near(`a request principal is issuer, slash, subject: write ${saw}`);
+  }
+  return undefined;
+}
+
+function issuerSlash({ iss: wanted }: RequestPrincipalMatch, iss: string): string | undefined {
+  if (wanted.kind !== 'exact') return undefined;
+  if (iss === `${wanted.value}/`) return `iss ends in /, the policy says ${wanted.value}`;
+  return `${iss}/` === wanted.value ? `iss does not end in /, the policy says ${wanted.value}` : undefined;
+}
+
+function isExact(match: StringMatch, value: string): boolean {
+  return match.kind === 'exact' && match.value === value;
+}
+
+/** What keeps the peer from being one of `wanted`. */
+export function peerHint(wanted: readonly IdentityMatch[], peer: PeerIdentity | undefined): Hint | undefined {
+  if (peer === undefined) return far('the connection has no peer identity (mTLS)');
+  for (const match of wanted) {
+    for (const uri of peer.uris) {
+      const hint = onePeerHint(match, uri);
+      if (hint !== undefined) return hint;
+    }
+  }
+  return undefined;
+}
+
+function onePeerHint(match: IdentityMatch, uri: string): Hint | undefined {
+  if (match.kind !== 'exact' && match.kind !== 'prefix') return undefined;
+  const takes = (value: string): boolean => compileIdentityMatch({ kind: match.kind, value })(uri);
+  const text = identityText(match);
+  if (match.value.startsWith(`${SPIFFE}${SPIFFE}`) && takes(match.value.slice(SPIFFE.length))) {
+    return near(`an identity is written without its scheme: write ${text.slice(SPIFFE.length)}`);
+  }
+  if (compileIdentityMatch({ kind: match.kind, value: match.value.toLowerCase() })(uri.toLowerCase()))
+    return near(`differs only in case from ${text}`);
+  const domain = /^spiffe:\/\/([^/]*)/.exec(uri)?.[1] ?? '';
+  const other = /^spiffe:\/\/([^/]*)/.exec(match.value)?.[1];
+  const isOther = other !== undefined && other !== domain && takes(match.value.replace(`${SPIFFE}${other}`, `${SPIFFE}${domain}`));
+  return isOther ? near(`differs only in the trust domain: the peer is of ${domain}, the policy says ${other}`) : undefined;
+}
+
+/** An identity as one writes it in a policy: without the scheme that Istio puts before it. */
+export function identityText(match: IdentityMatch): string {
+  switch (match.kind) {
+    case 'spiffeSuffix':
+      return `*${match.value}`;
+    case 'namespace':
+      return `namespace ${match.pattern}`;
+    case 'serviceAccount':
+      return `service account ${match.namespace}/${match.name}`;
+    case 'trustDomain':
+      return `trust domain ${match.prefix}*${match.suffix}`;
+    case 'exact':
+    case 'prefix':
+    case 'suffix':
+    case 'present':
+      return stringText(match).replace(SPIFFE, '');
+  }
+}
