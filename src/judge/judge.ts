@@ -98,7 +98,9 @@ function begin(court: Court, raw: RawRequest, nowSeconds: number): Verdict {
     const { status, body, close, details } = preparation;
     const outcome = status === 403 ? 'deny' : 'reject';
     const log: VerdictLog = { outcome, details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
-    return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
+    // What the codec itself refuses has a body, and is no gRPC call yet.
+    const grpc = body === '' && isGrpcHead(raw);
+    return reply({ status, body, headers: NO_HEADERS }, { grpc, close: close || closes(raw) }, log);
   }
   const trial: Trial = { raw, prepared: preparation.prepared, nowSeconds, downstream: NO_CHANGES };
   return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial, 0);
@@ -127,7 +129,11 @@ function consult(court: Court, trial: Trial, first: number): Verdict {
 }
 
 function matchFrom({ program, evaluator }: Court, { prepared, raw }: Trial, first: number): CustomMatch | undefined {
-  return evaluator.custom(factsOf(prepared, raw.connection), 'http').find(({ step }) => program.http.custom.indexOf(step) >= first);
+  // Where no route leads, no authorizer is asked; steps that cannot be asked are plain denials.
+  const asks = hasRoute(prepared);
+  return evaluator
+    .custom(factsOf(prepared, raw.connection), 'http')
+    .find(({ step }) => program.http.custom.indexOf(step) >= first && (asks || step.provider === undefined));
 }
 
 function resume(trial: Trial, answer: CheckAnswer, proceed: (trial: Trial) => Verdict): Verdict {
@@ -186,7 +192,8 @@ function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest
 }
 
 function deny(trial: Trial, content: ReplyContent, log: VerdictLog): Reply {
-  const made = reply(content, { grpc: isGrpc(trial.prepared.headers), close: closes(trial.raw) }, log);
+  const grpc = trial.prepared.method !== 'CONNECT' && isGrpc(trial.prepared.headers);
+  const made = reply(content, { grpc, close: closes(trial.raw) }, log);
   return trial.downstream.length === 0 ? made : { ...made, headers: changeHeaders(made.headers, trial.downstream) };
 }
 
@@ -200,5 +207,5 @@ function closes(raw: RawRequest): boolean {
 }
 
 function isGrpcHead(raw: RawRequest): boolean {
-  return isGrpc(raw.headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part)));
+  return raw.method !== 'CONNECT' && isGrpc(raw.headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part)));
 }
