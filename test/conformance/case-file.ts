@@ -64,7 +64,14 @@ export interface RecordedResource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
   /** Literal, and not checked: what is named here may still be missing or of another type. */
-  readonly spec?: { readonly jwtRules?: readonly { readonly fromHeaders?: readonly { readonly name: string }[] }[] };
+  readonly spec?: { readonly jwtRules?: readonly RecordedJwtRule[] };
+}
+
+/** What is read of a JWT rule to tell differences apart. */
+export interface RecordedJwtRule {
+  readonly fromHeaders?: readonly { readonly name: string }[];
+  readonly outputPayloadToHeader?: string;
+  readonly outputClaimToHeaders?: readonly { readonly header: string }[];
 }
 
 /** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */

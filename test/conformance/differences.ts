@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RecordedCase, RecordedRequest } from './case-file.ts';
+import type { RecordedCase, RecordedJwtRule, RecordedRequest } from './case-file.ts';
 import type { FieldDifference } from './compare.ts';
 import { http1Text } from './read-request.ts';
 
@@ -27,13 +27,30 @@ function isLoose(_recorded: RecordedCase, request: RecordedRequest | undefined, 
 /** Characters that Envoy writes raw when it rebuilds a query. */
 const REBUILT = /%(?:20|0[0-9A-F]|1[0-9A-F]|23|7F|[89A-F][0-9A-F])/g;
 
-/** Several rules, one of which looks twice into the same header: a part of what it finds may be good, and the rest not. */
-function hasTwinLocations({ resources }: RecordedCase): boolean {
-  const rules = resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
-  return (
-    rules.length > 1 &&
-    rules.some(({ fromHeaders = [] }) => new Set(fromHeaders.map(({ name }) => name.toLowerCase())).size < fromHeaders.length)
-  );
+function jwtRulesOf({ resources }: RecordedCase): readonly RecordedJwtRule[] {
+  return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
+}
+
+function hasTwins(names: readonly string[]): boolean {
+  return new Set(names.map((name) => name.toLowerCase())).size < names.length;
+}
+
+/** Several rules, and one that finds two tokens in one header: a part of what it finds may be good, and the rest not. */
+function mayBePartlyAccepted(recorded: RecordedCase, request: RecordedRequest | undefined, { field, ours }: FieldDifference): boolean {
+  if (request === undefined || (field === 'outcome' && ours !== 'unauthenticated')) return false;
+  const rules = jwtRulesOf(recorded);
+  const twins = rules.some(({ fromHeaders = [] }) => hasTwins(fromHeaders.map(({ name }) => name)));
+  return rules.length > 1 && (twins || hasTwins((request.headers ?? []).map(([name]) => name)));
+}
+
+/** A header of the request that only differs from an output header by `_` for `-`. */
+function isOutputTwin(recorded: RecordedCase, _request: RecordedRequest | undefined, { field, ours }: FieldDifference): boolean {
+  const name = /^upstream\.headers\.(.*_.*)$/.exec(field)?.[1]?.replaceAll('_', '-');
+  const outputs = jwtRulesOf(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
+    outputPayloadToHeader,
+    ...outputClaimToHeaders.map(({ header }) => header),
+  ]);
+  return ours === '(absent)' && outputs.some((output) => output.toLowerCase().replaceAll('_', '-') === name);
 }
 
 /** Each entry explains as little as it can: a whole request only where the request never is one. */
@@ -45,10 +62,15 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       field === 'upstream.path' &&
       ours.replace(REBUILT, (escape) => String.fromCharCode(Number.parseInt(escape.slice(1), 16))) === recorded,
   },
+  { name: 'jwt-partly-accepted', covers: mayBePartlyAccepted },
+  { name: 'output-header-underscore', covers: isOutputTwin },
   {
-    name: 'jwt-partly-accepted',
-    covers: (recorded, request, { field, ours }) =>
-      request !== undefined && hasTwinLocations(recorded) && !(field === 'outcome' && ours !== 'unauthenticated'),
+    name: 'custom-cookies',
+    covers: (_recorded, request, { field, recorded, ours }) =>
+      field.endsWith('headers.x-ext-authz-check-received') &&
+      (request?.headers ?? []).filter(([name]) => name.toLowerCase() === 'cookie').length > 1 &&
+      ours.replace(/cookie=[^\]]*/, (cookies) => cookies.replaceAll('; ', ',')) ===
+        recorded.replace(/cookie=[^\]]*/, (cookies) => cookies.replaceAll('; ', ',')),
   },
   {
     name: 'custom-unknown-service',
