@@ -136,7 +136,11 @@ function consult(court: Court, trial: Trial, first: number): Verdict {
 }
 
 function matchFrom({ program, evaluator }: Court, { prepared, raw }: Trial, first: number): CustomMatch | undefined {
-  return evaluator.custom(factsOf(prepared, raw.connection), 'http').find(({ step }) => program.http.custom.indexOf(step) >= first);
+  // Where no route leads, no authorizer is asked; steps that cannot be asked are plain denials.
+  const asks = hasRoute(prepared);
+  return evaluator
+    .custom(factsOf(prepared, raw.connection), 'http')
+    .find(({ step }) => program.http.custom.indexOf(step) >= first && (asks || step.provider === undefined));
 }
 
 function resume(trial: Trial, answer: CheckAnswer, proceed: (trial: Trial) => Verdict): Verdict {
@@ -195,7 +199,8 @@ function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest
 }
 
 function deny(trial: Trial, content: ReplyContent, log: VerdictLog): Reply {
-  const made = reply(content, { grpc: isGrpc(trial.prepared.headers), close: closes(trial.raw) }, log);
+  const grpc = trial.prepared.method !== 'CONNECT' && isGrpc(trial.prepared.headers);
+  const made = reply(content, { grpc, close: closes(trial.raw) }, log);
   return trial.downstream.length === 0 ? made : { ...made, headers: changeHeaders(made.headers, trial.downstream) };
 }
 
@@ -209,5 +214,5 @@ function closes(raw: RawRequest): boolean {
 }
 
 function isGrpcHead(raw: RawRequest): boolean {
-  return isGrpc(raw.headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part)));
+  return raw.method !== 'CONNECT' && isGrpc(raw.headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part)));
 }

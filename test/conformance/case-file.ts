@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { JwtRule } from '../../src/api/istio/resources.ts';
 
 export interface RecordedPort {
   readonly number: number;
@@ -64,7 +65,7 @@ export interface RecordedResource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
   /** Literal, and not checked: what is named here may still be missing or of another type. */
-  readonly spec?: { readonly jwtRules?: readonly { readonly fromHeaders?: readonly { readonly name: string }[] }[] };
+  readonly spec?: { readonly jwtRules?: readonly JwtRule[] };
 }
 
 /** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */

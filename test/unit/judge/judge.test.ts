@@ -62,6 +62,21 @@ describe('judge', () => {
     });
   }
 
+  it('asks no authorizer about a request that has no route', () => {
+    const judge = judgeOf([custom('c', 'ext', {})], { mesh: { extensionProviders: [authorizer('ext')] } });
+    expect(judge.judge(raw('/'), NOW).kind).to.equal('check');
+    const tunnel = raw('a:80', [], { method: 'CONNECT' });
+    expect(verdictOf('reply', judge, tunnel)).to.include({ status: 404 });
+    expect(verdictOf('reply', judgeOf([custom('c', 'nowhere', {})]), tunnel)).to.include({ status: 403 });
+  });
+
+  it('answers gRPC only where a call was understood as one', () => {
+    const call = (host: string, over: object = {}) => raw('/', [], { headers: ['Host', host, ...GRPC], ...over });
+    expect(verdictOf('reply', judgeOf([]), call('a?b'))).to.include({ status: 400, body: 'Bad Request' });
+    expect(verdictOf('reply', judgeOf([deny('a', {})]), call('a'))).to.include({ status: 200, body: '' });
+    expect(verdictOf('reply', judgeOf([deny('a', {})]), call('a', { method: 'CONNECT', target: 'a:80' }))).to.include({ status: 403 });
+  });
+
   it('calls an upgrade that it refuses denied', () => {
     const { status, log } = verdictOf('reply', judgeOf([]), raw('/', ['Connection', 'upgrade', 'Upgrade', 'foo']));
     expect({ status, outcome: log.outcome }).to.deep.equal({ status: 403, outcome: 'deny' });
