@@ -91,7 +91,7 @@ describe('demanded tokens beside Envoy', function () {
 
   function caseOf({ name, presence, forward = false }: Rules): RecordedCase {
     const jwtRules = presence.map((wanted, index) => ({
-      issuer: issuers[index],
+      issuer: issuers[index] ?? '',
       jwks: jwks(index),
       fromHeaders: [{ name: `x-token-${index}` }],
       forwardOriginalToken: forward,
