@@ -64,7 +64,7 @@ export function connectionOf({ source, port }: RecordedRequest, { workload }: Re
     sourceIp: source.ip,
     destinationIp: workload.ip,
     destinationPort: port,
-    sni: source.sni ?? '',
+    sni: (source.sni ?? '').toLowerCase(),
     tls: source.principal !== undefined,
     ...peer,
   };
