@@ -4,6 +4,7 @@
  * is no token. Called by the authenticator, rule after rule.
  */
 import type { JwtProvider } from '../policy/model/program.ts';
+import { addHeader } from '../policy/request/copy-headers.ts';
 import { createTokenNotes, type TokenNotes } from '../policy/request/token-notes.ts';
 import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
 import { claimHeader } from './claim-header.ts';
@@ -140,9 +141,8 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
 
 function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: TokenRequest): void {
   const { headers } = request;
-  for (const part of verified.outputHeaders) {
-    headers.push(part);
-  }
+  const { outputHeaders } = verified;
+  for (let at = 0; at < outputHeaders.length; at += 2) addHeader(headers, outputHeaders[at] as string, outputHeaders[at + 1] as string);
   if (verified.provider.forward) {
     return;
   }

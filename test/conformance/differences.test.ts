@@ -94,6 +94,21 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { difference: { field: 'upstream.headers.x', recorded: '["a\\nb"]', ours: '(absent)' } },
     { difference: { field: 'upstream.headers.x', recorded: '["ab"]', ours: '(absent)' } },
   ],
+  [
+    'output-header-control',
+    {
+      request: {
+        observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-claim}' },
+      },
+      ours: { outcome: 'allow', status: 200 },
+      difference: { recorded: 'reject', ours: 'allow' },
+    },
+    {
+      request: { observed: { outcome: 'reject', details: 'missing_host_header' } },
+      ours: { outcome: 'allow', status: 200 },
+      difference: { recorded: 'reject', ours: 'allow' },
+    },
+  ],
   ['jwks-symmetric-from-url', { jwksServers: { u: '{"keys":[{"kty":"oct"}]}' } }, { jwksServers: { u: '{"keys":[{"kty":"EC"}]}' } }],
   ['jwks-limits', { rules: [{ jwks: smallKey }] }, { rules: [{ jwks: '{"keys":[{"kty":"EC"}]}' }] }],
   ['jwks-limits', { jwksServers: { u: manyKeys } }, { jwksServers: { u: 'no JSON' } }],

@@ -69,7 +69,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'output-header-control',
-    covers: (_, { field, recorded }) => field.startsWith('upstream.headers.') && /\\u00[01]|\\[bfnr]/.test(recorded),
+    covers: ({ request, ours }, { field, recorded }) =>
+      refusesValue(request.observed)
+        ? ours.outcome === 'allow' && (field !== 'outcome' || recorded === 'reject')
+        : field.startsWith('upstream.headers.') && /\\u00[01]|\\[bfnr]/.test(recorded),
   },
   {
     name: 'jwks-symmetric-from-url',
@@ -108,6 +111,11 @@ function isUnauthenticated({ outcome }: Observed): boolean {
 
 function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
+}
+
+/** Envoy's router met a header value that HTTP cannot carry; only a claim can have put it there. */
+function refusesValue(observed: Observed | undefined): boolean {
+  return observed?.details?.startsWith('filter_removed_required_request_headers{invalid_header_value_for:') === true;
 }
 
 /** By whatever rule for tokens: 401, or 403 for an audience. */

@@ -27,7 +27,7 @@ const WAYS: Readonly<Record<string, Replay>> = {
 
 /** The folders replayed when none is named. */
 function defaultFolders(): readonly string[] {
-  const own = [join(import.meta.dirname, 'cases'), join(import.meta.dirname, 'random')];
+  const own = ['cases', 'random', 'found'].map((name) => join(import.meta.dirname, name));
   return existsSync(ISTIO_CASES) ? [...own, ISTIO_CASES] : own;
 }
 

@@ -41,13 +41,14 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
 
 /** Joins the cookies of a request over HTTP/2, where a client may send each in a field of its own (RFC 9113 section 8.2.3). */
 export function joinCookies(headers: string[]): void {
-  const cookies: string[] = [];
+  let cookies = '';
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
     if (name === 'cookie') {
-      cookies.push(value);
+      // Envoy's codec puts nothing before the first that is not empty, and has no cookie at all when none is.
+      cookies = cookies === '' ? value : `${cookies}; ${value}`;
       continue;
     }
     headers[kept] = name;
@@ -55,7 +56,19 @@ export function joinCookies(headers: string[]): void {
     kept += 2;
   }
   headers.length = kept;
-  if (cookies.length > 0) headers.push('cookie', cookies.join('; '));
+  if (cookies !== '') headers.push('cookie', cookies);
+}
+
+/** Adds to a working list as Envoy adds to its header map: an inline header that is there already grows by the value. */
+export function addHeader(headers: string[], name: string, value: string): void {
+  const isInline = (TREATMENT_BY_NAME.get(name) ?? DROP) < DROP;
+  if (isInline && isIn(headers, name)) mergeInto(headers, name, value);
+  else headers.push(name, value);
+}
+
+function isIn(headers: readonly string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
+  return false;
 }
 
 function mergeInto(headers: string[], name: string, value: string): void {

@@ -286,6 +286,18 @@ describe('authenticator', () => {
       expect(request.headers).to.deep.equal(['x-1', 'garbage']);
     });
 
+    it('joins what two tokens put into one field that Envoy has once', () => {
+      const headers = [
+        { name: 'x-0', prefix: '' },
+        { name: 'x-1', prefix: '' },
+      ];
+      const request = requestWith(['x-0', token, 'x-1', token]);
+      const payload = token.split('.')[1] ?? '';
+      authenticatorOf(provider({ headers, params: [], payloadHeader: 'authorization' })).authenticate(request, NOW);
+
+      expect(request.headers).to.deep.equal(['authorization', `${payload},${payload}`]);
+    });
+
     it('accepts a second rule of the same issuer with other keys', async () => {
       const rules = authenticatorOf(provider(), provider({ keySet: 'second' }));
 

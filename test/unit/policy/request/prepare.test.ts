@@ -99,6 +99,13 @@ describe('request preparation', () => {
     expect(ok({ method: 'QUERY', headers: ['Host', 'h', 'Content-Type', 'a/b'] }).method).to.equal('QUERY');
   });
 
+  it('knows no cookie of a request over HTTP/2 whose cookies are empty, and puts nothing before the first that is not', () => {
+    const headersOf = (...headers: string[]): readonly string[] => ok({ version: '2', authority: 'h', headers }).headers;
+
+    expect(headersOf('cookie', '')).to.deep.equal(['x-forwarded-proto', 'http']);
+    expect(headersOf('cookie', '', 'cookie', 'a=1', 'cookie', '')).to.deep.equal(['cookie', 'a=1; ', 'x-forwarded-proto', 'http']);
+  });
+
   it('joins the cookies of a request over HTTP/2', () => {
     const request = ok({ version: '2', authority: 'h', headers: ['cookie', 'a=1', 'x', '2', 'cookie', 'b=3'] });
     expect(request.headers).to.deep.equal(['x', '2', 'cookie', 'a=1; b=3', 'x-forwarded-proto', 'http']);
