@@ -45,7 +45,12 @@ function madeUp(random: Random): OddObject {
     kind === 'AuthorizationPolicy'
       ? authorizationSpec(random)
       : { ...targets(random), ...maybe(random, 0.95, 'jwtRules', () => list(random, 3, () => jwtRule(random))) };
-  const metadata = { name: 'p', namespace: 'foo', ...maybe(random, 0.08, 'annotations', () => annotations(random)) };
+  const metadata = {
+    name: 'p',
+    namespace: 'foo',
+    ...maybe(random, 0.08, 'annotations', () => annotations(random)),
+    ...maybe(random, 0.04, 'labels', () => (random.next() < 0.7 ? labels(random) : wrongType(random))),
+  };
   const version = random.next() < 0.98 ? random.pick(['v1', 'v1beta1']) : random.pick(['v1alpha1', 'v2', '']);
   const extra = random.next() < 0.02 ? { [random.pick(['status', 'data', 'x"y', 'é', '\u0007', ''])]: wrongType(random) } : {};
   return { apiVersion: `security.istio.io/${version}`, kind, metadata, ...(random.next() < 0.99 ? { spec } : {}), ...extra };
