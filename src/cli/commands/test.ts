@@ -8,7 +8,7 @@ import type { Policy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { coverageOf } from '../../explain/coverage.ts';
-import { explainRequest } from '../../explain/explain-request.ts';
+import { explainMessages } from '../../explain/explain-request.ts';
 import { type Expected, type PolicyTest, runTests } from '../../explain/run-tests.ts';
 import { createTestKey, type TestKey } from '../../explain/test-key.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
@@ -83,7 +83,8 @@ async function testsOf(table: TestTable, run: Run): Promise<readonly PolicyTest[
   const set = await policiesOf(table, run);
   const nowSeconds = readTime(table.now);
   const tests: PolicyTest[] = [];
-  for (const row of table.tests) tests.push(await testOf(row, { table, set, nowSeconds, run }));
+  for (const row of table.tests)
+    tests.push(await testOf(row, { table, set, nowSeconds: row.now === undefined ? nowSeconds : readTime(row.now), run }));
   return tests;
 }
 
@@ -108,8 +109,8 @@ async function testOf(row: TableRow, { table, set, nowSeconds, run }: RowPlace):
     expected: expectedOf(row.expect),
     explain: () =>
       read.kind === 'fault'
-        ? codecRefusal(read)
-        : explainRequest(enforced, read.request, nowSeconds, row.authorizer === undefined ? {} : { authorizer: row.authorizer }),
+        ? { explanation: codecRefusal(read) }
+        : explainMessages(enforced, read.request, nowSeconds, row.authorizer === undefined ? {} : { authorizer: row.authorizer }),
   };
 }
 

@@ -26,12 +26,23 @@ const tokenSchema = z.union([
   z.strictObject({ file: z.string() }),
   z.strictObject({ claims: z.record(z.string(), jsonSchema), expiresInSeconds: z.int().optional() }),
 ]);
+const expectedHeadersSchema = z.record(z.string(), z.union([z.string(), z.array(z.string()), z.null()]));
 const expectSchema = z.strictObject({
   verdict: verdictSchema.optional(),
   status: z.int().optional(),
   policy: z.string().optional(),
   rule: z.int().min(0).optional(),
   principal: z.string().optional(),
+  headers: expectedHeadersSchema.optional(),
+  body: z.string().optional(),
+  upstream: z
+    .strictObject({
+      method: z.string().optional(),
+      path: z.string().optional(),
+      host: z.string().optional(),
+      headers: expectedHeadersSchema.optional(),
+    })
+    .optional(),
 });
 const testSchema = z.strictObject({
   name: z.string().min(1),
@@ -39,6 +50,7 @@ const testSchema = z.strictObject({
   request: requestSchema.default({}),
   token: tokenSchema.optional(),
   authorizer: z.enum(['allow', 'deny']).optional(),
+  now: z.string().optional(),
   expect: z.union([verdictSchema, expectSchema]),
 });
 const tableSchema = z.strictObject({
@@ -67,6 +79,8 @@ export interface TableRow {
   readonly request: RequestSpec;
   readonly token?: TableToken | undefined;
   readonly authorizer?: 'allow' | 'deny' | undefined;
+  /** When this request comes, in ISO 8601. Absent: as the table says. */
+  readonly now?: string | undefined;
   /** A word alone is the verdict. */
   readonly expect: ExplainedVerdict['outcome'] | Expected;
 }
