@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import type { ExplainedVerdict } from '../../explain/explanation.ts';
 import type { Expected } from '../../explain/run-tests.ts';
@@ -118,12 +118,25 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
 
 /** The table in `text`. @throws CommandFault with file, line and field */
 function parseTable(text: string, file: string): TestTable {
-  const document = parseDocument(text, { prettyErrors: true });
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { prettyErrors: true, lineCounter });
   const [error] = document.errors;
   if (error !== undefined)
     throw new CommandFault(EXIT_BAD_DATA, `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0] ?? ''}`);
   const result = tableSchema.safeParse(document.toJS());
   if (result.success) return { ...result.data, file };
   const [issue] = result.error.issues;
-  throw new CommandFault(EXIT_BAD_DATA, `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no test table'}`);
+  throw new CommandFault(
+    EXIT_BAD_DATA,
+    `${file}:${lineOf(document, lineCounter, issue?.path ?? [])}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no test table'}`,
+  );
+}
+
+/** The line of a field, or of what is nearest above it. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
 }

@@ -113,6 +113,13 @@ tests:
     expect(exitCode, stdout).to.equal(0);
   });
 
+  it('runs only the tests that are asked for', async () => {
+    expect((await test(BAD_TABLE, '--filter', 'nobody')).stderr).to.include('1 test, 0 failed');
+    expect((await test(BAD_TABLE, '--filter', 'one.sally')).stderr).to.include('3 tests, 1 failed');
+    const none = await test(BAD_TABLE, '--filter', 'zzz');
+    expect([none.exitCode, none.stderr]).to.deep.equal([65, 'sallyport: no test holds zzz\n']);
+  });
+
   it('writes JUnit with names escaped', async () => {
     const { stdout } = await test(BAD_TABLE, '-o', 'junit');
 
@@ -142,6 +149,7 @@ tests:
   const badTables: readonly (readonly [name: string, table: string, told: string])[] = [
     ['no YAML', 'tests: [', 'one.sallyport-test.yaml:'],
     ['an unknown member', GOOD_TABLE.replace('now:', 'noww:'), 'Unrecognized key'],
+    ['an expectation that is none', `${GOOD_TABLE}  - { name: x, expect: alow }\n`, 'one.sallyport-test.yaml:10: tests.2.expect'],
     ['no tests', 'workload: foo/web\ntests: []\n', 'tests'],
     ['no workload', 'tests: [{ name: a, expect: allow }]\n', 'names no workload'],
     ['a workload without manifest', 'workload: foo/web\ntests: [{ name: a, expect: allow }]\n', 'no workload foo/web'],
