@@ -41,6 +41,9 @@ for (const [name, entry] of Object.entries(entries)) {
     const found = inputs.find((input) => input.includes(needle));
     if (found !== undefined) throw new Error(`dist/${name}.mjs holds ${found}, which the ${name} must not load`);
   }
-  const bytes = Object.values(result.metafile.outputs)[0]?.bytes ?? 0;
-  process.stdout.write(`dist/${name}.mjs ${(bytes / 1024).toFixed(0)} KiB from ${inputs.length} files\n`);
+  const [output] = Object.values(result.metafile.outputs);
+  const engine = Object.entries(output?.inputs ?? {}).filter(([input]) => input.startsWith('src/policy/decide/'));
+  const engineBytes = engine.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+  const share = engineBytes === 0 ? '' : `, decision engine ${(engineBytes / 1024).toFixed(0)} KiB`;
+  process.stdout.write(`dist/${name}.mjs ${((output?.bytes ?? 0) / 1024).toFixed(0)} KiB from ${inputs.length} files${share}\n`);
 }

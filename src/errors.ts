@@ -37,10 +37,11 @@ export const ERROR_CODES = {
   SP_ANNOTATION: { family: 'finding', text: 'An annotation has a value that is not understood, or is on an object it does nothing for.' },
   SP_NEEDS_PEER_IDENTITY: {
     family: 'finding',
-    text: 'A rule asks who the peer is (principals, namespaces, service accounts), which nothing tells the agent; it never matches.',
+    text: 'A rule asks who the peer is (principals, namespaces, service accounts), which nothing tells the agents unless `mesh.trustedProxies` is set; it never matches.',
   },
   SP_NEVER_MATCHES: { family: 'finding', text: 'A value, or a policy, that is valid but that no request can match.' },
   SP_WIDE_RULE: { family: 'finding', text: 'A rule matches every request, or callers without an identity, which may not be meant.' },
+  SP_EVADABLE: { family: 'finding', text: 'A client gets around a rule by what it writes into Host or X-Forwarded-For.' },
   SP_SPLIT_RULE: { family: 'finding', text: 'Two rules in a row look like one that a dash too many has split.' },
   SP_UNREACHABLE_RULE: { family: 'finding', text: 'A rule changes nothing because of another rule or policy.' },
   SP_NO_JWT_RULE: { family: 'finding', text: 'A rule asks for a token where no RequestAuthentication verifies any.' },

@@ -215,6 +215,7 @@ function createLeaderStatuses(parts: Parts, pipeline: Pipeline, workSignal: Abor
   const { options, world, keeper, clock, recorder } = parts;
   const { metrics } = options;
   return createStatusLoop({
+    mesh: options.mesh.current,
     world,
     keeper,
     clock,

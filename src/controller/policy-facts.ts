@@ -4,6 +4,7 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { hasAgent } from '../api/kube/workload.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import type { JwksKeeper } from '../jwks/keeper.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
@@ -17,6 +18,8 @@ export interface FactSources {
   readonly world: World;
   readonly publications: Publications;
   readonly keeper: JwksKeeper;
+  /** The mesh settings as they are now. */
+  readonly mesh: () => MeshConfig;
 }
 
 const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
@@ -50,7 +53,7 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     withoutAgent: withoutAgent.sort(),
     keys: keyTroubles(policy, keeper),
     // Missing keys are spoken of where the state of their source is known.
-    findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy)],
+    findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy, sources.mesh())],
   };
 }
 
@@ -58,8 +61,8 @@ function holds(publication: Publication | undefined, key: string, policy: Policy
   return publication?.generations.get(key) === (policy.metadata.generation ?? 0);
 }
 
-function peerFindings(policy: Policy): readonly Finding[] {
-  return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy) : [];
+function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly Finding[] {
+  return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, trustedProxies) : [];
 }
 
 function keyTroubles(policy: Policy, keeper: JwksKeeper): readonly KeyTrouble[] {

@@ -107,10 +107,10 @@ function begin(court: Court, sent: RawRequest, nowSeconds: number): Verdict {
   return court.program.http.custom.length === 0 ? authenticate(court, trial) : consult(court, trial, 0);
 }
 
-function reject(raw: RawRequest, { status, body, close, details }: Rejection): Reply {
+function reject(raw: RawRequest, { status, body, close, details, plain }: Rejection): Reply {
   const outcome = status === 403 ? 'deny' : 'reject';
   const log: VerdictLog = { outcome, details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
-  return reply({ status, body, headers: NO_HEADERS }, { grpc: isGrpcHead(raw), close: close || closes(raw) }, log);
+  return reply({ status, body, headers: NO_HEADERS }, { grpc: !plain && isGrpcHead(raw), close: close || closes(raw) }, log);
 }
 
 /**
@@ -168,7 +168,7 @@ function refuse(trial: Trial, refusal: Refusal): Reply {
 function authorize(court: Court, trial: Trial, authentication: Exclude<Authentication, Refusal>): Verdict {
   const { prepared } = trial;
   const token = authentication.kind === 'verified' ? authentication : undefined;
-  const facts = factsOf(prepared, trial.raw.connection, token?.claims);
+  const facts = factsOf(prepared, trial.raw.connection, token?.claims, token?.notes);
   const decision = court.evaluator.decide(facts, 'http');
   const log: VerdictLog = {
     outcome: decision.allowed ? 'allow' : 'deny',

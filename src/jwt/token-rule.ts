@@ -4,6 +4,7 @@
  * is no token. Called by the authenticator, rule after rule.
  */
 import type { JwtProvider } from '../policy/model/program.ts';
+import { createTokenNotes, type TokenNotes } from '../policy/request/token-notes.ts';
 import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
 import { claimHeader } from './claim-header.ts';
 import { type ExtractedToken, extractTokens } from './extract-tokens.ts';
@@ -27,6 +28,8 @@ export interface VerifiedToken {
   readonly provider: JwtProvider;
   /** The payload as policies see it: space-delimited claims are lists. */
   readonly claims: JsonObject;
+  /** What the evaluator found out about the claims. */
+  readonly notes: TokenNotes;
   /** `iss/sub`; either may be empty. */
   readonly principal: string;
   readonly notBefore: number;
@@ -120,12 +123,14 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
       outputHeaders.push(header.toLowerCase(), value);
     }
   }
+  const claims = splitSpaceDelimited(token.claims, provider.spaceDelimitedClaims);
   return {
     kind: 'verified',
     // A copy: the text is a slice of the request head, which must not live as long as the cache.
     text: Buffer.from(text, 'latin1').toString('latin1'),
     provider,
-    claims: splitSpaceDelimited(token.claims, provider.spaceDelimitedClaims),
+    claims,
+    notes: createTokenNotes(claims),
     principal: `${token.issuer}/${token.subject}`,
     notBefore: token.notBefore,
     expires: token.expires,

@@ -59,6 +59,7 @@ function conditionValues(placed: PlacedRule): readonly Finding[] {
     const test = conditionTest(condition.key);
     return [
       ...quotedKey(condition.key, path),
+      ...dottedKey(condition.key, path),
       ...judge(`${path}.values`, condition.values, test),
       ...judge(`${path}.notValues`, condition.notValues, test),
     ];
@@ -77,6 +78,17 @@ function quotedKey(key: string, path: string): readonly Finding[] {
   if (name === undefined || !/["']/.test(name)) return [];
   const plain = key.replaceAll(/["']/g, '');
   return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: 'the quotes are part of the name', hint: `write ${plain}` })];
+}
+
+/** Keycloak's claims are nested; a dot is otherwise a character of a claim's name like any other. */
+function dottedKey(key: string, path: string): readonly Finding[] {
+  const name = /^request\.auth\.claims\[((?:realm|resource)_access\.[^\]]*)\]$/.exec(key)?.[1];
+  if (name === undefined) return [];
+  const hint = `write request.auth.claims${name
+    .split('.')
+    .map((part) => `[${part}]`)
+    .join('')}`;
+  return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: 'a dot leads into no nested claim', hint })];
 }
 
 function judge(path: string, values: readonly string[] | undefined, test: Test): readonly Finding[] {

@@ -7,7 +7,10 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import { findOvershadowed } from './between-policies.ts';
 import { findDeadValues } from './dead-values.ts';
+import { findEvadableRules } from './evadable-rules.ts';
+import { findJwtRuleTraps } from './jwt-rules.ts';
 import { findPeerIdentityFields } from './peer-identity.ts';
+import { findRootAccounts } from './root-accounts.ts';
 import { findRuleShapes } from './rule-shape.ts';
 import { findIssuerSlashes, findOptionalTokens, findUnknownTokens } from './token-sources.ts';
 
@@ -15,6 +18,8 @@ export interface LintOptions {
   readonly rootNamespace: string;
   /** Absent: paths are not held against a normalization. */
   readonly pathNormalization?: MeshConfig['pathNormalization'];
+  /** Proxies that tell who the peer is, as in the mesh settings. Absent: none. */
+  readonly trustedProxies?: MeshConfig['trustedProxies'];
 }
 
 /** The warnings about one policy. */
@@ -25,9 +30,16 @@ export interface PolicyLint {
 }
 
 /** The traps that one policy holds by itself; in the order of the families. */
-export function lintPolicy(policy: Policy, { pathNormalization }: Pick<LintOptions, 'pathNormalization'> = {}): readonly Finding[] {
-  if (policy.kind === 'RequestAuthentication') return findIssuerSlashes(policy);
-  return [...findDeadValues(policy, pathNormalization), ...findRuleShapes(policy), ...findPeerIdentityFields(policy)];
+export function lintPolicy(policy: Policy, options: Partial<LintOptions> = {}): readonly Finding[] {
+  const { rootNamespace, pathNormalization, trustedProxies = [] } = options;
+  if (policy.kind === 'RequestAuthentication') return [...findIssuerSlashes(policy), ...findJwtRuleTraps(policy)];
+  return [
+    ...findDeadValues(policy, pathNormalization),
+    ...(rootNamespace === undefined ? [] : findRootAccounts(policy, rootNamespace)),
+    ...findRuleShapes(policy),
+    ...findEvadableRules(policy),
+    ...findPeerIdentityFields(policy, trustedProxies),
+  ];
 }
 
 /** The traps of each policy, and those between `policies`; policies without one are left out. */

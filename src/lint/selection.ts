@@ -10,7 +10,7 @@ export function canMeet(a: Policy, b: Policy, rootNamespace: string): boolean {
   const isNear = isInScope(a, b.metadata.namespace, rootNamespace) || isInScope(b, a.metadata.namespace, rootNamespace);
   if (!isNear || targetsOf(a) !== targetsOf(b)) return false;
   const labels = b.spec.selector?.matchLabels ?? {};
-  return Object.entries(a.spec.selector?.matchLabels ?? {}).every(([key, value]) => (labels[key] ?? value) === value);
+  return Object.entries(a.spec.selector?.matchLabels ?? {}).every(([key, value]) => !Object.hasOwn(labels, key) || labels[key] === value);
 }
 
 /** Is every pod that `narrow` selects also selected by `wide`? */

@@ -71,7 +71,9 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     jwks: { refreshMs: config.jwks.refreshMs, limits: await fetchLimits(config) },
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
-  const webhook = config.webhook.enabled ? await openWebhook({ config, logger, metrics, client, isLeader: manager.isLeading }) : undefined;
+  const webhook = config.webhook.enabled
+    ? await openWebhook({ config, logger, metrics, client, mesh, isLeader: manager.isLeading })
+    : undefined;
   const health = await startHealthServer({
     ...config.http,
     live: { ping: () => undefined },
@@ -96,11 +98,11 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
   }
 }
 
-interface WebhookParts extends Omit<Running, 'mesh'> {
+interface WebhookParts extends Running {
   readonly isLeader: () => boolean;
 }
 
-function openWebhook({ config, logger, metrics, client, isLeader }: WebhookParts): ReturnType<typeof startWebhook> {
+function openWebhook({ config, logger, metrics, client, mesh, isLeader }: WebhookParts): ReturnType<typeof startWebhook> {
   const { host, port, service, tlsMinVersion, agentImage, agentImagePullPolicy, agentLogLevel, agentResources } = config.webhook;
   const options: WebhookOptions = {
     client,
@@ -110,6 +112,7 @@ function openWebhook({ config, logger, metrics, client, isLeader }: WebhookParts
     tlsMinVersion,
     logger,
     isLeader,
+    mesh: mesh.current,
     namespace: config.namespace,
     injection: {
       image: agentImage,

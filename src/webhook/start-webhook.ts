@@ -3,6 +3,7 @@
  * injection and validation whose certificates look after themselves. Called by the controller's entry point.
  */
 import type { SecureVersion } from 'node:tls';
+import type { MeshConfig } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
@@ -23,6 +24,8 @@ export interface WebhookOptions {
   /** Name of the Service that API servers call; Secret and webhook configurations are named after it, see {@link webhookNames}. */
   readonly service: string;
   readonly injection: InjectionSettings;
+  /** The mesh settings as they are now; what lint says depends on them. */
+  readonly mesh: () => MeshConfig;
   /** Does this replica lead at the moment? Only the leader renews certificates. */
   readonly isLeader: () => boolean;
   /** Absent: TLSv1.2. */
@@ -60,7 +63,10 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     host: options.host,
     port: options.port,
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
-    reviewers: { '/mutate': (request) => reviewPod(request, options.injection), '/validate': reviewPolicy },
+    reviewers: {
+      '/mutate': (request) => reviewPod(request, options.injection),
+      '/validate': (request) => reviewPolicy(request, options.mesh()),
+    },
     logger,
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
   });

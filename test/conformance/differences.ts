@@ -47,7 +47,8 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwt-partly-accepted',
-    covers: ({ recorded, ours }) => isUnauthenticated(ours) && jwtRules(recorded).length > 1 && jwtRules(recorded).some(sharesHeader),
+    covers: ({ recorded, request, ours }) =>
+      isRefusedByJwt(ours) && !isRefusedByJwt(request.observed) && jwtRules(recorded).length > 1 && shareHeader(jwtRules(recorded)),
   },
   {
     name: 'presence-required',
@@ -98,10 +99,21 @@ function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   );
 }
 
-/** Two locations in one header: a good token takes what stands beside it away. */
-function sharesHeader({ fromHeaders = [] }: JwtRule): boolean {
-  const names = fromHeaders.map(({ name }) => name.toLowerCase());
-  return new Set(names).size < names.length;
+/** By whatever rule for tokens: 401, or 403 for an audience. */
+function isRefusedByJwt(outcome: Observed | undefined): boolean {
+  return outcome !== undefined && (isUnauthenticated(outcome) || outcome.details?.startsWith('jwt_authn_access_denied') === true);
+}
+
+/** Two locations in one header, of one rule or of two: a good token takes what stands beside it away. */
+function shareHeader(rules: readonly JwtRule[]): boolean {
+  const locations = new Set(rules.flatMap(headerLocations));
+  const names = new Set([...locations].map((location) => location.slice(0, location.indexOf(':'))));
+  return names.size < locations.size;
+}
+
+function headerLocations({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): readonly string[] {
+  if (fromHeaders.length + fromParams.length + fromCookies.length === 0) return ['authorization:Bearer '];
+  return fromHeaders.map(({ name, prefix = '' }) => `${name.toLowerCase()}:${prefix}`);
 }
 
 function isLoose(text: string): boolean {

@@ -103,13 +103,14 @@ function parseMessage(text: string): Message | undefined {
   return { start, headers, body: text.slice(end + 4) };
 }
 
-/** Has the whole message come, by what its head says of its body? */
+/** Has the whole message come, by what its head says of its body? One that asks for an upgrade is answered at its head. */
 function isWhole(text: string): boolean {
   const message = parseMessage(text);
   const fields = new Map(message?.headers);
   if (message === undefined) {
     return false;
   }
+  if (fields.has('upgrade')) return true;
   return fields.get('transfer-encoding') === 'chunked'
     ? message.body.endsWith('0\r\n\r\n')
     : message.body.length >= Number(fields.get('content-length') ?? 0);

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type RunningWebhook, startWebhook, webhookNames } from '../../src/webhook/start-webhook.ts';
@@ -81,6 +82,7 @@ describe('the webhook on a real API server', function () {
     await kubectl('create', 'secret', 'generic', names.secret, '-n', namespace);
     webhook = await startWebhook(
       {
+        mesh: () => DEFAULT_MESH_CONFIG,
         client,
         host: '127.0.0.1',
         port: 0,

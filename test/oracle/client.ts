@@ -107,6 +107,7 @@ function askHttp1(socket: Socket, bytes: string, isHead: boolean): Promise<Answe
     socket.setTimeout(TIMEOUT_MS, done);
     socket.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString('latin1')).replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '');
+      if (!'HTTP/1.1'.startsWith(text.slice(0, 8))) reject(new Error('Envoy took it for another protocol than HTTP'));
       const whole = parseResponse(text, isHead);
       if (whole !== undefined) resolve(whole);
     });

@@ -58,7 +58,7 @@ function adapt(node: Json, around: EnvoySurroundings): Json {
   if (!isObject(node)) return node;
   const walked: Record<string, Json> = {};
   for (const [name, value] of Object.entries(node)) walked[name] = adapt(value, around);
-  const type = String(node['@type'] ?? '').split('/')[1];
+  const type = (typeof node['@type'] === 'string' ? node['@type'] : '').split('/')[1];
   switch (type) {
     case 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
       return { ...walked, accessLog: [accessLog(around.accessLog, 'request')] };

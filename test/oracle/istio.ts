@@ -63,9 +63,23 @@ function go(args: readonly string[], cwd: string): Promise<string> {
   return collect(spawn('nice', ['-n', '5', 'go', ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }), `go ${args[0]}`);
 }
 
-/** Asks the program in `folder` about `cases`, in order. */
-export async function askIstio(folder: string, cases: readonly Pick<RecordedCase, 'resources'>[]): Promise<readonly IstioAnswer[]> {
+const REPORTED_EVERY = 100;
+
+/** Asks the program in `folder` about `cases`, in order. @param progress told how many are done, now and then */
+export async function askIstio(
+  folder: string,
+  cases: readonly Pick<RecordedCase, 'resources'>[],
+  progress: (done: number) => void,
+): Promise<readonly IstioAnswer[]> {
   const child = spawn(join(folder, 'istio'), [folder], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let done = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    // One answer per line.
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
+      done += 1;
+      if (done % REPORTED_EVERY === 0) progress(done);
+    }
+  });
   child.stdin.end(cases.map((item) => `${JSON.stringify(item)}\n`).join(''));
   const answers = (await collect(child, 'istio')).split('\n').filter(Boolean);
   return answers.map((line) => JSON.parse(line) as IstioAnswer);

@@ -71,7 +71,9 @@ function parseRequest(text: string): RecordedUpstream | undefined {
   const path = start.slice(method.length + 1, start.lastIndexOf(' '));
   const fields = new Map(headers);
   const rest = text.slice(end + 4);
-  const chunked = fields.get('transfer-encoding') === 'chunked' && fields.get('upgrade') === undefined;
+  // Envoy holds back what follows a wish to upgrade until it is answered.
+  if (fields.has('upgrade')) return { method, path, headers };
+  const chunked = fields.get('transfer-encoding') === 'chunked';
   const body = chunked ? dechunk(rest) : sized(rest, Number(fields.get('content-length') ?? 0));
   return body === undefined ? undefined : { method, path, headers, ...(body === '' ? {} : { body }) };
 }

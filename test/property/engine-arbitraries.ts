@@ -16,11 +16,14 @@ import type {
   StringMatch,
 } from '../../src/policy/model/program.ts';
 import type { ConnectionFacts, Json, RequestFacts } from '../../src/policy/request/facts.ts';
+import { createTokenNotes, type TokenNotes } from '../../src/policy/request/token-notes.ts';
 
 /** The half of a request that a connection and a token bring. */
 export interface Caller {
   readonly connection: ConnectionFacts;
   readonly claims: { readonly [key: string]: Json } | undefined;
+  /** Absent: nothing is remembered of the token. */
+  readonly notes: TokenNotes | undefined;
 }
 
 /** The half that a request head brings. */
@@ -32,7 +35,23 @@ export interface Head {
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
 
-const WORDS: readonly string[] = ['a', 'b', 'ab', 'aba', 'abab', 'b\u00e9', '', 'a\nb', 'x*'];
+const WORDS: readonly string[] = [
+  'a',
+  'b',
+  'ab',
+  'aba',
+  'abab',
+  'ababa',
+  'b\u00e9',
+  '\u65e5\u672c',
+  '\u{1d54f}',
+  '\ud835',
+  '',
+  ' ',
+  'a\nb',
+  'x*',
+  'a\0b',
+];
 const PATHS: readonly string[] = ['/', '/a', '/a/', '/a/b', '/a/b/c', '/a/b/c/d', '/b/a', '/b', '/a[b]/c', '/a//b', '*', '', '/a/*/c'];
 const TEMPLATES: readonly string[] = [
   '/a/{*}',
@@ -89,8 +108,22 @@ const IDENTITIES: readonly string[] = [
   `spiffe://td${'/ns/x'.repeat(60)}/ns/a/sa/b`,
   '',
 ];
-const CLAIMS: readonly (readonly string[])[] = [['groups'], ['aud'], ['a', 'b'], ['__proto__'], ['none']];
-const HEADERS: readonly string[] = ['x-a', 'x-b', ':path', 'x-none'];
+/** More names than an index gives a place of their own. */
+const MANY = 18;
+const numbered = (prefix: string): readonly string[] => Array.from({ length: MANY }, (_, index) => `${prefix}${index}`);
+const CLAIMS: readonly (readonly string[])[] = [
+  ['groups'],
+  ['groups'],
+  ['aud'],
+  ['a'],
+  ['a', 'b'],
+  ['a', 'b', 'c'],
+  ['__proto__'],
+  ['constructor'],
+  ['none'],
+  ...numbered('c').map((name) => [name]),
+];
+const HEADERS: readonly string[] = ['x-a', 'x-a', 'x-b', ':path', ':authority', 'host', 'x-none', ...numbered('x-')];
 
 function listOf<T>(element: fc.Arbitrary<T>): fc.Arbitrary<readonly T[] | undefined> {
   return fc.oneof(
@@ -117,8 +150,18 @@ function stringMatch(words: readonly string[]): fc.Arbitrary<StringMatch> {
   );
 }
 
+/** Templates that nearly all fit the same paths. */
+const forkedTemplate: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.array(fc.constantFrom('a', '{*}', '{*}', 'b'), { minLength: 1, maxLength: 9 }),
+    fc.constantFrom('', '', '/{**}', '/{**}/b', '/'),
+  )
+  .map(([segments, end]) => `/${segments.join('/')}${end}`)
+  .filter((text) => text.includes('{'));
+
 const pathMatch: fc.Arbitrary<PathMatch> = fc.oneof(
   { weight: 2, arbitrary: stringMatch(PATHS) },
+  { weight: 1, arbitrary: forkedTemplate.map((value) => ({ kind: 'template' as const, value })) },
   { weight: 1, arbitrary: fc.constantFrom(...TEMPLATES).map((value) => ({ kind: 'template' as const, value })) },
 );
 
@@ -192,27 +235,31 @@ const body: fc.Arbitrary<Pick<Rule, 'from' | 'to' | 'when'>> = fc.oneof(
 function rules(maxLength: number): fc.Arbitrary<readonly Rule[]> {
   const bodies = fc.array(body, { maxLength, size: 'max' });
   // Copies make one request hit many rules, and rules fill more than one word of bits.
-  return fc.tuple(bodies, fc.constantFrom(1, 1, 1, 9)).map(([written, copies]) =>
-    Array.from({ length: copies }, () => written)
-      .flat()
-      .map((parts, index): Rule => {
-        const name = `p${String(index).padStart(4, '0')}`;
-        const source = { kind: 'AuthorizationPolicy', namespace: 'n', name, generation: 0, rule: 0 } as const;
-        return { id: `ns[n]-policy[${name}]-rule[0]`, source, ...parts };
-      }),
-  );
+  return fc
+    .tuple(bodies, fc.constantFrom(1, 1, 1, 9))
+    .map(([written, copies]) => named(Array.from({ length: copies }, () => written).flat()));
+}
+
+function named(bodies: readonly Pick<Rule, 'from' | 'to' | 'when'>[]): readonly Rule[] {
+  return bodies.map((parts, index): Rule => {
+    const name = `p${String(index).padStart(4, '0')}`;
+    const source = { kind: 'AuthorizationPolicy', namespace: 'n', name, generation: 0, rule: 0 } as const;
+    return { id: `ns[n]-policy[${name}]-rule[0]`, source, ...parts };
+  });
 }
 
 function engine(maxLength: number): fc.Arbitrary<Engine> {
   return fc.tuple(rules(maxLength), fc.boolean()).map(([all, attached]) => ({ attached: attached || all.length > 0, rules: all }));
 }
 
-const customStep: fc.Arbitrary<CustomStep> = rules(8).map((all) => ({ name: 'p', refusal: 'unknown', rules: all }));
+const customStep: fc.Arbitrary<CustomStep> = fc
+  .tuple(rules(8), fc.constantFrom('p', 'q'))
+  .map(([all, name]) => ({ name, refusal: 'unknown', rules: all }));
 
 function ruleset(): fc.Arbitrary<Ruleset> {
   const rare = fc.oneof({ weight: 2, arbitrary: fc.constant<Engine>({ attached: false, rules: [] }) }, { weight: 1, arbitrary: engine(6) });
   return fc.record({
-    custom: fc.array(customStep, { maxLength: 1 }),
+    custom: fc.array(customStep, { maxLength: 2 }),
     audit: rare,
     // A few rules deny, so that ALLOW is reached.
     deny: engine(3),
@@ -222,14 +269,35 @@ function ruleset(): fc.Arbitrary<Ruleset> {
   });
 }
 
-/** Programs whose HTTP and TCP rules are alike: what is dropped on TCP is no concern of an evaluator. */
-export const program: fc.Arbitrary<Program> = ruleset().map((http) => ({
-  pathNormalization: 'NONE',
-  trustedProxies: [],
-  providers: [],
-  http,
-  tcp: http,
-}));
+/** Programs whose HTTP and TCP rules differ, or are the same: what is dropped on TCP is no concern of an evaluator. */
+export const program: fc.Arbitrary<Program> = fc
+  .tuple(ruleset(), fc.option(ruleset(), { freq: 1, nil: undefined }))
+  .map(([http, tcp]) => ({ pathNormalization: 'NONE', trustedProxies: [], providers: [], http, tcp: tcp ?? http }));
+
+/** Programs of a few hundred rules that ask for the same kind of thing each in its own way, so that indexes fill up and collide. */
+export const crowd: fc.Arbitrary<Program> = fc
+  .tuple(
+    fc.array(body, { minLength: 2, maxLength: 5 }),
+    fc.array(clause, { minLength: 40, maxLength: 160, size: 'max' }),
+    fc.constantFrom('allow' as const, 'deny' as const),
+  )
+  .map(([bodies, clauses, action]): Program => {
+    const none: Engine = { attached: false, rules: [] };
+    const crowded = clauses.map((own, index): Pick<Rule, 'from' | 'to' | 'when'> => {
+      const { from, to, when } = bodies[index % bodies.length] as (typeof bodies)[number];
+      return index % 3 === 0 ? { from: [[]], to: [[own]], when: [] } : { from, to, when: [...when, own] };
+    });
+    const http: Ruleset = {
+      custom: [],
+      audit: { attached: true, rules: named(crowded.slice(0, 20)) },
+      deny: none,
+      allow: none,
+      dryRunDeny: none,
+      dryRunAllow: { attached: true, rules: named(crowded.toReversed()) },
+      [action]: { attached: true, rules: named(crowded) },
+    };
+    return { pathNormalization: 'NONE', trustedProxies: [], providers: [], http, tcp: http };
+  });
 
 const claimValue: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom<Json>(...WORDS) },
@@ -246,11 +314,12 @@ const claims: fc.Arbitrary<{ readonly [key: string]: Json }> = fc
       sub: fc.constantFrom<Json>(...WORDS),
       groups: claimValue,
       aud: claimValue,
-      a: claimValue,
+      a: fc.oneof(claimValue, fc.record({ b: fc.record({ c: fc.constantFrom<Json>(...WORDS) }) })),
+      more: fc.array(fc.tuple(fc.constantFrom(...numbered('c')), claimValue), { maxLength: 6 }),
     },
-    { requiredKeys: ['iss', 'sub'] },
+    { requiredKeys: ['iss', 'sub', 'more'] },
   )
-  .map((found) => found as { readonly [key: string]: Json });
+  .map(({ more, ...found }) => ({ ...(found as { readonly [key: string]: Json }), ...Object.fromEntries(more) }));
 
 const peer = fc.record({
   uris: fc.array(fc.constantFrom(...IDENTITIES), { maxLength: 2 }),
@@ -258,46 +327,56 @@ const peer = fc.record({
   subject: fc.constantFrom('', 'CN=a', 'a'),
 });
 
-export const caller: fc.Arbitrary<Caller> = fc.record({
-  connection: fc
-    .tuple(
-      fc.record({
-        sourceIp: fc.constantFrom(...ADDRESSES),
-        destinationIp: fc.constantFrom(...ADDRESSES),
-        destinationPort: fc.constantFrom(80, 8080, 443),
-        sni: fc.constantFrom(...WORDS),
-        tls: fc.boolean(),
-      }),
-      fc.option(peer, { freq: 3, nil: undefined }),
-    )
-    .map(([connection, identity]): ConnectionFacts => (identity === undefined ? connection : { ...connection, peer: identity })),
-  claims: fc.option(claims, { freq: 5, nil: undefined }),
-});
+const connection: fc.Arbitrary<ConnectionFacts> = fc
+  .tuple(
+    fc.record({
+      sourceIp: fc.constantFrom(...ADDRESSES),
+      destinationIp: fc.constantFrom(...ADDRESSES),
+      destinationPort: fc.constantFrom(80, 8080, 443),
+      sni: fc.constantFrom(...WORDS),
+      tls: fc.boolean(),
+    }),
+    fc.option(peer, { freq: 3, nil: undefined }),
+  )
+  .map(([plain, identity]): ConnectionFacts => (identity === undefined ? plain : { ...plain, peer: identity }));
+
+export const caller: fc.Arbitrary<Caller> = fc
+  .tuple(connection, fc.option(claims, { freq: 5, nil: undefined }), fc.boolean())
+  .map(([from, payload, isRemembered]) => {
+    const notes = payload !== undefined && isRemembered ? createTokenNotes(payload) : undefined;
+    return { connection: from, claims: payload, notes };
+  });
 
 export const head: fc.Arbitrary<Head> = fc.record({
   method: fc.constantFrom(...METHODS),
   host: fc.constantFrom(...HOSTS),
-  path: fc.constantFrom(...PATHS, '/a/b/b', '/x/b/y/z/d', '/a/x/c'),
-  remoteIp: fc.constantFrom(...ADDRESSES),
-  headers: fc.record(
+  path: fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom(...PATHS, '/a/b/b', '/x/b/y/z/d', '/a/x/c') },
     {
-      'x-a': fc.array(fc.constantFrom(...WORDS), { maxLength: 3 }),
-      'x-b': fc.array(fc.constantFrom(...WORDS), { maxLength: 1 }),
-      ':path': fc.constant(['/a']),
+      weight: 1,
+      arbitrary: fc.array(fc.constantFrom('a', 'a', 'b', 'x', ''), { minLength: 1, maxLength: 9 }).map((all) => `/${all.join('/')}`),
     },
-    { requiredKeys: [] },
   ),
+  remoteIp: fc.constantFrom(...ADDRESSES),
+  headers: fc
+    .array(fc.tuple(fc.constantFrom(...HEADERS), fc.array(fc.constantFrom(...WORDS), { maxLength: 3 })), { maxLength: 8 })
+    .map((all) => Object.fromEntries(all)),
 });
 
 const NO_VALUES: readonly string[] = [];
+const PSEUDO_HEADERS: readonly string[] = [':path', ':authority', 'host'];
 
 /** The request of both halves. */
-export function factsOf({ connection, claims: payload }: Caller, { headers, ...rest }: Head): RequestFacts {
+export function factsOf({ connection: from, claims: payload, notes }: Caller, { headers, ...rest }: Head): RequestFacts {
   return {
-    connection,
+    connection: from,
     ...rest,
     pathWithQuery: rest.path,
     headerValues: (name) => headers[name] ?? NO_VALUES,
+    headerList: Object.entries(headers).flatMap(([name, values]) =>
+      PSEUDO_HEADERS.includes(name) ? [] : values.flatMap((value) => [name, value]),
+    ),
     ...(payload !== undefined && { claims: payload }),
+    ...(notes !== undefined && { notes }),
   };
 }

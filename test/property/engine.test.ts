@@ -11,11 +11,12 @@ import { createIndexedEvaluator } from '../../src/policy/decide/indexed.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
 import type { Program, Rule, Ruleset } from '../../src/policy/model/program.ts';
 import type { RequestFacts } from '../../src/policy/request/facts.ts';
-import { type Caller, caller, factsOf, type Head, head, program } from './engine-arbitraries.ts';
+import { type Caller, caller, crowd, factsOf, type Head, head, program } from './engine-arbitraries.ts';
 
 const seed: number = Number(process.env['SALLYPORT_SEED'] ?? Date.now() % 2 ** 31);
 const PROGRAMS = 360;
 const HALVES = 18;
+const CROWDS = 40;
 
 interface Requests {
   readonly callers: readonly Caller[];
@@ -90,6 +91,19 @@ describe('the indexed evaluator', function () {
     for (const reason of ['deny-rule', 'allow-rule', 'no-allow-rule-matched']) {
       expect(tally.byReason.get(reason), reason).to.be.at.least(tally.decisions / 20);
     }
+  });
+
+  it('decides as the plain evaluator does under crowds of rules', () => {
+    const tally: Tally = { decisions: 0, byReason: new Map() };
+    fc.assert(
+      fc.property(crowd, requests, (written, asked) => {
+        const plain = createLinearEvaluator(written);
+        const indexed = createIndexedEvaluator(written);
+        for (const facts of crossed(asked)) check(plain, indexed, facts, tally);
+      }),
+      { seed, numRuns: CROWDS },
+    );
+    console.log(`      ${tally.decisions} decisions: ${JSON.stringify(Object.fromEntries(tally.byReason))}`);
   });
 
   it('finds the same CUSTOM steps, and decides the same on TCP', () => {

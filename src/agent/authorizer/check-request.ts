@@ -4,7 +4,6 @@
  * @see Envoy source/extensions/filters/common/ext_authz/check_request_utils.cc
  */
 import type { ConnectionFacts, PeerIdentity } from '../../policy/request/facts.ts';
-import { separatorOf } from './http-question.ts';
 import { PARTIAL_BODY_HEADER, type Question } from './question.ts';
 
 /** Plain data in the shape of `envoy.service.auth.v3.CheckRequest`. */
@@ -41,7 +40,7 @@ function principalOf({ uris, dnsNames, subject }: PeerIdentity): string {
   return uris[0] ?? dnsNames[0] ?? subject;
 }
 
-/** All headers of the request, pseudo headers too, several instances of one joined. */
+/** All headers of the request, pseudo headers too, several instances of one joined by commas: even cookies, as in Envoy. */
 function checkHeaders({ check, body }: Question): Readonly<Record<string, string>> {
   const { method, target, host, headers } = check.request;
   const valueByName = new Map([
@@ -55,7 +54,7 @@ function checkHeaders({ check, body }: Question): Readonly<Record<string, string
     if (name === PARTIAL_BODY_HEADER) continue;
     const before = valueByName.get(name);
     const value = unicodeOf(headers[index + 1] ?? '');
-    valueByName.set(name, before === undefined ? value : before + separatorOf(name) + value);
+    valueByName.set(name, before === undefined ? value : `${before},${value}`);
   }
   if (body !== undefined) valueByName.set(PARTIAL_BODY_HEADER, String(body.partial));
   return Object.fromEntries(valueByName);

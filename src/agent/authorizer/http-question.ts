@@ -14,7 +14,7 @@ export function checkPath({ provider, check }: Question): string {
 
 /**
  * Flat header list of the check: Host, Authorization, what `included` selects, the provider's own, Content-Length. Several
- * instances of a header become one.
+ * instances of a header become one, joined by commas; even cookies, as in Envoy, so that an authorizer reads here what it reads there.
  */
 export function checkHeaders({ provider, check, body }: Question, included: NameTest | undefined): readonly string[] {
   const valueByName = new Map([['host', check.request.host]]);
@@ -24,7 +24,7 @@ export function checkHeaders({ provider, check, body }: Question, included: Name
     if (name === 'authorization' || (isCarried(name) && included?.(name) === true)) {
       const before = valueByName.get(name);
       const value = headers[index + 1] ?? '';
-      valueByName.set(name, before === undefined ? value : before + separatorOf(name) + value);
+      valueByName.set(name, before === undefined ? value : `${before},${value}`);
     }
   }
   if (body !== undefined) valueByName.set(PARTIAL_BODY_HEADER, String(body.partial));
@@ -37,9 +37,4 @@ export function checkHeaders({ provider, check, body }: Question, included: Name
 
 function isCarried(name: string): boolean {
   return isChangeableRequestHeader(name) && name !== 'expect' && name !== PARTIAL_BODY_HEADER;
-}
-
-/** How several instances of a header are joined (RFC 9110 section 5.3, RFC 6265 section 5.4). */
-export function separatorOf(name: string): string {
-  return name === 'cookie' ? '; ' : ',';
 }

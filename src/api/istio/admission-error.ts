@@ -5,8 +5,12 @@
 import type { ValidationFinding } from './validation-finding.ts';
 import { errorBlock } from './validation-finding.ts';
 
+/** Checks of Istio that return a list of errors even when there is one. */
+const LISTED = /^bad (?:IP address|CIDR range|port) \(/;
+
 /**
- * Istio's error text for one object: a lone error as one line (errors of a JWT rule always as a block), several as a block.
+ * Istio's error text for one object: a lone error as one line (errors of a JWT rule, an address or a port always as a block),
+ * several as a block.
  *
  * @param findings of {@link validatePolicy}; CRD findings and warnings are passed over
  * @returns undefined when there is no error. Does not begin with `configuration is invalid: `, see {@link denialMessage}
@@ -15,10 +19,14 @@ export function admissionError(kind: string, namespace: string, name: string, fi
   const errors = findings.filter((finding) => finding.severity === 'error' && finding.stage !== 'crd');
   const decode = errors.find((finding) => finding.stage === 'decode');
   if (decode !== undefined) return decode.message;
-  const lines = errors.map((finding) => `${prefixOf(kind, namespace, name, finding)}${finding.message}`);
+  // Istio looks at top-level fields last, only when all else is good, and names one.
+  const told = errors.filter(({ code }) => code !== 'SP_SCHEMA');
+  const [unknownField] = errors;
+  if (unknownField !== undefined && told.length === 0) return unknownField.message;
+  const lines = told.map((finding) => `${prefixOf(kind, namespace, name, finding)}${finding.message}`);
   const [only] = lines;
   if (only === undefined) return undefined;
-  const isBlock = lines.length > 1 || errors[0]?.path.startsWith('spec.jwtRules') === true;
+  const isBlock = lines.length > 1 || told[0]?.path.startsWith('spec.jwtRules') === true || LISTED.test(told[0]?.message ?? '');
   return isBlock ? errorBlock(lines) : only;
 }
 

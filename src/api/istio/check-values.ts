@@ -5,10 +5,11 @@
  * @see istio pkg/config/security/security.go
  */
 import { parseGoAddress, parseGoPrefix } from './go-netip.ts';
+import { goQuote } from './go-quote.ts';
 import { errorBlock } from './validation-finding.ts';
 
 const MAX_SERVICE_ACCOUNTS = 16;
-const MAX_SERVICE_ACCOUNT_LENGTH = 320;
+const MAX_SERVICE_ACCOUNT_BYTES = 320;
 const MAX_PORT = 65_535;
 const TEMPLATE_LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
 
@@ -31,8 +32,10 @@ export function checkAddresses(values: readonly string[]): readonly Fault[] {
 /** One fault per bad port. */
 export function checkPorts(values: readonly string[]): readonly Fault[] {
   return each(values, (value) => {
-    if (!/^\d+$/.test(value)) return `bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`;
-    if (Number(value) > 0xffff_ffff) return `bad port (${value}): strconv.ParseUint: parsing ${JSON.stringify(value)}: value out of range`;
+    // Digits that are too many are told before what follows them is looked at.
+    const digits = /^\d*/.exec(value)?.[0] ?? '';
+    const fault = Number(digits) > 0xffff_ffff ? 'value out of range' : digits === '' || digits !== value ? 'invalid syntax' : undefined;
+    if (fault !== undefined) return `bad port (${value}): strconv.ParseUint: parsing ${goQuote(value)}: ${fault}`;
     return Number(value) > MAX_PORT ? `bad port (${value}): <nil>` : undefined;
   });
 }
@@ -48,28 +51,33 @@ export function checkServiceAccounts(name: string, values: readonly string[]): r
   return first(values, (value) => {
     if (value === '') return `empty value not allowed, found in ${name}`;
     if (value.includes('*')) return `wildcard not allowed, found in ${name}`;
-    const quoted = JSON.stringify(value);
+    const quoted = goQuote(value);
     const format = "expected format 'serviceAccount' or 'namespace/serviceAccount', found";
     const parts = value.split('/');
     if (parts.length > 2) return `${format} ${quoted} in ${name}`;
+    if (Buffer.byteLength(value) > MAX_SERVICE_ACCOUNT_BYTES) return `value cannot exceed 320 characters, found ${quoted} in ${name}`;
     if (parts.length === 2 && parts[0] === '') return `${format} empty namespace ${quoted} in ${name}`;
-    if (parts.length === 2 && parts[1] === '') return `${format} empty serviceAccount ${quoted} in ${name}`;
-    return value.length > MAX_SERVICE_ACCOUNT_LENGTH ? `value cannot exceed 320 characters, found ${quoted} in ${name}` : undefined;
+    return parts.length === 2 && parts[1] === '' ? `${format} empty serviceAccount ${quoted} in ${name}` : undefined;
   });
 }
 
 /** At most one fault, about the first bad value. @param isKey true for `when`, where a slash is let through */
 export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly Fault[] {
-  return first(values, (value) => {
-    if (value === '') return `empty value not allowed, found in ${name}`;
-    const quoted = JSON.stringify(value);
-    const stars = value.split('*').length - 1;
-    if (stars > 1) return `at most one wildcard is allowed, found in ${name}: ${quoted}`;
-    if (stars === 1 && !value.startsWith('*') && !value.endsWith('*')) {
-      return `wildcard is only allowed at the start or end, found in ${name}: ${quoted}`;
-    }
-    return !isKey && value.includes('/') ? `trust domain must not contain '/', found in ${name}: ${quoted}` : undefined;
-  });
+  const checks = [
+    checkNotEmpty(name, values),
+    first(values, (value) => {
+      const stars = value.split('*').length - 1;
+      if (stars > 1) return `at most one wildcard is allowed, found in ${name}: ${goQuote(value)}`;
+      const isInside = stars === 1 && !value.startsWith('*') && !value.endsWith('*');
+      return isInside ? `wildcard is only allowed at the start or end, found in ${name}: ${goQuote(value)}` : undefined;
+    }),
+    isKey
+      ? []
+      : first(values, (value) =>
+          value.includes('/') ? `trust domain must not contain '/', found in ${name}: ${goQuote(value)}` : undefined,
+        ),
+  ];
+  return checks.find((faults) => faults.length > 0) ?? [];
 }
 
 /** At most one fault, about the first bad path. */
@@ -79,6 +87,8 @@ export function checkPaths(name: string, values: readonly string[]): readonly Fa
 
 /** What is wrong with the values of one condition, or with its key. */
 export function checkCondition(key: string, values: readonly string[]): string | undefined {
+  const [empty] = checkNotEmpty(key, values);
+  if (empty !== undefined) return empty.message;
   switch (key) {
     case 'source.ip':
     case 'remote.ip':
@@ -91,7 +101,7 @@ export function checkCondition(key: string, values: readonly string[]): string |
     case 'source.trustDomain':
       return checkTrustDomains(key, values, true)[0]?.message;
     default:
-      return checkKey(key) ?? checkNotEmpty(key, values)[0]?.message;
+      return checkKey(key);
   }
 }
 
@@ -119,7 +129,7 @@ function checkKey(key: string): string | undefined {
 }
 
 function checkPath(name: string, value: string): string | undefined {
-  const path = value.replace(/^\/+|\/+$/g, '');
+  const path = trimSlashes(value);
   const isTemplate = value.includes('{*}') || value.includes('{**}');
   const refused = `invalid or unsupported path ${path}, found in ${name}.`;
   let sawRest = false;
@@ -134,6 +144,15 @@ function checkPath(name: string, value: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Not by a regular expression, which would try each of many slashes as the start of the last ones. */
+function trimSlashes(path: string): string {
+  let start = 0;
+  let end = path.length;
+  while (start < end && path[start] === '/') start += 1;
+  while (end > start && path[end - 1] === '/') end -= 1;
+  return path.slice(start, end);
 }
 
 function blockOf(faults: readonly Fault[]): string | undefined {

@@ -5,6 +5,8 @@
  */
 import type { Finding } from '../../errors.ts';
 import { parseGoDuration } from './go-duration.ts';
+import { goJsonString, goTypeError } from './go-json.ts';
+import { goQuote } from './go-quote.ts';
 
 /** Where a value stands and where its findings go. */
 export interface DecodeContext {
@@ -16,19 +18,25 @@ export interface DecodeContext {
 /** Reads one value that is neither null nor absent; undefined means absent (or a finding was added). */
 export type Decode<T> = (value: unknown, context: DecodeContext) => T | undefined;
 
+/** Go's type of an enumeration's value. */
+const ENUM_NUMBER = 'protoreflect.EnumNumber';
+/** Members whose name in the .proto file is no snake_case. */
+const CAMEL_CASE_IN_PROTO: ReadonlySet<string> = new Set(['targetRef', 'targetRefs']);
+
 type Fields<T> = { readonly [K in keyof T]-?: Decode<Exclude<T[K], undefined>> };
 
-/** A string. */
-export const text: Decode<string> = (value, context) => (typeof value === 'string' ? value : mismatch(value, 'string', context));
+/** A string; a lone surrogate becomes U+FFFD, as it does on the way through Go. */
+export const text: Decode<string> = (value, context) =>
+  typeof value === 'string' ? value.toWellFormed() : mismatch(value, 'string', context);
 
 /** `true` or `false`. */
 export const flag: Decode<boolean> = (value, context) => (typeof value === 'boolean' ? value : mismatch(value, 'bool', context));
 
-/** Duration text; milliseconds out. */
-export const duration: Decode<number> = (value, context) => {
+/** Duration text; nanoseconds out. */
+export const duration: Decode<bigint> = (value, context) => {
   if (typeof value !== 'string') return mismatch(value, 'string', context);
   const result = parseGoDuration(value);
-  return result.kind === 'ok' ? result.ms : fail(`bad Duration: ${result.message}`, context);
+  return result.kind === 'ok' ? result.ns : fail(`bad Duration: ${result.message}`, context);
 };
 
 /** A map of strings. */
@@ -41,9 +49,11 @@ export const textMap: Decode<Readonly<Record<string, string>>> = (value, context
 /** One of `names`, by name or by its position. */
 export function oneOf<const T extends string>(names: readonly T[], typeName: string): Decode<T> {
   return (value, context) => {
-    if (typeof value === 'number') return names[value] ?? fail(`unknown value ${value} for enum ${typeName}`, context);
-    if (typeof value !== 'string') return mismatch(value, 'string', context);
-    return names.find((name) => name === value) ?? fail(`unknown value ${JSON.stringify(value)} for enum ${typeName}`, context);
+    if (typeof value === 'number' && Number.isInteger(value))
+      return names[value] ?? fail(`unknown value ${value} for enum ${typeName}`, context);
+    if (typeof value === 'number') return fail(`json: cannot unmarshal number ${value} into Go value of type ${ENUM_NUMBER}`, context);
+    if (typeof value !== 'string') return mismatch(value, ENUM_NUMBER, context);
+    return names.find((name) => name === value) ?? fail(`unknown value ${goQuote(goJsonString(value))} for enum ${typeName}`, context);
   };
 }
 
@@ -59,25 +69,22 @@ export function listOf<T>(element: Decode<T>, empty: unknown): Decode<readonly T
 /** A list of strings. */
 export const texts: Decode<readonly string[]> = listOf(text, '');
 
-/** A message with the given members; members that are absent are absent in the value too. */
+/** A message with the given members, read in this order; members that are absent are absent in the value too. */
 export function message<T extends object>(fields: Fields<T>): Decode<T> {
-  const nameBySpelling = new Map<string, keyof T & string>();
-  for (const name of Object.keys(fields) as (keyof T & string)[]) {
-    nameBySpelling.set(name, name);
-    nameBySpelling.set(snakeCase(name), name);
-  }
+  const names = Object.keys(fields) as (keyof T & string)[];
+  const spellings = new Set(names.flatMap((name) => [name, protoName(name)]));
   return (value, context) => {
     if (!isRecord(value)) return mismatch(value, 'map[string]json.RawMessage', context);
     const decoded: Record<string, unknown> = {};
-    for (const [spelling, member] of Object.entries(value)) {
-      const name = nameBySpelling.get(spelling);
-      if (name === undefined) unknownField(at(context, `.${spelling}`));
-      // The camelCase spelling wins when both are there.
-      else if (member !== null && (spelling === name || value[name] === undefined || value[name] === null)) {
-        const result = fields[name](member, at(context, `.${spelling}`));
-        if (result !== undefined) decoded[name] = result;
-      }
+    for (const name of names) {
+      // The camelCase spelling wins when both are there, even with null.
+      const spelling = [name, protoName(name)].find((candidate) => Object.hasOwn(value, candidate));
+      const member = spelling === undefined ? null : value[spelling];
+      if (member === null || member === undefined) continue;
+      const result = fields[name](member, at(context, `.${spelling}`));
+      if (result !== undefined) decoded[name] = result;
     }
+    for (const spelling of Object.keys(value)) if (!spellings.has(spelling)) unknownField(at(context, `.${spelling}`));
     return decoded as T;
   };
 }
@@ -92,12 +99,14 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function snakeCase(name: string): string {
+/** The name in the .proto file, which Istio's decoder takes as well. */
+function protoName(name: string): string {
+  if (CAMEL_CASE_IN_PROTO.has(name)) return name;
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function mismatch(value: unknown, wanted: string, context: DecodeContext): undefined {
-  return fail(`json: cannot unmarshal ${jsonType(value)} into Go value of type ${wanted}`, context);
+  return fail(goTypeError(value, wanted), context);
 }
 
 function fail(text: string, context: DecodeContext): undefined {
@@ -112,10 +121,4 @@ function unknownField(context: DecodeContext): void {
     message: `unknown field ${JSON.stringify(context.path)}`,
     hint: 'the field has no effect: check its spelling and place',
   });
-}
-
-function jsonType(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
 }

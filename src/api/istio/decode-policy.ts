@@ -1,6 +1,7 @@
 /*
  * The specs of both kinds as Istio's decoder reads them, before anything is judged or folded: `targetRef` and `targetRefs`
- * still apart, empty selectors still there. Raw spec in, decoded spec out. Called by parse and by validation.
+ * still apart, empty selectors still there. Raw spec in, decoded spec out; members are read in the order of the .proto files,
+ * because the first one that cannot be read is the one that is told. Called by parse and by validation.
  */
 
 import { type Decode, duration, flag, listOf, message, oneOf, text, textMap, texts } from './decode-message.ts';
@@ -28,8 +29,8 @@ interface Targets {
 export type DecodedTargetReference = Partial<PolicyTargetReference>;
 
 export interface DecodedJwtRule extends Omit<JwtRule, 'timeoutMs' | 'fromHeaders' | 'outputClaimToHeaders'> {
-  /** Milliseconds, perhaps with a fraction. */
-  readonly timeout?: number;
+  /** Nanoseconds. */
+  readonly timeout?: bigint;
   readonly fromHeaders?: readonly Partial<JwtHeader>[];
   readonly outputClaimToHeaders?: readonly Partial<ClaimToHeader>[];
 }
@@ -63,13 +64,13 @@ const jwtRule = message<DecodedJwtRule>({
   jwks: text,
   fromHeaders: listOf(message<Partial<JwtHeader>>({ name: text, prefix: text }), {}),
   fromParams: texts,
-  fromCookies: texts,
   outputPayloadToHeader: text,
+  fromCookies: texts,
   forwardOriginalToken: flag,
   outputClaimToHeaders: listOf(message<Partial<ClaimToHeader>>({ header: text, claim: text }), {}),
   timeout: duration,
   spaceDelimitedClaims: texts,
-  presence: oneOf(['OPTIONAL', 'REQUIRED'], 'istio.security.v1beta1.JWTRule_Presence'),
+  presence: oneOf(['OPTIONAL', 'REQUIRED'], 'istio.security.v1beta1.JWTRule.Presence'),
 });
 
 const source = message<Source>({
@@ -81,12 +82,12 @@ const source = message<Source>({
   notNamespaces: texts,
   serviceAccounts: texts,
   notServiceAccounts: texts,
-  trustDomains: texts,
-  notTrustDomains: texts,
   ipBlocks: texts,
   notIpBlocks: texts,
   remoteIpBlocks: texts,
   notRemoteIpBlocks: texts,
+  trustDomains: texts,
+  notTrustDomains: texts,
 });
 const operation = message<Operation>({
   hosts: texts,
@@ -113,7 +114,7 @@ export const decodeRequestAuthenticationSpec: Decode<DecodedRequestAuthenticatio
 /** Reads `spec` of an AuthorizationPolicy. */
 export const decodeAuthorizationPolicySpec: Decode<DecodedAuthorizationPolicySpec> = message<DecodedAuthorizationPolicySpec>({
   ...targets,
-  action: oneOf(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'], 'istio.security.v1beta1.AuthorizationPolicy_Action'),
-  provider: message<{ readonly name?: string }>({ name: text }),
   rules: listOf(rule, {}),
+  action: oneOf(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'], 'istio.security.v1beta1.AuthorizationPolicy.Action'),
+  provider: message<{ readonly name?: string }>({ name: text }),
 });

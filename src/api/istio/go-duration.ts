@@ -1,48 +1,83 @@
 /*
- * Duration text as Go and CEL read it, e.g. `5s`, `1m30s`, `100ms`. Text in, milliseconds or Go's error text out. Called by
+ * Duration text as Go and CEL read it, e.g. `5s`, `1m30s`, `100ms`. Text in, nanoseconds or Go's error text out. Called by
  * the decoder and by the CRD rule on `timeout`.
  * @see https://pkg.go.dev/time#ParseDuration
  */
 
-/** `ms` may have a fraction. */
-export type DurationResult = { readonly kind: 'ok'; readonly ms: number } | { readonly kind: 'error'; readonly message: string };
+/** `ns` is exact: a fraction of a millisecond decides whether a duration is refused. */
+export type DurationResult = { readonly kind: 'ok'; readonly ns: bigint } | { readonly kind: 'error'; readonly message: string };
 
-const MS_PER_UNIT: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-const PART = /^(\d*)(\.\d*)?([^\d.]*)/;
-/** Largest duration of Go: 2^63 - 1 nanoseconds. */
-const MAX_MS = 9_223_372_036_854.775;
+/** Nanoseconds of one millisecond. */
+export const NS_PER_MS = 1_000_000n;
+
+const NS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
+  ['ns', 1n],
+  ['us', 1_000n],
+  ['µs', 1_000n],
+  ['μs', 1_000n],
+  ['ms', NS_PER_MS],
+  ['s', 1_000n * NS_PER_MS],
+  ['m', 60_000n * NS_PER_MS],
+  ['h', 3_600_000n * NS_PER_MS],
+]);
+const PART = /(\d*)(\.\d*)?([^\d.]*)/y;
+const LIMIT = 2n ** 63n;
+/** More digits than any number below {@link LIMIT} has. */
+const MAX_DIGITS = 19;
 
 /** Reads a duration; a sign is allowed, the units are ns, us, ms, s, m and h. */
 export function parseGoDuration(text: string): DurationResult {
   const isNegative = text.startsWith('-');
   const unsigned = isNegative || text.startsWith('+') ? text.slice(1) : text;
-  const ms = unsigned === '0' ? 0 : sumOfParts(unsigned);
-  if (typeof ms === 'string') return { kind: 'error', message: `time: ${ms} in duration ${JSON.stringify(text)}` };
-  if (ms === undefined || ms > MAX_MS) return { kind: 'error', message: `time: invalid duration ${JSON.stringify(text)}` };
-  return { kind: 'ok', ms: isNegative ? -ms : ms };
+  const ns = unsigned === '0' ? 0n : sumOfParts(unsigned);
+  if (typeof ns === 'string') return { kind: 'error', message: `time: ${ns} in duration ${quote(text)}` };
+  if (ns === undefined || (ns === LIMIT && !isNegative)) return { kind: 'error', message: `time: invalid duration ${quote(text)}` };
+  return { kind: 'ok', ns: isNegative ? -ns : ns };
 }
 
-/** Milliseconds; or what is wrong with a unit; or undefined when it is no duration at all. */
-function sumOfParts(text: string): number | string | undefined {
-  let rest = text;
-  let ms = 0;
+/** Nanoseconds; or what is wrong with a unit; or undefined when it is no duration at all. */
+function sumOfParts(text: string): bigint | string | undefined {
+  let sum = 0n;
+  PART.lastIndex = 0;
   do {
-    const [whole = '', digits = '', fraction = '.', unit = ''] = PART.exec(rest) ?? [];
-    if (digits === '' && fraction === '.') return undefined;
+    const [, digits = '', fraction = '.', unit = ''] = PART.exec(text) ?? [];
+    const whole = wholeNumber(digits);
+    if (whole === undefined || (digits === '' && fraction === '.')) return undefined;
     if (unit === '') return 'missing unit';
-    const factor = Object.hasOwn(MS_PER_UNIT, unit) ? MS_PER_UNIT[unit] : undefined;
-    if (factor === undefined) return `unknown unit ${JSON.stringify(unit)}`;
-    ms += Number(`${digits}${fraction}`) * factor;
-    rest = rest.slice(whole.length);
-  } while (rest !== '');
-  return ms;
+    const factor = NS_PER_UNIT.get(unit);
+    if (factor === undefined) return `unknown unit ${quote(unit)}`;
+    if (whole > LIMIT / factor) return undefined;
+    sum += whole * factor + fractionOf(fraction.slice(1), factor);
+    if (sum > LIMIT) return undefined;
+  } while (PART.lastIndex < text.length);
+  return sum;
+}
+
+function wholeNumber(digits: string): bigint | undefined {
+  const significant = digits.replace(/^0+/, '');
+  if (significant.length > MAX_DIGITS) return undefined;
+  const value = BigInt(significant === '' ? '0' : significant);
+  return value > LIMIT ? undefined : value;
+}
+
+/** Go computes fractions with floating point; digits that its integers cannot hold are passed over. */
+function fractionOf(digits: string, factor: bigint): bigint {
+  let kept = 0n;
+  let scale = 1;
+  for (const digit of digits.slice(0, MAX_DIGITS)) {
+    const next = kept * 10n + BigInt(digit);
+    if (kept > (LIMIT - 1n) / 10n || next > LIMIT) break;
+    kept = next;
+    scale *= 10;
+  }
+  return BigInt(Math.trunc(Number(kept) * (Number(factor) / scale)));
+}
+
+/** Go's package time has quotes of its own: every byte that is not printable ASCII in hexadecimal. */
+function quote(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => {
+    if (byte === 0x22 || byte === 0x5c) return `\\${String.fromCharCode(byte)}`;
+    return byte < 0x20 || byte >= 0x80 ? `\\x${byte.toString(16).padStart(2, '0')}` : String.fromCharCode(byte);
+  });
+  return `"${bytes.join('')}"`;
 }

@@ -13,6 +13,7 @@ import {
   decodeAuthorizationPolicySpec,
   decodeRequestAuthenticationSpec,
 } from './decode-policy.ts';
+import { NS_PER_MS } from './go-duration.ts';
 import type {
   AuthorizationPolicy,
   AuthorizationRule,
@@ -30,7 +31,7 @@ export interface ParseResult<P extends Policy> {
 }
 
 const DEFAULT_NAMESPACE = 'default';
-const KEPT_ANNOTATIONS = ['istio.io/', 'sallyport.dev/'] as const;
+const KEPT_ANNOTATIONS = ['istio.io/', 'internal.istio.io/', 'sallyport.dev/'] as const;
 
 /** Reads a RequestAuthentication of any served version. */
 export function parseRequestAuthentication(object: unknown): ParseResult<RequestAuthentication> {
@@ -129,7 +130,7 @@ function jwtRule(decoded: DecodedJwtRule): JwtRule {
       'outputClaimToHeaders',
       outputClaimToHeaders?.map(({ header = '', claim = '' }) => ({ header, claim })),
     ),
-    ...optional('timeoutMs', timeout),
+    ...optional('timeoutMs', timeout === undefined ? undefined : Number(timeout) / Number(NS_PER_MS)),
   };
 }
 
@@ -143,9 +144,9 @@ function foldTargets(
 
 function keptAnnotations(value: unknown): Readonly<Record<string, string>> | undefined {
   if (!isRecord(value)) return undefined;
-  const kept = Object.entries(value).filter(
-    ([key, text]) => typeof text === 'string' && KEPT_ANNOTATIONS.some((prefix) => key.startsWith(prefix)),
-  );
+  const kept = Object.entries(value)
+    .map(([key, text]) => [key, text === null ? '' : text] as const)
+    .filter(([key, text]) => typeof text === 'string' && KEPT_ANNOTATIONS.some((prefix) => key.startsWith(prefix)));
   return kept.length === 0 ? undefined : (Object.fromEntries(kept) as Readonly<Record<string, string>>);
 }
 

@@ -51,25 +51,16 @@ type Check = (name: string, values: readonly string[]) => readonly Fault[];
 const addresses: Check = (_name, values) => checkAddresses(values);
 const ports: Check = (_name, values) => checkPorts(values);
 const trustDomains: Check = (name, values) => checkTrustDomains(name, values, false);
+/** In Istio's order, which is that of the errors. */
 const SOURCE_CHECKS: readonly (readonly [Check, readonly (keyof Source)[]])[] = [
   [addresses, ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks']],
-  [
-    checkNotEmpty,
-    [
-      'principals',
-      'requestPrincipals',
-      'namespaces',
-      'ipBlocks',
-      'remoteIpBlocks',
-      'notPrincipals',
-      'notRequestPrincipals',
-      'notNamespaces',
-      'notIpBlocks',
-      'notRemoteIpBlocks',
-    ],
-  ],
-  [checkServiceAccounts, ['serviceAccounts', 'notServiceAccounts']],
-  [trustDomains, ['trustDomains', 'notTrustDomains']],
+  [checkNotEmpty, ['principals', 'requestPrincipals', 'namespaces']],
+  [checkServiceAccounts, ['serviceAccounts']],
+  [trustDomains, ['trustDomains']],
+  [checkNotEmpty, ['ipBlocks', 'remoteIpBlocks', 'notPrincipals', 'notRequestPrincipals', 'notNamespaces']],
+  [checkServiceAccounts, ['notServiceAccounts']],
+  [trustDomains, ['notTrustDomains']],
+  [checkNotEmpty, ['notIpBlocks', 'notRemoteIpBlocks']],
 ];
 const OPERATION_CHECKS: readonly (readonly [Check, readonly (keyof Operation)[]])[] = [
   [ports, ['ports', 'notPorts']],
@@ -81,8 +72,8 @@ const OPERATION_CHECKS: readonly (readonly [Check, readonly (keyof Operation)[]]
 export function validateAuthorizationPolicySpec(spec: DecodedAuthorizationPolicySpec, report: WebhookReport): void {
   validateTargets(spec, report);
   validateAction(spec, report);
+  if (spec.action === 'CUSTOM') for (const [index, rule] of (spec.rules ?? []).entries()) validateCustomRule(rule, index, report);
   for (const [index, rule] of (spec.rules ?? []).entries()) {
-    if (spec.action === 'CUSTOM') validateCustomRule(rule, index, report);
     validateFrom(rule, index, report);
     validateTo(rule, index, report);
     for (const [position, condition] of (rule.when ?? []).entries()) {
@@ -94,14 +85,14 @@ export function validateAuthorizationPolicySpec(spec: DecodedAuthorizationPolicy
 
 function validateAction(spec: DecodedAuthorizationPolicySpec, report: WebhookReport): void {
   const action = spec.action ?? 'ALLOW';
+  if (spec.provider !== undefined && action !== 'CUSTOM') {
+    webhookError(report, 'SP_PROVIDER', 'spec.provider', `\`provider\` must not be with non CUSTOM action, found ${action}`);
+  }
   if (spec.rules === undefined && (action === 'CUSTOM' || action === 'DENY')) {
     const message = `${action} action without \`rules\` is meaningless as it will never be triggered, add an empty rule \`{}\` if you want it be triggered for every request`;
     webhookError(report, 'SP_POLICY', 'spec.rules', message);
   } else if (action === 'CUSTOM' && (spec.provider?.name ?? '') === '') {
     webhookError(report, 'SP_PROVIDER', 'spec.provider.name', '`provider.name` must not be empty');
-  }
-  if (spec.provider !== undefined && action !== 'CUSTOM') {
-    webhookError(report, 'SP_PROVIDER', 'spec.provider', `\`provider\` must not be with non CUSTOM action, found ${action}`);
   }
 }
 

@@ -5,12 +5,13 @@
 import type { Finding } from '../../errors.ts';
 import { type DecodeContext, isRecord } from './decode-message.ts';
 import { decodeAuthorizationPolicySpec, decodeRequestAuthenticationSpec } from './decode-policy.ts';
+import { goQuote } from './go-quote.ts';
 import { policyMetadata } from './parse-policy.ts';
 import type { Action, PolicyMetadata } from './resources.ts';
 import { validateAuthorizationPolicySpec } from './validate-authorization-policy.ts';
 import { validateCrd } from './validate-crd.ts';
 import { validateRequestAuthenticationSpec } from './validate-request-authentication.ts';
-import { validateDryRun } from './validate-selector.ts';
+import { validateDryRun, validateInternalAnnotations } from './validate-selector.ts';
 import type { ValidationFinding, WebhookReport } from './validation-finding.ts';
 
 const TOP_LEVEL_FIELDS = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
@@ -66,14 +67,15 @@ function validate(
   // What cannot be decoded is not looked at any further, as in Istio.
   if (hasErrors(decode)) return [...crd, ...decode];
   for (const field of Object.keys(object).filter((name) => !TOP_LEVEL_FIELDS.has(name))) {
-    const message = `unknown field ${JSON.stringify(field)} on ${kind} resource ${metadata.namespace}/${metadata.name}`;
+    const message = `unknown field ${goQuote(field)} on ${kind} resource ${metadata.namespace}/${metadata.name}`;
     report.findings.push({ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: field, message });
   }
   return [...crd, ...decode, ...report.findings];
 }
 
-/** The annotation is looked at first; when it is wrong nothing else is. */
+/** Annotations are looked at first; when one is wrong nothing else is. */
 function annotated(metadata: PolicyMetadata, action: Action | undefined, report: WebhookReport, rest: () => void): void {
   validateDryRun(metadata, action, report);
+  if (!hasErrors(report.findings)) validateInternalAnnotations(metadata, report);
   if (!hasErrors(report.findings)) rest();
 }

@@ -5,12 +5,15 @@
  */
 import { checkJwksText } from './check-jwks-text.ts';
 import type { DecodedJwtRule, DecodedRequestAuthenticationSpec } from './decode-policy.ts';
+import { NS_PER_MS } from './go-duration.ts';
+import { goQuote } from './go-quote.ts';
 import { parseGoUrl } from './go-url.ts';
 import { validateTargets } from './validate-selector.ts';
 import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
 
 const HEADER_NAME = /^[-_A-Za-z0-9]+$/;
-const MAX_PORT_DIGITS = 18;
+/** Istio reads the port as a 64-bit integer and asks no more of it. */
+const MAX_ATOI = 2n ** 63n - 1n;
 
 /** Checks a decoded spec. */
 export function validateRequestAuthenticationSpec(spec: DecodedRequestAuthenticationSpec, report: WebhookReport): void {
@@ -28,15 +31,16 @@ export function validateRequestAuthenticationSpec(spec: DecodedRequestAuthentica
 function validateIssuer(rule: DecodedJwtRule, path: string, report: WebhookReport): void {
   const refuse = (member: string, message: string): void => webhookError(report, 'SP_JWT_RULE', `${path}${member}`, message);
   const jwksUri = rule.jwksUri ?? '';
-  if ((rule.issuer ?? '') === '' && jwksUri === '') refuse('', 'issuer or jwksUri must be non-empty string');
   for (const [index, audience] of (rule.audiences ?? []).entries()) {
     if (audience === '') refuse(`.audiences[${index}]`, 'audience must be non-empty string');
   }
+  if ((rule.issuer ?? '') === '' && jwksUri === '') refuse('', 'issuer or jwksUri must be non-empty string');
   if (jwksUri === '') return;
   const url = parseGoUrl(jwksUri, false);
   if (url.kind === 'error') refuse('.jwksUri', url.message);
-  else if (url.scheme !== 'http' && url.scheme !== 'https') refuse('.jwksUri', `URI scheme ${JSON.stringify(url.scheme)} is not supported`);
-  else if (url.port.length > MAX_PORT_DIGITS) refuse('.jwksUri', `strconv.Atoi: parsing ${JSON.stringify(url.port)}: value out of range`);
+  else if (url.scheme !== 'http' && url.scheme !== 'https') refuse('.jwksUri', `URI scheme ${goQuote(url.scheme)} is not supported`);
+  else if (url.port !== '' && BigInt(url.port) > MAX_ATOI)
+    refuse('.jwksUri', `strconv.Atoi: parsing ${goQuote(url.port)}: value out of range`);
 }
 
 function validateJwks(rule: DecodedJwtRule, path: string, report: WebhookReport): void {
@@ -70,8 +74,7 @@ function validateOutputs(rule: DecodedJwtRule, path: string, report: WebhookRepo
     const place = `${path}.outputClaimToHeaders[${index}]`;
     if (header === '' || claim === '') {
       webhookError(report, 'SP_JWT_RULE', place, 'outputClaimToHeaders header and claim value must be non-empty string');
-    }
-    if (header !== '' && !HEADER_NAME.test(header)) {
+    } else if (!HEADER_NAME.test(header)) {
       webhookError(report, 'SP_JWT_RULE', `${place}.header`, `header name ${header} is not a valid header name`);
     }
   }
@@ -79,7 +82,7 @@ function validateOutputs(rule: DecodedJwtRule, path: string, report: WebhookRepo
 
 function validateTimeout({ timeout }: DecodedJwtRule, path: string, report: WebhookReport): void {
   if (timeout === undefined) return;
-  if (timeout < 1) webhookError(report, 'SP_JWT_RULE', `${path}.timeout`, 'duration must be greater than 1ms');
-  else if (!Number.isInteger(timeout))
+  if (timeout < NS_PER_MS) webhookError(report, 'SP_JWT_RULE', `${path}.timeout`, 'duration must be greater than 1ms');
+  else if (timeout % NS_PER_MS !== 0n)
     webhookError(report, 'SP_JWT_RULE', `${path}.timeout`, 'only durations to ms precision are supported');
 }

@@ -5,8 +5,15 @@
  */
 import { DRY_RUN_ANNOTATION } from '../kube/names.ts';
 import type { DecodedTargetReference } from './decode-policy.ts';
+import { goQuote } from './go-quote.ts';
 import type { Action, PolicyMetadata, WorkloadSelector } from './resources.ts';
 import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
+
+const INTERNAL_ANNOTATIONS: readonly (readonly [name: string, reason: string])[] = [
+  ['internal.istio.io/webhook-always-reject', 'rejecting'],
+  ['internal.istio.io/parent-namespace', 'this may not be set by users'],
+  ['internal.istio.io/parents', 'this may not be set by users'],
+];
 
 interface Targets {
   readonly selector?: WorkloadSelector;
@@ -48,8 +55,17 @@ export function validateDryRun(metadata: PolicyMetadata, action: Action | undefi
     const message = `the annotation ${DRY_RUN_ANNOTATION} currently only supports action ALLOW/DENY, found action ${action} in ${where}`;
     webhookError(report, 'SP_ANNOTATION', path, message);
   } else if (!GO_BOOLEANS.has(value)) {
-    const cause = `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+    const cause = `strconv.ParseBool: parsing ${goQuote(value)}: invalid syntax`;
     webhookError(report, 'SP_ANNOTATION', path, `${where} has annotation ${DRY_RUN_ANNOTATION} with invalid value (${value}): ${cause}`);
+  }
+}
+
+/** Checks that the policy has no annotation that Istio keeps for its own objects. */
+export function validateInternalAnnotations(metadata: PolicyMetadata, report: WebhookReport): void {
+  for (const [name, reason] of INTERNAL_ANNOTATIONS) {
+    if (metadata.annotations?.[name] === undefined) continue;
+    webhookError(report, 'SP_ANNOTATION', `metadata.annotations[${name}]`, `${goQuote(name)} annotation found, ${reason}`);
+    return;
   }
 }
 
@@ -58,7 +74,7 @@ function validateSelector(selector: WorkloadSelector, report: WebhookReport): vo
   if (entries.length === 0) webhookWarning(report, 'SP_SELECTOR', 'spec.selector', 'workload selector specified without labels');
   for (const [key, value] of entries) {
     const path = `spec.selector.matchLabels[${key}]`;
-    const quoted = JSON.stringify(`${key}=${value}`);
+    const quoted = goQuote(`${key}=${value}`);
     if (key === '') webhookError(report, 'SP_SELECTOR', path, `empty key is not supported in selector: ${quoted}`);
     if (key.includes('*') || value.includes('*')) {
       webhookError(report, 'SP_SELECTOR', path, `wildcard is not supported in selector: ${quoted}`);

@@ -8,8 +8,8 @@ import type { Evaluator } from './decision.ts';
 import { createIndexedEvaluator } from './indexed.ts';
 
 /**
- * Prepares a program; cost is linear in its size but for a sort. What is found out about a verified token is kept for the object
- * of its claims (`RequestFacts.claims`), which must not change afterwards.
+ * Prepares a program; cost is linear in its size but for a sort. What is found out about a verified token is kept in its notes
+ * (`RequestFacts.notes`).
  */
 export function createEvaluator(program: Program): Evaluator {
   return createIndexedEvaluator(program);

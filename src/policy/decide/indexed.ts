@@ -6,7 +6,7 @@ import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/progra
 import type { RequestFacts } from '../request/facts.ts';
 import type { CustomMatch, Decision, Evaluator } from './decision.ts';
 import { asksForToken, RuleSearch } from './index/rule-search.ts';
-import { createTokenMemo, type TokenMemo } from './index/token-part.ts';
+import { TokenMemo } from './index/token-part.ts';
 import { createLinearEvaluator } from './linear.ts';
 
 /** The rules of an engine, ready to be searched. */
@@ -55,7 +55,7 @@ function searchableRuleset(ruleset: Ruleset): SearchableRuleset {
     allow: engine(allow, 2),
     dryRunDeny: engine(dryRunDeny, 3),
     dryRunAllow: engine(dryRunAllow, 4),
-    tokens: createTokenMemo(),
+    tokens: new TokenMemo(),
     plain: !audit.attached && !dryRunDeny.attached && !dryRunAllow.attached,
     allowed: new Array<undefined>(allow.rules.length).fill(undefined),
     denied: new Array<undefined>(deny.rules.length).fill(undefined),
@@ -78,7 +78,7 @@ function customMatches({ custom }: SearchableRuleset, facts: RequestFacts): read
 function find({ search, rules, part }: SearchableRules, facts: RequestFacts, tokens: TokenMemo): number {
   if (rules.length === 0) return -1;
   const { claims } = facts;
-  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.partOf(claims, part));
+  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.partOf(facts, claims, part));
 }
 
 const NO_ALLOW_POLICY: Decision = Object.freeze({ allowed: true, reason: 'no-allow-policy' });
@@ -132,7 +132,7 @@ function decideWithExtras(ruleset: SearchableRuleset, facts: RequestFacts): Deci
 }
 
 /**
- * Indexes a program. What is found out about a token is kept for the object of its claims, which must not change afterwards.
+ * Indexes a program. What is found out about a token is kept in its notes (`RequestFacts.notes`).
  * Traces come from the linear evaluator, which is compiled when first asked.
  */
 export function createIndexedEvaluator(program: Program): Evaluator {

@@ -2,6 +2,7 @@
  * What is known of a request or connection when it is judged. In: made by `prepareRequest` (HTTP) or by the caller
  * (TCP). Out: read by `decide`. No field is trusted input of the client beyond what its docstring says.
  */
+import type { TokenNotes } from './token-notes.ts';
 
 /** JSON value of a verified payload. Objects have no prototype tricks: own properties only are ever looked up. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -46,6 +47,10 @@ export interface RequestFacts {
   readonly remoteIp: string;
   /** Every instance of a header in order; empty: absent. `name` in lower case; pseudo headers included. */
   headerValues(name: string): readonly string[];
+  /** Regular headers as a flat list, name and value in turn, one pair for each instance; names in lower case, no pseudo headers. */
+  readonly headerList: readonly string[];
   /** Verified payload with space-delimited claims split; absent: no verified token. */
   readonly claims?: { readonly [key: string]: Json };
+  /** Where the evaluator keeps what it finds out about `claims`; absent: it finds out anew every time. */
+  readonly notes?: TokenNotes;
 }

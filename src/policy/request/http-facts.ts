@@ -4,6 +4,7 @@
  */
 import type { ConnectionFacts, Json, RequestFacts } from './facts.ts';
 import type { PreparedRequest } from './prepared-request.ts';
+import type { TokenNotes } from './token-notes.ts';
 
 type Claims = { readonly [key: string]: Json };
 
@@ -16,9 +17,10 @@ class HttpFacts implements RequestFacts {
   readonly path: string;
   readonly remoteIp: string;
   readonly claims?: Claims;
+  readonly notes?: TokenNotes;
   readonly #request: PreparedRequest;
 
-  constructor(request: PreparedRequest, connection: ConnectionFacts, claims: Claims | undefined) {
+  constructor(request: PreparedRequest, connection: ConnectionFacts, claims: Claims | undefined, notes: TokenNotes | undefined) {
     this.connection = connection;
     this.method = request.method;
     this.host = request.host;
@@ -26,11 +28,16 @@ class HttpFacts implements RequestFacts {
     this.path = pathOf(request.target);
     this.remoteIp = request.remoteIp;
     if (claims !== undefined) this.claims = claims;
+    if (notes !== undefined) this.notes = notes;
     this.#request = request;
   }
 
   headerValues(name: string): readonly string[] {
     return this.#request.headerValues(name);
+  }
+
+  get headerList(): readonly string[] {
+    return this.#request.headers;
   }
 }
 
@@ -45,9 +52,10 @@ export function pathOf(target: string): string {
 /**
  * What policies see of a prepared request.
  * @param claims payload of the verified token with space-delimited claims split; absent: no verified token
+ * @param notes on those claims, kept with the token; absent: nothing is remembered from one request to the next
  */
-export function factsOf(request: PreparedRequest, connection: ConnectionFacts, claims?: Claims): RequestFacts {
-  return new HttpFacts(request, connection, claims);
+export function factsOf(request: PreparedRequest, connection: ConnectionFacts, claims?: Claims, notes?: TokenNotes): RequestFacts {
+  return new HttpFacts(request, connection, claims, notes);
 }
 
 const NO_VALUES: readonly string[] = Object.freeze([]);
@@ -62,5 +70,6 @@ export function connectionFacts(connection: ConnectionFacts): RequestFacts {
     path: '',
     remoteIp: connection.sourceIp,
     headerValues: () => NO_VALUES,
+    headerList: NO_VALUES,
   };
 }

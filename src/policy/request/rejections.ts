@@ -12,14 +12,16 @@ export interface Rejection {
   readonly close: boolean;
   /** Envoy's response code details, e.g. `missing_host_header`. */
   readonly details: string;
+  /** The HTTP/1 codec refuses it, which does not look at content-type: the reply is plain even to gRPC. */
+  readonly plain: boolean;
 }
 
 function reject(status: number, body: string, close: boolean, details: string): Rejection {
-  return Object.freeze({ kind: 'reject', status, body, close, details });
+  return Object.freeze({ kind: 'reject', status, body, close, details, plain: false });
 }
 
 function badRequest(details: string): Rejection {
-  return reject(400, 'Bad Request', true, details);
+  return Object.freeze({ kind: 'reject', status: 400, body: 'Bad Request', close: true, details, plain: true });
 }
 
 /** Method or target that the HTTP/1 codec refuses. */

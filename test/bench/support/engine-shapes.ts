@@ -1,11 +1,13 @@
 /*
- * Programs and requests for the bench of the decision engine. In: a number of rules. Out: a program of Istio's shape, or one
- * that defeats plain indexes, with requests that match the last rule, none, or any.
+ * Programs and requests for the bench of the decision engine. In: a number of rules. Out: a program of Istio's shape, with requests
+ * that match the last rule, none, or any; and the parts that `engine-adversaries.ts` makes other programs of.
  */
+import { parseJson } from '../../../src/jwt/parse-json.ts';
 import type { Clause, Program, Rule, Ruleset } from '../../../src/policy/model/program.ts';
 import type { ConnectionFacts, Json, RequestFacts } from '../../../src/policy/request/facts.ts';
 import { factsOf } from '../../../src/policy/request/http-facts.ts';
 import { PreparedRequest } from '../../../src/policy/request/prepared-request.ts';
+import { createTokenNotes } from '../../../src/policy/request/token-notes.ts';
 
 export type Claims = { readonly [key: string]: Json };
 
@@ -69,11 +71,11 @@ export function strayRequest(i: number): MixedRequest {
   return i % 2 === 0 ? { ...request, path: `/api/v2/svc${i}/orders` } : { ...request, groups: ['everyone', 'nobody'] };
 }
 
-function stringClause(attribute: 'host' | 'method', field: string, value: string): readonly Clause[] {
+export function stringClause(attribute: 'host' | 'method', field: string, value: string): readonly Clause[] {
   return value === '' ? [] : [{ attribute, field, anyOf: [{ kind: 'exact', value }] }];
 }
 
-function pathClause(path: string): Clause {
+export function pathClause(path: string): Clause {
   const match = path.endsWith('*') ? ({ kind: 'prefix', value: path.slice(0, -1) } as const) : ({ kind: 'exact', value: path } as const);
   return { attribute: 'path', field: 'paths', anyOf: [match] };
 }
@@ -88,11 +90,11 @@ function principalClause(principal: string): Clause {
   };
 }
 
-function claimClause(name: string, value: string): Clause {
+export function claimClause(name: string, value: string): Clause {
   return { attribute: 'claim', field: `request.auth.claims[${name}]`, path: [name], anyOf: [{ kind: 'exact', value }] };
 }
 
-function ruleOf(i: number, parts: Pick<Rule, 'to' | 'from' | 'when'>): Rule {
+export function ruleOf(i: number, parts: Pick<Rule, 'to' | 'from' | 'when'>): Rule {
   const name = `p${String(i).padStart(6, '0')}`;
   return {
     id: `ns[shop]-policy[${name}]-rule[0]`,
@@ -131,12 +133,12 @@ const NOTHING: Ruleset = {
   dryRunAllow: { attached: false, rules: [] },
 };
 
-function programOf(rules: readonly Rule[]): Program {
+export function programOf(rules: readonly Rule[], action: 'allow' | 'deny' = 'allow'): Program {
   const program: Program = {
     pathNormalization: 'BASE',
     trustedProxies: [],
     providers: [],
-    http: { ...NOTHING, allow: { attached: true, rules } },
+    http: { ...NOTHING, [action]: { attached: true, rules } },
     tcp: NOTHING,
   };
   // As it arrives in an agent: texts that are whole, not put together from parts.
@@ -171,12 +173,22 @@ function fromWire(text: string): string {
 export function claimsOf({ principal, groups }: MixedRequest): Claims {
   const slash = principal.lastIndexOf('/');
   const claims: Claims = { iss: principal.slice(0, slash), sub: principal.slice(slash + 1), aud: 'shop', exp: 4_685_989_700, groups };
-  return JSON.parse(JSON.stringify(claims)) as Claims;
+  return verified(claims);
 }
 
-/** The request as the proxy hands it to the engine. */
-export function toFacts(request: MixedRequest, claims: Claims): RequestFacts {
-  const prepared = new PreparedRequest(fromWire(request.method), [...ORDINARY, 'x-tenant', fromWire(request.tenant)]);
+/** Claims as the verifier reads them out of a token. */
+export function verified(claims: Claims): Claims {
+  return parseJson(JSON.stringify(claims)) as Claims;
+}
+
+/** The request as the proxy hands it to the engine, with a token that was not seen before. */
+export function toFacts(request: MixedRequest, claims: Claims, headers: readonly string[] = []): RequestFacts {
+  const prepared = new PreparedRequest(fromWire(request.method), [
+    ...ORDINARY,
+    'x-tenant',
+    fromWire(request.tenant),
+    ...headers.map(fromWire),
+  ]);
   prepared.host = fromWire(request.host);
   prepared.target = fromWire(request.path);
   prepared.remoteIp = fromWire(request.address);
@@ -187,112 +199,5 @@ export function toFacts(request: MixedRequest, claims: Claims): RequestFacts {
     sni: '',
     tls: false,
   };
-  return factsOf(prepared, connection, claims);
-}
-
-/** A program against which plain indexes help little, with a request that its last rule alone allows. */
-export interface Adversary {
-  readonly name: string;
-  readonly program: Program;
-  readonly facts: readonly RequestFacts[];
-}
-
-const everyone: MixedRequest = { ...requestFor(0), method: 'GET' };
-
-function adversary(
-  name: string,
-  count: number,
-  rule: (i: number) => Pick<Rule, 'to' | 'from' | 'when'>,
-  request: MixedRequest,
-  claims: Claims,
-): Adversary {
-  const rules = Array.from({ length: count }, (_, i) => ruleOf(i, rule(i)));
-  return { name, program: programOf(rules), facts: [toFacts(request, claims)] };
-}
-
-/** Segments of the nested paths. */
-const DEPTH = 100;
-
-function nested(i: number): string {
-  return '/a'.repeat((i % DEPTH) + 1);
-}
-
-/** The shapes that defeat an index by itself. */
-export function adversaries(count: number): readonly Adversary[] {
-  const last = count - 1;
-  const any: readonly (readonly Clause[])[] = [[]];
-  const toPath = (match: Clause): readonly (readonly Clause[])[] => [[match, ...stringClause('method', 'methods', 'GET')]];
-  const same = toPath(pathClause('/api/v1/orders'));
-  const base = { ...everyone, path: '/api/v1/orders' };
-  const group = (i: number): readonly Clause[] => [claimClause('groups', `group-${i}`)];
-  const claims = { ...claimsOf(everyone), groups: ['everyone', `group-${last}`] };
-  const suffix = (i: number): Clause => ({ attribute: 'path', field: 'paths', anyOf: [{ kind: 'suffix', value: `/x/svc${i}` }] });
-  const principal = (i: number): Clause => ({
-    attribute: 'requestPrincipal',
-    field: 'requestPrincipals',
-    anyOf: [{ iss: { kind: 'exact', value: ISSUER }, sub: { kind: 'prefix', value: `team-${i}-` } }],
-  });
-  const grid = (i: number): Pick<Rule, 'to' | 'from' | 'when'> => ({
-    to: toPath(pathClause(`/api/g${i % 100}/*`)),
-    from: any,
-    when: [claimClause('groups', `group-${Math.floor(i / 100)}`)],
-  });
-  const nestedByGroup =
-    (groups: number) =>
-    (i: number): Pick<Rule, 'to' | 'from' | 'when'> => ({
-      to: toPath({ attribute: 'path', field: 'paths', anyOf: [{ kind: 'prefix', value: nested(i) }] }),
-      from: any,
-      when: groups === 0 ? group(Math.floor(i / 100)) : group(i === last ? -1 : i % groups),
-    });
-  const ofGroup = (i: number): Claims => ({ ...claims, groups: ['everyone', `group-${i}`] });
-  const shutOut = (i: number): Pick<Rule, 'to' | 'from' | 'when'> => ({
-    to: [[{ attribute: 'path', field: 'paths', noneOf: [{ kind: 'prefix', value: i === last ? '/none' : '/api' }] }]],
-    from: any,
-    when: group(last),
-  });
-  const template = (i: number): Clause => ({
-    attribute: 'path',
-    field: 'paths',
-    anyOf: [{ kind: 'template', value: `/{*}/{*}/svc${i}/{**}` }],
-  });
-  return [
-    adversary(
-      'all suffix paths',
-      count,
-      (i) => ({ to: toPath(suffix(i)), from: any, when: [] }),
-      { ...base, path: `/a/b/x/svc${last}` },
-      claims,
-    ),
-    adversary('nested prefixes', count, nestedByGroup(50), { ...base, path: nested(DEPTH - 1) }, ofGroup(-1)),
-    adversary(
-      'nested prefixes by claims, 100 each',
-      count,
-      nestedByGroup(0),
-      { ...base, path: nested(DEPTH - 1) },
-      ofGroup(Math.floor(last / 100)),
-    ),
-    adversary('one path, a claim each', count, (i) => ({ to: same, from: any, when: group(i) }), base, claims),
-    adversary('one path, a principal prefix each', count, (i) => ({ to: same, from: [[principal(i)]], when: [] }), base, {
-      ...claims,
-      sub: `team-${last}-7`,
-    }),
-    adversary(
-      'paths by claims, 100 each',
-      count,
-      grid,
-      { ...base, path: `/api/g${last % 100}/x` },
-      {
-        ...claims,
-        groups: ['everyone', `group-${Math.floor(last / 100)}`],
-      },
-    ),
-    adversary('negatives alone', count, shutOut, base, claims),
-    adversary(
-      'all templates',
-      count,
-      (i) => ({ to: toPath(template(i)), from: any, when: [] }),
-      { ...base, path: `/a/b/svc${last}/x` },
-      claims,
-    ),
-  ];
+  return factsOf(prepared, connection, claims, createTokenNotes(claims));
 }

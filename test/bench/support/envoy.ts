@@ -49,6 +49,8 @@ export interface EnvoySettings extends EnvoyPorts {
   readonly jwtCache: boolean;
   /** `issuer/subject` that the one ALLOW rule asks for. */
   readonly subject: string;
+  /** ALLOW rules before it, which match nothing; none when absent. */
+  readonly extraRules?: number;
 }
 
 /** Writes the configuration with JWT rule and policy. @returns the command line for one worker */
@@ -195,7 +197,26 @@ function jwtAuthn({ issuer, jwks, jwtCache }: EnvoySettings): object {
   });
 }
 
-function rbac({ issuer, subject }: EnvoySettings): object {
+/** As Istio writes it: a policy for each rule. Envoy tries them in the order of their names. */
+function rbac({ issuer, subject, extraRules = 0 }: EnvoySettings): object {
+  const any = { and_rules: { rules: [{ any: true }] } };
+  const policies = Array.from({ length: extraRules }, (_, at): [string, object] => {
+    const operation = [
+      { or_rules: { rules: [{ header: { name: ':method', string_match: { exact: 'GET' } } }] } },
+      { or_rules: { rules: [{ url_path: { path: { prefix: `/api/v1/other${at}/` } } }] } },
+    ];
+    return rbacPolicy(at, { and_rules: { rules: operation } }, principal(issuer, `nobody-${at}`));
+  });
+  policies.push(rbacPolicy(extraRules, any, principal(issuer, subject)));
+  return typed('envoy.extensions.filters.http.rbac.v3.RBAC', { rules: { action: 'ALLOW', policies: Object.fromEntries(policies) } });
+}
+
+function rbacPolicy(at: number, permission: object, principals: object): [string, object] {
+  const name = `ns[foo]-policy[require-jwt]-rule[${String(at).padStart(6, '0')}]`;
+  return [name, { permissions: [permission], principals: [principals] }];
+}
+
+function principal(issuer: string, subject: string): object {
   const claim = (name: string, exact: string): object => ({
     metadata: {
       filter: 'envoy.filters.http.jwt_authn',
@@ -203,15 +224,5 @@ function rbac({ issuer, subject }: EnvoySettings): object {
       value: { string_match: { exact } },
     },
   });
-  return typed('envoy.extensions.filters.http.rbac.v3.RBAC', {
-    rules: {
-      action: 'ALLOW',
-      policies: {
-        'ns[foo]-policy[require-jwt]-rule[0]': {
-          permissions: [{ and_rules: { rules: [{ any: true }] } }],
-          principals: [{ and_ids: { ids: [{ or_ids: { ids: [{ and_ids: { ids: [claim('iss', issuer), claim('sub', subject)] } }] } }] } }],
-        },
-      },
-    },
-  });
+  return { and_ids: { ids: [{ or_ids: { ids: [{ and_ids: { ids: [claim('iss', issuer), claim('sub', subject)] } }] } }] } };
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
-import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createPublications, type Publications } from '../../../src/controller/publications.ts';
 import { createStatusLoop, type StatusLoop } from '../../../src/controller/status-loop.ts';
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
@@ -39,17 +39,20 @@ describe('status loop', () => {
   let keeper: JwksKeeper;
   let publications: Publications;
   let loop: StatusLoop;
+  let mesh: MeshConfig;
   let written: { readonly name: string; readonly facts: PolicyFacts }[];
   let stop: () => Promise<void>;
 
   beforeEach(() => {
     clock = createFakeClock();
-    world = createWorld(() => DEFAULT_MESH_CONFIG);
+    mesh = DEFAULT_MESH_CONFIG;
+    world = createWorld(() => mesh);
     publications = createPublications();
     keeper = createJwksKeeper({ limits: { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 }, clock, random: () => 1, logger });
     written = [];
     loop = createStatusLoop({
       world,
+      mesh: () => mesh,
       keeper,
       publications,
       clock,
@@ -156,6 +159,11 @@ describe('status loop', () => {
     await settle();
 
     expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE', 'SP_NEEDS_PEER_IDENTITY']);
+
+    mesh = { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.1'] };
+    loop.notifyAll();
+    await settle();
+    expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE']);
   });
 
   it('speaks of keys that are still being fetched', async () => {

@@ -57,6 +57,7 @@ const facts = (changes: Partial<RequestFacts>): RequestFacts => ({
   path: '/',
   remoteIp: '10.0.0.9',
   headerValues: () => [],
+  headerList: [],
   ...changes,
 });
 
@@ -327,6 +328,7 @@ const DECISION_CASES: Readonly<Record<string, GrowthCase>> = {
       const headers = values(n, (at) => `v${at}`);
       return decide(programOf([deny('a', { when: [{ key: 'request.headers[x]', values: values(50, (at) => `w${at}*`) }] })]), {
         headerValues: () => headers,
+        headerList: headers.flatMap((value) => ['x', value]),
       });
     },
   },

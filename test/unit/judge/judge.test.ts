@@ -87,6 +87,12 @@ describe('judge', () => {
     expect(verdict).to.deep.include({ status: 200, body: '', headers: [...GRPC, 'grpc-status', '13'] });
   });
 
+  it('rejects gRPC in plain where the codec does, before it knows of gRPC', () => {
+    const verdict = verdictOf('reply', judgeOf([]), raw('/', ['Host', 'a?b', 'Content-Type', 'application/grpc']));
+
+    expect(verdict).to.deep.include({ status: 400, body: 'Bad Request', headers: ['content-type', 'text/plain'] });
+  });
+
   it('denies gRPC in the form of gRPC', () => {
     for (const type of ['application/grpc', 'application/grpc+proto']) {
       const verdict = verdictOf('reply', judgeOf([deny('a', {})]), raw('/', ['content-type', type]));

@@ -195,7 +195,7 @@ describe('JWKS keeper', () => {
     server.answer('/keys', json(freshJwks('one')));
     keeper.want('policy', [rule]);
     expect(keeper.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: undefined }]);
-    await requests(1);
+    await until(() => keeper.ages()[0]?.ageSeconds === 0, 'fetched keys');
     clock.advance(90_000);
     expect(keeper.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: 90 }]);
   });

@@ -158,6 +158,60 @@ describe('lint', () => {
       [ra(ISSUER), from({ requestPrincipals: ['*/b'] })],
     ],
     [
+      "a dot in one of Keycloak's claims",
+      [ra(ISSUER), when('request.auth.claims[realm_access.roles]', ['a'])],
+      ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
+      [ra(ISSUER), when('request.auth.claims[realm_access][roles]', ['a']), when('request.auth.claims[kubernetes.io][pod]', ['a'])],
+    ],
+    [
+      'an address that clients can write',
+      [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['10.0.0.0/8'])],
+      [`SP_EVADABLE ${source}.remoteIpBlocks`, 'SP_EVADABLE spec.rules[0].when[0].key'],
+      [
+        from({ remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] }),
+        rules({ ...FROM, when: [{ key: 'remote.ip', values: ['1.2.3.4'] }] }),
+      ],
+    ],
+    [
+      'an address that clients can write, even from a known peer, where it denies',
+      [ap({ action: 'DENY', rules: [{ from: [{ source: { remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] } }] }] })],
+      [`SP_EVADABLE ${source}.remoteIpBlocks`],
+      [from({ ipBlocks: ['10.9.0.1'] })],
+    ],
+    [
+      'a denied host that a port hides',
+      [ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'B.test', 'b.test:*'] } }] }] })],
+      ['SP_EVADABLE spec.rules[0].to[0].operation.hosts[0]'],
+      [
+        ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'a.test*', '*.test', 'b.test:80'] } }] }] }),
+        to({ hosts: ['a.test'] }),
+      ],
+    ],
+    [
+      'an excluded host that a port hides',
+      [to({ notHosts: ['a.test'] })],
+      ['SP_EVADABLE spec.rules[0].to[0].operation.notHosts[0]'],
+      [to({ notHosts: ['a.test', 'a.test:*'] })],
+    ],
+    [
+      'an output header that the token comes in by',
+      [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'Authorization', outputClaimToHeaders: [{ header: 'x-a', claim: 'a' }] })],
+      ['SP_JWT_RULE spec.jwtRules[0].outputPayloadToHeader'],
+      [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'authorization', fromHeaders: [{ name: 'x-token' }] })],
+    ],
+    [
+      'a JWT rule twice',
+      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER }] }), REQUIRED],
+      ['SP_UNREACHABLE_RULE spec.jwtRules[1]'],
+      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, audiences: ['a'] }] }), REQUIRED],
+    ],
+    [
+      'a service account without namespace in the root namespace',
+      [ap({ rules: [{ from: [{ source: { serviceAccounts: ['web'] } }] }] }, { namespace: 'istio-system' })],
+      [`SP_NEVER_MATCHES ${source}.serviceAccounts[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`],
+      [ap({})],
+    ],
+    [
       'ALLOW below a DENY of everything',
       [ap({ action: 'DENY', rules: [{}] }, { namespace: 'istio-system' }), labelled('a', { rules: [A] })],
       ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules'],
@@ -183,6 +237,14 @@ describe('lint', () => {
     expect(lint(wide, labelled('a', { rules: [A] }, 'q'))).to.deep.equal([...wideOnly, 'SP_UNREACHABLE_RULE spec.rules']);
     expect(lint(wide, labelled('b', { rules: [A] }, 'q'))).to.deep.equal(wideOnly);
     expect(lint(wide, labelled('a', { action: 'DENY', rules: [A] }, 'q'))).to.deep.equal(wideOnly);
+  });
+
+  it('takes a service account alone where it means the namespace of the policy, and with a namespace anywhere', () => {
+    const needsPeer = [`SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`];
+    expect(lint(from({ serviceAccounts: ['web'] }))).to.deep.equal(needsPeer);
+    expect(lint(ap({ rules: [{ from: [{ source: { serviceAccounts: ['foo/web'] } }] }] }, { namespace: 'istio-system' }))).to.deep.equal(
+      needsPeer,
+    );
   });
 
   it('lets a dry run overshadow nothing', () => {

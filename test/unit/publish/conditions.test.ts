@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Policy } from '../../../src/api/istio/resources.ts';
+import type { AuthorizationPolicy, Policy } from '../../../src/api/istio/resources.ts';
 import type { Finding } from '../../../src/errors.ts';
 import { findPeerIdentityFields } from '../../../src/lint/peer-identity.ts';
 import { conditionsOf, type PolicyFacts } from '../../../src/publish/conditions.ts';
@@ -163,7 +163,7 @@ describe('conditions of a policy', () => {
 
 describe('fields that need a peer identity', () => {
   it('are found in sources and conditions, each with its place', () => {
-    const found = findPeerIdentityFields({
+    const policy: AuthorizationPolicy = {
       ...POLICY,
       spec: {
         action: 'ALLOW',
@@ -178,7 +178,8 @@ describe('fields that need a peer identity', () => {
           },
         ],
       },
-    });
+    };
+    const found = findPeerIdentityFields(policy, []);
     expect(found.map(({ path }) => path)).to.deep.equal([
       'spec.rules[1].from[0].source.principals',
       'spec.rules[1].from[0].source.notNamespaces',
@@ -186,5 +187,7 @@ describe('fields that need a peer identity', () => {
       'spec.rules[1].when[0].key',
     ]);
     expect(new Set(found.map(({ code, severity }) => `${code} ${severity}`))).to.deep.equal(new Set(['SP_NEEDS_PEER_IDENTITY warning']));
+    expect(found[0]?.hint).to.include('mesh.trustedProxies');
+    expect(findPeerIdentityFields(policy, ['10.0.0.1'])).to.deep.equal([]);
   });
 });

@@ -3,6 +3,7 @@ import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { Registry } from 'prom-client';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWebhookMetrics } from '../../../src/telemetry/webhook-metrics.ts';
 import { type Certificates, renewCertificates } from '../../../src/webhook/certs/renew.ts';
@@ -54,6 +55,21 @@ function policy(spec: object, metadata: object = {}): object {
   };
 }
 
+function warningsOn(rule: object, mesh: MeshConfig): unknown {
+  return reviewPolicy(
+    {
+      namespace: 'foo',
+      object: {
+        apiVersion: 'security.istio.io/v1',
+        kind: 'AuthorizationPolicy',
+        metadata: { name: 'p', namespace: 'foo' },
+        spec: { rules: [rule] },
+      },
+    } as unknown as Parameters<typeof reviewPolicy>[0],
+    mesh,
+  ).warnings;
+}
+
 describe('the admission server', () => {
   let server: AdmissionServer;
   let certificates: Certificates;
@@ -68,7 +84,7 @@ describe('the admission server', () => {
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
         '/mutate': (review) => reviewPod(review, settings),
-        '/validate': reviewPolicy,
+        '/validate': (review) => reviewPolicy(review, DEFAULT_MESH_CONFIG),
         '/bug': () => {
           throw new TypeError('secret of the inside');
         },
@@ -157,22 +173,23 @@ describe('the admission server', () => {
   });
 
   it('warns of the traps of a valid policy, and of none in a refused one', () => {
-    const warningsOf = (paths: readonly string[]): unknown =>
-      reviewPolicy({
-        namespace: 'foo',
-        object: {
-          apiVersion: 'security.istio.io/v1',
-          kind: 'AuthorizationPolicy',
-          metadata: { name: 'p', namespace: 'foo' },
-          spec: { rules: [{ to: [{ operation: { paths } }] }] },
-        },
-      } as unknown as Parameters<typeof reviewPolicy>[0]).warnings;
+    const warningsOf = (paths: readonly string[]): unknown => warningsOn({ to: [{ operation: { paths } }] }, DEFAULT_MESH_CONFIG);
 
     expect(warningsOf(['admin'])).to.deep.equal([
       'spec.rules[0].to[0].operation.paths[0]: "admin" never matches: every path begins with /; write /admin',
     ]);
     expect(warningsOf(['/admin'])).to.deep.equal([]);
     expect(warningsOf(['admin', ''])).to.deep.equal([]);
+  });
+
+  it('warns by the mesh settings: of paths that normalization changes, of identities that no proxy tells', () => {
+    const paths = { to: [{ operation: { paths: ['/a/./b'] } }] };
+    const identity = { from: [{ source: { namespaces: ['a'] } }] };
+
+    expect(warningsOn(paths, DEFAULT_MESH_CONFIG)).to.have.length(1);
+    expect(warningsOn(paths, { ...DEFAULT_MESH_CONFIG, pathNormalization: 'NONE' })).to.deep.equal([]);
+    expect(warningsOn(identity, DEFAULT_MESH_CONFIG)).to.have.length(1);
+    expect(warningsOn(identity, { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.0/8'] })).to.deep.equal([]);
   });
 
   it("refuses an invalid policy in Istio's words", async () => {

@@ -1,6 +1,6 @@
 /*
- * One CEL rule written down once: as text for the API server and as a predicate for our own check. In: a zod schema and its
- * rules. Out: the schema that enforces them and carries them into the CRD. Called by the schemas of this folder.
+ * One CEL rule written down once: as text for the API server and as a check of our own. In: a zod schema and its rules. Out:
+ * the schema that enforces them and carries them into the CRD. Called by the schemas of this folder.
  */
 import type * as z from 'zod';
 
@@ -10,8 +10,8 @@ export interface CelRule<T> {
   readonly rule: string;
   /** What the API server answers when the rule is broken. */
   readonly message: string;
-  /** The same rule for us: true when `self` keeps it. */
-  readonly holds: (self: T) => boolean;
+  /** The same rule for us: true when `self` keeps it; text when CEL cannot evaluate it, which refuses as well. */
+  readonly holds: (self: T) => boolean | string;
 }
 
 /** Marks an issue of zod as a broken CEL rule. */
@@ -19,10 +19,14 @@ export const CEL_ISSUE = 'cel';
 
 /** `schema` with `rules` enforced, carrying them as `x-kubernetes-validations`. Rules run only on values of the right shape. */
 export function withRules<S extends z.ZodType>(schema: S, rules: readonly CelRule<z.output<S>>[]): S {
-  let checked: S = schema;
-  for (const { message, holds } of rules) {
-    checked = checked.refine((self) => holds(self as z.output<S>), { message, params: { [CEL_ISSUE]: true } }) as S;
-  }
+  const checked = schema.superRefine((self, context) => {
+    for (const { message, holds } of rules) {
+      const result = holds(self as z.output<S>);
+      if (result === true) continue;
+      const text = result === false ? message : `${result} evaluating rule: ${message}`;
+      context.addIssue({ code: 'custom', message: text, params: { [CEL_ISSUE]: true, isUnevaluated: result !== false } });
+    }
+  }) as S;
   return checked.meta({ 'x-kubernetes-validations': rules.map(({ rule, message }) => ({ rule, message })) }) as S;
 }
 

@@ -4,19 +4,23 @@
  * @see istio.io/api security/v1beta1/request_authentication.proto
  */
 import * as z from 'zod';
-import { parseGoDuration } from '../go-duration.ts';
+import { NS_PER_MS, parseGoDuration } from '../go-duration.ts';
 import { parseGoUrl } from '../go-url.ts';
 import { atMostOneOf, type CelRule, withRules } from './cel-rule.ts';
 import { ONE_TARGET_MEMBERS, ONE_TARGET_MESSAGE, selectorSchema, targetRefSchema, targetRefsSchema } from './selector-schema.ts';
+import { textWithin } from './text-schema.ts';
 
-const filled = z.string().min(1);
+const filled = textWithin({ min: 1 });
 
 const HTTP_URL: CelRule<string> = {
   rule: 'url(self).getScheme() in ["http", "https"]',
   message: 'url must have scheme http:// or https://',
   holds: (self) => {
-    const url = parseGoUrl(self, true);
-    return url.kind === 'ok' && (url.scheme === 'http' || url.scheme === 'https');
+    // CEL asks the stricter parser first and then, for the fragment, the other one.
+    const strict = parseGoUrl(self, true);
+    const url = strict.kind === 'error' ? strict : parseGoUrl(self, false);
+    if (url.kind === 'error') return `URL parse error during conversion from string: ${url.message}`;
+    return url.scheme === 'http' || url.scheme === 'https';
   },
 };
 
@@ -25,11 +29,12 @@ const AT_LEAST_1_MS: CelRule<string> = {
   message: 'must be a valid duration greater than 1ms',
   holds: (self) => {
     const duration = parseGoDuration(self);
-    return duration.kind === 'ok' && duration.ms >= 1;
+    if (duration.kind === 'error') return "type conversion error from 'string' to 'google.protobuf.Duration'";
+    return duration.ns >= NS_PER_MS;
   },
 };
 
-const keyUri = withRules(z.string().min(1).max(2048), [HTTP_URL]);
+const keyUri = withRules(textWithin({ min: 1, max: 2048 }), [HTTP_URL]);
 
 const locations = {
   fromHeaders: z
@@ -66,9 +71,9 @@ const outputs = {
     .array(
       z
         .object({
-          header: filled
-            .regex(/^[-_A-Za-z0-9]+$/)
-            .describe('Name of the request header to set. What clients send under this name is removed.'),
+          header: textWithin({ min: 1, pattern: /^[-_A-Za-z0-9]+$/ }).describe(
+            'Name of the request header to set. What clients send under this name is removed.',
+          ),
           claim: filled.describe('Name of the claim; a dot leads into a nested object.'),
         })
         .describe('One claim and its header.'),

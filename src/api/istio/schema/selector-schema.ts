@@ -4,10 +4,13 @@
  */
 import * as z from 'zod';
 import { withRules } from './cel-rule.ts';
+import { textWithin } from './text-schema.ts';
 
-const labelValue = withRules(z.string().max(63), [
+const labelValue = withRules(textWithin({ max: 63 }), [
   { rule: '!self.contains("*")', message: 'wildcard not allowed in label value match', holds: (self) => !self.includes('*') },
 ]).describe('Value that the label must have, exactly.');
+
+const MAX_LABELS = 4096;
 
 /** `spec.selector`. */
 export const selectorSchema: z.ZodType<{ matchLabels?: Record<string, string> | undefined }> = z
@@ -20,9 +23,12 @@ export const selectorSchema: z.ZodType<{ matchLabels?: Record<string, string> | 
       },
       { rule: 'self.all(key, key.size() != 0)', message: 'key must not be empty', holds: (self) => !Object.hasOwn(self, '') },
     ])
-      .refine((self) => Object.keys(self).length <= 4096, 'must have at most 4096 items')
+      .superRefine((self, context) => {
+        const count = Object.keys(self).length;
+        if (count > MAX_LABELS) context.addIssue({ code: 'custom', message: `Too many: ${count}: must have at most ${MAX_LABELS} items` });
+      })
       .meta({
-        maxProperties: 4096,
+        maxProperties: MAX_LABELS,
         description: 'Labels that a pod must all have, with exactly these values. Left out or empty: every pod in scope.',
       })
       .optional(),
@@ -35,9 +41,9 @@ const GROUP = /^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?
 const KIND = /^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/;
 
 const targetReference = z.object({
-  group: z.string().max(253).regex(GROUP).describe('API group of the target; empty for the core group.').optional(),
-  kind: z.string().min(1).max(63).regex(KIND).describe('Kind of the target, such as Gateway.'),
-  name: z.string().min(1).max(253).describe('Name of the target.'),
+  group: textWithin({ max: 253, pattern: GROUP }).describe('API group of the target; empty for the core group.').optional(),
+  kind: textWithin({ min: 1, max: 63, pattern: KIND }).describe('Kind of the target, such as Gateway.'),
+  name: textWithin({ min: 1, max: 253 }).describe('Name of the target.'),
   namespace: withRules(z.string(), [
     { rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported', holds: (self) => self === '' },
   ])

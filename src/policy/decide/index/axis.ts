@@ -89,7 +89,8 @@ function findPrincipal(index: TermIndex, claims: Claims | undefined, hits: Hits)
   if (typeof iss === 'string' && typeof sub === 'string') findText(index, iss + PRINCIPAL_SEPARATOR + sub, 'any', hits);
 }
 
-function findClaim(index: TermIndex, value: Json | undefined, hits: Hits): void {
+/** Adds what a claim hits: a text, or the texts of a list. */
+export function findClaim(index: TermIndex, value: Json | undefined, hits: Hits): void {
   if (typeof value === 'string') findText(index, value, 'non-empty', hits);
   else if (Array.isArray(value)) {
     for (const element of value) if (typeof element === 'string') findText(index, element, 'non-empty', hits);

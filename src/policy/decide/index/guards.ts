@@ -4,7 +4,8 @@
  * `RuleSearch`.
  */
 import type { Clause, Rule } from '../../model/program.ts';
-import { createLookup, isManyValued, type Lookup } from './axis.ts';
+import { isManyValued, type Lookup } from './axis.ts';
+import { type AxisIndex, createLookups } from './lookups.ts';
 import { createPosting, type Posting } from './posting.ts';
 import { axisOf, isTokenClause, type Term, termsOf } from './term.ts';
 import { countTerms, type TermCounts, weightOfTerm } from './term-counts.ts';
@@ -130,13 +131,18 @@ function addGuards(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id:
 }
 
 function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<Guards, 'implied'> {
-  const lookups: Lookup[] = [];
-  const tokenLookups: Lookup[] = [];
+  const ofRequest: AxisIndex[] = [];
+  const ofToken: AxisIndex[] = [];
   let worst = unguarded.length;
   for (const { clause, draft } of axes) {
     const index = buildTermIndex(draft, 0);
     worst += isManyValued(clause) ? Number.POSITIVE_INFINITY : index.worst;
-    (isTokenClause(clause) ? tokenLookups : lookups).push(createLookup(clause, index));
+    (isTokenClause(clause) ? ofToken : ofRequest).push({ clause, index });
   }
-  return { lookups, tokenLookups, worst, unguarded: unguarded.length === 0 ? undefined : createPosting(unguarded, undefined, 0) };
+  return {
+    lookups: createLookups(ofRequest),
+    tokenLookups: createLookups(ofToken),
+    worst,
+    unguarded: unguarded.length === 0 ? undefined : createPosting(unguarded, undefined, 0),
+  };
 }

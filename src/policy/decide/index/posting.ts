@@ -66,15 +66,18 @@ export interface Hits {
   count: number;
   /** Ids in all of them; one that is in two counts twice. */
   total: number;
+  /** There may be more: looking for all of them would have taken too long. */
+  isPartial: boolean;
 }
 
 export function createHits(): Hits {
-  return { postings: [], count: 0, total: 0 };
+  return { postings: [], count: 0, total: 0, isPartial: false };
 }
 
 export function clearHits(hits: Hits): void {
   hits.count = 0;
   hits.total = 0;
+  hits.isPartial = false;
 }
 
 /** Adds a posting; `undefined` is nothing. */

@@ -3,26 +3,18 @@
  * all of them. In: rules; then facts. Out: the first rule that passes its own test. Cost is that of a few lookups and some
  * passes over one bit a row, whatever the policies look like. Used by `RuleSearch`.
  */
-import type { Clause, Rule } from '../../model/program.ts';
+import type { Rule } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
-import { createLookup, type Lookup } from './axis.ts';
+import { allRows, type FilterAxis, filterAxes } from './filter-axes.ts';
 import { addPosting, clearHits, createHits, type Hits, type Posting, setBits } from './posting.ts';
-import { type Constraint, type Row, rowsOf } from './rows.ts';
-import { isTokenClause } from './term.ts';
-import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
+import { rowsOf } from './rows.ts';
+import { segmentAxes } from './segment-axes.ts';
 import type { TokenPart } from './token-part.ts';
 
-/** Axes beyond these, which few rows have, are left to the rules' own tests. */
-const MAX_AXES = 12;
-
-interface Axis {
-  readonly lookup: Lookup;
+interface Axis extends FilterAxis {
   /** Position among the axes that depend on the token alone; -1: it depends on the request. */
   readonly tokenAxis: number;
-  /** Rows that do not care, as bits, and their number; those of an excluding axis are not asked for. */
-  readonly free: Int32Array;
-  readonly freeCount: number;
   readonly hits: Hits;
   /** What the request in hand hits: `hits`, or what is known of its token. */
   found: Hits;
@@ -30,93 +22,57 @@ interface Axis {
   size: number;
 }
 
+/** Sets of rows that one pass takes away. */
+const AT_ONCE = 4;
 const TAKEN: number = Number.MAX_SAFE_INTEGER;
 
 /** Tests the rule at an index. */
 export type TestRule = (rule: number) => boolean;
 
 export interface RowFilter {
-  /** The first rule that may match and passes `test`; -1: none. */
-  search(facts: RequestFacts, token: TokenPart | undefined, test: TestRule): number;
+  /**
+   * The first rule that may match and passes `test`; -1: none.
+   * @param gaveUp a search for templates that the path fits has already taken too long
+   */
+  search(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean, test: TestRule): number;
 }
 
-interface AxisDraft {
-  readonly clause: Clause;
-  readonly index: IndexDraft;
-  readonly rows: number[];
-}
-
-function draftAxes(rows: readonly Row[], list: 'anyOf' | 'noneOf'): readonly AxisDraft[] {
-  const axes = new Map<string, AxisDraft>();
-  for (const [id, row] of rows.entries()) {
-    for (const [key, constraint] of row[list]) draftConstraint(axes, key, constraint, id);
-  }
-  return [...axes.values()].sort((left, right) => right.rows.length - left.rows.length).slice(0, MAX_AXES);
-}
-
-function draftConstraint(axes: Map<string, AxisDraft>, key: string, { clause, terms }: Constraint, id: number): void {
-  let axis = axes.get(key);
-  if (axis === undefined) {
-    axis = { clause, index: createIndexDraft(), rows: [] };
-    axes.set(key, axis);
-  }
-  axis.rows.push(id);
-  for (const term of terms) addTerm(axis.index, term, id);
-}
-
-/** A bit for every row; the last word has bits that are no rows, which are left out. */
-function allRows(rowCount: number): Int32Array {
-  const words = new Int32Array(Math.ceil(rowCount / 32)).fill(-1);
-  if (rowCount % 32 !== 0) words[words.length - 1] = 2 ** (rowCount % 32) - 1;
-  return words;
-}
-
-function freeAxis(rowCount: number): Axis {
-  const hits = createHits();
-  return { lookup: () => {}, tokenAxis: -1, free: allRows(rowCount), freeCount: rowCount, hits, found: hits, size: 0 };
-}
-
-function buildAxes(drafts: readonly AxisDraft[], rowCount: number, firstTokenAxis: number): Axis[] {
-  const words = Math.ceil(rowCount / 32);
+function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readonly Axis[] {
   let tokenAxes = firstTokenAxis;
-  return drafts.map(({ clause, index, rows }) => {
-    const free = allRows(rowCount);
-    for (const id of rows) free[id >>> 5] = (free[id >>> 5] as number) & ~(1 << (id & 31));
+  return axes.map((axis) => {
     const hits = createHits();
-    return {
-      lookup: createLookup(clause, buildTermIndex(index, words)),
-      tokenAxis: isTokenClause(clause) ? tokenAxes++ : -1,
-      free,
-      freeCount: rowCount - rows.length,
-      hits,
-      found: hits,
-      size: 0,
-    };
+    return { ...axis, tokenAxis: axis.isToken ? tokenAxes++ : -1, hits, found: hits, size: 0 };
   });
 }
 
 /** Builds the filter of all rules. */
 export function buildRowFilter(rules: readonly Rule[]): RowFilter {
   const rows = rowsOf(rules);
-  const wanted = buildAxes(draftAxes(rows, 'anyOf'), rows.length, 0);
+  const wanted = [...filterAxes(rows, 'anyOf')];
   // Rules without any positive clause: nothing is looked up, and every row is left.
-  if (wanted.length === 0) wanted.push(freeAxis(rows.length));
-  const tokenAxes = wanted.filter(({ tokenAxis }) => tokenAxis !== -1).length;
-  const excluded = buildAxes(draftAxes(rows, 'noneOf'), rows.length, tokenAxes);
+  if (wanted.length === 0) wanted.push({ lookups: [], isToken: false, givesUp: false, free: allRows(rows.length), freeCount: rows.length });
+  const tokenAxes = wanted.filter(({ isToken }) => isToken).length;
   return new Sieve(
-    wanted,
-    excluded,
+    searchable(wanted, 0),
+    searchable(wanted.some(({ givesUp }) => givesUp) ? segmentAxes(rows) : [], 0),
+    searchable(filterAxes(rows, 'noneOf'), tokenAxes),
     rows.map(({ rule }) => rule),
   );
 }
 
 /** Holds the scratch memory of searches, which never overlap. */
 class Sieve implements RowFilter {
+  /** Those that are always looked up, and then those of segments. */
   readonly #wanted: readonly Axis[];
+  readonly #alwaysWanted: number;
   readonly #excluded: readonly Axis[];
   readonly #tokenAxes: readonly Axis[];
   readonly #ruleByRow: Int32Array;
   readonly #words: number;
+  readonly #all: Int32Array;
+  readonly #none: Int32Array;
+  /** Sets of rows that are to be dropped in one pass. */
+  readonly #dropped: Int32Array[];
   /** Rows left. */
   readonly #rows: Int32Array;
   readonly #other: Int32Array;
@@ -124,55 +80,86 @@ class Sieve implements RowFilter {
   readonly #live: Int32Array;
   #liveCount = 0;
 
-  constructor(wanted: readonly Axis[], excluded: readonly Axis[], ruleByRow: readonly number[]) {
-    this.#wanted = wanted;
+  constructor(wanted: readonly Axis[], segments: readonly Axis[], excluded: readonly Axis[], ruleByRow: readonly number[]) {
+    this.#wanted = [...wanted, ...segments];
+    this.#alwaysWanted = wanted.length;
     this.#excluded = excluded;
     this.#tokenAxes = [...wanted, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
     this.#ruleByRow = Int32Array.from(ruleByRow);
     this.#words = Math.ceil(ruleByRow.length / 32);
+    this.#all = allRows(ruleByRow.length);
+    this.#none = new Int32Array(this.#words);
+    this.#dropped = new Array<Int32Array>(AT_ONCE).fill(this.#none);
     this.#rows = new Int32Array(this.#words);
     this.#other = new Int32Array(this.#words);
     this.#live = new Int32Array(this.#words);
   }
 
-  search(facts: RequestFacts, token: TokenPart | undefined, test: TestRule): number {
-    const tokenHits = token === undefined ? undefined : (token.rows ??= this.#tokenRows(facts, token.claims));
-    this.#lookUp(facts, tokenHits);
-    this.#begin(this.#takeSmallest());
-    for (let step = 1; step < this.#wanted.length && this.#liveCount > 0; step++) this.#keep(this.#takeSmallest());
+  search(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean, test: TestRule): number {
+    const claims = token?.claims;
+    const tokenHits = token?.isKept === true ? (token.rows ??= this.#tokenRows(facts, token.claims)) : undefined;
+    const axes = this.#lookUp(facts, claims, tokenHits, gaveUp);
+    this.#begin(this.#takeSmallest(axes));
+    for (let step = 1; step < axes && this.#liveCount > 0; step++) {
+      const axis = this.#takeSmallest(axes);
+      if (axis === undefined) break;
+      this.#keep(axis);
+    }
     for (const axis of this.#excluded) {
       if (this.#liveCount === 0) return -1;
-      this.#drop(foundFor(axis, facts, tokenHits));
+      this.#drop(foundFor(axis, facts, claims, tokenHits));
     }
     return this.#first(test);
   }
 
-  /** Looks up every wanted axis. */
-  #lookUp(facts: RequestFacts, tokenHits: readonly Hits[] | undefined): void {
-    for (const axis of this.#wanted) {
-      axis.found = foundFor(axis, facts, tokenHits);
-      axis.size = axis.freeCount + axis.found.total;
+  /** Looks up every wanted axis, and segment by segment when that of the path gave up. Gives the number of axes looked up. */
+  #lookUp(facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined, gaveUp: boolean): number {
+    const wanted = this.#wanted;
+    let count = this.#alwaysWanted;
+    for (let i = 0; i < count; i++) {
+      const axis = wanted[i] as Axis;
+      let isPartial = gaveUp && axis.givesUp;
+      if (!isPartial) {
+        axis.found = foundFor(axis, facts, claims, tokenHits);
+        ({ isPartial } = axis.found);
+      }
+      axis.size = isPartial ? TAKEN : axis.freeCount + axis.found.total;
+      if (isPartial && axis.givesUp) count = wanted.length;
     }
+    return count;
   }
 
-  /** The axis that leaves the fewest rows of those not taken yet: what is done first makes the rest cheap. */
-  #takeSmallest(): Axis {
+  /** The axis that leaves the fewest rows of the first `count` that are not taken yet: what is done first makes the rest cheap. */
+  #takeSmallest(count: number): Axis | undefined {
     const wanted = this.#wanted;
-    let smallest = wanted[0] as Axis;
-    for (let i = 1; i < wanted.length; i++) {
+    let smallest: Axis | undefined;
+    let size = TAKEN;
+    for (let i = 0; i < count; i++) {
       const axis = wanted[i] as Axis;
-      if (axis.size < smallest.size) smallest = axis;
+      if (axis.size < size) {
+        smallest = axis;
+        size = axis.size;
+      }
     }
-    smallest.size = TAKEN;
+    if (smallest !== undefined) smallest.size = TAKEN;
     return smallest;
   }
 
-  #begin({ free, freeCount, found }: Axis): void {
+  /** `undefined`: no axis can be told, and every row is left. */
+  #begin(axis: Axis | undefined): void {
+    if (axis === undefined) {
+      this.#rows.set(this.#all);
+      for (let word = 0; word < this.#words; word++) this.#live[word] = word;
+      this.#liveCount = this.#words;
+      return;
+    }
+    const { free, freeCount, found } = axis;
     if (freeCount === 0 && this.#scatter(found)) return;
     const rows = this.#rows;
     const live = this.#live;
-    rows.set(free);
-    for (let i = 0; i < found.count; i++) addPosting(rows, found.postings[i] as Posting);
+    const only = freeCount === 0 && found.count === 1 ? found.postings[0]?.bits : undefined;
+    rows.set(only ?? free);
+    if (only === undefined) for (let i = 0; i < found.count; i++) addPosting(rows, found.postings[i] as Posting);
     let count = 0;
     for (let word = 0; word < rows.length; word++) {
       if (rows[word] !== 0) live[count++] = word;
@@ -222,15 +209,47 @@ class Sieve implements RowFilter {
   #drop(hits: Hits): void {
     if (hits.count === 0) return;
     const rows = this.#rows;
+    const dropped = this.#dropped;
+    let count = 0;
+    for (let i = 0; i < hits.count; i++) {
+      let link = hits.postings[i];
+      for (; link !== undefined && link.bits === undefined; link = link.parent) {
+        for (const id of link.ids) rows[id >>> 5] = (rows[id >>> 5] as number) & ~(1 << (id & 31));
+      }
+      if (link?.bits === undefined) continue;
+      dropped[count++] = link.bits;
+      if (count === AT_ONCE) {
+        this.#dropBits(dropped[0] as Int32Array, dropped[1] as Int32Array, dropped[2] as Int32Array, dropped[3] as Int32Array);
+        count = 0;
+      }
+    }
+    if (count > 0) {
+      dropped.fill(this.#none, count);
+      this.#dropBits(dropped[0] as Int32Array, dropped[1] as Int32Array, dropped[2] as Int32Array, dropped[3] as Int32Array);
+    }
+    this.#forgetEmptyWords();
+  }
+
+  /** Several sets in one pass: each pass reads and writes all that is left. */
+  #dropBits(first: Int32Array, second: Int32Array, third: Int32Array, fourth: Int32Array): void {
+    const rows = this.#rows;
     const live = this.#live;
     const count = this.#liveCount;
-    const other = this.#union(hits, undefined);
+    for (let i = 0; i < count; i++) {
+      const word = live[i] as number;
+      const gone = (first[word] as number) | (second[word] as number) | (third[word] as number) | (fourth[word] as number);
+      rows[word] = (rows[word] as number) & ~gone;
+    }
+  }
+
+  #forgetEmptyWords(): void {
+    const rows = this.#rows;
+    const live = this.#live;
+    const count = this.#liveCount;
     let left = 0;
     for (let i = 0; i < count; i++) {
       const word = live[i] as number;
-      const bits = (rows[word] as number) & ~(other[word] as number);
-      rows[word] = bits;
-      if (bits !== 0) live[left++] = word;
+      if (rows[word] !== 0) live[left++] = word;
     }
     this.#liveCount = left;
   }
@@ -288,15 +307,15 @@ class Sieve implements RowFilter {
   }
 }
 
-function lookUp({ hits, lookup }: Axis, facts: RequestFacts, claims: Claims | undefined): Hits {
+function lookUp({ hits, lookups }: Axis, facts: RequestFacts, claims: Claims | undefined): Hits {
   clearHits(hits);
-  lookup(facts, claims, hits);
+  for (const lookup of lookups) lookup(facts, claims, hits);
   return hits;
 }
 
 /** Looks an axis up, unless it is known of the token. */
-function foundFor(axis: Axis, facts: RequestFacts, tokenHits: readonly Hits[] | undefined): Hits {
-  return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, undefined) : (tokenHits[axis.tokenAxis] as Hits);
+function foundFor(axis: Axis, facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Hits {
+  return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
 }
 
 /** Hits kept one by one for a token; more are kept as their union. */
@@ -304,8 +323,8 @@ const MAX_KEPT = 16;
 
 /** A copy that may be kept. */
 function compact({ postings, count, total }: Hits, words: number): Hits {
-  if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total };
+  if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total, isPartial: false };
   const bits = new Int32Array(words);
   for (let i = 0; i < count; i++) addPosting(bits, postings[i] as Posting);
-  return { postings: [{ ids: [], parent: undefined, total, bits, pending: 0 }], count: 1, total };
+  return { postings: [{ ids: [], parent: undefined, total, bits, pending: 0 }], count: 1, total, isPartial: false };
 }

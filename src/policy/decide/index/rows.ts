@@ -21,17 +21,27 @@ export interface Row {
   readonly noneOf: ReadonlyMap<string, Constraint>;
 }
 
-/** A rule with more combinations than this becomes a single row. */
-const MAX_COMBINATIONS = 16;
+/** A rule with more combinations than this becomes a single row; the first is taken that does not make too many rows. */
+const MAX_COMBINATIONS: readonly number[] = [16, 4, 1];
+/** What is too many: every row is a bit that searches pass over. */
+const MANY_ROWS = 2048;
+const MANY_ROWS_PER_RULE = 2;
 
 /** All rows, in the order of the rules. */
 export function rowsOf(rules: readonly Rule[]): readonly Row[] {
-  return rules.flatMap(rowsOfRule);
+  const many = Math.max(MANY_ROWS, rules.length * MANY_ROWS_PER_RULE);
+  // One row a rule is never too many.
+  const most = MAX_COMBINATIONS.find((limit) => countRows(rules, limit) <= many) as number;
+  return rules.flatMap((rule, index) => rowsOfRule(rule, index, most));
 }
 
-function rowsOfRule(rule: Rule, index: number): readonly Row[] {
+function countRows(rules: readonly Rule[], most: number): number {
+  return rules.reduce((count, { to, from }) => count + (to.length * from.length > most ? 1 : to.length * from.length), 0);
+}
+
+function rowsOfRule(rule: Rule, index: number, most: number): readonly Row[] {
   const { to, from, when } = rule;
-  if (to.length * from.length > MAX_COMBINATIONS) return [wideRow(rule, index)];
+  if (to.length * from.length > most) return [wideRow(rule, index)];
   return to.flatMap((operation) => from.map((source) => plainRow([...operation, ...source, ...when], index)));
 }
 
@@ -42,15 +52,21 @@ function plainRow(clauses: readonly Clause[], rule: number): Row {
 function constraintsOf(clauses: readonly Clause[], list: ListName): ReadonlyMap<string, Constraint> {
   const constraints = new Map<string, Constraint>();
   for (const clause of clauses) {
-    const all = termsOf(clause, list);
-    if (all === undefined) continue;
-    // What is excluded must be exactly what a clause excludes, or a part of it.
-    const terms = list === 'anyOf' ? all : all.filter(({ exact }) => exact);
-    let key = axisOf(clause);
+    const terms = termsOf(clause, list);
+    if (terms === undefined) continue;
+    let key = keyOf(clause, list);
     while (constraints.has(key)) key += '+';
     constraints.set(key, { clause, terms });
   }
   return constraints;
+}
+
+/** What asks for templates stands apart: a search for them may give up, and then only they are unknown. */
+export const TEMPLATES_KEY = 'path template';
+
+function keyOf(clause: Clause, list: ListName): string {
+  const hasTemplates = clause.attribute === 'path' && clause[list]?.some(({ kind }) => kind === 'template');
+  return hasTemplates === true ? TEMPLATES_KEY : axisOf(clause);
 }
 
 /** Only what every entry asks for, in any of the entries' ways. */

@@ -53,13 +53,18 @@ export class RuleSearch {
     addHit(hits, guards.unguarded);
     for (const lookup of guards.lookups) lookup(facts, undefined, hits);
     if (token !== undefined && guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, token);
+    if (hits.isPartial) return this.#sieve(facts, token, true);
     if (hits.total === 0) return -1;
     if (hits.total === 1) {
       const rule = hits.postings[0]?.ids[0] as number;
       return this.#guardedTest(rule, guards)(facts, token) ? rule : -1;
     }
     if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, token);
-    return (this.#filter as RowFilter).search(facts, token, (rule) => this.#matches(rule, facts, token));
+    return this.#sieve(facts, token, false);
+  }
+
+  #sieve(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean): number {
+    return (this.#filter as RowFilter).search(facts, token, gaveUp, (rule) => this.#matches(rule, facts, token));
   }
 
   #matches(rule: number, facts: RequestFacts, token: TokenPart | undefined): boolean {
@@ -89,6 +94,10 @@ export class RuleSearch {
 
   #lookUpToken(guards: Guards, facts: RequestFacts, token: TokenPart): void {
     const hits = this.#hits;
+    if (!token.isKept) {
+      for (const lookup of guards.tokenLookups) lookup(facts, token.claims, hits);
+      return;
+    }
     token.guards ??= tokenGuards(guards, facts, token.claims);
     const { postings, count, total } = token.guards;
     for (let i = 0; i < count; i++) addHit(hits, postings[i]);
@@ -133,5 +142,5 @@ function tokenGuards({ tokenLookups }: Guards, facts: RequestFacts, claims: Clai
   const hits = createHits();
   for (const lookup of tokenLookups) lookup(facts, claims, hits);
   const postings: Posting[] = hits.total <= FEW_CANDIDATES ? hits.postings : [];
-  return { postings, count: postings.length, total: hits.total };
+  return { postings, count: postings.length, total: hits.total, isPartial: false };
 }

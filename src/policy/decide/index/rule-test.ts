@@ -7,6 +7,7 @@ import type { Clause, Rule } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
 import { type Claims, type ClauseTest, compileClause } from '../compile-clause.ts';
 import { createLookup } from './axis.ts';
+import { addLooseMatches, buildLooseLookup, type LooseDraft } from './loose-index.ts';
 import { clearHits, createHits } from './posting.ts';
 import { isTokenClause, type ListName, termsOf } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
@@ -125,17 +126,21 @@ function without(clause: Clause, list: ListName): Clause {
   return rest as Clause;
 }
 
-/** Does any match of a long list hold? `undefined`: the list is short, or not all of it can be looked up exactly. */
+/** Does any match of a long list hold? `undefined`: the list is short. */
 function longListTest(clause: Clause, list: ListName): ClauseTest | undefined {
   const terms = termsOf(clause, list);
-  if (terms === undefined || terms.length <= LONG_LIST || !terms.every(({ exact }) => exact)) return undefined;
+  if (terms === undefined || terms.length <= LONG_LIST) return undefined;
   const draft = createIndexDraft();
-  for (const term of terms) addTerm(draft, term, 0);
-  const lookup = createLookup(clause, buildTermIndex(draft, 0));
+  for (const term of terms) if (term.exact) addTerm(draft, term, 0);
+  const loose: LooseDraft = new Map();
+  if (!terms.every(({ exact }) => exact)) addLooseMatches(loose, clause, list, 0);
+  const findExact = createLookup(clause, buildTermIndex(draft, 0));
+  const findLoose = buildLooseLookup(loose, 0);
   const hits = createHits();
   return (facts, claims) => {
     clearHits(hits);
-    lookup(facts, claims, hits);
+    findExact(facts, claims, hits);
+    if (hits.count === 0 && findLoose !== undefined) findLoose(facts, claims, hits);
     return hits.count > 0;
   };
 }

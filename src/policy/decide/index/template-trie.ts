@@ -2,7 +2,7 @@
  * Path templates by segments. In: ids by template. Out: for a path the postings of all templates that it may match: segments
  * are compared, the characters that operators admit are not. Used by `TermIndex`.
  */
-import { addHit, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
+import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
 import { buildTextTrie, type TextTrie } from './text-trie.ts';
 
 const SLASH = 47;
@@ -22,9 +22,16 @@ interface Node {
 }
 
 export interface TemplateTrie {
-  /** Adds the postings of every template whose segments fit. */
+  /** Adds the postings of every template whose segments fit; or of some of them, and says so. */
   find(path: string, hits: Hits): void;
+  /** May it give up? */
+  readonly givesUp: boolean;
 }
+
+/** With so many nodes that have two ways on, a walk is short enough whatever the path. */
+const FEW_FORKS = 3;
+/** Nodes that a walk may visit beyond one for each segment of the path. */
+const MAX_VISITS = 8;
 
 function createNode(): Node {
   return {
@@ -50,11 +57,15 @@ function follow(node: Node, segment: string): Node {
   return created;
 }
 
-/** A template is `/a/{*}/b` or, with a tail, `/a/{*}/{**}/b`; segments stand between slashes. */
-function addTemplate(root: Node, text: string, ids: readonly number[]): void {
+/** Segments of a template, which stand between slashes, up to its `{**}` if it has one, and what follows that. */
+export function cutTemplate(text: string): { readonly segments: readonly string[]; readonly rest: string | undefined } {
   const [head, rest] = text.split('{**}') as [string, string?];
   // What stands before `{**}` ends with a slash, whose empty last segment is where the rest begins.
-  const segments = (rest === undefined ? head : head.slice(0, -1)).split('/').slice(1);
+  return { segments: (rest === undefined ? head : head.slice(0, -1)).split('/').slice(1), rest };
+}
+
+function addTemplate(root: Node, text: string, ids: readonly number[]): void {
+  const { segments, rest } = cutTemplate(text);
   const tail = segments.length > MAX_DEPTH ? '' : rest;
   const { ids: own } = segments.slice(0, MAX_DEPTH).reduce(follow, root);
   if (tail === undefined) own.ends = ids;
@@ -65,17 +76,34 @@ function addTemplate(root: Node, text: string, ids: readonly number[]): void {
   }
 }
 
-function finish(node: Node, words: number): void {
+/** Gives the number of nodes that have two ways on. */
+function finish(node: Node, words: number): number {
   const { ends, rests, tails } = node.ids;
   if (ends !== undefined) node.ends = createPosting(ends, undefined, words);
   if (rests !== undefined) node.rests = createPosting(rests, undefined, words);
   if (tails !== undefined) node.tails = buildTextTrie(tails, true, words);
-  if (node.any !== undefined) finish(node.any, words);
-  if (node.literals !== undefined) for (const child of node.literals.values()) finish(child, words);
+  let forks = node.any !== undefined && node.literals !== undefined ? 1 : 0;
+  if (node.any !== undefined) forks += finish(node.any, words);
+  if (node.literals !== undefined) for (const child of node.literals.values()) forks += finish(child, words);
+  return forks;
+}
+
+/** A walk along all templates that the path fits so far. */
+interface Walk {
+  path: string;
+  hits: Hits;
+  /** Nodes that may still be visited. */
+  left: number;
 }
 
 /** `at` is the slash before the segments that are left, or the end of the path. */
-function visit(node: Node, path: string, at: number, hits: Hits): void {
+function visit(node: Node, at: number, walk: Walk): void {
+  const { path, hits } = walk;
+  if (walk.left === 0) {
+    hits.isPartial = true;
+    return;
+  }
+  walk.left--;
   if (at === path.length) {
     addHit(hits, node.ends);
     return;
@@ -84,10 +112,9 @@ function visit(node: Node, path: string, at: number, hits: Hits): void {
   if (node.tails !== undefined) addHit(hits, node.tails.find(path, 0));
   const slash = path.indexOf('/', at + 1);
   const end = slash === -1 ? path.length : slash;
-  if (node.any !== undefined && end > at + 1) visit(node.any, path, end, hits);
-  if (node.literals === undefined) return;
-  const next = node.literals.get(path.slice(at + 1, end));
-  if (next !== undefined) visit(next, path, end, hits);
+  if (node.any !== undefined && end > at + 1) visit(node.any, end, walk);
+  const next = node.literals?.get(path.slice(at + 1, end));
+  if (next !== undefined) visit(next, end, walk);
 }
 
 /** Builds the trie of well-formed templates; `undefined` when there are none. */
@@ -95,10 +122,18 @@ export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, words: number
   if (idsByTemplate.size === 0) return undefined;
   const root = createNode();
   for (const [text, ids] of idsByTemplate) addTemplate(root, text, ids);
-  finish(root, words);
+  const givesUp = finish(root, words) > FEW_FORKS;
+  // One for all walks, which never overlap.
+  const walk: Walk = { path: '', hits: createHits(), left: 0 };
   return {
+    givesUp,
     find: (path, hits) => {
-      if (path.charCodeAt(0) === SLASH) visit(root, path, 0, hits);
+      if (path.charCodeAt(0) !== SLASH) return;
+      walk.path = path;
+      walk.hits = hits;
+      // Every segment is a slash and, but for the last one of a path, a character or more.
+      walk.left = givesUp ? MAX_VISITS + (path.length >> 1) : Number.MAX_SAFE_INTEGER;
+      visit(root, 0, walk);
     },
   };
 }

@@ -100,8 +100,9 @@ function worstOf(built: Omit<TermIndex, 'worst'>, templates: IdsByKey<string>): 
   let worst = (built.prefix?.worst ?? 0) + (built.suffix?.worst ?? 0) + (built.present?.total ?? 0);
   worst += largest(built.exact) + largest(built.ports) + Math.max(built.ipv4?.worst ?? 0, built.ipv6?.worst ?? 0);
   for (const ids of templates.values()) worst += ids.length;
-  // An identity may hold any number of namespaces and accounts.
-  return built.namespaces === undefined && built.accounts === undefined ? worst : Number.POSITIVE_INFINITY;
+  // An identity may hold any number of namespaces and accounts; and templates may not all be looked for.
+  const isBounded = built.namespaces === undefined && built.accounts === undefined && built.templates?.givesUp !== true;
+  return isBounded ? worst : Number.POSITIVE_INFINITY;
 }
 
 function largest(postings: ReadonlyMap<unknown, Posting> | undefined): number {

@@ -75,7 +75,7 @@ describe('a gRPC authorizer', () => {
         ':scheme': 'http',
         'x-a': '1,2',
         'x-request-id': 'id-1',
-        cookie: 'a=1; b=2',
+        cookie: 'a=1,b=2',
         'content-length': '3',
       },
     });

@@ -80,7 +80,7 @@ describe('an HTTP authorizer', () => {
     const check = fake?.seen[0];
     expect(valuesOf(check, 'x-a')).to.deep.equal(['1,2']);
     expect(valuesOf(check, 'id-token')).to.deep.equal(['t']);
-    expect(valuesOf(check, 'cookie')).to.deep.equal(['a=1; b=2']);
+    expect(valuesOf(check, 'cookie')).to.deep.equal(['a=1,b=2']);
     for (const name of ['x', 'upgrade', 'expect']) expect(valuesOf(check, name)).to.deep.equal([]);
   });
 

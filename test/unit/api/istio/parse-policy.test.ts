@@ -28,7 +28,7 @@ const AP_SPECS: readonly (readonly [string, unknown, unknown])[] = [
   ],
   [
     'snake case',
-    { rules: [{ from: [{ source: { not_ip_blocks: ['1.2.3.4'] } }], when: [{ key: 'a', not_values: ['b'] }] }], target_refs: [] },
+    { rules: [{ from: [{ source: { not_ip_blocks: ['1.2.3.4'] } }], when: [{ key: 'a', not_values: ['b'] }] }] },
     { action: 'ALLOW', rules: [{ from: [{ source: { notIpBlocks: ['1.2.3.4'] } }], when: [{ key: 'a', notValues: ['b'] }] }] },
   ],
   [
@@ -59,7 +59,7 @@ const RA_SPECS: readonly (readonly [string, unknown, unknown])[] = [
     },
     { jwtRules: [{ jwksUri: 'https://a' }, { jwksUri: 'https://a' }] },
   ],
-  ['a null beside the other spelling', { jwtRules: [{ jwksUri: null, jwks_uri: 'https://b' }] }, { jwtRules: [{ jwksUri: 'https://b' }] }],
+  ['a null that wins over the other spelling', { jwtRules: [{ jwksUri: null, jwks_uri: 'https://b' }] }, { jwtRules: [{}] }],
   [
     'header and claim left out',
     { jwtRules: [{ fromHeaders: [{ prefix: 'x' }], outputClaimToHeaders: [{}] }] },
@@ -114,13 +114,13 @@ describe('parsePolicy', () => {
       'an unknown action',
       ap({ action: 'PERMIT' }),
       'spec.action',
-      'unknown value "PERMIT" for enum istio.security.v1beta1.AuthorizationPolicy_Action',
+      String.raw`unknown value "\"PERMIT\"" for enum istio.security.v1beta1.AuthorizationPolicy.Action`,
     ],
     [
       'an unknown number of an action',
       ap({ action: 9 }),
       'spec.action',
-      'unknown value 9 for enum istio.security.v1beta1.AuthorizationPolicy_Action',
+      'unknown value 9 for enum istio.security.v1beta1.AuthorizationPolicy.Action',
     ],
     [
       'a bad duration',
@@ -148,9 +148,16 @@ describe('parsePolicy', () => {
 
     expect(value?.spec).to.deep.equal({ action: 'ALLOW', rules: [{ to: [{ operation: {} }] }] });
     expect(findings.map(({ severity, message }) => [severity, message])).to.deep.equal([
-      ['warning', 'unknown field "spec.colour"'],
       ['warning', 'unknown field "spec.rules[0].to[0].operation.path"'],
+      ['warning', 'unknown field "spec.colour"'],
     ]);
+  });
+
+  it('takes targetRefs in one spelling only, as the .proto files have it', () => {
+    const { value, findings } = parsePolicy(ap({ target_refs: [{ kind: 'Gateway', name: 'a' }] }));
+
+    expect(value?.spec).to.deep.equal({ action: 'ALLOW' });
+    expect(findings.map(({ message }) => message)).to.deep.equal(['unknown field "spec.target_refs"']);
   });
 
   it('keeps the metadata that gives a policy its meaning', () => {

@@ -6,10 +6,25 @@ const rule = (members: object): unknown => ({ jwtRules: [members] });
 
 const REFUSED: readonly (readonly [string, unknown, string, string])[] = [
   ['a missing member', { targetRef: { kind: 'Gateway' } }, 'spec.targetRef.name', 'Required value'],
-  ['a wrong type', rule({ issuer: 5 }), 'spec.jwtRules[0].issuer', 'Invalid value: "number": must be of type string: "number"'],
-  ['a list for an object', [], 'spec', 'Invalid value: "array": must be of type object: "array"'],
-  ['null in a list', { jwtRules: [null] }, 'spec.jwtRules[0]', 'Invalid value: "null": must be of type object: "null"'],
-  ['empty text', rule({ audiences: ['a', ''] }), 'spec.jwtRules[0].audiences[1]', 'Invalid value: "": should be at least 1 chars long'],
+  [
+    'a wrong type',
+    rule({ issuer: 5 }),
+    'spec.jwtRules[0].issuer',
+    'Invalid value: "integer": spec.jwtRules[0].issuer in body must be of type string: "integer"',
+  ],
+  ['a list for an object', [], 'spec', 'Invalid value: "array": spec in body must be of type object: "array"'],
+  [
+    'null in a list',
+    { jwtRules: [null] },
+    'spec.jwtRules[0]',
+    'Invalid value: "null": spec.jwtRules[0] in body must be of type object: "null"',
+  ],
+  [
+    'empty text',
+    rule({ audiences: ['a', ''] }),
+    'spec.jwtRules[0].audiences[1]',
+    'Invalid value: "": spec.jwtRules[0].audiences[1] in body should be at least 1 chars long',
+  ],
   [
     'long text',
     { selector: { matchLabels: { a: 'x'.repeat(64) } } },
@@ -26,7 +41,7 @@ const REFUSED: readonly (readonly [string, unknown, string, string])[] = [
     'text out of pattern',
     rule({ outputClaimToHeaders: [{ header: 'a b', claim: 'c' }] }),
     'spec.jwtRules[0].outputClaimToHeaders[0].header',
-    'Invalid value: "a b": should match \'^[-_A-Za-z0-9]+$\'',
+    'Invalid value: "a b": spec.jwtRules[0].outputClaimToHeaders[0].header in body should match \'^[-_A-Za-z0-9]+$\'',
   ],
   [
     'an unknown choice',
@@ -39,11 +54,51 @@ const REFUSED: readonly (readonly [string, unknown, string, string])[] = [
     'too many labels',
     { selector: { matchLabels: Object.fromEntries(Array.from({ length: 4097 }, (_, index) => [`k${index}`, 'v'])) } },
     'spec.selector.matchLabels',
-    'Invalid value: object: must have at most 4096 items',
+    'Too many: 4097: must have at most 4096 items',
   ],
 ];
 
 describe('validateCrd', () => {
+  it('counts characters and not the units of UTF-16', () => {
+    const named = (name: string): readonly unknown[] =>
+      validateCrd('RequestAuthentication', { apiVersion: 'security.istio.io/v1', spec: { targetRef: { kind: 'Gateway', name } } });
+
+    expect(named('💥'.repeat(253))).to.deep.equal([]);
+    expect(named('💥'.repeat(254))).to.have.length(1);
+  });
+
+  it('tells of one limit of a text, the first that is broken', () => {
+    const spec = rule({ outputClaimToHeaders: [{ header: '', claim: 'c' }] });
+
+    expect(validateCrd('RequestAuthentication', { apiVersion: 'security.istio.io/v1', spec })).to.have.length(1);
+  });
+
+  it('refuses an annotation that is no text, such as one that YAML reads as a boolean', () => {
+    const metadata = { annotations: { 'istio.io/dry-run': true, other: null }, labels: { a: 1 } };
+    const findings = validateCrd('AuthorizationPolicy', { apiVersion: 'security.istio.io/v1', metadata, spec: {} });
+
+    expect(findings.map(({ path, message }) => [path, message])).to.deep.equal([
+      ['metadata.annotations[istio.io/dry-run]', 'json: cannot unmarshal bool into Go struct field ObjectMeta.annotations of type string'],
+      ['metadata.labels[a]', 'json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string'],
+    ]);
+  });
+
+  it('refuses a status that is no object', () => {
+    const [finding] = validateCrd('AuthorizationPolicy', { apiVersion: 'security.istio.io/v1', spec: {}, status: [] });
+
+    expect(finding).to.include({ path: 'status', message: 'Invalid value: "array": status in body must be of type object: "array"' });
+  });
+
+  it('tells why CEL cannot evaluate a rule', () => {
+    const spec = rule({ jwksUri: 'https://a:x', timeout: 'apple' });
+    const messages = validateCrd('RequestAuthentication', { apiVersion: 'security.istio.io/v1', spec }).map(({ message }) => message);
+
+    expect(messages).to.have.members([
+      'Invalid value: "string": URL parse error during conversion from string: parse "https://a:x": invalid port ":x" after host evaluating rule: url must have scheme http:// or https://',
+      `Invalid value: "string": type conversion error from 'string' to 'google.protobuf.Duration' evaluating rule: must be a valid duration greater than 1ms`,
+    ]);
+  });
+
   for (const [what, spec, path, message] of REFUSED) {
     it(`refuses ${what} with path and reason`, () => {
       const [finding] = validateCrd('RequestAuthentication', { apiVersion: 'security.istio.io/v1', spec });

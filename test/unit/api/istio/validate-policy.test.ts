@@ -16,9 +16,9 @@ const when = (condition: unknown): unknown => ({ rules: [{ when: [condition] }] 
 const custom = (rule: unknown): unknown => ({ action: 'CUSTOM', provider: { name: 'x' }, rules: [rule] });
 const key = JSON.stringify({
   keys: [
-    { kty: 'RSA', n: 'x', e: 'AQAB', d: 'x' },
-    { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' },
-    { kty: 'oct', k: 'x' },
+    { kty: 'RSA', n: 'AQAB', e: 'AQAB', d: 'AQAB' },
+    { kty: 'EC', crv: 'P-256', x: 'AQAB', y: 'AQAB' },
+    { kty: 'oct', k: 'AQAB' },
   ],
 });
 const jwks = (text: string): unknown => ({ jwtRules: [{ issuer: 'i', jwks: text }] });
@@ -80,14 +80,41 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     ra(jwks('{"kid":"-----BEGIN CERTIFICATE-----"}')),
     block(`${jwksError}failed to parse sole key in key set: invalid key type from JSON ()`),
   ],
-  ['keys that are blank', ra(jwks(' ')), block(`${jwksError}unexpected end of JSON input`)],
-  ['keys of half a literal', ra(jwks('tru')), block(`${jwksError}unexpected end of JSON input`)],
+  ['keys that are blank', ra(jwks(' ')), block(`${jwksError}EOF`)],
+  ['keys of half a literal', ra(jwks('tru')), block(`${jwksError}unexpected EOF`)],
   ['keys of a literal and more', ra(jwks('true x')), block(`${jwksError}invalid character ' ' after top-level value`)],
-  ['keys that are a list', ra(jwks('[]')), block(`${jwksError}expected '{', but got "["`)],
+  ['keys that are a list', ra(jwks('[]')), block(`${jwksError}expected '{', but got '['`)],
   [
     'a key without its members',
-    ra(jwks('{"keys":[{"kty":"RSA","n":"x"}]}')),
-    block(`${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key: required field e is missing`),
+    ra(jwks('{"keys":[{"kty":"RSA","n":"AQAB"}]}')),
+    block(
+      `${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key (*jwk.rsaPublicKey): required field e is missing`,
+    ),
+  ],
+  [
+    'a key with a member that is no base64',
+    ra(jwks('{"keys":[{"kty":"RSA","n":"x","e":"AQAB","d":"AQAB"}]}')),
+    block(
+      `${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key (*jwk.rsaPrivateKey): failed to decode value for key n: expected base64 encoded []byte (string)`,
+    ),
+  ],
+  ['keys that are null', ra(jwks('null')), block(`${jwksError}error reading token: EOF`)],
+  ['a lone bad address, as a list', ap(from({ ipBlocks: ['x'] })), block(`${bad}bad IP address (x)`)],
+  ['a lone bad port, as a list', ap(to({ ports: ['x'] })), block(`${bad}bad port (x): strconv.ParseUint: parsing "x": invalid syntax`)],
+  [
+    'a port of too many digits, whatever follows',
+    ap(to({ ports: ['99999999999x'] })),
+    block(`${bad}bad port (99999999999x): strconv.ParseUint: parsing "99999999999x": value out of range`),
+  ],
+  [
+    'an annotation that Istio keeps for itself',
+    ap({}, { 'internal.istio.io/parents': 'x' }),
+    '"internal.istio.io/parents" annotation found, this may not be set by users',
+  ],
+  [
+    "a text with a control character, in Go's quotes",
+    ap(to({ ports: ['\u0007'] })),
+    block(`${bad}bad port (\u0007): strconv.ParseUint: parsing "\\a": invalid syntax`),
   ],
   [
     'a key that is no object',
@@ -299,8 +326,8 @@ describe('the CRD layer', () => {
     const findings = validatePolicy(ra({ selector: {}, targetRefs: [], jwtRules: [{ jwks: '', jwksUri: 'https://a' }] }));
 
     expect(findings.filter(({ stage }) => stage === 'crd').map(({ code, path, message }) => [code, path, message])).to.deep.equal([
-      ['SP_CEL', 'spec.jwtRules[0]', 'Invalid value: object: only one of jwks or jwksUri can be set'],
-      ['SP_CEL', 'spec', 'Invalid value: object: only one of targetRefs or selector can be set'],
+      ['SP_CEL', 'spec.jwtRules[0]', 'Invalid value: only one of jwks or jwksUri can be set'],
+      ['SP_CEL', 'spec', 'Invalid value: only one of targetRefs or selector can be set'],
     ]);
   });
 });

@@ -49,6 +49,18 @@ describe('sallyport check', () => {
     expect(JSON.parse(stdout).findings[0]).to.include({ code: 'SP_NEVER_MATCHES', severity: 'warning' });
   });
 
+  it('warns of fields that need the peer unless the configuration trusts a proxy to tell', async () => {
+    const policy = GOOD.replace(RULES, 'rules: [{ from: [{ source: { principals: [a/ns/b/sa/c] } }] }]');
+    const files = { 'a.yaml': `${policy}---\n${HTTPBIN}`, 'config/c.yaml': 'mesh:\n  trustedProxies: [10.0.0.0/8]\n' };
+    const without = await check(files, '-o', 'json', 'a.yaml');
+    const trusting = await check(files, '-o', 'json', '--config', 'config/c.yaml', 'a.yaml');
+
+    expect(JSON.parse(without.stdout).findings.map(({ code }: { readonly code: string }) => code)).to.deep.equal([
+      'SP_NEEDS_PEER_IDENTITY',
+    ]);
+    expect(JSON.parse(trusting.stdout).findings).to.deep.equal([]);
+  });
+
   it('names file, line, column, object, field and reason of an error, and ends with 79', async () => {
     const { exitCode, stdout } = await check({ 'p/bad.yaml': BAD }, '-o', 'json', 'p');
 

@@ -3,6 +3,7 @@
  */
 import type { Clause, Engine, Program, Rule, Ruleset } from '../../../../src/policy/model/program.ts';
 import type { ConnectionFacts, Json, RequestFacts } from '../../../../src/policy/request/facts.ts';
+import type { TokenNotes } from '../../../../src/policy/request/token-notes.ts';
 
 const NO_ENGINE: Engine = { attached: false, rules: [] };
 
@@ -40,7 +41,12 @@ export interface FactsOver {
   readonly remoteIp?: string;
   readonly headers?: Readonly<Record<string, readonly string[]>>;
   readonly claims?: { readonly [key: string]: Json };
+  readonly notes?: TokenNotes;
   readonly connection?: Partial<ConnectionFacts>;
+}
+
+function isPseudoHeader(name: string): boolean {
+  return name === 'host' || name.startsWith(':');
 }
 
 export function factsWith(over: FactsOver = {}): RequestFacts {
@@ -53,6 +59,10 @@ export function factsWith(over: FactsOver = {}): RequestFacts {
     path: pathWithQuery.split('?')[0] ?? '',
     remoteIp: over.remoteIp ?? '1.2.3.4',
     headerValues: (name) => over.headers?.[name] ?? [],
+    headerList: Object.entries(over.headers ?? {}).flatMap(([name, all]) =>
+      isPseudoHeader(name) ? [] : all.flatMap((value) => [name, value]),
+    ),
     ...(over.claims !== undefined && { claims: over.claims }),
+    ...(over.notes !== undefined && { notes: over.notes }),
   };
 }

@@ -8,6 +8,7 @@ import { createEvaluator } from '../../../../src/policy/decide/evaluator.ts';
 import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
 import type { Clause, Program, Rule } from '../../../../src/policy/model/program.ts';
 import type { Json, RequestFacts } from '../../../../src/policy/request/facts.ts';
+import { createTokenNotes } from '../../../../src/policy/request/token-notes.ts';
 import { engine, factsWith, programOf, rule } from './fixtures.ts';
 
 const exact = (value: string) => ({ kind: 'exact', value }) as const;
@@ -114,6 +115,48 @@ describe('createEvaluator', () => {
     const evaluator = createEvaluator(programOf({ custom: [{ name: 'c', refusal: 'unknown', rules: all }] }));
 
     expect(evaluator.custom(factsWith({ claims: { groups: 'g3' } }))).to.deep.equal([]);
+  });
+
+  for (const [other, match] of [
+    ['nothing else', []],
+    ['an exact path', [exact('/elsewhere')]],
+    ['a prefix', [{ kind: 'prefix', value: '/elsewhere/x' }]],
+    ['a suffix, of which segments tell nothing', [{ kind: 'suffix', value: 'elsewhere' }]],
+  ] as const) {
+    it(`goes by segments when a path fits too many templates, beside ${other}`, () => {
+      const forked = (i: number): string => Array.from({ length: 12 }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a')).join('');
+      const paths = (i: number): Clause => ({
+        attribute: 'path',
+        field: 'paths',
+        anyOf: [{ kind: 'template', value: `${forked(i)}/svc${i}` }, ...match],
+      });
+      const all = rules(600, (i) => ({ to: [[paths(i)]] }));
+
+      expect(expectSame(allowing(all), factsWith({ pathWithQuery: `${'/a'.repeat(12)}/svc512` })).rule).to.equal(all[512]);
+      expect(expectSame(allowing(all), factsWith({ pathWithQuery: '/a'.repeat(12) })).allowed).to.equal(false);
+      expect(expectSame(allowing(all), factsWith({ pathWithQuery: `${'/a'.repeat(12)}/svc5/x` })).allowed).to.equal(false);
+    });
+  }
+
+  it('makes no use of notes on another token', () => {
+    const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
+    const notes = createTokenNotes({ groups: ['g7'] });
+    for (let time = 0; time < 3; time++) expect(evaluator.decide(factsWith({ claims: notes.claims, notes })).allowed).to.equal(true);
+
+    expect(evaluator.decide(factsWith({ claims: { groups: ['none'] }, notes })).allowed).to.equal(false);
+  });
+
+  it('makes no use of what another program has found out about a token', () => {
+    const one = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
+    const other = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`h${i}`)], to: [[path('/p')]] }))));
+    const notes = createTokenNotes({ groups: ['g7'] });
+    const facts = factsWith({ claims: notes.claims, notes });
+
+    for (let time = 0; time < 3; time++) {
+      expect(one.decide(facts).allowed).to.equal(true);
+      expect(other.decide(facts).allowed).to.equal(false);
+      expect(other.decide(facts).allowed).to.equal(false);
+    }
   });
 
   it('takes a template as deep as a policy likes', () => {

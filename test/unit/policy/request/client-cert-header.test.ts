@@ -11,6 +11,7 @@ describe('parseClientCertHeader', () => {
     ['the last element, which the proxy itself wrote', `URI=spiffe://forged,Hash=1;URI=${SLEEP}`, [[SLEEP], [], '']],
     ['separators inside quotes as text', `Subject="O=a\\"b,c;URI=spiffe://no";URI=${SLEEP}`, [[SLEEP], [], 'O=a"b,c;URI=spiffe://no']],
     ['a forged element inside a quoted one', `URI=spiffe://b,Subject=",URI=${SLEEP}"`, [[], [], `,URI=${SLEEP}`]],
+    ['blanks after a quoted value', `Subject="CN=x"  ;URI=${SLEEP}`, [[SLEEP], [], 'CN=x']],
     ['a certificate without names', 'Hash=ab;URI=;DNS=', [[], [], '']],
     ['chains, which say nothing of the peer', 'Cert="a";Chain="b";URI=u', [['u'], [], '']],
   ] as const) {

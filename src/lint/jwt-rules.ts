@@ -1,0 +1,59 @@
+/*
+ * JWT rules that work against themselves. In: a RequestAuthentication. Out: warnings about headers that are both written and
+ * read, and about rules that are there twice. Called by lintPolicy.
+ */
+import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
+import type { Finding } from '../errors.ts';
+import { warn } from './lint-finding.ts';
+
+/** The traps in the JWT rules of one policy. */
+export function findJwtRuleTraps({ spec }: RequestAuthentication): readonly Finding[] {
+  const rules = spec.jwtRules ?? [];
+  return [...overwrittenTokens(rules), ...repeatedRules(rules)];
+}
+
+/** Headers for claims are removed from every request before any token is looked for. */
+function overwrittenTokens(rules: readonly JwtRule[]): readonly Finding[] {
+  const locations = new Set(rules.flatMap(tokenHeaders).map((name) => name.toLowerCase()));
+  return rules.flatMap((rule, index) =>
+    outputsOf(rule, `spec.jwtRules[${index}]`)
+      .filter(({ header }) => locations.has(header.toLowerCase()))
+      .map(({ header, path }) =>
+        warn({
+          code: 'SP_JWT_RULE',
+          path,
+          message: `${header} is where the token comes in, and headers for output are removed first: no token is ever found there`,
+          hint: 'write to another header',
+        }),
+      ),
+  );
+}
+
+function tokenHeaders({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): readonly string[] {
+  if (fromHeaders.length + fromParams.length + fromCookies.length === 0) return ['authorization'];
+  return fromHeaders.map(({ name }) => name);
+}
+
+function outputsOf(rule: JwtRule, path: string): readonly { readonly header: string; readonly path: string }[] {
+  const claims = (rule.outputClaimToHeaders ?? []).map(({ header }, at) => ({
+    header,
+    path: `${path}.outputClaimToHeaders[${at}].header`,
+  }));
+  const payload = rule.outputPayloadToHeader;
+  return payload === undefined ? claims : [{ header: payload, path: `${path}.outputPayloadToHeader` }, ...claims];
+}
+
+/** A second rule for an issuer is fine with other audiences, keys or locations, and idle with the same. */
+function repeatedRules(rules: readonly JwtRule[]): readonly Finding[] {
+  const firstPlace = new Map<string, number>();
+  return rules.flatMap((rule, index) => {
+    const text = JSON.stringify(rule);
+    const first = firstPlace.get(text);
+    if (first === undefined) {
+      firstPlace.set(text, index);
+      return [];
+    }
+    const message = `this rule changes nothing: it repeats spec.jwtRules[${first}]`;
+    return [warn({ code: 'SP_UNREACHABLE_RULE', path: `spec.jwtRules[${index}]`, message, hint: 'remove one of the two' })];
+  });
+}
