@@ -5,7 +5,7 @@
  */
 import type { KeySet } from '../bundle/bundle.ts';
 import { createJudge } from '../judge/judge.ts';
-import type { CheckAnswer, RawRequest, Verdict } from '../judge/verdict.ts';
+import type { CheckAnswer, RawRequest } from '../judge/verdict.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import type { ClauseMiss, Decision, RuleTrace } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
@@ -14,6 +14,7 @@ import { factsOf } from '../policy/request/http-facts.ts';
 import { identifyPeer, trustedProxyTest } from '../policy/request/identify-peer.ts';
 import { prepareRequest } from '../policy/request/prepare.ts';
 import { decidedBy } from './decided-by.ts';
+import type { FinalVerdict } from './expected-message.ts';
 import { explainTokenRule } from './explain-tokens.ts';
 import type { DryRunOutcome, ExplainedVerdict, Explanation, JwtRuleExplanation, RuleExplanation } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
@@ -31,7 +32,12 @@ export interface ExplainOptions {
   readonly authorizer?: 'allow' | 'deny';
 }
 
-type FinalVerdict = Exclude<Verdict, { readonly kind: 'check' }>;
+/** An explanation, and the messages that come of the verdict, which may hold secrets and are for comparing only. */
+export interface Explained {
+  readonly explanation: Explanation;
+  /** Absent: the codec refused the request before any verdict. */
+  readonly final?: FinalVerdict;
+}
 
 const ALLOW_ANSWER: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
 const DENY_ANSWER: CheckAnswer = { kind: 'deny', status: 403, body: '', headers: [] };
@@ -41,6 +47,11 @@ const DENY_ANSWER: CheckAnswer = { kind: 'deny', status: 403, body: '', headers:
  * @param nowSeconds whole Unix seconds, for the life of tokens
  */
 export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explanation {
+  return explainMessages(enforced, sent, nowSeconds, options).explanation;
+}
+
+/** As {@link explainRequest}, with the head that the application gets, or the reply. */
+export function explainMessages(enforced: Enforced, sent: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explained {
   const { program, keySets } = enforced;
   const verdicts = judgeToEnd(enforced, sent, nowSeconds, options);
   const request = withPeer(program, sent);
@@ -48,7 +59,7 @@ export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds:
   const refusedByCustom = final.log.outcome === 'deny' && final.log.decision === undefined && final.log.jwtRule === undefined;
   const authentication = refusedByCustom || request === undefined ? [] : explainTokens(enforced, request, nowSeconds);
   const rules = request === undefined ? [] : explainRules(enforced, { request, nowSeconds, final, refusedByCustom });
-  return {
+  const explanation: Explanation = {
     verdict: verdictOf(final),
     decidedBy: decidedBy(program, { log: final.log, rules, authentication, refusedByCustom }),
     dryRun: dryRunOf(final.log.decision),
@@ -56,6 +67,7 @@ export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds:
     rules,
     caveats: [...verdicts.caveats, ...keyCaveats(program, keySets, authentication)],
   };
+  return { explanation, final };
 }
 
 /** The request with the peer that a trusted proxy named; `undefined`: what it said cannot be read, and no rule is ever asked. */

@@ -2,11 +2,14 @@
  * Tests of policies. In: requests with what is expected of them. Out: for each, what was decided and how that differs. The
  * command `test` reads the tables and prints the results.
  */
+
+import { type ExpectedMessages, messageDifferences } from './expected-message.ts';
+import type { Explained } from './explain-request.ts';
 import type { ExplainedVerdict, Explanation } from './explanation.ts';
 import { ruleText } from './rule-ref.ts';
 
 /** What a test asks for; absent members are not looked at. */
-export interface Expected {
+export interface Expected extends ExpectedMessages {
   readonly verdict?: ExplainedVerdict['outcome'] | undefined;
   /** Of the reply; a request that is let through has none. */
   readonly status?: number | undefined;
@@ -21,7 +24,7 @@ export interface Expected {
 export interface PolicyTest {
   readonly name: string;
   readonly expected: Expected;
-  readonly explain: () => Explanation;
+  readonly explain: () => Explained;
 }
 
 export interface PolicyTestResult {
@@ -35,8 +38,8 @@ export interface PolicyTestResult {
 /** Runs the tests in order. */
 export function runTests(tests: readonly PolicyTest[]): readonly PolicyTestResult[] {
   return tests.map(({ name, expected, explain }) => {
-    const explanation = explain();
-    const differences = differencesOf(expected, explanation);
+    const { explanation, final } = explain();
+    const differences = [...differencesOf(expected, explanation), ...messageDifferences(expected, final)];
     return { name, passed: differences.length === 0, differences, explanation };
   });
 }

@@ -8,7 +8,7 @@ import type { Policy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { coverageOf } from '../../explain/coverage.ts';
-import { explainRequest } from '../../explain/explain-request.ts';
+import { explainMessages } from '../../explain/explain-request.ts';
 import { type Expected, type PolicyTest, runTests } from '../../explain/run-tests.ts';
 import { createTestKey, type TestKey } from '../../explain/test-key.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
@@ -28,6 +28,7 @@ interface TestOptions {
   readonly config?: string;
   readonly jwks: readonly string[];
   readonly minCoverage?: number;
+  readonly filter?: string;
   readonly output: TestReportFormat;
 }
 
@@ -58,11 +59,17 @@ export function addTestCommand(program: Command, { context, finish }: CommandHos
         .default([], 'none'),
     )
     .addOption(new Option('--min-coverage <percent>', 'lowest share of rules that tests must reach').argParser(parsePercent))
+    .option('--filter <text>', 'only tests whose name, or whose table, holds this text')
     .addOption(new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'junit', 'tap']).default('table'))
     .action(async (paths: string[], options: TestOptions) => {
       const { mesh } = await readConfig(options.config, context);
-      const tables = await readTestTables(paths, context);
-      if (tables.length === 0) throw new CommandFault(EXIT_BAD_DATA, `no *.sallyport-test.yaml in ${paths.join(', ')}`);
+      const all = await readTestTables(paths, context);
+      const tables = all.flatMap((table) => filtered(table, options.filter));
+      if (tables.length === 0)
+        throw new CommandFault(
+          EXIT_BAD_DATA,
+          all.length === 0 ? `no *.sallyport-test.yaml in ${paths.join(', ')}` : `no test holds ${options.filter}`,
+        );
       const run: Run = { context, mesh, keySetOf: await readKeySets(options.jwks, context), testKey: createTestKey(), sets: new Map() };
       const suites = [];
       for (const table of tables) suites.push({ file: table.file, results: runTests(await testsOf(table, run)) });
@@ -79,11 +86,18 @@ export function addTestCommand(program: Command, { context, finish }: CommandHos
     });
 }
 
+/** The table with the tests that are asked for; none when it has none of them. */
+function filtered(table: TestTable, text: string | undefined): readonly TestTable[] {
+  const tests = text === undefined || table.file.includes(text) ? table.tests : table.tests.filter(({ name }) => name.includes(text));
+  return tests.length === 0 ? [] : [{ ...table, tests }];
+}
+
 async function testsOf(table: TestTable, run: Run): Promise<readonly PolicyTest[]> {
   const set = await policiesOf(table, run);
   const nowSeconds = readTime(table.now);
   const tests: PolicyTest[] = [];
-  for (const row of table.tests) tests.push(await testOf(row, { table, set, nowSeconds, run }));
+  for (const row of table.tests)
+    tests.push(await testOf(row, { table, set, nowSeconds: row.now === undefined ? nowSeconds : readTime(row.now), run }));
   return tests;
 }
 
@@ -108,8 +122,8 @@ async function testOf(row: TableRow, { table, set, nowSeconds, run }: RowPlace):
     expected: expectedOf(row.expect),
     explain: () =>
       read.kind === 'fault'
-        ? codecRefusal(read)
-        : explainRequest(enforced, read.request, nowSeconds, row.authorizer === undefined ? {} : { authorizer: row.authorizer }),
+        ? { explanation: codecRefusal(read) }
+        : explainMessages(enforced, read.request, nowSeconds, row.authorizer === undefined ? {} : { authorizer: row.authorizer }),
   };
 }
 

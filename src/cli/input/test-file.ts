@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import type { ExplainedVerdict } from '../../explain/explanation.ts';
 import type { Expected } from '../../explain/run-tests.ts';
@@ -26,12 +26,23 @@ const tokenSchema = z.union([
   z.strictObject({ file: z.string() }),
   z.strictObject({ claims: z.record(z.string(), jsonSchema), expiresInSeconds: z.int().optional() }),
 ]);
+const expectedHeadersSchema = z.record(z.string(), z.union([z.string(), z.array(z.string()), z.null()]));
 const expectSchema = z.strictObject({
   verdict: verdictSchema.optional(),
   status: z.int().optional(),
   policy: z.string().optional(),
   rule: z.int().min(0).optional(),
   principal: z.string().optional(),
+  headers: expectedHeadersSchema.optional(),
+  body: z.string().optional(),
+  upstream: z
+    .strictObject({
+      method: z.string().optional(),
+      path: z.string().optional(),
+      host: z.string().optional(),
+      headers: expectedHeadersSchema.optional(),
+    })
+    .optional(),
 });
 const testSchema = z.strictObject({
   name: z.string().min(1),
@@ -39,6 +50,7 @@ const testSchema = z.strictObject({
   request: requestSchema.default({}),
   token: tokenSchema.optional(),
   authorizer: z.enum(['allow', 'deny']).optional(),
+  now: z.string().optional(),
   expect: z.union([verdictSchema, expectSchema]),
 });
 const tableSchema = z.strictObject({
@@ -67,6 +79,8 @@ export interface TableRow {
   readonly request: RequestSpec;
   readonly token?: TableToken | undefined;
   readonly authorizer?: 'allow' | 'deny' | undefined;
+  /** When this request comes, in ISO 8601. Absent: as the table says. */
+  readonly now?: string | undefined;
   /** A word alone is the verdict. */
   readonly expect: ExplainedVerdict['outcome'] | Expected;
 }
@@ -104,12 +118,25 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
 
 /** The table in `text`. @throws CommandFault with file, line and field */
 function parseTable(text: string, file: string): TestTable {
-  const document = parseDocument(text, { prettyErrors: true });
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { prettyErrors: true, lineCounter });
   const [error] = document.errors;
   if (error !== undefined)
     throw new CommandFault(EXIT_BAD_DATA, `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0] ?? ''}`);
   const result = tableSchema.safeParse(document.toJS());
   if (result.success) return { ...result.data, file };
   const [issue] = result.error.issues;
-  throw new CommandFault(EXIT_BAD_DATA, `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no test table'}`);
+  throw new CommandFault(
+    EXIT_BAD_DATA,
+    `${file}:${lineOf(document, lineCounter, issue?.path ?? [])}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no test table'}`,
+  );
+}
+
+/** The line of a field, or of what is nearest above it. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
 }

@@ -82,21 +82,27 @@ function verdictLines({ explanation, request, workload, locate }: ShownExplanati
   const outcome = `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`;
   const by = decidedBy.rule === undefined ? '' : ` by ${describe(decidedBy.rule, locate)}`;
   const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSame(rule, decidedBy.rule));
-  const [nearest] =
-    decidedBy.reason === 'no-allow-rule-matched' ? rules.filter(({ action, dryRun: isDry }) => action === 'ALLOW' && !isDry) : [];
+  const nearest = nearestText(explanation, locate);
   return [
     `${paint(outcome, OUTCOME_STYLE[verdict.outcome], stream)}  ${request} for ${workload}\n`,
     `decided in ${decidedBy.stage}${by}: ${decidedBy.text}\n`,
     ...(decisive?.hits ?? []).map(
       (hit) => `  ${hit.path} saw ${printable(hit.saw)}, wanted ${hit.wanted}${hit.note === undefined ? '' : ` (${hit.note})`}\n`,
     ),
-    ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${describe(nearest.rule, locate)}: ${missText(nearest)}\n`]),
+    ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${nearest}\n`]),
     ...(verdict.principal === undefined ? [] : [`principal: ${verdict.principal}\n`]),
     ...dryRun.map(
       ({ action, outcome: would, rule }) =>
         `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : describe(rule, locate)}\n`,
     ),
   ];
+}
+
+/** The rule that all but let the request through, and what is in the way; undefined: it was not for want of one. */
+export function nearestText({ decidedBy, rules }: Explanation, locate: ShownExplanation['locate'] = () => undefined): string | undefined {
+  if (decidedBy.reason !== 'no-allow-rule-matched') return undefined;
+  const nearest = rules.find(({ action, dryRun }) => action === 'ALLOW' && !dryRun);
+  return nearest === undefined ? undefined : `${describe(nearest.rule, locate)}: ${missText(nearest)}`;
 }
 
 function isSame(one: RuleRef, other: RuleRef | undefined): boolean {

@@ -3,9 +3,10 @@
  */
 import type { Flip, Judged } from '../../explain/diff-decisions.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
+import { withoutSecrets } from '../../explain/secrets.ts';
 import type { RawRequest } from '../../judge/verdict.ts';
 import type { Json } from '../../policy/request/facts.ts';
-import { printable } from './explanation.ts';
+import { requestText } from './explanation.ts';
 import { type Cell, formatTable } from './table.ts';
 
 export interface ShownFlip {
@@ -23,7 +24,7 @@ export function formatFlips(flips: readonly ShownFlip[], stream: NodeJS.Writable
   const rows = flips.map(({ workload, flip, request, claims }): readonly Cell[] => [
     String(flip.index),
     workload,
-    printable(`${request.method} ${request.target}`),
+    requestText(request),
     claims === undefined ? '' : JSON.stringify(claims),
     verdictCell(flip.before),
     verdictCell(flip.after),
@@ -36,7 +37,7 @@ export function formatFlips(flips: readonly ShownFlip[], stream: NodeJS.Writable
 export function flipValue({ workload, flip, request, claims }: ShownFlip): unknown {
   const { index, before, after } = flip;
   const { method, target } = request;
-  return { index, workload, method, target, ...(claims === undefined ? {} : { claims }), before, after };
+  return { index, workload, method, target: withoutSecrets(target), ...(claims === undefined ? {} : { claims }), before, after };
 }
 
 function verdictCell({ verdict }: Judged): Cell {

@@ -5,6 +5,7 @@
 import type { Coverage } from '../../explain/coverage.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
+import { nearestText } from './explanation.ts';
 import { plural } from './findings.ts';
 import { formatStructured } from './structured.ts';
 import { formatTable, paint } from './table.ts';
@@ -40,9 +41,9 @@ export function formatTestCount({ suites, coverage }: TestReport): string {
 function formatPeople({ suites, coverage }: TestReport, stream: NodeJS.WritableStream): string {
   const lines = suites.flatMap(({ file, results }) => [
     `${paint(file, 'bold', stream)}\n`,
-    ...results.flatMap(({ name, passed, differences }) => [
-      `  ${passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${name}\n`,
-      ...differences.map((difference) => `        ${difference}\n`),
+    ...results.flatMap((result) => [
+      `  ${result.passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${result.name}\n`,
+      ...faultsOf(result).map((difference) => `        ${difference}\n`),
     ]),
   ]);
   const bare = coverage.rules.filter(({ requests }) => requests === 0);
@@ -79,7 +80,9 @@ function reportValue({ suites, coverage }: TestReport): unknown {
 function formatJunit({ suites }: TestReport): string {
   const body = suites.map(({ file, results }) => {
     const failed = results.filter(({ passed }) => !passed).length;
-    const cases = results.map(({ name, differences }) => {
+    const cases = results.map((result) => {
+      const { name } = result;
+      const differences = faultsOf(result);
       const open = `    <testcase name="${xml(name)}" classname="${xml(file)}" file="${xml(file)}"`;
       if (differences.length === 0) return `${open}/>\n`;
       return `${open}>\n      <failure message="${xml(differences[0] ?? '')}">${xml(differences.join('\n'))}</failure>\n    </testcase>\n`;
@@ -92,11 +95,17 @@ function formatJunit({ suites }: TestReport): string {
 /** @see https://testanything.org/tap-version-14-specification.html */
 function formatTap({ suites }: TestReport): string {
   const results = suites.flatMap(({ file, results: own }) => own.map((result) => ({ file, ...result })));
-  const lines = results.flatMap(({ file, name, passed, differences }, index) => [
-    `${passed ? 'ok' : 'not ok'} ${index + 1} - ${tapText(`${file}: ${name}`)}\n`,
-    ...(passed ? [] : ['  ---\n', ...differences.map((difference) => `  - ${JSON.stringify(difference)}\n`), '  ...\n']),
+  const lines = results.flatMap(({ file, ...result }, index) => [
+    `${result.passed ? 'ok' : 'not ok'} ${index + 1} - ${tapText(`${file}: ${result.name}`)}\n`,
+    ...(result.passed ? [] : ['  ---\n', ...faultsOf(result).map((difference) => `  - ${JSON.stringify(difference)}\n`), '  ...\n']),
   ]);
   return `TAP version 14\n1..${results.length}\n${lines.join('')}`;
+}
+
+/** What differs, and where no ALLOW rule matched, what the nearest one wanted; empty when passed. */
+function faultsOf({ passed, differences, explanation }: PolicyTestResult): readonly string[] {
+  const nearest = passed ? undefined : nearestText(explanation);
+  return nearest === undefined ? differences : [...differences, `nearest: ${nearest}`];
 }
 
 function tapText(text: string): string {

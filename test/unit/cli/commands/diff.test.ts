@@ -64,6 +64,18 @@ describe('sallyport diff', () => {
     );
   });
 
+  it('never repeats a token of a recorded request in full', async () => {
+    const token = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJtZSJ9.c2lnbmF0dXJl';
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': `{"path": "/a?id_token=${token}"}\n` };
+    for (const output of ['table', 'json']) {
+      const { stdout } = await withFolder(files, (cwd) =>
+        runCommand(['diff', 'a', 'b', '--requests', 'corpus.jsonl', '-o', output], { cwd }),
+      );
+
+      expect(stdout).to.include('/a?id_token=').and.not.to.include('c2lnbmF0dXJl');
+    }
+  });
+
   it('finds no flip between a set and itself', async () => {
     const { exitCode, stdout } = await diff('a', 'a', '--generate', '200');
 

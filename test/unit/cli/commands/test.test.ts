@@ -62,6 +62,64 @@ describe('sallyport test', () => {
     });
   }
 
+  const CLAIMS = POLICIES.replace('fromHeaders:', 'outputClaimToHeaders: [{ header: x-sub, claim: sub }], fromHeaders:');
+
+  it('compares what the application gets, and the reply', async () => {
+    const table = `workload: { namespace: foo, name: web, labels: {} }
+tests:
+  - name: claims become headers
+    request: { path: /a?b=c, headers: { X-JWT: "\${token}", x-sub: forged } }
+    token: { claims: { iss: me, sub: a }, expiresInSeconds: 60 }
+    expect: { upstream: { method: GET, path: /a?b=c, headers: { X-Sub: a, x-jwt: null } } }
+  - name: the reply has a body
+    expect: { body: "RBAC: access denied", headers: { content-type: text/plain, x-none: null } }
+`;
+    const { exitCode, stdout } = await withFolder({ 'p/policies.yaml': CLAIMS, 'p/one.sallyport-test.yaml': table }, (cwd) =>
+      runCommand(['test', 'p'], { cwd }),
+    );
+
+    expect(exitCode, stdout).to.equal(0);
+  });
+
+  it('says what differs in messages, without secrets', async () => {
+    const table = `workload: { namespace: foo, name: web, labels: {} }
+tests:
+  - name: kept
+    request: { sourceIp: 10.0.0.1, headers: { authorization: Basic c2VjcmV0LXNlY3JldA==, a: b } }
+    expect: { body: x, upstream: { path: /other, headers: { authorization: null, a: [b, c] } } }
+  - { name: none, expect: { upstream: {} } }
+`;
+    const { exitCode, stdout } = await test(table);
+
+    expect(exitCode).to.equal(79);
+    expect(stdout).to.include('there is no reply of an agent to compare: the application answers');
+    expect(stdout).to.include('upstream.path is /, expected /other');
+    expect(stdout).to.include('upstream.headers[authorization] is "Basic …", expected absent');
+    expect(stdout).to.include('upstream.headers[a] is "b", expected "b" and "c"');
+    expect(stdout).to.include('the application gets no request\n        nearest: AuthorizationPolicy foo/allow rules[');
+    expect(stdout).not.to.include('c2VjcmV0');
+  });
+
+  it('takes the time of a test before that of its table', async () => {
+    const { exitCode, stdout } = await test(
+      `${GOOD_TABLE}  - name: long ago
+    now: 2020-01-01T00:00:00Z
+    request: { headers: { X-JWT: "\${token}" } }
+    token: { claims: { iss: me, sub: a, exp: 1600000000 } }
+    expect: allow
+`,
+    );
+
+    expect(exitCode, stdout).to.equal(0);
+  });
+
+  it('runs only the tests that are asked for', async () => {
+    expect((await test(BAD_TABLE, '--filter', 'nobody')).stderr).to.include('1 test, 0 failed');
+    expect((await test(BAD_TABLE, '--filter', 'one.sally')).stderr).to.include('3 tests, 1 failed');
+    const none = await test(BAD_TABLE, '--filter', 'zzz');
+    expect([none.exitCode, none.stderr]).to.deep.equal([65, 'sallyport: no test holds zzz\n']);
+  });
+
   it('writes JUnit with names escaped', async () => {
     const { stdout } = await test(BAD_TABLE, '-o', 'junit');
 
@@ -91,6 +149,7 @@ describe('sallyport test', () => {
   const badTables: readonly (readonly [name: string, table: string, told: string])[] = [
     ['no YAML', 'tests: [', 'one.sallyport-test.yaml:'],
     ['an unknown member', GOOD_TABLE.replace('now:', 'noww:'), 'Unrecognized key'],
+    ['an expectation that is none', `${GOOD_TABLE}  - { name: x, expect: alow }\n`, 'one.sallyport-test.yaml:10: tests.2.expect'],
     ['no tests', 'workload: foo/web\ntests: []\n', 'tests'],
     ['no workload', 'tests: [{ name: a, expect: allow }]\n', 'names no workload'],
     ['a workload without manifest', 'workload: foo/web\ntests: [{ name: a, expect: allow }]\n', 'no workload foo/web'],
