@@ -48,7 +48,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   {
     name: 'jwt-partly-accepted',
     covers: ({ recorded, request, ours }) =>
-      isRefusedByJwt(ours) && !isRefusedByJwt(request.observed) && jwtRules(recorded).length > 1 && shareHeader(jwtRules(recorded)),
+      isRefusedByJwt(ours) &&
+      !isRefusedByJwt(request.observed) &&
+      jwtRules(recorded).length > 1 &&
+      shareHeader(jwtRules(recorded), request),
   },
   {
     name: 'presence-required',
@@ -112,11 +115,12 @@ function isRefusedByJwt(outcome: Observed | undefined): boolean {
   return outcome !== undefined && (isUnauthenticated(outcome) || outcome.details?.startsWith('jwt_authn_access_denied') === true);
 }
 
-/** Two locations in one header, of one rule or of two: a good token takes what stands beside it away. */
-function shareHeader(rules: readonly JwtRule[]): boolean {
+/** Two locations in one header, of one rule or of two, or a header sent twice: a good token takes what stands beside it away. */
+function shareHeader(rules: readonly JwtRule[], { headers = [] }: RecordedRequest): boolean {
   const locations = new Set(rules.flatMap(headerLocations));
   const names = new Set([...locations].map((location) => location.slice(0, location.indexOf(':'))));
-  return names.size < locations.size;
+  const isTwice = (name: string): boolean => headers.filter(([sent]) => sent.toLowerCase() === name).length > 1;
+  return names.size < locations.size || [...names].some(isTwice);
 }
 
 function headerLocations({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): readonly string[] {
