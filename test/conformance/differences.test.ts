@@ -113,22 +113,6 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
   ['jwks-limits', { rules: [{ jwks: smallKey }] }, { rules: [{ jwks: '{"keys":[{"kty":"EC"}]}' }] }],
   ['jwks-limits', { jwksServers: { u: manyKeys } }, { jwksServers: { u: 'no JSON' } }],
   [
-    'custom-cookies',
-    {
-      request: {
-        headers: [
-          ['cookie', 'a=1'],
-          ['cookie', 'b=2'],
-        ],
-      },
-      difference: { field: 'upstream.headers.x-ext-authz-check-received', recorded: '[cookie=a=1,b=2]', ours: '[cookie=a=1; b=2]' },
-    },
-    {
-      request: { headers: [['cookie', 'a=1']] },
-      difference: { field: 'upstream.headers.x-ext-authz-check-received', recorded: '[cookie=a=1,b=2]', ours: '[cookie=a=1; b=2]' },
-    },
-  ],
-  [
     'custom-unknown-service',
     {
       request: {

@@ -58,7 +58,8 @@ function adapt(node: Json, around: EnvoySurroundings): Json {
   if (!isObject(node)) return node;
   const walked: Record<string, Json> = {};
   for (const [name, value] of Object.entries(node)) walked[name] = adapt(value, around);
-  const type = (typeof node['@type'] === 'string' ? node['@type'] : '').split('/')[1];
+  const url = node['@type'];
+  const type = typeof url === 'string' ? url.split('/')[1] : undefined;
   switch (type) {
     case 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
       return { ...walked, accessLog: [accessLog(around.accessLog, 'request')] };
