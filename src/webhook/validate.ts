@@ -14,7 +14,8 @@ export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): Admis
   const { object } = request;
   if (object === undefined || object.metadata?.['deletionTimestamp'] !== undefined) return { allowed: true };
   const findings = validatePolicy(object);
-  const message = denialMessage(object.kind ?? '', request.namespace, object.metadata?.name ?? '', findings);
+  const name: unknown = object.metadata?.name;
+  const message = denialMessage(object.kind ?? '', request.namespace, typeof name === 'string' ? name : '', findings);
   if (message !== undefined) return { allowed: false, warnings: admissionWarnings(findings), message };
   return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, mesh)] };
 }

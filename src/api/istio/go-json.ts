@@ -8,6 +8,7 @@
 export type JsonResult = { readonly kind: 'ok'; readonly value: unknown } | { readonly kind: 'error'; readonly message: string };
 
 const MAX_DEPTH = 10_000;
+const BLANKS: ReadonlySet<string> = new Set([' ', '\t', '\r', '\n']);
 const LITERALS: readonly string[] = ['true', 'false', 'null'];
 
 /** Reads the first value of `text`, as Go's `Decoder` does; what follows an object or a list is not looked at. */
@@ -42,15 +43,19 @@ function jsonType(value: unknown): string {
 
 /** Where the object or list that the text begins with ends; undefined: it begins with something else, or has no end. */
 function endOfFirst(text: string): number | 'too deep' | undefined {
-  const brackets = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
-  brackets.lastIndex = /^[ \t\r\n]*/.exec(text)?.[0].length ?? 0;
-  if (!/[[{]/.test(text.charAt(brackets.lastIndex))) return undefined;
+  let index = 0;
+  while (BLANKS.has(text.charAt(index))) index += 1;
+  if (text[index] !== '{' && text[index] !== '[') return undefined;
   let depth = 0;
-  for (let match = brackets.exec(text); match !== null; match = brackets.exec(text)) {
-    if (match[0] === '{' || match[0] === '[') depth += 1;
-    else if (match[0] === '}' || match[0] === ']') depth -= 1;
+  let isInString = false;
+  for (; index < text.length; index++) {
+    const character = text[index];
+    if (character === '"') isInString = !isInString;
+    else if (isInString) index += character === '\\' ? 1 : 0;
+    else if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') depth -= 1;
     if (depth > MAX_DEPTH) return 'too deep';
-    if (depth === 0) return brackets.lastIndex;
+    if (depth === 0) return index + 1;
   }
   return undefined;
 }

@@ -31,6 +31,7 @@ import { parseManifests } from '../../../src/sources/manifests.ts';
 import { bundleOf, DENY_ALL } from '../agent/bundles.ts';
 import { allow, CONNECTION, deny, programOf } from '../judge/trials.ts';
 import { provider, requestWith, segment } from '../jwt/tokens.ts';
+import { GROWING_POLICIES } from './hostile-policies.ts';
 
 export interface GrowthCase {
   /** The size that is compared with four times as much. */
@@ -349,6 +350,12 @@ const rules = (n: number): readonly object[] =>
   Array.from({ length: n }, (_, at) => ({ to: [{ operation: { paths: [`/p${at}`], hosts: [`h${at}`] } }] }));
 
 const FILE_CASES: Readonly<Record<string, GrowthCase>> = {
+  ...Object.fromEntries(
+    Object.entries(GROWING_POLICIES).map(([name, [size, make]]) => [
+      `admission: ${name}`,
+      over(size, make, (object) => [parsePolicy(object), validatePolicy(object)]),
+    ]),
+  ),
   'policy: rules': over(250, (n) => allow('a', ...rules(n)), validateAndLower),
   'policy: values': over(2500, (n) => allow('a', { to: [{ operation: { paths: values(n, (at) => `/p${at}*`) } }] }), validateAndLower),
   'policy: unknown fields': over(
