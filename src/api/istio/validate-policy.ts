@@ -40,7 +40,8 @@ export function validatePolicy(object: unknown): readonly ValidationFinding[] {
   const kind = isRecord(object) ? object['kind'] : undefined;
   if (kind === 'RequestAuthentication') return validateRequestAuthentication(object);
   if (kind === 'AuthorizationPolicy') return validateAuthorizationPolicy(object);
-  return [{ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: 'kind', message: `unrecognized type ${String(kind)}` }];
+  const named = typeof kind === 'string' ? kind : '(none)';
+  return [{ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: 'kind', message: `unrecognized type ${named}` }];
 }
 
 /** Does any of `findings` refuse the object? */

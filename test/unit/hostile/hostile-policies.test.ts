@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { acceptPolicy } from '../../../src/api/istio/accept-policy.ts';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { hasErrors, validatePolicy } from '../../../src/api/istio/validate-policy.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { lintPolicies } from '../../../src/lint/lint-policies.ts';
 import type { AdmissionRequest } from '../../../src/webhook/admission.ts';
 import { reviewPolicy } from '../../../src/webhook/validate.ts';
@@ -15,7 +16,14 @@ function tryAll(object: unknown): void {
   if (value === undefined) expect(hasErrors(findings)).to.equal(true);
   else lintPolicies([value], { rootNamespace: 'istio-system', pathNormalization: 'DECODE_AND_MERGE_SLASHES' });
   acceptPolicy(undefined, object);
-  reviewPolicy({ uid: '1', namespace: 'foo', operation: 'CREATE', isDryRun: false, object: object as AdmissionRequest['object'] });
+  const request = {
+    uid: '1',
+    namespace: 'foo',
+    operation: 'CREATE',
+    isDryRun: false,
+    object: object as AdmissionRequest['object'],
+  } as const;
+  reviewPolicy(request, DEFAULT_MESH_CONFIG);
 }
 
 describe('a hostile policy', () => {
