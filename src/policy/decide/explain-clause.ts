@@ -54,7 +54,11 @@ export function wantedOf(clause: Clause): string {
 }
 
 /** Every string that the clause compared, e.g. each instance of a header; empty: the attribute is absent. */
-function valuesOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): readonly string[] {
+function valuesOf(
+  clause: Exclude<Clause, { readonly attribute: 'claim' }>,
+  facts: RequestFacts,
+  claims: Claims | undefined,
+): readonly string[] {
   const { connection } = facts;
   switch (clause.attribute) {
     case 'host':
@@ -81,7 +85,6 @@ function valuesOf(clause: Clause, facts: RequestFacts, claims: Claims | undefine
         : [...connection.peer.uris, ...connection.peer.dnsNames, ...present(connection.peer.subject)];
     case 'requestPrincipal':
       return principalOf(claims);
-    case 'claim':
     case 'metadata':
       return [];
   }

@@ -19,7 +19,7 @@ export interface TraceContext {
 /** One alternative of a rule: clauses that must all hold. */
 interface Alternative {
   readonly clauses: readonly CompiledClause[];
-  readonly pathOf: (index: number) => string;
+  readonly pathOf: (clause: CompiledClause, index: number) => string;
 }
 
 /** How an alternative fared. */
@@ -55,7 +55,7 @@ function tallyOf(alternative: Alternative, context: TraceContext): Tally {
   const index = results.indexOf(false);
   const failing = clauses[index];
   if (failing === undefined) return { alternative, held };
-  const { miss, near } = missOf(failing, pathOf(index), context);
+  const { miss, near } = missOf(failing, pathOf(failing, index), context);
   return { alternative, held: held + (near ? HALF : 0), miss };
 }
 
@@ -72,8 +72,8 @@ function talliesOf(alternatives: readonly Alternative[], context: TraceContext):
 /** The parts of a rule that must each hold by one of its alternatives. */
 function partsOf({ from, to, when }: CompiledRule): readonly (readonly Alternative[])[] {
   const part = (name: 'from' | 'to', entries: CompiledRule['from']): readonly Alternative[] =>
-    entries.map((clauses, entry) => ({ clauses, pathOf: (index) => `${name}[${entry}].${clauses[index]?.clause.field ?? ''}` }));
-  return [part('from', from), part('to', to), [{ clauses: when, pathOf: (index) => `when[${index}] ${when[index]?.clause.field ?? ''}` }]];
+    entries.map((clauses, entry) => ({ clauses, pathOf: ({ clause }) => `${name}[${entry}].${clause.field}` }));
+  return [part('from', from), part('to', to), [{ clauses: when, pathOf: ({ clause }, index) => `when[${index}] ${clause.field}` }]];
 }
 
 /** How one rule fared. */
@@ -94,12 +94,12 @@ export function traceRule(compiled: CompiledRule, context: TraceContext): RuleTr
   };
 }
 
-/** Nearest first. A part of which one alternative holds misses nothing. */
+/** Nearest first. A part of which one alternative holds misses nothing; of every other part each alternative has missed. */
 function missesOf(parts: readonly (readonly Tally[])[]): readonly ClauseMiss[] {
   const failed = parts.filter(([first]) => first?.miss !== undefined).flat();
-  return failed.toSorted((one, other) => shareOf(other) - shareOf(one)).flatMap(({ miss }) => miss ?? []);
+  return failed.toSorted((one, other) => shareOf(other) - shareOf(one)).map(({ miss }) => miss as ClauseMiss);
 }
 
 function hitsOf({ clauses, pathOf }: Alternative, context: TraceContext): readonly ClauseHit[] {
-  return clauses.map((clause, index) => hitOf(clause, pathOf(index), context));
+  return clauses.map((clause, index) => hitOf(clause, pathOf(clause, index), context));
 }

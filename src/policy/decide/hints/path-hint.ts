@@ -65,11 +65,11 @@ function starHint(match: PathMatch, saw: string): Hint | undefined {
 
 /** Each star takes any text; linear, for texts are a stranger's. */
 function fitsGlob(glob: string, text: string): boolean {
-  const [first = '', ...rest] = glob.split('*');
-  const last = rest.pop() ?? '';
+  const parts = glob.split('*');
+  const [first, last] = [parts[0] as string, parts.at(-1) as string];
   if (!text.startsWith(first) || !text.endsWith(last)) return false;
   let at = first.length;
-  for (const part of rest) {
+  for (const part of parts.slice(1, -1)) {
     const found = text.indexOf(part, at);
     if (found === -1) return false;
     at = found + part.length;

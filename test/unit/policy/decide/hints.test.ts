@@ -38,6 +38,7 @@ const ROWS: readonly Row[] = [
   ['a prefix that begins after the slash', paths('/api/*'), sent('/api'), '/api/* does not take /api itself: add /api'],
   ['a prefix in another case', paths('/Api/*'), sent('/api/x'), 'differs only in case from /Api/*'],
   ['a query in a path', paths('/a?b=c'), sent('/a?b=c'), 'a path is compared without its query: write /a'],
+  ['a query in another path', paths('/a?b=c'), sent('/x'), undefined],
   ['a path without its first slash', paths('admin'), sent('/admin'), 'a path begins with a slash: write /admin'],
   ['a blank in a path', paths('/a b'), sent('/a%20b'), 'a path is compared as it is sent, percent-encoded: write /a%20b'],
   ['a star for a segment', paths('/a/*/b'), sent('/a/x/b'), 'a star inside a path is literal: write /a/{*}/b'],
@@ -110,6 +111,9 @@ const ROWS: readonly Row[] = [
   ],
   ['another claim inside an object', claim(['a', 'role']), { claims: { a: { roles: [] } } }, 'claim a.role is absent; a has roles'],
   ['a claim inside a text', claim(['a', 'role']), { claims: { a: 'x' } }, 'claim a is no object, so there is no a.role'],
+  ['a claim that is null', claim(['g']), { claims: { g: null } }, 'claim g is null'],
+  ['an object', claim(['g']), { claims: { g: { a: 1 } } }, 'claim g is an object; only strings and lists of strings match'],
+  ['a number that would not match', claim(['g']), { claims: { g: 7 } }, 'claim g is a number; only strings and lists of strings match'],
   ['a claim that is not there', claim(['roles']), { claims: { iss: 'i', aud: 'a' } }, 'claim roles is absent; the token has aud, iss'],
   [
     'a text with blanks for a list',
