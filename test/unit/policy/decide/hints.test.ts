@@ -111,6 +111,7 @@ const ROWS: readonly Row[] = [
   ],
   ['another claim inside an object', claim(['a', 'role']), { claims: { a: { roles: [] } } }, 'claim a.role is absent; a has roles'],
   ['a claim inside a text', claim(['a', 'role']), { claims: { a: 'x' } }, 'claim a is no object, so there is no a.role'],
+  ['an empty text where any will do', claim(['g'], '*'), { claims: { g: '' } }, undefined],
   ['a claim that is null', claim(['g']), { claims: { g: null } }, 'claim g is null'],
   ['an object', claim(['g']), { claims: { g: { a: 1 } } }, 'claim g is an object; only strings and lists of strings match'],
   ['a number that would not match', claim(['g']), { claims: { g: 7 } }, 'claim g is a number; only strings and lists of strings match'],
