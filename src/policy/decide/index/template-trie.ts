@@ -3,7 +3,7 @@
  * are compared, the characters that operators admit are not. Used by `TermIndex`.
  */
 import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
-import { buildTextTrie, type TextTrie } from './text-trie.ts';
+import { buildSuffixTrie, type TextTrie } from './text-trie.ts';
 
 const SLASH = 47;
 
@@ -81,7 +81,7 @@ function finish(node: Node, words: number): number {
   const { ends, rests, tails } = node.ids;
   if (ends !== undefined) node.ends = createPosting(ends, undefined, words);
   if (rests !== undefined) node.rests = createPosting(rests, undefined, words);
-  if (tails !== undefined) node.tails = buildTextTrie(tails, true, words);
+  if (tails !== undefined) node.tails = buildSuffixTrie(tails, words);
   let forks = node.any !== undefined && node.literals !== undefined ? 1 : 0;
   if (node.any !== undefined) forks += finish(node.any, words);
   if (node.literals !== undefined) for (const child of node.literals.values()) forks += finish(child, words);

@@ -8,7 +8,7 @@ import { type BlockTable, buildBlockTable } from './block-table.ts';
 import { addHit, addId, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
 import { buildTemplateTrie, type TemplateTrie } from './template-trie.ts';
 import type { Term, TermKind } from './term.ts';
-import { buildTextTrie, type TextTrie } from './text-trie.ts';
+import { buildPrefixTrie, buildSuffixTrie, type TextTrie } from './text-trie.ts';
 
 /** An index that is being filled. */
 export interface IndexDraft {
@@ -16,7 +16,9 @@ export interface IndexDraft {
 }
 
 export interface TermIndex {
+  /** `undefined`: there are none, or they are in `prefix`. */
   readonly exact: ReadonlyMap<string, Posting> | undefined;
+  /** With exact texts beside the prefixes: one walk finds both. */
   readonly prefix: TextTrie | undefined;
   readonly suffix: TextTrie | undefined;
   readonly present: Posting | undefined;
@@ -52,13 +54,14 @@ const NO_IDS: IdsByKey<string> = new Map();
 export function buildTermIndex({ idsByText }: IndexDraft, words: number): TermIndex {
   const of = (kind: TermKind): IdsByKey<string> => idsByText.get(kind) ?? NO_IDS;
   const [ipv4, ipv6] = buildBlocks(of('block'), words);
+  const prefix = buildPrefixTrie(of('prefix'), words, of('exact'));
   const built = {
-    exact: postingsByKey(of('exact'), sameKey, words),
-    prefix: buildTextTrie(of('prefix'), false, words),
-    suffix: buildTextTrie(of('suffix'), true, words),
+    exact: prefix === undefined ? postingsByKey(of('exact'), sameKey, words) : undefined,
+    prefix,
+    suffix: buildSuffixTrie(of('suffix'), words),
     present: presentPosting(of('present'), words),
     templates: buildTemplateTrie(of('template'), words),
-    namespaces: buildTextTrie(of('namespace'), false, words),
+    namespaces: buildPrefixTrie(of('namespace'), words),
     accounts: postingsByKey(of('account'), sameKey, words),
     everyAccount: everyPosting(of('account'), words),
     ports: postingsByKey(of('port'), Number, words),

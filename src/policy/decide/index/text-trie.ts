@@ -1,13 +1,17 @@
 /*
- * Prefixes (or, read from the end, suffixes) of texts in a radix trie. In: ids by prefix. Out: for a text the posting of its
- * longest prefix, whose chain holds the shorter ones; the walk costs at most the length of the text. Held in flat arrays, since
- * there may be one for each attribute of thousands of rules. Used by `TermIndex`.
+ * Prefixes (or, read from the end, suffixes) of texts in a radix trie, and beside prefixes whole texts. In: ids by prefix and by whole
+ * text. Out: for a text the posting of its longest prefix, whose chain holds the shorter ones, or that of the whole text before
+ * them; the walk costs at most the length of the text. Held in flat arrays, since there may be one for each attribute of
+ * thousands of rules. Used by `TermIndex`.
  */
 import { createPosting, type IdsByKey, type Posting } from './posting.ts';
 
 /** Finds the longest known prefix. */
 export interface TextTrie {
-  /** Posting of the longest key that `text`, from index `start`, begins with (or ends with, for suffixes; `start` is then 0). */
+  /**
+   * Posting of the longest key that `text`, from index `start`, begins with (or ends with, for suffixes; `start` is then 0).
+   * A key that is a whole text counts only if nothing follows it.
+   */
   find(text: string, start: number): Posting | undefined;
   /** Most ids that one text can hit. */
   readonly worst: number;
@@ -29,7 +33,17 @@ interface Nodes {
   readonly start: number[];
   readonly end: number[];
   readonly posting: (Posting | undefined)[];
+  /** Where the text ends with the node. */
+  readonly whole: (Posting | undefined)[];
   readonly origin: number[];
+}
+
+/** What a trie is built of. */
+interface Keys {
+  readonly prefixes: IdsByKey<string>;
+  readonly texts: IdsByKey<string>;
+  /** All of them, sorted by code units, which is what spans need. */
+  readonly sorted: readonly string[];
 }
 
 function commonLength(left: string, right: string, from: number): number {
@@ -40,8 +54,8 @@ function commonLength(left: string, right: string, from: number): number {
 }
 
 /** Builds with a stack of its own: keys nest as deeply as a policy likes. */
-function buildNodes(keys: readonly string[], idsByKey: IdsByKey<string>, words: number): Nodes {
-  const nodes: Nodes = { key: [], start: [], end: [], posting: [], origin: [] };
+function buildNodes({ prefixes, texts, sorted: keys }: Keys, words: number): Nodes {
+  const nodes: Nodes = { key: [], start: [], end: [], posting: [], whole: [], origin: [] };
   const spans: Span[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined, origin: -1 }];
   for (let span = spans.pop(); span !== undefined; span = spans.pop()) {
     const { from, to, depth, origin } = span;
@@ -49,16 +63,21 @@ function buildNodes(keys: readonly string[], idsByKey: IdsByKey<string>, words: 
     // The root's edge is empty, so that every walk starts alike.
     const end = origin === -1 ? 0 : commonLength(first, keys[to - 1] as string, depth);
     const ends = first.length === end;
-    const posting = ends ? createPosting(idsByKey.get(first) as number[], span.parent, words) : span.parent;
+    const posting = postingOf(ends ? prefixes.get(first) : undefined, span.parent, words);
     const node = nodes.key.length;
     nodes.key.push(first);
     nodes.start.push(depth);
     nodes.end.push(end);
     nodes.posting.push(posting);
+    nodes.whole.push(postingOf(ends ? texts.get(first) : undefined, posting, words));
     nodes.origin.push(origin);
     pushChildren(spans, keys, { from: ends ? from + 1 : from, to, depth: end, parent: posting, origin: node });
   }
   return nodes;
+}
+
+function postingOf(ids: readonly number[] | undefined, parent: Posting | undefined, words: number): Posting | undefined {
+  return ids === undefined ? parent : createPosting(ids, parent, words);
 }
 
 /** One span for each character that goes on from here. */
@@ -127,22 +146,32 @@ export function reversed(text: string): string {
   return result;
 }
 
-/** Builds the trie of the prefixes (suffixes when `fromEnd`); `undefined` when there are none. */
-export function buildTextTrie(idsByText: IdsByKey<string>, fromEnd: boolean, words: number): TextTrie | undefined {
-  if (idsByText.size === 0) return undefined;
-  const idsByKey = fromEnd ? new Map(Array.from(idsByText, ([text, ids]) => [reversed(text), ids])) : idsByText;
-  // Code units in their order, which is what the spans above need.
-  const keys = [...idsByKey.keys()].sort();
-  const nodes = buildNodes(keys, idsByKey, words);
+const NO_TEXTS: IdsByKey<string> = new Map();
+
+/** Builds the trie of prefixes, and of whole texts if there are any prefixes; `undefined` when there are none. */
+export function buildPrefixTrie(prefixes: IdsByKey<string>, words: number, texts: IdsByKey<string> = NO_TEXTS): TextTrie | undefined {
+  return prefixes.size === 0 ? undefined : buildTrie(prefixes, texts, words, false);
+}
+
+/** Builds the trie of suffixes; `undefined` when there are none. */
+export function buildSuffixTrie(suffixes: IdsByKey<string>, words: number): TextTrie | undefined {
+  if (suffixes.size === 0) return undefined;
+  return buildTrie(new Map(Array.from(suffixes, ([text, ids]) => [reversed(text), ids])), NO_TEXTS, words, true);
+}
+
+function buildTrie(prefixes: IdsByKey<string>, texts: IdsByKey<string>, words: number, fromEnd: boolean): TextTrie {
+  const keys = new Set(prefixes.keys());
+  for (const text of texts.keys()) keys.add(text);
+  const nodes = buildNodes({ prefixes, texts, sorted: [...keys].sort() }, words);
   const forks = nextForks(nodes);
   const edges = buildEdges(nodes, forks);
-  const worst = nodes.posting.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
+  const worst = nodes.whole.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
   return { worst, find: finder(nodes, edges, { root: forks[0] as number, fromEnd }) };
 }
 
 /** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
 function finder(
-  { key, end, origin, posting }: Nodes,
+  { key, end, origin, posting, whole }: Nodes,
   { entries, shift }: Edges,
   { root, fromEnd }: { readonly root: number; readonly fromEnd: boolean },
 ): TextTrie['find'] {
@@ -171,11 +200,12 @@ function finder(
     }
     const reached = key[node] as string;
     // The usual case at the speed of memory: all of the key is there.
-    if (reached.length === ends[node] && isWhole(text, start, texts[node] as string)) return posting[node];
-    const most = Math.min(length, ends[node] as number);
-    let common = 0;
-    while (common < most && reached.charCodeAt(common) === text.charCodeAt(first + step * common)) common++;
-    while ((ends[node] as number) > common) node = origins[node] as number;
-    return posting[node];
+    if (reached.length !== ends[node] || !isWhole(text, start, texts[node] as string)) {
+      const most = Math.min(length, ends[node] as number);
+      let common = 0;
+      while (common < most && reached.charCodeAt(common) === text.charCodeAt(first + step * common)) common++;
+      while ((ends[node] as number) > common) node = origins[node] as number;
+    }
+    return ends[node] === length ? whole[node] : posting[node];
   };
 }

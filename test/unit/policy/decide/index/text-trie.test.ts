@@ -1,10 +1,14 @@
 /* The trie of prefixes and suffixes: the longest one that fits, and all shorter ones in its chain. */
 import { expect } from 'chai';
 import { createPosting, type Posting } from '../../../../../src/policy/decide/index/posting.ts';
-import { buildTextTrie, type TextTrie } from '../../../../../src/policy/decide/index/text-trie.ts';
+import { buildPrefixTrie, buildSuffixTrie, type TextTrie } from '../../../../../src/policy/decide/index/text-trie.ts';
 
-function trieOf(texts: readonly string[], fromEnd = false, words = 0): TextTrie {
-  return buildTextTrie(new Map(texts.map((text, id) => [text, [id]])), fromEnd, words) as TextTrie;
+function idsByText(texts: readonly string[], firstId = 0): Map<string, number[]> {
+  return new Map(texts.map((text, at) => [text, [firstId + at]]));
+}
+
+function trieOf(texts: readonly string[], words = 0): TextTrie {
+  return buildPrefixTrie(idsByText(texts), words) as TextTrie;
 }
 
 function idsOf(posting: Posting | undefined): readonly number[] {
@@ -13,7 +17,7 @@ function idsOf(posting: Posting | undefined): readonly number[] {
   return ids.toSorted((left, right) => left - right);
 }
 
-describe('buildTextTrie', () => {
+describe('buildPrefixTrie', () => {
   const texts: readonly string[] = ['/a', '/a/b', '/a/b/c', '/ab', '/x', '', '/a/\u00e9', '/a/b/cdefgh'];
 
   for (const asked of [
@@ -39,12 +43,15 @@ describe('buildTextTrie', () => {
     });
   }
 
-  for (const asked of ['', 'c', 'b/c', '/a/b/c', 'x/a', '/b', 'cdefgh', 'zab']) {
-    it(`finds every suffix of ${JSON.stringify(asked)}`, () => {
-      const suffixes = ['c', '/c', 'b/c', 'ab', 'b', '/a', 'zzab'];
-      const wanted = suffixes.flatMap((text, id) => (asked.endsWith(text) ? [id] : []));
+  for (const asked of ['/a', '/a/', '/a/b', '/a/b/x', '/q', '/q/r', '', '/ab']) {
+    it(`finds ${JSON.stringify(asked)} itself and its prefixes`, () => {
+      const prefixes = ['/a/', '/a', '/q/r/s'];
+      const whole = ['/a', '/a/b', '/q', '', '/ab'];
+      const wanted = [...prefixes.map((text) => asked.startsWith(text)), ...whole.map((text) => asked === text)];
+      const trie = buildPrefixTrie(idsByText(prefixes), 0, idsByText(whole, prefixes.length)) as TextTrie;
 
-      expect(idsOf(trieOf(suffixes, true).find(asked, 0))).to.deep.equal(wanted);
+      expect(idsOf(trie.find(asked, 0))).to.deep.equal(wanted.flatMap((isHit, id) => (isHit ? [id] : [])));
+      expect(trie.worst).to.equal(3);
     });
   }
 
@@ -57,14 +64,29 @@ describe('buildTextTrie', () => {
   });
 
   it('is nothing without texts', () => {
-    expect(buildTextTrie(new Map(), false, 0)).to.equal(undefined);
+    expect(buildPrefixTrie(new Map(), 0)).to.equal(undefined);
   });
 
   it('takes texts nested a thousand deep', () => {
     const nested = Array.from({ length: 1000 }, (_, depth) => 'a'.repeat(depth + 1));
 
     expect(idsOf(trieOf(nested).find('a'.repeat(700), 0))).to.have.length(700);
-    expect(trieOf(nested, false, 32).find('a'.repeat(700), 0)?.total).to.equal(700);
+    expect(trieOf(nested, 32).find('a'.repeat(700), 0)?.total).to.equal(700);
+  });
+});
+
+describe('buildSuffixTrie', () => {
+  for (const asked of ['', 'c', 'b/c', '/a/b/c', 'x/a', '/b', 'cdefgh', 'zab']) {
+    it(`finds every suffix of ${JSON.stringify(asked)}`, () => {
+      const suffixes = ['c', '/c', 'b/c', 'ab', 'b', '/a', 'zzab'];
+      const wanted = suffixes.flatMap((text, id) => (asked.endsWith(text) ? [id] : []));
+
+      expect(idsOf((buildSuffixTrie(idsByText(suffixes), 0) as TextTrie).find(asked, 0))).to.deep.equal(wanted);
+    });
+  }
+
+  it('is nothing without texts', () => {
+    expect(buildSuffixTrie(new Map(), 0)).to.equal(undefined);
   });
 });
 
