@@ -9,7 +9,7 @@ import type { Claims } from '../compile-clause.ts';
 import { buildGuards, type Guards } from './guards.ts';
 import { addHit, clearHits, createHits, type Hits, type Posting } from './posting.ts';
 import { buildRowFilter, type RowFilter } from './row-filter.ts';
-import { type ClauseTests, createRuleTest, type RuleTest } from './rule-test.ts';
+import { ClauseTests, RuleTests } from './rule-tests.ts';
 import { isTokenClause } from './term.ts';
 import type { TokenPart } from './token-part.ts';
 
@@ -26,21 +26,21 @@ export function asksForToken(rules: readonly Rule[]): boolean {
 
 /** Finds rules. Holds the scratch memory of searches, which never overlap. */
 export class RuleSearch {
-  readonly #rules: readonly Rule[];
-  readonly #clauseTests: ClauseTests = new Map();
+  readonly #ruleCount: number;
+  readonly #tests: RuleTests;
   /** Tests of rules that a guard found; they leave out what the guard has proved. */
-  readonly #guardedTests: (RuleTest | undefined)[];
-  readonly #tests: (RuleTest | undefined)[];
+  readonly #guardedTests: RuleTests;
   readonly #guards: Guards | undefined;
   readonly #filter: RowFilter | undefined;
   readonly #hits: Hits = createHits();
   readonly #candidates: Int32Array = new Int32Array(FEW_CANDIDATES);
 
   constructor(rules: readonly Rule[]) {
-    this.#rules = rules;
-    this.#tests = new Array<undefined>(rules.length).fill(undefined);
-    this.#guardedTests = [...this.#tests];
+    this.#ruleCount = rules.length;
     this.#guards = rules.length > FEW_RULES ? buildGuards(rules) : undefined;
+    const clauses = new ClauseTests();
+    this.#tests = new RuleTests(rules, clauses);
+    this.#guardedTests = new RuleTests(rules, clauses, this.#guards?.implied);
     this.#filter = (this.#guards?.worst ?? 0) > FEW_CANDIDATES ? buildRowFilter(rules) : undefined;
   }
 
@@ -57,37 +57,19 @@ export class RuleSearch {
     if (hits.total === 0) return -1;
     if (hits.total === 1) {
       const rule = hits.postings[0]?.ids[0] as number;
-      return this.#guardedTest(rule, guards)(facts, token) ? rule : -1;
+      return this.#guardedTests.matches(rule, facts, token) ? rule : -1;
     }
-    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(guards, facts, token);
+    if (hits.total <= FEW_CANDIDATES) return this.#tryCandidates(facts, token);
     return this.#sieve(facts, token, false);
   }
 
   #sieve(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean): number {
-    return (this.#filter as RowFilter).search(facts, token, gaveUp, (rule) => this.#matches(rule, facts, token));
-  }
-
-  #matches(rule: number, facts: RequestFacts, token: TokenPart | undefined): boolean {
-    let test = this.#tests[rule];
-    if (test === undefined) {
-      test = createRuleTest(this.#rules[rule] as Rule, this.#clauseTests);
-      this.#tests[rule] = test;
-    }
-    return test(facts, token);
-  }
-
-  #guardedTest(rule: number, { implied }: Guards): RuleTest {
-    let test = this.#guardedTests[rule];
-    if (test === undefined) {
-      test = createRuleTest(this.#rules[rule] as Rule, this.#clauseTests, implied[rule]);
-      this.#guardedTests[rule] = test;
-    }
-    return test;
+    return (this.#filter as RowFilter).search(facts, token, gaveUp, (rule) => this.#tests.matches(rule, facts, token));
   }
 
   #tryAll(facts: RequestFacts, token: TokenPart | undefined): number {
-    for (let rule = 0; rule < this.#rules.length; rule++) {
-      if (this.#matches(rule, facts, token)) return rule;
+    for (let rule = 0; rule < this.#ruleCount; rule++) {
+      if (this.#tests.matches(rule, facts, token)) return rule;
     }
     return -1;
   }
@@ -106,13 +88,13 @@ export class RuleSearch {
   }
 
   /** Tries the candidates in the order of the rules. */
-  #tryCandidates(guards: Guards, facts: RequestFacts, token: TokenPart | undefined): number {
+  #tryCandidates(facts: RequestFacts, token: TokenPart | undefined): number {
     const candidates = this.#candidates;
     const count = this.#gather();
     let failed = -1;
     for (let i = 0; i < count; i++) {
       const rule = candidates[i] as number;
-      if (rule !== failed && this.#guardedTest(rule, guards)(facts, token)) return rule;
+      if (rule !== failed && this.#guardedTests.matches(rule, facts, token)) return rule;
       failed = rule;
     }
     return -1;

@@ -6,7 +6,7 @@
 
 import type { Clause } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
-import type { Claims } from '../compile-clause.ts';
+import type { Claims, ClauseTest } from '../compile-clause.ts';
 import type { Hits } from './posting.ts';
 
 /** Truths kept for each token and list of rules: what a token's requests ask of it, but not all of what thousands of rules may. */
@@ -36,11 +36,14 @@ function createTokenPart(claims: Claims, isKept: boolean): TokenPart {
   return { claims, isKept, guards: undefined, rows: undefined, asked: [], truths: [], count: 0 };
 }
 
-/** Does the clause hold for the token? */
-export function clauseTruth(part: TokenPart, clause: Clause, test: (claims: Claims) => boolean): boolean {
+/** What a clause on the token may read of the request: nothing. */
+export const NO_FACTS: RequestFacts = Object.freeze({}) as RequestFacts;
+
+/** Does the clause, whose test this is, hold for the token? */
+export function clauseTruth(part: TokenPart, clause: Clause, test: ClauseTest): boolean {
   const { asked, truths, count } = part;
   for (let i = 0; i < count; i++) if (asked[i] === clause) return truths[i] as boolean;
-  const truth = test(part.claims);
+  const truth = test(NO_FACTS, part.claims);
   if (count < MAX_TRUTHS) {
     asked[count] = clause;
     truths[count] = truth;
