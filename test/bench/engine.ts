@@ -22,6 +22,8 @@ const SIZES: readonly number[] = [1, 10, 100, 1_000, 10_000];
 const LARGEST = 10_000;
 /** Requests that go round in one measurement. */
 const POOL = 256;
+/** Variants of one request of a shape: many times those of which the engine remembers how they were sifted. */
+const VARIANTS = 512;
 /** Shapes that are held in memory at once. */
 const SHAPES_AT_ONCE = 6;
 
@@ -175,6 +177,7 @@ function compareAttributes(): void {
 
 function shapeSubject(shape: Adversary): {
   readonly subject: Subject;
+  readonly varied: () => Subject;
   readonly fresh: Subject;
   readonly evaluator: Evaluator;
   readonly ms: number;
@@ -183,13 +186,20 @@ function shapeSubject(shape: Adversary): {
   const { made: evaluator, ms } = build(() => createEvaluator(program));
   const facts = shape.facts();
   agree(evaluator, program, [facts, facts, facts, shape.facts()]);
+  const varied = (): Subject => {
+    const withVariants = shape.program(VARIANTS);
+    const other = createEvaluator(withVariants);
+    const variants = Array.from({ length: VARIANTS }, (_, variant) => shape.facts(variant));
+    agree(other, withVariants, variants.slice(0, 3));
+    return steady(shape.name, batchOf(other, variants));
+  };
   const fresh = (): Batch =>
     batchOf(
       evaluator,
       Array.from({ length: 32 }, () => shape.facts()),
       32,
     );
-  return { subject: steady(shape.name, batchOf(evaluator, [facts])), fresh: everNew(shape.name, fresh), evaluator, ms };
+  return { subject: steady(shape.name, batchOf(evaluator, [facts])), varied, fresh: everNew(shape.name, fresh), evaluator, ms };
 }
 
 /** Each few shapes in turns with the ordinary mix, so that a busy machine shows. */
@@ -199,19 +209,34 @@ function measureAdversaries(mix: Size): void {
   for (let from = 0; from < shapes.length; from += SHAPES_AT_ONCE) {
     progress(`shapes: ${from} of ${shapes.length}`);
     const some = shapes.slice(from, from + SHAPES_AT_ONCE).map((shape) => ({ ...shapeSubject(shape), shape }));
-    const [spread, ...times] = inTurns([mix.subjects[1], ...some.map(({ subject }) => subject)], turns);
+    const [spread, ...times] = inTurns([mix.subjects[1], ...some.flatMap(({ subject, varied }) => [subject, varied()])], turns);
     const fresh = inTurns(
       some.map(({ fresh: subject }) => subject),
       { repetitions: 3, sampleMs: turns.sampleMs },
     );
     for (const [at, { shape, evaluator, ms }] of some.entries()) {
-      const ns = times[at] as number;
+      const ns = times[2 * at] as number;
+      const varied = times[2 * at + 1] as number;
       const garbage = garbageOf(() => batchOf(evaluator, [shape.facts()], 2_000));
       const ratio = `${(ns / (spread as number)).toFixed(1)}x`;
-      rows.push([shape.name, duration(ns), millions(ns), ratio, duration(fresh[at] as number), garbage.toFixed(0), ms.toFixed(0)]);
+      rows.push([
+        shape.name,
+        duration(ns),
+        millions(ns),
+        ratio,
+        duration(varied),
+        millions(varied),
+        duration(fresh[at] as number),
+        garbage.toFixed(0),
+        ms.toFixed(0),
+      ]);
     }
   }
-  printTable([[`${LARGEST} rules, last decides`, 'ns', 'decisions/s', 'of the mix', 'all new ns', 'garbage B', 'build ms'], ...rows]);
+  printTable([
+    [`${LARGEST} rules, last decides`, 'ns', 'decisions/s', 'of the mix', 'unlike ns', 'unlike/s', 'new token ns', 'garbage B', 'build ms'],
+    ...rows,
+  ]);
+  process.stdout.write(`unlike: ${VARIANTS} requests in turn, each of which hits another rule besides\n\n`);
 }
 
 type Times = { readonly last: number; readonly none: number };

@@ -21,9 +21,10 @@ import {
 
 export interface Adversary {
   readonly name: string;
-  readonly program: () => Program;
-  /** Fresh facts at every call: their tokens were never seen. */
-  readonly facts: () => RequestFacts;
+  /** @param variants so many rules more, each of which hits the requests of one variant and allows none */
+  readonly program: (variants?: number) => Program;
+  /** Fresh facts at every call: their tokens were never seen. @param variant which rule they hit that decides nothing */
+  readonly facts: (variant?: number) => RequestFacts;
 }
 
 type Parts = Pick<Rule, 'to' | 'from' | 'when'>;
@@ -338,18 +339,24 @@ function otherShapes(count: number): readonly Shape[] {
   ];
 }
 
+const VARIANT = 'x-variant';
+
+function variantRule(i: number): Rule {
+  return ruleOf(i, { to: ANY, from: ANY, when: [headerOf(VARIANT, exact(`v${i}`)), group('of-nobody')] });
+}
+
 function adversary({ name, parts, request, claims, headers, action, share = 1 }: Shape, count: number): Adversary {
   const rules = Math.max(1, Math.floor(count / share));
   const whole: MixedRequest = { ...requestFor(0), method: 'GET', path: HERE, ...request };
   const payload: { readonly [key: string]: Json } = { ...claimsOf(whole), groups: ['everyone'], ...claims };
   return {
     name: share === 1 ? name : `${name} (${rules} rules)`,
-    program: () =>
+    program: (variants = 0) =>
       programOf(
-        range(rules, (i) => ruleOf(i, { to: ANY, from: ANY, when: [], ...parts(i) })),
+        [...range(variants, variantRule), ...range(rules, (i) => ruleOf(variants + i, { to: ANY, from: ANY, when: [], ...parts(i) }))],
         action,
       ),
-    facts: () => toFacts(whole, verified(payload), headers),
+    facts: (variant) => toFacts(whole, verified(payload), variant === undefined ? headers : [VARIANT, `v${variant}`, ...(headers ?? [])]),
   };
 }
 

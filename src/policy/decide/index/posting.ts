@@ -19,6 +19,17 @@ export interface Posting {
   readonly bits: Int32Array | undefined;
   /** Ids between here and the next bits up the chain. */
   readonly pending: number;
+  /** No other posting has the same. */
+  readonly serial: number;
+}
+
+let serials = 0;
+
+/** The union of what was hit, as one posting that may be kept. */
+export function uniteHits({ postings, count, total }: Hits, words: number): Posting {
+  const bits = new Int32Array(words);
+  for (let i = 0; i < count; i++) addPosting(bits, postings[i] as Posting);
+  return { ids: [], parent: undefined, total, bits, pending: 0, serial: serials++ };
 }
 
 /**
@@ -28,11 +39,13 @@ export interface Posting {
 export function createPosting(ids: readonly number[], parent: Posting | undefined, words: number): Posting {
   const total = ids.length + (parent?.total ?? 0);
   const pending = ids.length + (parent?.pending ?? 0);
-  if (words === 0 || pending <= Math.max(MIN_SCATTER, words * SCATTER_PER_WORD)) return { ids, parent, total, bits: undefined, pending };
+  const serial = serials++;
+  if (words === 0 || pending <= Math.max(MIN_SCATTER, words * SCATTER_PER_WORD))
+    return { ids, parent, total, bits: undefined, pending, serial };
   const bits = new Int32Array(words);
   if (parent !== undefined) addPosting(bits, parent);
   setBits(bits, ids);
-  return { ids, parent, total, bits, pending: 0 };
+  return { ids, parent, total, bits, pending: 0, serial };
 }
 
 /** Sets the bit of each id. */

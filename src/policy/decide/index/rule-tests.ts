@@ -107,9 +107,7 @@ export class RuleTests {
   }
 
   #allOf(clauses: readonly Clause[]): number[] {
-    return clauses
-      .toSorted((left, right) => COST[left.attribute] - COST[right.attribute])
-      .map((clause) => this.#clauses.numberOf(clause));
+    return clauses.toSorted((left, right) => COST[left.attribute] - COST[right.attribute]).map((clause) => this.#clauses.numberOf(clause));
   }
 
   #someOf(entries: readonly (readonly Clause[])[]): RuleTest {

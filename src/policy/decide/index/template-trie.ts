@@ -1,6 +1,6 @@
 /*
  * Path templates by segments. In: ids by template. Out: for a path the postings of all templates that it may match: segments
- * are compared, the characters that operators admit are not. Used by `TermIndex`.
+ * are compared by their hashes, the characters that operators admit are not. Used by `TermIndex`.
  */
 import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
 import { buildSuffixTrie, type TextTrie } from './text-trie.ts';
@@ -10,16 +10,30 @@ const SLASH = 47;
 /** Deeper than this no segments are compared; what a template says further down is left to the rule's own test. */
 const MAX_DEPTH = 64;
 
-/** What is reached by some segments. There may be thousands, so that each holds no more than it needs. */
-interface Node {
-  literals: Map<string, Node> | undefined;
-  any: Node | undefined;
+/** What is reached by some segments, while the trie is built. */
+interface Draft {
+  readonly number: number;
+  readonly literals: Map<string, Draft>;
+  any: Draft | undefined;
   /** Ids of templates that end here, that end here with `{**}`, and by what must follow after `{**}`. */
-  readonly ids: { ends: readonly number[] | undefined; rests: readonly number[] | undefined; tails: IdsByKey<string> | undefined };
-  ends: Posting | undefined;
-  rests: Posting | undefined;
-  tails: TextTrie | undefined;
+  ends: readonly number[] | undefined;
+  rests: readonly number[] | undefined;
+  tails: IdsByKey<string> | undefined;
 }
+
+/** What is reached by some segments, by number. */
+interface Nodes {
+  /** The node after any one segment; -1: there is none. */
+  readonly any: Int32Array;
+  readonly ends: readonly (Posting | undefined)[];
+  readonly rests: readonly (Posting | undefined)[];
+  readonly tails: readonly (TextTrie | undefined)[];
+  /** A hash table without buckets: the node before a segment (-1: no entry), the segment's hash, and the node after it. */
+  readonly entries: Int32Array;
+  readonly shift: number;
+}
+
+const ENTRY = 4;
 
 export interface TemplateTrie {
   /** Adds the postings of every template whose segments fit; or of some of them, and says so. */
@@ -33,28 +47,47 @@ const FEW_FORKS = 3;
 /** Nodes that a walk may visit beyond one for each segment of the path. */
 const MAX_VISITS = 8;
 
-function createNode(): Node {
-  return {
-    literals: undefined,
-    any: undefined,
-    ids: { ends: undefined, rests: undefined, tails: undefined },
-    ends: undefined,
-    rests: undefined,
-    tails: undefined,
-  };
-}
+/** Templates as they are added. */
+class Drafts {
+  readonly all: Draft[] = [];
+  readonly root: Draft = this.#create();
 
-function follow(node: Node, segment: string): Node {
-  if (segment === '{*}') {
-    node.any ??= createNode();
-    return node.any;
+  add(text: string, ids: readonly number[]): void {
+    const { segments, rest } = cutTemplate(text);
+    const tail = segments.length > MAX_DEPTH ? '' : rest;
+    const end = segments.slice(0, MAX_DEPTH).reduce((draft, segment) => this.#follow(draft, segment), this.root);
+    if (tail === undefined) end.ends = ids;
+    else if (tail === '') end.rests = [...(end.rests ?? []), ...ids];
+    else {
+      end.tails ??= new Map();
+      end.tails.set(tail, [...ids]);
+    }
   }
-  node.literals ??= new Map();
-  const known = node.literals.get(segment);
-  if (known !== undefined) return known;
-  const created = createNode();
-  node.literals.set(segment, created);
-  return created;
+
+  #follow(draft: Draft, segment: string): Draft {
+    if (segment === '{*}') {
+      draft.any ??= this.#create();
+      return draft.any;
+    }
+    const known = draft.literals.get(segment);
+    if (known !== undefined) return known;
+    const created = this.#create();
+    draft.literals.set(segment, created);
+    return created;
+  }
+
+  #create(): Draft {
+    const draft: Draft = {
+      number: this.all.length,
+      literals: new Map(),
+      any: undefined,
+      ends: undefined,
+      rests: undefined,
+      tails: undefined,
+    };
+    this.all.push(draft);
+    return draft;
+  }
 }
 
 /** Segments of a template, which stand between slashes, up to its `{**}` if it has one, and what follows that. */
@@ -64,28 +97,47 @@ export function cutTemplate(text: string): { readonly segments: readonly string[
   return { segments: (rest === undefined ? head : head.slice(0, -1)).split('/').slice(1), rest };
 }
 
-function addTemplate(root: Node, text: string, ids: readonly number[]): void {
-  const { segments, rest } = cutTemplate(text);
-  const tail = segments.length > MAX_DEPTH ? '' : rest;
-  const { ids: own } = segments.slice(0, MAX_DEPTH).reduce(follow, root);
-  if (tail === undefined) own.ends = ids;
-  else if (tail === '') own.rests = [...(own.rests ?? []), ...ids];
-  else {
-    own.tails ??= new Map();
-    own.tails.set(tail, [...ids]);
-  }
+/** Hash of some characters of a text; begun with {@link HASH}, it goes on with each of them. */
+function addToHash(hash: number, code: number): number {
+  return Math.imul(hash ^ code, 0x01000193);
 }
 
-/** Gives the number of nodes that have two ways on. */
-function finish(node: Node, words: number): number {
-  const { ends, rests, tails } = node.ids;
-  if (ends !== undefined) node.ends = createPosting(ends, undefined, words);
-  if (rests !== undefined) node.rests = createPosting(rests, undefined, words);
-  if (tails !== undefined) node.tails = buildSuffixTrie(tails, words);
-  let forks = node.any !== undefined && node.literals !== undefined ? 1 : 0;
-  if (node.any !== undefined) forks += finish(node.any, words);
-  if (node.literals !== undefined) for (const child of node.literals.values()) forks += finish(child, words);
-  return forks;
+const HASH = 0x811c9dc5 | 0;
+
+function slotOf(node: number, hash: number, shift: number): number {
+  return Math.imul(Math.imul(node, 0x9e3779b1) ^ hash, 0x85ebca6b) >>> shift;
+}
+
+function finish(drafts: readonly Draft[], words: number): Nodes {
+  const postings = (of: (draft: Draft) => readonly number[] | undefined): readonly (Posting | undefined)[] =>
+    drafts.map((draft) => {
+      const ids = of(draft);
+      return ids === undefined ? undefined : createPosting(ids, undefined, words);
+    });
+  const bits = Math.ceil(Math.log2(drafts.length)) + 1;
+  const nodes: Nodes = {
+    any: Int32Array.from(drafts, ({ any }) => any?.number ?? -1),
+    ends: postings(({ ends }) => ends),
+    rests: postings(({ rests }) => rests),
+    tails: drafts.map(({ tails }) => (tails === undefined ? undefined : buildSuffixTrie(tails, words))),
+    entries: new Int32Array(ENTRY << bits).fill(-1),
+    shift: 32 - bits,
+  };
+  for (const { number, literals } of drafts) for (const [segment, next] of literals) addEntry(nodes, number, segment, next.number);
+  return nodes;
+}
+
+function addEntry({ entries, shift }: Nodes, node: number, segment: string, next: number): void {
+  let hash = HASH;
+  for (let i = 0; i < segment.length; i++) hash = addToHash(hash, segment.charCodeAt(i));
+  let at = slotOf(node, hash, shift) * ENTRY;
+  while (entries[at] !== -1) at = (at + ENTRY) & (entries.length - 1);
+  entries.set([node, hash, next], at);
+}
+
+/** Is there a choice of two ways on? */
+function isFork({ any, literals }: Draft): boolean {
+  return any !== undefined && literals.size > 0;
 }
 
 /** A walk along all templates that the path fits so far. */
@@ -97,7 +149,7 @@ interface Walk {
 }
 
 /** `at` is the slash before the segments that are left, or the end of the path. */
-function visit(node: Node, at: number, walk: Walk): void {
+function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
   const { path, hits } = walk;
   if (walk.left === 0) {
     hits.isPartial = true;
@@ -105,24 +157,37 @@ function visit(node: Node, at: number, walk: Walk): void {
   }
   walk.left--;
   if (at === path.length) {
-    addHit(hits, node.ends);
+    addHit(hits, nodes.ends[node]);
     return;
   }
-  addHit(hits, node.rests);
-  if (node.tails !== undefined) addHit(hits, node.tails.find(path, 0));
-  const slash = path.indexOf('/', at + 1);
-  const end = slash === -1 ? path.length : slash;
-  if (node.any !== undefined && end > at + 1) visit(node.any, end, walk);
-  const next = node.literals?.get(path.slice(at + 1, end));
-  if (next !== undefined) visit(next, end, walk);
+  addHit(hits, nodes.rests[node]);
+  const tails = nodes.tails[node];
+  if (tails !== undefined) addHit(hits, tails.find(path, 0));
+  let hash = HASH;
+  let end = at + 1;
+  for (; end < path.length; end++) {
+    const code = path.charCodeAt(end);
+    if (code === SLASH) break;
+    hash = addToHash(hash, code);
+  }
+  const any = nodes.any[node] as number;
+  if (any !== -1 && end > at + 1) visit(nodes, any, end, walk);
+  const { entries, shift } = nodes;
+  let slot = slotOf(node, hash, shift) * ENTRY;
+  // Segments with the same hash are all followed: a template too many does no harm.
+  while (entries[slot] !== -1) {
+    if (entries[slot] === node && entries[slot + 1] === hash) visit(nodes, entries[slot + 2] as number, end, walk);
+    slot = (slot + ENTRY) & (entries.length - 1);
+  }
 }
 
 /** Builds the trie of well-formed templates; `undefined` when there are none. */
 export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, words: number): TemplateTrie | undefined {
   if (idsByTemplate.size === 0) return undefined;
-  const root = createNode();
-  for (const [text, ids] of idsByTemplate) addTemplate(root, text, ids);
-  const givesUp = finish(root, words) > FEW_FORKS;
+  const drafts = new Drafts();
+  for (const [text, ids] of idsByTemplate) drafts.add(text, ids);
+  const nodes = finish(drafts.all, words);
+  const givesUp = drafts.all.filter(isFork).length > FEW_FORKS;
   // One for all walks, which never overlap.
   const walk: Walk = { path: '', hits: createHits(), left: 0 };
   return {
@@ -133,7 +198,7 @@ export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, words: number
       walk.hits = hits;
       // Every segment is a slash and, but for the last one of a path, a character or more.
       walk.left = givesUp ? MAX_VISITS + (path.length >> 1) : Number.MAX_SAFE_INTEGER;
-      visit(root, 0, walk);
+      visit(nodes, 0, 0, walk);
     },
   };
 }
