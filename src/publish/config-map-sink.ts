@@ -5,10 +5,11 @@
 import { FIELD_MANAGER } from '../api/kube/names.ts';
 import { bundleName, workloadKey } from '../api/kube/workload.ts';
 import type { WorkloadRef } from '../bundle/bundle.ts';
-import { applyObject, deleteObject, ifFound } from '../cluster/apply.ts';
+import { applyObject, deleteObject, ifFound, readObject } from '../cluster/apply.ts';
 import type { KubeClient } from '../cluster/client.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
 import { CONFIG_MAPS, type ObjectRef, objectPath } from '../cluster/paths.ts';
-import { InvariantError } from '../errors.ts';
+import { InvariantError, RefusedError } from '../errors.ts';
 import { createStore, type Store } from '../sources/store.ts';
 import { type DesiredBundle, desiredBundle, isAsDesired, type ObservedBundle, observeBundle } from './observed-bundle.ts';
 import type { ApplyResult, BundleSink } from './sink.ts';
@@ -82,33 +83,44 @@ function resultOf(before: ObservedBundle | undefined, isNews: boolean): ApplyRes
   return before === undefined ? 'created' : 'updated';
 }
 
-async function write(
-  client: KubeClient,
-  job: { readonly wanted: DesiredBundle; readonly before: ObservedBundle | undefined },
-  signal: AbortSignal,
-): Promise<ObservedBundle> {
-  const { wanted, before } = job;
-  if (before !== undefined) await makeRoom(client, before, signal);
-  const raw = await applyObject(client, wanted.object, { fieldManager: FIELD_MANAGER, force: true, signal });
+interface WriteJob {
+  readonly wanted: DesiredBundle;
+  readonly before: ObservedBundle | undefined;
+}
+
+async function write(client: KubeClient, job: WriteJob, signal: AbortSignal): Promise<ObservedBundle> {
+  const raw = await writeOver(client, job, signal);
   const after = observeBundle(raw);
   if (after === undefined) throw new InvariantError('an applied bundle is not recognised as one');
   return after;
 }
 
-/** Server-side apply leaves what others put in, and cannot change what is immutable. */
-async function makeRoom(client: KubeClient, before: ObservedBundle, signal: AbortSignal): Promise<void> {
-  const ref = refOf(before.workload);
-  if (before.isImmutable) {
-    await deleteObject(client, ref, { signal });
-    return;
+/** One that somebody froze is replaced. It need not have been seen to be so: without its label no watch tells of it. */
+async function writeOver(client: KubeClient, { wanted, before }: WriteJob, signal: AbortSignal): Promise<RawObject> {
+  const apply = (): Promise<RawObject> => applyObject(client, wanted.object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  try {
+    if (before !== undefined) await removeStrangeKeys(client, before, signal);
+    return await apply();
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.code === 'SP_KUBE_INVALID')) throw error;
+    const { namespace = '', name } = wanted.object.metadata;
+    const ref: ObjectRef = { resource: CONFIG_MAPS, namespace, name };
+    const frozen = await readObject(client, ref, signal);
+    if (frozen?.['immutable'] !== true) throw error;
+    await deleteObject(client, ref, { uid: frozen.metadata?.uid ?? '', signal });
+    return apply();
   }
+}
+
+/** Server-side apply leaves what others put in. */
+async function removeStrangeKeys(client: KubeClient, before: ObservedBundle, signal: AbortSignal): Promise<void> {
   if (before.strangeKeys.length === 0) return;
   const body: Record<string, Record<string, null>> = {};
   for (const [field, key] of before.strangeKeys) body[field] = { ...body[field], [key]: null };
   await ifFound(
     client.request({
       method: 'PATCH',
-      path: objectPath(ref),
+      path: objectPath(refOf(before.workload)),
       query: { fieldManager: FIELD_MANAGER },
       body,
       contentType: 'application/merge-patch+json',

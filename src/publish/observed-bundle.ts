@@ -32,7 +32,6 @@ export interface ObservedBundle {
   readonly ownerUids: readonly string[];
   /** Data keys that are not ours. */
   readonly strangeKeys: readonly (readonly [field: 'data' | 'binaryData', key: string])[];
-  readonly isImmutable: boolean;
 }
 
 /** A ConfigMap as it should be. */
@@ -97,7 +96,6 @@ export function observeBundle(raw: RawObject): ObservedBundle | undefined {
     fingerprint: fingerprintOf({ labels, annotations, data, binaryData }),
     ownerUids: ownerUidsOf(raw),
     strangeKeys: [...strange('data', data), ...strange('binaryData', binaryData)],
-    isImmutable: raw['immutable'] === true,
   };
 }
 

@@ -177,7 +177,8 @@ describe('controller on a real API server', function () {
       cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
     const isRepaired = async (): Promise<boolean> => {
       const now = await cluster.configMap(ns, 'sallyport-httpbin');
-      return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined;
+      const isLabelled = now?.metadata?.labels?.['sallyport.dev/bundle'] !== undefined;
+      return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined && isLabelled;
     };
 
     for (const change of [
@@ -186,6 +187,8 @@ describe('controller on a real API server', function () {
       { data: { 'bundle.sha256': null } },
       { metadata: { labels: { 'sallyport.dev/bundle': null } } },
       { data: { 'bundle.json': '{}' }, immutable: true },
+      // The watch no longer tells of it, nor that it is frozen.
+      { metadata: { labels: { 'sallyport.dev/bundle': null } }, data: { 'bundle.json': '{}' }, immutable: true },
     ]) {
       const before = await version();
       await tamper(change);

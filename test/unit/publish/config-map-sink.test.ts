@@ -34,6 +34,7 @@ function fakeCluster(): { readonly client: KubeClient; readonly objects: Map<str
   const request = (wanted: KubeRequest): Promise<{ status: number; json: unknown }> => {
     requests.push(`${wanted.method} ${wanted.contentType ?? ''}`.trim());
     const before = objects.get(wanted.path);
+    if (wanted.method === 'GET' && before !== undefined) return Promise.resolve({ status: 200, json: before });
     if (wanted.method === 'GET')
       return Promise.resolve({ status: 200, json: { metadata: { resourceVersion: '1' }, items: [...objects.values()] } });
     if (wanted.method === 'DELETE') {
@@ -41,6 +42,7 @@ function fakeCluster(): { readonly client: KubeClient; readonly objects: Map<str
       return Promise.resolve({ status: 200, json: {} });
     }
     const body = wanted.body as RawObject;
+    if (before?.['immutable'] === true) return Promise.reject(new RefusedError('SP_KUBE_INVALID', 'frozen'));
     if (wanted.contentType === 'application/merge-patch+json') return Promise.resolve({ status: 200, json: before });
     const { resourceVersion: _version, uid: _uid, ...metadata } = before?.metadata ?? {};
     const { metadata: _metadata, ...rest } = before ?? {};
@@ -125,7 +127,7 @@ describe('ConfigMap sink', () => {
     expect(told).to.deep.equal(['httpbin', 'ghost', 'httpbin']);
   });
 
-  it('takes out what others put in before it applies, and deletes what is frozen', async () => {
+  it('takes out what others put in before it applies', async () => {
     const { client, requests } = fakeCluster();
     const sink = createConfigMapSink(client);
     await sink.apply(encoded('one'), {}, never);
@@ -135,10 +137,35 @@ describe('ConfigMap sink', () => {
     sink.observed.upsert({ ...own, strangeKeys: [['data', 'x']] });
     await sink.apply(encoded('one'), {}, never);
     expect(requests.slice(1)).to.deep.equal(['PATCH application/merge-patch+json', 'PATCH application/apply-patch+yaml']);
+  });
 
-    sink.observed.upsert({ ...own, fingerprint: 'other', isImmutable: true });
-    await sink.apply(encoded('one'), {}, never);
-    expect(requests.slice(3)).to.deep.equal(['DELETE', 'PATCH application/apply-patch+yaml']);
+  for (const isSeen of [true, false]) {
+    it(isSeen ? 'replaces what is frozen' : 'replaces what is frozen and lost its label, so that no watch tells of it', async () => {
+      const { client, objects, requests } = fakeCluster();
+      const sink = createConfigMapSink(client);
+      await sink.apply(encoded('one'), {}, never);
+      const [path, good] = [...objects][0] as [string, RawObject];
+      objects.set(path, { ...good, data: {}, immutable: true });
+      if (!isSeen) sink.observed.remove('foo/httpbin');
+
+      await sink.apply(encoded('two'), {}, never);
+
+      const apply = 'PATCH application/apply-patch+yaml';
+      expect(requests).to.deep.equal([apply, apply, 'GET', 'DELETE', apply]);
+      expect(objects.get(path)?.['immutable']).to.equal(undefined);
+    });
+  }
+
+  it('tells why the server refuses what is not frozen', async () => {
+    const { client, objects } = fakeCluster();
+    const request: KubeClient['request'] = (wanted) =>
+      wanted.method === 'PATCH' ? Promise.reject(new RefusedError('SP_KUBE_INVALID', 'no')) : client.request(wanted);
+    const sink = createConfigMapSink({ ...client, request });
+
+    const error = await sink.apply(encoded('one'), {}, never).catch((reason: unknown) => reason);
+
+    expect(error).to.be.instanceOf(RefusedError).with.property('message', 'no');
+    expect(objects.size).to.equal(0);
   });
 
   it('does not take the late answer to its own write for the newest state', async () => {
@@ -165,7 +192,6 @@ describe('ConfigMap sink', () => {
       fingerprint: '',
       ownerUids: [],
       strangeKeys: [],
-      isImmutable: false,
     };
     expect(isOutdated(bundle, { ...bundle, resourceVersion: '9' })).to.equal(true);
     expect(isOutdated(bundle, { ...bundle, resourceVersion: '10' })).to.equal(false);
