@@ -238,7 +238,7 @@ function negativeShapes(count: number): readonly Shape[] {
     },
     {
       name: 'notPaths alone, templates',
-      parts: none((isLast, i) => notPathOf({ kind: 'template', value: isLast ? '/none/{*}' : `/{*}/v1/{**}${i % 2 === 0 ? '' : 's'}` })),
+      parts: none((isLast, i) => notPathOf({ kind: 'template', value: isLast ? '/none/{*}' : `/{*}/v1/${i % 2 === 0 ? '{*}' : '{**}'}` })),
       claims,
     },
     {

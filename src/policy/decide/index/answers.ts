@@ -10,7 +10,7 @@ const SLOTS = 1 << SLOT_BITS;
 /** Requests that hit more are not remembered. */
 const MAX_HITS = 64;
 /** Rules of one answer. */
-export const MAX_RULES = 16;
+export const MAX_RULES = 128;
 /** Stands for an axis that could not be told. */
 const UNKNOWN = -1;
 

@@ -7,6 +7,7 @@ import { addPosting, type Hits, type Posting, setBits } from './posting.ts';
 
 /** Sets that one pass looks at. */
 const AT_ONCE = 4;
+type FourSets = [Int32Array, Int32Array, Int32Array, Int32Array];
 const ALL = -1;
 
 /** Up to this part of all words a pass over a list of them is the faster one. */
@@ -26,7 +27,7 @@ export class Sieve {
   readonly #single: Int32Array;
   readonly #union: Int32Array;
   /** Sets that a step is about, and their number. */
-  readonly #sets: Int32Array[];
+  readonly #sets: FourSets;
   #setCount = 0;
 
   constructor(rowCount: number) {
@@ -37,7 +38,7 @@ export class Sieve {
     this.#live = new Int32Array(words);
     this.#single = new Int32Array(words);
     this.#union = new Int32Array(words);
-    this.#sets = new Array<Int32Array>(AT_ONCE).fill(this.#none);
+    this.#sets = [this.#none, this.#none, this.#none, this.#none];
   }
 
   /** Is nothing left? `false`: something may be. */
@@ -185,7 +186,7 @@ export class Sieve {
 
   /** Makes one set of four. */
   #unite(): void {
-    const [first, second, third, fourth] = this.#sets as [Int32Array, Int32Array, Int32Array, Int32Array];
+    const [first, second, third, fourth] = this.#sets;
     const union = this.#union;
     this.#setCount = 1;
     this.#sets[0] = union;
@@ -207,15 +208,15 @@ export class Sieve {
     const count = this.#setCount;
     this.#setCount = 0;
     sets.fill(this.#none, count);
-    const [first, second, third, fourth] = sets as [Int32Array, Int32Array, Int32Array, Int32Array];
-    if (this.#liveCount !== ALL) this.#passLive(first, second, third, fourth, flip);
-    else if (count <= 2) this.#passTwo(first, second, flip);
-    else this.#passFour(first, second, third, fourth, flip);
+    if (this.#liveCount !== ALL) this.#passLive(flip);
+    else if (count <= 2) this.#passTwo(flip);
+    else this.#passFour(flip);
     this.#rows = this.#own;
   }
 
   // Without a list of words these two take a fourth of the time; most passes are about one set or two.
-  #passTwo(first: Int32Array, second: Int32Array, flip: 0 | -1): void {
+  #passTwo(flip: 0 | -1): void {
+    const [first, second] = this.#sets;
     const rows = this.#rows;
     const own = this.#own;
     let all = 0;
@@ -228,7 +229,8 @@ export class Sieve {
     if (all === 0) this.#liveCount = 0;
   }
 
-  #passFour(first: Int32Array, second: Int32Array, third: Int32Array, fourth: Int32Array, flip: 0 | -1): void {
+  #passFour(flip: 0 | -1): void {
+    const [first, second, third, fourth] = this.#sets;
     const rows = this.#rows;
     const own = this.#own;
     let all = 0;
@@ -241,7 +243,8 @@ export class Sieve {
     if (all === 0) this.#liveCount = 0;
   }
 
-  #passLive(first: Int32Array, second: Int32Array, third: Int32Array, fourth: Int32Array, flip: 0 | -1): void {
+  #passLive(flip: 0 | -1): void {
+    const [first, second, third, fourth] = this.#sets;
     const rows = this.#own;
     const live = this.#live;
     const count = this.#liveCount;

@@ -1,0 +1,53 @@
+/* Matches that an index finds too widely: only those that hold are told, even when the index gives up. */
+import { expect } from 'chai';
+import { addLooseMatches, buildLooseLookup, type LooseDraft } from '../../../../../src/policy/decide/index/loose-index.ts';
+import { createHits } from '../../../../../src/policy/decide/index/posting.ts';
+import type { Clause } from '../../../../../src/policy/model/program.ts';
+import { factsWith } from '../fixtures.ts';
+
+const DEPTH = 6;
+
+function pathClause(template: string): Clause {
+  return { attribute: 'path', field: 'notPaths', noneOf: [{ kind: 'template', value: template }] };
+}
+
+/** Every template of so many segments that are `a` or any: a path of them fits all. */
+function templates(end: string): readonly string[] {
+  const segments = (i: number): readonly string[] => Array.from({ length: DEPTH }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a'));
+  return Array.from({ length: 2 ** DEPTH }, (_, i) => segments(i).join('') + end);
+}
+
+function found(draft: LooseDraft, path: string): readonly number[] {
+  const hits = createHits();
+  buildLooseLookup(draft, 0)?.(factsWith({ pathWithQuery: path }), undefined, hits);
+  return hits.postings
+    .slice(0, hits.count)
+    .flatMap(({ ids }) => ids)
+    .toSorted((left, right) => left - right);
+}
+
+function draftOf(clauses: readonly Clause[]): LooseDraft {
+  const draft: LooseDraft = new Map();
+  for (const [id, clause] of clauses.entries()) addLooseMatches(draft, clause, 'noneOf', id);
+  return draft;
+}
+
+describe('buildLooseLookup', () => {
+  it('tells the ids of matches that hold', () => {
+    const draft = draftOf(['/a/{*}', '/{**}/z', '/a/{*}'].map(pathClause));
+    expect(found(draft, '/a/b')).to.deep.equal([0, 2]);
+    expect(found(draft, '/a/z')).to.deep.equal([0, 1, 2]);
+    expect(found(draft, '/')).to.deep.equal([]);
+  });
+
+  it('tells them all when a path fits too many templates to look for', () => {
+    const all = [...templates('/x'), ...templates('/y')];
+    expect(found(draftOf(all.map(pathClause)), `${'/a'.repeat(DEPTH)}/y`)).to.deep.equal(
+      Array.from({ length: 2 ** DEPTH }, (_, i) => 2 ** DEPTH + i),
+    );
+  });
+
+  it('is nothing without such matches', () => {
+    expect(buildLooseLookup(new Map(), 0)).to.equal(undefined);
+  });
+});
