@@ -22,6 +22,8 @@ export interface ReplyContent {
 /** How the reply is to be sent. */
 export interface ReplyForm {
   readonly grpc: boolean;
+  /** In answer to HEAD: a message of gRPC stands for a body, and is left out with it. */
+  readonly isHead: boolean;
   readonly close: boolean;
 }
 
@@ -51,7 +53,7 @@ export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): 
   if (form.grpc) {
     setHeader(headers, 'content-type', 'application/grpc');
     headers.push('grpc-status', String(GRPC_STATUS.get(content.status) ?? GRPC_UNKNOWN));
-    if (content.body !== '') {
+    if (content.body !== '' && !form.isHead) {
       headers.push('grpc-message', grpcMessage(content.body));
     }
     return { kind: 'reply', status: 200, body: '', headers, close: form.close, log };
