@@ -18,7 +18,8 @@ import type { Rejection } from '../policy/request/rejections.ts';
 import { applyAnswer } from './apply-answer.ts';
 import { changeHeaders, type HeaderChange } from './header-changes.ts';
 import { type ConnectionVerdict, judgeConnection } from './judge-connection.ts';
-import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply } from './reply.ts';
+import { createOutputTest, type OutputTest } from './output-headers.ts';
+import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply, unsendableDetails } from './reply.ts';
 import type { CheckAnswer, ForwardHead, Judge, RawRequest, Verdict, VerdictLog } from './verdict.ts';
 
 export interface JudgeOptions {
@@ -41,6 +42,7 @@ interface Court {
   readonly isTrustedProxy: ((address: string) => boolean) | undefined;
   readonly evaluator: Evaluator;
   readonly authenticator: Authenticator;
+  readonly unsendable: OutputTest;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -69,6 +71,7 @@ export function createJudge(program: Program, keySets: Readonly<Record<string, K
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator: createEvaluator(program),
     authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
+    unsendable: createOutputTest(program.providers),
     onBug: options.onBug ?? (() => {}),
   };
   return {
@@ -185,6 +188,9 @@ function authorize(court: Court, trial: Trial, authentication: Exclude<Authentic
   };
   if (!decision.allowed) return deny(trial, accessDenied, log);
   if (!prepared.hasRoute) return deny(trial, NOT_FOUND, { ...log, outcome: 'reject', details: 'route_not_found' });
+  const fault = court.unsendable(prepared.headers);
+  if (fault !== undefined)
+    return deny(trial, { status: 503, body: fault, headers: NO_HEADERS }, { ...log, outcome: 'reject', details: unsendableDetails(fault) });
   const { downstream } = trial;
   return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
 }

@@ -73,6 +73,11 @@ export function deniedDetails(ruleId: string | undefined): string {
   return `rbac_access_denied_matched_policy[${ruleId ?? 'none'}]`.replace(BLANK, '_');
 }
 
+/** Envoy's response code details of a request that filters left in a state that cannot be sent. @param fault as the body says it */
+export function unsendableDetails(fault: string): string {
+  return `filter_removed_required_request_headers{${fault}}`.replace(BLANK, '_');
+}
+
 function setHeader(headers: string[], name: string, value: string): void {
   for (let index = 0; index < headers.length; index += 2) {
     if (headers[index] === name) {

@@ -90,23 +90,40 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     },
   ],
   [
-    'output-header-control',
-    { difference: { field: 'upstream.headers.x', recorded: '["a\\nb"]', ours: '(absent)' } },
-    { difference: { field: 'upstream.headers.x', recorded: '["ab"]', ours: '(absent)' } },
+    'output-header-reserved',
+    {
+      rules: [{ outputClaimToHeaders: [{ header: 'Content-Length', claim: 'n' }] }],
+      ours: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_name:_content-length}' },
+    },
+    {
+      rules: [{ outputPayloadToHeader: 'x y' }],
+      ours: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_name:_x_y}' },
+    },
   ],
   [
-    'output-header-control',
+    'output-header-reserved',
     {
-      request: {
-        observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-claim}' },
-      },
+      rules: [{ outputPayloadToHeader: ':path' }],
+      request: { observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{missing_required_header:_:path}' } },
       ours: { outcome: 'allow', status: 200 },
       difference: { recorded: 'reject', ours: 'allow' },
     },
     {
+      rules: [{ outputPayloadToHeader: ':path' }],
       request: { observed: { outcome: 'reject', details: 'missing_host_header' } },
       ours: { outcome: 'allow', status: 200 },
       difference: { recorded: 'reject', ours: 'allow' },
+    },
+  ],
+  [
+    'output-header-reserved',
+    {
+      rules: [{ outputPayloadToHeader: 'Host' }],
+      difference: { field: 'upstream.headers.host', recorded: '(absent)', ours: '["a"]' },
+    },
+    {
+      rules: [{ outputPayloadToHeader: 'x-host' }],
+      difference: { field: 'upstream.headers.host', recorded: '(absent)', ours: '["a"]' },
     },
   ],
   ['jwks-symmetric-from-url', { jwksServers: { u: '{"keys":[{"kty":"oct"}]}' } }, { jwksServers: { u: '{"keys":[{"kty":"EC"}]}' } }],

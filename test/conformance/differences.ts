@@ -68,11 +68,12 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       ours === '(absent)' && isLookAlike(field.replace(/^upstream\.headers\./, ''), recorded, request),
   },
   {
-    name: 'output-header-control',
-    covers: ({ request, ours }, { field, recorded }) =>
-      refusesValue(request.observed)
-        ? ours.outcome === 'allow' && (field !== 'outcome' || recorded === 'reject')
-        : field.startsWith('upstream.headers.') && /\\u00[01]|\\[bfnr]/.test(recorded),
+    name: 'output-header-reserved',
+    covers: ({ recorded, request, ours }, { field, recorded: theirs }) =>
+      outputHeaders(recorded).some(isReserved) &&
+      (refusesName(ours) ||
+        (losesPseudoHeader(request.observed) && (field !== 'outcome' || theirs === 'reject')) ||
+        (field === 'upstream.headers.host' && theirs === '(absent)')),
   },
   {
     name: 'jwks-symmetric-from-url',
@@ -101,9 +102,26 @@ function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
 }
 
-/** Envoy's router met a header value that HTTP cannot carry; only a claim can have put it there. */
-function refusesValue(observed: Observed | undefined): boolean {
-  return observed?.details?.startsWith('filter_removed_required_request_headers{invalid_header_value_for:') === true;
+/** Headers that tokens set, in lower case. */
+function outputHeaders(recorded: RecordedCase): readonly string[] {
+  const names = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
+    outputPayloadToHeader,
+    ...outputClaimToHeaders.map(({ header }) => header),
+  ]);
+  return names.map((name) => name.toLowerCase());
+}
+
+function isReserved(name: string): boolean {
+  return /^(:.*|host|content-length|transfer-encoding|connection|upgrade|te|trailer|keep-alive|proxy-connection)$/.test(name);
+}
+
+function refusesName({ details = '' }: Observed): boolean {
+  return details.startsWith('filter_removed_required_request_headers{invalid_header_name:');
+}
+
+/** Envoy took a pseudo header away before it looked for a token, and missed it afterwards. */
+function losesPseudoHeader(observed: Observed | undefined): boolean {
+  return observed?.details?.startsWith('filter_removed_required_request_headers{missing_required_header:') === true;
 }
 
 /** By whatever rule for tokens: 401, or 403 for an audience. */
@@ -148,12 +166,8 @@ function isOddLength(alg: string, signatureBytes: number): boolean {
 /** Did the client send `name`, which is an output header but for `-` and `_`? */
 function isLookAlike(name: string, recorded: RecordedCase, { headers = [] }: RecordedRequest): boolean {
   const folded = (text: string): string => text.toLowerCase().replaceAll('_', '-');
-  const outputs = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
-    outputPayloadToHeader,
-    ...outputClaimToHeaders.map(({ header }) => header),
-  ]);
   const isSent = headers.some(([sent]) => sent.toLowerCase() === name);
-  return isSent && outputs.some((output) => folded(output) === folded(name) && output.toLowerCase() !== name);
+  return isSent && outputHeaders(recorded).some((output) => folded(output) === folded(name) && output !== name);
 }
 
 /** The name of the documented difference that `difference` is an instance of; `undefined`: it is a fault. */

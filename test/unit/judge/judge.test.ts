@@ -162,6 +162,21 @@ describe('judge', () => {
       expect(verdictOf('reply', judge, raw('/')).log).to.deep.include({ outcome: 'deny', principal: '' });
     });
 
+    it('sends nothing upstream that a claim would cut in two, after policies have seen it', async () => {
+      const split = bearer(await sign(key, { sub: 'a\r\nx-admin: yes' }));
+      const judge = judgeWith(
+        deny('d', { to: [{ operation: { paths: ['/d'] } }], when: [{ key: 'request.headers[x-sub]', values: ['a*'] }] }),
+      );
+      const { log, ...verdict } = verdictOf('reply', judge, raw('/', split));
+
+      expect(verdict).to.deep.include({ status: 503, body: 'invalid header value for: x-sub' });
+      expect(log).to.deep.include({
+        outcome: 'reject',
+        details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-sub}',
+      });
+      expect(verdictOf('reply', judge, raw('/d', split)).status).to.equal(403);
+    });
+
     it('lets policies see the request after the token was taken out', () => {
       const present = (header: string): object => ({ when: [{ key: `request.headers[${header}]`, values: ['*'] }] });
 
