@@ -99,6 +99,7 @@ function drawHeaders(draw: Draw, odd: boolean): Header[] {
   for (let left = draw.upTo(odd ? 4 : 2); left > 0; left -= 1) {
     const name = odd ? draw.pick(HEADER_NAMES) : draw.pick(['x-user', 'X-User', 'x-env', 'accept', 'user-agent', 'cookie']);
     headers.push([name, odd ? draw.pick(HEADER_VALUES) : draw.pick(HEADER_VALUES.slice(0, 6))]);
+    if (draw.chance(0.15)) headers.push([draw.pick([name, name.toUpperCase()]), draw.pick(HEADER_VALUES)]);
   }
   if (odd && draw.chance(0.05))
     headers.push(['connection', draw.pick(['x-user', 'close', 'keep-alive, x-env', 'x-user, authorization', 'te', 'upgrade'])]);
