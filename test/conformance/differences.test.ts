@@ -9,15 +9,30 @@ import { DOCUMENTED, documentedName } from './differences.ts';
 interface Situation {
   readonly rules?: readonly object[];
   readonly jwksServers?: Readonly<Record<string, string>>;
+  /** A rule of an AuthorizationPolicy, which admission refuses for `refusal`. */
+  readonly policy?: { readonly rule: object; readonly refusal?: string };
   readonly request?: Partial<RecordedRequest>;
   readonly ours?: Partial<Observed>;
   readonly difference?: Partial<FieldDifference>;
 }
 
-function nameOf({ rules = [], jwksServers = {}, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
+function nameOf({ rules = [], jwksServers = {}, policy, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
   const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
   const workload = { name: 'app', namespace: 'foo', labels: {}, serviceAccount: 'app', ip: '10.0.0.1', ports: [] };
-  const recorded: RecordedCase = { file: 'any', name: 'any', workload, jwksServers, resources: [resource], requests: [], istio: {} };
+  const metadata = { name: 'ap', namespace: 'foo' };
+  const asked: object = { rules: [policy?.rule ?? {}] };
+  const resources = [resource, { kind: 'AuthorizationPolicy', metadata, spec: asked }];
+  const rejected = policy?.refusal === undefined ? [] : [{ resource: 'any', stage: 'webhook' as const, error: policy.refusal }];
+  const recorded: RecordedCase = {
+    file: 'any',
+    name: 'any',
+    workload,
+    jwksServers,
+    applyInvalid: policy !== undefined,
+    resources,
+    requests: [],
+    istio: { rejected },
+  };
   return documentedName(
     { recorded, request: { name: 'any', port: 80, source: { ip: '10.0.0.2' }, ...request }, ours: { outcome: 'unauthenticated', ...ours } },
     { field: 'outcome', recorded: 'allow', ours: 'unauthenticated', ...difference },
@@ -34,6 +49,10 @@ const smallKey = JSON.stringify({ keys: [{ kty: 'RSA', e: 'AQAB', n: Buffer.allo
 const manyKeys = JSON.stringify({ keys: Array.from({ length: 101 }, () => ({ kty: 'EC' })) });
 const rejected: Partial<Observed> = { outcome: 'reject', status: 400 };
 const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.path', recorded, ours });
+
+const asking = (key: string): { rule: object } => ({ rule: { when: [{ key, values: ['a'] }] } });
+const toPath = (template: string): { rule: object } => ({ rule: { to: [{ operation: { paths: [template] } }] } });
+const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in Paths.';
 
 const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: Situation])[] = [
   [
@@ -138,6 +157,26 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
       ours: { outcome: 'deny', details: 'ext_authz_error' },
     },
     { request: { observed: { outcome: 'allow' } }, ours: { outcome: 'deny', details: 'ext_authz_error' } },
+  ],
+  [
+    'metadata-of-filters',
+    { policy: asking('experimental.envoy.filters.http.rbac[a]'), ours: { outcome: 'deny' } },
+    { policy: asking('experimental.envoy.filters.http.other[a]'), ours: { outcome: 'deny' } },
+  ],
+  [
+    'metadata-of-filters',
+    { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), difference: { field: 'dryRun.allow_shadow_engine_result' } },
+    { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), ours: { outcome: 'allow' } },
+  ],
+  [
+    'path-template-not-admitted',
+    { policy: { ...toPath('/{*}.json'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/{x}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+  ],
+  [
+    'path-template-not-admitted',
+    { policy: { ...toPath('/a*/{*}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/a/{*}'), refusal: 'bad port (x)' }, ours: { outcome: 'deny' } },
   ],
 ];
 

@@ -28,6 +28,7 @@ export interface DocumentedDifference {
 const LOOSE_HEAD = /\r\n[ \t]|\r[^\n]|[^\r]\n|^(?:[^\r\n]*\t|[ \t]|[^ ]* {2}|[^ ]* [^ ]* {2}|[^\r\n]* \r\n)/;
 /** Blanks after a chunk's size, a bare LF behind it. */
 const LOOSE_CHUNKS = /\n[0-9a-f]+ +\r\n|[^\r]\n/i;
+const FILTER_RESULTS = /^experimental\.envoy\.filters\.(http|network)\.(rbac|ext_authz)\[/;
 const UNESCAPED = /[^\x21\x22\x24-\x7e]/g;
 
 export const DOCUMENTED: readonly DocumentedDifference[] = [
@@ -92,7 +93,38 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       ours.details === 'ext_authz_error' &&
       (request.observed?.details ?? '').startsWith('rbac_access_denied_matched_policy[istio-ext-authz-'),
   },
+  {
+    name: 'metadata-of-filters',
+    covers: ({ recorded, ours }, difference) =>
+      isStricter(ours, difference) && policyTexts(recorded, /^key$/).some((key) => FILTER_RESULTS.test(key)),
+  },
+  {
+    name: 'path-template-not-admitted',
+    covers: ({ recorded, ours }, difference) =>
+      recorded.applyInvalid === true &&
+      isStricter(ours, difference) &&
+      policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
+      (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path')),
+  },
 ];
+
+/** Strings of the lists called `name` in the rules of policies. */
+function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string[] {
+  const texts: string[] = [];
+  JSON.stringify(
+    resources.map(({ spec }) => spec),
+    (member, value: unknown) => {
+      if (name.test(member)) texts.push(...[value].flat().filter((item) => typeof item === 'string'));
+      return value;
+    },
+  );
+  return texts;
+}
+
+/** Denied here, or judged otherwise by a dry run. */
+function isStricter({ outcome }: Observed, { field }: FieldDifference): boolean {
+  return outcome === 'deny' || field.startsWith('dryRun.');
+}
 
 function isUnauthenticated({ outcome }: Observed): boolean {
   return outcome === 'unauthenticated';

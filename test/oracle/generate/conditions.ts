@@ -37,10 +37,11 @@ const METADATA_KEYS: readonly string[] = [
   'experimental.envoy.filters.network.mysql_proxy[db.table]',
   'experimental.envoy.filters.http.jwt_authn[payload]',
   'experimental.envoy.filters.http.ext_authz[x]',
+  'experimental.envoy.filters.http.rbac[istio_dry_run_deny_shadow_engine_result]',
   'experimental.envoy.filters.a[b][c]',
   'experimental.envoy.filters.[x]',
 ];
-const METADATA_VALUES: readonly string[] = ['[select]', 'select', '*', '[*]', 'sel*', '*ect', '[sel*]', '[[x]]'];
+const METADATA_VALUES: readonly string[] = ['[select]', 'select', '*', '[*]', 'sel*', '*ect', '[sel*]', '[[x]]', 'denied'];
 
 /** One condition. @param custom only what CUSTOM may ask about */
 export function condition(draw: Draw, scope: PolicyScope, custom: boolean): object {

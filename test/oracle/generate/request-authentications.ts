@@ -123,7 +123,7 @@ function jwtRule(draw: Draw, issuer: Issuer, found: Locations, servers: Record<s
     })),
     ...draw.maybe(0.4, () => ({ forwardOriginalToken: draw.chance(0.7) })),
     ...draw.maybe(0.3, () => ({
-      outputPayloadToHeader: draw.pick(['x-payload', 'X-Payload', 'x-user', 'authorization', 'x-jwt', 'x-out']),
+      outputPayloadToHeader: draw.pick(['x-payload', 'X-Payload', 'x-payload', 'x-user', 'authorization', 'x-jwt', 'x-out', 'x y', 'x:y']),
     })),
     ...draw.maybe(0.4, () => ({
       outputClaimToHeaders: draw.times(1 + draw.upTo(3), (index) => ({

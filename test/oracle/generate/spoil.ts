@@ -25,7 +25,8 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   ports: ['x', '70000', '-1', '+80', '80 ', '8080.0', '', '0x50', '65536', '4294975376'],
   serviceAccounts: ['a/b/c', '/a', 'a/', '*', '', 'foo/*', 'a*', '/', 'foo//a'],
   trustDomains: ['a*b', '**', 'cluster.local/ns', '*td*', '', 'cl*al', '*/x'],
-  paths: ['/{x}', '/{**}/{*}', '/{*}/a*', '', '/{*}.json', '/{**}/{**}', '/a{*}', '/admin/{*', '/{*}/{**}/{*}', '/{*}/ü', '/{*}//x'],
+  // Envoy stops at most other templates that admission refuses.
+  paths: ['/{x}', '/{*}/a*', '', '/{*}.json', '/admin/{*', '/admin*}', '/{x}*', '*{x}'],
   principals: [''],
   requestPrincipals: [''],
   namespaces: [''],
