@@ -50,7 +50,12 @@ export const namespaces: Make = (draw) =>
     'sa',
     'prod-*',
   ]);
-export const principals: Make = (draw) => stringValue(draw, bare(draw.pick(PRINCIPALS)));
+/** Principals of every trust domain of some pattern, which aliases may widen. */
+const WIDE_PRINCIPALS = ['*-td', 'old*', '*', 'td*', '*local', 'cluster.*'].flatMap((domain) => [
+  `${domain}/ns/foo/sa/a`,
+  `${domain}/ns/bar/sa/*`,
+]);
+export const principals: Make = (draw) => (draw.chance(0.1) ? draw.pick(WIDE_PRINCIPALS) : stringValue(draw, bare(draw.pick(PRINCIPALS))));
 export const domains: Make = (draw) =>
   draw.pick([
     'cluster.local',

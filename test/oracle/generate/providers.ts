@@ -26,12 +26,25 @@ const UNUSABLE: readonly Provider[] = [
   { name: 'tracer', zipkin: { service: 'zipkin.foo.svc.cluster.local', port: 9411 } },
 ];
 
+/** A body that is too long is answered by the proxy alone, which the library has no part in: here it is cut. */
+function bodyInCheck(draw: Draw): object {
+  return draw.maybe(0.3, () => ({
+    includeRequestBodyInCheck: {
+      maxRequestBytes: draw.pick([1, 2, 8192]),
+      allowPartialMessage: true,
+      ...draw.maybe(0.4, () => ({ packAsBytes: draw.chance(0.5) })),
+    },
+  }));
+}
+
 /** One or two good ones, now and then with one that is none. */
 export function drawProviders(draw: Draw): readonly Provider[] {
   const http = {
     name: 'ext-http',
     envoyExtAuthzHttp: {
       ...HTTP,
+      ...bodyInCheck(draw),
+      ...draw.maybe(0.25, () => ({ pathPrefix: draw.pick(['/check', '/c/', '/']) })),
       includeRequestHeadersInCheck: draw.pick([['x-ext-authz'], ['x-ext-authz', 'x-user'], ['x-*', 'cookie'], ['X-Ext-Authz']]),
       ...draw.maybe(0.4, () => ({
         includeAdditionalHeadersInCheck: { 'x-ext-authz-additional-header-new': 'new', 'x-ext-authz-additional-header-override': 'over' },
@@ -42,6 +55,6 @@ export function drawProviders(draw: Draw): readonly Provider[] {
       })),
     },
   };
-  const grpc = { name: 'ext-grpc', envoyExtAuthzGrpc: GRPC };
+  const grpc = { name: 'ext-grpc', envoyExtAuthzGrpc: { ...GRPC, ...bodyInCheck(draw) } };
   return [...draw.pick([[http], [grpc], [http, grpc]]), ...(draw.chance(0.25) ? [draw.pick(UNUSABLE)] : [])];
 }

@@ -38,6 +38,9 @@ export interface DrawnRequests {
 
 type Header = readonly [string, string];
 
+/** Node's server stands in for authorizers, and spells that method in its own way. */
+const KNOWN_TO_NODE = METHODS.filter((method) => method !== 'MSEARCH');
+
 /** Draws `count` requests. */
 export function drawRequests(draw: Draw, scope: RequestScope, count: number): DrawnRequests {
   const tokens: Record<string, Token> = {};
@@ -62,7 +65,9 @@ function drawSource(draw: Draw, ip: string): RecordedRequest['source'] {
 function drawHttp(draw: Draw, scope: RequestScope, tokens: Record<string, Token>): Omit<RecordedRequest, 'name' | 'port' | 'source'> {
   const odd = draw.chance(scope.oddity);
   const http2 = draw.chance(0.15);
-  const method = odd ? draw.pick(METHODS) : draw.pick(['GET', 'GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']);
+  const method = odd
+    ? draw.pick(scope.asksAuthorizer ? KNOWN_TO_NODE : METHODS)
+    : draw.pick(['GET', 'GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']);
   const plainPath = odd ? draw.pick(PATHS) : draw.pick(PATHS.slice(0, 10));
   const target =
     odd && !http2 && draw.chance(0.12) ? draw.pick(ODD_TARGETS) : plainPath + (plainPath.includes('?') ? '' : draw.pick(QUERIES));

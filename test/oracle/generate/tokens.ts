@@ -74,6 +74,8 @@ function oddValue(draw: Draw): unknown {
     ['admin dev'],
     'ü',
     'a\0b',
+    'a\nb',
+    'a\u007fb',
     'a"b',
     'a\\b',
     '😀',
