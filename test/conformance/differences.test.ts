@@ -66,6 +66,7 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { request: token("{'alg':'RS256'}", '{}'), ours: failing('Jwt header is an invalid JSON') },
     { request: token('{"alg":"RS256"}', '{}'), ours: failing('Jwt header is an invalid JSON') },
   ],
+  ['jwt-json-dialect', { jwksServers: { u: '{"keys":[],}' } }, { jwksServers: { u: '{"keys":[]}' } }],
   [
     'jwt-partly-accepted',
     {

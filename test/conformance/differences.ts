@@ -9,7 +9,7 @@ import type { JwtRule } from '../../src/api/istio/resources.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import type { FieldDifference } from './compare.ts';
 import { http1Text } from './read-request.ts';
-import { holdsUnusualKeys, tokensIn } from './sent-tokens.ts';
+import { holdsUnusualKeys, parseStrictly, tokensIn } from './sent-tokens.ts';
 
 /** A request of a case with our outcome. */
 export interface ReplayedRequest {
@@ -43,8 +43,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwt-json-dialect',
-    covers: ({ request, ours }) =>
-      /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '') && tokensIn(request).some(({ isStrictJson }) => !isStrictJson),
+    covers: ({ recorded, request, ours }) =>
+      /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '')
+        ? tokensIn(request).some(({ isStrictJson }) => !isStrictJson)
+        : isUnauthenticated(ours) && keyTexts(recorded).some((text) => /^\s*\{/.test(text) && parseStrictly(text) === undefined),
   },
   {
     name: 'jwt-partly-accepted',
@@ -83,9 +85,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwks-limits',
-    covers: ({ recorded, ours }) =>
-      isUnauthenticated(ours) &&
-      [...Object.values(recorded.jwksServers ?? {}), ...jwtRules(recorded).map(({ jwks = '' }) => jwks)].some(holdsUnusualKeys),
+    covers: ({ recorded, ours }) => isUnauthenticated(ours) && keyTexts(recorded).some(holdsUnusualKeys),
   },
   {
     name: 'custom-unknown-service',
@@ -132,6 +132,12 @@ function isUnauthenticated({ outcome }: Observed): boolean {
 
 function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
+}
+
+/** Documents that hold keys, or lead to them. */
+function keyTexts(recorded: RecordedCase): readonly string[] {
+  const inline = jwtRules(recorded).flatMap(({ jwks = '' }) => (jwks === '' ? [] : [jwks]));
+  return [...inline, ...Object.values(recorded.jwksServers ?? {})];
 }
 
 /** Headers that tokens set, in lower case. */

@@ -129,7 +129,7 @@ class Recorder {
   }
 
   async #observe(request: RecordedRequest, { recorded: { workload } }: Todo, envoy: RunningEnvoy): Promise<Observed> {
-    const protocol = workload.ports.find(({ number }) => number === request.port)?.protocol ?? 'http';
+    const { protocol = 'http', undeclared = false } = workload.ports.find(({ number }) => number === request.port) ?? {};
     const identity = request.source.principal === undefined ? undefined : await this.#identity(request.source.principal);
     const { answer, connection } = await exchange(request, { ip: workload.ip, port: request.port, protocol }, identity);
     if (answer.kind === 'http') {
@@ -137,6 +137,7 @@ class Recorder {
       if (line === undefined) throw new Error(`no access log line for ${request.name}`);
       return httpObserved(answer, line, this.#upstream);
     }
+    if (undeclared && protocol !== 'tcp') throw new Error('Envoy took it for another protocol than HTTP');
     const line = answer.kind === 'closed' && answer.handshake ? undefined : await envoy.logged('connection', connection);
     return connectionObserved(answer, line);
   }

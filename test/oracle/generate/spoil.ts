@@ -174,7 +174,6 @@ export function spoilAuthentication(draw: Draw, policy: object): object {
       { outputClaimToHeaders: [{ header: 'x y', claim: 'sub' }] },
       { outputClaimToHeaders: [{ header: 'x-claim', claim: '' }] },
       { outputPayloadToHeader: 'x y' },
-      { outputPayloadToHeader: ':path' },
       { timeout: '0s' },
       { timeout: '1500us' },
       { spaceDelimitedClaims: [''] },
