@@ -160,6 +160,11 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { request: { observed: { outcome: 'allow' } }, ours: { outcome: 'deny', details: 'ext_authz_error' } },
   ],
   [
+    'forwarded-for-zone',
+    { request: { headers: [['X-Forwarded-For', '10.0.0.1, fe80::1%lo']] }, ours: { outcome: 'deny' } },
+    { request: { headers: [['X-Forwarded-For', 'fe80::1%lo, fe80::1%1']] }, ours: { outcome: 'deny' } },
+  ],
+  [
     'metadata-of-filters',
     { policy: asking('experimental.envoy.filters.http.rbac[a]'), ours: { outcome: 'deny' } },
     { policy: asking('experimental.envoy.filters.http.other[a]'), ours: { outcome: 'deny' } },

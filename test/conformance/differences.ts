@@ -94,6 +94,11 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       (request.observed?.details ?? '').startsWith('rbac_access_denied_matched_policy[istio-ext-authz-'),
   },
   {
+    name: 'forwarded-for-zone',
+    // No address makes a token bad.
+    covers: ({ request }, { recorded }) => namesZone(request) && recorded !== 'unauthenticated',
+  },
+  {
     name: 'metadata-of-filters',
     covers: ({ recorded, ours }, difference) =>
       isStricter(ours, difference) && policyTexts(recorded, /^key$/).some((key) => FILTER_RESULTS.test(key)),
@@ -107,6 +112,12 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path')),
   },
 ];
+
+/** Does X-Forwarded-For end with an address on a link that it calls by name? */
+function namesZone({ headers = [] }: RecordedRequest): boolean {
+  const lines = headers.filter(([name]) => name.toLowerCase() === 'x-forwarded-for').map(([, value]) => value);
+  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.join(','));
+}
 
 /** Strings of the lists called `name` in the rules of policies. */
 function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string[] {

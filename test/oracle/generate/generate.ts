@@ -46,7 +46,7 @@ function drawMesh(draw: Draw, custom: boolean): Mesh {
     ...draw.maybe(0.15, () => ({ rootNamespace: 'mesh-root' })),
     ...draw.maybe(0.2, () => ({ trustDomain: 'td1' })),
     ...draw.maybe(0.25, () => ({
-      trustDomainAliases: draw.some(['old-td', 'cluster.local', 'td1', 'other-td', 'old*', '*-td', '*'], 1, 2),
+      trustDomainAliases: draw.some(['old-td', 'cluster.local', 'td1', 'other-td'], 1, 2),
     })),
     ...draw.maybe(0.5, () => ({ pathNormalization: { normalization: draw.pick(NORMALIZATIONS) } })),
     ...(custom ? { extensionProviders: drawProviders(draw) } : {}),
