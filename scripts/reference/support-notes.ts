@@ -43,14 +43,14 @@ export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>>
   'jwtRules[].fromParams': differs('`query-rebuild-escapes`', 'the query without the token is written escaped'),
   'jwtRules[].fromCookies': same(),
   'jwtRules[].outputPayloadToHeader': differs(
-    '`output-header-underscore`, `output-header-control`',
-    'which headers of a client are removed; no white space in the value',
+    '`output-header-underscore`, `output-header-reserved`',
+    'which headers of a client are removed; names that no token may set',
   ),
   'jwtRules[].outputClaimToHeaders[].header': differs(
-    '`output-header-underscore`',
-    '`-` and `_` are one when what a client sent is removed',
+    '`output-header-underscore`, `output-header-reserved`',
+    '`-` and `_` are one when what a client sent is removed; names that no token may set',
   ),
-  'jwtRules[].outputClaimToHeaders[].claim': differs('`output-header-control`', 'values that no header can hold'),
+  'jwtRules[].outputClaimToHeaders[].claim': same(),
   'jwtRules[].forwardOriginalToken': same(),
   'jwtRules[].timeout': same('of one key fetch'),
   'jwtRules[].spaceDelimitedClaims': same(),
@@ -92,7 +92,10 @@ export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> =
   'rules[].to[].operation.notPorts': same(),
   'rules[].to[].operation.methods': same(),
   'rules[].to[].operation.notMethods': same(),
-  'rules[].to[].operation.paths': differs('`path-template-without-slash`', 'normalised, without query; templates `{*}` and `{**}`'),
+  'rules[].to[].operation.paths': differs(
+    '`path-template-without-slash`, `path-template-not-admitted`',
+    'normalised, without query; templates `{*}` and `{**}`',
+  ),
   'rules[].to[].operation.notPaths': differs('`path-template-without-slash`', 'as `paths`'),
   'rules[].when[].key': same('see the table of keys'),
   'rules[].when[].values': same(),
@@ -122,6 +125,9 @@ export const CONDITION_NOTES: Readonly<Record<string, { readonly example: string
   'experimental.envoy.filters.FILTER[KEY]': {
     example: 'experimental.envoy.filters.a.b[c]',
     value: 'd',
-    note: { status: 'accepted, no effect', note: 'metadata of Envoy filters, which exists in Envoy only: never matches' },
+    note: {
+      status: 'accepted, no effect',
+      note: 'metadata of Envoy filters, which exists in Envoy only: never matches, and is a fault where Istio has a filter write it (`metadata-of-filters`)',
+    },
   },
 };

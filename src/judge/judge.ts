@@ -18,7 +18,8 @@ import type { Rejection } from '../policy/request/rejections.ts';
 import { applyAnswer } from './apply-answer.ts';
 import { changeHeaders, type HeaderChange } from './header-changes.ts';
 import { type ConnectionVerdict, judgeConnection } from './judge-connection.ts';
-import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply } from './reply.ts';
+import { createOutputTest, type OutputTest } from './output-headers.ts';
+import { accessDenied, deniedDetails, isGrpc, type Reply, type ReplyContent, reply, unsendableDetails } from './reply.ts';
 import type { CheckAnswer, ForwardHead, Judge, RawRequest, Verdict, VerdictLog } from './verdict.ts';
 
 export interface JudgeOptions {
@@ -41,6 +42,7 @@ interface Court {
   readonly isTrustedProxy: ((address: string) => boolean) | undefined;
   readonly evaluator: Evaluator;
   readonly authenticator: Authenticator;
+  readonly unsendable: OutputTest;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -69,6 +71,7 @@ export function createJudge(program: Program, keySets: Readonly<Record<string, K
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator: createEvaluator(program),
     authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
+    unsendable: createOutputTest(program.providers),
     onBug: options.onBug ?? (() => {}),
   };
   return {
@@ -84,7 +87,7 @@ function guarded(court: Court, raw: RawRequest, step: () => Verdict): Verdict {
   } catch (error) {
     court.onBug(error);
     const log: VerdictLog = { outcome: 'deny', details: BUG_DETAILS, host: '', path: '', principal: '' };
-    return reply(accessDenied, { grpc: false, close: closes(raw) }, log);
+    return reply(accessDenied, { grpc: false, isHead: isHead(raw), close: closes(raw) }, log);
   }
 }
 
@@ -110,7 +113,8 @@ function begin(court: Court, sent: RawRequest, nowSeconds: number): Verdict {
 function reject(raw: RawRequest, { status, body, close, details, plain }: Rejection): Reply {
   const outcome = status === 403 ? 'deny' : 'reject';
   const log: VerdictLog = { outcome, details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' };
-  return reply({ status, body, headers: NO_HEADERS }, { grpc: !plain && isGrpcHead(raw), close: close || closes(raw) }, log);
+  const form = { grpc: !plain && isGrpcHead(raw), isHead: isHead(raw), close: close || closes(raw) };
+  return reply({ status, body, headers: NO_HEADERS }, form, log);
 }
 
 /**
@@ -137,10 +141,9 @@ function consult(court: Court, trial: Trial, first: number): Verdict {
 
 function matchFrom({ program, evaluator }: Court, { prepared, raw }: Trial, first: number): CustomMatch | undefined {
   // Where no route leads, no authorizer is asked; steps that cannot be asked are plain denials.
-  const asks = hasRoute(prepared);
   return evaluator
     .custom(factsOf(prepared, raw.connection), 'http')
-    .find(({ step }) => program.http.custom.indexOf(step) >= first && (asks || step.provider === undefined));
+    .find(({ step }) => program.http.custom.indexOf(step) >= first && (prepared.hasRoute || step.provider === undefined));
 }
 
 function resume(trial: Trial, answer: CheckAnswer, proceed: (trial: Trial) => Verdict): Verdict {
@@ -184,14 +187,12 @@ function authorize(court: Court, trial: Trial, authentication: Exclude<Authentic
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
   if (!decision.allowed) return deny(trial, accessDenied, log);
-  if (!hasRoute(prepared)) return deny(trial, NOT_FOUND, { ...log, outcome: 'reject', details: 'route_not_found' });
+  if (!prepared.hasRoute) return deny(trial, NOT_FOUND, { ...log, outcome: 'reject', details: 'route_not_found' });
+  const fault = court.unsendable(prepared.headers);
+  if (fault !== undefined)
+    return deny(trial, { status: 503, body: fault, headers: NO_HEADERS }, { ...log, outcome: 'reject', details: unsendableDetails(fault) });
   const { downstream } = trial;
   return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
-}
-
-/** What is judged like any request, and yet no route of a sidecar takes: a tunnel, and a request of no known protocol. */
-function hasRoute(prepared: PreparedRequest): boolean {
-  return prepared.method !== 'CONNECT' && prepared.header('x-forwarded-proto') !== '';
 }
 
 function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {
@@ -200,7 +201,7 @@ function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest
 
 function deny(trial: Trial, content: ReplyContent, log: VerdictLog): Reply {
   const grpc = trial.prepared.method !== 'CONNECT' && isGrpc(trial.prepared.headers);
-  const made = reply(content, { grpc, close: closes(trial.raw) }, log);
+  const made = reply(content, { grpc, isHead: isHead(trial.raw), close: closes(trial.raw) }, log);
   return trial.downstream.length === 0 ? made : { ...made, headers: changeHeaders(made.headers, trial.downstream) };
 }
 
@@ -211,6 +212,10 @@ function logOf({ prepared }: Trial, outcome: VerdictLog['outcome'], details: str
 /** Over HTTP/1 the body of a refused request is still on its way, and nobody will read it. */
 function closes(raw: RawRequest): boolean {
   return raw.hasBody && raw.version !== '2';
+}
+
+function isHead({ method }: RawRequest): boolean {
+  return method === 'HEAD';
 }
 
 function isGrpcHead(raw: RawRequest): boolean {

@@ -22,6 +22,8 @@ export interface ReplyContent {
 /** How the reply is to be sent. */
 export interface ReplyForm {
   readonly grpc: boolean;
+  /** In answer to HEAD: a message of gRPC stands for a body, and is left out with it. */
+  readonly isHead: boolean;
   readonly close: boolean;
 }
 
@@ -51,7 +53,7 @@ export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): 
   if (form.grpc) {
     setHeader(headers, 'content-type', 'application/grpc');
     headers.push('grpc-status', String(GRPC_STATUS.get(content.status) ?? GRPC_UNKNOWN));
-    if (content.body !== '') {
+    if (content.body !== '' && !form.isHead) {
       headers.push('grpc-message', grpcMessage(content.body));
     }
     return { kind: 'reply', status: 200, body: '', headers, close: form.close, log };
@@ -69,6 +71,11 @@ export function reply(content: ReplyContent, form: ReplyForm, log: VerdictLog): 
  */
 export function deniedDetails(ruleId: string | undefined): string {
   return `rbac_access_denied_matched_policy[${ruleId ?? 'none'}]`.replace(BLANK, '_');
+}
+
+/** Envoy's response code details of a request that filters left in a state that cannot be sent. @param fault as the body says it */
+export function unsendableDetails(fault: string): string {
+  return `filter_removed_required_request_headers{${fault}}`.replace(BLANK, '_');
 }
 
 function setHeader(headers: string[], name: string, value: string): void {

@@ -4,10 +4,10 @@
  * for inline keys and by the key keeper for fetched ones.
  * @see RFC 7517; RFC 7518, section 6; RFC 8037
  */
-import { X509Certificate } from 'node:crypto';
 import type { BundleKey } from '../bundle/bundle.ts';
 import type { Json } from '../policy/request/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
+import { keysOfCertificates } from './certificate-map.ts';
 import { importKey } from './import-key.ts';
 import { isJsonObject, type JsonObject, parseJson } from './parse-json.ts';
 
@@ -93,27 +93,10 @@ function warnOfWeakness(key: BundleKey, index: number, problems: string[]): void
   }
 }
 
-/** Every member is `"<kid>": "<PEM of an RSA certificate>"`; one bad member spoils the document. */
+/** A map of certificates in place of a key set. */
 function parseCertificates(document: JsonObject): ParsedJwks {
-  const keys: BundleKey[] = [];
-  for (const [kid, pem] of Object.entries(document)) {
-    const members = typeof pem === 'string' && pem.startsWith('-----BEGIN CERTIFICATE-----') ? readCertificate(pem) : undefined;
-    if (members === undefined) {
-      return { keys: [], problems: ['Jwks does not have [keys] field'] };
-    }
-    keys.push({ ...members, kid });
-  }
+  const keys = keysOfCertificates(document);
   return keys.length === 0 ? { keys, problems: ['Jwks does not have [keys] field'] } : { keys: keys.slice(0, MAX_KEYS), problems: [] };
-}
-
-function readCertificate(pem: string): BundleKey | undefined {
-  try {
-    const { kty, n, e } = new X509Certificate(pem).publicKey.export({ format: 'jwk' });
-    return kty === 'RSA' && typeof n === 'string' && typeof e === 'string' ? { kty, n, e } : undefined;
-  } catch {
-    // Not a certificate: the caller refuses the whole document.
-    return undefined;
-  }
 }
 
 function parseKey(element: Json, symmetric: boolean): KeyResult {
@@ -169,6 +152,11 @@ function readBytes(key: JsonObject, member: string, noun: string): Buffer | stri
   return decodeBase64Url(value) ?? `[${member}] field is an invalid Base64 for ${noun} key`;
 }
 
+/** The member `alg`; `''`, which means the same as absent, when it is of another type. */
+function algorithmOf({ alg }: JsonObject): string {
+  return typeof alg === 'string' ? alg : '';
+}
+
 function trimZeros(bytes: Buffer): Buffer {
   let start = 0;
   while (start < bytes.length && bytes[start] === 0) {
@@ -178,8 +166,8 @@ function trimZeros(bytes: Buffer): Buffer {
 }
 
 function parseRsa(key: JsonObject): KeyResult {
-  const alg = key['alg'];
-  if (typeof alg === 'string' && !alg.startsWith('RS') && !alg.startsWith('PS')) {
+  const alg = algorithmOf(key);
+  if (alg !== '' && !/^[RP]S/.test(alg)) {
     return { problem: '[alg] is not started with [RS] or [PS] for an RSA key' };
   }
   const modulus = readBytes(key, 'n', 'a RSA');
@@ -201,15 +189,15 @@ function parseRsa(key: JsonObject): KeyResult {
 
 /** The curve that `crv` and `alg` name together; a sentence when they name none. */
 function ecCurve(key: JsonObject): { readonly name: string; readonly bytes: number } | string {
-  const alg = typeof key['alg'] === 'string' ? key['alg'] : undefined;
-  const crv = key['crv'] ?? '';
-  if (alg !== undefined && !alg.startsWith('ES')) {
+  const alg = algorithmOf(key);
+  const { crv = '' } = key;
+  if (alg !== '' && !alg.startsWith('ES')) {
     return '[alg] is not started with [ES] for an EC key';
   }
   if (typeof crv !== 'string') {
     return '[crv] field is not string for an EC key';
   }
-  const byAlg = alg === undefined ? undefined : ([...EC_CURVES].find(([, curve]) => curve.alg === alg)?.[0] ?? '');
+  const byAlg = alg === '' ? undefined : ([...EC_CURVES].find(([, curve]) => curve.alg === alg)?.[0] ?? '');
   if (byAlg !== undefined && crv !== '' && byAlg !== crv) {
     return '[crv] field specified is not compatible with [alg] for an EC key';
   }
@@ -240,8 +228,8 @@ function padded(bytes: Buffer, length: number): string {
 }
 
 function parseOct(key: JsonObject): KeyResult {
-  const alg = key['alg'];
-  if (typeof alg === 'string' && !HMAC_ALGORITHMS.has(alg)) {
+  const alg = algorithmOf(key);
+  if (alg !== '' && !HMAC_ALGORITHMS.has(alg)) {
     return { problem: '[alg] does not start with [HS] for an HMAC key' };
   }
   const secret = readBytes(key, 'k', 'an HMAC');
@@ -252,8 +240,8 @@ function parseOct(key: JsonObject): KeyResult {
 }
 
 function parseOkp(key: JsonObject): KeyResult {
-  const alg = key['alg'];
-  if (typeof alg === 'string' && alg !== 'EdDSA') {
+  const alg = algorithmOf(key);
+  if (alg !== '' && alg !== 'EdDSA') {
     return { problem: '[alg] is not [EdDSA] for an OKP key' };
   }
   const crv = key['crv'];

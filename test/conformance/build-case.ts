@@ -59,7 +59,8 @@ export function buildCase(recorded: RecordedCase): BuiltCase {
 
 /** Resources were created in the order of the file, seconds apart; that order is part of their meaning. */
 function readPolicy(resource: RecordedResource, index: number): Policy {
-  const creationTimestamp = resource.metadata.creationTimestamp ?? new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString();
+  const creationTimestamp =
+    resource.metadata.creationTimestamp ?? new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString().replace('.000', '');
   const { value, findings } = parsePolicy({ ...resource, metadata: { ...resource.metadata, creationTimestamp } });
   if (value === undefined) {
     throw new Error(`${resourceName(resource)}: ${findings.map(({ message }) => message).join('; ')}`);

@@ -50,6 +50,8 @@ export interface RecordedRequest {
   readonly raw?: string;
   readonly http2?: boolean;
   readonly source: { readonly ip: string; readonly principal?: string; readonly sni?: string };
+  /** Unix seconds of the record. Absent: the decision hangs on no clock that stands near a token's times. */
+  readonly at?: number;
   /** Absent: Envoy never got to serve requests of this case. */
   readonly observed?: Observed;
 }
@@ -78,6 +80,8 @@ export interface RecordedCase {
   readonly meshConfig?: Readonly<Record<string, unknown>>;
   readonly istioFeatures?: Readonly<Record<string, unknown>>;
   readonly workload: RecordedWorkload;
+  /** How the tokens in the requests were made. */
+  readonly tokens?: Readonly<Record<string, unknown>>;
   readonly jwksServers?: Readonly<Record<string, string>>;
   readonly applyInvalid?: boolean;
   readonly resources: readonly RecordedResource[];

@@ -9,15 +9,30 @@ import { DOCUMENTED, documentedName } from './differences.ts';
 interface Situation {
   readonly rules?: readonly object[];
   readonly jwksServers?: Readonly<Record<string, string>>;
+  /** A rule of an AuthorizationPolicy, which admission refuses for `refusal`. */
+  readonly policy?: { readonly rule: object; readonly refusal?: string };
   readonly request?: Partial<RecordedRequest>;
   readonly ours?: Partial<Observed>;
   readonly difference?: Partial<FieldDifference>;
 }
 
-function nameOf({ rules = [], jwksServers = {}, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
+function nameOf({ rules = [], jwksServers = {}, policy, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
   const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
   const workload = { name: 'app', namespace: 'foo', labels: {}, serviceAccount: 'app', ip: '10.0.0.1', ports: [] };
-  const recorded: RecordedCase = { file: 'any', name: 'any', workload, jwksServers, resources: [resource], requests: [], istio: {} };
+  const metadata = { name: 'ap', namespace: 'foo' };
+  const asked: object = { rules: [policy?.rule ?? {}] };
+  const resources = [resource, { kind: 'AuthorizationPolicy', metadata, spec: asked }];
+  const rejected = policy?.refusal === undefined ? [] : [{ resource: 'any', stage: 'webhook' as const, error: policy.refusal }];
+  const recorded: RecordedCase = {
+    file: 'any',
+    name: 'any',
+    workload,
+    jwksServers,
+    applyInvalid: policy !== undefined,
+    resources,
+    requests: [],
+    istio: { rejected },
+  };
   return documentedName(
     { recorded, request: { name: 'any', port: 80, source: { ip: '10.0.0.2' }, ...request }, ours: { outcome: 'unauthenticated', ...ours } },
     { field: 'outcome', recorded: 'allow', ours: 'unauthenticated', ...difference },
@@ -35,6 +50,10 @@ const manyKeys = JSON.stringify({ keys: Array.from({ length: 101 }, () => ({ kty
 const rejected: Partial<Observed> = { outcome: 'reject', status: 400 };
 const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.path', recorded, ours });
 
+const asking = (key: string): { rule: object } => ({ rule: { when: [{ key, values: ['a'] }] } });
+const toPath = (template: string): { rule: object } => ({ rule: { to: [{ operation: { paths: [template] } }] } });
+const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in Paths.';
+
 const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: Situation])[] = [
   [
     'http1-strict-syntax',
@@ -47,6 +66,7 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { request: token("{'alg':'RS256'}", '{}'), ours: failing('Jwt header is an invalid JSON') },
     { request: token('{"alg":"RS256"}', '{}'), ours: failing('Jwt header is an invalid JSON') },
   ],
+  ['jwt-json-dialect', { jwksServers: { u: '{"keys":[],}' } }, { jwksServers: { u: '{"keys":[]}' } }],
   [
     'jwt-partly-accepted',
     {
@@ -90,23 +110,40 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     },
   ],
   [
-    'output-header-control',
-    { difference: { field: 'upstream.headers.x', recorded: '["a\\nb"]', ours: '(absent)' } },
-    { difference: { field: 'upstream.headers.x', recorded: '["ab"]', ours: '(absent)' } },
+    'output-header-reserved',
+    {
+      rules: [{ outputClaimToHeaders: [{ header: 'Content-Length', claim: 'n' }] }],
+      ours: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_name:_content-length}' },
+    },
+    {
+      rules: [{ outputPayloadToHeader: 'x y' }],
+      ours: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_name:_x_y}' },
+    },
   ],
   [
-    'output-header-control',
+    'output-header-reserved',
     {
-      request: {
-        observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-claim}' },
-      },
+      rules: [{ outputPayloadToHeader: ':path' }],
+      request: { observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{missing_required_header:_:path}' } },
       ours: { outcome: 'allow', status: 200 },
       difference: { recorded: 'reject', ours: 'allow' },
     },
     {
+      rules: [{ outputPayloadToHeader: ':path' }],
       request: { observed: { outcome: 'reject', details: 'missing_host_header' } },
       ours: { outcome: 'allow', status: 200 },
       difference: { recorded: 'reject', ours: 'allow' },
+    },
+  ],
+  [
+    'output-header-reserved',
+    {
+      rules: [{ outputPayloadToHeader: 'Host' }],
+      difference: { field: 'upstream.headers.host', recorded: '(absent)', ours: '["a"]' },
+    },
+    {
+      rules: [{ outputPayloadToHeader: 'x-host' }],
+      difference: { field: 'upstream.headers.host', recorded: '(absent)', ours: '["a"]' },
     },
   ],
   ['jwks-symmetric-from-url', { jwksServers: { u: '{"keys":[{"kty":"oct"}]}' } }, { jwksServers: { u: '{"keys":[{"kty":"EC"}]}' } }],
@@ -121,6 +158,31 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
       ours: { outcome: 'deny', details: 'ext_authz_error' },
     },
     { request: { observed: { outcome: 'allow' } }, ours: { outcome: 'deny', details: 'ext_authz_error' } },
+  ],
+  [
+    'forwarded-for-zone',
+    { request: { headers: [['X-Forwarded-For', '10.0.0.1, fe80::1%lo']] }, ours: { outcome: 'deny' } },
+    { request: { headers: [['X-Forwarded-For', 'fe80::1%lo, fe80::1%1']] }, ours: { outcome: 'deny' } },
+  ],
+  [
+    'metadata-of-filters',
+    { policy: asking('experimental.envoy.filters.http.rbac[a]'), ours: { outcome: 'deny' } },
+    { policy: asking('experimental.envoy.filters.http.other[a]'), ours: { outcome: 'deny' } },
+  ],
+  [
+    'metadata-of-filters',
+    { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), difference: { field: 'dryRun.allow_shadow_engine_result' } },
+    { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), ours: { outcome: 'allow' } },
+  ],
+  [
+    'path-template-not-admitted',
+    { policy: { ...toPath('/{*}.json'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/{x}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+  ],
+  [
+    'path-template-not-admitted',
+    { policy: { ...toPath('/a*/{*}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/a/{*}'), refusal: 'bad port (x)' }, ours: { outcome: 'deny' } },
   ],
 ];
 

@@ -9,7 +9,7 @@ import type { JwtRule } from '../../src/api/istio/resources.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import type { FieldDifference } from './compare.ts';
 import { http1Text } from './read-request.ts';
-import { holdsUnusualKeys, tokensIn } from './sent-tokens.ts';
+import { holdsUnusualKeys, parseStrictly, tokensIn } from './sent-tokens.ts';
 
 /** A request of a case with our outcome. */
 export interface ReplayedRequest {
@@ -28,6 +28,7 @@ export interface DocumentedDifference {
 const LOOSE_HEAD = /\r\n[ \t]|\r[^\n]|[^\r]\n|^(?:[^\r\n]*\t|[ \t]|[^ ]* {2}|[^ ]* [^ ]* {2}|[^\r\n]* \r\n)/;
 /** Blanks after a chunk's size, a bare LF behind it. */
 const LOOSE_CHUNKS = /\n[0-9a-f]+ +\r\n|[^\r]\n/i;
+const FILTER_RESULTS = /^experimental\.envoy\.filters\.(http|network)\.(rbac|ext_authz)\[/;
 const UNESCAPED = /[^\x21\x22\x24-\x7e]/g;
 
 export const DOCUMENTED: readonly DocumentedDifference[] = [
@@ -42,8 +43,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwt-json-dialect',
-    covers: ({ request, ours }) =>
-      /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '') && tokensIn(request).some(({ isStrictJson }) => !isStrictJson),
+    covers: ({ recorded, request, ours }) =>
+      /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '')
+        ? tokensIn(request).some(({ isStrictJson }) => !isStrictJson)
+        : isUnauthenticated(ours) && keyTexts(recorded).some((text) => /^\s*\{/.test(text) && parseStrictly(text) === undefined),
   },
   {
     name: 'jwt-partly-accepted',
@@ -68,11 +71,12 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       ours === '(absent)' && isLookAlike(field.replace(/^upstream\.headers\./, ''), recorded, request),
   },
   {
-    name: 'output-header-control',
-    covers: ({ request, ours }, { field, recorded }) =>
-      refusesValue(request.observed)
-        ? ours.outcome === 'allow' && (field !== 'outcome' || recorded === 'reject')
-        : field.startsWith('upstream.headers.') && /\\u00[01]|\\[bfnr]/.test(recorded),
+    name: 'output-header-reserved',
+    covers: ({ recorded, request, ours }, { field, recorded: theirs }) =>
+      outputHeaders(recorded).some(isReserved) &&
+      (refusesName(ours) ||
+        (losesPseudoHeader(request.observed) && (field !== 'outcome' || theirs === 'reject')) ||
+        (field === 'upstream.headers.host' && theirs === '(absent)')),
   },
   {
     name: 'jwks-symmetric-from-url',
@@ -81,9 +85,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwks-limits',
-    covers: ({ recorded, ours }) =>
-      isUnauthenticated(ours) &&
-      [...Object.values(recorded.jwksServers ?? {}), ...jwtRules(recorded).map(({ jwks = '' }) => jwks)].some(holdsUnusualKeys),
+    covers: ({ recorded, ours }) => isUnauthenticated(ours) && keyTexts(recorded).some(holdsUnusualKeys),
   },
   {
     name: 'custom-unknown-service',
@@ -91,7 +93,49 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       ours.details === 'ext_authz_error' &&
       (request.observed?.details ?? '').startsWith('rbac_access_denied_matched_policy[istio-ext-authz-'),
   },
+  {
+    name: 'forwarded-for-zone',
+    // No address makes a token bad.
+    covers: ({ request }, { recorded }) => namesZone(request) && recorded !== 'unauthenticated',
+  },
+  {
+    name: 'metadata-of-filters',
+    covers: ({ recorded, ours }, difference) =>
+      isStricter(ours, difference) && policyTexts(recorded, /^key$/).some((key) => FILTER_RESULTS.test(key)),
+  },
+  {
+    name: 'path-template-not-admitted',
+    covers: ({ recorded, ours }, difference) =>
+      recorded.applyInvalid === true &&
+      isStricter(ours, difference) &&
+      policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
+      (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path')),
+  },
 ];
+
+/** Does X-Forwarded-For end with an address on a link that it calls by name? */
+function namesZone({ headers = [] }: RecordedRequest): boolean {
+  const lines = headers.filter(([name]) => name.toLowerCase() === 'x-forwarded-for').map(([, value]) => value);
+  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.join(','));
+}
+
+/** Strings of the lists called `name` in the rules of policies. */
+function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string[] {
+  const texts: string[] = [];
+  JSON.stringify(
+    resources.map(({ spec }) => spec),
+    (member, value: unknown) => {
+      if (name.test(member)) texts.push(...[value].flat().filter((item) => typeof item === 'string'));
+      return value;
+    },
+  );
+  return texts;
+}
+
+/** Denied here, or judged otherwise by a dry run. */
+function isStricter({ outcome }: Observed, { field }: FieldDifference): boolean {
+  return outcome === 'deny' || field.startsWith('dryRun.');
+}
 
 function isUnauthenticated({ outcome }: Observed): boolean {
   return outcome === 'unauthenticated';
@@ -101,9 +145,32 @@ function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
 }
 
-/** Envoy's router met a header value that HTTP cannot carry; only a claim can have put it there. */
-function refusesValue(observed: Observed | undefined): boolean {
-  return observed?.details?.startsWith('filter_removed_required_request_headers{invalid_header_value_for:') === true;
+/** Documents that hold keys, or lead to them. */
+function keyTexts(recorded: RecordedCase): readonly string[] {
+  const inline = jwtRules(recorded).flatMap(({ jwks = '' }) => (jwks === '' ? [] : [jwks]));
+  return [...inline, ...Object.values(recorded.jwksServers ?? {})];
+}
+
+/** Headers that tokens set, in lower case. */
+function outputHeaders(recorded: RecordedCase): readonly string[] {
+  const names = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
+    outputPayloadToHeader,
+    ...outputClaimToHeaders.map(({ header }) => header),
+  ]);
+  return names.map((name) => name.toLowerCase());
+}
+
+function isReserved(name: string): boolean {
+  return /^(:.*|host|content-length|transfer-encoding|connection|upgrade|te|trailer|keep-alive|proxy-connection)$/.test(name);
+}
+
+function refusesName({ details = '' }: Observed): boolean {
+  return details.startsWith('filter_removed_required_request_headers{invalid_header_name:');
+}
+
+/** Envoy took a pseudo header away before it looked for a token, and missed it afterwards. */
+function losesPseudoHeader(observed: Observed | undefined): boolean {
+  return observed?.details?.startsWith('filter_removed_required_request_headers{missing_required_header:') === true;
 }
 
 /** By whatever rule for tokens: 401, or 403 for an audience. */
@@ -148,12 +215,8 @@ function isOddLength(alg: string, signatureBytes: number): boolean {
 /** Did the client send `name`, which is an output header but for `-` and `_`? */
 function isLookAlike(name: string, recorded: RecordedCase, { headers = [] }: RecordedRequest): boolean {
   const folded = (text: string): string => text.toLowerCase().replaceAll('_', '-');
-  const outputs = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
-    outputPayloadToHeader,
-    ...outputClaimToHeaders.map(({ header }) => header),
-  ]);
   const isSent = headers.some(([sent]) => sent.toLowerCase() === name);
-  return isSent && outputs.some((output) => folded(output) === folded(name) && output.toLowerCase() !== name);
+  return isSent && outputHeaders(recorded).some((output) => folded(output) === folded(name) && output !== name);
 }
 
 /** The name of the documented difference that `difference` is an instance of; `undefined`: it is a fault. */

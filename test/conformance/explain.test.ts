@@ -7,7 +7,7 @@ import type { Explanation } from '../../src/explain/explanation.ts';
 import { buildCase } from './build-case.ts';
 import { readCases } from './case-file.ts';
 import { readRequest } from './read-request.ts';
-import { NOW_SECONDS } from './way-in.ts';
+import { timeOf } from './way-in.ts';
 
 interface Explained {
   readonly name: string;
@@ -23,7 +23,7 @@ function explainAll(folder: string): readonly Explained[] {
     return recorded.requests.flatMap((request) => {
       const read = readRequest(request, recorded);
       if (read.kind !== 'http' || request.observed === undefined) return [];
-      const explanation = explainRequest(enforced, read.request, NOW_SECONDS);
+      const explanation = explainRequest(enforced, read.request, timeOf(request));
       if (explanation.caveats.some((caveat) => caveat.includes('was not asked'))) return [];
       return [{ name: `${recorded.name}: ${request.name}`, outcome: request.observed.outcome, explanation }];
     });

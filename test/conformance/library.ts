@@ -11,7 +11,7 @@ import type { Decision } from '../../src/policy/decide/decision.ts';
 import { answerCheck, consents } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import { readRequest } from './read-request.ts';
-import { NOW_SECONDS, type WayIn } from './way-in.ts';
+import { timeOf, type WayIn } from './way-in.ts';
 
 /** Calls the library. */
 export const libraryWay: WayIn = {
@@ -47,7 +47,7 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
       );
     }
     case 'http': {
-      let final = judge.judge(read.request, NOW_SECONDS);
+      let final = judge.judge(read.request, timeOf(recorded));
       while (final.kind === 'check') final = resume(final, read.request, observed);
       const outcome = httpOutcome(final);
       // The codec sends no body in answer to HEAD.

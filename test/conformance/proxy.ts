@@ -11,7 +11,7 @@ import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from '
 import { dryRun } from './library.ts';
 import { connectionOf, http1Text } from './read-request.ts';
 import { type SampleAuthorizer, startSampleAuthorizer } from './sample-server.ts';
-import { NOW_SECONDS, type OpenCase, type WayIn } from './way-in.ts';
+import { type OpenCase, timeOf, type WayIn } from './way-in.ts';
 
 const CLIENT_TIMEOUT_MS = 5000;
 
@@ -49,7 +49,9 @@ class Loopback implements OpenCase {
   async start(): Promise<this> {
     if (this.#asks) this.#authorizer = await startSampleAuthorizer();
     this.#stage = await stage({
-      judge: { judge: (raw) => this.#judge.judge({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, NOW_SECONDS) },
+      judge: {
+        judge: (raw) => this.#judge.judge({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
+      },
       ...(this.#authorizer === undefined ? {} : { authorizer: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });

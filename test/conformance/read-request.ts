@@ -53,7 +53,9 @@ function http2Request(
 ): RawRequest {
   const flat = headers.flatMap(([name, value]) => [name.toLowerCase(), Buffer.from(value, 'utf8').toString('latin1')]);
   const authority = host === '-' ? {} : { authority: host };
-  return { version: '2', method, target: path, headers: flat, ...authority, hasBody: body !== '', connection };
+  // As the recording client says it.
+  const scheme = connection.tls ? 'https' : 'http';
+  return { version: '2', method, target: path, scheme, headers: flat, ...authority, hasBody: body !== '', connection };
 }
 
 /** What is known of the connection that the record describes. */

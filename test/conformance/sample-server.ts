@@ -85,7 +85,7 @@ async function serveHttp(request: IncomingMessage, response: ServerResponse): Pr
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   const { method = '', url = '', headers } = request;
   const fields = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
-  const asked = `${describeRequest('http', { method, host: headers.host ?? '', path: url, headers: fields })} body=${Buffer.concat(chunks).toString()}`;
+  const asked = `${describeRequest('http', { method, host: headers.host ?? '', path: url, headers: fields })} body=${Buffer.concat(chunks).toString('latin1')}`;
   const allowed = headers[CHECK] === 'allow';
   response.setHeader('x-ext-authz-check-result', allowed ? 'allowed' : 'denied');
   response.setHeader('x-ext-authz-check-received', asked);

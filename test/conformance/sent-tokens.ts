@@ -42,8 +42,13 @@ function safeDecode(text: string): string {
 }
 
 function strictJson(segment: string): unknown {
+  return parseStrictly(Buffer.from(segment, 'base64url').toString('utf8'));
+}
+
+/** The value of a text that is JSON as RFC 8259 has it; `undefined`: it is none. */
+export function parseStrictly(text: string): unknown {
   try {
-    return JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
+    return JSON.parse(text);
   } catch {
     // No JSON is the answer.
     return undefined;
@@ -52,13 +57,7 @@ function strictJson(segment: string): unknown {
 
 /** Does the key set in `jwks` have more keys than are used, or RSA keys of a size that is not? */
 export function holdsUnusualKeys(jwks: string): boolean {
-  let keys: unknown;
-  try {
-    keys = (JSON.parse(jwks) as { readonly keys?: unknown }).keys;
-  } catch {
-    // No JSON has no keys.
-    return false;
-  }
+  const keys = (parseStrictly(jwks) as { readonly keys?: unknown } | null | undefined)?.keys;
   return Array.isArray(keys) && (keys.length > MAX_KEYS || keys.some(isUnusualRsa));
 }
 

@@ -1,5 +1,5 @@
 /*
- * What a way into the product looks like to the replay. In: nothing. Out: the type, and the time of the records.
+ * What a way into the product looks like to the replay. In: nothing. Out: the type, and the time of a record.
  */
 import type { BuiltCase } from './build-case.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
@@ -19,5 +19,10 @@ export interface OpenCase {
   close(): Promise<void>;
 }
 
-/** The records are of this time: tokens called expired were, and the others were not. 2026-09-01. */
-export const NOW_SECONDS = 1_788_220_800;
+/** Records without a time of their own are of this one: tokens called expired were, and the others were not. 2026-09-01. */
+const NOW_SECONDS = 1_788_220_800;
+
+/** The time at which `request` was decided, in Unix seconds. */
+export function timeOf({ at = NOW_SECONDS }: RecordedRequest): number {
+  return at;
+}

@@ -106,19 +106,30 @@ class Recorder {
       }
       const requests: RecordedRequest[] = [];
       for (const request of item.recorded.requests) {
-        const { observed: _, ...asked } = request;
-        const observed = await this.#observe(request, item, envoy).catch((error: unknown) => {
+        const { observed: _, at: __, ...asked } = request;
+        const outcome = await this.#observeInTime(request, item, envoy).catch((error: unknown) => {
           process.stderr.write(`LEFT OUT: ${item.recorded.file} [${request.name}]: ${String(error)}\n`);
-          return undefined;
+          return {};
         });
-        requests.push(observed === undefined ? asked : { ...asked, observed });
+        requests.push({ ...asked, ...outcome });
       }
       this.#write(item, {}, requests);
     }
   }
 
+  /** With the second in which it was observed, where tokens have times. Asks again when a second ended meanwhile. */
+  async #observeInTime(request: RecordedRequest, item: Todo, envoy: RunningEnvoy): Promise<Pick<RecordedRequest, 'observed' | 'at'>> {
+    for (;;) {
+      const at = nowSeconds();
+      const observed = await this.#observe(request, item, envoy);
+      // On TCP no token is looked at.
+      if (item.recorded.tokens === undefined || observed.status === undefined) return { observed };
+      if (nowSeconds() === at) return { observed, at };
+    }
+  }
+
   async #observe(request: RecordedRequest, { recorded: { workload } }: Todo, envoy: RunningEnvoy): Promise<Observed> {
-    const protocol = workload.ports.find(({ number }) => number === request.port)?.protocol ?? 'http';
+    const { protocol = 'http', undeclared = false } = workload.ports.find(({ number }) => number === request.port) ?? {};
     const identity = request.source.principal === undefined ? undefined : await this.#identity(request.source.principal);
     const { answer, connection } = await exchange(request, { ip: workload.ip, port: request.port, protocol }, identity);
     if (answer.kind === 'http') {
@@ -126,6 +137,7 @@ class Recorder {
       if (line === undefined) throw new Error(`no access log line for ${request.name}`);
       return httpObserved(answer, line, this.#upstream);
     }
+    if (undeclared && protocol !== 'tcp') throw new Error('Envoy took it for another protocol than HTTP');
     const line = answer.kind === 'closed' && answer.handshake ? undefined : await envoy.logged('connection', connection);
     return connectionObserved(answer, line);
   }
@@ -164,6 +176,10 @@ interface Parts {
   readonly server: { readonly certPath: string; readonly keyPath: string };
   readonly upstream: Upstream;
   readonly authorizers: SampleServers;
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }
 
 function httpObserved({ status, headers, body }: Extract<Answer, { kind: 'http' }>, line: LogLine, upstream: Upstream): Observed {

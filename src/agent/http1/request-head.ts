@@ -2,6 +2,7 @@
  * Strict parser of HTTP/1.1 request heads. In: the latin1 text of a head through its empty line. Out: method, target and
  * fields as sent plus the body's framing, or the reply that refuses it. Called by the proxy for every request.
  */
+import { refuseOldVersion } from '../../policy/request/prepare.ts';
 import { type BodyFraming, CHUNKED, type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 import { hasControlOctet, hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
 
@@ -47,10 +48,10 @@ const INVALID_CHARACTERS = fault(400, 'Bad Request', 'http1.invalid_characters')
 /** Head too long. */
 export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
 const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
-/** A version that HTTP/1.1 does not go on with, or none. */
+/** Another version of HTTP, or none, and nothing that is wrong in any version. */
 export const LOW_VERSION: HeadFault = fault(426, 'Upgrade Required', 'low_version');
 const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
-const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.content_length_not_allowed');
+const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.body_disallowed');
 const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
 
 /** Methods that the codec knows, as Envoy's does. @see semantics.md 4.2.1 */
@@ -93,10 +94,18 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
   const versionless = targetEnd === -1 || targetEnd > lineEnd;
   const target = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
   if (!isTarget(target, method)) return CODEC_ERROR;
-  if (versionless) return LOW_VERSION;
-  if (!text.startsWith('HTTP/1.1\r\n', targetEnd + 1))
-    return OTHER_VERSION.test(text.slice(targetEnd + 1, lineEnd)) ? LOW_VERSION : CODEC_ERROR;
-  return parseFields(text, lineEnd + 2, method, target);
+  // Without a version the request ends with its line.
+  if (versionless) return refuseVersion(method, target, []);
+  const isCurrent = text.startsWith('HTTP/1.1\r\n', targetEnd + 1);
+  if (!isCurrent && !OTHER_VERSION.test(text.slice(targetEnd + 1, lineEnd))) return CODEC_ERROR;
+  const head = parseFields(text, lineEnd + 2, method, target);
+  return isCurrent || head.kind === 'fault' ? head : refuseVersion(method, target, head.headers);
+}
+
+/** As a fault of the codec, for it has to close the connection. */
+function refuseVersion(method: string, target: string, headers: readonly string[]): HeadFault {
+  const { status, body, details } = refuseOldVersion(method, target, headers);
+  return { kind: 'fault', status, body, details };
 }
 
 /**

@@ -13,7 +13,7 @@ const SERVER = 'server: istio-envoy\r\n';
 // oxlint-disable-next-line no-control-regex -- control octets are the matter
 const UNSOUND = /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/;
 
-/** Do all values of `headers` (flat) fit on one header line each? Values taken from token claims need not. */
+/** Do all values of `headers` (flat) fit on one header line each? */
 export function areSoundValues(headers: readonly string[]): boolean {
   for (let at = 1; at < headers.length; at += 2) if (UNSOUND.test(headers[at] ?? '')) return false;
   return true;

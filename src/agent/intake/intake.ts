@@ -152,7 +152,6 @@ export class Intake {
       this.#host.onPolicy({
         judge,
         digest: good.digest,
-        checksValues: program.providers.some((provider) => provider.claimHeaders.length > 0),
       });
       this.#host.logger.info({ digest: good.digest }, 'program in force');
     } catch (error) {

@@ -18,12 +18,12 @@ import {
   type RequestHead,
 } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { areSoundValues, type LocalReply, writeReply, writeRequestHead, writeSwitchHead } from '../http1/write-head.ts';
+import { type LocalReply, writeReply, writeRequestHead, writeSwitchHead } from '../http1/write-head.ts';
 import type { ProxyContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { HeldInput } from './held-input.ts';
 import { LINGER_MS, Linger } from './linger.ts';
-import { type DetailedReply, failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT, UNSOUND_VALUE } from './local-replies.ts';
+import { type DetailedReply, failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT } from './local-replies.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type CheckState, PendingCheck } from './pending-check.ts';
 import { RequestBody } from './request-body.ts';
@@ -278,7 +278,6 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     this.#exchange.digest = policy.digest;
     const verdict = policy.judge.judge(this.#exchange.raw(), Math.floor(context.clock.wallMs() / 1000));
     this.#exchange.judgedMs = context.clock.nowMs();
-    this.#exchange.checksValues = policy.checksValues;
     this.#obey(verdict);
   }
 
@@ -287,8 +286,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     switch (verdict.kind) {
       case 'forward':
         if (verdict.downstreamHeaders !== undefined) this.#exchange.downstream = verdict.downstreamHeaders;
-        if (this.#exchange.checksValues && !areSoundValues(verdict.head.headers)) this.#replyLocally(UNSOUND_VALUE);
-        else this.#forward(verdict.head);
+        this.#forward(verdict.head);
         return;
       case 'reply':
         this.#exchange.details = verdict.log.details;

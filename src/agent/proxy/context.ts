@@ -12,8 +12,6 @@ export interface PolicyInForce {
   readonly judge: Judge;
   /** Digest of the bundle. */
   readonly digest: string;
-  /** Verdicts may add header values taken from token claims, which need not be sound. */
-  readonly checksValues: boolean;
 }
 
 export interface ProxyLimits {

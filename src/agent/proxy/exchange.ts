@@ -40,8 +40,6 @@ export class Exchange implements ExchangeRecord {
   repeatable = '';
   /** What is to be changed of the head that the client gets. */
   downstream: readonly HeaderChange[] = NO_CHANGES;
-  /** The policy in force may add header values that are not sound. */
-  checksValues = false;
   #continued = false;
   readonly #facts: ConnectionFacts;
 

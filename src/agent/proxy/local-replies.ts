@@ -13,8 +13,6 @@ const plain = (status: number, body: string, details: string): DetailedReply =>
 
 /** No bundle yet: nothing is served. */
 export const NOT_READY: DetailedReply = plain(503, 'no policy in force yet', 'no_policy_bundle');
-/** A token claim that cannot be a header value was to become one. */
-export const UNSOUND_VALUE: DetailedReply = plain(403, 'RBAC: access denied', 'unsound_header_value');
 export const REQUEST_TIMEOUT: HeadFault = Object.freeze({
   kind: 'fault',
   status: 408,

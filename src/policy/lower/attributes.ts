@@ -152,10 +152,10 @@ export function metadataClause(filter: string, key: string): MakeClause {
 }
 
 /** A key that no clause can be made of, e.g. `request.headersX[a]`: every value of it is bad. */
-export function malformedKeyClause(key: string): MakeClause {
+export function badKeyClause(fault: string): MakeClause {
   return (context, _field, values) => {
     const path = values.path.slice(0, values.path.lastIndexOf('.'));
-    context.report('SP_WHEN', `${path}.key`, `malformed key ${key}`);
+    context.report('SP_WHEN', `${path}.key`, fault);
     return dropField(context, values);
   };
 }

@@ -25,7 +25,7 @@ export function providerNameOf(policy: AuthorizationPolicy): string {
 
 /** Prefix of the ids of all rules of a provider. */
 export function customIdPrefix(provider: string): string {
-  return `istio-ext-authz-${provider}-`;
+  return provider === '' ? 'istio-ext-authz-' : `istio-ext-authz-${provider}-`;
 }
 
 function isProviderName(name: string): boolean {

@@ -5,10 +5,10 @@
 import type { Condition } from '../../api/istio/resources.ts';
 import {
   addressClause,
+  badKeyClause,
   claimClause,
   headerClause,
   type MakeClause,
-  malformedKeyClause,
   metadataClause,
   namespaceClause,
   portClause,
@@ -24,6 +24,8 @@ const HEADERS = 'request.headers';
 const CLAIMS = 'request.auth.claims';
 const METADATA = 'experimental.';
 const FILTERS = 'experimental.envoy.filters.';
+/** Filters of Istio's that leave results in metadata: of dry runs, of the match of CUSTOM, of external authorizers. */
+const RESULTS = /^envoy\.filters\.(http|network)\.(rbac|ext_authz)$/;
 
 /** Keys without brackets. */
 const PLAIN_KEYS: ReadonlyMap<string, MakeClause> = new Map<string, MakeClause>([
@@ -63,20 +65,26 @@ export function lowerCondition(context: RuleContext, condition: Condition, path:
 function bracketedKey(key: string): MakeClause | undefined {
   if (key.startsWith(HEADERS)) {
     const name = bracketed(key.slice(HEADERS.length));
-    return name === undefined || name === '' ? malformedKeyClause(key) : headerClause(name);
+    return name === undefined || name === '' ? malformed(key) : headerClause(name);
   }
   if (key.startsWith(CLAIMS)) {
     const path = claimPath(key.slice(CLAIMS.length));
-    return path === undefined ? malformedKeyClause(key) : claimClause(path);
+    return path === undefined ? malformed(key) : claimClause(path);
   }
   return key.startsWith(FILTERS) ? metadataKey(key) : undefined;
 }
 
+function malformed(key: string): MakeClause {
+  return badKeyClause(`malformed key ${key}`);
+}
+
 function metadataKey(key: string): MakeClause {
   const bracket = key.indexOf('[');
-  if (bracket === -1) return malformedKeyClause(key);
+  if (bracket === -1) return malformed(key);
+  const filter = key.slice(METADATA.length, bracket);
+  if (RESULTS.test(filter)) return badKeyClause(`${key} asks for results of ${filter}, which only Envoy keeps`);
   const name = key.slice(bracket + 1);
-  return metadataClause(key.slice(METADATA.length, bracket), name.endsWith(']') ? name.slice(0, -1) : name);
+  return metadataClause(filter, name.endsWith(']') ? name.slice(0, -1) : name);
 }
 
 /** `[name]` to `name`. */

@@ -11,7 +11,7 @@ import { CLIENT_CERT, CONNECTION, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, U
 import { normalizePath } from './normalize-path.ts';
 import { PreparedRequest } from './prepared-request.ts';
 import type { RawHead } from './raw-head.ts';
-import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, type Rejection, UPGRADE_FAILED } from './rejections.ts';
+import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, LOW_VERSION, type Rejection, UPGRADE_FAILED } from './rejections.ts';
 import { remoteAddress } from './remote-address.ts';
 import { checkPath, isHttpScheme, isPrintable, takeHost, takeTarget } from './target-and-host.ts';
 
@@ -41,8 +41,19 @@ export function prepareRequest(raw: RawHead, normalization: PathNormalization): 
     request.target = target;
   }
   cleanHeaders(request, raw, copied);
-  if (request.upgrade !== '' && request.upgrade !== 'websocket') return UPGRADE_FAILED;
+  // Envoy asks the route whether it takes the upgrade; without one the request goes on to the policies.
+  if (request.hasRoute && request.upgrade !== '' && request.upgrade !== 'websocket') return UPGRADE_FAILED;
   return { kind: 'ok', prepared: request };
+}
+
+/**
+ * The reply to a request of a version before HTTP/1.1, which Envoy refuses only when target and Connection hold nothing that
+ * it refuses in any version.
+ */
+export function refuseOldVersion(method: string, target: string, headers: readonly string[]): Rejection {
+  const copied = copyHeaders(headers);
+  const request = new PreparedRequest(method, copied.headers);
+  return takeTarget(request, { version: '1.1', method, target }) ?? takeConnectionHeaders(request, copied) ?? LOW_VERSION;
 }
 
 function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): Rejection | undefined {
@@ -69,6 +80,7 @@ function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHead
   request.remoteIp = remoteAddress(has(copied, FORWARDED_FOR) ? request.header('x-forwarded-for') : undefined, connection.sourceIp);
   const own = connection.tls ? 'https' : 'http';
   const forwarded = has(copied, FORWARDED_PROTO) ? request.header('x-forwarded-proto') : undefined;
+  request.hasRoute = request.method !== 'CONNECT' && forwarded !== '';
   if (forwarded === undefined) request.appendHeader('x-forwarded-proto', own);
   if (request.scheme === '') request.scheme = forwarded !== undefined && isHttpScheme(forwarded) ? forwarded : own;
   request.scheme = request.scheme.toLowerCase();

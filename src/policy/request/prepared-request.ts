@@ -19,8 +19,10 @@ export class PreparedRequest {
   headers: string[];
   /** remote.ip: last X-Forwarded-For element if it is a bare IP, else the peer's address. */
   remoteIp: string;
-  /** `websocket` when the request asks for it, else `''`. */
+  /** `websocket` when the request asks for it, else `''`; without a route whatever it asks for. */
   upgrade: string;
+  /** False for what is judged like any request, and yet no route of a sidecar takes: a tunnel, and a request of no known protocol. */
+  hasRoute: boolean;
 
   constructor(method: string, headers: string[]) {
     this.method = method;
@@ -30,6 +32,7 @@ export class PreparedRequest {
     this.headers = headers;
     this.remoteIp = '';
     this.upgrade = '';
+    this.hasRoute = true;
   }
 
   /** Every instance of a header in order; a shared empty list when absent. `name` in lower case; pseudo headers and `host` are answered too. */

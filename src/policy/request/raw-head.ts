@@ -5,7 +5,7 @@
 import type { ConnectionFacts } from './facts.ts';
 
 export interface RawHead {
-  readonly version: '1.0' | '1.1' | '2';
+  readonly version: '1.1' | '2';
   readonly method: string;
   /** Request target verbatim (`:path` over HTTP/2). */
   readonly target: string;

@@ -20,8 +20,12 @@ function reject(status: number, body: string, close: boolean, details: string): 
   return Object.freeze({ kind: 'reject', status, body, close, details, plain: false });
 }
 
+function plainReject(status: number, body: string, details: string): Rejection {
+  return Object.freeze({ kind: 'reject', status, body, close: true, details, plain: true });
+}
+
 function badRequest(details: string): Rejection {
-  return Object.freeze({ kind: 'reject', status: 400, body: 'Bad Request', close: true, details, plain: true });
+  return plainReject(400, 'Bad Request', details);
 }
 
 /** Method or target that the HTTP/1 codec refuses. */
@@ -35,7 +39,7 @@ export const CONNECTION_REFUSED: Rejection = badRequest('http1.connection_header
 /** Host with bytes that no authority has. */
 export const INVALID_AUTHORITY: Rejection = badRequest('http.invalid_authority');
 /** HTTP/1.0 and older. */
-export const LOW_VERSION: Rejection = reject(426, 'Upgrade Required', true, 'low_version');
+export const LOW_VERSION: Rejection = plainReject(426, 'Upgrade Required', 'low_version');
 /** No Host at all; an empty one is accepted. */
 export const MISSING_HOST: Rejection = reject(400, '', true, 'missing_host_header');
 /** QUERY without content-type. */

@@ -12,7 +12,6 @@ import {
   INVALID_AUTHORITY,
   INVALID_SCHEME,
   INVALID_URL,
-  LOW_VERSION,
   MISSING_HOST,
   MISSING_PATH,
   QUERY_WITHOUT_TYPE,
@@ -29,7 +28,10 @@ export function isPrintable(target: string): boolean {
 }
 
 /** Origin form as it is; absolute form brings the host and the scheme with it; CONNECT has a host and no path. */
-export function takeTarget(request: PreparedRequest, raw: RawHead): Rejection | undefined {
+export function takeTarget(
+  request: PreparedRequest,
+  raw: Pick<RawHead, 'version' | 'method' | 'target' | 'scheme'>,
+): Rejection | undefined {
   const { method, target } = raw;
   if (raw.version === '2') {
     request.target = target;
@@ -61,7 +63,6 @@ export function isHttpScheme(scheme: string): boolean {
 
 /** Host of the target beats Host; a Host that Connection names is gone. */
 export function takeHost(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): Rejection | undefined {
-  if (raw.version === '1.0') return LOW_VERSION;
   let host = raw.authority ?? copied.host;
   if (host !== undefined && request.upgrade === '' && has(copied, CONNECTION) && isHostNominated(raw.headers)) host = undefined;
   if (raw.version !== '2' && request.host !== '') host = request.host;

@@ -1,8 +1,7 @@
 /*
- * Keys that sign tokens, and the key sets that verify them. In: nothing. Out: one of each kind, made once per run.
+ * Keys that sign tokens. In: nothing. Out: one of each kind, made once per run.
  */
 import { constants, createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import type { Draw } from './draw.ts';
 
 export interface SigningKey {
   readonly kid: string;
@@ -59,28 +58,4 @@ export function signatureOf(key: SigningKey, algorithm: string, text: string): B
           })
         : sign(`sha${bits}`, data, key.secret);
   }
-}
-
-/** A key set of `keys`, with the members that issuers add or leave out. */
-export function keySetOf(draw: Draw, keys: readonly SigningKey[]): string {
-  const members = keys.map(({ jwk, kid, algorithms }) => ({
-    ...jwk,
-    ...draw.maybe(0.85, () => ({ kid })),
-    ...draw.maybe(0.3, () => ({
-      alg: draw.chance(0.9) ? (algorithms[0] ?? '') : draw.pick(['ES256', 'RS256', 'RS512', 'none', 'EdDSA', 'HS256']),
-    })),
-    ...draw.maybe(0.2, () => ({ use: draw.pick(['sig', 'enc', '']) })),
-    ...draw.maybe(0.1, () => ({ key_ops: [draw.pick(['verify', 'sign', 'encrypt'])] })),
-  }));
-  const odd: readonly object[] = draw.chance(0.08)
-    ? [
-        draw.pick<object>([
-          { kty: 'RSA', n: 'AQAB', e: 'AQAB' },
-          { kty: 'EC', crv: 'P-999', x: 'AA', y: 'AA' },
-          { kty: 'OKP', crv: 'Ed448', x: 'AA' },
-          { kty: 'EC', crv: 'secp256k1', x: 'AA', y: 'AA' },
-        ]),
-      ]
-    : [];
-  return JSON.stringify({ keys: draw.chance(0.5) ? [...odd, ...members] : [...members, ...odd] });
 }

@@ -8,7 +8,7 @@ import type { RecordedCase, RecordedRequest } from '../../conformance/case-file.
 import type { Todo } from '../recorder.ts';
 import type { Draw } from './draw.ts';
 import { stringValue } from './values.ts';
-import { FORWARDED, HEADER_VALUES, METHODS, PATHS, PRINCIPALS } from './vocabulary.ts';
+import { FORWARDED, HEADER_VALUES, HTTP2_PATHS, METHODS, PATHS, PRINCIPALS } from './vocabulary.ts';
 
 type Unrecorded = Todo['recorded'];
 type Tree = Record<string, unknown>;
@@ -106,7 +106,7 @@ function changeRequest(draw: Draw, { observed: _observed, ...request }: Recorded
   const principal = kept.source.principal !== undefined && draw.chance(0.15) ? { principal: draw.pick(PRINCIPALS) } : {};
   return {
     ...kept,
-    ...draw.maybe(0.15, () => ({ path: draw.pick(PATHS) })),
+    ...draw.maybe(0.15, () => ({ path: draw.pick(kept.http2 === true ? HTTP2_PATHS : PATHS) })),
     ...(kept.http2 === true ? {} : draw.maybe(0.1, () => ({ method: draw.pick(METHODS) }))),
     ...draw.maybe(0.15, () => ({
       headers: [

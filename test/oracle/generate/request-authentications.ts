@@ -3,7 +3,9 @@
  * addresses need, and where tokens may be put.
  */
 import type { Draw } from './draw.ts';
-import { KEYS, keySetOf, type SigningKey } from './keys.ts';
+import { certificateMapOf, keySetOf } from './key-sets.ts';
+import { KEYS, type SigningKey } from './keys.ts';
+import { createdAt, targetsOf } from './metadata.ts';
 
 export interface Issuer {
   readonly name: string;
@@ -107,13 +109,10 @@ function locations(draw: Draw, found: Locations): object {
 }
 
 function jwtRule(draw: Draw, issuer: Issuer, found: Locations, servers: Record<string, string>): object {
-  const keys = keySetOf(draw, issuer.keys);
-  const url = `https://keys.example.com/${Object.keys(servers).length}`;
-  const inline = draw.chance(0.85) || issuer.keys.some(({ jwk }) => jwk['kty'] === 'oct');
-  if (!inline && draw.chance(0.85)) servers[url] = keys;
+  const inline = draw.chance(0.75) || issuer.keys.some(({ jwk }) => jwk['kty'] === 'oct');
   return {
     ...draw.maybe(0.97, () => ({ issuer: issuer.name })),
-    ...(inline ? { jwks: keys } : { jwksUri: url }),
+    ...(inline ? { jwks: keySetOf(draw, issuer.keys) } : served(draw, issuer, servers)),
     ...locations(draw, found),
     ...draw.maybe(0.25, () => ({
       audiences: draw.some(
@@ -124,7 +123,7 @@ function jwtRule(draw: Draw, issuer: Issuer, found: Locations, servers: Record<s
     })),
     ...draw.maybe(0.4, () => ({ forwardOriginalToken: draw.chance(0.7) })),
     ...draw.maybe(0.3, () => ({
-      outputPayloadToHeader: draw.pick(['x-payload', 'X-Payload', 'x-user', 'authorization', 'x-jwt', 'x-out']),
+      outputPayloadToHeader: draw.pick(['x-payload', 'X-Payload', 'x-payload', 'x-user', 'authorization', 'x-jwt', 'x-out', 'x y', 'x:y']),
     })),
     ...draw.maybe(0.4, () => ({
       outputClaimToHeaders: draw.times(1 + draw.upTo(3), (index) => ({
@@ -138,7 +137,29 @@ function jwtRule(draw: Draw, issuer: Issuer, found: Locations, servers: Record<s
   };
 }
 
-/** From one to three RequestAuthentications with their issuers. */
+/** Keys behind an address, named by the rule or found by discovery. */
+function served(draw: Draw, { name, keys }: Issuer, servers: Record<string, string>): object {
+  const url = `https://keys.example.com/${Object.keys(servers).length}`;
+  const certified = keys.some(({ kid }) => kid.startsWith('rsa')) && draw.chance(0.4);
+  if (draw.chance(0.9)) servers[url] = certified ? certificateMapOf(draw, keys) : keySetOf(draw, keys);
+  if (draw.chance(0.85)) return { jwksUri: url };
+  const place = `${name.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  servers[place] ??= draw.pick([
+    JSON.stringify({ issuer: name, jwks_uri: url }),
+    JSON.stringify({ jwks_uri: url }),
+    '{"jwks_uri":5}',
+    '{}',
+  ]);
+  return {};
+}
+
+/** Few rules in many policies: their order is by age and name. More than twelve rules Istio sorts in no order to rely on. */
+function shapeOf(draw: Draw): { readonly policies: number; readonly rules: () => number } {
+  if (draw.chance(0.15)) return { policies: 4 + draw.upTo(2), rules: () => 1 + draw.upTo(1) };
+  return { policies: 1 + draw.upTo(draw.chance(0.5) ? 0 : 2), rules: () => 1 + draw.upTo(draw.chance(0.5) ? 0 : 2) };
+}
+
+/** From one to six RequestAuthentications with their issuers. */
 export function jwtWorld(
   draw: Draw,
   scope: { readonly namespace: string; readonly rootNamespace: string; readonly labels: Readonly<Record<string, string>> },
@@ -146,13 +167,18 @@ export function jwtWorld(
   const issuers = draw.some(ISSUERS, 1, 3).map((name) => ({ name, keys: draw.some(KEYS, 1, 3) }));
   const found: Locations = { headers: [], params: [], cookies: [] };
   const servers: Record<string, string> = {};
-  const resources = draw.times(1 + draw.upTo(draw.chance(0.5) ? 0 : 2), (index) => ({
+  const { policies, rules } = shapeOf(draw);
+  const resources = draw.times(policies, (index) => ({
     apiVersion: 'security.istio.io/v1',
     kind: 'RequestAuthentication',
-    metadata: { name: `ra-${index}`, namespace: draw.pick([scope.namespace, scope.namespace, scope.rootNamespace]) },
+    metadata: {
+      name: `${draw.pick(['ra', 'ra', 'zz', 'a', 'r.a'])}-${index}`,
+      namespace: draw.pick([scope.namespace, scope.namespace, scope.rootNamespace]),
+      ...createdAt(draw),
+    },
     spec: {
-      ...draw.maybe(0.2, () => ({ selector: { matchLabels: scope.labels } })),
-      jwtRules: draw.times(1 + draw.upTo(draw.chance(0.5) ? 0 : 2), () => jwtRule(draw, draw.pick(issuers), found, servers)),
+      ...(draw.chance(0.05) ? targetsOf(draw) : draw.maybe(0.2, () => ({ selector: { matchLabels: scope.labels } }))),
+      jwtRules: draw.times(rules(), () => jwtRule(draw, draw.pick(issuers), found, servers)),
     },
   }));
   return { issuers, resources, jwksServers: servers, ...found };

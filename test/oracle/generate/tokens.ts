@@ -33,6 +33,9 @@ export const CLAIM_WORDS: readonly string[] = [
   'x',
 ];
 
+/** Tokens may end or begin while the cases are recorded, which is soon after they are drawn. */
+const DRAWN_AT = Math.floor(Date.now() / 1000);
+const RECORDED_WITHIN = 160;
 const FAR = 4_733_510_400;
 const PAST = 1_562_182_856;
 const base64url = (text: string | Buffer): string => Buffer.from(text).toString('base64url');
@@ -71,6 +74,8 @@ function oddValue(draw: Draw): unknown {
     ['admin dev'],
     'ü',
     'a\0b',
+    'a\nb',
+    'a\u007fb',
     'a"b',
     'a\\b',
     '😀',
@@ -127,7 +132,18 @@ function claims(draw: Draw, issuer: string): Record<string, unknown> {
   };
 }
 
+/** Envoy grants a minute: borders lie in the minutes of the recording. */
+function nearTimes(draw: Draw): object {
+  const near = (offset: number): number => DRAWN_AT + offset + draw.upTo(RECORDED_WITHIN) + draw.pick([0, 0, 0, 0.5, 0.999]);
+  return {
+    ...draw.maybe(0.6, () => ({ exp: near(-70) })),
+    ...draw.maybe(0.5, () => ({ nbf: near(50) })),
+    ...draw.maybe(0.3, () => ({ iat: near(50) })),
+  };
+}
+
 function times(draw: Draw): object {
+  if (draw.chance(0.1)) return nearTimes(draw);
   return {
     ...draw.maybe(0.9, () => ({
       exp: draw.chance(0.82)

@@ -98,6 +98,9 @@ export const PATHS: readonly string[] = [
   '/x/..%2fadmin',
 ];
 
+/** Those that an HTTP/2 codec takes. */
+export const HTTP2_PATHS: readonly string[] = PATHS.filter((path) => path.startsWith('/'));
+
 /** Targets that are no plain path, or come near to it. */
 export const ODD_TARGETS: readonly string[] = [
   '*',

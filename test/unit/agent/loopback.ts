@@ -65,7 +65,6 @@ export interface StageOptions {
   readonly judge?: Judge | undefined;
   readonly notReady?: boolean;
   readonly limits?: Partial<ProxyLimits>;
-  readonly checksValues?: boolean;
   readonly authorizer?: Authorizer;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
@@ -114,7 +113,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     },
     onConnectionRefused: () => {},
   };
-  const policy = { judge: options.judge ?? stubJudge, digest: 'sha256:d', checksValues: options.checksValues ?? false };
+  const policy = { judge: options.judge ?? stubJudge, digest: 'sha256:d' };
   const listener = new Listener(
     { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
     {

@@ -53,6 +53,7 @@ describe('judge', () => {
   for (const [name, request] of [
     ['CONNECT', raw('a:80', [], { method: 'CONNECT' })],
     ['a request of an empty protocol', raw('/', ['X-Forwarded-Proto', ''])],
+    ['an upgrade in an empty protocol', raw('/', ['X-Forwarded-Proto', '', 'Connection', 'upgrade', 'Upgrade', 'foo'])],
   ] as const) {
     it(`has no route for ${name}, which policies judge all the same`, () => {
       const { status, body, log } = verdictOf('reply', judgeOf([]), request);
@@ -77,6 +78,12 @@ describe('judge', () => {
     expect(verdictOf('reply', judgeOf([deny('a', {})]), call('a', { method: 'CONNECT', target: 'a:80' }))).to.include({ status: 403 });
   });
 
+  it('says no message of gRPC in answer to HEAD', () => {
+    const call = (method: string) => raw('/', GRPC, { method });
+    expect(verdictOf('reply', judgeOf([deny('a', {})]), call('GET')).headers).to.include('grpc-message');
+    expect(verdictOf('reply', judgeOf([deny('a', {})]), call('HEAD')).headers).to.deep.equal([...GRPC, 'grpc-status', '7']);
+  });
+
   it('calls an upgrade that it refuses denied', () => {
     const { status, log } = verdictOf('reply', judgeOf([]), raw('/', ['Connection', 'upgrade', 'Upgrade', 'foo']));
     expect({ status, outcome: log.outcome }).to.deep.equal({ status: 403, outcome: 'deny' });
@@ -85,7 +92,6 @@ describe('judge', () => {
   for (const [name, request, status, details] of [
     ['no Host', raw('/', [], { headers: [] }), 400, 'missing_host_header'],
     ['a path with NUL', raw('/%00'), 400, 'path_normalization_failed'],
-    ['HTTP/1.0', raw('/', [], { version: '1.0' }), 426, 'low_version'],
     ['a strange method', raw('/', [], { method: 'get' }), 400, 'http1.codec_error'],
   ] as const) {
     it(`rejects ${name} before any policy`, () => {
@@ -154,6 +160,21 @@ describe('judge', () => {
         jwtRule: { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 0, rule: 0 },
       });
       expect(verdictOf('reply', judge, raw('/')).log).to.deep.include({ outcome: 'deny', principal: '' });
+    });
+
+    it('sends nothing upstream that a claim would cut in two, after policies have seen it', async () => {
+      const split = bearer(await sign(key, { sub: 'a\r\nx-admin: yes' }));
+      const judge = judgeWith(
+        deny('d', { to: [{ operation: { paths: ['/d'] } }], when: [{ key: 'request.headers[x-sub]', values: ['a*'] }] }),
+      );
+      const { log, ...verdict } = verdictOf('reply', judge, raw('/', split));
+
+      expect(verdict).to.deep.include({ status: 503, body: 'invalid header value for: x-sub' });
+      expect(log).to.deep.include({
+        outcome: 'reject',
+        details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-sub}',
+      });
+      expect(verdictOf('reply', judge, raw('/d', split)).status).to.equal(403);
     });
 
     it('lets policies see the request after the token was taken out', () => {

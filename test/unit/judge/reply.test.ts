@@ -18,7 +18,7 @@ describe('replies', () => {
     [200, 2],
   ] as const) {
     it(`say ${grpcStatus} to gRPC for ${status}`, () => {
-      const { headers } = reply({ status, body: '', headers: [] }, { grpc: true, close: false }, LOG);
+      const { headers } = reply({ status, body: '', headers: [] }, { grpc: true, isHead: false, close: false }, LOG);
       expect(headers).to.deep.equal(['content-type', 'application/grpc', 'grpc-status', String(grpcStatus)]);
     });
   }
@@ -28,7 +28,7 @@ describe('replies', () => {
   });
 
   it('have a content type only with a body', () => {
-    const form = { grpc: false, close: true };
+    const form = { grpc: false, isHead: false, close: true };
     expect(reply({ status: 400, body: '', headers: [] }, form, LOG)).to.deep.include({ headers: [], close: true });
     expect(reply({ status: 400, body: 'x', headers: [] }, form, LOG).headers).to.deep.equal(['content-type', 'text/plain']);
   });

@@ -61,7 +61,6 @@ describe('key sets', () => {
     ['no kty', { n: 'x' }, '[kty] is missing in [keys]'],
     ['kty 1', { kty: 1 }, '[kty] is bad in [keys]'],
     ['RSA with an ES alg', { ...rsa, alg: 'ES256' }, '[alg] is not started with [RS] or [PS] for an RSA key'],
-    ['RSA with an empty alg', { ...rsa, alg: '' }, '[alg] is not started with [RS] or [PS] for an RSA key'],
     ['RSA without n', { kty: 'RSA', e: 'AQAB' }, '[n] field is missing for a RSA key'],
     ['RSA with n 1', { kty: 'RSA', n: 1, e: 'AQAB' }, '[n] field is not string for a RSA key'],
     ['RSA with junk n', { kty: 'RSA', n: '+/', e: 'AQAB' }, '[n] field is an invalid Base64 for a RSA key'],
@@ -72,6 +71,7 @@ describe('key sets', () => {
     ['RSA with e 17', { ...rsa, e: 'EQ' }, 'Jwks RSA [n] or [e] field is missing or has a parse error'],
     ['EC with an RS alg', { ...ec, alg: 'RS256' }, '[alg] is not started with [ES] for an EC key'],
     ['EC with crv 1', { ...ec, crv: 1 }, '[crv] field is not string for an EC key'],
+    ['EC with crv null', { ...ec, crv: null }, '[crv] field is not string for an EC key'],
     ['EC with another curve', { ...ec, crv: 'secp256k1' }, '[crv] or [alg] field is not supported for an EC key'],
     ['EC with alg of another curve', { ...ec, alg: 'ES384' }, '[crv] field specified is not compatible with [alg] for an EC key'],
     ['EC with an unknown alg', { kty: 'EC', x: ec['x'], y: ec['y'], alg: 'ES1' }, '[crv] or [alg] field is not supported for an EC key'],
@@ -102,6 +102,10 @@ describe('key sets', () => {
     expect(only({ ...ec, kid: '' })).to.not.have.property('kid');
   });
 
+  it('takes an empty alg for absent', () => {
+    for (const key of [rsa, ec, ed, oct]) expect(only({ ...key, alg: '' })).to.not.have.property('alg');
+  });
+
   it('derives the curve from alg, and takes P-256 when nothing says', () => {
     expect(only({ kty: 'EC', x: ec384['x'], y: ec384['y'], alg: 'ES384' })).to.include({ crv: 'P-384' });
     expect(only({ kty: 'EC', x: ec['x'], y: ec['y'] })).to.include({ crv: 'P-256' });
@@ -127,6 +131,14 @@ describe('key sets', () => {
       '{"a":"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"}',
       'Jwks does not have [keys] field',
     ],
+    ['a certificate without its last line end', JSON.stringify({ a: CERTIFICATE.trim() }), 'Jwks does not have [keys] field'],
+    [
+      'a certificate with the line ends of DOS',
+      JSON.stringify({ a: CERTIFICATE.replaceAll('\n', '\r\n') }),
+      'Jwks does not have [keys] field',
+    ],
+    ['a certificate with text behind it', JSON.stringify({ a: `${CERTIFICATE}x` }), 'Jwks does not have [keys] field'],
+    ['a certificate without name', JSON.stringify({ '': CERTIFICATE }), 'Jwks does not have [keys] field'],
   ] as const) {
     it(`finds nothing in a document with ${name}`, () => {
       expect(parseJwks(text)).to.deep.equal({ keys: [], problems: [problem] });

@@ -106,7 +106,7 @@ describe('CUSTOM', () => {
       for (const ruleset of [program.http, program.tcp]) {
         expect(ruleset.custom[0]).to.have.property('refusal');
         expect(ruleset.custom[0]?.rules[0]?.id).to.equal(
-          `istio-ext-authz-${name ?? ''}-ns[foo]-policy[a]-rule[0]-deny-due-to-bad-CUSTOM-action`,
+          `istio-ext-authz-${name ? `${name}-` : ''}ns[foo]-policy[a]-rule[0]-deny-due-to-bad-CUSTOM-action`,
         );
       }
       expect(findings.map(({ code }) => code)).to.deep.equal(['SP_PROVIDER']);

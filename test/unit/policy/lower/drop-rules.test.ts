@@ -30,6 +30,11 @@ const BAD: readonly (readonly [name: string, rule: AuthorizationRule])[] = [
   ['an empty header name', { when: [{ key: 'request.headers[]', values: ['v'] }] }],
   ['a malformed claims key', { when: [{ key: 'request.auth.claims', values: ['v'] }] }],
   ['an empty claim', { when: [{ key: 'request.auth.claims[a][]', notValues: ['v'] }] }],
+  [
+    'the result of a dry run',
+    { when: [{ key: 'experimental.envoy.filters.http.rbac[istio_dry_run_deny_shadow_engine_result]', notValues: ['v'] }] },
+  ],
+  ['what an authorizer leaves', { when: [{ key: 'experimental.envoy.filters.http.ext_authz[a]', values: ['v'] }] }],
   ['a metadata key without bracket', { when: [{ key: 'experimental.envoy.filters.a', values: ['v'] }] }],
 ];
 

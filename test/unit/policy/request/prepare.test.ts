@@ -29,11 +29,9 @@ describe('request preparation', () => {
     const refusals: readonly (readonly [name: string, over: Partial<RawHead>, status: number, details: string])[] = [
       ['a method it does not know', { method: 'FOO' }, 400, 'http1.codec_error'],
       ['a method in lower case', { method: 'get' }, 400, 'http1.codec_error'],
-      ['an unknown method before an old version', { method: 'FOO', version: '1.0' }, 400, 'http1.codec_error'],
       ['a blank in the target', { target: '/a b' }, 400, 'http1.codec_error'],
       ['a byte above ASCII in the target', { target: '/\u0080' }, 400, 'http1.codec_error'],
       ['an empty target', { target: '' }, 400, 'http1.codec_error'],
-      ['HTTP/1.0', { version: '1.0' }, 426, 'low_version'],
       ['a target that is no URL', { target: 'a' }, 400, 'http1.invalid_url'],
       ['a star for GET', { target: '*' }, 400, 'http1.invalid_url'],
       ['an absolute target with another scheme', { target: 'ftp://a/' }, 400, 'http1.invalid_scheme'],

@@ -20,6 +20,14 @@ describe('remote address', () => {
     ['::ffff:10.9.9.9', '::ffff:10.9.9.9'],
     ['010.9.9.9', 'peer'],
     ['10.9.9', 'peer'],
+    ['fe80::1%1', 'fe80::1'],
+    ['2001:db8::1%007', '2001:db8::1'],
+    ['fe80::1%4294967295', 'fe80::1'],
+    ['fe80::1%4294967296', 'peer'],
+    ['fe80::1%lo', 'peer'],
+    ['fe80::1%', 'peer'],
+    ['fe80::1%%1', 'peer'],
+    ['10.9.9.9%1', 'peer'],
   ];
   for (const [value, wanted] of rows) {
     it(`${JSON.stringify(value)} gives ${wanted}`, () => {

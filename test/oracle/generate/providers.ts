@@ -1,0 +1,60 @@
+/*
+ * External authorizers of the mesh configuration. In: draws. Out: extension providers, good ones and such as Istio cannot use.
+ */
+import type { Draw } from './draw.ts';
+
+export type Provider = { readonly name: string } & Readonly<Record<string, unknown>>;
+
+const HTTP = { service: 'ext.foo.svc.cluster.local', port: 8000, includeRequestHeadersInCheck: ['x-ext-authz'] };
+const GRPC = { service: 'ext.foo.svc.cluster.local', port: 9000 };
+
+/** Names that a policy asks for, some of them in vain. */
+const UNUSABLE: readonly Provider[] = [
+  { name: 'Ext-Http', envoyExtAuthzHttp: HTTP },
+  { name: 'ext.http', envoyExtAuthzHttp: HTTP },
+  { name: 'ext_grpc', envoyExtAuthzGrpc: GRPC },
+  { name: '-ext', envoyExtAuthzGrpc: GRPC },
+  { name: 'e'.repeat(64), envoyExtAuthzGrpc: GRPC },
+  { name: 'no-port', envoyExtAuthzHttp: { service: HTTP.service } },
+  { name: 'no-service', envoyExtAuthzGrpc: { port: 9000 } },
+  { name: 'bad-port', envoyExtAuthzGrpc: { ...GRPC, port: 70_000 } },
+  { name: 'bad-prefix', envoyExtAuthzHttp: { ...HTTP, pathPrefix: 'check' } },
+  { name: 'bad-pattern', envoyExtAuthzHttp: { ...HTTP, includeRequestHeadersInCheck: ['*'] } },
+  { name: 'bad-status', envoyExtAuthzHttp: { ...HTTP, statusOnError: 'abc' } },
+  { name: 'low-status', envoyExtAuthzGrpc: { ...GRPC, statusOnError: '99' } },
+  { name: 'no-limit', envoyExtAuthzGrpc: { ...GRPC, includeRequestBodyInCheck: {} } },
+  { name: 'tracer', zipkin: { service: 'zipkin.foo.svc.cluster.local', port: 9411 } },
+];
+
+/** A body that is too long is answered by the proxy alone, which the library has no part in: here it is cut. */
+function bodyInCheck(draw: Draw): object {
+  return draw.maybe(0.3, () => ({
+    includeRequestBodyInCheck: {
+      maxRequestBytes: draw.pick([1, 2, 8192]),
+      allowPartialMessage: true,
+      ...draw.maybe(0.4, () => ({ packAsBytes: draw.chance(0.5) })),
+    },
+  }));
+}
+
+/** One or two good ones, now and then with one that is none. */
+export function drawProviders(draw: Draw): readonly Provider[] {
+  const http = {
+    name: 'ext-http',
+    envoyExtAuthzHttp: {
+      ...HTTP,
+      ...bodyInCheck(draw),
+      ...draw.maybe(0.25, () => ({ pathPrefix: draw.pick(['/check', '/c/', '/']) })),
+      includeRequestHeadersInCheck: draw.pick([['x-ext-authz'], ['x-ext-authz', 'x-user'], ['x-*', 'cookie'], ['X-Ext-Authz']]),
+      ...draw.maybe(0.4, () => ({
+        includeAdditionalHeadersInCheck: { 'x-ext-authz-additional-header-new': 'new', 'x-ext-authz-additional-header-override': 'over' },
+      })),
+      ...draw.maybe(0.5, () => ({ headersToUpstreamOnAllow: draw.pick([['x-ext-authz-*'], ['x-ext-authz-check-result'], ['*-result']]) })),
+      ...draw.maybe(0.5, () => ({
+        headersToDownstreamOnDeny: draw.pick([['x-ext-authz-*'], ['content-type'], ['x-ext-authz-check-result', 'content-type']]),
+      })),
+    },
+  };
+  const grpc = { name: 'ext-grpc', envoyExtAuthzGrpc: { ...GRPC, ...bodyInCheck(draw) } };
+  return [...draw.pick([[http], [grpc], [http, grpc]]), ...(draw.chance(0.25) ? [draw.pick(UNUSABLE)] : [])];
+}
