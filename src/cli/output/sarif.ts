@@ -4,7 +4,7 @@
  */
 import { sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describeErrorCode } from '../../errors.ts';
+import { describeErrorCode, type ErrorCode } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import type { ReportedFinding } from './findings.ts';
 
@@ -13,12 +13,12 @@ const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
 /** A whole SARIF log with one run, ended by a newline. */
 export function formatSarif(reports: readonly ReportedFinding[]): string {
   const codes = [...new Set(reports.map(({ code }) => code))].toSorted();
-  const rules = codes.map((code) => ({ id: code, shortDescription: { text: describeErrorCode(code).text } }));
+  const rules = codes.map(ruleOf);
   const driver = { name: 'sallyport', semanticVersion: VERSION, rules };
   const results = reports.map((report) => ({
     ruleId: report.code,
     ruleIndex: codes.indexOf(report.code),
-    level: report.severity,
+    level: report.severity === 'info' ? 'note' : report.severity,
     message: { text: messageOf(report) },
     locations: [
       {
@@ -31,6 +31,13 @@ export function formatSarif(reports: readonly ReportedFinding[]): string {
     ],
   }));
   return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
+}
+
+/** A host shows `help` beside the line; there is no address of these pages that it could link to. */
+function ruleOf(code: ErrorCode): object {
+  const { text } = describeErrorCode(code);
+  const help = `${text} See docs/reference/lint.md and docs/reference/errors.md.`;
+  return { id: code, shortDescription: { text }, fullDescription: { text }, help: { text: help, markdown: `**${code}** ${help}` } };
 }
 
 function messageOf({ object, path, message, hint }: ReportedFinding): string {

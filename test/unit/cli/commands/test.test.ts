@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { XMLParser } from 'fast-xml-parser';
+import { type Result, Parser as TapParser } from 'tap-parser';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
@@ -26,6 +28,17 @@ tests:
     expect: deny
 `;
 const BAD_TABLE = `${GOOD_TABLE}  - { name: "wrong # 1", expect: { verdict: allow, status: 200 } }\n`;
+
+/** What the tests read of it. */
+interface JUnit {
+  readonly testsuites: {
+    readonly testsuite: {
+      readonly tests: string;
+      readonly failures: string;
+      readonly testcase: readonly { readonly name: string; readonly failure?: unknown }[];
+    };
+  };
+}
 
 function test(table: string, ...args: string[]): Promise<CliResult> {
   return withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': table }, (cwd) =>
@@ -133,6 +146,49 @@ tests:
 
     expect(stdout.split('\n').slice(0, 2)).to.deep.equal(['TAP version 14', '1..3']);
     expect(stdout).to.include('not ok 3 - p/one.sallyport-test.yaml: wrong \\# 1\n  ---\n  - "verdict is deny');
+  });
+
+  describe('with hostile names', () => {
+    const names = [
+      `a "quoted" <b> & 'c'`,
+      ']]>',
+      'x # SKIP y',
+      '# TODO',
+      'back\\slash \\#',
+      'two\nlines',
+      'bell \u0007',
+      'ünï ☃',
+      '- ok 1',
+    ];
+    const isBad = (at: number): boolean => at % 2 === 1;
+    const tests = names.map((name, at) => ({ name, expect: isBad(at) ? 'allow' : 'deny' }));
+    const table = JSON.stringify({ workload: { namespace: 'foo', name: 'web', labels: {} }, tests });
+
+    it('writes JUnit that a parser reads back', async () => {
+      const { stdout } = await test(table, '-o', 'junit');
+
+      const { testsuites } = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', htmlEntities: true }).parse(
+        stdout,
+        true,
+      ) as JUnit;
+      const { tests: count, failures, testcase } = testsuites.testsuite;
+      expect([count, failures]).to.deep.equal(['9', '4']);
+      expect(testcase.map(({ name }) => name)).to.deep.equal(names.map((name) => name.replace('\u0007', '?')));
+      expect(testcase.map(({ failure }) => failure !== undefined)).to.deep.equal(names.map((_, at) => isBad(at)));
+    });
+
+    it('writes TAP that a parser reads back', async () => {
+      const { stdout } = await test(table, '-o', 'tap');
+
+      const found: Result[] = [];
+      const parser = new TapParser();
+      parser.on('assert', (result: Result) => found.push(result));
+      parser.end(stdout);
+      expect([parser.count, parser.fail, parser.failures.length]).to.deep.equal([9, 4, 4]);
+      expect(found.every(({ skip, todo }) => skip === false && todo === false)).to.equal(true);
+      expect(found.map(({ ok }) => !ok)).to.deep.equal(names.map((_, at) => isBad(at)));
+      expect(found.map(({ name }) => name.replace(/^.*?yaml: /, ''))).to.deep.equal(names.map((name) => name.replaceAll(/\s+/g, ' ')));
+    });
   });
 
   it('writes JSON with verdicts and coverage', async () => {

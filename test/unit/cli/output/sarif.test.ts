@@ -1,5 +1,11 @@
+/* Findings as SARIF: what code hosts need of it, and all of it as its schema says. */
+
+import schema from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json' with { type: 'json' };
+import ajvDraft04 from 'ajv-draft-04';
+import ajvFormats from 'ajv-formats';
 import { expect } from 'chai';
 import { formatSarif } from '../../../../src/cli/output/sarif.ts';
+import { ERROR_CODES, type ErrorCode } from '../../../../src/errors.ts';
 
 interface Log {
   readonly version: string;
@@ -47,6 +53,29 @@ describe('formatSarif', () => {
     ]);
     expect(run?.results[0]?.locations[0]?.physicalLocation.region).to.deep.equal({ startLine: 7, startColumn: 3 });
   });
+
+  for (const [name, findings] of [
+    ['without findings', []],
+    ['of every code and severity', Object.keys(ERROR_CODES) as ErrorCode[]],
+  ] as const) {
+    it(`keeps to the schema of SARIF 2.1.0 ${name}`, () => {
+      const validate = ajvFormats.default(new ajvDraft04.default({ strict: false, allErrors: true, unicodeRegExp: false })).compile(schema);
+      const severities = ['error', 'warning', 'info'] as const;
+      const reports = findings.map((code, index) => ({
+        file: 'a b/<ü>.yaml',
+        line: 1,
+        column: 1,
+        severity: severities[index % severities.length] ?? 'error',
+        code,
+        object: index % 2 === 0 ? '' : 'AuthorizationPolicy foo/a',
+        path: 'spec',
+        message: 'wrong "so"\n',
+      }));
+
+      validate(JSON.parse(formatSarif(reports)));
+      expect(validate.errors).to.equal(null);
+    });
+  }
 
   it('is a log with one run when there is nothing to say', () => {
     const log = JSON.parse(formatSarif([])) as Log;
