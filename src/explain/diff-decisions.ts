@@ -4,7 +4,7 @@
  */
 import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
 import type { RawRequest, Verdict } from '../judge/verdict.ts';
-import { type Enforced, explainRequest } from './explain-request.ts';
+import { type Enforced, explainVerdict } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
 
 export interface Judged {
@@ -24,14 +24,24 @@ export interface Sides {
   readonly after: Enforced;
 }
 
+/** Requests between two calls of `onProgress`. */
+const STEP = 500;
+
 /**
  * The flips among `requests`: another outcome, or another status of the reply. Each request is judged once a side; only flips are explained.
  * @param nowSeconds whole Unix seconds, the same for both sides
+ * @param onProgress told now and then how many requests are done
  */
-export function diffDecisions(sides: Sides, requests: readonly RawRequest[], nowSeconds: number): readonly Flip[] {
+export function diffDecisions(
+  sides: Sides,
+  requests: readonly RawRequest[],
+  nowSeconds: number,
+  onProgress: (done: number) => void = () => {},
+): readonly Flip[] {
   const before = judgeOf(sides.before);
   const after = judgeOf(sides.after);
   return requests.flatMap((request, index) => {
+    if (index % STEP === 0) onProgress(index);
     if (outcomeOf(before, request, nowSeconds) === outcomeOf(after, request, nowSeconds)) return [];
     return [{ index, before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }];
   });
@@ -43,6 +53,29 @@ function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
       throw error;
     },
   });
+}
+
+/** Flips from one rule, or reason, to another. */
+export interface FlipPair {
+  readonly before: Judged;
+  readonly after: Judged;
+  readonly count: number;
+  /** The first of them. */
+  readonly example: Flip;
+}
+
+/** Flips by outcome, status and what decided on either side; the commonest first. */
+export function pairFlips(flips: readonly Flip[]): readonly FlipPair[] {
+  const groups = Map.groupBy(flips, ({ before, after }) => `${pairKey(before)} -> ${pairKey(after)}`);
+  const pairs = Array.from(groups.values(), (all): FlipPair => {
+    const [example] = all as [Flip];
+    return { before: example.before, after: example.after, count: all.length, example };
+  });
+  return pairs.toSorted((one, other) => other.count - one.count);
+}
+
+function pairKey({ verdict: { outcome, status }, decidedBy: { stage, rule, reason } }: Judged): string {
+  return JSON.stringify([outcome, status, stage, rule, reason]);
 }
 
 function outcomeOf(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): string {
@@ -57,7 +90,7 @@ function outcomeOf(judge: WorkloadJudge, request: RawRequest, nowSeconds: number
 }
 
 function explained(enforced: Enforced, request: RawRequest, nowSeconds: number): Judged {
-  const { verdict, decidedBy, caveats } = explainRequest(enforced, request, nowSeconds);
+  const { verdict, decidedBy, caveats } = explainVerdict(enforced, request, nowSeconds);
   const [note] = caveats;
   return { verdict, decidedBy: note === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${note}` } };
 }

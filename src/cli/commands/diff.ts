@@ -1,6 +1,6 @@
 /*
  * `sallyport diff A B`: which decisions change from one set of policies to another. In: two folders or bundles, and requests
- * from a file or made up. Out: every request whose verdict flips, with what decided on either side.
+ * from a file or made up. Out: the requests whose verdict flips, by what decided on either side.
  */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -21,7 +21,8 @@ import { readRequired } from '../input/request-flags.ts';
 import { readSpec } from '../input/request-spec.ts';
 import { withToken } from '../input/with-token.ts';
 import { formatFindingLine, plural } from '../output/findings.ts';
-import { flipValue, formatFlips, type ShownFlip } from '../output/flips.ts';
+import { flipsValue, formatFlips, type ShownFlip } from '../output/flips.ts';
+import { createProgress, type Progress } from '../output/progress.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 import { readTime } from './explain.ts';
 
@@ -71,14 +72,17 @@ export function addDiffCommand(program: Command, { context, finish }: CommandHos
         options.requests === undefined ? undefined : parseCorpus(await readRequired(options.requests, context), options.requests);
       const testKey = createTestKey();
       const nowSeconds = readTime(options.at);
-      const shared = { corpus, options, testKey, nowSeconds };
+      const progress = createProgress(context.stderr);
+      const shared = { corpus, options, testKey, nowSeconds, progress };
       const compared = sharedWorkloads(before, after, options.workload, context).map((workload) =>
         compareWorkload({ before: before.target(workload, undefined), after: after.target(workload, undefined) }, shared),
       );
       const flips = compared.flatMap((one) => one.flips);
       const requests = compared.reduce((sum, one) => sum + one.requests, 0);
-      const value = { requests, flips: flips.map(flipValue) };
-      context.stdout.write(options.output === 'table' ? formatFlips(flips, context.stdout) : formatStructured(value, options.output));
+      progress.clear();
+      context.stdout.write(
+        options.output === 'table' ? formatFlips(flips, context.stdout) : formatStructured(flipsValue(requests, flips), options.output),
+      );
       const seed = options.generate === undefined ? '' : ` (seed ${options.seed})`;
       context.stderr.write(`${plural(requests, 'request')}${seed}, ${plural(flips.length, 'flip')}\n`);
       finish(flips.length === 0 ? EXIT_OK : EXIT_FINDINGS);
@@ -118,6 +122,7 @@ interface Shared {
   readonly options: DiffOptions;
   readonly testKey: TestKey;
   readonly nowSeconds: number;
+  readonly progress: Progress;
 }
 
 interface Sides {
@@ -127,7 +132,7 @@ interface Sides {
 
 /** Requests with claims are judged with the test key for every issuer, those with literal tokens with the real keys. */
 function compareWorkload(sides: Sides, shared: Shared): { readonly flips: readonly ShownFlip[]; readonly requests: number } {
-  const { testKey, nowSeconds } = shared;
+  const { testKey, nowSeconds, progress } = shared;
   const { workload } = sides.before;
   const entries = shared.corpus ?? madeUp(sides, shared.options);
   const groups = Map.groupBy(readEntries(entries, workload, testKey), ({ isSigned }) => isSigned);
@@ -138,6 +143,7 @@ function compareWorkload(sides: Sides, shared: Shared): { readonly flips: readon
       both,
       requests.map(({ request }) => request),
       nowSeconds,
+      (done) => progress.show(`${workload}: ${done} of ${plural(requests.length, 'request')} judged`),
     );
     return found.flatMap((flip) => showFlip(flip, workload, requests[flip.index]));
   });

@@ -3,8 +3,10 @@
  * bundle, and a request. Out: the verdict, what decided, and how near every other rule came.
  */
 import { type Command, Option } from 'commander';
+import { BUNDLE_LABEL } from '../../api/kube/names.ts';
 import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { explainRequest } from '../../explain/explain-request.ts';
+import type { ManifestObject } from '../../sources/manifests.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../exit-codes.ts';
 import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetOfBundle, readKeySets } from '../input/policy-set.ts';
@@ -99,8 +101,16 @@ async function readPolicies(paths: readonly string[], options: ExplainOptions, c
   const manifests = await readManifests(paths, context);
   const set = policySetOf(manifests, mesh, await readKeySets(options.jwks, context));
   for (const finding of set.findings) context.stderr.write(`${formatFindingLine(finding)}\n`);
+  const bundle = manifests.objects.find(({ object }) => isBundle(object));
+  if (bundle !== undefined && set.workloads.length === 0) {
+    throw new CommandFault(EXIT_USAGE, `${bundle.origin.file} holds a bundle: give it by --bundle`);
+  }
   if (!manifests.isComplete) throw new CommandFault(EXIT_BAD_DATA, 'not every file could be read, so nothing is said of the request');
   return set;
+}
+
+function isBundle({ kind, metadata: { labels } }: ManifestObject['object']): boolean {
+  return kind === 'ConfigMap' && Object.hasOwn(labels ?? {}, BUNDLE_LABEL);
 }
 
 function chooseWorkload({ workloads }: PolicySet, wanted: string | undefined): string {

@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander';
 import { RefusedError } from '../../errors.ts';
 import { injectManifest, type ManifestFinding } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
+import { reasonOf } from '../../reason-of.ts';
 import { VERSION } from '../../version.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
@@ -81,7 +82,7 @@ async function readFileText(file: string, context: CommandContext): Promise<stri
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${reasonOf(error)}`, {
       cause: error,
     });
   }

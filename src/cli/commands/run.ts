@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { workloadKey } from '../../api/kube/workload.ts';
 import { RefusedError } from '../../errors.ts';
+import { reasonOf } from '../../reason-of.ts';
 import type { ManifestObject } from '../../sources/manifests.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
@@ -74,7 +75,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
 
 /** Each fault in a line of its own, with the folder it is in. */
 function startFault(directory: string, error: unknown): CommandFault {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const lines = message.split('\n').map((line) => `${directory}: ${line}`);
   return new CommandFault(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
 }

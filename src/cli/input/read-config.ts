@@ -3,6 +3,7 @@
  * configuration, so that one file serves controller, `run`, `check`, `compile` and `inject` alike.
  */
 import { type ControllerConfig, loadControllerConfig } from '../../config/controller.ts';
+import { reasonOf } from '../../reason-of.ts';
 import type { CommandContext } from '../command-context.ts';
 import { CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
@@ -14,6 +15,6 @@ export async function readConfig(file: string | undefined, context: CommandConte
   try {
     return loadControllerConfig({ args: [], env: {}, fileText: await readInput(file, context) });
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { reasonOf } from '../../reason-of.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
 import type { CommandContext } from '../command-context.ts';
 import { createLocator, type Locate } from './locate-field.ts';
@@ -114,5 +115,5 @@ function repeated(objects: readonly ManifestObject[]): readonly ManifestFinding[
 }
 
 function unreadable(file: string, error: unknown): ManifestFinding {
-  return manifestError({ file, line: 1 }, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  return manifestError({ file, line: 1 }, `cannot be read: ${reasonOf(error)}`);
 }

@@ -4,6 +4,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
+import { reasonOf } from '../../reason-of.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../exit-codes.ts';
 import { addCurlOptions, type CurlOptions, curlRequest, hasCurlOptions } from './curl-flags.ts';
@@ -109,7 +110,7 @@ export async function readRequired(file: string, context: CommandContext): Promi
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${reasonOf(error)}`, { cause: error });
   }
 }
 

@@ -34,6 +34,7 @@ function diff(...args: string[]): Promise<CliResult> {
 
 interface Flips {
   readonly requests: number;
+  readonly pairs: readonly { readonly count: number; readonly first: { readonly index: number } }[];
   readonly flips: readonly {
     readonly index: number;
     readonly target: string;
@@ -56,12 +57,27 @@ describe('sallyport diff', () => {
     expect(flips[0]?.before.decidedBy.rule?.rule).to.equal(0);
   });
 
-  it('shows a row per flip', async () => {
+  it('shows a row for each pair of what decided, with its first request, the commonest first', async () => {
     const { stdout } = await diff('a', 'b', '--requests', 'corpus.jsonl');
 
     expect(stdout.split('\n')[2]).to.match(
-      /^1 {2}foo\/web +POST \/b\?c=d +deny 403 +allow +none of the 2 ALLOW rules matched -> AuthorizationPolicy/,
+      /^1 +foo\/web +POST \/b\?c=d \(1\) +deny 403 +allow +none of the 2 ALLOW rules matched -> AuthorizationPolicy/,
     );
+    const many = Array.from({ length: 3_000 }, (_, index) => `{"path": "${index % 3 === 0 ? '/a' : '/b'}", "method": "POST"}`);
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': many.join('\n') };
+    const call = (...args: string[]): Promise<CliResult> =>
+      withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', 'corpus.jsonl', ...args], { cwd }));
+    const rows = (await call()).stdout.trimEnd().split('\n').slice(1);
+    expect(rows.map((row) => row.split(/ {2,}/).slice(0, 3))).to.deep.equal([
+      ['2000', 'foo/web', 'POST /b (1)'],
+      ['1000', 'foo/web', 'POST /a (0)'],
+    ]);
+    const { pairs, flips } = JSON.parse((await call('-o', 'json')).stdout) as Flips;
+    expect(pairs.map(({ count, first }) => [count, first.index])).to.deep.equal([
+      [2000, 1],
+      [1000, 0],
+    ]);
+    expect(flips).to.have.length(3_000);
   });
 
   it('never repeats a token of a recorded request in full', async () => {

@@ -357,11 +357,19 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
     expect(stderr).to.include('standard input was read already');
   });
 
+  it('says how to give a bundle that stands among the paths', async () => {
+    const bundle =
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: sallyport-web, namespace: foo, labels: { sallyport.dev/bundle: x } }\n';
+    const { exitCode, stderr } = await explain(['b.yaml'], { 'b.yaml': bundle });
+
+    expect([exitCode, stderr]).to.deep.equal([64, 'sallyport: b.yaml holds a bundle: give it by --bundle\n']);
+  });
+
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
     ['no policies', [], 64, 'give policies once'],
     ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/httpbin'],
     ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request once'],
-    ['a file that is not there', ['.', '--request', 'x'], 65, 'x: ENOENT'],
+    ['a file that is not there', ['.', '--request', 'x'], 65, 'x: no such file or directory\n'],
     ['what is neither token nor file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],
     ['a folder that is not there', ['none'], 65, 'cannot be read'],
     ['a bundle that is none', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],
