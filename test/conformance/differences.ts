@@ -116,7 +116,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
 /** Does X-Forwarded-For end with an address on a link that it calls by name? */
 function namesZone({ headers = [] }: RecordedRequest): boolean {
   const lines = headers.filter(([name]) => name.toLowerCase() === 'x-forwarded-for').map(([, value]) => value);
-  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.join(','));
+  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.filter((line) => line !== '').join(','));
 }
 
 /** Strings of the lists called `name` in the rules of policies. */
