@@ -93,7 +93,7 @@ export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> =
   'rules[].to[].operation.methods': same(),
   'rules[].to[].operation.notMethods': same(),
   'rules[].to[].operation.paths': differs(
-    '`path-template-without-slash`, `path-template-not-admitted`',
+    '`path-template-without-slash`, `values-not-admitted`',
     'normalised, without query; templates `{*}` and `{**}`',
   ),
   'rules[].to[].operation.notPaths': differs('`path-template-without-slash`', 'as `paths`'),

@@ -26,9 +26,19 @@ const ipBlockSchema = z
   .refine((text) => (text.includes('/') ? parseGoPrefix(text) : parseGoAddress(text)) === undefined && !text.includes('%'), {
     error: 'not an IP address or CIDR block',
   });
+/** Those that Envoy has a name for. */
+const STATUSES: ReadonlySet<number> = new Set(
+  (
+    '100 200 201 202 203 204 205 206 207 208 226 300 301 302 303 304 305 307 308 400 401 402 403 404 405 406 407 408 409 410 411 412 ' +
+    '413 414 415 416 417 421 422 423 424 426 428 429 431 500 501 502 503 504 505 506 507 508 510 511'
+  )
+    .split(' ')
+    .map(Number),
+);
 const statusSchema = z
   .union([z.string().regex(/^[1-5]\d\d$/), z.int().min(100).max(599)], { error: 'not an HTTP status' })
-  .transform(Number);
+  .transform(Number)
+  .refine((status) => STATUSES.has(status), { error: 'not an HTTP status that Envoy knows' });
 
 const commonProvider = {
   service: z.string().min(1),
@@ -45,7 +55,14 @@ const commonProvider = {
     .optional(),
   clearRouteCache: z.boolean().optional(),
 };
-const headerPatterns = z.array(z.string().min(1)).optional();
+const headerPatterns = z
+  .array(
+    z
+      .string()
+      .min(1)
+      .refine((pattern) => pattern !== '*', { error: 'a lone * is no pattern: a prefix or a suffix is wanted' }),
+  )
+  .optional();
 const httpProvider = z.strictObject({
   ...commonProvider,
   pathPrefix: z.string().startsWith('/').optional(),
@@ -69,7 +86,12 @@ const meshObject = z.strictObject({
   pathNormalization: z
     .strictObject({ normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']) })
     .default({ normalization: 'DEFAULT' }),
-  extensionProviders: z.array(providerSchema).default([]),
+  extensionProviders: z
+    .array(providerSchema)
+    .refine((providers) => new Set(providers.map(({ name }) => name)).size === providers.length, {
+      error: 'two providers have the same name',
+    })
+    .default([]),
   trustedProxies: z.array(ipBlockSchema).default([]),
   multipleCustomProviders: z.boolean().default(DEFAULT_MESH_CONFIG.multipleCustomProviders),
 });

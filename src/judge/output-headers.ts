@@ -2,6 +2,7 @@
  * What tokens wrote into the head of a request, looked at before it goes upstream. In: the JWT rules of a program. Out: a
  * test of heads. Made once by the judge.
  */
+import { outputsOf } from '../jwt/token-rule.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { isChangeableRequestHeader } from './header-changes.ts';
 
@@ -17,8 +18,7 @@ const CONTROL_OCTET = /[\0-\x08\x0a-\x1f\x7f]/;
  * `outputPayloadToHeader`, and claims hold any text.
  */
 export function createOutputTest(providers: readonly JwtProvider[]): OutputTest {
-  const names = providers.flatMap(({ payloadHeader, claimHeaders }) => [payloadHeader, ...claimHeaders.map(({ header }) => header)]);
-  const outputs = new Set(names.filter((name) => name !== ''));
+  const outputs = new Set(providers.flatMap((provider) => [...outputsOf(provider)]));
   if (outputs.size === 0) return () => undefined;
   const unsendable = new Set([...outputs].filter((name) => !TOKEN.test(name) || !isChangeableRequestHeader(name)));
   return (headers) => {

@@ -10,7 +10,7 @@ import { type ImportedKey, importKeySet } from './import-key.ts';
 import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
 import type { TokenCacheLimits } from './token-cache.ts';
 import { firstHeader, removeHeaders, type TokenRequest } from './token-request.ts';
-import { createTokenRule, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
+import { createTokenRule, outputsOf, removeOutputs, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
 
 /** No token where none is demanded, or a preflight whose token nobody looked at. */
 export interface Anonymous {
@@ -84,16 +84,7 @@ export function createAuthenticator(
 
 /** Header names that only a verified token may set, in the form that {@link folded} gives. */
 function outputHeaderNames(providers: readonly JwtProvider[]): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const provider of providers) {
-    if (provider.payloadHeader !== '') {
-      names.add(folded(provider.payloadHeader.toLowerCase()));
-    }
-    for (const { header } of provider.claimHeaders) {
-      names.add(folded(header.toLowerCase()));
-    }
-  }
-  return names;
+  return new Set(providers.flatMap((provider) => [...outputsOf(provider)].map(folded)));
 }
 
 /** `_` and `-` are one to CGI-like applications, so a client may not send the one to pass for the other. */
@@ -123,6 +114,7 @@ function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds
   const faults: Fault[] = [];
   let changed = false;
   for (const rule of rules) {
+    if (changed) removeOutputs(rule, request);
     const outcome = runTokenRule(rule, request, nowSeconds);
     if (outcome?.kind === 'verified') {
       return outcome;
@@ -161,6 +153,7 @@ function runEveryRule(
 ): VerifiedToken | (Fault & { readonly kind: 'fault' }) | undefined {
   let verified: VerifiedToken | undefined;
   for (const rule of rules) {
+    removeOutputs(rule, request);
     const outcome = runTokenRule(rule, request, nowSeconds);
     if (outcome?.kind === 'fault') {
       return { kind: 'fault', fault: outcome.fault, rule: rule.provider.source };

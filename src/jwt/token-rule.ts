@@ -16,7 +16,7 @@ import { withoutQueryParameter } from './query.ts';
 import { splitSpaceDelimited } from './space-delimited.ts';
 import { type TokenFault, VERIFICATION_FAILS } from './status.ts';
 import { TokenCache, type TokenCacheLimits } from './token-cache.ts';
-import { removeHeader, type TokenRequest } from './token-request.ts';
+import { removeHeader, removeHeaders, type TokenRequest } from './token-request.ts';
 import { verifySignature } from './verify-signature.ts';
 
 /** A token whose every check passed under one rule. Shared between the requests that carry it: never changed. */
@@ -39,6 +39,8 @@ export interface VerifiedToken {
 /** A provider with its keys. */
 export interface TokenRule {
   readonly provider: JwtProvider;
+  /** Names of the headers that it sets. */
+  readonly outputs: ReadonlySet<string>;
   /** Canonical form. */
   readonly audiences: ReadonlySet<string>;
   /** Absent: no key set is known, and no token verifies. */
@@ -61,10 +63,22 @@ export function createTokenRule(
 ): TokenRule {
   return {
     provider,
+    outputs: outputsOf(provider),
     audiences: new Set(provider.audiences.map(canonicalAudience)),
     keys: keys === undefined || keys.length === 0 ? undefined : keys,
     cache: new TokenCache(limits),
   };
+}
+
+/** Lower-case names of the headers that tokens of `provider` set. */
+export function outputsOf({ payloadHeader, claimHeaders }: JwtProvider): ReadonlySet<string> {
+  const names = [payloadHeader, ...claimHeaders.map(({ header }) => header)];
+  return new Set(names.filter((name) => name !== '').map((name) => name.toLowerCase()));
+}
+
+/** Removes what rules before `rule` wrote under its names, though they refused the request in the end. Envoy does so before a rule looks for tokens. */
+export function removeOutputs({ outputs }: TokenRule, request: TokenRequest): void {
+  if (outputs.size > 0) removeHeaders(request.headers, (name) => outputs.has(name));
 }
 
 /**

@@ -56,6 +56,11 @@ const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in P
 
 const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: Situation])[] = [
   [
+    'head-error-body',
+    { request: { raw: 'HEAD * HTTP/1.1\r\nHost: a\r\n\r\n' }, difference: { field: 'body', recorded: 'Bad Request', ours: '' } },
+    { request: { raw: 'GET * HTTP/1.1\r\nHost: a\r\n\r\n' }, difference: { field: 'body', recorded: 'Bad Request', ours: '' } },
+  ],
+  [
     'http1-strict-syntax',
     { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n' }, ours: rejected },
     { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\r\n' }, ours: rejected },
@@ -175,12 +180,17 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), ours: { outcome: 'allow' } },
   ],
   [
-    'path-template-not-admitted',
+    'values-not-admitted',
     { policy: { ...toPath('/{*}.json'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
     { policy: { ...toPath('/{x}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
   ],
   [
-    'path-template-not-admitted',
+    'values-not-admitted',
+    { policy: asking('request.auth.claims'), ours: { outcome: 'deny' } },
+    { policy: asking('request.auth.claims[a]'), ours: { outcome: 'deny' } },
+  ],
+  [
+    'values-not-admitted',
     { policy: { ...toPath('/a*/{*}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
     { policy: { ...toPath('/a/{*}'), refusal: 'bad port (x)' }, ours: { outcome: 'deny' } },
   ],

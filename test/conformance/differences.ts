@@ -37,6 +37,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     covers: ({ request, ours }) => ours.status === 400 && request.http2 !== true && isLoose(request.raw ?? http1Text(request)),
   },
   {
+    name: 'head-error-body',
+    covers: ({ request }, { field, ours }) => field === 'body' && ours === '' && /^(\r\n)*HEAD /.test(request.raw ?? ''),
+  },
+  {
     name: 'query-rebuild-escapes',
     covers: (_, { field, recorded, ours }) =>
       field === 'upstream.path' && recorded !== ours && [recorded, bytesOf(recorded)].map(escaped).includes(ours),
@@ -104,19 +108,16 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       isStricter(ours, difference) && policyTexts(recorded, /^key$/).some((key) => FILTER_RESULTS.test(key)),
   },
   {
-    name: 'path-template-not-admitted',
+    name: 'values-not-admitted',
     covers: ({ recorded, ours }, difference) =>
-      recorded.applyInvalid === true &&
-      isStricter(ours, difference) &&
-      policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
-      (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path')),
+      recorded.applyInvalid === true && isStricter(ours, difference) && (holdsOddTemplate(recorded) || asksForPayload(recorded)),
   },
 ];
 
 /** Does X-Forwarded-For end with an address on a link that it calls by name? */
 function namesZone({ headers = [] }: RecordedRequest): boolean {
   const lines = headers.filter(([name]) => name.toLowerCase() === 'x-forwarded-for').map(([, value]) => value);
-  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.join(','));
+  return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.filter((line) => line !== '').join(','));
 }
 
 /** Strings of the lists called `name` in the rules of policies. */
@@ -130,6 +131,18 @@ function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string
     },
   );
   return texts;
+}
+
+/** Has admission refused a path template, which is in force all the same? */
+function holdsOddTemplate(recorded: RecordedCase): boolean {
+  return (
+    policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
+    (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path'))
+  );
+}
+
+function asksForPayload(recorded: RecordedCase): boolean {
+  return policyTexts(recorded, /^key$/).includes('request.auth.claims');
 }
 
 /** Denied here, or judged otherwise by a dry run. */

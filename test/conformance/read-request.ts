@@ -55,7 +55,17 @@ function http2Request(
   const authority = host === '-' ? {} : { authority: host };
   // As the recording client says it.
   const scheme = connection.tls ? 'https' : 'http';
-  return { version: '2', method, target: path, scheme, headers: flat, ...authority, hasBody: body !== '', connection };
+  return {
+    version: '2',
+    method,
+    target: path,
+    scheme,
+    headers: flat,
+    requestId: REQUEST_ID,
+    ...authority,
+    hasBody: body !== '',
+    connection,
+  };
 }
 
 /** What is known of the connection that the record describes. */

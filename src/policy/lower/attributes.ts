@@ -96,18 +96,12 @@ export const serviceAccountClause: MakeClause = peerClause((context) => (value) 
   return [{ kind: 'serviceAccount', namespace, name: value.slice(slash + 1) }];
 });
 
+/** The first star stands for any characters of the trust domain; behind it all is literal. */
 function trustDomainMatch(value: string): IdentityMatch {
-  const match = parseStringMatch(value);
-  switch (match.kind) {
-    case 'present':
-      return { kind: 'prefix', value: SPIFFE };
-    case 'exact':
-      return { kind: 'prefix', value: `${SPIFFE}${match.value}/` };
-    case 'prefix':
-      return { kind: 'trustDomain', prefix: match.value, suffix: '' };
-    case 'suffix':
-      return { kind: 'trustDomain', prefix: '', suffix: match.value };
-  }
+  if (value === '*') return { kind: 'prefix', value: SPIFFE };
+  const star = value.indexOf('*');
+  if (star === -1) return { kind: 'prefix', value: `${SPIFFE}${value}/` };
+  return { kind: 'trustDomain', prefix: value.slice(0, star), suffix: value.slice(star + 1) };
 }
 
 /** `trustDomains`, `source.trustDomain`. */

@@ -39,13 +39,13 @@ export function findProvider(name: string, distinctProviders: number, mesh: Mesh
   return mesh.extensionProviders.find((provider) => provider.name === name) ?? `unknown extension provider ${name}`;
 }
 
-/** Steps by provider name in byte order. A provider that cannot be asked denies what its rules match. */
+/** Steps by provider name in byte order. A provider that cannot be asked denies what its rules match; its dry runs do nothing, as in Istio. */
 export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' | 'tcp', mesh: MeshConfig): readonly CustomStep[] {
   const names = [...new Set(policies.map(({ policy }) => providerNameOf(policy)))].sort(compareBytes);
   return names.flatMap((name) => {
     const own = policies.filter(({ policy }) => providerNameOf(policy) === name);
     const provider = findProvider(name, names.length, mesh);
-    if (typeof provider === 'string') return [{ name, refusal: provider, rules: refusedRules(own) }];
+    if (typeof provider === 'string') return [{ name, refusal: provider, rules: refusedRules(own.filter(({ dryRun }) => !dryRun)) }];
     if (protocol === 'tcp' && provider.protocol === 'http') return [];
     return askingSteps(name, provider, own);
   });

@@ -31,7 +31,7 @@ export function prepareRequest(raw: RawHead, normalization: PathNormalization): 
   const copied = copyHeaders(raw.headers);
   if (raw.version === '2') joinCookies(copied.headers);
   const request = new PreparedRequest(raw.method, copied.headers);
-  const refused = takeTarget(request, raw) ?? takeConnectionHeaders(request, copied) ?? takeHost(request, raw, copied);
+  const refused = takeConnectionHeaders(request, copied) ?? takeTarget(request, raw) ?? takeHost(request, raw, copied);
   if (refused !== undefined) return refused;
   const invalid = checkPath(request, raw, copied);
   if (invalid !== undefined) return invalid;
@@ -47,13 +47,13 @@ export function prepareRequest(raw: RawHead, normalization: PathNormalization): 
 }
 
 /**
- * The reply to a request of a version before HTTP/1.1, which Envoy refuses only when target and Connection hold nothing that
+ * The reply to a request of a version before HTTP/1.1, which Envoy refuses only when Connection and target hold nothing that
  * it refuses in any version.
  */
 export function refuseOldVersion(method: string, target: string, headers: readonly string[]): Rejection {
   const copied = copyHeaders(headers);
   const request = new PreparedRequest(method, copied.headers);
-  return takeTarget(request, { version: '1.1', method, target }) ?? takeConnectionHeaders(request, copied) ?? LOW_VERSION;
+  return takeConnectionHeaders(request, copied) ?? takeTarget(request, { version: '1.1', method, target }) ?? LOW_VERSION;
 }
 
 function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): Rejection | undefined {
@@ -69,7 +69,8 @@ function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders):
     request.removeHeader('upgrade');
     request.removeHeader('http2-settings');
   }
-  return removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
+  // A tunnel takes its headers with it.
+  return request.method === 'CONNECT' || removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
 }
 
 function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): void {

@@ -2,6 +2,7 @@
  * Requests: plain ones, odd ones, and bytes that are hardly requests. In: draws and the case's JWT world. Out: requests as
  * records hold them.
  */
+import { METHODS as NODE_METHODS } from 'node:http';
 import type { RecordedPort, RecordedRequest } from '../../conformance/case-file.ts';
 import type { Draw } from './draw.ts';
 import { rawRequest } from './raw-requests.ts';
@@ -39,8 +40,8 @@ export interface DrawnRequests {
 
 type Header = readonly [string, string];
 
-/** Node's server stands in for authorizers, and spells that method in its own way. */
-const KNOWN_TO_NODE = METHODS.filter((method) => method !== 'MSEARCH');
+/** Node's server stands in for authorizers, and takes no others. */
+const KNOWN_TO_NODE = METHODS.filter((method) => NODE_METHODS.includes(method));
 
 /** Draws `count` requests. */
 export function drawRequests(draw: Draw, scope: RequestScope, count: number): DrawnRequests {

@@ -76,6 +76,7 @@ mesh:
     });
   });
 
+  const GRPC = '{ name: a, envoyExtAuthzGrpc: { service: a.b, port: 1 } }';
   const wrong: readonly { readonly name: string; readonly input: Partial<ConfigInput>; readonly message: string }[] = [
     { name: 'an unknown key', input: { fileText: 'worker: 3' }, message: 'worker' },
     { name: 'an unknown key of the mesh', input: { fileText: 'mesh: { rootNamespaces: x }' }, message: 'rootNamespaces' },
@@ -87,6 +88,24 @@ mesh:
     { name: 'a port that is none', input: { env: { SALLYPORT_HTTP_PORT: 'http' } }, message: 'http.port' },
     { name: 'a duration without a unit', input: { fileText: 'resync: "10"' }, message: 'resync: not a duration' },
     { name: 'a provider of both protocols', input: { fileText: 'mesh: { extensionProviders: [{ name: a }] }' }, message: 'exactly one of' },
+    {
+      name: 'two providers of one name',
+      input: { fileText: `mesh: { extensionProviders: [${GRPC}, ${GRPC}] }` },
+      message: 'the same name',
+    },
+    {
+      name: 'a lone star among headers',
+      input: {
+        fileText:
+          'mesh: { extensionProviders: [{ name: a, envoyExtAuthzHttp: { service: a.b, port: 1, headersToUpstreamOnAllow: ["*"] } }] }',
+      },
+      message: 'a lone *',
+    },
+    {
+      name: 'a status without a name',
+      input: { fileText: `mesh: { extensionProviders: [${GRPC.replace('port: 1', 'port: 1, statusOnError: "418"')}] }` },
+      message: 'not an HTTP status',
+    },
     { name: 'a file that is a list', input: { fileText: '- a' }, message: 'not a mapping' },
     { name: 'a file that is not YAML', input: { fileText: 'a: [' }, message: 'not YAML' },
     { name: 'a webhook without an image to inject', input: { args: ['--webhook', 'true'] }, message: 'webhook.agentImage: needed' },

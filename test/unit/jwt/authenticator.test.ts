@@ -236,6 +236,22 @@ describe('authenticator', () => {
       expect(request.headers).to.deep.equal([]);
     });
 
+    it('of a rule that refused in the end go when a later rule sets the same, and stay when none does', async () => {
+      const both = { headers: [{ name: 'x-bad', prefix: '' }], cookies: ['t'], params: [] };
+      const cookie = { headers: [], cookies: ['t'], params: [] };
+      const sub = { claimHeaders: [{ header: 'x-sub', claim: 'sub' }] };
+      for (const [later, expected] of [
+        [{ ...cookie, ...sub }, ['x-sub', 'me']],
+        [{ ...cookie, payloadHeader: 'x-sub' }, ['x-sub', token.split('.')[1]]],
+        [cookie, ['x-sub', 'me']],
+      ] as const) {
+        const request = requestWith(['cookie', `t=${token}`, 'x-bad', 'junk']);
+        authenticatorOf(provider({ ...both, ...sub }), provider({ ...later, name: 'origins-1' })).authenticate(request, NOW);
+
+        expect(request.headers.slice(4)).to.deep.equal(expected);
+      }
+    });
+
     it('that are also where the token is leave no token', () => {
       const request = requestWith(bearer(token));
 

@@ -91,6 +91,12 @@ describe('parseRequestHead', () => {
       400,
       'http1.connection_header_rejected',
     ],
+    [
+      'a name that Connection may not take before a star for GET',
+      head('GET * HTTP/1.0', 'Connection: x-forwarded-for'),
+      400,
+      'http1.connection_header_rejected',
+    ],
     ['no field but no version either', head('GET /', 'X Y: a'), 426, 'low_version'],
     ['version 1.10', head('GET / HTTP/1.10'), 400, codec],
     ['a version in lower case', head('GET / http/1.1'), 400, codec],

@@ -127,6 +127,11 @@ describe('CUSTOM', () => {
     ]);
   });
 
+  it('with dry-run does nothing when there is no provider to ask', () => {
+    const { program } = lower([custom('a', 'nowhere', { 'istio.io/dry-run': 'true' }), custom('b', 'nowhere')]);
+    expect(program.http.custom.flatMap(({ rules }) => rules.map(({ source }) => source.name))).to.deep.equal(['b']);
+  });
+
   it('with dry-run denies what it matches, beside the policies that ask', () => {
     const { program, findings } = lower([custom('a', 'ext', { 'istio.io/dry-run': 'true' }), custom('b', 'ext')], {
       extensionProviders: [provider('ext')],

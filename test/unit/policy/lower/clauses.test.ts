@@ -26,7 +26,7 @@ describe('lowering a source', () => {
       },
     ],
     [
-      { trustDomains: ['*', 'a', 'p*', '*s'] },
+      { trustDomains: ['*', 'a', 'p*', '*s', 'p*m*s'] },
       {
         attribute: 'peer',
         field: 'source.trustDomains',
@@ -35,6 +35,7 @@ describe('lowering a source', () => {
           { kind: 'prefix', value: 'spiffe://a/' },
           { kind: 'trustDomain', prefix: 'p', suffix: '' },
           { kind: 'trustDomain', prefix: '', suffix: 's' },
+          { kind: 'trustDomain', prefix: 'p', suffix: 'm*s' },
         ],
       },
     ],

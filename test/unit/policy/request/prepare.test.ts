@@ -61,6 +61,12 @@ describe('request preparation', () => {
         400,
         'http1.connection_header_rejected',
       ],
+      [
+        'what Connection names before a target that is no URL',
+        { target: '*', headers: ['Host', 'h', 'Connection', 'x-forwarded-for'] },
+        400,
+        'http1.connection_header_rejected',
+      ],
       ['a pseudo header named by Connection', { headers: ['Host', 'h', 'Connection', ':path'] }, 400, 'http1.connection_header_rejected'],
       ['ten names in Connection', { headers: ['Host', 'h', 'Connection', 'a,b,c,d,e,f,g,h,i,j'] }, 400, 'http1.connection_header_rejected'],
       [
@@ -91,6 +97,8 @@ describe('request preparation', () => {
 
   it('takes CONNECT with a host and no path', () => {
     expect(ok({ method: 'CONNECT', target: 'a:80' })).to.include({ host: 'a:80', target: '' });
+    const named = ok({ method: 'CONNECT', target: 'a:80', headers: ['Connection', 'x-forwarded-for, X-A', 'X-A', '1'] });
+    expect(named.header('x-a')).to.equal('1');
   });
 
   it('takes QUERY with a content-type', () => {
