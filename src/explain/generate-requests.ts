@@ -1,6 +1,7 @@
 /*
  * Requests made up from the words of policies. In: programs and a seed. Out: requests that are likely to tell the programs
- * apart: for each value that a rule names, the value, something near it, and nothing. Called by the command `diff`.
+ * apart: for each value that a rule names, the value, something near it, and nothing. Every other request is made of the words of
+ * one rule, each in its turn, or rules with many clauses would hardly ever match. Called by the command `diff`.
  */
 import { lookUpClaim } from '../policy/match/claim.ts';
 import type { Clause, PathMatch, Program, Rule, Ruleset, StringMatch } from '../policy/model/program.ts';
@@ -40,15 +41,30 @@ const FILLER = 'x1';
  * @param seed whole number
  */
 export function generateRequests(programs: readonly Program[], count: number, seed: number): readonly GeneratedRequest[] {
-  const words = vocabularyOf(programs);
+  const rules = programs.flatMap(({ http }) => rulesOf(http));
+  const issuers = programs.flatMap(({ providers }) => providers.map(({ issuer }) => issuer));
+  const words = addCommon(vocabularyOf(rules), issuers, false);
   const random = createRandom(seed);
-  return Array.from({ length: count }, () => makeRequest(words, random));
+  return Array.from({ length: count }, (_, index) => {
+    const rule = rules[(index >>> 1) % rules.length];
+    if (index % 2 === 0 || rule === undefined) return makeRequest(words, random, MIXED);
+    return makeRequest(addCommon(vocabularyOf([rule]), issuers, true), random, AIMED);
+  });
 }
 
-function vocabularyOf(programs: readonly Program[]): Vocabulary {
+/** One in so many texts is beside a known one, and one in so many attributes is left out. */
+interface Odds {
+  readonly beside: number;
+  readonly absent: number;
+}
+
+const MIXED: Odds = { beside: 4, absent: 2 };
+const AIMED: Odds = { beside: 10, absent: 10 };
+
+function vocabularyOf(rules: readonly Rule[]): Vocabulary {
   const words: Vocabulary = {
-    methods: new Set(['GET', 'POST']),
-    paths: new Set(['/']),
+    methods: new Set(),
+    paths: new Set(),
     hosts: new Set(),
     addresses: new Set(),
     ports: new Set(),
@@ -57,12 +73,16 @@ function vocabularyOf(programs: readonly Program[]): Vocabulary {
     headers: new Map(),
     claims: new Map(),
   };
-  for (const program of programs) {
-    for (const { issuer } of program.providers) words.principals.set(issuer, [issuer, FILLER]);
-    for (const rule of rulesOf(program.http)) {
-      for (const clause of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) addWords(words, clause);
-    }
-  }
+  for (const { from, to, when } of rules) for (const clause of [...from.flat(), ...to.flat(), ...when]) addWords(words, clause);
+  return words;
+}
+
+/** What requests have whatever the rules say. @param onlyMissing where the rules say nothing */
+function addCommon(words: Vocabulary, issuers: readonly string[], onlyMissing: boolean): Vocabulary {
+  const { methods, paths, principals } = words;
+  if (!onlyMissing || methods.size === 0) for (const method of ['GET', 'POST']) methods.add(method);
+  if (!onlyMissing || paths.size === 0) paths.add('/');
+  if (!onlyMissing || principals.size === 0) for (const issuer of issuers) principals.set(issuer, [issuer, FILLER]);
   return words;
 }
 
@@ -169,20 +189,21 @@ function pick<T>(values: Iterable<T>, random: Random): T | undefined {
 }
 
 /** Mostly a known text; now and then one beside it. */
-function pickText(texts: Iterable<string>, random: Random): string | undefined {
+function pickText(texts: Iterable<string>, random: Random, { beside }: Odds): string | undefined {
   const text = pick(texts, random);
-  return text === undefined || random(4) > 0 ? text : `${text}${FILLER}`;
+  return text === undefined || random(beside) > 0 ? text : `${text}${FILLER}`;
 }
 
-function makeRequest(words: Vocabulary, random: Random): GeneratedRequest {
-  const path = pickText(words.paths, random) ?? '/';
-  const host = random(2) === 0 ? pickText(words.hosts, random) : undefined;
-  const sourceIp = random(2) === 0 ? pick(words.addresses, random) : undefined;
-  const port = random(2) === 0 ? pick(words.ports, random) : undefined;
-  const peer = random(2) === 0 ? pick(words.peers, random) : undefined;
-  const claims = random(4) === 0 ? undefined : makeClaims(words, random);
+function makeRequest(words: Vocabulary, random: Random, odds: Odds): GeneratedRequest {
+  const isAbsent = (): boolean => random(odds.absent) === 0;
+  const path = pickText(words.paths, random, odds) ?? '/';
+  const host = isAbsent() ? undefined : pickText(words.hosts, random, odds);
+  const sourceIp = isAbsent() ? undefined : pick(words.addresses, random);
+  const port = isAbsent() ? undefined : pick(words.ports, random);
+  const peer = isAbsent() ? undefined : pick(words.peers, random);
+  const claims = random(2 * odds.absent) === 0 ? undefined : makeClaims(words, random, odds);
   const headers = [...words.headers].flatMap(([name, values]): readonly (readonly [string, string])[] => {
-    const value = name.startsWith(':') || name === 'host' || random(2) === 0 ? undefined : pickText(values, random);
+    const value = name.startsWith(':') || name === 'host' || isAbsent() ? undefined : pickText(values, random, odds);
     return value === undefined ? [] : [[name, value]];
   });
   return {
@@ -197,12 +218,12 @@ function makeRequest(words: Vocabulary, random: Random): GeneratedRequest {
   };
 }
 
-function makeClaims(words: Vocabulary, random: Random): Readonly<Record<string, Json>> | undefined {
+function makeClaims(words: Vocabulary, random: Random, odds: Odds): Readonly<Record<string, Json>> | undefined {
   const principal = pick(words.principals.values(), random);
   if (principal === undefined) return undefined;
   let claims: Readonly<Record<string, Json>> = { iss: principal[0], sub: principal[1] };
   for (const [path, values] of words.claims) {
-    const value = random(3) === 0 ? undefined : pickText(values, random);
+    const value = random(odds.absent + 1) === 0 ? undefined : pickText(values, random, odds);
     if (value !== undefined) claims = withClaim(claims, JSON.parse(path) as readonly string[], random(2) === 0 ? value : [value, FILLER]);
   }
   return claims;

@@ -2,6 +2,11 @@ import { expect } from 'chai';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
+const WORKLOAD = `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: foo }
+spec: { template: { metadata: { labels: { app: web } } } }
+`;
 const policy = (paths: string): string => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: { name: jwt, namespace: foo }
@@ -15,11 +20,7 @@ spec:
     - { to: [{ operation: { paths: ["${paths}"] } }] }
     - { when: [{ key: "request.auth.claims[role]", values: [admin] }] }
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: web, namespace: foo }
-spec: { template: { metadata: { labels: { app: web } } } }
-`;
+${WORKLOAD}`;
 const CORPUS = `{"path": "/a"}
 {"url": "http://web.foo/b?c=d", "method": "POST"}
 
@@ -106,6 +107,30 @@ describe('sallyport diff', () => {
     expect(one?.exitCode).to.equal(79);
     expect(one?.stdout).to.equal(again?.stdout);
     expect(one?.stdout).to.not.equal(other?.stdout);
+  });
+
+  it('makes up requests that every rule matches, and some that none does', async () => {
+    const rule = (i: number): string =>
+      `    - from: [{ source: { requestPrincipals: ["me/u${i}"] } }]
+      to: [{ operation: { methods: [PUT], paths: ["/svc${i}/*"], hosts: ["h${i}"] } }]
+      when: [{ key: "request.auth.claims[group]", values: [g${i}] }]\n`;
+    const jwt = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: jwt, namespace: foo }
+spec: { jwtRules: [{ issuer: me }] }\n---\n`;
+    const many = `${jwt}apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: many, namespace: foo }
+spec:
+  rules:\n${Array.from({ length: 40 }, (_, i) => rule(i)).join('')}---\n${WORKLOAD}`;
+    const other = many.replaceAll('values: [g', 'values: [x');
+    const { stdout } = await withFolder({ 'a/p.yaml': many, 'b/p.yaml': other }, (cwd) =>
+      runCommand(['diff', 'a', 'b', '--generate', '2000', '-o', 'json'], { cwd }),
+    );
+    const { requests, flips } = JSON.parse(stdout) as Flips;
+
+    expect(new Set(flips.flatMap(({ before }) => before.decidedBy.rule?.rule ?? []))).to.have.property('size', 40);
+    expect(flips.length).to.be.lessThan(requests / 2);
   });
 
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
