@@ -140,8 +140,9 @@ describe('createEvaluator', () => {
 
   it('makes no use of notes on another token', () => {
     const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
-    const notes = createTokenNotes({ groups: ['g7'] });
-    for (let time = 0; time < 3; time++) expect(evaluator.decide(factsWith({ claims: notes.claims, notes })).allowed).to.equal(true);
+    const claims = { groups: ['g7'] };
+    const notes = createTokenNotes(claims);
+    for (let time = 0; time < 3; time++) expect(evaluator.decide(factsWith({ claims, notes })).allowed).to.equal(true);
 
     expect(evaluator.decide(factsWith({ claims: { groups: ['none'] }, notes })).allowed).to.equal(false);
   });
@@ -149,8 +150,9 @@ describe('createEvaluator', () => {
   it('makes no use of what another program has found out about a token', () => {
     const one = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
     const other = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`h${i}`)], to: [[path('/p')]] }))));
-    const notes = createTokenNotes({ groups: ['g7'] });
-    const facts = factsWith({ claims: notes.claims, notes });
+    const claims = { groups: ['g7'] };
+    const notes = createTokenNotes(claims);
+    const facts = factsWith({ claims, notes });
 
     for (let time = 0; time < 3; time++) {
       expect(one.decide(facts).allowed).to.equal(true);
