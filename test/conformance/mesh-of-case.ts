@@ -15,14 +15,9 @@ export function meshOfCase({ meshConfig = {}, istioFeatures = {} }: RecordedCase
   const providers = (meshConfig['extensionProviders'] ?? []) as readonly unknown[];
   return {
     ...meshSchema.parse(read),
-    extensionProviders: uniqueNames(providers.flatMap(usableProvider)),
+    extensionProviders: providers.flatMap(usableProvider),
     multipleCustomProviders: istioFeatures[MULTIPLE_PROVIDERS] === true,
   };
-}
-
-/** Istio uses no provider whose name comes up again. */
-function uniqueNames(providers: readonly ExtensionProvider[]): readonly ExtensionProvider[] {
-  return providers.filter(({ name }) => providers.filter((other) => other.name === name).length === 1);
 }
 
 /** Istio takes a provider with bad settings for one that is not there; here the configuration would be refused as a whole. */

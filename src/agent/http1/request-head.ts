@@ -151,12 +151,21 @@ function parseFields(text: string, start: number, method: string, target: string
   };
 }
 
-/** What is wrong with the framing fields together, in Envoy's order. A tunnel has no body. */
-function framingFault({ framing, unknownEncoding }: Walk, method: string): HeadFault | undefined {
+function lengthText(headers: readonly string[]): string | undefined {
+  return headers[headers.findIndex((part, index) => index % 2 === 0 && part.toLowerCase() === 'content-length') + 1];
+}
+
+/** What is wrong with the framing fields together, in Envoy's order. */
+function framingFault({ headers, framing, unknownEncoding }: Walk, method: string): HeadFault | undefined {
   const encoded = framing.chunked || unknownEncoding;
-  if (encoded && framing.contentLength !== -1) return LENGTH_AND_CHUNKED;
-  if (unknownEncoding || (encoded && method === 'CONNECT')) return UNKNOWN_ENCODING;
-  return method === 'CONNECT' && framing.contentLength > 0 ? CONNECT_WITH_LENGTH : undefined;
+  const hasLength = framing.contentLength !== -1;
+  if (method === 'CONNECT') {
+    // A tunnel has no body: a length may only say so in one digit, and an encoding not at all.
+    if (hasLength && lengthText(headers) !== '0') return CONNECT_WITH_LENGTH;
+    return encoded ? UNKNOWN_ENCODING : undefined;
+  }
+  if (encoded && hasLength) return LENGTH_AND_CHUNKED;
+  return unknownEncoding ? UNKNOWN_ENCODING : undefined;
 }
 
 /** Reads the few fields that concern the connection; the length of the name tells most others apart at once. */

@@ -24,7 +24,6 @@ const UNUSABLE: readonly Provider[] = [
   { name: 'low-status', envoyExtAuthzGrpc: { ...GRPC, statusOnError: '99' } },
   { name: 'no-limit', envoyExtAuthzGrpc: { ...GRPC, includeRequestBodyInCheck: {} } },
   { name: 'odd-status', envoyExtAuthzGrpc: { ...GRPC, statusOnError: '418' } },
-  { name: 'ext-http', envoyExtAuthzHttp: HTTP },
   { name: 'tracer', zipkin: { service: 'zipkin.foo.svc.cluster.local', port: 9411 } },
 ];
 

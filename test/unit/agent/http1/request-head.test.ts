@@ -148,6 +148,13 @@ describe('parseRequestHead', () => {
       400,
       'http1.content_length_and_chunked_not_allowed',
     ],
+    ['a tunnel with a length in two digits', 'CONNECT h:80 HTTP/1.1\r\nContent-Length: 00\r\n\r\n', 400, 'http1.body_disallowed'],
+    [
+      'a tunnel with length and chunks',
+      'CONNECT h:80 HTTP/1.1\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n',
+      501,
+      'http1.invalid_transfer_encoding',
+    ],
     ['a tunnel with a body', 'CONNECT h:80 HTTP/1.1\r\nContent-Length: 3\r\n\r\n', 400, 'http1.body_disallowed'],
     ['a tunnel in chunks', 'CONNECT h:80 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n', 501, 'http1.invalid_transfer_encoding'],
     ['identity', post('Transfer-Encoding: identity'), 501, 'http1.invalid_transfer_encoding'],
