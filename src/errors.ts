@@ -50,6 +50,11 @@ export const ERROR_CODES = {
     text: 'A RequestAuthentication alone does not ask for a token: requests without one pass.',
   },
   SP_ISSUER: { family: 'finding', text: 'The issuer of a JWT rule and that of a request principal do not fit, or end in a slash.' },
+  SP_AUDIENCE: {
+    family: 'finding',
+    text: 'The audiences of a JWT rule keep out less than they seem to, because another rule takes the same tokens.',
+  },
+  SP_PREFLIGHT: { family: 'finding', text: 'CORS preflights are denied: they never carry a token, and every rule asks for one.' },
   SP_SELECTS_NOTHING: { family: 'finding', text: 'A policy selects none of the workloads that are known.' },
   SP_NO_AGENT: { family: 'finding', text: 'A workload that policies select has no agent: nothing is enforced for it.' },
   SP_TOO_LARGE: { family: 'finding', text: 'The bundle of a workload fits into no ConfigMap; the last published one stays in force.' },
@@ -89,8 +94,8 @@ export function describeErrorCode(code: ErrorCode): ErrorCodeEntry {
   return ERROR_CODES[code];
 }
 
-/** How much a finding weighs: an `error` refuses the object (or rule), a `warning` is only told. */
-export type Severity = 'error' | 'warning';
+/** How much a finding weighs: an `error` refuses the object (or rule), a `warning` is only told, an `info` may well be meant so. */
+export type Severity = 'error' | 'warning' | 'info';
 
 /** One thing that is wrong or suspicious about a user's object. A value, never thrown. */
 export interface Finding {

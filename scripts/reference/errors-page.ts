@@ -7,7 +7,7 @@ import { code, GENERATED, markdownTable } from './markdown.ts';
 const FAMILIES: Readonly<Record<ErrorFamily, { readonly title: string; readonly text: string }>> = {
   finding: {
     title: 'Findings on your objects',
-    text: 'In the conditions of a policy, in events, in answers of the webhook and in the output of `sallyport check`. A finding of severity `error`\nrefuses the object, one of severity `warning` is only told.',
+    text: 'In the conditions of a policy, in events, in answers of the webhook and in the output of `sallyport check`. A finding of severity `error`\nrefuses the object, one of severity `warning` is only told, and one of severity `info` may well be meant so.',
   },
   bundle: {
     title: 'Bundles that an agent refuses',

@@ -12,7 +12,7 @@ import { normalizePath } from '../policy/request/normalize-path.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
 
 /** Why a value never matches, and what to write. */
-type Reason = readonly [why: string, hint: string];
+export type Reason = readonly [why: string, hint: string];
 type Test = (value: string) => Reason | undefined;
 type Mode = MeshConfig['pathNormalization'] | undefined;
 
@@ -30,12 +30,12 @@ export function findDeadValues(policy: Policy, mode: Mode): readonly Finding[] {
 
 function sourceValues(placed: PlacedRule): readonly Finding[] {
   return sourcesOf(placed).flatMap(({ source, path }) => [
-    ...judge(`${path}.principals`, source.principals, principal),
-    ...judge(`${path}.notPrincipals`, source.notPrincipals, principal),
-    ...judge(`${path}.requestPrincipals`, source.requestPrincipals, requestPrincipal),
-    ...judge(`${path}.notRequestPrincipals`, source.notRequestPrincipals, requestPrincipal),
-    ...judge(`${path}.namespaces`, source.namespaces, innerStar),
-    ...judge(`${path}.notNamespaces`, source.notNamespaces, innerStar),
+    ...judgeValues(`${path}.principals`, source.principals, principal),
+    ...judgeValues(`${path}.notPrincipals`, source.notPrincipals, principal),
+    ...judgeValues(`${path}.requestPrincipals`, source.requestPrincipals, requestPrincipal),
+    ...judgeValues(`${path}.notRequestPrincipals`, source.notRequestPrincipals, requestPrincipal),
+    ...judgeValues(`${path}.namespaces`, source.namespaces, innerStar),
+    ...judgeValues(`${path}.notNamespaces`, source.notNamespaces, innerStar),
   ]);
 }
 
@@ -44,12 +44,14 @@ function operationValues({ rule, path: at }: PlacedRule, mode: Mode): readonly F
   return (rule.to ?? []).flatMap(({ operation = {} }, index) => {
     const path = `${at}.to[${index}].operation`;
     return [
-      ...judge(`${path}.hosts`, operation.hosts, host),
-      ...judge(`${path}.notHosts`, operation.notHosts, host),
-      ...judge(`${path}.methods`, operation.methods, method),
-      ...judge(`${path}.notMethods`, operation.notMethods, method),
-      ...judge(`${path}.paths`, operation.paths, asPath),
-      ...judge(`${path}.notPaths`, operation.notPaths, asPath),
+      ...judgeValues(`${path}.hosts`, operation.hosts, host),
+      ...judgeValues(`${path}.notHosts`, operation.notHosts, host),
+      ...judgeValues(`${path}.ports`, operation.ports, port),
+      ...judgeValues(`${path}.notPorts`, operation.notPorts, port),
+      ...judgeValues(`${path}.methods`, operation.methods, method),
+      ...judgeValues(`${path}.notMethods`, operation.notMethods, method),
+      ...judgeValues(`${path}.paths`, operation.paths, asPath),
+      ...judgeValues(`${path}.notPaths`, operation.notPaths, asPath),
     ];
   });
 }
@@ -60,8 +62,8 @@ function conditionValues(placed: PlacedRule): readonly Finding[] {
     return [
       ...quotedKey(condition.key, path),
       ...dottedKey(condition.key, path),
-      ...judge(`${path}.values`, condition.values, test),
-      ...judge(`${path}.notValues`, condition.notValues, test),
+      ...judgeValues(`${path}.values`, condition.values, test),
+      ...judgeValues(`${path}.notValues`, condition.notValues, test),
     ];
   });
 }
@@ -70,6 +72,7 @@ function conditionValues(placed: PlacedRule): readonly Finding[] {
 function conditionTest(key: string): Test {
   if (key === 'source.principal') return principal;
   if (key === 'request.auth.principal') return requestPrincipal;
+  if (key === 'destination.port') return port;
   return key === 'source.namespace' || key === 'connection.sni' ? innerStar : () => undefined;
 }
 
@@ -91,7 +94,8 @@ function dottedKey(key: string, path: string): readonly Finding[] {
   return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: 'a dot leads into no nested claim', hint })];
 }
 
-function judge(path: string, values: readonly string[] | undefined, test: Test): readonly Finding[] {
+/** A warning for each of `values` that `test` gives a reason against. @param path of the list */
+export function judgeValues(path: string, values: readonly string[] | undefined, test: Test): readonly Finding[] {
   return (values ?? []).flatMap((value, index) => {
     const reason = test(value);
     if (reason === undefined) return [];
@@ -126,6 +130,10 @@ function host(value: string): Reason | undefined {
   if (value.includes('://')) return ['a host has no scheme', `write ${value.replace(/^.*:\/\//, '').replace(/\/.*$/, '')}`];
   if (value.includes('/')) return ['a host has no path', `write ${value.replace(/\/.*$/, '')}, and the path under paths`];
   return innerStar(value);
+}
+
+function port(value: string): Reason | undefined {
+  return Number(value) === 0 ? ['no connection has port 0', 'write the port of the container'] : undefined;
 }
 
 function method(value: string): Reason | undefined {

@@ -1,5 +1,5 @@
 /*
- * One trap found, and the way to make one. In: code, path, words. Out: a warning. Called by every family of traps.
+ * One trap found, and the way to make one. In: code, path, words. Out: a warning, or an information. Called by every family of traps.
  */
 import type { AuthorizationPolicy, AuthorizationRule, Condition, Policy, Source } from '../api/istio/resources.ts';
 import type { ErrorCode, Finding } from '../errors.ts';
@@ -15,6 +15,11 @@ export interface Trap {
 /** The trap as a warning: lint never refuses. */
 export function warn(trap: Trap): Finding {
   return { ...trap, severity: 'warning' };
+}
+
+/** The trap where it may well be none. */
+export function inform(trap: Trap): Finding {
+  return { ...trap, severity: 'info' };
 }
 
 /** A rule with its path, e.g. `spec.rules[0]`. */

@@ -1,6 +1,6 @@
 /*
  * Rules that say more, or less, than they seem to. In: one policy. Out: warnings about rules that match everything, were
- * split by a dash too many, can never decide, or take in callers without an identity. Called by lintPolicy.
+ * split by a dash too many, or take in callers without an identity. Called by lintPolicy.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
@@ -19,13 +19,7 @@ const IDENTITY_KEY = /^(?:request\.auth\.|source\.(?:principal|namespace|service
 /** The traps in the shape of the rules of one policy. */
 export function findRuleShapes(policy: AuthorizationPolicy): readonly Finding[] {
   const rules = rulesOf(policy);
-  return [
-    ...withoutRules(policy),
-    ...wideRules(policy, rules),
-    ...splitRules(rules),
-    ...deadRules(rules),
-    ...anonymousRules(policy, rules),
-  ];
+  return [...withoutRules(policy), ...wideRules(policy, rules), ...splitRules(rules), ...anonymousRules(policy, rules)];
 }
 
 function withoutRules({ spec }: AuthorizationPolicy): readonly Finding[] {
@@ -57,20 +51,6 @@ function onlyPart(placed: PlacedRule | undefined): 'from' | 'to' | undefined {
   const { from, to, when } = placed?.rule ?? {};
   if (when !== undefined || (from === undefined) === (to === undefined)) return undefined;
   return from === undefined ? 'to' : 'from';
-}
-
-function deadRules(rules: readonly PlacedRule[]): readonly Finding[] {
-  const all = rules.find(({ rule }) => matchesEverything(rule));
-  const firstPath = new Map<string, string>();
-  return rules.flatMap(({ rule, path }) => {
-    const text = JSON.stringify(rule);
-    const twin = firstPath.get(text);
-    if (twin === undefined) firstPath.set(text, path);
-    const reason = twin === undefined ? undefined : `it repeats ${twin}`;
-    const why = reason ?? (all === undefined || all.path === path ? undefined : `${all.path} matches every request`);
-    if (why === undefined) return [];
-    return [warn({ code: 'SP_UNREACHABLE_RULE', path, message: `this rule changes nothing: ${why}`, hint: 'remove one of the two' })];
-  });
 }
 
 function anonymousRules({ spec }: AuthorizationPolicy, rules: readonly PlacedRule[]): readonly Finding[] {

@@ -21,5 +21,5 @@ export function covers(wide: Policy, narrow: Policy, rootNamespace: string): boo
 }
 
 function targetsOf({ spec }: Policy): string {
-  return JSON.stringify(spec.targetRefs ?? []);
+  return spec.targetRefs === undefined ? '' : JSON.stringify(spec.targetRefs);
 }

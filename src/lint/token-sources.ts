@@ -31,15 +31,20 @@ export function findIssuerSlashes({ spec }: RequestAuthentication): readonly Fin
   );
 }
 
+/** The JWT rules that verify tokens on pods that `policy` selects, too. */
+export function rulesForTokensOf(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly JwtRule[] {
+  return all
+    .filter((other) => other.kind === 'RequestAuthentication')
+    .filter((other) => canMeet(policy, other, rootNamespace))
+    .flatMap(({ spec }) => spec.jwtRules ?? []);
+}
+
 /** Tokens asked for without a rule that verifies them, or from another issuer. */
 export function findUnknownTokens(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
   const uses = tokenUses(policy);
   const [first] = uses;
   if (first === undefined) return [];
-  const rules = all
-    .filter((other) => other.kind === 'RequestAuthentication')
-    .filter((other) => canMeet(policy, other, rootNamespace))
-    .flatMap(({ spec }) => spec.jwtRules ?? []);
+  const rules = rulesForTokensOf(policy, all, rootNamespace);
   if (rules.length > 0) return uses.flatMap(({ path, principals = [] }) => foreignIssuers(principals, rules, path));
   const message = 'no RequestAuthentication for the same pods: no request has a verified token';
   return [warn({ code: 'SP_NO_JWT_RULE', path: first.path, message, hint: 'add a RequestAuthentication with the same selector' })];

@@ -79,6 +79,11 @@ export function relevantLabelKeys(policies: readonly Policy[]): readonly string[
   return [...keys].sort();
 }
 
+/** Does `ref` name a gateway of the Gateway API, the only target that has pods? */
+export function isGatewayTarget(ref: PolicyTargetReference): boolean {
+  return ref.group === GATEWAY_GROUP && ref.kind === 'Gateway';
+}
+
 function isGateway(ref: PolicyTargetReference, name: string): boolean {
-  return ref.group === GATEWAY_GROUP && ref.kind === 'Gateway' && ref.name === name;
+  return isGatewayTarget(ref) && ref.name === name;
 }

@@ -24,5 +24,7 @@ export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): Admis
 function lintWarnings(object: unknown, mesh: MeshConfig): readonly string[] {
   const { value } = parsePolicy(object);
   if (value === undefined) return [];
-  return lintPolicy(value, mesh).map(({ path, message, hint }) => `${path}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
+  return lintPolicy(value, mesh)
+    .filter(({ severity }) => severity === 'warning')
+    .map(({ path, message, hint }) => `${path}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 }

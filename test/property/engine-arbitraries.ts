@@ -179,7 +179,8 @@ const identityMatch: fc.Arbitrary<IdentityMatch> = fc.oneof(
 
 const principalMatch: fc.Arbitrary<RequestPrincipalMatch> = fc.record({ iss: stringMatch(WORDS), sub: stringMatch(WORDS) });
 
-const clause: fc.Arbitrary<Clause> = fc.oneof(
+/** One field, or one condition. */
+export const clause: fc.Arbitrary<Clause> = fc.oneof(
   { weight: 3, arbitrary: listsOf(pathMatch).map((lists): Clause => ({ attribute: 'path', field: 'paths', ...lists })) },
   { weight: 2, arbitrary: listsOf(stringMatch(METHODS)).map((lists): Clause => ({ attribute: 'method', field: 'methods', ...lists })) },
   { weight: 2, arbitrary: listsOf(stringMatch(HOSTS)).map((lists): Clause => ({ attribute: 'host', field: 'hosts', ...lists })) },

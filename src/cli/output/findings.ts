@@ -5,7 +5,7 @@
 import type { ErrorCode, Finding, Severity } from '../../errors.ts';
 import type { ManifestObject } from '../../sources/manifests.ts';
 import type { Locate } from '../input/locate-field.ts';
-import { type Cell, formatTable, paint } from './table.ts';
+import { type Cell, formatTable, paint, type Style } from './table.ts';
 
 /** A finding as it is shown; the member names are stable in JSON. */
 export interface ReportedFinding {
@@ -21,6 +21,8 @@ export interface ReportedFinding {
   readonly message: string;
   readonly hint?: string;
 }
+
+const SEVERITY_STYLE: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', info: 'cyan' };
 
 /** A finding about `item`, placed at the line and column of its field. */
 export function reportOnObject(finding: Finding, item: ManifestObject, locate: Locate): ReportedFinding {
@@ -69,7 +71,7 @@ export function formatFindingTable(reports: readonly ReportedFinding[], stream: 
   if (reports.length === 0) return '';
   const rows = reports.map((report): readonly Cell[] => [
     `${report.file}:${report.line}:${report.column}`,
-    { text: report.severity, style: report.severity === 'error' ? 'red' : 'yellow' },
+    { text: report.severity, style: SEVERITY_STYLE[report.severity] },
     report.code,
     report.object,
     report.path,
@@ -78,11 +80,11 @@ export function formatFindingTable(reports: readonly ReportedFinding[], stream: 
   return formatTable(['WHERE', 'SEVERITY', 'CODE', 'OBJECT', 'FIELD', 'REASON'], rows, stream);
 }
 
-/** `2 errors, 1 warning`, coloured by the worst of them. */
+/** `2 errors, 1 warning`, coloured by the worst of them; what is only information is counted when there is any. */
 export function formatFindingCount(reports: readonly ReportedFinding[], stream: NodeJS.WritableStream): string {
-  const errors = reports.filter((report) => report.severity === 'error').length;
-  const warnings = reports.length - errors;
-  const text = `${plural(errors, 'error')}, ${plural(warnings, 'warning')}`;
+  const count = (severity: Severity): number => reports.filter((report) => report.severity === severity).length;
+  const [errors, warnings, infos] = [count('error'), count('warning'), count('info')];
+  const text = `${plural(errors, 'error')}, ${plural(warnings, 'warning')}${infos === 0 ? '' : `, ${infos} info`}`;
   if (errors > 0) return paint(text, 'red', stream);
   return paint(text, warnings > 0 ? 'yellow' : 'green', stream);
 }

@@ -18,7 +18,7 @@ export function formatSarif(reports: readonly ReportedFinding[]): string {
   const results = reports.map((report) => ({
     ruleId: report.code,
     ruleIndex: codes.indexOf(report.code),
-    level: report.severity,
+    level: report.severity === 'info' ? 'note' : report.severity,
     message: { text: messageOf(report) },
     locations: [
       {

@@ -19,6 +19,7 @@ import { parseJwks } from '../../../src/jwt/parse-jwks.ts';
 import { parseToken } from '../../../src/jwt/parse-token.ts';
 import { withoutQueryParameter } from '../../../src/jwt/query.ts';
 import { splitSpaceDelimited } from '../../../src/jwt/space-delimited.ts';
+import { lintPolicies } from '../../../src/lint/lint-policies.ts';
 import { createEvaluator } from '../../../src/policy/decide/evaluator.ts';
 import { compileIdentityMatch } from '../../../src/policy/match/identity.ts';
 import { compilePathTemplate, parsePathTemplate } from '../../../src/policy/match/path-template.ts';
@@ -29,7 +30,7 @@ import { normalizePath } from '../../../src/policy/request/normalize-path.ts';
 import { remoteAddress } from '../../../src/policy/request/remote-address.ts';
 import { parseManifests } from '../../../src/sources/manifests.ts';
 import { bundleOf, DENY_ALL } from '../agent/bundles.ts';
-import { allow, CONNECTION, deny, programOf } from '../judge/trials.ts';
+import { allow, CONNECTION, deny, paths, programOf } from '../judge/trials.ts';
 import { provider, requestWith, segment } from '../jwt/tokens.ts';
 import { GROWING_POLICIES } from './hostile-policies.ts';
 
@@ -389,6 +390,41 @@ const FILE_CASES: Readonly<Record<string, GrowthCase>> = {
   ),
 };
 
+const lintRules = (policies: readonly object[]): unknown =>
+  lintPolicies(
+    policies.flatMap((object) => parsePolicy(object).value ?? []),
+    { rootNamespace: 'istio-system' },
+  );
+
+/** Rules that lint holds against each other. */
+const LINT_CASES: Readonly<Record<string, GrowthCase>> = {
+  'lint: rules of one path': over(
+    250,
+    (n) => [
+      deny(
+        'a',
+        ...values(n, (at) => `y${at}`).map((value) => ({ ...paths('/a'), when: [{ key: 'request.headers[x]', values: [value] }] })),
+      ),
+    ],
+    lintRules,
+  ),
+  'lint: rules of prefixes of one another': over(
+    250,
+    (n) => [
+      deny(
+        'a',
+        ...values(n, (at) => `/${'a'.repeat(n - at)}`).map((path) => ({ ...paths(path), when: [{ key: 'source.ip', values: ['::1'] }] })),
+      ),
+    ],
+    lintRules,
+  ),
+  'lint: values of two rules': over(
+    2000,
+    (n) => [deny('a', paths(...values(n, (at) => `/a${at}*`)), paths(...values(n, (at) => `/b${at}`)))],
+    lintRules,
+  ),
+};
+
 function validateAndLower(object: object): unknown {
   return [validatePolicy(object), programOf([object])];
 }
@@ -403,6 +439,7 @@ export const GROWTH_CASES: Readonly<Record<string, GrowthCase>> = {
   ...REQUEST_CASES,
   ...DECISION_CASES,
   ...FILE_CASES,
+  ...LINT_CASES,
   [SQUARE]: over(
     50,
     (n) => n,

@@ -101,13 +101,13 @@ describe('lint', () => {
       [ap({ action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] })],
     ],
     ['from and to in two rules', [rules(FROM, A)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
-    ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules(A, { ...FROM, ...A })]],
+    ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
     ['a rule twice', [rules(A, A)], ['SP_UNREACHABLE_RULE spec.rules[1]'], [rules(A, { to: [{ operation: { paths: ['/b'] } }] })]],
     [
       'a rule beside one for everything',
       [rules({}, A)],
       ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules[1]'],
-      [rules(A, { to: [{ operation: { paths: ['/*'] } }] })],
+      [rules(A, { to: [{ operation: { paths: ['/b*'] } }] })],
     ],
     [
       'a negative that anonymous callers pass',
@@ -165,7 +165,7 @@ describe('lint', () => {
     ],
     [
       'an address that clients can write',
-      [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['10.0.0.0/8'])],
+      [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['192.0.2.0/24'])],
       [`SP_EVADABLE ${source}.remoteIpBlocks`, 'SP_EVADABLE spec.rules[0].when[0].key'],
       [
         from({ remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] }),
@@ -203,7 +203,7 @@ describe('lint', () => {
       'a JWT rule twice',
       [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER }] }), REQUIRED],
       ['SP_UNREACHABLE_RULE spec.jwtRules[1]'],
-      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, audiences: ['a'] }] }), REQUIRED],
+      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, fromCookies: ['a'] }] }), REQUIRED],
     ],
     [
       'a service account without namespace in the root namespace',

@@ -1,0 +1,50 @@
+/*
+ * Audiences that keep no token out, since JWT rules for one workload are alternatives: what one refuses another may take. In:
+ * a RequestAuthentication and all policies. Out: a warning where another rule takes any audience, an information where it takes
+ * others. Called by lintPolicies.
+ */
+import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
+import type { Finding } from '../errors.ts';
+import { inform, warn } from './lint-finding.ts';
+import { canMeet } from './selection.ts';
+
+/** The rules of `policy` whose audiences another rule for the same tokens widens. */
+export function findWidenedAudiences(policy: RequestAuthentication, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
+  const rules = policy.spec.jwtRules ?? [];
+  if (!rules.some(({ audiences }) => audiences !== undefined)) return [];
+  const others = all
+    .filter((other) => other.kind === 'RequestAuthentication')
+    .filter((other) => other === policy || canMeet(policy, other, rootNamespace))
+    .flatMap((other) => (other.spec.jwtRules ?? []).map((rule, index) => ({ rule, place: placeOf(other, index, policy) })));
+  const twins = Map.groupBy(others, ({ rule }) => tokensOf(rule));
+  return rules.flatMap((rule, index) => judgeAudiences(rule, `spec.jwtRules[${index}].audiences`, twins.get(tokensOf(rule)) ?? []));
+}
+
+interface PlacedJwtRule {
+  readonly rule: JwtRule;
+  readonly place: string;
+}
+
+function judgeAudiences({ audiences }: JwtRule, path: string, twins: readonly PlacedJwtRule[]): readonly Finding[] {
+  if (audiences === undefined) return [];
+  const open = twins.find(({ rule }) => rule.audiences === undefined);
+  if (open !== undefined) {
+    const message = `these audiences keep no token out: ${open.place} takes the same tokens for any audience, and one rule that takes a token is enough`;
+    return [warn({ code: 'SP_AUDIENCE', path, message, hint: 'give both the audiences, or remove the other rule' })];
+  }
+  const wider = twins.find(({ rule }) => rule.audiences?.some((audience) => !audiences.includes(audience)) === true);
+  if (wider === undefined) return [];
+  const message = `tokens for the audiences of ${wider.place} pass as well: one rule that takes a token is enough`;
+  const hint = 'to tell audiences apart, ask for request.auth.audiences in an AuthorizationPolicy';
+  return [inform({ code: 'SP_AUDIENCE', path, message, hint })];
+}
+
+/** Rules with one text look for the same tokens and verify them with the same keys. */
+function tokensOf({ issuer = '', jwks, jwksUri, fromHeaders, fromParams, fromCookies }: JwtRule): string {
+  return JSON.stringify([issuer, jwks, jwksUri, fromHeaders, fromParams, fromCookies]);
+}
+
+function placeOf({ metadata }: Policy, index: number, from: Policy): string {
+  const place = `spec.jwtRules[${index}]`;
+  return metadata === from.metadata ? place : `${place} of ${metadata.namespace}/${metadata.name}`;
+}

@@ -1,0 +1,86 @@
+/*
+ * A rule that is said to be covered is covered: whatever request it matches, the evaluator says that the other matches it, too.
+ * Rules are made of few clauses on few attributes, or none would ever cover another. The seed is printed; SALLYPORT_SEED
+ * repeats a run.
+ */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { coversRule } from '../../src/lint/cover/rule-cover.ts';
+import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
+import type { Clause, Program, Rule, Ruleset } from '../../src/policy/model/program.ts';
+import type { RequestFacts } from '../../src/policy/request/facts.ts';
+import { caller, clause, factsOf, head } from './engine-arbitraries.ts';
+
+const seed: number = Number(process.env['SALLYPORT_SEED'] ?? Date.now() % 2 ** 31);
+const RUNS = 150;
+const REQUESTS = 20;
+const UNBOUNDED = 1_000_000;
+
+/** Cuts every list to one value: short lists cover and miss each other often. */
+const shortClause: fc.Arbitrary<Clause> = clause.map(
+  ({ anyOf, noneOf, ...rest }) =>
+    ({
+      ...rest,
+      ...(anyOf !== undefined && { anyOf: anyOf.slice(0, 1) }),
+      ...(noneOf !== undefined && { noneOf: noneOf.slice(0, 1) }),
+    }) as Clause,
+);
+
+/** Two rules of two clauses each for every way to place them, out of a handful on the same attribute. */
+function* rulesOf(clauses: readonly Clause[]): Generator<Rule> {
+  for (const [index, one] of clauses.entries()) {
+    const other = clauses[(index + 1) % clauses.length] ?? one;
+    yield ruleOf([[one]], [[]], []);
+    yield ruleOf([[one], [other]], [[]], []);
+    yield ruleOf([[one, other]], [[]], []);
+    yield ruleOf([[]], [[one], [other]], []);
+    yield ruleOf([[one]], [[]], [other]);
+  }
+}
+
+function ruleOf(to: Rule['to'], from: Rule['from'], when: Rule['when']): Rule {
+  return { id: 'r', source: { kind: 'AuthorizationPolicy', namespace: 'n', name: 'p', generation: 0, rule: 0 }, from, to, when };
+}
+
+function matcherOf(rule: Rule): (facts: RequestFacts) => boolean {
+  const none = { attached: false, rules: [] };
+  const deny = { attached: true, rules: [rule] };
+  const http: Ruleset = { custom: [], audit: none, deny, allow: none, dryRunDeny: none, dryRunAllow: none };
+  const program: Program = { pathNormalization: 'BASE', trustedProxies: [], providers: [], http, tcp: http };
+  const evaluator = createLinearEvaluator(program);
+  return (facts) => !evaluator.decide(facts).allowed;
+}
+
+const handful: fc.Arbitrary<readonly Clause[]> = fc
+  .array(shortClause, { minLength: 30, maxLength: 30 })
+  .map((all) => Object.values(Object.groupBy(all, ({ attribute }) => attribute)).toSorted((a, b) => b.length - a.length)[0] ?? []);
+const facts: fc.Arbitrary<readonly RequestFacts[]> = fc
+  .array(fc.tuple(caller, head), { minLength: REQUESTS, maxLength: REQUESTS })
+  .map((all) => all.map(([one, two]) => factsOf(one, two)));
+
+describe('coversRule', () => {
+  it('covers no request by mistake', function () {
+    this.timeout(60_000);
+    let [covered, matched] = [0, 0];
+    fc.assert(
+      fc.property(handful, facts, (clauses, requests) => {
+        const rules = [...rulesOf(clauses)].map((rule) => {
+          const isMatch = matcherOf(rule);
+          return { rule, hits: requests.map(isMatch) };
+        });
+        for (const narrow of rules) {
+          for (const wide of rules) {
+            if (narrow === wide || !coversRule(wide.rule, narrow.rule, { left: UNBOUNDED })) continue;
+            covered++;
+            const missed = requests.find((_, index) => narrow.hits[index] === true && wide.hits[index] !== true);
+            matched += narrow.hits.filter(Boolean).length;
+            if (missed !== undefined) expect.fail(JSON.stringify({ narrow: narrow.rule, wide: wide.rule, missed }));
+          }
+        }
+      }),
+      { seed, numRuns: RUNS },
+    );
+    expect(covered, `covered with seed ${seed}`).to.be.greaterThan(RUNS);
+    expect(matched, `matched with seed ${seed}`).to.be.greaterThan(RUNS);
+  });
+});

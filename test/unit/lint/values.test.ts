@@ -1,0 +1,95 @@
+/* Values that no request can have, or that say more than they match; beside each one that is fine. */
+import { expect } from 'chai';
+import { lintPolicy } from '../../../src/lint/lint-policies.ts';
+import { findingsOf, from, ISSUER, lint, ra, to, when } from './policies.ts';
+
+const claim = (name: string): string => `request.auth.claims[${name}]`;
+const WHEN = 'spec.rules[0].when[0]';
+
+describe('lint of values', () => {
+  for (const name of ['exp', 'iat', 'nbf', 'auth_time', 'updated_at', 'email_verified', 'phone_number_verified']) {
+    it(`warns of ${name}, which is no string`, () => {
+      expect(lint(ra(), when(claim(name), ['true', '42']))).to.deep.equal([`SP_NEVER_MATCHES ${WHEN}.key`]);
+    });
+  }
+
+  it('says of a boolean in quotes that it may be none, and nothing of other claims and of numbers', () => {
+    expect(lint(ra(), when(claim('admin'), ['yes', 'true']))).to.deep.equal([`info SP_NEVER_MATCHES ${WHEN}.values[1]`]);
+    expect(lint(ra(), when(claim('admin'), ['a'], ['false']))).to.deep.equal([`info SP_NEVER_MATCHES ${WHEN}.notValues[0]`]);
+    expect(lint(ra(), when(claim('tenant'), ['42']), when('request.headers[x-admin]', ['true']))).to.deep.equal([]);
+    expect(lint(ra(), when(`${claim('a')}[exp]`, ['42']))).to.deep.equal([]);
+  });
+
+  it('keeps what is only information out of the webhook’s way', () => {
+    expect(lintPolicy(when(claim('admin'), ['true'])).map(({ severity }) => severity)).to.deep.equal(['info']);
+  });
+
+  for (const name of ['scope', 'permission']) {
+    it(`warns of several words in ${name}, which is split`, () => {
+      expect(lint(ra(), when(claim(name), ['a', 'a b']))).to.deep.equal([`SP_NEVER_MATCHES ${WHEN}.values[1]`]);
+      expect(lint(ra(), when(claim(name), ['a *', '* b']))).to.have.length(2);
+      // A text of blanks alone stays whole.
+      expect(lint(ra(), when(claim(name), ['a', '*', 'a*', ' ', ' *']))).to.deep.equal([]);
+    });
+  }
+
+  it('warns of several words in another claim only where every JWT rule splits it', () => {
+    const words = when(claim('scp'), ['a b']);
+    const split = { spaceDelimitedClaims: ['scp', 'scope'] };
+
+    expect(lint(ra([split]), words)).to.deep.equal([`SP_NEVER_MATCHES ${WHEN}.values[0]`]);
+    expect(lint(ra([split, { issuer: 'https://other' }]), words)).to.deep.equal([]);
+    expect(lint(ra([split]), when(claim('scope'), ['a b']))).to.have.length(1);
+  });
+
+  it('says of what is left out that it excludes nothing', () => {
+    const [finding] = findingsOf(ra(), when(claim('scope'), ['a'], ['b c']));
+
+    expect(finding?.path).to.equal(`${WHEN}.notValues[0]`);
+    expect(finding?.message).to.include('excludes nothing');
+  });
+
+  const SOURCE = 'spec.rules[0].from[0].source';
+  for (const field of ['ipBlocks', 'notIpBlocks']) {
+    it(`warns of address bits behind the prefix in ${field}`, () => {
+      const blocks = ['10.0.0.0/8', '10.1.2.3/8', '10.1.2.3', '10.1.2.3/32', '::/0', '2001:db8::1/64', '0.0.0.1/0'];
+
+      expect(lint(from({ [field]: blocks }))).to.deep.equal([1, 5, 6].map((index) => `SP_VALUE ${SOURCE}.${field}[${index}]`));
+    });
+  }
+
+  for (const field of ['remoteIpBlocks', 'notRemoteIpBlocks']) {
+    it(`warns of address bits behind the prefix in ${field}`, () => {
+      expect(lint(from({ ipBlocks: ['10.0.0.1'], [field]: ['10.1.2.3/8'] }))).to.deep.equal([`SP_VALUE ${SOURCE}.${field}[0]`]);
+    });
+  }
+
+  for (const key of ['source.ip', 'destination.ip']) {
+    it(`warns of address bits behind the prefix in ${key}`, () => {
+      expect(lint(when(key, ['10.1.2.3/8'], ['10.1.2.3/16', '10.1.0.0/16']))).to.deep.equal([
+        `SP_VALUE ${WHEN}.values[0]`,
+        `SP_VALUE ${WHEN}.notValues[0]`,
+      ]);
+    });
+  }
+
+  it('tells what a block with idle bits means', () => {
+    const [finding] = findingsOf(from({ ipBlocks: ['10.1.2.3/8'] }));
+
+    expect([finding?.message, finding?.hint].join('; ')).to.equal(
+      '10.1.2.3/8 means all of 10.0.0.0/8: what the address says behind the first 8 bits counts for nothing; write 10.0.0.0/8, or 10.1.2.3 for the one address',
+    );
+  });
+
+  it('warns of port 0', () => {
+    expect(lint(to({ ports: ['80', '0'] }), to({ notPorts: ['00'] }), when('destination.port', ['0', '81']))).to.deep.equal([
+      'SP_NEVER_MATCHES spec.rules[0].to[0].operation.ports[1]',
+      'SP_NEVER_MATCHES spec.rules[0].to[0].operation.notPorts[0]',
+      `SP_NEVER_MATCHES ${WHEN}.values[0]`,
+    ]);
+  });
+
+  it('takes claims of the issuer', () => {
+    expect(lint(ra(), when(claim('iss'), [ISSUER]))).to.deep.equal([]);
+  });
+});
