@@ -4,5 +4,8 @@
  */
 import packageJson from '../package.json' with { type: 'json' };
 
+/** Where the pages under `docs/` are published. */
+export const DOCS_URL = 'https://sallyport.dev/docs';
+
 /** Semantic version, e.g. `0.1.0`. */
 export const VERSION: string = packageJson.version;

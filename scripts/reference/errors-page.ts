@@ -24,7 +24,7 @@ export function errorsPage(): string {
   const sections = (Object.keys(FAMILIES) as ErrorFamily[]).map((family) => {
     const rows = codes
       .filter((name) => describeErrorCode(name).family === family)
-      .map((name) => [code(name), describeErrorCode(name).text]);
+      .map((name) => [`<a id="${name.toLowerCase()}"></a>${code(name)}`, describeErrorCode(name).text]);
     return `\n## ${FAMILIES[family].title}\n\n${FAMILIES[family].text}\n\n${markdownTable(['code', 'meaning'], rows)}`;
   });
   return `${GENERATED}# Error codes\n\nA code never changes its meaning. Source: \`src/errors.ts\`.\n${sections.join('')}`;

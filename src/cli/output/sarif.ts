@@ -4,8 +4,8 @@
  */
 import { sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describeErrorCode } from '../../errors.ts';
-import { VERSION } from '../../version.ts';
+import { describeErrorCode, type ErrorCode } from '../../errors.ts';
+import { DOCS_URL, VERSION } from '../../version.ts';
 import type { ReportedFinding } from './findings.ts';
 
 const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
@@ -13,8 +13,8 @@ const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
 /** A whole SARIF log with one run, ended by a newline. */
 export function formatSarif(reports: readonly ReportedFinding[]): string {
   const codes = [...new Set(reports.map(({ code }) => code))].toSorted();
-  const rules = codes.map((code) => ({ id: code, shortDescription: { text: describeErrorCode(code).text } }));
-  const driver = { name: 'sallyport', semanticVersion: VERSION, rules };
+  const rules = codes.map((code) => ({ id: code, shortDescription: { text: describeErrorCode(code).text }, helpUri: helpUriOf(code) }));
+  const driver = { name: 'sallyport', semanticVersion: VERSION, informationUri: DOCS_URL, rules };
   const results = reports.map((report) => ({
     ruleId: report.code,
     ruleIndex: codes.indexOf(report.code),
@@ -31,6 +31,11 @@ export function formatSarif(reports: readonly ReportedFinding[]): string {
     ],
   }));
   return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
+}
+
+/** Every code has an anchor in the table of codes. */
+function helpUriOf(code: ErrorCode): string {
+  return `${DOCS_URL}/reference/errors.md#${code.toLowerCase()}`;
 }
 
 function messageOf({ object, path, message, hint }: ReportedFinding): string {

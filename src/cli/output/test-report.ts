@@ -5,7 +5,7 @@
 import type { Coverage } from '../../explain/coverage.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
-import { nearestText } from './explanation.ts';
+import { nearestText, printable } from './explanation.ts';
 import { plural } from './findings.ts';
 import { formatStructured } from './structured.ts';
 import { formatTable, paint } from './table.ts';
@@ -109,11 +109,13 @@ function faultsOf({ passed, differences, explanation }: PolicyTestResult): reado
 }
 
 function tapText(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').replaceAll('\\', '\\\\').replaceAll('#', '\\#');
+  return printable(text.replaceAll(/\s+/g, ' ')).replaceAll('\\', '\\\\').replaceAll('#', '\\#');
 }
 
 function xml(text: string): string {
   // oxlint-disable-next-line no-control-regex -- XML 1.0 has no way to write them
   const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?');
-  return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll('\n', '&#10;');
+  const escaped = legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  // Parsers make blanks of them in attributes.
+  return escaped.replaceAll(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

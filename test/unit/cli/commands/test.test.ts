@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { Parser } from 'tap-parser';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
@@ -133,6 +135,47 @@ tests:
 
     expect(stdout.split('\n').slice(0, 2)).to.deep.equal(['TAP version 14', '1..3']);
     expect(stdout).to.include('not ok 3 - p/one.sallyport-test.yaml: wrong \\# 1\n  ---\n  - "verdict is deny');
+  });
+
+  const NAMES = [
+    'a "quote" & <tag>',
+    ']]> and <![CDATA[',
+    'x # SKIP',
+    'y # TODO later',
+    'back\\slash \\# end',
+    'two\nlines\tand a tab',
+    'bell \u0007 \u001b[31m',
+    'ok 7 - z',
+  ];
+  const hostileTable = `workload: { namespace: foo, name: web, labels: {} }\ntests:\n${NAMES.map((name, index) => `  - ${JSON.stringify({ name, expect: index % 2 === 0 ? 'deny' : 'allow' })}\n`).join('')}`;
+  const withoutControl = (name: string): string => name.replaceAll(/[\u0007\u001b]/g, '?');
+
+  it('writes JUnit that a parser of XML reads, whatever tests are called', async () => {
+    const { stdout } = await test(hostileTable, '-o', 'junit');
+
+    expect(XMLValidator.validate(stdout)).to.equal(true);
+    const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', htmlEntities: true });
+    const { testsuite } = parser.parse(stdout).testsuites;
+    expect(testsuite).to.include({ tests: '8', failures: '4', errors: '0' });
+    expect(testsuite.testcase.map(({ name }: { readonly name: string }) => name)).to.deep.equal(NAMES.map(withoutControl));
+    expect(testsuite.testcase.map(({ failure }: { readonly failure?: unknown }) => failure !== undefined)).to.deep.equal(
+      NAMES.map((_, index) => index % 2 === 1),
+    );
+  });
+
+  it('writes TAP that a parser reads, whatever tests are called', async () => {
+    const { stdout } = await test(hostileTable, '-o', 'tap');
+
+    const events = Parser.parse(stdout);
+    const results = events.flatMap(([type, result]) => (type === 'assert' ? [result] : []));
+    expect(results.map(({ name }) => name)).to.deep.equal(
+      NAMES.map((name) => `p/one.sallyport-test.yaml: ${withoutControl(name.replaceAll(/\s+/g, ' '))}`),
+    );
+    expect(results.map(({ ok, skip, todo, diag }) => [ok, skip, todo, Array.isArray(diag)])).to.deep.equal(
+      NAMES.map((_, index) => [index % 2 === 0, false, false, index % 2 === 1]),
+    );
+    expect(events.find(([type]) => type === 'complete')?.[1]).to.include({ count: 8, pass: 4, fail: 4, bailout: false });
+    expect(events.filter(([type]) => type === 'extra')).to.deep.equal([]);
   });
 
   it('writes JSON with verdicts and coverage', async () => {

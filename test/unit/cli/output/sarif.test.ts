@@ -1,10 +1,26 @@
+import { createRequire } from 'node:module';
+import draft04 from 'ajv-draft-04';
+import formats from 'ajv-formats';
 import { expect } from 'chai';
 import { formatSarif } from '../../../../src/cli/output/sarif.ts';
+
+// Both packages are CommonJS, whose default export is a member for the compiler alone.
+const Ajv = draft04 as unknown as typeof draft04.default;
+const addFormats = formats as unknown as typeof formats.default;
+
+/** Why `text` is no SARIF 2.1.0 by its published schema; undefined: it is. */
+function schemaFaults(text: string): unknown {
+  const schema = createRequire(import.meta.url)('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json') as object;
+  // One of the schema's patterns is no regular expression under the flag u.
+  const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
+  addFormats(ajv);
+  return ajv.validate(schema, JSON.parse(text)) ? undefined : ajv.errors;
+}
 
 interface Log {
   readonly version: string;
   readonly runs: readonly {
-    readonly tool: { readonly driver: { readonly rules: readonly { readonly id: string }[] } };
+    readonly tool: { readonly driver: { readonly rules: readonly { readonly id: string; readonly helpUri: string }[] } };
     readonly results: readonly {
       readonly ruleId: string;
       readonly ruleIndex: number;
@@ -46,6 +62,26 @@ describe('formatSarif', () => {
       'file:///abs.yaml',
     ]);
     expect(run?.results[0]?.locations[0]?.physicalLocation.region).to.deep.equal({ startLine: 7, startColumn: 3 });
+  });
+
+  it('is SARIF by its published schema, whatever findings hold', () => {
+    const place = { line: 1, column: 1, object: '', path: '' } as const;
+    const text = formatSarif([
+      { ...place, file: '<stdin>', severity: 'info', code: 'SP_PREFLIGHT', message: 'a "quote", ]]> and \u0000' },
+      { ...place, file: 'a#b?c%d é.yaml', severity: 'error', code: 'SP_MANIFEST', message: '', object: 'A ns/x', path: 'spec' },
+    ]);
+
+    expect(schemaFaults(text)).to.equal(undefined);
+    expect(schemaFaults(formatSarif([]))).to.equal(undefined);
+    expect(schemaFaults(text.replace('"note"', '"info"'))).to.be.an('array');
+    expect(schemaFaults(text.replace(/"helpUri": "[^"]*"/, '"helpUri": "not a URI"'))).to.be.an('array');
+  });
+
+  it('leads from each rule to its line in the table of codes', () => {
+    const finding = { file: 'a', line: 1, column: 1, object: '', path: '', message: 'x', severity: 'error' } as const;
+    const log = JSON.parse(formatSarif([{ ...finding, code: 'SP_VALUE' }])) as Log;
+
+    expect(log.runs[0]?.tool.driver.rules[0]?.helpUri).to.equal('https://sallyport.dev/docs/reference/errors.md#sp_value');
   });
 
   it('is a log with one run when there is nothing to say', () => {
