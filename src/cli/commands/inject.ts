@@ -11,6 +11,7 @@ import { type CommandContext, CommandFault, type CommandHost } from '../command-
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readInput } from '../input/read-manifests.ts';
+import { systemReason } from '../input/system-reason.ts';
 import { plural } from '../output/findings.ts';
 
 /** Where the agent's image is when nobody says otherwise: the chart's own default. */
@@ -81,7 +82,7 @@ async function readFileText(file: string, context: CommandContext): Promise<stri
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${systemReason(error)}`, {
       cause: error,
     });
   }

@@ -14,6 +14,7 @@ import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import { readRequired } from './request-flags.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
+import { systemReason } from './system-reason.ts';
 
 const jsonSchema = z.json();
 const verdictSchema = z.enum(['allow', 'deny', 'unauthenticated', 'reject']);
@@ -112,7 +113,7 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
       .toSorted()
       .map((entry) => join(path, entry));
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new CommandFault(EXIT_BAD_DATA, `${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import schema from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json' with { type: 'json' };
 import draft04 from 'ajv-draft-04';
 import formats from 'ajv-formats';
 import { expect } from 'chai';
@@ -10,7 +10,6 @@ const addFormats = formats as unknown as typeof formats.default;
 
 /** Why `text` is no SARIF 2.1.0 by its published schema; undefined: it is. */
 function schemaFaults(text: string): unknown {
-  const schema = createRequire(import.meta.url)('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json') as object;
   // One of the schema's patterns is no regular expression under the flag u.
   const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
   addFormats(ajv);
