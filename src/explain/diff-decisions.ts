@@ -1,11 +1,12 @@
 /*
- * Two sets of policies over one corpus. In: what is enforced before and after, and requests. Out: the requests whose verdict
- * flips, with what decided on either side. Called by the command `diff`.
+ * One request under two sets of policies. In: what is enforced before and after, then requests. Out: for each whose verdict
+ * flips, what decided on either side. Called by the command `diff`.
  */
 import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
-import type { RawRequest, Verdict } from '../judge/verdict.ts';
+import type { CheckAnswer, RawRequest, Verdict, VerdictLog } from '../judge/verdict.ts';
 import { type Enforced, explainRequest } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
+import { ruleRef, ruleText } from './rule-ref.ts';
 
 export interface Judged {
   readonly verdict: ExplainedVerdict;
@@ -13,10 +14,10 @@ export interface Judged {
 }
 
 export interface Flip {
-  /** Position in the corpus, from 0. */
-  readonly index: number;
-  readonly before: Judged;
-  readonly after: Judged;
+  /** One text for all flips between the same two outcomes by the same two rules. */
+  readonly kind: string;
+  /** Costs far more than finding the flip. */
+  readonly explain: () => { readonly before: Judged; readonly after: Judged };
 }
 
 export interface Sides {
@@ -24,17 +25,24 @@ export interface Sides {
   readonly after: Enforced;
 }
 
+const ALLOW: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
+
 /**
- * The flips among `requests`: another outcome, or another status of the reply. Each request is judged once a side; only flips are explained.
+ * A way to find flips: requests with another outcome, or another status of the reply. Each request is judged once a side.
  * @param nowSeconds whole Unix seconds, the same for both sides
+ * @returns gives undefined for a request that does not flip
  */
-export function diffDecisions(sides: Sides, requests: readonly RawRequest[], nowSeconds: number): readonly Flip[] {
-  const before = judgeOf(sides.before);
-  const after = judgeOf(sides.after);
-  return requests.flatMap((request, index) => {
-    if (outcomeOf(before, request, nowSeconds) === outcomeOf(after, request, nowSeconds)) return [];
-    return [{ index, before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }];
-  });
+export function createComparison(sides: Sides, nowSeconds: number): (request: RawRequest) => Flip | undefined {
+  const judges = { before: judgeOf(sides.before), after: judgeOf(sides.after) };
+  return (request) => {
+    const before = judgeToEnd(judges.before, request, nowSeconds);
+    const after = judgeToEnd(judges.after, request, nowSeconds);
+    if (before.outcome === after.outcome) return undefined;
+    return {
+      kind: JSON.stringify([before, after]),
+      explain: () => ({ before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }),
+    };
+  };
 }
 
 function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
@@ -45,19 +53,31 @@ function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
   });
 }
 
-function outcomeOf(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): string {
+interface Outcome {
+  /** What the client would notice. */
+  readonly outcome: string;
+  readonly by: string;
+}
+
+function judgeToEnd(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): Outcome {
   let verdict: Verdict = judge.judge(request, nowSeconds);
   let asked = '';
   while (verdict.kind === 'check') {
     // An authorizer that is asked on one side only is a difference, for it may say no.
     asked = `${asked} ${verdict.matches.map(({ step }) => step.name).join(' ')}`;
-    verdict = verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] });
+    verdict = verdict.resume(ALLOW);
   }
-  return `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`;
+  return { outcome: `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`, by: decidedBy(verdict.log) };
+}
+
+/** The rule and what it said; details name the rule of an authorizer, and why a token or a request was refused. */
+function decidedBy({ outcome, decision, jwtRule, details }: VerdictLog): string {
+  const rule = decision === undefined && outcome !== 'reject' ? jwtRule : decision?.rule?.source;
+  return `${rule === undefined ? '' : ruleText(ruleRef(rule))} ${decision?.reason ?? details}`;
 }
 
 function explained(enforced: Enforced, request: RawRequest, nowSeconds: number): Judged {
-  const { verdict, decidedBy, caveats } = explainRequest(enforced, request, nowSeconds);
+  const { verdict, decidedBy: by, caveats } = explainRequest(enforced, request, nowSeconds);
   const [note] = caveats;
-  return { verdict, decidedBy: note === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${note}` } };
+  return { verdict, decidedBy: note === undefined ? by : { ...by, text: `${by.text}; ${note}` } };
 }

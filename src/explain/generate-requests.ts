@@ -2,23 +2,10 @@
  * Requests made up from the words of policies. In: programs and a seed. Out: requests that are likely to tell the programs
  * apart: for each value that a rule names, the value, something near it, and nothing. Called by the command `diff`.
  */
-import { lookUpClaim } from '../policy/match/claim.ts';
-import type { Clause, PathMatch, Program, Rule, Ruleset, StringMatch } from '../policy/model/program.ts';
+import type { Clause, PathMatch, Program } from '../policy/model/program.ts';
 import type { Json } from '../policy/request/facts.ts';
-
-/** A made-up request; the caller signs the claims. */
-export interface GeneratedRequest {
-  readonly method: string;
-  readonly path: string;
-  /** Absent: the caller's default. */
-  readonly host?: string;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly sourceIp?: string;
-  readonly port?: number;
-  readonly peer?: string;
-  /** Absent: no token. */
-  readonly claims?: Readonly<Record<string, Json>>;
-}
+import { FILLER, type GeneratedRequest, peerOf, textOf, withClaim } from './made-up-request.ts';
+import { requestsForRules, rulesOf } from './requests-for-rules.ts';
 
 interface Vocabulary {
   readonly methods: Set<string>;
@@ -33,16 +20,20 @@ interface Vocabulary {
   readonly claims: Map<string, Set<string>>;
 }
 
-const FILLER = 'x1';
-
 /**
- * `count` requests. The same programs, count and seed give the same requests.
+ * `count` requests: first, for each rule, one that it matches and ones that miss it by a single clause; then any mixture of what
+ * the rules name. The same programs, count and seed give the same requests.
  * @param seed whole number
  */
-export function generateRequests(programs: readonly Program[], count: number, seed: number): readonly GeneratedRequest[] {
+export function* generateRequests(programs: readonly Program[], count: number, seed: number): Generator<GeneratedRequest> {
+  let left = count;
+  for (const request of requestsForRules(programs)) {
+    if (left-- <= 0) return;
+    yield request;
+  }
   const words = vocabularyOf(programs);
   const random = createRandom(seed);
-  return Array.from({ length: count }, () => makeRequest(words, random));
+  for (; left > 0; left--) yield makeRequest(words, random);
 }
 
 function vocabularyOf(programs: readonly Program[]): Vocabulary {
@@ -59,15 +50,11 @@ function vocabularyOf(programs: readonly Program[]): Vocabulary {
   };
   for (const program of programs) {
     for (const { issuer } of program.providers) words.principals.set(issuer, [issuer, FILLER]);
-    for (const rule of rulesOf(program.http)) {
+    for (const rule of rulesOf(program)) {
       for (const clause of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) addWords(words, clause);
     }
   }
   return words;
-}
-
-function rulesOf({ custom, audit, deny, allow, dryRunDeny, dryRunAllow }: Ruleset): readonly Rule[] {
-  return [...custom, audit, deny, allow, dryRunDeny, dryRunAllow].flatMap(({ rules }) => rules);
 }
 
 function addWords(words: Vocabulary, clause: Clause): void {
@@ -98,7 +85,7 @@ function addWords(words: Vocabulary, clause: Clause): void {
       for (const { iss, sub } of both(clause)) words.principals.set(`${textOf(iss)}/${textOf(sub)}`, [textOf(iss), textOf(sub)]);
       break;
     case 'peer':
-      addPeers(words.peers, clause);
+      for (const match of both(clause)) words.peers.add(peerOf(match));
       break;
     case 'destinationIp':
     case 'sni':
@@ -114,32 +101,6 @@ function both<M>({ anyOf = [], noneOf = [] }: { readonly anyOf?: readonly M[]; r
 
 function addTexts(texts: Set<string>, clause: { readonly anyOf?: readonly PathMatch[]; readonly noneOf?: readonly PathMatch[] }): void {
   for (const match of both(clause)) texts.add(textOf(match));
-}
-
-function addPeers(peers: Set<string>, clause: Extract<Clause, { readonly attribute: 'peer' }>): void {
-  for (const match of both(clause)) {
-    if (match.kind === 'namespace') peers.add(`spiffe://cluster.local/ns/${match.pattern.replaceAll('*', FILLER)}/sa/${FILLER}`);
-    else if (match.kind === 'serviceAccount') peers.add(`spiffe://cluster.local/ns/${match.namespace}/sa/${match.name}`);
-    else if (match.kind === 'trustDomain') peers.add(`spiffe://${match.prefix}${FILLER}${match.suffix}/ns/${FILLER}/sa/${FILLER}`);
-    else if (match.kind === 'spiffeSuffix') peers.add(`spiffe://${FILLER}${match.value}`);
-    else peers.add(textOf(match));
-  }
-}
-
-/** A text that the match takes. */
-function textOf(match: StringMatch | PathMatch): string {
-  switch (match.kind) {
-    case 'exact':
-      return match.value;
-    case 'prefix':
-      return match.value + FILLER;
-    case 'suffix':
-      return FILLER + match.value;
-    case 'present':
-      return FILLER;
-    case 'template':
-      return match.value.replaceAll('{**}', `${FILLER}/${FILLER}`).replaceAll('{*}', FILLER);
-  }
 }
 
 function entryOf(map: Map<string, Set<string>>, key: string): Set<string> {
@@ -206,15 +167,4 @@ function makeClaims(words: Vocabulary, random: Random): Readonly<Record<string, 
     if (value !== undefined) claims = withClaim(claims, JSON.parse(path) as readonly string[], random(2) === 0 ? value : [value, FILLER]);
   }
   return claims;
-}
-
-function withClaim(
-  claims: Readonly<Record<string, Json>>,
-  [name = '', ...rest]: readonly string[],
-  value: Json,
-): Readonly<Record<string, Json>> {
-  if (rest.length === 0) return { ...claims, [name]: value };
-  const inner = lookUpClaim(claims, [name]);
-  const object = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Readonly<Record<string, Json>>) : {};
-  return { ...claims, [name]: withClaim(object, rest, value) };
 }

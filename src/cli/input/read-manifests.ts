@@ -60,7 +60,13 @@ export async function readManifests(
 
 /** One file's text, `-` for standard input. @throws the system's error */
 export async function readInput(file: string, context: CommandContext): Promise<string> {
-  return file === '-' || file === STDIN_NAME ? context.readStdin() : readFile(resolve(context.cwd, file), 'utf8');
+  const isStdin = file === '-' || file === STDIN_NAME;
+  return withoutMark(await (isStdin ? context.readStdin() : readFile(resolve(context.cwd, file), 'utf8')));
+}
+
+/** `text` without the byte order mark that editors on Windows put before it, and that no parser of JSON takes. */
+export function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
 async function readText(file: string, context: CommandContext, findings: ManifestFinding[]): Promise<string | undefined> {
