@@ -4,6 +4,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { createComparison } from '../../explain/diff-decisions.ts';
@@ -151,7 +152,10 @@ async function compare(sides: readonly Sides[], options: DiffOptions, context: C
       if (context.signal.aborted) throw new CommandFault(EXIT_FAILURE, `stopped after ${plural(requests, 'request')}`);
       requests += 1;
       if (compareByWorkload.get(pair)?.(entry, index, found) === true) flips += 1;
-      if (requests % PROGRESS_STEP === 0) progress.show(`${plural(requests, 'request')} judged, ${plural(flips, 'flip')}`);
+      if (requests % PROGRESS_STEP !== 0) continue;
+      progress.show(`${plural(requests, 'request')} judged, ${plural(flips, 'flip')}`);
+      // Made-up requests never wait for anything, and Ctrl-C would wait for the last of them.
+      await setImmediate();
     }
   } finally {
     progress.clear();

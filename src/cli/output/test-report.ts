@@ -1,5 +1,5 @@
 /*
- * Results of policy tests in four forms. In: results by table, and coverage. Out: text for people, JSON, JUnit XML for build
+ * Results of policy tests in five forms. In: results by table, and coverage. Out: text for people, JSON, YAML, JUnit XML for build
  * servers, TAP for whatever reads TAP.
  */
 import type { Coverage } from '../../explain/coverage.ts';
@@ -7,10 +7,10 @@ import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
 import { nearestText, printable } from './explanation.ts';
 import { plural } from './findings.ts';
-import { formatStructured } from './structured.ts';
+import { formatStructured, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
 
-export type TestReportFormat = 'table' | 'json' | 'junit' | 'tap';
+export type TestReportFormat = 'table' | StructuredFormat | 'junit' | 'tap';
 
 export interface TestReport {
   readonly suites: readonly { readonly file: string; readonly results: readonly PolicyTestResult[] }[];
@@ -23,7 +23,8 @@ export function formatTestReport(report: TestReport, format: TestReportFormat, s
     case 'table':
       return formatPeople(report, stream);
     case 'json':
-      return formatStructured(reportValue(report), 'json');
+    case 'yaml':
+      return formatStructured(reportValue(report), format);
     case 'junit':
       return formatJunit(report);
     case 'tap':

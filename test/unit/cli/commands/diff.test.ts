@@ -123,6 +123,18 @@ describe('sallyport diff', () => {
     expect([exitCode, stdout, stderr]).to.deep.equal([1, '', 'sallyport: stopped after 0 requests\n']);
   });
 
+  it('can be stopped while it makes up requests', async () => {
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
+    const stop = new AbortController();
+    const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
+    terminal.write = () => setImmediate(() => stop.abort()) !== undefined;
+    const { exitCode } = await withFolder(files, (cwd) =>
+      runCommand(['diff', 'a', 'b', '--generate', '9999999'], { cwd, stderr: terminal, signal: stop.signal }),
+    );
+
+    expect(exitCode).to.equal(1);
+  });
+
   const HAR = JSON.stringify({ log: { entries: [{ request: { method: 'GET', url: 'http://web.foo/a', headers: [] } }] } }, null, 2);
   const forms: readonly (readonly [name: string, text: string])[] = [
     ['an archive over many lines', HAR],

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { Parser } from 'tap-parser';
+import { parse } from 'yaml';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
@@ -176,6 +177,12 @@ tests:
     );
     expect(events.find(([type]) => type === 'complete')?.[1]).to.include({ count: 8, pass: 4, fail: 4, bailout: false });
     expect(events.filter(([type]) => type === 'extra')).to.deep.equal([]);
+  });
+
+  it('writes the same in YAML as in JSON', async () => {
+    const [json, yaml] = [await test(BAD_TABLE, '-o', 'json'), await test(BAD_TABLE, '-o', 'yaml')];
+
+    expect(parse(yaml.stdout)).to.deep.equal(JSON.parse(json.stdout));
   });
 
   it('writes JSON with verdicts and coverage', async () => {
