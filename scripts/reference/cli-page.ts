@@ -37,7 +37,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   test: ['sallyport test policies/ --min-coverage 100', 'sallyport test policies/ -o junit > report.xml'],
   diff: [
     'sallyport diff policies.old/ policies/ --requests yesterday.har',
-    'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .flips',
+    'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .groups',
   ],
   inject: ['sallyport inject -f deployment.yaml | kubectl apply -f -'],
   completion: ['source <(sallyport completion bash)'],

@@ -7,7 +7,7 @@ import { code, GENERATED, markdownTable } from './markdown.ts';
 const FAMILIES: Readonly<Record<ErrorFamily, { readonly title: string; readonly text: string }>> = {
   finding: {
     title: 'Findings on your objects',
-    text: 'In the conditions of a policy, in events, in answers of the webhook and in the output of `sallyport check`. A finding of severity `error`\nrefuses the object, one of severity `warning` is only told, one of severity `info` may well be meant so.',
+    text: 'In the conditions of a policy, in events, in answers of the webhook and in the output of `sallyport check`. A finding of severity `error`\nrefuses the object, one of severity `warning` is only told, and one of severity `info` may well be meant so.',
   },
   bundle: {
     title: 'Bundles that an agent refuses',
@@ -24,7 +24,7 @@ export function errorsPage(): string {
   const sections = (Object.keys(FAMILIES) as ErrorFamily[]).map((family) => {
     const rows = codes
       .filter((name) => describeErrorCode(name).family === family)
-      .map((name) => [code(name), describeErrorCode(name).text]);
+      .map((name) => [`<a id="${name.toLowerCase()}"></a>${code(name)}`, describeErrorCode(name).text]);
     return `\n## ${FAMILIES[family].title}\n\n${FAMILIES[family].text}\n\n${markdownTable(['code', 'meaning'], rows)}`;
   });
   return `${GENERATED}# Error codes\n\nA code never changes its meaning. Source: \`src/errors.ts\`.\n${sections.join('')}`;

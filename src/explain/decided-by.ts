@@ -10,8 +10,8 @@ import { ruleRef, ruleText } from './rule-ref.ts';
 
 export interface Reasons {
   readonly log: VerdictLog;
-  readonly rules: () => readonly RuleExplanation[];
-  readonly authentication: () => readonly JwtRuleExplanation[];
+  readonly rules: readonly RuleExplanation[];
+  readonly authentication: readonly JwtRuleExplanation[];
   readonly refusedByCustom: boolean;
 }
 
@@ -23,12 +23,12 @@ export function decidedBy(program: Program, reasons: Reasons): DecidedBy {
   if (log.decision !== undefined) return byDecision(log.decision, program);
   if (log.jwtRule === undefined) return { stage: 'authentication', text: log.details };
   const rule = ruleRef(log.jwtRule);
-  const said = reasons.authentication().find((entry) => ruleText(entry.rule) === ruleText(rule));
+  const said = reasons.authentication.find((entry) => ruleText(entry.rule) === ruleText(rule));
   return { stage: 'authentication', rule, text: said?.outcome === 'refused' ? said.text : log.details };
 }
 
 function byCustom(program: Program, { log, rules }: Reasons): DecidedBy {
-  const matched = rules().find(({ action, matched }) => action === 'CUSTOM' && matched);
+  const matched = rules.find(({ action, matched }) => action === 'CUSTOM' && matched);
   const refusal = program.http.custom.find(
     ({ refusal, rules: own }) => refusal !== undefined && own.some(({ id }) => log.details.includes(id.replaceAll(/\s/g, '_'))),
   );

@@ -1,11 +1,12 @@
 /*
- * Two sets of policies over one corpus. In: what is enforced before and after, and requests. Out: the requests whose verdict
- * flips, with what decided on either side. Called by the command `diff`.
+ * One request under two sets of policies. In: what is enforced before and after, then requests. Out: for each whose verdict
+ * flips, what decided on either side. Called by the command `diff`.
  */
 import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
-import type { RawRequest, Verdict } from '../judge/verdict.ts';
-import { type Enforced, explainVerdict } from './explain-request.ts';
+import type { CheckAnswer, RawRequest, Verdict, VerdictLog } from '../judge/verdict.ts';
+import { type Enforced, explainRequest } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
+import { ruleRef, ruleText } from './rule-ref.ts';
 
 export interface Judged {
   readonly verdict: ExplainedVerdict;
@@ -13,10 +14,10 @@ export interface Judged {
 }
 
 export interface Flip {
-  /** Position in the corpus, from 0. */
-  readonly index: number;
-  readonly before: Judged;
-  readonly after: Judged;
+  /** One text for all flips between the same two outcomes by the same two rules. */
+  readonly kind: string;
+  /** Costs far more than finding the flip. */
+  readonly explain: () => { readonly before: Judged; readonly after: Judged };
 }
 
 export interface Sides {
@@ -24,27 +25,24 @@ export interface Sides {
   readonly after: Enforced;
 }
 
-/** Requests between two calls of `onProgress`. */
-const STEP = 500;
+const ALLOW: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
 
 /**
- * The flips among `requests`: another outcome, or another status of the reply. Each request is judged once a side; only flips are explained.
+ * A way to find flips: requests with another outcome, or another status of the reply. Each request is judged once a side.
  * @param nowSeconds whole Unix seconds, the same for both sides
- * @param onProgress told now and then how many requests are done
+ * @returns gives undefined for a request that does not flip
  */
-export function diffDecisions(
-  sides: Sides,
-  requests: readonly RawRequest[],
-  nowSeconds: number,
-  onProgress: (done: number) => void = () => {},
-): readonly Flip[] {
-  const before = judgeOf(sides.before);
-  const after = judgeOf(sides.after);
-  return requests.flatMap((request, index) => {
-    if (index % STEP === 0) onProgress(index);
-    if (outcomeOf(before, request, nowSeconds) === outcomeOf(after, request, nowSeconds)) return [];
-    return [{ index, before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }];
-  });
+export function createComparison(sides: Sides, nowSeconds: number): (request: RawRequest) => Flip | undefined {
+  const judges = { before: judgeOf(sides.before), after: judgeOf(sides.after) };
+  return (request) => {
+    const before = judgeToEnd(judges.before, request, nowSeconds);
+    const after = judgeToEnd(judges.after, request, nowSeconds);
+    if (before.outcome === after.outcome) return undefined;
+    return {
+      kind: JSON.stringify([before, after]),
+      explain: () => ({ before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }),
+    };
+  };
 }
 
 function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
@@ -55,42 +53,31 @@ function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
   });
 }
 
-/** Flips from one rule, or reason, to another. */
-export interface FlipPair {
-  readonly before: Judged;
-  readonly after: Judged;
-  readonly count: number;
-  /** The first of them. */
-  readonly example: Flip;
+interface Outcome {
+  /** What the client would notice. */
+  readonly outcome: string;
+  readonly by: string;
 }
 
-/** Flips by outcome, status and what decided on either side; the commonest first. */
-export function pairFlips(flips: readonly Flip[]): readonly FlipPair[] {
-  const groups = Map.groupBy(flips, ({ before, after }) => `${pairKey(before)} -> ${pairKey(after)}`);
-  const pairs = Array.from(groups.values(), (all): FlipPair => {
-    const [example] = all as [Flip];
-    return { before: example.before, after: example.after, count: all.length, example };
-  });
-  return pairs.toSorted((one, other) => other.count - one.count);
-}
-
-function pairKey({ verdict: { outcome, status }, decidedBy: { stage, rule, reason } }: Judged): string {
-  return JSON.stringify([outcome, status, stage, rule, reason]);
-}
-
-function outcomeOf(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): string {
+function judgeToEnd(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): Outcome {
   let verdict: Verdict = judge.judge(request, nowSeconds);
   let asked = '';
   while (verdict.kind === 'check') {
     // An authorizer that is asked on one side only is a difference, for it may say no.
     asked = `${asked} ${verdict.matches.map(({ step }) => step.name).join(' ')}`;
-    verdict = verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] });
+    verdict = verdict.resume(ALLOW);
   }
-  return `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`;
+  return { outcome: `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`, by: decidedBy(verdict.log) };
+}
+
+/** The rule and what it said; details name the rule of an authorizer, and why a token or a request was refused. */
+function decidedBy({ outcome, decision, jwtRule, details }: VerdictLog): string {
+  const rule = decision === undefined && outcome !== 'reject' ? jwtRule : decision?.rule?.source;
+  return `${rule === undefined ? '' : ruleText(ruleRef(rule))} ${decision?.reason ?? details}`;
 }
 
 function explained(enforced: Enforced, request: RawRequest, nowSeconds: number): Judged {
-  const { verdict, decidedBy, caveats } = explainVerdict(enforced, request, nowSeconds);
+  const { verdict, decidedBy: by, caveats } = explainRequest(enforced, request, nowSeconds);
   const [note] = caveats;
-  return { verdict, decidedBy: note === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${note}` } };
+  return { verdict, decidedBy: note === undefined ? by : { ...by, text: `${by.text}; ${note}` } };
 }

@@ -4,10 +4,10 @@
  * the authenticator and the evaluator's trace are asked. Called by the commands `explain`, `test` and `diff`.
  */
 import type { KeySet } from '../bundle/bundle.ts';
-import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
+import { createJudge } from '../judge/judge.ts';
 import type { CheckAnswer, RawRequest } from '../judge/verdict.ts';
-import { type Authentication, type Authenticator, createAuthenticator } from '../jwt/authenticator.ts';
-import type { ClauseMiss, Decision, Evaluator, RuleTrace } from '../policy/decide/decision.ts';
+import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
+import type { ClauseMiss, Decision, RuleTrace } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
 import { factsOf } from '../policy/request/http-facts.ts';
@@ -52,60 +52,22 @@ export function explainRequest(enforced: Enforced, sent: RawRequest, nowSeconds:
 
 /** As {@link explainRequest}, with the head that the application gets, or the reply. */
 export function explainMessages(enforced: Enforced, sent: RawRequest, nowSeconds: number, options: ExplainOptions = {}): Explained {
-  const inquiry = inquire(enforced, sent, nowSeconds, options);
-  const explanation: Explanation = {
-    ...conclude(enforced, inquiry),
-    dryRun: dryRunOf(inquiry.final.log.decision),
-    authentication: inquiry.authentication(),
-    rules: inquiry.rules(),
-  };
-  return { explanation, final: inquiry.final };
-}
-
-/** As {@link explainRequest}, without what the rules made of the request that did not decide: at the cost of the verdict, mostly. */
-export function explainVerdict(enforced: Enforced, sent: RawRequest, nowSeconds: number): Conclusion {
-  return conclude(enforced, inquire(enforced, sent, nowSeconds, {}));
-}
-
-/** The part of an explanation that says what decided. */
-export type Conclusion = Pick<Explanation, 'verdict' | 'decidedBy' | 'caveats'>;
-
-/** A verdict, and what is found out about it when asked. */
-interface Inquiry {
-  readonly final: FinalVerdict;
-  readonly caveats: readonly string[];
-  readonly refusedByCustom: boolean;
-  readonly authentication: () => readonly JwtRuleExplanation[];
-  readonly rules: () => readonly RuleExplanation[];
-}
-
-function inquire(enforced: Enforced, sent: RawRequest, nowSeconds: number, options: ExplainOptions): Inquiry {
-  const { final, caveats } = judgeToEnd(enforced, sent, nowSeconds, options);
-  const request = withPeer(enforced.program, sent);
+  const { program, keySets } = enforced;
+  const verdicts = judgeToEnd(enforced, sent, nowSeconds, options);
+  const request = withPeer(program, sent);
+  const { final } = verdicts;
   const refusedByCustom = final.log.outcome === 'deny' && final.log.decision === undefined && final.log.jwtRule === undefined;
-  return {
-    final,
-    caveats,
-    refusedByCustom,
-    authentication: once(() => (refusedByCustom || request === undefined ? [] : explainTokens(enforced, request, nowSeconds))),
-    rules: once(() => (request === undefined ? [] : explainRules(enforced, { request, nowSeconds, final, refusedByCustom }))),
-  };
-}
-
-function once<T>(find: () => T): () => T {
-  let found: { readonly value: T } | undefined;
-  return () => {
-    found ??= { value: find() };
-    return found.value;
-  };
-}
-
-function conclude({ program, keySets }: Enforced, { final, caveats, refusedByCustom, authentication, rules }: Inquiry): Conclusion {
-  return {
+  const authentication = refusedByCustom || request === undefined ? [] : explainTokens(enforced, request, nowSeconds);
+  const rules = request === undefined ? [] : explainRules(enforced, { request, nowSeconds, final, refusedByCustom });
+  const explanation: Explanation = {
     verdict: verdictOf(final),
     decidedBy: decidedBy(program, { log: final.log, rules, authentication, refusedByCustom }),
-    caveats: [...caveats, ...keyCaveats(program, keySets, authentication)],
+    dryRun: dryRunOf(final.log.decision),
+    authentication,
+    rules,
+    caveats: [...verdicts.caveats, ...keyCaveats(program, keySets, authentication)],
   };
+  return { explanation, final };
 }
 
 /** The request with the peer that a trusted proxy named; `undefined`: what it said cannot be read, and no rule is ever asked. */
@@ -115,38 +77,20 @@ function withPeer({ trustedProxies }: Program, sent: RawRequest): RawRequest | u
   return identified.kind === 'ok' ? identified.raw : undefined;
 }
 
-interface Compiled {
-  readonly judge: WorkloadJudge;
-  readonly evaluator: Evaluator;
-  readonly authenticator: Authenticator;
-}
-
-/** Many requests are explained under one program. */
-const compiled = new WeakMap<Enforced, Compiled>();
-
-function compiledOf(enforced: Enforced): Compiled {
-  const known = compiled.get(enforced);
-  if (known !== undefined) return known;
-  const { program, keySets } = enforced;
+/** The judge's verdict, with external authorizers answered for. @throws what a bug in the judge throws */
+function judgeToEnd(
+  { program, keySets }: Enforced,
+  request: RawRequest,
+  nowSeconds: number,
+  { authorizer = 'allow' }: ExplainOptions,
+): { readonly final: FinalVerdict; readonly caveats: readonly string[] } {
   const judge = createJudge(program, keySets, {
     onBug(error) {
       throw error;
     },
   });
-  const made = { judge, evaluator: createEvaluator(program), authenticator: createAuthenticator(program.providers, keySets) };
-  compiled.set(enforced, made);
-  return made;
-}
-
-/** The judge's verdict, with external authorizers answered for. @throws what a bug in the judge throws */
-function judgeToEnd(
-  enforced: Enforced,
-  request: RawRequest,
-  nowSeconds: number,
-  { authorizer = 'allow' }: ExplainOptions,
-): { readonly final: FinalVerdict; readonly caveats: readonly string[] } {
   const caveats: string[] = [];
-  let verdict = compiledOf(enforced).judge.judge(request, nowSeconds);
+  let verdict = judge.judge(request, nowSeconds);
   while (verdict.kind === 'check') {
     for (const { step } of verdict.matches) caveats.push(`provider ${step.name} was not asked; it is taken to ${authorizer}`);
     verdict = verdict.resume(authorizer === 'allow' ? ALLOW_ANSWER : DENY_ANSWER);
@@ -177,16 +121,15 @@ interface Judged {
   readonly refusedByCustom: boolean;
 }
 
-function explainRules(enforced: Enforced, judged: Judged): readonly RuleExplanation[] {
-  const { program } = enforced;
+function explainRules({ program, keySets }: Enforced, judged: Judged): readonly RuleExplanation[] {
   const { request, nowSeconds } = judged;
   const preparation = prepareRequest(request, program.pathNormalization);
   if (preparation.kind === 'reject') return [];
   const { prepared } = preparation;
-  const { evaluator, authenticator } = compiledOf(enforced);
+  const evaluator = createEvaluator(program);
   // CUSTOM sees the request before tokens are taken out of it.
   const custom = evaluator.trace(factsOf(prepared, request.connection)).filter(({ action }) => action === 'CUSTOM');
-  const authentication = authenticator.authenticate(prepared, nowSeconds);
+  const authentication = createAuthenticator(program.providers, keySets).authenticate(prepared, nowSeconds);
   const claims = authentication.kind === 'verified' ? authentication.claims : undefined;
   const rest = evaluator.trace(factsOf(prepared, request.connection, claims)).filter(({ action }) => action !== 'CUSTOM');
   const removed = claims === undefined ? [] : removedHeaders(program, authentication);
@@ -252,12 +195,11 @@ function dryRunOf(decision: Decision | undefined): readonly DryRunOutcome[] {
 function keyCaveats(
   program: Program,
   keySets: Readonly<Record<string, KeySet>>,
-  authentication: () => readonly JwtRuleExplanation[],
+  authentication: readonly JwtRuleExplanation[],
 ): readonly string[] {
   return program.providers.flatMap((provider, index) => {
-    if (Object.hasOwn(keySets, provider.keySet)) return [];
-    const said = authentication()[index];
-    return said?.outcome === 'refused' && said.fault === 'Jwt verification fails'
+    const isUnknown = !Object.hasOwn(keySets, provider.keySet) && authentication[index]?.outcome === 'refused';
+    return isUnknown && authentication[index]?.fault === 'Jwt verification fails'
       ? [`the keys of ${ruleText(ruleRef(provider.source))} are not known here; an agent that has them may accept the token`]
       : [];
   });

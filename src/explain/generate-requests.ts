@@ -1,25 +1,11 @@
 /*
  * Requests made up from the words of policies. In: programs and a seed. Out: requests that are likely to tell the programs
- * apart: for each value that a rule names, the value, something near it, and nothing. Every other request is made of the words of
- * one rule, each in its turn, or rules with many clauses would hardly ever match. Called by the command `diff`.
+ * apart: for each value that a rule names, the value, something near it, and nothing. Called by the command `diff`.
  */
-import { lookUpClaim } from '../policy/match/claim.ts';
-import type { Clause, PathMatch, Program, Rule, Ruleset, StringMatch } from '../policy/model/program.ts';
+import type { Clause, PathMatch, Program } from '../policy/model/program.ts';
 import type { Json } from '../policy/request/facts.ts';
-
-/** A made-up request; the caller signs the claims. */
-export interface GeneratedRequest {
-  readonly method: string;
-  readonly path: string;
-  /** Absent: the caller's default. */
-  readonly host?: string;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly sourceIp?: string;
-  readonly port?: number;
-  readonly peer?: string;
-  /** Absent: no token. */
-  readonly claims?: Readonly<Record<string, Json>>;
-}
+import { FILLER, type GeneratedRequest, peerOf, textOf, withClaim } from './made-up-request.ts';
+import { requestsForRules, rulesOf } from './requests-for-rules.ts';
 
 interface Vocabulary {
   readonly methods: Set<string>;
@@ -34,37 +20,26 @@ interface Vocabulary {
   readonly claims: Map<string, Set<string>>;
 }
 
-const FILLER = 'x1';
-
 /**
- * `count` requests. The same programs, count and seed give the same requests.
+ * `count` requests: first, for each rule, one that it matches and ones that miss it by a single clause; then any mixture of what
+ * the rules name. The same programs, count and seed give the same requests.
  * @param seed whole number
  */
-export function generateRequests(programs: readonly Program[], count: number, seed: number): readonly GeneratedRequest[] {
-  const rules = programs.flatMap(({ http }) => rulesOf(http));
-  const issuers = programs.flatMap(({ providers }) => providers.map(({ issuer }) => issuer));
-  const words = addCommon(vocabularyOf(rules), issuers, false);
+export function* generateRequests(programs: readonly Program[], count: number, seed: number): Generator<GeneratedRequest> {
+  let left = count;
+  for (const request of requestsForRules(programs)) {
+    if (left-- <= 0) return;
+    yield request;
+  }
+  const words = vocabularyOf(programs);
   const random = createRandom(seed);
-  return Array.from({ length: count }, (_, index) => {
-    const rule = rules[(index >>> 1) % rules.length];
-    if (index % 2 === 0 || rule === undefined) return makeRequest(words, random, MIXED);
-    return makeRequest(addCommon(vocabularyOf([rule]), issuers, true), random, AIMED);
-  });
+  for (; left > 0; left--) yield makeRequest(words, random);
 }
 
-/** One in so many texts is beside a known one, and one in so many attributes is left out. */
-interface Odds {
-  readonly beside: number;
-  readonly absent: number;
-}
-
-const MIXED: Odds = { beside: 4, absent: 2 };
-const AIMED: Odds = { beside: 10, absent: 10 };
-
-function vocabularyOf(rules: readonly Rule[]): Vocabulary {
+function vocabularyOf(programs: readonly Program[]): Vocabulary {
   const words: Vocabulary = {
-    methods: new Set(),
-    paths: new Set(),
+    methods: new Set(['GET', 'POST']),
+    paths: new Set(['/']),
     hosts: new Set(),
     addresses: new Set(),
     ports: new Set(),
@@ -73,21 +48,13 @@ function vocabularyOf(rules: readonly Rule[]): Vocabulary {
     headers: new Map(),
     claims: new Map(),
   };
-  for (const { from, to, when } of rules) for (const clause of [...from.flat(), ...to.flat(), ...when]) addWords(words, clause);
+  for (const program of programs) {
+    for (const { issuer } of program.providers) words.principals.set(issuer, [issuer, FILLER]);
+    for (const rule of rulesOf(program)) {
+      for (const clause of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) addWords(words, clause);
+    }
+  }
   return words;
-}
-
-/** What requests have whatever the rules say. @param onlyMissing where the rules say nothing */
-function addCommon(words: Vocabulary, issuers: readonly string[], onlyMissing: boolean): Vocabulary {
-  const { methods, paths, principals } = words;
-  if (!onlyMissing || methods.size === 0) for (const method of ['GET', 'POST']) methods.add(method);
-  if (!onlyMissing || paths.size === 0) paths.add('/');
-  if (!onlyMissing || principals.size === 0) for (const issuer of issuers) principals.set(issuer, [issuer, FILLER]);
-  return words;
-}
-
-function rulesOf({ custom, audit, deny, allow, dryRunDeny, dryRunAllow }: Ruleset): readonly Rule[] {
-  return [...custom, audit, deny, allow, dryRunDeny, dryRunAllow].flatMap(({ rules }) => rules);
 }
 
 function addWords(words: Vocabulary, clause: Clause): void {
@@ -118,7 +85,7 @@ function addWords(words: Vocabulary, clause: Clause): void {
       for (const { iss, sub } of both(clause)) words.principals.set(`${textOf(iss)}/${textOf(sub)}`, [textOf(iss), textOf(sub)]);
       break;
     case 'peer':
-      addPeers(words.peers, clause);
+      for (const match of both(clause)) words.peers.add(peerOf(match));
       break;
     case 'destinationIp':
     case 'sni':
@@ -134,32 +101,6 @@ function both<M>({ anyOf = [], noneOf = [] }: { readonly anyOf?: readonly M[]; r
 
 function addTexts(texts: Set<string>, clause: { readonly anyOf?: readonly PathMatch[]; readonly noneOf?: readonly PathMatch[] }): void {
   for (const match of both(clause)) texts.add(textOf(match));
-}
-
-function addPeers(peers: Set<string>, clause: Extract<Clause, { readonly attribute: 'peer' }>): void {
-  for (const match of both(clause)) {
-    if (match.kind === 'namespace') peers.add(`spiffe://cluster.local/ns/${match.pattern.replaceAll('*', FILLER)}/sa/${FILLER}`);
-    else if (match.kind === 'serviceAccount') peers.add(`spiffe://cluster.local/ns/${match.namespace}/sa/${match.name}`);
-    else if (match.kind === 'trustDomain') peers.add(`spiffe://${match.prefix}${FILLER}${match.suffix}/ns/${FILLER}/sa/${FILLER}`);
-    else if (match.kind === 'spiffeSuffix') peers.add(`spiffe://${FILLER}${match.value}`);
-    else peers.add(textOf(match));
-  }
-}
-
-/** A text that the match takes. */
-function textOf(match: StringMatch | PathMatch): string {
-  switch (match.kind) {
-    case 'exact':
-      return match.value;
-    case 'prefix':
-      return match.value + FILLER;
-    case 'suffix':
-      return FILLER + match.value;
-    case 'present':
-      return FILLER;
-    case 'template':
-      return match.value.replaceAll('{**}', `${FILLER}/${FILLER}`).replaceAll('{*}', FILLER);
-  }
 }
 
 function entryOf(map: Map<string, Set<string>>, key: string): Set<string> {
@@ -189,21 +130,20 @@ function pick<T>(values: Iterable<T>, random: Random): T | undefined {
 }
 
 /** Mostly a known text; now and then one beside it. */
-function pickText(texts: Iterable<string>, random: Random, { beside }: Odds): string | undefined {
+function pickText(texts: Iterable<string>, random: Random): string | undefined {
   const text = pick(texts, random);
-  return text === undefined || random(beside) > 0 ? text : `${text}${FILLER}`;
+  return text === undefined || random(4) > 0 ? text : `${text}${FILLER}`;
 }
 
-function makeRequest(words: Vocabulary, random: Random, odds: Odds): GeneratedRequest {
-  const isAbsent = (): boolean => random(odds.absent) === 0;
-  const path = pickText(words.paths, random, odds) ?? '/';
-  const host = isAbsent() ? undefined : pickText(words.hosts, random, odds);
-  const sourceIp = isAbsent() ? undefined : pick(words.addresses, random);
-  const port = isAbsent() ? undefined : pick(words.ports, random);
-  const peer = isAbsent() ? undefined : pick(words.peers, random);
-  const claims = random(2 * odds.absent) === 0 ? undefined : makeClaims(words, random, odds);
+function makeRequest(words: Vocabulary, random: Random): GeneratedRequest {
+  const path = pickText(words.paths, random) ?? '/';
+  const host = random(2) === 0 ? pickText(words.hosts, random) : undefined;
+  const sourceIp = random(2) === 0 ? pick(words.addresses, random) : undefined;
+  const port = random(2) === 0 ? pick(words.ports, random) : undefined;
+  const peer = random(2) === 0 ? pick(words.peers, random) : undefined;
+  const claims = random(4) === 0 ? undefined : makeClaims(words, random);
   const headers = [...words.headers].flatMap(([name, values]): readonly (readonly [string, string])[] => {
-    const value = name.startsWith(':') || name === 'host' || isAbsent() ? undefined : pickText(values, random, odds);
+    const value = name.startsWith(':') || name === 'host' || random(2) === 0 ? undefined : pickText(values, random);
     return value === undefined ? [] : [[name, value]];
   });
   return {
@@ -218,24 +158,13 @@ function makeRequest(words: Vocabulary, random: Random, odds: Odds): GeneratedRe
   };
 }
 
-function makeClaims(words: Vocabulary, random: Random, odds: Odds): Readonly<Record<string, Json>> | undefined {
+function makeClaims(words: Vocabulary, random: Random): Readonly<Record<string, Json>> | undefined {
   const principal = pick(words.principals.values(), random);
   if (principal === undefined) return undefined;
   let claims: Readonly<Record<string, Json>> = { iss: principal[0], sub: principal[1] };
   for (const [path, values] of words.claims) {
-    const value = random(odds.absent + 1) === 0 ? undefined : pickText(values, random, odds);
+    const value = random(3) === 0 ? undefined : pickText(values, random);
     if (value !== undefined) claims = withClaim(claims, JSON.parse(path) as readonly string[], random(2) === 0 ? value : [value, FILLER]);
   }
   return claims;
-}
-
-function withClaim(
-  claims: Readonly<Record<string, Json>>,
-  [name = '', ...rest]: readonly string[],
-  value: Json,
-): Readonly<Record<string, Json>> {
-  if (rest.length === 0) return { ...claims, [name]: value };
-  const inner = lookUpClaim(claims, [name]);
-  const object = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Readonly<Record<string, Json>>) : {};
-  return { ...claims, [name]: withClaim(object, rest, value) };
 }

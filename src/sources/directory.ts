@@ -7,7 +7,6 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { reasonOf } from '../reason-of.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
 
 /** Everything the folder holds, in byte order of file names and in file order within. */
@@ -112,7 +111,7 @@ async function load(directory: string, file: string, signature: string, before: 
   try {
     text = await readFile(join(directory, file), 'utf8');
   } catch (error) {
-    return refuse(`cannot be read: ${reasonOf(error)}`);
+    return refuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
   const parsed = parseManifests(text, file);
   if (parsed.findings.length > 0) return { signature, objects: kept, findings: parsed.findings };

@@ -5,7 +5,6 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { plainValue } from '../api/kube/plain-value.ts';
 import type { Finding } from '../errors.ts';
-import { reasonOf } from '../reason-of.ts';
 
 /** A Kubernetes object as written, before any schema. */
 export interface RawObject {
@@ -63,7 +62,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
     try {
       takeValue(plainValue(document), { file, line }, { objects, findings });
     } catch (error) {
-      findings.push(manifestError({ file, line }, reasonOf(error)));
+      findings.push(manifestError({ file, line }, error instanceof Error ? error.message : String(error)));
     }
   }
   return findings.length > 0 ? { objects: [], findings } : { objects, findings };

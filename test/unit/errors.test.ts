@@ -24,7 +24,7 @@ describe('error codes', () => {
   for (const code of codes) {
     it(`${code} is used and explained`, () => {
       expect(source.includes(`'${code}'`) || code === 'SP_INVARIANT', 'no source file uses it').to.equal(true);
-      expect(page).to.include(`| \`${code}\` | ${describeErrorCode(code).text} |`);
+      expect(page).to.include(`| <a id="${code.toLowerCase()}"></a>\`${code}\` | ${describeErrorCode(code).text} |`);
     });
   }
 

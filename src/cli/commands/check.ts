@@ -6,11 +6,10 @@ import { type Command, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
-import type { Severity } from '../../errors.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
-import { selectsPod } from '../../resolve/policy-applies.ts';
+import { isGatewayTarget, selectsPod } from '../../resolve/policy-applies.ts';
 import type { CommandHost } from '../command-context.ts';
-import { compileAlone, createOfflineWorld, exitCodeOf, type OfflineWorld } from '../input/offline-world.ts';
+import { compileAlone, createOfflineWorld, exitCodeOf, type FailOn, type OfflineWorld } from '../input/offline-world.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { formatFindingCount, formatFindingTable, plural, type ReportedFinding, sortReports } from '../output/findings.ts';
@@ -20,7 +19,7 @@ import { formatStructured, type OutputFormat } from '../output/structured.ts';
 
 interface CheckOptions {
   readonly config?: string;
-  readonly failOn: Severity;
+  readonly failOn: FailOn;
   readonly output: OutputFormat | 'sarif';
 }
 
@@ -73,9 +72,14 @@ function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (
     if (pods.some((pod) => selectsPod(policy, pod.namespace, pod.labels))) continue;
     compiled.push(...compileAlone(policy, offline, mesh).findings);
     // With no workload of the namespace at hand nothing is known of what a policy selects.
-    if (pods.length > 0) compiled.push(selectsNothing(policy));
+    if (pods.length > 0 && !hasIdleTargetsOnly(policy)) compiled.push(selectsNothing(policy));
   }
   return offline.reportCompiled(compiled.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'));
+}
+
+/** Lint says of each target why. */
+function hasIdleTargetsOnly({ spec: { targetRefs = [] } }: Policy): boolean {
+  return targetRefs.length > 0 && !targetRefs.some(isGatewayTarget);
 }
 
 /** Traps in policies that are valid. */

@@ -6,12 +6,12 @@ import { type Command, Option } from 'commander';
 import { RefusedError } from '../../errors.ts';
 import { injectManifest, type ManifestFinding } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
-import { reasonOf } from '../../reason-of.ts';
 import { VERSION } from '../../version.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readInput } from '../input/read-manifests.ts';
+import { systemReason } from '../input/system-reason.ts';
 import { plural } from '../output/findings.ts';
 
 /** Where the agent's image is when nobody says otherwise: the chart's own default. */
@@ -82,7 +82,7 @@ async function readFileText(file: string, context: CommandContext): Promise<stri
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${reasonOf(error)}`, {
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${systemReason(error)}`, {
       cause: error,
     });
   }

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { workloadKey } from '../../api/kube/workload.ts';
 import { RefusedError } from '../../errors.ts';
-import { reasonOf } from '../../reason-of.ts';
 import type { ManifestObject } from '../../sources/manifests.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
@@ -16,6 +15,7 @@ import { type CommandContext, CommandFault, type CommandHost, type OutputStream 
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
 import { createLocator } from '../input/locate-field.ts';
 import { readConfig } from '../input/read-config.ts';
+import { systemReason } from '../input/system-reason.ts';
 import { formatFindingTable, plural, type ReportedFinding, reportOnFile, reportOnObject, sortReports } from '../output/findings.ts';
 import { type Cell, formatTable } from '../output/table.ts';
 
@@ -75,8 +75,9 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
 
 /** Each fault in a line of its own, with the folder it is in. */
 function startFault(directory: string, error: unknown): CommandFault {
-  const message = reasonOf(error);
-  const lines = message.split('\n').map((line) => `${directory}: ${line}`);
+  const lines = systemReason(error)
+    .split('\n')
+    .map((line) => `${directory}: ${line}`);
   return new CommandFault(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
 }
 

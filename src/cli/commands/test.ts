@@ -60,7 +60,9 @@ export function addTestCommand(program: Command, { context, finish }: CommandHos
     )
     .addOption(new Option('--min-coverage <percent>', 'lowest share of rules that tests must reach').argParser(parsePercent))
     .option('--filter <text>', 'only tests whose name, or whose table, holds this text')
-    .addOption(new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'junit', 'tap']).default('table'))
+    .addOption(
+      new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml', 'junit', 'tap']).default('table'),
+    )
     .action(async (paths: string[], options: TestOptions) => {
       const { mesh } = await readConfig(options.config, context);
       const all = await readTestTables(paths, context);

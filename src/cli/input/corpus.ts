@@ -1,14 +1,19 @@
 /*
- * Many requests from a file: an HTTP archive, or a JSON object a line. In: its text. Out: requests with their tokens still to
+ * Many requests from a file: an HTTP archive, or a JSON object a line. In: its name. Out: requests with their tokens still to
  * be signed. Called by the command `diff`.
  */
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { Json } from '../../policy/request/facts.ts';
-import { CommandFault } from '../command-context.ts';
+import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import { parseHar, parseJsonText } from './har.ts';
+import { withoutMark } from './read-manifests.ts';
+import { readRequired } from './request-flags.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
+import { systemReason } from './system-reason.ts';
 
 export interface CorpusEntry {
   readonly spec: RequestSpec;
@@ -27,15 +32,36 @@ const lineSchema = z
   })
   .refine(({ token, claims }) => token === undefined || claims === undefined, 'has both token and claims');
 
-/** The requests in `text`, in order. @throws CommandFault that names file and line */
-export function parseCorpus(text: string, file: string): readonly CorpusEntry[] {
-  if (isHar(text)) return parseHar(text, file).map((spec) => ({ spec }));
-  return text.split('\n').flatMap((line, index) => (line.trim() === '' ? [] : [parseLine(line, `${file}:${index + 1}`)]));
+/**
+ * The requests in `file`, in order; lines are read as they are asked for, an HTTP archive as a whole.
+ * @throws CommandFault that names file and line
+ */
+export async function* readCorpus(file: string, context: CommandContext): AsyncGenerator<CorpusEntry> {
+  const lines = await openLines(file, context);
+  let number = 0;
+  let archive: string[] | undefined;
+  for await (const text of lines) {
+    number += 1;
+    const line = number === 1 ? withoutMark(text) : text;
+    if (number === 1 && startsArchive(line)) archive = [];
+    if (archive !== undefined) archive.push(line);
+    else if (line.trim() !== '') yield parseLine(line, `${file}:${number}`);
+  }
+  if (archive !== undefined) for (const spec of parseHar(archive.join('\n'), file)) yield { spec };
 }
 
-function isHar(text: string): boolean {
-  const [first = ''] = text.trimStart().split('\n');
-  return /^\{\s*("log"|$)/.test(first.trim());
+async function openLines(file: string, context: CommandContext): Promise<AsyncIterable<string> | Iterable<string>> {
+  if (file === '-') return (await readRequired(file, context)).split('\n');
+  try {
+    return (await open(resolve(context.cwd, file))).readLines();
+  } catch (error) {
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${systemReason(error)}`, { cause: error });
+  }
+}
+
+/** Each line of the other form is a whole object, with members of its own. */
+function startsArchive(line: string): boolean {
+  return /^\s*\{\s*("log"|$)/.test(line);
 }
 
 function parseLine(line: string, place: string): CorpusEntry {

@@ -3,7 +3,6 @@
  * @see http://www.softwareishard.com/blog/har-12-spec/
  */
 import * as z from 'zod';
-import { reasonOf } from '../../reason-of.ts';
 import { CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import type { RequestSpec } from './request-spec.ts';
@@ -53,7 +52,7 @@ export function parseJsonText(text: string, place: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${place}: not JSON: ${reasonOf(error)}`, {
+    throw new CommandFault(EXIT_BAD_DATA, `${place}: not JSON: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });
   }

@@ -67,8 +67,11 @@ export function createOfflineWorld(manifests: ReadManifests, mesh: MeshConfig): 
   };
 }
 
-/** The exit code of a command that looked at `manifests`. @param failOn lowest severity that counts */
-export function exitCodeOf(manifests: ReadManifests, findings: readonly ReportedFinding[], failOn: Severity): number {
+/** The lowest severity that makes a command fail; information never does. */
+export type FailOn = Exclude<Severity, 'info'>;
+
+/** The exit code of a command that looked at `manifests`. */
+export function exitCodeOf(manifests: ReadManifests, findings: readonly ReportedFinding[], failOn: FailOn): number {
   // Unreadable input first, for then not everything was looked at.
   if (!manifests.isComplete) return EXIT_BAD_DATA;
   return findings.some((finding) => finding.severity === 'error' || finding.severity === failOn) ? EXIT_FINDINGS : EXIT_OK;

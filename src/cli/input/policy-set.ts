@@ -96,6 +96,12 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
   };
 }
 
+/** Is the JSON in `text` a bundle, and no manifest or List of them as kubectl prints it? @throws CommandFault when it is no JSON */
+export function isBundleText(text: string, file: string): boolean {
+  const value = parseJsonText(text, file);
+  return isObject(value) && (typeof value['apiVersion'] !== 'string' || value['kind'] === 'ConfigMap');
+}
+
 /** The policies in the text of a bundle: as `compile -o json` prints it, as its ConfigMap, or the bundle itself. */
 export function policySetOfBundle(text: string, file: string): PolicySet {
   const { bundle } = decodeBundle(bundleFiles(text, file));

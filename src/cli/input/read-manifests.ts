@@ -4,10 +4,10 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { reasonOf } from '../../reason-of.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
 import type { CommandContext } from '../command-context.ts';
 import { createLocator, type Locate } from './locate-field.ts';
+import { systemReason } from './system-reason.ts';
 
 export interface ReadManifests {
   /** In the order of the command line, folders in byte order of names. */
@@ -38,7 +38,8 @@ export async function readManifests(
   const objects: ManifestObject[] = [];
   const findings: ManifestFinding[] = [];
   const textByFile = new Map<string, string>();
-  for (const file of await listFiles(paths, context.cwd, findings)) {
+  const hollow: ManifestFinding[] = [];
+  for (const file of await listFiles(paths, context.cwd, { findings, hollow })) {
     if (textByFile.has(file)) continue;
     onFile(file, textByFile.size);
     const text = await readText(file, context, findings);
@@ -50,7 +51,7 @@ export async function readManifests(
   }
   return {
     objects,
-    findings: [...findings, ...repeated(objects)],
+    findings: [...findings, ...hollow, ...repeated(objects)],
     isComplete: findings.length === 0,
     textByFile,
     locate: createLocator(textByFile),
@@ -59,7 +60,13 @@ export async function readManifests(
 
 /** One file's text, `-` for standard input. @throws the system's error */
 export async function readInput(file: string, context: CommandContext): Promise<string> {
-  return file === '-' || file === STDIN_NAME ? context.readStdin() : readFile(resolve(context.cwd, file), 'utf8');
+  const isStdin = file === '-' || file === STDIN_NAME;
+  return withoutMark(await (isStdin ? context.readStdin() : readFile(resolve(context.cwd, file), 'utf8')));
+}
+
+/** `text` without the byte order mark that editors on Windows put before it, and that no parser of JSON takes. */
+export function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
 async function readText(file: string, context: CommandContext, findings: ManifestFinding[]): Promise<string | undefined> {
@@ -71,7 +78,12 @@ async function readText(file: string, context: CommandContext, findings: Manifes
   }
 }
 
-async function listFiles(paths: readonly string[], cwd: string, findings: ManifestFinding[]): Promise<readonly string[]> {
+/** Adds what cannot be read to `findings`, and folders without a manifest to `hollow`. */
+async function listFiles(
+  paths: readonly string[],
+  cwd: string,
+  { findings, hollow }: { readonly findings: ManifestFinding[]; readonly hollow: ManifestFinding[] },
+): Promise<readonly string[]> {
   const files: string[] = [];
   for (const path of paths) {
     if (path === '-') {
@@ -80,7 +92,9 @@ async function listFiles(paths: readonly string[], cwd: string, findings: Manife
     }
     try {
       const isFolder = (await stat(resolve(cwd, path))).isDirectory();
-      files.push(...(isFolder ? await manifestsBelow(cwd, path) : [path]));
+      const found = isFolder ? await manifestsBelow(cwd, path) : [path];
+      if (found.length === 0) hollow.push(emptyFolder(path));
+      files.push(...found);
     } catch (error) {
       findings.push(unreadable(path, error));
     }
@@ -114,6 +128,12 @@ function repeated(objects: readonly ManifestObject[]): readonly ManifestFinding[
   });
 }
 
+/** Most probably another folder was meant, and a pipeline would look at nothing for ever. */
+function emptyFolder(folder: string): ManifestFinding {
+  const message = 'no manifest is in this folder: no name ends in .yaml, .yml or .json';
+  return { ...manifestError({ file: folder, line: 1 }, message), severity: 'warning' };
+}
+
 function unreadable(file: string, error: unknown): ManifestFinding {
-  return manifestError({ file, line: 1 }, `cannot be read: ${reasonOf(error)}`);
+  return manifestError({ file, line: 1 }, `cannot be read: ${systemReason(error)}`);
 }

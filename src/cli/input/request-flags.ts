@@ -4,7 +4,6 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
-import { reasonOf } from '../../reason-of.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../exit-codes.ts';
 import { addCurlOptions, type CurlOptions, curlRequest, hasCurlOptions } from './curl-flags.ts';
@@ -12,6 +11,7 @@ import { parseHar } from './har.ts';
 import { readInput } from './read-manifests.ts';
 import { type ConnectionSpec, headerPairs, isPeer, type ReadRequest, type RequestSpec, readHttpText, readSpec } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
+import { systemReason } from './system-reason.ts';
 
 /** The options that {@link addRequestOptions} adds, as commander hands them over. */
 export interface RequestOptions extends CurlOptions {
@@ -110,7 +110,7 @@ export async function readRequired(file: string, context: CommandContext): Promi
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${reasonOf(error)}`, { cause: error });
+    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${systemReason(error)}`, { cause: error });
   }
 }
 

@@ -9,12 +9,12 @@ import * as z from 'zod';
 import type { ExplainedVerdict } from '../../explain/explanation.ts';
 import type { Expected } from '../../explain/run-tests.ts';
 import type { Json } from '../../policy/request/facts.ts';
-import { reasonOf } from '../../reason-of.ts';
 import { isTestFile } from '../../sources/manifests.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import { readRequired } from './request-flags.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
+import { systemReason } from './system-reason.ts';
 
 const jsonSchema = z.json();
 const verdictSchema = z.enum(['allow', 'deny', 'unauthenticated', 'reject']);
@@ -113,7 +113,7 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
       .toSorted()
       .map((entry) => join(path, entry));
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${path}: ${reasonOf(error)}`, { cause: error });
+    throw new CommandFault(EXIT_BAD_DATA, `${path}: ${systemReason(error)}`, { cause: error });
   }
 }
 

@@ -1,7 +1,8 @@
 /*
- * Flipped decisions for people and for programs. In: flips with their requests. Out: a table, or plain values.
+ * Flipped decisions for people and for programs, gathered by the two rules that decided. In: flips with their requests. Out: a
+ * table, or plain values. However many flips there are, only the examples of each group are kept.
  */
-import { type Flip, type Judged, pairFlips } from '../../explain/diff-decisions.ts';
+import type { Flip, Judged } from '../../explain/diff-decisions.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import { withoutSecrets } from '../../explain/secrets.ts';
 import type { RawRequest } from '../../judge/verdict.ts';
@@ -9,55 +10,77 @@ import type { Json } from '../../policy/request/facts.ts';
 import { requestText } from './explanation.ts';
 import { type Cell, formatTable } from './table.ts';
 
-export interface ShownFlip {
-  /** `namespace/name`. */
-  readonly workload: string;
-  readonly flip: Flip;
+/** A request whose decision flips. */
+export interface FlippedRequest {
+  /** Position in the requests, from 0. */
+  readonly index: number;
   readonly request: RawRequest;
   /** Of a token that was signed for the run. */
   readonly claims: Readonly<Record<string, Json>> | undefined;
 }
 
-/** One row for each pair of what decided before and after, with the first of its requests; empty text when nothing flips. */
-export function formatFlips(flips: readonly ShownFlip[], stream: NodeJS.WritableStream): string {
-  if (flips.length === 0) return '';
-  const rows = pairShownFlips(flips).map(({ count, example: { workload, flip, request, claims } }): readonly Cell[] => [
-    String(count),
-    workload,
-    `${requestText(request)} (${flip.index})`,
-    claims === undefined ? '' : JSON.stringify(claims),
-    verdictCell(flip.before),
-    verdictCell(flip.after),
-    `${reasonOf(flip.before)} -> ${reasonOf(flip.after)}`,
-  ]);
-  return formatTable(['FLIPS', 'WORKLOAD', 'FIRST REQUEST (INDEX)', 'CLAIMS', 'BEFORE', 'AFTER', 'BECAUSE'], rows, stream);
-}
-
-interface ShownPair {
+export interface FlipGroup {
+  /** `namespace/name`. */
+  readonly workload: string;
+  readonly before: Judged;
+  readonly after: Judged;
   readonly count: number;
-  readonly example: ShownFlip;
+  /** The first ones; never empty. */
+  readonly examples: readonly FlippedRequest[];
 }
 
-/** The commonest first. */
-function pairShownFlips(flips: readonly ShownFlip[]): readonly ShownPair[] {
-  const pairs = [...Map.groupBy(flips, ({ workload }) => workload).values()].flatMap((own) => {
-    const shownByFlip = new Map(own.map((shown) => [shown.flip, shown]));
-    return pairFlips([...shownByFlip.keys()]).map(({ count, example }) => ({ count, example: shownByFlip.get(example) as ShownFlip }));
-  });
-  return pairs.toSorted((one, other) => other.count - one.count);
+export interface FlipGroups {
+  readonly add: (workload: string, flip: Flip, request: FlippedRequest) => void;
+  /** Those with most flips first. */
+  readonly groups: () => readonly FlipGroup[];
 }
 
-/** What `-o json` prints: every flip, and the pairs that they come down to. */
-export function flipsValue(requests: number, flips: readonly ShownFlip[]): unknown {
-  const pairs = pairShownFlips(flips).map(({ count, example }) => ({ count, first: flipValue(example) }));
-  return { requests, pairs, flips: flips.map(flipValue) };
+/** Gathers flips. @param maxExamples how many requests of each group to keep, at least 1 */
+export function createFlipGroups(maxExamples: number): FlipGroups {
+  const byKind = new Map<string, FlipGroup & { count: number; readonly examples: FlippedRequest[] }>();
+  return {
+    add(workload, flip, request) {
+      const kind = `${workload} ${flip.kind}`;
+      const known = byKind.get(kind);
+      if (known === undefined) {
+        byKind.set(kind, { workload, ...flip.explain(), count: 1, examples: [request] });
+        return;
+      }
+      known.count += 1;
+      if (known.examples.length < maxExamples) known.examples.push(request);
+    },
+    groups: () => [...byKind.values()].toSorted((one, other) => other.count - one.count),
+  };
 }
 
-/** A flip with stable member names. The Authorization header and other headers are not repeated. */
-function flipValue({ workload, flip, request, claims }: ShownFlip): unknown {
-  const { index, before, after } = flip;
-  const { method, target } = request;
-  return { index, workload, method, target: withoutSecrets(target), ...(claims === undefined ? {} : { claims }), before, after };
+/** One row per example, the first of each group with what is common to it; empty text when there are none. */
+export function formatFlips(groups: readonly FlipGroup[], stream: NodeJS.WritableStream): string {
+  if (groups.length === 0) return '';
+  const rows = groups.flatMap(({ workload, before, after, count, examples }) =>
+    examples.map(({ index, request, claims }, at): readonly Cell[] => [
+      ...(at === 0 ? [String(count), workload, verdictCell(before), verdictCell(after)] : ['', '', '', '']),
+      at === 0 ? `${reasonOf(before)} -> ${reasonOf(after)}` : '',
+      `#${index} ${requestText(request)}`,
+      claims === undefined ? '' : JSON.stringify(claims),
+    ]),
+  );
+  return formatTable(['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'BECAUSE', 'EXAMPLE', 'CLAIMS'], rows, stream);
+}
+
+/** A group with stable member names. The Authorization header and other headers are not repeated. */
+export function flipGroupValue({ workload, before, after, count, examples }: FlipGroup): unknown {
+  return {
+    workload,
+    count,
+    before,
+    after,
+    examples: examples.map(({ index, request: { method, target }, claims }) => ({
+      index,
+      method,
+      target: withoutSecrets(target),
+      ...(claims === undefined ? {} : { claims }),
+    })),
+  };
 }
 
 function verdictCell({ verdict }: Judged): Cell {

@@ -33,7 +33,7 @@ export function formatSarif(reports: readonly ReportedFinding[]): string {
   return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
 }
 
-/** A host shows `help` beside the line; there is no address of these pages that it could link to. */
+/** A code host shows `help` beside the line; these pages have no address of their own that it could link to. */
 function ruleOf(code: ErrorCode): object {
   const { text } = describeErrorCode(code);
   const help = `${text} See docs/reference/lint.md and docs/reference/errors.md.`;

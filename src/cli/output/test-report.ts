@@ -1,16 +1,16 @@
 /*
- * Results of policy tests in four forms. In: results by table, and coverage. Out: text for people, JSON, JUnit XML for build
+ * Results of policy tests in five forms. In: results by table, and coverage. Out: text for people, JSON, YAML, JUnit XML for build
  * servers, TAP for whatever reads TAP.
  */
 import type { Coverage } from '../../explain/coverage.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
-import { nearestText } from './explanation.ts';
+import { nearestText, printable } from './explanation.ts';
 import { plural } from './findings.ts';
-import { formatStructured } from './structured.ts';
+import { formatStructured, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
 
-export type TestReportFormat = 'table' | 'json' | 'junit' | 'tap';
+export type TestReportFormat = 'table' | StructuredFormat | 'junit' | 'tap';
 
 export interface TestReport {
   readonly suites: readonly { readonly file: string; readonly results: readonly PolicyTestResult[] }[];
@@ -23,7 +23,8 @@ export function formatTestReport(report: TestReport, format: TestReportFormat, s
     case 'table':
       return formatPeople(report, stream);
     case 'json':
-      return formatStructured(reportValue(report), 'json');
+    case 'yaml':
+      return formatStructured(reportValue(report), format);
     case 'junit':
       return formatJunit(report);
     case 'tap':
@@ -109,11 +110,13 @@ function faultsOf({ passed, differences, explanation }: PolicyTestResult): reado
 }
 
 function tapText(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').replaceAll('\\', '\\\\').replaceAll('#', '\\#');
+  return printable(text.replaceAll(/\s+/g, ' ')).replaceAll('\\', '\\\\').replaceAll('#', '\\#');
 }
 
 function xml(text: string): string {
   // oxlint-disable-next-line no-control-regex -- XML 1.0 has no way to write them
   const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?');
-  return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll('\n', '&#10;');
+  const escaped = legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  // Parsers make blanks of them in attributes.
+  return escaped.replaceAll(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

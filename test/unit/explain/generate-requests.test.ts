@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
-import { generateRequests } from '../../../src/explain/generate-requests.ts';
+import { generateRequests as generate } from '../../../src/explain/generate-requests.ts';
+import type { GeneratedRequest } from '../../../src/explain/made-up-request.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 import type { Program } from '../../../src/policy/model/program.ts';
 
@@ -29,6 +30,10 @@ function program(): Program {
     mesh: DEFAULT_MESH_CONFIG,
     keySetId: () => 'none',
   }).program;
+}
+
+function generateRequests(programs: readonly Program[], count: number, seed: number): readonly GeneratedRequest[] {
+  return [...generate(programs, count, seed)];
 }
 
 describe('generateRequests', () => {

@@ -49,6 +49,28 @@ describe('sallyport check', () => {
     expect(JSON.parse(stdout).findings[0]).to.include({ code: 'SP_NEVER_MATCHES', severity: 'warning' });
   });
 
+  it('tells what may well be meant so, and fails for it under no option', async () => {
+    const policy = GOOD.replace(RULES, 'rules: [{ when: [{ key: "request.auth.claims[admin]", values: ["true"] }] }]');
+    const jwt = 'apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: { name: j, namespace: foo }\n';
+    const spec = 'spec: { selector: { matchLabels: { app: httpbin } }, jwtRules: [{ issuer: i, jwksUri: "https://i.example/k" }] }\n';
+    const files = { 'a.yaml': `${policy}---\n${HTTPBIN}---\n${jwt}${spec}` };
+    const { exitCode, stdout, stderr } = await check(files, '--fail-on', 'warning', 'a.yaml');
+    const sarif = await check(files, '-o', 'sarif', 'a.yaml');
+
+    expect([exitCode, stderr]).to.deep.equal([0, '1 file, policies: 2, 0 errors, 0 warnings, 1 info\n']);
+    expect(stdout).to.match(/^a\.yaml:6:\d+ +info +SP_NEVER_MATCHES/m);
+    expect(JSON.parse(sarif.stdout).runs[0].results[0].level).to.equal('note');
+  });
+
+  it('says of a target without pods what it is, once', async () => {
+    const policy = GOOD.replace('selector: { matchLabels: { app: httpbin } }', 'targetRefs: [{ kind: Service, name: httpbin }]');
+    const { stdout } = await check({ 'a.yaml': `${policy}---\n${HTTPBIN}` }, '-o', 'json', 'a.yaml');
+
+    expect(JSON.parse(stdout).findings.map(({ code, path }: Record<string, string>) => [code, path])).to.deep.equal([
+      ['SP_SELECTS_NOTHING', 'spec.targetRefs[0].kind'],
+    ]);
+  });
+
   it('warns of fields that need the peer unless the configuration trusts a proxy to tell', async () => {
     const policy = GOOD.replace(RULES, 'rules: [{ from: [{ source: { principals: [a/ns/b/sa/c] } }] }]');
     const files = { 'a.yaml': `${policy}---\n${HTTPBIN}`, 'config/c.yaml': 'mesh:\n  trustedProxies: [10.0.0.0/8]\n' };

@@ -1,12 +1,8 @@
 import { expect } from 'chai';
-import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { parseAllDocuments } from 'yaml';
+import { type CliResult, Collected, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
-const WORKLOAD = `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: web, namespace: foo }
-spec: { template: { metadata: { labels: { app: web } } } }
-`;
 const policy = (paths: string): string => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: { name: jwt, namespace: foo }
@@ -20,7 +16,11 @@ spec:
     - { to: [{ operation: { paths: ["${paths}"] } }] }
     - { when: [{ key: "request.auth.claims[role]", values: [admin] }] }
 ---
-${WORKLOAD}`;
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: foo }
+spec: { template: { metadata: { labels: { app: web } } } }
+`;
 const CORPUS = `{"path": "/a"}
 {"url": "http://web.foo/b?c=d", "method": "POST"}
 
@@ -33,52 +33,134 @@ function diff(...args: string[]): Promise<CliResult> {
   return withFolder(files, (cwd) => runCommand(['diff', ...args], { cwd }));
 }
 
+interface Judged {
+  readonly verdict: { readonly outcome: string };
+  readonly decidedBy: { readonly rule?: { readonly rule: number } };
+}
+
 interface Flips {
   readonly requests: number;
-  readonly pairs: readonly { readonly count: number; readonly first: { readonly index: number } }[];
-  readonly flips: readonly {
-    readonly index: number;
-    readonly target: string;
-    readonly before: { readonly verdict: { readonly outcome: string }; readonly decidedBy: { readonly rule?: { readonly rule: number } } };
-    readonly after: { readonly verdict: { readonly outcome: string } };
+  readonly flips: number;
+  readonly groups: readonly {
+    readonly count: number;
+    readonly before: Judged;
+    readonly after: Judged;
+    readonly examples: readonly { readonly index: number; readonly target: string }[];
   }[];
+}
+
+/** 300 requests of which each third flips, and each twelfth the other way. */
+const MANY = Array.from({ length: 300 }, (_, at) => `{"path": "${at % 12 === 0 ? '/a' : at % 3 === 0 ? '/b' : '/c'}"}\n`).join('');
+
+function diffMany(stderr: Collected, ...args: string[]): Promise<CliResult> {
+  const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'many.jsonl': MANY };
+  return withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', 'many.jsonl', ...args], { cwd, stderr }));
 }
 
 describe('sallyport diff', () => {
   it('tells which requests flip and by which rule', async () => {
     const { exitCode, stdout, stderr } = await diff('a', 'b', '--requests', 'corpus.jsonl', '-o', 'json');
 
-    const { requests, flips } = JSON.parse(stdout) as Flips;
+    const { requests, flips, groups } = JSON.parse(stdout) as Flips;
     expect([exitCode, stderr]).to.deep.equal([79, '4 requests, 2 flips\n']);
-    expect(requests).to.equal(4);
-    expect(flips.map(({ index, target, before, after }) => [index, target, before.verdict.outcome, after.verdict.outcome])).to.deep.equal([
-      [0, '/a', 'allow', 'deny'],
-      [1, '/b?c=d', 'deny', 'allow'],
+    expect([requests, flips]).to.deep.equal([4, 2]);
+    expect(
+      groups.map(({ count, examples: [one], before, after }) => [
+        count,
+        one?.index,
+        one?.target,
+        before.verdict.outcome,
+        after.verdict.outcome,
+      ]),
+    ).to.deep.equal([
+      [1, 0, '/a', 'allow', 'deny'],
+      [1, 1, '/b?c=d', 'deny', 'allow'],
     ]);
-    expect(flips[0]?.before.decidedBy.rule?.rule).to.equal(0);
+    expect(groups[0]?.before.decidedBy.rule?.rule).to.equal(0);
   });
 
-  it('shows a row for each pair of what decided, with its first request, the commonest first', async () => {
-    const { stdout } = await diff('a', 'b', '--requests', 'corpus.jsonl');
+  it('gathers flips by the two rules that decided, the most first, with as many examples as are wanted', async () => {
+    const { stdout, stderr } = await diffMany(new Collected(), '-o', 'json', '--examples', '3');
 
-    expect(stdout.split('\n')[2]).to.match(
-      /^1 +foo\/web +POST \/b\?c=d \(1\) +deny 403 +allow +none of the 2 ALLOW rules matched -> AuthorizationPolicy/,
+    const { groups } = JSON.parse(stdout) as Flips;
+    expect(stderr).to.equal('300 requests, 100 flips\n');
+    expect(groups.map(({ count, examples }) => [count, examples.map(({ index }) => index)])).to.deep.equal([
+      [75, [3, 6, 9]],
+      [25, [0, 12, 24]],
+    ]);
+  });
+
+  it('shows a row per example', async () => {
+    const { stdout } = await diffMany(new Collected(), '--examples', '2');
+
+    expect(stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).to.deep.equal([
+      ['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'BECAUSE', 'EXAMPLE'],
+      ['75', 'foo/web', 'deny 403', 'allow', 'none of the 2 ALLOW rules matched -> AuthorizationPolicy foo/allow rules[0]', '#3 GET /b'],
+      ['#6 GET /b'],
+      ['25', 'foo/web', 'allow', 'deny 403', 'AuthorizationPolicy foo/allow rules[0] -> none of the 2 ALLOW rules matched', '#0 GET /a'],
+      ['#12 GET /a'],
+      [''],
+    ]);
+  });
+
+  it('shows how far it is on a terminal only', async () => {
+    const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
+    const args = ['diff', 'a', 'b', '--generate', '2000'];
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
+    await withFolder(files, (cwd) => runCommand(args, { cwd, stderr: terminal }));
+
+    const lines = terminal.text.split('\r\u001b[K');
+    expect(lines[1]).to.match(/^1000 requests judged, \d+ flips$/);
+    expect(lines.at(-1)).to.match(/^2000 requests \(seed 1\), \d+ flips\n$/);
+  });
+
+  it('says nothing of flips when it is stopped', async () => {
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
+    const { exitCode, stdout, stderr } = await withFolder(files, (cwd) =>
+      runCommand(['diff', 'a', 'b', '--generate', '10'], { cwd, signal: AbortSignal.abort() }),
     );
-    const many = Array.from({ length: 3_000 }, (_, index) => `{"path": "${index % 3 === 0 ? '/a' : '/b'}", "method": "POST"}`);
-    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': many.join('\n') };
-    const call = (...args: string[]): Promise<CliResult> =>
-      withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', 'corpus.jsonl', ...args], { cwd }));
-    const rows = (await call()).stdout.trimEnd().split('\n').slice(1);
-    expect(rows.map((row) => row.split(/ {2,}/).slice(0, 3))).to.deep.equal([
-      ['2000', 'foo/web', 'POST /b (1)'],
-      ['1000', 'foo/web', 'POST /a (0)'],
-    ]);
-    const { pairs, flips } = JSON.parse((await call('-o', 'json')).stdout) as Flips;
-    expect(pairs.map(({ count, first }) => [count, first.index])).to.deep.equal([
-      [2000, 1],
-      [1000, 0],
-    ]);
-    expect(flips).to.have.length(3_000);
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([1, '', 'sallyport: stopped after 0 requests\n']);
+  });
+
+  it('can be stopped while it makes up requests', async () => {
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
+    const stop = new AbortController();
+    const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
+    terminal.write = () => setImmediate(() => stop.abort()) !== undefined;
+    const { exitCode } = await withFolder(files, (cwd) =>
+      runCommand(['diff', 'a', 'b', '--generate', '9999999'], { cwd, stderr: terminal, signal: stop.signal }),
+    );
+
+    expect(exitCode).to.equal(1);
+  });
+
+  const HAR = JSON.stringify({ log: { entries: [{ request: { method: 'GET', url: 'http://web.foo/a', headers: [] } }] } }, null, 2);
+  const forms: readonly (readonly [name: string, text: string])[] = [
+    ['an archive over many lines', HAR],
+    ['an archive in one line', JSON.stringify(JSON.parse(HAR))],
+    ['a byte order mark before an archive', `\ufeff${HAR}`],
+    ['a byte order mark, and CRLF', '\ufeff{"path": "/a"}\r\n\r\n'],
+    ['a last line without an end', '\n{"path": "/a"}'],
+  ];
+  for (const [name, text] of forms) {
+    it(`reads ${name}, from a file and from standard input`, async () => {
+      const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), requests: text };
+      for (const file of ['requests', '-']) {
+        const { stderr } = await withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', file], { cwd, stdin: text }));
+
+        expect(stderr).to.equal('1 request, 1 flip\n');
+      }
+    });
+  }
+
+  it('takes a List in JSON as kubectl prints it', async () => {
+    const items = parseAllDocuments(policy('/b')).map((document) => document.toJS() as unknown);
+    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+    const files = { 'a/p.yaml': policy('/a'), 'b.json': `\ufeff${list}`, 'corpus.jsonl': CORPUS };
+    const { stderr } = await withFolder(files, (cwd) => runCommand(['diff', 'a', 'b.json', '--requests', 'corpus.jsonl'], { cwd }));
+
+    expect(stderr).to.equal('4 requests, 2 flips\n');
   });
 
   it('never repeats a token of a recorded request in full', async () => {
@@ -109,33 +191,10 @@ describe('sallyport diff', () => {
     expect(one?.stdout).to.not.equal(other?.stdout);
   });
 
-  it('makes up requests that every rule matches, and some that none does', async () => {
-    const rule = (i: number): string =>
-      `    - from: [{ source: { requestPrincipals: ["me/u${i}"] } }]
-      to: [{ operation: { methods: [PUT], paths: ["/svc${i}/*"], hosts: ["h${i}"] } }]
-      when: [{ key: "request.auth.claims[group]", values: [g${i}] }]\n`;
-    const jwt = `apiVersion: security.istio.io/v1
-kind: RequestAuthentication
-metadata: { name: jwt, namespace: foo }
-spec: { jwtRules: [{ issuer: me }] }\n---\n`;
-    const many = `${jwt}apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: many, namespace: foo }
-spec:
-  rules:\n${Array.from({ length: 40 }, (_, i) => rule(i)).join('')}---\n${WORKLOAD}`;
-    const other = many.replaceAll('values: [g', 'values: [x');
-    const { stdout } = await withFolder({ 'a/p.yaml': many, 'b/p.yaml': other }, (cwd) =>
-      runCommand(['diff', 'a', 'b', '--generate', '2000', '-o', 'json'], { cwd }),
-    );
-    const { requests, flips } = JSON.parse(stdout) as Flips;
-
-    expect(new Set(flips.flatMap(({ before }) => before.decidedBy.rule?.rule ?? []))).to.have.property('size', 40);
-    expect(flips.length).to.be.lessThan(requests / 2);
-  });
-
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
     ['no requests', ['a', 'b'], 64, 'give requests once'],
     ['a line that is no request', ['a', 'b', '--requests', 'a/p.yaml'], 65, 'a/p.yaml:1: not JSON'],
+    ['no example at all', ['a', 'b', '--generate', '1', '--examples', '0'], 64, 'at least 1'],
     ['a folder that is not there', ['a', 'c', '--generate', '1'], 65, 'cannot be read'],
     ['a workload that is not there', ['a', 'b', '--generate', '1', '--workload', 'foo/none'], 65, 'no workload foo/none'],
   ];

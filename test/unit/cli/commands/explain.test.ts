@@ -369,7 +369,7 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
     ['no policies', [], 64, 'give policies once'],
     ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/httpbin'],
     ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request once'],
-    ['a file that is not there', ['.', '--request', 'x'], 65, 'x: no such file or directory\n'],
+    ['a file that is not there', ['.', '--request', 'x'], 65, 'x: no such file'],
     ['what is neither token nor file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],
     ['a folder that is not there', ['none'], 65, 'cannot be read'],
     ['a bundle that is none', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { XMLParser } from 'fast-xml-parser';
-import { type Result, Parser as TapParser } from 'tap-parser';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { Parser } from 'tap-parser';
+import { parse } from 'yaml';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withFolder } from '../../../support/temporary-folder.ts';
 
@@ -28,17 +29,6 @@ tests:
     expect: deny
 `;
 const BAD_TABLE = `${GOOD_TABLE}  - { name: "wrong # 1", expect: { verdict: allow, status: 200 } }\n`;
-
-/** What the tests read of it. */
-interface JUnit {
-  readonly testsuites: {
-    readonly testsuite: {
-      readonly tests: string;
-      readonly failures: string;
-      readonly testcase: readonly { readonly name: string; readonly failure?: unknown }[];
-    };
-  };
-}
 
 function test(table: string, ...args: string[]): Promise<CliResult> {
   return withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': table }, (cwd) =>
@@ -148,47 +138,51 @@ tests:
     expect(stdout).to.include('not ok 3 - p/one.sallyport-test.yaml: wrong \\# 1\n  ---\n  - "verdict is deny');
   });
 
-  describe('with hostile names', () => {
-    const names = [
-      `a "quoted" <b> & 'c'`,
-      ']]>',
-      'x # SKIP y',
-      '# TODO',
-      'back\\slash \\#',
-      'two\nlines',
-      'bell \u0007',
-      'ünï ☃',
-      '- ok 1',
-    ];
-    const isBad = (at: number): boolean => at % 2 === 1;
-    const tests = names.map((name, at) => ({ name, expect: isBad(at) ? 'allow' : 'deny' }));
-    const table = JSON.stringify({ workload: { namespace: 'foo', name: 'web', labels: {} }, tests });
+  const NAMES = [
+    'a "quote" & <tag>',
+    ']]> and <![CDATA[',
+    'x # SKIP',
+    'y # TODO later',
+    'back\\slash \\# end',
+    'two\nlines\tand a tab',
+    'bell \u0007 \u001b[31m',
+    'ok 7 - z',
+  ];
+  const hostileTable = `workload: { namespace: foo, name: web, labels: {} }\ntests:\n${NAMES.map((name, index) => `  - ${JSON.stringify({ name, expect: index % 2 === 0 ? 'deny' : 'allow' })}\n`).join('')}`;
+  const withoutControl = (name: string): string => name.replaceAll('\u0007', '?').replaceAll('\u001b', '?');
 
-    it('writes JUnit that a parser reads back', async () => {
-      const { stdout } = await test(table, '-o', 'junit');
+  it('writes JUnit that a parser of XML reads, whatever tests are called', async () => {
+    const { stdout } = await test(hostileTable, '-o', 'junit');
 
-      const { testsuites } = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', htmlEntities: true }).parse(
-        stdout,
-        true,
-      ) as JUnit;
-      const { tests: count, failures, testcase } = testsuites.testsuite;
-      expect([count, failures]).to.deep.equal(['9', '4']);
-      expect(testcase.map(({ name }) => name)).to.deep.equal(names.map((name) => name.replace('\u0007', '?')));
-      expect(testcase.map(({ failure }) => failure !== undefined)).to.deep.equal(names.map((_, at) => isBad(at)));
-    });
+    expect(XMLValidator.validate(stdout)).to.equal(true);
+    const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', htmlEntities: true });
+    const { testsuite } = parser.parse(stdout).testsuites;
+    expect(testsuite).to.include({ tests: '8', failures: '4', errors: '0' });
+    expect(testsuite.testcase.map(({ name }: { readonly name: string }) => name)).to.deep.equal(NAMES.map(withoutControl));
+    expect(testsuite.testcase.map(({ failure }: { readonly failure?: unknown }) => failure !== undefined)).to.deep.equal(
+      NAMES.map((_, index) => index % 2 === 1),
+    );
+  });
 
-    it('writes TAP that a parser reads back', async () => {
-      const { stdout } = await test(table, '-o', 'tap');
+  it('writes TAP that a parser reads, whatever tests are called', async () => {
+    const { stdout } = await test(hostileTable, '-o', 'tap');
 
-      const found: Result[] = [];
-      const parser = new TapParser();
-      parser.on('assert', (result: Result) => found.push(result));
-      parser.end(stdout);
-      expect([parser.count, parser.fail, parser.failures.length]).to.deep.equal([9, 4, 4]);
-      expect(found.every(({ skip, todo }) => skip === false && todo === false)).to.equal(true);
-      expect(found.map(({ ok }) => !ok)).to.deep.equal(names.map((_, at) => isBad(at)));
-      expect(found.map(({ name }) => name.replace(/^.*?yaml: /, ''))).to.deep.equal(names.map((name) => name.replaceAll(/\s+/g, ' ')));
-    });
+    const events = Parser.parse(stdout);
+    const results = events.flatMap(([type, result]) => (type === 'assert' ? [result] : []));
+    expect(results.map(({ name }) => name)).to.deep.equal(
+      NAMES.map((name) => `p/one.sallyport-test.yaml: ${withoutControl(name.replaceAll(/\s+/g, ' '))}`),
+    );
+    expect(results.map(({ ok, skip, todo, diag }) => [ok, skip, todo, Array.isArray(diag)])).to.deep.equal(
+      NAMES.map((_, index) => [index % 2 === 0, false, false, index % 2 === 1]),
+    );
+    expect(events.find(([type]) => type === 'complete')?.[1]).to.include({ count: 8, pass: 4, fail: 4, bailout: false });
+    expect(events.filter(([type]) => type === 'extra')).to.deep.equal([]);
+  });
+
+  it('writes the same in YAML as in JSON', async () => {
+    const [json, yaml] = [await test(BAD_TABLE, '-o', 'json'), await test(BAD_TABLE, '-o', 'yaml')];
+
+    expect(parse(yaml.stdout)).to.deep.equal(JSON.parse(json.stdout));
   });
 
   it('writes JSON with verdicts and coverage', async () => {

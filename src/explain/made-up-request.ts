@@ -1,0 +1,69 @@
+/*
+ * What made-up requests are made of. In: matches of rules. Out: values that they take. Used by the generators of requests.
+ */
+import { lookUpClaim } from '../policy/match/claim.ts';
+import type { IdentityMatch, PathMatch } from '../policy/model/program.ts';
+import type { Json } from '../policy/request/facts.ts';
+
+/** A made-up request; the caller signs the claims. */
+export interface GeneratedRequest {
+  readonly method: string;
+  readonly path: string;
+  /** Absent: the caller's default. */
+  readonly host?: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly sourceIp?: string;
+  readonly destinationIp?: string;
+  readonly port?: number;
+  readonly peer?: string;
+  readonly sni?: string;
+  /** Absent: no token. */
+  readonly claims?: Readonly<Record<string, Json>>;
+}
+
+/** Stands for whatever a match leaves open. */
+export const FILLER = 'x1';
+
+/** A text that the match takes. */
+export function textOf(match: PathMatch): string {
+  switch (match.kind) {
+    case 'exact':
+      return match.value;
+    case 'prefix':
+      return match.value + FILLER;
+    case 'suffix':
+      return FILLER + match.value;
+    case 'present':
+      return FILLER;
+    case 'template':
+      return match.value.replaceAll('{**}', `${FILLER}/${FILLER}`).replaceAll('{*}', FILLER);
+  }
+}
+
+/** An identity that the match takes. */
+export function peerOf(match: IdentityMatch): string {
+  switch (match.kind) {
+    case 'namespace':
+      return `spiffe://cluster.local/ns/${match.pattern.replaceAll('*', FILLER)}/sa/${FILLER}`;
+    case 'serviceAccount':
+      return `spiffe://cluster.local/ns/${match.namespace}/sa/${match.name}`;
+    case 'trustDomain':
+      return `spiffe://${match.prefix}${FILLER}${match.suffix}/ns/${FILLER}/sa/${FILLER}`;
+    case 'spiffeSuffix':
+      return `spiffe://${FILLER}${match.value}`;
+    default:
+      return textOf(match);
+  }
+}
+
+/** `claims` with `value` at `path`. */
+export function withClaim(
+  claims: Readonly<Record<string, Json>>,
+  [name = '', ...rest]: readonly string[],
+  value: Json,
+): Readonly<Record<string, Json>> {
+  if (rest.length === 0) return { ...claims, [name]: value };
+  const inner = lookUpClaim(claims, [name]);
+  const object = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Readonly<Record<string, Json>>) : {};
+  return { ...claims, [name]: withClaim(object, rest, value) };
+}

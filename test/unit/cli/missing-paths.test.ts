@@ -1,0 +1,45 @@
+/* What cannot be read is named as the user named it, by every command. */
+import { expect } from 'chai';
+import { runCommand } from '../../support/cli-context.ts';
+import { withFolder } from '../../support/temporary-folder.ts';
+
+const FILES = { 'p/w.yaml': 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web, namespace: foo }\nspec: { template: {} }\n' };
+const CALLS: readonly string[] = [
+  'check nope',
+  'check p --config nope',
+  'compile nope',
+  'explain nope --url /',
+  'explain p --request nope',
+  'explain p --har nope',
+  'explain p --jwks nope --url /',
+  'test nope',
+  'diff nope p --generate 1',
+  'diff p p --requests nope',
+  'inject -f nope',
+  'run nope',
+];
+
+describe('a path that is not there', () => {
+  for (const call of CALLS) {
+    it(`is named as it was given: ${call}`, async () => {
+      const { exitCode, stdout, stderr } = await withFolder(FILES, (cwd) => runCommand(call.split(' '), { cwd }));
+
+      expect(exitCode).to.equal(65);
+      expect(stdout + stderr)
+        .to.match(/\bnope:.*no such file or directory( \[SP_MANIFEST\])?$/m)
+        .and.not.include('/nope')
+        .and.not.include('ENOENT');
+    });
+  }
+});
+
+describe('a folder without a manifest', () => {
+  it('is a warning, for another one was probably meant', async () => {
+    const files = { 'p/readme.md': '', 'p/.hidden/a.yaml': '' };
+    const { exitCode, stdout } = await withFolder(files, (cwd) => runCommand(['check', 'p'], { cwd }));
+    const strict = await withFolder(files, (cwd) => runCommand(['check', '--fail-on', 'warning', 'p'], { cwd }));
+
+    expect([exitCode, strict.exitCode]).to.deep.equal([0, 79]);
+    expect(stdout).to.include('no manifest is in this folder');
+  });
+});
