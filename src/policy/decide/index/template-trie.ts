@@ -23,16 +23,22 @@ interface Draft {
 
 /** What is reached by some segments, by number. */
 interface Nodes {
-  /** The node after any one segment; -1: there is none. */
-  readonly any: Int32Array;
-  readonly ends: readonly (Posting | undefined)[];
-  readonly rests: readonly (Posting | undefined)[];
-  readonly tails: readonly (TextTrie | undefined)[];
+  /** For each node the one after any segment, and the number of what ends here; -1: there is none. */
+  readonly ways: Int32Array;
+  readonly ends: readonly End[];
   /** A hash table without buckets: the node before a segment (-1: no entry), the segment's hash, and the node after it. */
   readonly entries: Int32Array;
   readonly shift: number;
 }
 
+/** The templates that end at a node: there, with `{**}`, or with `{**}` and more text. */
+interface End {
+  readonly whole: Posting | undefined;
+  readonly rest: Posting | undefined;
+  readonly tails: TextTrie | undefined;
+}
+
+const WAYS = 2;
 const ENTRY = 4;
 
 export interface TemplateTrie {
@@ -109,25 +115,33 @@ function slotOf(node: number, hash: number, shift: number): number {
 }
 
 function finish(drafts: readonly Draft[], words: number): Nodes {
-  const postings = (of: (draft: Draft) => readonly number[] | undefined): readonly (Posting | undefined)[] =>
-    drafts.map((draft) => {
-      const ids = of(draft);
-      return ids === undefined ? undefined : createPosting(ids, undefined, words);
-    });
   const bits = Math.ceil(Math.log2(drafts.length)) + 1;
-  const nodes: Nodes = {
-    any: Int32Array.from(drafts, ({ any }) => any?.number ?? -1),
-    ends: postings(({ ends }) => ends),
-    rests: postings(({ rests }) => rests),
-    tails: drafts.map(({ tails }) => (tails === undefined ? undefined : buildSuffixTrie(tails, words))),
-    entries: new Int32Array(ENTRY << bits).fill(-1),
-    shift: 32 - bits,
-  };
-  for (const { number, literals } of drafts) for (const [segment, next] of literals) addEntry(nodes, number, segment, next.number);
-  return nodes;
+  const ends: End[] = [];
+  const ways = new Int32Array(drafts.length * WAYS);
+  const entries = new Int32Array(ENTRY << bits).fill(-1);
+  const shift = 32 - bits;
+  for (const draft of drafts) {
+    const { number, any, literals } = draft;
+    ways[number * WAYS] = any?.number ?? -1;
+    ways[number * WAYS + 1] = isEnd(draft) ? ends.push(endOf(draft, words)) - 1 : -1;
+    for (const [segment, next] of literals) addEntry({ entries, shift }, number, segment, next.number);
+  }
+  return { ways, ends, entries, shift };
 }
 
-function addEntry({ entries, shift }: Nodes, node: number, segment: string, next: number): void {
+function isEnd({ ends, rests, tails }: Draft): boolean {
+  return ends !== undefined || rests !== undefined || tails !== undefined;
+}
+
+function endOf({ ends, rests, tails }: Draft, words: number): End {
+  return {
+    whole: ends === undefined ? undefined : createPosting(ends, undefined, words),
+    rest: rests === undefined ? undefined : createPosting(rests, undefined, words),
+    tails: tails === undefined ? undefined : buildSuffixTrie(tails, words),
+  };
+}
+
+function addEntry({ entries, shift }: Pick<Nodes, 'entries' | 'shift'>, node: number, segment: string, next: number): void {
   let hash = HASH;
   for (let i = 0; i < segment.length; i++) hash = addToHash(hash, segment.charCodeAt(i));
   let at = slotOf(node, hash, shift) * ENTRY;
@@ -156,13 +170,17 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
     return;
   }
   walk.left--;
+  const { ways, ends, entries, shift } = nodes;
+  const number = ways[node * WAYS + 1] as number;
+  const ending = number === -1 ? undefined : ends[number];
   if (at === path.length) {
-    addHit(hits, nodes.ends[node]);
+    addHit(hits, ending?.whole);
     return;
   }
-  addHit(hits, nodes.rests[node]);
-  const tails = nodes.tails[node];
-  if (tails !== undefined) addHit(hits, tails.find(path, 0));
+  if (ending !== undefined) {
+    addHit(hits, ending.rest);
+    if (ending.tails !== undefined) addHit(hits, ending.tails.find(path, 0));
+  }
   let hash = HASH;
   let end = at + 1;
   for (; end < path.length; end++) {
@@ -170,9 +188,8 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
     if (code === SLASH) break;
     hash = addToHash(hash, code);
   }
-  const any = nodes.any[node] as number;
+  const any = ways[node * WAYS] as number;
   if (any !== -1 && end > at + 1) visit(nodes, any, end, walk);
-  const { entries, shift } = nodes;
   let slot = slotOf(node, hash, shift) * ENTRY;
   // Segments with the same hash are all followed: a template too many does no harm.
   while (entries[slot] !== -1) {
