@@ -3,7 +3,7 @@
  */
 import { expect } from 'chai';
 import type { ConnectionFacts } from '../../../../src/policy/request/facts.ts';
-import { prepareRequest } from '../../../../src/policy/request/prepare.ts';
+import { prepareRequest, refuseOldVersion } from '../../../../src/policy/request/prepare.ts';
 import type { PreparedRequest } from '../../../../src/policy/request/prepared-request.ts';
 import type { RawHead } from '../../../../src/policy/request/raw-head.ts';
 
@@ -23,6 +23,20 @@ function ok(over: Partial<RawHead>): PreparedRequest {
 function withHeaders(...headers: readonly string[]): readonly string[] {
   return ok({ headers: ['Host', 'h', ...headers] }).headers.filter((_, index, all) => all[index - (index % 2)] !== 'x-forwarded-proto');
 }
+
+describe('an old version', () => {
+  const rows: readonly (readonly [name: string, target: string, headers: readonly string[], status: number, details: string])[] = [
+    ['whatever it brings', '/p', ['Host', 'h'], 426, 'low_version'],
+    ['without Host as well', '/p', [], 426, 'low_version'],
+    ['after what is wrong with its target', '*', [], 400, 'http1.invalid_url'],
+    ['after what is wrong with Connection', '*', ['Connection', 'a,b,c,d,e,f,g,h,i,j'], 400, 'http1.connection_header_rejected'],
+  ];
+  for (const [name, target, headers, status, details] of rows) {
+    it(`is refused ${name}`, () => {
+      expect(refuseOldVersion('GET', target, headers)).to.include({ status, details, close: true });
+    });
+  }
+});
 
 describe('request preparation', () => {
   describe('refuses', () => {
