@@ -11,7 +11,18 @@ import type { Program } from '../../src/policy/model/program.ts';
 import type { RequestFacts } from '../../src/policy/request/facts.ts';
 import { type Adversary, adversaries } from './support/engine-adversaries.ts';
 import { attributePrograms } from './support/engine-attributes.ts';
-import { type Batch, build, everNew, garbageOf, inTurns, median, type Subject, steady, type Turns } from './support/engine-clock.ts';
+import {
+  type Batch,
+  build,
+  everNew,
+  garbageOf,
+  inTurns,
+  median,
+  type Subject,
+  steady,
+  stepOfMachine,
+  type Turns,
+} from './support/engine-clock.ts';
 import { PEERS, type Peer } from './support/engine-peers.ts';
 import { claimsOf, type MixedRequest, mixedProgram, mixedRule, requestFor, strayRequest, toFacts } from './support/engine-shapes.ts';
 import { duration, printTable, progress, progressEnds } from './support/table.ts';
@@ -239,6 +250,11 @@ function measureAdversaries(mix: Size): void {
   process.stdout.write(`unlike: ${VARIANTS} requests in turn, each of which hits another rule besides\n\n`);
 }
 
+/** Said between the tables, for each belongs to the speed of its minutes. */
+function tellMachine(): void {
+  process.stdout.write(`machine: ${stepOfMachine().toFixed(2)} ns a step of plain arithmetic\n\n`);
+}
+
 type Times = { readonly last: number; readonly none: number };
 
 /** The peer with one number of rules in turns with ours; or why there is nothing to compare. */
@@ -289,11 +305,15 @@ async function comparePeers(sizes: readonly Size[]): Promise<void> {
 process.stdout.write(
   `decision engine, Node ${process.versions.node}; nanoseconds of CPU for one decision, medians of ${turns.repetitions} turns of ${turns.sampleMs} ms\n\n`,
 );
+tellMachine();
 measureBuilds();
 const sizes = SIZES.map(prepareSize);
 compareSizes(sizes);
+tellMachine();
 compareAttributes();
 measureAdversaries(sizes.at(-1) as Size);
+tellMachine();
 await comparePeers(sizes);
+tellMachine();
 progressEnds();
 if (allowed < 0) throw new Error('less than nothing was allowed');

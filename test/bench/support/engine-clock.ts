@@ -90,6 +90,22 @@ export function inTurns(subjects: readonly Subject[], { repetitions, sampleMs }:
   return taken.map(median);
 }
 
+const STEPS = 1_000_000;
+/** What the arithmetic below came to: what is never read is optimised away. */
+let sum = 1;
+
+/** Nanoseconds of one step of arithmetic that needs no memory: a shared core may run at half its speed for minutes. */
+export function stepOfMachine(): number {
+  const arithmetic: Batch = {
+    per: STEPS,
+    run: () => {
+      for (let i = 0; i < STEPS; i++) sum = (Math.imul(sum, 1_103_515_245) + 12_345) | 0;
+    },
+  };
+  const [ns = Number.NaN] = inTurns([steady('arithmetic', arithmetic)], { repetitions: 5, sampleMs: 10 });
+  return sum === 0 ? Number.NaN : ns;
+}
+
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
