@@ -41,7 +41,7 @@ export function createConfigMapSink(client: KubeClient): ConfigMapSink {
       desired.set(key, wanted);
       const before = observed.get(key);
       if (before !== undefined && isAsDesired(before, wanted)) return 'unchanged';
-      const after = await write(client, { wanted, before }, signal);
+      const after = await write(client, { workload: encoded.workload, wanted, before }, signal);
       const isNews = written.get(key) !== after.resourceVersion && before?.resourceVersion !== after.resourceVersion;
       written.set(key, after.resourceVersion);
       // The watch may have brought a later change by somebody else before this answer.
@@ -84,6 +84,7 @@ function resultOf(before: ObservedBundle | undefined, isNews: boolean): ApplyRes
 }
 
 interface WriteJob {
+  readonly workload: WorkloadRef;
   readonly wanted: DesiredBundle;
   readonly before: ObservedBundle | undefined;
 }
@@ -96,15 +97,14 @@ async function write(client: KubeClient, job: WriteJob, signal: AbortSignal): Pr
 }
 
 /** One that somebody froze is replaced. It need not have been seen to be so: without its label no watch tells of it. */
-async function writeOver(client: KubeClient, { wanted, before }: WriteJob, signal: AbortSignal): Promise<RawObject> {
+async function writeOver(client: KubeClient, { workload, wanted, before }: WriteJob, signal: AbortSignal): Promise<RawObject> {
   const apply = (): Promise<RawObject> => applyObject(client, wanted.object, { fieldManager: FIELD_MANAGER, force: true, signal });
   try {
     if (before !== undefined) await removeStrangeKeys(client, before, signal);
     return await apply();
   } catch (error) {
     if (!(error instanceof RefusedError && error.code === 'SP_KUBE_INVALID')) throw error;
-    const { namespace = '', name } = wanted.object.metadata;
-    const ref: ObjectRef = { resource: CONFIG_MAPS, namespace, name };
+    const ref = refOf(workload);
     const frozen = await readObject(client, ref, signal);
     if (frozen?.['immutable'] !== true) throw error;
     await deleteObject(client, ref, { uid: frozen.metadata?.uid ?? '', signal });

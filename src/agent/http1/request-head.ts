@@ -48,8 +48,6 @@ const INVALID_CHARACTERS = fault(400, 'Bad Request', 'http1.invalid_characters')
 /** Head too long. */
 export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
 const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
-/** Another version of HTTP, or none, and nothing that is wrong in any version. */
-export const LOW_VERSION: HeadFault = fault(426, 'Upgrade Required', 'low_version');
 const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
 const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.body_disallowed');
 const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');

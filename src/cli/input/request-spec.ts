@@ -3,10 +3,11 @@
  * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
  */
 import * as z from 'zod';
-import { CODEC_ERROR, type HeadFault, LOW_VERSION, parseRequestHead } from '../../agent/http1/request-head.ts';
+import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
 import type { RawRequest } from '../../judge/verdict.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import type { ConnectionFacts } from '../../policy/request/facts.ts';
+import { LOW_VERSION } from '../../policy/request/rejections.ts';
 import { codecHint } from './codec-hint.ts';
 
 /** What the client's address is when nothing says it: one that no network has (RFC 5737). */

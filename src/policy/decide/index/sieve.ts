@@ -190,13 +190,6 @@ export class Sieve {
     const union = this.#union;
     this.#setCount = 1;
     this.#sets[0] = union;
-    if (this.#liveCount !== ALL) {
-      for (let i = 0; i < this.#liveCount; i++) {
-        const word = this.#live[i] as number;
-        union[word] = (first[word] as number) | (second[word] as number) | (third[word] as number) | (fourth[word] as number);
-      }
-      return;
-    }
     for (let word = 0; word < union.length; word++) {
       union[word] = (first[word] as number) | (second[word] as number) | (third[word] as number) | (fourth[word] as number);
     }

@@ -2,6 +2,7 @@
  * Path templates by segments. In: ids by template. Out: for a path the postings of all templates that it may match: segments
  * are compared by their hashes, the characters that operators admit are not. Used by `TermIndex`.
  */
+import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
 import { buildSuffixTrie, type TextTrie } from './text-trie.ts';
 
@@ -26,9 +27,8 @@ interface Nodes {
   /** For each node the one after any segment, and the number of what ends here; -1: there is none. */
   readonly ways: Int32Array;
   readonly ends: readonly End[];
-  /** A hash table without buckets: the node before a segment (-1: no entry), the segment's hash, and the node after it. */
-  readonly entries: Int32Array;
-  readonly shift: number;
+  /** By the hash of a segment. */
+  readonly edges: EdgeTable;
 }
 
 /** The templates that end at a node: there, with `{**}`, or with `{**}` and more text. */
@@ -39,7 +39,6 @@ interface End {
 }
 
 const WAYS = 2;
-const ENTRY = 4;
 
 export interface TemplateTrie {
   /** Adds the postings of every template whose segments fit; or of some of them, and says so. */
@@ -110,23 +109,23 @@ function addToHash(hash: number, code: number): number {
 
 const HASH = 0x811c9dc5 | 0;
 
-function slotOf(node: number, hash: number, shift: number): number {
-  return Math.imul(Math.imul(node, 0x9e3779b1) ^ hash, 0x85ebca6b) >>> shift;
+function hashOf(segment: string): number {
+  let hash = HASH;
+  for (let i = 0; i < segment.length; i++) hash = addToHash(hash, segment.charCodeAt(i));
+  return hash;
 }
 
 function finish(drafts: readonly Draft[], words: number): Nodes {
-  const bits = Math.ceil(Math.log2(drafts.length)) + 1;
   const ends: End[] = [];
   const ways = new Int32Array(drafts.length * WAYS);
-  const entries = new Int32Array(ENTRY << bits).fill(-1);
-  const shift = 32 - bits;
+  const edges = createEdgeTable(drafts.length);
   for (const draft of drafts) {
     const { number, any, literals } = draft;
     ways[number * WAYS] = any?.number ?? -1;
     ways[number * WAYS + 1] = isEnd(draft) ? ends.push(endOf(draft, words)) - 1 : -1;
-    for (const [segment, next] of literals) addEntry({ entries, shift }, number, segment, next.number);
+    for (const [segment, next] of literals) addEdge(edges, [number, hashOf(segment), next.number]);
   }
-  return { ways, ends, entries, shift };
+  return { ways, ends, edges };
 }
 
 function isEnd({ ends, rests, tails }: Draft): boolean {
@@ -139,14 +138,6 @@ function endOf({ ends, rests, tails }: Draft, words: number): End {
     rest: rests === undefined ? undefined : createPosting(rests, undefined, words),
     tails: tails === undefined ? undefined : buildSuffixTrie(tails, words),
   };
-}
-
-function addEntry({ entries, shift }: Pick<Nodes, 'entries' | 'shift'>, node: number, segment: string, next: number): void {
-  let hash = HASH;
-  for (let i = 0; i < segment.length; i++) hash = addToHash(hash, segment.charCodeAt(i));
-  let at = slotOf(node, hash, shift) * ENTRY;
-  while (entries[at] !== -1) at = (at + ENTRY) & (entries.length - 1);
-  entries.set([node, hash, next], at);
 }
 
 /** Is there a choice of two ways on? */
@@ -170,7 +161,8 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
     return;
   }
   walk.left--;
-  const { ways, ends, entries, shift } = nodes;
+  const { ways, ends } = nodes;
+  const { entries, shift } = nodes.edges;
   const number = ways[node * WAYS + 1] as number;
   const ending = number === -1 ? undefined : ends[number];
   if (at === path.length) {
@@ -190,7 +182,7 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
   }
   const any = ways[node * WAYS] as number;
   if (any !== -1 && end > at + 1) visit(nodes, any, end, walk);
-  let slot = slotOf(node, hash, shift) * ENTRY;
+  let slot = firstPlace(node, hash, shift);
   // Segments with the same hash are all followed: a template too many does no harm.
   while (entries[slot] !== -1) {
     if (entries[slot] === node && entries[slot + 1] === hash) visit(nodes, entries[slot + 2] as number, end, walk);

@@ -4,6 +4,7 @@
  * them; the walk costs at most the length of the text. Held in flat arrays, since there may be one for each attribute of
  * thousands of rules. Used by `TermIndex`.
  */
+import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { createPosting, type IdsByKey, type Posting } from './posting.ts';
 
 /** Finds the longest known prefix. */
@@ -92,22 +93,6 @@ function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void 
   }
 }
 
-/**
- * Edges by node and first character, in a hash table without buckets. An entry is four numbers side by side, so that one step of
- * a walk touches one line of the cache: the node it leaves (-1: no entry), the character, the node it leads to, where that one ends. It leads past nodes that have only
- * one way on: whether the text goes along is seen at the end.
- */
-interface Edges {
-  readonly entries: Int32Array;
-  readonly shift: number;
-}
-
-const ENTRY = 4;
-
-function slotOf(node: number, code: number, shift: number): number {
-  return Math.imul(Math.imul(node, 0x9e3779b1) ^ code, 0x85ebca6b) >>> shift;
-}
-
 /** By node: the next one, itself or further down, that has not just one way on. */
 function nextForks({ origin }: Nodes): Int32Array {
   const ways = new Int32Array(origin.length);
@@ -121,22 +106,18 @@ function nextForks({ origin }: Nodes): Int32Array {
   return forks;
 }
 
-function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): Edges {
-  const bits = Math.ceil(Math.log2(key.length)) + 1;
-  const size = 1 << bits;
-  const entries = new Int32Array(size * ENTRY).fill(-1);
-  const shift = 32 - bits;
+/** Edges by first character, with where the node they lead to ends. They lead past nodes that have only one way on: whether the text goes along is seen at the end. */
+function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): EdgeTable {
+  const table = createEdgeTable(key.length);
   for (let node = 1; node < key.length; node++) {
     const parent = origin[node] as number;
     // A walk never stands on a node that has one way on.
     if (forks[parent] !== parent) continue;
     const code = (key[node] as string).charCodeAt(start[node] as number);
-    let slot = slotOf(parent, code, shift);
-    while (entries[slot * ENTRY] !== -1) slot = (slot + 1) & (size - 1);
     const fork = forks[node] as number;
-    entries.set([parent, code, fork, end[fork] as number], slot * ENTRY);
+    addEdge(table, [parent, code, fork, end[fork] as number]);
   }
-  return { entries, shift };
+  return table;
 }
 
 /** The text from its end, code unit by code unit. */
@@ -172,7 +153,7 @@ function buildTrie(prefixes: IdsByKey<string>, texts: IdsByKey<string>, words: n
 /** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
 function finder(
   { key, end, origin, posting, whole }: Nodes,
-  { entries, shift }: Edges,
+  { entries, shift }: EdgeTable,
   { root, fromEnd }: { readonly root: number; readonly fromEnd: boolean },
 ): TextTrie['find'] {
   const ends = Int32Array.from(end);
@@ -192,7 +173,7 @@ function finder(
     let node = root;
     for (let depth = rootDepth; depth < length; ) {
       const code = text.charCodeAt(first + step * depth);
-      let at = slotOf(node, code, shift) * ENTRY;
+      let at = firstPlace(node, code, shift);
       while (entries[at] !== -1 && (entries[at] !== node || entries[at + 1] !== code)) at = (at + ENTRY) & mask;
       if (entries[at] === -1) break;
       node = entries[at + 2] as number;
