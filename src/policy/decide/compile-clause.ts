@@ -17,6 +17,7 @@ import {
 } from '../match/string-match.ts';
 import type { Clause, IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
 import type { Json, PeerIdentity, RequestFacts } from '../request/facts.ts';
+import { isPseudoHeader } from '../request/prepared-request.ts';
 
 export type Claims = { readonly [key: string]: Json };
 
@@ -126,9 +127,11 @@ function overPath(matches: readonly PathMatch[]): AnyTest {
 /** Each instance of the header for itself; `*` also takes an empty value. */
 function overHeader(name: string, matches: readonly StringMatch[]): AnyTest {
   const test = anyText(matches.map((match) => compileStringMatch(match, 'any')));
-  return (facts) => {
-    for (const value of facts.headerValues(name)) {
-      if (test(value)) return true;
+  if (isPseudoHeader(name)) return (facts) => facts.headerValues(name).some(test);
+  // A list of values would be garbage at once.
+  return ({ headerList }) => {
+    for (let i = 0; i < headerList.length; i += 2) {
+      if (headerList[i] === name && test(headerList[i + 1] as string)) return true;
     }
     return false;
   };

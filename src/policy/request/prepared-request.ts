@@ -6,6 +6,13 @@
 
 const NONE: readonly string[] = Object.freeze([]);
 
+const PSEUDO_HEADERS: readonly string[] = [':path', ':method', ':authority', 'host', ':scheme'];
+
+/** Does a request answer for this name without a header of it? `name` in lower case. */
+export function isPseudoHeader(name: string): boolean {
+  return PSEUDO_HEADERS.includes(name);
+}
+
 /** A request head after Envoy's own clean-up. Mutable: every later step edits this one copy. */
 export class PreparedRequest {
   method: string;

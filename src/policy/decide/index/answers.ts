@@ -64,10 +64,12 @@ export class Answers {
 
   /** Keeps the answer to the question. */
   keep(slot: number, rules: Int32Array, count: number): void {
-    this.#questions.set(this.#question.subarray(0, this.#length), slot * MAX_HITS);
+    const questions = this.#questions;
+    for (let i = 0, at = slot * MAX_HITS; i < this.#length; i++, at++) questions[at] = this.#question[i] as number;
     // One more than the length: 0 is an empty slot, and a question may be empty.
     this.#lengths[slot] = this.#length + 1;
-    for (let i = 0; i < count; i++) this.#rules[slot * MAX_RULES + i] = rules[i] as number;
+    const all = this.#rules;
+    for (let i = 0, at = slot * MAX_RULES; i < count; i++, at++) all[at] = rules[i] as number;
     this.#counts[slot] = count;
   }
 

@@ -7,6 +7,7 @@ import { type IpWords, parseIp } from '../../match/ip-block.ts';
 import { asciiLowerCase } from '../../match/string-match.ts';
 import type { Clause } from '../../model/program.ts';
 import type { Json, RequestFacts } from '../../request/facts.ts';
+import { isPseudoHeader } from '../../request/prepared-request.ts';
 import type { Claims } from '../compile-clause.ts';
 import { findIdentity } from './identity-search.ts';
 import type { Hits } from './posting.ts';
@@ -54,8 +55,16 @@ export function createLookup(clause: Clause, index: TermIndex): Lookup {
 }
 
 function headerLookup(name: string, index: TermIndex): Lookup {
-  return (facts, _claims, hits) => {
-    for (const value of facts.headerValues(name)) findText(index, value, 'any', hits);
+  if (isPseudoHeader(name)) {
+    return (facts, _claims, hits) => {
+      for (const value of facts.headerValues(name)) findText(index, value, 'any', hits);
+    };
+  }
+  // A list of values would be garbage at once.
+  return ({ headerList }, _claims, hits) => {
+    for (let i = 0; i < headerList.length; i += 2) {
+      if (headerList[i] === name) findText(index, headerList[i + 1] as string, 'any', hits);
+    }
   };
 }
 

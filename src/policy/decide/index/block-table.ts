@@ -5,6 +5,7 @@
  */
 import type { IpBlock, IpWords } from '../../match/ip-block.ts';
 import { createPosting, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 
 /** A block with the ids that ask for it. */
 export interface BlockIds {
@@ -63,7 +64,7 @@ interface Open {
   readonly posting: Posting;
 }
 
-function sweep(blocks: readonly BlockIds[], words: number): Ranges {
+function sweep(blocks: readonly BlockIds[], sets: RowSets | undefined): Ranges {
   const ranges: Ranges = { starts: [], postings: [] };
   const open: Open[] = [];
   const close = (until: IpWords | undefined): void => {
@@ -75,7 +76,7 @@ function sweep(blocks: readonly BlockIds[], words: number): Ranges {
   };
   for (const { block, ids } of blocks) {
     close(block.words);
-    const posting = createPosting(ids, open.at(-1)?.posting, words);
+    const posting = createPosting(ids, open.at(-1)?.posting, sets);
     open.push({ end: endOf(block), posting });
     addRange(ranges, block.words, posting);
   }
@@ -84,10 +85,10 @@ function sweep(blocks: readonly BlockIds[], words: number): Ranges {
 }
 
 /** Builds the table; all blocks must be of one family and distinct. `undefined` when there are none. */
-export function buildBlockTable(blocks: readonly BlockIds[], words: number): BlockTable | undefined {
+export function buildBlockTable(blocks: readonly BlockIds[], sets: RowSets | undefined): BlockTable | undefined {
   if (blocks.length === 0) return undefined;
   const sorted = blocks.toSorted((left, right) => compareWords(left.block.words, right.block.words) || left.block.bits - right.block.bits);
-  const { starts, postings } = sweep(sorted, words);
+  const { starts, postings } = sweep(sorted, sets);
   const worst = postings.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
   return {
     worst,

@@ -6,6 +6,7 @@ import type { Clause } from '../../model/program.ts';
 import type { Lookup } from './axis.ts';
 import { createLookups } from './lookups.ts';
 import { addLooseMatches, buildLooseLookup, type LooseDraft } from './loose-index.ts';
+import type { RowSet, RowSets } from './row-sets.ts';
 import type { Constraint, Row } from './rows.ts';
 import { isTokenClause, type ListName } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
@@ -23,9 +24,11 @@ export interface FilterAxis {
   readonly isToken: boolean;
   /** May a lookup give up before it has found all? */
   readonly givesUp: boolean;
-  /** Rows that do not care, as bits, and their number; those of an excluding axis are not asked for. */
-  readonly free: Int32Array;
+  /** Rows that do not care, and their number; those of an excluding axis are not asked for. */
+  readonly free: RowSet;
   readonly freeCount: number;
+  /** Can no two matches find the same row? */
+  readonly isDisjoint: boolean;
 }
 
 /** What one attribute brings to an axis. */
@@ -39,20 +42,14 @@ interface AxisDraft {
   readonly isToken: boolean;
   readonly members: Map<string, Member>;
   readonly rows: number[];
-}
-
-/** A bit for every row; the last word has bits that are no rows, which are left out. */
-export function allRows(rowCount: number): Int32Array {
-  const words = new Int32Array(Math.ceil(rowCount / 32)).fill(-1);
-  if (rowCount % 32 !== 0) words[words.length - 1] = 2 ** (rowCount % 32) - 1;
-  return words;
+  isDisjoint: boolean;
 }
 
 /** The axes of one list of all rows, but for the segments of templates. */
-export function filterAxes(rows: readonly Row[], list: ListName): readonly FilterAxis[] {
+export function filterAxes(rows: readonly Row[], list: ListName, sets: RowSets): readonly FilterAxis[] {
   const drafts = new AxisDrafts(list, countRows(rows, list));
   for (const [id, row] of rows.entries()) drafts.add(row[list], id);
-  return Array.from(drafts.all(), (draft) => finish(draft, rows.length));
+  return Array.from(drafts.all(), (draft) => finish(draft, sets));
 }
 
 function countRows(rows: readonly Row[], list: ListName): ReadonlyMap<string, number> {
@@ -112,18 +109,20 @@ class AxisDrafts {
   #axis(name: string, { clause }: Constraint): AxisDraft {
     let axis = this.#drafts.get(name);
     if (axis === undefined) {
-      axis = { isToken: isTokenClause(clause), members: new Map(), rows: [] };
+      axis = { isToken: isTokenClause(clause), members: new Map(), rows: [], isDisjoint: true };
       this.#drafts.set(name, axis);
     }
     return axis;
   }
 
-  #addTo({ members, rows }: AxisDraft, key: string, { clause, terms }: Constraint, id: number): void {
+  #addTo(axis: AxisDraft, key: string, { clause, terms }: Constraint, id: number): void {
+    const { members, rows } = axis;
     let member = members.get(key);
     if (member === undefined) {
       member = { clause, index: createIndexDraft(), loose: new Map() };
       members.set(key, member);
     }
+    if (rows.at(-1) === id || terms.length !== 1) axis.isDisjoint = false;
     if (rows.at(-1) !== id) rows.push(id);
     const list = this.#list;
     // What is excluded must be exactly what a clause excludes; what is wanted may be more.
@@ -132,16 +131,15 @@ class AxisDrafts {
   }
 }
 
-function finish({ isToken, members, rows }: AxisDraft, rowCount: number): FilterAxis {
-  const words = Math.ceil(rowCount / 32);
-  const free = allRows(rowCount);
-  for (const id of rows) free[id >>> 5] = (free[id >>> 5] as number) & ~(1 << (id & 31));
-  const indexed = Array.from(members.values(), ({ clause, index }) => ({ clause, index: buildTermIndex(index, words) }));
+function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): FilterAxis {
+  const free = sets.createFull();
+  sets.remove(free, rows);
+  const indexed = Array.from(members.values(), ({ clause, index }) => ({ clause, index: buildTermIndex(index, sets) }));
   const lookups = [...createLookups(indexed)];
   for (const { loose } of members.values()) {
-    const lookup = buildLooseLookup(loose, words);
+    const lookup = buildLooseLookup(loose, sets);
     if (lookup !== undefined) lookups.push(lookup);
   }
   const givesUp = indexed.some(({ index }) => index.templates?.givesUp === true);
-  return { lookups, isToken, givesUp, free, freeCount: rowCount - rows.length };
+  return { lookups, isToken, givesUp, free, freeCount: sets.rowCount - rows.length, isDisjoint };
 }

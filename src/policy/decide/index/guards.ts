@@ -135,7 +135,7 @@ function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<
   const ofToken: AxisIndex[] = [];
   let worst = unguarded.length;
   for (const { clause, draft } of axes) {
-    const index = buildTermIndex(draft, 0);
+    const index = buildTermIndex(draft, undefined);
     worst += isManyValued(clause) ? Number.POSITIVE_INFINITY : index.worst;
     (isTokenClause(clause) ? ofToken : ofRequest).push({ clause, index });
   }
@@ -143,6 +143,6 @@ function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<
     lookups: createLookups(ofRequest),
     tokenLookups: createLookups(ofToken),
     worst,
-    unguarded: unguarded.length === 0 ? undefined : createPosting(unguarded, undefined, 0),
+    unguarded: unguarded.length === 0 ? undefined : createPosting(unguarded, undefined, undefined),
   };
 }

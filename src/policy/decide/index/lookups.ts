@@ -5,6 +5,7 @@
  */
 import type { Clause } from '../../model/program.ts';
 import type { Json, RequestFacts } from '../../request/facts.ts';
+import { isPseudoHeader } from '../../request/prepared-request.ts';
 import { createLookup, findClaim, type Lookup } from './axis.ts';
 import { findText, type TermIndex } from './term-index.ts';
 
@@ -20,16 +21,13 @@ type ClaimClause = Extract<Clause, { readonly attribute: 'claim' }>;
 /** More headers (claims) than these are asked for by name of what the request has. */
 const FEW_NAMES = 8;
 
-/** A request answers for these without a header of that name. */
-const PSEUDO_HEADERS: readonly string[] = [':path', ':method', ':authority', 'host', ':scheme'];
-
 /** The lookups of all `axes`. */
 export function createLookups(axes: readonly AxisIndex[]): readonly Lookup[] {
   const lookups: Lookup[] = [];
   const headers: (AxisIndex & { readonly clause: HeaderClause })[] = [];
   const claims: (AxisIndex & { readonly clause: ClaimClause })[] = [];
   for (const { clause, index } of axes) {
-    if (clause.attribute === 'header' && !PSEUDO_HEADERS.includes(clause.name)) headers.push({ clause, index });
+    if (clause.attribute === 'header' && !isPseudoHeader(clause.name)) headers.push({ clause, index });
     else if (clause.attribute === 'claim') claims.push({ clause, index });
     else lookups.push(createLookup(clause, index));
   }

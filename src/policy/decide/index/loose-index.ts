@@ -8,6 +8,7 @@ import type { Clause } from '../../model/program.ts';
 import { type ClauseTest, compileClause } from '../compile-clause.ts';
 import { createLookup, type Lookup } from './axis.ts';
 import { addHit, clearHits, createHits, createPosting, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 import { type ListName, type Term, termsOf } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
 
@@ -39,15 +40,15 @@ export function addLooseMatches(draft: LooseDraft, clause: Clause, list: ListNam
   }
 }
 
-/** The lookup of what was gathered; it must not be asked from within itself. @param words see `createPosting` */
-export function buildLooseLookup(draft: LooseDraft, words: number): Lookup | undefined {
+/** The lookup of what was gathered; it must not be asked from within itself. @param sets see `createPosting` */
+export function buildLooseLookup(draft: LooseDraft, sets: RowSets | undefined): Lookup | undefined {
   const matches = [...draft.values()];
   const [first] = matches;
   if (first === undefined) return undefined;
   const index = createIndexDraft();
   for (const [number, { term }] of matches.entries()) addTerm(index, term, number);
-  const find = createLookup(first.clause, buildTermIndex(index, 0));
-  const postings = matches.map(({ ids }) => createPosting(ids, undefined, words));
+  const find = createLookup(first.clause, buildTermIndex(index, undefined));
+  const postings = matches.map(({ ids }) => createPosting(ids, undefined, sets));
   const tests = new Array<ClauseTest | undefined>(matches.length).fill(undefined);
   const testOf = (number: number): ClauseTest => {
     const test = tests[number] ?? compileClause((matches[number] as LooseMatch).clause);

@@ -3,10 +3,11 @@
  * postings, chained where one match implies another (a longer prefix implies the shorter ones), and the list of postings
  * that a request hit. Used by every file of this folder.
  */
+import type { RowSet, RowSets } from './row-sets.ts';
 
-/** Setting single bits costs about as much as two words of a union; but a long chain is many steps, too. */
-const MIN_SCATTER = 32;
-const SCATTER_PER_WORD = 0.5;
+/** Adding rows one by one costs about as much as adding a set of them when there are so many, or so many for each word of a set. */
+const MIN_SET = 32;
+const MIN_SET_PER_WORD = 0.1;
 
 /** The ids of one match, and by `parent` those of every match that it implies. */
 export interface Posting {
@@ -15,9 +16,11 @@ export interface Posting {
   readonly parent: Posting | undefined;
   /** Number of ids in the whole chain. */
   readonly total: number;
-  /** Bits of the whole chain; `undefined`: so few ids since the last bits that they are told one by one. */
-  readonly bits: Int32Array | undefined;
-  /** Ids between here and the next bits up the chain. */
+  /** The set of the whole chain; `undefined`: so few ids since the last set that they are told one by one. */
+  readonly set: RowSet | undefined;
+  /** The words of such a set, if it is not held among the others; there are no ids then. */
+  readonly kept: Int32Array | undefined;
+  /** Ids between here and the next set up the chain. */
   readonly pending: number;
   /** No other posting has the same. */
   readonly serial: number;
@@ -25,52 +28,30 @@ export interface Posting {
 
 let serials = 0;
 
-/** The union of what was hit, as one posting that may be kept. */
-export function uniteHits({ postings, count, total }: Hits, words: number): Posting {
-  const bits = new Int32Array(words);
-  for (let i = 0; i < count; i++) addPosting(bits, postings[i] as Posting);
-  return { ids: [], parent: undefined, total, bits, pending: 0, serial: serials++ };
+/** The union of what was hit, as words of a set. */
+export function createKeptPosting(kept: Int32Array, total: number): Posting {
+  return { ids: [], parent: undefined, total, set: undefined, kept, pending: 0, serial: serials++ };
 }
 
 /**
- * A posting whose bits, if it needs any, are worked out.
- * @param words 32-bit words that hold all ids; 0: the posting is only ever enumerated
+ * A posting whose set, if it needs one, is worked out.
+ * @param sets where sets are made; `undefined`: the posting is only ever enumerated
  */
-export function createPosting(ids: readonly number[], parent: Posting | undefined, words: number): Posting {
+export function createPosting(ids: readonly number[], parent: Posting | undefined, sets: RowSets | undefined): Posting {
   const total = ids.length + (parent?.total ?? 0);
   const pending = ids.length + (parent?.pending ?? 0);
-  const serial = serials++;
-  if (words === 0 || pending <= Math.max(MIN_SCATTER, words * SCATTER_PER_WORD))
-    return { ids, parent, total, bits: undefined, pending, serial };
-  const bits = new Int32Array(words);
-  if (parent !== undefined) addPosting(bits, parent);
-  setBits(bits, ids);
-  return { ids, parent, total, bits, pending: 0, serial };
+  const needsSet = sets !== undefined && pending > Math.max(MIN_SET, sets.words * MIN_SET_PER_WORD);
+  const set = needsSet ? setOf(sets, ids, parent) : undefined;
+  return { ids, parent, total, set, kept: undefined, pending: needsSet ? 0 : pending, serial: serials++ };
 }
 
-/** Sets the bit of each id. */
-export function setBits(words: Int32Array, ids: readonly number[]): void {
-  for (const id of ids) {
-    const at = id >>> 5;
-    words[at] = (words[at] as number) | (1 << (id & 31));
-  }
-}
-
-/** Adds all ids of a chain to `words`. */
-export function addPosting(words: Int32Array, posting: Posting): void {
-  for (let link: Posting | undefined = posting; link !== undefined; link = link.parent) {
-    const { bits } = link;
-    if (bits !== undefined) {
-      addBits(words, bits);
-      return;
-    }
-    setBits(words, link.ids);
-  }
-}
-
-function addBits(words: Int32Array, bits: Int32Array): void {
-  const { length } = words;
-  for (let i = 0; i < length; i++) words[i] = (words[i] as number) | (bits[i] as number);
+function setOf(sets: RowSets, ids: readonly number[], parent: Posting | undefined): RowSet {
+  const set = sets.create();
+  sets.add(set, ids);
+  let link = parent;
+  for (; link !== undefined && link.set === undefined; link = link.parent) sets.add(set, link.ids);
+  if (link?.set !== undefined) sets.addSet(set, link.set);
+  return set;
 }
 
 /** Postings that one request hit. Reused from request to request. */

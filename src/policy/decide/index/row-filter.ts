@@ -8,8 +8,9 @@ import type { Rule } from '../../model/program.ts';
 import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { Answers, MAX_RULES } from './answers.ts';
-import { allRows, type FilterAxis, filterAxes } from './filter-axes.ts';
-import { clearHits, createHits, type Hits, uniteHits } from './posting.ts';
+import { type FilterAxis, filterAxes } from './filter-axes.ts';
+import { clearHits, createHits, createKeptPosting, type Hits } from './posting.ts';
+import { type RowSet, RowSets } from './row-sets.ts';
 import { rowsOf } from './rows.ts';
 import { segmentAxes } from './segment-axes.ts';
 import { Sieve } from './sieve.ts';
@@ -23,8 +24,8 @@ interface Axis extends FilterAxis {
   found: Hits;
 }
 
-/** Less than this part of all rows may stand in so few words that it pays to list them. */
-const FEW_ROWS: number = 1 / 16;
+/** Hits kept one by one for a token; more are kept as their union. */
+const MAX_KEPT = 16;
 
 /** Tests the rule at an index. */
 export type TestRule = (rule: number) => boolean;
@@ -40,14 +41,23 @@ function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readon
 /** Builds the filter of all rules. */
 export function buildRowFilter(rules: readonly Rule[]): RowFilter {
   const rows = rowsOf(rules);
-  const wanted = filterAxes(rows, 'anyOf');
+  const sets = new RowSets(rows.length);
+  const wanted = filterAxes(rows, 'anyOf', sets);
+  const segments = wanted.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
+  const excluded = filterAxes(rows, 'noneOf', sets);
   const tokenAxes = wanted.filter(({ isToken }) => isToken).length;
+  const axes = { wanted: searchable(wanted, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };
   return new RowFilter(
-    searchable(wanted, 0),
-    searchable(wanted.some(({ givesUp }) => givesUp) ? segmentAxes(rows) : [], 0),
-    searchable(filterAxes(rows, 'noneOf'), tokenAxes),
+    axes,
     rows.map(({ rule }) => rule),
+    sets,
   );
+}
+
+interface Axes {
+  readonly wanted: readonly Axis[];
+  readonly segments: readonly Axis[];
+  readonly excluded: readonly Axis[];
 }
 
 /** Holds the scratch memory of searches, which never overlap. */
@@ -58,20 +68,21 @@ export class RowFilter {
   readonly #excluded: readonly Axis[];
   readonly #tokenAxes: readonly Axis[];
   readonly #ruleByRow: Int32Array;
-  readonly #all: Int32Array;
+  readonly #all: RowSet;
   readonly #sieve: Sieve;
   readonly #answers = new Answers();
-  /** Some rows left, and then their rules. */
+  /** Some rules that may match. */
   readonly #few = new Int32Array(MAX_RULES);
 
-  constructor(wanted: readonly Axis[], segments: readonly Axis[], excluded: readonly Axis[], ruleByRow: readonly number[]) {
+  /** Seals `sets`. */
+  constructor({ wanted, segments, excluded }: Axes, ruleByRow: readonly number[], sets: RowSets) {
     this.#wanted = [...wanted, ...segments];
     this.#alwaysWanted = wanted.length;
     this.#excluded = excluded;
     this.#tokenAxes = [...wanted, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
     this.#ruleByRow = Int32Array.from(ruleByRow);
-    this.#all = allRows(ruleByRow.length);
-    this.#sieve = new Sieve(ruleByRow.length);
+    this.#all = sets.createFull();
+    this.#sieve = new Sieve(sets, MAX_RULES);
   }
 
   /**
@@ -90,10 +101,10 @@ export class RowFilter {
       return -1;
     }
     this.#sift(axes);
-    const rows = this.#sieve.list(this.#few);
+    const rows = this.#sieve.list();
     if (rows === -1) return this.#tryAll(test);
     const rules = this.#few;
-    const count = this.#toRules(rules, rows);
+    const count = this.#toRules(rows);
     if (slot !== -1) answers.keep(slot, rules, count);
     for (let i = 0; i < count; i++) if (test(rules[i] as number)) return rules[i] as number;
     return -1;
@@ -137,10 +148,10 @@ export class RowFilter {
     }
   }
 
-  /** Is every row free, or hit by one and the same match? */
-  #leavesAll({ found: { count, postings }, freeCount }: Axis): boolean {
-    const hit = count === 1 ? (postings[0]?.ids.length as number) : 0;
-    return freeCount + hit === this.#ruleByRow.length;
+  /** Is every row free, or found by one of two matches? */
+  #leavesAll({ found: { count, total, postings }, freeCount, isDisjoint }: Axis): boolean {
+    if (!isDisjoint || freeCount + total !== this.#ruleByRow.length) return false;
+    return count < 2 || (count === 2 && postings[0] !== postings[1]);
   }
 
   /** The axis that leaves the fewest rows of the first `count`: what is done first makes the rest cheap. */
@@ -159,25 +170,17 @@ export class RowFilter {
 
   /** `undefined`: no axis can be told, and every row is left. */
   #begin(axis: Axis | undefined): void {
-    const sieve = this.#sieve;
-    if (axis === undefined) {
-      sieve.begin(this.#all);
-      return;
-    }
-    const { free, freeCount, found } = axis;
-    if (freeCount === 0 && sieve.beginWithFew(found)) return;
-    const only = found.count === 1 ? found.postings[0]?.bits : undefined;
-    if (freeCount === 0 && only !== undefined) sieve.begin(only);
-    else sieve.beginWith(found, free);
-    if (freeCount + found.total < this.#ruleByRow.length * FEW_ROWS) sieve.narrow();
+    if (axis === undefined) this.#sieve.begin(undefined, this.#all);
+    else this.#sieve.begin(axis.found, axis.freeCount === 0 ? undefined : axis.free);
   }
 
-  /** Puts rules in the place of their rows, each once. Gives their number. */
-  #toRules(rows: Int32Array, count: number): number {
+  /** Makes a list of the rules of listed rows, each once. Gives their number. */
+  #toRules(count: number): number {
+    const few = this.#few;
     let rules = 0;
     for (let i = 0; i < count; i++) {
-      const rule = this.#ruleByRow[rows[i] as number] as number;
-      if (rules === 0 || rows[rules - 1] !== rule) rows[rules++] = rule;
+      const rule = this.#ruleByRow[this.#sieve.listed(i)] as number;
+      if (rules === 0 || few[rules - 1] !== rule) few[rules++] = rule;
     }
     return rules;
   }
@@ -199,8 +202,15 @@ export class RowFilter {
   #tokenRows(facts: RequestFacts, claims: Claims): readonly Hits[] {
     return this.#tokenAxes.map((axis) => {
       lookUp(axis, facts, claims);
-      return compact(axis.hits, this.#all.length);
+      return this.#compact(axis.hits);
     });
+  }
+
+  /** A copy that may be kept. */
+  #compact(hits: Hits): Hits {
+    const { postings, count, total } = hits;
+    if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total, isPartial: false };
+    return { postings: [createKeptPosting(this.#sieve.unite(hits), total)], count: 1, total, isPartial: false };
   }
 }
 
@@ -216,14 +226,4 @@ function lookUp({ hits, lookups }: Axis, facts: RequestFacts, claims: Claims | u
 /** Looks an axis up, unless it is known of the token. */
 function foundFor(axis: Axis, facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Hits {
   return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
-}
-
-/** Hits kept one by one for a token; more are kept as their union. */
-const MAX_KEPT = 16;
-
-/** A copy that may be kept. */
-function compact(hits: Hits, words: number): Hits {
-  const { postings, count, total } = hits;
-  if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total, isPartial: false };
-  return { postings: [uniteHits(hits, words)], count: 1, total: hits.total, isPartial: false };
 }

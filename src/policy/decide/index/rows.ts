@@ -86,7 +86,14 @@ function commonConstraints(entries: readonly (readonly Clause[])[]): ReadonlyMap
   const common = new Map<string, Constraint>();
   for (const [key, { clause }] of all[0] as ReadonlyMap<string, Constraint>) {
     const shared = all.map((constraints) => constraints.get(key)).filter((constraint) => constraint !== undefined);
-    if (shared.length === all.length) common.set(key, { clause, terms: shared.flatMap(({ terms }) => terms) });
+    if (shared.length === all.length) common.set(key, { clause, terms: distinct(shared.flatMap(({ terms }) => terms)) });
   }
   return common;
+}
+
+/** Each term once; one that is not exact stays so. */
+function distinct(terms: readonly Term[]): readonly Term[] {
+  const byText = new Map<string, Term>();
+  for (const term of terms) byText.set(`${term.kind} ${term.exact} ${term.text}`, term);
+  return [...byText.values()];
 }

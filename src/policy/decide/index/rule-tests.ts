@@ -161,8 +161,8 @@ function longListTest(clause: Clause, list: ListName): ClauseTest | undefined {
   for (const term of terms) if (term.exact) addTerm(draft, term, 0);
   const loose: LooseDraft = new Map();
   if (!terms.every(({ exact }) => exact)) addLooseMatches(loose, clause, list, 0);
-  const findExact = createLookup(clause, buildTermIndex(draft, 0));
-  const findLoose = buildLooseLookup(loose, 0);
+  const findExact = createLookup(clause, buildTermIndex(draft, undefined));
+  const findLoose = buildLooseLookup(loose, undefined);
   const hits = createHits();
   return (facts, claims) => {
     clearHits(hits);

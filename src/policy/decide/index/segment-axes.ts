@@ -3,8 +3,9 @@
  * rows. Out: one axis for each depth, which leaves the rows whose templates fit there. Used by the row filter.
  */
 import type { Lookup } from './axis.ts';
-import { allRows, type FilterAxis } from './filter-axes.ts';
+import type { FilterAxis } from './filter-axes.ts';
 import { addHit, addId, createPosting, type IdsByKey, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 import { type Row, TEMPLATES_KEY } from './rows.ts';
 import { cutTemplate } from './template-trie.ts';
 import type { Term } from './term.ts';
@@ -46,29 +47,32 @@ function templatesOf({ anyOf }: Row): readonly CutTemplate[] | undefined {
 }
 
 /** The axes of all depths at which templates differ; none when no rows ask for templates. */
-export function segmentAxes(rows: readonly Row[]): readonly FilterAxis[] {
+export function segmentAxes(rows: readonly Row[], sets: RowSets): readonly FilterAxis[] {
   const templates = rows.map(templatesOf);
   const segments = new PathSegments();
   const axes: FilterAxis[] = [];
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
     const ids: IdsByKey<string> = new Map();
-    const free = allRows(rows.length);
-    let freeCount = rows.length;
+    const asking: number[] = [];
+    let isDisjoint = true;
     for (const [id, own] of templates.entries()) {
       const wanted = own === undefined ? undefined : wantedAt(own, depth);
       if (wanted === undefined) continue;
       for (const segment of wanted) addId(ids, segment, id);
-      free[id >>> 5] = (free[id >>> 5] as number) & ~(1 << (id & 31));
-      freeCount--;
+      asking.push(id);
+      if (wanted.length !== 1) isDisjoint = false;
     }
-    if (ids.size > 0)
-      axes.push({ lookups: [createLookup(ids, free.length, segments, depth)], isToken: false, givesUp: false, free, freeCount });
+    if (ids.size === 0) continue;
+    const free = sets.createFull();
+    sets.remove(free, asking);
+    const lookups = [createLookup(ids, sets, segments, depth)];
+    axes.push({ lookups, isToken: false, givesUp: false, free, freeCount: rows.length - asking.length, isDisjoint });
   }
   return axes;
 }
 
-function createLookup(ids: IdsByKey<string>, words: number, segments: PathSegments, depth: number): Lookup {
-  const postings = new Map<string, Posting>(Array.from(ids, ([segment, own]) => [segment, createPosting(own, undefined, words)]));
+function createLookup(ids: IdsByKey<string>, sets: RowSets, segments: PathSegments, depth: number): Lookup {
+  const postings = new Map<string, Posting>(Array.from(ids, ([segment, own]) => [segment, createPosting(own, undefined, sets)]));
   const any = postings.get(ANY);
   const end = postings.get(END);
   return ({ path }, _claims, hits) => {

@@ -4,6 +4,7 @@
  */
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 import { buildSuffixTrie, type TextTrie } from './text-trie.ts';
 
 const SLASH = 47;
@@ -51,6 +52,8 @@ export interface TemplateTrie {
 const FEW_FORKS = 3;
 /** Nodes that a walk may visit beyond one for each segment of the path. */
 const MAX_VISITS = 8;
+/** Nodes where a walk may take two ways: each way may be as long as the path. */
+const MAX_FORKS = 5;
 
 /** Templates as they are added. */
 class Drafts {
@@ -115,14 +118,14 @@ function hashOf(segment: string): number {
   return hash;
 }
 
-function finish(drafts: readonly Draft[], words: number): Nodes {
+function finish(drafts: readonly Draft[], sets: RowSets | undefined): Nodes {
   const ends: End[] = [];
   const ways = new Int32Array(drafts.length * WAYS);
   const edges = createEdgeTable(drafts.length);
   for (const draft of drafts) {
     const { number, any, literals } = draft;
     ways[number * WAYS] = any?.number ?? -1;
-    ways[number * WAYS + 1] = isEnd(draft) ? ends.push(endOf(draft, words)) - 1 : -1;
+    ways[number * WAYS + 1] = isEnd(draft) ? ends.push(endOf(draft, sets)) - 1 : -1;
     for (const [segment, next] of literals) addEdge(edges, [number, hashOf(segment), next.number]);
   }
   return { ways, ends, edges };
@@ -132,11 +135,11 @@ function isEnd({ ends, rests, tails }: Draft): boolean {
   return ends !== undefined || rests !== undefined || tails !== undefined;
 }
 
-function endOf({ ends, rests, tails }: Draft, words: number): End {
+function endOf({ ends, rests, tails }: Draft, sets: RowSets | undefined): End {
   return {
-    whole: ends === undefined ? undefined : createPosting(ends, undefined, words),
-    rest: rests === undefined ? undefined : createPosting(rests, undefined, words),
-    tails: tails === undefined ? undefined : buildSuffixTrie(tails, words),
+    whole: ends === undefined ? undefined : createPosting(ends, undefined, sets),
+    rest: rests === undefined ? undefined : createPosting(rests, undefined, sets),
+    tails: tails === undefined ? undefined : buildSuffixTrie(tails, sets),
   };
 }
 
@@ -151,6 +154,8 @@ interface Walk {
   hits: Hits;
   /** Nodes that may still be visited. */
   left: number;
+  /** Nodes where it may still take two ways. */
+  forks: number;
 }
 
 /** `at` is the slash before the segments that are left, or the end of the path. */
@@ -180,9 +185,14 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
     if (code === SLASH) break;
     hash = addToHash(hash, code);
   }
-  const any = ways[node * WAYS] as number;
-  if (any !== -1 && end > at + 1) visit(nodes, any, end, walk);
   let slot = firstPlace(node, hash, shift);
+  while (entries[slot] !== -1 && (entries[slot] !== node || entries[slot + 1] !== hash)) slot = (slot + ENTRY) & (entries.length - 1);
+  const any = end > at + 1 ? (ways[node * WAYS] as number) : -1;
+  if (any !== -1) {
+    // What would take too long is seen on the way down, before most of it is done.
+    if (entries[slot] !== -1 && walk.forks-- === 0) walk.left = 0;
+    visit(nodes, any, end, walk);
+  }
   // Segments with the same hash are all followed: a template too many does no harm.
   while (entries[slot] !== -1) {
     if (entries[slot] === node && entries[slot + 1] === hash) visit(nodes, entries[slot + 2] as number, end, walk);
@@ -191,14 +201,14 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
 }
 
 /** Builds the trie of well-formed templates; `undefined` when there are none. */
-export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, words: number): TemplateTrie | undefined {
+export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: RowSets | undefined): TemplateTrie | undefined {
   if (idsByTemplate.size === 0) return undefined;
   const drafts = new Drafts();
   for (const [text, ids] of idsByTemplate) drafts.add(text, ids);
-  const nodes = finish(drafts.all, words);
+  const nodes = finish(drafts.all, sets);
   const givesUp = drafts.all.filter(isFork).length > FEW_FORKS;
   // One for all walks, which never overlap.
-  const walk: Walk = { path: '', hits: createHits(), left: 0 };
+  const walk: Walk = { path: '', hits: createHits(), left: 0, forks: 0 };
   return {
     givesUp,
     find: (path, hits) => {
@@ -207,6 +217,7 @@ export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, words: number
       walk.hits = hits;
       // Every segment is a slash and, but for the last one of a path, a character or more.
       walk.left = givesUp ? MAX_VISITS + (path.length >> 1) : Number.MAX_SAFE_INTEGER;
+      walk.forks = givesUp ? MAX_FORKS : FEW_FORKS;
       visit(nodes, 0, 0, walk);
     },
   };

@@ -6,6 +6,7 @@
 import { type IpBlock, type IpWords, parseIpBlock } from '../../match/ip-block.ts';
 import { type BlockTable, buildBlockTable } from './block-table.ts';
 import { addHit, addId, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 import { buildTemplateTrie, type TemplateTrie } from './template-trie.ts';
 import type { Term, TermKind } from './term.ts';
 import { buildPrefixTrie, buildSuffixTrie, type TextTrie } from './text-trie.ts';
@@ -50,21 +51,21 @@ export function addTerm({ idsByText }: IndexDraft, term: Term, id: number): void
 
 const NO_IDS: IdsByKey<string> = new Map();
 
-/** Builds the index. @param words see `createPosting` */
-export function buildTermIndex({ idsByText }: IndexDraft, words: number): TermIndex {
+/** Builds the index. @param sets see `createPosting` */
+export function buildTermIndex({ idsByText }: IndexDraft, sets: RowSets | undefined): TermIndex {
   const of = (kind: TermKind): IdsByKey<string> => idsByText.get(kind) ?? NO_IDS;
-  const [ipv4, ipv6] = buildBlocks(of('block'), words);
-  const prefix = buildPrefixTrie(of('prefix'), words, of('exact'));
+  const [ipv4, ipv6] = buildBlocks(of('block'), sets);
+  const prefix = buildPrefixTrie(of('prefix'), sets, of('exact'));
   const built = {
-    exact: prefix === undefined ? postingsByKey(of('exact'), sameKey, words) : undefined,
+    exact: prefix === undefined ? postingsByKey(of('exact'), sameKey, sets) : undefined,
     prefix,
-    suffix: buildSuffixTrie(of('suffix'), words),
-    present: presentPosting(of('present'), words),
-    templates: buildTemplateTrie(of('template'), words),
-    namespaces: buildPrefixTrie(of('namespace'), words),
-    accounts: postingsByKey(of('account'), sameKey, words),
-    everyAccount: everyPosting(of('account'), words),
-    ports: postingsByKey(of('port'), Number, words),
+    suffix: buildSuffixTrie(of('suffix'), sets),
+    present: presentPosting(of('present'), sets),
+    templates: buildTemplateTrie(of('template'), sets),
+    namespaces: buildPrefixTrie(of('namespace'), sets),
+    accounts: postingsByKey(of('account'), sameKey, sets),
+    everyAccount: everyPosting(of('account'), sets),
+    ports: postingsByKey(of('port'), Number, sets),
     ipv4,
     ipv6,
   };
@@ -75,27 +76,31 @@ function sameKey(text: string): string {
   return text;
 }
 
-function postingsByKey<K>(idsByText: IdsByKey<string>, keyOf: (text: string) => K, words: number): ReadonlyMap<K, Posting> | undefined {
+function postingsByKey<K>(
+  idsByText: IdsByKey<string>,
+  keyOf: (text: string) => K,
+  sets: RowSets | undefined,
+): ReadonlyMap<K, Posting> | undefined {
   if (idsByText.size === 0) return undefined;
-  return new Map(Array.from(idsByText, ([text, ids]) => [keyOf(text), createPosting(ids, undefined, words)]));
+  return new Map(Array.from(idsByText, ([text, ids]) => [keyOf(text), createPosting(ids, undefined, sets)]));
 }
 
-function everyPosting(idsByText: IdsByKey<string>, words: number): Posting | undefined {
-  return idsByText.size === 0 ? undefined : createPosting([...new Set([...idsByText.values()].flat())], undefined, words);
+function everyPosting(idsByText: IdsByKey<string>, sets: RowSets | undefined): Posting | undefined {
+  return idsByText.size === 0 ? undefined : createPosting([...new Set([...idsByText.values()].flat())], undefined, sets);
 }
 
-function presentPosting(idsByText: IdsByKey<string>, words: number): Posting | undefined {
+function presentPosting(idsByText: IdsByKey<string>, sets: RowSets | undefined): Posting | undefined {
   const ids = idsByText.get('');
-  return ids === undefined ? undefined : createPosting(ids, undefined, words);
+  return ids === undefined ? undefined : createPosting(ids, undefined, sets);
 }
 
-function buildBlocks(idsByText: IdsByKey<string>, words: number): [BlockTable | undefined, BlockTable | undefined] {
+function buildBlocks(idsByText: IdsByKey<string>, sets: RowSets | undefined): [BlockTable | undefined, BlockTable | undefined] {
   const families: [{ block: IpBlock; ids: number[] }[], { block: IpBlock; ids: number[] }[]] = [[], []];
   for (const [text, ids] of idsByText) {
     const block = parseIpBlock(text);
     if (block !== undefined) families[block.words.length === 1 ? 0 : 1].push({ block, ids });
   }
-  return [buildBlockTable(families[0], words), buildBlockTable(families[1], words)];
+  return [buildBlockTable(families[0], sets), buildBlockTable(families[1], sets)];
 }
 
 /** Templates may all fit one path; of the other kinds the longest chain counts. */

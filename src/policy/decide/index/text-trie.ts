@@ -6,6 +6,7 @@
  */
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { createPosting, type IdsByKey, type Posting } from './posting.ts';
+import type { RowSets } from './row-sets.ts';
 
 /** Finds the longest known prefix. */
 export interface TextTrie {
@@ -55,7 +56,7 @@ function commonLength(left: string, right: string, from: number): number {
 }
 
 /** Builds with a stack of its own: keys nest as deeply as a policy likes. */
-function buildNodes({ prefixes, texts, sorted: keys }: Keys, words: number): Nodes {
+function buildNodes({ prefixes, texts, sorted: keys }: Keys, sets: RowSets | undefined): Nodes {
   const nodes: Nodes = { key: [], start: [], end: [], posting: [], whole: [], origin: [] };
   const spans: Span[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined, origin: -1 }];
   for (let span = spans.pop(); span !== undefined; span = spans.pop()) {
@@ -64,21 +65,21 @@ function buildNodes({ prefixes, texts, sorted: keys }: Keys, words: number): Nod
     // The root's edge is empty, so that every walk starts alike.
     const end = origin === -1 ? 0 : commonLength(first, keys[to - 1] as string, depth);
     const ends = first.length === end;
-    const posting = postingOf(ends ? prefixes.get(first) : undefined, span.parent, words);
+    const posting = postingOf(ends ? prefixes.get(first) : undefined, span.parent, sets);
     const node = nodes.key.length;
     nodes.key.push(first);
     nodes.start.push(depth);
     nodes.end.push(end);
     nodes.posting.push(posting);
-    nodes.whole.push(postingOf(ends ? texts.get(first) : undefined, posting, words));
+    nodes.whole.push(postingOf(ends ? texts.get(first) : undefined, posting, sets));
     nodes.origin.push(origin);
     pushChildren(spans, keys, { from: ends ? from + 1 : from, to, depth: end, parent: posting, origin: node });
   }
   return nodes;
 }
 
-function postingOf(ids: readonly number[] | undefined, parent: Posting | undefined, words: number): Posting | undefined {
-  return ids === undefined ? parent : createPosting(ids, parent, words);
+function postingOf(ids: readonly number[] | undefined, parent: Posting | undefined, sets: RowSets | undefined): Posting | undefined {
+  return ids === undefined ? parent : createPosting(ids, parent, sets);
 }
 
 /** One span for each character that goes on from here. */
@@ -130,20 +131,24 @@ export function reversed(text: string): string {
 const NO_TEXTS: IdsByKey<string> = new Map();
 
 /** Builds the trie of prefixes, and of whole texts if there are any prefixes; `undefined` when there are none. */
-export function buildPrefixTrie(prefixes: IdsByKey<string>, words: number, texts: IdsByKey<string> = NO_TEXTS): TextTrie | undefined {
-  return prefixes.size === 0 ? undefined : buildTrie(prefixes, texts, words, false);
+export function buildPrefixTrie(
+  prefixes: IdsByKey<string>,
+  sets: RowSets | undefined,
+  texts: IdsByKey<string> = NO_TEXTS,
+): TextTrie | undefined {
+  return prefixes.size === 0 ? undefined : buildTrie(prefixes, texts, sets, false);
 }
 
 /** Builds the trie of suffixes; `undefined` when there are none. */
-export function buildSuffixTrie(suffixes: IdsByKey<string>, words: number): TextTrie | undefined {
+export function buildSuffixTrie(suffixes: IdsByKey<string>, sets: RowSets | undefined): TextTrie | undefined {
   if (suffixes.size === 0) return undefined;
-  return buildTrie(new Map(Array.from(suffixes, ([text, ids]) => [reversed(text), ids])), NO_TEXTS, words, true);
+  return buildTrie(new Map(Array.from(suffixes, ([text, ids]) => [reversed(text), ids])), NO_TEXTS, sets, true);
 }
 
-function buildTrie(prefixes: IdsByKey<string>, texts: IdsByKey<string>, words: number, fromEnd: boolean): TextTrie {
+function buildTrie(prefixes: IdsByKey<string>, texts: IdsByKey<string>, sets: RowSets | undefined, fromEnd: boolean): TextTrie {
   const keys = new Set(prefixes.keys());
   for (const text of texts.keys()) keys.add(text);
-  const nodes = buildNodes({ prefixes, texts, sorted: [...keys].sort() }, words);
+  const nodes = buildNodes({ prefixes, texts, sorted: [...keys].sort() }, sets);
   const forks = nextForks(nodes);
   const edges = buildEdges(nodes, forks);
   const worst = nodes.whole.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);

@@ -5,7 +5,7 @@ import { addHit, createHits, createPosting, type Hits } from '../../../../../src
 
 function hitsOf(count: number, isPartial = false): Hits {
   const hits = { ...createHits(), isPartial };
-  for (let id = 0; id < count; id++) addHit(hits, createPosting([id], undefined, 0));
+  for (let id = 0; id < count; id++) addHit(hits, createPosting([id], undefined, undefined));
   return hits;
 }
 

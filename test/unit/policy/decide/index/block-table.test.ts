@@ -26,7 +26,7 @@ const IPV6: readonly string[] = [
 
 function tableOf(texts: readonly string[]): BlockTable {
   const blocks = texts.map((text, id) => ({ block: parseIpBlock(text) as IpBlock, ids: [id] }));
-  return buildBlockTable(blocks, 0) as BlockTable;
+  return buildBlockTable(blocks, undefined) as BlockTable;
 }
 
 function idsAt(table: BlockTable, address: string): readonly number[] {
@@ -92,6 +92,6 @@ describe('buildBlockTable', () => {
   });
 
   it('is nothing without blocks', () => {
-    expect(buildBlockTable([], 0)).to.equal(undefined);
+    expect(buildBlockTable([], undefined)).to.equal(undefined);
   });
 });

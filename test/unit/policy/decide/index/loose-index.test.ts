@@ -19,7 +19,7 @@ function templates(end: string): readonly string[] {
 
 function found(draft: LooseDraft, path: string): readonly number[] {
   const hits = createHits();
-  buildLooseLookup(draft, 0)?.(factsWith({ pathWithQuery: path }), undefined, hits);
+  buildLooseLookup(draft, undefined)?.(factsWith({ pathWithQuery: path }), undefined, hits);
   return hits.postings
     .slice(0, hits.count)
     .flatMap(({ ids }) => ids)
@@ -48,6 +48,6 @@ describe('buildLooseLookup', () => {
   });
 
   it('is nothing without such matches', () => {
-    expect(buildLooseLookup(new Map(), 0)).to.equal(undefined);
+    expect(buildLooseLookup(new Map(), undefined)).to.equal(undefined);
   });
 });

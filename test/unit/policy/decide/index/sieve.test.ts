@@ -1,19 +1,23 @@
 /* The sieve against plain sets of numbers: what is begun with, kept and dropped leaves the same rows, however postings tell them. */
 import { expect } from 'chai';
-import { addHit, clearHits, createHits, createPosting, type Hits, type Posting } from '../../../../../src/policy/decide/index/posting.ts';
+import {
+  addHit,
+  clearHits,
+  createHits,
+  createKeptPosting,
+  createPosting,
+  type Hits,
+  type Posting,
+} from '../../../../../src/policy/decide/index/posting.ts';
+import { type RowSet, RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
 import { Sieve } from '../../../../../src/policy/decide/index/sieve.ts';
 
 const ROWS = 4000;
-const WORDS = ROWS / 32;
-const none: Int32Array = new Int32Array(WORDS);
+const MOST = 5;
 
 /** Every `step`-th row from `from` up to `to`. */
 function every(step: number, from = 0, to = ROWS): readonly number[] {
   return Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step);
-}
-
-function posting(ids: readonly number[], parent?: Posting): Posting {
-  return createPosting(ids, parent, WORDS);
 }
 
 function hitsOf(...postings: readonly Posting[]): Hits {
@@ -23,17 +27,68 @@ function hitsOf(...postings: readonly Posting[]): Hits {
   return hits;
 }
 
-function bitsOf(ids: readonly number[]): Int32Array {
-  const bits = new Int32Array(WORDS);
-  for (const id of ids) bits[id >>> 5] = (bits[id >>> 5] as number) | (1 << (id & 31));
-  return bits;
+/** Something a request hit, told in some way, and which rows it is about. */
+interface Told {
+  readonly name: string;
+  readonly rows: ReadonlySet<number>;
+  readonly hits: Hits;
 }
 
-function rowsOf(hits: Hits): ReadonlySet<number> {
-  const rows = new Set<number>();
-  for (let i = 0; i < hits.count; i++)
-    for (let link = hits.postings[i]; link !== undefined; link = link.parent) for (const id of link.ids) rows.add(id);
-  return rows;
+/** A sieve over its own sets, with what can be asked of it. */
+interface Bench {
+  readonly sieve: Sieve;
+  readonly told: readonly Told[];
+  readonly setOf: (rows: readonly number[]) => RowSet;
+  readonly read: (set: RowSet) => readonly number[];
+}
+
+const FREE = every(7);
+const BEGINNINGS: readonly (readonly [name: string, rows: readonly number[]])[] = [
+  ['every row', every(1)],
+  ['rows side by side', every(1, 640, 900)],
+  ['a row in every word', every(32)],
+];
+
+function told(sets: RowSets): readonly Told[] {
+  const of = (name: string, ...postings: readonly Posting[]): Told => {
+    const rows = new Set<number>();
+    for (let link of postings as readonly (Posting | undefined)[]) {
+      for (; link !== undefined; link = link.parent) for (const id of link.ids) rows.add(id);
+    }
+    return { name, rows, hits: hitsOf(...postings) };
+  };
+  const posting = (rows: readonly number[], parent?: Posting): Posting => createPosting(rows, parent, sets);
+  const few = posting([3, 4, 70, 71, 3999]);
+  const steps = (...all: readonly number[]): readonly Posting[] => all.map((step) => posting(every(step)));
+  return [
+    of('nothing'),
+    of('a few rows', few),
+    of('many rows', posting(every(2))),
+    of('a few rows and the many of their chain', posting([5, 6], posting(every(3)))),
+    of('many rows of four postings', ...steps(5, 6, 7, 8)),
+    of('many rows of four postings, and a few', ...steps(5, 6, 7, 8), few),
+    of('many rows of nine postings', ...steps(5, 6, 7, 8, 9, 10, 11, 12, 13)),
+    of('rows of one word', posting([64, 65, 66])),
+  ];
+}
+
+function bench(): Bench {
+  const sets = new RowSets(ROWS);
+  const all = told(sets);
+  const made = new Map<string, RowSet>();
+  for (const rows of [FREE, [1, 2000], [9, 40, 41], ...BEGINNINGS.map(([, own]) => own)]) {
+    const set = sets.create();
+    sets.add(set, rows);
+    made.set(rows.join(), set);
+  }
+  const sieve = new Sieve(sets, MOST);
+  const memory = sets.seal();
+  return {
+    sieve,
+    told: all,
+    setOf: (rows) => made.get(rows.join()) as RowSet,
+    read: (set) => every(1).filter((row) => (((memory[(set >> 2) + (row >>> 5)] as number) >>> (row & 31)) & 1) === 1),
+  };
 }
 
 function leftIn(sieve: Sieve): readonly number[] {
@@ -45,110 +100,77 @@ function leftIn(sieve: Sieve): readonly number[] {
   return left;
 }
 
-const MANY = posting(every(2));
-const FEW = posting([3, 4, 70, 71, 3999]);
-const CHAIN = posting([5, 6], posting(every(3)));
-const SETS: readonly (readonly [name: string, hits: Hits])[] = [
-  ['nothing', hitsOf()],
-  ['a few rows', hitsOf(FEW)],
-  ['many rows', hitsOf(MANY)],
-  ['a few rows and the many of their chain', hitsOf(CHAIN)],
-  ['many rows of five postings', hitsOf(...[5, 6, 7, 8, 9].map((step) => posting(every(step))))],
-  ['many rows of four postings, and a few', hitsOf(...[5, 6, 7, 8].map((step) => posting(every(step))), FEW)],
-  ['rows of one word', hitsOf(posting([64, 65, 66]))],
-];
-const BEGINNINGS: readonly (readonly [name: string, ids: readonly number[]])[] = [
-  ['every row', every(1)],
-  ['rows in a few words', every(1, 640, 900)],
-  ['a row in every word', every(32)],
-];
-
 describe('Sieve', () => {
-  for (const [beginning, ids] of BEGINNINGS) {
-    for (const isNarrow of [false, true]) {
-      const begun = (): Sieve => {
-        const sieve = new Sieve(ROWS);
-        sieve.begin(bitsOf(ids));
-        if (isNarrow) sieve.narrow();
-        return sieve;
-      };
-      const words = isNarrow ? `${beginning}, words listed` : beginning;
+  const { sieve, told: all, setOf, read } = bench();
+  const [, few, many, , , , nine] = all as [Told, Told, Told, Told, Told, Told, Told];
+  // Held outside the sets, as those of a token are.
+  const unionOf = ({ hits }: Told): Posting => createKeptPosting(sieve.unite(hits), hits.total);
+  const both: Told = {
+    name: 'two unions kept elsewhere, and a few rows',
+    rows: new Set([...many.rows, ...nine.rows, ...few.rows]),
+    hits: hitsOf(...few.hits.postings, unionOf(many), unionOf(nine)),
+  };
+  const kept = all.map((one): Told => ({ ...one, name: `${one.name}, kept elsewhere`, hits: hitsOf(unionOf(one)) }));
+  const everything: readonly Told[] = [...all, ...kept, both];
 
-      for (const [name, hits] of SETS) {
-        it(`keeps ${name} of ${words}`, () => {
-          const sieve = begun();
-          sieve.keep(hits, undefined);
-          expect(leftIn(sieve)).to.deep.equal(ids.filter((id) => rowsOf(hits).has(id)));
-        });
+  for (const [beginning, rows] of BEGINNINGS) {
+    for (const { name, rows: own, hits } of everything) {
+      it(`keeps ${name} of ${beginning}`, () => {
+        sieve.begin(undefined, setOf(rows));
+        sieve.keep(hits, undefined);
+        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => own.has(row)));
+      });
 
-        it(`keeps ${name} and the free of ${words}, twice`, () => {
-          const sieve = begun();
-          const free = every(7);
-          for (let time = 0; time < 2; time++) sieve.keep(hits, bitsOf(free));
-          expect(leftIn(sieve)).to.deep.equal(ids.filter((id) => rowsOf(hits).has(id) || id % 7 === 0));
-        });
+      it(`keeps ${name} and the free of ${beginning}, twice`, () => {
+        sieve.begin(undefined, setOf(rows));
+        for (let time = 0; time < 2; time++) sieve.keep(hits, setOf(FREE));
+        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => own.has(row) || row % 7 === 0));
+      });
 
-        it(`drops ${name} from ${words}, twice`, () => {
-          const sieve = begun();
-          for (let time = 0; time < 2; time++) sieve.drop(hits);
-          expect(leftIn(sieve)).to.deep.equal(ids.filter((id) => !rowsOf(hits).has(id)));
-        });
-      }
+      it(`drops ${name} from ${beginning}, twice`, () => {
+        sieve.begin(undefined, setOf(rows));
+        for (let time = 0; time < 2; time++) sieve.drop(hits);
+        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => !own.has(row)));
+        expect(read(setOf(rows)), 'the rows it began with').to.deep.equal(rows);
+      });
     }
   }
 
-  for (const [name, hits] of SETS) {
-    it(`begins with ${name} and the free`, () => {
-      const sieve = new Sieve(ROWS);
-      sieve.beginWith(hits, bitsOf([1, 2000]));
-      expect(leftIn(sieve)).to.deep.equal(every(1).filter((id) => rowsOf(hits).has(id) || id === 1 || id === 2000));
+  for (const { name, rows, hits } of everything) {
+    it(`begins with ${name}`, () => {
+      sieve.begin(hits, undefined);
+      expect(leftIn(sieve)).to.deep.equal(every(1).filter((row) => rows.has(row)));
+    });
+
+    it(`begins with ${name} and the free, and goes on`, () => {
+      sieve.begin(hits, setOf([1, 2000]));
+      sieve.drop(few.hits);
+      const begun = (row: number): boolean => rows.has(row) || row === 1 || row === 2000;
+      expect(leftIn(sieve)).to.deep.equal(every(1).filter((row) => begun(row) && !few.rows.has(row)));
     });
   }
 
-  it('begins with few rows, in whatever order they come', () => {
-    const sieve = new Sieve(ROWS);
-    expect(sieve.beginWithFew(hitsOf(posting([900, 901]), posting([5, 900])))).to.equal(true);
-    expect(leftIn(sieve)).to.deep.equal([5, 900, 901]);
-    sieve.drop(hitsOf(posting([900])));
-    expect(leftIn(sieve)).to.deep.equal([5, 901]);
-    sieve.keep(hitsOf(MANY), none);
-    expect(sieve.isEmpty).to.equal(true);
-  });
-
-  it('does not begin with few rows when a posting has many', () => {
-    expect(new Sieve(ROWS).beginWithFew(hitsOf(FEW, MANY))).to.equal(false);
-  });
-
-  it('leaves the rows alone that it only reads', () => {
-    const rows = bitsOf(every(1));
-    const sieve = new Sieve(ROWS);
-    sieve.begin(rows);
-    sieve.drop(hitsOf(FEW));
-    sieve.drop(hitsOf(MANY));
-    expect(rows).to.deep.equal(bitsOf(every(1)));
-  });
-
   it('lists as many rows as there is room for, or says that there are more', () => {
-    const sieve = new Sieve(ROWS);
-    sieve.beginWithFew(hitsOf(FEW));
-    const room = new Int32Array(5);
-    expect(sieve.list(room)).to.equal(5);
-    expect([...room]).to.deep.equal([3, 4, 70, 71, 3999]);
-    expect(sieve.list(new Int32Array(4))).to.equal(-1);
+    sieve.begin(few.hits, undefined);
+    expect(sieve.list()).to.equal(MOST);
+    expect(Array.from({ length: MOST }, (_, at) => sieve.listed(at))).to.deep.equal([3, 4, 70, 71, 3999]);
+    sieve.begin(many.hits, undefined);
+    expect(sieve.list()).to.equal(-1);
   });
 
   it('finds the first row that is accepted', () => {
-    const sieve = new Sieve(ROWS);
-    sieve.begin(bitsOf([9, 40, 41]));
+    sieve.begin(undefined, setOf([9, 40, 41]));
     expect(sieve.find((row) => row > 9)).to.equal(40);
     expect(sieve.find(() => false)).to.equal(-1);
   });
 
-  it('is empty when nothing is left', () => {
-    const sieve = new Sieve(ROWS);
-    sieve.begin(bitsOf(every(2)));
-    sieve.drop(hitsOf(MANY));
+  it('is empty when nothing is left, and not after a new beginning', () => {
+    sieve.begin(many.hits, undefined);
+    expect(sieve.isEmpty).to.equal(false);
+    sieve.drop(many.hits);
     expect(sieve.isEmpty).to.equal(true);
     expect(leftIn(sieve)).to.deep.equal([]);
+    sieve.begin(few.hits, undefined);
+    expect(sieve.isEmpty).to.equal(false);
   });
 });

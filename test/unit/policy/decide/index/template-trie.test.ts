@@ -39,7 +39,7 @@ const PATHS: readonly string[] = [
 ];
 
 function found(path: string): ReadonlySet<number> {
-  const trie = buildTemplateTrie(new Map(TEMPLATES.map((text, id) => [text, [id]])), 0) as TemplateTrie;
+  const trie = buildTemplateTrie(new Map(TEMPLATES.map((text, id) => [text, [id]])), undefined) as TemplateTrie;
   const hits = createHits();
   trie.find(path, hits);
   const ids = new Set<number>();
@@ -63,6 +63,6 @@ describe('buildTemplateTrie', () => {
   });
 
   it('is nothing without templates', () => {
-    expect(buildTemplateTrie(new Map(), 0)).to.equal(undefined);
+    expect(buildTemplateTrie(new Map(), undefined)).to.equal(undefined);
   });
 });

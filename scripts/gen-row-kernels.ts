@@ -1,0 +1,26 @@
+/*
+ * Assembles src/policy/decide/index/row-kernels.wat. In: WebAssembly text. Out: a module that holds the binary as base64, since
+ * agent and controller are one file each. Called by `npm run gen`.
+ */
+import { readFileSync } from 'node:fs';
+import loadWabt from 'wabt';
+
+const NAME = 'row-kernels.wat';
+
+/** The text of row-kernels.ts. @throws Error when the assembler refuses the text */
+export async function rowKernels(): Promise<string> {
+  const wabt = await loadWabt();
+  const source = readFileSync(new URL(`../src/policy/decide/index/${NAME}`, import.meta.url), 'utf8');
+  const module = wabt.parseWat(NAME, source, { simd: true });
+  module.validate();
+  const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64');
+  module.destroy();
+  return [
+    '/*',
+    ` * Assembled from ${NAME} by \`npm run gen\`: a WebAssembly module in base64. Used by row-sets.ts.`,
+    ' */',
+    'export const ROW_KERNELS: string =',
+    `  '${base64}';`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,101 @@
+/* Sets in WebAssembly memory against plain sets of numbers, of sizes around those of a word, of a lane and of a page. */
+import { expect } from 'chai';
+import { createPosting } from '../../../../../src/policy/decide/index/posting.ts';
+import { addRows, type RowSet, RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
+
+const MOST = 300;
+
+/** Of each row whether it is in the set; a generator that a test can follow. */
+function everyRow(rowCount: number, step: number, from = 0): readonly number[] {
+  return Array.from({ length: Math.max(0, Math.ceil((rowCount - from) / step)) }, (_, i) => from + i * step);
+}
+
+/** The rows of some sets of the same filter, read after all are made. */
+function reader(sets: RowSets): (set: RowSet) => readonly number[] {
+  const into = sets.createList(sets.rowCount);
+  const memory = sets.seal();
+  return (set) => {
+    const count = sets.kernels.list(set, sets.bytes, into, sets.rowCount);
+    return [...memory.subarray(into >> 2, (into >> 2) + count)];
+  };
+}
+
+function setOf(sets: RowSets, rows: readonly number[]): RowSet {
+  const set = sets.create();
+  sets.add(set, rows);
+  return set;
+}
+
+describe('RowSets', () => {
+  for (const rowCount of [1, 31, 32, 33, 127, 128, 129, 256, 4000]) {
+    it(`holds ${rowCount} rows`, () => {
+      const sets = new RowSets(rowCount);
+      const [none, full, some] = [sets.create(), sets.createFull(), setOf(sets, everyRow(rowCount, 3))];
+      const [twos, threes, fives] = [2, 3, 5].map((step) => setOf(sets, everyRow(rowCount, step))) as [RowSet, RowSet, RowSet];
+      const [united, kept, dropped] = [sets.create(), sets.create(), sets.create()];
+      sets.remove(some, everyRow(rowCount, 6));
+      sets.kernels.unite(united, twos, threes, none, fives, sets.bytes);
+      const isKept = sets.kernels.keep(kept, full, twos, none, fives, none, sets.bytes) !== 0;
+      const isLeft = sets.kernels.drop(dropped, full, none, twos, none, threes, sets.bytes) !== 0;
+      const rowsOf = reader(sets);
+      const where = (holds: (row: number) => boolean): readonly number[] => everyRow(rowCount, 1).filter(holds);
+
+      expect(rowsOf(none)).to.deep.equal([]);
+      expect(rowsOf(full)).to.deep.equal(everyRow(rowCount, 1));
+      expect(rowsOf(some)).to.deep.equal(where((row) => row % 6 === 3));
+      expect(rowsOf(united)).to.deep.equal(where((row) => row % 2 === 0 || row % 3 === 0 || row % 5 === 0));
+      expect(rowsOf(kept)).to.deep.equal(where((row) => row % 2 === 0 || row % 5 === 0));
+      expect(rowsOf(dropped)).to.deep.equal(where((row) => row % 2 !== 0 && row % 3 !== 0));
+      expect(isKept).to.equal(true);
+      expect(isLeft).to.equal(rowsOf(dropped).length > 0);
+    });
+  }
+
+  it('says when nothing is left', () => {
+    const sets = new RowSets(4000);
+    const [none, last, into] = [sets.create(), setOf(sets, [3999]), sets.create()];
+    expect(sets.kernels.keep(into, last, last, none, none, none, sets.bytes)).to.equal(1);
+    expect(sets.kernels.keep(into, last, none, none, none, none, sets.bytes)).to.equal(0);
+    expect(sets.kernels.drop(into, last, none, none, none, last, sets.bytes)).to.equal(0);
+  });
+
+  it('lists as many rows as are asked for, or says that there are more', () => {
+    const sets = new RowSets(4000);
+    const set = setOf(sets, everyRow(MOST, 1));
+    const into = sets.createList(MOST);
+    expect(sets.kernels.list(set, sets.bytes, into, MOST)).to.equal(MOST);
+    expect(sets.kernels.list(set, sets.bytes, into, MOST - 1)).to.equal(-1);
+  });
+
+  it('keeps its sets while its memory grows over many pages', () => {
+    const sets = new RowSets(10_000);
+    const all = everyRow(200, 1).map((row) => setOf(sets, [row, 9999 - row]));
+    const rowsOf = reader(sets);
+    for (const [row, set] of all.entries()) expect(rowsOf(set)).to.deep.equal([row, 9999 - row]);
+  });
+
+  it('makes no sets after its memory was given away', () => {
+    const sets = new RowSets(10);
+    const set = sets.create();
+    addRows(sets.seal(), set, [3]);
+    expect(() => sets.create()).to.throw('no sets are made');
+  });
+});
+
+describe('createPosting', () => {
+  it('keeps the union of a long chain as a set', () => {
+    const sets = new RowSets(100);
+    const grandparent = createPosting(everyRow(40, 1), undefined, sets);
+    const parent = createPosting([50, 51], grandparent, sets);
+    const child = createPosting(everyRow(100, 1, 60), parent, sets);
+    const rowsOf = reader(sets);
+
+    expect([grandparent, parent, child].map(({ total }) => total)).to.deep.equal([40, 42, 82]);
+    expect(parent.set).to.equal(undefined);
+    expect(rowsOf(child.set as RowSet)).to.deep.equal([...everyRow(40, 1), 50, 51, ...everyRow(100, 1, 60)]);
+  });
+
+  it('makes no set when it is only ever enumerated', () => {
+    expect(createPosting(everyRow(100, 1), undefined, undefined).set).to.equal(undefined);
+  });
+});
