@@ -5,21 +5,17 @@
  */
 import { ROW_KERNELS } from './row-kernels.ts';
 
-/** What is used of the standard's JavaScript interface. */
-declare namespace WebAssembly {
-  class Memory {
-    constructor(descriptor: { readonly initial: number });
-    readonly buffer: ArrayBuffer;
-    grow(pages: number): number;
-  }
-  class Module {
-    constructor(bytes: Uint8Array);
-  }
-  class Instance {
-    constructor(module: Module, imports: { readonly host: { readonly memory: Memory } });
-    readonly exports: unknown;
-  }
+interface Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
 }
+
+/** What is used of the standard's JavaScript interface. */
+declare const WebAssembly: {
+  readonly Memory: new (descriptor: { readonly initial: number }) => Memory;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: { readonly host: { readonly memory: Memory } }) => { readonly exports: unknown };
+};
 
 /** The address of a set. */
 export type RowSet = number;
@@ -39,9 +35,9 @@ interface Kernels {
 const PAGE_BYTES = 65_536;
 const ROWS_AT_ONCE = 128;
 
-let module: WebAssembly.Module | undefined;
+let module: object | undefined;
 
-function kernelsOn(memory: WebAssembly.Memory): Kernels {
+function kernelsOn(memory: Memory): Kernels {
   module ??= new WebAssembly.Module(Uint8Array.from(atob(ROW_KERNELS), (character) => character.charCodeAt(0)));
   return new WebAssembly.Instance(module, { host: { memory } }).exports as Kernels;
 }
@@ -53,7 +49,7 @@ export class RowSets {
   /** Length of a set, in bytes and in 32-bit words. */
   readonly bytes: number;
   readonly words: number;
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: Memory;
   #view: Int32Array;
   #end = 0;
   #isSealed = false;
