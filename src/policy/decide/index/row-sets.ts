@@ -54,10 +54,10 @@ export class RowSets {
   #end = 0;
   #isSealed = false;
 
-  /** @param rowCount at least 1 */
   constructor(rowCount: number) {
     this.rowCount = rowCount;
-    this.bytes = Math.ceil(rowCount / ROWS_AT_ONCE) * (ROWS_AT_ONCE / 8);
+    // The kernels look at 128 rows before they ask whether there are more.
+    this.bytes = Math.max(1, Math.ceil(rowCount / ROWS_AT_ONCE)) * (ROWS_AT_ONCE / 8);
     this.words = this.bytes / 4;
     this.#memory = new WebAssembly.Memory({ initial: 1 });
     this.#view = new Int32Array(this.#memory.buffer);

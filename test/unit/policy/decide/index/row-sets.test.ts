@@ -3,9 +3,7 @@ import { expect } from 'chai';
 import { createPosting } from '../../../../../src/policy/decide/index/posting.ts';
 import { addRows, type RowSet, RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
 
-const MOST = 300;
-
-/** Of each row whether it is in the set; a generator that a test can follow. */
+/** Every `step`-th row from `from` on. */
 function everyRow(rowCount: number, step: number, from = 0): readonly number[] {
   return Array.from({ length: Math.max(0, Math.ceil((rowCount - from) / step)) }, (_, i) => from + i * step);
 }
@@ -27,7 +25,7 @@ function setOf(sets: RowSets, rows: readonly number[]): RowSet {
 }
 
 describe('RowSets', () => {
-  for (const rowCount of [1, 31, 32, 33, 127, 128, 129, 256, 4000]) {
+  for (const rowCount of [0, 1, 31, 32, 33, 127, 128, 129, 256, 4000]) {
     it(`holds ${rowCount} rows`, () => {
       const sets = new RowSets(rowCount);
       const [none, full, some] = [sets.create(), sets.createFull(), setOf(sets, everyRow(rowCount, 3))];
@@ -46,7 +44,7 @@ describe('RowSets', () => {
       expect(rowsOf(united)).to.deep.equal(where((row) => row % 2 === 0 || row % 3 === 0 || row % 5 === 0));
       expect(rowsOf(kept)).to.deep.equal(where((row) => row % 2 === 0 || row % 5 === 0));
       expect(rowsOf(dropped)).to.deep.equal(where((row) => row % 2 !== 0 && row % 3 !== 0));
-      expect(isKept).to.equal(true);
+      expect(isKept).to.equal(rowsOf(kept).length > 0);
       expect(isLeft).to.equal(rowsOf(dropped).length > 0);
     });
   }
@@ -61,10 +59,10 @@ describe('RowSets', () => {
 
   it('lists as many rows as are asked for, or says that there are more', () => {
     const sets = new RowSets(4000);
-    const set = setOf(sets, everyRow(MOST, 1));
-    const into = sets.createList(MOST);
-    expect(sets.kernels.list(set, sets.bytes, into, MOST)).to.equal(MOST);
-    expect(sets.kernels.list(set, sets.bytes, into, MOST - 1)).to.equal(-1);
+    const set = setOf(sets, everyRow(300, 1));
+    const into = sets.createList(300);
+    expect(sets.kernels.list(set, sets.bytes, into, 300)).to.equal(300);
+    expect(sets.kernels.list(set, sets.bytes, into, 299)).to.equal(-1);
   });
 
   it('keeps its sets while its memory grows over many pages', () => {
