@@ -37,7 +37,11 @@ export interface CoverIndex {
 /** Bounds the work for one rule, whatever the others look like. */
 const MAX_CANDIDATES = 64;
 const MAX_COMPARISONS = 2000;
+/** A selector with more labels is held against its own likes and policies without a selector only. */
+const MAX_LABELS = 5;
 const EVERY_POD = selectionOf({ action: 'ALLOW' });
+
+type Labels = readonly (readonly [key: string, value: string])[];
 
 /** Makes ready to look for the rules of `policies` that others cover; linear in their size. */
 export function indexRules(policies: readonly Policy[], meaning: RuleMeaning): CoverIndex {
@@ -107,10 +111,17 @@ function isFirstOfTwins(rule: LoweredRule, other: LoweredRule, rootNamespace: st
   return rule.order < other.order && isCovered(other, rule, rootNamespace, budget);
 }
 
-/** Where a rule that covers one of `policy` is: policies with the same selection, or without any. */
+/** Where a rule that covers one of `policy` is: policies whose selector asks for some of the same labels, or for none. */
 function wideGroups(policy: AuthorizationPolicy, rootNamespace: string): ReadonlySet<string> {
   const namespaces = [policy.metadata.namespace, rootNamespace];
-  return new Set([selectionOf(policy.spec), EVERY_POD].flatMap((selection) => namespaces.map((own) => groupOf(policy, own, selection))));
+  return new Set(wideSelections(policy.spec).flatMap((selection) => namespaces.map((own) => groupOf(policy, own, selection))));
+}
+
+function wideSelections(spec: AuthorizationPolicy['spec']): readonly string[] {
+  const labels = Object.entries(spec.selector?.matchLabels ?? {});
+  if (labels.length > MAX_LABELS) return [selectionOf(spec), EVERY_POD];
+  const parts = labels.reduce<readonly Labels[]>((all, label) => [...all, ...all.map((part) => [...part, label])], [[]]);
+  return parts.map((part) => selectionOf({ ...spec, selector: { matchLabels: Object.fromEntries(part) } }));
 }
 
 /** Rules of one action, provider and mode, in one namespace, for one selection of pods. */

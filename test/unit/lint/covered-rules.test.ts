@@ -102,6 +102,18 @@ describe('lint of rules that others cover', () => {
     expect(lint(wide, ap({ rules: [A] }, { namespace: 'bar' }))).to.deep.equal([]);
   });
 
+  it('knows that some of the labels select more pods than all of them', () => {
+    const select = (matchLabels: Spec, rules: readonly Spec[], name: string): ReturnType<typeof ap> =>
+      ap({ selector: { matchLabels }, rules }, { name });
+    const many = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`l${i}`, 'x']));
+
+    expect(lint(select({ tier: 'web' }, [WIDE], 'wide'), select({ app: 'x', tier: 'web' }, [A], 'q'))).to.deep.equal(covered);
+    expect(lint(select({ tier: 'db' }, [WIDE], 'wide'), select({ app: 'x', tier: 'web' }, [A], 'q'))).to.deep.equal([]);
+    expect(lint(select({ app: 'x', tier: 'web' }, [WIDE], 'wide'), select({ tier: 'web' }, [A], 'q'))).to.deep.equal([]);
+    expect(lint(wide, select(many, [A], 'q')), 'more labels than are tried').to.deep.equal(covered);
+    expect(lint(select({ l0: 'x' }, [WIDE], 'wide'), select(many, [A], 'q'))).to.deep.equal([]);
+  });
+
   it('names the policy that the wider rule is in', () => {
     const [finding] = findingsOf(wide, ap({ rules: [A] }));
 
