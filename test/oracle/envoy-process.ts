@@ -28,7 +28,7 @@ export interface LogLine {
 export interface RunningEnvoy {
   /** Why Envoy does not serve a listener, by its name; those it serves are absent. */
   readonly refused: ReadonlyMap<string, string>;
-  /** The line of `kind` about `connection`; `undefined` when none comes in time. */
+  /** The line of `kind` about `connection`, once; `undefined` when none comes in time. */
   logged(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined>;
   stop(): Promise<void>;
 }
@@ -71,7 +71,7 @@ export async function startEnvoy(
     await live(child, around.adminPort, logPath);
     const refused = await refusals(around.adminPort);
     const lines = new AccessLog(around.accessLog);
-    return { refused, logged: (kind, connection) => lines.find(kind, connection), stop: () => end(child) };
+    return { refused, logged: (kind, connection) => lines.take(kind, connection), stop: () => end(child) };
   } catch (error) {
     await end(child);
     throw error;
@@ -127,11 +127,14 @@ class AccessLog {
     this.#file = openSync(path, 'r');
   }
 
-  async find(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined> {
+  /** Takes the line out: the client's port may come again for another connection. */
+  async take(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined> {
     const began = performance.now();
+    const key = `${kind} ${connection}`;
     for (;;) {
       this.#read();
-      const line = this.#lines.get(`${kind} ${connection}`);
+      const line = this.#lines.get(key);
+      this.#lines.delete(key);
       if (line !== undefined || performance.now() - began > LOG_MS) return line;
       await sleep(POLL_MS);
     }
