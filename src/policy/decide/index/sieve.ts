@@ -28,6 +28,8 @@ export class Sieve {
   /** Sets that a step is about, and their number. */
   readonly #sets: FourSets;
   #setCount = 0;
+  /** Are any of the rows of the step told one by one? */
+  #hasSingle = false;
   /** Numbers of rows, and where they are in memory. */
   readonly #list: number;
   readonly #listed: Int32Array;
@@ -124,21 +126,21 @@ export class Sieve {
   /** Makes at most four sets of what was hit and what is `free`. If there are more, the first are united, or dropped if none is kept. */
   #gather(hits: Hits | undefined, free: RowSet | undefined, keeps: boolean): void {
     this.#setCount = 0;
+    this.#hasSingle = false;
     if (free !== undefined) this.#addSet(free, keeps);
     if (hits === undefined) return;
     const { postings, count } = hits;
-    let hasSingle = false;
     for (let i = 0; i < count; i++) {
       let link = postings[i] as Posting | undefined;
       for (; link !== undefined && link.set === undefined && link.kept === undefined; link = link.parent) {
         addRows(this.#memory, this.#single, link.ids);
-        hasSingle = true;
+        this.#hasSingle = true;
       }
       if (link === undefined) continue;
       if (link.set !== undefined) this.#addSet(link.set, keeps);
       else this.#addCopy(link.kept as Int32Array, keeps);
     }
-    if (hasSingle) this.#addSet(this.#single, keeps);
+    if (this.#hasSingle) this.#addSet(this.#single, keeps);
   }
 
   #addSet(set: RowSet, keeps: boolean): void {
@@ -173,7 +175,7 @@ export class Sieve {
 
   /** Empties the set of rows that were told one by one. */
   #forget(hits: Hits | undefined): void {
-    if (hits === undefined) return;
+    if (hits === undefined || !this.#hasSingle) return;
     const { postings, count } = hits;
     const memory = this.#memory;
     const start = this.#single >> 2;
