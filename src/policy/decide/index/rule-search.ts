@@ -51,8 +51,12 @@ export class RuleSearch {
     const hits = this.#hits;
     clearHits(hits);
     addHit(hits, guards.unguarded);
-    for (const lookup of guards.lookups) lookup(facts, undefined, hits);
     if (token !== undefined && guards.tokenLookups.length > 0) this.#lookUpToken(guards, facts, token);
+    for (const lookup of guards.lookups) {
+      // The filter asks anew.
+      if (hits.total > FEW_CANDIDATES || hits.isPartial) break;
+      lookup(facts, undefined, hits);
+    }
     if (hits.isPartial) return this.#sieve(facts, token, true);
     if (hits.total === 0) return -1;
     if (hits.total === 1) {
