@@ -48,12 +48,10 @@ export interface TemplateTrie {
   readonly givesUp: boolean;
 }
 
-/** With so many nodes that have two ways on, a walk is short enough whatever the path. */
+/** A walk that takes two ways at so many nodes is short enough: each way may be as long as the path. */
 const FEW_FORKS = 3;
 /** Nodes that a walk may visit beyond one for each segment of the path. */
 const MAX_VISITS = 8;
-/** Nodes where a walk may take two ways: each way may be as long as the path. */
-const MAX_FORKS = 5;
 
 /** Templates as they are added. */
 class Drafts {
@@ -217,7 +215,7 @@ export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: RowSets
       walk.hits = hits;
       // Every segment is a slash and, but for the last one of a path, a character or more.
       walk.left = givesUp ? MAX_VISITS + (path.length >> 1) : Number.MAX_SAFE_INTEGER;
-      walk.forks = givesUp ? MAX_FORKS : FEW_FORKS;
+      walk.forks = FEW_FORKS;
       visit(nodes, 0, 0, walk);
     },
   };
