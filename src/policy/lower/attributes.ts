@@ -3,7 +3,7 @@
  * names. In: a field with its values. Out: its clause, or how it is dropped. Used by the files beside this one.
  */
 import { formatIpBlock, parseIpBlock } from '../match/ip-block.ts';
-import { isPathTemplate, parsePathTemplate } from '../match/path-template.ts';
+import { isPathTemplate, meantTemplate, parsePathTemplate } from '../match/path-template.ts';
 import { parseRequestPrincipal } from '../match/request-principal.ts';
 import { parseStringMatch } from '../match/string-match.ts';
 import type { IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
@@ -42,9 +42,12 @@ export function stringClause(attribute: 'host' | 'method' | 'sni'): MakeClause {
 
 const readPath: ReadValue<PathMatch> = (value) => {
   if (!isPathTemplate(value)) return [parseStringMatch(value)];
-  return parsePathTemplate(value) === undefined
-    ? bad('SP_PATH', `invalid or unsupported path template ${value}`)
-    : [{ kind: 'template', value }];
+  const template = meantTemplate(value);
+  // Envoy may read it as a regular expression.
+  if (parsePathTemplate(template) === undefined) {
+    return { ...bad('SP_PATH', `invalid or unsupported path template ${value}`), mayMatch: true };
+  }
+  return [{ kind: 'template', value: template }];
 };
 
 /** `paths`. */

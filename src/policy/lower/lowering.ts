@@ -1,6 +1,7 @@
 /*
  * What the parts of lowering share: the context of one rule, and how values that cannot be compiled are dropped. Istio
- * drops the whole rule under ALLOW and only the value under DENY, AUDIT and CUSTOM, so that a mistake never allows more.
+ * drops the whole rule under ALLOW and only the value under DENY, AUDIT and CUSTOM, so that a mistake never allows more; there the
+ * whole list goes with a value that admission refuses and Envoy may understand.
  * In: values and a reader for one value. Out: lists for the program. Used by every file of this folder.
  * @see istio pilot/pkg/security/authz/model/model.go, checkError
  */
@@ -33,6 +34,8 @@ export type DropRule = typeof DROP_RULE;
 export interface BadValue {
   readonly code: ErrorCode;
   readonly message: string;
+  /** Envoy may match something by it, nobody can tell what: a positive list is nothing to go by without it. */
+  readonly mayMatch?: true;
 }
 
 /** Reads one value: the matches it stands for, or what is wrong. A value may stand for several (trust-domain aliases). */
@@ -60,20 +63,25 @@ export interface ReadLists<M> {
 
 /** Reads both lists of a field under the rule's action. */
 export function readLists<M>(context: RuleContext, field: FieldValues, read: ReadValue<M>): ReadLists<M> | DropRule {
-  const anyOf = readList(context, field.values, field.path, read);
-  const noneOf = readList(context, field.notValues, field.notPath, read);
-  if (anyOf === DROP_RULE || noneOf === DROP_RULE) return DROP_RULE;
+  const wanted = readList(context, field.values, field.path, read);
+  const excluded = readList(context, field.notValues, field.notPath, read);
+  if (context.action === 'ALLOW' && (wanted.isCut || excluded.isCut)) return DROP_RULE;
+  const anyOf = wanted.mayMatchMore ? [] : wanted.matches;
+  const noneOf = excluded.matches;
   return { ...(anyOf.length > 0 && { anyOf }), ...(noneOf.length > 0 && { noneOf }) };
 }
 
-function readList<M>(
-  context: RuleContext,
-  values: readonly string[] | undefined,
-  path: string,
-  read: ReadValue<M>,
-): readonly M[] | DropRule {
+interface ReadList<M> {
+  readonly matches: readonly M[];
+  /** Was a value dropped? */
+  readonly isCut: boolean;
+  readonly mayMatchMore: boolean;
+}
+
+function readList<M>(context: RuleContext, values: readonly string[] | undefined, path: string, read: ReadValue<M>): ReadList<M> {
   const matches: M[] = [];
-  let dropped = false;
+  let isCut = false;
+  let mayMatchMore = false;
   for (const [index, value] of (values ?? []).entries()) {
     const result = read(value);
     if (!isBadValue(result)) {
@@ -81,9 +89,10 @@ function readList<M>(
       continue;
     }
     context.report(result.code, `${path}[${index}]`, result.message);
-    dropped = true;
+    isCut = true;
+    mayMatchMore ||= result.mayMatch === true;
   }
-  return dropped && context.action === 'ALLOW' ? DROP_RULE : matches;
+  return { matches, isCut, mayMatchMore };
 }
 
 /** Clauses of one entry, or why there is no rule. */

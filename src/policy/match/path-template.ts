@@ -28,6 +28,17 @@ export function isPathTemplate(value: string): boolean {
 }
 
 /**
+ * A template as it is meant: Istio takes the braces from operators, and for Envoy any segment `*` or `**` is one then. So `/{*}{*}` is
+ * `/{**}`, and `/*` beside an operator is `/{*}`; admission refuses both, and what it lets pass stays as it is.
+ * @see istio pilot/pkg/security/authz/matcher/template.go
+ */
+export function meantTemplate(value: string): string {
+  const bare = value.replaceAll('{**}', '**').replaceAll('{*}', '*').split('/');
+  if (bare.some((segment) => segment.includes('{'))) return value;
+  return bare.map((segment) => (segment === '*' || segment === '**' ? `{${segment}}` : segment)).join('/');
+}
+
+/**
  * Reads a template. `undefined` when Envoy would refuse it: no leading slash, an empty segment inside, an operator after `{**}`
  * or as a part of a segment, or a byte outside the URI's own.
  */

@@ -6,6 +6,8 @@ import type { Action, AuthorizationRule } from '../../../../src/api/istio/resour
 import type { Rule, Ruleset } from '../../../../src/policy/model/program.ts';
 import { authorization, lower, provider } from './fixtures.ts';
 
+type Operation = NonNullable<NonNullable<AuthorizationRule['to']>[number]['operation']>;
+
 function rulesOf(action: Action, rule: AuthorizationRule, protocol: 'http' | 'tcp'): readonly Rule[] {
   const extra = action === 'CUSTOM' ? { provider: { name: 'ext' } } : {};
   const { program } = lower([authorization({ action, rules: [rule], ...extra })], { extensionProviders: [provider('ext', 'grpc')] });
@@ -53,6 +55,14 @@ describe('a value that cannot be compiled', () => {
   it('leaves the other values of its list under DENY', () => {
     const [rule] = rulesOf('DENY', { from: [{ source: { ipBlocks: ['bad', '10.0.0.1'] } }] }, 'http');
     expect(rule?.from).to.deep.equal([[{ attribute: 'sourceIp', field: 'source.ipBlocks', anyOf: ['10.0.0.1/32'] }]]);
+  });
+
+  it('takes its whole list along under DENY when Envoy may match something by it', () => {
+    const deny = (operation: Operation): unknown => rulesOf('DENY', { to: [{ operation }] }, 'http')[0]?.to;
+
+    expect(deny({ methods: ['GET'], paths: ['/{*}.json', '/a'] })).to.deep.equal(deny({ methods: ['GET'] }));
+    expect(deny({ notPaths: ['/{*}.json', '/a'] })).to.deep.equal(deny({ notPaths: ['/a'] }));
+    expect(deny({ paths: ['/{*}{*}', '/a'] })).to.deep.equal(deny({ paths: ['/{**}', '/a'] }));
   });
 
   it('is reported once, with its path', () => {

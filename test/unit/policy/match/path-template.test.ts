@@ -2,7 +2,7 @@
  * Path templates, with the observed behaviour of Envoy 1.40.0. In: rows. Out: nothing.
  */
 import { expect } from 'chai';
-import { compilePathTemplate, isPathTemplate, parsePathTemplate } from '../../../../src/policy/match/path-template.ts';
+import { compilePathTemplate, isPathTemplate, meantTemplate, parsePathTemplate } from '../../../../src/policy/match/path-template.ts';
 
 function matches(template: string, path: string): boolean {
   const parsed = parsePathTemplate(template);
@@ -68,4 +68,25 @@ describe('path template', () => {
       expect(parsePathTemplate(template)).to.equal(undefined);
     });
   }
+});
+
+describe('meantTemplate', () => {
+  for (const [written, meant] of [
+    ['/a/{*}/b/{**}', '/a/{*}/b/{**}'],
+    ['/{*}{*}', '/{**}'],
+    ['/a/{*}*', '/a/{**}'],
+    ['/*/{*}/**', '/{*}/{*}/{**}'],
+    ['/{**}{*}', '/***'],
+    ['/{*}.json', '/*.json'],
+    ['/{id}/{*}', '/{id}/{*}'],
+    ['/{{**}}', '/{{**}}'],
+  ] as const) {
+    it(`${written} is meant as ${meant}`, () => {
+      expect(meantTemplate(written)).to.equal(meant);
+    });
+  }
+
+  it('makes no operator of braces in braces', () => {
+    expect(parsePathTemplate(meantTemplate('/{{**}}'))).to.equal(undefined);
+  });
 });
