@@ -9,6 +9,7 @@ import { createEvaluator } from '../../src/policy/decide/evaluator.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
 import type { Program } from '../../src/policy/model/program.ts';
 import type { RequestFacts } from '../../src/policy/request/facts.ts';
+import { agentFlags } from '../support/agent-flags.ts';
 import { type Adversary, adversaries } from './support/engine-adversaries.ts';
 import { attributePrograms } from './support/engine-attributes.ts';
 import {
@@ -145,13 +146,10 @@ interface FirstIndex {
   readonly rssMiB: number;
 }
 
-/** The agent's own. */
-const FLAGS: readonly string[] = ['--max-semi-space-size=1', '--max-old-space-size=160'];
-
-/** In a process of its own. */
+/** In a process of its own, with the agent's flags. */
 function measureFirst(size: number): FirstIndex {
   const script = new URL('./support/engine-memory.ts', import.meta.url).pathname;
-  const { stdout, status } = spawnSync(process.execPath, [...FLAGS, script, String(size)], {
+  const { stdout, status } = spawnSync(process.execPath, [...agentFlags(), script, String(size)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

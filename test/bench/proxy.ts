@@ -10,6 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { agentFlags } from '../support/agent-flags.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
 import { ENVOY_VERSION, findEnvoy, writeEnvoyConfig } from './support/envoy.ts';
@@ -21,8 +22,6 @@ const LOAD_CORE = 0;
 const PATH = '/api/v1/svc0/orders/42';
 const UPSTREAM_PORT = 18_900;
 const AUTHORIZED = { Authorization: `Bearer ${TOKEN}` };
-/** What the agent is started with; the image's entry point uses the same. */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=160'];
 
 interface Contender {
   readonly name: string;
@@ -120,7 +119,7 @@ async function startAgentProcess(entry: string, rules: number, port: number): Pr
   writeDemoBundle(bundle, rules - 1);
   const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle];
   const log = ['--access-log', values['access-log'] ? 'on' : 'off'];
-  return await start('sallyport agent', rules, port, [process.execPath, ...NODE_FLAGS, entry, ...flags, ...log]);
+  return await start('sallyport agent', rules, port, [process.execPath, ...agentFlags(), entry, ...flags, ...log]);
 }
 
 async function startEnvoys(rules: number, port: number): Promise<Contender[]> {

@@ -65,23 +65,21 @@ export interface ReadLists<M> {
 export function readLists<M>(context: RuleContext, field: FieldValues, read: ReadValue<M>): ReadLists<M> | DropRule {
   const wanted = readList(context, field.values, field.path, read);
   const excluded = readList(context, field.notValues, field.notPath, read);
-  if (context.action === 'ALLOW' && (wanted.isCut || excluded.isCut)) return DROP_RULE;
-  const anyOf = wanted.mayMatchMore ? [] : wanted.matches;
+  if (context.action === 'ALLOW' && wanted.faults.length + excluded.faults.length > 0) return DROP_RULE;
+  const anyOf = wanted.faults.some(({ mayMatch }) => mayMatch) ? [] : wanted.matches;
   const noneOf = excluded.matches;
   return { ...(anyOf.length > 0 && { anyOf }), ...(noneOf.length > 0 && { noneOf }) };
 }
 
 interface ReadList<M> {
   readonly matches: readonly M[];
-  /** Was a value dropped? */
-  readonly isCut: boolean;
-  readonly mayMatchMore: boolean;
+  /** Of the values that were dropped. */
+  readonly faults: readonly BadValue[];
 }
 
 function readList<M>(context: RuleContext, values: readonly string[] | undefined, path: string, read: ReadValue<M>): ReadList<M> {
   const matches: M[] = [];
-  let isCut = false;
-  let mayMatchMore = false;
+  const faults: BadValue[] = [];
   for (const [index, value] of (values ?? []).entries()) {
     const result = read(value);
     if (!isBadValue(result)) {
@@ -89,10 +87,9 @@ function readList<M>(context: RuleContext, values: readonly string[] | undefined
       continue;
     }
     context.report(result.code, `${path}[${index}]`, result.message);
-    isCut = true;
-    mayMatchMore ||= result.mayMatch === true;
+    faults.push(result);
   }
-  return { matches, isCut, mayMatchMore };
+  return { matches, faults };
 }
 
 /** Clauses of one entry, or why there is no rule. */

@@ -6,11 +6,17 @@
 
 const NONE: readonly string[] = Object.freeze([]);
 
-const PSEUDO_HEADERS: readonly string[] = [':path', ':method', ':authority', 'host', ':scheme'];
+const PSEUDO_HEADERS: ReadonlyMap<string, 'target' | 'method' | 'host' | 'scheme'> = new Map([
+  [':path', 'target'],
+  [':method', 'method'],
+  [':authority', 'host'],
+  ['host', 'host'],
+  [':scheme', 'scheme'],
+]);
 
 /** Does a request answer for this name without a header of it? `name` in lower case. */
 export function isPseudoHeader(name: string): boolean {
-  return PSEUDO_HEADERS.includes(name);
+  return PSEUDO_HEADERS.has(name);
 }
 
 /** A request head after Envoy's own clean-up. Mutable: every later step edits this one copy. */
@@ -56,8 +62,8 @@ export class PreparedRequest {
     }
     if (all !== undefined) return all;
     if (first !== undefined) return [first];
-    const pseudo = this.#pseudoHeader(name);
-    return pseudo === undefined ? NONE : [pseudo];
+    const pseudo = PSEUDO_HEADERS.get(name);
+    return pseudo === undefined ? NONE : [this[pseudo]];
   }
 
   /** First instance of a header, or `undefined`; regular headers only, `name` in lower case. */
@@ -86,21 +92,5 @@ export class PreparedRequest {
   /** Adds one more instance at the end. `name` in lower case. */
   appendHeader(name: string, value: string): void {
     this.headers.push(name, value);
-  }
-
-  #pseudoHeader(name: string): string | undefined {
-    switch (name) {
-      case ':path':
-        return this.target;
-      case ':method':
-        return this.method;
-      case ':authority':
-      case 'host':
-        return this.host;
-      case ':scheme':
-        return this.scheme;
-      default:
-        return undefined;
-    }
   }
 }

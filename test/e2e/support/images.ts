@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { VERSION } from '../../../src/version.ts';
 import type { ImageFile, ImageSpec } from '../../cluster/images.ts';
 import { buildImage } from '../../cluster/images.ts';
+import { agentFlags } from '../../support/agent-flags.ts';
 import { projectRoot } from './shell.ts';
 
 const run = promisify(execFile);
@@ -36,7 +37,7 @@ export async function buildTaskImages(): Promise<readonly string[]> {
 /** As the Dockerfiles put them together. */
 function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): ImageSpec {
   const bundles = name === 'agent' ? ['agent.mjs', 'agent-grpc.mjs'] : [`${name}.mjs`];
-  const flags = name === 'agent' ? ['--max-semi-space-size=1', '--max-old-space-size=160'] : [];
+  const flags = name === 'agent' ? agentFlags() : [];
   return {
     name: taskImages[name],
     layers: ['node', ...layers],

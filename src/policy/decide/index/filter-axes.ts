@@ -131,9 +131,14 @@ class AxisDrafts {
   }
 }
 
-function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): FilterAxis {
+/** The rows that do not ask, by those that do. */
+export function freeBut(asking: readonly number[], sets: RowSets): Pick<FilterAxis, 'free' | 'freeCount'> {
   const free = sets.createFull();
-  sets.remove(free, rows);
+  sets.remove(free, asking);
+  return { free, freeCount: sets.rowCount - asking.length };
+}
+
+function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): FilterAxis {
   const indexed = Array.from(members.values(), ({ clause, index }) => ({ clause, index: buildTermIndex(index, sets) }));
   const lookups = [...createLookups(indexed)];
   for (const { loose } of members.values()) {
@@ -141,5 +146,5 @@ function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets
     if (lookup !== undefined) lookups.push(lookup);
   }
   const givesUp = indexed.some(({ index }) => index.templates?.givesUp === true);
-  return { lookups, isToken, givesUp, free, freeCount: sets.rowCount - rows.length, isDisjoint };
+  return { lookups, isToken, givesUp, ...freeBut(rows, sets), isDisjoint };
 }

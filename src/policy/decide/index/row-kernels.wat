@@ -18,44 +18,26 @@
       (local.set $at (i32.add (local.get $at) (i32.const 16)))
       (br_if $next (i32.lt_u (local.get $at) (local.get $bytes)))))
 
-  (func (export "keep")
+  ;; $flip turns "in any of the sets" into "in none": its bits are all 0 or all 1.
+  (func (export "pass")
     (param $into i32) (param $rows i32)
-    (param $first i32) (param $second i32) (param $third i32) (param $fourth i32) (param $bytes i32)
+    (param $first i32) (param $second i32) (param $third i32) (param $fourth i32) (param $flip i32) (param $bytes i32)
     (result i32)
-    (local $at i32) (local $left v128) (local $all v128)
+    (local $at i32) (local $left v128) (local $all v128) (local $mask v128)
+    (local.set $mask (i32x4.splat (local.get $flip)))
     (loop $next
       (local.set $left
         (v128.and
           (v128.load (i32.add (local.get $rows) (local.get $at)))
-          (v128.or
+          (v128.xor
+            (local.get $mask)
             (v128.or
-              (v128.load (i32.add (local.get $first) (local.get $at)))
-              (v128.load (i32.add (local.get $second) (local.get $at))))
-            (v128.or
-              (v128.load (i32.add (local.get $third) (local.get $at)))
-              (v128.load (i32.add (local.get $fourth) (local.get $at)))))))
-      (v128.store (i32.add (local.get $into) (local.get $at)) (local.get $left))
-      (local.set $all (v128.or (local.get $all) (local.get $left)))
-      (local.set $at (i32.add (local.get $at) (i32.const 16)))
-      (br_if $next (i32.lt_u (local.get $at) (local.get $bytes))))
-    (v128.any_true (local.get $all)))
-
-  (func (export "drop")
-    (param $into i32) (param $rows i32)
-    (param $first i32) (param $second i32) (param $third i32) (param $fourth i32) (param $bytes i32)
-    (result i32)
-    (local $at i32) (local $left v128) (local $all v128)
-    (loop $next
-      (local.set $left
-        (v128.andnot
-          (v128.load (i32.add (local.get $rows) (local.get $at)))
-          (v128.or
-            (v128.or
-              (v128.load (i32.add (local.get $first) (local.get $at)))
-              (v128.load (i32.add (local.get $second) (local.get $at))))
-            (v128.or
-              (v128.load (i32.add (local.get $third) (local.get $at)))
-              (v128.load (i32.add (local.get $fourth) (local.get $at)))))))
+              (v128.or
+                (v128.load (i32.add (local.get $first) (local.get $at)))
+                (v128.load (i32.add (local.get $second) (local.get $at))))
+              (v128.or
+                (v128.load (i32.add (local.get $third) (local.get $at)))
+                (v128.load (i32.add (local.get $fourth) (local.get $at))))))))
       (v128.store (i32.add (local.get $into) (local.get $at)) (local.get $left))
       (local.set $all (v128.or (local.get $all) (local.get $left)))
       (local.set $at (i32.add (local.get $at) (i32.const 16)))

@@ -24,10 +24,8 @@ export type RowSet = number;
 interface Kernels {
   /** `into` = the rows of any of four sets. */
   unite(into: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, bytes: number): void;
-  /** `into` = `rows` that are in any of four sets. Gives 0 when none is left. */
-  keep(into: RowSet, rows: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, bytes: number): number;
-  /** `into` = `rows` that are in none of four sets. Gives 0 when none is left. */
-  drop(into: RowSet, rows: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, bytes: number): number;
+  /** `into` = `rows` that are in any of four sets or, if `flip` is -1, in none. Gives 0 when none is left. */
+  pass(into: RowSet, rows: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, flip: 0 | -1, bytes: number): number;
   /** Writes the numbers of the rows, ascending. Gives how many they are; -1: more than `most`. */
   list(rows: RowSet, bytes: number, into: number, most: number): number;
 }

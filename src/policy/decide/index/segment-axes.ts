@@ -3,7 +3,7 @@
  * rows. Out: one axis for each depth, which leaves the rows whose templates fit there. Used by the row filter.
  */
 import type { Lookup } from './axis.ts';
-import type { FilterAxis } from './filter-axes.ts';
+import { type FilterAxis, freeBut } from './filter-axes.ts';
 import { addHit, addId, createPosting, type IdsByKey, type Posting } from './posting.ts';
 import type { RowSets } from './row-sets.ts';
 import { type Row, TEMPLATES_KEY } from './rows.ts';
@@ -63,10 +63,8 @@ export function segmentAxes(rows: readonly Row[], sets: RowSets): readonly Filte
       if (wanted.length !== 1) isDisjoint = false;
     }
     if (ids.size === 0) continue;
-    const free = sets.createFull();
-    sets.remove(free, asking);
     const lookups = [createLookup(ids, sets, segments, depth)];
-    axes.push({ lookups, isToken: false, givesUp: false, free, freeCount: rows.length - asking.length, isDisjoint });
+    axes.push({ lookups, isToken: false, givesUp: false, ...freeBut(asking, sets), isDisjoint });
   }
   return axes;
 }

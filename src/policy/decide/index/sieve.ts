@@ -30,8 +30,7 @@ export class Sieve {
   #setCount = 0;
   /** Are any of the rows of the step told one by one? */
   #hasSingle = false;
-  /** Numbers of rows, and where they are in memory. */
-  readonly #list: number;
+  /** Numbers of rows. */
   readonly #listed: Int32Array;
 
   /** Seals `sets`. @param most how many rows are ever listed */
@@ -45,12 +44,12 @@ export class Sieve {
     this.#copy = sets.create();
     this.#union = sets.create();
     this.#sets = [this.#none, this.#none, this.#none, this.#none];
-    this.#list = sets.createList(most);
+    const list = sets.createList(most) >> 2;
     this.#memory = sets.seal();
-    this.#listed = this.#memory.subarray(this.#list >> 2, (this.#list >> 2) + most);
+    this.#listed = this.#memory.subarray(list, list + most);
   }
 
-  /** Is nothing left? */
+  /** Is nothing left? `false`: something may be. */
   get isEmpty(): boolean {
     return this.#isEmpty;
   }
@@ -68,10 +67,7 @@ export class Sieve {
   /** Keeps the rows that were hit or are `free`. */
   keep(hits: Hits, free: RowSet | undefined): void {
     this.#gather(hits, free, true);
-    this.#fill();
-    const [first, second, third, fourth] = this.#sets;
-    this.#isEmpty = this.#kernels.keep(this.#own, this.#rows, first, second, third, fourth, this.#bytes) === 0;
-    this.#rows = this.#own;
+    this.#pass(0);
     this.#forget(hits);
   }
 
@@ -79,16 +75,8 @@ export class Sieve {
   drop(hits: Hits): void {
     if (hits.count === 0) return;
     this.#gather(hits, undefined, false);
-    this.#dropSets();
+    this.#pass(-1);
     this.#forget(hits);
-  }
-
-  #dropSets(): void {
-    this.#fill();
-    const [first, second, third, fourth] = this.#sets;
-    this.#isEmpty = this.#kernels.drop(this.#own, this.#rows, first, second, third, fourth, this.#bytes) === 0;
-    this.#rows = this.#own;
-    this.#setCount = 0;
   }
 
   /** All rows that were hit, for as long as is wanted. */
@@ -102,7 +90,7 @@ export class Sieve {
 
   /** Lists the rows left, for {@link listed}. Gives their number; -1: there are too many. */
   list(): number {
-    return this.#kernels.list(this.#rows, this.#bytes, this.#list, this.#listed.length);
+    return this.#kernels.list(this.#rows, this.#bytes, this.#listed.byteOffset, this.#listed.length);
   }
 
   /** The row at an index of the list. */
@@ -159,7 +147,16 @@ export class Sieve {
     if (keeps) {
       this.#sets[0] = this.#uniteInto(this.#union);
       this.#setCount = 1;
-    } else this.#dropSets();
+    } else this.#pass(-1);
+  }
+
+  /** Keeps what is in one of the sets or, if `flip` is -1, what is in none. */
+  #pass(flip: 0 | -1): void {
+    this.#fill();
+    const [first, second, third, fourth] = this.#sets;
+    this.#isEmpty = this.#kernels.pass(this.#own, this.#rows, first, second, third, fourth, flip, this.#bytes) === 0;
+    this.#rows = this.#own;
+    this.#setCount = 0;
   }
 
   #uniteInto(into: RowSet): RowSet {
@@ -180,7 +177,7 @@ export class Sieve {
     const memory = this.#memory;
     const start = this.#single >> 2;
     for (let i = 0; i < count; i++) {
-      for (let link = postings[i]; link !== undefined && link.set === undefined && link.kept === undefined; link = link.parent) {
+      for (let link = postings[i]; link !== undefined && link.set === undefined; link = link.parent) {
         for (const id of link.ids) memory[start + (id >>> 5)] = 0;
       }
     }

@@ -33,8 +33,8 @@ describe('RowSets', () => {
       const [united, kept, dropped] = [sets.create(), sets.create(), sets.create()];
       sets.remove(some, everyRow(rowCount, 6));
       sets.kernels.unite(united, twos, threes, none, fives, sets.bytes);
-      const isKept = sets.kernels.keep(kept, full, twos, none, fives, none, sets.bytes) !== 0;
-      const isLeft = sets.kernels.drop(dropped, full, none, twos, none, threes, sets.bytes) !== 0;
+      const isKept = sets.kernels.pass(kept, full, twos, none, fives, none, 0, sets.bytes) !== 0;
+      const isLeft = sets.kernels.pass(dropped, full, none, twos, none, threes, -1, sets.bytes) !== 0;
       const rowsOf = reader(sets);
       const where = (holds: (row: number) => boolean): readonly number[] => everyRow(rowCount, 1).filter(holds);
 
@@ -52,9 +52,9 @@ describe('RowSets', () => {
   it('says when nothing is left', () => {
     const sets = new RowSets(4000);
     const [none, last, into] = [sets.create(), setOf(sets, [3999]), sets.create()];
-    expect(sets.kernels.keep(into, last, last, none, none, none, sets.bytes)).to.equal(1);
-    expect(sets.kernels.keep(into, last, none, none, none, none, sets.bytes)).to.equal(0);
-    expect(sets.kernels.drop(into, last, none, none, none, last, sets.bytes)).to.equal(0);
+    expect(sets.kernels.pass(into, last, last, none, none, none, 0, sets.bytes)).to.equal(1);
+    expect(sets.kernels.pass(into, last, none, none, none, none, 0, sets.bytes)).to.equal(0);
+    expect(sets.kernels.pass(into, last, none, none, none, last, -1, sets.bytes)).to.equal(0);
   });
 
   it('lists as many rows as are asked for, or says that there are more', () => {

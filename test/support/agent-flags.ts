@@ -1,0 +1,13 @@
+/*
+ * The flags of Node.js with which the image starts the agent. In: Dockerfile.agent. Out: the flags. For whoever starts an agent, or
+ * measures a part of it, as it runs in a pod.
+ */
+import { readFileSync } from 'node:fs';
+
+/** E.g. `--max-old-space-size=160`. @throws Error when the Dockerfile has no entry point in JSON */
+export function agentFlags(): readonly string[] {
+  const text = readFileSync(new URL('../../Dockerfile.agent', import.meta.url), 'utf8');
+  const entryPoint = /^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1];
+  if (entryPoint === undefined) throw new Error('Dockerfile.agent has no ENTRYPOINT in JSON');
+  return (JSON.parse(entryPoint) as readonly string[]).filter((part) => part.startsWith('--'));
+}
