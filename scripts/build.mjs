@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 const entries = {
   agent: 'src/main/agent.ts',
-  'agent-grpc': 'src/agent/authorizer/grpc-library.ts',
+  'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
   controller: 'src/main/controller.ts',
   sallyport: 'src/main/cli.ts',
 };

@@ -5,8 +5,8 @@
 import type { AppProbes } from '../api/kube/agent-contract.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { IntakeOptions } from './intake/intake.ts';
-import type { Authorizer, ProxyLimits } from './proxy/context.ts';
+import type { IntakeOptions } from './bundles/bundles.ts';
+import type { Authorizer, ProxyLimits } from './context.ts';
 
 /** A port that the agent guards. */
 export interface GuardedPort {

@@ -4,16 +4,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
-import { createJudge } from '../judge/judge.ts';
+import { createFilterChain } from '../filters/filter-chain.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
 import type { AgentOptions } from './agent-options.ts';
-import { createAuthorizer } from './authorizer/authorizer.ts';
-import { Intake } from './intake/intake.ts';
-import { PolicyHolder } from './intake/policy-holder.ts';
+import { PolicyHolder } from './bundles/active-policy.ts';
+import { Intake } from './bundles/bundles.ts';
+import { DEFAULT_LIMITS, type ProxyContext } from './context.ts';
+import { HttpDate } from './exchange/http-date.ts';
+import { createAuthorizer } from './ext-authz/run-ext-authz.ts';
 import { AccessLog } from './log/access-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
-import { DEFAULT_LIMITS, type ProxyContext } from './proxy/context.ts';
-import { HttpDate } from './proxy/http-date.ts';
 import { startServers } from './servers.ts';
 
 export interface RunningAgent {
@@ -89,8 +89,8 @@ function openAccessLog(options: AgentOptions, clock: Clock, metrics: AgentMetric
 function createIntake(options: AgentOptions, holder: PolicyHolder, metrics: AgentMetrics, clock: Clock): Intake {
   return new Intake(options, {
     logger: options.logger,
-    createJudge: (program, keySets) =>
-      createJudge(program, keySets, { onBug: (error) => options.logger.error({ err: error }, 'bug while judging, request denied') }),
+    createFilterChain: (program, keySets) =>
+      createFilterChain(program, keySets, { onBug: (error) => options.logger.error({ err: error }, 'bug while judging, request denied') }),
     onPolicy: (policy) => {
       holder.set(policy);
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);

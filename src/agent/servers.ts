@@ -7,10 +7,10 @@ import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { runAppProbe } from './admin/app-probe.ts';
 import type { AgentOptions } from './agent-options.ts';
-import type { PolicyHolder } from './intake/policy-holder.ts';
-import { startBlockedPort } from './proxy/blocked-port.ts';
-import type { ProxyContext } from './proxy/context.ts';
-import { Listener } from './proxy/listener.ts';
+import type { PolicyHolder } from './bundles/active-policy.ts';
+import type { ProxyContext } from './context.ts';
+import { startBlockedPort } from './listener/blocked-port.ts';
+import { Listener } from './listener/listener.ts';
 
 export interface Servers {
   /** Listen ports, in the order of the options. */

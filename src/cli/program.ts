@@ -53,8 +53,8 @@ export function createProgram(host: CommandHost): Command {
  * @param args without the names of Node and of the program
  * @returns one of the codes of exit-codes.ts, or what a long-lived process ended with; never throws
  */
-export async function runCli(args: readonly string[], world: CommandContext): Promise<number> {
-  const context = { ...world, readStdin: once(world.readStdin) };
+export async function runCli(args: readonly string[], clusterState: CommandContext): Promise<number> {
+  const context = { ...clusterState, readStdin: once(clusterState.readStdin) };
   let exitCode = EXIT_OK;
   const finish = (code: number): void => {
     exitCode = code;

@@ -3,26 +3,26 @@
  * registry at each scrape.
  */
 import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
-import type { JwksKeeper } from '../jwks/keeper.ts';
-import type { World } from '../sources/world.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
+import type { ClusterState } from '../state/cluster-state.ts';
+import type { StatusLoop } from '../status/status-loop.ts';
 import type { ControllerGauges } from '../telemetry/controller-metrics.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { StatusLoop } from './status-loop.ts';
 
 export interface GaugeSources {
-  readonly world: World;
-  readonly keeper: JwksKeeper;
+  readonly clusterState: ClusterState;
+  readonly jwksCache: JwksCache;
   /** Empty while another replica leads. */
   readonly term: { readonly pipeline?: Pipeline; readonly statuses?: StatusLoop };
 }
 
 /** The gauges; each costs a pass over what it counts. */
-export function createGauges({ world, keeper, term }: GaugeSources): ControllerGauges {
+export function createGauges({ clusterState, jwksCache, term }: GaugeSources): ControllerGauges {
   return {
-    bundles: () => countBundles(world, term.pipeline),
-    policies: () => countPolicies(world),
-    workloads: () => countWorkloads(world),
-    keyAges: keeper.ages,
+    bundles: () => countBundles(clusterState, term.pipeline),
+    policies: () => countPolicies(clusterState),
+    workloads: () => countWorkloads(clusterState),
+    keyAges: jwksCache.ages,
     running: () => ({
       workload: term.pipeline?.queue.running() ?? [],
       'policy-status': term.statuses?.queue.running() ?? [],
@@ -30,11 +30,11 @@ export function createGauges({ world, keeper, term }: GaugeSources): ControllerG
   };
 }
 
-function countBundles(world: World, pipeline: Pipeline | undefined): Readonly<Record<string, number>> {
+function countBundles(clusterState: ClusterState, pipeline: Pipeline | undefined): Readonly<Record<string, number>> {
   // A follower has published nothing and must not look as if it had lost everything.
   if (pipeline === undefined) return {};
   const counts = { published: 0, pending: 0, refused: 0 };
-  for (const workload of world.workloads(undefined)) {
+  for (const workload of clusterState.workloads(undefined)) {
     const publication = pipeline.publications.get(workloadKey(workload));
     if (publication?.refusal !== undefined) counts.refused += 1;
     else if (publication === undefined) counts.pending += 1;
@@ -43,22 +43,22 @@ function countBundles(world: World, pipeline: Pipeline | undefined): Readonly<Re
   return counts;
 }
 
-function countPolicies(world: World): ReturnType<ControllerGauges['policies']> {
+function countPolicies(clusterState: ClusterState): ReturnType<ControllerGauges['policies']> {
   const counts = ['RequestAuthentication', 'AuthorizationPolicy'].flatMap((kind) =>
     [true, false].map((valid) => ({ kind, valid, count: 0 })),
   );
-  for (const entry of world.policies.values()) {
+  for (const entry of clusterState.policies.values()) {
     const found = counts.find(({ kind, valid }) => kind === entry.kind && valid === entry.isValid);
     if (found !== undefined) found.count += 1;
   }
   return counts;
 }
 
-function countWorkloads(world: World): ReturnType<ControllerGauges['workloads']> {
-  const withAgent = new Set([...world.workloads(undefined)].map(workloadKey)).size;
+function countWorkloads(clusterState: ClusterState): ReturnType<ControllerGauges['workloads']> {
+  const withAgent = new Set([...clusterState.workloads(undefined)].map(workloadKey)).size;
   const unprotected = new Set<string>();
-  for (const workload of world.allWorkloads(undefined)) {
-    for (const pod of world.podsOf(workload)) if (!hasAgent(pod)) unprotected.add(workloadKey(workloadOf(pod)));
+  for (const workload of clusterState.allWorkloads(undefined)) {
+    for (const pod of clusterState.podsOf(workload)) if (!hasAgent(pod)) unprotected.add(workloadKey(workloadOf(pod)));
   }
   return { withAgent, withoutAgent: unprotected.size };
 }

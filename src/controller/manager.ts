@@ -8,20 +8,20 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { runWithLease } from '../cluster/lease.ts';
 import { createRecorder, type Recorder } from '../cluster/recorder.ts';
+import { type ConfigMapSink, createConfigMapSink } from '../delivery/config-map-sink.ts';
+import { createToucher, podsToTouch } from '../delivery/kubelet-resync.ts';
 import type { FetchLimits } from '../jwks/fetch-document.ts';
-import { createJwksKeeper, type JwksKeeper } from '../jwks/keeper.ts';
-import { type ConfigMapSink, createConfigMapSink } from '../publish/config-map-sink.ts';
-import { createStatusWriter } from '../publish/status.ts';
-import { createToucher, podsToTouch } from '../publish/touch.ts';
-import { createWorld, type World } from '../sources/world.ts';
+import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
+import type { Check } from '../ops-server/ops-server.ts';
+import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
+import { createStatusLoop, type StatusLoop } from '../status/status-loop.ts';
+import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createGauges } from './gauges.ts';
-import type { Check } from './health.ts';
+import { createInformers, type Informer } from './informers.ts';
 import { createPipeline, type Pipeline, wantKeys } from './pipeline.ts';
-import { createFeeds, type Feed } from './reflect.ts';
 import { seedKeys } from './seed-keys.ts';
-import { createStatusLoop, type StatusLoop } from './status-loop.ts';
 
 /** Mesh-wide settings that may change while the process runs. */
 export interface MeshSource {
@@ -62,11 +62,11 @@ interface Parts {
   readonly options: ManagerOptions;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly world: World;
-  readonly keeper: JwksKeeper;
+  readonly clusterState: ClusterState;
+  readonly jwksCache: JwksCache;
   readonly sink: ConfigMapSink;
   readonly recorder: Recorder;
-  readonly feeds: readonly Feed[];
+  readonly informers: readonly Informer[];
   /** What the leader runs at present. */
   readonly term: { leading?: boolean; pipeline?: Pipeline; statuses?: StatusLoop };
 }
@@ -77,7 +77,10 @@ export function createManager(options: ManagerOptions): Manager {
   options.metrics.observe(createGauges(parts));
   return {
     checks: Object.fromEntries(
-      parts.feeds.map(({ name, reflector }) => [`${name}-synced`, () => (reflector.hasSynced() ? undefined : `${name} not listed yet`)]),
+      parts.informers.map(({ name, reflector }) => [
+        `${name}-synced`,
+        () => (reflector.hasSynced() ? undefined : `${name} not listed yet`),
+      ]),
     ),
     isLeading: () => parts.term.leading === true,
     run: (signal) => run(parts, signal),
@@ -88,9 +91,9 @@ function createParts(options: ManagerOptions): Parts {
   const { client, metrics, logger } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
-  const world = createWorld(options.mesh.current);
+  const clusterState = createClusterState(options.mesh.current);
   const sink = createConfigMapSink(client);
-  const keeper = createJwksKeeper({
+  const jwksCache = createJwksCache({
     ...options.jwks,
     clock,
     random,
@@ -98,25 +101,25 @@ function createParts(options: ManagerOptions): Parts {
     observer: { onFetch: metrics.onKeyFetch },
   });
   const recorder = createRecorder({ client, controller: 'sallyport.dev/controller', instance: options.instance, logger });
-  const feeds = createFeeds({ client, world, sink, logger, onRestart: metrics.onWatchRestart });
-  return { options, clock, random, world, keeper, sink, recorder, feeds, term: {} };
+  const informers = createInformers({ client, clusterState, sink, logger, onRestart: metrics.onWatchRestart });
+  return { options, clock, random, clusterState, jwksCache, sink, recorder, informers, term: {} };
 }
 
 async function run(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { options, feeds, keeper, recorder, world } = parts;
+  const { options, informers, jwksCache, recorder, clusterState } = parts;
   const { logger } = options;
   // What the leader's work reads must outlive it.
   const ending = new AbortController();
   const background = [
-    ...feeds.map(({ reflector }) => reflector.run(ending.signal)),
-    keeper.run(ending.signal),
+    ...informers.map(({ reflector }) => reflector.run(ending.signal)),
+    jwksCache.run(ending.signal),
     recorder.run(ending.signal),
   ];
-  const stopWanting = wantKeys(world, keeper);
+  const stopWanting = wantKeys(clusterState, jwksCache);
   try {
-    await untilSynced(feeds, signal);
+    await untilSynced(informers, signal);
     if (signal.aborted) return;
-    logger.info({ policies: world.policies.size(), pods: world.pods.size() }, 'caches are filled');
+    logger.info({ policies: clusterState.policies.size(), pods: clusterState.pods.size() }, 'caches are filled');
     const { lease } = options;
     if (lease === undefined) await lead(parts, signal, signal);
     else {
@@ -134,12 +137,12 @@ async function run(parts: Parts, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function untilSynced(feeds: readonly Feed[], signal: AbortSignal): Promise<void> {
+async function untilSynced(informers: readonly Informer[], signal: AbortSignal): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  await Promise.race([stopped, Promise.all(feeds.map(({ reflector }) => reflector.whenSynced))]);
+  await Promise.race([stopped, Promise.all(informers.map(({ reflector }) => reflector.whenSynced))]);
 }
 
 /** One term of leadership. `stopping` tells its orderly end from its loss. */
@@ -169,8 +172,8 @@ function finishingSignal(clock: Clock, signal: AbortSignal, stopping: AbortSigna
 }
 
 async function publishForOneTerm(parts: Parts, signal: AbortSignal, workSignal: AbortSignal): Promise<void> {
-  const { options, term, world, keeper, clock } = parts;
-  await seedKeys({ client: options.client, world, keeper, clock, logger: options.logger }, signal);
+  const { options, term, clusterState, jwksCache, clock } = parts;
+  await seedKeys({ client: options.client, clusterState, jwksCache, clock, logger: options.logger }, signal);
   const pipeline = createLeaderPipeline(parts, workSignal);
   const statuses = createLeaderStatuses(parts, pipeline, workSignal);
   const stopMesh = options.mesh.subscribe(() => {
@@ -188,12 +191,12 @@ async function publishForOneTerm(parts: Parts, signal: AbortSignal, workSignal: 
 }
 
 function createLeaderPipeline(parts: Parts, workSignal: AbortSignal): Pipeline {
-  const { options, world, keeper, sink, clock, random } = parts;
+  const { options, clusterState, jwksCache, sink, clock, random } = parts;
   const { metrics } = options;
   const logger = options.logger.child({ component: 'reconcile' });
   return createPipeline({
-    world,
-    keeper,
+    clusterState,
+    jwksCache,
     sink,
     clock,
     random,
@@ -212,12 +215,12 @@ function createLeaderPipeline(parts: Parts, workSignal: AbortSignal): Pipeline {
 }
 
 function createLeaderStatuses(parts: Parts, pipeline: Pipeline, workSignal: AbortSignal): StatusLoop {
-  const { options, world, keeper, clock, recorder } = parts;
+  const { options, clusterState, jwksCache, clock, recorder } = parts;
   const { metrics } = options;
   return createStatusLoop({
     mesh: options.mesh.current,
-    world,
-    keeper,
+    clusterState,
+    jwksCache,
     clock,
     publications: pipeline.publications,
     write: createStatusWriter({ client: options.client, recorder }),

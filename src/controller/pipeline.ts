@@ -7,13 +7,13 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadKey, workloadOf } from '../api/kube/workload.ts';
-import type { JwksKeeper } from '../jwks/keeper.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { affectedWorkloads, type Change } from '../resolve/affected-workloads.ts';
-import { type PolicyKey, policyKey, type World } from '../sources/world.ts';
-import { createPublications, type Publications } from './publications.ts';
-import { createWorkQueue, type QueueObserver, type WorkQueue } from './queue.ts';
+import { type ClusterState, type PolicyKey, policyKey } from '../state/cluster-state.ts';
+import { createPublications, type Publications } from '../status/publications.ts';
+import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
+import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
-import { runWorkers, type WorkerObserver } from './workers.ts';
 
 export interface PipelineOptions extends Omit<ReconcileOptions, 'publications'> {
   /** Workers; default 4. */
@@ -43,7 +43,7 @@ export interface Pipeline {
 
 /** A pipeline; nothing is published before {@link Pipeline.run}. */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { world, keeper, sink } = options;
+  const { clusterState, jwksCache, sink } = options;
   const publications = createPublications();
   const queue = createWorkQueue({
     clock: options.clock,
@@ -53,11 +53,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const resync = createResync(options, queue);
   const reconcile = createReconcile({ ...options, publications, observer: resync.observer });
   const notify = (change: Change): void => {
-    for (const workload of affectedWorkloads(change, world)) queue.add(workloadKey(workload));
+    for (const workload of affectedWorkloads(change, clusterState)) queue.add(workloadKey(workload));
     if (change.kind === 'pod' && change.after !== undefined) addIfNeeded(options, { queue, publications }, change.after);
   };
   const addAll = (): number => {
-    const keys = new Set([...world.workloads(undefined), ...sink.list()].map(workloadKey));
+    const keys = new Set([...clusterState.workloads(undefined), ...sink.list()].map(workloadKey));
     for (const key of keys) queue.add(key);
     return keys.size;
   };
@@ -68,9 +68,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     notify,
     run: async (signal) => {
       const stops = [
-        world.subscribe(notify),
+        clusterState.subscribe(notify),
         // A failure is word too: bundles that waited for the keys go out without them.
-        keeper.subscribe(({ owners }) => notify({ kind: 'keys', policies: policiesOf(world, owners) })),
+        jwksCache.subscribe(({ owners }) => notify({ kind: 'keys', policies: policiesOf(clusterState, owners) })),
         sink.subscribe?.((workload) => queue.add(workloadKey(workload))) ?? ((): void => undefined),
         resync.start(addAll),
       ];
@@ -93,14 +93,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 }
 
 /** Keeps the keeper informed of the rules in force, whoever leads; returns the way to stop. */
-export function wantKeys(world: World, keeper: JwksKeeper): () => void {
-  const rulesOf = (policy: Policy | undefined): Parameters<JwksKeeper['want']>[1] =>
+export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () => void {
+  const rulesOf = (policy: Policy | undefined): Parameters<JwksCache['want']>[1] =>
     policy?.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : [];
-  for (const entry of world.policies.values()) keeper.want(entry.key, rulesOf(entry.inForce));
-  return world.subscribe((change) => {
+  for (const entry of clusterState.policies.values()) jwksCache.want(entry.key, rulesOf(entry.inForce));
+  return clusterState.subscribe((change) => {
     if (change.kind !== 'policy') return;
     const policy = change.after ?? change.before;
-    if (policy?.kind === 'RequestAuthentication') keeper.want(keyOfPolicy(policy), rulesOf(change.after));
+    if (policy?.kind === 'RequestAuthentication') jwksCache.want(keyOfPolicy(policy), rulesOf(change.after));
   });
 }
 
@@ -108,8 +108,8 @@ function keyOfPolicy({ kind, metadata }: Policy): PolicyKey {
   return policyKey(kind, metadata.namespace, metadata.name);
 }
 
-function policiesOf(world: World, keys: readonly PolicyKey[]): readonly Policy[] {
-  return keys.flatMap((key) => world.policies.get(key)?.inForce ?? []);
+function policiesOf(clusterState: ClusterState, keys: readonly PolicyKey[]): readonly Policy[] {
+  return keys.flatMap((key) => clusterState.policies.get(key)?.inForce ?? []);
 }
 
 function addIfNeeded(

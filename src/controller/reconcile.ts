@@ -9,19 +9,19 @@ import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
 import { encodeBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
 import { type CompileResult, compileWorkload } from '../compile/compile-workload.ts';
+import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../delivery/sink.ts';
 import { type Finding, RefusedError } from '../errors.ts';
-import type { JwksKeeper } from '../jwks/keeper.ts';
-import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../publish/sink.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { selectsPod } from '../resolve/policy-applies.ts';
-import { objectKey } from '../sources/store.ts';
-import { type PolicyKey, policyKey, type World, workloadOfKey } from '../sources/world.ts';
+import { type ClusterState, type PolicyKey, policyKey, workloadOfKey } from '../state/cluster-state.ts';
+import { objectKey } from '../state/store.ts';
+import type { Publication, Publications } from '../status/publications.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Publication, Publications } from './publications.ts';
-import type { HandleResult } from './workers.ts';
+import type { HandleResult } from '../workqueue/workers.ts';
 
 export interface ReconcileOptions {
-  readonly world: World;
-  readonly keeper: JwksKeeper;
+  readonly clusterState: ClusterState;
+  readonly jwksCache: JwksCache;
   readonly sink: BundleSink;
   readonly mesh: () => MeshConfig;
   readonly publications: Publications;
@@ -46,13 +46,13 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
   const holds = new Map<string, number>();
   return async (key, signal) => {
     const workload = workloadOfKey(key);
-    const pods = options.world.agentPodsOf(workload);
-    if (isTerminating(options.world, workload.namespace) || pods.length === 0) {
+    const pods = options.clusterState.agentPodsOf(workload);
+    if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
       holds.delete(key);
       await withdraw(options, workload, signal);
       return undefined;
     }
-    const policies = options.world.policiesInScope(workload.namespace);
+    const policies = options.clusterState.policiesInScope(workload.namespace);
     const holdMs = remainingHoldMs(
       options,
       { key, namespace: workload.namespace, rules: rulesOf(policies, workload.namespace, pods) },
@@ -88,7 +88,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   }
   options.publications.upsert(publicationOf(key, encoded.digest, compiled));
   // Read anew: a pod that got its volume while the bundle was on its way saw neither this digest nor a word of it.
-  await options.afterApply?.(options.world.agentPodsOf(workload), encoded.digest, signal);
+  await options.afterApply?.(options.clusterState.agentPodsOf(workload), encoded.digest, signal);
 }
 
 function compile(options: ReconcileOptions, job: Job): { readonly compiled: CompileResult; readonly encoded: EncodedBundle } {
@@ -99,7 +99,7 @@ function compile(options: ReconcileOptions, job: Job): { readonly compiled: Comp
     labelSets: job.pods.map((pod) => pod.labels),
     policies: job.policies,
     mesh: options.mesh(),
-    keySetOf: (rule) => options.keeper.keySetOf(rule, namespace),
+    keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
   });
   const encoded = encodeBundle(compiled.bundle);
   options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
@@ -124,7 +124,7 @@ function remainingHoldMs(
   wanted: { readonly key: string; readonly namespace: string; readonly rules: readonly JwtRule[] },
   holds: Map<string, number>,
 ): number {
-  const isPending = wanted.rules.some((rule) => options.keeper.isPending(rule, wanted.namespace));
+  const isPending = wanted.rules.some((rule) => options.jwksCache.isPending(rule, wanted.namespace));
   if (!isPending) {
     holds.delete(wanted.key);
     return 0;
@@ -142,8 +142,8 @@ function rulesOf(policies: readonly Policy[], namespace: string, pods: readonly 
   });
 }
 
-function isTerminating(world: World, namespace: string): boolean {
-  return world.namespaces.get(objectKey('', namespace))?.terminating === true;
+function isTerminating(clusterState: ClusterState, namespace: string): boolean {
+  return clusterState.namespaces.get(objectKey('', namespace))?.terminating === true;
 }
 
 /**

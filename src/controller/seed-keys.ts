@@ -6,16 +6,16 @@
 import { type Clock, sleep } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { keySetId } from '../compile/key-set-id.ts';
+import { type PublishedKeys, readPublishedKeys } from '../delivery/published-keys.ts';
 import { TransientError } from '../errors.ts';
-import type { JwksKeeper } from '../jwks/keeper.ts';
-import { type PublishedKeys, readPublishedKeys } from '../publish/published-keys.ts';
-import type { World } from '../sources/world.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
+import type { ClusterState } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface SeedOptions {
   readonly client: KubeClient;
-  readonly world: World;
-  readonly keeper: JwksKeeper;
+  readonly clusterState: ClusterState;
+  readonly jwksCache: JwksCache;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -37,13 +37,13 @@ export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promi
   }
 }
 
-function giveSeeds({ world, keeper }: SeedOptions, published: PublishedKeys): void {
+function giveSeeds({ clusterState, jwksCache }: SeedOptions, published: PublishedKeys): void {
   for (const [namespace, keySets] of published) {
-    for (const policy of world.policiesInScope(namespace)) {
+    for (const policy of clusterState.policiesInScope(namespace)) {
       if (policy.kind !== 'RequestAuthentication') continue;
       for (const rule of policy.spec.jwtRules ?? []) {
         const keySet = keySets.get(keySetId(rule));
-        if (keySet !== undefined) keeper.seed(namespace, rule, keySet);
+        if (keySet !== undefined) jwksCache.seed(namespace, rule, keySet);
       }
     }
   }

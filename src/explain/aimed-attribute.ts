@@ -3,12 +3,12 @@
  * no value does it, which misses every clause that asks for one. Called by requests-for-rules.
  */
 import { compilePathMatch } from '../policy/decide/compile-clause.ts';
+import type { Json } from '../policy/facts.ts';
 import { compileIdentityMatch } from '../policy/match/identity.ts';
 import { compileIpBlocks, parseIp } from '../policy/match/ip-block.ts';
 import { compileRequestPrincipal } from '../policy/match/request-principal.ts';
 import { compileStringMatch, type PresentMeaning } from '../policy/match/string-match.ts';
 import type { Clause, IdentityMatch, PathMatch, RequestPrincipalMatch, StringMatch } from '../policy/model/program.ts';
-import type { Json } from '../policy/request/facts.ts';
 import { FILLER, type GeneratedRequest, peerOf, textOf } from './made-up-request.ts';
 
 export type Aim = 'hit' | 'miss';

@@ -2,7 +2,7 @@
  * What gave the verdict, in one sentence. In: the judge's log entry and how the rules fared. Out: stage, rule and words.
  * Called by `explainRequest`.
  */
-import type { VerdictLog } from '../judge/verdict.ts';
+import type { VerdictLog } from '../filters/verdict.ts';
 import type { Decision } from '../policy/decide/decision.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { DecidedBy, JwtRuleExplanation, RuleExplanation } from './explanation.ts';

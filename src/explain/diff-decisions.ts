@@ -2,8 +2,8 @@
  * One request under two sets of policies. In: what is enforced before and after, then requests. Out: for each whose verdict
  * flips, what decided on either side. Called by the command `diff`.
  */
-import { createJudge, type WorkloadJudge } from '../judge/judge.ts';
-import type { CheckAnswer, RawRequest, Verdict, VerdictLog } from '../judge/verdict.ts';
+import { createFilterChain, type FilterChain } from '../filters/filter-chain.ts';
+import type { CheckAnswer, RawRequest, Verdict, VerdictLog } from '../filters/verdict.ts';
 import { type Enforced, explainRequest } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
@@ -33,7 +33,7 @@ const ALLOW: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
  * @returns gives undefined for a request that does not flip
  */
 export function createComparison(sides: Sides, nowSeconds: number): (request: RawRequest) => Flip | undefined {
-  const judges = { before: judgeOf(sides.before), after: judgeOf(sides.after) };
+  const judges = { before: filterChainOf(sides.before), after: filterChainOf(sides.after) };
   return (request) => {
     const before = judgeToEnd(judges.before, request, nowSeconds);
     const after = judgeToEnd(judges.after, request, nowSeconds);
@@ -45,8 +45,8 @@ export function createComparison(sides: Sides, nowSeconds: number): (request: Ra
   };
 }
 
-function judgeOf({ program, keySets }: Enforced): WorkloadJudge {
-  return createJudge(program, keySets, {
+function filterChainOf({ program, keySets }: Enforced): FilterChain {
+  return createFilterChain(program, keySets, {
     onBug(error) {
       throw error;
     },
@@ -59,8 +59,8 @@ interface Outcome {
   readonly by: string;
 }
 
-function judgeToEnd(judge: WorkloadJudge, request: RawRequest, nowSeconds: number): Outcome {
-  let verdict: Verdict = judge.judge(request, nowSeconds);
+function judgeToEnd(filterChain: FilterChain, request: RawRequest, nowSeconds: number): Outcome {
+  let verdict: Verdict = filterChain.evaluate(request, nowSeconds);
   let asked = '';
   while (verdict.kind === 'check') {
     // An authorizer that is asked on one side only is a difference, for it may say no.

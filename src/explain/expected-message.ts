@@ -2,7 +2,7 @@
  * What goes out of the agent, compared with what a test asks for. In: the judge's final verdict and the wish. Out: one
  * sentence per difference, without secrets. Called for every test that has expectations of messages.
  */
-import type { Verdict } from '../judge/verdict.ts';
+import type { Verdict } from '../filters/verdict.ts';
 import { shownValue, withoutSecrets } from './secrets.ts';
 
 /** By name in any case: the value, all values in order, or null: the field is not there. */

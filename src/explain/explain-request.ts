@@ -4,15 +4,15 @@
  * the authenticator and the evaluator's trace are asked. Called by the commands `explain`, `test` and `diff`.
  */
 import type { KeySet } from '../bundle/bundle.ts';
-import { createJudge } from '../judge/judge.ts';
-import type { CheckAnswer, RawRequest } from '../judge/verdict.ts';
+import { createFilterChain } from '../filters/filter-chain.ts';
+import { factsOf } from '../filters/request-facts.ts';
+import type { CheckAnswer, RawRequest } from '../filters/verdict.ts';
+import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
+import { prepareRequest } from '../http/normalize/prepare.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import type { ClauseMiss, Decision, RuleTrace } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
-import { factsOf } from '../policy/request/http-facts.ts';
-import { identifyPeer, trustedProxyTest } from '../policy/request/identify-peer.ts';
-import { prepareRequest } from '../policy/request/prepare.ts';
 import { decidedBy } from './decided-by.ts';
 import type { FinalVerdict } from './expected-message.ts';
 import { explainTokenRule } from './explain-tokens.ts';
@@ -84,13 +84,13 @@ function judgeToEnd(
   nowSeconds: number,
   { authorizer = 'allow' }: ExplainOptions,
 ): { readonly final: FinalVerdict; readonly caveats: readonly string[] } {
-  const judge = createJudge(program, keySets, {
+  const filterChain = createFilterChain(program, keySets, {
     onBug(error) {
       throw error;
     },
   });
   const caveats: string[] = [];
-  let verdict = judge.judge(request, nowSeconds);
+  let verdict = filterChain.evaluate(request, nowSeconds);
   while (verdict.kind === 'check') {
     for (const { step } of verdict.matches) caveats.push(`provider ${step.name} was not asked; it is taken to ${authorizer}`);
     verdict = verdict.resume(authorizer === 'allow' ? ALLOW_ANSWER : DENY_ANSWER);

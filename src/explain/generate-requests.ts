@@ -2,8 +2,9 @@
  * Requests made up from the words of policies. In: programs and a seed. Out: requests that are likely to tell the programs
  * apart: for each value that a rule names, the value, something near it, and nothing. Called by the command `diff`.
  */
+
+import type { Json } from '../policy/facts.ts';
 import type { Clause, PathMatch, Program } from '../policy/model/program.ts';
-import type { Json } from '../policy/request/facts.ts';
 import { FILLER, type GeneratedRequest, peerOf, textOf, withClaim } from './made-up-request.ts';
 import { requestsForRules, rulesOf } from './requests-for-rules.ts';
 

@@ -1,9 +1,10 @@
 /*
  * What made-up requests are made of. In: matches of rules. Out: values that they take. Used by the generators of requests.
  */
+
+import type { Json } from '../policy/facts.ts';
 import { lookUpClaim } from '../policy/match/claim.ts';
 import type { IdentityMatch, PathMatch } from '../policy/model/program.ts';
-import type { Json } from '../policy/request/facts.ts';
 
 /** A made-up request; the caller signs the claims. */
 export interface GeneratedRequest {

@@ -4,8 +4,8 @@
  */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeySet } from '../bundle/bundle.ts';
+import type { Json } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
-import type { Json } from '../policy/request/facts.ts';
 
 export interface TestKey {
   /** A compact ES256 token with exactly these claims. */

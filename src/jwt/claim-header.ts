@@ -2,7 +2,7 @@
  * Writes a claim as the value of a request header. In: a verified payload and a dotted claim path. Out: header bytes as
  * a latin1 string, or nothing. Called once per verified token and `outputClaimToHeaders` entry.
  */
-import type { Json } from '../policy/request/facts.ts';
+import type { Json } from '../policy/facts.ts';
 import { jsonText } from './json-text.ts';
 import { isJsonObject, type JsonObject } from './parse-json.ts';
 

@@ -2,7 +2,7 @@
  * Compact JSON in the spelling of protobuf's printer, which is what applications get in claim headers behind the
  * reference proxy. In: a value of a payload. Out: JSON text. Called for claims that are objects or lists.
  */
-import type { Json } from '../policy/request/facts.ts';
+import type { Json } from '../policy/facts.ts';
 
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],

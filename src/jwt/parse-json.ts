@@ -4,7 +4,7 @@
  * whose objects have no prototype. Linear in the length of the text.
  */
 import { isUtf8 } from 'node:buffer';
-import type { Json } from '../policy/request/facts.ts';
+import type { Json } from '../policy/facts.ts';
 
 /** A JSON object without prototype: no inherited name is ever found in it. */
 export interface JsonObject {

@@ -5,7 +5,7 @@
  * @see RFC 7517; RFC 7518, section 6; RFC 8037
  */
 import type { BundleKey } from '../bundle/bundle.ts';
-import type { Json } from '../policy/request/facts.ts';
+import type { Json } from '../policy/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
 import { keysOfCertificates } from './certificate-map.ts';
 import { importKey } from './import-key.ts';

@@ -3,7 +3,7 @@
  * In: the token's text as extracted. Out: the parsed token or the first fault, in the reference proxy's order.
  * Called by the provider before issuer, time, audience and signature are looked at.
  */
-import type { Json } from '../policy/request/facts.ts';
+import type { Json } from '../policy/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
 import { type JsonObject, parseJsonObject } from './parse-json.ts';
 import type { TokenFault } from './status.ts';

@@ -3,9 +3,10 @@
  * request. In: a provider of the program with its imported keys. Out: the verified token, a fault, or nothing when there
  * is no token. Called by the authenticator, rule after rule.
  */
+
+import { addHeader } from '../http/normalize/copy-headers.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
-import { addHeader } from '../policy/request/copy-headers.ts';
-import { createTokenNotes, type TokenNotes } from '../policy/request/token-notes.ts';
+import { createTokenNotes, type TokenNotes } from '../policy/token-notes.ts';
 import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
 import { claimHeader } from './claim-header.ts';
 import { type ExtractedToken, extractTokens } from './extract-tokens.ts';

@@ -6,9 +6,9 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
+import { normalizePath } from '../http/normalize/normalize-path.ts';
 import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
-import { normalizePath } from '../policy/request/normalize-path.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
 
 /** Why a value never matches, and what to write. */

@@ -3,7 +3,7 @@
  * up the pod's traffic redirection instead and exits. Wiring only.
  */
 import { startAgent } from '../agent/agent.ts';
-import { DEFAULT_LIMITS } from '../agent/proxy/context.ts';
+import { DEFAULT_LIMITS } from '../agent/context.ts';
 import { loadAgentConfig } from '../config/agent.ts';
 import { RefusedError } from '../errors.ts';
 import { createLogger } from '../telemetry/logger.ts';

@@ -28,39 +28,39 @@ export interface WorkloadView {
 }
 
 /** The workloads whose bundle may differ after `change`; each once, in no particular order. */
-export function affectedWorkloads(change: Change, world: WorkloadView): readonly WorkloadId[] {
+export function affectedWorkloads(change: Change, clusterState: WorkloadView): readonly WorkloadId[] {
   switch (change.kind) {
     case 'policy':
-      return selectedByAny([change.before, change.after], world);
+      return selectedByAny([change.before, change.after], clusterState);
     case 'keys':
-      return selectedByAny(change.policies, world);
+      return selectedByAny(change.policies, clusterState);
     case 'pod':
       return affectedByPod(change.before, change.after);
     case 'namespace':
-      return [...world.workloads(change.name)];
+      return [...clusterState.workloads(change.name)];
     case 'mesh':
-      return [...world.workloads(undefined)];
+      return [...clusterState.workloads(undefined)];
   }
 }
 
 /** The workloads with at least one pod that `policy` applies to. */
-export function workloadsSelectedBy(policy: Policy, world: WorkloadView): readonly WorkloadId[] {
-  const scope = policy.metadata.namespace === world.rootNamespace ? undefined : policy.metadata.namespace;
-  return [...world.workloads(scope)].filter((workload) => isSelected(policy, workload, world));
+export function workloadsSelectedBy(policy: Policy, clusterState: WorkloadView): readonly WorkloadId[] {
+  const scope = policy.metadata.namespace === clusterState.rootNamespace ? undefined : policy.metadata.namespace;
+  return [...clusterState.workloads(scope)].filter((workload) => isSelected(policy, workload, clusterState));
 }
 
-function selectedByAny(policies: readonly (Policy | undefined)[], world: WorkloadView): readonly WorkloadId[] {
+function selectedByAny(policies: readonly (Policy | undefined)[], clusterState: WorkloadView): readonly WorkloadId[] {
   const found = new Map<string, WorkloadId>();
   for (const policy of policies) {
     if (policy === undefined) continue;
-    for (const workload of workloadsSelectedBy(policy, world)) found.set(workloadKey(workload), workload);
+    for (const workload of workloadsSelectedBy(policy, clusterState)) found.set(workloadKey(workload), workload);
   }
   return [...found.values()];
 }
 
-function isSelected(policy: Policy, workload: WorkloadId, world: WorkloadView): boolean {
-  if (!isInScope(policy, workload.namespace, world.rootNamespace)) return false;
-  for (const labels of world.labelSetsOf(workload)) {
+function isSelected(policy: Policy, workload: WorkloadId, clusterState: WorkloadView): boolean {
+  if (!isInScope(policy, workload.namespace, clusterState.rootNamespace)) return false;
+  for (const labels of clusterState.labelSetsOf(workload)) {
     if (selectsPod(policy, workload.namespace, labels)) return true;
   }
   return false;

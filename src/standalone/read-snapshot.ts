@@ -7,8 +7,8 @@ import { AGENT_ANNOTATION, LISTEN_ANNOTATION, SECURITY_GROUP, UPSTREAM_ANNOTATIO
 import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { WorkloadRef } from '../bundle/bundle.ts';
-import type { DirectorySnapshot } from '../sources/directory.ts';
-import { type ManifestFinding, type ManifestObject, manifestError, type RawObject } from '../sources/manifests.ts';
+import type { DirectorySnapshot } from '../state/directory.ts';
+import { type ManifestFinding, type ManifestObject, manifestError, type RawObject } from '../state/manifests.ts';
 
 export interface HostPort {
   /** A name or an address, without brackets. */

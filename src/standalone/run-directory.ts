@@ -9,13 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
 import { createPipeline, wantKeys } from '../controller/pipeline.ts';
+import { bundleDirectory, createDirectorySink } from '../delivery/directory-sink.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
-import { createJwksKeeper } from '../jwks/keeper.ts';
-import { bundleDirectory, createDirectorySink } from '../publish/directory-sink.ts';
-import { type DirectorySnapshot, followDirectory } from '../sources/directory.ts';
-import type { ManifestFinding, Origin } from '../sources/manifests.ts';
-import { createWorld, policyKey, type World } from '../sources/world.ts';
+import { createJwksCache } from '../jwks/jwks-cache.ts';
+import { type ClusterState, createClusterState, policyKey } from '../state/cluster-state.ts';
+import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
+import type { ManifestFinding, Origin } from '../state/manifests.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type AgentView, createAgents } from './agents.ts';
 import { readSnapshot, type SnapshotObjects } from './read-snapshot.ts';
@@ -67,8 +67,8 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   const stop = new AbortController();
   const onAbort = (): void => stop.abort();
   signal.addEventListener('abort', onAbort, { once: true });
-  const world = createWorld(() => options.mesh);
-  const keeper = createJwksKeeper({
+  const clusterState = createClusterState(() => options.mesh);
+  const jwksCache = createJwksCache({
     limits: { ...JWKS_LIMITS, guard: createAddressGuard([]) },
     clock: systemClock,
     random: Math.random,
@@ -76,8 +76,8 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   });
   const bundles = join(stateDirectory, 'bundles');
   const pipeline = createPipeline({
-    world,
-    keeper,
+    clusterState,
+    jwksCache,
     sink: await createDirectorySink(bundles),
     mesh: () => options.mesh,
     clock: systemClock,
@@ -99,17 +99,17 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
     const taken = readSnapshot(snapshot);
     objects = taken;
     origins = originsOf(snapshot);
-    applyToWorld(world, taken);
+    applyToWorld(clusterState, taken);
     updates = updates.then(async () => {
       await agents.update(taken.guarded, stop.signal);
       first.resolve();
       options.onChange?.(running);
     });
   };
-  const stopKeys = wantKeys(world, keeper);
+  const stopKeys = wantKeys(clusterState, jwksCache);
   const following = followDirectory({ directory: options.directory, onSnapshot }, stop.signal);
   following.catch(first.reject);
-  const parts = [following, pipeline.run(stop.signal), keeper.run(stop.signal)];
+  const parts = [following, pipeline.run(stop.signal), jwksCache.run(stop.signal)];
   const finish = async (): Promise<void> => {
     const results = await Promise.allSettled(parts);
     stopKeys();
@@ -122,14 +122,14 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   };
   const running: RunningDirectory = {
     agents: agents.view,
-    policies: () => [...world.policies.values()].filter((entry) => entry.inForce !== undefined).length,
-    findings: () => [...fileFindings(objects), ...policyFindings(world, pipeline.publications, origins)],
+    policies: () => [...clusterState.policies.values()].filter((entry) => entry.inForce !== undefined).length,
+    findings: () => [...fileFindings(objects), ...policyFindings(clusterState, pipeline.publications, origins)],
     stopped: finish(),
   };
   running.stopped.catch(onAbort);
   try {
     await first.promise;
-    refuseBadStart(world, running.findings());
+    refuseBadStart(clusterState, running.findings());
     await untilReady(agents.view, stop.signal);
   } catch (error) {
     stop.abort();
@@ -139,8 +139,8 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   return running;
 }
 
-function refuseBadStart(world: World, findings: readonly RunFinding[]): void {
-  const inForce = (key: string): boolean => key !== '' && world.policies.get(key)?.inForce !== undefined;
+function refuseBadStart(clusterState: ClusterState, findings: readonly RunFinding[]): void {
+  const inForce = (key: string): boolean => key !== '' && clusterState.policies.get(key)?.inForce !== undefined;
   const faults = findings.filter(({ severity, policy }) => severity === 'error' && !inForce(policy));
   if (faults.length === 0) return;
   const lines = faults.map(({ origin, policy, path, message }) =>
@@ -149,12 +149,12 @@ function refuseBadStart(world: World, findings: readonly RunFinding[]): void {
   throw new RefusedError('SP_MANIFEST', lines.join('\n'));
 }
 
-function applyToWorld(world: World, objects: SnapshotObjects): void {
+function applyToWorld(clusterState: ClusterState, objects: SnapshotObjects): void {
   // Policies before pods: a workload that appears together with its policies is never published without them.
-  world.replacePolicies('RequestAuthentication', objects.requestAuthentications);
-  world.replacePolicies('AuthorizationPolicy', objects.authorizationPolicies);
-  world.namespaces.replace(objects.namespaces);
-  world.pods.replace(objects.pods);
+  clusterState.replacePolicies('RequestAuthentication', objects.requestAuthentications);
+  clusterState.replacePolicies('AuthorizationPolicy', objects.authorizationPolicies);
+  clusterState.namespaces.replace(objects.namespaces);
+  clusterState.pods.replace(objects.pods);
 }
 
 async function untilReady(view: () => readonly AgentView[], signal: AbortSignal): Promise<void> {
@@ -178,12 +178,12 @@ function fileFindings(objects: SnapshotObjects | undefined): readonly RunFinding
 
 type Published = ReturnType<typeof createPipeline>['publications'];
 
-function policyFindings(world: World, publications: Published, origins: ReadonlyMap<string, Origin>): readonly RunFinding[] {
+function policyFindings(clusterState: ClusterState, publications: Published, origins: ReadonlyMap<string, Origin>): readonly RunFinding[] {
   const found: RunFinding[] = [];
   const take = (key: string, findings: readonly Finding[]): void => {
     for (const finding of findings) found.push({ ...finding, policy: key, origin: origins.get(key) });
   };
-  for (const entry of world.policies.values()) take(policyKey(entry.kind, entry.namespace, entry.name), entry.findings);
+  for (const entry of clusterState.policies.values()) take(policyKey(entry.kind, entry.namespace, entry.name), entry.findings);
   for (const publication of publications.values()) {
     for (const [key, findings] of publication.findings) take(key, findings);
   }

@@ -9,7 +9,7 @@ import type { KubeClient } from '../cluster/client.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
-import { keepCertificates } from './certs/keeper.ts';
+import { rotateCertificates } from './certs/certificate-rotator.ts';
 import { reviewPod } from './mutate.ts';
 import { startAdmissionServer } from './server.ts';
 import { reviewPolicy } from './validate.ts';
@@ -73,7 +73,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const clock = options.clock ?? systemClock;
   const stopping = new AbortController();
   let expiresMs: number | undefined;
-  const keeping = keepCertificates(
+  const keeping = rotateCertificates(
     {
       client: options.client,
       secret: { namespace: options.namespace, name: names.secret },

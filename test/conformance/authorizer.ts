@@ -4,7 +4,7 @@
  * because they describe the check request, which no authorizer client made here. Used by the way in without sockets; the one
  * through the proxy asks real servers.
  */
-import type { CheckAnswer } from '../../src/judge/verdict.ts';
+import type { CheckAnswer } from '../../src/filters/verdict.ts';
 import type { CustomMatch } from '../../src/policy/decide/decision.ts';
 import type { Observed } from './case-file.ts';
 

@@ -4,9 +4,9 @@
  */
 import { trimBlanks } from '../../src/agent/http1/octets.ts';
 import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
-import { createJudge, type WorkloadJudge } from '../../src/judge/judge.ts';
-import type { ConnectionVerdict } from '../../src/judge/judge-connection.ts';
-import type { RawRequest, Verdict } from '../../src/judge/verdict.ts';
+import type { ConnectionVerdict } from '../../src/filters/evaluate-connection.ts';
+import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
+import type { RawRequest, Verdict } from '../../src/filters/verdict.ts';
 import type { Decision } from '../../src/policy/decide/decision.ts';
 import { answerCheck, consents } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
@@ -18,19 +18,19 @@ export const libraryWay: WayIn = {
   name: 'library',
   takes: () => true,
   async open(recorded, built) {
-    const judge = createJudge(built.program, built.bundle.keySets, {
+    const filterChain = createFilterChain(built.program, built.bundle.keySets, {
       onBug(error) {
         throw error;
       },
     });
     return {
-      send: async (request) => send(judge, request, recorded),
+      send: async (request) => send(filterChain, request, recorded),
       async close() {},
     };
   },
 };
 
-function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCase): Observed {
+function send(filterChain: FilterChain, recorded: RecordedRequest, from: RecordedCase): Observed {
   const observed = recorded.observed ?? { outcome: 'allow' };
   const read = readRequest(recorded, from);
   switch (read.kind) {
@@ -40,14 +40,14 @@ function send(judge: WorkloadJudge, recorded: RecordedRequest, from: RecordedCas
       return { outcome: 'reject', status, details, ...(isHead ? {} : { body }), headers: { 'content-type': 'text/plain' } };
     }
     case 'tcp': {
-      const verdict = judge.judgeConnection(read.connection);
+      const verdict = filterChain.evaluateConnection(read.connection);
       const principal = read.connection.peer?.uris[0] ?? '';
       return connectionOutcome(
         verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { method: '', headers: [], principal })) : verdict,
       );
     }
     case 'http': {
-      let final = judge.judge(read.request, timeOf(recorded));
+      let final = filterChain.evaluate(read.request, timeOf(recorded));
       while (final.kind === 'check') final = resume(final, read.request, observed);
       const outcome = httpOutcome(final);
       // The codec sends no body in answer to HEAD.

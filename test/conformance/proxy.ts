@@ -4,8 +4,8 @@
  * loopback socket cannot have, are put in place of the connection's own on the way to the judge.
  */
 import { connect, type Socket } from 'node:net';
-import { createJudge } from '../../src/judge/judge.ts';
-import type { Judge } from '../../src/judge/verdict.ts';
+import { createFilterChain } from '../../src/filters/filter-chain.ts';
+import type { RequestFilterChain } from '../../src/filters/verdict.ts';
 import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
 import { dryRun } from './library.ts';
@@ -21,7 +21,7 @@ export const proxyWay: WayIn = {
   takes: (request, { workload }) =>
     request.http2 !== true && workload.ports.find(({ number }) => number === request.port)?.protocol !== 'tcp',
   async open(recorded, built) {
-    const inner = createJudge(built.program, built.bundle.keySets, {
+    const inner = createFilterChain(built.program, built.bundle.keySets, {
       onBug(error) {
         throw error;
       },
@@ -33,24 +33,25 @@ export const proxyWay: WayIn = {
 /** One case on real sockets; requests come one after the other. */
 class Loopback implements OpenCase {
   readonly #recorded: RecordedCase;
-  readonly #judge: Judge;
+  readonly #filterChain: RequestFilterChain;
   readonly #asks: boolean;
   #authorizer: SampleAuthorizer | undefined;
   #stage!: Stage;
   #current!: RecordedRequest;
   #received = '';
 
-  constructor(recorded: RecordedCase, judge: Judge, asks: boolean) {
+  constructor(recorded: RecordedCase, filterChain: RequestFilterChain, asks: boolean) {
     this.#asks = asks;
     this.#recorded = recorded;
-    this.#judge = judge;
+    this.#filterChain = filterChain;
   }
 
   async start(): Promise<this> {
     if (this.#asks) this.#authorizer = await startSampleAuthorizer();
     this.#stage = await stage({
-      judge: {
-        judge: (raw) => this.#judge.judge({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
+      filterChain: {
+        evaluate: (raw) =>
+          this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
       },
       ...(this.#authorizer === undefined ? {} : { authorizer: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),

@@ -3,8 +3,8 @@
  * or a TCP connection. Used by the way in that needs no sockets.
  */
 import { type HeadFault, parseRequestHead } from '../../src/agent/http1/request-head.ts';
-import type { RawRequest } from '../../src/judge/verdict.ts';
-import type { ConnectionFacts } from '../../src/policy/request/facts.ts';
+import type { RawRequest } from '../../src/filters/verdict.ts';
+import type { ConnectionFacts } from '../../src/policy/facts.ts';
 import type { RecordedCase, RecordedRequest } from './case-file.ts';
 
 export type ReadRequest =

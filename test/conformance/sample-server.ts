@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Server, ServerCredentials, type ServerUnaryCall, type ServiceDefinition, type sendUnaryData } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { createAuthorizer } from '../../src/agent/authorizer/authorizer.ts';
-import type { Authorizer } from '../../src/agent/proxy/context.ts';
+import type { Authorizer } from '../../src/agent/context.ts';
+import { createAuthorizer } from '../../src/agent/ext-authz/run-ext-authz.ts';
 import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -110,7 +110,7 @@ interface GrpcCheck {
 }
 
 function listenGrpc(server: Server): Promise<number> {
-  const proto = join(import.meta.dirname, '../unit/agent/authorizer/authorization.proto');
+  const proto = join(import.meta.dirname, '../unit/agent/ext-authz/authorization.proto');
   const service = loadSync(proto, { keepCase: true, defaults: true })['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
   server.addService(service, {
     Check: (call: ServerUnaryCall<GrpcCheck, object>, answer: sendUnaryData<object>) => answer(null, grpcAnswer(call.request)),

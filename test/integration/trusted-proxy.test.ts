@@ -14,7 +14,7 @@ import { findEnvoy, writeMutualTlsEnvoyConfig } from '../bench/support/envoy.ts'
 import { type Pinned, startPinned } from '../bench/support/processes.ts';
 import { type Authority, createAuthority, type KeyPairPaths } from '../cluster/certificates.ts';
 import { type Stage, stage } from '../unit/agent/loopback.ts';
-import { allow, deny, judgeOf } from '../unit/judge/trials.ts';
+import { allow, deny, filterChainOf } from '../unit/filters/trials.ts';
 
 const PORT = 18_971;
 const NOW_SECONDS = 1_788_220_800;
@@ -45,10 +45,13 @@ describe('an agent behind Envoy that terminates mTLS', function () {
       other: await authority.issue({ name: 'other', commonName: ',URI=spiffe://cluster.local/ns/foo/sa/sleep', uris: ['spiffe://x'] }),
       nameless: await authority.issue({ name: 'nameless', commonName: 'a' }),
     };
-    const judge = judgeOf([allow('a', principals('sleep'), { to: [{ operation: { paths: ['/open'] } }] }), deny('d', principals('bad'))], {
-      mesh: { trustedProxies: ['127.0.0.1'] },
-    });
-    behind = await stage({ judge: { judge: (raw) => judge.judge(raw, NOW_SECONDS) } });
+    const filterChain = filterChainOf(
+      [allow('a', principals('sleep'), { to: [{ operation: { paths: ['/open'] } }] }), deny('d', principals('bad'))],
+      {
+        mesh: { trustedProxies: ['127.0.0.1'] },
+      },
+    );
+    behind = await stage({ filterChain: { evaluate: (raw) => filterChain.evaluate(raw, NOW_SECONDS) } });
   });
   afterEach(async () => {
     await envoy?.stop();

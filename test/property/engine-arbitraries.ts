@@ -3,6 +3,7 @@
  * fast-check arbitraries. Texts are chosen to nest (prefixes of one another), to nearly match, and to be odd.
  */
 import fc from 'fast-check';
+import type { ConnectionFacts, Json, RequestFacts } from '../../src/policy/facts.ts';
 import type {
   Clause,
   CustomStep,
@@ -15,8 +16,7 @@ import type {
   Ruleset,
   StringMatch,
 } from '../../src/policy/model/program.ts';
-import type { ConnectionFacts, Json, RequestFacts } from '../../src/policy/request/facts.ts';
-import { createTokenNotes, type TokenNotes } from '../../src/policy/request/token-notes.ts';
+import { createTokenNotes, type TokenNotes } from '../../src/policy/token-notes.ts';
 
 /** The half of a request that a connection and a token bring. */
 export interface Caller {

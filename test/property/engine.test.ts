@@ -9,8 +9,8 @@ import { encodeBundle } from '../../src/bundle/encode.ts';
 import type { Decision, Evaluator } from '../../src/policy/decide/decision.ts';
 import { createIndexedEvaluator } from '../../src/policy/decide/indexed.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
+import type { RequestFacts } from '../../src/policy/facts.ts';
 import type { Program, Rule, Ruleset } from '../../src/policy/model/program.ts';
-import type { RequestFacts } from '../../src/policy/request/facts.ts';
 import { type Caller, caller, crowd, factsOf, type Head, head, program } from './engine-arbitraries.ts';
 
 const seed: number = Number(process.env['SALLYPORT_SEED'] ?? Date.now() % 2 ** 31);

@@ -15,10 +15,10 @@ import type {
   Source,
 } from '../../src/api/istio/resources.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../src/api/mesh-config.ts';
+import { normalizePath } from '../../src/http/normalize/normalize-path.ts';
+import { prepareRequest } from '../../src/http/normalize/prepare.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
 import { type LowerResult, lowerPolicies } from '../../src/policy/lower/lower-policies.ts';
-import { normalizePath } from '../../src/policy/request/normalize-path.ts';
-import { prepareRequest } from '../../src/policy/request/prepare.ts';
 import { caller, factsOf, head } from './engine-arbitraries.ts';
 
 const values = fc.array(

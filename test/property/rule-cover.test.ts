@@ -7,8 +7,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { coversRule } from '../../src/lint/cover/rule-cover.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
+import type { RequestFacts } from '../../src/policy/facts.ts';
 import type { Clause, Program, Rule, Ruleset } from '../../src/policy/model/program.ts';
-import type { RequestFacts } from '../../src/policy/request/facts.ts';
 import { caller, clause, factsOf, head } from './engine-arbitraries.ts';
 
 const seed: number = Number(process.env['SALLYPORT_SEED'] ?? Date.now() % 2 ** 31);

@@ -10,7 +10,7 @@ import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
 import { HEAD_TOO_LARGE, type HeadFault, parseRequestHead, type RequestHead } from '../http1/request-head.ts';
 import { type LocalReply, writeReply } from '../http1/write-head.ts';
-import { listenOn } from '../proxy/addresses.ts';
+import { listenOn } from '../net/addresses.ts';
 import type { ProbeResult } from './app-probe.ts';
 
 export interface AdminOptions {

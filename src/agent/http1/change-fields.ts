@@ -2,7 +2,7 @@
  * Changes the header fields of a response or reply that is on its way to the client. In: the head and the changes that an
  * external authorizer asked for. Out: the head to write. Called by the client connection.
  */
-import { changeHeaders, type HeaderChange } from '../../judge/header-changes.ts';
+import { changeHeaders, type HeaderChange } from '../../filters/header-changes.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { LocalReply } from './write-head.ts';
 

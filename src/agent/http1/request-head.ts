@@ -2,7 +2,7 @@
  * Strict parser of HTTP/1.1 request heads. In: the latin1 text of a head through its empty line. Out: method, target and
  * fields as sent plus the body's framing, or the reply that refuses it. Called by the proxy for every request.
  */
-import { refuseOldVersion } from '../../policy/request/prepare.ts';
+import { refuseOldVersion } from '../../http/normalize/prepare.ts';
 import { type BodyFraming, CHUNKED, type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 import { hasControlOctet, hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
 

@@ -2,7 +2,7 @@
  * Writes message heads as latin1 text: the request for the upstream, the response for the client, and replies of the
  * agent's own in Envoy's wire order. In: judged or parsed heads. Out: text ending in the empty line. Called by the proxy.
  */
-import type { ForwardHead } from '../../judge/verdict.ts';
+import type { ForwardHead } from '../../filters/verdict.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';

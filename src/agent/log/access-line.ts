@@ -3,8 +3,8 @@
  * OpenTelemetry's semantic conventions where they exist. Claims, header values and query strings never appear.
  */
 import type { Clock } from '../../clock.ts';
-import type { VerdictLog } from '../../judge/verdict.ts';
-import type { ExchangeRecord } from '../proxy/context.ts';
+import type { VerdictLog } from '../../filters/verdict.ts';
+import type { ExchangeRecord } from '../context.ts';
 import { decisionOf } from './decision-of.ts';
 
 /** Needs escaping in a JSON string, or is not ASCII. */

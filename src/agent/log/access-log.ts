@@ -4,7 +4,7 @@
  */
 import { write } from 'node:fs';
 import type { Clock } from '../../clock.ts';
-import type { ExchangeRecord } from '../proxy/context.ts';
+import type { ExchangeRecord } from '../context.ts';
 import { accessLine } from './access-line.ts';
 
 export interface AccessLogOptions {

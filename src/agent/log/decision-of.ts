@@ -2,7 +2,7 @@
  * One word for how an exchange was decided. In: its record. Out: a label for metrics and access log.
  */
 import type { DecisionAction } from '../../telemetry/agent-metrics.ts';
-import type { ExchangeRecord } from '../proxy/context.ts';
+import type { ExchangeRecord } from '../context.ts';
 
 /** The judge's outcome; `closed` when no policy was in force, `reject` when the codec refused the request. */
 export function decisionOf(record: ExchangeRecord): DecisionAction {

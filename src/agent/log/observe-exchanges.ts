@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { AgentMetrics, DecisionCause } from '../../telemetry/agent-metrics.ts';
-import type { ExchangeObserver, ExchangeRecord } from '../proxy/context.ts';
+import type { ExchangeObserver, ExchangeRecord } from '../context.ts';
 import type { AccessLog } from './access-log.ts';
 import { decisionOf } from './decision-of.ts';
 

@@ -9,7 +9,13 @@ import type { CompileResult } from '../../compile/compile-workload.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
 import { isGatewayTarget, selectsPod } from '../../resolve/policy-applies.ts';
 import type { CommandHost } from '../command-context.ts';
-import { compileAlone, createOfflineWorld, exitCodeOf, type FailOn, type OfflineWorld } from '../input/offline-world.ts';
+import {
+  compileAlone,
+  createOfflineClusterState,
+  exitCodeOf,
+  type FailOn,
+  type OfflineClusterState,
+} from '../input/offline-cluster-state.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { formatFindingCount, formatFindingTable, plural, type ReportedFinding, sortReports } from '../output/findings.ts';
@@ -40,7 +46,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
       const progress = createProgress(context.stderr);
       const { mesh } = await readConfig(options.config, context);
       const manifests = await readManifests(paths, context, (file, done) => progress.show(`${plural(done, 'file')} read, now ${file}`));
-      const offline = createOfflineWorld(manifests, mesh);
+      const offline = createOfflineClusterState(manifests, mesh);
       const findings = sortReports([
         ...offline.findings,
         ...compiledFindings(offline, mesh, progress.show),
@@ -59,16 +65,16 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
 }
 
 /** What compiling finds, for each workload and for each policy that selects none. Keys behind URLs are left out: nothing is fetched. */
-function compiledFindings(offline: OfflineWorld, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
-  const { world } = offline;
-  const compiled = world.allWorkloads(undefined).flatMap((workload) => {
+function compiledFindings(offline: OfflineClusterState, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
+  const { clusterState } = offline;
+  const compiled = clusterState.allWorkloads(undefined).flatMap((workload) => {
     onWorkload(`compiling ${workload.namespace}/${workload.name}`);
     return offline.compile(workload).findings;
   });
-  for (const { inForce: policy } of world.policies.values()) {
+  for (const { inForce: policy } of clusterState.policies.values()) {
     if (policy === undefined) continue;
     const scope = policy.metadata.namespace === mesh.rootNamespace ? undefined : policy.metadata.namespace;
-    const pods = world.allWorkloads(scope).flatMap((workload) => world.podsOf(workload));
+    const pods = clusterState.allWorkloads(scope).flatMap((workload) => clusterState.podsOf(workload));
     if (pods.some((pod) => selectsPod(policy, pod.namespace, pod.labels))) continue;
     compiled.push(...compileAlone(policy, offline, mesh).findings);
     // With no workload of the namespace at hand nothing is known of what a policy selects.
@@ -83,8 +89,8 @@ function hasIdleTargetsOnly({ spec: { targetRefs = [] } }: Policy): boolean {
 }
 
 /** Traps in policies that are valid. */
-function lintFindings(offline: OfflineWorld, mesh: MeshConfig): readonly ReportedFinding[] {
-  const policies = [...offline.world.policies.values()].flatMap(({ inForce }) => inForce ?? []);
+function lintFindings(offline: OfflineClusterState, mesh: MeshConfig): readonly ReportedFinding[] {
+  const policies = [...offline.clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []);
   return offline.reportCompiled(
     lintPolicies(policies, mesh).flatMap(({ policy: { kind, metadata }, findings }) =>
       findings.map((finding) => ({ ...finding, policy: { kind, namespace: metadata.namespace, name: metadata.name } })),

@@ -7,7 +7,7 @@ import { workloadKey } from '../../api/kube/workload.ts';
 import { encodeBundle } from '../../bundle/encode.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
-import { createOfflineWorld, exitCodeOf, type OfflineWorld } from '../input/offline-world.ts';
+import { createOfflineClusterState, exitCodeOf, type OfflineClusterState } from '../input/offline-cluster-state.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { formatFindingLine, type ReportedFinding, sortReports } from '../output/findings.ts';
@@ -44,7 +44,7 @@ export function addCompileCommand(program: Command, { context, finish }: Command
     .action(async (paths: string[], options: CompileOptions) => {
       const { mesh } = await readConfig(options.config, context);
       const manifests = await readManifests(paths, context);
-      const offline = createOfflineWorld(manifests, mesh);
+      const offline = createOfflineClusterState(manifests, mesh);
       const { compiled, findings } = compileAll(offline, options.workload);
       printCompiled(compiled, options, context);
       const reports = sortReports([...offline.findings, ...findings]);
@@ -54,10 +54,10 @@ export function addCompileCommand(program: Command, { context, finish }: Command
 }
 
 function compileAll(
-  offline: OfflineWorld,
+  offline: OfflineClusterState,
   wanted: string | undefined,
 ): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly ReportedFinding[] } {
-  const all = offline.world.allWorkloads(undefined).toSorted((one, other) => (workloadKey(one) < workloadKey(other) ? -1 : 1));
+  const all = offline.clusterState.allWorkloads(undefined).toSorted((one, other) => (workloadKey(one) < workloadKey(other) ? -1 : 1));
   const chosen = wanted === undefined ? all : all.filter((workload) => workloadKey(workload) === wanted);
   if (wanted !== undefined && chosen.length === 0) {
     const known = all.map(workloadKey).join(', ');

@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import { BUNDLE_LABEL } from '../../api/kube/names.ts';
 import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { explainRequest } from '../../explain/explain-request.ts';
-import type { ManifestObject } from '../../sources/manifests.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../exit-codes.ts';
 import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetOfBundle, readKeySets } from '../input/policy-set.ts';

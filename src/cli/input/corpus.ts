@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { Json } from '../../policy/request/facts.ts';
+import type { Json } from '../../policy/facts.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
 import { parseHar, parseJsonText } from './har.ts';

@@ -3,7 +3,7 @@
  * deepest part of the path that is there. Called when findings are shown and rules are named; a file is parsed anew, once.
  */
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
-import type { ManifestObject } from '../../sources/manifests.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 
 /** Both from 1. */
 export interface Position {

@@ -16,14 +16,14 @@ import type { Enforced } from '../../explain/explain-request.ts';
 import type { RuleRef } from '../../explain/explanation.ts';
 import { parseJwks } from '../../jwt/parse-jwks.ts';
 import { type Labels, whyNotApplied } from '../../resolve/policy-applies.ts';
-import type { ManifestObject } from '../../sources/manifests.ts';
-import { workloadOfKey } from '../../sources/world.ts';
+import { workloadOfKey } from '../../state/cluster-state.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../exit-codes.ts';
 import type { ReportedFinding } from '../output/findings.ts';
 import { parseJsonText } from './har.ts';
 import type { Locate } from './locate-field.ts';
-import { createOfflineWorld, type OfflineWorld, policyObjectKey } from './offline-world.ts';
+import { createOfflineClusterState, type OfflineClusterState, policyObjectKey } from './offline-cluster-state.ts';
 import type { ReadManifests } from './read-manifests.ts';
 import { readRequired } from './request-flags.ts';
 import { podPortOf, type ServicePort } from './service-ports.ts';
@@ -73,17 +73,17 @@ export interface PolicySet {
 
 /** The policies and workloads of manifests. */
 export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf: KeySetOf): PolicySet {
-  const offline = createOfflineWorld(manifests, mesh);
-  const { world } = offline;
+  const offline = createOfflineClusterState(manifests, mesh);
+  const { clusterState } = offline;
   return {
-    workloads: world.allWorkloads(undefined).map(workloadKey).toSorted(),
-    policies: [...world.policies.values()].flatMap(({ inForce }) => inForce ?? []),
+    workloads: clusterState.allWorkloads(undefined).map(workloadKey).toSorted(),
+    policies: [...clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []),
     findings: offline.findings,
     target(workload, labels) {
       const ref = workloadOfKey(workload);
-      const labelSets = labels === undefined ? [...world.labelSetsOf(ref)] : [labels];
-      if (labelSets.length === 0) throw unknownWorkload(workload, world.allWorkloads(undefined).map(workloadKey));
-      const policies = world.policiesInScope(ref.namespace);
+      const labelSets = labels === undefined ? [...clusterState.labelSetsOf(ref)] : [labels];
+      if (labelSets.length === 0) throw unknownWorkload(workload, clusterState.allWorkloads(undefined).map(workloadKey));
+      const policies = clusterState.policiesInScope(ref.namespace);
       const { bundle } = compileWorkload({ workload: ref, labelSets, policies, mesh, keySetOf });
       const target = chooseTarget(bundle, labels);
       const isChosen = (own: Labels): boolean => bundle.relevantLabels.every((key) => own[key] === target.labels[key]);
@@ -122,8 +122,8 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
 
 type Pod = Parameters<typeof whyNotApplied>[1];
 
-function notAppliedTo(pod: Pod, offline: OfflineWorld, { rootNamespace }: MeshConfig): readonly NotApplied[] {
-  const inForce = new Map([...offline.world.policies.values()].map((entry) => [entry.key, entry.inForce]));
+function notAppliedTo(pod: Pod, offline: OfflineClusterState, { rootNamespace }: MeshConfig): readonly NotApplied[] {
+  const inForce = new Map([...offline.clusterState.policies.values()].map((entry) => [entry.key, entry.inForce]));
   return offline.policies
     .flatMap((item): readonly (NotApplied & { readonly distance: number })[] => {
       const { object, origin } = item;

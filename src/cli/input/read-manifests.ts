@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../sources/manifests.ts';
+import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../state/manifests.ts';
 import type { CommandContext } from '../command-context.ts';
 import { createLocator, type Locate } from './locate-field.ts';
 import { systemReason } from './system-reason.ts';

@@ -4,10 +4,10 @@
  */
 import * as z from 'zod';
 import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
-import type { RawRequest } from '../../judge/verdict.ts';
+import type { RawRequest } from '../../filters/verdict.ts';
+import { LOW_VERSION } from '../../http/normalize/rejections.ts';
+import type { ConnectionFacts } from '../../policy/facts.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
-import type { ConnectionFacts } from '../../policy/request/facts.ts';
-import { LOW_VERSION } from '../../policy/request/rejections.ts';
 import { codecHint } from './codec-hint.ts';
 
 /** What the client's address is when nothing says it: one that no network has (RFC 5737). */

@@ -4,7 +4,7 @@
  */
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { matchesLabels } from '../../resolve/policy-applies.ts';
-import type { ManifestObject } from '../../sources/manifests.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 
 /** The pod's port behind a Service's. */
 export interface ServicePort {

@@ -3,7 +3,7 @@
  * values for JSON and YAML. Called by every command that looks at manifests.
  */
 import type { ErrorCode, Finding, Severity } from '../../errors.ts';
-import type { ManifestObject } from '../../sources/manifests.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 import type { Locate } from '../input/locate-field.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
 

@@ -5,8 +5,8 @@
 import type { Flip, Judged } from '../../explain/diff-decisions.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import { withoutSecrets } from '../../explain/secrets.ts';
-import type { RawRequest } from '../../judge/verdict.ts';
-import type { Json } from '../../policy/request/facts.ts';
+import type { RawRequest } from '../../filters/verdict.ts';
+import type { Json } from '../../policy/facts.ts';
 import { requestText } from './explanation.ts';
 import { type Cell, formatTable } from './table.ts';
 

@@ -2,6 +2,9 @@
  * One clause of a program to a test on facts. In: a clause. Out: the test, with everything parsed that can be parsed once.
  * Called by `compileRules` when a program is taken in.
  */
+
+import { isPseudoHeader } from '../../http/normalize/prepared-request.ts';
+import type { Json, PeerIdentity, RequestFacts } from '../facts.ts';
 import { lookUpClaim, matchesClaim } from '../match/claim.ts';
 import { compileIdentityMatch } from '../match/identity.ts';
 import { compileIpBlocks, type IpWords, parseIp } from '../match/ip-block.ts';
@@ -16,8 +19,6 @@ import {
   toByteString,
 } from '../match/string-match.ts';
 import type { Clause, IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
-import type { Json, PeerIdentity, RequestFacts } from '../request/facts.ts';
-import { isPseudoHeader } from '../request/prepared-request.ts';
 
 export type Claims = { readonly [key: string]: Json };
 

@@ -2,8 +2,9 @@
  * Rules to tests. In: the rules of an engine. Out: compiled rules in the same order, and the first that matches. Used by the
  * linear evaluator.
  */
+
+import type { RequestFacts } from '../facts.ts';
 import type { Clause, Rule } from '../model/program.ts';
-import type { RequestFacts } from '../request/facts.ts';
 import { type Claims, type ClauseTest, compileClause } from './compile-clause.ts';
 
 /** One clause with its test. */

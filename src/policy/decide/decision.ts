@@ -1,8 +1,9 @@
 /*
  * What the evaluator answers: plain data, made by `decide`, read by judge, access log, explain and tests.
  */
+
+import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Rule } from '../model/program.ts';
-import type { RequestFacts } from '../request/facts.ts';
 
 /** Why a request was allowed or denied. */
 export type DecisionReason = 'deny-rule' | 'allow-rule' | 'no-allow-rule-matched' | 'no-allow-policy';

@@ -2,10 +2,11 @@
  * A clause in words: what it wanted, what it saw, and the nearest miss. In: a clause and facts. Out: texts for people, used by
  * the trace. Values of claims are shown; callers that log must take care of that.
  */
+
+import type { Json, RequestFacts } from '../facts.ts';
 import { lookUpClaim } from '../match/claim.ts';
 import { fromByteString } from '../match/string-match.ts';
 import type { Clause } from '../model/program.ts';
-import type { Json, RequestFacts } from '../request/facts.ts';
 import { type Claims, compileClause, compilePathMatch } from './compile-clause.ts';
 import { claimHint } from './hints/claim-hint.ts';
 import { far, type Hint, pathText, stringText } from './hints/hint.ts';

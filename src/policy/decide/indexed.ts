@@ -2,8 +2,9 @@
  * The evaluator whose cost hardly depends on the number of rules. In: a program. Out: an `Evaluator` that gives for every
  * request exactly what the linear one gives, rule by rule. Called by `createEvaluator`.
  */
+
+import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
-import type { RequestFacts } from '../request/facts.ts';
 import type { CustomMatch, Decision, Evaluator } from './decision.ts';
 import { asksForToken, RuleSearch } from './index/rule-search.ts';
 import { TokenMemo } from './index/token-part.ts';

@@ -2,8 +2,9 @@
  * The plain evaluator: every rule in turn, exactly as the reference says. In: a program. Out: an `Evaluator`. It stays beside
  * any faster one as the oracle, and gives the trace for explain.
  */
+
+import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
-import type { RequestFacts } from '../request/facts.ts';
 import { type CompiledRule, compileRules, firstMatch } from './compile-rules.ts';
 import type { CustomMatch, Decision, Evaluator, RuleTrace } from './decision.ts';
 import { traceRule } from './trace.ts';

@@ -2,7 +2,7 @@
  * Matches on claims of a verified payload. In: the path of a claim and compiled tests on strings. Out: whether the claim
  * matches; a claim is a string, or a list of which one string will do. Used by decide.
  */
-import type { Json } from '../request/facts.ts';
+import type { Json } from '../facts.ts';
 import type { TextTest } from './string-match.ts';
 
 type Claims = { readonly [key: string]: Json };

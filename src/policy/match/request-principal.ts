@@ -3,8 +3,9 @@
  * Used by lower (parse) and decide (compile).
  * @see istio pilot/pkg/security/authz/model/generator.go, requestPrincipalGenerator
  */
+
+import type { Json } from '../facts.ts';
 import type { RequestPrincipalMatch, StringMatch } from '../model/program.ts';
-import type { Json } from '../request/facts.ts';
 import { compileStringMatch } from './string-match.ts';
 
 const PRESENT: StringMatch = { kind: 'present' };

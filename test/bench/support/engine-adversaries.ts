@@ -2,8 +2,9 @@
  * Programs against which an index by itself helps little, each with requests that its last rule alone decides. In: a number of rules.
  * Out: programs and requests, by name. The engine's bench times them, and a property test compares them with the linear evaluator.
  */
+
+import type { Json, RequestFacts } from '../../../src/policy/facts.ts';
 import type { Clause, Program, Rule, StringMatch } from '../../../src/policy/model/program.ts';
-import type { Json, RequestFacts } from '../../../src/policy/request/facts.ts';
 import {
   type Claims,
   claimClause,

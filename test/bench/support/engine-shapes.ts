@@ -2,12 +2,13 @@
  * Programs and requests for the bench of the decision engine. In: a number of rules. Out: a program of Istio's shape, with requests
  * that match the last rule, none, or any; and the parts that `engine-adversaries.ts` makes other programs of.
  */
+
+import { factsOf } from '../../../src/filters/request-facts.ts';
+import { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import { parseJson } from '../../../src/jwt/parse-json.ts';
+import type { ConnectionFacts, Json, RequestFacts } from '../../../src/policy/facts.ts';
 import type { Clause, Program, Rule, Ruleset } from '../../../src/policy/model/program.ts';
-import type { ConnectionFacts, Json, RequestFacts } from '../../../src/policy/request/facts.ts';
-import { factsOf } from '../../../src/policy/request/http-facts.ts';
-import { PreparedRequest } from '../../../src/policy/request/prepared-request.ts';
-import { createTokenNotes } from '../../../src/policy/request/token-notes.ts';
+import { createTokenNotes } from '../../../src/policy/token-notes.ts';
 
 export type Claims = { readonly [key: string]: Json };
 

@@ -1,8 +1,8 @@
 /* Addresses: blocks, literals, X-Forwarded-For. */
 import { isIP } from 'node:net';
+import { isHostAndPort, isValidReferer, parseHttpUrl } from '../../../src/http/normalize/http-url.ts';
+import { remoteAddress } from '../../../src/http/normalize/remote-address.ts';
 import { blockContains, formatIpBlock, isIpLiteral, parseIp, parseIpBlock } from '../../../src/policy/match/ip-block.ts';
-import { isHostAndPort, isValidReferer, parseHttpUrl } from '../../../src/policy/request/http-url.ts';
-import { remoteAddress } from '../../../src/policy/request/remote-address.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const PEER = '192.0.2.1';

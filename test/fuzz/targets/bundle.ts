@@ -3,9 +3,9 @@ import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../src/api
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
-import { createJudge } from '../../../src/judge/judge.ts';
+import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { SAMPLE } from '../../unit/bundle/sample-bundle.ts';
-import { raw } from '../../unit/judge/trials.ts';
+import { raw } from '../../unit/filters/trials.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 function decoded(files: Readonly<Record<string, Uint8Array>>): ReturnType<typeof decodeBundle> | undefined {
@@ -56,13 +56,13 @@ export const bundle: FuzzTarget = {
     const again = decoded({ [BUNDLE_KEY]: Buffer.from(text), [BUNDLE_DIGEST_KEY]: Buffer.from(digest) });
     hold(again !== undefined && encodeBundle(again.bundle).json === text, 'a bundle that is taken is read back as it is');
     for (const program of taken.bundle.programs) {
-      const judge = createJudge(program, taken.bundle.keySets, {
+      const filterChain = createFilterChain(program, taken.bundle.keySets, {
         onBug: (error) => {
           throw error;
         },
       });
-      judge.judge(raw('/a/b', ['x', 'x', 'authorization', 'Bearer a.b.c']), 1);
-      judge.judgeConnection(raw('/').connection);
+      filterChain.evaluate(raw('/a/b', ['x', 'x', 'authorization', 'Bearer a.b.c']), 1);
+      filterChain.evaluateConnection(raw('/').connection);
     }
   },
 };

@@ -1,5 +1,5 @@
 /* X-Forwarded-Client-Cert of trusted proxies. */
-import { parseClientCertHeader } from '../../../src/policy/request/client-cert-header.ts';
+import { parseClientCertHeader } from '../../../src/http/normalize/client-cert-header.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const SLEEP = 'spiffe://cluster.local/ns/foo/sa/sleep';

@@ -3,10 +3,10 @@ import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { hasErrors, validatePolicy } from '../../../src/api/istio/validate-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { collectKeySets } from '../../../src/compile/key-sets.ts';
-import { createJudge } from '../../../src/judge/judge.ts';
+import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
-import { parseManifests } from '../../../src/sources/manifests.ts';
-import { raw } from '../../unit/judge/trials.ts';
+import { parseManifests } from '../../../src/state/manifests.ts';
+import { raw } from '../../unit/filters/trials.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const head = (kind: string, spec: string): string =>
@@ -22,13 +22,13 @@ function judgePolicy(object: unknown): void {
   }
   const { keySets } = value.kind === 'RequestAuthentication' ? collectKeySets([value], () => undefined) : { keySets: {} };
   const { program } = lowerPolicies({ namespace: 'foo', policies: [value], mesh: DEFAULT_MESH_CONFIG, keySetId: () => 'keys' });
-  const judge = createJudge(program, keySets, {
+  const filterChain = createFilterChain(program, keySets, {
     onBug: (error) => {
       throw error;
     },
   });
-  judge.judge(raw('/info/x?access_token=a.b.c', ['x-a', 'b', 'authorization', 'Bearer x']), 1);
-  judge.judgeConnection(raw('/').connection);
+  filterChain.evaluate(raw('/info/x?access_token=a.b.c', ['x-a', 'b', 'authorization', 'Bearer x']), 1);
+  filterChain.evaluateConnection(raw('/').connection);
 }
 
 export const manifest: FuzzTarget = {

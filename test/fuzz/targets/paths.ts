@@ -1,9 +1,9 @@
 /* Path normalisation, path templates and queries. */
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
+import { pathOf } from '../../../src/filters/request-facts.ts';
+import { normalizePath } from '../../../src/http/normalize/normalize-path.ts';
 import { queryParameter, withoutQueryParameter } from '../../../src/jwt/query.ts';
 import { compilePathTemplate, isPathTemplate, parsePathTemplate } from '../../../src/policy/match/path-template.ts';
-import { pathOf } from '../../../src/policy/request/http-facts.ts';
-import { normalizePath } from '../../../src/policy/request/normalize-path.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];

@@ -2,9 +2,9 @@
 import { parseRequestHead } from '../../../src/agent/http1/request-head.ts';
 import { areSoundValues, writeRequestHead } from '../../../src/agent/http1/write-head.ts';
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
-import type { Verdict } from '../../../src/judge/verdict.ts';
-import { pathOf } from '../../../src/policy/request/http-facts.ts';
-import { allow, CONNECTION, custom, deny, judgeOf, policy } from '../../unit/judge/trials.ts';
+import { pathOf } from '../../../src/filters/request-facts.ts';
+import type { Verdict } from '../../../src/filters/verdict.ts';
+import { allow, CONNECTION, custom, deny, filterChainOf, policy } from '../../unit/filters/trials.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
@@ -24,7 +24,7 @@ const POLICIES: readonly object[] = [
     ],
   }),
 ];
-const judges = MODES.map((pathNormalization) => judgeOf(POLICIES, { mesh: { pathNormalization } }));
+const judges = MODES.map((pathNormalization) => filterChainOf(POLICIES, { mesh: { pathNormalization } }));
 
 function check(verdict: Verdict, head: string): void {
   if (verdict.kind !== 'forward') {
@@ -112,6 +112,6 @@ export const request: FuzzTarget = {
       requestId: 'r',
       connection: CONNECTION,
     } as const;
-    for (const judge of judges) check(judge.judge(raw, 1_788_220_800), head);
+    for (const filterChain of judges) check(filterChain.evaluate(raw, 1_788_220_800), head);
   },
 };

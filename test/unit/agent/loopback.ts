@@ -10,11 +10,11 @@ import {
   type ExchangeObserver,
   type ExchangeRecord,
   type ProxyLimits,
-} from '../../../src/agent/proxy/context.ts';
-import { HttpDate } from '../../../src/agent/proxy/http-date.ts';
-import { Listener } from '../../../src/agent/proxy/listener.ts';
+} from '../../../src/agent/context.ts';
+import { HttpDate } from '../../../src/agent/exchange/http-date.ts';
+import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
-import type { Judge, RawRequest, Verdict, VerdictLog } from '../../../src/judge/verdict.ts';
+import type { RawRequest, RequestFilterChain, Verdict, VerdictLog } from '../../../src/filters/verdict.ts';
 
 export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
   outcome,
@@ -25,8 +25,8 @@ export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''):
 });
 
 /** Forwards everything as it is, except paths that begin with `/no`, which are denied. */
-export const stubJudge: Judge = {
-  judge(request: RawRequest): Verdict {
+export const stubFilterChain: RequestFilterChain = {
+  evaluate(request: RawRequest): Verdict {
     if (request.target.startsWith('/no')) {
       const log = logOf('deny', request.target, 'rbac_access_denied_matched_policy[none]');
       return { kind: 'reply', status: 403, body: 'RBAC: access denied', headers: ['content-type', 'text/plain'], close: false, log };
@@ -62,7 +62,7 @@ export interface Stage {
 }
 
 export interface StageOptions {
-  readonly judge?: Judge | undefined;
+  readonly filterChain?: RequestFilterChain | undefined;
   readonly notReady?: boolean;
   readonly limits?: Partial<ProxyLimits>;
   readonly authorizer?: Authorizer;
@@ -113,7 +113,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     },
     onConnectionRefused: () => {},
   };
-  const policy = { judge: options.judge ?? stubJudge, digest: 'sha256:d' };
+  const policy = { filterChain: options.filterChain ?? stubFilterChain, digest: 'sha256:d' };
   const listener = new Listener(
     { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
     {

@@ -5,8 +5,8 @@ import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../../../src/controller/pipeline.ts';
 import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
-import { createJwksKeeper, type JwksKeeper } from '../../../src/jwks/keeper.ts';
-import { createWorld, type World } from '../../../src/sources/world.ts';
+import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
+import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
@@ -56,9 +56,9 @@ function deny(name: string, over: { readonly namespace?: string; readonly labels
 
 describe('pipeline', () => {
   let clock: FakeClock;
-  let world: World;
+  let clusterState: ClusterState;
   let sink: MemorySink;
-  let keeper: JwksKeeper;
+  let jwksCache: JwksCache;
   let mesh: MeshConfig;
   let pipeline: Pipeline;
   let touched: string[];
@@ -70,21 +70,21 @@ describe('pipeline', () => {
   beforeEach(() => {
     clock = createFakeClock();
     mesh = DEFAULT_MESH_CONFIG;
-    world = createWorld(() => mesh);
+    clusterState = createClusterState(() => mesh);
     sink = createMemorySink();
     touched = [];
     onTouch = () => undefined;
     results = [];
     resynced = 0;
-    keeper = createJwksKeeper({
+    jwksCache = createJwksCache({
       limits: { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 3 },
       clock,
       random: () => 1,
       logger,
     });
     pipeline = createPipeline({
-      world,
-      keeper,
+      clusterState,
+      jwksCache,
       sink,
       clock,
       logger,
@@ -102,8 +102,8 @@ describe('pipeline', () => {
       workerObserver: { onActive: () => undefined, onResult: (result) => results.push(result) },
     });
     const stopping = new AbortController();
-    const background = [keeper.run(stopping.signal)];
-    wantKeys(world, keeper);
+    const background = [jwksCache.run(stopping.signal)];
+    wantKeys(clusterState, jwksCache);
     stop = async () => {
       stopping.abort();
       await Promise.all(background);
@@ -124,9 +124,9 @@ describe('pipeline', () => {
 
   it('publishes what is there when it starts, and removes what nobody needs', async () => {
     await sink.apply({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
-    world.pods.upsert(pod());
-    world.pods.upsert(pod({ name: 'bare', agent: false }));
-    world.upsertPolicy(deny('no-get'));
+    clusterState.pods.upsert(pod());
+    clusterState.pods.upsert(pod({ name: 'bare', agent: false }));
+    clusterState.upsertPolicy(deny('no-get'));
     runPipeline();
     await quiet();
 
@@ -139,40 +139,40 @@ describe('pipeline', () => {
   });
 
   it('publishes only where a change is felt', async () => {
-    world.pods.upsert(pod());
-    world.pods.upsert(pod({ name: 'sleep', labels: { app: 'sleep' } }));
-    world.pods.upsert(pod({ namespace: 'bar' }));
+    clusterState.pods.upsert(pod());
+    clusterState.pods.upsert(pod({ name: 'sleep', labels: { app: 'sleep' } }));
+    clusterState.pods.upsert(pod({ namespace: 'bar' }));
     runPipeline();
     await quiet();
     const before = sink.calls.length;
-    world.upsertPolicy(deny('no-get', { labels: { app: 'httpbin' } }));
+    clusterState.upsertPolicy(deny('no-get', { labels: { app: 'httpbin' } }));
     await quiet();
 
     expect(sink.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
   });
 
   it('follows pods that come, change their labels and go', async () => {
-    world.upsertPolicy(deny('no-get', { labels: { stage: 'prod' } }));
+    clusterState.upsertPolicy(deny('no-get', { labels: { stage: 'prod' } }));
     runPipeline();
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     await quiet();
     expect(denied()).to.deep.equal([]);
 
-    world.pods.upsert(pod({ labels: { app: 'httpbin', stage: 'prod' } }));
+    clusterState.pods.upsert(pod({ labels: { app: 'httpbin', stage: 'prod' } }));
     await quiet();
     expect(denied()).to.deep.equal(['no-get']);
 
-    world.pods.remove('foo/httpbin');
+    clusterState.pods.remove('foo/httpbin');
     await quiet();
     expect(sink.calls.at(-1)).to.equal('removed foo/httpbin');
     expect(pipeline.publications.get('foo/httpbin')).to.equal(undefined);
   });
 
   it('gathers many changes of one workload into few bundles', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    for (let count = 0; count < 100; count += 1) world.upsertPolicy(deny(`p${count}`));
+    for (let count = 0; count < 100; count += 1) clusterState.upsertPolicy(deny(`p${count}`));
     await quiet();
 
     expect(denied()).to.have.length(100);
@@ -180,7 +180,7 @@ describe('pipeline', () => {
   });
 
   it('repairs a bundle that somebody else changed', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
     sink.tamper(HTTPBIN);
@@ -189,7 +189,7 @@ describe('pipeline', () => {
   });
 
   it('publishes everything anew when the mesh settings change', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
     mesh = { ...mesh, pathNormalization: 'NONE' };
@@ -199,22 +199,22 @@ describe('pipeline', () => {
   });
 
   it('takes the bundle away while its namespace is going', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    world.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
+    clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
     await quiet();
     expect(sink.published.size).to.equal(0);
   });
 
   it('touches pods after each look, and again when one of them got its volume later', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
     const digest = sink.published.get('foo/httpbin')?.digest;
     expect(touched).to.deep.equal([`httpbin ${digest}`]);
 
-    world.pods.upsert(pod({ ip: 'needs-touch' }));
+    clusterState.pods.upsert(pod({ ip: 'needs-touch' }));
     await quiet();
     expect(touched).to.have.length(2);
     expect(sink.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
@@ -224,11 +224,11 @@ describe('pipeline', () => {
     const { apply } = sink;
     Object.assign(sink, {
       apply: async (...args: Parameters<typeof apply>) => {
-        world.pods.upsert(pod({ ip: 'needs-touch' }));
+        clusterState.pods.upsert(pod({ ip: 'needs-touch' }));
         return apply(...args);
       },
     });
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     const seen: (string | undefined)[] = [];
     onTouch = (pods) => seen.push(...pods.map(({ podIP }) => podIP));
     runPipeline();
@@ -255,7 +255,7 @@ describe('pipeline', () => {
   ];
   for (const { name, pods, owner } of owners) {
     it(`${owner === undefined ? 'gives no owner to the bundle of' : 'lets the bundle go with'} ${name}`, async () => {
-      for (const one of pods) world.pods.upsert(one);
+      for (const one of pods) clusterState.pods.upsert(one);
       runPipeline();
       await quiet();
       expect(sink.contexts.get('foo/httpbin')?.owner?.kind).to.equal(owner);
@@ -263,7 +263,7 @@ describe('pipeline', () => {
   }
 
   it('tries again when the sink fails for a while', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     sink.failWith = new TransientError('SP_KUBE_API', 'down');
     runPipeline();
     await until(() => results.includes('error'), 'the failure');
@@ -273,25 +273,25 @@ describe('pipeline', () => {
   });
 
   it('keeps the record of the last bundle when a new one is refused, and says why', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
     const good = pipeline.publications.get('foo/httpbin')?.digest;
     sink.failWith = new RefusedError('SP_TOO_LARGE', 'too large');
-    world.upsertPolicy(deny('no-get'));
+    clusterState.upsertPolicy(deny('no-get'));
     await until(() => results.includes('terminal_error'), 'the refusal');
 
     expect(pipeline.publications.get('foo/httpbin')).to.include({ digest: good });
     expect(pipeline.publications.get('foo/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
 
-    world.upsertPolicy(deny('no-get', { generation: 2 }));
+    clusterState.upsertPolicy(deny('no-get', { generation: 2 }));
     await quiet();
     expect(pipeline.publications.get('foo/httpbin')?.refusal).to.equal(undefined);
   });
 
   it('takes an unknown failure for a bug and goes on with the others', async () => {
-    world.pods.upsert(pod());
-    world.pods.upsert(pod({ name: 'sleep' }));
+    clusterState.pods.upsert(pod());
+    clusterState.pods.upsert(pod({ name: 'sleep' }));
     sink.failWith = new InvariantError('cannot be');
     runPipeline();
     await until(() => results.length === 2, 'both looked at');
@@ -299,7 +299,7 @@ describe('pipeline', () => {
   });
 
   it('counts what only the resync brought up to date', async () => {
-    world.pods.upsert(pod());
+    clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
     clock.advance(10 * 3_600_000);
@@ -328,10 +328,10 @@ describe('pipeline', () => {
 
     it('publishes a policy together with its keys', async () => {
       server.answer('/keys', json(freshJwks('one')));
-      world.pods.upsert(pod());
+      clusterState.pods.upsert(pod());
       runPipeline();
       await quiet();
-      world.upsertPolicy(jwt('/keys'));
+      clusterState.upsertPolicy(jwt('/keys'));
       await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
 
       expect(sink.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
@@ -339,8 +339,8 @@ describe('pipeline', () => {
 
     it('waits for a silent issuer no longer than a second, and then publishes without keys', async () => {
       server.answer('/keys', () => undefined);
-      world.pods.upsert(pod());
-      world.upsertPolicy(jwt('/keys'));
+      clusterState.pods.upsert(pod());
+      clusterState.upsertPolicy(jwt('/keys'));
       runPipeline();
       await until(() => results.includes('requeue_after'), 'the wait');
       expect(sink.published.size).to.equal(0);
@@ -353,8 +353,8 @@ describe('pipeline', () => {
 
     it('does not let an issuer hold back a workload that its policy does not select', async () => {
       server.answer('/keys', () => undefined);
-      world.pods.upsert(pod());
-      world.upsertPolicy({
+      clusterState.pods.upsert(pod());
+      clusterState.upsertPolicy({
         ...jwt('/keys'),
         spec: { selector: { matchLabels: { app: 'other' } }, jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}/keys` }] },
       });
@@ -364,10 +364,10 @@ describe('pipeline', () => {
 
     it('forgets the keys of a deleted policy', async () => {
       server.answer('/keys', json(freshJwks('one')));
-      world.upsertPolicy(jwt('/keys'));
-      expect(keeper.ages()).to.have.length(1);
-      world.removePolicy('RequestAuthentication/foo/jwt');
-      expect(keeper.ages()).to.deep.equal([]);
+      clusterState.upsertPolicy(jwt('/keys'));
+      expect(jwksCache.ages()).to.have.length(1);
+      clusterState.removePolicy('RequestAuthentication/foo/jwt');
+      expect(jwksCache.ages()).to.deep.equal([]);
     });
   });
 });

@@ -5,13 +5,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
-import type { RawRequest, Verdict } from '../../../src/judge/verdict.ts';
-import { pathOf } from '../../../src/policy/request/http-facts.ts';
-import { allow, CONNECTION, deny, judgeOf, paths, policy, raw, verdictOf } from '../judge/trials.ts';
+import { pathOf } from '../../../src/filters/request-facts.ts';
+import type { RawRequest, Verdict } from '../../../src/filters/verdict.ts';
+import { allow, CONNECTION, deny, filterChainOf, paths, policy, raw, verdictOf } from '../filters/trials.ts';
 import { NOW } from '../jwt/tokens.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
-const kindOf = (policies: readonly object[], request: RawRequest): Verdict['kind'] => judgeOf(policies).judge(request, NOW).kind;
+const kindOf = (policies: readonly object[], request: RawRequest): Verdict['kind'] => filterChainOf(policies).evaluate(request, NOW).kind;
 const peer = (uri: string): Partial<RawRequest> => ({
   connection: { ...CONNECTION, tls: true, peer: { uris: [uri], dnsNames: [], subject: '' } },
 });
@@ -131,7 +131,7 @@ describe('incidents with headers', () => {
   });
 
   it('CVE-2026-26308: every instance reaches the application, in order', () => {
-    const { head } = verdictOf('forward', judgeOf([]), raw('/', ['X-Role', 'a', 'x-role', 'b']));
+    const { head } = verdictOf('forward', filterChainOf([]), raw('/', ['X-Role', 'a', 'x-role', 'b']));
     expect(head.headers.slice(0, 4)).to.deep.equal(['x-role', 'a', 'x-role', 'b']);
   });
 
@@ -146,7 +146,7 @@ describe('incidents with headers', () => {
       'x-http-method-override',
     ]) {
       expect(kindOf([allow('a', paths('/ok'))], raw('/secret', [name, '/ok'])), name).to.equal('reply');
-      const { head } = verdictOf('forward', judgeOf([deny('a', paths('/secret'))]), raw('/ok', [name, '/secret']));
+      const { head } = verdictOf('forward', filterChainOf([deny('a', paths('/secret'))]), raw('/ok', [name, '/secret']));
       expect(head.target).to.equal('/ok');
     }
   });
@@ -169,7 +169,7 @@ describe('incidents with headers', () => {
           connection: { ...CONNECTION, sourceIp },
         },
       );
-      const { head } = verdictOf('forward', judgeOf([]), request);
+      const { head } = verdictOf('forward', filterChainOf([]), request);
       expect(head.headers).to.deep.equal(['x-forwarded-proto', 'http']);
       expect(kindOf([allow('a', source({ principals: ['*'] }))], request)).to.equal('reply');
     }
@@ -224,11 +224,11 @@ describe('incidents with paths and hosts', () => {
     ]) {
       for (const pathNormalization of MODES) {
         expect(
-          judgeOf([deny('a', paths('/admin'))], { mesh: { pathNormalization } }).judge(raw(target), NOW).kind,
+          filterChainOf([deny('a', paths('/admin'))], { mesh: { pathNormalization } }).evaluate(raw(target), NOW).kind,
           `${pathNormalization} ${target}`,
         ).to.equal('reply');
       }
-      const verdict = judgeOf([allow('a', paths('/admin'))]).judge(raw(target), NOW);
+      const verdict = filterChainOf([allow('a', paths('/admin'))]).evaluate(raw(target), NOW);
       if (verdict.kind === 'forward') expect(verdict.head.target, target).not.to.contain('#');
     }
     for (const target of ['/admin%3f', '/admin;a=b', '/Admin', '/admin/', '/admin%23']) {
@@ -293,14 +293,14 @@ describe('incidents with paths and hosts', () => {
 
   for (const pathNormalization of MODES) {
     it(`CVE-2021-31920, CVE-2021-29492, GHSA-p224: ${SPELLINGS.length} spellings of /admin under ${pathNormalization}: what is judged is what is forwarded`, () => {
-      const denying = judgeOf([deny('a', paths('/admin'))], { mesh: { pathNormalization } });
-      const open = judgeOf([], { mesh: { pathNormalization } });
+      const denying = filterChainOf([deny('a', paths('/admin'))], { mesh: { pathNormalization } });
+      const open = filterChainOf([], { mesh: { pathNormalization } });
       for (const [target, from] of SPELLINGS) {
         const undone = from !== false && MODES.indexOf(from) <= MODES.indexOf(pathNormalization);
         // A target without a leading slash is no path at all.
         const refused = undone || target.startsWith('\\');
-        expect(denying.judge(raw(target), NOW).kind, target).to.equal(refused ? 'reply' : 'forward');
-        const verdict = open.judge(raw(target), NOW);
+        expect(denying.evaluate(raw(target), NOW).kind, target).to.equal(refused ? 'reply' : 'forward');
+        const verdict = open.evaluate(raw(target), NOW);
         if (verdict.kind !== 'forward') continue;
         expect(pathOf(verdict.head.target), target).to.equal(verdict.log.path);
         if (undone) expect(verdict.head.target, target).to.equal('/admin');
@@ -322,12 +322,12 @@ describe('incidents with paths and hosts', () => {
 
   it('CVE-2021-39155: two hosts, hosts of bytes that no host has, and none at all are refused', () => {
     for (const headers of [[], ['Host', 'a b'], ['Host', 'a/b'], ['Host', 'a\\b'], ['Host', 'a\u00e9'], ['Host', 'a#b'], ['Host', 'a?b']]) {
-      expect(verdictOf('reply', judgeOf([]), raw('/', [], { headers })).status, headers.join(': ')).to.equal(400);
+      expect(verdictOf('reply', filterChainOf([]), raw('/', [], { headers })).status, headers.join(': ')).to.equal(400);
     }
     // Two are joined, and are the host that no policy names; the host of an absolute target beats both.
     const twice = { headers: ['Host', 'good', 'Host', 'evil'] };
     expect(kindOf([allow('a', operation({ hosts: ['good', 'evil'] }))], raw('/', [], twice))).to.equal('reply');
-    expect(verdictOf('forward', judgeOf([]), raw('http://real/', [], twice)).head.host).to.equal('real');
+    expect(verdictOf('forward', filterChainOf([]), raw('http://real/', [], twice)).head.host).to.equal('real');
     expect(kindOf([deny('a', operation({ hosts: ['real'] }))], raw('http://real/', [], twice))).to.equal('reply');
   });
 

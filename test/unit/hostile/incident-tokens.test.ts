@@ -10,10 +10,10 @@ import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import type { RequestAuthentication } from '../../../src/api/istio/resources.ts';
 import type { BundleKey, KeySet } from '../../../src/bundle/bundle.ts';
 import { collectKeySets } from '../../../src/compile/key-sets.ts';
-import { createJudge } from '../../../src/judge/judge.ts';
+import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { parseJwks } from '../../../src/jwt/parse-jwks.ts';
 import { MAX_TOKEN_LENGTH } from '../../../src/jwt/parse-token.ts';
-import { allow, judgeOf, policy, programOf, raw, verdictOf } from '../judge/trials.ts';
+import { allow, filterChainOf, policy, programOf, raw, verdictOf } from '../filters/trials.ts';
 import { ISSUER, makeKey, NOW, type SigningKey, segment, sign } from '../jwt/tokens.ts';
 
 const FAILS = 'Jwt verification fails';
@@ -35,8 +35,8 @@ function signedByOwn(header: unknown, payload: unknown): string {
 
 /** Status and body of the answer to a token, or the principal it gives. */
 function answer(keys: KeySet | undefined, headers: readonly string[], rules: readonly object[] = [RULE]): string {
-  const judge = judgeOf([requests(...rules), AUTHENTICATED], keys === undefined ? {} : { keys });
-  const verdict = judge.judge(raw('/', headers), NOW);
+  const filterChain = filterChainOf([requests(...rules), AUTHENTICATED], keys === undefined ? {} : { keys });
+  const verdict = filterChain.evaluate(raw('/', headers), NOW);
   if (verdict.kind === 'forward') return verdict.log.principal;
   return verdict.kind === 'reply' ? `${verdict.status} ${verdict.body}` : verdict.kind;
 }
@@ -53,12 +53,12 @@ describe('incidents with keys', () => {
     const { value } = parsePolicy(requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' }));
     const { keySets } = collectKeySets([value as RequestAuthentication], () => undefined);
     expect(keySets).to.deep.equal({});
-    const judge = createJudge(programOf([requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' })]), keySets);
+    const filterChain = createFilterChain(programOf([requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' })]), keySets);
     const others = await Promise.all(['ES256', 'EdDSA', 'HS256', 'PS512'].map(async (alg) => sign(await makeKey(alg))));
     const empty = `${segment({ alg: 'HS256' })}.${segment({ iss: ISSUER })}`;
     const emptySecret = `${empty}.${createHmac('sha256', '').update(empty).digest('base64url')}`;
     for (const text of [token, ...others, emptySecret, `${token.split('.').slice(0, 2).join('.')}.`]) {
-      const verdict = judge.judge(raw('/', bearer(text)), NOW);
+      const verdict = filterChain.evaluate(raw('/', bearer(text)), NOW);
       expect(verdict.kind === 'reply' ? verdict.status : verdict.kind, text).to.equal(401);
     }
   });
@@ -242,10 +242,10 @@ describe('incidents with tokens', () => {
 
   it('claims named like members of a prototype are claims, and absent ones are absent', () => {
     const matches = (claim: string, value: string, claims: string): string => {
-      const judge = judgeOf([requests(RULE), allow('a', { when: [{ key: `request.auth.claims${claim}`, values: [value] }] })], {
+      const filterChain = filterChainOf([requests(RULE), allow('a', { when: [{ key: `request.auth.claims${claim}`, values: [value] }] })], {
         keys: ownKeys,
       });
-      return judge.judge(raw('/', bearer(signedByOwn({ alg: 'ES256' }, `{"iss":"${ISSUER}"${claims}}`))), NOW).kind;
+      return filterChain.evaluate(raw('/', bearer(signedByOwn({ alg: 'ES256' }, `{"iss":"${ISSUER}"${claims}}`))), NOW).kind;
     };
     expect(matches('[__proto__]', 'x', ',"__proto__":"x"')).to.equal('forward');
     expect(matches('[__proto__][role]', 'admin', ',"__proto__":{"role":"admin"}')).to.equal('forward');
@@ -273,9 +273,9 @@ describe('incidents with tokens', () => {
   });
 
   it('base64 that is not canonical is another text: it has to be verified for itself, and gives the same claims', () => {
-    const judge = judgeOf([requests(RULE), AUTHENTICATED], { keys });
+    const filterChain = filterChainOf([requests(RULE), AUTHENTICATED], { keys });
     const said = (text: string): string => {
-      const verdict = judge.judge(raw('/', bearer(text)), NOW);
+      const verdict = filterChain.evaluate(raw('/', bearer(text)), NOW);
       return verdict.kind === 'forward' ? verdict.log.principal : verdict.kind;
     };
     expect(said(good)).to.equal(`${ISSUER}/me`);
@@ -322,7 +322,7 @@ describe('incidents with tokens', () => {
 
   it('an unknown issuer is never taken for a missing token, with 1, 2 or n rules and at every location (ISTIO-SECURITY-2021-001)', async () => {
     const foreign = await sign(rsa, { iss: 'https://nobody.example' });
-    const open = (...rules: readonly object[]) => judgeOf([requests(...rules)], { keys });
+    const open = (...rules: readonly object[]) => filterChainOf([requests(...rules)], { keys });
     for (const count of [1, 2, 5]) {
       const rules = Array.from({ length: count }, (_, at) => ({
         issuer: `https://i${at}.example`,
@@ -334,24 +334,24 @@ describe('incidents with tokens', () => {
       for (const request of [raw('/', ['x-jwt', foreign]), raw(`/?t=${foreign}`), raw('/', ['cookie', `c=${foreign}`])]) {
         expect(verdictOf('reply', open(...rules), request)).to.deep.include({ status: 401, body: 'Jwt issuer is not configured' });
       }
-      expect(open(...rules).judge(raw('/'), NOW).kind).to.equal('forward');
+      expect(open(...rules).evaluate(raw('/'), NOW).kind).to.equal('forward');
     }
   });
 
   it('E#12089: a good token in one place does not make up for a bad one in another', () => {
-    const judge = judgeOf([requests(RULE)], { keys });
-    verdictOf('reply', judge, raw(`/?access_token=${good}`, bearer(`${good.slice(0, -8)}AAAAAAAA`)));
-    verdictOf('reply', judge, raw(`/?access_token=${good.slice(0, -8)}AAAAAAAA`, bearer(good)));
-    const { head } = verdictOf('forward', judge, raw(`/?access_token=${good}`, bearer(good)));
+    const filterChain = filterChainOf([requests(RULE)], { keys });
+    verdictOf('reply', filterChain, raw(`/?access_token=${good}`, bearer(`${good.slice(0, -8)}AAAAAAAA`)));
+    verdictOf('reply', filterChain, raw(`/?access_token=${good.slice(0, -8)}AAAAAAAA`, bearer(good)));
+    const { head } = verdictOf('forward', filterChain, raw(`/?access_token=${good}`, bearer(good)));
     expect(JSON.stringify(head)).not.to.contain(good);
   });
 
   it('CVE-2025-64484, istio/proxy#1321: a client cannot set what only a token may, in any spelling', () => {
     const rule = { ...RULE, outputPayloadToHeader: 'x-jwt-payload', outputClaimToHeaders: [{ header: 'x-jwt-claim', claim: 'absent' }] };
-    const judge = judgeOf([requests(rule)], { keys });
+    const filterChain = filterChainOf([requests(rule)], { keys });
     for (const name of ['x-jwt-claim', 'X-Jwt-Claim', 'X_Jwt_Claim', 'x-jwt_claim', 'X_JWT_PAYLOAD', 'x-jwt-payload']) {
       for (const headers of [[], bearer(good)]) {
-        const { head } = verdictOf('forward', judge, raw('/', [name, 'forged', ...headers, name, 'again']));
+        const { head } = verdictOf('forward', filterChain, raw('/', [name, 'forged', ...headers, name, 'again']));
         expect(JSON.stringify(head), name).not.to.match(/forged|again/);
       }
     }
@@ -359,14 +359,17 @@ describe('incidents with tokens', () => {
 
   it('198a2bc8, GHSA-qvp4: a cached token is judged anew by time, and by each rule for itself', async () => {
     const token = await sign(rsa, { exp: NOW + 10, aud: 'one' });
-    const judge = judgeOf([requests({ ...RULE, audiences: ['one'] })], { keys });
-    expect(judge.judge(raw('/', bearer(token)), NOW).kind).to.equal('forward');
-    expect(judge.judge(raw('/', bearer(token)), NOW + 71).kind).to.equal('reply');
-    const narrow = judgeOf([requests({ ...RULE, audiences: ['one'] }, { ...RULE, audiences: ['two'], fromHeaders: [{ name: 'x-two' }] })], {
-      keys,
-    });
-    expect(narrow.judge(raw('/', bearer(token)), NOW).kind).to.equal('forward');
-    expect(narrow.judge(raw('/', ['x-two', token]), NOW).kind).to.equal('reply');
+    const filterChain = filterChainOf([requests({ ...RULE, audiences: ['one'] })], { keys });
+    expect(filterChain.evaluate(raw('/', bearer(token)), NOW).kind).to.equal('forward');
+    expect(filterChain.evaluate(raw('/', bearer(token)), NOW + 71).kind).to.equal('reply');
+    const narrow = filterChainOf(
+      [requests({ ...RULE, audiences: ['one'] }, { ...RULE, audiences: ['two'], fromHeaders: [{ name: 'x-two' }] })],
+      {
+        keys,
+      },
+    );
+    expect(narrow.evaluate(raw('/', bearer(token)), NOW).kind).to.equal('forward');
+    expect(narrow.evaluate(raw('/', ['x-two', token]), NOW).kind).to.equal('reply');
     // Without its key the very same text is worth nothing.
     expect(answer(keysOf(ec.publicKey), bearer(token))).to.match(/^401 /);
   });

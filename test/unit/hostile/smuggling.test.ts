@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect } from 'chai';
-import type { Judge } from '../../../src/judge/verdict.ts';
-import { type Stage, stage, stubJudge, talk } from '../agent/loopback.ts';
+import type { RequestFilterChain } from '../../../src/filters/verdict.ts';
+import { type Stage, stage, stubFilterChain, talk } from '../agent/loopback.ts';
 import { AMBIGUOUS, CHUNKED, HIDDEN, post } from './ambiguous-requests.ts';
 
 /** Sequences that mean one thing, and what they mean: the requests, with the length of each body. */
@@ -35,10 +35,10 @@ describe('smuggling', () => {
   let front: Stage;
   let seen: string[] = [];
   const judged: string[] = [];
-  const judge: Judge = {
-    judge(request, nowSeconds) {
+  const filterChain: RequestFilterChain = {
+    evaluate(request, nowSeconds) {
       judged.push(`${request.method} ${request.target}`);
-      return stubJudge.judge(request, nowSeconds);
+      return stubFilterChain.evaluate(request, nowSeconds);
     },
   };
 
@@ -58,7 +58,7 @@ describe('smuggling', () => {
     await once(app, 'listening');
     const { port } = app.address() as AddressInfo;
     front = await stage({
-      judge,
+      filterChain,
       upstream: (socket) => {
         const relay = connect(port, '127.0.0.1');
         relay.on('error', () => socket.destroy());

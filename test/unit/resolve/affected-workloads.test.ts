@@ -11,7 +11,7 @@ const pods = [
   podOf('a', { app: 'a' }, { namespace: 'bar' }),
 ];
 
-const world: WorkloadView = {
+const clusterState: WorkloadView = {
   rootNamespace: 'istio-system',
   workloads: (namespace) =>
     new Map(
@@ -57,7 +57,7 @@ const CHANGES: readonly (readonly [string, Change, readonly string[]])[] = [
 describe('affectedWorkloads', () => {
   for (const [what, change, expected] of CHANGES) {
     it(`names the workloads that ${what} touches`, () => {
-      expect(affectedWorkloads(change, world).map(workloadKey).sort()).to.deep.equal(expected);
+      expect(affectedWorkloads(change, clusterState).map(workloadKey).sort()).to.deep.equal(expected);
     });
   }
 });
@@ -66,10 +66,10 @@ describe('workloadsSelectedBy', () => {
   it('asks only for the workloads of the namespace of the policy', () => {
     const asked: (string | undefined)[] = [];
     const spy: WorkloadView = {
-      ...world,
+      ...clusterState,
       workloads: (namespace) => {
         asked.push(namespace);
-        return world.workloads(namespace);
+        return clusterState.workloads(namespace);
       },
     };
 

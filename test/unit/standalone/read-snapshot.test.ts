@@ -2,8 +2,8 @@
  * What a folder's manifests come to: pods, guarded workloads, findings.
  */
 import { expect } from 'chai';
-import { parseManifests } from '../../../src/sources/manifests.ts';
 import { parseHostPort, readSnapshot, type SnapshotObjects } from '../../../src/standalone/read-snapshot.ts';
+import { parseManifests } from '../../../src/state/manifests.ts';
 
 const read = (yaml: string): SnapshotObjects => readSnapshot(parseManifests(yaml, 'all.yaml'));
 

@@ -2,10 +2,11 @@
  * Guesses at the mistake in `request.auth.claims[...]`: names, nesting, types, lists that are none. In: the clause and the
  * claims of the token. Out: one sentence, or nothing.
  */
+
+import type { Json } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileStringMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import type { Json } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { far, type Hint, looseHint, near } from './hint.ts';
 

@@ -2,10 +2,11 @@
  * Guesses at the mistake in `requestPrincipals` and in the identities of peers. In: the matches and the claims or the peer.
  * Out: one sentence, or nothing.
  */
+
+import type { PeerIdentity } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileIdentityMatch } from '../../match/identity.ts';
 import type { IdentityMatch, RequestPrincipalMatch, StringMatch } from '../../model/program.ts';
-import type { PeerIdentity } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { far, type Hint, near, stringText } from './hint.ts';
 

@@ -2,10 +2,11 @@
  * Guesses at the mistake in hosts, methods, headers and addresses. In: the matches and the facts. Out: one sentence, or
  * nothing.
  */
+
+import type { RequestFacts } from '../../facts.ts';
 import { blockContains, parseIp, parseIpBlock } from '../../match/ip-block.ts';
 import { asciiLowerCase, compileStringMatch, type TextTest, toByteMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import type { RequestFacts } from '../../request/facts.ts';
 import { far, type Hint, looseHint, near, stringText } from './hint.ts';
 
 /** What keeps `saw` from being one of the hosts; their case never counts. */

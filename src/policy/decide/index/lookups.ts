@@ -3,9 +3,10 @@
  * claims, that are many are asked for by what a request has, since a policy may name thousands of which a request brings ten.
  * Used by guards and row filter.
  */
+
+import { isPseudoHeader } from '../../../http/normalize/prepared-request.ts';
+import type { Json, RequestFacts } from '../../facts.ts';
 import type { Clause } from '../../model/program.ts';
-import type { Json, RequestFacts } from '../../request/facts.ts';
-import { isPseudoHeader } from '../../request/prepared-request.ts';
 import { createLookup, findClaim, type Lookup } from './axis.ts';
 import { findText, type TermIndex } from './term-index.ts';
 

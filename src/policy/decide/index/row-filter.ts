@@ -4,8 +4,9 @@
  * passes over one bit a row, whatever the policies look like; and of the lookups alone when a request that hit the same was asked
  * before. Used by `RuleSearch`.
  */
+
+import type { RequestFacts } from '../../facts.ts';
 import type { Rule } from '../../model/program.ts';
-import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { Answers, MAX_RULES } from './answers.ts';
 import { type FilterAxis, filterAxes } from './filter-axes.ts';

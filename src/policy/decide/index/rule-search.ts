@@ -3,8 +3,9 @@
  * Guards give the candidates; when they are many, the row filter thins them out; each is put to its own exact test, in the
  * order of the rules. Made by `createIndexedEvaluator` for each engine.
  */
+
+import type { RequestFacts } from '../../facts.ts';
 import type { Clause, Rule } from '../../model/program.ts';
-import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims } from '../compile-clause.ts';
 import { buildGuards, type Guards } from './guards.ts';
 import { addHit, clearHits, createHits, type Hits, type Posting } from './posting.ts';

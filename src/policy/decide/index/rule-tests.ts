@@ -4,8 +4,9 @@
  * too little. A rule is a list of numbers of tests, side by side in memory with those of others, which it shares with every rule
  * that asks the same. Used by `RuleSearch`.
  */
+
+import type { RequestFacts } from '../../facts.ts';
 import type { Clause, Rule } from '../../model/program.ts';
-import type { RequestFacts } from '../../request/facts.ts';
 import { type ClauseTest, compileClause } from '../compile-clause.ts';
 import { createLookup } from './axis.ts';
 import { addLooseMatches, buildLooseLookup, type LooseDraft } from './loose-index.ts';

@@ -4,8 +4,8 @@
  * tokens of a flood never come again, and asking once costs less than keeping. Used by `RuleSearch`.
  */
 
+import type { RequestFacts } from '../../facts.ts';
 import type { Clause } from '../../model/program.ts';
-import type { RequestFacts } from '../../request/facts.ts';
 import type { Claims, ClauseTest } from '../compile-clause.ts';
 import type { Hits } from './posting.ts';
 

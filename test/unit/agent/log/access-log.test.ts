@@ -5,11 +5,11 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { ExchangeRecord } from '../../../../src/agent/context.ts';
 import { accessLine } from '../../../../src/agent/log/access-line.ts';
 import { AccessLog } from '../../../../src/agent/log/access-log.ts';
-import type { ExchangeRecord } from '../../../../src/agent/proxy/context.ts';
 import { type Clock, systemClock } from '../../../../src/clock.ts';
-import type { VerdictLog } from '../../../../src/judge/verdict.ts';
+import type { VerdictLog } from '../../../../src/filters/verdict.ts';
 
 const clock: Clock = { ...systemClock, nowMs: () => 12.5, wallMs: () => Date.UTC(2026, 10, 23) };
 const allowed: VerdictLog = { outcome: 'allow', details: '', host: 'a:80', path: '/p', principal: 'i/s' };

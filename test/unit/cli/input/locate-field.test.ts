@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { createLocator } from '../../../../src/cli/input/locate-field.ts';
-import { parseManifests } from '../../../../src/sources/manifests.ts';
+import { parseManifests } from '../../../../src/state/manifests.ts';
 
 const TEXT = `# a comment
 apiVersion: v1

@@ -1,9 +1,10 @@
 /*
  * Short ways to write programs and facts for the tests of this folder. In: the part that matters. Out: whole objects.
  */
+
+import type { ConnectionFacts, Json, RequestFacts } from '../../../../src/policy/facts.ts';
 import type { Clause, Engine, Program, Rule, Ruleset } from '../../../../src/policy/model/program.ts';
-import type { ConnectionFacts, Json, RequestFacts } from '../../../../src/policy/request/facts.ts';
-import type { TokenNotes } from '../../../../src/policy/request/token-notes.ts';
+import type { TokenNotes } from '../../../../src/policy/token-notes.ts';
 
 const NO_ENGINE: Engine = { attached: false, rules: [] };
 

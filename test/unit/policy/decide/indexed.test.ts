@@ -6,9 +6,9 @@ import { expect } from 'chai';
 import type { Evaluator } from '../../../../src/policy/decide/decision.ts';
 import { createEvaluator } from '../../../../src/policy/decide/evaluator.ts';
 import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
+import type { Json, RequestFacts } from '../../../../src/policy/facts.ts';
 import type { Clause, Program, Rule } from '../../../../src/policy/model/program.ts';
-import type { Json, RequestFacts } from '../../../../src/policy/request/facts.ts';
-import { createTokenNotes } from '../../../../src/policy/request/token-notes.ts';
+import { createTokenNotes } from '../../../../src/policy/token-notes.ts';
 import { engine, factsWith, programOf, rule } from './fixtures.ts';
 
 const exact = (value: string) => ({ kind: 'exact', value }) as const;

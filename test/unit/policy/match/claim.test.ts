@@ -2,8 +2,8 @@
  * Claims of a verified payload. In: rows. Out: nothing.
  */
 import { expect } from 'chai';
+import type { Json } from '../../../../src/policy/facts.ts';
 import { lookUpClaim, matchesClaim } from '../../../../src/policy/match/claim.ts';
-import type { Json } from '../../../../src/policy/request/facts.ts';
 
 const CLAIMS: { readonly [key: string]: Json } = JSON.parse(
   '{"groups":["dev","ops"],"realm":{"roles":["a"],"deep":{"x":"y"}},"n":5,"nil":null,"list":[{"x":"y"}],"__proto__":{"polluted":"yes"}}',

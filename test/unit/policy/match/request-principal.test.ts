@@ -2,8 +2,8 @@
  * Request principals: how values are cut, and what they take. In: rows. Out: nothing.
  */
 import { expect } from 'chai';
+import type { Json } from '../../../../src/policy/facts.ts';
 import { compileRequestPrincipal, parseRequestPrincipal } from '../../../../src/policy/match/request-principal.ts';
-import type { Json } from '../../../../src/policy/request/facts.ts';
 
 const PRESENT = { kind: 'present' };
 const exact = (value: string): unknown => ({ kind: 'exact', value });

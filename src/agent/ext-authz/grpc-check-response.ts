@@ -1,0 +1,99 @@
+/*
+ * What a gRPC authorizer's CheckResponse means. In: the decoded message. Out: an answer for the judge. Called by the gRPC
+ * asker.
+ * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc
+ */
+import { type HeaderChange, isChangeableResponseHeader } from '../../filters/header-changes.ts';
+import type { CheckAnswer } from '../../filters/verdict.ts';
+import { areSoundHeaders, CONSENT, denialOf, INVALID_ANSWER } from './check-responses.ts';
+
+/** A HeaderValueOption. `append` absent is not the same as false: in `response_headers_to_add` the action counts then. */
+interface HeaderOption {
+  readonly header?: { readonly key?: string; readonly value?: string; readonly raw_value?: Uint8Array };
+  readonly append?: { readonly value?: boolean };
+  readonly append_action?: number;
+}
+
+interface Consent {
+  readonly headers?: readonly HeaderOption[];
+  readonly headers_to_remove?: readonly string[];
+  readonly response_headers_to_add?: readonly HeaderOption[];
+  readonly query_parameters_to_set?: readonly { readonly key?: string; readonly value?: string }[];
+  readonly query_parameters_to_remove?: readonly string[];
+}
+
+/** `envoy.service.auth.v3.CheckResponse`, fields absent where the sender left them out. */
+export interface CheckResponse {
+  readonly status?: { readonly code?: number };
+  readonly denied_response?: {
+    readonly status?: { readonly code?: number };
+    readonly headers?: readonly HeaderOption[];
+    readonly body?: string;
+  };
+  readonly ok_response?: Consent;
+}
+
+const FORBIDDEN = 403;
+/** Octets of a query parameter that leave the request line one line and the query a query. */
+const SOUND_QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
+
+/** Status code 0 (OK, which is also what an absent status means) consents, every other denies. */
+export function grpcAnswerOf({ status, denied_response: denied, ok_response: consent }: CheckResponse): CheckAnswer {
+  if ((status?.code ?? 0) === 0) return consent === undefined ? CONSENT : consentOf(consent);
+  const headers = (denied?.headers ?? []).flatMap((option) => [nameOf(option), valueOf(option)]);
+  const used = headers.filter((_, index) => isChangeableResponseHeader(headers[index - (index % 2)] ?? ''));
+  const code = denied?.status?.code ?? 0;
+  return areSoundHeaders(used) ? denialOf(code === 0 ? FORBIDDEN : code, Buffer.from(denied?.body ?? ''), used) : INVALID_ANSWER;
+}
+
+function consentOf(consent: Consent): CheckAnswer {
+  const options = consent.headers ?? [];
+  const flat = (appends: boolean): readonly string[] =>
+    options.filter((option) => (option.append?.value ?? false) === appends).flatMap((option) => [nameOf(option), valueOf(option)]);
+  const setHeaders = withoutPseudo(flat(false));
+  const appendHeaders = withoutPseudo(flat(true));
+  const downstreamHeaders = changesOf(consent.response_headers_to_add ?? []);
+  const setQuery = (consent.query_parameters_to_set ?? []).flatMap(({ key = '', value = '' }) => [octetsOf(key), octetsOf(value)]);
+  const removeQuery = (consent.query_parameters_to_remove ?? []).map(octetsOf);
+  const sound =
+    [setHeaders, appendHeaders, downstreamHeaders.flatMap(({ name, value }) => [name, value])].every(areSoundHeaders) &&
+    setQuery.every((part) => SOUND_QUERY.test(part));
+  if (!sound) return INVALID_ANSWER;
+  const removeHeaders = (consent.headers_to_remove ?? []).map((name) => name.toLowerCase());
+  return { kind: 'allow', setHeaders, removeHeaders, appendHeaders, setQuery, removeQuery, downstreamHeaders };
+}
+
+/** Numbers of HeaderAppendAction. */
+const HOW: readonly HeaderChange['how'][] = ['add', 'add-if-absent', 'set', 'set-if-present'];
+/** Envoy applies the changes of a response kind by kind. */
+const ORDER: readonly HeaderChange['how'][] = ['add', 'set', 'add-if-absent', 'set-if-present'];
+
+function changesOf(options: readonly HeaderOption[]): readonly HeaderChange[] {
+  const changes = options
+    .map((option) => ({ how: howOf(option), name: nameOf(option), value: valueOf(option) }))
+    .filter(({ name }) => isChangeableResponseHeader(name));
+  return ORDER.flatMap((how) => changes.filter((change) => change.how === how));
+}
+
+function howOf({ append, append_action: action = 0 }: HeaderOption): HeaderChange['how'] {
+  if (append !== undefined) return append.value === true ? 'add' : 'set';
+  return HOW[action] ?? 'set';
+}
+
+function withoutPseudo(headers: readonly string[]): readonly string[] {
+  return headers.filter((_, index) => !(headers[index - (index % 2)] ?? '').startsWith(':'));
+}
+
+function nameOf({ header }: HeaderOption): string {
+  return (header?.key ?? '').toLowerCase();
+}
+
+function valueOf({ header }: HeaderOption): string {
+  const { value = '', raw_value: raw } = header ?? {};
+  return value === '' && raw !== undefined ? Buffer.from(raw).toString('latin1') : octetsOf(value);
+}
+
+/** The UTF-8 octets of `text`, one character each, as heads are written. */
+function octetsOf(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}

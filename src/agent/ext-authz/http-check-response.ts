@@ -1,0 +1,71 @@
+/*
+ * What an HTTP authorizer's response means. In: its status, headers and body, and the provider's compiled lists. Out: an
+ * answer for the judge. Called by the HTTP asker.
+ * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc
+ */
+import { TransientError } from '../../errors.ts';
+import { type HeaderChange, isChangeableResponseHeader } from '../../filters/header-changes.ts';
+import type { CheckAnswer } from '../../filters/verdict.ts';
+import { areSoundHeaders, denialOf, INVALID_ANSWER } from './check-responses.ts';
+import type { NameTest } from './header-patterns.ts';
+
+/** A whole response of an authorizer. */
+export interface AuthorizerResponse {
+  readonly status: number;
+  /** Flat, names as sent. */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+}
+
+/** Which headers of the response count for what. Undefined: the provider has no such list. */
+export interface AnswerLists {
+  readonly toUpstream: NameTest | undefined;
+  readonly toDownstreamOnAllow: NameTest | undefined;
+  readonly toDownstreamOnDeny: NameTest | undefined;
+}
+
+const OK = 200;
+const FIRST_SERVER_ERROR = 500;
+const REMOVE_HEADER = 'x-envoy-auth-headers-to-remove';
+/** Reach the client even when a list leaves them out. */
+const ALWAYS_ON_DENY: ReadonlySet<string> = new Set(['www-authenticate', 'location']);
+
+/** 200 consents, 5xx is a failure, everything else denies. @throws TransientError SP_AUTHORIZER on 5xx */
+export function answerOf({ status, headers, body }: AuthorizerResponse, lists: AnswerLists): CheckAnswer {
+  if (status >= FIRST_SERVER_ERROR) throw new TransientError('SP_AUTHORIZER', `the authorizer answered ${status}`);
+  const named = headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part));
+  if (!areSoundHeaders(named)) return INVALID_ANSWER;
+  return status === OK ? consentOf(named, lists) : denialOf(status, body, select(named, onDeny(lists.toDownstreamOnDeny)));
+}
+
+function consentOf(headers: readonly string[], { toUpstream, toDownstreamOnAllow }: AnswerLists): CheckAnswer {
+  const rest = select(headers, (name) => name !== REMOVE_HEADER);
+  const removeHeaders = valuesOf(headers, REMOVE_HEADER)
+    .flatMap((value) => value.split(','))
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+  const downstreamHeaders = changesOf(select(rest, toDownstreamOnAllow));
+  const downstream = downstreamHeaders.length === 0 ? {} : { downstreamHeaders };
+  return { kind: 'allow', setHeaders: select(rest, toUpstream), removeHeaders, ...downstream };
+}
+
+function onDeny(listed: NameTest | undefined): NameTest {
+  return (name) => isChangeableResponseHeader(name) && (listed === undefined || listed(name) || ALWAYS_ON_DENY.has(name));
+}
+
+/** The headers whose names pass; none without a test. */
+function select(headers: readonly string[], test: NameTest | undefined): readonly string[] {
+  return test === undefined ? [] : headers.filter((_, index) => test(headers[index - (index % 2)] ?? ''));
+}
+
+function valuesOf(headers: readonly string[], name: string): readonly string[] {
+  return headers.filter((_, index) => index % 2 === 1 && headers[index - 1] === name);
+}
+
+function changesOf(headers: readonly string[]): readonly HeaderChange[] {
+  const changes: HeaderChange[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    changes.push({ how: 'add', name: headers[index] ?? '', value: headers[index + 1] ?? '' });
+  }
+  return changes;
+}

@@ -1,0 +1,47 @@
+/*
+ * The port to which connections to undeclared ports are redirected. In: connections. Out: resets, a count, and a log line
+ * that says what to do. A bypass of the policies would be worse than a closed port.
+ */
+import { createServer } from 'node:net';
+import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../../api/kube/names.ts';
+import type { Clock } from '../../clock.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { listenOn, plainAddress } from '../net/addresses.ts';
+
+export interface BlockedPortOptions {
+  /** Undefined: every address. */
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly onBlocked: () => void;
+}
+
+/** Time between two log lines: a port scan must not fill the log. */
+const LOG_INTERVAL_MS = 10_000;
+
+export interface BlockedPort {
+  readonly port: number;
+  stop(): void;
+}
+
+/** Refuses everything on a port. @throws the system's error when the address is taken */
+export async function startBlockedPort(options: BlockedPortOptions): Promise<BlockedPort> {
+  const { clock, logger } = options;
+  let nextLogMs = 0;
+  let unlogged = 0;
+  const server = createServer((socket) => {
+    const clientAddress = plainAddress(socket.remoteAddress ?? '');
+    socket.on('error', () => {});
+    socket.resetAndDestroy();
+    options.onBlocked();
+    unlogged += 1;
+    if (clock.nowMs() < nextLogMs) return;
+    nextLogMs = clock.nowMs() + LOG_INTERVAL_MS;
+    const hint = `declare the port as containerPort or in the annotation ${INCLUDE_PORTS_ANNOTATION}, or leave it unguarded with ${EXCLUDE_PORTS_ANNOTATION}`;
+    logger.warn({ clientAddress, connections: unlogged, hint }, 'connection to an undeclared port refused');
+    unlogged = 0;
+  });
+  const port = await listenOn(server, options.host, options.port);
+  return { port, stop: () => server.close() };
+}

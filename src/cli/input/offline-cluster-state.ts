@@ -1,0 +1,110 @@
+/*
+ * The world that a set of manifests describes, without a cluster. In: objects of files. Out: the same `ClusterState` that the
+ * controller keeps, each policy's findings with the object they are about, and a way to compile. Called by `check` and `compile`.
+ */
+import type { Policy } from '../../api/istio/resources.ts';
+import { validatePolicy } from '../../api/istio/validate-policy.ts';
+import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { WorkloadRef } from '../../bundle/bundle.ts';
+import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
+import type { Finding, Severity } from '../../errors.ts';
+import type { Labels } from '../../resolve/policy-applies.ts';
+import { readSnapshot } from '../../standalone/read-snapshot.ts';
+import { type ClusterState, createClusterState, policyKey } from '../../state/cluster-state.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { type ReportedFinding, reportOnFile, reportOnObject } from '../output/findings.ts';
+import type { ReadManifests } from './read-manifests.ts';
+
+export interface OfflineClusterState {
+  readonly clusterState: ClusterState;
+  /** Every policy object, also those that are refused. */
+  readonly policies: readonly ManifestObject[];
+  /** Of files, objects and policies; not of compiling. */
+  readonly findings: readonly ReportedFinding[];
+  /** Without fetched keys: a rule whose keys are behind a URL has none here. */
+  readonly compile: (workload: WorkloadRef) => CompileResult;
+  /** Findings of a compilation that concern policies without an error, placed in their files. */
+  readonly reportCompiled: (findings: CompileResult['findings']) => readonly ReportedFinding[];
+}
+
+/** The world of `manifests`; every workload in it counts as one with an agent. */
+export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshConfig): OfflineClusterState {
+  const { locate } = manifests;
+  const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
+  const objectByKey = new Map(policies.map((item) => [policyObjectKey(item), item]));
+  const snapshot = readSnapshot({ objects: manifests.objects, findings: [] });
+  const clusterState = createClusterState(() => mesh);
+  for (const namespace of snapshot.namespaces) clusterState.namespaces.upsert(namespace);
+  for (const pod of snapshot.pods) {
+    clusterState.pods.upsert({ ...pod, annotations: { ...pod.annotations, [AGENT_ANNOTATION]: '{}' } });
+  }
+  const refused = new Set<string>();
+  const findings = [...manifests.findings, ...snapshot.findings].map((finding) => reportOnFile(finding, finding.origin));
+  for (const item of manifests.objects) {
+    if (!item.object.apiVersion.startsWith(`${SECURITY_GROUP}/`) || policies.includes(item)) continue;
+    findings.push(reportOnObject(notEnforced(item.object.kind), item, locate));
+  }
+  for (const item of policies) {
+    const found = validatePolicy(item.object);
+    if (found.some((finding) => finding.severity === 'error')) refused.add(policyObjectKey(item));
+    else clusterState.upsertPolicy(item.object);
+    findings.push(...found.map((finding) => reportOnObject(finding, item, locate)));
+  }
+  return {
+    clusterState,
+    policies,
+    findings,
+    compile: (workload) => compileOffline(workload, clusterState.labelSetsOf(workload), { clusterState, mesh }),
+    reportCompiled: (compiled) =>
+      compiled.flatMap((finding) => {
+        const { kind, namespace, name } = finding.policy;
+        const key = policyKey(kind, namespace, name);
+        const item = objectByKey.get(key);
+        return item === undefined || refused.has(key) ? [] : [reportOnObject(finding, item, locate)];
+      }),
+  };
+}
+
+/** The lowest severity that makes a command fail; information never does. */
+export type FailOn = Exclude<Severity, 'info'>;
+
+/** The exit code of a command that looked at `manifests`. */
+export function exitCodeOf(manifests: ReadManifests, findings: readonly ReportedFinding[], failOn: FailOn): number {
+  // Unreadable input first, for then not everything was looked at.
+  if (!manifests.isComplete) return EXIT_BAD_DATA;
+  return findings.some((finding) => finding.severity === 'error' || finding.severity === failOn) ? EXIT_FINDINGS : EXIT_OK;
+}
+
+/** Compiles what a policy says for a made-up pod that it selects, so that a policy without a workload is looked at too. */
+export function compileAlone(policy: Policy, offline: OfflineClusterState, mesh: MeshConfig): CompileResult {
+  const { targetRefs, selector } = policy.spec;
+  const [target] = targetRefs ?? [];
+  const labels: Labels = target === undefined ? (selector?.matchLabels ?? {}) : { [GATEWAY_NAME_LABEL]: target.name };
+  const workload = { namespace: policy.metadata.namespace, name: policy.metadata.name };
+  return compileOffline(workload, [labels], { clusterState: offline.clusterState, mesh });
+}
+
+function compileOffline(
+  workload: WorkloadRef,
+  labelSets: Iterable<Labels>,
+  { clusterState, mesh }: { readonly clusterState: ClusterState; readonly mesh: MeshConfig },
+): CompileResult {
+  const policies = clusterState.policiesInScope(workload.namespace);
+  return compileWorkload({ workload, labelSets: [...labelSets], policies, mesh, keySetOf: () => undefined });
+}
+
+function notEnforced(kind: string): Finding {
+  return { code: 'SP_MANIFEST', severity: 'warning', path: 'kind', message: `nothing enforces a ${kind} without Istio` };
+}
+
+function isPolicy(kind: string, apiVersion: string): boolean {
+  return apiVersion.startsWith(`${SECURITY_GROUP}/`) && (kind === 'RequestAuthentication' || kind === 'AuthorizationPolicy');
+}
+
+/** The key of a policy object in `ClusterState.policies`. */
+export function policyObjectKey({ object }: ManifestObject): string {
+  const kind = object.kind === 'RequestAuthentication' ? 'RequestAuthentication' : 'AuthorizationPolicy';
+  return policyKey(kind, object.metadata.namespace ?? 'default', object.metadata.name);
+}

@@ -1,0 +1,119 @@
+/*
+ * Keeps every policy's status true. In: changes of policies, pods, publications and keys. Out: one look per policy some
+ * moments later, however many changes there were, through the status writer. Runs while this replica leads.
+ */
+import { isFinished, type SlimPod } from '../api/kube/slim.ts';
+import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
+import type { Clock } from '../clock.ts';
+import { selectsPod } from '../resolve/policy-applies.ts';
+import { workloadOfKey } from '../state/cluster-state.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
+import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import { type FactSources, policyFacts } from './policy-facts.ts';
+import type { Publication } from './publications.ts';
+import type { StatusWriter } from './status-writer.ts';
+
+export interface StatusLoopOptions extends FactSources {
+  readonly write: StatusWriter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onWrite?: (result: 'updated' | 'unchanged' | 'gone') => void;
+  /** How long changes are gathered before a status is looked at, in milliseconds; default 200. */
+  readonly settleMs?: number;
+  /** Ends what is under work, some time after the loop was told to stop; absent: at once. */
+  readonly workSignal?: AbortSignal;
+  readonly queueObserver?: QueueObserver;
+  readonly workerObserver?: WorkerObserver;
+}
+
+export interface StatusLoop {
+  readonly queue: WorkQueue;
+  /** Looks at every policy soon; for changes that the world does not see. */
+  readonly notifyAll: () => void;
+  /** Writes statuses until `signal` aborts; ends when the workers have finished. To be called once. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** A loop that looks at nothing before {@link StatusLoop.run}. */
+export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
+  const { clusterState, publications, jwksCache } = options;
+  const queue = createWorkQueue({
+    clock: options.clock,
+    groupOf: (key) => key.split('/')[1] ?? '',
+    ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
+  });
+  const look = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
+  const notifyAll = (): void => {
+    for (const entry of clusterState.policies.values()) look(entry.key);
+  };
+  const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
+    const entry = clusterState.policies.get(key);
+    // Only objects of a cluster have a status.
+    if (entry?.uid === undefined) return;
+    const result = await options.write(entry, policyFacts(entry, options), signal);
+    options.onWrite?.(result);
+  };
+
+  return {
+    queue,
+    notifyAll,
+    run: async (signal) => {
+      const stops = [
+        clusterState.policies.subscribe(({ key }) => look(key)),
+        clusterState.pods.subscribe(({ before, after }) => {
+          if (!isSameToStatus(before, after)) for (const key of policiesSelecting(options, [before, after])) look(key);
+        }),
+        publications.subscribe(({ before, after }) => {
+          for (const key of policiesOf(options, [before, after])) look(key);
+        }),
+        jwksCache.subscribe(({ owners }) => {
+          for (const key of owners) look(key);
+        }),
+      ];
+      notifyAll();
+      const { logger, workerObserver, workSignal } = options;
+      await runWorkers(
+        {
+          queue,
+          handle,
+          logger,
+          concurrency: 2,
+          ...(workSignal === undefined ? {} : { handleSignal: workSignal }),
+          ...(workerObserver === undefined ? {} : { observer: workerObserver }),
+        },
+        signal,
+      );
+      for (const stop of stops) stop();
+      queue.close();
+    },
+  };
+}
+
+function isSameToStatus(before: SlimPod | undefined, after: SlimPod | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  const seen = (pod: SlimPod): string => JSON.stringify([workloadKey(workloadOf(pod)), hasAgent(pod), isFinished(pod), pod.labels]);
+  return seen(before) === seen(after);
+}
+
+function policiesSelecting(sources: FactSources, pods: readonly (SlimPod | undefined)[]): ReadonlySet<string> {
+  const { clusterState } = sources;
+  const keys = new Set<string>();
+  for (const pod of pods) {
+    if (pod === undefined) continue;
+    for (const scope of new Set([clusterState.rootNamespace, pod.namespace])) {
+      for (const { key, inForce } of clusterState.policies.byIndex('scope', scope)) {
+        if (inForce !== undefined && selectsPod(inForce, pod.namespace, pod.labels)) keys.add(key);
+      }
+    }
+  }
+  return keys;
+}
+
+/** Policies that a changed publication is news for: those it holds and held, and those that wait for it. */
+function policiesOf(sources: FactSources, publications: readonly (Publication | undefined)[]): ReadonlySet<string> {
+  const workload = publications.find((publication) => publication !== undefined)?.workload;
+  const held = publications.flatMap((publication) => [...(publication?.generations.keys() ?? [])]);
+  const pods = workload === undefined ? [] : sources.clusterState.agentPodsOf(workloadOfKey(workload));
+  return new Set([...held, ...policiesSelecting(sources, pods)]);
+}

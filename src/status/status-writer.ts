@@ -1,0 +1,68 @@
+/*
+ * Tells people what became of their policy. In: a policy and the facts about it. Out: its conditions, written only when
+ * they say something new, and a Warning event for what its author has to mend. Called by the status loop of the leader.
+ */
+import { FIELD_MANAGER, SECURITY_GROUP } from '../api/kube/names.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import { AUTHORIZATION_POLICIES, type ObjectRef, REQUEST_AUTHENTICATIONS } from '../cluster/paths.ts';
+import type { Recorder } from '../cluster/recorder.ts';
+import { mergePatchStatus } from '../cluster/status.ts';
+import type { PolicyEntry } from '../state/cluster-state.ts';
+import { conditionsOf, type PolicyCondition, type PolicyFacts } from './conditions.ts';
+
+export interface StatusWriterOptions {
+  readonly client: KubeClient;
+  readonly recorder: Pick<Recorder, 'record'>;
+}
+
+/** Brings the status of one policy up to date. @throws TransientError, RefusedError as the cluster room does */
+export type StatusWriter = (entry: PolicyEntry, facts: PolicyFacts, signal: AbortSignal) => Promise<'updated' | 'unchanged' | 'gone'>;
+
+/** Reasons that are for the author of the policy to act on. */
+const WARNINGS: ReadonlySet<string> = new Set(['Invalid', 'NeedsPeerIdentity', 'BundleRefused', 'KeysUnavailable', 'KeysStale']);
+
+/** A writer for the cluster that `client` talks to. */
+export function createStatusWriter({ client, recorder }: StatusWriterOptions): StatusWriter {
+  return async (entry, facts, signal) => {
+    const conditions = conditionsOf(entry, facts);
+    const result = await mergePatchStatus(client, {
+      ref: refOf(entry),
+      fieldManager: FIELD_MANAGER,
+      // A newer version has facts of its own; its change brings it here again.
+      intend: (current) =>
+        current.metadata?.uid === entry.uid && current.metadata?.generation === entry.generation
+          ? { conditions, fields: { observedGeneration: entry.generation } }
+          : undefined,
+      current: { metadata: { ...identityOf(entry), generation: entry.generation }, status: entry.status ?? {} },
+      signal,
+    });
+    if (result === 'updated') warn(recorder, entry, conditions);
+    return result;
+  };
+}
+
+function warn(recorder: Pick<Recorder, 'record'>, entry: PolicyEntry, conditions: readonly PolicyCondition[]): void {
+  for (const { reason, message } of conditions) {
+    if (!WARNINGS.has(reason)) continue;
+    recorder.record({
+      regarding: { apiVersion: `${SECURITY_GROUP}/v1`, kind: entry.kind, namespace: entry.namespace, ...identityOf(entry) },
+      type: 'Warning',
+      reason,
+      action: reason === 'Invalid' || reason === 'NeedsPeerIdentity' ? 'Validate' : 'Publish',
+      note: message,
+    });
+  }
+}
+
+function identityOf(entry: PolicyEntry): { readonly name: string; readonly uid?: string; readonly resourceVersion?: string } {
+  return {
+    name: entry.name,
+    ...(entry.uid === undefined ? {} : { uid: entry.uid }),
+    ...(entry.resourceVersion === undefined ? {} : { resourceVersion: entry.resourceVersion }),
+  };
+}
+
+function refOf(entry: PolicyEntry): ObjectRef {
+  const resource = entry.kind === 'RequestAuthentication' ? REQUEST_AUTHENTICATIONS : AUTHORIZATION_POLICIES;
+  return { resource, namespace: entry.namespace, name: entry.name };
+}

@@ -1,0 +1,301 @@
+/*
+ * The intake on real folders: first bundle, swap, refusals, relabelling, restart. The judge is a label of its program.
+ */
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { Intake, type IntakeOptions } from '../../../../src/agent/bundles/bundles.ts';
+import type { PolicyInForce } from '../../../../src/agent/context.ts';
+import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../../src/api/kube/names.ts';
+import { MAX_BUNDLE_BYTES } from '../../../../src/bundle/bundle.ts';
+import { digestOf } from '../../../../src/bundle/encode.ts';
+import type { RequestFilterChain } from '../../../../src/filters/verdict.ts';
+import type { Program } from '../../../../src/policy/model/program.ts';
+import { createLogger } from '../../../../src/telemetry/logger.ts';
+import { ALLOW_ALL, bundleOf, DENY_ALL, filesOf, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
+
+interface Rig {
+  readonly intake: Intake;
+  readonly policies: PolicyInForce[];
+  readonly programs: Program[];
+  readonly refused: string[];
+}
+
+const filterChain: RequestFilterChain = {
+  evaluate: () => {
+    throw new Error('not asked');
+  },
+};
+
+describe('intake', () => {
+  let dir = '';
+  let bundleDir = '';
+  beforeEach(async () => {
+    dir = await newFolder();
+    bundleDir = join(dir, 'bundle');
+    await mkdir(bundleDir);
+  });
+  afterEach(async () => {
+    await rm(dir, { recursive: true });
+  });
+
+  function rig(options: Partial<IntakeOptions> = {}, createFilterChain: () => RequestFilterChain = () => filterChain): Rig {
+    const policies: PolicyInForce[] = [];
+    const programs: Program[] = [];
+    const refused: string[] = [];
+    const intake = new Intake(
+      {
+        bundleDir,
+        workload: { namespace: 'foo', name: 'httpbin' },
+        labelsFile: undefined,
+        labels: undefined,
+        stateDir: undefined,
+        pollMs: 20,
+        ...options,
+      },
+      {
+        logger: createLogger({ level: 'silent', component: 'test' }),
+        createFilterChain: (program) => {
+          programs.push(program);
+          return createFilterChain();
+        },
+        onPolicy: (policy) => policies.push(policy),
+        onRefused: (code) => refused.push(code),
+      },
+    );
+    return { intake, policies, programs, refused };
+  }
+
+  it('has no policy while the volume is empty or missing', async () => {
+    const empty = rig();
+    await empty.intake.begin();
+    const missing = rig({ bundleDir: join(dir, 'nowhere') });
+    await missing.intake.begin();
+
+    expect([empty.policies, missing.policies, empty.refused, missing.refused]).to.deep.equal([[], [], [], []]);
+  });
+
+  it('takes a mounted bundle, and the next one when the volume is swapped', async () => {
+    const { intake, policies, programs } = rig();
+    await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+    await intake.begin();
+    await intake.look();
+    await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
+    await intake.look();
+
+    expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
+    expect(policies.map((policy) => policy.digest)).to.deep.equal(
+      [DENY_ALL, ALLOW_ALL].map((program) => filesOf(simpleBundle(program))[BUNDLE_DIGEST_KEY]),
+    );
+  });
+
+  it('does not make the judge anew when the same bundle is mounted again', async () => {
+    const { intake, programs } = rig();
+    for (let times = 0; times < 2; times += 1) {
+      await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+      await intake.look();
+    }
+    expect(programs).to.have.length(1);
+  });
+
+  it('reads plain files and gzip', async () => {
+    const { intake, programs } = rig();
+    const { [BUNDLE_KEY]: json = '', [BUNDLE_DIGEST_KEY]: digest = '' } = filesOf(simpleBundle(DENY_ALL));
+    await writeFile(join(bundleDir, BUNDLE_GZIP_KEY), gzipSync(json));
+    await writeFile(join(bundleDir, BUNDLE_DIGEST_KEY), digest);
+    await intake.begin();
+    expect(programs).to.deep.equal([DENY_ALL]);
+  });
+
+  const good = (): Record<string, string> => filesOf(simpleBundle(ALLOW_ALL));
+  const huge = 'x'.repeat(MAX_BUNDLE_BYTES + 1);
+  const future = (good()[BUNDLE_KEY] ?? '').replace('/v1', '/v2');
+  const bad: readonly (readonly [string, () => Record<string, string | Uint8Array>, string])[] = [
+    ['a truncated bundle', () => ({ ...good(), [BUNDLE_KEY]: (good()[BUNDLE_KEY] ?? '').slice(0, 100) }), 'SP_BUNDLE_DIGEST'],
+    [
+      'a truncated bundle with its digest',
+      () => ({ [BUNDLE_KEY]: '{"schema":', [BUNDLE_DIGEST_KEY]: digestOf('{"schema":') }),
+      'SP_BUNDLE_UNREADABLE',
+    ],
+    ['a bundle without digest', () => ({ [BUNDLE_KEY]: good()[BUNDLE_KEY] ?? '' }), 'SP_BUNDLE_UNREADABLE'],
+    ['an oversized bundle', () => ({ ...good(), [BUNDLE_KEY]: huge }), 'SP_BUNDLE_TOO_LARGE'],
+    [
+      'a small file that unpacks to an oversized one',
+      () => ({ [BUNDLE_GZIP_KEY]: gzipSync(huge), [BUNDLE_DIGEST_KEY]: digestOf(huge) }),
+      'SP_BUNDLE_TOO_LARGE',
+    ],
+    ['no gzip', () => ({ [BUNDLE_GZIP_KEY]: 'x', [BUNDLE_DIGEST_KEY]: digestOf('x') }), 'SP_BUNDLE_UNREADABLE'],
+    ['a bundle of another workload', () => filesOf(simpleBundle(ALLOW_ALL, 'other')), 'SP_BUNDLE_FOREIGN'],
+    ['a bundle of another schema', () => ({ [BUNDLE_KEY]: future, [BUNDLE_DIGEST_KEY]: digestOf(future) }), 'SP_BUNDLE_SCHEMA'],
+  ];
+  for (const [name, files, code] of bad) {
+    it(`refuses ${name} once, keeps the last good one, and takes the next good one`, async () => {
+      const { intake, programs, refused } = rig();
+      await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+      await intake.begin();
+      await mountVolume(bundleDir, files());
+      await intake.look();
+      await intake.look();
+
+      expect(refused).to.deep.equal([code]);
+      expect(programs).to.deep.equal([DENY_ALL]);
+
+      await mountVolume(bundleDir, good());
+      await intake.look();
+      expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
+    });
+  }
+
+  it('stays closed when the first bundle is refused', async () => {
+    const { intake, policies, refused } = rig();
+    await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL, 'other')));
+    await intake.begin();
+    expect([policies, refused]).to.deep.equal([[], ['SP_BUNDLE_FOREIGN']]);
+  });
+
+  it('keeps the last good bundle when the volume becomes empty', async () => {
+    const { intake, policies, refused } = rig();
+    await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+    await intake.begin();
+    await mountVolume(bundleDir, {});
+    await intake.look();
+    expect(policies).to.have.length(1);
+    expect(refused).to.deep.equal([]);
+  });
+
+  it('keeps the judge in force when none can be made of the new bundle', async () => {
+    let broken = false;
+    const { intake, policies, refused } = rig({}, () => {
+      if (broken) throw new Error('bug');
+      return filterChain;
+    });
+    await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+    await intake.begin();
+    broken = true;
+    await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
+    await intake.look();
+    expect(policies).to.have.length(1);
+    expect(refused).to.have.length(1);
+  });
+
+  describe('with labels', () => {
+    const variants = bundleOf(
+      [DENY_ALL, ALLOW_ALL],
+      [
+        { labels: {}, program: 0 },
+        { labels: { app: 'a', tier: 'x' }, program: 1 },
+      ],
+    );
+    const labels = async (text: string): Promise<void> => {
+      await mountVolume(join(dir, 'pod'), { labels: text });
+    };
+    beforeEach(async () => {
+      await mkdir(join(dir, 'pod'));
+      await mountVolume(bundleDir, filesOf(variants));
+    });
+    const labelled = (): Rig => rig({ labelsFile: join(dir, 'pod', 'labels') });
+
+    it('chooses the program by the relevant labels alone, and again when the pod is relabelled', async () => {
+      await labels('app="a"\npod-template-hash="5"\ntier="x"');
+      const { intake, programs } = labelled();
+      await intake.begin();
+      await labels('pod-template-hash="5"');
+      await intake.look();
+      expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
+    });
+
+    it('keeps the program in force when no variant fits, until one does', async () => {
+      await labels('app="a"\ntier="x"');
+      const { intake, programs } = labelled();
+      await intake.begin();
+      await labels('app="b"');
+      await intake.look();
+      expect(programs).to.deep.equal([ALLOW_ALL]);
+      await mountVolume(bundleDir, filesOf(bundleOf([DENY_ALL], [{ labels: { app: 'b' }, program: 0 }])));
+      await intake.look();
+      expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
+    });
+
+    it('stays closed while no variant fits, and while its labels are unknown', async () => {
+      await labels('app="b"');
+      const wrong = labelled();
+      await wrong.intake.begin();
+      const unknown = rig();
+      await unknown.intake.begin();
+      expect([wrong.policies, unknown.policies]).to.deep.equal([[], []]);
+    });
+
+    it('keeps the labels it knows when the file cannot be read', async () => {
+      await labels('app="a"\ntier="x"');
+      const { intake, programs } = labelled();
+      await intake.begin();
+      await labels('garbage');
+      await intake.look();
+      expect(programs).to.deep.equal([ALLOW_ALL]);
+    });
+  });
+
+  it('begins with the last good bundle of an earlier run when the volume is empty or bad', async () => {
+    const stateDir = join(dir, 'state');
+    await mkdir(stateDir);
+    const first = rig({ stateDir });
+    await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+    await first.intake.begin();
+    await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL, 'other')));
+    const second = rig({ stateDir });
+    await second.intake.begin();
+
+    expect(second.programs).to.deep.equal([DENY_ALL]);
+    expect(second.refused).to.deep.equal(['SP_BUNDLE_FOREIGN']);
+
+    const foreign = rig({ stateDir, workload: { namespace: 'foo', name: 'third' } });
+    await foreign.intake.begin();
+    expect(foreign.programs).to.deep.equal([]);
+  });
+
+  for (const content of ['', 'nonsense', 'sha256:0 bundle.json\n{}']) {
+    it(`is not misled by a kept file that holds ${JSON.stringify(content)}`, async () => {
+      await writeFile(join(dir, 'last-good-bundle'), content);
+      const { intake, programs } = rig({ stateDir: dir });
+      await intake.begin();
+      expect(programs).to.deep.equal([]);
+    });
+  }
+
+  describe('following', () => {
+    const stop = new AbortController();
+    const until = async (rigged: Rig, count: number): Promise<void> => {
+      while (rigged.programs.length < count) await sleep(2);
+    };
+
+    it('notices a swap of the volume, a new folder, and ends when it is told to', async () => {
+      const rigged = rig({ pollMs: 10_000 });
+      await rigged.intake.begin();
+      const following = rigged.intake.follow(stop.signal);
+      await sleep(20);
+      await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+      await until(rigged, 1);
+      await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
+      await until(rigged, 2);
+      stop.abort();
+      await following;
+    });
+
+    it('finds by its poll a folder that was replaced', async () => {
+      const halt = new AbortController();
+      const rigged = rig({ pollMs: 10 });
+      await rigged.intake.begin();
+      const following = rigged.intake.follow(halt.signal);
+      await sleep(5);
+      await rm(bundleDir, { recursive: true });
+      await mkdir(join(dir, 'next'));
+      await mountVolume(join(dir, 'next'), filesOf(simpleBundle(DENY_ALL)));
+      await rename(join(dir, 'next'), bundleDir);
+      await until(rigged, 1);
+      halt.abort();
+      await following;
+    });
+  });
+});

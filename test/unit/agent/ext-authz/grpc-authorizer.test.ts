@@ -1,0 +1,249 @@
+/*
+ * gRPC authorizers: what the check says and what each answer means, against a real gRPC server.
+ */
+import { expect } from 'chai';
+import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
+import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
+import type { CheckAnswer } from '../../../../src/filters/verdict.ts';
+import { authorizerUntil, CONNECTION, checkOf, providerOf } from './checks.ts';
+import { type GrpcFake, type GrpcReply, startGrpcFake } from './grpc-fake.ts';
+
+const says =
+  (message: object): GrpcReply =>
+  (_message, answer) =>
+    answer(null, message);
+const consent = says({ status: { code: 0 } });
+const ALLOW = { kind: 'allow', setHeaders: [], removeHeaders: [] };
+const ERROR = { kind: 'error', status: 403 };
+const INVALID = { kind: 'error', status: 500, details: 'ext_authz_invalid' };
+const PERMISSION_DENIED = 7;
+const header = (key: string, value: string, more: object = {}): object => ({ header: { key, value }, ...more });
+
+describe('a gRPC authorizer', () => {
+  let fake: GrpcFake | undefined;
+  let stop = new AbortController();
+  let logged: string[] = [];
+  let authorize: Authorizer;
+  const never = new AbortController().signal;
+  beforeEach(() => {
+    stop = new AbortController();
+    logged = [];
+    authorize = authorizerUntil(stop.signal, logged);
+  });
+  afterEach(() => {
+    stop.abort();
+    fake?.close();
+    fake = undefined;
+  });
+
+  async function ask(
+    reply: GrpcReply,
+    changes: Partial<ExtensionProvider> = {},
+    request: Parameters<typeof checkOf>[1] = {},
+    body?: CheckBody,
+  ): Promise<CheckAnswer> {
+    fake ??= await startGrpcFake(reply);
+    return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
+  }
+
+  it('gets the request with all headers, addresses and time', async () => {
+    const before = Math.floor(Date.now() / 1000);
+    await ask(
+      consent,
+      {},
+      { method: 'PUT', headers: ['x-a', '1', 'x-request-id', 'id-1', 'x-a', '2', 'cookie', 'a=1', 'cookie', 'b=2', 'content-length', '3'] },
+    );
+
+    const { source, destination, request } = fake?.seen[0]?.attributes ?? {};
+    expect(source).to.deep.include({ principal: '' });
+    expect(source?.address.socket_address).to.deep.include({ address: '10.0.0.9' });
+    expect(destination?.address.socket_address).to.deep.include({ address: '10.1.0.1', port_value: 8080 });
+    expect(request?.time.seconds).to.be.within(before, before + 60);
+    expect(request?.http).to.deep.include({
+      id: 'id-1',
+      method: 'PUT',
+      path: '/orders?id=1',
+      host: 'app.foo:8000',
+      scheme: 'http',
+      size: 3,
+      protocol: 'HTTP/1.1',
+      body: '',
+      headers: {
+        ':method': 'PUT',
+        ':path': '/orders?id=1',
+        ':authority': 'app.foo:8000',
+        ':scheme': 'http',
+        'x-a': '1,2',
+        'x-request-id': 'id-1',
+        cookie: 'a=1,b=2',
+        'content-length': '3',
+      },
+    });
+  });
+
+  const peers: readonly (readonly [string, { uris: string[]; dnsNames: string[]; subject: string }, string])[] = [
+    ['the URI of its certificate', { uris: ['spiffe://td/ns/a/sa/b', 'x'], dnsNames: ['d'], subject: 'CN=s' }, 'spiffe://td/ns/a/sa/b'],
+    ['a DNS name', { uris: [], dnsNames: ['d'], subject: 'CN=s' }, 'd'],
+    ['the subject', { uris: [], dnsNames: [], subject: 'CN=s' }, 'CN=s'],
+  ];
+  for (const [name, peer, principal] of peers) {
+    it(`gets who the peer is by ${name}`, async () => {
+      fake = await startGrpcFake(consent);
+      const check = checkOf(providerOf(fake.port, { protocol: 'grpc' }), {}, { ...CONNECTION, peer });
+      await authorize(check, undefined, never);
+      expect(fake.seen[0]?.attributes.source.principal).to.equal(principal);
+    });
+  }
+
+  it('gets octets as UTF-8, and those that are none marked', async () => {
+    const utf8 = Buffer.from('é').toString('latin1');
+    await ask(consent, {}, { headers: ['x-a', utf8, 'x-b', 'a\xffb'], target: `/${utf8}` });
+    expect(fake?.seen[0]?.attributes.request.http.headers).to.deep.include({ 'x-a': 'é', 'x-b': 'a!b' });
+    expect(fake?.seen[0]?.attributes.request.http.path).to.equal('/é');
+  });
+
+  it('gets the body as text or as bytes', async () => {
+    const limits = { maxRequestBytes: 3, allowPartialMessage: true, packAsBytes: false };
+    const body = { bytes: Buffer.from([0x61, 0xff, 0x62, 0x63]), whole: true };
+    await ask(consent, { includeRequestBodyInCheck: limits }, { headers: ['x-envoy-auth-partial-body', 'forged'] }, body);
+    await ask(consent, { includeRequestBodyInCheck: { ...limits, maxRequestBytes: 9, packAsBytes: true } }, {}, body);
+
+    const [text, packed] = (fake?.seen ?? []).map((seen) => seen.attributes.request.http);
+    expect(text).to.deep.include({ body: 'a!b', size: 3 });
+    expect(text?.headers['x-envoy-auth-partial-body']).to.equal('true');
+    expect(packed).to.deep.include({ body: '', raw_body: body.bytes });
+    expect(packed?.headers['x-envoy-auth-partial-body']).to.equal('false');
+  });
+
+  it('consents with an empty answer', async () => {
+    expect(await ask(says({}))).to.deep.equal(ALLOW);
+    expect(await ask(says({}))).to.deep.equal(ALLOW);
+  });
+
+  it('consents and changes headers and query', async () => {
+    const answer = await ask(
+      says({
+        status: { code: 0 },
+        ok_response: {
+          headers: [
+            header('X-Set', 'é'),
+            header('x-append', '1', { append: { value: true } }),
+            header('x-no', '2', { append: {} }),
+            header(':path', '/else'),
+          ],
+          headers_to_remove: ['Authorization'],
+          response_headers_to_add: [
+            header('x-1', 'default'),
+            header('x-2', 'append', { append: { value: true } }),
+            header('x-3', 'set', { append: {} }),
+            header('x-4', 'if absent', { append_action: 1 }),
+            header('x-5', 'set', { append_action: 2 }),
+            header('x-6', 'if present', { append_action: 3 }),
+            header('content-length', '7'),
+            { header: { key: 'x-7', raw_value: Buffer.from([0xe9]) } },
+          ],
+          query_parameters_to_set: [{ key: 'a', value: '1' }],
+          query_parameters_to_remove: ['b'],
+        },
+      }),
+    );
+
+    expect(answer).to.deep.equal({
+      kind: 'allow',
+      setHeaders: ['x-set', '\xc3\xa9', 'x-no', '2'],
+      appendHeaders: ['x-append', '1'],
+      removeHeaders: ['authorization'],
+      setQuery: ['a', '1'],
+      removeQuery: ['b'],
+      downstreamHeaders: [
+        { how: 'add', name: 'x-1', value: 'default' },
+        { how: 'add', name: 'x-2', value: 'append' },
+        { how: 'add', name: 'x-7', value: '\xe9' },
+        { how: 'set', name: 'x-3', value: 'set' },
+        { how: 'set', name: 'x-5', value: 'set' },
+        { how: 'add-if-absent', name: 'x-4', value: 'if absent' },
+        { how: 'set-if-present', name: 'x-6', value: 'if present' },
+      ],
+    });
+  });
+
+  const denials: readonly (readonly [string, object, object])[] = [
+    ['403 by itself', {}, { status: 403, body: '', headers: [] }],
+    [
+      'a status, headers and a body',
+      { status: { code: 401 }, headers: [header('X-Why', 'a'), header('set-cookie', '1'), header('set-cookie', '2')], body: 'né' },
+      { status: 401, body: 'né', headers: ['x-why', 'a', 'set-cookie', '1', 'set-cookie', '2'] },
+    ],
+    ['a status of success', { status: { code: 200 } }, { status: 200 }],
+    ['a status that ends nothing', { status: { code: 101 } }, { status: 403 }],
+    ['a status that is none', { status: { code: 9999 } }, { status: 403 }],
+    [
+      'framing that is not its business',
+      { headers: [header('content-length', '0'), header(':status', '200'), header('transfer-encoding', 'x')], body: 'b' },
+      { status: 403, body: 'b', headers: [] },
+    ],
+  ];
+  for (const [name, denied_response, expected] of denials) {
+    it(`denies with ${name}`, async () => {
+      expect(await ask(says({ status: { code: PERMISSION_DENIED }, denied_response }))).to.deep.include({ kind: 'deny', ...expected });
+    });
+  }
+
+  it('denies with any status but OK', async () => {
+    for (const code of [1, 5, 16, -1]) {
+      fake?.close();
+      fake = undefined;
+      expect(await ask(says({ status: { code }, ok_response: {} }))).to.deep.include({ kind: 'deny', status: 403 });
+    }
+  });
+
+  const invalid: readonly (readonly [string, object])[] = [
+    ['a header value of two lines', { ok_response: { headers: [header('x-a', 'a\r\nx-b: c')] } }],
+    ['a header name that is none', { ok_response: { headers: [header('x a', 'a')] } }],
+    ['an empty header name', { ok_response: { headers: [header('', 'a', { append: { value: true } })] } }],
+    ['a response header of two lines', { ok_response: { response_headers_to_add: [header('x-a', 'a\nb')] } }],
+    ['a query value with a blank', { ok_response: { query_parameters_to_set: [{ key: 'a', value: 'b c' }] } }],
+    ['a query value with a fragment', { ok_response: { query_parameters_to_set: [{ key: 'a', value: 'b#c' }] } }],
+    ['a denial with a header of two lines', { status: { code: PERMISSION_DENIED }, denied_response: { headers: [header('x-a', 'a\0')] } }],
+  ];
+  for (const [name, message] of invalid) {
+    it(`is answered with 500 for ${name}, failing open or not`, async () => {
+      expect(await ask(says(message), { failOpen: true })).to.deep.equal(INVALID);
+    });
+  }
+
+  const failures: readonly (readonly [string, GrpcReply, Partial<ExtensionProvider>])[] = [
+    ['answers with an RPC error', (_message, answer) => answer({ code: 14, details: 'down' }), {}],
+    ['denies by an RPC error', (_message, answer) => answer({ code: PERMISSION_DENIED, details: 'no' }), {}],
+    ['does not answer in time', () => {}, { timeoutMs: 30 }],
+    ['goes away', () => fake?.close(), {}],
+    ['does not listen', consent, { port: 1 }],
+  ];
+  for (const [name, reply, changes] of failures) {
+    it(`denies with the status of the provider when the authorizer ${name}`, async () => {
+      expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal({ kind: 'error', status: 502 });
+      expect(logged).to.deep.equal(['external authorizer fails']);
+    });
+
+    it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {
+      expect(await ask(reply, { ...changes, failOpen: true })).to.deep.equal(ALLOW);
+    });
+  }
+
+  it('never fails open for a name that does not exist', async () => {
+    expect(await ask(consent, { service: 'no-such-host.invalid', failOpen: true })).to.deep.equal(ERROR);
+  });
+
+  it('is told when the client is gone, and then nothing counts as consent', async () => {
+    const client = new AbortController();
+    const cancelled = Promise.withResolvers<void>();
+    fake = await startGrpcFake((_message, _answer, call) => {
+      call.on('cancelled', () => cancelled.resolve());
+      client.abort();
+    });
+    const check = checkOf(providerOf(fake.port, { protocol: 'grpc', failOpen: true }));
+    expect(await authorize(check, undefined, client.signal)).to.deep.equal(ERROR);
+    await cancelled.promise;
+    expect(logged).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,329 @@
+/*
+ * HTTP authorizers: what the check carries and what each answer means, against a real HTTP server.
+ */
+
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { expect } from 'chai';
+import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
+import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
+import type { CheckAnswer } from '../../../../src/filters/verdict.ts';
+import { authorizerUntil, checkOf, type HttpFake, providerOf, type Reply, startHttpFake, valuesOf } from './checks.ts';
+
+const consent: Reply = (response) => void response.writeHead(200).end();
+const ALLOW = { kind: 'allow', setHeaders: [], removeHeaders: [] };
+const ERROR = { kind: 'error', status: 403 };
+
+describe('an HTTP authorizer', () => {
+  let fake: HttpFake | undefined;
+  let stop = new AbortController();
+  let logged: string[] = [];
+  let authorize: Authorizer;
+  const never = new AbortController().signal;
+  beforeEach(() => {
+    stop = new AbortController();
+    logged = [];
+    authorize = authorizerUntil(stop.signal, logged);
+  });
+  afterEach(async () => {
+    stop.abort();
+    await fake?.close();
+    fake = undefined;
+  });
+
+  async function ask(
+    reply: Reply,
+    changes: Partial<ExtensionProvider> = {},
+    request: Parameters<typeof checkOf>[1] = {},
+    body?: CheckBody,
+  ): Promise<CheckAnswer> {
+    fake ??= await startHttpFake(reply);
+    return await authorize(checkOf(providerOf(fake.port, changes), request), body, never);
+  }
+
+  it('gets the method, the path with query behind its prefix, Host, Authorization and a length, and nothing else', async () => {
+    const headers = ['authorization', 'Bearer x', 'x-user', 'me', 'cookie', 'a=b'];
+    await ask(consent, { pathPrefix: '/check' }, { method: 'DELETE', headers });
+
+    expect(fake?.seen).to.deep.equal([
+      {
+        method: 'DELETE',
+        url: '/check/orders?id=1',
+        headers: ['host', 'app.foo:8000', 'authorization', 'Bearer x', 'content-length', '0', 'Connection', 'keep-alive'],
+        body: '',
+      },
+    ]);
+  });
+
+  it('gets the headers that its patterns select, whatever their case, several instances as one', async () => {
+    const headers = [
+      'x-a',
+      '1',
+      'x-a',
+      '2',
+      'id-token',
+      't',
+      'cookie',
+      'a=1',
+      'cookie',
+      'b=2',
+      'x',
+      'no',
+      'upgrade',
+      'no',
+      'expect',
+      '100-continue',
+    ];
+    await ask(consent, { includeRequestHeadersInCheck: ['X-*', '*-Token', 'Cookie', '*', 'upgrade', 'expect'] }, { headers });
+
+    const check = fake?.seen[0];
+    expect(valuesOf(check, 'x-a')).to.deep.equal(['1,2']);
+    expect(valuesOf(check, 'id-token')).to.deep.equal(['t']);
+    expect(valuesOf(check, 'cookie')).to.deep.equal(['a=1,b=2']);
+    for (const name of ['x', 'upgrade', 'expect']) expect(valuesOf(check, name)).to.deep.equal([]);
+  });
+
+  it('gets additional headers in place of the client`s', async () => {
+    const provider = {
+      includeRequestHeadersInCheck: ['x-a'],
+      includeAdditionalHeadersInCheck: { 'X-A': 'own', 'x-b': 'more', 'Content-Length': '9' },
+    };
+    await ask(consent, provider, { headers: ['x-a', 'forged'] });
+
+    expect(valuesOf(fake?.seen[0], 'x-a')).to.deep.equal(['own']);
+    expect(valuesOf(fake?.seen[0], 'x-b')).to.deep.equal(['more']);
+    expect(valuesOf(fake?.seen[0], 'content-length')).to.deep.equal(['0']);
+  });
+
+  describe('asked about a body', () => {
+    const bodyOf = (text: string, whole = true): CheckBody => ({ bytes: Buffer.from(text), whole });
+    const limits = { maxRequestBytes: 4, allowPartialMessage: false, packAsBytes: false };
+    const request = { method: 'POST', headers: ['x-envoy-auth-partial-body', 'forged'] };
+
+    it('gets none unless it wants one', async () => {
+      await ask(consent, {}, request, bodyOf('abcd'));
+      expect(fake?.seen[0]).to.deep.include({ body: '' });
+    });
+
+    it('gets one that is not too large', async () => {
+      await ask(consent, { includeRequestBodyInCheck: limits, includeRequestHeadersInCheck: ['x-*'] }, request, bodyOf('abcd'));
+      expect(fake?.seen[0]).to.deep.include({ body: 'abcd' });
+      expect(valuesOf(fake?.seen[0], 'content-length')).to.deep.equal(['4']);
+      expect(valuesOf(fake?.seen[0], 'x-envoy-auth-partial-body')).to.deep.equal(['false']);
+    });
+
+    for (const body of [bodyOf('abcde'), bodyOf('abc', false)]) {
+      it(`is not asked when it is too large: ${JSON.stringify(body)}`, async () => {
+        const answer = await ask(consent, { includeRequestBodyInCheck: limits, failOpen: true }, request, body);
+        expect(answer).to.deep.include({ kind: 'deny', status: 413, body: 'Payload Too Large', details: 'request_payload_too_large' });
+        expect(fake?.seen).to.deep.equal([]);
+      });
+
+      it(`gets its beginning if that suffices: ${JSON.stringify(body)}`, async () => {
+        await ask(consent, { includeRequestBodyInCheck: { ...limits, allowPartialMessage: true } }, request, body);
+        expect(fake?.seen[0]).to.deep.include({ body: body.bytes.toString().slice(0, 4) });
+        expect(valuesOf(fake?.seen[0], 'x-envoy-auth-partial-body')).to.deep.equal(['true']);
+      });
+    }
+  });
+
+  it('consents with 200, changing the headers that its lists name', async () => {
+    const reply: Reply = (response) => {
+      response.writeHead(200, [
+        'X-User',
+        'me',
+        'X-Other',
+        'no',
+        'Set-Cookie',
+        'a=1',
+        'Set-Cookie',
+        'b=2',
+        'X-Envoy-Auth-Headers-To-Remove',
+        'X-Gone, authorization,',
+      ]);
+      response.end('ignored');
+    };
+    const answer = await ask(reply, { headersToUpstreamOnAllow: ['x-user', 'x-envoy-*'], headersToDownstreamOnAllow: ['set-cookie'] });
+
+    expect(answer).to.deep.equal({
+      kind: 'allow',
+      setHeaders: ['x-user', 'me'],
+      removeHeaders: ['x-gone', 'authorization'],
+      downstreamHeaders: [
+        { how: 'add', name: 'set-cookie', value: 'a=1' },
+        { how: 'add', name: 'set-cookie', value: 'b=2' },
+      ],
+    });
+  });
+
+  it('changes nothing when it has no lists', async () => {
+    expect(await ask((response) => void response.writeHead(200, { 'x-user': 'me' }).end())).to.deep.equal(ALLOW);
+  });
+
+  for (const status of [201, 204, 302, 401, 403, 404, 429]) {
+    it(`denies with ${status}`, async () => {
+      const answer = await ask((response) => void response.writeHead(status).end());
+      expect(answer).to.deep.include({ kind: 'deny', status });
+    });
+  }
+
+  const denies: Reply = (response) => {
+    response.writeHead(401, [
+      'WWW-Authenticate',
+      'Basic',
+      'Location',
+      '/login',
+      'X-Why',
+      'because',
+      'Host',
+      'x',
+      'Content-Type',
+      'text/html',
+    ]);
+    response.end('<p>no</p>');
+  };
+
+  it('denies with its body and all its headers', async () => {
+    expect(await ask(denies)).to.deep.equal({
+      kind: 'deny',
+      status: 401,
+      body: '<p>no</p>',
+      headers: ['www-authenticate', 'Basic', 'location', '/login', 'x-why', 'because', 'content-type', 'text/html'],
+    });
+  });
+
+  it('denies with the headers of its list and those that every denial has', async () => {
+    expect(await ask(denies, { headersToDownstreamOnDeny: ['x-why'] })).to.deep.include({
+      headers: ['www-authenticate', 'Basic', 'location', '/login', 'x-why', 'because'],
+    });
+  });
+
+  it('denies with a body that is no text', async () => {
+    const bytes = Buffer.from([0x1f, 0x8b, 0xff, 0x00]);
+    const answer = await ask((response) => void response.writeHead(403).end(bytes));
+    if (answer.kind !== 'deny') throw new Error(answer.kind);
+    expect(answer.octets).to.deep.equal(bytes);
+  });
+
+  it('denies without its body when that is endless', async () => {
+    const answer = await ask((response) => {
+      response.writeHead(403, { 'x-why': 'because' });
+      response.write(Buffer.alloc(2 * 1024 * 1024));
+    });
+    expect(answer).to.deep.include({ kind: 'deny', status: 403, body: '' });
+  });
+
+  it('answers HEAD', async () => {
+    expect(await ask(denies, {}, { method: 'HEAD' })).to.deep.include({ kind: 'deny', status: 401, body: '' });
+  });
+
+  const failures: readonly (readonly [string, Reply, Partial<ExtensionProvider>])[] = [
+    ['answers 500', (response) => void response.writeHead(500).end(), {}],
+    ['answers 503', (response) => void response.writeHead(503).end(), {}],
+    ['does not answer in time', () => {}, { timeoutMs: 20 }],
+    ['does not end its answer in time', (response) => void response.writeHead(200).write('x'), { timeoutMs: 40 }],
+    ['closes the connection', (response) => void response.socket?.destroy(), {}],
+    [
+      'breaks off its answer',
+      (response) => void response.writeHead(200, { 'content-length': '9' }).write('x', () => response.socket?.destroy()),
+      {},
+    ],
+    ['speaks no HTTP', (response) => void response.socket?.end('HELLO\r\n\r\n'), {}],
+    ['sends a header that is none', (response) => void response.socket?.end('HTTP/1.1 200 OK\r\nx y: 1\r\nContent-Length: 0\r\n\r\n'), {}],
+    [
+      'switches protocols',
+      (response) => void response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+      {},
+    ],
+  ];
+  for (const [name, reply, changes] of failures) {
+    it(`denies with the status of the provider when the authorizer ${name}`, async () => {
+      expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal({ kind: 'error', status: 502 });
+      expect(logged).to.deep.equal(['external authorizer fails']);
+    });
+
+    it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {
+      expect(await ask(reply, { ...changes, failOpen: true })).to.deep.equal(ALLOW);
+    });
+  }
+
+  it('is found without the namespace before its host', async () => {
+    expect(await ask(consent, { service: 'auth/127.0.0.1' })).to.deep.equal(ALLOW);
+  });
+
+  it('never fails open for a name that does not exist', async () => {
+    expect(await ask(consent, { service: 'no-such-host.invalid', failOpen: true })).to.deep.equal(ERROR);
+  });
+
+  it('never fails open for a request that cannot be put to it', async () => {
+    expect(await ask(consent, { failOpen: true }, { target: '/a b' })).to.deep.equal(ERROR);
+    expect(await ask(consent, { failOpen: true }, { headers: ['authorization', 'a\nb'] })).to.deep.equal(ERROR);
+    expect(fake?.seen).to.deep.equal([]);
+  });
+
+  it('never fails open for a protocol that is not known, nor without exactly one provider', async () => {
+    expect(await ask(consent, { failOpen: true, protocol: 'smtp' as 'http' })).to.deep.equal(ERROR);
+    const check = checkOf(providerOf(fake?.port ?? 0));
+    for (const matches of [[], [...check.matches, ...check.matches]])
+      expect(await authorize({ ...check, matches }, undefined, never)).to.deep.equal(ERROR);
+  });
+
+  it('tells once that it fails, and once that it answers again', async () => {
+    let status = 500;
+    const reply: Reply = (response) => void response.writeHead(status).end();
+    await ask(reply);
+    await ask(reply);
+    status = 200;
+    await ask(reply);
+    await ask(reply);
+    expect(logged).to.deep.equal(['external authorizer fails', 'external authorizer answers again']);
+  });
+
+  it('is asked on one connection, check after check', async () => {
+    for (let count = 0; count < 5; count += 1) await ask(consent, {}, { method: 'POST' });
+    expect(fake?.connections()).to.equal(1);
+  });
+
+  it('is asked again when it has closed the kept connection meanwhile', async () => {
+    let asked = 0;
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        asked += 1;
+        // The second check on the first connection finds it dead.
+        if (asked === 2) socket.destroy();
+        else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const check = checkOf(providerOf((server.address() as AddressInfo).port));
+    try {
+      expect(await authorize(check, undefined, never)).to.deep.equal(ALLOW);
+      expect(await authorize(check, undefined, never)).to.deep.equal(ALLOW);
+      expect(sockets).to.have.length(2);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    }
+  });
+
+  it('has as long as the provider says, however long that is', async () => {
+    expect(await ask((response) => void setTimeout(() => response.writeHead(200).end(), 10), { timeoutMs: 1e10 })).to.deep.equal(ALLOW);
+  });
+
+  it('is told when the client is gone, and then nothing counts as consent', async () => {
+    const client = new AbortController();
+    const closed = Promise.withResolvers<void>();
+    fake = await startHttpFake((response) => {
+      response.on('close', closed.resolve);
+      client.abort();
+    });
+    expect(await authorize(checkOf(providerOf(fake.port, { failOpen: true })), undefined, client.signal)).to.deep.equal(ERROR);
+    await closed.promise;
+    expect(logged).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
+import { createToucher, podsToTouch } from '../../../src/delivery/kubelet-resync.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+const never = new AbortController().signal;
+
+function pod(name: string, over: { readonly annotations?: object; readonly metadata?: object; readonly status?: object } = {}): SlimPod {
+  return projectPod({
+    metadata: { namespace: 'foo', name, annotations: { 'sallyport.dev/agent': '{}', ...over.annotations }, ...over.metadata },
+    status: { phase: 'Running', podIP: '10.0.0.1', ...over.status },
+  });
+}
+
+function clientThat(answer: (request: KubeRequest) => Promise<unknown>): KubeClient {
+  return {
+    server: '',
+    namespace: '',
+    request: async (request) => ({ status: 200, json: await answer(request) }),
+    stream: () => Promise.reject(new Error('no streams here')),
+    close: () => Promise.resolve(),
+  };
+}
+
+describe('pods to touch', () => {
+  const cases: readonly { readonly name: string; readonly pod: SlimPod; readonly touched: boolean }[] = [
+    { name: 'a running pod', pod: pod('p'), touched: true },
+    { name: 'a pod that still starts but has its volume', pod: pod('p', { status: { phase: 'Pending' } }), touched: true },
+    { name: 'a pod that carries an older digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'old' } }), touched: true },
+    { name: 'a pod that carries the digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'new' } }), touched: false },
+    { name: 'a pod without an address', pod: pod('p', { status: { phase: 'Pending', podIP: '' } }), touched: false },
+    { name: 'a finished pod', pod: pod('p', { status: { phase: 'Succeeded' } }), touched: false },
+    { name: 'a pod that is being deleted', pod: pod('p', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }), touched: false },
+    { name: 'a pod without an agent', pod: pod('p', { metadata: { annotations: {} } }), touched: false },
+  ];
+  for (const { name, pod: one, touched } of cases) {
+    it(`${touched ? 'include' : 'leave out'} ${name}`, () => {
+      expect(podsToTouch([one], 'new')).to.deep.equal(touched ? [one] : []);
+    });
+  }
+});
+
+describe('toucher', () => {
+  const many = Array.from({ length: 10 }, (_, index) => pod(`p${index}`));
+
+  it('patches the digest onto every pod, a few at a time', async () => {
+    let active = 0;
+    let most = 0;
+    const bodies: unknown[] = [];
+    const client = clientThat(async (request) => {
+      active += 1;
+      most = Math.max(most, active);
+      bodies.push(request.body);
+      await new Promise((resolve) => setImmediate(resolve));
+      active -= 1;
+    });
+    await createToucher({ client, batchSize: 3, logger })(many, 'new', never);
+
+    expect(most).to.equal(3);
+    expect(bodies).to.have.length(10);
+    expect(bodies[0]).to.deep.equal({ metadata: { annotations: { 'sallyport.dev/bundle-digest': 'new' } } });
+  });
+
+  it('tries every pod, passes over those that are gone, and throws what may be mended', async () => {
+    const results: string[] = [];
+    const client = clientThat((request) => {
+      if (request.path.endsWith('p2')) return Promise.reject(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
+      if (request.path.endsWith('p3')) return Promise.reject(new TransientError('SP_KUBE_API', 'down'));
+      return Promise.resolve({});
+    });
+    const touch = createToucher({ client, logger, onTouch: (result) => results.push(result) });
+    const failure = await touch(many, 'new', never).catch((error: unknown) => error);
+
+    expect(failure).to.have.property('code', 'SP_KUBE_API');
+    expect(results.filter((result) => result === 'patched')).to.have.length(8);
+    expect(results.filter((result) => result !== 'patched').sort()).to.deep.equal(['failed', 'gone']);
+  });
+});

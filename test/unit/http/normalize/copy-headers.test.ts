@@ -1,0 +1,32 @@
+import { expect } from 'chai';
+import { addHeader, joinCookies } from '../../../../src/http/normalize/copy-headers.ts';
+
+describe('addHeader', () => {
+  it('adds an instance of an ordinary header, also when there is one', () => {
+    const headers = ['x-a', '1'];
+    addHeader(headers, 'x-a', '2');
+    addHeader(headers, 'x-b', '3');
+
+    expect(headers).to.deep.equal(['x-a', '1', 'x-a', '2', 'x-b', '3']);
+  });
+
+  it('lets an inline header grow, and adds it when it is not there', () => {
+    const headers = ['accept', 'a'];
+    addHeader(headers, 'accept', 'b');
+    addHeader(headers, 'authorization', 'c');
+
+    expect(headers).to.deep.equal(['accept', 'a,b', 'authorization', 'c']);
+  });
+});
+
+describe('joinCookies', () => {
+  it('makes one of several, at the end, and none of empty ones', () => {
+    const headers = ['cookie', '', 'x-a', '1', 'cookie', 'a=1', 'cookie', 'b=2'];
+    joinCookies(headers);
+    const empty = ['cookie', '', 'x-a', '1'];
+    joinCookies(empty);
+
+    expect(headers).to.deep.equal(['x-a', '1', 'cookie', 'a=1; b=2']);
+    expect(empty).to.deep.equal(['x-a', '1']);
+  });
+});

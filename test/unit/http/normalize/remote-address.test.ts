@@ -1,0 +1,37 @@
+/*
+ * remote.ip; rows observed on Envoy 1.40.0. In: header values. Out: nothing.
+ */
+import { expect } from 'chai';
+import { remoteAddress } from '../../../../src/http/normalize/remote-address.ts';
+
+describe('remote address', () => {
+  const rows: readonly (readonly [string | undefined, string])[] = [
+    [undefined, 'peer'],
+    ['', 'peer'],
+    ['1.1.1.1', '1.1.1.1'],
+    ['1.1.1.1, 10.9.9.9', '10.9.9.9'],
+    ['1.1.1.1,\t 10.9.9.9 ', '10.9.9.9'],
+    ['1.2.3.4,,10.9.9.9', '10.9.9.9'],
+    ['10.9.9.9,', 'peer'],
+    ['10.9.9.9, unknown', 'peer'],
+    ['10.9.9.9:80', 'peer'],
+    ['[2001:db8::1]', 'peer'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['::ffff:10.9.9.9', '::ffff:10.9.9.9'],
+    ['010.9.9.9', 'peer'],
+    ['10.9.9', 'peer'],
+    ['fe80::1%1', 'fe80::1'],
+    ['2001:db8::1%007', '2001:db8::1'],
+    ['fe80::1%4294967295', 'fe80::1'],
+    ['fe80::1%4294967296', 'peer'],
+    ['fe80::1%lo', 'peer'],
+    ['fe80::1%', 'peer'],
+    ['fe80::1%%1', 'peer'],
+    ['10.9.9.9%1', 'peer'],
+  ];
+  for (const [value, wanted] of rows) {
+    it(`${JSON.stringify(value)} gives ${wanted}`, () => {
+      expect(remoteAddress(value, 'peer')).to.equal(wanted);
+    });
+  }
+});

@@ -1,0 +1,213 @@
+import { expect } from 'chai';
+import type { JwtRule } from '../../../src/api/istio/resources.ts';
+import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createJwksCache, type JwksCache, type KeysChange } from '../../../src/jwks/jwks-cache.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+const MINUTE = 60_000;
+
+describe('JWKS keeper', () => {
+  let server: KeyServer;
+  let clock: FakeClock;
+  let jwksCache: JwksCache;
+  let changes: KeysChange[];
+  let stop: () => Promise<void>;
+  let rule: JwtRule;
+
+  beforeEach(async () => {
+    server = await startKeyServer();
+    rule = { issuer: 'me', jwksUri: `${server.origin}/keys` };
+    clock = createFakeClock();
+    changes = [];
+    const limits = { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 5 };
+    // The machine's own deadlines would be late here: the fake clock moves past them all.
+    jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
+    jwksCache.subscribe((change) => changes.push(change));
+    const stopping = new AbortController();
+    const running = jwksCache.run(stopping.signal);
+    stop = async () => {
+      stopping.abort();
+      await running;
+    };
+  });
+  afterEach(async () => {
+    await stop();
+    await server.stop();
+  });
+
+  const kids = (namespace = 'foo'): readonly (string | undefined)[] | undefined =>
+    jwksCache.keySetOf(rule, namespace)?.keys.map((key) => key['kid']);
+  const requests = (count: number): Promise<void> =>
+    until(() => server.requests.length === count && clock.pending().length > 0, `${count} requests answered`);
+
+  it('fetches a new source at once and tells its owners', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('policy', [rule]);
+    expect(jwksCache.isPending(rule, 'foo')).to.equal(true);
+    expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('pending');
+    await until(() => changes.length === 1, 'a change');
+
+    expect(changes).to.deep.equal([{ owners: ['policy'], keys: true }]);
+    expect(kids()).to.deep.equal(['one']);
+    expect(jwksCache.isPending(rule, 'foo')).to.equal(false);
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri });
+  });
+
+  it('asks one source once however many policies want it, and tells them all', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('a', [rule, { ...rule, issuer: 'other' }]);
+    jwksCache.want('b', [rule]);
+    await until(() => changes.length === 1, 'a change');
+
+    expect(server.requests).to.deep.equal(['/keys']);
+    expect(changes[0]?.owners).to.deep.equal(['a', 'b']);
+  });
+
+  it('takes up rotated keys at the next refresh, and says nothing when nothing changed', async () => {
+    const first = freshJwks('one');
+    server.answer('/keys', json(first));
+    jwksCache.want('policy', [rule]);
+    await requests(1);
+    clock.advance(20 * MINUTE);
+    await requests(2);
+    expect(changes).to.have.length(1);
+
+    server.answer('/keys', json(freshJwks('two')));
+    clock.advance(20 * MINUTE);
+    await until(() => changes.length === 2, 'the rotation');
+    expect(kids()).to.deep.equal(['two']);
+  });
+
+  const ages = [
+    { header: 'max-age=300', delayMs: 5 * MINUTE },
+    { header: 'max-age=1', delayMs: MINUTE },
+    { header: 'no-store', delayMs: MINUTE },
+    { header: 'public, max-age=86400', delayMs: 20 * MINUTE },
+    { header: 'public', delayMs: 20 * MINUTE },
+  ];
+  for (const { header, delayMs } of ages) {
+    it(`asks again after ${delayMs / MINUTE} minutes when Cache-Control is "${header}"`, async () => {
+      server.answer('/keys', json(freshJwks('one'), { 'cache-control': header }));
+      jwksCache.want('policy', [rule]);
+      await requests(1);
+      expect(clock.pending()).to.deep.equal([delayMs]);
+    });
+  }
+
+  it('has no keys at all when the source never answered, tries again ever more slowly, and recovers', async () => {
+    jwksCache.want('policy', [rule]);
+    for (const [index, delayMs] of [1_000, 2_000, 4_000, 8_000].entries()) {
+      await requests(index + 1);
+      expect(clock.pending()).to.deep.equal([delayMs]);
+      clock.advance(delayMs);
+    }
+    await requests(5);
+
+    expect(kids()).to.equal(undefined);
+    expect(jwksCache.isPending(rule, 'foo')).to.equal(false);
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({
+      kind: 'unavailable',
+      url: rule.jwksUri,
+      reason: `${rule.jwksUri} answered 404`,
+    });
+    expect(changes).to.deep.equal([{ owners: ['policy'], keys: false }]);
+
+    server.answer('/keys', json(freshJwks('one')));
+    clock.advance(16_000);
+    await until(() => changes.length === 2, 'recovery');
+    expect(changes[1]).to.deep.equal({ owners: ['policy'], keys: true });
+    expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('fresh');
+  });
+
+  it('keeps the last good keys while the source answers nonsense, and says that it does', async () => {
+    const good = freshJwks('one');
+    server.answer('/keys', json(good));
+    jwksCache.want('policy', [rule]);
+    await requests(1);
+    server.answer('/keys', json({ keys: [] }));
+    clock.advance(20 * MINUTE);
+    await until(() => changes.length === 2, 'word of the failure');
+
+    expect(changes[1]).to.deep.equal({ owners: ['policy'], keys: false });
+    expect(kids()).to.deep.equal(['one']);
+    expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('stale');
+
+    server.answer('/keys', json(good));
+    await until(() => clock.pending().length > 0, 'the next try');
+    clock.advance(1_000);
+    await until(() => changes.length === 3, 'word of the recovery');
+    expect(changes[2]).to.deep.equal({ owners: ['policy'], keys: false });
+  });
+
+  it('lets no source wait for another', async () => {
+    server.answer('/silent', () => undefined);
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('slow', [{ issuer: 'slow', jwksUri: `${server.origin}/silent` }]);
+    await until(() => server.requests.length === 1, 'the slow request');
+    jwksCache.want('policy', [rule]);
+    await until(() => changes.length === 1, 'the quick keys');
+
+    expect(kids()).to.deep.equal(['one']);
+    clock.advance(5_000);
+    await until(() => changes.length === 2, 'the deadline of the slow one');
+    expect(jwksCache.stateOf({ issuer: 'slow', jwksUri: `${server.origin}/silent` }, 'foo')).to.have.property('kind', 'unavailable');
+  });
+
+  it('honours the deadline of a rule', async () => {
+    server.answer('/keys', () => undefined);
+    jwksCache.want('policy', [{ ...rule, timeoutMs: 200 }]);
+    await until(() => server.requests.length === 1, 'the request');
+    clock.advance(200);
+    await until(() => changes.length === 1, 'the deadline');
+    expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not answer in time`);
+  });
+
+  it('forgets a source that nobody wants any more', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('a', [rule]);
+    jwksCache.want('b', [rule]);
+    await requests(1);
+    jwksCache.want('a', []);
+    expect(kids()).to.deep.equal(['one']);
+
+    jwksCache.want('b', []);
+    expect(kids()).to.equal(undefined);
+    expect(clock.pending()).to.deep.equal([]);
+    expect(jwksCache.ages()).to.deep.equal([]);
+  });
+
+  it('serves keys of a published bundle to its own namespace only, until a fetch succeeds', async () => {
+    jwksCache.seed('foo', rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'seeded' }] });
+    jwksCache.want('policy', [rule]);
+    await requests(1);
+    expect(kids('foo')).to.deep.equal(['seeded']);
+    expect(kids('bar')).to.equal(undefined);
+    expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('stale');
+    expect(jwksCache.stateOf(rule, 'bar').kind).to.equal('unavailable');
+
+    server.answer('/keys', json(freshJwks('one')));
+    clock.advance(1_000);
+    await until(() => changes.length === 2, 'the fetch');
+    expect(kids('foo')).to.deep.equal(['one']);
+    expect(kids('bar')).to.deep.equal(['one']);
+  });
+
+  it('tells the age of each key set', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('policy', [rule]);
+    expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: undefined }]);
+    await until(() => jwksCache.ages()[0]?.ageSeconds === 0, 'fetched keys');
+    clock.advance(90_000);
+    expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: 90 }]);
+  });
+
+  it('knows nothing to fetch for inline keys', () => {
+    const inline: JwtRule = { issuer: 'me', jwks: '{"keys":[]}' };
+    jwksCache.want('policy', [inline]);
+    expect(jwksCache.stateOf(inline, 'foo')).to.deep.equal({ kind: 'inline' });
+    expect(jwksCache.ages()).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,179 @@
+import { expect } from 'chai';
+import { projectPod } from '../../../src/api/kube/slim.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import type { Change } from '../../../src/resolve/affected-workloads.ts';
+import { type ClusterState, createClusterState, policyKey, workloadOfKey } from '../../../src/state/cluster-state.ts';
+
+const AP = 'AuthorizationPolicy';
+
+function worldAndChanges(): { readonly clusterState: ClusterState; readonly changes: Change[] } {
+  const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
+  const changes: Change[] = [];
+  clusterState.subscribe((change) => changes.push(change));
+  return { clusterState, changes };
+}
+
+function policy(
+  name: string,
+  over: {
+    readonly namespace?: string;
+    readonly generation?: number;
+    readonly uid?: string;
+    readonly ip?: string;
+    readonly status?: object;
+  } = {},
+): object {
+  const { namespace = 'foo', generation = 1, uid = 'u1', ip = '10.0.0.0/8', status } = over;
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind: AP,
+    metadata: { name, namespace, uid, generation, resourceVersion: `${Math.random()}` },
+    spec: { rules: [{ from: [{ source: { ipBlocks: [ip] } }] }] },
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+function pod(
+  name: string,
+  over: { readonly agent?: boolean; readonly phase?: string; readonly owner?: string; readonly namespace?: string } = {},
+): ReturnType<typeof projectPod> {
+  const { agent = true, phase = 'Running', owner, namespace = 'foo' } = over;
+  return projectPod({
+    metadata: {
+      namespace,
+      name,
+      labels: { app: name },
+      annotations: agent ? { 'sallyport.dev/agent': '{}' } : {},
+      ...(owner === undefined
+        ? {}
+        : { ownerReferences: [{ controller: true, apiVersion: 'apps/v1', kind: 'StatefulSet', name: owner, uid: owner }] }),
+    },
+    status: { phase },
+  });
+}
+
+describe('world', () => {
+  const key = policyKey(AP, 'foo', 'p');
+
+  it('takes a valid policy into force and tells of it', () => {
+    const { clusterState, changes } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p'));
+
+    expect(clusterState.policies.get(key)).to.include({ isValid: true, wasValid: true, generation: 1 });
+    expect(changes).to.have.length(1);
+    expect(clusterState.policiesInScope('foo').map(({ metadata }) => metadata.name)).to.deep.equal(['p']);
+    expect(clusterState.policiesInScope('bar')).to.deep.equal([]);
+  });
+
+  it('sees policies of the root namespace everywhere, each once', () => {
+    const { clusterState } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p', { namespace: 'istio-system' }));
+    expect(clusterState.policiesInScope('foo')).to.have.length(1);
+    expect(clusterState.policiesInScope('istio-system')).to.have.length(1);
+  });
+
+  it('keeps the last valid version in force, tells no bundle of it, and keeps the findings', () => {
+    const { clusterState, changes } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p'));
+    const good = clusterState.policies.get(key)?.inForce;
+    clusterState.upsertPolicy(policy('p', { generation: 2, ip: 'nonsense' }));
+
+    const entry = clusterState.policies.get(key);
+    expect(entry).to.include({ isValid: false, wasValid: true, generation: 2 });
+    expect(entry?.inForce).to.equal(good);
+    expect(entry?.findings.map(({ severity }) => severity)).to.include('error');
+    expect(changes).to.have.length(1);
+
+    clusterState.upsertPolicy(policy('p', { generation: 3, ip: '10.1.0.0/16' }));
+    expect(clusterState.policies.get(key)).to.include({ isValid: true, generation: 3 });
+    expect(changes).to.have.length(2);
+  });
+
+  it('keeps nothing of a namesake that was deleted', () => {
+    const { clusterState } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy(policy('p', { uid: 'u2', ip: 'nonsense' }));
+    expect(clusterState.policies.get(key)).to.include({ isValid: false, wasValid: false });
+  });
+
+  it('tells no bundle of a new status, but whoever watches policies', () => {
+    const { clusterState, changes } = worldAndChanges();
+    let seen = 0;
+    clusterState.policies.subscribe(() => {
+      seen += 1;
+    });
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy(policy('p', { status: { conditions: [] } }));
+
+    expect(changes).to.have.length(1);
+    expect(seen).to.equal(2);
+  });
+
+  it('tells of a change of labels or annotations that carry meaning', () => {
+    const { clusterState, changes } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p'));
+    const dryRun = policy('p') as { metadata: object };
+    clusterState.upsertPolicy({ ...dryRun, metadata: { ...dryRun.metadata, annotations: { 'istio.io/dry-run': 'true' } } });
+    expect(changes).to.have.length(2);
+  });
+
+  it('replaces one kind and leaves the other', () => {
+    const { clusterState, changes } = worldAndChanges();
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'RequestAuthentication',
+      metadata: { namespace: 'foo', name: 'jwt' },
+      spec: {},
+    });
+    clusterState.replacePolicies(AP, [policy('q')]);
+
+    expect([...clusterState.policies.values()].map((entry) => entry.key).sort()).to.deep.equal([
+      policyKey(AP, 'foo', 'q'),
+      'RequestAuthentication/foo/jwt',
+    ]);
+    expect(changes.map((change) => change.kind === 'policy' && [change.before?.metadata.name, change.after?.metadata.name])).to.deep.equal([
+      [undefined, 'p'],
+      [undefined, 'jwt'],
+      [undefined, 'q'],
+      ['p', undefined],
+    ]);
+  });
+
+  it('passes over what is no policy', () => {
+    const { clusterState } = worldAndChanges();
+    for (const raw of [null, undefined, 'text', {}, { kind: AP }, { kind: 'Gateway', metadata: { name: 'g' } }])
+      clusterState.upsertPolicy(raw);
+    expect(clusterState.policies.size()).to.equal(0);
+  });
+
+  it('groups pods into workloads and leaves finished ones out', () => {
+    const { clusterState } = worldAndChanges();
+    clusterState.pods.upsert(pod('db-0', { owner: 'db' }));
+    clusterState.pods.upsert(pod('db-1', { owner: 'db' }));
+    clusterState.pods.upsert(pod('bare', { agent: false }));
+    clusterState.pods.upsert(pod('done', { phase: 'Succeeded' }));
+    clusterState.pods.upsert(pod('far', { namespace: 'foobar' }));
+
+    expect([...clusterState.workloads('foo')]).to.deep.equal([{ namespace: 'foo', name: 'db' }]);
+    expect(clusterState.allWorkloads('foo').map(({ name }) => name)).to.deep.equal(['db', 'bare']);
+    expect(clusterState.allWorkloads(undefined)).to.have.length(3);
+    expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'db' }).map(({ name }) => name)).to.deep.equal(['db-0', 'db-1']);
+    expect([...clusterState.labelSetsOf({ namespace: 'foo', name: 'db' })]).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
+    expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'bare' })).to.deep.equal([]);
+    expect(clusterState.podsOf({ namespace: 'foo', name: 'bare' })).to.have.length(1);
+  });
+
+  it('tells of a namespace only when it begins or ceases to end', () => {
+    const { clusterState, changes } = worldAndChanges();
+    clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: false });
+    clusterState.namespaces.upsert({ name: 'foo', labels: { a: 'b' }, terminating: false });
+    clusterState.namespaces.upsert({ name: 'foo', labels: { a: 'b' }, terminating: true });
+    expect(changes.filter(({ kind }) => kind === 'namespace')).to.have.length(2);
+  });
+
+  it('reads back the key of a workload', () => {
+    expect(workloadOfKey('foo/bar')).to.deep.equal({ namespace: 'foo', name: 'bar' });
+  });
+});

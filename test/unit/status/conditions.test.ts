@@ -1,0 +1,193 @@
+import { expect } from 'chai';
+import type { AuthorizationPolicy, Policy } from '../../../src/api/istio/resources.ts';
+import type { Finding } from '../../../src/errors.ts';
+import { findPeerIdentityFields } from '../../../src/lint/peer-identity.ts';
+import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
+import { conditionsOf, type PolicyFacts } from '../../../src/status/conditions.ts';
+
+const POLICY: Policy = { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } };
+const ENTRY: PolicyEntry = {
+  key: 'AuthorizationPolicy/foo/p',
+  kind: 'AuthorizationPolicy',
+  namespace: 'foo',
+  name: 'p',
+  generation: 3,
+  inForce: POLICY,
+  findings: [],
+  isValid: true,
+  wasValid: true,
+};
+const FACTS: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
+const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };
+const WARNING: Finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd', hint: 'mend it' };
+const PEER: Finding = { code: 'SP_NEEDS_PEER_IDENTITY', severity: 'warning', path: 'spec.x', message: 'needs a peer' };
+
+describe('conditions of a policy', () => {
+  const accepted: readonly {
+    readonly name: string;
+    readonly entry?: Partial<PolicyEntry>;
+    readonly facts?: Partial<PolicyFacts>;
+    readonly is: string;
+    readonly message: string;
+  }[] = [
+    { name: 'is accepted when nothing is wrong', is: 'True Accepted', message: 'The policy is valid' },
+    {
+      name: 'is accepted with its warnings',
+      entry: { findings: [WARNING] },
+      is: 'True AcceptedWithWarnings',
+      message: 'spec: odd (mend it)',
+    },
+    {
+      name: 'repeats no warning',
+      entry: { findings: [WARNING] },
+      facts: { findings: [WARNING] },
+      is: 'True AcceptedWithWarnings',
+      message: 'spec: odd (mend it)',
+    },
+    {
+      name: 'says that a peer identity is needed',
+      facts: { findings: [WARNING, PEER] },
+      is: 'True NeedsPeerIdentity',
+      message: 'spec: odd (mend it); spec.x: needs a peer',
+    },
+    {
+      name: 'is refused with what stays in force',
+      entry: { generation: 4, isValid: false, findings: [WARNING, ERROR] },
+      is: 'False Invalid',
+      message: 'spec.rules[0]: bad. Generation 3 stays in force',
+    },
+    {
+      name: 'is refused although what can be read of it is in force',
+      entry: { isValid: false, wasValid: false, findings: [ERROR] },
+      is: 'False Invalid',
+      message: 'spec.rules[0]: bad. What can be read of it is in force; values that cannot be honoured only deny more',
+    },
+  ];
+  for (const { name, entry, facts, is, message } of accepted) {
+    it(name, () => {
+      const [condition] = conditionsOf({ ...ENTRY, ...entry }, { ...FACTS, ...facts });
+      expect(`${condition?.status} ${condition?.reason}`).to.equal(is);
+      expect(condition?.message).to.equal(message);
+      expect(condition?.observedGeneration).to.equal(entry?.generation ?? 3);
+    });
+  }
+
+  const stale = { kind: 'stale', rule: 1, reason: 'idp is down' } as const;
+  const unavailable = { kind: 'unavailable', rule: 0, reason: 'idp is down' } as const;
+  const ready: readonly {
+    readonly name: string;
+    readonly entry?: Partial<PolicyEntry>;
+    readonly facts: Partial<PolicyFacts>;
+    readonly is: string;
+    readonly message: string;
+  }[] = [
+    {
+      name: 'ready when published everywhere',
+      facts: { published: ['foo/a', 'foo/b'] },
+      is: 'True Published',
+      message: 'Published to 2 of 2 selected workloads with an agent',
+    },
+    {
+      name: 'ready, with a word about workloads without an agent',
+      facts: { published: ['foo/a'], withoutAgent: ['foo/b', 'foo/c', 'foo/d', 'foo/e', 'foo/f'] },
+      is: 'True Published',
+      message: 'Published to 1 of 1 selected workloads with an agent. without an agent, so not enforced: foo/b, foo/c, foo/d, and 2 more',
+    },
+    {
+      name: 'not ready when no selected workload has an agent',
+      facts: { withoutAgent: ['foo/b'] },
+      is: 'False NoAgent',
+      message: 'Published to 0 of 0 selected workloads with an agent. without an agent, so not enforced: foo/b',
+    },
+    { name: 'ready when it selects nothing', facts: {}, is: 'True SelectsNothing', message: 'Selects no workload at present' },
+    {
+      name: 'ready when it targets no gateway',
+      entry: { inForce: { ...POLICY, spec: { action: 'ALLOW', targetRefs: [{ kind: 'Gateway', name: 'g' }] } } },
+      facts: {},
+      is: 'True SelectsNothing',
+      message: 'Targets no gateway with pods; targetRefs never select other workloads',
+    },
+    {
+      name: 'not ready while publishing',
+      facts: { published: ['foo/a'], waiting: ['foo/b'] },
+      is: 'False Publishing',
+      message: 'Published to 1 of 2 selected workloads with an agent. waiting: foo/b',
+    },
+    {
+      name: 'not ready when a bundle is refused',
+      facts: { refused: [{ workload: 'foo/a', message: 'too large' }] },
+      is: 'False BundleRefused',
+      message: 'Published to 0 of 1 selected workloads with an agent. foo/a: too large',
+    },
+    {
+      name: 'not ready without keys',
+      facts: { published: ['foo/a'], keys: [stale, unavailable] },
+      is: 'False KeysUnavailable',
+      message:
+        'Published to 1 of 1 selected workloads with an agent. jwtRules[0]: idp is down; there are no keys, every token of this rule is refused',
+    },
+    {
+      name: 'ready with the last good keys',
+      facts: { published: ['foo/a'], keys: [stale] },
+      is: 'True KeysStale',
+      message: 'Published to 1 of 1 selected workloads with an agent. jwtRules[1]: idp is down; the last good keys stay in force',
+    },
+    {
+      name: 'not ready when the newest version is refused',
+      entry: { isValid: false, generation: 4 },
+      facts: { published: ['foo/a'] },
+      is: 'False NotAccepted',
+      message: 'Generation 3 stays in force. Published to 1 of 1 selected workloads with an agent',
+    },
+  ];
+  for (const { name, entry, facts, is, message } of ready) {
+    it(`is ${name}`, () => {
+      const [, condition] = conditionsOf({ ...ENTRY, ...entry }, { ...FACTS, ...facts });
+      expect(`${condition?.status} ${condition?.reason}`).to.equal(is);
+      expect(condition?.message).to.equal(message);
+    });
+  }
+
+  it('says no version is in force when none could be read', () => {
+    const { inForce: _inForce, ...unread } = ENTRY;
+    const [condition] = conditionsOf({ ...unread, isValid: false, wasValid: false, findings: [ERROR] }, FACTS);
+    expect(condition?.message).to.contain('No version of this policy is in force');
+  });
+
+  it('keeps messages short', () => {
+    const long = { ...ERROR, message: 'x'.repeat(5_000) };
+    for (const { message } of conditionsOf({ ...ENTRY, isValid: false, findings: [long] }, FACTS))
+      expect(message.length).to.be.at.most(1_024);
+  });
+});
+
+describe('fields that need a peer identity', () => {
+  it('are found in sources and conditions, each with its place', () => {
+    const policy: AuthorizationPolicy = {
+      ...POLICY,
+      spec: {
+        action: 'ALLOW',
+        rules: [
+          {
+            from: [{ source: { requestPrincipals: ['*'], ipBlocks: ['10.0.0.0/8'] } }],
+            when: [{ key: 'request.auth.claims[a]', values: ['b'] }],
+          },
+          {
+            from: [{ source: { principals: ['a'], notNamespaces: ['b'] } }, { source: { serviceAccounts: ['c/d'] } }],
+            when: [{ key: 'source.namespace', values: ['x'] }],
+          },
+        ],
+      },
+    };
+    const found = findPeerIdentityFields(policy, []);
+    expect(found.map(({ path }) => path)).to.deep.equal([
+      'spec.rules[1].from[0].source.principals',
+      'spec.rules[1].from[0].source.notNamespaces',
+      'spec.rules[1].from[1].source.serviceAccounts',
+      'spec.rules[1].when[0].key',
+    ]);
+    expect(new Set(found.map(({ code, severity }) => `${code} ${severity}`))).to.deep.equal(new Set(['SP_NEEDS_PEER_IDENTITY warning']));
+    expect(found[0]?.hint).to.include('mesh.trustedProxies');
+    expect(findPeerIdentityFields(policy, ['10.0.0.1'])).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,199 @@
+import { expect } from 'chai';
+import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
+import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
+import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import type { PolicyFacts } from '../../../src/status/conditions.ts';
+import { createPublications, type Publications } from '../../../src/status/publications.ts';
+import { createStatusLoop, type StatusLoop } from '../../../src/status/status-loop.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+const SETTLE_MS = 200;
+
+function pod(name: string, labels: object, agent = true): SlimPod {
+  return projectPod({
+    metadata: { namespace: 'foo', name, labels, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
+    status: { phase: 'Running' },
+  });
+}
+
+function policy(
+  name: string,
+  over: { readonly namespace?: string; readonly labels?: object; readonly generation?: number; readonly rules?: object } = {},
+): object {
+  const { namespace = 'foo', labels, generation = 1, rules = [{ to: [{ operation: { methods: ['GET'] } }] }] } = over;
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { namespace, name, generation, uid: name },
+    spec: { rules, ...(labels === undefined ? {} : { selector: { matchLabels: labels } }) },
+  };
+}
+
+describe('status loop', () => {
+  let clock: FakeClock;
+  let clusterState: ClusterState;
+  let jwksCache: JwksCache;
+  let publications: Publications;
+  let loop: StatusLoop;
+  let mesh: MeshConfig;
+  let written: { readonly name: string; readonly facts: PolicyFacts }[];
+  let stop: () => Promise<void>;
+
+  beforeEach(() => {
+    clock = createFakeClock();
+    mesh = DEFAULT_MESH_CONFIG;
+    clusterState = createClusterState(() => mesh);
+    publications = createPublications();
+    jwksCache = createJwksCache({
+      limits: { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 },
+      clock,
+      random: () => 1,
+      logger,
+    });
+    written = [];
+    loop = createStatusLoop({
+      clusterState,
+      mesh: () => mesh,
+      jwksCache,
+      publications,
+      clock,
+      logger,
+      write: ({ name }, facts) => {
+        written.push({ name, facts });
+        return Promise.resolve('updated');
+      },
+    });
+    const stopping = new AbortController();
+    const running = loop.run(stopping.signal);
+    stop = async () => {
+      stopping.abort();
+      await running;
+    };
+  });
+  afterEach(() => stop());
+
+  const settle = async (): Promise<readonly string[]> => {
+    const before = written.length;
+    clock.advance(SETTLE_MS);
+    await until(() => loop.queue.depth() === 0 && loop.queue.running().length === 0, 'the queue to empty');
+    return written
+      .slice(before)
+      .map(({ name }) => name)
+      .sort();
+  };
+  const factsOf = (name: string): PolicyFacts | undefined => written.findLast((write) => write.name === name)?.facts;
+  const published = (workload: string, generation: number): void =>
+    publications.upsert({ workload, digest: 'd', generations: new Map([['AuthorizationPolicy/foo/p', generation]]), findings: new Map() });
+
+  it('looks once at a policy that changed many times', async () => {
+    for (let generation = 1; generation <= 10; generation += 1) clusterState.upsertPolicy(policy('p', { generation }));
+    expect(written).to.deep.equal([]);
+    expect(await settle()).to.deep.equal(['p']);
+  });
+
+  it('looks at the policies that a pod concerns, and no others', async () => {
+    clusterState.upsertPolicy(policy('p', { labels: { app: 'a' } }));
+    clusterState.upsertPolicy(policy('q', { labels: { app: 'b' } }));
+    clusterState.upsertPolicy(policy('all', { namespace: 'istio-system' }));
+    await settle();
+    clusterState.pods.upsert(pod('a', { app: 'a' }));
+    expect(await settle()).to.deep.equal(['all', 'p']);
+
+    clusterState.pods.upsert(pod('a', { app: 'b' }));
+    expect(await settle()).to.deep.equal(['all', 'p', 'q']);
+  });
+
+  it('does not look when a pod changed in nothing that a status speaks of', async () => {
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.pods.upsert(pod('a', {}));
+    await settle();
+    clusterState.pods.upsert({ ...pod('a', {}), podIP: '10.0.0.9' });
+    expect(await settle()).to.deep.equal([]);
+  });
+
+  it('tells published, waiting and unprotected workloads apart', async () => {
+    clusterState.pods.upsert(pod('done', {}));
+    clusterState.pods.upsert(pod('old', {}));
+    clusterState.pods.upsert(pod('new', {}));
+    clusterState.pods.upsert(pod('bare', {}, false));
+    clusterState.upsertPolicy(policy('p', { generation: 2 }));
+    published('foo/done', 2);
+    published('foo/old', 1);
+    await settle();
+
+    expect(factsOf('p')).to.deep.include({
+      published: ['foo/done'],
+      waiting: ['foo/new', 'foo/old'],
+      withoutAgent: ['foo/bare'],
+      refused: [],
+    });
+  });
+
+  it('looks again when a bundle was published or refused', async () => {
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.upsertPolicy(policy('p'));
+    await settle();
+    published('foo/a', 1);
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.published).to.deep.equal(['foo/a']);
+
+    publications.upsert({
+      workload: 'foo/a',
+      generations: new Map(),
+      findings: new Map(),
+      refusal: { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' },
+    });
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/a', message: 'too large' }]);
+  });
+
+  it('adds what compiling found and what needs a peer identity', async () => {
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.upsertPolicy(policy('p', { rules: [{ from: [{ source: { principals: ['x'] } }] }] }));
+    const finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
+    publications.upsert({
+      workload: 'foo/a',
+      digest: 'd',
+      generations: new Map(),
+      findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]),
+    });
+    await settle();
+
+    expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE', 'SP_NEEDS_PEER_IDENTITY']);
+
+    mesh = { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.1'] };
+    loop.notifyAll();
+    await settle();
+    expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE']);
+  });
+
+  it('speaks of keys that are still being fetched', async () => {
+    const rule = { issuer: 'me', jwksUri: 'http://127.0.0.1:1/keys' };
+    jwksCache.want('RequestAuthentication/foo/jwt', [rule]);
+    clusterState.upsertPolicy({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'RequestAuthentication',
+      metadata: { namespace: 'foo', name: 'jwt', generation: 1, uid: 'jwt' },
+      spec: { jwtRules: [rule, { issuer: 'you', jwks: '{"keys":[]}' }] },
+    });
+    await settle();
+    expect(factsOf('jwt')?.keys).to.deep.equal([{ kind: 'pending', rule: 0, reason: 'the keys are being fetched' }]);
+  });
+
+  it('looks at every policy when told to, and at none that is gone or from a file', async () => {
+    clusterState.upsertPolicy(policy('p'));
+    const { metadata, ...rest } = policy('file') as { readonly metadata: { readonly uid?: string } };
+    const { uid: _uid, ...withoutUid } = metadata;
+    clusterState.upsertPolicy({ ...rest, metadata: withoutUid });
+    await settle();
+    loop.notifyAll();
+    expect(await settle()).to.deep.equal(['p']);
+
+    clusterState.removePolicy('AuthorizationPolicy/foo/p');
+    expect(await settle()).to.deep.equal([]);
+  });
+});

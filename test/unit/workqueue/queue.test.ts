@@ -1,0 +1,143 @@
+import { expect } from 'chai';
+import { createWorkQueue, type WorkQueue, type WorkQueueOptions } from '../../../src/workqueue/queue.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+
+const never = new AbortController().signal;
+
+function queueWith(options: Partial<WorkQueueOptions> = {}): { readonly queue: WorkQueue; readonly clock: FakeClock } {
+  const clock = createFakeClock();
+  const queue = createWorkQueue({ clock, groupOf: (key) => key.split('/')[0] ?? '', ...options });
+  return { queue, clock };
+}
+
+async function takeAll(queue: WorkQueue): Promise<string[]> {
+  const taken: string[] = [];
+  while (queue.depth() > 0) {
+    const key = await queue.take(never);
+    if (key === undefined) break;
+    taken.push(key);
+    queue.done(key);
+  }
+  return taken;
+}
+
+describe('work queue', () => {
+  it('holds a key once however often it is added', async () => {
+    const { queue } = queueWith();
+    for (const key of ['a/x', 'a/y', 'a/x', 'a/x']) queue.add(key);
+
+    expect(await takeAll(queue)).to.deep.equal(['a/x', 'a/y']);
+  });
+
+  it('lets namespaces take turns', async () => {
+    const { queue } = queueWith();
+    for (const key of ['a/1', 'a/2', 'a/3', 'b/1', 'c/1', 'b/2']) queue.add(key);
+
+    expect(await takeAll(queue)).to.deep.equal(['a/1', 'b/1', 'c/1', 'a/2', 'b/2', 'a/3']);
+  });
+
+  it('never hands out a key that is under work, and gives it again afterwards when it was added meanwhile', async () => {
+    const { queue } = queueWith();
+    queue.add('a/x');
+    await queue.take(never);
+    queue.add('a/x');
+    expect(queue.depth()).to.equal(0);
+
+    queue.done('a/x');
+    expect(await takeAll(queue)).to.deep.equal(['a/x']);
+  });
+
+  it('wakes a waiting taker', async () => {
+    const { queue } = queueWith();
+    const waiting = queue.take(never);
+    queue.add('a/x');
+    expect(await waiting).to.equal('a/x');
+  });
+
+  it('doubles the delay of a key at each failure, up to the longest, and begins anew when told to forget', () => {
+    const { queue } = queueWith({ baseDelayMs: 5, maxDelayMs: 60 });
+    const delays = Array.from({ length: 6 }, () => queue.retry('a/x'));
+    expect(delays).to.deep.equal([5, 10, 20, 40, 60, 60]);
+    expect(queue.attempts('a/x')).to.equal(6);
+
+    queue.forget('a/x');
+    expect(queue.retry('a/x')).to.equal(5);
+  });
+
+  it('waits at least as long as the other side asked', () => {
+    const { queue } = queueWith();
+    expect(queue.retry('a/x', 3_000)).to.equal(3_000);
+  });
+
+  it('limits retries over all keys', () => {
+    const { queue } = queueWith({ retryBurst: 2, retriesPerSecond: 10, baseDelayMs: 1 });
+    const delays = ['a/1', 'a/2', 'a/3', 'a/4'].map((key) => queue.retry(key));
+    expect(delays).to.deep.equal([1, 1, 100, 200]);
+  });
+
+  it('adds a delayed key when its time has come, at the earliest of several times', async () => {
+    const { queue, clock } = queueWith();
+    queue.addAfter('a/x', 100);
+    queue.addAfter('a/x', 50);
+    queue.addAfter('a/x', 200);
+    clock.advance(49);
+    expect(queue.depth()).to.equal(0);
+
+    clock.advance(1);
+    expect(await takeAll(queue)).to.deep.equal(['a/x']);
+    clock.advance(500);
+    expect(queue.depth()).to.equal(0);
+  });
+
+  it('drops the delay of a key that is added at once', () => {
+    const { queue, clock } = queueWith();
+    queue.addAfter('a/x', 100);
+    queue.add('a/x');
+    expect(clock.pending()).to.deep.equal([]);
+  });
+
+  it('hands out nothing after it was closed or the taker gave up', async () => {
+    const { queue } = queueWith();
+    const leaving = new AbortController();
+    const left = queue.take(leaving.signal);
+    leaving.abort();
+    expect(await left).to.equal(undefined);
+
+    const closed = queue.take(never);
+    queue.close();
+    queue.add('a/x');
+    expect(await closed).to.equal(undefined);
+    expect(await queue.take(never)).to.equal(undefined);
+  });
+
+  it('does not lose a key to a taker that gave up', async () => {
+    const { queue } = queueWith();
+    const leaving = new AbortController();
+    void queue.take(leaving.signal);
+    const staying = queue.take(never);
+    leaving.abort();
+    queue.add('a/x');
+    expect(await staying).to.equal('a/x');
+  });
+
+  it('tells how long keys waited and were worked on', async () => {
+    const told: string[] = [];
+    const { queue, clock } = queueWith({
+      observer: {
+        onDepth: (depth) => told.push(`depth ${depth}`),
+        onAdd: () => told.push('add'),
+        onTake: (ms) => told.push(`queued ${ms}`),
+        onDone: (ms) => told.push(`worked ${ms}`),
+        onRetry: () => told.push('retry'),
+      },
+    });
+    queue.add('a/x');
+    clock.advance(30);
+    await queue.take(never);
+    clock.advance(20);
+    expect(queue.running()).to.deep.equal([20]);
+    queue.done('a/x');
+
+    expect(told).to.deep.equal(['add', 'depth 1', 'depth 0', 'queued 30', 'worked 20']);
+  });
+});

@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createWorkQueue, type WorkQueue } from '../../../src/workqueue/queue.ts';
+import { type HandleResult, runWorkers } from '../../../src/workqueue/workers.ts';
+import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+
+const logger = createLogger({ level: 'silent', component: 'test' });
+
+interface Bench {
+  readonly queue: WorkQueue;
+  readonly clock: FakeClock;
+  readonly results: string[];
+  readonly stop: () => Promise<void>;
+}
+
+function work(handle: (key: string) => Promise<HandleResult | undefined>, concurrency = 1): Bench {
+  const clock = createFakeClock();
+  const queue = createWorkQueue({ clock, groupOf: () => '' });
+  const results: string[] = [];
+  const stopping = new AbortController();
+  const observer = { onActive: () => undefined, onResult: (result: string) => results.push(result) };
+  const running = runWorkers({ queue, handle, concurrency, logger, observer, bugRetries: 2 }, stopping.signal);
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await running;
+  };
+  return { queue, clock, results, stop };
+}
+
+describe('workers', () => {
+  const cases: readonly {
+    readonly name: string;
+    readonly error: Error;
+    readonly results: readonly string[];
+    readonly delays: readonly number[];
+  }[] = [
+    { name: 'retry what a retry may mend', error: new TransientError('SP_KUBE_API', 'down'), results: ['error'], delays: [5] },
+    {
+      name: 'wait as long as the other side asked',
+      error: new TransientError('SP_KUBE_API', 'busy', { retryAfterMs: 700 }),
+      results: ['error'],
+      delays: [700],
+    },
+    { name: 'never retry what is refused', error: new RefusedError('SP_KUBE_INVALID', 'no'), results: ['terminal_error'], delays: [] },
+    { name: 'try a bug again', error: new InvariantError('cannot be'), results: ['bug'], delays: [5] },
+    { name: 'take an unknown error for a bug', error: new TypeError('x is undefined'), results: ['bug'], delays: [5] },
+  ];
+  for (const { name, error, results, delays } of cases) {
+    it(name, async () => {
+      const bench = work(() => Promise.reject(error));
+      bench.queue.add('a/x');
+      await until(() => bench.results.length > 0, 'a result');
+
+      expect(bench.results).to.deep.equal(results);
+      expect(bench.clock.pending()).to.deep.equal(delays);
+      await bench.stop();
+    });
+  }
+
+  it('park a bug after some tries until the key is added again', async () => {
+    const bench = work(() => Promise.reject(new InvariantError('cannot be')));
+    bench.queue.add('a/x');
+    for (let tries = 1; tries <= 3; tries += 1) {
+      await until(() => bench.results.length === tries, `try ${tries}`);
+      bench.clock.advance(1_000);
+    }
+    expect(bench.clock.pending()).to.deep.equal([]);
+    expect(bench.queue.attempts('a/x')).to.equal(0);
+    await bench.stop();
+  });
+
+  it('look again after the time that a handler names', async () => {
+    const bench = work(() => Promise.resolve({ requeueAfterMs: 40 }));
+    bench.queue.add('a/x');
+    await until(() => bench.results.length === 1, 'the first result');
+    bench.clock.advance(40);
+    await until(() => bench.results.length === 2, 'the second result');
+
+    expect(bench.results).to.deep.equal(['requeue_after', 'requeue_after']);
+    await bench.stop();
+  });
+
+  it('handle as many keys at once as they are', async () => {
+    let active = 0;
+    let most = 0;
+    const gate = Promise.withResolvers<void>();
+    const bench = work(async () => {
+      active += 1;
+      most = Math.max(most, active);
+      await gate.promise;
+      active -= 1;
+      return undefined;
+    }, 3);
+    for (const key of ['1', '2', '3', '4', '5']) bench.queue.add(key);
+    await until(() => active === 3, 'three at work');
+    gate.resolve();
+    await until(() => bench.results.length === 5, 'all done');
+
+    expect(most).to.equal(3);
+    await bench.stop();
+  });
+
+  it('finish the key under work when they are stopped, and take no other', async () => {
+    const gate = Promise.withResolvers<void>();
+    const bench = work(async () => {
+      await gate.promise;
+      return undefined;
+    });
+    bench.queue.add('a/x');
+    await until(() => bench.queue.running().length === 1, 'work');
+    bench.queue.add('a/y');
+    const stopped = bench.stop();
+    gate.resolve();
+    await stopped;
+
+    expect(bench.results).to.deep.equal(['success']);
+    expect(bench.queue.depth()).to.equal(1);
+  });
+
+  it('give the key under work its own signal to be finished by', async () => {
+    const queue = createWorkQueue({ clock: createFakeClock(), groupOf: () => '' });
+    const [stopping, finishing] = [new AbortController(), new AbortController()];
+    const begun = Promise.withResolvers<AbortSignal>();
+    const gate = Promise.withResolvers<void>();
+    const handle = async (_key: string, signal: AbortSignal): Promise<undefined> => {
+      begun.resolve(signal);
+      await gate.promise;
+    };
+    const running = runWorkers({ queue, handle, logger, handleSignal: finishing.signal }, stopping.signal);
+    queue.add('a/x');
+    const signal = await begun.promise;
+    stopping.abort();
+    expect(signal.aborted).to.equal(false);
+    finishing.abort();
+    expect(signal.aborted).to.equal(true);
+    gate.resolve();
+    await running;
+  });
+});
