@@ -4,12 +4,14 @@
  */
 
 import type { Clock } from '../clock.ts';
-import type { CheckAnswer, RequestFilterChain, Verdict, VerdictLog } from '../filters/verdict.ts';
+import type { CheckResponse } from '../filters/check-response.ts';
+import type { FilterChain } from '../filters/filter-chain.ts';
+import type { Verdict, VerdictLog } from '../filters/verdict.ts';
 import type { HttpDate } from './exchange/http-date.ts';
 
 /** The judge that decides now, with what the access log says of it. */
 export interface PolicyInForce {
-  readonly filterChain: RequestFilterChain;
+  readonly filterChain: FilterChain;
   /** Digest of the bundle. */
   readonly digest: string;
 }
@@ -82,7 +84,7 @@ export type Authorizer = (
   check: Extract<Verdict, { readonly kind: 'check' }>,
   body: CheckBody | undefined,
   signal: AbortSignal,
-) => Promise<CheckAnswer>;
+) => Promise<CheckResponse>;
 
 export interface ProxyContext {
   /** Undefined until the first bundle: everything is answered 503. */

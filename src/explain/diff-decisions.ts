@@ -2,8 +2,11 @@
  * One request under two sets of policies. In: what is enforced before and after, then requests. Out: for each whose verdict
  * flips, what decided on either side. Called by the command `diff`.
  */
+
+import { CHECK_ALLOWED } from '../filters/check-response.ts';
 import { createFilterChain, type FilterChain } from '../filters/filter-chain.ts';
-import type { CheckAnswer, RawRequest, Verdict, VerdictLog } from '../filters/verdict.ts';
+import type { Verdict, VerdictLog } from '../filters/verdict.ts';
+import type { RawRequest } from '../http/heads.ts';
 import { type Enforced, explainRequest } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
@@ -24,8 +27,6 @@ export interface Sides {
   readonly before: Enforced;
   readonly after: Enforced;
 }
-
-const ALLOW: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
 
 /**
  * A way to find flips: requests with another outcome, or another status of the reply. Each request is judged once a side.
@@ -64,8 +65,8 @@ function judgeToEnd(filterChain: FilterChain, request: RawRequest, nowSeconds: n
   let asked = '';
   while (verdict.kind === 'check') {
     // An authorizer that is asked on one side only is a difference, for it may say no.
-    asked = `${asked} ${verdict.matches.map(({ step }) => step.name).join(' ')}`;
-    verdict = verdict.resume(ALLOW);
+    asked = `${asked} ${verdict.provider.name}`;
+    verdict = verdict.resume(CHECK_ALLOWED);
   }
   return { outcome: `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`, by: decidedBy(verdict.log) };
 }

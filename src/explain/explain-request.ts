@@ -4,9 +4,10 @@
  * the authenticator and the evaluator's trace are asked. Called by the commands `explain`, `test` and `diff`.
  */
 import type { KeySet } from '../bundle/bundle.ts';
+import { CHECK_ALLOWED, type CheckResponse, checkDenied } from '../filters/check-response.ts';
 import { createFilterChain } from '../filters/filter-chain.ts';
 import { factsOf } from '../filters/request-facts.ts';
-import type { CheckAnswer, RawRequest } from '../filters/verdict.ts';
+import type { RawRequest } from '../http/heads.ts';
 import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
 import { prepareRequest } from '../http/normalize/prepare.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
@@ -39,8 +40,7 @@ export interface Explained {
   readonly final?: FinalVerdict;
 }
 
-const ALLOW_ANSWER: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
-const DENY_ANSWER: CheckAnswer = { kind: 'deny', status: 403, body: '', headers: [] };
+const DENY_ANSWER: CheckResponse = checkDenied(403, '');
 
 /**
  * The verdict on `sent` with its reasons. Cost is that of every rule, not of the first match.
@@ -92,8 +92,8 @@ function judgeToEnd(
   const caveats: string[] = [];
   let verdict = filterChain.evaluate(request, nowSeconds);
   while (verdict.kind === 'check') {
-    for (const { step } of verdict.matches) caveats.push(`provider ${step.name} was not asked; it is taken to ${authorizer}`);
-    verdict = verdict.resume(authorizer === 'allow' ? ALLOW_ANSWER : DENY_ANSWER);
+    caveats.push(`provider ${verdict.provider.name} was not asked; it is taken to ${authorizer}`);
+    verdict = verdict.resume(authorizer === 'allow' ? CHECK_ALLOWED : DENY_ANSWER);
   }
   return { final: verdict, caveats };
 }
@@ -110,7 +110,7 @@ function verdictOf(verdict: FinalVerdict): ExplainedVerdict {
 
 function explainTokens({ program, keySets }: Enforced, raw: RawRequest, nowSeconds: number): readonly JwtRuleExplanation[] {
   const preparation = prepareRequest(raw, program.pathNormalization);
-  if (preparation.kind === 'reject') return [];
+  if (preparation.kind === 'reply') return [];
   return program.providers.map((provider) => explainTokenRule(provider, { keySets, request: preparation.prepared, nowSeconds }));
 }
 
@@ -124,7 +124,7 @@ interface Judged {
 function explainRules({ program, keySets }: Enforced, judged: Judged): readonly RuleExplanation[] {
   const { request, nowSeconds } = judged;
   const preparation = prepareRequest(request, program.pathNormalization);
-  if (preparation.kind === 'reject') return [];
+  if (preparation.kind === 'reply') return [];
   const { prepared } = preparation;
   const evaluator = createEvaluator(program);
   // CUSTOM sees the request before tokens are taken out of it.

@@ -2,7 +2,8 @@
  * Why no token was found, in words. In: a JWT rule and the prepared request. Out: where the rule looks, and what stands there
  * or elsewhere that was probably meant for it.
  */
-import { firstHeader, type TokenRequest } from '../jwt/token-request.ts';
+import { firstHeader } from '../http/header-list.ts';
+import type { TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 
 /** The head of a compact token: a JSON object in base64url, a dot, and another. */

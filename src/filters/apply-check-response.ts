@@ -1,46 +1,28 @@
 /*
- * Applies an external authorizer's consent to the request. In: the working copy and the answer. Out: the copy, changed.
- * Called when judgement goes on after a check.
+ * Applies the changes that an ext_authz server requests to the request. Host, pseudo headers and framing stay as they are.
  */
 
+import { isChangeableRequestHeader } from '../http/header-changes.ts';
+import { appendToHeader, type HeaderList, NO_HEADERS, removeHeader, setHeader } from '../http/header-list.ts';
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
-import { removeHeader } from '../jwt/token-request.ts';
 import { changeQuery } from './change-query.ts';
-import { isChangeableRequestHeader } from './header-changes.ts';
-import type { CheckAnswer } from './verdict.ts';
+import type { CheckAllowed } from './check-response.ts';
 
-/** Sets, appends to and then removes headers as the authorizer asked, and changes the query. Host, pseudo headers and framing are beyond its reach. */
-export function applyAnswer(prepared: PreparedRequest, answer: Extract<CheckAnswer, { readonly kind: 'allow' }>): void {
-  const { setHeaders, removeHeaders, appendHeaders = NONE, setQuery = NONE, removeQuery = NONE } = answer;
-  forEachChangeable(setHeaders, (name, value) => {
-    removeHeader(prepared.headers, name);
-    prepared.headers.push(name, value);
-  });
+/** Sets, appends to and then removes headers, and changes the query. */
+export function applyCheckResponse(prepared: PreparedRequest, response: CheckAllowed): void {
+  const { setHeaders, removeHeaders, appendHeaders = NO_HEADERS, setQuery = NO_HEADERS, removeQuery = NO_HEADERS } = response;
+  forEachChangeable(setHeaders, (name, value) => setHeader(prepared.headers, name, value));
   forEachChangeable(appendHeaders, (name, value) => appendToHeader(prepared.headers, name, value));
-  for (const name of removeHeaders) {
-    if (isChangeableRequestHeader(name.toLowerCase())) {
-      removeHeader(prepared.headers, name.toLowerCase());
-    }
+  for (const sent of removeHeaders) {
+    const name = sent.toLowerCase();
+    if (isChangeableRequestHeader(name)) removeHeader(prepared.headers, name);
   }
   prepared.target = changeQuery(prepared.target, { set: setQuery, remove: removeQuery });
 }
 
-const NONE: readonly string[] = Object.freeze([]);
-
-function forEachChangeable(headers: readonly string[], change: (name: string, value: string) => void): void {
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = (headers[index] ?? '').toLowerCase();
-    if (isChangeableRequestHeader(name)) {
-      change(name, headers[index + 1] ?? '');
-    }
-  }
-}
-
-function appendToHeader(headers: string[], name: string, value: string): void {
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index] === name) {
-      headers[index + 1] = `${headers[index + 1] ?? ''},${value}`;
-      return;
-    }
+function forEachChangeable(headers: HeaderList, change: (name: string, value: string) => void): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = (headers[at] as string).toLowerCase();
+    if (isChangeableRequestHeader(name)) change(name, headers[at + 1] as string);
   }
 }

@@ -2,9 +2,10 @@
  * What tokens wrote into the head of a request, looked at before it goes upstream. In: the JWT rules of a program. Out: a
  * test of heads. Made once by the judge.
  */
+
+import { isChangeableRequestHeader } from '../http/header-changes.ts';
 import { outputsOf } from '../jwt/token-rule.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
-import { isChangeableRequestHeader } from './header-changes.ts';
 
 /** Envoy's words for the first header (flat list) that cannot be sent; `undefined`: all can. */
 export type OutputTest = (headers: readonly string[]) => string | undefined;

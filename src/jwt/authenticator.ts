@@ -4,12 +4,14 @@
  * the other actions.
  */
 import type { KeySet } from '../bundle/bundle.ts';
+import { firstHeader, removeHeadersWhere } from '../http/header-list.ts';
+import type { LocalReply } from '../http/local-reply.ts';
 import type { JwtProvider, Provenance } from '../policy/model/program.ts';
 import { challenge, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
 import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
 import type { TokenCacheLimits } from './token-cache.ts';
-import { firstHeader, removeHeaders, type TokenRequest } from './token-request.ts';
+import type { TokenRequest } from './token-request.ts';
 import { createTokenRule, outputsOf, removeOutputs, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
 
 /** No token where none is demanded, or a preflight whose token nobody looked at. */
@@ -18,20 +20,16 @@ export interface Anonymous {
 }
 
 /** A token that no rule accepts, or none where a rule demands one: the request ends here. */
-export interface Refusal {
+export interface AuthenticationFailure {
   readonly kind: 'refused';
-  /** 403 for a wrong audience, 401 otherwise. */
-  readonly status: 401 | 403;
-  /** Body of the reply. */
   readonly fault: TokenFault;
-  /** Value of `www-authenticate`. */
-  readonly challenge: string;
-  readonly details: string;
-  /** The rule whose fault is told. */
+  /** 403 for a wrong audience, 401 otherwise; its body is the fault. */
+  readonly reply: LocalReply;
+  /** The rule whose fault is reported. */
   readonly rule: Provenance;
 }
 
-export type Authentication = Anonymous | VerifiedToken | Refusal;
+export type Authentication = Anonymous | VerifiedToken | AuthenticationFailure;
 
 export interface AuthenticatorOptions {
   /** Limits of each rule's cache of verified tokens. */
@@ -71,7 +69,7 @@ export function createAuthenticator(
   return {
     authenticate(request, nowSeconds) {
       if (outputs.size > 0) {
-        removeHeaders(request.headers, (name) => outputs.has(folded(name)));
+        removeHeadersWhere(request.headers, (name) => outputs.has(folded(name)));
       }
       // Rules are for paths, and CONNECT has none.
       if (rules.length === 0 || request.method === 'CONNECT' || isPreflight(request)) {
@@ -177,13 +175,18 @@ function lastTelling(faults: readonly Fault[]): Fault {
   return faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? (faults[0] as Fault);
 }
 
-function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): Refusal {
+function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): AuthenticationFailure {
   return {
     kind: 'refused',
-    status: fault === AUDIENCE_NOT_ALLOWED ? 403 : 401,
     fault,
-    challenge: challenge(request, target, fault),
-    details: refusalDetails(fault),
+    reply: {
+      kind: 'reply',
+      status: fault === AUDIENCE_NOT_ALLOWED ? 403 : 401,
+      body: fault,
+      headers: ['www-authenticate', challenge(request, target, fault)],
+      close: false,
+      details: refusalDetails(fault),
+    },
     rule,
   };
 }

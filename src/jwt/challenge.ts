@@ -2,8 +2,9 @@
  * What a refused token makes of the reply: the challenge header and the reason in the log. In: the request as it came
  * and the fault. Out: strings. Called by the authenticator when a request is refused.
  */
+import { firstHeader } from '../http/header-list.ts';
 import { MISSING, type TokenFault } from './status.ts';
-import { firstHeader, type TokenRequest } from './token-request.ts';
+import type { TokenRequest } from './token-request.ts';
 
 const MAX_REALM_PATH = 256;
 

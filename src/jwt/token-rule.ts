@@ -4,6 +4,7 @@
  * is no token. Called by the authenticator, rule after rule.
  */
 
+import { removeHeader, removeHeadersWhere } from '../http/header-list.ts';
 import { addHeader } from '../http/normalize/copy-headers.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { createTokenNotes, type TokenNotes } from '../policy/token-notes.ts';
@@ -17,7 +18,7 @@ import { withoutQueryParameter } from './query.ts';
 import { splitSpaceDelimited } from './space-delimited.ts';
 import { type TokenFault, VERIFICATION_FAILS } from './status.ts';
 import { TokenCache, type TokenCacheLimits } from './token-cache.ts';
-import { removeHeader, removeHeaders, type TokenRequest } from './token-request.ts';
+import type { TokenRequest } from './token-request.ts';
 import { verifySignature } from './verify-signature.ts';
 
 /** A token whose every check passed under one rule. Shared between the requests that carry it: never changed. */
@@ -79,7 +80,7 @@ export function outputsOf({ payloadHeader, claimHeaders }: JwtProvider): Readonl
 
 /** Removes what rules before `rule` wrote under its names, though they refused the request in the end. Envoy does so before a rule looks for tokens. */
 export function removeOutputs({ outputs }: TokenRule, request: TokenRequest): void {
-  if (outputs.size > 0) removeHeaders(request.headers, (name) => outputs.has(name));
+  if (outputs.size > 0) removeHeadersWhere(request.headers, (name) => outputs.has(name));
 }
 
 /**

@@ -6,6 +6,7 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
+import { METHODS } from '../http/methods.ts';
 import { normalizePath } from '../http/normalize/normalize-path.ts';
 import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
@@ -15,13 +16,6 @@ import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-
 export type Reason = readonly [why: string, hint: string];
 type Test = (value: string) => Reason | undefined;
 type Mode = MeshConfig['pathNormalization'] | undefined;
-
-const METHODS: ReadonlySet<string> = new Set(
-  (
-    'GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE QUERY PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK SEARCH REPORT PURGE ' +
-    'LINK UNLINK MKCALENDAR MKACTIVITY CHECKOUT MERGE ACL BIND REBIND UNBIND NOTIFY SUBSCRIBE UNSUBSCRIBE SOURCE'
-  ).split(' '),
-);
 
 /** @param mode absent: paths are not held against a normalization */
 export function findDeadValues(policy: Policy, mode: Mode): readonly Finding[] {

@@ -4,8 +4,8 @@
  * because they describe the check request, which no authorizer client made here. Used by the way in without sockets; the one
  * through the proxy asks real servers.
  */
-import type { CheckAnswer } from '../../src/filters/verdict.ts';
-import type { CustomMatch } from '../../src/policy/decide/decision.ts';
+import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
+import { type CheckResponse, checkDenied, checkFailed } from '../../src/filters/check-response.ts';
 import type { Observed } from './case-file.ts';
 
 /** End of the identity that the gRPC server trusts. */
@@ -22,35 +22,33 @@ export interface CheckedRequest {
   readonly principal: string;
 }
 
-/** Does every authorizer in `matches` consent? Without the header the gRPC server trusts one service account. */
-export function consents(matches: readonly CustomMatch[], { headers, principal }: CheckedRequest): boolean {
+/** Does the authorizer behind `provider` allow the request? Without the header the gRPC server trusts one service account. */
+export function consents(provider: ExtensionProvider, { headers, principal }: CheckedRequest): boolean {
   const at = headers.findIndex((name, index) => index % 2 === 0 && name === 'x-ext-authz');
   if (at !== -1) {
     return headers[at + 1] === 'allow';
   }
-  return matches.every(({ step }) => step.provider?.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT));
+  return provider.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT);
 }
 
-/** The folded answer of the authorizers in `matches`. */
-export function answerCheck(matches: readonly CustomMatch[], request: CheckedRequest, observed: Observed): CheckAnswer {
-  if (matches.some(({ step }) => step.provider?.service.startsWith(NO_SUCH_SERVICE) === true)) {
-    return { kind: 'error', status: 403 };
+/** The response of the authorizer behind `provider`. */
+export function answerCheck(provider: ExtensionProvider, request: CheckedRequest, observed: Observed): CheckResponse {
+  if (provider.service.startsWith(NO_SUCH_SERVICE)) {
+    return checkFailed(403);
   }
-  if (!consents(matches, request)) {
+  if (!consents(provider, request)) {
     // A server asked over HTTP is asked with the request's own method, and HEAD is answered without a body.
-    const silent = request.method === 'HEAD' && matches.every(({ step }) => step.provider?.protocol === 'http');
+    const silent = request.method === 'HEAD' && provider.protocol === 'http';
     return denial(observed, silent ? '' : DENIAL);
   }
   const added = (observed.upstream?.headers ?? []).filter(([name]) => name.startsWith('x-ext-authz-'));
-  const setsHeaders = matches.some(
-    ({ step }) => step.provider?.protocol === 'grpc' || step.provider?.headersToUpstreamOnAllow !== undefined,
-  );
+  const setsHeaders = provider.protocol === 'grpc' || provider.headersToUpstreamOnAllow !== undefined;
   return { kind: 'allow', setHeaders: setsHeaders ? added.flat() : [], removeHeaders: [] };
 }
 
-function denial({ headers = {}, details }: Observed, body: string): CheckAnswer {
+function denial({ headers = {}, details }: Observed, body: string): CheckResponse {
   const sent = Object.entries(headers).filter(
     ([name, value]) => name.startsWith('x-ext-authz-') || (name === 'content-type' && value.includes(';')),
   );
-  return { kind: 'deny', status: 403, body: details === 'ext_authz_denied' ? body : '', headers: sent.flat() };
+  return checkDenied(403, details === 'ext_authz_denied' ? body : '', sent.flat());
 }

@@ -6,7 +6,9 @@ import { trimBlanks } from '../../src/agent/http1/octets.ts';
 import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
 import type { ConnectionVerdict } from '../../src/filters/evaluate-connection.ts';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
-import type { RawRequest, Verdict } from '../../src/filters/verdict.ts';
+import type { Verdict } from '../../src/filters/verdict.ts';
+import { headerPairs } from '../../src/http/header-list.ts';
+import type { RawRequest } from '../../src/http/heads.ts';
 import type { Decision } from '../../src/policy/decide/decision.ts';
 import { answerCheck, consents } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
@@ -40,11 +42,10 @@ function send(filterChain: FilterChain, recorded: RecordedRequest, from: Recorde
       return { outcome: 'reject', status, details, ...(isHead ? {} : { body }), headers: { 'content-type': 'text/plain' } };
     }
     case 'tcp': {
-      const verdict = filterChain.evaluateConnection(read.connection);
+      let verdict = filterChain.evaluateConnection(read.connection);
       const principal = read.connection.peer?.uris[0] ?? '';
-      return connectionOutcome(
-        verdict.kind === 'check' ? verdict.resume(consents(verdict.matches, { method: '', headers: [], principal })) : verdict,
-      );
+      while (verdict.kind === 'check') verdict = verdict.resume(consents(verdict.provider, { method: '', headers: [], principal }));
+      return connectionOutcome(verdict);
     }
     case 'http': {
       let final = filterChain.evaluate(read.request, timeOf(recorded));
@@ -58,13 +59,10 @@ function send(filterChain: FilterChain, recorded: RecordedRequest, from: Recorde
 
 function resume(verdict: Extract<Verdict, { readonly kind: 'check' }>, request: RawRequest, observed: Observed): Verdict {
   const principal = request.connection.peer?.uris[0] ?? '';
-  return verdict.resume(answerCheck(verdict.matches, { method: request.method, headers: verdict.request.headers, principal }, observed));
+  return verdict.resume(answerCheck(verdict.provider, { method: request.method, headers: verdict.request.headers, principal }, observed));
 }
 
-function connectionOutcome(verdict: ConnectionVerdict): Observed {
-  if (verdict.kind === 'check') {
-    throw new Error('a connection is checked twice');
-  }
+function connectionOutcome(verdict: Exclude<ConnectionVerdict, { readonly kind: 'check' }>): Observed {
   const details = verdict.kind === 'deny' && verdict.details !== 'ext_authz_denied' ? { details: verdict.details } : {};
   return { outcome: verdict.kind, ...details, ...dryRun(verdict.decision) };
 }
@@ -74,25 +72,16 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
       // Blanks around a value, which a claim may bring, are lost on the wire.
-      const fields = pairs(headers).map(([name, value]) => [name, trimBlanks(value, 0, value.length)] as const);
+      const fields = headerPairs(headers).map(([name, value]) => [name, trimBlanks(value, 0, value.length)] as const);
       const upstream = { method, path: target, headers: [['host', host] as const, ...fields] };
       return { outcome: 'allow', status: 200, upstream, ...dryRun(verdict.log.decision) };
     }
     case 'reply': {
       const { status, body, headers, log } = verdict;
-      const common = { status, details: log.details, headers: Object.fromEntries(pairs(headers)), ...dryRun(log.decision) };
+      const common = { status, details: log.details, headers: Object.fromEntries(headerPairs(headers)), ...dryRun(log.decision) };
       return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body }) };
     }
   }
-}
-
-/** A flat header list as pairs. */
-export function pairs(flat: readonly string[]): (readonly [string, string])[] {
-  const list: (readonly [string, string])[] = [];
-  for (let index = 0; index < flat.length; index += 2) {
-    list.push([flat[index] ?? '', flat[index + 1] ?? '']);
-  }
-  return list;
 }
 
 /** Results of dry-run engines under the names that the records use. */

@@ -3,10 +3,11 @@
  * In: a built case and a recorded request. Out: the outcome in the records' own form. Addresses and identities, which a
  * loopback socket cannot have, are put in place of the connection's own on the way to the judge.
  */
+
 import { connect, type Socket } from 'node:net';
-import { createFilterChain } from '../../src/filters/filter-chain.ts';
-import type { RequestFilterChain } from '../../src/filters/verdict.ts';
+import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
 import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
+import { httpChain } from '../unit/filters/trials.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
 import { dryRun } from './library.ts';
 import { connectionOf, http1Text } from './read-request.ts';
@@ -33,14 +34,14 @@ export const proxyWay: WayIn = {
 /** One case on real sockets; requests come one after the other. */
 class Loopback implements OpenCase {
   readonly #recorded: RecordedCase;
-  readonly #filterChain: RequestFilterChain;
+  readonly #filterChain: FilterChain;
   readonly #asks: boolean;
   #authorizer: SampleAuthorizer | undefined;
   #stage!: Stage;
   #current!: RecordedRequest;
   #received = '';
 
-  constructor(recorded: RecordedCase, filterChain: RequestFilterChain, asks: boolean) {
+  constructor(recorded: RecordedCase, filterChain: FilterChain, asks: boolean) {
     this.#asks = asks;
     this.#recorded = recorded;
     this.#filterChain = filterChain;
@@ -49,10 +50,9 @@ class Loopback implements OpenCase {
   async start(): Promise<this> {
     if (this.#asks) this.#authorizer = await startSampleAuthorizer();
     this.#stage = await stage({
-      filterChain: {
-        evaluate: (raw) =>
-          this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
-      },
+      filterChain: httpChain((raw) =>
+        this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
+      ),
       ...(this.#authorizer === undefined ? {} : { authorizer: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });

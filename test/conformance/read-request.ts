@@ -2,14 +2,16 @@
  * A recorded request as a codec hands it to the judge. In: the record. Out: a raw request, what the codec itself answers,
  * or a TCP connection. Used by the way in that needs no sockets.
  */
-import { type HeadFault, parseRequestHead } from '../../src/agent/http1/request-head.ts';
-import type { RawRequest } from '../../src/filters/verdict.ts';
+
+import { parseRequestHead } from '../../src/agent/http1/request-head.ts';
+import type { RawRequest } from '../../src/http/heads.ts';
+import type { LocalReply } from '../../src/http/local-reply.ts';
 import type { ConnectionFacts } from '../../src/policy/facts.ts';
 import type { RecordedCase, RecordedRequest } from './case-file.ts';
 
 export type ReadRequest =
   | { readonly kind: 'http'; readonly request: RawRequest }
-  | { readonly kind: 'fault'; readonly fault: HeadFault }
+  | { readonly kind: 'fault'; readonly fault: LocalReply }
   | { readonly kind: 'tcp'; readonly connection: ConnectionFacts };
 
 const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
@@ -29,7 +31,7 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
   const text = (recorded.raw ?? http1Text(recorded)).replace(/^(\r\n)+/, '');
   const end = text.indexOf('\r\n\r\n');
   const head = parseRequestHead(Buffer.from(end === -1 ? text : text.slice(0, end + 4), 'utf8').toString('latin1'));
-  if (head.kind === 'fault') {
+  if (head.kind === 'reply') {
     return { kind: 'fault', fault: head };
   }
   const { method, target, headers, body } = head;

@@ -3,13 +3,15 @@
  * Prometheus. Out: short texts. Nothing here tells policies, tokens or claims. On the proxy's own HTTP parts, since a
  * server of node:http would cost 18 MB of resident memory.
  */
+
 import { createServer, type Socket } from 'node:net';
 import { APP_HEALTH_PREFIX } from '../../api/kube/agent-contract.ts';
+import { type LocalReply, textReply } from '../../http/local-reply.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
-import { HEAD_TOO_LARGE, type HeadFault, parseRequestHead, type RequestHead } from '../http1/request-head.ts';
-import { type LocalReply, writeReply } from '../http1/write-head.ts';
+import { HEAD_TOO_LARGE, parseRequestHead, type RequestHead } from '../http1/request-head.ts';
+import { writeReply } from '../http1/write-head.ts';
 import { listenOn } from '../net/addresses.ts';
 import type { ProbeResult } from './app-probe.ts';
 
@@ -39,8 +41,7 @@ const MAX_CONNECTIONS = 128;
 const MAX_HEAD_BYTES = 16 * 1024;
 
 const text = (status: number, body: string, contentType = 'text/plain; charset=utf-8'): LocalReply => ({
-  status,
-  body,
+  ...textReply(status, body, ''),
   headers: ['content-type', contentType, 'cache-control', 'no-store', 'x-content-type-options', 'nosniff'],
 });
 const NOT_FOUND = text(404, 'not found\n');
@@ -84,8 +85,8 @@ function serve(socket: Socket, options: AdminOptions): void {
   });
 }
 
-async function answer(request: RequestHead | HeadFault, options: AdminOptions): Promise<LocalReply> {
-  if (request.kind === 'fault') return text(request.status, `${request.body}\n`);
+async function answer(request: RequestHead | LocalReply, options: AdminOptions): Promise<LocalReply> {
+  if (request.kind === 'reply') return text(request.status, `${request.body}\n`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET\n');
   try {
     return await answerPath(request.target.split('?', 1)[0] ?? '', options);

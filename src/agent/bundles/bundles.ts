@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import type { KeySet, WorkloadRef } from '../../bundle/bundle.ts';
 import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
 import { type ErrorCode, RefusedError } from '../../errors.ts';
-import type { RequestFilterChain } from '../../filters/verdict.ts';
+import type { FilterChain } from '../../filters/filter-chain.ts';
 import type { Program } from '../../policy/model/program.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { PolicyInForce } from '../context.ts';
@@ -35,7 +35,7 @@ export interface IntakeOptions {
 /** What the intake needs and whom it tells. */
 export interface IntakeHost {
   readonly logger: Logger;
-  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): RequestFilterChain;
+  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): FilterChain;
   /** Another judge is in force. */
   onPolicy(policy: PolicyInForce): void;
   /** A new bundle was refused. */

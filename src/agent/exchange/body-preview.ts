@@ -3,14 +3,14 @@
  * upstream. In: the body's framing, how much is wanted, the client's bytes. Out: the payload. Used by the client connection.
  */
 
+import type { CheckVerdict } from '../../filters/verdict.ts';
 import type { CheckBody } from '../context.ts';
-import type { CheckVerdict } from '../ext-authz/check-verdict.ts';
 import { ChunkReader } from '../http1/chunk-reader.ts';
 import { type BodyFraming, CHUNKED } from '../http1/framing.ts';
 
 /** Most bytes of the body that the authorizer of `check` needs seen: its limit, and one more where a longer body is refused. 0: none. */
-export function previewBytes({ matches }: CheckVerdict): number {
-  const limits = matches[0]?.step.provider?.includeRequestBodyInCheck;
+export function previewBytes({ provider }: CheckVerdict): number {
+  const limits = provider.includeRequestBodyInCheck;
   return limits === undefined ? 0 : limits.maxRequestBytes + (limits.allowPartialMessage ? 0 : 1);
 }
 

@@ -2,8 +2,10 @@
  * The exchange at hand of a client connection, as access log and metrics see it when it is over. In: set step by step by
  * the connection. Out: an {@link ExchangeRecord}. One object per connection, begun anew for each request.
  */
-import type { HeaderChange } from '../../filters/header-changes.ts';
-import type { RawRequest, VerdictLog } from '../../filters/verdict.ts';
+
+import type { VerdictLog } from '../../filters/verdict.ts';
+import type { HeaderChange } from '../../http/header-changes.ts';
+import type { RawRequest } from '../../http/heads.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { ExchangeRecord } from '../context.ts';
 import type { RequestHead } from '../http1/request-head.ts';

@@ -3,9 +3,9 @@
  * hands back what the judge makes of the answer. In: check verdicts, the client's bytes as they are held back. Out: the next
  * verdict. One per client connection, begun anew for each check.
  */
-import type { CheckAnswer, Verdict } from '../../filters/verdict.ts';
+import { type CheckResponse, checkFailed } from '../../filters/check-response.ts';
+import type { CheckVerdict, Verdict } from '../../filters/verdict.ts';
 import type { Authorizer, CheckBody } from '../context.ts';
-import type { CheckVerdict } from '../ext-authz/check-verdict.ts';
 import type { BodyFraming } from '../http1/framing.ts';
 import type { HeldInput } from '../net/paused-input.ts';
 import { BodyPreview, previewBytes } from './body-preview.ts';
@@ -13,7 +13,7 @@ import { BodyPreview, previewBytes } from './body-preview.ts';
 /** `more`: bytes of the body are needed first; `asked`: an answer will come; `bad`: the body is malformed. */
 export type CheckState = 'more' | 'asked' | 'bad';
 
-const NOBODY_TO_ASK: CheckAnswer = { kind: 'error', status: 403 };
+const NOBODY_TO_ASK: CheckResponse = checkFailed(403);
 
 export class PendingCheck {
   readonly #authorizer: Authorizer;

@@ -3,10 +3,8 @@
  * read. Out: a question, as the HTTP and gRPC clients take it. Made by the authorizer for each check.
  */
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
-import type { Verdict } from '../../filters/verdict.ts';
+import type { CheckVerdict } from '../../filters/verdict.ts';
 import type { CheckBody } from '../context.ts';
-
-export type CheckVerdict = Extract<Verdict, { readonly kind: 'check' }>;
 
 /** The request's body as the check carries it. */
 export interface CarriedBody {

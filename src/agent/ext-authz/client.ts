@@ -1,7 +1,7 @@
 /*
  * One way to ask authorizers: HTTP or gRPC. Implemented by `http-asker.ts` and `grpc-asker.ts`, used by the authorizer.
  */
-import type { CheckAnswer } from '../../filters/verdict.ts';
+import type { CheckResponse } from '../../filters/check-response.ts';
 import type { Question } from './check-verdict.ts';
 
 export interface Asker {
@@ -9,7 +9,7 @@ export interface Asker {
    * @param signal aborts when the deadline passes or the client is gone
    * @throws TransientError SP_AUTHORIZER when there is no usable answer; any other error says that the question itself cannot be put
    */
-  ask(question: Question, signal: AbortSignal): Promise<CheckAnswer>;
+  ask(question: Question, signal: AbortSignal): Promise<CheckResponse>;
   /** Closes kept connections. */
   close(): void;
 }

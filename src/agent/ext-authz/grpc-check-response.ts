@@ -3,9 +3,11 @@
  * asker.
  * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc
  */
-import { type HeaderChange, isChangeableResponseHeader } from '../../filters/header-changes.ts';
-import type { CheckAnswer } from '../../filters/verdict.ts';
-import { areSoundHeaders, CONSENT, denialOf, INVALID_ANSWER } from './check-responses.ts';
+
+import { CHECK_ALLOWED, type CheckResponse } from '../../filters/check-response.ts';
+import { type HeaderChange, isChangeableResponseHeader } from '../../http/header-changes.ts';
+import { selectHeaders } from '../../http/header-list.ts';
+import { areSoundHeaders, denialOf, INVALID_ANSWER } from './check-responses.ts';
 
 /** A HeaderValueOption. `append` absent is not the same as false: in `response_headers_to_add` the action counts then. */
 interface HeaderOption {
@@ -23,7 +25,7 @@ interface Consent {
 }
 
 /** `envoy.service.auth.v3.CheckResponse`, fields absent where the sender left them out. */
-export interface CheckResponse {
+export interface GrpcCheckResponse {
   readonly status?: { readonly code?: number };
   readonly denied_response?: {
     readonly status?: { readonly code?: number };
@@ -38,15 +40,15 @@ const FORBIDDEN = 403;
 const SOUND_QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
 /** Status code 0 (OK, which is also what an absent status means) consents, every other denies. */
-export function grpcAnswerOf({ status, denied_response: denied, ok_response: consent }: CheckResponse): CheckAnswer {
-  if ((status?.code ?? 0) === 0) return consent === undefined ? CONSENT : consentOf(consent);
+export function grpcAnswerOf({ status, denied_response: denied, ok_response: consent }: GrpcCheckResponse): CheckResponse {
+  if ((status?.code ?? 0) === 0) return consent === undefined ? CHECK_ALLOWED : consentOf(consent);
   const headers = (denied?.headers ?? []).flatMap((option) => [nameOf(option), valueOf(option)]);
-  const used = headers.filter((_, index) => isChangeableResponseHeader(headers[index - (index % 2)] ?? ''));
+  const used = selectHeaders(headers, isChangeableResponseHeader);
   const code = denied?.status?.code ?? 0;
   return areSoundHeaders(used) ? denialOf(code === 0 ? FORBIDDEN : code, Buffer.from(denied?.body ?? ''), used) : INVALID_ANSWER;
 }
 
-function consentOf(consent: Consent): CheckAnswer {
+function consentOf(consent: Consent): CheckResponse {
   const options = consent.headers ?? [];
   const flat = (appends: boolean): readonly string[] =>
     options.filter((option) => (option.append?.value ?? false) === appends).flatMap((option) => [nameOf(option), valueOf(option)]);
@@ -81,7 +83,7 @@ function howOf({ append, append_action: action = 0 }: HeaderOption): HeaderChang
 }
 
 function withoutPseudo(headers: readonly string[]): readonly string[] {
-  return headers.filter((_, index) => !(headers[index - (index % 2)] ?? '').startsWith(':'));
+  return selectHeaders(headers, (name) => !name.startsWith(':'));
 }
 
 function nameOf({ header }: HeaderOption): string {

@@ -6,12 +6,12 @@ import type { Client, ClientOptions, ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
-import type { CheckAnswer } from '../../filters/verdict.ts';
+import type { CheckResponse } from '../../filters/check-response.ts';
 import { CHECK_DESCRIPTOR, CHECK_METHOD } from './check-descriptor.ts';
 import { checkRequestOf } from './check-request.ts';
 import { hostOf, type Question } from './check-verdict.ts';
 import type { Asker } from './client.ts';
-import { type CheckResponse, grpcAnswerOf } from './grpc-check-response.ts';
+import { type GrpcCheckResponse, grpcAnswerOf } from './grpc-check-response.ts';
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 /** Proxies from the environment and configuration in DNS are for other clients; a dead authorizer is tried again soon. */
@@ -24,7 +24,7 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-type CheckMethod = MethodDefinition<object, CheckResponse>;
+type CheckMethod = MethodDefinition<object, GrpcCheckResponse>;
 
 /** An asker for all gRPC providers of an agent. */
 export async function createGrpcAsker(clock: Clock): Promise<Asker> {
@@ -37,7 +37,7 @@ export async function createGrpcAsker(clock: Clock): Promise<Asker> {
     return client;
   };
   return {
-    ask: async (question, signal): Promise<CheckAnswer> => {
+    ask: async (question, signal): Promise<CheckResponse> => {
       // Encoded here: an exception now is no failure of the authorizer.
       const request = method.requestSerialize(checkRequestOf(question, clock.wallMs()));
       const deadline = clock.wallMs() + question.provider.timeoutMs;
@@ -69,9 +69,9 @@ interface Call {
   readonly deadline: number;
 }
 
-function checkOver({ client, method, request, deadline }: Call, signal: AbortSignal): Promise<CheckResponse> {
+function checkOver({ client, method, request, deadline }: Call, signal: AbortSignal): Promise<GrpcCheckResponse> {
   return new Promise((resolve, reject) => {
-    const done = (error: ServiceError | null, response?: CheckResponse): void => {
+    const done = (error: ServiceError | null, response?: GrpcCheckResponse): void => {
       signal.removeEventListener('abort', cancel);
       if (response !== undefined) resolve(response);
       else reject(new TransientError('SP_AUTHORIZER', 'the authorizer cannot be reached', { cause: error }));

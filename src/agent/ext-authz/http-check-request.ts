@@ -3,7 +3,7 @@
  * Called by the HTTP asker.
  * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc
  */
-import { isChangeableRequestHeader } from '../../filters/header-changes.ts';
+import { isChangeableRequestHeader } from '../../http/header-changes.ts';
 import { PARTIAL_BODY_HEADER, type Question } from './check-verdict.ts';
 import type { NameTest } from './header-patterns.ts';
 

@@ -4,8 +4,9 @@
  * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc
  */
 import { TransientError } from '../../errors.ts';
-import { type HeaderChange, isChangeableResponseHeader } from '../../filters/header-changes.ts';
-import type { CheckAnswer } from '../../filters/verdict.ts';
+import type { CheckResponse } from '../../filters/check-response.ts';
+import { type HeaderChange, isChangeableResponseHeader } from '../../http/header-changes.ts';
+import { headerPairs, headerValues, lowerCaseNames, selectHeaders } from '../../http/header-list.ts';
 import { areSoundHeaders, denialOf, INVALID_ANSWER } from './check-responses.ts';
 import type { NameTest } from './header-patterns.ts';
 
@@ -31,16 +32,16 @@ const REMOVE_HEADER = 'x-envoy-auth-headers-to-remove';
 const ALWAYS_ON_DENY: ReadonlySet<string> = new Set(['www-authenticate', 'location']);
 
 /** 200 consents, 5xx is a failure, everything else denies. @throws TransientError SP_AUTHORIZER on 5xx */
-export function answerOf({ status, headers, body }: AuthorizerResponse, lists: AnswerLists): CheckAnswer {
+export function answerOf({ status, headers, body }: AuthorizerResponse, lists: AnswerLists): CheckResponse {
   if (status >= FIRST_SERVER_ERROR) throw new TransientError('SP_AUTHORIZER', `the authorizer answered ${status}`);
-  const named = headers.map((part, index) => (index % 2 === 0 ? part.toLowerCase() : part));
+  const named = lowerCaseNames(headers);
   if (!areSoundHeaders(named)) return INVALID_ANSWER;
   return status === OK ? consentOf(named, lists) : denialOf(status, body, select(named, onDeny(lists.toDownstreamOnDeny)));
 }
 
-function consentOf(headers: readonly string[], { toUpstream, toDownstreamOnAllow }: AnswerLists): CheckAnswer {
+function consentOf(headers: readonly string[], { toUpstream, toDownstreamOnAllow }: AnswerLists): CheckResponse {
   const rest = select(headers, (name) => name !== REMOVE_HEADER);
-  const removeHeaders = valuesOf(headers, REMOVE_HEADER)
+  const removeHeaders = headerValues(headers, REMOVE_HEADER)
     .flatMap((value) => value.split(','))
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== '');
@@ -55,17 +56,9 @@ function onDeny(listed: NameTest | undefined): NameTest {
 
 /** The headers whose names pass; none without a test. */
 function select(headers: readonly string[], test: NameTest | undefined): readonly string[] {
-  return test === undefined ? [] : headers.filter((_, index) => test(headers[index - (index % 2)] ?? ''));
-}
-
-function valuesOf(headers: readonly string[], name: string): readonly string[] {
-  return headers.filter((_, index) => index % 2 === 1 && headers[index - 1] === name);
+  return test === undefined ? [] : selectHeaders(headers, test);
 }
 
 function changesOf(headers: readonly string[]): readonly HeaderChange[] {
-  const changes: HeaderChange[] = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    changes.push({ how: 'add', name: headers[index] ?? '', value: headers[index + 1] ?? '' });
-  }
-  return changes;
+  return headerPairs(headers).map(([name, value]) => ({ how: 'add', name, value }));
 }

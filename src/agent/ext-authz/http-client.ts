@@ -6,7 +6,7 @@ import type * as Http from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import { TransientError } from '../../errors.ts';
-import type { CheckAnswer } from '../../filters/verdict.ts';
+import type { CheckResponse } from '../../filters/check-response.ts';
 import { hostOf, type Question } from './check-verdict.ts';
 import type { Asker } from './client.ts';
 import { compileNames, type NameTest } from './header-patterns.ts';
@@ -36,7 +36,7 @@ export async function createHttpAsker(): Promise<Asker> {
     return known;
   };
   return {
-    ask: async (question, signal): Promise<CheckAnswer> => {
+    ask: async (question, signal): Promise<CheckResponse> => {
       const lists = listsOf(question.provider);
       return answerOf(await fetchResponse({ http, question, headers: checkHeaders(question, lists.included), agent }, signal), lists);
     },

@@ -7,7 +7,7 @@ import { lookup } from 'node:dns/promises';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
-import type { CheckAnswer } from '../../filters/verdict.ts';
+import type { CheckResponse } from '../../filters/check-response.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Authorizer } from '../context.ts';
 import { BODY_TOO_LARGE, failureOf, refusalOf } from './check-responses.ts';
@@ -36,9 +36,7 @@ export function createAuthorizer({ logger, clock, signal: stop }: AuthorizerOpti
   const askerFor = lazyAskers(clock, stop);
   const failures = new FailureLog(logger);
   return async (check, body, signal) => {
-    const [match, ...others] = check.matches;
-    const provider = match?.step.provider;
-    if (provider === undefined || others.length > 0) return refusalOf(undefined);
+    const { provider } = check;
     const carried = carriedBody(provider, body);
     if (carried === 'too-large') return BODY_TOO_LARGE;
     const deadline = new Deadline(clock, provider.timeoutMs, signal);
@@ -68,7 +66,7 @@ async function isUnknown({ failOpen, service }: ExtensionProvider): Promise<bool
   }
 }
 
-async function askInTime(asker: Asker, question: Question, signal: AbortSignal): Promise<CheckAnswer> {
+async function askInTime(asker: Asker, question: Question, signal: AbortSignal): Promise<CheckResponse> {
   signal.throwIfAborted();
   return await asker.ask(question, signal);
 }

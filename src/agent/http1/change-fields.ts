@@ -2,9 +2,9 @@
  * Changes the header fields of a response or reply that is on its way to the client. In: the head and the changes that an
  * external authorizer asked for. Out: the head to write. Called by the client connection.
  */
-import { changeHeaders, type HeaderChange } from '../../filters/header-changes.ts';
+import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import type { ResponseHead } from './response-head.ts';
-import type { LocalReply } from './write-head.ts';
 
 /** `head` with `changes` made to its fields; framing is never touched. */
 export function changeFields(head: ResponseHead, changes: readonly HeaderChange[]): ResponseHead {

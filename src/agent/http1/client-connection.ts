@@ -3,12 +3,15 @@
  * of the client and, through the upstream connection, of the application. Out: bytes to both; a record per exchange.
  * Made by the listener.
  */
+
 import type { Socket } from 'node:net';
-import type { ForwardHead, Verdict } from '../../filters/verdict.ts';
+import type { Verdict } from '../../filters/verdict.ts';
+import type { ForwardHead } from '../../http/heads.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { ProxyContext } from '../context.ts';
 import { Exchange } from '../exchange/exchange.ts';
-import { type DetailedReply, failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT } from '../exchange/local-replies.ts';
+import { failureReply, MAY_BE_SENT_AGAIN, NOT_READY, REQUEST_TIMEOUT } from '../exchange/local-replies.ts';
 import { type CheckState, PendingCheck } from '../exchange/pending-check.ts';
 import { LINGER_MS, Linger } from '../net/lingering-close.ts';
 import { MessageWriter } from '../net/message-writer.ts';
@@ -18,19 +21,11 @@ import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { changeFields, changeReply } from './change-fields.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { RequestBody } from './request-body.ts';
-import {
-  CODEC_ERROR,
-  HEAD_TOO_LARGE,
-  type HeadFault,
-  isHopeless,
-  MAX_HEAD_BYTES,
-  parseRequestHead,
-  type RequestHead,
-} from './request-head.ts';
+import { CODEC_ERROR, HEAD_TOO_LARGE, isHopeless, MAX_HEAD_BYTES, parseRequestHead, type RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 import { ResponseRelay } from './response-relay.ts';
 import type { ResponseReceiver, UpstreamConnection, UpstreamFailure } from './upstream-connection.ts';
-import { type LocalReply, writeReply, writeRequestHead, writeSwitchHead } from './write-head.ts';
+import { writeReply, writeRequestHead, writeSwitchHead } from './write-head.ts';
 
 /**
  * head: waiting for a request; preview: an external authorizer wants bytes of the body; check: it is asked; body: request
@@ -251,7 +246,7 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
     if (text === '') return next;
     this.#exchange.startMs = this.#host.context.clock.nowMs();
     const request = parseRequestHead(text);
-    if (request.kind === 'fault') this.#refuse(request);
+    if (request.kind === 'reply') this.#refuse(request);
     else this.#evaluate(request);
     return next;
   }
@@ -393,13 +388,12 @@ export class ClientConnection implements SocketEvents, ResponseReceiver {
   }
 
   /** Refuses what is not a request; the connection closes. */
-  #refuse(fault: HeadFault): void {
-    this.#exchange.details = fault.details;
-    const headers = fault.body === '' ? [] : ['content-type', 'text/plain'];
-    this.#reply({ status: fault.status, body: fault.body, headers }, true);
+  #refuse(reply: LocalReply): void {
+    this.#exchange.details = reply.details;
+    this.#reply(reply, true);
   }
 
-  #replyLocally(reply: DetailedReply): void {
+  #replyLocally(reply: LocalReply): void {
     this.#exchange.details = reply.details;
     this.#reply(reply, this.#exchange.request.body !== 0);
   }

@@ -2,6 +2,8 @@
  * Strict parser of HTTP/1.1 request heads. In: the latin1 text of a head through its empty line. Out: method, target and
  * fields as sent plus the body's framing, or the reply that refuses it. Called by the proxy for every request.
  */
+import { codecReply, type LocalReply } from '../../http/local-reply.ts';
+import { METHODS } from '../../http/methods.ts';
 import { refuseOldVersion } from '../../http/normalize/prepare.ts';
 import { type BodyFraming, CHUNKED, type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 import { hasControlOctet, hasIllegalOctet, isBlank, isToken, listHolds, trimBlanks } from './octets.ts';
@@ -30,35 +32,16 @@ export interface RequestHead {
   readonly requestId: string;
 }
 
-/** A head that is answered by the codec itself; the connection closes after it. */
-export interface HeadFault {
-  readonly kind: 'fault';
-  readonly status: number;
-  readonly body: string;
-  /** For the access log, in Envoy's words where it has them. */
-  readonly details: string;
-}
-
-const fault = (status: number, body: string, details: string): HeadFault => Object.freeze({ kind: 'fault', status, body, details });
-
 /** Not HTTP/1.1: syntax, control octets, bare CR or LF, folded lines, unknown method. */
-export const CODEC_ERROR: HeadFault = fault(400, 'Bad Request', 'http1.codec_error');
+export const CODEC_ERROR: LocalReply = codecReply(400, 'Bad Request', 'http1.codec_error');
 /** Control octets, wherever in the head; beats every other fault of its syntax. */
-const INVALID_CHARACTERS = fault(400, 'Bad Request', 'http1.invalid_characters');
+const INVALID_CHARACTERS = codecReply(400, 'Bad Request', 'http1.invalid_characters');
 /** Head too long. */
-export const HEAD_TOO_LARGE: HeadFault = fault(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
-const TOO_MANY_HEADERS = fault(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
-const LENGTH_AND_CHUNKED = fault(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
-const CONNECT_WITH_LENGTH = fault(400, 'Bad Request', 'http1.body_disallowed');
-const UNKNOWN_ENCODING = fault(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
-
-/** Methods that the codec knows, as Envoy's does. @see semantics.md 4.2.1 */
-const METHODS: ReadonlySet<string> = new Set(
-  (
-    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS ' +
-    'PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE'
-  ).split(' '),
-);
+export const HEAD_TOO_LARGE: LocalReply = codecReply(431, 'Request Header Fields Too Large', 'http1.headers_too_large');
+const TOO_MANY_HEADERS = codecReply(431, 'Request Header Fields Too Large', 'http1.too_many_headers');
+const LENGTH_AND_CHUNKED = codecReply(400, 'Bad Request', 'http1.content_length_and_chunked_not_allowed');
+const CONNECT_WITH_LENGTH = codecReply(400, 'Bad Request', 'http1.body_disallowed');
+const UNKNOWN_ENCODING = codecReply(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
 const NOT_VISIBLE = /[^\x21-\x7e]/;
@@ -81,7 +64,7 @@ interface Walk {
  * The request that `text` states, or why it is refused. Linear in the length of `text`.
  * @param text a head from its first octet (no empty lines before it) through the empty line that ends it
  */
-export function parseRequestHead(text: string): RequestHead | HeadFault {
+export function parseRequestHead(text: string): RequestHead | LocalReply {
   if (hasIllegalOctet(text) || text.startsWith('\n')) return hasControlOctet(text) ? INVALID_CHARACTERS : CODEC_ERROR;
   const lineEnd = text.indexOf('\r\n');
   const methodEnd = text.indexOf(' ');
@@ -97,13 +80,13 @@ export function parseRequestHead(text: string): RequestHead | HeadFault {
   const isCurrent = text.startsWith('HTTP/1.1\r\n', targetEnd + 1);
   if (!isCurrent && !OTHER_VERSION.test(text.slice(targetEnd + 1, lineEnd))) return CODEC_ERROR;
   const head = parseFields(text, lineEnd + 2, method, target);
-  return isCurrent || head.kind === 'fault' ? head : refuseVersion(method, target, head.headers);
+  return isCurrent || head.kind === 'reply' ? head : refuseVersion(method, target, head.headers);
 }
 
-/** As a fault of the codec, for it has to close the connection. */
-function refuseVersion(method: string, target: string, headers: readonly string[]): HeadFault {
+/** As a reply of the codec, for it has to close the connection. */
+function refuseVersion(method: string, target: string, headers: readonly string[]): LocalReply {
   const { status, body, details } = refuseOldVersion(method, target, headers);
-  return { kind: 'fault', status, body, details };
+  return codecReply(status, body, details);
 }
 
 /**
@@ -116,7 +99,7 @@ function isTarget(target: string, method: string): boolean {
   return (method === 'CONNECT' ? AUTHORITY : ABSOLUTE).test(target);
 }
 
-function parseFields(text: string, start: number, method: string, target: string): RequestHead | HeadFault {
+function parseFields(text: string, start: number, method: string, target: string): RequestHead | LocalReply {
   const walk: Walk = { headers: [], framing: noFraming(), unknownEncoding: false, close: false, expectContinue: false, requestId: '' };
   for (let at = start; ; ) {
     const end = text.indexOf('\r\n', at);
@@ -154,7 +137,7 @@ function lengthText(headers: readonly string[]): string | undefined {
 }
 
 /** What is wrong with the framing fields together, in Envoy's order. */
-function framingFault({ headers, framing, unknownEncoding }: Walk, method: string): HeadFault | undefined {
+function framingFault({ headers, framing, unknownEncoding }: Walk, method: string): LocalReply | undefined {
   const encoded = framing.chunked || unknownEncoding;
   const hasLength = framing.contentLength !== -1;
   if (method === 'CONNECT') {

@@ -2,7 +2,8 @@
  * Writes message heads as latin1 text: the request for the upstream, the response for the client, and replies of the
  * agent's own in Envoy's wire order. In: judged or parsed heads. Out: text ending in the empty line. Called by the proxy.
  */
-import type { ForwardHead } from '../../filters/verdict.ts';
+import type { ForwardHead } from '../../http/heads.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import { CHUNKED, UNTIL_CLOSE } from './framing.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -75,22 +76,12 @@ export function writeSwitchHead(head: ResponseHead, upgrade: string): string {
   return `HTTP/1.1 101 ${head.reason}\r\n${head.fields}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`;
 }
 
-/** A reply made by the agent, as {@link writeReply} needs it. */
-export interface LocalReply {
-  readonly status: number;
-  readonly body: string;
-  /** The body where it is no UTF-8 text. */
-  readonly octets?: Uint8Array;
-  /** Flat, in wire order, without content-length, date, server and connection. */
-  readonly headers: readonly string[];
-}
-
 /** Fields that go before Content-Length in Envoy's order. */
 const LEADING: ReadonlySet<string> = new Set(['www-authenticate']);
 
 /** The whole reply: head and body (none for HEAD). */
 export function writeReply(reply: LocalReply, request: { readonly head: boolean; readonly close: boolean }, date: string): string {
-  const body = reply.octets === undefined ? Buffer.from(reply.body) : Buffer.from(reply.octets);
+  const body = reply.bytes === undefined ? Buffer.from(reply.body) : Buffer.from(reply.bytes);
   let leading = '';
   let trailing = '';
   for (let at = 0; at + 1 < reply.headers.length; at += 2) {

@@ -205,7 +205,7 @@ function createWorkloadComparison(sides: Sides, nowSeconds: number, { sign, keyS
   return ({ spec, token, claims }, index, found) => {
     const read = readSpec(withToken(spec, claims === undefined ? token : sign(claims)), `${name}.${namespace}`);
     // What the codec refuses is refused on both sides.
-    if (read.kind === 'fault') return false;
+    if (read.kind === 'reply') return false;
     const flip = (claims === undefined ? compareReal : compareSigned)(read.request);
     if (flip !== undefined) found.add(workload, flip, { index, request: read.request, claims });
     return flip !== undefined;

@@ -70,9 +70,9 @@ export function addExplainCommand(program: Command, { context, finish }: Command
       const read = await readRequestOptions(options, { host: `${name}.${namespace}`, podPort }, context);
       const nowSeconds = readTime(options.at);
       const explained =
-        read.kind === 'fault' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
+        read.kind === 'reply' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
       const explanation = { ...explained, caveats: [...caveats, ...explained.caveats] };
-      const request = read.kind === 'fault' ? 'a malformed request' : requestText(read.request);
+      const request = read.kind === 'reply' ? 'a malformed request' : requestText(read.request);
       const shown = { workload, request, explanation, notApplied: set.notApplied(target), locate: set.locate };
       context.stdout.write(
         options.output === 'table' ? formatExplanation(shown, context.stdout) : formatStructured(explanationValue(shown), options.output),

@@ -123,7 +123,7 @@ async function testOf(row: TableRow, { table, set, nowSeconds, run }: RowPlace):
     name: row.name,
     expected: expectedOf(row.expect),
     explain: () =>
-      read.kind === 'fault'
+      read.kind === 'reply'
         ? { explanation: codecRefusal(read) }
         : explainMessages(enforced, read.request, nowSeconds, row.authorizer === undefined ? {} : { authorizer: row.authorizer }),
   };

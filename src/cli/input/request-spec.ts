@@ -2,9 +2,11 @@
  * A request as one writes it down: in test tables, in lines of JSON, by flags, in a HAR file. In: its members. Out: what the
  * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
  */
+
 import * as z from 'zod';
-import { CODEC_ERROR, type HeadFault, parseRequestHead } from '../../agent/http1/request-head.ts';
-import type { RawRequest } from '../../filters/verdict.ts';
+import { CODEC_ERROR, parseRequestHead } from '../../agent/http1/request-head.ts';
+import type { RawRequest } from '../../http/heads.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import { LOW_VERSION } from '../../http/normalize/rejections.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
@@ -92,7 +94,7 @@ export interface RequestSpec extends ConnectionSpec {
 }
 
 /** What a codec makes of the request: fields to judge, or its own refusal. */
-export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | (HeadFault & { readonly hint?: string });
+export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | (LocalReply & { readonly hint?: string });
 
 /** Header pairs in the order written. */
 export function headerPairs(headers: RequestSpec['headers']): readonly (readonly [string, string])[] {
@@ -150,7 +152,7 @@ export function readHttpText(
 /** Characters become bytes in UTF-8, one character a byte, as they are on the wire. */
 function readHead(text: string, spec: ConnectionSpec): ReadRequest {
   const head = parseRequestHead(Buffer.from(text, 'utf8').toString('latin1'));
-  if (head.kind === 'fault') {
+  if (head.kind === 'reply') {
     const hint = HINTED.has(head.details) ? (codecHint(text) ?? methodHint(text)) : undefined;
     return hint === undefined ? head : { ...head, hint };
   }
@@ -165,7 +167,7 @@ function readHead(text: string, spec: ConnectionSpec): ReadRequest {
 /** With another method it would be a request. */
 function methodHint(text: string): string | undefined {
   const [method = ''] = text.split(' ', 1);
-  return parseRequestHead(text.replace(method, 'GET')).kind === 'fault' ? undefined : `no agent knows the method ${method}`;
+  return parseRequestHead(text.replace(method, 'GET')).kind === 'reply' ? undefined : `no agent knows the method ${method}`;
 }
 
 function connectionOf({

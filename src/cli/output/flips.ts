@@ -5,7 +5,7 @@
 import type { Flip, Judged } from '../../explain/diff-decisions.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import { withoutSecrets } from '../../explain/secrets.ts';
-import type { RawRequest } from '../../filters/verdict.ts';
+import type { RawRequest } from '../../http/heads.ts';
 import type { Json } from '../../policy/facts.ts';
 import { requestText } from './explanation.ts';
 import { type Cell, formatTable } from './table.ts';

@@ -3,11 +3,12 @@
  * of the client dropped. In: the flat list as sent. Out: the working list and which interesting headers it has.
  * Hot path: one pass, one list, nothing else allocated.
  */
+import { type HeaderList, hasHeader, type MutableHeaderList } from '../header-list.ts';
 import { DROP, HOST, TREATMENT_BY_NAME } from './inline-headers.ts';
 
 export interface CopiedHeaders {
   /** Flat, names in lower case. */
-  readonly headers: string[];
+  readonly headers: MutableHeaderList;
   /** Host lines joined with `,`; `undefined`: none. */
   readonly host: string | undefined;
   /** Bit n: the header of slot n (below 32) is in the list. */
@@ -15,8 +16,8 @@ export interface CopiedHeaders {
 }
 
 /** Copies and merges. `raw` is not kept. */
-export function copyHeaders(raw: readonly string[]): CopiedHeaders {
-  const headers: string[] = [];
+export function copyHeaders(raw: HeaderList): CopiedHeaders {
+  const headers: MutableHeaderList = [];
   let host: string | undefined;
   let seenLow = 0;
   let seenHigh = 0;
@@ -40,7 +41,7 @@ export function copyHeaders(raw: readonly string[]): CopiedHeaders {
 }
 
 /** Joins the cookies of a request over HTTP/2, where a client may send each in a field of its own (RFC 9113 section 8.2.3). */
-export function joinCookies(headers: string[]): void {
+export function joinCookies(headers: MutableHeaderList): void {
   let cookies = '';
   let kept = 0;
   for (let i = 0; i < headers.length; i += 2) {
@@ -60,18 +61,13 @@ export function joinCookies(headers: string[]): void {
 }
 
 /** Adds to a working list as Envoy adds to its header map: an inline header that is there already grows by the value. */
-export function addHeader(headers: string[], name: string, value: string): void {
+export function addHeader(headers: MutableHeaderList, name: string, value: string): void {
   const isInline = (TREATMENT_BY_NAME.get(name) ?? DROP) < DROP;
-  if (isInline && isIn(headers, name)) mergeInto(headers, name, value);
+  if (isInline && hasHeader(headers, name)) mergeInto(headers, name, value);
   else headers.push(name, value);
 }
 
-function isIn(headers: readonly string[], name: string): boolean {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true;
-  return false;
-}
-
-function mergeInto(headers: string[], name: string, value: string): void {
+function mergeInto(headers: MutableHeaderList, name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i] === name) headers[i + 1] = joinValues(headers[i + 1] as string, value);
   }

@@ -3,14 +3,15 @@
  * head with the identity that the proxy told, or a rejection. Called by the judge before preparation, and by explain.
  */
 import { compileIpBlocks, parseIp } from '../../policy/match/ip-block.ts';
+import type { RawRequest } from '../heads.ts';
+import type { LocalReply } from '../local-reply.ts';
 import { parseClientCertHeader } from './client-cert-header.ts';
 import { joinValues } from './copy-headers.ts';
-import type { RawHead } from './raw-head.ts';
-import { CLIENT_CERT_INVALID, type Rejection } from './rejections.ts';
+import { CLIENT_CERT_INVALID } from './rejections.ts';
 
 const CLIENT_CERT_HEADER = 'x-forwarded-client-cert';
 
-export type Identified<T extends RawHead> = { readonly kind: 'ok'; readonly raw: T } | Rejection;
+export type Identified<T extends RawRequest> = { readonly kind: 'ok'; readonly raw: T } | LocalReply;
 
 /**
  * `raw` with the peer that X-Forwarded-Client-Cert names, when a trusted proxy sent it over a connection without a client
@@ -18,7 +19,7 @@ export type Identified<T extends RawHead> = { readonly kind: 'ok'; readonly raw:
  * refused, because a missing identity would satisfy every negative condition.
  * @param isTrusted is this address of the TCP peer one of a trusted proxy?
  */
-export function identifyPeer<T extends RawHead>(raw: T, isTrusted: (address: string) => boolean): Identified<T> {
+export function identifyPeer<T extends RawRequest>(raw: T, isTrusted: (address: string) => boolean): Identified<T> {
   if (raw.connection.peer !== undefined || !isTrusted(raw.connection.sourceIp)) return { kind: 'ok', raw };
   const text = clientCertOf(raw.headers);
   if (text === undefined) return { kind: 'ok', raw };

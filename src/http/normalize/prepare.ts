@@ -4,29 +4,26 @@
  * Called by the judge first of all. The value for a missing `x-request-id` comes from the caller.
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
+import type { RawRequest } from '../heads.ts';
+import type { LocalReply } from '../local-reply.ts';
+import { METHODS } from '../methods.ts';
 import { removeHopByHopHeaders, removeNominatedHeaders, requestedUpgrade } from './connection-header.ts';
 import { type CopiedHeaders, copyHeaders, has, joinCookies, joinValues } from './copy-headers.ts';
 import { isValidReferer } from './http-url.ts';
 import { CLIENT_CERT, CONNECTION, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
 import { normalizePath } from './normalize-path.ts';
 import { PreparedRequest } from './prepared-request.ts';
-import type { RawHead } from './raw-head.ts';
-import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, LOW_VERSION, type Rejection, UPGRADE_FAILED } from './rejections.ts';
+import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, LOW_VERSION, UPGRADE_FAILED } from './rejections.ts';
 import { remoteAddress } from './remote-address.ts';
 import { checkPath, isHttpScheme, isPrintable, takeHost, takeTarget } from './target-and-host.ts';
 
-export type Preparation = { readonly kind: 'ok'; readonly prepared: PreparedRequest } | Rejection;
-
-const METHODS: ReadonlySet<string> = new Set(
-  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS PATCH
-   POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE`.split(/\s+/),
-);
+export type Preparation = { readonly kind: 'ok'; readonly prepared: PreparedRequest } | LocalReply;
 
 /**
  * Cleans one request as Envoy does before any filter. The order of the checks is Envoy's, so that a request with several
  * faults gets Envoy's answer.
  */
-export function prepareRequest(raw: RawHead, normalization: PathNormalization): Preparation {
+export function prepareRequest(raw: RawRequest, normalization: PathNormalization): Preparation {
   if (raw.version !== '2' && !(METHODS.has(raw.method) && isPrintable(raw.target))) return CODEC_ERROR;
   const copied = copyHeaders(raw.headers);
   if (raw.version === '2') joinCookies(copied.headers);
@@ -50,13 +47,13 @@ export function prepareRequest(raw: RawHead, normalization: PathNormalization): 
  * The reply to a request of a version before HTTP/1.1, which Envoy refuses only when Connection and target hold nothing that
  * it refuses in any version.
  */
-export function refuseOldVersion(method: string, target: string, headers: readonly string[]): Rejection {
+export function refuseOldVersion(method: string, target: string, headers: readonly string[]): LocalReply {
   const copied = copyHeaders(headers);
   const request = new PreparedRequest(method, copied.headers);
   return takeConnectionHeaders(request, copied) ?? takeTarget(request, { version: '1.1', method, target }) ?? LOW_VERSION;
 }
 
-function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): Rejection | undefined {
+function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders): LocalReply | undefined {
   const connection = has(copied, CONNECTION) ? request.header('connection') : undefined;
   if (connection === undefined) return undefined;
   const upgrade = requestedUpgrade(request.header('upgrade'), connection);
@@ -73,7 +70,7 @@ function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders):
   return request.method === 'CONNECT' || removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
 }
 
-function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): void {
+function cleanHeaders(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): void {
   const { connection } = raw;
   if (request.upgrade === '' && (has(copied, CONNECTION) || has(copied, UPGRADE) || has(copied, TE))) removeHopByHopHeaders(request);
   if (has(copied, REFERER) && !isValidReferer(request.header('referer') ?? '')) request.removeHeader('referer');
@@ -89,7 +86,7 @@ function cleanHeaders(request: PreparedRequest, raw: RawHead, copied: CopiedHead
 }
 
 /** Without a client certificate the header is the client's invention; with one, this hop's element is added. */
-function forwardClientCert(request: PreparedRequest, raw: RawHead): void {
+function forwardClientCert(request: PreparedRequest, raw: RawRequest): void {
   const { peer, forwardedClientCert } = raw.connection;
   const before = peer === undefined ? undefined : request.header('x-forwarded-client-cert');
   if (peer !== undefined && forwardedClientCert === undefined) return;

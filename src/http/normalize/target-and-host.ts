@@ -2,11 +2,13 @@
  * Target and host of a request: origin form, absolute form, CONNECT; Host and `:authority`. In: the raw head and what is known
  * so far. Out: the working copy filled in, or a rejection. Parts of `prepareRequest`.
  */
+
+import type { RawRequest } from '../heads.ts';
+import type { LocalReply } from '../local-reply.ts';
 import { type CopiedHeaders, has } from './copy-headers.ts';
 import { isHostAndPort, parseHttpUrl } from './http-url.ts';
 import { CONNECTION, CONTENT_TYPE } from './inline-headers.ts';
 import type { PreparedRequest } from './prepared-request.ts';
-import type { RawHead } from './raw-head.ts';
 import {
   ABSOLUTE_PATH,
   INVALID_AUTHORITY,
@@ -15,7 +17,6 @@ import {
   MISSING_HOST,
   MISSING_PATH,
   QUERY_WITHOUT_TYPE,
-  type Rejection,
 } from './rejections.ts';
 
 /** Only bytes that the HTTP/1 codec takes in a target: no blank, control or non-ASCII byte; not empty. */
@@ -30,8 +31,8 @@ export function isPrintable(target: string): boolean {
 /** Origin form as it is; absolute form brings the host and the scheme with it; CONNECT has a host and no path. */
 export function takeTarget(
   request: PreparedRequest,
-  raw: Pick<RawHead, 'version' | 'method' | 'target' | 'scheme'>,
-): Rejection | undefined {
+  raw: Pick<RawRequest, 'version' | 'method' | 'target' | 'scheme'>,
+): LocalReply | undefined {
   const { method, target } = raw;
   if (raw.version === '2') {
     request.target = target;
@@ -62,7 +63,7 @@ export function isHttpScheme(scheme: string): boolean {
 }
 
 /** Host of the target beats Host; a Host that Connection names is gone. */
-export function takeHost(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): Rejection | undefined {
+export function takeHost(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): LocalReply | undefined {
   let host = raw.authority ?? copied.host;
   if (host !== undefined && request.upgrade === '' && has(copied, CONNECTION) && isHostNominated(raw.headers)) host = undefined;
   if (raw.version !== '2' && request.host !== '') host = request.host;
@@ -98,7 +99,7 @@ function isAuthority(host: string): boolean {
 }
 
 /** The path must be there and begin with a slash, except for CONNECT. */
-export function checkPath(request: PreparedRequest, raw: RawHead, copied: CopiedHeaders): Rejection | undefined {
+export function checkPath(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): LocalReply | undefined {
   if (raw.method === 'CONNECT') return undefined;
   if (request.target === '') return MISSING_PATH;
   if (request.target.charCodeAt(0) !== 47) return ABSOLUTE_PATH;

@@ -3,7 +3,6 @@
  * Called by `compileRules` when a program is taken in.
  */
 
-import { isPseudoHeader } from '../../http/normalize/prepared-request.ts';
 import type { Json, PeerIdentity, RequestFacts } from '../facts.ts';
 import { lookUpClaim, matchesClaim } from '../match/claim.ts';
 import { compileIdentityMatch } from '../match/identity.ts';
@@ -19,6 +18,7 @@ import {
   toByteString,
 } from '../match/string-match.ts';
 import type { Clause, IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
+import { isPseudoHeader } from '../pseudo-headers.ts';
 
 export type Claims = { readonly [key: string]: Json };
 

@@ -26,7 +26,7 @@ function checkRoundTrip(request: RequestHead): void {
   const again = parseRequestHead(
     writeRequestHead({ method: request.method, target: request.target, host: 'h', headers, upgrade: '' }, request),
   );
-  if (again.kind === 'fault') {
+  if (again.kind === 'reply') {
     // Host may have been left out by the client, and is the 101st field then.
     hold(again.status === 431, 'a head that was taken can be sent on');
     return;
@@ -50,7 +50,7 @@ function checkCuts(input: string): void {
   if (text.length > MAX_HEAD_BYTES) return;
   hold(found === text, 'the same head is found however its bytes arrive');
   if (fresh !== '' && found !== '' && !found.startsWith('\r\n'))
-    hold(parseRequestHead(found).kind === 'fault', 'what is hopeless early is refused in the end');
+    hold(parseRequestHead(found).kind === 'reply', 'what is hopeless early is refused in the end');
 }
 
 export const requestHead: FuzzTarget = {

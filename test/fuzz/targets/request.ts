@@ -49,7 +49,7 @@ function check(verdict: Verdict, head: string): void {
     hold(name !== 'x-role' || forwarded.headers[at + 1] !== 'admin', 'one of several equal headers is enough to deny');
   }
   const request = parseRequestHead(head);
-  if (request.kind === 'fault' || forwarded.method === 'CONNECT') return;
+  if (request.kind === 'reply' || forwarded.method === 'CONNECT') return;
   const again = parseRequestHead(writeRequestHead(forwarded, request));
   hold(again.kind === 'request' && again.target === forwarded.target, 'the upstream reads the request that was judged');
 }
@@ -102,7 +102,7 @@ export const request: FuzzTarget = {
     if (end === -1) return;
     const head = input.slice(0, end + 4);
     const parsed = parseRequestHead(head);
-    if (parsed.kind === 'fault') return;
+    if (parsed.kind === 'reply') return;
     const raw = {
       version: '1.1',
       method: parsed.method,

@@ -163,7 +163,7 @@ function run(text: string): void {
       }
       hold(answer.principal.startsWith('iss/'), 'the issuer is that of the rule');
     } else if (answer.kind === 'refused') {
-      hold(answer.status === 401 || answer.status === 403, 'a refusal has its status');
+      hold(answer.reply.status === 401 || answer.reply.status === 403, 'a refusal has its status');
     }
   }
 }

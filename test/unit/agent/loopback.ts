@@ -2,6 +2,7 @@
  * Loopback parts for the proxy's tests: raw clients, raw upstreams and a listener with a judge of the test's own. In:
  * bytes. Out: bytes. Nothing here parses HTTP with the code under test.
  */
+
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import {
@@ -14,7 +15,11 @@ import {
 import { HttpDate } from '../../../src/agent/exchange/http-date.ts';
 import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
-import type { RawRequest, RequestFilterChain, Verdict, VerdictLog } from '../../../src/filters/verdict.ts';
+import type { FilterChain } from '../../../src/filters/filter-chain.ts';
+import type { VerdictLog } from '../../../src/filters/verdict.ts';
+import type { RawRequest } from '../../../src/http/heads.ts';
+import { textReply } from '../../../src/http/local-reply.ts';
+import { httpChain } from '../filters/trials.ts';
 
 export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
   outcome,
@@ -25,15 +30,13 @@ export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''):
 });
 
 /** Forwards everything as it is, except paths that begin with `/no`, which are denied. */
-export const stubFilterChain: RequestFilterChain = {
-  evaluate(request: RawRequest): Verdict {
-    if (request.target.startsWith('/no')) {
-      const log = logOf('deny', request.target, 'rbac_access_denied_matched_policy[none]');
-      return { kind: 'reply', status: 403, body: 'RBAC: access denied', headers: ['content-type', 'text/plain'], close: false, log };
-    }
-    return { kind: 'forward', head: headOf(request), log: logOf('allow', request.target) };
-  },
-};
+export const stubFilterChain: FilterChain = httpChain((request) => {
+  if (request.target.startsWith('/no')) {
+    const log = logOf('deny', request.target, 'rbac_access_denied_matched_policy[none]');
+    return { ...textReply(403, 'RBAC: access denied', log.details), log };
+  }
+  return { kind: 'forward', head: headOf(request), log: logOf('allow', request.target) };
+});
 
 /** The request as a judge without opinions hands it on. */
 export function headOf(request: RawRequest): { method: string; target: string; host: string; headers: string[]; upgrade: string } {
@@ -62,7 +65,7 @@ export interface Stage {
 }
 
 export interface StageOptions {
-  readonly filterChain?: RequestFilterChain | undefined;
+  readonly filterChain?: FilterChain | undefined;
   readonly notReady?: boolean;
   readonly limits?: Partial<ProxyLimits>;
   readonly authorizer?: Authorizer;

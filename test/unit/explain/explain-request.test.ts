@@ -4,7 +4,7 @@ import type { Policy } from '../../../src/api/istio/resources.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { explainRequest } from '../../../src/explain/explain-request.ts';
 import type { Explanation } from '../../../src/explain/explanation.ts';
-import type { RawRequest } from '../../../src/filters/verdict.ts';
+import type { RawRequest } from '../../../src/http/heads.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 
 function policy(name: string, spec: object, annotations: Readonly<Record<string, string>> = {}, kind = 'AuthorizationPolicy'): Policy {

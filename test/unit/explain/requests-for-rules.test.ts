@@ -21,7 +21,7 @@ function fates(...policies: readonly object[]): readonly (readonly RuleExplanati
   const enforced = { program, keySets: key.keySetsFor(program) };
   return [...requestsForRules([program])].map(({ claims, ...spec }: GeneratedRequest) => {
     const read = readSpec(withToken(spec, claims === undefined ? undefined : key.sign(claims)), 'web.foo');
-    if (read.kind === 'fault') throw new Error(`no codec takes ${JSON.stringify(spec)}`);
+    if (read.kind === 'reply') throw new Error(`no codec takes ${JSON.stringify(spec)}`);
     return explainRequest(enforced, read.request, NOW).rules;
   });
 }

@@ -3,13 +3,14 @@
  */
 import { expect } from 'chai';
 import { changeQuery } from '../../../src/filters/change-query.ts';
-import { changeHeaders, type HeaderChange, isChangeableRequestHeader } from '../../../src/filters/header-changes.ts';
-import type { CheckAnswer, Verdict } from '../../../src/filters/verdict.ts';
+import { type CheckResponse, checkDenied, checkFailed } from '../../../src/filters/check-response.ts';
+import type { Verdict } from '../../../src/filters/verdict.ts';
+import { changeHeaders, type HeaderChange, isChangeableRequestHeader } from '../../../src/http/header-changes.ts';
 import { allow, authorizer, CONNECTION, custom, deny, expectKind, filterChainOf, paths, raw, verdictOf } from './trials.ts';
 
 const mesh = { extensionProviders: [authorizer('a'), authorizer('b', 'http'), authorizer('c')], multipleCustomProviders: true };
 const consent = { kind: 'allow', setHeaders: [], removeHeaders: [] } as const;
-const name = (verdict: Verdict): string | undefined => (verdict.kind === 'check' ? verdict.matches[0]?.step.name : verdict.kind);
+const name = (verdict: Verdict): string | undefined => (verdict.kind === 'check' ? verdict.provider.name : verdict.kind);
 const add = (header: string, value: string): HeaderChange => ({ how: 'add', name: header, value });
 
 describe('external authorizers', () => {
@@ -21,8 +22,8 @@ describe('external authorizers', () => {
 
     expect([first, second, third].map(name)).to.deep.equal(['a', 'b', 'c']);
     expect(name(third.resume(consent))).to.equal('forward');
-    expect(expectKind('reply', second.resume({ kind: 'deny', status: 401, body: '', headers: [] })).status).to.equal(401);
-    expect(expectKind('reply', second.resume({ kind: 'error', status: 502, details: 'why' })).log.details).to.equal('why');
+    expect(expectKind('reply', second.resume(checkDenied(401, ''))).status).to.equal(401);
+    expect(expectKind('reply', second.resume(checkFailed(502, 'why'))).log.details).to.equal('why');
   });
 
   it('see the request as the one before left it, and are asked only if it still matches', () => {
@@ -110,11 +111,11 @@ describe('external authorizers', () => {
   });
 
   it('reply with bytes that are no text', () => {
-    const octets = new Uint8Array([0xff]);
-    const refusal: CheckAnswer = { kind: 'deny', status: 403, body: '\ufffd', octets, headers: [], details: 'mine' };
+    const bytes = new Uint8Array([0xff]);
+    const refusal: CheckResponse = { ...checkDenied(403, '\ufffd', [], 'mine'), bytes };
     const verdict = expectKind('reply', verdictOf('check', filterChainOf([custom('z', 'a', {})], { mesh }), raw('/')).resume(refusal));
 
-    expect(verdict.octets).to.equal(octets);
+    expect(verdict.bytes).to.equal(bytes);
     expect(verdict.log.details).to.equal('mine');
   });
 });

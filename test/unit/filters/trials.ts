@@ -7,7 +7,8 @@ import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import type { KeySet } from '../../../src/bundle/bundle.ts';
 import { createFilterChain, type FilterChain, type FilterChainOptions } from '../../../src/filters/filter-chain.ts';
-import type { RawRequest, Verdict } from '../../../src/filters/verdict.ts';
+import type { Verdict } from '../../../src/filters/verdict.ts';
+import type { RawRequest } from '../../../src/http/heads.ts';
 import type { ConnectionFacts } from '../../../src/policy/facts.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 import type { Program } from '../../../src/policy/model/program.ts';
@@ -57,6 +58,11 @@ export function filterChainOf(
     throw error;
   };
   return createFilterChain(programOf(policies, mesh), keys === undefined ? {} : { keys }, { onBug, ...options });
+}
+
+/** A chain for HTTP requests alone; it denies every connection. */
+export function httpChain(evaluate: FilterChain['evaluate']): FilterChain {
+  return { evaluate, evaluateConnection: () => ({ kind: 'deny', details: 'no TCP in this test' }) };
 }
 
 /** A GET request over HTTP/1.1 with a Host. */

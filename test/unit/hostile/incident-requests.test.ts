@@ -6,7 +6,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
-import type { RawRequest, Verdict } from '../../../src/filters/verdict.ts';
+import type { Verdict } from '../../../src/filters/verdict.ts';
+import type { RawRequest } from '../../../src/http/heads.ts';
 import { allow, CONNECTION, deny, filterChainOf, paths, policy, raw, verdictOf } from '../filters/trials.ts';
 import { NOW } from '../jwt/tokens.ts';
 

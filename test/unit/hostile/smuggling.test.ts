@@ -3,12 +3,13 @@
  * sequence of bytes means must be one thing: the application sees exactly the requests that were judged, with the same
  * bodies, or none; what stands behind a refused request is never read.
  */
+
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect } from 'chai';
-import type { RequestFilterChain } from '../../../src/filters/verdict.ts';
 import { type Stage, stage, stubFilterChain, talk } from '../agent/loopback.ts';
+import { httpChain } from '../filters/trials.ts';
 import { AMBIGUOUS, CHUNKED, HIDDEN, post } from './ambiguous-requests.ts';
 
 /** Sequences that mean one thing, and what they mean: the requests, with the length of each body. */
@@ -35,12 +36,10 @@ describe('smuggling', () => {
   let front: Stage;
   let seen: string[] = [];
   const judged: string[] = [];
-  const filterChain: RequestFilterChain = {
-    evaluate(request, nowSeconds) {
-      judged.push(`${request.method} ${request.target}`);
-      return stubFilterChain.evaluate(request, nowSeconds);
-    },
-  };
+  const filterChain = httpChain((request, nowSeconds) => {
+    judged.push(`${request.method} ${request.target}`);
+    return stubFilterChain.evaluate(request, nowSeconds);
+  });
 
   before(async () => {
     app = createServer({ insecureHTTPParser: false }, (request, response) => {

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import type { BundleKey, KeySet } from '../../../src/bundle/bundle.ts';
+import { firstHeader } from '../../../src/http/header-list.ts';
 import { type Authentication, type Authenticator, createAuthenticator } from '../../../src/jwt/authenticator.ts';
 import type { JwtProvider } from '../../../src/policy/model/program.ts';
 import { ISSUER, makeKey, NOW, provider, requestWith, type SigningKey, segment, sign, unsigned } from './tokens.ts';
@@ -106,10 +107,15 @@ describe('authenticator', () => {
 
         expect(result).to.deep.equal({
           kind: 'refused',
-          status: fault === 'Audiences in Jwt are not allowed' ? 403 : 401,
           fault,
-          challenge: 'Bearer realm="http://app.foo:8000/p?q="1"", error="invalid_token"',
-          details: `jwt_authn_access_denied{${fault.replaceAll(' ', '_')}}`,
+          reply: {
+            kind: 'reply',
+            status: fault === 'Audiences in Jwt are not allowed' ? 403 : 401,
+            body: fault,
+            headers: ['www-authenticate', 'Bearer realm="http://app.foo:8000/p?q="1"", error="invalid_token"'],
+            close: false,
+            details: `jwt_authn_access_denied{${fault.replaceAll(' ', '_')}}`,
+          },
           rule: provider().source,
         });
         expect(request.headers).to.have.length(2);
@@ -141,7 +147,8 @@ describe('authenticator', () => {
   it('names the original path in the realm, cut after 256 characters, before the token was taken out', () => {
     const rules = authenticatorOf(provider({ params: ['access_token', 'other'] }));
     const long = `/${'a'.repeat(300)}`;
-    const realm = (result: Authentication): string => (result.kind === 'refused' ? result.challenge : '');
+    const realm = (result: Authentication): string =>
+      result.kind === 'refused' ? (firstHeader(result.reply.headers, 'www-authenticate') ?? '') : '';
 
     expect(realm(rules.authenticate(requestWith(bearer('x'), long), NOW))).to.equal(
       `Bearer realm="http://app.foo:8000${long.slice(0, 256)}", error="invalid_token"`,
@@ -384,10 +391,15 @@ describe('authenticator', () => {
     it('refuses a request without it, and speaks of no error', () => {
       expect(authenticatorOf(provider(demanded)).authenticate(requestWith([], '/p'), NOW)).to.deep.equal({
         kind: 'refused',
-        status: 401,
         fault: 'Jwt is missing',
-        challenge: 'Bearer realm="http://app.foo:8000/p"',
-        details: 'jwt_authn_access_denied{Jwt_is_missing}',
+        reply: {
+          kind: 'reply',
+          status: 401,
+          body: 'Jwt is missing',
+          headers: ['www-authenticate', 'Bearer realm="http://app.foo:8000/p"'],
+          close: false,
+          details: 'jwt_authn_access_denied{Jwt_is_missing}',
+        },
         rule: provider().source,
       });
     });

@@ -1,5 +1,6 @@
 /* Values that no request can have, or that say more than they match; beside each one that is fine. */
 import { expect } from 'chai';
+import { METHODS } from '../../../src/http/methods.ts';
 import { lintPolicy } from '../../../src/lint/lint-policies.ts';
 import { findingsOf, from, ISSUER, lint, ra, to, when } from './policies.ts';
 
@@ -18,6 +19,12 @@ describe('lint of values', () => {
     expect(lint(ra(), when(claim('admin'), ['a'], ['false']))).to.deep.equal([`info SP_NEVER_MATCHES ${WHEN}.notValues[0]`]);
     expect(lint(ra(), when(claim('tenant'), ['42']), when('request.headers[x-admin]', ['true']))).to.deep.equal([]);
     expect(lint(ra(), when(`${claim('a')}[exp]`, ['42']))).to.deep.equal([]);
+  });
+
+  it('warns of a method that no codec knows, and knows every method that the codec takes', () => {
+    expect(lint(to({ methods: ['BREW'] }))).to.deep.equal(['SP_NEVER_MATCHES spec.rules[0].to[0].operation.methods[0]']);
+    expect(lint(to({ methods: [...METHODS] }))).to.deep.equal([]);
+    expect(METHODS.has('MSEARCH')).to.equal(true);
   });
 
   it('keeps what is only information out of the webhook’s way', () => {

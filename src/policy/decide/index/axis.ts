@@ -3,12 +3,12 @@
  * hits what the index holds for it. Used by guards, row filter and long lists.
  */
 
-import { isPseudoHeader } from '../../../http/normalize/prepared-request.ts';
 import type { Json, RequestFacts } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { type IpWords, parseIp } from '../../match/ip-block.ts';
 import { asciiLowerCase } from '../../match/string-match.ts';
 import type { Clause } from '../../model/program.ts';
+import { isPseudoHeader } from '../../pseudo-headers.ts';
 import type { Claims } from '../compile-clause.ts';
 import { findIdentity } from './identity-search.ts';
 import type { Hits } from './posting.ts';

@@ -4,9 +4,9 @@
  * Used by guards and row filter.
  */
 
-import { isPseudoHeader } from '../../../http/normalize/prepared-request.ts';
 import type { Json, RequestFacts } from '../../facts.ts';
 import type { Clause } from '../../model/program.ts';
+import { isPseudoHeader } from '../../pseudo-headers.ts';
 import { createLookup, findClaim, type Lookup } from './axis.ts';
 import { findText, type TermIndex } from './term-index.ts';
 

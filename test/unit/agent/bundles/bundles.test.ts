@@ -1,6 +1,7 @@
 /*
  * The intake on real folders: first bundle, swap, refusals, relabelling, restart. The judge is a label of its program.
  */
+
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,9 +12,10 @@ import type { PolicyInForce } from '../../../../src/agent/context.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../../src/api/kube/names.ts';
 import { MAX_BUNDLE_BYTES } from '../../../../src/bundle/bundle.ts';
 import { digestOf } from '../../../../src/bundle/encode.ts';
-import type { RequestFilterChain } from '../../../../src/filters/verdict.ts';
+import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import type { Program } from '../../../../src/policy/model/program.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
+import { httpChain } from '../../filters/trials.ts';
 import { ALLOW_ALL, bundleOf, DENY_ALL, filesOf, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
 
 interface Rig {
@@ -23,11 +25,9 @@ interface Rig {
   readonly refused: string[];
 }
 
-const filterChain: RequestFilterChain = {
-  evaluate: () => {
-    throw new Error('not asked');
-  },
-};
+const filterChain = httpChain(() => {
+  throw new Error('not asked');
+});
 
 describe('intake', () => {
   let dir = '';
@@ -41,7 +41,7 @@ describe('intake', () => {
     await rm(dir, { recursive: true });
   });
 
-  function rig(options: Partial<IntakeOptions> = {}, createFilterChain: () => RequestFilterChain = () => filterChain): Rig {
+  function rig(options: Partial<IntakeOptions> = {}, createFilterChain: () => FilterChain = () => filterChain): Rig {
     const policies: PolicyInForce[] = [];
     const programs: Program[] = [];
     const refused: string[] = [];

@@ -1,16 +1,20 @@
 /*
  * The proxy while an external authorizer is asked: bodies held back and shown, changed responses, clients that leave.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
 import { BodyPreview } from '../../../../src/agent/exchange/body-preview.ts';
-import type { HeaderChange } from '../../../../src/filters/header-changes.ts';
-import type { CheckAnswer, RequestFilterChain, Verdict } from '../../../../src/filters/verdict.ts';
+import { type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
+import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
+import type { Verdict } from '../../../../src/filters/verdict.ts';
+import type { HeaderChange } from '../../../../src/http/header-changes.ts';
+import { httpChain } from '../../filters/trials.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
-const CONSENT: CheckAnswer = { kind: 'allow', setHeaders: [], removeHeaders: [] };
+const CONSENT: CheckResponse = { kind: 'allow', setHeaders: [], removeHeaders: [] };
 const has =
   (part: string) =>
   (text: string): boolean =>
@@ -26,38 +30,22 @@ const whole = (maxRequestBytes: number): Limits => ({ maxRequestBytes, allowPart
 const partial = (maxRequestBytes: number): Limits => ({ ...whole(maxRequestBytes), allowPartialMessage: true });
 
 /** Has authorizers with these limits asked one after the other, then forwards. */
-function judgeAsking(limits: readonly (Limits | undefined)[], downstreamHeaders: readonly HeaderChange[] = []): RequestFilterChain {
-  return {
-    evaluate(request): Verdict {
-      const step = (index: number): Verdict => {
-        if (index === limits.length) return { kind: 'forward', head: headOf(request), downstreamHeaders, log: logOf('allow') };
-        const limit = limits[index];
-        const check = checkOf(providerOf(1, limit === undefined ? {} : { includeRequestBodyInCheck: limit }), headOf(request));
-        return {
-          ...check,
-          resume: (answer) =>
-            answer.kind === 'allow'
-              ? step(index + 1)
-              : {
-                  kind: 'reply',
-                  status: answer.status,
-                  body: answer.kind === 'deny' ? answer.body : '',
-                  ...(answer.kind === 'deny' && answer.octets !== undefined ? { octets: answer.octets } : {}),
-                  headers: [],
-                  close: false,
-                  log: logOf('deny'),
-                },
-        };
-      };
-      return step(0);
-    },
-  };
+function judgeAsking(limits: readonly (Limits | undefined)[], downstreamHeaders: readonly HeaderChange[] = []): FilterChain {
+  return httpChain((request): Verdict => {
+    const step = (index: number): Verdict => {
+      if (index === limits.length) return { kind: 'forward', head: headOf(request), downstreamHeaders, log: logOf('allow') };
+      const limit = limits[index];
+      const check = checkOf(providerOf(1, limit === undefined ? {} : { includeRequestBodyInCheck: limit }), headOf(request));
+      return { ...check, resume: (answer) => (answer.kind === 'allow' ? step(index + 1) : { ...answer, headers: [], log: logOf('deny') }) };
+    };
+    return step(0);
+  });
 }
 
 describe('the proxy while an authorizer is asked', () => {
   let at: Stage;
   let bodies: (CheckBody | undefined)[] = [];
-  let answer: CheckAnswer = CONSENT;
+  let answer: CheckResponse = CONSENT;
   const note: Authorizer = async (_check, body) => {
     bodies.push(body);
     await sleep(2);
@@ -71,7 +59,7 @@ describe('the proxy while an authorizer is asked', () => {
     await at.stop();
   });
 
-  async function start(filterChain: RequestFilterChain, options: StageOptions = {}): Promise<Stage> {
+  async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
     at = await stage({ filterChain, authorizer: note, ...options });
     return at;
   }
@@ -170,7 +158,7 @@ describe('the proxy while an authorizer is asked', () => {
   });
 
   it('lets nothing through to the upstream when the answer is no, and closes', async () => {
-    answer = { kind: 'deny', status: 413, body: 'Payload Too Large', headers: [] };
+    answer = checkDenied(413, 'Payload Too Large');
     const { port } = await start(judgeAsking([whole(3)]));
     const text = await talk(port, post('Content-Length: 5', 'abcde'));
     expect(text).to.match(/^HTTP\/1.1 413 Payload Too Large\r\n[^]*connection: close\r\n\r\nPayload Too Large$/);
@@ -178,7 +166,7 @@ describe('the proxy while an authorizer is asked', () => {
   });
 
   it('replies with octets as they are', async () => {
-    answer = { kind: 'deny', status: 403, body: '\ufffd', octets: new Uint8Array([0xff, 0x00, 0x80]), headers: [] };
+    answer = { ...checkDenied(403, '\ufffd'), bytes: new Uint8Array([0xff, 0x00, 0x80]) };
     const { port } = await start(judgeAsking([undefined]));
     const text = await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('\r\n\r\n\xff\x00\x80'));
     expect(text).to.contain('content-length: 3\r\n');

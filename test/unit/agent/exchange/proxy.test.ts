@@ -1,9 +1,12 @@
 /*
  * The proxy over raw loopback sockets with a stub judge: what the upstream sees, what the client gets, byte for byte.
  */
+
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { httpChain } from '../../filters/trials.ts';
+import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
 const DATE = 'date: Thu, 01 Jan 1970 00:00:00 GMT\r\n';
@@ -435,33 +438,24 @@ describe('proxy', () => {
 
   it('ignores framing fields that the judge hands on', async () => {
     const { port } = await start({
-      filterChain: {
-        evaluate: (request) => ({
-          kind: 'forward',
-          head: { ...headOf(request), headers: ['content-length', '5', 'transfer-encoding', 'chunked', 'x', 'y'] },
-          log: logOf('allow'),
-        }),
-      },
+      filterChain: httpChain((request) => ({
+        kind: 'forward',
+        head: { ...headOf(request), headers: ['content-length', '5', 'transfer-encoding', 'chunked', 'x', 'y'] },
+        log: logOf('allow'),
+      })),
     });
     await talk(port, GET, has('ok'));
     expect(at.seen[0]).to.equal('GET /ok HTTP/1.1\r\nhost: a\r\nx: y\r\n\r\n');
   });
 
-  const checking: StageOptions['filterChain'] = {
-    evaluate: (request) => ({
-      kind: 'check',
-      scheme: 'http',
-      version: '1.1',
-      connection: request.connection,
-      matches: [],
-      request: headOf(request),
-      log: logOf('deny'),
-      resume: (answer) =>
-        answer.kind === 'allow'
-          ? { kind: 'forward', head: headOf(request), log: logOf('allow') }
-          : { kind: 'reply', status: answer.status, body: '', headers: [], close: false, log: logOf('deny', '/', 'ext_authz_error') },
-    }),
-  };
+  const checking = httpChain((request) => ({
+    ...checkOf(providerOf(1), headOf(request), request.connection),
+    log: logOf('deny'),
+    resume: (answer) =>
+      answer.kind === 'allow'
+        ? { kind: 'forward', head: headOf(request), log: logOf('allow') }
+        : { ...answer, log: logOf('deny', '/', 'ext_authz_error') },
+  }));
 
   it('answers 403 when an external authorizer must be asked and none can be', async () => {
     const { port } = await start({ filterChain: checking });

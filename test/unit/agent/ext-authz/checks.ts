@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Authorizer } from '../../../../src/agent/context.ts';
-import type { CheckVerdict } from '../../../../src/agent/ext-authz/check-verdict.ts';
 import { createAuthorizer } from '../../../../src/agent/ext-authz/run-ext-authz.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { systemClock } from '../../../../src/clock.ts';
+import type { CheckVerdict } from '../../../../src/filters/verdict.ts';
 import type { ConnectionFacts } from '../../../../src/policy/facts.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
 import { logOf } from '../loopback.ts';
@@ -29,7 +29,8 @@ export function checkOf(
   const rule = { id: 'istio-ext-authz-ext-ns[foo]-policy[c]-rule[0]', source, from: [[]], to: [[]], when: [] };
   return {
     kind: 'check',
-    matches: [{ step: { name: provider.name, provider, rules: [rule] }, rule }],
+    provider,
+    rule,
     request: { method: 'GET', target: '/orders?id=1', host: 'app.foo:8000', headers: [], upgrade: '', ...request },
     scheme: 'http',
     version: '1.1',

@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
-import type { CheckAnswer } from '../../../../src/filters/verdict.ts';
+import { type CheckResponse, checkFailed } from '../../../../src/filters/check-response.ts';
 import { authorizerUntil, CONNECTION, checkOf, providerOf } from './checks.ts';
 import { type GrpcFake, type GrpcReply, startGrpcFake } from './grpc-fake.ts';
 
@@ -14,8 +14,8 @@ const says =
     answer(null, message);
 const consent = says({ status: { code: 0 } });
 const ALLOW = { kind: 'allow', setHeaders: [], removeHeaders: [] };
-const ERROR = { kind: 'error', status: 403 };
-const INVALID = { kind: 'error', status: 500, details: 'ext_authz_invalid' };
+const ERROR = checkFailed(403);
+const INVALID = checkFailed(500, 'ext_authz_invalid');
 const PERMISSION_DENIED = 7;
 const header = (key: string, value: string, more: object = {}): object => ({ header: { key, value }, ...more });
 
@@ -41,7 +41,7 @@ describe('a gRPC authorizer', () => {
     changes: Partial<ExtensionProvider> = {},
     request: Parameters<typeof checkOf>[1] = {},
     body?: CheckBody,
-  ): Promise<CheckAnswer> {
+  ): Promise<CheckResponse> {
     fake ??= await startGrpcFake(reply);
     return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
   }
@@ -185,7 +185,7 @@ describe('a gRPC authorizer', () => {
   ];
   for (const [name, denied_response, expected] of denials) {
     it(`denies with ${name}`, async () => {
-      expect(await ask(says({ status: { code: PERMISSION_DENIED }, denied_response }))).to.deep.include({ kind: 'deny', ...expected });
+      expect(await ask(says({ status: { code: PERMISSION_DENIED }, denied_response }))).to.deep.include({ kind: 'reply', ...expected });
     });
   }
 
@@ -193,7 +193,7 @@ describe('a gRPC authorizer', () => {
     for (const code of [1, 5, 16, -1]) {
       fake?.close();
       fake = undefined;
-      expect(await ask(says({ status: { code }, ok_response: {} }))).to.deep.include({ kind: 'deny', status: 403 });
+      expect(await ask(says({ status: { code }, ok_response: {} }))).to.deep.include({ kind: 'reply', status: 403 });
     }
   });
 
@@ -221,7 +221,7 @@ describe('a gRPC authorizer', () => {
   ];
   for (const [name, reply, changes] of failures) {
     it(`denies with the status of the provider when the authorizer ${name}`, async () => {
-      expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal({ kind: 'error', status: 502 });
+      expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal(checkFailed(502));
       expect(logged).to.deep.equal(['external authorizer fails']);
     });
 

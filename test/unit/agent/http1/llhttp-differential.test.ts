@@ -47,7 +47,7 @@ describe('request parser beside llhttp', () => {
       const end = head.indexOf('\r\n\r\n');
       if (end === -1) continue;
       const request = parseRequestHead(head.slice(0, end + 4));
-      if (request.kind === 'fault') {
+      if (request.kind === 'reply') {
         refused += 1;
         continue;
       }

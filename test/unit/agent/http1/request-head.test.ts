@@ -165,7 +165,7 @@ describe('parseRequestHead', () => {
   ];
   for (const [name, text, status, details] of refused) {
     it(`refuses ${name}`, () => {
-      expect(parseRequestHead(text)).to.include({ kind: 'fault', status, details });
+      expect(parseRequestHead(text)).to.include({ kind: 'reply', status, details });
     });
   }
 });

@@ -2,19 +2,19 @@
  * Request preparation; rows observed on Envoy 1.40.0. In: raw heads. Out: nothing.
  */
 import { expect } from 'chai';
+import type { RawRequest } from '../../../../src/http/heads.ts';
 import { prepareRequest, refuseOldVersion } from '../../../../src/http/normalize/prepare.ts';
 import type { PreparedRequest } from '../../../../src/http/normalize/prepared-request.ts';
-import type { RawHead } from '../../../../src/http/normalize/raw-head.ts';
 import type { ConnectionFacts } from '../../../../src/policy/facts.ts';
 
 const PLAIN: ConnectionFacts = { sourceIp: '10.0.0.9', destinationIp: '10.1.1.1', destinationPort: 8080, sni: '', tls: false };
 const PEER = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' };
 
-function head(over: Partial<RawHead>): RawHead {
-  return { version: '1.1', method: 'GET', target: '/p', headers: ['Host', 'h'], connection: PLAIN, ...over };
+function head(over: Partial<RawRequest>): RawRequest {
+  return { version: '1.1', method: 'GET', target: '/p', headers: ['Host', 'h'], hasBody: false, connection: PLAIN, ...over };
 }
 
-function ok(over: Partial<RawHead>): PreparedRequest {
+function ok(over: Partial<RawRequest>): PreparedRequest {
   const preparation = prepareRequest(head(over), 'BASE');
   if (preparation.kind !== 'ok') throw new Error(preparation.details);
   return preparation.prepared;
@@ -40,7 +40,7 @@ describe('an old version', () => {
 
 describe('request preparation', () => {
   describe('refuses', () => {
-    const refusals: readonly (readonly [name: string, over: Partial<RawHead>, status: number, details: string])[] = [
+    const refusals: readonly (readonly [name: string, over: Partial<RawRequest>, status: number, details: string])[] = [
       ['a method it does not know', { method: 'FOO' }, 400, 'http1.codec_error'],
       ['a method in lower case', { method: 'get' }, 400, 'http1.codec_error'],
       ['a blank in the target', { target: '/a b' }, 400, 'http1.codec_error'],
@@ -92,7 +92,7 @@ describe('request preparation', () => {
     ];
     for (const [name, over, status, details] of refusals) {
       it(name, () => {
-        expect(prepareRequest(head(over), 'BASE')).to.include({ kind: 'reject', status, details });
+        expect(prepareRequest(head(over), 'BASE')).to.include({ kind: 'reply', status, details });
       });
     }
   });

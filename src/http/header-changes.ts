@@ -3,6 +3,7 @@
  * applied. In: a flat list and changes. Out: a new list. Used on the replies of the judge and on the responses of the
  * application.
  */
+import { type HeaderList, hasHeader, selectHeaders } from './header-list.ts';
 
 /** One change of a response's headers. `add` keeps what is there; the others look at whether the name is there. */
 export interface HeaderChange {
@@ -38,16 +39,16 @@ export function isChangeableResponseHeader(name: string): boolean {
   return isChangeableRequestHeader(name) && !OWN_FIELDS.has(name);
 }
 
-/** `headers` (flat, lower-case names) after `changes`, one after the other; changes of names beyond reach are left out. */
-export function changeHeaders(headers: readonly string[], changes: readonly HeaderChange[]): readonly string[] {
+/** `headers` (lower-case names) after `changes` in order; changes of names that may not be changed are skipped. */
+export function changeHeaders(headers: HeaderList, changes: readonly HeaderChange[]): HeaderList {
   return changes.reduce(changeHeader, headers);
 }
 
-function changeHeader(headers: readonly string[], { how, name, value }: HeaderChange): readonly string[] {
+function changeHeader(headers: HeaderList, { how, name, value }: HeaderChange): HeaderList {
   if (!isChangeableResponseHeader(name)) return headers;
   if (how === 'add') return [...headers, name, value];
-  const present = headers.some((part, index) => index % 2 === 0 && part === name);
+  const present = hasHeader(headers, name);
   if (how === 'add-if-absent') return present ? headers : [...headers, name, value];
   if (how === 'set-if-present' && !present) return headers;
-  return [...headers.filter((_, index) => headers[index - (index % 2)] !== name), name, value];
+  return [...selectHeaders(headers, (current) => current !== name), name, value];
 }

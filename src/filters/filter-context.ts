@@ -1,0 +1,65 @@
+/*
+ * State that the filters share: for the life of the chain, and for one request on its way through it.
+ */
+import { changeHeaders, type HeaderChange } from '../http/header-changes.ts';
+import type { ForwardHead, RawRequest } from '../http/heads.ts';
+import { completeReply, isGrpc, type LocalReply } from '../http/local-reply.ts';
+import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
+import type { Authenticator } from '../jwt/authenticator.ts';
+import type { Evaluator } from '../policy/decide/decision.ts';
+import type { Program } from '../policy/model/program.ts';
+import type { OutputTest } from './output-headers.ts';
+import { pathOf } from './request-facts.ts';
+import type { ReplyVerdict, VerdictLog } from './verdict.ts';
+
+/** The compiled parts of one chain. */
+export interface FilterContext {
+  readonly program: Program;
+  /** Is the TCP peer a proxy whose X-Forwarded-Client-Cert counts? Undefined: no proxy is trusted. */
+  readonly isTrustedProxy: ((address: string) => boolean) | undefined;
+  readonly evaluator: Evaluator;
+  readonly authenticator: Authenticator;
+  readonly unsendable: OutputTest;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** One request on its way through the chain. */
+export interface RequestContext {
+  readonly raw: RawRequest;
+  /** Every filter edits this one copy. */
+  readonly prepared: PreparedRequest;
+  /** Whole Unix seconds. */
+  readonly nowSeconds: number;
+  /** Changes of the response that ext_authz servers requested. */
+  readonly downstream: readonly HeaderChange[];
+}
+
+/** No changes of a response. */
+export const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
+
+/** The verdict that ends `request` with `reply`, in the form that the client understands. */
+export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: VerdictLog): ReplyVerdict {
+  const grpc = prepared.method !== 'CONNECT' && isGrpc(prepared.headers);
+  const { kind, status, body, bytes, headers, close, details } = completeReply(reply, {
+    grpc,
+    isHead: raw.method === 'HEAD',
+    close: closes(raw),
+  });
+  const changed = downstream.length === 0 ? headers : changeHeaders(headers, downstream);
+  return { kind, status, body, ...(bytes === undefined ? {} : { bytes }), headers: changed, close, details, log };
+}
+
+/** Log fields of a request that ended before rbac. */
+export function logOf({ prepared }: RequestContext, outcome: VerdictLog['outcome'], details: string): VerdictLog {
+  return { outcome, details, host: prepared.host, path: pathOf(prepared.target), principal: '' };
+}
+
+/** The head that the upstream, and an ext_authz server, gets. */
+export function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {
+  return { method, target, host, headers, upgrade };
+}
+
+/** Must the connection close after a reply? Over HTTP/1 the body of a refused request is still to come, and is not read. */
+export function closes(raw: RawRequest): boolean {
+  return raw.hasBody && raw.version !== '2';
+}

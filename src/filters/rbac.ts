@@ -1,0 +1,40 @@
+/*
+ * The rbac filter: AUDIT, DENY and ALLOW policies. It is the last filter, so it also checks that the request can be forwarded.
+ */
+import { textReply } from '../http/local-reply.ts';
+import type { Authentication, AuthenticationFailure } from '../jwt/authenticator.ts';
+import { accessDenied, deniedDetails, unsendableDetails } from './details.ts';
+import { deny, type FilterContext, forwardHead, type RequestContext } from './filter-context.ts';
+import { factsOf } from './request-facts.ts';
+import type { Verdict, VerdictLog } from './verdict.ts';
+
+const ROUTE_NOT_FOUND = textReply(404, '', 'route_not_found');
+
+/** The final verdict on a request with this identity. */
+export function runRbac(
+  filters: FilterContext,
+  request: RequestContext,
+  authentication: Exclude<Authentication, AuthenticationFailure>,
+): Verdict {
+  const { prepared, downstream } = request;
+  const token = authentication.kind === 'verified' ? authentication : undefined;
+  const facts = factsOf(prepared, request.raw.connection, token?.claims, token?.notes);
+  const decision = filters.evaluator.decide(facts, 'http');
+  const log: VerdictLog = {
+    outcome: decision.allowed ? 'allow' : 'deny',
+    details: decision.allowed ? '' : deniedDetails(decision.rule?.id),
+    host: facts.host,
+    path: facts.path,
+    principal: token?.principal ?? '',
+    decision,
+    ...(token === undefined ? {} : { jwtRule: token.provider.source }),
+  };
+  if (!decision.allowed) return deny(request, accessDenied(log.details), log);
+  if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });
+  const fault = filters.unsendable(prepared.headers);
+  if (fault !== undefined) {
+    const details = unsendableDetails(fault);
+    return deny(request, textReply(503, fault, details), { ...log, outcome: 'reject', details });
+  }
+  return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
+}
