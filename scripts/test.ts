@@ -41,7 +41,7 @@ const suites: readonly Suite[] = [
     name: 'e2e',
     commands: [
       ['node', 'test/cluster/cli.ts', 'build'],
-      ['node', 'scripts/build.mjs'],
+      ['node', 'scripts/build.ts'],
       ['mocha', ...slow, '--timeout', '600000', 'test/e2e/**/*.test.ts'],
     ],
     missing: () => missingFor('e2e'),

@@ -27,7 +27,7 @@ export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 's
 
 /** Bundles the programs and builds the images. @returns paths of the archives */
 export async function buildTaskImages(): Promise<readonly string[]> {
-  await run(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot });
+  await run(process.execPath, ['scripts/build.ts'], { cwd: projectRoot });
   const specs = [ours('controller', []), ours('agent', ['iptables']), httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
   // The samples name images of a registry; the same programs stand in for them.
   const samples = [httpbin(imageOfSample('httpbin')), sleep(imageOfSample('sleep'))];

@@ -1,0 +1,327 @@
+/*
+ * The dependency rule: what each package of `src` may import. Anything that this table does not list is refused, a package
+ * without a row included. `test/unit/scripts/dependencies` compares it with the real imports, `docs/architecture.md` shows
+ * it, and `scripts/build.ts` takes the allow list and the size budget of the agent from it.
+ */
+
+/** What one package may import. An absent list allows nothing of that kind. */
+export interface PackageRule {
+  /** What the package is for, in one line of docs/architecture.md. */
+  readonly job: string;
+  /** Packages (or single files of `src`) that it may import, values and types. */
+  readonly imports?: readonly string[];
+  /** Packages of which it may import types only. */
+  readonly types?: readonly string[];
+  /** Module specifiers of npm packages, exactly as written: `zod/mini` does not allow `zod`. */
+  readonly npm?: readonly string[];
+  /** Node.js built-in modules. */
+  readonly node?: readonly string[];
+  /** Node.js built-in modules of which it may import types only. */
+  readonly nodeTypes?: readonly string[];
+}
+
+/**
+ * One row per folder directly below `src`, and per file there. Below `src/agent` each folder has its own row, too, and a file
+ * may have one (`agent/context.ts`); its other files belong to `agent`. In reading order: a package imports from rows above it.
+ */
+export const PACKAGES: Readonly<Record<string, PackageRule>> = {
+  'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
+  'errors.ts': { job: 'error codes, findings and error classes' },
+  'version.ts': { job: 'the version of the product', imports: ['package.json'] },
+  api: {
+    job: 'the two policy kinds: schemas, parsing, validation, CRDs; Kubernetes names, workload identity, the agent contract',
+    imports: ['errors.ts'],
+    npm: ['yaml', 'zod'],
+    node: ['node:crypto'],
+  },
+  http: { job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters', types: ['api'] },
+  policy: {
+    job: 'what a policy means: `lower` (policies to a program), `decide` (program and facts to a decision, with a trace), `match`',
+    imports: ['http'],
+    types: ['api', 'errors.ts'],
+  },
+  bundle: {
+    job: 'the wire form of a program: schema, canonical encoding, digest, size limits, verification',
+    imports: ['api', 'errors.ts', 'policy'],
+    npm: ['zod/mini'],
+    node: ['node:crypto', 'node:zlib'],
+  },
+  jwt: {
+    job: 'tokens: extraction, verification, claims, key import, cache of verified tokens',
+    imports: ['http', 'policy'],
+    types: ['bundle'],
+    node: ['node:buffer', 'node:crypto'],
+  },
+  filters: {
+    job: 'one request or connection in, one verdict out: ext_authz, jwt_authn and rbac in order',
+    imports: ['http', 'jwt', 'policy'],
+    types: ['bundle'],
+  },
+  telemetry: {
+    job: 'logger and metrics',
+    types: ['errors.ts'],
+    npm: ['pino', 'prom-client'],
+  },
+  config: {
+    job: 'flags, environment and files to checked settings; the schema of the chart values',
+    imports: ['api', 'errors.ts'],
+    types: ['telemetry'],
+    npm: ['yaml', 'zod', 'zod/mini'],
+    node: ['node:net', 'node:util'],
+  },
+  'agent/net': { job: 'socket events, addresses, lingering close', node: ['node:net'] },
+  'agent/context.ts': {
+    job: 'state shared by the connections of one agent',
+    types: ['api', 'clock.ts', 'filters', 'http', 'policy', 'telemetry'],
+  },
+  'agent/http1': { job: 'the HTTP/1.1 codec, server and client side', imports: ['agent/net', 'http'], nodeTypes: ['node:net'] },
+  'agent/ext-authz': {
+    job: 'ext_authz clients over HTTP and gRPC',
+    imports: ['errors.ts', 'filters', 'http'],
+    types: ['agent/context.ts', 'api', 'clock.ts', 'policy', 'telemetry'],
+    npm: ['@grpc/grpc-js', '@grpc/proto-loader'],
+    node: ['node:buffer', 'node:dns/promises', 'node:http'],
+  },
+  'agent/exchange': {
+    job: 'one request of any protocol: filters, ext_authz, upstream, record',
+    imports: ['http'],
+    types: ['agent/context.ts', 'agent/ext-authz', 'clock.ts', 'filters', 'policy'],
+  },
+  'agent/upstream': {
+    job: 'connection pool to the application, choice of protocol',
+    imports: ['agent/http1', 'http'],
+    types: ['clock.ts'],
+  },
+  'agent/listener': {
+    job: 'accepts connections; wires codec, exchange and upstream together',
+    imports: ['agent/exchange', 'agent/http1', 'agent/net', 'agent/upstream', 'api', 'http'],
+    types: ['agent/context.ts', 'clock.ts', 'policy', 'telemetry'],
+    node: ['node:net'],
+  },
+  'agent/bundles': {
+    job: 'bundle sources (mounted volume, last good one): read, verify, activate',
+    imports: ['api', 'bundle', 'errors.ts'],
+    types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
+    node: ['node:fs', 'node:fs/promises', 'node:path'],
+  },
+  'agent/log': {
+    job: 'access log and exchange metrics',
+    types: ['agent/context.ts', 'clock.ts', 'filters', 'telemetry'],
+    node: ['node:fs'],
+  },
+  'agent/admin': {
+    job: 'health, metrics and application probes over HTTP',
+    imports: ['agent/http1', 'agent/net', 'api', 'http', 'telemetry'],
+    node: ['node:http2', 'node:net', 'node:tls'],
+  },
+  agent: {
+    job: 'starts the parts of one agent and stops them in order',
+    imports: [
+      'agent/admin',
+      'agent/bundles',
+      'agent/context.ts',
+      'agent/exchange',
+      'agent/ext-authz',
+      'agent/listener',
+      'agent/log',
+      'clock.ts',
+      'filters',
+      'telemetry',
+    ],
+    types: ['api'],
+    node: ['node:crypto'],
+  },
+  explain: {
+    job: 'why a request gets its verdict; policy tests; differences between two sets of policies',
+    imports: ['filters', 'http', 'jwt', 'policy'],
+    types: ['api', 'bundle'],
+    node: ['node:crypto'],
+  },
+  resolve: { job: 'which policy selects which workload, kept incrementally; variants of a workload', imports: ['api'] },
+  lint: {
+    job: 'findings on policies that are valid and probably wrong',
+    imports: ['api', 'http', 'policy', 'resolve'],
+    types: ['errors.ts'],
+  },
+  compile: {
+    job: 'the policies of one workload to its bundle',
+    imports: ['bundle', 'jwt', 'policy', 'resolve'],
+    types: ['api', 'errors.ts'],
+    node: ['node:crypto'],
+  },
+  inject: {
+    job: 'pod template in, pod template with the agent out; the traffic redirection',
+    imports: ['api', 'errors.ts'],
+    npm: ['yaml'],
+    node: ['node:child_process', 'node:fs/promises', 'node:util'],
+  },
+  jwks: {
+    job: 'cache of the last good keys of every issuer: fetch, refresh, address guard',
+    imports: ['errors.ts', 'jwt'],
+    types: ['api', 'bundle', 'clock.ts', 'telemetry'],
+    npm: ['ipaddr.js'],
+    node: ['node:dns', 'node:http', 'node:https', 'node:net'],
+  },
+  cluster: {
+    job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',
+    imports: ['api', 'clock.ts', 'errors.ts'],
+    types: ['telemetry'],
+    npm: ['@kubernetes/client-node'],
+  },
+  workqueue: {
+    job: 'queue with retries, and its workers',
+    imports: ['errors.ts'],
+    types: ['clock.ts', 'telemetry'],
+    node: ['node:timers/promises'],
+  },
+  'ops-server': {
+    job: 'health and metrics of the controller over HTTP',
+    types: ['telemetry'],
+    node: ['node:http'],
+    nodeTypes: ['node:net'],
+  },
+  state: {
+    job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
+    imports: ['api', 'resolve'],
+    types: ['bundle', 'errors.ts'],
+    npm: ['yaml'],
+    node: ['node:fs', 'node:fs/promises', 'node:path', 'node:timers/promises'],
+  },
+  delivery: {
+    job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
+    imports: ['api', 'bundle', 'cluster', 'errors.ts', 'state'],
+    types: ['telemetry'],
+    node: ['node:crypto', 'node:fs/promises', 'node:path'],
+  },
+  status: {
+    job: 'workload ledger; status conditions of policies: computed, worded and written',
+    imports: ['api', 'cluster', 'lint', 'resolve', 'state', 'workqueue'],
+    types: ['bundle', 'clock.ts', 'errors.ts', 'jwks', 'telemetry'],
+  },
+  controller: {
+    job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
+    imports: [
+      'api',
+      'bundle',
+      'clock.ts',
+      'cluster',
+      'compile',
+      'delivery',
+      'errors.ts',
+      'jwks',
+      'resolve',
+      'state',
+      'status',
+      'workqueue',
+    ],
+    types: ['ops-server', 'telemetry'],
+  },
+  webhook: {
+    job: 'injection and validation on admission; rotation of its certificates',
+    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint'],
+    types: ['telemetry'],
+    npm: ['@peculiar/x509', 'reflect-metadata'],
+    node: ['node:crypto', 'node:https'],
+    nodeTypes: ['node:http', 'node:net', 'node:tls'],
+  },
+  standalone: {
+    job: 'the pipeline with a directory at both ends and the agents in the same process',
+    imports: ['agent', 'api', 'clock.ts', 'controller', 'delivery', 'errors.ts', 'jwks', 'state'],
+    types: ['bundle', 'telemetry'],
+    node: ['node:fs/promises', 'node:os', 'node:path', 'node:timers/promises'],
+  },
+  cli: {
+    job: 'commands, their input and output; no logic that another package owns',
+    imports: [
+      'api',
+      'bundle',
+      'compile',
+      'config',
+      'errors.ts',
+      'explain',
+      'http',
+      'inject',
+      'jwt',
+      'lint',
+      'policy',
+      'resolve',
+      'standalone',
+      'state',
+      'telemetry',
+      'version.ts',
+    ],
+    types: ['filters'],
+    npm: ['commander', 'yaml', 'zod'],
+    node: ['node:fs/promises', 'node:path', 'node:timers/promises', 'node:url', 'node:util'],
+  },
+  main: {
+    job: 'entry points of the processes; wiring only',
+    imports: [
+      'agent',
+      'agent/context.ts',
+      'cli',
+      'cluster',
+      'config',
+      'controller',
+      'errors.ts',
+      'inject',
+      'jwks',
+      'ops-server',
+      'package.json',
+      'telemetry',
+      'webhook',
+    ],
+    node: ['node:crypto', 'node:fs/promises', 'node:stream/consumers', 'node:tls'],
+  },
+};
+
+/**
+ * Folders whose files count one by one in the search for cycles: one file there assembles the folders below it, another
+ * holds the types that they share. Everywhere else a folder and the folders below it must not import each other.
+ */
+export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent', 'src/cli'];
+
+/** What a built file may contain. */
+export interface OutputBudget {
+  /** Packages (or files) of `src`, as in {@link PACKAGES}; a row of `agent/` is included in `agent`. */
+  readonly packages: readonly string[];
+  /** Paths below node_modules: a package, or a folder of one where only that folder is allowed. */
+  readonly npm: readonly string[];
+  readonly maxKiB: number;
+}
+
+/** By name of the file below dist/, without `.mjs`. Files without an entry are not limited. */
+export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
+  agent: {
+    packages: [
+      'agent',
+      'api',
+      'bundle',
+      'clock.ts',
+      'config',
+      'errors.ts',
+      'filters',
+      'http',
+      'inject',
+      'jwt',
+      'main',
+      'policy',
+      'telemetry',
+    ],
+    npm: [
+      '@pinojs/redact',
+      'atomic-sleep',
+      'on-exit-leak-free',
+      'pino',
+      'pino-std-serializers',
+      'quick-format-unescaped',
+      'safe-stable-stringify',
+      'sonic-boom',
+      'thread-stream',
+      'zod/mini',
+      'zod/v4/core',
+      'zod/v4/mini',
+    ],
+    maxKiB: 520,
+  },
+};

@@ -1,0 +1,27 @@
+/*
+ * Compares a built file with its allow list and its size budget.
+ */
+import type { OutputBudget } from './allowed-imports.ts';
+
+/** What esbuild's metafile says of one output. */
+export interface BuiltFile {
+  readonly bytes: number;
+  /** Input path from the project's root to the bytes of it that are in the output. */
+  readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>>;
+}
+
+/** One line for each input that the budget does not list, and one when the file is too large. Empty: the file is within it. */
+export function checkOutput(name: string, built: BuiltFile, budget: OutputBudget): readonly string[] {
+  const problems = Object.entries(built.inputs)
+    .filter(([input, { bytesInOutput }]) => bytesInOutput > 0 && !isAllowed(input, budget))
+    .map(([input]) => `dist/${name}.mjs contains ${input}, which OUTPUT_BUDGETS in scripts/dependencies/allowed-imports.ts does not list`);
+  const kib = built.bytes / 1024;
+  if (kib > budget.maxKiB) problems.push(`dist/${name}.mjs has ${kib.toFixed(0)} KiB, more than its budget of ${budget.maxKiB} KiB`);
+  return problems;
+}
+
+function isAllowed(input: string, { packages, npm }: OutputBudget): boolean {
+  const path = input.slice(input.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  if (input.includes('node_modules/')) return npm.some((name) => path === name || path.startsWith(`${name}/`));
+  return packages.some((name) => input === `src/${name}` || input.startsWith(`src/${name}/`));
+}
