@@ -15,7 +15,7 @@ const BEGIN = '<!-- values: begin -->';
 const END = '<!-- values: end -->';
 
 interface Generated {
-  /** Below the chart's folder. */
+  /** Below the chart's directory. */
   readonly path: string;
   readonly text: string;
 }

@@ -55,7 +55,7 @@ const generated = [
   { name: 'crds.yaml', text: crds.join('---\n') },
   ...(existsSync(helm) ? [{ name: 'install.yaml', text: install(helm) }] : []),
 ];
-if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, for want of helm');
+if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, because helm is not built');
 
 const stale = generated.filter(({ name, text }) => current(name) !== text);
 if (isCheck) {

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 interface Page {
-  /** From the project's folder. */
+  /** From the project's root. */
   readonly path: string;
   readonly make: () => string | Promise<string>;
 }
@@ -34,7 +34,7 @@ const scripts: readonly { readonly name: string; readonly load: () => Promise<un
 async function loadManifests(): Promise<void> {
   const { binaryPath } = await import('../test/cluster/build.ts');
   if (!isCheck && !existsSync(binaryPath('helm'))) {
-    console.error('NOT WRITTEN: manifests/install.yaml, for want of helm; node scripts/gen-manifests.ts builds it first');
+    console.error('NOT WRITTEN: manifests/install.yaml, because helm is not built; node scripts/gen-manifests.ts builds it first');
     return;
   }
   await import('./gen-manifests.ts');
@@ -55,7 +55,7 @@ async function handlePage({ path, make }: Page): Promise<boolean> {
   return true;
 }
 
-/** Runs one generator; what it throws is told by its name and counts as stale. */
+/** Runs one generator; an error is printed with the generator's name and counts as stale. */
 async function attempt(name: string, run: () => Promise<boolean>): Promise<boolean> {
   try {
     return await run();

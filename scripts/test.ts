@@ -1,19 +1,11 @@
 /*
- * `npm test`: every suite in turn, each with its own line in the closing table. A suite that this machine cannot run
- * (no Go, no root, no Linux) is told loudly with the reason; under CI=true that is a failure. Ends with the line
- * `N passed, N failed`. Arguments: names of suites to run (default: all).
+ * `npm test`: every suite in turn, each with its own line in the closing table. `npm test -- NAME…` runs named suites,
+ * `npm test -- FILE…` those test files with the options of their suites. A suite that this machine cannot run (no Go, not
+ * root, not Linux) is reported with the reason; under CI=true that is a failure. Ends with the line `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { styleText } from 'node:util';
-import { missingFor } from '../test/cluster/prerequisites.ts';
-
-interface Suite {
-  readonly name: string;
-  /** Run one after the other; the first that fails ends the suite. */
-  readonly commands: readonly (readonly string[])[];
-  /** Reasons why this machine cannot run it; empty: it can. */
-  readonly missing: () => readonly string[];
-}
+import { planRuns, type Run } from './test-runner/suites.ts';
 
 interface Outcome {
   readonly name: string;
@@ -24,42 +16,18 @@ interface Outcome {
   readonly why: readonly string[];
 }
 
-const slow = ['--no-config', '--exit', '--fail-zero', '--timeout', '120000'];
-const suites: readonly Suite[] = [
-  { name: 'check', commands: [['node', 'scripts/check.mjs']], missing: () => [] },
-  { name: 'unit', commands: [['mocha']], missing: () => [] },
-  { name: 'conformance', commands: [['mocha', ...slow, 'test/conformance/**/*.test.ts']], missing: () => [] },
-  {
-    name: 'integration',
-    commands: [
-      ['node', 'test/cluster/cli.ts', 'build', '--only', 'integration'],
-      ['mocha', ...slow, 'test/integration/**/*.test.ts'],
-    ],
-    missing: () => missingFor('integration'),
-  },
-  {
-    name: 'e2e',
-    commands: [
-      ['node', 'test/cluster/cli.ts', 'build'],
-      ['node', 'scripts/build.ts'],
-      ['mocha', ...slow, '--timeout', '600000', 'test/e2e/**/*.test.ts'],
-    ],
-    missing: () => missingFor('e2e'),
-  },
-];
-
 /** Runs one suite with its output passed through, counting mocha's closing lines. */
-async function run(suite: Suite): Promise<Outcome> {
+async function run({ suite, commands }: Run): Promise<Outcome> {
   const why = suite.missing();
   if (why.length > 0) return { name: suite.name, state: 'not run', passed: 0, failed: 0, seconds: 0, why };
   process.stdout.write(`\n${styleText('bold', `== ${suite.name}`)}\n`);
   const started = performance.now();
   let result = { code: 0, tail: '' };
-  for (const command of suite.commands) {
+  for (const command of commands) {
     result = await runCommand(command);
     if (result.code !== 0) break;
   }
-  const isMocha = suite.commands.at(-1)?.[0] === 'mocha';
+  const isMocha = commands.at(-1)?.[0] === 'mocha';
   const passing = isMocha ? Number(/^\s*(\d+) passing/m.exec(result.tail)?.[1] ?? 0) : Number(result.code === 0);
   const failing = Number(/^\s*(\d+) failing/m.exec(result.tail)?.[1] ?? 0);
   return {
@@ -85,14 +53,17 @@ function runCommand([command = '', ...args]: readonly string[]): Promise<{ code:
   });
 }
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !suites.some((suite) => suite.name === name));
-if (unknown.length > 0) {
-  process.stderr.write(`unknown suite ${unknown.join(', ')}; known: ${suites.map((suite) => suite.name).join(', ')}\n`);
-  process.exit(64);
+function planOrExit(args: readonly string[]): readonly Run[] {
+  try {
+    return planRuns(args);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(64);
+  }
 }
+
 const outcomes: Outcome[] = [];
-for (const suite of suites) if (wanted.length === 0 || wanted.includes(suite.name)) outcomes.push(await run(suite));
+for (const planned of planOrExit(process.argv.slice(2))) outcomes.push(await run(planned));
 
 const ci = process.env['CI'] === 'true';
 const colour = { ok: 'green', failed: 'red', 'not run': 'yellow' } as const;

@@ -21,7 +21,7 @@ export interface PackageRule {
 }
 
 /**
- * One row per folder directly below `src`, and per file there. Below `src/agent` each folder has its own row, too, and a file
+ * One row per directory directly below `src`, and per file there. Below `src/agent` each directory has its own row, too, and a file
  * may have one (`agent/context.ts`); its other files belong to `agent`. In reading order: a package imports from rows above it.
  */
 export const PACKAGES: Readonly<Record<string, PackageRule>> = {
@@ -276,8 +276,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
 };
 
 /**
- * Folders whose files count one by one in the search for cycles: one file there assembles the folders below it, another
- * holds the types that they share. Everywhere else a folder and the folders below it must not import each other.
+ * Directories whose files count one by one in the search for cycles: one file there assembles the directories below it,
+ * another holds the types that they share. Everywhere else a directory and those below it must not import each other.
  */
 export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent', 'src/cli'];
 
@@ -285,7 +285,7 @@ export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent', 'src/cli
 export interface OutputBudget {
   /** Packages (or files) of `src`, as in {@link PACKAGES}; a row of `agent/` is included in `agent`. */
   readonly packages: readonly string[];
-  /** Paths below node_modules: a package, or a folder of one where only that folder is allowed. */
+  /** Paths below node_modules: a package, or a directory of one where only that directory is allowed. */
   readonly npm: readonly string[];
   readonly maxKiB: number;
 }

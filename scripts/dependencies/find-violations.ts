@@ -25,12 +25,12 @@ export function packageOf(path: string, packages: Readonly<Record<string, Packag
   if (second === undefined) return Object.hasOwn(packages, first) ? first : undefined;
   const inner = `${first}/${second}`;
   if (Object.hasOwn(packages, inner)) return inner;
-  // Once a folder below has a row of its own, all of them must have one.
+  // Once a directory below has its own row, each of them must have one.
   const isSplit = third !== undefined && Object.keys(packages).some((name) => name.startsWith(`${first}/`) && !name.endsWith('.ts'));
   return !isSplit && Object.hasOwn(packages, first) ? first : undefined;
 }
 
-/** All violations of the table and all folder cycles, in the order of the files. */
+/** All violations of the table and all cycles between directories, in the order of the files. */
 export function findViolations(files: SourceFiles, packages: Readonly<Record<string, PackageRule>> = PACKAGES): readonly Violation[] {
   const violations: Violation[] = [];
   const edges = new Map<string, Map<string, string>>();
@@ -95,7 +95,7 @@ function oneLine(text: string): string {
   return flat.length > 100 ? `${flat.slice(0, 99)}…` : flat;
 }
 
-/** Edges between folders and between packages; each keeps one file as an example. */
+/** Edges between directories and between packages; each keeps one file as an example. */
 function addEdges(edges: Map<string, Map<string, string>>, path: string, target: string, names: readonly (string | undefined)[]): void {
   const [from, to] = names;
   const pairs = [[nodeOf(path), nodeOf(target)], ...(from !== undefined && to !== undefined ? [[`package ${from}`, `package ${to}`]] : [])];

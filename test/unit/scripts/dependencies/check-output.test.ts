@@ -33,7 +33,7 @@ async function problemOf(run: Promise<void>): Promise<string> {
 }
 
 describe('budget of a built file', () => {
-  it('accepts listed packages, files and folders below the size', () => {
+  it('accepts listed packages, files and directories below the size', () => {
     const built = output(2048, 'src/agent/a.ts', 'src/errors.ts', 'node_modules/pino/pino.js', 'node_modules/zod/mini/index.js');
     expect(checkOutput('agent', built, budget)).to.deep.equal([]);
   });
@@ -48,7 +48,7 @@ describe('budget of a built file', () => {
     expect(checkOutput('agent', output(2049), budget)).to.deep.equal(['dist/agent.mjs has 2 KiB, more than its budget of 2 KiB']);
   });
 
-  it('has room for the agent', async () => {
+  it('accepts the agent', async () => {
     expect(await problemOf(buildAgentWith(''))).to.equal('');
   }).timeout(20_000);
 

@@ -48,7 +48,7 @@ describe('dependency rule', () => {
       });
     }
 
-    it('between folders of the agent', () => {
+    it('between directories of the agent', () => {
       expect(planted('src/agent/net/planted.ts', "import '../exchange/exchange.ts';")).to.deep.equal(['agent/net -> agent/exchange']);
       expect(planted('src/agent/bundles/planted.ts', "import '../http1/framing.ts';")).to.deep.equal(['agent/bundles -> agent/http1']);
     });
@@ -70,11 +70,11 @@ describe('dependency rule', () => {
   });
 
   describe('refuses a package that the table does not list', () => {
-    it('as a new top-level folder', () => {
+    it('as a new top-level directory', () => {
       expect(planted('src/extra/planted.ts', 'export const extra = 1;')).to.deep.equal(['unknown package src/extra']);
     });
 
-    it('as an import of a new top-level folder', () => {
+    it('as an import of a new top-level directory', () => {
       expect(planted('src/policy/planted.ts', "import '../extra/planted.ts';")).to.deep.equal(['policy -> src/extra/planted.ts']);
     });
 
@@ -82,7 +82,7 @@ describe('dependency rule', () => {
       expect(planted('src/extra.ts', 'export const extra = 1;')).to.deep.equal(['unknown package src/extra.ts']);
     });
 
-    it('as a new folder of the agent', () => {
+    it('as a new directory of the agent', () => {
       expect(planted('src/agent/extra/planted.ts', 'export const extra = 1;')).to.deep.equal(['unknown package src/agent/extra']);
     });
 
@@ -141,7 +141,7 @@ describe('dependency rule', () => {
       expect(findViolations(files, packages).map(({ rule }) => rule)).to.include('cycle: package a package b');
     });
 
-    it('between folders of one package', () => {
+    it('between directories of one package', () => {
       const files = new Map([
         ['src/a/in/one.ts', "import type { One } from '../out/one.ts';"],
         ['src/a/out/two.ts', "import type { Two } from '../in/two.ts';"],
@@ -150,7 +150,7 @@ describe('dependency rule', () => {
       expect(findViolations(files, packages).map(({ rule }) => rule)).to.deep.equal(['cycle: src/a/in src/a/out']);
     });
 
-    it('between a folder and one below it', () => {
+    it('between a directory and one below it', () => {
       const files = new Map([
         ['src/a/one.ts', "import './in/one.ts';"],
         ['src/a/in/one.ts', "import '../two.ts';"],

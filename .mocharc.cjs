@@ -1,0 +1,12 @@
+/*
+ * Options of mocha. `mocha FILE…` runs those files only; `mocha` alone runs the unit and property tests. A list of specs in
+ * a JSON file would be added to the files of the command line instead.
+ */
+const hasFiles = process.argv.slice(2).some((argument) => argument.endsWith('.test.ts'));
+
+module.exports = {
+  ...(hasFiles ? {} : { spec: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'] }),
+  failZero: true,
+  checkLeaks: true,
+  timeout: 20_000,
+};

@@ -1,0 +1,82 @@
+/*
+ * The suites of `npm test`: what each runs, with which options of mocha, and what it needs of the machine.
+ */
+import { posix } from 'node:path';
+import { missingFor } from '../../test/cluster/prerequisites.ts';
+
+/** One suite of `npm test`. */
+export interface Suite {
+  readonly name: string;
+  /** Directories of its test files; empty for a suite without test files. */
+  readonly directories: readonly string[];
+  /** Commands to run first, one after the other; the first that fails ends the suite. */
+  readonly prepare: readonly (readonly string[])[];
+  /** Options of mocha for its test files. */
+  readonly options: readonly string[];
+  /** Reasons why this machine cannot run it; empty: it can. */
+  readonly missing: () => readonly string[];
+}
+
+const slow = ['--no-config', '--exit', '--fail-zero', '--timeout', '120000'];
+
+/** All suites, in the order in which `npm test` runs them. */
+export const SUITES: readonly Suite[] = [
+  { name: 'check', directories: [], prepare: [['node', 'scripts/check.ts']], options: [], missing: () => [] },
+  { name: 'unit', directories: ['test/unit', 'test/property'], prepare: [], options: [], missing: () => [] },
+  { name: 'conformance', directories: ['test/conformance'], prepare: [], options: slow, missing: () => [] },
+  {
+    name: 'integration',
+    directories: ['test/integration'],
+    prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
+    options: slow,
+    missing: () => missingFor('integration'),
+  },
+  {
+    name: 'e2e',
+    directories: ['test/e2e'],
+    prepare: [
+      ['node', 'test/cluster/cli.ts', 'build'],
+      ['node', 'scripts/build.ts'],
+    ],
+    options: [...slow, '--timeout', '600000'],
+    missing: () => missingFor('e2e'),
+  },
+];
+
+/** A suite and the commands that run it. */
+export interface Run {
+  readonly suite: Suite;
+  readonly commands: readonly (readonly string[])[];
+}
+
+/**
+ * What the arguments of `npm test` ask for, in the order of {@link SUITES}.
+ *
+ * @param args names of suites and paths of test files (relative to the project) in any order, then options that go to mocha, such as
+ *   `--grep`. Without any, all suites run. A suite whose name stands together with files of it runs only those files.
+ * @throws Error naming the argument that is neither a suite nor below a directory of one
+ */
+export function planRuns(args: readonly string[]): readonly Run[] {
+  const firstOption = args.findIndex((argument) => argument.startsWith('-'));
+  const wanted = firstOption < 0 ? args : args.slice(0, firstOption);
+  const options = firstOption < 0 ? [] : args.slice(firstOption);
+  const files = new Map<string, string[]>();
+  const names = new Set<string>();
+  for (const argument of wanted) {
+    const path = posix.normalize(argument);
+    const suite = SUITES.find(({ directories }) => directories.some((directory) => path === directory || path.startsWith(`${directory}/`)));
+    if (SUITES.some(({ name }) => name === argument)) names.add(argument);
+    else if (suite !== undefined) files.set(suite.name, [...(files.get(suite.name) ?? []), path]);
+    else throw new Error(`unknown suite or test file "${argument}"; suites: ${SUITES.map(({ name }) => name).join(', ')}`);
+  }
+  return SUITES.filter(({ name }) => wanted.length === 0 || names.has(name) || files.has(name)).map((suite) => {
+    const specs = files.get(suite.name)?.map(specOf) ?? suite.directories.map(specOf);
+    const mocha = specs.length === 0 ? [] : [['mocha', ...suite.options, ...options, ...specs]];
+    return { suite, commands: [...suite.prepare, ...mocha] };
+  });
+}
+
+/** A directory stands for all test files below it. */
+function specOf(path: string): string {
+  return path.endsWith('.ts') ? path : `${path.replace(/\/$/, '')}/**/*.test.ts`;
+}
