@@ -1,14 +1,15 @@
 /*
- * docs/reference/configuration.md: types, defaults and limits from the schemas of src/config, meanings from the tables here. A
- * setting without a meaning, or a meaning without a setting, fails the generator.
+ * docs/reference/configuration.md, from the schemas of src/config: types, defaults, limits and descriptions. A setting
+ * without a description fails the generator.
  */
 import * as z from 'zod';
-import { AGENT_SETTINGS } from '../../src/config/agent.ts';
+import { AGENT_SETTINGS, type AgentSetting } from '../../src/config/agent.ts';
+import { AGENT_REFERENCE } from '../../src/config/agent-reference.ts';
 import { CONTROLLER_SETTINGS, controllerConfigSchema } from '../../src/config/controller.ts';
-import { AGENT_MEANINGS, CONTROLLER_MEANINGS, MESH_MEANINGS } from './configuration-meanings.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
 interface JsonSchema {
+  readonly description?: string;
   readonly type?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
@@ -37,13 +38,13 @@ export function configurationPage(): string {
   return [
     GENERATED,
     '# Configuration\n\nAn unknown key, flag or value is an error that names it.\n',
-    '\n## Controller\n\nFlags win over environment variables, those over the file of `--config` (`SALLYPORT_CONFIG`), the file over defaults. Keys in the\n',
-    'file nest at the dots. Exit code 78 says that the configuration is wrong. Source: `src/config/controller.ts`.\n\n',
+    '\n## Controller\n\nFlags win over environment variables, environment variables over the file of `--config` (`SALLYPORT_CONFIG`), the file over\n',
+    'defaults. A dot in a key is one level of nesting in the file. Exit code 78: the configuration is invalid. Source: `src/config/controller.ts`.\n\n',
     controllerTable(controller),
-    '\n### Mesh\n\nIn the file only, read again when it changes. Names are those of MeshConfig in Istio. Agents ask the\n',
-    'extension providers that CUSTOM policies name: [what happens to a request](../explain/request.md#external-authorizers). Source: `src/config/mesh.ts`.\n\n',
-    settingsTable(mesh, MESH_MEANINGS),
-    '\n## Agent\n\nInjection writes the environment variables; flags win. Exit code 78 says that a setting is wrong. Source: `src/config/agent.ts`.\n\n',
+    "\n### Mesh\n\nSet in the file only, and read again when it changes. The names are those of Istio's MeshConfig. Agents send a check to the\n",
+    'extension provider that a CUSTOM policy names: [what happens to a request](../explain/request.md#external-authorizers). Source: `src/config/mesh.ts`.\n\n',
+    settingsTable(mesh),
+    '\n## Agent\n\nInjection sets the environment variables; flags win. Exit code 78: a setting is invalid. Source: `src/config/agent.ts`.\n\n',
     agentTable(),
   ].join('');
 }
@@ -52,7 +53,7 @@ function schemaOf(): JsonSchema {
   return z.toJSONSchema(controllerConfigSchema, {
     io: 'input',
     unrepresentable: 'any',
-    // Defaults of values that are transformed are left out of an input schema; people want to see them.
+    // An input schema leaves out the defaults of transformed values; the page shows them.
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
       if (def.type === 'default') jsonSchema.default = (def as z.core.$ZodDefaultDef).defaultValue;
@@ -69,67 +70,36 @@ function leaves(schema: JsonSchema, path: string): readonly Setting[] {
 
 function controllerTable(settings: readonly Setting[]): string {
   const namesByPath = new Map(CONTROLLER_SETTINGS.map(([path, flag, variable]) => [path, [`--${flag}`, variable]]));
-  checkSame(
-    [...namesByPath.keys()].filter((path) => !settings.some((setting) => setting.path === path)),
-    'is no key of the file',
-  );
-  const rows = settings.map(({ path, schema }) => {
-    const [flag = '', variable = ''] = namesByPath.get(path) ?? [];
-    return [
-      code(path),
-      [flag, variable]
-        .filter((name) => name !== '')
-        .map(code)
-        .join(' '),
-      typeText(schema),
-      defaultText(schema),
-      meaning(CONTROLLER_MEANINGS, path),
-    ];
+  const unknown = [...namesByPath.keys()].filter((path) => !settings.some((setting) => setting.path === path));
+  if (unknown.length > 0) throw new Error(`configuration page: ${unknown.join(', ')}: not a key of the file`);
+  const rows = settings.map((setting) => {
+    const names = namesByPath.get(setting.path) ?? [];
+    return [code(setting.path), names.map(code).join(' '), typeText(setting.schema), defaultText(setting.schema), descriptionOf(setting)];
   });
-  checkSame(
-    difference(
-      Object.keys(CONTROLLER_MEANINGS),
-      settings.map((setting) => setting.path),
-    ),
-    'is no setting',
-  );
-  return markdownTable(['key', 'flag, variable', 'value', 'default', 'meaning'], rows);
+  return markdownTable(['key', 'flag, variable', 'value', 'default', 'description'], rows);
 }
 
-function settingsTable(settings: readonly Setting[], meanings: Readonly<Record<string, string>>): string {
-  checkSame(
-    difference(
-      Object.keys(meanings),
-      settings.map((setting) => setting.path),
-    ),
-    'is no setting',
-  );
-  const rows = settings.map(({ path, schema }) => [code(path), typeText(schema), defaultText(schema), meaning(meanings, path)]);
-  return markdownTable(['key', 'value', 'default', 'meaning'], rows);
+function settingsTable(settings: readonly Setting[]): string {
+  const rows = settings.map((setting) => [
+    code(setting.path),
+    typeText(setting.schema),
+    defaultText(setting.schema),
+    descriptionOf(setting),
+  ]);
+  return markdownTable(['key', 'value', 'default', 'description'], rows);
 }
 
 function agentTable(): string {
-  checkSame(difference(Object.keys(AGENT_MEANINGS), Object.keys(AGENT_SETTINGS)), 'is no flag of the agent');
   const rows = Object.entries(AGENT_SETTINGS).map(([flag, variable]) => {
-    const row = AGENT_MEANINGS[flag];
-    if (row === undefined) throw new Error(`scripts/reference/configuration-meanings.ts says nothing of the agent's --${flag}`);
-    return [code(`--${flag}`), code(variable), row.value, code(row.fallback), row.meaning];
+    const { value, fallback, description } = AGENT_REFERENCE[flag as AgentSetting];
+    return [code(`--${flag}`), code(variable), value, code(fallback), description];
   });
-  return markdownTable(['flag', 'variable', 'value', 'default', 'meaning'], rows);
+  return markdownTable(['flag', 'variable', 'value', 'default', 'description'], rows);
 }
 
-function meaning(meanings: Readonly<Record<string, string>>, path: string): string {
-  const text = meanings[path];
-  if (text === undefined) throw new Error(`scripts/reference/configuration-meanings.ts says nothing of ${path}`);
-  return text;
-}
-
-function difference(some: readonly string[], others: readonly string[]): readonly string[] {
-  return some.filter((one) => !others.includes(one));
-}
-
-function checkSame(unknown: readonly string[], what: string): void {
-  if (unknown.length > 0) throw new Error(`configuration page: ${unknown.join(', ')} ${what}`);
+function descriptionOf({ path, schema }: Setting): string {
+  if (schema.description === undefined) throw new Error(`src/config does not describe ${path}`);
+  return `${schema.description}.`;
 }
 
 function typeText(schema: JsonSchema): string {
@@ -146,11 +116,11 @@ function typeText(schema: JsonSchema): string {
     case 'number':
       return numberText(schema);
     case 'array':
-      return `list of ${schema.items === undefined ? 'values' : typeText(schema.items)}`;
+      return `array of ${schema.items === undefined ? 'values' : `${typeText(schema.items)}s`}`;
     case 'object':
       return 'mapping';
     default:
-      return 'text';
+      return 'string';
   }
 }
 

@@ -1,6 +1,6 @@
 /*
- * The agent's configuration. In: environment variables (what injection writes) and flags, which win. Out: one checked
- * object. Called by the agent's entry point; uses zod/mini, because the agent must stay light.
+ * The agent's configuration, from environment variables (which injection writes) and flags, which win. Uses zod/mini and
+ * carries no descriptions, to keep the agent small.
  */
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
@@ -9,19 +9,20 @@ import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '.
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
 
+/** All settings of the agent, checked. `agent-reference.ts` describes each. */
 export interface AgentConfig {
-  /** Undefined: a bundle for any workload is taken. */
+  /** Undefined: a bundle for any workload is accepted. */
   readonly workload: { readonly namespace: string; readonly name: string } | undefined;
   readonly bundleDir: string;
-  /** Undefined: labels are not looked at. */
+  /** Undefined: labels are ignored. */
   readonly labelsFile: string | undefined;
-  /** Undefined: the last good bundle is not kept over restarts. */
+  /** Undefined: the last good bundle does not survive a restart. */
   readonly stateDir: string | undefined;
   readonly ports: readonly { readonly listenPort: number; readonly appPort: number }[];
-  /** The pod's address; undefined: the application is on 127.0.0.1. */
+  /** Undefined: the application listens on 127.0.0.1. */
   readonly podIp: string | undefined;
   readonly adminPort: number;
-  /** Undefined: none. */
+  /** Undefined: no port is blocked. */
   readonly blockedPort: number | undefined;
   readonly appProbes: AppProbes;
   readonly logLevel: LogLevel;
@@ -32,8 +33,26 @@ export interface AgentConfig {
   readonly maxConnections: number;
 }
 
-/** Flag, environment variable and meaning of each setting. */
-const SETTINGS = {
+/** Flag of a setting, without its dashes. */
+export type AgentSetting =
+  | 'namespace'
+  | 'workload'
+  | 'bundle-dir'
+  | 'labels-file'
+  | 'state-dir'
+  | 'ports'
+  | 'pod-ip'
+  | 'admin-port'
+  | 'blocked-port'
+  | 'app-probes'
+  | 'log-level'
+  | 'access-log'
+  | 'access-log-sample-rate'
+  | 'drain-seconds'
+  | 'max-connections';
+
+/** Environment variable of each setting by its flag. */
+export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   namespace: AGENT_ENV.namespace,
   workload: AGENT_ENV.workload,
   'bundle-dir': AGENT_ENV.bundleDirectory,
@@ -49,12 +68,7 @@ const SETTINGS = {
   'access-log-sample-rate': 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
   'drain-seconds': 'SALLYPORT_DRAIN_SECONDS',
   'max-connections': 'SALLYPORT_MAX_CONNECTIONS',
-} as const;
-
-type Setting = keyof typeof SETTINGS;
-
-/** Environment variable of each setting by its flag, for the reference page. */
-export const AGENT_SETTINGS: Readonly<Record<string, string>> = SETTINGS;
+};
 
 const PORT = z.int().check(z.gte(0), z.lte(65_535));
 const APP_PORT = z.int().check(z.gte(1), z.lte(65_535));
@@ -79,14 +93,14 @@ const PROBES: z.ZodMiniType<AppProbes> = z.record(
   }),
 );
 
-/** @throws RefusedError SP_CONFIG that names the setting */
+/** Settings from flags and environment; an empty variable counts as absent. @throws RefusedError SP_CONFIG that names the setting */
 export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): AgentConfig {
   const flags = readFlags(argv);
-  const read = (setting: Setting): string | undefined => {
-    const value = flags[setting] ?? env[SETTINGS[setting]];
+  const read = (setting: AgentSetting): string | undefined => {
+    const value = flags[setting] ?? env[AGENT_SETTINGS[setting]];
     return value === undefined || value === '' ? undefined : value;
   };
-  const number = (setting: Setting, schema: z.ZodMiniType<number>, fallback: number): number => {
+  const number = (setting: AgentSetting, schema: z.ZodMiniType<number>, fallback: number): number => {
     const value = read(setting);
     return value === undefined ? fallback : checked(setting, schema, Number(value));
   };
@@ -114,14 +128,14 @@ const DEFAULT_MAX_CONNECTIONS = 10_000;
 
 function readFlags(argv: readonly string[]): Readonly<Record<string, string | undefined>> {
   try {
-    const options = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, { type: 'string' } as const]));
+    const options = Object.fromEntries(Object.keys(AGENT_SETTINGS).map((name) => [name, { type: 'string' } as const]));
     return parseArgs({ args: [...argv], options, strict: true }).values;
   } catch (error) {
     throw new RefusedError('SP_CONFIG', error instanceof Error ? error.message : 'unknown flag', { cause: error });
   }
 }
 
-function checked<T>(setting: Setting, schema: z.ZodMiniType<T>, value: unknown): T {
+function checked<T>(setting: AgentSetting, schema: z.ZodMiniType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -129,19 +143,19 @@ function checked<T>(setting: Setting, schema: z.ZodMiniType<T>, value: unknown):
   throw refused(setting, `${issue?.message ?? 'invalid'}${at}`);
 }
 
-function refused(setting: Setting, message: string): RefusedError {
-  return new RefusedError('SP_CONFIG', `--${setting} (${SETTINGS[setting]}): ${message}`);
+function refused(setting: AgentSetting, message: string): RefusedError {
+  return new RefusedError('SP_CONFIG', `--${setting} (${AGENT_SETTINGS[setting]}): ${message}`);
 }
 
-function workloadOf(read: (setting: Setting) => string | undefined): AgentConfig['workload'] {
+function workloadOf(read: (setting: AgentSetting) => string | undefined): AgentConfig['workload'] {
   const namespace = read('namespace');
   const name = read('workload');
   if (name === undefined) return undefined;
-  if (namespace === undefined) throw refused('workload', 'needs a namespace too');
+  if (namespace === undefined) throw refused('workload', 'needs --namespace, too');
   return { namespace, name };
 }
 
-/** `15101:8080,15102:9090`. */
+/** Parses a list such as `15101:8080,15102:9090`. */
 function portsOf(text: string): AgentConfig['ports'] {
   const ports = text.split(',').filter((entry) => entry.trim() !== '');
   return ports.map((entry) => {
@@ -160,6 +174,6 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new RefusedError('SP_CONFIG', `--app-probes (${SETTINGS['app-probes']}): not JSON`, { cause: error });
+    throw new RefusedError('SP_CONFIG', `--app-probes (${AGENT_SETTINGS['app-probes']}): not JSON`, { cause: error });
   }
 }

@@ -1,7 +1,6 @@
 /*
- * The controller's configuration. In: flags, environment, the mounted file. Out: one checked object; flags win over the
- * environment, the environment over the file, the file over defaults, and a key that nobody knows is an error. Called by
- * the controller's entry point, and again when the mounted file changes.
+ * The controller's configuration: flags win over the environment, the environment over the mounted file, the file over
+ * defaults. An unknown key is an error. Read at start, and again whenever the mounted file changes.
  */
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
@@ -9,57 +8,31 @@ import { z } from 'zod';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
+import { DESCRIPTIONS } from './descriptions.ts';
 import { durationSchema, meshSchema } from './mesh.ts';
 
-/** Everything the controller can be told. Times in milliseconds. */
+/** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
 export interface ControllerConfig {
   readonly mesh: MeshConfig;
   readonly logLevel: LogLevel;
-  readonly http: {
-    readonly host: string;
-    /** /healthz, /readyz and /metrics; 0: any free port. */
-    readonly port: number;
-  };
-  readonly kubernetes: {
-    /** Path of a kubeconfig; absent: `$KUBECONFIG`, or the pod's own account. */
-    readonly kubeconfig?: string;
-    readonly qps: number;
-    readonly burst: number;
-  };
-  readonly leaderElection: {
-    readonly enabled: boolean;
-    /** Name of the Lease in {@link ControllerConfig.namespace}. */
-    readonly name: string;
-  };
-  /** Namespace of the controller itself: its Lease, its Secret. */
+  readonly http: { readonly host: string; readonly port: number };
+  readonly kubernetes: { readonly kubeconfig?: string; readonly qps: number; readonly burst: number };
+  readonly leaderElection: { readonly enabled: boolean; readonly name: string };
   readonly namespace: string;
-  /** Name of this replica; the pod's name. */
   readonly identity: string;
   readonly workers: number;
   readonly resyncMs: number;
-  readonly touch: {
-    /** Pods whose annotation is patched at the same time. */
-    readonly batchSize: number;
-  };
-  readonly jwks: {
-    readonly refreshMs: number;
-    /** Never dialled, besides link-local and metadata addresses. */
-    readonly blockedCidrs: readonly string[];
-    /** PEM file of further certificate authorities for https; absent: none. */
-    readonly caFile?: string;
-  };
+  readonly touch: { readonly batchSize: number };
+  readonly jwks: { readonly refreshMs: number; readonly blockedCidrs: readonly string[]; readonly caFile?: string };
   readonly webhook: {
     readonly enabled: boolean;
     readonly host: string;
     readonly port: number;
-    /** Name of the Service that the API server calls. */
     readonly service: string;
-    /** Image of the injected agent; needed when the webhook is enabled. */
+    /** Not empty when the webhook is enabled. */
     readonly agentImage: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
-    /** Absent: the agent's own default. */
     readonly agentLogLevel?: LogLevel;
-    /** Of the agent's container, in Kubernetes' own shape; absent: injection's default. */
     readonly agentResources?: {
       readonly requests?: Readonly<Record<string, string>>;
       readonly limits?: Readonly<Record<string, string>>;
@@ -76,51 +49,100 @@ const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 const quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
 const configObject = z.strictObject({
   mesh: meshSchema.prefault({}),
-  logLevel: logLevel.default('info'),
-  http: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(8080) }).prefault({}),
-  kubernetes: z
+  logLevel: logLevel.default('info').meta({ description: DESCRIPTIONS.logLevel }),
+  http: z
     .strictObject({
-      kubeconfig: z.string().min(1).exactOptional(),
-      qps: z.coerce.number().positive().default(200),
-      burst: z.coerce.number().int().positive().default(400),
+      host: z.string().default('0.0.0.0').meta({ description: 'Address on which `/healthz`, `/readyz` and `/metrics` are served' }),
+      port: port.default(8080).meta({ description: 'Port of `/healthz`, `/readyz` and `/metrics`; 0: any free port' }),
     })
     .prefault({}),
-  leaderElection: z.strictObject({ enabled: flag.default(true), name: z.string().min(1).default('sallyport-controller') }).prefault({}),
-  namespace: z.string().min(1).default('sallyport-system'),
-  identity: z.string().min(1).default('sallyport-controller'),
-  workers: z.coerce.number().int().min(1).max(64).default(4),
-  resync: durationSchema.default(10 * 3_600_000),
-  touch: z.strictObject({ batchSize: z.coerce.number().int().min(1).max(100).default(8) }).prefault({}),
+  kubernetes: z
+    .strictObject({
+      kubeconfig: z
+        .string()
+        .min(1)
+        .exactOptional()
+        .meta({ description: "Path of a kubeconfig file; absent: `$KUBECONFIG`, or else the pod's service account" }),
+      qps: z.coerce.number().positive().default(200).meta({ description: DESCRIPTIONS.kubeApiQps }),
+      burst: z.coerce.number().int().positive().default(400).meta({ description: DESCRIPTIONS.kubeApiBurst }),
+    })
+    .prefault({}),
+  leaderElection: z
+    .strictObject({
+      enabled: flag.default(true).meta({ description: 'Elects a leader, which alone writes; switch it off only for a single replica' }),
+      name: z.string().min(1).default('sallyport-controller').meta({ description: "Name of the Lease, in the controller's namespace" }),
+    })
+    .prefault({}),
+  namespace: z
+    .string()
+    .min(1)
+    .default('sallyport-system')
+    .meta({ description: 'Namespace of the controller, which holds its Lease and its Secret' }),
+  identity: z.string().min(1).default('sallyport-controller').meta({ description: 'Name of this replica, normally that of its pod' }),
+  workers: z.coerce.number().int().min(1).max(64).default(4).meta({ description: DESCRIPTIONS.workers }),
+  resync: durationSchema
+    .default(10 * 3_600_000)
+    .meta({ description: 'Time between two full resyncs; a resync that finds a change is counted as a missed event' }),
+  touch: z
+    .strictObject({
+      batchSize: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .default(8)
+        .meta({ description: 'Number of pods whose kubelet resync annotation is patched at the same time after a change' }),
+    })
+    .prefault({}),
   jwks: z
     .strictObject({
-      refresh: durationSchema.default(20 * 60_000),
-      blockedCidrs: list.default([]),
-      caFile: z.string().min(1).exactOptional(),
+      refresh: durationSchema.default(20 * 60_000).meta({ description: DESCRIPTIONS.jwksRefresh }),
+      blockedCidrs: list.default([]).meta({ description: `${DESCRIPTIONS.jwksBlockedCidrs}; comma-separated in a flag` }),
+      caFile: z
+        .string()
+        .min(1)
+        .exactOptional()
+        .meta({ description: 'PEM file with certificate authorities for https, in addition to those of Node.js' }),
     })
     .prefault({}),
   webhook: z
     .strictObject({
-      enabled: flag.default(false),
-      host: z.string().default('0.0.0.0'),
-      port: port.default(9443),
-      service: z.string().min(1).default('sallyport'),
-      agentImage: z.string().default(''),
-      agentImagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
-      agentLogLevel: logLevel.exactOptional(),
-      agentResources: z.strictObject({ requests: quantities.exactOptional(), limits: quantities.exactOptional() }).exactOptional(),
-      tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+      enabled: flag.default(false).meta({ description: 'Serves injection and validation webhooks' }),
+      host: z.string().default('0.0.0.0').meta({ description: 'Address on which the webhook is served' }),
+      port: port.default(9443).meta({ description: DESCRIPTIONS.webhookPort }),
+      service: z.string().min(1).default('sallyport').meta({ description: 'Name of the Service that the API server calls' }),
+      agentImage: z
+        .string()
+        .default('')
+        .meta({ description: 'Image of injected agents; required when the webhook is enabled. `sallyport inject` uses it, too' }),
+      agentImagePullPolicy: z
+        .enum(['Always', 'IfNotPresent', 'Never'])
+        .default('IfNotPresent')
+        .meta({ description: DESCRIPTIONS.agentImagePullPolicy }),
+      agentLogLevel: logLevel.exactOptional().meta({ description: `${DESCRIPTIONS.agentLogLevel}; absent: \`info\`` }),
+      agentResources: z
+        .strictObject({
+          requests: quantities
+            .exactOptional()
+            .meta({ description: 'Resource requests of injected agents, as in a container; absent: 20m CPU, 64Mi memory' }),
+          limits: quantities
+            .exactOptional()
+            .meta({ description: 'Resource limits of injected agents, as in a container; absent: 256Mi memory' }),
+        })
+        .exactOptional(),
+      tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').meta({ description: DESCRIPTIONS.tlsMinVersion }),
     })
     .refine((webhook) => !webhook.enabled || webhook.agentImage !== '', {
       path: ['agentImage'],
-      error: 'needed when the webhook is enabled',
+      error: 'required when the webhook is enabled',
     })
     .prefault({}),
 });
 
-/** The schema of the configuration file, for its reference page. */
+/** Schema of the configuration file with a description of every setting; the reference page is written from it. */
 export const controllerConfigSchema: z.ZodType = configObject;
 
-/** Keys that flags and environment may set: dotted path, flag, variable. Everything else belongs into the file. */
+/** Settings that have a flag and an environment variable: dotted path in the file, flag, variable. The others are set in the file only. */
 export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string, variable: string])[] = [
   ['logLevel', 'log-level', 'SALLYPORT_LOG_LEVEL'],
   ['http.host', 'http-host', 'SALLYPORT_HTTP_HOST'],
@@ -146,20 +168,21 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['webhook.agentImagePullPolicy', 'agent-image-pull-policy', 'SALLYPORT_AGENT_IMAGE_PULL_POLICY'],
 ];
 
+/** Where the settings come from. */
 export interface ConfigInput {
-  /** Without the program's own name. */
+  /** Arguments of the process, without the program's name. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Text of the file; absent or empty: no file. */
+  /** Contents of the configuration file; absent or empty: no file. */
   readonly fileText?: string;
 }
 
-/** The value of `--config` or `$SALLYPORT_CONFIG`: path of the file; undefined when neither is given. @throws RefusedError SP_CONFIG */
+/** Path of the configuration file: `--config`, or else `$SALLYPORT_CONFIG`; undefined when neither is set. @throws RefusedError SP_CONFIG */
 export function configFileOf(input: Omit<ConfigInput, 'fileText'>): string | undefined {
   return parseFlags(input.args).get('config') ?? input.env['SALLYPORT_CONFIG'];
 }
 
-/** The whole configuration. @throws RefusedError SP_CONFIG naming every key that is wrong */
+/** All settings, checked. @throws RefusedError SP_CONFIG that names every invalid setting */
 export function loadControllerConfig(input: ConfigInput): ControllerConfig {
   const raw = parseFile(input.fileText);
   const flags = parseFlags(input.args);

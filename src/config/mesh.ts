@@ -1,6 +1,6 @@
 /*
- * Mesh settings as people write them. In: the parsed YAML of the `sallyport` ConfigMap's mesh part, in the words of Istio's
- * MeshConfig. Out: a MeshConfig. Used by the controller's configuration and by directory mode.
+ * Schema of the mesh settings: the `mesh` part of the controller's configuration file, with the field names of Istio's
+ * MeshConfig. Directory mode reads the same part.
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '..
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Text such as `5s`, `1m30s` or `20m` to milliseconds; used all over the configuration. */
+/** A duration such as `5s`, `1m30s` or `20m`, parsed to milliseconds. */
 export const durationSchema: z.ZodType<number, string> = z
   .string()
   .regex(DURATION, 'not a duration such as 5s, 500ms or 1m30s')
@@ -26,7 +26,7 @@ const ipBlockSchema = z
   .refine((text) => (text.includes('/') ? parseGoPrefix(text) : parseGoAddress(text)) === undefined && !text.includes('%'), {
     error: 'not an IP address or CIDR block',
   });
-/** Those that Envoy has a name for. */
+/** HTTP statuses that Envoy's StatusCode enum contains. */
 const STATUSES: ReadonlySet<number> = new Set(
   (
     '100 200 201 202 203 204 205 206 207 208 226 300 301 302 303 304 305 307 308 400 401 402 403 404 405 406 407 408 409 410 411 412 ' +
@@ -41,59 +41,95 @@ const statusSchema = z
   .refine((status) => STATUSES.has(status), { error: 'not an HTTP status that Envoy knows' });
 
 const commonProvider = {
-  service: z.string().min(1),
-  port: z.int().min(1).max(65_535),
-  timeout: durationSchema.default(600_000),
-  failOpen: z.boolean().default(false),
-  statusOnError: statusSchema.default(403),
+  service: z.string().min(1).meta({ description: 'Host of the ext_authz service: `namespace/host` as in Istio, or a plain host name' }),
+  port: z.int().min(1).max(65_535).meta({ description: 'Port of the ext_authz service' }),
+  timeout: durationSchema.default(600_000).meta({ description: 'Deadline of one check' }),
+  failOpen: z.boolean().default(false).meta({ description: 'Forwards requests while the service cannot be reached' }),
+  statusOnError: statusSchema.default(403).meta({ description: 'Status of the response while the service cannot be reached' }),
   includeRequestBodyInCheck: z
     .strictObject({
-      maxRequestBytes: z.int().min(1),
-      allowPartialMessage: z.boolean().default(false),
-      packAsBytes: z.boolean().default(false),
+      maxRequestBytes: z
+        .int()
+        .min(1)
+        .meta({ description: 'Maximum number of body bytes that a check carries; without this section it carries none' }),
+      allowPartialMessage: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Sends the first bytes of a longer body; otherwise the client gets 413' }),
+      packAsBytes: z.boolean().default(false).meta({ description: 'Sends the body as bytes instead of a string' }),
     })
     .optional(),
-  clearRouteCache: z.boolean().optional(),
+  clearRouteCache: z.boolean().optional().meta({ description: 'Accepted without effect: an agent has only one upstream' }),
 };
 const headerPatterns = z
   .array(
     z
       .string()
       .min(1)
-      .refine((pattern) => pattern !== '*', { error: 'a lone * is no pattern: a prefix or a suffix is wanted' }),
+      .refine((pattern) => pattern !== '*', { error: 'a lone * is not a pattern: write a prefix or a suffix' }),
   )
   .optional();
 const httpProvider = z.strictObject({
   ...commonProvider,
-  pathPrefix: z.string().startsWith('/').optional(),
-  includeRequestHeadersInCheck: headerPatterns,
-  includeAdditionalHeadersInCheck: z.record(z.string(), z.string()).optional(),
-  headersToUpstreamOnAllow: headerPatterns,
-  headersToDownstreamOnAllow: headerPatterns,
-  headersToDownstreamOnDeny: headerPatterns,
+  pathPrefix: z.string().startsWith('/').optional().meta({ description: 'Prepended to the path of the check request' }),
+  includeRequestHeadersInCheck: headerPatterns.meta({ description: 'Request headers that the check carries' }),
+  includeAdditionalHeadersInCheck: z
+    .record(z.string(), z.string())
+    .optional()
+    .meta({ description: 'Additional headers of the check request, with their values' }),
+  headersToUpstreamOnAllow: headerPatterns.meta({
+    description: 'Headers of the check response that are added to the request when it is allowed',
+  }),
+  headersToDownstreamOnAllow: headerPatterns.meta({
+    description: 'Headers of the check response that are added to the response when the request is allowed',
+  }),
+  headersToDownstreamOnDeny: headerPatterns.meta({
+    description: 'Headers of the check response that are sent to the client when the request is denied',
+  }),
 });
 const grpcProvider = z.strictObject(commonProvider);
 const providerSchema = z
-  .strictObject({ name: z.string().min(1), envoyExtAuthzHttp: httpProvider.optional(), envoyExtAuthzGrpc: grpcProvider.optional() })
+  .strictObject({
+    name: z.string().min(1).meta({ description: 'Name to which `provider.name` of a CUSTOM policy refers' }),
+    envoyExtAuthzHttp: httpProvider.optional(),
+    envoyExtAuthzGrpc: grpcProvider.optional(),
+  })
   .refine((provider) => (provider.envoyExtAuthzHttp === undefined) !== (provider.envoyExtAuthzGrpc === undefined), {
-    error: 'exactly one of envoyExtAuthzHttp and envoyExtAuthzGrpc is needed',
+    error: 'exactly one of envoyExtAuthzHttp and envoyExtAuthzGrpc is required',
   });
 
 const meshObject = z.strictObject({
-  rootNamespace: namespaceSchema.default(DEFAULT_MESH_CONFIG.rootNamespace),
-  trustDomain: z.string().min(1).default(DEFAULT_MESH_CONFIG.trustDomain),
-  trustDomainAliases: z.array(z.string().min(1)).default([]),
+  rootNamespace: namespaceSchema
+    .default(DEFAULT_MESH_CONFIG.rootNamespace)
+    .meta({ description: 'Namespace whose policies apply to all namespaces' }),
+  trustDomain: z.string().min(1).default(DEFAULT_MESH_CONFIG.trustDomain).meta({ description: 'Trust domain of the workloads' }),
+  trustDomainAliases: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'Trust domains that principals may name with the same meaning' }),
   pathNormalization: z
-    .strictObject({ normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']) })
+    .strictObject({
+      normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).meta({
+        description:
+          'How a path is normalized before it is evaluated and forwarded: `DEFAULT` (the same as `BASE`), `NONE`, `BASE`, `MERGE_SLASHES` or `DECODE_AND_MERGE_SLASHES`',
+      }),
+    })
     .default({ normalization: 'DEFAULT' }),
   extensionProviders: z
     .array(providerSchema)
     .refine((providers) => new Set(providers.map(({ name }) => name)).size === providers.length, {
       error: 'two providers have the same name',
     })
-    .default([]),
-  trustedProxies: z.array(ipBlockSchema).default([]),
-  multipleCustomProviders: z.boolean().default(DEFAULT_MESH_CONFIG.multipleCustomProviders),
+    .default([])
+    .meta({ description: "External authorizers that CUSTOM policies may name, as in Istio's MeshConfig" }),
+  trustedProxies: z.array(ipBlockSchema).default([]).meta({
+    description:
+      'Addresses and CIDR blocks of proxies in front that terminate mTLS: their `X-Forwarded-Client-Cert` identifies the client; from any other peer the header is removed',
+  }),
+  multipleCustomProviders: z
+    .boolean()
+    .default(DEFAULT_MESH_CONFIG.multipleCustomProviders)
+    .meta({ description: 'Allows CUSTOM policies of one workload to name several providers' }),
 });
 
 /** The mesh part of a configuration file; every key may be absent, an unknown key is an error. */
@@ -109,7 +145,7 @@ export const meshSchema: z.ZodType<MeshConfig> = meshObject.transform((mesh) => 
 function toExtensionProvider(provider: z.output<typeof providerSchema>): ExtensionProvider {
   const { envoyExtAuthzHttp: http, envoyExtAuthzGrpc: grpc } = provider;
   const settings = http ?? grpc;
-  if (settings === undefined) throw new TypeError('the schema lets no provider without settings pass');
+  if (settings === undefined) throw new TypeError('the schema refuses a provider without settings');
   const { timeout, clearRouteCache: _unused, ...rest } = settings;
   const present = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return {

@@ -29,7 +29,7 @@ describe('controller configuration', () => {
     expect(config).to.include({ workers: 2, logLevel: 'error' });
   });
 
-  it("reads mesh settings in Istio's own words", () => {
+  it("reads mesh settings under Istio's names", () => {
     const { mesh } = load({
       fileText: `
 mesh:
@@ -85,7 +85,7 @@ mesh:
     { name: 'trusted proxies out of range', input: { fileText: 'mesh: { trustedProxies: [10.0.0.0/33] }' }, message: 'not an IP address' },
     { name: 'an unknown flag', input: { args: ['--wrokers', '3'] }, message: 'wrokers' },
     { name: 'a stray argument', input: { args: ['run'] }, message: 'run' },
-    { name: 'a port that is none', input: { env: { SALLYPORT_HTTP_PORT: 'http' } }, message: 'http.port' },
+    { name: 'a port that is not a number', input: { env: { SALLYPORT_HTTP_PORT: 'http' } }, message: 'http.port' },
     { name: 'a duration without a unit', input: { fileText: 'resync: "10"' }, message: 'resync: not a duration' },
     { name: 'a provider of both protocols', input: { fileText: 'mesh: { extensionProviders: [{ name: a }] }' }, message: 'exactly one of' },
     {
@@ -108,7 +108,7 @@ mesh:
     },
     { name: 'a file that is a list', input: { fileText: '- a' }, message: 'not a mapping' },
     { name: 'a file that is not YAML', input: { fileText: 'a: [' }, message: 'not YAML' },
-    { name: 'a webhook without an image to inject', input: { args: ['--webhook', 'true'] }, message: 'webhook.agentImage: needed' },
+    { name: 'a webhook without an image to inject', input: { args: ['--webhook', 'true'] }, message: 'webhook.agentImage: required' },
   ];
   for (const { name, input, message } of wrong) {
     it(`refuses ${name}`, () => {
@@ -118,7 +118,7 @@ mesh:
     });
   }
 
-  it('tells every fault at once', () => {
+  it('names every invalid setting in one error', () => {
     expect(() => load({ fileText: 'workers: 0\nlogLevel: loud' }))
       .to.throw('workers')
       .with.property('message')
@@ -139,16 +139,16 @@ describe('followed configuration', () => {
 
   it('takes up new mesh settings, and keeps the last good ones when the file breaks', async () => {
     let fileText = '';
-    let told = 0;
+    let notified = 0;
     const reloads: string[] = [];
     const read = (): Promise<ReturnType<typeof load>> => Promise.resolve().then(() => load({ fileText }));
     follower = followConfig({ first: load(), read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
     follower.mesh.subscribe(() => {
-      told += 1;
+      notified += 1;
     });
 
     fileText = 'mesh: { rootNamespace: one }';
-    await until(() => told === 1, 'the change');
+    await until(() => notified === 1, 'the change');
     expect(follower.mesh.current().rootNamespace).to.equal('one');
 
     fileText = 'mesh: { rootNamespace: [] }';
@@ -156,19 +156,19 @@ describe('followed configuration', () => {
     expect(follower.mesh.current().rootNamespace).to.equal('one');
 
     fileText = 'mesh: { rootNamespace: two }';
-    await until(() => told === 2, 'the next change');
+    await until(() => notified === 2, 'the next change');
     expect(reloads).to.deep.equal(['success', 'failure', 'success']);
   });
 
-  it('tells nobody of settings that are not mesh settings', async () => {
-    let told = 0;
+  it('does not notify listeners of settings that are not mesh settings', async () => {
+    let notified = 0;
     const reloads: string[] = [];
     const read = (): Promise<ReturnType<typeof load>> => Promise.resolve(load({ fileText: 'workers: 9' }));
     follower = followConfig({ first: load(), read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
     follower.mesh.subscribe(() => {
-      told += 1;
+      notified += 1;
     });
     await until(() => reloads.length === 1, 'the reload');
-    expect(told).to.equal(0);
+    expect(notified).to.equal(0);
   });
 });

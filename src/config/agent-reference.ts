@@ -1,0 +1,84 @@
+/*
+ * Descriptions of the agent's settings, for the reference page. They are not in the schemas of `agent.ts`, because the agent
+ * would carry them in its memory.
+ */
+import type { AgentSetting } from './agent.ts';
+
+/** One row of the reference page. */
+export interface AgentSettingReference {
+  /** What may be written, such as `integer, 0 to 65535`. */
+  readonly value: string;
+  /** As written in a flag; empty: none. A unit test compares it with what the agent really uses. */
+  readonly fallback: string;
+  /** Markdown, with the final period. */
+  readonly description: string;
+}
+
+/** Every setting of the agent by its flag. */
+export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReference>> = {
+  namespace: { value: 'string', fallback: '', description: 'Namespace of the workload.' },
+  workload: {
+    value: 'string',
+    fallback: '',
+    description: 'Name of the workload; a bundle for another workload is rejected. Absent: any bundle is accepted.',
+  },
+  'bundle-dir': { value: 'path', fallback: '/etc/sallyport/bundle', description: 'Directory of the mounted bundle.' },
+  'labels-file': {
+    value: 'path',
+    fallback: '',
+    description:
+      "Downward API file with the pod's labels. Absent: labels are unknown, and only a bundle with a single variant can be enforced.",
+  },
+  'state-dir': {
+    value: 'path',
+    fallback: '',
+    description: 'Writable directory that keeps the last good bundle when the container restarts. Absent: it is not kept.',
+  },
+  ports: {
+    value: 'listen:app,…',
+    fallback: '',
+    description: 'Ports that the agent serves: the port on which it listens, and the port of the application.',
+  },
+  'pod-ip': {
+    value: 'address',
+    fallback: '127.0.0.1',
+    description: 'Address on which the application listens; policies see it as the destination address.',
+  },
+  'admin-port': {
+    value: 'integer, 0 to 65535',
+    fallback: '15020',
+    description: 'Port of `/healthz`, `/readyz`, `/metrics` and `/app-health`.',
+  },
+  'blocked-port': {
+    value: 'integer, 0 to 65535',
+    fallback: '',
+    description:
+      'Port to which connections to undeclared ports are redirected; the agent resets them. Absent: the agent does not listen there.',
+  },
+  'app-probes': {
+    value: 'JSON',
+    fallback: '{}',
+    description: "The application's own probes, by `container/livez`, `container/readyz` or `container/startupz`.",
+  },
+  'log-level': {
+    value: '`trace`, `debug`, `info`, `warn`, `error`, `silent`',
+    fallback: 'info',
+    description: 'Lowest level of log lines.',
+  },
+  'access-log': { value: '`on`, `off`', fallback: 'on', description: 'Writes one JSON line for each request.' },
+  'access-log-sample-rate': {
+    value: 'number, 0 to 1',
+    fallback: '1',
+    description: 'Share of allowed requests that are logged; all other requests are always logged.',
+  },
+  'drain-seconds': {
+    value: 'number, 0 to 3600',
+    fallback: '10',
+    description: 'Seconds that open requests have to finish after SIGTERM.',
+  },
+  'max-connections': {
+    value: 'integer, 1 to 1000000',
+    fallback: '10000',
+    description: 'Maximum number of client connections; further ones are reset.',
+  },
+};

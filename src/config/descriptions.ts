@@ -1,0 +1,18 @@
+/*
+ * Descriptions of the settings that both the controller's configuration and the chart's values have. Schemas carry every
+ * other description themselves; the reference page, the chart's schema and the comments in its values.yaml come from them.
+ */
+
+/** One sentence or fragment of Markdown per setting, without the final period. */
+export const DESCRIPTIONS = {
+  logLevel: 'Lowest level of log lines: `trace`, `debug`, `info`, `warn`, `error` or `silent`',
+  workers: 'Number of workloads that are compiled and published at the same time',
+  jwksRefresh: 'Longest time between two fetches of a key set; the Cache-Control header of the response may shorten it',
+  jwksBlockedCidrs: 'Address ranges from which keys are never fetched, in addition to link-local and metadata addresses',
+  kubeApiQps: 'Average limit of requests per second to the API server',
+  kubeApiBurst: 'Number of requests to the API server that may exceed the limit after a pause',
+  webhookPort: 'Port on which the controller serves admission webhooks to the API server',
+  tlsMinVersion: 'Lowest TLS version that the webhook accepts: `TLSv1.2` or `TLSv1.3`',
+  agentLogLevel: 'Log level of injected agents',
+  agentImagePullPolicy: 'Image pull policy of injected agents',
+} as const;
