@@ -55,7 +55,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   filters: {
     job: 'one request or connection in, one verdict out: ext_authz, jwt_authn and rbac in order',
     imports: ['http', 'jwt', 'policy'],
-    types: ['bundle'],
+    types: ['api', 'bundle'],
   },
   telemetry: {
     job: 'logger and metrics',
@@ -84,8 +84,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/exchange': {
     job: 'one request of any protocol: filters, ext_authz, upstream, record',
-    imports: ['http'],
-    types: ['agent/context.ts', 'agent/ext-authz', 'clock.ts', 'filters', 'policy'],
+    imports: ['filters', 'http'],
+    types: ['agent/context.ts', 'agent/ext-authz', 'clock.ts', 'policy'],
   },
   'agent/upstream': {
     job: 'connection pool to the application, choice of protocol',
