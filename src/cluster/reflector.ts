@@ -17,9 +17,8 @@ import { BrokenLineError, readWatchEvents, type WatchEvent } from './watch-lines
 
 /** Where the copy goes. Called synchronously, in order, never at the same time; should not throw (see {@link Reflector.run}). */
 export interface ReflectorSink<T> {
-  /** The whole set, after a list. Keys that are not in it are gone. `changed` names the keys that are new or whose
-   *  resourceVersion differs from what this sink was last given; the others may be left as they are. */
-  replace(objects: ReadonlyMap<string, T>, changed: ReadonlySet<string>): void;
+  /** Receives the complete collection after a list; objects whose keys are not in the map were deleted. */
+  replace(objects: ReadonlyMap<string, T>): void;
   /** Appeared or changed. The key is `namespace/name`, or `name` for cluster-scoped objects. */
   upsert(key: string, object: T): void;
   remove(key: string): void;
@@ -134,11 +133,10 @@ class ReflectorLoop<T> {
     };
     const resourceVersion = await listObjects(this.#options.client, this.#options, visit, signal);
     signal.throwIfAborted();
-    const changed = new Set([...versions].filter(([key, version]) => this.#versions.get(key) !== version).map(([key]) => key));
     const relisted = this.synced;
-    this.#tell(() => this.#options.sink.replace(objects, changed));
+    this.#callSink(() => this.#options.sink.replace(objects));
     this.#versions = versions;
-    this.#logger.debug({ objects: objects.size, changed: changed.size, relisted }, 'listed');
+    this.#logger.debug({ objects: objects.size, relisted }, 'listed');
     if (!this.synced) {
       this.synced = true;
       this.#onSynced();
@@ -201,9 +199,9 @@ class ReflectorLoop<T> {
   #applyObject(key: string, version: string, event: WatchEvent): void {
     const object = event.type === 'DELETED' ? undefined : this.#project(event.object);
     if (object === undefined) {
-      if (this.#versions.delete(key)) this.#tell(() => this.#options.sink.remove(key));
+      if (this.#versions.delete(key)) this.#callSink(() => this.#options.sink.remove(key));
     } else if (this.#versions.get(key) !== version) {
-      this.#tell(() => this.#options.sink.upsert(key, object));
+      this.#callSink(() => this.#options.sink.upsert(key, object));
       this.#versions.set(key, version);
     }
   }
@@ -237,7 +235,7 @@ class ReflectorLoop<T> {
     }
   }
 
-  #tell(call: () => void): void {
+  #callSink(call: () => void): void {
     try {
       call();
     } catch (cause) {

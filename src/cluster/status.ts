@@ -12,7 +12,7 @@ import { kubeTime } from './kube-time.ts';
 import { type ObjectRef, objectPath } from './paths.ts';
 
 /** A condition as we want it; the time of its last transition is found out here. */
-export interface Condition {
+export interface StatusCondition {
   readonly type: string;
   readonly status: 'True' | 'False' | 'Unknown';
   /** CamelCase word. */
@@ -24,7 +24,7 @@ export interface Condition {
 /** What the status should say. Other managers' conditions and fields stay as they are. */
 export interface StatusIntent {
   /** Ours, told apart from others by their type. */
-  readonly conditions: readonly Condition[];
+  readonly conditions: readonly StatusCondition[];
   /** Types that we once wrote and that should no longer be there. */
   readonly dropTypes?: readonly string[];
   /** Other fields of the status, replaced one by one; null removes one. */

@@ -4,7 +4,7 @@
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 import { z } from 'zod';
-import { parseGoAddress, parseGoPrefix } from '../api/istio/go-netip.ts';
+import { parseGoAddress, parseGoPrefix } from '../api/go/netip.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../api/mesh-config.ts';
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;

@@ -6,7 +6,7 @@
 import { AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT, AGENT_FIRST_PORT } from '../api/kube/agent-contract.ts';
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../api/kube/names.ts';
 import type { Finding } from '../errors.ts';
-import { portOf, type Raw, rawListOf, textOf } from './raw-json.ts';
+import { portOf, type Raw, rawListOf, stringOf } from './raw-json.ts';
 
 /** Istio's own annotation of the same meaning; YAML written for Istio keeps its open ports. */
 const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
@@ -78,20 +78,20 @@ function declaredPorts(containers: readonly Raw[], excluded: ReadonlySet<number>
 const OTHER_PROTOCOLS = ['tcp', 'tls', 'https', 'mongo', 'mysql', 'redis', 'postgres', 'grpc', 'http2'];
 
 function warnOfOtherProtocol(container: Raw, entry: Raw, findings: Finding[]): void {
-  const name = textOf(entry['name']) ?? '';
+  const name = stringOf(entry['name']) ?? '';
   const protocol = OTHER_PROTOCOLS.find((prefix) => name === prefix || name.startsWith(`${prefix}-`));
   if (protocol === undefined) return;
   findings.push({
     code: 'SP_MANIFEST',
     severity: 'warning',
-    path: `spec.containers[${textOf(container['name']) ?? ''}].ports[${name}]`,
+    path: `spec.containers[${stringOf(container['name']) ?? ''}].ports[${name}]`,
     message: `port ${String(entry['containerPort'])} is named for ${protocol}, but the agent understands HTTP/1.1 alone and refuses the rest`,
     hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${String(entry['containerPort'])}" to leave the port unguarded`,
   });
 }
 
 function portList(annotations: Raw, name: string, findings: Finding[]): readonly number[] {
-  const text = textOf(annotations[name])?.trim() ?? '';
+  const text = stringOf(annotations[name])?.trim() ?? '';
   if (text === '') return [];
   const ports = text.split(',').map((part) => (/^\d{1,5}$/.test(part.trim()) ? portOf(Number(part)) : undefined));
   const valid = ports.filter((port) => port !== undefined);

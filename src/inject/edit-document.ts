@@ -3,7 +3,7 @@
  * document edited in place, with the comments, order and style of everything else kept. Called by inject-manifest.
  */
 import { type Document, isCollection, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from 'yaml';
-import { isRaw, textOf } from './raw-json.ts';
+import { isRaw, stringOf } from './raw-json.ts';
 
 /** Makes the value at `path` be `after`. Entries of lists are known again by their `name`. */
 export function editDocument(document: Document, path: readonly (string | number)[], after: unknown): void {
@@ -49,9 +49,9 @@ function editSeq(document: Document, seq: YAMLSeq, after: readonly unknown[]): N
   for (const item of seq.items) {
     if (isMap(item) && typeof item.get('name') === 'string') named.set(String(item.get('name')), item);
   }
-  const isNamed = after.every((value) => isRaw(value) && textOf(value['name']) !== undefined);
+  const isNamed = after.every((value) => isRaw(value) && stringOf(value['name']) !== undefined);
   seq.items = after.map((value, at) => {
-    const before = isNamed && isRaw(value) ? named.get(textOf(value['name']) ?? '') : (seq.items[at] as Node | undefined);
+    const before = isNamed && isRaw(value) ? named.get(stringOf(value['name']) ?? '') : (seq.items[at] as Node | undefined);
     return editNode(document, before, value);
   });
   unfold(seq, seq.items);

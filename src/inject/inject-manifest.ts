@@ -8,11 +8,11 @@ import { workloadNameOf, workloadNameOfOwner } from '../api/kube/workload.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { editDocument } from './edit-document.ts';
 import { injectPodTemplate } from './inject-pod.ts';
-import { isRaw, type Raw, rawListOf, rawOf, textOf } from './raw-json.ts';
+import { isRaw, type Raw, rawListOf, rawOf, stringOf } from './raw-json.ts';
 import type { InjectionSettings } from './settings.ts';
 
 /** A finding, and the object that it is about as `Kind/name`. */
-export interface ManifestFinding extends Finding {
+export interface InjectionFinding extends Finding {
   readonly object: string;
 }
 
@@ -22,7 +22,7 @@ export interface ManifestInjection {
   /** Objects that got an agent or a newer one, as `Kind/name`, in order. */
   readonly injected: readonly string[];
   /** Paths begin at the object's root. With an `error`, the object it is about is unchanged. */
-  readonly findings: readonly ManifestFinding[];
+  readonly findings: readonly InjectionFinding[];
 }
 
 /** Where each kind keeps its pod template. */
@@ -48,7 +48,7 @@ export function injectManifest(text: string, settings: InjectionSettings): Manif
   const documents = parseAllDocuments(text, { merge: true });
   if (!Array.isArray(documents)) return { text, injected: [], findings: [] };
   const injected: string[] = [];
-  const findings: ManifestFinding[] = [];
+  const findings: InjectionFinding[] = [];
   const edited = new Set<Document>();
   for (const document of documents) {
     const [error] = document.errors;
@@ -56,7 +56,7 @@ export function injectManifest(text: string, settings: InjectionSettings): Manif
     if (!isMap(document.contents)) continue;
     for (const { path, object } of objectsOf(document)) {
       const result = injectObject(object, settings);
-      const name = `${textOf(object['kind']) ?? ''}/${textOf(rawOf(object['metadata'])['name']) ?? ''}`;
+      const name = `${stringOf(object['kind']) ?? ''}/${stringOf(rawOf(object['metadata'])['name']) ?? ''}`;
       findings.push(...result.findings.map((finding) => ({ ...finding, object: name })));
       if (result.object === object) continue;
       injected.push(name);
@@ -76,14 +76,14 @@ interface Placed {
 function objectsOf(document: Document): readonly Placed[] {
   const root = plainValue(document);
   if (!isRaw(root)) return [];
-  if (!(textOf(root['kind']) ?? '').endsWith('List') || !Array.isArray(root['items'])) return [{ path: [], object: root }];
+  if (!(stringOf(root['kind']) ?? '').endsWith('List') || !Array.isArray(root['items'])) return [{ path: [], object: root }];
   return root['items'].flatMap((object: unknown, at) => (isRaw(object) ? [{ path: ['items', at], object }] : []));
 }
 
 function injectObject(object: Raw, settings: InjectionSettings): { readonly object: Raw; readonly findings: readonly Finding[] } {
-  const kind = textOf(object['kind']) ?? '';
+  const kind = stringOf(object['kind']) ?? '';
   const path = TEMPLATE_PATHS[kind];
-  if (path === undefined || !API_GROUPS.has(textOf(object['apiVersion']) ?? '')) return { object, findings: [] };
+  if (path === undefined || !API_GROUPS.has(stringOf(object['apiVersion']) ?? '')) return { object, findings: [] };
   const template = path.reduce<Raw>((inner, key) => rawOf(inner[key]), object);
   if (rawListOf(rawOf(template['spec'])['containers']).length === 0) return { object, findings: [] };
   const { pod, findings } = injectPodTemplate(template, { workloadName: workloadNameIn(object, kind), settings });
@@ -93,8 +93,8 @@ function injectObject(object: Raw, settings: InjectionSettings): { readonly obje
 
 function workloadNameIn(object: Raw, kind: string): string {
   const metadata = rawOf(object['metadata']);
-  const name = textOf(metadata['name']) ?? '';
-  const generateName = textOf(metadata['generateName']);
+  const name = stringOf(metadata['name']) ?? '';
+  const generateName = stringOf(metadata['generateName']);
   if (kind !== 'Pod') return workloadNameOfOwner(kind, name);
   return workloadNameOf({ name, labels: {}, ...(generateName === undefined ? {} : { generateName }) });
 }

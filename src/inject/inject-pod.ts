@@ -11,7 +11,7 @@ import type { Finding } from '../errors.ts';
 import { AGENT_VOLUMES, agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, planCapture } from './capture.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
-import { isRaw, isSame, type Raw, rawListOf, rawOf, textOf, without } from './raw-json.ts';
+import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 import type { InjectionSettings } from './settings.ts';
 
 export interface InjectionContext {
@@ -59,8 +59,8 @@ export function removeAgent(input: Raw): Raw {
   const agent = initContainers.find((container) => container['name'] === AGENT_CONTAINER);
   if (agent === undefined) return input;
   const probes = recordedProbes(agent);
-  const kept = initContainers.filter((container) => !OWN_CONTAINERS.includes(textOf(container['name']) ?? ''));
-  const volumes = rawListOf(spec['volumes']).filter((volume) => !OWN_VOLUMES.includes(textOf(volume['name']) ?? ''));
+  const kept = initContainers.filter((container) => !OWN_CONTAINERS.includes(stringOf(container['name']) ?? ''));
+  const volumes = rawListOf(spec['volumes']).filter((volume) => !OWN_VOLUMES.includes(stringOf(volume['name']) ?? ''));
   const metadata = rawOf(input['metadata']);
   const annotations = without(rawOf(metadata['annotations']), AGENT_ANNOTATION);
   return {
@@ -121,7 +121,7 @@ function strangersOf(spec: Raw): readonly Finding[] {
   const taken: Finding[] = [];
   const check = (field: string, names: readonly string[]): void => {
     for (const entry of rawListOf(spec[field])) {
-      const name = textOf(entry['name']) ?? '';
+      const name = stringOf(entry['name']) ?? '';
       if (!names.includes(name)) continue;
       taken.push({
         code: 'SP_MANIFEST',
@@ -146,7 +146,7 @@ function wantsRewrite(annotations: Raw): boolean {
 }
 
 function recordedProbes(agent: Raw): AppProbes {
-  const text = textOf(rawListOf(agent['env']).find((entry) => entry['name'] === AGENT_ENV.appProbes)?.['value']);
+  const text = stringOf(rawListOf(agent['env']).find((entry) => entry['name'] === AGENT_ENV.appProbes)?.['value']);
   if (text === undefined) return {};
   try {
     const probes: unknown = JSON.parse(text);

@@ -5,7 +5,7 @@
  * @see semantics of Istio's rewriteAppHTTPProbers
  */
 import { AGENT_ADMIN_PORT, APP_HEALTH_PREFIX, type AppProbe, type AppProbes } from '../api/kube/agent-contract.ts';
-import { isRaw, portOf, type Raw, rawListOf, rawOf, textOf, without } from './raw-json.ts';
+import { isRaw, portOf, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 
 const PROBES: readonly (readonly [field: string, word: string])[] = [
   ['livenessProbe', 'livez'],
@@ -23,7 +23,7 @@ export interface RewrittenProbes {
 export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
   const probes: Record<string, AppProbe> = {};
   const rewritten = containers.map((container) => {
-    const name = textOf(container['name']) ?? '';
+    const name = stringOf(container['name']) ?? '';
     let result = container;
     for (const [field, word] of PROBES) {
       const probe = container[field];
@@ -41,7 +41,7 @@ export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
 /** Undoes {@link rewriteProbes}; ports that were named come back as numbers. */
 export function restoreProbes(containers: readonly Raw[], probes: AppProbes): readonly Raw[] {
   return containers.map((container) => {
-    const name = textOf(container['name']) ?? '';
+    const name = stringOf(container['name']) ?? '';
     let result = container;
     for (const [field, word] of PROBES) {
       const probe = container[field];
@@ -69,26 +69,26 @@ function probeHandler(probe: Raw, container: Raw): AppProbe | undefined {
   const [http, tcp, grpc] = HANDLERS.map((name) => probe[name]);
   if (isRaw(http)) {
     const port = resolvePort(http['port'], container);
-    const isOwnHost = (textOf(http['host']) ?? '') === '';
+    const isOwnHost = (stringOf(http['host']) ?? '') === '';
     return port === undefined || !isOwnHost ? undefined : { httpGet: httpHandler(http, port) };
   }
   if (isRaw(tcp)) {
     const port = resolvePort(tcp['port'], container);
-    return port === undefined || (textOf(tcp['host']) ?? '') !== '' ? undefined : { tcpSocket: { port } };
+    return port === undefined || (stringOf(tcp['host']) ?? '') !== '' ? undefined : { tcpSocket: { port } };
   }
   if (isRaw(grpc)) {
     const port = resolvePort(grpc['port'], container);
-    const service = textOf(grpc['service']) ?? '';
+    const service = stringOf(grpc['service']) ?? '';
     return port === undefined ? undefined : { grpc: { port, ...(service === '' ? {} : { service }) } };
   }
   return undefined;
 }
 
 function httpHandler(http: Raw, port: number): NonNullable<AppProbe['httpGet']> {
-  const path = textOf(http['path']) ?? '';
+  const path = stringOf(http['path']) ?? '';
   const headers = rawListOf(http['httpHeaders']).map((header) => ({
-    name: textOf(header['name']) ?? '',
-    value: textOf(header['value']) ?? '',
+    name: stringOf(header['name']) ?? '',
+    value: stringOf(header['value']) ?? '',
   }));
   return {
     ...(path === '' ? {} : { path }),
@@ -101,7 +101,7 @@ function httpHandler(http: Raw, port: number): NonNullable<AppProbe['httpGet']> 
 /** A port by number (also as text) or by its name in the container. */
 function resolvePort(port: unknown, container: Raw): number | undefined {
   if (typeof port === 'number') return portOf(port);
-  const name = textOf(port) ?? '';
+  const name = stringOf(port) ?? '';
   if (/^\d+$/.test(name)) return portOf(Number(name));
   return portOf(rawListOf(container['ports']).find((entry) => entry['name'] === name)?.['containerPort']);
 }

@@ -21,7 +21,7 @@ export function rawListOf(value: unknown): readonly Raw[] {
 }
 
 /** The value when it is a text, else undefined. */
-export function textOf(value: unknown): string | undefined {
+export function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 

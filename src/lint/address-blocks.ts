@@ -5,7 +5,7 @@
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { formatIpBlock, type IpBlock, parseIp, parseIpBlock } from '../policy/match/ip-block.ts';
-import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 const FIELDS = ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'] as const;
 const KEYS: ReadonlySet<string> = new Set(['source.ip', 'remote.ip', 'destination.ip']);

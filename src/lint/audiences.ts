@@ -5,8 +5,8 @@
  */
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
-import { inform, warn } from './lint-finding.ts';
-import { canMeet } from './selection.ts';
+import { inform, warn } from './shared/lint-finding.ts';
+import { canMeet } from './shared/selection.ts';
 
 /** The rules of `policy` whose audiences another rule for the same tokens widens. */
 export function findWidenedAudiences(policy: RequestAuthentication, all: readonly Policy[], rootNamespace: string): readonly Finding[] {

@@ -4,8 +4,8 @@
 import type { AuthorizationPolicy, Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { dryRunOf } from '../policy/lower/dry-run.ts';
-import { hasRuleForAll, warn } from './lint-finding.ts';
-import { covers } from './selection.ts';
+import { hasRuleForAll, warn } from './shared/lint-finding.ts';
+import { covers } from './shared/selection.ts';
 
 /** Why `policy` changes nothing, from what else selects all of its pods; at most one warning. */
 export function findOvershadowed(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {

@@ -7,7 +7,7 @@ import type { AuthorizationPolicy, JwtRule } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
 import { judgeValues, type Reason } from './dead-values.ts';
-import { conditionsOf, inform, rulesOf, warn } from './lint-finding.ts';
+import { conditionsOf, inform, rulesOf, warn } from './shared/lint-finding.ts';
 
 /** Claims that a standard says are no strings. @see RFC 7519 section 4.1, OpenID Connect Core sections 2 and 5.1 */
 const TYPES: ReadonlyMap<string, string> = new Map([

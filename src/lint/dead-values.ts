@@ -10,7 +10,7 @@ import { METHODS } from '../http/methods.ts';
 import { normalizePath } from '../http/normalize/normalize-path.ts';
 import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
-import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 /** Why a value never matches, and what to write. */
 export type Reason = readonly [why: string, hint: string];

@@ -5,7 +5,7 @@
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
-import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 /** What says who sent the request, beside what the request says of itself. */
 const PINS = ['ipBlocks', 'principals', 'namespaces', 'serviceAccounts', 'trustDomains'] as const satisfies readonly (keyof Source)[];

@@ -4,7 +4,7 @@
  */
 import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
-import { warn } from './lint-finding.ts';
+import { warn } from './shared/lint-finding.ts';
 
 /** The traps in the JWT rules of one policy. */
 export function findJwtRuleTraps({ spec }: RequestAuthentication): readonly Finding[] {

@@ -8,8 +8,8 @@ import type { AuthorizationPolicy, JwtRule, Operation, Policy } from '../api/ist
 import type { Finding } from '../errors.ts';
 import { dryRunOf } from '../policy/lower/dry-run.ts';
 import { compileStringMatch, parseStringMatch } from '../policy/match/string-match.ts';
-import { conditionsOf, inform, type PlacedRule, rulesOf, sourcesOf } from './lint-finding.ts';
-import { canMeet } from './selection.ts';
+import { conditionsOf, inform, type PlacedRule, rulesOf, sourcesOf } from './shared/lint-finding.ts';
+import { canMeet } from './shared/selection.ts';
 
 /** Only where a browser would ask first: for a header, which the tokens come in by, and not for a cookie or a parameter. */
 export function findDeniedPreflights(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {

@@ -4,7 +4,7 @@
  */
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
-import { conditionsOf, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+import { conditionsOf, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 /** The bare service accounts of `policy` when it is in the root namespace. */
 export function findRootAccounts(policy: AuthorizationPolicy, rootNamespace: string): readonly Finding[] {

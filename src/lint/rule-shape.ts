@@ -4,7 +4,7 @@
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
-import { conditionsOf, matchesEverything, type PlacedRule, rulesOf, sourcesOf, warn } from './lint-finding.ts';
+import { conditionsOf, matchesEverything, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 /** Attributes that a caller may simply not have; a negative on them is then true. */
 const NEGATIVE_IDENTITIES = [

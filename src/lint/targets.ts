@@ -4,7 +4,7 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { isGatewayTarget } from '../resolve/policy-applies.ts';
-import { warn } from './lint-finding.ts';
+import { warn } from './shared/lint-finding.ts';
 
 /** The targets of `policy` that are no Gateway: in Istio they are for waypoints, which exist only in an ambient mesh. */
 export function findIdleTargets({ spec }: Policy): readonly Finding[] {

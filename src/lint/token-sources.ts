@@ -6,8 +6,8 @@ import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from
 import type { Finding } from '../errors.ts';
 import { parseRequestPrincipal } from '../policy/match/request-principal.ts';
 import { compileStringMatch } from '../policy/match/string-match.ts';
-import { conditionsOf, rulesOf, sourcesOf, warn } from './lint-finding.ts';
-import { canMeet } from './selection.ts';
+import { conditionsOf, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
+import { canMeet } from './shared/selection.ts';
 
 interface TokenUse {
   readonly path: string;

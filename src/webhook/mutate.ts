@@ -17,8 +17,8 @@ export function reviewPod(request: AdmissionRequest, settings: InjectionSettings
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
   const { pod, findings } = injectPodTemplate(object, { workloadName: workloadNameOf(projectPod(object)), settings });
   const errors = findings.filter((finding) => finding.severity === 'error');
-  if (errors.length > 0) return { allowed: false, message: `no agent can be injected: ${errors.map(textOf).join('; ')}` };
-  return { allowed: true, patch: patchBetween(object, pod), warnings: findings.map((finding) => `sallyport: ${textOf(finding)}`) };
+  if (errors.length > 0) return { allowed: false, message: `no agent can be injected: ${errors.map(describeFinding).join('; ')}` };
+  return { allowed: true, patch: patchBetween(object, pod), warnings: findings.map((finding) => `sallyport: ${describeFinding(finding)}`) };
 }
 
 /** Steps that turn `before` into `after`: whole fields of `metadata` and `spec`, since injection changes nothing else. */
@@ -50,7 +50,7 @@ function escaped(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
-function textOf(finding: Finding): string {
+function describeFinding(finding: Finding): string {
   const hint = finding.hint === undefined ? '' : ` (${finding.hint})`;
   return `${finding.path}: ${finding.message}${hint}`;
 }

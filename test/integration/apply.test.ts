@@ -4,7 +4,7 @@ import { type AppliedObject, applyObject, deleteObject, patchAnnotations, readOb
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import type { RawObject } from '../../src/cluster/kube-object.ts';
 import { CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, collectionPath, objectPath, PODS } from '../../src/cluster/paths.ts';
-import { type Condition, mergePatchStatus } from '../../src/cluster/status.ts';
+import { mergePatchStatus, type StatusCondition } from '../../src/cluster/status.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { until } from '../support/fake-clock.ts';
 
@@ -121,7 +121,7 @@ describe('writing on a real API server', function () {
     });
     const stale = await readObject(client, ref);
     await patchAnnotations(client, ref, { moved: 'on' }, { fieldManager: FIELD_MANAGER });
-    const accepted: Condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: 'ok' };
+    const accepted: StatusCondition = { type: 'Accepted', status: 'True', reason: 'Valid', message: 'ok' };
     const write = { ref, fieldManager: FIELD_MANAGER, intend: () => ({ conditions: [accepted] }) };
 
     expect(await mergePatchStatus(client, { ...write, ...(stale === undefined ? {} : { current: stale }) })).to.equal('updated');

@@ -4,8 +4,8 @@
  * validate-authorization-policy.
  * @see istio pkg/config/security/security.go
  */
-import { parseGoAddress, parseGoPrefix } from './go-netip.ts';
-import { goQuote } from './go-quote.ts';
+import { parseGoAddress, parseGoPrefix } from '../go/netip.ts';
+import { goQuote } from '../go/quote.ts';
 import { errorBlock } from './validation-finding.ts';
 
 const MAX_SERVICE_ACCOUNTS = 16;
@@ -14,14 +14,14 @@ const MAX_PORT = 65_535;
 const TEMPLATE_LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
 
 /** What is wrong with a list, in Istio's words. */
-export interface Fault {
+export interface ValueFault {
   readonly message: string;
   /** Which value; absent when it is the list as a whole. */
   readonly index?: number;
 }
 
 /** One fault per bad address or CIDR block. */
-export function checkAddresses(values: readonly string[]): readonly Fault[] {
+export function checkAddresses(values: readonly string[]): readonly ValueFault[] {
   return each(values, (value) => {
     if (!value.includes('/')) return parseGoAddress(value) === undefined ? undefined : `bad IP address (${value})`;
     const error = parseGoPrefix(value);
@@ -30,7 +30,7 @@ export function checkAddresses(values: readonly string[]): readonly Fault[] {
 }
 
 /** One fault per bad port. */
-export function checkPorts(values: readonly string[]): readonly Fault[] {
+export function checkPorts(values: readonly string[]): readonly ValueFault[] {
   return each(values, (value) => {
     // Digits that are too many are told before what follows them is looked at.
     const digits = /^\d*/.exec(value)?.[0] ?? '';
@@ -41,12 +41,12 @@ export function checkPorts(values: readonly string[]): readonly Fault[] {
 }
 
 /** At most one fault: the list holds an empty string. */
-export function checkNotEmpty(name: string, values: readonly string[]): readonly Fault[] {
+export function checkNotEmpty(name: string, values: readonly string[]): readonly ValueFault[] {
   return first(values, (value) => (value === '' ? `empty value not allowed, found in ${name}` : undefined));
 }
 
 /** At most one fault, about the first bad value. */
-export function checkServiceAccounts(name: string, values: readonly string[]): readonly Fault[] {
+export function checkServiceAccounts(name: string, values: readonly string[]): readonly ValueFault[] {
   if (values.length > MAX_SERVICE_ACCOUNTS) return [{ message: `may not have more than ${MAX_SERVICE_ACCOUNTS} values` }];
   return first(values, (value) => {
     if (value === '') return `empty value not allowed, found in ${name}`;
@@ -62,7 +62,7 @@ export function checkServiceAccounts(name: string, values: readonly string[]): r
 }
 
 /** At most one fault, about the first bad value. @param isKey true for `when`, where a slash is let through */
-export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly Fault[] {
+export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly ValueFault[] {
   const checks = [
     checkNotEmpty(name, values),
     first(values, (value) => {
@@ -81,8 +81,8 @@ export function checkTrustDomains(name: string, values: readonly string[], isKey
 }
 
 /** At most one fault, about the first bad path. */
-export function checkPaths(name: string, values: readonly string[]): readonly Fault[] {
-  return first(values, (value) => checkPath(name, value));
+export function checkPaths(name: string, values: readonly string[]): readonly ValueFault[] {
+  return first(values, (value) => pathFault(name, value));
 }
 
 /** What is wrong with the values of one condition, or with its key. */
@@ -128,7 +128,7 @@ function checkKey(key: string): string | undefined {
   return `unknown attribute: ${key}`;
 }
 
-function checkPath(name: string, value: string): string | undefined {
+function pathFault(name: string, value: string): string | undefined {
   const path = trimSlashes(value);
   const isTemplate = value.includes('{*}') || value.includes('{**}');
   const refused = `invalid or unsupported path ${path}, found in ${name}.`;
@@ -155,17 +155,17 @@ function trimSlashes(path: string): string {
   return path.slice(start, end);
 }
 
-function blockOf(faults: readonly Fault[]): string | undefined {
+function blockOf(faults: readonly ValueFault[]): string | undefined {
   return faults.length === 0 ? undefined : errorBlock(faults.map(({ message }) => message));
 }
 
-function each(values: readonly string[], check: (value: string) => string | undefined): readonly Fault[] {
+function each(values: readonly string[], check: (value: string) => string | undefined): readonly ValueFault[] {
   return values.flatMap((value, index) => {
     const message = check(value);
     return message === undefined ? [] : [{ message, index }];
   });
 }
 
-function first(values: readonly string[], check: (value: string) => string | undefined): readonly Fault[] {
+function first(values: readonly string[], check: (value: string) => string | undefined): readonly ValueFault[] {
   return each(values, check).slice(0, 1);
 }

@@ -4,9 +4,9 @@
  * warning. In: a raw value and its path. Out: a typed value; findings are added to a list. Called by decode-policy.
  */
 import type { Finding } from '../../errors.ts';
-import { parseGoDuration } from './go-duration.ts';
-import { goJsonString, goTypeError } from './go-json.ts';
-import { goQuote } from './go-quote.ts';
+import { parseGoDuration } from '../go/duration.ts';
+import { goJsonString, goTypeError } from '../go/json.ts';
+import { goQuote } from '../go/quote.ts';
 
 /** Where a value stands and where its findings go. */
 export interface DecodeContext {

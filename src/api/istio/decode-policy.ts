@@ -19,8 +19,8 @@ import type {
   WorkloadSelector,
 } from './resources.ts';
 
-/** `targetRef` and `targetRefs` as written, and text members that a message may lack. */
-interface Targets {
+/** The members that say which pods or targets a policy applies to, as written: `targetRef` and `targetRefs` still apart. */
+export interface DecodedTargets {
   readonly selector?: WorkloadSelector;
   readonly targetRef?: DecodedTargetReference;
   readonly targetRefs?: readonly DecodedTargetReference[];
@@ -35,7 +35,7 @@ export interface DecodedJwtRule extends Omit<JwtRule, 'timeoutMs' | 'fromHeaders
   readonly outputClaimToHeaders?: readonly Partial<ClaimToHeader>[];
 }
 
-export interface DecodedRequestAuthenticationSpec extends Targets, Omit<RequestAuthenticationSpec, 'targetRefs' | 'jwtRules'> {
+export interface DecodedRequestAuthenticationSpec extends DecodedTargets, Omit<RequestAuthenticationSpec, 'targetRefs' | 'jwtRules'> {
   readonly jwtRules?: readonly DecodedJwtRule[];
 }
 
@@ -46,7 +46,7 @@ export interface DecodedRule extends Omit<AuthorizationRule, 'when'> {
 }
 
 export interface DecodedAuthorizationPolicySpec
-  extends Targets,
+  extends DecodedTargets,
     Omit<AuthorizationPolicySpec, 'targetRefs' | 'action' | 'provider' | 'rules'> {
   readonly action?: AuthorizationPolicySpec['action'];
   readonly provider?: { readonly name?: string };

@@ -4,6 +4,7 @@
  * source, the webhook and the CLI.
  */
 import type { Finding } from '../../errors.ts';
+import { NS_PER_MS } from '../go/duration.ts';
 import { type DecodeContext, isRecord } from './decode-message.ts';
 import {
   type DecodedAuthorizationPolicySpec,
@@ -13,7 +14,6 @@ import {
   decodeAuthorizationPolicySpec,
   decodeRequestAuthenticationSpec,
 } from './decode-policy.ts';
-import { NS_PER_MS } from './go-duration.ts';
 import type {
   AuthorizationPolicy,
   AuthorizationRule,

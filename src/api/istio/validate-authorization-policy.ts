@@ -12,7 +12,7 @@ import {
   checkPorts,
   checkServiceAccounts,
   checkTrustDomains,
-  type Fault,
+  type ValueFault,
 } from './check-values.ts';
 import type { DecodedAuthorizationPolicySpec, DecodedCondition, DecodedRule } from './decode-policy.ts';
 import type { Operation, Source } from './resources.ts';
@@ -46,7 +46,7 @@ const TCP_FIELDS: readonly (keyof Source)[] = [
   'notServiceAccounts',
 ];
 
-type Check = (name: string, values: readonly string[]) => readonly Fault[];
+type Check = (name: string, values: readonly string[]) => readonly ValueFault[];
 
 const addresses: Check = (_name, values) => checkAddresses(values);
 const ports: Check = (_name, values) => checkPorts(values);

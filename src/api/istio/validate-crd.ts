@@ -3,14 +3,14 @@
  * out. Called by validate-policy.
  */
 import type * as z from 'zod';
+import { goTypeError } from '../go/json.ts';
+import { goQuote } from '../go/quote.ts';
 import { SECURITY_GROUP, SECURITY_VERSIONS } from '../kube/names.ts';
 import { isRecord } from './decode-message.ts';
-import { goTypeError } from './go-json.ts';
-import { goQuote } from './go-quote.ts';
 import { authorizationPolicySpecSchema } from './schema/authorization-policy-schema.ts';
 import { CEL_ISSUE } from './schema/cel-rule.ts';
 import { requestAuthenticationSpecSchema } from './schema/request-authentication-schema.ts';
-import { BROKEN_LIMIT, LIMITS, type TextLimits } from './schema/text-schema.ts';
+import { BROKEN_LIMIT, LIMITS, type StringLimits } from './schema/string-schema.ts';
 import type { ValidationFinding } from './validation-finding.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -80,7 +80,7 @@ function messageOf(issue: Issue, value: unknown, path: string): string {
 
 function customMessage(text: string, params: Readonly<Record<string, unknown>>, value: unknown, path: string): string {
   if (params[CEL_ISSUE] === true) return celMessage(text, params['isUnevaluated'] === true, value);
-  const limits = params[LIMITS] as TextLimits | undefined;
+  const limits = params[LIMITS] as StringLimits | undefined;
   switch (params[BROKEN_LIMIT]) {
     case 'max':
       return `Too long: may not be more than ${limits?.max} bytes`;

@@ -3,9 +3,9 @@
  * Raw object in, findings out. Called by the webhook, the directory source, the CLI and accept-policy.
  */
 import type { Finding } from '../../errors.ts';
+import { goQuote } from '../go/quote.ts';
 import { type DecodeContext, isRecord } from './decode-message.ts';
 import { decodeAuthorizationPolicySpec, decodeRequestAuthenticationSpec } from './decode-policy.ts';
-import { goQuote } from './go-quote.ts';
 import { policyMetadata } from './parse-policy.ts';
 import type { Action, PolicyMetadata } from './resources.ts';
 import { validateAuthorizationPolicySpec } from './validate-authorization-policy.ts';

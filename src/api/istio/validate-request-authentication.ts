@@ -3,11 +3,12 @@
  * Called by validate-policy.
  * @see istio pkg/config/validation: ValidateRequestAuthentication, validateJwtRule
  */
-import { checkJwksText } from './check-jwks-text.ts';
+
+import { NS_PER_MS } from '../go/duration.ts';
+import { goQuote } from '../go/quote.ts';
+import { parseGoUrl } from '../go/url.ts';
+import { checkJwks } from './check-jwks.ts';
 import type { DecodedJwtRule, DecodedRequestAuthenticationSpec } from './decode-policy.ts';
-import { NS_PER_MS } from './go-duration.ts';
-import { goQuote } from './go-quote.ts';
-import { parseGoUrl } from './go-url.ts';
 import { validateTargets } from './validate-selector.ts';
 import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
 
@@ -45,7 +46,7 @@ function validateIssuer(rule: DecodedJwtRule, path: string, report: WebhookRepor
 
 function validateJwks(rule: DecodedJwtRule, path: string, report: WebhookReport): void {
   if ((rule.jwks ?? '') === '') return;
-  const { error, privateKeys } = checkJwksText(rule.jwks ?? '');
+  const { error, privateKeys } = checkJwks(rule.jwks ?? '');
   if (error !== undefined) {
     webhookError(report, 'SP_JWKS', `${path}.jwks`, `jwks parse error: failed to unmarshal JWK set: ${error}`);
     return;

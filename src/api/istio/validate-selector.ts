@@ -3,9 +3,10 @@
  * findings added to a report. Called by the validators of the two kinds.
  * @see istio pkg/config/validation: validateOneOfSelectorType, validateWorkloadSelector, validatePolicyTargetReference
  */
+
+import { goQuote } from '../go/quote.ts';
 import { DRY_RUN_ANNOTATION } from '../kube/names.ts';
-import type { DecodedTargetReference } from './decode-policy.ts';
-import { goQuote } from './go-quote.ts';
+import type { DecodedTargetReference, DecodedTargets } from './decode-policy.ts';
 import type { Action, PolicyMetadata, WorkloadSelector } from './resources.ts';
 import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
 
@@ -14,12 +15,6 @@ const INTERNAL_ANNOTATIONS: readonly (readonly [name: string, reason: string])[]
   ['internal.istio.io/parent-namespace', 'this may not be set by users'],
   ['internal.istio.io/parents', 'this may not be set by users'],
 ];
-
-interface Targets {
-  readonly selector?: WorkloadSelector;
-  readonly targetRef?: DecodedTargetReference;
-  readonly targetRefs?: readonly DecodedTargetReference[];
-}
 
 const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 const ALLOWED_TARGETS: readonly { readonly group: string; readonly kind: string }[] = [
@@ -34,7 +29,7 @@ const ALLOWED_TARGETS_TEXT =
 const GO_BOOLEANS = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
 
 /** Checks who the policy is for. */
-export function validateTargets(spec: Targets, report: WebhookReport): void {
+export function validateTargets(spec: DecodedTargets, report: WebhookReport): void {
   const refs = spec.targetRefs ?? [];
   const given = [spec.selector !== undefined, spec.targetRef !== undefined, refs.length > 0].filter(Boolean).length;
   if (given > 1) webhookError(report, 'SP_TARGET_REF', 'spec', 'only one of targetRefs or workloadSelector can be set');

@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { RefusedError } from '../../errors.ts';
-import { injectManifest, type ManifestFinding } from '../../inject/inject-manifest.ts';
+import { type InjectionFinding, injectManifest } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
 import { VERSION } from '../../version.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
@@ -97,7 +97,7 @@ function injectText(file: string, text: string, settings: InjectionSettings): Re
   }
 }
 
-function formatLine(file: string, finding: ManifestFinding): string {
+function formatLine(file: string, finding: InjectionFinding): string {
   const hint = finding.hint === undefined ? '' : ` (${finding.hint})`;
   const place = [file, finding.severity, finding.object, finding.path].filter((part) => part !== '').join(': ');
   return `${place}: ${finding.message}${hint} [${finding.code}]`;

@@ -9,8 +9,8 @@ import type { Finding } from '../../errors.ts';
 import { dryRunOf } from '../../policy/lower/dry-run.ts';
 import { lowerRule } from '../../policy/lower/rule.ts';
 import type { Rule } from '../../policy/model/program.ts';
-import { warn } from '../lint-finding.ts';
-import { covers } from '../selection.ts';
+import { warn } from '../shared/lint-finding.ts';
+import { covers } from '../shared/selection.ts';
 import { type Budget, coversRule } from './rule-cover.ts';
 import { createRuleIndex, type RuleIndex } from './rule-index.ts';
 
@@ -41,7 +41,7 @@ const MAX_COMPARISONS = 2000;
 const MAX_LABELS = 5;
 const EVERY_POD = selectionOf({ action: 'ALLOW' });
 
-type Labels = readonly (readonly [key: string, value: string])[];
+type LabelPairs = readonly (readonly [key: string, value: string])[];
 
 /** Makes ready to look for the rules of `policies` that others cover; linear in their size. */
 export function indexRules(policies: readonly Policy[], meaning: RuleMeaning): CoverIndex {
@@ -120,7 +120,7 @@ function wideGroups(policy: AuthorizationPolicy, rootNamespace: string): Readonl
 function wideSelections(spec: AuthorizationPolicy['spec']): readonly string[] {
   const labels = Object.entries(spec.selector?.matchLabels ?? {});
   if (labels.length > MAX_LABELS) return [selectionOf(spec), EVERY_POD];
-  const parts = labels.reduce<readonly Labels[]>((all, label) => [...all, ...all.map((part) => [...part, label])], [[]]);
+  const parts = labels.reduce<readonly LabelPairs[]>((all, label) => [...all, ...all.map((part) => [...part, label])], [[]]);
   return parts.map((part) => selectionOf({ ...spec, selector: { matchLabels: Object.fromEntries(part) } }));
 }
 

@@ -58,7 +58,7 @@ function valueKey(value: NonNullable<Clause['anyOf']>[number]): string {
 function* coveringKeys({ to: [operation = []], from: [source = []], when }: Rule): Iterable<string> {
   const clauses = [...operation, ...source, ...when].flatMap((clause) => {
     const [first] = clause.anyOf ?? [];
-    return first === undefined ? [] : [{ subject: subjectOf(clause), key: valueKey(first), text: textOf(first) }];
+    return first === undefined ? [] : [{ subject: subjectOf(clause), key: valueKey(first), text: literalPrefixOf(first) }];
   });
   yield ANYTHING;
   for (const { subject, key } of clauses) if (key.startsWith('=')) yield `${subject} ${key}`;
@@ -69,7 +69,7 @@ function* coveringKeys({ to: [operation = []], from: [source = []], when }: Rule
 }
 
 /** What every value that the match takes begins with. */
-function textOf(value: NonNullable<Clause['anyOf']>[number]): string {
+function literalPrefixOf(value: NonNullable<Clause['anyOf']>[number]): string {
   if (typeof value !== 'object' || !('kind' in value)) return '';
   if (value.kind === 'exact' || value.kind === 'prefix') return value.value;
   return value.kind === 'template' ? literalStart(value.value) : '';

@@ -1,6 +1,6 @@
 /* Key sets, whose text comes from a policy or a server. */
 import { generateKeyPairSync } from 'node:crypto';
-import { checkJwksText } from '../../../src/api/istio/check-jwks-text.ts';
+import { checkJwks } from '../../../src/api/istio/check-jwks.ts';
 import { importKey } from '../../../src/jwt/import-key.ts';
 import { MAX_KEYS, MAX_PROBLEMS, parseJwks } from '../../../src/jwt/parse-jwks.ts';
 import { type FuzzTarget, hold } from '../target.ts';
@@ -59,6 +59,6 @@ export const keySet: FuzzTarget = {
       parseJwks(input, { symmetric: false }).keys.every(({ kty }) => kty !== 'oct'),
       'no secret is taken from an address',
     );
-    checkJwksText(input);
+    checkJwks(input);
   },
 };

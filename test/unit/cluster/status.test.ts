@@ -3,13 +3,13 @@ import { expect } from 'chai';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
 import { AUTHORIZATION_POLICIES } from '../../../src/cluster/paths.ts';
-import { type Condition, mergeConditions, mergePatchStatus, type StatusIntent } from '../../../src/cluster/status.ts';
+import { mergeConditions, mergePatchStatus, type StatusCondition, type StatusIntent } from '../../../src/cluster/status.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
 const OLD = '2025-06-01T00:00:00Z';
 const NOW = '2026-01-01T00:00:00Z';
-const READY: Condition = { type: 'Ready', status: 'True', reason: 'Published', message: '1 of 1', observedGeneration: 3 };
+const READY: StatusCondition = { type: 'Ready', status: 'True', reason: 'Published', message: '1 of 1', observedGeneration: 3 };
 const FOREIGN = { type: 'Reconciled', status: 'True', lastTransitionTime: OLD, weird: { field: 1 } };
 
 describe('mergeConditions', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import { createNeighbours } from '../../../src/lint/neighbours.ts';
-import { canMeet } from '../../../src/lint/selection.ts';
+import { canMeet } from '../../../src/lint/shared/selection.ts';
 import { ap } from './policies.ts';
 
 const ROOT = 'istio-system';

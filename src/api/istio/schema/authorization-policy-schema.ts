@@ -6,7 +6,7 @@
 import * as z from 'zod';
 import { atMostOneOf, type CelRule, withRules } from './cel-rule.ts';
 import { ONE_TARGET_MEMBERS, ONE_TARGET_MESSAGE, selectorSchema, targetRefSchema, targetRefsSchema } from './selector-schema.ts';
-import { textWithin } from './text-schema.ts';
+import { stringWithin } from './string-schema.ts';
 
 const FORMS = 'exact, "x*" (begins with), "*x" (ends with) or "*" (not empty)';
 
@@ -16,7 +16,7 @@ function texts(description: string): z.ZodOptional<z.ZodArray<z.ZodString>> {
 
 function serviceAccounts(description: string): z.ZodOptional<z.ZodArray<z.ZodString>> {
   return z
-    .array(textWithin({ max: 320 }))
+    .array(stringWithin({ max: 320 }))
     .max(16)
     .describe(description)
     .optional();

@@ -4,13 +4,13 @@
  * @see istio.io/api security/v1beta1/request_authentication.proto
  */
 import * as z from 'zod';
-import { NS_PER_MS, parseGoDuration } from '../go-duration.ts';
-import { parseGoUrl } from '../go-url.ts';
+import { NS_PER_MS, parseGoDuration } from '../../go/duration.ts';
+import { parseGoUrl } from '../../go/url.ts';
 import { atMostOneOf, type CelRule, withRules } from './cel-rule.ts';
 import { ONE_TARGET_MEMBERS, ONE_TARGET_MESSAGE, selectorSchema, targetRefSchema, targetRefsSchema } from './selector-schema.ts';
-import { textWithin } from './text-schema.ts';
+import { stringWithin } from './string-schema.ts';
 
-const filled = textWithin({ min: 1 });
+const filled = stringWithin({ min: 1 });
 
 const HTTP_URL: CelRule<string> = {
   rule: 'url(self).getScheme() in ["http", "https"]',
@@ -34,7 +34,7 @@ const AT_LEAST_1_MS: CelRule<string> = {
   },
 };
 
-const keyUri = withRules(textWithin({ min: 1, max: 2048 }), [HTTP_URL]);
+const keyUri = withRules(stringWithin({ min: 1, max: 2048 }), [HTTP_URL]);
 
 const locations = {
   fromHeaders: z
@@ -71,7 +71,7 @@ const outputs = {
     .array(
       z
         .object({
-          header: textWithin({ min: 1, pattern: /^[-_A-Za-z0-9]+$/ }).describe(
+          header: stringWithin({ min: 1, pattern: /^[-_A-Za-z0-9]+$/ }).describe(
             'Name of the request header to set. What clients send under this name is removed.',
           ),
           claim: filled.describe('Name of the claim; a dot leads into a nested object.'),

@@ -4,9 +4,9 @@
  */
 import * as z from 'zod';
 import { withRules } from './cel-rule.ts';
-import { textWithin } from './text-schema.ts';
+import { stringWithin } from './string-schema.ts';
 
-const labelValue = withRules(textWithin({ max: 63 }), [
+const labelValue = withRules(stringWithin({ max: 63 }), [
   { rule: '!self.contains("*")', message: 'wildcard not allowed in label value match', holds: (self) => !self.includes('*') },
 ]).describe('Value that the label must have, exactly.');
 
@@ -41,9 +41,9 @@ const GROUP = /^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?
 const KIND = /^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/;
 
 const targetReference = z.object({
-  group: textWithin({ max: 253, pattern: GROUP }).describe('API group of the target; empty for the core group.').optional(),
-  kind: textWithin({ min: 1, max: 63, pattern: KIND }).describe('Kind of the target, such as Gateway.'),
-  name: textWithin({ min: 1, max: 253 }).describe('Name of the target.'),
+  group: stringWithin({ max: 253, pattern: GROUP }).describe('API group of the target; empty for the core group.').optional(),
+  kind: stringWithin({ min: 1, max: 63, pattern: KIND }).describe('Kind of the target, such as Gateway.'),
+  name: stringWithin({ min: 1, max: 253 }).describe('Name of the target.'),
   namespace: withRules(z.string(), [
     { rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported', holds: (self) => self === '' },
   ])

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 
 /** Limits of a string; absent: none. */
-export interface TextLimits {
+export interface StringLimits {
   readonly min?: number;
   readonly max?: number;
   readonly pattern?: RegExp;
@@ -16,7 +16,7 @@ export const BROKEN_LIMIT = 'brokenLimit';
 export const LIMITS = 'limits';
 
 /** A string within `limits`. */
-export function textWithin(limits: TextLimits): z.ZodString {
+export function stringWithin(limits: StringLimits): z.ZodString {
   const { min, max, pattern } = limits;
   const schema = z.string().superRefine((text, context) => {
     const broken = brokenLimit(text, limits);
@@ -29,7 +29,7 @@ export function textWithin(limits: TextLimits): z.ZodString {
   });
 }
 
-function brokenLimit(text: string, { min = 0, max = Number.POSITIVE_INFINITY, pattern }: TextLimits): keyof TextLimits | undefined {
+function brokenLimit(text: string, { min = 0, max = Number.POSITIVE_INFINITY, pattern }: StringLimits): keyof StringLimits | undefined {
   // A character is one or two units: only a text near the limit has to be counted.
   if (text.length > max && (text.length > 2 * max || Array.from(text).length > max)) return 'max';
   if (text.length < min) return 'min';

@@ -3,10 +3,11 @@
  * keys. It asks less than verification does (an empty key list passes). Called by validate-request-authentication.
  * @see github.com/lestrrat-go/jwx jwk.Parse
  */
-import { isRecord } from './decode-message.ts';
-import { goTypeError, parseFirstJson } from './go-json.ts';
 
-export interface JwksTextCheck {
+import { goTypeError, parseFirstJson } from '../go/json.ts';
+import { isRecord } from './decode-message.ts';
+
+export interface JwksCheck {
   /** Absent: it would be taken. */
   readonly error?: string;
   /** Positions of keys with private (or symmetric) material. */
@@ -27,7 +28,7 @@ interface KeyKind {
 
 const text: Check = (value) =>
   value === null || typeof value === 'string' ? undefined : `error reading next value: ${goTypeError(value, 'string')}`;
-const bytes: Check = (value) => text(value) ?? (isBase64(textOf(value)) ? undefined : 'expected base64 encoded []byte (string)');
+const bytes: Check = (value) => text(value) ?? (isBase64(goString(value)) ? undefined : 'expected base64 encoded []byte (string)');
 const name: Check = (value) => (value === null || typeof value === 'string' ? undefined : goTypeError(value, 'jwa.EllipticCurveAlgorithm'));
 const operations: Check = (value) => {
   if (value !== null && !Array.isArray(value)) return goTypeError(value, 'jwk.KeyOperationList');
@@ -40,7 +41,7 @@ const certificates: Check = (value) => {
   if (value !== null && !Array.isArray(value)) return `${failed}${goTypeError(value, '[]string')}`;
   const wrong = (value ?? []).find((item: unknown) => item !== null && typeof item !== 'string');
   if (wrong !== undefined) return `${failed}${goTypeError(wrong, 'string')}`;
-  const list = (value ?? []).map(textOf) as readonly string[];
+  const list = (value ?? []).map(goString) as readonly string[];
   if (list.some((item) => !isBase64(item))) return 'failed to base64 decode list element: failed to decode source';
   return list.some((item) => !isSequence(item)) ? 'failed to parse certificate: x509: malformed certificate' : undefined;
 };
@@ -86,7 +87,7 @@ const KINDS: ReadonlyMap<string, { readonly public: KeyKind; readonly private: K
 ]);
 
 /** Checks the text of `jwks`. */
-export function checkJwksText(jwks: string): JwksTextCheck {
+export function checkJwks(jwks: string): JwksCheck {
   const parsed = parseFirstJson(jwks);
   if (parsed.kind === 'error') return { error: parsed.message, privateKeys: [] };
   const { value } = parsed;
@@ -98,7 +99,7 @@ export function checkJwksText(jwks: string): JwksTextCheck {
   return { privateKeys: isPrivate(value) ? [0] : [] };
 }
 
-function checkKeys(keys: unknown): JwksTextCheck {
+function checkKeys(keys: unknown): JwksCheck {
   if (keys === null) return { privateKeys: [] };
   if (!Array.isArray(keys)) return { error: `failed to decode "keys": ${goTypeError(keys, '[]json.RawMessage')}`, privateKeys: [] };
   const privateKeys: number[] = [];
@@ -124,7 +125,7 @@ function keyError(key: unknown): string | undefined {
 function memberError(key: Key, kty: string, { members }: KeyKind): string | undefined {
   for (const [member, value] of Object.entries(key)) {
     if (member === 'kty') {
-      if (value !== kty) return `invalid kty value (${textOf(value)})`;
+      if (value !== kty) return `invalid kty value (${goString(value)})`;
     } else if (Object.hasOwn(members, member)) {
       const error = members[member]?.(value);
       if (error !== undefined) return `failed to decode value for key ${member}: ${error}`;
@@ -158,7 +159,7 @@ function isBase64(encoded: string): boolean {
 }
 
 /** As Go reads null into a string. */
-function textOf(value: unknown): string {
+function goString(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 

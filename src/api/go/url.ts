@@ -3,8 +3,8 @@
  * or Go's error out. Called by the CRD rule on `jwksUri` and by the webhook layer.
  * @see https://pkg.go.dev/net/url#Parse
  */
-import { parseGoAddress } from './go-netip.ts';
-import { goQuote } from './go-quote.ts';
+import { parseGoAddress } from './netip.ts';
+import { goQuote } from './quote.ts';
 
 /** `scheme` in lower case, `''` when there is none; `port` as written, `''` when there is none. */
 export type GoUrl =

@@ -1,50 +1,8 @@
-/* Waiting: sleep, backoff and the token bucket, on the test's own time. */
+/* The token bucket that limits requests and events, on a fake clock. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { sleep } from '../../../src/clock.ts';
-import { createBackoff } from '../../../src/cluster/backoff.ts';
-import { kubeTime, microTime } from '../../../src/cluster/kube-time.ts';
 import { createRateLimiter } from '../../../src/cluster/rate-limiter.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
-
-describe('clock', () => {
-  it('writes dates as Kubernetes does', () => {
-    const atMs = Date.UTC(2026, 10, 23, 21, 33, 0, 120);
-    expect(microTime(atMs)).to.equal('2026-11-23T21:33:00.120000Z');
-    expect(kubeTime(atMs)).to.equal('2026-11-23T21:33:00Z');
-  });
-
-  it('sleeps until the time is over or the signal aborts, and leaves no timer', async () => {
-    const clock = createFakeClock();
-    const stop = new AbortController();
-    const slept = sleep(clock, 1_000, stop.signal);
-    clock.advance(1_000);
-    await slept;
-    const cut = sleep(clock, 1_000, stop.signal);
-    stop.abort();
-    await cut;
-    await sleep(clock, 1_000, stop.signal);
-
-    expect(clock.pending()).to.deep.equal([]);
-  });
-});
-
-describe('backoff', () => {
-  it('doubles its ceiling up to the cap, and starts over after a reset', () => {
-    const backoff = createBackoff({ baseMs: 200, capMs: 30_000, random: () => 1 });
-    const ceilings = Array.from({ length: 10 }, () => backoff.next());
-    expect(ceilings).to.deep.equal([200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
-    expect(backoff.failures()).to.equal(10);
-    backoff.reset();
-    expect(backoff.next()).to.equal(200);
-  });
-
-  it('is uniform below its ceiling, and never shorter than asked', () => {
-    expect(createBackoff({ baseMs: 200, capMs: 30_000, random: () => 0 }).next()).to.equal(0);
-    expect(createBackoff({ baseMs: 200, capMs: 30_000, random: () => 0.25 }).next()).to.equal(50);
-    expect(createBackoff({ baseMs: 200, capMs: 30_000, random: () => 0.25 }).next(7_000)).to.equal(7_000);
-  });
-});
 
 describe('rate limiter', () => {
   it('gives the burst at once, then the rate, in the order of asking', async () => {

@@ -1,9 +1,9 @@
 /* The small parsers that answer in Go's words: durations, URLs, addresses. */
 import { expect } from 'chai';
-import { parseGoDuration } from '../../../../src/api/istio/go-duration.ts';
-import { parseGoAddress, parseGoPrefix } from '../../../../src/api/istio/go-netip.ts';
-import { goQuote } from '../../../../src/api/istio/go-quote.ts';
-import { parseGoUrl } from '../../../../src/api/istio/go-url.ts';
+import { parseGoDuration } from '../../../../src/api/go/duration.ts';
+import { parseGoAddress, parseGoPrefix } from '../../../../src/api/go/netip.ts';
+import { goQuote } from '../../../../src/api/go/quote.ts';
+import { parseGoUrl } from '../../../../src/api/go/url.ts';
 
 describe('parseGoDuration', () => {
   for (const [text, ns] of [

@@ -3,10 +3,10 @@
  * Called by check-values and go-url; matching addresses is the policy room's matter.
  * @see https://pkg.go.dev/net/netip#ParseAddr
  */
-import { goQuote } from './go-quote.ts';
+import { goQuote } from './quote.ts';
 
 /** What is wrong, and from where on. */
-interface Fault {
+interface AddressFault {
   readonly why: string;
   readonly at?: string;
 }
@@ -36,7 +36,7 @@ export function parseGoPrefix(text: string): string | undefined {
   return Number(bits) > (address.includes(':') ? 128 : 32) ? fail('prefix length out of range') : undefined;
 }
 
-function addressFault(text: string): Fault | undefined {
+function addressFault(text: string): AddressFault | undefined {
   switch (/[.:%]/.exec(text)?.[0]) {
     case '.':
       return ipv4Fault(text);
@@ -49,7 +49,7 @@ function addressFault(text: string): Fault | undefined {
   }
 }
 
-function ipv4Fault(text: string): Fault | undefined {
+function ipv4Fault(text: string): AddressFault | undefined {
   let value = 0;
   let digits = 0;
   let dots = 0;
@@ -73,7 +73,7 @@ function ipv4Fault(text: string): Fault | undefined {
   return dots < 3 ? { why: 'IPv4 address too short' } : undefined;
 }
 
-function ipv6Fault(text: string): Fault | undefined {
+function ipv6Fault(text: string): AddressFault | undefined {
   const percent = text.indexOf('%');
   if (percent >= 0 && percent === text.length - 1) return { why: 'zone must be a non-empty string' };
   const address = percent < 0 ? text : text.slice(0, percent);
@@ -83,7 +83,7 @@ function ipv6Fault(text: string): Fault | undefined {
 }
 
 /** The groups after a leading `::`, from left to right as Go reads them, since the first fault is the one that is told. */
-function groupsFault(text: string, hasLeadingEllipsis: boolean): Fault | undefined {
+function groupsFault(text: string, hasLeadingEllipsis: boolean): AddressFault | undefined {
   let rest = text;
   let bytes = 0;
   let hasEllipsis = hasLeadingEllipsis;
@@ -108,13 +108,13 @@ function groupsFault(text: string, hasLeadingEllipsis: boolean): Fault | undefin
   return endFault(rest, bytes, hasEllipsis);
 }
 
-function embeddedFault(rest: string, bytes: number, hasEllipsis: boolean): Fault | undefined {
+function embeddedFault(rest: string, bytes: number, hasEllipsis: boolean): AddressFault | undefined {
   if (!hasEllipsis && bytes !== 12) return { why: 'embedded IPv4 address must replace the final 2 fields of the address', at: rest };
   if (bytes + 4 > V6_BYTES) return { why: 'too many hex fields to fit an embedded IPv4 at the end of the address', at: rest };
   return ipv4Fault(rest);
 }
 
-function endFault(rest: string, bytes: number, hasEllipsis: boolean): Fault | undefined {
+function endFault(rest: string, bytes: number, hasEllipsis: boolean): AddressFault | undefined {
   if (rest !== '') return { why: 'trailing garbage after address', at: rest };
   if (bytes < V6_BYTES) return hasEllipsis ? undefined : { why: 'address string too short' };
   return hasEllipsis ? { why: 'the :: must expand to at least one field of zeros' } : undefined;

@@ -2,8 +2,8 @@
  * How the selections of two policies lie to each other, without any pod at hand. In: two policies. Out: whether they can,
  * or must, meet. Called by the traps between policies.
  */
-import type { Policy } from '../api/istio/resources.ts';
-import { isInScope } from '../resolve/policy-applies.ts';
+import type { Policy } from '../../api/istio/resources.ts';
+import { isInScope } from '../../resolve/policy-applies.ts';
 
 /** Can one pod be selected by both? */
 export function canMeet(a: Policy, b: Policy, rootNamespace: string): boolean {

@@ -1,8 +1,8 @@
 /*
  * One trap found, and the way to make one. In: code, path, words. Out: a warning, or an information. Called by every family of traps.
  */
-import type { AuthorizationPolicy, AuthorizationRule, Condition, Policy, Source } from '../api/istio/resources.ts';
-import type { ErrorCode, Finding } from '../errors.ts';
+import type { AuthorizationPolicy, AuthorizationRule, Condition, Policy, Source } from '../../api/istio/resources.ts';
+import type { ErrorCode, Finding } from '../../errors.ts';
 
 /** What a trap tells. */
 export interface Trap {
