@@ -1,19 +1,18 @@
 /*
- * Time, handed in. In: nothing. Out: a `Clock` that queues, keepers, reflectors and servers wait and measure with, so that
- * tests own the time; and `sleep` on top of it. Every room may use it.
+ * Injectable time. Queues, informers, servers and retries wait and measure through a `Clock`, so that tests control time.
  */
 
-/** Where time comes from. Durations are measured with {@link Clock.nowMs}, dates written with {@link Clock.wallMs}. */
+/** Source of time. Measure durations with {@link Clock.nowMs}; write dates with {@link Clock.wallMs}. */
 export interface Clock {
-  /** Milliseconds from an arbitrary start that only move forward. */
+  /** Monotonic time in milliseconds from an arbitrary origin. */
   nowMs(): number;
-  /** Milliseconds since 1970 as the machine believes; may jump. */
+  /** Wall-clock time in milliseconds since the Unix epoch; may jump. */
   wallMs(): number;
-  /** Calls `run` once after `delayMs`; the returned function cancels it (harmless when it already ran). */
+  /** Calls `run` once after `delayMs`. The returned function cancels the call and does nothing after `run` has been called. */
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** The machine's own time. */
+/** The clock of the operating system. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
@@ -23,7 +22,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after `delayMs`, or at once when `signal` aborts: the caller looks at the signal, nothing is thrown. */
+/** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: the caller checks the signal. */
 export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

@@ -1,119 +1,128 @@
 /*
- * The three families of faults and the closed table of their codes. In: nothing. Out: `Finding` values for the user's
- * mistakes (never thrown), `TransientError` for what a retry may mend, `RefusedError` for input that is refused as a whole,
- * `InvariantError` for bugs. Every room uses them; docs/reference/errors.md is generated from the table.
+ * Error codes and error classes. The table of codes is closed: every finding, rejected bundle and process error carries
+ * one of them, and docs/reference/errors.md is generated from the table.
  */
 
-/** Where a code turns up: in a `finding` on a user's object, for a `bundle` that an agent refuses, or as a `fault` of a process. */
+/** Where a code is reported: in a `finding` about a user's object, for a `bundle` that an agent rejects, or as a `fault` of a process. */
 export type ErrorFamily = 'finding' | 'bundle' | 'fault';
 
-/** A code explained. */
+/** Description of one error code. */
 export interface ErrorCodeEntry {
   readonly family: ErrorFamily;
-  /** One line for a person who met the code. */
+  /** One line that explains the code to a user. */
   readonly text: string;
 }
 
-/** Every code the product reports. A code is stable: dashboards, tests and `docs/reference/errors.md` name it. */
+/** Every code that Sallyport reports. Codes are stable: dashboards, tests and `docs/reference/errors.md` refer to them. */
 export const ERROR_CODES = {
-  SP_SCHEMA: { family: 'finding', text: 'A field is unknown, missing, or of a wrong type, length or form.' },
-  SP_CEL: { family: 'finding', text: 'A rule of the CRD between fields is broken, e.g. `selector` together with `targetRefs`.' },
-  SP_SELECTOR: { family: 'finding', text: 'A workload selector is empty, has an empty key, or a wildcard.' },
-  SP_TARGET_REF: { family: 'finding', text: 'A target reference has no name, another namespace, or a kind that cannot be targeted.' },
-  SP_JWT_RULE: { family: 'finding', text: 'A JWT rule is wrong: issuer, key URL, token location, claim header or timeout.' },
-  SP_JWKS: { family: 'finding', text: 'The inline key set of a JWT rule is no JWKS or has no usable key.' },
+  SP_SCHEMA: { family: 'finding', text: 'A field is unknown or missing, or has an invalid type, length or format.' },
+  SP_CEL: { family: 'finding', text: 'A validation rule of the CRD is violated, for example `selector` together with `targetRefs`.' },
+  SP_SELECTOR: { family: 'finding', text: 'A workload selector is empty, has an empty key, or contains a wildcard.' },
+  SP_TARGET_REF: { family: 'finding', text: 'A target reference has no name, names another namespace, or has an unsupported kind.' },
+  SP_JWT_RULE: { family: 'finding', text: 'A JWT rule has an invalid issuer, key URL, token location, output header or timeout.' },
+  SP_JWKS: { family: 'finding', text: 'The inline key set of a JWT rule is not a JWKS or contains no usable key.' },
   SP_JWKS_UNAVAILABLE: {
     family: 'finding',
-    text: 'No keys could be fetched for a JWT rule yet; every token for it is refused with 401 until there are some.',
+    text: 'No keys have been fetched for a JWT rule yet; until then every token for the rule is rejected with 401.',
   },
   SP_POLICY: {
     family: 'finding',
-    text: 'A rule of an AuthorizationPolicy cannot be meant so: empty parts, parts its action does not allow.',
+    text: 'An AuthorizationPolicy rule is malformed: an empty clause, or one that its action does not allow.',
   },
-  SP_VALUE: { family: 'finding', text: 'A value to match (principal, namespace, address range, port, method, host) is wrong.' },
-  SP_PATH: { family: 'finding', text: 'A path or path template to match is wrong.' },
-  SP_WHEN: { family: 'finding', text: 'A `when` condition has an unknown key, no values, or values that its key does not take.' },
-  SP_PROVIDER: { family: 'finding', text: 'An external authorizer is missing, not configured, or named where none belongs.' },
-  SP_ANNOTATION: { family: 'finding', text: 'An annotation has a value that is not understood, or is on an object it does nothing for.' },
+  SP_VALUE: { family: 'finding', text: 'A value to match (principal, namespace, address block, port, method or host) is invalid.' },
+  SP_PATH: { family: 'finding', text: 'A path or path template to match is invalid.' },
+  SP_WHEN: { family: 'finding', text: 'A `when` condition has an unknown key, no values, or values that are invalid for its key.' },
+  SP_PROVIDER: { family: 'finding', text: 'An ext_authz provider is missing, not configured, or set for an action other than CUSTOM.' },
+  SP_ANNOTATION: { family: 'finding', text: 'An annotation has an invalid value, or is set on an object where it has no effect.' },
   SP_NEEDS_PEER_IDENTITY: {
     family: 'finding',
-    text: 'A rule asks who the peer is (principals, namespaces, service accounts), which nothing tells the agents unless `mesh.trustedProxies` is set; it never matches.',
+    text: 'A rule matches on the peer identity (principals, namespaces, service accounts), which agents know only if `mesh.trustedProxies` is set; without it the rule never matches.',
   },
-  SP_NEVER_MATCHES: { family: 'finding', text: 'A value, or a policy, that is valid but that no request can match.' },
-  SP_WIDE_RULE: { family: 'finding', text: 'A rule matches every request, or callers without an identity, which may not be meant.' },
-  SP_EVADABLE: { family: 'finding', text: 'A client gets around a rule by what it writes into Host or X-Forwarded-For.' },
-  SP_SPLIT_RULE: { family: 'finding', text: 'Two rules in a row look like one that a dash too many has split.' },
-  SP_UNREACHABLE_RULE: { family: 'finding', text: 'A rule changes nothing because of another rule or policy.' },
-  SP_NO_JWT_RULE: { family: 'finding', text: 'A rule asks for a token where no RequestAuthentication verifies any.' },
+  SP_NEVER_MATCHES: { family: 'finding', text: 'A value or a policy is valid, but no request can match it.' },
+  SP_WIDE_RULE: { family: 'finding', text: 'A rule matches every request, or requests without an identity, which may not be intended.' },
+  SP_EVADABLE: { family: 'finding', text: 'A client can bypass this rule by setting Host or X-Forwarded-For.' },
+  SP_SPLIT_RULE: { family: 'finding', text: 'Two consecutive rules look like one rule that an extra dash in the YAML has split.' },
+  SP_UNREACHABLE_RULE: { family: 'finding', text: 'A rule has no effect because of another rule or policy.' },
+  SP_NO_JWT_RULE: { family: 'finding', text: 'A rule requires a token, but no RequestAuthentication verifies tokens for the same pods.' },
   SP_TOKEN_OPTIONAL: {
     family: 'finding',
-    text: 'A RequestAuthentication alone does not ask for a token: requests without one pass.',
+    text: 'A RequestAuthentication alone does not require a token: requests without one are allowed.',
   },
-  SP_ISSUER: { family: 'finding', text: 'The issuer of a JWT rule and that of a request principal do not fit, or end in a slash.' },
+  SP_ISSUER: { family: 'finding', text: 'The issuer of a JWT rule and that of a request principal do not match, or end in a slash.' },
   SP_AUDIENCE: {
     family: 'finding',
-    text: 'The audiences of a JWT rule keep out less than they seem to, because another rule takes the same tokens.',
+    text: 'The audiences of a JWT rule are less restrictive than they look, because another rule accepts the same tokens.',
   },
-  SP_PREFLIGHT: { family: 'finding', text: 'CORS preflights are denied: they never carry a token, and every rule asks for one.' },
-  SP_SELECTS_NOTHING: { family: 'finding', text: 'A policy selects none of the workloads that are known.' },
+  SP_PREFLIGHT: { family: 'finding', text: 'CORS preflights are denied: they never carry a token, and every rule requires one.' },
+  SP_SELECTS_NOTHING: { family: 'finding', text: 'A policy selects none of the known workloads.' },
   SP_NO_AGENT: { family: 'finding', text: 'A workload that policies select has no agent: nothing is enforced for it.' },
-  SP_TOO_LARGE: { family: 'finding', text: 'The bundle of a workload fits into no ConfigMap; the last published one stays in force.' },
-  SP_MANIFEST: { family: 'finding', text: 'A manifest file cannot be read, is not YAML, or an object in it cannot be worked with.' },
+  SP_TOO_LARGE: {
+    family: 'finding',
+    text: 'The bundle of a workload does not fit into a ConfigMap; the last published bundle stays active.',
+  },
+  SP_MANIFEST: { family: 'finding', text: 'A manifest file cannot be read or is not YAML, or an object in it cannot be processed.' },
 
-  SP_BUNDLE_UNREADABLE: { family: 'bundle', text: 'A bundle is missing its parts, truncated, or not JSON.' },
-  SP_BUNDLE_TOO_LARGE: { family: 'bundle', text: 'A bundle is larger than an agent reads.' },
-  SP_BUNDLE_SCHEMA: { family: 'bundle', text: 'A bundle is of another schema, or holds something this agent does not know.' },
-  SP_BUNDLE_DIGEST: { family: 'bundle', text: 'A bundle is not the one that its digest announces.' },
-  SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle is for another workload.' },
+  SP_BUNDLE_UNREADABLE: { family: 'bundle', text: 'A bundle is incomplete, truncated, or not JSON.' },
+  SP_BUNDLE_TOO_LARGE: { family: 'bundle', text: 'A bundle exceeds the size that an agent accepts.' },
+  SP_BUNDLE_SCHEMA: {
+    family: 'bundle',
+    text: 'A bundle has an unsupported schema version, or contains a field or value that this agent does not know.',
+  },
+  SP_BUNDLE_DIGEST: { family: 'bundle', text: 'A bundle does not match its digest.' },
+  SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle belongs to another workload.' },
 
   SP_AUTHORIZER: {
     family: 'fault',
-    text: 'An external authorizer cannot be reached, failed, or did not answer in time; unless it fails open, requests for it are denied.',
+    text: 'An ext_authz provider is unreachable, failed, or did not respond in time; its requests are denied unless the provider fails open.',
   },
-  SP_KUBE_API: { family: 'fault', text: 'The API server failed, or could not be reached.' },
-  SP_KUBE_CONFLICT: { family: 'fault', text: 'An object changed at the same time, or belongs to another field manager.' },
-  SP_KUBE_GONE: { family: 'fault', text: 'The API server no longer has the version that was asked for; everything is listed again.' },
+  SP_KUBE_API: { family: 'fault', text: 'The API server failed or is unreachable.' },
+  SP_KUBE_CONFLICT: { family: 'fault', text: 'An object was changed concurrently, or a field belongs to another field manager.' },
+  SP_KUBE_GONE: { family: 'fault', text: 'The API server no longer has the requested resource version; the collection is listed again.' },
   SP_KUBE_NOT_FOUND: {
     family: 'fault',
-    text: 'The API server does not have the object, or not the kind because its CRD is not installed.',
+    text: 'The API server does not have the object, or does not know its kind because the CRD is not installed.',
   },
-  SP_KUBE_FORBIDDEN: { family: 'fault', text: 'The account has no right to do this: see the ClusterRoles of the chart.' },
-  SP_KUBE_UNAUTHORIZED: { family: 'fault', text: 'The API server does not accept the credentials.' },
-  SP_KUBE_INVALID: { family: 'fault', text: 'The API server refused an object as invalid.' },
-  SP_TIMEOUT: { family: 'fault', text: 'No answer came in time.' },
-  SP_JWKS_FETCH: { family: 'fault', text: 'A key set could not be fetched or is not usable; the last good keys stay in force.' },
-  SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod could not be redirected to its agent; the pod does not start.' },
-  SP_CONFIG: { family: 'fault', text: 'Configuration (file, flag, environment variable, kubeconfig) is wrong.' },
-  SP_INVARIANT: { family: 'fault', text: 'A bug: please report it with the log line.' },
+  SP_KUBE_FORBIDDEN: {
+    family: 'fault',
+    text: 'The service account is not authorized for this request: see the ClusterRoles of the chart.',
+  },
+  SP_KUBE_UNAUTHORIZED: { family: 'fault', text: 'The API server rejected the credentials.' },
+  SP_KUBE_INVALID: { family: 'fault', text: 'The API server rejected a request or an object as invalid.' },
+  SP_TIMEOUT: { family: 'fault', text: 'No response arrived before the deadline.' },
+  SP_JWKS_FETCH: { family: 'fault', text: 'A key set cannot be fetched or contains no usable key; the last good keys stay active.' },
+  SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod cannot be redirected to its agent; the pod does not start.' },
+  SP_CONFIG: { family: 'fault', text: 'The configuration (file, flag, environment variable or kubeconfig) is invalid.' },
+  SP_INVARIANT: { family: 'fault', text: 'A bug in Sallyport: please report it with the log line.' },
 } as const;
 
+/** One of the keys of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What {@link ERROR_CODES} says of `code`. */
+/** The entry of {@link ERROR_CODES} for `code`. */
 export function describeErrorCode(code: ErrorCode): ErrorCodeEntry {
   return ERROR_CODES[code];
 }
 
-/** How much a finding weighs: an `error` refuses the object (or rule), a `warning` is only told, an `info` may well be meant so. */
+/** Severity of a finding: an `error` rejects the object or rule, a `warning` is only reported, an `info` may be intended. */
 export type Severity = 'error' | 'warning' | 'info';
 
-/** One thing that is wrong or suspicious about a user's object. A value, never thrown. */
+/** One problem, or likely mistake, in a user's object. A value: findings are returned, never thrown. */
 export interface Finding {
   readonly code: ErrorCode;
   readonly severity: Severity;
   /** Dotted path with indexes from the object's root, e.g. `spec.rules[0].from[1].source.ipBlocks[0]`; `''` for the whole object. */
   readonly path: string;
-  /** For a person; Istio's own text where Istio has one. */
+  /** What is wrong, for a user. */
   readonly message: string;
-  /** What to do about it, when that is known. */
+  /** What to do about it; absent: nothing to suggest. */
   readonly hint?: string;
 }
 
-/** Something outside failed in a way that a retry may mend (network, 409, 429, 5xx, a deadline). */
+/** A failure of an external system that a retry may resolve: network, deadline, HTTP 409, 429 or 5xx. */
 export class TransientError extends Error {
   override readonly name: string = 'TransientError';
   readonly code: ErrorCode;
-  /** What the other side asked us to wait, in milliseconds, when it said so (Retry-After). */
+  /** Minimum delay before the next attempt, in milliseconds, as the server requested (Retry-After); undefined: none requested. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly retryAfterMs?: number | undefined } = {}) {
@@ -123,7 +132,7 @@ export class TransientError extends Error {
   }
 }
 
-/** A bug of ours: a state that the code holds to be impossible. */
+/** A bug in Sallyport: a state that the code assumes to be impossible. */
 export class InvariantError extends Error {
   override readonly name: string = 'InvariantError';
   readonly code: ErrorCode = 'SP_INVARIANT';
@@ -133,7 +142,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** Input that is refused as a whole: a bundle, a configuration, a manifest. Carries its code; the caller keeps its last good state. */
+/** Input rejected as a whole: a bundle, a configuration, a manifest, a request. The caller keeps its last good state; a retry does not help. */
 export class RefusedError extends Error {
   override readonly name: string = 'RefusedError';
   readonly code: ErrorCode;

@@ -1,12 +1,13 @@
 /*
- * Mesh-wide settings that change what policies mean. Names and defaults are those of Istio's MeshConfig. Read from the
- * `sallyport` ConfigMap or a file by the config room; handed to resolve, compile and judge.
+ * Mesh-wide settings that affect the meaning of policies. Names and defaults are those of Istio's MeshConfig. src/config reads
+ * them from the `sallyport` ConfigMap or a file.
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 
+/** How paths are normalized before matching. */
 export type PathNormalization = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
 
-/** An external authorizer over HTTP (`envoyExtAuthzHttp`) or gRPC (`envoyExtAuthzGrpc`). */
+/** An ext_authz provider over HTTP (`envoyExtAuthzHttp`) or gRPC (`envoyExtAuthzGrpc`). */
 export interface ExtensionProvider {
   readonly name: string;
   readonly protocol: 'http' | 'grpc';
@@ -14,7 +15,9 @@ export interface ExtensionProvider {
   readonly service: string;
   readonly port: number;
   readonly timeoutMs: number;
+  /** Whether requests are allowed if the provider fails. */
   readonly failOpen: boolean;
+  /** HTTP status of the response if the provider fails and {@link ExtensionProvider.failOpen} is false. */
   readonly statusOnError: number;
   readonly pathPrefix?: string;
   readonly includeRequestHeadersInCheck?: readonly string[];
@@ -29,6 +32,7 @@ export interface ExtensionProvider {
   readonly headersToDownstreamOnDeny?: readonly string[];
 }
 
+/** The mesh-wide settings. */
 export interface MeshConfig {
   readonly rootNamespace: string;
   readonly trustDomain: string;
@@ -36,14 +40,15 @@ export interface MeshConfig {
   readonly pathNormalization: PathNormalization;
   readonly extensionProviders: readonly ExtensionProvider[];
   /**
-   * Addresses and CIDR blocks of proxies in front that terminate mTLS: their X-Forwarded-Client-Cert says who the client is. From
-   * every other peer the header is removed. Empty: nobody is trusted.
+   * Addresses and CIDR blocks of proxies that terminate mTLS in front of agents: their X-Forwarded-Client-Cert header identifies
+   * the client. The header is removed from requests of every other peer. Empty: no proxy is trusted.
    */
   readonly trustedProxies: readonly string[];
   /** Istio's `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`. */
   readonly multipleCustomProviders: boolean;
 }
 
+/** Istio's defaults. */
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
   rootNamespace: 'istio-system',
   trustDomain: 'cluster.local',

@@ -190,7 +190,7 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
   const known = knownBy(key);
   const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw);
   // A version that differs only in what no bundle holds (its resourceVersion) is the one that is known.
-  const inForce = sameMeaning(known?.inForce, version.inForce) ? known?.inForce : version.inForce;
+  const inForce = sameMeaning(known?.inForce, version.active) ? known?.inForce : version.active;
   return {
     key,
     kind,
@@ -206,7 +206,7 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
 
 function versionOf(entry: PolicyEntry): PolicyVersion {
   // Nobody asks for the findings of a version that was.
-  return { findings: [], isValid: entry.wasValid, isNewest: entry.isValid, ...present({ inForce: entry.inForce }) };
+  return { findings: [], isValid: entry.wasValid, isNewest: entry.isValid, ...present({ active: entry.inForce }) };
 }
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };

@@ -1,6 +1,6 @@
 /*
- * The two CustomResourceDefinitions, made from the zod schemas that also check policies in this program. Nothing in, plain
- * objects and their YAML out. Called by scripts/gen-crds.ts and by tests.
+ * The two CustomResourceDefinitions, generated from the zod schemas that also validate policies in this program, so that the
+ * API server and Sallyport cannot disagree.
  */
 import { stringify } from 'yaml';
 import * as z from 'zod';
@@ -9,7 +9,7 @@ import { requestAuthenticationSpecSchema } from '../istio/schema/request-authent
 import { AUTHORIZATION_POLICY_PLURAL, REQUEST_AUTHENTICATION_PLURAL, SECURITY_GROUP, SECURITY_VERSIONS } from '../kube/names.ts';
 import { type JsonSchema, statusSchema } from './status-schema.ts';
 
-/** A file below `crds/`. */
+/** A file in `crds/`: its name and content. */
 export interface CrdFile {
   readonly name: string;
   readonly text: string;
@@ -64,7 +64,7 @@ const KINDS: readonly Kind[] = [
 
 const HEADER = '# Generated from src/api by `node scripts/gen-crds.ts`. Do not edit.\n';
 
-/** The files that `crds/` must hold. */
+/** The generated files of `crds/`. */
 export function crdFiles(): readonly CrdFile[] {
   return KINDS.map((kind) => ({
     name: `${kind.plural}.${SECURITY_GROUP}.yaml`,

@@ -1,9 +1,9 @@
 /*
- * The schema of `status`, the same for both kinds. It is not checked by us: the API server prunes nothing of it, so that an
- * istiod and this product may write their conditions side by side. Called by the CRD generator.
+ * The schema of `status`, the same for both kinds. Unknown fields are preserved, so that an istiod and Sallyport can write
+ * their conditions side by side.
  */
 
-/** A JSON schema as a CRD carries it. */
+/** A JSON schema in the form that a CRD contains. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const generation = (description: string): JsonSchema => ({
@@ -11,10 +11,10 @@ const generation = (description: string): JsonSchema => ({
   description,
   'x-kubernetes-int-or-string': true,
 });
-const text = (description: string): JsonSchema => ({ type: 'string', description });
+const string = (description: string): JsonSchema => ({ type: 'string', description });
 const time = (description: string): JsonSchema => ({ type: 'string', format: 'date-time', description });
 
-/** `status` of a policy. */
+/** Schema of the `status` of a policy. */
 export const statusSchema: JsonSchema = {
   type: 'object',
   description: 'What controllers found out about the policy. Written by them alone.',
@@ -26,10 +26,10 @@ export const statusSchema: JsonSchema = {
       items: {
         type: 'object',
         properties: {
-          type: text('Name of the condition.'),
-          status: text('True, False or Unknown.'),
-          reason: text('One word for programs why the condition has this status.'),
-          message: text('The same for people.'),
+          type: string('Name of the condition.'),
+          status: string('True, False or Unknown.'),
+          reason: string('One word for programs why the condition has this status.'),
+          message: string('The same for people.'),
           observedGeneration: generation('Generation of the policy that this entry speaks of.'),
           lastProbeTime: time('When the condition was last checked.'),
           lastTransitionTime: time('When the status last changed.'),
@@ -46,9 +46,9 @@ export const statusSchema: JsonSchema = {
           type: {
             type: 'object',
             description: 'What kind of message it is.',
-            properties: { code: text('Stable code of the message.'), name: text('Name of the message.') },
+            properties: { code: string('Stable code of the message.'), name: string('Name of the message.') },
           },
-          documentationUrl: text('Where to read more.'),
+          documentationUrl: string('Where to read more.'),
           level: { type: 'string', enum: ['UNKNOWN', 'ERROR', 'WARNING', 'INFO'], description: 'How much the message weighs.' },
         },
       },

@@ -1,10 +1,9 @@
 /*
- * Duration text as Go and CEL read it, e.g. `5s`, `1m30s`, `100ms`. Text in, nanoseconds or Go's error text out. Called by
- * the decoder and by the CRD rule on `timeout`.
+ * Parses durations such as `5s`, `1m30s` or `100ms` exactly like Go and CEL do, with Go's error texts.
  * @see https://pkg.go.dev/time#ParseDuration
  */
 
-/** `ns` is exact: a fraction of a millisecond decides whether a duration is refused. */
+/** A parsed duration, or Go's error text. `ns` is exact: a fraction of a millisecond decides whether a duration is rejected. */
 export type DurationResult = { readonly kind: 'ok'; readonly ns: bigint } | { readonly kind: 'error'; readonly message: string };
 
 /** Nanoseconds of one millisecond. */
@@ -25,7 +24,7 @@ const LIMIT = 2n ** 63n;
 /** More digits than any number below {@link LIMIT} has. */
 const MAX_DIGITS = 19;
 
-/** Reads a duration; a sign is allowed, the units are ns, us, ms, s, m and h. */
+/** Parses a duration; a sign is allowed, the units are ns, us, ms, s, m and h. */
 export function parseGoDuration(text: string): DurationResult {
   const isNegative = text.startsWith('-');
   const unsigned = isNegative || text.startsWith('+') ? text.slice(1) : text;
@@ -35,7 +34,7 @@ export function parseGoDuration(text: string): DurationResult {
   return { kind: 'ok', ns: isNegative ? -ns : ns };
 }
 
-/** Nanoseconds; or what is wrong with a unit; or undefined when it is no duration at all. */
+/** Nanoseconds; a string if a unit is missing or unknown; undefined if the text is not a duration. */
 function sumOfParts(text: string): bigint | string | undefined {
   let sum = 0n;
   PART.lastIndex = 0;
@@ -60,7 +59,7 @@ function wholeNumber(digits: string): bigint | undefined {
   return value > LIMIT ? undefined : value;
 }
 
-/** Go computes fractions with floating point; digits that its integers cannot hold are passed over. */
+/** Go computes fractions in floating point and ignores digits that its integers cannot hold. */
 function fractionOf(digits: string, factor: bigint): bigint {
   let kept = 0n;
   let scale = 1;
@@ -73,7 +72,7 @@ function fractionOf(digits: string, factor: bigint): bigint {
   return BigInt(Math.trunc(Number(kept) * (Number(factor) / scale)));
 }
 
-/** Go's package time has quotes of its own: every byte that is not printable ASCII in hexadecimal. */
+/** Quotes like Go's package time: every byte that is not printable ASCII in hexadecimal. */
 function quote(text: string): string {
   const bytes = [...new TextEncoder().encode(text)].map((byte) => {
     if (byte === 0x22 || byte === 0x5c) return `\\${String.fromCharCode(byte)}`;

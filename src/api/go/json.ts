@@ -1,36 +1,36 @@
 /*
- * JSON as Go's encoding/json reads and writes it where that differs from JavaScript: the first value of a text, a limit on
- * nesting, the texts of errors, strings safe for HTML. Called by the decoder and by check-jwks-text.
+ * JSON parsing and encoding where Go's encoding/json differs from JavaScript: first value of a text, nesting limit, error
+ * texts, HTML-safe strings.
  * @see https://pkg.go.dev/encoding/json
  */
 
-/** What was read, or Go's words for why nothing was. */
+/** The parsed value, or Go's error text. */
 export type JsonResult = { readonly kind: 'ok'; readonly value: unknown } | { readonly kind: 'error'; readonly message: string };
 
 const MAX_DEPTH = 10_000;
-const BLANKS: ReadonlySet<string> = new Set([' ', '\t', '\r', '\n']);
+const WHITESPACE: ReadonlySet<string> = new Set([' ', '\t', '\r', '\n']);
 const LITERALS: readonly string[] = ['true', 'false', 'null'];
 
-/** Reads the first value of `text`, as Go's `Decoder` does; what follows an object or a list is not looked at. */
+/** Parses the first value of `text`, like Go's `Decoder`; ignores what follows an object or an array. */
 export function parseFirstJson(text: string): JsonResult {
   const end = endOfFirst(text);
   if (end === 'too deep') return { kind: 'error', message: 'exceeded max depth' };
   try {
     return { kind: 'ok', value: JSON.parse(end === undefined ? text : text.slice(0, end)) };
   } catch {
-    // The text of the error is made by hand, to be the one that users of Istio know.
+    // V8's error text differs from Go's, which is part of Istio's admission message.
     return { kind: 'error', message: jsonError(text) };
   }
 }
 
-/** `text` as a JSON string the way Go writes it: safe in HTML, well-formed. */
+/** `text` as a JSON string the way Go encodes it: well-formed, with characters escaped that are unsafe in HTML. */
 export function goJsonString(text: string): string {
   return JSON.stringify(text.toWellFormed()).replaceAll(/[<>&\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
 
-/** What Go says when a value does not fit into a variable of type `wanted`. */
+/** Go's error text for a JSON value that does not fit the Go type `wanted`. */
 export function goTypeError(value: unknown, wanted: string): string {
   return `json: cannot unmarshal ${jsonType(value)} into Go value of type ${wanted}`;
 }
@@ -41,10 +41,10 @@ function jsonType(value: unknown): string {
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
-/** Where the object or list that the text begins with ends; undefined: it begins with something else, or has no end. */
+/** End offset of the object or array at the start of `text`; undefined if the text starts with another value or is incomplete. */
 function endOfFirst(text: string): number | 'too deep' | undefined {
   let index = 0;
-  while (BLANKS.has(text.charAt(index))) index += 1;
+  while (WHITESPACE.has(text.charAt(index))) index += 1;
   if (text[index] !== '{' && text[index] !== '[') return undefined;
   let depth = 0;
   let isInString = false;
@@ -60,7 +60,7 @@ function endOfFirst(text: string): number | 'too deep' | undefined {
   return undefined;
 }
 
-/** Go's text for text that does not even begin as JSON; a plain one otherwise. */
+/** Go's error text for input that does not start like JSON; a generic one otherwise. */
 function jsonError(text: string): string {
   const start = text.replace(/^[ \t\r\n]+/, '');
   const first = start[0];

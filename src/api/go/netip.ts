@@ -1,21 +1,21 @@
 /*
- * Addresses and CIDR blocks as Go's net/netip accepts them. Text in, Go's error text out, or undefined when it is good.
- * Called by check-values and go-url; matching addresses is the policy room's matter.
+ * Checks IP addresses and CIDR blocks exactly like Go's net/netip, with Go's error texts. Matching addresses against blocks
+ * is the task of src/policy/match.
  * @see https://pkg.go.dev/net/netip#ParseAddr
  */
 import { goQuote } from './quote.ts';
 
-/** What is wrong, and from where on. */
+/** The first fault of an address; `at`: the rest of the input from there. */
 interface AddressFault {
   readonly why: string;
   readonly at?: string;
 }
 
 const MAX_ATOI = 2n ** 63n - 1n;
-/** Bytes of an IPv6 address. */
+/** Length of an IPv6 address in bytes. */
 const V6_BYTES = 16;
 
-/** Why `text` is no address; undefined: it is one. A zone (`%eth0`) is allowed for IPv6. */
+/** Go's error text if `text` is not an IP address; undefined if it is. A zone (`%eth0`) is allowed for IPv6. */
 export function parseGoAddress(text: string): string | undefined {
   const fault = addressFault(text);
   if (fault === undefined) return undefined;
@@ -23,7 +23,7 @@ export function parseGoAddress(text: string): string | undefined {
   return `ParseAddr(${goQuote(text)}): ${fault.why}${at}`;
 }
 
-/** Why `text`, which holds a slash, is no CIDR block; undefined: it is one. Bits beyond the prefix may be set. */
+/** Go's error text if `text`, which contains a slash, is not a CIDR block; undefined if it is. Bits beyond the prefix may be set. */
 export function parseGoPrefix(text: string): string | undefined {
   const slash = text.lastIndexOf('/');
   const address = text.slice(0, slash);
@@ -82,7 +82,7 @@ function ipv6Fault(text: string): AddressFault | undefined {
   return groupsFault(hasLeadingEllipsis ? address.slice(2) : address, hasLeadingEllipsis);
 }
 
-/** The groups after a leading `::`, from left to right as Go reads them, since the first fault is the one that is told. */
+/** Checks the groups after a leading `::` from left to right, like Go, which reports the first fault. */
 function groupsFault(text: string, hasLeadingEllipsis: boolean): AddressFault | undefined {
   let rest = text;
   let bytes = 0;

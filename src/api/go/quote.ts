@@ -1,5 +1,5 @@
 /*
- * Text in quotes as Go prints it with `%q`. Text in, quoted text out. Called wherever a message of Istio quotes a value.
+ * Quotes strings like Go's `%q`. Istio's and the API server's messages quote values this way.
  * @see https://pkg.go.dev/strconv#Quote
  */
 
@@ -14,10 +14,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
   '\\': '\\\\',
 };
-/** What Go's unicode.IsPrint takes needs no escape. */
+/** Characters that Go's unicode.IsPrint rejects are escaped. */
 const UNPRINTABLE = /["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
 
-/** `text` as Go's `strconv.Quote` writes it: only what cannot be printed is escaped. A lone surrogate is U+FFFD, as after JSON in Go. */
+/** `text` as Go's `strconv.Quote` writes it: only unprintable characters are escaped. A lone surrogate becomes U+FFFD, like after JSON decoding in Go. */
 export function goQuote(text: string): string {
   return `"${text.toWellFormed().replace(UNPRINTABLE, escapeOf)}"`;
 }

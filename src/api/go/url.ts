@@ -1,12 +1,12 @@
 /*
- * The part of Go's URL parser that decides whether a `jwksUri` is refused, and with which text. Text in, scheme and port
- * or Go's error out. Called by the CRD rule on `jwksUri` and by the webhook layer.
+ * The part of Go's URL parser that decides whether a `jwksUri` is rejected, with Go's error texts. Used by the CRD rule on
+ * `jwksUri` and by the webhook layer.
  * @see https://pkg.go.dev/net/url#Parse
  */
 import { parseGoAddress } from './netip.ts';
 import { goQuote } from './quote.ts';
 
-/** `scheme` in lower case, `''` when there is none; `port` as written, `''` when there is none. */
+/** `scheme` in lower case and `port` as written, each `''` if absent; or Go's error text. */
 export type GoUrl =
   | { readonly kind: 'ok'; readonly scheme: string; readonly port: string }
   | { readonly kind: 'error'; readonly message: string };
@@ -18,15 +18,15 @@ type Split = { readonly scheme: string; readonly rest: string } | Failure;
 type Parts = { readonly scheme: string; readonly port: string } | Failure;
 
 const USERINFO = /^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/;
-/** Part of a URL that an escape stands in; in hosts escapes are for bytes beyond ASCII, but for the percent sign of a zone. */
+/** Part of a URL that contains an escape. Hosts allow escapes only for non-ASCII bytes and for the percent sign of a zone. */
 type Place = 'path' | 'host' | 'zone';
 const BAD_HOST_CHARACTER = /[^A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"%\u0080-\uffff]/;
 const PERCENT_OR_BAD = /%|[^A-Za-z0-9\-._~!$&'()*+,;=:[\]<>"\u0080-\uffff]/g;
 
 /**
- * Parses as `url.Parse` does.
+ * Parses a URL like Go's `url.Parse`.
  *
- * @param isRequest as `url.ParseRequestURI` instead: the text must be absolute or begin with `/`, and is not empty
+ * @param isRequest parse like `url.ParseRequestURI` instead: the text must be absolute or start with `/`, and must not be empty
  */
 export function parseGoUrl(text: string, isRequest: boolean): GoUrl {
   const [main = '', ...fragments] = isRequest ? [text] : text.split('#');
@@ -83,7 +83,7 @@ function parseHost(scheme: string, host: string): string | Failure {
   const bracket = host.lastIndexOf('[');
   if (bracket > 0) return { error: 'invalid IP-literal' };
   if (bracket === 0) return parseLiteral(host);
-  // For other schemes than these Go still takes lists of hosts with ports, as some databases have them.
+  // For other schemes Go still accepts lists of hosts with ports, which some database URLs use.
   const colon = scheme === 'http' || scheme === 'https' ? host.indexOf(':') : host.lastIndexOf(':');
   const port = colon < 0 ? '' : host.slice(colon);
   return badPort(port) ?? badEscape(host, 'host') ?? port.slice(1);
@@ -108,24 +108,24 @@ function badPort(port: string): Failure | undefined {
   return /^(:\d*)?$/.test(port) ? undefined : { error: `invalid port ${goQuote(port)} after host` };
 }
 
-/** The first escape that is none, or none that its place takes, and in a host the first character that cannot stand there. */
+/** The first invalid escape, or escape not allowed in this part; in a host also the first invalid character. */
 function badEscape(text: string, place: Place): Failure | undefined {
   for (const { 0: found, index } of text.matchAll(place === 'path' ? /%/g : PERCENT_OR_BAD)) {
     if (found !== '%') return { error: `invalid character ${goQuote(found)} in host name` };
     const escape = text.slice(index, index + 3);
-    if (!/^%[0-9A-Fa-f]{2}$/.test(escape) || !isTaken(escape, place)) return { error: `invalid URL escape ${quoteThreeBytes(escape)}` };
+    if (!/^%[0-9A-Fa-f]{2}$/.test(escape) || !isAllowed(escape, place)) return { error: `invalid URL escape ${quoteThreeBytes(escape)}` };
   }
   return undefined;
 }
 
-function isTaken(escape: string, place: Place): boolean {
+function isAllowed(escape: string, place: Place): boolean {
   if (place === 'path' || escape === '%25') return true;
   const code = Number.parseInt(escape.slice(1), 16);
   if (place === 'host') return code >= 0x80;
   return code === 0x20 || (code < 0x80 && !BAD_HOST_CHARACTER.test(String.fromCharCode(code)));
 }
 
-/** Go cuts after three bytes, which may be in the middle of a character; what is left of that is shown byte by byte. */
+/** Go truncates after three bytes, which may split a character; it prints the remaining bytes in hexadecimal. */
 function quoteThreeBytes(text: string): string {
   const bytes = new TextEncoder().encode(text).subarray(0, 3);
   const whole = new TextDecoder().decode(bytes, { stream: true });

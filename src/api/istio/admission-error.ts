@@ -1,36 +1,33 @@
 /*
- * Findings of the webhook layer in, the text that Istio's webhook would answer with out. Called by the webhook and by
- * tests that compare with recorded refusals.
+ * Builds the messages and warnings that Istio's admission webhook returns for a policy, character for character, from the
+ * findings of validation.
  */
-import type { ValidationFinding } from './validation-finding.ts';
-import { errorBlock } from './validation-finding.ts';
+import { admissionTextOf, errorBlock, type ValidationFinding } from './validation-finding.ts';
 
-/** Checks of Istio that return a list of errors even when there is one. */
-const LISTED = /^bad (?:IP address|CIDR range|port) \(/;
+/** Errors that Istio formats as a block even when there is only one. */
+const ALWAYS_BLOCK = /^bad (?:IP address|CIDR range|port) \(/;
 
 /**
- * Istio's error text for one object: a lone error as one line (errors of a JWT rule, an address or a port always as a block),
- * several as a block.
+ * Istio's error text for one object: a single error as one line, several as a block. A single error of a JWT rule, an
+ * address or a port is also a block.
  *
- * @param findings of {@link validatePolicy}; CRD findings and warnings are passed over
- * @returns undefined when there is no error. Does not begin with `configuration is invalid: `, see {@link denialMessage}
+ * @param findings result of {@link validatePolicy}; CRD findings and warnings are ignored
+ * @returns undefined if there is no error. Without the prefix `configuration is invalid: `, which {@link denialMessage} adds
  */
 export function admissionError(kind: string, namespace: string, name: string, findings: readonly ValidationFinding[]): string | undefined {
   const errors = findings.filter((finding) => finding.severity === 'error' && finding.stage !== 'crd');
   const decode = errors.find((finding) => finding.stage === 'decode');
-  if (decode !== undefined) return decode.message;
-  // Istio looks at top-level fields last, only when all else is good, and names one.
-  const told = errors.filter(({ code }) => code !== 'SP_SCHEMA');
-  const [unknownField] = errors;
-  if (unknownField !== undefined && told.length === 0) return unknownField.message;
-  const lines = told.map((finding) => `${prefixOf(kind, namespace, name, finding)}${finding.message}`);
-  const [only] = lines;
-  if (only === undefined) return undefined;
-  const isBlock = lines.length > 1 || told[0]?.path.startsWith('spec.jwtRules') === true || LISTED.test(told[0]?.message ?? '');
-  return isBlock ? errorBlock(lines) : only;
+  if (decode !== undefined) return admissionTextOf(decode);
+  // Istio checks top-level fields last, only if there is no other error, and reports one of them.
+  const reported = errors.filter(({ code }) => code !== 'SP_SCHEMA');
+  const [first] = reported;
+  if (first === undefined) return errors[0] === undefined ? undefined : admissionTextOf(errors[0]);
+  const lines = reported.map((finding) => `${prefixOf(kind, namespace, name, finding)}${admissionTextOf(finding)}`);
+  const isBlock = lines.length > 1 || first.path.startsWith('spec.jwtRules') || ALWAYS_BLOCK.test(admissionTextOf(first));
+  return isBlock ? errorBlock(lines) : lines[0];
 }
 
-/** The whole message of the denial, with the words that tell where it went wrong. */
+/** The whole message of a denial, including the prefix that names the stage; undefined if the object is admitted. */
 export function denialMessage(kind: string, namespace: string, name: string, findings: readonly ValidationFinding[]): string | undefined {
   const error = admissionError(kind, namespace, name, findings);
   if (error === undefined) return undefined;
@@ -39,9 +36,9 @@ export function denialMessage(kind: string, namespace: string, name: string, fin
   return error.startsWith('unknown field ') ? error : `configuration is invalid: ${error}`;
 }
 
-/** The webhook's warnings, one text each, not made unique. */
+/** The webhook's warnings, one string each; may contain duplicates. */
 export function admissionWarnings(findings: readonly ValidationFinding[]): readonly string[] {
-  return findings.filter((finding) => finding.severity === 'warning').map((finding) => finding.message);
+  return findings.filter((finding) => finding.severity === 'warning').map(admissionTextOf);
 }
 
 function prefixOf(kind: string, namespace: string, name: string, finding: ValidationFinding): string {

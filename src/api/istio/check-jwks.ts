@@ -1,56 +1,84 @@
 /*
- * Would Istio's admission take this text as an inline JWKS? Text in, the reason for a refusal out, and the places of private
- * keys. It asks less than verification does (an empty key list passes). Called by validate-request-authentication.
+ * Checks whether Istio's admission webhook accepts a string as an inline JWKS. The check is less strict than verification:
+ * an empty list of keys passes.
  * @see github.com/lestrrat-go/jwx jwk.Parse
  */
 
 import { goTypeError, parseFirstJson } from '../go/json.ts';
 import { isRecord } from './decode-message.ts';
 
+/** Result of {@link checkJwks}. */
 export interface JwksCheck {
-  /** Absent: it would be taken. */
-  readonly error?: string;
-  /** Positions of keys with private (or symmetric) material. */
+  /** Why Istio rejects the key set; absent: it accepts it. */
+  readonly error?: JwksFault;
+  /** Indexes of keys that contain private or symmetric key material. */
   readonly privateKeys: readonly number[];
 }
 
-type Key = Readonly<Record<string, unknown>>;
-/** What is wrong with the value of a member; null and absent are no strings, yet null reads as an empty one. */
-type Check = (value: unknown) => string | undefined;
+/** One fault, in plain words and in those of the Go library that Istio uses. */
+export interface JwksFault {
+  readonly plain: string;
+  readonly go: string;
+}
 
-/** What one kind of key is in the library that Istio uses. */
+type Key = Readonly<Record<string, unknown>>;
+/** The fault of a member's value, if any. Null reads as the empty string. */
+type Check = (value: unknown) => JwksFault | undefined;
+
+/** One kind of key as the Go library defines it. */
 interface KeyKind {
   readonly goType: string;
-  /** Members that have to be there, in the order in which they are missed. */
+  /** Required members, in the order in which the library checks them. */
   readonly required: readonly string[];
   readonly members: Readonly<Record<string, Check>>;
 }
 
-const text: Check = (value) =>
-  value === null || typeof value === 'string' ? undefined : `error reading next value: ${goTypeError(value, 'string')}`;
-const bytes: Check = (value) => text(value) ?? (isBase64(goString(value)) ? undefined : 'expected base64 encoded []byte (string)');
-const name: Check = (value) => (value === null || typeof value === 'string' ? undefined : goTypeError(value, 'jwa.EllipticCurveAlgorithm'));
+const string: Check = (value) =>
+  value === null || typeof value === 'string'
+    ? undefined
+    : { plain: 'expected a string', go: `error reading next value: ${goTypeError(value, 'string')}` };
+const bytes: Check = (value) =>
+  string(value) ?? (isBase64(goString(value)) ? undefined : { plain: 'expected base64url', go: 'expected base64 encoded []byte (string)' });
+const curve: Check = (value) =>
+  value === null || typeof value === 'string'
+    ? undefined
+    : { plain: 'expected a string', go: goTypeError(value, 'jwa.EllipticCurveAlgorithm') };
 const operations: Check = (value) => {
-  if (value !== null && !Array.isArray(value)) return goTypeError(value, 'jwk.KeyOperationList');
+  const plain = 'expected an array of strings';
+  if (value !== null && !Array.isArray(value)) return { plain, go: goTypeError(value, 'jwk.KeyOperationList') };
   const wrong = (value ?? []).find((item: unknown) => item !== null && typeof item !== 'string');
-  return wrong === undefined ? undefined : goTypeError(wrong, 'jwk.KeyOperation');
+  return wrong === undefined ? undefined : { plain, go: goTypeError(wrong, 'jwk.KeyOperation') };
 };
-/** Certificates are looked at no closer than that they are DER of the right length. */
+/** Checks of a certificate only that it is base64 of DER with a consistent length. */
 const certificates: Check = (value) => {
+  const plain = 'expected an array of strings';
   const failed = 'failed to unmarshal JSON into []string: ';
-  if (value !== null && !Array.isArray(value)) return `${failed}${goTypeError(value, '[]string')}`;
+  if (value !== null && !Array.isArray(value)) return { plain, go: `${failed}${goTypeError(value, '[]string')}` };
   const wrong = (value ?? []).find((item: unknown) => item !== null && typeof item !== 'string');
-  if (wrong !== undefined) return `${failed}${goTypeError(wrong, 'string')}`;
+  if (wrong !== undefined) return { plain, go: `${failed}${goTypeError(wrong, 'string')}` };
   const list = (value ?? []).map(goString) as readonly string[];
-  if (list.some((item) => !isBase64(item))) return 'failed to base64 decode list element: failed to decode source';
-  return list.some((item) => !isSequence(item)) ? 'failed to parse certificate: x509: malformed certificate' : undefined;
+  if (list.some((item) => !isBase64(item))) {
+    return { plain: 'expected base64 certificates', go: 'failed to base64 decode list element: failed to decode source' };
+  }
+  return list.some((item) => !isSequence(item))
+    ? { plain: 'not an X.509 certificate', go: 'failed to parse certificate: x509: malformed certificate' }
+    : undefined;
 };
 
-/** The library means `x5u` and looks for `x58`. */
-const COMMON = { alg: text, kid: text, key_ops: operations, use: text, x5c: certificates, x5t: text, 'x5t#S256': text, x58: text };
+/** `x58` is the library's misspelling of `x5u`. */
+const COMMON = {
+  alg: string,
+  kid: string,
+  key_ops: operations,
+  use: string,
+  x5c: certificates,
+  x5t: string,
+  'x5t#S256': string,
+  x58: string,
+};
 const RSA = { ...COMMON, e: bytes, n: bytes };
-const EC = { ...COMMON, crv: name, x: bytes, y: bytes };
-const OKP = { ...COMMON, crv: name, x: bytes };
+const EC = { ...COMMON, crv: curve, x: bytes, y: bytes };
+const OKP = { ...COMMON, crv: curve, x: bytes };
 const KINDS: ReadonlyMap<string, { readonly public: KeyKind; readonly private: KeyKind }> = new Map([
   [
     'RSA',
@@ -86,70 +114,80 @@ const KINDS: ReadonlyMap<string, { readonly public: KeyKind; readonly private: K
   ],
 ]);
 
-/** Checks the text of `jwks`. */
+/** Checks the text of `jwks` like Istio's admission webhook. */
 export function checkJwks(jwks: string): JwksCheck {
   const parsed = parseFirstJson(jwks);
-  if (parsed.kind === 'error') return { error: parsed.message, privateKeys: [] };
+  if (parsed.kind === 'error') return rejected('not JSON', parsed.message);
   const { value } = parsed;
-  if (Array.isArray(value)) return { error: "expected '{', but got '['", privateKeys: [] };
-  if (!isRecord(value)) return { error: 'error reading token: EOF', privateKeys: [] };
+  if (Array.isArray(value)) return rejected('expected an object, found an array', "expected '{', but got '['");
+  if (!isRecord(value)) return rejected('expected an object', 'error reading token: EOF');
   if (Object.hasOwn(value, 'keys')) return checkKeys(value['keys']);
-  const error = keyError(value);
-  if (error !== undefined) return { error: `failed to parse sole key in key set: ${error}`, privateKeys: [] };
+  const fault = keyFault(value);
+  if (fault !== undefined) return rejected(`the only key: ${fault.plain}`, `failed to parse sole key in key set: ${fault.go}`);
   return { privateKeys: isPrivate(value) ? [0] : [] };
+}
+
+function rejected(plain: string, go: string, privateKeys: readonly number[] = []): JwksCheck {
+  return { error: { plain, go }, privateKeys };
 }
 
 function checkKeys(keys: unknown): JwksCheck {
   if (keys === null) return { privateKeys: [] };
-  if (!Array.isArray(keys)) return { error: `failed to decode "keys": ${goTypeError(keys, '[]json.RawMessage')}`, privateKeys: [] };
+  if (!Array.isArray(keys)) return rejected('"keys" is not an array', `failed to decode "keys": ${goTypeError(keys, '[]json.RawMessage')}`);
   const privateKeys: number[] = [];
   for (const [index, key] of keys.entries()) {
-    const error = keyError(key);
-    if (error !== undefined) return { error: `failed to decode key #${index} in "keys": ${error}`, privateKeys };
+    const fault = keyFault(key);
+    if (fault !== undefined) {
+      return rejected(`keys[${index}]: ${fault.plain}`, `failed to decode key #${index} in "keys": ${fault.go}`, privateKeys);
+    }
     if (isPrivate(key)) privateKeys.push(index);
   }
   return { privateKeys };
 }
 
-function keyError(key: unknown): string | undefined {
-  if (key === null) return 'invalid key type from JSON ()';
+function keyFault(key: unknown): JwksFault | undefined {
+  if (key === null) return { plain: 'expected an object, found null', go: 'invalid key type from JSON ()' };
   const kty = isRecord(key) ? folded(key, 'kty') : key;
-  if (!isRecord(key) || (kty !== undefined && kty !== null && typeof kty !== 'string')) return 'failed to unmarshal JSON into key hint';
+  if (!isRecord(key) || (kty !== undefined && kty !== null && typeof kty !== 'string')) {
+    return { plain: 'expected an object with a string "kty"', go: 'failed to unmarshal JSON into key hint' };
+  }
   const kinds = KINDS.get(String(kty ?? ''));
-  if (kinds === undefined) return `invalid key type from JSON (${kty ?? ''})`;
+  if (kinds === undefined) return { plain: `unknown "kty" "${kty ?? ''}"`, go: `invalid key type from JSON (${kty ?? ''})` };
   const kind = folded(key, 'd') === undefined ? kinds.public : kinds.private;
-  const error = memberError(key, String(kty), kind) ?? missingError(key, kind);
-  return error === undefined ? undefined : `failed to unmarshal JSON into key (*jwk.${kind.goType}): ${error}`;
+  const fault = memberFault(key, String(kty), kind) ?? missingFault(key, kind);
+  return fault === undefined
+    ? undefined
+    : { plain: fault.plain, go: `failed to unmarshal JSON into key (*jwk.${kind.goType}): ${fault.go}` };
 }
 
-function memberError(key: Key, kty: string, { members }: KeyKind): string | undefined {
+function memberFault(key: Key, kty: string, { members }: KeyKind): JwksFault | undefined {
   for (const [member, value] of Object.entries(key)) {
     if (member === 'kty') {
-      if (value !== kty) return `invalid kty value (${goString(value)})`;
+      if (value !== kty) return { plain: 'conflicting values of "kty"', go: `invalid kty value (${goString(value)})` };
     } else if (Object.hasOwn(members, member)) {
-      const error = members[member]?.(value);
-      if (error !== undefined) return `failed to decode value for key ${member}: ${error}`;
+      const fault = members[member]?.(value);
+      if (fault !== undefined) return { plain: `"${member}": ${fault.plain}`, go: `failed to decode value for key ${member}: ${fault.go}` };
     }
   }
   return undefined;
 }
 
-function missingError(key: Key, { required }: KeyKind): string | undefined {
+function missingFault(key: Key, { required }: KeyKind): JwksFault | undefined {
   const missing = required.find((member) => !Object.hasOwn(key, member));
-  return missing === undefined ? undefined : `required field ${missing} is missing`;
+  return missing === undefined ? undefined : { plain: `missing member "${missing}"`, go: `required field ${missing} is missing` };
 }
 
-/** Both kinds of a symmetric key are one, and secret. */
+/** A symmetric key is always secret: its public and private form are the same. */
 function isPrivate(key: unknown): boolean {
   return isRecord(key) && (folded(key, 'kty') === 'oct' || folded(key, 'd') !== undefined);
 }
 
-/** The last member with this name in any case, as Go fills a struct. */
+/** Value of the last member with this name in any case, like Go fills a struct. */
 function folded(key: Key, lowerName: string): unknown {
   return Object.entries(key).findLast(([member]) => member.toLowerCase() === lowerName)?.[1];
 }
 
-/** As the library guesses the alphabet; Go passes over line breaks. */
+/** Guesses the base64 alphabet like the library; Go ignores line breaks. */
 function isBase64(encoded: string): boolean {
   const plain = encoded.replaceAll(/[\r\n]/g, '');
   const isPadded = encoded.endsWith('=');
@@ -158,12 +196,12 @@ function isBase64(encoded: string): boolean {
   return isPadded ? plain.length % 4 === 0 : !plain.endsWith('=') && plain.length % 4 !== 1;
 }
 
-/** As Go reads null into a string. */
+/** Reads null and absent as the empty string, like Go. */
 function goString(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Is it one ASN.1 SEQUENCE, with nothing after it? */
+/** Whether this is base64 of a single ASN.1 SEQUENCE with nothing after it. */
 function isSequence(encoded: string): boolean {
   const der = Buffer.from(encoded, 'base64');
   const [tag, length = 0] = der;

@@ -1,51 +1,62 @@
 /*
- * Istio's checks on the values inside an AuthorizationPolicy: addresses, ports, paths, accounts, trust domains, attribute
- * keys. A list in, faults out (none: all good). `name` is the field or key as Istio prints it. Called by
- * validate-authorization-policy.
+ * Istio's checks of the values in an AuthorizationPolicy: addresses, ports, paths, service accounts, trust domains and
+ * attribute keys. Each check takes a list and returns its faults. `name` is the field or key as Istio prints it.
  * @see istio pkg/config/security/security.go
  */
 import { parseGoAddress, parseGoPrefix } from '../go/netip.ts';
 import { goQuote } from '../go/quote.ts';
-import { errorBlock } from './validation-finding.ts';
+import { admissionTextOf, errorBlock, type FindingText } from './validation-finding.ts';
 
 const MAX_SERVICE_ACCOUNTS = 16;
 const MAX_SERVICE_ACCOUNT_BYTES = 320;
 const MAX_PORT = 65_535;
 const TEMPLATE_LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]+$/;
 
-/** What is wrong with a list, in Istio's words. */
-export interface ValueFault {
-  readonly message: string;
-  /** Which value; absent when it is the list as a whole. */
+/** One fault of a list of values. */
+export interface ValueFault extends FindingText {
+  /** Index of the value; absent: the list as a whole. */
   readonly index?: number;
 }
 
-/** One fault per bad address or CIDR block. */
+/** One fault per invalid address or CIDR block. */
 export function checkAddresses(values: readonly string[]): readonly ValueFault[] {
   return each(values, (value) => {
     if (!value.includes('/')) return parseGoAddress(value) === undefined ? undefined : `bad IP address (${value})`;
     const error = parseGoPrefix(value);
-    return error === undefined ? undefined : `bad CIDR range (${value}): ${error}`;
+    if (error === undefined) return undefined;
+    return {
+      message: `bad CIDR range (${value}): expected a block such as 10.0.0.0/8`,
+      admissionMessage: `bad CIDR range (${value}): ${error}`,
+    };
   });
 }
 
-/** One fault per bad port. */
+/** One fault per invalid port. */
 export function checkPorts(values: readonly string[]): readonly ValueFault[] {
   return each(values, (value) => {
-    // Digits that are too many are told before what follows them is looked at.
-    const digits = /^\d*/.exec(value)?.[0] ?? '';
-    const fault = Number(digits) > 0xffff_ffff ? 'value out of range' : digits === '' || digits !== value ? 'invalid syntax' : undefined;
-    if (fault !== undefined) return `bad port (${value}): strconv.ParseUint: parsing ${goQuote(value)}: ${fault}`;
-    return Number(value) > MAX_PORT ? `bad port (${value}): <nil>` : undefined;
+    const error = goPortError(value);
+    if (error === undefined) return undefined;
+    return {
+      message: `bad port (${value}): expected a number from 0 to ${MAX_PORT}`,
+      admissionMessage: `bad port (${value}): ${error}`,
+    };
   });
 }
 
-/** At most one fault: the list holds an empty string. */
+/** Go checks the range of the leading digits before it looks at what follows them. */
+function goPortError(value: string): string | undefined {
+  const digits = /^\d*/.exec(value)?.[0] ?? '';
+  const fault = Number(digits) > 0xffff_ffff ? 'value out of range' : digits === '' || digits !== value ? 'invalid syntax' : undefined;
+  if (fault !== undefined) return `strconv.ParseUint: parsing ${goQuote(value)}: ${fault}`;
+  return Number(value) > MAX_PORT ? '<nil>' : undefined;
+}
+
+/** At most one fault: the list contains an empty string. */
 export function checkNotEmpty(name: string, values: readonly string[]): readonly ValueFault[] {
   return first(values, (value) => (value === '' ? `empty value not allowed, found in ${name}` : undefined));
 }
 
-/** At most one fault, about the first bad value. */
+/** At most one fault, about the first invalid value or the number of values. */
 export function checkServiceAccounts(name: string, values: readonly string[]): readonly ValueFault[] {
   if (values.length > MAX_SERVICE_ACCOUNTS) return [{ message: `may not have more than ${MAX_SERVICE_ACCOUNTS} values` }];
   return first(values, (value) => {
@@ -61,7 +72,7 @@ export function checkServiceAccounts(name: string, values: readonly string[]): r
   });
 }
 
-/** At most one fault, about the first bad value. @param isKey true for `when`, where a slash is let through */
+/** At most one fault, about the first invalid value. @param isKey true for a `when` condition, where Istio accepts a slash */
 export function checkTrustDomains(name: string, values: readonly string[], isKey: boolean): readonly ValueFault[] {
   const checks = [
     checkNotEmpty(name, values),
@@ -80,15 +91,15 @@ export function checkTrustDomains(name: string, values: readonly string[], isKey
   return checks.find((faults) => faults.length > 0) ?? [];
 }
 
-/** At most one fault, about the first bad path. */
+/** At most one fault, about the first invalid path. */
 export function checkPaths(name: string, values: readonly string[]): readonly ValueFault[] {
   return first(values, (value) => pathFault(name, value));
 }
 
-/** What is wrong with the values of one condition, or with its key. */
-export function checkCondition(key: string, values: readonly string[]): string | undefined {
+/** The fault of the values of one `when` condition, or of its key. */
+export function checkCondition(key: string, values: readonly string[]): FindingText | undefined {
   const [empty] = checkNotEmpty(key, values);
-  if (empty !== undefined) return empty.message;
+  if (empty !== undefined) return empty;
   switch (key) {
     case 'source.ip':
     case 'remote.ip':
@@ -97,11 +108,11 @@ export function checkCondition(key: string, values: readonly string[]): string |
     case 'destination.port':
       return blockOf(checkPorts(values));
     case 'source.serviceAccount':
-      return checkServiceAccounts(key, values)[0]?.message;
+      return checkServiceAccounts(key, values)[0];
     case 'source.trustDomain':
-      return checkTrustDomains(key, values, true)[0]?.message;
+      return checkTrustDomains(key, values, true)[0];
     default:
-      return checkKey(key);
+      return asText(checkKey(key));
   }
 }
 
@@ -146,7 +157,7 @@ function pathFault(name: string, value: string): string | undefined {
   return undefined;
 }
 
-/** Not by a regular expression, which would try each of many slashes as the start of the last ones. */
+/** A loop, because a regular expression would take quadratic time on a path of many slashes. */
 function trimSlashes(path: string): string {
   let start = 0;
   let end = path.length;
@@ -155,17 +166,24 @@ function trimSlashes(path: string): string {
   return path.slice(start, end);
 }
 
-function blockOf(faults: readonly ValueFault[]): string | undefined {
-  return faults.length === 0 ? undefined : errorBlock(faults.map(({ message }) => message));
+function blockOf(faults: readonly ValueFault[]): FindingText | undefined {
+  if (faults.length === 0) return undefined;
+  return { message: faults.map(({ message }) => message).join('; '), admissionMessage: errorBlock(faults.map(admissionTextOf)) };
 }
 
-function each(values: readonly string[], check: (value: string) => string | undefined): readonly ValueFault[] {
+type Check = (value: string) => string | FindingText | undefined;
+
+function asText(text: string | FindingText | undefined): FindingText | undefined {
+  return typeof text === 'string' ? { message: text } : text;
+}
+
+function each(values: readonly string[], check: Check): readonly ValueFault[] {
   return values.flatMap((value, index) => {
-    const message = check(value);
-    return message === undefined ? [] : [{ message, index }];
+    const text = asText(check(value));
+    return text === undefined ? [] : [{ ...text, index }];
   });
 }
 
-function first(values: readonly string[], check: (value: string) => string | undefined): readonly ValueFault[] {
+function first(values: readonly string[], check: Check): readonly ValueFault[] {
   return each(values, check).slice(0, 1);
 }

@@ -1,63 +1,75 @@
 /*
- * A reader of JSON messages with the habits of Istio's decoder: camelCase or snake_case member names, null and empty lists
- * mean absent, a null list element is an empty one, enums by name or number, unknown members are passed over with a
- * warning. In: a raw value and its path. Out: a typed value; findings are added to a list. Called by decode-policy.
+ * Decodes JSON into typed messages like Istio's decoder: member names in camelCase or snake_case, null and empty arrays mean
+ * absent, a null array element is an empty one, enums by name or number, unknown members cause a warning.
  */
-import type { Finding } from '../../errors.ts';
 import { parseGoDuration } from '../go/duration.ts';
 import { goJsonString, goTypeError } from '../go/json.ts';
 import { goQuote } from '../go/quote.ts';
+import type { AdmissionFinding, FindingText } from './validation-finding.ts';
 
-/** Where a value stands and where its findings go. */
+/** Position of a value and the list that collects its findings. */
 export interface DecodeContext {
-  /** As in {@link Finding.path}. */
+  /** Path as in `Finding.path`. */
   readonly path: string;
-  readonly findings: Finding[];
+  readonly findings: AdmissionFinding[];
 }
 
-/** Reads one value that is neither null nor absent; undefined means absent (or a finding was added). */
+/** Decodes one value that is neither null nor absent; undefined: absent, or a finding was added. */
 export type Decode<T> = (value: unknown, context: DecodeContext) => T | undefined;
 
-/** Go's type of an enumeration's value. */
-const ENUM_NUMBER = 'protoreflect.EnumNumber';
-/** Members whose name in the .proto file is no snake_case. */
+/** Go's types, as its error texts name them, with plain names. */
+const PLAIN_TYPES = {
+  string: 'a string',
+  bool: 'a boolean',
+  '[]json.RawMessage': 'an array',
+  'map[string]json.RawMessage': 'an object',
+  'protoreflect.EnumNumber': 'a string',
+} as const;
+type GoType = keyof typeof PLAIN_TYPES;
+const ENUM_NUMBER: GoType = 'protoreflect.EnumNumber';
+/** Longest JSON text that a message quotes. */
+const MAX_QUOTED = 80;
+/** Members whose name in the .proto file is not snake_case. */
 const CAMEL_CASE_IN_PROTO: ReadonlySet<string> = new Set(['targetRef', 'targetRefs']);
 
 type Fields<T> = { readonly [K in keyof T]-?: Decode<Exclude<T[K], undefined>> };
 
-/** A string; a lone surrogate becomes U+FFFD, as it does on the way through Go. */
-export const text: Decode<string> = (value, context) =>
+/** Decodes a string; a lone surrogate becomes U+FFFD, like in Go. */
+export const string: Decode<string> = (value, context) =>
   typeof value === 'string' ? value.toWellFormed() : mismatch(value, 'string', context);
 
-/** `true` or `false`. */
-export const flag: Decode<boolean> = (value, context) => (typeof value === 'boolean' ? value : mismatch(value, 'bool', context));
+/** Decodes `true` or `false`. */
+export const boolean: Decode<boolean> = (value, context) => (typeof value === 'boolean' ? value : mismatch(value, 'bool', context));
 
-/** Duration text; nanoseconds out. */
+/** Decodes a duration string into nanoseconds. */
 export const duration: Decode<bigint> = (value, context) => {
   if (typeof value !== 'string') return mismatch(value, 'string', context);
   const result = parseGoDuration(value);
-  return result.kind === 'ok' ? result.ns : fail(`bad Duration: ${result.message}`, context);
+  if (result.kind === 'ok') return result.ns;
+  const message = `${JSON.stringify(value)} is not a duration such as 5s, 500ms or 1m30s`;
+  return fail({ message, admissionMessage: `bad Duration: ${result.message}` }, context);
 };
 
-/** A map of strings. */
-export const textMap: Decode<Readonly<Record<string, string>>> = (value, context) => {
+/** Decodes a map of strings; a null value is the empty string. */
+export const stringMap: Decode<Readonly<Record<string, string>>> = (value, context) => {
   if (!isRecord(value)) return mismatch(value, 'map[string]json.RawMessage', context);
-  const entries = Object.entries(value).map(([key, item]) => [key, item === null ? '' : (text(item, at(context, `.${key}`)) ?? '')]);
+  const entries = Object.entries(value).map(([key, item]) => [key, item === null ? '' : (string(item, at(context, `.${key}`)) ?? '')]);
   return Object.fromEntries(entries) as Readonly<Record<string, string>>;
 };
 
-/** One of `names`, by name or by its position. */
+/** Decodes one of `names`, by name or by number. */
 export function oneOf<const T extends string>(names: readonly T[], typeName: string): Decode<T> {
   return (value, context) => {
-    if (typeof value === 'number' && Number.isInteger(value))
-      return names[value] ?? fail(`unknown value ${value} for enum ${typeName}`, context);
-    if (typeof value === 'number') return fail(`json: cannot unmarshal number ${value} into Go value of type ${ENUM_NUMBER}`, context);
+    const unknown = (admissionMessage: string): undefined =>
+      fail({ message: `${JSON.stringify(value)} is not one of ${names.join(', ')}`, admissionMessage }, context);
+    if (typeof value === 'number' && Number.isInteger(value)) return names[value] ?? unknown(`unknown value ${value} for enum ${typeName}`);
+    if (typeof value === 'number') return unknown(`json: cannot unmarshal number ${value} into Go value of type ${ENUM_NUMBER}`);
     if (typeof value !== 'string') return mismatch(value, ENUM_NUMBER, context);
-    return names.find((name) => name === value) ?? fail(`unknown value ${goQuote(goJsonString(value))} for enum ${typeName}`, context);
+    return names.find((name) => name === value) ?? unknown(`unknown value ${goQuote(goJsonString(value))} for enum ${typeName}`);
   };
 }
 
-/** A list; absent when empty. A null element is read as the empty string or the empty message. */
+/** Decodes an array; an empty one is absent. A null element is decoded as `empty`: the empty string or the empty message. */
 export function listOf<T>(element: Decode<T>, empty: unknown): Decode<readonly T[]> {
   return (value, context) => {
     if (!Array.isArray(value)) return mismatch(value, '[]json.RawMessage', context);
@@ -66,10 +78,10 @@ export function listOf<T>(element: Decode<T>, empty: unknown): Decode<readonly T
   };
 }
 
-/** A list of strings. */
-export const texts: Decode<readonly string[]> = listOf(text, '');
+/** Decodes an array of strings. */
+export const strings: Decode<readonly string[]> = listOf(string, '');
 
-/** A message with the given members, read in this order; members that are absent are absent in the value too. */
+/** Decodes a message with the given members, in this order; absent members are absent in the value, too. */
 export function message<T extends object>(fields: Fields<T>): Decode<T> {
   const names = Object.keys(fields) as (keyof T & string)[];
   const spellings = new Set(names.flatMap((name) => [name, protoName(name)]));
@@ -77,7 +89,7 @@ export function message<T extends object>(fields: Fields<T>): Decode<T> {
     if (!isRecord(value)) return mismatch(value, 'map[string]json.RawMessage', context);
     const decoded: Record<string, unknown> = {};
     for (const name of names) {
-      // The camelCase spelling wins when both are there, even with null.
+      // The camelCase spelling takes precedence, even if it is null.
       const spelling = [name, protoName(name)].find((candidate) => Object.hasOwn(value, candidate));
       const member = spelling === undefined ? null : value[spelling];
       if (member === null || member === undefined) continue;
@@ -89,28 +101,38 @@ export function message<T extends object>(fields: Fields<T>): Decode<T> {
   };
 }
 
-/** The context of a member or element; `step` is `.name` or `[index]`. */
+/** Context of a member or an element; `step` is `.name` or `[index]`. */
 export function at(context: DecodeContext, step: string): DecodeContext {
   return { path: `${context.path}${step}`, findings: context.findings };
 }
 
-/** True for a JSON object. */
+/** Whether `value` is a JSON object. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The name in the .proto file, which Istio's decoder takes as well. */
+/** The name in the .proto file, which Istio's decoder accepts, too. */
 function protoName(name: string): string {
   if (CAMEL_CASE_IN_PROTO.has(name)) return name;
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function mismatch(value: unknown, wanted: string, context: DecodeContext): undefined {
-  return fail(goTypeError(value, wanted), context);
+function mismatch(value: unknown, wanted: GoType, context: DecodeContext): undefined {
+  const message = `expected ${PLAIN_TYPES[wanted]}, found ${describeValue(value)}`;
+  return fail({ message, admissionMessage: goTypeError(value, wanted) }, context);
 }
 
-function fail(text: string, context: DecodeContext): undefined {
-  context.findings.push({ code: 'SP_SCHEMA', severity: 'error', path: context.path, message: text });
+/** Names the type of a JSON value, and quotes it if it is a short string, a number or a boolean. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return value === null ? 'null' : 'nothing';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object') return 'an object';
+  const text = JSON.stringify(value);
+  return text.length > MAX_QUOTED ? `a ${typeof value}` : `the ${typeof value} ${text}`;
+}
+
+function fail(text: FindingText, context: DecodeContext): undefined {
+  context.findings.push({ code: 'SP_SCHEMA', severity: 'error', path: context.path, ...text });
 }
 
 function unknownField(context: DecodeContext): void {
@@ -119,6 +141,6 @@ function unknownField(context: DecodeContext): void {
     severity: 'warning',
     path: context.path,
     message: `unknown field ${JSON.stringify(context.path)}`,
-    hint: 'the field has no effect: check its spelling and place',
+    hint: 'the field has no effect: check its spelling and its position',
   });
 }

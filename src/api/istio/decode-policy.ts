@@ -1,10 +1,9 @@
 /*
- * The specs of both kinds as Istio's decoder reads them, before anything is judged or folded: `targetRef` and `targetRefs`
- * still apart, empty selectors still there. Raw spec in, decoded spec out; members are read in the order of the .proto files,
- * because the first one that cannot be read is the one that is told. Called by parse and by validation.
+ * Decodes the specs of both kinds like Istio, before validation: `targetRef` and `targetRefs` are still separate, empty
+ * selectors are kept. Members are decoded in the order of the .proto files, because Istio reports the first one that fails.
  */
 
-import { type Decode, duration, flag, listOf, message, oneOf, text, textMap, texts } from './decode-message.ts';
+import { boolean, type Decode, duration, listOf, message, oneOf, string, stringMap, strings } from './decode-message.ts';
 import type {
   AuthorizationPolicySpec,
   AuthorizationRule,
@@ -26,25 +25,31 @@ export interface DecodedTargets {
   readonly targetRefs?: readonly DecodedTargetReference[];
 }
 
+/** A target reference whose required members may be missing. */
 export type DecodedTargetReference = Partial<PolicyTargetReference>;
 
+/** A JWT rule whose required members may be missing. */
 export interface DecodedJwtRule extends Omit<JwtRule, 'timeoutMs' | 'fromHeaders' | 'outputClaimToHeaders'> {
-  /** Nanoseconds. */
+  /** In nanoseconds. */
   readonly timeout?: bigint;
   readonly fromHeaders?: readonly Partial<JwtHeader>[];
   readonly outputClaimToHeaders?: readonly Partial<ClaimToHeader>[];
 }
 
+/** `spec` of a RequestAuthentication before validation. */
 export interface DecodedRequestAuthenticationSpec extends DecodedTargets, Omit<RequestAuthenticationSpec, 'targetRefs' | 'jwtRules'> {
   readonly jwtRules?: readonly DecodedJwtRule[];
 }
 
+/** A `when` condition whose key may be missing. */
 export type DecodedCondition = Partial<Condition>;
 
+/** A rule of an AuthorizationPolicy before validation. */
 export interface DecodedRule extends Omit<AuthorizationRule, 'when'> {
   readonly when?: readonly DecodedCondition[];
 }
 
+/** `spec` of an AuthorizationPolicy before validation. */
 export interface DecodedAuthorizationPolicySpec
   extends DecodedTargets,
     Omit<AuthorizationPolicySpec, 'targetRefs' | 'action' | 'provider' | 'rules'> {
@@ -53,68 +58,68 @@ export interface DecodedAuthorizationPolicySpec
   readonly rules?: readonly DecodedRule[];
 }
 
-const selector = message<WorkloadSelector>({ matchLabels: textMap });
-const targetRef = message<DecodedTargetReference>({ group: text, kind: text, name: text, namespace: text });
+const selector = message<WorkloadSelector>({ matchLabels: stringMap });
+const targetRef = message<DecodedTargetReference>({ group: string, kind: string, name: string, namespace: string });
 const targets = { selector, targetRef, targetRefs: listOf(targetRef, {}) };
 
 const jwtRule = message<DecodedJwtRule>({
-  issuer: text,
-  audiences: texts,
-  jwksUri: text,
-  jwks: text,
-  fromHeaders: listOf(message<Partial<JwtHeader>>({ name: text, prefix: text }), {}),
-  fromParams: texts,
-  outputPayloadToHeader: text,
-  fromCookies: texts,
-  forwardOriginalToken: flag,
-  outputClaimToHeaders: listOf(message<Partial<ClaimToHeader>>({ header: text, claim: text }), {}),
+  issuer: string,
+  audiences: strings,
+  jwksUri: string,
+  jwks: string,
+  fromHeaders: listOf(message<Partial<JwtHeader>>({ name: string, prefix: string }), {}),
+  fromParams: strings,
+  outputPayloadToHeader: string,
+  fromCookies: strings,
+  forwardOriginalToken: boolean,
+  outputClaimToHeaders: listOf(message<Partial<ClaimToHeader>>({ header: string, claim: string }), {}),
   timeout: duration,
-  spaceDelimitedClaims: texts,
+  spaceDelimitedClaims: strings,
   presence: oneOf(['OPTIONAL', 'REQUIRED'], 'istio.security.v1beta1.JWTRule.Presence'),
 });
 
 const source = message<Source>({
-  principals: texts,
-  notPrincipals: texts,
-  requestPrincipals: texts,
-  notRequestPrincipals: texts,
-  namespaces: texts,
-  notNamespaces: texts,
-  serviceAccounts: texts,
-  notServiceAccounts: texts,
-  ipBlocks: texts,
-  notIpBlocks: texts,
-  remoteIpBlocks: texts,
-  notRemoteIpBlocks: texts,
-  trustDomains: texts,
-  notTrustDomains: texts,
+  principals: strings,
+  notPrincipals: strings,
+  requestPrincipals: strings,
+  notRequestPrincipals: strings,
+  namespaces: strings,
+  notNamespaces: strings,
+  serviceAccounts: strings,
+  notServiceAccounts: strings,
+  ipBlocks: strings,
+  notIpBlocks: strings,
+  remoteIpBlocks: strings,
+  notRemoteIpBlocks: strings,
+  trustDomains: strings,
+  notTrustDomains: strings,
 });
 const operation = message<Operation>({
-  hosts: texts,
-  notHosts: texts,
-  ports: texts,
-  notPorts: texts,
-  methods: texts,
-  notMethods: texts,
-  paths: texts,
-  notPaths: texts,
+  hosts: strings,
+  notHosts: strings,
+  ports: strings,
+  notPorts: strings,
+  methods: strings,
+  notMethods: strings,
+  paths: strings,
+  notPaths: strings,
 });
 const rule = message<DecodedRule>({
   from: listOf(message<{ readonly source?: Source }>({ source }), {}),
   to: listOf(message<{ readonly operation?: Operation }>({ operation }), {}),
-  when: listOf(message<DecodedCondition>({ key: text, values: texts, notValues: texts }), {}),
+  when: listOf(message<DecodedCondition>({ key: string, values: strings, notValues: strings }), {}),
 });
 
-/** Reads `spec` of a RequestAuthentication. */
+/** Decodes `spec` of a RequestAuthentication. */
 export const decodeRequestAuthenticationSpec: Decode<DecodedRequestAuthenticationSpec> = message<DecodedRequestAuthenticationSpec>({
   ...targets,
   jwtRules: listOf(jwtRule, {}),
 });
 
-/** Reads `spec` of an AuthorizationPolicy. */
+/** Decodes `spec` of an AuthorizationPolicy. */
 export const decodeAuthorizationPolicySpec: Decode<DecodedAuthorizationPolicySpec> = message<DecodedAuthorizationPolicySpec>({
   ...targets,
   rules: listOf(rule, {}),
   action: oneOf(['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'], 'istio.security.v1beta1.AuthorizationPolicy.Action'),
-  provider: message<{ readonly name?: string }>({ name: text }),
+  provider: message<{ readonly name?: string }>({ name: string }),
 });

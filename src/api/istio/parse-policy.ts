@@ -1,11 +1,9 @@
 /*
- * Raw Kubernetes JSON of one policy in, the plain typed value of resources.ts out, with findings. Reading is all that
- * happens here: whether the values make sense is for validate-policy. Called by the controller's projection, the directory
- * source, the webhook and the CLI.
+ * Parses the raw Kubernetes JSON of one policy into the typed value of resources.ts, like Istio's decoder. Whether the values
+ * are valid is decided by validate-policy.
  */
-import type { Finding } from '../../errors.ts';
 import { NS_PER_MS } from '../go/duration.ts';
-import { type DecodeContext, isRecord } from './decode-message.ts';
+import { type DecodeContext, describeValue, isRecord } from './decode-message.ts';
 import {
   type DecodedAuthorizationPolicySpec,
   type DecodedJwtRule,
@@ -23,17 +21,18 @@ import type {
   PolicyTargetReference,
   RequestAuthentication,
 } from './resources.ts';
+import type { AdmissionFinding } from './validation-finding.ts';
 
-/** `value` is absent exactly when a finding is an error: an object is never taken in part. */
+/** A parsed policy and the decoder's findings. `value` is absent if and only if a finding is an error: an object is never parsed in part. */
 export interface ParseResult<P extends Policy> {
   readonly value?: P;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly AdmissionFinding[];
 }
 
 const DEFAULT_NAMESPACE = 'default';
 const KEPT_ANNOTATIONS = ['istio.io/', 'internal.istio.io/', 'sallyport.dev/'] as const;
 
-/** Reads a RequestAuthentication of any served version. */
+/** Parses a RequestAuthentication of any served version. */
 export function parseRequestAuthentication(object: unknown): ParseResult<RequestAuthentication> {
   return parse(object, decodeRequestAuthenticationSpec, (metadata, spec) => ({
     kind: 'RequestAuthentication',
@@ -42,7 +41,7 @@ export function parseRequestAuthentication(object: unknown): ParseResult<Request
   }));
 }
 
-/** Reads an AuthorizationPolicy of any served version. `action` absent becomes ALLOW. */
+/** Parses an AuthorizationPolicy of any served version. An absent `action` becomes ALLOW. */
 export function parseAuthorizationPolicy(object: unknown): ParseResult<AuthorizationPolicy> {
   return parse(object, decodeAuthorizationPolicySpec, (metadata, spec) => ({
     kind: 'AuthorizationPolicy',
@@ -51,7 +50,7 @@ export function parseAuthorizationPolicy(object: unknown): ParseResult<Authoriza
   }));
 }
 
-/** Reads a policy of either kind by its `kind`; any other kind is an error finding. */
+/** Parses a policy of either kind; any other `kind` is an error finding. */
 export function parsePolicy(object: unknown): ParseResult<Policy> {
   const kind = isRecord(object) ? object['kind'] : undefined;
   if (kind === 'RequestAuthentication') return parseRequestAuthentication(object);
@@ -60,7 +59,7 @@ export function parsePolicy(object: unknown): ParseResult<Policy> {
   return { findings: [{ code: 'SP_SCHEMA', severity: 'error', path: 'kind', message }] };
 }
 
-/** The metadata of a raw object that a policy's meaning depends on; a namespace that is absent is `default`. */
+/** The metadata that determines the meaning of a policy; an absent namespace is `default`. */
 export function policyMetadata(object: unknown): PolicyMetadata {
   const raw = isRecord(object) && isRecord(object['metadata']) ? object['metadata'] : {};
   const annotations = keptAnnotations(raw['annotations']);
@@ -80,10 +79,11 @@ function parse<S, P extends Policy>(
   decode: (value: unknown, context: DecodeContext) => S | undefined,
   build: (metadata: PolicyMetadata, spec: S) => P,
 ): ParseResult<P> {
-  const findings: Finding[] = [];
+  const findings: AdmissionFinding[] = [];
   const rawSpec = isRecord(object) ? object['spec'] : undefined;
   const spec = decode(rawSpec ?? {}, { path: 'spec', findings });
-  if (!isRecord(object)) findings.push({ code: 'SP_SCHEMA', severity: 'error', path: '', message: 'not an object' });
+  if (!isRecord(object))
+    findings.push({ code: 'SP_SCHEMA', severity: 'error', path: '', message: `expected an object, found ${describeValue(object)}` });
   if (spec === undefined || findings.some((finding) => finding.severity === 'error')) return { findings };
   return { value: build(policyMetadata(object), spec), findings };
 }

@@ -1,6 +1,6 @@
 /*
- * The webhook's checks of an AuthorizationPolicy. Decoded spec in, findings added to a report, in Istio's order and words
- * (without the prefix `invalid policy NAME.NAMESPACE: `, which admission-error adds). Called by validate-policy.
+ * The webhook stage of an AuthorizationPolicy: adds Istio's errors and warnings about a decoded spec to a report, in Istio's
+ * order. admission-error adds the prefix `invalid policy NAME.NAMESPACE: `.
  * @see istio pkg/config/validation: ValidateAuthorizationPolicy
  */
 import type { ErrorCode } from '../../errors.ts';
@@ -21,7 +21,7 @@ import { type WebhookReport, webhookError, webhookWarning } from './validation-f
 
 const TCP_WARNING =
   'configured AuthorizationPolicy will deny all traffic to TCP ports under its scope due to the use of only HTTP attributes in a DENY rule; it is recommended to explicitly specify the port';
-/** Source fields that need what is known only after the TLS handshake or the token, so that an authorizer cannot come first. */
+/** Source fields that depend on the peer certificate or the token, which ext_authz runs before. */
 const NOT_WITH_CUSTOM: readonly (keyof Source)[] = [
   'namespaces',
   'notNamespaces',
@@ -51,7 +51,7 @@ type Check = (name: string, values: readonly string[]) => readonly ValueFault[];
 const addresses: Check = (_name, values) => checkAddresses(values);
 const ports: Check = (_name, values) => checkPorts(values);
 const trustDomains: Check = (name, values) => checkTrustDomains(name, values, false);
-/** In Istio's order, which is that of the errors. */
+/** In Istio's order, which determines the order of the errors. */
 const SOURCE_CHECKS: readonly (readonly [Check, readonly (keyof Source)[]])[] = [
   [addresses, ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks']],
   [checkNotEmpty, ['principals', 'requestPrincipals', 'namespaces']],
@@ -68,7 +68,7 @@ const OPERATION_CHECKS: readonly (readonly [Check, readonly (keyof Operation)[]]
   [checkPaths, ['paths', 'notPaths']],
 ];
 
-/** Checks a decoded spec. */
+/** Adds the findings about a decoded spec to `report`. */
 export function validateAuthorizationPolicySpec(spec: DecodedAuthorizationPolicySpec, report: WebhookReport): void {
   validateTargets(spec, report);
   validateAction(spec, report);
@@ -152,8 +152,8 @@ function runChecks<T extends object>(
     const code: ErrorCode = check === checkPaths ? 'SP_PATH' : 'SP_VALUE';
     for (const field of fields) {
       const values = (value[field] ?? []) as readonly string[];
-      for (const { message, index } of check(goName(field), values)) {
-        webhookError(report, code, `${path}.${field}${index === undefined ? '' : `[${index}]`}`, message);
+      for (const { index, ...text } of check(goName(field), values)) {
+        webhookError(report, code, `${path}.${field}${index === undefined ? '' : `[${index}]`}`, text);
       }
     }
   }
@@ -174,11 +174,16 @@ function validateCondition(condition: DecodedCondition, path: string, report: We
     ['notValue', 'notValues', notValues],
   ] as const) {
     const error = checkCondition(key, list);
-    if (error !== undefined) webhookError(report, 'SP_WHEN', `${path}.${field}`, `invalid \`${name}\` for \`key\` ${key}: ${error}`);
+    if (error === undefined) continue;
+    const prefix = `invalid \`${name}\` for \`key\` ${key}: `;
+    webhookError(report, 'SP_WHEN', `${path}.${field}`, {
+      message: `${prefix}${error.message}`,
+      ...(error.admissionMessage === undefined ? {} : { admissionMessage: `${prefix}${error.admissionMessage}` }),
+    });
   }
 }
 
-/** A DENY rule of HTTP attributes alone loses them on TCP and then matches every connection. `when` plays no part, as in Istio. */
+/** Whether a DENY rule uses only HTTP attributes: on TCP it loses them and then denies every connection. Like Istio, ignores `when`. */
 function deniesAllTcp(rule: DecodedRule): boolean {
   const sources = (rule.from ?? []).flatMap(({ source }) => source ?? []);
   const operations = (rule.to ?? []).flatMap(({ operation }) => operation ?? []);

@@ -1,12 +1,12 @@
 /*
- * The first layer: would the API server take the object, given the CRD? Raw object in, findings with the API server's words
- * out. Called by validate-policy.
+ * The first stage of validation: whether the API server accepts the object given the CRD. Findings use the API server's
+ * messages, as `kubectl apply` prints them.
  */
 import type * as z from 'zod';
 import { goTypeError } from '../go/json.ts';
 import { goQuote } from '../go/quote.ts';
 import { SECURITY_GROUP, SECURITY_VERSIONS } from '../kube/names.ts';
-import { isRecord } from './decode-message.ts';
+import { describeValue, isRecord } from './decode-message.ts';
 import { authorizationPolicySpecSchema } from './schema/authorization-policy-schema.ts';
 import { CEL_ISSUE } from './schema/cel-rule.ts';
 import { requestAuthenticationSpecSchema } from './schema/request-authentication-schema.ts';
@@ -15,10 +15,10 @@ import type { ValidationFinding } from './validation-finding.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** Twice as deep as any field of the schemas lies; whatever is nested deeper is unknown and not looked at. */
+/** Twice the depth of the schemas; anything nested deeper belongs to an unknown field and is ignored. */
 const MAX_DEPTH = 16;
 
-/** Findings of the CRD layer; none: the API server would take the object. */
+/** Findings of the CRD stage; empty: the API server accepts the object. */
 export function validateCrd(kind: 'RequestAuthentication' | 'AuthorizationPolicy', object: unknown): readonly ValidationFinding[] {
   if (!isRecord(object)) return [crdError('SP_SCHEMA', '', 'must be an object')];
   const apiVersion = object['apiVersion'];
@@ -38,13 +38,14 @@ export function validateCrd(kind: 'RequestAuthentication' | 'AuthorizationPolicy
   return findings;
 }
 
-/** Labels and annotations are text, which YAML makes of `true` or `1` only in quotes. */
+/** Labels and annotations must be strings; in YAML `true` and `1` are strings only in quotes. */
 function metadataFindings(metadata: unknown): readonly ValidationFinding[] {
   if (!isRecord(metadata)) return [];
   return ['annotations', 'labels'].flatMap((member) => {
     const map = metadata[member] ?? {};
     const fail = (path: string, value: unknown, wanted: string): ValidationFinding => ({
-      ...crdError('SP_SCHEMA', path, goTypeError(value, wanted).replace('Go value', `Go struct field ObjectMeta.${member}`)),
+      ...crdError('SP_SCHEMA', path, `expected ${wanted === 'string' ? 'a string' : 'an object'}, found ${describeValue(value)}`),
+      admissionMessage: goTypeError(value, wanted).replace('Go value', `Go struct field ObjectMeta.${member}`),
       hint: 'write the value in quotes',
     });
     if (!isRecord(map)) return [fail(`metadata.${member}`, map, 'map[string]string')];
@@ -53,7 +54,7 @@ function metadataFindings(metadata: unknown): readonly ValidationFinding[] {
   });
 }
 
-/** Undefined: zod counts the characters of a string that should have been a list. */
+/** Undefined for an issue that is not one: zod also counts the characters of a string that should have been an array. */
 function findingOf(issue: Issue, spec: unknown): ValidationFinding | undefined {
   const value = issue.path.reduce<unknown>((parent, step) => (parent as Readonly<Record<PropertyKey, unknown>> | undefined)?.[step], spec);
   if (issue.code === 'too_big' && !Array.isArray(value)) return undefined;
@@ -98,7 +99,7 @@ function typeMessage(path: string, value: unknown, wanted: string): string {
   return `Invalid value: ${type}: ${path} in body must be of type ${wanted}: ${type}`;
 }
 
-/** The value is shown when it is no object, and its type alone when CEL could not evaluate the rule. */
+/** Quotes the value if it is a string, and only its type if CEL could not evaluate the rule. */
 function celMessage(text: string, isUnevaluated: boolean, value: unknown): string {
   if (typeof value !== 'string') return `Invalid value: ${text}`;
   return `Invalid value: ${isUnevaluated ? '"string"' : goQuote(value)}: ${text}`;
@@ -118,7 +119,7 @@ function pathOf(path: readonly PropertyKey[]): string {
   );
 }
 
-/** The API server takes members that are null out before it validates; elements of lists stay. */
+/** Removes members that are null, like the API server before validation; elements of arrays stay. */
 function withoutNulls(value: unknown, depth = 0): unknown {
   if (depth > MAX_DEPTH) return value;
   if (Array.isArray(value)) return value.map((item: unknown) => withoutNulls(item, depth + 1));

@@ -1,6 +1,6 @@
 /*
- * Everything that a cluster with Istio would say about a policy when it is applied: the CRD layer, the decoder, the webhook.
- * Raw object in, findings out. Called by the webhook, the directory source, the CLI and accept-policy.
+ * Reports everything that a cluster with Istio would report when a policy is applied: the CRD stage, the decoder and the
+ * webhook.
  */
 import type { Finding } from '../../errors.ts';
 import { goQuote } from '../go/quote.ts';
@@ -12,30 +12,30 @@ import { validateAuthorizationPolicySpec } from './validate-authorization-policy
 import { validateCrd } from './validate-crd.ts';
 import { validateRequestAuthenticationSpec } from './validate-request-authentication.ts';
 import { validateDryRun, validateInternalAnnotations } from './validate-selector.ts';
-import type { ValidationFinding, WebhookReport } from './validation-finding.ts';
+import type { AdmissionFinding, ValidationFinding, WebhookReport } from './validation-finding.ts';
 
 const TOP_LEVEL_FIELDS = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
 
-/** Findings of both layers about a RequestAuthentication; one error refuses the object as a whole. */
+/** Findings of all stages about a RequestAuthentication; a single error rejects the object as a whole. */
 export function validateRequestAuthentication(object: unknown): readonly ValidationFinding[] {
   return validate('RequestAuthentication', object, (spec, metadata, report) => {
     const decoded = decodeRequestAuthenticationSpec(spec, report.context);
     return decoded === undefined
       ? undefined
-      : annotated(metadata, undefined, report, () => validateRequestAuthenticationSpec(decoded, report));
+      : afterAnnotations(metadata, undefined, report, () => validateRequestAuthenticationSpec(decoded, report));
   });
 }
 
-/** Findings of both layers about an AuthorizationPolicy; one error refuses the object as a whole. */
+/** Findings of all stages about an AuthorizationPolicy; a single error rejects the object as a whole. */
 export function validateAuthorizationPolicy(object: unknown): readonly ValidationFinding[] {
   return validate('AuthorizationPolicy', object, (spec, metadata, report) => {
     const decoded = decodeAuthorizationPolicySpec(spec, report.context);
     if (decoded === undefined) return;
-    annotated(metadata, decoded.action ?? 'ALLOW', report, () => validateAuthorizationPolicySpec(decoded, report));
+    afterAnnotations(metadata, decoded.action ?? 'ALLOW', report, () => validateAuthorizationPolicySpec(decoded, report));
   });
 }
 
-/** Findings about a policy of either kind. Any other kind is an error. */
+/** Findings of all stages about a policy of either kind; any other kind is an error. */
 export function validatePolicy(object: unknown): readonly ValidationFinding[] {
   const kind = isRecord(object) ? object['kind'] : undefined;
   if (kind === 'RequestAuthentication') return validateRequestAuthentication(object);
@@ -44,7 +44,7 @@ export function validatePolicy(object: unknown): readonly ValidationFinding[] {
   return [{ stage: 'webhook', code: 'SP_SCHEMA', severity: 'error', path: 'kind', message: `unrecognized type ${named}` }];
 }
 
-/** Does any of `findings` refuse the object? */
+/** Whether any of `findings` is an error, which rejects the object. */
 export function hasErrors(findings: readonly Finding[]): boolean {
   return findings.some((finding) => finding.severity === 'error');
 }
@@ -60,12 +60,12 @@ function validate(
 ): readonly ValidationFinding[] {
   const crd = validateCrd(kind, object);
   if (!isRecord(object)) return crd;
-  const decodeFindings: Finding[] = [];
+  const decodeFindings: AdmissionFinding[] = [];
   const report: Report = { findings: [], context: { path: 'spec', findings: decodeFindings } };
   const metadata = policyMetadata(object);
   checkSpec(object['spec'] ?? {}, metadata, report);
   const decode = decodeFindings.map((finding): ValidationFinding => ({ ...finding, stage: 'decode' }));
-  // What cannot be decoded is not looked at any further, as in Istio.
+  // Like Istio, stop at an object that cannot be decoded.
   if (hasErrors(decode)) return [...crd, ...decode];
   for (const field of Object.keys(object).filter((name) => !TOP_LEVEL_FIELDS.has(name))) {
     const message = `unknown field ${goQuote(field)} on ${kind} resource ${metadata.namespace}/${metadata.name}`;
@@ -74,8 +74,8 @@ function validate(
   return [...crd, ...decode, ...report.findings];
 }
 
-/** Annotations are looked at first; when one is wrong nothing else is. */
-function annotated(metadata: PolicyMetadata, action: Action | undefined, report: WebhookReport, rest: () => void): void {
+/** Checks annotations first, and the rest only if they are valid. */
+function afterAnnotations(metadata: PolicyMetadata, action: Action | undefined, report: WebhookReport, rest: () => void): void {
   validateDryRun(metadata, action, report);
   if (!hasErrors(report.findings)) validateInternalAnnotations(metadata, report);
   if (!hasErrors(report.findings)) rest();

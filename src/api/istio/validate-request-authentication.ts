@@ -1,6 +1,6 @@
 /*
- * The webhook's checks of a RequestAuthentication. Decoded spec in, findings added to a report, in Istio's order and words.
- * Called by validate-policy.
+ * The webhook stage of a RequestAuthentication: adds Istio's errors and warnings about a decoded spec to a report, in Istio's
+ * order.
  * @see istio pkg/config/validation: ValidateRequestAuthentication, validateJwtRule
  */
 
@@ -10,13 +10,13 @@ import { parseGoUrl } from '../go/url.ts';
 import { checkJwks } from './check-jwks.ts';
 import type { DecodedJwtRule, DecodedRequestAuthenticationSpec } from './decode-policy.ts';
 import { validateTargets } from './validate-selector.ts';
-import { type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
+import { type FindingText, type WebhookReport, webhookError, webhookWarning } from './validation-finding.ts';
 
 const HEADER_NAME = /^[-_A-Za-z0-9]+$/;
-/** Istio reads the port as a 64-bit integer and asks no more of it. */
+/** Istio only requires that the port fits a 64-bit integer. */
 const MAX_ATOI = 2n ** 63n - 1n;
 
-/** Checks a decoded spec. */
+/** Adds the findings about a decoded spec to `report`. */
 export function validateRequestAuthenticationSpec(spec: DecodedRequestAuthenticationSpec, report: WebhookReport): void {
   validateTargets(spec, report);
   for (const [index, rule] of (spec.jwtRules ?? []).entries()) {
@@ -30,7 +30,7 @@ export function validateRequestAuthenticationSpec(spec: DecodedRequestAuthentica
 }
 
 function validateIssuer(rule: DecodedJwtRule, path: string, report: WebhookReport): void {
-  const refuse = (member: string, message: string): void => webhookError(report, 'SP_JWT_RULE', `${path}${member}`, message);
+  const refuse = (member: string, text: string | FindingText): void => webhookError(report, 'SP_JWT_RULE', `${path}${member}`, text);
   const jwksUri = rule.jwksUri ?? '';
   for (const [index, audience] of (rule.audiences ?? []).entries()) {
     if (audience === '') refuse(`.audiences[${index}]`, 'audience must be non-empty string');
@@ -38,17 +38,27 @@ function validateIssuer(rule: DecodedJwtRule, path: string, report: WebhookRepor
   if ((rule.issuer ?? '') === '' && jwksUri === '') refuse('', 'issuer or jwksUri must be non-empty string');
   if (jwksUri === '') return;
   const url = parseGoUrl(jwksUri, false);
-  if (url.kind === 'error') refuse('.jwksUri', url.message);
+  if (url.kind === 'error') refuse('.jwksUri', { message: invalidUrl(jwksUri, url.message), admissionMessage: url.message });
   else if (url.scheme !== 'http' && url.scheme !== 'https') refuse('.jwksUri', `URI scheme ${goQuote(url.scheme)} is not supported`);
   else if (url.port !== '' && BigInt(url.port) > MAX_ATOI)
-    refuse('.jwksUri', `strconv.Atoi: parsing ${goQuote(url.port)}: value out of range`);
+    refuse('.jwksUri', {
+      message: `port ${goQuote(url.port)} of the URL is out of range`,
+      admissionMessage: `strconv.Atoi: parsing ${goQuote(url.port)}: value out of range`,
+    });
+}
+
+/** Go's reason without its prefix `parse "URL": `. */
+function invalidUrl(url: string, goMessage: string): string {
+  const reason = goMessage.replace(/^parse "(?:[^"\\]|\\.)*": (?:net\/url: )?/, '');
+  return `${goQuote(url)} is not a valid URL: ${reason}`;
 }
 
 function validateJwks(rule: DecodedJwtRule, path: string, report: WebhookReport): void {
   if ((rule.jwks ?? '') === '') return;
   const { error, privateKeys } = checkJwks(rule.jwks ?? '');
   if (error !== undefined) {
-    webhookError(report, 'SP_JWKS', `${path}.jwks`, `jwks parse error: failed to unmarshal JWK set: ${error}`);
+    const admissionMessage = `jwks parse error: failed to unmarshal JWK set: ${error.go}`;
+    webhookError(report, 'SP_JWKS', `${path}.jwks`, { message: `invalid key set: ${error.plain}`, admissionMessage });
     return;
   }
   for (const index of privateKeys) {

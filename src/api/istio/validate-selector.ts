@@ -1,6 +1,5 @@
 /*
- * The webhook's checks that both kinds share: selector, target references, annotation for dry runs. Decoded spec in,
- * findings added to a report. Called by the validators of the two kinds.
+ * The webhook stage's checks that both kinds share: selector, target references, dry-run annotation, internal annotations.
  * @see istio pkg/config/validation: validateOneOfSelectorType, validateWorkloadSelector, validatePolicyTargetReference
  */
 
@@ -25,10 +24,10 @@ const ALLOWED_TARGETS: readonly { readonly group: string; readonly kind: string 
 ];
 const ALLOWED_TARGETS_TEXT =
   'core/v1/Service networking.istio.io/v1/ServiceEntry gateway.networking.k8s.io/v1/Gateway gateway.networking.k8s.io/v1/GatewayClass';
-/** What Go's strconv.ParseBool takes. */
+/** Strings that Go's strconv.ParseBool accepts. */
 const GO_BOOLEANS = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
 
-/** Checks who the policy is for. */
+/** Checks selector and target references. */
 export function validateTargets(spec: DecodedTargets, report: WebhookReport): void {
   const refs = spec.targetRefs ?? [];
   const given = [spec.selector !== undefined, spec.targetRef !== undefined, refs.length > 0].filter(Boolean).length;
@@ -38,7 +37,7 @@ export function validateTargets(spec: DecodedTargets, report: WebhookReport): vo
   for (const [index, ref] of refs.entries()) validateTarget(ref, `spec.targetRefs[${index}]`, report);
 }
 
-/** Checks the dry-run annotation; `action` absent: the kind has none and may not carry it. */
+/** Checks the dry-run annotation. @param action undefined for a kind without actions, which must not have the annotation */
 export function validateDryRun(metadata: PolicyMetadata, action: Action | undefined, report: WebhookReport): void {
   const value = metadata.annotations?.[DRY_RUN_ANNOTATION];
   if (value === undefined) return;
@@ -50,12 +49,15 @@ export function validateDryRun(metadata: PolicyMetadata, action: Action | undefi
     const message = `the annotation ${DRY_RUN_ANNOTATION} currently only supports action ALLOW/DENY, found action ${action} in ${where}`;
     webhookError(report, 'SP_ANNOTATION', path, message);
   } else if (!GO_BOOLEANS.has(value)) {
-    const cause = `strconv.ParseBool: parsing ${goQuote(value)}: invalid syntax`;
-    webhookError(report, 'SP_ANNOTATION', path, `${where} has annotation ${DRY_RUN_ANNOTATION} with invalid value (${value}): ${cause}`);
+    const invalid = `${where} has annotation ${DRY_RUN_ANNOTATION} with invalid value (${value}): `;
+    webhookError(report, 'SP_ANNOTATION', path, {
+      message: `${invalid}expected true or false`,
+      admissionMessage: `${invalid}strconv.ParseBool: parsing ${goQuote(value)}: invalid syntax`,
+    });
   }
 }
 
-/** Checks that the policy has no annotation that Istio keeps for its own objects. */
+/** Checks that the policy has no annotation that Istio reserves for its own objects. */
 export function validateInternalAnnotations(metadata: PolicyMetadata, report: WebhookReport): void {
   for (const [name, reason] of INTERNAL_ANNOTATIONS) {
     if (metadata.annotations?.[name] === undefined) continue;

@@ -1,6 +1,6 @@
 /*
- * What injection and the injected agent agree on: names of containers, ports, paths and environment variables. No logic.
- * Written by src/inject into pods, read by the agent's configuration; also named in docs and the chart.
+ * The contract between injection and the injected agent: names of containers, ports, paths and environment variables.
+ * src/inject writes them into pods, the agent's configuration reads them.
  */
 
 /** Name of the agent's container in an injected pod (a native sidecar). */
@@ -8,28 +8,28 @@ export const AGENT_CONTAINER = 'sallyport-agent';
 /** Name of the init container that redirects inbound connections to the agent. */
 export const REDIRECT_CONTAINER = 'sallyport-init';
 
-/** Port of /healthz, /readyz, /metrics and /app-health, never captured. @see Istio's agent, which uses the same one */
+/** Port of /healthz, /readyz, /metrics and /app-health; never captured. Istio's agent uses the same port. */
 export const AGENT_ADMIN_PORT = 15_020;
-/** Port to which connections to undeclared ports are redirected; it refuses them all. */
+/** Port that receives connections to undeclared ports; the agent refuses all of them. */
 export const AGENT_BLOCKED_PORT = 15_099;
-/** The agent listens for the first captured container port here, for the next one on the next free port. */
+/** Port on which the agent listens for the first captured container port; the next container port uses the next free port. */
 export const AGENT_FIRST_PORT = 15_101;
-/** User and group that the agent runs as. */
+/** User ID and group ID of the agent. */
 export const AGENT_USER = 65_532;
 
-/** Folder of the mounted bundle (ConfigMap volume). */
+/** Directory of the mounted bundle (ConfigMap volume). */
 export const BUNDLE_DIRECTORY = '/etc/sallyport/bundle';
-/** Folder of the downward-API volume. */
+/** Directory of the downward API volume. */
 export const POD_INFO_DIRECTORY = '/etc/sallyport/pod';
-/** The pod's own labels, one `key="escaped value"` per line. */
+/** File with the labels of the pod, one `key="escaped value"` per line. */
 export const LABELS_FILE = '/etc/sallyport/pod/labels';
-/** Writable folder for the last good bundle. */
+/** Writable directory for the last good bundle. */
 export const STATE_DIRECTORY = '/var/lib/sallyport';
 
-/** Path prefix on {@link AGENT_ADMIN_PORT} below which an application's own probes are answered: `<prefix><container>/<livez|readyz|startupz>`. */
+/** Path prefix on {@link AGENT_ADMIN_PORT} that serves the application's probes: `<prefix><container>/<livez|readyz|startupz>`. */
 export const APP_HEALTH_PREFIX = '/app-health/';
 
-/** Environment variables of the agent's container. */
+/** Names of the environment variables of the agent's container. */
 export const AGENT_ENV = {
   podIp: 'POD_IP',
   podName: 'POD_NAME',
@@ -48,10 +48,10 @@ export const AGENT_ENV = {
   logLevel: 'SALLYPORT_LOG_LEVEL',
 } as const;
 
-/** The probes of a pod's application before they were rewritten, by `<container>/<livez|readyz|startupz>`. */
+/** The original probes of the application before rewriting, by `<container>/<livez|readyz|startupz>`. */
 export type AppProbes = Readonly<Record<string, AppProbe>>;
 
-/** One of the three handlers, as Kubernetes spells them but with numeric ports; `exec` stays with the kubelet. */
+/** A probe with one of three handlers, in Kubernetes' form but with numeric ports. `exec` probes are not rewritten. */
 export interface AppProbe {
   readonly httpGet?: {
     /** Absent: `/`. */
@@ -62,21 +62,21 @@ export interface AppProbe {
     readonly httpHeaders?: readonly { readonly name: string; readonly value: string }[];
   };
   readonly tcpSocket?: { readonly port: number };
-  /** Absent or empty service: the server as a whole. */
+  /** `service` absent or empty: the server as a whole. */
   readonly grpc?: { readonly port: number; readonly service?: string };
   /** Absent: 1. */
   readonly timeoutSeconds?: number;
 }
 
-/** Value of the agent annotation, as JSON: what was injected. */
+/** Value of the agent annotation in JSON: what injection added. */
 export interface InjectionStatus {
-  /** Of the product that injected. */
+  /** Version of Sallyport that injected the agent. */
   readonly version: string;
   readonly workload: string;
   /** Name of the bundle's ConfigMap. */
   readonly bundle: string;
-  /** Container ports that the agent guards. */
+  /** Container ports whose connections go through the agent. */
   readonly ports: readonly number[];
-  /** Container ports that are left open by annotation. */
+  /** Container ports that an annotation excludes from capture. */
   readonly excludedPorts: readonly number[];
 }

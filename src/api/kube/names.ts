@@ -1,49 +1,55 @@
 /*
- * Every name that the product shares with Kubernetes: groups, plurals, labels, annotations, object names. No logic
- * beyond naming. Used by every room that touches an object's metadata.
+ * All names that Sallyport shares with Kubernetes: API groups, resource names, labels, annotations, data keys.
  */
 
+/** API group of both policy kinds. */
 export const SECURITY_GROUP = 'security.istio.io';
+/** Served versions of both kinds; the first one is the storage version. */
 export const SECURITY_VERSIONS: readonly ['v1', 'v1beta1'] = ['v1', 'v1beta1'];
+/** Resource name of RequestAuthentication. */
 export const REQUEST_AUTHENTICATION_PLURAL = 'requestauthentications';
+/** Resource name of AuthorizationPolicy. */
 export const AUTHORIZATION_POLICY_PLURAL = 'authorizationpolicies';
 
-/** Field manager of everything the controller applies. */
+/** Field manager of everything that the controller applies. */
 export const FIELD_MANAGER = 'sallyport-controller';
 
-/** On a Namespace or a pod template: `enabled` asks for injection, `disabled` (pod only) refuses it. */
+/** Label on a Namespace or a pod template: `enabled` requests injection, `disabled` (pods only) opts out. */
 export const INJECTION_LABEL = 'sallyport.dev/injection';
-/** Annotation on an injected pod: JSON of what was injected ({@link InjectionStatus} of the webhook room); its presence says that the pod has an agent. */
+/** Annotation on an injected pod: an `InjectionStatus` of agent-contract as JSON. A pod with this annotation has an agent. */
 export const AGENT_ANNOTATION = 'sallyport.dev/agent';
-/** Annotation the controller touches (value: bundle digest) so that the kubelet refreshes the bundle volume at once. */
+/** Annotation that the controller sets to the bundle digest so that the kubelet refreshes the bundle volume immediately. */
 export const BUNDLE_TOUCH_ANNOTATION = 'sallyport.dev/bundle-digest';
 /** Annotation on a pod (template): comma-separated container ports that the agent captures besides the declared ones. */
 export const INCLUDE_PORTS_ANNOTATION = 'sallyport.dev/include-inbound-ports';
 /** Annotation on a pod (template): comma-separated container ports that are never captured. */
 export const EXCLUDE_PORTS_ANNOTATION = 'sallyport.dev/exclude-inbound-ports';
-/** Annotation on a pod (template): `false` leaves its probes as they are; they then come through the agent and policies apply to them. */
+/** Annotation on a pod (template): `false` keeps its probes unchanged; they then go through the agent and policies apply to them. */
 export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
-/** Annotation on a Deployment or Pod manifest in directory mode: `host:port` (or `http://host:port`) of the upstream that its agent guards. */
+/** Annotation on a Deployment or Pod manifest in directory mode: `host:port` (or `http://host:port`) of the upstream behind its agent. */
 export const UPSTREAM_ANNOTATION = 'sallyport.dev/upstream';
 /** Annotation in directory mode: `host:port` that the agent listens on; absent: a free loopback port. */
 export const LISTEN_ANNOTATION = 'sallyport.dev/listen';
 
-/** Labels of a bundle's ConfigMap. */
+/** Label of a bundle's ConfigMap; marks it as a bundle. */
 export const BUNDLE_LABEL = 'sallyport.dev/bundle';
+/** Label of a bundle's ConfigMap: the workload's name, see `workloadLabelValue`. */
 export const WORKLOAD_LABEL = 'sallyport.dev/workload';
+/** Kubernetes' label for the tool that manages an object. */
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+/** Value of {@link MANAGED_BY_LABEL}. */
 export const MANAGED_BY = 'sallyport';
-/** Annotation of a bundle's ConfigMap: full sha256 digest of the bundle. */
+/** Annotation of a bundle's ConfigMap: SHA-256 digest of the bundle. */
 export const DIGEST_ANNOTATION = 'sallyport.dev/digest';
 
-/** Data key of the bundle in its ConfigMap (plain JSON) and its name as a file in the mounted volume. */
+/** Key of the bundle (plain JSON) in the data of its ConfigMap, and its file name in the mounted volume. */
 export const BUNDLE_KEY = 'bundle.json';
-/** `sha256:` + hex digest of the plain JSON, beside it in ConfigMap and volume. */
+/** Key and file name of the digest: `sha256:` and the hexadecimal digest of the plain JSON. */
 export const BUNDLE_DIGEST_KEY = 'bundle.sha256';
-/** The same JSON, gzip, in `binaryData` instead of {@link BUNDLE_KEY}, when plain JSON is large. */
+/** Key of the gzipped bundle in `binaryData`; replaces {@link BUNDLE_KEY} if the plain JSON is large. */
 export const BUNDLE_GZIP_KEY = 'bundle.json.gz';
 
-/** Marks a pod of a Gateway API gateway (Istio's own label). */
+/** Istio's label on the pods of a Gateway API gateway. */
 export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';
 /** Istio's dry-run annotation on an AuthorizationPolicy. */
 export const DRY_RUN_ANNOTATION = 'istio.io/dry-run';

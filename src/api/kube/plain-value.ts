@@ -1,17 +1,17 @@
 /*
- * A parsed YAML document in, the plain value that its JSON form would have out, or a refusal: aliases that unfold without end
- * or that hold themselves have no JSON form. Called by the directory source, the CLI and injection.
+ * Converts a parsed YAML document to the value of its JSON form. Rejects aliases that expand without bound or contain
+ * themselves: they have no JSON form.
  */
 import type { Document } from 'yaml';
 import { RefusedError } from '../../errors.ts';
 
-/** Deepest alias expansion that the YAML library may do: enough for any manifest of a person's. */
+/** Maximum number of alias expansions in the YAML library: more than any hand-written manifest needs. */
 const MAX_ALIASES = 100;
 
 /**
- * The value of a document without errors. Equal parts that an alias names are one object.
+ * The value of a document without errors. All aliases of an anchor share one object.
  *
- * @throws RefusedError SP_MANIFEST
+ * @throws RefusedError SP_MANIFEST if an alias contains itself, or if aliases expand without bound
  */
 export function plainValue(document: Document): unknown {
   let value: unknown;
@@ -20,16 +20,17 @@ export function plainValue(document: Document): unknown {
   } catch (error) {
     throw new RefusedError('SP_MANIFEST', error instanceof Error ? error.message : String(error), { cause: error });
   }
-  if (holdsItself(value, new Set(), new Set())) throw new RefusedError('SP_MANIFEST', 'an alias stands inside of what it names');
+  if (containsItself(value, new Set(), new Set()))
+    throw new RefusedError('SP_MANIFEST', 'a YAML alias is part of the value that it refers to');
   return value;
 }
 
-/** @param open what is being looked at, from the outermost in; @param done what holds no cycle: shared parts are looked at once */
-function holdsItself(value: unknown, open: Set<object>, done: Set<object>): boolean {
+/** @param open ancestors of `value`; @param done values without a cycle, so that shared parts are visited once */
+function containsItself(value: unknown, open: Set<object>, done: Set<object>): boolean {
   if (typeof value !== 'object' || value === null || done.has(value)) return false;
   if (open.has(value)) return true;
   open.add(value);
-  for (const member of Object.values(value)) if (holdsItself(member, open, done)) return true;
+  for (const member of Object.values(value)) if (containsItself(member, open, done)) return true;
   open.delete(value);
   done.add(value);
   return false;

@@ -1,22 +1,22 @@
 /*
- * What a workload is called and what its bundle is called. In: a pod (or what injection knows of one before it exists).
- * Out: names that controller, webhook and `inject` compute alike without asking anybody. No I/O.
+ * Names of workloads and of their bundles. Controller, webhook and `sallyport inject` compute the same names from a pod, or
+ * from what injection knows of a pod before it exists, without any lookup.
  */
 import { createHash } from 'node:crypto';
 import { AGENT_ANNOTATION } from './names.ts';
 import type { SlimPod } from './slim.ts';
 
-/** Where a pod comes from, as far as its workload's name depends on it. */
+/** The fields of a pod that determine the name of its workload. */
 export interface PodOrigin {
-  /** Name of the pod; `''` when not known yet. */
+  /** Name of the pod; `''` if not yet known. */
   readonly name: string;
-  /** Present: the pod's name is made from it. */
+  /** Present if the pod's name is generated from it. */
   readonly generateName?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly owner?: { readonly kind: string; readonly name: string };
 }
 
-/** A workload by its names; the same shape as `WorkloadRef` of the bundle room. */
+/** Namespace and name of a workload. */
 export interface WorkloadId {
   readonly namespace: string;
   readonly name: string;
@@ -27,7 +27,7 @@ const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
 const BUNDLE_NAME_PREFIX = 'sallyport-';
 const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash'] as const;
-/** A CronJob appends the scheduled time in minutes; eight digits hold since 1989. */
+/** A CronJob appends the scheduled time in minutes, which has had at least eight digits since 1989. */
 const CRON_SUFFIX = /-\d{8,}$/;
 
 /** The workload that `pod` belongs to. */
@@ -36,36 +36,36 @@ export function workloadOf(pod: SlimPod): WorkloadId {
 }
 
 /**
- * Name of the workload that a pod belongs to: of the Deployment behind a ReplicaSet, of the CronJob behind a Job, else of
- * the controlling object, else of the bare pod. A Job whose name ends in eight or more digits is taken for a CronJob's.
+ * Name of the workload that a pod belongs to: the Deployment of a ReplicaSet, the CronJob of a Job, any other controlling
+ * owner, or the pod itself if it has no owner. A Job whose name ends in eight or more digits is treated as a CronJob's.
  *
  * @example workloadNameOf({ name: '', labels: { 'pod-template-hash': '6b8c9f' }, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } }) // 'httpbin'
  */
 export function workloadNameOf(pod: PodOrigin): string {
   const { owner } = pod;
-  // A static pod is owned by its node; its own name tells it from the others there.
+  // A static pod is owned by its node; its name distinguishes it from the other pods there.
   if (owner === undefined || owner.kind === 'Node') return bareName(pod);
   if (owner.kind === 'ReplicaSet') return withoutTemplateHash(owner.name, pod.labels);
   if (owner.kind === 'Job') return owner.name.replace(CRON_SUFFIX, '');
   return owner.name;
 }
 
-/** The same name, computed from the manifest of the owner (`kind` Deployment, StatefulSet, CronJob, …) instead of a pod. */
+/** The same name, computed from the owner's manifest (`kind` Deployment, StatefulSet, CronJob, …) instead of a pod. */
 export function workloadNameOfOwner(kind: string, name: string): string {
   return kind === 'Job' ? name.replace(CRON_SUFFIX, '') : name;
 }
 
-/** Name of the ConfigMap of a workload's bundle: `sallyport-<workload>`, shortened with a hash when over 253 characters. */
+/** Name of the ConfigMap of a workload's bundle: `sallyport-<workload>`, shortened with a hash if longer than 253 characters. */
 export function bundleName(workloadName: string): string {
   return shortened(`${BUNDLE_NAME_PREFIX}${workloadName}`, MAX_OBJECT_NAME);
 }
 
-/** A workload's name as a label value (at most 63 characters): itself, or shortened with a hash. */
+/** A workload's name as a label value: unchanged up to 63 characters, otherwise shortened with a hash. */
 export function workloadLabelValue(workloadName: string): string {
   return shortened(workloadName, MAX_LABEL_VALUE);
 }
 
-/** Does the pod carry an agent, as injection recorded it? */
+/** Whether the pod has an agent, according to the annotation that injection sets. */
 export function hasAgent(pod: Pick<SlimPod, 'annotations'>): boolean {
   return pod.annotations[AGENT_ANNOTATION] !== undefined;
 }
@@ -76,7 +76,7 @@ export function workloadKey(workload: WorkloadId): string {
 }
 
 function bareName(pod: PodOrigin): string {
-  // Injection sees a bare pod before its random suffix is drawn, so the suffix must not be part of the name later either.
+  // Injection sees a bare pod before its random suffix exists, so the suffix must not be part of the workload's name.
   return pod.generateName === undefined || pod.generateName === '' ? pod.name : pod.generateName.replace(/[-.]+$/, '');
 }
 

@@ -4,7 +4,7 @@
  */
 import { denialMessage } from '../../../src/api/istio/admission-error.ts';
 import { validatePolicy } from '../../../src/api/istio/validate-policy.ts';
-import type { ValidationFinding, ValidationStage } from '../../../src/api/istio/validation-finding.ts';
+import { admissionTextOf, type ValidationFinding, type ValidationStage } from '../../../src/api/istio/validation-finding.ts';
 import type { Admission, Verdict } from './program.ts';
 
 /** `stage`: one refuses where the other does not. `text`: both refuse, in other words. `go-text`: the words are a Go library's. */
@@ -56,9 +56,9 @@ function hasNamelessAction(object: Named): boolean {
 function compareUnreadable(findings: readonly ValidationFinding[], theirs: string): readonly Difference[] {
   const errors = findings.filter(({ stage, severity }) => stage === 'crd' && severity === 'error');
   if (errors.length === 0) return difference('stage', 'crd', '', theirs);
-  return errors.some(({ message }) => message === theirs)
+  return errors.some((finding) => admissionTextOf(finding) === theirs)
     ? []
-    : difference('text', 'crd', errors.map(({ message }) => message).join('\n'), theirs);
+    : difference('text', 'crd', errors.map(admissionTextOf).join('\n'), theirs);
 }
 
 function compareCrd(findings: readonly ValidationFinding[], theirs: readonly string[]): readonly Difference[] {
@@ -66,7 +66,7 @@ function compareCrd(findings: readonly ValidationFinding[], theirs: readonly str
   const errors = findings.filter(({ stage, severity }) => stage === 'crd' && severity === 'error').filter(isComparable(told));
   const ours = errors
     .filter(({ code }) => code !== 'SP_CEL' || !hasBlocking(theirs))
-    .map(({ path, message }) => `${path}: ${message}`)
+    .map((finding) => `${finding.path}: ${admissionTextOf(finding)}`)
     .sort();
   const kind = errors.length > 0 === told.length > 0 ? 'text' : 'stage';
   return difference(kind, 'crd', ours.join('\n'), told.filter(isOutsideLongLists).map(inBrackets).map(likeOurs).sort().join('\n'));
@@ -115,7 +115,7 @@ function compareVerdict(about: 'raw' | 'pruned', object: Named, theirs: Verdict)
   if (stageOf(denial) !== stageOf(message)) return difference('stage', about, denial, message);
   const words = difference(sameButGo(denial, message) ? 'go-text' : 'text', about, inOrder(denial), inOrder(message));
   if (!theirs.allowed) return words;
-  const warnings = findings.filter(({ stage, severity }) => stage === 'webhook' && severity === 'warning').map((one) => one.message);
+  const warnings = findings.filter(({ stage, severity }) => stage === 'webhook' && severity === 'warning').map(admissionTextOf);
   return difference('warning', about, warnings.join('\n'), (theirs.warnings ?? []).join('\n'));
 }
 

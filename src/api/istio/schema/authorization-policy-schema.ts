@@ -1,6 +1,6 @@
 /*
- * What the API server accepts as the spec of an AuthorizationPolicy, as a zod schema with the CRD's descriptions and CEL
- * rules. Called by validate-crd and by the CRD generator.
+ * The spec of an AuthorizationPolicy as the API server accepts it: a zod schema with the CRD's descriptions and CEL rules.
+ * Validates objects and generates the CRD.
  * @see istio.io/api security/v1beta1/authorization_policy.proto
  */
 import * as z from 'zod';
@@ -10,7 +10,7 @@ import { stringWithin } from './string-schema.ts';
 
 const FORMS = 'exact, "x*" (begins with), "*x" (ends with) or "*" (not empty)';
 
-function texts(description: string): z.ZodOptional<z.ZodArray<z.ZodString>> {
+function strings(description: string): z.ZodOptional<z.ZodArray<z.ZodString>> {
   return z.array(z.string()).describe(description).optional();
 }
 
@@ -23,26 +23,28 @@ function serviceAccounts(description: string): z.ZodOptional<z.ZodArray<z.ZodStr
 }
 
 const source = z.object({
-  principals: texts(`Identities of the caller, TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT, ${FORMS}. Need mutual TLS.`),
-  notPrincipals: texts('Identities that the caller must not have. A caller without an identity passes.'),
-  requestPrincipals: texts(`Identities from the verified token, ISSUER/SUBJECT, ${FORMS}. "*" means any verified token.`),
-  notRequestPrincipals: texts(
+  principals: strings(`Identities of the caller, TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT, ${FORMS}. Need mutual TLS.`),
+  notPrincipals: strings('Identities that the caller must not have. A caller without an identity passes.'),
+  requestPrincipals: strings(`Identities from the verified token, ISSUER/SUBJECT, ${FORMS}. "*" means any verified token.`),
+  notRequestPrincipals: strings(
     'Token identities that the request must not have. A request without a token passes; "*" here means: no token.',
   ),
-  namespaces: texts('Namespaces of the caller. Need mutual TLS.'),
-  notNamespaces: texts('Namespaces that the caller must not be in. A caller without an identity passes.'),
+  namespaces: strings('Namespaces of the caller. Need mutual TLS.'),
+  notNamespaces: strings('Namespaces that the caller must not be in. A caller without an identity passes.'),
   serviceAccounts: serviceAccounts(
     'Service accounts of the caller, ACCOUNT (in the namespace of the policy) or NAMESPACE/ACCOUNT, no wildcards. Need mutual TLS.',
   ),
   notServiceAccounts: serviceAccounts('Service accounts that the caller must not have.'),
-  trustDomains: texts(`Trust domains of the caller's identity, ${FORMS}. Need mutual TLS.`),
-  notTrustDomains: texts('Trust domains that the caller must not belong to.'),
-  ipBlocks: texts(
+  trustDomains: strings(`Trust domains of the caller's identity, ${FORMS}. Need mutual TLS.`),
+  notTrustDomains: strings('Trust domains that the caller must not belong to.'),
+  ipBlocks: strings(
     'Addresses or CIDR blocks of the connection, such as 10.1.2.3 or 10.0.0.0/8. Behind a proxy this is the address of the proxy.',
   ),
-  notIpBlocks: texts('Addresses or CIDR blocks that the connection must not come from.'),
-  remoteIpBlocks: texts('Addresses or CIDR blocks of the original client, taken from the last entry of X-Forwarded-For when there is one.'),
-  notRemoteIpBlocks: texts('Addresses or CIDR blocks that the original client must not have.'),
+  notIpBlocks: strings('Addresses or CIDR blocks that the connection must not come from.'),
+  remoteIpBlocks: strings(
+    'Addresses or CIDR blocks of the original client, taken from the last entry of X-Forwarded-For when there is one.',
+  ),
+  notRemoteIpBlocks: strings('Addresses or CIDR blocks that the original client must not have.'),
 });
 
 const FAMILIES = ['principals', 'notPrincipals', 'namespaces', 'notNamespaces'] as const;
@@ -54,16 +56,16 @@ const SERVICE_ACCOUNTS_ALONE: CelRule<z.output<typeof source>> = {
 };
 
 const operation = z.object({
-  hosts: texts(`Values of the Host header, without regard to case, ${FORMS}. A port that the client sends is part of the value.`),
-  notHosts: texts('Host values that the request must not have.'),
-  ports: texts('Ports of the container, as text such as "8080".'),
-  notPorts: texts('Ports that must not be the destination.'),
-  methods: texts('HTTP methods such as "GET"; case counts. For gRPC always "POST".'),
-  notMethods: texts('HTTP methods that the request must not have.'),
-  paths: texts(
+  hosts: strings(`Values of the Host header, without regard to case, ${FORMS}. A port that the client sends is part of the value.`),
+  notHosts: strings('Host values that the request must not have.'),
+  ports: strings('Ports of the container, as text such as "8080".'),
+  notPorts: strings('Ports that must not be the destination.'),
+  methods: strings('HTTP methods such as "GET"; case counts. For gRPC always "POST".'),
+  notMethods: strings('HTTP methods that the request must not have.'),
+  paths: strings(
     `Paths after normalisation and without the query, ${FORMS}, or a template: {*} stands for one segment, {**} for any number at the end.`,
   ),
-  notPaths: texts('Paths that the request must not have.'),
+  notPaths: strings('Paths that the request must not have.'),
 });
 
 const from = z.object({
@@ -78,8 +80,8 @@ const to = z.object({
 });
 const when = z.object({
   key: z.string().describe('Name of the attribute, such as request.headers[x-team] or request.auth.claims[groups].'),
-  values: texts('Values of which the attribute must have one.'),
-  notValues: texts('Values that the attribute must not have. A request without the attribute passes.'),
+  values: strings('Values of which the attribute must have one.'),
+  notValues: strings('Values that the attribute must not have. A request without the attribute passes.'),
 });
 
 const rule = z

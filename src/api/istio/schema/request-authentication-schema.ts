@@ -1,6 +1,6 @@
 /*
- * What the API server accepts as the spec of a RequestAuthentication, as a zod schema with the CRD's descriptions and CEL
- * rules. Called by validate-crd and by the CRD generator.
+ * The spec of a RequestAuthentication as the API server accepts it: a zod schema with the CRD's descriptions and CEL rules.
+ * Validates objects and generates the CRD.
  * @see istio.io/api security/v1beta1/request_authentication.proto
  */
 import * as z from 'zod';
@@ -16,7 +16,7 @@ const HTTP_URL: CelRule<string> = {
   rule: 'url(self).getScheme() in ["http", "https"]',
   message: 'url must have scheme http:// or https://',
   holds: (self) => {
-    // CEL asks the stricter parser first and then, for the fragment, the other one.
+    // CEL uses the stricter parser first, then the other one, which checks the fragment.
     const strict = parseGoUrl(self, true);
     const url = strict.kind === 'error' ? strict : parseGoUrl(self, false);
     if (url.kind === 'error') return `URL parse error during conversion from string: ${url.message}`;

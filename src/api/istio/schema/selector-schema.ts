@@ -1,6 +1,6 @@
 /*
- * Schemas of the members that both kinds share: selector, target references, status. Out: zod schemas that check as the
- * API server does and carry the descriptions of the CRD. Called by the schemas of the two kinds.
+ * Schemas of the members that both kinds share: selector and target references. They validate like the API server and carry
+ * the descriptions of the CRDs.
  */
 import * as z from 'zod';
 import { withRules } from './cel-rule.ts';
@@ -64,6 +64,7 @@ export const targetRefsSchema: z.ZodType = z
     'Gateways (or other targets) that the policy applies to, instead of pods chosen by labels. Such a policy never applies to ordinary pods.',
   );
 
-/** The rule that `selector`, `targetRef` and `targetRefs` exclude each other. */
+/** Members of which at most one may be set. */
 export const ONE_TARGET_MEMBERS: readonly ['selector', 'targetRef', 'targetRefs'] = ['selector', 'targetRef', 'targetRefs'];
+/** The API server's message if more than one of {@link ONE_TARGET_MEMBERS} is set. */
 export const ONE_TARGET_MESSAGE = 'only one of targetRefs or selector can be set';

@@ -1,18 +1,19 @@
 /*
- * Schemas of strings with limits, counted and told as the API server does: characters, not UTF-16 units, and only the first
- * limit that is broken. In: limits. Out: a zod schema that carries them into the CRD. Called by the schemas of this folder.
+ * Schemas of strings with limits that count and report like the API server: characters instead of UTF-16 units, and only the
+ * first violated limit. The limits are part of the generated CRD.
  */
 import * as z from 'zod';
 
-/** Limits of a string; absent: none. */
+/** Limits of a string in characters; absent: no limit. */
 export interface StringLimits {
   readonly min?: number;
   readonly max?: number;
   readonly pattern?: RegExp;
 }
 
-/** Names the parameters of a zod issue that say which limit is broken, and what the limits are. */
+/** Parameter of a zod issue: the limit that is violated. */
 export const BROKEN_LIMIT = 'brokenLimit';
+/** Parameter of a zod issue: all limits of the string. */
 export const LIMITS = 'limits';
 
 /** A string within `limits`. */
@@ -30,7 +31,7 @@ export function stringWithin(limits: StringLimits): z.ZodString {
 }
 
 function brokenLimit(text: string, { min = 0, max = Number.POSITIVE_INFINITY, pattern }: StringLimits): keyof StringLimits | undefined {
-  // A character is one or two units: only a text near the limit has to be counted.
+  // A character is one or two UTF-16 units: only a string near the limit needs counting.
   if (text.length > max && (text.length > 2 * max || Array.from(text).length > max)) return 'max';
   if (text.length < min) return 'min';
   return pattern?.test(text) === false ? 'pattern' : undefined;

@@ -1,4 +1,4 @@
-/* The small parsers that answer in Go's words: durations, URLs, addresses. */
+/* Parsers that behave like Go's and return its error texts: durations, URLs, addresses. */
 import { expect } from 'chai';
 import { parseGoDuration } from '../../../../src/api/go/duration.ts';
 import { parseGoAddress, parseGoPrefix } from '../../../../src/api/go/netip.ts';
@@ -22,7 +22,7 @@ describe('parseGoDuration', () => {
     ['-9223372036854775808ns', -9_223_372_036_854_775_808n],
     ['1.00000000000000000000000001ms', 1_000_000n],
   ] as const) {
-    it(`reads ${text}`, () => {
+    it(`parses ${text}`, () => {
       expect(parseGoDuration(text)).to.deep.equal({ kind: 'ok', ns });
     });
   }
@@ -41,7 +41,7 @@ describe('parseGoDuration', () => {
     ['18446744073709551616ns', 'time: invalid duration "18446744073709551616ns"'],
     ['é"', String.raw`time: invalid duration "\xc3\xa9\""`],
   ] as const) {
-    it(`refuses ${JSON.stringify(text)}`, () => {
+    it(`rejects ${JSON.stringify(text)}`, () => {
       expect(parseGoDuration(text)).to.deep.equal({ kind: 'error', message });
     });
   }
@@ -59,7 +59,7 @@ describe('parseGoUrl', () => {
     ['//host:1/x', '', '1'],
     ['mailto:a b', 'mailto', ''],
   ] as const) {
-    it(`takes ${text}`, () => {
+    it(`accepts ${text}`, () => {
       expect(parseGoUrl(text, false)).to.deep.equal({ kind: 'ok', scheme, port });
     });
   }
@@ -84,12 +84,12 @@ describe('parseGoUrl', () => {
     ['https://a/%💥', String.raw`invalid URL escape "%\xf0\x9f"`],
     ['https://u:%zz@a/', 'invalid URL escape "%zz"'],
   ] as const) {
-    it(`refuses ${JSON.stringify(text)}`, () => {
+    it(`rejects ${JSON.stringify(text)}`, () => {
       expect(parseGoUrl(text, false)).to.deep.equal({ kind: 'error', message: `parse ${goQuote(text)}: ${reason}` });
     });
   }
 
-  it('looks for bad escapes in the fragment, too', () => {
+  it('rejects invalid escapes in the fragment, too', () => {
     expect(parseGoUrl('https://a#%zz', false)).to.deep.equal({ kind: 'error', message: 'parse "https://a#%zz": invalid URL escape "%zz"' });
     expect(parseGoUrl('https://a:x#y', false)).to.deep.equal({
       kind: 'error',
@@ -97,7 +97,7 @@ describe('parseGoUrl', () => {
     });
   });
 
-  it('wants an absolute URL or a path in a request', () => {
+  it('requires an absolute URL or a path when parsing a request URI', () => {
     expect(parseGoUrl('foo', true)).to.deep.equal({ kind: 'error', message: 'parse "foo": invalid URI for request' });
     expect(parseGoUrl('', true)).to.deep.equal({ kind: 'error', message: 'parse "": empty url' });
     expect(parseGoUrl('/keys', true)).to.deep.equal({ kind: 'ok', scheme: '', port: '' });
@@ -106,12 +106,12 @@ describe('parseGoUrl', () => {
 
 describe('parseGoAddress and parseGoPrefix', () => {
   for (const text of ['10.1.2.3', '::', '2001:db8::1', '::ffff:1.2.3.4', 'fe80::1%eth0']) {
-    it(`take ${text}`, () => {
+    it(`accept ${text}`, () => {
       expect(parseGoAddress(text)).to.equal(undefined);
     });
   }
   for (const text of ['10.1.2.3/8', '0.0.0.0/0', '2001:db8::1/32', '::/128']) {
-    it(`take ${text}`, () => {
+    it(`accept ${text}`, () => {
       expect(parseGoPrefix(text)).to.equal(undefined);
     });
   }
@@ -139,7 +139,7 @@ describe('parseGoAddress and parseGoPrefix', () => {
     ['1:2:3:4:5:6:7:8:9', 'trailing garbage after address (at "9")'],
     ['1:2:3:4::5:6:7:8', 'the :: must expand to at least one field of zeros'],
   ] as const) {
-    it(`refuse ${JSON.stringify(text)}`, () => {
+    it(`reject ${JSON.stringify(text)}`, () => {
       expect(parseGoAddress(text)).to.equal(`ParseAddr(${JSON.stringify(text)}): ${reason}`);
     });
   }
@@ -153,7 +153,7 @@ describe('parseGoAddress and parseGoPrefix', () => {
     ['fe80::1%eth0/64', 'IPv6 zones cannot be present in a prefix'],
     ['x/8', 'ParseAddr("x"): unable to parse IP'],
   ] as const) {
-    it(`refuse ${text}`, () => {
+    it(`reject ${text}`, () => {
       expect(parseGoPrefix(text)).to.equal(`netip.ParsePrefix(${JSON.stringify(text)}): ${reason}`);
     });
   }

@@ -1,4 +1,4 @@
-/* Which version of a policy is in force after good and bad updates. */
+/* Which version of a policy is active after valid and invalid updates. */
 import { expect } from 'chai';
 import { acceptPolicy } from '../../../../src/api/istio/accept-policy.ts';
 
@@ -8,57 +8,57 @@ function policy(spec: unknown, uid = 'u1'): unknown {
 
 const good = policy({ rules: [{ to: [{ operation: { ports: ['80'] } }] }] });
 const bad = policy({ rules: [{ to: [{ operation: { ports: ['http'] } }] }] });
-const unreadable = policy({ rules: 'all' });
+const unparsable = policy({ rules: 'all' });
 
 describe('acceptPolicy', () => {
-  it('takes a valid version', () => {
+  it('activates a valid version', () => {
     const version = acceptPolicy(undefined, good);
 
     expect(version).to.include({ isValid: true, isNewest: true });
     expect(version.findings).to.deep.equal([]);
-    expect(version.inForce?.spec).to.deep.equal({ action: 'ALLOW', rules: [{ to: [{ operation: { ports: ['80'] } }] }] });
+    expect(version.active?.spec).to.deep.equal({ action: 'ALLOW', rules: [{ to: [{ operation: { ports: ['80'] } }] }] });
   });
 
-  it('keeps the last valid version when an update is invalid, again and again', () => {
+  it('keeps the last valid version after repeated invalid updates', () => {
     const first = acceptPolicy(undefined, good);
-    const second = acceptPolicy(acceptPolicy(first, bad), unreadable);
+    const second = acceptPolicy(acceptPolicy(first, bad), unparsable);
 
     expect(second).to.include({ isValid: true, isNewest: false });
-    expect(second.inForce).to.equal(first.inForce);
+    expect(second.active).to.equal(first.active);
     expect(second.findings.some(({ severity }) => severity === 'error')).to.equal(true);
   });
 
-  it('enforces an invalid version that can be read when there never was a valid one', () => {
+  it('activates an invalid version that can be parsed when there was never a valid one', () => {
     const version = acceptPolicy(undefined, bad);
 
     expect(version).to.include({ isValid: false, isNewest: true });
-    expect(version.inForce).to.not.equal(undefined);
+    expect(version.active).to.not.equal(undefined);
     expect(acceptPolicy(version, good)).to.include({ isValid: true, isNewest: true });
   });
 
-  it('follows invalid versions among each other', () => {
+  it('replaces one invalid version by the next when there was never a valid one', () => {
     const version = acceptPolicy(acceptPolicy(undefined, bad), policy({ action: 'DENY' }));
 
-    expect(version.inForce?.spec).to.deep.equal({ action: 'DENY' });
+    expect(version.active?.spec).to.deep.equal({ action: 'DENY' });
   });
 
-  it('enforces nothing when no version could ever be read', () => {
-    const version = acceptPolicy(undefined, unreadable);
+  it('activates nothing when no version could ever be parsed', () => {
+    const version = acceptPolicy(undefined, unparsable);
 
     expect(version).to.include({ isValid: false, isNewest: false });
-    expect(version.inForce).to.equal(undefined);
+    expect(version.active).to.equal(undefined);
   });
 
-  it('does not take the past of a deleted policy for that of a new one of the same name', () => {
+  it('does not keep the version of a deleted policy when one with the same name is created', () => {
     const version = acceptPolicy(acceptPolicy(undefined, good), policy({ action: 'DENY' }, 'u2'));
 
     expect(version).to.include({ isValid: false, isNewest: true });
-    expect(version.inForce?.metadata.uid).to.equal('u2');
+    expect(version.active?.metadata.uid).to.equal('u2');
   });
 
-  it('refuses what is no policy at all', () => {
+  it('rejects objects that are not policies', () => {
     for (const thing of [null, 5, [], {}, { kind: 'Pod' }]) {
-      expect(acceptPolicy(undefined, thing).inForce).to.equal(undefined);
+      expect(acceptPolicy(undefined, thing).active).to.equal(undefined);
       expect(acceptPolicy(undefined, thing).findings).to.have.length.greaterThan(0);
     }
   });

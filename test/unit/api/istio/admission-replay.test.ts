@@ -1,12 +1,12 @@
 /*
- * Every resource of the recorded conformance cases against our validation: what real Istio refused, we refuse at the same
- * stage with the same text; nothing else.
+ * Replays the recorded conformance cases: validation rejects exactly the resources that real Istio rejected, at the same
+ * stage and with the same text.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { admissionError } from '../../../../src/api/istio/admission-error.ts';
 import { validatePolicy } from '../../../../src/api/istio/validate-policy.ts';
-import { errorBlock } from '../../../../src/api/istio/validation-finding.ts';
+import { admissionTextOf, errorBlock } from '../../../../src/api/istio/validation-finding.ts';
 
 interface Recorded {
   readonly resource: string;
@@ -19,18 +19,18 @@ interface Case {
   readonly istio: { readonly rejected?: readonly Recorded[]; readonly warnings?: readonly Recorded[] };
 }
 
-const FOLDERS = ['../../../conformance/cases/', '../../../conformance/random/', '../../../../../shared/conformance/istio/'];
+const DIRECTORIES = ['../../../conformance/cases/', '../../../conformance/random/', '../../../../../shared/conformance/istio/'];
 
-for (const folder of FOLDERS) {
-  const url = new URL(folder, import.meta.url);
-  describe(`recorded admissions of ${folder.replaceAll('../', '')}`, () => {
+for (const directory of DIRECTORIES) {
+  const url = new URL(directory, import.meta.url);
+  describe(`recorded admissions of ${directory.replaceAll('../', '')}`, () => {
     if (!existsSync(url)) {
-      it.skip('the recordings are not here');
+      it.skip('the recordings are not present');
       return;
     }
     for (const file of readdirSync(url).filter((name) => name.endsWith('.json'))) {
       const recording = JSON.parse(readFileSync(new URL(file, url), 'utf8')) as Case;
-      it(`${file}: refuses and warns as recorded`, () => {
+      it(`${file}: rejects and warns as recorded`, () => {
         for (const resource of recording.resources.filter(({ kind }) => kind !== 'PeerAuthentication')) checkResource(resource, recording);
       });
     }
@@ -54,7 +54,7 @@ function checkResource(resource: Case['resources'][number], recording: Case): vo
       expect(admissionError(kind, metadata.namespace, metadata.name, findings), id).to.equal(entry.error);
     }
   }
-  const warnings = findings.filter((finding) => finding.severity === 'warning').map((finding) => finding.message);
+  const warnings = findings.filter((finding) => finding.severity === 'warning').map(admissionTextOf);
   const [first] = warnings;
   const text = first === undefined || warnings.length === 1 ? first : errorBlock(warnings);
   const recordedWarnings = (recording.istio.warnings ?? []).filter((entry) => entry.resource === id && entry.stage === 'webhook');

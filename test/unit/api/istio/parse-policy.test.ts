@@ -1,4 +1,4 @@
-/* Policies read as Istio's decoder reads them. */
+/* Parsing of policies, compared with Istio's decoder. */
 import { expect } from 'chai';
 import { parseAuthorizationPolicy, parsePolicy, parseRequestAuthentication } from '../../../../src/api/istio/parse-policy.ts';
 
@@ -7,12 +7,12 @@ const ap = (spec: unknown): unknown => ({ apiVersion: 'security.istio.io/v1', ki
 const ra = (spec: unknown): unknown => ({ apiVersion: 'security.istio.io/v1', kind: 'RequestAuthentication', metadata, spec });
 
 const AP_SPECS: readonly (readonly [string, unknown, unknown])[] = [
-  ['no spec', undefined, { action: 'ALLOW' }],
+  ['a missing spec', undefined, { action: 'ALLOW' }],
   ['a null spec', null, { action: 'ALLOW' }],
-  ['no rules', { rules: [] }, { action: 'ALLOW' }],
+  ['an empty array of rules', { rules: [] }, { action: 'ALLOW' }],
   ['an empty rule', { rules: [{}] }, { action: 'ALLOW', rules: [{}] }],
   ['a null rule', { rules: [null] }, { action: 'ALLOW', rules: [{}] }],
-  ['empty lists inside a rule', { rules: [{ from: [], to: [], when: [] }] }, { action: 'ALLOW', rules: [{}] }],
+  ['empty arrays in a rule', { rules: [{ from: [], to: [], when: [] }] }, { action: 'ALLOW', rules: [{}] }],
   ['a null source', { rules: [{ from: [null, { source: null }] }] }, { action: 'ALLOW', rules: [{ from: [{}, {}] }] }],
   ['an empty operation', { rules: [{ to: [{ operation: { paths: [] } }] }] }, { action: 'ALLOW', rules: [{ to: [{ operation: {} }] }] }],
   [
@@ -20,19 +20,19 @@ const AP_SPECS: readonly (readonly [string, unknown, unknown])[] = [
     { rules: [{ to: [{ operation: { paths: [null] } }] }] },
     { action: 'ALLOW', rules: [{ to: [{ operation: { paths: [''] } }] }] },
   ],
-  ['an action by number', { action: 3, provider: {} }, { action: 'CUSTOM', provider: { name: '' } }],
+  ['an action given as a number', { action: 3, provider: {} }, { action: 'CUSTOM', provider: { name: '' } }],
   [
-    'a condition without key',
+    'a condition without a key',
     { rules: [{ when: [{ values: ['x'] }] }] },
     { action: 'ALLOW', rules: [{ when: [{ key: '', values: ['x'] }] }] },
   ],
   [
-    'snake case',
+    'snake_case members',
     { rules: [{ from: [{ source: { not_ip_blocks: ['1.2.3.4'] } }], when: [{ key: 'a', not_values: ['b'] }] }] },
     { action: 'ALLOW', rules: [{ from: [{ source: { notIpBlocks: ['1.2.3.4'] } }], when: [{ key: 'a', notValues: ['b'] }] }] },
   ],
   [
-    'both forms of target',
+    'both forms of target reference',
     { targetRef: { kind: 'Gateway', name: 'a' }, targetRefs: [{ group: 'g', name: 'b' }] },
     {
       action: 'ALLOW',
@@ -48,9 +48,9 @@ const RA_SPECS: readonly (readonly [string, unknown, unknown])[] = [
   ['an empty selector', { selector: { matchLabels: {} } }, { selector: { matchLabels: {} } }],
   ['a null rule', { jwtRules: [null] }, { jwtRules: [{}] }],
   ['a timeout', { jwtRules: [{ timeout: '1m30s' }] }, { jwtRules: [{ timeoutMs: 90_000 }] }],
-  ['the other spelling of the URL', { jwtRules: [{ jwks_uri: 'https://a' }] }, { jwtRules: [{ jwksUri: 'https://a' }] }],
+  ['the snake_case spelling of the URL', { jwtRules: [{ jwks_uri: 'https://a' }] }, { jwtRules: [{ jwksUri: 'https://a' }] }],
   [
-    'both spellings, either order',
+    'both spellings in either order',
     {
       jwtRules: [
         { jwksUri: 'https://a', jwks_uri: 'https://b' },
@@ -59,14 +59,14 @@ const RA_SPECS: readonly (readonly [string, unknown, unknown])[] = [
     },
     { jwtRules: [{ jwksUri: 'https://a' }, { jwksUri: 'https://a' }] },
   ],
-  ['a null that wins over the other spelling', { jwtRules: [{ jwksUri: null, jwks_uri: 'https://b' }] }, { jwtRules: [{}] }],
+  ['a null that takes precedence over the other spelling', { jwtRules: [{ jwksUri: null, jwks_uri: 'https://b' }] }, { jwtRules: [{}] }],
   [
-    'header and claim left out',
+    'a missing header and claim',
     { jwtRules: [{ fromHeaders: [{ prefix: 'x' }], outputClaimToHeaders: [{}] }] },
     { jwtRules: [{ fromHeaders: [{ name: '', prefix: 'x' }], outputClaimToHeaders: [{ header: '', claim: '' }] }] },
   ],
   [
-    'empty text, which is not absent',
+    'an empty string, which is not absent',
     { jwtRules: [{ issuer: '', forwardOriginalToken: false, presence: 'REQUIRED' }] },
     { jwtRules: [{ issuer: '', forwardOriginalToken: false, presence: 'REQUIRED' }] },
   ],
@@ -74,7 +74,7 @@ const RA_SPECS: readonly (readonly [string, unknown, unknown])[] = [
 
 describe('parseAuthorizationPolicy', () => {
   for (const [what, spec, expected] of AP_SPECS) {
-    it(`reads ${what}`, () => {
+    it(`parses ${what}`, () => {
       expect(parseAuthorizationPolicy(ap(spec))).to.deep.equal({
         value: { kind: 'AuthorizationPolicy', metadata, spec: expected },
         findings: [],
@@ -85,7 +85,7 @@ describe('parseAuthorizationPolicy', () => {
 
 describe('parseRequestAuthentication', () => {
   for (const [what, spec, expected] of RA_SPECS) {
-    it(`reads ${what}`, () => {
+    it(`parses ${what}`, () => {
       expect(parseRequestAuthentication(ra(spec))).to.deep.equal({
         value: { kind: 'RequestAuthentication', metadata, spec: expected },
         findings: [],
@@ -95,55 +95,96 @@ describe('parseRequestAuthentication', () => {
 });
 
 describe('parsePolicy', () => {
-  const REFUSED: readonly (readonly [string, unknown, string, string])[] = [
+  const REJECTED: readonly (readonly [what: string, object: unknown, path: string, message: string, admissionMessage?: string])[] = [
     [
-      'a number for text',
+      'a number instead of a string',
       ra({ jwtRules: [{ issuer: 5 }] }),
       'spec.jwtRules[0].issuer',
+      'expected a string, found the number 5',
       'json: cannot unmarshal number into Go value of type string',
     ],
-    ['text for a list', ap({ rules: 'x' }), 'spec.rules', 'json: cannot unmarshal string into Go value of type []json.RawMessage'],
-    ['a list for a message', ap([]), 'spec', 'json: cannot unmarshal array into Go value of type map[string]json.RawMessage'],
     [
-      'text for a flag',
+      'a string instead of an array',
+      ap({ rules: 'x' }),
+      'spec.rules',
+      'expected an array, found the string "x"',
+      'json: cannot unmarshal string into Go value of type []json.RawMessage',
+    ],
+    [
+      'an array instead of an object',
+      ap([]),
+      'spec',
+      'expected an object, found an array',
+      'json: cannot unmarshal array into Go value of type map[string]json.RawMessage',
+    ],
+    [
+      'a string instead of a boolean',
       ra({ jwtRules: [{ forwardOriginalToken: 'true' }] }),
       'spec.jwtRules[0].forwardOriginalToken',
+      'expected a boolean, found the string "true"',
       'json: cannot unmarshal string into Go value of type bool',
+    ],
+    [
+      'a long string without quoting it',
+      ap({ rules: 'x'.repeat(100) }),
+      'spec.rules',
+      'expected an array, found a string',
+      'json: cannot unmarshal string into Go value of type []json.RawMessage',
     ],
     [
       'an unknown action',
       ap({ action: 'PERMIT' }),
       'spec.action',
+      '"PERMIT" is not one of ALLOW, DENY, AUDIT, CUSTOM',
       String.raw`unknown value "\"PERMIT\"" for enum istio.security.v1beta1.AuthorizationPolicy.Action`,
     ],
     [
       'an unknown number of an action',
       ap({ action: 9 }),
       'spec.action',
+      '9 is not one of ALLOW, DENY, AUDIT, CUSTOM',
       'unknown value 9 for enum istio.security.v1beta1.AuthorizationPolicy.Action',
     ],
     [
-      'a bad duration',
+      'a fraction as the number of an action',
+      ap({ action: 1.5 }),
+      'spec.action',
+      '1.5 is not one of ALLOW, DENY, AUDIT, CUSTOM',
+      'json: cannot unmarshal number 1.5 into Go value of type protoreflect.EnumNumber',
+    ],
+    [
+      'an object as an action',
+      ap({ action: {} }),
+      'spec.action',
+      'expected a string, found an object',
+      'json: cannot unmarshal object into Go value of type protoreflect.EnumNumber',
+    ],
+    [
+      'an invalid duration',
       ra({ jwtRules: [{ timeout: 'apple' }] }),
       'spec.jwtRules[0].timeout',
+      '"apple" is not a duration such as 5s, 500ms or 1m30s',
       'bad Duration: time: invalid duration "apple"',
     ],
     [
-      'a label that is no text',
+      'a label that is not a string',
       ap({ selector: { matchLabels: { a: true } } }),
       'spec.selector.matchLabels.a',
+      'expected a string, found the boolean true',
       'json: cannot unmarshal bool into Go value of type string',
     ],
     ['another kind', { kind: 'Pod' }, 'kind', 'unrecognized kind "Pod"'],
-    ['no kind', {}, 'kind', 'unrecognized kind (none)'],
+    ['a missing kind', {}, 'kind', 'unrecognized kind (none)'],
   ];
-  for (const [what, object, path, message] of REFUSED) {
-    it(`refuses ${what} as a whole`, () => {
-      expect(parsePolicy(object)).to.deep.equal({ findings: [{ code: 'SP_SCHEMA', severity: 'error', path, message }] });
+  for (const [what, object, path, message, admissionMessage] of REJECTED) {
+    it(`rejects the whole object for ${what}`, () => {
+      const exact = admissionMessage === undefined ? {} : { admissionMessage };
+
+      expect(parsePolicy(object)).to.deep.equal({ findings: [{ code: 'SP_SCHEMA', severity: 'error', path, message, ...exact }] });
     });
   }
 
-  it('warns of unknown fields wherever they are, and reads the rest', () => {
+  it('warns of unknown fields at every level and parses the rest', () => {
     const { value, findings } = parsePolicy(ap({ colour: 1, rules: [{ to: [{ operation: { path: ['/x'] } }] }] }));
 
     expect(value?.spec).to.deep.equal({ action: 'ALLOW', rules: [{ to: [{ operation: {} }] }] });
@@ -153,14 +194,14 @@ describe('parsePolicy', () => {
     ]);
   });
 
-  it('takes targetRefs in one spelling only, as the .proto files have it', () => {
+  it('accepts targetRefs only in the spelling of the .proto files', () => {
     const { value, findings } = parsePolicy(ap({ target_refs: [{ kind: 'Gateway', name: 'a' }] }));
 
     expect(value?.spec).to.deep.equal({ action: 'ALLOW' });
     expect(findings.map(({ message }) => message)).to.deep.equal(['unknown field "spec.target_refs"']);
   });
 
-  it('keeps the metadata that gives a policy its meaning', () => {
+  it('keeps the metadata that determines the meaning of a policy', () => {
     const annotations = { 'istio.io/dry-run': 'true', 'kubectl.kubernetes.io/last-applied-configuration': '{}' };
     const full = {
       ...metadata,

@@ -1,4 +1,4 @@
-/* The webhook's rules one by one, in Istio's words; the recorded admissions cover the common ones. */
+/* The checks of Istio's webhook one by one, with Istio's exact texts; the recorded admissions cover the common ones. */
 import { expect } from 'chai';
 import { admissionError, admissionWarnings, denialMessage } from '../../../../src/api/istio/admission-error.ts';
 import { validatePolicy } from '../../../../src/api/istio/validate-policy.ts';
@@ -40,7 +40,7 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     'the annotation istio.io/dry-run currently only supports action ALLOW/DENY, found action AUDIT in foo/p',
   ],
   [
-    'a dry run that is no boolean',
+    'a dry run that is not a boolean',
     ap({ action: 'DENY' }, { 'istio.io/dry-run': 'yes' }),
     'foo/p has annotation istio.io/dry-run with invalid value (yes): strconv.ParseBool: parsing "yes": invalid syntax',
   ],
@@ -52,7 +52,7 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
   ],
   ['a wildcard label', ra({ selector: { matchLabels: { a: '*' } } }), 'wildcard is not supported in selector: "a=*"'],
   [
-    'a target without name in another namespace',
+    'a target without a name, in another namespace',
     ap({ targetRefs: [{ kind: 'Service', namespace: 'x' }] }),
     block(`${bad}targetRef name must be set`, `${bad}targetRef namespace must not be set; cross namespace referencing is not supported`),
   ],
@@ -64,60 +64,68 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
   // JWT rules
   ['neither issuer nor URL', ra({ jwtRules: [{ jwks: key }] }), block('issuer or jwksUri must be non-empty string')],
   [
-    'a bad header and a bad timeout',
+    'an invalid header and an invalid timeout',
     ra({ jwtRules: [{ issuer: 'i', outputClaimToHeaders: [{ header: 'a b', claim: 'c' }], timeout: '1500us' }] }),
     block('header name a b is not a valid header name', 'only durations to ms precision are supported'),
   ],
-  ['a bad port in the URL', ra({ jwtRules: [{ jwksUri: 'https://a:b' }] }), block('parse "https://a:b": invalid port ":b" after host')],
+  [
+    'an invalid port in the URL',
+    ra({ jwtRules: [{ jwksUri: 'https://a:b' }] }),
+    block('parse "https://a:b": invalid port ":b" after host'),
+  ],
   [
     'a huge port in the URL',
     ra({ jwtRules: [{ jwksUri: 'https://a:99999999999999999999' }] }),
     block('strconv.Atoi: parsing "99999999999999999999": value out of range'),
   ],
-  ['keys that are text', ra(jwks('hello')), block(`${jwksError}invalid character 'h' looking for beginning of value`)],
+  ['a key set that is not JSON', ra(jwks('hello')), block(`${jwksError}invalid character 'h' looking for beginning of value`)],
   [
-    'keys that are a certificate',
+    'a key set that is a certificate',
     ra(jwks('{"kid":"-----BEGIN CERTIFICATE-----"}')),
     block(`${jwksError}failed to parse sole key in key set: invalid key type from JSON ()`),
   ],
-  ['keys that are blank', ra(jwks(' ')), block(`${jwksError}EOF`)],
-  ['keys of half a literal', ra(jwks('tru')), block(`${jwksError}unexpected EOF`)],
-  ['keys of a literal and more', ra(jwks('true x')), block(`${jwksError}invalid character ' ' after top-level value`)],
-  ['keys that are a list', ra(jwks('[]')), block(`${jwksError}expected '{', but got '['`)],
+  ['a key set of whitespace', ra(jwks(' ')), block(`${jwksError}EOF`)],
+  ['a key set that is half a literal', ra(jwks('tru')), block(`${jwksError}unexpected EOF`)],
+  ['a key set that is a literal with trailing text', ra(jwks('true x')), block(`${jwksError}invalid character ' ' after top-level value`)],
+  ['a key set that is an array', ra(jwks('[]')), block(`${jwksError}expected '{', but got '['`)],
   [
-    'a key without its members',
+    'a key without a required member',
     ra(jwks('{"keys":[{"kty":"RSA","n":"AQAB"}]}')),
     block(
       `${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key (*jwk.rsaPublicKey): required field e is missing`,
     ),
   ],
   [
-    'a key with a member that is no base64',
+    'a key with a member that is not base64',
     ra(jwks('{"keys":[{"kty":"RSA","n":"x","e":"AQAB","d":"AQAB"}]}')),
     block(
       `${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key (*jwk.rsaPrivateKey): failed to decode value for key n: expected base64 encoded []byte (string)`,
     ),
   ],
-  ['keys that are null', ra(jwks('null')), block(`${jwksError}error reading token: EOF`)],
-  ['a lone bad address, as a list', ap(from({ ipBlocks: ['x'] })), block(`${bad}bad IP address (x)`)],
-  ['a lone bad port, as a list', ap(to({ ports: ['x'] })), block(`${bad}bad port (x): strconv.ParseUint: parsing "x": invalid syntax`)],
+  ['a key set that is null', ra(jwks('null')), block(`${jwksError}error reading token: EOF`)],
+  ['a single invalid address, as a block', ap(from({ ipBlocks: ['x'] })), block(`${bad}bad IP address (x)`)],
   [
-    'a port of too many digits, whatever follows',
+    'a single invalid port, as a block',
+    ap(to({ ports: ['x'] })),
+    block(`${bad}bad port (x): strconv.ParseUint: parsing "x": invalid syntax`),
+  ],
+  [
+    'a port with too many digits, regardless of what follows',
     ap(to({ ports: ['99999999999x'] })),
     block(`${bad}bad port (99999999999x): strconv.ParseUint: parsing "99999999999x": value out of range`),
   ],
   [
-    'an annotation that Istio keeps for itself',
+    'an annotation that Istio reserves for itself',
     ap({}, { 'internal.istio.io/parents': 'x' }),
     '"internal.istio.io/parents" annotation found, this may not be set by users',
   ],
   [
-    "a text with a control character, in Go's quotes",
+    "a string with a control character, in Go's quotes",
     ap(to({ ports: ['\u0007'] })),
     block(`${bad}bad port (\u0007): strconv.ParseUint: parsing "\\a": invalid syntax`),
   ],
   [
-    'a key that is no object',
+    'a key that is not an object',
     ra(jwks('{"keys":[5]}')),
     block(`${jwksError}failed to decode key #0 in "keys": failed to unmarshal JSON into key hint`),
   ],
@@ -127,7 +135,7 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     ap({ action: 'DENY', rules: [] }),
     `${bad}DENY action without \`rules\` is meaningless as it will never be triggered, add an empty rule \`{}\` if you want it be triggered for every request`,
   ],
-  ['CUSTOM without provider', ap({ action: 'CUSTOM', rules: [{}] }), `${bad}\`provider.name\` must not be empty`],
+  ['CUSTOM without a provider', ap({ action: 'CUSTOM', rules: [{}] }), `${bad}\`provider.name\` must not be empty`],
   ['a provider with ALLOW', ap({ provider: {} }), `${bad}\`provider\` must not be with non CUSTOM action, found ALLOW`],
   [
     'CUSTOM by principal',
@@ -143,30 +151,34 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
   ['a null operation', ap({ rules: [{}, { to: [null] }] }), `${bad}\`to.operation\` must not be nil, found at rule 1`],
   ['an empty operation', ap(to({ hosts: [] })), `${bad}\`to.operation\` must not be empty, found at rule 0`],
   [
-    'accounts with namespaces',
+    'service accounts with namespaces',
     ap(from({ serviceAccounts: ['a'], namespaces: ['b'] })),
     `${bad}cannot set serviceAccounts with namespaces or principals, found at rule 0`,
   ],
   [
-    'every bad address',
+    'every invalid address',
     ap(from({ ipBlocks: ['1.2.3.4/33', 'x', '::1'] })),
     block(`${bad}bad CIDR range (1.2.3.4/33): netip.ParsePrefix("1.2.3.4/33"): prefix length out of range`, `${bad}bad IP address (x)`),
   ],
   ['an empty principal', ap(from({ notRequestPrincipals: ['a', ''] })), `${bad}empty value not allowed, found in NotRequestPrincipals`],
-  ['too many accounts', ap(from({ serviceAccounts: Array.from({ length: 17 }, () => 'a') })), `${bad}may not have more than 16 values`],
-  ['a wildcard account', ap(from({ serviceAccounts: ['a*'] })), `${bad}wildcard not allowed, found in ServiceAccounts`],
   [
-    'an account of three parts',
+    'too many service accounts',
+    ap(from({ serviceAccounts: Array.from({ length: 17 }, () => 'a') })),
+    `${bad}may not have more than 16 values`,
+  ],
+  ['a wildcard in a service account', ap(from({ serviceAccounts: ['a*'] })), `${bad}wildcard not allowed, found in ServiceAccounts`],
+  [
+    'a service account of three parts',
     ap(from({ serviceAccounts: ['a/b/c'] })),
     `${bad}expected format 'serviceAccount' or 'namespace/serviceAccount', found "a/b/c" in ServiceAccounts`,
   ],
   [
-    'an account without namespace',
+    'a service account without a namespace',
     ap(from({ serviceAccounts: ['/b'] })),
     `${bad}expected format 'serviceAccount' or 'namespace/serviceAccount', found empty namespace "/b" in ServiceAccounts`,
   ],
   [
-    'an account without name',
+    'a service account without a name',
     ap(from({ notServiceAccounts: ['a/'] })),
     `${bad}expected format 'serviceAccount' or 'namespace/serviceAccount', found empty serviceAccount "a/" in NotServiceAccounts`,
   ],
@@ -186,7 +198,7 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     `${bad}trust domain must not contain '/', found in TrustDomains: "a/b"`,
   ],
   [
-    'every bad port',
+    'every invalid port',
     ap(to({ ports: ['http', '70000', '-1', '080'] })),
     block(
       `${bad}bad port (http): strconv.ParseUint: parsing "http": invalid syntax`,
@@ -201,20 +213,20 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     `${bad}invalid or unsupported path a/{id}, found in Paths. Contains '{' or '}' beyond a supported path template`,
   ],
   [
-    'two endings',
+    'an operator after {**}',
     ap(to({ notPaths: ['/{**}/{*}'] })),
     `${bad}invalid or unsupported path {**}/{*}, found in NotPaths. {**} is not the last operator`,
   ],
   [
-    'a wildcard beside a template',
+    'a wildcard in a path template',
     ap(to({ paths: ['/a*/{*}'] })),
     `${bad}invalid or unsupported path a*/{*}, found in Paths. Contains segment a* with invalid string literal`,
   ],
   // conditions
-  ['no key', ap(when({ values: ['x'] })), `${bad}\`key\` must not be empty`],
-  ['no values', ap(when({ key: 'source.ip' })), `${bad}at least one of \`values\` or \`notValues\` must be set for key source.ip`],
+  ['a missing key', ap(when({ values: ['x'] })), `${bad}\`key\` must not be empty`],
+  ['missing values', ap(when({ key: 'source.ip' })), `${bad}at least one of \`values\` or \`notValues\` must be set for key source.ip`],
   [
-    'a bad address in a condition',
+    'an invalid address in a condition',
     ap(when({ key: 'remote.ip', notValues: ['x'] })),
     `${bad}invalid \`notValue\` for \`key\` remote.ip: ${block('bad IP address (x)')}`,
   ],
@@ -227,7 +239,7 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     ),
   ],
   [
-    'a key without bracket',
+    'a key without brackets',
     ap(when({ key: 'request.headers', values: ['x'] })),
     block(
       `${bad}invalid \`value\` for \`key\` request.headers: bad key (request.headers): should have format a[b]`,
@@ -235,46 +247,46 @@ const ERRORS: readonly (readonly [string, Record<string, unknown>, string])[] = 
     ),
   ],
   [
-    'a wildcard account in a condition',
+    'a wildcard in a service account of a condition',
     ap(when({ key: 'source.serviceAccount', values: ['*'] })),
     `${bad}invalid \`value\` for \`key\` source.serviceAccount: wildcard not allowed, found in source.serviceAccount`,
   ],
   // the object
-  ['a member beside spec', { ...ap({}), data: {} }, 'unknown field "data" on AuthorizationPolicy resource foo/p'],
+  ['an unknown top-level member', { ...ap({}), data: {} }, 'unknown field "data" on AuthorizationPolicy resource foo/p'],
 ];
 
-describe('the webhook layer', () => {
+describe('webhook stage of validation', () => {
   for (const [what, policy, expected] of ERRORS) {
-    it(`refuses ${what}`, () => {
+    it(`rejects ${what}`, () => {
       expect(admissionError(String(policy['kind']), 'foo', 'p', validatePolicy(policy))).to.equal(expected);
     });
   }
 
-  const TAKEN: readonly (readonly [string, Record<string, unknown>])[] = [
-    ['spec left out', ap(undefined)],
+  const ACCEPTED: readonly (readonly [string, Record<string, unknown>])[] = [
+    ['a missing spec', ap(undefined)],
     ['AUDIT without rules', ap({ action: 'AUDIT' })],
     ['a dry run', ap({ action: 'DENY', rules: [{}] }, { 'istio.io/dry-run': 'T' })],
     ['a slash in a trust domain of a condition', ap(when({ key: 'source.trustDomain', values: ['a/b'] }))],
-    ['a key that only begins like one', ap(when({ key: 'request.headersX[foo]', values: ['b'] }))],
-    ['literals after the ending', ap(to({ paths: ['/a/{**}/b'] }))],
-    ['an empty key list', ra(jwks('{"keys":[]}'))],
+    ['a key that only starts like a known one', ap(when({ key: 'request.headersX[foo]', values: ['b'] }))],
+    ['literals after {**}', ap(to({ paths: ['/a/{**}/b'] }))],
+    ['an empty list of keys', ra(jwks('{"keys":[]}'))],
     ['any issuer with a URL', ra({ jwtRules: [{ jwksUri: 'https://a' }] })],
     ['a JWT rule with jwksUri', ra({ jwtRules: [{ issuer: 'i', jwksUri: 'http://a:99999/' }] })],
   ];
-  for (const [what, policy] of TAKEN) {
-    it(`takes ${what}`, () => {
+  for (const [what, policy] of ACCEPTED) {
+    it(`accepts ${what}`, () => {
       expect(validatePolicy(policy).filter(({ severity }) => severity === 'error')).to.deep.equal([]);
     });
   }
 
-  it('warns of private keys by position', () => {
+  it('warns of private keys with their index', () => {
     const text = (index: number): string =>
       `jwks key at index ${index} contains private key material; only public keys are used for verification`;
 
     expect(admissionWarnings(validatePolicy(ra(jwks(key))))).to.deep.equal([text(0), text(2)]);
   });
 
-  it('warns of DENY rules that deny all TCP, by rule', () => {
+  it('warns of each DENY rule that denies all TCP connections', () => {
     const rules = [
       { to: [{ operation: { methods: ['GET'] } }] },
       { to: [{ operation: { methods: ['GET'] } }, { operation: { ports: ['80'] } }] },
@@ -292,7 +304,7 @@ describe('the webhook layer', () => {
     expect(validatePolicy(ap({ action: 'ALLOW', rules }))).to.deep.equal([]);
   });
 
-  it('gives each finding a path to what is wrong', () => {
+  it('gives each finding the path of the invalid value', () => {
     const spec = { rules: [{}, { to: [{ operation: { methods: ['GET'] } }, { operation: { ports: ['80', 'x'] } }] }] };
 
     expect(validatePolicy(ap(spec)).map(({ path, code }) => [path, code])).to.deep.equal([
@@ -301,8 +313,92 @@ describe('the webhook layer', () => {
   });
 });
 
+describe('messages outside of admission', () => {
+  const CASES: readonly (readonly [what: string, policy: Record<string, unknown>, message: string])[] = [
+    [
+      'a dry run that is not a boolean',
+      ap({ action: 'DENY' }, { 'istio.io/dry-run': 'yes' }),
+      'foo/p has annotation istio.io/dry-run with invalid value (yes): expected true or false',
+    ],
+    [
+      'an invalid URL',
+      ra({ jwtRules: [{ issuer: 'i', jwksUri: 'https://a:b' }] }),
+      '"https://a:b" is not a valid URL: invalid port ":b" after host',
+    ],
+    [
+      'a control character in a URL',
+      ra({ jwtRules: [{ jwksUri: 'https://a"\u0007/' }] }),
+      String.raw`"https://a\"\a/" is not a valid URL: invalid control character in URL`,
+    ],
+    [
+      'a port that is out of range',
+      ra({ jwtRules: [{ jwksUri: 'https://a:99999999999999999999' }] }),
+      'port "99999999999999999999" of the URL is out of range',
+    ],
+    ['an invalid port', ap(to({ ports: ['http'] })), 'bad port (http): expected a number from 0 to 65535'],
+    ['a port above the maximum', ap(to({ ports: ['70000'] })), 'bad port (70000): expected a number from 0 to 65535'],
+    ['an invalid CIDR block', ap(from({ ipBlocks: ['1.2.3.4/33'] })), 'bad CIDR range (1.2.3.4/33): expected a block such as 10.0.0.0/8'],
+    [
+      'invalid values of a condition',
+      ap(when({ key: 'remote.ip', values: ['x', '1.2.3.4/33'] })),
+      'invalid `value` for `key` remote.ip: bad IP address (x); bad CIDR range (1.2.3.4/33): expected a block such as 10.0.0.0/8',
+    ],
+    ['a key set that is not JSON', ra(jwks('hello')), 'invalid key set: not JSON'],
+    ['a key set that is an array', ra(jwks('[]')), 'invalid key set: expected an object, found an array'],
+    ['a key set that is null', ra(jwks('null')), 'invalid key set: expected an object'],
+    ['keys that are not an array', ra(jwks('{"keys":{}}')), 'invalid key set: "keys" is not an array'],
+    ['a single key without a type', ra(jwks('{"kid":"a"}')), 'invalid key set: the only key: unknown "kty" ""'],
+    ['a null key', ra(jwks('{"keys":[null]}')), 'invalid key set: keys[0]: expected an object, found null'],
+    ['a key that is not an object', ra(jwks('{"keys":[5]}')), 'invalid key set: keys[0]: expected an object with a string "kty"'],
+    ['two types of one key', ra(jwks('{"keys":[{"kty":"RSA","KTY":"EC"}]}')), 'invalid key set: keys[0]: conflicting values of "kty"'],
+    [
+      'a key without a required member',
+      ra(jwks('{"keys":[{"kty":"EC","crv":"P-256","x":"AQAB"}]}')),
+      'invalid key set: keys[0]: missing member "y"',
+    ],
+    [
+      'a member that is not base64',
+      ra(jwks('{"keys":[{"kty":"RSA","n":"x","e":"AQAB"}]}')),
+      'invalid key set: keys[0]: "n": expected base64url',
+    ],
+    [
+      'a member that is not a string',
+      ra(jwks('{"keys":[{"kty":"RSA","n":"AQAB","e":5}]}')),
+      'invalid key set: keys[0]: "e": expected a string',
+    ],
+    [
+      'a curve that is not a string',
+      ra(jwks('{"keys":[{"kty":"EC","crv":5,"x":"","y":""}]}')),
+      'invalid key set: keys[0]: "crv": expected a string',
+    ],
+    [
+      'operations that are not strings',
+      ra(jwks('{"keys":[{"kty":"oct","k":"","key_ops":[5]}]}')),
+      'invalid key set: keys[0]: "key_ops": expected an array of strings',
+    ],
+    [
+      'certificates that are not base64',
+      ra(jwks('{"keys":[{"kty":"oct","k":"","x5c":["#"]}]}')),
+      'invalid key set: keys[0]: "x5c": expected base64 certificates',
+    ],
+    [
+      'certificates that are not DER',
+      ra(jwks('{"keys":[{"kty":"oct","k":"","x5c":["AQAB"]}]}')),
+      'invalid key set: keys[0]: "x5c": not an X.509 certificate',
+    ],
+  ];
+  for (const [what, policy, message] of CASES) {
+    it(`are free of Go's error texts for ${what}`, () => {
+      const errors = validatePolicy(policy).filter(({ stage }) => stage !== 'crd');
+
+      expect(errors.map((finding) => finding.message)).to.deep.equal([message]);
+      expect(errors[0]?.admissionMessage).to.be.a('string').and.not.equal(message);
+    });
+  }
+});
+
 describe('denialMessage', () => {
-  it('tells where it went wrong', () => {
+  it('names the stage that rejects', () => {
     const message = (policy: Record<string, unknown>): string | undefined =>
       denialMessage(String(policy['kind']), 'foo', 'p', validatePolicy(policy));
 
@@ -315,14 +411,14 @@ describe('denialMessage', () => {
   });
 });
 
-describe('the CRD layer', () => {
-  it('tells of another API version', () => {
+describe('CRD stage of validation', () => {
+  it('rejects an API version that is not served', () => {
     const [finding] = validatePolicy({ ...ap({}), apiVersion: 'security.istio.io/v2' });
 
     expect(finding).to.include({ stage: 'crd', code: 'SP_SCHEMA', path: 'apiVersion' });
   });
 
-  it('marks broken CEL rules as such', () => {
+  it('reports violated CEL rules with their own code', () => {
     const findings = validatePolicy(ra({ selector: {}, targetRefs: [], jwtRules: [{ jwks: '', jwksUri: 'https://a' }] }));
 
     expect(findings.filter(({ stage }) => stage === 'crd').map(({ code, path, message }) => [code, path, message])).to.deep.equal([

@@ -1,4 +1,4 @@
-/* YAML documents as the JSON values they stand for, and those that stand for none. */
+/* JSON values of YAML documents, and documents that have none. */
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { plainValue } from '../../../../src/api/kube/plain-value.ts';
@@ -10,7 +10,7 @@ function valueOf(text: string): unknown {
   return plainValue(document);
 }
 
-/** Nine levels of nine aliases each: some 387 million leaves. */
+/** Nine levels of nine aliases each: about 387 million leaves. */
 const BILLION_LAUGHS = Array.from({ length: 9 }, (_, level) =>
   level === 0
     ? 'a0: &a0 [x,x,x,x,x,x,x,x,x]'
@@ -19,8 +19,8 @@ const BILLION_LAUGHS = Array.from({ length: 9 }, (_, level) =>
         .join(',')}]`,
 ).join('\n');
 
-describe('plain value of a YAML document', () => {
-  it('unfolds aliases', () => {
+describe('plainValue', () => {
+  it('expands aliases', () => {
     expect(valueOf('a: &x {b: 1}\nc: *x\nd: [*x, *x]')).to.deep.equal({ a: { b: 1 }, c: { b: 1 }, d: [{ b: 1 }, { b: 1 }] });
   });
 
@@ -32,12 +32,12 @@ describe('plain value of a YAML document', () => {
   });
 
   for (const [name, text] of [
-    ['an alias to the whole', '&a\nspec: *a'],
-    ['an alias to a part around it', 'spec: &s {containers: [{env: *s}]}'],
-    ['two aliases to one another', 'a: &a {b: &b {c: *a, d: *b}}'],
-    ['aliases that unfold without end', BILLION_LAUGHS],
+    ['an alias of the whole document', '&a\nspec: *a'],
+    ['an alias of an ancestor', 'spec: &s {containers: [{env: *s}]}'],
+    ['two aliases that refer to each other', 'a: &a {b: &b {c: *a, d: *b}}'],
+    ['aliases that expand without bound', BILLION_LAUGHS],
   ] as const) {
-    it(`refuses ${name}`, () => {
+    it(`rejects ${name}`, () => {
       expect(() => valueOf(text)).to.throw(RefusedError);
     });
   }

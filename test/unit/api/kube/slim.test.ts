@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { isFinished, projectNamespace, projectPod } from '../../../../src/api/kube/slim.ts';
 
 describe('projectPod', () => {
-  it('keeps what the product reads and nothing else', () => {
+  it('keeps only the fields that Sallyport reads', () => {
     const pod = projectPod({
       metadata: {
         namespace: 'foo',
@@ -36,13 +36,13 @@ describe('projectPod', () => {
     });
   });
 
-  it('gives an empty pod for anything that is none', () => {
+  it('returns an empty pod for a value that is not a pod', () => {
     for (const thing of [undefined, null, 5, 'pod', [], {}, { metadata: 5, spec: null, status: [] }]) {
       expect(projectPod(thing)).to.deep.equal({ namespace: '', name: '', labels: {}, annotations: {} });
     }
   });
 
-  it('leaves out labels that are not text, and owners that control nothing or have no name', () => {
+  it('drops labels that are not strings, and owners that are not controllers or have no name', () => {
     const pod = projectPod({
       metadata: { labels: { a: 1, b: 'x' }, ownerReferences: [null, { kind: 'Job', name: 'j' }, { kind: 'Job', controller: true }] },
     });
@@ -51,7 +51,7 @@ describe('projectPod', () => {
     expect(pod.owner).to.equal(undefined);
   });
 
-  it('tells a pod that is being deleted', () => {
+  it('keeps the deletion timestamp', () => {
     expect(projectPod({ metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }).deletionTimestamp).to.equal('2026-01-01T00:00:00Z');
   });
 });
@@ -63,14 +63,14 @@ describe('isFinished', () => {
     ['Succeeded', true],
     ['Failed', true],
   ] as const) {
-    it(`is ${finished} for ${phase}`, () => {
+    it(`returns ${finished} for phase ${phase}`, () => {
       expect(isFinished(projectPod({ status: { phase } }))).to.equal(finished);
     });
   }
 });
 
 describe('projectNamespace', () => {
-  it('keeps name and labels, and tells whether it goes', () => {
+  it('keeps name and labels, and whether the namespace is terminating', () => {
     expect(projectNamespace({ metadata: { name: 'foo', labels: { a: 'b' } } })).to.deep.equal({
       name: 'foo',
       labels: { a: 'b' },

@@ -35,20 +35,20 @@ const NAMES = [
   ['a DaemonSet', { name: 'log-x', labels: {}, owner: { kind: 'DaemonSet', name: 'log' } }, 'log'],
   ['a CronJob', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'backup-29384756' } }, 'backup'],
   ['a Job', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'migrate-7' } }, 'migrate-7'],
-  ['an owner of a kind of its own', { name: 'x', labels: {}, owner: { kind: 'Widget', name: 'w' } }, 'w'],
+  ['an owner of a custom kind', { name: 'x', labels: {}, owner: { kind: 'Widget', name: 'w' } }, 'w'],
   ['a bare pod', { name: 'solo', labels: {} }, 'solo'],
-  ['a bare pod with a drawn name', { name: 'solo-x7c2p', generateName: 'solo-', labels: {} }, 'solo'],
+  ['a bare pod with a generated name', { name: 'solo-x7c2p', generateName: 'solo-', labels: {} }, 'solo'],
   ['a static pod', { name: 'etcd-node-1', labels: {}, owner: { kind: 'Node', name: 'node-1' } }, 'etcd-node-1'],
 ] as const;
 
 describe('workloadNameOf', () => {
   for (const [what, pod, expected] of NAMES) {
-    it(`names ${what}`, () => {
+    it(`returns the workload of ${what}`, () => {
       expect(workloadNameOf(pod)).to.equal(expected);
     });
   }
 
-  it('gives the same name before and after a pod exists', () => {
+  it('returns the same name before and after a pod exists', () => {
     const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web-abc', uid: 'u', controller: true };
     const template = {
       metadata: { namespace: 'foo', generateName: 'web-abc-', labels: { 'pod-template-hash': 'abc' }, ownerReferences: [owner] },
@@ -62,7 +62,7 @@ describe('workloadNameOf', () => {
 });
 
 describe('workloadNameOfOwner', () => {
-  it('agrees with the name computed from a pod', () => {
+  it('returns the name that is computed from a pod of the owner', () => {
     expect(workloadNameOfOwner('Deployment', 'a-12345678')).to.equal('a-12345678');
     expect(workloadNameOfOwner('CronJob', 'a')).to.equal('a');
     expect(workloadNameOfOwner('Job', 'a-12345678')).to.equal('a');
@@ -76,7 +76,7 @@ describe('bundleName and workloadLabelValue', () => {
     expect(workloadLabelValue('a'.repeat(63))).to.equal('a'.repeat(63));
   });
 
-  it('shorten names that do not, without mixing them up', () => {
+  it('shorten longer names to distinct names', () => {
     const [one, other] = [bundleName(`${'a'.repeat(252)}b`), bundleName(`${'a'.repeat(252)}c`)];
 
     expect(one).to.have.length(253).and.not.equal(other);
@@ -86,7 +86,7 @@ describe('bundleName and workloadLabelValue', () => {
 });
 
 describe('hasAgent', () => {
-  it('looks at the annotation of injection', () => {
+  it('depends only on the annotation that injection sets', () => {
     expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/agent': '{}' } } }))).to.equal(true);
     expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/injection': 'enabled' } } }))).to.equal(false);
   });
