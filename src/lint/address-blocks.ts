@@ -1,6 +1,5 @@
 /*
- * Address blocks that say more than they match: bits behind the prefix count for nothing. In: one policy. Out: a warning for
- * each. Called by lintPolicy.
+ * Finds address blocks with address bits after the prefix, which are ignored, so that the block is larger than it looks.
  */
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
@@ -10,11 +9,11 @@ import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './share
 const FIELDS = ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'] as const;
 const KEYS: ReadonlySet<string> = new Set(['source.ip', 'remote.ip', 'destination.ip']);
 
-/** The blocks of `policy` with address bits behind their prefix. */
+/** A warning for each address block of `policy` with address bits after its prefix. */
 export function findIdleAddressBits(policy: AuthorizationPolicy): readonly Finding[] {
   return rulesOf(policy)
     .flatMap(blockLists)
-    .flatMap(({ path, values = [] }) => values.flatMap((value, index) => judgeBlock(`${path}[${index}]`, value)));
+    .flatMap(({ path, values = [] }) => values.flatMap((value, index) => checkBlock(`${path}[${index}]`, value)));
 }
 
 function blockLists(placed: PlacedRule): readonly { readonly path: string; readonly values: readonly string[] | undefined }[] {
@@ -30,13 +29,13 @@ function blockLists(placed: PlacedRule): readonly { readonly path: string; reado
   return [...inSources, ...inConditions];
 }
 
-function judgeBlock(path: string, value: string): readonly Finding[] {
+function checkBlock(path: string, value: string): readonly Finding[] {
   const [address = '', bits] = value.split('/');
   const block = parseIpBlock(value);
   if (bits === undefined || block === undefined || isFirstAddress(block, address)) return [];
   const whole = formatIpBlock(block);
-  const message = `${value} means all of ${whole}: what the address says behind the first ${block.bits} bits counts for nothing`;
-  return [warn({ code: 'SP_VALUE', path, message, hint: `write ${whole}, or ${address} for the one address` })];
+  const message = `"${value}" matches all of ${whole}: the address bits after the first ${block.bits} are ignored`;
+  return [warn({ code: 'SP_VALUE', path, message, hint: `write ${whole}, or ${address} for the single address` })];
 }
 
 function isFirstAddress(block: IpBlock, address: string): boolean {

@@ -1,14 +1,13 @@
 /*
- * Audiences that keep no token out, since JWT rules for one workload are alternatives: what one refuses another may take. In:
- * a RequestAuthentication and all policies. Out: a warning where another rule takes any audience, an information where it takes
- * others. Called by lintPolicies.
+ * Finds audiences of a JWT rule that exclude no token. JWT rules for one workload are alternatives: a token that one rule
+ * rejects may be accepted by another. A warning if the other rule accepts any audience, an info if it accepts others.
  */
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { inform, warn } from './shared/lint-finding.ts';
 import { canMeet } from './shared/selection.ts';
 
-/** The rules of `policy` whose audiences another rule for the same tokens widens. */
+/** A finding for each rule of `policy` whose audiences are widened by another rule for the same tokens. */
 export function findWidenedAudiences(policy: RequestAuthentication, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
   const rules = policy.spec.jwtRules ?? [];
   if (!rules.some(({ audiences }) => audiences !== undefined)) return [];
@@ -17,7 +16,7 @@ export function findWidenedAudiences(policy: RequestAuthentication, all: readonl
     .filter((other) => other === policy || canMeet(policy, other, rootNamespace))
     .flatMap((other) => (other.spec.jwtRules ?? []).map((rule, index) => ({ rule, place: placeOf(other, index, policy) })));
   const twins = Map.groupBy(others, ({ rule }) => tokensOf(rule));
-  return rules.flatMap((rule, index) => judgeAudiences(rule, `spec.jwtRules[${index}].audiences`, twins.get(tokensOf(rule)) ?? []));
+  return rules.flatMap((rule, index) => checkAudiences(rule, `spec.jwtRules[${index}].audiences`, twins.get(tokensOf(rule)) ?? []));
 }
 
 interface PlacedJwtRule {
@@ -25,21 +24,21 @@ interface PlacedJwtRule {
   readonly place: string;
 }
 
-function judgeAudiences({ audiences }: JwtRule, path: string, twins: readonly PlacedJwtRule[]): readonly Finding[] {
+function checkAudiences({ audiences }: JwtRule, path: string, twins: readonly PlacedJwtRule[]): readonly Finding[] {
   if (audiences === undefined) return [];
   const open = twins.find(({ rule }) => rule.audiences === undefined);
   if (open !== undefined) {
-    const message = `these audiences keep no token out: ${open.place} takes the same tokens for any audience, and one rule that takes a token is enough`;
-    return [warn({ code: 'SP_AUDIENCE', path, message, hint: 'give both the audiences, or remove the other rule' })];
+    const message = `these audiences exclude no token: ${open.place} accepts the same tokens for any audience, and one rule that accepts a token is enough`;
+    return [warn({ code: 'SP_AUDIENCE', path, message, hint: 'set the audiences in both rules, or remove the other rule' })];
   }
   const wider = twins.find(({ rule }) => rule.audiences?.some((audience) => !audiences.includes(audience)) === true);
   if (wider === undefined) return [];
-  const message = `tokens for the audiences of ${wider.place} pass as well: one rule that takes a token is enough`;
-  const hint = 'to tell audiences apart, ask for request.auth.audiences in an AuthorizationPolicy';
+  const message = `tokens for the audiences of ${wider.place} are accepted as well: one rule that accepts a token is enough`;
+  const hint = 'to distinguish audiences, match request.auth.audiences in an AuthorizationPolicy';
   return [inform({ code: 'SP_AUDIENCE', path, message, hint })];
 }
 
-/** Rules with one text look for the same tokens and verify them with the same keys. */
+/** Rules with the same result look for the same tokens and verify them with the same keys. */
 function tokensOf({ issuer = '', jwks, jwksUri, fromHeaders, fromParams, fromCookies }: JwtRule): string {
   return JSON.stringify([issuer, jwks, jwksUri, fromHeaders, fromParams, fromCookies]);
 }

@@ -1,5 +1,5 @@
 /*
- * Policies that another policy leaves without effect. In: one policy and all. Out: warnings. Called by lintPolicies.
+ * Finds policies that have no effect because of another policy.
  */
 import type { AuthorizationPolicy, Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
@@ -7,7 +7,7 @@ import { dryRunOf } from '../policy/lower/dry-run.ts';
 import { hasRuleForAll, warn } from './shared/lint-finding.ts';
 import { covers } from './shared/selection.ts';
 
-/** Why `policy` changes nothing, from what else selects all of its pods; at most one warning. */
+/** At most one warning: `policy` has no effect because of another policy that selects all of its pods. */
 export function findOvershadowed(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
   const { action, rules = [] } = policy.spec;
   const above = all
@@ -16,28 +16,28 @@ export function findOvershadowed(policy: AuthorizationPolicy, all: readonly Poli
   if (action === 'ALLOW' && rules.length === 0) return emptyAllow(above);
   if (action !== 'ALLOW' && action !== 'DENY') return [];
   const denier = above.find((other) => other.spec.action === 'DENY' && hasRuleForAll(other));
-  if (denier !== undefined) return [unreachable(`${nameOf(denier)} denies every request to the same pods`)];
+  if (denier !== undefined) return [unreachable(`${policyName(denier)} denies every request to the same pods`)];
   const allower = action === 'ALLOW' ? above.find((other) => other.spec.action === 'ALLOW' && hasRuleForAll(other)) : undefined;
-  return allower === undefined ? [] : [unreachable(`${nameOf(allower)} allows every request to the same pods`)];
+  return allower === undefined ? [] : [unreachable(`${policyName(allower)} allows every request to the same pods`)];
 }
 
-/** Beside an ALLOW policy with rules for the same pods, one without rules neither allows nor denies anything more. */
+/** An ALLOW policy without rules has no effect if another ALLOW policy for the same pods has rules. */
 function emptyAllow(above: readonly AuthorizationPolicy[]): readonly Finding[] {
   const twin = above.find(({ spec }) => spec.action === 'ALLOW' && (spec.rules ?? []).length > 0);
   if (twin === undefined) return [];
-  const message = `without rules it allows nothing, and denies nothing that ${nameOf(twin)} allows`;
-  return [warn({ code: 'SP_UNREACHABLE_RULE', path: 'spec', message, hint: 'to refuse everything, use DENY with the rule {}' })];
+  const message = `an ALLOW policy without rules allows nothing, and does not deny what ${policyName(twin)} allows`;
+  return [warn({ code: 'SP_UNREACHABLE_RULE', path: 'spec', message, hint: 'to deny every request, use DENY with the rule {}' })];
 }
 
 function unreachable(why: string): Finding {
   return warn({
     code: 'SP_UNREACHABLE_RULE',
     path: 'spec.rules',
-    message: `these rules change nothing: ${why}`,
-    hint: 'remove one of the two',
+    message: `these rules have no effect: ${why}`,
+    hint: 'remove one of the two policies',
   });
 }
 
-function nameOf({ metadata }: Policy): string {
+function policyName({ metadata }: Policy): string {
   return `${metadata.namespace}/${metadata.name}`;
 }

@@ -1,25 +1,23 @@
 /*
- * Conditions on claims that are no strings, or that are split before they are matched. In: a policy, alone or with the JWT
- * rules for the same pods. Out: warnings, and an information where the claim may be a string. Called by lintPolicies and
- * lintPolicy.
+ * Finds conditions on claims that are not strings, or that are split into words before they are matched.
  */
 import type { AuthorizationPolicy, JwtRule } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
-import { judgeValues, type Reason } from './dead-values.ts';
+import { checkValues, type Reason } from './dead-values.ts';
 import { conditionsOf, inform, rulesOf, warn } from './shared/lint-finding.ts';
 
-/** Claims that a standard says are no strings. @see RFC 7519 section 4.1, OpenID Connect Core sections 2 and 5.1 */
+/** Claims that are not strings according to a standard. @see RFC 7519 section 4.1, OpenID Connect Core sections 2 and 5.1 */
 const TYPES: ReadonlyMap<string, string> = new Map([
   ...['exp', 'iat', 'nbf', 'auth_time', 'updated_at'].map((claim) => [claim, 'number'] as const),
   ...['email_verified', 'phone_number_verified'].map((claim) => [claim, 'boolean'] as const),
 ]);
-/** Split whatever the JWT rules say. */
+/** Claims that are split regardless of the JWT rules. */
 const ALWAYS_SPLIT: readonly string[] = ['scope', 'permission'];
-const ONLY_STRINGS = 'only strings, and lists with strings, are matched';
-const STRING_HINT = 'let the issuer put it into a claim that is a string';
+const ONLY_STRINGS = 'only strings and arrays of strings are matched';
+const STRING_HINT = 'use a claim in which the issuer puts the value as a string';
 
-/** Conditions on claims that are numbers or booleans, by standard or by the look of their values. */
+/** A finding for each condition on a claim that is a number or boolean, by standard (warning) or judging by its values (info). */
 export function findTypedClaims(policy: AuthorizationPolicy): readonly Finding[] {
   return claimConditions(policy).flatMap(({ claim, path, lists }) => {
     const type = TYPES.get(claim);
@@ -34,8 +32,8 @@ export function findTypedClaims(policy: AuthorizationPolicy): readonly Finding[]
               inform({
                 code: 'SP_NEVER_MATCHES',
                 path: `${at}[${index}]`,
-                message: `this is the string "${value}", which a boolean of the same name is not: ${ONLY_STRINGS}`,
-                hint: `see in a token whether ${claim} has quotes around its value; if not, ${STRING_HINT}`,
+                message: `"${value}" matches the string and not the boolean: ${ONLY_STRINGS}`,
+                hint: `check in a token whether the value of ${claim} is in quotes; if not, ${STRING_HINT}`,
               }),
             ]
           : [],
@@ -44,27 +42,27 @@ export function findTypedClaims(policy: AuthorizationPolicy): readonly Finding[]
   });
 }
 
-/** Values with a blank for claims that are split at blanks. @param claims absent: those that always are */
+/** A warning for each value with a space for a claim that is split at spaces. @param claims absent: those that are always split */
 export function findSplitClaims(policy: AuthorizationPolicy, claims: readonly string[] = ALWAYS_SPLIT): readonly Finding[] {
   return claimConditions(policy)
     .filter(({ claim }) => claims.includes(claim))
     .flatMap(({ claim, lists }) =>
-      lists.flatMap(({ path, values }) => judgeValues(path, values, (value) => (holdsWords(value) ? splitReason(claim) : undefined))),
+      lists.flatMap(({ path, values }) => checkValues(path, values, (value) => (hasSpaces(value) ? splitReason(claim) : undefined))),
     );
 }
 
 function splitReason(claim: string): Reason {
-  return [`${claim} is split at blanks, and each word is matched alone`, 'write one condition for each word that is wanted'];
+  return [`${claim} is split at spaces, and each word is matched separately`, 'write one condition per word'];
 }
 
-/** The claims that every one of `rules` splits, beside those that always are. */
+/** Claims that all of `rules` split, without those that are always split. */
 export function claimsSplitBy(rules: readonly JwtRule[]): readonly string[] {
   const [first, ...rest] = rules.map(({ spaceDelimitedClaims = [] }) => spaceDelimitedClaims);
   return (first ?? []).filter((claim) => !ALWAYS_SPLIT.includes(claim) && rest.every((other) => other.includes(claim)));
 }
 
-/** A text of blanks alone is not split. */
-function holdsWords(value: string): boolean {
+/** A value that consists of spaces is not split. */
+function hasSpaces(value: string): boolean {
   const match = parseStringMatch(value);
   return match.kind !== 'present' && match.value.includes(' ') && match.value.trim() !== '';
 }
@@ -75,7 +73,7 @@ interface ClaimCondition {
   readonly lists: readonly { readonly path: string; readonly values: readonly string[] }[];
 }
 
-/** The conditions on claims that are not nested. */
+/** Conditions on top-level claims. */
 function claimConditions(policy: AuthorizationPolicy): readonly ClaimCondition[] {
   return rulesOf(policy)
     .flatMap(conditionsOf)

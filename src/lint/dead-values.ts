@@ -1,6 +1,5 @@
 /*
- * Values that no request can have. In: a policy. Out: a warning for each such value, also in the lists that begin with
- * `not`, where it excludes nothing. Called by lintPolicy.
+ * Finds values that no request can have. In a list that starts with `not` such a value excludes nothing.
  */
 
 import type { Policy } from '../api/istio/resources.ts';
@@ -12,24 +11,24 @@ import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
-/** Why a value never matches, and what to write. */
+/** Why a value never matches, and what to write instead. */
 export type Reason = readonly [why: string, hint: string];
 type Test = (value: string) => Reason | undefined;
 type Mode = MeshConfig['pathNormalization'] | undefined;
 
-/** @param mode absent: paths are not held against a normalization */
+/** A warning for each value of `policy` that no request can have. @param mode undefined: paths are not compared with their normalized form */
 export function findDeadValues(policy: Policy, mode: Mode): readonly Finding[] {
   return rulesOf(policy).flatMap((placed) => [...sourceValues(placed), ...operationValues(placed, mode), ...conditionValues(placed)]);
 }
 
 function sourceValues(placed: PlacedRule): readonly Finding[] {
   return sourcesOf(placed).flatMap(({ source, path }) => [
-    ...judgeValues(`${path}.principals`, source.principals, principal),
-    ...judgeValues(`${path}.notPrincipals`, source.notPrincipals, principal),
-    ...judgeValues(`${path}.requestPrincipals`, source.requestPrincipals, requestPrincipal),
-    ...judgeValues(`${path}.notRequestPrincipals`, source.notRequestPrincipals, requestPrincipal),
-    ...judgeValues(`${path}.namespaces`, source.namespaces, innerStar),
-    ...judgeValues(`${path}.notNamespaces`, source.notNamespaces, innerStar),
+    ...checkValues(`${path}.principals`, source.principals, principal),
+    ...checkValues(`${path}.notPrincipals`, source.notPrincipals, principal),
+    ...checkValues(`${path}.requestPrincipals`, source.requestPrincipals, requestPrincipal),
+    ...checkValues(`${path}.notRequestPrincipals`, source.notRequestPrincipals, requestPrincipal),
+    ...checkValues(`${path}.namespaces`, source.namespaces, innerWildcard),
+    ...checkValues(`${path}.notNamespaces`, source.notNamespaces, innerWildcard),
   ]);
 }
 
@@ -38,14 +37,14 @@ function operationValues({ rule, path: at }: PlacedRule, mode: Mode): readonly F
   return (rule.to ?? []).flatMap(({ operation = {} }, index) => {
     const path = `${at}.to[${index}].operation`;
     return [
-      ...judgeValues(`${path}.hosts`, operation.hosts, host),
-      ...judgeValues(`${path}.notHosts`, operation.notHosts, host),
-      ...judgeValues(`${path}.ports`, operation.ports, port),
-      ...judgeValues(`${path}.notPorts`, operation.notPorts, port),
-      ...judgeValues(`${path}.methods`, operation.methods, method),
-      ...judgeValues(`${path}.notMethods`, operation.notMethods, method),
-      ...judgeValues(`${path}.paths`, operation.paths, asPath),
-      ...judgeValues(`${path}.notPaths`, operation.notPaths, asPath),
+      ...checkValues(`${path}.hosts`, operation.hosts, host),
+      ...checkValues(`${path}.notHosts`, operation.notHosts, host),
+      ...checkValues(`${path}.ports`, operation.ports, port),
+      ...checkValues(`${path}.notPorts`, operation.notPorts, port),
+      ...checkValues(`${path}.methods`, operation.methods, method),
+      ...checkValues(`${path}.notMethods`, operation.notMethods, method),
+      ...checkValues(`${path}.paths`, operation.paths, asPath),
+      ...checkValues(`${path}.notPaths`, operation.notPaths, asPath),
     ];
   });
 }
@@ -56,28 +55,35 @@ function conditionValues(placed: PlacedRule): readonly Finding[] {
     return [
       ...quotedKey(condition.key, path),
       ...dottedKey(condition.key, path),
-      ...judgeValues(`${path}.values`, condition.values, test),
-      ...judgeValues(`${path}.notValues`, condition.notValues, test),
+      ...checkValues(`${path}.values`, condition.values, test),
+      ...checkValues(`${path}.notValues`, condition.notValues, test),
     ];
   });
 }
 
-/** Values of claims and headers may hold any character, a star too. */
+/** Values of claims and headers may contain any character, including `*`. */
 function conditionTest(key: string): Test {
   if (key === 'source.principal') return principal;
   if (key === 'request.auth.principal') return requestPrincipal;
   if (key === 'destination.port') return port;
-  return key === 'source.namespace' || key === 'connection.sni' ? innerStar : () => undefined;
+  return key === 'source.namespace' || key === 'connection.sni' ? innerWildcard : () => undefined;
 }
 
 function quotedKey(key: string, path: string): readonly Finding[] {
   const name = /^request\.(?:auth\.claims|headers)(\[.*\])$/.exec(key)?.[1];
   if (name === undefined || !/["']/.test(name)) return [];
   const plain = key.replaceAll(/["']/g, '');
-  return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: 'the quotes are part of the name', hint: `write ${plain}` })];
+  return [
+    warn({
+      code: 'SP_NEVER_MATCHES',
+      path: `${path}.key`,
+      message: `"${key}" never matches: the quotes are part of the name`,
+      hint: `write ${plain}`,
+    }),
+  ];
 }
 
-/** Keycloak's claims are nested; a dot is otherwise a character of a claim's name like any other. */
+/** Keycloak's claims are nested; otherwise a dot is an ordinary character of a claim's name. */
 function dottedKey(key: string, path: string): readonly Finding[] {
   const name = /^request\.auth\.claims\[((?:realm|resource)_access\.[^\]]*)\]$/.exec(key)?.[1];
   if (name === undefined) return [];
@@ -85,11 +91,13 @@ function dottedKey(key: string, path: string): readonly Finding[] {
     .split('.')
     .map((part) => `[${part}]`)
     .join('')}`;
-  return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: 'a dot leads into no nested claim', hint })];
+  return [
+    warn({ code: 'SP_NEVER_MATCHES', path: `${path}.key`, message: `"${key}" never matches: a dot does not select a nested claim`, hint }),
+  ];
 }
 
-/** A warning for each of `values` that `test` gives a reason against. @param path of the list */
-export function judgeValues(path: string, values: readonly string[] | undefined, test: Test): readonly Finding[] {
+/** A warning for each of `values` for which `test` returns a reason. @param path path of the list */
+export function checkValues(path: string, values: readonly string[] | undefined, test: Test): readonly Finding[] {
   return (values ?? []).flatMap((value, index) => {
     const reason = test(value);
     if (reason === undefined) return [];
@@ -99,43 +107,43 @@ export function judgeValues(path: string, values: readonly string[] | undefined,
   });
 }
 
-function innerStar(value: string): Reason | undefined {
+function innerWildcard(value: string): Reason | undefined {
   const match = parseStringMatch(value);
   if (match.kind === 'present' || !match.value.includes('*')) return undefined;
-  return ['only one star, at the start or the end, stands for anything', 'leave one star, or list the values'];
+  return ['a wildcard is one * at the start or the end', 'use one *, or list the values'];
 }
 
 function principal(value: string): Reason | undefined {
-  if (value.startsWith('spiffe://')) return ['a principal is written without spiffe://', `write ${value.slice('spiffe://'.length)}`];
-  return innerStar(value);
+  if (value.startsWith('spiffe://')) return ['a principal does not include spiffe://', `write ${value.slice('spiffe://'.length)}`];
+  return innerWildcard(value);
 }
 
 function requestPrincipal(value: string): Reason | undefined {
   if (value.startsWith('spiffe://')) {
-    return ['a request principal is ISSUER/SUBJECT of a token, not the identity of a workload', 'use principals, without spiffe://'];
+    return ['a request principal is ISSUER/SUBJECT of a token, not the identity of a workload', 'use principals without spiffe://'];
   }
   if (value.length > 1 && value.startsWith('*') && value.endsWith('*')) {
-    return ['after a star at the start, the one at the end is taken literally', 'write * for any token, or ISSUER/* for one issuer'];
+    return ['after a * at the start, the * at the end is literal', 'write * for any token, or ISSUER/* for one issuer'];
   }
   return undefined;
 }
 
 function host(value: string): Reason | undefined {
   if (value.includes('://')) return ['a host has no scheme', `write ${value.replace(/^.*:\/\//, '').replace(/\/.*$/, '')}`];
-  if (value.includes('/')) return ['a host has no path', `write ${value.replace(/\/.*$/, '')}, and the path under paths`];
-  return innerStar(value);
+  if (value.includes('/')) return ['a host has no path', `write ${value.replace(/\/.*$/, '')}, and put the path into paths`];
+  return innerWildcard(value);
 }
 
 function port(value: string): Reason | undefined {
-  return Number(value) === 0 ? ['no connection has port 0', 'write the port of the container'] : undefined;
+  return Number(value) === 0 ? ['no connection has port 0', 'write the container port'] : undefined;
 }
 
 function method(value: string): Reason | undefined {
   const match = parseStringMatch(value);
   if (match.kind === 'present') return undefined;
-  if (/[a-z]/.test(value)) return ['methods are matched by case', `write ${value.toUpperCase()}`];
-  if (match.kind === 'exact' && !METHODS.has(value)) return ['it is no known method', 'look for a misspelling'];
-  return innerStar(value);
+  if (/[a-z]/.test(value)) return ['methods are case-sensitive', `write ${value.toUpperCase()}`];
+  if (match.kind === 'exact' && !METHODS.has(value)) return ['it is not a known method', 'check its spelling'];
+  return innerWildcard(value);
 }
 
 function pathReason(value: string, mode: Mode): Reason | undefined {
@@ -143,12 +151,12 @@ function pathReason(value: string, mode: Mode): Reason | undefined {
   if (match.kind === 'present') return undefined;
   if (/[?#]/.test(value)) return ['paths are matched without query and fragment', `write ${value.replace(/[?#].*$/, '')}`];
   if (isPathTemplate(value)) return undefined;
-  if (match.kind !== 'suffix' && !match.value.startsWith('/')) return ['every path begins with /', `write /${value}`];
+  if (match.kind !== 'suffix' && !match.value.startsWith('/')) return ['every path starts with /', `write /${value}`];
   if (match.value.includes('*')) {
-    return ['a star that is not at the start or the end is taken literally', 'write {*} for one segment, {**} for the rest'];
+    return ['a * that is not at the start or the end is literal', 'write {*} for one segment, {**} for the rest of the path'];
   }
   if (mode === undefined || match.kind === 'suffix') return undefined;
-  // A prefix may stop in the middle of a segment or an escape; what follows decides whether those are changed.
+  // A prefix may end in the middle of a segment or an escape; what follows determines whether they are normalized.
   const tail = match.kind === 'prefix' ? 'x' : '';
   const normal = normalizePath(match.value + tail, mode);
   if (normal === undefined || normal === match.value + tail) return undefined;

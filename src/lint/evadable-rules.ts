@@ -1,23 +1,23 @@
 /*
- * Rules that a client gets around by what it writes into a header. In: one policy. Out: a warning for each address that
- * comes out of X-Forwarded-For and each host that another port hides. Called by lintPolicy.
+ * Finds rules that a client can bypass by setting a header: addresses from X-Forwarded-For, and hosts that do not match if the
+ * Host header has a port.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
-/** What says who sent the request, beside what the request says of itself. */
+/** Source fields that identify the peer independently of what the request contains. */
 const PINS = ['ipBlocks', 'principals', 'namespaces', 'serviceAccounts', 'trustDomains'] as const satisfies readonly (keyof Source)[];
 const PIN_KEY = /^source\.(?:ip|principal|namespace|serviceAccount|trustDomain)$/;
 
-/** The traps of forged addresses and of hosts with a port in one policy. */
+/** A warning for each address that a client can forge and each host that a port hides in `policy`. */
 export function findEvadableRules(policy: AuthorizationPolicy): readonly Finding[] {
   const { action } = policy.spec;
   return rulesOf(policy).flatMap((placed) => [...forgeableAddresses(placed, action), ...hiddenHosts(placed, action)]);
 }
 
-/** Where the rule also says who the peer is, that peer is trusted to tell for whom it speaks. */
+/** If the rule also identifies the peer, that peer is trusted to report the client address. */
 function forgeableAddresses(placed: PlacedRule, action: string): readonly Finding[] {
   const conditions = conditionsOf(placed);
   if (action === 'ALLOW' && conditions.some(({ condition }) => PIN_KEY.test(condition.key) && condition.values !== undefined)) return [];
@@ -39,15 +39,15 @@ function forgeable(path: string, action: string): Finding {
   return warn({
     code: 'SP_EVADABLE',
     path,
-    message: 'the address comes out of X-Forwarded-For: a client that reaches the pod itself can write any',
+    message: 'the address is taken from X-Forwarded-For, which a client that reaches the pod directly can set to any value',
     hint:
       action === 'ALLOW'
-        ? 'add ipBlocks with the addresses of your gateway to the same source, or let only the gateway reach the pod'
-        : 'let only your gateway reach the pod: ALLOW with ipBlocks, or a network policy',
+        ? 'add ipBlocks with the addresses of your gateway to the same source, or allow only the gateway to reach the pod'
+        : 'allow only your gateway to reach the pod: ALLOW with ipBlocks, or a NetworkPolicy',
   });
 }
 
-/** Only where a host that is not recognized opens the door: what DENY names, and what ALLOW excludes. */
+/** Only rules that an unrecognized host bypasses: hosts of a DENY rule, and excluded hosts of an ALLOW rule. */
 function hiddenHosts({ rule, path }: PlacedRule, action: string): readonly Finding[] {
   const field = { ALLOW: 'notHosts', DENY: 'hosts' }[action] as 'notHosts' | 'hosts' | undefined;
   if (field === undefined) return [];
@@ -56,7 +56,7 @@ function hiddenHosts({ rule, path }: PlacedRule, action: string): readonly Findi
     return hosts.flatMap((host, at) => {
       const isExact = parseStringMatch(host).kind === 'exact' && /^[^:/[\]]+$/.test(host);
       if (!isExact || hosts.some((other) => other !== host && coversPorts(other, host))) return [];
-      const message = `${JSON.stringify(host)} is not met by a request whose Host has a port, such as ${host}:8080`;
+      const message = `${JSON.stringify(host)} does not match a request whose Host header has a port, such as ${host}:8080`;
       const hint = `add ${JSON.stringify(`${host}:*`)}`;
       return [warn({ code: 'SP_EVADABLE', path: `${path}.to[${index}].operation.${field}[${at}]`, message, hint })];
     });

@@ -1,18 +1,17 @@
 /*
- * JWT rules that work against themselves. In: a RequestAuthentication. Out: warnings about headers that are both written and
- * read, and about rules that are there twice. Called by lintPolicy.
+ * Finds JWT rules that defeat themselves: headers that are both output and token location, and repeated rules.
  */
 import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { warn } from './shared/lint-finding.ts';
 
-/** The traps in the JWT rules of one policy. */
+/** Findings about the JWT rules of one policy. */
 export function findJwtRuleTraps({ spec }: RequestAuthentication): readonly Finding[] {
   const rules = spec.jwtRules ?? [];
   return [...overwrittenTokens(rules), ...repeatedRules(rules)];
 }
 
-/** Headers for claims are removed from every request before any token is looked for. */
+/** Output headers are removed from every request before tokens are extracted. */
 function overwrittenTokens(rules: readonly JwtRule[]): readonly Finding[] {
   const locations = new Set(rules.flatMap(tokenHeaders).map((name) => name.toLowerCase()));
   return rules.flatMap((rule, index) =>
@@ -22,7 +21,7 @@ function overwrittenTokens(rules: readonly JwtRule[]): readonly Finding[] {
         warn({
           code: 'SP_JWT_RULE',
           path,
-          message: `${header} is where the token comes in, and headers for output are removed first: no token is ever found there`,
+          message: `"${header}" is also a token location, and output headers are removed first: no token is ever found there`,
           hint: 'write to another header',
         }),
       ),
@@ -43,7 +42,7 @@ function outputsOf(rule: JwtRule, path: string): readonly { readonly header: str
   return payload === undefined ? claims : [{ header: payload, path: `${path}.outputPayloadToHeader` }, ...claims];
 }
 
-/** A second rule for an issuer is fine with other audiences, keys or locations, and idle with the same. */
+/** A second rule for an issuer makes sense with other audiences, keys or locations, and has no effect if it is identical. */
 function repeatedRules(rules: readonly JwtRule[]): readonly Finding[] {
   const firstPlace = new Map<string, number>();
   return rules.flatMap((rule, index) => {
@@ -53,7 +52,7 @@ function repeatedRules(rules: readonly JwtRule[]): readonly Finding[] {
       firstPlace.set(text, index);
       return [];
     }
-    const message = `this rule changes nothing: it repeats spec.jwtRules[${first}]`;
-    return [warn({ code: 'SP_UNREACHABLE_RULE', path: `spec.jwtRules[${index}]`, message, hint: 'remove one of the two' })];
+    const message = `this rule has no effect: it repeats spec.jwtRules[${first}]`;
+    return [warn({ code: 'SP_UNREACHABLE_RULE', path: `spec.jwtRules[${index}]`, message, hint: 'remove one of the two rules' })];
   });
 }

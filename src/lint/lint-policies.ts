@@ -1,6 +1,6 @@
 /*
- * The door of the room. In: policies that passed validation. Out: findings about what is valid and yet hardly meant so.
- * Called by `sallyport check` for all policies it read, and by the webhook for one alone.
+ * Entry point of lint. Reports what is valid but probably not intended in policies that passed validation. `sallyport check`
+ * lints all policies together, the webhook one policy at a time.
  */
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -21,10 +21,11 @@ import { findRuleShapes } from './rule-shape.ts';
 import { findIdleTargets } from './targets.ts';
 import { findIssuerSlashes, findOptionalTokens, findUnknownTokens, rulesForTokensOf } from './token-sources.ts';
 
+/** Mesh settings that the findings depend on. */
 export interface LintOptions extends RuleMeaning {
-  /** Absent: paths are not held against a normalization. */
+  /** Absent: paths are not compared with their normalized form. */
   readonly pathNormalization?: MeshConfig['pathNormalization'];
-  /** Proxies that tell who the peer is, as in the mesh settings. Absent: none. */
+  /** Proxies that identify the peer, as in the mesh settings. Absent: none. */
   readonly trustedProxies?: MeshConfig['trustedProxies'];
 }
 
@@ -35,7 +36,7 @@ export interface PolicyLint {
   readonly findings: readonly Finding[];
 }
 
-/** The traps that one policy holds by itself; in the order of the families. */
+/** Findings about one policy on its own. */
 export function lintPolicy(policy: Policy, options: Partial<LintOptions> = {}): readonly Finding[] {
   const alone = lintAlone(policy, options);
   if (policy.kind === 'RequestAuthentication') return alone;
@@ -43,7 +44,7 @@ export function lintPolicy(policy: Policy, options: Partial<LintOptions> = {}): 
   return [...alone, ...findCoveredRules(policy, index)];
 }
 
-/** The traps of each policy, and those between `policies`; policies without one are left out. */
+/** Findings about each policy, and about policies that affect each other. Policies without findings are left out. */
 export function lintPolicies(policies: readonly Policy[], options: LintOptions): readonly PolicyLint[] {
   const neighbours = createNeighbours(policies, options.rootNamespace);
   const index = indexRules(policies, options);
@@ -75,7 +76,7 @@ function lintBetween(policy: Policy, near: readonly Policy[], index: CoverIndex)
     return [...findOptionalTokens(policy, near, rootNamespace), ...findWidenedAudiences(policy, near, rootNamespace)];
   }
   const overshadowed = findOvershadowed(policy, near, rootNamespace);
-  // What is said of all rules at once is not said again of each.
+  // A finding about all rules of the policy is not repeated for each rule.
   const covered = findCoveredRules(policy, index, (other) => overshadowed.length === 0 || other === policy);
   return [
     ...findUnknownTokens(policy, near, rootNamespace),

@@ -1,13 +1,13 @@
 /*
- * Policies by namespace and label, so that each is held against those that can reach the same pods, and not against the whole
- * mesh. In: all policies. Out: the neighbours of one. Called by lintPolicies.
+ * Indexes policies by namespace and label, so that lint compares each policy with those that can select the same pods instead
+ * of with the whole mesh.
  */
 import type { Policy } from '../api/istio/resources.ts';
 
-/** The policies that may select a pod together with `policy`, itself among them; those of the root namespace first. */
+/** Policies that may select the same pod as `policy`, including itself; those of the root namespace first. */
 export type Neighbours = (policy: Policy) => readonly Policy[];
 
-/** A policy of the root namespace may meet those of every namespace, any other those of its own and of the root namespace. */
+/** Indexes `policies`. A policy of the root namespace may select pods of every namespace, any other policy pods of its own namespace. */
 export function createNeighbours(policies: readonly Policy[], rootNamespace: string): Neighbours {
   const byNamespace = Map.groupBy(policies, ({ metadata }) => metadata.namespace);
   const root = byNamespace.get(rootNamespace) ?? [];
@@ -19,7 +19,7 @@ export function createNeighbours(policies: readonly Policy[], rootNamespace: str
   };
 }
 
-/** No pod has two values of one label: of those that select by the commonest label, only those with the same value meet. */
+/** A pod has one value per label: of the policies that select by the most common label, only those with the same value select the same pod. */
 function byLabel(policies: readonly Policy[]): Neighbours {
   const uses = Map.groupBy(
     policies.flatMap((policy) => Object.keys(labelsOf(policy))),

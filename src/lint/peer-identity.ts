@@ -1,7 +1,6 @@
 /*
- * Which fields of a policy nobody can judge without knowing who the peer is. In: an AuthorizationPolicy. Out: one warning per
- * such field. Agents see plain HTTP without a client certificate, so these fields match no request until proxies in front
- * are trusted to tell who the peer is. Called by the status writer, the checks of the CLI and the webhook.
+ * Finds fields of a policy that depend on the peer identity. Agents receive plain HTTP without a client certificate, so these
+ * fields match no request unless trusted proxies forward the identity. Also part of the status of policies.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
@@ -25,8 +24,8 @@ const CONDITION_KEYS: readonly string[] = [
 ];
 
 /**
- * A warning for each field of `policy` that needs a peer identity; in the order of the policy.
- * @param trustedProxies as in the mesh settings; none when there is any, since these tell who the peer is
+ * A warning for each field of `policy` that depends on the peer identity, in the order of the policy.
+ * @param trustedProxies as in the mesh settings; if there is any, it identifies the peer and there are no warnings
  */
 export function findPeerIdentityFields(policy: AuthorizationPolicy, trustedProxies: readonly string[]): readonly Finding[] {
   if (trustedProxies.length > 0) return [];
@@ -49,7 +48,7 @@ function warning(path: string, field: string): Finding {
     code: 'SP_NEEDS_PEER_IDENTITY',
     severity: 'warning',
     path,
-    message: `${field} needs the identity of the peer, which nothing tells the agents: no request has one`,
-    hint: 'set mesh.trustedProxies to the proxies in front that terminate mTLS, or use requestPrincipals or a network policy instead',
+    message: `${field} depends on the peer identity, which agents do not know: no request has one`,
+    hint: 'set mesh.trustedProxies to the proxies that terminate mTLS in front of the agents, or use requestPrincipals or a NetworkPolicy instead',
   };
 }

@@ -1,12 +1,12 @@
 /*
- * Service accounts without a namespace in a policy for the whole mesh, where a name alone means the root namespace. In: one
- * policy. Out: a warning for each. Called by lintPolicy.
+ * Finds service accounts without a namespace in a policy of the root namespace, where the name refers to the root namespace
+ * and not to the namespace of each workload.
  */
 import type { AuthorizationPolicy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { conditionsOf, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
-/** The bare service accounts of `policy` when it is in the root namespace. */
+/** A warning for each service account without a namespace, if `policy` is in the root namespace. */
 export function findRootAccounts(policy: AuthorizationPolicy, rootNamespace: string): readonly Finding[] {
   if (policy.metadata.namespace !== rootNamespace) return [];
   const bare = (path: string, values: readonly string[] = []): readonly Finding[] =>
@@ -26,7 +26,7 @@ function rootAccount(path: string, value: string, rootNamespace: string): Findin
   return warn({
     code: 'SP_NEVER_MATCHES',
     path,
-    message: `${JSON.stringify(value)} means ${rootNamespace}/${value} only: a name alone is of the namespace of the policy`,
-    hint: `write NAMESPACE/${value} for each namespace that is meant`,
+    message: `${JSON.stringify(value)} matches only ${rootNamespace}/${value}: a name without a namespace refers to the namespace of the policy`,
+    hint: `write NAMESPACE/${value} for each intended namespace`,
   });
 }

@@ -1,12 +1,12 @@
 /*
- * Rules that say more, or less, than they seem to. In: one policy. Out: warnings about rules that match everything, were
- * split by a dash too many, or take in callers without an identity. Called by lintPolicy.
+ * Finds rules that match more or less than they seem to: rules that match every request, rules split by an extra dash, and
+ * rules that include clients without an identity.
  */
 import type { AuthorizationPolicy, Source } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { conditionsOf, matchesEverything, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
-/** Attributes that a caller may simply not have; a negative on them is then true. */
+/** Negative fields on attributes that a request may lack, in which case they match. */
 const NEGATIVE_IDENTITIES = [
   'notPrincipals',
   'notRequestPrincipals',
@@ -16,7 +16,7 @@ const NEGATIVE_IDENTITIES = [
 ] as const satisfies readonly (keyof Source)[];
 const IDENTITY_KEY = /^(?:request\.auth\.|source\.(?:principal|namespace|serviceAccount|trustDomain)$)/;
 
-/** The traps in the shape of the rules of one policy. */
+/** Warnings about the structure of the rules of one policy. */
 export function findRuleShapes(policy: AuthorizationPolicy): readonly Finding[] {
   const rules = rulesOf(policy);
   return [...withoutRules(policy), ...wideRules(policy, rules), ...splitRules(rules), ...anonymousRules(policy, rules)];
@@ -24,15 +24,14 @@ export function findRuleShapes(policy: AuthorizationPolicy): readonly Finding[] 
 
 function withoutRules({ spec }: AuthorizationPolicy): readonly Finding[] {
   if (spec.action !== 'AUDIT' || (spec.rules ?? []).length > 0) return [];
-  const message = 'AUDIT without rules does nothing';
+  const message = 'an AUDIT policy without rules has no effect';
   return [warn({ code: 'SP_NEVER_MATCHES', path: 'spec.rules', message, hint: 'add the rule {} to mark every request' })];
 }
 
 function wideRules({ spec: { action } }: AuthorizationPolicy, rules: readonly PlacedRule[]): readonly Finding[] {
   if (action !== 'ALLOW' && action !== 'DENY') return [];
   const message = action === 'ALLOW' ? 'the rule {} allows every request' : 'the rule {} denies every request';
-  const hint =
-    action === 'ALLOW' ? 'if nothing was to be allowed, leave rules out' : 'if some requests are to pass, name those to deny, or use ALLOW';
+  const hint = action === 'ALLOW' ? 'to allow no request, omit rules' : 'to allow some requests, specify those to deny, or use ALLOW';
   return rules.filter(({ rule }) => matchesEverything(rule)).map(({ path }) => warn({ code: 'SP_WIDE_RULE', path, message, hint }));
 }
 
@@ -40,9 +39,9 @@ function splitRules(rules: readonly PlacedRule[]): readonly Finding[] {
   return rules.slice(1).flatMap((second, index) => {
     const pair = [onlyPart(rules[index]), onlyPart(second)].join(' ');
     if (pair !== 'from to' && pair !== 'to from') return [];
-    const message = `this rule has only \`${onlyPart(second)}\` and the one before only \`${onlyPart(rules[index])}\`: each matches on its own`;
+    const message = `this rule has only \`${onlyPart(second)}\` and the previous one only \`${onlyPart(rules[index])}\`: each matches on its own`;
     return [
-      warn({ code: 'SP_SPLIT_RULE', path: second.path, message, hint: 'for both to hold, put them into one rule: one dash, not two' }),
+      warn({ code: 'SP_SPLIT_RULE', path: second.path, message, hint: 'to require both, write them as one rule: one dash instead of two' }),
     ];
   });
 }
@@ -73,7 +72,7 @@ function anonymous(path: string): Finding {
   return warn({
     code: 'SP_WIDE_RULE',
     path,
-    message: 'a request without this attribute is not excluded: the rule allows anonymous callers',
-    hint: 'also ask for an identity, e.g. requestPrincipals: ["*"]',
+    message: 'a request without this attribute is not excluded: the rule allows anonymous clients',
+    hint: 'also require an identity, for example requestPrincipals: ["*"]',
   });
 }

@@ -1,12 +1,12 @@
 /*
- * Targets that have no pods here. In: one policy. Out: a warning for each. Called by lintPolicy.
+ * Finds target references that select no pods.
  */
 import type { Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { isGatewayTarget } from '../resolve/policy-applies.ts';
 import { warn } from './shared/lint-finding.ts';
 
-/** The targets of `policy` that are no Gateway: in Istio they are for waypoints, which exist only in an ambient mesh. */
+/** A warning for each target of `policy` that is not a Gateway: Istio uses others for waypoints, which exist only in an ambient mesh. */
 export function findIdleTargets({ spec }: Policy): readonly Finding[] {
   return (spec.targetRefs ?? []).flatMap((ref, index) =>
     isGatewayTarget(ref)
@@ -15,8 +15,8 @@ export function findIdleTargets({ spec }: Policy): readonly Finding[] {
           warn({
             code: 'SP_SELECTS_NOTHING',
             path: `spec.targetRefs[${index}].kind`,
-            message: `a ${ref.kind} selects no pods: such targets are for waypoints of an ambient mesh, of which there are none here`,
-            hint: 'name the pods by selector.matchLabels instead of targetRefs',
+            message: `a target of kind "${ref.kind}" selects no pods: such targets are for the waypoints of an ambient mesh, which Sallyport does not have`,
+            hint: 'select the pods with selector.matchLabels instead of targetRefs',
           }),
         ],
   );

@@ -1,6 +1,6 @@
 /*
- * Rules that ask for tokens and the RequestAuthentications that make them known. In: all policies. Out: warnings where one
- * is there without the other, or where issuers do not fit. Called by lintPolicies and, for one policy alone, lintPolicy.
+ * Compares policies that require tokens with the RequestAuthentications that verify them: warnings if one is missing, or if
+ * the issuers do not match.
  */
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
@@ -15,7 +15,7 @@ interface TokenUse {
   readonly principals?: readonly string[];
 }
 
-/** Issuers that end in a slash, which most identity providers write without one and some with. */
+/** A warning for each issuer that ends in a slash; most identity providers use none, some do. */
 export function findIssuerSlashes({ spec }: RequestAuthentication): readonly Finding[] {
   return (spec.jwtRules ?? []).flatMap(({ issuer }, index) =>
     issuer?.endsWith('/') === true
@@ -23,15 +23,15 @@ export function findIssuerSlashes({ spec }: RequestAuthentication): readonly Fin
           warn({
             code: 'SP_ISSUER',
             path: `spec.jwtRules[${index}].issuer`,
-            message: 'the issuer ends in a slash: only tokens whose iss claim ends in one too are taken',
-            hint: `compare with iss of a token; its request principals begin with ${issuer}/ (two slashes)`,
+            message: `"${issuer}" ends in a slash: only tokens whose iss claim also ends in one are accepted`,
+            hint: `compare with iss of a token; its request principals start with ${issuer}/ (two slashes)`,
           }),
         ]
       : [],
   );
 }
 
-/** The JWT rules that verify tokens on pods that `policy` selects, too. */
+/** JWT rules that verify tokens on pods that `policy` may select. */
 export function rulesForTokensOf(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly JwtRule[] {
   return all
     .filter((other) => other.kind === 'RequestAuthentication')
@@ -39,30 +39,30 @@ export function rulesForTokensOf(policy: AuthorizationPolicy, all: readonly Poli
     .flatMap(({ spec }) => spec.jwtRules ?? []);
 }
 
-/** Tokens asked for without a rule that verifies them, or from another issuer. */
+/** Warnings about tokens that `policy` requires and no JWT rule verifies, or only for another issuer. */
 export function findUnknownTokens(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
   const uses = tokenUses(policy);
   const [first] = uses;
   if (first === undefined) return [];
   const rules = rulesForTokensOf(policy, all, rootNamespace);
   if (rules.length > 0) return uses.flatMap(({ path, principals = [] }) => foreignIssuers(principals, rules, path));
-  const message = 'no RequestAuthentication for the same pods: no request has a verified token';
+  const message = 'no RequestAuthentication selects the same pods: no request has a verified token';
   return [warn({ code: 'SP_NO_JWT_RULE', path: first.path, message, hint: 'add a RequestAuthentication with the same selector' })];
 }
 
-/** A RequestAuthentication that nothing turns into a demand: requests without a token pass. */
+/** At most one warning: no AuthorizationPolicy requires the tokens that `policy` verifies. */
 export function findOptionalTokens(policy: RequestAuthentication, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
   const rules = policy.spec.jwtRules ?? [];
   if (rules.length === 0 || rules.some(({ presence }) => presence === 'REQUIRED')) return [];
-  const isDemanded = all.some(
+  const isRequired = all.some(
     (other) => other.kind === 'AuthorizationPolicy' && tokenUses(other).length > 0 && canMeet(policy, other, rootNamespace),
   );
-  if (isDemanded) return [];
+  if (isRequired) return [];
   return [
     warn({
       code: 'SP_TOKEN_OPTIONAL',
       path: 'spec.jwtRules',
-      message: 'a request without a token passes: no AuthorizationPolicy for the same pods asks for one',
+      message: 'requests without a token are allowed: no AuthorizationPolicy for the same pods requires one',
       hint: 'add an AuthorizationPolicy that allows only requestPrincipals: ["*"]',
     }),
   ];
@@ -100,7 +100,7 @@ function explainIssuer(value: string, issuers: readonly string[], test: (iss: st
     return ['differs from the issuer of the JWT rule by a slash', `the issuer is ${slashed}: write ${slashed}/SUBJECT`];
   const prefix = issuers.find((issuer) => value.startsWith(`${issuer}/`));
   if (prefix !== undefined) {
-    return ['never matches: it is split at the last slash, so a subject with a slash is not seen as one', 'use request.auth.claims[sub]'];
+    return ['never matches: it is split at the last slash, so it cannot match a subject with a slash', 'use request.auth.claims[sub]'];
   }
-  return ['is of an issuer that no JWT rule for the same pods has', `known issuers: ${issuers.slice(0, 5).join(', ')}`];
+  return ['has an issuer that no JWT rule for the same pods accepts', `known issuers: ${issuers.slice(0, 5).join(', ')}`];
 }

@@ -1,7 +1,6 @@
 /*
- * Rules that change nothing because another rule of the same action, for the same pods, matches all that they match. In: a
- * policy and all policies, indexed. Out: one warning for each such rule. Called by lintPolicies and, for one policy alone,
- * lintPolicy.
+ * Finds rules that have no effect because another rule of the same action, for the same pods, matches every request that they
+ * match.
  */
 import type { AuthorizationPolicy, Policy } from '../../api/istio/resources.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../api/mesh-config.ts';
@@ -14,36 +13,37 @@ import { covers } from '../shared/selection.ts';
 import { type Budget, coversRule } from './rule-cover.ts';
 import { createRuleIndex, type RuleIndex } from './rule-index.ts';
 
-/** What the meaning of rules depends on; absent: Istio's defaults. */
+/** Mesh settings that the meaning of rules depends on; absent: Istio's defaults. */
 export type RuleMeaning = Pick<MeshConfig, 'rootNamespace'> & Partial<Pick<MeshConfig, 'trustDomain' | 'trustDomainAliases'>>;
 
-/** A rule on both protocols; undefined: it is dropped there. */
+/** A rule lowered for both protocols; undefined for a protocol on which it is dropped. */
 interface LoweredRule {
   readonly policy: AuthorizationPolicy;
   readonly path: string;
-  /** Position among all rules that are indexed. */
+  /** Position among all indexed rules. */
   readonly order: number;
   readonly http: Rule | undefined;
   readonly tcp: Rule | undefined;
 }
 
+/** Lowered rules of all policies, for the search for covering rules. */
 export interface CoverIndex {
   readonly rootNamespace: string;
   readonly rulesByPolicy: ReadonlyMap<Policy, readonly LoweredRule[]>;
-  /** By what keeps rules apart. */
+  /** By namespace, selection, action, provider and mode: only rules of one group can cover each other. */
   readonly indexByGroup: ReadonlyMap<string, RuleIndex<LoweredRule>>;
 }
 
-/** Bounds the work for one rule, whatever the others look like. */
+/** Bounds on the work for one rule. */
 const MAX_CANDIDATES = 64;
 const MAX_COMPARISONS = 2000;
-/** A selector with more labels is held against its own likes and policies without a selector only. */
+/** A selector with more labels is compared only with equal selectors and with policies without a selector. */
 const MAX_LABELS = 5;
 const EVERY_POD = selectionOf({ action: 'ALLOW' });
 
 type LabelPairs = readonly (readonly [key: string, value: string])[];
 
-/** Makes ready to look for the rules of `policies` that others cover; linear in their size. */
+/** Indexes the rules of `policies`, in linear time. */
 export function indexRules(policies: readonly Policy[], meaning: RuleMeaning): CoverIndex {
   const rulesByPolicy = new Map<Policy, readonly LoweredRule[]>();
   const indexByGroup = new Map<string, RuleIndex<LoweredRule>>();
@@ -61,7 +61,7 @@ export function indexRules(policies: readonly Policy[], meaning: RuleMeaning): C
   return { rootNamespace: meaning.rootNamespace, rulesByPolicy, indexByGroup };
 }
 
-/** The rules of `policy` that another rule covers. @param isCandidate whose rules count */
+/** A warning for each rule of `policy` that another rule covers. @param isCandidate policies whose rules are considered */
 export function findCoveredRules(
   policy: AuthorizationPolicy,
   index: CoverIndex,
@@ -106,12 +106,12 @@ function coversOn(wide: Rule | undefined, narrow: Rule | undefined, budget: Budg
   return narrow === undefined || (wide !== undefined && coversRule(wide, narrow, budget));
 }
 
-/** Of two rules that cover each other the first stays. */
+/** Of two rules that cover each other, only the second is reported. */
 function isFirstOfTwins(rule: LoweredRule, other: LoweredRule, rootNamespace: string, budget: Budget): boolean {
   return rule.order < other.order && isCovered(other, rule, rootNamespace, budget);
 }
 
-/** Where a rule that covers one of `policy` is: policies whose selector asks for some of the same labels, or for none. */
+/** Groups that may contain a rule that covers one of `policy`: policies whose selector is a subset of its labels. */
 function wideGroups(policy: AuthorizationPolicy, rootNamespace: string): ReadonlySet<string> {
   const namespaces = [policy.metadata.namespace, rootNamespace];
   return new Set(wideSelections(policy.spec).flatMap((selection) => namespaces.map((own) => groupOf(policy, own, selection))));
@@ -124,7 +124,7 @@ function wideSelections(spec: AuthorizationPolicy['spec']): readonly string[] {
   return parts.map((part) => selectionOf({ ...spec, selector: { matchLabels: Object.fromEntries(part) } }));
 }
 
-/** Rules of one action, provider and mode, in one namespace, for one selection of pods. */
+/** Key of rules with one action, provider and mode, in one namespace, for one selection of pods. */
 function groupOf({ metadata, spec }: AuthorizationPolicy, namespace: string, selection: string): string {
   return JSON.stringify([namespace, selection, spec.action, spec.provider?.name, dryRunOf(metadata) === true]);
 }
@@ -158,7 +158,7 @@ function unreachable({ policy, path }: LoweredRule, cover: LoweredRule): Finding
   return warn({
     code: 'SP_UNREACHABLE_RULE',
     path,
-    message: `this rule changes nothing: ${where} matches every request that it matches`,
-    hint: 'remove it, or narrow the other',
+    message: `this rule has no effect: ${where} matches every request that it matches`,
+    hint: 'remove it, or narrow the other rule',
   });
 }

@@ -1,16 +1,16 @@
 /*
- * Does one rule match every request that another matches? In: two rules as they are enforced. Out: true only when that can be
- * proved clause by clause, within a budget. Called by covered-rules.
+ * Decides whether one rule matches every request that another matches. Proves it clause by clause, within a budget of
+ * comparisons; returns true only if it is certain.
  */
 import type { Clause, Rule, StringMatch } from '../../policy/model/program.ts';
-import { coversBlock, coversBytes, coversIdentity, coversPath, coversPrincipal, coversText } from './match-cover.ts';
+import { coversBlock, coversBytes, coversIdentity, coversPath, coversPrincipal, coversString } from './match-cover.ts';
 
-/** Comparisons of values that are still allowed; where there are none left, nothing is proved. */
+/** Remaining comparisons of values; once it is used up, nothing is proved. */
 export interface Budget {
   left: number;
 }
 
-/** Is every request that `narrow` matches matched by `wide`? */
+/** Whether `wide` matches every request that `narrow` matches. */
 export function coversRule(wide: Rule, narrow: Rule, budget: Budget): boolean {
   return (
     narrow.to.every((entry) => wide.to.some((other) => coversAll(other, [...entry, ...narrow.when], budget))) &&
@@ -19,7 +19,7 @@ export function coversRule(wide: Rule, narrow: Rule, budget: Budget): boolean {
   );
 }
 
-/** Where `narrow` holds, does each clause of `wide` hold? */
+/** Whether each clause of `wide` holds if all of `narrow` hold. */
 function coversAll(wide: readonly Clause[], narrow: readonly Clause[], budget: Budget): boolean {
   return wide.every((clause) => {
     const same = narrow.filter((other) => subjectOf(other) === subjectOf(clause));
@@ -35,7 +35,7 @@ function coversPositive({ anyOf, ...clause }: Clause, same: readonly Clause[], b
   );
 }
 
-/** What `wide` leaves out must be left out by `narrow` as well. */
+/** Values that `wide` excludes must be excluded by `narrow` as well. */
 function coversNegative({ noneOf = [], ...clause }: Clause, same: readonly Clause[], budget: Budget): boolean {
   const left = same.flatMap((other): readonly unknown[] => other.noneOf ?? []);
   return noneOf.every((value) => left.some((wide) => coversValue(clause.attribute, wide, value, budget)));
@@ -51,7 +51,7 @@ type ValueOf<A extends Clause['attribute'], C extends Clause = Clause> = C exten
 type Covers = { readonly [A in Clause['attribute']]: (wide: ValueOf<A>, narrow: ValueOf<A>) => boolean };
 
 const coversHead = (wide: StringMatch, narrow: StringMatch): boolean => coversBytes(wide, narrow, 'any');
-const coversClaim = (wide: StringMatch, narrow: StringMatch): boolean => coversText(wide, narrow, 'non-empty');
+const coversClaim = (wide: StringMatch, narrow: StringMatch): boolean => coversString(wide, narrow, 'non-empty');
 
 const COVERS: Covers = {
   host: coversHead,
@@ -69,14 +69,14 @@ const COVERS: Covers = {
   requestPrincipal: coversPrincipal,
 };
 
-/** Both values are of clauses on `attribute`. */
+/** Compares two values of clauses on `attribute`. */
 function coversValue(attribute: Clause['attribute'], wide: unknown, narrow: unknown, budget: Budget): boolean {
   budget.left -= 1;
   const covers = COVERS[attribute] as (wide: unknown, narrow: unknown) => boolean;
   return budget.left >= 0 && covers(wide, narrow);
 }
 
-/** What a clause is about: two clauses of one subject look at the same value of a request. */
+/** Key of the request value that a clause matches: clauses with the same key match the same value. */
 export function subjectOf(clause: Clause): string {
   switch (clause.attribute) {
     case 'header':

@@ -1,21 +1,24 @@
 /*
- * Rules by a value that a rule below them must have, so that few are compared with each. In: rules as they are enforced. Out:
- * those that may cover a given one, the most probable first. Called by covered-rules.
+ * Indexes rules by a value that they require, so that each rule is compared with few others. Returns the rules that may cover
+ * a given one.
  */
 import type { Clause, Rule } from '../../policy/model/program.ts';
 import { literalStart } from './match-cover.ts';
 import { subjectOf } from './rule-cover.ts';
 
-/** Longer values are found by the whole, not by their prefixes. */
+/** Longest prefix of a value under which a covering rule is found. */
 const MAX_PREFIX = 200;
 const ANYTHING = '';
 
+/** Entries by a value that their rule requires. */
 export interface RuleIndex<T> {
+  /** Adds an entry for `rule`. */
   readonly add: (rule: Rule, entry: T) => void;
-  /** Every entry whose rule covers `rule` is among them, except where it does so by a prefix that is very long. */
+  /** Includes every entry whose rule covers `rule`, except by a prefix longer than 200 characters; the most likely ones first. */
   readonly candidates: (rule: Rule) => Iterable<T>;
 }
 
+/** An empty index. */
 export function createRuleIndex<T>(): RuleIndex<T> {
   const entriesByKey = new Map<string, T[]>();
   return {
@@ -32,7 +35,7 @@ export function createRuleIndex<T>(): RuleIndex<T> {
   };
 }
 
-/** By the first part of the rule that asks for something in each of its alternatives. */
+/** Keys from the first part of the rule that requires a value in each of its alternatives. */
 function keysOf({ to, from, when }: Rule): readonly string[] {
   for (const entries of [to, from, [when]]) {
     const clauses = entries.map((entry) => entry.find(({ anyOf }) => anyOf !== undefined));
@@ -46,7 +49,7 @@ function valueKeys(clause: Clause): readonly string[] {
   return (clause.anyOf ?? []).map((value) => `${subject} ${valueKey(value)}`);
 }
 
-/** Values that only a comparison can judge share a key. */
+/** Values that must be compared one by one share a key. */
 function valueKey(value: NonNullable<Clause['anyOf']>[number]): string {
   if (typeof value === 'number') return `=${value}`;
   if (typeof value === 'string' || !('kind' in value)) return '~';
@@ -54,7 +57,7 @@ function valueKey(value: NonNullable<Clause['anyOf']>[number]): string {
   return value.kind === 'prefix' ? `^${value.value}` : '~';
 }
 
-/** One alternative of each part is enough: whatever covers the rule covers that one, too. */
+/** Uses one alternative of each part, because a rule that covers the whole covers that alternative, too. */
 function* coveringKeys({ to: [operation = []], from: [source = []], when }: Rule): Iterable<string> {
   const clauses = [...operation, ...source, ...when].flatMap((clause) => {
     const [first] = clause.anyOf ?? [];
@@ -68,7 +71,7 @@ function* coveringKeys({ to: [operation = []], from: [source = []], when }: Rule
   for (const { subject } of clauses) yield `${subject} ~`;
 }
 
-/** What every value that the match takes begins with. */
+/** Literal prefix of every value that the match accepts. */
 function literalPrefixOf(value: NonNullable<Clause['anyOf']>[number]): string {
   if (typeof value !== 'object' || !('kind' in value)) return '';
   if (value.kind === 'exact' || value.kind === 'prefix') return value.value;

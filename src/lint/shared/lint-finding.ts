@@ -1,25 +1,25 @@
 /*
- * One trap found, and the way to make one. In: code, path, words. Out: a warning, or an information. Called by every family of traps.
+ * Creates lint findings, and walks the parts of a policy together with their paths. Used by all checks.
  */
 import type { AuthorizationPolicy, AuthorizationRule, Condition, Policy, Source } from '../../api/istio/resources.ts';
 import type { ErrorCode, Finding } from '../../errors.ts';
 
-/** What a trap tells. */
-export interface Trap {
+/** A finding without its severity. */
+export interface LintMessage {
   readonly code: ErrorCode;
   readonly path: string;
   readonly message: string;
   readonly hint: string;
 }
 
-/** The trap as a warning: lint never refuses. */
-export function warn(trap: Trap): Finding {
-  return { ...trap, severity: 'warning' };
+/** The finding as a warning. Lint never reports an error. */
+export function warn(message: LintMessage): Finding {
+  return { ...message, severity: 'warning' };
 }
 
-/** The trap where it may well be none. */
-export function inform(trap: Trap): Finding {
-  return { ...trap, severity: 'info' };
+/** The finding as an info: what it describes may be intended. */
+export function inform(message: LintMessage): Finding {
+  return { ...message, severity: 'info' };
 }
 
 /** A rule with its path, e.g. `spec.rules[0]`. */
@@ -28,7 +28,7 @@ export interface PlacedRule {
   readonly path: string;
 }
 
-/** The rules of `policy`; none for another kind than AuthorizationPolicy. */
+/** The rules of an AuthorizationPolicy with their paths; empty for another kind. */
 export function rulesOf(policy: Policy): readonly PlacedRule[] {
   if (policy.kind !== 'AuthorizationPolicy') return [];
   return (policy.spec.rules ?? []).map((rule, index) => ({ rule, path: `spec.rules[${index}]` }));
@@ -44,12 +44,12 @@ export function conditionsOf({ rule, path }: PlacedRule): readonly { readonly co
   return (rule.when ?? []).map((condition, index) => ({ condition, path: `${path}.when[${index}]` }));
 }
 
-/** Does the rule say nothing, so that it matches every request? */
+/** Whether the rule is empty and therefore matches every request. */
 export function matchesEverything(rule: AuthorizationRule): boolean {
   return [rule.from, rule.to, rule.when].every((part) => part === undefined || part.length === 0);
 }
 
-/** Has `policy` a rule that matches everything? */
+/** Whether `policy` has a rule that matches every request. */
 export function hasRuleForAll(policy: AuthorizationPolicy): boolean {
   return (policy.spec.rules ?? []).some(matchesEverything);
 }

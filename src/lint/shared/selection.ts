@@ -1,11 +1,10 @@
 /*
- * How the selections of two policies lie to each other, without any pod at hand. In: two policies. Out: whether they can,
- * or must, meet. Called by the traps between policies.
+ * Relates the selections of two policies without knowing any pod: whether they can, or must, select the same pods.
  */
 import type { Policy } from '../../api/istio/resources.ts';
 import { isInScope } from '../../resolve/policy-applies.ts';
 
-/** Can one pod be selected by both? */
+/** Whether both policies can select the same pod. */
 export function canMeet(a: Policy, b: Policy, rootNamespace: string): boolean {
   const isNear = isInScope(a, b.metadata.namespace, rootNamespace) || isInScope(b, a.metadata.namespace, rootNamespace);
   if (!isNear || targetsOf(a) !== targetsOf(b)) return false;
@@ -13,7 +12,7 @@ export function canMeet(a: Policy, b: Policy, rootNamespace: string): boolean {
   return Object.entries(a.spec.selector?.matchLabels ?? {}).every(([key, value]) => !Object.hasOwn(labels, key) || labels[key] === value);
 }
 
-/** Is every pod that `narrow` selects also selected by `wide`? */
+/** Whether `wide` selects every pod that `narrow` selects. */
 export function covers(wide: Policy, narrow: Policy, rootNamespace: string): boolean {
   if (!isInScope(wide, narrow.metadata.namespace, rootNamespace) || targetsOf(wide) !== targetsOf(narrow)) return false;
   const labels = narrow.spec.selector?.matchLabels ?? {};

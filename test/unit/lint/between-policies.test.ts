@@ -1,4 +1,4 @@
-/* What policies do to each other: preflights, audiences; and targets that have no pods. */
+/* Findings about several policies: preflights, audiences; and targets that select no pods. */
 import { expect } from 'chai';
 import { ap, findingsOf, from, lint, ra, rules, type Spec } from './policies.ts';
 
@@ -7,7 +7,7 @@ const api = (operation: Spec = { paths: ['/api/*'] }): Spec => ({ ...TOKEN, to: 
 const DENIED = ['info SP_PREFLIGHT spec.rules[0]'];
 
 describe('lint of CORS preflights', () => {
-  it('tells that they are denied where paths or methods are for tokens only', () => {
+  it('reports denied preflights when paths or methods require a token', () => {
     expect(lint(ra(), rules(api()))).to.deep.equal(DENIED);
     expect(lint(ra(), rules(api({ methods: ['GET', 'POST'] })))).to.deep.equal(DENIED);
     expect(
@@ -15,7 +15,7 @@ describe('lint of CORS preflights', () => {
     ).to.deep.equal(DENIED);
   });
 
-  it('does not take a rule for another path, or one that asks for a token, for the answer', () => {
+  it('reports denied preflights when OPTIONS is allowed only for another path or with a token', () => {
     expect(lint(ra(), rules(api(), { to: [{ operation: { paths: ['/healthz'] } }] }))).to.deep.equal(DENIED);
     expect(lint(ra(), rules(api({ paths: ['/a'], methods: ['GET'] }), api({ methods: ['OPTIONS'] })))).to.deep.equal(DENIED);
     expect(lint(ra(), rules(api(), { to: [{ operation: { notMethods: ['OPTIONS'] } }] }))).to.deep.equal(DENIED);
@@ -24,48 +24,51 @@ describe('lint of CORS preflights', () => {
   const FINE: readonly (readonly [name: string, policies: readonly ReturnType<typeof ap>[]])[] = [
     ['a rule for OPTIONS', [ra(), rules(api(), { to: [{ operation: { methods: ['OPTIONS'] } }] })]],
     ['a rule for OPTIONS on these paths', [ra(), rules(api(), { to: [{ operation: { methods: ['OPT*'], paths: ['/api/*'] } }] })]],
-    ['one in another policy', [ra(), rules(api()), ap({ rules: [{ to: [{ operation: { methods: ['OPTIONS'] } }] }] }, { name: 'cors' })]],
-    ['a rule for everybody from some network', [ra(), rules(api(), { from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] })]],
-    ['a policy for tokens without paths', [ra(), from({ requestPrincipals: ['*'] })]],
+    [
+      'a rule for OPTIONS in another policy',
+      [ra(), rules(api()), ap({ rules: [{ to: [{ operation: { methods: ['OPTIONS'] } }] }] }, { name: 'cors' })],
+    ],
+    ['a rule for every request from a network', [ra(), rules(api(), { from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] })]],
+    ['a policy that requires tokens without paths', [ra(), from({ requestPrincipals: ['*'] })]],
     ['tokens in a cookie, which need no preflight', [ra([{ fromCookies: ['session'] }]), rules(api())]],
     ['a dry run', [ra(), ap({ rules: [api()] }, { annotations: { 'istio.io/dry-run': 'true' } })]],
     ['DENY', [ra(), ap({ action: 'DENY', rules: [api()] })]],
   ];
   for (const [name, policies] of FINE) {
-    it(`says nothing of ${name}`, () => {
+    it(`reports no denied preflights for ${name}`, () => {
       expect(lint(...policies).filter((text) => text.includes('SP_PREFLIGHT'))).to.deep.equal([]);
     });
   }
 });
 
 describe('lint of audiences', () => {
-  const demand = from({ requestPrincipals: ['*'] });
+  const requirement = from({ requestPrincipals: ['*'] });
   const [open, a, b, ab] = [{}, { audiences: ['a'] }, { audiences: ['b'] }, { audiences: ['a', 'b'] }];
 
-  it('warns where another rule takes the same tokens for any audience', () => {
-    expect(lint(ra([open, a]), demand)).to.deep.equal(['SP_AUDIENCE spec.jwtRules[1].audiences']);
-    expect(lint(ra([a]), ra([open], { namespace: 'istio-system' }), demand)).to.deep.equal(['SP_AUDIENCE spec.jwtRules[0].audiences']);
+  it('warns when another rule accepts the same tokens for any audience', () => {
+    expect(lint(ra([open, a]), requirement)).to.deep.equal(['SP_AUDIENCE spec.jwtRules[1].audiences']);
+    expect(lint(ra([a]), ra([open], { namespace: 'istio-system' }), requirement)).to.deep.equal(['SP_AUDIENCE spec.jwtRules[0].audiences']);
   });
 
-  it('tells where another rule takes other audiences', () => {
-    expect(lint(ra([a, b]), demand)).to.deep.equal([0, 1].map((index) => `info SP_AUDIENCE spec.jwtRules[${index}].audiences`));
-    expect(lint(ra([ab, a]), demand)).to.deep.equal(['info SP_AUDIENCE spec.jwtRules[1].audiences']);
+  it('reports an info when another rule accepts other audiences', () => {
+    expect(lint(ra([a, b]), requirement)).to.deep.equal([0, 1].map((index) => `info SP_AUDIENCE spec.jwtRules[${index}].audiences`));
+    expect(lint(ra([ab, a]), requirement)).to.deep.equal(['info SP_AUDIENCE spec.jwtRules[1].audiences']);
   });
 
   it('names the other policy', () => {
-    const [finding] = findingsOf(ra([a]), ra([open], { name: 'mesh', namespace: 'istio-system' }), demand);
+    const [finding] = findingsOf(ra([a]), ra([open], { name: 'mesh', namespace: 'istio-system' }), requirement);
 
-    expect(finding?.message).to.include('spec.jwtRules[0] of istio-system/mesh takes the same tokens for any audience');
+    expect(finding?.message).to.include('spec.jwtRules[0] of istio-system/mesh accepts the same tokens for any audience');
   });
 
-  it('says nothing where the tokens, the keys or the pods are others', () => {
-    const other = (rule: Spec): readonly string[] => lint(ra([a, rule]), demand);
+  it('reports nothing when tokens, keys or pods differ', () => {
+    const other = (rule: Spec): readonly string[] => lint(ra([a, rule]), requirement);
 
     expect(other({ issuer: 'https://idp2' })).to.deep.equal([]);
     expect(other({ fromHeaders: [{ name: 'x-token' }] })).to.deep.equal([]);
     expect(other({ jwksUri: 'https://idp/other-keys' })).to.deep.equal([]);
     const pods = (app: string): Spec => ({ selector: { matchLabels: { app } } });
-    expect(lint(ra([a], pods('a')), ra([open], pods('b')), demand)).to.deep.equal([]);
+    expect(lint(ra([a], pods('a')), ra([open], pods('b')), requirement)).to.deep.equal([]);
   });
 });
 
@@ -77,7 +80,7 @@ describe('lint of targets', () => {
   });
   const GATEWAY = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'g' };
 
-  it('warns of each that has no pods here', () => {
+  it('warns of each target that selects no pods', () => {
     const idle = [
       { kind: 'Service', name: 's' },
       { group: 'networking.istio.io', kind: 'ServiceEntry', name: 's' },
@@ -87,7 +90,7 @@ describe('lint of targets', () => {
     expect(lint(ap(target(GATEWAY, ...idle)))).to.deep.equal([1, 2, 3].map((index) => `SP_SELECTS_NOTHING spec.targetRefs[${index}].kind`));
   });
 
-  it('takes a Gateway', () => {
+  it('accepts a Gateway', () => {
     expect(lint(ap(target(GATEWAY)))).to.deep.equal([]);
   });
 });

@@ -1,4 +1,4 @@
-/* Rules that another one leaves nothing to do, and ones that only look so. */
+/* Rules that another rule covers, and rules that only look covered. */
 import { expect } from 'chai';
 import { lintPolicies } from '../../../src/lint/lint-policies.ts';
 import { ap, findingsOf, lint, type Spec } from './policies.ts';
@@ -13,8 +13,8 @@ const header = 'request.headers[x]';
 type Pair = readonly [what: string, wide: Spec, narrow: Spec];
 
 const COVERED: readonly Pair[] = [
-  ['everything', {}, path('/a')],
-  ['the same', path('/a'), path('/a')],
+  ['any rule by the empty rule', {}, path('/a')],
+  ['an equal rule', path('/a'), path('/a')],
   ['a longer path', path('/a*'), path('/a/b')],
   ['a longer prefix', path('/a*'), path('/a/b*')],
   ['a longer suffix', path('*.js'), path('*.min.js')],
@@ -22,41 +22,41 @@ const COVERED: readonly Pair[] = [
   ['a template below a prefix', path('/a/*'), path('/a/{*}/c')],
   ['the same template', path('/a/{**}'), path('/a/{**}')],
   ['fewer values', path('/a', '/b'), path('/b')],
-  ['any path', path('*'), path('/a*')],
+  ['a prefix by any path', path('*'), path('/a*')],
   ['one more field', path('/a'), to({ paths: ['/a'], methods: ['GET'] })],
   ['one more condition', path('/a'), { ...path('/a'), ...when(header, ['y']) }],
-  ['a presence', when(header, ['*']), when(header, ['y*'])],
-  ['a claim that is there', when(claim, ['*']), when(claim, ['a'])],
+  ['a header prefix by any value', when(header, ['*']), when(header, ['y*'])],
+  ['a claim by any value', when(claim, ['*']), when(claim, ['a'])],
   ['a smaller block', from({ ipBlocks: ['10.0.0.0/8'] }), from({ ipBlocks: ['10.1.0.0/16'] })],
-  ['the same address under another name', from({ ipBlocks: ['10.0.0.0/8'] }), when('source.ip', ['10.0.0.1'])],
+  ['the same address as a condition', from({ ipBlocks: ['10.0.0.0/8'] }), when('source.ip', ['10.0.0.1'])],
   ['a port', to({ ports: ['80', '81'] }), when('destination.port', ['080'])],
   ['a principal', from({ requestPrincipals: ['*'] }), from({ requestPrincipals: ['iss/*'] })],
   ['a subject', from({ requestPrincipals: ['iss/*'] }), from({ requestPrincipals: ['iss/bob'] })],
   ['a peer', from({ principals: ['cluster.local/ns/foo/*'] }), from({ principals: ['cluster.local/ns/foo/sa/x'] })],
   ['an account of a namespace', from({ namespaces: ['foo'] }), from({ serviceAccounts: ['foo/x'] })],
   ['another alternative', from({ ipBlocks: ['10.0.0.1'] }, { ipBlocks: ['10.0.0.2'] }), from({ ipBlocks: ['10.0.0.2'] })],
-  ['more left out', to({ notPaths: ['/a'] }), to({ notPaths: ['/a*'] })],
-  ['a host, whatever its case', to({ hosts: ['*.a.test'] }), to({ hosts: ['x.a.test'] })],
+  ['a rule that excludes more', to({ notPaths: ['/a'] }), to({ notPaths: ['/a*'] })],
+  ['a host under a suffix', to({ hosts: ['*.a.test'] }), to({ hosts: ['x.a.test'] })],
 ];
 
 const APART: readonly Pair[] = [
   ['a prefix by its own path', path('/a'), path('/a*')],
-  ['a path that begins otherwise', path('/a/*'), path('/a')],
-  ['a template by a prefix that goes on', path('/a/b*'), path('/a/{*}')],
-  ['a claim with a newline by one that is there', when(claim, ['*']), when(claim, ['a*'])],
+  ['a path with another prefix', path('/a/*'), path('/a')],
+  ['a template by a longer prefix', path('/a/b*'), path('/a/{*}')],
+  ['a claim prefix, whose values may contain a newline, by any value', when(claim, ['*']), when(claim, ['a*'])],
   ['a larger block', from({ ipBlocks: ['10.1.0.0/16'] }), from({ ipBlocks: ['10.0.0.0/8'] })],
   ['an address of the other family', from({ ipBlocks: ['0.0.0.0/0'] }), from({ ipBlocks: ['::1'] })],
   ['an address by one of X-Forwarded-For', when('remote.ip', ['10.0.0.0/8']), when('source.ip', ['10.0.0.1'])],
-  ['less left out', to({ notPaths: ['/a*'] }), to({ notPaths: ['/a'] })],
-  ['one that leaves nothing out', to({ paths: ['/a*'], notPaths: ['/a/x'] }), path('/a/b*')],
+  ['a rule that excludes less', to({ notPaths: ['/a*'] }), to({ notPaths: ['/a'] })],
+  ['a rule without an exclusion by one with it', to({ paths: ['/a*'], notPaths: ['/a/x'] }), path('/a/b*')],
   ['another header', when('request.headers[x]', ['a']), when('request.headers[y]', ['a'])],
   ['one of two alternatives', from({ ipBlocks: ['10.0.0.1'] }), from({ ipBlocks: ['10.0.0.1'] }, { ipBlocks: ['10.0.0.2'] })],
-  ['one by a condition', { ...path('/a'), ...when(header, ['y']) }, path('/a')],
+  ['a rule by one with a further condition', { ...path('/a'), ...when(header, ['y']) }, path('/a')],
   ['a subject by another issuer', from({ requestPrincipals: ['iss/*'] }), from({ requestPrincipals: ['iss2/bob'] })],
   ['a peer of another trust domain', from({ principals: ['td/ns/foo/*'] }), from({ principals: ['td2/ns/foo/sa/x'] })],
 ];
 
-/** The unreachable ones of two rules of one policy. */
+/** Paths of the unreachable rules of one policy. */
 function unreachable(action: string, ...rules: readonly Spec[]): readonly string[] {
   const policy = ap({ action, rules, ...(action === 'CUSTOM' && { provider: { name: 'x' } }) });
   return lint(policy)
@@ -64,24 +64,24 @@ function unreachable(action: string, ...rules: readonly Spec[]): readonly string
     .map((text) => text.replace('SP_UNREACHABLE_RULE spec.', ''));
 }
 
-describe('lint of rules that others cover', () => {
+describe('lint of covered rules', () => {
   for (const [what, wide, narrow] of COVERED) {
-    it(`warns of ${what}`, () => {
+    it(`warns when a rule covers ${what}`, () => {
       expect(unreachable('DENY', wide, narrow)).to.deep.equal(['rules[1]']);
       expect(unreachable('ALLOW', wide, narrow)).to.deep.equal(['rules[1]']);
     });
   }
   for (const [what, wide, narrow] of APART) {
-    it(`says nothing of ${what}`, () => {
+    it(`reports nothing for ${what}`, () => {
       expect(unreachable('DENY', wide, narrow)).to.not.include('rules[1]');
     });
   }
 
-  it('also looks at rules before the wider one', () => {
+  it('warns of a rule before the wider one', () => {
     expect(unreachable('ALLOW', path('/a/b'), path('/a*'))).to.deep.equal(['rules[0]']);
   });
 
-  it('knows that ALLOW drops a rule with a token on TCP, and the narrower one stays', () => {
+  it('does not warn when the wider ALLOW rule is dropped on TCP', () => {
     const [wide, narrow] = [from({ ipBlocks: ['10.0.0.0/8'] }, { requestPrincipals: ['*'] }), from({ ipBlocks: ['10.0.0.1'] })];
 
     expect(unreachable('ALLOW', wide, narrow)).to.deep.equal([]);
@@ -94,7 +94,7 @@ describe('lint of rules that others cover', () => {
   const labels = { selector: { matchLabels: { app: 'x' } } };
   const covered = ['SP_UNREACHABLE_RULE spec.rules[0]'];
 
-  it('holds policies against those that select all of their pods', () => {
+  it('compares a policy with those that select all of its pods', () => {
     expect(lint(wide, ap({ rules: [A] }))).to.deep.equal(covered);
     expect(lint(wide, ap({ ...labels, rules: [A] }))).to.deep.equal(covered);
     expect(lint(ap({ rules: [WIDE] }, { namespace: 'istio-system' }), ap({ rules: [A] }))).to.deep.equal(covered);
@@ -102,7 +102,7 @@ describe('lint of rules that others cover', () => {
     expect(lint(wide, ap({ rules: [A] }, { namespace: 'bar' }))).to.deep.equal([]);
   });
 
-  it('knows that some of the labels select more pods than all of them', () => {
+  it('compares a selector with selectors of a subset of its labels', () => {
     const select = (matchLabels: Spec, rules: readonly Spec[], name: string): ReturnType<typeof ap> =>
       ap({ selector: { matchLabels }, rules }, { name });
     const many = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`l${i}`, 'x']));
@@ -110,17 +110,17 @@ describe('lint of rules that others cover', () => {
     expect(lint(select({ tier: 'web' }, [WIDE], 'wide'), select({ app: 'x', tier: 'web' }, [A], 'q'))).to.deep.equal(covered);
     expect(lint(select({ tier: 'db' }, [WIDE], 'wide'), select({ app: 'x', tier: 'web' }, [A], 'q'))).to.deep.equal([]);
     expect(lint(select({ app: 'x', tier: 'web' }, [WIDE], 'wide'), select({ tier: 'web' }, [A], 'q'))).to.deep.equal([]);
-    expect(lint(wide, select(many, [A], 'q')), 'more labels than are tried').to.deep.equal(covered);
+    expect(lint(wide, select(many, [A], 'q')), 'more labels than lint compares').to.deep.equal(covered);
     expect(lint(select({ l0: 'x' }, [WIDE], 'wide'), select(many, [A], 'q'))).to.deep.equal([]);
   });
 
-  it('names the policy that the wider rule is in', () => {
+  it('names the policy of the wider rule', () => {
     const [finding] = findingsOf(wide, ap({ rules: [A] }));
 
-    expect(finding?.message).to.equal('this rule changes nothing: spec.rules[0] of foo/wide matches every request that it matches');
+    expect(finding?.message).to.equal('this rule has no effect: spec.rules[0] of foo/wide matches every request that it matches');
   });
 
-  it('holds rules against those of the same action, provider and mode only', () => {
+  it('compares only rules of the same action, provider and mode', () => {
     const dryRun = { name: 'q', annotations: { 'istio.io/dry-run': 'true' } };
     const custom = (name: string): Spec => ({ action: 'CUSTOM', provider: { name } });
 
@@ -130,13 +130,13 @@ describe('lint of rules that others cover', () => {
     expect(lint(ap({ ...custom('x'), rules: [WIDE] }), ap({ ...custom('x'), rules: [A] }, { name: 'q' }))).to.deep.equal(covered);
   });
 
-  it('warns of one of two equal rules, the later', () => {
+  it('warns only of the second of two equal rules', () => {
     expect(findingsOf(ap({ rules: [A] }), ap({ rules: [A] }, { name: 'q' })).map(({ message }) => message)).to.deep.equal([
-      'this rule changes nothing: spec.rules[0] of foo/p matches every request that it matches',
+      'this rule has no effect: spec.rules[0] of foo/p matches every request that it matches',
     ]);
   });
 
-  it('takes the aliases of the trust domain into account', () => {
+  it('considers the aliases of the trust domain', () => {
     const [wider, narrower] = [from({ principals: ['cluster.local/*'] }), from({ principals: ['cluster.local/ns/foo/sa/x'] })];
     const warned = (aliases: readonly string[]): number =>
       lintPolicies([ap({ rules: [wider, narrower] })], { rootNamespace: 'istio-system', trustDomainAliases: aliases })
@@ -146,7 +146,7 @@ describe('lint of rules that others cover', () => {
     expect([warned([]), warned(['old.local'])]).to.deep.equal([1, 0]);
   });
 
-  it('gives up on a rule rather than compare without end', () => {
+  it('reports nothing when the comparison exceeds its budget', () => {
     const many = Array.from({ length: 400 }, (_, index) => `/x${1000 + index}*`);
 
     expect(unreachable('ALLOW', path(...many), path(...many.map((text) => `${text.slice(0, -1)}/y`)))).to.deep.equal([]);

@@ -1,4 +1,4 @@
-/* Every trap once, each with a counter-example close to it that must not warn. */
+/* Every warning once, each with a similar policy that must not warn. */
 import { expect } from 'chai';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import type { Policy } from '../../../src/api/istio/resources.ts';
@@ -9,7 +9,7 @@ type Spec = Readonly<Record<string, unknown>>;
 
 function policy(kind: string, spec: Spec, { name = 'p', namespace = 'foo', annotations = {} } = {}): Policy {
   const { value } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace, annotations }, spec });
-  if (value === undefined) throw new Error('the policy of the test cannot be read');
+  if (value === undefined) throw new Error('the policy of the test is invalid');
   return value;
 }
 const ap = (spec: Spec, metadata?: { name?: string; namespace?: string; annotations?: Record<string, string> }): Policy =>
@@ -29,19 +29,19 @@ const to = (operation: Spec): Policy => ap({ rules: [{ to: [{ operation }] }] })
 const from = (source: Spec): Policy => ap({ rules: [{ from: [{ source }] }] });
 const when = (key: string, values: readonly string[]): Policy => ap({ rules: [{ when: [{ key, values }] }] });
 
-const VALUES: readonly (readonly [trap: string, field: string, bad: string, good: string])[] = [
+const VALUES: readonly (readonly [what: string, field: string, bad: string, good: string])[] = [
   ['a star in the middle of a path', 'paths', '/a/*b', '/a/{*}/b'],
-  ['a path without a slash', 'paths', 'admin', '/admin'],
-  ['a path without a slash, as a prefix', 'paths', 'admin*', '*admin'],
+  ['a path without its first slash', 'paths', 'admin', '/admin'],
+  ['a prefix without its first slash', 'paths', 'admin*', '*admin'],
   ['a query in a path', 'paths', '/a?b=c', '/a'],
   ['a fragment in a path', 'paths', '/a#b', '/a*'],
   ['a dot segment', 'paths', '/a/./b', '/a/.b'],
   ['an escape that normalization decodes', 'paths', '/%41', '/%2F'],
   ['a dot segment in a prefix', 'paths', '/a/../b*', '/a/.*'],
-  ['two slashes, which BASE keeps, after a dot segment', 'paths', '/./a//b', '/a//b'],
-  ['a path that is left out and never there', 'notPaths', 'healthz', '/healthz'],
+  ['a dot segment before two slashes, which BASE keeps', 'paths', '/./a//b', '/a//b'],
+  ['an excluded path that no request has', 'notPaths', 'healthz', '/healthz'],
   ['a method in lower case', 'methods', 'get', 'GET'],
-  ['a method nobody knows', 'methods', 'GETS', 'PROPFIND'],
+  ['an unknown method', 'methods', 'GETS', 'PROPFIND'],
   ['a star in the middle of a method', 'methods', '*E*', 'P*'],
   ['a host with a scheme', 'hosts', 'https://a.test', 'a.test'],
   ['a host with a path', 'hosts', 'a.test/b', 'a.test:*'],
@@ -49,13 +49,13 @@ const VALUES: readonly (readonly [trap: string, field: string, bad: string, good
 ];
 
 describe('lint', () => {
-  for (const [trap, field, bad, good] of VALUES) {
-    it(`warns of ${trap}: ${bad}, not ${good}`, () => {
+  for (const [what, field, bad, good] of VALUES) {
+    it(`warns of ${what}: ${bad}, not ${good}`, () => {
       expect(lint(to({ [field]: [good, bad] }))).to.deep.equal([`SP_NEVER_MATCHES spec.rules[0].to[0].operation.${field}[1]`]);
     });
   }
 
-  it('takes paths as they are when the normalization is not known', () => {
+  it('does not check normalization when the mode is not given', () => {
     expect(lintPolicies([to({ paths: ['/a/./b'] })], { rootNamespace: 'istio-system' })).to.deep.equal([]);
   });
 
@@ -67,9 +67,9 @@ describe('lint', () => {
   const labelled = (app: string, spec: Spec, name?: string): Policy =>
     ap({ selector: { matchLabels: { app } }, ...spec }, name === undefined ? {} : { name });
 
-  const TRAPS: readonly (readonly [trap: string, bad: readonly Policy[], expected: readonly string[], good: readonly Policy[]])[] = [
+  const WARNINGS: readonly (readonly [what: string, bad: readonly Policy[], expected: readonly string[], good: readonly Policy[]])[] = [
     [
-      'principals with spiffe://, and that they need a peer',
+      'principals with spiffe://, which also need a peer identity',
       [from({ principals: ['spiffe://td/ns/a/sa/b'] })],
       [`SP_NEVER_MATCHES ${source}.principals[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.principals`],
       [from({ ipBlocks: ['10.0.0.1'] })],
@@ -93,9 +93,9 @@ describe('lint', () => {
       [ra(ISSUER), when('request.auth.claims[groups]', ['a*b', '"a"'])],
     ],
     ['AUDIT without rules', [ap({ action: 'AUDIT' })], ['SP_NEVER_MATCHES spec.rules'], [ap({ action: 'AUDIT', rules: [{}] })]],
-    ['ALLOW of everything', [rules({})], ['SP_WIDE_RULE spec.rules[0]'], [ap({})]],
+    ['ALLOW for every request', [rules({})], ['SP_WIDE_RULE spec.rules[0]'], [ap({})]],
     [
-      'DENY of everything',
+      'DENY for every request',
       [ap({ action: 'DENY', rules: [{}] })],
       ['SP_WIDE_RULE spec.rules[0]'],
       [ap({ action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] })],
@@ -104,37 +104,37 @@ describe('lint', () => {
     ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
     ['a rule twice', [rules(A, A)], ['SP_UNREACHABLE_RULE spec.rules[1]'], [rules(A, { to: [{ operation: { paths: ['/b'] } }] })]],
     [
-      'a rule beside one for everything',
+      'a rule next to the empty rule',
       [rules({}, A)],
       ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules[1]'],
       [rules(A, { to: [{ operation: { paths: ['/b*'] } }] })],
     ],
     [
-      'a negative that anonymous callers pass',
+      'a negative field that matches anonymous clients',
       [ra(ISSUER), from({ notRequestPrincipals: [`${ISSUER}/bob`] })],
       [`SP_WIDE_RULE ${source}.notRequestPrincipals`],
       [ra(ISSUER), from({ requestPrincipals: ['*'], notRequestPrincipals: [`${ISSUER}/bob`] })],
     ],
     [
-      'a negative condition that anonymous callers pass',
+      'a negative condition that matches anonymous clients',
       [ra(ISSUER), rules({ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] })],
       ['SP_WIDE_RULE spec.rules[0].when[0].notValues'],
       [ra(ISSUER), ap({ action: 'DENY', rules: [{ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] }] })],
     ],
     [
-      'a rule for tokens that nothing verifies',
+      'a rule for tokens that no RequestAuthentication verifies',
       [REQUIRED],
       [`SP_NO_JWT_RULE ${source}.requestPrincipals`],
       [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }] }, { namespace: 'istio-system' }), REQUIRED],
     ],
     [
-      'tokens that nothing asks for',
+      'tokens that no AuthorizationPolicy requires',
       [ra(ISSUER), to({ paths: ['/a'] })],
       ['SP_TOKEN_OPTIONAL spec.jwtRules'],
       [ra(ISSUER), when('request.auth.claims[g]', ['a'])],
     ],
     [
-      'tokens asked for on other pods',
+      'tokens that are required only on other pods',
       [ra(ISSUER), ap({}, { namespace: 'bar' })],
       ['SP_TOKEN_OPTIONAL spec.jwtRules'],
       [ra(ISSUER, { presence: 'REQUIRED' })],
@@ -146,7 +146,7 @@ describe('lint', () => {
       [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/*`] })],
     ],
     [
-      'an issuer that a slash is missing from',
+      'an issuer that differs by a slash',
       [ra(`${ISSUER}/`), from({ requestPrincipals: [`${ISSUER}/*`] })],
       ['SP_ISSUER spec.jwtRules[0].issuer', `SP_ISSUER ${source}.requestPrincipals[0]`],
       [ra(ISSUER), when('request.auth.principal', [`${ISSUER}/a`])],
@@ -164,7 +164,7 @@ describe('lint', () => {
       [ra(ISSUER), when('request.auth.claims[realm_access][roles]', ['a']), when('request.auth.claims[kubernetes.io][pod]', ['a'])],
     ],
     [
-      'an address that clients can write',
+      'an address that clients can forge',
       [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['192.0.2.0/24'])],
       [`SP_EVADABLE ${source}.remoteIpBlocks`, 'SP_EVADABLE spec.rules[0].when[0].key'],
       [
@@ -173,7 +173,7 @@ describe('lint', () => {
       ],
     ],
     [
-      'an address that clients can write, even from a known peer, where it denies',
+      'an address that clients can forge in a DENY rule, even for a known peer',
       [ap({ action: 'DENY', rules: [{ from: [{ source: { remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] } }] }] })],
       [`SP_EVADABLE ${source}.remoteIpBlocks`],
       [from({ ipBlocks: ['10.9.0.1'] })],
@@ -194,7 +194,7 @@ describe('lint', () => {
       [to({ notHosts: ['a.test', 'a.test:*'] })],
     ],
     [
-      'an output header that the token comes in by',
+      'an output header that is a token location',
       [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'Authorization', outputClaimToHeaders: [{ header: 'x-a', claim: 'a' }] })],
       ['SP_JWT_RULE spec.jwtRules[0].outputPayloadToHeader'],
       [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'authorization', fromHeaders: [{ name: 'x-token' }] })],
@@ -206,32 +206,32 @@ describe('lint', () => {
       [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, fromCookies: ['a'] }] }), REQUIRED],
     ],
     [
-      'a service account without namespace in the root namespace',
+      'a service account without a namespace in the root namespace',
       [ap({ rules: [{ from: [{ source: { serviceAccounts: ['web'] } }] }] }, { namespace: 'istio-system' })],
       [`SP_NEVER_MATCHES ${source}.serviceAccounts[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`],
       [ap({})],
     ],
     [
-      'ALLOW below a DENY of everything',
+      'ALLOW under a DENY for every request',
       [ap({ action: 'DENY', rules: [{}] }, { namespace: 'istio-system' }), labelled('a', { rules: [A] })],
       ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules'],
       [labelled('b', { action: 'DENY', rules: [A] }), labelled('a', { rules: [A] })],
     ],
     [
-      'ALLOW without rules beside one with some',
+      'ALLOW without rules next to one with rules',
       [labelled('a', {}), labelled('a', { rules: [A] }, 'q')],
       ['SP_UNREACHABLE_RULE spec'],
       [ap({}), labelled('a', { rules: [A] }, 'q')],
     ],
   ];
-  for (const [trap, bad, expected, good] of TRAPS) {
-    it(`warns of ${trap}`, () => {
+  for (const [what, bad, expected, good] of WARNINGS) {
+    it(`warns of ${what}`, () => {
       expect(lint(...bad)).to.deep.equal(expected);
       expect(lint(...good)).to.deep.equal([]);
     });
   }
 
-  it('holds an ALLOW of everything against the ALLOW policies it covers, not against other pods', () => {
+  it('compares an ALLOW for every request with ALLOW policies for the same pods only', () => {
     const wide = labelled('a', { rules: [{}] });
     const wideOnly = ['SP_WIDE_RULE spec.rules[0]'];
     expect(lint(wide, labelled('a', { rules: [A] }, 'q'))).to.deep.equal([...wideOnly, 'SP_UNREACHABLE_RULE spec.rules']);
@@ -239,7 +239,7 @@ describe('lint', () => {
     expect(lint(wide, labelled('a', { action: 'DENY', rules: [A] }, 'q'))).to.deep.equal(wideOnly);
   });
 
-  it('takes a service account alone where it means the namespace of the policy, and with a namespace anywhere', () => {
+  it('accepts a service account without a namespace outside the root namespace, and with a namespace anywhere', () => {
     const needsPeer = [`SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`];
     expect(lint(from({ serviceAccounts: ['web'] }))).to.deep.equal(needsPeer);
     expect(lint(ap({ rules: [{ from: [{ source: { serviceAccounts: ['foo/web'] } }] }] }, { namespace: 'istio-system' }))).to.deep.equal(
@@ -247,12 +247,12 @@ describe('lint', () => {
     );
   });
 
-  it('lets a dry run overshadow nothing', () => {
+  it('does not let a dry-run policy make others unreachable', () => {
     const dry = ap({ action: 'DENY', rules: [{}] }, { name: 'dry', annotations: { 'istio.io/dry-run': 'true' } });
     expect(lint(dry, ap({ rules: [A] }))).to.deep.equal(['SP_WIDE_RULE spec.rules[0]']);
   });
 
-  it('reports warnings only, with a hint', () => {
+  it('reports warnings with a hint', () => {
     const codes: ErrorCode[] = [];
     for (const { findings } of lintPolicies([rules({}, A), REQUIRED, ra(`${ISSUER}/`)], { rootNamespace: 'istio-system' })) {
       for (const finding of findings) {

@@ -1,3 +1,4 @@
+/* The index that limits which policies lint compares. */
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import { createNeighbours } from '../../../src/lint/neighbours.ts';
@@ -23,13 +24,13 @@ const POLICIES: readonly Policy[] = NAMESPACES.flatMap((namespace) =>
 describe('createNeighbours', () => {
   const neighbours = createNeighbours(POLICIES, ROOT);
 
-  it('leaves out no policy that can meet the one', () => {
+  it('returns every policy that can select the same pod', () => {
     for (const policy of POLICIES) {
       expect(neighbours(policy)).to.include.members(POLICIES.filter((other) => canMeet(policy, other, ROOT)));
     }
   });
 
-  it('gives each once, and leaves out other namespaces and other values of the commonest label', () => {
+  it('returns each policy once, without other namespaces and other values of the most common label', () => {
     const [policy] = POLICIES.filter(({ metadata, spec }) => metadata.namespace === 'foo' && spec.selector?.matchLabels?.['app'] === 'b');
     const near = policy === undefined ? [] : neighbours(policy);
 

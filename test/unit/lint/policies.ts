@@ -1,7 +1,4 @@
-/*
- * Policies for the tests of lint, and what lint says of them. In: specs as YAML has them. Out: policies, and one text per
- * finding. Not a test itself.
- */
+/* Test support: builds policies from specs and lints them. */
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import type { Finding } from '../../../src/errors.ts';
@@ -18,7 +15,7 @@ export const ISSUER = 'https://idp';
 
 function policy(kind: string, spec: Spec, { name = 'p', namespace = 'foo', annotations = {} }: Names): Policy {
   const { value } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace, annotations }, spec });
-  if (value === undefined) throw new Error('the policy of the test cannot be read');
+  if (value === undefined) throw new Error('the policy of the test is invalid');
   return value;
 }
 
@@ -26,7 +23,7 @@ export function ap(spec: Spec, names: Names = {}): Policy {
   return policy('AuthorizationPolicy', spec, names);
 }
 
-/** A RequestAuthentication of these JWT rules, each for {@link ISSUER} unless it says another. */
+/** A RequestAuthentication of these JWT rules, each for {@link ISSUER} unless it sets another. */
 export function ra(jwtRules: readonly Spec[] = [{}], { selector, ...names }: Names & { readonly selector?: Spec } = {}): Policy {
   const rules = jwtRules.map((rule) => ({ issuer: ISSUER, ...rule }));
   return policy('RequestAuthentication', { jwtRules: rules, ...(selector !== undefined && { selector }) }, { name: 'jwt', ...names });
@@ -54,7 +51,7 @@ export function findingsOf(...policies: readonly Policy[]): readonly Finding[] {
   );
 }
 
-/** `CODE path` of every finding, `info` before those that may well be meant so. */
+/** `CODE path` of every finding, prefixed with `info` for that severity. */
 export function lint(...policies: readonly Policy[]): readonly string[] {
   return findingsOf(...policies).map(({ code, path, severity }) => `${severity === 'info' ? 'info ' : ''}${code} ${path}`);
 }

@@ -1,4 +1,4 @@
-/* Values that no request can have, or that say more than they match; beside each one that is fine. */
+/* Values that no request can have, or that match more than they seem to; each with similar values that are fine. */
 import { expect } from 'chai';
 import { METHODS } from '../../../src/http/methods.ts';
 import { lintPolicy } from '../../../src/lint/lint-policies.ts';
@@ -9,38 +9,38 @@ const WHEN = 'spec.rules[0].when[0]';
 
 describe('lint of values', () => {
   for (const name of ['exp', 'iat', 'nbf', 'auth_time', 'updated_at', 'email_verified', 'phone_number_verified']) {
-    it(`warns of ${name}, which is no string`, () => {
+    it(`warns of a condition on ${name}, which is not a string`, () => {
       expect(lint(ra(), when(claim(name), ['true', '42']))).to.deep.equal([`SP_NEVER_MATCHES ${WHEN}.key`]);
     });
   }
 
-  it('says of a boolean in quotes that it may be none, and nothing of other claims and of numbers', () => {
+  it('reports an info for a quoted boolean, and nothing for other strings and numbers', () => {
     expect(lint(ra(), when(claim('admin'), ['yes', 'true']))).to.deep.equal([`info SP_NEVER_MATCHES ${WHEN}.values[1]`]);
     expect(lint(ra(), when(claim('admin'), ['a'], ['false']))).to.deep.equal([`info SP_NEVER_MATCHES ${WHEN}.notValues[0]`]);
     expect(lint(ra(), when(claim('tenant'), ['42']), when('request.headers[x-admin]', ['true']))).to.deep.equal([]);
     expect(lint(ra(), when(`${claim('a')}[exp]`, ['42']))).to.deep.equal([]);
   });
 
-  it('warns of a method that no codec knows, and knows every method that the codec takes', () => {
+  it('warns of a method that the HTTP/1 codec does not know, and of no method that it knows', () => {
     expect(lint(to({ methods: ['BREW'] }))).to.deep.equal(['SP_NEVER_MATCHES spec.rules[0].to[0].operation.methods[0]']);
     expect(lint(to({ methods: [...METHODS] }))).to.deep.equal([]);
     expect(METHODS.has('MSEARCH')).to.equal(true);
   });
 
-  it('keeps what is only information out of the webhook’s way', () => {
+  it('reports severity info, which the webhook does not show', () => {
     expect(lintPolicy(when(claim('admin'), ['true'])).map(({ severity }) => severity)).to.deep.equal(['info']);
   });
 
   for (const name of ['scope', 'permission']) {
-    it(`warns of several words in ${name}, which is split`, () => {
+    it(`warns of a value with several words for ${name}, which is split`, () => {
       expect(lint(ra(), when(claim(name), ['a', 'a b']))).to.deep.equal([`SP_NEVER_MATCHES ${WHEN}.values[1]`]);
       expect(lint(ra(), when(claim(name), ['a *', '* b']))).to.have.length(2);
-      // A text of blanks alone stays whole.
+      // A value that consists of spaces is not split.
       expect(lint(ra(), when(claim(name), ['a', '*', 'a*', ' ', ' *']))).to.deep.equal([]);
     });
   }
 
-  it('warns of several words in another claim only where every JWT rule splits it', () => {
+  it('warns of several words for another claim only when every JWT rule splits it', () => {
     const words = when(claim('scp'), ['a b']);
     const split = { spaceDelimitedClaims: ['scp', 'scope'] };
 
@@ -49,7 +49,7 @@ describe('lint of values', () => {
     expect(lint(ra([split]), when(claim('scope'), ['a b']))).to.have.length(1);
   });
 
-  it('says of what is left out that it excludes nothing', () => {
+  it('says of a value in notValues that it excludes nothing', () => {
     const [finding] = findingsOf(ra(), when(claim('scope'), ['a'], ['b c']));
 
     expect(finding?.path).to.equal(`${WHEN}.notValues[0]`);
@@ -58,7 +58,7 @@ describe('lint of values', () => {
 
   const SOURCE = 'spec.rules[0].from[0].source';
   for (const field of ['ipBlocks', 'notIpBlocks']) {
-    it(`warns of address bits behind the prefix in ${field}`, () => {
+    it(`warns of address bits after the prefix in ${field}`, () => {
       const blocks = ['10.0.0.0/8', '10.1.2.3/8', '10.1.2.3', '10.1.2.3/32', '::/0', '2001:db8::1/64', '0.0.0.1/0'];
 
       expect(lint(from({ [field]: blocks }))).to.deep.equal([1, 5, 6].map((index) => `SP_VALUE ${SOURCE}.${field}[${index}]`));
@@ -66,13 +66,13 @@ describe('lint of values', () => {
   }
 
   for (const field of ['remoteIpBlocks', 'notRemoteIpBlocks']) {
-    it(`warns of address bits behind the prefix in ${field}`, () => {
+    it(`warns of address bits after the prefix in ${field}`, () => {
       expect(lint(from({ ipBlocks: ['10.0.0.1'], [field]: ['10.1.2.3/8'] }))).to.deep.equal([`SP_VALUE ${SOURCE}.${field}[0]`]);
     });
   }
 
   for (const key of ['source.ip', 'destination.ip']) {
-    it(`warns of address bits behind the prefix in ${key}`, () => {
+    it(`warns of address bits after the prefix in ${key}`, () => {
       expect(lint(when(key, ['10.1.2.3/8'], ['10.1.2.3/16', '10.1.0.0/16']))).to.deep.equal([
         `SP_VALUE ${WHEN}.values[0]`,
         `SP_VALUE ${WHEN}.notValues[0]`,
@@ -80,11 +80,11 @@ describe('lint of values', () => {
     });
   }
 
-  it('tells what a block with idle bits means', () => {
+  it('reports the block that an address with extra bits matches', () => {
     const [finding] = findingsOf(from({ ipBlocks: ['10.1.2.3/8'] }));
 
     expect([finding?.message, finding?.hint].join('; ')).to.equal(
-      '10.1.2.3/8 means all of 10.0.0.0/8: what the address says behind the first 8 bits counts for nothing; write 10.0.0.0/8, or 10.1.2.3 for the one address',
+      '"10.1.2.3/8" matches all of 10.0.0.0/8: the address bits after the first 8 are ignored; write 10.0.0.0/8, or 10.1.2.3 for the single address',
     );
   });
 
@@ -96,7 +96,7 @@ describe('lint of values', () => {
     ]);
   });
 
-  it('takes claims of the issuer', () => {
+  it('accepts a condition on the issuer', () => {
     expect(lint(ra(), when(claim('iss'), [ISSUER]))).to.deep.equal([]);
   });
 });

@@ -176,7 +176,7 @@ describe('the admission server', () => {
     const warningsOf = (paths: readonly string[]): unknown => warningsOn({ to: [{ operation: { paths } }] }, DEFAULT_MESH_CONFIG);
 
     expect(warningsOf(['admin'])).to.deep.equal([
-      'spec.rules[0].to[0].operation.paths[0]: "admin" never matches: every path begins with /; write /admin',
+      'spec.rules[0].to[0].operation.paths[0]: "admin" never matches: every path starts with /; write /admin',
     ]);
     expect(warningsOf(['/admin'])).to.deep.equal([]);
     expect(warningsOf(['admin', ''])).to.deep.equal([]);
