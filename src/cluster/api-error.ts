@@ -1,25 +1,24 @@
 /*
- * From the API server's answer to our own families of faults. In: the HTTP status, the Status object of the body, the
- * Retry-After header, or what the transport threw. Out: TransientError or RefusedError whose message names method, path,
- * code and reason only: bodies and headers may hold secrets and never reach a log or a condition. Called by the client.
+ * Translates failed responses of the API server and transport errors into TransientError and RefusedError. Messages contain
+ * only method, path, status and reason: bodies and headers may contain secrets and must not reach a log or a condition.
  */
 import { type ErrorCode, RefusedError, TransientError } from '../errors.ts';
 
-/** The request that failed, as far as a message may tell. */
+/** The parts of a failed request that an error message may contain. */
 export interface FailedRequest {
   readonly method: string;
   readonly path: string;
 }
 
-/** What is known of an answer that is not a success. */
-export interface FailedAnswer {
-  /** HTTP status, or the `code` of a Status that came inside a watch. */
+/** A response that is not a success. */
+export interface FailedResponse {
+  /** HTTP status, or the `code` of a Status object in a watch. */
   readonly status: number;
   /** Parsed body; anything that is not a Status object is ignored. */
   readonly body?: unknown;
   /** Value of the Retry-After header: seconds or an HTTP date. */
   readonly retryAfter?: string | undefined;
-  /** Now, milliseconds since 1970, to read a Retry-After that is a date. */
+  /** Current time in milliseconds since the epoch, to evaluate a Retry-After that is a date. */
   readonly wallMs: number;
 }
 
@@ -44,57 +43,57 @@ const REFUSED: ReadonlyMap<number, ErrorCode> = new Map([
 ]);
 
 /**
- * The error for an answer of the API server. Transient: 401 (credentials are rotated), 408, 409 (`SP_KUBE_CONFLICT`),
+ * The error for a response of the API server. Transient: 401 (credentials are rotated), 408, 409 (`SP_KUBE_CONFLICT`),
  * 410 (`SP_KUBE_GONE`), 429, 3xx and 5xx (`SP_KUBE_API`). Refused: 403 (`SP_KUBE_FORBIDDEN`), 404 and writes into a
  * namespace that is being deleted (`SP_KUBE_NOT_FOUND`), every other 4xx (`SP_KUBE_INVALID`).
  */
-export function errorOfAnswer(request: FailedRequest, answer: FailedAnswer): TransientError | RefusedError {
-  const body = statusObject(answer.body);
+export function errorOfResponse(request: FailedRequest, response: FailedResponse): TransientError | RefusedError {
+  const body = statusObject(response.body);
   const words = wordsOf(body);
-  const message = [`${request.method} ${request.path}: ${answer.status}`, ...words].join(' ');
-  if (answer.status === 403 && words.includes('NamespaceTerminating')) return new RefusedError('SP_KUBE_NOT_FOUND', message);
-  const refused = REFUSED.get(answer.status);
+  const message = [`${request.method} ${request.path}: ${response.status}`, ...words].join(' ');
+  if (response.status === 403 && words.includes('NamespaceTerminating')) return new RefusedError('SP_KUBE_NOT_FOUND', message);
+  const refused = REFUSED.get(response.status);
   if (refused !== undefined) return new RefusedError(refused, message);
-  const transient = TRANSIENT.get(answer.status);
-  if (transient === undefined && answer.status >= 400 && answer.status < 500) return new RefusedError('SP_KUBE_INVALID', message);
-  const retryAfterMs = retryAfterOf(answer) ?? secondsToMs(body?.details?.retryAfterSeconds);
+  const transient = TRANSIENT.get(response.status);
+  if (transient === undefined && response.status >= 400 && response.status < 500) return new RefusedError('SP_KUBE_INVALID', message);
+  const retryAfterMs = retryAfterOf(response) ?? secondsToMs(body?.details?.retryAfterSeconds);
   return new TransientError(transient ?? 'SP_KUBE_API', message, { retryAfterMs });
 }
 
-/** The error for a request that got no answer: refused connection, reset, name not found, bad certificate, failed credentials. */
+/** The error for a request without a response: connection refused or reset, unknown host, invalid certificate, failed credentials. */
 export function errorOfTransport(request: FailedRequest, thrown: unknown): TransientError {
   return new TransientError('SP_KUBE_API', `${request.method} ${request.path}: ${transportReason(thrown)}`, { cause: thrown });
 }
 
-/** The error for a request that got no answer in time. */
+/** The error for a request without a response before its deadline. */
 export function errorOfDeadline(request: FailedRequest, timeoutMs: number): TransientError {
-  return new TransientError('SP_TIMEOUT', `${request.method} ${request.path}: no answer within ${timeoutMs} ms`);
+  return new TransientError('SP_TIMEOUT', `${request.method} ${request.path}: no response within ${timeoutMs} ms`);
 }
 
 function transportReason(thrown: unknown): string {
-  // fetch says "fetch failed" and keeps what happened in a chain of causes; AggregateError keeps one per address.
+  // fetch throws "fetch failed" with the reason in a chain of causes; AggregateError holds one error per address.
   let current: unknown = thrown;
   for (let depth = 0; depth < 5 && current instanceof Error; depth += 1) {
     const code = (current as NodeJS.ErrnoException).code;
     if (typeof code === 'string') return code;
     current = current instanceof AggregateError ? current.errors[0] : current.cause;
   }
-  return 'no answer';
+  return 'no response';
 }
 
-function retryAfterOf(answer: FailedAnswer): number | undefined {
-  if (answer.retryAfter === undefined || answer.retryAfter === '') return undefined;
-  const seconds = Number(answer.retryAfter);
+function retryAfterOf(response: FailedResponse): number | undefined {
+  if (response.retryAfter === undefined || response.retryAfter === '') return undefined;
+  const seconds = Number(response.retryAfter);
   if (Number.isFinite(seconds)) return secondsToMs(seconds);
-  const dateMs = Date.parse(answer.retryAfter);
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - answer.wallMs);
+  const dateMs = Date.parse(response.retryAfter);
+  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - response.wallMs);
 }
 
 function secondsToMs(seconds: number | undefined): number | undefined {
   return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined;
 }
 
-/** Reasons and field paths of a Status: single words that quote nothing of the request. */
+/** Reasons and field paths of a Status: single words that contain nothing of the request. */
 function wordsOf(body: StatusObject | undefined): readonly string[] {
   const causes = body?.details?.causes ?? [];
   const words: readonly unknown[] = [body?.reason, ...causes.flatMap((cause) => [cause.reason, cause.field])];

@@ -1,13 +1,12 @@
 /*
- * Writing objects. In: whole objects, or annotations. Out: server-side apply, delete and merge patch, with failures as
- * our own errors. Called by publish (bundles, touches), the webhook (its certificate and CA bundle) and the CLI.
+ * Writes objects with server-side apply, delete and merge patch, and reads single objects.
  */
 import { InvariantError, RefusedError } from '../errors.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { type ObjectRef, objectPath, resourceOf } from './paths.ts';
 
-/** An object to be applied: `apiVersion`, `kind` and `metadata.name` are needed, and exactly the fields that we own. */
+/** An object to apply: `apiVersion`, `kind`, `metadata.name`, and exactly the fields that the field manager owns. */
 export interface AppliedObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -22,20 +21,21 @@ export interface AppliedObject {
   readonly [field: string]: unknown;
 }
 
+/** Options of {@link applyObject}. */
 export interface ApplyOptions {
-  /** Who owns the fields; fields that this manager applied before and that are absent now are removed. */
+  /** Owner of the fields. Fields that this manager applied before and that are absent now are removed. */
   readonly fieldManager: string;
-  /** Take fields over from other managers; absent: their ownership is a conflict (`SP_KUBE_CONFLICT`). */
+  /** Takes over fields of other managers; absent or false: such a field is a conflict (`SP_KUBE_CONFLICT`). */
   readonly force?: boolean;
-  /** Let the server check, but store nothing. */
+  /** The server validates the object but does not store it. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Server-side apply. An object that is already so keeps its resourceVersion.
- * @returns the object as stored, raw
- * @throws RefusedError `SP_KUBE_INVALID` (refused by the schema), `SP_KUBE_FORBIDDEN`, `SP_KUBE_NOT_FOUND` (no such
+ * Applies an object with server-side apply. An object without changes keeps its resourceVersion.
+ * @returns the stored object
+ * @throws RefusedError `SP_KUBE_INVALID` (rejected by the schema), `SP_KUBE_FORBIDDEN`, `SP_KUBE_NOT_FOUND` (no such
  *   namespace, or it is being deleted); TransientError for the rest
  */
 export async function applyObject(client: KubeClient, object: AppliedObject, options: ApplyOptions): Promise<RawObject> {
@@ -49,27 +49,30 @@ export async function applyObject(client: KubeClient, object: AppliedObject, opt
     contentType: 'application/apply-patch+yaml',
     ...signalOf(options.signal),
   });
-  if (!isRawObject(json))
-    throw new InvariantError(`the API server answered an apply of ${object.kind} ${name} with something that is no object`);
+  if (!isRawObject(json)) throw new InvariantError(`the response to an apply of ${object.kind} ${name} is not an object`);
   return json;
 }
 
-/** Reads one object, raw; undefined when there is none. @throws as {@link KubeClient.request}, but for 404 */
+/** Reads one object; undefined if it does not exist. @throws like {@link KubeClient.request}, except for 404 */
 export async function readObject(client: KubeClient, ref: ObjectRef, signal?: AbortSignal): Promise<RawObject | undefined> {
   const answer = await ifFound(client.request({ method: 'GET', path: objectPath(ref), ...signalOf(signal) }));
   return isRawObject(answer?.json) ? answer.json : undefined;
 }
 
+/** Options of {@link deleteObject}. */
 export interface DeleteOptions {
-  /** Delete only this very object, not one of the same name made since. */
+  /** Deletes the object only if it has this UID, and not a newer object of the same name. */
   readonly uid?: string;
-  /** Delete only if nobody changed it since. */
+  /** Deletes the object only if it is unchanged since this version. */
   readonly resourceVersion?: string;
   readonly signal?: AbortSignal;
 }
 
-/** Deletes one object, its dependents in the background. @returns false when there was none
- *  @throws TransientError `SP_KUBE_CONFLICT` when a precondition does not hold; otherwise as {@link KubeClient.request} */
+/**
+ * Deletes one object, and its dependents in the background.
+ * @returns false if the object did not exist
+ * @throws TransientError `SP_KUBE_CONFLICT` if a precondition fails; otherwise like {@link KubeClient.request}
+ */
 export async function deleteObject(client: KubeClient, ref: ObjectRef, options: DeleteOptions = {}): Promise<boolean> {
   const { uid, resourceVersion } = options;
   const preconditions = { ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
@@ -84,13 +87,17 @@ export async function deleteObject(client: KubeClient, ref: ObjectRef, options: 
   return answer !== undefined;
 }
 
+/** Options of {@link patchAnnotations}. */
 export interface PatchOptions {
   readonly fieldManager: string;
   readonly signal?: AbortSignal;
 }
 
-/** Sets annotations (null removes one) and touches nothing else. @returns false when the object is gone
- *  @throws as {@link KubeClient.request}, but for 404 */
+/**
+ * Sets annotations and changes nothing else. A null value removes an annotation.
+ * @returns false if the object does not exist
+ * @throws like {@link KubeClient.request}, except for 404
+ */
 export async function patchAnnotations(
   client: KubeClient,
   ref: ObjectRef,
@@ -110,7 +117,7 @@ export async function patchAnnotations(
   return answer !== undefined;
 }
 
-/** Undefined instead of a 404. */
+/** Result of `request`, or undefined if it fails with 404. */
 export async function ifFound<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;

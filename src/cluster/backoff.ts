@@ -1,23 +1,24 @@
 /*
- * How long to wait after a failure. In: a clock's sense of "healthy for a minute" and a random source. Out: delays with
- * full jitter, so that replicas which lost the same API server do not come back in step. Used by the reflector.
+ * Delays between retries with full jitter, so that replicas that lost the same API server do not reconnect at the same time.
  */
 
-/** Delays that grow with every failure and start over after {@link Backoff.reset}. */
+/** Delays that grow with every failure. */
 export interface Backoff {
-  /** The next delay in milliseconds, never shorter than `atLeastMs` (what a Retry-After asked for; absent: 0). */
+  /** Records a failure and returns the next delay in milliseconds, at least `atLeastMs` (from Retry-After; absent: 0). */
   next(atLeastMs?: number): number;
+  /** Starts again with the first delay. */
   reset(): void;
-  /** Failures since the last reset. */
+  /** Number of failures since the last reset. */
   failures(): number;
 }
 
+/** Bounds of the delays. */
 export interface BackoffOptions {
   /** Upper bound of the first delay, in milliseconds. */
   readonly baseMs: number;
   /** Upper bound of every delay, in milliseconds. */
   readonly capMs: number;
-  /** Uniform in [0, 1). */
+  /** Random number, uniform in [0, 1). */
   readonly random: () => number;
 }
 

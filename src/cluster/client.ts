@@ -1,18 +1,18 @@
 /*
- * The one way to the API server. In: method, path, query and JSON body. Out: status and raw JSON, or a stream of bytes
- * for a watch; failures as our own errors. One pool of connections, a deadline on every call, a limit on requests per
- * second. Everything in this room, and through it the controller, webhook and CLI, talks to Kubernetes by this.
+ * The Kubernetes client: sends requests to the API server and returns raw JSON, or a byte stream for a watch. It uses one
+ * connection pool, a deadline for every call and a limit on requests per second. All Kubernetes access goes through it.
  */
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext, type ResponseContext } from '@kubernetes/client-node';
 import { type Clock, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
-import { errorOfAnswer, errorOfDeadline, errorOfTransport } from './api-error.ts';
+import { errorOfDeadline, errorOfResponse, errorOfTransport } from './api-error.ts';
 import { type KubeSource, loadKubeConfig, type PooledKubeConfig } from './kubeconfig.ts';
 import { createRateLimiter, type RateLimiter } from './rate-limiter.ts';
 
+/** HTTP methods of Kubernetes requests. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Body formats of a PATCH; other methods send `application/json`. */
+/** Content type of a request body; methods other than PATCH send `application/json`. */
 export type ContentType =
   | 'application/json'
   | 'application/merge-patch+json'
@@ -20,74 +20,81 @@ export type ContentType =
   | 'application/strategic-merge-patch+json'
   | 'application/apply-patch+yaml';
 
+/** A request to the API server. */
 export interface KubeRequest {
   readonly method: Method;
-  /** Below the server's address, segments escaped: see `paths.ts`. */
+  /** Path below the server's address, with escaped segments: see `paths.ts`. */
   readonly path: string;
-  /** Entries whose value is undefined are left out. */
+  /** Query parameters; entries with the value undefined are omitted. */
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** Sent as JSON. */
+  /** Body, sent as JSON; absent: no body. */
   readonly body?: unknown;
-  /** Of the body; absent: `application/json`. */
+  /** Content type of the body; absent: `application/json`. */
   readonly contentType?: ContentType;
-  /** Absent: `application/json`. */
+  /** Accept header; absent: `application/json`. */
   readonly accept?: string;
-  /** Until the whole answer is read (of a stream: until its head is there), in milliseconds; absent: 10 000. */
+  /** Deadline for reading the whole response (of a stream: its head), in milliseconds; absent: 10 000. */
   readonly timeoutMs?: number;
-  /** Does not wait for the request limit: for what must not be late, such as the renewal of a lease. */
+  /** Bypasses the request limit, for requests that must not be delayed, such as the renewal of a lease. */
   readonly urgent?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** A success (2xx). `json` is what the server sent, nothing dropped or converted; undefined when the body is empty. */
+/** A successful response (2xx). `json` is the body as sent, without dropped or converted fields; undefined if it is empty. */
 export interface KubeResponse {
   readonly status: number;
   readonly json: unknown;
 }
 
-/** The open answer of a watch. Must be read to its end or cancelled. */
+/** The open response of a watch. The caller must read it to its end or cancel it. */
 export interface KubeStream {
   readonly status: number;
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** One request that ended. */
+/** Measurements of one completed request. */
 export interface RequestSample {
   readonly method: Method;
-  /** The HTTP status, or `<error>` when there was no answer. */
+  /** The HTTP status, or `<error>` if there was no response. */
   readonly code: string;
   readonly durationMs: number;
 }
 
+/** Options of {@link createKubeClient}. */
 export interface KubeClientOptions extends KubeSource {
-  /** The product's version, for the user agent `sallyport/<version>`. */
+  /** Version in the user agent `sallyport/<version>`. */
   readonly version: string;
-  /** Requests per second in the long run; absent: 20. */
+  /** Sustained requests per second; absent: 20. */
   readonly qps?: number;
-  /** Requests at once after a pause; absent: 30. */
+  /** Maximum burst of requests; absent: 30. */
   readonly burst?: number;
   readonly clock?: Clock;
-  /** Told of every request: `rest_client_requests_total` and its durations. Must not throw. */
+  /** Called after every request, for `rest_client_requests_total` and durations. Must not throw. */
   readonly onRequest?: (sample: RequestSample) => void;
 }
 
+/** Client for one API server. */
 export interface KubeClient {
   /** Address of the API server. */
   readonly server: string;
-  /** Namespace of the context or of the pod's account; `default` when neither says. */
+  /** Namespace of the context or of the pod's service account; `default` if neither has one. */
   readonly namespace: string;
-  /** One request, read to its end. @throws TransientError and RefusedError as {@link errorOfAnswer} says, `SP_TIMEOUT` at the
-   *  deadline, and the signal's own reason when the caller aborts. */
+  /**
+   * Sends a request and reads the whole response.
+   * @throws TransientError or RefusedError, see {@link errorOfResponse}; TransientError `SP_TIMEOUT` at the deadline; the reason of
+   *   the signal if the caller aborts
+   */
   request(request: KubeRequest): Promise<KubeResponse>;
-  /** Opens a stream; after its head only the signal ends it. @throws as {@link KubeClient.request} */
+  /** Opens a stream; once its head has arrived only the server or the signal ends it. @throws like {@link KubeClient.request} */
   stream(request: KubeRequest): Promise<KubeStream>;
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-const LATE = new Error('the deadline has passed');
+const DEADLINE = new Error('the deadline has passed');
 
+/** Dependencies of all requests of one client. */
 interface Wiring {
   readonly config: PooledKubeConfig;
   readonly server: string;
@@ -97,7 +104,7 @@ interface Wiring {
   readonly onRequest: (sample: RequestSample) => void;
 }
 
-/** A client on the credentials that `options` name. @throws RefusedError SP_CONFIG when there are none that can be used. */
+/** A client with the credentials that `options` select. @throws RefusedError SP_CONFIG if there are no usable credentials */
 export function createKubeClient(options: KubeClientOptions): KubeClient {
   const clock = options.clock ?? systemClock;
   const config = loadKubeConfig(options);
@@ -119,7 +126,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   };
 }
 
-/** What a success is read into. `lasting` results stay bound to the caller's signal after the exchange. */
+/** Reads a successful response. The caller's signal also aborts `lasting` results, such as streams, after the exchange. */
 interface Reader<T> {
   readonly lasting: boolean;
   read(response: ResponseContext): Promise<T>;
@@ -137,12 +144,12 @@ const openStream: Reader<KubeStream> = {
   lasting: true,
   read: (response) => {
     const body = response.body.stream();
-    if (body === null) return Promise.reject(new Error('the answer has no body'));
+    if (body === null) return Promise.reject(new Error('the response has no body'));
     return Promise.resolve({ status: response.httpStatusCode, body });
   },
 };
 
-/** Sends, and hands a success to the reader while the deadline still runs. */
+/** Sends a request and reads a successful response, all before the deadline. */
 async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<T>): Promise<T> {
   const { clock } = wiring;
   const caller = request.signal ?? new AbortController().signal;
@@ -152,20 +159,20 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
   const ending = new AbortController();
   const leave = (): void => ending.abort(caller.reason);
   caller.addEventListener('abort', leave, { once: true });
-  const stopTimer = clock.after(timeoutMs, () => ending.abort(LATE));
+  const stopTimer = clock.after(timeoutMs, () => ending.abort(DEADLINE));
   const startedMs = clock.nowMs();
   let code = '<error>';
   let kept = false;
   try {
     const response = await send(wiring, request, ending.signal);
     code = String(response.httpStatusCode);
-    if (response.httpStatusCode < 200 || response.httpStatusCode > 299) throw await answerError(wiring, request, response);
+    if (response.httpStatusCode < 200 || response.httpStatusCode > 299) throw await responseError(wiring, request, response);
     const result = await reader.read(response);
     kept = reader.lasting;
     return result;
   } catch (thrown) {
     caller.throwIfAborted();
-    if (ending.signal.reason === LATE) throw errorOfDeadline(request, timeoutMs);
+    if (ending.signal.reason === DEADLINE) throw errorOfDeadline(request, timeoutMs);
     if (thrown instanceof TransientError || thrown instanceof RefusedError) throw thrown;
     throw errorOfTransport(request, thrown);
   } finally {
@@ -186,27 +193,27 @@ async function send(wiring: Wiring, request: KubeRequest, signal: AbortSignal): 
     context.setHeaderParam('Content-Type', request.contentType ?? 'application/json');
     context.setBody(JSON.stringify(request.body));
   }
-  // A credential plugin takes no signal: it is left behind when the deadline comes.
+  // A credential plugin accepts no signal: it is abandoned at the deadline.
   await orAbort(wiring.config.applySecurityAuthentication(context), signal);
   context.setSignal(signal);
   try {
     return await new IsomorphicFetchHttpLibrary().send(context).toPromise();
   } catch (thrown) {
-    // Not a byte in all that time: the connection may be dead without a word, and would take the next requests with it.
-    if (signal.reason === LATE) wiring.config.abandonPool(context);
+    // No byte arrived before the deadline: the connection may be dead, and further requests on it would time out, too.
+    if (signal.reason === DEADLINE) wiring.config.abandonPool(context);
     throw thrown;
   }
 }
 
-async function answerError(wiring: Wiring, request: KubeRequest, response: ResponseContext): Promise<Error> {
+async function responseError(wiring: Wiring, request: KubeRequest, response: ResponseContext): Promise<Error> {
   const text = await response.body.text();
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    // A proxy's HTML page: the status alone has to do.
+    // Not JSON, for example the HTML page of a proxy: only the status is reported.
   }
-  return errorOfAnswer(request, {
+  return errorOfResponse(request, {
     status: response.httpStatusCode,
     body,
     retryAfter: response.headers['retry-after'],

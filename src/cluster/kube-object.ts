@@ -1,9 +1,9 @@
 /*
- * The little that this room assumes about any Kubernetes object. In: raw JSON. Out: its metadata, its key. Nothing here
- * drops a field: objects stay the JSON that the server sent.
+ * The assumptions of this package about a Kubernetes object: its metadata and its key. Objects stay the JSON that the server
+ * sent; no field is dropped.
  */
 
-/** Metadata fields that this room reads; every other field is there too. */
+/** Metadata of an object. Lists the fields that this package reads; all other fields are present, too. */
 export interface RawMetadata {
   readonly name?: string;
   readonly namespace?: string;
@@ -31,7 +31,7 @@ export function keyOf(object: RawObject): string | undefined {
   return typeof namespace === 'string' && namespace !== '' ? `${namespace}/${name}` : name;
 }
 
-/** Is this JSON an object at all? */
+/** Whether `json` is a JSON object. */
 export function isRawObject(json: unknown): json is RawObject {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
 }

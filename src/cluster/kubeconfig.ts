@@ -1,34 +1,36 @@
 /*
- * Where the API server is and who we are. In: a path and context, or nothing (environment, then the pod's own account).
- * Out: a KubeConfig that keeps ONE pool of connections instead of a new one for every request. Called by the client.
+ * Finds the API server and the credentials: from a kubeconfig file, the environment or the pod's service account. The
+ * KubeConfig keeps a single connection pool; client-node would create a new connection for every request.
  */
 import { type Cluster, type DispatcherOptions, KubeConfig, type RequestContext } from '@kubernetes/client-node';
 import { RefusedError } from '../errors.ts';
 
-/** Which credentials to use. */
+/** Selects the credentials. */
 export interface KubeSource {
-  /** Path of a kubeconfig file. Absent: `$KUBECONFIG`, `~/.kube/config`, then the pod's own service account. */
+  /** Path of a kubeconfig file. Absent: `$KUBECONFIG`, `~/.kube/config`, then the pod's service account. */
   readonly kubeconfig?: string;
   /** Name of a context in it; absent: its current context. */
   readonly context?: string;
-  /** Use the pod's own service account and nothing else. */
+  /** Uses only the pod's service account. */
   readonly inCluster?: boolean;
 }
 
 type Pool = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 
-/** A KubeConfig whose requests share one pool of connections; a new pool only when CA, certificate or proxy change. */
+/** A KubeConfig whose requests share one connection pool. A new pool is created only if CA, certificate or proxy change. */
 export class PooledKubeConfig extends KubeConfig {
   #pool: Pool | undefined;
-  readonly #leaving = new Set<Pool>();
-  #made: string | undefined;
+  /** Replaced pools that are still closing. */
+  readonly #closing = new Set<Pool>();
+  /** Fingerprint of the options of the current pool. */
+  #fingerprint: string | undefined;
 
-  /** Says `none`, so that no further pool is built, while the one at hand was made from the same options. */
+  /** Returns type `none`, so that no further pool is created, as long as the options of the current pool are unchanged. */
   override createDispatcherOptions(cluster: Cluster | null, agentOptions: object): DispatcherOptions {
     const wanted = super.createDispatcherOptions(cluster, agentOptions);
-    const made = fingerprint(wanted);
-    if (made === this.#made) return { type: 'none' };
-    this.#made = made;
+    const fingerprint = fingerprintOf(wanted);
+    if (fingerprint === this.#fingerprint) return { type: 'none' };
+    this.#fingerprint = fingerprint;
     if (wanted.type === 'none') this.#replacePool(undefined);
     return wanted;
   }
@@ -43,41 +45,41 @@ export class PooledKubeConfig extends KubeConfig {
     } else if (this.#pool !== undefined) context.setDispatcher(this.#pool);
   }
 
-  /** Lets the next request begin on a new connection, if `context` went out on the pool still in use. What runs on the old one may end there. */
+  /** Replaces the pool that `context` was sent on, if it is still current, so that the next request opens a new connection. Active requests finish on the old pool. */
   abandonPool(context: RequestContext): void {
     if (this.#pool === undefined || context.getDispatcher() !== this.#pool) return;
-    this.#made = undefined;
+    this.#fingerprint = undefined;
     this.#replacePool(undefined);
   }
 
-  /** Ends every connection, also those with requests on them. */
+  /** Closes all connections, including those with active requests. */
   async closePool(): Promise<void> {
-    this.#made = undefined;
+    this.#fingerprint = undefined;
     this.#replacePool(undefined);
-    await Promise.all([...this.#leaving].map((pool) => pool.destroy()));
+    await Promise.all([...this.#closing].map((pool) => pool.destroy()));
   }
 
-  /** Lets the requests and watches on the old pool end by themselves. */
+  /** Closes the old pool once its active requests and watches have ended. */
   #replacePool(next: Pool | undefined): void {
     const old = this.#pool;
     this.#pool = next;
     if (old === undefined) return;
-    this.#leaving.add(old);
-    const left = (): boolean => this.#leaving.delete(old);
-    // A pool that fails to close has nothing left to close.
-    old.close().then(left, left);
+    this.#closing.add(old);
+    const closed = (): boolean => this.#closing.delete(old);
+    // A pool whose close fails needs no further cleanup.
+    old.close().then(closed, closed);
   }
 }
 
 /**
- * The same pool, speaking HTTP/1.1 only. When a request with a body is aborted at the wrong moment, Node's HTTP/2 session
- * can spin in native code for ever while its memory grows (seen on 26.10 with undici 8.12: every few stops under load).
+ * The same pool restricted to HTTP/1.1. If a request with a body is aborted at the wrong moment, Node's HTTP/2 session can
+ * loop in native code forever while its memory grows (seen on 26.10 with undici 8.12, once every few stops under load).
  */
 function withoutHttp2(pool: Pool): Pool {
   return pool.compose((dispatch) => (options, handler) => dispatch({ ...options, allowH2: false } as typeof options, handler));
 }
 
-/** Reads the credentials. @throws RefusedError SP_CONFIG when there are none, the file is unreadable or the context is not in it. */
+/** Loads the credentials. @throws RefusedError SP_CONFIG if there are none, the file is unreadable or does not contain the context */
 export function loadKubeConfig(source: KubeSource): PooledKubeConfig {
   const config = new PooledKubeConfig();
   try {
@@ -85,24 +87,31 @@ export function loadKubeConfig(source: KubeSource): PooledKubeConfig {
     else if (source.kubeconfig !== undefined) config.loadFromFile(source.kubeconfig);
     else config.loadFromDefault();
   } catch (thrown) {
-    throw new RefusedError('SP_CONFIG', `the kubeconfig${source.kubeconfig === undefined ? '' : ` ${source.kubeconfig}`} cannot be read`, {
-      cause: thrown,
-    });
+    throw new RefusedError(
+      'SP_CONFIG',
+      `the kubeconfig${source.kubeconfig === undefined ? '' : ` "${source.kubeconfig}"`} cannot be read`,
+      {
+        cause: thrown,
+      },
+    );
   }
   if (source.context !== undefined) {
     if (config.getContextObject(source.context) === null) {
-      throw new RefusedError('SP_CONFIG', `the kubeconfig has no context "${source.context}"`);
+      throw new RefusedError('SP_CONFIG', `the kubeconfig has no context "${source.context}"; kubectl config get-contexts lists them`);
     }
     config.setCurrentContext(source.context);
   }
   const server = config.getCurrentCluster()?.server;
-  // The client's last resort, an unencrypted port of ten years ago, is nobody's API server.
+  // client-node falls back to the insecure port that API servers no longer have.
   if (server === undefined || (config.currentContext === 'loaded-context' && server === 'http://localhost:8080')) {
-    throw new RefusedError('SP_CONFIG', 'no kubeconfig found, and this is not a pod with a service account');
+    throw new RefusedError(
+      'SP_CONFIG',
+      'no kubeconfig found, and this is not a pod with a service account; set KUBECONFIG or pass a kubeconfig',
+    );
   }
   return config;
 }
 
-function fingerprint(options: DispatcherOptions): string {
+function fingerprintOf(options: DispatcherOptions): string {
   return JSON.stringify(options, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value));
 }

@@ -1,7 +1,6 @@
 /*
- * One leader among the replicas. In: a Lease's name, who we are, and the leader's work. Out: the work runs while we
- * hold the lease; its signal aborts when we lose it or are asked to stop, and the lease is given back. Called by the
- * controller's manager.
+ * Leader election among replicas with a Lease. The leader's work runs while this replica holds the lease; its signal aborts
+ * when the lease is lost or the process stops, and the lease is released.
  */
 
 import { type Clock, sleep, systemClock } from '../clock.ts';
@@ -13,23 +12,24 @@ import { isRawObject, type RawObject } from './kube-object.ts';
 import { microTime } from './kube-time.ts';
 import { apiVersionOf, collectionPath, LEASES, objectPath } from './paths.ts';
 
+/** Options of {@link runWithLease}. */
 export interface LeaseOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly name: string;
-  /** Unique among the replicas and over restarts, e.g. pod name and a random part. */
+  /** Identity of this replica, unique among replicas and across restarts, e.g. pod name and a random suffix. */
   readonly identity: string;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
   readonly random?: () => number;
-  /** How long others wait after the last sign of life; absent: 15 000. Sent in whole seconds. */
+  /** How long other replicas wait after the last renewal, in milliseconds; absent: 15 000. Stored in whole seconds. */
   readonly leaseDurationMs?: number;
-  /** The leader gives up when it could not renew for this long; less than the lease's duration; absent: 10 000. */
+  /** The leader stops if it cannot renew for this long, in milliseconds; less than the lease duration; absent: 10 000. */
   readonly renewDeadlineMs?: number;
-  /** Between two tries to renew or to acquire; absent: 2 000. */
+  /** Delay between attempts to acquire or renew, in milliseconds; absent: 2 000. */
   readonly retryPeriodMs?: number;
-  /** Told of every change: are we the leader, and who holds the lease ('' nobody). For `leader_election_master_status` and readiness. */
+  /** Called on every change with whether this replica leads, and the holder of the lease ('' if none). For `leader_election_master_status` and readiness. */
   readonly onChange?: (leading: boolean, holder: string) => void;
 }
 
@@ -37,15 +37,16 @@ export interface LeaseOptions {
 interface Observed {
   readonly lease: RawObject;
   readonly spec: RawObject;
-  /** '' when nobody holds it. */
+  /** '' if there is no holder. */
   readonly holder: string;
   readonly durationMs: number;
 }
 
 /**
- * Contends for the lease and runs `lead` while it is held. After a loss `lead`'s signal aborts, its end is awaited, and we contend again.
- * Resolves when `signal` aborts (after `lead` has ended and the lease is released) or when `lead` ends by itself.
- * @throws what `lead` throws, after releasing; never for failures of the API server
+ * Competes for the lease and runs `lead` while this replica holds it. If the lease is lost, the signal of `lead` aborts; after
+ * `lead` has ended this replica competes again. Resolves when `signal` aborts (after `lead` has ended and the lease is
+ * released), or when `lead` returns.
+ * @throws what `lead` throws, after releasing the lease; never because of the API server
  */
 export async function runWithLease(
   options: LeaseOptions,
@@ -63,9 +64,9 @@ export async function runWithLease(
     try {
       await lead(leading.signal);
     } catch (thrown) {
-      // An abort that comes back as an exception is the end that was asked for.
+      // Work that rethrows the abort reason ended as requested.
       if (!leading.signal.aborted) throw thrown;
-      if (thrown !== leading.signal.reason) options.logger.warn({ err: thrown }, 'leader work failed while it was being stopped');
+      if (thrown !== leading.signal.reason) options.logger.warn({ err: thrown }, 'leader work failed while stopping');
     } finally {
       leading.abort();
       await renewal;
@@ -76,8 +77,9 @@ export async function runWithLease(
   }
 }
 
+/** One replica's attempts to acquire, renew and release the lease. */
 class Candidate {
-  /** Did the last term end because the lease could not be held? */
+  /** Whether the last term ended because the lease was lost. */
   lost = false;
   readonly #options: LeaseOptions;
   readonly #clock: Clock;
@@ -86,11 +88,13 @@ class Candidate {
   readonly #deadlineMs: number;
   readonly #retryMs: number;
   #seen: Observed | undefined;
-  /** When this spec was first seen, on our own clock: the times that other machines wrote are never compared with it. */
+  /** When this spec was first seen, on the local clock. Timestamps of other machines are never compared with it. */
   #seenAtMs = 0;
-  /** When the last renewal that succeeded was begun. */
+  /** Start of the last successful renewal. */
   #renewedAtMs = 0;
-  #told = '';
+  /** Last reported leadership and holder. */
+  #reported = '';
+  /** Message of the last failure, to log repeated ones once. */
   #fault = '';
 
   constructor(options: LeaseOptions) {
@@ -102,46 +106,46 @@ class Candidate {
     this.#retryMs = options.retryPeriodMs ?? 2_000;
   }
 
-  /** True when the lease is ours; false when the signal aborted first. */
+  /** Waits until this replica holds the lease; false if the signal aborted first. */
   async acquire(signal: AbortSignal): Promise<boolean> {
     const random = this.#options.random ?? Math.random;
     this.lost = false;
     while (!signal.aborted) {
       if (await this.#attempt(this.#deadlineMs / 2, signal)) {
         this.#logger.info({ identity: this.#options.identity }, 'became leader');
-        this.#tell(true, this.#options.identity);
+        this.#report(true, this.#options.identity);
         return true;
       }
-      this.#tell(false, this.#other() ?? '');
+      this.#report(false, this.#other() ?? '');
       await sleep(this.#clock, this.#retryMs * (1 + random() / 2), signal);
     }
     return false;
   }
 
-  /** Renews until the term ends; ends it itself when the deadline passes or another holds the lease. Never rejects. */
+  /** Renews until the term ends. Ends the term when the deadline passes or another replica holds the lease. Never rejects. */
   async keep(term: AbortController): Promise<void> {
     while (!term.signal.aborted) {
       await sleep(this.#clock, this.#retryMs, term.signal);
       if (term.signal.aborted) return;
       const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
-      // Half, so that a renewal on a dead connection leaves time for one on a new connection.
+      // Half the deadline, so that after a renewal on a dead connection there is time for one on a new connection.
       const renewed = leftMs > 0 && (await this.#attempt(Math.min(leftMs, this.#deadlineMs / 2), term.signal));
       if (renewed || term.signal.aborted) continue;
       const other = this.#other();
       if (other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs) continue;
       this.lost = true;
       this.#logger.error({ holder: other ?? 'unknown' }, 'lost leadership');
-      this.#tell(false, other ?? '');
-      term.abort(new TransientError('SP_KUBE_CONFLICT', 'leadership was lost'));
+      this.#report(false, other ?? '');
+      term.abort(new TransientError('SP_KUBE_CONFLICT', 'leadership lost'));
     }
   }
 
-  /** Gives the lease back, so that the next leader need not wait for it to run out. Never rejects. */
+  /** Releases the lease, so that the next leader does not have to wait for its expiry. Never rejects. */
   async release(): Promise<void> {
     const fields = { holderIdentity: '', leaseDurationSeconds: 1 };
     const signal = new AbortController().signal;
     try {
-      // A renewal cut short by the end of the term may have been stored: then the first try conflicts.
+      // A renewal aborted at the end of the term may have been stored: then the first attempt conflicts.
       for (let attempt = 0; attempt < 2 && this.#seen?.holder === this.#options.identity; attempt += 1) {
         if (await this.#conflictFree(this.#put(this.#seen, fields, this.#retryMs, signal))) {
           this.#logger.info({ identity: this.#options.identity }, 'released leadership');
@@ -150,15 +154,15 @@ class Candidate {
     } catch (thrown) {
       this.#logger.warn({ err: thrown }, 'lease not released');
     }
-    this.#tell(false, this.#other() ?? '');
+    this.#report(false, this.#other() ?? '');
   }
 
-  /** One try to get or to renew the lease: is it ours now? Never rejects. */
+  /** One attempt to acquire or renew the lease; returns whether this replica holds it now. Never rejects. */
   async #attempt(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     const startedMs = this.#clock.nowMs();
     const { identity } = this.#options;
     try {
-      // While it is ours our last write is the newest state; should that be wrong, the write conflicts.
+      // As holder, the last write is the current state; if it is not, the next write conflicts.
       if (this.#seen?.holder !== identity) await this.#read(timeoutMs, signal);
       if (!this.#mayTake()) return false;
       const write =
@@ -170,7 +174,7 @@ class Candidate {
       }
       await this.#read(this.#retryMs, signal);
     } catch (thrown) {
-      // The same fault every two seconds is one fault.
+      // A failure that repeats every two seconds is logged once.
       const fault = thrown instanceof Error ? thrown.message : '';
       if (!signal.aborted && fault !== this.#fault) this.#logger.warn({ err: thrown }, 'lease cannot be read or written');
       this.#fault = fault;
@@ -178,7 +182,7 @@ class Candidate {
     return false;
   }
 
-  /** Who holds the lease as last seen, '' for nobody; undefined when that is us, or not known. */
+  /** Last seen holder, '' if there is none; undefined if it is this replica or unknown. */
   #other(): string | undefined {
     return this.#seen?.holder === this.#options.identity ? undefined : this.#seen?.holder;
   }
@@ -206,19 +210,19 @@ class Candidate {
 
   async #create(timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { client, namespace, name } = this.#options;
-    const nobody: Observed = { lease: {}, spec: { leaseTransitions: -1 }, holder: '', durationMs: 0 };
-    const body = { apiVersion: apiVersionOf(LEASES), kind: LEASES.kind, metadata: { namespace, name }, spec: this.#claim(nobody) };
+    const unheld: Observed = { lease: {}, spec: { leaseTransitions: -1 }, holder: '', durationMs: 0 };
+    const body = { apiVersion: apiVersionOf(LEASES), kind: LEASES.kind, metadata: { namespace, name }, spec: this.#claim(unheld) };
     const path = collectionPath(LEASES, namespace);
     this.#observe((await client.request({ method: 'POST', path, body, timeoutMs, urgent: true, signal })).json);
   }
 
-  /** Compare and swap: the lease as seen, with these fields of its spec, if its resourceVersion is still the same. */
+  /** Compare-and-swap: writes the last seen lease with these fields of its spec if its resourceVersion is unchanged. */
   async #put(before: Observed, fields: RawObject, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const body = { ...before.lease, spec: { ...before.spec, ...fields } };
     this.#observe((await this.#options.client.request({ method: 'PUT', path: this.#path(), body, timeoutMs, urgent: true, signal })).json);
   }
 
-  /** False when somebody else wrote, created or deleted the lease in between. */
+  /** False if another client wrote, created or deleted the lease in the meantime. */
   async #conflictFree(write: Promise<void>): Promise<boolean> {
     try {
       await write;
@@ -247,10 +251,10 @@ class Candidate {
     return objectPath({ resource: LEASES, namespace: this.#options.namespace, name: this.#options.name });
   }
 
-  #tell(leading: boolean, holder: string): void {
-    const told = `${leading} ${holder}`;
-    if (told === this.#told) return;
-    this.#told = told;
+  #report(leading: boolean, holder: string): void {
+    const report = `${leading} ${holder}`;
+    if (report === this.#reported) return;
+    this.#reported = report;
     this.#options.onChange?.(leading, holder);
   }
 }

@@ -1,13 +1,12 @@
 /*
- * All objects of a collection, page by page. In: which collection. Out: each raw object to a visitor, and the
- * resourceVersion that the whole list belongs to. Called by the reflector, and by whoever needs a list once.
+ * Lists all objects of a collection page by page, for the reflector and for single lists.
  */
 import { TransientError } from '../errors.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { collectionPath, type Resource } from './paths.ts';
 
-/** Which objects. */
+/** Selects the objects of one resource. */
 export interface Collection {
   readonly resource: Resource;
   /** Absent: all namespaces. */
@@ -16,29 +15,29 @@ export interface Collection {
   readonly labelSelector?: string;
   /** E.g. `metadata.name=sallyport`; absent: all objects. */
   readonly fieldSelector?: string;
-  /** Ask the server for metadata only (objects come with neither spec nor data). */
+  /** Requests metadata only: objects have neither spec nor data. */
   readonly metadataOnly?: boolean;
 }
 
-/** Objects per page: a page of pods parses in well under 50 ms and is garbage before the next one comes. */
+/** Objects per page: a page of pods is parsed in well under 50 ms and garbage before the next one arrives. */
 const PAGE_SIZE = 500;
 const TIMEOUT_MS = 30_000;
 
-/** Query parameters that choose the objects of a collection, for list and watch alike. */
+/** Query parameters that select the objects of a collection, for list and watch. */
 export function selectionOf(collection: Collection): Record<string, string | undefined> {
   return { labelSelector: collection.labelSelector, fieldSelector: collection.fieldSelector };
 }
 
-/** The Accept header for objects (`''`) or lists (`'List'`) of a collection. */
+/** Accept header for objects (`''`) or lists (`'List'`) of a collection. */
 export function acceptOf(collection: Collection, suffix: '' | 'List'): string {
   if (collection.metadataOnly !== true) return 'application/json';
   return `application/json;as=PartialObjectMetadata${suffix};g=meta.k8s.io;v=v1`;
 }
 
 /**
- * Visits every object of the collection as it was at one moment; pages are fetched as the visits go on.
+ * Visits every object of a consistent snapshot of the collection; pages are fetched one after the other.
  * @returns the resourceVersion to watch from
- * @throws TransientError `SP_KUBE_GONE` when the list took so long that its later pages are no more (begin again), and
+ * @throws TransientError `SP_KUBE_GONE` if later pages have expired because the list took too long (list again), and
  *   whatever {@link KubeClient.request} and `visit` throw
  */
 export async function listObjects(
@@ -63,7 +62,7 @@ export async function listObjects(
     const page = isRawObject(json) ? json : {};
     resourceVersion ??= page.metadata?.resourceVersion;
     if (!Array.isArray(page['items']) || resourceVersion === undefined || resourceVersion === '') {
-      throw new TransientError('SP_KUBE_API', `GET ${path}: the answer is not a list`);
+      throw new TransientError('SP_KUBE_API', `GET ${path}: the response is not a list`);
     }
     for (const item of page['items'] as readonly unknown[]) {
       if (isRawObject(item)) visit(item);

@@ -1,11 +1,10 @@
 /*
- * REST paths of the Kubernetes resources that the product touches. In: a resource, a namespace, a name. Out: the path
- * below the API server's address, every segment escaped. Used by everything here that sends a request, and by its callers.
+ * REST paths of the Kubernetes resources that Sallyport uses, below the API server's address, with escaped segments.
  */
 import { AUTHORIZATION_POLICY_PLURAL, REQUEST_AUTHENTICATION_PLURAL, SECURITY_GROUP } from '../api/kube/names.ts';
 import { InvariantError, RefusedError } from '../errors.ts';
 
-/** What a path needs to know of a kind. */
+/** A kind of object, as far as its REST path and `apiVersion` depend on it. */
 export interface Resource {
   /** API group; `''` for the core group. */
   readonly group: string;
@@ -16,7 +15,7 @@ export interface Resource {
   readonly namespaced: boolean;
 }
 
-/** Which object: `namespace` is absent for cluster-scoped kinds. */
+/** Reference to one object. `namespace` is absent for cluster-scoped kinds. */
 export interface ObjectRef {
   readonly resource: Resource;
   readonly namespace?: string;
@@ -28,40 +27,60 @@ function define(apiVersion: string, kind: string, plural: string, namespaced = t
   return { group: slash < 0 ? '' : apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1), kind, plural, namespaced };
 }
 
+/** Pods. */
 export const PODS: Resource = define('v1', 'Pod', 'pods');
+/** Namespaces (cluster-scoped). */
 export const NAMESPACES: Resource = define('v1', 'Namespace', 'namespaces', false);
+/** ConfigMaps. */
 export const CONFIG_MAPS: Resource = define('v1', 'ConfigMap', 'configmaps');
+/** Secrets. */
 export const SECRETS: Resource = define('v1', 'Secret', 'secrets');
+/** Services. */
 export const SERVICES: Resource = define('v1', 'Service', 'services');
+/** ServiceAccounts. */
 export const SERVICE_ACCOUNTS: Resource = define('v1', 'ServiceAccount', 'serviceaccounts');
+/** Deployments. */
 export const DEPLOYMENTS: Resource = define('apps/v1', 'Deployment', 'deployments');
+/** ReplicaSets. */
 export const REPLICA_SETS: Resource = define('apps/v1', 'ReplicaSet', 'replicasets');
+/** Jobs. */
 export const JOBS: Resource = define('batch/v1', 'Job', 'jobs');
+/** Leases, for leader election. */
 export const LEASES: Resource = define('coordination.k8s.io/v1', 'Lease', 'leases');
+/** Events of events.k8s.io/v1. */
 export const EVENTS: Resource = define('events.k8s.io/v1', 'Event', 'events');
+/** Roles. */
 export const ROLES: Resource = define('rbac.authorization.k8s.io/v1', 'Role', 'roles');
+/** RoleBindings. */
 export const ROLE_BINDINGS: Resource = define('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings');
+/** ClusterRoles (cluster-scoped). */
 export const CLUSTER_ROLES: Resource = define('rbac.authorization.k8s.io/v1', 'ClusterRole', 'clusterroles', false);
+/** ClusterRoleBindings (cluster-scoped). */
 export const CLUSTER_ROLE_BINDINGS: Resource = define('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', 'clusterrolebindings', false);
+/** CustomResourceDefinitions (cluster-scoped). */
 export const CUSTOM_RESOURCE_DEFINITIONS: Resource = define(
   'apiextensions.k8s.io/v1',
   'CustomResourceDefinition',
   'customresourcedefinitions',
   false,
 );
+/** MutatingWebhookConfigurations (cluster-scoped). */
 export const MUTATING_WEBHOOK_CONFIGURATIONS: Resource = define(
   'admissionregistration.k8s.io/v1',
   'MutatingWebhookConfiguration',
   'mutatingwebhookconfigurations',
   false,
 );
+/** ValidatingWebhookConfigurations (cluster-scoped). */
 export const VALIDATING_WEBHOOK_CONFIGURATIONS: Resource = define(
   'admissionregistration.k8s.io/v1',
   'ValidatingWebhookConfiguration',
   'validatingwebhookconfigurations',
   false,
 );
+/** RequestAuthentications. */
 export const REQUEST_AUTHENTICATIONS: Resource = define(`${SECURITY_GROUP}/v1`, 'RequestAuthentication', REQUEST_AUTHENTICATION_PLURAL);
+/** AuthorizationPolicies. */
 export const AUTHORIZATION_POLICIES: Resource = define(`${SECURITY_GROUP}/v1`, 'AuthorizationPolicy', AUTHORIZATION_POLICY_PLURAL);
 
 const KNOWN: readonly Resource[] = [
@@ -87,13 +106,15 @@ const KNOWN: readonly Resource[] = [
   AUTHORIZATION_POLICIES,
 ];
 
-/** `v1`, `apps/v1`, ... as an object's `apiVersion` field holds it. */
+/** Value of an object's `apiVersion`: `v1`, `apps/v1`, … */
 export function apiVersionOf(resource: Resource): string {
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 }
 
-/** The resource of an object by its `apiVersion` and `kind`; any version of a known group and kind is taken as it stands.
- *  @throws RefusedError SP_KUBE_INVALID for a kind that the product does not touch. */
+/**
+ * The resource of an object by its `apiVersion` and `kind`, in any version of a known group and kind.
+ * @throws RefusedError SP_KUBE_INVALID for a kind that is not in this file
+ */
 export function resourceOf(apiVersion: string, kind: string): Resource {
   const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
@@ -102,14 +123,14 @@ export function resourceOf(apiVersion: string, kind: string): Resource {
   return version === known.version ? known : { ...known, version };
 }
 
-/** Path of a collection; without `namespace`, a namespaced resource is meant across all namespaces. */
+/** Path of a collection. @param namespace absent: all namespaces, or a cluster-scoped resource */
 export function collectionPath(resource: Resource, namespace?: string): string {
   const root = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
   const scope = namespace === undefined ? '' : `/namespaces/${segment(namespace)}`;
   return `${root}${scope}/${resource.plural}`;
 }
 
-/** Path of one object. */
+/** Path of one object. @throws InvariantError if the name is not a valid path segment, or if the namespace does not fit the resource's scope */
 export function objectPath(ref: ObjectRef): string {
   if (ref.resource.namespaced !== (ref.namespace !== undefined)) {
     throw new InvariantError(`${ref.resource.kind} ${ref.name}: ${ref.resource.namespaced ? 'a namespace is needed' : 'has no namespace'}`);
@@ -117,8 +138,8 @@ export function objectPath(ref: ObjectRef): string {
   return `${collectionPath(ref.resource, ref.namespace)}/${segment(ref.name)}`;
 }
 
-function segment(text: string): string {
-  // A dot segment would be folded by the URL parser and reach another resource.
-  if (text === '' || text === '.' || text === '..') throw new InvariantError(`not a name of an object: "${text}"`);
-  return encodeURIComponent(text);
+function segment(name: string): string {
+  // The URL parser would resolve a dot segment, and the request would reach another resource.
+  if (name === '' || name === '.' || name === '..') throw new InvariantError(`not a name of an object: "${name}"`);
+  return encodeURIComponent(name);
 }

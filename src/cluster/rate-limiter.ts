@@ -1,23 +1,24 @@
 /*
- * A token bucket. In: a steady rate, a burst and a clock. Out: permission, now or after a wait, in the order of asking.
- * The client limits requests per second with it, the recorder events.
+ * A token bucket. The client limits requests per second with it, the recorder events.
  */
 import { type Clock, sleep } from '../clock.ts';
 
+/** Size and refill rate of the bucket. */
 export interface RateLimiterOptions {
-  /** Permissions per second in the long run; more than 0. */
+  /** Sustained permits per second; greater than 0. */
   readonly perSecond: number;
-  /** Permissions that an idle limiter gives at once; at least 1. */
+  /** Permits that an idle limiter grants immediately; at least 1. */
   readonly burst: number;
   readonly clock: Clock;
 }
 
+/** A first-come, first-served limiter. */
 export interface RateLimiter {
-  /** Waits for a permission; first come, first served. @throws the signal's reason when it aborts first (the permission goes back). */
+  /** Waits for a permit. @throws the reason of the signal if it aborts first; the permit is returned to the bucket */
   take(signal: AbortSignal): Promise<void>;
 }
 
-/** A bucket that starts full. */
+/** A limiter whose bucket is full. */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const { perSecond, burst, clock } = options;
   let tokens = burst;
@@ -33,7 +34,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     take: async (signal) => {
       signal.throwIfAborted();
       refill();
-      // Below zero the bucket holds reservations: each waiter owns a later moment than the one before it.
+      // A negative number of tokens means reservations: each waiter has a later time than the one before.
       tokens -= 1;
       if (tokens >= 0) return;
       await sleep(clock, (-tokens / perSecond) * 1000, signal);

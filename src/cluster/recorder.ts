@@ -1,6 +1,6 @@
 /*
- * Kubernetes Events about the user's objects. In: what happened to which object. Out: events.k8s.io/v1 Events, repeats
- * folded into one with a count, at most one request per second after a burst. Called by publish; never blocks or throws.
+ * Records Kubernetes Events about users' objects as events.k8s.io/v1. Repeated events become one with a count; after a burst,
+ * at most one request per second is sent. Recording never blocks or throws.
  */
 
 import { type Clock, systemClock } from '../clock.ts';
@@ -15,29 +15,31 @@ import { createRateLimiter } from './rate-limiter.ts';
 export interface EventTarget {
   readonly apiVersion: string;
   readonly kind: string;
-  /** Absent for cluster-scoped objects; their events live in `default`. */
+  /** Absent for cluster-scoped objects, whose events are created in `default`. */
   readonly namespace?: string;
   readonly name: string;
   readonly uid?: string;
   readonly resourceVersion?: string;
 }
 
+/** An event to record. */
 export interface KubeEvent {
   readonly regarding: EventTarget;
   readonly type: 'Normal' | 'Warning';
-  /** Why, a CamelCase word, at most 128 characters, e.g. `InvalidPolicy`. */
+  /** Reason in CamelCase, at most 128 characters, e.g. `InvalidPolicy`. */
   readonly reason: string;
-  /** What was being done, a CamelCase word, e.g. `Compile`. */
+  /** Action in CamelCase, e.g. `Compile`. */
   readonly action: string;
-  /** For a person; cut to 1024 bytes. */
+  /** Message for users; truncated to 1024 bytes. */
   readonly note: string;
 }
 
+/** Options of {@link createRecorder}. */
 export interface RecorderOptions {
   readonly client: KubeClient;
-  /** `reportingController`, e.g. `sallyport.dev/controller`. */
+  /** Value of `reportingController`, e.g. `sallyport.dev/controller`. */
   readonly controller: string;
-  /** `reportingInstance`, e.g. the pod's name. */
+  /** Value of `reportingInstance`, e.g. the pod's name. */
   readonly instance: string;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -45,12 +47,13 @@ export interface RecorderOptions {
   readonly random?: () => number;
 }
 
+/** Records Events without blocking the caller. */
 export interface Recorder {
-  /** Takes an event for sending; returns at once. The same event again within ten minutes raises the count of the first. */
+  /** Queues an event and returns immediately. Repeating an event within ten minutes increases the count of the first. */
   record(event: KubeEvent): void;
-  /** Sends what was recorded until the signal aborts, then gives what is left one second. Never rejects. To be called once. */
+  /** Sends queued events until the signal aborts, then sends the rest for at most one second. Never rejects. Call once. */
   run(signal: AbortSignal): Promise<void>;
-  /** Events that were given up because too many waited. */
+  /** Number of events that were dropped because the queue was full. */
   dropped(): number;
 }
 
@@ -60,20 +63,20 @@ interface Series {
   readonly firstMs: number;
   lastMs: number;
   count: number;
-  /** As stored by the server; undefined until the first send. */
+  /** The Event on the server; undefined until it is created. */
   ref: ObjectRef | undefined;
   waiting: boolean;
 }
 
 const MAX_SERIES = 1024;
 const MAX_WAITING = 512;
-/** A repeat after this long a silence is news. */
+/** A repeat after this time starts a new series. */
 const SERIES_MS = 10 * 60_000;
-/** The server counts bytes. */
+/** The API server's limit, in bytes. */
 const MAX_NOTE_BYTES = 1024;
-const FAREWELL_MS = 1_000;
+const FLUSH_MS = 1_000;
 
-/** A recorder; nothing is sent before {@link Recorder.run}. */
+/** A recorder that sends nothing before {@link Recorder.run}. */
 export function createRecorder(options: RecorderOptions): Recorder {
   return new QueuedRecorder(options);
 }
@@ -126,10 +129,9 @@ class QueuedRecorder implements Recorder {
       )
         await this.#sendNext(signal);
     }
-    const farewell = new AbortController();
-    const cancel = this.#clock.after(FAREWELL_MS, () => farewell.abort());
-    for (let left = Math.min(25, this.#waiting.length); left > 0 && !farewell.signal.aborted; left -= 1)
-      await this.#sendNext(farewell.signal);
+    const flush = new AbortController();
+    const cancel = this.#clock.after(FLUSH_MS, () => flush.abort());
+    for (let left = Math.min(25, this.#waiting.length); left > 0 && !flush.signal.aborted; left -= 1) await this.#sendNext(flush.signal);
     cancel();
   }
 
@@ -167,13 +169,13 @@ class QueuedRecorder implements Recorder {
     if (series === undefined) return;
     series.waiting = false;
     try {
-      // An Event lives an hour on the server: a series may outlive it, and then begins anew.
+      // The server keeps an Event for an hour: a series that lasts longer needs a new one.
       if (series.ref === undefined || !(await this.#raiseCount(series, series.ref, signal))) await this.#create(series, signal);
     } catch (thrown) {
       if (signal.aborted && this.#waiting.length < MAX_WAITING) {
         series.waiting = true;
         this.#waiting.unshift(series);
-      } else this.#logger.warn({ err: thrown, reason: series.event.reason }, 'event not recorded');
+      } else this.#logger.warn({ err: thrown, reason: series.event.reason }, 'cannot record event');
     }
   }
 
@@ -195,7 +197,7 @@ class QueuedRecorder implements Recorder {
       type,
       reason,
       action,
-      note: fitted(note),
+      note: truncated(note),
       ...(series.count > 1 ? { series: seriesOf(series) } : {}),
     };
     await this.#options.client.request({ method: 'POST', path: collectionPath(EVENTS, namespace), body, signal });
@@ -210,7 +212,7 @@ class QueuedRecorder implements Recorder {
   }
 }
 
-function fitted(note: string): string {
+function truncated(note: string): string {
   if (Buffer.byteLength(note) <= MAX_NOTE_BYTES) return note;
   const ellipsis = '...';
   const { read } = new TextEncoder().encodeInto(note, new Uint8Array(MAX_NOTE_BYTES - ellipsis.length));

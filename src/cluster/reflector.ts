@@ -1,13 +1,13 @@
 /*
- * A faithful copy of one resource of the cluster. In: list and watch of the API server, as raw JSON. Out: slim objects
- * in a sink, only those that changed, kept right through drops, stalls, 410 and garbage for as long as it runs. The
- * controller runs one per kind; the sink is a store of src/sources.
+ * Mirrors one Kubernetes resource into a sink by list and watch, and keeps it correct across disconnects, stalls, 410 responses
+ * and invalid events. Objects are projected to small values. The controller runs one reflector per kind; the sinks are stores
+ * of src/state.
  */
 
 import { type Clock, sleep, systemClock } from '../clock.ts';
 import { InvariantError, RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { errorOfAnswer } from './api-error.ts';
+import { errorOfResponse } from './api-error.ts';
 import { type Backoff, createBackoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
 import { keyOf, type RawObject } from './kube-object.ts';
@@ -15,61 +15,66 @@ import { acceptOf, type Collection, listObjects, selectionOf } from './list-obje
 import { collectionPath } from './paths.ts';
 import { BrokenLineError, readWatchEvents, type WatchEvent } from './watch-lines.ts';
 
-/** Where the copy goes. Called synchronously, in order, never at the same time; should not throw (see {@link Reflector.run}). */
+/** Receives the objects. Called synchronously and in order; should not throw (see {@link Reflector.run}). */
 export interface ReflectorSink<T> {
   /** Receives the complete collection after a list; objects whose keys are not in the map were deleted. */
   replace(objects: ReadonlyMap<string, T>): void;
-  /** Appeared or changed. The key is `namespace/name`, or `name` for cluster-scoped objects. */
+  /** Receives an object that was added or changed. The key is `namespace/name`, or `name` for cluster-scoped objects. */
   upsert(key: string, object: T): void;
+  /** Receives the key of a deleted object. */
   remove(key: string): void;
 }
 
-/** Why the copy had to be fetched or connected anew. `expired`: 410; `broken`: a line that was no event; `idle`: nothing heard for too long;
- *  `error`: any other failure of list or watch. The regular end of a watch is none. */
+/**
+ * Why a reflector listed or watched again. `expired`: 410; `broken`: an invalid watch event; `idle`: no data for too long;
+ * `error`: any other failure of list or watch. The regular end of a watch is not a restart.
+ */
 export type RestartReason = 'expired' | 'broken' | 'idle' | 'error';
 
+/** Options of {@link createReflector}. */
 export interface ReflectorOptions<T> extends Collection {
   readonly client: KubeClient;
-  /** What is kept of an object; undefined leaves it out (and removes it, should it be there). Must not keep parts it does not need. */
+  /** Projects an object to the value to keep; undefined omits the object, or removes it. Must not retain parts that are not needed. */
   readonly project: (raw: RawObject) => T | undefined;
   readonly sink: ReflectorSink<T>;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
   readonly random?: () => number;
-  /** Told of each restart, for metrics. */
+  /** Called on each restart, for metrics. */
   readonly onRestart?: (reason: RestartReason) => void;
 }
 
+/** Mirrors one collection into a sink. */
 export interface Reflector {
-  /** Lists and watches until the signal aborts, then resolves. Never rejects: failures are logged, counted and retried. To be called once. */
+  /** Lists and watches until the signal aborts. Never rejects: failures are logged, counted and retried. Call once. */
   run(signal: AbortSignal): Promise<void>;
-  /** Resolves when the first list is in the sink; rejects only when the run was aborted before that. */
+  /** Resolves when the sink has received the first list; rejects only if the signal aborts before that. */
   readonly whenSynced: Promise<void>;
-  /** Has the first list reached the sink? */
+  /** Whether the sink has received the first list. */
   hasSynced(): boolean;
-  /** The resourceVersion up to which the copy is right; undefined before the first list and after a 410. */
+  /** The resourceVersion that the sink corresponds to; undefined before the first list and after a 410. */
   resourceVersion(): string | undefined;
 }
 
-/** The API server sends a bookmark about every minute, so silence beyond this means that nobody is there. */
+/** The API server sends a bookmark about every minute, so a longer silence means a dead connection. */
 const IDLE_MS = 90_000;
-/** Both bounds of a watch's length that the server is asked for, in seconds: spread, so that watches do not end together. */
+/** Range of the watch duration requested from the server, in seconds; random, so that watches do not end at the same time. */
 const WATCH_SECONDS: readonly [number, number] = [300, 600];
-/** A watch this long counts as healthy and makes the next failure the first again. */
+/** A watch of at least this duration resets the backoff. */
 const HEALTHY_MS = 60_000;
-/** A watch that the server ends sooner than this is a failure: without a delay it would be a storm. */
-const HASTY_MS = 1_000;
+/** A watch that the server ends sooner counts as a failure: without a delay, the reflector would flood the server with requests. */
+const MIN_WATCH_MS = 1_000;
 const HEAD_TIMEOUT_MS = 30_000;
 
 class IdleError extends Error {
   override readonly name: string = 'IdleError';
 }
 
-/** A reflector of one collection; nothing happens before {@link Reflector.run}. */
+/** A reflector of one collection; it sends no request before {@link Reflector.run}. */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector {
   const synced = Promise.withResolvers<void>();
-  // Whoever does not wait for it must not be punished with an unhandled rejection.
+  // A caller that does not await the promise must not get an unhandled rejection.
   synced.promise.catch(() => undefined);
   const loop = new ReflectorLoop(options, () => synced.resolve());
   return {
@@ -83,7 +88,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector {
   };
 }
 
-/** The single loop behind a reflector, and the state that it alone changes. */
+/** The loop of a reflector and its state. */
 class ReflectorLoop<T> {
   synced = false;
   resourceVersion: string | undefined;
@@ -93,7 +98,7 @@ class ReflectorLoop<T> {
   readonly #random: () => number;
   readonly #logger: Logger;
   readonly #backoff: Backoff;
-  /** resourceVersion of each object as the sink was last given it. */
+  /** resourceVersion of each object in the sink. */
   #versions = new Map<string, string>();
 
   constructor(options: ReflectorOptions<T>, onSynced: () => void) {
@@ -112,7 +117,8 @@ class ReflectorLoop<T> {
         this.resourceVersion ??= await this.#list(signal);
         watchedFromMs = this.#clock.nowMs();
         await this.#watch(this.resourceVersion, signal);
-        if (this.#clock.nowMs() - watchedFromMs < HASTY_MS) throw new TransientError('SP_KUBE_API', 'the server ended the watch at once');
+        if (this.#clock.nowMs() - watchedFromMs < MIN_WATCH_MS)
+          throw new TransientError('SP_KUBE_API', 'the server ended the watch immediately');
       } catch (thrown) {
         if (signal.aborted) return;
         if (watchedFromMs !== undefined && this.#clock.nowMs() - watchedFromMs >= HEALTHY_MS) this.#backoff.reset();
@@ -149,7 +155,7 @@ class ReflectorLoop<T> {
     const watch = new AbortController();
     const leave = (): void => watch.abort(signal.reason);
     signal.addEventListener('abort', leave, { once: true });
-    const idle = watchdog(this.#clock, IDLE_MS, () => watch.abort(new IdleError(`nothing heard for ${IDLE_MS} ms`)));
+    const idle = watchdog(this.#clock, IDLE_MS, () => watch.abort(new IdleError(`no data for ${IDLE_MS} ms`)));
     try {
       const { body } = await this.#options.client.stream({
         method: 'GET',
@@ -165,7 +171,7 @@ class ReflectorLoop<T> {
         timeoutMs: HEAD_TIMEOUT_MS,
         signal: watch.signal,
       });
-      for await (const event of readWatchEvents(body, idle.touch)) {
+      for await (const event of readWatchEvents(body, idle.onData)) {
         if (watch.signal.aborted) break;
         this.#apply(event);
       }
@@ -185,12 +191,12 @@ class ReflectorLoop<T> {
       this.resourceVersion = undefined;
       const status = typeof raw['code'] === 'number' ? raw['code'] : 500;
       const path = collectionPath(this.#options.resource, this.#options.namespace);
-      throw errorOfAnswer({ method: 'WATCH', path }, { status, body: raw, wallMs: this.#clock.wallMs() });
+      throw errorOfResponse({ method: 'WATCH', path }, { status, body: raw, wallMs: this.#clock.wallMs() });
     }
     const key = keyOf(raw);
     const version = raw.metadata?.resourceVersion;
     if (version === undefined || (key === undefined && event.type !== 'BOOKMARK')) {
-      throw new BrokenLineError('an object of the watch has no name or no resourceVersion');
+      throw new BrokenLineError('an object in the watch has no name or no resourceVersion');
     }
     if (key !== undefined && event.type !== 'BOOKMARK') this.#applyObject(key, version, event);
     this.resourceVersion = version;
@@ -206,7 +212,7 @@ class ReflectorLoop<T> {
     }
   }
 
-  /** Decides what is still right after a failure, then waits. */
+  /** Decides after a failure whether to list again or to resume the watch, then waits. */
   async #recover(thrown: unknown, signal: AbortSignal): Promise<void> {
     const gone = thrown instanceof TransientError && thrown.code === 'SP_KUBE_GONE';
     const bug = thrown instanceof InvariantError;
@@ -220,9 +226,9 @@ class ReflectorLoop<T> {
     if (reason === 'expired' || reason === 'broken' || bug || thrown instanceof RefusedError) this.resourceVersion = undefined;
     const delayMs = this.#backoff.next(thrown instanceof TransientError ? thrown.retryAfterMs : undefined);
     const fields = { err: thrown, reason, attempt: this.#backoff.failures(), delayMs: Math.round(delayMs) };
-    if (bug) this.#logger.error(fields, 'reflector failed by a fault of our own');
+    if (bug) this.#logger.error(fields, 'reflector failed because of a bug');
     else if (gone) this.#logger.info(fields, 'watch expired, listing again');
-    else this.#logger.warn(fields, 'reflector restarts');
+    else this.#logger.warn(fields, 'restarting reflector');
     this.#options.onRestart?.(reason);
     await sleep(this.#clock, delayMs, signal);
   }
@@ -231,7 +237,7 @@ class ReflectorLoop<T> {
     try {
       return this.#options.project(raw);
     } catch (cause) {
-      throw new InvariantError(`project failed on ${this.#options.resource.kind} ${keyOf(raw)}`, { cause });
+      throw new InvariantError(`projection of ${this.#options.resource.kind} ${keyOf(raw)} failed`, { cause });
     }
   }
 
@@ -244,21 +250,21 @@ class ReflectorLoop<T> {
   }
 }
 
-/** Runs `onSilence` once when nobody has touched it for `silenceMs`; a touch costs no timer. */
-function watchdog(clock: Clock, silenceMs: number, onSilence: () => void): { touch: () => void; stop: () => void } {
-  let touchedMs = clock.nowMs();
+/** Calls `onSilence` once if `onData` was not called for `silenceMs`. `onData` only stores the time and sets no timer. */
+function watchdog(clock: Clock, silenceMs: number, onSilence: () => void): { onData: () => void; stop: () => void } {
+  let lastDataMs = clock.nowMs();
   let cancel = (): void => undefined;
   const arm = (delayMs: number): void => {
     cancel = clock.after(delayMs, () => {
-      const leftMs = touchedMs + silenceMs - clock.nowMs();
+      const leftMs = lastDataMs + silenceMs - clock.nowMs();
       if (leftMs <= 0) onSilence();
       else arm(leftMs);
     });
   };
   arm(silenceMs);
   return {
-    touch: () => {
-      touchedMs = clock.nowMs();
+    onData: () => {
+      lastDataMs = clock.nowMs();
     },
     stop: () => cancel(),
   };

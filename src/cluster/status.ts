@@ -1,6 +1,6 @@
 /*
- * Writing the status of an object. In: the conditions we stand for, computed from the object as it is. Out: one merge
- * patch on the status subresource, guarded by resourceVersion, and only if something changes. Called by publish.
+ * Writes the status of an object as a merge patch on the status subresource, guarded by its resourceVersion, and only if
+ * something changes.
  */
 
 import { type Clock, systemClock } from '../clock.ts';
@@ -11,32 +11,33 @@ import { isRawObject, type RawObject } from './kube-object.ts';
 import { kubeTime } from './kube-time.ts';
 import { type ObjectRef, objectPath } from './paths.ts';
 
-/** A condition as we want it; the time of its last transition is found out here. */
+/** A desired condition, without `lastTransitionTime`, which is computed when it is written. */
 export interface StatusCondition {
   readonly type: string;
   readonly status: 'True' | 'False' | 'Unknown';
-  /** CamelCase word. */
+  /** Reason in CamelCase. */
   readonly reason: string;
   readonly message: string;
   readonly observedGeneration?: number;
 }
 
-/** What the status should say. Other managers' conditions and fields stay as they are. */
+/** The desired status. Conditions and fields of other managers are kept. */
 export interface StatusIntent {
-  /** Ours, told apart from others by their type. */
+  /** Our conditions, identified by their type. */
   readonly conditions: readonly StatusCondition[];
-  /** Types that we once wrote and that should no longer be there. */
+  /** Types of our former conditions to remove. */
   readonly dropTypes?: readonly string[];
-  /** Other fields of the status, replaced one by one; null removes one. */
+  /** Further fields of the status to replace; null removes a field. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
+/** A write of the status of one object. */
 export interface StatusWrite {
   readonly ref: ObjectRef;
   readonly fieldManager: string;
-  /** The status wanted for the object as just read; undefined: leave it alone. Called again after a conflict. */
+  /** Computes the desired status from the current object; undefined: write nothing. Called again after a conflict. */
   readonly intend: (current: RawObject) => StatusIntent | undefined;
-  /** The object as the caller last saw it, with its status and resourceVersion: spares the first read. */
+  /** The object as the caller last saw it, with status and resourceVersion; saves the first read. */
   readonly current?: RawObject;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
@@ -45,9 +46,9 @@ export interface StatusWrite {
 const ATTEMPTS = 5;
 
 /**
- * Brings the conditions of one object up to date.
- * @returns `unchanged` when nothing had to be written (then, given `current`, nothing was sent either), `gone` when the object does not exist
- * @throws TransientError `SP_KUBE_CONFLICT` when others wrote in between five times in a row; otherwise as {@link KubeClient.request}
+ * Updates the conditions of one object if they differ from the desired ones.
+ * @returns `unchanged` if nothing was written (given `current`, no request was sent either), `gone` if the object does not exist
+ * @throws TransientError `SP_KUBE_CONFLICT` after five conflicts in a row; otherwise like {@link KubeClient.request}
  */
 export async function mergePatchStatus(client: KubeClient, write: StatusWrite): Promise<'updated' | 'unchanged' | 'gone'> {
   let current = write.current;
@@ -90,8 +91,9 @@ function statusPatch(current: RawObject, write: StatusWrite): object | undefined
 }
 
 /**
- * The conditions after ours are merged in: each stays where it was, new ones come last, strangers' are kept untouched.
- * `lastTransitionTime` moves only when the condition's status does.
+ * Merges our conditions into the existing ones: each keeps its position, new ones come last, those of other managers are
+ * unchanged. `lastTransitionTime` changes only with the status of the condition.
+ * @param now current time in the format of {@link kubeTime}
  */
 export function mergeConditions(before: readonly unknown[], intent: StatusIntent, now: string): readonly unknown[] {
   const wanted = new Map(intent.conditions.map((condition) => [condition.type, condition]));
@@ -112,7 +114,7 @@ export function mergeConditions(before: readonly unknown[], intent: StatusIntent
   return merged;
 }
 
-/** Equal as JSON, whatever the order of an object's fields; a field that is null is as good as none, as in a merge patch. */
+/** Whether both are equal as JSON, regardless of the order of fields. A null field equals an absent one, like in a merge patch. */
 function sameJson(left: unknown, right: unknown): boolean {
   if (Array.isArray(left) && Array.isArray(right)) {
     return left.length === right.length && left.every((value, index) => sameJson(value, right[index]));

@@ -1,30 +1,29 @@
 /*
- * From a watch's bytes to its events. In: the stream of an open watch. Out: one parsed event after the other; a fault
- * when a line is not one. Called by the reflector.
+ * Parses the byte stream of a watch into events.
  */
 import { isRawObject, type RawObject } from './kube-object.ts';
 
-/** One line of a watch. `ERROR` carries a Status object. */
+/** One event of a watch. The object of `ERROR` is a Status. */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: RawObject;
 }
 
-/** A line that is not an event. What was missed is unknown, so only a new list makes the cache right again. */
+/** A line that is not a valid event. Events may have been missed, so only a new list restores the cache. */
 export class BrokenLineError extends Error {
   override readonly name: string = 'BrokenLineError';
 }
 
-/** etcd takes objects up to 1.5 MiB; as JSON with escapes they stay well below this. */
+/** etcd stores objects up to 1.5 MiB; escaped JSON of that size stays well below this limit. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 const TYPES: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
 const NEWLINE = 0x0a;
 
 /**
- * Reads events until the server ends the stream. A last line without its end is a dropped connection: it is left out,
- * since the next watch begins at the event before it.
- * @param onBytes called for each arrival of bytes, also those of a part of a line
- * @throws BrokenLineError; whatever the stream fails with
+ * Yields events until the server ends the stream. An incomplete last line means a dropped connection and is ignored, because
+ * the next watch starts after the previous event.
+ * @param onBytes called for each received chunk, even if it is only part of a line
+ * @throws BrokenLineError for an invalid event; the error of the stream if it fails
  */
 export async function* readWatchEvents(body: ReadableStream<Uint8Array>, onBytes: () => void): AsyncGenerator<WatchEvent, void, undefined> {
   let rest: Uint8Array[] = [];
@@ -42,7 +41,7 @@ export async function* readWatchEvents(body: ReadableStream<Uint8Array>, onBytes
     if (start < chunk.length) {
       rest.push(chunk.subarray(start));
       restBytes += chunk.length - start;
-      if (restBytes > MAX_LINE_BYTES) throw new BrokenLineError(`a line of the watch is longer than ${MAX_LINE_BYTES} bytes`);
+      if (restBytes > MAX_LINE_BYTES) throw new BrokenLineError(`a watch event is longer than ${MAX_LINE_BYTES} bytes`);
     }
   }
 }
@@ -52,9 +51,9 @@ function parseEvent(line: string): WatchEvent {
   try {
     json = JSON.parse(line);
   } catch {
-    throw new BrokenLineError('a line of the watch is not JSON');
+    throw new BrokenLineError('a watch event is not JSON');
   }
   const { type, object } = (isRawObject(json) ? json : {}) as { type?: unknown; object?: unknown };
-  if (!TYPES.has(type) || !isRawObject(object)) throw new BrokenLineError('a line of the watch is not an event');
+  if (!TYPES.has(type) || !isRawObject(object)) throw new BrokenLineError('a watch event has no known type or no object');
   return { type: type as WatchEvent['type'], object };
 }

@@ -4,7 +4,7 @@ import { sleep, systemClock } from '../../src/clock.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 
 describe('sleep', () => {
-  it('sleeps until the time is over or the signal aborts, and leaves no timer', async () => {
+  it('resolves after the delay or when the signal aborts, and leaves no timer', async () => {
     const clock = createFakeClock();
     const stop = new AbortController();
     const slept = sleep(clock, 1_000, stop.signal);

@@ -1,4 +1,4 @@
-/* The client against a server that answers, stalls, refuses and drops. */
+/* The client against a server that responds, stalls, rejects and disconnects. */
 import { writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { createKubeClient, type KubeClient, type RequestSample } from '../../../src/cluster/client.ts';
@@ -8,7 +8,7 @@ import { createFakeClock, type FakeClock, until } from '../../support/fake-clock
 
 const GET = { method: 'GET', path: '/api/v1/pods' } as const;
 
-describe('kube client', () => {
+describe('createKubeClient', () => {
   let server: FakeApiServer;
   let clock: FakeClock;
   let client: KubeClient;
@@ -41,7 +41,7 @@ describe('kube client', () => {
     throw new Error('did not fail');
   };
 
-  it('sends method, query, body, credentials and its own user agent', async () => {
+  it('sends method, query, body, credentials and its user agent', async () => {
     await client.request({
       method: 'PATCH',
       path: '/api/v1/namespaces/a/pods/b',
@@ -60,12 +60,12 @@ describe('kube client', () => {
     });
   });
 
-  it('tells address and namespace of its context', () => {
+  it('exposes server and namespace of its context', () => {
     expect(client.server).to.equal(server.url);
     expect(client.namespace).to.equal('home');
   });
 
-  it('gives fields that no model knows', async () => {
+  it('returns fields that no model knows', async () => {
     server.put({ metadata: { name: 'a' }, spec: { notYetInvented: { deep: true } } });
 
     const { json } = await client.request(GET);
@@ -73,11 +73,11 @@ describe('kube client', () => {
     expect(JSON.stringify(json)).to.include('"notYetInvented":{"deep":true}');
   });
 
-  it('keeps its connections from request to request', async () => {
+  it('reuses its connections', async () => {
     for (let round = 0; round < 30; round += 1) await client.request(GET);
 
     expect(server.requests).to.have.length(30);
-    // HTTP/1.1 may need a second one while the first is still being freed.
+    // HTTP/1.1 may need a second connection while the first is still being released.
     expect(server.connections()).to.be.at.most(2);
   });
 
@@ -114,7 +114,7 @@ describe('kube client', () => {
     { status: 503, reason: 'ServiceUnavailable', error: TransientError, code: 'SP_KUBE_API' },
   ];
   for (const { status, reason, error, code } of answers) {
-    it(`turns ${status} into ${error.name} ${code} without telling the body`, async () => {
+    it(`throws ${error.name} ${code} for ${status} without the body`, async () => {
       server.fault = (_request, response) => answerStatus(response, status, reason);
 
       const thrown = await failure(() => client.request(GET));
@@ -131,14 +131,14 @@ describe('kube client', () => {
     { header: 'Thu, 01 Jan 2026 00:00:30 GMT', ms: 30_000 },
     { header: 'soon', ms: undefined },
   ]) {
-    it(`reads Retry-After "${header}"`, async () => {
+    it(`parses Retry-After "${header}"`, async () => {
       server.fault = (_request, response) => answerStatus(response, 429, 'TooManyRequests', { 'retry-after': header });
 
       expect(await failure(() => client.request(GET))).to.have.property('retryAfterMs', ms);
     });
   }
 
-  it('takes a write into a namespace that is being deleted for one into a namespace that is not there', async () => {
+  it('reports NOT_FOUND for a write into a terminating namespace', async () => {
     server.fault = (_request, response) => {
       response.writeHead(403, { 'content-type': 'application/json' });
       const details = { causes: [{ reason: 'NamespaceTerminating', message: 'x is being terminated', field: 'metadata.namespace' }] };
@@ -149,7 +149,7 @@ describe('kube client', () => {
     expect(await failure(() => client.request(GET))).to.have.property('code', 'SP_KUBE_NOT_FOUND');
   });
 
-  it('survives an error page that is no Status', async () => {
+  it('reports only the status when the error body is not a Status object', async () => {
     server.fault = (_request, response) => {
       response.writeHead(502, { 'content-type': 'text/html' });
       response.end('<html>bad gateway</html>');
@@ -159,7 +159,7 @@ describe('kube client', () => {
     expect(await failure(() => client.request(GET))).to.include({ code: 'SP_KUBE_API', message: 'GET /api/v1/pods: 502' });
   });
 
-  it('calls a success that is no JSON a fault of the other side', async () => {
+  it('throws SP_KUBE_API when a successful response is not JSON', async () => {
     server.fault = (_request, response) => {
       response.end('{"half":');
       return true;
@@ -168,7 +168,7 @@ describe('kube client', () => {
     expect(await failure(() => client.request(GET))).to.have.property('code', 'SP_KUBE_API');
   });
 
-  it('gives up at the deadline when no answer begins, and when its body never ends', async () => {
+  it('throws SP_TIMEOUT at the deadline when no response starts or its body does not end', async () => {
     for (const begins of [false, true]) {
       server.requests.length = 0;
       server.fault = (_request, response) => {
@@ -180,12 +180,12 @@ describe('kube client', () => {
       await until(() => server.requests.length === 1, 'the request');
       clock.advance(500);
 
-      expect(await failing).to.include({ code: 'SP_TIMEOUT', message: 'GET /api/v1/pods: no answer within 500 ms' });
+      expect(await failing).to.include({ code: 'SP_TIMEOUT', message: 'GET /api/v1/pods: no response within 500 ms' });
     }
     expect(clock.pending()).to.deep.equal([]);
   });
 
-  it('throws the caller’s own reason when the caller aborts', async () => {
+  it('throws the abort reason when the caller aborts', async () => {
     server.fault = () => true;
     const caller = new AbortController();
     const reason = new Error('stopping');
@@ -198,7 +198,7 @@ describe('kube client', () => {
     expect(await failure(() => client.request({ ...GET, signal: caller.signal }))).to.equal(reason);
   });
 
-  it('names the transport’s code when nobody answers', async () => {
+  it('reports the transport error code when the server is down', async () => {
     await server.stop();
 
     const thrown = await failure(() => client.request(GET));
@@ -209,7 +209,7 @@ describe('kube client', () => {
     server = await startFakeApiServer();
   });
 
-  it('lets a burst pass and then waits for its turn, but never with an urgent request', async () => {
+  it('limits requests after a burst, except urgent ones', async () => {
     const limited = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock, qps: 2, burst: 3 });
     let answered = 0;
     const all = Promise.all(Array.from({ length: 5 }, () => limited.request(GET).then(() => (answered += 1))));
@@ -225,7 +225,7 @@ describe('kube client', () => {
     await limited.close();
   });
 
-  it('keeps a stream open past the deadline of its head, and closes it when the caller aborts', async () => {
+  it('keeps a stream open beyond its deadline and closes it when the caller aborts', async () => {
     const caller = new AbortController();
     const { body } = await client.stream({ ...GET, query: { watch: true }, timeoutMs: 1_000, signal: caller.signal });
     clock.advance(5_000);
@@ -239,7 +239,7 @@ describe('kube client', () => {
     await until(() => server.watches[0]?.closed === true, 'the server to see the end');
   });
 
-  it('refuses a kubeconfig that is not there, is not YAML or lacks the context', async () => {
+  it('rejects a kubeconfig that is missing, is not YAML or lacks the context', async () => {
     const broken = `${server.kubeconfig}.broken`;
     await writeFile(broken, '{');
 

@@ -1,4 +1,4 @@
-/* Election among candidates on one lease that lives in the test's memory; time is the test's. */
+/* Leader election among candidates with a lease in memory, on a fake clock. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { KubeClient, KubeRequest, KubeResponse } from '../../../src/cluster/client.ts';
@@ -20,7 +20,7 @@ function createLeaseServer() {
     lease: undefined as Lease | undefined,
     version: 0,
     requests: [] as KubeRequest[],
-    /** Throws, or waits for ever, instead of answering. */
+    /** Throws or blocks instead of responding. */
     fault: undefined as ((request: KubeRequest, who: string) => Promise<void>) | undefined,
     client: (who: string): KubeClient => ({
       server: 'memory',
@@ -57,7 +57,7 @@ function createLeaseServer() {
   return server;
 }
 
-describe('lease', () => {
+describe('runWithLease', () => {
   let server: ReturnType<typeof createLeaseServer>;
   let clock: FakeClock;
   let candidates: Candidate[];
@@ -67,7 +67,7 @@ describe('lease', () => {
     readonly done: Promise<void>;
     leading: boolean;
     terms: number;
-    told: string[];
+    reports: string[];
   }
 
   const contend = (identity: string, lead?: (signal: AbortSignal) => Promise<void>): Candidate => {
@@ -77,7 +77,7 @@ describe('lease', () => {
       done: Promise.resolve(),
       leading: false,
       terms: 0,
-      told: [],
+      reports: [],
     };
     const work = async (signal: AbortSignal): Promise<void> => {
       candidate.leading = true;
@@ -86,7 +86,7 @@ describe('lease', () => {
       candidate.leading = false;
     };
     const onChange = (leading: boolean, holder: string): number =>
-      candidate.told.push(`${leading ? 'leading' : 'following'} ${holder}`.trim());
+      candidate.reports.push(`${leading ? 'leading' : 'following'} ${holder}`.trim());
     candidate.done = runWithLease(
       { client: server.client(identity), namespace: 'ns', name: 'sallyport', identity, logger, clock, random: () => 0, onChange },
       lead ?? work,
@@ -102,7 +102,7 @@ describe('lease', () => {
     for (let round = 0; round < 20; round += 1) await turn();
   };
 
-  /** Time goes on in steps of a second, with room for what the steps cause. */
+  /** Advances the clock second by second and lets pending work run after each. */
   const pass = async (seconds: number): Promise<void> => {
     await settle();
     for (let second = 0; second < seconds; second += 1) {
@@ -125,18 +125,18 @@ describe('lease', () => {
     expect(clock.pending()).to.deep.equal([]);
   });
 
-  it('makes one of two candidates the leader, and keeps it so while it renews', async () => {
+  it('elects one of two candidates, which stays leader while it renews', async () => {
     const [one, two] = [contend('one'), contend('two')];
     await pass(120);
 
     expect([one.leading, two.leading]).to.deep.equal([true, false]);
     expect([one.terms, two.terms]).to.deep.equal([1, 0]);
-    expect(two.told).to.deep.equal(['following one']);
+    expect(two.reports).to.deep.equal(['following one']);
     expect(server.lease?.spec).to.deep.include({ holderIdentity: 'one', leaseDurationSeconds: 15, leaseTransitions: 0 });
     expect(server.lease?.spec['renewTime']).to.match(/^2026-01-01T00:0[12]:\d\d\.000000Z$/);
   });
 
-  it('never waits for the request limit', async () => {
+  it('sends only urgent requests', async () => {
     contend('one');
     contend('two');
     await pass(10);
@@ -145,7 +145,7 @@ describe('lease', () => {
     expect(server.requests.every((request) => request.urgent === true)).to.equal(true);
   });
 
-  it('hands over within seconds when the leader stops, after its work has ended', async () => {
+  it('hands over within seconds after the leader has stopped its work', async () => {
     const order: string[] = [];
     const one = contend('one', async (signal) => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
@@ -162,10 +162,10 @@ describe('lease', () => {
     expect(order).to.deep.equal(['work ends while held by one', 'released to ""']);
     expect(two.leading).to.equal(true);
     expect(server.lease?.spec['leaseTransitions']).to.equal(1);
-    expect(one.told).to.deep.equal(['leading one', 'following']);
+    expect(one.reports).to.deep.equal(['leading one', 'following']);
   });
 
-  it('takes over from a leader that fell silent, not before 15 s after its last renewal was seen', async () => {
+  it('takes over from an unreachable leader, not earlier than 15 s after its last renewal', async () => {
     const one = contend('one');
     const two = contend('two');
     await pass(20);
@@ -181,10 +181,10 @@ describe('lease', () => {
     expect(spans).to.not.include('11');
     expect(spans.indexOf('00') + 1, 'the old leader gives up').to.be.within(8, 12);
     expect(spans.indexOf('01') + 1, 'the new leader begins').to.be.within(13, 18);
-    expect(one.told).to.deep.equal(['leading one', 'following']);
+    expect(one.reports).to.deep.equal(['leading one', 'following']);
   });
 
-  it('does not care how wrong the other machine’s clock is', async () => {
+  it('ignores the clock of other machines', async () => {
     server.lease = {
       metadata: { resourceVersion: '0' },
       spec: { holderIdentity: 'ghost', leaseDurationSeconds: 15, renewTime: '2031-01-01T00:00:00.000000Z' },
@@ -196,7 +196,7 @@ describe('lease', () => {
     expect(one.leading).to.equal(true);
   });
 
-  it('contends again after it lost the lease, and can win it back', async () => {
+  it('competes again after losing the lease and can win it back', async () => {
     const one = contend('one');
     await pass(5);
     server.fault = async () => {
@@ -209,23 +209,23 @@ describe('lease', () => {
 
     expect(one.leading).to.equal(true);
     expect(one.terms).to.equal(2);
-    expect(one.told).to.deep.equal(['leading one', 'following', 'leading one']);
+    expect(one.reports).to.deep.equal(['leading one', 'following', 'leading one']);
   });
 
-  it('stops at once when another holder has written itself into the lease', async () => {
+  it('stops immediately when another holder is in the lease', async () => {
     const one = contend('one');
     await pass(5);
     if (server.lease !== undefined) {
       server.lease.metadata.resourceVersion = '777';
-      server.lease.spec['holderIdentity'] = 'usurper';
+      server.lease.spec['holderIdentity'] = 'other';
     }
     await pass(3);
 
     expect(one.leading).to.equal(false);
-    expect(one.told.at(-1)).to.equal('following usurper');
+    expect(one.reports.at(-1)).to.equal('following other');
   });
 
-  it('goes on when the lease was touched or deleted by others meanwhile', async () => {
+  it('keeps leading when others change or delete the lease', async () => {
     const one = contend('one');
     await pass(5);
     if (server.lease !== undefined) server.lease.metadata = { resourceVersion: '555', annotations: { kept: 'yes' } };
@@ -239,7 +239,7 @@ describe('lease', () => {
     expect(holder()).to.equal('one');
   });
 
-  it('does not lose time when a renewal hangs', async () => {
+  it('stops in time when a renewal hangs', async () => {
     const one = contend('one');
     await pass(5);
     server.fault = (request) =>
@@ -251,7 +251,7 @@ describe('lease', () => {
     expect(one.leading).to.equal(false);
   });
 
-  it('releases although the renewal that was under way at the end had been stored', async () => {
+  it('releases the lease when an aborted renewal was stored', async () => {
     const one = contend('one');
     await pass(1);
     server.fault = async (request) => {
@@ -267,7 +267,7 @@ describe('lease', () => {
     expect(server.lease?.spec['holderIdentity']).to.equal('');
   });
 
-  it('ends and releases when the work ends by itself, and passes on what it throws', async () => {
+  it('releases the lease when the work returns, and rethrows its error', async () => {
     const one = contend('one', () => Promise.resolve());
     await one.done;
     const bug = new Error('a bug');
@@ -281,7 +281,7 @@ describe('lease', () => {
     expect(server.lease?.spec['holderIdentity']).to.equal('');
   });
 
-  it('ends without leading when it is stopped while it waits', async () => {
+  it('ends without leading when it is stopped while waiting', async () => {
     contend('one');
     const two = contend('two');
     await pass(5);

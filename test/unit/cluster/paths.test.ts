@@ -1,4 +1,4 @@
-/* REST paths. */
+/* REST paths of resources. */
 import { expect } from 'chai';
 import {
   AUTHORIZATION_POLICIES,
@@ -12,7 +12,7 @@ import {
   resourceOf,
 } from '../../../src/cluster/paths.ts';
 
-describe('paths', () => {
+describe('collectionPath and objectPath', () => {
   for (const { name, path, expected } of [
     { name: 'a core collection everywhere', path: () => collectionPath(PODS), expected: '/api/v1/pods' },
     {
@@ -32,12 +32,12 @@ describe('paths', () => {
       expected: '/api/v1/namespaces/foo/pods/a%2Fb%3Fc',
     },
   ]) {
-    it(`gives ${name}`, () => {
+    it(`return the path of ${name}`, () => {
       expect(path()).to.equal(expected);
     });
   }
 
-  it('knows a resource by its object, in any version', () => {
+  it('find the resource of an object in any version', () => {
     expect(resourceOf('v1', 'ConfigMap')).to.equal(CONFIG_MAPS);
     expect(resourceOf('security.istio.io/v1', 'AuthorizationPolicy')).to.equal(AUTHORIZATION_POLICIES);
     expect(apiVersionOf(resourceOf('security.istio.io/v1beta1', 'AuthorizationPolicy'))).to.equal('security.istio.io/v1beta1');
@@ -46,7 +46,7 @@ describe('paths', () => {
       .with.property('code', 'SP_KUBE_INVALID');
   });
 
-  it('does not let a name escape its place', () => {
+  it('reject names that would reach another path', () => {
     for (const name of ['', '.', '..']) expect(() => objectPath({ resource: PODS, namespace: 'foo', name })).to.throw('not a name');
     expect(() => objectPath({ resource: PODS, namespace: '..', name: 'x' })).to.throw('not a name');
     expect(() => objectPath({ resource: PODS, name: 'x' })).to.throw('a namespace is needed');

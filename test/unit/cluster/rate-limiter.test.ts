@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import { createRateLimiter } from '../../../src/cluster/rate-limiter.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-describe('rate limiter', () => {
-  it('gives the burst at once, then the rate, in the order of asking', async () => {
+describe('createRateLimiter', () => {
+  it('grants the burst immediately, then the rate, first come, first served', async () => {
     const clock = createFakeClock();
     const limiter = createRateLimiter({ perSecond: 10, burst: 2, clock });
     const order: number[] = [];
@@ -21,7 +21,7 @@ describe('rate limiter', () => {
     expect(order).to.deep.equal([0, 1, 2, 3]);
   });
 
-  it('fills up again, but not beyond the burst', async () => {
+  it('refills up to the burst', async () => {
     const clock = createFakeClock();
     const limiter = createRateLimiter({ perSecond: 10, burst: 2, clock });
     const { signal } = new AbortController();
@@ -32,7 +32,7 @@ describe('rate limiter', () => {
     expect(clock.pending()).to.deep.equal([100]);
   });
 
-  it('takes a permission back from a waiter that gave up', async () => {
+  it('returns the permit of an aborted waiter', async () => {
     const clock = createFakeClock();
     const limiter = createRateLimiter({ perSecond: 10, burst: 1, clock });
     const stop = new AbortController();

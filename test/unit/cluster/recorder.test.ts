@@ -1,4 +1,4 @@
-/* Events: folding of repeats, the limit, and the promise to disturb nobody. */
+/* Events: series of repeats, the request limit, and isolation from failures. */
 import { expect } from 'chai';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { createRecorder, type KubeEvent, type Recorder } from '../../../src/cluster/recorder.ts';
@@ -18,7 +18,7 @@ function bodyOf(request: KubeRequest | undefined): Record<string, unknown> {
   return (request?.body ?? {}) as Record<string, unknown>;
 }
 
-describe('recorder', () => {
+describe('createRecorder', () => {
   let clock: FakeClock;
   let requests: KubeRequest[];
   let answer: (request: KubeRequest) => Promise<void>;
@@ -54,7 +54,7 @@ describe('recorder', () => {
 
   const sent = (count: number): Promise<void> => until(() => requests.length === count, `${count} requests`);
 
-  it('posts an events.k8s.io/v1 Event beside the object', async () => {
+  it('creates an events.k8s.io/v1 Event in the namespace of the object', async () => {
     recorder.record(EVENT);
     await sent(1);
 
@@ -78,7 +78,7 @@ describe('recorder', () => {
     });
   });
 
-  it('puts events about cluster-scoped objects into default, and cuts long notes and names', async () => {
+  it('creates events about cluster-scoped objects in default, and truncates long notes and names', async () => {
     recorder.record({ ...EVENT, regarding: { apiVersion: 'v1', kind: 'Namespace', name: 'n'.repeat(253) }, note: 'ü'.repeat(2_000) });
     await sent(1);
 
@@ -89,7 +89,7 @@ describe('recorder', () => {
     expect(body.note).to.match(/^ü+\.\.\.$/);
   });
 
-  it('raises the count of the first event when it happens again', async () => {
+  it('increases the count of the first event when it repeats', async () => {
     recorder.record(EVENT);
     await sent(1);
     clock.advance(5_000);
@@ -105,7 +105,7 @@ describe('recorder', () => {
     });
   });
 
-  it('makes one request of a thousand repeats that come faster than it may send', async () => {
+  it('sends one request for a thousand repeats within the delay of the limit', async () => {
     for (let index = 0; index < 25; index += 1) recorder.record({ ...EVENT, note: `other ${index}` });
     await sent(25);
     for (let repeat = 0; repeat < 1_000; repeat += 1) recorder.record(EVENT);
@@ -117,7 +117,7 @@ describe('recorder', () => {
     expect(requests).to.have.length(26);
   });
 
-  it('sends 25 at once and then one per second', async () => {
+  it('sends a burst of 25 events and then one per second', async () => {
     for (let index = 0; index < 30; index += 1) recorder.record({ ...EVENT, note: `note ${index}` });
     await sent(25);
     await until(() => clock.pending().length === 1, 'the wait');
@@ -130,7 +130,7 @@ describe('recorder', () => {
     await sent(27);
   });
 
-  it('takes a repeat after ten silent minutes for a new event', async () => {
+  it('creates a new event for a repeat after ten minutes', async () => {
     recorder.record(EVENT);
     await sent(1);
     clock.advance(10 * 60_000);
@@ -141,7 +141,7 @@ describe('recorder', () => {
     expect(requests[1]?.body).to.not.have.property('series');
   });
 
-  it('makes the event anew when the server has let the old one expire', async () => {
+  it('creates the event again when it has expired on the server', async () => {
     recorder.record(EVENT);
     await sent(1);
     answer = (request) => (request.method === 'PATCH' ? Promise.reject(new RefusedError('SP_KUBE_NOT_FOUND', 'gone')) : Promise.resolve());
@@ -153,7 +153,7 @@ describe('recorder', () => {
     expect(requests[2]?.body).to.have.nested.property('series.count', 2);
   });
 
-  it('goes on after a failure and never throws', async () => {
+  it('continues after a failed request', async () => {
     answer = () => Promise.reject(new TransientError('SP_KUBE_API', 'down'));
     recorder.record(EVENT);
     await sent(1);
@@ -162,7 +162,7 @@ describe('recorder', () => {
     await sent(2);
   });
 
-  it('gives up the oldest when too many wait, and counts them', async () => {
+  it('drops and counts the oldest events when the queue is full', async () => {
     for (let index = 0; index < 700; index += 1) recorder.record({ ...EVENT, note: `note ${index}` });
 
     expect(recorder.dropped()).to.equal(188);
@@ -170,7 +170,7 @@ describe('recorder', () => {
     expect(requests[0]?.body).to.have.property('note', 'note 188');
   });
 
-  it('sends what is left when it is stopped, but does not wait for a server that does not answer', async () => {
+  it('sends queued events when it stops, but does not wait for a server that does not respond', async () => {
     recorder.record(EVENT);
     stop.abort();
     await running;

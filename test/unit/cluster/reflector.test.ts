@@ -1,4 +1,4 @@
-/* The reflector against a server that drops, stalls, forgets and talks nonsense. Time is the test's. */
+/* The reflector against a server that disconnects, stalls, forgets and sends invalid events, on a fake clock. */
 import { expect } from 'chai';
 import { createKubeClient, type KubeClient } from '../../../src/cluster/client.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
@@ -23,7 +23,7 @@ function project(raw: RawObject): Slim | undefined {
   return app === undefined || app === 'ignored' ? undefined : { app };
 }
 
-describe('reflector', () => {
+describe('createReflector', () => {
   let server: FakeApiServer;
   let clock: FakeClock;
   let client: KubeClient;
@@ -31,7 +31,7 @@ describe('reflector', () => {
   let running: Promise<void>;
   let restarts: RestartReason[];
   let held: Map<string, Slim>;
-  let told: string[];
+  let calls: string[];
 
   beforeEach(async () => {
     server = await startFakeApiServer();
@@ -41,7 +41,7 @@ describe('reflector', () => {
     running = Promise.resolve();
     restarts = [];
     held = new Map();
-    told = [];
+    calls = [];
   });
 
   afterEach(async () => {
@@ -59,15 +59,15 @@ describe('reflector', () => {
       sink: {
         replace: (objects) => {
           held = new Map(objects);
-          told.push(`replace ${objects.size}`);
+          calls.push(`replace ${objects.size}`);
         },
         upsert: (key, object) => {
           held.set(key, object);
-          told.push(`upsert ${key}=${object.app}`);
+          calls.push(`upsert ${key}=${object.app}`);
         },
         remove: (key) => {
           held.delete(key);
-          told.push(`remove ${key}`);
+          calls.push(`remove ${key}`);
         },
       },
       logger,
@@ -88,7 +88,7 @@ describe('reflector', () => {
   };
   const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
 
-  it('lists, says that it is synced, and follows changes', async () => {
+  it('lists, reports that it is synced, and follows changes', async () => {
     server.put(pod('a'));
     const reflector = start();
     await reflector.whenSynced;
@@ -96,15 +96,15 @@ describe('reflector', () => {
     server.put(pod('b', 'db'));
     server.put(pod('a', 'api'));
     server.remove('b');
-    await until(() => told.length === 4, 'four tellings');
+    await until(() => calls.length === 4, 'four sink calls');
 
-    expect(told).to.deep.equal(['replace 1', 'upsert foo/b=db', 'upsert foo/a=api', 'remove foo/b']);
+    expect(calls).to.deep.equal(['replace 1', 'upsert foo/b=db', 'upsert foo/a=api', 'remove foo/b']);
     expect([...held]).to.deep.equal([['foo/a', { app: 'api' }]]);
     expect(reflector.hasSynced()).to.equal(true);
     expect(reflector.resourceVersion()).to.equal(String(server.resourceVersion()));
   });
 
-  it('asks for pages of 500, for bookmarks, and for watches of five to ten minutes', async () => {
+  it('requests pages of 500, bookmarks, and watches of five to ten minutes', async () => {
     for (let index = 0; index < 1_201; index += 1) server.putSilently(pod(`p${index}`));
     start({ random: () => 0.5, labelSelector: 'app=web', namespace: 'foo' });
     await watching(1);
@@ -126,7 +126,7 @@ describe('reflector', () => {
     });
   });
 
-  it('asks for metadata only when that is enough', async () => {
+  it('requests metadata only when configured', async () => {
     start({ metadataOnly: true });
     await watching(1);
 
@@ -136,7 +136,7 @@ describe('reflector', () => {
     ]);
   });
 
-  it('moves with bookmarks and resumes from the last one when the connection drops', async () => {
+  it('resumes from the last bookmark when the connection drops', async () => {
     start();
     await watching(1);
     lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '900' } });
@@ -150,7 +150,7 @@ describe('reflector', () => {
     expect(restarts).to.deep.equal(['error']);
   });
 
-  it('opens the next watch without delay and without counting it when the server ends one in its time', async () => {
+  it('opens the next watch without delay when the server ends one regularly', async () => {
     start({ random: () => 0.9 });
     await watching(1);
     clock.advance(60_000);
@@ -161,7 +161,7 @@ describe('reflector', () => {
     expect(lists()).to.equal(1);
   });
 
-  it('waits longer and longer when the server ends every watch at once', async () => {
+  it('increases the delay when the server ends every watch immediately', async () => {
     start({ random: () => 0.5 });
     const waits: number[] = [];
     for (let round = 1; round <= 4; round += 1) {
@@ -191,7 +191,7 @@ describe('reflector', () => {
     { name: 'an event of an unknown type', expire: () => lastWatch().event('EXPLODED', pod('x')), reason: 'broken' },
     { name: 'an object without resourceVersion', expire: () => lastWatch().event('ADDED', pod('x')), reason: 'broken' },
     {
-      name: '410 as the answer to a watch',
+      name: 'a 410 response to a watch',
       expire: () => {
         let once = true;
         server.fault = (request, response) => {
@@ -205,14 +205,14 @@ describe('reflector', () => {
     },
   ];
   for (const { name, expire, reason } of expiries) {
-    it(`lists again after ${name}, and tells only what changed meanwhile`, async () => {
+    it(`lists again after ${name}, and replaces the objects in the sink`, async () => {
       server.put(pod('stays'));
       server.put(pod('changes'));
       server.put(pod('goes'));
       const reflector = start();
       await reflector.whenSynced;
       await watching(1);
-      told.length = 0;
+      calls.length = 0;
       server.putSilently(pod('changes', 'api'));
       server.putSilently(pod('comes'));
       const watches = [...server.watches];
@@ -223,13 +223,13 @@ describe('reflector', () => {
       expire();
       await watching(2);
 
-      expect(told).to.deep.equal(['replace 3']);
+      expect(calls).to.deep.equal(['replace 3']);
       expect([...held.keys()].sort()).to.deep.equal(['foo/changes', 'foo/comes', 'foo/stays']);
       expect(restarts.at(-1)).to.equal(reason);
     });
   }
 
-  it('begins the list anew when its later pages are gone', async () => {
+  it('restarts the list when its later pages have expired', async () => {
     for (let index = 0; index < 600; index += 1) server.putSilently(pod(`p${index}`));
     let gone = true;
     server.fault = (request, response) => {
@@ -245,19 +245,19 @@ describe('reflector', () => {
     expect(restarts).to.deep.equal(['expired']);
   });
 
-  it('is not synced while the list fails, and gets there when it works again', async () => {
+  it('is synced only once a list succeeds', async () => {
     server.fault = (_request, response) => answerStatus(response, 500, 'InternalError');
     const reflector = start();
     await until(() => restarts.length >= 3, 'three failures');
 
     expect(reflector.hasSynced()).to.equal(false);
-    expect(told).to.deep.equal([]);
+    expect(calls).to.deep.equal([]);
 
     server.fault = undefined;
     await reflector.whenSynced;
   });
 
-  it('waits as long as Retry-After says', async () => {
+  it('waits for the duration of Retry-After', async () => {
     server.fault = (_request, response) => answerStatus(response, 429, 'TooManyRequests', { 'retry-after': '17' });
     start();
     await until(() => restarts.length === 1, 'the failure');
@@ -268,7 +268,7 @@ describe('reflector', () => {
     await watching(1);
   });
 
-  it('opens the watch again from the same place after 90 silent seconds, but not while bytes come', async () => {
+  it('reopens the watch from the same resourceVersion after 90 s without data', async () => {
     start();
     await watching(1);
     clock.advance(89_000);
@@ -286,7 +286,7 @@ describe('reflector', () => {
     expect(server.watches[0]?.closed).to.equal(true);
   });
 
-  it('forgets earlier failures after a healthy minute', async () => {
+  it('resets the backoff after a watch of one minute', async () => {
     start({ random: () => 0.5 });
     const fail = async (round: number): Promise<number> => {
       await watching(round);
@@ -307,7 +307,7 @@ describe('reflector', () => {
     expect(waits).to.deep.equal([100, 200, 400, 100]);
   });
 
-  it('leaves out what project leaves out, and removes an object that turns into such', async () => {
+  it('omits objects without a projection and removes them when the projection disappears', async () => {
     server.put(pod('a'));
     server.put(pod('b', 'ignored'));
     const reflector = start();
@@ -316,12 +316,12 @@ describe('reflector', () => {
     server.put(pod('a', 'ignored'));
     server.put(pod('c', 'ignored'));
     server.put(pod('b', 'web'));
-    await until(() => told.length === 3, 'three tellings');
+    await until(() => calls.length === 3, 'three sink calls');
 
-    expect(told).to.deep.equal(['replace 1', 'remove foo/a', 'upsert foo/b=web']);
+    expect(calls).to.deep.equal(['replace 1', 'remove foo/a', 'upsert foo/b=web']);
   });
 
-  it('does not tell an event twice when the server repeats it', async () => {
+  it('calls the sink once for a repeated event', async () => {
     const reflector = start();
     await reflector.whenSynced;
     await watching(1);
@@ -330,12 +330,12 @@ describe('reflector', () => {
     lastWatch().event('MODIFIED', repeated);
     lastWatch().event('DELETED', repeated);
     lastWatch().event('DELETED', repeated);
-    await until(() => reflector.resourceVersion() === '500' && told.length === 3, 'the events');
+    await until(() => reflector.resourceVersion() === '500' && calls.length === 3, 'the events');
 
-    expect(told).to.deep.equal(['replace 0', 'upsert foo/a=web', 'remove foo/a']);
+    expect(calls).to.deep.equal(['replace 0', 'upsert foo/a=web', 'remove foo/a']);
   });
 
-  it('survives a sink and a projection that throw, and gives the object again', async () => {
+  it('retries when the projection throws, and delivers the object later', async () => {
     let failing = true;
     const reflector = start({
       project: (raw) => {
@@ -351,7 +351,7 @@ describe('reflector', () => {
     await until(() => held.has('foo/bad'), 'the object');
   });
 
-  it('rejects whenSynced only when it was stopped before, and never rejects run', async () => {
+  it('rejects whenSynced, but not run, when it is stopped before the first list', async () => {
     server.fault = (_request, response) => answerStatus(response, 503, 'ServiceUnavailable');
     const reflector = start();
     await until(() => restarts.length > 0, 'a failure');
@@ -365,7 +365,7 @@ describe('reflector', () => {
     expect(reason).to.have.property('message', 'stopping');
   });
 
-  it('opens nothing more once it is stopped, in a watch or in a delay', async () => {
+  it('sends no request after it is stopped', async () => {
     start({ random: () => 0.5 });
     await watching(1);
     lastWatch().drop();

@@ -20,37 +20,37 @@ describe('mergeConditions', () => {
     readonly after: readonly unknown[];
   }[] = [
     {
-      name: 'adds ours after strangers’, with the time of now',
+      name: 'adds our conditions after those of others, with the current time',
       before: [FOREIGN],
       intent: { conditions: [READY] },
       after: [FOREIGN, { ...READY, lastTransitionTime: NOW }],
     },
     {
-      name: 'keeps the time while the status stays, though message and generation change',
+      name: 'keeps the time when only message and generation change',
       before: [{ ...READY, message: 'old', observedGeneration: 2, lastTransitionTime: OLD }],
       intent: { conditions: [READY] },
       after: [{ ...READY, lastTransitionTime: OLD }],
     },
     {
-      name: 'moves the time when the status changes',
+      name: 'updates the time when the status changes',
       before: [{ ...READY, status: 'False', lastTransitionTime: OLD }],
       intent: { conditions: [READY] },
       after: [{ ...READY, lastTransitionTime: NOW }],
     },
     {
-      name: 'keeps the order and what it does not understand',
+      name: 'keeps order and unknown values',
       before: ['odd', { ...READY, lastTransitionTime: OLD }, FOREIGN],
       intent: { conditions: [{ ...READY, type: 'Accepted' }, READY] },
       after: ['odd', { ...READY, lastTransitionTime: OLD }, FOREIGN, { ...READY, type: 'Accepted', lastTransitionTime: NOW }],
     },
     {
-      name: 'drops what should go',
+      name: 'removes dropped types',
       before: [FOREIGN, { ...READY, lastTransitionTime: OLD }],
       intent: { conditions: [], dropTypes: ['Ready'] },
       after: [FOREIGN],
     },
     {
-      name: 'makes one of two of the same type',
+      name: 'merges two conditions of one type',
       before: [
         { ...READY, lastTransitionTime: OLD },
         { ...READY, lastTransitionTime: OLD },
@@ -115,14 +115,14 @@ describe('mergePatchStatus', () => {
     });
   });
 
-  it('sends nothing at all when the known object already says so', async () => {
+  it('sends nothing when the known object is up to date', async () => {
     const { type, status, reason, message, observedGeneration } = READY;
     const current = object('7', [{ observedGeneration, lastTransitionTime: OLD, message, reason, status, type }]);
 
     expect(await mergePatchStatus(clientThat([]), write({ current }))).to.equal('unchanged');
   });
 
-  it('writes further fields when they differ, and removes with null', async () => {
+  it('writes further fields when they differ, and removes null ones', async () => {
     const current = {
       ...object('7', [{ ...READY, lastTransitionTime: OLD }]),
       status: { conditions: [{ ...READY, lastTransitionTime: OLD }], a: 1, b: { c: [2] } },
@@ -137,7 +137,7 @@ describe('mergePatchStatus', () => {
     });
   });
 
-  it('reads again after a conflict and computes anew from what it finds', async () => {
+  it('reads the object and computes the status again after a conflict', async () => {
     const client = clientThat([conflict, object('9', [FOREIGN]), object('10')]);
     const seen: (string | undefined)[] = [];
     const intend = (current: RawObject): StatusIntent => {
@@ -161,7 +161,7 @@ describe('mergePatchStatus', () => {
     expect(requests).to.have.length(10);
   });
 
-  it('says when the object is gone, and leaves alone what it is told to', async () => {
+  it('reports a missing object, and writes nothing without a desired status', async () => {
     const gone = new RefusedError('SP_KUBE_NOT_FOUND', 'gone');
 
     expect(await mergePatchStatus(clientThat([gone]), write())).to.equal('gone');

@@ -1,4 +1,4 @@
-/* Bytes of a watch into events, wherever the chunks are cut. */
+/* Parsing of watch events from chunks of bytes. */
 import { expect } from 'chai';
 import { BrokenLineError, readWatchEvents } from '../../../src/cluster/watch-lines.ts';
 
@@ -17,7 +17,7 @@ async function read(chunks: readonly Uint8Array[]): Promise<{ events: unknown[];
 }
 
 describe('readWatchEvents', () => {
-  it('reads the same events wherever the bytes are cut', async () => {
+  it('yields the same events for any split into chunks', async () => {
     for (let cut = 0; cut <= BYTES.length; cut += 1) {
       const { events, arrivals } = await read([BYTES.subarray(0, cut), BYTES.subarray(cut)]);
       expect(events).to.deep.equal(EVENTS);
@@ -27,12 +27,12 @@ describe('readWatchEvents', () => {
     expect(single.events).to.deep.equal(EVENTS);
   });
 
-  it('leaves out a last line without its end, and empty lines', async () => {
+  it('ignores an incomplete last line and empty lines', async () => {
     expect((await read([BYTES, Buffer.from('\r\n\n{"type":"ADDED","object":{}}')])).events).to.deep.equal(EVENTS);
   });
 
   for (const line of ['{', 'null', '[]', '{"type":"ADDED"}', '{"type":"ADDED","object":[]}', '{"type":"OTHER","object":{}}', '"ADDED"']) {
-    it(`breaks at ${line}`, async () => {
+    it(`throws at ${line}`, async () => {
       let thrown: unknown;
       await read([BYTES, Buffer.from(`${line}\n`)]).catch((error: unknown) => {
         thrown = error;
@@ -41,7 +41,7 @@ describe('readWatchEvents', () => {
     });
   }
 
-  it('breaks at a line without end instead of filling the memory', async () => {
+  it('throws at an endless line instead of filling the memory', async () => {
     const chunk = new Uint8Array(1024 * 1024).fill(0x20);
     let thrown: unknown;
     await read(Array.from({ length: 20 }, () => chunk)).catch((error: unknown) => {

@@ -1,0 +1,130 @@
+/* Requests that write and read single objects; test/integration/apply.test.ts runs them against a real API server. */
+import { expect } from 'chai';
+import { applyObject, deleteObject, ifFound, patchAnnotations, readObject } from '../../../src/cluster/apply.ts';
+import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
+import { CONFIG_MAPS, PODS } from '../../../src/cluster/paths.ts';
+import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
+
+const NOT_FOUND = new RefusedError('SP_KUBE_NOT_FOUND', 'not found');
+const ref = { resource: PODS, namespace: 'foo', name: 'web' };
+const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', namespace: 'foo' }, data: { a: 'b' } };
+
+/** A client that records requests and returns `answer` or throws it. */
+function clientWith(answer: unknown): { readonly client: KubeClient; readonly requests: KubeRequest[] } {
+  const requests: KubeRequest[] = [];
+  const client = {
+    request: (request: KubeRequest) => {
+      requests.push(request);
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ status: 200, json: answer });
+    },
+  } as unknown as KubeClient;
+  return { client, requests };
+}
+
+async function errorOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe('applyObject', () => {
+  it('sends a server-side apply without force by default', async () => {
+    const { client, requests } = clientWith(object);
+
+    expect(await applyObject(client, object, { fieldManager: 'me' })).to.equal(object);
+    expect(requests).to.deep.equal([
+      {
+        method: 'PATCH',
+        path: '/api/v1/namespaces/foo/configmaps/x',
+        query: { fieldManager: 'me', force: false, dryRun: undefined },
+        body: object,
+        contentType: 'application/apply-patch+yaml',
+      },
+    ]);
+  });
+
+  it('passes on force, dry run and signal', async () => {
+    const { client, requests } = clientWith(object);
+    const { signal } = new AbortController();
+
+    await applyObject(client, object, { fieldManager: 'me', force: true, dryRun: true, signal });
+
+    expect(requests[0]?.query).to.deep.equal({ fieldManager: 'me', force: true, dryRun: 'All' });
+    expect(requests[0]?.signal).to.equal(signal);
+  });
+
+  it('throws when the response is not an object', async () => {
+    expect(await errorOf(applyObject(clientWith([]).client, object, { fieldManager: 'me' }))).to.be.instanceOf(InvariantError);
+  });
+
+  it('rejects a kind without a REST path before sending anything', async () => {
+    const { client, requests } = clientWith(object);
+
+    expect(await errorOf(applyObject(client, { ...object, kind: 'Widget' }, { fieldManager: 'me' }))).to.have.property(
+      'code',
+      'SP_KUBE_INVALID',
+    );
+    expect(requests).to.deep.equal([]);
+  });
+});
+
+describe('readObject', () => {
+  it('returns undefined for 404 and for a response without an object', async () => {
+    expect(await readObject(clientWith(NOT_FOUND).client, ref)).to.equal(undefined);
+    expect(await readObject(clientWith(undefined).client, ref)).to.equal(undefined);
+    expect(await readObject(clientWith(object).client, ref)).to.equal(object);
+  });
+});
+
+describe('deleteObject', () => {
+  it('sends the preconditions and deletes dependents in the background', async () => {
+    const { client, requests } = clientWith({});
+
+    expect(await deleteObject(client, ref, { uid: 'u', resourceVersion: '7' })).to.equal(true);
+    expect(requests[0]).to.deep.include({
+      method: 'DELETE',
+      path: '/api/v1/namespaces/foo/pods/web',
+      body: {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        propagationPolicy: 'Background',
+        preconditions: { uid: 'u', resourceVersion: '7' },
+      },
+    });
+  });
+
+  it('sends no precondition by default, and returns false when the object does not exist', async () => {
+    const { client, requests } = clientWith(NOT_FOUND);
+
+    expect(await deleteObject(client, ref)).to.equal(false);
+    expect(requests[0]?.body).to.have.property('preconditions').that.deep.equals({});
+  });
+});
+
+describe('patchAnnotations', () => {
+  it('sends a merge patch of the annotations only', async () => {
+    const { client, requests } = clientWith({});
+    const annotations = { 'sallyport.dev/bundle-digest': 'sha256:1', old: null };
+
+    expect(await patchAnnotations(client, { ...ref, resource: CONFIG_MAPS }, annotations, { fieldManager: 'me' })).to.equal(true);
+    expect(requests[0]).to.deep.include({
+      method: 'PATCH',
+      query: { fieldManager: 'me' },
+      body: { metadata: { annotations } },
+      contentType: 'application/merge-patch+json',
+    });
+  });
+
+  it('returns false when the object does not exist', async () => {
+    expect(await patchAnnotations(clientWith(NOT_FOUND).client, ref, {}, { fieldManager: 'me' })).to.equal(false);
+  });
+});
+
+describe('ifFound', () => {
+  it('rethrows every error other than 404', async () => {
+    for (const error of [new RefusedError('SP_KUBE_FORBIDDEN', 'no'), new TransientError('SP_KUBE_API', 'down'), new Error('bug')]) {
+      expect(await errorOf(ifFound(Promise.reject(error)))).to.equal(error);
+    }
+  });
+});
