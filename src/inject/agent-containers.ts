@@ -1,6 +1,5 @@
 /*
- * The containers and volumes that make a pod guarded. In: settings, the workload's names, the captured ports, the
- * application's probes. Out: plain Kubernetes JSON, the same for the same input. Called by injection alone.
+ * The containers and volumes that injection adds to a pod, as plain Kubernetes JSON. The same input gives the same output.
  */
 import {
   AGENT_ADMIN_PORT,
@@ -20,7 +19,7 @@ import type { Capture } from './capture.ts';
 import type { Raw } from './raw-json.ts';
 import { DEFAULT_AGENT_RESOURCES, type InjectionSettings } from './settings.ts';
 
-/** Names of the volumes that injection adds; a pod of the user's must not have them. */
+/** Names of the volumes that injection adds. */
 export const AGENT_VOLUMES = {
   bundle: 'sallyport-bundle',
   podInfo: 'sallyport-pod-info',
@@ -28,6 +27,7 @@ export const AGENT_VOLUMES = {
   noToken: 'sallyport-no-token',
 } as const;
 
+/** What to inject into one pod. */
 export interface AgentPlan {
   readonly settings: InjectionSettings;
   readonly workloadName: string;
@@ -35,11 +35,11 @@ export interface AgentPlan {
   readonly probes: AppProbes;
 }
 
-/** A mount here keeps the API server from mounting the pod's ServiceAccount token: the agent has nobody to show it to. */
+/** A mount here prevents the API server from mounting the pod's ServiceAccount token, which the agent does not need. */
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 const NO_TOKEN: Raw = { name: AGENT_VOLUMES.noToken, mountPath: TOKEN_DIRECTORY, readOnly: true };
 
-/** Runs to its end before anything of the user's starts, so that no port is ever open unguarded. */
+/** The init container that redirects inbound connections. It completes before any user container starts, so that no port is ever open without an agent. */
 export function redirectContainer(plan: AgentPlan): Raw {
   const { capture } = plan;
   const maps = capture.captured.flatMap(({ port, listen }) => ['--map', `${port}:${listen}`]);
@@ -48,7 +48,7 @@ export function redirectContainer(plan: AgentPlan): Raw {
     name: REDIRECT_CONTAINER,
     ...imageOf(plan.settings),
     args: ['redirect', ...maps, ...excluded, '--blocked', String(AGENT_BLOCKED_PORT)],
-    // Older iptables takes a lock file whose usual place is on the read-only root.
+    // Older iptables needs a lock file, whose default path is on the read-only root filesystem.
     env: [{ name: 'XTABLES_LOCKFILE', value: `${STATE_DIRECTORY}/xtables.lock` }],
     resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
     securityContext: {
@@ -66,7 +66,7 @@ export function redirectContainer(plan: AgentPlan): Raw {
   };
 }
 
-/** A native sidecar: up before the user's containers, down after them, and a Job with it can still end. */
+/** The agent as a native sidecar: it starts before the user's containers, stops after them, and does not keep a Job from completing. */
 export function agentContainer(plan: AgentPlan): Raw {
   const admin = (path: string): Raw => ({ path, port: AGENT_ADMIN_PORT, scheme: 'HTTP' });
   return {
@@ -76,7 +76,7 @@ export function agentContainer(plan: AgentPlan): Raw {
     env: environment(plan),
     ports: [{ name: 'sallyport', containerPort: AGENT_ADMIN_PORT, protocol: 'TCP' }],
     resources: plan.settings.resources ?? DEFAULT_AGENT_RESOURCES,
-    // Alive is enough to go on: an agent without a bundle answers 503 and must not hold up the start of the application.
+    // The startup probe only requires a live agent: one without a bundle responds with 503 and must not delay the application.
     startupProbe: { httpGet: admin('/healthz'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 60 },
     readinessProbe: { httpGet: admin('/readyz'), periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 3 },
     securityContext: {
@@ -91,7 +91,7 @@ export function agentContainer(plan: AgentPlan): Raw {
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
-      // Never by subPath: such a mount does not follow changes.
+      // Not with subPath: the kubelet does not update such a mount.
       { name: AGENT_VOLUMES.bundle, mountPath: BUNDLE_DIRECTORY, readOnly: true },
       { name: AGENT_VOLUMES.podInfo, mountPath: POD_INFO_DIRECTORY, readOnly: true },
       { name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY },
@@ -100,10 +100,10 @@ export function agentContainer(plan: AgentPlan): Raw {
   };
 }
 
-/** The volumes behind the mounts of both containers. */
+/** The volumes of both containers. */
 export function agentVolumes(workloadName: string): readonly Raw[] {
   return [
-    // Optional: the controller makes the bundle when it sees the pod; until then the agent waits closed.
+    // Optional, because the controller creates the bundle when it sees the pod; until then the agent rejects all requests.
     { name: AGENT_VOLUMES.bundle, configMap: { name: bundleName(workloadName), optional: true } },
     { name: AGENT_VOLUMES.podInfo, downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
     { name: AGENT_VOLUMES.state, emptyDir: { sizeLimit: '64Mi' } },

@@ -1,6 +1,6 @@
 /*
- * Which inbound ports of a pod go through its agent. In: the containers that serve and the pod's annotations. Out: one
- * agent port for each captured container port, the ports left open, and findings. Called by injection.
+ * Decides which inbound ports of a pod go through its agent: one agent port for each captured container port, and the ports
+ * that are excluded.
  * @see docs/adr/0010-traffic-capture.md
  */
 import { AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT, AGENT_FIRST_PORT } from '../api/kube/agent-contract.ts';
@@ -8,25 +8,27 @@ import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../api/kube/
 import type { Finding } from '../errors.ts';
 import { portOf, type Raw, rawListOf, stringOf } from './raw-json.ts';
 
-/** Istio's own annotation of the same meaning; YAML written for Istio keeps its open ports. */
+/** Istio's annotation with the same meaning, so that manifests written for Istio keep their excluded ports. */
 const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
 
+/** A captured port. */
 export interface CapturedPort {
-  /** The application's. */
+  /** Container port of the application. */
   readonly port: number;
-  /** The agent's, to which connections are redirected. */
+  /** Port of the agent that connections are redirected to. */
   readonly listen: number;
 }
 
+/** Which ports of a pod are captured and which are excluded. */
 export interface Capture {
-  /** Ascending by container port; every other inbound TCP port is closed. */
+  /** Ascending by container port. Every other inbound TCP port is closed, except excluded ones. */
   readonly captured: readonly CapturedPort[];
-  /** Left open, ascending. */
+  /** Ports that bypass the agent, ascending. */
   readonly excluded: readonly number[];
   readonly findings: readonly Finding[];
 }
 
-/** @param containers those that may serve while the pod runs: app containers and sidecars */
+/** Plans the capture. @param containers containers that serve while the pod runs: app containers and sidecars */
 export function planCapture(containers: readonly Raw[], annotations: Raw): Capture {
   const findings: Finding[] = [];
   const included = portList(annotations, INCLUDE_PORTS_ANNOTATION, findings);
@@ -43,8 +45,8 @@ export function planCapture(containers: readonly Raw[], annotations: Raw): Captu
         code: 'SP_MANIFEST',
         severity: 'error',
         path: 'spec.containers',
-        message: `port ${reserved} is the agent's own`,
-        hint: 'let the application listen on another port',
+        message: `port ${reserved} is reserved for the agent`,
+        hint: 'configure the application to listen on another port',
       });
     }
   }
@@ -74,7 +76,7 @@ function declaredPorts(containers: readonly Raw[], excluded: ReadonlySet<number>
   return declared;
 }
 
-/** Istio reads a port's protocol from the prefix of its name; those that are surely not HTTP/1.1 would be refused by the agent. */
+/** Istio derives the protocol of a port from the prefix of its name. The agent rejects connections of these protocols. */
 const OTHER_PROTOCOLS = ['tcp', 'tls', 'https', 'mongo', 'mysql', 'redis', 'postgres', 'grpc', 'http2'];
 
 function warnOfOtherProtocol(container: Raw, entry: Raw, findings: Finding[]): void {
@@ -85,8 +87,8 @@ function warnOfOtherProtocol(container: Raw, entry: Raw, findings: Finding[]): v
     code: 'SP_MANIFEST',
     severity: 'warning',
     path: `spec.containers[${stringOf(container['name']) ?? ''}].ports[${name}]`,
-    message: `port ${String(entry['containerPort'])} is named for ${protocol}, but the agent understands HTTP/1.1 alone and refuses the rest`,
-    hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${String(entry['containerPort'])}" to leave the port unguarded`,
+    message: `the name "${name}" of port ${String(entry['containerPort'])} indicates ${protocol}, but the agent supports only HTTP/1.1 and rejects other connections`,
+    hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${String(entry['containerPort'])}" to let the port bypass the agent`,
   });
 }
 

@@ -1,33 +1,32 @@
 /*
- * Changes in a YAML document that leave alone what did not change. In: the document, and a value before and after. Out: the
- * document edited in place, with the comments, order and style of everything else kept. Called by inject-manifest.
+ * Edits a YAML document in place so that it has a new value, and keeps comments, order and style of everything unchanged.
  */
 import { type Document, isCollection, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from 'yaml';
 import { isRaw, stringOf } from './raw-json.ts';
 
-/** Makes the value at `path` be `after`. Entries of lists are known again by their `name`. */
+/** Changes the value at `path` to `after`. Elements of arrays are matched by their `name`. */
 export function editDocument(document: Document, path: readonly (string | number)[], after: unknown): void {
   const node = document.getIn(path, true) as Node | undefined;
   const edited = editNode(document, node, after);
   if (edited !== node) document.setIn(path, edited);
 }
 
-/** The node that stands for `after`: `node` itself, edited, wherever that is possible. */
+/** A node with the value `after`: the edited `node` itself if possible. */
 function editNode(document: Document, node: Node | undefined, after: unknown): Node {
   if (isMap(node) && isRaw(after)) return editMap(document, node, after);
   if (isSeq(node) && Array.isArray(after)) return editSeq(document, node, after);
   if (isScalar(node) && node.value === after) return node;
-  // An alias ends here too: what it stands for may stand elsewhere as well, and must not change there.
+  // Also replaces an alias, because its anchor may have other aliases, whose value must not change.
   return create(document, after);
 }
 
-/** A fresh node; equal parts are written out each time, not as anchor and alias. */
+/** A new node. Equal parts are repeated instead of written as anchor and alias. */
 function create(document: Document, value: unknown): Node {
   return document.createNode(value, { aliasDuplicateObjects: false });
 }
 
 function editMap(document: Document, map: YAMLMap, after: Readonly<Record<string, unknown>>): Node {
-  // A map with a merge key keeps part of its fields elsewhere; it is written out anew.
+  // A map with a merge key has fields from elsewhere, so it is replaced by a complete one.
   if (map.items.some((pair) => isScalar(pair.key) && pair.key.source === '<<')) return create(document, after);
   for (const key of map.items.map((pair) => (isScalar(pair.key) ? pair.key.value : pair.key))) {
     if (typeof key === 'string' && !(key in after)) map.delete(key);
@@ -37,7 +36,7 @@ function editMap(document: Document, map: YAMLMap, after: Readonly<Record<string
     const edited = editNode(document, before, value);
     if (edited !== before) map.set(key, edited);
   }
-  unfold(
+  useBlockStyle(
     map,
     map.items.map((pair) => pair.value),
   );
@@ -54,11 +53,11 @@ function editSeq(document: Document, seq: YAMLSeq, after: readonly unknown[]): N
     const before = isNamed && isRaw(value) ? named.get(stringOf(value['name']) ?? '') : (seq.items[at] as Node | undefined);
     return editNode(document, before, value);
   });
-  unfold(seq, seq.items);
+  useBlockStyle(seq, seq.items);
   return seq;
 }
 
-/** One line in braces is for little things; what injection adds is written as a block, and so is all around it. */
-function unfold(collection: YAMLMap | YAMLSeq, children: readonly unknown[]): void {
+/** Changes a collection from flow to block style if it contains a block collection, which injection adds. */
+function useBlockStyle(collection: YAMLMap | YAMLSeq, children: readonly unknown[]): void {
   if (collection.flow === true && children.some((child) => isCollection(child) && child.flow !== true)) collection.flow = false;
 }

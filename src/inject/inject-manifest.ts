@@ -1,6 +1,6 @@
 /*
- * Agents into a file of manifests. In: YAML or JSON text, any number of documents. Out: the same text with an agent in each
- * pod template; order, comments and everything else stay. Called by `sallyport inject`; pure.
+ * Injects agents into a file of manifests in YAML or JSON with any number of documents. Order, comments and everything else are
+ * kept.
  */
 import { type Document, isAlias, isMap, parseAllDocuments, visit } from 'yaml';
 import { plainValue } from '../api/kube/plain-value.ts';
@@ -11,21 +11,23 @@ import { injectPodTemplate } from './inject-pod.ts';
 import { isRaw, type Raw, rawListOf, rawOf, stringOf } from './raw-json.ts';
 import type { InjectionSettings } from './settings.ts';
 
-/** A finding, and the object that it is about as `Kind/name`. */
+/** A finding about an object of a manifest. */
 export interface InjectionFinding extends Finding {
+  /** The object as `Kind/name`. */
   readonly object: string;
 }
 
+/** Result of {@link injectManifest}. */
 export interface ManifestInjection {
-  /** The input itself when nothing changed. */
+  /** The manifest with agents; the input itself if nothing changed. */
   readonly text: string;
-  /** Objects that got an agent or a newer one, as `Kind/name`, in order. */
+  /** Objects with a new or updated agent as `Kind/name`, in order. */
   readonly injected: readonly string[];
-  /** Paths begin at the object's root. With an `error`, the object it is about is unchanged. */
+  /** Findings with paths from the object's root. An object with an `error` is unchanged. */
   readonly findings: readonly InjectionFinding[];
 }
 
-/** Where each kind keeps its pod template. */
+/** Path of the pod template in each kind. */
 const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   Pod: [],
   Deployment: ['spec', 'template'],
@@ -39,10 +41,10 @@ const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
 const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
 
 /**
- * Injects every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod, also inside of
- * a List. Other objects pass untouched.
+ * Injects an agent into every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod,
+ * also inside a List. Other objects are unchanged.
  *
- * @throws RefusedError SP_MANIFEST when the text is not YAML, or has no JSON form
+ * @throws RefusedError SP_MANIFEST if the text is not YAML or has no JSON form
  */
 export function injectManifest(text: string, settings: InjectionSettings): ManifestInjection {
   const documents = parseAllDocuments(text, { merge: true });
@@ -104,7 +106,7 @@ function replaceAt(object: Raw, path: readonly string[], value: Raw): Raw {
   return key === undefined ? value : { ...object, [key]: replaceAt(rawOf(object[key]), rest, value) };
 }
 
-/** An anchor whose last alias was written out is harmless, but a reader would look for its use. */
+/** Removes anchors whose last alias was replaced: they are valid but confusing. */
 function dropUnusedAnchors(document: Document): void {
   const used = new Set<string>();
   visit(document, { Alias: (_, node) => void used.add(node.source) });
@@ -115,7 +117,7 @@ function dropUnusedAnchors(document: Document): void {
   });
 }
 
-/** Documents without an edit keep their text to the letter; the others keep their comments. */
+/** Unedited documents keep their exact text, edited ones keep their comments. */
 function printAll(text: string, documents: readonly Document.Parsed[], edited: ReadonlySet<Document>): string {
   let end = 0;
   return documents

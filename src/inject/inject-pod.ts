@@ -1,8 +1,6 @@
 /*
- * An agent into a pod. In: a Pod or pod template as raw JSON, the name of its workload. Out: the same pod with agent,
- * redirect, volumes and rewritten probes; the same object when it should have none. Called by the webhook and by
- * `sallyport inject`. An agent that is already there is replaced, so that injecting twice gives what injecting once gives,
- * and containers that another webhook added since are covered too.
+ * Injects an agent into one Pod or pod template: agent and redirect containers, volumes and rewritten probes. An existing agent
+ * is replaced, so that a second injection changes nothing, unless another webhook has added containers since.
  */
 import { AGENT_CONTAINER, AGENT_ENV, type AppProbes, type InjectionStatus, REDIRECT_CONTAINER } from '../api/kube/agent-contract.ts';
 import { AGENT_ANNOTATION, INJECTION_LABEL, REWRITE_PROBES_ANNOTATION } from '../api/kube/names.ts';
@@ -14,26 +12,28 @@ import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 import type { InjectionSettings } from './settings.ts';
 
+/** Input of the injection apart from the pod. */
 export interface InjectionContext {
-  /** As the controller will name it once the pod exists: see `workloadNameOf` and `workloadNameOfOwner`. */
+  /** Name that the controller computes once the pod exists: see `workloadNameOf` and `workloadNameOfOwner`. */
   readonly workloadName: string;
   readonly settings: InjectionSettings;
 }
 
+/** Result of {@link injectPodTemplate}. */
 export interface InjectionResult {
-  /** The input itself when nothing changed. */
+  /** The pod with an agent; the input itself if nothing changed. */
   readonly pod: Raw;
   readonly changed: boolean;
-  /** With an `error` among them the pod is unchanged and must not be let in; paths are those of a Pod. */
+  /** Findings with paths from the pod's root. With an `error`, the pod is unchanged and must not be admitted. */
   readonly findings: readonly Finding[];
 }
 
 const ISTIO_REWRITE_ANNOTATION = 'sidecar.istio.io/rewriteAppHTTPProbers';
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
-const OWN_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER];
-const OWN_VOLUMES: readonly string[] = Object.values(AGENT_VOLUMES);
+const AGENT_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER];
+const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
 
-/** Injects, or tells why not. @param input `metadata` and `spec` of a Pod or of a pod template; not changed */
+/** Injects an agent, or reports why not. @param input a Pod or pod template with `metadata` and `spec`; not modified */
 export function injectPodTemplate(input: Raw, context: InjectionContext): InjectionResult {
   const metadata = rawOf(input['metadata']);
   const unchanged = (...findings: readonly Finding[]): InjectionResult => ({ pod: input, changed: false, findings });
@@ -46,21 +46,21 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const spec = rawOf(bare['spec']);
   const annotations = rawOf(rawOf(bare['metadata'])['annotations']);
   const capture = planCapture([...rawListOf(spec['containers']), ...sidecarsOf(spec)], annotations);
-  const findings = [...capture.findings, ...strangersOf(spec)];
+  const findings = [...capture.findings, ...nameConflictsOf(spec)];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
   const pod = addAgent(bare, capture, context);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
 }
 
-/** The pod as it was before injection; the input itself when it has no agent. Named probe ports come back as numbers. */
+/** The pod before injection; the input itself if it has no agent. Named probe ports come back as numbers. */
 export function removeAgent(input: Raw): Raw {
   const spec = rawOf(input['spec']);
   const initContainers = rawListOf(spec['initContainers']);
   const agent = initContainers.find((container) => container['name'] === AGENT_CONTAINER);
   if (agent === undefined) return input;
   const probes = recordedProbes(agent);
-  const kept = initContainers.filter((container) => !OWN_CONTAINERS.includes(stringOf(container['name']) ?? ''));
-  const volumes = rawListOf(spec['volumes']).filter((volume) => !OWN_VOLUMES.includes(stringOf(volume['name']) ?? ''));
+  const kept = initContainers.filter((container) => !AGENT_CONTAINERS.includes(stringOf(container['name']) ?? ''));
+  const volumes = rawListOf(spec['volumes']).filter((volume) => !AGENT_VOLUME_NAMES.includes(stringOf(volume['name']) ?? ''));
   const metadata = rawOf(input['metadata']);
   const annotations = without(rawOf(metadata['annotations']), AGENT_ANNOTATION);
   return {
@@ -103,21 +103,21 @@ function addAgent(bare: Raw, capture: Capture, { workloadName, settings }: Injec
   };
 }
 
-/** Pods that cannot be guarded are left alone; the controller reports them as unprotected. */
+/** Pods that cannot have an agent are unchanged; the controller reports them as unprotected. */
 function obstacleOf(spec: Raw): Finding | undefined {
   if (spec['hostNetwork'] === true) {
-    return unguarded('spec.hostNetwork', 'the pod uses the network of its node, whose connections cannot be redirected to an agent');
+    return notInjected('spec.hostNetwork', 'the pod uses the host network, where connections cannot be redirected to an agent');
   }
-  if (rawOf(spec['os'])['name'] === 'windows') return unguarded('spec.os.name', 'there is no agent for Windows');
+  if (rawOf(spec['os'])['name'] === 'windows') return notInjected('spec.os.name', 'there is no agent for Windows');
   return undefined;
 }
 
-function unguarded(path: string, reason: string): Finding {
+function notInjected(path: string, reason: string): Finding {
   return { code: 'SP_NO_AGENT', severity: 'warning', path, message: `not injected: ${reason}` };
 }
 
-/** A container or volume of the user's under one of our names would be taken for ours. */
-function strangersOf(spec: Raw): readonly Finding[] {
+/** Errors for the user's containers and volumes that have the name of one that injection adds. */
+function nameConflictsOf(spec: Raw): readonly Finding[] {
   const taken: Finding[] = [];
   const check = (field: string, names: readonly string[]): void => {
     for (const entry of rawListOf(spec[field])) {
@@ -127,13 +127,14 @@ function strangersOf(spec: Raw): readonly Finding[] {
         code: 'SP_MANIFEST',
         severity: 'error',
         path: `spec.${field}[${name}]`,
-        message: `the name ${name} is taken by what injection adds`,
+        message: `the name "${name}" is reserved for injection`,
+        hint: 'use another name',
       });
     }
   };
-  check('containers', OWN_CONTAINERS);
-  check('initContainers', OWN_CONTAINERS);
-  check('volumes', OWN_VOLUMES);
+  check('containers', AGENT_CONTAINERS);
+  check('initContainers', AGENT_CONTAINERS);
+  check('volumes', AGENT_VOLUME_NAMES);
   return taken;
 }
 
@@ -152,7 +153,7 @@ function recordedProbes(agent: Raw): AppProbes {
     const probes: unknown = JSON.parse(text);
     return isRaw(probes) ? (probes as AppProbes) : {};
   } catch {
-    // Not what injection wrote: there is nothing to restore.
+    // Not written by injection: there is nothing to restore.
     return {};
   }
 }

@@ -1,8 +1,7 @@
 /*
- * Probes that keep working behind an agent. In: containers with the user's probes. Out: the same containers whose HTTP, TCP
- * and gRPC probes ask the agent's admin port instead, and the probes that the agent then performs from inside the pod,
- * past the capture. Called by injection, and backwards when an agent is taken out again.
- * @see semantics of Istio's rewriteAppHTTPProbers
+ * Rewrites probes so that they keep working with an agent: HTTP, TCP and gRPC probes go to the agent's admin port, and the agent
+ * performs the original ones from inside the pod, where they are not captured. Also restores them when an agent is removed.
+ * @see Istio's annotation sidecar.istio.io/rewriteAppHTTPProbers
  */
 import { AGENT_ADMIN_PORT, APP_HEALTH_PREFIX, type AppProbe, type AppProbes } from '../api/kube/agent-contract.ts';
 import { isRaw, portOf, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
@@ -14,12 +13,13 @@ const PROBES: readonly (readonly [field: string, word: string])[] = [
 ];
 const HANDLERS = ['httpGet', 'tcpSocket', 'grpc'] as const;
 
+/** Containers with rewritten probes, and the original probes. */
 export interface RewrittenProbes {
   readonly containers: readonly Raw[];
   readonly probes: AppProbes;
 }
 
-/** Containers without a rewritable probe are returned as they are. `exec` probes, and HTTP probes of another host, stay. */
+/** Rewrites HTTP, TCP and gRPC probes. `exec` probes and probes of another host are unchanged, as are containers without other probes. */
 export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
   const probes: Record<string, AppProbe> = {};
   const rewritten = containers.map((container) => {
@@ -28,9 +28,9 @@ export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
     for (const [field, word] of PROBES) {
       const probe = container[field];
       if (!isRaw(probe)) continue;
-      const own = appProbe(probe, container);
-      if (own === undefined) continue;
-      probes[`${name}/${word}`] = own;
+      const original = appProbe(probe, container);
+      if (original === undefined) continue;
+      probes[`${name}/${word}`] = original;
       result = { ...result, [field]: { ...without(probe, ...HANDLERS), httpGet: agentHandler(name, word) } };
     }
     return result;
@@ -38,16 +38,16 @@ export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
   return { containers: rewritten, probes };
 }
 
-/** Undoes {@link rewriteProbes}; ports that were named come back as numbers. */
+/** Reverses {@link rewriteProbes}; named ports come back as numbers. */
 export function restoreProbes(containers: readonly Raw[], probes: AppProbes): readonly Raw[] {
   return containers.map((container) => {
     const name = stringOf(container['name']) ?? '';
     let result = container;
     for (const [field, word] of PROBES) {
       const probe = container[field];
-      const own = probes[`${name}/${word}`];
-      if (!isRaw(probe) || own === undefined || rawOf(probe['httpGet'])['path'] !== `${APP_HEALTH_PREFIX}${name}/${word}`) continue;
-      const { timeoutSeconds: _kept, ...handler } = own;
+      const original = probes[`${name}/${word}`];
+      if (!isRaw(probe) || original === undefined || rawOf(probe['httpGet'])['path'] !== `${APP_HEALTH_PREFIX}${name}/${word}`) continue;
+      const { timeoutSeconds: _kept, ...handler } = original;
       result = { ...result, [field]: { ...without(probe, 'httpGet'), ...handler } };
     }
     return result;
@@ -69,8 +69,8 @@ function probeHandler(probe: Raw, container: Raw): AppProbe | undefined {
   const [http, tcp, grpc] = HANDLERS.map((name) => probe[name]);
   if (isRaw(http)) {
     const port = resolvePort(http['port'], container);
-    const isOwnHost = (stringOf(http['host']) ?? '') === '';
-    return port === undefined || !isOwnHost ? undefined : { httpGet: httpHandler(http, port) };
+    const isPodItself = (stringOf(http['host']) ?? '') === '';
+    return port === undefined || !isPodItself ? undefined : { httpGet: httpHandler(http, port) };
   }
   if (isRaw(tcp)) {
     const port = resolvePort(tcp['port'], container);
@@ -98,7 +98,7 @@ function httpHandler(http: Raw, port: number): NonNullable<AppProbe['httpGet']> 
   };
 }
 
-/** A port by number (also as text) or by its name in the container. */
+/** A port by number, by number in a string, or by its name in the container; undefined if there is none. */
 function resolvePort(port: unknown, container: Raw): number | undefined {
   if (typeof port === 'number') return portOf(port);
   const name = stringOf(port) ?? '';

@@ -1,18 +1,19 @@
 /*
- * AdmissionReview, the API server's question and our answer. In: the parsed body of a request. Out: what is asked, and
- * answers in the protocol's form. Nothing of the object in it is typed: it goes back as a patch, never as a copy.
+ * Reads AdmissionReview requests and writes responses. The object in a request stays raw JSON and is changed only by a JSON
+ * Patch, so that no field is dropped.
  * @see kubernetes admission.k8s.io/v1
  */
 import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
 import { RefusedError } from '../errors.ts';
 
+/** The request of an AdmissionReview. */
 export interface AdmissionRequest {
   readonly uid: string;
   /** `''` for cluster-scoped objects. */
   readonly namespace: string;
   /** `CREATE`, `UPDATE`, `DELETE` or `CONNECT`. */
   readonly operation: string;
-  /** Nothing is stored; answers are the same. */
+  /** Whether the API server will not store the object; the response is the same. */
   readonly isDryRun: boolean;
   /** Absent on DELETE. */
   readonly object: RawObject | undefined;
@@ -25,21 +26,22 @@ export interface PatchStep {
   readonly value?: unknown;
 }
 
-export interface AdmissionAnswer {
+/** The response to an AdmissionRequest. */
+export interface AdmissionResponse {
   readonly allowed: boolean;
-  /** Empty: the object stays as it is. */
+  /** Changes to the object; absent or empty: none. */
   readonly patch?: readonly PatchStep[];
-  /** Shown to whoever sent the request. */
+  /** Shown to the client that sent the object. */
   readonly warnings?: readonly string[];
-  /** Why not, with `allowed: false`. */
+  /** Reason of the denial, if `allowed` is false. */
   readonly message?: string;
 }
 
-/** The API server cuts a longer warning, and drops them all when they are too long together. */
+/** The API server truncates longer warnings, and drops all of them if their total length is too large. */
 const MAX_WARNING = 256;
 const MAX_WARNINGS = 10;
 
-/** @throws RefusedError SP_KUBE_INVALID when the body is no AdmissionReview v1 with a request */
+/** Reads the request of an AdmissionReview. @throws RefusedError SP_KUBE_INVALID if the body is not an AdmissionReview v1 with a request */
 export function parseReview(body: unknown): AdmissionRequest {
   if (!isRawObject(body) || body.kind !== 'AdmissionReview' || body.apiVersion !== 'admission.k8s.io/v1') {
     throw new RefusedError('SP_KUBE_INVALID', 'not an AdmissionReview of admission.k8s.io/v1');
@@ -58,9 +60,9 @@ export function parseReview(body: unknown): AdmissionRequest {
   };
 }
 
-/** The body of the answer. */
-export function toReview(uid: string, answer: AdmissionAnswer): object {
-  const { allowed, patch = [], warnings = [], message } = answer;
+/** The AdmissionReview to respond with. Contains each warning once, at most 10, each truncated to 256 characters. */
+export function toReview(uid: string, response: AdmissionResponse): object {
+  const { allowed, patch = [], warnings = [], message } = response;
   const shown = [...new Set(warnings)].slice(0, MAX_WARNINGS).map((text) => text.slice(0, MAX_WARNING));
   return {
     apiVersion: 'admission.k8s.io/v1',

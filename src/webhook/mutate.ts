@@ -1,6 +1,5 @@
 /*
- * Injection on admission. In: the review of a Pod that is being created. Out: a JSON Patch that puts an agent in, or a
- * refusal with the reason. The workload gets the name that the controller will compute for the pod. Called by the server.
+ * Injects an agent into a Pod on admission. The workload gets the name that the controller later computes for the pod.
  */
 import { projectPod } from '../api/kube/slim.ts';
 import { workloadNameOf } from '../api/kube/workload.ts';
@@ -9,10 +8,10 @@ import type { Finding } from '../errors.ts';
 import { injectPodTemplate } from '../inject/inject-pod.ts';
 import { isSame } from '../inject/raw-json.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
-import type { AdmissionAnswer, AdmissionRequest, PatchStep } from './admission.ts';
+import type { AdmissionRequest, AdmissionResponse, PatchStep } from './admission.ts';
 
-/** Anything but the creation of a Pod is allowed as it is. */
-export function reviewPod(request: AdmissionRequest, settings: InjectionSettings): AdmissionAnswer {
+/** Responds with the patch that injects an agent, or denies the pod. Everything other than the creation of a Pod is allowed unchanged. */
+export function reviewPod(request: AdmissionRequest, settings: InjectionSettings): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
   const { pod, findings } = injectPodTemplate(object, { workloadName: workloadNameOf(projectPod(object)), settings });
@@ -21,7 +20,7 @@ export function reviewPod(request: AdmissionRequest, settings: InjectionSettings
   return { allowed: true, patch: patchBetween(object, pod), warnings: findings.map((finding) => `sallyport: ${describeFinding(finding)}`) };
 }
 
-/** Steps that turn `before` into `after`: whole fields of `metadata` and `spec`, since injection changes nothing else. */
+/** JSON Patch from `before` to `after`: whole fields of `metadata` and `spec`, because injection changes nothing else. */
 export function patchBetween(before: RawObject, after: RawObject): readonly PatchStep[] {
   const steps: PatchStep[] = [];
   for (const part of ['metadata', 'spec']) {
@@ -31,11 +30,11 @@ export function patchBetween(before: RawObject, after: RawObject): readonly Patc
       continue;
     }
     for (const [field, value] of Object.entries(fresh)) {
-      // On a member of an object, `add` replaces what is there.
-      if (!(field in old) || !isSame(old[field], value)) steps.push({ op: 'add', path: `/${part}/${escaped(field)}`, value });
+      // For a member of an object, `add` replaces an existing value.
+      if (!(field in old) || !isSame(old[field], value)) steps.push({ op: 'add', path: `/${part}/${escapePointer(field)}`, value });
     }
     for (const field of Object.keys(old)) {
-      if (!(field in fresh)) steps.push({ op: 'remove', path: `/${part}/${escaped(field)}` });
+      if (!(field in fresh)) steps.push({ op: 'remove', path: `/${part}/${escapePointer(field)}` });
     }
   }
   return steps;
@@ -46,7 +45,7 @@ function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** @see RFC 6901 section 3 */
-function escaped(field: string): string {
+function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

@@ -1,6 +1,7 @@
 /*
- * The TLS server that API servers call. In: POST /mutate and /validate with an AdmissionReview. Out: an AdmissionReview, or
- * an HTTP error, which the API server treats as its failurePolicy says. The certificate is swapped while it serves.
+ * The TLS server that API servers call with an AdmissionReview at `POST /mutate` and `POST /validate`. It responds with an
+ * AdmissionReview, or with an HTTP error, which the API server handles by its failurePolicy. The certificate can be replaced
+ * while the server runs.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -9,32 +10,34 @@ import type { SecureVersion } from 'node:tls';
 import { RefusedError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
-import { type AdmissionAnswer, type AdmissionRequest, parseReview, toReview } from './admission.ts';
+import { type AdmissionRequest, type AdmissionResponse, parseReview, toReview } from './admission.ts';
 import type { KeyPair } from './certs/issue.ts';
 
-/** Answers one review; throws only by a bug. */
-export type Reviewer = (request: AdmissionRequest) => AdmissionAnswer;
+/** Responds to one review. Throws only because of a bug. */
+export type Reviewer = (request: AdmissionRequest) => AdmissionResponse;
 
+/** Options of {@link startAdmissionServer}. */
 export interface ServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** Port to listen on; 0: any free port. */
   readonly port: number;
-  /** By path, e.g. `/mutate`. */
+  /** Reviewers by path, e.g. `/mutate`. */
   readonly reviewers: Readonly<Record<string, Reviewer>>;
   readonly tlsMinVersion: SecureVersion;
   readonly metrics?: WebhookMetrics;
   readonly logger: Logger;
 }
 
+/** The running server. */
 export interface AdmissionServer {
   readonly port: number;
-  /** New connections are served with this certificate; before the first one every handshake fails. */
+  /** Sets the certificate for new connections; before the first call every handshake fails. */
   readonly serve: (serving: KeyPair) => void;
-  /** Stops accepting, lets open requests end for a moment, then closes. */
+  /** Stops accepting connections, waits up to 5 s for open requests, then closes. */
   readonly close: () => Promise<void>;
 }
 
-/** An object and its old version, each at most what etcd stores, with room for the JSON around them. */
+/** An object and its previous version, each as large as etcd stores, and the JSON around them. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const DRAIN_MS = 5_000;
 
@@ -48,14 +51,14 @@ class HttpError extends Error {
   }
 }
 
-/** @throws the system's error when the port cannot be had */
+/** Starts listening. @throws the system error if the port is not available */
 export async function startAdmissionServer(options: ServerOptions): Promise<AdmissionServer> {
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 };
   const server = createServer({ ...limits, minVersion: options.tlsMinVersion }, (request, response) => {
     void handle(options, request, response);
   });
   server.maxConnections = 512;
-  server.on('tlsClientError', (error) => options.logger.debug({ err: error }, 'handshake failed'));
+  server.on('tlsClientError', (error) => options.logger.debug({ err: error }, 'TLS handshake failed'));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
@@ -70,7 +73,7 @@ export async function startAdmissionServer(options: ServerOptions): Promise<Admi
 async function handle(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startedMs = performance.now();
   const webhook = new URL(request.url ?? '/', 'https://webhook').pathname;
-  const reply = await answer(options, request, webhook);
+  const reply = await review(options, request, webhook);
   const body = Buffer.from(reply.body);
   response.writeHead(reply.status, {
     'content-type': reply.status === 200 ? 'application/json' : 'text/plain; charset=utf-8',
@@ -89,18 +92,18 @@ interface Reply {
   readonly result: 'allowed' | 'patched' | 'denied' | 'error';
 }
 
-async function answer(options: ServerOptions, request: IncomingMessage, webhook: string): Promise<Reply> {
+async function review(options: ServerOptions, request: IncomingMessage, webhook: string): Promise<Reply> {
   try {
     const reviewer = Object.hasOwn(options.reviewers, webhook) ? options.reviewers[webhook] : undefined;
     if (reviewer === undefined) throw new HttpError(404, 'not found');
-    if (request.method !== 'POST') throw new HttpError(405, 'only POST');
+    if (request.method !== 'POST') throw new HttpError(405, 'only POST is allowed');
     const type = request.headers['content-type']?.split(';')[0]?.trim();
-    if (type !== 'application/json') throw new HttpError(415, 'only application/json');
-    const review = parseReview(parseJson(await readBody(request)));
-    const reply = reviewer(review);
-    report(options.logger, webhook, review, reply);
+    if (type !== 'application/json') throw new HttpError(415, 'only application/json is accepted');
+    const admission = parseReview(parseJson(await readBody(request)));
+    const reply = reviewer(admission);
+    logReview(options.logger, webhook, admission, reply);
     const result = !reply.allowed ? 'denied' : (reply.patch ?? []).length > 0 ? 'patched' : 'allowed';
-    return { status: 200, body: JSON.stringify(toReview(review.uid, reply)), result };
+    return { status: 200, body: JSON.stringify(toReview(admission.uid, reply)), result };
   } catch (error) {
     if (error instanceof HttpError) return { status: error.status, body: `${error.message}\n`, result: 'error' };
     if (error instanceof RefusedError) return { status: 400, body: `${error.message}\n`, result: 'error' };
@@ -109,13 +112,13 @@ async function answer(options: ServerOptions, request: IncomingMessage, webhook:
   }
 }
 
-function report(logger: Logger, webhook: string, review: AdmissionRequest, reply: AdmissionAnswer): void {
-  const { object } = review;
+function logReview(logger: Logger, webhook: string, request: AdmissionRequest, reply: AdmissionResponse): void {
+  const { object } = request;
   const name = object?.metadata?.name ?? object?.metadata?.['generateName'];
-  const fields = { webhook, kind: object?.kind, namespace: review.namespace, name, dryRun: review.isDryRun };
-  if (!reply.allowed) logger.info({ ...fields, reason: reply.message }, 'refused');
+  const fields = { webhook, kind: object?.kind, namespace: request.namespace, name, dryRun: request.isDryRun };
+  if (!reply.allowed) logger.info({ ...fields, reason: reply.message }, 'denied');
   else if ((reply.patch ?? []).length > 0) logger.info(fields, 'agent injected');
-  else logger.debug(fields, 'let through');
+  else logger.debug(fields, 'allowed');
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
@@ -123,7 +126,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `more than ${MAX_BODY_BYTES} bytes`);
+    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

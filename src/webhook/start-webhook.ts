@@ -1,6 +1,5 @@
 /*
- * The webhook as a whole. In: a client, the names of the installation, injection settings, who leads. Out: a TLS server for
- * injection and validation whose certificates look after themselves. Called by the controller's entry point.
+ * Starts the webhook: the TLS server for injection and validation, and the rotation of its certificates.
  */
 import type { SecureVersion } from 'node:tls';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -14,48 +13,53 @@ import { reviewPod } from './mutate.ts';
 import { startAdmissionServer } from './server.ts';
 import { reviewPolicy } from './validate.ts';
 
+/** Options of {@link startWebhook}. */
 export interface WebhookOptions {
   readonly client: KubeClient;
   readonly host: string;
-  /** 0: any free port. */
+  /** Port to listen on; 0: any free port. */
   readonly port: number;
-  /** Of the controller: where its Service and Secret are. */
+  /** Namespace of the controller, its Service and its Secret. */
   readonly namespace: string;
-  /** Name of the Service that API servers call; Secret and webhook configurations are named after it, see {@link webhookNames}. */
+  /** Name of the Service that API servers call. The names of Secret and webhook configurations derive from it, see {@link webhookNames}. */
   readonly service: string;
   readonly injection: InjectionSettings;
-  /** The mesh settings as they are now; what lint says depends on them. */
+  /** Current mesh settings, which lint depends on. */
   readonly mesh: () => MeshConfig;
-  /** Does this replica lead at the moment? Only the leader renews certificates. */
+  /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
-  /** Absent: TLSv1.2. */
+  /** Minimum TLS version; absent: TLSv1.2. */
   readonly tlsMinVersion?: SecureVersion;
   readonly metrics?: WebhookMetrics;
   readonly clock?: Clock;
   readonly logger: Logger;
 }
 
+/** The running webhook. */
 export interface RunningWebhook {
   readonly port: number;
-  /** For readiness: undefined when it can serve, otherwise why not. */
+  /** Readiness: undefined if the webhook can serve, otherwise the reason why not. */
   readonly check: () => string | undefined;
-  /** Stops serving; resolves when open requests have ended. Happens by itself when the signal aborts. */
+  /** Stops serving; resolves when open requests have ended. Also called when the signal aborts. */
   readonly stop: () => Promise<void>;
 }
 
+/** Names of the objects that belong to the webhook. */
 export interface WebhookNames {
   readonly secret: string;
   readonly mutatingConfiguration: string;
   readonly validatingConfiguration: string;
 }
 
-/** Names of what belongs to the webhook behind `service`; the chart uses the same. */
+/** Names of the objects of the webhook behind `service`; the chart uses the same names. */
 export function webhookNames(service: string): WebhookNames {
   return { secret: `${service}-webhook`, mutatingConfiguration: `${service}-injection`, validatingConfiguration: `${service}-validation` };
 }
 
-/** Listens at once; {@link RunningWebhook.check} tells when there is a certificate to serve with.
- *  @throws the system's error when the port cannot be had */
+/**
+ * Starts listening immediately. {@link RunningWebhook.check} reports whether there is a certificate to serve with.
+ * @throws the system error if the port is not available
+ */
 export async function startWebhook(options: WebhookOptions, signal: AbortSignal): Promise<RunningWebhook> {
   const logger = options.logger.child({ component: 'webhook' });
   const names = webhookNames(options.service);
@@ -73,7 +77,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const clock = options.clock ?? systemClock;
   const stopping = new AbortController();
   let expiresMs: number | undefined;
-  const keeping = rotateCertificates(
+  const rotation = rotateCertificates(
     {
       client: options.client,
       secret: { namespace: options.namespace, name: names.secret },
@@ -93,15 +97,15 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping.abort();
-    stopped ??= Promise.all([server.close(), keeping]).then(() => undefined);
+    stopped ??= Promise.all([server.close(), rotation]).then(() => undefined);
     return stopped;
   };
   signal.addEventListener('abort', () => void stop(), { once: true });
   return {
     port: server.port,
     check: () => {
-      if (expiresMs === undefined) return 'no certificate yet';
-      return expiresMs <= clock.wallMs() ? 'the certificate has expired' : undefined;
+      if (expiresMs === undefined) return 'no serving certificate yet';
+      return expiresMs <= clock.wallMs() ? 'the serving certificate has expired' : undefined;
     },
     stop,
   };

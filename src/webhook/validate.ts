@@ -1,16 +1,19 @@
 /*
- * Validation on admission. In: the review of a RequestAuthentication or AuthorizationPolicy, and the mesh settings. Out: a refusal in Istio's own
- * words, or Istio's warnings and then those of lint. Called by the server.
+ * Validates a policy on admission: denies it with Istio's exact message, or allows it with Istio's warnings followed by those of
+ * lint.
  */
 import { admissionWarnings, denialMessage } from '../api/istio/admission-error.ts';
 import { parsePolicy } from '../api/istio/parse-policy.ts';
 import { validatePolicy } from '../api/istio/validate-policy.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { lintPolicy } from '../lint/lint-policies.ts';
-import type { AdmissionAnswer, AdmissionRequest } from './admission.ts';
+import type { AdmissionRequest, AdmissionResponse } from './admission.ts';
 
-/** An object that is being deleted is let through: refusing would only keep its finalizers from being removed. */
-export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): AdmissionAnswer {
+/**
+ * Allows a valid policy with warnings, or denies it with Istio's message. An object that is being deleted is always allowed:
+ * a denial would only prevent the removal of its finalizers.
+ */
+export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.metadata?.['deletionTimestamp'] !== undefined) return { allowed: true };
   const findings = validatePolicy(object);
@@ -20,7 +23,7 @@ export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): Admis
   return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, mesh)] };
 }
 
-/** Of the policy alone: what else is in the cluster is not known here. */
+/** Lint warnings about the policy on its own: the webhook does not know the other policies. */
 function lintWarnings(object: unknown, mesh: MeshConfig): readonly string[] {
   const { value } = parsePolicy(object);
   if (value === undefined) return [];

@@ -1,28 +1,30 @@
 /*
- * Puts the redirect in force in the network namespace it runs in. In: the arguments after `redirect` on the agent's command
- * line. Out: iptables rules, or an error that keeps the pod from starting. Called by the agent image's entry point in the
- * init container `sallyport-init`; needs NET_ADMIN and NET_RAW.
+ * Applies the redirect in the network namespace of the pod. The agent image runs it in the init container `sallyport-init`, with
+ * the arguments after `redirect`; it needs NET_ADMIN and NET_RAW. An error keeps the pod from starting.
  */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { TransientError } from '../../errors.ts';
 import { hasIpv6, JUMP, parseRedirect, type Redirect, redirectRules } from './rules.ts';
 
-/** How iptables may be called: as the distribution set it up, then each kernel interface by name. */
+/** Suffixes of the iptables commands to try: the distribution's default, then each kernel interface explicitly. */
 const VARIANTS = ['', '-nft', '-legacy'] as const;
 
+/** Result of {@link applyRedirect}. */
 export interface AppliedRedirect {
-  /** E.g. `iptables`, `ip6tables-legacy`. */
+  /** Commands that succeeded, e.g. `iptables`, `ip6tables-legacy`. */
   readonly programs: readonly string[];
   readonly redirect: Redirect;
 }
 
-/** Redirects IPv4, and IPv6 when the pod has any. Running it again changes nothing.
- *  @throws RefusedError SP_CONFIG for wrong arguments; TransientError when no iptables on this kernel can do it */
+/**
+ * Redirects IPv4, and IPv6 if the pod has an IPv6 address. A second run changes nothing.
+ * @throws RefusedError SP_CONFIG for invalid arguments; TransientError SP_REDIRECT if no iptables command works on this kernel
+ */
 export async function applyRedirect(args: readonly string[], signal: AbortSignal): Promise<AppliedRedirect> {
   const redirect = parseRedirect(args);
   const programs = [await applyFamily('iptables', redirect, signal)];
-  // A pod that IPv6 could reach past the agent must not start.
+  // A pod that is reachable over IPv6 without its agent must not start.
   if (redirect.ipv6 === 'auto' && hasIpv6(await readInterfaces())) programs.push(await applyFamily('ip6tables', redirect, signal));
   return { programs, redirect };
 }
@@ -36,10 +38,10 @@ async function applyFamily(family: 'iptables' | 'ip6tables', redirect: Redirect,
     failures.push(`${program}: ${failure}`);
     signal.throwIfAborted();
   }
-  throw new TransientError('SP_REDIRECT', `no way to redirect connections on this node: ${failures.join('; ')}`);
+  throw new TransientError('SP_REDIRECT', `cannot redirect connections on this node: ${failures.join('; ')}`);
 }
 
-/** Undefined when the rules are in force, else why not. */
+/** Undefined if the rules are active, otherwise the reason why not. */
 async function applyWith(program: string, redirect: Redirect, signal: AbortSignal): Promise<string | undefined> {
   const restored = await run(`${program}-restore`, ['-w', '5', '--noflush'], redirectRules(redirect), signal);
   if (restored.code !== 0) return restored.output;
@@ -51,7 +53,7 @@ async function applyWith(program: string, redirect: Redirect, signal: AbortSigna
 
 interface Outcome {
   readonly code: number;
-  /** What it said, on one line. */
+  /** Its standard error on one line. */
   readonly output: string;
 }
 
@@ -64,7 +66,7 @@ function run(program: string, args: readonly string[], input: string, signal: Ab
     });
     child.on('error', (error) => resolve({ code: -1, output: error.message }));
     child.on('close', (code) => resolve({ code: code ?? -1, output: output.trim().replaceAll(/\s*\n\s*/g, ' ') }));
-    // A program that ends before it has read everything says why on its standard error.
+    // A program that exits before it has read its input reports why on standard error.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
@@ -74,7 +76,7 @@ async function readInterfaces(): Promise<string> {
   try {
     return await readFile('/proc/net/if_inet6', 'utf8');
   } catch {
-    // Absent when the kernel runs without IPv6.
+    // The file does not exist if the kernel runs without IPv6.
     return '';
   }
 }

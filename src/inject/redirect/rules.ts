@@ -1,29 +1,31 @@
 /*
- * The redirect of a pod's inbound connections as iptables rules. In: the arguments that injection gave the init container.
- * Out: text for iptables-restore, the same for IPv4 and IPv6. Pure; applied by apply-redirect.
+ * Parses the arguments of the redirect and generates its iptables rules, the same for IPv4 and IPv6. Pure.
  */
 import { parseArgs } from 'node:util';
 import { RefusedError } from '../../errors.ts';
 
-/** What is redirected where. Ports from 1 to 65535. */
+/** A redirect. Ports are from 1 to 65535. */
 export interface Redirect {
-  /** Connections to `port` go to the agent's `listen`. */
+  /** Connections to `port` go to the agent's port `listen`. */
   readonly maps: readonly { readonly port: number; readonly listen: number }[];
-  /** Left alone, the agent's admin port among them. */
+  /** Ports that are not redirected, including the agent's admin port. */
   readonly excluded: readonly number[];
-  /** Connections to any other port go here. */
+  /** Connections to any other port go to this port. */
   readonly blocked: number;
-  /** `skip`: IPv6 is left unguarded, for kernels that cannot redirect it in pods that are never reached by it. */
+  /** `skip`: IPv6 is not redirected, for kernels that cannot redirect it and pods that are not reachable over it. */
   readonly ipv6: 'auto' | 'skip';
 }
 
-/** Our own chain of the nat table; the jump to it is all that the built-in chain gets. */
+/** Our chain in the nat table; the built-in chain only gets a jump to it. */
 export const CHAIN = 'SALLYPORT_INBOUND';
-/** The rule that leads into {@link CHAIN}, for `-C` and `-A`. */
+/** Arguments of the rule that jumps to {@link CHAIN}, for `-C` and `-A`. */
 export const JUMP: readonly string[] = ['PREROUTING', '-p', 'tcp', '-j', CHAIN];
 
-/** @param args `--map PORT:LISTEN`, `--exclude PORT` (both any number of times), `--blocked PORT`, `--ipv6 auto|skip`
- *  @throws RefusedError SP_CONFIG */
+/**
+ * Parses command-line arguments.
+ * @param args `--map PORT:LISTEN` and `--exclude PORT` (both repeatable), `--blocked PORT`, `--ipv6 auto|skip`
+ * @throws RefusedError SP_CONFIG if they are invalid
+ */
 export function parseRedirect(args: readonly string[]): Redirect {
   const { map, exclude, blocked, ipv6 } = parseFlags(args);
   if (ipv6 !== 'auto' && ipv6 !== 'skip') throw new RefusedError('SP_CONFIG', `--ipv6: "${ipv6}" is neither auto nor skip`);
@@ -41,14 +43,14 @@ export function parseRedirect(args: readonly string[]): Redirect {
 }
 
 /**
- * Input of `iptables-restore --noflush`: replaces our chain in one step and touches nothing else. Only new connections
- * that come from outside meet it; what the pod sends, and what comes over loopback, never does.
+ * Input of `iptables-restore --noflush`: replaces our chain atomically and changes nothing else. It applies only to new
+ * connections from outside the pod, not to outgoing connections or to loopback.
  */
 export function redirectRules(redirect: Redirect): string {
   const tcp = `-A ${CHAIN} -p tcp`;
   return [
     '*nat',
-    // Declaring a chain empties it, which makes a second run of the init container harmless.
+    // Declaring a chain empties it, so that a second run of the init container is harmless.
     `:${CHAIN} - [0:0]`,
     `-A ${CHAIN} -i lo -j RETURN`,
     ...redirect.excluded.map((port) => `${tcp} --dport ${port} -j RETURN`),
@@ -60,9 +62,9 @@ export function redirectRules(redirect: Redirect): string {
 }
 
 /**
- * Has the pod an IPv6 address that others can reach it by? Link-local ones count: neighbours on the same bridge can use them.
+ * Whether the pod is reachable over IPv6. Link-local addresses count, because pods on the same bridge can use them.
  *
- * @param table text of /proc/net/if_inet6; empty when the kernel has no IPv6
+ * @param table content of /proc/net/if_inet6; empty if the kernel has no IPv6
  */
 export function hasIpv6(table: string): boolean {
   return table

@@ -1,6 +1,6 @@
 /*
- * Tells API servers whom to trust. In: the names of our webhook configurations and the authorities as PEM. Out: their
- * `caBundle` fields, read and patched. Called by the keeper, again and again: an upgrade that resets the field is mended.
+ * Reads and patches the `caBundle` of our webhook configurations, so that API servers trust the webhook's certificates. Called
+ * on every pass of the rotator, which also restores a field that an upgrade has reset.
  */
 import { FIELD_MANAGER } from '../../api/kube/names.ts';
 import { readObject } from '../../cluster/apply.ts';
@@ -8,23 +8,23 @@ import type { KubeClient } from '../../cluster/client.ts';
 import { isRawObject } from '../../cluster/kube-object.ts';
 import { MUTATING_WEBHOOK_CONFIGURATIONS, type ObjectRef, objectPath, VALIDATING_WEBHOOK_CONFIGURATIONS } from '../../cluster/paths.ts';
 
-/** Names of cluster-scoped objects; absent: there is none. */
+/** Names of the webhook configurations; absent: the configuration does not exist. */
 export interface Configurations {
   readonly mutating?: string;
   readonly validating?: string;
 }
 
-/** One webhook of a configuration as it is now. */
+/** One webhook of a configuration. */
 export interface RegisteredWebhook {
   readonly ref: ObjectRef;
-  /** Its place in the list. */
+  /** Index in the list of webhooks. */
   readonly index: number;
   readonly name: string;
-  /** PEM; `''` when none is set. */
+  /** PEM; `''` if not set. */
   readonly caBundle: string;
 }
 
-/** Every webhook of the configurations that exist. @throws as the client's requests, but for 404 */
+/** All webhooks of the existing configurations. @throws like {@link KubeClient.request}, except for 404 */
 export async function readWebhooks(
   client: KubeClient,
   configurations: Configurations,
@@ -40,8 +40,11 @@ export async function readWebhooks(
   return lists.flat();
 }
 
-/** Sets the `caBundle` of those webhooks whose own differs. @returns how many were changed
- *  @throws RefusedError SP_KUBE_INVALID when a list changed since it was read (the next pass reads it again) */
+/**
+ * Sets the `caBundle` of all webhooks where it differs.
+ * @returns number of changed webhooks
+ * @throws RefusedError SP_KUBE_INVALID if a list has changed since it was read; the next pass reads it again
+ */
 export async function patchCaBundles(
   client: KubeClient,
   webhooks: readonly RegisteredWebhook[],
@@ -52,7 +55,7 @@ export async function patchCaBundles(
   const value = Buffer.from(caBundle, 'utf8').toString('base64');
   for (const [ref, group] of Map.groupBy(stale, (webhook) => webhook.ref)) {
     const body = group.flatMap(({ index, name }) => [
-      // A list that was reordered meanwhile fails the test instead of getting the value in the wrong place.
+      // If the list was reordered in the meantime, the test fails and no other webhook is changed.
       { op: 'test', path: `/webhooks/${index}/name`, value: name },
       { op: 'add', path: `/webhooks/${index}/clientConfig/caBundle`, value },
     ]);

@@ -1,10 +1,9 @@
 /*
- * Keeps the webhook's certificates alive. In: the Secret, the webhook configurations, the time, whether this replica leads.
- * Out: the serving certificate to every replica; on the leader also renewed certificates and mended `caBundle`s. Runs for
- * as long as the webhook does.
+ * Keeps the webhook's certificates valid as long as the webhook runs. Every replica serves the certificate in the Secret; the
+ * leader also renews it and sets the `caBundle` of the webhook configurations.
  */
 
-import type { Clock } from '../../clock.ts';
+import { type Clock, sleep } from '../../clock.ts';
 import type { KubeClient } from '../../cluster/client.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type Configurations, patchCaBundles, readWebhooks } from './ca-bundle.ts';
@@ -12,29 +11,30 @@ import type { KeyPair } from './issue.ts';
 import { type Certificates, renewCertificates, servingExpiryMs, trustBundle } from './renew.ts';
 import { readCertificates, type SecretRef, writeCertificates } from './secret.ts';
 
+/** Options of {@link rotateCertificates}. */
 export interface CertificateRotatorOptions {
   readonly client: KubeClient;
   readonly secret: SecretRef;
   readonly configurations: Configurations;
   readonly dnsNames: readonly string[];
-  /** Only the leader writes. */
+  /** Whether this replica is the leader. Only the leader writes. */
   readonly isLeader: () => boolean;
-  /** Told of the certificate to serve, each time it is another; `expiresMs` since 1970. */
+  /** Called with each new serving certificate; `expiresMs`: its expiry in milliseconds since the epoch. */
   readonly onServing: (serving: KeyPair, expiresMs: number) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Between passes while there is no certificate yet, and after a failure. */
-const HASTY_MS = 1_000;
-/** Between passes otherwise: how long a reset `caBundle` may stay so. */
+/** Interval while there is no certificate, and after a failure. */
+const RETRY_MS = 1_000;
+/** Regular interval: the time within which a reset `caBundle` is restored. */
 const PASS_MS = 15_000;
 
-/** Passes until the signal aborts, then resolves. Failures are logged and tried again. */
+/** Runs passes until the signal aborts, then resolves. Logs and retries failures. */
 export async function rotateCertificates(options: CertificateRotatorOptions, signal: AbortSignal): Promise<void> {
   let served = '';
   while (!signal.aborted) {
-    let delayMs = HASTY_MS;
+    let delayMs = RETRY_MS;
     try {
       const certificates = await passOnce(options, signal);
       if (certificates !== undefined) {
@@ -46,13 +46,16 @@ export async function rotateCertificates(options: CertificateRotatorOptions, sig
       }
     } catch (error) {
       if (signal.aborted) return;
-      options.logger.warn({ err: error }, 'webhook certificates not looked after, trying again');
+      options.logger.warn({ err: error }, 'cannot check webhook certificates, retrying');
     }
-    await pause(options.clock, delayMs, signal);
+    await sleep(options.clock, delayMs, signal);
   }
 }
 
-/** One look at everything. @returns what is in the Secret now; undefined: nothing yet, and this replica may not make it */
+/**
+ * One pass: reads the certificates, and on the leader renews them and updates the `caBundle`s.
+ * @returns the certificates in the Secret; undefined if there are none and this replica is not the leader
+ */
 export async function passOnce(options: CertificateRotatorOptions, signal: AbortSignal): Promise<Certificates | undefined> {
   const { client, secret, clock, dnsNames, logger } = options;
   const stored = await readCertificates(client, secret, signal);
@@ -68,19 +71,4 @@ export async function passOnce(options: CertificateRotatorOptions, signal: Abort
   const changed = await patchCaBundles(client, webhooks, trustBundle(certificates), signal);
   if (changed > 0) logger.info({ webhooks: changed }, 'webhook configurations trust the current authority');
   return certificates;
-}
-
-function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const cancel = clock.after(delayMs, () => {
-      signal.removeEventListener('abort', leave);
-      resolve();
-    });
-    const leave = (): void => {
-      cancel();
-      resolve();
-    };
-    signal.addEventListener('abort', leave, { once: true });
-  });
 }

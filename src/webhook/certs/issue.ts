@@ -1,22 +1,21 @@
 /*
- * X.509 certificates of the webhook's own. In: names and times. Out: PEM texts of an authority, and of a serving
- * certificate that it signed. Called by renew alone; reading certificates needs no more than node:crypto.
+ * Issues the webhook's own X.509 certificates: a certificate authority, and serving certificates that it signs.
  */
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
-/** A certificate and its private key (PKCS #8), both PEM. */
+/** A certificate and its private key (PKCS #8), both in PEM. */
 export interface KeyPair {
   readonly certPem: string;
   readonly keyPem: string;
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-/** Certificates begin this long before they are made, for API servers whose clock is behind. */
+/** Certificates are valid from this long before their creation, for API servers whose clock is behind. */
 export const BACKDATE_MS: number = 5 * 60_000;
 
-/** A new self-signed authority. Its name carries the moment it was made, so that two of them in one bundle are told apart. */
+/** Issues a self-signed CA certificate. Its name contains the creation time, to distinguish two of them in one bundle. */
 export async function issueAuthority(nowMs: number, validMs: number): Promise<KeyPair> {
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
@@ -36,7 +35,7 @@ export async function issueAuthority(nowMs: number, validMs: number): Promise<Ke
   return toPem(certificate, keys);
 }
 
-/** A serving certificate for `dnsNames`, signed by `authority`. @throws Error when the authority's texts are no certificate and key */
+/** Issues a serving certificate for `dnsNames`, signed by `authority`. @throws Error if `authority` is not a valid certificate and key */
 export async function issueServing(
   authority: KeyPair,
   dnsNames: readonly string[],

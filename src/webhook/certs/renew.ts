@@ -1,26 +1,28 @@
 /*
- * What the webhook's certificates should be now. In: those that exist, the time, and whether API servers trust the newest
- * authority yet. Out: those that should exist, the very same when nothing is due. Called by the keeper on the leader.
+ * Decides which certificates the webhook should have now, given the existing ones, the time, and whether API servers trust the
+ * current authority. Pure except for the issued keys; the rotator calls it on the leader.
  *
- * An authority is replaced in steps, so that no handshake fails on the way: a new one is made and told to the API servers
- * beside the old one; when they know it, it signs a new serving certificate; later the old one is dropped.
+ * An authority is replaced in steps, so that no handshake fails: a new authority is added to the `caBundle` next to the old
+ * one; once API servers trust it, it signs a new serving certificate; later the old authority is removed.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { BACKDATE_MS, issueAuthority, issueServing, type KeyPair } from './issue.ts';
 
-/** All that is kept in the Secret. */
+/** The certificates in the Secret. */
 export interface Certificates {
   readonly authority: KeyPair;
-  /** The authority before this one, while it is still trusted; absent: none. */
+  /** Previous authority, as long as it is still trusted; absent: none. */
   readonly previousAuthorityPem?: string;
   readonly serving: KeyPair;
 }
 
+/** Input of the renewal decision. */
 export interface RenewalContext {
+  /** Current time in milliseconds since the epoch. */
   readonly nowMs: number;
   /** Names under which API servers call the webhook. */
   readonly dnsNames: readonly string[];
-  /** Is the current authority in the `caBundle` of every webhook configuration? */
+  /** Whether the current authority is in the `caBundle` of every webhook. */
   readonly isTrusted: boolean;
 }
 
@@ -29,16 +31,19 @@ const AUTHORITY_DAYS = 365;
 const AUTHORITY_RENEW_DAYS = 90;
 const SERVING_DAYS = 30;
 const SERVING_RENEW_DAYS = 10;
-/** API servers learn of a changed webhook configuration by a watch; this is ample. */
+/** API servers watch webhook configurations; they have loaded a change long before this delay. */
 const SETTLE_MS = 10 * 60_000;
-/** The old authority stays trusted for a while after nothing signed by it is served any more. */
+/** How long the previous authority stays trusted after the new one was issued. */
 const OVERLAP_MS = DAY_MS;
 
-/** @param current undefined: none, or not readable */
+/**
+ * Returns the certificates that should be stored now, and `current` itself if nothing is due.
+ * @param current undefined if there are none
+ */
 export async function renewCertificates(current: Certificates | undefined, context: RenewalContext): Promise<Certificates> {
   const { nowMs } = context;
   const authority = current === undefined ? undefined : readCertificate(current.authority);
-  if (current === undefined || authority === undefined || expiryOf(authority) <= nowMs) return startAnew(context);
+  if (current === undefined || authority === undefined || expiryOf(authority) <= nowMs) return issueAll(context);
 
   if (expiryOf(authority) - nowMs < AUTHORITY_RENEW_DAYS * DAY_MS && current.previousAuthorityPem === undefined) {
     const next = await issueAuthority(nowMs, AUTHORITY_DAYS * DAY_MS);
@@ -55,17 +60,17 @@ export async function renewCertificates(current: Certificates | undefined, conte
   return current;
 }
 
-/** PEM texts of every authority that API servers should trust, newest first, as one text. */
+/** PEM of all authorities that API servers should trust, newest first. */
 export function trustBundle(certificates: Certificates): string {
   return [certificates.authority.certPem, certificates.previousAuthorityPem ?? ''].join('');
 }
 
-/** When the serving certificate ends, in milliseconds since 1970. */
+/** Expiry of the serving certificate, in milliseconds since the epoch. */
 export function servingExpiryMs(certificates: Certificates): number {
   return expiryOf(new X509Certificate(certificates.serving.certPem));
 }
 
-async function startAnew(context: RenewalContext): Promise<Certificates> {
+async function issueAll(context: RenewalContext): Promise<Certificates> {
   const authority = await issueAuthority(context.nowMs, AUTHORITY_DAYS * DAY_MS);
   return { authority, serving: await issueFor(authority, context) };
 }
@@ -74,12 +79,12 @@ function issueFor(authority: KeyPair, { dnsNames, nowMs }: RenewalContext): Prom
   return issueServing(authority, dnsNames, { nowMs, validMs: SERVING_DAYS * DAY_MS });
 }
 
-/** Have API servers had the time to learn of this authority? */
+/** Whether API servers have had enough time to load this authority. */
 function isSettled(authority: X509Certificate, { isTrusted, nowMs }: RenewalContext): boolean {
   return isTrusted && nowMs - startOf(authority) >= SETTLE_MS;
 }
 
-/** Can the certificate signed by the previous authority still be served? */
+/** Whether the certificate signed by the previous authority can still be served. */
 function servesFor(serving: X509Certificate | undefined, previousPem: string | undefined, context: RenewalContext): boolean {
   if (serving === undefined || previousPem === undefined) return false;
   return (
@@ -103,13 +108,13 @@ function startOf(certificate: X509Certificate): number {
   return certificate.validFromDate.getTime() + BACKDATE_MS;
 }
 
-/** Undefined when certificate or key cannot be read, or do not belong together. */
+/** Undefined if certificate or key cannot be parsed, or do not match. */
 function readCertificate(pair: KeyPair): X509Certificate | undefined {
   try {
     const certificate = new X509Certificate(pair.certPem);
     return certificate.checkPrivateKey(createPrivateKey(pair.keyPem)) ? certificate : undefined;
   } catch {
-    // Damaged or emptied: as good as none, it is made anew.
+    // Damaged or empty: the caller issues a new one.
     return undefined;
   }
 }

@@ -1,7 +1,6 @@
 /*
- * The Secret of the webhook's certificates. In: what the API server holds, or certificates to keep there. Out: certificates,
- * or a write that fails when somebody else was faster. Called by the keeper. The Secret itself comes with the chart, so that
- * the controller needs no right to make Secrets.
+ * Reads and writes the Secret with the webhook's certificates. A write fails if another replica was faster. The chart contains
+ * the Secret, so that the controller needs no permission to create Secrets.
  */
 import { FIELD_MANAGER } from '../../api/kube/names.ts';
 import { readObject } from '../../cluster/apply.ts';
@@ -10,8 +9,9 @@ import { type ObjectRef, objectPath, SECRETS } from '../../cluster/paths.ts';
 import { RefusedError } from '../../errors.ts';
 import type { Certificates } from './renew.ts';
 
+/** Content of the Secret. */
 export interface StoredCertificates {
-  /** Undefined: the Secret is empty, or lacks a part. */
+  /** Undefined if the Secret is empty or incomplete. */
   readonly certificates: Certificates | undefined;
   readonly resourceVersion: string;
 }
@@ -24,29 +24,35 @@ const KEYS = {
   servingKey: 'tls.key',
 } as const;
 
-/** @throws RefusedError SP_KUBE_NOT_FOUND when there is no such Secret; otherwise as the client's requests */
+/** Reads the certificates. @throws RefusedError SP_KUBE_NOT_FOUND if the Secret does not exist; otherwise like {@link KubeClient.request} */
 export async function readCertificates(client: KubeClient, ref: SecretRef, signal: AbortSignal): Promise<StoredCertificates> {
   const secret = await readObject(client, objectRef(ref), signal);
   if (secret === undefined) {
-    throw new RefusedError('SP_KUBE_NOT_FOUND', `Secret ${ref.namespace}/${ref.name} is missing; it is part of the installation`);
+    throw new RefusedError(
+      'SP_KUBE_NOT_FOUND',
+      `Secret ${ref.namespace}/${ref.name} is missing; install the chart again, which contains it`,
+    );
   }
   const data = (secret['data'] ?? {}) as Readonly<Record<string, unknown>>;
-  const text = (key: string): string => {
+  const decode = (key: string): string => {
     const value = data[key];
     return typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : '';
   };
-  const authority = { certPem: text(KEYS.authorityCert), keyPem: text(KEYS.authorityKey) };
-  const serving = { certPem: text(KEYS.servingCert), keyPem: text(KEYS.servingKey) };
-  const previous = text(KEYS.previousAuthority);
-  const isWhole = [authority.certPem, authority.keyPem, serving.certPem, serving.keyPem].every((part) => part !== '');
+  const authority = { certPem: decode(KEYS.authorityCert), keyPem: decode(KEYS.authorityKey) };
+  const serving = { certPem: decode(KEYS.servingCert), keyPem: decode(KEYS.servingKey) };
+  const previous = decode(KEYS.previousAuthority);
+  const isComplete = [authority.certPem, authority.keyPem, serving.certPem, serving.keyPem].every((part) => part !== '');
   return {
-    certificates: isWhole ? { authority, serving, ...(previous === '' ? {} : { previousAuthorityPem: previous }) } : undefined,
+    certificates: isComplete ? { authority, serving, ...(previous === '' ? {} : { previousAuthorityPem: previous }) } : undefined,
     resourceVersion: secret.metadata?.resourceVersion ?? '',
   };
 }
 
-/** Replaces the certificates. @param resourceVersion of the Secret they were derived from
- *  @throws TransientError SP_KUBE_CONFLICT when it has changed since */
+/**
+ * Replaces the certificates.
+ * @param next the certificates, and the resourceVersion of the Secret that they are based on
+ * @throws TransientError SP_KUBE_CONFLICT if the Secret has changed since
+ */
 export async function writeCertificates(
   client: KubeClient,
   ref: SecretRef,
@@ -54,7 +60,7 @@ export async function writeCertificates(
   signal: AbortSignal,
 ): Promise<void> {
   const { authority, serving, previousAuthorityPem } = next.certificates;
-  const encode = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
+  const encode = (pem: string): string => Buffer.from(pem, 'utf8').toString('base64');
   await client.request({
     method: 'PATCH',
     path: objectPath(objectRef(ref)),
@@ -74,6 +80,7 @@ export async function writeCertificates(
   });
 }
 
+/** Namespace and name of the Secret. */
 export interface SecretRef {
   readonly namespace: string;
   readonly name: string;

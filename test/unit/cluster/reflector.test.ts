@@ -86,6 +86,13 @@ describe('createReflector', () => {
     if (watch === undefined) throw new Error('no watch');
     return watch;
   };
+  /** Waits until the reflector has received the head of its latest watch, so that the deadline of the head is over. */
+  const established = async (reflector: Reflector, count: number): Promise<void> => {
+    await watching(count);
+    const resourceVersion = String(10_000 + count);
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion } });
+    await until(() => reflector.resourceVersion() === resourceVersion, 'the bookmark');
+  };
   const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
 
   it('lists, reports that it is synced, and follows changes', async () => {
@@ -137,11 +144,11 @@ describe('createReflector', () => {
   });
 
   it('resumes from the last bookmark when the connection drops', async () => {
-    start();
+    const reflector = start();
     await watching(1);
     lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '900' } });
     lastWatch().send('{"type":"ADDED","object":{"meta');
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => reflector.resourceVersion() === '900', 'the bookmark');
     lastWatch().drop();
     await watching(2);
 
@@ -151,8 +158,8 @@ describe('createReflector', () => {
   });
 
   it('opens the next watch without delay when the server ends one regularly', async () => {
-    start({ random: () => 0.9 });
-    await watching(1);
+    const reflector = start({ random: () => 0.9 });
+    await established(reflector, 1);
     clock.advance(60_000);
     lastWatch().end();
     await watching(2);
@@ -269,11 +276,11 @@ describe('createReflector', () => {
   });
 
   it('reopens the watch from the same resourceVersion after 90 s without data', async () => {
-    start();
-    await watching(1);
+    const reflector = start();
+    await established(reflector, 1);
     clock.advance(89_000);
     lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '901' } });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => reflector.resourceVersion() === '901', 'the bookmark');
     clock.advance(89_000);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(server.watches).to.have.length(1);
@@ -287,7 +294,7 @@ describe('createReflector', () => {
   });
 
   it('resets the backoff after a watch of one minute', async () => {
-    start({ random: () => 0.5 });
+    const reflector = start({ random: () => 0.5 });
     const fail = async (round: number): Promise<number> => {
       await watching(round);
       lastWatch().drop();
@@ -299,7 +306,7 @@ describe('createReflector', () => {
       waits.push(await fail(round));
       clock.advance(waits.at(-1) ?? 0);
     }
-    await watching(4);
+    await established(reflector, 4);
     clock.advance(60_000);
     waits.push(await fail(4));
     clock.advance(waits.at(-1) ?? 0);

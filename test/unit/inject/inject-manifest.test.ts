@@ -1,4 +1,4 @@
-/* Manifests in, manifests out: whole files against golden ones (UPDATE_GOLDEN=1 writes them), and what must never happen. */
+/* Injection into manifests, compared with golden files (UPDATE_GOLDEN=1 writes them). */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -15,7 +15,7 @@ const names = readdirSync(golden)
 
 describe('injectManifest', () => {
   for (const name of names) {
-    it(`turns ${name}.in.yaml into ${name}.out.yaml`, () => {
+    it(`injects ${name}.in.yaml into ${name}.out.yaml`, () => {
       const { text } = injectManifest(readFileSync(join(golden, `${name}.in.yaml`), 'utf8'), settings);
 
       const path = join(golden, `${name}.out.yaml`);
@@ -35,7 +35,7 @@ describe('injectManifest', () => {
   }
 
   for (const name of names) {
-    it(`means in ${name}.out.yaml what it means for the same objects as JSON`, () => {
+    it(`injects the objects of ${name}.in.yaml in the same way as JSON`, () => {
       const documents = parseAllDocuments(readFileSync(join(golden, `${name}.in.yaml`), 'utf8'), { merge: true });
 
       const fromYaml = parseAllDocuments(readFileSync(join(golden, `${name}.out.yaml`), 'utf8')).map((document): unknown =>
@@ -57,7 +57,7 @@ describe('injectManifest', () => {
     for (const comment of comments) expect(result).to.contain(comment);
   });
 
-  it('keeps the documents and their order', () => {
+  it('keeps documents and their order', () => {
     const text = readFileSync(join(golden, 'kinds.in.yaml'), 'utf8');
 
     const result = injectManifest(text, settings);
@@ -66,7 +66,7 @@ describe('injectManifest', () => {
     expect(result.injected).to.deep.equal(['CronJob/nightly', 'Pod/plain', 'DaemonSet/from-json']);
   });
 
-  it('moves an injected manifest to new settings', () => {
+  it('updates an injected manifest to new settings', () => {
     const text = readFileSync(join(golden, 'deployment.in.yaml'), 'utf8');
     const older = injectManifest(text, settings).text;
 
@@ -76,17 +76,17 @@ describe('injectManifest', () => {
     expect(newer.text).to.equal(older.replaceAll('example/agent:1', 'example/agent:2'));
   });
 
-  it('refuses text that is not YAML', () => {
+  it('rejects text that is not YAML', () => {
     expect(() => injectManifest('kind: [Pod', settings)).to.throw(RefusedError, 'not YAML');
   });
 
-  it('refuses an object that holds itself', () => {
+  it('rejects an object that contains itself', () => {
     const text = 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: &s {containers: [*s]}\n';
 
-    expect(() => injectManifest(text, settings)).to.throw(RefusedError, 'an alias stands inside of what it names');
+    expect(() => injectManifest(text, settings)).to.throw(RefusedError, 'a YAML alias is part of the value that it refers to');
   });
 
-  it('leaves an object with an error as it is and says which and where', () => {
+  it('leaves an object with an error unchanged and reports object and path', () => {
     const text = [
       'apiVersion: apps/v1',
       'kind: Deployment',
@@ -113,7 +113,7 @@ describe('injectManifest', () => {
   });
 
   for (const empty of ['', '\n', '# nothing\n', '---\n---\n']) {
-    it(`returns ${JSON.stringify(empty)} as it is`, () => {
+    it(`returns ${JSON.stringify(empty)} unchanged`, () => {
       expect(injectManifest(empty, settings)).to.deep.equal({ text: empty, injected: [], findings: [] });
     });
   }

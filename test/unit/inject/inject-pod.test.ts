@@ -1,4 +1,4 @@
-/* One pod: what is added, what is refused, and that injecting is repeatable and can be taken back. */
+/* Injection into one pod: what is added, what is rejected, idempotence and removal. */
 import { expect } from 'chai';
 import { AGENT_ANNOTATION } from '../../../src/api/kube/names.ts';
 import { injectPodTemplate, removeAgent } from '../../../src/inject/inject-pod.ts';
@@ -26,7 +26,7 @@ function envOf(target: Raw, name: string): unknown {
 }
 
 describe('injectPodTemplate', () => {
-  it('puts redirect and agent before everything that the user starts', () => {
+  it("adds redirect and agent before the user's containers", () => {
     const input = pod({ initContainers: [{ name: 'migrate' }] });
 
     const result = injectPodTemplate(input, context);
@@ -36,7 +36,7 @@ describe('injectPodTemplate', () => {
     expect(namesOf(result.pod, 'containers')).to.deep.equal(['app']);
   });
 
-  it('records what it did in an annotation', () => {
+  it('records the injection in an annotation', () => {
     const result = injectPodTemplate(annotated({ 'sallyport.dev/exclude-inbound-ports': '9000', other: 'kept' }), context);
 
     const annotations = rawOf(rawOf(result.pod['metadata'])['annotations']);
@@ -50,7 +50,7 @@ describe('injectPodTemplate', () => {
     });
   });
 
-  it('does not change its input', () => {
+  it('does not modify its input', () => {
     const input = pod({ volumes: [{ name: 'data' }] });
     const before = structuredClone(input);
 
@@ -59,7 +59,7 @@ describe('injectPodTemplate', () => {
     expect(input).to.deep.equal(before);
   });
 
-  it('gives the same pod when asked again, and the old one when the agent is removed', () => {
+  it('returns the same pod for a second injection, and the original one when the agent is removed', () => {
     const input = pod({
       initContainers: [{ name: 'proxy', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 6000 } } }],
       containers: [{ ...app, livenessProbe: { httpGet: { path: '/', port: 8080, scheme: 'HTTPS' }, timeoutSeconds: 3 } }],
@@ -74,7 +74,7 @@ describe('injectPodTemplate', () => {
     expect(removeAgent(once)).to.deep.equal(input);
   });
 
-  it('covers a container that somebody else added after the first injection', () => {
+  it('captures a container that was added after the first injection', () => {
     const once = injectPodTemplate(pod(), context).pod;
     const spec = rawOf(once['spec']);
     const sidecar = { name: 'late', ports: [{ containerPort: 7000 }], readinessProbe: { httpGet: { port: 7000 } } };
@@ -87,37 +87,41 @@ describe('injectPodTemplate', () => {
     expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
   });
 
-  it('gives a pod with the annotation but no agent an agent', () => {
+  it('injects a pod that has only the annotation', () => {
     const result = injectPodTemplate(annotated({ [AGENT_ANNOTATION]: '{}' }), context);
 
     expect(result.changed).to.equal(true);
     expect(namesOf(result.pod, 'initContainers')).to.contain('sallyport-agent');
   });
 
-  const untouched: readonly (readonly [string, Raw, readonly string[]])[] = [
-    ['that refuses injection by its label', pod({}, { labels: { 'sallyport.dev/injection': 'disabled' } }), []],
+  const unchanged: readonly (readonly [string, Raw, readonly string[]])[] = [
+    ['that opts out by its label', pod({}, { labels: { 'sallyport.dev/injection': 'disabled' } }), []],
     ['that mirrors a static pod', annotated({ 'kubernetes.io/config.mirror': 'x' }), []],
-    ["on its node's network", pod({ hostNetwork: true }), ['warning SP_NO_AGENT spec.hostNetwork']],
+    ['on the host network', pod({ hostNetwork: true }), ['warning SP_NO_AGENT spec.hostNetwork']],
     ['for Windows', pod({ os: { name: 'windows' } }), ['warning SP_NO_AGENT spec.os.name']],
     [
-      'with a container of our name',
+      "with a container that has the agent's name",
       pod({ containers: [{ name: 'sallyport-agent' }] }),
       ['error SP_MANIFEST spec.containers[sallyport-agent]'],
     ],
-    ['with a volume of our name', pod({ volumes: [{ name: 'sallyport-state' }] }), ['error SP_MANIFEST spec.volumes[sallyport-state]']],
+    [
+      "with a volume that has the name of the agent's",
+      pod({ volumes: [{ name: 'sallyport-state' }] }),
+      ['error SP_MANIFEST spec.volumes[sallyport-state]'],
+    ],
     [
       "that listens on the agent's port",
       pod({ containers: [{ name: 'app', ports: [{ containerPort: 15020 }] }] }),
       ['error SP_MANIFEST spec.containers'],
     ],
     [
-      'with an annotation that is no list of ports',
+      'with an annotation that is not a list of ports',
       annotated({ 'sallyport.dev/include-inbound-ports': '70000' }),
       ['error SP_ANNOTATION metadata.annotations[sallyport.dev/include-inbound-ports]'],
     ],
   ];
-  for (const [name, input, findings] of untouched) {
-    it(`leaves a pod alone ${name}`, () => {
+  for (const [name, input, findings] of unchanged) {
+    it(`does not change a pod ${name}`, () => {
       const result = injectPodTemplate(input, context);
 
       expect(result.pod).to.equal(input);
@@ -143,11 +147,15 @@ describe('injectPodTemplate', () => {
       }),
       '15101:1,15102:8080',
     ],
-    ['what the annotation adds', annotated({ 'sallyport.dev/include-inbound-ports': '7000, 7001' }), '15101:7000,15102:7001,15103:8080'],
-    ['nothing that is excluded, by our annotation', annotated({ 'sallyport.dev/exclude-inbound-ports': '8080' }), ''],
-    ["nothing that is excluded, by Istio's annotation", annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '8080' }), ''],
     [
-      "no port of the application as the agent's",
+      'ports of the include annotation',
+      annotated({ 'sallyport.dev/include-inbound-ports': '7000, 7001' }),
+      '15101:7000,15102:7001,15103:8080',
+    ],
+    ['no port of the exclude annotation', annotated({ 'sallyport.dev/exclude-inbound-ports': '8080' }), ''],
+    ["no port of Istio's exclude annotation", annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '8080' }), ''],
+    [
+      'to agent ports that the application does not use',
       pod({ containers: [{ name: 'a', ports: [{ containerPort: 15101 }, { containerPort: 15103 }] }] }),
       '15102:15101,15104:15103',
     ],
@@ -158,7 +166,7 @@ describe('injectPodTemplate', () => {
     });
   }
 
-  it('warns of a port that is named for another protocol than HTTP', () => {
+  it('warns of a port whose name indicates another protocol than HTTP', () => {
     const input = pod({ containers: [{ name: 'db', ports: [{ name: 'mysql', containerPort: 3306 }] }] });
 
     const result = injectPodTemplate(input, context);
@@ -167,7 +175,7 @@ describe('injectPodTemplate', () => {
     expect(result.findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', 'spec.containers[db].ports[mysql]']]);
   });
 
-  it('gives the agent no capability, no root, no writable root and no token', () => {
+  it('runs the agent without capabilities, root, writable root filesystem and token', () => {
     const result = injectPodTemplate(pod(), context);
 
     const [, agent] = rawListOf(rawOf(result.pod['spec'])['initContainers']);
@@ -188,7 +196,7 @@ describe('injectPodTemplate', () => {
     });
   });
 
-  it('never mounts the bundle by subPath and never waits for it', () => {
+  it('mounts the bundle without subPath and as optional', () => {
     const { pod: injected } = injectPodTemplate(pod(), { ...context, workloadName: 'x'.repeat(300) });
 
     const mounts = rawListOf(rawOf(injected['spec'])['initContainers']).flatMap((container) => rawListOf(container['volumeMounts']));

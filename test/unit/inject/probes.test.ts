@@ -1,4 +1,4 @@
-/* Probes: which are rewritten, into what, and what the agent is told to do instead. */
+/* Rewriting of probes, and the probes that the agent performs instead. */
 import { expect } from 'chai';
 import { injectPodTemplate } from '../../../src/inject/inject-pod.ts';
 import { rewriteProbes } from '../../../src/inject/probes.ts';
@@ -9,7 +9,7 @@ const ports = [{ name: 'http', containerPort: 8080 }];
 describe('rewriteProbes', () => {
   const rewritten: readonly (readonly [string, Raw, Raw])[] = [
     ['an HTTP probe on a named port', { httpGet: { path: '/x', port: 'http' } }, { httpGet: { path: '/x', port: 8080 } }],
-    ['an HTTP probe on a port that is text', { httpGet: { port: '81' } }, { httpGet: { port: 81 } }],
+    ['an HTTP probe on a port in a string', { httpGet: { port: '81' } }, { httpGet: { port: 81 } }],
     [
       'headers, scheme and timeout',
       { httpGet: { port: 1, scheme: 'HTTPS', httpHeaders: [{ name: 'Host', value: 'a' }] }, timeoutSeconds: 4, periodSeconds: 9 },
@@ -19,7 +19,7 @@ describe('rewriteProbes', () => {
     ['a gRPC probe', { grpc: { port: 9, service: 's' } }, { grpc: { port: 9, service: 's' } }],
   ];
   for (const [name, probe, expected] of rewritten) {
-    it(`hands ${name} to the agent`, () => {
+    it(`rewrites ${name}`, () => {
       const { containers, probes } = rewriteProbes([{ name: 'app', ports, livenessProbe: probe }]);
 
       expect(probes).to.deep.equal({ 'app/livez': expected });
@@ -30,20 +30,20 @@ describe('rewriteProbes', () => {
   }
 
   const kept: readonly (readonly [string, Raw])[] = [
-    ['a command', { exec: { command: ['true'] } }],
+    ['an exec probe', { exec: { command: ['true'] } }],
     ['a probe of another host', { httpGet: { host: 'example.com', port: 80 } }],
     ['a port that does not exist', { httpGet: { port: 'nosuch' } }],
     ['a probe without a handler', { periodSeconds: 1 }],
   ];
   for (const [name, probe] of kept) {
-    it(`leaves ${name}`, () => {
+    it(`does not rewrite ${name}`, () => {
       const container = { name: 'app', ports, readinessProbe: probe };
 
       expect(rewriteProbes([container])).to.deep.equal({ containers: [container], probes: {} });
     });
   }
 
-  it('names the three probes as Istio does', () => {
+  it('names the three probes like Istio', () => {
     const probe = { tcpSocket: { port: 1 } };
 
     const { probes } = rewriteProbes([{ name: 'a', livenessProbe: probe, readinessProbe: probe, startupProbe: probe }]);
@@ -52,7 +52,7 @@ describe('rewriteProbes', () => {
   });
 
   for (const annotation of ['sallyport.dev/rewrite-probes', 'sidecar.istio.io/rewriteAppHTTPProbers']) {
-    it(`happens not at all with ${annotation}: "false"`, () => {
+    it(`rewrites nothing with ${annotation}: "false"`, () => {
       const container = { name: 'app', ports, readinessProbe: { httpGet: { port: 8080 } } };
       const input = { metadata: { annotations: { [annotation]: 'false' } }, spec: { containers: [container] } };
 

@@ -1,4 +1,4 @@
-/* The patch between two objects, as RFC 6902 wants it. */
+/* JSON Patch between two objects. @see RFC 6902 */
 import { expect } from 'chai';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
 import { patchBetween } from '../../../src/webhook/mutate.ts';
@@ -6,7 +6,7 @@ import { patchBetween } from '../../../src/webhook/mutate.ts';
 describe('patchBetween', () => {
   const same = ['kept'];
   const rows: readonly (readonly [string, RawObject, RawObject, object[]])[] = [
-    ['nothing for the same fields', { spec: { a: same } }, { spec: { a: same } }, []],
+    ['empty for equal fields', { spec: { a: same } }, { spec: { a: same } }, []],
     ['an added field', { metadata: {} }, { metadata: { annotations: {} } }, [{ op: 'add', path: '/metadata/annotations', value: {} }]],
     ['a replaced field', { spec: { a: [1] } }, { spec: { a: [2] } }, [{ op: 'add', path: '/spec/a', value: [2] }]],
     ['a removed field', { spec: { a: 1 } }, { spec: {} }, [{ op: 'remove', path: '/spec/a' }]],
@@ -14,7 +14,7 @@ describe('patchBetween', () => {
     ['a name that needs escaping', { spec: {} }, { spec: { 'a/b~c': 1 } }, [{ op: 'add', path: '/spec/a~1b~0c', value: 1 }]],
   ];
   for (const [name, before, after, steps] of rows) {
-    it(`is ${name}`, () => {
+    it(`is correct: ${name}`, () => {
       expect(patchBetween(before, after)).to.deep.equal(steps);
     });
   }

@@ -1,4 +1,4 @@
-/* The webhook over real TLS, as an API server calls it. */
+/* The webhook over TLS, called like by an API server. */
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
@@ -11,7 +11,7 @@ import { reviewPod } from '../../../src/webhook/mutate.ts';
 import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
 import { reviewPolicy } from '../../../src/webhook/validate.ts';
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly body: string;
 }
@@ -31,8 +31,8 @@ const dnsNames = ['sallyport.sallyport-system.svc'];
 const settings = { image: 'example/agent:1', version: '1.2.3' };
 
 function reviewOf(object: object, more: object = {}): object {
-  const asked = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object, ...more };
-  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: asked };
+  const admission = { uid: 'u-1', namespace: 'foo', operation: 'CREATE', object, ...more };
+  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: admission };
 }
 
 const pod = {
@@ -70,7 +70,7 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
   ).warnings;
 }
 
-describe('the admission server', () => {
+describe('admission server', () => {
   let server: AdmissionServer;
   let certificates: Certificates;
   let registry: Registry;
@@ -97,7 +97,7 @@ describe('the admission server', () => {
 
   after(() => server.close());
 
-  function call(path: string, body: string | Buffer, options: Record<string, unknown> = {}): Promise<Answer> {
+  function call(path: string, body: string | Buffer, options: Record<string, unknown> = {}): Promise<Response> {
     return new Promise((resolve, reject) => {
       const headers = { 'content-type': 'application/json' };
       const target = { host: '127.0.0.1', port: server.port, servername: dnsNames[0], ca: certificates.authority.certPem, agent: false };
@@ -115,7 +115,7 @@ describe('the admission server', () => {
     return (JSON.parse(answer.body) as Review).response;
   }
 
-  it('answers a new pod with a patch of what injection adds, and nothing of the rest', async () => {
+  it('responds to a new pod with a patch of the injected fields only', async () => {
     const response = await review('/mutate?timeout=10s', pod);
 
     expect(response.uid).to.equal('u-1');
@@ -131,7 +131,7 @@ describe('the admission server', () => {
     expect(JSON.stringify(annotations?.value)).to.contain('sallyport-httpbin');
   });
 
-  it('leaves a pod alone that it injected before', async () => {
+  it('does not change an injected pod', async () => {
     const first = await review('/mutate', pod);
     const patch = JSON.parse(Buffer.from(first.patch ?? '', 'base64').toString()) as { path: string; value: object }[];
     const injected = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
@@ -145,12 +145,12 @@ describe('the admission server', () => {
     expect(second).to.deep.equal({ uid: 'u-1', allowed: true });
   });
 
-  it('lets in an update of a pod, and what is no pod, unchanged', async () => {
+  it('allows updates of a pod and other kinds unchanged', async () => {
     expect(await review('/mutate', pod, { operation: 'UPDATE' })).to.deep.equal({ uid: 'u-1', allowed: true });
     expect(await review('/mutate', { ...pod, kind: 'Job' })).to.deep.equal({ uid: 'u-1', allowed: true });
   });
 
-  it('refuses a pod that cannot be guarded as it asks, with field and reason', async () => {
+  it('denies a pod with an invalid annotation, with field and reason', async () => {
     const annotations = { 'sallyport.dev/exclude-inbound-ports': 'http' };
     const response = await review('/mutate', { ...pod, metadata: { name: 'p', annotations } });
 
@@ -160,7 +160,7 @@ describe('the admission server', () => {
     );
   });
 
-  it('warns of a pod that it leaves unguarded', async () => {
+  it('warns of a pod that it does not inject', async () => {
     const response = await review('/mutate', { ...pod, spec: { ...pod.spec, hostNetwork: true } });
 
     expect(response.allowed).to.equal(true);
@@ -168,11 +168,11 @@ describe('the admission server', () => {
     expect(response.warnings).to.have.length(1);
   });
 
-  it('lets a valid policy in', async () => {
+  it('allows a valid policy', async () => {
     expect(await review('/validate', policy({ jwtRules: [{ issuer: 'a', jwks: '{"keys":[]}' }] }))).to.include({ allowed: true });
   });
 
-  it('warns of the traps of a valid policy, and of none in a refused one', () => {
+  it('returns lint warnings for a valid policy, and none for a rejected one', () => {
     const warningsOf = (paths: readonly string[]): unknown => warningsOn({ to: [{ operation: { paths } }] }, DEFAULT_MESH_CONFIG);
 
     expect(warningsOf(['admin'])).to.deep.equal([
@@ -182,7 +182,7 @@ describe('the admission server', () => {
     expect(warningsOf(['admin', ''])).to.deep.equal([]);
   });
 
-  it('warns by the mesh settings: of paths that normalization changes, of identities that no proxy tells', () => {
+  it('returns lint warnings that depend on the mesh settings: path normalization and trusted proxies', () => {
     const paths = { to: [{ operation: { paths: ['/a/./b'] } }] };
     const identity = { from: [{ source: { namespaces: ['a'] } }] };
 
@@ -192,14 +192,14 @@ describe('the admission server', () => {
     expect(warningsOn(identity, { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.0/8'] })).to.deep.equal([]);
   });
 
-  it("refuses an invalid policy in Istio's words", async () => {
+  it("denies an invalid policy with Istio's message", async () => {
     const response = await review('/validate', policy({ jwtRules: [{ issuer: '' }] }));
 
     expect(response.allowed).to.equal(false);
     expect(response.status?.message).to.match(/^configuration is invalid: .*issuer/s);
   });
 
-  it('lets an invalid policy go that is being deleted', async () => {
+  it('allows an invalid policy that is being deleted', async () => {
     const object = policy({ jwtRules: [{ issuer: '' }] }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
 
     expect(await review('/validate', object, { operation: 'UPDATE' })).to.deep.equal({ uid: 'u-1', allowed: true });
@@ -211,7 +211,7 @@ describe('the admission server', () => {
     ['another method', '/mutate', '{}', { method: 'PUT' }, 405],
     ['another content type', '/mutate', '{}', { headers: { 'content-type': 'text/plain' } }, 415],
     ['a body that is not JSON', '/mutate', '{', {}, 400],
-    ['JSON that is no review', '/mutate', '[]', {}, 400],
+    ['JSON that is not a review', '/mutate', '[]', {}, 400],
     [
       'a review of another version',
       '/mutate',
@@ -222,12 +222,12 @@ describe('the admission server', () => {
     ['a review without a request', '/mutate', JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1' }), {}, 400],
   ];
   for (const [name, path, body, options, status] of errors) {
-    it(`answers ${status} to ${name}`, async () => {
+    it(`responds with ${status} to ${name}`, async () => {
       expect((await call(path, body, options)).status).to.equal(status);
     });
   }
 
-  it('refuses a body that is too large', async () => {
+  it('rejects a body that is too large', async () => {
     const answer = await call('/mutate', Buffer.alloc(5 * 1024 * 1024, 0x20)).catch((error: NodeJS.ErrnoException) => ({
       status: error.code,
     }));
@@ -235,7 +235,7 @@ describe('the admission server', () => {
     expect(answer.status).to.be.oneOf([413, 'EPIPE', 'ECONNRESET']);
   });
 
-  it('tells nothing of a bug of its own', async () => {
+  it('does not disclose the error of a bug', async () => {
     expect(await call('/bug', JSON.stringify(reviewOf(pod)))).to.deep.equal({ status: 500, body: 'internal error\n' });
   });
 
@@ -249,13 +249,13 @@ describe('the admission server', () => {
     expect(distrusted).to.match(/unable to|self-signed|signature/);
   });
 
-  it('refuses TLS 1.1', async () => {
+  it('rejects TLS 1.1', async () => {
     const answer = await call('/mutate', '', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }).catch((error: Error) => error.message);
 
     expect(answer).to.be.a('string');
   });
 
-  it('counts what it answered', async () => {
+  it('counts reviews by result', async () => {
     const series = await registry.metrics();
 
     expect(series).to.match(/sallyport_admission_reviews_total\{webhook="\/mutate",result="patched"\} \d/);

@@ -1,10 +1,10 @@
-/* The redirect's rules as text, and the arguments that they come from. */
+/* The iptables rules of the redirect, and their arguments. */
 import { expect } from 'chai';
 import { RefusedError } from '../../../../src/errors.ts';
 import { hasIpv6, parseRedirect, redirectRules } from '../../../../src/inject/redirect/rules.ts';
 
-describe('the redirect', () => {
-  it('sends each captured port to its own, closes the rest and never touches loopback', () => {
+describe('redirect', () => {
+  it('redirects each captured port to its agent port, other ports to the blocked port, and never loopback', () => {
     const redirect = parseRedirect(['--map', '8080:15101', '--map', '90:15102', '--exclude', '15020', '--blocked', '15099']);
 
     expect(redirectRules(redirect).split('\n')).to.deep.equal([
@@ -20,7 +20,7 @@ describe('the redirect', () => {
     ]);
   });
 
-  const wrong: readonly (readonly string[])[] = [
+  const invalid: readonly (readonly string[])[] = [
     [],
     ['--map', '8080:15101'],
     ['--blocked', '0'],
@@ -32,20 +32,20 @@ describe('the redirect', () => {
     ['--blocked', '1', '--unknown'],
     ['--blocked', '1', 'word'],
   ];
-  for (const args of wrong) {
-    it(`refuses ${JSON.stringify(args.join(' '))}`, () => {
+  for (const args of invalid) {
+    it(`rejects ${JSON.stringify(args.join(' '))}`, () => {
       expect(() => parseRedirect(args)).to.throw(RefusedError);
     });
   }
 
   const tables: readonly (readonly [string, string, boolean])[] = [
     ['no IPv6 at all', '', false],
-    ['loopback alone', '00000000000000000000000000000001 01 80 10 80       lo\n', false],
+    ['loopback only', '00000000000000000000000000000001 01 80 10 80       lo\n', false],
     ['a link-local address', 'fe800000000000000042acfffe110002 02 40 20 80     eth0\n', true],
     ['a global address', '00000000000000000000000000000001 01 80 10 80 lo\n20010db8000000000000000000000001 02 40 00 80 eth0\n', true],
   ];
   for (const [name, table, expected] of tables) {
-    it(`${expected ? 'guards' : 'needs no'} IPv6 with ${name}`, () => {
+    it(`${expected ? 'redirects' : 'does not redirect'} IPv6 with ${name}`, () => {
       expect(hasIpv6(table)).to.equal(expected);
     });
   }

@@ -1,4 +1,4 @@
-/* Who writes the certificates and when, against an API server that is a few objects in memory. */
+/* Who writes the certificates and when, against an API server in memory. */
 import { expect } from 'chai';
 import type { KubeClient, KubeRequest, KubeResponse } from '../../../../src/cluster/client.ts';
 import { RefusedError, TransientError } from '../../../../src/errors.ts';
@@ -15,7 +15,7 @@ interface Stored {
   webhooks?: { name: string; clientConfig: { caBundle?: string } }[];
 }
 
-describe('the keeper of the certificates', () => {
+describe('certificate rotator', () => {
   const signal = new AbortController().signal;
   let objects: Map<string, Stored>;
   let writes: string[];
@@ -76,7 +76,7 @@ describe('the keeper of the certificates', () => {
     };
   });
 
-  it('makes certificates, then has them trusted by every webhook, then leaves all alone', async () => {
+  it('issues certificates, sets the caBundle of every webhook, then writes nothing', async () => {
     const made = await passOnce(options, signal);
 
     expect(writes).to.deep.equal([SECRET, MUTATING]);
@@ -88,7 +88,7 @@ describe('the keeper of the certificates', () => {
     expect(writes).to.have.length(2);
   });
 
-  it('writes nothing while another replica leads, and serves what that one made', async () => {
+  it('writes nothing while another replica leads, and serves its certificates', async () => {
     isLeader = false;
     expect(await passOnce(options, signal)).to.equal(undefined);
 
@@ -101,7 +101,7 @@ describe('the keeper of the certificates', () => {
     expect(writes).to.have.length(writesBefore);
   });
 
-  it('goes on with what another leader wrote first', async () => {
+  it('does not overwrite certificates that another leader wrote first', async () => {
     const slower: KubeClient = {
       ...options.client,
       request: async (asked) => {
@@ -118,7 +118,7 @@ describe('the keeper of the certificates', () => {
     expect(objects.get(SECRET)?.data).to.equal(undefined);
   });
 
-  it('tells that the Secret is missing, and does not make one', async () => {
+  it('reports a missing Secret and does not create it', async () => {
     objects.delete(SECRET);
 
     const failure = await passOnce(options, signal).catch((error: unknown) => error);
@@ -127,11 +127,11 @@ describe('the keeper of the certificates', () => {
     expect(writes).to.deep.equal([]);
   });
 
-  it('tries again after a failure, and tells of each certificate once', async () => {
+  it('retries after a failure, and reports each certificate once', async () => {
     const secret = objects.get(SECRET);
     objects.delete(SECRET);
     const stopping = new AbortController();
-    const keeping = rotateCertificates(options, stopping.signal);
+    const rotation = rotateCertificates(options, stopping.signal);
     await until(() => clock.pending().length === 1, 'the first pause');
     if (secret !== undefined) objects.set(SECRET, secret);
 
@@ -140,7 +140,7 @@ describe('the keeper of the certificates', () => {
       await until(() => clock.pending().length === 1, 'the next pause');
     }
     stopping.abort();
-    await keeping;
+    await rotation;
 
     expect(served).to.have.length(1);
     expect(clock.pending()).to.deep.equal([]);

@@ -1,4 +1,4 @@
-/* The life of the webhook's certificates, told by dates: what is renewed when, and that no step breaks a handshake. */
+/* When the webhook's certificates are renewed, and that no step breaks a TLS handshake. */
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { issueAuthority, issueServing } from '../../../../src/webhook/certs/issue.ts';
@@ -12,7 +12,7 @@ function at(days: number, isTrusted = true): { nowMs: number; dnsNames: readonly
   return { nowMs: START_MS + days * DAY_MS, dnsNames, isTrusted };
 }
 
-/** Is what is served trusted by what is in the bundle? */
+/** Whether the serving certificate is trusted by the CA bundle. */
 function handshakes(certificates: Certificates): boolean {
   const serving = new X509Certificate(certificates.serving.certPem);
   const authorities = trustBundle(certificates).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n/g) ?? [];
@@ -20,7 +20,7 @@ function handshakes(certificates: Certificates): boolean {
 }
 
 describe('renewCertificates', () => {
-  it('makes an authority of a year and a certificate of 30 days where there is nothing', async () => {
+  it('issues an authority for a year and a serving certificate for 30 days when there is nothing', async () => {
     const made = await renewCertificates(undefined, at(0, false));
 
     const authority = new X509Certificate(made.authority.certPem);
@@ -34,7 +34,7 @@ describe('renewCertificates', () => {
     expect(handshakes(made)).to.equal(true);
   });
 
-  it('leaves everything alone until 10 days before the end', async () => {
+  it('renews the serving certificate 10 days before its expiry, and not earlier', async () => {
     const made = await renewCertificates(undefined, at(0));
 
     expect(await renewCertificates(made, at(19))).to.equal(made);
@@ -43,18 +43,18 @@ describe('renewCertificates', () => {
     expect(servingExpiryMs(renewed)).to.equal(START_MS + 51 * DAY_MS);
   });
 
-  it('walks from one authority to the next without a moment of distrust', async () => {
+  it('replaces the authority without an untrusted certificate at any step', async () => {
     const authority = await issueAuthority(START_MS, 365 * DAY_MS);
     const serving = await issueServing(authority, dnsNames, { nowMs: START_MS + 270 * DAY_MS, validMs: 30 * DAY_MS });
     const old: Certificates = { authority, serving };
 
     const both = await renewCertificates(old, at(276));
     expect(both.previousAuthorityPem).to.equal(authority.certPem);
-    expect(both.serving, 'still signed by the old one').to.equal(serving);
+    expect(both.serving, 'still signed by the previous authority').to.equal(serving);
     expect(handshakes(both)).to.equal(true);
 
-    expect(await renewCertificates(both, at(276.5, false)), 'not before the API servers know it').to.equal(both);
-    expect(await renewCertificates(both, at(276.001)), 'not before they had time to learn it').to.equal(both);
+    expect(await renewCertificates(both, at(276.5, false)), 'not before it is in every caBundle').to.equal(both);
+    expect(await renewCertificates(both, at(276.001)), 'not before API servers had time to load it').to.equal(both);
 
     const moved = await renewCertificates(both, at(276.5));
     expect(moved.serving).to.not.deep.equal(serving);
@@ -67,7 +67,7 @@ describe('renewCertificates', () => {
     expect(await renewCertificates(alone, at(278))).to.equal(alone);
   });
 
-  it('does not wait for trust when what is served has ended anyway', async () => {
+  it('does not wait for trust when the serving certificate has expired', async () => {
     const authority = await issueAuthority(START_MS, 365 * DAY_MS);
     const serving = await issueServing(authority, dnsNames, { nowMs: START_MS + 240 * DAY_MS, validMs: 30 * DAY_MS });
     const both = await renewCertificates({ authority, serving }, at(276));
@@ -77,7 +77,7 @@ describe('renewCertificates', () => {
     expect(servingExpiryMs(renewed)).to.equal(START_MS + 306 * DAY_MS);
   });
 
-  it('issues anew for other names', async () => {
+  it('issues a new serving certificate for other names', async () => {
     const made = await renewCertificates(undefined, at(0));
 
     const renewed = await renewCertificates(made, { ...at(1), dnsNames: ['renamed.sallyport-system.svc'] });
@@ -87,11 +87,11 @@ describe('renewCertificates', () => {
   });
 
   const broken: readonly (readonly [string, (made: Certificates) => Certificates])[] = [
-    ['an authority that is no certificate', (made) => ({ ...made, authority: { ...made.authority, certPem: 'x' } })],
+    ['an authority that is not a certificate', (made) => ({ ...made, authority: { ...made.authority, certPem: 'x' } })],
     ['an authority without its key', (made) => ({ ...made, authority: { ...made.authority, keyPem: made.serving.keyPem } })],
   ];
   for (const [name, breakIt] of broken) {
-    it(`starts anew after ${name}`, async () => {
+    it(`issues everything again for ${name}`, async () => {
       const made = await renewCertificates(undefined, at(0));
 
       const renewed = await renewCertificates(breakIt(made), at(0));
@@ -101,7 +101,7 @@ describe('renewCertificates', () => {
     });
   }
 
-  it('keeps the authority when only what is served is damaged', async () => {
+  it('keeps the authority when only the serving certificate is damaged', async () => {
     const made = await renewCertificates(undefined, at(0));
 
     const renewed = await renewCertificates({ ...made, serving: { certPem: '', keyPem: '' } }, at(0));
@@ -110,7 +110,7 @@ describe('renewCertificates', () => {
     expect(handshakes(renewed)).to.equal(true);
   });
 
-  it('starts anew after the authority has ended', async () => {
+  it('issues everything again when the authority has expired', async () => {
     const made = await renewCertificates(undefined, at(0));
 
     const renewed = await renewCertificates(made, at(366));
