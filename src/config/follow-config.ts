@@ -1,70 +1,76 @@
 /*
- * Follows the mounted configuration. In: how to read it anew. Out: the mesh settings as they are now, and word when they
- * change; other settings need a restart, which is said. A configuration that is wrong changes nothing. Called by the entry point.
+ * Follows the mounted configuration file. Mesh settings take effect when they change; a change of any other setting is
+ * logged as needing a restart. An invalid file changes nothing.
  */
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ControllerConfig } from './controller.ts';
 
+/** Options of {@link followConfig}. */
 export interface FollowOptions {
+  /** The configuration at start. */
   readonly first: ControllerConfig;
-  /** Absent: nothing to follow. */
+  /** Reads the file again; undefined: there is no file. */
   readonly read: (() => Promise<ControllerConfig>) | undefined;
   readonly logger: Logger;
+  /** Called once per change of the file, and once per distinct error. */
   readonly onReload?: (result: 'success' | 'failure') => void;
-  /** How often to look, in milliseconds; default 5000: the kubelet takes longer than that to bring a change. */
+  /** Polling interval in milliseconds; default 5000, which is less than the kubelet takes to update the mounted file. */
   readonly pollMs?: number;
 }
 
+/** The current mesh settings. */
 export interface ConfigFollower {
   readonly mesh: {
     readonly current: () => MeshConfig;
+    /** @returns a function that ends the subscription */
     readonly subscribe: (listener: () => void) => () => void;
   };
+  /** Stops polling. */
   readonly stop: () => void;
 }
 
-/** Begins to follow at once. */
+/** Starts polling immediately. */
 export function followConfig(options: FollowOptions): ConfigFollower {
   const listeners = new Set<() => void>();
-  let now = options.first;
-  let lastFault = '';
-  const look = async (read: () => Promise<ControllerConfig>): Promise<void> => {
+  let current = options.first;
+  let lastError = '';
+  const poll = async (read: () => Promise<ControllerConfig>): Promise<void> => {
     try {
       const next = await read();
-      lastFault = '';
-      const before = now;
-      now = next;
+      lastError = '';
+      const before = current;
+      current = next;
       if (same(before, next)) return;
       options.onReload?.('success');
       options.logger.info({ needsRestart: !same({ ...before, mesh: next.mesh }, next) }, 'configuration changed');
       if (!same(before.mesh, next.mesh)) for (const listener of listeners) listener();
     } catch (error) {
-      const fault = error instanceof RefusedError ? error.message : String(error);
-      if (fault === lastFault) return;
-      lastFault = fault;
+      const message = error instanceof RefusedError ? error.message : String(error);
+      if (message === lastError) return;
+      lastError = message;
       options.onReload?.('failure');
-      options.logger.error({ err: error }, 'configuration refused, the last good one stays');
+      options.logger.error({ err: error }, 'configuration rejected, the last good one stays active');
     }
   };
   const { read } = options;
-  let isLooking = false;
+  let isPolling = false;
   const timer =
     read === undefined
       ? undefined
       : setInterval(() => {
-          if (isLooking) return;
-          isLooking = true;
-          void look(read).finally(() => {
-            isLooking = false;
+          if (isPolling) return;
+          isPolling = true;
+          void poll(read).finally(() => {
+            isPolling = false;
           });
         }, options.pollMs ?? 5_000);
   timer?.unref();
 
   return {
     mesh: {
-      current: () => now.mesh,
+      current: () => current.mesh,
       subscribe: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);

@@ -36,7 +36,7 @@ const STATUSES: ReadonlySet<number> = new Set(
     .map(Number),
 );
 const statusSchema = z
-  .union([z.string().regex(/^[1-5]\d\d$/), z.int().min(100).max(599)], { error: 'not an HTTP status' })
+  .union([z.string().regex(/^[1-5]\d\d$/, 'not an HTTP status'), z.int().min(100).max(599)], { error: 'not an HTTP status' })
   .transform(Number)
   .refine((status) => STATUSES.has(status), { error: 'not an HTTP status that Envoy knows' });
 

@@ -1,6 +1,6 @@
 /*
- * Entry point of the agent: environment and flags in, a running agent out, until SIGTERM or SIGINT. `agent redirect …` sets
- * up the pod's traffic redirection instead and exits. Wiring only.
+ * Entry point of the agent, which runs until SIGTERM or SIGINT. `agent redirect …` sets up the pod's traffic redirection
+ * instead and exits. Wiring only.
  */
 import { startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/context.ts';
@@ -10,7 +10,7 @@ import { createLogger } from '../telemetry/logger.ts';
 
 const POLL_MS = 5000;
 const STDOUT = 1;
-/** Exit status for a configuration that cannot be used (sysexits' EX_CONFIG). */
+/** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
 const EX_CONFIG = 78;
 
 async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {

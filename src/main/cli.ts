@@ -1,5 +1,5 @@
 /*
- * Entry point of `sallyport` and `kubectl-sallyport`: the process in, a command run, its exit code out. Wiring only.
+ * Entry point of `sallyport` and `kubectl-sallyport`. Wiring only.
  */
 import { text } from 'node:stream/consumers';
 import type { RunProcess } from '../cli/command-context.ts';
@@ -7,10 +7,10 @@ import { runCli } from '../cli/program.ts';
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
-// A reader that has seen enough (`sallyport compile DIR | head`) is no fault.
+// A reader that closes the pipe early (`sallyport compile DIR | head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-/** Those entry points read the command line of the process, and end it themselves. */
+/** Runs another entry point, which reads the command line of the process and ends the process itself. */
 function entryPoint(load: () => Promise<unknown>): RunProcess {
   return async (args) => {
     process.argv.splice(2, process.argv.length, ...args);

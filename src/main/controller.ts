@@ -1,6 +1,6 @@
 /*
- * The controller's process. In: flags, environment, the mounted configuration. Out: a running controller until SIGTERM, then
- * exit code 0; 78 when the configuration is wrong, 1 when something else is. Wiring only.
+ * Entry point of the controller, which runs until SIGTERM or SIGINT. Exit code 78: the configuration is invalid; 1: any
+ * other failure. Wiring only.
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -19,11 +19,11 @@ import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 
 const EXIT_CONFIG = 78;
-/** After this long an orderly stop has failed; Kubernetes' own patience is 30 s. */
+/** Time limit of a graceful stop; Kubernetes kills the pod after 30 s. */
 const STOP_LIMIT_MS = 25_000;
 const MAX_JWKS_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 5;
-/** API servers may still send reviews for a moment after the pod was told to stop. */
+/** API servers may still send reviews for a moment after the pod got SIGTERM. */
 const WEBHOOK_DRAIN_MS = 3_000;
 
 async function main(signal: AbortSignal): Promise<void> {
@@ -123,7 +123,7 @@ function openWebhook({ config, logger, metrics, client, mesh, isLeader }: Webhoo
     },
     metrics: createWebhookMetrics(metrics.registry),
   };
-  // It ends by `stop`, after the rest.
+  // Stopped by `stop`, after everything else.
   return startWebhook(options, new AbortController().signal);
 }
 
@@ -149,7 +149,7 @@ async function readConfigFile(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new RefusedError('SP_CONFIG', `${path} cannot be read`, { cause });
+    throw new RefusedError('SP_CONFIG', `cannot read ${path}`, { cause });
   }
 }
 
@@ -166,5 +166,5 @@ try {
   createLogger({ level: 'error', component: 'controller', fd: 2 }).error({ err: error }, 'controller failed');
   process.exitCode = error instanceof RefusedError && error.code === 'SP_CONFIG' ? EXIT_CONFIG : 1;
 }
-// Nothing is left to wait for; a socket that somebody forgot must not keep the pod alive.
+// Everything has stopped; a leaked socket must not keep the process alive.
 process.exit();

@@ -1,14 +1,14 @@
 /*
- * The agent's metrics. In: calls of the proxy and intake, kept in plain numbers so that a request pays next to nothing.
- * Out: text for Prometheus when it is scraped. No label has a value that a request can choose.
+ * The agent's metrics. Events are counted in plain numbers, so that a request costs next to nothing; the Prometheus text is
+ * rendered when it is scraped. No label takes a value that a request can choose.
  */
 import type { ErrorCode } from '../errors.ts';
-import { createDistribution, createTally, type Metric, renderMetrics } from './metric-text.ts';
+import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
 
-/** What a request's decision was: the judge's outcomes, or `closed` while no policy is in force. */
+/** Outcome of a request: the verdicts of the filter chain, or `closed` while no bundle is active. */
 export type DecisionAction = 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'closed';
 
-/** Why: closed lists, never text of a request. */
+/** Reason of the outcome. A closed list: never a string from a request. */
 export type DecisionCause =
   | 'allow-rule'
   | 'deny-rule'
@@ -21,23 +21,30 @@ export type DecisionCause =
   | 'no-bundle'
   | 'error';
 
+/** Counts the events of one agent. */
 export interface AgentMetrics {
-  /** Everything in Prometheus' text format. */
+  /** All metrics in the Prometheus text format. */
   text(): string;
   onDecision(action: DecisionAction, cause: DecisionCause): void;
-  /** Time from the end of a request's head to the verdict. */
+  /** Seconds from the end of the request head to the verdict. */
   onDecisionSeconds(seconds: number): void;
-  /** Time from the end of the request's head to the end of the response. */
+  /** Seconds from the end of the request head to the end of the response. */
   onExchangeSeconds(seconds: number): void;
-  /** Class of the status that the client got, e.g. 2 for 2xx; 0: the client left first. */
+  /** @param statusClass first digit of the status sent to the client; 0: the client closed the connection first */
   onResponse(statusClass: number): void;
+  /** The application sent no complete response. */
   onUpstreamFailure(): void;
+  /** @param delta client connections opened (positive) or closed (negative) */
   onConnections(delta: number): void;
+  /** A client connection was reset because too many were open. */
   onConnectionRefused(): void;
+  /** A connection to an undeclared port was reset. */
   onBlocked(): void;
+  /** An access log line was dropped. */
   onAccessLogDropped(): void;
-  /** A bundle came into force. @param atSeconds Unix time */
+  /** A bundle became active. @param atSeconds Unix time */
   onBundle(digest: string, atSeconds: number): void;
+  /** A bundle was rejected; the active one stays. */
   onBundleRefused(code: ErrorCode): void;
 }
 
@@ -46,71 +53,65 @@ const DECISION_SECONDS = [0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_025, 
 const CLASSES = ['client_left', '1xx', '2xx', '3xx', '4xx', '5xx'];
 
 /**
- * Metrics of one agent.
+ * The metrics of one agent.
+ *
  * @param nowSeconds Unix time, for ages
- * @param withProcess the process's own too; for the only agent of a process
+ * @param withProcess also metrics of the process; for the only agent of a process
  */
 export function createAgentMetrics(nowSeconds: () => number, withProcess: boolean): AgentMetrics {
-  const decision = createDistribution(
-    'sallyport_agent_decision_seconds',
-    'Time from the head of a request to its verdict.',
-    DECISION_SECONDS,
-  );
-  const request = createDistribution(
-    'sallyport_agent_request_seconds',
-    'Time from the head of a request to the end of its response.',
-    REQUEST_SECONDS,
-  );
-  const upstream = createTally(
-    'counter',
-    'sallyport_agent_upstream_failures_total',
-    'Requests for which the application gave no whole response.',
-  );
-  const open = createTally('gauge', 'sallyport_agent_connections', 'Client connections open now.');
-  const refused = createTally(
-    'counter',
-    'sallyport_agent_connections_refused_total',
-    'Client connections reset because too many were open.',
-  );
-  const blocked = createTally(
-    'counter',
-    'sallyport_agent_blocked_connections_total',
-    'Connections to ports that the pod does not declare, all reset.',
-  );
-  const dropped = createTally(
-    'counter',
-    'sallyport_agent_access_log_dropped_total',
-    'Access log lines lost because their reader does not keep up.',
-  );
+  const times = createTimes();
+  const tallies = createTallies();
   const decisions = createDecisions();
   const responses = createResponses();
   const bundle = createBundleMetrics(nowSeconds);
   const metrics: readonly Metric[] = [
     decisions,
     responses,
-    decision,
-    request,
-    upstream,
-    open,
-    refused,
-    blocked,
-    dropped,
+    times.decision,
+    times.request,
+    tallies.upstream,
+    tallies.open,
+    tallies.refused,
+    tallies.blocked,
+    tallies.dropped,
     ...bundle.metrics,
     ...(withProcess ? processMetrics() : []),
   ];
   return {
     text: () => renderMetrics(metrics),
     onDecision: decisions.add,
-    onDecisionSeconds: (seconds) => decision.observe(seconds),
-    onExchangeSeconds: (seconds) => request.observe(seconds),
+    onDecisionSeconds: (seconds) => times.decision.observe(seconds),
+    onExchangeSeconds: (seconds) => times.request.observe(seconds),
     onResponse: responses.add,
-    onUpstreamFailure: () => upstream.add(1),
-    onConnections: (delta) => open.add(delta),
-    onConnectionRefused: () => refused.add(1),
-    onBlocked: () => blocked.add(1),
-    onAccessLogDropped: () => dropped.add(1),
+    onUpstreamFailure: () => tallies.upstream.add(1),
+    onConnections: (delta) => tallies.open.add(delta),
+    onConnectionRefused: () => tallies.refused.add(1),
+    onBlocked: () => tallies.blocked.add(1),
+    onAccessLogDropped: () => tallies.dropped.add(1),
     onBundle: bundle.onBundle,
     onBundleRefused: bundle.onRefused,
+  };
+}
+
+function createTimes(): { readonly decision: Distribution; readonly request: Distribution } {
+  const decision = 'Seconds from the request head to the verdict.';
+  const request = 'Seconds from the request head to the end of the response.';
+  return {
+    decision: createDistribution('sallyport_agent_decision_seconds', decision, DECISION_SECONDS),
+    request: createDistribution('sallyport_agent_request_seconds', request, REQUEST_SECONDS),
+  };
+}
+
+type TallyName = 'upstream' | 'open' | 'refused' | 'blocked' | 'dropped';
+
+function createTallies(): Readonly<Record<TallyName, Tally>> {
+  const counter = (name: string, help: string): Tally => createTally('counter', `sallyport_agent_${name}`, help);
+  return {
+    upstream: counter('upstream_failures_total', 'Requests for which the application sent no complete response.'),
+    open: createTally('gauge', 'sallyport_agent_connections', 'Open client connections.'),
+    refused: counter('connections_refused_total', 'Client connections reset because too many were open.'),
+    blocked: counter('blocked_connections_total', 'Connections reset because the pod does not declare their port.'),
+    dropped: counter('access_log_dropped_total', 'Access log lines dropped because the reader of the log was too slow.'),
   };
 }
 
@@ -133,7 +134,7 @@ function createResponses(): Metric & { readonly add: (statusClass: number) => vo
   const counts = new Float64Array(CLASSES.length);
   return {
     name: 'sallyport_agent_responses_total',
-    help: 'Responses by class of status.',
+    help: 'Responses by status class.',
     type: 'counter',
     read: () => CLASSES.map((name, at) => ({ labels: { class: name }, value: counts[at] ?? 0 })),
     add: (statusClass) => {
@@ -150,30 +151,30 @@ interface BundleMetrics {
 
 function createBundleMetrics(nowSeconds: () => number): BundleMetrics {
   const refusals = new Map<ErrorCode, number>();
-  let inForce: { readonly digest: string; readonly sinceSeconds: number } | undefined;
+  let active: { readonly digest: string; readonly sinceSeconds: number } | undefined;
   return {
     metrics: [
       {
         name: 'sallyport_agent_bundle_info',
-        help: 'The bundle in force.',
+        help: 'Digest of the active bundle.',
         type: 'gauge',
-        read: () => (inForce === undefined ? [] : [{ labels: { digest: inForce.digest }, value: 1 }]),
+        read: () => (active === undefined ? [] : [{ labels: { digest: active.digest }, value: 1 }]),
       },
       {
         name: 'sallyport_agent_bundle_age_seconds',
-        help: 'Time since the bundle in force was put in force; absent before the first.',
+        help: 'Seconds since the active bundle was activated; absent before the first one.',
         type: 'gauge',
-        read: () => (inForce === undefined ? [] : [{ value: nowSeconds() - inForce.sinceSeconds }]),
+        read: () => (active === undefined ? [] : [{ value: nowSeconds() - active.sinceSeconds }]),
       },
       {
         name: 'sallyport_agent_bundle_refused_total',
-        help: 'Bundles that were refused, by reason; the last good one stayed in force.',
+        help: 'Rejected bundles by error code; the last good bundle stayed active.',
         type: 'counter',
         read: () => [...refusals].map(([code, value]) => ({ labels: { code }, value })),
       },
     ],
     onBundle: (digest, sinceSeconds) => {
-      inForce = { digest, sinceSeconds };
+      active = { digest, sinceSeconds };
     },
     onRefused: (code) => {
       refusals.set(code, (refusals.get(code) ?? 0) + 1);
@@ -181,7 +182,7 @@ function createBundleMetrics(nowSeconds: () => number): BundleMetrics {
   };
 }
 
-/** The few process metrics that dashboards look for, under their usual names. */
+/** The process metrics that common dashboards use, under the names that prom-client gives them. */
 function processMetrics(): readonly Metric[] {
   const startSeconds = Date.now() / 1000 - process.uptime();
   const gauge = (name: string, help: string, value: () => number): Metric => ({
@@ -193,15 +194,15 @@ function processMetrics(): readonly Metric[] {
   return [
     {
       name: 'process_cpu_seconds_total',
-      help: 'User and system CPU time.',
+      help: 'Total user and system CPU time in seconds.',
       type: 'counter',
       read: () => {
         const { user, system } = process.cpuUsage();
         return [{ value: (user + system) / 1e6 }];
       },
     },
-    gauge('process_start_time_seconds', 'Start of the process, Unix time.', () => startSeconds),
-    gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
-    gauge('nodejs_heap_size_used_bytes', 'Used heap of V8.', () => process.memoryUsage().heapUsed),
+    gauge('process_start_time_seconds', 'Start time of the process in seconds since 1970.', () => startSeconds),
+    gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss()),
+    gauge('nodejs_heap_size_used_bytes', 'Used V8 heap in bytes.', () => process.memoryUsage().heapUsed),
   ];
 }

@@ -1,25 +1,25 @@
 /*
- * The controller's metrics. In: calls from the rooms, through small observers. Out: a registry in Prometheus' text form.
- * Names of machinery are those of controller-runtime and client-go, so that existing dashboards work; ours begin with
- * `sallyport_`. No label has a value that a request or a tenant's object can choose, except the URL of a key source.
+ * The controller's metrics. Queue, worker and client metrics have the names of controller-runtime and client-go, so that
+ * existing dashboards work; the others begin with `sallyport_`. No label takes a value that a request or a tenant's object
+ * can choose, except the URL of a key source.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Numbers that are read when somebody looks, not pushed. */
+/** Values that are read at each scrape. */
 export interface ControllerGauges {
-  /** Workloads by what their bundle is: `published`, `pending`, `refused`. */
+  /** Number of workloads by the state of their bundle: `published`, `pending`, `refused`. */
   readonly bundles: () => Readonly<Record<string, number>>;
-  /** Policies by kind and whether their newest version is valid. */
+  /** Number of policies by kind and by whether their newest version is valid. */
   readonly policies: () => readonly { readonly kind: string; readonly valid: boolean; readonly count: number }[];
-  /** Workloads with and without an agent. */
+  /** Number of workloads with and without an agent. */
   readonly workloads: () => { readonly withAgent: number; readonly withoutAgent: number };
-  /** Seconds since the last good fetch of each key source; sources that never answered are left out. */
+  /** Seconds since the last successful fetch of each key source; undefined: none succeeded yet. */
   readonly keyAges: () => readonly { readonly url: string; readonly ageSeconds: number | undefined }[];
-  /** Milliseconds that each key under work has been so, by queue. */
+  /** Milliseconds that each key in work has been processed so far, by queue. */
   readonly running: () => Readonly<Record<string, readonly number[]>>;
 }
 
-/** What a work queue reports to; durations in milliseconds. */
+/** Observer of a work queue; durations in milliseconds. */
 export interface QueueMetrics {
   readonly onDepth: (depth: number) => void;
   readonly onAdd: () => void;
@@ -28,12 +28,13 @@ export interface QueueMetrics {
   readonly onRetry: () => void;
 }
 
-/** What the workers of a queue report to. */
+/** Observer of the workers of a queue. */
 export interface WorkerMetrics {
   readonly onActive: (change: 1 | -1) => void;
   readonly onResult: (result: string, durationMs: number) => void;
 }
 
+/** Observers of the controller's parts, and the registry that they write to. */
 export interface ControllerMetrics {
   readonly queue: (name: string) => QueueMetrics;
   readonly workers: (name: string, concurrency: number) => WorkerMetrics;
@@ -45,10 +46,10 @@ export interface ControllerMetrics {
   readonly onKeyFetch: (result: 'success' | 'failure', url: string) => void;
   readonly onTouch: (result: 'patched' | 'gone' | 'failed') => void;
   readonly onStatusWrite: (result: string) => void;
-  /** A periodic resync found `changes` bundles that no event had brought up to date: more than none is a bug. */
+  /** @param changes bundles that a periodic resync updated because a watch event was missed; expected to be 0 */
   readonly onResync: (changes: number) => void;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
-  /** Says where gauges are read from; called once, when the parts exist. */
+  /** Registers the sources of the gauges; called once, when the parts exist. */
   readonly observe: (gauges: ControllerGauges) => void;
   readonly registry: Registry;
   /** The text of `/metrics`. */
@@ -59,15 +60,15 @@ const QUEUE_SECONDS: number[] = [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100];
 const BUNDLE_BYTES: number[] = [512, 2048, 8192, 32_768, 131_072, 524_288, 2_097_152];
 const WORK_SECONDS: number[] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** A fresh registry with every metric in it; one per process. */
+/** A new registry with all metrics; one per process. */
 export function createControllerMetrics(info: { readonly version: string }): ControllerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const counters = createCounters(registry);
-  const compile = histogram(registry, ['sallyport_bundle_compile_seconds', 'Time to compile and encode one bundle.', []], WORK_SECONDS);
-  const bytes = histogram(registry, ['sallyport_bundle_bytes', 'Size of a bundle as plain JSON.', []], BUNDLE_BYTES);
-  const leader = gauge(registry, ['leader_election_master_status', '1 while this replica leads.', ['name']]);
-  gauge(registry, ['sallyport_build_info', 'Version of the running program.', ['version']]).set({ version: info.version }, 1);
+  const compile = histogram(registry, ['sallyport_bundle_compile_seconds', 'Seconds to compile and encode one bundle.', []], WORK_SECONDS);
+  const bytes = histogram(registry, ['sallyport_bundle_bytes', 'Size of a bundle as JSON in bytes, before compression.', []], BUNDLE_BYTES);
+  const leader = gauge(registry, ['leader_election_master_status', '1 while this replica is the leader, else 0.', ['name']]);
+  gauge(registry, ['sallyport_build_info', 'Version of the controller.', ['version']]).set({ version: info.version }, 1);
   leader.set({ name: 'sallyport-controller' }, 0);
   return {
     registry,
@@ -104,28 +105,35 @@ function createCounters(registry: Registry): {
   const make = (name: string, help: string, labelNames: string[] = []): Counter =>
     new Counter({ name, help, labelNames, registers: [registry] });
   return {
-    requests: make('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host']),
-    restarts: make('sallyport_watch_restarts_total', 'Watches that had to be listed or connected anew.', ['resource', 'reason']),
-    publishes: make('sallyport_bundle_publish_total', 'Bundles given to the sink.', ['result']),
-    keyFetches: make('sallyport_jwks_fetch_total', 'Fetches of key sets.', ['result', 'url']),
-    touches: make('sallyport_pod_touch_total', 'Pods whose annotation was patched so that their volume is refreshed.', ['result']),
-    statusWrites: make('sallyport_status_write_total', 'Policies whose status was looked at.', ['result']),
-    resyncChanges: make('sallyport_resync_changes_total', 'Bundles that only the periodic resync brought up to date.'),
-    reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file.', ['result']),
+    requests: make('rest_client_requests_total', 'Requests to the API server by method and status code.', ['code', 'method', 'host']),
+    restarts: make('sallyport_watch_restarts_total', 'Watches that had to list or connect again, by resource and reason.', [
+      'resource',
+      'reason',
+    ]),
+    publishes: make('sallyport_bundle_publish_total', 'Attempts to publish a bundle, by result.', ['result']),
+    keyFetches: make('sallyport_jwks_fetch_total', 'JWKS fetches by URL and result.', ['result', 'url']),
+    touches: make('sallyport_pod_touch_total', 'Patches of the kubelet resync annotation of pods, by result.', ['result']),
+    statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
+    resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
+    reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file by result.', ['result']),
   };
 }
 
 function queueMetrics(registry: Registry): (name: string) => QueueMetrics {
-  const depth = gauge(registry, ['workqueue_depth', 'Keys that wait.', ['name']]);
-  const adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added.', labelNames: ['name'], registers: [registry] });
+  const depth = gauge(registry, ['workqueue_depth', 'Keys waiting in the queue.', ['name']]);
+  const adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added to the queue.', labelNames: ['name'], registers: [registry] });
   const retries = new Counter({
     name: 'workqueue_retries_total',
-    help: 'Keys added after a failure.',
+    help: 'Keys added again after a failure.',
     labelNames: ['name'],
     registers: [registry],
   });
-  const queued = histogram(registry, ['workqueue_queue_duration_seconds', 'Time that a key waited.', ['name']], QUEUE_SECONDS);
-  const worked = histogram(registry, ['workqueue_work_duration_seconds', 'Time that a key was worked on.', ['name']], QUEUE_SECONDS);
+  const queued = histogram(
+    registry,
+    ['workqueue_queue_duration_seconds', 'Seconds that a key waited in the queue.', ['name']],
+    QUEUE_SECONDS,
+  );
+  const worked = histogram(registry, ['workqueue_work_duration_seconds', 'Seconds to process a key.', ['name']], QUEUE_SECONDS);
   return (name) => {
     depth.set({ name }, 0);
     return {
@@ -141,12 +149,19 @@ function queueMetrics(registry: Registry): (name: string) => QueueMetrics {
 function workerMetrics(registry: Registry): (controller: string, concurrency: number) => WorkerMetrics {
   const labelled = (name: string, help: string, more: string[] = []): Counter =>
     new Counter({ name, help, labelNames: ['controller', ...more], registers: [registry] });
-  const total = labelled('controller_runtime_reconcile_total', 'Keys handled.', ['result']);
-  const errors = labelled('controller_runtime_reconcile_errors_total', 'Keys whose handling failed.');
-  const terminal = labelled('controller_runtime_terminal_reconcile_errors_total', 'Keys that wait for a change after a failure.');
-  const active = gauge(registry, ['controller_runtime_active_workers', 'Workers with a key.', ['controller']]);
-  const limit = gauge(registry, ['controller_runtime_max_concurrent_reconciles', 'Workers.', ['controller']]);
-  const seconds = histogram(registry, ['controller_runtime_reconcile_time_seconds', 'Time to handle a key.', ['controller']], WORK_SECONDS);
+  const total = labelled('controller_runtime_reconcile_total', 'Processed keys by result.', ['result']);
+  const errors = labelled('controller_runtime_reconcile_errors_total', 'Keys whose processing failed.');
+  const terminal = labelled(
+    'controller_runtime_terminal_reconcile_errors_total',
+    'Keys that failed and are not retried before they change.',
+  );
+  const active = gauge(registry, ['controller_runtime_active_workers', 'Workers that process a key.', ['controller']]);
+  const limit = gauge(registry, ['controller_runtime_max_concurrent_reconciles', 'Maximum number of concurrent workers.', ['controller']]);
+  const seconds = histogram(
+    registry,
+    ['controller_runtime_reconcile_time_seconds', 'Seconds to process a key.', ['controller']],
+    WORK_SECONDS,
+  );
   return (controller, concurrency) => {
     limit.set({ controller }, concurrency);
     active.set({ controller }, 0);
@@ -164,39 +179,51 @@ function workerMetrics(registry: Registry): (controller: string, concurrency: nu
 }
 
 function registerGauges(registry: Registry, gauges: ControllerGauges): void {
-  collected(registry, ['sallyport_bundles', 'Workloads by the state of their bundle.', ['state']], (into) => {
+  collected(registry, ['sallyport_bundles', 'Workloads by state of their bundle.', ['state']], (into) => {
     for (const [state, count] of Object.entries(gauges.bundles())) into.set({ state }, count);
   });
-  collected(registry, ['sallyport_policies', 'Policies by kind and validity of their newest version.', ['kind', 'valid']], (into) => {
-    for (const { kind, valid, count } of gauges.policies()) into.set({ kind, valid: String(valid) }, count);
-  });
-  collected(registry, ['sallyport_workloads', 'Workloads with and without an agent.', ['agent']], (into) => {
+  collected(
+    registry,
+    ['sallyport_policies', 'Policies by kind and by whether their newest version is valid.', ['kind', 'valid']],
+    (into) => {
+      for (const { kind, valid, count } of gauges.policies()) into.set({ kind, valid: String(valid) }, count);
+    },
+  );
+  collected(registry, ['sallyport_workloads', 'Workloads by whether their pods have an agent.', ['agent']], (into) => {
     const { withAgent, withoutAgent } = gauges.workloads();
     into.set({ agent: 'true' }, withAgent);
     into.set({ agent: 'false' }, withoutAgent);
   });
-  collected(registry, ['sallyport_jwks_age_seconds', 'Time since the last good fetch of a key set.', ['url']], (into) => {
+  collected(registry, ['sallyport_jwks_age_seconds', 'Seconds since the last successful fetch of a key set.', ['url']], (into) => {
     for (const { url, ageSeconds } of gauges.keyAges()) if (ageSeconds !== undefined) into.set({ url }, ageSeconds);
   });
-  collected(registry, ['workqueue_unfinished_work_seconds', 'Time spent so far on keys under work.', ['name']], (into) => {
-    for (const [name, times] of Object.entries(gauges.running())) into.set({ name }, times.reduce((sum, ms) => sum + ms, 0) / 1000);
-  });
-  collected(registry, ['workqueue_longest_running_processor_seconds', 'Longest time of a key under work.', ['name']], (into) => {
-    for (const [name, times] of Object.entries(gauges.running())) into.set({ name }, Math.max(0, ...times) / 1000);
-  });
+  collected(
+    registry,
+    ['workqueue_unfinished_work_seconds', 'Seconds that the keys in work have been processed so far, in total.', ['name']],
+    (into) => {
+      for (const [name, times] of Object.entries(gauges.running())) into.set({ name }, times.reduce((sum, ms) => sum + ms, 0) / 1000);
+    },
+  );
+  collected(
+    registry,
+    ['workqueue_longest_running_processor_seconds', 'Seconds that the longest-running key has been processed so far.', ['name']],
+    (into) => {
+      for (const [name, times] of Object.entries(gauges.running())) into.set({ name }, Math.max(0, ...times) / 1000);
+    },
+  );
 }
 
 type MetricInfo = readonly [name: string, help: string, labelNames: string[]];
 
 function collected(registry: Registry, [name, help, labelNames]: MetricInfo, fill: (into: Gauge) => void): void {
-  const made: Gauge = new Gauge({
+  const created: Gauge = new Gauge({
     name,
     help,
     labelNames,
     registers: [registry],
     collect: () => {
-      made.reset();
-      fill(made);
+      created.reset();
+      fill(created);
     },
   });
 }

@@ -1,22 +1,24 @@
 /*
- * The process's logger. In: level and format from the configuration. Out: a pino logger with ISO time, level as text
- * and secrets redacted; handed down, never imported as a singleton. Every process makes one at its entry point.
+ * The logger of a process: pino with ISO timestamps, level names and redacted secrets. Each entry point creates one and
+ * passes it on; it is never imported as a singleton.
  */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 
 export type { Logger } from 'pino';
+
+/** Lowest level of log lines; `silent` logs nothing. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Field names of log lines are fixed here: `component, kind, namespace, name, generation, workload, digest, durationMs, attempt, code, err`. */
+/** Options of a logger. Field names of log lines: `component, kind, namespace, name, generation, workload, digest, durationMs, attempt, code, err`. */
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** Process part, e.g. `controller`; field `component` of every line. */
+  /** Part of the product, such as `controller`; field `component` of every line. */
   readonly component: string;
   /** File descriptor; 1 (stdout) when absent. */
   readonly fd?: number;
 }
 
-/** A logger writing one JSON object per line. Values of `authorization`, `cookie`, `token` and `jwt` fields never appear. */
+/** A logger that writes one JSON object per line. Values of the fields `authorization`, `cookie`, `token` and `jwt` are redacted. */
 export function createLogger(options: LoggerOptions): Logger {
   const destination = pino.destination({ fd: options.fd ?? 1, sync: true });
   return pino(

@@ -1,27 +1,29 @@
 /*
- * Metrics in Prometheus' text format, version 0.0.4, for the agent: a client library would cost a third of its memory.
- * In: metrics that are read when somebody looks. Out: text. The controller uses prom-client.
+ * Metrics in the Prometheus text format, version 0.0.4, for the agent: a client library would cost a third of its memory.
+ * The controller uses prom-client.
  */
 
-/** One line: suffix of the metric's name (`''`, `_bucket`, `_sum`, `_count`), labels, value. */
+/** One sample line: suffix of the metric name (`''`, `_bucket`, `_sum`, `_count`), labels, value. */
 export interface Sample {
   readonly suffix?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
+/** A metric whose samples are read at each scrape. */
 export interface Metric {
   readonly name: string;
-  /** One line of plain text. */
+  /** HELP text: one line, without escapes. */
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** The present values; may be empty. */
+  /** The current samples; may be empty. */
   readonly read: () => readonly Sample[];
 }
 
+/** Content-Type of the text format. */
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** All metrics as text, in the order given. */
+/** All metrics in the text format, in the given order. */
 export function renderMetrics(metrics: readonly Metric[]): string {
   let text = '';
   for (const { name, help, type, read } of metrics) {
@@ -44,12 +46,13 @@ function renderValue(value: number): string {
   return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 }
 
-/** A value that only grows, or one that goes up and down. */
+/** A counter or gauge without labels. */
 export interface Tally extends Metric {
+  /** @param amount negative only for a gauge */
   add(amount: number): void;
 }
 
-/** A counter or gauge without labels, from 0. */
+/** A counter or gauge without labels that starts at 0. */
 export function createTally(type: 'counter' | 'gauge', name: string, help: string): Tally {
   let value = 0;
   return {
@@ -63,11 +66,17 @@ export function createTally(type: 'counter' | 'gauge', name: string, help: strin
   };
 }
 
+/** A histogram without labels. */
 export interface Distribution extends Metric {
+  /** Counts one value, in the unit of the bounds. */
   observe(value: number): void;
 }
 
-/** A histogram; observing costs a short search and two additions. @param bounds upper bounds, ascending, without infinity */
+/**
+ * A histogram; an observation costs a short search and two additions.
+ *
+ * @param bounds upper bounds, inclusive and ascending, without infinity
+ */
 export function createDistribution(name: string, help: string, bounds: readonly number[]): Distribution {
   const counts = new Float64Array(bounds.length + 1);
   let sum = 0;

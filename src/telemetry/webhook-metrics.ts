@@ -1,27 +1,28 @@
 /*
- * The webhook's metrics. In: the registry of the process, and calls from the webhook. Out: series named as those of
- * controller-runtime's webhooks, and when the certificate ends.
+ * The webhook's metrics, with the names of controller-runtime's webhook metrics where those exist.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
+/** One admission request and its response. */
 export interface ReviewSample {
-  /** Path, e.g. `/mutate`; `unknown` for any that is not served. */
+  /** Path, such as `/mutate`; `unknown` for a path that is not served. */
   readonly webhook: string;
-  /** HTTP status of the answer. */
+  /** HTTP status of the response. */
   readonly code: number;
   readonly result: 'allowed' | 'patched' | 'denied' | 'error';
   readonly durationMs: number;
 }
 
+/** Observer of the webhook. */
 export interface WebhookMetrics {
   readonly onReview: (sample: ReviewSample) => void;
-  /** @param expiresMs since 1970 */
+  /** @param expiresMs end of the served certificate's validity, in milliseconds since 1970 */
   readonly onCertificate: (expiresMs: number) => void;
 }
 
 const LATENCY_SECONDS: number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Registers the series; once per registry. */
+/** Registers the webhook's metrics; once per registry. */
 export function createWebhookMetrics(registry: Registry): WebhookMetrics {
   const registers = [registry];
   const requests = new Counter({
@@ -32,20 +33,20 @@ export function createWebhookMetrics(registry: Registry): WebhookMetrics {
   });
   const latency = new Histogram({
     name: 'controller_runtime_webhook_latency_seconds',
-    help: 'Time to answer an admission request.',
+    help: 'Seconds to respond to an admission request.',
     labelNames: ['webhook'],
     buckets: LATENCY_SECONDS,
     registers,
   });
   const reviews = new Counter({
     name: 'sallyport_admission_reviews_total',
-    help: 'Admission requests by what was decided.',
+    help: 'Admission requests by result.',
     labelNames: ['webhook', 'result'],
     registers,
   });
   const expiry = new Gauge({
     name: 'sallyport_webhook_certificate_expiry_timestamp_seconds',
-    help: 'When the served certificate ends, in seconds since 1970.',
+    help: 'End of validity of the served certificate in seconds since 1970.',
     registers,
   });
   return {

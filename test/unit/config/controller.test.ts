@@ -1,9 +1,19 @@
 import { expect } from 'chai';
+import { toJSONSchema } from 'zod';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
-import { type ConfigInput, configFileOf, loadControllerConfig } from '../../../src/config/controller.ts';
-import { type ConfigFollower, followConfig } from '../../../src/config/follow-config.ts';
-import { createLogger } from '../../../src/telemetry/logger.ts';
-import { until } from '../../support/fake-clock.ts';
+import {
+  CONTROLLER_SETTINGS,
+  type ConfigInput,
+  configFileOf,
+  controllerConfigSchema,
+  loadControllerConfig,
+} from '../../../src/config/controller.ts';
+
+interface JsonSchema {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+}
 
 const load = (over: Partial<ConfigInput> = {}): ReturnType<typeof loadControllerConfig> =>
   loadControllerConfig({ args: [], env: {}, ...over });
@@ -125,50 +135,46 @@ mesh:
       .that.contains('logLevel');
   });
 
+  it('has a description for every setting of the file', () => {
+    const withoutDescription: string[] = [];
+    const visit = (path: string, node: JsonSchema): void => {
+      const inner = Object.entries(node.properties ?? node.items?.properties ?? {});
+      for (const [key, child] of inner) visit(`${path}${key}.`, child);
+      if (inner.length === 0 && node.description === undefined) withoutDescription.push(path);
+    };
+    visit('', toJSONSchema(controllerConfigSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+    expect(withoutDescription).to.deep.equal([]);
+  });
+
+  it('reads every flag and variable into the key that it names', () => {
+    const examples: Readonly<Record<string, string>> = {
+      logLevel: 'debug',
+      'http.port': '1234',
+      'kubernetes.qps': '5',
+      'kubernetes.burst': '6',
+      'leaderElection.enabled': 'false',
+      workers: '7',
+      resync: '1h',
+      'jwks.refresh': '5m',
+      'jwks.blockedCidrs': '10.0.0.0/8,192.168.0.0/16',
+      'webhook.enabled': 'false',
+      'webhook.port': '4321',
+      'webhook.tlsMinVersion': 'TLSv1.3',
+      'webhook.agentImagePullPolicy': 'Never',
+    };
+    for (const [path, flag, variable] of CONTROLLER_SETTINGS) {
+      const value = examples[path] ?? 'some-value';
+      const byFlag = load({ args: [`--${flag}`, value] });
+      expect(byFlag, flag).to.deep.equal(load({ env: { [variable]: value } }));
+      const isDefault = JSON.stringify(byFlag) === JSON.stringify(load());
+      expect(isDefault, flag).to.equal(value === 'false' && path === 'webhook.enabled');
+    }
+    expect(load({ args: ['--jwks-blocked-cidrs', '10.0.0.0/8,192.168.0.0/16'] }).jwks.blockedCidrs).to.have.length(2);
+  });
+
   it('takes the path of the file from a flag or the environment', () => {
     expect(configFileOf({ args: ['--config', 'a.yaml'], env: { SALLYPORT_CONFIG: 'b.yaml' } })).to.equal('a.yaml');
     expect(configFileOf({ args: [], env: { SALLYPORT_CONFIG: 'b.yaml' } })).to.equal('b.yaml');
     expect(configFileOf({ args: [], env: {} })).to.equal(undefined);
-  });
-});
-
-describe('followed configuration', () => {
-  const logger = createLogger({ level: 'silent', component: 'test' });
-  let follower: ConfigFollower | undefined;
-  afterEach(() => follower?.stop());
-
-  it('takes up new mesh settings, and keeps the last good ones when the file breaks', async () => {
-    let fileText = '';
-    let notified = 0;
-    const reloads: string[] = [];
-    const read = (): Promise<ReturnType<typeof load>> => Promise.resolve().then(() => load({ fileText }));
-    follower = followConfig({ first: load(), read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
-    follower.mesh.subscribe(() => {
-      notified += 1;
-    });
-
-    fileText = 'mesh: { rootNamespace: one }';
-    await until(() => notified === 1, 'the change');
-    expect(follower.mesh.current().rootNamespace).to.equal('one');
-
-    fileText = 'mesh: { rootNamespace: [] }';
-    await until(() => reloads.includes('failure'), 'the refusal');
-    expect(follower.mesh.current().rootNamespace).to.equal('one');
-
-    fileText = 'mesh: { rootNamespace: two }';
-    await until(() => notified === 2, 'the next change');
-    expect(reloads).to.deep.equal(['success', 'failure', 'success']);
-  });
-
-  it('does not notify listeners of settings that are not mesh settings', async () => {
-    let notified = 0;
-    const reloads: string[] = [];
-    const read = (): Promise<ReturnType<typeof load>> => Promise.resolve(load({ fileText: 'workers: 9' }));
-    follower = followConfig({ first: load(), read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
-    follower.mesh.subscribe(() => {
-      notified += 1;
-    });
-    await until(() => reloads.length === 1, 'the reload');
-    expect(notified).to.equal(0);
   });
 });

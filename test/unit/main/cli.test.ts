@@ -1,5 +1,5 @@
 /*
- * The real program in a process of its own, as a person types it.
+ * The command line as a separate process.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ function sallyport(
 }
 
 describe('node src/main/cli.ts', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   it('checks the policies of the example', () => {
     const files = ['policies/1-request-authentication.yaml', 'policies/2-require-jwt.yaml', 'manifests'].map(

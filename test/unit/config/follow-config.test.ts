@@ -1,0 +1,100 @@
+import { expect } from 'chai';
+import { type ControllerConfig, loadControllerConfig } from '../../../src/config/controller.ts';
+import { type ConfigFollower, followConfig } from '../../../src/config/follow-config.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { until } from '../../support/fake-clock.ts';
+
+describe('followed configuration', () => {
+  const logger = createLogger({ level: 'silent', component: 'test' });
+  let follower: ConfigFollower | undefined;
+  afterEach(() => follower?.stop());
+
+  it('takes up new mesh settings, and keeps the last good ones when the file breaks', async () => {
+    let fileText = '';
+    let notified = 0;
+    const reloads: string[] = [];
+    const read = (): Promise<ControllerConfig> => Promise.resolve().then(() => loadControllerConfig({ args: [], env: {}, fileText }));
+    follower = followConfig({
+      first: loadControllerConfig({ args: [], env: {} }),
+      read,
+      logger,
+      pollMs: 2,
+      onReload: (result) => reloads.push(result),
+    });
+    follower.mesh.subscribe(() => {
+      notified += 1;
+    });
+
+    fileText = 'mesh: { rootNamespace: one }';
+    await until(() => notified === 1, 'the change');
+    expect(follower.mesh.current().rootNamespace).to.equal('one');
+
+    fileText = 'mesh: { rootNamespace: [] }';
+    await until(() => reloads.includes('failure'), 'the refusal');
+    expect(follower.mesh.current().rootNamespace).to.equal('one');
+
+    fileText = 'mesh: { rootNamespace: two }';
+    await until(() => notified === 2, 'the next change');
+    expect(reloads).to.deep.equal(['success', 'failure', 'success']);
+  });
+
+  it('does not notify listeners of settings that are not mesh settings', async () => {
+    let notified = 0;
+    const reloads: string[] = [];
+    const read = (): Promise<ControllerConfig> => Promise.resolve(loadControllerConfig({ args: [], env: {}, fileText: 'workers: 9' }));
+    follower = followConfig({
+      first: loadControllerConfig({ args: [], env: {} }),
+      read,
+      logger,
+      pollMs: 2,
+      onReload: (result) => reloads.push(result),
+    });
+    follower.mesh.subscribe(() => {
+      notified += 1;
+    });
+    await until(() => reloads.length === 1, 'the reload');
+    expect(notified).to.equal(0);
+  });
+
+  it('reports the same error once, and again after the file was valid', async () => {
+    let fileText = 'mesh: { rootNamespace: [] }';
+    let reads = 0;
+    const reloads: string[] = [];
+    const read = (): Promise<ControllerConfig> => {
+      reads += 1;
+      return Promise.resolve().then(() => loadControllerConfig({ args: [], env: {}, fileText }));
+    };
+    const first = loadControllerConfig({ args: [], env: {} });
+    follower = followConfig({ first, read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
+    await until(() => reads >= 3, 'three reads');
+    expect(reloads).to.deep.equal(['failure']);
+
+    fileText = '';
+    const readsBefore = reads;
+    await until(() => reads >= readsBefore + 2, 'a read of the valid file');
+    fileText = 'mesh: { rootNamespace: [] }';
+    await until(() => reloads.length === 2, 'the second report');
+    expect(reloads).to.deep.equal(['failure', 'failure']);
+  });
+
+  it('stops notifying a listener that has unsubscribed', async () => {
+    let fileText = 'mesh: { rootNamespace: one }';
+    const notified: string[] = [];
+    const read = (): Promise<ControllerConfig> => Promise.resolve(loadControllerConfig({ args: [], env: {}, fileText }));
+    const { mesh, stop } = followConfig({ first: loadControllerConfig({ args: [], env: {} }), read, logger, pollMs: 2 });
+    const unsubscribe = mesh.subscribe(() => notified.push('first'));
+    mesh.subscribe(() => notified.push('second'));
+    await until(() => notified.length === 2, 'the first change');
+    unsubscribe();
+    fileText = 'mesh: { rootNamespace: two }';
+    await until(() => notified.length === 3, 'the second change');
+    stop();
+    expect(notified).to.deep.equal(['first', 'second', 'second']);
+  });
+
+  it('keeps the first configuration when there is no file', () => {
+    const first = loadControllerConfig({ args: [], env: {} });
+    follower = followConfig({ first, read: undefined, logger, pollMs: 1 });
+    expect(follower.mesh.current()).to.equal(first.mesh);
+  });
+});
