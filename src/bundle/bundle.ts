@@ -2,18 +2,13 @@
  * The wire form between controller and agent: one JSON document per workload. In: made by the compile room, encoded by
  * `encodeBundle`. Out: read by `decodeBundle` in the agent. Byte-identical for identical meaning.
  */
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import type { Program } from '../policy/model/program.ts';
 
 /** Schema of the document; an agent refuses any other. */
 export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
 /** Largest decoded bundle an agent reads, in bytes (after gunzip). */
 export const MAX_BUNDLE_BYTES: number = 16 * 1024 * 1024;
-
-export interface WorkloadRef {
-  readonly namespace: string;
-  /** Name of the owner: Deployment, StatefulSet, DaemonSet, Job, CronJob or bare pod. */
-  readonly name: string;
-}
 
 /** One usable public (or HMAC) key as it came in the JWKS, without members that verification does not read. */
 export type BundleKey = Readonly<Record<string, string>>;

@@ -3,9 +3,10 @@
  * another schema. Nothing is taken in part. Called by the agent's intake and by the controller when it reads bundles back.
  */
 import { gunzipSync } from 'node:zlib';
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
-import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES, type WorkloadRef } from './bundle.ts';
+import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
 import { bundleSchema } from './bundle-schema.ts';
 import { digestOf } from './encode.ts';
 
@@ -35,7 +36,7 @@ export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): Decode
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
   const bundle = parseBundle(json);
   if (expected !== undefined && !isSame(bundle.workload, expected)) {
-    throw new RefusedError('SP_BUNDLE_FOREIGN', `bundle is for ${name(bundle.workload)}, not for ${name(expected)}`);
+    throw new RefusedError('SP_BUNDLE_FOREIGN', `bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
   }
   return { bundle, digest };
 }
@@ -106,10 +107,6 @@ function checkReferences(bundle: Bundle): void {
 
 function isSame(one: WorkloadRef, other: WorkloadRef): boolean {
   return one.namespace === other.namespace && one.name === other.name;
-}
-
-function name(workload: WorkloadRef): string {
-  return `${workload.namespace}/${workload.name}`;
 }
 
 function describe(value: unknown): string {

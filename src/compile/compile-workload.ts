@@ -3,8 +3,9 @@
  * input. Pure; called by reconcile and by the commands that show what would be published.
  */
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
+import { policyKeyOf, type WorkloadRef } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant, type WorkloadRef } from '../bundle/bundle.ts';
+import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from '../bundle/bundle.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
 import { lowerPolicies } from '../policy/lower/lower-policies.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
@@ -64,13 +65,9 @@ function isRequestAuthentication(policy: Policy): policy is RequestAuthenticatio
 }
 
 function byIdentity(one: Policy, other: Policy): number {
-  const [left, right] = [identity(one), identity(other)];
+  const [left, right] = [policyKeyOf(one), policyKeyOf(other)];
   if (left === right) return 0;
   return left < right ? -1 : 1;
-}
-
-function identity({ kind, metadata }: Policy): string {
-  return `${kind}/${metadata.namespace}/${metadata.name}`;
 }
 
 function eachOnce(findings: readonly PolicyFinding[]): readonly PolicyFinding[] {

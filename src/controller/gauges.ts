@@ -2,7 +2,8 @@
  * Numbers for whoever scrapes. In: the parts of the controller. Out: functions that count when asked. Called by the metrics
  * registry at each scrape.
  */
-import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
+import { workloadKey } from '../api/kube/keys.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { StatusLoop } from '../status/status-loop.ts';

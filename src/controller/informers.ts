@@ -2,9 +2,9 @@
  * From the cluster into the world. In: a client. Out: reflectors of the five resources that the controller reads, each
  * feeding its store. Every replica runs them, so that a new leader knows everything already.
  */
+import { objectKey, parseObjectKey, policyKey, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../api/kube/names.ts';
 import { projectNamespace, projectPod } from '../api/kube/slim.ts';
-import { workloadKey } from '../api/kube/workload.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import {
@@ -19,8 +19,8 @@ import {
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
 import { type ConfigMapSink, isOutdated } from '../delivery/config-map-sink.ts';
 import { type ObservedBundle, observeBundle } from '../delivery/observed-bundle.ts';
-import { type ClusterState, type PolicyKind, policyKey } from '../state/cluster-state.ts';
-import { objectKey, type StoreInput } from '../state/store.ts';
+import type { ClusterState, PolicyKind } from '../state/cluster-state.ts';
+import type { StoreInput } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface ReflectOptions {
@@ -86,8 +86,8 @@ function policySink(kind: PolicyKind, clusterState: ClusterState): ReflectorSink
     replace: (objects) => clusterState.replacePolicies(kind, objects.values()),
     upsert: (_key, raw) => clusterState.upsertPolicy(raw),
     remove: (key) => {
-      const slash = key.indexOf('/');
-      clusterState.removePolicy(policyKey(kind, key.slice(0, slash), key.slice(slash + 1)));
+      const { namespace, name } = parseObjectKey(key);
+      clusterState.removePolicy(policyKey(kind, namespace, name));
     },
   };
 }

@@ -3,13 +3,13 @@
  * bundle published soon after anything that concerns it changed. The leader runs one per term, `sallyport run` one for good;
  * nothing here knows of a cluster.
  */
-
 import type { Policy } from '../api/istio/resources.ts';
+import { type PolicyKey, parseWorkloadKey, policyKeyOf, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
-import { workloadKey, workloadOf } from '../api/kube/workload.ts';
+import { workloadOf } from '../api/kube/workload.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { affectedWorkloads, type Change } from '../resolve/affected-workloads.ts';
-import { type ClusterState, type PolicyKey, policyKey } from '../state/cluster-state.ts';
+import type { ClusterState } from '../state/cluster-state.ts';
 import { createPublications, type Publications } from '../status/publications.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -47,7 +47,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const publications = createPublications();
   const queue = createWorkQueue({
     clock: options.clock,
-    groupOf: (key) => key.slice(0, key.indexOf('/')),
+    groupOf: (key) => parseWorkloadKey(key).namespace,
     ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
   });
   const resync = createResync(options, queue);
@@ -100,12 +100,8 @@ export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () =
   return clusterState.subscribe((change) => {
     if (change.kind !== 'policy') return;
     const policy = change.after ?? change.before;
-    if (policy?.kind === 'RequestAuthentication') jwksCache.want(keyOfPolicy(policy), rulesOf(change.after));
+    if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), rulesOf(change.after));
   });
-}
-
-function keyOfPolicy({ kind, metadata }: Policy): PolicyKey {
-  return policyKey(kind, metadata.namespace, metadata.name);
 }
 
 function policiesOf(clusterState: ClusterState, keys: readonly PolicyKey[]): readonly Policy[] {

@@ -3,9 +3,10 @@
  * bundle, and a record of it. Does not know which sink it has. Called by the workers for each key of the queue.
  */
 import type { JwtRule, Policy } from '../api/istio/resources.ts';
+import { objectKey, type PolicyKey, parseWorkloadKey, policyKey, policyKeyOf, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 import { encodeBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
 import { type CompileResult, compileWorkload } from '../compile/compile-workload.ts';
@@ -13,8 +14,7 @@ import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../deli
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { selectsPod } from '../resolve/policy-applies.ts';
-import { type ClusterState, type PolicyKey, policyKey, workloadOfKey } from '../state/cluster-state.ts';
-import { objectKey } from '../state/store.ts';
+import type { ClusterState } from '../state/cluster-state.ts';
 import type { Publication, Publications } from '../status/publications.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { HandleResult } from '../workqueue/workers.ts';
@@ -45,7 +45,7 @@ export type Reconcile = (key: string, signal: AbortSignal) => Promise<HandleResu
 export function createReconcile(options: ReconcileOptions): Reconcile {
   const holds = new Map<string, number>();
   return async (key, signal) => {
-    const workload = workloadOfKey(key);
+    const workload = parseWorkloadKey(key);
     const pods = options.clusterState.agentPodsOf(workload);
     if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
       holds.delete(key);
@@ -107,7 +107,7 @@ function compile(options: ReconcileOptions, job: Job): { readonly compiled: Comp
 }
 
 async function withdraw(options: ReconcileOptions, workload: WorkloadRef, signal: AbortSignal): Promise<void> {
-  const key = objectKey(workload.namespace, workload.name);
+  const key = workloadKey(workload);
   const existed = await options.sink.remove(workload, signal);
   options.publications.remove(key);
   if (!existed) return;
@@ -168,9 +168,7 @@ function publicationOf(key: string, digest: string, compiled: CompileResult): Pu
     const of = policyKey(policy.kind, policy.namespace, policy.name);
     findings.set(of, [...(findings.get(of) ?? []), finding]);
   }
-  const generations = new Map(
-    compiled.selecting.map(({ kind, metadata }) => [policyKey(kind, metadata.namespace, metadata.name), metadata.generation ?? 0]),
-  );
+  const generations = new Map(compiled.selecting.map((policy) => [policyKeyOf(policy), policy.metadata.generation ?? 0]));
   return { workload: key, digest, generations, findings };
 }
 

@@ -2,9 +2,9 @@
  * Bundles into ConfigMaps. In: encoded bundles, and what a reflector sees of the ConfigMaps. Out: server-side applies, only
  * when something differs; word of every bundle that somebody else changed or deleted. Only the leader calls apply and remove.
  */
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { FIELD_MANAGER } from '../api/kube/names.ts';
-import { bundleName, workloadKey } from '../api/kube/workload.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
+import { bundleName } from '../api/kube/workload.ts';
 import { applyObject, deleteObject, ifFound, readObject } from '../cluster/apply.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';

@@ -5,8 +5,9 @@
  */
 import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
-import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 import type { ApplyResult, BundleSink } from './sink.ts';
 
 const DATA_LINK = '..data';
@@ -20,15 +21,15 @@ export function bundleDirectory(root: string, workload: WorkloadRef): string {
 export async function createDirectorySink(root: string): Promise<BundleSink> {
   await mkdir(root, { recursive: true });
   const published = new Map<string, WorkloadRef>();
-  for (const workload of await listBundles(root)) published.set(`${workload.namespace}/${workload.name}`, workload);
+  for (const workload of await listBundles(root)) published.set(workloadKey(workload), workload);
   return {
     apply: async (encoded) => {
       const result = await write(bundleDirectory(root, encoded.workload), encoded);
-      published.set(`${encoded.workload.namespace}/${encoded.workload.name}`, encoded.workload);
+      published.set(workloadKey(encoded.workload), encoded.workload);
       return result;
     },
     remove: async (workload) => {
-      const existed = published.delete(`${workload.namespace}/${workload.name}`);
+      const existed = published.delete(workloadKey(workload));
       await rm(bundleDirectory(root, workload), { recursive: true, force: true });
       return existed;
     },

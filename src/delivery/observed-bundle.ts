@@ -4,6 +4,7 @@
  * ConfigMap sink and its reflector.
  */
 import { createHash } from 'node:crypto';
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import {
   BUNDLE_DIGEST_KEY,
   BUNDLE_GZIP_KEY,
@@ -15,7 +16,7 @@ import {
   WORKLOAD_LABEL,
 } from '../api/kube/names.ts';
 import { bundleName, workloadLabelValue } from '../api/kube/workload.ts';
-import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 import { toConfigMapData } from '../bundle/encode.ts';
 import type { AppliedObject } from '../cluster/apply.ts';
 import type { RawObject } from '../cluster/kube-object.ts';

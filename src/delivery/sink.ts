@@ -2,7 +2,8 @@
  * Where bundles go. In: an encoded bundle, or a workload that needs none any more. Out: whether anything was written.
  * Reconcile knows only this interface; ConfigMaps (cluster) and a folder (`sallyport run`) implement it.
  */
-import type { EncodedBundle, WorkloadRef } from '../bundle/bundle.ts';
+import type { WorkloadRef } from '../api/kube/keys.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
 
 /** `unchanged`: nothing was written, and nothing had to be. */
 export type ApplyResult = 'created' | 'updated' | 'unchanged';

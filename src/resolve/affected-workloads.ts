@@ -3,8 +3,9 @@
  * now, and no others: work stays in proportion to what the change selects. Pure; called by the controller on every event.
  */
 import type { Policy } from '../api/istio/resources.ts';
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
-import { hasAgent, type WorkloadId, workloadKey, workloadOf } from '../api/kube/workload.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 
 import { isInScope, type Labels, matchesLabels, selectsPod } from './policy-applies.ts';
 
@@ -22,13 +23,13 @@ export type Change =
 export interface WorkloadView {
   readonly rootNamespace: string;
   /** Workloads of one namespace, or of all when `namespace` is undefined. */
-  readonly workloads: (namespace: string | undefined) => Iterable<WorkloadId>;
+  readonly workloads: (namespace: string | undefined) => Iterable<WorkloadRef>;
   /** The labels of each of its pods. */
-  readonly labelSetsOf: (workload: WorkloadId) => Iterable<Labels>;
+  readonly labelSetsOf: (workload: WorkloadRef) => Iterable<Labels>;
 }
 
 /** The workloads whose bundle may differ after `change`; each once, in no particular order. */
-export function affectedWorkloads(change: Change, clusterState: WorkloadView): readonly WorkloadId[] {
+export function affectedWorkloads(change: Change, clusterState: WorkloadView): readonly WorkloadRef[] {
   switch (change.kind) {
     case 'policy':
       return selectedByAny([change.before, change.after], clusterState);
@@ -44,13 +45,13 @@ export function affectedWorkloads(change: Change, clusterState: WorkloadView): r
 }
 
 /** The workloads with at least one pod that `policy` applies to. */
-export function workloadsSelectedBy(policy: Policy, clusterState: WorkloadView): readonly WorkloadId[] {
+export function workloadsSelectedBy(policy: Policy, clusterState: WorkloadView): readonly WorkloadRef[] {
   const scope = policy.metadata.namespace === clusterState.rootNamespace ? undefined : policy.metadata.namespace;
   return [...clusterState.workloads(scope)].filter((workload) => isSelected(policy, workload, clusterState));
 }
 
-function selectedByAny(policies: readonly (Policy | undefined)[], clusterState: WorkloadView): readonly WorkloadId[] {
-  const found = new Map<string, WorkloadId>();
+function selectedByAny(policies: readonly (Policy | undefined)[], clusterState: WorkloadView): readonly WorkloadRef[] {
+  const found = new Map<string, WorkloadRef>();
   for (const policy of policies) {
     if (policy === undefined) continue;
     for (const workload of workloadsSelectedBy(policy, clusterState)) found.set(workloadKey(workload), workload);
@@ -58,7 +59,7 @@ function selectedByAny(policies: readonly (Policy | undefined)[], clusterState: 
   return [...found.values()];
 }
 
-function isSelected(policy: Policy, workload: WorkloadId, clusterState: WorkloadView): boolean {
+function isSelected(policy: Policy, workload: WorkloadRef, clusterState: WorkloadView): boolean {
   if (!isInScope(policy, workload.namespace, clusterState.rootNamespace)) return false;
   for (const labels of clusterState.labelSetsOf(workload)) {
     if (selectsPod(policy, workload.namespace, labels)) return true;
@@ -66,9 +67,9 @@ function isSelected(policy: Policy, workload: WorkloadId, clusterState: Workload
   return false;
 }
 
-function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): readonly WorkloadId[] {
+function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): readonly WorkloadRef[] {
   if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return [];
-  const found = new Map<string, WorkloadId>();
+  const found = new Map<string, WorkloadRef>();
   for (const pod of [before, after]) {
     if (pod === undefined || !hasAgent(pod)) continue;
     const workload = workloadOf(pod);

@@ -5,8 +5,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type RunningAgent, startAgent } from '../agent/agent.ts';
-import { workloadKey } from '../api/kube/workload.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GuardedWorkload, HostPort } from './read-snapshot.ts';
 

@@ -3,10 +3,10 @@
  * slim pod per workload as if the cluster had made it, namespaces, and the workloads that want an agent with where it
  * listens and whom it guards. Called by `runDirectory`; no I/O.
  */
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import { AGENT_ANNOTATION, LISTEN_ANNOTATION, SECURITY_GROUP, UPSTREAM_ANNOTATION } from '../api/kube/names.ts';
 import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
 import type { DirectorySnapshot } from '../state/directory.ts';
 import { type ManifestFinding, type ManifestObject, manifestError, type RawObject } from '../state/manifests.ts';
 

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { policyKey } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
 import { createPipeline, wantKeys } from '../controller/pipeline.ts';
@@ -13,7 +14,7 @@ import { bundleDirectory, createDirectorySink } from '../delivery/directory-sink
 import { type Finding, RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
 import { createJwksCache } from '../jwks/jwks-cache.ts';
-import { type ClusterState, createClusterState, policyKey } from '../state/cluster-state.ts';
+import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
 import type { ManifestFinding, Origin } from '../state/manifests.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -166,7 +167,7 @@ async function untilReady(view: () => readonly AgentView[], signal: AbortSignal)
 function originsOf(snapshot: DirectorySnapshot): ReadonlyMap<string, Origin> {
   return new Map(
     snapshot.objects.map(({ object, origin }) => [
-      `${object.kind}/${object.metadata.namespace ?? 'default'}/${object.metadata.name}`,
+      policyKey(object.kind, object.metadata.namespace ?? 'default', object.metadata.name),
       origin,
     ]),
   );
@@ -183,7 +184,7 @@ function policyFindings(clusterState: ClusterState, publications: Published, ori
   const take = (key: string, findings: readonly Finding[]): void => {
     for (const finding of findings) found.push({ ...finding, policy: key, origin: origins.get(key) });
   };
-  for (const entry of clusterState.policies.values()) take(policyKey(entry.kind, entry.namespace, entry.name), entry.findings);
+  for (const entry of clusterState.policies.values()) take(entry.key, entry.findings);
   for (const publication of publications.values()) {
     for (const [key, findings] of publication.findings) take(key, findings);
   }

@@ -5,19 +5,16 @@
  */
 import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
+import { objectKey, type PolicyKey, parseWorkloadKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
-import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import type { WorkloadRef } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
 import type { Change, WorkloadView } from '../resolve/affected-workloads.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
-import { createStore, objectKey, type Store } from './store.ts';
+import { createStore, type Store } from './store.ts';
 
 export type PolicyKind = Policy['kind'];
-
-/** `<kind>/<namespace>/<name>`. */
-export type PolicyKey = string;
 
 /** A policy object as it is now. */
 export interface PolicyEntry {
@@ -60,17 +57,6 @@ export interface ClusterState extends WorkloadView {
   readonly allWorkloads: (namespace: string | undefined) => readonly WorkloadRef[];
   /** Calls `listener` for each change that may concern a bundle; returns the way to stop. */
   readonly subscribe: (listener: (change: Change) => void) => () => void;
-}
-
-/** Key of a policy in {@link ClusterState.policies}. */
-export function policyKey(kind: PolicyKind, namespace: string, name: string): PolicyKey {
-  return `${kind}/${namespace}/${name}`;
-}
-
-/** Reads back what {@link workloadKey} wrote. */
-export function workloadOfKey(key: string): WorkloadRef {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
 /** An empty world. @param mesh asked anew each time, so that a reloaded configuration counts at once */
@@ -225,7 +211,7 @@ function sameMeaning(before: Policy | undefined, after: Policy | undefined): boo
 function workloadsIn(keys: Iterable<string>, namespace: string | undefined): readonly WorkloadRef[] {
   const found: WorkloadRef[] = [];
   for (const key of keys) {
-    if (namespace === undefined || key.startsWith(`${namespace}/`)) found.push(workloadOfKey(key));
+    if (namespace === undefined || key.startsWith(`${namespace}/`)) found.push(parseWorkloadKey(key));
   }
   return found;
 }

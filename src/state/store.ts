@@ -2,9 +2,7 @@
  * A set of objects with named indexes. In: upserts, removals and whole replacements, from reflectors or a folder. Out:
  * look-ups by key and by index, and one event per object that really changed. The world is made of these.
  */
-
-/** `namespace/name`; the namespace is `''` for cluster-scoped objects. */
-export type ObjectKey = string;
+import type { ObjectKey } from '../api/kube/keys.ts';
 
 /** One object that appeared (`before` undefined), changed or went away (`after` undefined). */
 export interface Change<T> {
@@ -40,11 +38,6 @@ export interface Store<T, I extends string = never> extends StoreInput<T> {
   readonly indexValues: (index: I) => IterableIterator<string>;
   /** Calls `listener` after each change, in the order of changes; returns the way to stop. Listeners must not throw. */
   readonly subscribe: (listener: (change: Change<T>) => void) => () => void;
-}
-
-/** `namespace/name` of an object. */
-export function objectKey(namespace: string, name: string): ObjectKey {
-  return `${namespace}/${name}`;
 }
 
 /** An empty store. Look-ups cost O(1) plus the result; an update costs O(1) per index value. */

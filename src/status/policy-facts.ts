@@ -3,6 +3,7 @@
  * speaks of. Pure reading; called by the status loop.
  */
 import type { Policy } from '../api/istio/resources.ts';
+import { workloadKey } from '../api/kube/keys.ts';
 import { hasAgent } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
@@ -10,7 +11,6 @@ import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
 import { selectsPod } from '../resolve/policy-applies.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
-import { objectKey } from '../state/store.ts';
 import type { KeyTrouble, PolicyFacts } from './conditions.ts';
 import type { Publication, Publications } from './publications.ts';
 
@@ -37,7 +37,7 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
   for (const workload of clusterState.allWorkloads(
     policy.metadata.namespace === clusterState.rootNamespace ? undefined : policy.metadata.namespace,
   )) {
-    const key = objectKey(workload.namespace, workload.name);
+    const key = workloadKey(workload);
     const pods = clusterState.podsOf(workload).filter((pod) => selectsPod(policy, pod.namespace, pod.labels));
     if (pods.length === 0) continue;
     if (pods.some((pod) => !hasAgent(pod))) withoutAgent.push(key);

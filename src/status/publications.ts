@@ -2,8 +2,8 @@
  * What is published, as reconcile last left it. In: one record per workload. Out: look-ups for status and metrics, and word
  * of every change. Lives as long as one term of leadership.
  */
+import type { PolicyKey } from '../api/kube/keys.ts';
 import type { Finding } from '../errors.ts';
-import type { PolicyKey } from '../state/cluster-state.ts';
 import { createStore, type Store } from '../state/store.ts';
 
 /** The bundle of one workload. */

@@ -2,11 +2,11 @@
  * Keeps every policy's status true. In: changes of policies, pods, publications and keys. Out: one look per policy some
  * moments later, however many changes there were, through the status writer. Runs while this replica leads.
  */
+import { parsePolicyKey, parseWorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
-import { hasAgent, workloadKey, workloadOf } from '../api/kube/workload.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { Clock } from '../clock.ts';
 import { selectsPod } from '../resolve/policy-applies.ts';
-import { workloadOfKey } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -40,7 +40,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   const { clusterState, publications, jwksCache } = options;
   const queue = createWorkQueue({
     clock: options.clock,
-    groupOf: (key) => key.split('/')[1] ?? '',
+    groupOf: (key) => parsePolicyKey(key).namespace,
     ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
   });
   const look = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
@@ -114,6 +114,6 @@ function policiesSelecting(sources: FactSources, pods: readonly (SlimPod | undef
 function policiesOf(sources: FactSources, publications: readonly (Publication | undefined)[]): ReadonlySet<string> {
   const workload = publications.find((publication) => publication !== undefined)?.workload;
   const held = publications.flatMap((publication) => [...(publication?.generations.keys() ?? [])]);
-  const pods = workload === undefined ? [] : sources.clusterState.agentPodsOf(workloadOfKey(workload));
+  const pods = workload === undefined ? [] : sources.clusterState.agentPodsOf(parseWorkloadKey(workload));
   return new Set([...held, ...policiesSelecting(sources, pods)]);
 }

@@ -1,5 +1,6 @@
 /* A sink that remembers. In: bundles. Out: what is published, every call in order, and a failure when the test wants one. */
-import type { EncodedBundle, WorkloadRef } from '../../src/bundle/bundle.ts';
+import type { WorkloadRef } from '../../src/api/kube/keys.ts';
+import type { EncodedBundle } from '../../src/bundle/bundle.ts';
 import type { ApplyContext, BundleSink } from '../../src/delivery/sink.ts';
 
 export interface MemorySink extends BundleSink {

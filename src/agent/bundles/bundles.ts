@@ -4,7 +4,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { KeySet, WorkloadRef } from '../../bundle/bundle.ts';
+import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
+import type { KeySet } from '../../bundle/bundle.ts';
 import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
 import { type ErrorCode, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
@@ -110,10 +111,7 @@ export class Intake {
     if (decoded.digest === this.#good?.digest) return;
     this.#good = decoded;
     this.#complaints.clear();
-    this.#host.logger.info(
-      { digest: decoded.digest, workload: `${decoded.bundle.workload.namespace}/${decoded.bundle.workload.name}` },
-      'bundle accepted',
-    );
+    this.#host.logger.info({ digest: decoded.digest, workload: workloadKey(decoded.bundle.workload) }, 'bundle accepted');
   }
 
   #refuse(error: unknown): void {

@@ -3,6 +3,7 @@
  * from what injection knows of a pod before it exists, without any lookup.
  */
 import { createHash } from 'node:crypto';
+import type { WorkloadRef } from './keys.ts';
 import { AGENT_ANNOTATION } from './names.ts';
 import type { SlimPod } from './slim.ts';
 
@@ -16,12 +17,6 @@ export interface PodOrigin {
   readonly owner?: { readonly kind: string; readonly name: string };
 }
 
-/** Namespace and name of a workload. */
-export interface WorkloadId {
-  readonly namespace: string;
-  readonly name: string;
-}
-
 const MAX_OBJECT_NAME = 253;
 const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
@@ -31,7 +26,7 @@ const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash']
 const CRON_SUFFIX = /-\d{8,}$/;
 
 /** The workload that `pod` belongs to. */
-export function workloadOf(pod: SlimPod): WorkloadId {
+export function workloadOf(pod: SlimPod): WorkloadRef {
   return { namespace: pod.namespace, name: workloadNameOf(pod) };
 }
 
@@ -68,11 +63,6 @@ export function workloadLabelValue(workloadName: string): string {
 /** Whether the pod has an agent, according to the annotation that injection sets. */
 export function hasAgent(pod: Pick<SlimPod, 'annotations'>): boolean {
   return pod.annotations[AGENT_ANNOTATION] !== undefined;
-}
-
-/** `namespace/name`, the key of a workload in maps and queues. */
-export function workloadKey(workload: WorkloadId): string {
-  return `${workload.namespace}/${workload.name}`;
 }
 
 function bareName(pod: PodOrigin): string {

@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
+import { workloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
@@ -68,7 +69,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
 function compiledFindings(offline: OfflineClusterState, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
   const { clusterState } = offline;
   const compiled = clusterState.allWorkloads(undefined).flatMap((workload) => {
-    onWorkload(`compiling ${workload.namespace}/${workload.name}`);
+    onWorkload(`compiling ${workloadKey(workload)}`);
     return offline.compile(workload).findings;
   });
   for (const { inForce: policy } of clusterState.policies.values()) {

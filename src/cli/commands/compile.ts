@@ -3,7 +3,7 @@
  * Out: the bundle of each workload; findings on stderr.
  */
 import type { Command } from 'commander';
-import { workloadKey } from '../../api/kube/workload.ts';
+import { workloadKey } from '../../api/kube/keys.ts';
 import { encodeBundle } from '../../bundle/encode.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';

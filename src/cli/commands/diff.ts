@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { createComparison } from '../../explain/diff-decisions.ts';
 import type { Enforced } from '../../explain/explain-request.ts';
@@ -198,7 +199,7 @@ type WorkloadComparison = (entry: CorpusEntry, index: number, found: FlipGroups)
 /** Requests with claims are judged with the test key for every issuer, those with literal tokens with the real keys. */
 function createWorkloadComparison(sides: Sides, nowSeconds: number, { sign, keySetsFor }: TestKey): WorkloadComparison {
   const { workload } = sides.before;
-  const [namespace = '', name = ''] = workload.split('/');
+  const { namespace, name } = parseWorkloadKey(workload);
   const signed = ({ program }: Enforced): Enforced => ({ program, keySets: keySetsFor(program) });
   const compareReal = createComparison(sides, nowSeconds);
   const compareSigned = createComparison({ before: signed(sides.before), after: signed(sides.after) }, nowSeconds);

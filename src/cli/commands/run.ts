@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import { workloadKey } from '../../api/kube/workload.ts';
+import { parsePolicyKey, workloadKey } from '../../api/kube/keys.ts';
 import { RefusedError } from '../../errors.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
@@ -141,7 +141,7 @@ async function reportFindings(
     const { origin } = finding;
     if (origin === undefined) return reportOnFile(finding, { file: directory, line: 1 });
     const shown = { file: join(directory, origin.file), line: origin.line };
-    const [kind = '', namespace = '', name = ''] = finding.policy.split('/');
+    const { kind, namespace, name } = parsePolicyKey(finding.policy);
     if (name === '') return reportOnFile(finding, shown);
     const item: ManifestObject = { object: { apiVersion: '', kind, metadata: { name, namespace } }, origin: shown };
     return reportOnObject(finding, item, locate);

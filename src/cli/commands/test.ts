@@ -5,6 +5,7 @@
 import { dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
+import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { codecRefusal } from '../../explain/codec-refusal.ts';
 import { coverageOf } from '../../explain/coverage.ts';
@@ -117,7 +118,7 @@ async function testOf(row: TableRow, { table, set, nowSeconds, run }: RowPlace):
   const isMade = typeof row.token === 'object' && 'claims' in row.token;
   const enforced = isMade ? { program: target.program, keySets: run.testKey.keySetsFor(target.program) } : target;
   const token = row.token === undefined ? undefined : await tokenText(row.token, { table, nowSeconds, run });
-  const [namespace = '', name = ''] = target.workload.split('/');
+  const { namespace, name } = parseWorkloadKey(target.workload);
   const read = readSpec(withToken(row.request, token), `${name}.${namespace}`);
   return {
     name: row.name,
@@ -148,7 +149,7 @@ async function policiesOf({ file, manifests = ['.'] }: TestTable, { context, mes
 
 function targetOf(set: PolicySet, workload: TableWorkload): Target {
   if (typeof workload === 'string') return set.target(workload, undefined);
-  return set.target(`${workload.namespace}/${workload.name}`, workload.labels);
+  return set.target(workloadKey(workload), workload.labels);
 }
 
 async function tokenText(token: TableToken, { table, nowSeconds, run }: Omit<RowPlace, 'set'>): Promise<string> {

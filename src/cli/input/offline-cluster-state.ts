@@ -4,14 +4,14 @@
  */
 import type { Policy } from '../../api/istio/resources.ts';
 import { validatePolicy } from '../../api/istio/validate-policy.ts';
+import { policyKey, type WorkloadRef } from '../../api/kube/keys.ts';
 import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
-import type { WorkloadRef } from '../../bundle/bundle.ts';
 import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
 import type { Finding, Severity } from '../../errors.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { readSnapshot } from '../../standalone/read-snapshot.ts';
-import { type ClusterState, createClusterState, policyKey } from '../../state/cluster-state.ts';
+import { type ClusterState, createClusterState } from '../../state/cluster-state.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
 import { type ReportedFinding, reportOnFile, reportOnObject } from '../output/findings.ts';

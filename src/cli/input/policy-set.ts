@@ -4,10 +4,10 @@
  */
 import { parseAllDocuments } from 'yaml';
 import type { JwtRule, Policy } from '../../api/istio/resources.ts';
+import { parseWorkloadKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../api/kube/names.ts';
-import { workloadKey } from '../../api/kube/workload.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
-import type { Bundle, KeySet, WorkloadRef } from '../../bundle/bundle.ts';
+import type { Bundle, KeySet } from '../../bundle/bundle.ts';
 import { canonicalJson } from '../../bundle/canonical-json.ts';
 import { decodeBundle } from '../../bundle/decode.ts';
 import { digestOf } from '../../bundle/encode.ts';
@@ -16,7 +16,6 @@ import type { Enforced } from '../../explain/explain-request.ts';
 import type { RuleRef } from '../../explain/explanation.ts';
 import { parseJwks } from '../../jwt/parse-jwks.ts';
 import { type Labels, whyNotApplied } from '../../resolve/policy-applies.ts';
-import { workloadOfKey } from '../../state/cluster-state.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { type CommandContext, CommandFault } from '../command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../exit-codes.ts';
@@ -80,7 +79,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
     policies: [...clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []),
     findings: offline.findings,
     target(workload, labels) {
-      const ref = workloadOfKey(workload);
+      const ref = parseWorkloadKey(workload);
       const labelSets = labels === undefined ? [...clusterState.labelSetsOf(ref)] : [labels];
       if (labelSets.length === 0) throw unknownWorkload(workload, clusterState.allWorkloads(undefined).map(workloadKey));
       const policies = clusterState.policiesInScope(ref.namespace);
@@ -89,9 +88,9 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
       const isChosen = (own: Labels): boolean => bundle.relevantLabels.every((key) => own[key] === target.labels[key]);
       return { ...target, labels: labelSets.find(isChosen) ?? target.labels };
     },
-    notApplied: ({ workload, labels }) => notAppliedTo({ namespace: workloadOfKey(workload).namespace, labels }, offline, mesh),
+    notApplied: ({ workload, labels }) => notAppliedTo({ namespace: parseWorkloadKey(workload).namespace, labels }, offline, mesh),
     servicePort: ({ workload, labels }, host, port) =>
-      podPortOf(manifests.objects, { namespace: workloadOfKey(workload).namespace, labels, host, port }),
+      podPortOf(manifests.objects, { namespace: parseWorkloadKey(workload).namespace, labels, host, port }),
     locate: ruleLocator(offline.policies, manifests.locate),
   };
 }
@@ -141,7 +140,7 @@ function notAppliedTo(pod: Pod, offline: OfflineClusterState, { rootNamespace }:
 /** A workload as one names it on the command line. @throws CommandFault unless it is `namespace/name` */
 export function checkWorkloadName(text: string): WorkloadRef {
   if (!/^[^/\s]+\/[^/\s]+$/.test(text)) throw new CommandFault(EXIT_USAGE, `a workload is named namespace/name, not ${text}`);
-  return workloadOfKey(text);
+  return parseWorkloadKey(text);
 }
 
 /** Labels of `k=v,k2=v2`. @throws CommandFault */

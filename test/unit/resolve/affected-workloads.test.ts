@@ -1,6 +1,7 @@
 /* What has to be compiled again after a change. */
 import { expect } from 'chai';
-import { workloadKey, workloadOf } from '../../../src/api/kube/workload.ts';
+import { workloadKey } from '../../../src/api/kube/keys.ts';
+import { workloadOf } from '../../../src/api/kube/workload.ts';
 import { affectedWorkloads, type Change, type WorkloadView, workloadsSelectedBy } from '../../../src/resolve/affected-workloads.ts';
 import { allow, podOf } from './policies.ts';
 

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
+import { parseWorkloadKey, policyKey } from '../../../src/api/kube/keys.ts';
 import { projectPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Change } from '../../../src/resolve/affected-workloads.ts';
-import { type ClusterState, createClusterState, policyKey, workloadOfKey } from '../../../src/state/cluster-state.ts';
+import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 
 const AP = 'AuthorizationPolicy';
 
@@ -174,6 +175,6 @@ describe('world', () => {
   });
 
   it('reads back the key of a workload', () => {
-    expect(workloadOfKey('foo/bar')).to.deep.equal({ namespace: 'foo', name: 'bar' });
+    expect(parseWorkloadKey('foo/bar')).to.deep.equal({ namespace: 'foo', name: 'bar' });
   });
 });

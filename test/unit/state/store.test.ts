@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type Change, createStore, objectKey, type Store } from '../../../src/state/store.ts';
+import { objectKey } from '../../../src/api/kube/keys.ts';
+import { type Change, createStore, type Store } from '../../../src/state/store.ts';
 
 interface Fruit {
   readonly namespace: string;

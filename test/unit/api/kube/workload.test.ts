@@ -1,10 +1,10 @@
 /* Names of workloads and bundles. */
 import { expect } from 'chai';
+import { workloadKey } from '../../../../src/api/kube/keys.ts';
 import { projectPod } from '../../../../src/api/kube/slim.ts';
 import {
   bundleName,
   hasAgent,
-  workloadKey,
   workloadLabelValue,
   workloadNameOf,
   workloadNameOfOwner,
