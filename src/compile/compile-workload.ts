@@ -2,6 +2,7 @@
  * Policies and pods of one workload in, its bundle out. The same meaning gives the same bundle, whatever the order of the
  * input. Pure; called by reconcile and by the commands that show what would be published.
  */
+
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import { policyKeyOf, type WorkloadRef } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -19,8 +20,8 @@ export interface CompileInput {
   readonly workload: WorkloadRef;
   /** Labels of each pod of the workload; repeats allowed. None: as for one pod without labels. */
   readonly labelSets: readonly Labels[];
-  /** The versions in force of all policies in scope of the workload's namespace ({@link policiesInScope}), in any order. */
-  readonly policies: readonly Policy[];
+  /** The active policies that apply to a pod of the workload with these labels, in any order; see `Selection.policiesFor`. */
+  readonly policiesFor: (labels: Labels) => readonly Policy[];
   readonly mesh: MeshConfig;
   /** Last good keys of a rule that has none inline; undefined: none. The same answer for the same source throughout a call. */
   readonly keySetOf: (rule: JwtRule) => KeySet | undefined;
@@ -37,8 +38,8 @@ export interface CompileResult {
 /** Compiles the bundle of one workload. Never fails: what cannot be honoured is dropped as Istio drops it, and reported. */
 export function compileWorkload(input: CompileInput): CompileResult {
   const { workload, mesh } = input;
-  const policies = [...input.policies].sort(byIdentity);
-  const { relevantLabels, groups } = groupByRelevantLabels(workload.namespace, input.labelSets, policies);
+  const policiesFor = (labels: Labels): readonly Policy[] => [...input.policiesFor(labels)].sort(byIdentity);
+  const { relevantLabels, groups } = groupByRelevantLabels(input.labelSets, policiesFor);
   const programs: Program[] = [];
   const indexByText = new Map<string, number>();
   const findings: PolicyFinding[] = [];
@@ -51,7 +52,7 @@ export function compileWorkload(input: CompileInput): CompileResult {
     indexByText.set(text, index);
     variants.push({ labels: group.labels, program: index });
   }
-  const selecting = policies.filter((policy) => groups.some((group) => group.policies.includes(policy)));
+  const selecting = [...new Set(groups.flatMap((group) => group.policies))].sort(byIdentity);
   const collected = collectKeySets(selecting.filter(isRequestAuthentication), input.keySetOf);
   return {
     bundle: { schema: BUNDLE_SCHEMA, workload, relevantLabels, variants, programs, keySets: collected.keySets },

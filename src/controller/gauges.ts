@@ -2,8 +2,6 @@
  * Numbers for whoever scrapes. In: the parts of the controller. Out: functions that count when asked. Called by the metrics
  * registry at each scrape.
  */
-import { workloadKey } from '../api/kube/keys.ts';
-import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { StatusLoop } from '../status/status-loop.ts';
@@ -35,8 +33,8 @@ function countBundles(clusterState: ClusterState, pipeline: Pipeline | undefined
   // A follower has published nothing and must not look as if it had lost everything.
   if (pipeline === undefined) return {};
   const counts = { published: 0, pending: 0, refused: 0 };
-  for (const workload of clusterState.workloads(undefined)) {
-    const publication = pipeline.publications.get(workloadKey(workload));
+  for (const workload of clusterState.selection.workloads()) {
+    const publication = pipeline.publications.get(workload);
     if (publication?.refusal !== undefined) counts.refused += 1;
     else if (publication === undefined) counts.pending += 1;
     else counts.published += 1;
@@ -56,10 +54,6 @@ function countPolicies(clusterState: ClusterState): ReturnType<ControllerGauges[
 }
 
 function countWorkloads(clusterState: ClusterState): ReturnType<ControllerGauges['workloads']> {
-  const withAgent = new Set([...clusterState.workloads(undefined)].map(workloadKey)).size;
-  const unprotected = new Set<string>();
-  for (const workload of clusterState.allWorkloads(undefined)) {
-    for (const pod of clusterState.podsOf(workload)) if (!hasAgent(pod)) unprotected.add(workloadKey(workloadOf(pod)));
-  }
-  return { withAgent, withoutAgent: unprotected.size };
+  const { selection } = clusterState;
+  return { withAgent: selection.workloads().size, withoutAgent: selection.workloadsWithoutAgent().size };
 }

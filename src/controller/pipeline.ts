@@ -3,12 +3,13 @@
  * bundle published soon after anything that concerns it changed. The leader runs one per term, `sallyport run` one for good;
  * nothing here knows of a cluster.
  */
+
 import type { Policy } from '../api/istio/resources.ts';
-import { type PolicyKey, parseWorkloadKey, policyKeyOf, workloadKey } from '../api/kube/keys.ts';
+import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
-import { affectedWorkloads, type Change } from '../resolve/affected-workloads.ts';
+import type { Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import { createPublications, type Publications } from '../status/publications.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
@@ -52,12 +53,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   });
   const resync = createResync(options, queue);
   const reconcile = createReconcile({ ...options, publications, observer: resync.observer });
-  const notify = (change: Change): void => {
-    for (const workload of affectedWorkloads(change, clusterState)) queue.add(workloadKey(workload));
+  const { selection } = clusterState;
+  const enqueue = (change: Change, affected: ReadonlySet<WorkloadKey>): void => {
+    for (const workload of affected) queue.add(workload);
     if (change.kind === 'pod' && change.after !== undefined) addIfNeeded(options, { queue, publications }, change.after);
   };
+  const notify = (change: Change): void => enqueue(change, selection.apply(change));
   const addAll = (): number => {
-    const keys = new Set([...clusterState.workloads(undefined), ...sink.list()].map(workloadKey));
+    const keys = new Set([...selection.workloads(), ...sink.list().map(workloadKey)]);
     for (const key of keys) queue.add(key);
     return keys.size;
   };
@@ -68,9 +71,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     notify,
     run: async (signal) => {
       const stops = [
-        clusterState.subscribe(notify),
+        clusterState.subscribe(enqueue),
         // A failure is word too: bundles that waited for the keys go out without them.
-        jwksCache.subscribe(({ owners }) => notify({ kind: 'keys', policies: policiesOf(clusterState, owners) })),
+        jwksCache.subscribe(({ owners }) => notify({ kind: 'keys', policies: owners })),
         sink.subscribe?.((workload) => queue.add(workloadKey(workload))) ?? ((): void => undefined),
         resync.start(addAll),
       ];
@@ -102,10 +105,6 @@ export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () =
     const policy = change.after ?? change.before;
     if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), rulesOf(change.after));
   });
-}
-
-function policiesOf(clusterState: ClusterState, keys: readonly PolicyKey[]): readonly Policy[] {
-  return keys.flatMap((key) => clusterState.policies.get(key)?.inForce ?? []);
 }
 
 function addIfNeeded(

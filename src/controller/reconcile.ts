@@ -2,6 +2,7 @@
  * One workload made right. In: its key; everything else is read anew from the world. Out: its bundle in the sink, or no
  * bundle, and a record of it. Does not know which sink it has. Called by the workers for each key of the queue.
  */
+
 import type { JwtRule, Policy } from '../api/istio/resources.ts';
 import { objectKey, type PolicyKey, parseWorkloadKey, policyKey, policyKeyOf, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
@@ -13,7 +14,6 @@ import { type CompileResult, compileWorkload } from '../compile/compile-workload
 import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../delivery/sink.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
-import { selectsPod } from '../resolve/policy-applies.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { Publication, Publications } from '../status/publications.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -52,14 +52,10 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       await withdraw(options, workload, signal);
       return undefined;
     }
-    const policies = options.clusterState.policiesInScope(workload.namespace);
-    const holdMs = remainingHoldMs(
-      options,
-      { key, namespace: workload.namespace, rules: rulesOf(policies, workload.namespace, pods) },
-      holds,
-    );
+    const rules = rulesOf(options.clusterState.selection.policiesOf(key).values());
+    const holdMs = remainingHoldMs(options, { key, namespace: workload.namespace, rules }, holds);
     if (holdMs > 0) return { requeueAfterMs: holdMs };
-    await publish(options, { key, workload, pods, policies }, signal);
+    await publish(options, { key, workload, pods }, signal);
     return undefined;
   };
 }
@@ -68,7 +64,6 @@ interface Job {
   readonly key: string;
   readonly workload: WorkloadRef;
   readonly pods: readonly SlimPod[];
-  readonly policies: readonly Policy[];
 }
 
 async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal): Promise<void> {
@@ -94,10 +89,11 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
 function compile(options: ReconcileOptions, job: Job): { readonly compiled: CompileResult; readonly encoded: EncodedBundle } {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
+  const { selection } = options.clusterState;
   const compiled = compileWorkload({
     workload: job.workload,
-    labelSets: job.pods.map((pod) => pod.labels),
-    policies: job.policies,
+    labelSets: selection.labelSetsOf(job.key),
+    policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
     mesh: options.mesh(),
     keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
   });
@@ -135,11 +131,8 @@ function remainingHoldMs(
   return Math.max(0, sinceMs + (options.keyHoldMs ?? 1_000) - nowMs);
 }
 
-function rulesOf(policies: readonly Policy[], namespace: string, pods: readonly SlimPod[]): readonly JwtRule[] {
-  return policies.flatMap((policy) => {
-    if (policy.kind !== 'RequestAuthentication') return [];
-    return pods.some((pod) => selectsPod(policy, namespace, pod.labels)) ? (policy.spec.jwtRules ?? []) : [];
-  });
+function rulesOf(policies: Iterable<Policy>): readonly JwtRule[] {
+  return [...policies].flatMap((policy) => (policy.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : []));
 }
 
 function isTerminating(clusterState: ClusterState, namespace: string): boolean {

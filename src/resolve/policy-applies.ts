@@ -16,11 +16,6 @@ export function isInScope(policy: Policy, namespace: string, rootNamespace: stri
   return policy.metadata.namespace === rootNamespace || policy.metadata.namespace === namespace;
 }
 
-/** The policies that can reach pods of `namespace`, in the order given. */
-export function policiesInScope<P extends Policy>(policies: readonly P[], namespace: string, rootNamespace: string): readonly P[] {
-  return policies.filter((policy) => isInScope(policy, namespace, rootNamespace));
-}
-
 /**
  * Does `policy`, which is in scope of `namespace`, apply to a pod there? By selector, or, for the pods of a Gateway API
  * gateway, by `targetRefs`. A policy with `targetRefs` never applies to an ordinary pod; an empty selector selects all.
@@ -34,12 +29,7 @@ export function selectsPod(policy: Policy, namespace: string, labels: Labels): b
   return matchesLabels(selector?.matchLabels, labels);
 }
 
-/** {@link isInScope} and {@link selectsPod} in one. */
-export function appliesToPod(policy: Policy, pod: { readonly namespace: string; readonly labels: Labels }, rootNamespace: string): boolean {
-  return isInScope(policy, pod.namespace, rootNamespace) && selectsPod(policy, pod.namespace, pod.labels);
-}
-
-/** Why {@link appliesToPod} says no, in a sentence; `undefined`: it says yes. */
+/** Why `policy` does not apply to `pod`, in a sentence; `undefined` when it applies. */
 export function whyNotApplied(
   policy: Policy,
   pod: { readonly namespace: string; readonly labels: Labels },
@@ -70,7 +60,7 @@ export function matchesLabels(wanted: Labels | undefined, labels: Labels): boole
 }
 
 /** Every label key that decides whether one of `policies` applies to a pod; sorted, each once. */
-export function relevantLabelKeys(policies: readonly Policy[]): readonly string[] {
+export function relevantLabelKeys(policies: Iterable<Policy>): readonly string[] {
   const keys = new Set<string>();
   for (const { spec } of policies) {
     if (spec.targetRefs !== undefined && spec.targetRefs.length > 0) keys.add(GATEWAY_NAME_LABEL);

@@ -3,7 +3,7 @@
  * relevant keys and one group per distinct restriction to them, with the policies that apply to it. Pure; called by compile.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { type Labels, relevantLabelKeys, selectsPod } from './policy-applies.ts';
+import { type Labels, relevantLabelKeys } from './policy-applies.ts';
 
 /** Pods that all policies treat alike. */
 export interface PodGroup {
@@ -26,16 +26,15 @@ export interface Grouping {
  * @param labelSets one per pod, repeats allowed; none: as for one pod without labels
  * @param policies in scope of `namespace`
  */
-export function groupByRelevantLabels(namespace: string, labelSets: readonly Labels[], policies: readonly Policy[]): Grouping {
-  const sets = labelSets.length === 0 ? [{}] : labelSets;
-  const selecting = policies.filter((policy) => sets.some((labels) => selectsPod(policy, namespace, labels)));
-  const relevantLabels = relevantLabelKeys(selecting);
+export function groupByRelevantLabels(labelSets: readonly Labels[], policiesFor: (labels: Labels) => readonly Policy[]): Grouping {
+  const sets = (labelSets.length === 0 ? [{}] : labelSets).map((labels) => ({ labels, policies: policiesFor(labels) }));
+  const relevantLabels = relevantLabelKeys(new Set(sets.flatMap(({ policies }) => policies)));
   const groupByKey = new Map<string, PodGroup>();
-  for (const labels of sets) {
+  for (const { labels, policies } of sets) {
     const restricted = restrictLabels(labels, relevantLabels);
     const key = labelsKey(restricted);
-    if (groupByKey.has(key)) continue;
-    groupByKey.set(key, { labels: restricted, policies: selecting.filter((policy) => selectsPod(policy, namespace, restricted)) });
+    // Label sets that agree on every key that a selecting policy looks at have the same policies.
+    if (!groupByKey.has(key)) groupByKey.set(key, { labels: restricted, policies });
   }
   const keys = [...groupByKey.keys()].sort();
   return { relevantLabels, groups: keys.flatMap((key) => groupByKey.get(key) ?? []) };

@@ -3,15 +3,15 @@
  * resolve, compile and status, and one word per change that matters. A policy whose newest version is invalid stays in force
  * as it last was valid. No I/O; the controller and directory mode hold one each.
  */
+
 import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey, type PolicyKey, parseWorkloadKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { objectKey, type PolicyKey, policyKey, type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
-import type { Change, WorkloadView } from '../resolve/affected-workloads.ts';
-import type { Labels } from '../resolve/policy-applies.ts';
+import { type Change, createSelection, type Selection } from '../resolve/selection.ts';
 import { createStore, type Store } from './store.ts';
 
 export type PolicyKind = Policy['kind'];
@@ -38,7 +38,11 @@ export interface PolicyEntry {
   readonly status?: unknown;
 }
 
-export interface ClusterState extends WorkloadView {
+export type ClusterStateListener = (change: Change, affected: ReadonlySet<WorkloadKey>) => void;
+
+export interface ClusterState {
+  /** Which policy selects which workload; already up to date when a listener is called. */
+  readonly selection: Selection;
   readonly policies: Store<PolicyEntry, 'scope'>;
   readonly pods: Store<SlimPod, 'workload' | 'agentWorkload'>;
   readonly namespaces: Store<SlimNamespace>;
@@ -53,10 +57,12 @@ export interface ClusterState extends WorkloadView {
   readonly podsOf: (workload: WorkloadRef) => readonly SlimPod[];
   /** Pods of a workload that are not finished and have an agent. */
   readonly agentPodsOf: (workload: WorkloadRef) => readonly SlimPod[];
-  /** Every workload with a pod, also without an agent; of one namespace, or of all. */
-  readonly allWorkloads: (namespace: string | undefined) => readonly WorkloadRef[];
-  /** Calls `listener` for each change that may concern a bundle; returns the way to stop. */
-  readonly subscribe: (listener: (change: Change) => void) => () => void;
+  /**
+   * Calls `listener` after each change that may concern a bundle, with the workloads whose bundle may differ now.
+   *
+   * @returns a function that ends the subscription
+   */
+  readonly subscribe: (listener: ClusterStateListener) => () => void;
 }
 
 /** An empty world. @param mesh asked anew each time, so that a reloaded configuration counts at once */
@@ -72,9 +78,17 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
     const entry = readPolicy(raw, (key) => policies.get(key));
     if (entry !== undefined) policies.upsert(entry);
   };
+  const rootNamespace = (): string => mesh().rootNamespace;
+  const selection = createSelection(rootNamespace);
+  const listeners = new Set<ClusterStateListener>();
+  onEachChange({ policies, pods, namespaces }, (change) => {
+    const affected = selection.apply(change);
+    for (const listener of listeners) listener(change, affected);
+  });
   const agentPodsOf = (workload: WorkloadRef): readonly SlimPod[] => pods.byIndex('agentWorkload', workloadKey(workload));
 
   return {
+    selection,
     policies,
     pods,
     namespaces,
@@ -91,18 +105,15 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
       for (const key of gone) policies.remove(key);
     },
     policiesInScope: (namespace) => {
-      const scopes = new Set([mesh().rootNamespace, namespace]);
+      const scopes = new Set([rootNamespace(), namespace]);
       return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.inForce ?? []);
     },
     podsOf: (workload) => pods.byIndex('workload', workloadKey(workload)),
     agentPodsOf,
-    allWorkloads: (namespace) => workloadsIn(pods.indexValues('workload'), namespace),
-    get rootNamespace() {
-      return mesh().rootNamespace;
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
-    workloads: (namespace) => workloadsIn(pods.indexValues('agentWorkload'), namespace),
-    labelSetsOf: (workload): readonly Labels[] => agentPodsOf(workload).map((pod) => pod.labels),
-    subscribe: (listener) => subscribeAll({ policies, pods, namespaces }, listener),
   };
 }
 
@@ -130,28 +141,24 @@ function createPodStore(): ClusterState['pods'] {
   });
 }
 
-function subscribeAll(stores: Pick<ClusterState, 'policies' | 'pods' | 'namespaces'>, listener: (change: Change) => void): () => void {
-  const stops = [
-    stores.policies.subscribe(({ before, after }) => {
-      // A new status, or a new version that is refused, changes no bundle.
-      if (before?.inForce === after?.inForce) return;
-      listener({
-        kind: 'policy',
-        ...(before?.inForce === undefined ? {} : { before: before.inForce }),
-        ...(after?.inForce === undefined ? {} : { after: after.inForce }),
-      });
-    }),
-    stores.pods.subscribe(({ before, after }) => {
-      listener({ kind: 'pod', ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) });
-    }),
-    stores.namespaces.subscribe(({ before, after }) => {
-      const name = (after ?? before)?.name;
-      if (name !== undefined && before?.terminating !== after?.terminating) listener({ kind: 'namespace', name });
-    }),
-  ];
-  return () => {
-    for (const stop of stops) stop();
-  };
+/** Calls `emit` for each change of the stores that may concern a bundle. */
+function onEachChange(stores: Pick<ClusterState, 'policies' | 'pods' | 'namespaces'>, emit: (change: Change) => void): void {
+  stores.policies.subscribe(({ before, after }) => {
+    // Neither a new status nor a new version that is rejected changes a bundle.
+    if (before?.inForce === after?.inForce) return;
+    emit({
+      kind: 'policy',
+      ...(before?.inForce === undefined ? {} : { before: before.inForce }),
+      ...(after?.inForce === undefined ? {} : { after: after.inForce }),
+    });
+  });
+  stores.pods.subscribe(({ before, after }) => {
+    emit({ kind: 'pod', ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) });
+  });
+  stores.namespaces.subscribe(({ before, after }) => {
+    const name = (after ?? before)?.name;
+    if (name !== undefined && before?.terminating !== after?.terminating) emit({ kind: 'namespace', name });
+  });
 }
 
 interface RawPolicy {
@@ -206,14 +213,6 @@ function sameMeaning(before: Policy | undefined, after: Policy | undefined): boo
   const { resourceVersion: _before, ...old } = before.metadata;
   const { resourceVersion: _after, ...fresh } = after.metadata;
   return sameJson([old, before.spec], [fresh, after.spec]);
-}
-
-function workloadsIn(keys: Iterable<string>, namespace: string | undefined): readonly WorkloadRef[] {
-  const found: WorkloadRef[] = [];
-  for (const key of keys) {
-    if (namespace === undefined || key.startsWith(`${namespace}/`)) found.push(parseWorkloadKey(key));
-  }
-  return found;
 }
 
 function sameJson(before: unknown, after: unknown): boolean {

@@ -3,13 +3,10 @@
  * speaks of. Pure reading; called by the status loop.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { workloadKey } from '../api/kube/keys.ts';
-import { hasAgent } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
-import { selectsPod } from '../resolve/policy-applies.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { KeyTrouble, PolicyFacts } from './conditions.ts';
 import type { Publication, Publications } from './publications.ts';
@@ -24,24 +21,17 @@ export interface FactSources {
 
 const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
 
-/** The facts about a policy; costs a look at every pod in its scope. */
+/** The facts about a policy; costs in proportion to the workloads that it selects. */
 export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts {
   const policy = entry.inForce;
   if (policy === undefined) return NOTHING;
-  const { clusterState, publications, jwksCache } = sources;
+  const { publications, jwksCache } = sources;
+  const { selection } = sources.clusterState;
   const published: string[] = [];
   const waiting: string[] = [];
   const refused: { readonly workload: string; readonly message: string }[] = [];
-  const withoutAgent: string[] = [];
   const findings: Finding[] = [];
-  for (const workload of clusterState.allWorkloads(
-    policy.metadata.namespace === clusterState.rootNamespace ? undefined : policy.metadata.namespace,
-  )) {
-    const key = workloadKey(workload);
-    const pods = clusterState.podsOf(workload).filter((pod) => selectsPod(policy, pod.namespace, pod.labels));
-    if (pods.length === 0) continue;
-    if (pods.some((pod) => !hasAgent(pod))) withoutAgent.push(key);
-    if (!pods.some(hasAgent)) continue;
+  for (const key of [...selection.workloadsOf(entry.key)].sort()) {
     const publication = publications.get(key);
     findings.push(...(publication?.findings.get(entry.key) ?? []));
     if (publication?.refusal !== undefined) refused.push({ workload: key, message: publication.refusal.message });
@@ -49,10 +39,10 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     else waiting.push(key);
   }
   return {
-    published: published.sort(),
-    waiting: waiting.sort(),
+    published,
+    waiting,
     refused,
-    withoutAgent: withoutAgent.sort(),
+    withoutAgent: [...selection.workloadsWithoutAgentOf(entry.key)].sort(),
     keys: keyTroubles(policy, jwksCache),
     // Missing keys are spoken of where the state of their source is known.
     findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy, sources.mesh())],

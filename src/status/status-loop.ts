@@ -2,11 +2,10 @@
  * Keeps every policy's status true. In: changes of policies, pods, publications and keys. Out: one look per policy some
  * moments later, however many changes there were, through the status writer. Runs while this replica leads.
  */
-import { parsePolicyKey, parseWorkloadKey, workloadKey } from '../api/kube/keys.ts';
-import { isFinished, type SlimPod } from '../api/kube/slim.ts';
-import { hasAgent, workloadOf } from '../api/kube/workload.ts';
+import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
 import type { Clock } from '../clock.ts';
-import { selectsPod } from '../resolve/policy-applies.ts';
+import { isSameToPolicies } from '../resolve/selection.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -62,7 +61,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
       const stops = [
         clusterState.policies.subscribe(({ key }) => look(key)),
         clusterState.pods.subscribe(({ before, after }) => {
-          if (!isSameToStatus(before, after)) for (const key of policiesSelecting(options, [before, after])) look(key);
+          for (const key of policiesOfPod(options, before, after)) look(key);
         }),
         publications.subscribe(({ before, after }) => {
           for (const key of policiesOf(options, [before, after])) look(key);
@@ -90,30 +89,20 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   };
 }
 
-function isSameToStatus(before: SlimPod | undefined, after: SlimPod | undefined): boolean {
-  if (before === undefined || after === undefined) return false;
-  const seen = (pod: SlimPod): string => JSON.stringify([workloadKey(workloadOf(pod)), hasAgent(pod), isFinished(pod), pod.labels]);
-  return seen(before) === seen(after);
-}
-
-function policiesSelecting(sources: FactSources, pods: readonly (SlimPod | undefined)[]): ReadonlySet<string> {
-  const { clusterState } = sources;
-  const keys = new Set<string>();
-  for (const pod of pods) {
-    if (pod === undefined) continue;
-    for (const scope of new Set([clusterState.rootNamespace, pod.namespace])) {
-      for (const { key, inForce } of clusterState.policies.byIndex('scope', scope)) {
-        if (inForce !== undefined && selectsPod(inForce, pod.namespace, pod.labels)) keys.add(key);
-      }
-    }
-  }
-  return keys;
+/** Policies whose status a changed pod may concern: those that select the old or the new version of it. */
+function policiesOfPod(
+  { clusterState: { selection } }: FactSources,
+  before: SlimPod | undefined,
+  after: SlimPod | undefined,
+): ReadonlySet<PolicyKey> {
+  if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return new Set();
+  const pods = [before, after].filter((pod) => pod !== undefined);
+  return new Set(pods.flatMap((pod) => [...selection.policiesFor(pod.namespace, pod.labels).keys()]));
 }
 
 /** Policies that a changed publication is news for: those it holds and held, and those that wait for it. */
-function policiesOf(sources: FactSources, publications: readonly (Publication | undefined)[]): ReadonlySet<string> {
+function policiesOf(sources: FactSources, publications: readonly (Publication | undefined)[]): ReadonlySet<PolicyKey> {
   const workload = publications.find((publication) => publication !== undefined)?.workload;
   const held = publications.flatMap((publication) => [...(publication?.generations.keys() ?? [])]);
-  const pods = workload === undefined ? [] : sources.clusterState.agentPodsOf(parseWorkloadKey(workload));
-  return new Set([...held, ...policiesSelecting(sources, pods)]);
+  return new Set([...held, ...(workload === undefined ? [] : sources.clusterState.selection.policiesOf(workload).keys())]);
 }

@@ -10,7 +10,7 @@ import { compileWorkload } from '../../src/compile/compile-workload.ts';
 import { keySourceOf } from '../../src/jwks/fetch-keys.ts';
 import { parseJwks } from '../../src/jwt/parse-jwks.ts';
 import type { Program } from '../../src/policy/model/program.ts';
-import { policiesInScope } from '../../src/resolve/policy-applies.ts';
+import { selectFrom } from '../support/select-policies.ts';
 import { refusedAt } from './admission.ts';
 import type { RecordedCase, RecordedResource } from './case-file.ts';
 import { meshOfCase } from './mesh-of-case.ts';
@@ -46,7 +46,7 @@ export function buildCase(recorded: RecordedCase): BuiltCase {
   const { bundle } = compileWorkload({
     workload: { namespace, name },
     labelSets: [labels],
-    policies: policiesInScope(policies, namespace, mesh.rootNamespace),
+    policiesFor: selectFrom(policies, namespace, mesh.rootNamespace),
     mesh,
     keySetOf: (rule) => servedKeys(rule, recorded.jwksServers ?? {}),
   });

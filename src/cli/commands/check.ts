@@ -2,13 +2,14 @@
  * `sallyport check PATH...`: everything that can be said about policies without a cluster. In: files and folders. Out:
  * findings as a table, JSON, YAML or SARIF, and an exit code for pipelines.
  */
+
 import { type Command, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
-import { workloadKey } from '../../api/kube/keys.ts';
+import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
-import { isGatewayTarget, selectsPod } from '../../resolve/policy-applies.ts';
+import { isGatewayTarget } from '../../resolve/policy-applies.ts';
 import type { CommandHost } from '../command-context.ts';
 import {
   compileAlone,
@@ -68,18 +69,18 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
 /** What compiling finds, for each workload and for each policy that selects none. Keys behind URLs are left out: nothing is fetched. */
 function compiledFindings(offline: OfflineClusterState, mesh: MeshConfig, onWorkload: (text: string) => void): readonly ReportedFinding[] {
   const { clusterState } = offline;
-  const compiled = clusterState.allWorkloads(undefined).flatMap((workload) => {
-    onWorkload(`compiling ${workloadKey(workload)}`);
-    return offline.compile(workload).findings;
+  const { selection } = clusterState;
+  const compiled = [...selection.workloads()].flatMap((workload) => {
+    onWorkload(`compiling ${workload}`);
+    return offline.compile(parseWorkloadKey(workload)).findings;
   });
-  for (const { inForce: policy } of clusterState.policies.values()) {
+  for (const { key, inForce: policy } of clusterState.policies.values()) {
     if (policy === undefined) continue;
     const scope = policy.metadata.namespace === mesh.rootNamespace ? undefined : policy.metadata.namespace;
-    const pods = clusterState.allWorkloads(scope).flatMap((workload) => clusterState.podsOf(workload));
-    if (pods.some((pod) => selectsPod(policy, pod.namespace, pod.labels))) continue;
+    if (selection.workloadsOf(key).size > 0) continue;
     compiled.push(...compileAlone(policy, offline, mesh).findings);
     // With no workload of the namespace at hand nothing is known of what a policy selects.
-    if (pods.length > 0 && !hasIdleTargetsOnly(policy)) compiled.push(selectsNothing(policy));
+    if (selection.workloads(scope).size > 0 && !hasIdleTargetsOnly(policy)) compiled.push(selectsNothing(policy));
   }
   return offline.reportCompiled(compiled.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'));
 }

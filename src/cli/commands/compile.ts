@@ -2,8 +2,9 @@
  * `sallyport compile PATH...`: what would be published, without a cluster. In: files and folders of policies and workloads.
  * Out: the bundle of each workload; findings on stderr.
  */
+
 import type { Command } from 'commander';
-import { workloadKey } from '../../api/kube/keys.ts';
+import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import { encodeBundle } from '../../bundle/encode.ts';
 import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
 import { EXIT_BAD_DATA } from '../exit-codes.ts';
@@ -57,7 +58,7 @@ function compileAll(
   offline: OfflineClusterState,
   wanted: string | undefined,
 ): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly ReportedFinding[] } {
-  const all = offline.clusterState.allWorkloads(undefined).toSorted((one, other) => (workloadKey(one) < workloadKey(other) ? -1 : 1));
+  const all = [...offline.clusterState.selection.workloads()].toSorted().map(parseWorkloadKey);
   const chosen = wanted === undefined ? all : all.filter((workload) => workloadKey(workload) === wanted);
   if (wanted !== undefined && chosen.length === 0) {
     const known = all.map(workloadKey).join(', ');

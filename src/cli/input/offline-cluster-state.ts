@@ -2,9 +2,10 @@
  * The world that a set of manifests describes, without a cluster. In: objects of files. Out: the same `ClusterState` that the
  * controller keeps, each policy's findings with the object they are about, and a way to compile. Called by `check` and `compile`.
  */
+
 import type { Policy } from '../../api/istio/resources.ts';
 import { validatePolicy } from '../../api/istio/validate-policy.ts';
-import { policyKey, type WorkloadRef } from '../../api/kube/keys.ts';
+import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
@@ -56,7 +57,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
     clusterState,
     policies,
     findings,
-    compile: (workload) => compileOffline(workload, clusterState.labelSetsOf(workload), { clusterState, mesh }),
+    compile: (workload) => compileOffline(workload, clusterState.selection.labelSetsOf(workloadKey(workload)), { clusterState, mesh }),
     reportCompiled: (compiled) =>
       compiled.flatMap((finding) => {
         const { kind, namespace, name } = finding.policy;
@@ -91,8 +92,8 @@ function compileOffline(
   labelSets: Iterable<Labels>,
   { clusterState, mesh }: { readonly clusterState: ClusterState; readonly mesh: MeshConfig },
 ): CompileResult {
-  const policies = clusterState.policiesInScope(workload.namespace);
-  return compileWorkload({ workload, labelSets: [...labelSets], policies, mesh, keySetOf: () => undefined });
+  const policiesFor = (labels: Labels): readonly Policy[] => [...clusterState.selection.policiesFor(workload.namespace, labels).values()];
+  return compileWorkload({ workload, labelSets: [...labelSets], policiesFor, mesh, keySetOf: () => undefined });
 }
 
 function notEnforced(kind: string): Finding {

@@ -2,6 +2,7 @@
  * Policies to ask, from a folder or from a published bundle. In: paths or a bundle file, and key sets for rules whose keys are
  * behind URLs. Out: programs by workload, with where each rule is written. Called by explain, test and diff.
  */
+
 import { parseAllDocuments } from 'yaml';
 import type { JwtRule, Policy } from '../../api/istio/resources.ts';
 import { parseWorkloadKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
@@ -74,16 +75,17 @@ export interface PolicySet {
 export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf: KeySetOf): PolicySet {
   const offline = createOfflineClusterState(manifests, mesh);
   const { clusterState } = offline;
+  const { selection } = clusterState;
   return {
-    workloads: clusterState.allWorkloads(undefined).map(workloadKey).toSorted(),
+    workloads: [...selection.workloads()].toSorted(),
     policies: [...clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []),
     findings: offline.findings,
     target(workload, labels) {
       const ref = parseWorkloadKey(workload);
-      const labelSets = labels === undefined ? [...clusterState.labelSetsOf(ref)] : [labels];
-      if (labelSets.length === 0) throw unknownWorkload(workload, clusterState.allWorkloads(undefined).map(workloadKey));
-      const policies = clusterState.policiesInScope(ref.namespace);
-      const { bundle } = compileWorkload({ workload: ref, labelSets, policies, mesh, keySetOf });
+      const labelSets = labels === undefined ? selection.labelSetsOf(workload) : [labels];
+      if (labelSets.length === 0) throw unknownWorkload(workload, [...selection.workloads()]);
+      const policiesFor = (own: Labels): readonly Policy[] => [...selection.policiesFor(ref.namespace, own).values()];
+      const { bundle } = compileWorkload({ workload: ref, labelSets, policiesFor, mesh, keySetOf });
       const target = chooseTarget(bundle, labels);
       const isChosen = (own: Labels): boolean => bundle.relevantLabels.every((key) => own[key] === target.labels[key]);
       return { ...target, labels: labelSets.find(isChosen) ?? target.labels };

@@ -2,6 +2,7 @@
  * The bundle of the JWT task (RequestAuthentication with inline keys, ALLOW for one request principal), compiled as the
  * controller does it and laid into a folder. Used by the proxy bench.
  */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
@@ -10,6 +11,7 @@ import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
+import { selectFrom } from '../../support/select-policies.ts';
 import { ISSUER, JWKS } from './demo-token.ts';
 
 function policy(kind: string, name: string, spec: object): Policy {
@@ -27,12 +29,12 @@ export function writeDemoBundle(folder: string, extraRules = 0): void {
   const { bundle } = compileWorkload({
     workload: { namespace: 'foo', name: 'httpbin' },
     labelSets: [{ app: 'httpbin' }],
-    policies: [
+    policiesFor: selectFrom([
       policy('RequestAuthentication', 'jwt-example', { jwtRules: [{ issuer: ISSUER, jwks: JWKS }] }),
       policy('AuthorizationPolicy', 'require-jwt', {
         rules: [...rules, { from: [{ source: { requestPrincipals: [`${ISSUER}/${ISSUER}`] } }] }],
       }),
-    ],
+    ]),
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
   });

@@ -2,6 +2,7 @@
  * A whole agent with the real judge: the JWT task over raw sockets, closed until its first bundle, the next request judged
  * by a changed bundle, several agents in one process, the agent as a process with SIGTERM.
  */
+
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
@@ -18,6 +19,7 @@ import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { selectFrom } from '../../support/select-policies.ts';
 import { DENY_ALL, filesOf, mountVolume, newFolder, simpleBundle } from './bundles.ts';
 import { RawClient, talk } from './loopback.ts';
 
@@ -47,7 +49,7 @@ function compile(...specs: readonly Spec[]): Bundle {
   const input = {
     workload: { namespace: 'foo', name: 'httpbin' },
     labelSets: [{}],
-    policies,
+    policiesFor: selectFrom(policies),
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
   };

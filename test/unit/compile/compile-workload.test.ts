@@ -1,4 +1,5 @@
 /* From policies and pods of one workload to its bundle. */
+
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Policy } from '../../../src/api/istio/resources.ts';
@@ -7,6 +8,7 @@ import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { type CompileInput, type CompileResult, compileWorkload } from '../../../src/compile/compile-workload.ts';
 import { keySetId } from '../../../src/compile/key-set-id.ts';
+import { selectFrom } from '../../support/select-policies.ts';
 import { allow, tokens } from '../resolve/policies.ts';
 
 const workload = { namespace: 'foo', name: 'httpbin' };
@@ -16,7 +18,7 @@ function compile(policies: readonly Policy[], more: Partial<CompileInput> = {}):
   return compileWorkload({
     workload,
     labelSets: [{ app: 'httpbin' }],
-    policies,
+    policiesFor: selectFrom(policies),
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
     ...more,

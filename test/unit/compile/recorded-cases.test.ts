@@ -6,7 +6,7 @@ import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
-import { policiesInScope } from '../../../src/resolve/policy-applies.ts';
+import { selectFrom } from '../../support/select-policies.ts';
 
 interface Case {
   readonly workload: { readonly namespace: string; readonly name: string; readonly labels?: Readonly<Record<string, string>> };
@@ -35,15 +35,11 @@ for (const folder of ['cases', 'random']) {
         const { workload, meshConfig, resources } = JSON.parse(readFileSync(new URL(file, url), 'utf8')) as Case;
         const mesh = { ...DEFAULT_MESH_CONFIG, rootNamespace: meshConfig?.rootNamespace ?? 'istio-system', extensionProviders: [provider] };
         const ref = { namespace: workload.namespace, name: workload.name };
-        const policies = policiesInScope(
-          resources.flatMap((resource) => parsePolicy(resource).value ?? []),
-          ref.namespace,
-          mesh.rootNamespace,
-        );
+        const policies = resources.flatMap((resource) => parsePolicy(resource).value ?? []);
         const { bundle } = compileWorkload({
           workload: ref,
           labelSets: [workload.labels ?? {}],
-          policies,
+          policiesFor: selectFrom(policies, ref.namespace, mesh.rootNamespace),
           mesh,
           keySetOf: () => undefined,
         });

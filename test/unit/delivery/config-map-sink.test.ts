@@ -19,7 +19,7 @@ function encoded(note: string, name = 'httpbin'): EncodedBundle {
   const { bundle } = compileWorkload({
     workload: { ...WORKLOAD, name },
     labelSets: [{}],
-    policies: [],
+    policiesFor: () => [],
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
   });

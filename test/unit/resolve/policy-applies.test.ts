@@ -1,7 +1,8 @@
 /* Which policies reach which pods. */
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
-import { appliesToPod, matchesLabels, policiesInScope, relevantLabelKeys, selectsPod } from '../../../src/resolve/policy-applies.ts';
+import { isInScope, matchesLabels, relevantLabelKeys, selectsPod } from '../../../src/resolve/policy-applies.ts';
+import { createSelection } from '../../../src/resolve/selection.ts';
 import { allow } from './policies.ts';
 
 const ROOT = 'istio-system';
@@ -53,20 +54,28 @@ const CASES: readonly (readonly [string, Policy, { namespace: string; labels: Re
   ['no targetRefs in an empty list', allow('p', {}, { targetRefs: [] }), { namespace: 'foo', labels: {} }, true],
 ];
 
-describe('appliesToPod', () => {
+describe('isInScope and selectsPod', () => {
   for (const [what, policy, pod, expected] of CASES) {
-    it(`is ${expected} for ${what}`, () => {
-      expect(appliesToPod(policy, pod, ROOT)).to.equal(expected);
+    it(`${expected ? 'apply' : 'do not apply'} a policy: ${what}`, () => {
+      expect(isInScope(policy, pod.namespace, ROOT) && selectsPod(policy, pod.namespace, pod.labels)).to.equal(expected);
+    });
+
+    it(`agree with Selection: ${what}`, () => {
+      const selection = createSelection(() => ROOT);
+      selection.apply({ kind: 'policy', after: policy });
+      expect(selection.policiesFor(pod.namespace, pod.labels).size).to.equal(expected ? 1 : 0);
     });
   }
 });
 
-describe('policiesInScope', () => {
-  it('keeps the order, and the root namespace alone for pods of the root namespace', () => {
+describe('isInScope', () => {
+  it('reaches pods of the root namespace from the root namespace only', () => {
     const policies = [allow('a', { namespace: ROOT }), allow('b'), allow('c', { namespace: 'bar' })];
+    const inScope = (namespace: string): string[] =>
+      policies.filter((policy) => isInScope(policy, namespace, ROOT)).map(({ metadata }) => metadata.name);
 
-    expect(policiesInScope(policies, 'foo', ROOT).map(({ metadata }) => metadata.name)).to.deep.equal(['a', 'b']);
-    expect(policiesInScope(policies, ROOT, ROOT).map(({ metadata }) => metadata.name)).to.deep.equal(['a']);
+    expect(inScope('foo')).to.deep.equal(['a', 'b']);
+    expect(inScope(ROOT)).to.deep.equal(['a']);
   });
 });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parseWorkloadKey, policyKey } from '../../../src/api/kube/keys.ts';
 import { projectPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
-import type { Change } from '../../../src/resolve/affected-workloads.ts';
+import type { Change } from '../../../src/resolve/selection.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 
 const AP = 'AuthorizationPolicy';
@@ -157,11 +157,12 @@ describe('world', () => {
     clusterState.pods.upsert(pod('done', { phase: 'Succeeded' }));
     clusterState.pods.upsert(pod('far', { namespace: 'foobar' }));
 
-    expect([...clusterState.workloads('foo')]).to.deep.equal([{ namespace: 'foo', name: 'db' }]);
-    expect(clusterState.allWorkloads('foo').map(({ name }) => name)).to.deep.equal(['db', 'bare']);
-    expect(clusterState.allWorkloads(undefined)).to.have.length(3);
+    const { selection } = clusterState;
+    expect([...selection.workloads('foo')]).to.deep.equal(['foo/db']);
+    expect([...selection.workloadsWithoutAgent('foo')]).to.deep.equal(['foo/bare']);
+    expect(new Set([...selection.workloads(), ...selection.workloadsWithoutAgent()])).to.have.property('size', 3);
     expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'db' }).map(({ name }) => name)).to.deep.equal(['db-0', 'db-1']);
-    expect([...clusterState.labelSetsOf({ namespace: 'foo', name: 'db' })]).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
+    expect(selection.labelSetsOf('foo/db')).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
     expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'bare' })).to.deep.equal([]);
     expect(clusterState.podsOf({ namespace: 'foo', name: 'bare' })).to.have.length(1);
   });

@@ -1,6 +1,7 @@
 /*
  * A whole agent whose bundle names external authorizers: from policy and mesh settings to what application and client get.
  */
+
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -12,6 +13,7 @@ import { parsePolicy } from '../../../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../../../../src/api/mesh-config.ts';
 import { compileWorkload } from '../../../../src/compile/compile-workload.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
+import { selectFrom } from '../../../support/select-policies.ts';
 import { filesOf, mountVolume, newFolder } from '../bundles.ts';
 import { type HttpFake, providerOf, startHttpFake } from './checks.ts';
 import { type GrpcFake, startGrpcFake } from './grpc-fake.ts';
@@ -81,7 +83,7 @@ describe('an agent with external authorizers', () => {
       return value;
     });
     const workload = { namespace: 'foo', name: 'httpbin' };
-    const { bundle } = compileWorkload({ workload, labelSets: [{}], policies: parsed, mesh, keySetOf: () => undefined });
+    const { bundle } = compileWorkload({ workload, labelSets: [{}], policiesFor: selectFrom(parsed), mesh, keySetOf: () => undefined });
     await mountVolume(join(dir, 'bundle'), filesOf(bundle));
     agent = await startAgent(
       {

@@ -1,0 +1,168 @@
+/*
+ * The distinct label sets of each workload's pods, found by workload, by namespace and by label pair. Pods of one workload
+ * that have the same labels are counted, not listed, so that a Deployment of many replicas is one entry.
+ */
+import type { Policy } from '../api/istio/resources.ts';
+import { type ObjectKey, objectKey, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
+import { isFinished, type SlimPod } from '../api/kube/slim.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
+import type { Labels } from './policy-applies.ts';
+import { labelPair, requiredPairs } from './policy-index.ts';
+
+/** Pods of one workload with the same labels. Finished pods do not count. */
+export interface LabelSet {
+  readonly workload: WorkloadKey;
+  readonly namespace: string;
+  readonly labels: Labels;
+  /** Pods with an agent. */
+  readonly withAgent: number;
+  /** Pods without an agent. */
+  readonly withoutAgent: number;
+}
+
+/** Label sets of all pods; kept up to date pod by pod. */
+export interface LabelSetIndex {
+  /** Replaces what is known of the pod `before` by `after`; either may be absent. */
+  readonly update: (before: SlimPod | undefined, after: SlimPod | undefined) => void;
+  readonly ofWorkload: (workload: WorkloadKey) => Iterable<LabelSet>;
+  /** Label sets of one namespace, or of all when `namespace` is undefined. */
+  readonly ofNamespace: (namespace: string | undefined) => Iterable<LabelSet>;
+  /**
+   * Every label set in `namespace` (undefined: in any) that `policy` can select, and possibly others; the caller checks each.
+   */
+  readonly candidates: (policy: Policy, namespace: string | undefined) => Iterable<LabelSet>;
+}
+
+type Mutable = { -readonly [K in keyof LabelSet]: LabelSet[K] };
+
+interface Posting {
+  readonly byNamespace: Map<string, Set<Mutable>>;
+  size: number;
+}
+
+interface KnownPod {
+  readonly set: Mutable;
+  readonly hasAgent: boolean;
+}
+
+/** An empty index. An update costs in proportion to the number of the pod's labels. */
+export function createLabelSetIndex(): LabelSetIndex {
+  const pods = new Map<ObjectKey, KnownPod>();
+  const sets = new Map<string, Mutable>();
+  const byWorkload = new Map<WorkloadKey, Set<Mutable>>();
+  const all: Posting = { byNamespace: new Map(), size: 0 };
+  const byPair = new Map<string, Posting>();
+
+  const forget = (pod: SlimPod): void => {
+    const key = objectKey(pod.namespace, pod.name);
+    const known = pods.get(key);
+    if (known === undefined) return;
+    pods.delete(key);
+    const { set } = known;
+    count(set, known.hasAgent, -1);
+    if (set.withAgent + set.withoutAgent > 0) return;
+    sets.delete(setKey(set.workload, set.labels));
+    removeFrom(byWorkload, set.workload, set);
+    removePosting(all, set);
+    for (const pair of pairsOf(set.labels)) {
+      const posting = byPair.get(pair);
+      if (posting === undefined) continue;
+      removePosting(posting, set);
+      if (posting.size === 0) byPair.delete(pair);
+    }
+  };
+  const learn = (pod: SlimPod): void => {
+    const workload = workloadKey(workloadOf(pod));
+    const key = setKey(workload, pod.labels);
+    let set = sets.get(key);
+    if (set === undefined) {
+      set = { workload, namespace: pod.namespace, labels: pod.labels, withAgent: 0, withoutAgent: 0 };
+      sets.set(key, set);
+      addTo(byWorkload, workload, set);
+      addPosting(all, set);
+      for (const pair of pairsOf(set.labels)) {
+        const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
+        byPair.set(pair, posting);
+        addPosting(posting, set);
+      }
+    }
+    count(set, hasAgent(pod), 1);
+    pods.set(objectKey(pod.namespace, pod.name), { set, hasAgent: hasAgent(pod) });
+  };
+
+  return {
+    update: (before, after) => {
+      if (before !== undefined) forget(before);
+      if (after === undefined) return;
+      forget(after);
+      if (!isFinished(after)) learn(after);
+    },
+    ofWorkload: (workload) => byWorkload.get(workload) ?? [],
+    ofNamespace: (namespace) => setsOf(all, namespace),
+    candidates: (policy, namespace) => candidatesFor(policy, namespace, { all, byPair }),
+  };
+}
+
+function* candidatesFor(
+  policy: Policy,
+  namespace: string | undefined,
+  { all, byPair }: { readonly all: Posting; readonly byPair: ReadonlyMap<string, Posting> },
+): Iterable<LabelSet> {
+  const required = requiredPairs(policy);
+  if ('any' in required) {
+    // Such a policy selects gateways of its own namespace, also when that is the root namespace.
+    for (const pair of new Set(required.any)) yield* setsOf(byPair.get(pair), policy.metadata.namespace);
+    return;
+  }
+  let best: Posting | undefined = all;
+  for (const pair of required.all) {
+    const posting = byPair.get(pair);
+    if (sizeIn(posting, namespace) < sizeIn(best, namespace)) best = posting;
+  }
+  yield* setsOf(best, namespace);
+}
+
+function* setsOf(posting: Posting | undefined, namespace: string | undefined): Iterable<LabelSet> {
+  if (posting === undefined) return;
+  if (namespace !== undefined) yield* posting.byNamespace.get(namespace) ?? [];
+  else for (const sets of posting.byNamespace.values()) yield* sets;
+}
+
+function sizeIn(posting: Posting | undefined, namespace: string | undefined): number {
+  return (namespace === undefined ? posting?.size : posting?.byNamespace.get(namespace)?.size) ?? 0;
+}
+
+function addPosting(posting: Posting, set: Mutable): void {
+  addTo(posting.byNamespace, set.namespace, set);
+  posting.size += 1;
+}
+
+function removePosting(posting: Posting, set: Mutable): void {
+  removeFrom(posting.byNamespace, set.namespace, set);
+  posting.size -= 1;
+}
+
+function addTo(index: Map<string, Set<Mutable>>, key: string, set: Mutable): void {
+  const known = index.get(key);
+  if (known === undefined) index.set(key, new Set([set]));
+  else known.add(set);
+}
+
+function removeFrom(index: Map<string, Set<Mutable>>, key: string, set: Mutable): void {
+  const known = index.get(key);
+  known?.delete(set);
+  if (known?.size === 0) index.delete(key);
+}
+
+function count(set: Mutable, isWithAgent: boolean, difference: 1 | -1): void {
+  if (isWithAgent) set.withAgent += difference;
+  else set.withoutAgent += difference;
+}
+
+function pairsOf(labels: Labels): readonly string[] {
+  return Object.entries(labels).map(([key, value]) => labelPair(key, value));
+}
+
+function setKey(workload: WorkloadKey, labels: Labels): string {
+  return JSON.stringify([workload, Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1))]);
+}

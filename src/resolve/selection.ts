@@ -1,0 +1,162 @@
+/*
+ * Which policy selects which workload, kept up to date change by change. Everything that needs this relation asks here:
+ * reconcile, status, metrics and the command line. Neither a change nor a query scans the policies or pods of the cluster.
+ */
+import type { Policy } from '../api/istio/resources.ts';
+import { type PolicyKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
+import { isFinished, type SlimPod } from '../api/kube/slim.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
+import { createLabelSetIndex, type LabelSet, type LabelSetIndex } from './label-set-index.ts';
+import { type Labels, matchesLabels, selectsPod } from './policy-applies.ts';
+import { createPolicyIndex, type PolicyIndex } from './policy-index.ts';
+
+/** One change of the cluster state. `before` absent: the object is new; `after` absent: it was deleted. */
+export type Change =
+  | { readonly kind: 'policy'; readonly before?: Policy; readonly after?: Policy }
+  | { readonly kind: 'pod'; readonly before?: SlimPod; readonly after?: SlimPod }
+  /** The namespace began or ceased to terminate. */
+  | { readonly kind: 'namespace'; readonly name: string }
+  /** The keys that these policies use changed. */
+  | { readonly kind: 'keys'; readonly policies: readonly PolicyKey[] }
+  /** Mesh-wide settings changed. */
+  | { readonly kind: 'mesh' };
+
+/**
+ * Policies and the workloads they select. A policy selects a workload when it applies to at least one of its pods that is not
+ * finished. Workloads are those with an agent, unless stated otherwise.
+ */
+export interface Selection {
+  /**
+   * Records a change; applying it again changes nothing more.
+   *
+   * @returns the workloads whose bundle may differ now
+   */
+  readonly apply: (change: Change) => ReadonlySet<WorkloadKey>;
+  /** The policies that select the workload through a pod with an agent. */
+  readonly policiesOf: (workload: WorkloadKey) => ReadonlyMap<PolicyKey, Policy>;
+  /** The policies that apply to a pod of `namespace` with these labels, whether or not there is one. */
+  readonly policiesFor: (namespace: string, labels: Labels) => ReadonlyMap<PolicyKey, Policy>;
+  /** The workloads that the policy selects through a pod with an agent; empty for an unknown policy. */
+  readonly workloadsOf: (policy: PolicyKey) => ReadonlySet<WorkloadKey>;
+  /** The workloads that the policy selects through a pod without an agent, where nothing enforces it. */
+  readonly workloadsWithoutAgentOf: (policy: PolicyKey) => ReadonlySet<WorkloadKey>;
+  /** Every workload with an agent, of one namespace or of all. */
+  readonly workloads: (namespace?: string) => ReadonlySet<WorkloadKey>;
+  /** Every workload with a pod that has no agent, of one namespace or of all. */
+  readonly workloadsWithoutAgent: (namespace?: string) => ReadonlySet<WorkloadKey>;
+  /** The distinct label sets of the workload's pods with an agent. */
+  readonly labelSetsOf: (workload: WorkloadKey) => readonly Labels[];
+}
+
+interface Parts {
+  readonly policies: PolicyIndex;
+  readonly labelSets: LabelSetIndex;
+  readonly rootNamespace: () => string;
+}
+
+/**
+ * A selection without policies and pods.
+ *
+ * @param rootNamespace called at each query, so that a reloaded configuration counts immediately
+ */
+export function createSelection(rootNamespace: () => string): Selection {
+  const parts: Parts = { policies: createPolicyIndex(), labelSets: createLabelSetIndex(), rootNamespace };
+  const { policies, labelSets } = parts;
+  const selectedBy = (key: PolicyKey, counts: (set: LabelSet) => boolean): ReadonlySet<WorkloadKey> => {
+    const policy = policies.get(key);
+    return policy === undefined ? new Set() : workloadsOfSets(selectedSets(parts, policy), counts);
+  };
+  return {
+    apply: (change) => apply(parts, change),
+    policiesOf: (workload) => policiesOf(parts, workload),
+    policiesFor: (namespace, labels) => policiesFor(parts, namespace, labels),
+    workloadsOf: (policy) => selectedBy(policy, isWithAgent),
+    workloadsWithoutAgentOf: (policy) => selectedBy(policy, isWithoutAgent),
+    workloads: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithAgent),
+    workloadsWithoutAgent: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithoutAgent),
+    labelSetsOf: (workload) => [...labelSets.ofWorkload(workload)].filter(isWithAgent).map(({ labels }) => labels),
+  };
+}
+
+function apply(parts: Parts, change: Change): ReadonlySet<WorkloadKey> {
+  const { policies, labelSets } = parts;
+  switch (change.kind) {
+    case 'policy':
+      if (change.before !== undefined) policies.delete(policyKeyOf(change.before));
+      if (change.after !== undefined) policies.set(policyKeyOf(change.after), change.after);
+      return selectedByAny(parts, [change.before, change.after]);
+    case 'keys':
+      return selectedByAny(parts, change.policies.map(policies.get));
+    case 'pod':
+      labelSets.update(change.before, change.after);
+      return affectedByPod(change.before, change.after);
+    case 'namespace':
+      return workloadsOfSets(labelSets.ofNamespace(change.name), isWithAgent);
+    case 'mesh':
+      return workloadsOfSets(labelSets.ofNamespace(undefined), isWithAgent);
+  }
+}
+
+function policiesOf(parts: Parts, workload: WorkloadKey): ReadonlyMap<PolicyKey, Policy> {
+  const found = new Map<PolicyKey, Policy>();
+  for (const { namespace, labels, withAgent } of parts.labelSets.ofWorkload(workload)) {
+    if (withAgent > 0) for (const [key, policy] of policiesFor(parts, namespace, labels)) found.set(key, policy);
+  }
+  return found;
+}
+
+function policiesFor({ policies, rootNamespace }: Parts, namespace: string, labels: Labels): ReadonlyMap<PolicyKey, Policy> {
+  const found = new Map<PolicyKey, Policy>();
+  for (const scope of new Set([rootNamespace(), namespace])) {
+    for (const [key, policy] of policies.candidates(scope, labels)) {
+      if (selectsPod(policy, namespace, labels)) found.set(key, policy);
+    }
+  }
+  return found;
+}
+
+function* selectedSets({ labelSets, rootNamespace }: Parts, policy: Policy): Iterable<LabelSet> {
+  const scope = policy.metadata.namespace === rootNamespace() ? undefined : policy.metadata.namespace;
+  for (const set of labelSets.candidates(policy, scope)) {
+    if (selectsPod(policy, set.namespace, set.labels)) yield set;
+  }
+}
+
+function selectedByAny(parts: Parts, policies: readonly (Policy | undefined)[]): ReadonlySet<WorkloadKey> {
+  const found = new Set<WorkloadKey>();
+  for (const policy of policies) {
+    if (policy === undefined) continue;
+    for (const set of selectedSets(parts, policy)) if (isWithAgent(set)) found.add(set.workload);
+  }
+  return found;
+}
+
+function workloadsOfSets(sets: Iterable<LabelSet>, counts: (set: LabelSet) => boolean): ReadonlySet<WorkloadKey> {
+  const found = new Set<WorkloadKey>();
+  for (const set of sets) if (counts(set)) found.add(set.workload);
+  return found;
+}
+
+function isWithAgent({ withAgent }: LabelSet): boolean {
+  return withAgent > 0;
+}
+
+function isWithoutAgent({ withoutAgent }: LabelSet): boolean {
+  return withoutAgent > 0;
+}
+
+function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): ReadonlySet<WorkloadKey> {
+  if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return new Set();
+  return new Set([before, after].flatMap((pod) => (pod !== undefined && hasAgent(pod) ? [workloadKey(workloadOf(pod))] : [])));
+}
+
+/** Neither selection nor status can differ between two versions of a pod for which this holds. */
+export function isSameToPolicies(one: SlimPod, other: SlimPod): boolean {
+  return (
+    hasAgent(one) === hasAgent(other) &&
+    isFinished(one) === isFinished(other) &&
+    workloadKey(workloadOf(one)) === workloadKey(workloadOf(other)) &&
+    matchesLabels(one.labels, other.labels) &&
+    matchesLabels(other.labels, one.labels)
+  );
+}

@@ -1,0 +1,122 @@
+/* Which policy selects which workload, after each kind of change. */
+import { expect } from 'chai';
+import { policyKeyOf } from '../../../src/api/kube/keys.ts';
+import { type Change, createSelection, type Selection } from '../../../src/resolve/selection.ts';
+import { allow, podOf } from './policies.ts';
+
+const pods = [
+  podOf('a', { app: 'a' }),
+  podOf('b', { app: 'b' }),
+  podOf('b', { app: 'b', version: 'v2' }, { name: 'b-1' }),
+  podOf('a', { app: 'a' }, { namespace: 'bar' }),
+];
+
+const ROOT = 'istio-system';
+const byLabel = allow('by-label', { labels: { app: 'a' } });
+const alsoByLabel = allow('also-by-label', { labels: { app: 'a' } });
+
+function selectionOf(changes: readonly Change[]): Selection {
+  const selection = createSelection(() => ROOT);
+  for (const change of changes) selection.apply(change);
+  return selection;
+}
+
+const podsAreThere = pods.map((after): Change => ({ kind: 'pod', after }));
+
+const [podA] = pods as [(typeof pods)[number]];
+const CHANGES: readonly (readonly [string, Change, readonly string[]])[] = [
+  ['a new policy of a namespace', { kind: 'policy', after: allow('p') }, ['foo/a', 'foo/b']],
+  ['a new policy with a selector', { kind: 'policy', after: allow('p', { labels: { app: 'a' } }) }, ['foo/a']],
+  ['a selector that one pod of several fits', { kind: 'policy', after: allow('p', { labels: { version: 'v2' } }) }, ['foo/b']],
+  ['a policy that selects nothing', { kind: 'policy', after: allow('p', { labels: { app: 'x' } }) }, []],
+  ['a policy of the whole mesh', { kind: 'policy', after: allow('p', { namespace: 'istio-system' }) }, ['bar/a', 'foo/a', 'foo/b']],
+  ['a mesh-wide selector', { kind: 'policy', before: allow('p', { namespace: 'istio-system', labels: { app: 'a' } }) }, ['bar/a', 'foo/a']],
+  ['a policy of an empty namespace', { kind: 'policy', after: allow('p', { namespace: 'baz' }) }, []],
+  [
+    'a selector that moves',
+    { kind: 'policy', before: allow('p', { labels: { app: 'a' } }), after: allow('p', { labels: { app: 'b' } }) },
+    ['foo/a', 'foo/b'],
+  ],
+  ['new keys', { kind: 'keys', policies: [byLabel, alsoByLabel].map(policyKeyOf) }, ['foo/a']],
+  ['a namespace', { kind: 'namespace', name: 'bar' }, ['bar/a']],
+  ['mesh settings', { kind: 'mesh' }, ['bar/a', 'foo/a', 'foo/b']],
+  ['a new pod', { kind: 'pod', after: podA }, ['foo/a']],
+  ['a pod gone', { kind: 'pod', before: podA }, ['foo/a']],
+  ['a pod without agent', { kind: 'pod', after: { ...podA, annotations: {} } }, []],
+  ['a pod that lost its agent', { kind: 'pod', before: podA, after: { ...podA, annotations: {} } }, ['foo/a']],
+  ['a label changed', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } }, ['foo/a']],
+  ['a label added', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, ['foo/a']],
+  ['a pod that changed in nothing that counts', { kind: 'pod', before: podA, after: { ...podA, podIP: '10.0.0.1', phase: 'Running' } }, []],
+  ['a pod that ended', { kind: 'pod', before: { ...podA, phase: 'Running' }, after: { ...podA, phase: 'Failed' } }, ['foo/a']],
+  [
+    'a pod adopted by another owner',
+    { kind: 'pod', before: podA, after: { ...podA, owner: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'c', uid: 'c' } } },
+    ['foo/a', 'foo/c'],
+  ],
+];
+
+describe('Selection.apply', () => {
+  for (const [what, change, expected] of CHANGES) {
+    it(`returns the affected workloads: ${what}`, () => {
+      const policies = [byLabel, alsoByLabel].map((after): Change => ({ kind: 'policy', after }));
+      expect([...selectionOf([...podsAreThere, ...policies]).apply(change)].sort()).to.deep.equal(expected);
+    });
+  }
+
+  it('changes nothing more when the same change is applied again', () => {
+    const selection = selectionOf([...podsAreThere, ...podsAreThere, { kind: 'pod', before: podA }]);
+    expect([...selection.workloads()]).to.have.members(['foo/b', 'bar/a']);
+  });
+});
+
+describe('Selection', () => {
+  const meshWide = allow('mesh-wide', { namespace: ROOT });
+  const key = policyKeyOf(byLabel);
+
+  it('knows nothing of unknown policies and workloads', () => {
+    const selection = selectionOf([]);
+    expect(selection.workloadsOf('AuthorizationPolicy/foo/none').size).to.equal(0);
+    expect(selection.workloadsWithoutAgentOf('AuthorizationPolicy/foo/none').size).to.equal(0);
+    expect(selection.policiesOf('foo/none').size).to.equal(0);
+    expect(selection.labelSetsOf('foo/none')).to.deep.equal([]);
+    expect(selection.workloads().size).to.equal(0);
+  });
+
+  it('relates policies and workloads in both directions', () => {
+    const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'policy', after: meshWide }]);
+    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/a']);
+    expect([...selection.workloadsOf(policyKeyOf(meshWide))]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
+    expect([...selection.policiesOf('foo/a').values()]).to.have.members([byLabel, meshWide]);
+    expect([...selection.policiesOf('foo/b').keys()]).to.deep.equal([policyKeyOf(meshWide)]);
+  });
+
+  it('names the workloads where a selected pod has no agent', () => {
+    const bare = podOf('a', { app: 'a' }, { name: 'a-1', annotations: {} });
+    const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'pod', after: bare }]);
+    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/a']);
+    expect([...selection.workloadsWithoutAgentOf(key)]).to.deep.equal(['foo/a']);
+    selection.apply({ kind: 'pod', before: bare, after: { ...bare, phase: 'Succeeded' } });
+    expect(selection.workloadsWithoutAgentOf(key).size).to.equal(0);
+  });
+
+  it('follows the root namespace when the mesh settings change', () => {
+    let root = ROOT;
+    const selection = createSelection(() => root);
+    for (const change of podsAreThere) selection.apply(change);
+    selection.apply({ kind: 'policy', after: meshWide });
+    expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(3);
+    root = 'foo';
+    expect([...selection.apply({ kind: 'mesh' })]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
+    expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(0);
+  });
+
+  it('keeps a policy findable when another one with the same label pair goes', () => {
+    const selection = selectionOf([
+      ...podsAreThere,
+      { kind: 'policy', after: byLabel },
+      { kind: 'policy', after: alsoByLabel },
+      { kind: 'policy', before: byLabel },
+    ]);
+    expect([...selection.policiesFor('foo', { app: 'a' }).values()]).to.deep.equal([alsoByLabel]);
+  });
+});
