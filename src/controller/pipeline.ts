@@ -5,11 +5,11 @@
  */
 
 import type { Policy } from '../api/istio/resources.ts';
-import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
+import { parseWorkloadKey, policyKeyOf, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
-import type { Change } from '../resolve/selection.ts';
+import type { Affected, Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import { createPublications, type Publications } from '../status/publications.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
@@ -54,8 +54,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const resync = createResync(options, queue);
   const reconcile = createReconcile({ ...options, publications, observer: resync.observer });
   const { selection } = clusterState;
-  const enqueue = (change: Change, affected: ReadonlySet<WorkloadKey>): void => {
-    for (const workload of affected) queue.add(workload);
+  const enqueue = (change: Change, { workloads }: Affected): void => {
+    for (const workload of workloads) queue.add(workload);
     if (change.kind === 'pod' && change.after !== undefined) addIfNeeded(options, { queue, publications }, change.after);
   };
   const notify = (change: Change): void => enqueue(change, selection.apply(change));

@@ -10,6 +10,7 @@ import { isGatewayTarget, type Labels } from './policy-applies.ts';
 /** Policies by key, and by namespace and label pair. */
 export interface PolicyIndex {
   readonly get: (key: PolicyKey) => Policy | undefined;
+  readonly keys: () => IterableIterator<PolicyKey>;
   /** Adds or replaces the policy that `key` names. */
   readonly set: (key: PolicyKey, policy: Policy) => void;
   readonly delete: (key: PolicyKey) => void;
@@ -65,6 +66,7 @@ export function createPolicyIndex(): PolicyIndex {
 
   return {
     get: (key) => filedByKey.get(key)?.policy,
+    keys: () => filedByKey.keys(),
     set: (key, policy) => {
       remove(key);
       const { namespace } = policy.metadata;

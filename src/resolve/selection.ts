@@ -21,17 +21,21 @@ export type Change =
   /** Mesh-wide settings changed. */
   | { readonly kind: 'mesh' };
 
+/** What a change affects. */
+export interface Affected {
+  /** Workloads with an agent whose bundle may differ now. */
+  readonly workloads: ReadonlySet<WorkloadKey>;
+  /** Policies that changed themselves, or that select other workloads than before, with or without an agent. */
+  readonly policies: ReadonlySet<PolicyKey>;
+}
+
 /**
  * Policies and the workloads they select. A policy selects a workload when it applies to at least one of its pods that is not
  * finished. Workloads are those with an agent, unless stated otherwise.
  */
 export interface Selection {
-  /**
-   * Records a change; applying it again changes nothing more.
-   *
-   * @returns the workloads whose bundle may differ now
-   */
-  readonly apply: (change: Change) => ReadonlySet<WorkloadKey>;
+  /** Records a change and returns what it affects. Applying it again changes nothing more. */
+  readonly apply: (change: Change) => Affected;
   /** The policies that select the workload through a pod with an agent. */
   readonly policiesOf: (workload: WorkloadKey) => ReadonlyMap<PolicyKey, Policy>;
   /** The policies that apply to a pod of `namespace` with these labels, whether or not there is one. */
@@ -47,6 +51,8 @@ export interface Selection {
   /** The distinct label sets of the workload's pods with an agent. */
   readonly labelSetsOf: (workload: WorkloadKey) => readonly Labels[];
 }
+
+const NO_POLICIES: ReadonlySet<PolicyKey> = new Set();
 
 interface Parts {
   readonly policies: PolicyIndex;
@@ -78,23 +84,58 @@ export function createSelection(rootNamespace: () => string): Selection {
   };
 }
 
-function apply(parts: Parts, change: Change): ReadonlySet<WorkloadKey> {
+function apply(parts: Parts, change: Change): Affected {
   const { policies, labelSets } = parts;
   switch (change.kind) {
     case 'policy':
       if (change.before !== undefined) policies.delete(policyKeyOf(change.before));
       if (change.after !== undefined) policies.set(policyKeyOf(change.after), change.after);
-      return selectedByAny(parts, [change.before, change.after]);
+      return {
+        workloads: selectedByAny(parts, [change.before, change.after]),
+        policies: new Set([change.before, change.after].flatMap((policy) => (policy === undefined ? [] : [policyKeyOf(policy)]))),
+      };
     case 'keys':
-      return selectedByAny(parts, change.policies.map(policies.get));
+      return { workloads: selectedByAny(parts, change.policies.map(policies.get)), policies: new Set(change.policies) };
     case 'pod':
-      labelSets.update(change.before, change.after);
-      return affectedByPod(change.before, change.after);
+      return applyPod(parts, change.before, change.after);
     case 'namespace':
-      return workloadsOfSets(labelSets.ofNamespace(change.name), isWithAgent);
+      return { workloads: workloadsOfSets(labelSets.ofNamespace(change.name), isWithAgent), policies: NO_POLICIES };
     case 'mesh':
-      return workloadsOfSets(labelSets.ofNamespace(undefined), isWithAgent);
+      return { workloads: workloadsOfSets(labelSets.ofNamespace(undefined), isWithAgent), policies: new Set(policies.keys()) };
   }
+}
+
+function applyPod(parts: Parts, before: SlimPod | undefined, after: SlimPod | undefined): Affected {
+  if (before !== undefined && after !== undefined && isSameToPolicies(before, after))
+    return { workloads: new Set(), policies: NO_POLICIES };
+  const pods = [before, after].filter((pod) => pod !== undefined);
+  const workloads = new Set(pods.map((pod) => workloadKey(workloadOf(pod))));
+  const policies = new Map(pods.flatMap((pod) => [...policiesFor(parts, pod.namespace, pod.labels)]));
+  const selectedWorkloads = (): readonly string[] => [...policies.values()].map((policy) => describeSelected(parts, policy, workloads));
+  const old = selectedWorkloads();
+  parts.labelSets.update(before, after);
+  const fresh = selectedWorkloads();
+  return {
+    workloads: new Set(pods.filter(hasAgent).map((pod) => workloadKey(workloadOf(pod)))),
+    policies: new Set([...policies.keys()].filter((_key, at) => old[at] !== fresh[at])),
+  };
+}
+
+/** Which of `workloads` the policy selects through a pod with an agent, and which through one without; as a string to compare. */
+function describeSelected({ labelSets }: Parts, policy: Policy, workloads: ReadonlySet<WorkloadKey>): string {
+  let described = '';
+  for (const workload of workloads) {
+    let [withAgent, withoutAgent] = [false, false];
+    for (const set of labelSets.ofWorkload(workload)) {
+      if (withAgent && withoutAgent) break;
+      if ((withAgent || !isWithAgent(set)) && (withoutAgent || !isWithoutAgent(set))) continue;
+      if (!selectsPod(policy, set.namespace, set.labels)) continue;
+      withAgent ||= isWithAgent(set);
+      withoutAgent ||= isWithoutAgent(set);
+    }
+    described += `${withAgent} ${withoutAgent} `;
+  }
+  return described;
 }
 
 function policiesOf(parts: Parts, workload: WorkloadKey): ReadonlyMap<PolicyKey, Policy> {
@@ -145,13 +186,7 @@ function isWithoutAgent({ withoutAgent }: LabelSet): boolean {
   return withoutAgent > 0;
 }
 
-function affectedByPod(before: SlimPod | undefined, after: SlimPod | undefined): ReadonlySet<WorkloadKey> {
-  if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return new Set();
-  return new Set([before, after].flatMap((pod) => (pod !== undefined && hasAgent(pod) ? [workloadKey(workloadOf(pod))] : [])));
-}
-
-/** Neither selection nor status can differ between two versions of a pod for which this holds. */
-export function isSameToPolicies(one: SlimPod, other: SlimPod): boolean {
+function isSameToPolicies(one: SlimPod, other: SlimPod): boolean {
   return (
     hasAgent(one) === hasAgent(other) &&
     isFinished(one) === isFinished(other) &&

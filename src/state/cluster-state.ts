@@ -6,12 +6,12 @@
 
 import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey, type PolicyKey, policyKey, type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { objectKey, type PolicyKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
-import { type Change, createSelection, type Selection } from '../resolve/selection.ts';
+import { type Affected, type Change, createSelection, type Selection } from '../resolve/selection.ts';
 import { createStore, type Store } from './store.ts';
 
 export type PolicyKind = Policy['kind'];
@@ -38,7 +38,7 @@ export interface PolicyEntry {
   readonly status?: unknown;
 }
 
-export type ClusterStateListener = (change: Change, affected: ReadonlySet<WorkloadKey>) => void;
+export type ClusterStateListener = (change: Change, affected: Affected) => void;
 
 export interface ClusterState {
   /** Which policy selects which workload; already up to date when a listener is called. */
@@ -58,7 +58,7 @@ export interface ClusterState {
   /** Pods of a workload that are not finished and have an agent. */
   readonly agentPodsOf: (workload: WorkloadRef) => readonly SlimPod[];
   /**
-   * Calls `listener` after each change that may concern a bundle, with the workloads whose bundle may differ now.
+   * Calls `listener` after each change that may concern a bundle, with the workloads and policies it affects.
    *
    * @returns a function that ends the subscription
    */

@@ -3,9 +3,7 @@
  * moments later, however many changes there were, through the status writer. Runs while this replica leads.
  */
 import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
-import type { SlimPod } from '../api/kube/slim.ts';
 import type { Clock } from '../clock.ts';
-import { isSameToPolicies } from '../resolve/selection.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -60,8 +58,8 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     run: async (signal) => {
       const stops = [
         clusterState.policies.subscribe(({ key }) => look(key)),
-        clusterState.pods.subscribe(({ before, after }) => {
-          for (const key of policiesOfPod(options, before, after)) look(key);
+        clusterState.subscribe((_change, { policies }) => {
+          for (const key of policies) look(key);
         }),
         publications.subscribe(({ before, after }) => {
           for (const key of policiesOf(options, [before, after])) look(key);
@@ -87,17 +85,6 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
       queue.close();
     },
   };
-}
-
-/** Policies whose status a changed pod may concern: those that select the old or the new version of it. */
-function policiesOfPod(
-  { clusterState: { selection } }: FactSources,
-  before: SlimPod | undefined,
-  after: SlimPod | undefined,
-): ReadonlySet<PolicyKey> {
-  if (before !== undefined && after !== undefined && isSameToPolicies(before, after)) return new Set();
-  const pods = [before, after].filter((pod) => pod !== undefined);
-  return new Set(pods.flatMap((pod) => [...selection.policiesFor(pod.namespace, pod.labels).keys()]));
 }
 
 /** Policies that a changed publication is news for: those it holds and held, and those that wait for it. */

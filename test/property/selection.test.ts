@@ -87,6 +87,15 @@ function scanWorkloads(scanned: Scanned, isWanted: (pod: SlimPod) => boolean): r
   return [...new Set(pods.map((one) => workloadKey(workloadOf(one))))];
 }
 
+function scanSelected(scanned: Scanned, key: PolicyKey): string {
+  const one = scanned.policies.get(key);
+  if (one === undefined) return '';
+  const selected = [hasAgent, (to: SlimPod): boolean => !hasAgent(to)].map((isWanted) =>
+    scanWorkloads(scanned, (to) => isWanted(to) && applies(scanned, one, to)).toSorted(),
+  );
+  return JSON.stringify(selected);
+}
+
 function expectEqual(selection: Selection, scanned: Scanned): void {
   for (const [key, one] of scanned.policies) {
     const withAgent = scanWorkloads(scanned, (to) => hasAgent(to) && applies(scanned, one, to));
@@ -111,12 +120,12 @@ function sorted(own: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.entries(own).sort());
 }
 
-/** Takes one step on both sides; returns the change that the selection was given. */
+/** Takes one step on both sides and compares what the selection says it affects. */
 function take(one: Step, selection: Selection, scanned: Scanned): void {
   if (one.kind === 'root') {
     scanned.root = one.root;
     const withAgent = scanWorkloads(scanned, hasAgent);
-    expect([...selection.apply({ kind: 'mesh' })]).to.have.members(withAgent);
+    expect([...selection.apply({ kind: 'mesh' }).workloads]).to.have.members(withAgent);
     return;
   }
   const key = one.kind === 'policy' ? policyKeyOf(one.policy) : `${one.pod.namespace}/${one.pod.name}`;
@@ -124,14 +133,20 @@ function take(one: Step, selection: Selection, scanned: Scanned): void {
   const before = store.get(key);
   const after = one.isDeleted ? undefined : one.kind === 'policy' ? one.policy : one.pod;
   if (before === undefined && after === undefined) return;
+  const old = [...scanned.policies.keys()].map((policyOf) => scanSelected(scanned, policyOf));
   if (after === undefined) store.delete(key);
   else store.set(key, after);
   const change = { kind: one.kind, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) } as Change;
   const affected = selection.apply(change);
-  if (change.kind !== 'policy') return;
+  if (change.kind !== 'policy') {
+    const changed = [...scanned.policies.keys()].filter((policyOf, at) => old[at] !== scanSelected(scanned, policyOf));
+    expect([...affected.policies], 'affected policies').to.have.members(changed);
+    return;
+  }
+  expect([...affected.policies]).to.deep.equal([key]);
   const versions = [change.before, change.after].filter((version) => version !== undefined);
   const expected = scanWorkloads(scanned, (to) => hasAgent(to) && versions.some((version) => applies(scanned, version, to)));
-  expect([...affected], 'affected').to.have.members(expected);
+  expect([...affected.workloads], 'affected workloads').to.have.members(expected);
 }
 
 describe('Selection', () => {

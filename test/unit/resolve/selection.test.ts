@@ -59,9 +59,24 @@ describe('Selection.apply', () => {
   for (const [what, change, expected] of CHANGES) {
     it(`returns the affected workloads: ${what}`, () => {
       const policies = [byLabel, alsoByLabel].map((after): Change => ({ kind: 'policy', after }));
-      expect([...selectionOf([...podsAreThere, ...policies]).apply(change)].sort()).to.deep.equal(expected);
+      expect([...selectionOf([...podsAreThere, ...policies]).apply(change).workloads].sort()).to.deep.equal(expected);
     });
   }
+
+  it('returns the policies that select other workloads than before', () => {
+    const all = allow('all');
+    const a = allow('a', { labels: { app: 'a' } });
+    const b = allow('b', { labels: { app: 'b' } });
+    const selection = selectionOf([all, a, b].map((after): Change => ({ kind: 'policy', after })));
+    const names = (change: Change): string[] =>
+      [...selection.apply(change).policies].map((key) => key.slice('AuthorizationPolicy/foo/'.length));
+
+    expect(names({ kind: 'pod', after: podA })).to.have.members(['all', 'a']);
+    expect(names({ kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } })).to.have.members(['a', 'b']);
+    expect(names({ kind: 'pod', after: podOf('a', { app: 'b', hash: '2' }, { name: 'a-1' }) })).to.deep.equal([]);
+    expect(names({ kind: 'policy', before: a, after: allow('a') })).to.deep.equal(['a']);
+    expect(names({ kind: 'mesh' })).to.have.members(['all', 'a', 'b']);
+  });
 
   it('changes nothing more when the same change is applied again', () => {
     const selection = selectionOf([...podsAreThere, ...podsAreThere, { kind: 'pod', before: podA }]);
@@ -106,7 +121,7 @@ describe('Selection', () => {
     selection.apply({ kind: 'policy', after: meshWide });
     expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(3);
     root = 'foo';
-    expect([...selection.apply({ kind: 'mesh' })]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
+    expect([...selection.apply({ kind: 'mesh' }).workloads]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
     expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(0);
   });
 
