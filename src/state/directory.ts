@@ -3,10 +3,10 @@
  * Out: a snapshot of every object after each change. A file that is half written, unreadable or not YAML keeps its last
  * good objects, so that an edit in progress never takes a policy away.
  */
-import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { watchDirectories } from '../fs-watch/watch-directories.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
 
 /** Everything the folder holds, in byte order of file names and in file order within. */
@@ -44,21 +44,16 @@ const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
 export async function followDirectory(options: DirectoryOptions, signal: AbortSignal): Promise<void> {
   const files = new Map<string, LoadedFile>();
   const pending = new Map<string, string>();
-  const wake = createWake();
-  const watcher = startWatcher(options.directory, wake.ring);
-  try {
-    await scan(options.directory, files, null);
-    options.onSnapshot(snapshotOf(files));
-    while (!signal.aborted) {
-      await wake.wait(pending.size > 0 ? (options.settleMs ?? 40) : (options.pollMs ?? 1000), signal);
-      if (signal.aborted) break;
-      if (pending.size === 0) await sleep(options.settleMs ?? 40, undefined, { signal }).catch(() => {});
-      const changed = await scan(options.directory, files, pending).catch(() => false);
-      if (changed) options.onSnapshot(snapshotOf(files));
-    }
-  } finally {
-    watcher?.close();
-  }
+  const { directory, settleMs = 40, pollMs = 1000 } = options;
+  const onChange = async (): Promise<void> => {
+    if (pending.size === 0) await sleep(settleMs, undefined, { signal }).catch(() => {});
+    const isChanged = await scan(directory, files, pending).catch(() => false);
+    if (isChanged) options.onSnapshot(snapshotOf(files));
+  };
+  await scan(directory, files, null);
+  options.onSnapshot(snapshotOf(files));
+  const pollOrSettleMs = (): number => (pending.size > 0 ? settleMs : pollMs);
+  await watchDirectories({ directories: [directory], recursive: true, pollMs: pollOrSettleMs, keepAlive: true, onChange }, signal);
 }
 
 /** Takes up files that changed. With `pending`, a file is read only when two scans in a row saw the same signature. */
@@ -143,48 +138,4 @@ function snapshotOf(files: ReadonlyMap<string, LoadedFile>): DirectorySnapshot {
     }
   }
   return { objects, findings };
-}
-
-/** Watching is a help, not a need: without it (no inotify left, say) the poll finds changes. */
-function startWatcher(directory: string, onEvent: () => void): FSWatcher | null {
-  try {
-    const watcher = watch(directory, { recursive: true }, onEvent);
-    watcher.on('error', () => watcher.close());
-    return watcher;
-  } catch {
-    return null;
-  }
-}
-
-interface Wake {
-  readonly ring: () => void;
-  readonly wait: (timeoutMs: number, signal: AbortSignal) => Promise<void>;
-}
-
-function createWake(): Wake {
-  let rung = false;
-  let resolveWait: (() => void) | null = null;
-  const ring = (): void => {
-    rung = true;
-    resolveWait?.();
-  };
-  const wait = async (timeoutMs: number, signal: AbortSignal): Promise<void> => {
-    if (rung || signal.aborted) {
-      rung = false;
-      return;
-    }
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolveWait = null;
-        resolve();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      resolveWait = done;
-      signal.addEventListener('abort', done, { once: true });
-    });
-    rung = false;
-  };
-  return { ring, wait };
 }
