@@ -9,12 +9,12 @@ import type { KeySet } from '../../bundle/bundle.ts';
 import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
 import { type ErrorCode, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
+import { watchDirectories } from '../../fs-watch/watch-directories.ts';
 import type { Program } from '../../policy/model/program.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { PolicyInForce } from '../context.ts';
 import { readBundleFolder } from './bundle-folder.ts';
 import { chooseProgram } from './choose-program.ts';
-import { watchFolders } from './folder-watch.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
 import { parsePodLabels } from './pod-labels.ts';
 
@@ -69,8 +69,8 @@ export class Intake {
   /** Follows the folder until `signal` aborts; then resolves. */
   async follow(signal: AbortSignal): Promise<void> {
     const { bundleDir, labelsFile, pollMs } = this.#options;
-    const folders = labelsFile === undefined ? [bundleDir] : [bundleDir, dirname(labelsFile)];
-    await watchFolders({ folders, pollMs, onChange: () => this.look() }, signal);
+    const directories = labelsFile === undefined ? [bundleDir] : [bundleDir, dirname(labelsFile)];
+    await watchDirectories({ directories, pollMs: () => pollMs, onChange: () => this.look() }, signal);
   }
 
   /** Looks once; never throws. */
