@@ -21,9 +21,9 @@ function watched<T extends object>(target: T, seen: Set<object>): T {
       seen.add(own);
       return Reflect.get(own, key, receiver) as unknown;
     },
-    ownKeys: (own) => {
+    getOwnPropertyDescriptor: (own, key) => {
       seen.add(own);
-      return Reflect.ownKeys(own);
+      return Reflect.getOwnPropertyDescriptor(own, key);
     },
   });
 }
