@@ -53,13 +53,23 @@ export function createLabelSetIndex(): LabelSetIndex {
   const all: Posting = { byNamespace: new Map(), size: 0 };
   const byPair = new Map<string, Posting>();
 
-  const forget = (pod: SlimPod): void => {
-    const key = objectKey(pod.namespace, pod.name);
-    const known = pods.get(key);
-    if (known === undefined) return;
-    pods.delete(key);
-    const { set } = known;
-    count(set, known.hasAgent, -1);
+  const join = (pod: SlimPod): Mutable => {
+    const workload = workloadKey(workloadOf(pod));
+    const key = setKey(workload, pod.labels);
+    const known = sets.get(key);
+    if (known !== undefined) return known;
+    const set: Mutable = { workload, namespace: pod.namespace, labels: pod.labels, withAgent: 0, withoutAgent: 0 };
+    sets.set(key, set);
+    addTo(byWorkload, workload, set);
+    addPosting(all, set);
+    for (const pair of pairsOf(set.labels)) {
+      const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
+      byPair.set(pair, posting);
+      addPosting(posting, set);
+    }
+    return set;
+  };
+  const dropIfEmpty = (set: Mutable): void => {
     if (set.withAgent + set.withoutAgent > 0) return;
     sets.delete(setKey(set.workload, set.labels));
     removeFrom(byWorkload, set.workload, set);
@@ -71,31 +81,24 @@ export function createLabelSetIndex(): LabelSetIndex {
       if (posting.size === 0) byPair.delete(pair);
     }
   };
-  const learn = (pod: SlimPod): void => {
-    const workload = workloadKey(workloadOf(pod));
-    const key = setKey(workload, pod.labels);
-    let set = sets.get(key);
-    if (set === undefined) {
-      set = { workload, namespace: pod.namespace, labels: pod.labels, withAgent: 0, withoutAgent: 0 };
-      sets.set(key, set);
-      addTo(byWorkload, workload, set);
-      addPosting(all, set);
-      for (const pair of pairsOf(set.labels)) {
-        const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
-        byPair.set(pair, posting);
-        addPosting(posting, set);
-      }
+  const update = (key: ObjectKey, pod: SlimPod | undefined): void => {
+    const old = pods.get(key);
+    if (pod === undefined || isFinished(pod)) pods.delete(key);
+    else {
+      const fresh: KnownPod = { set: join(pod), hasAgent: hasAgent(pod) };
+      count(fresh, 1);
+      pods.set(key, fresh);
     }
-    count(set, hasAgent(pod), 1);
-    pods.set(objectKey(pod.namespace, pod.name), { set, hasAgent: hasAgent(pod) });
+    // The old set goes last: entries that both sets share stay where they are.
+    if (old === undefined) return;
+    count(old, -1);
+    dropIfEmpty(old.set);
   };
 
   return {
     update: (before, after) => {
-      if (before !== undefined) forget(before);
-      if (after === undefined) return;
-      forget(after);
-      if (!isFinished(after)) learn(after);
+      const pod = after ?? before;
+      if (pod !== undefined) update(objectKey(pod.namespace, pod.name), after);
     },
     ofWorkload: (workload) => byWorkload.get(workload) ?? [],
     ofNamespace: (namespace) => setsOf(all, namespace),
@@ -154,7 +157,7 @@ function removeFrom(index: Map<string, Set<Mutable>>, key: string, set: Mutable)
   if (known?.size === 0) index.delete(key);
 }
 
-function count(set: Mutable, isWithAgent: boolean, difference: 1 | -1): void {
+function count({ set, hasAgent: isWithAgent }: KnownPod, difference: 1 | -1): void {
   if (isWithAgent) set.withAgent += difference;
   else set.withoutAgent += difference;
 }
