@@ -48,19 +48,19 @@ interface KnownPod {
 /** An empty index. An update costs in proportion to the number of the pod's labels. */
 export function createLabelSetIndex(): LabelSetIndex {
   const pods = new Map<ObjectKey, KnownPod>();
-  const sets = new Map<string, Mutable>();
-  const byWorkload = new Map<WorkloadKey, Set<Mutable>>();
+  const byWorkload = new Map<WorkloadKey, Map<string, Mutable>>();
   const all: Posting = { byNamespace: new Map(), size: 0 };
   const byPair = new Map<string, Posting>();
 
   const join = (pod: SlimPod): Mutable => {
     const workload = workloadKey(workloadOf(pod));
-    const key = setKey(workload, pod.labels);
+    const sets = byWorkload.get(workload) ?? new Map<string, Mutable>();
+    byWorkload.set(workload, sets);
+    const key = labelsKey(pod.labels);
     const known = sets.get(key);
     if (known !== undefined) return known;
     const set: Mutable = { workload, namespace: pod.namespace, labels: pod.labels, withAgent: 0, withoutAgent: 0 };
     sets.set(key, set);
-    addTo(byWorkload, workload, set);
     addPosting(all, set);
     for (const pair of pairsOf(set.labels)) {
       const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
@@ -71,8 +71,9 @@ export function createLabelSetIndex(): LabelSetIndex {
   };
   const dropIfEmpty = (set: Mutable): void => {
     if (set.withAgent + set.withoutAgent > 0) return;
-    sets.delete(setKey(set.workload, set.labels));
-    removeFrom(byWorkload, set.workload, set);
+    const sets = byWorkload.get(set.workload);
+    sets?.delete(labelsKey(set.labels));
+    if (sets?.size === 0) byWorkload.delete(set.workload);
     removePosting(all, set);
     for (const pair of pairsOf(set.labels)) {
       const posting = byPair.get(pair);
@@ -100,7 +101,7 @@ export function createLabelSetIndex(): LabelSetIndex {
       const pod = after ?? before;
       if (pod !== undefined) update(objectKey(pod.namespace, pod.name), after);
     },
-    ofWorkload: (workload) => byWorkload.get(workload) ?? [],
+    ofWorkload: (workload) => byWorkload.get(workload)?.values() ?? [],
     ofNamespace: (namespace) => setsOf(all, namespace),
     candidates: (policy, namespace) => candidatesFor(policy, namespace, { all, byPair }),
   };
@@ -166,6 +167,6 @@ function pairsOf(labels: Labels): readonly string[] {
   return Object.entries(labels).map(([key, value]) => labelPair(key, value));
 }
 
-function setKey(workload: WorkloadKey, labels: Labels): string {
-  return JSON.stringify([workload, Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1))]);
+function labelsKey(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
