@@ -28,6 +28,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
   'version.ts': { job: 'the version of the product', imports: ['package.json'] },
+  'fs-watch': { job: 'reports changes in directories', node: ['node:fs', 'node:fs/promises'] },
   api: {
     job: 'the two policy kinds: schemas, parsing, validation, CRDs; Kubernetes names, workload identity, the agent contract',
     imports: ['errors.ts'],
@@ -100,9 +101,9 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, last good one): read, verify, activate',
-    imports: ['api', 'bundle', 'errors.ts'],
+    imports: ['api', 'bundle', 'errors.ts', 'fs-watch'],
     types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
-    node: ['node:fs', 'node:fs/promises', 'node:path'],
+    node: ['node:fs/promises', 'node:path'],
   },
   'agent/log': {
     job: 'access log and exchange metrics',
@@ -145,8 +146,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   compile: {
     job: 'the policies of one workload to its bundle',
-    imports: ['bundle', 'jwt', 'policy', 'resolve'],
-    types: ['api', 'errors.ts'],
+    imports: ['api', 'bundle', 'jwt', 'policy', 'resolve'],
+    types: ['errors.ts'],
     node: ['node:crypto'],
   },
   inject: {
@@ -182,10 +183,10 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   state: {
     job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
-    imports: ['api', 'resolve'],
-    types: ['bundle', 'errors.ts'],
+    imports: ['api', 'fs-watch', 'resolve'],
+    types: ['errors.ts'],
     npm: ['yaml'],
-    node: ['node:fs', 'node:fs/promises', 'node:path', 'node:timers/promises'],
+    node: ['node:fs/promises', 'node:path', 'node:timers/promises'],
   },
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
@@ -301,6 +302,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'config',
       'errors.ts',
       'filters',
+      'fs-watch',
       'http',
       'inject',
       'jwt',
