@@ -8,12 +8,22 @@ import { createFakeClock, type FakeClock, until } from '../../support/fake-clock
 
 const GET = { method: 'GET', path: '/api/v1/pods' } as const;
 
-describe('createKubeClient', () => {
-  let server: FakeApiServer;
-  let clock: FakeClock;
-  let client: KubeClient;
-  let samples: RequestSample[];
+let server: FakeApiServer;
+let clock: FakeClock;
+let client: KubeClient;
+let samples: RequestSample[];
 
+const failure = async (run: () => Promise<unknown>): Promise<Error> => {
+  try {
+    await run();
+  } catch (thrown) {
+    return thrown as Error;
+  }
+  throw new Error('did not fail');
+};
+
+/** Registers the hooks that create and stop the fixture of each test. */
+function useFixture(): void {
   beforeEach(async () => {
     server = await startFakeApiServer();
     clock = createFakeClock();
@@ -31,15 +41,10 @@ describe('createKubeClient', () => {
     await client.close();
     await server.stop();
   });
+}
 
-  const failure = async (run: () => Promise<unknown>): Promise<Error> => {
-    try {
-      await run();
-    } catch (thrown) {
-      return thrown as Error;
-    }
-    throw new Error('did not fail');
-  };
+describe('createKubeClient: requests', () => {
+  useFixture();
 
   it('sends method, query, body, credentials and its user agent', async () => {
     await client.request({
@@ -100,6 +105,10 @@ describe('createKubeClient', () => {
     expect(second).to.be.within(first + 1, first + 2);
     await other.close();
   });
+});
+
+describe('createKubeClient: errors', () => {
+  useFixture();
 
   const answers = [
     { status: 400, reason: 'BadRequest', error: RefusedError, code: 'SP_KUBE_INVALID' },
@@ -167,6 +176,10 @@ describe('createKubeClient', () => {
 
     expect(await failure(() => client.request(GET))).to.have.property('code', 'SP_KUBE_API');
   });
+});
+
+describe('createKubeClient: deadlines and limits', () => {
+  useFixture();
 
   it('throws SP_TIMEOUT at the deadline when no response starts or its body does not end', async () => {
     for (const begins of [false, true]) {
@@ -238,6 +251,10 @@ describe('createKubeClient', () => {
     expect(await failure(() => reader.read())).to.be.instanceOf(Error);
     await until(() => server.watches[0]?.closed === true, 'the server to see the end');
   });
+});
+
+describe('createKubeClient: kubeconfig', () => {
+  useFixture();
 
   it('rejects a kubeconfig that is missing, is not YAML or lacks the context', async () => {
     const broken = `${server.kubeconfig}.broken`;

@@ -57,60 +57,61 @@ function createLeaseServer() {
   return server;
 }
 
-describe('runWithLease', () => {
-  let server: ReturnType<typeof createLeaseServer>;
-  let clock: FakeClock;
-  let candidates: Candidate[];
+let server: ReturnType<typeof createLeaseServer>;
+let clock: FakeClock;
+let candidates: Candidate[];
 
-  interface Candidate {
-    readonly stop: AbortController;
-    readonly done: Promise<void>;
-    leading: boolean;
-    terms: number;
-    reports: string[];
-  }
+interface Candidate {
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+  leading: boolean;
+  terms: number;
+  reports: string[];
+}
 
-  const contend = (identity: string, lead?: (signal: AbortSignal) => Promise<void>): Candidate => {
-    const stop = new AbortController();
-    const candidate: { -readonly [Field in keyof Candidate]: Candidate[Field] } = {
-      stop,
-      done: Promise.resolve(),
-      leading: false,
-      terms: 0,
-      reports: [],
-    };
-    const work = async (signal: AbortSignal): Promise<void> => {
-      candidate.leading = true;
-      candidate.terms += 1;
-      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      candidate.leading = false;
-    };
-    const onChange = (leading: boolean, holder: string): number =>
-      candidate.reports.push(`${leading ? 'leading' : 'following'} ${holder}`.trim());
-    candidate.done = runWithLease(
-      { client: server.client(identity), namespace: 'ns', name: 'sallyport', identity, logger, clock, random: () => 0, onChange },
-      lead ?? work,
-      stop.signal,
-    );
-    candidates.push(candidate);
-    return candidate;
+const contend = (identity: string, lead?: (signal: AbortSignal) => Promise<void>): Candidate => {
+  const stop = new AbortController();
+  const candidate: { -readonly [Field in keyof Candidate]: Candidate[Field] } = {
+    stop,
+    done: Promise.resolve(),
+    leading: false,
+    terms: 0,
+    reports: [],
   };
-
-  const holder = (): unknown => server.lease?.spec['holderIdentity'];
-
-  const settle = async (): Promise<void> => {
-    for (let round = 0; round < 20; round += 1) await turn();
+  const work = async (signal: AbortSignal): Promise<void> => {
+    candidate.leading = true;
+    candidate.terms += 1;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    candidate.leading = false;
   };
+  const onChange = (leading: boolean, holder: string): number =>
+    candidate.reports.push(`${leading ? 'leading' : 'following'} ${holder}`.trim());
+  candidate.done = runWithLease(
+    { client: server.client(identity), namespace: 'ns', name: 'sallyport', identity, logger, clock, random: () => 0, onChange },
+    lead ?? work,
+    stop.signal,
+  );
+  candidates.push(candidate);
+  return candidate;
+};
 
-  /** Advances the clock second by second and lets pending work run after each. */
-  const pass = async (seconds: number): Promise<void> => {
+const holder = (): unknown => server.lease?.spec['holderIdentity'];
+
+const settle = async (): Promise<void> => {
+  for (let round = 0; round < 20; round += 1) await turn();
+};
+
+/** Advances the clock second by second and lets pending work run after each. */
+const pass = async (seconds: number): Promise<void> => {
+  await settle();
+  for (let second = 0; second < seconds; second += 1) {
+    clock.advance(1_000);
     await settle();
-    for (let second = 0; second < seconds; second += 1) {
-      clock.advance(1_000);
-      await settle();
-    }
-  };
+  }
+};
 
+/** Registers the hooks that create and stop the fixture of each test. */
+function useFixture(): void {
   beforeEach(() => {
     server = createLeaseServer();
     clock = createFakeClock();
@@ -124,6 +125,10 @@ describe('runWithLease', () => {
     await Promise.allSettled(candidates.map((candidate) => candidate.done));
     expect(clock.pending()).to.deep.equal([]);
   });
+}
+
+describe('runWithLease: election', () => {
+  useFixture();
 
   it('elects one of two candidates, which stays leader while it renews', async () => {
     const [one, two] = [contend('one'), contend('two')];
@@ -164,6 +169,10 @@ describe('runWithLease', () => {
     expect(server.lease?.spec['leaseTransitions']).to.equal(1);
     expect(one.reports).to.deep.equal(['leading one', 'following']);
   });
+});
+
+describe('runWithLease: loss and recovery', () => {
+  useFixture();
 
   it('takes over from an unreachable leader, not earlier than 15 s after its last renewal', async () => {
     const one = contend('one');
@@ -250,6 +259,10 @@ describe('runWithLease', () => {
 
     expect(one.leading).to.equal(false);
   });
+});
+
+describe('runWithLease: release', () => {
+  useFixture();
 
   it('releases the lease when an aborted renewal was stored', async () => {
     const one = contend('one');

@@ -23,16 +23,61 @@ function project(raw: RawObject): Slim | undefined {
   return app === undefined || app === 'ignored' ? undefined : { app };
 }
 
-describe('createReflector', () => {
-  let server: FakeApiServer;
-  let clock: FakeClock;
-  let client: KubeClient;
-  let stop: AbortController;
-  let running: Promise<void>;
-  let restarts: RestartReason[];
-  let held: Map<string, Slim>;
-  let calls: string[];
+let server: FakeApiServer;
+let clock: FakeClock;
+let client: KubeClient;
+let stop: AbortController;
+let running: Promise<void>;
+let restarts: RestartReason[];
+let held: Map<string, Slim>;
+let calls: string[];
 
+const start = (extra: Partial<ReflectorOptions<Slim>> = {}): Reflector => {
+  const reflector = createReflector<Slim>({
+    client,
+    resource: PODS,
+    project,
+    sink: {
+      replace: (objects) => {
+        held = new Map(objects);
+        calls.push(`replace ${objects.size}`);
+      },
+      upsert: (key, object) => {
+        held.set(key, object);
+        calls.push(`upsert ${key}=${object.app}`);
+      },
+      remove: (key) => {
+        held.delete(key);
+        calls.push(`remove ${key}`);
+      },
+    },
+    logger,
+    clock,
+    random: () => 0,
+    onRestart: (reason) => restarts.push(reason),
+    ...extra,
+  });
+  running = reflector.run(stop.signal);
+  return reflector;
+};
+
+const watching = (count: number): Promise<void> => until(() => server.watches.length === count, `watch number ${count}`);
+const lastWatch = (): FakeApiServer['watches'][number] => {
+  const watch = server.watches.at(-1);
+  if (watch === undefined) throw new Error('no watch');
+  return watch;
+};
+/** Waits until the reflector has received the head of its latest watch, so that the deadline of the head is over. */
+const established = async (reflector: Reflector, count: number): Promise<void> => {
+  await watching(count);
+  const resourceVersion = String(10_000 + count);
+  lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion } });
+  await until(() => reflector.resourceVersion() === resourceVersion, 'the bookmark');
+};
+const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
+
+/** Registers the hooks that create and stop the fixture of each test. */
+function useFixture(): void {
   beforeEach(async () => {
     server = await startFakeApiServer();
     clock = createFakeClock();
@@ -50,50 +95,10 @@ describe('createReflector', () => {
     await client.close();
     await server.stop();
   });
+}
 
-  const start = (extra: Partial<ReflectorOptions<Slim>> = {}): Reflector => {
-    const reflector = createReflector<Slim>({
-      client,
-      resource: PODS,
-      project,
-      sink: {
-        replace: (objects) => {
-          held = new Map(objects);
-          calls.push(`replace ${objects.size}`);
-        },
-        upsert: (key, object) => {
-          held.set(key, object);
-          calls.push(`upsert ${key}=${object.app}`);
-        },
-        remove: (key) => {
-          held.delete(key);
-          calls.push(`remove ${key}`);
-        },
-      },
-      logger,
-      clock,
-      random: () => 0,
-      onRestart: (reason) => restarts.push(reason),
-      ...extra,
-    });
-    running = reflector.run(stop.signal);
-    return reflector;
-  };
-
-  const watching = (count: number): Promise<void> => until(() => server.watches.length === count, `watch number ${count}`);
-  const lastWatch = (): FakeApiServer['watches'][number] => {
-    const watch = server.watches.at(-1);
-    if (watch === undefined) throw new Error('no watch');
-    return watch;
-  };
-  /** Waits until the reflector has received the head of its latest watch, so that the deadline of the head is over. */
-  const established = async (reflector: Reflector, count: number): Promise<void> => {
-    await watching(count);
-    const resourceVersion = String(10_000 + count);
-    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion } });
-    await until(() => reflector.resourceVersion() === resourceVersion, 'the bookmark');
-  };
-  const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
+describe('createReflector: list and watch', () => {
+  useFixture();
 
   it('lists, reports that it is synced, and follows changes', async () => {
     server.put(pod('a'));
@@ -142,6 +147,10 @@ describe('createReflector', () => {
       'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
     ]);
   });
+});
+
+describe('createReflector: recovery', () => {
+  useFixture();
 
   it('resumes from the last bookmark when the connection drops', async () => {
     const reflector = start();
@@ -313,6 +322,10 @@ describe('createReflector', () => {
 
     expect(waits).to.deep.equal([100, 200, 400, 100]);
   });
+});
+
+describe('createReflector: projection and sink', () => {
+  useFixture();
 
   it('omits objects without a projection and removes them when the projection disappears', async () => {
     server.put(pod('a'));
@@ -357,6 +370,10 @@ describe('createReflector', () => {
     failing = false;
     await until(() => held.has('foo/bad'), 'the object');
   });
+});
+
+describe('createReflector: stop', () => {
+  useFixture();
 
   it('rejects whenSynced, but not run, when it is stopped before the first list', async () => {
     server.fault = (_request, response) => answerStatus(response, 503, 'ServiceUnavailable');

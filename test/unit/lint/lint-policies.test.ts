@@ -48,7 +48,7 @@ const VALUES: readonly (readonly [what: string, field: string, bad: string, good
   ['a star in the middle of a host', 'hosts', 'a.*.test', '*.a.test'],
 ];
 
-describe('lint', () => {
+describe('lint of operations', () => {
   for (const [what, field, bad, good] of VALUES) {
     it(`warns of ${what}: ${bad}, not ${good}`, () => {
       expect(lint(to({ [field]: [good, bad] }))).to.deep.equal([`SP_NEVER_MATCHES spec.rules[0].to[0].operation.${field}[1]`]);
@@ -58,172 +58,175 @@ describe('lint', () => {
   it('does not check normalization when the mode is not given', () => {
     expect(lintPolicies([to({ paths: ['/a/./b'] })], { rootNamespace: 'istio-system' })).to.deep.equal([]);
   });
+});
 
-  const source = 'spec.rules[0].from[0].source';
-  const rules = (...list: readonly Spec[]): Policy => ap({ rules: list });
-  const A = { to: [{ operation: { paths: ['/a'] } }] };
-  const FROM = { from: [{ source: { ipBlocks: ['10.0.0.1'] } }] };
-  const REQUIRED = from({ requestPrincipals: ['*'] });
-  const labelled = (app: string, spec: Spec, name?: string): Policy =>
-    ap({ selector: { matchLabels: { app } }, ...spec }, name === undefined ? {} : { name });
+const source = 'spec.rules[0].from[0].source';
+const rules = (...list: readonly Spec[]): Policy => ap({ rules: list });
+const A = { to: [{ operation: { paths: ['/a'] } }] };
+const FROM = { from: [{ source: { ipBlocks: ['10.0.0.1'] } }] };
+const REQUIRED = from({ requestPrincipals: ['*'] });
+const labelled = (app: string, spec: Spec, name?: string): Policy =>
+  ap({ selector: { matchLabels: { app } }, ...spec }, name === undefined ? {} : { name });
 
-  const WARNINGS: readonly (readonly [what: string, bad: readonly Policy[], expected: readonly string[], good: readonly Policy[]])[] = [
+const WARNINGS: readonly (readonly [what: string, bad: readonly Policy[], expected: readonly string[], good: readonly Policy[]])[] = [
+  [
+    'principals with spiffe://, which also need a peer identity',
+    [from({ principals: ['spiffe://td/ns/a/sa/b'] })],
+    [`SP_NEVER_MATCHES ${source}.principals[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.principals`],
+    [from({ ipBlocks: ['10.0.0.1'] })],
+  ],
+  [
+    'requestPrincipals with spiffe://',
+    [ra('spiffe://td/ns/a/sa'), from({ requestPrincipals: ['spiffe://td/ns/a/sa/b'] })],
+    [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
+    [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/b`] })],
+  ],
+  [
+    'requestPrincipals */*',
+    [ra(ISSUER), from({ requestPrincipals: ['*/*'] })],
+    [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
+    [ra(ISSUER), REQUIRED],
+  ],
+  [
+    'quotes around the name of a claim',
+    [ra(ISSUER), when('request.auth.claims["groups"]', ['a'])],
+    ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
+    [ra(ISSUER), when('request.auth.claims[groups]', ['a*b', '"a"'])],
+  ],
+  ['AUDIT without rules', [ap({ action: 'AUDIT' })], ['SP_NEVER_MATCHES spec.rules'], [ap({ action: 'AUDIT', rules: [{}] })]],
+  ['ALLOW for every request', [rules({})], ['SP_WIDE_RULE spec.rules[0]'], [ap({})]],
+  [
+    'DENY for every request',
+    [ap({ action: 'DENY', rules: [{}] })],
+    ['SP_WIDE_RULE spec.rules[0]'],
+    [ap({ action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] })],
+  ],
+  ['from and to in two rules', [rules(FROM, A)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
+  ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
+  ['a rule twice', [rules(A, A)], ['SP_UNREACHABLE_RULE spec.rules[1]'], [rules(A, { to: [{ operation: { paths: ['/b'] } }] })]],
+  [
+    'a rule next to the empty rule',
+    [rules({}, A)],
+    ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules[1]'],
+    [rules(A, { to: [{ operation: { paths: ['/b*'] } }] })],
+  ],
+  [
+    'a negative field that matches anonymous clients',
+    [ra(ISSUER), from({ notRequestPrincipals: [`${ISSUER}/bob`] })],
+    [`SP_WIDE_RULE ${source}.notRequestPrincipals`],
+    [ra(ISSUER), from({ requestPrincipals: ['*'], notRequestPrincipals: [`${ISSUER}/bob`] })],
+  ],
+  [
+    'a negative condition that matches anonymous clients',
+    [ra(ISSUER), rules({ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] })],
+    ['SP_WIDE_RULE spec.rules[0].when[0].notValues'],
+    [ra(ISSUER), ap({ action: 'DENY', rules: [{ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] }] })],
+  ],
+  [
+    'a rule for tokens that no RequestAuthentication verifies',
+    [REQUIRED],
+    [`SP_NO_JWT_RULE ${source}.requestPrincipals`],
+    [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }] }, { namespace: 'istio-system' }), REQUIRED],
+  ],
+  [
+    'tokens that no AuthorizationPolicy requires',
+    [ra(ISSUER), to({ paths: ['/a'] })],
+    ['SP_TOKEN_OPTIONAL spec.jwtRules'],
+    [ra(ISSUER), when('request.auth.claims[g]', ['a'])],
+  ],
+  [
+    'tokens that are required only on other pods',
+    [ra(ISSUER), ap({}, { namespace: 'bar' })],
+    ['SP_TOKEN_OPTIONAL spec.jwtRules'],
+    [ra(ISSUER, { presence: 'REQUIRED' })],
+  ],
+  [
+    'an issuer that no rule has',
+    [ra(ISSUER), from({ requestPrincipals: ['https://other/*'] })],
+    [`SP_ISSUER ${source}.requestPrincipals[0]`],
+    [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/*`] })],
+  ],
+  [
+    'an issuer that differs by a slash',
+    [ra(`${ISSUER}/`), from({ requestPrincipals: [`${ISSUER}/*`] })],
+    ['SP_ISSUER spec.jwtRules[0].issuer', `SP_ISSUER ${source}.requestPrincipals[0]`],
+    [ra(ISSUER), when('request.auth.principal', [`${ISSUER}/a`])],
+  ],
+  [
+    'a subject with a slash',
+    [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/a/b`] })],
+    [`SP_ISSUER ${source}.requestPrincipals[0]`],
+    [ra(ISSUER), from({ requestPrincipals: ['*/b'] })],
+  ],
+  [
+    "a dot in one of Keycloak's claims",
+    [ra(ISSUER), when('request.auth.claims[realm_access.roles]', ['a'])],
+    ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
+    [ra(ISSUER), when('request.auth.claims[realm_access][roles]', ['a']), when('request.auth.claims[kubernetes.io][pod]', ['a'])],
+  ],
+  [
+    'an address that clients can forge',
+    [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['192.0.2.0/24'])],
+    [`SP_EVADABLE ${source}.remoteIpBlocks`, 'SP_EVADABLE spec.rules[0].when[0].key'],
     [
-      'principals with spiffe://, which also need a peer identity',
-      [from({ principals: ['spiffe://td/ns/a/sa/b'] })],
-      [`SP_NEVER_MATCHES ${source}.principals[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.principals`],
-      [from({ ipBlocks: ['10.0.0.1'] })],
+      from({ remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] }),
+      rules({ ...FROM, when: [{ key: 'remote.ip', values: ['1.2.3.4'] }] }),
     ],
+  ],
+  [
+    'an address that clients can forge in a DENY rule, even for a known peer',
+    [ap({ action: 'DENY', rules: [{ from: [{ source: { remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] } }] }] })],
+    [`SP_EVADABLE ${source}.remoteIpBlocks`],
+    [from({ ipBlocks: ['10.9.0.1'] })],
+  ],
+  [
+    'a denied host that a port hides',
+    [ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'B.test', 'b.test:*'] } }] }] })],
+    ['SP_EVADABLE spec.rules[0].to[0].operation.hosts[0]'],
     [
-      'requestPrincipals with spiffe://',
-      [ra('spiffe://td/ns/a/sa'), from({ requestPrincipals: ['spiffe://td/ns/a/sa/b'] })],
-      [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
-      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/b`] })],
+      ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'a.test*', '*.test', 'b.test:80'] } }] }] }),
+      to({ hosts: ['a.test'] }),
     ],
-    [
-      'requestPrincipals */*',
-      [ra(ISSUER), from({ requestPrincipals: ['*/*'] })],
-      [`SP_NEVER_MATCHES ${source}.requestPrincipals[0]`],
-      [ra(ISSUER), REQUIRED],
-    ],
-    [
-      'quotes around the name of a claim',
-      [ra(ISSUER), when('request.auth.claims["groups"]', ['a'])],
-      ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
-      [ra(ISSUER), when('request.auth.claims[groups]', ['a*b', '"a"'])],
-    ],
-    ['AUDIT without rules', [ap({ action: 'AUDIT' })], ['SP_NEVER_MATCHES spec.rules'], [ap({ action: 'AUDIT', rules: [{}] })]],
-    ['ALLOW for every request', [rules({})], ['SP_WIDE_RULE spec.rules[0]'], [ap({})]],
-    [
-      'DENY for every request',
-      [ap({ action: 'DENY', rules: [{}] })],
-      ['SP_WIDE_RULE spec.rules[0]'],
-      [ap({ action: 'CUSTOM', provider: { name: 'x' }, rules: [{}] })],
-    ],
-    ['from and to in two rules', [rules(FROM, A)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
-    ['to and from in two rules', [rules(A, FROM)], ['SP_SPLIT_RULE spec.rules[1]'], [rules({ ...FROM, ...A })]],
-    ['a rule twice', [rules(A, A)], ['SP_UNREACHABLE_RULE spec.rules[1]'], [rules(A, { to: [{ operation: { paths: ['/b'] } }] })]],
-    [
-      'a rule next to the empty rule',
-      [rules({}, A)],
-      ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules[1]'],
-      [rules(A, { to: [{ operation: { paths: ['/b*'] } }] })],
-    ],
-    [
-      'a negative field that matches anonymous clients',
-      [ra(ISSUER), from({ notRequestPrincipals: [`${ISSUER}/bob`] })],
-      [`SP_WIDE_RULE ${source}.notRequestPrincipals`],
-      [ra(ISSUER), from({ requestPrincipals: ['*'], notRequestPrincipals: [`${ISSUER}/bob`] })],
-    ],
-    [
-      'a negative condition that matches anonymous clients',
-      [ra(ISSUER), rules({ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] })],
-      ['SP_WIDE_RULE spec.rules[0].when[0].notValues'],
-      [ra(ISSUER), ap({ action: 'DENY', rules: [{ when: [{ key: 'request.auth.claims[g]', notValues: ['a'] }] }] })],
-    ],
-    [
-      'a rule for tokens that no RequestAuthentication verifies',
-      [REQUIRED],
-      [`SP_NO_JWT_RULE ${source}.requestPrincipals`],
-      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }] }, { namespace: 'istio-system' }), REQUIRED],
-    ],
-    [
-      'tokens that no AuthorizationPolicy requires',
-      [ra(ISSUER), to({ paths: ['/a'] })],
-      ['SP_TOKEN_OPTIONAL spec.jwtRules'],
-      [ra(ISSUER), when('request.auth.claims[g]', ['a'])],
-    ],
-    [
-      'tokens that are required only on other pods',
-      [ra(ISSUER), ap({}, { namespace: 'bar' })],
-      ['SP_TOKEN_OPTIONAL spec.jwtRules'],
-      [ra(ISSUER, { presence: 'REQUIRED' })],
-    ],
-    [
-      'an issuer that no rule has',
-      [ra(ISSUER), from({ requestPrincipals: ['https://other/*'] })],
-      [`SP_ISSUER ${source}.requestPrincipals[0]`],
-      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/*`] })],
-    ],
-    [
-      'an issuer that differs by a slash',
-      [ra(`${ISSUER}/`), from({ requestPrincipals: [`${ISSUER}/*`] })],
-      ['SP_ISSUER spec.jwtRules[0].issuer', `SP_ISSUER ${source}.requestPrincipals[0]`],
-      [ra(ISSUER), when('request.auth.principal', [`${ISSUER}/a`])],
-    ],
-    [
-      'a subject with a slash',
-      [ra(ISSUER), from({ requestPrincipals: [`${ISSUER}/a/b`] })],
-      [`SP_ISSUER ${source}.requestPrincipals[0]`],
-      [ra(ISSUER), from({ requestPrincipals: ['*/b'] })],
-    ],
-    [
-      "a dot in one of Keycloak's claims",
-      [ra(ISSUER), when('request.auth.claims[realm_access.roles]', ['a'])],
-      ['SP_NEVER_MATCHES spec.rules[0].when[0].key'],
-      [ra(ISSUER), when('request.auth.claims[realm_access][roles]', ['a']), when('request.auth.claims[kubernetes.io][pod]', ['a'])],
-    ],
-    [
-      'an address that clients can forge',
-      [from({ remoteIpBlocks: ['10.0.0.0/8'] }), when('remote.ip', ['192.0.2.0/24'])],
-      [`SP_EVADABLE ${source}.remoteIpBlocks`, 'SP_EVADABLE spec.rules[0].when[0].key'],
-      [
-        from({ remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] }),
-        rules({ ...FROM, when: [{ key: 'remote.ip', values: ['1.2.3.4'] }] }),
-      ],
-    ],
-    [
-      'an address that clients can forge in a DENY rule, even for a known peer',
-      [ap({ action: 'DENY', rules: [{ from: [{ source: { remoteIpBlocks: ['10.0.0.0/8'], ipBlocks: ['10.9.0.1'] } }] }] })],
-      [`SP_EVADABLE ${source}.remoteIpBlocks`],
-      [from({ ipBlocks: ['10.9.0.1'] })],
-    ],
-    [
-      'a denied host that a port hides',
-      [ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'B.test', 'b.test:*'] } }] }] })],
-      ['SP_EVADABLE spec.rules[0].to[0].operation.hosts[0]'],
-      [
-        ap({ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['a.test', 'a.test*', '*.test', 'b.test:80'] } }] }] }),
-        to({ hosts: ['a.test'] }),
-      ],
-    ],
-    [
-      'an excluded host that a port hides',
-      [to({ notHosts: ['a.test'] })],
-      ['SP_EVADABLE spec.rules[0].to[0].operation.notHosts[0]'],
-      [to({ notHosts: ['a.test', 'a.test:*'] })],
-    ],
-    [
-      'an output header that is a token location',
-      [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'Authorization', outputClaimToHeaders: [{ header: 'x-a', claim: 'a' }] })],
-      ['SP_JWT_RULE spec.jwtRules[0].outputPayloadToHeader'],
-      [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'authorization', fromHeaders: [{ name: 'x-token' }] })],
-    ],
-    [
-      'a JWT rule twice',
-      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER }] }), REQUIRED],
-      ['SP_UNREACHABLE_RULE spec.jwtRules[1]'],
-      [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, fromCookies: ['a'] }] }), REQUIRED],
-    ],
-    [
-      'a service account without a namespace in the root namespace',
-      [ap({ rules: [{ from: [{ source: { serviceAccounts: ['web'] } }] }] }, { namespace: 'istio-system' })],
-      [`SP_NEVER_MATCHES ${source}.serviceAccounts[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`],
-      [ap({})],
-    ],
-    [
-      'ALLOW under a DENY for every request',
-      [ap({ action: 'DENY', rules: [{}] }, { namespace: 'istio-system' }), labelled('a', { rules: [A] })],
-      ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules'],
-      [labelled('b', { action: 'DENY', rules: [A] }), labelled('a', { rules: [A] })],
-    ],
-    [
-      'ALLOW without rules next to one with rules',
-      [labelled('a', {}), labelled('a', { rules: [A] }, 'q')],
-      ['SP_UNREACHABLE_RULE spec'],
-      [ap({}), labelled('a', { rules: [A] }, 'q')],
-    ],
-  ];
+  ],
+  [
+    'an excluded host that a port hides',
+    [to({ notHosts: ['a.test'] })],
+    ['SP_EVADABLE spec.rules[0].to[0].operation.notHosts[0]'],
+    [to({ notHosts: ['a.test', 'a.test:*'] })],
+  ],
+  [
+    'an output header that is a token location',
+    [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'Authorization', outputClaimToHeaders: [{ header: 'x-a', claim: 'a' }] })],
+    ['SP_JWT_RULE spec.jwtRules[0].outputPayloadToHeader'],
+    [ra(ISSUER, { presence: 'REQUIRED', outputPayloadToHeader: 'authorization', fromHeaders: [{ name: 'x-token' }] })],
+  ],
+  [
+    'a JWT rule twice',
+    [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER }] }), REQUIRED],
+    ['SP_UNREACHABLE_RULE spec.jwtRules[1]'],
+    [policy('RequestAuthentication', { jwtRules: [{ issuer: ISSUER }, { issuer: ISSUER, fromCookies: ['a'] }] }), REQUIRED],
+  ],
+  [
+    'a service account without a namespace in the root namespace',
+    [ap({ rules: [{ from: [{ source: { serviceAccounts: ['web'] } }] }] }, { namespace: 'istio-system' })],
+    [`SP_NEVER_MATCHES ${source}.serviceAccounts[0]`, `SP_NEEDS_PEER_IDENTITY ${source}.serviceAccounts`],
+    [ap({})],
+  ],
+  [
+    'ALLOW under a DENY for every request',
+    [ap({ action: 'DENY', rules: [{}] }, { namespace: 'istio-system' }), labelled('a', { rules: [A] })],
+    ['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules'],
+    [labelled('b', { action: 'DENY', rules: [A] }), labelled('a', { rules: [A] })],
+  ],
+  [
+    'ALLOW without rules next to one with rules',
+    [labelled('a', {}), labelled('a', { rules: [A] }, 'q')],
+    ['SP_UNREACHABLE_RULE spec'],
+    [ap({}), labelled('a', { rules: [A] }, 'q')],
+  ],
+];
+
+describe('lint of rules and policies', () => {
   for (const [what, bad, expected, good] of WARNINGS) {
     it(`warns of ${what}`, () => {
       expect(lint(...bad)).to.deep.equal(expected);
