@@ -25,7 +25,7 @@ export interface AppliedObject {
 export interface ApplyOptions {
   /** Owner of the fields. Fields that this manager applied before and that are absent now are removed. */
   readonly fieldManager: string;
-  /** Takes over fields of other managers; absent or false: such a field is a conflict (`SP_KUBE_CONFLICT`). */
+  /** Takes over fields of other managers; absent or false: a field of another manager is a conflict (`SP_KUBE_CONFLICT`). */
   readonly force?: boolean;
   /** The server validates the object but does not store it. */
   readonly dryRun?: boolean;

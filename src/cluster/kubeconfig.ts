@@ -79,7 +79,7 @@ function withoutHttp2(pool: Pool): Pool {
   return pool.compose((dispatch) => (options, handler) => dispatch({ ...options, allowH2: false } as typeof options, handler));
 }
 
-/** Loads the credentials. @throws RefusedError SP_CONFIG if there are none, the file is unreadable or does not contain the context */
+/** Loads the credentials. @throws RefusedError SP_CONFIG if no credentials are found, or the file is unreadable or does not contain the context */
 export function loadKubeConfig(source: KubeSource): PooledKubeConfig {
   const config = new PooledKubeConfig();
   try {

@@ -182,7 +182,7 @@ class Candidate {
     return false;
   }
 
-  /** Last seen holder, '' if there is none; undefined if it is this replica or unknown. */
+  /** Last seen holder, '' if the lease is not held; undefined if it is this replica or unknown. */
   #other(): string | undefined {
     return this.#seen?.holder === this.#options.identity ? undefined : this.#seen?.holder;
   }

@@ -91,7 +91,7 @@ export function agentContainer(plan: AgentPlan): Raw {
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
-      // Not with subPath: the kubelet does not update such a mount.
+      // Not with subPath: the kubelet does not update subPath mounts.
       { name: AGENT_VOLUMES.bundle, mountPath: BUNDLE_DIRECTORY, readOnly: true },
       { name: AGENT_VOLUMES.podInfo, mountPath: POD_INFO_DIRECTORY, readOnly: true },
       { name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY },

@@ -98,7 +98,7 @@ function httpHandler(http: Raw, port: number): NonNullable<AppProbe['httpGet']> 
   };
 }
 
-/** A port by number, by number in a string, or by its name in the container; undefined if there is none. */
+/** A port by number, by number in a string, or by its name in the container; undefined if it does not exist. */
 function resolvePort(port: unknown, container: Raw): number | undefined {
   if (typeof port === 'number') return portOf(port);
   const name = stringOf(port) ?? '';

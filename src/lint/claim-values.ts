@@ -17,7 +17,7 @@ const ALWAYS_SPLIT: readonly string[] = ['scope', 'permission'];
 const ONLY_STRINGS = 'only strings and arrays of strings are matched';
 const STRING_HINT = 'use a claim in which the issuer puts the value as a string';
 
-/** A finding for each condition on a claim that is a number or boolean, by standard (warning) or judging by its values (info). */
+/** A finding for each condition on a claim that is a number or boolean, by standard (warning) or apparently by its values (info). */
 export function findTypedClaims(policy: AuthorizationPolicy): readonly Finding[] {
   return claimConditions(policy).flatMap(({ claim, path, lists }) => {
     const type = TYPES.get(claim);

@@ -1,5 +1,5 @@
 /*
- * Finds values that no request can have. In a list that starts with `not` such a value excludes nothing.
+ * Finds values that no request can have. In a list that starts with `not`, these values exclude nothing.
  */
 
 import type { Policy } from '../api/istio/resources.ts';

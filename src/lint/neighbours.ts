@@ -7,7 +7,7 @@ import type { Policy } from '../api/istio/resources.ts';
 /** Policies that may select the same pod as `policy`, including itself; those of the root namespace first. */
 export type Neighbours = (policy: Policy) => readonly Policy[];
 
-/** Indexes `policies`. A policy of the root namespace may select pods of every namespace, any other policy pods of its own namespace. */
+/** Indexes `policies`. A policy of the root namespace may select pods of every namespace, any other policy only pods of the same namespace. */
 export function createNeighbours(policies: readonly Policy[], rootNamespace: string): Neighbours {
   const byNamespace = Map.groupBy(policies, ({ metadata }) => metadata.namespace);
   const root = byNamespace.get(rootNamespace) ?? [];

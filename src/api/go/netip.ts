@@ -12,6 +12,8 @@ interface AddressFault {
 }
 
 const MAX_ATOI = 2n ** 63n - 1n;
+/** Go's term in its error text. */
+const GO_BYTE = 'octet';
 /** Length of an IPv6 address in bytes. */
 const V6_BYTES = 16;
 
@@ -56,7 +58,7 @@ function ipv4Fault(text: string): AddressFault | undefined {
   for (let index = 0; index < text.length; index++) {
     const character = text.charAt(index);
     if (isDigit(character)) {
-      if (digits === 1 && value === 0) return { why: 'IPv4 field has octet with leading zero' };
+      if (digits === 1 && value === 0) return { why: `IPv4 field has ${GO_BYTE} with leading zero` };
       value = value * 10 + Number(character);
       digits += 1;
       if (value > 255) return { why: 'IPv4 field has value >255' };

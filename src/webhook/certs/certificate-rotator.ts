@@ -54,7 +54,7 @@ export async function rotateCertificates(options: CertificateRotatorOptions, sig
 
 /**
  * One pass: reads the certificates, and on the leader renews them and updates the `caBundle`s.
- * @returns the certificates in the Secret; undefined if there are none and this replica is not the leader
+ * @returns the certificates in the Secret; undefined if the Secret is empty and this replica is not the leader
  */
 export async function passOnce(options: CertificateRotatorOptions, signal: AbortSignal): Promise<Certificates | undefined> {
   const { client, secret, clock, dnsNames, logger } = options;

@@ -38,7 +38,7 @@ const OVERLAP_MS = DAY_MS;
 
 /**
  * Returns the certificates that should be stored now, and `current` itself if nothing is due.
- * @param current undefined if there are none
+ * @param current undefined if the Secret has no complete set
  */
 export async function renewCertificates(current: Certificates | undefined, context: RenewalContext): Promise<Certificates> {
   const { nowMs } = context;
