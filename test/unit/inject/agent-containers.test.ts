@@ -1,0 +1,112 @@
+/* The containers and volumes of an injected pod. */
+import { expect } from 'chai';
+import { type AgentPlan, agentContainer, agentVolumes, redirectContainer } from '../../../src/inject/agent-containers.ts';
+import { type Raw, rawListOf } from '../../../src/inject/raw-json.ts';
+import { parseRedirect } from '../../../src/inject/redirect/rules.ts';
+
+function plan(more: Partial<AgentPlan> = {}): AgentPlan {
+  const captured = [
+    { port: 80, listen: 15_101 },
+    { port: 8080, listen: 15_102 },
+  ];
+  return {
+    settings: { image: 'example/agent:1', version: '1' },
+    workloadName: 'web',
+    capture: { captured, excluded: [9000], findings: [] },
+    probes: {},
+    ...more,
+  };
+}
+
+function environmentOf(container: Raw): Record<string, unknown> {
+  return Object.fromEntries(rawListOf(container['env']).map((entry) => [String(entry['name']), entry['value'] ?? entry['valueFrom']]));
+}
+
+describe('redirectContainer', () => {
+  it('passes arguments that the redirect parses to the planned capture', () => {
+    const [command, ...args] = redirectContainer(plan())['args'] as readonly string[];
+
+    expect(command).to.equal('redirect');
+    expect(parseRedirect(args)).to.deep.equal({
+      maps: [
+        { port: 80, listen: 15_101 },
+        { port: 8080, listen: 15_102 },
+      ],
+      excluded: [15_020, 9000],
+      blocked: 15_099,
+      ipv6: 'auto',
+    });
+  });
+
+  it('has only the capabilities for iptables, and no ServiceAccount token', () => {
+    const container = redirectContainer(plan());
+
+    expect(container['securityContext']).to.deep.include({
+      allowPrivilegeEscalation: false,
+      capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+    });
+    expect(rawListOf(container['volumeMounts']).map(({ mountPath }) => mountPath)).to.include(
+      '/var/run/secrets/kubernetes.io/serviceaccount',
+    );
+  });
+});
+
+describe('agentContainer', () => {
+  it('receives ports, workload and directories by environment', () => {
+    expect(environmentOf(agentContainer(plan()))).to.deep.equal({
+      POD_IP: { fieldRef: { fieldPath: 'status.podIP' } },
+      POD_NAME: { fieldRef: { fieldPath: 'metadata.name' } },
+      POD_NAMESPACE: { fieldRef: { fieldPath: 'metadata.namespace' } },
+      SALLYPORT_WORKLOAD: 'web',
+      SALLYPORT_PORTS: '15101:80,15102:8080',
+      SALLYPORT_BLOCKED_PORT: '15099',
+      SALLYPORT_ADMIN_PORT: '15020',
+      SALLYPORT_BUNDLE_DIR: '/etc/sallyport/bundle',
+      SALLYPORT_LABELS_FILE: '/etc/sallyport/pod/labels',
+      SALLYPORT_STATE_DIR: '/var/lib/sallyport',
+    });
+  });
+
+  it('receives probes and log level only if they are set', () => {
+    const probes = { 'app/livez': { tcpSocket: { port: 80 } } };
+    const settings = { image: 'example/agent:1', version: '1', logLevel: 'debug' };
+
+    expect(environmentOf(agentContainer(plan({ probes, settings })))).to.include({
+      SALLYPORT_APP_PROBES: '{"app/livez":{"tcpSocket":{"port":80}}}',
+      SALLYPORT_LOG_LEVEL: 'debug',
+    });
+  });
+
+  it('is a native sidecar whose startup does not depend on a bundle', () => {
+    expect(agentContainer(plan())).to.deep.include({
+      restartPolicy: 'Always',
+      startupProbe: {
+        httpGet: { path: '/healthz', port: 15_020, scheme: 'HTTP' },
+        periodSeconds: 1,
+        timeoutSeconds: 3,
+        failureThreshold: 60,
+      },
+    });
+  });
+
+  it('uses pull policy and resources of the settings, and default resources without a CPU limit', () => {
+    const resources = { limits: { memory: '1Gi' } };
+    const custom = agentContainer(plan({ settings: { image: 'i', version: '1', imagePullPolicy: 'Always', resources } }));
+
+    expect(custom).to.deep.include({ imagePullPolicy: 'Always', resources });
+    expect(agentContainer(plan())).to.not.have.property('imagePullPolicy');
+    expect(agentContainer(plan())['resources']).to.deep.equal({ requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } });
+  });
+});
+
+describe('agentVolumes', () => {
+  it('contain a volume for every mount of both containers', () => {
+    const mounted = [redirectContainer(plan()), agentContainer(plan())].flatMap((container) => rawListOf(container['volumeMounts']));
+    const names = agentVolumes('web').map(({ name }) => name);
+
+    expect(names).to.include.members(mounted.map(({ name }) => name));
+    expect(agentVolumes('web')[0]).to.deep.equal({ name: 'sallyport-bundle', configMap: { name: 'sallyport-web', optional: true } });
+  });
+});
