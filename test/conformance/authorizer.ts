@@ -1,28 +1,27 @@
 /*
- * Stands in for the external authorizer of the records (Istio's sample server). In: what the judge wants checked, and the
- * recorded answer. Out: the answer. It decides by the server's own rule; the texts it sends are taken from the record,
- * because they describe the check request, which no authorizer client made here. Used by the way in without sockets; the one
- * through the proxy asks real servers.
+ * Replaces the ext_authz server of the records (Istio's sample server) in runs without sockets. It decides like the sample
+ * server; the texts of its responses come from the record, because they describe the check request, which does not exist
+ * without a client. Runs through the proxy use real servers instead.
  */
 import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
 import { type CheckResponse, checkDenied, checkFailed } from '../../src/filters/check-response.ts';
 import type { Observed } from './case-file.ts';
 
-/** End of the identity that the gRPC server trusts. */
+/** Suffix of the peer identity that the gRPC server allows. */
 export const ALLOWED_ACCOUNT = '/sa/a';
-/** Services of this name are in no registry, and resolve to nothing. */
+/** Services with this name are not in the registry and do not resolve. */
 export const NO_SUCH_SERVICE = 'no-such.';
-/** Body of every denial. */
+/** Body of every denied response. */
 export const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
 
-/** What the sample server looks at. `headers`: flat list; `principal`: the peer's SPIFFE URI, `''` for none. */
+/** The parts of a check request that the sample server reads. `headers`: flat list; `principal`: SPIFFE URI of the peer, `''` if it has none. */
 export interface CheckedRequest {
   readonly method: string;
   readonly headers: readonly string[];
   readonly principal: string;
 }
 
-/** Does the authorizer behind `provider` allow the request? Without the header the gRPC server trusts one service account. */
+/** Whether the provider's server allows the request. Without the header the gRPC server allows one service account. */
 export function consents(provider: ExtensionProvider, { headers, principal }: CheckedRequest): boolean {
   const at = headers.findIndex((name, index) => index % 2 === 0 && name === 'x-ext-authz');
   if (at !== -1) {
@@ -31,13 +30,13 @@ export function consents(provider: ExtensionProvider, { headers, principal }: Ch
   return provider.protocol === 'grpc' && principal.endsWith(ALLOWED_ACCOUNT);
 }
 
-/** The response of the authorizer behind `provider`. */
+/** The response of the provider's server. */
 export function answerCheck(provider: ExtensionProvider, request: CheckedRequest, observed: Observed): CheckResponse {
   if (provider.service.startsWith(NO_SUCH_SERVICE)) {
     return checkFailed(403);
   }
   if (!consents(provider, request)) {
-    // A server asked over HTTP is asked with the request's own method, and HEAD is answered without a body.
+    // A check over HTTP has the method of the request, and a response to HEAD has no body.
     const silent = request.method === 'HEAD' && provider.protocol === 'http';
     return denial(observed, silent ? '' : DENIAL);
   }

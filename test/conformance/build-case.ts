@@ -1,6 +1,6 @@
 /*
- * Compiles the policies of a case as the controller would. In: a recorded case. Out: the program and key sets of its
- * workload, and which resources admission refused. Used by every way in.
+ * Compiles the policies of a recorded case like the controller, to the program and key sets of its workload. Used by all
+ * runners of the replay.
  */
 import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
 import type { JwtRule, Policy } from '../../src/api/istio/resources.ts';
@@ -19,16 +19,16 @@ export interface BuiltCase {
   readonly bundle: Bundle;
   /** The program of the workload's pod. */
   readonly program: Program;
-  /** `Kind/namespace/name` of what our admission refuses, with the stages that do. */
+  /** Resources that Sallyport's admission rejects as `Kind/namespace/name`, with the rejecting stages. */
   readonly refused: ReadonlyMap<string, readonly ValidationStage[]>;
 }
 
-/** `Kind/namespace/name`, as the records name a resource. */
+/** `Kind/namespace/name`, the form in which records name a resource. */
 export function resourceName({ kind, metadata }: RecordedResource): string {
   return `${kind}/${metadata.namespace}/${metadata.name}`;
 }
 
-/** Admits, parses and compiles the resources of `recorded`. @throws Error when an admitted resource cannot be parsed */
+/** Admits, parses and compiles the resources of `recorded`. @throws Error if an admitted resource cannot be parsed */
 export function buildCase(recorded: RecordedCase): BuiltCase {
   const mesh = meshOfCase(recorded);
   const refused = new Map<string, readonly ValidationStage[]>();
@@ -57,7 +57,7 @@ export function buildCase(recorded: RecordedCase): BuiltCase {
   return { bundle, program, refused };
 }
 
-/** Resources were created in the order of the file, seconds apart; that order is part of their meaning. */
+/** Resources were created in the order of the file, seconds apart; policies are evaluated in that order. */
 function readPolicy(resource: RecordedResource, index: number): Policy {
   const creationTimestamp =
     resource.metadata.creationTimestamp ?? new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString().replace('.000', '');
@@ -68,7 +68,7 @@ function readPolicy(resource: RecordedResource, index: number): Policy {
   return value;
 }
 
-/** What the key keeper would have fetched: the recorded servers answer, every other address fails. */
+/** Key sets that the JWKS cache would have fetched: recorded servers respond, every other URL fails. */
 function servedKeys(rule: JwtRule, servers: Readonly<Record<string, string>>): KeySet | undefined {
   const source = keySourceOf(rule);
   if (source === undefined) {

@@ -1,6 +1,6 @@
 /*
- * The recorded cases as files: what Istio with Envoy decided for policies, a workload and requests. In: a folder. Out:
- * typed cases. Used by the replay; the schema is described in README.md.
+ * Reads recorded cases from files: what Istio with Envoy decided for policies, a workload and requests. README.md describes the
+ * format.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -43,16 +43,16 @@ export interface RecordedRequest {
   readonly port: number;
   readonly method?: string;
   readonly path?: string;
-  /** `-`: no Host header. */
+  /** Value of the Host header; `-`: no header. */
   readonly host?: string;
   readonly headers?: readonly (readonly [string, string])[];
   readonly body?: string;
   readonly raw?: string;
   readonly http2?: boolean;
   readonly source: { readonly ip: string; readonly principal?: string; readonly sni?: string };
-  /** Unix seconds of the record. Absent: the decision hangs on no clock that stands near a token's times. */
+  /** Time of the record in Unix seconds; absent: the decision does not depend on the time, because no token expires near it. */
   readonly at?: number;
-  /** Absent: Envoy never got to serve requests of this case. */
+  /** Absent: Envoy rejected the configuration and served no request. */
   readonly observed?: Observed;
 }
 
@@ -66,11 +66,11 @@ export interface RecordedRejection {
 export interface RecordedResource {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string; readonly creationTimestamp?: string };
-  /** Literal, and not checked: what is named here may still be missing or of another type. */
+  /** As in the file and not validated: members may be missing or of another type. */
   readonly spec?: { readonly jwtRules?: readonly JwtRule[] };
 }
 
-/** Kinds that are ours; a PeerAuthentication in the record says what TLS did, which the requests' sources tell as well. */
+/** Supported kinds. A PeerAuthentication in a record is skipped: its effect on TLS is part of the sources of the requests. */
 const OUR_KINDS: ReadonlySet<string> = new Set(['RequestAuthentication', 'AuthorizationPolicy']);
 
 export interface RecordedCase {
@@ -80,7 +80,7 @@ export interface RecordedCase {
   readonly meshConfig?: Readonly<Record<string, unknown>>;
   readonly istioFeatures?: Readonly<Record<string, unknown>>;
   readonly workload: RecordedWorkload;
-  /** How the tokens in the requests were made. */
+  /** How the tokens in the requests were created. */
   readonly tokens?: Readonly<Record<string, unknown>>;
   readonly jwksServers?: Readonly<Record<string, string>>;
   readonly applyInvalid?: boolean;
@@ -93,7 +93,7 @@ export interface RecordedCase {
   };
 }
 
-/** All cases of a folder and the folders below it (or of one file), by name. @throws Error that names a file that is no case, or a folder without cases */
+/** All cases in a directory tree, or of one file, by name. @throws Error that names an invalid file, or a directory without cases */
 export function readCases(path: string): readonly RecordedCase[] {
   const files = path.endsWith('.json')
     ? [path]
@@ -101,7 +101,7 @@ export function readCases(path: string): readonly RecordedCase[] {
         .filter((name) => name.endsWith('.json'))
         .sort()
         .map((name) => join(path, name));
-  if (files.length === 0) throw new Error(`${path}: no case (*.json) is there`);
+  if (files.length === 0) throw new Error(`${path}: no case (*.json) found`);
   return files.map(readCase);
 }
 
@@ -113,6 +113,6 @@ function readCase(file: string): RecordedCase {
     throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   const missing = (['workload', 'resources', 'requests', 'istio'] as const).find((member) => typeof recorded?.[member] !== 'object');
-  if (missing !== undefined) throw new Error(`${file}: no recorded case: ${missing} is missing`);
+  if (missing !== undefined) throw new Error(`${file}: not a recorded case: ${missing} is missing`);
   return { ...recorded, file: basename(file, '.json'), resources: recorded.resources.filter(({ kind }) => OUR_KINDS.has(kind)) };
 }

@@ -1,6 +1,6 @@
 /*
- * Lays an outcome beside the record. In: both, and what the way in cannot show. Out: one line per field that differs.
- * Names of headers that are noise (made by a connection, not by a decision) are skipped.
+ * Compares an outcome with the record and returns one line per field that differs. Ignores what a runner cannot observe, and
+ * headers that depend on the connection and not on the decision.
  */
 import type { Observed } from './case-file.ts';
 
@@ -11,11 +11,11 @@ export interface FieldDifference {
   readonly ours: string;
 }
 
-// Framing belongs to connections, not decisions.
+// Framing depends on the connection and not on the decision.
 const REPLY_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'date', 'server', 'connection', 'x-request-id']);
 const UPSTREAM_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'x-request-id']);
 
-/** Every difference between the record and our outcome; empty: they are equal. */
+/** All differences between the record and the actual outcome; empty: they are equal. */
 export function compareOutcome(recorded: Observed, ours: Observed): readonly FieldDifference[] {
   const differences: FieldDifference[] = [];
   const compare = (field: string, left: unknown, right: unknown): void => {
@@ -29,7 +29,7 @@ export function compareOutcome(recorded: Observed, ours: Observed): readonly Fie
   compare('details', recorded.details ?? '', ours.details ?? '');
   compare('body', recorded.body ?? '', ours.body ?? '');
   compareRecords('headers', recorded.headers, ours.headers, compare);
-  // A request that ends before the policies has no dry-run results; one that was forwarded has all of them.
+  // A request that ends before rbac has no dry-run results; a forwarded one has all of them.
   compareRecords('dryRun', recorded.dryRun, ours.dryRun, compare);
   compare('upstream.method', recorded.upstream?.method, ours.upstream?.method);
   compare('upstream.path', recorded.upstream?.path, ours.upstream?.path);
@@ -58,7 +58,7 @@ function compareUpstreamHeaders(recorded: Observed, ours: Observed, compare: (fi
   }
 }
 
-/** Values by name, in order; names that are noise are left out. */
+/** Values by name, in order, without the ignored names. */
 function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, string[]>();
   for (const [name, value] of upstream?.headers ?? []) {
@@ -71,7 +71,7 @@ function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]>
 
 const BASE64_OBJECT = /^(?:ey|W)[A-Za-z0-9+/]+=*$/;
 
-/** A claim written as base64 of JSON, its members sorted: Envoy keeps them in a hash table, whose order differs from run to run. */
+/** A claim in base64 of JSON with sorted members, because Envoy's order is that of a hash table and differs between runs. */
 function inOrder(value: string): string {
   if (!BASE64_OBJECT.test(value)) {
     return value;

@@ -1,5 +1,6 @@
 /*
- * The recorded decisions of Istio and Envoy, replayed through the library and through the proxy on real sockets. Every difference must be a documented one.
+ * Replays the recorded decisions of Istio and Envoy through the library and through the proxy on real sockets. Every difference
+ * must be a documented one.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +28,7 @@ describe('recorded decisions of Istio and Envoy', function () {
     { ...folder, way: libraryWay, requests: folder.requests.library },
     { ...folder, way: proxyWay, requests: folder.requests.proxy },
   ])) {
-    it(`are ours too: ${name}, through the ${way.name}`, async function () {
+    it(`are the same in ${name}, through the ${way.name}`, async function () {
       if (!existsSync(path)) {
         console.log(`      SKIPPED: ${name} is not at ${path}`);
         this.skip();
@@ -47,7 +48,7 @@ describe('recorded decisions of Istio and Envoy', function () {
   });
 
   for (const { name, path } of FOLDERS) {
-    it(`are ours too: what admission refuses in ${name}`, function () {
+    it(`reject the same resources in ${name}`, function () {
       if (!existsSync(path)) {
         console.log(`      SKIPPED: ${name} is not at ${path}`);
         this.skip();
@@ -59,7 +60,7 @@ describe('recorded decisions of Istio and Envoy', function () {
     });
   }
 
-  it('are not met by letting everything through, nor by letting nothing through', async () => {
+  it('are not reproduced when every request, or no request, is allowed', async () => {
     const always = (outcome: 'allow' | 'deny'): WayIn => ({
       name: outcome,
       takes: () => true,
@@ -76,17 +77,17 @@ describe('recorded decisions of Istio and Envoy', function () {
     expect(allowed + denied).to.be.at.least(1095 - 2);
   });
 
-  it('tell of a resource that our admission lets pass', () => {
+  it('report a resource that is admitted instead of rejected', () => {
     const [recorded] = readCases(join(FOLDERS[0].path, 'authz_custom-dry-run.json'));
-    if (recorded === undefined) throw new Error('the case is gone');
+    if (recorded === undefined) throw new Error('the case does not exist');
     const report = replayAdmission([{ ...recorded, istio: {} }]);
 
     expect(report.differences.map(({ field }) => field)).to.deep.equal(['refused']);
   });
 
-  it('go on after a case that cannot be put, which differs', async () => {
+  it('report a case that cannot be replayed, and continue', async () => {
     const [recorded] = readCases(join(FOLDERS[0].path, 'authz_no-policy.json'));
-    if (recorded === undefined) throw new Error('the case is gone');
+    if (recorded === undefined) throw new Error('the case does not exist');
     const broken = { ...recorded, meshConfig: { trustDomain: 7 } };
     const report = await replay([broken, recorded], libraryWay);
 

@@ -1,5 +1,5 @@
 /*
- * What the documented differences cover, and how little: each entry with a request it explains and its nearest neighbour.
+ * Tests what each documented difference covers: a request that it explains, and the most similar request that it must not.
  */
 import { expect } from 'chai';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
@@ -9,7 +9,7 @@ import { DOCUMENTED, documentedName } from './differences.ts';
 interface Situation {
   readonly rules?: readonly object[];
   readonly jwksServers?: Readonly<Record<string, string>>;
-  /** A rule of an AuthorizationPolicy, which admission refuses for `refusal`. */
+  /** A rule of an AuthorizationPolicy that admission rejects with `refusal`. */
   readonly policy?: { readonly rule: object; readonly refusal?: string };
   readonly request?: Partial<RecordedRequest>;
   readonly ours?: Partial<Observed>;
@@ -198,17 +198,17 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
 
 describe('documented differences', () => {
   for (const [name, covered, neighbour] of COVERED) {
-    it(`${name} covers what it names, and not its neighbour`, () => {
+    it(`${name} covers its request, and not the most similar one`, () => {
       expect(nameOf(covered)).to.equal(name);
       expect(nameOf(neighbour)).to.equal(undefined);
     });
   }
 
-  it('are each tried here', () => {
+  it('are all tested here', () => {
     expect([...new Set(COVERED.map(([name]) => name))]).to.have.members(DOCUMENTED.map(({ name }) => name));
   });
 
-  it('never excuse a request that we let through and the record did not', () => {
+  it('never cover a request that is allowed here and was not in the record', () => {
     const theirs = { field: 'outcome', recorded: 'unauthenticated', ours: 'allow' };
     for (const [name, covered] of COVERED) {
       expect(nameOf({ ...covered, ours: { outcome: 'allow', status: 200 }, difference: theirs }), name).to.equal(undefined);

@@ -1,7 +1,7 @@
 /*
- * The differences from the records that are meant. In: a case, a request, our outcome and a field that differs. Out: the name
- * of the documented difference it falls under. Every name here is a heading of docs/differences.md, and a test sees to that.
- * An entry looks at what was sent and configured, never at the name of a case, so that it explains cases not yet recorded too.
+ * The intended differences from the records. Decides which documented difference covers a differing field. Every name is a
+ * heading of docs/differences.md, which a test checks. An entry depends on what was sent and configured and never on the name
+ * of a case, so that it also covers cases that are not yet recorded.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,22 +11,22 @@ import type { FieldDifference } from './compare.ts';
 import { http1Text } from './read-request.ts';
 import { holdsUnusualKeys, parseStrictly, tokensIn } from './sent-tokens.ts';
 
-/** A request of a case with our outcome. */
+/** A request of a case with the actual outcome. */
 export interface ReplayedRequest {
   readonly recorded: RecordedCase;
   readonly request: RecordedRequest;
   readonly ours: Observed;
 }
 
-/** A difference that is meant. `covers` says which differences it explains, as few as it can. */
+/** An intended difference. `covers` decides which differences it explains, as narrowly as possible. */
 export interface DocumentedDifference {
   readonly name: string;
   covers(replayed: ReplayedRequest, difference: FieldDifference): boolean;
 }
 
-/** Folded lines, a bare CR or LF, and blanks in a request line where the grammar has none. */
+/** Folded lines, a bare CR or LF, and whitespace in a request line where the grammar has none. */
 const LOOSE_HEAD = /\r\n[ \t]|\r[^\n]|[^\r]\n|^(?:[^\r\n]*\t|[ \t]|[^ ]* {2}|[^ ]* [^ ]* {2}|[^\r\n]* \r\n)/;
-/** Blanks after a chunk's size, a bare LF behind it. */
+/** Whitespace after a chunk size, or a bare LF after it. */
 const LOOSE_CHUNKS = /\n[0-9a-f]+ +\r\n|[^\r]\n/i;
 const FILTER_RESULTS = /^experimental\.envoy\.filters\.(http|network)\.(rbac|ext_authz)\[/;
 const UNESCAPED = /[^\x21\x22\x24-\x7e]/g;
@@ -99,7 +99,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'forwarded-for-zone',
-    // No address makes a token bad.
+    // A token is never invalid because of an address.
     covers: ({ request }, { recorded }) => namesZone(request) && recorded !== 'unauthenticated',
   },
   {
@@ -114,13 +114,13 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
 ];
 
-/** Does X-Forwarded-For end with an address on a link that it calls by name? */
+/** Whether X-Forwarded-For ends with an address that has a zone. */
 function namesZone({ headers = [] }: RecordedRequest): boolean {
   const lines = headers.filter(([name]) => name.toLowerCase() === 'x-forwarded-for').map(([, value]) => value);
   return /:[^,%]*%[^\d\s,][^\s,]*\s*$/.test(lines.filter((line) => line !== '').join(','));
 }
 
-/** Strings of the lists called `name` in the rules of policies. */
+/** Strings in all lists `name` of the rules of policies. */
 function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string[] {
   const texts: string[] = [];
   JSON.stringify(
@@ -133,7 +133,7 @@ function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string
   return texts;
 }
 
-/** Has admission refused a path template, which is in force all the same? */
+/** Whether admission rejected a path template that is active nevertheless. */
 function holdsOddTemplate(recorded: RecordedCase): boolean {
   return (
     policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
@@ -145,7 +145,7 @@ function asksForPayload(recorded: RecordedCase): boolean {
   return policyTexts(recorded, /^key$/).includes('request.auth.claims');
 }
 
-/** Denied here, or judged otherwise by a dry run. */
+/** Whether the request is denied here, or has another dry-run result. */
 function isStricter({ outcome }: Observed, { field }: FieldDifference): boolean {
   return outcome === 'deny' || field.startsWith('dryRun.');
 }
@@ -158,13 +158,13 @@ function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
   return resources.flatMap(({ kind, spec }) => (kind === 'RequestAuthentication' ? (spec?.jwtRules ?? []) : []));
 }
 
-/** Documents that hold keys, or lead to them. */
+/** Documents that contain keys or link to them. */
 function keyTexts(recorded: RecordedCase): readonly string[] {
   const inline = jwtRules(recorded).flatMap(({ jwks = '' }) => (jwks === '' ? [] : [jwks]));
   return [...inline, ...Object.values(recorded.jwksServers ?? {})];
 }
 
-/** Headers that tokens set, in lower case. */
+/** Names of output headers, in lower case. */
 function outputHeaders(recorded: RecordedCase): readonly string[] {
   const names = jwtRules(recorded).flatMap(({ outputPayloadToHeader = '', outputClaimToHeaders = [] }) => [
     outputPayloadToHeader,
@@ -181,17 +181,17 @@ function refusesName({ details = '' }: Observed): boolean {
   return details.startsWith('filter_removed_required_request_headers{invalid_header_name:');
 }
 
-/** Envoy took a pseudo header away before it looked for a token, and missed it afterwards. */
+/** Whether Envoy removed a pseudo-header before it extracted a token and then missed it. */
 function losesPseudoHeader(observed: Observed | undefined): boolean {
   return observed?.details?.startsWith('filter_removed_required_request_headers{missing_required_header:') === true;
 }
 
-/** By whatever rule for tokens: 401, or 403 for an audience. */
+/** Whether jwt_authn rejected the request: 401, or 403 for an audience. */
 function isRefusedByJwt(outcome: Observed | undefined): boolean {
   return outcome !== undefined && (isUnauthenticated(outcome) || outcome.details?.startsWith('jwt_authn_access_denied') === true);
 }
 
-/** Two locations in one header, of one rule or of two, or a header sent twice: a good token takes what stands beside it away. */
+/** Whether a header has two token locations, of one rule or of two, or is sent twice: a valid token removes what is next to it. */
 function shareHeader(rules: readonly JwtRule[], { headers = [] }: RecordedRequest): boolean {
   const locations = new Set(rules.flatMap(headerLocations));
   const names = new Set([...locations].map((location) => location.slice(0, location.indexOf(':'))));
@@ -225,19 +225,19 @@ function isOddLength(alg: string, signatureBytes: number): boolean {
   return wanted !== undefined && wanted !== signatureBytes;
 }
 
-/** Did the client send `name`, which is an output header but for `-` and `_`? */
+/** Whether the client sent `name`, which equals an output header except for `-` and `_`. */
 function isLookAlike(name: string, recorded: RecordedCase, { headers = [] }: RecordedRequest): boolean {
   const folded = (text: string): string => text.toLowerCase().replaceAll('_', '-');
   const isSent = headers.some(([sent]) => sent.toLowerCase() === name);
   return isSent && outputHeaders(recorded).some((output) => folded(output) === folded(name) && output !== name);
 }
 
-/** The name of the documented difference that `difference` is an instance of; `undefined`: it is a fault. */
+/** Name of the documented difference that covers `difference`; undefined: it is not documented. */
 export function documentedName(replayed: ReplayedRequest, difference: FieldDifference): string | undefined {
   return DOCUMENTED.find((entry) => entry.covers(replayed, difference))?.name;
 }
 
-/** The names that docs/differences.md explains: its second-level headings in code type. */
+/** Names that docs/differences.md explains: its second-level headings in code format. */
 export function explainedNames(): ReadonlySet<string> {
   const page = readFileSync(join(import.meta.dirname, '../../docs/differences.md'), 'utf8');
   return new Set([...page.matchAll(/^## `([a-z0-9-]+)`/gm)].map((match) => match[1] ?? ''));

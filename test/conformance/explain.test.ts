@@ -1,5 +1,6 @@
 /*
- * Explanations of the recorded requests: the verdict is the recorded one, and the rules' fates agree with what decided.
+ * Explanations of the recorded requests: the verdict is the recorded one, and the results of the rules agree with the deciding
+ * rule.
  */
 import { expect } from 'chai';
 import { type Enforced, explainRequest } from '../../src/explain/explain-request.ts';
@@ -15,9 +16,9 @@ interface Explained {
   readonly explanation: Explanation;
 }
 
-/** Every recorded HTTP request but those that ask an authorizer, who is not asked here. */
-function explainAll(folder: string): readonly Explained[] {
-  return readCases(new URL(folder, import.meta.url).pathname).flatMap((recorded) => {
+/** Every recorded HTTP request except those that need an ext_authz check, which is not performed here. */
+function explainAll(directory: string): readonly Explained[] {
+  return readCases(new URL(directory, import.meta.url).pathname).flatMap((recorded) => {
     const { program, bundle } = buildCase(recorded);
     const enforced: Enforced = { program, keySets: bundle.keySets };
     return recorded.requests.flatMap((request) => {
@@ -38,10 +39,10 @@ function decisive({ rules }: Explanation): readonly string[] {
 }
 
 describe('explanations of the recorded requests', () => {
-  for (const folder of ['cases/', 'random/']) {
-    it(`agree with the records of ${folder} and with themselves`, function () {
+  for (const directory of ['cases/', 'random/']) {
+    it(`agree with the records of ${directory} and are consistent`, function () {
       this.timeout(30_000);
-      const explained = explainAll(folder);
+      const explained = explainAll(directory);
 
       expect(explained).to.not.have.length(0);
       for (const { name, outcome, explanation } of explained) {

@@ -1,6 +1,6 @@
 /*
- * The way in that needs no sockets: the agent's codec and the judge, called directly. In: a built case and a recorded
- * request. Out: the outcome in the records' own form.
+ * The runner without sockets: calls the agent's codec and the filter chain directly, and returns the outcome in the form of the
+ * records.
  */
 import { trimBlanks } from '../../src/agent/http1/octets.ts';
 import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
@@ -15,7 +15,7 @@ import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import { readRequest } from './read-request.ts';
 import { timeOf, type WayIn } from './way-in.ts';
 
-/** Calls the library. */
+/** Runs requests without sockets. */
 export const libraryWay: WayIn = {
   name: 'library',
   takes: () => true,
@@ -51,7 +51,7 @@ function send(filterChain: FilterChain, recorded: RecordedRequest, from: Recorde
       let final = filterChain.evaluate(read.request, timeOf(recorded));
       while (final.kind === 'check') final = resume(final, read.request, observed);
       const outcome = httpOutcome(final);
-      // The codec sends no body in answer to HEAD.
+      // The codec sends no body in a response to HEAD.
       return read.request.method === 'HEAD' ? { ...outcome, body: '' } : outcome;
     }
   }
@@ -71,7 +71,7 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
   switch (verdict.kind) {
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
-      // Blanks around a value, which a claim may bring, are lost on the wire.
+      // Whitespace around a value, which a claim may contain, is lost on the wire.
       const fields = headerPairs(headers).map(([name, value]) => [name, trimBlanks(value, 0, value.length)] as const);
       const upstream = { method, path: target, headers: [['host', host] as const, ...fields] };
       return { outcome: 'allow', status: 200, upstream, ...dryRun(verdict.log.decision) };
@@ -84,7 +84,7 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
   }
 }
 
-/** Results of dry-run engines under the names that the records use. */
+/** Dry-run results under the names in the records. */
 export function dryRun(decision: Decision | undefined): { readonly dryRun?: Readonly<Record<string, string>> } {
   const results: Record<string, string> = {};
   for (const name of ['allow', 'deny'] as const) {

@@ -1,6 +1,6 @@
 /*
- * A case's Istio MeshConfig and istiod flags as the product's own settings. In: the raw objects. Out: `MeshConfig`, read by
- * the product's own schema. Settings that the product has no use for are passed over, as they change no decision.
+ * Converts the Istio MeshConfig and istiod flags of a case to Sallyport's settings, with Sallyport's own schema. Settings that
+ * Sallyport does not use are ignored, because they change no decision.
  */
 import type { ExtensionProvider, MeshConfig } from '../../src/api/mesh-config.ts';
 import { meshSchema } from '../../src/config/mesh.ts';
@@ -9,7 +9,7 @@ import type { RecordedCase } from './case-file.ts';
 const READ: readonly string[] = ['rootNamespace', 'trustDomain', 'trustDomainAliases', 'pathNormalization'];
 const MULTIPLE_PROVIDERS = 'PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS';
 
-/** The settings that `recorded` was made under. @throws ZodError when a setting that is read has a value that is none */
+/** Settings of `recorded`. @throws ZodError if a setting that is read has an invalid value */
 export function meshOfCase({ meshConfig = {}, istioFeatures = {} }: RecordedCase): MeshConfig {
   const read = Object.fromEntries(Object.entries(meshConfig).filter(([name]) => READ.includes(name)));
   const providers = (meshConfig['extensionProviders'] ?? []) as readonly unknown[];
@@ -20,7 +20,7 @@ export function meshOfCase({ meshConfig = {}, istioFeatures = {} }: RecordedCase
   };
 }
 
-/** Istio takes a provider with bad settings for one that is not there; here the configuration would be refused as a whole. */
+/** Istio ignores a provider with invalid settings; Sallyport would reject the whole configuration. */
 function usableProvider(provider: unknown): readonly ExtensionProvider[] {
   return meshSchema.safeParse({ extensionProviders: [provider] }).data?.extensionProviders ?? [];
 }

@@ -1,7 +1,7 @@
 /*
- * The way in through the agent's proxy: HTTP/1.1 bytes on a loopback socket, and an application that notes what it gets.
- * In: a built case and a recorded request. Out: the outcome in the records' own form. Addresses and identities, which a
- * loopback socket cannot have, are put in place of the connection's own on the way to the judge.
+ * The runner through the agent's proxy: sends HTTP/1.1 bytes on a loopback socket to an application that records what it
+ * receives, and returns the outcome in the form of the records. Recorded addresses and identities, which a loopback socket
+ * cannot have, replace those of the connection before the filter chain runs.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -16,7 +16,7 @@ import { type OpenCase, timeOf, type WayIn } from './way-in.ts';
 
 const CLIENT_TIMEOUT_MS = 5000;
 
-/** Sends bytes through the proxy. */
+/** Runs requests through the proxy. */
 export const proxyWay: WayIn = {
   name: 'proxy',
   takes: (request, { workload }) =>
@@ -31,7 +31,7 @@ export const proxyWay: WayIn = {
   },
 };
 
-/** One case on real sockets; requests come one after the other. */
+/** One case on real sockets; requests are sent one after the other. */
 class Loopback implements OpenCase {
   readonly #recorded: RecordedCase;
   readonly #filterChain: FilterChain;
@@ -106,7 +106,7 @@ function parseMessage(text: string): Message | undefined {
   return { start, headers, body: text.slice(end + 4) };
 }
 
-/** Has the whole message come, by what its head says of its body? One that asks for an upgrade is answered at its head. */
+/** Whether the message is complete according to its head. A request for an upgrade is complete after its head. */
 function isWhole(text: string): boolean {
   const message = parseMessage(text);
   const fields = new Map(message?.headers);
@@ -133,7 +133,7 @@ interface Answer {
 
 const CONTINUE = /^HTTP\/1\.1 100 [^\r]*\r\n\r\n/;
 
-/** Sends `bytes` on a connection of their own and reads one response. */
+/** Sends `bytes` on a new connection and reads one response. */
 function exchange(port: number, bytes: string, isHead: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');

@@ -1,6 +1,6 @@
 /*
- * A recorded request as a codec hands it to the judge. In: the record. Out: a raw request, what the codec itself answers,
- * or a TCP connection. Used by the way in that needs no sockets.
+ * Converts a recorded request to what a codec passes to the filter chain: a raw request, the codec's own response, or a TCP
+ * connection. Used by the runner without sockets.
  */
 
 import { parseRequestHead } from '../../src/agent/http1/request-head.ts';
@@ -17,7 +17,7 @@ export type ReadRequest =
 const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
 const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
-/** The request or connection that `recorded` describes, sent to the workload of `from`. */
+/** The request or connection that `recorded` describes, to the workload of `from`. */
 export function readRequest(recorded: RecordedRequest, from: RecordedCase): ReadRequest {
   const connection = connectionOf(recorded, from);
   const protocol = from.workload.ports.find(({ number }) => number === recorded.port)?.protocol;
@@ -27,7 +27,7 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
   if (recorded.http2 === true) {
     return { kind: 'http', request: http2Request(recorded, connection) };
   }
-  // Empty lines before a request are passed over by the connection, not by the parser of heads.
+  // The connection skips empty lines before a request; the head parser does not accept them.
   const text = (recorded.raw ?? http1Text(recorded)).replace(/^(\r\n)+/, '');
   const end = text.indexOf('\r\n\r\n');
   const head = parseRequestHead(Buffer.from(end === -1 ? text : text.slice(0, end + 4), 'utf8').toString('latin1'));
@@ -39,7 +39,7 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
   return { kind: 'http', request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection } };
 }
 
-/** The bytes of an HTTP/1.1 request as the recording sent them. */
+/** The bytes of an HTTP/1.1 request as they were recorded. */
 export function http1Text({ method = 'GET', path = '/', host = '', headers = [], body = '' }: RecordedRequest): string {
   const lines = [`${method} ${path} HTTP/1.1`, ...(host === '-' ? [] : [`Host: ${host}`]), ...headers.map((pair) => pair.join(': '))];
   const lengthGiven = headers.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name));
@@ -55,7 +55,7 @@ function http2Request(
 ): RawRequest {
   const flat = headers.flatMap(([name, value]) => [name.toLowerCase(), Buffer.from(value, 'utf8').toString('latin1')]);
   const authority = host === '-' ? {} : { authority: host };
-  // As the recording client says it.
+  // The header that the recording client sends.
   const scheme = connection.tls ? 'https' : 'http';
   return {
     version: '2',
@@ -70,7 +70,7 @@ function http2Request(
   };
 }
 
-/** What is known of the connection that the record describes. */
+/** Facts about the connection that the record describes. */
 export function connectionOf({ source, port }: RecordedRequest, { workload }: RecordedCase): ConnectionFacts {
   const uris = source.principal?.split(',');
   const peer = uris === undefined ? {} : { peer: { uris, dnsNames: [], subject: '' }, forwardedClientCert: certificateElement(uris) };
@@ -84,7 +84,7 @@ export function connectionOf({ source, port }: RecordedRequest, { workload }: Re
   };
 }
 
-/** What the TLS side says of a client certificate, in the spelling of the records. */
+/** Facts about a client certificate, in the format of the records. */
 function certificateElement(uris: readonly string[]): string {
   return ['By=spiffe://cluster.local/ns/default/sa/server', 'Hash=<redacted>', 'Subject=""', ...uris.map((uri) => `URI=${uri}`)].join(';');
 }

@@ -1,6 +1,6 @@
 /*
- * Replays recorded cases and counts what is equal: resources through admission, requests through a way in. In: cases. Out: a
- * report with every difference. Used by the command `npm run conformance` and by the test suites.
+ * Replays recorded cases and counts equal results: resources through admission, requests through a runner. The report lists
+ * every difference. Used by `npm run conformance` and by the tests.
  */
 import { type BuiltCase, buildCase, resourceName } from './build-case.ts';
 import type { RecordedCase, RecordedRequest } from './case-file.ts';
@@ -10,21 +10,21 @@ import type { OpenCase, WayIn } from './way-in.ts';
 
 export interface FoundDifference extends FieldDifference {
   readonly file: string;
-  /** Name of the request, or of the resource for a difference of admission. */
+  /** Name of the request, or of the resource if admission differs. */
   readonly item: string;
-  /** Absent: nobody has explained it. */
+  /** Name of the documented difference; absent: it is not documented. */
   readonly documented?: string;
 }
 
 export interface ReplayReport {
   readonly cases: number;
-  /** Requests put, or resources admitted or refused. */
+  /** Number of replayed requests, or of resources. */
   readonly replayed: number;
-  /** Those without any difference. */
+  /** Number of those without a difference. */
   readonly equal: number;
-  /** Requests that this way in cannot put yet. */
+  /** Number of requests that this runner does not support. */
   readonly notYet: number;
-  /** Requests without a record: Envoy refused the configuration as a whole. */
+  /** Number of requests without a record, because Envoy rejected the configuration. */
   readonly unrecorded: number;
   readonly differences: readonly FoundDifference[];
 }
@@ -48,7 +48,7 @@ class Tally {
   }
 }
 
-/** Replays the requests of `cases` one after the other. A case that cannot be built or put differs, and the next one goes on. */
+/** Replays the requests of `cases` one after the other. A case that cannot be built or replayed counts as a difference. */
 export async function replay(cases: readonly RecordedCase[], way: WayIn): Promise<ReplayReport> {
   const tally = new Tally();
   for (const recorded of cases) await replayCase(recorded, way, tally);
@@ -83,7 +83,7 @@ async function replayRequest(recorded: RecordedCase, request: RecordedRequest, o
   }
 }
 
-/** Every resource must be refused at the very stages that refused it in the record. */
+/** Every resource must be rejected at exactly the recorded stages. */
 export function replayAdmission(cases: readonly RecordedCase[]): ReplayReport {
   const tally = new Tally();
   for (const recorded of cases) {
@@ -111,7 +111,7 @@ function failure(recorded: RecordedCase, item: string, error: unknown): FoundDif
   return { file: recorded.file, item, field: 'replay', recorded: 'an outcome', ours: `failed: ${said}` };
 }
 
-/** Differences that nobody has explained. */
+/** Differences that are not documented. */
 export function undocumented({ differences }: ReplayReport): readonly FoundDifference[] {
   return differences.filter((difference) => difference.documented === undefined);
 }

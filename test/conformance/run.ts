@@ -1,7 +1,7 @@
 /*
  * `npm run conformance -- [--way NAME ...] [--all] [DIR|FILE ...]`: replays recorded cases through admission, the library and
- * the proxy, and prints how many decisions are the recorded ones. Exit code 1 when a difference is not documented, 2 when there
- * is nothing to replay. Without arguments all cases at hand are replayed.
+ * the proxy, and prints how many decisions are equal to the recorded ones. Exit code 1 if a difference is not documented, 2 if
+ * there is nothing to replay. Without arguments all available cases are replayed.
  */
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -12,20 +12,20 @@ import { proxyWay } from './proxy.ts';
 import { type FoundDifference, type ReplayReport, replay, replayAdmission, undocumented } from './replay.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-/** Scenarios of Istio's own tests; they live beside the project, not in it. */
+/** Scenarios of Istio's own tests; they are not part of the project. */
 export const ISTIO_CASES: string = resolve(ROOT, '../shared/conformance/istio');
 const SHOWN = 40;
 
 type Replay = (cases: readonly RecordedCase[]) => ReplayReport | Promise<ReplayReport>;
 
-/** What is compared, by name: resources through admission, requests through each way in. */
+/** What is compared, by name: resources through admission, requests through each runner. */
 const WAYS: Readonly<Record<string, Replay>> = {
   admission: replayAdmission,
   library: (cases) => replay(cases, libraryWay),
   proxy: (cases) => replay(cases, proxyWay),
 };
 
-/** The folders replayed when none is named. */
+/** Directories that are replayed by default. */
 function defaultFolders(): readonly string[] {
   const own = ['cases', 'random', 'found'].map((name) => join(import.meta.dirname, name));
   return existsSync(ISTIO_CASES) ? [...own, ISTIO_CASES] : own;
@@ -62,7 +62,7 @@ async function main(): Promise<number> {
     options: { all: { type: 'boolean', default: false }, way: { type: 'string', multiple: true, default: Object.keys(WAYS) } },
   });
   const unknown = values.way.find((name) => WAYS[name] === undefined);
-  if (unknown !== undefined) throw new Error(`--way ${unknown} is none of ${Object.keys(WAYS).join(', ')}`);
+  if (unknown !== undefined) throw new Error(`--way "${unknown}" is not one of ${Object.keys(WAYS).join(', ')}`);
   const sources = (positionals.length > 0 ? positionals : defaultFolders()).map((path) => ({
     name: basename(path),
     cases: readCases(path),
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   if (positionals.length === 0 && !existsSync(ISTIO_CASES)) {
     console.log(`SKIPPED: the scenarios of Istio's own tests are not at ${ISTIO_CASES}`);
   }
-  console.log(row(['through', 'folder'], COLUMNS));
+  console.log(row(['through', 'directory'], COLUMNS));
   const found: FoundDifference[] = [];
   for (const name of values.way) {
     for (const source of sources) {

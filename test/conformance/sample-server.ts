@@ -1,7 +1,7 @@
 /*
- * The external authorizer of the records (Istio's sample server) as real servers: HTTP and gRPC. It consents to
- * `x-ext-authz: allow`, the gRPC one without that header also to one service account, and tells in a header what it was
- * asked. In: checks. Out: answers. Used by the way in through the proxy.
+ * The ext_authz server of the records (Istio's sample server) as real servers over HTTP and gRPC. It allows requests with
+ * `x-ext-authz: allow`; without that header the gRPC server also allows one service account. A response header contains the
+ * check request. Used by the runner through the proxy.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -18,16 +18,16 @@ import { ALLOWED_ACCOUNT, DENIAL, NO_SUCH_SERVICE } from './authorizer.ts';
 
 const CHECK = 'x-ext-authz';
 const OVERRIDE = 'x-ext-authz-additional-header-override';
-/** A port on which nobody listens. */
+/** A port without a listener. */
 const NOBODY_PORT = 1;
 
-/** An authorizer that asks the sample servers, whatever address the case has for them. */
+/** An ext_authz client that calls the sample servers regardless of the address in the case. */
 export interface SampleAuthorizer {
   readonly authorize: Authorizer;
   close(): Promise<void>;
 }
 
-/** Both servers, on loopback ports of the system's choice. */
+/** Both servers, on free loopback ports. */
 export interface SampleServers {
   readonly ports: { readonly http: number; readonly grpc: number };
   close(): Promise<void>;
@@ -51,7 +51,7 @@ export async function startSampleServers(): Promise<SampleServers> {
   };
 }
 
-/** Starts both servers and the product's own client of them. */
+/** Starts both servers and Sallyport's ext_authz client for them. */
 export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
   const servers = await startSampleServers();
   const { ports } = servers;
@@ -91,7 +91,7 @@ async function serveHttp(request: IncomingMessage, response: ServerResponse): Pr
 interface GrpcCheck {
   readonly attributes: {
     readonly source: { readonly principal: string };
-    /** Absent, or without `http`, for a TCP connection. */
+    /** Absent or without `http` for a TCP connection. */
     readonly request: {
       readonly http: {
         readonly method: string;
@@ -138,7 +138,7 @@ interface DescribedRequest {
   readonly headers: readonly (readonly [string, string])[];
 }
 
-/** Headers that the proxy itself makes, or that only frame a message. */
+/** Headers that the proxy adds, or that only frame a message. */
 const UNTOLD = /^(?::|x-forwarded-|x-envoy-|x-request-id$|host$|content-length$|connection$)/;
 
 function describeRequest(kind: string, { method, host, path, headers }: DescribedRequest): string {

@@ -1,24 +1,24 @@
 /*
- * What the tokens of a recorded request and the keys of a case are made of, read by the platform's own JSON and key parsers. In:
- * what was sent and configured. Out: the properties that documented differences speak of.
+ * Analyzes the tokens of a recorded request and the keys of a case with the platform's own parsers, for the properties that
+ * documented differences depend on.
  */
 import { createPublicKey } from 'node:crypto';
 import type { RecordedRequest } from './case-file.ts';
 
-/** Keys of one document that are used here. */
+/** Maximum number of keys per document that Sallyport uses. */
 const MAX_KEYS = 100;
 const RSA_BITS = { min: 1024, max: 8192 } as const;
 
-/** A token that stands somewhere in a request. */
+/** A token in a request. */
 export interface SentToken {
-  /** `''`: its header says none, or is none. */
+  /** Algorithm; `''`: the token's header is invalid or has none. */
   readonly alg: string;
-  /** Are header and payload both JSON as RFC 8259 has it, without raw control characters and the like? */
+  /** Whether header and payload are both valid JSON according to RFC 8259. */
   readonly isStrictJson: boolean;
   readonly signatureBytes: number;
 }
 
-/** Everything in the request line, the headers and the raw bytes of `request` that has the form of a token. */
+/** Everything that has the form of a token in the request line, the headers and the raw bytes of `request`. */
 export function tokensIn({ path = '', headers = [], raw = '' }: RecordedRequest): readonly SentToken[] {
   const text = [safeDecode(path), ...headers.map(([, value]) => value), raw].join('\n');
   return [...text.matchAll(/([\w=-]+)\.+([\w=-]+)\.+([\w=-]*)/g)].map(([, head = '', payload = '', signature = '']) => {
@@ -36,7 +36,7 @@ function safeDecode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // What is no escape stands for itself.
+    // Not a valid escape: taken literally.
     return text;
   }
 }
@@ -45,17 +45,17 @@ function strictJson(segment: string): unknown {
   return parseStrictly(Buffer.from(segment, 'base64url').toString('utf8'));
 }
 
-/** The value of a text that is JSON as RFC 8259 has it; `undefined`: it is none. */
+/** Value of a JSON text according to RFC 8259; undefined if it is not valid JSON. */
 export function parseStrictly(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // No JSON is the answer.
+    // Not JSON.
     return undefined;
   }
 }
 
-/** Does the key set in `jwks` have more keys than are used, or RSA keys of a size that is not? */
+/** Whether the key set in `jwks` has more keys than are used, or RSA keys of an unsupported size. */
 export function holdsUnusualKeys(jwks: string): boolean {
   const keys = (parseStrictly(jwks) as { readonly keys?: unknown } | null | undefined)?.keys;
   return Array.isArray(keys) && (keys.length > MAX_KEYS || keys.some(isUnusualRsa));
@@ -68,7 +68,7 @@ function isUnusualRsa(key: Readonly<Record<string, string>> | null): boolean {
       createPublicKey({ key: { kty: 'RSA', n: key['n'] ?? '', e: key['e'] ?? '' }, format: 'jwk' }).asymmetricKeyDetails ?? {};
     return modulusLength < RSA_BITS.min || modulusLength > RSA_BITS.max;
   } catch {
-    // A key that is none is nobody's difference.
+    // An invalid key is not a documented difference.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 /*
- * Clients of Envoy: bytes or HTTP/2 requests from a given address, in plaintext or with a workload's certificate. In: a
- * recorded request. Out: what came back on the wire. Used by the recorder.
+ * Clients of Envoy: send bytes or HTTP/2 requests from a given address, in plaintext or with a workload's certificate, and return
+ * what arrived on the wire.
  */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import type { RecordedRequest } from '../conformance/case-file.ts';
 import { http1Text } from '../conformance/read-request.ts';
 
-/** PEM texts of a workload's certificate. */
+/** A workload's certificate in PEM. */
 export interface ClientIdentity {
   readonly cert: string;
   readonly key: string;
@@ -20,7 +20,7 @@ export interface Target {
   readonly protocol: 'http' | 'grpc' | 'tcp';
 }
 
-/** What a client saw. `closed`: the other side ended the connection, or TLS failed, before any answer. */
+/** What a client received. `closed`: the peer closed the connection, or TLS failed, before any response. */
 export type Answer =
   | { readonly kind: 'http'; readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body: string }
   | { readonly kind: 'tcp'; readonly received: string }
@@ -33,13 +33,13 @@ export interface Exchange {
 }
 
 const TIMEOUT_MS = 5000;
-/** After this long without an answer a TCP connection counts as let through: Envoy closes what it denies at once. */
+/** A TCP connection without a response for this long counts as allowed, because Envoy closes denied connections immediately. */
 const TCP_TIMEOUT_MS = 1500;
 
-// As Istio's own sidecars offer them; the first of each list says which filter chain the connection is for.
+// The same as Istio's sidecars; the first protocol of each list selects the filter chain.
 const ALPN = { http1: ['istio-http/1.1', 'istio', 'http/1.1'], http2: ['istio-h2', 'istio', 'h2'], tcp: ['istio-peer-exchange', 'istio'] };
 
-/** Sends one request on a connection of its own. */
+/** Sends one request on a new connection. */
 export async function exchange(request: RecordedRequest, target: Target, identity: ClientIdentity | undefined): Promise<Exchange> {
   const alpn = target.protocol === 'tcp' ? 'tcp' : request.http2 === true ? 'http2' : 'http1';
   const open = await openSocket(request, target, identity, ALPN[alpn]);
@@ -134,7 +134,7 @@ function askHttp2(socket: Socket, request: RecordedRequest): Promise<Answer> {
   const { method = 'GET', path = '/', host = '', headers = [], body = '', source } = request;
   return new Promise((resolve) => {
     const scheme = source.principal === undefined ? 'http' : 'https';
-    // Node's types do not know yet that a field may be sent twice.
+    // Node's types do not support repeated fields.
     const options = { createConnection: () => socket, strictSingleValueFields: false };
     const session = connectHttp2(`${scheme}://oracle`, options);
     const done = (answer: Answer): void => {
@@ -143,7 +143,7 @@ function askHttp2(socket: Socket, request: RecordedRequest): Promise<Answer> {
     };
     const closed = (): void => done({ kind: 'closed', handshake: false });
     session.on('error', closed).on('close', closed);
-    // A flat list keeps order, and names that are sent twice.
+    // A flat list keeps order and repeated names.
     const flat = [
       ':method',
       method,

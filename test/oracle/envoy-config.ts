@@ -1,7 +1,7 @@
 /*
- * Istio's listener made to run on a stock Envoy. In: the inbound listener that istiod compiled. Out: the same listener bound
- * to the workload's own addresses, without Istio's telemetry filters, with loopback clusters, static certificates and an
- * access log of what was decided; and the bootstrap around it. Nothing that decides anything is touched.
+ * Adapts the inbound listener that istiod compiled to a stock Envoy: bound to the workload's addresses, without Istio's telemetry
+ * filters, with loopback clusters, static certificates and an access log of decisions. Also creates the bootstrap
+ * configuration. Nothing that decides is changed.
  */
 import type { RecordedWorkload } from '../conformance/case-file.ts';
 
@@ -16,7 +16,7 @@ const RUNTIME: JsonObject = {
   'envoy.reloadable_features.http_reject_path_with_fragment': false,
 };
 
-/** Filters that only Istio's build of Envoy has; they watch and never decide. */
+/** Filters that only Istio's build of Envoy has; they observe and never decide. */
 const ISTIO_ONLY = /^(istio\.|envoy\.filters\.(network|http)\.(metadata_exchange|peer_metadata))/;
 
 export interface EnvoySurroundings {
@@ -34,7 +34,7 @@ export interface EnvoySurroundings {
 const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 const typed = (type: string, value: JsonObject): JsonObject => ({ '@type': `type.googleapis.com/${type}`, ...value });
 
-/** The listener of one workload. @param name tells it from the others in the same Envoy */
+/** The listener of one workload. @param name unique in one Envoy */
 export function listenerOf(compiled: JsonObject, name: string, workload: RecordedWorkload, around: EnvoySurroundings): JsonObject {
   const { useOriginalDst: _, listenerFilters, additionalAddresses: __, ...rest } = adapt(compiled, around) as Record<string, Json>;
   const [first, ...others] = workload.ports.map(({ number }) => ({ socketAddress: { address: workload.ip, portValue: number } }));
@@ -52,7 +52,7 @@ export function listenerOf(compiled: JsonObject, name: string, workload: Recorde
   };
 }
 
-/** Walks the whole listener: it is the shape of a node, not its place, that says what has to change. */
+/** Walks the whole listener: what has to change depends on the structure of a node and not on its position. */
 function adapt(node: Json, around: EnvoySurroundings): Json {
   if (Array.isArray(node)) return node.filter((item) => !isIstioOnly(item)).map((item: Json) => adapt(item, around));
   if (!isObject(node)) return node;
@@ -78,7 +78,7 @@ function isIstioOnly(node: Json): boolean {
   return isObject(node) && typeof node['name'] === 'string' && ISTIO_ONLY.test(node['name']) && node['typedConfig'] !== undefined;
 }
 
-/** Clusters by the names that exist here. */
+/** The clusters that exist here, by name. */
 function renamed(node: Record<string, Json>): JsonObject {
   if (isObject(node['envoyGrpc'])) return { ...node, envoyGrpc: { ...node['envoyGrpc'], clusterName: 'authorizer-grpc' } };
   if (isObject(node['serverUri'])) return { ...node, serverUri: { ...node['serverUri'], cluster: 'authorizer-http' } };
@@ -86,7 +86,7 @@ function renamed(node: Record<string, Json>): JsonObject {
   return node;
 }
 
-/** Certificates from files in place of istio-agent's secret service; which identities are demanded stays as compiled. */
+/** Loads certificates from files instead of istio-agent's secret service; the required identities are unchanged. */
 function tlsContext(common: JsonObject, { certPath, keyPath, caPath }: EnvoySurroundings): JsonObject {
   const { tlsCertificateSdsSecretConfigs: _, combinedValidationContext, ...rest } = common;
   const demanded = isObject(combinedValidationContext) ? combinedValidationContext['defaultValidationContext'] : undefined;
@@ -119,7 +119,7 @@ function accessLog(path: string, kind: 'connection' | 'request'): JsonObject {
   };
 }
 
-/** The bootstrap whose listeners come from the file `listenersPath`. */
+/** The bootstrap configuration that loads listeners from the file `listenersPath`. */
 export function bootstrap(listenersPath: string, around: EnvoySurroundings): JsonObject {
   return {
     node: { id: 'oracle', cluster: 'oracle' },

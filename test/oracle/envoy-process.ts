@@ -1,6 +1,5 @@
 /*
- * One Envoy for a batch of listeners, and what it logs. In: listeners. Out: which of them it refused, and per connection what
- * it decided. The recorder starts one per batch.
+ * Runs one Envoy for a batch of listeners and reads its logs: which listeners it rejected, and what it decided per connection.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
@@ -13,30 +12,30 @@ const START_MS = 30_000;
 const LOG_MS = 3000;
 const POLL_MS = 5;
 
-/** One line of Envoy's access log: the end of a request, or of a connection. */
+/** One line of Envoy's access log, for the end of a request or of a connection. */
 export interface LogLine {
   readonly kind: 'request' | 'connection';
   /** `address:port` of the client, then of the workload. */
   readonly connection: string;
   readonly details: string | null;
   readonly closed: string | null;
-  /** `UAEX` among them: the external authorizer refused. */
+  /** Contains `UAEX` if ext_authz denied the request. */
   readonly flags: string | null;
   readonly metadata: Readonly<Record<string, string>> | null;
 }
 
 export interface RunningEnvoy {
-  /** Why Envoy does not serve a listener, by its name; those it serves are absent. */
+  /** Reasons why Envoy rejected a listener, by listener name; accepted listeners are absent. */
   readonly refused: ReadonlyMap<string, string>;
-  /** The line of `kind` about `connection`, once; `undefined` when none comes in time. */
+  /** The line of `kind` for `connection`, once; undefined if it does not arrive in time. */
   logged(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined>;
   stop(): Promise<void>;
 }
 
-/** Envoy ended instead of serving; what it said last. */
+/** Envoy exited instead of serving; contains its last output. */
 export class EnvoyDied extends Error {}
 
-/** Starts Envoy with `listeners`. @throws EnvoyDied when it does not come up */
+/** Starts Envoy with `listeners`. @throws EnvoyDied if it does not become ready */
 export async function startEnvoy(
   binary: string,
   folder: string,
@@ -83,7 +82,7 @@ async function live(child: ChildProcess, adminPort: number, logPath: string): Pr
   while (performance.now() - began < START_MS) {
     if (child.exitCode !== null || child.signalCode !== null) {
       const critical = /^.*\[critical\].*$/m.exec(readFileSync(logPath, 'utf8'))?.[0] ?? '';
-      throw new EnvoyDied(`Envoy died: ${critical.slice(critical.indexOf('[critical]'))}`);
+      throw new EnvoyDied(`Envoy exited: ${critical.slice(critical.indexOf('[critical]'))}`);
     }
     const answer = await fetch(`http://127.0.0.1:${adminPort}/ready`).catch(() => undefined);
     if (answer?.status === 200) return;
@@ -117,7 +116,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Reads what is new in the log, on demand. */
+/** Reads new lines of the log on demand. */
 class AccessLog {
   readonly #file: number;
   readonly #lines = new Map<string, LogLine>();
@@ -127,7 +126,7 @@ class AccessLog {
     this.#file = openSync(path, 'r');
   }
 
-  /** Takes the line out: the client's port may come again for another connection. */
+  /** Removes the line, because the client's port may be reused by another connection. */
   async take(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined> {
     const began = performance.now();
     const key = `${kind} ${connection}`;

@@ -1,6 +1,6 @@
 /*
- * istiod's side of the judge: the Go program in istio/, built once, asked with cases. In: cases. Out: what admission
- * refuses and the listener that Istio compiles. Needs Go for the first run.
+ * Runs istiod's part of the oracle: the Go program in istio/, which returns for each case what admission rejects and the listener
+ * that Istio compiles. Needs Go for the first run.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,7 +18,7 @@ export interface IstioAnswer {
   readonly warnings?: readonly { readonly resource: string; readonly error: string }[];
   /** The workload's inbound listener. */
   readonly listener?: JsonObject;
-  /** The program itself failed; no verdict. */
+  /** Failure of the program itself; there is no verdict. */
   readonly fault?: string;
 }
 
@@ -28,8 +28,8 @@ export function istioVersion(): string {
 }
 
 /**
- * Builds the program when the cache does not hold it: many minutes the first time.
- * @returns the folder that holds `istio` and the CRDs that Istio ships
+ * Builds the program if it is not in the cache, which takes many minutes.
+ * @returns the directory with `istio` and the CRDs that Istio ships
  * @throws Error with the compiler's output
  */
 export async function buildIstio(): Promise<string> {
@@ -65,7 +65,7 @@ function go(args: readonly string[], cwd: string): Promise<string> {
 
 const REPORTED_EVERY = 100;
 
-/** Asks the program in `folder` about `cases`, in order. @param progress told how many are done, now and then */
+/** Runs the program in `folder` on `cases`, in order. @param progress called from time to time with the number of completed cases */
 export async function askIstio(
   folder: string,
   cases: readonly Pick<RecordedCase, 'resources'>[],
@@ -74,7 +74,7 @@ export async function askIstio(
   const child = spawn(join(folder, 'istio'), [folder], { stdio: ['pipe', 'pipe', 'pipe'] });
   let done = 0;
   child.stdout.on('data', (chunk: Buffer) => {
-    // One answer per line.
+    // One result per line.
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
       done += 1;
       if (done % REPORTED_EVERY === 0) progress(done);

@@ -1,7 +1,7 @@
 /*
- * `npm run oracle -- [--seed N] [--cases M] [--keep DIR]`: real Istio and real Envoy decide policies and requests that nobody
- * has seen, and the replay tells every difference. `--again DIR|FILE` records known cases anew instead, and tells where the
- * oracle itself differs from the record. Exit code 1 on a difference that is not documented, or when Envoy serves less than half.
+ * `npm run oracle -- [--seed N] [--cases M] [--keep DIR]`: real Istio and real Envoy decide generated policies and requests, and
+ * the replay reports every difference. `--again DIR|FILE` records known cases again instead, and reports where the oracle
+ * differs from the record. Exit code 1 on an undocumented difference, or if Envoy serves less than half of the requests.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** What the machine lacks, in words for a person. */
+/** Missing requirements of this machine, for the user. */
 function missing(): readonly string[] {
   const lacks: string[] = [];
   if (process.platform !== 'linux') lacks.push(`Linux (this is ${process.platform})`);
@@ -37,7 +37,7 @@ function missing(): readonly string[] {
   return lacks;
 }
 
-/** Cases as they lie in files, every kind of resource included. */
+/** Cases as they are in files, including every kind of resource. */
 function readWhole(path: string): readonly Unrecorded[] {
   const files = path.endsWith('.json')
     ? [path]
@@ -51,7 +51,7 @@ function readWhole(path: string): readonly Unrecorded[] {
   });
 }
 
-/** Has Istio and Envoy decide `cases`; the records lie in `out` afterwards. */
+/** Runs `cases` through Istio and Envoy and writes the records to `out`. */
 async function record(cases: readonly Unrecorded[], envoy: string, out: string): Promise<void> {
   const folder = await buildIstio();
   const answers = await askIstio(folder, cases, (done) => process.stderr.write(`compiled ${done}/${cases.length} cases\n`));
@@ -98,7 +98,7 @@ async function judge(folder: string): Promise<readonly FoundDifference[]> {
   return faults;
 }
 
-/** Where new records of known cases differ from the old ones; the number of requests that do. */
+/** Prints where new records of known cases differ from the old ones. @returns number of differing requests */
 function compareRecords(before: readonly RecordedCase[], folder: string): number {
   const now = new Map(readCases(folder).map((recorded) => [recorded.file, recorded]));
   let requests = 0;
@@ -149,7 +149,7 @@ async function main(): Promise<number> {
   if (unserved > 0) say(`${unserved} cases have no record: Envoy refused their configuration (istio.envoyRejected says why)`);
   if (values.keep === undefined) rmSync(out, { recursive: true });
   else say(`records kept in ${out}`);
-  // An Envoy that serves hardly anything proves nothing.
+  // A run in which Envoy serves few requests proves nothing.
   return faults.length > 0 || unserved * 2 > Number(values.cases) ? 1 : 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Records what real Envoy does with listeners of real Istio; runs in a network namespace of its own, where every address is
- * local. In: a file of cases with istiod's answers, one per line. Out: recorded cases, in the schema of test/conformance.
- * `oracle.ts` starts it: node recorder.ts TODO OUT ENVOY
+ * Records what real Envoy does with listeners of real Istio. Runs in its own network namespace, where every address is local.
+ * Reads cases with istiod's results, one per line, and writes recorded cases in the format of test/conformance. `oracle.ts`
+ * starts it: node recorder.ts TODO OUT ENVOY
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { EnvoyDied, type LogLine, type RunningEnvoy, startEnvoy } from './envoy-
 import type { IstioAnswer } from './istio.ts';
 import { SIGHTING, startUpstream, type Upstream } from './upstream.ts';
 
-/** A case and what istiod made of it; a line of the file TODO. */
+/** A case and istiod's result for it; one line of the file TODO. */
 export interface Todo {
   readonly recorded: Omit<RecordedCase, 'istio'>;
   readonly answer: IstioAnswer;
@@ -28,7 +28,7 @@ const AT_ONCE = 8;
 const SERVER = 'spiffe://cluster.local/ns/default/sa/server';
 const NOISE: ReadonlySet<string> = new Set(['x-request-id']);
 
-/** Every address of this namespace becomes local, so that clients and workloads can have any. */
+/** Makes every address local in this namespace, so that clients and workloads can have any address. */
 function makeAddressesLocal(): void {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
   execFileSync('ip', ['route', 'add', 'local', '0.0.0.0/0', 'dev', 'lo']);
@@ -63,7 +63,7 @@ class Recorder {
     return new Recorder(binary, out, work, { authority, server, upstream: await startUpstream(), authorizers: await startSampleServers() });
   }
 
-  /** Records all of `todo` with one Envoy; one that dies is asked about each listener alone. */
+  /** Records all of `todo` with one Envoy. If that Envoy exits, each listener gets its own Envoy. */
   async record(todo: readonly Todo[]): Promise<void> {
     const folder = join(this.#work, `batch-${this.#batches++}`);
     try {
@@ -117,12 +117,12 @@ class Recorder {
     }
   }
 
-  /** With the second in which it was observed, where tokens have times. Asks again when a second ended meanwhile. */
+  /** Adds the second of the observation if tokens have times, and repeats the request if it spanned two seconds. */
   async #observeInTime(request: RecordedRequest, item: Todo, envoy: RunningEnvoy): Promise<Pick<RecordedRequest, 'observed' | 'at'>> {
     for (;;) {
       const at = nowSeconds();
       const observed = await this.#observe(request, item, envoy);
-      // On TCP no token is looked at.
+      // TCP connections have no tokens.
       if (item.recorded.tokens === undefined || observed.status === undefined) return { observed };
       if (nowSeconds() === at) return { observed, at };
     }
@@ -137,7 +137,7 @@ class Recorder {
       if (line === undefined) throw new Error(`no access log line for ${request.name}`);
       return httpObserved(answer, line, this.#upstream);
     }
-    if (undeclared && protocol !== 'tcp') throw new Error('Envoy took it for another protocol than HTTP');
+    if (undeclared && protocol !== 'tcp') throw new Error('Envoy did not detect the protocol as HTTP');
     const line = answer.kind === 'closed' && answer.handshake ? undefined : await envoy.logged('connection', connection);
     return connectionObserved(answer, line);
   }
@@ -200,7 +200,7 @@ function outcomeOf(status: number, grpcStatus: string | undefined): Observed['ou
   return status === 401 || grpcStatus === '16' ? 'unauthenticated' : 'reject';
 }
 
-/** What the application saw, without what no two runs have in common. */
+/** What the application received, without values that differ between runs. */
 function told({ headers, ...rest }: RecordedUpstream): RecordedUpstream {
   const kept = headers
     .filter(([name]) => !NOISE.has(name) && !name.startsWith('x-envoy-'))
@@ -228,7 +228,7 @@ function dryRunOf({ metadata }: LogLine): { dryRun?: Readonly<Record<string, str
   return results.length === 0 ? {} : { dryRun: Object.fromEntries(results) as Record<string, string> };
 }
 
-/** Batches in which no two workloads share an address: an address belongs to one listener. */
+/** Batches in which no two workloads share an address, because an address belongs to one listener. */
 function batchesOf(todo: readonly Todo[]): readonly (readonly Todo[])[] {
   const batches: { readonly ips: Set<string>; readonly items: Todo[] }[] = [];
   for (const item of todo) {

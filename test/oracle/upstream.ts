@@ -1,25 +1,25 @@
 /*
- * The application behind Envoy. In: bytes. Out: what it saw of each request, byte for byte and in wire order, and an answer
- * that names the sighting. On a TCP port it greets whoever it is asked by.
+ * The application behind Envoy. It records each request byte for byte in wire order, and its response contains the ID of the
+ * record. On a TCP port it sends a greeting to every client.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { RecordedUpstream } from '../conformance/case-file.ts';
 
-/** Header of an answer that tells which sighting it belongs to; no reply of Envoy's own has it. */
+/** Response header with the ID of the received request; responses of Envoy itself do not have it. */
 export const SIGHTING = 'x-oracle-sighting';
-/** What a TCP client hears when it got through. */
+/** Greeting that a TCP client receives if its connection is allowed. */
 export const GREETING = 'through';
 
 export interface Upstream {
   readonly httpPort: number;
   readonly tcpPort: number;
-  /** What the application saw under the name in {@link SIGHTING}. */
+  /** The request that the application received, by the ID in {@link SIGHTING}. */
   sighting(name: string): RecordedUpstream | undefined;
   close(): void;
 }
 
-/** Starts both applications on loopback ports of the system's choice. */
+/** Starts both applications on free loopback ports. */
 export async function startUpstream(): Promise<Upstream> {
   const sightings = new Map<string, RecordedUpstream>();
   const http = createServer((socket) => serveHttp(socket, sightings));
@@ -44,7 +44,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** One request per connection: pooled connections would only make sightings harder to tell apart. */
+/** One request per connection, because pooled connections would make requests harder to distinguish. */
 function serveHttp(socket: Socket, sightings: Map<string, RecordedUpstream>): void {
   let received = '';
   socket.on('error', () => undefined);
@@ -58,7 +58,7 @@ function serveHttp(socket: Socket, sightings: Map<string, RecordedUpstream>): vo
   });
 }
 
-/** The whole request, once all of it has come. Bodies are as long as Envoy says, which has checked the framing. */
+/** The complete request; undefined until it has arrived. Relies on the framing that Envoy has validated. */
 function parseRequest(text: string): RecordedUpstream | undefined {
   const end = text.indexOf('\r\n\r\n');
   if (end === -1) return undefined;
@@ -71,7 +71,7 @@ function parseRequest(text: string): RecordedUpstream | undefined {
   const path = start.slice(method.length + 1, start.lastIndexOf(' '));
   const fields = new Map(headers);
   const rest = text.slice(end + 4);
-  // Envoy holds back what follows a wish to upgrade until it is answered.
+  // Envoy withholds data after an upgrade request until the response.
   if (fields.has('upgrade')) return { method, path, headers };
   const chunked = fields.get('transfer-encoding') === 'chunked';
   const body = chunked ? dechunk(rest) : sized(rest, Number(fields.get('content-length') ?? 0));

@@ -1,13 +1,13 @@
 /*
- * Our admission beside Istio's. In: an object and Istio's answer. Out: the differences, each with its kind. Used by the
- * command; what counts as the same text is said here and nowhere else.
+ * Compares Sallyport's admission of an object with Istio's and returns the differences with their kind. Defines which texts count
+ * as equal.
  */
 import { denialMessage } from '../../../src/api/istio/admission-error.ts';
 import { validatePolicy } from '../../../src/api/istio/validate-policy.ts';
 import { admissionTextOf, type ValidationFinding, type ValidationStage } from '../../../src/api/istio/validation-finding.ts';
 import type { Admission, Verdict } from './program.ts';
 
-/** `stage`: one refuses where the other does not. `text`: both refuse, in other words. `go-text`: the words are a Go library's. */
+/** `stage`: only one of them rejects at this stage. `text`: both reject with different texts. `go-text`: the text is a Go library's. */
 export type DifferenceKind = 'stage' | 'text' | 'go-text' | 'warning';
 
 export interface Difference {
@@ -23,8 +23,8 @@ interface Named {
 }
 
 /**
- * Reasons that come out of Go's libraries and are not copied word for word: what a JSON reader stumbled over, what is wrong
- * with an address or a URL. Which value is refused, at which stage and by which check has to agree all the same.
+ * Reasons from Go's libraries whose text may differ: errors of the JSON parser, of addresses and of URLs. The rejected value, the
+ * stage and the check must be equal nevertheless.
  */
 const GO_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/(bad CIDR range \().*$/gm, '$1…'],
@@ -44,15 +44,15 @@ export function compareAdmission(object: Named, theirs: Admission): readonly Dif
 }
 
 /**
- * Istio's decoder takes any number for an action and no part of Istio knows what it means; ours takes those that have a name.
- * The CRD refuses all of them.
+ * Istio's decoder accepts any number as an action, although other numbers have no meaning; Sallyport accepts only those of
+ * known actions. The CRD rejects all numbers.
  */
 function hasNamelessAction(object: Named): boolean {
   const action = (object as { readonly spec?: { readonly action?: unknown } | null }).spec?.action;
   return typeof action === 'number' && ![0, 1, 2, 3].includes(action);
 }
 
-/** What the API server cannot read as an object; of several faults it names any. */
+/** Compares an object that the API server cannot decode; it reports any one of several faults. */
 function compareUnreadable(findings: readonly ValidationFinding[], theirs: string): readonly Difference[] {
   const errors = findings.filter(({ stage, severity }) => stage === 'crd' && severity === 'error');
   if (errors.length === 0) return difference('stage', 'crd', '', theirs);
@@ -62,25 +62,25 @@ function compareUnreadable(findings: readonly ValidationFinding[], theirs: strin
 }
 
 function compareCrd(findings: readonly ValidationFinding[], theirs: readonly string[]): readonly Difference[] {
-  const told = theirs.filter(isTold);
-  const errors = findings.filter(({ stage, severity }) => stage === 'crd' && severity === 'error').filter(isComparable(told));
+  const compared = theirs.filter(isCompared);
+  const errors = findings.filter(({ stage, severity }) => stage === 'crd' && severity === 'error').filter(isComparable(compared));
   const ours = errors
     .filter(({ code }) => code !== 'SP_CEL' || !hasBlocking(theirs))
     .map((finding) => `${finding.path}: ${admissionTextOf(finding)}`)
     .sort();
-  const kind = errors.length > 0 === told.length > 0 ? 'text' : 'stage';
-  return difference(kind, 'crd', ours.join('\n'), told.filter(isOutsideLongLists).map(inBrackets).map(likeOurs).sort().join('\n'));
+  const kind = errors.length > 0 === compared.length > 0 ? 'text' : 'stage';
+  return difference(kind, 'crd', ours.join('\n'), compared.filter(isOutsideLongLists).map(inBrackets).map(likeOurs).sort().join('\n'));
 }
 
 /**
- * Left out of what the API server tells: that a value of the wrong type is also none of an enumeration, and what it says of a
- * label that is called `__proto__`, which no pod can have.
+ * Whether a message of the API server is compared. Ignored are unsupported enum values of the wrong type, and messages about a
+ * label named `__proto__`, which no pod can have.
  */
-function isTold(text: string): boolean {
+function isCompared(text: string): boolean {
   return !/^spec\.action: Unsupported value: [^"]/.test(text) && !/^spec\.selector\.matchLabels[.[]__proto__/.test(text);
 }
 
-/** We look into a list that is too long no further, and into no object of a version that is not served. */
+/** Sallyport does not validate the elements of an array that is too long, and no object of a version that is not served. */
 function isOutsideLongLists(text: string, _index: number, all: readonly string[]): boolean {
   const lists = all.flatMap((other) => /^(.*): Too many: /.exec(other)?.[1] ?? []);
   return !lists.some((list) => text.startsWith(`${list}[`));
@@ -91,17 +91,17 @@ function isComparable(theirs: readonly string[]): (finding: ValidationFinding) =
   return ({ path }) => isServed || path === 'apiVersion';
 }
 
-/** A label is told as a member or as an element, by whether the schema or a CEL rule found it; ours is always an element. */
+/** The API server reports a label as a member (schema) or as an element (CEL rule); Sallyport always as an element. */
 function inBrackets(text: string): string {
   return text.replaceAll(/matchLabels\.(.*?)(: | in body )/gs, 'matchLabels[$1]$2');
 }
 
-/** Where no API server is asked there is no list of what it serves. */
+/** Adds the list of served versions, which is not known without an API server. */
 function likeOurs(text: string): string {
   return text.replace(/^(apiVersion: no kind .*)$/s, '$1; served are security.istio.io/v1, security.istio.io/v1beta1');
 }
 
-/** The API server asks no CEL rule when one of these is there; we do, to show all at once. */
+/** The API server does not evaluate CEL rules if there is one of these errors; Sallyport does, to report all errors together. */
 function hasBlocking(texts: readonly string[]): boolean {
   return texts.some((text) => /: (Unsupported value|Required value|Too long|Too many|Invalid value: .* must be of type )/s.test(text));
 }
@@ -119,7 +119,7 @@ function compareVerdict(about: 'raw' | 'pruned', object: Named, theirs: Verdict)
   return difference('warning', about, warnings.join('\n'), (theirs.warnings ?? []).join('\n'));
 }
 
-/** Of several labels that are no strings, and of several unknown fields beside `spec`, Istio names any. */
+/** Istio reports any one of several labels that are not strings, or of several unknown top-level fields. */
 function isOneOfSeveral(ours: string, theirs: string): boolean {
   const kinds = [/^error decoding configuration: json: cannot unmarshal \w+ into Go value of type string$/, /^unknown field "/];
   return kinds.some((kind) => kind.test(ours) && kind.test(theirs));
@@ -135,9 +135,9 @@ function sameButGo(ours: string, theirs: string): boolean {
   return plain(ours) === plain(theirs);
 }
 
-/** Istio walks labels and unknown fields in no order, so that lines about several of them come in any. */
+/** Sorts lines about labels and unknown fields, which Istio reports in random order. */
 function inOrder(message: string): string {
-  // Half of a surrogate pair cannot come from an API server, and Istio's decoder shows it as it was written.
+  // A lone surrogate cannot come from an API server, and Istio's decoder prints it in its escaped form.
   const lines = message.replaceAll(/\\\\ud[89a-f][0-9a-f]{2}/g, '\ufffd').split('\n');
   const isShuffled = (line: string): boolean => line.includes(' is not supported in selector: ');
   const sorted = lines.filter(isShuffled).sort();

@@ -25,7 +25,7 @@ import (
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 )
 
-// crdLayer is what the API server holds for one version of a custom resource.
+// crdLayer is the API server's state for one version of a custom resource.
 type crdLayer struct {
 	schema     validation.SchemaValidator
 	structural *structuralschema.Structural
@@ -79,7 +79,7 @@ func newCrdLayer(version apiextensionsv1.CustomResourceDefinitionVersion) (crdLa
 	return crdLayer{schema: validator, structural: structural, cel: cel.NewValidator(structural, true, celconfig.PerCallLimit)}, nil
 }
 
-// decode reads an object as the API server does: unknown fields and nulls that mean nothing are gone, metadata is typed.
+// decode reads an object like the API server: it removes unknown fields and meaningless nulls, and types the metadata.
 // See unstructuredSchemaCoercer of the API server, which is not exported.
 func (layers crdLayers) decode(line []byte) (*unstructured.Unstructured, error) {
 	content := map[string]interface{}{}
@@ -119,7 +119,7 @@ func (layers crdLayers) decode(line []byte) (*unstructured.Unstructured, error) 
 	return object, nil
 }
 
-// validate refuses as the API server's strategy for custom resources does; the metadata is left to it.
+// validate returns the errors of the API server's strategy for custom resources, except those of the metadata.
 func (layers crdLayers) validate(object *unstructured.Unstructured) []string {
 	layer, served := layers[object.GroupVersionKind()]
 	if !served {
@@ -139,7 +139,7 @@ func (layers crdLayers) validate(object *unstructured.Unstructured) []string {
 	return texts
 }
 
-// isBlocking tells whether CEL rules stay unasked. See hasBlockingErr of the API server's strategy, which is not exported.
+// isBlocking reports whether CEL rules are not evaluated. See hasBlockingErr of the API server's strategy, which is not exported.
 func isBlocking(errs field.ErrorList) bool {
 	for _, err := range errs {
 		switch err.Type {

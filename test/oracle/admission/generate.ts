@@ -1,11 +1,11 @@
 /*
- * Objects to hold our admission against Istio's. In: a seed's chance, recorded resources. Out: one object, made up field by
- * field or a recorded one with places changed. Names and namespaces stay plain: they are the API server's matter.
+ * Generates objects for the comparison of admissions: from a seed field by field, or a recorded one with changed values. Names
+ * and namespaces stay valid, because only the API server validates them.
  */
 import type { Random } from '../../fuzz/random.ts';
 import { conditionValue, labelKey, valueFor, wrongType } from './odd-values.ts';
 
-/** A Kubernetes object with whatever in it. */
+/** A Kubernetes object with arbitrary content. */
 export interface OddObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -29,13 +29,13 @@ const ANNOTATIONS = [
 ];
 const COUNTS = [16, 17, 64, 65, 512, 513, 4096, 4097];
 
-/** Half made up, half a changed record. */
+/** A generated object or a modified recorded one, with equal probability. */
 export function oddObject(random: Random, recorded: readonly OddObject[]): OddObject {
   const object = random.next() < 0.5 ? madeUp(random) : structuredClone(random.pick(recorded));
   let changes = random.next() < 0.35 ? 0 : 1 + random.below(3);
   const tree = object as unknown as Tree;
   for (; changes > 0; changes -= 1) changeSomewhere(tree, random);
-  // As it would come over the wire: no value is shared, none is out of JSON's range.
+  // As it would arrive over the network: without shared values, and within the range of JSON.
   return JSON.parse(JSON.stringify(object)) as OddObject;
 }
 
@@ -147,7 +147,7 @@ function jwtRule(random: Random): Tree {
   };
 }
 
-/** One place of the tree below `spec` gets another value, another name, or goes. */
+/** Changes, renames or removes one value below `spec`. */
 function changeSomewhere(object: Tree, random: Random): void {
   const places: (readonly [Tree, string])[] = [];
   collect(object, 'spec', places, 0);
@@ -214,7 +214,7 @@ function maybe(random: Random, chance: number, name: string, make: () => unknown
   return random.next() < chance ? { [name]: make() } : {};
 }
 
-/** One to `most` items, seldom none, seldom as many as a limit. */
+/** One to `most` items, rarely none, rarely as many as a limit allows. */
 function list<T>(random: Random, most: number, make: () => T): T[] {
   const length = random.next() < 0.04 ? 0 : 1 + random.below(most);
   return Array.from({ length }, make);

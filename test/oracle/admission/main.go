@@ -1,5 +1,5 @@
 // Admission of RequestAuthentications and AuthorizationPolicies by Istio's own code and the API server's own library.
-// In: one JSON object per line on stdin, a Kubernetes object. Out: one JSON answer per line, in the same order. The first
+// Reads one Kubernetes object in JSON per line from stdin and writes one JSON result per line, in the same order. The first
 // argument is the path of Istio's CRDs (manifests/charts/base/files/crd-all.gen.yaml).
 package main
 
@@ -13,15 +13,15 @@ import (
 )
 
 type answer struct {
-	// Unreadable is why the body is no object at all; nothing else is set then.
+	// Unreadable is why the body is not an object; nothing else is set then.
 	Unreadable string `json:"unreadable,omitempty"`
-	// Crd holds the refusals by schema and CEL rules, each as the API server prints it.
+	// Crd holds the errors of schema and CEL rules, as the API server prints them.
 	Crd []string `json:"crd"`
 	// Stored is the object as etcd would hold it: without unknown fields and nulls.
 	Stored json.RawMessage `json:"stored,omitempty"`
-	// Raw is the webhook's answer to the object as it came, as if no CRD were there.
+	// Raw is the webhook's response to the original object, as if there were no CRD.
 	Raw verdict `json:"raw"`
-	// Pruned is the webhook's answer to Stored, which is what the API server sends.
+	// Pruned is the webhook's response to Stored, which is what the API server sends.
 	Pruned verdict `json:"pruned"`
 }
 

@@ -1,6 +1,5 @@
 /*
- * Texts for `jwks`, from good key sets to no JSON at all. In: nothing, keys are made anew in each process but for their
- * shape. Out: texts. Used by the generator.
+ * Values for `jwks`, from valid key sets to invalid JSON. Keys are generated in each process, except for their structure.
  */
 
 const RSA = {
@@ -124,7 +123,7 @@ const KEYS: readonly unknown[] = [
 
 const json = (value: unknown): string => JSON.stringify(value);
 
-/** Key sets, single keys, and what is neither. */
+/** Key sets, single keys, and values that are neither. */
 export const JWKS_TEXTS: readonly string[] = [
   ...KEYS.map((key) => json({ keys: [key] })),
   ...KEYS.map((key) => json({ keys: [RSA, key] })),

@@ -1,8 +1,8 @@
 /*
- * Addresses, ports, paths, URLs and trust domains at the edge of what Istio takes. In: nothing. Out: texts. Used by odd-values.ts.
+ * Addresses, ports, paths, URLs and trust domains at the boundary of what Istio accepts.
  */
 
-/** IP addresses and ranges, and what nearly is one. */
+/** IP addresses and ranges, and values that are nearly valid. */
 export const ADDRESSES: readonly string[] = [
   '10.0.0.1',
   '10.0.0.0/8',
@@ -82,7 +82,7 @@ export const ADDRESSES: readonly string[] = [
   '::1:80000',
 ];
 
-/** Port numbers, and what nearly is one. */
+/** Port numbers, and values that are nearly valid. */
 export const PORTS: readonly string[] = [
   '80',
   '080',
@@ -163,7 +163,7 @@ export const PATHS: readonly string[] = [
   '/[a]/{*}',
 ];
 
-/** URLs, and what nearly is one. */
+/** URLs, and values that are nearly valid. */
 export const URLS: readonly string[] = [
   'https://a',
   'http://a',
@@ -273,7 +273,7 @@ export const URLS: readonly string[] = [
   'https://a:080',
 ];
 
-/** Trust domains with stars and slashes where they may and may not stand. */
+/** Trust domains with wildcards and slashes at valid and invalid positions. */
 export const TRUST_DOMAINS: readonly string[] = [
   'td',
   '*',

@@ -1,6 +1,5 @@
 /*
- * Values that stand at the edge of what a field takes, by field. In: chance. Out: a value for the field, mostly a string.
- * Used by the generator.
+ * Values at the boundary of what a field accepts, by field; mostly strings.
  */
 import type { Random } from '../../fuzz/random.ts';
 import { JWKS_TEXTS } from './odd-key-sets.ts';
@@ -325,7 +324,7 @@ const BY_FIELD: Readonly<Record<string, readonly unknown[]>> = {
   'targetRef.namespace': ['', 'foo', '*'],
 };
 
-/** A value of a type that hardly any field has. */
+/** A value of a type that few fields have. */
 export function wrongType(random: Random): unknown {
   return structuredClone(random.pick(WRONG_TYPES));
 }
@@ -335,13 +334,13 @@ export function labelKey(random: Random): string {
   return random.pick(LABEL_KEYS);
 }
 
-/** One value for `field`, at times changed in one place. */
+/** One value for `field`, sometimes with one change. */
 export function valueFor(field: string, random: Random): unknown {
   const value = random.next() < 0.9 ? random.pick(BY_FIELD[field] ?? TEXTS) : random.pick(TEXTS);
   return typeof value === 'string' && random.next() < 0.12 ? changed(value, random) : value;
 }
 
-/** A value for `when`, fit for its key half of the time. */
+/** A value for `when`, valid for its key half of the time. */
 export function conditionValue(key: unknown, random: Random): unknown {
   if (random.next() < 0.4) return valueFor('', random);
   switch (key) {

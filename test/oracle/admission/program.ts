@@ -1,6 +1,6 @@
 /*
- * Istio's admission as a program: built once from the Go files of this folder, then asked about many objects in one go. In:
- * Kubernetes objects. Out: what the API server and Istio's webhook say about each. Needs Go; the build is kept in the cache.
+ * Runs Istio's admission as a program, built once from the Go files of this directory, on many objects. Returns what the API
+ * server and Istio's webhook report for each. Needs Go; the build is cached.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cacheRoot, withLock } from '../../cluster/cache.ts';
 
-/** What the webhook says; `broken`: it gave no answer. */
+/** Response of the webhook; `broken`: it did not respond. */
 export interface Verdict {
   readonly allowed: boolean;
   readonly message?: string;
@@ -20,17 +20,17 @@ export interface Verdict {
   readonly broken?: string;
 }
 
-/** What a cluster with Istio says about one object. */
+/** Results of a cluster with Istio for one object. */
 export interface Admission {
-  /** Why the body is no object at all; then only `raw` means something. */
+  /** Why the body is not an object; then only `raw` is set. */
   readonly unreadable?: string;
-  /** Refusals by the CRD as the API server prints them, sorted. */
+  /** Errors of the CRD as the API server prints them, sorted. */
   readonly crd: readonly string[] | null;
   /** The object without unknown fields and nulls. */
   readonly stored?: unknown;
-  /** The webhook about the object as it came. */
+  /** Response of the webhook to the original object. */
   readonly raw: Verdict;
-  /** The webhook about `stored`. */
+  /** Response of the webhook to `stored`. */
   readonly pruned: Verdict;
 }
 
@@ -45,8 +45,8 @@ const CRDS = 'manifests/charts/base/files/crd-all.gen.yaml';
 const run = promisify(execFile);
 
 /**
- * Asks about each object, in order.
- * @throws Error when Go is missing, the build fails or the program does
+ * Returns the results for each object, in order.
+ * @throws Error if Go is missing, or if the build or the program fails
  */
 export async function askIstio(objects: readonly unknown[]): Promise<readonly Admission[]> {
   const { binary, crds } = await buildProgram();
@@ -67,19 +67,19 @@ export async function askIstio(objects: readonly unknown[]): Promise<readonly Ad
   child.stdin.end();
   const code = await ended;
   await read;
-  if (code !== 0) throw new Error(`${basename(binary)} ended with ${code}`);
-  if (answers.length !== objects.length) throw new Error(`asked about ${objects.length} objects, ${answers.length} answers`);
+  if (code !== 0) throw new Error(`${basename(binary)} exited with ${code}`);
+  if (answers.length !== objects.length) throw new Error(`expected ${objects.length} results, received ${answers.length}`);
   return answers;
 }
 
-/** What stands in the way of asking, in words for a person; undefined: nothing. */
+/** Missing requirement of this machine, for the user; undefined: none. */
 export function missingTool(): string | undefined {
   if (existsSync(cachedProgram().binary)) return undefined;
   const { status } = spawnSync('go', ['version'], { stdio: 'ignore' });
   return status === 0 ? undefined : "Go is not installed (no `go` on the PATH), and the program that holds Istio's code is not built yet";
 }
 
-/** Where the program lies once it is built; the folder's name holds Istio's version and the hash of the sources. */
+/** Path of the built program; the directory name contains Istio's version and the hash of the sources. */
 function cachedProgram(): Program & { readonly folder: string } {
   const files = readdirSync(SOURCES).filter((name) => name.endsWith('.go') || name === 'go.mod' || name === 'go.sum');
   const hash = createHash('sha256');
@@ -89,7 +89,7 @@ function cachedProgram(): Program & { readonly folder: string } {
   return { folder, binary: join(folder, 'istio-admission'), crds: join(folder, basename(CRDS)) };
 }
 
-/** Builds the program unless the cache holds it. */
+/** Builds the program unless it is in the cache. */
 async function buildProgram(): Promise<Program> {
   const { folder, ...program } = cachedProgram();
   if (!existsSync(program.binary)) await withLock('build-admission', () => buildInto(folder, program));
@@ -112,7 +112,7 @@ async function buildInto(folder: string, { binary, crds }: Program): Promise<voi
   }
 }
 
-/** At low priority: a build must not starve what else the developer does. */
+/** Runs with low priority, so that a build does not slow down other work on the machine. */
 async function go(...args: readonly string[]): Promise<string> {
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' };
   const { stdout } = await run('nice', ['-n', '5', 'go', ...args], { cwd: SOURCES, env, maxBuffer: 64 << 20 });

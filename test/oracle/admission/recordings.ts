@@ -1,6 +1,6 @@
 /*
- * Resources that Istio has judged before, with what it said then. In: folders of recorded cases. Out: the resources, and what
- * the record says otherwise than Istio's code here. Used by the command, before it believes either.
+ * Reads resources that Istio has validated before from recorded cases, and compares the record with the result of Istio's code
+ * here, before either is trusted.
  */
 import { errorBlock } from '../../../src/api/istio/validation-finding.ts';
 import { type RecordedRejection, readCases } from '../../conformance/case-file.ts';
@@ -13,11 +13,11 @@ export interface Recording {
   /** Name of the case. */
   readonly file: string;
   readonly rejected: readonly RecordedRejection[];
-  /** Warnings of the webhook, as one text. */
+  /** Warnings of the webhook as one string. */
   readonly warning?: string;
 }
 
-/** The resources of all cases below `folders`. @throws Error that names a folder or a file without cases */
+/** The resources of all cases below `folders`. @throws Error that names a directory or a file without cases */
 export function readRecordings(folders: readonly string[]): readonly Recording[] {
   return folders.flatMap(readCases).flatMap(({ file, resources, istio }) =>
     resources.map((resource): Recording => {
@@ -33,7 +33,7 @@ export function readRecordings(folders: readonly string[]): readonly Recording[]
   );
 }
 
-/** Says where the record of `recording` and `answer` disagree; nothing where they agree. */
+/** Differences between the record of `recording` and `answer`; empty if they agree. */
 export function disagreements({ rejected, warning }: Recording, answer: Admission): readonly string[] {
   const { crd, pruned } = answer;
   const decode = /^error decoding configuration: (.*)$/s.exec(pruned.message ?? '')?.[1];
@@ -41,7 +41,7 @@ export function disagreements({ rejected, warning }: Recording, answer: Admissio
   const [first] = pruned.warnings ?? [];
   const warnings = first === undefined || pruned.warnings?.length === 1 ? first : errorBlock(pruned.warnings ?? []);
   const stages = new Map(rejected.map(({ stage, error }) => [stage, error]));
-  // The record has all refusals of the CRD in one text, with brackets around several.
+  // The record has all errors of the CRD in one string, in brackets if there are several.
   const ofCrd = stages.get('crd');
   const isCrdAlike =
     (crd ?? []).length > 0 === (ofCrd !== undefined) && (crd ?? []).every((text) => ofCrd?.includes(asRecorded(text)) === true);
@@ -53,7 +53,7 @@ export function disagreements({ rejected, warning }: Recording, answer: Admissio
   ];
 }
 
-/** Where the cases were recorded every number was read as a float; the API server tells whole ones apart. */
+/** The recording parsed every number as a float; the API server distinguishes integers. */
 function asRecorded(text: string): string {
   return text.replaceAll('"integer"', '"number"');
 }

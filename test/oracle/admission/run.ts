@@ -1,7 +1,7 @@
 /*
- * `npm run oracle:admission -- [--seed N] [--count M] [--show K] [DIR…]`: our admission beside Istio's own, first on every
- * recorded resource, then on objects made up from the seed. Prints each difference that counts, and a table; exits 1 when
- * there is a difference, 2 when it could not look.
+ * `npm run oracle:admission -- [--seed N] [--count M] [--show K] [DIR…]`: compares Sallyport's admission with Istio's, first on
+ * every recorded resource, then on objects generated from the seed. Prints each difference and a table. Exit code 1 if there is
+ * a difference, 2 if nothing could be compared.
  */
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
@@ -101,6 +101,6 @@ function add(table: Map<string, number>, name: string): void {
 }
 
 function wholeNumber(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new Error(`--${option} wants a whole number, not ${JSON.stringify(text)}`);
+  if (!/^\d+$/.test(text)) throw new Error(`--${option} requires an integer, not ${JSON.stringify(text)}`);
   return Number(text);
 }

@@ -16,12 +16,12 @@ import (
 	"istio.io/istio/pkg/webhooks/validation/server"
 )
 
-// verdict is the answer of Istio's webhook.
+// verdict is the response of Istio's webhook.
 type verdict struct {
 	Allowed  bool     `json:"allowed"`
 	Message  string   `json:"message,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
-	// Broken is set when the webhook gave no answer at all.
+	// Broken is set if the webhook did not respond.
 	Broken string `json:"broken,omitempty"`
 }
 
@@ -64,7 +64,7 @@ func (w *webhook) review(object []byte) (result verdict) {
 
 func requestFor(object []byte) *admission.AdmissionRequest {
 	head := metav1.PartialObjectMetadata{}
-	// What cannot be read has no kind and no namespace; the webhook says what is wrong with it.
+	// An object that cannot be decoded has no kind and no namespace; the webhook reports the error.
 	_ = json.Unmarshal(object, &head)
 	group := head.GroupVersionKind()
 	return &admission.AdmissionRequest{

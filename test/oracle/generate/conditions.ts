@@ -1,5 +1,5 @@
 /*
- * Conditions of policies: `rules[].when[]`. In: draws and the vocabulary of the case. Out: conditions of every key.
+ * Generates conditions of policies (`rules[].when[]`) with every key.
  */
 import type { Draw } from './draw.ts';
 import {
@@ -43,7 +43,7 @@ const METADATA_KEYS: readonly string[] = [
 ];
 const METADATA_VALUES: readonly string[] = ['[select]', 'select', '*', '[*]', 'sel*', '*ect', '[sel*]', '[[x]]', 'denied'];
 
-/** One condition. @param custom only what CUSTOM may ask about */
+/** One condition. @param custom only keys that are valid with CUSTOM */
 export function condition(draw: Draw, scope: PolicyScope, custom: boolean): object {
   const [key, make] = conditionKey(draw, scope, custom);
   const values = (): readonly string[] => draw.times(1 + draw.upTo(1), () => make(draw, scope));

@@ -1,10 +1,10 @@
 /*
- * Draws from a seed, in imperative style, on top of fast-check. In: a seed. Out: one source of draws per case, so that a case
- * is the same however many come before it.
+ * Draws random values from a seed in imperative style, based on fast-check. Each case has its own source, so that a case does not
+ * depend on the number of cases before it.
  */
 import fc, { type GeneratorValue } from 'fast-check';
 
-/** Everything random about one case comes from here. */
+/** The only source of randomness of one case. */
 export class Draw {
   readonly #next: GeneratorValue;
 
@@ -12,7 +12,7 @@ export class Draw {
     this.#next = next;
   }
 
-  /** From 0 to `max`, both included. */
+  /** Integer from 0 to `max`, inclusive. */
   upTo(max: number): number {
     return this.#next(fc.noBias, fc.nat({ max }));
   }
@@ -21,7 +21,7 @@ export class Draw {
     return this.upTo(999) < probability * 1000;
   }
 
-  /** One of `items`, which are not empty. */
+  /** One of `items`, which must not be empty. */
   pick<T>(items: readonly T[]): T {
     return items[this.upTo(items.length - 1)] as T;
   }
@@ -33,7 +33,7 @@ export class Draw {
     return Array.from({ length: count }, () => left.splice(this.upTo(left.length - 1), 1)[0] as T);
   }
 
-  /** What `make` gives, or nothing: an object's optional member. */
+  /** An object with or without the result of `make`, for optional members. */
   maybe<T extends object>(probability: number, make: () => T): T | Record<string, never> {
     return this.chance(probability) ? make() : {};
   }

@@ -1,6 +1,5 @@
 /*
- * New cases of every kind. In: a seed and a number. Out: cases without decisions, the same for the same seed (signatures and
- * keys apart). The oracle has them decided.
+ * Generates new cases of every kind without decisions. The same seed gives the same cases, except for signatures and keys.
  */
 import type { RecordedPort, RecordedWorkload } from '../../conformance/case-file.ts';
 import type { Todo } from '../recorder.ts';
@@ -24,7 +23,7 @@ const KINDS: readonly Kind[] = [
 const REQUESTS = 12;
 const NORMALIZATIONS = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES', 'DEFAULT'];
 
-/** `count` cases of `seed`. */
+/** `count` cases for `seed`. */
 export function generateCases(seed: number, count: number): readonly Unrecorded[] {
   return drawsOf(seed, count).map((draw, index) => {
     const kind = draw.pick(KINDS);

@@ -1,6 +1,5 @@
 /*
- * Documents that hold the keys of an issuer: key sets, and maps of certificates as Google serves them. In: draws and keys.
- * Out: texts, most of them good.
+ * Generates documents with the keys of an issuer: key sets, and maps of certificates like Google serves them. Most are valid.
  */
 import 'reflect-metadata';
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
@@ -15,7 +14,7 @@ const CERTIFIED: Readonly<Record<string, webcrypto.EcKeyImportParams & { readonl
   ec: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
 };
 
-/** Certificates of the keys that can have one here, by key id. */
+/** Certificates by key ID, for the keys that can have one here. */
 const CERTIFICATES: ReadonlyMap<string, string> = new Map(
   await Promise.all(KEYS.filter(({ kid }) => /^(rsa|ec256)/.test(kid)).map(async (key) => [key.kid, await certificateOf(key)] as const)),
 );
@@ -31,7 +30,7 @@ async function certificateOf({ secret }: SigningKey): Promise<string> {
   return `${certificate.toString('pem')}\n`;
 }
 
-/** A map of certificates by key id. Only RSA keys can stand in it; without any the map is none. */
+/** A map of certificates by key ID. It contains only RSA keys; without any it is invalid. */
 export function certificateMapOf(draw: Draw, keys: readonly SigningKey[]): string {
   const usable = keys.filter(({ kid }) => kid.startsWith('rsa'));
   const members = Object.fromEntries(usable.map(({ kid }) => [kid, pemOf(draw, CERTIFICATES.get(kid) ?? '')]));
@@ -83,7 +82,7 @@ export function keySetOf(draw: Draw, keys: readonly SigningKey[]): string {
         ]),
       ]
     : [];
-  // The same key again, or another of the same name.
+  // The same key again, or another one with the same ID.
   const again = draw.chance(0.1) ? [{ ...draw.pick([...members, ...KEYS.map(({ jwk }) => jwk)]), kid: draw.pick(keys).kid }] : [];
   const all = [...members, ...odd, ...again];
   return JSON.stringify({ keys: draw.some(all, all.length, all.length) });

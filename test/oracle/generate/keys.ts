@@ -1,11 +1,11 @@
 /*
- * Keys that sign tokens. In: nothing. Out: one of each kind, made once per run.
+ * Keys that sign tokens: one of each kind, generated once per run.
  */
 import { constants, createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
 export interface SigningKey {
   readonly kid: string;
-  /** Algorithms that fit the key, the usual one first. */
+  /** Algorithms of the key, the usual one first. */
   readonly algorithms: readonly string[];
   readonly jwk: Readonly<Record<string, string>>;
   readonly secret: KeyObject | Buffer;
@@ -39,7 +39,7 @@ export const KEYS: readonly SigningKey[] = [
   symmetric('oct-b', 64),
 ];
 
-/** The signature of `text`; for an algorithm that does not fit the key, one that cannot be right. */
+/** The signature of `text`; an invalid one for an algorithm that the key does not support. */
 export function signatureOf(key: SigningKey, algorithm: string, text: string): Buffer {
   const bits = /\d+$/.exec(algorithm)?.[0] ?? '256';
   if (Buffer.isBuffer(key.secret)) return createHmac(`sha${bits}`, key.secret).update(text).digest();

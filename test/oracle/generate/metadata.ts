@@ -1,16 +1,16 @@
 /*
- * What policies of both kinds share: age and targets. In: draws. Out: parts of `metadata` and `spec`.
+ * Generates what policies of both kinds share: creation time and target references.
  */
 import type { Draw } from './draw.ts';
 
-/** Absent: the policy is as old as its place in the case says, seconds after 2026. */
+/** Creation time; absent: derived from the position in the case, seconds after the start of 2026. */
 export function createdAt(draw: Draw): object {
   return draw.maybe(0.3, () => ({
     creationTimestamp: draw.pick(['2025-12-31T23:59:59Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:01Z', '2026-02-01T00:00:00Z']),
   }));
 }
 
-/** Targets of a gateway or a waypoint, which keep a policy away from sidecars. */
+/** Target references to a gateway or a waypoint, with which a policy does not apply to sidecars. */
 export function targetsOf(draw: Draw): object {
   const target = draw.pick<object>([
     { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'app' },

@@ -1,6 +1,6 @@
 /*
- * Siblings of recorded cases: the same shape with other values. In: draws. Out: a case of the folders `cases` and `random` with
- * some of its policies' values, actions, settings and requests changed.
+ * Modifies recorded cases: copies a case of the directories `cases` and `random` and changes some values, actions, settings and
+ * requests.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -26,7 +26,7 @@ function recordedFiles(): readonly string[] {
   return files;
 }
 
-/** A changed copy of one recorded case. */
+/** A modified copy of one recorded case. */
 export function mutateRecorded(draw: Draw): Unrecorded {
   const path = draw.pick(recordedFiles());
   const { istio: _, ...recorded } = JSON.parse(readFileSync(path, 'utf8')) as RecordedCase;
@@ -52,7 +52,7 @@ function changeMesh(draw: Draw, mesh: Readonly<Tree>): Tree {
   };
 }
 
-/** Every string that values may take over from elsewhere in the case. */
+/** Strings of the case that may replace values elsewhere. */
 function wordsOf(resources: readonly unknown[], requests: readonly RecordedRequest[]): readonly string[] {
   const words: string[] = [];
   JSON.stringify(resources, (name, value: unknown) => {

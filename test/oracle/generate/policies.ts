@@ -1,6 +1,5 @@
 /*
- * AuthorizationPolicies of every field. In: draws and the vocabulary of the case. Out: Kubernetes objects. Most pass
- * admission; some are meant not to.
+ * Generates AuthorizationPolicies with every field. Most pass admission; some are intentionally invalid.
  */
 import { condition } from './conditions.ts';
 import type { Draw } from './draw.ts';
@@ -32,7 +31,7 @@ const SOURCES: Readonly<Record<string, Make>> = {
   remoteIpBlocks: remoteIps,
 };
 const OPERATIONS: Readonly<Record<string, Make>> = { hosts, ports, methods, paths };
-/** Fields that admission takes with CUSTOM. */
+/** Fields that admission accepts with CUSTOM. */
 const BEFORE_IDENTITY: ReadonlySet<string> = new Set(['ipBlocks', 'remoteIpBlocks']);
 const NO_HTTP: ReadonlySet<string> = new Set([
   'principals',
@@ -53,7 +52,7 @@ function lists(draw: Draw, scope: PolicyScope, fields: Readonly<Record<string, M
     if (draw.chance(0.7)) made[name] = values();
     if (made[name] === undefined || draw.chance(0.15)) made[`not${name.charAt(0).toUpperCase()}${name.slice(1)}`] = values();
   }
-  // Admission refuses this pair; now and then it may show that it does.
+  // Admission rejects this combination; it is generated rarely, to test that.
   if (Object.keys(made).some((name) => /serviceAccounts/i.test(name)) && !draw.chance(0.05)) {
     for (const name of ['principals', 'notPrincipals', 'namespaces', 'notNamespaces']) delete made[name];
   }
@@ -73,7 +72,7 @@ function rule(draw: Draw, scope: PolicyScope, custom: boolean): object {
   };
 }
 
-/** One AuthorizationPolicy. @param index tells its name from the others' */
+/** One AuthorizationPolicy. @param index makes its name unique */
 export function authorizationPolicy(draw: Draw, scope: PolicyScope, index: number): object {
   const action = draw.pick([
     'ALLOW',

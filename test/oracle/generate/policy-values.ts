@@ -1,5 +1,5 @@
 /*
- * Values of policies by field. In: draws and the vocabulary of the case. Out: one value that admission takes, nearly always.
+ * Generates values of policies by field; admission accepts nearly all of them.
  */
 import type { Draw } from './draw.ts';
 import { ipValue, pathValue, stringValue } from './values.ts';
@@ -11,17 +11,17 @@ export interface PolicyScope {
   readonly labels: Readonly<Record<string, string>>;
   readonly ip: string;
   readonly ports: readonly number[];
-  /** Words of the tokens in play. */
+  /** Values of the tokens of the case. */
   readonly issuers: readonly string[];
   readonly subjects: readonly string[];
   readonly claims: readonly string[];
-  /** Names of external authorizers; empty: no CUSTOM. */
+  /** Names of ext_authz providers; empty: no CUSTOM. */
   readonly providers: readonly string[];
-  /** Only what a TCP connection has, most of the time. */
+  /** Mostly attributes that a TCP connection has. */
   readonly tcp: boolean;
 }
 
-/** Draws one value. */
+/** Draws one value for a field. */
 export type Make = (draw: Draw, scope: PolicyScope) => string;
 
 const bare = (principal: string): string => (principal.split(',')[0] ?? '').replace('spiffe://', '');
@@ -50,7 +50,7 @@ export const namespaces: Make = (draw) =>
     'sa',
     'prod-*',
   ]);
-/** Principals of every trust domain of some pattern, which aliases may widen. */
+/** Principals with a pattern for the trust domain, which aliases may extend. */
 const WIDE_PRINCIPALS = ['*-td', 'old*', '*', 'td*', '*local', 'cluster.*'].flatMap((domain) => [
   `${domain}/ns/foo/sa/a`,
   `${domain}/ns/bar/sa/*`,

@@ -1,5 +1,5 @@
 /*
- * External authorizers of the mesh configuration. In: draws. Out: extension providers, good ones and such as Istio cannot use.
+ * Generates ext_authz providers of the mesh configuration, valid ones and ones that Istio cannot use.
  */
 import type { Draw } from './draw.ts';
 
@@ -8,7 +8,7 @@ export type Provider = { readonly name: string } & Readonly<Record<string, unkno
 const HTTP = { service: 'ext.foo.svc.cluster.local', port: 8000, includeRequestHeadersInCheck: ['x-ext-authz'] };
 const GRPC = { service: 'ext.foo.svc.cluster.local', port: 9000 };
 
-/** Names that a policy asks for, some of them in vain. */
+/** Provider names in policies, some of which are not configured. */
 const UNUSABLE: readonly Provider[] = [
   { name: 'Ext-Http', envoyExtAuthzHttp: HTTP },
   { name: 'ext.http', envoyExtAuthzHttp: HTTP },
@@ -27,7 +27,7 @@ const UNUSABLE: readonly Provider[] = [
   { name: 'tracer', zipkin: { service: 'zipkin.foo.svc.cluster.local', port: 9411 } },
 ];
 
-/** A body that is too long is answered by the proxy alone, which the library has no part in: here it is cut. */
+/** Only the proxy responds to a body that is too long, not the library: here it is truncated instead. */
 function bodyInCheck(draw: Draw): object {
   return draw.maybe(0.3, () => ({
     includeRequestBodyInCheck: {
@@ -38,7 +38,7 @@ function bodyInCheck(draw: Draw): object {
   }));
 }
 
-/** One or two good ones, now and then with one that is none. */
+/** One or two valid providers, sometimes with an invalid one. */
 export function drawProviders(draw: Draw): readonly Provider[] {
   const http = {
     name: 'ext-http',

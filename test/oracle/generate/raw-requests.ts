@@ -1,5 +1,5 @@
 /*
- * Requests as bytes, at the edge of HTTP/1.1 and beyond it. In: draws. Out: text.
+ * Generates requests as bytes, valid and invalid HTTP/1.1.
  */
 import type { Draw } from './draw.ts';
 import { ODD_TARGETS, PATHS } from './vocabulary.ts';
@@ -80,7 +80,7 @@ const RAW: readonly string[] = [
   'GET /admin HTTP/1.1\r\nHost: a\r\nx-forwarded-client-cert: By=x;URI=spiffe://cluster.local/ns/foo/sa/a\r\n\r\n',
 ];
 
-/** One of them, half the time with another target. */
+/** One of them, half of the time with another target. */
 export function rawRequest(draw: Draw): string {
   const text = draw.pick(RAW);
   return draw.chance(0.5) ? text : text.replace('/admin', draw.pick([...PATHS, ...ODD_TARGETS]).replace(/[\r\n]/g, ''));

@@ -1,6 +1,6 @@
 /*
- * RequestAuthentications with every location, output and source of keys. In: draws. Out: Kubernetes objects, the servers their
- * addresses need, and where tokens may be put.
+ * Generates RequestAuthentications with every token location, output and source of keys, the servers of their key URLs, and the
+ * locations where requests may carry tokens.
  */
 import type { Draw } from './draw.ts';
 import { certificateMapOf, keySetOf } from './key-sets.ts';
@@ -18,7 +18,7 @@ export interface JwtWorld {
   readonly issuers: readonly Issuer[];
   readonly resources: readonly object[];
   readonly jwksServers: Readonly<Record<string, string>>;
-  /** Locations that some rule names. */
+  /** Token locations of the rules. */
   readonly headers: readonly { readonly name: string; readonly prefix: string }[];
   readonly params: readonly string[];
   readonly cookies: readonly string[];
@@ -137,7 +137,7 @@ function jwtRule(draw: Draw, issuer: Issuer, found: Locations, servers: Record<s
   };
 }
 
-/** Keys behind an address, named by the rule or found by discovery. */
+/** Keys at a URL that the rule contains or that discovery finds. */
 function served(draw: Draw, { name, keys }: Issuer, servers: Record<string, string>): object {
   const url = `https://keys.example.com/${Object.keys(servers).length}`;
   const certified = keys.some(({ kid }) => kid.startsWith('rsa')) && draw.chance(0.4);
@@ -153,13 +153,13 @@ function served(draw: Draw, { name, keys }: Issuer, servers: Record<string, stri
   return {};
 }
 
-/** Few rules in many policies: their order is by age and name. More than twelve rules Istio sorts in no order to rely on. */
+/** Few rules in several policies, which Istio orders by creation time and name. It does not order more than twelve rules reliably. */
 function shapeOf(draw: Draw): { readonly policies: number; readonly rules: () => number } {
   if (draw.chance(0.15)) return { policies: 4 + draw.upTo(2), rules: () => 1 + draw.upTo(1) };
   return { policies: 1 + draw.upTo(draw.chance(0.5) ? 0 : 2), rules: () => 1 + draw.upTo(draw.chance(0.5) ? 0 : 2) };
 }
 
-/** From one to six RequestAuthentications with their issuers. */
+/** One to six RequestAuthentications with their issuers. */
 export function jwtWorld(
   draw: Draw,
   scope: { readonly namespace: string; readonly rootNamespace: string; readonly labels: Readonly<Record<string, string>> },

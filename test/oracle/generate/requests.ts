@@ -1,6 +1,5 @@
 /*
- * Requests: plain ones, odd ones, and bytes that are hardly requests. In: draws and the case's JWT world. Out: requests as
- * records hold them.
+ * Generates requests: ordinary ones, unusual ones, and invalid bytes, in the format of records.
  */
 import { METHODS as NODE_METHODS } from 'node:http';
 import type { RecordedPort, RecordedRequest } from '../../conformance/case-file.ts';
@@ -24,15 +23,15 @@ import {
 
 export interface RequestScope {
   readonly ports: readonly RecordedPort[];
-  /** The workload's address: peers of the other family cannot reach it. */
+  /** Address of the workload; peers of the other address family cannot reach it. */
   readonly ip: string;
   readonly jwt: JwtWorld | undefined;
-  /** How often something odd is drawn, 0 to 1. */
+  /** Probability of unusual values, 0 to 1. */
   readonly oddity: number;
   readonly asksAuthorizer: boolean;
 }
 
-/** Requests and the tokens they carry. */
+/** Requests and their tokens. */
 export interface DrawnRequests {
   readonly requests: readonly RecordedRequest[];
   readonly tokens: Readonly<Record<string, Token>>;
@@ -40,7 +39,7 @@ export interface DrawnRequests {
 
 type Header = readonly [string, string];
 
-/** Node's server stands in for authorizers, and takes no others. */
+/** Methods that Node's HTTP server accepts, which replaces the ext_authz servers. */
 const KNOWN_TO_NODE = METHODS.filter((method) => NODE_METHODS.includes(method));
 
 /** Draws `count` requests. */
@@ -50,7 +49,7 @@ export function drawRequests(draw: Draw, scope: RequestScope, count: number): Dr
     const port = draw.pick(scope.ports);
     const common = { name: `r${String(index).padStart(2, '0')}`, port: port.number, source: drawSource(draw, scope.ip) };
     if (port.protocol === 'tcp') return { ...common, raw: draw.pick(['ping\n', 'hello, who is there?\n', '\u0000\u0001 binary\n']) };
-    // On a port that no Service has, Envoy first has to tell HTTP from other protocols: no place for what is hardly HTTP.
+    // On a port without a Service Envoy detects the protocol first, so that invalid HTTP would not count as HTTP.
     const oddity = port.undeclared === true ? 0 : scope.oddity;
     if (draw.chance(oddity * 0.25)) return { ...common, raw: rawRequest(draw) };
     return { ...common, ...drawHttp(draw, { ...scope, oddity }, tokens) };
@@ -91,7 +90,7 @@ function drawHttp(draw: Draw, scope: RequestScope, tokens: Record<string, Token>
   return {
     method: http2 && method === 'CONNECT' ? 'GET' : method,
     path: http2 ? carrier.target.replace(/^\\/, '/').replace(/[^\x21-\x7e]/g, '~') : carrier.target,
-    // What no HTTP/2 codec lets through says nothing about a decision.
+    // Requests that an HTTP/2 codec rejects test no decision.
     host: http2 && !/^[\w.:[\]-]{2,}$/.test(host) ? 'example.com' : host,
     ...(usable.length > 0 ? { headers: usable } : {}),
     ...(!http2 && (method === 'POST' || method === 'PUT') && draw.chance(0.3) ? { body: draw.pick(['abc', 'a=b', '{"a":1}', 'ü']) } : {}),
@@ -114,7 +113,7 @@ function drawHeaders(draw: Draw, odd: boolean): Header[] {
   return headers;
 }
 
-/** Puts a token where a rule looks for it, or beside. */
+/** Puts a token where a rule looks for it, or somewhere else. */
 function putToken(draw: Draw, jwt: JwtWorld, tokens: Record<string, Token>, carrier: { target: string; headers: Header[] }): void {
   const issuer = draw.chance(0.95) ? draw.pick(jwt.issuers) : { name: 'https://unknown.example.com', keys: draw.pick(jwt.issuers).keys };
   const known = Object.values(tokens);

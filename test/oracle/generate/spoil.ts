@@ -1,6 +1,6 @@
 /*
- * Policies that admission refuses, as they are in force where Istio's webhook was away. In: a policy as it is drawn. Out: a
- * copy with one thing that admission refuses.
+ * Makes policies invalid, because invalid policies become active if Istio's webhook was not available: copies a policy with one
+ * change that admission rejects.
  */
 import type { Draw } from './draw.ts';
 
@@ -25,7 +25,7 @@ const BAD_VALUES: Readonly<Record<string, readonly string[]>> = {
   ports: ['x', '70000', '-1', '+80', '80 ', '8080.0', '', '0x50', '65536', '4294975376'],
   serviceAccounts: ['a/b/c', '/a', 'a/', '*', '', 'foo/*', 'a*', '/', 'foo//a'],
   trustDomains: ['a*b', '**', 'cluster.local/ns', '*td*', '', 'cl*al', '*/x'],
-  // Envoy stops at most other templates that admission refuses.
+  // Envoy rejects most other templates that admission rejects.
   paths: ['/{x}', '/{*}/a*', '', '/{*}.json', '/admin/{*', '/admin*}', '/{x}*', '*{x}'],
   principals: [''],
   requestPrincipals: [''],
@@ -71,7 +71,7 @@ function listsOf(node: unknown, found: { readonly holder: Tree; readonly field: 
   return found;
 }
 
-/** What a list holds, by its own name or, for a condition's, by the key of the condition. */
+/** Kind of values in an array, by its name or, for a condition, by the key of the condition. */
 function kindOf({ holder, field }: { readonly holder: Tree; readonly field: string }): string {
   if (!/^(notV|v)alues$/.test(field)) return field.replace(/^not(.)/, (_, first: string) => first.toLowerCase());
   const key = String(holder['key']);
@@ -79,7 +79,7 @@ function kindOf({ holder, field }: { readonly holder: Tree; readonly field: stri
   return { 'destination.port': 'ports', 'source.serviceAccount': 'serviceAccounts', 'source.trustDomain': 'trustDomains' }[key] ?? 'hosts';
 }
 
-/** One value of some list, alone or beside good ones. */
+/** One invalid value in an array, alone or with valid ones. */
 function spoilValue(draw: Draw, spec: Tree): void {
   const lists = listsOf(spec['rules']);
   if (lists.length === 0) return;
@@ -93,7 +93,7 @@ function rulesOf(spec: Tree): Tree[] {
   return (spec['rules'] ?? []) as Tree[];
 }
 
-/** Adds to a rule what is no condition. */
+/** Adds an invalid condition to a rule. */
 function spoilCondition(draw: Draw, spec: Tree): void {
   const [rule] = draw.some(rulesOf(spec), 1, 1);
   if (rule === undefined) return;
@@ -104,7 +104,7 @@ function spoilCondition(draw: Draw, spec: Tree): void {
   rule['when'] = [...((rule['when'] ?? []) as object[]), condition];
 }
 
-/** A rule's entry that says nothing, or what one of its members may not be. */
+/** An empty entry of a rule, or one with an invalid member. */
 function spoilEntry(draw: Draw, spec: Tree): void {
   const [rule] = draw.some(rulesOf(spec), 1, 1);
   if (rule === undefined) return;
@@ -128,7 +128,7 @@ function spoilEntry(draw: Draw, spec: Tree): void {
   );
 }
 
-/** Members of the policy as a whole. */
+/** Top-level members of the spec. */
 function spoilWhole(draw: Draw, spec: Tree, policy: Tree): void {
   draw.pick<() => void>([
     () => void delete spec['rules'],
@@ -148,7 +148,7 @@ function spoilWhole(draw: Draw, spec: Tree, policy: Tree): void {
 
 const SPOILS: readonly Spoil[] = [spoilValue, spoilValue, spoilValue, spoilCondition, spoilCondition, spoilEntry, spoilWhole];
 
-/** A copy of an AuthorizationPolicy with something that admission refuses; now and then it happens to be taken all the same. */
+/** A copy of an AuthorizationPolicy with one change that admission usually rejects. */
 export function spoilPolicy(draw: Draw, policy: object): object {
   const copy = structuredClone(policy) as Tree;
   const spec = copy['spec'] as Tree;
@@ -156,7 +156,7 @@ export function spoilPolicy(draw: Draw, policy: object): object {
   return copy;
 }
 
-/** A copy of a RequestAuthentication with something that admission refuses. */
+/** A copy of a RequestAuthentication with one change that admission rejects. */
 export function spoilAuthentication(draw: Draw, policy: object): object {
   const copy = structuredClone(policy) as Tree;
   const { jwtRules } = copy['spec'] as { jwtRules: Tree[] };

@@ -1,6 +1,5 @@
 /*
- * Tokens, good and bad in every way a client can think of. In: draws, issuers and keys. Out: the token, and what is put on
- * record of how it was made.
+ * Generates tokens, valid and invalid in many ways, and the description of each token for the record.
  */
 import type { Draw } from './draw.ts';
 import { KEYS, type SigningKey, signatureOf } from './keys.ts';
@@ -33,7 +32,7 @@ export const CLAIM_WORDS: readonly string[] = [
   'x',
 ];
 
-/** Tokens may end or begin while the cases are recorded, which is soon after they are drawn. */
+/** Tokens may expire or become valid while the cases are recorded, which is shortly after they are generated. */
 const DRAWN_AT = Math.floor(Date.now() / 1000);
 const RECORDED_WITHIN = 160;
 const FAR = 4_733_510_400;
@@ -132,7 +131,7 @@ function claims(draw: Draw, issuer: string): Record<string, unknown> {
   };
 }
 
-/** Envoy grants a minute: borders lie in the minutes of the recording. */
+/** Envoy allows a clock skew of one minute, so that limits are within minutes of the recording. */
 function nearTimes(draw: Draw): object {
   const near = (offset: number): number => DRAWN_AT + offset + draw.upTo(RECORDED_WITHIN) + draw.pick([0, 0, 0, 0.5, 0.999]);
   return {
@@ -207,7 +206,7 @@ function payloadText(draw: Draw, made: Record<string, unknown>): string {
   ]);
 }
 
-/** A token of `issuer`, made with one of `keys` nearly always. */
+/** A token of `issuer`, nearly always signed with one of `keys`. */
 export function makeToken(draw: Draw, issuer: string, keys: readonly SigningKey[]): Token {
   const key = draw.chance(0.93) ? draw.pick(keys) : draw.pick(KEYS);
   const usual = draw.chance(0.8) ? (key.algorithms[0] ?? 'RS256') : draw.pick(key.algorithms);

@@ -1,5 +1,5 @@
 /*
- * Values of policies that have a fair chance to match, and to miss by a little. In: words that requests hold. Out: values.
+ * Generates values of policies that often match, or nearly match, a string of the requests.
  */
 import type { Draw } from './draw.ts';
 
@@ -39,7 +39,7 @@ export function stringValue(draw: Draw, word: string): string {
   }
 }
 
-/** A template or plain value for the path `word`, whose segments it knows. */
+/** A template or plain value for the path `word`, based on its segments. */
 export function pathValue(draw: Draw, word: string): string {
   if (draw.chance(0.6)) return stringValue(draw, word);
   const segments = word.split('/').slice(1);
@@ -63,7 +63,7 @@ export function pathValue(draw: Draw, word: string): string {
     : value;
 }
 
-/** An address or a network around `ip`. */
+/** An address or a block that contains or is close to `ip`. */
 export function ipValue(draw: Draw, ip: string): string {
   const wide = ip.includes(':') ? [128, 127, 64, 48, 32, 1, 0] : [32, 31, 30, 24, 16, 8, 1, 0];
   switch (draw.upTo(6)) {

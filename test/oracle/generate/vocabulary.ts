@@ -1,5 +1,5 @@
 /*
- * The words that policies and requests are made of: few enough to meet, odd enough to find out. In: nothing. Out: lists.
+ * The strings of generated policies and requests: few enough to match each other, unusual enough to find differences.
  */
 
 /** Request targets without a query. */
@@ -98,10 +98,10 @@ export const PATHS: readonly string[] = [
   '/x/..%2fadmin',
 ];
 
-/** Those that an HTTP/2 codec takes. */
+/** Targets that an HTTP/2 codec accepts. */
 export const HTTP2_PATHS: readonly string[] = PATHS.filter((path) => path.startsWith('/'));
 
-/** Targets that are no plain path, or come near to it. */
+/** Targets that are not a plain path, or nearly one. */
 export const ODD_TARGETS: readonly string[] = [
   '*',
   'admin',

@@ -32,14 +32,14 @@ type kindRules struct {
 	cel        *cel.Validator
 }
 
-// admission judges a resource by the CRDs that Istio ships and by its webhook's rules.
+// admission validates a resource with the CRDs that Istio ships and with its webhook's rules.
 type admission struct {
 	kinds map[schema.GroupVersionKind]kindRules
 }
 
 type review struct {
 	rejected, warnings []note
-	// config is absent when the resource cannot even be decoded.
+	// config is nil if the resource cannot be decoded.
 	config *config.Config
 }
 
@@ -87,7 +87,7 @@ func rulesOf(version apiextensionsv1.CustomResourceDefinitionVersion) (kindRules
 	return kindRules{structural: structural, schema: validator, cel: cel.NewValidator(structural, true, celconfig.PerCallLimit)}, nil
 }
 
-// review gives the verdict of every stage on its own. index orders resources in time: seconds apart, as they were created.
+// review returns the result of each stage separately. index orders resources in time, seconds apart, in the order of creation.
 func (a *admission) review(raw json.RawMessage, index int) review {
 	object := &unstructured.Unstructured{}
 	if err := json.Unmarshal(raw, &object.Object); err != nil {
@@ -118,7 +118,7 @@ func (a *admission) review(raw json.RawMessage, index int) review {
 	return out
 }
 
-// byDefinition applies schema and CEL rules, and gives what the API server keeps of the object.
+// byDefinition applies schema and CEL rules, and returns the object that the API server stores.
 func (a *admission) byDefinition(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	rules, found := a.kinds[object.GroupVersionKind()]
 	if !found {

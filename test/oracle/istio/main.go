@@ -1,5 +1,5 @@
-// Command istio decides what Istio itself does with policies: which of them admission refuses, and the Envoy listener that
-// istiod compiles for a workload. In: one case per line on stdin, as JSON in the records' form. Out: one answer per line.
+// Command istio decides what Istio itself does with policies: which of them admission rejects, and the Envoy listener that
+// istiod compiles for a workload. Reads one case per line from stdin, as JSON in the records' form, and writes one result per line.
 package main
 
 import (
@@ -45,7 +45,7 @@ type workloadPort struct {
 	Undeclared bool   `json:"undeclared"`
 }
 
-// note is one refusal or warning of admission, in the records' form.
+// note is one error or warning of admission, in the records' form.
 type note struct {
 	Resource string `json:"resource"`
 	Stage    string `json:"stage"`
@@ -56,7 +56,7 @@ type answer struct {
 	Rejected []note          `json:"rejected,omitempty"`
 	Warnings []note          `json:"warnings,omitempty"`
 	Listener json.RawMessage `json:"listener,omitempty"`
-	// Fault says why the oracle itself could not answer.
+	// Fault is the failure of the oracle itself.
 	Fault string `json:"fault,omitempty"`
 }
 
@@ -78,7 +78,7 @@ func main() {
 	}
 }
 
-// quiet turns istiod's own logging off: stdout is for answers.
+// quiet turns off istiod's logging, because stdout is for results.
 func quiet() {
 	options := log.DefaultOptions()
 	options.SetDefaultOutputLevel(log.OverrideScopeName, log.NoneLevel)
@@ -114,7 +114,7 @@ func answerLine(admission *admission, line []byte) (out answer) {
 	return out
 }
 
-// compile gives the workload's inbound listener as istiod sends it.
+// compile returns the workload's inbound listener as istiod sends it.
 func compile(in *caseFile, applied []config.Config) (json.RawMessage, error) {
 	mesh, err := meshOf(in.MeshConfig)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"istio.io/istio/pkg/config/protocol"
 )
 
-// noSuchService begins the names of authorizers that no registry holds.
+// noSuchService is the name prefix of ext_authz services that are not in the registry.
 const noSuchService = "no-such."
 
 func meshOf(overlay json.RawMessage) (*meshconfig.MeshConfig, error) {
@@ -43,7 +43,7 @@ func proxyOf(in *caseFile) *model.Proxy {
 	}
 }
 
-// servicesOf gives the workload's own Service, one port per declared port, and one Service per external authorizer.
+// servicesOf returns the workload's Service, with one port per declared port, and one Service per ext_authz provider.
 func servicesOf(in *caseFile, config *meshconfig.MeshConfig) ([]*model.Service, []*model.ServiceInstance) {
 	own := service(host.Name(fmt.Sprintf("%s.%s.svc.cluster.local", in.Workload.Name, in.Workload.Namespace)), in.Workload.Namespace)
 	var instances []*model.ServiceInstance
@@ -89,7 +89,7 @@ func service(name host.Name, namespace string) *model.Service {
 	}
 }
 
-// servers answers for every URL of a case; every other address fails.
+// servers responds for every URL of a case; every other address fails.
 type servers map[string]string
 
 func (s servers) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -102,7 +102,7 @@ func (s servers) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// resolverOf is istiod's own resolver of keys, with the case's servers in place of the network.
+// resolverOf returns istiod's resolver of keys, with the case's servers instead of the network.
 func resolverOf(urls map[string]string) *model.JwksResolver {
 	resolver := model.NewJwksResolver(time.Hour, time.Hour, time.Hour, time.Millisecond)
 	client := &http.Client{Transport: servers(urls)}
