@@ -1,6 +1,6 @@
 /*
- * The version of the running program, from package.json. In: nothing. Out: text for `--version`, for the annotation of
- * injected pods and for metrics of build info. Bundling writes it into the file.
+ * The version of Sallyport from package.json, for `--version`, the annotation of injected pods and build info metrics. The
+ * bundler inlines it.
  */
 import packageJson from '../package.json' with { type: 'json' };
 
