@@ -1,6 +1,6 @@
 /*
- * Policies and pods of one workload in, its bundle out. The same meaning gives the same bundle, whatever the order of the
- * input. Pure; called by reconcile and by the commands that show what would be published.
+ * Compiles the policies of one workload to its bundle. The bundle does not depend on the order of policies or pods, so equal
+ * policies give equal digests.
  */
 
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
@@ -16,26 +16,31 @@ import { groupByRelevantLabels } from '../resolve/variants.ts';
 import { keySetId } from './key-set-id.ts';
 import { collectKeySets } from './key-sets.ts';
 
+/** Everything that the bundle of one workload depends on. */
 export interface CompileInput {
   readonly workload: WorkloadRef;
-  /** Labels of each pod of the workload; repeats allowed. None: as for one pod without labels. */
+  /** Labels of the pods of the workload, duplicates allowed; empty: as for one pod without labels. */
   readonly labelSets: readonly Labels[];
   /** The active policies that apply to a pod of the workload with these labels, in any order; see `Selection.policiesFor`. */
   readonly policiesFor: (labels: Labels) => readonly Policy[];
   readonly mesh: MeshConfig;
-  /** Last good keys of a rule that has none inline; undefined: none. The same answer for the same source throughout a call. */
+  /**
+   * Last good keys of a rule without inline keys; undefined when there are none. Must return the same keys for the same source
+   * throughout one compilation.
+   */
   readonly keySetOf: (rule: JwtRule) => KeySet | undefined;
 }
 
+/** A bundle and what compiling it found. */
 export interface CompileResult {
   readonly bundle: Bundle;
-  /** Each once, in a fixed order; paths are within the policy named. */
+  /** Without duplicates, in an order that depends only on the findings; each path is relative to the policy that the finding names. */
   readonly findings: readonly PolicyFinding[];
   /** The policies that apply to at least one pod of the workload. */
   readonly selecting: readonly Policy[];
 }
 
-/** Compiles the bundle of one workload. Never fails: what cannot be honoured is dropped as Istio drops it, and reported. */
+/** Compiles the bundle of one workload. Never throws: what cannot be enforced is dropped as Istio drops it, and reported. */
 export function compileWorkload(input: CompileInput): CompileResult {
   const { workload, mesh } = input;
   const policiesFor = (labels: Labels): readonly Policy[] => [...input.policiesFor(labels)].sort(byIdentity);

@@ -1,6 +1,6 @@
 /*
- * The key sets of one workload. In: its JWT rules and a way to the last good fetched keys. Out: key sets by id, and a
- * warning for each rule that has none. A rule without keys stays in the program: every token for it is refused.
+ * Collects the key sets of one workload: inline keys are parsed here, others come from the key cache. A rule without keys stays in
+ * the program, where it rejects every token, and gets a warning.
  */
 import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
 import type { BundleKey, KeySet } from '../bundle/bundle.ts';
@@ -9,8 +9,9 @@ import { parseJwks } from '../jwt/parse-jwks.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import { hasInlineKeys, keySetId } from './key-set-id.ts';
 
+/** Key sets and the warnings about rules without one. */
 export interface CollectedKeySets {
-  /** Ids sorted; only those with a usable key. */
+  /** By id, sorted; only sets with a usable key. */
   readonly keySets: Readonly<Record<string, KeySet>>;
   readonly findings: readonly PolicyFinding[];
 }
@@ -20,13 +21,13 @@ interface InlineKeys {
   readonly problems: readonly string[];
 }
 
-/** Parsing is pure and rules never change, so the result may live as long as its rule. */
+/** A cache: parsing is pure and rules are immutable. */
 const inlineKeysByRule = new WeakMap<JwtRule, InlineKeys>();
 
 /**
- * Collects the key sets that `policies` name.
+ * Collects the key sets of the rules in `policies`.
  *
- * @param keySetOf last good fetched keys of a rule without inline keys; undefined: none yet
+ * @param keySetOf last good fetched keys of a rule without inline keys; undefined when there are none yet
  */
 export function collectKeySets(
   policies: readonly RequestAuthentication[],

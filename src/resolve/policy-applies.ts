@@ -1,6 +1,5 @@
 /*
- * Which policies reach which pods. In: policies and a pod's namespace and labels. Out: the policies that apply. Pure.
- * Called by compile, by the status writer and by `explain`.
+ * Whether one policy applies to one pod, as Istio decides it.
  * @see istio pilot/pkg/model/policyattachment.go, authorization.go
  */
 import type { Policy, PolicyTargetReference } from '../api/istio/resources.ts';
@@ -11,14 +10,15 @@ export type Labels = Readonly<Record<string, string>>;
 
 const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 
-/** Can `policy` reach any pod of `namespace`? Policies of the root namespace reach all, others their own. */
+/** Whether `policy` can apply to pods of `namespace`: a policy of the root namespace to all pods, others to those of their namespace. */
 export function isInScope(policy: Policy, namespace: string, rootNamespace: string): boolean {
   return policy.metadata.namespace === rootNamespace || policy.metadata.namespace === namespace;
 }
 
 /**
- * Does `policy`, which is in scope of `namespace`, apply to a pod there? By selector, or, for the pods of a Gateway API
- * gateway, by `targetRefs`. A policy with `targetRefs` never applies to an ordinary pod; an empty selector selects all.
+ * Whether `policy`, which is in scope of `namespace` ({@link isInScope}), applies to a pod there: by its selector, or by
+ * `targetRefs` to the pods of a Gateway API gateway. A policy with `targetRefs` never applies to an ordinary pod. An absent or empty
+ * selector selects all pods.
  */
 export function selectsPod(policy: Policy, namespace: string, labels: Labels): boolean {
   const { targetRefs, selector } = policy.spec;
@@ -47,10 +47,10 @@ export function whyNotApplied(
   }
   const [key = '', value = ''] = Object.entries(selector?.matchLabels ?? {}).find(([label, wanted]) => pod.labels[label] !== wanted) ?? [];
   const has = Object.hasOwn(pod.labels, key) ? `has ${key}=${pod.labels[key] ?? ''}` : `has no label ${key}`;
-  return `its selector wants ${key}=${value}; the pod ${has}`;
+  return `its selector requires ${key}=${value}; the pod ${has}`;
 }
 
-/** Has `labels` every pair of `wanted`? Absent or empty `wanted`: yes. */
+/** Whether `labels` contains every pair of `wanted`; true when `wanted` is absent or empty. */
 export function matchesLabels(wanted: Labels | undefined, labels: Labels): boolean {
   if (wanted === undefined) return true;
   for (const key of Object.keys(wanted)) {
@@ -59,7 +59,7 @@ export function matchesLabels(wanted: Labels | undefined, labels: Labels): boole
   return true;
 }
 
-/** Every label key that decides whether one of `policies` applies to a pod; sorted, each once. */
+/** The label keys that decide whether one of `policies` applies to a pod; sorted, without duplicates. */
 export function relevantLabelKeys(policies: Iterable<Policy>): readonly string[] {
   const keys = new Set<string>();
   for (const { spec } of policies) {
@@ -69,7 +69,7 @@ export function relevantLabelKeys(policies: Iterable<Policy>): readonly string[]
   return [...keys].sort();
 }
 
-/** Does `ref` name a gateway of the Gateway API, the only target that has pods? */
+/** Whether `ref` names a Gateway API gateway, the only kind of target that has pods. */
 export function isGatewayTarget(ref: PolicyTargetReference): boolean {
   return ref.group === GATEWAY_GROUP && ref.kind === 'Gateway';
 }

@@ -1,30 +1,31 @@
 /*
- * Pods of one workload grouped by what policies can see of their labels. In: label sets and policies in scope. Out: the
- * relevant keys and one group per distinct restriction to them, with the policies that apply to it. Pure; called by compile.
+ * Groups the pods of one workload by the labels that its policies look at: one group for each program of its bundle.
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { type Labels, relevantLabelKeys } from './policy-applies.ts';
 
-/** Pods that all policies treat alike. */
+/** Pods to which the same policies apply. */
 export interface PodGroup {
-  /** The relevant keys that these pods have, with their values. */
+  /** The relevant label keys that these pods have, with their values. */
   readonly labels: Labels;
-  /** The policies that apply, in the order given. */
+  /** The policies that apply, in the order in which `policiesFor` returned them. */
   readonly policies: readonly Policy[];
 }
 
+/** The pods of one workload, grouped. */
 export interface Grouping {
+  /** Label keys that a policy of the workload looks at; sorted. */
   readonly relevantLabels: readonly string[];
-  /** Sorted by labels; at least one. */
+  /** Sorted by their labels; never empty. */
   readonly groups: readonly PodGroup[];
 }
 
 /**
- * Groups label sets of the pods of one workload in `namespace`. Only keys of policies that select at least one of the sets
- * are relevant, so that a policy elsewhere never changes this workload's bundle.
+ * Groups the label sets of the pods of one workload. Only label keys of policies that apply to at least one of the sets are relevant,
+ * so a policy for other workloads never changes this workload's bundle.
  *
- * @param labelSets one per pod, repeats allowed; none: as for one pod without labels
- * @param policies in scope of `namespace`
+ * @param labelSets of the pods, in any order, duplicates allowed; empty: as for one pod without labels
+ * @param policiesFor the policies that apply to a pod with these labels
  */
 export function groupByRelevantLabels(labelSets: readonly Labels[], policiesFor: (labels: Labels) => readonly Policy[]): Grouping {
   const sets = (labelSets.length === 0 ? [{}] : labelSets).map((labels) => ({ labels, policies: policiesFor(labels) }));
@@ -40,7 +41,7 @@ export function groupByRelevantLabels(labelSets: readonly Labels[], policiesFor:
   return { relevantLabels, groups: keys.flatMap((key) => groupByKey.get(key) ?? []) };
 }
 
-/** The entries of `labels` whose key is among `keys`, in the order of `keys`. */
+/** The entries of `labels` whose key is in `keys`, in the order of `keys`. */
 export function restrictLabels(labels: Labels, keys: readonly string[]): Labels {
   return Object.fromEntries(keys.flatMap((key) => (Object.hasOwn(labels, key) ? [[key, labels[key] ?? '']] : [])));
 }

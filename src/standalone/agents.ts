@@ -1,6 +1,6 @@
 /*
- * The agents of `sallyport run`. In: the workloads that want one, after each change of the folder. Out: one agent running
- * for each, started, restarted when its addresses change, and stopped when its workload goes away.
+ * The agents of `sallyport run`: one for each workload with an upstream, in this process. An agent is restarted when its addresses
+ * change and stopped when its workload is removed.
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,29 +9,32 @@ import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GuardedWorkload, HostPort } from './read-snapshot.ts';
 
-/** An agent as people are told of it. */
+/** The state of one agent, for output. */
 export interface AgentView {
   readonly workload: WorkloadRef;
-  /** Where it listens; undefined: it could not start. */
+  /** Listen address; undefined when the agent could not start. */
   readonly listen: HostPort | undefined;
   readonly upstream: HostPort;
-  /** Why it could not start, e.g. a taken port. */
+  /** Why the agent could not start, e.g. a port in use; undefined when it runs. */
   readonly problem: string | undefined;
-  /** Digest of the bundle in force; undefined: none yet, every request is 503. */
+  /** Digest of the active bundle; undefined when there is none yet and every request gets a 503. */
   readonly digest: string | undefined;
 }
 
+/** Where the agents find and write files, and how they log. */
 export interface AgentsOptions {
-  /** Folder of one workload's bundle. */
+  /** Directory of the bundle of one workload. */
   readonly bundleDir: (workload: WorkloadRef) => string;
-  /** Folder for the label files, one per workload. */
+  /** Directory of the label files, one per workload. */
   readonly labelsDir: string;
+  /** Whether the agents write access log lines to standard output. */
   readonly accessLog: boolean;
   readonly logger: Logger;
 }
 
+/** The running agents. */
 export interface Agents {
-  /** Makes exactly these run. Calls must not overlap. */
+  /** Starts and stops agents until exactly these run. Calls must not overlap. */
   readonly update: (guarded: readonly GuardedWorkload[], signal: AbortSignal) => Promise<void>;
   readonly view: () => readonly AgentView[];
   readonly stop: () => Promise<void>;
@@ -46,7 +49,7 @@ interface Entry {
 const POLL_MS = 500;
 const DRAIN_MS = 1000;
 
-/** No agents yet. */
+/** Agents; none runs before {@link Agents.update}. */
 export function createAgents(options: AgentsOptions): Agents {
   const entries = new Map<string, Entry>();
   const update = async (guarded: readonly GuardedWorkload[], signal: AbortSignal): Promise<void> => {
@@ -110,7 +113,7 @@ async function start(
   }
 }
 
-/** In the downward API's form, replaced as a whole so that an agent never reads half of it. */
+/** Writes the file in the format of the downward API, and replaces it by a rename so that an agent never reads part of it. */
 async function writeLabels(file: string, labels: Readonly<Record<string, string>>): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const text = Object.entries(labels).map(([key, value]) => `${key}="${value}"\n`);

@@ -1,35 +1,36 @@
 /*
- * What a folder's manifests mean to the pipeline. In: a snapshot of the directory source. Out: raw policies by kind, one
- * slim pod per workload as if the cluster had made it, namespaces, and the workloads that want an agent with where it
- * listens and whom it guards. Called by `runDirectory`; no I/O.
+ * Converts the manifests of a directory to cluster state: policies by kind, one pod for each workload, as the cluster would have
+ * created it, namespaces, and the workloads that an agent protects, with its addresses.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { AGENT_ANNOTATION, LISTEN_ANNOTATION, SECURITY_GROUP, UPSTREAM_ANNOTATION } from '../api/kube/names.ts';
 import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { DirectorySnapshot } from '../state/directory.ts';
-import { type ManifestFinding, type ManifestObject, manifestError, type RawObject } from '../state/manifests.ts';
+import { type KubeManifest, type ManifestFinding, type ManifestObject, manifestError } from '../state/manifests.ts';
 
+/** Where to listen or to connect. */
 export interface HostPort {
-  /** A name or an address, without brackets. */
+  /** A host name or an IP address, without brackets. */
   readonly host: string;
-  /** 0 to 65535; 0 (listen only): any free port. */
+  /** 0 to 65535; 0, for listening only, means any free port. */
   readonly port: number;
 }
 
-/** A workload that wants an agent. */
+/** A workload that an agent protects. */
 export interface GuardedWorkload {
   readonly workload: WorkloadRef;
   readonly labels: Readonly<Record<string, string>>;
-  /** Where the agent takes requests. */
+  /** Where the agent listens. */
   readonly listen: HostPort;
-  /** Where the application listens; its port is the destination port that policies see. */
+  /** Where the application listens; policies evaluate this port as the destination port. */
   readonly upstream: HostPort;
 }
 
+/** The objects of a directory by their use. */
 export interface SnapshotObjects {
-  readonly requestAuthentications: readonly RawObject[];
-  readonly authorizationPolicies: readonly RawObject[];
+  readonly requestAuthentications: readonly KubeManifest[];
+  readonly authorizationPolicies: readonly KubeManifest[];
   readonly pods: readonly SlimPod[];
   readonly namespaces: readonly SlimNamespace[];
   readonly guarded: readonly GuardedWorkload[];
@@ -40,15 +41,15 @@ const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 0 };
 const ANY_NAMESPACE = 'default';
 
 interface Collected {
-  readonly requestAuthentications: RawObject[];
-  readonly authorizationPolicies: RawObject[];
+  readonly requestAuthentications: KubeManifest[];
+  readonly authorizationPolicies: KubeManifest[];
   readonly pods: SlimPod[];
   readonly namespaces: SlimNamespace[];
   readonly guarded: GuardedWorkload[];
   readonly findings: ManifestFinding[];
 }
 
-/** Sorts a snapshot's objects; kinds that mean nothing here (Services, ConfigMaps, …) are passed over. */
+/** Sorts the objects of a snapshot by their use. Other kinds (Services, ConfigMaps, …) are ignored. */
 export function readSnapshot(snapshot: DirectorySnapshot): SnapshotObjects {
   const into: Collected = {
     requestAuthentications: [],
@@ -102,8 +103,8 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   else into.guarded.push({ workload: workloadOf(pod), labels: pod.labels, listen, upstream });
 }
 
-/** The pod template of a workload object, the object itself for a Pod; undefined for other kinds. */
-function podTemplateOf(object: RawObject): Readonly<Record<string, unknown>> | undefined {
+/** The pod template of a workload, or the object itself for a Pod; undefined for other kinds. */
+function podTemplateOf(object: KubeManifest): Readonly<Record<string, unknown>> | undefined {
   const spec = object['spec'] as
     | { readonly template?: unknown; readonly jobTemplate?: { readonly spec?: { readonly template?: unknown } } }
     | undefined;
@@ -123,16 +124,16 @@ function podTemplateOf(object: RawObject): Readonly<Record<string, unknown>> | u
   }
 }
 
-/** Objects without a namespace are in `default`, as `kubectl apply` has it. */
-function withNamespace(object: RawObject): RawObject {
+/** An object without a namespace belongs to `default`, as with `kubectl apply`. */
+function withNamespace(object: KubeManifest): KubeManifest {
   if (object.kind === 'Namespace' || object.metadata.namespace !== undefined) return object;
   return { ...object, metadata: { ...object.metadata, namespace: ANY_NAMESPACE } };
 }
 
 /**
- * `host:port`, `[v6]:port` or `http://host:port` in parts.
+ * Parses `host:port`, `[v6]:port` or `http://host:port`.
  *
- * @returns undefined when it is none of these
+ * @returns undefined when the text has another form
  */
 export function parseHostPort(text: string): HostPort | undefined {
   const match = /^(?:http:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})\/?$/.exec(text.trim());
@@ -146,7 +147,7 @@ function badAnnotation(item: ManifestObject, annotation: string, value: string):
   return manifestError(
     item.origin,
     `${kind} ${metadata.namespace ?? ANY_NAMESPACE}/${metadata.name}: annotation ${annotation} is ${JSON.stringify(value)}; host:port is expected`,
-    'no agent runs for this workload until it is mended',
+    'no agent runs for this workload until the annotation is fixed',
   );
 }
 

@@ -1,9 +1,8 @@
 /*
- * All that is known of policies, pods and namespaces. In: raw objects from reflectors or a folder. Out: a read view for
- * resolve, compile and status, and one word per change that matters. A policy whose newest version is invalid stays in force
- * as it last was valid. No I/O; the controller and directory mode hold one each.
+ * Policies, pods and namespaces of a cluster or a directory, with the selection of workloads by policies. Informers or the
+ * directory source write to it; the pipeline, status and metrics read it and subscribe to its changes. A policy whose newest
+ * version is invalid keeps its last valid version active.
  */
-
 import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, type PolicyKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
@@ -14,9 +13,10 @@ import type { Finding } from '../errors.ts';
 import { type Affected, type Change, createSelection, type Selection } from '../resolve/selection.ts';
 import { createStore, type Store } from './store.ts';
 
+/** The two kinds of policies. */
 export type PolicyKind = Policy['kind'];
 
-/** A policy object as it is now. */
+/** A policy object: its newest version, and the version that is enforced. */
 export interface PolicyEntry {
   readonly key: PolicyKey;
   readonly kind: PolicyKind;
@@ -27,34 +27,38 @@ export interface PolicyEntry {
   /** 0 for objects from files. */
   readonly generation: number;
   readonly resourceVersion?: string;
-  /** The newest version when it is valid, else the last valid one, else what can be read of it; absent when it cannot be read at all. */
+  /**
+   * The enforced version: the newest one when it is valid, otherwise the last valid one, otherwise what can be parsed of the newest;
+   * absent when none of these exists.
+   */
   readonly inForce?: Policy;
-  /** What is wrong or suspicious about the newest version. */
+  /** Errors and warnings of the newest version. */
   readonly findings: readonly Finding[];
+  /** Whether the newest version passed validation. */
   readonly isValid: boolean;
-  /** Is {@link PolicyEntry.inForce} valid, be it this version or an earlier one? */
+  /** Whether {@link PolicyEntry.inForce} passed validation, whether it is the newest version or an earlier one. */
   readonly wasValid: boolean;
-  /** `status` as last seen, raw. */
+  /** `status` as the API server returned it last; not validated. */
   readonly status?: unknown;
 }
 
+/** Called after a change, with what it affects. */
 export type ClusterStateListener = (change: Change, affected: Affected) => void;
 
+/** The objects of one cluster or directory. All members are synchronous and in memory. */
 export interface ClusterState {
   /** Which policy selects which workload; already up to date when a listener is called. */
   readonly selection: Selection;
   readonly policies: Store<PolicyEntry, 'scope'>;
-  readonly pods: Store<SlimPod, 'workload' | 'agentWorkload'>;
+  readonly pods: Store<SlimPod, 'agentWorkload'>;
   readonly namespaces: Store<SlimNamespace>;
-  /** Takes up one policy, raw, with its `kind`. Objects of other kinds or without a name are passed over. */
+  /** Adds or replaces a policy from an object with its `kind`. Objects of other kinds or without a name are ignored. */
   readonly upsertPolicy: (raw: unknown) => void;
   readonly removePolicy: (key: PolicyKey) => void;
-  /** Makes the policies of one kind be exactly these. */
+  /** Makes `raws` the only policies of one kind. */
   readonly replacePolicies: (kind: PolicyKind, raws: Iterable<unknown>) => void;
-  /** Policies in force that can reach pods of `namespace`, in no particular order. */
+  /** Active policies that can apply to pods of `namespace`, whether or not they select one; in no particular order. */
   readonly policiesInScope: (namespace: string) => readonly Policy[];
-  /** Pods of a workload that are not finished, with or without an agent. */
-  readonly podsOf: (workload: WorkloadRef) => readonly SlimPod[];
   /** Pods of a workload that are not finished and have an agent. */
   readonly agentPodsOf: (workload: WorkloadRef) => readonly SlimPod[];
   /**
@@ -65,7 +69,11 @@ export interface ClusterState {
   readonly subscribe: (listener: ClusterStateListener) => () => void;
 }
 
-/** An empty world. @param mesh asked anew each time, so that a reloaded configuration counts at once */
+/**
+ * An empty cluster state.
+ *
+ * @param mesh called whenever a setting is read, so that a reloaded configuration counts immediately
+ */
 export function createClusterState(mesh: () => MeshConfig): ClusterState {
   const policies = createPolicyStore();
   const pods = createPodStore();
@@ -108,7 +116,6 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
       const scopes = new Set([rootNamespace(), namespace]);
       return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.inForce ?? []);
     },
-    podsOf: (workload) => pods.byIndex('workload', workloadKey(workload)),
     agentPodsOf,
     subscribe: (listener) => {
       listeners.add(listener);
@@ -131,10 +138,9 @@ function createPolicyStore(): ClusterState['policies'] {
 }
 
 function createPodStore(): ClusterState['pods'] {
-  return createStore<SlimPod, 'workload' | 'agentWorkload'>({
+  return createStore<SlimPod, 'agentWorkload'>({
     keyOf: (pod) => objectKey(pod.namespace, pod.name),
     indexes: {
-      workload: (pod) => (isFinished(pod) ? [] : [workloadKey(workloadOf(pod))]),
       agentWorkload: (pod) => (isFinished(pod) || !hasAgent(pod) ? [] : [workloadKey(workloadOf(pod))]),
     },
     same: sameJson,
@@ -182,7 +188,7 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
   const key = policyKey(kind, namespace, name);
   const known = knownBy(key);
   const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw);
-  // A version that differs only in what no bundle holds (its resourceVersion) is the one that is known.
+  // A version that differs only in its resourceVersion, which no bundle contains, is the known one: it causes no event.
   const inForce = sameMeaning(known?.inForce, version.active) ? known?.inForce : version.active;
   return {
     key,
@@ -198,7 +204,7 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
 }
 
 function versionOf(entry: PolicyEntry): PolicyVersion {
-  // Nobody asks for the findings of a version that was.
+  // `acceptPolicy` does not read the findings of the previous version.
   return { findings: [], isValid: entry.wasValid, isNewest: entry.isValid, ...present({ active: entry.inForce }) };
 }
 

@@ -1,7 +1,6 @@
 /*
- * A watched folder of manifests as a source: the cluster's stand-in for `sallyport run DIR`. In: files that people edit.
- * Out: a snapshot of every object after each change. A file that is half written, unreadable or not YAML keeps its last
- * good objects, so that an edit in progress never takes a policy away.
+ * Follows a directory of manifests, which replaces the cluster in `sallyport run DIR`. A file that is unreadable, only partly
+ * written or not YAML keeps its last good objects, so that an edit in progress never removes a policy.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -9,20 +8,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { watchDirectories } from '../fs-watch/watch-directories.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
 
-/** Everything the folder holds, in byte order of file names and in file order within. */
+/** The content of the directory: objects in byte order of file names, then in order of the file. */
 export interface DirectorySnapshot {
   readonly objects: readonly ManifestObject[];
-  /** Faults of files (not of policies' meaning). */
+  /** Errors of files; policies are validated elsewhere. */
   readonly findings: readonly ManifestFinding[];
 }
 
+/** What to follow. */
 export interface DirectoryOptions {
+  /** Followed with its subdirectories. */
   readonly directory: string;
-  /** Called after the first read and after each change, never while an earlier call runs. */
+  /** Called after the first read and after each change. */
   readonly onSnapshot: (snapshot: DirectorySnapshot) => void;
-  /** A file counts as written once it looks the same for this long, in milliseconds; default 40. */
+  /** A file counts as written when it did not change for this time in milliseconds; default 40. */
   readonly settleMs?: number;
-  /** How often to look even when the file system tells of no change, in milliseconds; default 1000. */
+  /** Time between two reads when the file system reports no change, in milliseconds; default 1000. */
   readonly pollMs?: number;
 }
 
@@ -36,10 +37,10 @@ const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
 
 /**
- * Reads the folder once, calls `onSnapshot`, then follows changes until `signal` aborts.
+ * Reads the directory, calls `onSnapshot`, and follows changes until `signal` aborts.
  *
  * @returns when aborted
- * @throws the error of the first read of the folder itself (it does not exist, no right to read)
+ * @throws Error of the first read of the directory itself: it does not exist or is not readable
  */
 export async function followDirectory(options: DirectoryOptions, signal: AbortSignal): Promise<void> {
   const files = new Map<string, LoadedFile>();
@@ -56,7 +57,7 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
   await watchDirectories({ directories: [directory], recursive: true, pollMs: pollOrSettleMs, keepAlive: true, onChange }, signal);
 }
 
-/** Takes up files that changed. With `pending`, a file is read only when two scans in a row saw the same signature. */
+/** Reads files that changed and reports whether there were any. With `pending`, a file is read once two scans in a row found the same signature. */
 async function scan(directory: string, files: Map<string, LoadedFile>, pending: Map<string, string> | null): Promise<boolean> {
   const found = await listManifests(directory);
   let changed = false;
@@ -111,7 +112,7 @@ async function load(directory: string, file: string, signature: string, before: 
   const parsed = parseManifests(text, file);
   if (parsed.findings.length > 0) return { signature, objects: kept, findings: parsed.findings };
   if (parsed.objects.length === 0 && kept.length > 0) {
-    return refuse('the file is empty; its last objects stay in force', 'delete the file to take its objects away');
+    return refuse('the file is empty; its last objects stay active', 'delete the file to remove its objects');
   }
   return { signature, objects: parsed.objects, findings: [] };
 }

@@ -1,35 +1,37 @@
 /*
- * Text of a manifest file in, Kubernetes objects out, each with the place it came from. Lists are flattened. A file with
- * any YAML error yields no object, only findings: half a file is never taken. Used by the directory source and the CLI.
+ * Parses manifest files into Kubernetes objects with their positions. Lists are flattened. A file with an error yields findings
+ * and no object, so that part of a file is never applied.
  */
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { plainValue } from '../api/kube/plain-value.ts';
 import type { Finding } from '../errors.ts';
 
-/** A Kubernetes object as written, before any schema. */
-export interface RawObject {
+/** A Kubernetes object as it was written; only the members listed here are validated. */
+export interface KubeManifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly [key: string]: unknown };
   readonly [key: string]: unknown;
 }
 
-/** Where an object starts: `line` from 1. */
+/** Where an object starts; `line` is 1-based. */
 export interface Origin {
   readonly file: string;
   readonly line: number;
 }
 
+/** An object and where it was written. */
 export interface ManifestObject {
-  readonly object: RawObject;
+  readonly object: KubeManifest;
   readonly origin: Origin;
 }
 
-/** A finding about a file; `path` is a path inside the object when there is one. */
+/** A finding about a file; `path` is a path inside the object, `''` when the finding concerns no object. */
 export interface ManifestFinding extends Finding {
   readonly origin: Origin;
 }
 
+/** The content of one file: objects, or findings when it has an error. */
 export interface ParsedManifests {
   readonly objects: readonly ManifestObject[];
   readonly findings: readonly ManifestFinding[];
@@ -37,15 +39,16 @@ export interface ParsedManifests {
 
 const TEST_FILE = /\.sallyport-test\.ya?ml$/;
 
-/** Is this the name of a table of policy tests, which stands among manifests and is none? */
+/** Whether the file is a table of policy tests, which may be in a directory of manifests but is not a manifest. */
 export function isTestFile(name: string): boolean {
   return TEST_FILE.test(name);
 }
 
 /**
- * Parses every document of `text`. Empty documents are passed over.
+ * Parses every document of `text`, except empty ones.
  *
- * @param file named in origins and findings
+ * @param text YAML or JSON
+ * @param file name in origins and findings
  */
 export function parseManifests(text: string, file: string): ParsedManifests {
   const lineCounter = new LineCounter();
@@ -68,7 +71,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
   return findings.length > 0 ? { objects: [], findings } : { objects, findings };
 }
 
-/** A finding of severity error about a place in a file. */
+/** A finding of severity error about a position in a file. */
 export function manifestError(origin: Origin, message: string, hint?: string): ManifestFinding {
   return { code: 'SP_MANIFEST', severity: 'error', path: '', message, origin, ...(hint === undefined ? {} : { hint }) };
 }
@@ -84,7 +87,7 @@ function takeValue(value: unknown, origin: Origin, into: { objects: ManifestObje
     return;
   }
   const reason = whyNotAnObject(value);
-  if (reason === '') into.objects.push({ object: value as unknown as RawObject, origin });
+  if (reason === '') into.objects.push({ object: value as unknown as KubeManifest, origin });
   else into.findings.push(manifestError(origin, reason));
 }
 

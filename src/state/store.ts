@@ -1,51 +1,54 @@
 /*
- * A set of objects with named indexes. In: upserts, removals and whole replacements, from reflectors or a folder. Out:
- * look-ups by key and by index, and one event per object that really changed. The world is made of these.
+ * Objects by key, with named indexes and one event per object that changed. Cluster state consists of stores.
  */
 import type { ObjectKey } from '../api/kube/keys.ts';
 
-/** One object that appeared (`before` undefined), changed or went away (`after` undefined). */
-export interface Change<T> {
+/** One object that was added (`before` undefined), changed or was removed (`after` undefined). */
+export interface StoreChange<T> {
   readonly key: ObjectKey;
   readonly before: T | undefined;
   readonly after: T | undefined;
 }
 
+/** How a store identifies, indexes and compares its objects. */
 export interface StoreOptions<T, I extends string> {
+  /** The key of an object; two objects of one key replace each other. */
   readonly keyOf: (value: T) => ObjectKey;
-  /** Each index gives the values under which an object is found; several, one or none. */
+  /** By name of the index: the values under which an object is found, possibly none. */
   readonly indexes: Readonly<Record<I, (value: T) => readonly string[]>>;
-  /** Do two versions of one object differ in nothing that anybody reads? Such an update is stored without an event. */
+  /** Whether two versions of one object are equal in everything that a subscriber reads. Such an update is stored without an event. */
   readonly same: (before: T, after: T) => boolean;
 }
 
-/** What a source may do to a store; a reflector's sink has the same shape. */
+/** The write side of a store; the sink of a reflector has the same shape. */
 export interface StoreInput<T> {
+  /** Adds the object or replaces the one with its key. */
   readonly upsert: (value: T) => void;
-  /** Removing what is not there is no event. */
+  /** Removes an object; without an event when there is none. */
   readonly remove: (key: ObjectKey) => void;
-  /** Makes the store hold exactly `values`; only differences are told. */
+  /** Makes `values` the only objects of the store; events report the differences. */
   readonly replace: (values: Iterable<T>) => void;
 }
 
+/** A store of objects with the indexes `I`. */
 export interface Store<T, I extends string = never> extends StoreInput<T> {
   readonly size: () => number;
   readonly get: (key: ObjectKey) => T | undefined;
   readonly values: () => IterableIterator<T>;
-  /** Objects that the index has under `value`, in order of arrival. */
+  /** Objects that the index holds under `value`, in order of their addition. */
   readonly byIndex: (index: I, value: string) => readonly T[];
-  /** Every value that the index has an object for. */
+  /** Every value under which the index holds an object. */
   readonly indexValues: (index: I) => IterableIterator<string>;
-  /** Calls `listener` after each change, in the order of changes; returns the way to stop. Listeners must not throw. */
-  readonly subscribe: (listener: (change: Change<T>) => void) => () => void;
+  /** Calls `listener` after each change, in order; returns a function that ends the subscription. Listeners must not throw. */
+  readonly subscribe: (listener: (change: StoreChange<T>) => void) => () => void;
 }
 
-/** An empty store. Look-ups cost O(1) plus the result; an update costs O(1) per index value. */
+/** An empty store. A lookup costs O(1) plus its result; an update costs O(1) per index value. */
 export function createStore<T, I extends string = never>(options: StoreOptions<T, I>): Store<T, I> {
   const objects = new Map<ObjectKey, T>();
   const indexNames = Object.keys(options.indexes) as I[];
   const indexes = new Map<I, Map<string, Map<ObjectKey, T>>>(indexNames.map((name) => [name, new Map()]));
-  const listeners = new Set<(change: Change<T>) => void>();
+  const listeners = new Set<(change: StoreChange<T>) => void>();
 
   const put = (key: ObjectKey, before: T | undefined, after: T | undefined): void => {
     if (after === undefined) objects.delete(key);
@@ -89,7 +92,7 @@ export function createStore<T, I extends string = never>(options: StoreOptions<T
   };
 }
 
-function reindex<T>(index: Map<string, Map<ObjectKey, T>>, change: Change<T>, valuesOf: (value: T) => readonly string[]): void {
+function reindex<T>(index: Map<string, Map<ObjectKey, T>>, change: StoreChange<T>, valuesOf: (value: T) => readonly string[]): void {
   const wanted = new Set(change.after === undefined ? [] : valuesOf(change.after));
   for (const value of change.before === undefined ? [] : valuesOf(change.before)) {
     if (wanted.has(value)) continue;

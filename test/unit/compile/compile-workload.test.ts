@@ -1,4 +1,4 @@
-/* From policies and pods of one workload to its bundle. */
+/* Compiling the policies of one workload to its bundle. */
 
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -28,7 +28,7 @@ function compile(policies: readonly Policy[], more: Partial<CompileInput> = {}):
 const get = { rules: [{ to: [{ operation: { methods: ['GET'] } }] }] };
 
 describe('compileWorkload', () => {
-  it('makes a bundle that agents take, even without any policy', () => {
+  it('returns a bundle that agents accept, with and without policies', () => {
     for (const policies of [[], [allow('p', {}, get), tokens('ra', [{ issuer: 'i' }])]]) {
       const { bundle } = compile(policies);
       const encoded = encodeBundle(bundle);
@@ -39,7 +39,7 @@ describe('compileWorkload', () => {
     }
   });
 
-  it('gives pods that a selector parts their own programs, and pods alike the same one', () => {
+  it('has a program for each group of pods that selectors distinguish, and equal programs once', () => {
     const policies = [allow('v1', { labels: { version: 'v1' } }, get)];
     const { bundle, selecting } = compile(policies, { labelSets: [{ version: 'v1' }, { version: 'v2' }, { version: 'v3' }] });
 
@@ -53,7 +53,7 @@ describe('compileWorkload', () => {
     expect(selecting).to.deep.equal(policies);
   });
 
-  it('carries the key sets of the rules that select the workload, and no others', () => {
+  it('contains the key sets of the policies that select the workload, and no others', () => {
     const rule = { issuer: 'i', jwksUri: 'https://a/keys' };
     const other = { issuer: 'j', jwksUri: 'https://b/keys' };
     const { bundle } = compile([tokens('a', [rule]), tokens('b', [other], { labels: { app: 'other' } })], { keySetOf: () => remote });
@@ -62,7 +62,7 @@ describe('compileWorkload', () => {
     expect(bundle.programs[0]?.providers.map(({ keySet }) => keySet)).to.deep.equal([keySetId(rule)]);
   });
 
-  it('keeps a rule whose keys are not there, and tells its policy', () => {
+  it('keeps a rule without keys and reports it for its policy', () => {
     const { bundle, findings } = compile([tokens('ra', [{ issuer: 'i', jwksUri: 'https://a/keys' }])]);
 
     expect(bundle.programs[0]?.providers).to.have.length(1);
@@ -70,14 +70,14 @@ describe('compileWorkload', () => {
     expect(findings.map(({ code, policy }) => [code, policy.name])).to.deep.equal([['SP_JWKS_UNAVAILABLE', 'ra']]);
   });
 
-  it('does not change when a policy comes that selects other workloads', () => {
+  it('does not change when a policy is added that selects other workloads', () => {
     const before = compile([allow('p', {}, get)]);
     const after = compile([allow('p', {}, get), allow('q', { labels: { app: 'sleep' } }, { action: 'DENY', rules: [{}] })]);
 
     expect(encodeBundle(after.bundle)).to.deep.equal(encodeBundle(before.bundle));
   });
 
-  it('tells each finding once, however many variants there are', () => {
+  it('reports each finding once when there are several variants', () => {
     const bad = allow('bad', {}, { rules: [{ to: [{ operation: { ports: ['x'] } }] }] });
     const split = allow('split', { labels: { version: 'v1' } }, get);
     const { findings } = compile([bad, split], { labelSets: [{ version: 'v1' }, { version: 'v2' }] });
@@ -86,7 +86,7 @@ describe('compileWorkload', () => {
     expect(new Set(findings.map((finding) => JSON.stringify(finding))).size).to.equal(findings.length);
   });
 
-  it('gives the same bytes whatever the order of policies and pods', () => {
+  it('returns the same bytes for every order of policies and pods', () => {
     const policies: readonly Policy[] = [
       allow('a', { labels: { version: 'v1' } }, get),
       allow('b', {}, { action: 'DENY', rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] }] }),

@@ -9,7 +9,7 @@ const JWKS = JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZ
 const remote: KeySet = { source: 'https://a/keys', keys: [{ kty: 'RSA', n: 'x', e: 'AQAB' }] };
 
 describe('keySetId', () => {
-  it('depends on where the keys come from and on nothing else', () => {
+  it('depends only on where the keys come from', () => {
     const id = keySetId({ issuer: 'i', jwksUri: 'https://a/keys' });
 
     expect(id).to.match(/^remote-[0-9a-f]{16}$/);
@@ -19,7 +19,7 @@ describe('keySetId', () => {
     expect(keySetId({ issuer: 'i' })).to.not.equal(id);
   });
 
-  it('goes by the inline keys when there are any', () => {
+  it('depends on the inline keys when there are any', () => {
     const id = keySetId({ issuer: 'i', jwks: JWKS });
 
     expect(id).to.match(/^inline-[0-9a-f]{16}$/);
@@ -29,7 +29,7 @@ describe('keySetId', () => {
 });
 
 describe('collectKeySets', () => {
-  it('takes inline keys from the rule and the others from the keeper, each once, sorted', () => {
+  it('collects inline keys from the rule and others from the cache, sorted, without duplicates', () => {
     const inline = { issuer: 'i', jwks: JWKS };
     const fetched = { issuer: 'i', jwksUri: 'https://a/keys' };
     const asked: unknown[] = [];
@@ -45,7 +45,7 @@ describe('collectKeySets', () => {
     expect(findings).to.deep.equal([]);
   });
 
-  it('leaves out what has no key, and says which rule of which policy that is', () => {
+  it('omits key sets without keys and reports rule and policy', () => {
     const rules = [{ issuer: 'i', jwks: 'no keys' }, { issuer: 'i', jwksUri: 'https://down/keys' }, { issuer: 'https://discovered' }];
     const { keySets, findings } = collectKeySets([tokens('ra', rules)], () => undefined);
 
@@ -57,7 +57,7 @@ describe('collectKeySets', () => {
     ]);
   });
 
-  it('never puts an empty key set into a bundle', () => {
+  it('omits an empty key set', () => {
     expect(collectKeySets([tokens('ra', [{ issuer: 'i' }])], () => ({ source: 'x', keys: [] })).keySets).to.deep.equal({});
   });
 });

@@ -1,4 +1,4 @@
-/* Every recorded case compiles to a bundle that survives the wire: whatever lowering makes, the agent's schema takes. */
+/* Every recorded case compiles to a bundle that is encoded and decoded without a difference. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
@@ -27,8 +27,8 @@ const provider = {
 
 for (const folder of ['cases', 'random']) {
   const url = new URL(`../../conformance/${folder}/`, import.meta.url);
-  describe(`recorded ${folder} on the wire`, () => {
-    it('are decoded to what was encoded', () => {
+  describe(`bundles of recorded ${folder}`, () => {
+    it('decode to what was encoded', () => {
       const files = readdirSync(url).filter((name) => name.endsWith('.json'));
       expect(files.length).to.be.greaterThan(100);
       for (const file of files) {

@@ -1,5 +1,5 @@
 /*
- * What a folder's manifests come to: pods, guarded workloads, findings.
+ * Manifests of a directory as pods, protected workloads and findings.
  */
 import { expect } from 'chai';
 import { parseHostPort, readSnapshot, type SnapshotObjects } from '../../../src/standalone/read-snapshot.ts';
@@ -17,8 +17,8 @@ spec:
     spec: {serviceAccountName: web, containers: []}
 `;
 
-describe('reading a snapshot', () => {
-  it('makes one running pod per workload, with an agent only where an upstream is named', () => {
+describe('readSnapshot', () => {
+  it('creates one running pod per workload, with an agent only when an upstream is set', () => {
     const guarded = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080"'));
     const open = read(deployment(''));
 
@@ -42,7 +42,7 @@ describe('reading a snapshot', () => {
     expect(open.guarded).to.deep.equal([]);
   });
 
-  it('sorts policies by kind, fills in the namespace and passes over what means nothing here', () => {
+  it('sorts policies by kind, adds the default namespace and ignores other kinds', () => {
     const objects = read(`
 apiVersion: security.istio.io/v1beta1
 kind: RequestAuthentication
@@ -67,7 +67,7 @@ metadata: {name: foo, labels: {a: b}}
     expect(objects.namespaces).to.deep.equal([{ name: 'foo', labels: { a: 'b' }, terminating: false }]);
   });
 
-  it('names file, line, object and annotation of an upstream that is none', () => {
+  it('reports file, line, object and annotation when an upstream is invalid', () => {
     const { findings, guarded } = read(deployment('sallyport.dev/upstream: "8080"'));
 
     expect(guarded).to.deep.equal([]);
@@ -85,7 +85,7 @@ metadata: {name: foo, labels: {a: b}}
     ['', undefined],
   ];
   for (const [text, expected] of hostPorts) {
-    it(`reads ${JSON.stringify(text)} as ${JSON.stringify(expected)}`, () => {
+    it(`parses ${JSON.stringify(text)} as ${JSON.stringify(expected)}`, () => {
       expect(parseHostPort(text)).to.deep.equal(expected);
     });
   }

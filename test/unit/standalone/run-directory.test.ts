@@ -1,5 +1,5 @@
 /*
- * Directory mode with a real folder, a real upstream and real requests.
+ * `runDirectory` with a real directory, upstream and requests.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, get, type Server } from 'node:http';
@@ -26,7 +26,7 @@ metadata: {name: deny, namespace: foo}
 spec: {selector: {matchLabels: {${selector}}}, action: DENY, rules: [{}]}
 `;
 
-describe('directory mode', () => {
+describe('runDirectory', () => {
   let directory = '';
   let upstream: Server;
   let stop = new AbortController();
@@ -71,7 +71,7 @@ describe('directory mode', () => {
     expect(got).to.equal(status);
   };
 
-  it('enforces what the folder says from the first request on', async () => {
+  it('enforces the policies of the directory from the first request on', async () => {
     await put('web.yaml', workload(port()));
     await put('policy.yaml', denyAll('app: web'));
 
@@ -96,7 +96,7 @@ describe('directory mode', () => {
     await untilStatus(200);
   }).timeout(20_000);
 
-  it('keeps the last valid version of a policy that becomes invalid, and says so', async () => {
+  it('keeps the last valid version active when a policy becomes invalid, and reports it', async () => {
     await put('web.yaml', workload(port()));
     await put('policy.yaml', denyAll('app: web'));
     await run();
@@ -109,7 +109,7 @@ describe('directory mode', () => {
     expect(await ask()).to.equal(403);
   });
 
-  it('does not start when a policy is wrong and there is no last good version of it', async () => {
+  it('does not start when a policy is invalid and has no last valid version', async () => {
     await put('web.yaml', workload(port()));
     await put('policy.yaml', denyAll('app: web').replace('DENY', 'DENYY'));
 
@@ -128,7 +128,7 @@ describe('directory mode', () => {
     expect(error).to.have.property('code', 'SP_MANIFEST');
   });
 
-  it('does not start on a folder that is not there', async () => {
+  it('does not start when the directory does not exist', async () => {
     await rm(directory, { recursive: true });
 
     const error = await run().catch((fault: NodeJS.ErrnoException) => fault);

@@ -7,7 +7,7 @@ import { type ClusterState, createClusterState } from '../../../src/state/cluste
 
 const AP = 'AuthorizationPolicy';
 
-function worldAndChanges(): { readonly clusterState: ClusterState; readonly changes: Change[] } {
+function stateAndChanges(): { readonly clusterState: ClusterState; readonly changes: Change[] } {
   const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
   const changes: Change[] = [];
   clusterState.subscribe((change) => changes.push(change));
@@ -53,11 +53,11 @@ function pod(
   });
 }
 
-describe('world', () => {
+describe('cluster state', () => {
   const key = policyKey(AP, 'foo', 'p');
 
-  it('takes a valid policy into force and tells of it', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('makes a valid policy active and reports the change', () => {
+    const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
 
     expect(clusterState.policies.get(key)).to.include({ isValid: true, wasValid: true, generation: 1 });
@@ -66,15 +66,15 @@ describe('world', () => {
     expect(clusterState.policiesInScope('bar')).to.deep.equal([]);
   });
 
-  it('sees policies of the root namespace everywhere, each once', () => {
-    const { clusterState } = worldAndChanges();
+  it('returns policies of the root namespace for every namespace, without duplicates', () => {
+    const { clusterState } = stateAndChanges();
     clusterState.upsertPolicy(policy('p', { namespace: 'istio-system' }));
     expect(clusterState.policiesInScope('foo')).to.have.length(1);
     expect(clusterState.policiesInScope('istio-system')).to.have.length(1);
   });
 
-  it('keeps the last valid version in force, tells no bundle of it, and keeps the findings', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('keeps the last valid version active without an event, and the findings of the invalid one', () => {
+    const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     const good = clusterState.policies.get(key)?.inForce;
     clusterState.upsertPolicy(policy('p', { generation: 2, ip: 'nonsense' }));
@@ -90,15 +90,15 @@ describe('world', () => {
     expect(changes).to.have.length(2);
   });
 
-  it('keeps nothing of a namesake that was deleted', () => {
-    const { clusterState } = worldAndChanges();
+  it('keeps nothing of a deleted policy when one of the same name is created', () => {
+    const { clusterState } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     clusterState.upsertPolicy(policy('p', { uid: 'u2', ip: 'nonsense' }));
     expect(clusterState.policies.get(key)).to.include({ isValid: false, wasValid: false });
   });
 
-  it('tells no bundle of a new status, but whoever watches policies', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('reports a new status to subscribers of the policy store only', () => {
+    const { clusterState, changes } = stateAndChanges();
     let seen = 0;
     clusterState.policies.subscribe(() => {
       seen += 1;
@@ -111,16 +111,16 @@ describe('world', () => {
     expect(seen).to.equal(2);
   });
 
-  it('tells of a change of labels or annotations that carry meaning', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('reports a change of an annotation that changes the meaning of a policy', () => {
+    const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     const dryRun = policy('p') as { metadata: object };
     clusterState.upsertPolicy({ ...dryRun, metadata: { ...dryRun.metadata, annotations: { 'istio.io/dry-run': 'true' } } });
     expect(changes).to.have.length(2);
   });
 
-  it('replaces one kind and leaves the other', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('replaces the policies of one kind and leaves the other', () => {
+    const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     clusterState.upsertPolicy({
       apiVersion: 'security.istio.io/v1',
@@ -142,15 +142,15 @@ describe('world', () => {
     ]);
   });
 
-  it('passes over what is no policy', () => {
-    const { clusterState } = worldAndChanges();
+  it('ignores what is not a policy', () => {
+    const { clusterState } = stateAndChanges();
     for (const raw of [null, undefined, 'text', {}, { kind: AP }, { kind: 'Gateway', metadata: { name: 'g' } }])
       clusterState.upsertPolicy(raw);
     expect(clusterState.policies.size()).to.equal(0);
   });
 
-  it('groups pods into workloads and leaves finished ones out', () => {
-    const { clusterState } = worldAndChanges();
+  it('groups pods into workloads and leaves finished pods out', () => {
+    const { clusterState } = stateAndChanges();
     clusterState.pods.upsert(pod('db-0', { owner: 'db' }));
     clusterState.pods.upsert(pod('db-1', { owner: 'db' }));
     clusterState.pods.upsert(pod('bare', { agent: false }));
@@ -164,18 +164,17 @@ describe('world', () => {
     expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'db' }).map(({ name }) => name)).to.deep.equal(['db-0', 'db-1']);
     expect(selection.labelSetsOf('foo/db')).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
     expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'bare' })).to.deep.equal([]);
-    expect(clusterState.podsOf({ namespace: 'foo', name: 'bare' })).to.have.length(1);
   });
 
-  it('tells of a namespace only when it begins or ceases to end', () => {
-    const { clusterState, changes } = worldAndChanges();
+  it('reports a namespace only when it begins or ceases to terminate', () => {
+    const { clusterState, changes } = stateAndChanges();
     clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: false });
     clusterState.namespaces.upsert({ name: 'foo', labels: { a: 'b' }, terminating: false });
     clusterState.namespaces.upsert({ name: 'foo', labels: { a: 'b' }, terminating: true });
     expect(changes.filter(({ kind }) => kind === 'namespace')).to.have.length(2);
   });
 
-  it('reads back the key of a workload', () => {
+  it('parses the key of a workload', () => {
     expect(parseWorkloadKey('foo/bar')).to.deep.equal({ namespace: 'foo', name: 'bar' });
   });
 });

@@ -10,7 +10,7 @@ import { type DirectorySnapshot, followDirectory } from '../../../src/state/dire
 const policy = (name: string): string =>
   `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: ${name}, namespace: foo}\nspec: {}\n`;
 
-describe('the directory source', () => {
+describe('followDirectory', () => {
   let directory = '';
   let snapshots: DirectorySnapshot[] = [];
   let abort = new AbortController();
@@ -37,7 +37,7 @@ describe('the directory source', () => {
     expect(what(), JSON.stringify(snapshots.at(-1))).to.equal(true);
   };
 
-  it('reads every manifest below the folder, in order of file names, and flattens lists', async () => {
+  it('reads every manifest in the directory, in order of file names, and flattens lists', async () => {
     await writeFile(join(directory, 'b.yaml'), `${policy('b1')}---\n${policy('b2')}`);
     await writeFile(join(directory, 'a.yml'), `apiVersion: v1\nkind: List\nitems:\n- ${policy('a').replaceAll('\n', '\n  ').trim()}\n`);
     await writeFile(join(directory, '.hidden.yaml'), policy('hidden'));
@@ -64,7 +64,7 @@ describe('the directory source', () => {
     await until(() => names().join() === 'three');
   });
 
-  it('keeps the last good objects of a file that is broken or emptied, and says so', async () => {
+  it('keeps the last good objects of a file that is broken or emptied, and reports it', async () => {
     await writeFile(join(directory, 'a.yaml'), policy('one'));
     start();
     await until(() => names().join() === 'one');
@@ -83,7 +83,7 @@ describe('the directory source', () => {
     expect(snapshots.at(-1)?.findings).to.deep.equal([]);
   });
 
-  it('takes the first of two objects with one name and names both places', async () => {
+  it('uses the first of two objects of the same name and reports both positions', async () => {
     await writeFile(join(directory, 'a.yaml'), policy('same'));
     await writeFile(join(directory, 'b.yaml'), policy('same'));
 
@@ -94,7 +94,7 @@ describe('the directory source', () => {
     expect(snapshots[0]?.findings[0]?.message).to.include('already defined in a.yaml:1');
   });
 
-  it('refuses text that is not a Kubernetes object, naming file and reason', async () => {
+  it('rejects text that is not a Kubernetes object, with file and reason', async () => {
     await writeFile(join(directory, 'a.yaml'), 'apiVersion: v1\nkind: Pod\nmetadata: {}\n');
     await writeFile(join(directory, 'b.yaml'), '- 1\n- 2\n');
 
@@ -107,7 +107,7 @@ describe('the directory source', () => {
     ]);
   });
 
-  it('fails at once when the folder is not there', async () => {
+  it('fails immediately when the directory does not exist', async () => {
     const result = await followDirectory({ directory: join(directory, 'nowhere'), onSnapshot: () => {} }, abort.signal).catch(
       (error: NodeJS.ErrnoException) => error.code,
     );

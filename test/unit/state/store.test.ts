@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { objectKey } from '../../../src/api/kube/keys.ts';
-import { type Change, createStore, type Store } from '../../../src/state/store.ts';
+import { createStore, type Store, type StoreChange } from '../../../src/state/store.ts';
 
 interface Fruit {
   readonly namespace: string;
@@ -33,7 +33,7 @@ describe('store', () => {
     expect([...store.indexValues('namespace')]).to.deep.equal(['a', 'b']);
   });
 
-  it('keeps indexes true when a value changes or an object goes', () => {
+  it('updates indexes when an indexed value changes or an object is removed', () => {
     const store = fruitStore();
     store.upsert(apple);
     store.upsert({ ...apple, colours: ['yellow'] });
@@ -47,9 +47,9 @@ describe('store', () => {
     expect(store.size()).to.equal(0);
   });
 
-  it('tells each change with both sides, and nothing when nothing that is read changed', () => {
+  it('reports each change with both versions, and nothing when the versions are equal to subscribers', () => {
     const store = fruitStore();
-    const changes: Change<Fruit>[] = [];
+    const changes: StoreChange<Fruit>[] = [];
     const stop = store.subscribe((change) => changes.push(change));
 
     store.upsert(apple);
@@ -68,14 +68,14 @@ describe('store', () => {
     ]);
   });
 
-  it('stores the newest version even when it is told to nobody', () => {
+  it('stores the newest version even when it reports no change', () => {
     const store = fruitStore();
     store.upsert(apple);
     store.upsert({ ...apple, note: 'ripe' });
     expect(store.get('a/apple')?.note).to.equal('ripe');
   });
 
-  it('tells only the differences of a replacement', () => {
+  it('reports only the differences of a replacement', () => {
     const store = fruitStore();
     store.upsert(apple);
     store.upsert(lime);

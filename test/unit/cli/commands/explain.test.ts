@@ -268,8 +268,8 @@ spec:
     const { notApplied } = JSON.parse(stdout) as { readonly notApplied: readonly { readonly policy: string; readonly reason: string }[] };
     expect(notApplied.map(({ policy, reason }) => `${policy.replace('AuthorizationPolicy ', '')}: ${reason}`)).to.deep.equal([
       'foo/bad: it is refused, see its findings',
-      'foo/label: its selector wants version=v1; the pod has no label version',
-      'foo/value: its selector wants app=sleep; the pod has app=httpbin',
+      'foo/label: its selector requires version=v1; the pod has no label version',
+      'foo/value: its selector requires app=sleep; the pod has app=httpbin',
       'foo/gateway: targetRefs names Gateway gw, and the pod is not one of its pods',
       'bar/elsewhere: it is in namespace bar; pods of foo get policies of foo and of the root namespace istio-system',
     ]);
