@@ -25,7 +25,7 @@ export interface CompileInput {
   readonly policiesFor: (labels: Labels) => readonly Policy[];
   readonly mesh: MeshConfig;
   /**
-   * Last good keys of a rule without inline keys; undefined when there are none. Must return the same keys for the same source
+   * Last good keys of a rule without inline keys; undefined when it has none. Must return the same keys for the same source
    * throughout one compilation.
    */
   readonly keySetOf: (rule: JwtRule) => KeySet | undefined;

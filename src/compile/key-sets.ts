@@ -27,7 +27,7 @@ const inlineKeysByRule = new WeakMap<JwtRule, InlineKeys>();
 /**
  * Collects the key sets of the rules in `policies`.
  *
- * @param keySetOf last good fetched keys of a rule without inline keys; undefined when there are none yet
+ * @param keySetOf last good fetched keys of a rule without inline keys; undefined when no fetch has succeeded
  */
 export function collectKeySets(
   policies: readonly RequestAuthentication[],

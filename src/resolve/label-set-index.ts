@@ -114,7 +114,7 @@ function* candidatesFor(
 ): Iterable<LabelSet> {
   const required = requiredPairs(policy);
   if ('any' in required) {
-    // Such a policy selects gateways of its own namespace, also when that is the root namespace.
+    // It selects gateways of the own namespace only, also in the root namespace.
     for (const pair of new Set(required.any)) yield* setsOf(byPair.get(pair), policy.metadata.namespace);
     return;
   }

@@ -17,7 +17,7 @@ export interface AgentView {
   readonly upstream: HostPort;
   /** Why the agent could not start, e.g. a port in use; undefined when it runs. */
   readonly problem: string | undefined;
-  /** Digest of the active bundle; undefined when there is none yet and every request gets a 503. */
+  /** Digest of the active bundle; undefined before the first one, when every request gets a 503. */
   readonly digest: string | undefined;
 }
 

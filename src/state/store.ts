@@ -16,7 +16,7 @@ export interface StoreOptions<T, I extends string> {
   readonly keyOf: (value: T) => ObjectKey;
   /** By name of the index: the values under which an object is found, possibly none. */
   readonly indexes: Readonly<Record<I, (value: T) => readonly string[]>>;
-  /** Whether two versions of one object are equal in everything that a subscriber reads. Such an update is stored without an event. */
+  /** Whether two versions of one object are equal in everything that a subscriber reads. An update between equal versions is stored without an event. */
   readonly same: (before: T, after: T) => boolean;
 }
 
@@ -24,7 +24,7 @@ export interface StoreOptions<T, I extends string> {
 export interface StoreInput<T> {
   /** Adds the object or replaces the one with its key. */
   readonly upsert: (value: T) => void;
-  /** Removes an object; without an event when there is none. */
+  /** Removes an object; without an event when it does not exist. */
   readonly remove: (key: ObjectKey) => void;
   /** Makes `values` the only objects of the store; events report the differences. */
   readonly replace: (values: Iterable<T>) => void;
