@@ -12,7 +12,7 @@ import { followConfig } from '../config/follow-config.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
-import { startHealthServer } from '../ops-server/ops-server.ts';
+import { startOpsServer } from '../ops-server/ops-server.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
@@ -74,7 +74,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
   const webhook = config.webhook.enabled
     ? await openWebhook({ config, logger, metrics, client, mesh, isLeader: manager.isLeading })
     : undefined;
-  const health = await startHealthServer({
+  const health = await startOpsServer({
     ...config.http,
     live: { ping: () => undefined },
     ready: {

@@ -1,15 +1,15 @@
 import { expect } from 'chai';
-import { type HealthServer, startHealthServer } from '../../../src/ops-server/ops-server.ts';
+import { type OpsServer, startOpsServer } from '../../../src/ops-server/ops-server.ts';
 import { createControllerMetrics } from '../../../src/telemetry/controller-metrics.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 
-describe('health server', () => {
-  let server: HealthServer;
+describe('operations server', () => {
+  let server: OpsServer;
   let reason: string | undefined;
   const metrics = createControllerMetrics({ version: '1.2.3' });
 
   before(async () => {
-    server = await startHealthServer({
+    server = await startOpsServer({
       host: '127.0.0.1',
       port: 0,
       live: { ping: () => undefined },
