@@ -1,42 +1,41 @@
 /*
- * Numbers for whoever scrapes. In: the parts of the controller. Out: functions that count when asked. Called by the metrics
- * registry at each scrape.
+ * The gauges of the controller. The metrics registry reads them at each scrape.
  */
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
-import type { StatusLoop } from '../status/status-loop.ts';
+import type { LedgerView } from '../status/workload-ledger.ts';
 import type { ControllerGauges } from '../telemetry/controller-metrics.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Term } from './term.ts';
 
 export interface GaugeSources {
   readonly clusterState: ClusterState;
+  readonly ledger: LedgerView;
   readonly jwksCache: JwksCache;
-  /** Empty while another replica leads. */
-  readonly term: { readonly pipeline?: Pipeline; readonly statuses?: StatusLoop };
+  /** The work of the present term; undefined while another replica leads. */
+  readonly term: () => Term | undefined;
 }
 
-/** The gauges; each costs a pass over what it counts. */
-export function createGauges({ clusterState, jwksCache, term }: GaugeSources): ControllerGauges {
+/** The gauges; reading one costs a pass over what it counts. */
+export function createGauges({ clusterState, ledger, jwksCache, term }: GaugeSources): ControllerGauges {
   return {
-    bundles: () => countBundles(clusterState, term.pipeline),
+    // Only the leader reports bundles: the sum over all replicas would count each of them twice.
+    bundles: () => (term() === undefined ? {} : countBundles(clusterState, ledger)),
     policies: () => countPolicies(clusterState),
     workloads: () => countWorkloads(clusterState),
     keyAges: jwksCache.ages,
     running: () => ({
-      workload: term.pipeline?.queue.running() ?? [],
-      'policy-status': term.statuses?.queue.running() ?? [],
+      workload: term()?.pipeline.queue.running() ?? [],
+      'policy-status': term()?.statuses.queue.running() ?? [],
     }),
   };
 }
 
-function countBundles(clusterState: ClusterState, pipeline: Pipeline | undefined): Readonly<Record<string, number>> {
-  // A follower has published nothing and must not look as if it had lost everything.
-  if (pipeline === undefined) return {};
+function countBundles(clusterState: ClusterState, ledger: LedgerView): Readonly<Record<string, number>> {
   const counts = { published: 0, pending: 0, refused: 0 };
   for (const workload of clusterState.selection.workloads()) {
-    const publication = pipeline.publications.get(workload);
-    if (publication?.refusal !== undefined) counts.refused += 1;
-    else if (publication === undefined) counts.pending += 1;
+    const record = ledger.get(workload);
+    if (record?.refusal !== undefined) counts.refused += 1;
+    else if (record?.published === undefined) counts.pending += 1;
     else counts.published += 1;
   }
   return counts;

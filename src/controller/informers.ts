@@ -1,8 +1,8 @@
 /*
- * From the cluster into the world. In: a client. Out: reflectors of the five resources that the controller reads, each
- * feeding its store. Every replica runs them, so that a new leader knows everything already.
+ * The informers of the five resources that the controller reads. Policies, pods and namespaces go into the cluster state,
+ * ConfigMaps of bundles through the delivery into the workload ledger.
  */
-import { objectKey, parseObjectKey, policyKey, workloadKey } from '../api/kube/keys.ts';
+import { objectKey, parseObjectKey, policyKey } from '../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../api/kube/names.ts';
 import { projectNamespace, projectPod } from '../api/kube/slim.ts';
 import type { KubeClient } from '../cluster/client.ts';
@@ -17,29 +17,28 @@ import {
   type Resource,
 } from '../cluster/paths.ts';
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
-import { type ConfigMapSink, isOutdated } from '../delivery/config-map-sink.ts';
-import { type ObservedBundle, observeBundle } from '../delivery/observed-bundle.ts';
+import type { ConfigMapDelivery } from '../delivery/config-map-delivery.ts';
 import type { ClusterState, PolicyKind } from '../state/cluster-state.ts';
 import type { StoreInput } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-export interface ReflectOptions {
+export interface InformerOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;
-  readonly sink: ConfigMapSink;
+  readonly delivery: Pick<ConfigMapDelivery, 'project' | 'sink'>;
   readonly logger: Logger;
   readonly onRestart?: (resource: string, reason: RestartReason) => void;
 }
 
-/** One resource's copy; `name` is the plural, as in checks and metrics. */
+/** One resource's cache; `name` is the plural, as in checks and metrics. */
 export interface Informer {
   readonly name: string;
   readonly reflector: Reflector;
 }
 
-/** All informers; nothing is read before their reflectors run. */
-export function createInformers(options: ReflectOptions): readonly Informer[] {
-  const { clusterState, sink } = options;
+/** All informers; they read nothing before their reflectors run. */
+export function createInformers(options: InformerOptions): readonly Informer[] {
+  const { clusterState, delivery } = options;
   return [
     informer(options, REQUEST_AUTHENTICATIONS, {
       project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
@@ -51,12 +50,12 @@ export function createInformers(options: ReflectOptions): readonly Informer[] {
     }),
     informer(options, PODS, { project: projectPod, sink: storeSink(clusterState.pods) }),
     informer(options, NAMESPACES, { project: projectNamespace, sink: storeSink(clusterState.namespaces, (name) => objectKey('', name)) }),
-    informer(options, CONFIG_MAPS, { project: observeBundle, sink: bundleSink(sink), labelSelector: BUNDLE_LABEL }),
+    informer(options, CONFIG_MAPS, { project: delivery.project, sink: delivery.sink, labelSelector: BUNDLE_LABEL }),
   ];
 }
 
 function informer<T>(
-  options: ReflectOptions,
+  options: InformerOptions,
   resource: Resource,
   specific: Pick<ReflectorOptions<T>, 'project' | 'sink' | 'labelSelector'>,
 ): Informer {
@@ -73,7 +72,7 @@ function informer<T>(
   };
 }
 
-/** Items of a list carry neither kind nor apiVersion; managedFields are the larger half of an object and nobody's business here. */
+/** Adds kind and apiVersion, which items of a list lack; drops managedFields, the larger half of an object, which nothing reads. */
 function projectPolicy(kind: PolicyKind, resource: Resource): (raw: RawObject) => RawObject {
   return (raw) => {
     const { managedFields: _managedFields, ...metadata } = raw.metadata ?? {};
@@ -97,28 +96,5 @@ function storeSink<T>(store: StoreInput<T>, storeKeyOf: (key: string) => string 
     replace: (objects) => store.replace(objects.values()),
     upsert: (_key, object) => store.upsert(object),
     remove: (key) => store.remove(storeKeyOf(key)),
-  };
-}
-
-/** The store's keys are workloads, the reflector's are ConfigMaps; a watch may be behind our own writes. */
-function bundleSink(sink: ConfigMapSink): ReflectorSink<ObservedBundle> {
-  const workloads = new Map<string, string>();
-  const take = (key: string, bundle: ObservedBundle): void => {
-    const workload = workloadKey(bundle.workload);
-    workloads.set(key, workload);
-    if (!isOutdated(sink.observed.get(workload), bundle)) sink.observed.upsert(bundle);
-  };
-  return {
-    replace: (objects) => {
-      workloads.clear();
-      for (const [key, bundle] of objects) workloads.set(key, workloadKey(bundle.workload));
-      sink.observed.replace(objects.values());
-    },
-    upsert: take,
-    remove: (key) => {
-      const workload = workloads.get(key);
-      workloads.delete(key);
-      if (workload !== undefined) sink.observed.remove(workload);
-    },
   };
 }

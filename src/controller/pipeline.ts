@@ -1,101 +1,126 @@
 /*
- * The way from the world to the sink. In: a world that sources keep up to date, a key keeper, a sink. Out: every workload's
- * bundle published soon after anything that concerns it changed. The leader runs one per term, `sallyport run` one for good;
- * nothing here knows of a cluster.
+ * From the cluster state to the delivery: queues every workload that a change concerns and reconciles it. The leader runs
+ * one per term, `sallyport run` one until it ends; nothing here knows of a Kubernetes cluster.
  */
-
 import type { Policy } from '../api/istio/resources.ts';
-import { parseWorkloadKey, policyKeyOf, workloadKey } from '../api/kube/keys.ts';
+import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
+import type { KubeletResync } from '../delivery/kubelet-resync.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Affected, Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
-import { createPublications, type Publications } from '../status/publications.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
-import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import { runWorkers, type WorkerObserver, type WorkersOptions } from '../workqueue/workers.ts';
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
+import { createResync, type Resync } from './resync.ts';
 
-export interface PipelineOptions extends Omit<ReconcileOptions, 'publications'> {
+export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> {
   /** Workers; default 4. */
   readonly concurrency?: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Time between two looks at everything, in milliseconds, lengthened by up to a tenth; default 10 hours. */
+  /** Time between two periodic resyncs in milliseconds, lengthened by up to a tenth; default 10 hours. */
   readonly resyncMs?: number;
-  /** How many workloads such a look found out of date. */
-  readonly onResync?: (changes: number) => void;
-  /** Does `afterApply` have to run for this pod although its bundle is published? Absent: never. */
-  readonly needsAfterApply?: (pod: SlimPod, digest: string) => boolean;
-  /** Ends what is under work, some time after the pipeline was told to stop; absent: at once. */
+  /** Called for each workload that a periodic resync found out of date. */
+  readonly onMissedChange?: (workload: WorkloadKey) => void;
+  /** Absent: agents notice a new bundle without help. */
+  readonly kubeletResync?: KubeletResync;
+  /** Aborts the work in progress, some time after the pipeline stopped taking new keys; absent: immediately. */
   readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
   readonly workerObserver?: WorkerObserver;
 }
 
 export interface Pipeline {
-  readonly publications: Publications;
   readonly queue: WorkQueue;
-  /** Tells of a change that the world does not see, such as new mesh settings. */
+  /** Queues what a change concerns that the cluster state does not report, such as new mesh settings. */
   readonly notify: (change: Change) => void;
-  /** Publishes until `signal` aborts; ends when the workers have finished. To be called once. */
+  /** Publishes until `signal` aborts; resolves when the workers have finished. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** A pipeline; nothing is published before {@link Pipeline.run}. */
+/** A pipeline; it publishes nothing before {@link Pipeline.run}. */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { clusterState, jwksCache, sink } = options;
-  const publications = createPublications();
+  const { clusterState, queueObserver } = options;
   const queue = createWorkQueue({
     clock: options.clock,
     groupOf: (key) => parseWorkloadKey(key).namespace,
-    ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
+    ...(queueObserver === undefined ? {} : { observer: queueObserver }),
   });
-  const resync = createResync(options, queue);
-  const reconcile = createReconcile({ ...options, publications, observer: resync.observer });
-  const { selection } = clusterState;
-  const enqueue = (change: Change, { workloads }: Affected): void => {
-    for (const workload of workloads) queue.add(workload);
-    if (change.kind === 'pod' && change.after !== undefined) addIfNeeded(options, { queue, publications }, change.after);
+  const resync = createResync({ ...options, queue });
+  const enqueue = (workload: WorkloadKey): void => {
+    resync.onEvent(workload);
+    queue.add(workload);
   };
-  const notify = (change: Change): void => enqueue(change, selection.apply(change));
-  const addAll = (): number => {
-    const keys = new Set([...selection.workloads(), ...sink.list().map(workloadKey)]);
-    for (const key of keys) queue.add(key);
-    return keys.size;
+  const onChange = (change: Change, { workloads }: Affected): void => {
+    for (const workload of workloads) enqueue(workload);
+    if (change.kind === 'pod' && change.after !== undefined && needsKubeletResync(options, change.after)) {
+      enqueue(workloadKey(workloadOf(change.after)));
+    }
   };
+  const notify = (change: Change): void => onChange(change, clusterState.selection.apply(change));
+  return { queue, notify, run: (signal) => run(options, { queue, resync, enqueue, onChange, notify }, signal) };
+}
 
-  return {
-    publications,
-    queue,
-    notify,
-    run: async (signal) => {
-      const stops = [
-        clusterState.subscribe(enqueue),
-        // A failure is word too: bundles that waited for the keys go out without them.
-        jwksCache.subscribe(({ owners }) => notify({ kind: 'keys', policies: owners })),
-        sink.subscribe?.((workload) => queue.add(workloadKey(workload))) ?? ((): void => undefined),
-        resync.start(addAll),
-      ];
-      addAll();
-      await runWorkers(
-        {
-          queue,
-          handle: reconcile,
-          logger: options.logger,
-          ...(options.workSignal === undefined ? {} : { handleSignal: options.workSignal }),
-          ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
-          ...(options.workerObserver === undefined ? {} : { observer: options.workerObserver }),
-        },
-        signal,
-      );
-      for (const stop of stops) stop();
-      queue.close();
+interface Parts extends Pick<Pipeline, 'queue' | 'notify'> {
+  readonly resync: Resync;
+  readonly enqueue: (workload: WorkloadKey) => void;
+  readonly onChange: (change: Change, affected: Affected) => void;
+}
+
+async function run(options: PipelineOptions, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { clusterState, jwksCache, delivery } = options;
+  const { queue, resync, enqueue, onChange, notify } = parts;
+  const unsubscribes = [
+    clusterState.subscribe(onChange),
+    // A failed fetch counts too: bundles that waited for the keys are published without them.
+    jwksCache.subscribe(({ owners }) => notify({ kind: 'keys', policies: owners })),
+    delivery.subscribe(({ workload }) => enqueue(workloadKey(workload))),
+    resync.start(() => allWorkloads(options)),
+  ];
+  // At low priority, so that changes overtake them: most of these workloads are published as they should be.
+  for (const workload of allWorkloads(options)) queue.add(workload, 'low');
+  await runWorkers(workersOf(options, parts), signal);
+  for (const unsubscribe of unsubscribes) unsubscribe();
+  queue.close();
+}
+
+function workersOf(options: PipelineOptions, { queue, resync }: Parts): WorkersOptions {
+  const { observer, kubeletResync, logger, workSignal, concurrency, workerObserver } = options;
+  const handle = createReconcile({
+    ...options,
+    ...(kubeletResync === undefined ? {} : { afterPublish: kubeletResync.run }),
+    observer: {
+      onCompile: (durationMs, bytes) => observer?.onCompile(durationMs, bytes),
+      onPublish: (outcome, workload) => {
+        observer?.onPublish(outcome, workload);
+        resync.onPublish(outcome, workload);
+      },
     },
+  });
+  return {
+    queue,
+    handle,
+    logger,
+    ...(workSignal === undefined ? {} : { handleSignal: workSignal }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(workerObserver === undefined ? {} : { observer: workerObserver }),
   };
 }
 
-/** Keeps the keeper informed of the rules in force, whoever leads; returns the way to stop. */
+/** Every workload that has an agent or a published bundle. */
+function allWorkloads({ clusterState, ledger }: PipelineOptions): ReadonlySet<WorkloadKey> {
+  const published = [...ledger.records()].flatMap((record) => (record.published === undefined ? [] : [record.key]));
+  return new Set([...clusterState.selection.workloads(), ...published]);
+}
+
+function needsKubeletResync({ ledger, kubeletResync }: PipelineOptions, pod: SlimPod): boolean {
+  const revision = ledger.get(workloadKey(workloadOf(pod)))?.published?.revision;
+  return revision !== undefined && kubeletResync?.isNeeded(pod, revision) === true;
+}
+
+/** Keeps the key cache informed of the active JWT rules, on every replica. @returns a function that ends this */
 export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () => void {
   const rulesOf = (policy: Policy | undefined): Parameters<JwksCache['want']>[1] =>
     policy?.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : [];
@@ -105,46 +130,4 @@ export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () =
     const policy = change.after ?? change.before;
     if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), rulesOf(change.after));
   });
-}
-
-function addIfNeeded(
-  options: PipelineOptions,
-  parts: { readonly queue: WorkQueue; readonly publications: Publications },
-  pod: SlimPod,
-): void {
-  const key = workloadKey(workloadOf(pod));
-  const digest = parts.publications.get(key)?.digest;
-  if (digest !== undefined && options.needsAfterApply?.(pod, digest) === true) parts.queue.add(key);
-}
-
-interface Resync {
-  readonly observer: NonNullable<ReconcileOptions['observer']>;
-  readonly start: (addAll: () => number) => () => void;
-}
-
-/** A net under the events: what it catches is counted, because it should be nothing. */
-function createResync(options: PipelineOptions, queue: WorkQueue): Resync {
-  let cancel = (): void => undefined;
-  let left = 0;
-  const start = (addAll: () => number): (() => void) => {
-    const delayMs = (options.resyncMs ?? 36_000_000) * (1 + options.random() / 10);
-    cancel = options.clock.after(delayMs, () => {
-      // Only a quiet pipeline can tell a missed event from one that is on its way.
-      left = queue.depth() === 0 && queue.running().length === 0 ? addAll() : 0;
-      start(addAll);
-    });
-    return () => cancel();
-  };
-  return {
-    start,
-    observer: {
-      onCompile: (durationMs, bytes) => options.observer?.onCompile(durationMs, bytes),
-      onPublish: (result) => {
-        options.observer?.onPublish(result);
-        if (left === 0) return;
-        left -= 1;
-        if (result === 'created' || result === 'updated' || result === 'removed') options.onResync?.(1);
-      },
-    },
-  };
 }

@@ -1,59 +1,70 @@
 /*
- * One workload made right. In: its key; everything else is read anew from the world. Out: its bundle in the sink, or no
- * bundle, and a record of it. Does not know which sink it has. Called by the workers for each key of the queue.
+ * Brings the published bundle of one workload up to date: compiles it from the present cluster state, publishes or withdraws
+ * it, and records the outcome in the workload ledger. Knows no delivery but by its interface.
  */
-
 import type { JwtRule, Policy } from '../api/istio/resources.ts';
-import { objectKey, type PolicyKey, parseWorkloadKey, policyKey, policyKeyOf, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import {
+  objectKey,
+  type PolicyKey,
+  parseWorkloadKey,
+  policyKey,
+  policyKeyOf,
+  type WorkloadKey,
+  type WorkloadRef,
+} from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
 import { encodeBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
 import { type CompileResult, compileWorkload } from '../compile/compile-workload.ts';
-import type { ApplyContext, ApplyResult, BundleOwner, BundleSink } from '../delivery/sink.ts';
+import type { BundleOwner, Delivery, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
-import type { Publication, Publications } from '../status/publications.ts';
+import type { DesiredBundle, DesiredLedger, Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { HandleResult } from '../workqueue/workers.ts';
 
 export interface ReconcileOptions {
   readonly clusterState: ClusterState;
   readonly jwksCache: JwksCache;
-  readonly sink: BundleSink;
+  readonly delivery: Delivery;
+  readonly ledger: DesiredLedger;
   readonly mesh: () => MeshConfig;
-  readonly publications: Publications;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called with the workload's agent pods after its bundle is known to be published, also when nothing was written. */
-  readonly afterApply?: (pods: readonly SlimPod[], digest: string, signal: AbortSignal) => Promise<void>;
+  /** Called with the workload's agent pods once its bundle is published, also when nothing was written. */
+  readonly afterPublish?: (pods: readonly SlimPod[], revision: Revision, signal: AbortSignal) => Promise<void>;
   readonly observer?: ReconcileObserver;
-  /** How long a bundle waits for the first answer of a new key source, in milliseconds; default 1000. */
+  /** Longest time that a bundle waits for the first response of a new key source, in milliseconds; default 1000. */
   readonly keyHoldMs?: number;
 }
 
 export interface ReconcileObserver {
   readonly onCompile: (durationMs: number, bytes: number) => void;
-  readonly onPublish: (result: ApplyResult | 'removed' | 'refused') => void;
+  readonly onPublish: (outcome: PublishOutcome, workload: WorkloadKey) => void;
 }
 
-export type Reconcile = (key: string, signal: AbortSignal) => Promise<HandleResult | undefined>;
+/** What reconciling did to the published bundle. */
+export type PublishOutcome = PublishResult | 'removed' | 'refused';
 
-/** The handler of workload keys. Its errors are those of the sink and of `afterApply`. */
+/** @throws what the delivery and `afterPublish` throw */
+export type Reconcile = (key: WorkloadKey, signal: AbortSignal) => Promise<HandleResult | undefined>;
+
+/** Nothing to publish: no revision, hence no policies either. */
+const NO_BUNDLE: DesiredBundle = { policies: new Map(), findings: new Map() };
+
+/** The handler of workload keys. */
 export function createReconcile(options: ReconcileOptions): Reconcile {
-  const holds = new Map<string, number>();
   return async (key, signal) => {
     const workload = parseWorkloadKey(key);
     const pods = options.clusterState.agentPodsOf(workload);
     if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
-      holds.delete(key);
-      await withdraw(options, workload, signal);
+      await withdraw(options, workload, { key, signal });
       return undefined;
     }
-    const rules = rulesOf(options.clusterState.selection.policiesOf(key).values());
-    const holdMs = remainingHoldMs(options, { key, namespace: workload.namespace, rules }, holds);
+    const holdMs = remainingHoldMs(options, key, rulesOf(options.clusterState.selection.policiesOf(key).values()));
     if (holdMs > 0) return { requeueAfterMs: holdMs };
     await publish(options, { key, workload, pods }, signal);
     return undefined;
@@ -61,74 +72,81 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
 }
 
 interface Job {
-  readonly key: string;
+  readonly key: WorkloadKey;
   readonly workload: WorkloadRef;
   readonly pods: readonly SlimPod[];
 }
 
 async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal): Promise<void> {
   const { key, workload, pods } = job;
-  const { compiled, encoded } = compile(options, job);
+  const { ledger, delivery } = options;
+  const owner = ownerOf(workload, pods);
+  const encoded = compile(options, job, owner);
   try {
-    const result = await options.sink.apply(encoded, applyContext(workload, pods), signal);
-    options.observer?.onPublish(result);
+    const result = await delivery.publish(encoded, owner === undefined ? {} : { owner }, signal);
+    options.observer?.onPublish(result, key);
     if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
-    // The namespace is going: there is nothing to publish to, and nothing to report.
+    // The namespace is being deleted: there is nothing to publish to, and nothing to report.
     if (error.code === 'SP_KUBE_NOT_FOUND') return;
-    options.observer?.onPublish('refused');
-    options.publications.upsert(refusedPublication(key, options.publications.get(key), error));
+    options.observer?.onPublish('refused', key);
+    ledger.refuse(key, { code: error.code, severity: 'error', path: '', message: error.message });
     throw error;
   }
-  options.publications.upsert(publicationOf(key, encoded.digest, compiled));
-  // Read anew: a pod that got its volume while the bundle was on its way saw neither this digest nor a word of it.
-  await options.afterApply?.(options.clusterState.agentPodsOf(workload), encoded.digest, signal);
+  ledger.accept(key);
+  // Read again: a pod may have mounted the older bundle while this one was being written.
+  await options.afterPublish?.(options.clusterState.agentPodsOf(workload), encoded.digest, signal);
 }
 
-function compile(options: ReconcileOptions, job: Job): { readonly compiled: CompileResult; readonly encoded: EncodedBundle } {
+/** Compiles a workload and records the outcome as desired, before anything is written. */
+function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): EncodedBundle {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
-  const compiled = compileWorkload({
-    workload: job.workload,
-    labelSets: selection.labelSetsOf(job.key),
-    policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
-    mesh: options.mesh(),
-    keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
-  });
-  const encoded = encodeBundle(compiled.bundle);
-  options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
-  return { compiled, encoded };
+  try {
+    const compiled = compileWorkload({
+      workload: job.workload,
+      labelSets: selection.labelSetsOf(job.key),
+      policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
+      mesh: options.mesh(),
+      keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
+    });
+    const encoded = encodeBundle(compiled.bundle);
+    options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
+    options.ledger.desire(job.key, desiredBundle(encoded.digest, compiled, owner));
+    return encoded;
+  } catch (error) {
+    options.ledger.desire(job.key, NO_BUNDLE);
+    throw error;
+  }
 }
 
-async function withdraw(options: ReconcileOptions, workload: WorkloadRef, signal: AbortSignal): Promise<void> {
-  const key = workloadKey(workload);
-  const existed = await options.sink.remove(workload, signal);
-  options.publications.remove(key);
+async function withdraw(
+  { ledger, delivery, observer, logger }: ReconcileOptions,
+  workload: WorkloadRef,
+  { key, signal }: { readonly key: WorkloadKey; readonly signal: AbortSignal },
+): Promise<void> {
+  ledger.desire(key, NO_BUNDLE);
+  const existed = await delivery.withdraw(workload, signal);
+  ledger.release(key);
   if (!existed) return;
-  options.observer?.onPublish('removed');
-  options.logger.info({ workload: key }, 'bundle removed');
+  observer?.onPublish('removed', key);
+  logger.info({ workload: key }, 'bundle removed');
 }
 
 /**
- * A new key source gets a moment to answer, so that a policy comes into force together with its keys. No longer than that:
- * the other policies of the workload must not wait for a slow issuer.
+ * How long the bundle still has to wait for a new key source, so that a policy becomes active together with its keys. The
+ * wait is bounded: the other policies of the workload must not depend on a slow issuer.
  */
-function remainingHoldMs(
-  options: ReconcileOptions,
-  wanted: { readonly key: string; readonly namespace: string; readonly rules: readonly JwtRule[] },
-  holds: Map<string, number>,
-): number {
-  const isPending = wanted.rules.some((rule) => options.jwksCache.isPending(rule, wanted.namespace));
-  if (!isPending) {
-    holds.delete(wanted.key);
+function remainingHoldMs(options: ReconcileOptions, key: WorkloadKey, rules: readonly JwtRule[]): number {
+  const { namespace } = parseWorkloadKey(key);
+  if (!rules.some((rule) => options.jwksCache.isPending(rule, namespace))) {
+    options.ledger.endHold(key);
     return 0;
   }
   const nowMs = options.clock.nowMs();
-  const sinceMs = holds.get(wanted.key) ?? nowMs;
-  holds.set(wanted.key, sinceMs);
-  return Math.max(0, sinceMs + (options.keyHoldMs ?? 1_000) - nowMs);
+  return Math.max(0, options.ledger.hold(key, nowMs) + (options.keyHoldMs ?? 1_000) - nowMs);
 }
 
 function rulesOf(policies: Iterable<Policy>): readonly JwtRule[] {
@@ -140,34 +158,27 @@ function isTerminating(clusterState: ClusterState, namespace: string): boolean {
 }
 
 /**
- * The bundle goes with the object that is the workload itself. A ReplicaSet or a CronJob's Job is not: it may go while the
- * workload stays.
+ * The owner of the published bundle: the object that is the workload itself. A ReplicaSet, or the Job of a CronJob, may be
+ * deleted while the workload stays, so it owns no bundle.
  */
-function applyContext(workload: WorkloadRef, pods: readonly SlimPod[]): ApplyContext {
-  const owners = pods.map(ownerOf);
+function ownerOf(workload: WorkloadRef, pods: readonly SlimPod[]): BundleOwner | undefined {
+  const owners = pods.map(controllerOf);
   const [first] = owners;
-  if (first === undefined || first.name !== workload.name || owners.some((owner) => owner?.uid !== first.uid)) return {};
-  return { owner: first };
+  return first?.name === workload.name && owners.every((owner) => owner?.uid === first.uid) ? first : undefined;
 }
 
-function ownerOf(pod: SlimPod): BundleOwner | undefined {
+/** The object that controls a pod, or the pod itself when no object of the namespace does. */
+function controllerOf(pod: SlimPod): BundleOwner | undefined {
   if (pod.owner !== undefined) return pod.owner.uid === '' || pod.owner.kind === 'Node' ? undefined : pod.owner;
   return pod.uid === undefined ? undefined : { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
 }
 
-function publicationOf(key: string, digest: string, compiled: CompileResult): Publication {
+function desiredBundle(revision: Revision, compiled: CompileResult, owner: BundleOwner | undefined): DesiredBundle {
   const findings = new Map<PolicyKey, Finding[]>();
   for (const { policy, ...finding } of compiled.findings) {
-    const of = policyKey(policy.kind, policy.namespace, policy.name);
-    findings.set(of, [...(findings.get(of) ?? []), finding]);
+    const key = policyKey(policy.kind, policy.namespace, policy.name);
+    findings.set(key, [...(findings.get(key) ?? []), finding]);
   }
-  const generations = new Map(compiled.selecting.map((policy) => [policyKeyOf(policy), policy.metadata.generation ?? 0]));
-  return { workload: key, digest, generations, findings };
-}
-
-function refusedPublication(key: string, before: Publication | undefined, error: RefusedError): Publication {
-  return {
-    ...(before ?? { workload: key, generations: new Map(), findings: new Map() }),
-    refusal: { code: error.code, severity: 'error', path: '', message: error.message },
-  };
+  const policies = new Map(compiled.selecting.map((policy) => [policyKeyOf(policy), policy.metadata.generation ?? 0]));
+  return { revision, policies, findings, ...(owner === undefined ? {} : { ownerUid: owner.uid }) };
 }

@@ -1,8 +1,7 @@
 /*
- * Hands the keeper the keys that are in force already. In: the published bundles. Out: seeds for the rules of each
- * namespace's own bundles. Called at the beginning of each term of leadership, before anything is published.
+ * Seeds the key cache with the keys of the published bundles at the start of a term, before anything is published: keys that
+ * work must not disappear because an identity provider is down. Keys serve only rules of the bundle's own namespace.
  */
-
 import { type Clock, sleep } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { keySetId } from '../compile/key-set-id.ts';
@@ -22,22 +21,22 @@ export interface SeedOptions {
 
 const RETRY_MS = 1_000;
 
-/** Tries until it succeeds or `signal` aborts: publishing without these keys could take working ones away. */
+/** Retries until it succeeds or `signal` aborts: publishing without these keys could remove working ones. */
 export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      giveSeeds(options, await readPublishedKeys(options.client, options.logger, signal));
+      seedAll(options, await readPublishedKeys(options.client, options.logger, signal));
       return;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof TransientError)) throw error;
-      options.logger.warn({ code: error.code, err: error }, 'published keys not read, trying again');
+      options.logger.warn({ code: error.code, err: error }, 'published keys not read; retrying');
       await sleep(options.clock, RETRY_MS, signal);
     }
   }
 }
 
-function giveSeeds({ clusterState, jwksCache }: SeedOptions, published: PublishedKeys): void {
+function seedAll({ clusterState, jwksCache }: SeedOptions, published: PublishedKeys): void {
   for (const [namespace, keySets] of published) {
     for (const policy of clusterState.policiesInScope(namespace)) {
       if (policy.kind !== 'RequestAuthentication') continue;

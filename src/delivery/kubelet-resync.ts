@@ -1,7 +1,6 @@
 /*
- * Makes kubelets look at once. In: the agents' pods of a workload and the digest of its bundle. Out: one patched annotation
- * on each pod whose volume may hold an older bundle; the kubelet then refreshes the volume within moments instead of a
- * minute. Called after a bundle was written, and when a pod got its volume.
+ * Patches a pod annotation so that the kubelet refreshes the mounted bundle immediately, instead of at its next sync about a
+ * minute later. Used after a bundle was written, and when a pod got its volume after that.
  */
 import { BUNDLE_TOUCH_ANNOTATION, FIELD_MANAGER } from '../api/kube/names.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
@@ -9,63 +8,74 @@ import { hasAgent } from '../api/kube/workload.ts';
 import { patchAnnotations } from '../cluster/apply.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { PODS } from '../cluster/paths.ts';
+import type { Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-/** Tells agents of a workload that `digest` is published. */
-export type Toucher = (pods: readonly SlimPod[], digest: string, signal: AbortSignal) => Promise<void>;
+export interface KubeletResync {
+  /** Tells whether the pod's mounted bundle may be older than `revision` and an annotation helps. */
+  readonly isNeeded: (pod: SlimPod, revision: Revision) => boolean;
+  /**
+   * Patches those of `pods` that need it, a few at a time.
+   *
+   * @returns after every pod was tried @throws the first error, usually a TransientError, when the annotation of any pod could not be patched
+   */
+  readonly run: (pods: readonly SlimPod[], revision: Revision, signal: AbortSignal) => Promise<void>;
+}
 
-export interface ToucherOptions {
+export interface KubeletResyncOptions {
   readonly client: KubeClient;
   /** Pods patched at the same time; default 8. */
   readonly batchSize?: number;
   readonly logger: Logger;
-  readonly onTouch?: (result: 'patched' | 'gone' | 'failed') => void;
+  readonly onPatch?: (result: 'patched' | 'gone' | 'failed') => void;
+}
+
+/** A kubelet resync for the cluster that `client` talks to. */
+export function createKubeletResync(options: KubeletResyncOptions): KubeletResync {
+  return {
+    isNeeded,
+    run: async (pods, revision, signal) => {
+      const waiting = pods.filter((pod) => isNeeded(pod, revision));
+      const failures: unknown[] = [];
+      const patchNext = async (): Promise<void> => {
+        for (let pod = waiting.shift(); pod !== undefined && !signal.aborted; pod = waiting.shift()) {
+          try {
+            const isFound = await patchPod(options.client, { pod, revision }, signal);
+            options.onPatch?.(isFound ? 'patched' : 'gone');
+          } catch (error) {
+            if (signal.aborted) return;
+            failures.push(error);
+            options.onPatch?.('failed');
+            const { namespace, name } = pod;
+            options.logger.warn({ namespace, name, err: error }, 'pod annotation not patched; the kubelet refreshes the volume later');
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(options.batchSize ?? 8, waiting.length) }, patchNext));
+      if (failures.length > 0) throw failures[0];
+    },
+  };
 }
 
 /**
- * Pods that a touch helps: with an agent, alive, and with an address. A pod without one has no volume yet and will get the
- * newest bundle when it is mounted; one that carries the digest already was touched before.
+ * A pod without an address has no volume yet and mounts the newest bundle later; a pod that carries the revision was
+ * patched before.
  */
-export function podsToTouch(pods: readonly SlimPod[], digest: string): readonly SlimPod[] {
-  return pods.filter(
-    (pod) =>
-      hasAgent(pod) &&
-      !isFinished(pod) &&
-      pod.deletionTimestamp === undefined &&
-      pod.podIP !== undefined &&
-      pod.annotations[BUNDLE_TOUCH_ANNOTATION] !== digest,
+function isNeeded(pod: SlimPod, revision: Revision): boolean {
+  return (
+    hasAgent(pod) &&
+    !isFinished(pod) &&
+    pod.deletionTimestamp === undefined &&
+    pod.podIP !== undefined &&
+    pod.annotations[BUNDLE_TOUCH_ANNOTATION] !== revision
   );
 }
 
-/**
- * A toucher that patches a few pods at a time.
- *
- * @returns when every pod was tried; @throws TransientError, the first one, when any pod could not be patched for a reason that may pass
- */
-export function createToucher(options: ToucherOptions): Toucher {
-  return async (pods, digest, signal) => {
-    const waiting = [...podsToTouch(pods, digest)];
-    const failures: unknown[] = [];
-    const patchNext = async (): Promise<void> => {
-      for (let pod = waiting.shift(); pod !== undefined && !signal.aborted; pod = waiting.shift()) {
-        try {
-          const ref = { resource: PODS, namespace: pod.namespace, name: pod.name };
-          const found = await patchAnnotations(
-            options.client,
-            ref,
-            { [BUNDLE_TOUCH_ANNOTATION]: digest },
-            { fieldManager: FIELD_MANAGER, signal },
-          );
-          options.onTouch?.(found ? 'patched' : 'gone');
-        } catch (error) {
-          if (signal.aborted) return;
-          failures.push(error);
-          options.onTouch?.('failed');
-          options.logger.warn({ namespace: pod.namespace, name: pod.name, err: error }, 'pod not touched, its volume will follow later');
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(options.batchSize ?? 8, waiting.length) }, patchNext));
-    if (failures.length > 0) throw failures[0];
-  };
+function patchPod(
+  client: KubeClient,
+  { pod, revision }: { readonly pod: SlimPod; readonly revision: Revision },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const ref = { resource: PODS, namespace: pod.namespace, name: pod.name };
+  return patchAnnotations(client, ref, { [BUNDLE_TOUCH_ANNOTATION]: revision }, { fieldManager: FIELD_MANAGER, signal });
 }

@@ -10,13 +10,14 @@ import { policyKey } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
 import { createPipeline, wantKeys } from '../controller/pipeline.ts';
-import { bundleDirectory, createDirectorySink } from '../delivery/directory-sink.ts';
+import { bundleDirectory, createDirectoryDelivery } from '../delivery/directory-delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
 import { createJwksCache } from '../jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
 import type { ManifestFinding, Origin } from '../state/manifests.ts';
+import { createWorkloadLedger, type LedgerView } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type AgentView, createAgents } from './agents.ts';
 import { readSnapshot, type SnapshotObjects } from './read-snapshot.ts';
@@ -76,10 +77,12 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
     logger: options.logger,
   });
   const bundles = join(stateDirectory, 'bundles');
+  const ledger = createWorkloadLedger();
   const pipeline = createPipeline({
     clusterState,
     jwksCache,
-    sink: await createDirectorySink(bundles),
+    ledger,
+    delivery: await createDirectoryDelivery({ root: bundles, ledger }),
     mesh: () => options.mesh,
     clock: systemClock,
     random: Math.random,
@@ -124,7 +127,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   const running: RunningDirectory = {
     agents: agents.view,
     policies: () => [...clusterState.policies.values()].filter((entry) => entry.inForce !== undefined).length,
-    findings: () => [...fileFindings(objects), ...policyFindings(clusterState, pipeline.publications, origins)],
+    findings: () => [...fileFindings(objects), ...policyFindings(clusterState, ledger, origins)],
     stopped: finish(),
   };
   running.stopped.catch(onAbort);
@@ -177,16 +180,14 @@ function fileFindings(objects: SnapshotObjects | undefined): readonly RunFinding
   return (objects?.findings ?? []).map((finding: ManifestFinding) => ({ ...finding, policy: '' }));
 }
 
-type Published = ReturnType<typeof createPipeline>['publications'];
-
-function policyFindings(clusterState: ClusterState, publications: Published, origins: ReadonlyMap<string, Origin>): readonly RunFinding[] {
+function policyFindings(clusterState: ClusterState, ledger: LedgerView, origins: ReadonlyMap<string, Origin>): readonly RunFinding[] {
   const found: RunFinding[] = [];
   const take = (key: string, findings: readonly Finding[]): void => {
     for (const finding of findings) found.push({ ...finding, policy: key, origin: origins.get(key) });
   };
   for (const entry of clusterState.policies.values()) take(entry.key, entry.findings);
-  for (const publication of publications.values()) {
-    for (const [key, findings] of publication.findings) take(key, findings);
+  for (const { desired } of ledger.records()) {
+    for (const [key, findings] of desired?.findings ?? []) take(key, findings);
   }
   return found;
 }

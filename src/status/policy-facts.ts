@@ -1,6 +1,5 @@
 /*
- * What became of one policy. In: the policy, the world, what is published, the state of keys. Out: the facts its status
- * speaks of. Pure reading; called by the status loop.
+ * The facts that the status of one policy reports, read from the cluster state, the workload ledger and the key cache.
  */
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -9,33 +8,39 @@ import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { KeyTrouble, PolicyFacts } from './conditions.ts';
-import type { Publication, Publications } from './publications.ts';
+import { isUnverified, type LedgerView } from './workload-ledger.ts';
 
 export interface FactSources {
   readonly clusterState: ClusterState;
-  readonly publications: Publications;
+  readonly ledger: LedgerView;
   readonly jwksCache: JwksCache;
-  /** The mesh settings as they are now. */
+  /** The current mesh settings. */
   readonly mesh: () => MeshConfig;
 }
 
 const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
 
-/** The facts about a policy; costs in proportion to the workloads that it selects. */
-export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts {
+/**
+ * The facts about a policy; costs in proportion to the workloads that it selects.
+ *
+ * @returns undefined while the present leader has not verified the bundle of every selected workload: what an earlier
+ * leader wrote into the status is better than a guess
+ */
+export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts | undefined {
   const policy = entry.inForce;
   if (policy === undefined) return NOTHING;
-  const { publications, jwksCache } = sources;
+  const { ledger, jwksCache } = sources;
   const { selection } = sources.clusterState;
   const published: string[] = [];
   const waiting: string[] = [];
   const refused: { readonly workload: string; readonly message: string }[] = [];
   const findings: Finding[] = [];
   for (const key of [...selection.workloadsOf(entry.key)].sort()) {
-    const publication = publications.get(key);
-    findings.push(...(publication?.findings.get(entry.key) ?? []));
-    if (publication?.refusal !== undefined) refused.push({ workload: key, message: publication.refusal.message });
-    else if (holds(publication, entry.key, policy)) published.push(key);
+    const record = ledger.get(key);
+    if (isUnverified(record)) return undefined;
+    findings.push(...(record?.desired?.findings.get(entry.key) ?? []));
+    if (record?.refusal !== undefined) refused.push({ workload: key, message: record.refusal.message });
+    else if (record?.policies.get(entry.key) === (policy.metadata.generation ?? 0)) published.push(key);
     else waiting.push(key);
   }
   return {
@@ -44,13 +49,9 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     refused,
     withoutAgent: [...selection.workloadsWithoutAgentOf(entry.key)].sort(),
     keys: keyTroubles(policy, jwksCache),
-    // Missing keys are spoken of where the state of their source is known.
+    // Missing keys are reported with the state of their source.
     findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy, sources.mesh())],
   };
-}
-
-function holds(publication: Publication | undefined, key: string, policy: Policy): boolean {
-  return publication?.generations.get(key) === (policy.metadata.generation ?? 0);
 }
 
 function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly Finding[] {

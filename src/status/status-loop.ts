@@ -1,6 +1,6 @@
 /*
- * Keeps every policy's status true. In: changes of policies, pods, publications and keys. Out: one look per policy some
- * moments later, however many changes there were, through the status writer. Runs while this replica leads.
+ * Keeps the status of every policy up to date while this replica leads. Changes of policies, pods, ledger records and keys
+ * queue the policies that they concern; each is handled once after a short delay, however many changes there were.
  */
 import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
@@ -8,17 +8,17 @@ import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
 import { type FactSources, policyFacts } from './policy-facts.ts';
-import type { Publication } from './publications.ts';
 import type { StatusWriter } from './status-writer.ts';
+import type { RecordChange } from './workload-ledger.ts';
 
 export interface StatusLoopOptions extends FactSources {
   readonly write: StatusWriter;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onWrite?: (result: 'updated' | 'unchanged' | 'gone') => void;
-  /** How long changes are gathered before a status is looked at, in milliseconds; default 200. */
+  /** Time between a change and the update of the status, in milliseconds; further changes meanwhile add nothing; default 200. */
   readonly settleMs?: number;
-  /** Ends what is under work, some time after the loop was told to stop; absent: at once. */
+  /** Aborts the status writes in progress, some time after the loop stopped taking new ones; absent: immediately. */
   readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
   readonly workerObserver?: WorkerObserver;
@@ -26,29 +26,32 @@ export interface StatusLoopOptions extends FactSources {
 
 export interface StatusLoop {
   readonly queue: WorkQueue;
-  /** Looks at every policy soon; for changes that the world does not see. */
+  /** Queues every policy, for changes that the cluster state does not report. */
   readonly notifyAll: () => void;
-  /** Writes statuses until `signal` aborts; ends when the workers have finished. To be called once. */
+  /** Writes statuses until `signal` aborts; resolves when the workers have finished. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** A loop that looks at nothing before {@link StatusLoop.run}. */
+/** A loop; it does nothing before {@link StatusLoop.run}. */
 export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
-  const { clusterState, publications, jwksCache } = options;
+  const { clusterState, ledger, jwksCache } = options;
   const queue = createWorkQueue({
     clock: options.clock,
     groupOf: (key) => parsePolicyKey(key).namespace,
     ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
   });
-  const look = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
+  const enqueue = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
   const notifyAll = (): void => {
-    for (const entry of clusterState.policies.values()) look(entry.key);
+    for (const entry of clusterState.policies.values()) enqueue(entry.key);
   };
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
     const entry = clusterState.policies.get(key);
     // Only objects of a cluster have a status.
     if (entry?.uid === undefined) return;
-    const result = await options.write(entry, policyFacts(entry, options), signal);
+    const facts = policyFacts(entry, options);
+    // The ledger queues the policy again once the last of its workloads is verified.
+    if (facts === undefined) return;
+    const result = await options.write(entry, facts, signal);
     options.onWrite?.(result);
   };
 
@@ -57,15 +60,15 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     notifyAll,
     run: async (signal) => {
       const stops = [
-        clusterState.policies.subscribe(({ key }) => look(key)),
+        clusterState.policies.subscribe(({ key }) => enqueue(key)),
         clusterState.subscribe((_change, { policies }) => {
-          for (const key of policies) look(key);
+          for (const key of policies) enqueue(key);
         }),
-        publications.subscribe(({ before, after }) => {
-          for (const key of policiesOf(options, [before, after])) look(key);
+        ledger.subscribe((change) => {
+          for (const key of policiesOf(options, change)) enqueue(key);
         }),
         jwksCache.subscribe(({ owners }) => {
-          for (const key of owners) look(key);
+          for (const key of owners) enqueue(key);
         }),
       ];
       notifyAll();
@@ -87,9 +90,8 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   };
 }
 
-/** Policies that a changed publication is news for: those it holds and held, and those that wait for it. */
-function policiesOf(sources: FactSources, publications: readonly (Publication | undefined)[]): ReadonlySet<PolicyKey> {
-  const workload = publications.find((publication) => publication !== undefined)?.workload;
-  const held = publications.flatMap((publication) => [...(publication?.generations.keys() ?? [])]);
-  return new Set([...held, ...(workload === undefined ? [] : sources.clusterState.selection.policiesOf(workload).keys())]);
+/** The policies that a changed record concerns: those in its bundle, before and after, and those that select the workload. */
+function policiesOf(sources: FactSources, { key, before, after }: RecordChange): ReadonlySet<PolicyKey> {
+  const published = [before, after].flatMap((record) => [...(record?.policies.keys() ?? [])]);
+  return new Set([...published, ...sources.clusterState.selection.policiesOf(key).keys()]);
 }

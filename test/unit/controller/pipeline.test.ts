@@ -7,10 +7,11 @@ import { InvariantError, RefusedError, TransientError } from '../../../src/error
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
-import { createMemorySink, type MemorySink } from '../../support/memory-sink.ts';
+import { createMemoryDelivery, type MemoryDelivery } from '../../support/memory-delivery.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const HTTPBIN = { namespace: 'foo', name: 'httpbin' };
@@ -57,13 +58,14 @@ function deny(name: string, over: { readonly namespace?: string; readonly labels
 describe('pipeline', () => {
   let clock: FakeClock;
   let clusterState: ClusterState;
-  let sink: MemorySink;
+  let ledger: WorkloadLedger;
+  let delivery: MemoryDelivery;
   let jwksCache: JwksCache;
   let mesh: MeshConfig;
   let pipeline: Pipeline;
-  let touched: string[];
-  let onTouch: (pods: readonly SlimPod[]) => void;
-  let resynced: number;
+  let patched: string[];
+  let onPatch: (pods: readonly SlimPod[]) => void;
+  let missed: string[];
   let stop: () => Promise<void>;
   let results: string[];
 
@@ -71,11 +73,12 @@ describe('pipeline', () => {
     clock = createFakeClock();
     mesh = DEFAULT_MESH_CONFIG;
     clusterState = createClusterState(() => mesh);
-    sink = createMemorySink();
-    touched = [];
-    onTouch = () => undefined;
+    ledger = createWorkloadLedger();
+    delivery = createMemoryDelivery(ledger);
+    patched = [];
+    onPatch = () => undefined;
     results = [];
-    resynced = 0;
+    missed = [];
     jwksCache = createJwksCache({
       limits: { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 3 },
       clock,
@@ -85,20 +88,21 @@ describe('pipeline', () => {
     pipeline = createPipeline({
       clusterState,
       jwksCache,
-      sink,
+      ledger,
+      delivery,
       clock,
       logger,
       random: () => 0,
       mesh: () => mesh,
-      afterApply: (pods, digest) => {
-        onTouch(pods);
-        touched.push(...pods.map(({ name }) => `${name} ${digest}`));
-        return Promise.resolve();
+      kubeletResync: {
+        isNeeded: (one) => one.podIP === 'needs-resync',
+        run: (pods, revision) => {
+          onPatch(pods);
+          patched.push(...pods.map(({ name }) => `${name} ${revision}`));
+          return Promise.resolve();
+        },
       },
-      needsAfterApply: (one) => one.podIP === 'needs-touch',
-      onResync: (changes) => {
-        resynced += changes;
-      },
+      onMissedChange: (workload) => missed.push(workload),
       workerObserver: { onActive: () => undefined, onResult: (result) => results.push(result) },
     });
     const stopping = new AbortController();
@@ -116,26 +120,24 @@ describe('pipeline', () => {
   const quiet = (): Promise<void> =>
     until(() => pipeline.queue.depth() === 0 && pipeline.queue.running().length === 0, 'the queue to empty');
   const bundle = (key = 'foo/httpbin'): Bundle | undefined => {
-    const text = sink.published.get(key)?.json;
+    const text = delivery.published.get(key)?.json;
     return text === undefined ? undefined : (JSON.parse(text) as Bundle);
   };
   const denied = (key?: string): readonly string[] | undefined =>
     bundle(key)?.programs.flatMap(({ http }) => http.deny.rules.map(({ source }) => source.name));
 
   it('publishes what is there when it starts, and removes what nobody needs', async () => {
-    await sink.apply({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
+    await delivery.publish({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'bare', agent: false }));
     clusterState.upsertPolicy(deny('no-get'));
     runPipeline();
     await quiet();
 
-    expect([...sink.published.keys()]).to.deep.equal(['foo/httpbin']);
+    expect([...delivery.published.keys()]).to.deep.equal(['foo/httpbin']);
     expect(denied()).to.deep.equal(['no-get']);
-    expect(pipeline.publications.get('foo/httpbin')).to.deep.include({
-      digest: sink.published.get('foo/httpbin')?.digest,
-      generations: new Map([['AuthorizationPolicy/foo/no-get', 1]]),
-    });
+    expect(ledger.get('foo/httpbin')?.published?.revision).to.equal(delivery.published.get('foo/httpbin')?.digest);
+    expect(ledger.get('foo/httpbin')?.policies).to.deep.equal(new Map([['AuthorizationPolicy/foo/no-get', 1]]));
   });
 
   it('publishes only where a change is felt', async () => {
@@ -144,11 +146,11 @@ describe('pipeline', () => {
     clusterState.pods.upsert(pod({ namespace: 'bar' }));
     runPipeline();
     await quiet();
-    const before = sink.calls.length;
+    const before = delivery.calls.length;
     clusterState.upsertPolicy(deny('no-get', { labels: { app: 'httpbin' } }));
     await quiet();
 
-    expect(sink.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
+    expect(delivery.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
   });
 
   it('follows pods that come, change their labels and go', async () => {
@@ -164,8 +166,8 @@ describe('pipeline', () => {
 
     clusterState.pods.remove('foo/httpbin');
     await quiet();
-    expect(sink.calls.at(-1)).to.equal('removed foo/httpbin');
-    expect(pipeline.publications.get('foo/httpbin')).to.equal(undefined);
+    expect(delivery.calls.at(-1)).to.equal('removed foo/httpbin');
+    expect(ledger.get('foo/httpbin')).to.equal(undefined);
   });
 
   it('gathers many changes of one workload into few bundles', async () => {
@@ -176,16 +178,16 @@ describe('pipeline', () => {
     await quiet();
 
     expect(denied()).to.have.length(100);
-    expect(sink.calls).to.have.length(2);
+    expect(delivery.calls).to.have.length(2);
   });
 
   it('repairs a bundle that somebody else changed', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    sink.tamper(HTTPBIN);
+    delivery.tamper(HTTPBIN);
     await quiet();
-    expect(sink.calls).to.deep.equal(['created foo/httpbin', 'created foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'created foo/httpbin']);
   });
 
   it('publishes everything anew when the mesh settings change', async () => {
@@ -204,36 +206,36 @@ describe('pipeline', () => {
     await quiet();
     clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
     await quiet();
-    expect(sink.published.size).to.equal(0);
+    expect(delivery.published.size).to.equal(0);
   });
 
   it('touches pods after each look, and again when one of them got its volume later', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    const digest = sink.published.get('foo/httpbin')?.digest;
-    expect(touched).to.deep.equal([`httpbin ${digest}`]);
+    const digest = delivery.published.get('foo/httpbin')?.digest;
+    expect(patched).to.deep.equal([`httpbin ${digest}`]);
 
-    clusterState.pods.upsert(pod({ ip: 'needs-touch' }));
+    clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
     await quiet();
-    expect(touched).to.have.length(2);
-    expect(sink.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
+    expect(patched).to.have.length(2);
+    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
   });
 
   it('touches a pod that got its volume while the bundle was on its way', async () => {
-    const { apply } = sink;
-    Object.assign(sink, {
-      apply: async (...args: Parameters<typeof apply>) => {
-        clusterState.pods.upsert(pod({ ip: 'needs-touch' }));
-        return apply(...args);
+    const { publish } = delivery;
+    Object.assign(delivery, {
+      publish: async (...args: Parameters<typeof publish>) => {
+        clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
+        return publish(...args);
       },
     });
     clusterState.pods.upsert(pod());
     const seen: (string | undefined)[] = [];
-    onTouch = (pods) => seen.push(...pods.map(({ podIP }) => podIP));
+    onPatch = (pods) => seen.push(...pods.map(({ podIP }) => podIP));
     runPipeline();
     await quiet();
-    expect(seen).to.deep.equal(['needs-touch']);
+    expect(seen).to.deep.equal(['needs-resync']);
   });
 
   const owners: readonly { readonly name: string; readonly pods: readonly SlimPod[]; readonly owner: string | undefined }[] = [
@@ -258,41 +260,41 @@ describe('pipeline', () => {
       for (const one of pods) clusterState.pods.upsert(one);
       runPipeline();
       await quiet();
-      expect(sink.contexts.get('foo/httpbin')?.owner?.kind).to.equal(owner);
+      expect(delivery.options.get('foo/httpbin')?.owner?.kind).to.equal(owner);
     });
   }
 
   it('tries again when the sink fails for a while', async () => {
     clusterState.pods.upsert(pod());
-    sink.failWith = new TransientError('SP_KUBE_API', 'down');
+    delivery.failWith = new TransientError('SP_KUBE_API', 'down');
     runPipeline();
     await until(() => results.includes('error'), 'the failure');
     clock.advance(10);
     await until(() => results.includes('success'), 'the second try');
-    expect(sink.calls).to.deep.equal(['created foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/httpbin']);
   });
 
   it('keeps the record of the last bundle when a new one is refused, and says why', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    const good = pipeline.publications.get('foo/httpbin')?.digest;
-    sink.failWith = new RefusedError('SP_TOO_LARGE', 'too large');
+    const good = ledger.get('foo/httpbin')?.published?.revision;
+    delivery.failWith = new RefusedError('SP_TOO_LARGE', 'too large');
     clusterState.upsertPolicy(deny('no-get'));
     await until(() => results.includes('terminal_error'), 'the refusal');
 
-    expect(pipeline.publications.get('foo/httpbin')).to.include({ digest: good });
-    expect(pipeline.publications.get('foo/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
+    expect(ledger.get('foo/httpbin')?.published).to.include({ revision: good });
+    expect(ledger.get('foo/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
 
     clusterState.upsertPolicy(deny('no-get', { generation: 2 }));
     await quiet();
-    expect(pipeline.publications.get('foo/httpbin')?.refusal).to.equal(undefined);
+    expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
   });
 
   it('takes an unknown failure for a bug and goes on with the others', async () => {
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'sleep' }));
-    sink.failWith = new InvariantError('cannot be');
+    delivery.failWith = new InvariantError('cannot be');
     runPipeline();
     await until(() => results.length === 2, 'both looked at');
     expect(results.sort()).to.deep.equal(['bug', 'success']);
@@ -304,13 +306,13 @@ describe('pipeline', () => {
     await quiet();
     clock.advance(10 * 3_600_000);
     await quiet();
-    expect(resynced).to.equal(0);
+    expect(missed).to.deep.equal([]);
 
     // A change that nobody told of.
-    (sink.published as Map<string, unknown>).clear();
+    (delivery.published as Map<string, unknown>).clear();
     clock.advance(10 * 3_600_000);
     await quiet();
-    expect(resynced).to.equal(1);
+    expect(missed).to.deep.equal(['foo/httpbin']);
   });
 
   describe('with keys to fetch', () => {
@@ -334,7 +336,7 @@ describe('pipeline', () => {
       clusterState.upsertPolicy(jwt('/keys'));
       await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
 
-      expect(sink.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+      expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
     });
 
     it('waits for a silent issuer no longer than a second, and then publishes without keys', async () => {
@@ -343,9 +345,9 @@ describe('pipeline', () => {
       clusterState.upsertPolicy(jwt('/keys'));
       runPipeline();
       await until(() => results.includes('requeue_after'), 'the wait');
-      expect(sink.published.size).to.equal(0);
+      expect(delivery.published.size).to.equal(0);
       clock.advance(1_000);
-      await until(() => sink.published.size === 1, 'the bundle');
+      await until(() => delivery.published.size === 1, 'the bundle');
 
       expect(bundle()?.programs[0]?.providers).to.have.length(1);
       expect(bundle()?.keySets).to.deep.equal({});
@@ -359,7 +361,7 @@ describe('pipeline', () => {
         spec: { selector: { matchLabels: { app: 'other' } }, jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}/keys` }] },
       });
       runPipeline();
-      await until(() => sink.published.size === 1, 'the bundle');
+      await until(() => delivery.published.size === 1, 'the bundle');
     });
 
     it('forgets the keys of a deleted policy', async () => {

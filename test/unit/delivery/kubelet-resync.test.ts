@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
-import { createToucher, podsToTouch } from '../../../src/delivery/kubelet-resync.ts';
+import { createKubeletResync } from '../../../src/delivery/kubelet-resync.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 
@@ -25,28 +25,28 @@ function clientThat(answer: (request: KubeRequest) => Promise<unknown>): KubeCli
   };
 }
 
-describe('pods to touch', () => {
-  const cases: readonly { readonly name: string; readonly pod: SlimPod; readonly touched: boolean }[] = [
-    { name: 'a running pod', pod: pod('p'), touched: true },
-    { name: 'a pod that still starts but has its volume', pod: pod('p', { status: { phase: 'Pending' } }), touched: true },
-    { name: 'a pod that carries an older digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'old' } }), touched: true },
-    { name: 'a pod that carries the digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'new' } }), touched: false },
-    { name: 'a pod without an address', pod: pod('p', { status: { phase: 'Pending', podIP: '' } }), touched: false },
-    { name: 'a finished pod', pod: pod('p', { status: { phase: 'Succeeded' } }), touched: false },
-    { name: 'a pod that is being deleted', pod: pod('p', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }), touched: false },
-    { name: 'a pod without an agent', pod: pod('p', { metadata: { annotations: {} } }), touched: false },
+describe('whether a pod needs a kubelet resync', () => {
+  const cases: readonly { readonly name: string; readonly pod: SlimPod; readonly patched: boolean }[] = [
+    { name: 'a running pod', pod: pod('p'), patched: true },
+    { name: 'a pod that is starting but has its volume', pod: pod('p', { status: { phase: 'Pending' } }), patched: true },
+    { name: 'a pod that carries an older digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'old' } }), patched: true },
+    { name: 'a pod that carries the digest', pod: pod('p', { annotations: { 'sallyport.dev/bundle-digest': 'new' } }), patched: false },
+    { name: 'a pod without an address', pod: pod('p', { status: { phase: 'Pending', podIP: '' } }), patched: false },
+    { name: 'a finished pod', pod: pod('p', { status: { phase: 'Succeeded' } }), patched: false },
+    { name: 'a pod that is being deleted', pod: pod('p', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }), patched: false },
+    { name: 'a pod without an agent', pod: pod('p', { metadata: { annotations: {} } }), patched: false },
   ];
-  for (const { name, pod: one, touched } of cases) {
-    it(`${touched ? 'include' : 'leave out'} ${name}`, () => {
-      expect(podsToTouch([one], 'new')).to.deep.equal(touched ? [one] : []);
+  for (const { name, pod: one, patched } of cases) {
+    it(`${patched ? 'patches' : 'leaves alone'} ${name}`, () => {
+      expect(createKubeletResync({ client: clientThat(() => Promise.resolve()), logger }).isNeeded(one, 'new')).to.equal(patched);
     });
   }
 });
 
-describe('toucher', () => {
+describe('kubelet resync', () => {
   const many = Array.from({ length: 10 }, (_, index) => pod(`p${index}`));
 
-  it('patches the digest onto every pod, a few at a time', async () => {
+  it('writes the revision into an annotation of every pod, a few pods at a time', async () => {
     let active = 0;
     let most = 0;
     const bodies: unknown[] = [];
@@ -57,22 +57,22 @@ describe('toucher', () => {
       await new Promise((resolve) => setImmediate(resolve));
       active -= 1;
     });
-    await createToucher({ client, batchSize: 3, logger })(many, 'new', never);
+    await createKubeletResync({ client, batchSize: 3, logger }).run(many, 'new', never);
 
     expect(most).to.equal(3);
     expect(bodies).to.have.length(10);
     expect(bodies[0]).to.deep.equal({ metadata: { annotations: { 'sallyport.dev/bundle-digest': 'new' } } });
   });
 
-  it('tries every pod, passes over those that are gone, and throws what may be mended', async () => {
+  it('tries every pod, ignores those that are gone, and throws an error that a retry may fix', async () => {
     const results: string[] = [];
     const client = clientThat((request) => {
       if (request.path.endsWith('p2')) return Promise.reject(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
       if (request.path.endsWith('p3')) return Promise.reject(new TransientError('SP_KUBE_API', 'down'));
       return Promise.resolve({});
     });
-    const touch = createToucher({ client, logger, onTouch: (result) => results.push(result) });
-    const failure = await touch(many, 'new', never).catch((error: unknown) => error);
+    const { run } = createKubeletResync({ client, logger, onPatch: (result) => results.push(result) });
+    const failure = await run(many, 'new', never).catch((error: unknown) => error);
 
     expect(failure).to.have.property('code', 'SP_KUBE_API');
     expect(results.filter((result) => result === 'patched')).to.have.length(8);

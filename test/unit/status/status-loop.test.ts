@@ -1,12 +1,13 @@
 import { expect } from 'chai';
+import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
 import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
-import { createPublications, type Publications } from '../../../src/status/publications.ts';
 import { createStatusLoop, type StatusLoop } from '../../../src/status/status-loop.ts';
+import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 
@@ -37,7 +38,7 @@ describe('status loop', () => {
   let clock: FakeClock;
   let clusterState: ClusterState;
   let jwksCache: JwksCache;
-  let publications: Publications;
+  let ledger: WorkloadLedger;
   let loop: StatusLoop;
   let mesh: MeshConfig;
   let written: { readonly name: string; readonly facts: PolicyFacts }[];
@@ -47,7 +48,7 @@ describe('status loop', () => {
     clock = createFakeClock();
     mesh = DEFAULT_MESH_CONFIG;
     clusterState = createClusterState(() => mesh);
-    publications = createPublications();
+    ledger = createWorkloadLedger();
     jwksCache = createJwksCache({
       limits: { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 },
       clock,
@@ -59,7 +60,7 @@ describe('status loop', () => {
       clusterState,
       mesh: () => mesh,
       jwksCache,
-      publications,
+      ledger,
       clock,
       logger,
       write: ({ name }, facts) => {
@@ -86,8 +87,13 @@ describe('status loop', () => {
       .sort();
   };
   const factsOf = (name: string): PolicyFacts | undefined => written.findLast((write) => write.name === name)?.facts;
-  const published = (workload: string, generation: number): void =>
-    publications.upsert({ workload, digest: 'd', generations: new Map([['AuthorizationPolicy/foo/p', generation]]), findings: new Map() });
+  const compiled = (key: string, over: Partial<DesiredBundle> = {}): void =>
+    ledger.desire(key, { revision: 'd', policies: new Map(), findings: new Map(), ...over });
+  const publish = (key: string): void => ledger.setPublished(key, { workload: parseWorkloadKey(key), revision: 'd', policies: new Map() });
+  const published = (key: string, generation: number): void => {
+    compiled(key, { policies: new Map([['AuthorizationPolicy/foo/p', generation]]) });
+    publish(key);
+  };
 
   it('looks once at a policy that changed many times', async () => {
     for (let generation = 1; generation <= 10; generation += 1) clusterState.upsertPolicy(policy('p', { generation }));
@@ -142,12 +148,7 @@ describe('status loop', () => {
     expect(await settle()).to.deep.equal(['p']);
     expect(factsOf('p')?.published).to.deep.equal(['foo/a']);
 
-    publications.upsert({
-      workload: 'foo/a',
-      generations: new Map(),
-      findings: new Map(),
-      refusal: { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' },
-    });
+    ledger.refuse('foo/a', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
     expect(await settle()).to.deep.equal(['p']);
     expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/a', message: 'too large' }]);
   });
@@ -156,12 +157,8 @@ describe('status loop', () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p', { rules: [{ from: [{ source: { principals: ['x'] } }] }] }));
     const finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
-    publications.upsert({
-      workload: 'foo/a',
-      digest: 'd',
-      generations: new Map(),
-      findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]),
-    });
+    compiled('foo/a', { findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]) });
+    publish('foo/a');
     await settle();
 
     expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE', 'SP_NEEDS_PEER_IDENTITY']);
@@ -172,7 +169,22 @@ describe('status loop', () => {
     expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE']);
   });
 
-  it('speaks of keys that are still being fetched', async () => {
+  it('writes nothing about a published bundle until this leader has compiled the workload', async () => {
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.pods.upsert(pod('b', {}));
+    for (const key of ['foo/a', 'foo/b']) publish(key);
+    clusterState.upsertPolicy(policy('p'));
+    expect(await settle()).to.deep.equal([]);
+
+    compiled('foo/a', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
+    expect(await settle()).to.deep.equal([]);
+
+    compiled('foo/b', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.published).to.deep.equal(['foo/a', 'foo/b']);
+  });
+
+  it('reports keys that are still being fetched', async () => {
     const rule = { issuer: 'me', jwksUri: 'http://127.0.0.1:1/keys' };
     jwksCache.want('RequestAuthentication/foo/jwt', [rule]);
     clusterState.upsertPolicy({

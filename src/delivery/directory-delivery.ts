@@ -1,44 +1,56 @@
 /*
- * Bundles into a folder, laid out like mounted ConfigMap volumes: `<root>/<namespace>/<workload>/bundle.json` through a
- * `..data` symlink that is swapped in one rename, so that an agent reads it exactly as it reads a volume and never sees
- * half of it. The sink of `sallyport run`.
+ * Publishes bundles in a directory, laid out like mounted ConfigMap volumes: `<root>/<namespace>/<workload>/bundle.json`
+ * through a `..data` symlink that one rename replaces, so that an agent reads it as it reads a volume and never sees half a
+ * bundle. `sallyport run` uses it.
  */
 import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
-import type { ApplyResult, BundleSink } from './sink.ts';
+import type { WorkloadLedger } from '../status/workload-ledger.ts';
+import type { Delivery, PublishResult } from './delivery.ts';
 
 const DATA_LINK = '..data';
 
-/** Folder of a workload's bundle below `root`: what its agent is told to follow. */
+/** The directory of a workload's bundle below `root`: the one that its agent watches. */
 export function bundleDirectory(root: string, workload: WorkloadRef): string {
   return join(root, workload.namespace, workload.name);
 }
 
-/** A sink that owns everything below `root`; `root` is made when it is not there. One writer at a time. */
-export async function createDirectorySink(root: string): Promise<BundleSink> {
+export interface DirectoryDeliveryOptions {
+  /** Created when it does not exist; the delivery owns everything below it. One writer at a time. */
+  readonly root: string;
+  readonly ledger: WorkloadLedger;
+}
+
+/** A delivery whose ledger already knows the bundles that an earlier run left. It emits no events: nobody else writes there. */
+export async function createDirectoryDelivery({ root, ledger }: DirectoryDeliveryOptions): Promise<Delivery> {
   await mkdir(root, { recursive: true });
-  const published = new Map<string, WorkloadRef>();
-  for (const workload of await listBundles(root)) published.set(workloadKey(workload), workload);
+  for (const workload of await listBundles(root)) {
+    const revision = await readRevision(bundleDirectory(root, workload));
+    ledger.setPublished(workloadKey(workload), { workload, policies: new Map(), ...(revision === undefined ? {} : { revision }) });
+  }
   return {
-    apply: async (encoded) => {
-      const result = await write(bundleDirectory(root, encoded.workload), encoded);
-      published.set(workloadKey(encoded.workload), encoded.workload);
+    publish: async (bundle) => {
+      const { workload, digest: revision } = bundle;
+      const result = await write(bundleDirectory(root, workload), bundle);
+      ledger.setPublished(workloadKey(workload), { workload, revision, policies: new Map() });
       return result;
     },
-    remove: async (workload) => {
-      const existed = published.delete(workloadKey(workload));
+    withdraw: async (workload) => {
+      const key = workloadKey(workload);
+      const existed = ledger.get(key)?.published !== undefined;
       await rm(bundleDirectory(root, workload), { recursive: true, force: true });
+      ledger.setPublished(key, undefined);
       return existed;
     },
-    list: () => [...published.values()],
+    subscribe: () => () => undefined,
   };
 }
 
-async function write(directory: string, encoded: EncodedBundle): Promise<ApplyResult> {
-  const before = await readFile(join(directory, BUNDLE_DIGEST_KEY), 'utf8').catch(() => null);
+async function write(directory: string, encoded: EncodedBundle): Promise<PublishResult> {
+  const before = await readRevision(directory);
   if (before === encoded.digest) return 'unchanged';
   const version = `..${encoded.digest.slice('sha256:'.length, 'sha256:'.length + 24)}`;
   const target = join(directory, version);
@@ -49,7 +61,11 @@ async function write(directory: string, encoded: EncodedBundle): Promise<ApplyRe
   await swapLink(version, join(directory, DATA_LINK));
   for (const key of [BUNDLE_KEY, BUNDLE_DIGEST_KEY]) await linkOnce(join(DATA_LINK, key), join(directory, key));
   await removeOldVersions(directory, version);
-  return before === null ? 'created' : 'updated';
+  return before === undefined ? 'created' : 'updated';
+}
+
+async function readRevision(directory: string): Promise<string | undefined> {
+  return readFile(join(directory, BUNDLE_DIGEST_KEY), 'utf8').catch(() => undefined);
 }
 
 async function swapLink(target: string, link: string): Promise<void> {

@@ -1,0 +1,87 @@
+/*
+ * What every replica keeps up to date, leading or not: cluster state, workload ledger and key cache, filled by informers and
+ * fetches. It reads only, so that a standby can lead immediately with all it needs to know.
+ */
+import type { MeshConfig } from '../api/mesh-config.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import type { PublishedConfigMap } from '../delivery/bundle-config-map.ts';
+import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import type { FetchLimits } from '../jwks/fetch-document.ts';
+import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
+import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
+import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
+import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createInformers, type Informer } from './informers.ts';
+import { wantKeys } from './pipeline.ts';
+
+/** Mesh-wide settings that may change while the process runs. */
+export interface MeshSource {
+  readonly current: () => MeshConfig;
+  /** Calls `listener` after each change. @returns a function that ends the subscription */
+  readonly subscribe: (listener: () => void) => () => void;
+}
+
+export interface ReplicaOptions {
+  readonly client: KubeClient;
+  readonly mesh: MeshSource;
+  readonly metrics: ControllerMetrics;
+  readonly logger: Logger;
+  readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
+  /** Absent: the system clock. */
+  readonly clock?: Clock;
+  /** Uniform in [0, 1); absent: Math.random. */
+  readonly random?: () => number;
+}
+
+export interface Replica {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly clusterState: ClusterState;
+  readonly ledger: WorkloadLedger<PublishedConfigMap>;
+  readonly jwksCache: JwksCache;
+  readonly delivery: ConfigMapDelivery;
+  readonly informers: readonly Informer[];
+  /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** A replica that knows nothing yet; it reads nothing before {@link Replica.run}. */
+export function createReplica(options: ReplicaOptions): Replica {
+  const { client, mesh, metrics, logger, clock = systemClock, random = Math.random } = options;
+  const clusterState = createClusterState(mesh.current);
+  const ledger = createWorkloadLedger<PublishedConfigMap>();
+  const delivery = createConfigMapDelivery({ client, ledger });
+  const jwksCache = createJwksCache({
+    ...options.jwks,
+    clock,
+    random,
+    logger: logger.child({ component: 'jwks' }),
+    observer: { onFetch: metrics.onKeyFetch },
+  });
+  const informers = createInformers({ client, clusterState, delivery, logger, onRestart: metrics.onWatchRestart });
+  return {
+    clock,
+    random,
+    clusterState,
+    ledger,
+    jwksCache,
+    delivery,
+    informers,
+    run: async (signal) => {
+      const unsubscribe = wantKeys(clusterState, jwksCache);
+      await Promise.all([...informers.map(({ reflector }) => reflector.run(signal)), jwksCache.run(signal)]);
+      unsubscribe();
+    },
+  };
+}
+
+/** Resolves when every informer has listed its resource once, or when `signal` aborts. */
+export async function untilSynced(informers: readonly Informer[], signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([stopped, Promise.all(informers.map(({ reflector }) => reflector.whenSynced))]);
+}

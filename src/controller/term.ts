@@ -1,0 +1,119 @@
+/*
+ * What the leader adds for one term: it compiles and publishes bundles and writes statuses. It ends with the term and leaves
+ * nothing behind but what the informers report.
+ */
+import type { Clock } from '../clock.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import type { Recorder } from '../cluster/recorder.ts';
+import { createKubeletResync } from '../delivery/kubelet-resync.ts';
+import { createStatusLoop, type StatusLoop } from '../status/status-loop.ts';
+import { createStatusWriter } from '../status/status-writer.ts';
+import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createPipeline, type Pipeline } from './pipeline.ts';
+import type { MeshSource, Replica } from './replica.ts';
+import { seedKeys } from './seed-keys.ts';
+
+export interface TermOptions {
+  readonly client: KubeClient;
+  readonly mesh: MeshSource;
+  readonly metrics: ControllerMetrics;
+  readonly logger: Logger;
+  readonly recorder: Pick<Recorder, 'record'>;
+  /** Workloads reconciled at the same time. */
+  readonly workers: number;
+  readonly resyncMs: number;
+  /** Pods patched at the same time. */
+  readonly touchBatchSize: number;
+}
+
+/** The work of the present term. */
+export interface Term {
+  readonly pipeline: Pipeline;
+  readonly statuses: StatusLoop;
+}
+
+/** When a term ends: `lost` aborts at its end for whatever reason, `stopping` only when the process is asked to stop. */
+export interface TermSignals {
+  readonly lost: AbortSignal;
+  readonly stopping: AbortSignal;
+}
+
+/** For keys in progress at an orderly end; well below the duration of a lease that is not renewed any more. */
+const FINISH_MS = 5_000;
+
+/**
+ * Publishes until the term ends; resolves when the workers have finished.
+ *
+ * @param onTerm called with the work when it starts, with undefined when it has ended
+ */
+export async function runTerm(
+  replica: Replica,
+  options: TermOptions,
+  { signals, onTerm }: { readonly signals: TermSignals; readonly onTerm: (term: Term | undefined) => void },
+): Promise<void> {
+  const { clusterState, jwksCache, clock, ledger } = replica;
+  await seedKeys({ client: options.client, clusterState, jwksCache, clock, logger: options.logger }, signals.lost);
+  const workSignal = finishingSignal(clock, signals);
+  const pipeline = createTermPipeline(replica, options, workSignal);
+  const statuses = createTermStatuses(replica, options, workSignal);
+  const unsubscribe = options.mesh.subscribe(() => {
+    pipeline.notify({ kind: 'mesh' });
+    statuses.notifyAll();
+  });
+  onTerm({ pipeline, statuses });
+  try {
+    await Promise.all([pipeline.run(signals.lost), statuses.run(signals.lost)]);
+  } finally {
+    unsubscribe();
+    onTerm(undefined);
+    ledger.endTerm();
+  }
+}
+
+/**
+ * Aborts with the term when it was lost: another replica may write already. At an orderly end the keys in progress have a
+ * few seconds to finish; the lease is released after that.
+ */
+function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSignal {
+  const finishing = new AbortController();
+  const end = (): void => {
+    if (stopping.aborted) clock.after(FINISH_MS, () => finishing.abort());
+    else finishing.abort();
+  };
+  if (lost.aborted) end();
+  else lost.addEventListener('abort', end, { once: true });
+  return finishing.signal;
+}
+
+function createTermPipeline(replica: Replica, options: TermOptions, workSignal: AbortSignal): Pipeline {
+  const { metrics, workers, client } = options;
+  const logger = options.logger.child({ component: 'reconcile' });
+  return createPipeline({
+    ...replica,
+    logger,
+    mesh: options.mesh.current,
+    concurrency: workers,
+    resyncMs: options.resyncMs,
+    onMissedChange: () => metrics.onResync(1),
+    kubeletResync: createKubeletResync({ client, batchSize: options.touchBatchSize, logger, onPatch: metrics.onTouch }),
+    observer: { onCompile: metrics.onCompile, onPublish: (outcome) => metrics.onPublish(outcome) },
+    workSignal,
+    queueObserver: metrics.queue('workload'),
+    workerObserver: metrics.workers('workload', workers),
+  });
+}
+
+function createTermStatuses(replica: Replica, options: TermOptions, workSignal: AbortSignal): StatusLoop {
+  const { metrics, client, recorder } = options;
+  return createStatusLoop({
+    ...replica,
+    mesh: options.mesh.current,
+    write: createStatusWriter({ client, recorder }),
+    logger: options.logger.child({ component: 'status' }),
+    onWrite: metrics.onStatusWrite,
+    workSignal,
+    queueObserver: metrics.queue('policy-status'),
+    workerObserver: metrics.workers('policy-status', 2),
+  });
+}

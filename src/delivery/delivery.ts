@@ -1,0 +1,47 @@
+/*
+ * How bundles reach agents. Reconcile knows only this interface; ConfigMaps (in a cluster) and directories (`sallyport run`)
+ * implement it. An implementation keeps `published` of the workload ledger up to date, whoever changes the published copy.
+ */
+import type { WorkloadRef } from '../api/kube/keys.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
+
+/** What a call wrote. `unchanged`: the published copy is as it should be already. */
+export type PublishResult = 'created' | 'updated' | 'unchanged';
+
+/** The Kubernetes object that owns the published copy: Kubernetes deletes the copy with it. Always in the workload's namespace. */
+export interface BundleOwner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** What the published copy needs to know besides the bundle. */
+export interface PublishOptions {
+  /** Absent: only {@link Delivery.withdraw} removes the copy. */
+  readonly owner?: BundleOwner;
+}
+
+/** What happened to a published copy. `drifted`: it differs from the desired bundle, and not through a write of ours. */
+export interface DeliveryEvent {
+  readonly kind: 'drifted';
+  readonly workload: WorkloadRef;
+}
+
+/** Ends a subscription. */
+export type Unsubscribe = () => void;
+
+/** Publishes bundles. Only the leader calls {@link Delivery.publish} and {@link Delivery.withdraw}. */
+export interface Delivery {
+  /**
+   * Makes `bundle` the published bundle of its workload. The ledger must hold it as desired already: that is how a watch
+   * event tells this write from one by somebody else.
+   *
+   * @throws TransientError when a retry may succeed; RefusedError when not (SP_TOO_LARGE, or the API server refuses it)
+   */
+  readonly publish: (bundle: EncodedBundle, options: PublishOptions, signal: AbortSignal) => Promise<PublishResult>;
+  /** Removes the published bundle of a workload. @returns true when there was one @throws TransientError */
+  readonly withdraw: (workload: WorkloadRef, signal: AbortSignal) => Promise<boolean>;
+  /** Calls `listener` for each event until unsubscribed. */
+  readonly subscribe: (listener: (event: DeliveryEvent) => void) => Unsubscribe;
+}

@@ -1,0 +1,175 @@
+/*
+ * The single owner of what each workload should enforce and of what is published for it. The informer of bundles fills it
+ * on every replica; the leader adds what it compiled and what was refused. Reconcile, deliveries, status and metrics read it.
+ */
+import type { PolicyKey, WorkloadKey, WorkloadRef } from '../api/kube/keys.ts';
+import type { Finding } from '../errors.ts';
+
+/** Identifies the content of a bundle: its digest, `sha256:` and 64 hexadecimal digits. */
+export type Revision = string;
+
+/** `metadata.generation` of a policy; 0 for policies from files. */
+export type Generation = number;
+
+/** What the leader compiled last for a workload. */
+export interface DesiredBundle {
+  /** Absent: nothing is to be published, because the workload needs no bundle or because compiling it failed. */
+  readonly revision?: Revision;
+  /** UID of the object that must own the published copy; absent: no owner. */
+  readonly ownerUid?: string;
+  /** Generation of each policy that the bundle contains. */
+  readonly policies: ReadonlyMap<PolicyKey, Generation>;
+  /** Findings of the compiler, by policy; a policy without findings is absent. */
+  readonly findings: ReadonlyMap<PolicyKey, readonly Finding[]>;
+}
+
+/** What agents of a workload can load. */
+export interface PublishedBundle {
+  readonly workload: WorkloadRef;
+  /** Absent: the published copy is damaged, and an agent that holds a bundle keeps that one. */
+  readonly revision?: Revision;
+  /** Policies named in the bundle. A policy of which no rule made it into the bundle is missing here. */
+  readonly policies: ReadonlyMap<PolicyKey, Generation>;
+}
+
+/** The state of one workload. `P` is what a delivery remembers of the published copy. */
+export interface WorkloadRecord<P extends PublishedBundle = PublishedBundle> {
+  readonly key: WorkloadKey;
+  /** Absent: this process has not compiled the workload in the present term; always so on a standby. */
+  readonly desired?: DesiredBundle;
+  /** Absent: nothing is published. */
+  readonly published?: P;
+  /** Why the desired bundle could not be published; the published one stays. Absent: it was not refused. */
+  readonly refusal?: Finding;
+  /** Generation of each policy in the published bundle; complete once the desired revision is the published one. */
+  readonly policies: ReadonlyMap<PolicyKey, Generation>;
+  /** Since when the bundle waits for the keys of a new issuer, on the process clock; absent: it does not wait. */
+  readonly heldSinceMs?: number;
+}
+
+/** A record that appeared (`before` undefined), changed or went away (`after` undefined). */
+export interface RecordChange<P extends PublishedBundle = PublishedBundle> {
+  readonly key: WorkloadKey;
+  readonly before: WorkloadRecord<P> | undefined;
+  readonly after: WorkloadRecord<P> | undefined;
+}
+
+/** Read access, for status, metrics and reports. */
+export interface LedgerView<P extends PublishedBundle = PublishedBundle> {
+  readonly get: (key: WorkloadKey) => WorkloadRecord<P> | undefined;
+  readonly records: () => IterableIterator<WorkloadRecord<P>>;
+  /** Calls `listener` after each change that a status or a report shows. Returns the function that unsubscribes. */
+  readonly subscribe: (listener: (change: RecordChange<P>) => void) => () => void;
+}
+
+/** What reconcile writes. */
+export interface DesiredLedger extends LedgerView {
+  /** Records what was compiled. A refusal stays until {@link DesiredLedger.accept}. */
+  readonly desire: (key: WorkloadKey, desired: DesiredBundle) => void;
+  /** Records why the desired bundle was not published. */
+  readonly refuse: (key: WorkloadKey, refusal: Finding) => void;
+  /** Records that the desired bundle is published: clears the refusal. */
+  readonly accept: (key: WorkloadKey) => void;
+  /** Records that the workload waits for keys, unless it waits already. @returns since when it waits */
+  readonly hold: (key: WorkloadKey, nowMs: number) => number;
+  /** Records that the workload waits for no keys. */
+  readonly endHold: (key: WorkloadKey) => void;
+  /** Forgets everything but what is published. */
+  readonly release: (key: WorkloadKey) => void;
+  /** Releases every workload: what a leader knew says nothing about a later term. */
+  readonly endTerm: () => void;
+}
+
+/** The whole ledger. Only a delivery calls {@link WorkloadLedger.setPublished}. */
+export interface WorkloadLedger<P extends PublishedBundle = PublishedBundle> extends DesiredLedger, LedgerView<P> {
+  readonly get: LedgerView<P>['get'];
+  readonly records: LedgerView<P>['records'];
+  readonly subscribe: LedgerView<P>['subscribe'];
+  /** Records the published copy; undefined: there is none any more. */
+  readonly setPublished: (key: WorkloadKey, published: P | undefined) => void;
+}
+
+const NO_POLICIES: ReadonlyMap<PolicyKey, Generation> = new Map();
+
+/** An empty ledger. A record exists while it says anything; every operation is O(1) but for comparing findings and policies. */
+export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle>(): WorkloadLedger<P> {
+  const recordByKey = new Map<WorkloadKey, WorkloadRecord<P>>();
+  const listeners = new Set<(change: RecordChange<P>) => void>();
+
+  const put = (key: WorkloadKey, fields: Omit<WorkloadRecord<P>, 'key' | 'policies'>): void => {
+    const before = recordByKey.get(key);
+    const after = isEmpty(fields) ? undefined : { key, ...fields, policies: publishedPolicies(before, fields) };
+    if (after === undefined) recordByKey.delete(key);
+    else recordByKey.set(key, after);
+    if (isSameToReaders(before, after)) return;
+    for (const listener of listeners) listener({ key, before, after });
+  };
+  const without = (key: WorkloadKey, ...names: readonly (keyof WorkloadRecord)[]): Omit<WorkloadRecord<P>, 'key' | 'policies'> => {
+    const fields: Partial<Record<keyof WorkloadRecord, unknown>> = { ...recordByKey.get(key) };
+    for (const name of ['key', 'policies', ...names] as const) delete fields[name];
+    return fields as Omit<WorkloadRecord<P>, 'key' | 'policies'>;
+  };
+  const release = (key: WorkloadKey): void => put(key, without(key, 'desired', 'refusal', 'heldSinceMs'));
+
+  return {
+    get: (key) => recordByKey.get(key),
+    records: () => recordByKey.values(),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    desire: (key, desired) => put(key, { ...without(key), desired }),
+    refuse: (key, refusal) => put(key, { ...without(key), refusal }),
+    accept: (key) => put(key, without(key, 'refusal')),
+    hold: (key, nowMs) => {
+      const heldSinceMs = recordByKey.get(key)?.heldSinceMs ?? nowMs;
+      put(key, { ...without(key), heldSinceMs });
+      return heldSinceMs;
+    },
+    endHold: (key) => {
+      if (recordByKey.get(key)?.heldSinceMs !== undefined) put(key, without(key, 'heldSinceMs'));
+    },
+    release,
+    endTerm: () => {
+      for (const key of [...recordByKey.keys()]) release(key);
+    },
+    setPublished: (key, published) => put(key, { ...without(key, 'published'), ...(published === undefined ? {} : { published }) }),
+  };
+}
+
+/**
+ * Tells whether the present leader has yet to compare the published bundle with the cluster state. Until then neither its
+ * findings nor, should a policy have been deleted and created again, its generations can be relied on.
+ */
+export function isUnverified(record: WorkloadRecord | undefined): boolean {
+  return record?.published !== undefined && record.desired === undefined;
+}
+
+function isEmpty(fields: Omit<WorkloadRecord, 'key' | 'policies'>): boolean {
+  return Object.keys(fields).length === 0;
+}
+
+/** The compiler knows all policies of a revision, the bundle itself only those with a rule in it. */
+function publishedPolicies(
+  before: WorkloadRecord | undefined,
+  { desired, published }: Pick<WorkloadRecord, 'desired' | 'published'>,
+): ReadonlyMap<PolicyKey, Generation> {
+  if (published === undefined) return NO_POLICIES;
+  if (published.revision === undefined) return published.policies;
+  if (published.revision === desired?.revision) return desired.policies;
+  return published.revision === before?.published?.revision ? before.policies : published.policies;
+}
+
+function isSameToReaders(before: WorkloadRecord | undefined, after: WorkloadRecord | undefined): boolean {
+  return (
+    before?.published?.revision === after?.published?.revision &&
+    isUnverified(before) === isUnverified(after) &&
+    before?.refusal?.message === after?.refusal?.message &&
+    sameEntries(before?.policies, after?.policies) &&
+    sameEntries(before?.desired?.findings, after?.desired?.findings)
+  );
+}
+
+function sameEntries(before: ReadonlyMap<PolicyKey, unknown> | undefined, after: ReadonlyMap<PolicyKey, unknown> | undefined): boolean {
+  return before === after || JSON.stringify([...(before ?? [])]) === JSON.stringify([...(after ?? [])]);
+}
