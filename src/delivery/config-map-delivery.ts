@@ -101,7 +101,7 @@ function createBundleSink(
       workloadByName.clear();
       for (const [name, published] of copies) take(name, published);
       const listed = new Set([...workloadByName.values()].map(workloadKey));
-      for (const { key, published } of [...ledger.records()]) {
+      for (const { key, published } of ledger.records()) {
         if (published !== undefined && !listed.has(key)) remove(key, published.workload);
       }
     },

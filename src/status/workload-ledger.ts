@@ -131,7 +131,7 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
     },
     release,
     endTerm: () => {
-      for (const key of [...recordByKey.keys()]) release(key);
+      for (const key of recordByKey.keys()) release(key);
     },
     setPublished: (key, published) => put(key, { ...without(key, 'published'), ...(published === undefined ? {} : { published }) }),
   };

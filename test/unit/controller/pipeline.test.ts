@@ -315,6 +315,30 @@ describe('pipeline', () => {
     expect(missed).to.deep.equal(['foo/httpbin']);
   });
 
+  it('counts no change that an event reported after the resync', async () => {
+    for (const name of ['httpbin', 'sleep']) clusterState.pods.upsert(pod({ name }));
+    runPipeline();
+    await quiet();
+    clock.advance(10 * 3_600_000);
+    clusterState.upsertPolicy(deny('no-get'));
+    await quiet();
+    clusterState.upsertPolicy(deny('no-put'));
+    await quiet();
+    expect(delivery.calls.filter((call) => call.startsWith('updated'))).to.have.length(4);
+    expect(missed).to.deep.equal([]);
+  });
+
+  it('counts no change that was queued before the resync', async () => {
+    clusterState.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    clusterState.upsertPolicy(deny('no-get'));
+    clock.advance(10 * 3_600_000);
+    await quiet();
+    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+    expect(missed).to.deep.equal([]);
+  });
+
   describe('with keys to fetch', () => {
     let server: KeyServer;
     beforeEach(async () => {

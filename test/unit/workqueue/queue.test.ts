@@ -141,3 +141,51 @@ describe('work queue', () => {
     expect(told).to.deep.equal(['add', 'depth 1', 'depth 0', 'queued 30', 'worked 20']);
   });
 });
+
+describe('work queue: low priority', () => {
+  it('hands out keys of low priority when no other key waits, namespaces in turn', async () => {
+    const { queue } = queueWith();
+    for (const key of ['a/1', 'a/2', 'b/1']) queue.add(key, 'low');
+    for (const key of ['c/1', 'c/2']) queue.add(key);
+
+    expect(queue.depth()).to.equal(5);
+    expect(await takeAll(queue)).to.deep.equal(['c/1', 'c/2', 'a/1', 'b/1', 'a/2']);
+  });
+
+  it('promotes a waiting key that is added again at normal priority, and never demotes one', async () => {
+    const { queue } = queueWith();
+    queue.add('a/1', 'low');
+    queue.add('a/2', 'low');
+    queue.add('b/1');
+    queue.add('b/1', 'low');
+    queue.add('a/2');
+
+    expect(queue.depth()).to.equal(3);
+    expect(await takeAll(queue)).to.deep.equal(['b/1', 'a/2', 'a/1']);
+  });
+
+  it('keeps the priority of a key that was added while in progress', async () => {
+    const { queue } = queueWith();
+    queue.add('a/1');
+    await queue.take(never);
+    queue.add('a/1', 'low');
+    queue.add('a/2');
+    queue.done('a/1');
+
+    expect(await takeAll(queue)).to.deep.equal(['a/2', 'a/1']);
+  });
+
+  it('reports keys that wait, are delayed or are in progress', async () => {
+    const { queue, clock } = queueWith();
+    queue.add('a/waiting', 'low');
+    queue.addAfter('a/delayed', 10);
+    expect(['a/waiting', 'a/delayed', 'a/other'].map((key) => queue.holds(key))).to.deep.equal([true, true, false]);
+
+    await queue.take(never);
+    expect(queue.holds('a/waiting')).to.equal(true);
+    queue.done('a/waiting');
+    expect(queue.holds('a/waiting')).to.equal(false);
+    clock.advance(10);
+    expect(await takeAll(queue)).to.deep.equal(['a/delayed']);
+  });
+});
