@@ -1,11 +1,10 @@
 /*
- * What a policy's status says. In: the policy as it is and what became of it. Out: the two conditions `Accepted` and `Ready`,
- * in words that change only when the facts do. Pure; called by the status writer.
+ * The conditions `Accepted` and `Ready` of a policy, from facts about it. Pure; the text changes only when the facts do.
  */
 import type { Finding } from '../errors.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
 
-/** One condition, as the cluster room writes it. */
+/** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
   readonly type: 'Accepted' | 'Ready';
   readonly status: 'True' | 'False';
@@ -14,31 +13,36 @@ export interface PolicyCondition {
   readonly observedGeneration: number;
 }
 
-/** The keys of one JWT rule that are not as they should be. */
+/** Missing or outdated keys of one JWT rule. */
 export interface KeyTrouble {
-  /** `stale`: the last good keys are in force. `unavailable`: there are none, every token of this rule is refused. */
+  /**
+   * `stale`: the last fetch failed, the last good keys are in use. `unavailable`: it failed and there are no keys. `pending`:
+   * no fetch has ended yet. Without keys every token for the rule is rejected.
+   */
   readonly kind: 'stale' | 'unavailable' | 'pending';
+  /** Index in `spec.jwtRules`. */
   readonly rule: number;
   readonly reason: string;
 }
 
-/** What became of a policy. Workloads as `namespace/name`, sorted. */
+/** What the status of a policy reports. Workloads as `namespace/name`, sorted. */
 export interface PolicyFacts {
-  /** Selected, with an agent, and their published bundle holds this version. */
+  /** Selected workloads with an agent whose published bundle contains the active version. */
   readonly published: readonly string[];
-  /** Selected, with an agent, not there yet. */
+  /** Selected workloads with an agent whose published bundle does not contain it yet. */
   readonly waiting: readonly string[];
-  /** Selected, with an agent, but their bundle cannot be published. */
+  /** Selected workloads with an agent whose bundle cannot be published. */
   readonly refused: readonly { readonly workload: string; readonly message: string }[];
-  /** Selected, but without an agent: nothing is enforced there. */
+  /** Selected workloads with a pod that has no agent: nothing enforces the policy there. */
   readonly withoutAgent: readonly string[];
   readonly keys: readonly KeyTrouble[];
-  /** Warnings of compiling this policy. */
+  /** Warnings from compiling this policy. */
   readonly findings: readonly Finding[];
 }
 
-/** Most findings and workloads that one message names. */
+/** At most this many findings or workloads are named in one message. */
 const NAMED = 3;
+/** Longest message, in characters. */
 const MAX_MESSAGE = 1024;
 
 /** Both conditions of a policy. */
@@ -57,9 +61,9 @@ function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft {
   const type = 'Accepted';
   if (!entry.isValid) {
     const errors = entry.findings.filter((finding) => finding.severity === 'error');
-    return { type, status: 'False', reason: 'Invalid', message: sentences([listFindings(errors), whatIsInForce(entry)]) };
+    return { type, status: 'False', reason: 'Invalid', message: sentences([listFindings(errors), describeActive(entry)]) };
   }
-  const warnings = eachOnce([...entry.findings, ...compiled]);
+  const warnings = withoutDuplicates([...entry.findings, ...compiled]);
   if (warnings.length === 0) return { type, status: 'True', reason: 'Accepted', message: 'The policy is valid' };
   const needsPeer = warnings.some((finding) => finding.code === 'SP_NEEDS_PEER_IDENTITY');
   return { type, status: 'True', reason: needsPeer ? 'NeedsPeerIdentity' : 'AcceptedWithWarnings', message: listFindings(warnings) };
@@ -71,13 +75,13 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const yes = (reason: string, message: string): Draft => ({ type, status: 'True', reason, message });
   const total = facts.published.length + facts.waiting.length + facts.refused.length;
   const count = `Published to ${facts.published.length} of ${total} selected workloads with an agent`;
-  const unprotected = facts.withoutAgent.length === 0 ? '' : `without an agent, so not enforced: ${listNames(facts.withoutAgent)}`;
+  const unprotected = facts.withoutAgent.length === 0 ? '' : `Not enforced on workloads without an agent: ${listNames(facts.withoutAgent)}`;
   const unavailable = facts.keys.filter((keys) => keys.kind !== 'stale');
 
-  if (!entry.isValid) return no('NotAccepted', sentences([whatIsInForce(entry), count, unprotected]));
+  if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count, unprotected]));
   const [refused] = facts.refused;
   if (refused !== undefined) return no('BundleRefused', sentences([count, `${refused.workload}: ${refused.message}`]));
-  if (facts.waiting.length > 0) return no('Publishing', sentences([count, `waiting: ${listNames(facts.waiting)}`]));
+  if (facts.waiting.length > 0) return no('Publishing', sentences([count, `Not yet published to: ${listNames(facts.waiting)}`]));
   if (unavailable.length > 0) return no('KeysUnavailable', sentences([count, listKeys(unavailable), unprotected]));
   if (total === 0 && facts.withoutAgent.length > 0) return no('NoAgent', sentences([count, unprotected]));
   if (total === 0) return yes('SelectsNothing', selectsNothing(entry));
@@ -85,15 +89,15 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   return yes('Published', sentences([count, unprotected]));
 }
 
-function whatIsInForce(entry: PolicyEntry): string {
-  if (entry.inForce === undefined) return 'No version of this policy is in force';
-  if (entry.wasValid) return `Generation ${entry.inForce.metadata.generation ?? 0} stays in force`;
-  return 'What can be read of it is in force; values that cannot be honoured only deny more';
+function describeActive(entry: PolicyEntry): string {
+  if (entry.inForce === undefined) return 'No version of this policy is active';
+  if (entry.wasValid) return `Generation ${entry.inForce.metadata.generation ?? 0} remains active`;
+  return 'The readable part of it is active; values that cannot be honoured can only deny more requests';
 }
 
 function selectsNothing(entry: PolicyEntry): string {
   const hasTargets = (entry.inForce?.spec.targetRefs ?? []).length > 0;
-  return hasTargets ? 'Targets no gateway with pods; targetRefs never select other workloads' : 'Selects no workload at present';
+  return hasTargets ? 'Targets no gateway that has pods; targetRefs select no other workloads' : 'Selects no workload';
 }
 
 function listKeys(keys: readonly KeyTrouble[]): string {
@@ -104,12 +108,12 @@ function listKeys(keys: readonly KeyTrouble[]): string {
 }
 
 const KEY_CONSEQUENCE: Readonly<Record<KeyTrouble['kind'], string>> = {
-  stale: 'the last good keys stay in force',
-  unavailable: 'there are no keys, every token of this rule is refused',
-  pending: 'every token of this rule is refused until the first answer',
+  stale: 'the last good keys remain in use',
+  unavailable: 'there are no keys, so every token for this rule is rejected',
+  pending: 'every token for this rule is rejected until they arrive',
 };
 
-/** Findings as one line: path, message and hint of the first few, and how many more there are. */
+/** Findings in one line: path, message and hint of the first few, and the number of the others. */
 export function listFindings(findings: readonly Finding[]): string {
   const texts = findings.map(
     ({ path, message, hint }) => `${path === '' ? '' : `${path}: `}${message}${hint === undefined ? '' : ` (${hint})`}`,
@@ -126,6 +130,6 @@ function sentences(parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join('. ');
 }
 
-function eachOnce(findings: readonly Finding[]): readonly Finding[] {
+function withoutDuplicates(findings: readonly Finding[]): readonly Finding[] {
   return [...new Map(findings.map((finding) => [`${finding.path} ${finding.message}`, finding])).values()];
 }

@@ -13,7 +13,7 @@ import { isUnverified, type LedgerView } from './workload-ledger.ts';
 export interface FactSources {
   readonly clusterState: ClusterState;
   readonly ledger: LedgerView;
-  readonly jwksCache: JwksCache;
+  readonly jwksCache: Pick<JwksCache, 'stateOf'>;
   /** The current mesh settings. */
   readonly mesh: () => MeshConfig;
 }
@@ -58,7 +58,7 @@ function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly 
   return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, trustedProxies) : [];
 }
 
-function keyTroubles(policy: Policy, jwksCache: JwksCache): readonly KeyTrouble[] {
+function keyTroubles(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyTrouble[] {
   if (policy.kind !== 'RequestAuthentication') return [];
   return (policy.spec.jwtRules ?? []).flatMap((rule, index): readonly KeyTrouble[] => {
     const state = jwksCache.stateOf(rule, policy.metadata.namespace);

@@ -4,6 +4,7 @@
  */
 import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -12,6 +13,7 @@ import type { StatusWriter } from './status-writer.ts';
 import type { RecordChange } from './workload-ledger.ts';
 
 export interface StatusLoopOptions extends FactSources {
+  readonly jwksCache: Pick<JwksCache, 'stateOf' | 'subscribe'>;
   readonly write: StatusWriter;
   readonly clock: Clock;
   readonly logger: Logger;

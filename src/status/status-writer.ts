@@ -1,6 +1,6 @@
 /*
- * Tells people what became of their policy. In: a policy and the facts about it. Out: its conditions, written only when
- * they say something new, and a Warning event for what its author has to mend. Called by the status loop of the leader.
+ * Writes the status of a policy: its conditions, only when they differ from those that it has, and then a Warning event for
+ * what the author of the policy has to fix.
  */
 import { FIELD_MANAGER, SECURITY_GROUP } from '../api/kube/names.ts';
 import type { KubeClient } from '../cluster/client.ts';
@@ -15,10 +15,14 @@ export interface StatusWriterOptions {
   readonly recorder: Pick<Recorder, 'record'>;
 }
 
-/** Brings the status of one policy up to date. @throws TransientError, RefusedError as the cluster room does */
+/**
+ * Brings the status of one policy up to date.
+ *
+ * @returns `gone` when the policy does not exist any more @throws TransientError, RefusedError as the `cluster` package does
+ */
 export type StatusWriter = (entry: PolicyEntry, facts: PolicyFacts, signal: AbortSignal) => Promise<'updated' | 'unchanged' | 'gone'>;
 
-/** Reasons that are for the author of the policy to act on. */
+/** Reasons that the author of the policy has to act on. */
 const WARNINGS: ReadonlySet<string> = new Set(['Invalid', 'NeedsPeerIdentity', 'BundleRefused', 'KeysUnavailable', 'KeysStale']);
 
 /** A writer for the cluster that `client` talks to. */
@@ -28,7 +32,7 @@ export function createStatusWriter({ client, recorder }: StatusWriterOptions): S
     const result = await mergePatchStatus(client, {
       ref: refOf(entry),
       fieldManager: FIELD_MANAGER,
-      // A newer version has facts of its own; its change brings it here again.
+      // Facts about one version say nothing about a newer one; the event of that version queues the policy again.
       intend: (current) =>
         current.metadata?.uid === entry.uid && current.metadata?.generation === entry.generation
           ? { conditions, fields: { observedGeneration: entry.generation } }

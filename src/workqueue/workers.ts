@@ -1,17 +1,19 @@
 /*
- * Workers on a queue. In: a queue and what to do with one key. Out: each key handled, failures sorted by family: what a
- * retry may mend comes again with backoff, what is refused waits for the next change, a bug is tried a few times and parked.
+ * Workers that handle the keys of a queue. A transient error is retried with backoff; after a refusal the key waits for the
+ * next change; a bug is retried a few times and then parked.
  */
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WorkQueue } from './queue.ts';
 
-/** When to look at the key again although nothing changed; nothing: not until something changes. */
+/** Outcome of handling a key. */
 export interface HandleResult {
+  /** Time until the key is handled again although nothing changed, in milliseconds; absent: it waits for a change. */
   readonly requeueAfterMs?: number;
 }
 
+/** How handling a key ended; the values are those of controller-runtime's metrics, and `bug`. */
 export type WorkResult = 'success' | 'requeue_after' | 'error' | 'terminal_error' | 'bug';
 
 export interface WorkerObserver {
@@ -21,19 +23,19 @@ export interface WorkerObserver {
 
 export interface WorkersOptions {
   readonly queue: WorkQueue;
-  /** Called with the newest state to be read by itself. */
+  /** Handles one key; reads the newest state itself. */
   readonly handle: (key: string, signal: AbortSignal) => Promise<HandleResult | undefined>;
   /** Keys handled at the same time; default 4. */
   readonly concurrency?: number;
   readonly logger: Logger;
   readonly observer?: WorkerObserver;
-  /** Given to `handle`; absent: the signal that stops the workers. A later one lets keys under work be finished. */
+  /** Passed to `handle`; absent: the signal that stops the workers. One that aborts later lets keys in progress finish. */
   readonly handleSignal?: AbortSignal;
-  /** How often a bug is tried again before its key is parked until it changes; default 5. */
+  /** How often a key is retried after a bug before it is parked until the next change; default 5. */
   readonly bugRetries?: number;
 }
 
-/** Handles keys until `signal` aborts; then ends when the keys under work are finished. */
+/** Handles keys until `signal` aborts; resolves when the keys in progress are finished. */
 export async function runWorkers(options: WorkersOptions, signal: AbortSignal): Promise<void> {
   const worker = async (): Promise<void> => {
     for (;;) {
@@ -45,7 +47,7 @@ export async function runWorkers(options: WorkersOptions, signal: AbortSignal): 
       options.queue.done(key);
       options.observer?.onActive(-1);
       options.observer?.onResult(result, performance.now() - startedMs);
-      // Leases are renewed and probes answered between two keys, however many wait.
+      // Lets the process renew its lease and respond to probes between two keys, however many wait.
       await yieldToLoop();
     }
   };
@@ -61,32 +63,36 @@ async function handleKey(options: WorkersOptions, key: string, signal: AbortSign
     queue.addAfter(key, result.requeueAfterMs);
     return 'requeue_after';
   } catch (error) {
-    return sortFailure(options, { key, error }, signal);
+    return handleFailure(options, { key, error }, signal);
   }
 }
 
-function sortFailure(options: WorkersOptions, failure: { readonly key: string; readonly error: unknown }, signal: AbortSignal): WorkResult {
+function handleFailure(
+  options: WorkersOptions,
+  failure: { readonly key: string; readonly error: unknown },
+  signal: AbortSignal,
+): WorkResult {
   const { queue, logger } = options;
   const { key, error } = failure;
-  // A worker that was told to stop in the middle of a call has not failed.
+  // An aborted call is not a failure of the key.
   if (signal.aborted) return 'error';
   const attempt = queue.attempts(key) + 1;
   if (error instanceof TransientError) {
     const delayMs = queue.retry(key, error.retryAfterMs);
-    logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'try again later');
+    logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'handling failed; retrying');
     return 'error';
   }
   if (error instanceof RefusedError) {
     queue.forget(key);
-    logger.warn({ key, code: error.code, err: error }, 'refused, waiting for a change');
+    logger.warn({ key, code: error.code, err: error }, 'refused; waiting for a change');
     return 'terminal_error';
   }
   if (attempt > (options.bugRetries ?? 5)) {
     queue.forget(key);
-    logger.error({ key, attempt, err: error }, 'bug, parked until a change');
+    logger.error({ key, attempt, err: error }, 'bug; parked until a change');
     return 'bug';
   }
   queue.retry(key);
-  logger.error({ key, attempt, err: error }, 'bug, trying again');
+  logger.error({ key, attempt, err: error }, 'bug; retrying');
   return 'bug';
 }

@@ -17,15 +17,23 @@ export interface RefusedRequest {
 interface AuditEvent {
   readonly verb: string;
   readonly requestURI: string;
+  readonly requestReceivedTimestamp: string;
   readonly user?: { readonly username?: string };
   readonly responseStatus?: { readonly code?: number };
 }
 
+const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+
+/** Writes of one user since a date (milliseconds since 1970), in order, as `<verb> <uri>`. */
+export async function writesOf(auditLogPath: string, user: string, sinceMs: number): Promise<readonly string[]> {
+  return (await readEvents(auditLogPath))
+    .filter((event) => event.user?.username === user && WRITES.has(event.verb) && Date.parse(event.requestReceivedTimestamp) >= sinceMs)
+    .map((event) => `${event.verb} ${event.requestURI}`);
+}
+
 /** Requests answered with 401 or 403, in order. */
 export async function refusedRequests(auditLogPath: string): Promise<readonly RefusedRequest[]> {
-  const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
-  return lines
-    .map((line) => JSON.parse(line) as AuditEvent)
+  return (await readEvents(auditLogPath))
     .filter((event) => event.responseStatus?.code === 401 || event.responseStatus?.code === 403)
     .map((event) => ({
       user: event.user?.username ?? '',
@@ -33,6 +41,11 @@ export async function refusedRequests(auditLogPath: string): Promise<readonly Re
       uri: event.requestURI,
       code: event.responseStatus?.code ?? 0,
     }));
+}
+
+async function readEvents(auditLogPath: string): Promise<readonly AuditEvent[]> {
+  const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
+  return lines.map((line) => JSON.parse(line) as AuditEvent);
 }
 
 /** Writes the audit policy (who did what, without bodies) and gives the API server's flags for it. */

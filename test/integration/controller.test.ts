@@ -1,6 +1,5 @@
 /*
- * The controller as a process on a real API server, with exactly the rights that the manifests give it: what people apply,
- * what it makes of it, what survives.
+ * The controller as a process on a real API server, with exactly the permissions that the manifests grant.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +7,7 @@ import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { BUNDLE_TOUCH_ANNOTATION, DIGEST_ANNOTATION } from '../../src/api/kube/names.ts';
 import type { AppliedObject } from '../../src/cluster/apply.ts';
-import { refusedRequests } from '../cluster/audit.ts';
+import { refusedRequests, writesOf } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
@@ -20,12 +19,12 @@ const SYSTEM = 'sallyport-system';
 const RA = 'RequestAuthentication';
 const AP = 'AuthorizationPolicy';
 const ACCOUNT = `system:serviceaccount:${SYSTEM}:sallyport`;
-/** What of the manifests gives the controller its rights; the rest needs a cluster that runs pods. */
+/** The manifests that grant permissions; the others need a cluster that runs pods. */
 const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
 const INSTALL = new URL('../../manifests/install.yaml', import.meta.url);
 const DENY_GET = { action: 'DENY', rules: [{ to: [{ operation: { methods: ['GET'] } }] }] };
 
-/** Everything that one `kubectl apply` installs, but for the CRDs. */
+/** Everything that one `kubectl apply` installs, without the CRDs. */
 function manifests(): readonly AppliedObject[] {
   return parseAllDocuments(readFileSync(INSTALL, 'utf8')).map((document) => document.toJS() as AppliedObject);
 }
@@ -95,7 +94,7 @@ describe('controller on a real API server', function () {
     await controlPlane?.stop();
   });
 
-  it('publishes a bundle for a workload with an agent, and none for one without', async () => {
+  it('publishes a bundle for a workload with an agent, and none for a workload without', async () => {
     await cluster.pod({ namespace: ns, name: 'bare', agent: false });
     await guardedPod();
 
@@ -108,21 +107,24 @@ describe('controller on a real API server', function () {
     expect(await cluster.configMap(ns, 'sallyport-bare')).to.equal(undefined);
   });
 
-  it('publishes a policy that selects the workload, touches its pod, and says so in the status', async () => {
+  it('publishes a policy that selects the workload, annotates its pod, and reports it in the status', async () => {
     await guardedPod();
     const allowGet = { selector: { matchLabels: { app: 'httpbin' } }, rules: DENY_GET.rules };
     await cluster.policy(AP, 'only-get', ns, allowGet);
     await see(async () => (await rulesOf())?.join() === 'only-get', 'the rule in the bundle');
 
     const digest = (await cluster.configMap(ns, 'sallyport-httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
-    await see(async () => (await cluster.readPod(ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest, 'the touch');
+    await see(
+      async () => (await cluster.readPod(ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
+      'the pod annotation',
+    );
     await see(async () => (await readyReason(AP, 'only-get')) === 'Published', 'the status');
     const ready = await cluster.condition(AP, 'only-get', ns, 'Ready');
     expect(ready).to.include({ status: 'True', observedGeneration: 1, message: 'Published to 1 of 1 selected workloads with an agent' });
     expect(await cluster.condition(AP, 'only-get', ns, 'Accepted')).to.include({ status: 'True', reason: 'Accepted' });
   });
 
-  it('writes nothing when a change makes no difference', async () => {
+  it('writes nothing when a change makes no difference to the bundle', async () => {
     await guardedPod();
     await cluster.policy(AP, 'no-get', ns, DENY_GET);
     await see(async () => (await readyReason(AP, 'no-get')) === 'Published', 'the status');
@@ -156,7 +158,7 @@ describe('controller on a real API server', function () {
     await see(async () => (await readyReason(AP, 'no-get')) === 'Published', 'the status');
   });
 
-  it('takes a deleted policy out of the bundle, and the bundle away with the last pod', async () => {
+  it('removes a deleted policy from the bundle, and the bundle with the last pod', async () => {
     await guardedPod();
     await cluster.policy(AP, 'no-get', ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
@@ -164,10 +166,10 @@ describe('controller on a real API server', function () {
     await see(async () => (await rulesOf())?.length === 0, 'a bundle without the rule');
 
     await cluster.deletePod(ns, 'httpbin');
-    await see(async () => (await version()) === undefined, 'the end of the bundle');
+    await see(async () => (await version()) === undefined, 'the bundle to be removed');
   });
 
-  it('repairs a bundle that somebody changed, enlarged, froze or deleted', async () => {
+  it('repairs a bundle that was changed, extended, made immutable or deleted by others', async () => {
     await guardedPod();
     await cluster.policy(AP, 'no-get', ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
@@ -187,7 +189,7 @@ describe('controller on a real API server', function () {
       { data: { 'bundle.sha256': null } },
       { metadata: { labels: { 'sallyport.dev/bundle': null } } },
       { data: { 'bundle.json': '{}' }, immutable: true },
-      // The watch no longer tells of it, nor that it is frozen.
+      // Without the label the watch reports neither the ConfigMap nor that it is immutable.
       { metadata: { labels: { 'sallyport.dev/bundle': null } }, data: { 'bundle.json': '{}' }, immutable: true },
     ]) {
       const before = await version();
@@ -198,7 +200,7 @@ describe('controller on a real API server', function () {
     await see(isRepaired, 'the deleted bundle to come back');
   });
 
-  it('removes a bundle that no workload needs', async () => {
+  it('removes a bundle that belongs to no workload', async () => {
     await guardedPod();
     const configMap = await cluster.configMap(ns, 'sallyport-httpbin');
     const { labels = {}, annotations = {} } = configMap?.metadata ?? {};
@@ -208,10 +210,10 @@ describe('controller on a real API server', function () {
       metadata: { namespace: ns, name: 'sallyport-ghost', labels, annotations: { ...annotations, 'sallyport.dev/workload': 'ghost' } },
       data: { 'bundle.json': '{}' },
     });
-    await see(async () => (await cluster.configMap(ns, 'sallyport-ghost')) === undefined, 'the end of the ghost');
+    await see(async () => (await cluster.configMap(ns, 'sallyport-ghost')) === undefined, 'the bundle of no workload to be removed');
   });
 
-  it('leaves ConfigMaps of others alone, whatever their labels say', async () => {
+  it('leaves other ConfigMaps alone, even with the bundle label', async () => {
     await guardedPod();
     const labels = { 'sallyport.dev/bundle': 'mine' };
     await cluster.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: ns, name: 'settings', labels }, data: { a: 'b' } });
@@ -220,7 +222,7 @@ describe('controller on a real API server', function () {
     expect(await cluster.configMap(ns, 'settings')).not.to.equal(undefined);
   });
 
-  it("tells of a user's fault in condition and event, and keeps the last good version in force", async () => {
+  it('reports an invalid policy in a condition and an event, and keeps its last valid version active', async () => {
     await guardedPod();
     await cluster.policy(AP, 'p', ns, { rules: [{ from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] }] });
     await see(async () => (await readyReason(AP, 'p')) === 'Published', 'the status');
@@ -230,7 +232,7 @@ describe('controller on a real API server', function () {
 
     const accepted = await cluster.condition(AP, 'p', ns, 'Accepted');
     expect(accepted).to.include({ reason: 'Invalid', observedGeneration: 2 });
-    expect(accepted?.message).to.contain('nonsense').and.to.contain('Generation 1 stays in force');
+    expect(accepted?.message).to.contain('nonsense').and.to.contain('Generation 1 remains active');
     expect(await cluster.condition(AP, 'p', ns, 'Ready')).to.include({ status: 'False', reason: 'NotAccepted' });
     expect(await version()).to.equal(before);
     await see(
@@ -239,14 +241,14 @@ describe('controller on a real API server', function () {
     );
   });
 
-  it('says which fields need a peer identity', async () => {
+  it('reports the fields that need a peer identity', async () => {
     await guardedPod();
     await cluster.policy(AP, 'p', ns, { rules: [{ from: [{ source: { principals: ['cluster.local/ns/x/sa/y'] } }] }] });
     await see(async () => (await cluster.condition(AP, 'p', ns, 'Accepted'))?.reason === 'NeedsPeerIdentity', 'the warning');
     expect((await cluster.condition(AP, 'p', ns, 'Accepted'))?.message).to.contain('spec.rules[0].from[0].source.principals');
   });
 
-  it("keeps strangers' conditions", async () => {
+  it('keeps the conditions of other controllers', async () => {
     await guardedPod();
     const foreign = {
       type: 'ZtunnelAccepted',
@@ -272,14 +274,14 @@ describe('controller on a real API server', function () {
     expect(await cluster.condition(AP, 'p', ns, 'ZtunnelAccepted')).to.deep.equal(foreign);
   });
 
-  it('says that a workload has no agent', async () => {
+  it('reports a workload without an agent', async () => {
     await cluster.pod({ namespace: ns, name: 'bare', agent: false });
     await cluster.policy(AP, 'p', ns, DENY_GET);
     await see(async () => (await readyReason(AP, 'p')) === 'NoAgent', 'the status');
     expect((await cluster.condition(AP, 'p', ns, 'Ready'))?.message).to.contain(`${ns}/bare`);
   });
 
-  it('publishes fetched keys together with their policy, follows a rotation, and keeps the last good ones', async () => {
+  it('publishes fetched keys together with their policy, follows a rotation, and keeps the last good keys', async () => {
     await guardedPod();
     const path = `/keys-${ns}`;
     keys.answer(path, json(freshJwks('one'), { 'cache-control': 'max-age=1' }));
@@ -291,12 +293,12 @@ describe('controller on a real API server', function () {
     await see(async () => (await kidsOf()).join() === 'two', 'the rotated keys');
 
     keys.answer(path, (_request, response) => response.writeHead(503).end());
-    await see(async () => (await readyReason(RA, 'jwt')) === 'KeysStale', 'the status of a dead issuer');
+    await see(async () => (await readyReason(RA, 'jwt')) === 'KeysStale', 'the status while the issuer is down');
     expect(await kidsOf()).to.deep.equal(['two']);
     await see(async () => (await cluster.events(ns)).some((event) => event['reason'] === 'KeysStale'), 'the event');
   });
 
-  it('has no keys at all for an issuer that never answered, and says so', async () => {
+  it('publishes no keys for an issuer that never responded, and reports it', async () => {
     await guardedPod();
     await cluster.policy(RA, 'jwt', ns, { jwtRules: [{ issuer: 'me', jwksUri: `${keys.origin}/nowhere-${ns}` }] });
     await see(async () => (await readyReason(RA, 'jwt')) === 'KeysUnavailable', 'the status');
@@ -305,7 +307,7 @@ describe('controller on a real API server', function () {
     expect(bundle?.keySets).to.deep.equal({});
   });
 
-  it('lets one replica lead, and another take over with the keys that are in force when the issuer is dead', async () => {
+  it('lets one replica lead, and another take over with the published keys when the issuer is down', async () => {
     await guardedPod();
     const path = `/keys-${ns}`;
     keys.answer(path, json(freshJwks('kept')));
@@ -321,7 +323,7 @@ describe('controller on a real API server', function () {
     expect(ended.code).to.equal(0);
     expect(ended.tookMs).to.be.lessThan(10_000);
     await see(async () => (await second.metric('leader_election_master_status{name="sallyport-controller"}')) === 1, 'the second to lead');
-    await see(async () => (await second.metric('sallyport_bundles{state="pending"}')) === 0, 'everything looked at');
+    await see(async () => (await second.metric('sallyport_bundles{state="pending"}')) === 0, 'everything to be published');
 
     expect(await kidsOf()).to.deep.equal(['kept']);
     expect(await version()).to.equal(before);
@@ -332,7 +334,57 @@ describe('controller on a real API server', function () {
     controller = second;
   });
 
-  it('answers probes and tells its metrics', async () => {
+  it('writes nothing when a standby takes over and nothing has changed', async () => {
+    const peers = { rules: [{ from: [{ source: { principals: ['cluster.local/ns/x/sa/y'] } }] }] };
+    const reasons = { 'no-get': 'AcceptedWithWarnings', nothing: 'Accepted', peers: 'NeedsPeerIdentity' };
+    for (const name of ['httpbin', 'sleep']) await cluster.pod({ namespace: ns, name, labels: { app: name } });
+    await cluster.policy(AP, 'no-get', ns, DENY_GET);
+    await cluster.policy(AP, 'nothing', ns, {});
+    await cluster.policy(AP, 'peers', ns, peers);
+    const statuses = (): Promise<readonly unknown[]> =>
+      Promise.all(Object.keys(reasons).flatMap((name) => ['Accepted', 'Ready'].map((type) => cluster.condition(AP, name, ns, type))));
+    await see(async () => {
+      const accepted = await Promise.all(Object.keys(reasons).map((name) => cluster.condition(AP, name, ns, 'Accepted')));
+      return accepted.map((condition) => condition?.reason).join() === Object.values(reasons).join();
+    }, 'the findings in the statuses');
+    for (const name of Object.keys(reasons)) await see(async () => (await readyReason(AP, name)) === 'Published', `the status of ${name}`);
+    for (const workload of ['httpbin', 'sleep']) {
+      const digest = (await cluster.configMap(ns, `sallyport-${workload}`))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+      await see(
+        async () => (await cluster.readPod(ns, workload))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
+        `the pod annotation of ${workload}`,
+      );
+    }
+    const standby = await start('standby');
+    await see(async () => (await standby.get('/readyz')).status === 200, 'readiness of the standby');
+    const before = { statuses: await statuses(), versions: [await version('httpbin'), await version('sleep')] };
+    const sinceMs = Date.now();
+
+    await stop(controller);
+    controller = standby;
+    await see(
+      async () => (await standby.metric('leader_election_master_status{name="sallyport-controller"}')) === 1,
+      'the standby to lead',
+    );
+    const handled = async (queue: string, wanted: number): Promise<boolean> =>
+      ((await standby.metric(`controller_runtime_reconcile_total{controller="${queue}",result="success"}`)) ?? 0) >= wanted &&
+      (await standby.metric(`workqueue_depth{name="${queue}"}`)) === 0;
+    await see(async () => (await handled('workload', 2)) && (await handled('policy-status', 3)), 'all bundles and statuses to be verified');
+    await delay(500);
+
+    const writes = await writesOf(controlPlane.auditLogPath ?? '', ACCOUNT, sinceMs);
+    expect(writes.filter((write) => write.includes(`/namespaces/${ns}/`))).to.deep.equal([]);
+    expect({ statuses: await statuses(), versions: [await version('httpbin'), await version('sleep')] }).to.deep.equal(before);
+    expect(await standby.metric('sallyport_status_write_total{result="unchanged"}')).to.be.at.least(3);
+
+    await cluster.policy(AP, 'no-get', ns, { action: 'DENY', rules: [{ to: [{ operation: { methods: ['PUT'] } }] }] });
+    await see(
+      async () => (await cluster.condition(AP, 'no-get', ns, 'Ready'))?.observedGeneration === 2,
+      'the standby to publish a change',
+    );
+  });
+
+  it('serves probes and metrics', async () => {
     expect((await controller.get('/healthz')).text).to.equal('ok\n');
     expect((await controller.get('/readyz/pods-synced')).status).to.equal(200);
     expect((await controller.get('/readyz/nothing')).status).to.equal(404);
@@ -348,7 +400,7 @@ describe('controller on a real API server', function () {
     expect(text).not.to.contain('result="bug"');
   });
 
-  it('serves the webhook when told to, with a certificate of its own making', async () => {
+  it('serves the webhook when configured, with a certificate that it issues itself', async () => {
     const wanted = ['Secret', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
     for (const object of manifests()) if (wanted.includes(object.kind)) await cluster.apply(object);
     await stop(controller);
@@ -365,7 +417,7 @@ describe('controller on a real API server', function () {
     expect(ended.code).to.equal(0);
   });
 
-  it('was never refused anything, and asked for nothing as anybody else', async () => {
+  it('was denied no request by the API server, as itself or as another user', async () => {
     expect(await refusedRequests(controlPlane.auditLogPath ?? '')).to.deep.equal([]);
   });
 });

@@ -126,7 +126,7 @@ describe('pipeline', () => {
   const denied = (key?: string): readonly string[] | undefined =>
     bundle(key)?.programs.flatMap(({ http }) => http.deny.rules.map(({ source }) => source.name));
 
-  it('publishes what is there when it starts, and removes what nobody needs', async () => {
+  it('publishes all bundles when it starts, and removes those without a workload', async () => {
     await delivery.publish({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'bare', agent: false }));
@@ -140,7 +140,7 @@ describe('pipeline', () => {
     expect(ledger.get('foo/httpbin')?.policies).to.deep.equal(new Map([['AuthorizationPolicy/foo/no-get', 1]]));
   });
 
-  it('publishes only where a change is felt', async () => {
+  it('publishes only the bundles that a change affects', async () => {
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'sleep', labels: { app: 'sleep' } }));
     clusterState.pods.upsert(pod({ namespace: 'bar' }));
@@ -153,7 +153,7 @@ describe('pipeline', () => {
     expect(delivery.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
   });
 
-  it('follows pods that come, change their labels and go', async () => {
+  it('updates the bundle when pods appear, change their labels and disappear', async () => {
     clusterState.upsertPolicy(deny('no-get', { labels: { stage: 'prod' } }));
     runPipeline();
     clusterState.pods.upsert(pod());
@@ -170,7 +170,7 @@ describe('pipeline', () => {
     expect(ledger.get('foo/httpbin')).to.equal(undefined);
   });
 
-  it('gathers many changes of one workload into few bundles', async () => {
+  it('publishes few bundles when many policies of one workload change', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -181,7 +181,7 @@ describe('pipeline', () => {
     expect(delivery.calls).to.have.length(2);
   });
 
-  it('repairs a bundle that somebody else changed', async () => {
+  it('repairs a bundle when the delivery reports drift', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -190,7 +190,7 @@ describe('pipeline', () => {
     expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'created foo/httpbin']);
   });
 
-  it('publishes everything anew when the mesh settings change', async () => {
+  it('compiles every bundle again when the mesh settings change', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -200,7 +200,7 @@ describe('pipeline', () => {
     expect(bundle()?.programs[0]?.pathNormalization).to.equal('NONE');
   });
 
-  it('takes the bundle away while its namespace is going', async () => {
+  it('removes the bundle when its namespace is being deleted', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -209,7 +209,7 @@ describe('pipeline', () => {
     expect(delivery.published.size).to.equal(0);
   });
 
-  it('touches pods after each look, and again when one of them got its volume later', async () => {
+  it('patches pods after each reconciliation, and again when one of them gets its volume later', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -222,7 +222,7 @@ describe('pipeline', () => {
     expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
   });
 
-  it('touches a pod that got its volume while the bundle was on its way', async () => {
+  it('patches a pod that got its volume while the bundle was being written', async () => {
     const { publish } = delivery;
     Object.assign(delivery, {
       publish: async (...args: Parameters<typeof publish>) => {
@@ -242,7 +242,7 @@ describe('pipeline', () => {
     { name: 'a bare pod', pods: [pod()], owner: 'Pod' },
     { name: 'a StatefulSet', pods: [pod({ name: 'httpbin-0', owner: { kind: 'StatefulSet', name: 'httpbin' } })], owner: 'StatefulSet' },
     {
-      name: 'a Deployment, whose ReplicaSet may go before it',
+      name: 'a Deployment, whose ReplicaSets are replaced',
       pods: [pod({ name: 'httpbin-abc-1', labels: { 'pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'httpbin-abc' } })],
       owner: undefined,
     },
@@ -256,7 +256,7 @@ describe('pipeline', () => {
     },
   ];
   for (const { name, pods, owner } of owners) {
-    it(`${owner === undefined ? 'gives no owner to the bundle of' : 'lets the bundle go with'} ${name}`, async () => {
+    it(`${owner === undefined ? 'sets no owner on the bundle of' : 'makes the bundle owned by'} ${name}`, async () => {
       for (const one of pods) clusterState.pods.upsert(one);
       runPipeline();
       await quiet();
@@ -264,17 +264,17 @@ describe('pipeline', () => {
     });
   }
 
-  it('tries again when the sink fails for a while', async () => {
+  it('retries when the delivery fails with a transient error', async () => {
     clusterState.pods.upsert(pod());
     delivery.failWith = new TransientError('SP_KUBE_API', 'down');
     runPipeline();
     await until(() => results.includes('error'), 'the failure');
     clock.advance(10);
-    await until(() => results.includes('success'), 'the second try');
+    await until(() => results.includes('success'), 'the retry');
     expect(delivery.calls).to.deep.equal(['created foo/httpbin']);
   });
 
-  it('keeps the record of the last bundle when a new one is refused, and says why', async () => {
+  it('keeps the published revision in the ledger when a new bundle is refused, with the reason', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -291,16 +291,16 @@ describe('pipeline', () => {
     expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
   });
 
-  it('takes an unknown failure for a bug and goes on with the others', async () => {
+  it('treats an unknown error as a bug and continues with other workloads', async () => {
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'sleep' }));
     delivery.failWith = new InvariantError('cannot be');
     runPipeline();
-    await until(() => results.length === 2, 'both looked at');
+    await until(() => results.length === 2, 'both to be handled');
     expect(results.sort()).to.deep.equal(['bug', 'success']);
   });
 
-  it('counts what only the resync brought up to date', async () => {
+  it('counts a change that only the resync noticed', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
@@ -308,7 +308,7 @@ describe('pipeline', () => {
     await quiet();
     expect(missed).to.deep.equal([]);
 
-    // A change that nobody told of.
+    // A change without an event.
     (delivery.published as Map<string, unknown>).clear();
     clock.advance(10 * 3_600_000);
     await quiet();
@@ -363,7 +363,7 @@ describe('pipeline', () => {
       expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
     });
 
-    it('waits for a silent issuer no longer than a second, and then publishes without keys', async () => {
+    it('waits one second for an issuer that does not respond, and then publishes without keys', async () => {
       server.answer('/keys', () => undefined);
       clusterState.pods.upsert(pod());
       clusterState.upsertPolicy(jwt('/keys'));
@@ -377,7 +377,7 @@ describe('pipeline', () => {
       expect(bundle()?.keySets).to.deep.equal({});
     });
 
-    it('does not let an issuer hold back a workload that its policy does not select', async () => {
+    it('does not wait for an issuer whose policy does not select the workload', async () => {
       server.answer('/keys', () => undefined);
       clusterState.pods.upsert(pod());
       clusterState.upsertPolicy({
@@ -388,7 +388,7 @@ describe('pipeline', () => {
       await until(() => delivery.published.size === 1, 'the bundle');
     });
 
-    it('forgets the keys of a deleted policy', async () => {
+    it('stops fetching the keys of a deleted policy', async () => {
       server.answer('/keys', json(freshJwks('one')));
       clusterState.upsertPolicy(jwt('/keys'));
       expect(jwksCache.ages()).to.have.length(1);

@@ -54,13 +54,13 @@ describe('conditions of a policy', () => {
       name: 'is refused with what stays in force',
       entry: { generation: 4, isValid: false, findings: [WARNING, ERROR] },
       is: 'False Invalid',
-      message: 'spec.rules[0]: bad. Generation 3 stays in force',
+      message: 'spec.rules[0]: bad. Generation 3 remains active',
     },
     {
       name: 'is refused although what can be read of it is in force',
       entry: { isValid: false, wasValid: false, findings: [ERROR] },
       is: 'False Invalid',
-      message: 'spec.rules[0]: bad. What can be read of it is in force; values that cannot be honoured only deny more',
+      message: 'spec.rules[0]: bad. The readable part of it is active; values that cannot be honoured can only deny more requests',
     },
   ];
   for (const { name, entry, facts, is, message } of accepted) {
@@ -91,27 +91,28 @@ describe('conditions of a policy', () => {
       name: 'ready, with a word about workloads without an agent',
       facts: { published: ['foo/a'], withoutAgent: ['foo/b', 'foo/c', 'foo/d', 'foo/e', 'foo/f'] },
       is: 'True Published',
-      message: 'Published to 1 of 1 selected workloads with an agent. without an agent, so not enforced: foo/b, foo/c, foo/d, and 2 more',
+      message:
+        'Published to 1 of 1 selected workloads with an agent. Not enforced on workloads without an agent: foo/b, foo/c, foo/d, and 2 more',
     },
     {
       name: 'not ready when no selected workload has an agent',
       facts: { withoutAgent: ['foo/b'] },
       is: 'False NoAgent',
-      message: 'Published to 0 of 0 selected workloads with an agent. without an agent, so not enforced: foo/b',
+      message: 'Published to 0 of 0 selected workloads with an agent. Not enforced on workloads without an agent: foo/b',
     },
-    { name: 'ready when it selects nothing', facts: {}, is: 'True SelectsNothing', message: 'Selects no workload at present' },
+    { name: 'ready when it selects nothing', facts: {}, is: 'True SelectsNothing', message: 'Selects no workload' },
     {
       name: 'ready when it targets no gateway',
       entry: { inForce: { ...POLICY, spec: { action: 'ALLOW', targetRefs: [{ kind: 'Gateway', name: 'g' }] } } },
       facts: {},
       is: 'True SelectsNothing',
-      message: 'Targets no gateway with pods; targetRefs never select other workloads',
+      message: 'Targets no gateway that has pods; targetRefs select no other workloads',
     },
     {
       name: 'not ready while publishing',
       facts: { published: ['foo/a'], waiting: ['foo/b'] },
       is: 'False Publishing',
-      message: 'Published to 1 of 2 selected workloads with an agent. waiting: foo/b',
+      message: 'Published to 1 of 2 selected workloads with an agent. Not yet published to: foo/b',
     },
     {
       name: 'not ready when a bundle is refused',
@@ -124,20 +125,20 @@ describe('conditions of a policy', () => {
       facts: { published: ['foo/a'], keys: [stale, unavailable] },
       is: 'False KeysUnavailable',
       message:
-        'Published to 1 of 1 selected workloads with an agent. jwtRules[0]: idp is down; there are no keys, every token of this rule is refused',
+        'Published to 1 of 1 selected workloads with an agent. jwtRules[0]: idp is down; there are no keys, so every token for this rule is rejected',
     },
     {
       name: 'ready with the last good keys',
       facts: { published: ['foo/a'], keys: [stale] },
       is: 'True KeysStale',
-      message: 'Published to 1 of 1 selected workloads with an agent. jwtRules[1]: idp is down; the last good keys stay in force',
+      message: 'Published to 1 of 1 selected workloads with an agent. jwtRules[1]: idp is down; the last good keys remain in use',
     },
     {
       name: 'not ready when the newest version is refused',
       entry: { isValid: false, generation: 4 },
       facts: { published: ['foo/a'] },
       is: 'False NotAccepted',
-      message: 'Generation 3 stays in force. Published to 1 of 1 selected workloads with an agent',
+      message: 'Generation 3 remains active. Published to 1 of 1 selected workloads with an agent',
     },
   ];
   for (const { name, entry, facts, is, message } of ready) {
@@ -151,7 +152,7 @@ describe('conditions of a policy', () => {
   it('says no version is in force when none could be read', () => {
     const { inForce: _inForce, ...unread } = ENTRY;
     const [condition] = conditionsOf({ ...unread, isValid: false, wasValid: false, findings: [ERROR] }, FACTS);
-    expect(condition?.message).to.contain('No version of this policy is in force');
+    expect(condition?.message).to.contain('No version of this policy is active');
   });
 
   it('keeps messages short', () => {

@@ -1,0 +1,141 @@
+import { expect } from 'chai';
+import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
+import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import type { KeyState } from '../../../src/jwks/jwks-cache.ts';
+import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import type { PolicyFacts } from '../../../src/status/conditions.ts';
+import { policyFacts } from '../../../src/status/policy-facts.ts';
+import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
+
+const KEY = 'RequestAuthentication/foo/p';
+
+function pod(name: string, over: { readonly namespace?: string; readonly agent?: boolean; readonly app?: string } = {}): SlimPod {
+  const { namespace = 'foo', agent = true, app = 'a' } = over;
+  return projectPod({
+    metadata: { namespace, name, labels: { app }, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
+    status: { phase: 'Running' },
+  });
+}
+
+function policy(over: { readonly namespace?: string; readonly generation?: number; readonly jwtRules?: readonly object[] } = {}): object {
+  const { namespace = 'foo', generation = 2, jwtRules = [] } = over;
+  return {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'RequestAuthentication',
+    metadata: { namespace, name: 'p', generation, uid: 'p' },
+    spec: { selector: { matchLabels: { app: 'a' } }, jwtRules },
+  };
+}
+
+describe('facts about a policy', () => {
+  let clusterState: ClusterState;
+  let ledger: WorkloadLedger;
+  let keyStates: readonly KeyState[];
+  beforeEach(() => {
+    clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
+    ledger = createWorkloadLedger();
+    keyStates = [];
+  });
+
+  const facts = (key = KEY): PolicyFacts | undefined => {
+    const entry = clusterState.policies.get(key);
+    if (entry === undefined) throw new Error('no such policy');
+    const stateOf = (rule: { readonly issuer?: string }): KeyState => keyStates[Number(rule.issuer)] ?? { kind: 'inline' };
+    return policyFacts(entry, { clusterState, ledger, mesh: () => DEFAULT_MESH_CONFIG, jwksCache: { stateOf } });
+  };
+  const compiled = (workload: string, generation: number, over: Partial<DesiredBundle> = {}): void =>
+    ledger.desire(workload, { revision: `r${generation}`, policies: new Map([[KEY, generation]]), findings: new Map(), ...over });
+  const published = (workload: string, generation: number): void =>
+    ledger.setPublished(workload, {
+      workload: parseWorkloadKey(workload),
+      revision: `r${generation}`,
+      policies: new Map([[KEY, generation]]),
+    });
+
+  it('are empty for a policy of which no version is active', () => {
+    clusterState.upsertPolicy({ ...policy(), spec: 'nonsense' });
+    expect(facts()).to.deep.equal({ published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] });
+  });
+
+  it('sort selected workloads into published, waiting, refused and without an agent', () => {
+    for (const name of ['done', 'old', 'new', 'large']) clusterState.pods.upsert(pod(name));
+    clusterState.pods.upsert(pod('bare', { agent: false }));
+    clusterState.pods.upsert(pod('other', { app: 'b' }));
+    clusterState.pods.upsert(pod('elsewhere', { namespace: 'bar' }));
+    clusterState.upsertPolicy(policy());
+    for (const [name, generation] of [
+      ['done', 2],
+      ['old', 1],
+      ['large', 1],
+    ] as const) {
+      compiled(`foo/${name}`, generation);
+      published(`foo/${name}`, generation);
+    }
+    compiled('foo/old', 2);
+    ledger.refuse('foo/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
+
+    expect(facts()).to.deep.include({
+      published: ['foo/done'],
+      waiting: ['foo/new', 'foo/old'],
+      refused: [{ workload: 'foo/large', message: 'too large' }],
+      withoutAgent: ['foo/bare'],
+    });
+  });
+
+  it('cover all namespaces for a policy of the root namespace', () => {
+    clusterState.pods.upsert(pod('one'));
+    clusterState.pods.upsert(pod('two', { namespace: 'bar' }));
+    clusterState.upsertPolicy(policy({ namespace: 'istio-system' }));
+    expect(facts('RequestAuthentication/istio-system/p')?.waiting).to.deep.equal(['bar/two', 'foo/one']);
+  });
+
+  it('are unknown until the bundle of every selected workload is verified', () => {
+    for (const name of ['one', 'two']) {
+      clusterState.pods.upsert(pod(name));
+      published(`foo/${name}`, 2);
+    }
+    clusterState.pods.upsert(pod('new'));
+    clusterState.upsertPolicy(policy());
+    compiled('foo/one', 2);
+    expect(facts()).to.equal(undefined);
+
+    compiled('foo/two', 3);
+    expect(facts()?.published).to.deep.equal(['foo/one', 'foo/two']);
+    expect(facts()?.waiting).to.deep.equal(['foo/new']);
+  });
+
+  it('are known when a workload failed to compile', () => {
+    clusterState.pods.upsert(pod('one'));
+    published('foo/one', 2);
+    clusterState.upsertPolicy(policy());
+    ledger.desire('foo/one', { policies: new Map(), findings: new Map() });
+    expect(facts()?.published).to.deep.equal(['foo/one']);
+  });
+
+  it('contain the findings of the compiler but those about missing keys, which the key states report', () => {
+    clusterState.pods.upsert(pod('one'));
+    clusterState.upsertPolicy(policy());
+    const odd = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
+    const keys = { code: 'SP_JWKS_UNAVAILABLE', severity: 'warning', path: 'spec', message: 'no keys' } as const;
+    compiled('foo/one', 2, { findings: new Map([[KEY, [odd, keys]]]) });
+    expect(facts()?.findings).to.deep.equal([odd]);
+  });
+
+  it('contain the rules whose keys are missing or outdated', () => {
+    const url = 'https://idp/keys';
+    keyStates = [
+      { kind: 'fresh', url },
+      { kind: 'stale', url, reason: 'idp is down' },
+      { kind: 'unavailable', url, reason: 'no such host' },
+      { kind: 'pending', url },
+      { kind: 'inline' },
+    ];
+    clusterState.upsertPolicy(policy({ jwtRules: keyStates.map((_state, index) => ({ issuer: String(index), jwksUri: url })) }));
+    expect(facts()?.keys).to.deep.equal([
+      { kind: 'stale', rule: 1, reason: 'idp is down' },
+      { kind: 'unavailable', rule: 2, reason: 'no such host' },
+      { kind: 'pending', rule: 3, reason: 'the keys are being fetched' },
+    ]);
+  });
+});

@@ -1,0 +1,120 @@
+import { expect } from 'chai';
+import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
+import type { KubeEvent } from '../../../src/cluster/recorder.ts';
+import { RefusedError } from '../../../src/errors.ts';
+import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
+import type { PolicyFacts } from '../../../src/status/conditions.ts';
+import { createStatusWriter } from '../../../src/status/status-writer.ts';
+
+const never = new AbortController().signal;
+const FACTS: PolicyFacts = { published: ['foo/a'], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
+const ENTRY: PolicyEntry = {
+  key: 'AuthorizationPolicy/foo/p',
+  kind: 'AuthorizationPolicy',
+  namespace: 'foo',
+  name: 'p',
+  uid: 'u',
+  generation: 3,
+  resourceVersion: '7',
+  inForce: { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } },
+  findings: [],
+  isValid: true,
+  wasValid: true,
+};
+const INVALID: Partial<PolicyEntry> = {
+  isValid: false,
+  findings: [{ code: 'SP_VALUE', severity: 'error', path: 'spec', message: 'bad' }],
+};
+
+interface Bench {
+  readonly requests: KubeRequest[];
+  readonly events: KubeEvent[];
+  readonly write: (entry?: Partial<PolicyEntry>, facts?: Partial<PolicyFacts>) => Promise<'updated' | 'unchanged' | 'gone'>;
+}
+
+/** A writer whose requests are answered by `answer`, in order; the last answer repeats. */
+function open(...answers: readonly (object | Error)[]): Bench {
+  const requests: KubeRequest[] = [];
+  const events: KubeEvent[] = [];
+  const client: KubeClient = {
+    server: '',
+    namespace: '',
+    request: (request) => {
+      requests.push(request);
+      const answer = answers[Math.min(requests.length, answers.length) - 1] ?? {};
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ status: 200, json: answer });
+    },
+    stream: () => Promise.reject(new Error('no streams here')),
+    close: () => Promise.resolve(),
+  };
+  const write = createStatusWriter({ client, recorder: { record: (event) => void events.push(event) } });
+  return { requests, events, write: (entry = {}, facts = {}) => write({ ...ENTRY, ...entry }, { ...FACTS, ...facts }, never) };
+}
+
+/** The status that a first write gives the policy. */
+async function statusOf(entry: Partial<PolicyEntry> = {}): Promise<unknown> {
+  const bench = open();
+  await bench.write(entry);
+  return (bench.requests[0]?.body as { readonly status: unknown }).status;
+}
+
+describe('status writer', () => {
+  it('patches both conditions and the observed generation, guarded by the resourceVersion', async () => {
+    const { requests, write } = open();
+    expect(await write()).to.equal('updated');
+
+    expect(requests).to.have.length(1);
+    expect(requests[0]).to.include({
+      method: 'PATCH',
+      path: '/apis/security.istio.io/v1/namespaces/foo/authorizationpolicies/p/status',
+      contentType: 'application/merge-patch+json',
+    });
+    const body = requests[0]?.body as { readonly metadata: object; readonly status: { readonly conditions: readonly object[] } };
+    expect(body.metadata).to.deep.equal({ resourceVersion: '7' });
+    expect(body.status).to.include({ observedGeneration: 3 });
+    expect(body.status.conditions.map((condition) => Object.entries(condition).slice(0, 3).flat())).to.deep.equal([
+      ['type', 'Accepted', 'status', 'True', 'reason', 'Accepted'],
+      ['type', 'Ready', 'status', 'True', 'reason', 'Published'],
+    ]);
+  });
+
+  it('sends nothing when the policy has this status already', async () => {
+    const { requests, write } = open();
+    expect(await write({ status: await statusOf() })).to.equal('unchanged');
+    expect(requests).to.deep.equal([]);
+  });
+
+  it('records a Warning event for what the author has to fix, once', async () => {
+    const { events, write } = open();
+    await write(INVALID);
+    await write({ ...INVALID, status: await statusOf(INVALID) });
+    expect(events.map(({ type, reason, action }) => [type, reason, action])).to.deep.equal([['Warning', 'Invalid', 'Validate']]);
+    expect(events[0]?.regarding).to.deep.equal({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      namespace: 'foo',
+      name: 'p',
+      uid: 'u',
+      resourceVersion: '7',
+    });
+    expect(events[0]?.note).to.contain('spec: bad');
+  });
+
+  it('records no event when nothing has to be fixed', async () => {
+    const { events, write } = open();
+    await write({}, { published: [], waiting: ['foo/a'] });
+    expect(events).to.deep.equal([]);
+  });
+
+  it('names the action that failed', async () => {
+    const { events, write } = open();
+    await write({}, { published: [], refused: [{ workload: 'foo/a', message: 'too large' }] });
+    expect(events.map(({ reason, action }) => [reason, action])).to.deep.equal([['BundleRefused', 'Publish']]);
+  });
+
+  it('writes nothing when the policy has changed meanwhile', async () => {
+    const conflict = Object.assign(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
+    const { write } = open(conflict);
+    expect(await write()).to.equal('gone');
+  });
+});
