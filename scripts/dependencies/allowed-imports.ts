@@ -190,14 +190,14 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
-    imports: ['api', 'bundle', 'cluster', 'errors.ts', 'state'],
-    types: ['telemetry'],
-    node: ['node:crypto', 'node:fs/promises', 'node:path'],
+    imports: ['api', 'bundle', 'cluster', 'errors.ts'],
+    types: ['policy', 'status', 'telemetry'],
+    node: ['node:fs/promises', 'node:path'],
   },
   status: {
     job: 'workload ledger; status conditions of policies: computed, worded and written',
-    imports: ['api', 'cluster', 'lint', 'resolve', 'state', 'workqueue'],
-    types: ['bundle', 'clock.ts', 'errors.ts', 'jwks', 'telemetry'],
+    imports: ['api', 'cluster', 'lint', 'workqueue'],
+    types: ['clock.ts', 'errors.ts', 'jwks', 'state', 'telemetry'],
   },
   controller: {
     job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
@@ -227,7 +227,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   standalone: {
     job: 'the pipeline with a directory at both ends and the agents in the same process',
-    imports: ['agent', 'api', 'clock.ts', 'controller', 'delivery', 'errors.ts', 'jwks', 'state'],
+    imports: ['agent', 'api', 'clock.ts', 'controller', 'delivery', 'errors.ts', 'jwks', 'state', 'status'],
     types: ['bundle', 'telemetry'],
     node: ['node:fs/promises', 'node:os', 'node:path', 'node:timers/promises'],
   },

@@ -7,6 +7,7 @@ import type { LedgerView } from '../status/workload-ledger.ts';
 import type { ControllerGauges } from '../telemetry/controller-metrics.ts';
 import type { Term } from './term.ts';
 
+/** Where the gauges read from. */
 export interface GaugeSources {
   readonly clusterState: ClusterState;
   readonly ledger: LedgerView;

@@ -22,6 +22,7 @@ import type { ClusterState, PolicyKind } from '../state/cluster-state.ts';
 import type { StoreInput } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
+/** Where informers read from and report to. */
 export interface InformerOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;

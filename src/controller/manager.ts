@@ -11,6 +11,7 @@ import { runTerm, type Term, type TermOptions } from './term.ts';
 
 export type { MeshSource } from './replica.ts';
 
+/** Settings of the whole controller. */
 export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recorder'> {
   /** Present: only the holder of this Lease writes. Absent: this process is the only replica. */
   readonly lease?: { readonly namespace: string; readonly name: string; readonly identity: string };
@@ -18,10 +19,11 @@ export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recor
   readonly instance: string;
 }
 
+/** The controller of one process. */
 export interface Manager {
   /** Readiness checks by name: each fails until a cache is filled. */
   readonly checks: Readonly<Record<string, Check>>;
-  /** Tells whether this replica writes at present. */
+  /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;

@@ -15,6 +15,7 @@ import { runWorkers, type WorkerObserver, type WorkersOptions } from '../workque
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
 import { createResync, type Resync } from './resync.ts';
 
+/** Parts and settings of a pipeline. */
 export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> {
   /** Workers; default 4. */
   readonly concurrency?: number;
@@ -32,6 +33,7 @@ export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> 
   readonly workerObserver?: WorkerObserver;
 }
 
+/** Publishes the bundles of all workloads. */
 export interface Pipeline {
   readonly queue: WorkQueue;
   /** Queues what a change concerns that the cluster state does not report, such as new mesh settings. */

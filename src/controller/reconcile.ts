@@ -26,6 +26,7 @@ import type { DesiredBundle, DesiredLedger, Revision } from '../status/workload-
 import type { Logger } from '../telemetry/logger.ts';
 import type { HandleResult } from '../workqueue/workers.ts';
 
+/** Parts and settings of the reconciliation of workloads. */
 export interface ReconcileOptions {
   readonly clusterState: ClusterState;
   readonly jwksCache: JwksCache;
@@ -41,6 +42,7 @@ export interface ReconcileOptions {
   readonly keyHoldMs?: number;
 }
 
+/** Receives measurements of reconciliations. */
 export interface ReconcileObserver {
   readonly onCompile: (durationMs: number, bytes: number) => void;
   readonly onPublish: (outcome: PublishOutcome, workload: WorkloadKey) => void;

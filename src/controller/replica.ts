@@ -23,6 +23,7 @@ export interface MeshSource {
   readonly subscribe: (listener: () => void) => () => void;
 }
 
+/** Parts and settings of a replica. */
 export interface ReplicaOptions {
   readonly client: KubeClient;
   readonly mesh: MeshSource;
@@ -35,6 +36,7 @@ export interface ReplicaOptions {
   readonly random?: () => number;
 }
 
+/** The caches of one replica and the parts that fill them. */
 export interface Replica {
   readonly clock: Clock;
   readonly random: () => number;

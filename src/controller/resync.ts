@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import type { WorkQueue } from '../workqueue/queue.ts';
 import type { PublishOutcome } from './reconcile.ts';
 
+/** Parts and settings of a periodic resync. */
 export interface ResyncOptions {
   readonly clock: Clock;
   readonly queue: WorkQueue;
@@ -18,6 +19,7 @@ export interface ResyncOptions {
   readonly onMissedChange?: (workload: WorkloadKey) => void;
 }
 
+/** A periodic resync that counts missed changes. */
 export interface Resync {
   /** Queues all `workloads()` again and again. @returns a function that stops it */
   readonly start: (workloads: () => Iterable<WorkloadKey>) => () => void;

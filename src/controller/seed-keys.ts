@@ -11,6 +11,7 @@ import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
+/** Where keys are read from and seeded into. */
 export interface SeedOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;

@@ -14,6 +14,7 @@ import { createPipeline, type Pipeline } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
 import { seedKeys } from './seed-keys.ts';
 
+/** Parts and settings of the work of a leader. */
 export interface TermOptions {
   readonly client: KubeClient;
   readonly mesh: MeshSource;

@@ -98,7 +98,7 @@ export function workloadOfConfigMap(raw: RawObject): WorkloadRef | undefined {
   return { namespace, name: workloadName };
 }
 
-/** Tells whether a published copy is the wanted revision, owned as wanted, with nothing added. */
+/** True when a published copy is the desired revision, owned as desired, with nothing added. */
 export function isAsDesired(
   published: PublishedConfigMap,
   desired: { readonly revision?: string; readonly ownerUid?: string | undefined },

@@ -16,6 +16,7 @@ import type { WorkloadLedger } from '../status/workload-ledger.ts';
 import { isAsDesired, type PublishedConfigMap, readConfigMap, toConfigMap, workloadOfConfigMap } from './bundle-config-map.ts';
 import type { BundleOwner, Delivery, DeliveryEvent, PublishResult } from './delivery.ts';
 
+/** A delivery through ConfigMaps, and the receiving end of their informer. */
 export interface ConfigMapDelivery extends Delivery {
   /** What the informer of ConfigMaps with the bundle label projects objects with. */
   readonly project: (raw: RawObject) => PublishedConfigMap | undefined;
@@ -23,6 +24,7 @@ export interface ConfigMapDelivery extends Delivery {
   readonly sink: ReflectorSink<PublishedConfigMap>;
 }
 
+/** Parts of a ConfigMap delivery. */
 export interface ConfigMapDeliveryOptions {
   readonly client: KubeClient;
   readonly ledger: WorkloadLedger<PublishedConfigMap>;
@@ -61,7 +63,7 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
   };
 }
 
-/** Tells whether `incoming` is older than `known`: a watch event from before our own write, or a response from before a watch event. */
+/** True when `incoming` is older than `known`: a watch event from before our own write, or a response from before a watch event. */
 export function isOutdated(known: PublishedConfigMap | undefined, incoming: PublishedConfigMap): boolean {
   if (known === undefined || known.uid !== incoming.uid) return false;
   const [before, after] = [Number(known.resourceVersion), Number(incoming.resourceVersion)];

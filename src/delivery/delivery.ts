@@ -1,6 +1,6 @@
 /*
  * How bundles reach agents. Reconcile knows only this interface; ConfigMaps (in a cluster) and directories (`sallyport run`)
- * implement it. An implementation keeps `published` of the workload ledger up to date, whoever changes the published copy.
+ * implement it. An implementation keeps `published` of the workload ledger up to date, also when another client changes the copy.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
@@ -22,7 +22,7 @@ export interface PublishOptions {
   readonly owner?: BundleOwner;
 }
 
-/** What happened to a published copy. `drifted`: it differs from the desired bundle, and not through a write of ours. */
+/** What happened to a published copy. `drifted`: it differs from the desired bundle, and another client wrote or deleted it. */
 export interface DeliveryEvent {
   readonly kind: 'drifted';
   readonly workload: WorkloadRef;
@@ -34,8 +34,8 @@ export type Unsubscribe = () => void;
 /** Publishes bundles. Only the leader calls {@link Delivery.publish} and {@link Delivery.withdraw}. */
 export interface Delivery {
   /**
-   * Makes `bundle` the published bundle of its workload. The ledger must hold it as desired already: that is how a watch
-   * event tells this write from one by somebody else.
+   * Makes `bundle` the published bundle of its workload. The ledger must hold it as desired already, so that a watch event
+   * of this write is not reported as drift.
    *
    * @throws TransientError when a retry may succeed; RefusedError when not (SP_TOO_LARGE, or the API server refuses it)
    */

@@ -18,13 +18,14 @@ export function bundleDirectory(root: string, workload: WorkloadRef): string {
   return join(root, workload.namespace, workload.name);
 }
 
+/** Where a directory delivery writes, and what it reports to. */
 export interface DirectoryDeliveryOptions {
   /** Created when it does not exist; the delivery owns everything below it. One writer at a time. */
   readonly root: string;
   readonly ledger: WorkloadLedger;
 }
 
-/** A delivery whose ledger already knows the bundles that an earlier run left. It emits no events: nobody else writes there. */
+/** A delivery whose ledger already knows the bundles that an earlier run left. It emits no events: no other process writes there. */
 export async function createDirectoryDelivery({ root, ledger }: DirectoryDeliveryOptions): Promise<Delivery> {
   await mkdir(root, { recursive: true });
   for (const workload of await listBundles(root)) {

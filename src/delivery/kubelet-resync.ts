@@ -11,8 +11,9 @@ import { PODS } from '../cluster/paths.ts';
 import type { Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
+/** Makes kubelets refresh mounted bundles. */
 export interface KubeletResync {
-  /** Tells whether the pod's mounted bundle may be older than `revision` and an annotation helps. */
+  /** True when the pod's mounted bundle may be older than `revision` and a patched annotation helps. */
   readonly isNeeded: (pod: SlimPod, revision: Revision) => boolean;
   /**
    * Patches those of `pods` that need it, a few at a time.
@@ -22,6 +23,7 @@ export interface KubeletResync {
   readonly run: (pods: readonly SlimPod[], revision: Revision, signal: AbortSignal) => Promise<void>;
 }
 
+/** Parts and settings of a kubelet resync. */
 export interface KubeletResyncOptions {
   readonly client: KubeClient;
   /** Pods patched at the same time; default 8. */

@@ -7,6 +7,7 @@ import { plainText, type Reply, type Route } from './router.ts';
 /** Reports what is wrong, in words for people; undefined: nothing is. */
 export type Check = () => string | undefined;
 
+/** Checks by name, in the order in which they are listed. */
 export type Checks = Readonly<Record<string, Check>>;
 
 /** A route that reports the checks: 200 when none fails, else 503 with one line for each check; 404 for an unknown check. */

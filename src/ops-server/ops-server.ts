@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { type Checks, healthRoute } from './health.ts';
 import { createRouter, plainText, type Reply, type Route } from './router.ts';
 
+/** Address, checks and metrics of the server. */
 export interface OpsServerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -20,6 +21,7 @@ export interface OpsServerOptions {
   readonly logger: Logger;
 }
 
+/** A running server. */
 export interface OpsServer {
   readonly port: number;
   /** Closes the port and all connections. */

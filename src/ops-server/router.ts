@@ -10,12 +10,14 @@ export interface Reply {
   readonly body: string;
 }
 
+/** What a route handles. */
 export interface RouteRequest {
   /** The segment after the path of the route; absent: the path ends there. */
   readonly subpath?: string;
   readonly query: URLSearchParams;
 }
 
+/** One path and its handler. */
 export interface Route {
   /** Begins with a slash and has one segment, such as `/readyz`. */
   readonly path: string;

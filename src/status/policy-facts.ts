@@ -10,6 +10,7 @@ import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { KeyTrouble, PolicyFacts } from './conditions.ts';
 import { isUnverified, type LedgerView } from './workload-ledger.ts';
 
+/** Where facts are read from. */
 export interface FactSources {
   readonly clusterState: ClusterState;
   readonly ledger: LedgerView;

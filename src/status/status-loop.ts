@@ -12,6 +12,7 @@ import { type FactSources, policyFacts } from './policy-facts.ts';
 import type { StatusWriter } from './status-writer.ts';
 import type { RecordChange } from './workload-ledger.ts';
 
+/** Parts and settings of a status loop. */
 export interface StatusLoopOptions extends FactSources {
   readonly jwksCache: Pick<JwksCache, 'stateOf' | 'subscribe'>;
   readonly write: StatusWriter;
@@ -26,6 +27,7 @@ export interface StatusLoopOptions extends FactSources {
   readonly workerObserver?: WorkerObserver;
 }
 
+/** Keeps the statuses of all policies up to date. */
 export interface StatusLoop {
   readonly queue: WorkQueue;
   /** Queues every policy, for changes that the cluster state does not report. */

@@ -10,6 +10,7 @@ import { mergePatchStatus } from '../cluster/status.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
 import { conditionsOf, type PolicyCondition, type PolicyFacts } from './conditions.ts';
 
+/** Where statuses and events are written. */
 export interface StatusWriterOptions {
   readonly client: KubeClient;
   readonly recorder: Pick<Recorder, 'record'>;

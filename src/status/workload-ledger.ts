@@ -85,7 +85,7 @@ export interface WorkloadLedger<P extends PublishedBundle = PublishedBundle> ext
   readonly get: LedgerView<P>['get'];
   readonly records: LedgerView<P>['records'];
   readonly subscribe: LedgerView<P>['subscribe'];
-  /** Records the published copy; undefined: there is none any more. */
+  /** Records the published copy; undefined: it was removed. */
   readonly setPublished: (key: WorkloadKey, published: P | undefined) => void;
 }
 
@@ -138,7 +138,7 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
 }
 
 /**
- * Tells whether the present leader has yet to compare the published bundle with the cluster state. Until then neither its
+ * True until the present leader has compared the published bundle with the cluster state. Until then neither its
  * findings nor, should a policy have been deleted and created again, its generations can be relied on.
  */
 export function isUnverified(record: WorkloadRecord | undefined): boolean {

@@ -12,6 +12,7 @@ export interface WaitingKey {
   readonly sinceMs: number;
 }
 
+/** An ordered set of waiting keys. */
 export interface FairKeys {
   /** Adds a key that does not wait yet. */
   readonly push: (key: string, sinceMs: number, priority: Priority) => void;

@@ -14,6 +14,7 @@ export interface QueueObserver {
   readonly onRetry: () => void;
 }
 
+/** Settings of a queue. */
 export interface WorkQueueOptions {
   readonly clock: Clock;
   /** The group of a key: keys of one group keep their order, groups take turns. Here a group is a namespace. */
@@ -29,6 +30,7 @@ export interface WorkQueueOptions {
   readonly retryBurst?: number;
 }
 
+/** A queue of keys with delays and retries. */
 export interface WorkQueue {
   /**
    * Queues `key` unless it waits already; a key in progress is handed out again afterwards. A waiting key of low priority

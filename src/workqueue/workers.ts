@@ -16,11 +16,13 @@ export interface HandleResult {
 /** How handling a key ended; the values are those of controller-runtime's metrics, and `bug`. */
 export type WorkResult = 'success' | 'requeue_after' | 'error' | 'terminal_error' | 'bug';
 
+/** Receives measurements of the workers. */
 export interface WorkerObserver {
   readonly onActive: (change: 1 | -1) => void;
   readonly onResult: (result: WorkResult, durationMs: number) => void;
 }
 
+/** The queue of the workers, and what they do with a key. */
 export interface WorkersOptions {
   readonly queue: WorkQueue;
   /** Handles one key; reads the newest state itself. */

@@ -127,7 +127,7 @@ function list({ delivery }: Replica, { objects }: FakeConfigMaps): void {
     const copy = delivery.project(object);
     if (copy !== undefined) copies.set(`foo/${object.metadata?.name}`, copy);
   }
-  delivery.sink.replace(copies, new Set());
+  delivery.sink.replace(copies);
 }
 
 describe('standby that takes over', () => {

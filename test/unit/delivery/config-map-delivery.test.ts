@@ -197,10 +197,10 @@ describe('ConfigMap delivery: drift', () => {
     const { delivery, publish, published, drifted, ledger } = open(client);
     await publish(encoded('one'));
     const names = drifted();
-    delivery.sink.replace(new Map([[CONFIG_MAP, published()]]), new Set());
+    delivery.sink.replace(new Map([[CONFIG_MAP, published()]]));
     expect(names).to.deep.equal([]);
 
-    delivery.sink.replace(new Map(), new Set());
+    delivery.sink.replace(new Map());
     expect(names).to.deep.equal(['httpbin']);
     expect(ledger.get(KEY)?.published).to.equal(undefined);
   });
