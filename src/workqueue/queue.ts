@@ -26,7 +26,7 @@ export interface WorkQueueOptions {
   readonly maxDelayMs?: number;
   /** Sustained retries per second over all keys; default 10. */
   readonly retriesPerSecond?: number;
-  /** Retries that may run without such a delay; default 100. */
+  /** Retries that may run before {@link WorkQueueOptions.retriesPerSecond} limits them; default 100. */
   readonly retryBurst?: number;
 }
 
@@ -48,7 +48,7 @@ export interface WorkQueue {
   /** The next key; undefined when the queue is closed or `signal` aborts. Each key taken must be passed to {@link WorkQueue.done}. */
   readonly take: (signal: AbortSignal) => Promise<string | undefined>;
   readonly done: (key: string) => void;
-  /** Tells whether `key` waits, is delayed or is in progress. */
+  /** True when `key` waits, is delayed or is in progress. */
   readonly holds: (key: string) => boolean;
   /** Number of keys that wait, without those that are delayed. */
   readonly depth: () => number;

@@ -1,5 +1,5 @@
 /*
- * The ConfigMaps of an API server, as far as the ConfigMap delivery can tell: apply, merge patch, read, list and delete, with
+ * The ConfigMaps of an API server, as far as the ConfigMap delivery needs them: apply, merge patch, read, list and delete, with
  * resourceVersions that grow only when something changes.
  */
 import type { KubeClient, KubeRequest } from '../../src/cluster/client.ts';

@@ -11,7 +11,7 @@ export interface MemoryDelivery extends Delivery {
   readonly calls: readonly string[];
   /** Thrown by the next publish. */
   failWith: Error | undefined;
-  /** Deletes a bundle as somebody else would, with an event. */
+  /** Deletes a bundle as another client would, with an event. */
   readonly tamper: (workload: WorkloadRef) => void;
 }
 

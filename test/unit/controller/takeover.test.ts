@@ -1,6 +1,6 @@
 /*
- * A standby that becomes leader: two replicas with caches of their own on one set of ConfigMaps. The first one leads and
- * stops, the second one takes over.
+ * A standby that becomes leader: two replicas with separate caches and one set of ConfigMaps. The first one leads and stops,
+ * the second one takes over.
  */
 import { expect } from 'chai';
 import { parsePolicyKey } from '../../../src/api/kube/keys.ts';
@@ -157,7 +157,7 @@ describe('standby that takes over', () => {
   });
   afterEach(() => term?.stop());
 
-  it('knows revisions and generations of all bundles before it leads', () => {
+  it('has the revisions and generations of all bundles before it leads', () => {
     const records = [...standby.ledger.records()];
     expect(records.map(({ key }) => key)).to.have.members(['foo/a', 'foo/b']);
     for (const record of records) {
@@ -183,7 +183,7 @@ describe('standby that takes over', () => {
     expect(term.written.filter((status) => !STATUSES.includes(status))).to.deep.equal([]);
   });
 
-  it('publishes what changed while nobody led', async () => {
+  it('publishes a change from the time without a leader', async () => {
     standby.clusterState.upsertPolicy(policy('no-get', { generation: 2, method: 'PUT' }));
     term = standby.lead();
     await term.settle();
@@ -191,7 +191,7 @@ describe('standby that takes over', () => {
     expect(standby.ledger.get('foo/a')?.policies.get('AuthorizationPolicy/foo/no-get')).to.equal(2);
   });
 
-  it('notices a policy that was replaced by another one of the same name and generation', async () => {
+  it('publishes a policy that replaced another one of the same name and generation', async () => {
     standby.clusterState.removePolicy('AuthorizationPolicy/foo/no-get');
     standby.clusterState.upsertPolicy(policy('no-get', { method: 'PUT' }));
     term = standby.lead();
@@ -199,13 +199,13 @@ describe('standby that takes over', () => {
     expect(cluster.requests).to.have.length(2);
   });
 
-  it('notices other mesh settings', async () => {
+  it('publishes every bundle when its mesh settings differ from those of the previous leader', async () => {
     term = standby.lead({ ...DEFAULT_MESH_CONFIG, pathNormalization: 'NONE' });
     await term.settle();
     expect(cluster.requests).to.have.length(2);
   });
 
-  it('removes the bundle of a workload that went away while nobody led', async () => {
+  it('removes the bundle of a workload that was deleted while no replica led', async () => {
     standby.clusterState.pods.remove('foo/a');
     term = standby.lead();
     await term.settle();
@@ -221,7 +221,7 @@ describe('standby that takes over', () => {
     expect(term.compiled()).to.be.lessThan(20);
   });
 
-  it('forgets at the end of its term what only a leader knows', async () => {
+  it('drops what only a leader knows at the end of its term', async () => {
     term = standby.lead();
     await term.settle();
     await term.stop();

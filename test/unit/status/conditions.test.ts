@@ -19,7 +19,7 @@ const ENTRY: PolicyEntry = {
 };
 const FACTS: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
 const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };
-const WARNING: Finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd', hint: 'mend it' };
+const WARNING: Finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd', hint: 'fix it' };
 const PEER: Finding = { code: 'SP_NEEDS_PEER_IDENTITY', severity: 'warning', path: 'spec.x', message: 'needs a peer' };
 
 describe('conditions of a policy', () => {
@@ -30,34 +30,34 @@ describe('conditions of a policy', () => {
     readonly is: string;
     readonly message: string;
   }[] = [
-    { name: 'is accepted when nothing is wrong', is: 'True Accepted', message: 'The policy is valid' },
+    { name: 'is accepted without findings', is: 'True Accepted', message: 'The policy is valid' },
     {
       name: 'is accepted with its warnings',
       entry: { findings: [WARNING] },
       is: 'True AcceptedWithWarnings',
-      message: 'spec: odd (mend it)',
+      message: 'spec: odd (fix it)',
     },
     {
       name: 'repeats no warning',
       entry: { findings: [WARNING] },
       facts: { findings: [WARNING] },
       is: 'True AcceptedWithWarnings',
-      message: 'spec: odd (mend it)',
+      message: 'spec: odd (fix it)',
     },
     {
-      name: 'says that a peer identity is needed',
+      name: 'reports that a peer identity is needed',
       facts: { findings: [WARNING, PEER] },
       is: 'True NeedsPeerIdentity',
-      message: 'spec: odd (mend it); spec.x: needs a peer',
+      message: 'spec: odd (fix it); spec.x: needs a peer',
     },
     {
-      name: 'is refused with what stays in force',
+      name: 'is rejected with the generation that remains active',
       entry: { generation: 4, isValid: false, findings: [WARNING, ERROR] },
       is: 'False Invalid',
       message: 'spec.rules[0]: bad. Generation 3 remains active',
     },
     {
-      name: 'is refused although what can be read of it is in force',
+      name: 'is rejected with a readable part that is active',
       entry: { isValid: false, wasValid: false, findings: [ERROR] },
       is: 'False Invalid',
       message: 'spec.rules[0]: bad. The readable part of it is active; values that cannot be honoured can only deny more requests',
@@ -88,7 +88,7 @@ describe('conditions of a policy', () => {
       message: 'Published to 2 of 2 selected workloads with an agent',
     },
     {
-      name: 'ready, with a word about workloads without an agent',
+      name: 'ready, with the workloads without an agent',
       facts: { published: ['foo/a'], withoutAgent: ['foo/b', 'foo/c', 'foo/d', 'foo/e', 'foo/f'] },
       is: 'True Published',
       message:
@@ -134,7 +134,7 @@ describe('conditions of a policy', () => {
       message: 'Published to 1 of 1 selected workloads with an agent. jwtRules[1]: idp is down; the last good keys remain in use',
     },
     {
-      name: 'not ready when the newest version is refused',
+      name: 'not ready when the newest version is rejected',
       entry: { isValid: false, generation: 4 },
       facts: { published: ['foo/a'] },
       is: 'False NotAccepted',
@@ -149,13 +149,13 @@ describe('conditions of a policy', () => {
     });
   }
 
-  it('says no version is in force when none could be read', () => {
+  it('says that no version is active when none is readable', () => {
     const { inForce: _inForce, ...unread } = ENTRY;
     const [condition] = conditionsOf({ ...unread, isValid: false, wasValid: false, findings: [ERROR] }, FACTS);
     expect(condition?.message).to.contain('No version of this policy is active');
   });
 
-  it('keeps messages short', () => {
+  it('limits the length of messages', () => {
     const long = { ...ERROR, message: 'x'.repeat(5_000) };
     for (const { message } of conditionsOf({ ...ENTRY, isValid: false, findings: [long] }, FACTS))
       expect(message.length).to.be.at.most(1_024);

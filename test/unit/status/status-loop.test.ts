@@ -95,13 +95,13 @@ describe('status loop', () => {
     publish(key);
   };
 
-  it('looks once at a policy that changed many times', async () => {
+  it('writes once for a policy that changed many times', async () => {
     for (let generation = 1; generation <= 10; generation += 1) clusterState.upsertPolicy(policy('p', { generation }));
     expect(written).to.deep.equal([]);
     expect(await settle()).to.deep.equal(['p']);
   });
 
-  it('looks only at policies that select other workloads than before when a pod changes', async () => {
+  it('writes only policies that select other workloads than before when a pod changes', async () => {
     clusterState.upsertPolicy(policy('p', { labels: { app: 'a' } }));
     clusterState.upsertPolicy(policy('q', { labels: { app: 'b' } }));
     clusterState.upsertPolicy(policy('all', { namespace: 'istio-system' }));
@@ -114,7 +114,7 @@ describe('status loop', () => {
     expect(await settle()).to.deep.equal(['p', 'q']);
   });
 
-  it('does not look when a pod changed in nothing that a status speaks of', async () => {
+  it('writes nothing when a pod changes only in fields that no status reports', async () => {
     clusterState.upsertPolicy(policy('p'));
     clusterState.pods.upsert(pod('a', {}));
     await settle();
@@ -122,7 +122,7 @@ describe('status loop', () => {
     expect(await settle()).to.deep.equal([]);
   });
 
-  it('tells published, waiting and unprotected workloads apart', async () => {
+  it('reports published, waiting and unprotected workloads separately', async () => {
     clusterState.pods.upsert(pod('done', {}));
     clusterState.pods.upsert(pod('old', {}));
     clusterState.pods.upsert(pod('new', {}));
@@ -140,7 +140,7 @@ describe('status loop', () => {
     });
   });
 
-  it('looks again when a bundle was published or refused', async () => {
+  it('writes again when a bundle is published or refused', async () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p'));
     await settle();
@@ -153,7 +153,7 @@ describe('status loop', () => {
     expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/a', message: 'too large' }]);
   });
 
-  it('adds what compiling found and what needs a peer identity', async () => {
+  it('adds findings of the compiler and fields that need a peer identity', async () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p', { rules: [{ from: [{ source: { principals: ['x'] } }] }] }));
     const finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
@@ -197,7 +197,7 @@ describe('status loop', () => {
     expect(factsOf('jwt')?.keys).to.deep.equal([{ kind: 'pending', rule: 0, reason: 'the keys are being fetched' }]);
   });
 
-  it('looks at every policy when told to, and at none that is gone or from a file', async () => {
+  it('writes every policy after notifyAll, except those that were deleted or come from a file', async () => {
     clusterState.upsertPolicy(policy('p'));
     const { metadata, ...rest } = policy('file') as { readonly metadata: { readonly uid?: string } };
     const { uid: _uid, ...withoutUid } = metadata;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import type { KubeEvent } from '../../../src/cluster/recorder.ts';
-import { RefusedError } from '../../../src/errors.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
 import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
 import { createStatusWriter } from '../../../src/status/status-writer.ts';
@@ -55,7 +55,7 @@ function open(...answers: readonly (object | Error)[]): Bench {
 async function statusOf(entry: Partial<PolicyEntry> = {}): Promise<unknown> {
   const bench = open();
   await bench.write(entry);
-  return (bench.requests[0]?.body as { readonly status: unknown }).status;
+  return (bench.requests[0]?.body as { readonly status: unknown } | undefined)?.status;
 }
 
 describe('status writer', () => {
@@ -112,9 +112,20 @@ describe('status writer', () => {
     expect(events.map(({ reason, action }) => [reason, action])).to.deep.equal([['BundleRefused', 'Publish']]);
   });
 
-  it('writes nothing when the policy has changed meanwhile', async () => {
-    const conflict = Object.assign(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
-    const { write } = open(conflict);
-    expect(await write()).to.equal('gone');
+  it('reports a policy that was deleted meanwhile', async () => {
+    const { events, write } = open(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
+    expect(await write(INVALID)).to.equal('gone');
+    expect(events).to.deep.equal([]);
   });
+
+  for (const { name, metadata } of [
+    { name: 'got a newer generation', metadata: { name: 'p', uid: 'u', generation: 4, resourceVersion: '9' } },
+    { name: 'was created again', metadata: { name: 'p', uid: 'other', generation: 3, resourceVersion: '9' } },
+  ]) {
+    it(`writes nothing when the policy ${name} meanwhile`, async () => {
+      const { requests, write } = open(new TransientError('SP_KUBE_CONFLICT', 'conflict'), { metadata, status: {} });
+      expect(await write()).to.equal('unchanged');
+      expect(requests.map(({ method }) => method)).to.deep.equal(['PATCH', 'GET']);
+    });
+  }
 });

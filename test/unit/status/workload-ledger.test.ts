@@ -74,7 +74,7 @@ describe('workload ledger', () => {
     expect(generations()).to.deep.equal([2, 2]);
   });
 
-  it('reads the policies of a bundle that somebody else wrote from that bundle', () => {
+  it('takes the policies from the bundle when another client wrote it', () => {
     ledger.desire(KEY, desired('r1', 2));
     ledger.setPublished(KEY, published('r1', 2));
     ledger.setPublished(KEY, published('r0', 1));

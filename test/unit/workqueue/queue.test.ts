@@ -22,7 +22,7 @@ async function takeAll(queue: WorkQueue): Promise<string[]> {
 }
 
 describe('work queue', () => {
-  it('holds a key once however often it is added', async () => {
+  it('holds a key once when it is added several times', async () => {
     const { queue } = queueWith();
     for (const key of ['a/x', 'a/y', 'a/x', 'a/x']) queue.add(key);
 
@@ -36,7 +36,7 @@ describe('work queue', () => {
     expect(await takeAll(queue)).to.deep.equal(['a/1', 'b/1', 'c/1', 'a/2', 'b/2', 'a/3']);
   });
 
-  it('never hands out a key that is under work, and gives it again afterwards when it was added meanwhile', async () => {
+  it('never hands out a key that is in progress, and hands it out again when it was added meanwhile', async () => {
     const { queue } = queueWith();
     queue.add('a/x');
     await queue.take(never);
@@ -54,7 +54,7 @@ describe('work queue', () => {
     expect(await waiting).to.equal('a/x');
   });
 
-  it('doubles the delay of a key at each failure, up to the longest, and begins anew when told to forget', () => {
+  it('doubles the delay of a key at each failure up to the longest one, and starts again after forget', () => {
     const { queue } = queueWith({ baseDelayMs: 5, maxDelayMs: 60 });
     const delays = Array.from({ length: 6 }, () => queue.retry('a/x'));
     expect(delays).to.deep.equal([5, 10, 20, 40, 60, 60]);
@@ -64,7 +64,7 @@ describe('work queue', () => {
     expect(queue.retry('a/x')).to.equal(5);
   });
 
-  it('waits at least as long as the other side asked', () => {
+  it('waits at least as long as the server asked', () => {
     const { queue } = queueWith();
     expect(queue.retry('a/x', 3_000)).to.equal(3_000);
   });
@@ -75,7 +75,7 @@ describe('work queue', () => {
     expect(delays).to.deep.equal([1, 1, 100, 200]);
   });
 
-  it('adds a delayed key when its time has come, at the earliest of several times', async () => {
+  it('adds a delayed key when its delay has passed, at the earliest of several times', async () => {
     const { queue, clock } = queueWith();
     queue.addAfter('a/x', 100);
     queue.addAfter('a/x', 50);
@@ -89,14 +89,14 @@ describe('work queue', () => {
     expect(queue.depth()).to.equal(0);
   });
 
-  it('drops the delay of a key that is added at once', () => {
+  it('drops the delay of a key that is added without a delay', () => {
     const { queue, clock } = queueWith();
     queue.addAfter('a/x', 100);
     queue.add('a/x');
     expect(clock.pending()).to.deep.equal([]);
   });
 
-  it('hands out nothing after it was closed or the taker gave up', async () => {
+  it('hands out nothing after it was closed or the taker was aborted', async () => {
     const { queue } = queueWith();
     const leaving = new AbortController();
     const left = queue.take(leaving.signal);
@@ -110,7 +110,7 @@ describe('work queue', () => {
     expect(await queue.take(never)).to.equal(undefined);
   });
 
-  it('does not lose a key to a taker that gave up', async () => {
+  it('does not lose a key to a taker that was aborted', async () => {
     const { queue } = queueWith();
     const leaving = new AbortController();
     void queue.take(leaving.signal);
@@ -120,15 +120,15 @@ describe('work queue', () => {
     expect(await staying).to.equal('a/x');
   });
 
-  it('tells how long keys waited and were worked on', async () => {
-    const told: string[] = [];
+  it('reports how long keys waited and were in progress', async () => {
+    const reported: string[] = [];
     const { queue, clock } = queueWith({
       observer: {
-        onDepth: (depth) => told.push(`depth ${depth}`),
-        onAdd: () => told.push('add'),
-        onTake: (ms) => told.push(`queued ${ms}`),
-        onDone: (ms) => told.push(`worked ${ms}`),
-        onRetry: () => told.push('retry'),
+        onDepth: (depth) => reported.push(`depth ${depth}`),
+        onAdd: () => reported.push('add'),
+        onTake: (ms) => reported.push(`queued ${ms}`),
+        onDone: (ms) => reported.push(`worked ${ms}`),
+        onRetry: () => reported.push('retry'),
       },
     });
     queue.add('a/x');
@@ -138,7 +138,7 @@ describe('work queue', () => {
     expect(queue.running()).to.deep.equal([20]);
     queue.done('a/x');
 
-    expect(told).to.deep.equal(['add', 'depth 1', 'depth 0', 'queued 30', 'worked 20']);
+    expect(reported).to.deep.equal(['add', 'depth 1', 'depth 0', 'queued 30', 'worked 20']);
   });
 });
 

@@ -35,16 +35,16 @@ describe('workers', () => {
     readonly results: readonly string[];
     readonly delays: readonly number[];
   }[] = [
-    { name: 'retry what a retry may mend', error: new TransientError('SP_KUBE_API', 'down'), results: ['error'], delays: [5] },
+    { name: 'retry after a transient error', error: new TransientError('SP_KUBE_API', 'down'), results: ['error'], delays: [5] },
     {
-      name: 'wait as long as the other side asked',
+      name: 'wait as long as the server asked',
       error: new TransientError('SP_KUBE_API', 'busy', { retryAfterMs: 700 }),
       results: ['error'],
       delays: [700],
     },
-    { name: 'never retry what is refused', error: new RefusedError('SP_KUBE_INVALID', 'no'), results: ['terminal_error'], delays: [] },
-    { name: 'try a bug again', error: new InvariantError('cannot be'), results: ['bug'], delays: [5] },
-    { name: 'take an unknown error for a bug', error: new TypeError('x is undefined'), results: ['bug'], delays: [5] },
+    { name: 'do not retry after a refusal', error: new RefusedError('SP_KUBE_INVALID', 'no'), results: ['terminal_error'], delays: [] },
+    { name: 'retry after a bug', error: new InvariantError('cannot be'), results: ['bug'], delays: [5] },
+    { name: 'treat an unknown error as a bug', error: new TypeError('x is undefined'), results: ['bug'], delays: [5] },
   ];
   for (const { name, error, results, delays } of cases) {
     it(name, async () => {
@@ -58,7 +58,7 @@ describe('workers', () => {
     });
   }
 
-  it('park a bug after some tries until the key is added again', async () => {
+  it('park a key after several bugs until it is added again', async () => {
     const bench = work(() => Promise.reject(new InvariantError('cannot be')));
     bench.queue.add('a/x');
     for (let tries = 1; tries <= 3; tries += 1) {
@@ -70,7 +70,7 @@ describe('workers', () => {
     await bench.stop();
   });
 
-  it('look again after the time that a handler names', async () => {
+  it('handle a key again after the delay that its handler returned', async () => {
     const bench = work(() => Promise.resolve({ requeueAfterMs: 40 }));
     bench.queue.add('a/x');
     await until(() => bench.results.length === 1, 'the first result');
@@ -81,7 +81,7 @@ describe('workers', () => {
     await bench.stop();
   });
 
-  it('handle as many keys at once as they are', async () => {
+  it('handle as many keys in parallel as there are workers', async () => {
     let active = 0;
     let most = 0;
     const gate = Promise.withResolvers<void>();
@@ -93,7 +93,7 @@ describe('workers', () => {
       return undefined;
     }, 3);
     for (const key of ['1', '2', '3', '4', '5']) bench.queue.add(key);
-    await until(() => active === 3, 'three at work');
+    await until(() => active === 3, 'three in progress');
     gate.resolve();
     await until(() => bench.results.length === 5, 'all done');
 
@@ -101,7 +101,7 @@ describe('workers', () => {
     await bench.stop();
   });
 
-  it('finish the key under work when they are stopped, and take no other', async () => {
+  it('finish the key in progress when they are stopped, and take no other', async () => {
     const gate = Promise.withResolvers<void>();
     const bench = work(async () => {
       await gate.promise;
@@ -118,7 +118,7 @@ describe('workers', () => {
     expect(bench.queue.depth()).to.equal(1);
   });
 
-  it('give the key under work its own signal to be finished by', async () => {
+  it('pass a separate signal to the handler of the key in progress', async () => {
     const queue = createWorkQueue({ clock: createFakeClock(), groupOf: () => '' });
     const [stopping, finishing] = [new AbortController(), new AbortController()];
     const begun = Promise.withResolvers<AbortSignal>();
