@@ -86,13 +86,13 @@ async function handle(options: ServerOptions, request: IncomingMessage, response
   options.metrics?.onReview({ webhook: known, code: reply.status, result: reply.result, durationMs: performance.now() - startedMs });
 }
 
-interface Reply {
+interface HttpReply {
   readonly status: number;
   readonly body: string;
   readonly result: 'allowed' | 'patched' | 'denied' | 'error';
 }
 
-async function review(options: ServerOptions, request: IncomingMessage, webhook: string): Promise<Reply> {
+async function review(options: ServerOptions, request: IncomingMessage, webhook: string): Promise<HttpReply> {
   try {
     const reviewer = Object.hasOwn(options.reviewers, webhook) ? options.reviewers[webhook] : undefined;
     if (reviewer === undefined) throw new HttpError(404, 'not found');

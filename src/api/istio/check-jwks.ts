@@ -23,34 +23,34 @@ export interface JwksFault {
 
 type Key = Readonly<Record<string, unknown>>;
 /** The fault of a member's value, if any. Null reads as the empty string. */
-type Check = (value: unknown) => JwksFault | undefined;
+type MemberCheck = (value: unknown) => JwksFault | undefined;
 
 /** One kind of key as the Go library defines it. */
 interface KeyKind {
   readonly goType: string;
   /** Required members, in the order in which the library checks them. */
   readonly required: readonly string[];
-  readonly members: Readonly<Record<string, Check>>;
+  readonly members: Readonly<Record<string, MemberCheck>>;
 }
 
-const string: Check = (value) =>
+const string: MemberCheck = (value) =>
   value === null || typeof value === 'string'
     ? undefined
     : { plain: 'expected a string', go: `error reading next value: ${goTypeError(value, 'string')}` };
-const bytes: Check = (value) =>
+const bytes: MemberCheck = (value) =>
   string(value) ?? (isBase64(goString(value)) ? undefined : { plain: 'expected base64url', go: 'expected base64 encoded []byte (string)' });
-const curve: Check = (value) =>
+const curve: MemberCheck = (value) =>
   value === null || typeof value === 'string'
     ? undefined
     : { plain: 'expected a string', go: goTypeError(value, 'jwa.EllipticCurveAlgorithm') };
-const operations: Check = (value) => {
+const operations: MemberCheck = (value) => {
   const plain = 'expected an array of strings';
   if (value !== null && !Array.isArray(value)) return { plain, go: goTypeError(value, 'jwk.KeyOperationList') };
   const wrong = (value ?? []).find((item: unknown) => item !== null && typeof item !== 'string');
   return wrong === undefined ? undefined : { plain, go: goTypeError(wrong, 'jwk.KeyOperation') };
 };
 /** Checks of a certificate only that it is base64 of DER with a consistent length. */
-const certificates: Check = (value) => {
+const certificates: MemberCheck = (value) => {
   const plain = 'expected an array of strings';
   const failed = 'failed to unmarshal JSON into []string: ';
   if (value !== null && !Array.isArray(value)) return { plain, go: `${failed}${goTypeError(value, '[]string')}` };

@@ -171,19 +171,19 @@ function blockOf(faults: readonly ValueFault[]): FindingText | undefined {
   return { message: faults.map(({ message }) => message).join('; '), admissionMessage: errorBlock(faults.map(admissionTextOf)) };
 }
 
-type Check = (value: string) => string | FindingText | undefined;
+type ValueCheck = (value: string) => string | FindingText | undefined;
 
 function asText(text: string | FindingText | undefined): FindingText | undefined {
   return typeof text === 'string' ? { message: text } : text;
 }
 
-function each(values: readonly string[], check: Check): readonly ValueFault[] {
+function each(values: readonly string[], check: ValueCheck): readonly ValueFault[] {
   return values.flatMap((value, index) => {
     const text = asText(check(value));
     return text === undefined ? [] : [{ ...text, index }];
   });
 }
 
-function first(values: readonly string[], check: Check): readonly ValueFault[] {
+function first(values: readonly string[], check: ValueCheck): readonly ValueFault[] {
   return each(values, check).slice(0, 1);
 }

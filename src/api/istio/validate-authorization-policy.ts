@@ -46,13 +46,13 @@ const TCP_FIELDS: readonly (keyof Source)[] = [
   'notServiceAccounts',
 ];
 
-type Check = (name: string, values: readonly string[]) => readonly ValueFault[];
+type ListCheck = (name: string, values: readonly string[]) => readonly ValueFault[];
 
-const addresses: Check = (_name, values) => checkAddresses(values);
-const ports: Check = (_name, values) => checkPorts(values);
-const trustDomains: Check = (name, values) => checkTrustDomains(name, values, false);
+const addresses: ListCheck = (_name, values) => checkAddresses(values);
+const ports: ListCheck = (_name, values) => checkPorts(values);
+const trustDomains: ListCheck = (name, values) => checkTrustDomains(name, values, false);
 /** In Istio's order, which determines the order of the errors. */
-const SOURCE_CHECKS: readonly (readonly [Check, readonly (keyof Source)[]])[] = [
+const SOURCE_CHECKS: readonly (readonly [ListCheck, readonly (keyof Source)[]])[] = [
   [addresses, ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks']],
   [checkNotEmpty, ['principals', 'requestPrincipals', 'namespaces']],
   [checkServiceAccounts, ['serviceAccounts']],
@@ -62,7 +62,7 @@ const SOURCE_CHECKS: readonly (readonly [Check, readonly (keyof Source)[]])[] = 
   [trustDomains, ['notTrustDomains']],
   [checkNotEmpty, ['notIpBlocks', 'notRemoteIpBlocks']],
 ];
-const OPERATION_CHECKS: readonly (readonly [Check, readonly (keyof Operation)[]])[] = [
+const OPERATION_CHECKS: readonly (readonly [ListCheck, readonly (keyof Operation)[]])[] = [
   [ports, ['ports', 'notPorts']],
   [checkNotEmpty, ['ports', 'methods', 'paths', 'hosts', 'notPorts', 'notMethods', 'notPaths', 'notHosts']],
   [checkPaths, ['paths', 'notPaths']],
@@ -144,7 +144,7 @@ function validateTo(rule: DecodedRule, index: number, report: WebhookReport): vo
 
 function runChecks<T extends object>(
   value: T,
-  checks: readonly (readonly [Check, readonly (keyof T & string)[]])[],
+  checks: readonly (readonly [ListCheck, readonly (keyof T & string)[]])[],
   path: string,
   report: WebhookReport,
 ): void {

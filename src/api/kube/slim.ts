@@ -42,7 +42,7 @@ export interface SlimNamespace {
 /** Prefix of the annotations that {@link projectPod} keeps. */
 export const OWN_ANNOTATION_PREFIX = 'sallyport.dev/';
 
-type Raw = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * The slim form of a Pod, or of a pod template with a namespace. Fields of the wrong type are absent.
@@ -83,7 +83,7 @@ export function isFinished(pod: SlimPod): boolean {
   return pod.phase === 'Succeeded' || pod.phase === 'Failed';
 }
 
-function controllerOf(metadata: Raw): SlimOwner | undefined {
+function controllerOf(metadata: JsonObject): SlimOwner | undefined {
   const references = metadata['ownerReferences'];
   if (!Array.isArray(references)) return undefined;
   const reference = references.map(asRecord).find((candidate) => candidate['controller'] === true);
@@ -93,8 +93,8 @@ function controllerOf(metadata: Raw): SlimOwner | undefined {
   return { apiVersion: asString(reference['apiVersion']) ?? '', kind, name, uid: asString(reference['uid']) ?? '' };
 }
 
-function asRecord(value: unknown): Raw {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {};
+function asRecord(value: unknown): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 }
 
 function asString(value: unknown): string | undefined {
