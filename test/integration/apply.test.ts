@@ -1,4 +1,4 @@
-/* Writing on a real API server: apply, delete, annotations and status, and who may not. */
+/* Writes on a real API server: apply, delete, annotations and status, and missing permissions. */
 import { expect } from 'chai';
 import { type AppliedObject, applyObject, deleteObject, patchAnnotations, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -24,7 +24,7 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
   return 'no error';
 }
 
-describe('writing on a real API server', function () {
+describe('writes on a real API server', function () {
   this.timeout(60_000);
   let controlPlane: ControlPlane;
   let client: KubeClient;
@@ -39,7 +39,7 @@ describe('writing on a real API server', function () {
     await controlPlane.stop();
   });
 
-  it('creates, and leaves the resourceVersion alone when nothing changes', async () => {
+  it('creates an object, and keeps its resourceVersion when nothing changes', async () => {
     const first = await applyObject(client, bundle('same', { a: '1' }), ours);
     const second = await applyObject(client, bundle('same', { a: '1' }), ours);
     const third = await applyObject(client, bundle('same', { a: '2' }), ours);
@@ -49,7 +49,7 @@ describe('writing on a real API server', function () {
     expect(third['data']).to.deep.equal({ a: '2' });
   });
 
-  it('removes what it no longer applies, and keeps what others added', async () => {
+  it('removes fields that it no longer applies, and keeps those of others', async () => {
     await applyObject(client, bundle('shared', { a: '1', b: '1' }), ours);
     await applyObject(client, bundle('shared', { theirs: '1' }), { fieldManager: 'somebody' });
     const { data } = (await applyObject(client, bundle('shared', { a: '1' }), ours)) as { data?: unknown };
@@ -57,7 +57,7 @@ describe('writing on a real API server', function () {
     expect(data).to.deep.equal({ a: '1', theirs: '1' });
   });
 
-  it('finds a conflict with another owner unless it is forced', async () => {
+  it('reports a conflict with another field manager unless it is forced', async () => {
     await applyObject(client, bundle('owned', { a: 'theirs' }), { fieldManager: 'somebody' });
 
     expect(await codeOf(applyObject(client, bundle('owned', { a: 'ours' }), { fieldManager: FIELD_MANAGER }))).to.equal('SP_KUBE_CONFLICT');
@@ -70,7 +70,7 @@ describe('writing on a real API server', function () {
     expect(await readObject(client, { resource: CONFIG_MAPS, namespace: 'default', name: 'dry' })).to.equal(undefined);
   });
 
-  it('calls a namespace that is missing, or on its way out, not found', async () => {
+  it('reports NOT_FOUND for a missing or terminating namespace', async () => {
     const into = (namespace: string): Promise<unknown> =>
       applyObject(client, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'x' } }, ours);
     expect(await codeOf(into('missing'))).to.equal('SP_KUBE_NOT_FOUND');
@@ -83,7 +83,7 @@ describe('writing on a real API server', function () {
     expect(await codeOf(into('leaving'))).to.equal('SP_KUBE_NOT_FOUND');
   });
 
-  it('deletes, only the very object that is meant, and says when there was none', async () => {
+  it('deletes only the object with the given UID, and returns false when it does not exist', async () => {
     const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'doomed' };
     const { metadata } = await applyObject(client, bundle('doomed', {}), ours);
 
@@ -93,7 +93,7 @@ describe('writing on a real API server', function () {
     expect(await deleteObject(client, ref)).to.equal(false);
   });
 
-  it('touches annotations of a pod and nothing else', async () => {
+  it('patches only the annotations of a pod', async () => {
     const ref = { resource: PODS, namespace: 'default', name: 'touched' };
     const body = {
       metadata: { name: 'touched', annotations: { kept: 'yes', gone: 'soon' } },
@@ -108,7 +108,7 @@ describe('writing on a real API server', function () {
     expect(await patchAnnotations(client, { ...ref, name: 'nobody' }, { a: 'b' }, { fieldManager: FIELD_MANAGER })).to.equal(false);
   });
 
-  it('merges conditions into a status, writes only changes, and gets over a concurrent write', async () => {
+  it('merges conditions into a status, writes only changes, and retries after a concurrent write', async () => {
     const ref = { resource: PODS, namespace: 'default', name: 'with-status' };
     const body = { metadata: { name: 'with-status' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
     await client.request({ method: 'POST', path: collectionPath(PODS, 'default'), body });
@@ -135,7 +135,7 @@ describe('writing on a real API server', function () {
     expect(await mergePatchStatus(client, { ...write, ref: { ...ref, name: 'nobody' } })).to.equal('gone');
   });
 
-  it('names a right that is missing, for each kind of write', async () => {
+  it('reports a missing permission for each kind of write', async () => {
     const nobody = createKubeClient({ kubeconfig: await controlPlane.kubeconfigAs('nobody'), version: 'test' });
     const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'same' };
     const codes = await Promise.all([

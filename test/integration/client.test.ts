@@ -1,4 +1,4 @@
-/* The client on a real API server: connections that are kept, real refusals, real deadlines. */
+/* The client on a real API server: connection reuse, rejections, deadlines. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -38,14 +38,14 @@ describe('client on a real API server', function () {
   };
   const list = { method: 'GET', path: collectionPath(CONFIG_MAPS, 'default') } as const;
 
-  it('sends 300 requests, and a watch beside them, over no more connections than requests at a time', async () => {
+  it('uses no more connections than concurrent requests for 300 requests and a watch', async () => {
     await withClient(kubeconfig, async (client) => {
       const before = proxy.connections();
       const stop = new AbortController();
       await client.request(list);
       const watch = await client.stream({ ...list, query: { watch: true }, signal: stop.signal });
       for (let round = 0; round < 250; round += 1) await client.request(list);
-      // An answer's connection is free a moment after the answer, so that one after the other may take turns on a few.
+      // A connection is free shortly after its response, so that sequential requests may alternate between a few connections.
       expect(proxy.connections() - before).to.be.at.most(6);
 
       for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 10 }, () => client.request(list)));
@@ -55,7 +55,7 @@ describe('client on a real API server', function () {
     });
   });
 
-  it('ends its connections when it is closed', async () => {
+  it('closes its connections when it is closed', async () => {
     await until(() => proxy.open() === 0, 'the connections to end');
     await withClient(kubeconfig, async (client) => {
       await client.request(list);
@@ -64,7 +64,7 @@ describe('client on a real API server', function () {
     await until(() => proxy.open() === 0, 'the connections to end');
   });
 
-  it('gets over a connection that was cut', async () => {
+  it('recovers from a cut connection', async () => {
     await withClient(kubeconfig, async (client) => {
       await client.request(list);
       proxy.cut();
@@ -78,10 +78,10 @@ describe('client on a real API server', function () {
     });
   });
 
-  it('reports the deadline on a connection that hangs, and leaves that connection', async () => {
+  it('reports the deadline on a hanging connection, and abandons it', async () => {
     await withClient(kubeconfig, async (client) => {
       await client.request(list);
-      // The connection is free for the next request a moment after the answer.
+      // The connection is free for the next request shortly after the response.
       await delay(50);
       proxy.freeze();
       const before = proxy.connections();
@@ -95,7 +95,7 @@ describe('client on a real API server', function () {
     proxy.mend();
   });
 
-  it('tells a missing right from a missing object', async () => {
+  it('distinguishes a missing permission from a missing object', async () => {
     const nobody = await controlPlane.kubeconfigAs('nobody');
     await withClient(nobody, async (client) => {
       let thrown: unknown;
@@ -117,7 +117,7 @@ describe('client on a real API server', function () {
     });
   });
 
-  it('names the fields of an object that the server refuses, and quotes no value', async () => {
+  it('reports the fields of a rejected object without their values', async () => {
     await withClient(kubeconfig, async (client) => {
       let thrown: unknown;
       const body = { metadata: { name: 'x' }, spec: { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 99_999_999 }] }] } };

@@ -1,6 +1,6 @@
 /*
- * The generated CRDs on a real API server: they are accepted, read well in kubectl, and take or refuse exactly what the
- * recordings of Istio's CRDs and our own first layer of validation take or refuse.
+ * The generated CRDs on a real API server: it accepts them, kubectl shows them correctly, and it accepts and rejects the same
+ * objects as Istio's CRDs in the recordings and as our CRD stage.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -72,7 +72,7 @@ function kubectl(...args: readonly string[]): string {
   );
 }
 
-/** Discovery and OpenAPI follow an established CRD after a moment; kubectl keeps what it saw, so each try gets its own cache. */
+/** Discovery and OpenAPI follow an established CRD with a delay; kubectl caches them, so each attempt uses a new cache. */
 async function untilExplained(...paths: readonly string[]): Promise<void> {
   for (let attempt = 0; attempt < 60; attempt++) {
     const isThere = paths.map((path) => {
@@ -82,7 +82,7 @@ async function untilExplained(...paths: readonly string[]): Promise<void> {
     if (isThere.every(Boolean)) return;
     await delay(500);
   }
-  throw new Error(`not explained: ${paths.join(', ')}`);
+  throw new Error(`no explanation: ${paths.join(', ')}`);
 }
 
 function recordings(): readonly Recording[] {
@@ -191,7 +191,7 @@ const SPECS = [
   ...Object.entries(AUTHORIZATION_POLICY_SPECS).map(([name, spec]) => ({ name, resource: policy('AuthorizationPolicy', spec) })),
 ];
 
-describe('the CRDs on a real API server', function () {
+describe('CRDs on a real API server', function () {
   this.timeout(120_000);
 
   before(async () => {
@@ -220,7 +220,7 @@ describe('the CRDs on a real API server', function () {
     await controlPlane.stop();
   });
 
-  it('are established without any complaint of the API server', () => {
+  it('are established without warnings of the API server', () => {
     const crds = JSON.parse(kubectl('get', 'crd', '-o', 'json')) as {
       readonly items: readonly {
         readonly status: { readonly conditions: readonly { readonly type: string; readonly status: string }[] };
@@ -234,7 +234,7 @@ describe('the CRDs on a real API server', function () {
     }
   });
 
-  it('explain their fields by short name, in both versions', () => {
+  it('explain their fields by short name in both versions', () => {
     const explained = kubectl('explain', 'ap.spec.rules.from.source');
 
     expect(explained).to.include('requestPrincipals');
@@ -251,7 +251,7 @@ describe('the CRDs on a real API server', function () {
     }
   });
 
-  it('show the columns and categories that people know', () => {
+  it('have the same columns and categories as those of Istio', () => {
     kubectl('create', 'namespace', 'columns');
     execFileSync(controlPlane.kubectlPath, [`--kubeconfig=${controlPlane.kubeconfigPath}`, 'create', '-n', 'columns', '-f', '-'], {
       input: JSON.stringify({
@@ -264,7 +264,7 @@ describe('the CRDs on a real API server', function () {
     expect(kubectl('get', 'istio-io', '-n', 'columns', '-o', 'name')).to.include('authorizationpolicy.security.istio.io/p');
   });
 
-  it('take and refuse what the recordings say', async () => {
+  it('accept and reject the same objects as the recordings', async () => {
     const all = recordings();
     const namespaces = new Set(all.flatMap(({ resources }) => resources.map(({ metadata }) => metadata.namespace)));
     for (const name of namespaces) await create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
@@ -285,20 +285,20 @@ describe('the CRDs on a real API server', function () {
   });
 
   for (const { name, resource } of SPECS) {
-    it(`agree with our own first layer about a ${resource.kind} with ${name}`, async () => {
+    it(`agree with the CRD stage about a ${resource.kind} with ${name}`, async () => {
       const answer = await dryRun(resource);
       const findings = validateCrd(resource.kind, resource);
 
       expect(answer.status, answer.body.message).to.equal(findings.length === 0 ? 201 : 422);
       if (findings.length === 0) return;
-      // A label is `matchLabels.a` to the schema and `matchLabels[a]` to a CEL rule.
+      // The schema reports a label as `matchLabels.a`, a CEL rule as `matchLabels[a]`.
       const theirs = new Set((answer.body.details?.causes ?? []).map(({ field }) => field?.replace('matchLabels.a', 'matchLabels[a]')));
       expect([...theirs], answer.body.message).to.include(findings[0]?.path);
     });
   }
 });
 
-/** Paths of properties without a description; list items and map values need none. */
+/** Paths of properties without a description; array elements and map values do not need one. */
 function undescribed(schema: unknown, path: string): readonly string[] {
   const {
     properties = {},

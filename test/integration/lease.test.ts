@@ -1,4 +1,4 @@
-/* Election on a real API server, between candidates with connections of their own. */
+/* Leader election on a real API server, among candidates with separate connections. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -26,7 +26,7 @@ describe('lease on a real API server', function () {
   let proxied: string;
   const clients: KubeClient[] = [];
   const candidates: Candidate[] = [];
-  /** How many lead right now, and the most that ever did at the same time. */
+  /** Current number of leaders, and the maximum so far. */
   let leaders = 0;
   let most = 0;
 
@@ -62,7 +62,7 @@ describe('lease on a real API server', function () {
     return client;
   };
 
-  /** The durations are shortened alike, so that the tests do not wait for minutes. */
+  /** All durations are shortened by the same factor, so that the tests do not take minutes. */
   const contend = (name: string, identity: string, kubeconfig = controlPlane.kubeconfigPath): Candidate => {
     const stop = new AbortController();
     let leading = false;
@@ -87,7 +87,7 @@ describe('lease on a real API server', function () {
     return (lease?.['spec'] ?? {}) as Record<string, unknown>;
   };
 
-  it('elects exactly one of five, who keeps it past the lease’s duration', async () => {
+  it('elects exactly one of five candidates, which leads beyond the lease duration', async () => {
     const five = ['a', 'b', 'c', 'd', 'e'].map((identity) => contend('five', identity));
     await until(() => leaders === 1, 'a leader', PATIENCE_MS);
     const leader = five.find((candidate) => candidate.leading());
@@ -98,7 +98,7 @@ describe('lease on a real API server', function () {
     expect(await specOf('five')).to.include({ leaseDurationSeconds: 3, leaseTransitions: 0 });
   });
 
-  it('hands over at once when the leader stops', async () => {
+  it('hands over immediately when the leader stops', async () => {
     const one = contend('handover', 'one');
     await until(() => one.leading(), 'the first leader', PATIENCE_MS);
     const two = contend('handover', 'two');
@@ -133,7 +133,7 @@ describe('lease on a real API server', function () {
     });
   }
 
-  it('keeps its lease over a connection that died without a word', async () => {
+  it('keeps its lease when a connection dies silently', async () => {
     const one = contend('mute', 'one', proxied);
     await until(() => one.leading(), 'the leader', PATIENCE_MS);
     const before = (await specOf('mute'))['renewTime'];
@@ -145,7 +145,7 @@ describe('lease on a real API server', function () {
     expect((await specOf('mute'))['renewTime']).to.not.equal(before);
   });
 
-  it('waits without leading while it has no right to the lease', async () => {
+  it('waits without leading while it has no permission for the lease', async () => {
     const one = contend('forbidden', 'one', await controlPlane.kubeconfigAs('nobody'));
     await delay(1_000);
 

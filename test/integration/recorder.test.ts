@@ -1,4 +1,4 @@
-/* Events on a real API server: it takes them, and counts repeats in one. */
+/* Events on a real API server: creation and series. */
 import { expect } from 'chai';
 import { deleteObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -47,7 +47,7 @@ describe('recorder on a real API server', function () {
   };
   const countOf = (event: RawObject | undefined): unknown => (event?.['series'] as { count?: unknown } | undefined)?.count;
 
-  it('is taken as it is', async () => {
+  it('creates a valid event', async () => {
     recorder.record({ regarding, type: 'Warning', reason: 'InvalidPolicy', action: 'Compile', note: 'spec.rules[0]: no' });
     await until(async () => (await eventsOf('InvalidPolicy')).length === 1, 'the event');
 
@@ -63,7 +63,7 @@ describe('recorder on a real API server', function () {
     });
   });
 
-  it('counts repeats in the one event', async () => {
+  it('counts repeats in one event', async () => {
     const event = { regarding, type: 'Warning', reason: 'Repeats', action: 'Compile', note: 'again' } as const;
     recorder.record(event);
     await until(async () => (await eventsOf('Repeats')).length === 1, 'the event');
@@ -73,7 +73,7 @@ describe('recorder on a real API server', function () {
     expect(await eventsOf('Repeats')).to.have.length(1);
   });
 
-  it('makes the event anew when the old one is no more', async () => {
+  it('creates a new event when the old one was deleted', async () => {
     const event = { regarding, type: 'Normal', reason: 'Vanishes', action: 'Publish', note: 'here' } as const;
     recorder.record(event);
     await until(async () => (await eventsOf('Vanishes')).length === 1, 'the event');
@@ -83,7 +83,7 @@ describe('recorder on a real API server', function () {
     await until(async () => countOf((await eventsOf('Vanishes'))[0]) === 2, 'the new event');
   });
 
-  it('keeps silent about events into a namespace that is not there', async () => {
+  it('does not fail for events in a missing namespace', async () => {
     recorder.record({
       regarding: { ...regarding, namespace: 'missing' },
       type: 'Normal',
@@ -95,7 +95,7 @@ describe('recorder on a real API server', function () {
     await until(async () => (await eventsOf('AfterLost')).length === 1, 'the next event');
   });
 
-  it('takes notes, names and repeats at their limits', async () => {
+  it('creates events with notes, names and counts at their limits', async () => {
     const subject = { ...regarding, name: 'n'.repeat(253) };
     const event = {
       regarding: subject,

@@ -1,6 +1,6 @@
 /*
- * The redirect in a real network namespace: who comes from outside lands on the agent's ports, who comes over loopback does
- * not, for IPv4 and IPv6, with each iptables that the machine has, also when it is applied twice.
+ * The redirect in a real network namespace: connections from outside reach the agent's ports, connections over loopback do not,
+ * for IPv4 and IPv6, with each available iptables, also if it is applied twice.
  */
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -16,7 +16,7 @@ const apply = `
   const { programs } = await applyRedirect(process.argv.slice(1), new AbortController().signal);
   console.log(programs.join(' '));
 `;
-/** Answers every connection with the port that it was accepted on. */
+/** Sends the local port to every connection. */
 const echo = `
   import { createServer } from 'node:net';
   let open = 0;
@@ -24,7 +24,7 @@ const echo = `
   for (const port of ports) createServer((socket) => { socket.on('error', () => {}); socket.end(String(port)); })
     .listen(port, '::', () => { open += 1; if (open === ports.length) console.log('open'); });
 `;
-/** Prints what the address answers, or the error's code. */
+/** Prints what the address sends, or the error code. */
 const ask = `
   import { createConnection } from 'node:net';
   const [host, port] = process.argv.slice(1);
@@ -35,7 +35,7 @@ const ask = `
 
 async function missingHere(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces need Linux and root';
-  // Where they cannot be installed, the look below tells what is missing.
+  // If they cannot be installed, the check below reports what is missing.
   await installPackages().catch(() => undefined);
   for (const [program, flag] of [
     ['ip', '-V'],
@@ -57,7 +57,7 @@ function script(name: string, source: string, ...args: readonly string[]): Promi
   return netns(name, process.execPath, '--input-type=module-typescript', '-e', source, ...args);
 }
 
-describe('the redirect of a pod', () => {
+describe('redirect of a pod', () => {
   let server: ReturnType<typeof spawn> | undefined;
 
   before(async function () {
@@ -93,7 +93,7 @@ describe('the redirect of a pod', () => {
     for (const name of [inside, outside]) await run('ip', ['netns', 'del', name]).catch(() => undefined);
   });
 
-  it('lets everything through before it is applied', async () => {
+  it('allows all connections before it is applied', async () => {
     expect(await script(outside, ask, '10.98.0.2', '8080')).to.equal('8080');
     expect(await script(outside, ask, 'fd98::2', '7000')).to.equal('7000');
   });
@@ -116,19 +116,19 @@ describe('the redirect of a pod', () => {
     ["the agent's own listening port", '15101', '15099'],
   ];
   for (const [name, port, answer] of rows) {
-    it(`leads from outside and ${name} to ${answer}`, async () => {
+    it(`redirects connections from outside and ${name} to ${answer}`, async () => {
       expect(await script(outside, ask, '10.98.0.2', port)).to.equal(answer);
       expect(await script(outside, ask, 'fd98::2', port)).to.equal(answer);
     });
   }
 
-  it('leaves connections inside the pod alone, to loopback and to its own address', async () => {
+  it('does not redirect connections inside the pod, to loopback and to its address', async () => {
     for (const host of ['127.0.0.1', '::1', '10.98.0.2', 'fd98::2']) {
       expect(await script(inside, ask, host, '8080')).to.equal('8080');
     }
   });
 
-  it('leaves connections that the pod opens alone', async () => {
+  it('does not redirect outgoing connections', async () => {
     const peer = spawn('ip', ['netns', 'exec', outside, process.execPath, '--input-type=module', '-e', echo, '8080']);
     await new Promise((resolve) => peer.stdout.once('data', resolve));
     try {
@@ -138,11 +138,11 @@ describe('the redirect of a pod', () => {
     }
   });
 
-  it('fails with the reason when it may not change the rules', async () => {
+  it('fails with the reason when it has no permission to change the rules', async () => {
     const failed = await run(process.execPath, ['--input-type=module-typescript', '-e', apply, '--', '--blocked', '1'], {
       env: { PATH: '/nonexistent' },
     }).catch((error: Error) => error.message);
 
-    expect(failed).to.contain('no way to redirect connections on this node');
+    expect(failed).to.contain('cannot redirect connections on this node');
   });
 });

@@ -1,4 +1,4 @@
-/* The reflector on a real API server: ten thousand objects, lost connections, lost history, a lost server. */
+/* The reflector on a real API server: ten thousand objects, disconnects, compacted history, a restarted server. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect } from 'chai';
@@ -18,7 +18,7 @@ describe('reflector on a real API server', function () {
   this.timeout(180_000);
   let controlPlane: ControlPlane;
   let proxy: TcpProxy;
-  /** Not through the proxy: changes go on while the reflector is cut off. */
+  /** Bypasses the proxy, so that objects change while the reflector is disconnected. */
   let direct: KubeClient;
   let proxied: string;
 
@@ -41,13 +41,13 @@ describe('reflector on a real API server', function () {
     readonly reflector: Reflector;
     readonly client: KubeClient;
     readonly held: Map<string, string>;
-    readonly told: string[];
+    readonly calls: string[];
     readonly restarts: RestartReason[];
     /** Paths and queries of the lists sent. */
     readonly requests: { count: number };
   }
 
-  /** A reflector that keeps the value of label `v`, for as long as `use` runs. */
+  /** Runs `use` with a reflector that keeps the value of the label `v`. */
   const withReflector = async (resource: Resource, namespace: string, use: (watching: Watching) => Promise<void>): Promise<void> => {
     const requests = { count: 0 };
     const client = createKubeClient({
@@ -58,7 +58,7 @@ describe('reflector on a real API server', function () {
       onRequest: () => (requests.count += 1),
     });
     const held = new Map<string, string>();
-    const told: string[] = [];
+    const calls: string[] = [];
     const restarts: RestartReason[] = [];
     const reflector = createReflector<string>({
       client,
@@ -70,15 +70,15 @@ describe('reflector on a real API server', function () {
         replace: (objects) => {
           held.clear();
           for (const [key, value] of objects) held.set(key, value);
-          told.push(`replace ${objects.size}`);
+          calls.push(`replace ${objects.size}`);
         },
         upsert: (key, value) => {
           held.set(key, value);
-          told.push(`upsert ${key}=${value}`);
+          calls.push(`upsert ${key}=${value}`);
         },
         remove: (key) => {
           held.delete(key);
-          told.push(`remove ${key}`);
+          calls.push(`remove ${key}`);
         },
       },
       logger: createLogger({ level: 'silent', component: 'test' }),
@@ -87,7 +87,7 @@ describe('reflector on a real API server', function () {
     const stop = new AbortController();
     const running = reflector.run(stop.signal);
     try {
-      await use({ reflector, client, held, told, restarts, requests });
+      await use({ reflector, client, held, calls, restarts, requests });
     } finally {
       proxy.mend();
       stop.abort();
@@ -115,21 +115,21 @@ describe('reflector on a real API server', function () {
   it('follows creation, change, loss of the label and deletion', async () => {
     await createNamespace('follow');
     await createMap('follow', 'a');
-    await withReflector(CONFIG_MAPS, 'follow', async ({ reflector, told, held }) => {
+    await withReflector(CONFIG_MAPS, 'follow', async ({ reflector, calls, held }) => {
       await reflector.whenSynced;
       await createMap('follow', 'b');
       await relabel('follow', 'a', '2');
       await relabel('follow', 'b', null);
       await remove('follow', 'a');
-      await until(() => held.size === 0 && told.length >= 5, 'all five', PATIENCE_MS);
+      await until(() => held.size === 0 && calls.length >= 5, 'all five', PATIENCE_MS);
 
-      expect(told).to.deep.equal(['replace 1', 'upsert follow/b=1', 'upsert follow/a=2', 'remove follow/b', 'remove follow/a']);
+      expect(calls).to.deep.equal(['replace 1', 'upsert follow/b=1', 'upsert follow/a=2', 'remove follow/b', 'remove follow/a']);
     });
   });
 
-  it('misses nothing while its connection is cut again and again, and does not list anew for it', async () => {
+  it('misses no change when its connection is cut repeatedly, and does not list again', async () => {
     await createNamespace('cuts');
-    await withReflector(CONFIG_MAPS, 'cuts', async ({ reflector, held, told, restarts }) => {
+    await withReflector(CONFIG_MAPS, 'cuts', async ({ reflector, held, calls, restarts }) => {
       await reflector.whenSynced;
       for (let round = 0; round < 10; round += 1) {
         proxy.cut();
@@ -139,14 +139,14 @@ describe('reflector on a real API server', function () {
       }
       await until(() => held.size === 20, 'all twenty', PATIENCE_MS);
 
-      expect(told.filter((line) => line.startsWith('replace'))).to.deep.equal(['replace 0']);
-      expect(told).to.have.length(21);
+      expect(calls.filter((line) => line.startsWith('replace'))).to.deep.equal(['replace 0']);
+      expect(calls).to.have.length(21);
       expect(restarts.length).to.be.within(1, 60);
       expect(new Set(restarts)).to.deep.equal(new Set(['error']));
     });
   });
 
-  it('comes back after a restart of the API server', async () => {
+  it('recovers after a restart of the API server', async () => {
     await createNamespace('restart');
     await withReflector(CONFIG_MAPS, 'restart', async ({ reflector, held }) => {
       await createMap('restart', 'before');
@@ -160,23 +160,23 @@ describe('reflector on a real API server', function () {
     });
   });
 
-  it('lists again when its history was compacted meanwhile, and tells only what changed', async () => {
+  it('lists again when its history was compacted', async () => {
     await createNamespace('compact');
     for (const name of ['stays', 'changes', 'goes']) await createMap('compact', name);
-    await withReflector(CONFIG_MAPS, 'compact', async ({ reflector, held, told, restarts }) => {
+    await withReflector(CONFIG_MAPS, 'compact', async ({ reflector, held, calls, restarts }) => {
       await reflector.whenSynced;
       proxy.cut();
       await relabel('compact', 'changes', '2');
       await remove('compact', 'goes');
       await createMap('compact', 'comes');
       await compactEtcd(controlPlane);
-      // The server keeps recent history in memory; only a new process has to ask etcd.
+      // The server keeps recent history in memory; only a new process reads from etcd.
       await restartApiServer(controlPlane, serves);
-      told.length = 0;
+      calls.length = 0;
       proxy.mend();
-      await until(() => told.length > 0, 'the list', PATIENCE_MS);
+      await until(() => calls.length > 0, 'the list', PATIENCE_MS);
 
-      expect(told).to.deep.equal(['replace 3']);
+      expect(calls).to.deep.equal(['replace 3']);
       expect([...held].sort()).to.deep.equal([
         ['compact/changes', '2'],
         ['compact/comes', '1'],
@@ -186,7 +186,7 @@ describe('reflector on a real API server', function () {
     });
   });
 
-  it('lists ten thousand pods in pages over one connection without holding up the process', async () => {
+  it('lists ten thousand pods in pages over one connection without blocking the process', async () => {
     await createNamespace('many');
     await fill(direct);
     const connectionsBefore = proxy.connections();
@@ -200,7 +200,7 @@ describe('reflector on a real API server', function () {
       expect(requests.count).to.be.within(PODS_TOTAL / 500, PODS_TOTAL / 500 + 1);
       expect(restarts).to.deep.equal([]);
       expect(proxy.connections() - connectionsBefore).to.equal(1);
-      // 13 ms when measured; a typed list in one page blocks for several hundred.
+      // Measured: 13 ms; a typed list in one page blocks for several hundred milliseconds.
       expect(delay.max / 1e6).to.be.below(500);
     });
   });

@@ -1,6 +1,6 @@
 /*
- * The webhook and a real API server: it makes its certificates, is trusted, injects and refuses, and mends what others
- * break. The API server reaches it through a Service of type ExternalName, since nothing here carries cluster addresses.
+ * The webhook with a real API server: certificates, trust, injection and denials, and restoring the caBundle. The API server reaches
+ * it through a Service of type ExternalName, because there is no cluster network here.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ interface PodJson {
   };
 }
 
-describe('the webhook on a real API server', function () {
+describe('webhook on a real API server', function () {
   this.timeout(120_000);
   const stopping = new AbortController();
   let cluster: ControlPlane;
@@ -40,7 +40,7 @@ describe('the webhook on a real API server', function () {
     return (await run(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, ...args])).stdout;
   }
 
-  /** What `kubectl create` says, whether or not it succeeds; what is created is YAML or JSON. */
+  /** Output of `kubectl create` for YAML or JSON, whether or not it succeeds. */
   async function create(manifest: object): Promise<string> {
     const child = spawn(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, 'create', '-f', '-', '-o', 'json']);
     child.stdin.end(JSON.stringify(manifest));
@@ -138,12 +138,12 @@ describe('the webhook on a real API server', function () {
     },
   };
 
-  it('is not ready, and no pod of a guarded namespace gets in, while nobody leads', async () => {
-    expect(webhook.check()).to.equal('no certificate yet');
+  it('is not ready, and pods of an injected namespace are denied, while no replica leads', async () => {
+    expect(webhook.check()).to.equal('no serving certificate yet');
     expect(await create(pod)).to.contain('failed calling webhook');
   });
 
-  it('makes its certificates once it leads, and is trusted', async () => {
+  it('issues certificates once it leads, and is trusted', async () => {
     leads = true;
     await until(() => webhook.check() === undefined, 'a certificate', 20_000);
 
@@ -151,7 +151,7 @@ describe('the webhook on a real API server', function () {
     expect(await readCaBundle('validatingwebhookconfiguration', names.validatingConfiguration)).to.contain('BEGIN CERTIFICATE');
   });
 
-  it('injects a pod of a guarded namespace', async () => {
+  it('injects a pod of a labelled namespace', async () => {
     await until(async () => !(await create(pod)).includes('failed calling webhook'), 'the API server to trust it', 10_000);
     const { metadata, spec } = JSON.parse(await kubectl('get', 'pod', 'web', '-n', 'foo', '-o', 'json')) as PodJson;
 
@@ -163,14 +163,14 @@ describe('the webhook on a real API server', function () {
     expect(spec.containers[0]?.readinessProbe?.httpGet?.path).to.equal('/app-health/app/readyz');
   });
 
-  it('leaves pods of other namespaces alone', async () => {
+  it('does not change pods of other namespaces', async () => {
     const stored = await create({ ...pod, metadata: { name: 'web', namespace: 'default' } });
 
     expect(stored).to.contain('"name": "web"');
     expect(stored).to.not.contain('sallyport');
   });
 
-  it('gives an injected pod no second agent', async () => {
+  it('does not inject an injected pod again', async () => {
     const stored = JSON.parse(await kubectl('get', 'pod', 'web', '-n', 'foo', '-o', 'json')) as PodJson & { metadata: object };
     const { annotations } = stored.metadata;
 
@@ -181,7 +181,7 @@ describe('the webhook on a real API server', function () {
     expect(injected.metadata.annotations?.['sallyport.dev/agent']).to.contain('"workload":"again"');
   });
 
-  it('tells whoever creates a pod what is wrong with its annotations', async () => {
+  it('reports an invalid annotation to the client that creates a pod', async () => {
     const annotations = { 'sallyport.dev/include-inbound-ports': 'http' };
 
     const answer = await create({ ...pod, metadata: { name: 'wrong', namespace: 'foo', annotations } });
@@ -189,7 +189,7 @@ describe('the webhook on a real API server', function () {
     expect(answer).to.contain('denied the request: no agent can be injected: metadata.annotations');
   });
 
-  it("refuses an invalid policy in Istio's words and lets a valid one in", async () => {
+  it("denies an invalid policy with Istio's message and allows a valid one", async () => {
     const policy = (action: string, rules: object[]): object => ({
       apiVersion: 'security.istio.io/v1',
       kind: 'AuthorizationPolicy',
@@ -204,7 +204,7 @@ describe('the webhook on a real API server', function () {
     expect(stored).to.contain('"name": "p-deny"');
   });
 
-  it('mends a caBundle that somebody reset', async () => {
+  it('restores a caBundle that was reset', async () => {
     const trusted = await readCaBundle('mutatingwebhookconfiguration', names.mutatingConfiguration);
     const reset = [{ op: 'remove', path: '/webhooks/0/clientConfig/caBundle' }];
     await kubectl('patch', 'mutatingwebhookconfiguration', names.mutatingConfiguration, '--type=json', '-p', JSON.stringify(reset));
