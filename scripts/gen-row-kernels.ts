@@ -1,16 +1,16 @@
 /*
- * Assembles src/policy/decide/index/row-kernels.wat. In: WebAssembly text. Out: a module that holds the binary as base64, since
- * agent and controller are one file each. Called by `npm run gen`.
+ * Assembles row-kernels.wat, WebAssembly text, into a TypeScript module that holds the binary as base64, because agent and controller
+ * are one file each. Called by `npm run gen`.
  */
 import { readFileSync } from 'node:fs';
 import loadWabt from 'wabt';
 
 const NAME = 'row-kernels.wat';
 
-/** The text of row-kernels.ts. @throws Error when the assembler refuses the text */
+/** The source of row-kernels.ts. @throws Error when the assembler rejects row-kernels.wat */
 export async function rowKernels(): Promise<string> {
   const wabt = await loadWabt();
-  const source = readFileSync(new URL(`../src/policy/decide/index/${NAME}`, import.meta.url), 'utf8');
+  const source = readFileSync(new URL(`../src/policy/decide/index/bitmap/${NAME}`, import.meta.url), 'utf8');
   const module = wabt.parseWat(NAME, source, { simd: true });
   module.validate();
   const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64');

@@ -14,7 +14,7 @@ const root = new URL('../', import.meta.url);
 const isCheck = process.argv.includes('--check');
 
 const pages: readonly Page[] = [
-  { path: 'src/policy/decide/index/row-kernels.ts', make: async () => (await import('./gen-row-kernels.ts')).rowKernels() },
+  { path: 'src/policy/decide/index/bitmap/row-kernels.ts', make: async () => (await import('./gen-row-kernels.ts')).rowKernels() },
   { path: 'docs/reference/cli.md', make: async () => (await import('./reference/cli-page.ts')).cliPage() },
   { path: 'docs/reference/errors.md', make: async () => (await import('./reference/errors-page.ts')).errorsPage() },
   { path: 'docs/reference/metrics.md', make: async () => (await import('./reference/metrics-page.ts')).metricsPage() },

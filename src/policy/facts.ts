@@ -1,56 +1,59 @@
 /*
- * What is known of a request or connection when it is judged. In: made by `prepareRequest` (HTTP) or by the caller
- * (TCP). Out: read by `decide`. No field is trusted input of the client beyond what its docstring says.
+ * What is known of a request or connection when policies are evaluated. Clients control no field beyond what its comment says.
  */
 import type { TokenNotes } from './token-notes.ts';
 
-/** JSON value of a verified payload. Objects have no prototype tricks: own properties only are ever looked up. */
+/** A JSON value of a verified payload. Only own properties of objects are ever read, so prototypes do not matter. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** URI SANs first, then DNS SANs, then the Subject, of a verified client certificate. */
+/** Claims of a verified token by name. */
+export type Claims = { readonly [key: string]: Json };
+
+/** Identities of a verified client certificate. They are compared in this order: URI SANs, DNS SANs, Subject. */
 export interface PeerIdentity {
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
   readonly subject: string;
 }
 
+/** What is known of a connection. */
 export interface ConnectionFacts {
-  /** Address of the TCP peer, without zone; never from a header. `''`: not an IP (unix socket). */
+  /** Address of the TCP peer, without zone; never taken from a header. `''`: not an IP address (Unix socket). */
   readonly sourceIp: string;
   /** Original destination: normally the pod's address. */
   readonly destinationIp: string;
   /** Container port, 1-65535. */
   readonly destinationPort: number;
-  /** Lower-cased SNI; `''`: none. */
+  /** SNI in lower case; `''`: none. */
   readonly sni: string;
   /** Absent: no mTLS identity. */
   readonly peer?: PeerIdentity;
   readonly tls: boolean;
   /**
-   * The element that X-Forwarded-Client-Cert gets on an mTLS connection, made by whoever terminated TLS:
-   * `By=<local URI>;Hash=<sha256 hex>;Subject="<subject>";URI=<peer URI>`. Absent: nothing is added.
+   * The element to append to X-Forwarded-Client-Cert on an mTLS connection:
+   * `By=<local URI>;Hash=<sha256 hex>;Subject="<subject>";URI=<peer URI>`. Set by whatever terminated TLS. Absent: nothing is appended.
    */
   readonly forwardedClientCert?: string;
 }
 
-/** Facts of one HTTP request after normalisation and JWT; of a TCP connection only `connection` counts. */
+/** Facts of one HTTP request after normalization and JWT verification. Of a TCP connection only `connection` is used. */
 export interface RequestFacts {
   readonly connection: ConnectionFacts;
   readonly method: string;
   /** `:authority` as sent, with port. */
   readonly host: string;
-  /** Normalised, with query. */
+  /** Normalized, with query. */
   readonly pathWithQuery: string;
-  /** Normalised, cut at the first `?` or `#`. */
+  /** Normalized, cut at the first `?` or `#`. */
   readonly path: string;
   /** remote.ip: from X-Forwarded-For or the connection. */
   readonly remoteIp: string;
-  /** Every instance of a header in order; empty: absent. `name` in lower case; pseudo headers included. */
+  /** Every instance of a header, in order; empty: the header is absent. `name` in lower case; pseudo headers included. */
   headerValues(name: string): readonly string[];
-  /** Regular headers as a flat list, name and value in turn, one pair for each instance; names in lower case, no pseudo headers. */
+  /** Regular headers as a flat array: name and value alternate, one pair per instance; names in lower case, no pseudo headers. */
   readonly headerList: readonly string[];
   /** Verified payload with space-delimited claims split; absent: no verified token. */
-  readonly claims?: { readonly [key: string]: Json };
-  /** Where the evaluator keeps what it finds out about `claims`; absent: it finds out anew every time. */
+  readonly claims?: Claims;
+  /** Where the evaluator caches what it derives from `claims`; absent: it derives it for every request. */
   readonly notes?: TokenNotes;
 }

@@ -1,15 +1,15 @@
 /*
- * A place to keep what was found out about a verified token, which lives and dies with the token. In: the token's claims. Out: a
- * slot that the evaluator fills. Made once per verified token, by whoever keeps it.
+ * A slot in which the evaluator caches what it derives from a verified token. The slot lives as long as the token, so the cache needs
+ * no eviction.
  */
 
-/** Belongs to one verified token, and is handed in with every request that carries it. */
+/** Belongs to one verified token. Passed in with every request that carries it. */
 export interface TokenNotes {
-  /** The very object of claims that the notes are about; a request with another one makes no use of them. */
+  /** The claims object that the notes are about; ignored for a request whose claims are another object. */
   readonly claims: object;
-  /** Who wrote the notes; another evaluator begins anew. */
+  /** Who wrote `kept`. Another evaluator starts over. */
   writer: object | undefined;
-  /** What the writer keeps: nobody else can read it. */
+  /** Private to the writer. */
   kept: unknown;
 }
 

@@ -2,7 +2,7 @@
  * Decides whether one match covers another on the same attribute, that is, matches every value that the other matches. The
  * functions return true only if that is certain.
  */
-import { compilePathMatch } from '../../policy/decide/compile-clause.ts';
+import { compilePathMatch } from '../../policy/match/compile-clause.ts';
 import { compileIdentityMatch } from '../../policy/match/identity.ts';
 import { blockContains, parseIpBlock } from '../../policy/match/ip-block.ts';
 import { compileStringMatch, type PresentMeaning, toByteMatch, toByteString } from '../../policy/match/string-match.ts';

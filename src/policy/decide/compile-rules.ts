@@ -3,9 +3,9 @@
  * linear evaluator.
  */
 
-import type { RequestFacts } from '../facts.ts';
+import type { Claims, RequestFacts } from '../facts.ts';
+import { type ClauseTest, compileClause } from '../match/compile-clause.ts';
 import type { Clause, Rule } from '../model/program.ts';
-import { type Claims, type ClauseTest, compileClause } from './compile-clause.ts';
 
 /** One clause with its test. */
 export interface CompiledClause {

@@ -3,11 +3,11 @@
  * the trace. Values of claims are shown; callers that log must take care of that.
  */
 
-import type { Json, RequestFacts } from '../facts.ts';
+import type { Claims, Json, RequestFacts } from '../facts.ts';
 import { lookUpClaim } from '../match/claim.ts';
+import { compileClause, compilePathMatch } from '../match/compile-clause.ts';
 import { fromByteString } from '../match/string-match.ts';
 import type { Clause } from '../model/program.ts';
-import { type Claims, compileClause, compilePathMatch } from './compile-clause.ts';
 import { claimHint } from './hints/claim-hint.ts';
 import { far, type Hint, pathText, stringText } from './hints/hint.ts';
 import { identityText, peerHint, principalText, requestPrincipalHint } from './hints/identity-hint.ts';

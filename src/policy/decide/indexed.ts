@@ -6,8 +6,8 @@
 import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
 import type { CustomMatch, Decision, Evaluator } from './decision.ts';
-import { asksForToken, RuleSearch } from './index/rule-search.ts';
-import { TokenMemo } from './index/token-part.ts';
+import { RuleSearch, readsToken } from './index/rule-search.ts';
+import { TokenMemo } from './index/token-memo.ts';
 import { createLinearEvaluator } from './linear.ts';
 
 /** The rules of an engine, ready to be searched. */
@@ -42,7 +42,7 @@ interface SearchableRuleset {
 }
 
 function searchable(rules: readonly Rule[], part: number): SearchableRules {
-  return { rules, search: new RuleSearch(rules), part: asksForToken(rules) ? part : -1 };
+  return { rules, search: new RuleSearch(rules), part: readsToken(rules) ? part : -1 };
 }
 
 function searchableRuleset(ruleset: Ruleset): SearchableRuleset {
@@ -79,7 +79,7 @@ function customMatches({ custom }: SearchableRuleset, facts: RequestFacts): read
 function find({ search, rules, part }: SearchableRules, facts: RequestFacts, tokens: TokenMemo): number {
   if (rules.length === 0) return -1;
   const { claims } = facts;
-  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.partOf(facts, claims, part));
+  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.entryOf(facts, claims, part));
 }
 
 const NO_ALLOW_POLICY: Decision = Object.freeze({ allowed: true, reason: 'no-allow-policy' });

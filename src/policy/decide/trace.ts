@@ -2,8 +2,7 @@
  * Why a rule matched or did not. In: a compiled rule and facts. Out: per alternative the first clause that failed, with what
  * it saw and what it wanted, and how near the rule came. Only for people: never on the path of a request.
  */
-import type { RequestFacts } from '../facts.ts';
-import type { Claims } from './compile-clause.ts';
+import type { Claims, RequestFacts } from '../facts.ts';
 import type { CompiledClause, CompiledRule } from './compile-rules.ts';
 import type { ClauseHit, ClauseMiss, RuleTrace } from './decision.ts';
 import { hintFor, holdsNote, sawOf, wantedOf } from './explain-clause.ts';

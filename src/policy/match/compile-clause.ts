@@ -3,24 +3,15 @@
  * Called by `compileRules` when a program is taken in.
  */
 
-import type { Json, PeerIdentity, RequestFacts } from '../facts.ts';
-import { lookUpClaim, matchesClaim } from '../match/claim.ts';
-import { compileIdentityMatch } from '../match/identity.ts';
-import { compileIpBlocks, type IpWords, parseIp } from '../match/ip-block.ts';
-import { compilePathTemplate, parsePathTemplate } from '../match/path-template.ts';
-import { compileRequestPrincipal } from '../match/request-principal.ts';
-import {
-  asciiLowerCase,
-  compileStringMatch,
-  type PresentMeaning,
-  type TextTest,
-  toByteMatch,
-  toByteString,
-} from '../match/string-match.ts';
+import type { Claims, PeerIdentity, RequestFacts } from '../facts.ts';
 import type { Clause, IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
 import { isPseudoHeader } from '../pseudo-headers.ts';
-
-export type Claims = { readonly [key: string]: Json };
+import { lookUpClaim, matchesClaim } from './claim.ts';
+import { compileIdentityMatch } from './identity.ts';
+import { compileIpBlocks, type IpWords, parseIp } from './ip-block.ts';
+import { compilePathTemplate, parsePathTemplate } from './path-template.ts';
+import { compileRequestPrincipal } from './request-principal.ts';
+import { asciiLowerCase, compileStringMatch, type PresentMeaning, type StringTest, toByteMatch, toByteString } from './string-match.ts';
 
 /** Does the clause hold? `claims` are those that the clause may see: none before JWT. */
 export type ClauseTest = (facts: RequestFacts, claims: Claims | undefined) => boolean;
@@ -80,7 +71,7 @@ function lists<M>(
   return (facts, claims) => any(facts, claims) && !none(facts, claims);
 }
 
-function anyText(tests: readonly TextTest[]): TextTest {
+function anyText(tests: readonly StringTest[]): StringTest {
   const [first] = tests;
   if (tests.length === 1 && first !== undefined) return first;
   return (value) => {
@@ -113,7 +104,7 @@ function sniOf(facts: RequestFacts): string {
 }
 
 /** The test of one value of `paths`. */
-export function compilePathMatch(match: PathMatch): TextTest {
+export function compilePathMatch(match: PathMatch): StringTest {
   if (match.kind !== 'template') return compileStringMatch(toByteMatch(match), 'non-empty');
   const template = parsePathTemplate(match.value);
   return template === undefined ? () => false : compilePathTemplate(template);
@@ -167,7 +158,7 @@ function overPeer(matches: readonly IdentityMatch[]): AnyTest {
   return (facts) => facts.connection.peer !== undefined && matchesPeer(facts.connection.peer, test);
 }
 
-function matchesPeer(peer: PeerIdentity, test: TextTest): boolean {
+function matchesPeer(peer: PeerIdentity, test: StringTest): boolean {
   return peer.uris.some(test) || peer.dnsNames.some(test) || test(peer.subject);
 }
 

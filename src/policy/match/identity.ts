@@ -4,12 +4,12 @@
  * @see istio pilot/pkg/security/authz/model/generator.go
  */
 import type { IdentityMatch } from '../model/program.ts';
-import { compileStringMatch, type TextTest } from './string-match.ts';
+import { compileStringMatch, type StringTest } from './string-match.ts';
 
 const SCHEME = 'spiffe://';
 
 /** Compiles a match on one identity string. */
-export function compileIdentityMatch(match: IdentityMatch): TextTest {
+export function compileIdentityMatch(match: IdentityMatch): StringTest {
   switch (match.kind) {
     case 'spiffeSuffix':
       return compileSpiffeSuffix(match.value);
@@ -28,7 +28,7 @@ export function compileIdentityMatch(match: IdentityMatch): TextTest {
 }
 
 /** `spiffe://.*` + suffix; the dot stops at a newline. */
-function compileSpiffeSuffix(suffix: string): TextTest {
+function compileSpiffeSuffix(suffix: string): StringTest {
   const shortest = SCHEME.length + suffix.length;
   return (identity) =>
     identity.length >= shortest &&
@@ -38,7 +38,7 @@ function compileSpiffeSuffix(suffix: string): TextTest {
 }
 
 /** `.*\/ns/N/.*` with each star of N as `.*`: the pieces must come one after the other, on one line. */
-function compileNamespace(pattern: string): TextTest {
+function compileNamespace(pattern: string): StringTest {
   const pieces = `/ns/${pattern}/`.split('*');
   return (identity) => {
     if (identity.includes('\n')) return false;
@@ -53,7 +53,7 @@ function compileNamespace(pattern: string): TextTest {
 }
 
 /** `spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?`: the first `/ns/NS/` will do, since a later one can be part of what follows. */
-function compileServiceAccount(namespace: string, name: string): TextTest {
+function compileServiceAccount(namespace: string, name: string): StringTest {
   const ns = `/ns/${namespace}/`;
   const sa = `sa/${name}`;
   return (identity) => {
@@ -79,7 +79,7 @@ function endsWhole(identity: string, at: number): boolean {
 }
 
 /** `spiffe://` + prefix + `[^/]*` + suffix + `/.*`. */
-function compileTrustDomain(prefix: string, suffix: string): TextTest {
+function compileTrustDomain(prefix: string, suffix: string): StringTest {
   const begin = SCHEME + prefix;
   const end = `${suffix}/`;
   const firstSegment = end.indexOf('/');

@@ -5,7 +5,7 @@
 import type { StringMatch } from '../model/program.ts';
 
 /** A compiled test on one value. */
-export type TextTest = (value: string) => boolean;
+export type StringTest = (value: string) => boolean;
 
 /**
  * Reads a value as Istio writes it. `*x` is looked at before `x*`, so `*x*` means "ends with `x*`"; any other star is literal.
@@ -22,7 +22,7 @@ export function parseStringMatch(text: string): StringMatch {
 export type PresentMeaning = 'any' | 'non-empty';
 
 /** Compiles a match, case-sensitive. */
-export function compileStringMatch(match: StringMatch, present: PresentMeaning): TextTest {
+export function compileStringMatch(match: StringMatch, present: PresentMeaning): StringTest {
   switch (match.kind) {
     case 'exact': {
       const wanted = match.value;

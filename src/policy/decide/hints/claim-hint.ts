@@ -3,12 +3,11 @@
  * claims of the token. Out: one sentence, or nothing.
  */
 
-import type { Json } from '../../facts.ts';
+import type { Claims, Json } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileStringMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import type { Claims } from '../compile-clause.ts';
-import { far, type Hint, looseHint, near } from './hint.ts';
+import { far, type Hint, near, spellingHint } from './hint.ts';
 
 /** More names than this say nothing to anybody. */
 const MAX_NAMES = 12;
@@ -30,7 +29,7 @@ export function claimHint(path: readonly string[], wanted: readonly StringMatch[
 
 function textHint(name: string, value: string, wanted: readonly StringMatch[]): Hint | undefined {
   for (const match of wanted) {
-    const loose = looseHint(match, value, compile);
+    const loose = spellingHint(match, value, compile);
     if (loose !== undefined) return loose;
     if (value.split(/\s*,\s*/).some(compile(match)))
       return near(`claim ${name} is one text with commas; only lists are compared item by item`);
@@ -47,7 +46,7 @@ function listHint(name: string, values: readonly Json[], wanted: readonly String
   if (texts.length === 0) return far(`claim ${name} is a list without strings; only strings in a list match`);
   for (const text of texts) {
     for (const match of wanted) {
-      const loose = looseHint(match, text, compile);
+      const loose = spellingHint(match, text, compile);
       if (loose !== undefined) return loose;
     }
   }

@@ -2,7 +2,7 @@
  * What a hint is, and the mistakes that any text can have: case, blanks. In: texts and matches. Out: one sentence. Used by the
  * hints of each attribute.
  */
-import type { TextTest } from '../../match/string-match.ts';
+import type { StringTest } from '../../match/string-match.ts';
 import type { PathMatch, StringMatch } from '../../model/program.ts';
 
 /** A guess at the mistake behind a clause that failed. */
@@ -48,7 +48,7 @@ export function changed<M extends PathMatch>(match: M, change: (text: string) =>
 }
 
 /** A value that differs from what a match takes by case or by blanks around it. */
-export function looseHint<M extends PathMatch>(match: M, saw: string, compile: (match: M) => TextTest): Hint | undefined {
+export function spellingHint<M extends PathMatch>(match: M, saw: string, compile: (match: M) => StringTest): Hint | undefined {
   const lower = (text: string): string => text.toLowerCase();
   if (compile(changed(match, lower))(lower(saw))) return near(`differs only in case from ${pathText(match)}`);
   const trim = (text: string): string => text.trim();

@@ -3,11 +3,10 @@
  * Out: one sentence, or nothing.
  */
 
-import type { PeerIdentity } from '../../facts.ts';
+import type { Claims, PeerIdentity } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileIdentityMatch } from '../../match/identity.ts';
 import type { IdentityMatch, RequestPrincipalMatch, StringMatch } from '../../model/program.ts';
-import type { Claims } from '../compile-clause.ts';
 import { far, type Hint, near, stringText } from './hint.ts';
 
 const SPIFFE = 'spiffe://';

@@ -2,15 +2,15 @@
  * Guesses at the mistake in `paths`: slashes, queries, stars, percent-encoding. In: one match and the path that was judged.
  * Out: one sentence, or nothing. Each guess is tried: the path or the match is changed, and must fit then.
  */
-import type { TextTest } from '../../match/string-match.ts';
+import type { StringTest } from '../../match/string-match.ts';
 import type { PathMatch } from '../../model/program.ts';
-import { changed, type Hint, looseHint, near, pathText } from './hint.ts';
+import { changed, type Hint, near, pathText, spellingHint } from './hint.ts';
 
-type Compile = (match: PathMatch) => TextTest;
+type Compile = (match: PathMatch) => StringTest;
 type Guess = (match: PathMatch, saw: string, compile: Compile) => Hint | undefined;
 
 /** Cheapest mistake to see first. */
-const GUESSES: readonly Guess[] = [looseHint, slashHint, queryHint, firstSlashHint, encodingHint, starHint, segmentHint, sentPathHint];
+const GUESSES: readonly Guess[] = [spellingHint, slashHint, queryHint, firstSlashHint, encodingHint, starHint, segmentHint, sentPathHint];
 
 /** What is wrong with `match`, or with the path that a client sent, when a mistake explains it. */
 export function pathHint(match: PathMatch, saw: string, compile: Compile): Hint | undefined {

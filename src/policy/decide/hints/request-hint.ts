@@ -5,9 +5,9 @@
 
 import type { RequestFacts } from '../../facts.ts';
 import { blockContains, parseIp, parseIpBlock } from '../../match/ip-block.ts';
-import { asciiLowerCase, compileStringMatch, type TextTest, toByteMatch } from '../../match/string-match.ts';
+import { asciiLowerCase, compileStringMatch, type StringTest, toByteMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import { far, type Hint, looseHint, near, stringText } from './hint.ts';
+import { far, type Hint, near, spellingHint, stringText } from './hint.ts';
 
 /** What keeps `saw` from being one of the hosts; their case never counts. */
 export function hostHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
@@ -35,7 +35,7 @@ function oneHostHint(text: string, host: string, saw: string): Hint | undefined 
 /** What keeps `saw` from being one of the methods. */
 export function methodHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
   for (const match of wanted) {
-    const hint = looseHint(match, saw, compileAny);
+    const hint = spellingHint(match, saw, compileAny);
     if (hint !== undefined) return { ...hint, text: `${hint.text}: write ${saw}` };
   }
   return undefined;
@@ -52,7 +52,7 @@ export function headerHint(name: string, wanted: readonly StringMatch[], facts: 
   }
   for (const value of values) {
     for (const match of wanted) {
-      const hint = looseHint(match, value, compileAny);
+      const hint = spellingHint(match, value, compileAny);
       if (hint !== undefined) return hint;
       if (value.split(/\s*,\s*/).some(compileAny(match)))
         return near(`the value is one text: it is not split at commas to find ${stringText(match)}`);
@@ -64,7 +64,7 @@ export function headerHint(name: string, wanted: readonly StringMatch[], facts: 
 /** What keeps the server name of the connection from being one that is wanted. */
 export function sniHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
   if (saw === '') return far('the connection names no server (SNI)');
-  return wanted.map((match) => looseHint(match, saw, compileAny)).find((hint) => hint !== undefined);
+  return wanted.map((match) => spellingHint(match, saw, compileAny)).find((hint) => hint !== undefined);
 }
 
 /** What keeps the address from being in one of the blocks: mostly that another address is meant. */
@@ -86,6 +86,6 @@ export function addressHint(attribute: 'sourceIp' | 'remoteIp', blocks: readonly
     : near(`x-forwarded-for names ${named}, which is for remoteIpBlocks; the connection comes from ${sourceIp}`);
 }
 
-function compileAny(match: StringMatch): TextTest {
+function compileAny(match: StringMatch): StringTest {
   return compileStringMatch(toByteMatch(match), 'any');
 }

@@ -1,31 +1,31 @@
 /*
- * The guard of a rule: clauses of which one must hold whenever the rule does, chosen so that few rules share what they look for.
- * In: the rules of an engine. Out: for each axis an index of guards, which gives the few rules that a request may match. Used by
- * `RuleSearch`.
+ * Chooses an access predicate for every rule: clauses of which one must hold whenever the rule does, chosen so that few rules share
+ * what the clauses compare with. One index per axis then gives the few rules that a request may match.
  */
 import type { Clause, Rule } from '../../model/program.ts';
-import { isManyValued, type Lookup } from './axis.ts';
-import { type AxisIndex, createLookups } from './lookups.ts';
-import { createPosting, type Posting } from './posting.ts';
-import { axisOf, isTokenClause, type Term, termsOf } from './term.ts';
-import { countTerms, type TermCounts, weightOfTerm } from './term-counts.ts';
-import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
+import { isManyValued, type Lookup } from './terms/axis-lookup.ts';
+import { type AxisIndex, createLookups } from './terms/lookups.ts';
+import { createPosting, type Posting } from './terms/posting.ts';
+import { axisOf, isTokenClause, type Term, termsOf } from './terms/term.ts';
+import { countTerms, type TermCounts, weightOfTerm } from './terms/term-counts.ts';
+import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './terms/term-index.ts';
 
-export interface Guards {
+/** The access predicates of a list of rules. */
+export interface AccessPredicates {
   /** Lookups that depend on the request. */
   readonly lookups: readonly Lookup[];
   /** Lookups that depend on the token alone. */
   readonly tokenLookups: readonly Lookup[];
-  /** Rules that have no guard; they are always candidates. */
-  readonly unguarded: Posting | undefined;
+  /** Rules without an access predicate; they are always candidates. */
+  readonly unconditional: Posting | undefined;
   /** Most candidates that one request can have. */
   readonly worst: number;
-  /** By rule: the clause whose positive list holds if the guard found the rule; `undefined`: nothing is known to hold. */
+  /** By rule: the clause whose positive list holds if the access predicate found the rule; `undefined`: none is known to hold. */
   readonly implied: readonly (Clause | undefined)[];
 }
 
-/** What a lookup costs, as a factor: an axis that is dear must be the more selective for it. */
-const DEARNESS: Readonly<Record<Clause['attribute'], number>> = {
+/** Relative cost of a lookup: an expensive axis is chosen only if it is more selective. */
+const LOOKUP_COST: Readonly<Record<Clause['attribute'], number>> = {
   path: 1,
   method: 1.5,
   destinationPort: 1.5,
@@ -41,7 +41,7 @@ const DEARNESS: Readonly<Record<Clause['attribute'], number>> = {
   metadata: 1,
 };
 
-/** Clauses of which one must hold, and the number of rules that a request may have to try then. */
+/** Clauses of which one must hold, and the weighted number of rules that a request may have to test then. */
 interface Cover {
   readonly clauses: readonly Clause[];
   readonly weight: number;
@@ -51,10 +51,10 @@ function weightOf(clause: Clause, terms: readonly Term[], counts: TermCounts): n
   const axis = axisOf(clause);
   let most = 0;
   for (const term of terms) most = Math.max(most, weightOfTerm(counts, axis, term));
-  return most * DEARNESS[clause.attribute];
+  return most * LOOKUP_COST[clause.attribute];
 }
 
-/** The best clause of one entry; `undefined`: anything passes it. */
+/** The best clause of one entry; `undefined`: the entry matches anything. */
 function bestClause(clauses: readonly Clause[], counts: TermCounts): Cover | undefined {
   let best: Clause | undefined;
   let fewest = Number.POSITIVE_INFINITY;
@@ -70,7 +70,7 @@ function bestClause(clauses: readonly Clause[], counts: TermCounts): Cover | und
   return best === undefined ? undefined : { clauses: [best], weight: fewest };
 }
 
-/** The best clauses of all entries; `undefined`: anything passes one of them. */
+/** The best clauses of all entries; `undefined`: one of them matches anything. */
 function coverEntries(entries: readonly (readonly Clause[])[], counts: TermCounts): Cover | undefined {
   const [first, second] = entries;
   if (first !== undefined && second === undefined) return bestClause(first, counts);
@@ -99,22 +99,22 @@ interface AxisDraft {
   readonly draft: IndexDraft;
 }
 
-/** Chooses a guard for every rule and builds the indexes. */
-export function buildGuards(rules: readonly Rule[]): Guards {
+/** Chooses an access predicate for every rule and builds the indexes. */
+export function buildAccessPredicates(rules: readonly Rule[]): AccessPredicates {
   const counts = countTerms(rules);
   const axes = new Map<string, AxisDraft>();
-  const unguarded: number[] = [];
+  const unconditional: number[] = [];
   const implied: (Clause | undefined)[] = [];
   for (let id = 0; id < rules.length; id++) {
     const cover = coverOf(rules[id] as Rule, counts);
-    implied.push(cover === undefined ? undefined : addGuards(axes, cover.clauses, id));
-    if (cover === undefined) unguarded.push(id);
+    implied.push(cover === undefined ? undefined : addPredicates(axes, cover.clauses, id));
+    if (cover === undefined) unconditional.push(id);
   }
-  return { ...finish([...axes.values()], unguarded), implied };
+  return { ...finish([...axes.values()], unconditional), implied };
 }
 
-/** Gives the one clause that a hit proves, if it does. */
-function addGuards(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id: number): Clause | undefined {
+/** Adds the terms of `clauses`. Returns the clause that a hit proves; `undefined`: a hit proves none. */
+function addPredicates(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id: number): Clause | undefined {
   let proved: Clause | undefined;
   for (const clause of clauses) {
     const axis = axisOf(clause);
@@ -130,10 +130,10 @@ function addGuards(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id:
   return proved;
 }
 
-function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<Guards, 'implied'> {
+function finish(axes: readonly AxisDraft[], unconditional: readonly number[]): Omit<AccessPredicates, 'implied'> {
   const ofRequest: AxisIndex[] = [];
   const ofToken: AxisIndex[] = [];
-  let worst = unguarded.length;
+  let worst = unconditional.length;
   for (const { clause, draft } of axes) {
     const index = buildTermIndex(draft, undefined);
     worst += isManyValued(clause) ? Number.POSITIVE_INFINITY : index.worst;
@@ -143,6 +143,6 @@ function finish(axes: readonly AxisDraft[], unguarded: readonly number[]): Omit<
     lookups: createLookups(ofRequest),
     tokenLookups: createLookups(ofToken),
     worst,
-    unguarded: unguarded.length === 0 ? undefined : createPosting(unguarded, undefined, undefined),
+    unconditional: unconditional.length === 0 ? undefined : createPosting(unconditional, undefined, undefined),
   };
 }

@@ -1,27 +1,26 @@
 /*
- * The exact tests of an engine's rules, each made when its rule first becomes a candidate. In: rules. Out: does a rule match facts
- * and what is known of the token? What an index finds is always put to this test, so an index may find too much, but not
- * too little. A rule is a list of numbers of tests, side by side in memory with those of others, which it shares with every rule
- * that asks the same. Used by `RuleSearch`.
+ * The exact tests of rules, each compiled when its rule first becomes a candidate. Every candidate that an index finds is tested here,
+ * so an index may return too many candidates but never too few. A rule is a sequence of test numbers in one shared array; rules with
+ * equal clauses share the tests.
  */
 
 import type { RequestFacts } from '../../facts.ts';
+import { type ClauseTest, compileClause } from '../../match/compile-clause.ts';
 import type { Clause, Rule } from '../../model/program.ts';
-import { type ClauseTest, compileClause } from '../compile-clause.ts';
-import { createLookup } from './axis.ts';
-import { addLooseMatches, buildLooseLookup, type LooseDraft } from './loose-index.ts';
-import { clearHits, createHits } from './posting.ts';
-import { isTokenClause, type ListName, termsOf } from './term.ts';
-import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
-import { clauseTruth, NO_FACTS, type TokenPart } from './token-part.ts';
+import { createLookup } from './terms/axis-lookup.ts';
+import { clearHits, createHits } from './terms/posting.ts';
+import { addLossyMatches, buildRecheckLookup, type LossyDraft } from './terms/recheck-index.ts';
+import { isTokenClause, type ListName, termsOf } from './terms/term.ts';
+import { addTerm, buildTermIndex, createIndexDraft } from './terms/term-index.ts';
+import { clauseHolds, NO_FACTS, type TokenEntry } from './token-memo.ts';
 
-/** `token`: absent, no clause may look at claims. */
-type RuleTest = (facts: RequestFacts, token: TokenPart | undefined) => boolean;
+/** `token` absent: no clause may read claims. */
+type RuleTest = (facts: RequestFacts, token: TokenEntry | undefined) => boolean;
 
-/** A list with more matches than this is looked up, not walked through. */
+/** A list of more matches than this is searched through an index, not one by one. */
 const LONG_LIST = 8;
 
-/** Cheap tests first: all of them must hold, in whatever order. */
+/** Cheap tests first: all of them must hold, so their order is free. */
 const COST: Readonly<Record<Clause['attribute'], number>> = {
   method: 0,
   destinationPort: 0,
@@ -38,13 +37,13 @@ const COST: Readonly<Record<Clause['attribute'], number>> = {
   metadata: 0,
 };
 
-/** Compiled clauses of all rules. */
+/** The compiled clauses of all rules of a list. */
 export class ClauseTests {
-  /** Numbers by what the clause says. */
+  /** Numbers by the clause as JSON. */
   readonly #numbers = new Map<string, number>();
   readonly tests: RuleTest[] = [];
 
-  /** The number of a clause's test. */
+  /** The number of a clause's test, which equal clauses share. */
   numberOf(clause: Clause): number {
     const key = JSON.stringify(clause);
     const known = this.#numbers.get(key);
@@ -54,23 +53,23 @@ export class ClauseTests {
     return number;
   }
 
-  /** Adds a test that nothing else shares. */
+  /** Adds a test that is not shared. Returns its number. */
   add(test: RuleTest): number {
     return this.tests.push(test) - 1;
   }
 }
 
-/** Tests of all rules, some of whose clauses may be known to hold whenever they are asked. */
+/** The tests of all rules of a list. */
 export class RuleTests {
   readonly #rules: readonly Rule[];
   readonly #implied: readonly (Clause | undefined)[];
   readonly #clauses: ClauseTests;
-  /** By rule: where its tests begin among `#numbers`; -1: not made yet. */
+  /** By rule: where its tests start in `#numbers`; -1: not compiled yet. */
   readonly #starts: Int32Array;
-  /** Of each rule the number of its tests, and then the tests. */
+  /** For each rule the count of its tests, followed by their numbers. */
   readonly #numbers: number[] = [];
 
-  /** @param implied by rule a clause whose positive list holds whenever the rule is asked for */
+  /** @param implied by rule, a clause whose positive list is known to hold whenever the rule is tested */
   constructor(rules: readonly Rule[], clauses: ClauseTests, implied: readonly (Clause | undefined)[] = []) {
     this.#rules = rules;
     this.#implied = implied;
@@ -79,9 +78,9 @@ export class RuleTests {
   }
 
   /** Does the rule at this index match? */
-  matches(rule: number, facts: RequestFacts, token: TokenPart | undefined): boolean {
+  matches(rule: number, facts: RequestFacts, token: TokenEntry | undefined): boolean {
     let at = this.#starts[rule] as number;
-    if (at === -1) at = this.#make(rule);
+    if (at === -1) at = this.#compile(rule);
     const { tests } = this.#clauses;
     const numbers = this.#numbers;
     const end = at + (numbers[at] as number);
@@ -92,8 +91,8 @@ export class RuleTests {
     return true;
   }
 
-  /** Entries of `from` and `to` that stand alone are tested together with `when`. */
-  #make(index: number): number {
+  /** The clauses of a single entry of `from` or `to` are tested together with those of `when`. */
+  #compile(index: number): number {
     const { to, from, when } = this.#rules[index] as Rule;
     const implied = this.#implied[index];
     const single = [to, from].flatMap((entries) => (entries.length === 1 ? (entries[0] as readonly Clause[]) : []));
@@ -121,7 +120,7 @@ export class RuleTests {
   }
 }
 
-function allHold(tests: readonly RuleTest[], facts: RequestFacts, token: TokenPart | undefined): boolean {
+function allHold(tests: readonly RuleTest[], facts: RequestFacts, token: TokenEntry | undefined): boolean {
   for (const test of tests) if (!test(facts, token)) return false;
   return true;
 }
@@ -132,10 +131,11 @@ function withoutAnyOf(clause: Clause): readonly Clause[] {
 
 function clauseTest(clause: Clause): RuleTest {
   const test = lists(clause);
-  // Its second argument is not read; another function around each test would cost more than some of them.
+  // Such a test does not read its second argument; a wrapper around it would cost more than some tests do.
   if (!isTokenClause(clause)) return test as (facts: RequestFacts) => boolean;
-  return (_facts, token) => (token === undefined ? test(NO_FACTS, undefined) : clauseTruth(token, clause, test));
+  return (_facts, token) => (token === undefined ? test(NO_FACTS, undefined) : clauseHolds(token, clause, test));
 }
+
 function lists(clause: Clause): ClauseTest {
   const any = longListTest(clause, 'anyOf');
   const none = longListTest(clause, 'noneOf');
@@ -154,21 +154,21 @@ function without(clause: Clause, list: ListName): Clause {
   return rest as Clause;
 }
 
-/** Does any match of a long list hold? `undefined`: the list is short. */
+/** Tests whether any match of a long list holds; `undefined`: the list is short. */
 function longListTest(clause: Clause, list: ListName): ClauseTest | undefined {
   const terms = termsOf(clause, list);
   if (terms === undefined || terms.length <= LONG_LIST) return undefined;
   const draft = createIndexDraft();
   for (const term of terms) if (term.exact) addTerm(draft, term, 0);
-  const loose: LooseDraft = new Map();
-  if (!terms.every(({ exact }) => exact)) addLooseMatches(loose, clause, list, 0);
+  const lossy: LossyDraft = new Map();
+  if (!terms.every(({ exact }) => exact)) addLossyMatches(lossy, clause, list, 0);
   const findExact = createLookup(clause, buildTermIndex(draft, undefined));
-  const findLoose = buildLooseLookup(loose, undefined);
+  const findLossy = buildRecheckLookup(lossy, undefined);
   const hits = createHits();
   return (facts, claims) => {
     clearHits(hits);
     findExact(facts, claims, hits);
-    if (hits.count === 0 && findLoose !== undefined) findLoose(facts, claims, hits);
+    if (hits.count === 0 && findLossy !== undefined) findLossy(facts, claims, hits);
     return hits.count > 0;
   };
 }

@@ -1,95 +1,92 @@
 /*
- * What is known of one verified token under one list of rules, so that it is worked out once and not per request. In: facts with
- * the notes of their token. Out: postings and truths. A token that comes for the first time leaves but a mark in its notes: most
- * tokens of a flood never come again, and asking once costs less than keeping. Used by `RuleSearch`.
+ * Caches, per verified token and list of rules, what depends on the token alone. Nothing is cached for the first request of a token:
+ * most tokens of a flood never come back, and one lookup costs less than caching. The cache is in the token's notes.
  */
 
-import type { RequestFacts } from '../../facts.ts';
+import type { Claims, RequestFacts } from '../../facts.ts';
+import type { ClauseTest } from '../../match/compile-clause.ts';
 import type { Clause } from '../../model/program.ts';
-import type { Claims, ClauseTest } from '../compile-clause.ts';
-import type { Hits } from './posting.ts';
+import type { TokenRows } from './bitmap/bitmap-index.ts';
+import type { Hits } from './terms/posting.ts';
 
-/** Truths kept for each token and list of rules: what a token's requests ask of it, but not all of what thousands of rules may. */
-const MAX_TRUTHS = 32;
+/** Clause results cached per token and list of rules: enough for the requests of one token, bounded under thousands of rules. */
+const MAX_RESULTS = 32;
 
-/** Lists of rules that may look at a token: AUDIT, DENY, ALLOW, and two in dry-run. */
+/** Lists of rules that may read a token: AUDIT, DENY, ALLOW, and two in dry-run. */
 const LISTS = 5;
 
-/** What is known of a token; one that is not kept is good for a single search. */
-export interface TokenPart {
+/** What is known of a token. An entry that is not stored is valid for a single search. */
+export interface TokenEntry extends TokenRows {
   claims: Claims;
-  readonly isKept: boolean;
-  /** What the token hits among the guards; `undefined`: not asked yet. */
-  guards: Hits | undefined;
-  /** What the token hits in the row filter, by axis; `undefined`: not asked yet. */
-  rows: readonly Hits[] | undefined;
-  /** Clauses that were asked, and at the same index whether they hold: so few that a list is faster than a map. */
-  readonly asked: Clause[];
-  readonly truths: boolean[];
-  /** How many of them count. */
+  /** The access predicates that the token hits; `undefined`: not looked up yet. */
+  predicates: Hits | undefined;
+  /** Clauses that were evaluated and, at the same index, whether they hold: so few that an array is faster than a map. */
+  readonly clauses: Clause[];
+  readonly results: boolean[];
+  /** Number of valid elements in both arrays. */
   count: number;
 }
 
 const NO_CLAIMS: Claims = Object.freeze({});
 
-function createTokenPart(claims: Claims, isKept: boolean): TokenPart {
-  return { claims, isKept, guards: undefined, rows: undefined, asked: [], truths: [], count: 0 };
+function createTokenEntry(claims: Claims, isStored: boolean): TokenEntry {
+  return { claims, isStored, predicates: undefined, rows: undefined, clauses: [], results: [], count: 0 };
 }
 
-/** What a clause on the token may read of the request: nothing. */
+/** The facts that a clause on the token gets: it must not read any. */
 export const NO_FACTS: RequestFacts = Object.freeze({}) as RequestFacts;
 
-/** Does the clause, whose test this is, hold for the token? */
-export function clauseTruth(part: TokenPart, clause: Clause, test: ClauseTest): boolean {
-  const { asked, truths, count } = part;
-  for (let i = 0; i < count; i++) if (asked[i] === clause) return truths[i] as boolean;
-  const truth = test(NO_FACTS, part.claims);
-  if (count < MAX_TRUTHS) {
-    asked[count] = clause;
-    truths[count] = truth;
-    part.count = count + 1;
+/** Does `clause`, compiled to `test`, hold for the token? */
+export function clauseHolds(entry: TokenEntry, clause: Clause, test: ClauseTest): boolean {
+  const { clauses, results, count } = entry;
+  for (let i = 0; i < count; i++) if (clauses[i] === clause) return results[i] as boolean;
+  const result = test(NO_FACTS, entry.claims);
+  if (count < MAX_RESULTS) {
+    clauses[count] = clause;
+    results[count] = result;
+    entry.count = count + 1;
   }
-  return truth;
+  return result;
 }
 
 /** Reads and writes the notes of tokens for one evaluator. */
 export class TokenMemo {
-  /** Good for one search: searches never overlap. */
-  readonly #passing: TokenPart = createTokenPart(NO_CLAIMS, false);
+  /** Reused for every search of a token without a stored entry: searches never overlap. */
+  readonly #transient: TokenEntry = createTokenEntry(NO_CLAIMS, false);
 
-  /** What is known of the token with these claims, which are those of `facts`, under the list of rules with this number. */
-  partOf({ notes }: RequestFacts, claims: Claims, list: number): TokenPart {
-    if (notes === undefined || notes.claims !== claims) return this.#pass(claims);
+  /** What is known of the token of `facts`, whose claims are `claims`, under the list of rules with number `list`. */
+  entryOf({ notes }: RequestFacts, claims: Claims, list: number): TokenEntry {
+    if (notes === undefined || notes.claims !== claims) return this.#reset(claims);
     if (notes.writer !== this) {
       notes.writer = this;
       notes.kept = 0;
     }
-    const { kept } = notes as { kept: number | (TokenPart | undefined)[] };
+    const { kept } = notes as { kept: number | (TokenEntry | undefined)[] };
     if (typeof kept !== 'number') {
       const known = kept[list];
       if (known !== undefined) return known;
-      return keep(kept, claims, list);
+      return store(kept, claims, list);
     }
-    // A bit for each list that the token came to.
+    // One bit for each list under which the token was seen.
     if ((kept & (1 << list)) !== 0) {
-      const parts = new Array<TokenPart | undefined>(LISTS).fill(undefined);
-      notes.kept = parts;
-      return keep(parts, claims, list);
+      const entries = new Array<TokenEntry | undefined>(LISTS).fill(undefined);
+      notes.kept = entries;
+      return store(entries, claims, list);
     }
     notes.kept = kept | (1 << list);
-    return this.#pass(claims);
+    return this.#reset(claims);
   }
 
-  #pass(claims: Claims): TokenPart {
-    const part = this.#passing;
-    part.claims = claims;
-    part.count = 0;
-    return part;
+  #reset(claims: Claims): TokenEntry {
+    const entry = this.#transient;
+    entry.claims = claims;
+    entry.count = 0;
+    return entry;
   }
 }
 
-function keep(parts: (TokenPart | undefined)[], claims: Claims, list: number): TokenPart {
-  const part = createTokenPart(claims, true);
-  parts[list] = part;
-  return part;
+function store(entries: (TokenEntry | undefined)[], claims: Claims, list: number): TokenEntry {
+  const entry = createTokenEntry(claims, true);
+  entries[list] = entry;
+  return entry;
 }

@@ -2,9 +2,9 @@
  * Every attribute, positive and negative, present and missing. In: rows. Out: nothing.
  */
 import { expect } from 'chai';
-import { compileClause } from '../../../../src/policy/decide/compile-clause.ts';
+import { compileClause } from '../../../../src/policy/match/compile-clause.ts';
 import type { Clause } from '../../../../src/policy/model/program.ts';
-import { type FactsOver, factsWith } from './fixtures.ts';
+import { type FactsOver, factsWith } from '../decide/fixtures.ts';
 
 const PEER = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: ['b.a'], subject: 'CN=b' };
 const exact = (value: string): { readonly kind: 'exact'; readonly value: string } => ({ kind: 'exact', value });

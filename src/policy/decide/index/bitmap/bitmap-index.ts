@@ -1,35 +1,51 @@
 /*
- * The rules that a request may match, when guards leave too many: one set of rows for each axis, as bits, and the intersection of
- * all of them. In: rules; then facts. Out: the first rule that passes its own test. Cost is that of a few lookups and some
- * passes over one bit a row, whatever the policies look like; and of the lookups alone when a request that hit the same was asked
- * before. Used by `RuleSearch`.
+ * Finds the candidate rules of a request by intersecting bitmaps, for rule sets where the access predicates leave too many candidates.
+ * This file is the interface of the directory: no other file of it is imported from outside.
  */
 
-import type { RequestFacts } from '../../facts.ts';
-import type { Rule } from '../../model/program.ts';
-import type { Claims } from '../compile-clause.ts';
-import { Answers, MAX_RULES } from './answers.ts';
+import type { Claims, RequestFacts } from '../../../facts.ts';
+import type { Rule } from '../../../model/program.ts';
+import { clearHits, createHits, createStoredPosting, type Hits } from '../terms/posting.ts';
+import { BitmapIntersection } from './bitmap-intersection.ts';
+import { clauseRowsOf } from './clause-rows.ts';
 import { type FilterAxis, filterAxes } from './filter-axes.ts';
-import { clearHits, createHits, createKeptPosting, type Hits } from './posting.ts';
+import { MAX_RULES, ResultCache } from './result-cache.ts';
 import { type RowSet, RowSets } from './row-sets.ts';
-import { rowsOf } from './rows.ts';
 import { segmentAxes } from './segment-axes.ts';
-import { Sieve } from './sieve.ts';
-import type { TokenPart } from './token-part.ts';
-
-interface Axis extends FilterAxis {
-  /** Position among the axes that depend on the token alone; -1: it depends on the request. */
-  readonly tokenAxis: number;
-  readonly hits: Hits;
-  /** What the request in hand hits: `hits`, or what is known of its token. */
-  found: Hits;
-}
-
-/** Hits kept one by one for a token; more are kept as their union. */
-const MAX_KEPT = 16;
 
 /** Tests the rule at an index. */
 export type TestRule = (rule: number) => boolean;
+
+/** What the index needs to know of a verified token, and where it stores what the token hits. */
+export interface TokenRows {
+  readonly claims: Claims;
+  /** May the index store hits in `rows`? */
+  readonly isStored: boolean;
+  /** What the token hits, by axis; `undefined`: not looked up yet. */
+  rows: readonly Hits[] | undefined;
+}
+
+/** The candidates of one list of rules. */
+export interface BitmapIndex {
+  /**
+   * The first candidate that passes `test`; -1: none. Costs a few lookups and some passes over one bit per row, whatever the policies
+   * look like, and the lookups alone when the postings that the request hits are in the result cache.
+   * @param token absent: there is no verified token, or the rules must not see it
+   * @param gaveUp the search for path templates already stopped early for this request
+   */
+  search(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean, test: TestRule): number;
+}
+
+interface Axis extends FilterAxis {
+  /** Position among the axes that depend on the token alone; -1: the axis depends on the request. */
+  readonly tokenAxis: number;
+  readonly hits: Hits;
+  /** What the current request hits: `hits`, or what is stored for its token. */
+  found: Hits;
+}
+
+/** Most hits that are stored one by one for a token; more are stored as their union. */
+const MAX_STORED = 16;
 
 function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readonly Axis[] {
   let tokenAxes = firstTokenAxis;
@@ -39,16 +55,16 @@ function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readon
   });
 }
 
-/** Builds the filter of all rules. */
-export function buildRowFilter(rules: readonly Rule[]): RowFilter {
-  const rows = rowsOf(rules);
+/** Builds the index of all rules. */
+export function buildBitmapIndex(rules: readonly Rule[]): BitmapIndex {
+  const rows = clauseRowsOf(rules);
   const sets = new RowSets(rows.length);
   const wanted = filterAxes(rows, 'anyOf', sets);
   const segments = wanted.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
   const excluded = filterAxes(rows, 'noneOf', sets);
   const tokenAxes = wanted.filter(({ isToken }) => isToken).length;
   const axes = { wanted: searchable(wanted, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };
-  return new RowFilter(
+  return new RowBitmaps(
     axes,
     rows.map(({ rule }) => rule),
     sets,
@@ -62,18 +78,18 @@ interface Axes {
 }
 
 /** Holds the scratch memory of searches, which never overlap. */
-export class RowFilter {
-  /** Those that are always looked up, and then those of segments. */
+class RowBitmaps implements BitmapIndex {
+  /** The axes that are always looked up, followed by those of path segments. */
   readonly #wanted: readonly Axis[];
   readonly #alwaysWanted: number;
   readonly #excluded: readonly Axis[];
   readonly #tokenAxes: readonly Axis[];
   readonly #ruleByRow: Int32Array;
   readonly #all: RowSet;
-  readonly #sieve: Sieve;
-  readonly #answers = new Answers();
-  /** Some rules that may match. */
-  readonly #few = new Int32Array(MAX_RULES);
+  readonly #intersection: BitmapIntersection;
+  readonly #cache = new ResultCache();
+  /** The candidates of the current search. */
+  readonly #candidates = new Int32Array(MAX_RULES);
 
   /** Seals `sets`. */
   constructor({ wanted, segments, excluded }: Axes, ruleByRow: readonly number[], sets: RowSets) {
@@ -83,79 +99,75 @@ export class RowFilter {
     this.#tokenAxes = [...wanted, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
     this.#ruleByRow = Int32Array.from(ruleByRow);
     this.#all = sets.createFull();
-    this.#sieve = new Sieve(sets, MAX_RULES);
+    this.#intersection = new BitmapIntersection(sets, MAX_RULES);
   }
 
-  /**
-   * The first rule that may match and passes `test`; -1: none.
-   * @param gaveUp a search for templates that the path fits has already taken too long
-   */
-  search(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean, test: TestRule): number {
-    const answers = this.#answers;
+  search(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean, test: TestRule): number {
+    const cache = this.#cache;
     const axes = this.#lookUp(facts, token, gaveUp);
-    const slot = answers.slot();
-    if (slot !== -1 && answers.isKnown(slot)) {
-      for (let i = 0, count = answers.count(slot); i < count; i++) {
-        const rule = answers.rule(slot, i);
+    const slot = cache.slot();
+    if (slot !== -1 && cache.has(slot)) {
+      for (let i = 0, count = cache.count(slot); i < count; i++) {
+        const rule = cache.rule(slot, i);
         if (test(rule)) return rule;
       }
       return -1;
     }
-    this.#sift(axes);
-    const rows = this.#sieve.list();
+    this.#intersect(axes);
+    const rows = this.#intersection.list();
     if (rows === -1) return this.#tryAll(test);
-    const rules = this.#few;
+    const rules = this.#candidates;
     const count = this.#toRules(rows);
-    if (slot !== -1) answers.keep(slot, rules, count);
+    if (slot !== -1) cache.set(slot, rules, count);
     for (let i = 0; i < count; i++) if (test(rules[i] as number)) return rules[i] as number;
     return -1;
   }
 
-  /** Looks up every axis, and segment by segment when that of the path gave up. Gives the number of wanted axes looked up. */
-  #lookUp(facts: RequestFacts, token: TokenPart | undefined, gaveUp: boolean): number {
+  /** Looks up every axis, and the path segment by segment when its axis gave up. Returns the number of wanted axes that were looked up. */
+  #lookUp(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean): number {
     const claims = token?.claims;
-    const tokenHits = token?.isKept === true ? (token.rows ??= this.#tokenRows(facts, token.claims)) : undefined;
+    const tokenHits = token?.isStored === true ? (token.rows ??= this.#tokenRows(facts, token.claims)) : undefined;
     const wanted = this.#wanted;
-    const answers = this.#answers;
-    answers.begin();
+    const cache = this.#cache;
+    cache.begin();
     let count = this.#alwaysWanted;
     for (let i = 0; i < count; i++) {
       const axis = wanted[i] as Axis;
       axis.found = gaveUp && axis.givesUp ? GAVE_UP : foundFor(axis, facts, claims, tokenHits);
-      answers.note(axis.found);
+      cache.append(axis.found);
       if (axis.found.isPartial && axis.givesUp) count = wanted.length;
     }
     for (const axis of this.#excluded) {
       axis.found = foundFor(axis, facts, claims, tokenHits);
-      answers.note(axis.found);
+      cache.append(axis.found);
     }
     return count;
   }
 
-  /** Leaves the rows that the first `count` wanted axes, and all that exclude, let pass. */
-  #sift(count: number): void {
-    const sieve = this.#sieve;
+  /** Leaves the rows that the first `count` wanted axes and all excluding axes let pass. */
+  #intersect(count: number): void {
+    const intersection = this.#intersection;
     const wanted = this.#wanted;
     const smallest = this.#smallest(count);
     this.#begin(smallest);
-    for (let i = 0; i < count && !sieve.isEmpty; i++) {
+    for (let i = 0; i < count && !intersection.isEmpty; i++) {
       const axis = wanted[i] as Axis;
-      if (axis !== smallest && !axis.found.isPartial && !this.#leavesAll(axis))
-        sieve.keep(axis.found, axis.freeCount === 0 ? undefined : axis.free);
+      if (axis !== smallest && !axis.found.isPartial && !this.#passesAll(axis))
+        intersection.intersect(axis.found, axis.freeCount === 0 ? undefined : axis.free);
     }
     for (const { found } of this.#excluded) {
-      if (sieve.isEmpty) return;
-      sieve.drop(found);
+      if (intersection.isEmpty) return;
+      intersection.subtract(found);
     }
   }
 
-  /** Is every row free, or found by one of two matches? */
-  #leavesAll({ found: { count, total, postings }, freeCount, isDisjoint }: Axis): boolean {
+  /** Is every row either free or hit by one of two postings? Such an axis removes nothing. */
+  #passesAll({ found: { count, total, postings }, freeCount, isDisjoint }: Axis): boolean {
     if (!isDisjoint || freeCount + total !== this.#ruleByRow.length) return false;
     return count < 2 || (count === 2 && postings[0] !== postings[1]);
   }
 
-  /** The axis that leaves the fewest rows of the first `count`: what is done first makes the rest cheap. */
+  /** The axis of the first `count` that leaves the fewest rows; starting with it makes the other steps cheap. */
   #smallest(count: number): Axis | undefined {
     let smallest: Axis | undefined;
     let size = Number.POSITIVE_INFINITY;
@@ -169,19 +181,19 @@ export class RowFilter {
     return smallest;
   }
 
-  /** `undefined`: no axis can be told, and every row is left. */
+  /** `undefined`: the hits of no axis are known, so every row is left. */
   #begin(axis: Axis | undefined): void {
-    if (axis === undefined) this.#sieve.begin(undefined, this.#all);
-    else this.#sieve.begin(axis.found, axis.freeCount === 0 ? undefined : axis.free);
+    if (axis === undefined) this.#intersection.begin(undefined, this.#all);
+    else this.#intersection.begin(axis.found, axis.freeCount === 0 ? undefined : axis.free);
   }
 
-  /** Makes a list of the rules of listed rows, each once. Gives their number. */
+  /** Writes the distinct rules of the listed rows to `#candidates`. Returns their number. */
   #toRules(count: number): number {
-    const few = this.#few;
+    const candidates = this.#candidates;
     let rules = 0;
     for (let i = 0; i < count; i++) {
-      const rule = this.#ruleByRow[this.#sieve.listed(i)] as number;
-      if (rules === 0 || few[rules - 1] !== rule) few[rules++] = rule;
+      const rule = this.#ruleByRow[this.#intersection.listed(i)] as number;
+      if (rules === 0 || candidates[rules - 1] !== rule) candidates[rules++] = rule;
     }
     return rules;
   }
@@ -189,7 +201,7 @@ export class RowFilter {
   #tryAll(test: TestRule): number {
     const ruleByRow = this.#ruleByRow;
     let failed = -1;
-    const row = this.#sieve.find((one) => {
+    const row = this.#intersection.find((one) => {
       const rule = ruleByRow[one] as number;
       if (rule === failed || !test(rule)) {
         failed = rule;
@@ -207,15 +219,15 @@ export class RowFilter {
     });
   }
 
-  /** A copy that may be kept. */
+  /** A copy that can be stored with a token. */
   #compact(hits: Hits): Hits {
     const { postings, count, total } = hits;
-    if (count <= MAX_KEPT) return { postings: postings.slice(0, count), count, total, isPartial: false };
-    return { postings: [createKeptPosting(this.#sieve.unite(hits), total)], count: 1, total, isPartial: false };
+    if (count <= MAX_STORED) return { postings: postings.slice(0, count), count, total, isPartial: false };
+    return { postings: [createStoredPosting(this.#intersection.unionOf(hits), total)], count: 1, total, isPartial: false };
   }
 }
 
-/** An axis whose lookup would give up again. */
+/** For an axis whose lookup would give up again. */
 const GAVE_UP: Hits = { postings: [], count: 0, total: 0, isPartial: true };
 
 function lookUp({ hits, lookups }: Axis, facts: RequestFacts, claims: Claims | undefined): Hits {
@@ -224,7 +236,7 @@ function lookUp({ hits, lookups }: Axis, facts: RequestFacts, claims: Claims | u
   return hits;
 }
 
-/** Looks an axis up, unless it is known of the token. */
+/** The hits of an axis: those stored with the token if there are any, else looked up. */
 function foundFor(axis: Axis, facts: RequestFacts, claims: Claims | undefined, tokenHits: readonly Hits[] | undefined): Hits {
   return axis.tokenAxis === -1 || tokenHits === undefined ? lookUp(axis, facts, claims) : (tokenHits[axis.tokenAxis] as Hits);
 }

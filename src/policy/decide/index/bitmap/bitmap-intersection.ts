@@ -1,39 +1,38 @@
 /*
- * A set of rows, from which rows are taken away until those are left that a request may match. In: rows that were hit, of one axis
- * after the other. Out: the rows left, in ascending order. Used by the row filter.
+ * Intersects bitmaps of rows, one axis after the other, until only the rows are left that a request may match.
  */
-import type { Hits, Posting } from './posting.ts';
+import type { Hits, Posting } from '../terms/posting.ts';
 import { addRows, type RowSet, type RowSets } from './row-sets.ts';
 
-/** Sets that one pass looks at. */
+/** Bitmaps that one kernel call reads. */
 type FourSets = [RowSet, RowSet, RowSet, RowSet];
 const AT_ONCE = 4;
 
-/** Holds one set of rows at a time, and the scratch memory to work on it. */
-export class Sieve {
+/** Holds one bitmap of remaining rows at a time, and the scratch memory to work on it. */
+export class BitmapIntersection {
   readonly #bytes: number;
   readonly #kernels: RowSets['kernels'];
   readonly #memory: Int32Array;
   readonly #none: RowSet;
-  /** Rows left, if they were written here and not only read from a set. */
+  /** Where the remaining rows are written, unless they are exactly an existing bitmap. */
   readonly #own: RowSet;
-  /** Rows left. */
+  /** The remaining rows. */
   #rows: RowSet;
   #isEmpty = false;
-  /** Rows that are told one by one; empty between two steps. */
+  /** Rows of postings without a bitmap; empty between two steps. */
   readonly #single: RowSet;
-  /** A copy of what is held elsewhere. */
+  /** A copy of a stored posting's bitmap. */
   readonly #copy: RowSet;
   readonly #union: RowSet;
-  /** Sets that a step is about, and their number. */
+  /** The bitmaps of the current step, and their number. */
   readonly #sets: FourSets;
   #setCount = 0;
-  /** Are any of the rows of the step told one by one? */
+  /** Does the current step use `#single`? */
   #hasSingle = false;
-  /** Numbers of rows. */
+  /** Row numbers that {@link list} wrote. */
   readonly #listed: Int32Array;
 
-  /** Seals `sets`. @param most how many rows are ever listed */
+  /** Seals `sets`. @param most largest number of rows that {@link list} returns */
   constructor(sets: RowSets, most: number) {
     this.#bytes = sets.bytes;
     this.#kernels = sets.kernels;
@@ -49,56 +48,56 @@ export class Sieve {
     this.#listed = this.#memory.subarray(list, list + most);
   }
 
-  /** Is nothing left? `false`: something may be. */
+  /** Is no row left? `false`: there may be some. */
   get isEmpty(): boolean {
     return this.#isEmpty;
   }
 
-  /** Begins with what was hit and what is `free`; `undefined` is nothing. */
+  /** Starts with the rows that were hit and those of `free`; `undefined` adds no rows. */
   begin(hits: Hits | undefined, free: RowSet | undefined): void {
     this.#gather(hits, free, true);
     const [only] = this.#sets;
     this.#isEmpty = false;
     this.#rows = this.#setCount === 1 && only !== this.#single && only !== this.#union ? only : this.#uniteInto(this.#own);
     this.#setCount = 0;
-    this.#forget(hits);
+    this.#clearSingle(hits);
   }
 
-  /** Keeps the rows that were hit or are `free`. */
-  keep(hits: Hits, free: RowSet | undefined): void {
+  /** Keeps only rows that were hit or are in `free`. */
+  intersect(hits: Hits, free: RowSet | undefined): void {
     this.#gather(hits, free, true);
     this.#pass(0);
-    this.#forget(hits);
+    this.#clearSingle(hits);
   }
 
-  /** Takes away the rows that were hit. */
-  drop(hits: Hits): void {
+  /** Removes the rows that were hit. */
+  subtract(hits: Hits): void {
     if (hits.count === 0) return;
     this.#gather(hits, undefined, false);
     this.#pass(-1);
-    this.#forget(hits);
+    this.#clearSingle(hits);
   }
 
-  /** All rows that were hit, for as long as is wanted. */
-  unite(hits: Hits): Int32Array {
+  /** The union of all rows that were hit, as a new array of words. Leaves the remaining rows unchanged. */
+  unionOf(hits: Hits): Int32Array {
     this.#gather(hits, undefined, true);
     const start = this.#uniteInto(this.#union) >> 2;
     this.#setCount = 0;
-    this.#forget(hits);
+    this.#clearSingle(hits);
     return this.#memory.slice(start, start + (this.#bytes >> 2));
   }
 
-  /** Lists the rows left, for {@link listed}. Gives their number; -1: there are too many. */
+  /** Lists the remaining rows for {@link listed}. Returns their number; -1: there are too many. */
   list(): number {
     return this.#kernels.list(this.#rows, this.#bytes, this.#listed.byteOffset, this.#listed.length);
   }
 
-  /** The row at an index of the list. */
+  /** The row at `index` of the list. */
   listed(index: number): number {
     return this.#listed[index] as number;
   }
 
-  /** The first row left that is accepted; -1: there is none. */
+  /** The first remaining row that `accepts` returns true for; -1: none. */
   find(accepts: (row: number) => boolean): number {
     const start = this.#rows >> 2;
     const count = this.#bytes >> 2;
@@ -111,7 +110,10 @@ export class Sieve {
     return -1;
   }
 
-  /** Makes at most four sets of what was hit and what is `free`. If there are more, the first are united, or dropped if none is kept. */
+  /**
+   * Collects at most four bitmaps of what was hit and of `free`.
+   * @param keeps if there are more than four: true unites the first ones, false subtracts them from the remaining rows
+   */
   #gather(hits: Hits | undefined, free: RowSet | undefined, keeps: boolean): void {
     this.#setCount = 0;
     this.#hasSingle = false;
@@ -120,37 +122,37 @@ export class Sieve {
     const { postings, count } = hits;
     for (let i = 0; i < count; i++) {
       let link = postings[i] as Posting | undefined;
-      for (; link !== undefined && link.set === undefined && link.kept === undefined; link = link.parent) {
+      for (; link !== undefined && link.set === undefined && link.stored === undefined; link = link.parent) {
         addRows(this.#memory, this.#single, link.ids);
         this.#hasSingle = true;
       }
       if (link === undefined) continue;
       if (link.set !== undefined) this.#addSet(link.set, keeps);
-      else this.#addCopy(link.kept as Int32Array, keeps);
+      else this.#addStored(link.stored as Int32Array, keeps);
     }
     if (this.#hasSingle) this.#addSet(this.#single, keeps);
   }
 
   #addSet(set: RowSet, keeps: boolean): void {
-    if (this.#setCount === AT_ONCE) this.#makeRoom(keeps);
+    if (this.#setCount === AT_ONCE) this.#reduce(keeps);
     this.#sets[this.#setCount++] = set;
   }
 
-  /** There is room for one copy at a time. */
-  #addCopy(rows: Int32Array, keeps: boolean): void {
+  /** There is memory for one copy at a time, so the collected bitmaps are reduced immediately. */
+  #addStored(rows: Int32Array, keeps: boolean): void {
     this.#memory.set(rows, this.#copy >> 2);
     this.#addSet(this.#copy, keeps);
-    this.#makeRoom(keeps);
+    this.#reduce(keeps);
   }
 
-  #makeRoom(keeps: boolean): void {
+  #reduce(keeps: boolean): void {
     if (keeps) {
       this.#sets[0] = this.#uniteInto(this.#union);
       this.#setCount = 1;
     } else this.#pass(-1);
   }
 
-  /** Keeps what is in one of the sets or, if `flip` is -1, what is in none. */
+  /** Keeps rows that are in one of the collected bitmaps or, if `flip` is -1, in none. */
   #pass(flip: 0 | -1): void {
     this.#fill();
     const [first, second, third, fourth] = this.#sets;
@@ -170,8 +172,7 @@ export class Sieve {
     for (let i = this.#setCount; i < AT_ONCE; i++) this.#sets[i] = this.#none;
   }
 
-  /** Empties the set of rows that were told one by one. */
-  #forget(hits: Hits | undefined): void {
+  #clearSingle(hits: Hits | undefined): void {
     if (hits === undefined || !this.#hasSingle) return;
     const { postings, count } = hits;
     const memory = this.#memory;

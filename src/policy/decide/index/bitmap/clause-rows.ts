@@ -1,18 +1,17 @@
 /*
- * Rules as rows: a row is one combination of an entry of `to` with one of `from`, and so a plain AND of clauses. In: rules. Out:
- * rows with the terms of their clauses by axis. Used by the row filter.
+ * Rules as clause rows. A row is one combination of an entry of `to` with one of `from`, and so a plain AND of clauses.
  */
-import type { Clause, Rule } from '../../model/program.ts';
-import { axisOf, type ListName, type Term, termsOf } from './term.ts';
+import type { Clause, Rule } from '../../../model/program.ts';
+import { axisOf, type ListName, type Term, termsOf } from '../terms/term.ts';
 
-/** What one axis must hold for a row. */
+/** What a row requires of one axis. */
 export interface Constraint {
   readonly clause: Clause;
   readonly terms: readonly Term[];
 }
 
-/** A row that cannot be told exactly is told too wide. */
-export interface Row {
+/** A row may be wider than its rule, never narrower. */
+export interface ClauseRow {
   /** Index of its rule. */
   readonly rule: number;
   /** One of the terms must hold. Two clauses on one axis have different keys. */
@@ -21,16 +20,16 @@ export interface Row {
   readonly noneOf: ReadonlyMap<string, Constraint>;
 }
 
-/** A rule with more combinations than this becomes a single row; the first is taken that does not make too many rows. */
+/** A rule with more combinations than this becomes a single row. The first limit that does not give too many rows is used. */
 const MAX_COMBINATIONS: readonly number[] = [16, 4, 1];
-/** What is too many: every row is a bit that searches pass over. */
+/** More rows than this are too many: each is a bit that every search reads. */
 const MANY_ROWS = 2048;
 const MANY_ROWS_PER_RULE = 2;
 
 /** All rows, in the order of the rules. */
-export function rowsOf(rules: readonly Rule[]): readonly Row[] {
+export function clauseRowsOf(rules: readonly Rule[]): readonly ClauseRow[] {
   const many = Math.max(MANY_ROWS, rules.length * MANY_ROWS_PER_RULE);
-  // One row a rule is never too many.
+  // One row per rule is never too many.
   const most = MAX_COMBINATIONS.find((limit) => countRows(rules, limit) <= many) as number;
   return rules.flatMap((rule, index) => rowsOfRule(rule, index, most));
 }
@@ -39,13 +38,13 @@ function countRows(rules: readonly Rule[], most: number): number {
   return rules.reduce((count, { to, from }) => count + (to.length * from.length > most ? 1 : to.length * from.length), 0);
 }
 
-function rowsOfRule(rule: Rule, index: number, most: number): readonly Row[] {
+function rowsOfRule(rule: Rule, index: number, most: number): readonly ClauseRow[] {
   const { to, from, when } = rule;
   if (to.length * from.length > most) return [wideRow(rule, index)];
   return to.flatMap((operation) => from.map((source) => plainRow([...operation, ...source, ...when], index)));
 }
 
-function plainRow(clauses: readonly Clause[], rule: number): Row {
+function plainRow(clauses: readonly Clause[], rule: number): ClauseRow {
   return { rule, anyOf: constraintsOf(clauses, 'anyOf'), noneOf: constraintsOf(clauses, 'noneOf') };
 }
 
@@ -61,7 +60,7 @@ function constraintsOf(clauses: readonly Clause[], list: ListName): ReadonlyMap<
   return constraints;
 }
 
-/** What asks for templates stands apart: a search for them may give up, and then only they are unknown. */
+/** Lists with path templates have their own axis: the search for templates may give up, and then only this axis is unknown. */
 export const TEMPLATES_KEY = 'path template';
 
 function keyOf(clause: Clause, list: ListName): string {
@@ -69,12 +68,12 @@ function keyOf(clause: Clause, list: ListName): string {
   return hasTemplates === true ? TEMPLATES_KEY : axisOf(clause);
 }
 
-/** Only what every entry asks for, in any of the entries' ways. */
-function wideRow({ to, from, when }: Rule, rule: number): Row {
+/** One row for all combinations: only axes that every entry constrains, with the terms of all entries. */
+function wideRow({ to, from, when }: Rule, rule: number): ClauseRow {
   const anyOf = new Map<string, Constraint>();
   for (const entries of [to, from, [when]]) {
     for (const [key, constraint] of commonConstraints(entries)) {
-      // `when` may ask again for what entries ask for; the first is kept.
+      // `when` may constrain the same axis again; the first constraint is kept.
       if (!anyOf.has(key)) anyOf.set(key, constraint);
     }
   }
@@ -91,9 +90,9 @@ function commonConstraints(entries: readonly (readonly Clause[])[]): ReadonlyMap
   return common;
 }
 
-/** Each term once; one that is not exact stays so. */
+/** Removes duplicate terms. Terms that differ in `exact` are different. */
 function distinct(terms: readonly Term[]): readonly Term[] {
-  const byText = new Map<string, Term>();
-  for (const term of terms) byText.set(`${term.kind} ${term.exact} ${term.text}`, term);
-  return [...byText.values()];
+  const byKey = new Map<string, Term>();
+  for (const term of terms) byKey.set(`${term.kind} ${term.exact} ${term.value}`, term);
+  return [...byKey.values()];
 }

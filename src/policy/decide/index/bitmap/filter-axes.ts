@@ -1,41 +1,42 @@
 /*
- * The axes of the row filter: what a request is looked up in, and which rows do not care. In: rows. Out: one axis for each of the
- * attributes that most rows ask for; the others, of which there may be thousands, share a few. Used by the row filter.
+ * The axes of the bitmap index: the lookups of one attribute, and the rows that do not constrain it. The attributes that most rows
+ * constrain have an axis each; the others, of which there may be thousands, share a few.
  */
-import type { Clause } from '../../model/program.ts';
-import type { Lookup } from './axis.ts';
-import { createLookups } from './lookups.ts';
-import { addLooseMatches, buildLooseLookup, type LooseDraft } from './loose-index.ts';
+import type { Clause } from '../../../model/program.ts';
+import type { Lookup } from '../terms/axis-lookup.ts';
+import { createLookups } from '../terms/lookups.ts';
+import { addLossyMatches, buildRecheckLookup, type LossyDraft } from '../terms/recheck-index.ts';
+import { isTokenClause, type ListName } from '../terms/term.ts';
+import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from '../terms/term-index.ts';
+import type { ClauseRow, Constraint } from './clause-rows.ts';
 import type { RowSet, RowSets } from './row-sets.ts';
-import type { Constraint, Row } from './rows.ts';
-import { isTokenClause, type ListName } from './term.ts';
-import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './term-index.ts';
 
-/** Up to so many axes have rows of bits of their own. */
+/** Up to this many attributes have an axis each. */
 const MAX_OWN = 12;
-/** If there are more, only so many have, and the others share. */
+/** If there are more attributes, only this many have their own axis, and the others share. */
 const MAX_OWN_BESIDE_SHARED = 8;
-/** Shared axes for clauses on the token, and as many for the rest; what a row asks for beyond them is left to its rule's own test. */
+/** Shared axes for clauses on the token, and as many for the others; what a row requires beyond that is left to its rule's exact test. */
 const MAX_SHARED = 2;
 
+/** One axis of the index. */
 export interface FilterAxis {
   readonly lookups: readonly Lookup[];
   /** Does the axis depend on the token alone? */
   readonly isToken: boolean;
-  /** May a lookup give up before it has found all? */
+  /** May a lookup give up before it has found all hits? */
   readonly givesUp: boolean;
-  /** Rows that do not care, and their number; those of an excluding axis are not asked for. */
+  /** Rows that do not constrain the axis, and their number; unused for an excluding axis. */
   readonly free: RowSet;
   readonly freeCount: number;
-  /** Can no two matches find the same row? */
+  /** Is every row in the postings of at most one match? */
   readonly isDisjoint: boolean;
 }
 
-/** What one attribute brings to an axis. */
+/** One attribute of an axis. */
 interface Member {
   readonly clause: Clause;
   readonly index: IndexDraft;
-  readonly loose: LooseDraft;
+  readonly lossy: LossyDraft;
 }
 
 interface AxisDraft {
@@ -45,14 +46,14 @@ interface AxisDraft {
   isDisjoint: boolean;
 }
 
-/** The axes of one list of all rows, but for the segments of templates. */
-export function filterAxes(rows: readonly Row[], list: ListName, sets: RowSets): readonly FilterAxis[] {
+/** The axes of one list (`anyOf` or `noneOf`) of all rows, without those for path segments. */
+export function filterAxes(rows: readonly ClauseRow[], list: ListName, sets: RowSets): readonly FilterAxis[] {
   const drafts = new AxisDrafts(list, countRows(rows, list));
   for (const [id, row] of rows.entries()) drafts.add(row[list], id);
   return Array.from(drafts.all(), (draft) => finish(draft, sets));
 }
 
-function countRows(rows: readonly Row[], list: ListName): ReadonlyMap<string, number> {
+function countRows(rows: readonly ClauseRow[], list: ListName): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const row of rows) for (const key of row[list].keys()) counts.set(key, (counts.get(key) ?? 0) + 1);
   return counts;
@@ -64,19 +65,19 @@ function ownAxes(counts: ReadonlyMap<string, number>): ReadonlySet<string> {
   return new Set(sorted.slice(0, MAX_OWN_BESIDE_SHARED).map(([key]) => key));
 }
 
-/** The axes of one list while rows are added, in ascending order. */
+/** The axes of one list while rows are added, which must happen in ascending order. */
 class AxisDrafts {
   readonly #list: ListName;
-  /** Rows that ask for each attribute. */
+  /** Number of rows that constrain each attribute. */
   readonly #counts: ReadonlyMap<string, number>;
-  /** Attributes with an axis of their own. */
+  /** Attributes that do not share their axis. */
   readonly #own: ReadonlySet<string>;
   readonly #drafts = new Map<string, AxisDraft>();
 
   constructor(list: ListName, counts: ReadonlyMap<string, number>) {
     this.#list = list;
     this.#counts = counts;
-    // What is excluded is taken away at once, whatever says so.
+    // Excluded rows are subtracted in one step, whichever attribute excludes them, so all attributes share one axis.
     this.#own = list === 'anyOf' ? ownAxes(counts) : new Set();
   }
 
@@ -84,7 +85,7 @@ class AxisDrafts {
     return this.#drafts.values();
   }
 
-  add(constraints: Row[ListName], id: number): void {
+  add(constraints: ClauseRow[ListName], id: number): void {
     const shared: [string, Constraint][] = [];
     for (const [key, constraint] of constraints) {
       if (this.#own.has(key)) this.#addTo(this.#axis(key, constraint), key, constraint, id);
@@ -93,7 +94,7 @@ class AxisDrafts {
     if (shared.length > 0) this.#addShared(shared, id);
   }
 
-  /** A row wants one thing of each axis at most, and the rarest first; what it excludes may all stand on one axis. */
+  /** Of `anyOf`, a row puts at most one constraint on each shared axis, the rarest first; of `noneOf`, all go on one axis. */
   #addShared(shared: readonly [string, Constraint][], id: number): void {
     const used = { token: 0, request: 0 };
     const countOf = (key: string): number => this.#counts.get(key) as number;
@@ -119,32 +120,32 @@ class AxisDrafts {
     const { members, rows } = axis;
     let member = members.get(key);
     if (member === undefined) {
-      member = { clause, index: createIndexDraft(), loose: new Map() };
+      member = { clause, index: createIndexDraft(), lossy: new Map() };
       members.set(key, member);
     }
     if (rows.at(-1) === id || terms.length !== 1) axis.isDisjoint = false;
     if (rows.at(-1) !== id) rows.push(id);
     const list = this.#list;
-    // What is excluded must be exactly what a clause excludes; what is wanted may be more.
+    // An `anyOf` term may find too much; a `noneOf` term must find exactly what the clause excludes.
     for (const term of terms) if (list === 'anyOf' || term.exact) addTerm(member.index, term, id);
-    if (list === 'noneOf' && !terms.every(({ exact }) => exact)) addLooseMatches(member.loose, clause, list, id);
+    if (list === 'noneOf' && !terms.every(({ exact }) => exact)) addLossyMatches(member.lossy, clause, list, id);
   }
 }
 
-/** The rows that do not ask, by those that do. */
-export function freeBut(asking: readonly number[], sets: RowSets): Pick<FilterAxis, 'free' | 'freeCount'> {
+/** All rows except `constrained`. */
+export function freeExcept(constrained: readonly number[], sets: RowSets): Pick<FilterAxis, 'free' | 'freeCount'> {
   const free = sets.createFull();
-  sets.remove(free, asking);
-  return { free, freeCount: sets.rowCount - asking.length };
+  sets.remove(free, constrained);
+  return { free, freeCount: sets.rowCount - constrained.length };
 }
 
 function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): FilterAxis {
   const indexed = Array.from(members.values(), ({ clause, index }) => ({ clause, index: buildTermIndex(index, sets) }));
   const lookups = [...createLookups(indexed)];
-  for (const { loose } of members.values()) {
-    const lookup = buildLooseLookup(loose, sets);
+  for (const { lossy } of members.values()) {
+    const lookup = buildRecheckLookup(lossy, sets);
     if (lookup !== undefined) lookups.push(lookup);
   }
   const givesUp = indexed.some(({ index }) => index.templates?.givesUp === true);
-  return { lookups, isToken, givesUp, ...freeBut(rows, sets), isDisjoint };
+  return { lookups, isToken, givesUp, ...freeExcept(rows, sets), isDisjoint };
 }

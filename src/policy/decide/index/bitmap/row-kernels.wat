@@ -1,5 +1,5 @@
-;; What is done with sets of rows, 128 rows at a time. A set is `bytes` long, a multiple of 16 and not 0; a row is a bit, the lowest
-;; first. Sets are told by their addresses. `npm run gen` assembles this into row-kernels.ts; row-sets.ts says what each is for.
+;; Operations on bitmaps of rows, 128 rows at a time. A bitmap is `bytes` long, a multiple of 16 and not 0; each row is a bit, the lowest
+;; first. Bitmaps are passed by address. `npm run gen` assembles this into row-kernels.ts; row-sets.ts documents the operations.
 (module
   (import "host" "memory" (memory 1))
 
@@ -18,7 +18,7 @@
       (local.set $at (i32.add (local.get $at) (i32.const 16)))
       (br_if $next (i32.lt_u (local.get $at) (local.get $bytes)))))
 
-  ;; $flip turns "in any of the sets" into "in none": its bits are all 0 or all 1.
+  ;; $flip turns "in any of the bitmaps" into "in none": its bits are all 0 or all 1.
   (func (export "pass")
     (param $into i32) (param $rows i32)
     (param $first i32) (param $second i32) (param $third i32) (param $fourth i32) (param $flip i32) (param $bytes i32)
@@ -58,7 +58,7 @@
               (loop $bits
                 (br_if $done (i64.eqz (local.get $word)))
                 (if (i32.eq (local.get $count) (local.get $most)) (then (return (i32.const -1))))
-                ;; Eight rows a byte, four bytes a number.
+                ;; Eight rows per byte, four bytes per number.
                 (i32.store
                   (i32.add (local.get $into) (i32.shl (local.get $count) (i32.const 2)))
                   (i32.add (i32.shl (local.get $at) (i32.const 3)) (i32.wrap_i64 (i64.ctz (local.get $word)))))

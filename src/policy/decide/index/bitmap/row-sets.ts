@@ -1,8 +1,7 @@
 /*
- * Sets of rows as bits, in memory of their own where 128 rows are worked on at a time. In: rows. Out: sets, told by address; their
- * unions, intersections and differences; the rows of a set. Used by whoever builds or searches the row filter. The work itself is
- * in row-kernels.wat; docs/adr/0013 says why.
+ * Bitmaps of rows in WebAssembly memory, processed 128 rows at a time. The operations are in row-kernels.wat; docs/adr/0013 says why.
  */
+import type { IdSet, IdSets } from '../terms/posting.ts';
 import { ROW_KERNELS } from './row-kernels.ts';
 
 interface Memory {
@@ -10,23 +9,23 @@ interface Memory {
   grow(pages: number): number;
 }
 
-/** What is used of the standard's JavaScript interface. */
+/** The part of the standard JavaScript interface that is used here. */
 declare const WebAssembly: {
   readonly Memory: new (descriptor: { readonly initial: number }) => Memory;
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: { readonly host: { readonly memory: Memory } }) => { readonly exports: unknown };
 };
 
-/** The address of a set. */
-export type RowSet = number;
+/** The address of a bitmap of rows. */
+export type RowSet = IdSet;
 
-/** Exports of row-kernels.wat. Each but `list` takes four sets at once; one that is not needed is an empty one. */
+/** Exports of row-kernels.wat. `unite` and `pass` take four bitmaps at a time; pass an empty one where fewer are needed. */
 interface Kernels {
-  /** `into` = the rows of any of four sets. */
+  /** `into` = union of four bitmaps. */
   unite(into: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, bytes: number): void;
-  /** `into` = `rows` that are in any of four sets or, if `flip` is -1, in none. Gives 0 when none is left. */
+  /** `into` = those of `rows` that are in any of four bitmaps or, if `flip` is -1, in none. Returns 0 if none is left. */
   pass(into: RowSet, rows: RowSet, first: RowSet, second: RowSet, third: RowSet, fourth: RowSet, flip: 0 | -1, bytes: number): number;
-  /** Writes the numbers of the rows, ascending. Gives how many they are; -1: more than `most`. */
+  /** Writes the row numbers in ascending order. Returns their count; -1: more than `most`. */
   list(rows: RowSet, bytes: number, into: number, most: number): number;
 }
 
@@ -40,11 +39,11 @@ function kernelsOn(memory: Memory): Kernels {
   return new WebAssembly.Instance(module, { host: { memory } }).exports as Kernels;
 }
 
-/** All sets of one filter. They live as long as it does. */
-export class RowSets {
+/** All bitmaps of one bitmap index. They live as long as it does. */
+export class RowSets implements IdSets {
   readonly rowCount: number;
   readonly kernels: Kernels;
-  /** Length of a set, in bytes and in 32-bit words. */
+  /** Length of a bitmap, in bytes and in 32-bit words. */
   readonly bytes: number;
   readonly words: number;
   readonly #memory: Memory;
@@ -54,7 +53,7 @@ export class RowSets {
 
   constructor(rowCount: number) {
     this.rowCount = rowCount;
-    // The kernels look at 128 rows before they ask whether there are more.
+    // The kernels process 128 rows before they test whether there are more.
     this.bytes = Math.max(1, Math.ceil(rowCount / ROWS_AT_ONCE)) * (ROWS_AT_ONCE / 8);
     this.words = this.bytes / 4;
     this.#memory = new WebAssembly.Memory({ initial: 1 });
@@ -62,12 +61,12 @@ export class RowSets {
     this.kernels = kernelsOn(this.#memory);
   }
 
-  /** A new set without rows. @throws Error when sealed */
+  /** A new empty bitmap. @throws Error when sealed */
   create(): RowSet {
     return this.#reserve(this.bytes);
   }
 
-  /** A new set with all rows. */
+  /** A new bitmap of all rows. @throws Error when sealed */
   createFull(): RowSet {
     const set = this.create();
     const start = set >> 2;
@@ -77,41 +76,41 @@ export class RowSets {
     return set;
   }
 
-  /** Memory for so many numbers of 32 bits, and its address; {@link seal} gives access to it. @throws Error when sealed */
+  /** The address of memory for `length` 32-bit numbers; {@link seal} gives access to it. @throws Error when sealed */
   createList(length: number): number {
     return this.#reserve(Math.ceil(length / 4) * 16);
   }
 
-  /** Adds rows to a set. */
+  /** Adds rows to a bitmap. */
   add(set: RowSet, rows: readonly number[]): void {
     addRows(this.#view, set, rows);
   }
 
-  /** Adds the rows of another set. */
+  /** Adds all rows of another bitmap. */
   addSet(set: RowSet, other: RowSet): void {
     this.kernels.unite(set, set, other, other, other, this.bytes);
   }
 
-  /** Takes rows from a set. */
+  /** Removes rows from a bitmap. */
   remove(set: RowSet, rows: readonly number[]): void {
     const view = this.#view;
     const start = set >> 2;
     for (const row of rows) view[start + (row >>> 5)] = (view[start + (row >>> 5)] as number) & ~(1 << (row & 31));
   }
 
-  /** Ends the making of sets, which moves memory. Gives all of it, which stays where it is from now on. */
+  /** Ends the creation of bitmaps, which may move the memory. Returns all of the memory, which no longer moves. */
   seal(): Int32Array {
     this.#isSealed = true;
     return this.#view;
   }
 
   #reserve(bytes: number): number {
-    if (this.#isSealed) throw new Error('no sets are made after the memory was given away');
+    if (this.#isSealed) throw new Error('cannot create a row set: the sets are sealed');
     const address = this.#end;
     this.#end += bytes;
     const lacking = this.#end - this.#view.byteLength;
     if (lacking > 0) {
-      // Twice as much each time, so that building stays linear where growing copies.
+      // Growing copies the memory: doubling it keeps the cost of building linear.
       this.#memory.grow(Math.max(Math.ceil(lacking / PAGE_BYTES), this.#view.byteLength / PAGE_BYTES));
       this.#view = new Int32Array(this.#memory.buffer);
     }
@@ -119,7 +118,7 @@ export class RowSets {
   }
 }
 
-/** Adds rows to a set in memory that was given away by {@link RowSets.seal}. */
+/** Adds rows to a bitmap in the memory that {@link RowSets.seal} returned. */
 export function addRows(memory: Int32Array, set: RowSet, rows: readonly number[]): void {
   const start = set >> 2;
   for (const row of rows) {

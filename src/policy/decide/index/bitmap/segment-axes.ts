@@ -1,25 +1,25 @@
 /*
- * Path templates segment by segment, for paths that fit so many templates halfway that walking along all of them takes too long. In:
- * rows. Out: one axis for each depth, which leaves the rows whose templates fit there. Used by the row filter.
+ * Axes that compare path templates segment by segment, one axis per depth. They are used for paths that match the start of so many
+ * templates that the search of the template trie gives up.
  */
-import type { Lookup } from './axis.ts';
-import { type FilterAxis, freeBut } from './filter-axes.ts';
-import { addHit, addId, createPosting, type IdsByKey, type Posting } from './posting.ts';
+import type { Lookup } from '../terms/axis-lookup.ts';
+import { addHit, addId, createPosting, type IdsByKey, type Posting } from '../terms/posting.ts';
+import { cutTemplate } from '../terms/template-trie.ts';
+import type { Term } from '../terms/term.ts';
+import { type ClauseRow, TEMPLATES_KEY } from './clause-rows.ts';
+import { type FilterAxis, freeExcept } from './filter-axes.ts';
 import type { RowSets } from './row-sets.ts';
-import { type Row, TEMPLATES_KEY } from './rows.ts';
-import { cutTemplate } from './template-trie.ts';
-import type { Term } from './term.ts';
 
-/** Deeper segments are left to the rules' own tests. */
+/** Deeper segments are left to the exact tests of the rules. */
 const MAX_DEPTH = 24;
 
-/** Any segment, and the end of the path: no segment is written like these. */
+/** Keys for any segment and for the end of the path; no literal segment can be equal to them. */
 const ANY = '{*}';
 const END = '/';
 
 type CutTemplate = ReturnType<typeof cutTemplate>;
 
-/** What a row's templates want of one segment; `undefined`: nothing. */
+/** What a row's templates require at one depth; `undefined`: no constraint. */
 function wantedAt(templates: readonly CutTemplate[], depth: number): readonly string[] | undefined {
   const wanted: string[] = [];
   for (const { segments, rest } of templates) {
@@ -30,41 +30,41 @@ function wantedAt(templates: readonly CutTemplate[], depth: number): readonly st
   return wanted;
 }
 
-/** What a term says of segments, from the first one on; `undefined`: nothing. */
-function cutTerm({ kind, text }: Term): CutTemplate | undefined {
-  if (kind === 'template') return cutTemplate(text);
-  if (!text.startsWith('/')) return undefined;
-  const segments = text.split('/').slice(1);
+/** A term as segments from the start of the path; `undefined`: it does not constrain them. */
+function cutTerm({ kind, value }: Term): CutTemplate | undefined {
+  if (kind === 'template') return cutTemplate(value);
+  if (!value.startsWith('/')) return undefined;
+  const segments = value.split('/').slice(1);
   if (kind === 'exact') return { segments, rest: undefined };
-  // The last segment of a prefix may go on.
+  // The last segment of a prefix may continue.
   return kind === 'prefix' ? { segments: segments.slice(0, -1), rest: '' } : undefined;
 }
 
-/** The templates of a row, and what else its list takes; `undefined`: it asks for none, or takes what segments do not tell. */
-function templatesOf({ anyOf }: Row): readonly CutTemplate[] | undefined {
+/** The templates of a row and the other terms of the same list; `undefined`: none, or one of them does not constrain segments. */
+function templatesOf({ anyOf }: ClauseRow): readonly CutTemplate[] | undefined {
   const cut = anyOf.get(TEMPLATES_KEY)?.terms.map(cutTerm);
   return cut?.every((one) => one !== undefined) === true ? cut : undefined;
 }
 
-/** The axes of all depths at which templates differ; none when no rows ask for templates. */
-export function segmentAxes(rows: readonly Row[], sets: RowSets): readonly FilterAxis[] {
+/** The axes of all depths that rows constrain; empty when no row has templates. */
+export function segmentAxes(rows: readonly ClauseRow[], sets: RowSets): readonly FilterAxis[] {
   const templates = rows.map(templatesOf);
   const segments = new PathSegments();
   const axes: FilterAxis[] = [];
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
     const ids: IdsByKey<string> = new Map();
-    const asking: number[] = [];
+    const constrained: number[] = [];
     let isDisjoint = true;
     for (const [id, own] of templates.entries()) {
       const wanted = own === undefined ? undefined : wantedAt(own, depth);
       if (wanted === undefined) continue;
       for (const segment of wanted) addId(ids, segment, id);
-      asking.push(id);
+      constrained.push(id);
       if (wanted.length !== 1) isDisjoint = false;
     }
     if (ids.size === 0) continue;
     const lookups = [createLookup(ids, sets, segments, depth)];
-    axes.push({ lookups, isToken: false, givesUp: false, ...freeBut(asking, sets), isDisjoint });
+    axes.push({ lookups, isToken: false, givesUp: false, ...freeExcept(constrained, sets), isDisjoint });
   }
   return axes;
 }
@@ -76,7 +76,7 @@ function createLookup(ids: IdsByKey<string>, sets: RowSets, segments: PathSegmen
   return ({ path }, _claims, hits) => {
     const all = segments.of(path);
     const segment = all[depth];
-    // What is beyond the end was told at the end.
+    // The axis at the end of the path has already matched against the end; deeper ones do not constrain.
     if (depth > all.length) hits.isPartial = true;
     else if (segment === undefined) addHit(hits, end);
     else {
@@ -86,7 +86,7 @@ function createLookup(ids: IdsByKey<string>, sets: RowSets, segments: PathSegmen
   };
 }
 
-/** Cuts the path of a request once for all axes. */
+/** Splits the path of a request once for all axes. */
 class PathSegments {
   #path = '';
   #segments: readonly string[] = [];
@@ -94,7 +94,7 @@ class PathSegments {
   of(path: string): readonly string[] {
     if (path !== this.#path) {
       this.#path = path;
-      // Only a path with a slash at its beginning fits templates, and so many of them.
+      // These axes are used only for a path that fits many templates, so it starts with a slash.
       this.#segments = path.slice(1).split('/', MAX_DEPTH + 1);
     }
     return this.#segments;

@@ -1,24 +1,22 @@
 /*
- * Where the values of an axis come from. In: a clause. Out: a lookup that reads a request or its token and adds to a list of
- * hits what the index holds for it. Used by guards, row filter and long lists.
+ * Creates the lookup of one axis: it reads the values of the axis from a request or its token and adds the postings that they hit.
  */
 
-import type { Json, RequestFacts } from '../../facts.ts';
-import { lookUpClaim } from '../../match/claim.ts';
-import { type IpWords, parseIp } from '../../match/ip-block.ts';
-import { asciiLowerCase } from '../../match/string-match.ts';
-import type { Clause } from '../../model/program.ts';
-import { isPseudoHeader } from '../../pseudo-headers.ts';
-import type { Claims } from '../compile-clause.ts';
-import { findIdentity } from './identity-search.ts';
+import type { Claims, Json, RequestFacts } from '../../../facts.ts';
+import { lookUpClaim } from '../../../match/claim.ts';
+import { type IpWords, parseIp } from '../../../match/ip-block.ts';
+import { asciiLowerCase } from '../../../match/string-match.ts';
+import type { Clause } from '../../../model/program.ts';
+import { isPseudoHeader } from '../../../pseudo-headers.ts';
+import { findIdentity } from './identity-lookup.ts';
 import type { Hits } from './posting.ts';
 import { PRINCIPAL_SEPARATOR } from './term.ts';
-import { findAddress, findPath, findPort, findText, type TermIndex } from './term-index.ts';
+import { findAddress, findPath, findPort, findString, type TermIndex } from './term-index.ts';
 
-/** Adds what a request hits. `claims`: those that the clause may see. */
+/** Adds the postings that a request hits. `claims`: the claims that the clause may read. */
 export type Lookup = (facts: RequestFacts, claims: Claims | undefined, hits: Hits) => void;
 
-/** May one request bring several values of the clause's axis? */
+/** Can one request have several values of the clause's axis? */
 export function isManyValued(clause: Clause): boolean {
   return clause.attribute === 'header' || clause.attribute === 'claim' || clause.attribute === 'peer';
 }
@@ -27,11 +25,11 @@ export function isManyValued(clause: Clause): boolean {
 export function createLookup(clause: Clause, index: TermIndex): Lookup {
   switch (clause.attribute) {
     case 'host':
-      return (facts, _claims, hits) => findText(index, asciiLowerCase(facts.host), 'any', hits);
+      return (facts, _claims, hits) => findString(index, asciiLowerCase(facts.host), 'any', hits);
     case 'method':
-      return (facts, _claims, hits) => findText(index, facts.method, 'any', hits);
+      return (facts, _claims, hits) => findString(index, facts.method, 'any', hits);
     case 'sni':
-      return (facts, _claims, hits) => findText(index, facts.connection.sni, 'non-empty', hits);
+      return (facts, _claims, hits) => findString(index, facts.connection.sni, 'non-empty', hits);
     case 'path':
       return (facts, _claims, hits) => findPath(index, facts.path, hits);
     case 'header':
@@ -58,26 +56,26 @@ export function createLookup(clause: Clause, index: TermIndex): Lookup {
 function headerLookup(name: string, index: TermIndex): Lookup {
   if (isPseudoHeader(name)) {
     return (facts, _claims, hits) => {
-      for (const value of facts.headerValues(name)) findText(index, value, 'any', hits);
+      for (const value of facts.headerValues(name)) findString(index, value, 'any', hits);
     };
   }
-  // A list of values would be garbage at once.
+  // Collecting the values in an array would allocate for every request.
   return ({ headerList }, _claims, hits) => {
     for (let i = 0; i < headerList.length; i += 2) {
-      if (headerList[i] === name) findText(index, headerList[i + 1] as string, 'any', hits);
+      if (headerList[i] === name) findString(index, headerList[i + 1] as string, 'any', hits);
     }
   };
 }
 
-/** Parses the same text once in a row: the addresses of a connection do not change between its requests. */
+/** Caches the last parsed address: the addresses of a connection do not change between its requests. */
 function addressLookup(index: TermIndex, read: (facts: RequestFacts) => string): Lookup {
-  let lastText = '';
+  let lastAddress = '';
   let last: IpWords | undefined;
   return (facts, _claims, hits) => {
-    const text = read(facts);
-    if (text !== lastText) {
-      last = parseIp(text);
-      lastText = text;
+    const address = read(facts);
+    if (address !== lastAddress) {
+      last = parseIp(address);
+      lastAddress = address;
     }
     findAddress(index, last, hits);
   };
@@ -96,13 +94,13 @@ const SUB: readonly string[] = ['sub'];
 function findPrincipal(index: TermIndex, claims: Claims | undefined, hits: Hits): void {
   const iss = lookUpClaim(claims, ISS);
   const sub = lookUpClaim(claims, SUB);
-  if (typeof iss === 'string' && typeof sub === 'string') findText(index, iss + PRINCIPAL_SEPARATOR + sub, 'any', hits);
+  if (typeof iss === 'string' && typeof sub === 'string') findString(index, iss + PRINCIPAL_SEPARATOR + sub, 'any', hits);
 }
 
-/** Adds what a claim hits: a text, or the texts of a list. */
+/** Adds what a claim hits: a string, or the strings of an array. */
 export function findClaim(index: TermIndex, value: Json | undefined, hits: Hits): void {
-  if (typeof value === 'string') findText(index, value, 'non-empty', hits);
+  if (typeof value === 'string') findString(index, value, 'non-empty', hits);
   else if (Array.isArray(value)) {
-    for (const element of value) if (typeof element === 'string') findText(index, element, 'non-empty', hits);
+    for (const element of value) if (typeof element === 'string') findString(index, element, 'non-empty', hits);
   }
 }

@@ -1,13 +1,11 @@
 /*
- * CIDR blocks as sorted ranges. In: ids by block. Out: for an address the posting of the smallest block that holds it, whose
- * chain holds the larger ones; a binary search. Blocks nest or are apart, so the ranges between their borders each have one
- * smallest block. Used by `TermIndex`.
+ * CIDR blocks as sorted ranges. A binary search finds for an address the posting of the smallest block that contains it, whose chain
+ * holds the larger ones. Blocks nest or are disjoint, so each range between their borders has one smallest block.
  */
-import type { IpBlock, IpWords } from '../../match/ip-block.ts';
-import { createPosting, type Posting } from './posting.ts';
-import type { RowSets } from './row-sets.ts';
+import type { IpBlock, IpWords } from '../../../match/ip-block.ts';
+import { createPosting, type IdSets, type Posting } from './posting.ts';
 
-/** A block with the ids that ask for it. */
+/** A block with its ids. */
 export interface BlockIds {
   readonly block: IpBlock;
   readonly ids: readonly number[];
@@ -15,8 +13,9 @@ export interface BlockIds {
 
 /** Blocks of one address family. */
 export interface BlockTable {
+  /** Posting of the smallest block that contains the address; `undefined`: none does. */
   find(address: IpWords): Posting | undefined;
-  /** Most ids that one address can hit. */
+  /** Largest number of ids that one address can hit. */
   readonly worst: number;
 }
 
@@ -28,12 +27,12 @@ function compareWords(left: IpWords, right: IpWords): number {
   return 0;
 }
 
-/** The first address after the block; `undefined`: the block ends with the last address of all. */
+/** The first address after the block; `undefined`: the block ends with the last address. */
 function endOf({ words, bits }: IpBlock): IpWords | undefined {
   const end = [...words];
   const word = Math.ceil(bits / 32) - 1;
   if (word < 0) return undefined;
-  // The step of the last bit of the mask; a carry goes on to the word before.
+  // The value of the last bit of the mask; a carry goes to the previous word.
   let step = 2 ** (32 * (word + 1) - bits);
   for (let i = word; i >= 0; i--) {
     const sum = (end[i] as number) + step;
@@ -58,13 +57,13 @@ function addRange({ starts, postings }: Ranges, start: IpWords, posting: Posting
   }
 }
 
-/** A block that the sweep is inside of. */
+/** A block that contains the current position of the sweep. */
 interface Open {
   readonly end: IpWords | undefined;
   readonly posting: Posting;
 }
 
-function sweep(blocks: readonly BlockIds[], sets: RowSets | undefined): Ranges {
+function sweep(blocks: readonly BlockIds[], sets: IdSets | undefined): Ranges {
   const ranges: Ranges = { starts: [], postings: [] };
   const open: Open[] = [];
   const close = (until: IpWords | undefined): void => {
@@ -84,8 +83,8 @@ function sweep(blocks: readonly BlockIds[], sets: RowSets | undefined): Ranges {
   return ranges;
 }
 
-/** Builds the table; all blocks must be of one family and distinct. `undefined` when there are none. */
-export function buildBlockTable(blocks: readonly BlockIds[], sets: RowSets | undefined): BlockTable | undefined {
+/** Builds the table; all blocks must be of one address family and distinct. `undefined`: there are no blocks. @param sets see `createPosting` */
+export function buildBlockTable(blocks: readonly BlockIds[], sets: IdSets | undefined): BlockTable | undefined {
   if (blocks.length === 0) return undefined;
   const sorted = blocks.toSorted((left, right) => compareWords(left.block.words, right.block.words) || left.block.bits - right.block.bits);
   const { starts, postings } = sweep(sorted, sets);

@@ -1,20 +1,20 @@
 /*
- * Looks up one identity of a peer. In: an index and an identity. Out: the postings it hits. The forms that Istio generates may
- * find their pieces anywhere in an identity, so every piece is tried. Used by `axis.ts`.
+ * Looks up one identity of a peer. The regular expressions that Istio generates may match at any position of an identity, so every
+ * position is looked up.
  */
 import { addHit, type Hits } from './posting.ts';
 import { ACCOUNT_SEPARATOR } from './term.ts';
-import { findText, type TermIndex } from './term-index.ts';
+import { findString, type TermIndex } from './term-index.ts';
 
 const NS = '/ns/';
 const SA = '/sa/';
 
-/** Longer identities are not searched for pairs of a namespace and an account, whose number grows with the square: they hit all. */
+/** The number of pairs of a namespace and an account grows with the square of the length: longer identities hit all accounts instead. */
 const MAX_SEARCHED = 256;
 
 /** Adds what an identity hits. */
 export function findIdentity(index: TermIndex, identity: string, hits: Hits): void {
-  findText(index, identity, 'non-empty', hits);
+  findString(index, identity, 'non-empty', hits);
   if (index.namespaces === undefined && index.accounts === undefined) return;
   const isLong = identity.length > MAX_SEARCHED;
   if (isLong) addHit(hits, index.everyAccount);
@@ -25,7 +25,7 @@ export function findIdentity(index: TermIndex, identity: string, hits: Hits): vo
   }
 }
 
-/** Every account of one namespace; the account may follow at once, or further down. */
+/** Adds the accounts of the namespace at `start`; any later segment may name the account. */
 function findAccounts(accounts: NonNullable<TermIndex['accounts']>, identity: string, start: number, hits: Hits): void {
   const slash = identity.indexOf('/', start);
   if (slash === -1) return;

@@ -1,16 +1,15 @@
 /*
- * The lookups of several axes. In: their indexes. Out: lookups that together find what each axis holds for a request. Headers, and
- * claims, that are many are asked for by what a request has, since a policy may name thousands of which a request brings ten.
- * Used by guards and row filter.
+ * Creates the lookups of several axes. If there are many axes for headers, one lookup iterates over the headers of the request
+ * instead, because policies may name thousands of headers and a request has about ten; the same applies to claims.
  */
 
-import type { Json, RequestFacts } from '../../facts.ts';
-import type { Clause } from '../../model/program.ts';
-import { isPseudoHeader } from '../../pseudo-headers.ts';
-import { createLookup, findClaim, type Lookup } from './axis.ts';
-import { findText, type TermIndex } from './term-index.ts';
+import type { Json, RequestFacts } from '../../../facts.ts';
+import type { Clause } from '../../../model/program.ts';
+import { isPseudoHeader } from '../../../pseudo-headers.ts';
+import { createLookup, findClaim, type Lookup } from './axis-lookup.ts';
+import { findString, type TermIndex } from './term-index.ts';
 
-/** One axis, told by any clause on it. */
+/** An index, and any clause of its axis. */
 export interface AxisIndex {
   readonly clause: Clause;
   readonly index: TermIndex;
@@ -19,10 +18,10 @@ export interface AxisIndex {
 type HeaderClause = Extract<Clause, { readonly attribute: 'header' }>;
 type ClaimClause = Extract<Clause, { readonly attribute: 'claim' }>;
 
-/** More headers (claims) than these are asked for by name of what the request has. */
+/** With more headers (or claims) than this, the lookup iterates over those of the request. */
 const FEW_NAMES = 8;
 
-/** The lookups of all `axes`. */
+/** Lookups that together cover all `axes`. */
 export function createLookups(axes: readonly AxisIndex[]): readonly Lookup[] {
   const lookups: Lookup[] = [];
   const headers: (AxisIndex & { readonly clause: HeaderClause })[] = [];
@@ -46,12 +45,12 @@ function headersLookup(axes: readonly (AxisIndex & { readonly clause: HeaderClau
     for (let i = 0; i < headerList.length; i += 2) {
       const found = indexes.get(headerList[i] as string);
       if (found === undefined) continue;
-      for (const index of found) findText(index, headerList[i + 1] as string, 'any', hits);
+      for (const index of found) findString(index, headerList[i + 1] as string, 'any', hits);
     }
   };
 }
 
-/** What policies ask of a claim and of those inside it. */
+/** The indexes of a claim and of the claims nested in it. */
 interface ClaimNode {
   readonly indexes: TermIndex[];
   readonly members: Map<string, ClaimNode>;

@@ -1,51 +1,64 @@
 /*
- * Sets of ids (of rules or rows) that an index finds for one request. In: ids by key, from the builders of indexes. Out:
- * postings, chained where one match implies another (a longer prefix implies the shorter ones), and the list of postings
- * that a request hit. Used by every file of this folder.
+ * Postings: the ids (of rules or rows) that an index holds for one match. Postings are chained where one match implies another: a
+ * longer prefix implies the shorter ones.
  */
-import type { RowSet, RowSets } from './row-sets.ts';
 
-/** Adding rows one by one costs about as much as adding a set of them when there are so many, or so many for each word of a set. */
+/** Handle of a bitmap of ids. */
+export type IdSet = number;
+
+/** Creates bitmaps of ids. Implemented by the bitmap index; postings that are only enumerated need none. */
+export interface IdSets {
+  /** Length of a bitmap in 32-bit words. */
+  readonly words: number;
+  /** A new empty bitmap. */
+  create(): IdSet;
+  /** Adds ids to a bitmap. */
+  add(set: IdSet, ids: readonly number[]): void;
+  /** Adds all ids of another bitmap. */
+  addSet(set: IdSet, other: IdSet): void;
+}
+
+/** Below this many ids, or this many per word of a bitmap, adding them one by one costs less than adding a bitmap of them. */
 const MIN_SET = 32;
 const MIN_SET_PER_WORD = 0.1;
 
-/** The ids of one match, and by `parent` those of every match that it implies. */
+/** The ids of one match and, through `parent`, those of every match that it implies. */
 export interface Posting {
   /** Ascending. */
   readonly ids: readonly number[];
   readonly parent: Posting | undefined;
   /** Number of ids in the whole chain. */
   readonly total: number;
-  /** The set of the whole chain; `undefined`: so few ids since the last set that they are told one by one. */
-  readonly set: RowSet | undefined;
-  /** The words of such a set, if it is not held among the others; there are no ids then. */
-  readonly kept: Int32Array | undefined;
-  /** Ids between here and the next set up the chain. */
+  /** The ids of the whole chain. `undefined`: there are few ids up to the next bitmap in the chain, so that they are added one by one. */
+  readonly set: IdSet | undefined;
+  /** A bitmap that is stored outside of the {@link IdSets}, as words; `ids` is empty then. */
+  readonly stored: Int32Array | undefined;
+  /** Number of ids from here to the next bitmap up the chain. */
   readonly pending: number;
-  /** No other posting has the same. */
+  /** Unique among all postings of the process. */
   readonly serial: number;
 }
 
 let serials = 0;
 
-/** The union of what was hit, as words of a set. */
-export function createKeptPosting(kept: Int32Array, total: number): Posting {
-  return { ids: [], parent: undefined, total, set: undefined, kept, pending: 0, serial: serials++ };
+/** A posting for the union of several, which is given as the words of a bitmap. */
+export function createStoredPosting(stored: Int32Array, total: number): Posting {
+  return { ids: [], parent: undefined, total, set: undefined, stored, pending: 0, serial: serials++ };
 }
 
 /**
- * A posting whose set, if it needs one, is worked out.
- * @param sets where sets are made; `undefined`: the posting is only ever enumerated
+ * A posting, with its bitmap if it is long enough to need one.
+ * @param sets where bitmaps are created; `undefined`: the posting is only enumerated
  */
-export function createPosting(ids: readonly number[], parent: Posting | undefined, sets: RowSets | undefined): Posting {
+export function createPosting(ids: readonly number[], parent: Posting | undefined, sets: IdSets | undefined): Posting {
   const total = ids.length + (parent?.total ?? 0);
   const pending = ids.length + (parent?.pending ?? 0);
   const needsSet = sets !== undefined && pending > Math.max(MIN_SET, sets.words * MIN_SET_PER_WORD);
   const set = needsSet ? setOf(sets, ids, parent) : undefined;
-  return { ids, parent, total, set, kept: undefined, pending: needsSet ? 0 : pending, serial: serials++ };
+  return { ids, parent, total, set, stored: undefined, pending: needsSet ? 0 : pending, serial: serials++ };
 }
 
-function setOf(sets: RowSets, ids: readonly number[], parent: Posting | undefined): RowSet {
+function setOf(sets: IdSets, ids: readonly number[], parent: Posting | undefined): IdSet {
   const set = sets.create();
   sets.add(set, ids);
   let link = parent;
@@ -54,37 +67,39 @@ function setOf(sets: RowSets, ids: readonly number[], parent: Posting | undefine
   return set;
 }
 
-/** Postings that one request hit. Reused from request to request. */
+/** The postings that one request hits. Reused from request to request. */
 export interface Hits {
   readonly postings: Posting[];
   count: number;
-  /** Ids in all of them; one that is in two counts twice. */
+  /** Number of ids in all postings; an id that is in two of them counts twice. */
   total: number;
-  /** There may be more: looking for all of them would have taken too long. */
+  /** The search stopped early because it would have taken too long; there may be more hits. */
   isPartial: boolean;
 }
 
+/** An empty list of hits. */
 export function createHits(): Hits {
   return { postings: [], count: 0, total: 0, isPartial: false };
 }
 
+/** Empties a list of hits. */
 export function clearHits(hits: Hits): void {
   hits.count = 0;
   hits.total = 0;
   hits.isPartial = false;
 }
 
-/** Adds a posting; `undefined` is nothing. */
+/** Adds a posting; `undefined` adds nothing. */
 export function addHit(hits: Hits, posting: Posting | undefined): void {
   if (posting === undefined) return;
   hits.postings[hits.count++] = posting;
   hits.total += posting.total;
 }
 
-/** Ids by key while an index is built. */
+/** Ids by key, while an index is built. */
 export type IdsByKey<K> = Map<K, number[]>;
 
-/** Adds `id` to the ids of `key`; ids must come in ascending order, and one that comes twice counts once. */
+/** Adds `id` to the ids of `key`. Ids must be added in ascending order; a repeated id is added once. */
 export function addId<K>(idsByKey: IdsByKey<K>, key: K, id: number): void {
   const ids = idsByKey.get(key);
   if (ids === undefined) idsByKey.set(key, [id]);

@@ -1,34 +1,32 @@
 /*
- * Matches that an index finds too widely (`Term.exact` is false), where what is found must be a match: each that is found is put to
- * its own test, once however many rules share it. In: clauses of one match each, with ids. Out: a lookup that adds the ids of true
- * matches only. Used for what rows exclude and for long lists.
+ * An index of lossy terms (`Term.exact` is false) that returns true matches only: each hit is tested exactly, once, however many rules
+ * share it. Used where a false hit would be wrong: for excluding lists and for long lists.
  */
 
-import type { Clause } from '../../model/program.ts';
-import { type ClauseTest, compileClause } from '../compile-clause.ts';
-import { createLookup, type Lookup } from './axis.ts';
-import { addHit, clearHits, createHits, createPosting, type Posting } from './posting.ts';
-import type { RowSets } from './row-sets.ts';
+import { type ClauseTest, compileClause } from '../../../match/compile-clause.ts';
+import type { Clause } from '../../../model/program.ts';
+import { createLookup, type Lookup } from './axis-lookup.ts';
+import { addHit, clearHits, createHits, createPosting, type IdSets, type Posting } from './posting.ts';
 import { type ListName, type Term, termsOf } from './term.ts';
 import { addTerm, buildTermIndex, createIndexDraft } from './term-index.ts';
 
-interface LooseMatch {
-  /** Holds when the match does. */
+interface LossyMatch {
+  /** A clause with this match alone. */
   readonly clause: Clause;
   readonly term: Term;
   readonly ids: number[];
 }
 
-/** Matches on one axis that are being gathered, by what they say. */
-export type LooseDraft = Map<string, LooseMatch>;
+/** Lossy matches of one axis under construction, by the match as JSON. */
+export type LossyDraft = Map<string, LossyMatch>;
 
 function withOne(clause: Clause, match: unknown): Clause {
   const { anyOf: _any, noneOf: _none, ...rest } = clause;
   return { ...rest, anyOf: [match] } as unknown as Clause;
 }
 
-/** Notes that `id` asks for every match of a list that an index finds too widely; ids must come in ascending order. */
-export function addLooseMatches(draft: LooseDraft, clause: Clause, list: ListName, id: number): void {
+/** Adds `id` under every lossy match of a list; ids must be added in ascending order. */
+export function addLossyMatches(draft: LossyDraft, clause: Clause, list: ListName, id: number): void {
   for (const match of clause[list] as readonly unknown[]) {
     const single = withOne(clause, match);
     const [term] = termsOf(single, 'anyOf') as readonly Term[];
@@ -40,8 +38,8 @@ export function addLooseMatches(draft: LooseDraft, clause: Clause, list: ListNam
   }
 }
 
-/** The lookup of what was gathered; it must not be asked from within itself. @param sets see `createPosting` */
-export function buildLooseLookup(draft: LooseDraft, sets: RowSets | undefined): Lookup | undefined {
+/** The lookup of all added matches; `undefined`: there are none. It is not reentrant. @param sets see `createPosting` */
+export function buildRecheckLookup(draft: LossyDraft, sets: IdSets | undefined): Lookup | undefined {
   const matches = [...draft.values()];
   const [first] = matches;
   if (first === undefined) return undefined;
@@ -51,7 +49,7 @@ export function buildLooseLookup(draft: LooseDraft, sets: RowSets | undefined): 
   const postings = matches.map(({ ids }) => createPosting(ids, undefined, sets));
   const tests = new Array<ClauseTest | undefined>(matches.length).fill(undefined);
   const testOf = (number: number): ClauseTest => {
-    const test = tests[number] ?? compileClause((matches[number] as LooseMatch).clause);
+    const test = tests[number] ?? compileClause((matches[number] as LossyMatch).clause);
     tests[number] = test;
     return test;
   };

@@ -1,50 +1,48 @@
 /*
- * Prefixes (or, read from the end, suffixes) of texts in a radix trie, and beside prefixes whole texts. In: ids by prefix and by whole
- * text. Out: for a text the posting of its longest prefix, whose chain holds the shorter ones, or that of the whole text before
- * them; the walk costs at most the length of the text. Held in flat arrays, since there may be one for each attribute of
- * thousands of rules. Used by `TermIndex`.
+ * A radix trie of prefixes and exact strings, or of suffixes, which are read from the end. It finds the posting of the longest match
+ * of a string, whose chain holds the shorter ones; a walk costs at most the length of the string. The trie is in flat arrays, because
+ * there may be one for each attribute of thousands of rules.
  */
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
-import { createPosting, type IdsByKey, type Posting } from './posting.ts';
-import type { RowSets } from './row-sets.ts';
+import { createPosting, type IdSets, type IdsByKey, type Posting } from './posting.ts';
 
-/** Finds the longest known prefix. */
-export interface TextTrie {
+/** Finds the longest matching key. */
+export interface StringTrie {
   /**
-   * Posting of the longest key that `text`, from index `start`, begins with (or ends with, for suffixes; `start` is then 0).
-   * A key that is a whole text counts only if nothing follows it.
+   * Posting of the longest key that `value`, from index `start`, begins with (for suffixes: ends with; `start` is then 0); `undefined`:
+   * none. A key that is an exact string matches only if nothing follows it.
    */
-  find(text: string, start: number): Posting | undefined;
-  /** Most ids that one text can hit. */
+  find(value: string, start: number): Posting | undefined;
+  /** Largest number of ids that one string can hit. */
   readonly worst: number;
 }
 
-/** Keys `from` up to `to`, which share `depth` characters. */
+/** The keys from `from` up to but not including `to`, which share their first `depth` characters. */
 interface Span {
   readonly from: number;
   readonly to: number;
   readonly depth: number;
   readonly parent: Posting | undefined;
-  /** Node that the edge to this one leaves; -1: the root. */
+  /** Parent node; -1: this is the root. */
   readonly origin: number;
 }
 
-/** Arrays by node: the edge into it is `key.slice(start, end)`. */
+/** Arrays by node. The edge that leads to a node is `key.slice(start, end)`. */
 interface Nodes {
   readonly key: string[];
   readonly start: number[];
   readonly end: number[];
   readonly posting: (Posting | undefined)[];
-  /** Where the text ends with the node. */
+  /** Posting when the string ends at the node; `posting` is for longer strings. */
   readonly whole: (Posting | undefined)[];
   readonly origin: number[];
 }
 
-/** What a trie is built of. */
+/** What a trie is built from. */
 interface Keys {
   readonly prefixes: IdsByKey<string>;
-  readonly texts: IdsByKey<string>;
-  /** All of them, sorted by code units, which is what spans need. */
+  readonly exact: IdsByKey<string>;
+  /** All keys, sorted by code unit, as spans require. */
   readonly sorted: readonly string[];
 }
 
@@ -55,14 +53,14 @@ function commonLength(left: string, right: string, from: number): number {
   return i;
 }
 
-/** Builds with a stack of its own: keys nest as deeply as a policy likes. */
-function buildNodes({ prefixes, texts, sorted: keys }: Keys, sets: RowSets | undefined): Nodes {
+/** Builds the nodes without recursion: policies may nest keys to any depth. */
+function buildNodes({ prefixes, exact, sorted: keys }: Keys, sets: IdSets | undefined): Nodes {
   const nodes: Nodes = { key: [], start: [], end: [], posting: [], whole: [], origin: [] };
   const spans: Span[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined, origin: -1 }];
   for (let span = spans.pop(); span !== undefined; span = spans.pop()) {
     const { from, to, depth, origin } = span;
     const first = keys[from] as string;
-    // The root's edge is empty, so that every walk starts alike.
+    // The root's edge is empty, so that every walk starts in the same way.
     const end = origin === -1 ? 0 : commonLength(first, keys[to - 1] as string, depth);
     const ends = first.length === end;
     const posting = postingOf(ends ? prefixes.get(first) : undefined, span.parent, sets);
@@ -71,18 +69,18 @@ function buildNodes({ prefixes, texts, sorted: keys }: Keys, sets: RowSets | und
     nodes.start.push(depth);
     nodes.end.push(end);
     nodes.posting.push(posting);
-    nodes.whole.push(postingOf(ends ? texts.get(first) : undefined, posting, sets));
+    nodes.whole.push(postingOf(ends ? exact.get(first) : undefined, posting, sets));
     nodes.origin.push(origin);
     pushChildren(spans, keys, { from: ends ? from + 1 : from, to, depth: end, parent: posting, origin: node });
   }
   return nodes;
 }
 
-function postingOf(ids: readonly number[] | undefined, parent: Posting | undefined, sets: RowSets | undefined): Posting | undefined {
+function postingOf(ids: readonly number[] | undefined, parent: Posting | undefined, sets: IdSets | undefined): Posting | undefined {
   return ids === undefined ? parent : createPosting(ids, parent, sets);
 }
 
-/** One span for each character that goes on from here. */
+/** Pushes one span for each character that continues from here. */
 function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void {
   let from = rest.from;
   while (from < rest.to) {
@@ -94,7 +92,7 @@ function pushChildren(spans: Span[], keys: readonly string[], rest: Span): void 
   }
 }
 
-/** By node: the next one, itself or further down, that has not just one way on. */
+/** By node: the next node, itself or a descendant, that has no child or several. */
 function nextForks({ origin }: Nodes): Int32Array {
   const ways = new Int32Array(origin.length);
   const forks = Int32Array.from(origin.keys());
@@ -107,12 +105,15 @@ function nextForks({ origin }: Nodes): Int32Array {
   return forks;
 }
 
-/** Edges by first character, with where the node they lead to ends. They lead past nodes that have only one way on: whether the text goes along is seen at the end. */
+/**
+ * Edges by first character, with the depth of their target. They skip nodes with a single child: whether the skipped characters match is
+ * checked at the end of the walk.
+ */
 function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): EdgeTable {
   const table = createEdgeTable(key.length);
   for (let node = 1; node < key.length; node++) {
     const parent = origin[node] as number;
-    // A walk never stands on a node that has one way on.
+    // A walk never stops at a node with a single child.
     if (forks[parent] !== parent) continue;
     const code = (key[node] as string).charCodeAt(start[node] as number);
     const fork = forks[node] as number;
@@ -121,63 +122,63 @@ function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): Edge
   return table;
 }
 
-/** The text from its end, code unit by code unit. */
-export function reversed(text: string): string {
+/** The string reversed, code unit by code unit. */
+export function reversed(value: string): string {
   let result = '';
-  for (let i = text.length - 1; i >= 0; i--) result += text[i];
+  for (let i = value.length - 1; i >= 0; i--) result += value[i];
   return result;
 }
 
-const NO_TEXTS: IdsByKey<string> = new Map();
+const NO_STRINGS: IdsByKey<string> = new Map();
 
-/** Builds the trie of prefixes, and of whole texts if there are any prefixes; `undefined` when there are none. */
+/** Builds the trie of prefixes and exact strings; `undefined`: there are no prefixes. @param sets see `createPosting` */
 export function buildPrefixTrie(
   prefixes: IdsByKey<string>,
-  sets: RowSets | undefined,
-  texts: IdsByKey<string> = NO_TEXTS,
-): TextTrie | undefined {
-  return prefixes.size === 0 ? undefined : buildTrie(prefixes, texts, sets, false);
+  sets: IdSets | undefined,
+  exact: IdsByKey<string> = NO_STRINGS,
+): StringTrie | undefined {
+  return prefixes.size === 0 ? undefined : buildTrie(prefixes, exact, sets, false);
 }
 
-/** Builds the trie of suffixes; `undefined` when there are none. */
-export function buildSuffixTrie(suffixes: IdsByKey<string>, sets: RowSets | undefined): TextTrie | undefined {
+/** Builds the trie of suffixes; `undefined`: there are none. @param sets see `createPosting` */
+export function buildSuffixTrie(suffixes: IdsByKey<string>, sets: IdSets | undefined): StringTrie | undefined {
   if (suffixes.size === 0) return undefined;
-  return buildTrie(new Map(Array.from(suffixes, ([text, ids]) => [reversed(text), ids])), NO_TEXTS, sets, true);
+  return buildTrie(new Map(Array.from(suffixes, ([suffix, ids]) => [reversed(suffix), ids])), NO_STRINGS, sets, true);
 }
 
-function buildTrie(prefixes: IdsByKey<string>, texts: IdsByKey<string>, sets: RowSets | undefined, fromEnd: boolean): TextTrie {
+function buildTrie(prefixes: IdsByKey<string>, exact: IdsByKey<string>, sets: IdSets | undefined, fromEnd: boolean): StringTrie {
   const keys = new Set(prefixes.keys());
-  for (const text of texts.keys()) keys.add(text);
-  const nodes = buildNodes({ prefixes, texts, sorted: [...keys].sort() }, sets);
+  for (const key of exact.keys()) keys.add(key);
+  const nodes = buildNodes({ prefixes, exact, sorted: [...keys].sort() }, sets);
   const forks = nextForks(nodes);
   const edges = buildEdges(nodes, forks);
   const worst = nodes.whole.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
   return { worst, find: finder(nodes, edges, { root: forks[0] as number, fromEnd }) };
 }
 
-/** Walks by the first character of each edge alone, and compares the whole text once, with where the walk ended. */
+/** Walks by the first character of each edge only, then compares the whole string once with the key of the last node. */
 function finder(
   { key, end, origin, posting, whole }: Nodes,
   { entries, shift }: EdgeTable,
   { root, fromEnd }: { readonly root: number; readonly fromEnd: boolean },
-): TextTrie['find'] {
+): StringTrie['find'] {
   const ends = Int32Array.from(end);
   const origins = Int32Array.from(origin);
   const mask = entries.length - 1;
   const step = fromEnd ? -1 : 1;
-  const texts = fromEnd ? key.map(reversed) : key;
-  // With one place to look at these compare words of memory, which `startsWith` does not.
+  const keys = fromEnd ? key.map(reversed) : key;
+  // With a single candidate position these compare whole words of memory, which `startsWith` does not.
   const isWhole = fromEnd
-    ? (text: string, _start: number, suffix: string): boolean =>
-        suffix.length <= text.length && text.includes(suffix, text.length - suffix.length)
-    : (text: string, start: number, prefix: string): boolean => text.lastIndexOf(prefix, start) === start;
+    ? (value: string, _start: number, suffix: string): boolean =>
+        suffix.length <= value.length && value.includes(suffix, value.length - suffix.length)
+    : (value: string, start: number, prefix: string): boolean => value.lastIndexOf(prefix, start) === start;
   const rootDepth = ends[root] as number;
-  return (text, start) => {
-    const length = text.length - start;
-    const first = fromEnd ? text.length - 1 : start;
+  return (value, start) => {
+    const length = value.length - start;
+    const first = fromEnd ? value.length - 1 : start;
     let node = root;
     for (let depth = rootDepth; depth < length; ) {
-      const code = text.charCodeAt(first + step * depth);
+      const code = value.charCodeAt(first + step * depth);
       let at = firstPlace(node, code, shift);
       while (entries[at] !== -1 && (entries[at] !== node || entries[at + 1] !== code)) at = (at + ENTRY) & mask;
       if (entries[at] === -1) break;
@@ -185,11 +186,11 @@ function finder(
       depth = entries[at + 3] as number;
     }
     const reached = key[node] as string;
-    // The usual case at the speed of memory: all of the key is there.
-    if (reached.length !== ends[node] || !isWhole(text, start, texts[node] as string)) {
+    // The usual case: the whole key matches.
+    if (reached.length !== ends[node] || !isWhole(value, start, keys[node] as string)) {
       const most = Math.min(length, ends[node] as number);
       let common = 0;
-      while (common < most && reached.charCodeAt(common) === text.charCodeAt(first + step * common)) common++;
+      while (common < most && reached.charCodeAt(common) === value.charCodeAt(first + step * common)) common++;
       while ((ends[node] as number) > common) node = origins[node] as number;
     }
     return ends[node] === length ? whole[node] : posting[node];

@@ -1,65 +1,65 @@
 /*
- * Path templates by segments. In: ids by template. Out: for a path the postings of all templates that it may match: segments
- * are compared by their hashes, the characters that operators admit are not. Used by `TermIndex`.
+ * A trie of path templates by segments. It finds all templates that a path may match: segments are compared by hash, and the
+ * characters that `{*}` and `{**}` allow are not checked, so the exact test has to follow.
  */
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
-import { addHit, createHits, createPosting, type Hits, type IdsByKey, type Posting } from './posting.ts';
-import type { RowSets } from './row-sets.ts';
-import { buildSuffixTrie, type TextTrie } from './text-trie.ts';
+import { addHit, createHits, createPosting, type Hits, type IdSets, type IdsByKey, type Posting } from './posting.ts';
+import { buildSuffixTrie, type StringTrie } from './string-trie.ts';
 
 const SLASH = 47;
 
-/** Deeper than this no segments are compared; what a template says further down is left to the rule's own test. */
+/** Segments deeper than this are not compared; they are left to the exact test. */
 const MAX_DEPTH = 64;
 
-/** What is reached by some segments, while the trie is built. */
+/** A node while the trie is built. */
 interface Draft {
   readonly number: number;
   readonly literals: Map<string, Draft>;
   any: Draft | undefined;
-  /** Ids of templates that end here, that end here with `{**}`, and by what must follow after `{**}`. */
+  /** Ids of templates that end here, of those that end here with `{**}`, and of the others by what follows `{**}`. */
   ends: readonly number[] | undefined;
   rests: readonly number[] | undefined;
   tails: IdsByKey<string> | undefined;
 }
 
-/** What is reached by some segments, by number. */
+/** The nodes of the trie in flat arrays. */
 interface Nodes {
-  /** For each node the one after any segment, and the number of what ends here; -1: there is none. */
+  /** For each node: the next node after any segment (`{*}`), and its index in `ends`; -1: none. */
   readonly ways: Int32Array;
   readonly ends: readonly End[];
-  /** By the hash of a segment. */
+  /** Labelled with the hash of a segment. */
   readonly edges: EdgeTable;
 }
 
-/** The templates that end at a node: there, with `{**}`, or with `{**}` and more text. */
+/** The templates that end at a node: exactly there, with `{**}`, or with `{**}` and a suffix. */
 interface End {
   readonly whole: Posting | undefined;
   readonly rest: Posting | undefined;
-  readonly tails: TextTrie | undefined;
+  readonly tails: StringTrie | undefined;
 }
 
 const WAYS = 2;
 
+/** Finds templates by path. */
 export interface TemplateTrie {
-  /** Adds the postings of every template whose segments fit; or of some of them, and says so. */
+  /** Adds the postings of every template whose segments match. If the search gives up, adds some of them and sets `isPartial`. */
   find(path: string, hits: Hits): void;
-  /** May it give up? */
+  /** May a search give up? */
   readonly givesUp: boolean;
 }
 
-/** A walk that takes two ways at so many nodes is short enough: each way may be as long as the path. */
+/** A walk may branch at this many nodes; each branch may be as long as the path. */
 const FEW_FORKS = 3;
-/** Nodes that a walk may visit beyond one for each segment of the path. */
+/** Nodes that a walk may visit in addition to one for each segment of the path. */
 const MAX_VISITS = 8;
 
-/** Templates as they are added. */
+/** The trie while templates are added. */
 class Drafts {
   readonly all: Draft[] = [];
   readonly root: Draft = this.#create();
 
-  add(text: string, ids: readonly number[]): void {
-    const { segments, rest } = cutTemplate(text);
+  add(template: string, ids: readonly number[]): void {
+    const { segments, rest } = cutTemplate(template);
     const tail = segments.length > MAX_DEPTH ? '' : rest;
     const end = segments.slice(0, MAX_DEPTH).reduce((draft, segment) => this.#follow(draft, segment), this.root);
     if (tail === undefined) end.ends = ids;
@@ -96,14 +96,14 @@ class Drafts {
   }
 }
 
-/** Segments of a template, which stand between slashes, up to its `{**}` if it has one, and what follows that. */
-export function cutTemplate(text: string): { readonly segments: readonly string[]; readonly rest: string | undefined } {
-  const [head, rest] = text.split('{**}') as [string, string?];
-  // What stands before `{**}` ends with a slash, whose empty last segment is where the rest begins.
+/** Segments of a template up to its `{**}` if it has one, and `rest`, what follows `{**}`; `undefined`: there is no `{**}`. */
+export function cutTemplate(template: string): { readonly segments: readonly string[]; readonly rest: string | undefined } {
+  const [head, rest] = template.split('{**}') as [string, string?];
+  // The part before `{**}` ends with a slash, after which the rest begins.
   return { segments: (rest === undefined ? head : head.slice(0, -1)).split('/').slice(1), rest };
 }
 
-/** Hash of some characters of a text; begun with {@link HASH}, it goes on with each of them. */
+/** Adds a character to a hash that starts as {@link HASH} (FNV-1a). */
 function addToHash(hash: number, code: number): number {
   return Math.imul(hash ^ code, 0x01000193);
 }
@@ -116,7 +116,7 @@ function hashOf(segment: string): number {
   return hash;
 }
 
-function finish(drafts: readonly Draft[], sets: RowSets | undefined): Nodes {
+function finish(drafts: readonly Draft[], sets: IdSets | undefined): Nodes {
   const ends: End[] = [];
   const ways = new Int32Array(drafts.length * WAYS);
   const edges = createEdgeTable(drafts.length);
@@ -133,7 +133,7 @@ function isEnd({ ends, rests, tails }: Draft): boolean {
   return ends !== undefined || rests !== undefined || tails !== undefined;
 }
 
-function endOf({ ends, rests, tails }: Draft, sets: RowSets | undefined): End {
+function endOf({ ends, rests, tails }: Draft, sets: IdSets | undefined): End {
   return {
     whole: ends === undefined ? undefined : createPosting(ends, undefined, sets),
     rest: rests === undefined ? undefined : createPosting(rests, undefined, sets),
@@ -141,22 +141,22 @@ function endOf({ ends, rests, tails }: Draft, sets: RowSets | undefined): End {
   };
 }
 
-/** Is there a choice of two ways on? */
+/** Can a walk branch here? */
 function isFork({ any, literals }: Draft): boolean {
   return any !== undefined && literals.size > 0;
 }
 
-/** A walk along all templates that the path fits so far. */
+/** The state of a walk along all templates that match the path so far. */
 interface Walk {
   path: string;
   hits: Hits;
-  /** Nodes that may still be visited. */
+  /** Number of nodes that may still be visited. */
   left: number;
-  /** Nodes where it may still take two ways. */
+  /** Number of nodes at which the walk may still branch. */
   forks: number;
 }
 
-/** `at` is the slash before the segments that are left, or the end of the path. */
+/** `at`: index of the slash before the remaining segments, or the end of the path. */
 function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
   const { path, hits } = walk;
   if (walk.left === 0) {
@@ -187,25 +187,25 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
   while (entries[slot] !== -1 && (entries[slot] !== node || entries[slot + 1] !== hash)) slot = (slot + ENTRY) & (entries.length - 1);
   const any = end > at + 1 ? (ways[node * WAYS] as number) : -1;
   if (any !== -1) {
-    // What would take too long is seen on the way down, before most of it is done.
+    // Detects a walk that would take too long on the way down, before most of the work is done.
     if (entries[slot] !== -1 && walk.forks-- === 0) walk.left = 0;
     visit(nodes, any, end, walk);
   }
-  // Segments with the same hash are all followed: a template too many does no harm.
+  // Segments with the same hash are all followed: a false hit does no harm.
   while (entries[slot] !== -1) {
     if (entries[slot] === node && entries[slot + 1] === hash) visit(nodes, entries[slot + 2] as number, end, walk);
     slot = (slot + ENTRY) & (entries.length - 1);
   }
 }
 
-/** Builds the trie of well-formed templates; `undefined` when there are none. */
-export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: RowSets | undefined): TemplateTrie | undefined {
+/** Builds the trie of well-formed templates; `undefined`: there are none. @param sets see `createPosting` */
+export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: IdSets | undefined): TemplateTrie | undefined {
   if (idsByTemplate.size === 0) return undefined;
   const drafts = new Drafts();
-  for (const [text, ids] of idsByTemplate) drafts.add(text, ids);
+  for (const [template, ids] of idsByTemplate) drafts.add(template, ids);
   const nodes = finish(drafts.all, sets);
   const givesUp = drafts.all.filter(isFork).length > FEW_FORKS;
-  // One for all walks, which never overlap.
+  // Shared by all walks, which never overlap.
   const walk: Walk = { path: '', hits: createHits(), left: 0, forks: 0 };
   return {
     givesUp,
@@ -213,7 +213,7 @@ export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: RowSets
       if (path.charCodeAt(0) !== SLASH) return;
       walk.path = path;
       walk.hits = hits;
-      // Every segment is a slash and, but for the last one of a path, a character or more.
+      // Every segment but the last takes at least two characters: a slash and one more.
       walk.left = givesUp ? MAX_VISITS + (path.length >> 1) : Number.MAX_SAFE_INTEGER;
       walk.forks = FEW_FORKS;
       visit(nodes, 0, 0, walk);

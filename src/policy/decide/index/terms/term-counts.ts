@@ -1,18 +1,18 @@
 /*
- * How many rules look for the same. In: the rules of an engine. Out: for each term the number of rules that a request which has
- * it may match. Used to choose guards.
+ * Counts how many rules share a term: the number of rules that a request which hits the term may match because of it. Used to choose
+ * access predicates.
  */
-import type { Clause, Rule } from '../../model/program.ts';
+import type { Clause, Rule } from '../../../model/program.ts';
+import { reversed } from './string-trie.ts';
 import { axisOf, type Term, type TermKind, termsOf } from './term.ts';
-import { reversed } from './text-trie.ts';
 
-/** Counts by axis, kind and text. */
+/** Counts by axis, kind and value. */
 export interface TermCounts {
   readonly byAxis: Map<string, Map<TermKind, Map<string, number>>>;
   readonly rules: number;
 }
 
-/** Patterns that are not followed up may hold together where exact texts exclude each other. */
+/** One value can hit several patterns, where exact strings exclude each other; so a pattern counts this many times. */
 const PATTERN_FACTOR = 4;
 
 /** Counts the positive terms of all rules. */
@@ -24,7 +24,7 @@ export function countTerms(rules: readonly Rule[]): TermCounts {
     addClauses(counts, when);
   }
   for (const kinds of counts.byAxis.values()) {
-    addNested(kinds.get('prefix'), (text) => text);
+    addNested(kinds.get('prefix'), (value) => value);
     addNested(kinds.get('suffix'), reversed);
   }
   return counts;
@@ -44,19 +44,19 @@ function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): void {
   }
 }
 
-function addOne(kinds: Map<TermKind, Map<string, number>>, { kind, text }: Term): void {
+function addOne(kinds: Map<TermKind, Map<string, number>>, { kind, value }: Term): void {
   let counts = kinds.get(kind);
   if (counts === undefined) {
     counts = new Map();
     kinds.set(kind, counts);
   }
-  counts.set(text, (counts.get(text) ?? 0) + 1);
+  counts.set(value, (counts.get(value) ?? 0) + 1);
 }
 
-/** A request with a prefix has all shorter ones, and may have longer ones: the longest chain through each counts. */
-function addNested(counts: Map<string, number> | undefined, keyOf: (text: string) => string): void {
+/** A value that hits a prefix hits all shorter ones and may hit longer ones: the longest chain through each prefix counts. */
+function addNested(counts: Map<string, number> | undefined, keyOf: (value: string) => string): void {
   if (counts === undefined) return;
-  const sorted = Array.from(counts, ([text, count]): Link => ({ text, key: keyOf(text), count, parent: undefined, longest: 0 }));
+  const sorted = Array.from(counts, ([value, count]): Link => ({ value, key: keyOf(value), count, parent: undefined, longest: 0 }));
   sorted.sort((left, right) => (left.key < right.key ? -1 : 1));
   let open: Link | undefined;
   for (const link of sorted) {
@@ -66,27 +66,27 @@ function addNested(counts: Map<string, number> | undefined, keyOf: (text: string
     link.longest = link.count;
     open = link;
   }
-  // Children come after their parents, so that going back the longest chain moves up.
+  // Children come after their parents, so that iterating backwards passes the longest chain up.
   for (const { parent, longest } of sorted.toReversed()) {
     if (parent !== undefined) parent.longest = Math.max(parent.longest, longest);
   }
-  for (const { text, longest } of sorted) counts.set(text, longest);
+  for (const { value, longest } of sorted) counts.set(value, longest);
 }
 
-/** A prefix with those that it begins with. */
+/** A prefix (or reversed suffix) and the shorter ones that it starts with. */
 interface Link {
-  readonly text: string;
+  readonly value: string;
   readonly key: string;
-  /** Rules of this prefix and all shorter ones. */
+  /** Number of rules of this prefix and all shorter ones. */
   count: number;
   parent: Link | undefined;
-  /** The same of the longest prefix that begins with this one. */
+  /** Largest `count` of the prefixes that start with this one. */
   longest: number;
 }
 
-/** Rules that a request with this term may match on account of it. The term must be one that was counted. */
-export function weightOfTerm({ byAxis, rules }: TermCounts, axis: string, { kind, text }: Term): number {
+/** Number of rules that a request may match because it hits this term, which must be one of those counted. */
+export function weightOfTerm({ byAxis, rules }: TermCounts, axis: string, { kind, value }: Term): number {
   if (kind === 'present') return rules;
-  const count = byAxis.get(axis)?.get(kind)?.get(text) as number;
+  const count = byAxis.get(axis)?.get(kind)?.get(value) as number;
   return kind === 'exact' || kind === 'port' || kind === 'prefix' || kind === 'suffix' ? count : count * PATTERN_FACTOR;
 }

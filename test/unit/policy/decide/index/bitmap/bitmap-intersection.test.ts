@@ -1,16 +1,16 @@
-/* The sieve against plain sets of numbers: what is begun with, kept and dropped leaves the same rows, however postings tell them. */
+/* The intersection of bitmaps compared with plain sets of numbers, for every form in which a posting can hold its rows. */
 import { expect } from 'chai';
+import { BitmapIntersection } from '../../../../../../src/policy/decide/index/bitmap/bitmap-intersection.ts';
+import { type RowSet, RowSets } from '../../../../../../src/policy/decide/index/bitmap/row-sets.ts';
 import {
   addHit,
   clearHits,
   createHits,
-  createKeptPosting,
   createPosting,
+  createStoredPosting,
   type Hits,
   type Posting,
-} from '../../../../../src/policy/decide/index/posting.ts';
-import { type RowSet, RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
-import { Sieve } from '../../../../../src/policy/decide/index/sieve.ts';
+} from '../../../../../../src/policy/decide/index/terms/posting.ts';
 
 const ROWS = 4000;
 const MOST = 5;
@@ -27,17 +27,17 @@ function hitsOf(...postings: readonly Posting[]): Hits {
   return hits;
 }
 
-/** Something a request hit, told in some way, and which rows it is about. */
-interface Told {
+/** Hits of a request in one of their forms, and the rows that they stand for. */
+interface NamedHits {
   readonly name: string;
   readonly rows: ReadonlySet<number>;
   readonly hits: Hits;
 }
 
-/** A sieve over its own sets, with what can be asked of it. */
-interface Bench {
-  readonly sieve: Sieve;
-  readonly told: readonly Told[];
+/** An intersection over its own bitmaps, with access to them. */
+interface Fixture {
+  readonly intersection: BitmapIntersection;
+  readonly namedHits: readonly NamedHits[];
   readonly setOf: (rows: readonly number[]) => RowSet;
   readonly read: (set: RowSet) => readonly number[];
 }
@@ -49,8 +49,8 @@ const BEGINNINGS: readonly (readonly [name: string, rows: readonly number[]])[] 
   ['a row in every word', every(32)],
 ];
 
-function told(sets: RowSets): readonly Told[] {
-  const of = (name: string, ...postings: readonly Posting[]): Told => {
+function namedHits(sets: RowSets): readonly NamedHits[] {
+  const of = (name: string, ...postings: readonly Posting[]): NamedHits => {
     const rows = new Set<number>();
     for (let link of postings as readonly (Posting | undefined)[]) {
       for (; link !== undefined; link = link.parent) for (const id of link.ids) rows.add(id);
@@ -72,105 +72,105 @@ function told(sets: RowSets): readonly Told[] {
   ];
 }
 
-function bench(): Bench {
+function fixture(): Fixture {
   const sets = new RowSets(ROWS);
-  const all = told(sets);
+  const all = namedHits(sets);
   const made = new Map<string, RowSet>();
   for (const rows of [FREE, [1, 2000], [9, 40, 41], ...BEGINNINGS.map(([, own]) => own)]) {
     const set = sets.create();
     sets.add(set, rows);
     made.set(rows.join(), set);
   }
-  const sieve = new Sieve(sets, MOST);
+  const intersection = new BitmapIntersection(sets, MOST);
   const memory = sets.seal();
   return {
-    sieve,
-    told: all,
+    intersection,
+    namedHits: all,
     setOf: (rows) => made.get(rows.join()) as RowSet,
     read: (set) => every(1).filter((row) => (((memory[(set >> 2) + (row >>> 5)] as number) >>> (row & 31)) & 1) === 1),
   };
 }
 
-function leftIn(sieve: Sieve): readonly number[] {
+function leftIn(intersection: BitmapIntersection): readonly number[] {
   const left: number[] = [];
-  sieve.find((row) => {
+  intersection.find((row) => {
     left.push(row);
     return false;
   });
   return left;
 }
 
-describe('Sieve', () => {
-  const { sieve, told: all, setOf, read } = bench();
-  const [, few, many, , , , nine] = all as [Told, Told, Told, Told, Told, Told, Told];
-  // Held outside the sets, as those of a token are.
-  const unionOf = ({ hits }: Told): Posting => createKeptPosting(sieve.unite(hits), hits.total);
-  const both: Told = {
-    name: 'two unions kept elsewhere, and a few rows',
+describe('BitmapIntersection', () => {
+  const { intersection, namedHits: all, setOf, read } = fixture();
+  const [, few, many, , , , nine] = all as [NamedHits, NamedHits, NamedHits, NamedHits, NamedHits, NamedHits, NamedHits];
+  // Stored outside the row sets, as the hits of a token are.
+  const unionOf = ({ hits }: NamedHits): Posting => createStoredPosting(intersection.unionOf(hits), hits.total);
+  const both: NamedHits = {
+    name: 'two stored unions, and a few rows',
     rows: new Set([...many.rows, ...nine.rows, ...few.rows]),
     hits: hitsOf(...few.hits.postings, unionOf(many), unionOf(nine)),
   };
-  const kept = all.map((one): Told => ({ ...one, name: `${one.name}, kept elsewhere`, hits: hitsOf(unionOf(one)) }));
-  const everything: readonly Told[] = [...all, ...kept, both];
+  const stored = all.map((one): NamedHits => ({ ...one, name: `${one.name}, as a stored union`, hits: hitsOf(unionOf(one)) }));
+  const everything: readonly NamedHits[] = [...all, ...stored, both];
 
   for (const [beginning, rows] of BEGINNINGS) {
     for (const { name, rows: own, hits } of everything) {
-      it(`keeps ${name} of ${beginning}`, () => {
-        sieve.begin(undefined, setOf(rows));
-        sieve.keep(hits, undefined);
-        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => own.has(row)));
+      it(`keeps ${name} when it starts with ${beginning}`, () => {
+        intersection.begin(undefined, setOf(rows));
+        intersection.intersect(hits, undefined);
+        expect(leftIn(intersection)).to.deep.equal(rows.filter((row) => own.has(row)));
       });
 
-      it(`keeps ${name} and the free of ${beginning}, twice`, () => {
-        sieve.begin(undefined, setOf(rows));
-        for (let time = 0; time < 2; time++) sieve.keep(hits, setOf(FREE));
-        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => own.has(row) || row % 7 === 0));
+      it(`keeps ${name} and the free rows when it starts with ${beginning}, twice`, () => {
+        intersection.begin(undefined, setOf(rows));
+        for (let time = 0; time < 2; time++) intersection.intersect(hits, setOf(FREE));
+        expect(leftIn(intersection)).to.deep.equal(rows.filter((row) => own.has(row) || row % 7 === 0));
       });
 
-      it(`drops ${name} from ${beginning}, twice`, () => {
-        sieve.begin(undefined, setOf(rows));
-        for (let time = 0; time < 2; time++) sieve.drop(hits);
-        expect(leftIn(sieve)).to.deep.equal(rows.filter((row) => !own.has(row)));
-        expect(read(setOf(rows)), 'the rows it began with').to.deep.equal(rows);
+      it(`subtracts ${name} when it starts with ${beginning}, twice`, () => {
+        intersection.begin(undefined, setOf(rows));
+        for (let time = 0; time < 2; time++) intersection.subtract(hits);
+        expect(leftIn(intersection)).to.deep.equal(rows.filter((row) => !own.has(row)));
+        expect(read(setOf(rows)), 'the rows that it starts with').to.deep.equal(rows);
       });
     }
   }
 
   for (const { name, rows, hits } of everything) {
-    it(`begins with ${name}`, () => {
-      sieve.begin(hits, undefined);
-      expect(leftIn(sieve)).to.deep.equal(every(1).filter((row) => rows.has(row)));
+    it(`starts with ${name}`, () => {
+      intersection.begin(hits, undefined);
+      expect(leftIn(intersection)).to.deep.equal(every(1).filter((row) => rows.has(row)));
     });
 
-    it(`begins with ${name} and the free, and goes on`, () => {
-      sieve.begin(hits, setOf([1, 2000]));
-      sieve.drop(few.hits);
+    it(`starts with ${name} and the free rows, and subtracts others`, () => {
+      intersection.begin(hits, setOf([1, 2000]));
+      intersection.subtract(few.hits);
       const begun = (row: number): boolean => rows.has(row) || row === 1 || row === 2000;
-      expect(leftIn(sieve)).to.deep.equal(every(1).filter((row) => begun(row) && !few.rows.has(row)));
+      expect(leftIn(intersection)).to.deep.equal(every(1).filter((row) => begun(row) && !few.rows.has(row)));
     });
   }
 
-  it('lists as many rows as there is room for, or says that there are more', () => {
-    sieve.begin(few.hits, undefined);
-    expect(sieve.list()).to.equal(MOST);
-    expect(Array.from({ length: MOST }, (_, at) => sieve.listed(at))).to.deep.equal([3, 4, 70, 71, 3999]);
-    sieve.begin(many.hits, undefined);
-    expect(sieve.list()).to.equal(-1);
+  it('lists up to the maximum number of rows, and returns -1 when there are more', () => {
+    intersection.begin(few.hits, undefined);
+    expect(intersection.list()).to.equal(MOST);
+    expect(Array.from({ length: MOST }, (_, at) => intersection.listed(at))).to.deep.equal([3, 4, 70, 71, 3999]);
+    intersection.begin(many.hits, undefined);
+    expect(intersection.list()).to.equal(-1);
   });
 
   it('finds the first row that is accepted', () => {
-    sieve.begin(undefined, setOf([9, 40, 41]));
-    expect(sieve.find((row) => row > 9)).to.equal(40);
-    expect(sieve.find(() => false)).to.equal(-1);
+    intersection.begin(undefined, setOf([9, 40, 41]));
+    expect(intersection.find((row) => row > 9)).to.equal(40);
+    expect(intersection.find(() => false)).to.equal(-1);
   });
 
-  it('is empty when nothing is left, and not after a new beginning', () => {
-    sieve.begin(many.hits, undefined);
-    expect(sieve.isEmpty).to.equal(false);
-    sieve.drop(many.hits);
-    expect(sieve.isEmpty).to.equal(true);
-    expect(leftIn(sieve)).to.deep.equal([]);
-    sieve.begin(few.hits, undefined);
-    expect(sieve.isEmpty).to.equal(false);
+  it('is empty when no row is left, and not after it starts again', () => {
+    intersection.begin(many.hits, undefined);
+    expect(intersection.isEmpty).to.equal(false);
+    intersection.subtract(many.hits);
+    expect(intersection.isEmpty).to.equal(true);
+    expect(leftIn(intersection)).to.deep.equal([]);
+    intersection.begin(few.hits, undefined);
+    expect(intersection.isEmpty).to.equal(false);
   });
 });

@@ -1,7 +1,7 @@
-/* What was found for a request is given again to one that hit exactly the same, and to no other. */
+/* A cached result is returned for a request that hits exactly the same postings, and for no other. */
 import { expect } from 'chai';
-import { Answers, MAX_RULES } from '../../../../../src/policy/decide/index/answers.ts';
-import { addHit, createHits, createPosting, type Hits } from '../../../../../src/policy/decide/index/posting.ts';
+import { MAX_RULES, ResultCache } from '../../../../../../src/policy/decide/index/bitmap/result-cache.ts';
+import { addHit, createHits, createPosting, type Hits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 
 function hitsOf(count: number, isPartial = false): Hits {
   const hits = { ...createHits(), isPartial };
@@ -9,63 +9,63 @@ function hitsOf(count: number, isPartial = false): Hits {
   return hits;
 }
 
-function ask(answers: Answers, ...axes: readonly Hits[]): number {
-  answers.begin();
-  for (const axis of axes) answers.note(axis);
-  return answers.slot();
+function slotOf(cache: ResultCache, ...axes: readonly Hits[]): number {
+  cache.begin();
+  for (const axis of axes) cache.append(axis);
+  return cache.slot();
 }
 
-describe('Answers', () => {
-  it('knows nothing at first, not even of a request that hit nothing', () => {
-    const answers = new Answers();
-    expect(answers.isKnown(ask(answers))).to.equal(false);
-    answers.keep(ask(answers), new Int32Array(0), 0);
-    expect(answers.isKnown(ask(answers))).to.equal(true);
-    expect(answers.count(ask(answers))).to.equal(0);
+describe('ResultCache', () => {
+  it('is empty at first, even for a request that hits nothing', () => {
+    const cache = new ResultCache();
+    expect(cache.has(slotOf(cache))).to.equal(false);
+    cache.set(slotOf(cache), new Int32Array(0), 0);
+    expect(cache.has(slotOf(cache))).to.equal(true);
+    expect(cache.count(slotOf(cache))).to.equal(0);
   });
 
-  it('gives the rules of the same question', () => {
-    const answers = new Answers();
+  it('returns the rules of an equal key', () => {
+    const cache = new ResultCache();
     const [path, claim] = [hitsOf(2), hitsOf(3)];
-    answers.keep(ask(answers, path, claim), Int32Array.of(7, 9), 2);
-    const slot = ask(answers, path, claim);
-    expect(answers.isKnown(slot)).to.equal(true);
-    expect(Array.from({ length: answers.count(slot) }, (_, at) => answers.rule(slot, at))).to.deep.equal([7, 9]);
+    cache.set(slotOf(cache, path, claim), Int32Array.of(7, 9), 2);
+    const slot = slotOf(cache, path, claim);
+    expect(cache.has(slot)).to.equal(true);
+    expect(Array.from({ length: cache.count(slot) }, (_, at) => cache.rule(slot, at))).to.deep.equal([7, 9]);
   });
 
-  it('tells a question from any other that falls on its slot', () => {
-    const answers = new Answers();
-    const asked = hitsOf(1);
-    const slot = ask(answers, asked);
-    answers.keep(slot, Int32Array.of(1), 1);
+  it('distinguishes a key from any other in the same slot', () => {
+    const cache = new ResultCache();
+    const known = hitsOf(1);
+    const slot = slotOf(cache, known);
+    cache.set(slot, Int32Array.of(1), 1);
     let others = 0;
     for (let i = 0; i < 1000; i++) {
-      if (ask(answers, hitsOf(1)) !== slot) continue;
+      if (slotOf(cache, hitsOf(1)) !== slot) continue;
       others++;
-      expect(answers.isKnown(slot)).to.equal(false);
+      expect(cache.has(slot)).to.equal(false);
     }
     expect(others).to.be.greaterThan(0);
   });
 
-  it('tells an axis that could not be told from one without hits', () => {
-    const answers = new Answers();
+  it('distinguishes an axis with unknown hits from one without hits', () => {
+    const cache = new ResultCache();
     const path = hitsOf(1);
-    answers.keep(ask(answers, path, hitsOf(0, true)), Int32Array.of(1), 1);
-    expect(answers.isKnown(ask(answers, path, hitsOf(0)))).to.equal(false);
-    expect(answers.isKnown(ask(answers, path, hitsOf(0, true)))).to.equal(true);
+    cache.set(slotOf(cache, path, hitsOf(0, true)), Int32Array.of(1), 1);
+    expect(cache.has(slotOf(cache, path, hitsOf(0)))).to.equal(false);
+    expect(cache.has(slotOf(cache, path, hitsOf(0, true)))).to.equal(true);
   });
 
-  it('takes questions of 64 hits, and no longer ones', () => {
-    const answers = new Answers();
+  it('takes keys of 64 hits, and no longer ones', () => {
+    const cache = new ResultCache();
     const longest = hitsOf(64);
-    answers.keep(
-      ask(answers, longest),
+    cache.set(
+      slotOf(cache, longest),
       Int32Array.from({ length: MAX_RULES }, (_, rule) => rule),
       MAX_RULES,
     );
-    const slot = ask(answers, longest);
-    expect(answers.isKnown(slot)).to.equal(true);
-    expect(answers.rule(slot, MAX_RULES - 1)).to.equal(MAX_RULES - 1);
-    expect(ask(answers, hitsOf(65))).to.equal(-1);
+    const slot = slotOf(cache, longest);
+    expect(cache.has(slot)).to.equal(true);
+    expect(cache.rule(slot, MAX_RULES - 1)).to.equal(MAX_RULES - 1);
+    expect(slotOf(cache, hitsOf(65))).to.equal(-1);
   });
 });

@@ -1,14 +1,14 @@
-/* Sets in WebAssembly memory against plain sets of numbers, of sizes around those of a word, of a lane and of a page. */
+/* Bitmaps in WebAssembly memory compared with plain sets of numbers, at sizes around those of a word, a vector and a page. */
 import { expect } from 'chai';
-import { createPosting } from '../../../../../src/policy/decide/index/posting.ts';
-import { addRows, type RowSet, RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
+import { addRows, type RowSet, RowSets } from '../../../../../../src/policy/decide/index/bitmap/row-sets.ts';
+import { createPosting } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 
 /** Every `step`-th row from `from` on. */
 function everyRow(rowCount: number, step: number, from = 0): readonly number[] {
   return Array.from({ length: Math.max(0, Math.ceil((rowCount - from) / step)) }, (_, i) => from + i * step);
 }
 
-/** The rows of some sets of the same filter, read after all are made. */
+/** Reads bitmaps of `sets`; all of them must exist already. */
 function reader(sets: RowSets): (set: RowSet) => readonly number[] {
   const into = sets.createList(sets.rowCount);
   const memory = sets.seal();
@@ -49,7 +49,7 @@ describe('RowSets', () => {
     });
   }
 
-  it('says when nothing is left', () => {
+  it('returns 0 when no row is left', () => {
     const sets = new RowSets(4000);
     const [none, last, into] = [sets.create(), setOf(sets, [3999]), sets.create()];
     expect(sets.kernels.pass(into, last, last, none, none, none, 0, sets.bytes)).to.equal(1);
@@ -57,7 +57,7 @@ describe('RowSets', () => {
     expect(sets.kernels.pass(into, last, none, none, none, last, -1, sets.bytes)).to.equal(0);
   });
 
-  it('lists as many rows as are asked for, or says that there are more', () => {
+  it('lists up to the given number of rows, and returns -1 when there are more', () => {
     const sets = new RowSets(4000);
     const set = setOf(sets, everyRow(300, 1));
     const into = sets.createList(300);
@@ -65,23 +65,23 @@ describe('RowSets', () => {
     expect(sets.kernels.list(set, sets.bytes, into, 299)).to.equal(-1);
   });
 
-  it('keeps its sets while its memory grows over many pages', () => {
+  it('keeps its bitmaps while its memory grows over many pages', () => {
     const sets = new RowSets(10_000);
     const all = everyRow(200, 1).map((row) => setOf(sets, [row, 9999 - row]));
     const rowsOf = reader(sets);
     for (const [row, set] of all.entries()) expect(rowsOf(set)).to.deep.equal([row, 9999 - row]);
   });
 
-  it('makes no sets after its memory was given away', () => {
+  it('creates no bitmaps after it is sealed', () => {
     const sets = new RowSets(10);
     const set = sets.create();
     addRows(sets.seal(), set, [3]);
-    expect(() => sets.create()).to.throw('no sets are made');
+    expect(() => sets.create()).to.throw('cannot create a row set: the sets are sealed');
   });
 });
 
 describe('createPosting', () => {
-  it('keeps the union of a long chain as a set', () => {
+  it('holds the union of a long chain as a bitmap', () => {
     const sets = new RowSets(100);
     const grandparent = createPosting(everyRow(40, 1), undefined, sets);
     const parent = createPosting([50, 51], grandparent, sets);
@@ -93,7 +93,7 @@ describe('createPosting', () => {
     expect(rowsOf(child.set as RowSet)).to.deep.equal([...everyRow(40, 1), 50, 51, ...everyRow(100, 1, 60)]);
   });
 
-  it('makes no set when it is only ever enumerated', () => {
+  it('creates no bitmap when the posting is only enumerated', () => {
     expect(createPosting(everyRow(100, 1), undefined, undefined).set).to.equal(undefined);
   });
 });

@@ -1,7 +1,7 @@
 /* The table of CIDR blocks against the plain test of each block. */
 import { expect } from 'chai';
-import { type BlockTable, buildBlockTable } from '../../../../../src/policy/decide/index/block-table.ts';
-import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../../../../../src/policy/match/ip-block.ts';
+import { type BlockTable, buildBlockTable } from '../../../../../../src/policy/decide/index/terms/block-table.ts';
+import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../../../../../../src/policy/match/ip-block.ts';
 
 const IPV4: readonly string[] = [
   '0.0.0.0/0',

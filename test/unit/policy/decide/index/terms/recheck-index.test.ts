@@ -1,9 +1,9 @@
 /* Matches that an index finds too widely: only those that hold are told, even when the index gives up. */
 import { expect } from 'chai';
-import { addLooseMatches, buildLooseLookup, type LooseDraft } from '../../../../../src/policy/decide/index/loose-index.ts';
-import { createHits } from '../../../../../src/policy/decide/index/posting.ts';
-import type { Clause } from '../../../../../src/policy/model/program.ts';
-import { factsWith } from '../fixtures.ts';
+import { createHits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
+import { addLossyMatches, buildRecheckLookup, type LossyDraft } from '../../../../../../src/policy/decide/index/terms/recheck-index.ts';
+import type { Clause } from '../../../../../../src/policy/model/program.ts';
+import { factsWith } from '../../fixtures.ts';
 
 const DEPTH = 6;
 
@@ -17,22 +17,22 @@ function templates(end: string): readonly string[] {
   return Array.from({ length: 2 ** DEPTH }, (_, i) => segments(i).join('') + end);
 }
 
-function found(draft: LooseDraft, path: string): readonly number[] {
+function found(draft: LossyDraft, path: string): readonly number[] {
   const hits = createHits();
-  buildLooseLookup(draft, undefined)?.(factsWith({ pathWithQuery: path }), undefined, hits);
+  buildRecheckLookup(draft, undefined)?.(factsWith({ pathWithQuery: path }), undefined, hits);
   return hits.postings
     .slice(0, hits.count)
     .flatMap(({ ids }) => ids)
     .toSorted((left, right) => left - right);
 }
 
-function draftOf(clauses: readonly Clause[]): LooseDraft {
-  const draft: LooseDraft = new Map();
-  for (const [id, clause] of clauses.entries()) addLooseMatches(draft, clause, 'noneOf', id);
+function draftOf(clauses: readonly Clause[]): LossyDraft {
+  const draft: LossyDraft = new Map();
+  for (const [id, clause] of clauses.entries()) addLossyMatches(draft, clause, 'noneOf', id);
   return draft;
 }
 
-describe('buildLooseLookup', () => {
+describe('buildRecheckLookup', () => {
   it('tells the ids of matches that hold', () => {
     const draft = draftOf(['/a/{*}', '/{**}/z', '/a/{*}'].map(pathClause));
     expect(found(draft, '/a/b')).to.deep.equal([0, 2]);
@@ -48,6 +48,6 @@ describe('buildLooseLookup', () => {
   });
 
   it('is nothing without such matches', () => {
-    expect(buildLooseLookup(new Map(), undefined)).to.equal(undefined);
+    expect(buildRecheckLookup(new Map(), undefined)).to.equal(undefined);
   });
 });

@@ -1,15 +1,15 @@
 /* The trie of prefixes and suffixes: the longest one that fits, and all shorter ones in its chain. */
 import { expect } from 'chai';
-import type { Posting } from '../../../../../src/policy/decide/index/posting.ts';
-import { RowSets } from '../../../../../src/policy/decide/index/row-sets.ts';
-import { buildPrefixTrie, buildSuffixTrie, type TextTrie } from '../../../../../src/policy/decide/index/text-trie.ts';
+import { RowSets } from '../../../../../../src/policy/decide/index/bitmap/row-sets.ts';
+import type { Posting } from '../../../../../../src/policy/decide/index/terms/posting.ts';
+import { buildPrefixTrie, buildSuffixTrie, type StringTrie } from '../../../../../../src/policy/decide/index/terms/string-trie.ts';
 
 function idsByText(texts: readonly string[], firstId = 0): Map<string, number[]> {
   return new Map(texts.map((text, at) => [text, [firstId + at]]));
 }
 
-function trieOf(texts: readonly string[], sets?: RowSets): TextTrie {
-  return buildPrefixTrie(idsByText(texts), sets) as TextTrie;
+function trieOf(texts: readonly string[], sets?: RowSets): StringTrie {
+  return buildPrefixTrie(idsByText(texts), sets) as StringTrie;
 }
 
 function idsOf(posting: Posting | undefined): readonly number[] {
@@ -49,7 +49,7 @@ describe('buildPrefixTrie', () => {
       const prefixes = ['/a/', '/a', '/q/r/s'];
       const whole = ['/a', '/a/b', '/q', '', '/ab'];
       const wanted = [...prefixes.map((text) => asked.startsWith(text)), ...whole.map((text) => asked === text)];
-      const trie = buildPrefixTrie(idsByText(prefixes), undefined, idsByText(whole, prefixes.length)) as TextTrie;
+      const trie = buildPrefixTrie(idsByText(prefixes), undefined, idsByText(whole, prefixes.length)) as StringTrie;
 
       expect(idsOf(trie.find(asked, 0))).to.deep.equal(wanted.flatMap((isHit, id) => (isHit ? [id] : [])));
       expect(trie.worst).to.equal(3);
@@ -82,7 +82,7 @@ describe('buildSuffixTrie', () => {
       const suffixes = ['c', '/c', 'b/c', 'ab', 'b', '/a', 'zzab'];
       const wanted = suffixes.flatMap((text, id) => (asked.endsWith(text) ? [id] : []));
 
-      expect(idsOf((buildSuffixTrie(idsByText(suffixes), undefined) as TextTrie).find(asked, 0))).to.deep.equal(wanted);
+      expect(idsOf((buildSuffixTrie(idsByText(suffixes), undefined) as StringTrie).find(asked, 0))).to.deep.equal(wanted);
     });
   }
 

@@ -1,8 +1,8 @@
 /* The trie of path templates finds whatever the templates' own tests take, and not much more. */
 import { expect } from 'chai';
-import { createHits } from '../../../../../src/policy/decide/index/posting.ts';
-import { buildTemplateTrie, type TemplateTrie } from '../../../../../src/policy/decide/index/template-trie.ts';
-import { compilePathTemplate, type PathTemplate, parsePathTemplate } from '../../../../../src/policy/match/path-template.ts';
+import { createHits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
+import { buildTemplateTrie, type TemplateTrie } from '../../../../../../src/policy/decide/index/terms/template-trie.ts';
+import { compilePathTemplate, type PathTemplate, parsePathTemplate } from '../../../../../../src/policy/match/path-template.ts';
 
 const DEEP: string = `${'/{*}'.repeat(70)}/end`;
 const TEMPLATES: readonly string[] = [
