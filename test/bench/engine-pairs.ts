@@ -7,8 +7,11 @@ import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import type * as Evaluators from '../../src/policy/decide/evaluator.ts';
 import { agentFlags } from '../support/agent-flags.ts';
+import type * as Adversaries from './support/engine-adversaries.ts';
 import { type Batch, everNew, median, type Subject, steady } from './support/engine-clock.ts';
+import type * as Shapes from './support/engine-shapes.ts';
 import { duration, printTable, progress, progressEnds } from './support/table.ts';
 
 const RULES = 10_000;
@@ -27,16 +30,18 @@ const VARIANTS = 512;
 /** Nanoseconds of CPU per decision by shape, before and after. */
 type Pair = Readonly<Record<string, readonly [before: number, after: number]>>;
 
-type Evaluators = typeof import('../../src/policy/decide/evaluator.ts');
-type Shapes = typeof import('./support/engine-shapes.ts');
-type Adversaries = typeof import('./support/engine-adversaries.ts');
+/** One shape. Its program exists only while it is measured. */
+interface LazySubject {
+  readonly name: string;
+  readonly create: () => Subject;
+}
 
 /** The shapes of the tree at `root`, with that tree's own engine and request facts. */
-async function subjectsOf(root: string): Promise<readonly Subject[]> {
+async function subjectsOf(root: string): Promise<readonly LazySubject[]> {
   const load = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(root, path)).href)) as T;
-  const { createEvaluator } = await load<Evaluators>('src/policy/decide/evaluator.ts');
-  const { mixedProgram, requestFor, strayRequest, claimsOf, toFacts } = await load<Shapes>('test/bench/support/engine-shapes.ts');
-  const { adversaries } = await load<Adversaries>('test/bench/support/engine-adversaries.ts');
+  const { createEvaluator } = await load<typeof Evaluators>('src/policy/decide/evaluator.ts');
+  const { mixedProgram, requestFor, strayRequest, claimsOf, toFacts } = await load<typeof Shapes>('test/bench/support/engine-shapes.ts');
+  const { adversaries } = await load<typeof Adversaries>('test/bench/support/engine-adversaries.ts');
 
   type Facts = ReturnType<typeof toFacts>;
   type Request = ReturnType<typeof requestFor>;
@@ -58,18 +63,23 @@ async function subjectsOf(root: string): Promise<readonly Subject[]> {
       return toFacts(request, claimsOf(request));
     });
 
-  const mix = createEvaluator(mixedProgram(RULES));
+  const mix = (): ReturnType<typeof createEvaluator> => createEvaluator(mixedProgram(RULES));
   const last = requestFor(RULES - 1);
+  const lazy = (name: string, create: () => Batch): LazySubject => ({ name, create: () => steady(name, create()) });
+  const newToken = (): Subject => {
+    const evaluator = mix();
+    return everNew('new token', () => batch(evaluator, pool(requestFor), true));
+  };
   const subjects = [
-    steady('last', batch(mix, [toFacts(last, claimsOf(last))], true)),
-    steady('spread', batch(mix, pool(requestFor), true)),
-    steady('none', batch(mix, pool(strayRequest), false)),
-    everNew('new token', () => batch(mix, pool(requestFor), true)),
+    lazy('last', () => batch(mix(), [toFacts(last, claimsOf(last))], true)),
+    lazy('spread', () => batch(mix(), pool(requestFor), true)),
+    lazy('none', () => batch(mix(), pool(strayRequest), false)),
+    { name: 'new token', create: newToken },
   ];
   for (const { name, program, facts } of adversaries(RULES).filter((shape) => WORST.includes(shape.name))) {
-    subjects.push(steady(`worst: ${name}`, batch(createEvaluator(program()), [facts()], true)));
-    const variants = Array.from({ length: VARIANTS }, (_, variant) => facts(variant));
-    subjects.push(steady(`worst, unlike: ${name}`, batch(createEvaluator(program(VARIANTS)), variants, true)));
+    const variants = (): readonly Facts[] => Array.from({ length: VARIANTS }, (_, variant) => facts(variant));
+    subjects.push(lazy(`worst: ${name}`, () => batch(createEvaluator(program()), [facts()], true)));
+    subjects.push(lazy(`worst, unlike: ${name}`, () => batch(createEvaluator(program(VARIANTS)), variants(), true)));
   }
   return subjects;
 }
@@ -77,19 +87,19 @@ async function subjectsOf(root: string): Promise<readonly Subject[]> {
 /** One pair, measured in this process. The tree that comes first in `roots` is loaded first. */
 async function measurePair(before: string, after: string, isAfterFirst: boolean, sampleMs: number): Promise<Pair> {
   const roots = isAfterFirst ? [after, before] : [before, after];
-  const trees: (readonly Subject[])[] = [];
+  const trees: (readonly LazySubject[])[] = [];
   for (const root of roots) trees.push(await subjectsOf(root));
-  const [first, second] = trees as [readonly Subject[], readonly Subject[]];
+  const [first, second] = trees as [readonly LazySubject[], readonly LazySubject[]];
   const pair: Record<string, readonly [number, number]> = {};
-  for (const [at, subject] of first.entries()) {
-    const both = [subject, second[at] as Subject];
+  for (const [at, { name, create }] of first.entries()) {
+    const both = [create(), (second[at] as LazySubject).create()];
     const taken: [number[], number[]] = [[], []];
     for (const one of both) one.sample(4 * sampleMs);
     for (let turn = 0; turn < SAMPLES; turn++) {
       for (const index of turn % 2 === 0 ? [0, 1] : [1, 0]) taken[index]?.push((both[index] as Subject).sample(sampleMs));
     }
     const [ofFirst, ofSecond] = taken.map(median) as [number, number];
-    pair[subject.name] = isAfterFirst ? [ofSecond, ofFirst] : [ofFirst, ofSecond];
+    pair[name] = isAfterFirst ? [ofSecond, ofFirst] : [ofFirst, ofSecond];
   }
   return pair;
 }
@@ -117,7 +127,8 @@ function intervalOf(ratios: readonly number[]): Interval {
 
 function runPair(before: string, after: string, index: number, sampleMs: number): Pair {
   const args = [import.meta.filename, '--before', before, '--after', after, '--pair', String(index), '--ms', String(sampleMs)];
-  const { stdout, status } = spawnSync(process.execPath, [...agentFlags(), ...args], {
+  // Two engines at a time need more heap than an agent has.
+  const { stdout, status } = spawnSync(process.execPath, [...agentFlags(), '--max-old-space-size=1024', ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -8,6 +8,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import type * as Encode from '../../src/bundle/encode.ts';
+import type * as Build from './build-case.ts';
 import { readCases } from './case-file.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -25,14 +27,11 @@ export interface DirectoryDigest {
   readonly digest: string;
 }
 
-type BuildCase = typeof import('./build-case.ts');
-type Encode = typeof import('../../src/bundle/encode.ts');
-
 /** One line for each case of a directory: its file, and the digest of its bundle. @throws Error when a case cannot be compiled */
 export async function caseDigests(directory: string, tree: string = ROOT): Promise<readonly string[]> {
   const load = async <T>(path: string): Promise<T> => (await import(pathToFileURL(join(tree, path)).href)) as T;
-  const { buildCase } = await load<BuildCase>('test/conformance/build-case.ts');
-  const { encodeBundle } = await load<Encode>('src/bundle/encode.ts');
+  const { buildCase } = await load<typeof Build>('test/conformance/build-case.ts');
+  const { encodeBundle } = await load<typeof Encode>('src/bundle/encode.ts');
   return readCases(join(ROOT, directory)).map((recorded) => `${recorded.file} ${encodeBundle(buildCase(recorded).bundle).digest}`);
 }
 

@@ -1,19 +1,18 @@
 /*
- * Rules to tests. In: the rules of an engine. Out: compiled rules in the same order, and the first that matches. Used by the
- * linear evaluator.
+ * Compiles rules for the linear evaluator.
  */
 
 import type { Claims, RequestFacts } from '../facts.ts';
 import { type ClauseTest, compileClause } from '../match/compile-clause.ts';
 import type { Clause, Rule } from '../model/program.ts';
 
-/** One clause with its test. */
+/** A clause with its test. */
 export interface CompiledClause {
   readonly clause: Clause;
   readonly test: ClauseTest;
 }
 
-/** A rule whose clauses are compiled, in the shape of {@link Rule}. */
+/** A rule with compiled clauses, in the shape of {@link Rule}. */
 export interface CompiledRule {
   readonly rule: Rule;
   readonly from: readonly (readonly CompiledClause[])[];
@@ -25,12 +24,12 @@ function compileAll(clauses: readonly Clause[]): readonly CompiledClause[] {
   return clauses.map((clause) => ({ clause, test: compileClause(clause) }));
 }
 
-/** Compiles rules; order is kept. */
+/** The compiled rules, in the same order. */
 export function compileRules(rules: readonly Rule[]): readonly CompiledRule[] {
   return rules.map((rule) => ({ rule, from: rule.from.map(compileAll), to: rule.to.map(compileAll), when: compileAll(rule.when) }));
 }
 
-/** Index of the first clause that fails; -1: all hold. */
+/** Index of the first clause that does not hold; -1: all hold. */
 export function firstFailing(clauses: readonly CompiledClause[], facts: RequestFacts, claims: Claims | undefined): number {
   for (let i = 0; i < clauses.length; i++) {
     if (clauses[i]?.test(facts, claims) === false) return i;
@@ -45,12 +44,12 @@ function someHolds(alternatives: readonly (readonly CompiledClause[])[], facts: 
   return false;
 }
 
-/** rule := some `to` AND some `from` AND all of `when`. */
+/** Does the rule match: some entry of `to` AND some entry of `from` AND all of `when`? */
 export function matchesRule(rule: CompiledRule, facts: RequestFacts, claims: Claims | undefined): boolean {
   return someHolds(rule.to, facts, claims) && someHolds(rule.from, facts, claims) && firstFailing(rule.when, facts, claims) === -1;
 }
 
-/** The first rule that matches, in the order given. */
+/** The first rule that matches; `undefined`: none. */
 export function firstMatch(rules: readonly CompiledRule[], facts: RequestFacts, claims: Claims | undefined): Rule | undefined {
   for (const rule of rules) {
     if (matchesRule(rule, facts, claims)) return rule.rule;

@@ -1,5 +1,5 @@
 /*
- * What the evaluator answers: plain data, made by `decide`, read by judge, access log, explain and tests.
+ * The results of evaluation as plain data, for filters, access log, explain and tests.
  */
 
 import type { RequestFacts } from '../facts.ts';
@@ -8,14 +8,15 @@ import type { CustomStep, Rule } from '../model/program.ts';
 /** Why a request was allowed or denied. */
 export type DecisionReason = 'deny-rule' | 'allow-rule' | 'no-allow-rule-matched' | 'no-allow-policy';
 
+/** The outcome of AUDIT, DENY and ALLOW. */
 export interface Decision {
   readonly allowed: boolean;
   readonly reason: DecisionReason;
   /** The rule that decided; absent for `no-allow-…`. */
   readonly rule?: Rule;
-  /** AUDIT: absent when no AUDIT policy attaches. */
+  /** Did an AUDIT rule match? Absent: no AUDIT policy is attached. */
   readonly audit?: boolean;
-  /** Results of dry-run engines that are attached; `rule` absent: no match. */
+  /** Results of the dry-run engines that are attached; `rule` absent: no rule matched. */
   readonly dryRunAllow?: { readonly allowed: boolean; readonly rule?: Rule };
   readonly dryRunDeny?: { readonly allowed: boolean; readonly rule?: Rule };
 }
@@ -26,7 +27,7 @@ export interface CustomMatch {
   readonly rule: Rule;
 }
 
-/** One clause that failed, with the value it saw and what it wanted; both for people. */
+/** A clause that did not hold, with the request's value and the expected values in readable form. */
 export interface ClauseMiss {
   /** e.g. `from[0].source.requestPrincipals`, `when[1] request.auth.claims[groups]`. */
   readonly path: string;
@@ -35,35 +36,35 @@ export interface ClauseMiss {
   readonly hint?: string;
 }
 
-/** One clause that held, with the value it saw and what it wanted. */
+/** A clause that held, with the request's value and the expected values in readable form. */
 export interface ClauseHit {
   readonly path: string;
   readonly saw: string;
   readonly wanted: string;
-  /** Why it holds, where that may surprise: a missing attribute is none of `not…`. */
+  /** Why it holds, where that may be unexpected: a missing attribute is not in any `not…` list. */
   readonly note?: string;
 }
 
-/** How one rule fared. */
+/** The evaluation of one rule. */
 export interface RuleTrace {
   readonly action: 'CUSTOM' | 'AUDIT' | 'DENY' | 'ALLOW';
   readonly dryRun: boolean;
   readonly rule: Rule;
   readonly matched: boolean;
-  /** Share of the clauses that held in the best alternatives, one that all but held counting half; 1 when matched. */
+  /** Share of clauses that held in the best alternatives, from 0 to 1; a near miss counts half. 1 if the rule matched. */
   readonly nearness: number;
-  /** Per alternative the first failing clause, nearest first; empty when matched. */
+  /** The first clause of each alternative that did not hold, nearest alternative first; empty if the rule matched. */
   readonly misses: readonly ClauseMiss[];
-  /** The clauses of the alternatives that matched; empty when not matched. */
+  /** The clauses of the alternatives that matched; empty if the rule did not match. */
   readonly hits: readonly ClauseHit[];
 }
 
-/** Evaluates one program. Safe to share between requests; holds no request state. */
+/** Evaluates one program. Requests can share it; it holds no state of a request. */
 export interface Evaluator {
-  /** CUSTOM steps whose rules match, in provider order (before JWT: `facts.claims` is not looked at). */
+  /** The CUSTOM steps that match, in provider order. They run before JWT verification: `facts.claims` is ignored. */
   custom(facts: RequestFacts, protocol?: 'http' | 'tcp'): readonly CustomMatch[];
-  /** AUDIT, DENY, ALLOW and dry-run. */
+  /** Evaluates AUDIT, DENY, ALLOW and the dry-run engines. */
   decide(facts: RequestFacts, protocol?: 'http' | 'tcp'): Decision;
-  /** The same evaluation, telling of every rule; slow, for explain and denials in the log at debug level. */
+  /** Evaluates every rule and reports each; slow: for explain, and for denials when the log level is debug. */
   trace(facts: RequestFacts, protocol?: 'http' | 'tcp'): readonly RuleTrace[];
 }

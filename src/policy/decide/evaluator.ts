@@ -1,15 +1,14 @@
 /*
- * The door to the evaluators. In: a program. Out: an `Evaluator` whose indexes are built once, so that a decision costs about
- * the same whatever the number of rules and allocates almost nothing. Called by the judge when a bundle is taken in, and by
- * explain.
+ * Creates the evaluator of a program. Its indexes are built once, so that the cost of a decision is nearly independent of the number of
+ * rules and a decision allocates almost nothing.
  */
 import type { Program } from '../model/program.ts';
 import type { Evaluator } from './decision.ts';
 import { createIndexedEvaluator } from './indexed.ts';
 
 /**
- * Prepares a program; cost is linear in its size but for a sort. What is found out about a verified token is kept in its notes
- * (`RequestFacts.notes`).
+ * An evaluator of `program`. Building it costs time linear in the size of the program, except for a sort. What is derived from a verified
+ * token is cached in its notes (`RequestFacts.notes`).
  */
 export function createEvaluator(program: Program): Evaluator {
   return createIndexedEvaluator(program);

@@ -1,6 +1,6 @@
 /*
- * A clause in words: what it wanted, what it saw, and the nearest miss. In: a clause and facts. Out: texts for people, used by
- * the trace. Values of claims are shown; callers that log must take care of that.
+ * Describes a clause: what it expects, what the request has, and the likely mistake when it does not hold. The values of claims are
+ * included; callers that log must take care of that.
  */
 
 import type { Claims, Json, RequestFacts } from '../facts.ts';
@@ -9,52 +9,52 @@ import { compileClause, compilePathMatch } from '../match/compile-clause.ts';
 import { fromByteString } from '../match/string-match.ts';
 import type { Clause } from '../model/program.ts';
 import { claimHint } from './hints/claim-hint.ts';
-import { far, type Hint, pathText, stringText } from './hints/hint.ts';
-import { identityText, peerHint, principalText, requestPrincipalHint } from './hints/identity-hint.ts';
+import { far, formatPath, formatString, type Hint } from './hints/hint.ts';
+import { formatIdentity, formatPrincipal, peerHint, requestPrincipalHint } from './hints/identity-hint.ts';
 import { pathHint } from './hints/path-hint.ts';
 import { addressHint, headerHint, hostHint, methodHint, sniHint } from './hints/request-hint.ts';
 
-const MAX_TEXT = 200;
+const MAX_LENGTH = 200;
 
-/** A clause that wants one of something. */
+/** A clause with a positive list. */
 type WithWanted<C> = C extends { readonly anyOf?: infer Wanted } ? C & { readonly anyOf: NonNullable<Wanted> } : never;
 
-function shorten(text: string): string {
-  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+function shorten(value: string): string {
+  return value.length > MAX_LENGTH ? `${value.slice(0, MAX_LENGTH)}…` : value;
 }
 
-function listsText<M>(lists: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] }, textOf: (match: M) => string): string {
+function formatLists<M>(lists: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] }, format: (match: M) => string): string {
   const parts: string[] = [];
-  if (lists.anyOf !== undefined) parts.push(`one of ${lists.anyOf.map(textOf).join(', ')}`);
-  if (lists.noneOf !== undefined) parts.push(`none of ${lists.noneOf.map(textOf).join(', ')}`);
+  if (lists.anyOf !== undefined) parts.push(`one of ${lists.anyOf.map(format).join(', ')}`);
+  if (lists.noneOf !== undefined) parts.push(`none of ${lists.noneOf.map(format).join(', ')}`);
   return shorten(parts.join(' and '));
 }
 
-/** What the clause asks for, e.g. `one of GET, HEAD`. */
+/** The expected values, e.g. `one of GET, HEAD`. */
 export function wantedOf(clause: Clause): string {
   switch (clause.attribute) {
     case 'peer':
-      return listsText(clause, identityText);
+      return formatLists(clause, formatIdentity);
     case 'requestPrincipal':
-      return listsText(clause, principalText);
+      return formatLists(clause, formatPrincipal);
     case 'path':
-      return listsText(clause, pathText);
+      return formatLists(clause, formatPath);
     case 'sourceIp':
     case 'remoteIp':
     case 'destinationIp':
     case 'destinationPort':
-      return listsText<number | string>(clause, String);
+      return formatLists<number | string>(clause, String);
     case 'host':
     case 'method':
     case 'sni':
     case 'header':
     case 'claim':
     case 'metadata':
-      return listsText(clause, stringText);
+      return formatLists(clause, formatString);
   }
 }
 
-/** Every string that the clause compared, e.g. each instance of a header; empty: the attribute is absent. */
+/** Every string that the clause compares, e.g. each instance of a header; empty: the attribute is absent. */
 function valuesOf(
   clause: Exclude<Clause, { readonly attribute: 'claim' }>,
   facts: RequestFacts,
@@ -95,7 +95,7 @@ function present(value: string): readonly string[] {
   return value === '' ? [] : [value];
 }
 
-/** A part that is no text is shown as JSON: the reader sees what stands there instead. */
+/** A part that is not a string is shown as JSON. */
 function principalOf(claims: Claims | undefined): readonly string[] {
   const [iss, sub] = [lookUpClaim(claims, ['iss']), lookUpClaim(claims, ['sub'])];
   if (iss === undefined && sub === undefined) return [];
@@ -103,7 +103,7 @@ function principalOf(claims: Claims | undefined): readonly string[] {
   return [`${part(iss)}/${part(sub)}`];
 }
 
-/** What the clause saw, for people; `absent` when there is nothing, `empty` when there is a text without characters. */
+/** The request's value in readable form; `absent`: there is none, `empty`: it is the empty string. */
 export function sawOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string {
   if (clause.attribute === 'claim') {
     const value = lookUpClaim(claims, clause.path);
@@ -112,24 +112,24 @@ export function sawOf(clause: Clause, facts: RequestFacts, claims: Claims | unde
   const values = valuesOf(clause, facts, claims);
   if (values.length === 0) return 'absent';
   const isBytes = clause.attribute === 'header' || clause.attribute === 'path' || clause.attribute === 'host';
-  const text = values.map((value) => (isBytes ? fromByteString(value) : value)).join(', ');
-  return text === '' ? 'empty' : shorten(text);
+  const joined = values.map((value) => (isBytes ? fromByteString(value) : value)).join(', ');
+  return joined === '' ? 'empty' : shorten(joined);
 }
 
-/** What would probably mend a clause that failed; `undefined` when nothing comes to mind. */
+/** The likely mistake behind a clause that does not hold; `undefined`: unknown. */
 export function hintFor(clause: Clause, facts: RequestFacts, claims: Claims | undefined): Hint | undefined {
   const needsToken = clause.attribute === 'claim' || clause.attribute === 'requestPrincipal';
   if (needsToken && claims === undefined) return far('the request has no verified token');
-  // With `noneOf` alone the value is what the policy excludes: nothing is mistaken.
+  // With `noneOf` alone the value is one that the policy excludes: there is no mistake.
   const { noneOf: _, ...positive } = clause;
   if (clause.anyOf === undefined || compileClause(positive)(facts, claims)) return undefined;
   return positiveHint(clause as WithWanted<Clause>, facts, claims ?? {});
 }
 
-/** The clause in words when it held, where that may surprise. */
+/** Why a clause holds, where that may be unexpected. */
 export function holdsNote(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string | undefined {
   if (clause.noneOf === undefined || clause.anyOf !== undefined) return undefined;
-  return sawOf(clause, facts, claims) === 'absent' ? 'what is absent is none of them' : undefined;
+  return sawOf(clause, facts, claims) === 'absent' ? 'an absent attribute is not in the list' : undefined;
 }
 
 function positiveHint(clause: WithWanted<Clause>, facts: RequestFacts, claims: Claims): Hint | undefined {
@@ -148,7 +148,7 @@ function positiveHint(clause: WithWanted<Clause>, facts: RequestFacts, claims: C
     case 'remoteIp':
       return addressHint(clause.attribute, clause.anyOf, facts);
     case 'destinationPort':
-      return far("a port is the pod's own, not that of its Service");
+      return far('the port is that of the container, not of the Service');
     case 'destinationIp':
       return undefined;
     case 'peer':
@@ -158,6 +158,6 @@ function positiveHint(clause: WithWanted<Clause>, facts: RequestFacts, claims: C
     case 'claim':
       return claimHint(clause.path, clause.anyOf, claims);
     case 'metadata':
-      return far('metadata of Envoy filters exists in Envoy only');
+      return far('metadata of Envoy filters exists only in Envoy');
   }
 }

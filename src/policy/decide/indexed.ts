@@ -1,6 +1,6 @@
 /*
- * The evaluator whose cost hardly depends on the number of rules. In: a program. Out: an `Evaluator` that gives for every
- * request exactly what the linear one gives, rule by rule. Called by `createEvaluator`.
+ * The evaluator whose cost is nearly independent of the number of rules. For every request it gives exactly the decision of the linear
+ * evaluator, with the same rule.
  */
 
 import type { RequestFacts } from '../facts.ts';
@@ -10,12 +10,12 @@ import { RuleSearch, readsToken } from './index/rule-search.ts';
 import { TokenMemo } from './index/token-memo.ts';
 import { createLinearEvaluator } from './linear.ts';
 
-/** The rules of an engine, ready to be searched. */
+/** A list of rules with its index. */
 interface SearchableRules {
   readonly rules: readonly Rule[];
   readonly search: RuleSearch;
-  /** Number of this list in a token's parts; -1: no clause looks at the token. */
-  readonly part: number;
+  /** Number of this list in the token memo; -1: no clause reads the token. */
+  readonly list: number;
 }
 
 interface SearchableEngine extends SearchableRules {
@@ -34,23 +34,23 @@ interface SearchableRuleset {
   readonly dryRunDeny: SearchableEngine;
   readonly dryRunAllow: SearchableEngine;
   readonly tokens: TokenMemo;
-  /** No engine but DENY and ALLOW is attached: decisions are the same for every request that meets the same rule. */
+  /** Only DENY and ALLOW are attached: every request that matches the same rule gets the same decision. */
   readonly plain: boolean;
-  /** Decisions by rule, made when first needed. */
+  /** Decisions by rule, created when first needed. */
   readonly allowed: (Decision | undefined)[];
   readonly denied: (Decision | undefined)[];
 }
 
-function searchable(rules: readonly Rule[], part: number): SearchableRules {
-  return { rules, search: new RuleSearch(rules), part: readsToken(rules) ? part : -1 };
+function searchable(rules: readonly Rule[], list: number): SearchableRules {
+  return { rules, search: new RuleSearch(rules), list: readsToken(rules) ? list : -1 };
 }
 
 function searchableRuleset(ruleset: Ruleset): SearchableRuleset {
-  const engine = ({ attached, rules }: Engine, part: number): SearchableEngine => ({ attached, ...searchable(rules, part) });
+  const engine = ({ attached, rules }: Engine, list: number): SearchableEngine => ({ attached, ...searchable(rules, list) });
   const { audit, deny, allow, dryRunDeny, dryRunAllow } = ruleset;
   return {
-    // CUSTOM comes before JWT: there is no token yet.
-    custom: ruleset.custom.map((step) => ({ step, rules: step.rules, search: new RuleSearch(step.rules), part: -1 })),
+    // CUSTOM runs before JWT verification: there is no token yet.
+    custom: ruleset.custom.map((step) => ({ step, rules: step.rules, search: new RuleSearch(step.rules), list: -1 })),
     audit: engine(audit, 0),
     deny: engine(deny, 1),
     allow: engine(allow, 2),
@@ -76,10 +76,10 @@ function customMatches({ custom }: SearchableRuleset, facts: RequestFacts): read
 }
 
 /** Index of the first rule that matches; -1: none. */
-function find({ search, rules, part }: SearchableRules, facts: RequestFacts, tokens: TokenMemo): number {
+function find({ search, rules, list }: SearchableRules, facts: RequestFacts, tokens: TokenMemo): number {
   if (rules.length === 0) return -1;
   const { claims } = facts;
-  return search.find(facts, claims === undefined || part === -1 ? undefined : tokens.entryOf(facts, claims, part));
+  return search.find(facts, claims === undefined || list === -1 ? undefined : tokens.entryOf(facts, claims, list));
 }
 
 const NO_ALLOW_POLICY: Decision = Object.freeze({ allowed: true, reason: 'no-allow-policy' });
@@ -111,14 +111,14 @@ function decidePlainly({ deny, allow, tokens, denied, allowed }: SearchableRules
 
 type DryRunResult = NonNullable<Decision['dryRunAllow']>;
 
-/** What an engine in dry-run says; `undefined` when none is attached. */
+/** The result of a dry-run engine; `undefined`: it is not attached. */
 function dryRun(engine: SearchableEngine, matchAllows: boolean, facts: RequestFacts, tokens: TokenMemo): DryRunResult | undefined {
   if (!engine.attached) return undefined;
   const rule = engine.rules[find(engine, facts, tokens)];
   return rule === undefined ? { allowed: !matchAllows } : { allowed: matchAllows, rule };
 }
 
-/** AUDIT and dry-run beside the decision; a request that DENY refuses never reaches the ALLOW engines. */
+/** The decision with the results of AUDIT and dry-run; a request that DENY rejects does not reach the ALLOW engines. */
 function decideWithExtras(ruleset: SearchableRuleset, facts: RequestFacts): Decision {
   const { audit, dryRunDeny, dryRunAllow, tokens } = ruleset;
   const decision = decidePlainly(ruleset, facts);
@@ -133,8 +133,8 @@ function decideWithExtras(ruleset: SearchableRuleset, facts: RequestFacts): Deci
 }
 
 /**
- * Indexes a program. What is found out about a token is kept in its notes (`RequestFacts.notes`).
- * Traces come from the linear evaluator, which is compiled when first asked.
+ * An evaluator with indexes. What is derived from a token is cached in its notes (`RequestFacts.notes`).
+ * Traces come from the linear evaluator, which is compiled for the first one.
  */
 export function createIndexedEvaluator(program: Program): Evaluator {
   const http = searchableRuleset(program.http);

@@ -1,6 +1,6 @@
 /*
- * The plain evaluator: every rule in turn, exactly as the reference says. In: a program. Out: an `Evaluator`. It stays beside
- * any faster one as the oracle, and gives the trace for explain.
+ * The simple evaluator: it tests every rule in turn. It is the reference for the indexed evaluator in tests, and provides the traces
+ * for explain.
  */
 
 import type { RequestFacts } from '../facts.ts';
@@ -65,7 +65,7 @@ function dryRun(allowed: boolean, rule: Rule | undefined): { readonly allowed: b
   return rule === undefined ? { allowed } : { allowed, rule };
 }
 
-/** AUDIT, DENY, ALLOW in this order; a request that DENY refuses never reaches the ALLOW engines. */
+/** Evaluates AUDIT, DENY, ALLOW in this order; a request that DENY rejects does not reach the ALLOW engines. */
 function decide(ruleset: CompiledRuleset, facts: RequestFacts): Decision {
   const { audit, deny, allow, dryRunDeny, dryRunAllow } = ruleset;
   const { claims } = facts;
@@ -102,7 +102,7 @@ function trace(ruleset: CompiledRuleset, facts: RequestFacts): readonly RuleTrac
   return traces;
 }
 
-/** Compiles a program for plain evaluation. Decision cost is linear in the number of rules. */
+/** An evaluator whose cost per decision is linear in the number of rules. */
 export function createLinearEvaluator(program: Program): Evaluator {
   const http = compileRuleset(program.http);
   const tcp = compileRuleset(program.tcp);

@@ -1,17 +1,18 @@
 /*
- * Why a rule matched or did not. In: a compiled rule and facts. Out: per alternative the first clause that failed, with what
- * it saw and what it wanted, and how near the rule came. Only for people: never on the path of a request.
+ * Explains why a rule matched or not: for each alternative the first clause that did not hold, with the request's value and the expected
+ * ones, and how near the rule came to a match. Not used on the path of a request.
  */
 import type { Claims, RequestFacts } from '../facts.ts';
 import type { CompiledClause, CompiledRule } from './compile-rules.ts';
 import type { ClauseHit, ClauseMiss, RuleTrace } from './decision.ts';
 import { hintFor, holdsNote, sawOf, wantedOf } from './explain-clause.ts';
 
+/** What a rule is traced with. */
 export interface TraceContext {
   readonly action: RuleTrace['action'];
   readonly dryRun: boolean;
   readonly facts: RequestFacts;
-  /** Claims that the rule may see: none for CUSTOM. */
+  /** The claims that the rule may read; `undefined` for CUSTOM. */
   readonly claims: Claims | undefined;
 }
 
@@ -21,12 +22,12 @@ interface Alternative {
   readonly pathOf: (clause: CompiledClause, index: number) => string;
 }
 
-/** How an alternative fared. */
-interface Tally {
+/** The evaluation of an alternative. */
+interface Evaluation {
   readonly alternative: Alternative;
-  /** Clauses that held; one that all but held counts half. */
+  /** Number of clauses that held; a near miss counts half. */
   readonly held: number;
-  /** The first clause that failed; absent: none did. */
+  /** The first clause that did not hold; absent: all held. */
   readonly miss?: ClauseMiss;
 }
 
@@ -38,8 +39,8 @@ function missOf(
   { facts, claims }: TraceContext,
 ): { readonly miss: ClauseMiss; readonly near: boolean } {
   const hint = hintFor(clause, facts, claims);
-  const said = hint === undefined ? {} : { hint: hint.text };
-  return { miss: { path, saw: sawOf(clause, facts, claims), wanted: wantedOf(clause), ...said }, near: hint?.near === true };
+  const hinted = hint === undefined ? {} : { hint: hint.message };
+  return { miss: { path, saw: sawOf(clause, facts, claims), wanted: wantedOf(clause), ...hinted }, near: hint?.near === true };
 }
 
 function hitOf({ clause }: CompiledClause, path: string, { facts, claims }: TraceContext): ClauseHit {
@@ -47,7 +48,7 @@ function hitOf({ clause }: CompiledClause, path: string, { facts, claims }: Trac
   return { path, saw: sawOf(clause, facts, claims), wanted: wantedOf(clause), ...(note === undefined ? {} : { note }) };
 }
 
-function tallyOf(alternative: Alternative, context: TraceContext): Tally {
+function evaluationOf(alternative: Alternative, context: TraceContext): Evaluation {
   const { clauses, pathOf } = alternative;
   const results = clauses.map(({ test }) => test(context.facts, context.claims));
   const held = results.filter(Boolean).length;
@@ -58,30 +59,30 @@ function tallyOf(alternative: Alternative, context: TraceContext): Tally {
   return { alternative, held: held + (near ? HALF : 0), miss };
 }
 
-/** The share that held, from 0 to 1. */
-function shareOf({ held, alternative }: Tally): number {
+/** The share of clauses that held, from 0 to 1. */
+function shareOf({ held, alternative }: Evaluation): number {
   return alternative.clauses.length === 0 ? 1 : held / alternative.clauses.length;
 }
 
-/** Best first; equal ones as written. */
-function talliesOf(alternatives: readonly Alternative[], context: TraceContext): readonly Tally[] {
-  return alternatives.map((alternative) => tallyOf(alternative, context)).toSorted((one, other) => shareOf(other) - shareOf(one));
+/** Evaluates alternatives: best first, equal ones as written. */
+function evaluationsOf(alternatives: readonly Alternative[], context: TraceContext): readonly Evaluation[] {
+  return alternatives.map((alternative) => evaluationOf(alternative, context)).toSorted((one, other) => shareOf(other) - shareOf(one));
 }
 
-/** The parts of a rule that must each hold by one of its alternatives. */
+/** The three parts of a rule; one alternative of each must hold. */
 function partsOf({ from, to, when }: CompiledRule): readonly (readonly Alternative[])[] {
   const part = (name: 'from' | 'to', entries: CompiledRule['from']): readonly Alternative[] =>
     entries.map((clauses, entry) => ({ clauses, pathOf: ({ clause }) => `${name}[${entry}].${clause.field}` }));
   return [part('from', from), part('to', to), [{ clauses: when, pathOf: ({ clause }, index) => `when[${index}] ${clause.field}` }]];
 }
 
-/** How one rule fared. */
+/** Evaluates one rule and explains the result. */
 export function traceRule(compiled: CompiledRule, context: TraceContext): RuleTrace {
-  const parts = partsOf(compiled).map((alternatives) => talliesOf(alternatives, context));
+  const parts = partsOf(compiled).map((alternatives) => evaluationsOf(alternatives, context));
   const best = parts.flatMap(([first]) => first ?? []);
   const matched = best.every(({ miss }) => miss === undefined);
   const total = best.reduce((sum, { alternative }) => sum + alternative.clauses.length, 0);
-  const held = best.reduce((sum, tally) => sum + tally.held, 0);
+  const held = best.reduce((sum, evaluation) => sum + evaluation.held, 0);
   return {
     action: context.action,
     dryRun: context.dryRun,
@@ -93,8 +94,8 @@ export function traceRule(compiled: CompiledRule, context: TraceContext): RuleTr
   };
 }
 
-/** Nearest first. A part of which one alternative holds misses nothing; of every other part each alternative has missed. */
-function missesOf(parts: readonly (readonly Tally[])[]): readonly ClauseMiss[] {
+/** The misses of all parts that do not hold, one per alternative, nearest first. */
+function missesOf(parts: readonly (readonly Evaluation[])[]): readonly ClauseMiss[] {
   const failed = parts.filter(([first]) => first?.miss !== undefined).flat();
   return failed.toSorted((one, other) => shareOf(other) - shareOf(one)).map(({ miss }) => miss as ClauseMiss);
 }

@@ -1,9 +1,9 @@
 /*
- * One maker of clauses per attribute, shared by `from`, `to` and `when`, which offer the same attributes under different
- * names. In: a field with its values. Out: its clause, or how it is dropped. Used by the files beside this one.
+ * Creates the clause of each attribute. `from`, `to` and `when` offer the same attributes under different names and share these
+ * functions.
  */
 import { formatIpBlock, parseIpBlock } from '../match/ip-block.ts';
-import { isPathTemplate, meantTemplate, parsePathTemplate } from '../match/path-template.ts';
+import { effectiveTemplate, isPathTemplate, parsePathTemplate } from '../match/path-template.ts';
 import { parseRequestPrincipal } from '../match/request-principal.ts';
 import { parseStringMatch } from '../match/string-match.ts';
 import type { IdentityMatch, PathMatch, StringMatch } from '../model/program.ts';
@@ -23,8 +23,8 @@ import { expandPrincipal, expandTrustDomain } from './trust-domains.ts';
 const MAX_PORT = 65535;
 const SPIFFE = 'spiffe://';
 
-/** Makes the clause of one attribute for one field named `field` in the trace. */
-export type MakeClause = (context: RuleContext, field: string, values: FieldValues) => Lowered;
+/** Creates the clause of one attribute, or drops the field or rule. `field` is its name in the policy, shown in traces. */
+export type CreateClause = (context: RuleContext, field: string, values: FieldValues) => Lowered;
 
 const readString: ReadValue<StringMatch> = (value) => [parseStringMatch(value)];
 
@@ -32,8 +32,8 @@ function bad(code: BadValue['code'], message: string): BadValue {
   return { code, message };
 }
 
-/** `hosts`, `methods`, `connection.sni`. */
-export function stringClause(attribute: 'host' | 'method' | 'sni'): MakeClause {
+/** The clause for `hosts`, `methods` or `connection.sni`. */
+export function stringClause(attribute: 'host' | 'method' | 'sni'): CreateClause {
   return (context, field, values) => {
     const lost = attribute === 'sni' ? undefined : dropOnTcp(context, values);
     return lost ?? clauseOf(readLists(context, values, readString), (lists) => ({ attribute, field, ...lists }));
@@ -42,16 +42,16 @@ export function stringClause(attribute: 'host' | 'method' | 'sni'): MakeClause {
 
 const readPath: ReadValue<PathMatch> = (value) => {
   if (!isPathTemplate(value)) return [parseStringMatch(value)];
-  const template = meantTemplate(value);
-  // Envoy may read it as a regular expression.
+  const template = effectiveTemplate(value);
+  // Envoy may interpret it as a regular expression.
   if (parsePathTemplate(template) === undefined) {
     return { ...bad('SP_PATH', `invalid or unsupported path template ${value}`), mayMatch: true };
   }
   return [{ kind: 'template', value: template }];
 };
 
-/** `paths`. */
-export const pathClause: MakeClause = (context, field, values) =>
+/** The clause for `paths`. */
+export const pathClause: CreateClause = (context, field, values) =>
   dropOnTcp(context, values) ?? clauseOf(readLists(context, values, readPath), (lists) => ({ attribute: 'path', field, ...lists }));
 
 const readBlock: ReadValue<string> = (value) => {
@@ -59,8 +59,8 @@ const readBlock: ReadValue<string> = (value) => {
   return block === undefined ? bad('SP_VALUE', `bad IP address or CIDR range (${value})`) : [formatIpBlock(block)];
 };
 
-/** `ipBlocks`, `remoteIpBlocks`, `destination.ip`. */
-export function addressClause(attribute: 'sourceIp' | 'remoteIp' | 'destinationIp'): MakeClause {
+/** The clause for `ipBlocks`, `remoteIpBlocks` or `destination.ip`. */
+export function addressClause(attribute: 'sourceIp' | 'remoteIp' | 'destinationIp'): CreateClause {
   return (context, field, values) => clauseOf(readLists(context, values, readBlock), (lists) => ({ attribute, field, ...lists }));
 }
 
@@ -69,11 +69,11 @@ const readPort: ReadValue<number> = (value) => {
   return port > MAX_PORT ? bad('SP_VALUE', `bad port (${value})`) : [port];
 };
 
-/** `ports`, `destination.port`. */
-export const portClause: MakeClause = (context, field, values) =>
+/** The clause for `ports` or `destination.port`. */
+export const portClause: CreateClause = (context, field, values) =>
   clauseOf(readLists(context, values, readPort), (lists) => ({ attribute: 'destinationPort', field, ...lists }));
 
-function peerClause(read: (context: RuleContext) => ReadValue<IdentityMatch>): MakeClause {
+function peerClause(read: (context: RuleContext) => ReadValue<IdentityMatch>): CreateClause {
   return (context, field, values) =>
     clauseOf(readLists(context, values, read(context)), (lists) => ({ attribute: 'peer', field, ...lists }));
 }
@@ -84,22 +84,22 @@ function principalMatch(value: string): IdentityMatch {
   return match.kind === 'suffix' ? { kind: 'spiffeSuffix', value: match.value } : { kind: match.kind, value: SPIFFE + match.value };
 }
 
-/** `principals`, `source.principal`. */
-export const principalClause: MakeClause = peerClause(
+/** The clause for `principals` or `source.principal`. */
+export const principalClause: CreateClause = peerClause(
   (context) => (value) => expandPrincipal(value, context.trustDomains).map(principalMatch),
 );
 
-/** `namespaces`, `source.namespace`. */
-export const namespaceClause: MakeClause = peerClause(() => (value) => [{ kind: 'namespace', pattern: value }]);
+/** The clause for `namespaces` or `source.namespace`. */
+export const namespaceClause: CreateClause = peerClause(() => (value) => [{ kind: 'namespace', pattern: value }]);
 
-/** `serviceAccounts`, `source.serviceAccount`: `name` alone is meant in the policy's own namespace. */
-export const serviceAccountClause: MakeClause = peerClause((context) => (value) => {
+/** The clause for `serviceAccounts` or `source.serviceAccount`; `name` alone refers to the policy's own namespace. */
+export const serviceAccountClause: CreateClause = peerClause((context) => (value) => {
   const slash = value.indexOf('/');
   const namespace = slash === -1 ? context.namespace : value.slice(0, slash);
   return [{ kind: 'serviceAccount', namespace, name: value.slice(slash + 1) }];
 });
 
-/** The first star stands for any characters of the trust domain; behind it all is literal. */
+/** The first `*` matches any characters of the trust domain; everything after it is literal. */
 function trustDomainMatch(value: string): IdentityMatch {
   if (value === '*') return { kind: 'prefix', value: SPIFFE };
   const star = value.indexOf('*');
@@ -107,28 +107,28 @@ function trustDomainMatch(value: string): IdentityMatch {
   return { kind: 'trustDomain', prefix: value.slice(0, star), suffix: value.slice(star + 1) };
 }
 
-/** `trustDomains`, `source.trustDomain`. */
-export const trustDomainClause: MakeClause = peerClause(
+/** The clause for `trustDomains` or `source.trustDomain`. */
+export const trustDomainClause: CreateClause = peerClause(
   (context) => (value) => expandTrustDomain(value, context.trustDomains).map(trustDomainMatch),
 );
 
-/** `requestPrincipals`, `request.auth.principal`. */
-export const requestPrincipalClause: MakeClause = (context, field, values) =>
+/** The clause for `requestPrincipals` or `request.auth.principal`. */
+export const requestPrincipalClause: CreateClause = (context, field, values) =>
   dropOnTcp(context, values) ??
   clauseOf(
     readLists(context, values, (value) => [parseRequestPrincipal(value)]),
     (lists) => ({ attribute: 'requestPrincipal', field, ...lists }),
   );
 
-/** `request.auth.claims[…]`, `request.auth.audiences`, `request.auth.presenter`. `path` is never empty. */
-export function claimClause(path: readonly string[]): MakeClause {
+/** The clause for `request.auth.claims[…]`, `request.auth.audiences` or `request.auth.presenter`. `path` is never empty. */
+export function claimClause(path: readonly string[]): CreateClause {
   return (context, field, values) =>
     dropOnTcp(context, values) ??
     clauseOf(readLists(context, values, readString), (lists) => ({ attribute: 'claim', field, path, ...lists }));
 }
 
-/** `request.headers[name]`. */
-export function headerClause(name: string): MakeClause {
+/** The clause for `request.headers[name]`. */
+export function headerClause(name: string): CreateClause {
   return (context, field, values) =>
     dropOnTcp(context, values) ??
     clauseOf(readLists(context, values, readString), (lists) => ({ attribute: 'header', field, name: name.toLowerCase(), ...lists }));
@@ -138,8 +138,8 @@ function isBracketed(value: string): boolean {
   return value.startsWith('[') && value.endsWith(']');
 }
 
-/** `experimental.envoy.filters.<filter>[<key>]`; values in brackets ask for an element of a list. */
-export function metadataClause(filter: string, key: string): MakeClause {
+/** The clause for `experimental.envoy.filters.<filter>[<key>]`; values in brackets match an element of an array. */
+export function metadataClause(filter: string, key: string): CreateClause {
   return (context, field, values) => {
     const all = [...(values.values ?? []), ...(values.notValues ?? [])];
     const list = all.every(isBracketed);
@@ -148,8 +148,8 @@ export function metadataClause(filter: string, key: string): MakeClause {
   };
 }
 
-/** A key that no clause can be made of, e.g. `request.headersX[a]`: every value of it is bad. */
-export function badKeyClause(fault: string): MakeClause {
+/** For a key that has no clause, e.g. `request.headersX[a]`: every value of it is invalid. */
+export function badKeyClause(fault: string): CreateClause {
   return (context, _field, values) => {
     const path = values.path.slice(0, values.path.lastIndexOf('.'));
     context.report('SP_WHEN', `${path}.key`, fault);

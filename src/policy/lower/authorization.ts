@@ -1,6 +1,5 @@
 /*
- * AuthorizationPolicies to rulesets. In: the policies of a workload, mesh settings, a protocol. Out: engines by action, rules
- * in byte order of their ids. Called by `lowerPolicies`, once for HTTP and once for TCP.
+ * Lowers the AuthorizationPolicies of a workload to the ruleset of one protocol: engines by action, rules in byte order of their ids.
  */
 import type { Action, AuthorizationPolicy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -11,12 +10,15 @@ import type { PolicyFinding, RuleContext } from './lowering.ts';
 import { compareBytes } from './order.ts';
 import { lowerRule } from './rule.ts';
 
-/** What one policy becomes on one protocol. */
+/** One policy, lowered for one protocol. */
 interface LoweredPolicy extends CustomPolicy {
   readonly action: Action;
 }
 
-/** Lowers all policies for one protocol. What does not fit the protocol is dropped silently on TCP, reported on HTTP. */
+/**
+ * Lowers all policies for one protocol. HTTP attributes are dropped on TCP without a finding.
+ * @param findings findings are appended for HTTP, where all attributes exist
+ */
 export function lowerAuthorization(
   policies: readonly AuthorizationPolicy[],
   protocol: 'http' | 'tcp',
@@ -63,7 +65,7 @@ function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh
   return { policy, action: spec.action, dryRun: dryRun === true, rules };
 }
 
-/** Every fault shows on HTTP, where all attributes exist; on TCP it would only be told twice. */
+/** Every fault is found on HTTP, where all attributes exist; reporting it on TCP, too, would duplicate it. */
 function reporterOf(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', findings: PolicyFinding[]): RuleContext['report'] {
   if (protocol === 'tcp') return () => undefined;
   const { namespace, name } = policy.metadata;

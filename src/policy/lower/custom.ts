@@ -1,6 +1,5 @@
 /*
- * CUSTOM policies: which external authorizer is asked, and what is refused because there is none to ask. In: the lowered
- * policies of the action. Out: steps in provider order. Called by `lowerAuthorization`.
+ * Lowers CUSTOM policies to steps: which ext_authz provider to call, and what to deny because its provider cannot be called.
  * @see istio pilot/pkg/security/authz/builder/{builder,extauthz}.go
  */
 import type { AuthorizationPolicy } from '../../api/istio/resources.ts';
@@ -18,7 +17,7 @@ export interface CustomPolicy {
   readonly rules: readonly Rule[];
 }
 
-/** Name of the provider that a policy asks for; `''` when it names none. */
+/** Name of the provider of a policy; `''`: it names none. */
 export function providerNameOf(policy: AuthorizationPolicy): string {
   return policy.spec.provider?.name ?? '';
 }
@@ -32,14 +31,17 @@ function isProviderName(name: string): boolean {
   return name.length <= MAX_NAME_LENGTH && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name);
 }
 
-/** The provider to ask, or why there is none. */
+/** The provider to call, or the reason why there is none (part of the program: its wording is part of the bundle's bytes). */
 export function findProvider(name: string, distinctProviders: number, mesh: MeshConfig): ExtensionProvider | string {
   if (distinctProviders > 1 && !mesh.multipleCustomProviders) return 'only one CUSTOM provider can be used per workload';
   if (!isProviderName(name)) return `invalid extension provider name ${JSON.stringify(name)}`;
   return mesh.extensionProviders.find((provider) => provider.name === name) ?? `unknown extension provider ${name}`;
 }
 
-/** Steps by provider name in byte order. A provider that cannot be asked denies what its rules match; its dry runs do nothing, as in Istio. */
+/**
+ * Steps in byte order of the provider names. Rules of a provider that cannot be called deny what they match; its dry-run policies do
+ * nothing, as in Istio.
+ */
 export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' | 'tcp', mesh: MeshConfig): readonly CustomStep[] {
   const names = [...new Set(policies.map(({ policy }) => providerNameOf(policy)))].sort(compareBytes);
   return names.flatMap((name) => {
@@ -47,7 +49,7 @@ export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' 
     const provider = findProvider(name, names.length, mesh);
     if (typeof provider === 'string') return [{ name, refusal: provider, rules: refusedRules(own.filter(({ dryRun }) => !dryRun)) }];
     if (protocol === 'tcp' && provider.protocol === 'http') return [];
-    return askingSteps(name, provider, own);
+    return callingSteps(name, provider, own);
   });
 }
 
@@ -59,12 +61,12 @@ function refusedRules(policies: readonly CustomPolicy[]): readonly Rule[] {
   return rulesOf(policies).map((rule) => ({ ...rule, id: rule.id + BAD_ACTION_SUFFIX }));
 }
 
-/** A dry-run CUSTOM policy (which admission refuses) denies what it matches, as in Istio. */
-function askingSteps(name: string, provider: ExtensionProvider, policies: readonly CustomPolicy[]): readonly CustomStep[] {
-  const watched = rulesOf(policies.filter(({ dryRun }) => dryRun));
-  const asked = policies.filter(({ dryRun }) => !dryRun);
+/** A dry-run CUSTOM policy (which admission rejects) denies what it matches, as in Istio. */
+function callingSteps(name: string, provider: ExtensionProvider, policies: readonly CustomPolicy[]): readonly CustomStep[] {
+  const dryRuns = rulesOf(policies.filter(({ dryRun }) => dryRun));
+  const enforced = policies.filter(({ dryRun }) => !dryRun);
   const steps: CustomStep[] = [];
-  if (watched.length > 0) steps.push({ name, refusal: 'CUSTOM does not support dry-run', rules: watched });
-  if (asked.length > 0) steps.push({ name, provider, rules: rulesOf(asked) });
+  if (dryRuns.length > 0) steps.push({ name, refusal: 'CUSTOM does not support dry-run', rules: dryRuns });
+  if (enforced.length > 0) steps.push({ name, provider, rules: rulesOf(enforced) });
   return steps;
 }

@@ -1,5 +1,5 @@
 /*
- * The dry-run annotation. In: a policy's annotations. Out: whether it is only watched. Used by `lowerAuthorization`.
+ * Reads the dry-run annotation of a policy.
  */
 import type { PolicyMetadata } from '../../api/istio/resources.ts';
 
@@ -7,7 +7,7 @@ const DRY_RUN_ANNOTATION = 'istio.io/dry-run';
 const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 const FALSE: ReadonlySet<string> = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
 
-/** `invalid`: not a boolean as Go reads one; such a policy is enforced. Absent annotation: `false`. */
+/** Is the policy evaluated without being enforced? `invalid`: the value is not a boolean in Go's syntax, and the policy is enforced. */
 export function dryRunOf(metadata: PolicyMetadata): boolean | 'invalid' {
   const value = metadata.annotations?.[DRY_RUN_ANNOTATION];
   if (value === undefined || FALSE.has(value)) return false;

@@ -1,6 +1,5 @@
 /*
- * RequestAuthentications to JWT providers. In: the policies of a workload. Out: providers in the order in which they are
- * tried. Called by `lowerPolicies`.
+ * Lowers RequestAuthentications to JWT providers, in the order in which they are tried.
  * @see istio pilot/pkg/security/authn/policy_applier.go
  */
 import type { JwtRule, RequestAuthentication } from '../../api/istio/resources.ts';
@@ -18,8 +17,8 @@ interface SourcedRule {
 }
 
 /**
- * Providers of all rules: policies of the workload's namespace before those of the root namespace, oldest first, then all
- * rules by issuer (an absent one first), equal issuers in that order.
+ * The providers of all rules, sorted by issuer (an absent one first). Equal issuers are in the order of their policies: those of the
+ * workload's namespace before those of the root namespace, oldest first.
  */
 export function lowerJwtProviders(
   policies: readonly RequestAuthentication[],
@@ -43,8 +42,8 @@ function rulesOf({ metadata, spec }: RequestAuthentication): readonly SourcedRul
   }));
 }
 
-function uniqueSorted(texts: readonly string[]): readonly string[] {
-  return [...new Set(texts)].sort(compareBytes);
+function uniqueSorted(values: readonly string[]): readonly string[] {
+  return [...new Set(values)].sort(compareBytes);
 }
 
 function toProvider({ rule, source }: SourcedRule, name: string, keySet: string): JwtProvider {
@@ -63,7 +62,7 @@ function toProvider({ rule, source }: SourcedRule, name: string, keySet: string)
   };
 }
 
-/** Any location given turns all defaults off. Envoy keeps locations in maps: sorted, and each once; names are bytes, as in requests. */
+/** Any explicit location disables all defaults. Envoy keeps locations in maps: sorted and unique; names are bytes, as in requests. */
 function locationsOf(rule: JwtRule): Pick<JwtProvider, 'headers' | 'params' | 'cookies'> {
   const { fromHeaders = [], fromParams = [], fromCookies = [] } = rule;
   if (fromHeaders.length === 0 && fromParams.length === 0 && fromCookies.length === 0) {

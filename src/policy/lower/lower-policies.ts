@@ -1,6 +1,5 @@
 /*
- * From Istio's resources to a program. In: the policies attached to one workload, and mesh settings. Out: the program
- * and findings about what could not be honoured. Called by the compile room, once per distinct set of policies.
+ * Lowers the policies of one workload, together with mesh settings, to its program. Called once per distinct set of policies.
  */
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -11,28 +10,30 @@ import { lowerJwtProviders } from './jwt-providers.ts';
 import type { PolicyFinding } from './lowering.ts';
 import { compareBytes, sortPolicies } from './order.ts';
 
+/** What a program is lowered from. */
 export interface LowerInput {
   /** The workload's namespace. */
   readonly namespace: string;
   /** Policies that select the workload, in any order. */
   readonly policies: readonly Policy[];
   readonly mesh: MeshConfig;
-  /** Key of `Bundle.keySets` for one JWT rule. */
+  /** Returns the key of `Bundle.keySets` for one JWT rule. */
   keySetId(rule: JwtRule, source: Provenance): string;
 }
 
+/** A program, and what could not be lowered. */
 export interface LowerResult {
   readonly program: Program;
-  /** In the order of the policies by age and name, each fault once. */
+  /** In the order of the policies by age and name; each fault is reported once. */
   readonly findings: readonly PolicyFinding[];
 }
 
-function canonicalBlocks(texts: readonly string[]): readonly string[] {
-  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+function canonicalBlocks(cidrs: readonly string[]): readonly string[] {
+  const blocks = cidrs.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
   return [...new Set(blocks.map(formatIpBlock))].sort(compareBytes);
 }
 
-/** Lowers the policies of one workload. Never throws on what users write; equal sets of policies give equal programs. */
+/** Lowers the policies of one workload. Never throws because of user input; equal sets of policies give equal programs. */
 export function lowerPolicies(input: LowerInput): LowerResult {
   const { namespace, policies, mesh } = input;
   const authorization = sortPolicies(policies.filter((policy): policy is AuthorizationPolicy => policy.kind === 'AuthorizationPolicy'));

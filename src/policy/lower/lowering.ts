@@ -1,20 +1,19 @@
 /*
- * What the parts of lowering share: the context of one rule, and how values that cannot be compiled are dropped. Istio
- * drops the whole rule under ALLOW and only the value under DENY, AUDIT and CUSTOM, so that a mistake never allows more; there the
- * whole list goes with a value that admission refuses and Envoy may understand.
- * In: values and a reader for one value. Out: lists for the program. Used by every file of this folder.
+ * Shared by all of lowering: the context of one rule, and how values that cannot be compiled are dropped. Under ALLOW, Istio drops the
+ * whole rule; under DENY, AUDIT and CUSTOM only the value, so that a mistake never allows more. If Envoy may match something by a value
+ * that admission rejects, the whole list is dropped with it there.
  * @see istio pilot/pkg/security/authz/model/model.go, checkError
  */
 import type { Action } from '../../api/istio/resources.ts';
 import type { ErrorCode, Finding } from '../../errors.ts';
 import type { Clause } from '../model/program.ts';
 
-/** A finding and the policy it belongs to. */
+/** A finding and its policy. */
 export interface PolicyFinding extends Finding {
   readonly policy: { readonly kind: 'RequestAuthentication' | 'AuthorizationPolicy'; readonly namespace: string; readonly name: string };
 }
 
-/** One rule of one policy under way to one protocol. */
+/** The rule that is being lowered, for one protocol. */
 export interface RuleContext {
   /** Namespace of the policy: the default of `serviceAccounts`. */
   readonly namespace: string;
@@ -26,21 +25,23 @@ export interface RuleContext {
   report(code: ErrorCode, path: string, message: string): void;
 }
 
-/** The rule cannot be kept (ALLOW with a value that cannot be compiled, or an unknown key). Compared by identity. */
+/** Result that drops the rule: ALLOW with a value that cannot be compiled, or an unknown key. Compared by identity. */
 export const DROP_RULE: unique symbol = Symbol('drop rule');
+/** The type of {@link DROP_RULE}. */
 export type DropRule = typeof DROP_RULE;
 
-/** What is wrong with one value. */
+/** A value that cannot be compiled, and why. */
 export interface BadValue {
   readonly code: ErrorCode;
   readonly message: string;
-  /** Envoy may match something by it, nobody can tell what: a positive list is nothing to go by without it. */
+  /** Envoy may match something by it, but what is unknown: a positive list without it would match too little under DENY. */
   readonly mayMatch?: true;
 }
 
-/** Reads one value: the matches it stands for, or what is wrong. A value may stand for several (trust-domain aliases). */
+/** Reads one value: its matches, or why it is invalid. A value may have several matches (trust-domain aliases). */
 export type ReadValue<M> = (value: string) => readonly M[] | BadValue;
 
+/** Is the result of {@link ReadValue} an invalid value? */
 export function isBadValue<M>(result: readonly M[] | BadValue): result is BadValue {
   return 'code' in result;
 }
@@ -55,13 +56,13 @@ export interface FieldValues {
   readonly notValues: readonly string[] | undefined;
 }
 
-/** Lists for a clause; a list without a value that can be compiled is absent. */
+/** The lists of a clause; a list is absent if none of its values can be compiled. */
 export interface ReadLists<M> {
   readonly anyOf?: readonly M[];
   readonly noneOf?: readonly M[];
 }
 
-/** Reads both lists of a field under the rule's action. */
+/** Reads both lists of a field; the action of the rule decides what an invalid value drops. */
 export function readLists<M>(context: RuleContext, field: FieldValues, read: ReadValue<M>): ReadLists<M> | DropRule {
   const wanted = readList(context, field.values, field.path, read);
   const excluded = readList(context, field.notValues, field.notPath, read);
@@ -73,7 +74,7 @@ export function readLists<M>(context: RuleContext, field: FieldValues, read: Rea
 
 interface ReadList<M> {
   readonly matches: readonly M[];
-  /** Of the values that were dropped. */
+  /** The values that were dropped. */
   readonly faults: readonly BadValue[];
 }
 
@@ -92,27 +93,27 @@ function readList<M>(context: RuleContext, values: readonly string[] | undefined
   return { matches, faults };
 }
 
-/** Clauses of one entry, or why there is no rule. */
+/** The clauses of one entry, or {@link DROP_RULE}. */
 export type Lowered = readonly Clause[] | DropRule;
 
-/** An HTTP-only attribute on TCP: the rule goes under ALLOW, the field under every other action. `undefined`: nothing is lost. */
+/** Drops an HTTP attribute on TCP: the rule under ALLOW, the field under every other action. `undefined` on HTTP: keep it. */
 export function dropOnTcp(context: RuleContext, field: FieldValues): Lowered | undefined {
   return context.protocol === 'http' ? undefined : dropField(context, field);
 }
 
-/** Drops a field of which no value can be compiled: the rule goes with it under ALLOW. */
+/** Drops a field of which no value can be compiled, and under ALLOW the rule with it. */
 export function dropField(context: RuleContext, field: FieldValues): Lowered {
   const used = (field.values?.length ?? 0) > 0 || (field.notValues?.length ?? 0) > 0;
   return used && context.action === 'ALLOW' ? DROP_RULE : [];
 }
 
-/** One clause when any list is left, no clause when none is. */
-export function clauseOf<M>(lists: ReadLists<M> | DropRule, make: (lists: ReadLists<M>) => Clause): Lowered {
+/** One clause if at least one list is present, else no clause. */
+export function clauseOf<M>(lists: ReadLists<M> | DropRule, create: (lists: ReadLists<M>) => Clause): Lowered {
   if (lists === DROP_RULE) return DROP_RULE;
-  return lists.anyOf === undefined && lists.noneOf === undefined ? [] : [make(lists)];
+  return lists.anyOf === undefined && lists.noneOf === undefined ? [] : [create(lists)];
 }
 
-/** Joins the clauses of several fields; one dropped rule drops all. */
+/** The clauses of several fields together; {@link DROP_RULE} if any part is. */
 export function allOf(parts: readonly Lowered[]): Lowered {
   const clauses: Clause[] = [];
   for (const part of parts) {

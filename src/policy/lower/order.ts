@@ -1,10 +1,9 @@
 /*
- * Orders that Istio's outcome depends on. In: policies or texts. Out: sorted copies. Used by the whole folder; `sortPolicies`
- * also by whoever lists policies for people in the order of evaluation.
+ * Orders that the outcome depends on in Istio.
  */
 import type { PolicyMetadata } from '../../api/istio/resources.ts';
 
-/** Compares as Go and C++ do: by the bytes of the UTF-8 form. */
+/** Compares strings as Go and C++ do: by the bytes of their UTF-8 encoding. */
 export function compareBytes(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   for (let i = 0; i < length; i++) {
@@ -15,7 +14,7 @@ export function compareBytes(left: string, right: string): number {
   return left.length - right.length;
 }
 
-/** Surrogates stand for characters above all others, though their numbers do not. */
+/** Surrogates encode the highest code points, although their code units are not the highest. */
 function isSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdfff;
 }
@@ -28,7 +27,7 @@ function compareMetadata(left: PolicyMetadata, right: PolicyMetadata): number {
   );
 }
 
-/** Oldest first, then by name and namespace; objects without a timestamp (files) come first. Gives a new list. */
+/** A sorted copy: oldest first, then by name and namespace; objects without a timestamp (files) come first. */
 export function sortPolicies<P extends { readonly metadata: PolicyMetadata }>(policies: readonly P[]): readonly P[] {
   return [...policies].sort((left, right) => compareMetadata(left.metadata, right.metadata));
 }

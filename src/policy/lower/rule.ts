@@ -1,6 +1,5 @@
 /*
- * One entry of `spec.rules` for one protocol. In: the rule and its context. Out: the program's rule, or undefined when it is
- * dropped. Called by `lowerAuthorization`.
+ * Lowers one entry of `spec.rules` for one protocol.
  */
 import type { AuthorizationRule } from '../../api/istio/resources.ts';
 import type { Clause, Provenance, Rule } from '../model/program.ts';
@@ -11,7 +10,7 @@ import { lowerCondition } from './when.ts';
 
 const ANYTHING: readonly (readonly Clause[])[] = [[]];
 
-/** The rule as a whole, or nothing when one part drops it. */
+/** The lowered rule; `undefined`: a part of it drops the rule. */
 export function lowerRule(context: RuleContext, rule: AuthorizationRule, id: string, source: Provenance): Rule | undefined {
   const path = `spec.rules[${source.rule}]`;
   const from = alternatives((rule.from ?? []).map((entry, index) => lowerSource(context, entry.source, `${path}.from[${index}]`)));

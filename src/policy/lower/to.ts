@@ -1,13 +1,13 @@
 /*
- * `rules[].to[]` to clauses. In: one operation. Out: the clauses of one alternative. Called by `lowerRule`.
+ * Lowers one operation of `rules[].to[]` to the clauses of one alternative.
  */
 import type { Operation } from '../../api/istio/resources.ts';
-import { type MakeClause, pathClause, portClause, stringClause } from './attributes.ts';
+import { type CreateClause, pathClause, portClause, stringClause } from './attributes.ts';
 import { allOf, type Lowered, type RuleContext } from './lowering.ts';
 
 type OperationField = 'hosts' | 'ports' | 'methods' | 'paths';
 
-const OPERATION_FIELDS: readonly (readonly [OperationField, `not${Capitalize<OperationField>}`, MakeClause])[] = [
+const OPERATION_FIELDS: readonly (readonly [OperationField, `not${Capitalize<OperationField>}`, CreateClause])[] = [
   ['hosts', 'notHosts', stringClause('host')],
   ['ports', 'notPorts', portClause],
   ['methods', 'notMethods', stringClause('method')],
@@ -15,14 +15,14 @@ const OPERATION_FIELDS: readonly (readonly [OperationField, `not${Capitalize<Ope
 ];
 
 /**
- * Clauses of one operation; an absent operation matches any.
+ * The clauses of one operation; an absent operation matches any request.
  * @param path of the entry, e.g. `spec.rules[0].to[1]`
  */
 export function lowerOperation(context: RuleContext, operation: Operation | undefined, path: string): Lowered {
   if (operation === undefined) return [];
   return allOf(
-    OPERATION_FIELDS.map(([name, notName, make]) =>
-      make(context, `operation.${name}`, {
+    OPERATION_FIELDS.map(([name, notName, create]) =>
+      create(context, `operation.${name}`, {
         path: `${path}.operation.${name}`,
         notPath: `${path}.operation.${notName}`,
         values: operation[name],

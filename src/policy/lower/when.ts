@@ -1,14 +1,14 @@
 /*
- * `rules[].when[]` to clauses. In: one condition. Out: its clause, or how it is dropped. Called by `lowerRule`.
+ * Lowers one condition of `rules[].when[]` to its clause.
  * @see istio pilot/pkg/security/authz/model/model.go (attribute names)
  */
 import type { Condition } from '../../api/istio/resources.ts';
 import {
   addressClause,
   badKeyClause,
+  type CreateClause,
   claimClause,
   headerClause,
-  type MakeClause,
   metadataClause,
   namespaceClause,
   portClause,
@@ -24,11 +24,11 @@ const HEADERS = 'request.headers';
 const CLAIMS = 'request.auth.claims';
 const METADATA = 'experimental.';
 const FILTERS = 'experimental.envoy.filters.';
-/** Filters of Istio's that leave results in metadata: of dry runs, of the match of CUSTOM, of external authorizers. */
+/** Filters that Istio configures and that write results to metadata: of dry runs, of the match of CUSTOM, of ext_authz. */
 const RESULTS = /^envoy\.filters\.(http|network)\.(rbac|ext_authz)$/;
 
 /** Keys without brackets. */
-const PLAIN_KEYS: ReadonlyMap<string, MakeClause> = new Map<string, MakeClause>([
+const PLAIN_KEYS: ReadonlyMap<string, CreateClause> = new Map<string, CreateClause>([
   ['source.ip', addressClause('sourceIp')],
   ['remote.ip', addressClause('remoteIp')],
   ['source.namespace', namespaceClause],
@@ -49,12 +49,12 @@ const PLAIN_KEYS: ReadonlyMap<string, MakeClause> = new Map<string, MakeClause>(
  */
 export function lowerCondition(context: RuleContext, condition: Condition, path: string): Lowered {
   const { key } = condition;
-  const make = PLAIN_KEYS.get(key) ?? bracketedKey(key);
-  if (make === undefined) {
+  const create = PLAIN_KEYS.get(key) ?? bracketedKey(key);
+  if (create === undefined) {
     context.report('SP_WHEN', `${path}.key`, `unknown attribute ${key}`);
     return DROP_RULE;
   }
-  return make(context, key, {
+  return create(context, key, {
     path: `${path}.values`,
     notPath: `${path}.notValues`,
     values: condition.values,
@@ -62,7 +62,7 @@ export function lowerCondition(context: RuleContext, condition: Condition, path:
   });
 }
 
-function bracketedKey(key: string): MakeClause | undefined {
+function bracketedKey(key: string): CreateClause | undefined {
   if (key.startsWith(HEADERS)) {
     const name = bracketed(key.slice(HEADERS.length));
     return name === undefined || name === '' ? malformed(key) : headerClause(name);
@@ -74,11 +74,11 @@ function bracketedKey(key: string): MakeClause | undefined {
   return key.startsWith(FILTERS) ? metadataKey(key) : undefined;
 }
 
-function malformed(key: string): MakeClause {
+function malformed(key: string): CreateClause {
   return badKeyClause(`malformed key ${key}`);
 }
 
-function metadataKey(key: string): MakeClause {
+function metadataKey(key: string): CreateClause {
   const bracket = key.indexOf('[');
   if (bracket === -1) return malformed(key);
   const filter = key.slice(METADATA.length, bracket);
@@ -92,7 +92,7 @@ function bracketed(text: string): string | undefined {
   return text.length >= 2 && text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : undefined;
 }
 
-/** `[a][b]` to `a`, `b`; when a name holds a bracket, all between the first and the last is one name. */
+/** `[a][b]` to `a`, `b`; if a name contains a bracket, everything between the first and the last bracket is one name. */
 function claimPath(text: string): readonly string[] | undefined {
   const whole = bracketed(text);
   if (whole === undefined) return undefined;

@@ -1,11 +1,10 @@
 /*
- * Matches on claims of a verified payload. In: the path of a claim and compiled tests on strings. Out: whether the claim
- * matches; a claim is a string, or a list of which one string will do. Used by decide.
+ * Matches on claims of a verified payload. A claim is a string, or an array of which one string has to match.
  */
 import type { Claims, Json } from '../facts.ts';
 import type { StringTest } from './string-match.ts';
 
-/** Value at `path`, through objects only; `undefined`: not there. Only own members count. */
+/** The value at `path`, through own members of objects only; `undefined`: absent. */
 export function lookUpClaim(claims: Claims | undefined, path: readonly string[]): Json | undefined {
   let value: Json | undefined = claims;
   for (const key of path) {
@@ -19,7 +18,7 @@ function isObject(value: Json | undefined): value is Claims {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Numbers, booleans, null and objects never match; lists are not flattened. */
+/** Does the claim, or one element of it, pass `test`? Numbers, booleans, null and objects never match; arrays are not flattened. */
 export function matchesClaim(value: Json | undefined, test: StringTest): boolean {
   if (typeof value === 'string') return test(value);
   if (!Array.isArray(value)) return false;

@@ -1,6 +1,5 @@
 /*
- * One clause of a program to a test on facts. In: a clause. Out: the test, with everything parsed that can be parsed once.
- * Called by `compileRules` when a program is taken in.
+ * Compiles one clause of a program to a test on facts. Everything that can be parsed once is parsed here, when a program is activated.
  */
 
 import type { Claims, PeerIdentity, RequestFacts } from '../facts.ts';
@@ -13,7 +12,7 @@ import { compilePathTemplate, parsePathTemplate } from './path-template.ts';
 import { compileRequestPrincipal } from './request-principal.ts';
 import { asciiLowerCase, compileStringMatch, type PresentMeaning, type StringTest, toByteMatch, toByteString } from './string-match.ts';
 
-/** Does the clause hold? `claims` are those that the clause may see: none before JWT. */
+/** Does the clause hold? `claims`: the claims that the clause may read, `undefined` before JWT verification. */
 export type ClauseTest = (facts: RequestFacts, claims: Claims | undefined) => boolean;
 
 /** Does any match of a list hold? */
@@ -21,15 +20,15 @@ type AnyTest = ClauseTest;
 
 const NEVER: AnyTest = () => false;
 
-/** Compiles `[anyOf] AND NOT [noneOf]`. A missing attribute fails every positive list and passes every negative one. */
+/** Compiles `[anyOf] AND NOT [noneOf]`. A missing attribute fails every positive list and passes every negative list. */
 export function compileClause(clause: Clause): ClauseTest {
   switch (clause.attribute) {
     case 'host':
-      return lists(clause, (matches) => overText(matches.map(lowerCaseMatch), 'any', hostOf));
+      return lists(clause, (matches) => overString(matches.map(lowerCaseMatch), 'any', hostOf));
     case 'method':
-      return lists(clause, (matches) => overText(matches.map(toByteMatch), 'any', methodOf));
+      return lists(clause, (matches) => overString(matches.map(toByteMatch), 'any', methodOf));
     case 'sni':
-      return lists(clause, (matches) => overText(matches.map(toByteMatch), 'non-empty', sniOf));
+      return lists(clause, (matches) => overString(matches.map(toByteMatch), 'non-empty', sniOf));
     case 'path':
       return lists(clause, overPath);
     case 'header':
@@ -51,7 +50,7 @@ export function compileClause(clause: Clause): ClauseTest {
       });
     case 'claim':
       return lists(clause, (matches) => overClaim(clause.path, matches));
-    // Metadata of other Envoy filters exists nowhere but in Envoy.
+    // Metadata of other Envoy filters exists only in Envoy.
     case 'metadata':
       return lists(clause, () => NEVER);
   }
@@ -71,7 +70,7 @@ function lists<M>(
   return (facts, claims) => any(facts, claims) && !none(facts, claims);
 }
 
-function anyText(tests: readonly StringTest[]): StringTest {
+function anyString(tests: readonly StringTest[]): StringTest {
   const [first] = tests;
   if (tests.length === 1 && first !== undefined) return first;
   return (value) => {
@@ -82,8 +81,8 @@ function anyText(tests: readonly StringTest[]): StringTest {
   };
 }
 
-function overText(matches: readonly StringMatch[], present: PresentMeaning, read: (facts: RequestFacts) => string): AnyTest {
-  const test = anyText(matches.map((match) => compileStringMatch(match, present)));
+function overString(matches: readonly StringMatch[], present: PresentMeaning, read: (facts: RequestFacts) => string): AnyTest {
+  const test = anyString(matches.map((match) => compileStringMatch(match, present)));
   return (facts) => test(read(facts));
 }
 
@@ -103,7 +102,7 @@ function sniOf(facts: RequestFacts): string {
   return facts.connection.sni;
 }
 
-/** The test of one value of `paths`. */
+/** Compiles one value of `paths`. */
 export function compilePathMatch(match: PathMatch): StringTest {
   if (match.kind !== 'template') return compileStringMatch(toByteMatch(match), 'non-empty');
   const template = parsePathTemplate(match.value);
@@ -112,15 +111,15 @@ export function compilePathMatch(match: PathMatch): StringTest {
 
 /** A request without a path (CONNECT) matches no path. */
 function overPath(matches: readonly PathMatch[]): AnyTest {
-  const test = anyText(matches.map(compilePathMatch));
+  const test = anyString(matches.map(compilePathMatch));
   return (facts) => facts.path !== '' && test(facts.path);
 }
 
-/** Each instance of the header for itself; `*` also takes an empty value. */
+/** Tests each instance of the header separately; `*` also matches an empty value. */
 function overHeader(name: string, matches: readonly StringMatch[]): AnyTest {
-  const test = anyText(matches.map((match) => compileStringMatch(match, 'any')));
+  const test = anyString(matches.map((match) => compileStringMatch(match, 'any')));
   if (isPseudoHeader(name)) return (facts) => facts.headerValues(name).some(test);
-  // A list of values would be garbage at once.
+  // Collecting the values in an array would allocate for every request.
   return ({ headerList }) => {
     for (let i = 0; i < headerList.length; i += 2) {
       if (headerList[i] === name && test(headerList[i + 1] as string)) return true;
@@ -129,22 +128,22 @@ function overHeader(name: string, matches: readonly StringMatch[]): AnyTest {
   };
 }
 
-/** Parses the same text once in a row: the addresses of a connection do not change between its requests. */
-function rememberingParser(): (text: string) => IpWords | undefined {
-  let lastText = '';
+/** A parser that caches its last result: the addresses of a connection do not change between its requests. */
+function cachingParser(): (address: string) => IpWords | undefined {
+  let lastAddress = '';
   let last: IpWords | undefined;
-  return (text) => {
-    if (text !== lastText) {
-      last = parseIp(text);
-      lastText = text;
+  return (address) => {
+    if (address !== lastAddress) {
+      last = parseIp(address);
+      lastAddress = address;
     }
     return last;
   };
 }
 
-function overAddress(texts: readonly string[], read: (facts: RequestFacts) => string): AnyTest {
-  const isInside = compileIpBlocks(texts);
-  const parse = rememberingParser();
+function overAddress(cidrs: readonly string[], read: (facts: RequestFacts) => string): AnyTest {
+  const isInside = compileIpBlocks(cidrs);
+  const parse = cachingParser();
   return (facts) => isInside(parse(read(facts)));
 }
 
@@ -152,9 +151,9 @@ function overPort(ports: readonly number[]): AnyTest {
   return (facts) => ports.includes(facts.connection.destinationPort);
 }
 
-/** URI SANs, DNS SANs and the Subject, one after the other; any hit is a match. */
+/** Tests URI SANs, DNS SANs and the Subject; one match is enough. */
 function overPeer(matches: readonly IdentityMatch[]): AnyTest {
-  const test = anyText(matches.map(compileIdentityMatch));
+  const test = anyString(matches.map(compileIdentityMatch));
   return (facts) => facts.connection.peer !== undefined && matchesPeer(facts.connection.peer, test);
 }
 
@@ -163,6 +162,6 @@ function matchesPeer(peer: PeerIdentity, test: StringTest): boolean {
 }
 
 function overClaim(path: readonly string[], matches: readonly StringMatch[]): AnyTest {
-  const test = anyText(matches.map((match) => compileStringMatch(match, 'non-empty')));
+  const test = anyString(matches.map((match) => compileStringMatch(match, 'non-empty')));
   return (_facts, claims) => matchesClaim(lookUpClaim(claims, path), test);
 }

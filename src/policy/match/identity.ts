@@ -1,6 +1,6 @@
 /*
- * Matches on a peer's identity (SPIFFE URI SAN, DNS SAN or Subject). In: the model's `IdentityMatch`. Out: compiled tests
- * with the meaning of the regular expressions that Istio generates, in linear time. Used by decide.
+ * Matches on the identity of a peer (SPIFFE URI SAN, DNS SAN or Subject). The tests have the meaning of the regular expressions that
+ * Istio generates and run in linear time.
  * @see istio pilot/pkg/security/authz/model/generator.go
  */
 import type { IdentityMatch } from '../model/program.ts';
@@ -8,7 +8,7 @@ import { compileStringMatch, type StringTest } from './string-match.ts';
 
 const SCHEME = 'spiffe://';
 
-/** Compiles a match on one identity string. */
+/** A test on one identity. */
 export function compileIdentityMatch(match: IdentityMatch): StringTest {
   switch (match.kind) {
     case 'spiffeSuffix':
@@ -37,7 +37,7 @@ function compileSpiffeSuffix(suffix: string): StringTest {
     !identity.slice(0, identity.length - suffix.length).includes('\n');
 }
 
-/** `.*\/ns/N/.*` with each star of N as `.*`: the pieces must come one after the other, on one line. */
+/** `.*\/ns/N/.*` with each `*` of N as `.*`: the pieces must follow each other on one line. */
 function compileNamespace(pattern: string): StringTest {
   const pieces = `/ns/${pattern}/`.split('*');
   return (identity) => {
@@ -52,7 +52,7 @@ function compileNamespace(pattern: string): StringTest {
   };
 }
 
-/** `spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?`: the first `/ns/NS/` will do, since a later one can be part of what follows. */
+/** `spiffe://.+/ns/NS/(.+/|)sa/SA(/.+)?`: testing the first `/ns/NS/` is enough, because a later one can be part of what follows. */
 function compileServiceAccount(namespace: string, name: string): StringTest {
   const ns = `/ns/${namespace}/`;
   const sa = `sa/${name}`;

@@ -1,13 +1,12 @@
 /*
- * IP addresses and CIDR blocks. In: text from policies, headers and sockets. Out: parsed values, canonical text, and a
- * containment test. Strict as Go's netip and inet_pton are. Used by lower (canonical text), decide and request.
+ * IP addresses and CIDR blocks: parsing, canonical form, and a containment test. Strict in the way of Go's netip and inet_pton.
  * @see semantics of ipBlocks, remoteIpBlocks, source.ip, remote.ip, destination.ip
  */
 
 /** 1 word for IPv4, 4 words for IPv6; each an unsigned 32-bit number, most significant first. */
 export type IpWords = readonly number[];
 
-/** Addresses whose first `bits` bits are those of `words` (host bits are zero). */
+/** The addresses whose first `bits` bits are those of `words` (host bits are zero). */
 export interface IpBlock {
   readonly words: IpWords;
   readonly bits: number;
@@ -30,27 +29,27 @@ function hexDigit(code: number): number {
   return upper >= 65 && upper <= 70 ? upper - 55 : -1;
 }
 
-/** Four decimal numbers 0-255 without leading zeros, from `start` to the end of the text; -1: not that. */
-function parseIpv4(text: string, start: number): number {
+/** The address of four decimal numbers 0-255 without leading zeros, from `start` to the end of the string; -1: invalid. */
+function parseIpv4(value: string, start: number): number {
   let address = 0;
-  let octet = 0;
+  let byte = 0;
   let digits = 0;
   let dots = 0;
-  for (let i = start; i < text.length; i++) {
-    const code = text.charCodeAt(i);
+  for (let i = start; i < value.length; i++) {
+    const code = value.charCodeAt(i);
     if (code === DOT) {
       if (digits === 0 || ++dots > 3) return -1;
-      address = address * 256 + octet;
-      octet = 0;
+      address = address * 256 + byte;
+      byte = 0;
       digits = 0;
       continue;
     }
     const digit = decimalDigit(code);
-    if (digit === -1 || (digits > 0 && octet === 0) || ++digits > MAX_DECIMAL_DIGITS) return -1;
-    octet = octet * 10 + digit;
-    if (octet > 255) return -1;
+    if (digit === -1 || (digits > 0 && byte === 0) || ++digits > MAX_DECIMAL_DIGITS) return -1;
+    byte = byte * 10 + digit;
+    if (byte > 255) return -1;
   }
-  return dots === 3 && digits > 0 ? address * 256 + octet : -1;
+  return dots === 3 && digits > 0 ? address * 256 + byte : -1;
 }
 
 /** 16-bit groups before and after `::`; `gap` is the number of groups before it, -1 without `::`. */
@@ -59,48 +58,48 @@ interface Ipv6Groups {
   gap: number;
 }
 
-function parseIpv6(text: string): IpWords | undefined {
+function parseIpv6(value: string): IpWords | undefined {
   const state: Ipv6Groups = { groups: [], gap: -1 };
   let i = 0;
-  if (text.startsWith('::')) {
+  if (value.startsWith('::')) {
     state.gap = 0;
     i = 2;
   }
-  while (i < text.length) {
-    i = takeGroup(state, text, i);
+  while (i < value.length) {
+    i = readGroup(state, value, i);
     if (i === -1) return undefined;
   }
   return wordsOf(state);
 }
 
-/** Takes one group and the colons after it. Gives the next index; -1: malformed. */
-function takeGroup(state: Ipv6Groups, text: string, start: number): number {
+/** Reads one group and the colons after it. Returns the next index; -1: malformed. */
+function readGroup(state: Ipv6Groups, value: string, start: number): number {
   const { groups } = state;
   if (groups.length === GROUPS) return -1;
   let i = start;
-  let value = 0;
-  for (; i < text.length; i++) {
-    const digit = hexDigit(text.charCodeAt(i));
+  let group = 0;
+  for (; i < value.length; i++) {
+    const digit = hexDigit(value.charCodeAt(i));
     if (digit === -1) break;
-    value = value * 16 + digit;
+    group = group * 16 + digit;
     if (i - start >= MAX_HEX_DIGITS) return -1;
   }
-  if (text.charCodeAt(i) === DOT) return takeEmbeddedIpv4(groups, text, start);
+  if (value.charCodeAt(i) === DOT) return readEmbeddedIpv4(groups, value, start);
   if (i === start) return -1;
-  groups.push(value);
-  if (i === text.length) return i;
-  if (text.charCodeAt(i) !== COLON) return -1;
-  if (text.charCodeAt(i + 1) !== COLON) return i + 1 === text.length ? -1 : i + 1;
+  groups.push(group);
+  if (i === value.length) return i;
+  if (value.charCodeAt(i) !== COLON) return -1;
+  if (value.charCodeAt(i + 1) !== COLON) return i + 1 === value.length ? -1 : i + 1;
   if (state.gap !== -1) return -1;
   state.gap = groups.length;
   return i + 2;
 }
 
-function takeEmbeddedIpv4(groups: number[], text: string, start: number): number {
-  const address = parseIpv4(text, start);
+function readEmbeddedIpv4(groups: number[], value: string, start: number): number {
+  const address = parseIpv4(value, start);
   if (address === -1 || groups.length > GROUPS - 2) return -1;
   groups.push(Math.floor(address / 65536), address % 65536);
-  return text.length;
+  return value.length;
 }
 
 function wordsOf({ groups, gap }: Ipv6Groups): IpWords | undefined {
@@ -110,51 +109,51 @@ function wordsOf({ groups, gap }: Ipv6Groups): IpWords | undefined {
   return [word(0), word(2), word(4), word(6)];
 }
 
-/** Parses an address literal without zone, port or brackets; `undefined` when it is none. */
-export function parseIp(text: string): IpWords | undefined {
-  if (text.includes(':')) return parseIpv6(text);
-  const address = parseIpv4(text, 0);
+/** Parses an address literal without zone, port or brackets; `undefined`: not an address. */
+export function parseIp(value: string): IpWords | undefined {
+  if (value.includes(':')) return parseIpv6(value);
+  const address = parseIpv4(value, 0);
   return address === -1 ? undefined : [address];
 }
 
-/** Is `text` an IPv4 or IPv6 literal, alone? */
-export function isIpLiteral(text: string): boolean {
-  return text.includes(':') ? parseIpv6(text) !== undefined : parseIpv4(text, 0) !== -1;
+/** Is the whole string an IPv4 or IPv6 literal? */
+export function isIpLiteral(value: string): boolean {
+  return value.includes(':') ? parseIpv6(value) !== undefined : parseIpv4(value, 0) !== -1;
 }
 
 /**
  * Parses `address` or `address/bits`; a bare address is a block of one. Host bits may be set and are cleared.
- * @returns undefined when Istio refuses the text, too (zones, leading zeros, bits out of range)
+ * @returns undefined if Istio rejects the value, too (zones, leading zeros, bits out of range)
  */
-export function parseIpBlock(text: string): IpBlock | undefined {
-  const slash = text.indexOf('/');
-  const words = parseIp(slash === -1 ? text : text.slice(0, slash));
+export function parseIpBlock(value: string): IpBlock | undefined {
+  const slash = value.indexOf('/');
+  const words = parseIp(slash === -1 ? value : value.slice(0, slash));
   if (words === undefined) return undefined;
   const width = words.length * 32;
-  const bits = slash === -1 ? width : parseBits(text.slice(slash + 1), width);
+  const bits = slash === -1 ? width : parseBits(value.slice(slash + 1), width);
   if (bits === -1) return undefined;
   return { words: words.map((word, index) => (word & maskOf(bits, index)) >>> 0), bits };
 }
 
-function parseBits(text: string, width: number): number {
-  if (text.length === 0 || text.length > MAX_DECIMAL_DIGITS || (text.length > 1 && text.startsWith('0'))) return -1;
+function parseBits(value: string, width: number): number {
+  if (value.length === 0 || value.length > MAX_DECIMAL_DIGITS || (value.length > 1 && value.startsWith('0'))) return -1;
   let bits = 0;
-  for (let i = 0; i < text.length; i++) {
-    const digit = decimalDigit(text.charCodeAt(i));
+  for (let i = 0; i < value.length; i++) {
+    const digit = decimalDigit(value.charCodeAt(i));
     if (digit === -1) return -1;
     bits = bits * 10 + digit;
   }
   return bits > width ? -1 : bits;
 }
 
-/** The mask of word `index` under a prefix of `bits`. */
+/** The network mask of word `index` for a prefix of `bits`. */
 function maskOf(bits: number, index: number): number {
   const rest = bits - index * 32;
   if (rest <= 0) return 0;
   return rest >= 32 ? -1 : ~(-1 >>> rest);
 }
 
-/** Does the block hold the address? IPv4 and IPv6 never hold each other. */
+/** Does the block contain the address? IPv4 and IPv6 never contain each other. */
 export function blockContains(block: IpBlock, address: IpWords): boolean {
   if (block.words.length !== address.length) return false;
   for (let i = 0; i < address.length; i++) {
@@ -163,9 +162,9 @@ export function blockContains(block: IpBlock, address: IpWords): boolean {
   return true;
 }
 
-/** A test whether an address lies in any of `texts`; a text that is no block, and an address that is none, are in nothing. */
-export function compileIpBlocks(texts: readonly string[]): (address: IpWords | undefined) => boolean {
-  const blocks = texts.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
+/** A test whether an address is in any of `cidrs`. Invalid CIDRs contain no address; `undefined`, an invalid address, is in none. */
+export function compileIpBlocks(cidrs: readonly string[]): (address: IpWords | undefined) => boolean {
+  const blocks = cidrs.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
   return (address) => {
     if (address === undefined) return false;
     for (const block of blocks) {
@@ -175,10 +174,10 @@ export function compileIpBlocks(texts: readonly string[]): (address: IpWords | u
   };
 }
 
-/** `10.0.0.0/8`, `2001:db8::/32`: one text for each block (RFC 5952 for IPv6). */
+/** The canonical form of a block, e.g. `10.0.0.0/8` or `2001:db8::/32` (RFC 5952 for IPv6). */
 export function formatIpBlock(block: IpBlock): string {
-  const text = block.words.length === 1 ? formatIpv4(block.words[0] as number) : formatIpv6(block.words);
-  return `${text}/${block.bits}`;
+  const value = block.words.length === 1 ? formatIpv4(block.words[0] as number) : formatIpv6(block.words);
+  return `${value}/${block.bits}`;
 }
 
 function formatIpv4(word: number): string {

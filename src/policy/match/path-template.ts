@@ -1,12 +1,12 @@
 /*
- * Path templates: `{*}` is one non-empty segment, `{**}` any rest. In: a policy value. Out: a compiled test without regular
- * expressions, linear in the path. Used by lower (validity) and decide.
+ * Path templates: `{*}` matches one non-empty segment, `{**}` any rest. The tests use no regular expressions and are linear in the path.
  * @see Envoy uri_template matcher; Istio validation of paths
  */
 
-export type Piece = { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'segment' } | { readonly kind: 'rest' };
+/** A part of a template: literal characters, `{*}` or `{**}`. */
+export type Piece = { readonly kind: 'literal'; readonly value: string } | { readonly kind: 'segment' } | { readonly kind: 'rest' };
 
-/** A template cut at its operators; adjacent literal text is one piece. At most one `rest`, and only literals after it. */
+/** A template split at its operators; adjacent literal characters are one piece. At most one `rest`, followed by literals only. */
 export interface PathTemplate {
   readonly pieces: readonly Piece[];
 }
@@ -22,25 +22,26 @@ function tableOf(characters: string): Uint8Array {
   return table;
 }
 
-/** Only such values are templates; every other value of `paths` is a string match. */
+/** Is this value of `paths` a template? Every other value is a string match. */
 export function isPathTemplate(value: string): boolean {
   return value.includes('{*}') || value.includes('{**}');
 }
 
 /**
- * A template as it is meant: Istio takes the braces from operators, and for Envoy any segment `*` or `**` is one then. So `/{*}{*}` is
- * `/{**}`, and `/*` beside an operator is `/{*}`; admission refuses both, and what it lets pass stays as it is.
+ * The template that Istio's translation gives: Istio removes the braces from operators, after which Envoy reads any segment `*` or `**`
+ * as an operator. So `/{*}{*}` is `/{**}`, and `/*` in a template with an operator is `/{*}`. Admission rejects both; templates that it
+ * accepts are returned unchanged.
  * @see istio pilot/pkg/security/authz/matcher/template.go
  */
-export function meantTemplate(value: string): string {
+export function effectiveTemplate(value: string): string {
   const bare = value.replaceAll('{**}', '**').replaceAll('{*}', '*').split('/');
   if (bare.some((segment) => segment.includes('{'))) return value;
   return bare.map((segment) => (segment === '*' || segment === '**' ? `{${segment}}` : segment)).join('/');
 }
 
 /**
- * Reads a template. `undefined` when Envoy would refuse it: no leading slash, an empty segment inside, an operator after `{**}`
- * or as a part of a segment, or a byte outside the URI's own.
+ * Parses a template. `undefined`: Envoy rejects it, because of a missing leading slash, an empty segment inside, an operator after
+ * `{**}` or as a part of a segment, or a byte that is not allowed in a URI path.
  */
 export function parsePathTemplate(value: string): PathTemplate | undefined {
   if (!value.startsWith('/')) return undefined;
@@ -53,13 +54,13 @@ export function parsePathTemplate(value: string): PathTemplate | undefined {
     if (segment === '{*}' || segment === '{**}') {
       if (ended) return undefined;
       ended = segment === '{**}';
-      pieces.push({ kind: 'literal', text: literal }, { kind: ended ? 'rest' : 'segment' });
+      pieces.push({ kind: 'literal', value: literal }, { kind: ended ? 'rest' : 'segment' });
       literal = '';
     } else if (isLiteralSegment(segment) && (segment !== '' || index === segments.length - 1)) {
       literal += segment;
     } else return undefined;
   }
-  if (literal !== '') pieces.push({ kind: 'literal', text: literal });
+  if (literal !== '') pieces.push({ kind: 'literal', value: literal });
   return { pieces };
 }
 
@@ -67,20 +68,20 @@ function isLiteralSegment(segment: string): boolean {
   return consistsOf(segment, 0, segment.length, LITERAL_BYTES);
 }
 
-function consistsOf(text: string, start: number, end: number, table: Uint8Array): boolean {
+function consistsOf(value: string, start: number, end: number, table: Uint8Array): boolean {
   for (let i = start; i < end; i++) {
-    if (table[text.charCodeAt(i)] !== 1) return false;
+    if (table[value.charCodeAt(i)] !== 1) return false;
   }
   return true;
 }
 
-/** Compiles a template to a test on a normalised path without query. */
+/** Compiles a template to a test on a normalized path without query. */
 export function compilePathTemplate(template: PathTemplate): (path: string) => boolean {
   const { pieces } = template;
   const rest = pieces.findIndex((piece) => piece.kind === 'rest');
   const head = rest === -1 ? pieces : pieces.slice(0, rest);
   const last = rest === -1 ? undefined : pieces[rest + 1];
-  const tail = last?.kind === 'literal' ? last.text : '';
+  const tail = last?.kind === 'literal' ? last.value : '';
   return (path) => {
     const at = matchHead(head, path);
     if (at === -1) return false;
@@ -90,13 +91,13 @@ export function compilePathTemplate(template: PathTemplate): (path: string) => b
   };
 }
 
-/** Index after the pieces, each of which can match in one way only; -1: no match. */
+/** Index after the pieces; -1: no match. Each piece can match in one way only. */
 function matchHead(pieces: readonly Piece[], path: string): number {
   let at = 0;
   for (const piece of pieces) {
     if (piece.kind === 'literal') {
-      if (!path.startsWith(piece.text, at)) return -1;
-      at += piece.text.length;
+      if (!path.startsWith(piece.value, at)) return -1;
+      at += piece.value.length;
     } else {
       const start = at;
       while (at < path.length && SEGMENT_BYTES[path.charCodeAt(at)] === 1) at++;

@@ -1,6 +1,5 @@
 /*
- * Request principals: `iss/sub` of a verified token. In: text from a policy, or claims. Out: the model's match, and tests.
- * Used by lower (parse) and decide (compile).
+ * Request principals: `iss/sub` of a verified token.
  * @see istio pilot/pkg/security/authz/model/generator.go, requestPrincipalGenerator
  */
 
@@ -15,27 +14,27 @@ function exact(value: string): StringMatch {
 }
 
 /**
- * Splits at the last slash, whatever the issuer or subject holds. A leading star belongs to the issuer, a trailing one to
- * the subject.
+ * Parses a value of `requestPrincipals`. It is split at the last slash, whatever the issuer or subject contains. A leading `*` belongs to
+ * the issuer, a trailing one to the subject.
  * @example parseRequestPrincipal('https://idp/*') // iss exactly `https://idp`, any sub
  */
-export function parseRequestPrincipal(text: string): RequestPrincipalMatch {
-  if (text === '*') return { iss: PRESENT, sub: PRESENT };
-  const slash = text.lastIndexOf('/');
-  const iss = slash === -1 ? text : text.slice(0, slash);
-  const sub = text.slice(slash + 1);
-  if (text.startsWith('*')) {
-    if (slash === -1) return { iss: PRESENT, sub: { kind: 'suffix', value: text.slice(1) } };
+export function parseRequestPrincipal(value: string): RequestPrincipalMatch {
+  if (value === '*') return { iss: PRESENT, sub: PRESENT };
+  const slash = value.lastIndexOf('/');
+  const iss = slash === -1 ? value : value.slice(0, slash);
+  const sub = value.slice(slash + 1);
+  if (value.startsWith('*')) {
+    if (slash === -1) return { iss: PRESENT, sub: { kind: 'suffix', value: value.slice(1) } };
     return { iss: iss === '*' ? PRESENT : { kind: 'suffix', value: iss.slice(1) }, sub: exact(sub) };
   }
-  if (text.endsWith('*')) {
-    if (slash === -1) return { iss: { kind: 'prefix', value: text.slice(0, -1) }, sub: PRESENT };
+  if (value.endsWith('*')) {
+    if (slash === -1) return { iss: { kind: 'prefix', value: value.slice(0, -1) }, sub: PRESENT };
     return { iss: exact(iss), sub: sub === '*' ? PRESENT : { kind: 'prefix', value: sub.slice(0, -1) } };
   }
   return { iss: exact(iss), sub: exact(slash === -1 ? '' : sub) };
 }
 
-/** Compiles a match on the claims `iss` and `sub`; claims that are not strings never match. */
+/** A test on the claims `iss` and `sub`; claims that are not strings never match. */
 export function compileRequestPrincipal(match: RequestPrincipalMatch): (iss: Json | undefined, sub: Json | undefined) => boolean {
   const issTest = compileStringMatch(match.iss, 'non-empty');
   const subTest = compileStringMatch(match.sub, 'non-empty');

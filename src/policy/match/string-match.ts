@@ -1,14 +1,13 @@
 /*
- * Istio's string matches: exact, `prefix*`, `*suffix`, `*`. In: text from a policy. Out: the model's `StringMatch`, and
- * compiled tests. Used by lower (parse) and decide (compile).
+ * Istio's string matches: exact, `prefix*`, `*suffix`, `*`.
  */
 import type { StringMatch } from '../model/program.ts';
 
-/** A compiled test on one value. */
+/** A compiled test on one string. */
 export type StringTest = (value: string) => boolean;
 
 /**
- * Reads a value as Istio writes it. `*x` is looked at before `x*`, so `*x*` means "ends with `x*`"; any other star is literal.
+ * Parses a value of a policy. A leading `*` takes precedence, so `*x*` means "ends with `x*`"; any other `*` is literal.
  * @example parseStringMatch('/info*') // { kind: 'prefix', value: '/info' }
  */
 export function parseStringMatch(text: string): StringMatch {
@@ -18,10 +17,10 @@ export function parseStringMatch(text: string): StringMatch {
   return { kind: 'exact', value: text };
 }
 
-/** What `*` asks of a value: that it is there (hosts, methods, headers), or that it is one or more characters of one line. */
+/** What `*` requires of a value: presence (hosts, methods, headers), or one or more characters on one line. */
 export type PresentMeaning = 'any' | 'non-empty';
 
-/** Compiles a match, case-sensitive. */
+/** Compiles a case-sensitive match. */
 export function compileStringMatch(match: StringMatch, present: PresentMeaning): StringTest {
   switch (match.kind) {
     case 'exact': {
@@ -41,12 +40,12 @@ export function compileStringMatch(match: StringMatch, present: PresentMeaning):
   }
 }
 
-/** Istio writes `*` as the regular expression `.+`, whose dot stops at a newline. */
+/** Istio translates `*` to the regular expression `.+`, whose dot does not match a newline. */
 function isNonEmptyLine(value: string): boolean {
   return value !== '' && !value.includes('\n');
 }
 
-/** ASCII letters to lower case; every other character as it is. */
+/** Converts ASCII letters to lower case and leaves every other character unchanged. */
 export function asciiLowerCase(text: string): string {
   let hasUpper = false;
   for (let i = 0; i < text.length; i++) {
@@ -61,7 +60,7 @@ export function asciiLowerCase(text: string): string {
 const ASCII = /^[\0-\x7f]*$/;
 
 /**
- * Text of a policy as the bytes that a request brings: one character per byte of its UTF-8 form. Request heads are byte
+ * Converts a string of a policy to the form of request heads: one character per byte of its UTF-8 encoding. Request heads are byte
  * strings, policies are Unicode.
  */
 export function toByteString(text: string): string {
@@ -81,12 +80,12 @@ function utf8Bytes(code: number): string {
   return String.fromCharCode(240 | (code >> 18), tail(12), tail(6), tail(0));
 }
 
-/** The match with its text as a byte string. */
+/** The match with its value as a byte string. */
 export function toByteMatch(match: StringMatch): StringMatch {
   return match.kind === 'present' ? match : { kind: match.kind, value: toByteString(match.value) };
 }
 
-/** Bytes that came with a request as the text that they probably are; as they stand when they are no UTF-8. */
+/** Decodes a byte string of a request as UTF-8; returns it unchanged if it is not valid UTF-8. */
 export function fromByteString(bytes: string): string {
   if (ASCII.test(bytes)) return bytes;
   const text = new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));

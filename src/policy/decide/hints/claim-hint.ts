@@ -1,6 +1,5 @@
 /*
- * Guesses at the mistake in `request.auth.claims[...]`: names, nesting, types, lists that are none. In: the clause and the
- * claims of the token. Out: one sentence, or nothing.
+ * Hints at likely mistakes in `request.auth.claims[...]`: names, nesting, types, and strings that should be arrays.
  */
 
 import type { Claims, Json } from '../../facts.ts';
@@ -9,70 +8,70 @@ import { compileStringMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
 import { far, type Hint, near, spellingHint } from './hint.ts';
 
-/** More names than this say nothing to anybody. */
+/** More names than this are not listed. */
 const MAX_NAMES = 12;
 
 const compile = (match: StringMatch): ((value: string) => boolean) => compileStringMatch(match, 'non-empty');
 
-/** What keeps the claim at `path` from being one of `wanted`. */
+/** Why the claim at `path` is not one of `wanted`; `undefined`: unknown. */
 export function claimHint(path: readonly string[], wanted: readonly StringMatch[], claims: Claims): Hint | undefined {
   const value = lookUpClaim(claims, path);
   const name = path.join('.');
   if (value === undefined) return absentHint(path, claims);
-  if (typeof value === 'string') return textHint(name, value, wanted);
-  if (Array.isArray(value)) return listHint(name, value as readonly Json[], wanted);
+  if (typeof value === 'string') return stringHint(name, value, wanted);
+  if (Array.isArray(value)) return arrayHint(name, value as readonly Json[], wanted);
   if (value === null) return far(`claim ${name} is null`);
   const type = typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-  const note = `claim ${name} is ${type}; only strings and lists of strings match`;
+  const note = `claim ${name} is ${type}; only strings and arrays of strings match`;
   return typeof value === 'object' ? far(note) : wanted.some((match) => compile(match)(String(value))) ? near(note) : far(note);
 }
 
-function textHint(name: string, value: string, wanted: readonly StringMatch[]): Hint | undefined {
+function stringHint(name: string, value: string, wanted: readonly StringMatch[]): Hint | undefined {
   for (const match of wanted) {
-    const loose = spellingHint(match, value, compile);
-    if (loose !== undefined) return loose;
+    const spelling = spellingHint(match, value, compile);
+    if (spelling !== undefined) return spelling;
     if (value.split(/\s*,\s*/).some(compile(match)))
-      return near(`claim ${name} is one text with commas; only lists are compared item by item`);
+      return near(`claim ${name} is one string with commas; only arrays are compared element by element`);
     if (value.split(' ').some(compile(match))) {
-      return near(`claim ${name} is one text with blanks: name it in spaceDelimitedClaims of the JWT rule`);
+      return near(`claim ${name} is one string with spaces: add it to spaceDelimitedClaims of the JWT rule`);
     }
   }
   return undefined;
 }
 
-function listHint(name: string, values: readonly Json[], wanted: readonly StringMatch[]): Hint | undefined {
-  if (values.length === 0) return far(`claim ${name} is an empty list`);
-  const texts = values.filter((value) => typeof value === 'string');
-  if (texts.length === 0) return far(`claim ${name} is a list without strings; only strings in a list match`);
-  for (const text of texts) {
+function arrayHint(name: string, values: readonly Json[], wanted: readonly StringMatch[]): Hint | undefined {
+  if (values.length === 0) return far(`claim ${name} is an empty array`);
+  const strings = values.filter((value) => typeof value === 'string');
+  if (strings.length === 0) return far(`claim ${name} is an array without strings; only strings match`);
+  for (const one of strings) {
     for (const match of wanted) {
-      const loose = spellingHint(match, text, compile);
-      if (loose !== undefined) return loose;
+      const spelling = spellingHint(match, one, compile);
+      if (spelling !== undefined) return spelling;
     }
   }
   return undefined;
 }
 
-/** The name that was probably meant: without quotes, in other letters, nested or flat. */
+/** The name that was probably intended: without quotes, in different case, nested or flat. */
 function absentHint(path: readonly string[], claims: Claims): Hint {
   const name = path.join('.');
-  const meant = otherWays(path).find((other) => lookUpClaim(claims, other) !== undefined);
-  if (meant !== undefined) return near(`claim ${name} is absent; the token has it as request.auth.claims${brackets(meant)}`);
+  const intended = alternativePaths(path).find((other) => lookUpClaim(claims, other) !== undefined);
+  if (intended !== undefined) return near(`claim ${name} is absent; the token has it as request.auth.claims${brackets(intended)}`);
   const depth = path.findIndex((_, index) => lookUpClaim(claims, path.slice(0, index + 1)) === undefined);
   const parent = depth === 0 ? claims : lookUpClaim(claims, path.slice(0, depth));
   if (typeof parent !== 'object' || parent === null || Array.isArray(parent)) {
-    return far(`claim ${path.slice(0, depth).join('.')} is no object, so there is no ${name}`);
+    return far(`claim ${path.slice(0, depth).join('.')} is not an object, so ${name} is absent`);
   }
   const names = Object.keys(parent);
   const other = names.find((one) => one.toLowerCase() === path[depth]?.toLowerCase());
-  if (other !== undefined) return near(`claim ${name} is absent; the token has ${other}, and case counts`);
+  if (other !== undefined) return near(`claim ${name} is absent; the token has ${other}: claim names are case-sensitive`);
   const where = depth === 0 ? 'the token' : path.slice(0, depth).join('.');
   return far(
     `claim ${name} is absent${names.length === 0 || names.length > MAX_NAMES ? '' : `; ${where} has ${names.toSorted().join(', ')}`}`,
   );
 }
 
-function otherWays(path: readonly string[]): readonly (readonly string[])[] {
+function alternativePaths(path: readonly string[]): readonly (readonly string[])[] {
   const bare = path.map((key) => key.replaceAll(/^["']|["']$/g, ''));
   const nested = bare.flatMap((key) => key.split('.'));
   return [bare, nested, [bare.join('.')], [bare.join('/')]].filter((other) => other.join('\n') !== path.join('\n'));

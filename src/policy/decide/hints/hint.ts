@@ -1,30 +1,30 @@
 /*
- * What a hint is, and the mistakes that any text can have: case, blanks. In: texts and matches. Out: one sentence. Used by the
- * hints of each attribute.
+ * Hints: one sentence about the likely mistake behind a clause that did not hold. This file has the type and the mistakes that any string
+ * can have: case and surrounding whitespace.
  */
 import type { StringTest } from '../../match/string-match.ts';
 import type { PathMatch, StringMatch } from '../../model/program.ts';
 
-/** A guess at the mistake behind a clause that failed. */
+/** The likely mistake behind a clause that did not hold. */
 export interface Hint {
-  /** One sentence, for people. */
-  readonly text: string;
-  /** The value would do but for this: such a miss counts as half a match. */
+  /** One sentence without a full stop. */
+  readonly message: string;
+  /** The clause would hold without this mistake; such a near miss counts as half a match. */
   readonly near: boolean;
 }
 
-/** The mistake is all that is wrong. */
-export function near(text: string): Hint {
-  return { text, near: true };
+/** A hint at a mistake without which the clause would hold. */
+export function near(message: string): Hint {
+  return { message, near: true };
 }
 
-/** Worth saying, and yet perhaps not the mistake. */
-export function far(text: string): Hint {
-  return { text, near: false };
+/** A hint that is useful but may not name the mistake. */
+export function far(message: string): Hint {
+  return { message, near: false };
 }
 
-/** A match as one would write it in a policy. */
-export function stringText(match: StringMatch): string {
+/** A match in the form in which policies write it. */
+export function formatString(match: StringMatch): string {
   switch (match.kind) {
     case 'exact':
       return match.value;
@@ -37,21 +37,21 @@ export function stringText(match: StringMatch): string {
   }
 }
 
-/** Likewise for paths. */
-export function pathText(match: PathMatch): string {
-  return match.kind === 'template' ? match.value : stringText(match);
+/** A match on a path in the form in which policies write it. */
+export function formatPath(match: PathMatch): string {
+  return match.kind === 'template' ? match.value : formatString(match);
 }
 
-/** The match with its text changed by `change`. */
-export function changed<M extends PathMatch>(match: M, change: (text: string) => string): M {
+/** The match with its value replaced by `change(value)`. */
+export function changed<M extends PathMatch>(match: M, change: (value: string) => string): M {
   return match.kind === 'present' ? match : { ...match, value: change(match.value) };
 }
 
-/** A value that differs from what a match takes by case or by blanks around it. */
+/** The hint for a value that differs from a match only in case or in surrounding whitespace. */
 export function spellingHint<M extends PathMatch>(match: M, saw: string, compile: (match: M) => StringTest): Hint | undefined {
-  const lower = (text: string): string => text.toLowerCase();
-  if (compile(changed(match, lower))(lower(saw))) return near(`differs only in case from ${pathText(match)}`);
-  const trim = (text: string): string => text.trim();
-  if (compile(changed(match, trim))(trim(saw))) return near(`differs only in blanks from ${pathText(match)}`);
+  const lower = (value: string): string => value.toLowerCase();
+  if (compile(changed(match, lower))(lower(saw))) return near(`differs only in case from ${formatPath(match)}`);
+  const trim = (value: string): string => value.trim();
+  if (compile(changed(match, trim))(trim(saw))) return near(`differs only in surrounding whitespace from ${formatPath(match)}`);
   return undefined;
 }

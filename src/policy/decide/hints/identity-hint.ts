@@ -1,49 +1,48 @@
 /*
- * Guesses at the mistake in `requestPrincipals` and in the identities of peers. In: the matches and the claims or the peer.
- * Out: one sentence, or nothing.
+ * Hints at likely mistakes in `requestPrincipals` and in the identities of peers.
  */
 
 import type { Claims, PeerIdentity } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileIdentityMatch } from '../../match/identity.ts';
 import type { IdentityMatch, RequestPrincipalMatch, StringMatch } from '../../model/program.ts';
-import { far, type Hint, near, stringText } from './hint.ts';
+import { far, formatString, type Hint, near } from './hint.ts';
 
 const SPIFFE = 'spiffe://';
 
-/** A request principal as one writes it; `*` alone stands for any. */
-export function principalText({ iss, sub }: RequestPrincipalMatch): string {
-  return iss.kind === 'present' && sub.kind === 'present' ? '*' : `${stringText(iss)}/${stringText(sub)}`;
+/** A request principal in the form in which policies write it; `*` alone matches any. */
+export function formatPrincipal({ iss, sub }: RequestPrincipalMatch): string {
+  return iss.kind === 'present' && sub.kind === 'present' ? '*' : `${formatString(iss)}/${formatString(sub)}`;
 }
 
-/** What keeps the token's `iss/sub` from being one of `wanted`. */
+/** Why the token's `iss/sub` is not one of `wanted`; `undefined`: unknown. */
 export function requestPrincipalHint(wanted: readonly RequestPrincipalMatch[], claims: Claims): Hint | undefined {
   const iss = lookUpClaim(claims, ['iss']);
   const sub = lookUpClaim(claims, ['sub']);
   const lacking = Object.entries({ iss, sub }).flatMap(([name, value]) => (typeof value === 'string' && value !== '' ? [] : [name]));
   if (typeof iss !== 'string' || typeof sub !== 'string' || lacking.length > 0) {
-    return far(`the token has no ${lacking.join(' and no ')}, and a request principal needs both iss and sub`);
+    return far(`the token has no ${lacking.join(' and no ')}; a request principal requires both iss and sub`);
   }
   for (const match of wanted) {
     const hint = oneHint(match, iss, sub);
     if (hint !== undefined) return hint;
   }
-  return wanted.some((match) => isExact(match.iss, iss)) ? far(`the issuer fits, the subject is ${sub}`) : undefined;
+  return wanted.some((match) => isExact(match.iss, iss)) ? far(`the issuer matches, but the subject is ${sub}`) : undefined;
 }
 
 function oneHint(match: RequestPrincipalMatch, iss: string, sub: string): Hint | undefined {
-  const text = principalText(match);
+  const written = formatPrincipal(match);
   const saw = `${iss}/${sub}`;
-  if (sub.includes('/') && saw === text) {
+  if (sub.includes('/') && saw === written) {
     return near(
-      'the subject holds a slash, and a request principal is split at its last one: ask for request.auth.claims[iss] and [sub] under when',
+      'the subject contains a slash, and a request principal is split at its last one: use request.auth.claims[iss] and [sub] under when',
     );
   }
   const slash = issuerSlash(match, iss);
-  if (slash !== undefined) return near(`${slash}: write ${iss}/${stringText(match.sub)}`);
-  if (saw.toLowerCase() === text.toLowerCase()) return near(`differs only in case from ${text}`);
+  if (slash !== undefined) return near(`${slash}: write ${iss}/${formatString(match.sub)}`);
+  if (saw.toLowerCase() === written.toLowerCase()) return near(`differs only in case from ${written}`);
   if (isExact(match.sub, '') && match.iss.kind === 'exact' && (match.iss.value === sub || match.iss.value === iss)) {
-    return near(`a request principal is issuer, slash, subject: write ${saw}`);
+    return near(`a request principal is an issuer, a slash and a subject: write ${saw}`);
   }
   return undefined;
 }
@@ -58,7 +57,7 @@ function isExact(match: StringMatch, value: string): boolean {
   return match.kind === 'exact' && match.value === value;
 }
 
-/** What keeps the peer from being one of `wanted`. */
+/** Why the peer is not one of `wanted`; `undefined`: unknown. */
 export function peerHint(wanted: readonly IdentityMatch[], peer: PeerIdentity | undefined): Hint | undefined {
   if (peer === undefined) return far('the connection has no peer identity (mTLS)');
   for (const match of wanted) {
@@ -72,21 +71,21 @@ export function peerHint(wanted: readonly IdentityMatch[], peer: PeerIdentity | 
 
 function onePeerHint(match: IdentityMatch, uri: string): Hint | undefined {
   if (match.kind !== 'exact' && match.kind !== 'prefix') return undefined;
-  const takes = (value: string): boolean => compileIdentityMatch({ kind: match.kind, value })(uri);
-  const text = identityText(match);
-  if (match.value.startsWith(`${SPIFFE}${SPIFFE}`) && takes(match.value.slice(SPIFFE.length))) {
-    return near(`an identity is written without its scheme: write ${text.slice(SPIFFE.length)}`);
+  const matches = (value: string): boolean => compileIdentityMatch({ kind: match.kind, value })(uri);
+  const written = formatIdentity(match);
+  if (match.value.startsWith(`${SPIFFE}${SPIFFE}`) && matches(match.value.slice(SPIFFE.length))) {
+    return near(`an identity is written without spiffe://: write ${written.slice(SPIFFE.length)}`);
   }
   if (compileIdentityMatch({ kind: match.kind, value: match.value.toLowerCase() })(uri.toLowerCase()))
-    return near(`differs only in case from ${text}`);
+    return near(`differs only in case from ${written}`);
   const domain = /^spiffe:\/\/([^/]*)/.exec(uri)?.[1] ?? '';
   const other = /^spiffe:\/\/([^/]*)/.exec(match.value)?.[1];
-  const isOther = other !== undefined && other !== domain && takes(match.value.replace(`${SPIFFE}${other}`, `${SPIFFE}${domain}`));
-  return isOther ? near(`differs only in the trust domain: the peer is of ${domain}, the policy says ${other}`) : undefined;
+  const isOther = other !== undefined && other !== domain && matches(match.value.replace(`${SPIFFE}${other}`, `${SPIFFE}${domain}`));
+  return isOther ? near(`differs only in the trust domain: the peer has ${domain}, the policy says ${other}`) : undefined;
 }
 
-/** An identity as one writes it in a policy: without the scheme that Istio puts before it. */
-export function identityText(match: IdentityMatch): string {
+/** An identity in the form in which policies write it: without the scheme, which Istio adds. */
+export function formatIdentity(match: IdentityMatch): string {
   switch (match.kind) {
     case 'spiffeSuffix':
       return `*${match.value}`;
@@ -100,6 +99,6 @@ export function identityText(match: IdentityMatch): string {
     case 'prefix':
     case 'suffix':
     case 'present':
-      return stringText(match).replace(SPIFFE, '');
+      return formatString(match).replace(SPIFFE, '');
   }
 }

@@ -1,15 +1,14 @@
 /*
- * Guesses at the mistake in hosts, methods, headers and addresses. In: the matches and the facts. Out: one sentence, or
- * nothing.
+ * Hints at likely mistakes in hosts, methods, headers, server names and addresses.
  */
 
 import type { RequestFacts } from '../../facts.ts';
 import { blockContains, parseIp, parseIpBlock } from '../../match/ip-block.ts';
 import { asciiLowerCase, compileStringMatch, type StringTest, toByteMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import { far, type Hint, near, spellingHint, stringText } from './hint.ts';
+import { far, formatString, type Hint, near, spellingHint } from './hint.ts';
 
-/** What keeps `saw` from being one of the hosts; their case never counts. */
+/** Why `saw` is not one of the hosts, which are compared without regard to case; `undefined`: unknown. */
 export function hostHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
   const host = asciiLowerCase(saw);
   for (const match of wanted) {
@@ -19,29 +18,30 @@ export function hostHint(wanted: readonly StringMatch[], saw: string): Hint | un
   return undefined;
 }
 
-function oneHostHint(text: string, host: string, saw: string): Hint | undefined {
-  const wanted = asciiLowerCase(text);
-  if (host.startsWith(`${wanted}:`)) return near(`hosts are compared with the port: add ${text}:*`);
-  if (wanted.startsWith(`${host}:`)) return near(`the client names no port: add ${saw}`);
+function oneHostHint(written: string, host: string, saw: string): Hint | undefined {
+  const wanted = asciiLowerCase(written);
+  if (host.startsWith(`${wanted}:`)) return near(`hosts are compared including the port: add ${written}:*`);
+  if (wanted.startsWith(`${host}:`)) return near(`the client sends no port: add ${saw}`);
   const bare = wanted.replace(/^[a-z][a-z0-9+.-]*:\/\//, '').replace(/\/.*$/s, '');
-  if (bare !== wanted && (bare === host || host.startsWith(`${bare}:`))) return near(`a host has no scheme and no path: write ${saw}`);
-  if (wanted === `${host}.` || host === `${wanted}.`) return near(`differs only in a dot at the end from ${text}`);
+  if (bare !== wanted && (bare === host || host.startsWith(`${bare}:`)))
+    return near(`a host has neither a scheme nor a path: write ${saw}`);
+  if (wanted === `${host}.` || host === `${wanted}.`) return near(`differs only in a trailing dot from ${written}`);
   const name = host.replace(/:\d*$/, '');
   return wanted.startsWith(`${name}.`) || name.startsWith(`${wanted}.`)
     ? near(`hosts are compared as the client sends them: add ${saw}`)
     : undefined;
 }
 
-/** What keeps `saw` from being one of the methods. */
+/** Why `saw` is not one of the methods; `undefined`: unknown. */
 export function methodHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
   for (const match of wanted) {
     const hint = spellingHint(match, saw, compileAny);
-    if (hint !== undefined) return { ...hint, text: `${hint.text}: write ${saw}` };
+    if (hint !== undefined) return { ...hint, message: `${hint.message}: write ${saw}` };
   }
   return undefined;
 }
 
-/** What keeps the header from being one of `wanted`. @param values every instance; empty: absent */
+/** Why the header is not one of `wanted`; `undefined`: unknown. */
 export function headerHint(name: string, wanted: readonly StringMatch[], facts: RequestFacts): Hint | undefined {
   const values = facts.headerValues(name);
   if (values.length === 0) {
@@ -55,35 +55,37 @@ export function headerHint(name: string, wanted: readonly StringMatch[], facts: 
       const hint = spellingHint(match, value, compileAny);
       if (hint !== undefined) return hint;
       if (value.split(/\s*,\s*/).some(compileAny(match)))
-        return near(`the value is one text: it is not split at commas to find ${stringText(match)}`);
+        return near(`the value is one string: it is not split at commas to find ${formatString(match)}`);
     }
   }
   return undefined;
 }
 
-/** What keeps the server name of the connection from being one that is wanted. */
+/** Why the server name of the connection is not one of `wanted`; `undefined`: unknown. */
 export function sniHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
-  if (saw === '') return far('the connection names no server (SNI)');
+  if (saw === '') return far('the connection has no server name (SNI)');
   return wanted.map((match) => spellingHint(match, saw, compileAny)).find((hint) => hint !== undefined);
 }
 
-/** What keeps the address from being in one of the blocks: mostly that another address is meant. */
+/** Why the address is not in one of the blocks, usually because another address is; `undefined`: unknown. */
 export function addressHint(attribute: 'sourceIp' | 'remoteIp', blocks: readonly string[], facts: RequestFacts): Hint | undefined {
   const { sourceIp } = facts.connection;
-  const holds = (text: string): boolean => {
-    const address = parseIp(text);
+  const holds = (candidate: string): boolean => {
+    const address = parseIp(candidate);
     return address !== undefined && blocks.map(parseIpBlock).some((block) => block !== undefined && blockContains(block, address));
   };
   const forwarded = facts.headerValues('x-forwarded-for').flatMap((value) => value.split(',').map((part) => part.trim()));
   const named = forwarded.find(holds);
   if (attribute === 'remoteIp') {
     if (holds(sourceIp))
-      return near(`the connection comes from ${sourceIp}, which is for ipBlocks; x-forwarded-for makes it ${facts.remoteIp}`);
-    return named === undefined ? undefined : near(`x-forwarded-for names ${named}, but the element that counts is ${facts.remoteIp}`);
+      return near(
+        `the connection comes from ${sourceIp}, which ipBlocks would match; x-forwarded-for makes the remote IP ${facts.remoteIp}`,
+      );
+    return named === undefined ? undefined : near(`x-forwarded-for contains ${named}, but the remote IP is ${facts.remoteIp}`);
   }
   return named === undefined
     ? undefined
-    : near(`x-forwarded-for names ${named}, which is for remoteIpBlocks; the connection comes from ${sourceIp}`);
+    : near(`x-forwarded-for contains ${named}, which remoteIpBlocks would match; the connection comes from ${sourceIp}`);
 }
 
 function compileAny(match: StringMatch): StringTest {

@@ -279,7 +279,7 @@ spec:
     const { stdout } = await explain(['.', '--url', '/headers/', '-X', 'GET']);
 
     expect(stdout.split('\n')[2]).to.equal(
-      'nearest: AuthorizationPolicy foo/near rules[0] (policies.yaml:21): to[0].operation.paths: differs only in a slash at the end from /headers; and the request has no verified token',
+      'nearest: AuthorizationPolicy foo/near rules[0] (policies.yaml:21): to[0].operation.paths: differs only in a trailing slash from /headers; and the request has no verified token',
     );
   });
 

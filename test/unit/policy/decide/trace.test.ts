@@ -8,7 +8,7 @@ import type { Clause } from '../../../../src/policy/model/program.ts';
 import { engine, type FactsOver, factsWith, programOf, rule, whenRule } from './fixtures.ts';
 
 const exact = (value: string): { readonly kind: 'exact'; readonly value: string } => ({ kind: 'exact', value });
-const PORT_HINT = "a port is the pod's own, not that of its Service";
+const PORT_HINT = 'the port is that of the container, not of the Service';
 const PRESENT = { kind: 'present' } as const;
 const PEER = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '' };
 
@@ -75,7 +75,7 @@ describe('the trace', () => {
       { claims: { groups: 5 } },
       '5',
       'one of 5',
-      'claim groups is a number; only strings and lists of strings match',
+      'claim groups is a number; only strings and arrays of strings match',
     ],
     [
       'a claim that is a boolean',
@@ -83,7 +83,7 @@ describe('the trace', () => {
       { claims: { groups: true } },
       'true',
       'one of true',
-      'claim groups is a boolean; only strings and lists of strings match',
+      'claim groups is a boolean; only strings and arrays of strings match',
     ],
     [
       'a claim that is an object',
@@ -91,10 +91,10 @@ describe('the trace', () => {
       { claims: { groups: {} } },
       '{}',
       'one of *',
-      'claim groups is an object; only strings and lists of strings match',
+      'claim groups is an object; only strings and arrays of strings match',
     ],
     ['a claim that is null', claim([PRESENT]), { claims: { groups: null } }, 'null', 'one of *', 'claim groups is null'],
-    ['a claim that is an empty list', claim([PRESENT]), { claims: { groups: [] } }, '[]', 'one of *', 'claim groups is an empty list'],
+    ['a claim that is an empty array', claim([PRESENT]), { claims: { groups: [] } }, '[]', 'one of *', 'claim groups is an empty array'],
     [
       'a claim in another case',
       claim([exact('Dev')]),
@@ -109,7 +109,7 @@ describe('the trace', () => {
       { claims: { groups: ' dev' } },
       '" dev"',
       'one of dev',
-      'differs only in blanks from dev',
+      'differs only in surrounding whitespace from dev',
     ],
     [
       'a claim that has nothing near',
@@ -156,7 +156,7 @@ describe('the trace', () => {
       { claims: { iss: 'i' } },
       'i/',
       'one of *',
-      'the token has no sub, and a request principal needs both iss and sub',
+      'the token has no sub; a request principal requires both iss and sub',
     ],
     [
       'a host with its port',
@@ -164,7 +164,7 @@ describe('the trace', () => {
       { host: 'a.com:8080' },
       'a.com:8080',
       'one of A.com',
-      'hosts are compared with the port: add A.com:*',
+      'hosts are compared including the port: add A.com:*',
     ],
     ['a host that is far', { attribute: 'host', field: 'f', anyOf: [exact('A.com')] }, { host: 'b.com' }, 'b.com', 'one of A.com'],
     [
@@ -181,7 +181,7 @@ describe('the trace', () => {
       {},
       '/p',
       'one of /p/, /{*}/x',
-      'differs only in a slash at the end from /p/',
+      'differs only in a trailing slash from /p/',
     ],
     [
       'a path without one',
@@ -189,7 +189,7 @@ describe('the trace', () => {
       { pathWithQuery: '/p/' },
       '/p/',
       'one of /p',
-      'differs only in a slash at the end from /p',
+      'differs only in a trailing slash from /p',
     ],
     [
       'a header that is absent',
@@ -229,7 +229,7 @@ describe('the trace', () => {
       { connection: { sni: '' } },
       'absent',
       'one of a',
-      'the connection names no server (SNI)',
+      'the connection has no server name (SNI)',
     ],
     [
       'no peer',
@@ -265,7 +265,7 @@ describe('the trace', () => {
       {},
       'absent',
       'one of v',
-      'metadata of Envoy filters exists in Envoy only',
+      'metadata of Envoy filters exists only in Envoy',
     ],
   ];
   for (const [name, clause, over, saw, wanted, hint] of rows) {
@@ -324,7 +324,7 @@ describe('how near a rule came', () => {
     );
 
     expect(trace?.hits).to.deep.equal([
-      { path: 'from[0].source.principals', saw: 'absent', wanted: 'none of td/ns/a/sa/b', note: 'what is absent is none of them' },
+      { path: 'from[0].source.principals', saw: 'absent', wanted: 'none of td/ns/a/sa/b', note: 'an absent attribute is not in the list' },
       { path: 'to[0].operation.paths', saw: '/p', wanted: 'one of /p' },
     ]);
   });

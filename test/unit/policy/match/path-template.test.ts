@@ -2,11 +2,11 @@
  * Path templates, with the observed behaviour of Envoy 1.40.0. In: rows. Out: nothing.
  */
 import { expect } from 'chai';
-import { compilePathTemplate, isPathTemplate, meantTemplate, parsePathTemplate } from '../../../../src/policy/match/path-template.ts';
+import { compilePathTemplate, effectiveTemplate, isPathTemplate, parsePathTemplate } from '../../../../src/policy/match/path-template.ts';
 
 function matches(template: string, path: string): boolean {
   const parsed = parsePathTemplate(template);
-  if (parsed === undefined) throw new Error(`${template} is refused`);
+  if (parsed === undefined) throw new Error(`rejects ${template}`);
   return compilePathTemplate(parsed)(path);
 }
 
@@ -64,14 +64,14 @@ describe('path template', () => {
     '/{*}/a[b',
     '/{*}/*',
   ]) {
-    it(`${template} is refused`, () => {
+    it(`rejects ${template}`, () => {
       expect(parsePathTemplate(template)).to.equal(undefined);
     });
   }
 });
 
-describe('meantTemplate', () => {
-  for (const [written, meant] of [
+describe('effectiveTemplate', () => {
+  for (const [written, effective] of [
     ['/a/{*}/b/{**}', '/a/{*}/b/{**}'],
     ['/{*}{*}', '/{**}'],
     ['/a/{*}*', '/a/{**}'],
@@ -81,12 +81,12 @@ describe('meantTemplate', () => {
     ['/{id}/{*}', '/{id}/{*}'],
     ['/{{**}}', '/{{**}}'],
   ] as const) {
-    it(`${written} is meant as ${meant}`, () => {
-      expect(meantTemplate(written)).to.equal(meant);
+    it(`${written} becomes ${effective}`, () => {
+      expect(effectiveTemplate(written)).to.equal(effective);
     });
   }
 
-  it('makes no operator of braces in braces', () => {
-    expect(parsePathTemplate(meantTemplate('/{{**}}'))).to.equal(undefined);
+  it('does not create an operator from nested braces', () => {
+    expect(parsePathTemplate(effectiveTemplate('/{{**}}'))).to.equal(undefined);
   });
 });
