@@ -1,6 +1,5 @@
 /*
- * Which addresses a key fetch may dial. In: the address a socket is about to connect to (never a host name) and extra
- * CIDRs from the configuration. Out: a reason when it is forbidden. Called by the fetch for every hop.
+ * Decides which addresses a key fetch may dial. The fetch checks the address of every connection, never a host name.
  */
 import ipaddr from 'ipaddr.js';
 import { RefusedError } from '../errors.ts';
@@ -8,7 +7,7 @@ import { RefusedError } from '../errors.ts';
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = readonly [Address, number, string];
 
-/** Instance metadata lives here on every large cloud; no identity provider does. */
+/** Cloud providers serve instance metadata here; identity providers never use these addresses. */
 const ALWAYS: readonly Range[] = [
   range('169.254.0.0/16', 'link-local'),
   range('fe80::/10', 'link-local'),
@@ -16,20 +15,20 @@ const ALWAYS: readonly Range[] = [
   range('fd00:ec2::/32', 'metadata service'),
 ];
 
-/** Says why `address` (textual IP) may not be dialled; undefined when it may. Anything that is not an IP address is forbidden. */
+/** Why `address` must not be dialled; `undefined`: it may be dialled. A string that is not an IP address must not be dialled. */
 export type AddressGuard = (address: string) => string | undefined;
 
 /**
- * A guard that always forbids link-local and metadata addresses, also in IPv4-mapped, NAT64 and 6to4 form, and `extraCidrs` besides.
+ * A guard that forbids link-local and metadata addresses, also in IPv4-mapped, NAT64 and 6to4 form, and `extraCidrs`.
  *
- * @param extraCidrs CIDR text or single addresses
- * @throws RefusedError SP_CONFIG when one of them is neither
+ * @param extraCidrs CIDR blocks or single addresses
+ * @throws RefusedError SP_CONFIG if one of them is neither
  */
 export function createAddressGuard(extraCidrs: readonly string[]): AddressGuard {
   const ranges = [...ALWAYS, ...extraCidrs.map((cidr) => range(cidr, `in blocked range ${cidr}`))];
-  return (text) => {
-    if (!ipaddr.isValid(text)) return 'not an IP address';
-    for (const address of formsOf(ipaddr.parse(text))) {
+  return (candidate) => {
+    if (!ipaddr.isValid(candidate)) return 'not an IP address';
+    for (const address of formsOf(ipaddr.parse(candidate))) {
       for (const [network, bits, reason] of ranges) {
         if (network.kind() === address.kind() && address.match(network, bits)) return reason;
       }
@@ -38,16 +37,16 @@ export function createAddressGuard(extraCidrs: readonly string[]): AddressGuard 
   };
 }
 
-function range(text: string, reason: string): Range {
+function range(cidr: string, reason: string): Range {
   try {
-    const [address, bits] = ipaddr.parseCIDR(text.includes('/') ? text : `${text}/${ipaddr.parse(text).kind() === 'ipv4' ? 32 : 128}`);
+    const [address, bits] = ipaddr.parseCIDR(cidr.includes('/') ? cidr : `${cidr}/${ipaddr.parse(cidr).kind() === 'ipv4' ? 32 : 128}`);
     return [address, bits, reason];
   } catch (cause) {
-    throw new RefusedError('SP_CONFIG', `not an address range: ${text}`, { cause });
+    throw new RefusedError('SP_CONFIG', `"${cidr}" is not a CIDR block or IP address`, { cause });
   }
 }
 
-/** The address itself and every IPv4 address that a router on the way may make of it. */
+/** The address and every IPv4 address that a router may translate it to. */
 function formsOf(address: Address): readonly Address[] {
   if (address instanceof ipaddr.IPv4) return [address];
   const bytes = address.toByteArray();

@@ -1,7 +1,6 @@
 /*
- * One bounded GET. In: a URL that a policy's author chose, and limits. Out: the body's text and how long it may be kept.
- * On `node:http(s)` rather than fetch, because the address that is really dialled must be checked at every hop. Called by
- * `fetch-keys`; messages never hold a body, a query or credentials.
+ * One GET request with limits, to a URL that the author of a policy chose. It uses `node:http(s)` instead of fetch, because the address
+ * that is actually dialled must be checked for every redirect. Error messages contain no body, query or credentials.
  */
 import { lookup as systemLookup } from 'node:dns';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -10,32 +9,36 @@ import { isIP, type LookupFunction } from 'node:net';
 import { TransientError } from '../errors.ts';
 import type { AddressGuard } from './address-guard.ts';
 
-/** Resolves a host name to every address it has. */
+/** Resolves a host name to all of its addresses. */
 export type ResolveHost = (hostname: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
+/** The limits of one fetch. */
 export interface FetchLimits {
+  /** Which addresses must not be dialled. */
   readonly guard: AddressGuard;
   /** Largest body in bytes. */
   readonly maxBytes: number;
   readonly maxRedirects: number;
-  /** PEM of every trusted certificate authority; absent: the usual ones. */
+  /** All trusted certificate authorities in PEM; absent: those of Node.js. */
   readonly trustedCa?: readonly string[];
-  /** Absent: the system's resolver. */
+  /** Absent: the system resolver. */
   readonly resolveHost?: ResolveHost;
 }
 
+/** The response of a successful fetch. */
 export interface FetchedDocument {
+  /** The body, decoded as UTF-8. */
   readonly text: string;
-  /** Where it came from after redirects. */
+  /** The URL after redirects. */
   readonly url: string;
-  /** Seconds that Cache-Control allows; undefined when it says nothing. */
+  /** The max-age of Cache-Control, 0 for no-store and no-cache; `undefined`: it has none. */
   readonly maxAgeSeconds: number | undefined;
 }
 
 /**
- * Fetches `url`; the deadline is `signal`.
+ * Fetches `url` until `signal` aborts.
  *
- * @throws TransientError SP_JWKS_FETCH for everything that goes wrong
+ * @throws TransientError SP_JWKS_FETCH on every failure
  */
 export async function fetchDocument(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedDocument> {
   let target = parseTarget(url, undefined);
@@ -50,7 +53,7 @@ export async function fetchDocument(url: string, limits: FetchLimits, signal: Ab
     }
     if (status < 200 || status > 299) {
       response.destroy();
-      throw failure(target, `answered ${status}`);
+      throw failure(target, `responded with status ${status}`);
     }
     const text = await readBody(response, { target, maxBytes: limits.maxBytes }, signal);
     return { text, url: target.href, maxAgeSeconds: maxAgeOf(response.headers['cache-control']) };
@@ -58,17 +61,17 @@ export async function fetchDocument(url: string, limits: FetchLimits, signal: Ab
   throw failure(parseTarget(url, undefined), `more than ${limits.maxRedirects} redirects`);
 }
 
-/** A URL as a message may show it: no credentials, no query. */
+/** The URL in a form that messages may contain: without credentials and query. */
 export function displayUrl(url: string): string {
   const parsed = URL.parse(url);
-  return parsed === null ? 'an unreadable URL' : `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
+  return parsed === null ? 'an invalid URL' : `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
 }
 
 function parseTarget(url: string, base: URL | undefined): URL {
   const parsed = URL.parse(url, base?.href);
   if (parsed === null) throw new TransientError('SP_JWKS_FETCH', 'not a URL');
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw failure(parsed, 'is neither http nor https');
-  // Keys that were asked for over TLS must not arrive in the clear.
+  // Keys that were requested over TLS must not be transferred in clear text.
   if (base?.protocol === 'https:' && parsed.protocol === 'http:') throw failure(base, 'redirects from https to http');
   return parsed;
 }
@@ -76,7 +79,7 @@ function parseTarget(url: string, base: URL | undefined): URL {
 function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<IncomingMessage> {
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const literal = isIP(host) === 0 ? undefined : limits.guard(host);
-  if (literal !== undefined) return Promise.reject(failure(target, `its address is ${literal} and never dialled`));
+  if (literal !== undefined) return Promise.reject(failure(target, `its address is ${literal} and must not be dialled`));
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(asFailure(target, error, signal));
     const options = {
@@ -97,7 +100,7 @@ function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<In
     request.on('socket', (socket) => {
       socket.on('connect', () => {
         const reason = limits.guard(socket.remoteAddress ?? '');
-        if (reason !== undefined) request.destroy(failure(target, `its address is ${reason} and never dialled`));
+        if (reason !== undefined) request.destroy(failure(target, `its address is ${reason} and must not be dialled`));
       });
     });
     request.end();
@@ -122,7 +125,7 @@ function guardedLookup(target: URL, limits: FetchLimits): LookupFunction {
 
 function blockedReason(found: readonly { readonly address: string }[], guard: AddressGuard): string {
   const [first] = found;
-  return first === undefined ? 'its host has no address' : `its address is ${guard(first.address)} and never dialled`;
+  return first === undefined ? 'its host has no address' : `its address is ${guard(first.address)} and must not be dialled`;
 }
 
 function resolveBySystem(hostname: string): ReturnType<ResolveHost> {
@@ -141,7 +144,7 @@ async function readBody(
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > maxBytes) throw failure(target, `answers with more than ${maxBytes} bytes`);
+      if (size > maxBytes) throw failure(target, `responded with more than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {
@@ -165,8 +168,8 @@ function maxAgeOf(header: string | undefined): number | undefined {
 
 function asFailure(target: URL, error: unknown, signal: AbortSignal): TransientError {
   if (error instanceof TransientError) return error;
-  if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not answer in time');
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'broken answer';
+  if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not respond in time');
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'invalid response';
   return failure(target, `cannot be fetched (${code})`, error);
 }
 

@@ -1,6 +1,5 @@
 /*
- * One attempt to get the keys of one source. In: where they are (a JWKS URL, or an issuer to discover) and limits. Out: a
- * key set with at least one usable key, or TransientError saying what is wrong. Called by the keeper, never on a request.
+ * One attempt to fetch the keys of a source: a JWKS URL, or an issuer whose OpenID configuration names the JWKS.
  */
 import type { JwtRule } from '../api/istio/resources.ts';
 import type { KeySet } from '../bundle/bundle.ts';
@@ -8,20 +7,22 @@ import { TransientError } from '../errors.ts';
 import { parseJwks } from '../jwt/parse-jwks.ts';
 import { displayUrl, type FetchLimits, fetchDocument } from './fetch-document.ts';
 
-/** `keys`: a URL of a JWKS. `discovery`: a URL of an OpenID provider's configuration, which names the JWKS. */
+/** Where keys come from. `keys`: the URL of a JWKS. `discovery`: the URL of an OpenID provider's configuration, which names the JWKS. */
 export interface KeySource {
   readonly kind: 'keys' | 'discovery';
   readonly url: string;
 }
 
+/** The result of a successful attempt. */
 export interface FetchedKeys {
+  /** At least one usable key. */
   readonly keySet: KeySet;
-  /** The shortest of what the answers allow; undefined when none says anything. */
+  /** The shortest max-age of the responses; `undefined`: none has one. */
   readonly maxAgeSeconds: number | undefined;
 }
 
 /**
- * Where a rule's keys have to be fetched from; undefined for inline keys, and for a rule that names neither keys nor issuer.
+ * The source of a rule's keys; `undefined`: the keys are inline, or the rule has neither keys nor an issuer.
  *
  * @see istio.io/api security/v1 JWTRule.jwksUri: without it, OpenID discovery below the issuer
  */
@@ -32,7 +33,11 @@ export function keySourceOf(rule: JwtRule): KeySource | undefined {
   return { kind: 'discovery', url: `${rule.issuer.replace(/\/$/, '')}/.well-known/openid-configuration` };
 }
 
-/** Fetches and checks the keys of `source` within the deadline of `signal`. @throws TransientError SP_JWKS_FETCH */
+/**
+ * Fetches and checks the keys of `source` within the deadline of `signal`.
+ *
+ * @throws TransientError SP_JWKS_FETCH
+ */
 export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
   if (source.kind === 'keys') return fetchKeySet(source.url, limits, signal);
   const configuration = await fetchDocument(source.url, limits, signal);
@@ -45,10 +50,10 @@ export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: 
 
 async function fetchKeySet(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
   const document = await fetchDocument(url, limits, signal);
-  // A symmetric key that anybody can download is no secret: a token signed with it proves nothing.
+  // A symmetric key that anyone can download is not secret: a token signed with it proves nothing.
   const { keys, problems } = parseJwks(document.text, { symmetric: false });
   if (keys.length === 0) {
-    throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} holds no usable key (${problems[0] ?? 'it has none at all'})`);
+    throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} contains no usable key (${problems[0] ?? 'it contains no keys'})`);
   }
   return { keySet: { source: displayUrl(url), keys }, maxAgeSeconds: document.maxAgeSeconds };
 }
@@ -59,7 +64,7 @@ function jwksUriOf(text: string): string | undefined {
     if (typeof value !== 'object' || value === null || !('jwks_uri' in value)) return undefined;
     return typeof value.jwks_uri === 'string' && value.jwks_uri !== '' ? value.jwks_uri : undefined;
   } catch {
-    // Not JSON names no keys: the caller says so.
+    // The caller reports that the configuration names no keys.
     return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
 describe('address guard', () => {
   const guard = createAddressGuard(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
 
-  const blocked: readonly (readonly [address: string, why: string])[] = [
+  const blocked: readonly (readonly [address: string, reason: string])[] = [
     ['169.254.169.254', 'link-local'],
     ['169.254.0.1', 'link-local'],
     ['fe80::1', 'link-local'],
@@ -24,9 +24,9 @@ describe('address guard', () => {
     ['', 'not an IP address'],
     ['idp.example', 'not an IP address'],
   ];
-  for (const [address, why] of blocked) {
-    it(`forbids ${address === '' ? 'nothing at all' : address}`, () => {
-      expect(guard(address)).to.equal(why);
+  for (const [address, reason] of blocked) {
+    it(`forbids ${address === '' ? 'an empty string' : address}`, () => {
+      expect(guard(address)).to.equal(reason);
     });
   }
 
@@ -40,15 +40,15 @@ describe('address guard', () => {
     'fd00:ec3::1',
     '::ffff:8.8.8.8',
   ]) {
-    it(`lets ${address} pass`, () => {
+    it(`allows ${address}`, () => {
       expect(guard(address)).to.equal(undefined);
     });
   }
 
   for (const range of ['10.0.0.0/33', 'nonsense', '10.0.0.0/x', '']) {
-    it(`refuses "${range}" as a range`, () => {
+    it(`rejects "${range}" as a range`, () => {
       expect(() => createAddressGuard([range]))
-        .to.throw('not an address range')
+        .to.throw(`"${range}" is not a CIDR block or IP address`)
         .with.property('code', 'SP_CONFIG');
     });
   }

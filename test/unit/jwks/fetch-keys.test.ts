@@ -13,10 +13,10 @@ async function failureOf(url: string, over: Partial<FetchLimits> = {}, signal: A
     expect(error).to.have.property('code', 'SP_JWKS_FETCH');
     return (error as Error).message;
   }
-  throw new Error('keys were taken');
+  throw new Error('the keys were accepted');
 }
 
-describe('key source of a rule', () => {
+describe('keySourceOf', () => {
   const cases = [
     { rule: { issuer: 'i', jwks: '{"keys":[]}' }, source: undefined },
     { rule: { issuer: 'i', jwks: '', jwksUri: 'https://idp/keys' }, source: { kind: 'keys', url: 'https://idp/keys' } },
@@ -25,13 +25,13 @@ describe('key source of a rule', () => {
     { rule: {}, source: undefined },
   ];
   for (const { rule, source } of cases) {
-    it(`${JSON.stringify(rule)} is ${source === undefined ? 'nothing to fetch' : source.url}`, () => {
+    it(`is ${source === undefined ? 'absent' : source.url} when the rule is ${JSON.stringify(rule)}`, () => {
       expect(keySourceOf(rule)).to.deep.equal(source);
     });
   }
 });
 
-describe('fetch of keys', () => {
+describe('fetchKeys', () => {
   let server: KeyServer;
   beforeEach(async () => {
     server = await startKeyServer();
@@ -42,7 +42,7 @@ describe('fetch of keys', () => {
     return `${server.origin}${path}`;
   };
 
-  it('gives the keys, where they came from without its query, and how long they may be kept', async () => {
+  it('returns the keys, their URL without the query, and max-age', async () => {
     const url = at('/keys?secret=1', json(freshJwks('one'), { 'cache-control': 'public, max-age=300' }));
 
     const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
@@ -62,13 +62,13 @@ describe('fetch of keys', () => {
     expect(maxAgeSeconds).to.equal(0);
   });
 
-  it('says so when the configuration names no key set', async () => {
+  it('fails when the configuration names no key set', async () => {
     const url = at('/.well-known/openid-configuration', json({ issuer: 'me' }));
     const attempt = fetchKeys({ kind: 'discovery', url }, limits, AbortSignal.timeout(3_000));
     expect(await attempt.catch((error: Error) => error.message)).to.contain('names no jwks_uri');
   });
 
-  it('follows redirects, but not without end', async () => {
+  it('follows redirects up to a limit', async () => {
     at('/keys', json(freshJwks('one')));
     const first = at('/first', (_request, response) => response.writeHead(302, { location: '/keys' }).end());
     const endless = at('/endless', (_request, response) => response.writeHead(307, { location: '/endless' }).end());
@@ -78,22 +78,26 @@ describe('fetch of keys', () => {
   });
 
   const bad: readonly { readonly name: string; readonly answer: Answer; readonly message: string }[] = [
-    { name: 'an error status', answer: (_request, response) => response.writeHead(500).end('secret text'), message: 'answered 500' },
+    {
+      name: 'an error status',
+      answer: (_request, response) => response.writeHead(500).end('secret text'),
+      message: 'responded with status 500',
+    },
     {
       name: 'a body that is not JSON',
       answer: (_request, response) => response.end('<html>secret text</html>'),
-      message: 'holds no usable key',
+      message: 'contains no usable key',
     },
-    { name: 'an empty key set', answer: json({ keys: [] }), message: 'holds no usable key' },
-    { name: 'JSON without keys', answer: json({ hello: 'secret text' }), message: 'holds no usable key' },
+    { name: 'an empty key set', answer: json({ keys: [] }), message: 'contains no usable key' },
+    { name: 'JSON without keys', answer: json({ hello: 'secret text' }), message: 'contains no usable key' },
     {
       name: 'only symmetric keys',
       answer: json({ keys: [{ kty: 'oct', k: 'c2VjcmV0LXRleHQtc2VjcmV0LXRleHQtc2VjcmV0LXRleHQ' }] }),
-      message: 'holds no usable key',
+      message: 'contains no usable key',
     },
     { name: 'a body that is too large', answer: (_request, response) => response.end('x'.repeat(5_000)), message: 'more than 4096 bytes' },
     {
-      name: 'a body cut short',
+      name: 'a truncated body',
       answer: (_request, response) => response.writeHead(200, { 'content-length': '100' }).write('{', () => response.destroy()),
       message: 'cannot be fetched',
     },
@@ -101,17 +105,17 @@ describe('fetch of keys', () => {
     {
       name: 'a redirect to link-local',
       answer: (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
-      message: 'link-local and never dialled',
+      message: 'link-local and must not be dialled',
     },
     {
       name: 'a redirect to link-local in decimal',
       answer: (_request, response) => response.writeHead(302, { location: 'http://2852039166/' }).end(),
-      message: 'link-local and never dialled',
+      message: 'link-local and must not be dialled',
     },
     {
-      name: 'a redirect to link-local in IPv6 clothes',
+      name: 'a redirect to link-local in IPv6 notation',
       answer: (_request, response) => response.writeHead(302, { location: 'http://[::ffff:169.254.169.254]/' }).end(),
-      message: 'link-local and never dialled',
+      message: 'link-local and must not be dialled',
     },
     {
       name: 'a redirect to a file',
@@ -120,28 +124,28 @@ describe('fetch of keys', () => {
     },
   ];
   for (const { name, answer, message } of bad) {
-    it(`refuses ${name} without repeating it`, async () => {
-      const told = await failureOf(at('/keys', answer));
-      expect(told).to.contain(message);
-      expect(told).not.to.contain('secret text');
+    it(`rejects ${name} without including it in the message`, async () => {
+      const actual = await failureOf(at('/keys', answer));
+      expect(actual).to.contain(message);
+      expect(actual).not.to.contain('secret text');
     });
   }
 
-  it('gives up at the deadline, before or in the middle of an answer', async () => {
+  it('fails at the deadline, before or during a response', async () => {
     const silent = at('/silent', () => undefined);
     const slow = at('/slow', (_request, response) => response.writeHead(200).write('{'));
 
-    expect(await failureOf(silent, {}, AbortSignal.timeout(50))).to.contain('did not answer in time');
-    expect(await failureOf(slow, {}, AbortSignal.timeout(50))).to.contain('did not answer in time');
+    expect(await failureOf(silent, {}, AbortSignal.timeout(50))).to.contain('did not respond in time');
+    expect(await failureOf(slow, {}, AbortSignal.timeout(50))).to.contain('did not respond in time');
   });
 
-  it('checks the address that a name resolves to, each time', async () => {
+  it('checks the address that a host name resolves to', async () => {
     const url = 'http://rebinding.test/keys';
     const resolveHost = (): Promise<{ address: string; family: number }[]> => Promise.resolve([{ address: '169.254.169.254', family: 4 }]);
-    expect(await failureOf(url, { resolveHost })).to.contain('link-local and never dialled');
+    expect(await failureOf(url, { resolveHost })).to.contain('link-local and must not be dialled');
   });
 
-  it('dials an allowed address of a name that also has a forbidden one', async () => {
+  it('dials an allowed address when a host name also has a forbidden one', async () => {
     server.answer('/keys', json(freshJwks('one')));
     const resolveHost = (): Promise<{ address: string; family: number }[]> =>
       Promise.resolve([
@@ -153,9 +157,9 @@ describe('fetch of keys', () => {
     expect(keySet.keys).to.have.length(1);
   });
 
-  it('shows no credentials of the URL', async () => {
+  it('omits the credentials of the URL from the message', async () => {
     server.answer('/keys', (_request, response) => response.writeHead(403).end());
-    const told = await failureOf(server.origin.replace('//', '//user:password@') + '/keys');
-    expect(told).to.equal(`${server.origin}/keys answered 403`);
+    const message = await failureOf(server.origin.replace('//', '//user:password@') + '/keys');
+    expect(message).to.equal(`${server.origin}/keys responded with status 403`);
   });
 });

@@ -9,11 +9,12 @@ import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/k
 const logger = createLogger({ level: 'silent', component: 'test' });
 const MINUTE = 60_000;
 
-describe('JWKS keeper', () => {
+describe('JWKS cache', () => {
   let server: KeyServer;
   let clock: FakeClock;
   let jwksCache: JwksCache;
   let changes: KeysChange[];
+  let finished: number;
   let stop: () => Promise<void>;
   let rule: JwtRule;
 
@@ -23,8 +24,10 @@ describe('JWKS keeper', () => {
     clock = createFakeClock();
     changes = [];
     const limits = { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 5 };
-    // The machine's own deadlines would be late here: the fake clock moves past them all.
-    jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
+    // Real timers would fire late here: the fake clock advances past all of them.
+    finished = 0;
+    const observer = { onFetch: () => void finished++ };
+    jwksCache = createJwksCache({ limits, clock, random: () => 1, logger, observer });
     jwksCache.subscribe((change) => changes.push(change));
     const stopping = new AbortController();
     const running = jwksCache.run(stopping.signal);
@@ -41,9 +44,9 @@ describe('JWKS keeper', () => {
   const kids = (namespace = 'foo'): readonly (string | undefined)[] | undefined =>
     jwksCache.keySetOf(rule, namespace)?.keys.map((key) => key['kid']);
   const requests = (count: number): Promise<void> =>
-    until(() => server.requests.length === count && clock.pending().length > 0, `${count} requests answered`);
+    until(() => server.requests.length === count && finished === count, `${count} responses`);
 
-  it('fetches a new source at once and tells its owners', async () => {
+  it('fetches a new source immediately and notifies its owners', async () => {
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('policy', [rule]);
     expect(jwksCache.isPending(rule, 'foo')).to.equal(true);
@@ -56,7 +59,7 @@ describe('JWKS keeper', () => {
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri });
   });
 
-  it('asks one source once however many policies want it, and tells them all', async () => {
+  it('fetches a source once when several policies want it, and notifies all of them', async () => {
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('a', [rule, { ...rule, issuer: 'other' }]);
     jwksCache.want('b', [rule]);
@@ -66,7 +69,7 @@ describe('JWKS keeper', () => {
     expect(changes[0]?.owners).to.deep.equal(['a', 'b']);
   });
 
-  it('takes up rotated keys at the next refresh, and says nothing when nothing changed', async () => {
+  it('uses rotated keys after the next refresh, and notifies only when keys change', async () => {
     const first = freshJwks('one');
     server.answer('/keys', json(first));
     jwksCache.want('policy', [rule]);
@@ -89,7 +92,7 @@ describe('JWKS keeper', () => {
     { header: 'public', delayMs: 20 * MINUTE },
   ];
   for (const { header, delayMs } of ages) {
-    it(`asks again after ${delayMs / MINUTE} minutes when Cache-Control is "${header}"`, async () => {
+    it(`refreshes after ${delayMs / MINUTE} minutes when Cache-Control is "${header}"`, async () => {
       server.answer('/keys', json(freshJwks('one'), { 'cache-control': header }));
       jwksCache.want('policy', [rule]);
       await requests(1);
@@ -97,7 +100,7 @@ describe('JWKS keeper', () => {
     });
   }
 
-  it('has no keys at all when the source never answered, tries again ever more slowly, and recovers', async () => {
+  it('has no keys when the source never succeeds, retries with growing delays, and recovers', async () => {
     jwksCache.want('policy', [rule]);
     for (const [index, delayMs] of [1_000, 2_000, 4_000, 8_000].entries()) {
       await requests(index + 1);
@@ -111,7 +114,7 @@ describe('JWKS keeper', () => {
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({
       kind: 'unavailable',
       url: rule.jwksUri,
-      reason: `${rule.jwksUri} answered 404`,
+      reason: `${rule.jwksUri} responded with status 404`,
     });
     expect(changes).to.deep.equal([{ owners: ['policy'], keys: false }]);
 
@@ -122,33 +125,33 @@ describe('JWKS keeper', () => {
     expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('fresh');
   });
 
-  it('keeps the last good keys while the source answers nonsense, and says that it does', async () => {
+  it('keeps the last good keys when the source fails, and reports the failure', async () => {
     const good = freshJwks('one');
     server.answer('/keys', json(good));
     jwksCache.want('policy', [rule]);
     await requests(1);
     server.answer('/keys', json({ keys: [] }));
     clock.advance(20 * MINUTE);
-    await until(() => changes.length === 2, 'word of the failure');
+    await until(() => changes.length === 2, 'the failure');
 
     expect(changes[1]).to.deep.equal({ owners: ['policy'], keys: false });
     expect(kids()).to.deep.equal(['one']);
     expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('stale');
 
     server.answer('/keys', json(good));
-    await until(() => clock.pending().length > 0, 'the next try');
+    await until(() => clock.pending().length > 0, 'the next attempt');
     clock.advance(1_000);
-    await until(() => changes.length === 3, 'word of the recovery');
+    await until(() => changes.length === 3, 'the recovery');
     expect(changes[2]).to.deep.equal({ owners: ['policy'], keys: false });
   });
 
-  it('lets no source wait for another', async () => {
+  it('fetches a source while another does not respond', async () => {
     server.answer('/silent', () => undefined);
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('slow', [{ issuer: 'slow', jwksUri: `${server.origin}/silent` }]);
     await until(() => server.requests.length === 1, 'the slow request');
     jwksCache.want('policy', [rule]);
-    await until(() => changes.length === 1, 'the quick keys');
+    await until(() => changes.length === 1, 'the keys');
 
     expect(kids()).to.deep.equal(['one']);
     clock.advance(5_000);
@@ -156,16 +159,16 @@ describe('JWKS keeper', () => {
     expect(jwksCache.stateOf({ issuer: 'slow', jwksUri: `${server.origin}/silent` }, 'foo')).to.have.property('kind', 'unavailable');
   });
 
-  it('honours the deadline of a rule', async () => {
+  it('uses the timeout of a rule', async () => {
     server.answer('/keys', () => undefined);
     jwksCache.want('policy', [{ ...rule, timeoutMs: 200 }]);
     await until(() => server.requests.length === 1, 'the request');
     clock.advance(200);
     await until(() => changes.length === 1, 'the deadline');
-    expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not answer in time`);
+    expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not respond in time`);
   });
 
-  it('forgets a source that nobody wants any more', async () => {
+  it('removes a source when no policy wants it any longer', async () => {
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('a', [rule]);
     jwksCache.want('b', [rule]);
@@ -179,7 +182,7 @@ describe('JWKS keeper', () => {
     expect(jwksCache.ages()).to.deep.equal([]);
   });
 
-  it('serves keys of a published bundle to its own namespace only, until a fetch succeeds', async () => {
+  it('uses keys of a published bundle for its own namespace only, until a fetch succeeds', async () => {
     jwksCache.seed('foo', rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'seeded' }] });
     jwksCache.want('policy', [rule]);
     await requests(1);
@@ -195,7 +198,7 @@ describe('JWKS keeper', () => {
     expect(kids('bar')).to.deep.equal(['one']);
   });
 
-  it('tells the age of each key set', async () => {
+  it('returns the age of each key set', async () => {
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('policy', [rule]);
     expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: undefined }]);
@@ -204,7 +207,7 @@ describe('JWKS keeper', () => {
     expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: 90 }]);
   });
 
-  it('knows nothing to fetch for inline keys', () => {
+  it('fetches nothing for inline keys', () => {
     const inline: JwtRule = { issuer: 'me', jwks: '{"keys":[]}' };
     jwksCache.want('policy', [inline]);
     expect(jwksCache.stateOf(inline, 'foo')).to.deep.equal({ kind: 'inline' });
