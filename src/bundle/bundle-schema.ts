@@ -1,6 +1,6 @@
 /*
- * The shape of a bundle as a zod/mini schema, strict at every level: a member, clause attribute or matcher kind that this
- * version does not know refuses the whole bundle, because leaving it out could only widen or empty a policy. Called by decode.
+ * The schema of a bundle in zod/mini. It is strict at every level: a member, clause attribute or matcher kind that this version does not
+ * know rejects the whole bundle, because ignoring it could widen or empty a policy.
  */
 import * as z from 'zod/mini';
 import type { ExtensionProvider } from '../api/mesh-config.ts';
@@ -20,14 +20,14 @@ import type {
 } from '../policy/model/program.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from './bundle.ts';
 
-const text = z.string();
-const texts = z.array(text);
-const textMap = z.record(text, text);
-const ipBlock = text.check(z.refine((value) => parseIpBlock(value) !== undefined));
-const template = text.check(z.refine((value) => parsePathTemplate(value) !== undefined));
+const string = z.string();
+const strings = z.array(string);
+const stringMap = z.record(string, string);
+const ipBlock = string.check(z.refine((value) => parseIpBlock(value) !== undefined));
+const template = string.check(z.refine((value) => parsePathTemplate(value) !== undefined));
 const index = z.int().check(z.minimum(0));
 
-/** Optional lists that are never empty: an empty one would mean "no constraint" to one reader and "never" to another. */
+/** Optional lists that are never empty: an empty list could be read as "no constraint" or as "never matches". */
 function lists<M>(element: z.ZodMiniType<M>): {
   anyOf: z.ZodMiniOptional<z.ZodMiniArray<z.ZodMiniType<M>>>;
   noneOf: z.ZodMiniOptional<z.ZodMiniArray<z.ZodMiniType<M>>>;
@@ -37,40 +37,40 @@ function lists<M>(element: z.ZodMiniType<M>): {
 }
 
 const stringMatch: z.ZodMiniType<StringMatch> = z.union([
-  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix']), value: text }),
+  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix']), value: string }),
   z.strictObject({ kind: z.literal('present') }),
 ]);
 const pathMatch: z.ZodMiniType<PathMatch> = z.union([
-  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix']), value: text }),
+  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix']), value: string }),
   z.strictObject({ kind: z.literal('template'), value: template }),
   z.strictObject({ kind: z.literal('present') }),
 ]) as z.ZodMiniType<PathMatch>;
 const identityMatch: z.ZodMiniType<IdentityMatch> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix', 'spiffeSuffix']), value: text }),
+  z.strictObject({ kind: z.enum(['exact', 'prefix', 'suffix', 'spiffeSuffix']), value: string }),
   z.strictObject({ kind: z.literal('present') }),
-  z.strictObject({ kind: z.literal('namespace'), pattern: text }),
-  z.strictObject({ kind: z.literal('serviceAccount'), namespace: text, name: text }),
-  z.strictObject({ kind: z.literal('trustDomain'), prefix: text, suffix: text }),
+  z.strictObject({ kind: z.literal('namespace'), pattern: string }),
+  z.strictObject({ kind: z.literal('serviceAccount'), namespace: string, name: string }),
+  z.strictObject({ kind: z.literal('trustDomain'), prefix: string, suffix: string }),
 ]) as z.ZodMiniType<IdentityMatch>;
-const claimPath = texts.check(z.minLength(1));
+const claimPath = strings.check(z.minLength(1));
 
 const clause: z.ZodMiniType<Clause> = z.discriminatedUnion('attribute', [
-  z.strictObject({ attribute: z.enum(['host', 'method', 'sni']), field: text, ...lists(stringMatch) }),
-  z.strictObject({ attribute: z.literal('path'), field: text, ...lists(pathMatch) }),
-  z.strictObject({ attribute: z.literal('header'), field: text, name: text, ...lists(stringMatch) }),
-  z.strictObject({ attribute: z.enum(['sourceIp', 'remoteIp', 'destinationIp']), field: text, ...lists<string>(ipBlock) }),
-  z.strictObject({ attribute: z.literal('destinationPort'), field: text, ...lists<number>(index) }),
-  z.strictObject({ attribute: z.literal('peer'), field: text, ...lists(identityMatch) }),
+  z.strictObject({ attribute: z.enum(['host', 'method', 'sni']), field: string, ...lists(stringMatch) }),
+  z.strictObject({ attribute: z.literal('path'), field: string, ...lists(pathMatch) }),
+  z.strictObject({ attribute: z.literal('header'), field: string, name: string, ...lists(stringMatch) }),
+  z.strictObject({ attribute: z.enum(['sourceIp', 'remoteIp', 'destinationIp']), field: string, ...lists<string>(ipBlock) }),
+  z.strictObject({ attribute: z.literal('destinationPort'), field: string, ...lists<number>(index) }),
+  z.strictObject({ attribute: z.literal('peer'), field: string, ...lists(identityMatch) }),
   z.strictObject({
     attribute: z.literal('requestPrincipal'),
-    field: text,
+    field: string,
     ...lists(z.strictObject({ iss: stringMatch, sub: stringMatch })),
   }),
-  z.strictObject({ attribute: z.literal('claim'), field: text, path: claimPath, ...lists(stringMatch) }),
+  z.strictObject({ attribute: z.literal('claim'), field: string, path: claimPath, ...lists(stringMatch) }),
   z.strictObject({
     attribute: z.literal('metadata'),
-    field: text,
-    filter: text,
+    field: string,
+    filter: string,
     path: claimPath,
     list: z.boolean(),
     ...lists(stringMatch),
@@ -79,38 +79,38 @@ const clause: z.ZodMiniType<Clause> = z.discriminatedUnion('attribute', [
 
 const provenance = z.strictObject({
   kind: z.enum(['RequestAuthentication', 'AuthorizationPolicy']),
-  namespace: text,
-  name: text,
+  namespace: string,
+  name: string,
   generation: index,
   rule: index,
 });
 const clauses = z.array(clause);
 const entries = z.array(clauses).check(z.minLength(1));
-const rule: z.ZodMiniType<Rule> = z.strictObject({ id: text, source: provenance, from: entries, to: entries, when: clauses });
+const rule: z.ZodMiniType<Rule> = z.strictObject({ id: string, source: provenance, from: entries, to: entries, when: clauses });
 const engine: z.ZodMiniType<Engine> = z.strictObject({ attached: z.boolean(), rules: z.array(rule) });
 
 const extensionProvider: z.ZodMiniType<ExtensionProvider> = z.strictObject({
-  name: text,
+  name: string,
   protocol: z.enum(['http', 'grpc']),
-  service: text,
+  service: string,
   port: index,
   timeoutMs: z.number(),
   failOpen: z.boolean(),
   statusOnError: index,
-  pathPrefix: z.optional(text),
-  includeRequestHeadersInCheck: z.optional(texts),
-  includeAdditionalHeadersInCheck: z.optional(textMap),
+  pathPrefix: z.optional(string),
+  includeRequestHeadersInCheck: z.optional(strings),
+  includeAdditionalHeadersInCheck: z.optional(stringMap),
   includeRequestBodyInCheck: z.optional(
     z.strictObject({ maxRequestBytes: index, allowPartialMessage: z.boolean(), packAsBytes: z.boolean() }),
   ),
-  headersToUpstreamOnAllow: z.optional(texts),
-  headersToDownstreamOnAllow: z.optional(texts),
-  headersToDownstreamOnDeny: z.optional(texts),
+  headersToUpstreamOnAllow: z.optional(strings),
+  headersToDownstreamOnAllow: z.optional(strings),
+  headersToDownstreamOnDeny: z.optional(strings),
 }) as z.ZodMiniType<ExtensionProvider>;
 const customStep: z.ZodMiniType<CustomStep> = z
-  .strictObject({ name: text, provider: z.optional(extensionProvider), refusal: z.optional(text), rules: z.array(rule) })
+  .strictObject({ name: string, provider: z.optional(extensionProvider), refusal: z.optional(string), rules: z.array(rule) })
   .check(
-    z.refine((step) => (step.provider === undefined) !== (step.refusal === undefined), 'exactly one of provider and refusal'),
+    z.refine((step) => (step.provider === undefined) !== (step.refusal === undefined), 'exactly one of provider and refusal is required'),
   ) as z.ZodMiniType<CustomStep>;
 
 const ruleset: z.ZodMiniType<Ruleset> = z.strictObject({
@@ -123,18 +123,18 @@ const ruleset: z.ZodMiniType<Ruleset> = z.strictObject({
 });
 
 const jwtProvider: z.ZodMiniType<JwtProvider> = z.strictObject({
-  name: text,
+  name: string,
   source: provenance,
-  issuer: text,
-  audiences: texts,
-  headers: z.array(z.strictObject({ name: text, prefix: text })),
-  params: texts,
-  cookies: texts,
+  issuer: string,
+  audiences: strings,
+  headers: z.array(z.strictObject({ name: string, prefix: string })),
+  params: strings,
+  cookies: strings,
   forward: z.boolean(),
-  payloadHeader: text,
-  claimHeaders: z.array(z.strictObject({ header: text, claim: text })),
-  spaceDelimitedClaims: texts,
-  keySet: text,
+  payloadHeader: string,
+  claimHeaders: z.array(z.strictObject({ header: string, claim: string })),
+  spaceDelimitedClaims: strings,
+  keySet: string,
   required: z.boolean(),
 });
 
@@ -146,15 +146,15 @@ const program: z.ZodMiniType<Program> = z.strictObject({
   tcp: ruleset,
 });
 
-const keySet: z.ZodMiniType<KeySet> = z.strictObject({ source: text, keys: z.array(textMap).check(z.minLength(1)) });
-const variant: z.ZodMiniType<Variant> = z.strictObject({ labels: textMap, program: index });
+const keySet: z.ZodMiniType<KeySet> = z.strictObject({ source: string, keys: z.array(stringMap).check(z.minLength(1)) });
+const variant: z.ZodMiniType<Variant> = z.strictObject({ labels: stringMap, program: index });
 
-/** Strict schema of a decoded bundle, without the checks that span several members. */
+/** The strict schema of a bundle, without the checks that involve several members. */
 export const bundleSchema: z.ZodMiniType<Bundle> = z.strictObject({
   schema: z.literal(BUNDLE_SCHEMA),
-  workload: z.strictObject({ namespace: text, name: text }),
-  relevantLabels: texts,
+  workload: z.strictObject({ namespace: string, name: string }),
+  relevantLabels: strings,
   variants: z.array(variant).check(z.minLength(1)),
   programs: z.array(program).check(z.minLength(1)),
-  keySets: z.record(text, keySet),
+  keySets: z.record(string, keySet),
 });

@@ -1,37 +1,38 @@
 /*
- * The wire form between controller and agent: one JSON document per workload. In: made by the compile room, encoded by
- * `encodeBundle`. Out: read by `decodeBundle` in the agent. Byte-identical for identical meaning.
+ * The wire format between controller and agent: one JSON document per workload. Equal bundles give equal bytes.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import type { Program } from '../policy/model/program.ts';
 
-/** Schema of the document; an agent refuses any other. */
+/** Schema of the document; an agent rejects any other. */
 export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
-/** Largest decoded bundle an agent reads, in bytes (after gunzip). */
+/** Largest bundle that an agent reads, in bytes after decompression. */
 export const MAX_BUNDLE_BYTES: number = 16 * 1024 * 1024;
 
-/** One usable public (or HMAC) key as it came in the JWKS, without members that verification does not read. */
+/** One usable public (or HMAC) key of a JWKS, reduced to the members that verification reads. */
 export type BundleKey = Readonly<Record<string, string>>;
 
+/** The usable keys of one JWKS. */
 export interface KeySet {
-  /** For people: `inline`, or the URL the keys came from. */
+  /** `inline`, or the URL of the keys; informational. */
   readonly source: string;
-  /** In JWKS order. Empty never occurs: a set without a usable key is not in the bundle. */
+  /** In JWKS order. Never empty: a set without a usable key is not in the bundle. */
   readonly keys: readonly BundleKey[];
 }
 
 /** The program of the pods whose policy-relevant labels are `labels`. */
 export interface Variant {
-  /** Every relevant key (`Bundle.relevantLabels`) that the pod has, with its value. */
+  /** All labels of the pod whose keys are in `Bundle.relevantLabels`. */
   readonly labels: Readonly<Record<string, string>>;
   /** Index into `Bundle.programs`. */
   readonly program: number;
 }
 
+/** The compiled policies of one workload, for every variant of its pods. */
 export interface Bundle {
   readonly schema: typeof BUNDLE_SCHEMA;
   readonly workload: WorkloadRef;
-  /** Label keys that a selector in scope looks at, sorted. */
+  /** Label keys that selectors in scope use, sorted. */
   readonly relevantLabels: readonly string[];
   /** Sorted by their labels; at least one. */
   readonly variants: readonly Variant[];
@@ -40,10 +41,10 @@ export interface Bundle {
   readonly keySets: Readonly<Record<string, KeySet>>;
 }
 
-/** A bundle ready to be written. */
+/** A bundle in its wire format. */
 export interface EncodedBundle {
   readonly workload: WorkloadRef;
-  /** `sha256:` + 64 hex digits over `json`. */
+  /** `sha256:` + 64 hex digits, the hash of `json`. */
   readonly digest: string;
   /** Canonical JSON (sorted keys). */
   readonly json: string;

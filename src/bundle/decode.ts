@@ -1,6 +1,6 @@
 /*
- * The files of a bundle in, the bundle out, or a refusal with its code: too large, unreadable, truncated, foreign, of
- * another schema. Nothing is taken in part. Called by the agent's intake and by the controller when it reads bundles back.
+ * Decodes the files of a bundle, or rejects them with an error code: too large, unreadable, truncated, for another workload, of another
+ * schema. A bundle is never accepted in part.
  */
 import { gunzipSync } from 'node:zlib';
 import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
@@ -10,33 +10,34 @@ import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
 import { bundleSchema } from './bundle-schema.ts';
 import { digestOf } from './encode.ts';
 
-/** Contents by file name (ConfigMap key). Needed: {@link BUNDLE_DIGEST_KEY} and one of {@link BUNDLE_KEY}, {@link BUNDLE_GZIP_KEY}. */
+/** File contents by name (ConfigMap key). Required: {@link BUNDLE_DIGEST_KEY} and one of {@link BUNDLE_KEY} and {@link BUNDLE_GZIP_KEY}. */
 export type BundleFiles = Readonly<Record<string, Uint8Array | undefined>>;
 
+/** A valid bundle. */
 export interface DecodedBundle {
   readonly bundle: Bundle;
-  /** `sha256:` + 64 hex digits; equal to that of the encoder. */
+  /** `sha256:` + 64 hex digits; equal to the digest of the encoder. */
   readonly digest: string;
 }
 
-/** The names of all files that {@link decodeBundle} may look at. */
+/** The names of all files that {@link decodeBundle} reads. */
 export const BUNDLE_FILE_NAMES: readonly string[] = [BUNDLE_KEY, BUNDLE_GZIP_KEY, BUNDLE_DIGEST_KEY];
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_DIGEST_BYTES = 256;
 
 /**
- * Decodes and checks a bundle; sizes are checked before anything is unpacked or parsed.
+ * Decodes and validates a bundle. Sizes are checked before anything is decompressed or parsed.
  *
- * @param expected the workload it must be for; undefined: any
+ * @param expected the workload that the bundle must be for; `undefined`: any
  * @throws RefusedError SP_BUNDLE_TOO_LARGE, SP_BUNDLE_UNREADABLE, SP_BUNDLE_DIGEST, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
  */
 export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): DecodedBundle {
   const json = readJson(files);
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
   const bundle = parseBundle(json);
-  if (expected !== undefined && !isSame(bundle.workload, expected)) {
-    throw new RefusedError('SP_BUNDLE_FOREIGN', `bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
+  if (expected !== undefined && !isEqual(bundle.workload, expected)) {
+    throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
   }
   return { bundle, digest };
 }
@@ -44,9 +45,9 @@ export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): Decode
 function readJson(files: BundleFiles): Uint8Array {
   const plain = files[BUNDLE_KEY];
   const compressed = files[BUNDLE_GZIP_KEY];
-  if (plain !== undefined && compressed !== undefined) throw unreadable(`both ${BUNDLE_KEY} and ${BUNDLE_GZIP_KEY} are there`);
+  if (plain !== undefined && compressed !== undefined) throw unreadable(`both ${BUNDLE_KEY} and ${BUNDLE_GZIP_KEY} exist`);
   const bytes = plain ?? compressed;
-  if (bytes === undefined) throw unreadable(`neither ${BUNDLE_KEY} nor ${BUNDLE_GZIP_KEY} is there`);
+  if (bytes === undefined) throw unreadable(`neither ${BUNDLE_KEY} nor ${BUNDLE_GZIP_KEY} exists`);
   if (bytes.length > MAX_BUNDLE_BYTES) throw tooLarge(bytes.length);
   return compressed === undefined ? bytes : gunzip(compressed);
 }
@@ -65,14 +66,15 @@ function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string 
   const expected = written.length > MAX_DIGEST_BYTES ? '' : Buffer.from(written).toString('latin1').trim();
   if (!DIGEST.test(expected)) throw unreadable(`${BUNDLE_DIGEST_KEY} is not a digest`);
   const digest = digestOf(json);
-  if (digest !== expected) throw new RefusedError('SP_BUNDLE_DIGEST', `bundle has ${digest}, but ${expected} was announced`);
+  if (digest !== expected)
+    throw new RefusedError('SP_BUNDLE_DIGEST', `the digest of the bundle is ${digest}, but ${BUNDLE_DIGEST_KEY} has ${expected}`);
   return digest;
 }
 
 function parseBundle(json: Uint8Array): Bundle {
   const value = parseJson(json);
   const schema = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)['schema'] : undefined;
-  if (schema !== BUNDLE_SCHEMA) throw refusedSchema(`schema is ${describe(schema)}, this version reads ${BUNDLE_SCHEMA}`);
+  if (schema !== BUNDLE_SCHEMA) throw refusedSchema(`schema is ${describe(schema)}; this version reads ${BUNDLE_SCHEMA}`);
   const result = bundleSchema.safeParse(value);
   if (!result.success) {
     const issue = result.error.issues[0];
@@ -86,7 +88,7 @@ function parseJson(json: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
   } catch (error) {
-    // The parser's own message quotes the text, which may be anything.
+    // The message of the parser quotes the input, which may contain anything.
     throw unreadable('not JSON in UTF-8, or truncated', error);
   }
 }
@@ -95,17 +97,17 @@ function checkReferences(bundle: Bundle): void {
   const seen = new Set<string>();
   const relevant = new Set(bundle.relevantLabels);
   for (const variant of bundle.variants) {
-    if (variant.program >= bundle.programs.length) throw refusedSchema(`variants: there is no program ${variant.program}`);
+    if (variant.program >= bundle.programs.length) throw refusedSchema(`variants: program ${variant.program} does not exist`);
     const keys = Object.keys(variant.labels);
     const stray = keys.find((key) => !relevant.has(key));
-    if (stray !== undefined) throw refusedSchema(`variants: label ${describe(stray)} is not among relevantLabels`);
+    if (stray !== undefined) throw refusedSchema(`variants: label ${describe(stray)} is not in relevantLabels`);
     const identity = JSON.stringify(keys.sort().map((key) => [key, variant.labels[key]]));
-    if (seen.has(identity)) throw refusedSchema('variants: two for the same labels');
+    if (seen.has(identity)) throw refusedSchema('variants: two have the same labels');
     seen.add(identity);
   }
 }
 
-function isSame(one: WorkloadRef, other: WorkloadRef): boolean {
+function isEqual(one: WorkloadRef, other: WorkloadRef): boolean {
   return one.namespace === other.namespace && one.name === other.name;
 }
 
@@ -123,5 +125,5 @@ function refusedSchema(message: string): RefusedError {
 
 function tooLarge(bytes: number | undefined, cause?: unknown): RefusedError {
   const size = bytes === undefined ? `more than ${MAX_BUNDLE_BYTES}` : String(bytes);
-  return new RefusedError('SP_BUNDLE_TOO_LARGE', `bundle has ${size} bytes; at most ${MAX_BUNDLE_BYTES} are read`, { cause });
+  return new RefusedError('SP_BUNDLE_TOO_LARGE', `the bundle has ${size} bytes; the limit is ${MAX_BUNDLE_BYTES}`, { cause });
 }

@@ -1,6 +1,6 @@
 /*
- * Bundle in, the exact bytes that travel out: canonical JSON with its digest, and the data of the ConfigMap that carries
- * it. Called by publish and the directory sink. The same bundle gives the same bytes everywhere and always.
+ * Encodes a bundle to the bytes that are transferred: canonical JSON with its digest, and the data of its ConfigMap. Equal bundles give
+ * equal bytes, in every process.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -9,23 +9,23 @@ import type { Finding } from '../errors.ts';
 import type { Bundle, EncodedBundle } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
 
-/** Plain JSON below this many bytes stays readable in the ConfigMap; above it is compressed. */
+/** JSON of fewer bytes than this stays readable in the ConfigMap; otherwise it is compressed. */
 export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
-/** Most bytes that a ConfigMap's values may have: the API server's 1 MiB less room for metadata. */
+/** Largest size of the values of a ConfigMap in bytes: the API server's limit of 1 MiB, reduced for metadata. */
 export const CONFIG_MAP_LIMIT_BYTES: number = 1024 * 1024 - 16 * 1024;
 
-/** What a bundle's ConfigMap carries: `binaryData` values are base64. One of the two holds the bundle, `data` always the digest. */
+/** The data of a bundle's ConfigMap. The bundle is in `data` or, compressed and in base64, in `binaryData`; the digest is always in `data`. */
 export interface ConfigMapData {
   readonly data: Readonly<Record<string, string>>;
   readonly binaryData: Readonly<Record<string, string>>;
 }
 
-/** Either the data, or the error that it cannot be written; then the last published bundle stays in force. */
+/** The data, or why the bundle cannot be published; then the last published bundle stays active. */
 export type ConfigMapDataResult =
   | { readonly kind: 'data'; readonly data: ConfigMapData }
   | { readonly kind: 'refused'; readonly finding: Finding };
 
-/** The bundle as canonical JSON with the digest of exactly that text. */
+/** The bundle as canonical JSON, with the digest of that JSON. */
 export function encodeBundle(bundle: Bundle): EncodedBundle {
   const json = canonicalJson(bundle);
   return { workload: bundle.workload, digest: digestOf(json), json };
@@ -39,7 +39,7 @@ export function digestOf(json: string | Uint8Array): string {
 /**
  * The data of the bundle's ConfigMap: plain JSON while small, gzip when large.
  *
- * @returns a refusal with SP_TOO_LARGE when even gzip does not fit
+ * @returns `refused` with SP_TOO_LARGE if the bundle is too large even when compressed
  */
 export function toConfigMapData(encoded: EncodedBundle): ConfigMapDataResult {
   const digest = { [BUNDLE_DIGEST_KEY]: encoded.digest };
@@ -52,7 +52,7 @@ export function toConfigMapData(encoded: EncodedBundle): ConfigMapDataResult {
 
 function gzipDeterministic(json: string): Buffer {
   const compressed = gzipSync(json, { level: 9 });
-  // Byte 9 of the header names the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
+  // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
   compressed[9] = 255;
   return compressed;
 }
@@ -62,7 +62,7 @@ function tooLarge(plainBytes: number, compressedBytes: number): Finding {
     code: 'SP_TOO_LARGE',
     severity: 'error',
     path: '',
-    message: `the bundle of this workload has ${plainBytes} bytes, ${compressedBytes} compressed; a ConfigMap holds ${CONFIG_MAP_LIMIT_BYTES}`,
-    hint: 'narrow selectors so that fewer rules select this workload, or merge rules; the last published bundle stays in force',
+    message: `the bundle of this workload has ${plainBytes} bytes (${compressedBytes} compressed), more than the ${CONFIG_MAP_LIMIT_BYTES} that fit in a ConfigMap`,
+    hint: 'narrow selectors so that fewer rules select this workload, or merge rules; the last published bundle stays active',
   };
 }

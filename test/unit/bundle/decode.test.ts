@@ -1,4 +1,4 @@
-/* What an agent takes for a bundle and what it refuses. */
+/* Which files an agent accepts as a bundle, and which it rejects. */
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
 
-const bytes = (text: string): Uint8Array => Buffer.from(text);
+const bytes = (value: string): Uint8Array => Buffer.from(value);
 const encoded = encodeBundle(SAMPLE);
 
 function filesOf(json: string): BundleFiles {
@@ -32,13 +32,13 @@ function codeOf(files: BundleFiles, expected = SAMPLE.workload): string {
     if (error instanceof RefusedError) return error.code;
     throw error;
   }
-  return 'taken';
+  return 'accepted';
 }
 
 const clauses = ['programs', 0, 'http', 'allow', 'rules', 0, 'to', 0] as const;
 
 describe('decodeBundle', () => {
-  it('gives back what was encoded, with a clause of every kind', () => {
+  it('returns what was encoded, with a clause of every kind', () => {
     expect(decodeBundle(filesOf(encoded.json), SAMPLE.workload)).to.deep.equal({ bundle: SAMPLE, digest: encoded.digest });
   });
 
@@ -48,35 +48,35 @@ describe('decodeBundle', () => {
     expect(decodeBundle(files, SAMPLE.workload).bundle).to.deep.equal(SAMPLE);
   });
 
-  it('takes a bundle of any workload when none is expected', () => {
+  it('accepts a bundle of any workload when none is expected', () => {
     expect(decodeBundle(filesOf(encoded.json)).bundle.workload).to.deep.equal(SAMPLE.workload);
   });
 
   const half = encoded.json.slice(0, encoded.json.length / 2);
   const zip = gzipSync(encoded.json);
-  const REFUSED: readonly (readonly [string, BundleFiles, string])[] = [
-    ['no file at all', {}, 'SP_BUNDLE_UNREADABLE'],
+  const REJECTED: readonly (readonly [string, BundleFiles, string])[] = [
+    ['no file', {}, 'SP_BUNDLE_UNREADABLE'],
     ['no digest', { 'bundle.json': bytes(encoded.json) }, 'SP_BUNDLE_UNREADABLE'],
-    ['a digest that is none', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes('abc') }, 'SP_BUNDLE_UNREADABLE'],
+    ['an invalid digest', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes('abc') }, 'SP_BUNDLE_UNREADABLE'],
     ['a huge digest', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes(encoded.digest.padEnd(1000)) }, 'SP_BUNDLE_UNREADABLE'],
-    ['both forms at once', { ...filesOf(encoded.json), 'bundle.json.gz': zip }, 'SP_BUNDLE_UNREADABLE'],
+    ['both forms', { ...filesOf(encoded.json), 'bundle.json.gz': zip }, 'SP_BUNDLE_UNREADABLE'],
     ['another digest', { 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes(digestOf('x')) }, 'SP_BUNDLE_DIGEST'],
     ['half a file', { 'bundle.json': bytes(half), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_DIGEST'],
     ['half a file with its own digest', filesOf(half), 'SP_BUNDLE_UNREADABLE'],
     ['half a gzip', { 'bundle.json.gz': zip.subarray(0, 100), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_UNREADABLE'],
-    ['no gzip', { 'bundle.json.gz': bytes('x'), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_UNREADABLE'],
+    ['an invalid gzip file', { 'bundle.json.gz': bytes('x'), 'bundle.sha256': bytes(encoded.digest) }, 'SP_BUNDLE_UNREADABLE'],
     [
       'too many bytes',
       { 'bundle.json': new Uint8Array(MAX_BUNDLE_BYTES + 1), 'bundle.sha256': bytes(encoded.digest) },
       'SP_BUNDLE_TOO_LARGE',
     ],
     [
-      'a bomb of zeros',
+      'a decompression bomb',
       { 'bundle.json.gz': gzipSync(Buffer.alloc(MAX_BUNDLE_BYTES + 1)), 'bundle.sha256': bytes(encoded.digest) },
       'SP_BUNDLE_TOO_LARGE',
     ],
     [
-      'bytes that are no UTF-8',
+      'bytes that are not UTF-8',
       { 'bundle.json': Buffer.from([0x22, 0xff, 0x22]), 'bundle.sha256': bytes(digestOf(Buffer.from([0x22, 0xff, 0x22]))) },
       'SP_BUNDLE_UNREADABLE',
     ],
@@ -85,30 +85,30 @@ describe('decodeBundle', () => {
     ['no schema', changed(['schema'], undefined), 'SP_BUNDLE_SCHEMA'],
     ['an unknown member', changed(['extra'], 1), 'SP_BUNDLE_SCHEMA'],
     ['no variant', changed(['variants'], []), 'SP_BUNDLE_SCHEMA'],
-    ['a variant of no program', changed(['variants', 0, 'program'], 1), 'SP_BUNDLE_SCHEMA'],
-    ['a variant twice', changed(['variants', 1, 'labels'], { app: 'httpbin' }), 'SP_BUNDLE_SCHEMA'],
-    ['a variant with a stray label', changed(['variants', 1, 'labels'], { tier: 'x' }), 'SP_BUNDLE_SCHEMA'],
+    ['a variant without a program', changed(['variants', 0, 'program'], 1), 'SP_BUNDLE_SCHEMA'],
+    ['two variants with the same labels', changed(['variants', 1, 'labels'], { app: 'httpbin' }), 'SP_BUNDLE_SCHEMA'],
+    ['a variant with an irrelevant label', changed(['variants', 1, 'labels'], { tier: 'x' }), 'SP_BUNDLE_SCHEMA'],
     ['an unknown attribute', changed([...clauses, 0, 'attribute'], 'colour'), 'SP_BUNDLE_SCHEMA'],
     ['an unknown matcher', changed([...clauses, 0, 'anyOf', 0, 'kind'], 'regex'), 'SP_BUNDLE_SCHEMA'],
     ['an unknown member of a clause', changed([...clauses, 0, 'except'], []), 'SP_BUNDLE_SCHEMA'],
     ['an empty list of values', changed([...clauses, 0, 'anyOf'], []), 'SP_BUNDLE_SCHEMA'],
     ['a template for a host', changed([...clauses, 0, 'anyOf', 0, 'kind'], 'template'), 'SP_BUNDLE_SCHEMA'],
-    ['a port as text', changed([...clauses, 8, 'anyOf'], ['80']), 'SP_BUNDLE_SCHEMA'],
-    ['an address block that is none', changed([...clauses, 6, 'noneOf'], ['10.0.0.0/33']), 'SP_BUNDLE_SCHEMA'],
-    ['a template that is none', changed([...clauses, 3, 'anyOf', 0, 'value'], 'a/{*}'), 'SP_BUNDLE_SCHEMA'],
+    ['a port that is a string', changed([...clauses, 8, 'anyOf'], ['80']), 'SP_BUNDLE_SCHEMA'],
+    ['an invalid address block', changed([...clauses, 6, 'noneOf'], ['10.0.0.0/33']), 'SP_BUNDLE_SCHEMA'],
+    ['an invalid template', changed([...clauses, 3, 'anyOf', 0, 'value'], 'a/{*}'), 'SP_BUNDLE_SCHEMA'],
     ['a rule without sources', changed(['programs', 0, 'http', 'allow', 'rules', 0, 'from'], []), 'SP_BUNDLE_SCHEMA'],
-    ['an authorizer that is both there and not', changed(['programs', 0, 'http', 'custom', 0, 'refusal'], 'x'), 'SP_BUNDLE_SCHEMA'],
+    ['a CUSTOM step with a provider and a refusal', changed(['programs', 0, 'http', 'custom', 0, 'refusal'], 'x'), 'SP_BUNDLE_SCHEMA'],
     ['an empty key set', changed(['keySets', 'inline-1', 'keys'], []), 'SP_BUNDLE_SCHEMA'],
     ['another namespace', changed(['workload', 'namespace'], 'bar'), 'SP_BUNDLE_FOREIGN'],
     ['another name', changed(['workload', 'name'], 'sleep'), 'SP_BUNDLE_FOREIGN'],
   ];
-  for (const [what, files, code] of REFUSED) {
-    it(`refuses ${what}`, () => {
+  for (const [what, files, code] of REJECTED) {
+    it(`rejects ${what}`, () => {
       expect(codeOf(files)).to.equal(code);
     });
   }
 
-  it('refuses a clause that lacks any of its members', () => {
+  it('rejects a clause when one of its members is missing', () => {
     for (const [index, clause] of EVERY_CLAUSE.entries()) {
       for (const member of Object.keys(clause).filter((name) => name !== 'anyOf' && name !== 'noneOf')) {
         expect(codeOf(changed([...clauses, index, member], undefined)), `${clause.attribute} without ${member}`).to.equal(
@@ -118,7 +118,7 @@ describe('decodeBundle', () => {
     }
   });
 
-  it('never says anything but taken or refused, whatever the bytes', () => {
+  it('rejects random bytes with an error code', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (noise, compressed) => {
         const digest = bytes(digestOf(noise));
@@ -128,7 +128,7 @@ describe('decodeBundle', () => {
     );
   });
 
-  it('never takes a bundle with one byte changed', () => {
+  it('rejects a bundle when one byte is changed', () => {
     const whole = Buffer.from(encoded.json);
     fc.assert(
       fc.property(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), (position, difference) => {

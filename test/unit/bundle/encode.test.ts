@@ -1,4 +1,4 @@
-/* Bundles as bytes and as ConfigMap data. */
+/* The encoding of bundles as bytes and as ConfigMap data. */
 import { randomBytes } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -13,19 +13,19 @@ function padded(bytes: number, text = 'a'.repeat(bytes)): Bundle {
 }
 
 describe('canonicalJson', () => {
-  it('sorts members at every depth and leaves lists alone', () => {
+  it('sorts members at every depth and keeps the order of arrays', () => {
     expect(canonicalJson({ b: [{ d: 1, c: null }, 'x'], a: { z: true, y: undefined } })).to.equal(
       '{"a":{"z":true},"b":[{"c":null,"d":1},"x"]}',
     );
   });
 
-  it('keeps a member called __proto__', () => {
+  it('keeps a member named __proto__', () => {
     expect(canonicalJson(JSON.parse('{"b":1,"__proto__":{"x":1}}'))).to.equal('{"__proto__":{"x":1},"b":1}');
   });
 });
 
 describe('encodeBundle', () => {
-  it('gives the same bytes and digest whatever the order of members', () => {
+  it('gives the same bytes and digest when members are in another order', () => {
     const shuffled = JSON.parse(JSON.stringify(SAMPLE), (_key, value: unknown) =>
       typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).reverse()) : value,
     ) as Bundle;
@@ -34,13 +34,13 @@ describe('encodeBundle', () => {
     expect(encodeBundle(SAMPLE).digest).to.match(/^sha256:[0-9a-f]{64}$/);
   });
 
-  it('gives another digest for another meaning', () => {
+  it('gives another digest when a value differs', () => {
     expect(encodeBundle({ ...SAMPLE, relevantLabels: ['app'] }).digest).to.not.equal(encodeBundle(SAMPLE).digest);
   });
 });
 
 describe('toConfigMapData', () => {
-  it('keeps a small bundle readable', () => {
+  it('does not compress a small bundle', () => {
     const encoded = encodeBundle(SAMPLE);
 
     expect(toConfigMapData(encoded)).to.deep.equal({
@@ -49,7 +49,7 @@ describe('toConfigMapData', () => {
     });
   });
 
-  it('compresses a large bundle, to the same bytes each time, without a time or system in the header', () => {
+  it('compresses a large bundle to the same bytes each time, without time or operating system in the header', () => {
     const encoded = encodeBundle(padded(PLAIN_LIMIT_BYTES));
     const result = toConfigMapData(encoded);
 
@@ -61,7 +61,7 @@ describe('toConfigMapData', () => {
     expect(gunzipSync(bytes).toString()).to.equal(encoded.json);
   });
 
-  it('refuses what no ConfigMap can hold', () => {
+  it('refuses a bundle that is too large for a ConfigMap', () => {
     const noise = randomBytes(CONFIG_MAP_LIMIT_BYTES).toString('base64');
     const result = toConfigMapData(encodeBundle(padded(0, noise)));
 

@@ -1,10 +1,11 @@
-/* A bundle that has one clause of every kind, for the tests of the wire form. */
+/* A bundle with one clause of every kind, for the tests of the wire format. */
 import { BUNDLE_SCHEMA, type Bundle } from '../../../src/bundle/bundle.ts';
 import type { Clause, Engine, Rule, Ruleset } from '../../../src/policy/model/program.ts';
 
 const exact = { kind: 'exact', value: 'x' } as const;
 const present = { kind: 'present' } as const;
 
+/** One clause of every kind. */
 export const EVERY_CLAUSE: readonly Clause[] = [
   { attribute: 'host', field: 'hosts', anyOf: [exact, { kind: 'prefix', value: 'x' }] },
   { attribute: 'method', field: 'methods', noneOf: [present] },
