@@ -2,8 +2,9 @@
  * The part of a request that one clause looks at. In: a clause, and whether it is to hold. Out: members of a request; none where
  * no value does it, which misses every clause that asks for one. Called by requests-for-rules.
  */
-import { compilePathMatch } from '../policy/match/compile-clause.ts';
+
 import type { Json } from '../policy/facts.ts';
+import { compilePathMatch } from '../policy/match/compile-clause.ts';
 import { compileIdentityMatch } from '../policy/match/identity.ts';
 import { compileIpBlocks, parseIp } from '../policy/match/ip-block.ts';
 import { compileRequestPrincipal } from '../policy/match/request-principal.ts';
