@@ -16,9 +16,9 @@ export async function rowKernels(): Promise<string> {
   const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64');
   module.destroy();
   return [
-    '/*',
-    ` * Assembled from ${NAME} by \`npm run gen\`: a WebAssembly module in base64. Used by row-sets.ts.`,
-    ' */',
+    `/* Assembled from ${NAME} by \`npm run gen\`. */`,
+    '',
+    '/** The WebAssembly module of row-sets.ts, in base64. */',
     'export const ROW_KERNELS: string =',
     `  '${base64}';`,
     '',

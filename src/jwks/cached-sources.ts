@@ -18,7 +18,7 @@ export interface CachedSource {
   fetchedAtMs: number | undefined;
   /** Number of failed fetches since the last successful one. */
   failures: number;
-  /** Why the last fetch failed; `undefined`: it succeeded, or there was none. */
+  /** Why the last fetch failed; `undefined`: it succeeded, or no fetch has finished. */
   reason: string | undefined;
   /** Cancels the next fetch. */
   cancel: () => void;

@@ -31,14 +31,14 @@ export type JwksCacheOptions = RefreshOptions;
 /** The age of the keys of one source. */
 export interface KeyAge {
   readonly url: string;
-  /** Seconds since the last successful fetch; `undefined`: there was none. */
+  /** Seconds since the last successful fetch; `undefined`: no fetch has succeeded. */
   readonly ageSeconds: number | undefined;
 }
 
 /** The last good keys of all rules that are wanted. */
 export interface JwksCache {
   /**
-   * The last good keys of a rule with a URL or discovery; `undefined`: there are none, or the rule has inline keys.
+   * The last good keys of a rule with a URL or discovery; `undefined`: no fetch has succeeded, or the rule has inline keys.
    * @param namespace of the rule's policy, see {@link JwksCache.seed}
    */
   readonly keySetOf: (rule: JwtRule, namespace: string) => KeySet | undefined;
@@ -49,8 +49,8 @@ export interface JwksCache {
   /** Replaces the rules that `owner` wants; an empty array: none. New sources are fetched immediately. */
   readonly want: (owner: string, rules: readonly JwtRule[]) => void;
   /**
-   * Adds the keys of a published bundle for rules of its own namespace only: whoever can edit ConfigMaps there must not provide keys to
-   * others. They are used until the first fetch of their source succeeds.
+   * Adds the keys of a published bundle for rules in the namespace of the bundle: write access to ConfigMaps there must not provide keys to
+   * other namespaces. They are used until the first fetch of their source succeeds.
    */
   readonly seed: (namespace: string, rule: JwtRule, keySet: KeySet) => void;
   /** Calls `listener` for every change. Returns a function that ends this. */

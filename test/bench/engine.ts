@@ -1,7 +1,7 @@
 /*
- * The decision engine beside others, in one run: `node test/bench/engine.ts [--quick]`. In: rules of Istio's shape, and shapes that
- * defeat plain indexes. Out: tables on stdout, progress on stderr. Times are nanoseconds of CPU for one decision, medians of
- * turns; every engine's answers are checked first.
+ * Benchmark of the decision engine and of others, in one run: `node test/bench/engine.ts [--quick]`. Measures rules in Istio's style, and
+ * programs that are difficult for an index. Prints tables on stdout and progress on stderr. Times are nanoseconds of CPU per decision,
+ * medians of several turns; the decisions of every engine are checked first.
  */
 import { spawnSync } from 'node:child_process';
 import type { Evaluator } from '../../src/policy/decide/decision.ts';
@@ -32,14 +32,14 @@ const isQuick: boolean = process.argv.includes('--quick');
 const turns: Turns = isQuick ? { repetitions: 3, sampleMs: 20 } : { repetitions: 9, sampleMs: 60 };
 const SIZES: readonly number[] = [1, 10, 100, 1_000, 10_000];
 const LARGEST = 10_000;
-/** Requests that go round in one measurement. */
+/** Requests that are decided in turn in one measurement. */
 const POOL = 256;
-/** Variants of one request of a shape: many times those of which the engine remembers how they were sifted. */
+/** Variants of one request: several times the number of results that the engine caches. */
 const VARIANTS = 512;
-/** Shapes that are held in memory at once. */
+/** Programs that are in memory at the same time. */
 const SHAPES_AT_ONCE = 6;
 
-/** Allowed by the batch that ran last: what is never read is optimised away. */
+/** Number of allowed requests of the last batch; unused results would be optimized away. */
 let allowed = 0;
 
 function batchOf(evaluator: Evaluator, facts: readonly RequestFacts[], per = Math.max(POOL, facts.length)): Batch {
@@ -54,7 +54,7 @@ function batchOf(evaluator: Evaluator, facts: readonly RequestFacts[], per = Mat
   };
 }
 
-/** Requests over all rules, each with a token that was not seen before. */
+/** Requests spread over all rules, each with a token that no engine has seen. */
 function pool(size: number, make: (i: number) => MixedRequest): readonly RequestFacts[] {
   return Array.from({ length: POOL }, (_, k) => {
     const request = make(Math.floor((k * size) / POOL));
@@ -69,7 +69,7 @@ function agree(evaluator: Evaluator, program: Program, facts: readonly RequestFa
   }
 }
 
-/** A number of rules with everything that is measured of it. */
+/** The mix with one number of rules, and everything that is measured with it. */
 interface Size {
   readonly size: number;
   readonly evaluator: Evaluator;
@@ -140,29 +140,29 @@ function millions(ns: number): string {
 }
 
 interface FirstIndex {
-  /** Milliseconds of the wall. */
+  /** Wall time in milliseconds. */
   readonly firstMs: number;
   readonly heapMiB: number;
   readonly rssMiB: number;
 }
 
-/** In a process of its own, with the agent's flags. */
+/** Measures in a separate process with the agent's flags. */
 function measureFirst(size: number): FirstIndex {
   const script = new URL('./support/engine-memory.ts', import.meta.url).pathname;
   const { stdout, status } = spawnSync(process.execPath, [...agentFlags(), script, String(size)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  if (status !== 0) throw new Error('the index could not be built in a process of its own');
+  if (status !== 0) throw new Error('engine-memory.ts failed');
   return JSON.parse(stdout) as FirstIndex;
 }
 
 function measureBuilds(): void {
   progress('builds and memory');
-  const again = SIZES.map((): number[] => []);
+  const builds = SIZES.map((): number[] => []);
   const programs = SIZES.map(mixedProgram);
   for (let turn = 0; turn < turns.repetitions; turn++) {
-    for (const [at, program] of programs.entries()) again[at]?.push(build(() => createEvaluator(program)).ms);
+    for (const [at, program] of programs.entries()) builds[at]?.push(build(() => createEvaluator(program)).ms);
   }
   const rows = SIZES.map((size, at) => {
     const firsts = Array.from({ length: turns.repetitions }, () => measureFirst(size));
@@ -170,7 +170,7 @@ function measureBuilds(): void {
     return [
       String(size),
       of('firstMs').toFixed(1),
-      median(again[at] as number[]).toFixed(1),
+      median(builds[at] as number[]).toFixed(1),
       of('heapMiB').toFixed(2),
       of('rssMiB').toFixed(1),
     ];
@@ -221,7 +221,7 @@ function shapeSubject(shape: Adversary): {
   return { subject: steady(shape.name, batchOf(evaluator, [facts])), varied, fresh: everNew(shape.name, fresh), evaluator, ms };
 }
 
-/** Each few shapes in turns with the ordinary mix, so that a busy machine shows. */
+/** Measures few programs at a time in turns with the mix, so that load on the machine is visible. */
 function measureAdversaries(mix: Size): void {
   const rows: string[][] = [];
   const shapes = adversaries(LARGEST);
@@ -255,27 +255,27 @@ function measureAdversaries(mix: Size): void {
     [`${LARGEST} rules, last decides`, 'ns', 'decisions/s', 'of the mix', 'unlike ns', 'unlike/s', 'new token ns', 'garbage B', 'build ms'],
     ...rows,
   ]);
-  process.stdout.write(`unlike: ${VARIANTS} requests in turn, each of which hits another rule besides\n\n`);
+  process.stdout.write(`unlike: ${VARIANTS} requests in turn, each of which also hits another rule\n\n`);
 }
 
-/** Said between the tables, for each belongs to the speed of its minutes. */
-function tellMachine(): void {
-  process.stdout.write(`machine: ${stepOfMachine().toFixed(2)} ns a step of plain arithmetic\n\n`);
+/** Prints the speed of the machine between the tables. */
+function printMachineSpeed(): void {
+  process.stdout.write(`machine: ${stepOfMachine().toFixed(2)} ns per arithmetic step\n\n`);
 }
 
 type Times = { readonly last: number; readonly none: number };
 
-/** The peer with one number of rules in turns with ours; or why there is nothing to compare. */
+/** Measures a peer and our engine in turns with one number of rules; `undefined`: the peer is not available, which is logged. */
 async function comparePeer(peer: Peer, { size, subjects }: Size): Promise<{ readonly peer: Times; readonly own: Times } | undefined> {
   try {
-    const ask = await peer.load(Array.from({ length: size }, (_, i) => mixedRule(i)));
+    const peerDecision = await peer.load(Array.from({ length: size }, (_, i) => mixedRule(i)));
     for (const i of [0, size >> 1, size - 1]) {
-      if (!ask(requestFor(i))() || ask(strayRequest(i))()) throw new Error('gives another answer');
+      if (!peerDecision(requestFor(i))() || peerDecision(strayRequest(i))()) throw new Error('returns another decision');
     }
     const [last = 0, none = 0, ownLast = 0, ownNone = 0] = inTurns(
       [
-        steady(peer.name, { per: 1, run: ask(requestFor(size - 1)) }),
-        steady(peer.name, { per: 1, run: ask(strayRequest(size - 1)) }),
+        steady(peer.name, { per: 1, run: peerDecision(requestFor(size - 1)) }),
+        steady(peer.name, { per: 1, run: peerDecision(strayRequest(size - 1)) }),
         subjects[0],
         subjects[2],
       ],
@@ -311,17 +311,17 @@ async function comparePeers(sizes: readonly Size[]): Promise<void> {
 }
 
 process.stdout.write(
-  `decision engine, Node ${process.versions.node}; nanoseconds of CPU for one decision, medians of ${turns.repetitions} turns of ${turns.sampleMs} ms\n\n`,
+  `decision engine, Node ${process.versions.node}; nanoseconds of CPU per decision, medians of ${turns.repetitions} turns of ${turns.sampleMs} ms\n\n`,
 );
-tellMachine();
+printMachineSpeed();
 measureBuilds();
 const sizes = SIZES.map(prepareSize);
 compareSizes(sizes);
-tellMachine();
+printMachineSpeed();
 compareAttributes();
 measureAdversaries(sizes.at(-1) as Size);
-tellMachine();
+printMachineSpeed();
 await comparePeers(sizes);
-tellMachine();
+printMachineSpeed();
 progressEnds();
-if (allowed < 0) throw new Error('less than nothing was allowed');
+if (allowed < 0) throw new Error('a negative number of requests is allowed');

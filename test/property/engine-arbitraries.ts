@@ -1,6 +1,6 @@
 /*
- * Random programs and requests over a small vocabulary, so that rules match about as often as not. In: nothing. Out:
- * fast-check arbitraries. Texts are chosen to nest (prefixes of one another), to nearly match, and to be odd.
+ * fast-check arbitraries for programs and requests over a small vocabulary, so that rules match about as often as not. Strings are chosen
+ * to nest (prefixes of one another), to nearly match, and to be unusual.
  */
 import fc from 'fast-check';
 import type { ConnectionFacts, Json, RequestFacts } from '../../src/policy/facts.ts';
@@ -18,15 +18,15 @@ import type {
 } from '../../src/policy/model/program.ts';
 import { createTokenNotes, type TokenNotes } from '../../src/policy/token-notes.ts';
 
-/** The half of a request that a connection and a token bring. */
+/** The part of a request that comes from the connection and the token. */
 export interface Caller {
   readonly connection: ConnectionFacts;
   readonly claims: { readonly [key: string]: Json } | undefined;
-  /** Absent: nothing is remembered of the token. */
+  /** Absent: nothing is cached for the token. */
   readonly notes: TokenNotes | undefined;
 }
 
-/** The half that a request head brings. */
+/** The part of a request that comes from its head. */
 export interface Head {
   readonly method: string;
   readonly host: string;
@@ -108,7 +108,7 @@ const IDENTITIES: readonly string[] = [
   `spiffe://td${'/ns/x'.repeat(60)}/ns/a/sa/b`,
   '',
 ];
-/** More names than an index gives a place of their own. */
+/** More names than there are axes in the bitmap index that are not shared. */
 const MANY = 18;
 const numbered = (prefix: string): readonly string[] => Array.from({ length: MANY }, (_, index) => `${prefix}${index}`);
 const CLAIMS: readonly (readonly string[])[] = [
@@ -134,7 +134,7 @@ function listOf<T>(element: fc.Arbitrary<T>): fc.Arbitrary<readonly T[] | undefi
   );
 }
 
-/** Mostly positive lists: a rule of negatives alone nearly always matches. */
+/** Mostly positive lists: a rule with negative lists only matches nearly always. */
 function listsOf<T>(element: fc.Arbitrary<T>): fc.Arbitrary<{ readonly anyOf?: readonly T[]; readonly noneOf?: readonly T[] }> {
   return fc.tuple(listOf(element), fc.option(listOf(element), { freq: 2, nil: undefined })).map(([anyOf, noneOf]) => ({
     ...(anyOf !== undefined && { anyOf }),
@@ -150,7 +150,7 @@ function stringMatch(words: readonly string[]): fc.Arbitrary<StringMatch> {
   );
 }
 
-/** Templates that nearly all fit the same paths. */
+/** Templates that nearly all match the same paths. */
 const forkedTemplate: fc.Arbitrary<string> = fc
   .tuple(
     fc.array(fc.constantFrom('a', '{*}', '{*}', 'b'), { minLength: 1, maxLength: 9 }),
@@ -179,7 +179,7 @@ const identityMatch: fc.Arbitrary<IdentityMatch> = fc.oneof(
 
 const principalMatch: fc.Arbitrary<RequestPrincipalMatch> = fc.record({ iss: stringMatch(WORDS), sub: stringMatch(WORDS) });
 
-/** One field, or one condition. */
+/** A clause: one field or one condition. */
 export const clause: fc.Arbitrary<Clause> = fc.oneof(
   { weight: 3, arbitrary: listsOf(pathMatch).map((lists): Clause => ({ attribute: 'path', field: 'paths', ...lists })) },
   { weight: 2, arbitrary: listsOf(stringMatch(METHODS)).map((lists): Clause => ({ attribute: 'method', field: 'methods', ...lists })) },
@@ -220,7 +220,7 @@ export const clause: fc.Arbitrary<Clause> = fc.oneof(
   },
 );
 
-/** Entries of `from` or `to`: mostly one, sometimes so many that their combinations are not told apart, and none at all. */
+/** Entries of `from` or `to`: mostly one, sometimes too many for a row per combination, sometimes none. */
 const entries: fc.Arbitrary<readonly (readonly Clause[])[]> = fc.oneof(
   { weight: 8, arbitrary: fc.array(fc.array(clause, { maxLength: 3 }), { minLength: 1, maxLength: 2 }) },
   { weight: 1, arbitrary: fc.array(fc.array(clause, { minLength: 1, maxLength: 3 }), { minLength: 4, maxLength: 7 }) },
@@ -232,10 +232,10 @@ const body: fc.Arbitrary<Pick<Rule, 'from' | 'to' | 'when'>> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ from: fc.constant([]), to: entries, when: fc.constant([]) }) },
 );
 
-/** Rules with ids in order. */
+/** Rules with ascending ids. */
 function rules(maxLength: number): fc.Arbitrary<readonly Rule[]> {
   const bodies = fc.array(body, { maxLength, size: 'max' });
-  // Copies make one request hit many rules, and rules fill more than one word of bits.
+  // With copies, one request hits many rules, and the rules fill more than one word of a bitmap.
   return fc
     .tuple(bodies, fc.constantFrom(1, 1, 1, 9))
     .map(([written, copies]) => named(Array.from({ length: copies }, () => written).flat()));
@@ -262,7 +262,7 @@ function ruleset(): fc.Arbitrary<Ruleset> {
   return fc.record({
     custom: fc.array(customStep, { maxLength: 2 }),
     audit: rare,
-    // A few rules deny, so that ALLOW is reached.
+    // Few rules deny, so that requests reach ALLOW.
     deny: engine(3),
     allow: engine(24),
     dryRunDeny: rare,
@@ -270,12 +270,12 @@ function ruleset(): fc.Arbitrary<Ruleset> {
   });
 }
 
-/** Programs whose HTTP and TCP rules differ, or are the same: what is dropped on TCP is no concern of an evaluator. */
+/** Programs whose HTTP and TCP rules differ or are equal: what lowering drops on TCP does not matter to an evaluator. */
 export const program: fc.Arbitrary<Program> = fc
   .tuple(ruleset(), fc.option(ruleset(), { freq: 1, nil: undefined }))
   .map(([http, tcp]) => ({ pathNormalization: 'NONE', trustedProxies: [], providers: [], http, tcp: tcp ?? http }));
 
-/** Programs of a few hundred rules that ask for the same kind of thing each in its own way, so that indexes fill up and collide. */
+/** Programs of a few hundred rules that constrain the same attributes with different values, so that indexes fill up and collide. */
 export const crowd: fc.Arbitrary<Program> = fc
   .tuple(
     fc.array(body, { minLength: 2, maxLength: 5 }),
@@ -367,7 +367,7 @@ export const head: fc.Arbitrary<Head> = fc.record({
 const NO_VALUES: readonly string[] = [];
 const PSEUDO_HEADERS: readonly string[] = [':path', ':authority', 'host'];
 
-/** The request of both halves. */
+/** The request with both parts. */
 export function factsOf({ connection: from, claims: payload, notes }: Caller, { headers, ...rest }: Head): RequestFacts {
   return {
     connection: from,

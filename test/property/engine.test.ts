@@ -1,6 +1,6 @@
 /*
- * The indexed evaluator against the plain one, which is short enough to be seen to be right: the same decision, the same rule,
- * for any program and request. The seed is printed; SALLYPORT_SEED repeats a run.
+ * The indexed evaluator compared with the linear one, which is simple enough to be verified by reading: the same decision and the same
+ * rule for random programs and requests. The seed is printed; SALLYPORT_SEED repeats a run.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -28,7 +28,7 @@ const requests: fc.Arbitrary<Requests> = fc.record({
   heads: fc.array(head, { minLength: HALVES, maxLength: HALVES }),
 });
 
-/** Every caller with every head. */
+/** The combinations of every caller with every head. */
 function* crossed({ callers, heads }: Requests): Generator<RequestFacts> {
   for (const one of callers) for (const other of heads) yield factsOf(one, other);
 }
@@ -39,24 +39,24 @@ interface Tally {
 }
 
 function check(plain: Evaluator, indexed: Evaluator, facts: RequestFacts, tally: Tally): void {
-  const wanted = plain.decide(facts);
-  const got = indexed.decide(facts);
+  const expected = plain.decide(facts);
+  const actual = indexed.decide(facts);
   tally.decisions++;
-  tally.byReason.set(wanted.reason, (tally.byReason.get(wanted.reason) ?? 0) + 1);
-  if (!isSame(got, wanted)) expect(got).to.deep.equal(wanted);
+  tally.byReason.set(expected.reason, (tally.byReason.get(expected.reason) ?? 0) + 1);
+  if (!isSame(actual, expected)) expect(actual).to.deep.equal(expected);
 }
 
-/** Cheaper than a deep comparison, which is left for what differs. */
-function isSame(got: Decision, wanted: Decision): boolean {
+/** A cheap comparison; a deep one follows only if it fails. */
+function isSame(actual: Decision, expected: Decision): boolean {
   return (
-    got.allowed === wanted.allowed &&
-    got.reason === wanted.reason &&
-    got.rule === wanted.rule &&
-    got.audit === wanted.audit &&
-    got.dryRunAllow?.rule === wanted.dryRunAllow?.rule &&
-    got.dryRunAllow?.allowed === wanted.dryRunAllow?.allowed &&
-    got.dryRunDeny?.rule === wanted.dryRunDeny?.rule &&
-    got.dryRunDeny?.allowed === wanted.dryRunDeny?.allowed
+    actual.allowed === expected.allowed &&
+    actual.reason === expected.reason &&
+    actual.rule === expected.rule &&
+    actual.audit === expected.audit &&
+    actual.dryRunAllow?.rule === expected.dryRunAllow?.rule &&
+    actual.dryRunAllow?.allowed === expected.dryRunAllow?.allowed &&
+    actual.dryRunDeny?.rule === expected.dryRunDeny?.rule &&
+    actual.dryRunDeny?.allowed === expected.dryRunDeny?.allowed
   );
 }
 
@@ -76,13 +76,13 @@ describe('the indexed evaluator', function () {
     console.log(`      seed ${seed}`);
   });
 
-  it('decides as the plain evaluator does, naming the same rule', () => {
+  it('returns the decision and the rule of the linear evaluator', () => {
     const tally: Tally = { decisions: 0, byReason: new Map() };
     fc.assert(
-      fc.property(program, requests, (written, asked) => {
+      fc.property(program, requests, (written, requested) => {
         const plain = createLinearEvaluator(written);
         const indexed = createIndexedEvaluator(written);
-        for (const facts of crossed(asked)) check(plain, indexed, facts, tally);
+        for (const facts of crossed(requested)) check(plain, indexed, facts, tally);
       }),
       { seed, numRuns: PROGRAMS },
     );
@@ -93,25 +93,25 @@ describe('the indexed evaluator', function () {
     }
   });
 
-  it('decides as the plain evaluator does under crowds of rules', () => {
+  it('returns the decision of the linear evaluator when there are hundreds of rules', () => {
     const tally: Tally = { decisions: 0, byReason: new Map() };
     fc.assert(
-      fc.property(crowd, requests, (written, asked) => {
+      fc.property(crowd, requests, (written, requested) => {
         const plain = createLinearEvaluator(written);
         const indexed = createIndexedEvaluator(written);
-        for (const facts of crossed(asked)) check(plain, indexed, facts, tally);
+        for (const facts of crossed(requested)) check(plain, indexed, facts, tally);
       }),
       { seed, numRuns: CROWDS },
     );
     console.log(`      ${tally.decisions} decisions: ${JSON.stringify(Object.fromEntries(tally.byReason))}`);
   });
 
-  it('finds the same CUSTOM steps, and decides the same on TCP', () => {
+  it('returns the same CUSTOM steps, and the same decision on TCP', () => {
     fc.assert(
-      fc.property(program, requests, (written, asked) => {
+      fc.property(program, requests, (written, requested) => {
         const plain = createLinearEvaluator(written);
         const indexed = createIndexedEvaluator(written);
-        for (const facts of crossed(asked)) {
+        for (const facts of crossed(requested)) {
           expect(indexed.custom(facts, 'tcp')).to.deep.equal(plain.custom(facts, 'tcp'));
           expect(isSame(indexed.decide(facts, 'tcp'), plain.decide(facts, 'tcp'))).to.equal(true);
         }
@@ -120,12 +120,12 @@ describe('the indexed evaluator', function () {
     );
   });
 
-  it('allows the same whatever the order of the rules', () => {
+  it('allows the same requests when the rules are in another order', () => {
     fc.assert(
-      fc.property(program, requests, fc.nat(1000), (written, asked, order) => {
+      fc.property(program, requests, fc.nat(1000), (written, requested, order) => {
         const one = createIndexedEvaluator(written);
         const other = createIndexedEvaluator({ ...written, http: shuffled(written.http, order) });
-        for (const facts of crossed(asked)) {
+        for (const facts of crossed(requested)) {
           const { allowed, reason } = one.decide(facts);
           expect(other.decide(facts)).to.include({ allowed, reason });
         }
@@ -134,18 +134,18 @@ describe('the indexed evaluator', function () {
     );
   });
 
-  it('decides the same after the program has travelled as a bundle', () => {
+  it('returns the same decision after the program is transferred as a bundle', () => {
     fc.assert(
-      fc.property(program, requests, (written, asked) => {
+      fc.property(program, requests, (written, requested) => {
         const before = createIndexedEvaluator(written);
-        const after = createIndexedEvaluator(travelled(written));
-        for (const facts of crossed(asked)) expect(after.decide(facts)).to.deep.equal(before.decide(facts));
+        const after = createIndexedEvaluator(transferred(written));
+        for (const facts of crossed(requested)) expect(after.decide(facts)).to.deep.equal(before.decide(facts));
       }),
       { seed, numRuns: 15 },
     );
   });
 
-  it('explains as the plain evaluator does', () => {
+  it('returns the trace of the linear evaluator', () => {
     fc.assert(
       fc.property(program, caller, head, (written, one, other) => {
         const facts = factsOf(one, other);
@@ -156,7 +156,7 @@ describe('the indexed evaluator', function () {
   });
 });
 
-function travelled(written: Program): Program {
+function transferred(written: Program): Program {
   const { json } = encodeBundle({
     schema: BUNDLE_SCHEMA,
     workload: { namespace: 'n', name: 'w' },

@@ -1,6 +1,6 @@
 /*
- * Lowering over random policies, good and malformed: it never throws, the order of its input does not matter, its program
- * survives JSON, and dropping what is malformed never allows more. The seed is printed by fast-check on failure.
+ * Lowering of random policies, valid and malformed: it never throws, the order of its input does not matter, its program survives JSON,
+ * and dropping malformed values never allows more. fast-check prints the seed on failure.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -101,7 +101,7 @@ const authentication: fc.Arbitrary<RequestAuthentication> = fc.record({
   metadata: fc.record({ name: names, namespace: fc.constantFrom('foo', 'istio-system') }),
   spec: fc.record({ jwtRules: fc.array(fc.record({ issuer: fc.constantFrom('', 'i', 'j') }, { requiredKeys: [] }), { maxLength: 3 }) }),
 });
-/** No two objects of one kind share namespace and name, as in a cluster. */
+/** Namespace and name are unique per kind, as in a cluster. */
 const policies: fc.Arbitrary<Policy[]> = fc.uniqueArray(fc.oneof(authorization, authentication), {
   maxLength: 6,
   selector: ({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`,
@@ -117,8 +117,8 @@ function lower(list: readonly Policy[]): LowerResult {
   return lowerPolicies({ namespace: 'foo', policies: list, mesh: MESH, keySetId: (jwtRule) => jwtRule.issuer ?? '' });
 }
 
-describe('lowering any policies', () => {
-  it('gives one program for any order of them, which survives JSON', () => {
+describe('lowering random policies', () => {
+  it('gives the same program for every order of the policies, and the program survives JSON', () => {
     const shuffled = policies.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
     fc.assert(
       fc.property(shuffled, ([list, other]) => {
@@ -130,7 +130,7 @@ describe('lowering any policies', () => {
     );
   });
 
-  it('gives a program that decides as its JSON does', () => {
+  it('gives a program that decides in the same way after a round trip through JSON', () => {
     fc.assert(
       fc.property(policies, caller, head, (list, who, what) => {
         const { program } = lower(list);
@@ -143,7 +143,7 @@ describe('lowering any policies', () => {
     );
   });
 
-  it('explains each decision: the trace matches where the decision does', () => {
+  it('gives a trace that matches where the decision does', () => {
     fc.assert(
       fc.property(policies, caller, head, (list, who, what) => {
         const evaluator = createLinearEvaluator(lower(list).program);
@@ -184,10 +184,10 @@ const piece = fc.constantFrom(
 );
 const path = fc.array(piece, { maxLength: 14 }).map((pieces) => `/${pieces.join('')}`);
 
-describe('preparing any request', () => {
+describe('preparing random requests', () => {
   const modes = fc.constantFrom('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES');
 
-  it('leaves no dot segment and no backslash in a normalised path', () => {
+  it('leaves no dot segment and no backslash in a normalized path', () => {
     fc.assert(
       fc.property(path, fc.constantFrom('BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'), (target, mode) => {
         const normalized = normalizePath(target, mode)?.split('?')[0];
@@ -199,7 +199,7 @@ describe('preparing any request', () => {
     );
   });
 
-  it('never throws, and never changes the list it was given', () => {
+  it('never throws, and never changes its input', () => {
     const name = fc.constantFrom(
       'Host',
       'host',

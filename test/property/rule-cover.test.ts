@@ -1,7 +1,6 @@
 /*
- * A rule that is said to be covered is covered: whatever request it matches, the evaluator says that the other matches it, too.
- * Rules are made of few clauses on few attributes, or none would ever cover another. The seed is printed; SALLYPORT_SEED
- * repeats a run.
+ * A rule that is reported as covered is covered: whenever it matches a request, the evaluator matches the covering rule, too. Rules have few
+ * clauses on few attributes, because otherwise no rule would ever cover another. The seed is printed; SALLYPORT_SEED repeats a run.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -16,7 +15,7 @@ const RUNS = 150;
 const REQUESTS = 20;
 const UNBOUNDED = 1_000_000;
 
-/** Cuts every list to one value: short lists cover and miss each other often. */
+/** Shortens every list to one value: short lists often cover or miss each other. */
 const shortClause: fc.Arbitrary<Clause> = clause.map(
   ({ anyOf, noneOf, ...rest }) =>
     ({
@@ -26,7 +25,7 @@ const shortClause: fc.Arbitrary<Clause> = clause.map(
     }) as Clause,
 );
 
-/** Two rules of two clauses each for every way to place them, out of a handful on the same attribute. */
+/** Two rules of two clauses each, in every placement, from a few clauses on the same attribute. */
 function* rulesOf(clauses: readonly Clause[]): Generator<Rule> {
   for (const [index, one] of clauses.entries()) {
     const other = clauses[(index + 1) % clauses.length] ?? one;
@@ -59,7 +58,7 @@ const facts: fc.Arbitrary<readonly RequestFacts[]> = fc
   .map((all) => all.map(([one, two]) => factsOf(one, two)));
 
 describe('coversRule', () => {
-  it('covers no request by mistake', function () {
+  it('reports no rule as covered that matches more', function () {
     this.timeout(60_000);
     let [covered, matched] = [0, 0];
     fc.assert(

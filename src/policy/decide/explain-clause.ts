@@ -103,7 +103,7 @@ function principalOf(claims: Claims | undefined): readonly string[] {
   return [`${part(iss)}/${part(sub)}`];
 }
 
-/** The request's value in readable form; `absent`: there is none, `empty`: it is the empty string. */
+/** The request's value in readable form; `absent`: it has no value, `empty`: it is the empty string. */
 export function sawOf(clause: Clause, facts: RequestFacts, claims: Claims | undefined): string {
   if (clause.attribute === 'claim') {
     const value = lookUpClaim(claims, clause.path);

@@ -31,7 +31,7 @@ function isProviderName(name: string): boolean {
   return name.length <= MAX_NAME_LENGTH && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name);
 }
 
-/** The provider to call, or the reason why there is none (part of the program: its wording is part of the bundle's bytes). */
+/** The provider to call, or why no provider can be called. The reason is part of the program, so its wording must not change. */
 export function findProvider(name: string, distinctProviders: number, mesh: MeshConfig): ExtensionProvider | string {
   if (distinctProviders > 1 && !mesh.multipleCustomProviders) return 'only one CUSTOM provider can be used per workload';
   if (!isProviderName(name)) return `invalid extension provider name ${JSON.stringify(name)}`;

@@ -1,6 +1,6 @@
 /*
- * Programs against which an index by itself helps little, each with requests that its last rule alone decides. In: a number of rules.
- * Out: programs and requests, by name. The engine's bench times them, and a property test compares them with the linear evaluator.
+ * Programs that are difficult for an index, each with requests that only its last rule decides. The engine benchmark measures them, and a
+ * property test compares them with the linear evaluator.
  */
 
 import type { Json, RequestFacts } from '../../../src/policy/facts.ts';
@@ -20,17 +20,18 @@ import {
   verified,
 } from './engine-shapes.ts';
 
+/** A program with its requests. */
 export interface Adversary {
   readonly name: string;
-  /** @param variants so many rules more, each of which hits the requests of one variant and allows none */
+  /** @param variants number of additional rules, each of which hits the requests of one variant and allows none */
   readonly program: (variants?: number) => Program;
-  /** Fresh facts at every call: their tokens were never seen. @param variant which rule they hit that decides nothing */
+  /** New facts for every call, with a token that no engine has seen. @param variant the additional rule that they hit */
   readonly facts: (variant?: number) => RequestFacts;
 }
 
 type Parts = Pick<Rule, 'to' | 'from' | 'when'>;
 
-/** How a shape is written down: what is left out is ordinary. */
+/** The description of a program; omitted members have default values. */
 interface Shape {
   readonly name: string;
   readonly parts: (i: number) => Partial<Parts>;
@@ -38,13 +39,13 @@ interface Shape {
   readonly claims?: Claims;
   readonly headers?: readonly string[];
   readonly action?: 'allow' | 'deny';
-  /** Part of the rules, for shapes of which each rule is large. */
+  /** Divides the number of rules, for programs with large rules. */
   readonly share?: number;
 }
 
 const ANY: readonly (readonly Clause[])[] = [[]];
 const HERE = '/api/v1/orders';
-/** Segments of the nested paths. */
+/** Largest number of segments of the nested paths. */
 const DEPTH = 100;
 
 const exact = (value: string): StringMatch => ({ kind: 'exact', value });
@@ -361,7 +362,7 @@ function adversary({ name, parts, request, claims, headers, action, share = 1 }:
   };
 }
 
-/** The shapes that are hard on an index. */
+/** All difficult programs, of `count` rules each. */
 export function adversaries(count: number): readonly Adversary[] {
   const shapes = [...pathShapes(count), ...tokenShapes(count), ...negativeShapes(count), ...otherShapes(count)];
   return shapes.map((shape) => adversary(shape, count));

@@ -1,12 +1,12 @@
 /*
- * Programs whose rules all ask for one attribute, each rule for another value. In: a number of rules. Out: a program and a request
- * that its last rule alone allows, for each attribute. The engine's bench shows what an attribute costs by them.
+ * Programs whose rules all constrain one attribute, each with another value, and a request that only the last rule allows. The engine
+ * benchmark uses them to measure the cost of each attribute.
  */
 import type { Clause, Rule, StringMatch } from '../../../src/policy/model/program.ts';
 import type { Adversary } from './engine-adversaries.ts';
 import { claimsOf, ISSUER, type MixedRequest, programOf, requestFor, ruleOf, toFacts, verified } from './engine-shapes.ts';
 
-/** One attribute: what rule `i` asks for, and a request that has it. */
+/** One attribute: the clause of rule `i`, and a request that it matches. */
 interface Attribute {
   readonly name: string;
   readonly clause: (i: number) => Clause;
@@ -16,7 +16,7 @@ interface Attribute {
 }
 
 const exact = (value: string): StringMatch => ({ kind: 'exact', value });
-const octets = (i: number): string => `${(i >> 8) & 255}.${i & 255}`;
+const twoBytes = (i: number): string => `${(i >> 8) & 255}.${i & 255}`;
 
 const ATTRIBUTES: readonly Attribute[] = [
   {
@@ -55,8 +55,8 @@ const ATTRIBUTES: readonly Attribute[] = [
   },
   {
     name: 'addresses',
-    clause: (i) => ({ attribute: 'sourceIp', field: 'ipBlocks', anyOf: [`10.${octets(i)}.0/24`] }),
-    request: (i) => ({ address: `10.${octets(i)}.7` }),
+    clause: (i) => ({ attribute: 'sourceIp', field: 'ipBlocks', anyOf: [`10.${twoBytes(i)}.0/24`] }),
+    request: (i) => ({ address: `10.${twoBytes(i)}.7` }),
   },
 ];
 
@@ -64,7 +64,7 @@ function partsOf(clause: Clause): Pick<Rule, 'to' | 'from' | 'when'> {
   return { to: [[]], from: [[]], when: [clause] };
 }
 
-/** One program for each attribute. */
+/** One program per attribute, of `count` rules each. */
 export function attributePrograms(count: number): readonly Adversary[] {
   return ATTRIBUTES.map(({ name, clause, request, claims, headers }) => {
     const last = count - 1;

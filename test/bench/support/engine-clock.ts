@@ -1,25 +1,24 @@
 /*
- * Times and counts what runs in this process. In: what is to be measured. Out: nanoseconds, bytes. The engine's bench uses it;
- * times are of the CPU, not of the wall, so that other work on the machine disturbs less, and what is to be compared is
- * measured in turns, so that it disturbs all alike.
+ * Measures code in this process: CPU time, which other processes disturb less than wall time, garbage and memory. Subjects that are
+ * compared are measured in turns, so that a disturbance affects all alike.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Does `per` decisions. */
+/** A function that makes `per` decisions. */
 export interface Batch {
   readonly per: number;
   readonly run: () => void;
 }
 
-/** One line of a table. */
+/** Something to be measured. */
 export interface Subject {
   readonly name: string;
-  /** Nanoseconds of one decision, measured for about so many milliseconds. */
+  /** Nanoseconds of CPU per decision, measured for about this many milliseconds. */
   sample(milliseconds: number): number;
 }
 
-/** How often, and how long each time. */
+/** Number of turns, and the duration of each sample. */
 export interface Turns {
   readonly repetitions: number;
   readonly sampleMs: number;
@@ -30,12 +29,13 @@ function cpuNs(): number {
   return (user + system) * 1000;
 }
 
+/** The median; the upper one if there are two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   return sorted[sorted.length >>> 1] ?? Number.NaN;
 }
 
-/** The same decisions again and again. */
+/** A subject that repeats the same decisions. */
 export function steady(name: string, { per, run }: Batch): Subject {
   return {
     name,
@@ -53,7 +53,7 @@ export function steady(name: string, { per, run }: Batch): Subject {
   };
 }
 
-/** Decisions that are never repeated: `prepare` makes what they need, and is not timed. */
+/** A subject that never repeats a decision: `prepare` creates each batch and is not measured. */
 export function everNew(name: string, prepare: () => Batch): Subject {
   return {
     name,
@@ -61,7 +61,7 @@ export function everNew(name: string, prepare: () => Batch): Subject {
       let runs = 0;
       let spent = 0;
       let all = 0;
-      // Most of the time goes to what is not timed.
+      // Most of the time is spent in `prepare`.
       while (runs === 0 || (spent < milliseconds * 1e6 && all < milliseconds * 4e6)) {
         const entered = cpuNs();
         const { per, run } = prepare();
@@ -77,7 +77,7 @@ export function everNew(name: string, prepare: () => Batch): Subject {
   };
 }
 
-/** Medians of all subjects, in their order, measured in turns: A B C … C B A, after one turn of warming up. */
+/** Medians of all subjects, in their order, measured in turns A B C … C B A after a warm-up turn. */
 export function inTurns(subjects: readonly Subject[], { repetitions, sampleMs }: Turns): readonly number[] {
   const taken = subjects.map((): number[] => []);
   for (let turn = 0; turn <= repetitions; turn++) {
@@ -91,10 +91,10 @@ export function inTurns(subjects: readonly Subject[], { repetitions, sampleMs }:
 }
 
 const STEPS = 1_000_000;
-/** What the arithmetic below came to: what is never read is optimised away. */
+/** Result of the arithmetic below; unused results would be optimized away. */
 let sum = 1;
 
-/** Nanoseconds of one step of arithmetic that needs no memory: a shared core may run at half its speed for minutes. */
+/** Nanoseconds of one arithmetic step without memory access: shows whether a shared core runs at reduced speed. */
 export function stepOfMachine(): number {
   const arithmetic: Batch = {
     per: STEPS,
@@ -109,7 +109,7 @@ export function stepOfMachine(): number {
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** Bytes that one decision leaves to the garbage collector, which does not run meanwhile: the median of some batches. */
+/** Bytes of garbage per decision: the median of several batches, during which the garbage collector does not run. */
 export function garbageOf(prepare: () => Batch): number {
   const taken: number[] = [];
   for (let i = 0; i < 9; i++) {
@@ -122,22 +122,23 @@ export function garbageOf(prepare: () => Batch): number {
   return Math.max(0, median(taken));
 }
 
-/** Bytes that asking for the memory leaves behind. */
+/** Bytes of garbage that reading the memory usage creates. */
 function asking(): number {
   const before = process.memoryUsage().heapUsed;
   return process.memoryUsage().heapUsed - before;
 }
 
+/** A built value with its cost. */
 export interface Built<T> {
   readonly made: T;
-  /** Milliseconds of CPU. */
+  /** CPU time in milliseconds. */
   readonly ms: number;
-  /** On and beside the heap, and of the whole process. */
+  /** Memory in the heap and in array buffers, and of the whole process. */
   readonly heapMiB: number;
   readonly rssMiB: number;
 }
 
-/** What `make` returns, with what it took and holds. */
+/** The result of `make`, with its CPU time and memory. */
 export function build<T>(make: () => T): Built<T> {
   collectGarbage();
   const before = process.memoryUsage();

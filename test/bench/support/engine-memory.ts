@@ -1,7 +1,6 @@
 /*
- * What the first index of a process takes, and what it holds: `node test/bench/support/engine-memory.ts RULES`. Out: JSON on stdout.
- * A process of its own, started by the engine's bench, so that its memory is that of the index alone and none of its code is
- * compiled before.
+ * Measures the first index of a process: `node test/bench/support/engine-memory.ts RULES` prints JSON. The engine benchmark runs it in a
+ * separate process, so that the memory is that of the index alone and no code is compiled beforehand.
  */
 import { createEvaluator } from '../../../src/policy/decide/evaluator.ts';
 import { build } from './engine-clock.ts';

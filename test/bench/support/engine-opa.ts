@@ -1,6 +1,6 @@
 /*
- * Rego to WebAssembly. In: Rego modules. Out: the module of their entry point. The `opa` command is built from its Go module once
- * and kept in the cache folder of the cluster suites; what it compiles is kept beside it, by content.
+ * Compiles Rego to WebAssembly. The `opa` command is built once from its Go module and stored in the cache directory of the cluster
+ * suites; its output is stored in the same directory, by content.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ function opaDir(): string {
   return join(cacheRoot(), 'bin', `opa-${OPA_VERSION}`);
 }
 
-/** Runs `work` in a new folder beside `goal`, which becomes `goal` when it succeeds. */
+/** Runs `work` in a new directory next to `goal`; if it succeeds, the directory is renamed to `goal`. */
 async function inNewFolder(goal: string, work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(`${goal}.building-`);
   try {
@@ -46,7 +46,7 @@ async function opaCommand(): Promise<string> {
   return join(goal, 'opa');
 }
 
-/** Compiles one Rego module. @param entrypoint e.g. `bench/allow` @throws Error when `opa` cannot be had or refuses the module */
+/** Compiles one Rego module. @param entrypoint e.g. `bench/allow` @throws Error when `opa` cannot be built or rejects the module */
 export async function compileRego(rego: string, entrypoint: string): Promise<Uint8Array> {
   const opa = await opaCommand();
   const digest = createHash('sha256').update(`${OPA_VERSION}\n${entrypoint}\n${rego}`).digest('hex').slice(0, 16);

@@ -1,6 +1,5 @@
 /*
- * Other decision engines, given the same rules of the mix in their own language. In: rules in plain words. Out: a function from a
- * request to yes or no. The engine's bench times them beside ours.
+ * Other decision engines with the rules of the mix in their own language. The engine benchmark compares them with ours.
  */
 import { readFileSync } from 'node:fs';
 import cedar from '@cedar-policy/cedar-wasm/nodejs';
@@ -9,12 +8,12 @@ import { newEnforcer, newModel } from 'casbin';
 import { compileRego, OPA_VERSION } from './engine-opa.ts';
 import type { MixedRequest, MixedRule } from './engine-shapes.ts';
 
-/** Prepares one request for an engine, outside of what is timed, and gives the decision to be timed. */
+/** Prepares a request, which is not measured, and returns the decision function, which is. */
 export type Ask = (request: MixedRequest) => () => boolean;
 
 export interface Peer {
   readonly name: string;
-  /** @throws Error when it cannot be had here */
+  /** @throws Error when the engine is not available */
   load(rules: readonly MixedRule[]): Promise<Ask>;
 }
 
@@ -59,7 +58,7 @@ const cedarPeer: Peer = {
   },
 };
 
-/** Rules as data, one body of Rego. */
+/** Rules as data with one Rego body. */
 const REGO_LIST = `package bench
 default allow := false
 path_fits(rule) if rule.exact == input.path
@@ -82,7 +81,7 @@ allow if {
 }
 `;
 
-/** Each rule a body of its own, as one would write it by hand. */
+/** One Rego body per rule, as written by hand. */
 function regoBodies(rules: readonly MixedRule[]): string {
   const bodies = rules.map(({ method, path, principal, group, host, tenant, block }) => {
     const conditions = [
@@ -159,5 +158,5 @@ const casbinPeer: Peer = {
   },
 };
 
-/** In the order of the table. */
+/** All engines, in the order of the table. */
 export const PEERS: readonly Peer[] = [cedarPeer, opaListPeer, opaBodiesPeer, casbinPeer];

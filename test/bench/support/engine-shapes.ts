@@ -1,6 +1,6 @@
 /*
- * Programs and requests for the bench of the decision engine. In: a number of rules. Out: a program of Istio's shape, with requests
- * that match the last rule, none, or any; and the parts that `engine-adversaries.ts` makes other programs of.
+ * Programs and requests for the benchmark of the decision engine: a mix in Istio's style with requests that match the last rule, none, or
+ * any, and the parts from which `engine-adversaries.ts` creates other programs.
  */
 
 import { factsOf } from '../../../src/filters/request-facts.ts';
@@ -12,10 +12,10 @@ import { createTokenNotes } from '../../../src/policy/token-notes.ts';
 
 export type Claims = { readonly [key: string]: Json };
 
-/** One rule of the mix in plain words, which every engine is given in its own language. */
+/** One rule of the mix, independent of an engine's language. */
 export interface MixedRule {
   readonly method: string;
-  /** Ends with `*` when it is a prefix. */
+  /** Ends with `*` if it is a prefix. */
   readonly path: string;
   readonly principal: string;
   readonly group: string;
@@ -27,7 +27,7 @@ export interface MixedRule {
   readonly block: string;
 }
 
-/** One request of the mix in plain words. */
+/** One request of the mix. */
 export interface MixedRequest {
   readonly method: string;
   readonly path: string;
@@ -40,7 +40,7 @@ export interface MixedRequest {
 
 export const ISSUER = 'https://accounts.example.com';
 
-/** Rule `i` of the mix: methods, paths, principals and claims always, hosts, headers and addresses now and then. */
+/** Rule `i` of the mix: always a method, path, principal and claim, sometimes a host, header or address. */
 export function mixedRule(i: number): MixedRule {
   return {
     method: i % 4 === 0 ? 'POST' : 'GET',
@@ -53,7 +53,7 @@ export function mixedRule(i: number): MixedRule {
   };
 }
 
-/** A request that rule `i`, and no other, allows. */
+/** A request that only rule `i` allows. */
 export function requestFor(i: number): MixedRequest {
   return {
     method: i % 4 === 0 ? 'POST' : 'GET',
@@ -66,7 +66,7 @@ export function requestFor(i: number): MixedRequest {
   };
 }
 
-/** Like the request for `i`, but nobody allows it: half of them have an unknown path, half a group that is not theirs. */
+/** Like the request for `i`, but no rule allows it: half of them have an unknown path, half another group. */
 export function strayRequest(i: number): MixedRequest {
   const request = requestFor(i);
   return i % 2 === 0 ? { ...request, path: `/api/v2/svc${i}/orders` } : { ...request, groups: ['everyone', 'nobody'] };
@@ -142,16 +142,16 @@ export function programOf(rules: readonly Rule[], action: 'allow' | 'deny' = 'al
     http: { ...NOTHING, [action]: { attached: true, rules } },
     tcp: NOTHING,
   };
-  // As it arrives in an agent: texts that are whole, not put together from parts.
+  // Flat strings, as in an agent, not concatenations.
   return JSON.parse(JSON.stringify(program)) as Program;
 }
 
-/** `count` rules of Istio's shape under ALLOW. */
+/** A program of `count` ALLOW rules in Istio's style. */
 export function mixedProgram(count: number): Program {
   return programOf(Array.from({ length: count }, (_, i) => mixed(i)));
 }
 
-/** Headers of an ordinary request, beside those that rules ask for. */
+/** Headers of an ordinary request that no rule uses. */
 const ORDINARY: readonly string[] = [
   'user-agent',
   'curl/8.9.1',
@@ -165,24 +165,24 @@ const ORDINARY: readonly string[] = [
   '7d9f3c52-8f0e-4c7b-9c0e-0f3a7b1d2c4e',
 ];
 
-/** The text as a parser cuts it out of the bytes of a request. */
-function fromWire(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
+/** The string as a parser creates it from the bytes of a request. */
+function fromWire(value: string): string {
+  return Buffer.from(value, 'latin1').toString('latin1');
 }
 
-/** The claims that a verified token of this request carries. */
+/** The claims of the verified token of this request. */
 export function claimsOf({ principal, groups }: MixedRequest): Claims {
   const slash = principal.lastIndexOf('/');
   const claims: Claims = { iss: principal.slice(0, slash), sub: principal.slice(slash + 1), aud: 'shop', exp: 4_685_989_700, groups };
   return verified(claims);
 }
 
-/** Claims as the verifier reads them out of a token. */
+/** Claims as the verifier parses them from a token. */
 export function verified(claims: Claims): Claims {
   return parseJson(JSON.stringify(claims)) as Claims;
 }
 
-/** The request as the proxy hands it to the engine, with a token that was not seen before. */
+/** The request as the proxy passes it to the engine, with a token that no engine has seen. */
 export function toFacts(request: MixedRequest, claims: Claims, headers: readonly string[] = []): RequestFacts {
   const prepared = new PreparedRequest(fromWire(request.method), [
     ...ORDINARY,

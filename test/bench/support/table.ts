@@ -1,8 +1,8 @@
 /*
- * Tables on standard output. In: rows of cells, the heading first. Out: aligned columns. Used by the benches.
+ * Prints tables and progress of benchmarks.
  */
 
-/** Prints columns, the first to the left and the others to the right, and an empty line. */
+/** Prints a table, heading first, and an empty line. The first column is aligned left, the others right. */
 export function printTable(rows: readonly (readonly string[])[]): void {
   const widths = (rows[0] as readonly string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   for (const row of rows) {
@@ -12,18 +12,18 @@ export function printTable(rows: readonly (readonly string[])[]): void {
   process.stdout.write('\n');
 }
 
-/** Nanoseconds as nanoseconds, microseconds or milliseconds, whichever is short. */
+/** Formats nanoseconds as nanoseconds, microseconds or milliseconds, whichever is shortest. */
 export function duration(ns: number): string {
   if (ns < 10_000) return ns.toFixed(0);
   return ns < 10e6 ? `${(ns / 1e3).toFixed(0)} us` : `${(ns / 1e6).toFixed(0)} ms`;
 }
 
-/** Tells of progress on standard error, in place when it is a terminal. */
+/** Prints progress on stderr, in place if it is a terminal. */
 export function progress(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
 }
 
-/** Takes the line of progress away. */
+/** Clears the progress line. */
 export function progressEnds(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }

@@ -9,7 +9,7 @@ import type { PathMatch, StringMatch } from '../../model/program.ts';
 export interface Hint {
   /** One sentence without a full stop. */
   readonly message: string;
-  /** The clause would hold without this mistake; such a near miss counts as half a match. */
+  /** The clause would hold without this mistake; a near miss counts as half a match. */
   readonly near: boolean;
 }
 

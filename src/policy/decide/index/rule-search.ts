@@ -45,7 +45,7 @@ export class RuleSearch {
 
   /**
    * Index of the first rule that matches; -1: none.
-   * @param token what is known of the verified token; absent: there is none, or the rules must not read it
+   * @param token what is known of the verified token; absent: the request has no token, or the rules must not read it
    */
   find(facts: RequestFacts, token: TokenEntry | undefined): number {
     const predicates = this.#predicates;

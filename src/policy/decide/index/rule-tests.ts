@@ -131,7 +131,7 @@ function withoutAnyOf(clause: Clause): readonly Clause[] {
 
 function clauseTest(clause: Clause): RuleTest {
   const test = lists(clause);
-  // Such a test does not read its second argument; a wrapper around it would cost more than some tests do.
+  // The test does not read its second argument; a wrapper around it would cost more than some tests do.
   if (!isTokenClause(clause)) return test as (facts: RequestFacts) => boolean;
   return (_facts, token) => (token === undefined ? test(NO_FACTS, undefined) : clauseHolds(token, clause, test));
 }

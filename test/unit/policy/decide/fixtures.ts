@@ -1,5 +1,5 @@
 /*
- * Short ways to write programs and facts for the tests of this folder. In: the part that matters. Out: whole objects.
+ * Short forms of programs and facts for the tests of this directory.
  */
 
 import type { ConnectionFacts, Json, RequestFacts } from '../../../../src/policy/facts.ts';

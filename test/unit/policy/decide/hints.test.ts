@@ -1,6 +1,5 @@
 /*
- * The nearest miss in words: mistakes that people make in policies, and the words that name the mend. In: a clause that failed
- * and facts. Out: nothing.
+ * Hints: mistakes in policies, and the sentences that name them.
  */
 import { expect } from 'chai';
 import { createLinearEvaluator } from '../../../../src/policy/decide/linear.ts';
@@ -35,20 +34,20 @@ const from = (uri: string): FactsOver => ({ connection: { peer: { uris: [uri], d
 const address = (attribute: 'sourceIp' | 'remoteIp'): Clause => ({ attribute, field: 'f', anyOf: ['10.1.0.0/16'] });
 
 const ROWS: readonly Row[] = [
-  ['a prefix that begins after the slash', paths('/api/*'), sent('/api'), '/api/* does not match /api itself: add /api'],
+  ['a prefix that starts after the slash', paths('/api/*'), sent('/api'), '/api/* does not match /api itself: add /api'],
   ['a prefix in another case', paths('/Api/*'), sent('/api/x'), 'differs only in case from /Api/*'],
   ['a query in a path', paths('/a?b=c'), sent('/a?b=c'), 'a path is compared without its query: write /a'],
   ['a query in another path', paths('/a?b=c'), sent('/x'), undefined],
   ['a path without its first slash', paths('admin'), sent('/admin'), 'a path starts with a slash: write /admin'],
-  ['a blank in a path', paths('/a b'), sent('/a%20b'), 'a path is compared as the client sends it, percent-encoded: write /a%20b'],
-  ['a star for a segment', paths('/a/*/b'), sent('/a/x/b'), '* inside a path is literal: write /a/{*}/b'],
+  ['a space in a path', paths('/a b'), sent('/a%20b'), 'a path is compared as the client sends it, percent-encoded: write /a%20b'],
+  ['* for a segment', paths('/a/*/b'), sent('/a/x/b'), '* inside a path is literal: write /a/{*}/b'],
   [
-    'a star in a segment',
+    '* in a segment',
     paths('/service/*health'),
     sent('/service/xhealth'),
     '* inside a path is literal; {*} matches one whole segment, {**} any number of segments',
   ],
-  ['two stars that a path does not fit', paths('/a/*/b/*/c'), sent('/a/x/c'), undefined],
+  ['two * that do not match the path', paths('/a/*/b/*/c'), sent('/a/x/c'), undefined],
   [
     'one segment where two are sent',
     paths('/a/{*}/b'),
@@ -63,11 +62,11 @@ const ROWS: readonly Row[] = [
   ],
   ['two slashes', paths('/a/b'), sent('/a//b'), 'the path contains //, which the path normalization MERGE_SLASHES would merge'],
   ['a path parameter', paths('/admin'), sent('/admin;x=1'), 'everything after ; is part of the path: /admin;x=1'],
-  ['a path far off', paths('/a', '*b', '*', '/x/{**}'), { pathWithQuery: '' }, undefined],
+  ['an unrelated path', paths('/a', '*b', '*', '/x/{**}'), { pathWithQuery: '' }, undefined],
 
   ['a port that the client does not name', hosts('a.com:80'), { host: 'a.com' }, 'the client sends no port: add a.com'],
   ['a host with its scheme', hosts('https://a.com/x'), { host: 'a.com' }, 'a host has neither a scheme nor a path: write a.com'],
-  ['a dot at the end of a host', hosts('a.com'), { host: 'a.com.' }, 'differs only in a trailing dot from a.com'],
+  ['a trailing dot of a host', hosts('a.com'), { host: 'a.com.' }, 'differs only in a trailing dot from a.com'],
   [
     'a long name of a Service',
     hosts('a.foo.svc.cluster.local'),
@@ -83,7 +82,7 @@ const ROWS: readonly Row[] = [
     'header x_tenant is absent; the request has x-tenant',
   ],
   [
-    'a header with a list in it',
+    'a header with a comma-separated list',
     header('x', 'b'),
     { headers: { x: ['a, b'] } },
     'the value is one string: it is not split at commas to find b',
@@ -91,7 +90,7 @@ const ROWS: readonly Row[] = [
   ['a header in another case', header('x', 'B*'), { headers: { x: ['bc'] } }, 'differs only in case from B*'],
 
   [
-    'a claim in other letters',
+    'a claim in another case',
     claim(['Groups']),
     { claims: { groups: ['admin'] } },
     'claim Groups is absent; the token has groups: claim names are case-sensitive',
@@ -115,25 +114,25 @@ const ROWS: readonly Row[] = [
     'claim "groups" is absent; the token has it as request.auth.claims[groups]',
   ],
   ['another claim inside an object', claim(['a', 'role']), { claims: { a: { roles: [] } } }, 'claim a.role is absent; a has roles'],
-  ['a claim inside a text', claim(['a', 'role']), { claims: { a: 'x' } }, 'claim a is not an object, so a.role is absent'],
-  ['an empty text where any will do', claim(['g'], '*'), { claims: { g: '' } }, undefined],
+  ['a claim inside a string', claim(['a', 'role']), { claims: { a: 'x' } }, 'claim a is not an object, so a.role is absent'],
+  ['an empty string where any value matches', claim(['g'], '*'), { claims: { g: '' } }, undefined],
   ['a claim that is null', claim(['g']), { claims: { g: null } }, 'claim g is null'],
   ['an object', claim(['g']), { claims: { g: { a: 1 } } }, 'claim g is an object; only strings and arrays of strings match'],
   ['a number that would not match', claim(['g']), { claims: { g: 7 } }, 'claim g is a number; only strings and arrays of strings match'],
   ['a claim that is not there', claim(['roles']), { claims: { iss: 'i', aud: 'a' } }, 'claim roles is absent; the token has aud, iss'],
   [
-    'a text with blanks for a list',
+    'a string with spaces for an array',
     claim(['scp']),
     { claims: { scp: 'read admin' } },
     'claim scp is one string with spaces: add it to spaceDelimitedClaims of the JWT rule',
   ],
   [
-    'a text with commas for a list',
+    'a string with commas for an array',
     claim(['g']),
     { claims: { g: 'dev, admin' } },
     'claim g is one string with commas; only arrays are compared element by element',
   ],
-  ['a list of objects', claim(['g']), { claims: { g: [{ name: 'admin' }] } }, 'claim g is an array without strings; only strings match'],
+  ['an array of objects', claim(['g']), { claims: { g: [{ name: 'admin' }] } }, 'claim g is an array without strings; only strings match'],
 
   [
     'a subject with a slash',
@@ -189,14 +188,14 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
-describe('the hint of a clause that failed', () => {
+describe('the hint for a clause that does not hold', () => {
   for (const [mistake, clause, over, hint] of ROWS) {
     it(`names ${mistake}`, () => {
       expect(hintOf(clause, over)).to.equal(hint);
     });
   }
 
-  it('is about what the policy wants, not about what it excludes', () => {
+  it('is absent when the policy excludes the value', () => {
     expect(hintOf({ attribute: 'method', field: 'f', noneOf: [{ kind: 'exact', value: 'GET' }] }, {})).to.equal(undefined);
     const both: Clause = {
       attribute: 'path',

@@ -1,6 +1,6 @@
 /*
- * The indexed evaluator on programs that are hard on an index, each compared with the linear one. What random programs show is in
- * test/property/engine.test.ts.
+ * The indexed evaluator compared with the linear one on programs that are difficult for an index. test/property/engine.test.ts compares
+ * them on random programs.
  */
 import { expect } from 'chai';
 import type { Evaluator } from '../../../../src/policy/decide/decision.ts';
@@ -37,29 +37,29 @@ function expectSame(program: Program, facts: RequestFacts): ReturnType<Evaluator
 }
 
 describe('createEvaluator', () => {
-  it('names the first of many rules that match', () => {
+  it('returns the first of many matching rules', () => {
     const all = rules(300, (i) => ({ to: [[path('/same'), method(i < 250 ? 'POST' : 'GET')]] }));
 
     expect(expectSame(allowing(all), factsWith({ pathWithQuery: '/same' })).rule).to.equal(all[250]);
   });
 
-  it('gives the same decision object for the same rule', () => {
+  it('returns the same decision object for the same rule', () => {
     const evaluator = createEvaluator(allowing(rules(20, (i) => ({ to: [[path(`/${i}`)]] }))));
 
     expect(evaluator.decide(factsWith({ pathWithQuery: '/7' }))).to.equal(evaluator.decide(factsWith({ pathWithQuery: '/7' })));
   });
 
-  it('goes through rules of which none asks for anything', () => {
+  it('finds a rule when no rule has clauses', () => {
     expect(expectSame(allowing(rules(40, () => ({}))), factsWith()).allowed).to.equal(true);
   });
 
-  it('takes rules away that exclude the request', () => {
+  it('skips rules that exclude the request', () => {
     const all = rules(64, (i) => ({ to: [[notPath(i === 63 ? '/other' : '/p')]] }));
 
     expect(expectSame(allowing(all), factsWith()).rule).to.equal(all[63]);
   });
 
-  it('finds nothing when every rule excludes the request', () => {
+  it('finds no rule when every rule excludes the request', () => {
     const all = rules(64, () => ({
       to: [[notPath('/p')], [notPath('/p'), { attribute: 'host', field: 'notHosts', noneOf: [exact('h')] }]],
     }));
@@ -67,7 +67,7 @@ describe('createEvaluator', () => {
     expect(expectSame(allowing(all), factsWith()).reason).to.equal('no-allow-rule-matched');
   });
 
-  it('takes many values of a header', () => {
+  it('matches any of many values of a header', () => {
     const header = (value: string): Clause => ({ attribute: 'header', field: 'request.headers[x]', name: 'x', anyOf: [exact(value)] });
     const all = rules(100, (i) => ({ when: [header(`v${i}`)], to: [[method(i === 77 ? 'GET' : 'POST')]] }));
     const values = Array.from({ length: 100 }, (_, i) => `v${99 - i}`);
@@ -75,7 +75,7 @@ describe('createEvaluator', () => {
     expect(expectSame(allowing(all), factsWith({ headers: { x: values } })).rule).to.equal(all[77]);
   });
 
-  it('keeps the order of the rules when the values come in another', () => {
+  it('keeps the order of the rules when values are in another order', () => {
     const header = (value: string): Clause => ({ attribute: 'header', field: 'request.headers[x]', name: 'x', anyOf: [exact(value)] });
     const all = rules(640, (i) => ({ when: [header(`v${i % 320}`)], to: [[method(i % 2 === 0 ? 'GET' : 'POST')]] }));
     const values = Array.from({ length: 10 }, (_, i) => `v${300 - i * 32}`);
@@ -83,7 +83,7 @@ describe('createEvaluator', () => {
     expect(expectSame(allowing(all), factsWith({ headers: { x: values } })).rule).to.equal(all[12]);
   });
 
-  it('takes a token that many rules name', () => {
+  it('finds the rule when many rules name the token', () => {
     const all = rules(100, (i) => ({ when: [group(`g${i}`)], to: [[method(i === 42 ? 'GET' : 'POST')]] }));
     const program = allowing(all);
     const evaluator = createEvaluator(program);
@@ -92,7 +92,7 @@ describe('createEvaluator', () => {
     for (let time = 0; time < 3; time++) expect(evaluator.decide(facts).rule).to.equal(all[42]);
   });
 
-  it('keeps apart what tokens are allowed', () => {
+  it('distinguishes tokens with different claims', () => {
     const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
 
     for (const name of ['g7', 'none', 'g8', 'g7']) {
@@ -101,7 +101,7 @@ describe('createEvaluator', () => {
     expect(evaluator.decide(factsWith()).allowed).to.equal(false);
   });
 
-  it('remembers only so many answers about a token, and answers the rest all the same', () => {
+  it('decides correctly when the cache of a token is full', () => {
     const evaluator = createEvaluator(allowing(rules(80, (i) => ({ when: [group(i === 79 ? 'mine' : `g${i}`)], to: [[path(`/${i}`)]] }))));
     const claims: { readonly [key: string]: Json } = { groups: 'mine' };
 
@@ -110,7 +110,7 @@ describe('createEvaluator', () => {
     }
   });
 
-  it('does not look at a token before JWT', () => {
+  it('ignores the token before JWT verification', () => {
     const all = rules(30, (i) => ({ when: [group(`g${i}`)] }));
     const evaluator = createEvaluator(programOf({ custom: [{ name: 'c', refusal: 'unknown', rules: all }] }));
 
@@ -123,7 +123,7 @@ describe('createEvaluator', () => {
     ['a prefix', [{ kind: 'prefix', value: '/elsewhere/x' }]],
     ['a suffix, of which segments tell nothing', [{ kind: 'suffix', value: 'elsewhere' }]],
   ] as const) {
-    it(`goes by segments when a path fits too many templates, beside ${other}`, () => {
+    it(`compares segments when a path matches too many templates, together with ${other}`, () => {
       const forked = (i: number): string => Array.from({ length: 12 }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a')).join('');
       const paths = (i: number): Clause => ({
         attribute: 'path',
@@ -138,7 +138,7 @@ describe('createEvaluator', () => {
     });
   }
 
-  it('makes no use of notes on another token', () => {
+  it('ignores notes on another token', () => {
     const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
     const claims = { groups: ['g7'] };
     const notes = createTokenNotes(claims);
@@ -147,7 +147,7 @@ describe('createEvaluator', () => {
     expect(evaluator.decide(factsWith({ claims: { groups: ['none'] }, notes })).allowed).to.equal(false);
   });
 
-  it('makes no use of what another program has found out about a token', () => {
+  it('ignores what another program has cached about a token', () => {
     const one = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
     const other = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`h${i}`)], to: [[path('/p')]] }))));
     const claims = { groups: ['g7'] };
@@ -161,7 +161,7 @@ describe('createEvaluator', () => {
     }
   });
 
-  it('takes a template as deep as a policy likes', () => {
+  it('matches a template of any depth', () => {
     const deep: Clause = { attribute: 'path', field: 'paths', anyOf: [{ kind: 'template', value: '/{*}'.repeat(5000) }] };
     const all = rules(40, (i) => ({ to: [[i === 39 ? deep : path(`/${i}`)]] }));
 
@@ -169,8 +169,8 @@ describe('createEvaluator', () => {
   });
 });
 
-describe('hostile input', () => {
-  it('a claim with 200,000 values under 3,000 rules', () => {
+describe('the indexed evaluator, when the input is hostile', () => {
+  it('decides in time for a claim with 200,000 values under 3,000 rules', () => {
     const evaluator = createEvaluator(allowing(rules(3000, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
     const groups = Array.from({ length: 200_000 }, (_, i) => `other${i}`);
 
@@ -178,7 +178,7 @@ describe('hostile input', () => {
     expect(evaluator.decide(factsWith({ claims: { groups: [...groups, 'g2999'] } })).allowed).to.equal(true);
   });
 
-  it('a header of 100,000 bytes under 500 rules', () => {
+  it('decides in time for a header of 100,000 bytes under 500 rules', () => {
     const header = (value: string): Clause => ({
       attribute: 'header',
       field: 'request.headers[x]',
@@ -191,7 +191,7 @@ describe('hostile input', () => {
     expect(evaluator.decide(factsWith({ headers: { x: ['b'.repeat(100_000)] } })).allowed).to.equal(false);
   });
 
-  it('templates that fit a path in every way', () => {
+  it('decides in time for templates that match a path in every way', () => {
     const choice = (i: number, bit: number): string => ((i >> bit) % 2 === 0 ? '{*}' : 'a');
     const value = (i: number): string => `/${Array.from({ length: 12 }, (_, bit) => choice(i, bit)).join('/')}/end`;
     const all = rules(4096, (i) => ({ to: [[{ attribute: 'path', field: 'paths', anyOf: [{ kind: 'template', value: value(i) }] }]] }));
@@ -199,14 +199,14 @@ describe('hostile input', () => {
     expect(createEvaluator(allowing(all)).decide(factsWith({ pathWithQuery: '/a'.repeat(12) })).allowed).to.equal(false);
   });
 
-  it('claims nested 10,000 deep', () => {
+  it('decides in time for claims nested 10,000 deep', () => {
     let claims: { readonly [key: string]: Json } = { groups: 'g1' };
     for (let depth = 0; depth < 10_000; depth++) claims = { groups: claims };
 
     expect(createEvaluator(allowing(rules(30, (i) => ({ when: [group(`g${i}`)] })))).decide(factsWith({ claims })).allowed).to.equal(false);
   });
 
-  it('an identity full of namespaces and accounts', () => {
+  it('decides in time for an identity full of namespaces and accounts', () => {
     const account = (i: number): Clause => ({
       attribute: 'peer',
       field: 'serviceAccounts',

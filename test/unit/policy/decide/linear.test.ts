@@ -1,5 +1,5 @@
 /*
- * The decision function: order of the engines, defaults, dry-run, CUSTOM, TCP. In: programs. Out: nothing.
+ * The linear evaluator: order of the engines, defaults, dry-run, CUSTOM, TCP.
  */
 import { expect } from 'chai';
 import type { Decision } from '../../../../src/policy/decide/decision.ts';
@@ -11,13 +11,13 @@ import { engine, factsWith, programOf, rule } from './fixtures.ts';
 const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [{ kind: 'exact', value }] });
 const onPath = (name: string, value: string): Rule => rule(name, { to: [[path(value)]] });
 
-/** `allowed reason rule` of the decision on /p. */
+/** The decision on /p as `allowed reason rule`. */
 function outcome(http: Partial<Ruleset>): readonly unknown[] {
   const decision = createLinearEvaluator(programOf(http)).decide(factsWith());
   return [decision.allowed, decision.reason, decision.rule?.source.name];
 }
 
-describe('the plain evaluator', () => {
+describe('the linear evaluator', () => {
   const rows: readonly (readonly [name: string, http: Partial<Ruleset>, outcome: readonly unknown[]])[] = [
     ['allows without policies', {}, [true, 'no-allow-policy', undefined]],
     ['allows when DENY does not match', { deny: engine(onPath('d', '/x')) }, [true, 'no-allow-policy', undefined]],
@@ -44,14 +44,14 @@ describe('the plain evaluator', () => {
     });
   }
 
-  it('notes AUDIT, whether the request is denied or not', () => {
+  it('reports AUDIT, whether the request is denied or not', () => {
     const decide = (http: Partial<Ruleset>): Decision => createLinearEvaluator(programOf(http)).decide(factsWith());
     expect(decide({ audit: engine(rule('a')), deny: engine(rule('d')) }).audit).to.equal(true);
     expect(decide({ audit: engine(onPath('a', '/x')) }).audit).to.equal(false);
     expect(decide({})).not.to.have.property('audit');
   });
 
-  it('watches dry-run engines without obeying them', () => {
+  it('reports dry-run engines without applying them', () => {
     const watching = { dryRunDeny: engine(rule('dd')), dryRunAllow: engine(onPath('da', '/x')) };
     const decision = createLinearEvaluator(programOf(watching)).decide(factsWith());
     expect(decision).to.deep.include({ allowed: true, reason: 'no-allow-policy', dryRunAllow: { allowed: false } });
@@ -68,7 +68,7 @@ describe('the plain evaluator', () => {
     expect(decision).to.have.property('dryRunDeny');
   });
 
-  it('gives the CUSTOM steps that match, blind to claims', () => {
+  it('returns the CUSTOM steps that match, ignoring claims', () => {
     const claim: Clause = { attribute: 'claim', field: 'f', path: ['a'], noneOf: [{ kind: 'exact', value: 'v' }] };
     const steps = [
       { name: 'a', refusal: 'x', rules: [onPath('a', '/x')] },
@@ -79,7 +79,7 @@ describe('the plain evaluator', () => {
     expect(createLinearEvaluator(programOf({})).custom(factsWith())).to.deep.equal([]);
   });
 
-  it('keeps HTTP and TCP apart', () => {
+  it('evaluates HTTP and TCP separately', () => {
     const evaluator = createEvaluator(programOf({}, { deny: engine(rule('d')) }));
     expect([evaluator.decide(factsWith()).allowed, evaluator.decide(factsWith(), 'tcp').allowed]).to.deep.equal([true, false]);
   });

@@ -1,5 +1,5 @@
 /*
- * The trace: which clause failed first, what it saw, what it wanted, and the nearest miss. In: clauses and facts. Out: nothing.
+ * Traces: the first clause that does not hold, the request's value, the expected values, and the nearest alternative.
  */
 import { expect } from 'chai';
 import type { ClauseMiss } from '../../../../src/policy/decide/decision.ts';
@@ -17,7 +17,7 @@ function missOf(clause: Clause, over: FactsOver): ClauseMiss | undefined {
 }
 
 describe('the trace', () => {
-  it('tells of every rule of every engine', () => {
+  it('reports every rule of every engine', () => {
     const custom = [{ name: 'ext', refusal: 'x', rules: [rule('c')] }];
     const program = programOf({
       custom,
@@ -38,7 +38,7 @@ describe('the trace', () => {
     ]);
   });
 
-  it('names the first failing clause of each alternative, and nothing of a part that holds', () => {
+  it('reports the first clause of each alternative that does not hold, and nothing for a part that holds', () => {
     const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [exact(value)] });
     const port: Clause = { attribute: 'destinationPort', field: 'operation.ports', anyOf: [1] };
     const method: Clause = { attribute: 'method', field: 'request.method', noneOf: [exact('GET')] };
@@ -59,7 +59,7 @@ describe('the trace', () => {
     ]);
   });
 
-  it('shows CUSTOM rules no claims', () => {
+  it('hides claims from CUSTOM rules', () => {
     const custom = [{ name: 'ext', refusal: 'x', rules: [whenRule({ attribute: 'claim', field: 'f', path: ['a'], anyOf: [exact('v')] })] }];
     const [trace] = createLinearEvaluator(programOf({ custom })).trace(factsWith({ claims: { a: 'v' } }));
     expect(trace?.misses[0]).to.include({ saw: 'absent', hint: 'the request has no verified token' });
@@ -275,13 +275,13 @@ describe('the trace', () => {
     });
   }
 
-  it('cuts long texts', () => {
+  it('shortens long values', () => {
     const miss = missOf({ attribute: 'method', field: 'f', anyOf: [exact('x'.repeat(500))] }, { method: 'y'.repeat(500) });
     expect([miss?.saw.length, miss?.wanted.length]).to.deep.equal([201, 201]);
   });
 });
 
-describe('how near a rule came', () => {
+describe('the nearness of a rule', () => {
   const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [exact(value)] });
   const method = (value: string): Clause => ({ attribute: 'method', field: 'operation.methods', anyOf: [exact(value)] });
   const host: Clause = { attribute: 'host', field: 'operation.hosts', anyOf: [exact('elsewhere')] };
@@ -290,21 +290,21 @@ describe('how near a rule came', () => {
     return createLinearEvaluator(programOf({ allow: engine(rule('a', parts)) })).trace(factsWith())[0]?.nearness;
   }
 
-  it('is 1 for a match, also of a rule without clauses', () => {
+  it('is 1 when the rule matches, even without clauses', () => {
     expect(nearnessOf({ to: [[path('/p')]] })).to.equal(1);
     expect(nearnessOf({})).to.equal(1);
   });
 
-  it('counts every clause that held, also after the one that failed', () => {
+  it('counts every clause that holds, including those after one that does not', () => {
     expect(nearnessOf({ to: [[host, method('GET'), path('/p')]] })).to.equal(2 / 3);
   });
 
-  it('counts half for a clause that all but held', () => {
+  it('counts a near miss as half', () => {
     expect(nearnessOf({ to: [[path('/p/')]] })).to.equal(0.5);
     expect(nearnessOf({ to: [[path('/other')]] })).to.equal(0);
   });
 
-  it('takes the best of several alternatives, and shows that one first', () => {
+  it('uses the best of several alternatives, and reports it first', () => {
     const traced = rule('a', {
       to: [
         [host, method('PUT')],
@@ -317,7 +317,7 @@ describe('how near a rule came', () => {
     expect(trace?.misses.map((miss) => miss.path)).to.deep.equal(['to[1].operation.paths', 'to[0].operation.hosts']);
   });
 
-  it('tells by which clauses a rule matched, and that what is absent is none of a negative list', () => {
+  it('reports the clauses of a match, with a note when an absent attribute passes a negative list', () => {
     const peer: Clause = { attribute: 'peer', field: 'source.principals', noneOf: [exact('spiffe://td/ns/a/sa/b')] };
     const [trace] = createLinearEvaluator(programOf({ deny: engine(rule('d', { from: [[peer]], to: [[path('/p')]] })) })).trace(
       factsWith(),

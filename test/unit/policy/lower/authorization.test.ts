@@ -1,5 +1,5 @@
 /*
- * Engines, ids, order, dry-run and CUSTOM. In: policies. Out: nothing.
+ * Engines, rule ids, order, dry-run and CUSTOM.
  */
 import { expect } from 'chai';
 import { authorization, lower, provider } from './fixtures.ts';
@@ -33,7 +33,7 @@ describe('engines', () => {
     expect(program.tcp.deny.rules).to.have.length(1);
   });
 
-  it('an ALLOW policy without rules attaches an engine without rules', () => {
+  it('are attached without rules for an ALLOW policy without rules', () => {
     expect(lower([authorization({})]).program.tcp.allow).to.deep.equal({ attached: true, rules: [] });
     expect(lower([]).program.http.allow).to.deep.equal({ attached: false, rules: [] });
   });
@@ -43,7 +43,7 @@ describe('dry-run', () => {
   const annotated = (value: string): { readonly annotations: Record<string, string> } => ({ annotations: { 'istio.io/dry-run': value } });
 
   for (const value of ['1', 't', 'T', 'TRUE', 'true', 'True']) {
-    it(`${value} moves the rules to the watching engine`, () => {
+    it(`moves the rules to the dry-run engine when the annotation is ${value}`, () => {
       const { program } = lower([
         authorization({ rules: ANY }, annotated(value)),
         authorization({ action: 'DENY', rules: ANY }, { name: 'd', ...annotated(value) }),
@@ -55,18 +55,18 @@ describe('dry-run', () => {
   }
 
   for (const value of ['0', 'f', 'F', 'FALSE', 'false', 'False']) {
-    it(`${value} is enforced`, () => {
+    it(`is enforced when the annotation is ${value}`, () => {
       expect(lower([authorization({ rules: ANY }, annotated(value))]).program.http.allow.attached).to.equal(true);
     });
   }
 
-  it('is enforced, and reported, when it is no boolean', () => {
+  it('is enforced and reported when the annotation is not a boolean', () => {
     const { program, findings } = lower([authorization({ rules: ANY }, annotated('yes'))]);
     expect(program.http.allow.attached).to.equal(true);
     expect(findings.map(({ code, path }) => [code, path])).to.deep.equal([['SP_ANNOTATION', 'metadata.annotations']]);
   });
 
-  it('of AUDIT leaves nothing attached', () => {
+  it('attaches no engine when the action is AUDIT', () => {
     expect(lower([authorization({ action: 'AUDIT', rules: ANY }, annotated('true'))]).program.http.audit.attached).to.equal(false);
   });
 });
@@ -82,7 +82,7 @@ describe('CUSTOM', () => {
       { name, annotations },
     );
 
-  it('asks its provider', () => {
+  it('calls its provider', () => {
     const ext = provider('ext');
     const { program, findings } = lower([custom('b', 'ext'), custom('a', 'ext')], { extensionProviders: [ext] });
     expect(program.http.custom).to.have.length(1);
@@ -94,14 +94,14 @@ describe('CUSTOM', () => {
     expect(findings).to.deep.equal([]);
   });
 
-  it('with an HTTP provider is ignored on TCP, with a gRPC one it is not', () => {
+  it('is ignored on TCP when its provider is HTTP, and applied when it is gRPC', () => {
     expect(lower([custom('a', 'ext')], { extensionProviders: [provider('ext')] }).program.tcp.custom).to.deep.equal([]);
     expect(lower([custom('a', 'ext')], { extensionProviders: [provider('ext', 'grpc')] }).program.tcp.custom).to.have.length(1);
   });
 
   const unknown: readonly (string | undefined)[] = ['nowhere', undefined, 'Upper', '-a', 'a-', 'x'.repeat(64)];
   for (const name of unknown) {
-    it(`refuses what it matches when the provider is ${name ?? 'not named'}`, () => {
+    it(`denies what it matches when the provider is ${name ?? 'absent'}`, () => {
       const { program, findings } = lower([custom('a', name)], { extensionProviders: [provider('Upper'), provider('-a'), provider('a-')] });
       for (const ruleset of [program.http, program.tcp]) {
         expect(ruleset.custom[0]).to.have.property('refusal');
@@ -113,7 +113,7 @@ describe('CUSTOM', () => {
     });
   }
 
-  it('refuses what it matches when two providers are named', () => {
+  it('denies what it matches when two providers are named', () => {
     const mesh = { extensionProviders: [provider('b'), provider('a')] };
     const { program } = lower([custom('p', 'b'), custom('q', 'a')], mesh);
     expect(program.http.custom.map((step) => [step.name, step.refusal !== undefined])).to.deep.equal([
@@ -127,12 +127,12 @@ describe('CUSTOM', () => {
     ]);
   });
 
-  it('with dry-run does nothing when there is no provider to ask', () => {
+  it('does nothing in dry-run when the provider cannot be called', () => {
     const { program } = lower([custom('a', 'nowhere', { 'istio.io/dry-run': 'true' }), custom('b', 'nowhere')]);
     expect(program.http.custom.flatMap(({ rules }) => rules.map(({ source }) => source.name))).to.deep.equal(['b']);
   });
 
-  it('with dry-run denies what it matches, beside the policies that ask', () => {
+  it('denies what it matches in dry-run, in addition to the policies that call the provider', () => {
     const { program, findings } = lower([custom('a', 'ext', { 'istio.io/dry-run': 'true' }), custom('b', 'ext')], {
       extensionProviders: [provider('ext')],
     });

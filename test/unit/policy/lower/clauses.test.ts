@@ -1,5 +1,5 @@
 /*
- * Every field of `from`, `to` and `when` to its clause. In: rows. Out: nothing.
+ * The clause of every field of `from`, `to` and `when`.
  */
 import { expect } from 'chai';
 import type { Condition, Operation, Source } from '../../../../src/api/istio/resources.ts';
@@ -50,7 +50,7 @@ describe('lowering a source', () => {
     ],
   ];
   for (const [source, clause] of rows) {
-    it(JSON.stringify(source), () => {
+    it(`gives the clauses of ${JSON.stringify(source)}`, () => {
       expect(clausesOf({ from: [{ source }] })).to.deep.equal([clause]);
     });
   }
@@ -79,7 +79,7 @@ describe('lowering an operation', () => {
     [{ ports: ['80', '080', '0'] }, { attribute: 'destinationPort', field: 'operation.ports', anyOf: [80, 80, 0] }],
   ];
   for (const [operation, clause] of rows) {
-    it(JSON.stringify(operation), () => {
+    it(`gives the clauses of ${JSON.stringify(operation)}`, () => {
       expect(clausesOf({ to: [{ operation }] })).to.deep.equal([clause]);
     });
   }
@@ -169,7 +169,7 @@ describe('lowering a condition', () => {
     ],
   ];
   for (const [condition, clause] of rows) {
-    it(JSON.stringify(condition), () => {
+    it(`gives the clause of ${JSON.stringify(condition)}`, () => {
       expect(clausesOf({ when: [condition] })).to.deep.equal([{ field: condition.key, ...(clause as object) }]);
     });
   }

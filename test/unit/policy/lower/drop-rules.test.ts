@@ -1,5 +1,5 @@
 /*
- * What is dropped when a value cannot be honoured, so that a mistake never allows more. In: rows. Out: nothing.
+ * What is dropped when a value cannot be compiled, so that a mistake never allows more.
  */
 import { expect } from 'chai';
 import type { Action, AuthorizationRule } from '../../../../src/api/istio/resources.ts';
@@ -16,7 +16,7 @@ function rulesOf(action: Action, rule: AuthorizationRule, protocol: 'http' | 'tc
   return { ALLOW: ruleset.allow, DENY: ruleset.deny, AUDIT: ruleset.audit }[action].rules;
 }
 
-/** Clauses left, or `dropped`. */
+/** The clauses that are kept, or `dropped`. */
 function left(action: Action, rule: AuthorizationRule, protocol: 'http' | 'tcp'): number | 'dropped' {
   const [lowered] = rulesOf(action, rule, protocol);
   return lowered === undefined ? 'dropped' : [...lowered.from.flat(), ...lowered.to.flat(), ...lowered.when].length;
@@ -42,22 +42,22 @@ const BAD: readonly (readonly [name: string, rule: AuthorizationRule])[] = [
 
 describe('a value that cannot be compiled', () => {
   for (const [name, rule] of BAD) {
-    it(`${name} drops the rule under ALLOW`, () => {
+    it(`drops the rule when the action is ALLOW: ${name}`, () => {
       expect(left('ALLOW', rule, 'http')).to.equal('dropped');
     });
     for (const action of ['DENY', 'AUDIT', 'CUSTOM'] as const) {
-      it(`${name} widens the rule under ${action}`, () => {
+      it(`drops only the value when the action is ${action}: ${name}`, () => {
         expect(left(action, rule, 'http')).to.equal(0);
       });
     }
   }
 
-  it('leaves the other values of its list under DENY', () => {
+  it('keeps the other values of its list when the action is DENY', () => {
     const [rule] = rulesOf('DENY', { from: [{ source: { ipBlocks: ['bad', '10.0.0.1'] } }] }, 'http');
     expect(rule?.from).to.deep.equal([[{ attribute: 'sourceIp', field: 'source.ipBlocks', anyOf: ['10.0.0.1/32'] }]]);
   });
 
-  it('takes its whole list along under DENY when Envoy may match something by it', () => {
+  it('drops its whole list under DENY when Envoy may match something by it', () => {
     const deny = (operation: Operation): unknown => rulesOf('DENY', { to: [{ operation }] }, 'http')[0]?.to;
 
     expect(deny({ methods: ['GET'], paths: ['/{*}.json', '/a'] })).to.deep.equal(deny({ methods: ['GET'] }));
@@ -78,7 +78,7 @@ describe('a value that cannot be compiled', () => {
     ]);
   });
 
-  it('under ALLOW reports the dropped rule, too', () => {
+  it('is reported together with the dropped rule when the action is ALLOW', () => {
     const { findings } = lower([authorization({ rules: [{ when: [{ key: 'request.headersX[a]', values: ['v'] }] }] })]);
     expect(findings.map(({ code, path }) => [code, path])).to.deep.equal([
       ['SP_WHEN', 'spec.rules[0].when[0].key'],
@@ -86,13 +86,13 @@ describe('a value that cannot be compiled', () => {
     ]);
   });
 
-  it('an unknown key drops the rule under every action', () => {
+  it('drops the rule under every action when it is an unknown key', () => {
     for (const action of ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'] as const) {
       expect(left(action, { when: [{ key: 'request.path', values: ['/'] }] }, 'http'), action).to.equal('dropped');
     }
   });
 
-  it('every dropped rule leaves the engine attached', () => {
+  it('leaves the engine attached when every rule is dropped', () => {
     const { program } = lower([authorization({ rules: [{ when: [{ key: 'nonsense', values: ['/'] }] }] })]);
     expect(program.http.allow).to.deep.equal({ attached: true, rules: [] });
   });
@@ -111,7 +111,7 @@ describe('an HTTP attribute on TCP', () => {
     { when: [{ key: 'request.auth.claims[a]', notValues: ['v'] }] },
   ];
   for (const rule of httpOnly) {
-    it(`${JSON.stringify(rule)} is dropped, with its rule under ALLOW`, () => {
+    it(`is dropped, and under ALLOW its rule: ${JSON.stringify(rule)}`, () => {
       expect(left('ALLOW', rule, 'tcp')).to.equal('dropped');
       expect(left('DENY', rule, 'tcp')).to.equal(0);
     });
@@ -121,7 +121,7 @@ describe('an HTTP attribute on TCP', () => {
     expect(lower([authorization({ rules: httpOnly })]).findings).to.deep.equal([]);
   });
 
-  it('leaves what TCP knows', () => {
+  it('keeps attributes that TCP has', () => {
     expect(left('DENY', { to: [{ operation: { methods: ['GET'], ports: ['8080'] } }] }, 'tcp')).to.equal(1);
     expect(left('ALLOW', { to: [{ operation: { methods: ['GET'], ports: ['8080'] } }] }, 'tcp')).to.equal('dropped');
     expect(left('ALLOW', { from: [{ source: { namespaces: ['a'] } }], when: [{ key: 'connection.sni', values: ['a'] }] }, 'tcp')).to.equal(

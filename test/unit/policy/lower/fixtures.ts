@@ -1,5 +1,5 @@
 /*
- * Short ways to write policies for the tests of this folder. In: the part that matters. Out: whole objects.
+ * Short forms of policies for the tests of this directory.
  */
 import type {
   AuthorizationPolicy,
@@ -24,7 +24,7 @@ export function provider(name: string, protocol: 'http' | 'grpc' = 'http'): Exte
   return { name, protocol, service: 'ext.foo', port: 9000, timeoutMs: 600_000, failOpen: false, statusOnError: 403 };
 }
 
-/** Lowers for a workload in namespace `foo`. */
+/** Lowers policies for a workload in namespace `foo`. */
 export function lower(policies: readonly (AuthorizationPolicy | RequestAuthentication)[], mesh: Partial<MeshConfig> = {}): LowerResult {
   return lowerPolicies({
     namespace: 'foo',
@@ -34,7 +34,7 @@ export function lower(policies: readonly (AuthorizationPolicy | RequestAuthentic
   });
 }
 
-/** The HTTP clauses of one ALLOW rule, `from`, `to` and `when` together; undefined: the rule is dropped. */
+/** The HTTP clauses of one ALLOW rule, `from`, `to` and `when` together; `undefined`: the rule is dropped. */
 export function clausesOf(rule: AuthorizationRule, mesh: Partial<MeshConfig> = {}): readonly unknown[] | undefined {
   const [lowered] = lower([authorization({ rules: [rule] })], mesh).program.http.allow.rules;
   return lowered === undefined ? undefined : [...lowered.from.flat(), ...lowered.to.flat(), ...lowered.when];

@@ -1,12 +1,12 @@
 /*
- * JWT rules to providers: order, defaults, locations. In: policies. Out: nothing.
+ * JWT providers: order, defaults, locations.
  */
 import { expect } from 'chai';
 import { outputsOf } from '../../../../src/jwt/token-rule.ts';
 import { authentication, lower } from './fixtures.ts';
 
 describe('JWT providers', () => {
-  it('have the defaults of a bare rule', () => {
+  it('have defaults when a rule has an issuer only', () => {
     expect(lower([authentication([{}], { generation: 2 })]).program.providers).to.deep.equal([
       {
         name: 'origins-0',
@@ -26,13 +26,13 @@ describe('JWT providers', () => {
     ]);
   });
 
-  it('look for the bytes of a name beyond ASCII', () => {
+  it('have names as bytes when they are not ASCII', () => {
     const [provider] = lower([authentication([{ fromHeaders: [{ name: 'a', prefix: 'ü ' }], fromParams: ['ü'], fromCookies: ['ü'] }])])
       .program.providers;
     expect(provider).to.deep.include({ headers: [{ name: 'a', prefix: 'Ã¼ ' }], params: ['Ã¼'], cookies: ['Ã¼'] });
   });
 
-  it('take over what a rule says', () => {
+  it('have the settings of the rule', () => {
     const [provider] = lower([
       authentication([
         {
@@ -68,7 +68,7 @@ describe('JWT providers', () => {
   });
 
   for (const rule of [{ fromHeaders: [{ name: 'a' }] }, { fromParams: ['a'] }, { fromCookies: ['a'] }]) {
-    it(`have no default location beside ${JSON.stringify(rule)}`, () => {
+    it(`have no default location when the rule has ${JSON.stringify(rule)}`, () => {
       const [provider] = lower([authentication([rule])]).program.providers;
       expect([provider?.headers.length, provider?.params.length, provider?.cookies.length].filter((count) => count === 1)).to.have.length(
         1,
@@ -76,7 +76,7 @@ describe('JWT providers', () => {
     });
   }
 
-  it('come by issuer, then own namespace first, then by age, name and position', () => {
+  it('are ordered by issuer, own namespace first, age, name and position', () => {
     const { providers } = lower([
       authentication([{ issuer: 'b' }, { issuer: 'a' }, {}], {
         namespace: 'istio-system',
@@ -98,13 +98,13 @@ describe('JWT providers', () => {
     ]);
   });
 
-  it('of a policy without rules are none', () => {
+  it('do not exist for a policy without rules', () => {
     expect(
       lower([{ kind: 'RequestAuthentication', metadata: { namespace: 'foo', name: 'ra' }, spec: {} }]).program.providers,
     ).to.deep.equal([]);
   });
 
-  it('name the headers that clients may not send', () => {
+  it('list the headers that clients must not send', () => {
     const { providers } = lower([
       authentication([
         { outputPayloadToHeader: 'X-P', outputClaimToHeaders: [{ header: 'X-A', claim: 'a' }] },

@@ -1,12 +1,12 @@
 /*
- * Byte order and the order of policies. In: rows. Out: nothing.
+ * The order of strings by bytes, and the order of policies.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { compareBytes, sortPolicies } from '../../../../src/policy/lower/order.ts';
 
-describe('order', () => {
-  it('of texts is that of their UTF-8 bytes', () => {
+describe('orders', () => {
+  it('compareBytes orders strings by their UTF-8 bytes', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'B', '\u00e9', '\uffee', '😀', '𐀀', '') });
     fc.assert(
       fc.property(text, text, (left, right) => {
@@ -15,7 +15,7 @@ describe('order', () => {
     );
   });
 
-  it('of policies is by age, then name, then namespace; those without a date first', () => {
+  it('sortPolicies orders policies by age, name and namespace, those without a timestamp first', () => {
     const policy = (
       name: string,
       namespace: string,

@@ -1,5 +1,5 @@
 /*
- * Trust-domain aliases. In: rows. Out: nothing.
+ * Trust-domain aliases.
  */
 import { expect } from 'chai';
 import { expandPrincipal, expandTrustDomain } from '../../../../src/policy/lower/trust-domains.ts';
@@ -21,12 +21,12 @@ describe('trust-domain aliases', () => {
     ['any/ns/a/sa/b', ['td1', '*'], ['td1/ns/a/sa/b', '*/ns/a/sa/b']],
   ];
   for (const [value, domains, wanted] of rows) {
-    it(`${value} in ${domains.join(', ')}`, () => {
+    it(`expand ${value} when the mesh has ${domains.join(', ')}`, () => {
       expect(expandPrincipal(value, domains)).to.deep.equal(wanted);
     });
   }
 
-  it('of trustDomains replace a member by all', () => {
+  it('replace a member of trustDomains with all of them', () => {
     expect(expandTrustDomain('old', ['td1', 'old', 'td1'])).to.deep.equal(['td1', 'old']);
     expect(expandTrustDomain('cluster.local', ['td1', 'old'])).to.deep.equal(['cluster.local']);
   });

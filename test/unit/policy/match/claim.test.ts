@@ -1,5 +1,5 @@
 /*
- * Claims of a verified payload. In: rows. Out: nothing.
+ * Claims of a verified payload.
  */
 import { expect } from 'chai';
 import type { Json } from '../../../../src/policy/facts.ts';
@@ -31,7 +31,7 @@ describe('claim', () => {
     });
   }
 
-  it('finds nothing without a token', () => {
+  it('is absent when there is no token', () => {
     expect(lookUpClaim(undefined, ['iss'])).to.equal(undefined);
   });
 

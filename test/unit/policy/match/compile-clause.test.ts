@@ -1,5 +1,5 @@
 /*
- * Every attribute, positive and negative, present and missing. In: rows. Out: nothing.
+ * Clauses on every attribute: positive and negative, present and missing.
  */
 import { expect } from 'chai';
 import { compileClause } from '../../../../src/policy/match/compile-clause.ts';
@@ -93,19 +93,19 @@ function holds(clause: Clause, over: FactsOver): boolean {
 describe('a clause', () => {
   for (const [clause, hit, miss, absent] of ROWS) {
     const name = JSON.stringify({ ...clause, field: undefined });
-    it(`${name} holds, fails, and turns round when negative`, () => {
+    it(`on ${name} holds or fails, and the reverse when it is negative`, () => {
       expect([holds(clause, hit), holds(clause, miss), holds(clause, absent ?? miss)]).to.deep.equal([true, false, false]);
       const not = negative(clause);
       expect([holds(not, hit), holds(not, miss), holds(not, absent ?? miss)]).to.deep.equal([false, true, true]);
     });
   }
 
-  it('with both lists needs one and not the other', () => {
+  it('with both lists holds when the positive one matches and the negative one does not', () => {
     const clause: Clause = { attribute: 'path', field: 'f', anyOf: [{ kind: 'prefix', value: '/a' }], noneOf: [exact('/ab')] };
     expect(['/ac', '/ab', '/b'].map((pathWithQuery) => holds(clause, { pathWithQuery }))).to.deep.equal([true, false, false]);
   });
 
-  it('on hosts holds for a star whatever the host', () => {
+  it('on hosts holds for * when the host is empty or not', () => {
     expect(holds({ attribute: 'host', field: 'f', anyOf: [PRESENT] }, { host: '' })).to.equal(true);
   });
 
@@ -113,12 +113,12 @@ describe('a clause', () => {
     expect(holds({ attribute: 'path', field: 'f' }, {})).to.equal(true);
   });
 
-  it('on metadata of Envoy never holds, and its negative always does', () => {
+  it('on metadata of Envoy never holds, and always holds when it is negative', () => {
     const clause: Clause = { attribute: 'metadata', field: 'f', filter: 'envoy.filters.a', path: ['k'], list: false, anyOf: [exact('v')] };
     expect([holds(clause, {}), holds(negative(clause), {})]).to.deep.equal([false, true]);
   });
 
-  it('with a template or a block that a newer writer made does not hold', () => {
+  it('does not hold when its template or block is invalid', () => {
     expect(holds({ attribute: 'path', field: 'f', anyOf: [{ kind: 'template', value: '{*}' }] }, {})).to.equal(false);
     expect(holds({ attribute: 'remoteIp', field: 'f', anyOf: ['nonsense'] }, {})).to.equal(false);
   });

@@ -1,5 +1,5 @@
 /*
- * Identity matches against the regular expressions that Istio would generate. In: rows and random URIs. Out: nothing.
+ * Matches on identities compared with the regular expressions that Istio generates.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ function quoted(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }
 
-/** The expression that Istio hands to Envoy, full match. */
+/** The regular expression that Istio sends to Envoy, which must match the whole string. */
 function expressionOf(match: IdentityMatch): RegExp {
   switch (match.kind) {
     case 'exact':
@@ -53,7 +53,7 @@ const MATCHES: readonly IdentityMatch[] = [
 ];
 
 describe('identity match', () => {
-  it('means what the generated regular expressions mean', () => {
+  it('matches what the generated regular expressions match', () => {
     const part = fc.constantFrom('spiffe://', 'td', 't', 'd', '/', '/ns/', 'ns', 'a', 'b', '/sa/', 'sa', 'sa/b', '/a', '\n', '//', 'x');
     const uri = fc
       .tuple(fc.constantFrom('spiffe://', 'spiffe://td', ''), fc.array(part, { maxLength: 9 }))
@@ -84,7 +84,7 @@ describe('identity match', () => {
     [{ kind: 'spiffeSuffix', value: '/sa/b' }, 'spiffe://cluster.local/ns/a/sa/b', true],
   ];
   for (const [match, identity, outcome] of outcomes) {
-    it(`${JSON.stringify(match)} ${outcome ? 'takes' : 'refuses'} ${identity}`, () => {
+    it(`${JSON.stringify(match)} ${outcome ? 'matches' : 'does not match'} ${identity}`, () => {
       expect(compileIdentityMatch(match)(identity)).to.equal(outcome);
     });
   }

@@ -1,5 +1,5 @@
 /*
- * Addresses and CIDR blocks. In: rows of texts. Out: nothing.
+ * IP addresses and CIDR blocks.
  */
 import { isIP } from 'node:net';
 import { expect } from 'chai';
@@ -30,9 +30,9 @@ describe('IP block', () => {
     ['fe80::/10', 'fe80::/10'],
     ['1::', '1::/128'],
   ];
-  for (const [text, wanted] of canonical) {
-    it(`writes ${text} as ${wanted}`, () => {
-      const block = parseIpBlock(text);
+  for (const [value, wanted] of canonical) {
+    it(`formats ${value} as ${wanted}`, () => {
+      const block = parseIpBlock(value);
       expect(block === undefined ? undefined : formatIpBlock(block)).to.equal(wanted);
     });
   }
@@ -77,9 +77,9 @@ describe('IP block', () => {
     '1.2.3.4/ 8',
     'x/8',
   ];
-  for (const text of malformed) {
-    it(`refuses ${JSON.stringify(text)}`, () => {
-      expect(parseIpBlock(text)).to.equal(undefined);
+  for (const value of malformed) {
+    it(`rejects ${JSON.stringify(value)}`, () => {
+      expect(parseIpBlock(value)).to.equal(undefined);
     });
   }
 
@@ -98,23 +98,23 @@ describe('IP block', () => {
     ['2001:db8::1/128', '2001:db8::2', false],
   ];
   for (const [block, address, holds] of containment) {
-    it(`${block} ${holds ? 'holds' : 'does not hold'} ${address}`, () => {
+    it(`${block} ${holds ? 'contains' : 'does not contain'} ${address}`, () => {
       expect(contains(block, address)).to.equal(holds);
     });
   }
 
-  it('agrees with the platform on what a literal is', () => {
+  it('accepts the same literals as Node.js', () => {
     const character = fc.constantFrom('0', '1', '25', '255', '.', ':', '::', 'f', 'ffff', '00');
     fc.assert(
       fc.property(fc.array(character, { maxLength: 12 }), (parts) => {
-        const text = parts.join('');
-        expect(isIpLiteral(text), text).to.equal(isIP(text) !== 0);
+        const value = parts.join('');
+        expect(isIpLiteral(value), value).to.equal(isIP(value) !== 0);
       }),
       { numRuns: 3000 },
     );
     fc.assert(
-      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
-        expect(isIpLiteral(text), text).to.equal(isIP(text) !== 0);
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (value) => {
+        expect(isIpLiteral(value), value).to.equal(isIP(value) !== 0);
       }),
     );
   });

@@ -1,5 +1,5 @@
 /*
- * Path templates, with the observed behaviour of Envoy 1.40.0. In: rows. Out: nothing.
+ * Path templates, with the behaviour of Envoy 1.40.0.
  */
 import { expect } from 'chai';
 import { compilePathTemplate, effectiveTemplate, isPathTemplate, parsePathTemplate } from '../../../../src/policy/match/path-template.ts';
@@ -11,7 +11,7 @@ function matches(template: string, path: string): boolean {
 }
 
 describe('path template', () => {
-  it('is only what holds an operator', () => {
+  it('is a value with an operator', () => {
     expect(isPathTemplate('/a/{*}')).to.equal(true);
     expect(isPathTemplate('/a/{**}')).to.equal(true);
     expect(isPathTemplate('/a/*')).to.equal(false);
@@ -45,7 +45,7 @@ describe('path template', () => {
     ['/a/{*}', '/a/\u00e9', false],
   ];
   for (const [template, path, outcome] of outcomes) {
-    it(`${template} ${outcome ? 'takes' : 'refuses'} ${path}`, () => {
+    it(`${template} ${outcome ? 'matches' : 'does not match'} ${path}`, () => {
       expect(matches(template, path)).to.equal(outcome);
     });
   }

@@ -1,5 +1,5 @@
 /*
- * Request principals: how values are cut, and what they take. In: rows. Out: nothing.
+ * Request principals: how values are split, and what they match.
  */
 import { expect } from 'chai';
 import type { Json } from '../../../../src/policy/facts.ts';
@@ -24,7 +24,7 @@ describe('request principal', () => {
     ['iss*', { kind: 'prefix', value: 'iss' }, PRESENT],
   ];
   for (const [text, iss, sub] of cuts) {
-    it(`cuts ${text}`, () => {
+    it(`splits ${text}`, () => {
       expect(parseRequestPrincipal(text)).to.deep.equal({ iss, sub });
     });
   }
@@ -41,7 +41,7 @@ describe('request principal', () => {
     ['i/s', 'i', 5, false],
   ];
   for (const [text, iss, sub, matches] of outcomes) {
-    it(`${text} ${matches ? 'takes' : 'refuses'} iss ${JSON.stringify(iss)} sub ${JSON.stringify(sub)}`, () => {
+    it(`${text} ${matches ? 'matches' : 'does not match'} iss ${JSON.stringify(iss)} sub ${JSON.stringify(sub)}`, () => {
       expect(compileRequestPrincipal(parseRequestPrincipal(text))(iss, sub)).to.equal(matches);
     });
   }

@@ -1,5 +1,5 @@
 /*
- * String matches as Istio writes them. In: rows of value, pattern, outcome. Out: nothing.
+ * String matches in Istio's syntax.
  */
 import { expect } from 'chai';
 import {
@@ -23,7 +23,7 @@ describe('string match', () => {
     ['a?{b}', { kind: 'exact', value: 'a?{b}' }],
   ];
   for (const [text, match] of written) {
-    it(`reads ${JSON.stringify(text)}`, () => {
+    it(`parses ${JSON.stringify(text)}`, () => {
       expect(parseStringMatch(text)).to.deep.equal(match);
     });
   }
@@ -43,21 +43,21 @@ describe('string match', () => {
     ['*', 'a\nb', false],
   ];
   for (const [pattern, value, matches] of outcomes) {
-    it(`${JSON.stringify(pattern)} ${matches ? 'takes' : 'refuses'} ${JSON.stringify(value)}`, () => {
+    it(`${JSON.stringify(pattern)} ${matches ? 'matches' : 'does not match'} ${JSON.stringify(value)}`, () => {
       expect(compileStringMatch(parseStringMatch(pattern), 'non-empty')(value)).to.equal(matches);
     });
   }
 
-  it('takes anything for a star where presence is enough', () => {
+  it('matches any value for * when presence is enough', () => {
     expect(compileStringMatch({ kind: 'present' }, 'any')('')).to.equal(true);
   });
 
-  it('lowers ASCII letters only', () => {
+  it('converts only ASCII letters to lower case', () => {
     expect(asciiLowerCase('ABC.Example:80')).to.equal('abc.example:80');
     expect(asciiLowerCase('A\u212aÀ')).to.equal('a\u212aÀ');
   });
 
-  it('turns text into one character per UTF-8 byte', () => {
+  it('converts a string to one character per UTF-8 byte', () => {
     for (const text of ['plain', 'é', '€', '😀', 'a\u00e9b']) {
       expect(toByteString(text)).to.equal(Buffer.from(text, 'utf8').toString('latin1'));
     }

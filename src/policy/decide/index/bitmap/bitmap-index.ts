@@ -30,7 +30,7 @@ export interface BitmapIndex {
   /**
    * The first candidate that passes `test`; -1: none. Costs a few lookups and some passes over one bit per row, whatever the policies
    * look like, and the lookups alone when the postings that the request hits are in the result cache.
-   * @param token absent: there is no verified token, or the rules must not see it
+   * @param token absent: the request has no verified token, or the rules must not read it
    * @param gaveUp the search for path templates already stopped early for this request
    */
   search(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean, test: TestRule): number;
@@ -161,7 +161,7 @@ class RowBitmaps implements BitmapIndex {
     }
   }
 
-  /** Is every row either free or hit by one of two postings? Such an axis removes nothing. */
+  /** Is every row either free or hit by one of two postings? Then the axis removes nothing. */
   #passesAll({ found: { count, total, postings }, freeCount, isDisjoint }: Axis): boolean {
     if (!isDisjoint || freeCount + total !== this.#ruleByRow.length) return false;
     return count < 2 || (count === 2 && postings[0] !== postings[1]);

@@ -1,6 +1,6 @@
 /*
- * Axes that compare path templates segment by segment, one axis per depth. They are used for paths that match the start of so many
- * templates that the search of the template trie gives up.
+ * Axes that compare path templates segment by segment, one axis per depth. They are used when a path matches the start of too many
+ * templates and the search of the template trie gives up.
  */
 import type { Lookup } from '../terms/axis-lookup.ts';
 import { addHit, addId, createPosting, type IdsByKey, type Posting } from '../terms/posting.ts';

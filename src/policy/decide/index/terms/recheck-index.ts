@@ -38,7 +38,7 @@ export function addLossyMatches(draft: LossyDraft, clause: Clause, list: ListNam
   }
 }
 
-/** The lookup of all added matches; `undefined`: there are none. It is not reentrant. @param sets see `createPosting` */
+/** The lookup of all added matches; `undefined`: nothing was added. It is not reentrant. @param sets see `createPosting` */
 export function buildRecheckLookup(draft: LossyDraft, sets: IdSets | undefined): Lookup | undefined {
   const matches = [...draft.values()];
   const [first] = matches;

@@ -131,7 +131,7 @@ export function reversed(value: string): string {
 
 const NO_STRINGS: IdsByKey<string> = new Map();
 
-/** Builds the trie of prefixes and exact strings; `undefined`: there are no prefixes. @param sets see `createPosting` */
+/** Builds the trie of prefixes and exact strings; `undefined`: `prefixes` is empty. @param sets see `createPosting` */
 export function buildPrefixTrie(
   prefixes: IdsByKey<string>,
   sets: IdSets | undefined,
@@ -140,7 +140,7 @@ export function buildPrefixTrie(
   return prefixes.size === 0 ? undefined : buildTrie(prefixes, exact, sets, false);
 }
 
-/** Builds the trie of suffixes; `undefined`: there are none. @param sets see `createPosting` */
+/** Builds the trie of suffixes; `undefined`: `suffixes` is empty. @param sets see `createPosting` */
 export function buildSuffixTrie(suffixes: IdsByKey<string>, sets: IdSets | undefined): StringTrie | undefined {
   if (suffixes.size === 0) return undefined;
   return buildTrie(new Map(Array.from(suffixes, ([suffix, ids]) => [reversed(suffix), ids])), NO_STRINGS, sets, true);

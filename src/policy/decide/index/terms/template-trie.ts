@@ -198,7 +198,7 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
   }
 }
 
-/** Builds the trie of well-formed templates; `undefined`: there are none. @param sets see `createPosting` */
+/** Builds the trie of well-formed templates; `undefined`: `idsByTemplate` is empty. @param sets see `createPosting` */
 export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: IdSets | undefined): TemplateTrie | undefined {
   if (idsByTemplate.size === 0) return undefined;
   const drafts = new Drafts();

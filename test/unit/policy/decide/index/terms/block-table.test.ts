@@ -1,4 +1,4 @@
-/* The table of CIDR blocks against the plain test of each block. */
+/* The table of CIDR blocks compared with a test of each block. */
 import { expect } from 'chai';
 import { type BlockTable, buildBlockTable } from '../../../../../../src/policy/decide/index/terms/block-table.ts';
 import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../../../../../../src/policy/match/ip-block.ts';
@@ -77,7 +77,7 @@ describe('buildBlockTable', () => {
 
   for (const [blocks, addresses] of cases) {
     for (const address of addresses) {
-      it(`finds the blocks that hold ${address} among ${blocks.length}`, () => {
+      it(`finds the blocks that contain ${address} among ${blocks.length}`, () => {
         const wanted = blocks.flatMap((text, id) =>
           blockContains(parseIpBlock(text) as IpBlock, parseIp(address) as IpWords) ? [id] : [],
         );
@@ -87,11 +87,11 @@ describe('buildBlockTable', () => {
     }
   }
 
-  it('knows how many blocks an address may hit', () => {
+  it('reports how many blocks an address can hit', () => {
     expect(tableOf(IPV4).worst).to.equal(4);
   });
 
-  it('is nothing without blocks', () => {
+  it('is undefined when there are no blocks', () => {
     expect(buildBlockTable([], undefined)).to.equal(undefined);
   });
 });

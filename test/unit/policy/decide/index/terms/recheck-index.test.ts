@@ -1,4 +1,4 @@
-/* Matches that an index finds too widely: only those that hold are told, even when the index gives up. */
+/* Lossy matches: only those that hold are returned, even when the index gives up. */
 import { expect } from 'chai';
 import { createHits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 import { addLossyMatches, buildRecheckLookup, type LossyDraft } from '../../../../../../src/policy/decide/index/terms/recheck-index.ts';
@@ -11,7 +11,7 @@ function pathClause(template: string): Clause {
   return { attribute: 'path', field: 'notPaths', noneOf: [{ kind: 'template', value: template }] };
 }
 
-/** Every template of so many segments that are `a` or any: a path of them fits all. */
+/** Every template of this many segments that are `a` or `{*}`: a path of `a` segments matches all. */
 function templates(end: string): readonly string[] {
   const segments = (i: number): readonly string[] => Array.from({ length: DEPTH }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a'));
   return Array.from({ length: 2 ** DEPTH }, (_, i) => segments(i).join('') + end);
@@ -33,21 +33,21 @@ function draftOf(clauses: readonly Clause[]): LossyDraft {
 }
 
 describe('buildRecheckLookup', () => {
-  it('tells the ids of matches that hold', () => {
+  it('returns the ids of matches that hold', () => {
     const draft = draftOf(['/a/{*}', '/{**}/z', '/a/{*}'].map(pathClause));
     expect(found(draft, '/a/b')).to.deep.equal([0, 2]);
     expect(found(draft, '/a/z')).to.deep.equal([0, 1, 2]);
     expect(found(draft, '/')).to.deep.equal([]);
   });
 
-  it('tells them all when a path fits too many templates to look for', () => {
+  it('returns all of them when a path matches too many templates to search for', () => {
     const all = [...templates('/x'), ...templates('/y')];
     expect(found(draftOf(all.map(pathClause)), `${'/a'.repeat(DEPTH)}/y`)).to.deep.equal(
       Array.from({ length: 2 ** DEPTH }, (_, i) => 2 ** DEPTH + i),
     );
   });
 
-  it('is nothing without such matches', () => {
+  it('is undefined when there are no lossy matches', () => {
     expect(buildRecheckLookup(new Map(), undefined)).to.equal(undefined);
   });
 });

@@ -1,4 +1,4 @@
-/* The trie of prefixes and suffixes: the longest one that fits, and all shorter ones in its chain. */
+/* The trie of prefixes and suffixes finds the longest match, and all shorter ones in its chain. */
 import { expect } from 'chai';
 import { RowSets } from '../../../../../../src/policy/decide/index/bitmap/row-sets.ts';
 import type { Posting } from '../../../../../../src/policy/decide/index/terms/posting.ts';
@@ -21,7 +21,7 @@ function idsOf(posting: Posting | undefined): readonly number[] {
 describe('buildPrefixTrie', () => {
   const texts: readonly string[] = ['/a', '/a/b', '/a/b/c', '/ab', '/x', '', '/a/\u00e9', '/a/b/cdefgh'];
 
-  for (const asked of [
+  for (const value of [
     '',
     '/',
     '/a',
@@ -37,38 +37,38 @@ describe('buildPrefixTrie', () => {
     '/a/\u00e9/',
     '/xx',
   ]) {
-    it(`finds every prefix of ${JSON.stringify(asked)}`, () => {
-      const wanted = texts.flatMap((text, id) => (asked.startsWith(text) ? [id] : []));
+    it(`finds every prefix of ${JSON.stringify(value)}`, () => {
+      const wanted = texts.flatMap((text, id) => (value.startsWith(text) ? [id] : []));
 
-      expect(idsOf(trieOf(texts).find(asked, 0))).to.deep.equal(wanted);
+      expect(idsOf(trieOf(texts).find(value, 0))).to.deep.equal(wanted);
     });
   }
 
-  for (const asked of ['/a', '/a/', '/a/b', '/a/b/x', '/q', '/q/r', '', '/ab']) {
-    it(`finds ${JSON.stringify(asked)} itself and its prefixes`, () => {
+  for (const value of ['/a', '/a/', '/a/b', '/a/b/x', '/q', '/q/r', '', '/ab']) {
+    it(`finds ${JSON.stringify(value)} itself and its prefixes`, () => {
       const prefixes = ['/a/', '/a', '/q/r/s'];
       const whole = ['/a', '/a/b', '/q', '', '/ab'];
-      const wanted = [...prefixes.map((text) => asked.startsWith(text)), ...whole.map((text) => asked === text)];
+      const wanted = [...prefixes.map((text) => value.startsWith(text)), ...whole.map((text) => value === text)];
       const trie = buildPrefixTrie(idsByText(prefixes), undefined, idsByText(whole, prefixes.length)) as StringTrie;
 
-      expect(idsOf(trie.find(asked, 0))).to.deep.equal(wanted.flatMap((isHit, id) => (isHit ? [id] : [])));
+      expect(idsOf(trie.find(value, 0))).to.deep.equal(wanted.flatMap((isHit, id) => (isHit ? [id] : [])));
       expect(trie.worst).to.equal(3);
     });
   }
 
-  it('begins where it is told to', () => {
+  it('starts at the given index', () => {
     expect(idsOf(trieOf(['b/', 'b/c']).find('a/b/c', 2))).to.deep.equal([0, 1]);
   });
 
-  it('knows the longest chain', () => {
+  it('reports the size of the longest chain', () => {
     expect(trieOf(['a', 'ab', 'abc', 'b']).worst).to.equal(3);
   });
 
-  it('is nothing without texts', () => {
+  it('is undefined when there are no keys', () => {
     expect(buildPrefixTrie(new Map(), undefined)).to.equal(undefined);
   });
 
-  it('takes texts nested a thousand deep', () => {
+  it('holds keys nested a thousand deep', () => {
     const nested = Array.from({ length: 1000 }, (_, depth) => 'a'.repeat(depth + 1));
 
     expect(idsOf(trieOf(nested).find('a'.repeat(700), 0))).to.have.length(700);
@@ -77,16 +77,16 @@ describe('buildPrefixTrie', () => {
 });
 
 describe('buildSuffixTrie', () => {
-  for (const asked of ['', 'c', 'b/c', '/a/b/c', 'x/a', '/b', 'cdefgh', 'zab']) {
-    it(`finds every suffix of ${JSON.stringify(asked)}`, () => {
+  for (const value of ['', 'c', 'b/c', '/a/b/c', 'x/a', '/b', 'cdefgh', 'zab']) {
+    it(`finds every suffix of ${JSON.stringify(value)}`, () => {
       const suffixes = ['c', '/c', 'b/c', 'ab', 'b', '/a', 'zzab'];
-      const wanted = suffixes.flatMap((text, id) => (asked.endsWith(text) ? [id] : []));
+      const wanted = suffixes.flatMap((text, id) => (value.endsWith(text) ? [id] : []));
 
-      expect(idsOf((buildSuffixTrie(idsByText(suffixes), undefined) as StringTrie).find(asked, 0))).to.deep.equal(wanted);
+      expect(idsOf((buildSuffixTrie(idsByText(suffixes), undefined) as StringTrie).find(value, 0))).to.deep.equal(wanted);
     });
   }
 
-  it('is nothing without texts', () => {
+  it('is undefined when there are no keys', () => {
     expect(buildSuffixTrie(new Map(), undefined)).to.equal(undefined);
   });
 });

@@ -1,4 +1,4 @@
-/* The trie of path templates finds whatever the templates' own tests take, and not much more. */
+/* The trie of path templates finds every template that matches, and few others. */
 import { expect } from 'chai';
 import { createHits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 import { buildTemplateTrie, type TemplateTrie } from '../../../../../../src/policy/decide/index/terms/template-trie.ts';
@@ -58,11 +58,11 @@ describe('buildTemplateTrie', () => {
     });
   }
 
-  it('leaves out what has other segments', () => {
+  it('finds no template with other segments', () => {
     expect([...found('/q/r')]).to.have.members([4]);
   });
 
-  it('is nothing without templates', () => {
+  it('is undefined when there are no templates', () => {
     expect(buildTemplateTrie(new Map(), undefined)).to.equal(undefined);
   });
 });
