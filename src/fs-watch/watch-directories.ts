@@ -5,6 +5,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
+/** What to watch, and what to call. */
 export interface WatchDirectoriesOptions {
   /** Absent directories are watched as soon as they exist. */
   readonly directories: readonly string[];

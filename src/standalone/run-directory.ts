@@ -1,139 +1,99 @@
 /*
- * `sallyport run DIR`: the pipeline with a folder at both ends, and the agents inside. In: a folder of manifests. Out: one
- * agent in front of each guarded upstream, enforcing what the folder says a moment after it was saved. No cluster.
+ * `sallyport run DIR`: the pipeline of the controller with a directory of manifests as its source and a directory of bundles as
+ * its delivery, and the agents in the same process. No cluster is involved.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { policyKey } from '../api/kube/keys.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
-import { createPipeline, wantKeys } from '../controller/pipeline.ts';
+import { createPipeline, type Pipeline, wantKeys } from '../controller/pipeline.ts';
 import { bundleDirectory, createDirectoryDelivery } from '../delivery/directory-delivery.ts';
-import { type Finding, RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
-import { createJwksCache } from '../jwks/jwks-cache.ts';
+import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
-import type { ManifestFinding, Origin } from '../state/manifests.ts';
-import { createWorkloadLedger, type LedgerView } from '../status/workload-ledger.ts';
+import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type AgentView, createAgents } from './agents.ts';
+import { type Agents, type AgentView, createAgents } from './agents.ts';
 import { readSnapshot, type SnapshotObjects } from './read-snapshot.ts';
+import { type FindingSources, originsOf, type RunFinding, requireValidStart, runFindings } from './run-findings.ts';
 
 export type { AgentView } from './agents.ts';
+export type { RunFinding } from './run-findings.ts';
 
+/** What to run. */
 export interface RunOptions {
+  /** Directory of the manifests. */
   readonly directory: string;
-  /** Where bundles are written; absent: a temporary folder, removed at the end. */
+  /** Directory for bundles and label files; absent: a temporary directory, removed at the end. */
   readonly stateDirectory?: string;
   readonly mesh: MeshConfig;
   readonly logger: Logger;
-  /** Access log lines on standard output. */
+  /** Whether the agents write access log lines to standard output. */
   readonly accessLog: boolean;
-  /** Called after each change of the folder was taken up. */
+  /** Called after each change of the directory, once the agents are updated. */
   readonly onChange?: (running: RunningDirectory) => void;
 }
 
-/** A policy's finding with the place of the policy in the folder. */
-export interface RunFinding extends Finding {
-  readonly origin: Origin | undefined;
-  /** `<kind>/<namespace>/<name>`; `''` for findings of files. */
-  readonly policy: string;
-}
-
+/** A running directory; every member returns the current state. */
 export interface RunningDirectory {
   readonly agents: () => readonly AgentView[];
-  /** Policies in force. */
+  /** Number of policies with an active version. */
   readonly policies: () => number;
-  /** Faults of files, of policies, and of what they compile to. */
+  /** Findings of files, of policies, and of compiling them. */
   readonly findings: () => readonly RunFinding[];
-  /** Resolves when everything has stopped; rejects when the folder could not be followed. */
+  /** Resolves when everything has stopped; rejects when the directory could not be followed. */
   readonly stopped: Promise<void>;
 }
 
 const JWKS_LIMITS = { maxBytes: 1024 * 1024, maxRedirects: 10 } as const;
 const READY_LIMIT_MS = 10_000;
 
+interface Parts {
+  readonly clusterState: ClusterState;
+  readonly jwksCache: JwksCache;
+  readonly ledger: WorkloadLedger;
+  readonly pipeline: Pipeline;
+  readonly agents: Agents;
+}
+
 /**
- * Starts everything; resolves when every agent that could start enforces a bundle (or after ten seconds: an agent without
- * one answers 503).
+ * Starts everything; resolves when every agent that could start enforces a bundle, at the latest after ten seconds: an agent without
+ * a bundle responds with 503.
  *
  * @param signal aborting it stops everything; see {@link RunningDirectory.stopped}
- * @throws the system's error when the folder cannot be read; RefusedError SP_MANIFEST when a file or policy is wrong from the
- * start: there is no last good version to enforce, and to run without it would open a door
+ * @throws Error of the system when the directory cannot be read; RefusedError SP_MANIFEST when a file or policy is invalid at the
+ * start, because it has no last valid version to enforce and running without it would allow what it denies
  */
 export async function runDirectory(options: RunOptions, signal: AbortSignal): Promise<RunningDirectory> {
   const stateDirectory = options.stateDirectory ?? (await mkdtemp(join(tmpdir(), 'sallyport-')));
   const stop = new AbortController();
   const onAbort = (): void => stop.abort();
   signal.addEventListener('abort', onAbort, { once: true });
-  const clusterState = createClusterState(() => options.mesh);
-  const jwksCache = createJwksCache({
-    limits: { ...JWKS_LIMITS, guard: createAddressGuard([]) },
-    clock: systemClock,
-    random: Math.random,
-    logger: options.logger,
-  });
-  const bundles = join(stateDirectory, 'bundles');
-  const ledger = createWorkloadLedger();
-  const pipeline = createPipeline({
-    clusterState,
-    jwksCache,
-    ledger,
-    delivery: await createDirectoryDelivery({ root: bundles, ledger }),
-    mesh: () => options.mesh,
-    clock: systemClock,
-    random: Math.random,
-    logger: options.logger,
-  });
-  const agents = createAgents({
-    bundleDir: (workload) => bundleDirectory(bundles, workload),
-    labelsDir: join(stateDirectory, 'labels'),
-    accessLog: options.accessLog,
-    logger: options.logger,
-  });
-  let objects: SnapshotObjects | undefined;
-  let origins: ReadonlyMap<string, Origin> = new Map();
-  const first = Promise.withResolvers<void>();
-  // One after the other: an agent is never started twice for one workload.
-  let updates: Promise<void> = Promise.resolve();
-  const onSnapshot = (snapshot: DirectorySnapshot): void => {
-    const taken = readSnapshot(snapshot);
-    objects = taken;
-    origins = originsOf(snapshot);
-    applyToWorld(clusterState, taken);
-    updates = updates.then(async () => {
-      await agents.update(taken.guarded, stop.signal);
-      first.resolve();
-      options.onChange?.(running);
-    });
-  };
-  const stopKeys = wantKeys(clusterState, jwksCache);
-  const following = followDirectory({ directory: options.directory, onSnapshot }, stop.signal);
-  following.catch(first.reject);
-  const parts = [following, pipeline.run(stop.signal), jwksCache.run(stop.signal)];
+  const parts = await createParts(options, stateDirectory);
+  const { clusterState, agents } = parts;
+  const updates = createUpdates(parts, stop.signal, () => options.onChange?.(running));
+  const work = start(options, { parts, updates, signal: stop.signal });
   const finish = async (): Promise<void> => {
-    const results = await Promise.allSettled(parts);
-    stopKeys();
-    await updates;
+    const error = await work.catch((reason: unknown) => ({ reason }));
+    await updates.idle();
     await agents.stop();
     signal.removeEventListener('abort', onAbort);
     if (options.stateDirectory === undefined) await rm(stateDirectory, { recursive: true, force: true });
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    if (error !== undefined) throw error.reason;
   };
   const running: RunningDirectory = {
     agents: agents.view,
-    policies: () => [...clusterState.policies.values()].filter((entry) => entry.inForce !== undefined).length,
-    findings: () => [...fileFindings(objects), ...policyFindings(clusterState, ledger, origins)],
+    policies: () => [...clusterState.policies.values()].filter((entry) => entry.active !== undefined).length,
+    findings: () => runFindings({ ...parts, ...updates.latest() }),
     stopped: finish(),
   };
   running.stopped.catch(onAbort);
   try {
-    await first.promise;
-    refuseBadStart(clusterState, running.findings());
+    await updates.first;
+    requireValidStart(clusterState, running.findings());
     await untilReady(agents.view, stop.signal);
   } catch (error) {
     stop.abort();
@@ -143,17 +103,78 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   return running;
 }
 
-function refuseBadStart(clusterState: ClusterState, findings: readonly RunFinding[]): void {
-  const inForce = (key: string): boolean => key !== '' && clusterState.policies.get(key)?.inForce !== undefined;
-  const faults = findings.filter(({ severity, policy }) => severity === 'error' && !inForce(policy));
-  if (faults.length === 0) return;
-  const lines = faults.map(({ origin, policy, path, message }) =>
-    [origin === undefined ? '' : `${origin.file}:${origin.line}`, policy, path, message].filter((part) => part !== '').join(': '),
-  );
-  throw new RefusedError('SP_MANIFEST', lines.join('\n'));
+async function createParts({ mesh, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
+  const shared = { clock: systemClock, random: Math.random, logger };
+  const clusterState = createClusterState(() => mesh);
+  const jwksCache = createJwksCache({ ...shared, limits: { ...JWKS_LIMITS, guard: createAddressGuard([]) } });
+  const root = join(stateDirectory, 'bundles');
+  const ledger = createWorkloadLedger();
+  const delivery = await createDirectoryDelivery({ root, ledger });
+  return {
+    clusterState,
+    jwksCache,
+    ledger,
+    pipeline: createPipeline({ ...shared, clusterState, jwksCache, ledger, delivery, mesh: () => mesh }),
+    agents: createAgents({
+      bundleDir: (workload) => bundleDirectory(root, workload),
+      labelsDir: join(stateDirectory, 'labels'),
+      accessLog,
+      logger,
+    }),
+  };
 }
 
-function applyToWorld(clusterState: ClusterState, objects: SnapshotObjects): void {
+interface Updates {
+  readonly onSnapshot: (snapshot: DirectorySnapshot) => void;
+  /** Resolves when the agents of the first snapshot are started; rejects with the error given to `fail` before that. */
+  readonly first: Promise<void>;
+  readonly fail: (error: unknown) => void;
+  /** Findings of files and positions of the last snapshot. */
+  readonly latest: () => Pick<FindingSources, 'ofFiles' | 'origins'>;
+  /** Resolves when no update of agents is in progress. */
+  readonly idle: () => Promise<void>;
+}
+
+/** Applies snapshots to the cluster state and the agents. */
+function createUpdates({ clusterState, agents }: Parts, signal: AbortSignal, onUpdated: () => void): Updates {
+  const first = Promise.withResolvers<void>();
+  let latest: ReturnType<Updates['latest']> = { ofFiles: [], origins: new Map() };
+  // Sequential, so that an agent is never started twice for one workload.
+  let updates: Promise<void> = Promise.resolve();
+  return {
+    onSnapshot: (snapshot) => {
+      const objects = readSnapshot(snapshot);
+      latest = { ofFiles: objects.findings, origins: originsOf(snapshot.objects) };
+      applyTo(clusterState, objects);
+      updates = updates.then(async () => {
+        await agents.update(objects.guarded, signal);
+        first.resolve();
+        onUpdated();
+      });
+    },
+    first: first.promise,
+    fail: first.reject,
+    latest: () => latest,
+    idle: () => updates,
+  };
+}
+
+/** Runs until `signal` aborts or the directory can no longer be followed. @throws the first error of a part, once all have ended */
+async function start(
+  options: RunOptions,
+  { parts, updates, signal }: { readonly parts: Parts; readonly updates: Updates; readonly signal: AbortSignal },
+): Promise<undefined> {
+  const { clusterState, jwksCache, pipeline } = parts;
+  const stopWanting = wantKeys(clusterState, jwksCache);
+  const following = followDirectory({ directory: options.directory, onSnapshot: updates.onSnapshot }, signal);
+  following.catch(updates.fail);
+  const results = await Promise.allSettled([following, pipeline.run(signal), jwksCache.run(signal)]);
+  stopWanting();
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+function applyTo(clusterState: ClusterState, objects: SnapshotObjects): void {
   // Policies before pods: a workload that appears together with its policies is never published without them.
   clusterState.replacePolicies('RequestAuthentication', objects.requestAuthentications);
   clusterState.replacePolicies('AuthorizationPolicy', objects.authorizationPolicies);
@@ -163,31 +184,6 @@ function applyToWorld(clusterState: ClusterState, objects: SnapshotObjects): voi
 
 async function untilReady(view: () => readonly AgentView[], signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + READY_LIMIT_MS;
-  const waits = (): boolean => view().some((agent) => agent.problem === undefined && agent.digest === undefined);
-  while (waits() && performance.now() < deadline && !signal.aborted) await sleep(10);
-}
-
-function originsOf(snapshot: DirectorySnapshot): ReadonlyMap<string, Origin> {
-  return new Map(
-    snapshot.objects.map(({ object, origin }) => [
-      policyKey(object.kind, object.metadata.namespace ?? 'default', object.metadata.name),
-      origin,
-    ]),
-  );
-}
-
-function fileFindings(objects: SnapshotObjects | undefined): readonly RunFinding[] {
-  return (objects?.findings ?? []).map((finding: ManifestFinding) => ({ ...finding, policy: '' }));
-}
-
-function policyFindings(clusterState: ClusterState, ledger: LedgerView, origins: ReadonlyMap<string, Origin>): readonly RunFinding[] {
-  const found: RunFinding[] = [];
-  const take = (key: string, findings: readonly Finding[]): void => {
-    for (const finding of findings) found.push({ ...finding, policy: key, origin: origins.get(key) });
-  };
-  for (const entry of clusterState.policies.values()) take(entry.key, entry.findings);
-  for (const { desired } of ledger.records()) {
-    for (const [key, findings] of desired?.findings ?? []) take(key, findings);
-  }
-  return found;
+  const isWaiting = (): boolean => view().some((agent) => agent.problem === undefined && agent.digest === undefined);
+  while (isWaiting() && performance.now() < deadline && !signal.aborted) await sleep(10);
 }

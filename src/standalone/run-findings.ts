@@ -1,0 +1,56 @@
+/*
+ * What is wrong in a directory of manifests: errors of files, findings of policies and of compiling them, each with its position.
+ */
+import { type PolicyKey, policyKey } from '../api/kube/keys.ts';
+import { type Finding, RefusedError } from '../errors.ts';
+import type { ClusterState } from '../state/cluster-state.ts';
+import type { ManifestFinding, ManifestObject, Origin } from '../state/manifests.ts';
+import type { LedgerView } from '../status/workload-ledger.ts';
+
+/** A finding with the position of its policy in the directory. */
+export interface RunFinding extends Finding {
+  /** Undefined when the policy is no longer in the directory. */
+  readonly origin: Origin | undefined;
+  /** Key of the policy; `''` for findings of files. */
+  readonly policy: PolicyKey;
+}
+
+/** Where findings are read from. */
+export interface FindingSources {
+  readonly clusterState: ClusterState;
+  readonly ledger: LedgerView;
+  /** Findings of the files that were read last. */
+  readonly ofFiles: readonly ManifestFinding[];
+  readonly origins: ReadonlyMap<PolicyKey, Origin>;
+}
+
+/** The position of each object by its key, `kind/namespace/name`. */
+export function originsOf(objects: readonly ManifestObject[]): ReadonlyMap<PolicyKey, Origin> {
+  return new Map(
+    objects.map(({ object, origin }) => [policyKey(object.kind, object.metadata.namespace ?? 'default', object.metadata.name), origin]),
+  );
+}
+
+/** Findings of files, of the newest version of each policy, and of the bundles compiled last. */
+export function runFindings({ clusterState, ledger, ofFiles, origins }: FindingSources): readonly RunFinding[] {
+  const found: RunFinding[] = ofFiles.map((finding) => ({ ...finding, policy: '' }));
+  const add = (policy: PolicyKey, findings: readonly Finding[]): void => {
+    for (const finding of findings) found.push({ ...finding, policy, origin: origins.get(policy) });
+  };
+  for (const entry of clusterState.policies.values()) add(entry.key, entry.findings);
+  for (const { desired } of ledger.records()) {
+    for (const [policy, findings] of desired?.findings ?? []) add(policy, findings);
+  }
+  return found;
+}
+
+/** @throws RefusedError SP_MANIFEST when a file has an error, or a policy has one and no version of it is active */
+export function requireValidStart(clusterState: ClusterState, findings: readonly RunFinding[]): void {
+  const isActive = (policy: PolicyKey): boolean => policy !== '' && clusterState.policies.get(policy)?.active !== undefined;
+  const errors = findings.filter(({ severity, policy }) => severity === 'error' && !isActive(policy));
+  if (errors.length === 0) return;
+  const lines = errors.map(({ origin, policy, path, message }) =>
+    [origin === undefined ? '' : `${origin.file}:${origin.line}`, policy, path, message].filter((part) => part !== '').join(': '),
+  );
+  throw new RefusedError('SP_MANIFEST', lines.join('\n'));
+}
