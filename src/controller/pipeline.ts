@@ -126,7 +126,7 @@ function needsKubeletResync({ ledger, kubeletResync }: PipelineOptions, pod: Sli
 export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () => void {
   const rulesOf = (policy: Policy | undefined): Parameters<JwksCache['want']>[1] =>
     policy?.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : [];
-  for (const entry of clusterState.policies.values()) jwksCache.want(entry.key, rulesOf(entry.inForce));
+  for (const entry of clusterState.policies.values()) jwksCache.want(entry.key, rulesOf(entry.active));
   return clusterState.subscribe((change) => {
     if (change.kind !== 'policy') return;
     const policy = change.after ?? change.before;

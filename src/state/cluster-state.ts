@@ -31,13 +31,13 @@ export interface PolicyEntry {
    * The enforced version: the newest one when it is valid, otherwise the last valid one, otherwise what can be parsed of the newest;
    * absent when none of these exists.
    */
-  readonly inForce?: Policy;
+  readonly active?: Policy;
   /** Errors and warnings of the newest version. */
   readonly findings: readonly Finding[];
   /** Whether the newest version passed validation. */
   readonly isValid: boolean;
-  /** Whether {@link PolicyEntry.inForce} passed validation, whether it is the newest version or an earlier one. */
-  readonly wasValid: boolean;
+  /** Whether {@link PolicyEntry.active} passed validation, whether it is the newest version or an earlier one. */
+  readonly isActiveValid: boolean;
   /** `status` as the API server returned it last; not validated. */
   readonly status?: unknown;
 }
@@ -114,7 +114,7 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
     },
     policiesInScope: (namespace) => {
       const scopes = new Set([rootNamespace(), namespace]);
-      return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.inForce ?? []);
+      return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.active ?? []);
     },
     agentPodsOf,
     subscribe: (listener) => {
@@ -129,7 +129,7 @@ function createPolicyStore(): ClusterState['policies'] {
     keyOf: (entry) => entry.key,
     indexes: { scope: (entry) => [entry.namespace] },
     same: (before, after) =>
-      before.inForce === after.inForce &&
+      before.active === after.active &&
       before.generation === after.generation &&
       before.uid === after.uid &&
       sameJson(before.status, after.status) &&
@@ -151,11 +151,11 @@ function createPodStore(): ClusterState['pods'] {
 function onEachChange(stores: Pick<ClusterState, 'policies' | 'pods' | 'namespaces'>, emit: (change: Change) => void): void {
   stores.policies.subscribe(({ before, after }) => {
     // Neither a new status nor a new version that is rejected changes a bundle.
-    if (before?.inForce === after?.inForce) return;
+    if (before?.active === after?.active) return;
     emit({
       kind: 'policy',
-      ...(before?.inForce === undefined ? {} : { before: before.inForce }),
-      ...(after?.inForce === undefined ? {} : { after: after.inForce }),
+      ...(before?.active === undefined ? {} : { before: before.active }),
+      ...(after?.active === undefined ? {} : { after: after.active }),
     });
   });
   stores.pods.subscribe(({ before, after }) => {
@@ -189,7 +189,7 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
   const known = knownBy(key);
   const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw);
   // A version that differs only in its resourceVersion, which no bundle contains, is the known one: it causes no event.
-  const inForce = sameMeaning(known?.inForce, version.active) ? known?.inForce : version.active;
+  const active = sameMeaning(known?.active, version.active) ? known?.active : version.active;
   return {
     key,
     kind,
@@ -198,14 +198,14 @@ function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | u
     generation,
     findings: version.findings,
     isValid: version.isValid && version.isNewest,
-    wasValid: version.isValid,
-    ...present({ uid, resourceVersion, status, inForce }),
+    isActiveValid: version.isValid,
+    ...present({ uid, resourceVersion, status, active }),
   };
 }
 
 function versionOf(entry: PolicyEntry): PolicyVersion {
   // `acceptPolicy` does not read the findings of the previous version.
-  return { findings: [], isValid: entry.wasValid, isNewest: entry.isValid, ...present({ active: entry.inForce }) };
+  return { findings: [], isValid: entry.isActiveValid, isNewest: entry.isValid, ...present({ active: entry.active }) };
 }
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };

@@ -90,13 +90,13 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
 }
 
 function describeActive(entry: PolicyEntry): string {
-  if (entry.inForce === undefined) return 'No version of this policy is active';
-  if (entry.wasValid) return `Generation ${entry.inForce.metadata.generation ?? 0} remains active`;
+  if (entry.active === undefined) return 'No version of this policy is active';
+  if (entry.isActiveValid) return `Generation ${entry.active.metadata.generation ?? 0} remains active`;
   return 'The readable part of it is active; values that cannot be honoured can only deny more requests';
 }
 
 function selectsNothing(entry: PolicyEntry): string {
-  const hasTargets = (entry.inForce?.spec.targetRefs ?? []).length > 0;
+  const hasTargets = (entry.active?.spec.targetRefs ?? []).length > 0;
   return hasTargets ? 'Targets no gateway that has pods; targetRefs select no other workloads' : 'Selects no workload';
 }
 

@@ -28,7 +28,7 @@ const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutA
  * leader wrote into the status is better than a guess
  */
 export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts | undefined {
-  const policy = entry.inForce;
+  const policy = entry.active;
   if (policy === undefined) return NOTHING;
   const { ledger, jwksCache } = sources;
   const { selection } = sources.clusterState;

@@ -10,7 +10,7 @@ import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueu
 import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
 import { type FactSources, policyFacts } from './policy-facts.ts';
 import type { StatusWriter } from './status-writer.ts';
-import type { RecordChange } from './workload-ledger.ts';
+import { isUnverified, type RecordChange } from './workload-ledger.ts';
 
 /** Parts and settings of a status loop. */
 export interface StatusLoopOptions extends FactSources {
@@ -94,8 +94,13 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   };
 }
 
-/** The policies that a changed record concerns: those in its bundle, before and after, and those that select the workload. */
-function policiesOf(sources: FactSources, { key, before, after }: RecordChange): ReadonlySet<PolicyKey> {
-  const published = [before, after].flatMap((record) => [...(record?.policies.keys() ?? [])]);
-  return new Set([...published, ...sources.clusterState.selection.policiesOf(key).keys()]);
+/** The policies that select the workload of a changed record, and whose facts about that workload differ now. */
+function policiesOf(sources: FactSources, { key, before, after }: RecordChange): readonly PolicyKey[] {
+  const selecting = [...sources.clusterState.selection.policiesOf(key).keys()];
+  if (isUnverified(before) !== isUnverified(after) || before?.refusal?.message !== after?.refusal?.message) return selecting;
+  return selecting.filter(
+    (policy) =>
+      before?.policies.get(policy) !== after?.policies.get(policy) ||
+      JSON.stringify(before?.desired?.findings.get(policy)) !== JSON.stringify(after?.desired?.findings.get(policy)),
+  );
 }

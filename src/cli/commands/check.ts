@@ -74,7 +74,7 @@ function compiledFindings(offline: OfflineClusterState, mesh: MeshConfig, onWork
     onWorkload(`compiling ${workload}`);
     return offline.compile(parseWorkloadKey(workload)).findings;
   });
-  for (const { key, inForce: policy } of clusterState.policies.values()) {
+  for (const { key, active: policy } of clusterState.policies.values()) {
     if (policy === undefined) continue;
     const scope = policy.metadata.namespace === mesh.rootNamespace ? undefined : policy.metadata.namespace;
     if (selection.workloadsOf(key).size > 0) continue;
@@ -92,7 +92,7 @@ function hasIdleTargetsOnly({ spec: { targetRefs = [] } }: Policy): boolean {
 
 /** Traps in policies that are valid. */
 function lintFindings(offline: OfflineClusterState, mesh: MeshConfig): readonly ReportedFinding[] {
-  const policies = [...offline.clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []);
+  const policies = [...offline.clusterState.policies.values()].flatMap(({ active }) => active ?? []);
   return offline.reportCompiled(
     lintPolicies(policies, mesh).flatMap(({ policy: { kind, metadata }, findings }) =>
       findings.map((finding) => ({ ...finding, policy: { kind, namespace: metadata.namespace, name: metadata.name } })),

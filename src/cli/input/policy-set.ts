@@ -78,7 +78,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
   const { selection } = clusterState;
   return {
     workloads: [...selection.workloads()].toSorted(),
-    policies: [...clusterState.policies.values()].flatMap(({ inForce }) => inForce ?? []),
+    policies: [...clusterState.policies.values()].flatMap(({ active }) => active ?? []),
     findings: offline.findings,
     target(workload, labels) {
       const ref = parseWorkloadKey(workload);
@@ -124,12 +124,12 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
 type Pod = Parameters<typeof whyNotApplied>[1];
 
 function notAppliedTo(pod: Pod, offline: OfflineClusterState, { rootNamespace }: MeshConfig): readonly NotApplied[] {
-  const inForce = new Map([...offline.clusterState.policies.values()].map((entry) => [entry.key, entry.inForce]));
+  const active = new Map([...offline.clusterState.policies.values()].map((entry) => [entry.key, entry.active]));
   return offline.policies
     .flatMap((item): readonly (NotApplied & { readonly distance: number })[] => {
       const { object, origin } = item;
       const namespace = object.metadata.namespace ?? 'default';
-      const policy = inForce.get(policyObjectKey(item));
+      const policy = active.get(policyObjectKey(item));
       const reason = policy === undefined ? 'it is refused, see its findings' : whyNotApplied(policy, pod, rootNamespace);
       if (reason === undefined) return [];
       const distance = policy === undefined ? 0 : namespace === pod.namespace ? 1 : 2;

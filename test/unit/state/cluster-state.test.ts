@@ -60,7 +60,7 @@ describe('cluster state', () => {
     const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
 
-    expect(clusterState.policies.get(key)).to.include({ isValid: true, wasValid: true, generation: 1 });
+    expect(clusterState.policies.get(key)).to.include({ isValid: true, isActiveValid: true, generation: 1 });
     expect(changes).to.have.length(1);
     expect(clusterState.policiesInScope('foo').map(({ metadata }) => metadata.name)).to.deep.equal(['p']);
     expect(clusterState.policiesInScope('bar')).to.deep.equal([]);
@@ -76,12 +76,12 @@ describe('cluster state', () => {
   it('keeps the last valid version active without an event, and the findings of the invalid one', () => {
     const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
-    const good = clusterState.policies.get(key)?.inForce;
+    const good = clusterState.policies.get(key)?.active;
     clusterState.upsertPolicy(policy('p', { generation: 2, ip: 'nonsense' }));
 
     const entry = clusterState.policies.get(key);
-    expect(entry).to.include({ isValid: false, wasValid: true, generation: 2 });
-    expect(entry?.inForce).to.equal(good);
+    expect(entry).to.include({ isValid: false, isActiveValid: true, generation: 2 });
+    expect(entry?.active).to.equal(good);
     expect(entry?.findings.map(({ severity }) => severity)).to.include('error');
     expect(changes).to.have.length(1);
 
@@ -94,7 +94,7 @@ describe('cluster state', () => {
     const { clusterState } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     clusterState.upsertPolicy(policy('p', { uid: 'u2', ip: 'nonsense' }));
-    expect(clusterState.policies.get(key)).to.include({ isValid: false, wasValid: false });
+    expect(clusterState.policies.get(key)).to.include({ isValid: false, isActiveValid: false });
   });
 
   it('reports a new status to subscribers of the policy store only', () => {

@@ -12,10 +12,10 @@ const ENTRY: PolicyEntry = {
   namespace: 'foo',
   name: 'p',
   generation: 3,
-  inForce: POLICY,
+  active: POLICY,
   findings: [],
   isValid: true,
-  wasValid: true,
+  isActiveValid: true,
 };
 const FACTS: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
 const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };
@@ -58,7 +58,7 @@ describe('conditions of a policy', () => {
     },
     {
       name: 'is rejected with a readable part that is active',
-      entry: { isValid: false, wasValid: false, findings: [ERROR] },
+      entry: { isValid: false, isActiveValid: false, findings: [ERROR] },
       is: 'False Invalid',
       message: 'spec.rules[0]: bad. The readable part of it is active; values that cannot be honoured can only deny more requests',
     },
@@ -103,7 +103,7 @@ describe('conditions of a policy', () => {
     { name: 'ready when it selects nothing', facts: {}, is: 'True SelectsNothing', message: 'Selects no workload' },
     {
       name: 'ready when it targets no gateway',
-      entry: { inForce: { ...POLICY, spec: { action: 'ALLOW', targetRefs: [{ kind: 'Gateway', name: 'g' }] } } },
+      entry: { active: { ...POLICY, spec: { action: 'ALLOW', targetRefs: [{ kind: 'Gateway', name: 'g' }] } } },
       facts: {},
       is: 'True SelectsNothing',
       message: 'Targets no gateway that has pods; targetRefs select no other workloads',
@@ -150,8 +150,8 @@ describe('conditions of a policy', () => {
   }
 
   it('says that no version is active when none is readable', () => {
-    const { inForce: _inForce, ...unread } = ENTRY;
-    const [condition] = conditionsOf({ ...unread, isValid: false, wasValid: false, findings: [ERROR] }, FACTS);
+    const { active: _active, ...unread } = ENTRY;
+    const [condition] = conditionsOf({ ...unread, isValid: false, isActiveValid: false, findings: [ERROR] }, FACTS);
     expect(condition?.message).to.contain('No version of this policy is active');
   });
 

@@ -16,10 +16,10 @@ const ENTRY: PolicyEntry = {
   uid: 'u',
   generation: 3,
   resourceVersion: '7',
-  inForce: { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } },
+  active: { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } },
   findings: [],
   isValid: true,
-  wasValid: true,
+  isActiveValid: true,
 };
 const INVALID: Partial<PolicyEntry> = {
   isValid: false,
