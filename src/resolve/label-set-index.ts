@@ -62,11 +62,7 @@ export function createLabelSetIndex(): LabelSetIndex {
     const set: Mutable = { workload, namespace: pod.namespace, labels: pod.labels, withAgent: 0, withoutAgent: 0 };
     sets.set(key, set);
     addPosting(all, set);
-    for (const pair of pairsOf(set.labels)) {
-      const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
-      byPair.set(pair, posting);
-      addPosting(posting, set);
-    }
+    addToPairs(byPair, set);
     return set;
   };
   const dropIfEmpty = (set: Mutable): void => {
@@ -75,12 +71,7 @@ export function createLabelSetIndex(): LabelSetIndex {
     sets?.delete(labelsKey(set.labels));
     if (sets?.size === 0) byWorkload.delete(set.workload);
     removePosting(all, set);
-    for (const pair of pairsOf(set.labels)) {
-      const posting = byPair.get(pair);
-      if (posting === undefined) continue;
-      removePosting(posting, set);
-      if (posting.size === 0) byPair.delete(pair);
-    }
+    removeFromPairs(byPair, set);
   };
   const update = (key: ObjectKey, pod: SlimPod | undefined): void => {
     const old = pods.get(key);
@@ -144,6 +135,23 @@ function addPosting(posting: Posting, set: Mutable): void {
 function removePosting(posting: Posting, set: Mutable): void {
   removeFrom(posting.byNamespace, set.namespace, set);
   posting.size -= 1;
+}
+
+function addToPairs(byPair: Map<string, Posting>, set: Mutable): void {
+  for (const pair of pairsOf(set.labels)) {
+    const posting = byPair.get(pair) ?? { byNamespace: new Map(), size: 0 };
+    byPair.set(pair, posting);
+    addPosting(posting, set);
+  }
+}
+
+function removeFromPairs(byPair: Map<string, Posting>, set: Mutable): void {
+  for (const pair of pairsOf(set.labels)) {
+    const posting = byPair.get(pair);
+    if (posting === undefined) continue;
+    removePosting(posting, set);
+    if (posting.size === 0) byPair.delete(pair);
+  }
 }
 
 function addTo(index: Map<string, Set<Mutable>>, key: string, set: Mutable): void {

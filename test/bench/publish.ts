@@ -1,6 +1,6 @@
 /*
- * How long a policy takes from `apply` to the touched pod, and what many workloads cost. In: counts. Out: a table on standard
- * output. Real API server, the controller as a process of its own; pods are plain objects. `node test/bench/publish.ts [--quick]`.
+ * Measures the time from `apply` of a policy to the kubelet resync annotation on the pod, and the cost of many workloads, with a real
+ * API server and the controller as a separate process. No kubelet runs the pods. `node test/bench/publish.ts [--quick]`.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,7 +24,7 @@ function quantile(sorted: readonly number[], share: number): number {
 
 const rule = (method: string): object => ({ rules: [{ to: [{ operation: { methods: [method] } }] }] });
 
-/** Milliseconds from the API server's answer to the apply until the pod carries the digest of the new bundle. */
+/** Milliseconds from the API server's response to the apply until the pod's annotation has the digest of the new bundle. */
 async function measureOne(cluster: PolicyCluster, method: string): Promise<number> {
   const before = (await cluster.readPod('bench', 'p0'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION];
   await cluster.policy('AuthorizationPolicy', 'bench', 'bench', { selector: { matchLabels: { app: 'p0' } }, ...rule(method) });
@@ -41,7 +41,7 @@ async function digestsOf(cluster: PolicyCluster, what: 'bundles' | 'pods'): Prom
   return digests;
 }
 
-/** Milliseconds until no bundle, and then no pod, is as it was. */
+/** Milliseconds until every bundle, and then every pod, has a new digest. */
 async function measureAll(cluster: PolicyCluster, method: string): Promise<readonly [bundles: number, pods: number]> {
   const old = await digestsOf(cluster, 'pods');
   const startedMs = performance.now();
@@ -73,22 +73,22 @@ try {
   await cluster.pod({ namespace: 'bench', name: 'p0', labels: { app: 'p0' } });
   await until(
     async () => (await cluster.readPod('bench', 'p0'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] !== undefined,
-    'the first touch',
+    'the first resync annotation',
     PATIENCE_MS,
   );
   const samples: number[] = [];
   for (let index = 0; index < SAMPLES; index += 1) samples.push(await measureOne(cluster, `M${index}`));
   samples.sort((left, right) => left - right);
   process.stdout.write(
-    `policy applied -> pod touched, 1 workload, ${SAMPLES} samples: p50 ${quantile(samples, 0.5).toFixed(1)} ms, p99 ${quantile(samples, 0.99).toFixed(1)} ms\n`,
+    `policy applied -> pod annotated, 1 workload, ${SAMPLES} samples: p50 ${quantile(samples, 0.5).toFixed(1)} ms, p99 ${quantile(samples, 0.99).toFixed(1)} ms\n`,
   );
 
   for (let index = 1; index < WORKLOADS; index += 1)
     await cluster.pod({ namespace: 'bench', name: `p${index}`, labels: { app: `p${index}` } });
-  await until(async () => !(await digestsOf(cluster, 'pods')).has(''), 'every pod to be touched', PATIENCE_MS);
+  await until(async () => !(await digestsOf(cluster, 'pods')).has(''), 'a resync annotation on every pod', PATIENCE_MS);
   const [bundles, pods] = await measureAll(cluster, 'MESH');
   process.stdout.write(
-    `mesh-wide policy, ${WORKLOADS} workloads of one pod: bundles ${bundles.toFixed(0)} ms, pods touched ${pods.toFixed(0)} ms\n`,
+    `mesh-wide policy, ${WORKLOADS} workloads of one pod: bundles ${bundles.toFixed(0)} ms, pods annotated ${pods.toFixed(0)} ms\n`,
   );
   process.stdout.write(
     `controller RSS with ${WORKLOADS} workloads: ${residentMib(controller.pid).toFixed(0)} MiB, event loop delay p99 ${(((await controller.metric('nodejs_eventloop_lag_p99_seconds')) ?? 0) * 1000).toFixed(1)} ms\n`,
