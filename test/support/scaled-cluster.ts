@@ -1,6 +1,6 @@
 /*
  * A cluster state of any size with the pipeline and the status loop on it, for benchmarks and for tests that count what a
- * change costs. Bundles and statuses stay in memory. Each workload has one pod and one policy of its own; each namespace of
+ * change costs. Bundles and statuses stay in memory. Each workload has one pod and one policy that selects only it; each namespace of
  * ten workloads has a policy, and so has the mesh. All pods and selectors share the label env=prod.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';

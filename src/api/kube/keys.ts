@@ -1,6 +1,6 @@
 /*
  * The names by which maps, queues and logs identify Kubernetes objects, and the functions that write and parse them.
- * No other file builds or splits such a key.
+ * No other file builds or splits a key.
  */
 
 /** `namespace/name`; `/name` for a cluster-scoped object. */

@@ -25,9 +25,9 @@ const provider = {
   includeRequestBodyInCheck: { maxRequestBytes: 10, allowPartialMessage: true, packAsBytes: false },
 } as const;
 
-for (const folder of ['cases', 'random']) {
-  const url = new URL(`../../conformance/${folder}/`, import.meta.url);
-  describe(`bundles of recorded ${folder}`, () => {
+for (const directory of ['cases', 'random']) {
+  const url = new URL(`../../conformance/${directory}/`, import.meta.url);
+  describe(`bundles of recorded ${directory}`, () => {
     it('decode to what was encoded', () => {
       const files = readdirSync(url).filter((name) => name.endsWith('.json'));
       expect(files.length).to.be.greaterThan(100);

@@ -1,4 +1,4 @@
-/* Short ways to write policies and pods in the tests of resolve and compile. */
+/* Builders of policies and pods for the tests of resolve and compile. */
 import type { AuthorizationPolicy, JwtRule, RequestAuthentication, WorkloadSelector } from '../../../src/api/istio/resources.ts';
 import { AGENT_ANNOTATION } from '../../../src/api/kube/names.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';

@@ -1,4 +1,4 @@
-/* Which policies reach which pods. */
+/* Whether a policy applies to a pod. */
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import { isInScope, matchesLabels, relevantLabelKeys, selectsPod } from '../../../src/resolve/policy-applies.ts';
@@ -80,7 +80,7 @@ describe('isInScope', () => {
 });
 
 describe('relevantLabelKeys', () => {
-  it('sorts the keys of selectors, each once, and knows the label of gateways', () => {
+  it('returns the keys of selectors sorted, without duplicates, and the label of gateways for targetRefs', () => {
     const policies = [allow('a', { labels: { b: '1', a: '2' } }), allow('b', { labels: { b: '2' } }), allow('c')];
 
     expect(relevantLabelKeys(policies)).to.deep.equal(['a', 'b']);
@@ -88,7 +88,7 @@ describe('relevantLabelKeys', () => {
     expect(relevantLabelKeys([])).to.deep.equal([]);
   });
 
-  it('names every key that selectsPod looks at', () => {
+  it('returns every key that selectsPod looks at', () => {
     for (const [what, policy, pod] of CASES) {
       const keys = relevantLabelKeys([policy]);
       const restricted = Object.fromEntries(Object.entries(pod.labels).filter(([key]) => keys.includes(key)));
@@ -98,7 +98,7 @@ describe('relevantLabelKeys', () => {
 });
 
 describe('matchesLabels', () => {
-  it('takes an absent selector for an empty one', () => {
+  it('treats an absent selector like an empty one', () => {
     expect(matchesLabels(undefined, { a: 'b' })).to.equal(true);
   });
 });

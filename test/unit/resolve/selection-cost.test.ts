@@ -34,7 +34,7 @@ interface Cluster extends Examined {
   readonly pod: (index: number, labels?: Readonly<Record<string, string>>) => SlimPod;
 }
 
-/** Each workload has one pod and one policy of its own; all pods and selectors share the label env=prod. */
+/** Each workload has one pod and one policy that selects only it; all pods and selectors share the label env=prod. */
 function clusterOf(workloads: number): Cluster {
   const examined: Examined = { policies: new Set(), labelSets: new Set() };
   const selection = createSelection(() => ROOT);

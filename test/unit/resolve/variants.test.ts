@@ -1,4 +1,4 @@
-/* Pods of one workload grouped by what policies see of their labels. */
+/* Pods of one workload, grouped by the labels that its policies look at. */
 
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
@@ -20,7 +20,7 @@ describe('groupByRelevantLabels', () => {
   const v2 = allow('v2', { labels: { version: 'v2' } });
   const elsewhere = allow('elsewhere', { labels: { app: 'other', tier: 'x' } });
 
-  it('makes one group of pods that differ only in labels nobody asks for', () => {
+  it('returns one group when pods differ only in labels that no policy looks at', () => {
     const { relevantLabels, groups } = groupByRelevantLabels(
       [{ 'pod-template-hash': '1' }, { 'pod-template-hash': '2' }],
       policiesFor([all]),
@@ -30,7 +30,7 @@ describe('groupByRelevantLabels', () => {
     expect(groups).to.deep.equal([{ labels: {}, policies: [all] }]);
   });
 
-  it('parts pods that a selector parts, sorted by their labels', () => {
+  it('splits pods that a selector distinguishes, sorted by their labels', () => {
     const sets = [{ version: 'v2', a: '1' }, { version: 'v1' }, {}, { version: 'v1', a: '2' }];
     const { relevantLabels, groups } = groupByRelevantLabels(sets, policiesFor([all, v1, v2]));
 
@@ -43,19 +43,19 @@ describe('groupByRelevantLabels', () => {
     expect(groupByRelevantLabels(sets.reverse(), policiesFor([all, v1, v2]))).to.deep.equal({ relevantLabels, groups });
   });
 
-  it('does not hear of policies that select none of the pods', () => {
+  it('ignores policies that select none of the pods', () => {
     const without = groupByRelevantLabels([{ app: 'a', version: 'v1' }], policiesFor([v1]));
 
     expect(groupByRelevantLabels([{ app: 'a', version: 'v1' }], policiesFor([v1, v2, elsewhere]))).to.deep.equal(without);
   });
 
-  it('gives one group for a workload without pods', () => {
+  it('returns one group for a workload without pods', () => {
     expect(groupByRelevantLabels([], policiesFor([all, v1])).groups).to.deep.equal([{ labels: {}, policies: [all] }]);
   });
 });
 
 describe('restrictLabels', () => {
-  it('keeps the keys that are there', () => {
+  it('keeps the given keys that the labels have', () => {
     expect(restrictLabels({ b: '', a: '1', c: '2' }, ['a', 'b', 'x'])).to.deep.equal({ a: '1', b: '' });
   });
 });

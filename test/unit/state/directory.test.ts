@@ -1,5 +1,5 @@
 /*
- * The directory source on a real folder: what it takes up, what it keeps, what it tells.
+ * `followDirectory` with a real directory: what it reads, what it keeps, what it reports.
  */
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
