@@ -29,7 +29,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* A reference from { registry, repository, tag, digest }; the digest wins. Takes (list values default-registry default-tag). */}}
+{{/* An image reference from { registry, repository, tag, digest }; the digest takes precedence. Parameters: (list values default-registry default-tag). */}}
 {{- define "sallyport.image" -}}
 {{- $image := index . 0 -}}
 {{- $registry := default (index . 1) $image.registry -}}
@@ -45,7 +45,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or .Values.webhook.injection.enabled .Values.webhook.validation.enabled -}}true{{- end -}}
 {{- end -}}
 
-{{/* What only a restart takes up. */}}
+{{/* Settings that need a restart. */}}
 {{- define "sallyport.staticConfig" -}}
 logLevel: {{ .Values.logLevel }}
 workers: {{ .Values.workers }}
