@@ -1,6 +1,6 @@
 /*
- * What `npm start` and `npm test` run on a fresh machine: plain JavaScript for Node 20 and newer. Installs the packages
- * when they are not those of package-lock.json, then hands over to the newer Node that the package `node` brings.
+ * Entry point of `npm start` and `npm test`: plain JavaScript for Node 20 and newer. Installs the packages of
+ * package-lock.json if they are not installed, then starts the newer Node that the package `node` provides.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ const nodeBinary = join(root, 'node_modules', 'node', 'bin', 'node');
 const [task, ...rest] = process.argv.slice(2);
 const targets = { start: 'examples/jwt-task/demo.ts', test: 'scripts/test.ts' };
 
-/** Installs the locked packages unless the installed ones already are those. */
+/** Installs the locked packages unless they are already installed. */
 function install() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -21,20 +21,20 @@ function install() {
   const marker = join(root, 'node_modules', '.sallyport-lock');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock && existsSync(nodeBinary)) return;
   process.stderr.write('sallyport: installing packages …\n');
-  // Not `npm ci`: it refuses a lock file that lacks a tool's builds for other platforms. `--no-save` keeps the lock as it is.
+  // Not `npm ci`: it refuses a lock file that lacks a tool's builds for other platforms. `--no-save` keeps the lock file unchanged.
   const npm = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   if (npm.status !== 0) fail(`npm install failed with status ${npm.status ?? npm.signal}`);
   if (!existsSync(nodeBinary)) {
-    // npm may be set not to run install scripts; the package's own one puts the binary in place.
+    // npm may be configured not to run install scripts; this one puts the binary in place.
     spawnSync(process.execPath, [join(root, 'node_modules', 'node', 'installArchSpecificPackage.js')], {
       cwd: join(root, 'node_modules', 'node'),
       stdio: 'inherit',
     });
   }
-  if (!existsSync(nodeBinary)) fail('the package `node` brought no binary for this platform');
+  if (!existsSync(nodeBinary)) fail('the package `node` has no binary for this platform');
   writeFileSync(marker, lock);
 }
 
@@ -49,7 +49,7 @@ if (target === undefined) fail(`unknown task ${task}; known: ${Object.keys(targe
 install();
 const path = `${join(root, 'node_modules', '.bin')}:${dirname(nodeBinary)}:${process.env.PATH ?? ''}`;
 const child = spawn(nodeBinary, [join(root, target), ...rest], { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } });
-// The terminal sends Ctrl-C to the child as well; this process only has to outlive it.
+// The terminal sends Ctrl-C to the child, too; this process must outlive it.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));

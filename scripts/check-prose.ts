@@ -32,6 +32,6 @@ for (const path of new Set(projectFiles(process.argv.slice(2)))) {
   }
   findings.push(...findBanned(path, source).findings);
 }
-for (const { path, line, phrase, instead } of findings) process.stdout.write(`${path}:${line}: "${phrase}": write ${instead}\n`);
-if (findings.length > 0) process.stdout.write(`${findings.length} banned phrases; the rule is in CONTRIBUTING.md\n`);
+const lines = findings.map(({ path, line, phrase, instead }) => `${path}:${line}: "${phrase}": write ${instead}\n`);
+if (findings.length > 0) process.stdout.write(`${lines.join('')}${findings.length} banned phrases; the rule is in CONTRIBUTING.md\n`);
 process.exitCode = findings.length === 0 ? 0 : 1;

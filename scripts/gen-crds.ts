@@ -12,14 +12,14 @@ function current(url: URL): string | undefined {
   try {
     return readFileSync(url, 'utf8');
   } catch {
-    // A file that is not there differs from any text.
+    // A missing file is stale.
     return undefined;
   }
 }
 
 const stale = crdFiles().filter((file) => current(new URL(file.name, folder)) !== file.text);
 if (isCheck) {
-  for (const file of stale) console.error(`crds/${file.name} is not what the schemas say; run: node scripts/gen-crds.ts`);
+  for (const file of stale) console.error(`crds/${file.name} is stale; run: node scripts/gen-crds.ts`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } else {
   mkdirSync(folder, { recursive: true });

@@ -1,7 +1,7 @@
 /*
- * Writes manifests/ for `kubectl apply` from the chart and the CRDs: install.yaml as `helm template` renders it with default
- * values, behind its namespace; crds.yaml. `node scripts/gen-manifests.ts` writes; with `--check` it writes nothing and exits
- * 1 when a file differs from what would be written. Needs the helm that the cluster tests build; without it a check is skipped, loudly.
+ * Writes manifests/ for `kubectl apply` from the chart and the CRDs: crds.yaml, and install.yaml as `helm template` renders it
+ * with default values, after its namespace. `node scripts/gen-manifests.ts` writes; with `--check` it writes nothing and exits
+ * 1 when a file differs from what would be written. Needs the helm that the cluster tests build; without it the check is skipped with a message.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ metadata:
     pod-security.kubernetes.io/warn: restricted
 `;
 
-/** Neither Helm's own labels nor the places in the chart mean anything outside of Helm. */
+/** Removes Helm's labels and comments with chart paths, which have no meaning outside of Helm. */
 function withoutHelm(rendered: string): string {
   return rendered
     .replaceAll(/^# Source: .*\n/gm, '')
@@ -60,7 +60,7 @@ if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, becau
 const stale = generated.filter(({ name, text }) => current(name) !== text);
 if (isCheck) {
   for (const { name } of stale) console.error(`manifests/${name} is stale; run: node scripts/gen-manifests.ts`);
-  // Never back to 0: another generator may have found something stale in the same process.
+  // Not reset to 0: another generator in the same process may have found a stale file.
   if (stale.length > 0) process.exitCode = 1;
 } else {
   for (const { name, text } of stale) {

@@ -23,7 +23,7 @@ const pages: readonly Page[] = [
   { path: 'docs/reference/configuration.md', make: async () => (await import('./reference/configuration-page.ts')).configurationPage() },
 ];
 
-/** Scripts that read `--check` themselves and set the exit code; each may be run alone. In order: the next may read what the last wrote. */
+/** Scripts that read `--check` themselves and set the exit code; each can also run alone. In order: a script may read what the previous one wrote. */
 const scripts: readonly { readonly name: string; readonly load: () => Promise<unknown> }[] = [
   { name: 'gen-crds', load: () => import('./gen-crds.ts') },
   { name: 'gen-chart', load: () => import('./gen-chart.ts') },
@@ -40,7 +40,7 @@ async function loadManifests(): Promise<void> {
   await import('./gen-manifests.ts');
 }
 
-/** True when the page is as it should be, or is now. */
+/** True when the page is up to date, or was written. */
 async function handlePage({ path, make }: Page): Promise<boolean> {
   const url = new URL(path, root);
   const text = await make();

@@ -1,7 +1,7 @@
 /*
- * `npm start`: the JWT task with no cluster. Starts the example workload and its key server, runs `sallyport run` on a
- * folder, puts the policies in one after the other as a user would, and shows each request with its code. Stays up
- * afterwards; with `--once` it ends, with 0 only if every row was as it should be.
+ * `npm start`: the JWT task without a cluster. Starts the example workload and its key server, runs `sallyport run` on a
+ * directory, adds the policies one after the other as a user would, and shows each request with its status code. Keeps
+ * running afterwards; with `--once` it exits, with 0 only if every status was the expected one.
  */
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -17,13 +17,13 @@ import { makeTokens, writeTokens } from './make-tokens.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const live = join(here, 'live');
-const folder = join(live, 'manifests');
+const directory = join(live, 'manifests');
 
 type TokenName = 'none' | 'malformed' | 'token' | 'token-group' | 'token-group-string' | 'token-expired' | 'token-other-key';
 
 interface Step {
   readonly title: string;
-  /** Changes the folder as a user would. */
+  /** Changes the directory as a user would. */
   readonly change: () => Promise<void>;
   readonly rows: readonly { readonly token: TokenName; readonly status: number }[];
 }
@@ -32,7 +32,7 @@ const once = process.argv.includes('--once');
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
-/** The wanted port when it is free, else any free one. */
+/** The wanted port if it is free, otherwise any free port. */
 async function choosePort(wanted: number): Promise<number> {
   const listen = (port: number): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -46,7 +46,7 @@ async function choosePort(wanted: number): Promise<number> {
   return listen(wanted).catch(() => listen(0));
 }
 
-/** Starts one of the example's servers; resolves when it says that it listens. */
+/** Starts one of the example's servers; resolves when it listens. */
 function startServer(file: string, env: NodeJS.ProcessEnv): Promise<void> {
   const child = spawn(process.execPath, [join(here, file)], {
     env: { ...process.env, HOST: '127.0.0.1', ...env },
@@ -59,7 +59,7 @@ function startServer(file: string, env: NodeJS.ProcessEnv): Promise<void> {
   });
 }
 
-/** One GET, as the task's curl makes it. */
+/** Sends one GET, like the curl command of the task. */
 function get(port: number, token: string | undefined): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -73,7 +73,7 @@ function get(port: number, token: string | undefined): Promise<number> {
 }
 
 await rm(live, { recursive: true, force: true });
-await mkdir(folder, { recursive: true });
+await mkdir(directory, { recursive: true });
 const made = await makeTokens(Math.floor(Date.now() / 1000));
 await writeTokens(live, made);
 const ports = { agent: await choosePort(8000), app: await choosePort(8080), issuer: await choosePort(8001) };
@@ -83,14 +83,14 @@ const withPorts = (text: string): string =>
     .replaceAll('127.0.0.1:8080', `127.0.0.1:${ports.app}`)
     .replaceAll('127.0.0.1:8001', `127.0.0.1:${ports.issuer}`);
 const put = async (from: string, to: string): Promise<void> =>
-  writeFile(join(folder, to), withPorts(await readFile(join(here, from), 'utf8')));
+  writeFile(join(directory, to), withPorts(await readFile(join(here, from), 'utf8')));
 
 await startServer('httpbin.mjs', { PORT: String(ports.app) });
 await startServer('issuer.mjs', { PORT: String(ports.issuer), JWKS_FILE: join(live, 'jwks.json') });
 await put('manifests/workloads.yaml', 'workloads.yaml');
 const running = await runDirectory(
   {
-    directory: folder,
+    directory,
     mesh: DEFAULT_MESH_CONFIG,
     logger: createLogger({ level: 'warn', component: 'sallyport', fd: 2 }),
     accessLog: false,
@@ -135,8 +135,8 @@ const steps: readonly Step[] = [
   {
     title: 'policies deleted',
     change: async () => {
-      await rm(join(folder, ap));
-      await rm(join(folder, ra));
+      await rm(join(directory, ap));
+      await rm(join(directory, ra));
     },
     rows: [
       { token: 'none', status: 200 },
@@ -148,7 +148,7 @@ const steps: readonly Step[] = [
 const tokenOf = (name: TokenName): string | undefined =>
   name === 'none' ? undefined : name === 'malformed' ? 'invalidToken' : made.tokens[name];
 
-/** Asks until the expected code comes or five seconds are over: a change needs a moment to be in force. */
+/** Repeats the request until it gets the expected status, for at most five seconds: a change takes a moment to become active. */
 async function ask(token: TokenName, status: number): Promise<number> {
   const deadline = performance.now() + 5000;
   for (;;) {
@@ -158,10 +158,10 @@ async function ask(token: TokenName, status: number): Promise<number> {
   }
 }
 
-const header = ['policies in the folder', 'token', 'expected', 'got', '', 'after the edit'];
+const header = ['policies in the directory', 'token', 'expected', 'got', '', 'after the edit'];
 const widths = columnWidths([header, ...steps.flatMap((step) => step.rows.map((row) => [step.title, row.token, '', '', 'wrong', '']))]);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-say(`\nThe JWT task on http://127.0.0.1:${ports.agent}/headers, policies in ${relative(process.cwd(), folder)}\n`);
+say(`\nThe JWT task on http://127.0.0.1:${ports.agent}/headers, policies in ${relative(process.cwd(), directory)}\n`);
 say(
   formatRow(
     header.map((text) => ({ text, style: 'bold' })),
@@ -183,7 +183,9 @@ for (const step of steps) {
   }
 }
 say('');
-say(wrong === 0 ? paint('every row is as it should be', 'green') : paint(`${wrong} rows are not as they should be`, 'red'));
+say(
+  wrong === 0 ? paint('every request got the expected status', 'green') : paint(`${wrong} requests did not get the expected status`, 'red'),
+);
 
 if (once) {
   stop.abort();
@@ -191,11 +193,11 @@ if (once) {
   await put('policies/1-request-authentication.yaml', ra);
   await put('policies/3-require-group.yaml', ap);
   const shown = relative(process.cwd(), live);
-  say(`\nIt stays up, with the last two policies in force again. Try, in another terminal:\n
+  say(`\nIt keeps running, with the last two policies active again. Try in another terminal:\n
   curl -i http://127.0.0.1:${ports.agent}/headers
   curl -i -H "Authorization: Bearer $(cat ${shown}/token-group)" http://127.0.0.1:${ports.agent}/headers
 
-Edit the files in ${relative(process.cwd(), folder)}; the next request is judged by what you saved. Ctrl-C ends it.`);
+Edit the files in ${relative(process.cwd(), directory)}; the next request is evaluated with what you saved. Ctrl-C stops it.`);
 }
 await running.stopped;
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 /*
- * A small workload like httpbin, for the example and the cluster tests: no dependency, any Node from 20 on.
- * GET /headers, /ip, /get echo what arrived; /status/CODE answers CODE; POST /post echoes the body; everything else is 404.
+ * A small workload like httpbin, for the example and the cluster tests, without dependencies, for Node 20 and newer.
+ * GET /headers, /ip and /get echo the request; /status/CODE responds with CODE; POST /post echoes the body; other paths get 404.
  * Environment: PORT (default 8000), HOST (default all addresses).
  */
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /*
- * A key server for the example and the cluster tests: serves the file JWKS_FILE (default jwks.json beside this file) at
- * /jwks.json, read anew for each request so that keys can be rotated, and an OpenID configuration that points to it.
+ * A key server for the example and the cluster tests: serves the file JWKS_FILE (default: jwks.json next to this file) at
+ * /jwks.json, read again for each request so that keys can be rotated, and an OpenID configuration that points to it.
  * Environment: PORT (default 8001), HOST, JWKS_FILE.
  */
 import { readFile } from 'node:fs/promises';

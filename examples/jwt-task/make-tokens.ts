@@ -1,5 +1,5 @@
 /*
- * Makes the example's key pair and tokens: `node examples/jwt-task/make-tokens.ts DIR` writes jwks.json (public key),
+ * Creates the example's key pair and tokens: `node examples/jwt-task/make-tokens.ts DIR` writes jwks.json (public key),
  * token, token-group, token-group-string, token-expired and token-other-key into DIR. The private key is never written.
  */
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -7,16 +7,16 @@ import * as exitCodes from '../../src/cli/exit-codes.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
-/** A copy, to look codes up by their name. */
+/** A copy, to index the codes by their name. */
 const exitCodeByName: typeof exitCodes = { ...exitCodes };
 
 const EXIT_TEXT: Readonly<Record<keyof typeof exitCodes, string>> = {
-  EXIT_OK: 'done; nothing to complain about',
-  EXIT_FAILURE: 'something failed that is not your fault',
-  EXIT_USAGE: 'the command line is wrong',
+  EXIT_OK: 'success, without findings of severity error',
+  EXIT_FAILURE: 'an internal error, or a failure of the environment',
+  EXIT_USAGE: 'the command line is invalid',
   EXIT_BAD_DATA: 'a file cannot be read or parsed',
   EXIT_FINDINGS:
-    'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning); `test`: a test failed, or too few rules are covered; `diff`: a decision flips',
+    'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning); `test`: a test failed, or coverage is too low; `diff`: a decision flips',
 };
 
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -43,6 +43,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   completion: ['source <(sallyport completion bash)'],
 };
 
+/** Text of docs/reference/cli.md. */
 export function cliPage(): string {
   const nothing = (): Promise<never> => Promise.reject(new Error('not run'));
   const program = createProgram({
@@ -64,7 +65,7 @@ export function cliPage(): string {
   return [
     GENERATED,
     '# Command line\n\n',
-    '`sallyport COMMAND`, or `kubectl sallyport COMMAND` when `kubectl-sallyport` is on the path. `--help` works everywhere. Source: `src/cli`.\n\n',
+    '`sallyport COMMAND`, or `kubectl sallyport COMMAND` when `kubectl-sallyport` is on the `PATH`. `--help` works everywhere. Source: `src/cli`.\n\n',
     markdownTable(
       ['command', 'what it does'],
       commands.map((command) => [`[${code(command.name)}](#${command.name})`, command.summary]),
@@ -72,7 +73,7 @@ export function cliPage(): string {
     '\n',
     optionTable(options),
     '\nData goes to stdout, findings and status to stderr, one line each: `file:line:column: severity: object: field: reason [code]`.\n',
-    'The codes are in [errors.md](errors.md). Colour is used on terminals only; `NO_COLOR=1` turns it off, `FORCE_COLOR=1` on.\n',
+    'The codes are in [errors.md](errors.md). Output is coloured on terminals only; `NO_COLOR=1` disables colours, `FORCE_COLOR=1` enables them.\n',
     ...commands.map(commandSection),
     '\n## Exit codes\n\n',
     markdownTable(['code', 'meaning'], exits),

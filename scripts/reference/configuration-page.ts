@@ -31,6 +31,7 @@ interface Setting {
 /** Part of the pattern of every duration. */
 const DURATION_MARK = '(?:ms|s|m|h)';
 
+/** Text of docs/reference/configuration.md. */
 export function configurationPage(): string {
   const settings = leaves(schemaOf(), '');
   const mesh = settings.filter(({ path }) => path.startsWith('mesh.'));

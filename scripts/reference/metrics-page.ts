@@ -1,5 +1,5 @@
 /*
- * docs/reference/metrics.md from the metric registries that agent and controller really make.
+ * docs/reference/metrics.md from the metric registries of agent and controller.
  */
 import type { Registry } from 'prom-client';
 import { createAgentMetrics } from '../../src/telemetry/agent-metrics.ts';
@@ -7,16 +7,17 @@ import { createControllerMetrics } from '../../src/telemetry/controller-metrics.
 import { createWebhookMetrics } from '../../src/telemetry/webhook-metrics.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
-/** What a registered metric is known to have; prom-client's own type leaves it out. */
+/** Members of a registered metric that prom-client's type omits. */
 interface RegisteredMetric {
   readonly name: string;
   readonly labelNames?: readonly string[];
   readonly get: () => Promise<{ readonly type: unknown; readonly help: string }>;
 }
 
+/** Text of docs/reference/metrics.md. */
 export async function metricsPage(): Promise<string> {
   const agent = createAgentMetrics(() => 0, true);
-  // Labels are read from samples, and these series have none before their first event.
+  // Labels are read from samples, and these metrics have none before their first event.
   agent.onDecision('allow', 'allow-rule');
   agent.onBundle('', 0);
   agent.onBundleRefused('SP_BUNDLE_SCHEMA');
@@ -33,13 +34,13 @@ export async function metricsPage(): Promise<string> {
   controller.workers('', 0);
   return [
     GENERATED,
-    '# Metrics\n\nPrometheus text on `/metrics`; no label takes a value that a request can choose.\n',
+    '# Metrics\n\nIn the Prometheus text format on `/metrics`. No label takes a value that a request can choose.\n',
     `\n## Agent\n\nOn its admin port, 15020. Source: \`src/telemetry/agent-metrics.ts\`.\n\n${textTable(agent.text())}`,
-    `\n## Controller\n\nOn its HTTP port, 8080. Names follow client-go and controller-runtime where those have one; Node's own (\`process_…\`, \`nodejs_…\`) are there too. Source: \`src/telemetry/controller-metrics.ts\`, \`webhook-metrics.ts\`.\n\n${await registryTable(controller.registry)}`,
+    `\n## Controller\n\nOn its HTTP port, 8080. Names are those of client-go and controller-runtime where they have one; the metrics of Node.js (\`process_…\`, \`nodejs_…\`) are included, too. Source: \`src/telemetry/controller-metrics.ts\`, \`webhook-metrics.ts\`.\n\n${await registryTable(controller.registry)}`,
   ].join('');
 }
 
-/** Rows from a scrape in Prometheus' text format. */
+/** Rows from a scrape in the Prometheus text format. */
 function textTable(text: string): string {
   const typeByName = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
   const rows = [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', help = '']) => {
@@ -48,7 +49,7 @@ function textTable(text: string): string {
     return [code(name), typeByName.get(name) ?? '', [...new Set(labels)].map(code).join(', '), help];
   });
   return markdownTable(
-    ['name', 'type', 'labels', 'meaning'],
+    ['name', 'type', 'labels', 'description'],
     rows.toSorted(([one = ''], [other = '']) => (one < other ? -1 : 1)),
   );
 }
@@ -65,5 +66,5 @@ async function registryTable(registry: Registry): Promise<string> {
         return [code(metric.name), String(type), (metric.labelNames ?? []).map(code).join(', '), help];
       }),
   );
-  return markdownTable(['name', 'type', 'labels', 'meaning'], rows);
+  return markdownTable(['name', 'type', 'labels', 'description'], rows);
 }

@@ -1,9 +1,9 @@
 /*
- * What docs/reference/support-matrix.md says of each field beyond what is worked out. In: nothing. Out: one line per field of
- * the CRDs; the page's generator fails when a field has no line, or a line no field.
+ * Notes of docs/reference/support-matrix.md that cannot be derived from the code: one per field of the CRDs. The generator
+ * fails when a field has no note, or a note has no field.
  */
 
-/** How a field is supported, and what to know about it. `as in Istio`: exactly. */
+/** How a field is supported, and remarks. `as in Istio`: without any difference. */
 export interface SupportNote {
   readonly status: 'as in Istio' | 'with a difference' | 'accepted, no effect';
   readonly note: string;
@@ -30,8 +30,8 @@ export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>>
   'targetRefs[].kind': gateway(),
   'targetRefs[].name': gateway(),
   'targetRefs[].namespace': gateway(),
-  'jwtRules[].issuer': same('compared as text; empty or absent: any issuer'),
-  'jwtRules[].audiences': same('`http://`, `https://` and a `/` at the end are not compared; a wrong audience is 403'),
+  'jwtRules[].issuer': same('compared exactly; empty or absent: any issuer'),
+  'jwtRules[].audiences': same('`http://`, `https://` and a trailing `/` are ignored; a wrong audience is 403'),
   'jwtRules[].jwksUri': differs(
     '`jwks-symmetric-from-url`, `jwks-limits`',
     'fetched by the controller, which keeps the last good keys; no symmetric keys',
@@ -39,20 +39,20 @@ export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>>
   'jwtRules[].jwks_uri': same('older spelling of `jwksUri`'),
   'jwtRules[].jwks': differs('`jwks-without-usable-key`, `jwks-limits`', 'sets that no token can be verified with'),
   'jwtRules[].fromHeaders[].name': same(),
-  'jwtRules[].fromHeaders[].prefix': same('case counts'),
-  'jwtRules[].fromParams': differs('`query-rebuild-escapes`', 'the query without the token is written escaped'),
+  'jwtRules[].fromHeaders[].prefix': same('case-sensitive'),
+  'jwtRules[].fromParams': differs('`query-rebuild-escapes`', 'the query without the token is written with escapes'),
   'jwtRules[].fromCookies': same(),
   'jwtRules[].outputPayloadToHeader': differs(
     '`output-header-underscore`, `output-header-reserved`',
-    'which headers of a client are removed; names that no token may set',
+    'which request headers are removed; names that no token may set',
   ),
   'jwtRules[].outputClaimToHeaders[].header': differs(
     '`output-header-underscore`, `output-header-reserved`',
-    '`-` and `_` are one when what a client sent is removed; names that no token may set',
+    '`-` and `_` are equal when request headers are removed; names that no token may set',
   ),
   'jwtRules[].outputClaimToHeaders[].claim': same(),
   'jwtRules[].forwardOriginalToken': same(),
-  'jwtRules[].timeout': same('of one key fetch'),
+  'jwtRules[].timeout': same('timeout of one key fetch'),
   'jwtRules[].spaceDelimitedClaims': same(),
   'jwtRules[].presence': differs('`presence-required`', 'REQUIRED: a request without this token is 401'),
 };
@@ -70,7 +70,7 @@ export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> =
   action: same('ALLOW, DENY, AUDIT, CUSTOM; dry-run by annotation'),
   'provider.name': differs(
     '`custom-unknown-service`',
-    'CUSTOM only; a provider that is not configured denies what its rules match, one that cannot be reached answers by its settings',
+    'CUSTOM only; a provider that is not configured denies what its rules match; its settings decide while it cannot be reached',
   ),
   'rules[].from[].source.principals': peer(),
   'rules[].from[].source.notPrincipals': notPeer(),
@@ -86,15 +86,15 @@ export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> =
   'rules[].from[].source.notIpBlocks': same(),
   'rules[].from[].source.remoteIpBlocks': same('the last element of X-Forwarded-For, else the TCP peer'),
   'rules[].from[].source.notRemoteIpBlocks': same(),
-  'rules[].to[].operation.hosts': same('with the port as sent; case does not count'),
+  'rules[].to[].operation.hosts': same('with the port as sent; case-insensitive'),
   'rules[].to[].operation.notHosts': same(),
-  'rules[].to[].operation.ports': same('the port of the container'),
+  'rules[].to[].operation.ports': same('the container port'),
   'rules[].to[].operation.notPorts': same(),
   'rules[].to[].operation.methods': same(),
   'rules[].to[].operation.notMethods': same(),
   'rules[].to[].operation.paths': differs(
     '`path-template-without-slash`, `values-not-admitted`',
-    'normalised, without query; templates `{*}` and `{**}`',
+    'normalized, without query; templates `{*}` and `{**}`',
   ),
   'rules[].to[].operation.notPaths': differs('`path-template-without-slash`', 'as `paths`'),
   'rules[].when[].key': same('see the table of keys'),
@@ -117,17 +117,17 @@ export const CONDITION_NOTES: Readonly<Record<string, { readonly example: string
   'request.auth.claims[NAME]…': {
     example: 'request.auth.claims[groups]',
     value: 'admin',
-    note: same('nested names in further brackets; strings and lists of strings match'),
+    note: same('nested names in more brackets; strings and arrays of strings match'),
   },
   'destination.ip': { example: 'destination.ip', value: '10.0.0.0/8', note: same() },
   'destination.port': { example: 'destination.port', value: '80', note: same() },
-  'connection.sni': { example: 'connection.sni', value: 'a.example', note: same('needs TLS that the agent can see') },
+  'connection.sni': { example: 'connection.sni', value: 'a.example', note: same('needs TLS that the agent can read') },
   'experimental.envoy.filters.FILTER[KEY]': {
     example: 'experimental.envoy.filters.a.b[c]',
     value: 'd',
     note: {
       status: 'accepted, no effect',
-      note: 'metadata of Envoy filters, which exists in Envoy only: never matches, and is a fault where Istio has a filter write it (`metadata-of-filters`)',
+      note: 'metadata of Envoy filters, which exists in Envoy only: never matches, and is invalid where a filter of Istio writes it (`metadata-of-filters`)',
     },
   },
 };

@@ -1,6 +1,6 @@
 /*
- * docs/reference/support-matrix.md: every field of both kinds. In: the CRDs (which fields there are), the lowering (what a
- * field is compared with, and what is left of it on TCP), the conformance cases (who proves it), and the notes. Out: Markdown.
+ * docs/reference/support-matrix.md: every field of both kinds, from the CRDs (the fields), the lowering (what a field is
+ * compared with, and what remains of it on TCP), the conformance cases (the evidence), and the notes.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -51,15 +51,16 @@ const SAMPLE: Readonly<Record<string, string>> = {
   paths: '/a',
 };
 
+/** Text of docs/reference/support-matrix.md. */
 export function supportPage(): string {
   const proofs = readProofs();
   return [
     GENERATED,
     '# Support matrix\n\n',
-    'Every field of both kinds as its CRD has it. *Recorded use* counts the recorded cases of real Istio and Envoy in `test/conformance` that use the\n',
-    'field, and the requests in them; all are replayed by `npm run conformance`, and a decision that differs without being named in\n',
-    '[differences](../differences.md) fails. *On TCP* says what is left of a rule on a port whose protocol is TCP: as in Istio, a field that only\n',
-    'HTTP has drops its rule under ALLOW, and is left out of its rule under DENY, AUDIT and CUSTOM. Source: `scripts/reference/support-notes.ts`.\n',
+    'Every field of both kinds. *Recorded use* counts the recorded cases of real Istio and Envoy in `test/conformance` that use the\n',
+    'field, and the requests in them; all are replayed by `npm run conformance`, and a difference that\n',
+    '[differences](../differences.md) does not name fails. *On TCP* says what remains of a rule on a TCP port: as in Istio, a field that only\n',
+    'HTTP has drops its rule under ALLOW, and is removed from its rule under DENY, AUDIT and CUSTOM. Source: `scripts/reference/support-notes.ts`.\n',
     '\n## RequestAuthentication\n\n',
     markdownTable(
       ['field', 'support', 'recorded use', 'notes'],
@@ -104,7 +105,7 @@ function fieldRows(kind: Kind, notes: Readonly<Record<string, SupportNote>>, pro
     ...fields.filter((field) => !Object.hasOwn(notes, field)),
     ...Object.keys(notes).filter((field) => !fields.includes(field)),
   ];
-  if (stray.length > 0) throw new Error(`scripts/reference/support-notes.ts: ${kind}: no line for, or no field of: ${stray.join(', ')}`);
+  if (stray.length > 0) throw new Error(`scripts/reference/support-notes.ts: ${kind}: no note for, or no field of: ${stray.join(', ')}`);
   return fields.map((field) => {
     const { status, note } = notes[field] as SupportNote;
     return [code(field), status, proofText(proofs.get(`${kind} ${field}`)), note, field];
@@ -136,7 +137,7 @@ function loweredField(path: string): readonly [attribute: string, onTcp: string]
   return lowered(part.startsWith('from') ? { from: [{ source: entry }] } : { to: [{ operation: entry }] });
 }
 
-/** What the lowering makes of a rule with one field. */
+/** The lowered form of a rule with one field. */
 function lowered(rule: unknown): readonly [attribute: string, onTcp: string] {
   const metadata = { name: 'a', namespace: 'foo' };
   const { value } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata, spec: { rules: [rule] } });
@@ -185,7 +186,7 @@ function note(value: unknown, path: string, add: (path: string) => void): void {
   }
 }
 
-/** A key without what its brackets hold; all filters of Envoy are one family. */
+/** A key without the content of its brackets; all Envoy filters are one family. */
 function keyFamily(key: string): string {
   return key.startsWith('experimental.') ? 'experimental' : key.replace(/\[.*$/s, '');
 }
