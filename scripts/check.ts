@@ -12,6 +12,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['lint', 'node', 'scripts/check-lint.ts'],
   ['types', 'tsc', '--noEmit'],
   ['dead code', 'knip', '--no-progress', '--cache', '--treat-config-hints-as-errors'],
+  ['unused in src', 'knip', '--no-progress', '--production'],
   ['generated files', 'node', 'scripts/gen.ts', '--check'],
   ['format', 'biome', 'check', '.'],
   ['prose', 'node', 'scripts/check-prose.ts'],
