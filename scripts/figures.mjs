@@ -49,9 +49,10 @@ function longFunctions(path, source) {
     if (typeof node !== 'object' || node === null || typeof node.type !== 'string') return;
     const own = node.id?.name ?? node.key?.name ?? name;
     if (/Function/.test(node.type) && node.body?.type === 'BlockStatement') {
-      const code = [...source.slice(node.start, node.end)].map((char, at) =>
-        isComment[node.start + at] === 1 && char !== '\n' ? ' ' : char,
-      );
+      const code = source
+        .slice(node.start, node.end)
+        .split('')
+        .map((char, at) => (isComment[node.start + at] === 1 && char !== '\n' ? ' ' : char));
       const lines = code
         .join('')
         .split('\n')
