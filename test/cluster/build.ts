@@ -1,6 +1,6 @@
 /*
- * Builds the programs of a test cluster from Go modules, once per version. In: versions.ts. Out: files
- * `<cache>/bin/<product>-<version>/<program>`. The suites and the command line call it; progress goes to stderr.
+ * Builds the programs of versions.ts from Go modules, once per version, into `<cache>/bin/<product>-<version>/<program>`.
+ * Progress goes to stderr.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,7 +20,7 @@ export function binaryPath(name: BinaryName): string {
   return join(productDir(binaries[name].product), name);
 }
 
-/** Folders that hold the programs of a suite, for a `PATH`. */
+/** Directories with the programs of a suite, for a `PATH`. */
 export function binaryDirs(suite: Suite): readonly string[] {
   return [...new Set(namesFor(suite).map((name) => productDir(binaries[name].product)))];
 }
@@ -31,7 +31,7 @@ export function unbuilt(suite: Suite): readonly BinaryName[] {
 }
 
 /**
- * Builds the programs that `suite` needs and the cache does not hold, through Go's module proxy: minutes the first time, nothing after that.
+ * Builds the programs that `suite` needs and the cache lacks, through Go's module proxy: minutes the first time, nothing after that.
  * Runs at the same time wait for one another.
  * @throws Error with the compiler's output when a build fails
  */
@@ -41,7 +41,7 @@ export async function build(suite: Suite, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Builds a program of ours from a single Go file that needs the standard library alone; kept in the cache by its content.
+ * Builds a program from one of our Go files that needs only the standard library; cached by its content.
  * @returns absolute path of the program
  */
 export async function buildFrom(name: string, source: URL, signal?: AbortSignal): Promise<string> {
@@ -73,7 +73,7 @@ async function buildMissing(suite: Suite, signal?: AbortSignal): Promise<void> {
 async function buildProduct(name: ProductName, names: readonly BinaryName[], signal?: AbortSignal): Promise<void> {
   const product: Product = products[name];
   await mkdir(productDir(name), { recursive: true });
-  // Beside its goal, so that the rename at the end is atomic.
+  // In the target directory, so that the rename at the end is atomic.
   const work = await mkdtemp(`${productDir(name)}.building-`);
   try {
     await writeFile(join(work, 'go.mod'), await goModOf(product, work, signal));
@@ -99,7 +99,7 @@ async function goBuild(product: Product, names: readonly BinaryName[], work: str
 
 /**
  * A go.mod that requires the product and nothing else: the go command then takes every other version from the product's own go.mod.
- * Kubernetes points its staging modules at folders of its own repository; they are published under the same minor and patch version.
+ * Kubernetes points its staging modules at directories of its repository; they are published under the same minor and patch version.
  */
 async function goModOf(product: Product, work: string, signal?: AbortSignal): Promise<string> {
   const { stdout } = await run('go', ['mod', 'download', '-json', `${product.module}@${product.version}`], {
@@ -120,7 +120,7 @@ function goEnv(): NodeJS.ProcessEnv {
   return { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' };
 }
 
-/** Runs the go command at low priority: a build must not starve what else the developer does. */
+/** Runs the go command at low priority: a build must not slow down the developer's other work. */
 async function go(args: readonly string[], cwd: string, signal?: AbortSignal): Promise<void> {
   const output: Buffer[] = [];
   const child = spawn('nice', ['-n', '5', 'go', ...args], {

@@ -1,6 +1,6 @@
 /*
- * Where built binaries, image layers and images are kept between runs, outside the checkout. In: environment variables.
- * Out: folders, and a lock so that two runs do not build the same thing at once. build.ts and images.ts use it.
+ * The cache of built binaries, image layers and images, outside of the checkout, with a lock so that two runs do not build
+ * the same thing at the same time.
  */
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcess, startTimeOf } from './process.ts';
 
-/** Folder of everything kept between runs: `SALLYPORT_CACHE`, else `sallyport` in `XDG_CACHE_HOME` or `~/.cache`. */
+/** Directory of everything kept between runs: `SALLYPORT_CACHE`, else `sallyport` in `XDG_CACHE_HOME` or `~/.cache`. */
 export function cacheRoot(): string {
   const own = process.env['SALLYPORT_CACHE'];
   if (own) return own;
@@ -18,8 +18,8 @@ export function cacheRoot(): string {
 const retryMs = 250;
 
 /**
- * Runs `work` while no other process holds the same lock, waiting for it as long as that takes; a lock whose holder has died is taken over.
- * @param name a file name; the lock lies in the cache folder
+ * Runs `work` while no other process holds the same lock, and waits for it without limit; a lock whose holder has died is taken over.
+ * @param name file name of the lock in the cache directory
  */
 export async function withLock<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const path = join(cacheRoot(), 'locks', name);
@@ -47,7 +47,7 @@ async function tryLock(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const holder = await readFile(path, 'utf8').catch(() => '');
-  // An empty file is a lock being written this very moment.
+  // An empty file is a lock that is being written.
   const [pid, startTime] = holder.split(' ');
   if (pid && startTime && !isSameProcess(Number(pid), startTime)) await rm(path, { force: true });
   return false;

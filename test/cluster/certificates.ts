@@ -1,6 +1,6 @@
 /*
- * The certificate authority of one test cluster and what it signs. In: names. Out: PEM files in the state folder and
- * kubeconfig files that hold their credentials. control-plane.ts and node.ts call it; nothing here outlives the cluster.
+ * The certificate authority of one test cluster: PEM files in the state directory, and kubeconfig files with the
+ * credentials. They are deleted with the cluster.
  */
 import 'reflect-metadata';
 import { generateKeyPairSync, webcrypto } from 'node:crypto';
@@ -12,10 +12,10 @@ x509.cryptoProvider.set(webcrypto);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const dayMs = 86_400_000;
-/** Long enough for a cluster that a developer keeps up. */
+/** Long enough for a cluster that a developer keeps running. */
 const validDays = 365;
 
-/** What a certificate is for. */
+/** Subject and names of a certificate. */
 export interface CertificateRequest {
   /** File name without ending: `<name>.crt` and `<name>.key` are written. */
   readonly name: string;
@@ -37,17 +37,17 @@ export interface KeyPairPaths {
   readonly keyPath: string;
 }
 
-/** A certificate authority whose files lie in one folder. */
+/** A certificate authority whose files are in one directory. */
 export interface Authority {
-  /** Folder of all the files. */
+  /** Directory of all its files. */
   readonly dir: string;
   /** The authority's own certificate and key. */
   readonly ca: KeyPairPaths;
-  /** Signs a certificate good for serving and for being a client, and writes it beside the authority's. */
+  /** Signs a certificate for servers and clients, and writes it next to the authority's. */
   readonly issue: (request: CertificateRequest) => Promise<KeyPairPaths>;
 }
 
-/** Makes a new authority and writes `ca.crt` and `ca.key` into `dir`. */
+/** Creates an authority and writes `ca.crt` and `ca.key` into `dir`. */
 export async function createAuthority(dir: string): Promise<Authority> {
   mkdirSync(dir, { recursive: true });
   const keys = await newKeys();
@@ -135,7 +135,7 @@ export function writeServiceAccountKeys(dir: string): { readonly keyPath: string
   return paths;
 }
 
-/** Where an API server is and whom to trust there. */
+/** Address of an API server and the authority that signed its certificate. */
 export interface Endpoint {
   /** `https://host:port` */
   readonly url: string;

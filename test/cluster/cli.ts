@@ -1,6 +1,6 @@
 /*
- * A test node by hand: build the programs, bring a node up and leave it, end it, look at it. In: the command line. Out: on
- * stdout what a shell can eval, on stderr what a person reads. Developers call it: node test/cluster/cli.ts --help
+ * Command line for a test node: build the programs, start a node and keep it running, stop it, inspect it. Writes shell
+ * commands to eval to stdout and messages to stderr. See `node test/cluster/cli.ts --help`.
  */
 import { execFileSync } from 'node:child_process';
 import { Command, Option } from 'commander';

@@ -1,6 +1,6 @@
 /*
- * A real API server for tests: etcd and kube-apiserver on free ports with certificates of their own, optionally with the
- * controller manager. In: options. Out: a kubeconfig and a stop that leaves nothing. Integration suites and node.ts call it.
+ * A real API server for tests: etcd and kube-apiserver on free ports with their own certificates, optionally with the
+ * controller manager. Stopping it leaves nothing behind.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,14 +14,14 @@ import { createState, stopOnExit, sweepLeftovers, tearDown } from './state.ts';
 import { network } from './traces.ts';
 import { freePorts, isReady, waitFor } from './wait.ts';
 
-/** What kind of API server to start. Every field absent: etcd and kube-apiserver alone. */
+/** Options of an API server. Without any: only etcd and kube-apiserver. */
 export interface ControlPlaneOptions {
   /**
-   * Runs kube-controller-manager too: namespaces can then be deleted, owner references collect garbage, ServiceAccounts get made.
+   * Also runs kube-controller-manager: namespaces can then be deleted, owned objects are garbage-collected, ServiceAccounts are created.
    * Absent or false: none of that happens, and pods need no ServiceAccount.
    */
   readonly controllerManager?: boolean;
-  /** Writes an audit log; `auditLogPath` of the result tells where. */
+  /** Writes an audit log to `auditLogPath` of the result. */
   readonly audit?: boolean;
   /** More flags for kube-apiserver, after ours, e.g. `--runtime-config=...`. */
   readonly apiServerFlags?: readonly string[];
@@ -31,22 +31,22 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   /** `https://127.0.0.1:port` */
   readonly url: string;
-  /** PEM file of the authority behind the server's certificate. */
+  /** PEM file of the authority that signed the server's certificate. */
   readonly caPath: string;
   /** Kubeconfig of a cluster administrator (group system:masters). */
   readonly kubeconfigPath: string;
   /** Absolute path of a kubectl of the same version. */
   readonly kubectlPath: string;
-  /** Folder that holds all of it, gone after `stop`. Logs lie in its `logs`. */
+  /** Directory of all its files, removed by `stop`. Logs are in its `logs`. */
   readonly stateDir: string;
   /** Present with `audit: true`. */
   readonly auditLogPath?: string;
   /**
-   * Writes a kubeconfig that authenticates as `user` and gives its path. RBAC treats the user
+   * Writes a kubeconfig that authenticates as `user` and returns its path. RBAC treats the user
    * `system:serviceaccount:<namespace>:<name>` with groups `system:serviceaccounts` and `system:serviceaccounts:<namespace>` as that ServiceAccount.
    */
   readonly kubeconfigAs: (user: string, groups?: readonly string[]) => Promise<string>;
-  /** Ends it and removes every trace. Safe to call twice. Also happens when the process exits or gets SIGINT, SIGTERM or SIGHUP. */
+  /** Stops it and removes every trace. Safe to call twice. Also happens when the process exits or gets SIGINT, SIGTERM or SIGHUP. */
   readonly stop: () => Promise<void>;
 }
 
@@ -54,7 +54,7 @@ const attempts = 3;
 
 /**
  * Starts an API server and waits until it serves (3 to 5 s), building the programs first when the cache lacks them.
- * Any number can run side by side.
+ * Any number can run at the same time.
  * @throws Error with the end of the log of the program that failed
  */
 export async function startControlPlane(options: ControlPlaneOptions = {}, signal?: AbortSignal): Promise<ControlPlane> {
@@ -73,7 +73,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}, signa
       return { ...up, stop };
     } catch (error) {
       await stop();
-      // A port that was free a moment ago may be taken by now.
+      // A port that was free a moment ago may be in use now.
       if (attempt === attempts || !String(error).includes('address already in use')) throw error;
     }
   }
@@ -81,11 +81,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}, signa
 
 /** What {@link bringUp} needs beyond the caller's options. */
 export interface BringUp extends ControlPlaneOptions {
-  /** State folder, made and owned already. */
+  /** Existing state directory, owned by this process. */
   readonly state: string;
   /** Keep the programs when this process ends. */
   readonly outlive: boolean;
-  /** Address besides loopback to serve on and to tell pods, for a node. */
+  /** Address, in addition to loopback, on which to serve and which pods get, for a node. */
   readonly nodeIp?: string;
 }
 
@@ -96,7 +96,7 @@ export interface BroughtUp extends Omit<ControlPlane, 'stop'> {
   readonly admin: KeyPairPaths;
 }
 
-/** Starts the programs in a given state folder; for {@link startControlPlane} and startNode. */
+/** Starts the programs in a given state directory; for {@link startControlPlane} and startNode. */
 export async function bringUp(options: BringUp, signal?: AbortSignal): Promise<BroughtUp> {
   const { state, outlive } = options;
   const authority = await createAuthority(join(state, 'pki'));
@@ -194,7 +194,7 @@ interface ManagerParts extends BringUp {
   readonly serviceAccountKeyPath: string;
 }
 
-/** Runs as the administrator: one token per controller, which is the way of real clusters, costs five seconds at the start. */
+/** Runs as the administrator: one token per controller, as in real clusters, costs five seconds at the start. */
 function startControllerManager(parts: ManagerParts): Running {
   const { state, authority } = parts;
   const args = [
@@ -217,7 +217,7 @@ interface Issuing {
   readonly endpoint: Endpoint;
 }
 
-/** Writes a kubeconfig for `user` into the state folder; see {@link ControlPlane}. */
+/** Writes a kubeconfig for `user` into the state directory; see {@link ControlPlane}. */
 export async function kubeconfigAs(parts: Issuing, user: string, groups: readonly string[] = []): Promise<string> {
   const name = `user-${user.replace(/[^a-zA-Z0-9-]/g, '_')}`;
   const pair = await parts.authority.issue({ name, commonName: user, groups });

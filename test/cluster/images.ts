@@ -1,6 +1,6 @@
 /*
- * Container images without Docker: files in, a docker-archive tar out, the same bytes for the same input. In: an image's
- * description. Out: `<cache>/images/<name>.tar`, for importImage of node.ts. Layers are kept in the cache by content.
+ * Builds container images without Docker: reproducible docker-archive tars at `<cache>/images/<name>.tar`. Layers are cached
+ * by content.
  */
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -15,9 +15,9 @@ import { writeTar } from './tar.ts';
 
 export type { ImageFile, LayerName } from './layers.ts';
 
-/** What an image holds and how it starts. */
+/** Content and configuration of an image. */
 export interface ImageSpec {
-  /** Name with tag, e.g. `sallyport/controller:test`. Pods name it so, with `imagePullPolicy: Never`. */
+  /** Name with tag, e.g. `sallyport/controller:test`. Pods use this name, with `imagePullPolicy: Never`. */
   readonly name: string;
   /** Ready-made layers, lowest first. */
   readonly layers: readonly LayerName[];
@@ -27,7 +27,7 @@ export interface ImageSpec {
   readonly entrypoint: readonly string[];
   /** Arguments that a pod's `args` replaces; absent: none. */
   readonly cmd?: readonly string[];
-  /** Environment besides PATH. */
+  /** Environment in addition to PATH. */
   readonly env?: Readonly<Record<string, string>>;
   /** `uid` or `uid:gid`; absent: 65532:65532. */
   readonly user?: string;
@@ -38,7 +38,7 @@ export interface ImageSpec {
 const path = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * Builds an image from programs of this machine, which get installed first, or finds that it is built already.
+ * Builds an image from programs of this machine, which are installed first, unless it is already built.
  * @returns path of a docker-archive tar; a later image of the same name replaces it
  */
 export async function buildImage(spec: ImageSpec): Promise<string> {
@@ -127,7 +127,7 @@ async function keyOf(entries: readonly TarEntry[]): Promise<string> {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** Nobody ever sees a file half written. @returns `sha256:<hex>` of the file */
+/** Writes a file atomically. @returns `sha256:<hex>` of the file */
 async function writeAtomically(goal: string, entries: readonly TarEntry[]): Promise<string> {
   const dir = join(goal, '..');
   await mkdir(dir, { recursive: true });

@@ -1,6 +1,6 @@
 /*
- * What the layers of test images hold: programs of this machine with the libraries they load. In: the name of a layer.
- * Out: its files. images.ts packs them; a Dockerfile would do the same with a base image.
+ * The files of ready-made image layers: programs of this machine with the libraries that they load. A Dockerfile would use a
+ * base image instead.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
@@ -8,11 +8,11 @@ import { basename, dirname, join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
-/** One thing in an image: a file of this machine, a text, or a symbolic link. */
+/** One entry of an image: a file of this machine, a string, or a symbolic link. */
 export type ImageFile = {
   /** Absolute path in the image. */
   readonly path: string;
-  /** Permission bits; absent: 0755 when the file on this machine may be executed or for a folder, else 0644. */
+  /** Permission bits; absent: 0755 when the file on this machine may be executed or for a directory, else 0644. */
   readonly mode?: number;
 } & ({ readonly from: string } | { readonly content: string | Uint8Array } | { readonly linkTo: string } | { readonly folder: true });
 
@@ -25,7 +25,7 @@ export type LayerName = 'node' | 'curl' | 'busybox' | 'iptables';
 /** User and group that images run as by default; they have this number in design and manifests too. */
 export const imageUser = 65_532;
 
-/** What every image begins with: the usual folders, users, name lookup order, public certificate authorities. */
+/** The common base of all images: the usual directories, users, name lookup order, public certificate authorities. */
 export function baseFiles(): readonly ImageFile[] {
   const folders = ['/etc/ssl/certs', '/root', '/tmp', '/usr/bin', '/usr/sbin', '/usr/lib', '/usr/lib64', '/usr/local/bin', '/var/run'];
   const users = [`root:x:0:0:root:/root:/bin/sh`, `nonroot:x:${imageUser}:${imageUser}:nonroot:/tmp:/bin/sh`];
@@ -47,7 +47,7 @@ export const layerFiles: Readonly<Record<LayerName, () => readonly ImageFile[]>>
   iptables: iptablesFiles,
 };
 
-/** The Node that this project pins, not the one that may happen to run this. */
+/** The Node.js that this project pins, which may differ from the one that runs this. */
 function nodeBinary(): string {
   const pinned = fileURLToPath(new URL('../../node_modules/node/bin/node', import.meta.url));
   return existsSync(pinned) ? pinned : process.execPath;
@@ -83,7 +83,7 @@ function withLibraries(...files: readonly LocalFile[]): readonly ImageFile[] {
   return unique([...files, ...librariesOf(files.map((file) => file.from))]);
 }
 
-/** Shared libraries and the loader that programs need, under the names they are asked for. */
+/** Shared libraries and the loader that programs need, under the names by which they are loaded. */
 function librariesOf(programs: readonly string[]): readonly LocalFile[] {
   const listing = execFileSync('ldd', [...programs], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const paths = listing.matchAll(/^\s+(?:\S+ => )?(\/\S+) \(0x/gm);

@@ -1,6 +1,6 @@
 /*
- * Configuration files of a node's programs. In: the state folder and what was chosen for this run. Out: files below the
- * state folder, so that as little as possible lies anywhere else. node.ts calls it; JSON stands where YAML is read.
+ * Configuration files of a node's programs, in the state directory so that as little as possible is anywhere else. They are
+ * JSON, which is valid YAML.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export function writeContainerdConfig(state: string): string {
   for (const folder of [dir, cni]) mkdirSync(folder, { recursive: true });
   writeFileSync(join(cni, '10-pods.conflist'), JSON.stringify(cniConfig(state)));
   const path = join(state, 'containerd.toml');
-  // restrict_oom_score_adj: in a container or a small VM nobody may lower it, and runc fails with a broken pipe.
+  // restrict_oom_score_adj: in a container or a small VM it cannot be lowered, and runc fails with a broken pipe.
   writeFileSync(
     path,
     `version = 3
@@ -70,13 +70,13 @@ function cniConfig(state: string): object {
         ipam: { type: 'host-local', dataDir: join(state, 'ipam'), ranges: [[{ subnet: network.podCidr }]], routes: [{ dst: '0.0.0.0/0' }] },
       },
       { type: 'portmap', capabilities: { portMappings: true } },
-      // Docker on the same machine drops what is forwarded and not accepted by name.
+      // Docker on the same machine drops forwarded packets that no rule accepts explicitly.
       { type: 'firewall', backend: 'iptables' },
     ],
   };
 }
 
-/** What the kubelet's configuration depends on. */
+/** Parameters of the kubelet's configuration. */
 export interface KubeletSettings {
   readonly state: string;
   readonly port: number;
@@ -125,7 +125,7 @@ export function writeProxyConfig(state: string, kubeconfigPath: string): string 
     clusterCIDR: network.podCidr,
     hostnameOverride: nodeName,
     clientConnection: { kubeconfig: kubeconfigPath },
-    // The limits of the machine are not a test's to change.
+    // A test must not change the limits of the machine.
     conntrack: { maxPerCore: 0 },
     iptables: { minSyncPeriod: '0s' },
     healthzBindAddress: '',

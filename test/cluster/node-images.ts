@@ -1,12 +1,11 @@
 /*
- * The images a node itself needs: what holds a pod's namespaces open, and cluster DNS. In: nothing. Out: docker-archive
- * tars in the cache. Only node.ts calls it.
+ * The images that a node itself needs: the pause image and cluster DNS.
  */
 import { binaryPath, buildFrom } from './build.ts';
 import { buildImage } from './images.ts';
 import { pauseImage } from './node-config.ts';
 
-/** Builds the node's own images, or finds them built. @returns paths of their tars */
+/** Builds the node's images unless they are already built. @returns paths of their tars */
 export async function buildNodeImages(signal?: AbortSignal): Promise<readonly string[]> {
   const pause = await buildFrom('pause', new URL('./pause/main.go', import.meta.url), signal);
   return [

@@ -1,6 +1,6 @@
 /*
- * A whole one-node Kubernetes: the API server of control-plane.ts with scheduler, containerd, kubelet, kube-proxy and cluster
- * DNS. In: options. Out: kubeconfig, tools, a way to bring in images, and a stop that leaves nothing. End-to-end suites call it.
+ * A complete one-node Kubernetes for the e2e tests: the API server of control-plane.ts with scheduler, containerd, kubelet,
+ * kube-proxy and cluster DNS. Stopping it leaves nothing behind.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,17 +22,17 @@ import { freePorts, getText, waitFor } from './wait.ts';
 
 const run = promisify(execFile);
 
-/** What kind of node to start. Every field absent: a plain one that ends with this process. */
+/** Options of a node. Without any: a plain node that stops with this process. */
 export interface NodeOptions {
-  /** docker-archive or OCI tars to bring in before the node counts as up. */
+  /** docker-archive or OCI tars to import before the node counts as started. */
   readonly images?: readonly string[];
-  /** Writes an audit log; `auditLogPath` of the result tells where. A node attached to has one only if it was started so. */
+  /** Writes an audit log to `auditLogPath` of the result. An attached node has one only if it was started with this option. */
   readonly audit?: boolean;
-  /** State folder, new or empty, at most 38 characters; absent: a new one in the system's folder for temporary files. */
+  /** State directory, new or empty, at most 38 characters; absent: a new one in the system's directory for temporary files. */
   readonly stateDir?: string;
-  /** Leave it up when this process ends; `stop`, or a later `tearDown` of its state folder, ends it. */
+  /** Keeps it running when this process exits; `stop`, or a later `tearDown` of its state directory, stops it. */
   readonly outlive?: boolean;
-  /** Start one of our own even if `SALLYPORT_TEST_CLUSTER` names one that is up. */
+  /** Starts a new node even if `SALLYPORT_TEST_CLUSTER` names a running one. */
   readonly fresh?: boolean;
 }
 
@@ -44,13 +44,13 @@ export interface TestNode extends ControlPlane {
   readonly path: string;
   /** Name of the node object. */
   readonly nodeName: string;
-  /** Brings a docker-archive or OCI tar in; pods then name the image with `imagePullPolicy: Never`. Replaces an image of the same name. */
+  /** Imports a docker-archive or OCI tar; pods then name the image with `imagePullPolicy: Never`. Replaces an image of the same name. */
   readonly importImage: (tar: string) => Promise<void>;
 }
 
 /**
- * Starts a node and waits until it is Ready and cluster DNS answers, about 10 s when all is built. Needs root. A machine has one at a time.
- * With `SALLYPORT_TEST_CLUSTER=<state folder>` it attaches to the node that is up there, whose `stop` then does nothing.
+ * Starts a node and waits until it is Ready and cluster DNS responds, about 10 s when everything is built. Needs root. A machine has one at a time.
+ * With `SALLYPORT_TEST_CLUSTER=<state directory>` it attaches to the node that runs there, whose `stop` then does nothing.
  * @throws Error when another test node or another cluster's kube-proxy is on this machine, or with the log of the program that failed
  */
 export async function startNode(options: NodeOptions = {}, signal?: AbortSignal): Promise<TestNode> {
@@ -78,8 +78,8 @@ export async function startNode(options: NodeOptions = {}, signal?: AbortSignal)
 }
 
 /**
- * A node that is up already, by its state folder. Its `stop` does nothing.
- * @throws Error when none is up there
+ * A running node, by its state directory. Its `stop` does nothing.
+ * @throws Error when no node runs there
  */
 export async function attachNode(state: string): Promise<TestNode> {
   if (!isInUse(state)) throw new Error(`no test node is up at ${state}: start one with node test/cluster/cli.ts up`);
@@ -118,7 +118,7 @@ async function bringUpNode(state: string, options: NodeOptions, signal?: AbortSi
   prepareHost(state);
   const containerd = startContainerd(state, outlive);
   const importing = importAll(state, containerd, options.images ?? [], signal);
-  // Looked at below, after the API server is up; a failure meanwhile must not count as unhandled.
+  // Awaited below, after the API server has started; a failure before that must not count as unhandled.
   importing.catch(() => undefined);
   const plane = await bringUp(
     { state, outlive, controllerManager: true, nodeIp: network.nodeIp, ...(options.audit ? { audit: true } : {}) },

@@ -1,6 +1,5 @@
 /*
- * What a machine must have for the cluster suites. In: a suite. Out: what is missing, in words for a person; and the Debian
- * packages of a whole node, installed when they can be. The test command and node.ts call it.
+ * Checks what the cluster suites need on a machine, and installs the Debian packages of a node where possible.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -11,13 +10,13 @@ import { debianPackages } from './versions.ts';
 
 const run = promisify(execFile);
 
-/** Reasons why this machine cannot run `suite`; empty when it can. Answers at once and changes nothing. */
+/** Reasons why this machine cannot run `suite`; empty when it can. Fast, and without side effects. */
 export function missingFor(suite: Suite): readonly string[] {
   if (process.platform !== 'linux') return [`Linux (this is ${process.platform})`];
   return [...missingGo(suite), ...(suite === 'e2e' ? missingForNode() : [])];
 }
 
-/** Go 1.21 and later fetch the newer Go that a module asks for, unless they are told not to. */
+/** Go 1.21 and later download the newer Go that a module requires, unless GOTOOLCHAIN forbids it. */
 function missingGo(suite: Suite): readonly string[] {
   const names = unbuilt(suite);
   if (names.length === 0) return [];

@@ -1,6 +1,6 @@
 /*
- * Long-running programs of a test cluster: start them with a log and a pid file, tell whether they live, kill them. In: a
- * command and the state folder. Out: pid files `<state>/pids/<name>` of `pid starttime`, which a later run can clean up by.
+ * Starts, observes and kills the long-running programs of a test cluster. Each has a log and a pid file
+ * `<state>/pids/<name>` with `pid starttime`, so that a later run can clean up.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,8 @@ export interface Running {
 }
 
 /**
- * Start of a process in clock ticks since boot, as text; tells a process from a later one with the same number. `''` when there is none.
+ * Start time of a process in clock ticks since boot, as a string; distinguishes it from a later process with the same pid. `''` when the
+ * process does not exist.
  * @see proc(5), field 22 of /proc/pid/stat
  */
 export function startTimeOf(pid: number): string {
@@ -49,7 +50,7 @@ const setpriv = '/usr/bin/setpriv';
 
 /**
  * Starts a program in the background.
- * @param state the cluster's state folder
+ * @param state the cluster's state directory
  * @param outlive keep it when this process ends; otherwise the kernel kills it then, even after SIGKILL
  */
 export function startDaemon(daemon: Daemon, state: string, outlive: boolean): Running {
@@ -59,7 +60,7 @@ export function startDaemon(daemon: Daemon, state: string, outlive: boolean): Ru
   const log = openSync(logPath, 'a');
   const bound = !outlive && existsSync(setpriv);
   const [file, args] = bound ? [setpriv, ['--pdeathsig', 'KILL', daemon.file, ...daemon.args]] : [daemon.file, [...daemon.args]];
-  // Its own session: a Ctrl-C at the terminal is for the test run, which then stops the cluster in order.
+  // A separate session: Ctrl-C goes to the test run, which then stops the cluster in order.
   const child = spawn(file, args, { cwd: state, detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...daemon.env } });
   closeSync(log);
   let ended = false;
@@ -71,7 +72,7 @@ export function startDaemon(daemon: Daemon, state: string, outlive: boolean): Ru
   return { name: daemon.name, pid, logPath, exited: () => ended };
 }
 
-/** Processes of a state folder's pid files that still live. */
+/** Running processes of a state directory's pid files. */
 export function livingDaemons(state: string): readonly number[] {
   const folder = join(state, 'pids');
   if (!existsSync(folder)) return [];
@@ -84,14 +85,14 @@ export function livingDaemons(state: string): readonly number[] {
 const killWaitMs = 10_000;
 const pollMs = 10;
 
-/** Kills processes outright and waits until they are gone. Synchronous, so that it can run while this process exits. */
+/** Kills processes with SIGKILL and waits until they are gone. Synchronous, so that it can run while this process exits. */
 export function killAll(pids: readonly number[]): void {
   const startTimes = new Map(pids.map((pid) => [pid, startTimeOf(pid)]));
   for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // it has ended by itself
+      // It has already exited.
     }
   }
   const deadline = Date.now() + killWaitMs;
@@ -102,7 +103,7 @@ function pauseSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Last lines of a log, for an error message; `''` when there is none. */
+/** Last lines of a log, for an error message; `''` when the log does not exist. */
 export function tailOf(logPath: string, lines = 15): string {
   if (!existsSync(logPath)) return '';
   return readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');

@@ -1,6 +1,6 @@
 /*
- * The state folder of one test cluster: everything it writes lies there, and what it leaves in the kernel can be found by it.
- * In: a folder. Out: owner records, teardown, and the sweep of what crashed runs left. control-plane.ts and node.ts call it.
+ * The state directory of one test cluster: it holds every file that the cluster writes, and identifies what the cluster
+ * leaves in the kernel. Owner records, teardown, and cleanup after crashed runs.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,25 +10,25 @@ import { isSameProcess, killAll, livingDaemons, startTimeOf } from './process.ts
 import { containerProcesses, removeNetwork, removeTraces, restoreSysctls } from './traces.ts';
 
 const prefix = 'sallyport-cluster-';
-/** Sockets lie in the state folder, and the name of a socket has room for 107 bytes, 64 of which containerd takes for a digest. */
+/** Sockets are in the state directory; a socket path has at most 107 bytes, 64 of which containerd uses for a digest. */
 const maxStateLength = 38;
-/** Where state folders are made: the system's folder for temporary files, unless its name is too long. */
+/** Parent of the state directories: the system's directory for temporary files, unless its path is too long. */
 const root = join(tmpdir(), `${prefix}xxxxxx`).length <= maxStateLength ? tmpdir() : '/tmp';
-/** Names the state folder of the one node a machine can have; its bridges, ranges and rules have fixed names. */
+/** Holds the path of the state directory of the machine's only node; its bridges, ranges and rules have fixed names. */
 const nodeMarker = join(root, 'sallyport-node');
 
-/** Who started a cluster, and how much of it there is to clean up. */
+/** Owner of a cluster, and the parts to clean up. */
 export interface Owner {
   readonly kind: 'control-plane' | 'node';
   /** Process that started it. */
   readonly pid: number;
   readonly startTime: string;
-  /** Meant to outlive that process. */
+  /** The cluster outlives that process. */
   readonly keep: boolean;
 }
 
 /**
- * Makes a state folder owned by this process: a new one, or `dir`.
+ * Creates a state directory owned by this process: a new one, or `dir`.
  * @throws Error when `dir` holds something else, or its path has more than 38 characters
  */
 export function createState(kind: Owner['kind'], keep: boolean, dir?: string): string {
@@ -43,13 +43,13 @@ export function createState(kind: Owner['kind'], keep: boolean, dir?: string): s
   return state;
 }
 
-/** State folder of the node on this machine, up or crashed; absent when there is none. */
+/** State directory of the node on this machine, running or crashed; absent without a node. */
 export function nodeState(): string | undefined {
   const state = existsSync(nodeMarker) ? readFileSync(nodeMarker, 'utf8') : '';
   return state && existsSync(join(state, 'owner.json')) ? state : undefined;
 }
 
-/** Is a cluster still in use: its owner lives, or it was meant to outlive it and its programs do? */
+/** Whether a cluster is still in use: its owner runs, or it outlives its owner and its programs run. */
 export function isInUse(state: string): boolean {
   const owner = readOwner(state);
   if (!owner) return false;
@@ -64,7 +64,7 @@ function readOwner(state: string): Owner | undefined {
   }
 }
 
-/** Tears down whatever crashed runs left on this machine. */
+/** Tears down what crashed runs left on this machine. */
 export function sweepLeftovers(): void {
   const states = readdirSync(root)
     .filter((name) => name.startsWith(prefix))
@@ -75,15 +75,15 @@ export function sweepLeftovers(): void {
   }
 }
 
-/** Another user's leftovers are that user's to remove; root may remove everybody's. */
+/** A user may remove only their own leftovers; root may remove all. */
 function isOurs(state: string): boolean {
   const self = process.getuid?.();
   return self === 0 || statSync(state, { throwIfNoEntry: false })?.uid === self;
 }
 
 /**
- * Ends a cluster outright and removes every trace: programs, containers, mounts, bridges, rules, control groups, files.
- * Its state is thrown away, so nothing is given time to drain. Synchronous, so that it also works while this process exits. Safe to repeat.
+ * Kills a cluster and removes every trace: programs, containers, mounts, bridges, rules, control groups, files.
+ * Its state is deleted, so nothing needs time to drain. Synchronous, so that it also works while this process exits. Safe to repeat.
  */
 export function tearDown(state: string): void {
   const isNode = readOwner(state)?.kind === 'node';
@@ -111,7 +111,7 @@ function unmountBelow(state: string): void {
 const live = new Set<string>();
 let hooked = false;
 
-/** Has `state` torn down when this process exits or is told to end, unless `stopOnExit`'s result is called before. */
+/** Tears down `state` when this process exits or gets a signal, unless the result of `stopOnExit` is called before. */
 export function stopOnExit(state: string): () => void {
   live.add(state);
   if (!hooked) hook();
@@ -128,7 +128,7 @@ function hook(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       tearDownAll();
-      // With our listener gone, the signal does what it would have done without us.
+      // Without our listener, the signal has its default effect.
       process.kill(process.pid, signal);
     });
   }

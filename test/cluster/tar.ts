@@ -1,13 +1,12 @@
 /*
- * Writes tar files that depend on nothing but their content: fixed times and owner, entries in the order given. In: entries.
- * Out: a file and its digest. images.ts makes layers and images of them.
+ * Writes tar files that depend only on their content: fixed times and owner, entries in the given order.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
 
-/** One entry: a folder, a symbolic link, or a file from memory or from disk. */
+/** One entry: a directory, a symbolic link, or a file from memory or from disk. */
 export type TarEntry = { readonly path: string; readonly mode: number } & (
   | { readonly kind: 'folder' }
   | { readonly kind: 'link'; readonly target: string }
@@ -73,7 +72,7 @@ function headerOf(entry: TarEntry, size: number): Buffer {
   if (entry.kind === 'link') header.write(entry.target, 157, 100);
   header.write('ustar\u000000', 257);
   header.write(prefix, 345);
-  // The sum is taken with its own field blank, as it is now.
+  // The checksum is computed while its own field holds spaces.
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${octal(sum, 6)}\u0000 `, 148);
   return header;

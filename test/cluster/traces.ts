@@ -1,6 +1,6 @@
 /*
- * What a node leaves outside its state folder, and how to find and remove it: container processes, bridges, packet filter
- * rules, control groups, log links. In: the state folder. Out: nothing left. Only teardown in state.ts calls it.
+ * Finds and removes what a node leaves outside of its state directory: container processes, bridges, packet filter rules,
+ * control groups, log links.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ export const network = {
   /** Bridge that carries the node's own address. */
   nodeBridge: 'sallyport-node',
   nodeIp: '10.99.0.1',
-  /** Bridge that the pods hang on. */
+  /** Bridge that connects the pods. */
   podBridge: 'sallyport-pods',
   podCidr: '10.244.0.0/24',
   serviceCidr: '10.96.0.0/16',
@@ -22,7 +22,7 @@ export const network = {
   cniNetwork: 'sallyport-pods',
 } as const;
 
-/** Shims and processes in containers of the node at `state`: their command line or their root file system lies there. */
+/** Shims and processes in containers of the node at `state`: their command line or their root file system refers to it. */
 export function containerProcesses(state: string): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -35,7 +35,7 @@ function isShimOf(pid: string, state: string): boolean {
   return command.includes('containerd-shim') && command.includes(state);
 }
 
-/** A container's root is an overlay mount whose layers lie in the state folder. */
+/** A container's root is an overlay mount whose layers are in the state directory. */
 function hasRootIn(pid: string, state: string): boolean {
   const root = readProc(pid, 'mounts')
     .split('\n')
@@ -54,7 +54,7 @@ function readProc(pid: string, file: string): string {
 /** Removes the bridges, and the chains of kube-proxy, kubelet and CNI with every rule that jumps to them. */
 export function removeNetwork(): void {
   for (const bridge of [network.nodeBridge, network.podBridge]) {
-    // The kernel takes the pods' ends away in its own time, and with them these; asked for, they are gone at once.
+    // The kernel removes the pods' ends, and with them these, after a while; an explicit removal is immediate.
     for (const port of childrenOf(`/sys/class/net/${bridge}/brif`)) spawnSync('ip', ['link', 'delete', port]);
     if (existsSync(`/sys/class/net/${bridge}`)) execFileSync('ip', ['link', 'delete', bridge]);
   }
@@ -74,7 +74,7 @@ export function hasClusterRules(): boolean {
 }
 
 /**
- * Input for `iptables-restore --noflush` that takes our chains out of what `iptables-save` printed; `''` when there are none.
+ * Input for `iptables-restore --noflush` that removes our chains from the output of `iptables-save`; `''` when it has no such chains.
  * Naming a chain there empties it, after which it can be deleted.
  */
 function undoOf(saved: string): string {
@@ -103,14 +103,14 @@ function undoOf(saved: string): string {
 
 const sysctlRecord = 'sysctls.json';
 
-/** Sets kernel parameters that this kernel has, keeping in the state folder what they were. */
+/** Sets the kernel parameters that this kernel has, and saves their former values in the state directory. */
 export function setSysctls(state: string, values: Readonly<Record<string, number>>): void {
   const before: Record<string, string> = {};
   for (const [name, value] of Object.entries(values)) {
     const path = sysctlPath(name);
     if (!existsSync(path)) continue;
     const was = readFileSync(path, 'utf8').trim();
-    // More than enough is left alone.
+    // A higher value stays.
     if (Number(was) >= value) continue;
     before[name] = was;
     writeFileSync(path, String(value));
@@ -118,7 +118,7 @@ export function setSysctls(state: string, values: Readonly<Record<string, number
   writeFileSync(join(state, sysctlRecord), JSON.stringify(before));
 }
 
-/** Gives kernel parameters back the values they had before {@link setSysctls}. */
+/** Restores the kernel parameters that {@link setSysctls} changed. */
 export function restoreSysctls(state: string): void {
   const path = join(state, sysctlRecord);
   if (!existsSync(path)) return;
@@ -130,7 +130,7 @@ function sysctlPath(name: string): string {
   return join('/proc/sys', name.replaceAll('.', '/'));
 }
 
-/** Removes what kubelet and CNI write at places of their own choosing. */
+/** Removes files that kubelet and CNI write at fixed paths. */
 export function removeTraces(state: string): void {
   for (const hierarchy of ['', ...childrenOf('/sys/fs/cgroup')]) removeCgroup(join('/sys/fs/cgroup', hierarchy, 'kubepods'));
   removeMatching('/var/log/containers', (path) => lstatSync(path).isSymbolicLink() && readlinkSync(path).startsWith(state));
@@ -144,7 +144,7 @@ function removeMatching(dir: string, matches: (path: string) => boolean): void {
   }
 }
 
-/** Control groups are removed leaf by leaf; one that still holds processes (of somebody else) stays. */
+/** Control groups are removed leaf by leaf; one that still holds processes of others stays. */
 function removeCgroup(path: string): void {
   if (!existsSync(path)) return;
   for (const name of childrenOf(path)) {

@@ -1,9 +1,9 @@
 /*
- * The one table of what a test cluster is built from. In: nothing. Out: each binary with its Go package, module and
- * version, and which suites need it. build.ts builds what stands here; changing a version here rebuilds it.
+ * The programs of a test cluster: each with its Go package, module and version, and the suites that need it. Changing a
+ * version here rebuilds the program.
  */
 
-/** Which suites a binary serves: `integration` needs an API server alone, `e2e` a whole node. */
+/** Suites that need a binary: `integration` needs an API server alone, `e2e` a whole node. */
 export type Suite = 'integration' | 'e2e';
 
 /** A Go module that binaries are built from. */
@@ -19,7 +19,7 @@ export interface Product {
 const kubernetesVersion = 'v1.37.2';
 const versionPackage = 'k8s.io/component-base/version';
 
-/** Every module a test cluster is built from, by the name of its folder in the cache. */
+/** Every module a test cluster is built from, by the name of its directory in the cache. */
 export const products: Readonly<Record<ProductName, Product>> = {
   kubernetes: {
     module: 'k8s.io/kubernetes',

@@ -1,6 +1,5 @@
 /*
- * Waiting for what a cluster says instead of for a time. In: a question to ask again and again, and the programs that must
- * stay alive meanwhile. Out: the moment it is true, or an error with the log of what died.
+ * Polls a condition of a cluster instead of sleeping; fails with the log when a program that must stay alive exits.
  */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -15,7 +14,7 @@ const pollMs = 50;
 const timeoutMs = 120_000;
 
 /**
- * Waits until `isTrue` answers true, asking every 50 ms for two minutes at most.
+ * Waits until `isTrue` returns true, polling every 50 ms for at most two minutes.
  * @param what for the error message: what was waited for
  * @throws Error when one of `programs` ends first or time is up, with the end of their logs
  */
@@ -39,12 +38,12 @@ function logsOf(programs: readonly Running[]): string {
   return programs.map((program) => `--- ${program.name}\n${tailOf(program.logPath)}`).join('\n');
 }
 
-/** Does a GET of `path` with this client certificate answer 200? False also while nothing listens. */
+/** Whether a GET of `path` with this client certificate returns 200; false also while no server listens. */
 export async function isReady(endpoint: Endpoint, pair: KeyPairPaths, path: string): Promise<boolean> {
   return (await getText(endpoint, pair, path)) !== undefined;
 }
 
-/** Body of a GET of `path` that answers 200; absent for any other answer, or none. */
+/** Body of a GET of `path` that returns 200; absent for any other response, and without one. */
 export function getText(endpoint: Endpoint, pair: KeyPairPaths, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const options = {
@@ -68,7 +67,7 @@ export function getText(endpoint: Endpoint, pair: KeyPairPaths, path: string): P
 
 /** Ports that were free on loopback just now, all different. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  // All are held at once, or the kernel might hand out the same one twice.
+  // All are held at the same time; otherwise the kernel might assign the same one twice.
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

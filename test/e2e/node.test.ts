@@ -1,6 +1,6 @@
 /*
- * The test node itself: pods run from images made without Docker, names resolve, Services reach pods, commands run in
- * containers, packet filter rules of a pod redirect, and stopping leaves no trace. Everything else under test/e2e stands on it.
+ * The test node itself, on which the other e2e suites depend: pods run from images built without Docker, names resolve,
+ * Services reach pods, commands run in containers, packet filter rules of a pod redirect, and stopping leaves no trace.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -99,11 +99,11 @@ describe('the node for tests', () => {
     expect(await inClient('id', '-u')).to.equal('65532\n');
   });
 
-  it('gives logs', async () => {
+  it('returns the logs of a pod', async () => {
     expect(await kubectl('logs', 'web', '-c', 'redirect')).to.equal('redirected\n');
   });
 
-  it('has helm at hand', async () => {
+  it('provides helm', async () => {
     const { stdout } = await run(node.helmPath, ['list', '-A', `--kubeconfig=${node.kubeconfigPath}`, '-o', 'json']);
 
     expect(JSON.parse(stdout)).to.be.an('array');

@@ -1,7 +1,7 @@
 /*
- * The same task with nothing but kubectl: installed by `kubectl apply -k manifests/`, agents put into the manifests by
- * `sallyport inject`, in a namespace that asks for no injection. Shorter: what the other suite shows of the controller is not
- * shown again; a pod that starts while the controller is away is, since here no webhook keeps it from starting.
+ * The same task with kubectl only: installed by `kubectl apply -k manifests/`, agents injected into the manifests by `sallyport
+ * inject`, in a namespace without injection. Tests of the controller are not repeated, except for a pod that starts while the
+ * controller is stopped, because here no webhook prevents its start.
  */
 import { expect } from 'chai';
 import { cleanUp } from './support/clean-up.ts';
@@ -58,12 +58,12 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     await cleanUp(shell);
   });
 
-  it('installs by kubectl, and the controller becomes ready', async () => {
+  it('becomes ready when installed by kubectl', async () => {
     await run('kubectl apply --server-side -k manifests/');
     await run(`kubectl rollout status --timeout=60s ${controller}`);
   });
 
-  it('puts an agent into each pod template', async () => {
+  it('injects an agent into each pod template', async () => {
     await run('kubectl create namespace foo');
     await shell.apply(issuerManifest(tokens.jwks));
     for (const manifest of [httpbinManifest, sleepManifest]) {
@@ -97,7 +97,7 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     await task.expectCode('+ claim groups', 'own string', '200', 'atOnce');
   });
 
-  it('guards a new pod with the last good policies while the controller is away', async () => {
+  it('enforces the last good policies in a new pod while the controller is stopped', async () => {
     await run(`kubectl scale --replicas=0 ${controller}`);
     await run('kubectl wait --for=delete pod -n sallyport-system -l app.kubernetes.io/name=sallyport --timeout=60s');
 
@@ -109,7 +109,7 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     await task.expectCode('new pod, controller away', 'invalidToken', '401', 'atOnce');
   });
 
-  it('keeps a new workload closed until the controller is back', async () => {
+  it('keeps a new workload closed until the controller runs again', async () => {
     const other = `${httpbinManifest}`.replaceAll('httpbin', 'newcomer').replaceAll('sallyport/newcomer', 'sallyport/httpbin');
     await shell.run('sallyport inject -f - | kubectl apply -f -', { input: other });
     const code = `kubectl exec -n foo deploy/sleep -c sleep -- curl -sS -o /dev/null -w '%{http_code}' "http://$(kubectl get pod -n foo -l app=newcomer -o jsonpath={.items..status.podIP}):8080/headers"`;
@@ -135,7 +135,7 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     expect(await run('kubectl get configmaps -A -l app.kubernetes.io/managed-by=sallyport -o name')).to.equal('');
   });
 
-  it('runs the samples as they are, with an issuer that is at hand', async () => {
+  it('runs the samples unchanged, with a local issuer', async () => {
     await run('kubectl create namespace foo');
     await run('kubectl label namespace foo sallyport.dev/injection=enabled');
     await run('kubectl apply -n foo -f manifests/samples/httpbin.yaml -f manifests/samples/sleep.yaml');

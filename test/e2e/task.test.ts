@@ -1,7 +1,7 @@
 /*
- * The JWT task on a whole cluster, as its reader does it: installed by Helm, agents by the webhook, policies by kubectl, each
- * request typed as the task says. Then what a cluster does to it: relabelled pods, a controller that is away, agents that
- * restart, a namespace that goes. Steps build on each other, so the first that fails ends the suite.
+ * The JWT task on a real cluster: installed by Helm, agents injected by the webhook, policies applied by kubectl, each request
+ * sent with the command of the task. Then relabelled pods, a stopped controller, restarted agents, a deleted namespace. Steps
+ * build on each other, so a failure ends the suite.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,11 +38,11 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
   let shell: Shell;
   let tokens: TaskTokens;
   let task: Task;
-  /** Seconds since boot when the first policy was published; for the volume that nobody hurries. */
+  /** Seconds since boot when the first policy was published; for the volume that is not refreshed early. */
   let firstPublished = Number.NaN;
   const figures: Figure[] = [];
   let auditLog: string | undefined;
-  /** Refused to another suite's controller, whose roles went before it did. */
+  /** Requests refused to another suite's controller, whose roles were deleted before it stopped. */
   let refusedBefore = 0;
 
   const run = (command: string): Promise<string> => shell.run(command);
@@ -85,7 +85,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await cleanUp(shell);
   });
 
-  it('installs by Helm, and the controller becomes ready', async () => {
+  it('becomes ready when installed by Helm', async () => {
     const started = performance.now();
 
     await run('helm install sallyport charts/sallyport --namespace sallyport-system --create-namespace --wait --timeout 60s');
@@ -100,7 +100,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run('kubectl explain authorizationpolicy --api-version=security.istio.io/v1beta1')).to.match(/VERSION:\s+v1beta1/);
   });
 
-  it('puts an agent into each pod of a labelled namespace', async () => {
+  it('injects an agent into each pod of a labelled namespace', async () => {
     await run('kubectl create namespace foo');
     await run('kubectl label namespace foo sallyport.dev/injection=enabled');
 
@@ -115,12 +115,12 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     }
   });
 
-  it('lets everything through without a policy', async () => {
+  it('allows every request without a policy', async () => {
     await task.expectCode('no policy', 'none', '200', 'atOnce');
     await task.expectCode('no policy', 'invalidToken', '200', 'atOnce');
   });
 
-  it('refuses a bad token with 401 once there is a RequestAuthentication, and no token at all passes', async () => {
+  it('refuses an invalid token with 401 with a RequestAuthentication, and allows a request without a token', async () => {
     await shell.apply(requestAuthentication);
     await run('kubectl wait --for=condition=Ready ra/jwt-example -n foo --timeout=20s');
     firstPublished = uptime();
@@ -132,14 +132,14 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('RequestAuthentication', 'other key', '401', 'atOnce');
   });
 
-  it('says why in the words of Istio', async () => {
+  it("responds with Istio's texts", async () => {
     const answer = await task.show('invalidToken');
 
     expect(answer).to.contain('Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections');
     expect(answer).to.match(/^www-authenticate: Bearer realm="http:\/\/httpbin\.foo:8000\/headers", error="invalid_token"\r?$/im);
   });
 
-  it('lets in only requests with the principal once there is an AuthorizationPolicy', async () => {
+  it('allows only requests with the principal with an AuthorizationPolicy', async () => {
     await shell.apply(requireJwt);
     await run('kubectl wait --for=condition=Ready ap/require-jwt -n foo --timeout=20s');
 
@@ -148,14 +148,14 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('+ AuthorizationPolicy on requestPrincipals', 'invalidToken', '401', 'atOnce');
   });
 
-  it('hides the token from the application, which sees the rest of the request', async () => {
+  it('removes the token from the request that the application gets, and nothing else', async () => {
     const answer = await task.show('TOKEN');
 
     expect(answer).to.contain('"host": "httpbin.foo:8000"');
     expect(answer.toLowerCase()).to.not.contain('authorization');
   });
 
-  it('lets in only the group once the policy asks for the claim, as a list or as a string', async () => {
+  it('allows only the group when the policy requires the claim, as an array or as a string', async () => {
     await shell.apply(requireGroup);
 
     await task.expectCode('+ claim groups', 'TOKEN', '403');
@@ -174,7 +174,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run(`kubectl get ap/require-jwt -n foo -o ${observed}`)).to.equal('2 2');
   });
 
-  it('refuses an invalid policy with field and reason, and the good one stays in force', async () => {
+  it('rejects an invalid policy with field and reason, and keeps the valid one active', async () => {
     const { status, stderr } = await shell.attempt('kubectl apply -f -', {
       input: requireJwt.replace('"testing@secure.istio.io/testing@secure.istio.io"', '""'),
     });
@@ -185,7 +185,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('+ claim groups, a bad edit refused', 'TOKEN_GROUP', '200', 'atOnce');
   });
 
-  it('tells of keys that cannot be fetched, in status and in an event', async () => {
+  it('reports keys that cannot be fetched in the status and in an event', async () => {
     await shell.apply(
       requestAuthentication.replace('jwt-example', 'no-keys').replace('issuer.keys', 'nobody.keys').replace('testing@', 'nobody@'),
     );
@@ -217,7 +217,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await run('kubectl delete ap/closed-tier -n foo');
   });
 
-  it('keeps pods ready and alive while a policy denies everything their probes ask for', async () => {
+  it('keeps pods ready and alive while a policy denies the requests of their probes', async () => {
     const before = await restarts();
     await shell.apply(policy('deny-all', 'selector: { matchLabels: { app: httpbin } }, action: DENY, rules: [{}]'));
     await task.expectCode('+ DENY everything', 'TOKEN_GROUP', '403');
@@ -231,7 +231,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('DENY taken away', 'TOKEN_GROUP', '200');
   });
 
-  it('enforces a change moments after kubectl said so', async function () {
+  it('enforces a change within moments of kubectl apply', async function () {
     this.timeout(180_000);
     const denyAll = policy('deny-all', 'selector: { matchLabels: { app: httpbin } }, action: DENY, rules: [{}]');
     const stopwatch = await startStopwatch(shell);
@@ -246,20 +246,20 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
       return laps;
     };
     try {
-      // A kubelet looks at a pod again at most a second after it last did.
+      // A kubelet syncs a pod again at most a second after the last sync.
       const alone = await measure(1_200, 6);
       const succession = await measure(0, 4);
 
       figures.push(lapFigure('policy applied or deleted, first request judged by it', alone));
       figures.push(lapFigure('the same, each change right after the one before', succession));
-      // Two seconds are promised; what a busy machine adds is no fault of the product's.
+      // The promise is two seconds; a busy machine may add to it.
       expect(Math.max(...[...alone, ...succession].map((lap) => lap.fromEndMs))).to.be.below(10_000);
     } finally {
       stopwatch.stop();
     }
   });
 
-  it('goes on enforcing while the controller is away', async () => {
+  it('keeps enforcing while the controller is stopped', async () => {
     await scaleController(0);
 
     await task.expectCode('controller away', 'TOKEN_GROUP', '200', 'atOnce');
@@ -267,7 +267,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('controller away', 'invalidToken', '401', 'atOnce');
   });
 
-  it('restarts an agent into the last good policies while the controller is away', async () => {
+  it('restarts an agent with the last good policies while the controller is stopped', async () => {
     const before = await restarts();
     await run('kubectl exec -n foo deploy/httpbin -c sallyport-agent -- node -e "process.kill(1, \'SIGTERM\')"');
     await eventually('the agent to be restarted', restarts, (now) => now !== before);
@@ -278,7 +278,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('agent restarted, controller away', 'none', '403', 'atOnce');
   });
 
-  it('lets no pod start unguarded while the controller is away', async () => {
+  it('prevents pods without an agent from starting while the controller is stopped', async () => {
     const { status, stderr } = await shell.attempt(
       'kubectl run unguarded -n foo --image=sallyport/sleep:example --image-pull-policy=Never',
     );
@@ -287,7 +287,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(stderr).to.contain('failed calling webhook');
   });
 
-  it('takes up where it left when the controller is back', async () => {
+  it('continues when the controller runs again', async () => {
     await scaleController(1);
     // The API server reaches the webhook as soon as kube-proxy knows its new address.
     await eventually(
@@ -300,7 +300,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     await task.expectCode('controller back, claim no longer asked for', 'none', '403', 'atOnce');
   });
 
-  it('shows how long the mounted volume takes when nobody hurries it', async function () {
+  it('measures how long the mounted volume takes without the kubelet resync annotation', async function () {
     this.timeout(180_000);
     const log = (): Promise<string> => run('kubectl logs -n foo volume-watch');
     const followed = (text: string): number | undefined =>
@@ -319,7 +319,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     figures.push({ what: 'mounted volume alone, no annotation touched', text: `${seconds.toFixed(1)} s, once` });
   });
 
-  it('lets everything through again when the policies are deleted', async () => {
+  it('allows every request again when the policies are deleted', async () => {
     await run('kubectl delete ra,ap --all -n foo');
 
     await task.expectCode('policies deleted', 'invalidToken', '200');
@@ -338,7 +338,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run('kubectl get ra,ap -A -o name')).to.equal('');
   });
 
-  it('has asked the API server for nothing that its roles do not allow', async function () {
+  it('has sent no request to the API server that its roles do not allow', async function () {
     if (auditLog === undefined) return this.skip();
 
     expect((await refusedToController(auditLog)).slice(refusedBefore)).to.deep.equal([]);

@@ -1,6 +1,6 @@
 /*
- * The chart, rendered by Helm with each of its ci/*-values.yaml: what must hold whatever is set. Then installed by Helm on a
- * real API server, and the controller run under exactly its roles.
+ * The chart, rendered by Helm with each of its ci/*-values.yaml: what must hold for any values. Then installed by Helm on a real
+ * API server, where the controller runs with exactly its roles.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -91,7 +91,7 @@ describe('the chart', function () {
         objects = await template('--values', `${folder}ci/${file}`);
       });
 
-      it('asks for no wildcard, and for no Secret but its own', () => {
+      it('requests no wildcard, and only its own Secret', () => {
         const rules = objects.flatMap((object) => object.rules ?? []);
 
         for (const rule of rules) expect([...rule.apiGroups, ...rule.resources, ...rule.verbs]).to.not.include('*');
@@ -113,14 +113,14 @@ describe('the chart', function () {
         }
       });
 
-      it('puts every object where it belongs', () => {
+      it('creates every object in its namespace', () => {
         for (const { kind, metadata } of objects) {
           expect(metadata.namespace, kind).to.equal(CLUSTER_SCOPED.includes(kind) ? undefined : 'sallyport-system');
           expect(metadata.labels, kind).to.include({ 'app.kubernetes.io/part-of': 'sallyport' });
         }
       });
 
-      it('configures the controller with what it understands, under the names that it looks for', () => {
+      it('configures the controller with valid settings under the names that it reads', () => {
         const [container] = one(objects, 'Deployment').spec.template.spec.containers;
         const env = Object.fromEntries(container?.env.map(({ name, value }) => [name, value]) ?? []);
         const config = loadControllerConfig({ args: [], env, fileText: one(objects, 'ConfigMap').data?.['config.yaml'] ?? '' });
@@ -139,7 +139,7 @@ describe('the chart', function () {
         );
       });
 
-      it('leaves caBundle to the controller, and keeps away from kube-system and its own namespace', () => {
+      it('does not set caBundle, and excludes kube-system and its own namespace', () => {
         for (const webhook of objects.flatMap(({ webhooks = [] }) => webhooks)) {
           expect(webhook.sideEffects).to.equal('None');
           expect(webhook.clientConfig.caBundle).to.equal(undefined);
@@ -151,7 +151,7 @@ describe('the chart', function () {
     });
   }
 
-  it('takes registry, tag and digest apart, and gives the agent the registry of the controller', async () => {
+  it('combines registry, tag and digest, and uses the registry of the controller for the agent', async () => {
     const images = async (...args: readonly string[]): Promise<readonly (string | undefined)[]> => {
       const [container] = one(await template(...args), 'Deployment').spec.template.spec.containers;
       return [container?.image, container?.env.find(({ name }) => name === 'SALLYPORT_AGENT_IMAGE')?.value];
@@ -186,7 +186,7 @@ describe('the chart', function () {
     });
   }
 
-  it('documents every value once, and no other', () => {
+  it('documents every value once, and no unknown value', () => {
     const text = readFileSync(new URL('values.yaml', chart), 'utf8');
     const documented = [...text.matchAll(/^ *## @param (\S+) \S/gm)].map(([, name = '']) => name);
     const leaves = (value: unknown, path: string): readonly string[] => {
@@ -198,7 +198,7 @@ describe('the chart', function () {
     expect([...documented].sort()).to.deep.equal([...leaves(parse(text), '')].sort());
   });
 
-  it('is no other than the generated files say', async () => {
+  it('equals the generated files', async () => {
     for (const script of ['scripts/gen-chart.ts', 'scripts/gen-manifests.ts']) {
       await run(process.execPath, [script, '--check'], { cwd: new URL('../..', import.meta.url).pathname });
     }
@@ -223,14 +223,14 @@ describe('the chart', function () {
       await plane?.stop();
     });
 
-    it('renders exactly the manifests that are there', async () => {
-      // `npm run check` cannot tell on a machine that has not built helm yet; here it is built.
+    it('renders exactly the files of manifests/', async () => {
+      // `npm run check` skips this on a machine without helm; here it is built.
       const { stderr } = await run(process.execPath, ['scripts/gen-manifests.ts', '--check'], { cwd: new URL('../../', import.meta.url) });
 
       expect(stderr).to.equal('');
     });
 
-    it('takes every object of manifests/, samples too', async () => {
+    it('accepts every object of manifests/, including the samples', async () => {
       await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}crds.yaml`);
       await kubectl('create', 'namespace', 'sallyport-system');
       await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}install.yaml`);
@@ -241,7 +241,7 @@ describe('the chart', function () {
     });
 
     it('gives the controller exactly the rights it uses', async () => {
-      // Before the install: with it, policies are checked by a webhook that nothing here leads to.
+      // Before the install: with it, policies are validated by a webhook that cannot be reached here.
       await cluster.namespace('foo');
       await cluster.policy('AuthorizationPolicy', 'deny', 'foo', { action: 'DENY', rules: [{}] });
       await cluster.policy('RequestAuthentication', 'keys', 'foo', {
@@ -296,7 +296,7 @@ describe('the chart', function () {
       expect(refused).to.deep.equal([]);
     });
 
-    it('keeps the certificates and their trust through an upgrade', async () => {
+    it('keeps the certificates and the caBundle through an upgrade', async () => {
       const certificate = async (): Promise<string> =>
         kubectl('get', 'secret', 'guard-webhook', '-n', 'sallyport-system', '-o', 'jsonpath={.data.tls\\.crt}');
       const trust = async (): Promise<string> =>
@@ -309,7 +309,7 @@ describe('the chart', function () {
       expect([await certificate(), await trust()]).to.deep.equal(before);
     });
 
-    it('leaves nothing of the installation behind but the CRDs', async () => {
+    it('leaves only the CRDs behind', async () => {
       await helm('uninstall', 'guard');
 
       const kinds = 'clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations';

@@ -73,7 +73,7 @@ describe('client on a real API server', function () {
         thrown = error;
       });
       expect(thrown).to.have.property('code', 'SP_KUBE_API');
-      proxy.mend();
+      proxy.restore();
       expect((await client.request(list)).status).to.equal(200);
     });
   });
@@ -92,7 +92,7 @@ describe('client on a real API server', function () {
       expect((await client.request(list)).status).to.equal(200);
       expect(proxy.connections() - before).to.be.within(1, 2);
     });
-    proxy.mend();
+    proxy.restore();
   });
 
   it('distinguishes a missing permission from a missing object', async () => {

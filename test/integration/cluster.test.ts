@@ -1,6 +1,6 @@
 /*
- * The test cluster itself, without a node: it comes up, serves, and goes without a trace. Everything else under
- * test/integration stands on it.
+ * The test cluster itself, without a node, on which the other integration suites depend: it starts, serves, and stops without a
+ * trace.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,7 +46,7 @@ describe('the API server for tests', () => {
     expect(processesOf(cluster.stateDir)).to.deep.equal([]);
   });
 
-  it('dies with a test run that is killed, and the next start removes its files', async () => {
+  it('stops with a killed test run, and the next start removes its files', async () => {
     const script = `import { startControlPlane } from ${JSON.stringify(new URL('../cluster/control-plane.ts', import.meta.url).href)};
       process.stdout.write((await startControlPlane()).stateDir);
       setInterval(() => {}, 1000);`;
@@ -62,7 +62,7 @@ describe('the API server for tests', () => {
     expect(processesOf(state ?? '')).to.deep.equal([]);
   });
 
-  it('runs the controller manager and tells from the audit log what a user was refused', async () => {
+  it('runs the controller manager and reads refused requests from the audit log', async () => {
     const cluster = await startControlPlane({ controllerManager: true, audit: true });
     try {
       await kubectl(cluster, cluster.kubeconfigPath, 'create', 'namespace', 'foo');

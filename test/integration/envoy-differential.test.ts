@@ -1,7 +1,7 @@
 /*
- * The agent beside real Envoy, raw bytes to both: whatever the agent lets through, Envoy lets through as the very same
- * request; whatever Envoy refuses, the agent refuses with the same status. Stricter is allowed only where docs/differences.md
- * says so (`http1-strict-syntax`).
+ * Compares the agent with a real Envoy; both get the same raw bytes. Every request that the agent forwards, Envoy forwards as
+ * the same request; every request that Envoy refuses, the agent refuses with the same status. The agent may be stricter only
+ * where docs/differences.md says so (`http1-strict-syntax`).
  */
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
@@ -24,7 +24,7 @@ const post = (body: string, ...fields: string[]): string =>
   `POST /p HTTP/1.1\r\nHost: h\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n${body}`;
 const CHUNKED = 'Transfer-Encoding: chunked';
 
-/** What `http1-strict-syntax` names: bare LF or CR, folded lines, odd blanks in request line and chunk sizes, chunks that are longer than they say. */
+/** Cases of `http1-strict-syntax`: bare LF or CR, folded lines, extra spaces in request line and chunk sizes, chunks longer than their size. */
 const LENIENT = /\r(?!\n)|(?<!\r)\n|\r\n[ \t]|^\S+  |1\.1 \r|\n3 \r|\n3\r\nabcd/;
 
 const CORPUS: readonly string[] = [
@@ -134,14 +134,14 @@ const CORPUS: readonly string[] = [
 interface Outcome {
   /** Status of the final response; 0: the connection was closed without one. */
   readonly status: number;
-  /** What the application saw: method, target, fields in order of name, body. Empty: nothing. */
+  /** The request that the application got: method, target, fields in order of name, body. Empty: none. */
   readonly seen: string;
 }
 
-/** Fields whose value is each proxy's own. */
+/** Fields whose value differs between proxies. */
 const OWN = /^(?:x-request-id|x-envoy-.*|x-forwarded-proto: http)$/;
 
-describe('agent beside Envoy', function () {
+describe('agent compared with Envoy', function () {
   this.timeout(120_000);
   let app: Server;
   let seen = '';
@@ -215,17 +215,17 @@ describe('agent beside Envoy', function () {
     return { status: statuses[0] ?? 0, seen };
   }
 
-  it('lets nothing through that Envoy refuses or reads otherwise, on heads with small injuries', async () => {
+  it('forwards no mutated head that Envoy refuses or reads differently', async () => {
     const faults: string[] = [];
     let both = 0;
     for (const injured of hostileHeads(500)) {
       const end = injured.indexOf('\r\n\r\n');
-      // Bodies come from the corpus above; here a body would only make both sides wait.
+      // Bodies are tested by the corpus above; here a body would only make both sides wait.
       if (end === -1 || /content-length|transfer-encoding/i.test(injured)) continue;
       const bytes = injured.slice(0, end + 4);
       const theirs = await send(envoyPort, bytes);
       const ours = await send(agent.ports[0] ?? 0, bytes);
-      // Which of two faults is told first is each parser's own.
+      // Parsers differ in which of two errors they report first.
       const isRefused = ours.status >= 400 && ours.seen === '';
       if (ours.status === 200) both += 1;
       if (!isRefused && (ours.status !== theirs.status || ours.seen !== theirs.seen)) faults.push(JSON.stringify({ bytes, ours, theirs }));
@@ -244,9 +244,9 @@ describe('agent beside Envoy', function () {
     });
   }
 
-  // Last: where Envoy is lenient, what was hidden behind a request arrives at the application at any time.
+  // Last: where Envoy is lenient, a request hidden behind another may reach the application at any time.
   for (const [name, bytes] of Object.entries(AMBIGUOUS)) {
-    it(`refuses what parsers disagree about, with the status of Envoy when it refuses too: ${name}`, async () => {
+    it(`refuses what parsers disagree about, with Envoy's status when Envoy refuses it, too: ${name}`, async () => {
       const theirs = await send(envoyPort, bytes);
       const ours = await send(agent.ports[0] ?? 0, bytes);
       expect(ours.status).to.be.greaterThan(399);

@@ -43,7 +43,7 @@ describe('lease on a real API server', function () {
   });
 
   afterEach(async () => {
-    proxy.mend();
+    proxy.restore();
     for (const candidate of candidates) candidate.stop.abort();
     await Promise.all(candidates.map((candidate) => candidate.done));
     await Promise.all(clients.map((client) => client.close()));
@@ -124,7 +124,7 @@ describe('lease on a real API server', function () {
       await until(() => two.leading(), 'the second leader', PATIENCE_MS);
       expect(one.leading()).to.equal(false);
       clearInterval(holding);
-      proxy.mend();
+      proxy.restore();
       await delay(1_500);
 
       expect(one.leading()).to.equal(false);

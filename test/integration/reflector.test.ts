@@ -89,7 +89,7 @@ describe('reflector on a real API server', function () {
     try {
       await use({ reflector, client, held, calls, restarts, requests });
     } finally {
-      proxy.mend();
+      proxy.restore();
       stop.abort();
       await running;
       await client.close();
@@ -134,7 +134,7 @@ describe('reflector on a real API server', function () {
       for (let round = 0; round < 10; round += 1) {
         proxy.cut();
         await createMap('cuts', `while-cut-${round}`);
-        proxy.mend();
+        proxy.restore();
         await createMap('cuts', `after-${round}`);
       }
       await until(() => held.size === 20, 'all twenty', PATIENCE_MS);
@@ -173,7 +173,7 @@ describe('reflector on a real API server', function () {
       // The server keeps recent history in memory; only a new process reads from etcd.
       await restartApiServer(controlPlane, serves);
       calls.length = 0;
-      proxy.mend();
+      proxy.restore();
       await until(() => calls.length > 0, 'the list', PATIENCE_MS);
 
       expect(calls).to.deep.equal(['replace 3']);

@@ -1,6 +1,6 @@
 /*
- * `presence: REQUIRED` beside real Envoy, configured as Istio's documentation of the field has it: a demanded rule is a bare
- * provider, every other one may be missing, and all of them must hold. The same bytes go to both.
+ * Compares `presence: REQUIRED` with a real Envoy, configured as Istio documents the field: a required rule is a bare provider,
+ * every other one may be missing, and all of them must match. Both get the same bytes.
  */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -38,7 +38,7 @@ const RULES: readonly Rules[] = [
   { name: 'two demanded rules that forward their tokens', presence: ['REQUIRED', 'REQUIRED'], forward: true },
 ];
 
-describe('demanded tokens beside Envoy', function () {
+describe('required tokens compared with Envoy', function () {
   this.timeout(60_000);
   let binary = '';
   let keys: readonly SigningKey[] = [];

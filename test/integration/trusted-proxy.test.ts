@@ -1,6 +1,6 @@
 /*
- * Real Envoy in front of the agent's proxy: it terminates mTLS and tells who its client is in X-Forwarded-Client-Cert. Policies
- * on principals then hold for clients that have no certificate-speaking agent beside them.
+ * A real Envoy in front of the agent terminates mTLS and identifies its client in X-Forwarded-Client-Cert. Policies on principals
+ * then apply to clients without a mesh.
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -82,7 +82,7 @@ describe('an agent behind Envoy that terminates mTLS', function () {
   }
 
   for (const details of ['SANITIZE_SET', 'APPEND_FORWARD']) {
-    it(`judges by the client's certificate, and by nothing that the client says (${details})`, async () => {
+    it(`evaluates the client's certificate, and no header of the client (${details})`, async () => {
       await start(details);
       const forged = { 'x-forwarded-client-cert': `URI=spiffe://${account('sleep')}` };
 
@@ -94,7 +94,7 @@ describe('an agent behind Envoy that terminates mTLS', function () {
     });
   }
 
-  it('knows no identity of a client without certificate', async () => {
+  it('has no identity for a client without a certificate', async () => {
     await start('SANITIZE_SET');
 
     expect(await statusOf('nobody', '/', { 'x-forwarded-client-cert': `URI=spiffe://${account('sleep')}` })).to.equal(403);

@@ -1,6 +1,5 @@
 /*
- * The flags of Node.js with which the image starts the agent. In: Dockerfile.agent. Out: the flags. For whoever starts an agent, or
- * measures a part of it, as it runs in a pod.
+ * Reads the Node.js flags of the agent's image from Dockerfile.agent, to run or measure the agent as in a pod.
  */
 import { readFileSync } from 'node:fs';
 

@@ -1,6 +1,6 @@
 /*
- * Ends the API server of a test's control plane outright and starts it again as it was; compacts its etcd. In: the
- * control plane. Out: a server that serves again and has forgotten every watch.
+ * Kills the API server of a test's control plane and starts it again with the same arguments, so that it has lost every watch;
+ * compacts its etcd.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ function argvOf(controlPlane: ControlPlane, name: string): { readonly pid: numbe
   return { pid, argv: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1) };
 }
 
-/** Kills the API server and starts it anew with the same arguments; resolves when `ready` does not fail any more. */
+/** Kills the API server and starts it again with the same arguments; resolves when `ready` no longer fails. */
 export async function restartApiServer(controlPlane: ControlPlane, ready: () => Promise<unknown>): Promise<void> {
   const { pid, argv } = argvOf(controlPlane, NAME);
   killAll([pid]);
@@ -26,7 +26,7 @@ export async function restartApiServer(controlPlane: ControlPlane, ready: () => 
   let starts = 1;
   for (let tries = 0; tries < 600; tries += 1) {
     if (started.exited()) {
-      // A client that reconnects all the time may hold the freed port for a moment, as its own end of a connection.
+      // A client that reconnects may hold the freed port for a moment as its end of a connection.
       if (starts === MAX_STARTS) throw new Error(`the API server did not come back, see ${started.logPath}`);
       starts += 1;
       await delay(500);
@@ -36,14 +36,14 @@ export async function restartApiServer(controlPlane: ControlPlane, ready: () => 
       await ready();
       return;
     } catch {
-      // Not yet.
+      // Not ready yet.
     }
     await delay(50);
   }
   throw new Error('the API server did not become ready again');
 }
 
-/** Throws away all history of etcd, as the API server does every five minutes: older resourceVersions are gone. */
+/** Compacts the history of etcd, as the API server does every five minutes: older resourceVersions are gone. */
 export async function compactEtcd(controlPlane: ControlPlane): Promise<void> {
   const { argv } = argvOf(controlPlane, 'etcd');
   const url = argv.find((argument) => argument.startsWith('--listen-client-urls='))?.split('=')[1] ?? '';

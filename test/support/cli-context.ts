@@ -1,11 +1,11 @@
 /*
- * A command's world for tests: streams that collect, a folder, no environment.
+ * The context of a command for tests: streams that collect output, a directory, no environment.
  */
 import { Writable } from 'node:stream';
 import type { CommandContext, OutputStream } from '../../src/cli/command-context.ts';
 import { runCli } from '../../src/cli/program.ts';
 
-/** A stream that keeps what is written to it. */
+/** A stream that collects what is written to it. */
 export class Collected extends Writable {
   text = '';
 
@@ -21,7 +21,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Runs a command; `context` replaces parts of its world. */
+/** Runs a command; `context` replaces parts of its context. */
 export async function runCommand(
   args: readonly string[],
   context: Partial<Omit<CommandContext, 'stdout' | 'stderr'>> & {

@@ -1,6 +1,5 @@
 /*
- * The controller as a process of its own, for suites with a real API server. In: a kubeconfig and settings. Out: its health
- * port, its log, and an orderly or a hard end.
+ * Runs the controller as a separate process, for suites with a real API server: health port, log, graceful stop and SIGKILL.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -22,17 +21,17 @@ export interface ControllerProcess {
   readonly pid: number;
   readonly log: readonly Readonly<Record<string, unknown>>[];
   readonly get: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
-  /** Value of one metric line (with its labels as written); undefined when it is not there. */
+  /** Value of one metric line (with its labels as written); undefined when it is absent. */
   readonly metric: (line: string) => Promise<number | undefined>;
-  /** SIGTERM; gives the exit code and how long it took in milliseconds. */
+  /** Sends SIGTERM; returns the exit code and the milliseconds until it exited. */
   readonly stop: () => Promise<{ readonly code: number | null; readonly tookMs: number }>;
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   readonly kill: () => Promise<void>;
 }
 
 const ENTRY = fileURLToPath(new URL('../../src/main/controller.ts', import.meta.url));
 
-/** A controller that has bound its port; it may not be ready yet. */
+/** Starts a controller; resolves when it has bound its port, perhaps before it is ready. */
 export async function startController(settings: ControllerSettings): Promise<ControllerProcess> {
   const child = spawn(process.execPath, [ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'], {
     env: {
@@ -44,7 +43,7 @@ export async function startController(settings: ControllerSettings): Promise<Con
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // A suite that fails half-way must not leave it behind.
+  // A failing suite must not leave it running.
   const killAtExit = (): void => void child.kill('SIGKILL');
   process.once('exit', killAtExit);
   child.once('exit', () => process.off('exit', killAtExit));

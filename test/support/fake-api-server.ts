@@ -1,6 +1,6 @@
 /*
- * A small API server inside the test's process, for faults that a real one does not show on demand: drops, stalls, 410,
- * garbage, errors with Retry-After. In: objects and a hook for faults. Out: list (paginated) and watch over plain HTTP.
+ * A small API server in the test's process, for failures that a real one does not produce on demand: dropped connections,
+ * stalls, 410, garbage, errors with Retry-After. Serves list (paginated) and watch over plain HTTP.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -19,11 +19,11 @@ export interface FakeRequest {
 
 export interface FakeWatch {
   readonly query: URLSearchParams;
-  /** Writes as it is. */
+  /** Writes the string unchanged. */
   send(raw: string): void;
   /** Writes one event of the watch. */
   event(type: string, object: unknown): void;
-  /** Ends the answer as the server does when the time is up. */
+  /** Ends the response as the server does at the timeout. */
   end(): void;
   /** Drops the connection. */
   drop(): void;
@@ -40,7 +40,7 @@ export interface FakeObject {
   readonly [field: string]: unknown;
 }
 
-/** Answers a request itself and returns true, or leaves it to the server. */
+/** Responds to a request and returns true, or returns false to let the server respond. */
 export type Fault = (request: FakeRequest, response: ServerResponse) => boolean;
 
 export interface FakeApiServer {
@@ -51,17 +51,17 @@ export interface FakeApiServer {
   readonly watches: FakeWatch[];
   /** TCP connections accepted so far. */
   connections(): number;
-  /** Stores an object under the next resourceVersion; open watches are told. */
+  /** Stores an object under the next resourceVersion; open watches get an event. */
   put(object: FakeObject): void;
   remove(name: string): void;
-  /** Stores without telling the watches, as if it was missed. */
+  /** Stores an object without an event, as if the watch had missed it. */
   putSilently(object: FakeObject): void;
   resourceVersion(): number;
   fault: Fault | undefined;
   stop(): Promise<void>;
 }
 
-/** Answers with a Status object. */
+/** Responds with a Status object. */
 export function answerStatus(response: ServerResponse, code: number, reason: string, headers: Record<string, string> = {}): true {
   response.writeHead(code, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message: 'SECRET-IN-BODY', reason, code }));

@@ -1,18 +1,17 @@
 /*
- * Time that the test owns. In: `advance`. Out: the timers that are due, in order. Also `until`, to wait for what real
- * sockets do in between.
+ * A clock that the test advances, which runs due timers in order. Also `until`, to wait for events of real sockets.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../src/clock.ts';
 
 export interface FakeClock extends Clock {
-  /** Moves on and runs what is due on the way. */
+  /** Advances the time and runs the timers that become due, in order. */
   advance(ms: number): void;
-  /** Delays of the timers that wait, shortest first, counted from now. */
+  /** Remaining delays of the pending timers, shortest first. */
   pending(): readonly number[];
 }
 
-/** Starts at 0 (durations) and 2026-01-01 (dates). A timer of 0 ms runs by itself. */
+/** A clock that starts at 0 (durations) and 2026-01-01 (dates). A timer of 0 ms runs without an advance. */
 export function createFakeClock(): FakeClock {
   const startWallMs = Date.UTC(2026, 0, 1);
   let nowMs = 0;
@@ -47,7 +46,7 @@ export function createFakeClock(): FakeClock {
   };
 }
 
-/** Waits, on the machine's own clock, until the condition holds. @throws after `limitMs` (4 000 when absent) */
+/** Waits in real time until the condition holds. @throws Error after `limitMs` (4 000 when absent) */
 export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 4_000): Promise<void> {
   const endMs = Date.now() + limitMs;
   while (!(await condition())) {

@@ -1,6 +1,6 @@
 /*
- * An identity provider's web server for tests. In: what to answer at which path, changeable at any time. Out: its address
- * and the requests it got.
+ * The web server of an identity provider for tests: the response of each path can be changed at any time, and requests are
+ * recorded.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -16,7 +16,7 @@ export interface KeyServer {
   readonly stop: () => Promise<void>;
 }
 
-/** A server that answers 404 to everything it was not told about. */
+/** A server that responds with 404 on every path without a configured response. */
 export async function startKeyServer(): Promise<KeyServer> {
   const answers = new Map<string, Answer>();
   const requests: string[] = [];
@@ -39,12 +39,12 @@ export async function startKeyServer(): Promise<KeyServer> {
   };
 }
 
-/** Answers with JSON. */
+/** Responds with JSON. */
 export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
   return (_request, response) => response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
-/** A JWKS with one fresh public key of that id. */
+/** A JWKS with one new public key with that id. */
 export function freshJwks(kid: string): { readonly keys: readonly object[] } {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }] };

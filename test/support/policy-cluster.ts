@@ -1,6 +1,6 @@
 /*
- * A cluster as far as the controller sees one: CRDs, namespaces, pods as plain objects. In: an API server's kubeconfig. Out:
- * short ways to make things and to look at what the controller made of them.
+ * Helpers for tests of the controller on an API server: create CRDs, namespaces and pods as plain objects, and read the
+ * objects that the controller writes.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -37,7 +37,7 @@ export interface PodWish {
   readonly labels?: Readonly<Record<string, string>>;
   /** Default true. */
   readonly agent?: boolean;
-  /** Written into status; default 10.0.0.1. Null: none yet. */
+  /** IP address in the status; default 10.0.0.1. Null: not assigned yet. */
   readonly ip?: string | null;
 }
 
@@ -51,7 +51,7 @@ export interface PolicyCluster {
   readonly policy: (kind: Kind, name: string, namespace: string, spec: object) => Promise<RawObject>;
   readonly deletePolicy: (kind: Kind, name: string, namespace: string) => Promise<void>;
   readonly configMap: (namespace: string, name: string) => Promise<RawObject | undefined>;
-  /** The bundle in a ConfigMap; undefined when there is none. */
+  /** The bundle in a ConfigMap; undefined when it does not exist. */
   readonly bundle: (namespace: string, workload: string) => Promise<Bundle | undefined>;
   readonly condition: (kind: Kind, name: string, namespace: string, type: string) => Promise<Condition | undefined>;
   readonly events: (namespace: string) => Promise<readonly RawObject[]>;
@@ -61,7 +61,7 @@ export interface PolicyCluster {
 const CRDS = new URL('../../crds/', import.meta.url);
 const RESOURCES = { RequestAuthentication: REQUEST_AUTHENTICATIONS, AuthorizationPolicy: AUTHORIZATION_POLICIES };
 
-/** A cluster with our CRDs in service. */
+/** A cluster with our CRDs established. */
 export async function openPolicyCluster(kubeconfig: string): Promise<PolicyCluster> {
   const client = createKubeClient({ kubeconfig, version: 'test', qps: 1000, burst: 1000 });
   const apply = (object: AppliedObject): Promise<RawObject> => applyObject(client, object, { fieldManager: 'test', force: true });

@@ -1,4 +1,4 @@
-/* `CompileInput.policiesFor` for tests that have a list of policies instead of a cluster. */
+/* `CompileInput.policiesFor` for tests that have an array of policies instead of a cluster. */
 import type { Policy } from '../../src/api/istio/resources.ts';
 import type { Labels } from '../../src/resolve/policy-applies.ts';
 import { createSelection } from '../../src/resolve/selection.ts';

@@ -1,6 +1,5 @@
 /*
- * A wire that the test can cut. In: the address of a server. Out: an address that leads there, a count of the
- * connections made, and ways to break them all, to refuse new ones, or to let them hang.
+ * A TCP proxy that a test can interrupt: it counts connections, and can break them, refuse new ones, or let them hang.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -10,11 +9,11 @@ export interface TcpProxy {
   connections(): number;
   /** Connections open now. */
   open(): number;
-  /** Breaks every connection and refuses new ones until {@link TcpProxy.mend}. */
+  /** Breaks every connection and refuses new ones until {@link TcpProxy.restore}. */
   cut(): void;
-  /** Keeps connections open but lets nothing through until {@link TcpProxy.mend}. */
+  /** Keeps connections open but forwards nothing until {@link TcpProxy.restore}. */
   freeze(): void;
-  mend(): void;
+  restore(): void;
   stop(): Promise<void>;
 }
 
@@ -63,7 +62,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         far.pause();
       }
     },
-    mend: () => {
+    restore: () => {
       refusing = false;
       for (const [near, far] of pairs) near.pipe(far).pipe(near);
     },

@@ -1,11 +1,11 @@
 /*
- * A folder of a test's own, with files in it, gone when the test is over.
+ * A temporary directory with files for one test, removed afterwards.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** Runs `use` with a folder that holds `files` (path below it, text). */
+/** Runs `use` with a directory that contains `files` (path below it, content). */
 export async function withFolder<T>(files: Readonly<Record<string, string>>, use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
   try {

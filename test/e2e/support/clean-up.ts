@@ -1,10 +1,9 @@
 /*
- * Takes away what a suite, or a run before it that was stopped, put into the cluster. In: a shell. Out: a cluster with nothing
- * of ours. Suites call it before and after.
+ * Removes what a suite, or an earlier run that was interrupted, created in the cluster. Suites call it before and after.
  */
 import type { Shell } from './shell.ts';
 
-/** Removes both kinds of installation, the namespaces of the task and the CRDs. Nothing there: nothing happens. */
+/** Removes both kinds of installation, the namespaces of the task and the CRDs; does nothing when they do not exist. */
 export async function cleanUp(shell: Shell): Promise<void> {
   await shell.run('kubectl delete namespace foo keys --ignore-not-found --timeout=90s', { timeoutMs: 100_000 });
   await shell.attempt('helm uninstall sallyport -n sallyport-system --wait --timeout 60s');

@@ -1,6 +1,5 @@
 /*
- * What a person wants to see when a step failed. In: a shell. Out: state of the cluster and logs of our parts, on stderr.
- * Suites call it from afterEach.
+ * Prints the state of the cluster and our logs to stderr when a step failed. Suites call it from afterEach.
  */
 import type { Shell } from './shell.ts';
 
@@ -15,7 +14,7 @@ const questions = [
   'kubectl logs -n foo -l app=httpbin -c sallyport-init --tail=20 --prefix',
 ];
 
-/** Writes the answers to stderr; a question that fails tells why and holds up nothing. */
+/** Writes the output of each command to stderr; a failed command prints its error and does not stop the others. */
 export async function diagnose(shell: Shell, title: string): Promise<void> {
   process.stderr.write(`\n==== state of the cluster after the failure of: ${title}\n`);
   for (const question of questions) {

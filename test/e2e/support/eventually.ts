@@ -1,21 +1,21 @@
 /*
- * Bounded waiting. In: a question and what the answer should become. Out: how long that took, or an error that tells what the
- * answers were meanwhile. Every wait of the suites goes through here or through a `--timeout` of kubectl's.
+ * Waits with a time limit until a function returns an expected value; the error lists the values that it returned. Every wait
+ * of the suites uses this or kubectl's `--timeout`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Wait {
   /** Absent: 20 000. */
   readonly withinMs?: number;
-  /** Pause between two questions; absent: 100. */
+  /** Pause between two calls; absent: 100. */
   readonly everyMs?: number;
 }
 
 /**
- * Asks again and again until the answer fits.
+ * Calls `ask` until its value is the expected one.
  * @param what completes the sentence "waited for …"
- * @param ask answers as text; an error counts as the answer that its message is
- * @returns the answer that fitted; @throws Error with every answer and how often it came, when time is up
+ * @param ask returns a string; an error counts as its message
+ * @returns the matching value; @throws Error with every value and how often it was returned, when the time is up
  */
 export async function eventually(
   what: string,

@@ -1,6 +1,6 @@
 /*
- * The images of the task, made without Docker. In: what `npm run build` bundles and the example's programs. Out: archives to
- * bring into the node, named as the chart, the manifests and the samples name them.
+ * Builds the images of the task without Docker, from the files of `npm run build` and the example's programs. They have the
+ * names that the chart, the manifests and the samples use.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { projectRoot } from './shell.ts';
 const run = promisify(execFile);
 const node = '/usr/local/bin/node';
 
-/** Names of the images. Ours have the names that are the chart's default, so that nothing has to be set to use them. */
+/** Names of the images. Ours have the chart's default names, so that no value needs to be set. */
 export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep', string>> = {
   controller: `sallyport/controller:${VERSION}`,
   agent: `sallyport/agent:${VERSION}`,
@@ -29,12 +29,12 @@ export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 's
 export async function buildTaskImages(): Promise<readonly string[]> {
   await run(process.execPath, ['scripts/build.ts'], { cwd: projectRoot });
   const specs = [ours('controller', []), ours('agent', ['iptables']), httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
-  // The samples name images of a registry; the same programs stand in for them.
+  // The samples name images of a registry; these programs replace them.
   const samples = [httpbin(imageOfSample('httpbin')), sleep(imageOfSample('sleep'))];
   return Promise.all([...specs, ...samples].map(buildImage));
 }
 
-/** As the Dockerfiles put them together. */
+/** The same content as the Dockerfiles'. */
 function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): ImageSpec {
   const bundles = name === 'agent' ? ['agent.mjs', 'agent-grpc.mjs'] : [`${name}.mjs`];
   const flags = name === 'agent' ? agentFlags() : [];

@@ -1,10 +1,10 @@
 /*
- * What the suites apply: the issuer, the workloads and the policies of the task. In: names and keys. Out: YAML for
- * `kubectl apply -f -`. The workloads are those of Istio's task with probes, which must keep working behind an agent.
+ * The issuer, the workloads and the policies of the task as YAML for `kubectl apply -f -`. The workloads are those of Istio's
+ * task with probes, which must keep working behind an agent.
  */
 import { taskImages } from './images.ts';
 
-/** A key server in a namespace of its own, that no agent guards. @param jwks what it serves, JSON */
+/** A key server without an agent, in a separate namespace. @param jwks the key set to serve, JSON */
 export function issuerManifest(jwks: string): string {
   return `
 apiVersion: v1
@@ -39,7 +39,7 @@ metadata: { name: issuer, namespace: keys }
 spec: { selector: { app: issuer }, ports: [{ port: 8001 }] }`;
 }
 
-/** Where the controller finds the keys. */
+/** URL from which the controller fetches the keys. */
 export const jwksUri = 'http://issuer.keys:8001/jwks.json';
 
 /** Deployment and Service of httpbin, with liveness and readiness probes that go through the application. */
@@ -85,7 +85,7 @@ spec:
           image: ${taskImages.sleep}
           imagePullPolicy: Never`;
 
-/** Reads the bundle's volume with no agent, so that nothing hurries its kubelet: logs seconds since boot and the digest at each change. */
+/** Reads the bundle's volume without an agent, so that nothing makes the kubelet refresh it early: logs seconds since boot and the digest at each change. */
 export const volumeWatchManifest: string = `
 apiVersion: v1
 kind: Pod

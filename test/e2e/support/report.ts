@@ -1,18 +1,18 @@
 /*
- * The closing table. In: rows and times of a suite. Out: text on stdout, for people and for the notes of a release.
+ * Prints the final table of a suite to stdout: rows and times.
  */
 import { formatTable } from '../../../src/cli/output/table.ts';
 import type { Lap } from './stopwatch.ts';
 import { summary } from './stopwatch.ts';
 import type { Row } from './task.ts';
 
-/** A measured time that is no series of laps. */
+/** A single measured time. */
 export interface Figure {
   readonly what: string;
   readonly text: string;
 }
 
-/** Prints what was asked and answered, then the figures. */
+/** Prints requests and status codes, then the measurements. */
 export function printReport(title: string, rows: readonly Row[], figures: readonly Figure[]): void {
   const lines = rows.map(({ state, token, expected, got }, index) => [
     String(index + 1),
@@ -31,7 +31,7 @@ export function printReport(title: string, rows: readonly Row[], figures: readon
   );
 }
 
-/** Median and maximum of some laps, in words. */
+/** Median and maximum of some laps, as a string. */
 export function lapFigure(what: string, laps: readonly Lap[]): Figure {
   const start = summary(laps.map((lap) => lap.fromStartMs));
   const end = summary(laps.map((lap) => lap.fromEndMs));

@@ -1,6 +1,6 @@
 /*
- * One node for all suites of this folder. In: nothing. Out: the node, started by the first suite that asks and ended when
- * all are done; with SALLYPORT_TEST_CLUSTER the one that is up already. Suites call it in `before`.
+ * One node for all suites of this directory, started by the first suite that needs it and stopped after the last; with
+ * SALLYPORT_TEST_CLUSTER, the running one. Suites call it in `before`.
  */
 import type { TestNode } from '../../cluster/node.ts';
 import { startNode } from '../../cluster/node.ts';
@@ -16,7 +16,7 @@ export interface SharedNode {
 
 let shared: Promise<SharedNode> | undefined;
 
-/** The node, with the images of the task in it. Takes about 20 s the first time, nothing afterwards. */
+/** The node with the images of the task. Takes about 20 s the first time, no time afterwards. */
 export function sharedNode(): Promise<SharedNode> {
   shared ??= start();
   return shared;

@@ -1,6 +1,5 @@
 /*
- * The shell a reader of the task types into: /bin/sh with kubectl, helm and `sallyport` at hand and KUBECONFIG set. In: a
- * command line. Out: what it printed. Every suite under test/e2e does its work through it.
+ * A shell for all suites of test/e2e: /bin/sh with kubectl, helm and `sallyport` on the PATH, and KUBECONFIG set.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -9,10 +8,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestNode } from '../../cluster/node.ts';
 
-/** Root of the project: working folder of every command. */
+/** Root of the project: working directory of every command. */
 export const projectRoot: string = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** How a command ended. */
+/** Result of a command. */
 export interface Outcome {
   /** Exit status; -1 when a signal or the time limit ended it. */
   readonly status: number;
@@ -20,7 +19,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Besides the command line. */
+/** Options of a command. */
 export interface CommandOptions {
   /** Written to its standard input; absent: none. */
   readonly input?: string;
@@ -41,7 +40,7 @@ export interface Shell {
   readonly apply: (...manifests: readonly string[]) => Promise<string>;
 }
 
-/** A shell that talks to `node`; `sallyport` is the command that `npm run build` made. */
+/** A shell that talks to `node`; `sallyport` is the command that `npm run build` built. */
 export function createShell(node: TestNode): Shell {
   const own = mkdtempSync(join(tmpdir(), 'sallyport-e2e-'));
   const program = join(projectRoot, 'dist/sallyport.mjs');
@@ -71,7 +70,7 @@ function runCommand(command: string, options: CommandOptions, env: NodeJS.Proces
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.on('error', reject);
-    // A command that does not read all of its input is no fault of the suite's.
+    // A command may exit without reading all of its input.
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
     child.on('close', (status) => {

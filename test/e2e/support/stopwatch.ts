@@ -1,14 +1,13 @@
 /*
- * How soon a change is enforced. In: a change and the code it should bring about. Out: milliseconds until the first request that
- * is judged by it. Requests come from the client pod over one `kubectl exec` that stays open, so that a request costs
- * milliseconds and not the start of a kubectl.
+ * Measures the milliseconds until a change is enforced, that is, until the first request gets the expected status. Requests
+ * come from the client pod over one open `kubectl exec`, so that a request does not include the start of a kubectl.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Shell } from './shell.ts';
 
-/** Asks once per line it reads; ends with its input. */
+/** Sends one request per line that it reads; ends with its input. */
 const asker =
   'while read -r token; do curl -s -o /dev/null -m 2 -H "Authorization: Bearer $token" -w "%{http_code}\\n" http://httpbin.foo:8000/headers; done';
 const limitMs = 60_000;
@@ -23,12 +22,12 @@ export interface Lap {
 }
 
 export interface Stopwatch {
-  /** Makes the change, sending requests all the while. @throws Error when `code` does not come within a minute */
+  /** Makes the change while it sends requests. @throws Error when `code` does not come within a minute */
   readonly time: (change: () => Promise<unknown>, token: string, code: string) => Promise<Lap>;
   readonly stop: () => void;
 }
 
-/** Opens the line to the client pod. */
+/** Opens the connection to the client pod. */
 export async function startStopwatch(shell: Shell): Promise<Stopwatch> {
   const pod = await shell.run('kubectl get pod -l app=sleep -n foo -o jsonpath={.items..metadata.name}');
   const child = spawn('kubectl', ['exec', '-i', pod, '-c', 'sleep', '-n', 'foo', '--', 'sh', '-c', asker], {

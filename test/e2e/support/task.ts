@@ -1,6 +1,5 @@
 /*
- * The requests of the task, typed as its reader types them. In: a token's name. Out: the code that curl prints. Keeps a record
- * of every row for the closing table. Suites make one task each.
+ * The requests of the task, sent with the command of the task. Records every row for the final table.
  */
 import { eventually } from './eventually.ts';
 import type { Shell } from './shell.ts';
@@ -10,7 +9,7 @@ const target = `kubectl exec "$(kubectl get pod -l app=sleep -n foo -o jsonpath=
 const withToken = `${target} -sS -o /dev/null -H "Authorization: Bearer $TOKEN" -w "%{http_code}\\n"`;
 const withoutToken = `${target} -sS -o /dev/null -w "%{http_code}\\n"`;
 
-/** One line of the closing table. */
+/** One row of the final table. */
 export interface Row {
   readonly state: string;
   readonly token: TokenName;
@@ -19,13 +18,13 @@ export interface Row {
 }
 
 export interface Task {
-  /** Types the task's command once. @returns the code, e.g. `200`; `000` when nothing answered */
+  /** Runs the task's command once. @returns the status code, e.g. `200`; `000` without a response */
   readonly request: (token: TokenName) => Promise<string>;
-  /** Body and headers of one answer, as `curl -i` shows them. */
+  /** Body and headers of one response, as `curl -i` prints them. */
   readonly show: (token: TokenName) => Promise<string>;
   /**
-   * Types it until `expected` comes, at most 20 s, and records the row. A row that no change precedes must be right at once:
-   * then give `atOnce`.
+   * Repeats it until it prints `expected`, for at most 20 s, and records the row. With `atOnce` the first response must match: for a row
+   * that no change precedes.
    */
   readonly expectCode: (state: string, token: TokenName, expected: string, when?: 'atOnce') => Promise<void>;
   readonly rows: () => readonly Row[];

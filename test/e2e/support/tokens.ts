@@ -1,6 +1,6 @@
 /*
- * The tokens and keys of the task. In: nothing. Out: Istio's public demo tokens with their key set, and tokens of a key pair of
- * our own for what the demo tokens do not show. Both keys are in the one key set that the suites' issuer serves.
+ * The tokens and keys of the task: Istio's public demo tokens with their key set, and tokens of a second key pair for cases that
+ * the demo tokens do not cover. The issuer of the suites serves both keys in one key set.
  * @see istio/istio security/tools/jwt/samples: demo.jwt, groups-scope.jwt, jwks.json
  */
 import { makeTokens } from '../../../examples/jwt-task/make-tokens.ts';
@@ -22,7 +22,7 @@ const demoToken =
 const demoTokenGroup =
   'eyJhbGciOiJSUzI1NiIsImtpZCI6IkRIRmJwb0lVcXJZOHQyenBBMnFYZkNtcjVWTzVaRXI0UnpIVV8tZW52dlEiLCJ0eXAiOiJKV1QifQ.eyJleHAiOjM1MzczOTExMDQsImdyb3VwcyI6WyJncm91cDEiLCJncm91cDIiXSwiaWF0IjoxNTM3MzkxMTA0LCJpc3MiOiJ0ZXN0aW5nQHNlY3VyZS5pc3Rpby5pbyIsInNjb3BlIjpbInNjb3BlMSIsInNjb3BlMiJdLCJzdWIiOiJ0ZXN0aW5nQHNlY3VyZS5pc3Rpby5pbyJ9.EdJnEZSH6X8hcyEii7c8H5lnhgjB5dwo07M5oheC8Xz8mOllyg--AHCFWHybM48reunF--oGaG6IXVngCEpVF0_P5DwsUoBgpPmK1JOaKN6_pe9sh0ZwTtdgK_RP01PuI7kUdbOTlkuUi2AO-qUyOm7Art2POzo36DLQlUXv8Ad7NBOqfQaKjE9ndaPWT7aexUsBHxmgiGbz1SyLH879f7uHYPbPKlpHU6P9S-DaKnGLaEchnoKnov7ajhrEhGXAQRukhDPKUHO9L30oPIr5IJllEQfHYtt6IZvlNUGeLUcif3wpry1R5tBXRicx2sXMQ7LyuDremDbcNy_iE76Upg';
 
-/** What a row sends; `none` sends no Authorization header at all. */
+/** The token that a row sends; `none` sends no Authorization header. */
 export type TokenName = 'none' | 'invalidToken' | 'TOKEN' | 'TOKEN_GROUP' | 'own list' | 'own string' | 'own expired' | 'other key';
 
 export interface TaskTokens {
@@ -32,7 +32,7 @@ export interface TaskTokens {
   readonly text: Readonly<Record<TokenName, string>>;
 }
 
-/** The demo tokens and fresh ones of our own. */
+/** The demo tokens and newly signed ones. */
 export async function taskTokens(): Promise<TaskTokens> {
   const { jwks, tokens } = await makeTokens(Math.floor(Date.now() / 1000));
   const { keys } = JSON.parse(jwks) as { readonly keys: readonly object[] };
