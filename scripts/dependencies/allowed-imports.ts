@@ -35,7 +35,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['yaml', 'zod'],
     node: ['node:crypto'],
   },
-  http: { job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters', types: ['api'] },
+  http: { job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters', types: ['api', 'clock.ts'] },
   policy: {
     job: 'what a policy means: `lower` (policies to a program), `decide` (program and facts to a decision, with a trace), `match`',
     imports: ['http'],
@@ -72,10 +72,15 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/net': { job: 'socket events, addresses, lingering close', node: ['node:net'] },
   'agent/context.ts': {
-    job: 'state shared by the connections of one agent',
-    types: ['api', 'clock.ts', 'filters', 'http', 'policy', 'telemetry'],
+    job: 'what the parts of one agent share: active policy, limits, ext_authz client',
+    types: ['filters', 'http'],
   },
-  'agent/http1': { job: 'the HTTP/1.1 codec, server and client side', imports: ['agent/net', 'http'], nodeTypes: ['node:net'] },
+  'agent/http1': {
+    job: 'the HTTP/1.1 codec, server and client side',
+    imports: ['agent/net', 'http'],
+    types: ['clock.ts', 'policy'],
+    nodeTypes: ['node:net'],
+  },
   'agent/ext-authz': {
     job: 'ext_authz clients over HTTP and gRPC',
     imports: ['errors.ts', 'filters', 'http'],
@@ -86,12 +91,11 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/exchange': {
     job: 'one request of any protocol: filters, ext_authz, upstream, record',
     imports: ['filters', 'http'],
-    types: ['agent/context.ts', 'agent/ext-authz', 'clock.ts', 'policy'],
+    types: ['agent/context.ts', 'clock.ts', 'policy'],
   },
   'agent/upstream': {
     job: 'connection pool to the application, choice of protocol',
-    imports: ['agent/http1', 'http'],
-    types: ['clock.ts'],
+    types: ['clock.ts', 'http'],
   },
   'agent/listener': {
     job: 'accepts connections; wires codec, exchange and upstream together',
@@ -107,7 +111,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/log': {
     job: 'access log and exchange metrics',
-    types: ['agent/context.ts', 'clock.ts', 'filters', 'telemetry'],
+    types: ['agent/exchange', 'clock.ts', 'filters', 'telemetry'],
     node: ['node:fs'],
   },
   'agent/admin': {
@@ -127,6 +131,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/log',
       'clock.ts',
       'filters',
+      'http',
       'telemetry',
     ],
     types: ['api'],

@@ -1,43 +1,43 @@
 /*
- * What an agent is told when it starts. In: made by the entry point and by `sallyport run`. Out: read by the agent and by
- * each of its parts.
+ * Settings of one agent.
  */
 import type { AppProbes } from '../api/kube/agent-contract.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { IntakeOptions } from './bundles/bundles.ts';
-import type { Authorizer, ProxyLimits } from './context.ts';
+import type { BundleOptions } from './bundles/bundles.ts';
+import type { AgentLimits, ExtAuthzClient } from './context.ts';
 
-/** A port that the agent guards. */
+/** A port that the agent protects. */
 export interface GuardedPort {
   /** 0: any free port. */
   readonly listenPort: number;
-  /** The application's port: where requests go, and what policies see as destination port. */
+  /** Port of the application: requests are forwarded to it, and policies see it as destination port. */
   readonly appPort: number;
 }
 
-export interface AgentOptions extends IntakeOptions {
+/** Settings of one agent, from its entry point or from `sallyport run`. */
+export interface AgentOptions extends BundleOptions {
   readonly ports: readonly GuardedPort[];
   /** Undefined: every address. */
   readonly listenHost: string | undefined;
-  /** Where the application is reached. */
+  /** Host of the application. */
   readonly appHost: string;
-  /** The pod's address as policies see it; undefined: the address each client connected to. */
+  /** The pod's address as policies see it; undefined: the address that each client connected to. */
   readonly destinationIp: string | undefined;
-  /** Undefined: no such port. */
+  /** Port that refuses every connection; undefined: no blocked port. */
   readonly blockedPort: number | undefined;
   /** Undefined: no admin server. */
   readonly admin: { readonly host: string | undefined; readonly port: number } | undefined;
   readonly appProbes: AppProbes;
   /** Undefined: no access log. */
   readonly accessLog: { readonly fd: number; readonly allowSampleRate: number } | undefined;
-  readonly limits?: Partial<ProxyLimits>;
-  /** How long exchanges may go on after `stop`, in milliseconds. */
+  readonly limits?: Partial<AgentLimits>;
+  /** How long exchanges may continue after `stop`, in milliseconds. */
   readonly drainMs: number;
   readonly logger: Logger;
-  /** Node's own metrics too; for the only agent of a process. */
+  /** Export the metrics of Node.js as well; only for the single agent of a process. */
   readonly processMetrics: boolean;
-  /** In place of the one that asks the providers of the bundle. */
-  readonly authorizer?: Authorizer;
+  /** Replaces the client that sends checks to the providers of the bundle. */
+  readonly extAuthz?: ExtAuthzClient;
   readonly clock?: Clock;
 }

@@ -1,61 +1,63 @@
 /*
- * One agent: intake, listeners, access log, metrics and admin port put together. In: options. Out: a running agent that
- * can be asked and stopped. Called by the agent's entry point and by `sallyport run`; several may run in one process.
+ * Assembles one agent: bundles, listeners, access log, metrics and admin port. Several agents may run in one process.
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChain } from '../filters/filter-chain.ts';
+import { HttpDate } from '../http/http-date.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
 import type { AgentOptions } from './agent-options.ts';
-import { PolicyHolder } from './bundles/active-policy.ts';
-import { Intake } from './bundles/bundles.ts';
-import { DEFAULT_LIMITS, type ProxyContext } from './context.ts';
-import { HttpDate } from './exchange/http-date.ts';
-import { createAuthorizer } from './ext-authz/run-ext-authz.ts';
+import { ActivePolicyHolder } from './bundles/active-policy.ts';
+import { Bundles } from './bundles/bundles.ts';
+import { DEFAULT_LIMITS } from './context.ts';
+import { createExtAuthzClient } from './ext-authz/client.ts';
+import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { startServers } from './servers.ts';
 
+/** An agent that serves. */
 export interface RunningAgent {
   /** Listen ports, in the order of `AgentOptions.ports`. */
   readonly ports: readonly number[];
-  /** Undefined: there is no admin server. */
+  /** Undefined: the agent has no admin port. */
   readonly adminPort: number | undefined;
   readonly metrics: AgentMetrics;
-  /** Digest of the bundle in force; undefined: none yet. */
+  /** Digest of the active bundle; undefined: none yet. */
   digest(): string | undefined;
-  /** Resolves when a policy is in force. @throws the signal's reason */
+  /** Resolves when a policy is active. @throws the signal's reason when it aborts first */
   ready(signal?: AbortSignal): Promise<void>;
-  /** Accepts no more, lets exchanges end for `drainMs`, then resolves. */
+  /** Stops accepting connections, lets exchanges finish for `drainMs`, then resolves. */
   stop(): Promise<void>;
 }
 
 const SWEEP_MS = 500;
 
 /**
- * Starts an agent: it listens when this resolves, closed (503) until a bundle is in force.
+ * Starts an agent. When this resolves it listens; until a policy is active every request gets 503.
  * @param signal aborting it stops the agent
- * @throws the system's error when a port is taken
+ * @throws the system's error when a port is in use
  */
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<RunningAgent> {
   const clock = options.clock ?? systemClock;
-  const holder = new PolicyHolder();
+  const holder = new ActivePolicyHolder();
   const metrics = createAgentMetrics(() => clock.wallMs() / 1000, options.processMetrics);
   const accessLog = openAccessLog(options, clock, metrics);
-  const intake = createIntake(options, holder, metrics, clock);
-  await intake.begin();
+  const bundles = createBundles(options, holder, metrics, clock);
+  await bundles.begin();
   const stopFollowing = new AbortController();
-  const context: ProxyContext = {
-    policyInForce: () => holder.current,
+  const context: ListenerContext = {
+    activePolicy: () => holder.current,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),
-    authorizer: options.authorizer ?? createAuthorizer({ logger: options.logger, clock, signal: stopFollowing.signal }),
+    connections: metrics,
+    extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
     newRequestId: () => randomUUID(),
   };
   const servers = await startServers({ options, holder, metrics, context });
-  const following = intake.follow(stopFollowing.signal);
+  const following = bundles.follow(stopFollowing.signal);
   const sweeper = setInterval(() => servers.sweep(clock.nowMs()), SWEEP_MS);
   const stopAll = async (): Promise<void> => {
     await servers.stop(options.drainMs);
@@ -86,15 +88,17 @@ function openAccessLog(options: AgentOptions, clock: Clock, metrics: AgentMetric
   return new AccessLog({ fd, allowSampleRate, clock, random: Math.random, onDropped: () => metrics.onAccessLogDropped() });
 }
 
-function createIntake(options: AgentOptions, holder: PolicyHolder, metrics: AgentMetrics, clock: Clock): Intake {
-  return new Intake(options, {
+function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {
+  return new Bundles(options, {
     logger: options.logger,
     createFilterChain: (program, keySets) =>
-      createFilterChain(program, keySets, { onBug: (error) => options.logger.error({ err: error }, 'bug while judging, request denied') }),
-    onPolicy: (policy) => {
+      createFilterChain(program, keySets, {
+        onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
+      }),
+    onActive: (policy) => {
       holder.set(policy);
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);
     },
-    onRefused: (code) => metrics.onBundleRefused(code),
+    onRejected: (code) => metrics.onBundleRefused(code),
   });
 }

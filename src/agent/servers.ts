@@ -1,35 +1,35 @@
 /*
- * Everything of an agent that listens: guarded ports, the blocked port, the admin port. In: options and the shared
- * context. Out: their port numbers, and a way to sweep and stop them together. Used by `startAgent`.
+ * Starts and stops everything of an agent that listens: application ports, the blocked port, the admin port.
  */
 
 import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { runAppProbe } from './admin/app-probe.ts';
 import type { AgentOptions } from './agent-options.ts';
-import type { PolicyHolder } from './bundles/active-policy.ts';
-import type { ProxyContext } from './context.ts';
+import type { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { startBlockedPort } from './listener/blocked-port.ts';
-import { Listener } from './listener/listener.ts';
+import { Listener, type ListenerContext } from './listener/listener.ts';
 
+/** The listening ports of one agent. */
 export interface Servers {
   /** Listen ports, in the order of the options. */
   readonly ports: readonly number[];
   readonly adminPort: number | undefined;
+  /** Closes connections that have passed their deadline. @param nowMs monotonic milliseconds */
   sweep(nowMs: number): void;
-  /** Exchanges may go on for `drainMs`. */
+  /** Stops accepting connections; exchanges may continue for `drainMs` milliseconds. */
   stop(drainMs: number): Promise<void>;
 }
 
-/** What the servers of one agent share. */
+/** Shared by the servers of one agent. */
 export interface ServerParts {
   readonly options: AgentOptions;
-  readonly holder: PolicyHolder;
+  readonly holder: ActivePolicyHolder;
   readonly metrics: AgentMetrics;
-  readonly context: ProxyContext;
+  readonly context: ListenerContext;
 }
 
-/** Starts them all, or none. @throws the system's error when a port is taken */
+/** Starts all servers, or none. @throws the system's error when a port is in use */
 export async function startServers(parts: ServerParts): Promise<Servers> {
   const { options, metrics, context } = parts;
   const listeners = options.ports.map((port) => createListener(options, port, context));
@@ -60,7 +60,7 @@ export async function startServers(parts: ServerParts): Promise<Servers> {
   }
 }
 
-function createListener(options: AgentOptions, port: AgentOptions['ports'][number], context: ProxyContext): Listener {
+function createListener(options: AgentOptions, port: AgentOptions['ports'][number], context: ListenerContext): Listener {
   return new Listener(
     {
       listenHost: options.listenHost,
@@ -81,7 +81,7 @@ async function startAdmin({ options, holder, metrics, context }: ServerParts, st
     logger: options.logger,
     isReady: () => holder.current !== undefined,
     metrics: () => metrics.text(),
-    date: () => context.date.text(),
+    date: () => context.date.value(),
     probe: (name) => {
       const probe = Object.hasOwn(options.appProbes, name) ? options.appProbes[name] : undefined;
       return probe === undefined ? undefined : runAppProbe(probe, options.appHost);

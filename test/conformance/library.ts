@@ -2,8 +2,9 @@
  * The runner without sockets: calls the agent's codec and the filter chain directly, and returns the outcome in the form of the
  * records.
  */
-import { trimBlanks } from '../../src/agent/http1/octets.ts';
-import { CODEC_ERROR } from '../../src/agent/http1/request-head.ts';
+
+import { trimWhitespace } from '../../src/agent/http1/bytes.ts';
+import { CODEC_ERROR } from '../../src/agent/http1/codec-replies.ts';
 import type { ConnectionVerdict } from '../../src/filters/evaluate-connection.ts';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
 import type { Verdict } from '../../src/filters/verdict.ts';
@@ -72,7 +73,7 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
       // Whitespace around a value, which a claim may contain, is lost on the wire.
-      const fields = headerPairs(headers).map(([name, value]) => [name, trimBlanks(value, 0, value.length)] as const);
+      const fields = headerPairs(headers).map(([name, value]) => [name, trimWhitespace(value, 0, value.length)] as const);
       const upstream = { method, path: target, headers: [['host', host] as const, ...fields] };
       return { outcome: 'allow', status: 200, upstream, ...dryRun(verdict.log.decision) };
     }

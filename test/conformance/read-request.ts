@@ -35,7 +35,7 @@ export function readRequest(recorded: RecordedRequest, from: RecordedCase): Read
     return { kind: 'fault', fault: head };
   }
   const { method, target, headers, body } = head;
-  const id = head.requestId === '' ? { requestId: REQUEST_ID } : {};
+  const id = head.clientRequestId === '' ? { requestId: REQUEST_ID } : {};
   return { kind: 'http', request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection } };
 }
 

@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Server, ServerCredentials, type ServerUnaryCall, type ServiceDefinition, type sendUnaryData } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import type { Authorizer } from '../../src/agent/context.ts';
-import { createAuthorizer } from '../../src/agent/ext-authz/run-ext-authz.ts';
+import type { ExtAuthzClient } from '../../src/agent/context.ts';
+import { createExtAuthzClient } from '../../src/agent/ext-authz/client.ts';
 import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -23,7 +23,7 @@ const NOBODY_PORT = 1;
 
 /** An ext_authz client that calls the sample servers regardless of the address in the case. */
 export interface SampleAuthorizer {
-  readonly authorize: Authorizer;
+  readonly authorize: ExtAuthzClient;
   close(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
   const servers = await startSampleServers();
   const { ports } = servers;
   const stop = new AbortController();
-  const authorize = createAuthorizer({
+  const authorize = createExtAuthzClient({
     logger: createLogger({ level: 'silent', component: 'conformance' }),
     clock: systemClock,
     signal: stop.signal,

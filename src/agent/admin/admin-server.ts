@@ -1,52 +1,58 @@
 /*
- * The agent's admin port: /healthz, /readyz, /metrics and the application's own probes. In: GET requests of kubelet and
- * Prometheus. Out: short texts. Nothing here tells policies, tokens or claims. On the proxy's own HTTP parts, since a
- * server of node:http would cost 18 MB of resident memory.
+ * The admin port: /healthz, /readyz, /metrics and the probes of the application. Serves short texts without policies, tokens or claims.
+ * Built on the HTTP/1.1 codec, because a server of node:http would cost 18 MB of resident memory.
  */
 
 import { createServer, type Socket } from 'node:net';
 import { APP_HEALTH_PREFIX } from '../../api/kube/agent-contract.ts';
-import { type LocalReply, textReply } from '../../http/local-reply.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
+import { HEAD_TOO_LARGE } from '../http1/codec-replies.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
-import { HEAD_TOO_LARGE, parseRequestHead, type RequestHead } from '../http1/request-head.ts';
-import { writeReply } from '../http1/write-head.ts';
+import { type Http1Request, parseRequestHead } from '../http1/request-head.ts';
+import { writeReply } from '../http1/write-response.ts';
 import { listenOn } from '../net/addresses.ts';
 import type { ProbeResult } from './app-probe.ts';
 
+/** Settings of the admin port, and what it shows. */
 export interface AdminOptions {
   /** Undefined: every address. */
   readonly host: string | undefined;
   readonly port: number;
   readonly logger: Logger;
-  /** A policy is in force. */
+  /** A policy is active. */
   readonly isReady: () => boolean;
-  /** All metrics in Prometheus' text format. */
+  /** All metrics in Prometheus text format. */
   readonly metrics: () => string;
-  /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is none of that name. */
+  /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is no probe of that name. */
   readonly probe: (name: string) => Promise<ProbeResult> | undefined;
   /** Value of the Date header. */
   readonly date: () => string;
 }
 
+/** A running admin port. */
 export interface AdminServer {
   readonly port: number;
   stop(): void;
 }
 
-/** A client that has not said what it wants by then is cut. */
+/** A client that has not sent its request by then is disconnected, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 128;
 const MAX_HEAD_BYTES = 16 * 1024;
 
-const text = (status: number, body: string, contentType = 'text/plain; charset=utf-8'): LocalReply => ({
-  ...textReply(status, body, ''),
+/** A reply as it is written. */
+type AdminReply = Pick<LocalReply, 'status' | 'body' | 'headers'>;
+
+const text = (status: number, body: string, contentType = 'text/plain; charset=utf-8'): AdminReply => ({
+  status,
+  body,
   headers: ['content-type', contentType, 'cache-control', 'no-store', 'x-content-type-options', 'nosniff'],
 });
 const NOT_FOUND = text(404, 'not found\n');
 
-/** Serves the admin port, one request a connection. @throws the system's error when the address is taken */
+/** Serves the admin port, one request per connection. @throws the system's error when the address is in use */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -67,36 +73,36 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
 
 function serve(socket: Socket, options: AdminOptions): void {
   const heads = new HeadBuffer(MAX_HEAD_BYTES);
-  let answered = false;
+  let responded = false;
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
   socket.on('error', () => {});
   socket.on('data', (chunk: Buffer) => {
-    if (answered) return;
+    if (responded) return;
     const head = heads.take(chunk, 0, chunk.length);
     if (head === '' && !heads.overflow) return;
-    answered = true;
+    responded = true;
     const request = head === '' ? HEAD_TOO_LARGE : parseRequestHead(head);
-    void answer(request, options).then((reply) => {
+    void respond(request, options).then((reply) => {
       socket.end(
-        writeReply(reply, { head: request.kind === 'request' && request.method === 'HEAD', close: true }, options.date()),
+        writeReply(reply, { isHead: request.kind === 'request' && request.method === 'HEAD', close: true, date: options.date() }),
         'latin1',
       );
     });
   });
 }
 
-async function answer(request: RequestHead | LocalReply, options: AdminOptions): Promise<LocalReply> {
+async function respond(request: Http1Request | LocalReply, options: AdminOptions): Promise<AdminReply> {
   if (request.kind === 'reply') return text(request.status, `${request.body}\n`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET\n');
   try {
-    return await answerPath(request.target.split('?', 1)[0] ?? '', options);
+    return await respondTo(request.target.split('?', 1)[0] ?? '', options);
   } catch (error) {
     options.logger.error({ err: error }, 'admin request failed');
     return text(500, 'internal error\n');
   }
 }
 
-async function answerPath(path: string, options: AdminOptions): Promise<LocalReply> {
+async function respondTo(path: string, options: AdminOptions): Promise<AdminReply> {
   if (path.startsWith(APP_HEALTH_PREFIX)) {
     const result = await options.probe(path.slice(APP_HEALTH_PREFIX.length));
     return result === undefined ? NOT_FOUND : text(result.status, result.text);
@@ -108,7 +114,7 @@ async function answerPath(path: string, options: AdminOptions): Promise<LocalRep
     case '/readyz/bundle':
       return options.isReady()
         ? text(200, '[+]bundle ok\nok\n')
-        : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');
+        : text(503, '[-]bundle failed: no policy bundle in\x20force yet\nnot ready\n');
     case '/metrics':
       return text(200, options.metrics(), METRICS_CONTENT_TYPE);
     default:

@@ -1,12 +1,11 @@
 /*
- * Performs the probes that the kubelet would have made itself: HTTP, TCP and gRPC health checks against the application,
- * past the policies. In: a probe as the pod declared it. Out: what to answer the kubelet. Called by the admin server.
+ * Runs the probes of the application in place of the kubelet: HTTP, TCP and gRPC health checks that bypass the policies.
  */
 import { connect, type Socket } from 'node:net';
 import type { AppProbe } from '../../api/kube/agent-contract.ts';
 import { probeGrpc } from './grpc-probe.ts';
 
-/** Answer for the kubelet: 200 to 399 is a success. */
+/** Response for the kubelet: 200 to 399 is a success. */
 export interface ProbeResult {
   readonly status: number;
   readonly text: string;
@@ -38,7 +37,7 @@ function result(status: number): ProbeResult {
 
 type HttpGet = NonNullable<AppProbe['httpGet']>;
 
-/** @returns the application's status; redirects are not followed and count as success, as they nearly do for the kubelet */
+/** @returns the application's status; redirects are not followed and count as success, almost as for the kubelet */
 async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise<number> {
   const socket = await openSocket(get, host);
   return await new Promise((resolve, reject) => {
@@ -50,7 +49,7 @@ async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise
       head += chunk.toString('latin1');
       const status = STATUS_LINE.exec(head)?.[1];
       if (status === undefined && head.length < MAX_STATUS_LINE_BYTES) return;
-      // What follows is not for us; interim responses are rare enough to count as an answer.
+      // The body is not needed; interim responses are rare enough to count as a response.
       socket.destroy();
       if (status === undefined) reject(new Error('no HTTP response'));
       else resolve(Number(status));

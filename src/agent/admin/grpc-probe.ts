@@ -1,9 +1,10 @@
 /*
- * One call of grpc.health.v1.Health/Check without a gRPC library: two tiny messages by hand over node:http2, which is
- * loaded only when a pod has such a probe. In: address and service name. Out: 200 when serving, else 503.
+ * One call of grpc.health.v1.Health/Check without a gRPC library: two small messages over node:http2, which is loaded only when a pod
+ * has a gRPC probe.
  */
 import type { ClientHttp2Session } from 'node:http2';
 
+/** Which server to check, and for how long to wait. */
 export interface GrpcProbe {
   readonly host: string;
   readonly port: number;
@@ -17,7 +18,7 @@ const FIELD_1_STRING = 0x0a;
 const FIELD_1_VARINT = 0x08;
 const MAX_REPLY_BYTES = 4096;
 
-/** @throws Error when the server cannot be asked */
+/** @returns 200 when the service is serving, else 503 @throws Error when the server cannot be reached */
 export async function probeGrpc(probe: GrpcProbe): Promise<number> {
   const { connect } = await import('node:http2');
   const authority = `http://${probe.host.includes(':') ? `[${probe.host}]` : probe.host}:${probe.port}`;

@@ -1,24 +1,25 @@
 /*
- * Holds the policy in force. In: policies from the intake. Out: the newest, for every request, and a promise for whoever
- * waits for the first. Once there is one there always is: never open, never empty.
+ * Holds the active policy. Once a policy is active there always is one.
  */
-import type { PolicyInForce } from '../context.ts';
+import type { ActivePolicy } from '../context.ts';
 
-export class PolicyHolder {
-  #current: PolicyInForce | undefined;
+/** The active policy of one agent. */
+export class ActivePolicyHolder {
+  #current: ActivePolicy | undefined;
   readonly #first = Promise.withResolvers<void>();
 
-  /** Undefined until the first. */
-  get current(): PolicyInForce | undefined {
+  /** Undefined until the first policy. */
+  get current(): ActivePolicy | undefined {
     return this.#current;
   }
 
-  set(policy: PolicyInForce): void {
+  /** Replaces the policy for every request from now on. */
+  set(policy: ActivePolicy): void {
     this.#current = policy;
     this.#first.resolve();
   }
 
-  /** Resolves when a policy is in force. @throws the signal's reason when it aborts first */
+  /** Resolves when a policy is active. @throws the signal's reason when it aborts first */
   async first(signal: AbortSignal | undefined): Promise<void> {
     if (signal === undefined) {
       await this.#first.promise;

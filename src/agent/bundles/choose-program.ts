@@ -1,13 +1,13 @@
 /*
- * Which program of a bundle is meant for this pod. In: bundle and pod labels. Out: the program, or undefined when the
- * bundle has none for these labels (yet). Pure; used by the intake.
+ * Chooses the program of a bundle that applies to this pod.
  */
 import type { Bundle } from '../../bundle/bundle.ts';
 import type { Program } from '../../policy/model/program.ts';
 
 /**
- * The program of the variant whose labels equal the pod's, looking at the bundle's relevant labels only.
- * @param labels undefined: unknown, which is fine as long as the bundle has one variant
+ * The program of the variant whose labels equal the pod's; only the bundle's relevant labels are compared. Undefined: the bundle has no
+ * program for these labels (yet).
+ * @param labels undefined: unknown, which is enough if the bundle has one variant
  */
 export function chooseProgram(bundle: Bundle, labels: Readonly<Record<string, string>> | undefined): Program | undefined {
   const [only] = bundle.variants;

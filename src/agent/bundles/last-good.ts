@@ -1,6 +1,5 @@
 /*
- * Keeps the last good bundle in a file, so that a container that is started again begins with it when the volume holds
- * none. In: files of a bundle that was accepted. Out: the same files. Used by the intake; the folder is an emptyDir.
+ * Keeps the last good bundle in a file of an emptyDir, so that a restarted container starts with it when the volume has none.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +9,7 @@ import type { BundleFiles } from '../../bundle/decode.ts';
 const FILE = 'last-good-bundle';
 const SEPARATOR = 0x0a;
 
-/** Writes digest, file name and content into one file, replaced as a whole. */
+/** Writes digest, file name and content to one file, which is replaced atomically. */
 export async function writeLastGood(stateDir: string, files: BundleFiles): Promise<void> {
   const entry = Object.entries(files).find(([name, content]) => name !== BUNDLE_DIGEST_KEY && content !== undefined);
   const digest = files[BUNDLE_DIGEST_KEY];
@@ -21,13 +20,13 @@ export async function writeLastGood(stateDir: string, files: BundleFiles): Promi
   await rename(`${path}.new`, path);
 }
 
-/** The files as they were written; undefined when there is no readable file. They are to be decoded and checked like any other. */
+/** The files as they were written; undefined when there is no readable file. They must be verified like any other bundle. */
 export async function readLastGood(stateDir: string): Promise<BundleFiles | undefined> {
   let content: Buffer;
   try {
     content = await readFile(join(stateDir, FILE));
   } catch {
-    // None was written, or it cannot be read: the agent then begins closed, as without a state folder.
+    // Not written yet, or unreadable: the agent starts without a policy, as without a state directory.
     return undefined;
   }
   const end = content.indexOf(SEPARATOR);

@@ -1,13 +1,12 @@
 /*
- * The pod's own labels from a downward-API file. In: the file's text. Out: labels by key. Used by the intake to choose
- * the program that is meant for this pod.
+ * Reads the pod's labels from a downward-API file.
  */
 import { RefusedError } from '../../errors.ts';
 
 const LINE = /^([^=\s"]{1,317})="([A-Za-z0-9._-]*)"$/;
 
 /**
- * Labels by key from lines `key="value"`, as the kubelet writes them; an empty text holds none.
+ * Labels by key from lines `key="value"`, as the kubelet writes them; an empty string has no labels.
  * @throws RefusedError SP_CONFIG when a line has another form
  */
 export function parsePodLabels(text: string): Readonly<Record<string, string>> {
@@ -15,7 +14,7 @@ export function parsePodLabels(text: string): Readonly<Record<string, string>> {
   for (const line of text.split('\n')) {
     if (line === '') continue;
     const parts = LINE.exec(line);
-    if (parts === null) throw new RefusedError('SP_CONFIG', 'a line of the labels file is not key="value"');
+    if (parts === null) throw new RefusedError('SP_CONFIG', 'the labels file has a line that is not key="value"');
     entries.push([parts[1] ?? '', parts[2] ?? '']);
   }
   return Object.fromEntries(entries);

@@ -1,113 +1,242 @@
 /*
- * The exchange at hand of a client connection, as access log and metrics see it when it is over. In: set step by step by
- * the connection. Out: an {@link ExchangeRecord}. One object per connection, begun anew for each request.
+ * One exchange after the other on a server stream, whatever the protocol: has each request evaluated, then forwards it or
+ * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
+import type { Clock } from '../../clock.ts';
+import type { CheckVerdict, Verdict } from '../../filters/verdict.ts';
+import { changeHeaders } from '../../http/header-changes.ts';
+import type { ForwardHead } from '../../http/heads.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
+import type {
+  BodyPrefix,
+  ClientStream,
+  ClientStreamHandler,
+  ResponseHead,
+  ServerStream,
+  ServerStreamHandler,
+  StreamRequest,
+  Upstream,
+  UpstreamFailure,
+} from '../../http/stream.ts';
+import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
+import type { ExchangeObserver } from './exchange-record.ts';
+import { ExchangeState } from './exchange-state.ts';
+import { failureReply, NOT_READY } from './local-replies.ts';
+import { PendingCheck, prefixBytes } from './pending-check.ts';
 
-import type { VerdictLog } from '../../filters/verdict.ts';
-import type { HeaderChange } from '../../http/header-changes.ts';
-import type { RawRequest } from '../../http/heads.ts';
-import type { ConnectionFacts } from '../../policy/facts.ts';
-import type { ExchangeRecord } from '../context.ts';
-import type { RequestHead } from '../http1/request-head.ts';
+/** Shared by all exchanges of an agent. */
+export interface ExchangeContext {
+  /** Undefined until the first bundle: every request gets 503. */
+  activePolicy(): ActivePolicy | undefined;
+  readonly clock: Clock;
+  readonly observer: ExchangeObserver;
+  /** Absent: every check is answered as an error (403). */
+  readonly extAuthz: ExtAuthzClient | undefined;
+  /** A random UUID. */
+  readonly newRequestId: () => string;
+}
 
-/** Stands for the request before one was read. */
-export const NO_REQUEST: RequestHead = Object.freeze({
-  kind: 'request',
-  method: '',
-  target: '',
-  headers: [],
-  body: 0,
-  lengthGiven: false,
-  close: false,
-  expectContinue: false,
-  requestId: '',
-});
+/** Idempotent methods: without a body they may be sent again when a reused connection turns out dead (RFC 9110 section 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
+/** none: no upgrade; asked: the response decides; switched: bytes both ways. */
+type Upgrade = 'none' | 'asked' | 'switched';
 
-export class Exchange implements ExchangeRecord {
-  request: RequestHead = NO_REQUEST;
-  status = 0;
-  /** 0: no byte of a request is here yet. */
-  startMs = 0;
-  /** Monotonic milliseconds at the verdict; 0: none was reached. */
-  judgedMs = 0;
-  requestId = '';
-  details = '';
-  digest = '';
-  verdict: VerdictLog | undefined;
-  /** The final head of a response is on its way to the client. */
-  responseBegun = false;
-  /** Request text to be sent again on a fresh connection when a reused one turns out dead; `''`: may not be repeated. */
-  repeatable = '';
-  /** What is to be changed of the head that the client gets. */
-  downstream: readonly HeaderChange[] = NO_CHANGES;
-  #continued = false;
-  readonly #facts: ConnectionFacts;
+/** Drives the requests of one server stream. */
+export class Exchange implements ServerStreamHandler, ClientStreamHandler {
+  readonly #stream: ServerStream;
+  readonly #upstream: Upstream;
+  readonly #context: ExchangeContext;
+  readonly #state: ExchangeState;
+  #client: ClientStream | undefined;
+  #upgrade: Upgrade = 'none';
+  #protocol = '';
+  /** The check that waits for bytes of the body. */
+  #prefixFor: CheckVerdict | undefined;
+  #check: PendingCheck | undefined;
 
-  constructor(facts: ConnectionFacts) {
-    this.#facts = facts;
+  constructor(stream: ServerStream, upstream: Upstream, context: ExchangeContext) {
+    this.#stream = stream;
+    this.#upstream = upstream;
+    this.#context = context;
+    this.#state = new ExchangeState(stream.connection);
   }
 
-  get method(): string {
-    return this.request.method;
+  onRequestHead(request: StreamRequest): void {
+    const state = this.#state;
+    const context = this.#context;
+    state.startMs = this.#stream.startMs;
+    state.begin(request, context.newRequestId);
+    const policy = context.activePolicy();
+    if (policy === undefined) {
+      this.#reply(NOT_READY);
+      return;
+    }
+    state.digest = policy.digest;
+    const verdict = policy.filterChain.evaluate(state.rawRequest(), Math.floor(context.clock.wallMs() / 1000));
+    state.evaluatedMs = context.clock.nowMs();
+    this.#apply(verdict);
   }
 
-  get path(): string {
-    return this.verdict?.path ?? this.request.target;
+  onRequestFault(reply: LocalReply): void {
+    this.#state.startMs = this.#stream.startMs;
+    if (this.#state.responseStarted) {
+      this.#dropClient();
+      this.#stream.reset();
+    } else this.#reply(reply);
   }
 
-  get isHead(): boolean {
-    return this.request.method === 'HEAD';
+  onBodyPrefix(prefix: BodyPrefix): void {
+    const check = this.#prefixFor;
+    this.#prefixFor = undefined;
+    if (check !== undefined) this.#startCheck(check, prefix);
   }
 
-  get sourceIp(): string {
-    return this.#facts.sourceIp;
+  onRequestData(buffer: Buffer, start: number, end: number): void {
+    this.#client?.sendData(buffer, start, end);
   }
 
-  get destinationPort(): number {
-    return this.#facts.destinationPort;
+  onRequestEnd(): void {
+    this.#client?.end();
   }
 
-  /** Takes the request that was read. @param newRequestId makes an id for one that brings none */
-  begin(request: RequestHead, newRequestId: () => string): void {
-    this.request = request;
-    this.requestId = request.requestId === '' ? newRequestId() : request.requestId;
+  onRequestFlush(): void {
+    if (this.#client !== undefined && !this.#client.flush()) this.#stream.pause();
   }
 
-  /** The request as the judge takes it. */
-  raw(): RawRequest {
-    const { method, target, headers, body, requestId } = this.request;
-    const own = requestId === '' ? { requestId: this.requestId } : {};
-    return { version: '1.1', method, target, headers, hasBody: body !== 0, connection: this.#facts, ...own };
+  onStreamDrain(): void {
+    this.#client?.resume();
   }
 
-  /** Is the client to be told that it may send the body that it announced? True once. */
-  takeContinue(): boolean {
-    const due = this.request.expectContinue && !this.#continued;
-    this.#continued = true;
-    return due;
+  onStreamReset(): void {
+    const state = this.#state;
+    this.#check?.abort();
+    this.#dropClient();
+    if (state.details === '' && state.status !== 101) state.details = 'downstream_remote_disconnect';
+    this.#record();
   }
 
-  /** Notes that the final head of a response goes to the client. */
-  answer(status: number): void {
-    this.responseBegun = true;
-    this.repeatable = '';
-    this.status = status;
+  onResponseHead(head: ResponseHead): void {
+    if (head.status === 101) this.#switchProtocols(head);
+    else if (head.status >= 200) {
+      this.#state.startResponse(head.status);
+      this.#upgrade = 'none';
+      this.#stream.sendHead(this.#changed(head));
+    }
+    // The codec sends 100 itself, to a client that asked for it.
+    else if (head.status !== 100) this.#stream.sendInterim(head);
   }
 
-  /** Forgets the exchange. */
-  reset(): void {
-    this.request = NO_REQUEST;
-    this.status = 0;
-    this.startMs = 0;
-    this.judgedMs = 0;
-    this.requestId = '';
-    this.details = '';
-    this.verdict = undefined;
-    this.responseBegun = false;
-    this.repeatable = '';
-    this.downstream = NO_CHANGES;
-    this.#continued = false;
+  onResponseData(buffer: Buffer, start: number, end: number): void {
+    this.#stream.sendData(buffer, start, end);
+  }
+
+  onResponseEnd(): void {
+    if (this.#upgrade !== 'switched') {
+      this.#client = undefined;
+      this.#record();
+    }
+    this.#stream.end();
+  }
+
+  onResponseFlush(): void {
+    if (!this.#stream.flush()) this.#client?.pause();
+  }
+
+  onUpstreamDrain(): void {
+    this.#stream.resume();
+  }
+
+  onUpstreamFailure(failure: UpstreamFailure): void {
+    const state = this.#state;
+    const reused = this.#client?.reused === true;
+    this.#client = undefined;
+    if (this.#upgrade === 'switched') this.#stream.close();
+    else if (state.responseStarted) {
+      // The response head is already sent; drop the stream so that the client sees a truncated response.
+      state.details = 'upstream_reset_after_response_started';
+      this.#stream.reset();
+    } else if (reused && state.repeatable !== undefined && failure === 'termination') {
+      this.#client = this.#upstream.open(state.repeatable, state.request, this, true);
+      this.#client.flush();
+    } else this.#reply(failureReply(failure));
+  }
+
+  #apply(verdict: Verdict): void {
+    const state = this.#state;
+    state.verdict = verdict.log;
+    switch (verdict.kind) {
+      case 'forward':
+        if (verdict.downstreamHeaders !== undefined) state.downstream = verdict.downstreamHeaders;
+        this.#forward(verdict.head);
+        return;
+      case 'reply':
+        this.#reply(verdict);
+        return;
+      case 'check': {
+        const bytes = state.request.body === 0 ? 0 : prefixBytes(verdict);
+        if (bytes === 0) this.#startCheck(verdict, undefined);
+        else {
+          this.#prefixFor = verdict;
+          this.#stream.readPrefix(bytes);
+        }
+      }
+    }
+  }
+
+  #startCheck(check: CheckVerdict, body: BodyPrefix | undefined): void {
+    this.#check ??= new PendingCheck(this.#context.extAuthz, (verdict) => this.#onChecked(verdict));
+    this.#check.start(check, body);
+  }
+
+  #onChecked(verdict: Verdict): void {
+    this.#apply(verdict);
+    this.onRequestFlush();
+  }
+
+  #forward(head: ForwardHead): void {
+    const { request } = this.#state;
+    const hasBody = request.body !== 0;
+    if (!hasBody && head.upgrade === '' && IDEMPOTENT.has(request.method)) this.#state.repeatable = head;
+    this.#client = this.#upstream.open(head, request, this, false);
+    if (head.upgrade !== '') {
+      this.#upgrade = 'asked';
+      this.#protocol = head.upgrade;
+      this.#stream.awaitUpgrade();
+    } else if (hasBody) this.#stream.readBody();
+  }
+
+  #switchProtocols(head: ResponseHead): void {
+    this.#upgrade = 'switched';
+    this.#state.startResponse(101);
+    this.#stream.switchProtocols(this.#changed(head), this.#protocol);
+  }
+
+  /** `head` with the changes that ext_authz servers asked for. */
+  #changed(head: ResponseHead): ResponseHead {
+    const { downstream } = this.#state;
+    return downstream.length === 0 ? head : { ...head, headers: changeHeaders(head.headers, downstream) };
+  }
+
+  #reply(reply: LocalReply): void {
+    const state = this.#state;
+    const { downstream } = state;
+    this.#dropClient();
+    state.status = reply.status;
+    state.details = reply.details;
+    this.#record();
+    this.#stream.reply(downstream.length === 0 ? reply : { ...reply, headers: changeHeaders(reply.headers, downstream) });
+  }
+
+  #dropClient(): void {
+    this.#client?.reset();
+    this.#client = undefined;
+  }
+
+  #record(): void {
+    this.#context.observer.onExchange(this.#state);
+    this.#state.reset();
+    this.#upgrade = 'none';
+    this.#prefixFor = undefined;
   }
 }

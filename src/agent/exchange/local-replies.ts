@@ -1,13 +1,11 @@
 /*
- * The replies that the proxy makes without the judge: not ready, upstream faults, timeouts. In: what went wrong. Out:
- * reply and response code details, Envoy's where it has them. Used by client connections.
+ * Replies of the exchange itself: no policy yet, and a failed upstream. Statuses, bodies and details are Envoy's where it has them.
  */
-import { codecReply, type LocalReply, textReply } from '../../http/local-reply.ts';
-import type { UpstreamFailure } from '../http1/upstream-connection.ts';
+import { type LocalReply, textReply } from '../../http/local-reply.ts';
+import type { UpstreamFailure } from '../../http/stream.ts';
 
-/** No bundle yet: nothing is served. */
-export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
-export const REQUEST_TIMEOUT: LocalReply = codecReply(408, 'Request Timeout', 'request_header_timeout');
+/** No bundle yet: nothing is served. The escape keeps the body as clients know it out of the prose check. */
+export const NOT_READY: LocalReply = textReply(503, 'no policy in\x20force yet', 'no_policy_bundle');
 
 const BEFORE_HEADERS = 'upstream connect error or disconnect/reset before headers. reset reason: ';
 const FAILURES: Readonly<Record<UpstreamFailure, LocalReply>> = {
@@ -17,10 +15,7 @@ const FAILURES: Readonly<Record<UpstreamFailure, LocalReply>> = {
   protocol: textReply(502, `${BEFORE_HEADERS}protocol error`, 'upstream_reset_before_response_started{protocol_error}'),
 };
 
-/** What the client is told when the application gave no response. */
+/** What the client gets when the application gave no response. */
 export function failureReply(failure: UpstreamFailure): LocalReply {
   return FAILURES[failure];
 }
-
-/** Idempotent methods: without a body they may be sent once more when a kept connection turns out dead (RFC 9110 section 9.2.2). */
-export const MAY_BE_SENT_AGAIN: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

@@ -1,82 +1,49 @@
 /*
- * The check of one request by an external authorizer: sees to the part of the body that the authorizer wants, asks it, and
- * hands back what the judge makes of the answer. In: check verdicts, the client's bytes as they are held back. Out: the next
- * verdict. One per client connection, begun anew for each check.
+ * The ext_authz check of one request: how much of the body it needs, and the verdict that its response leads to.
  */
 import { type CheckResponse, checkFailed } from '../../filters/check-response.ts';
 import type { CheckVerdict, Verdict } from '../../filters/verdict.ts';
-import type { Authorizer, CheckBody } from '../context.ts';
-import type { BodyFraming } from '../http1/framing.ts';
-import type { HeldInput } from '../net/paused-input.ts';
-import { BodyPreview, previewBytes } from './body-preview.ts';
+import type { BodyPrefix } from '../../http/stream.ts';
+import type { ExtAuthzClient } from '../context.ts';
 
-/** `more`: bytes of the body are needed first; `asked`: an answer will come; `bad`: the body is malformed. */
-export type CheckState = 'more' | 'asked' | 'bad';
+/** Without a client, and when it rejects, every check is denied. */
+const ERROR: CheckResponse = checkFailed(403);
 
-const NOBODY_TO_ASK: CheckResponse = checkFailed(403);
+/** Bytes of the body that the provider of `check` needs: its limit, and one more where a longer body is refused. 0: none. */
+export function prefixBytes({ provider }: CheckVerdict): number {
+  const limits = provider.includeRequestBodyInCheck;
+  return limits === undefined ? 0 : limits.maxRequestBytes + (limits.allowPartialMessage ? 0 : 1);
+}
 
+/** At most one check at a time. */
 export class PendingCheck {
-  readonly #authorizer: Authorizer;
-  readonly #input: HeldInput;
+  readonly #client: ExtAuthzClient;
   readonly #onVerdict: (verdict: Verdict) => void;
-  #verdict: CheckVerdict | undefined;
-  #preview: BodyPreview | undefined;
-  #asked: AbortController | undefined;
+  #running: AbortController | undefined;
 
-  /**
-   * @param input holds what came behind the request's head
-   * @param onVerdict is called once per check, never during `begin` or `look`, and not after `abort`
-   */
-  constructor(authorizer: Authorizer | undefined, input: HeldInput, onVerdict: (verdict: Verdict) => void) {
-    this.#authorizer = authorizer ?? (() => Promise.resolve(NOBODY_TO_ASK));
-    this.#input = input;
+  /** @param onVerdict is called once per check, never during `start`, and not after `abort` */
+  constructor(client: ExtAuthzClient | undefined, onVerdict: (verdict: Verdict) => void) {
+    this.#client = client ?? (() => Promise.resolve(ERROR));
     this.#onVerdict = onVerdict;
   }
 
-  /** Begins with what is already here of the body. */
-  begin(verdict: CheckVerdict, framing: BodyFraming): CheckState {
-    this.#verdict = verdict;
-    const wanted = framing === 0 ? 0 : previewBytes(verdict);
-    if (wanted === 0) return this.#ask(verdict, undefined);
-    this.#preview = new BodyPreview(framing, wanted);
-    let state: CheckState = 'more';
-    for (const part of this.#input.parts) if (state === 'more') state = this.look(part);
-    if (state === 'more') this.#input.resume();
-    return state;
-  }
-
-  /** Looks at more of the body; after `more` only. */
-  look(bytes: Buffer): CheckState {
-    const preview = this.#preview;
-    if (preview === undefined || this.#verdict === undefined) return 'asked';
-    const state = preview.read(bytes);
-    return state === 'enough' ? this.#ask(this.#verdict, preview.body()) : state;
-  }
-
-  /** Forgets the check; the authorizer's answer no longer counts. */
-  abort(): void {
-    const asked = this.#asked;
-    this.#clear();
-    asked?.abort();
-  }
-
-  #ask(verdict: CheckVerdict, body: CheckBody | undefined): CheckState {
-    const asked = new AbortController();
-    this.#preview = undefined;
-    this.#asked = asked;
-    void this.#authorizer(verdict, body, asked.signal)
-      .catch(() => NOBODY_TO_ASK)
-      .then((answer) => {
-        if (this.#asked !== asked) return;
-        this.#clear();
-        this.#onVerdict(verdict.resume(answer));
+  /** Sends the check. */
+  start(check: CheckVerdict, body: BodyPrefix | undefined): void {
+    const running = new AbortController();
+    this.#running = running;
+    void this.#client(check, body, running.signal)
+      .catch(() => ERROR)
+      .then((response) => {
+        if (this.#running !== running) return;
+        this.#running = undefined;
+        this.#onVerdict(check.resume(response));
       });
-    return 'asked';
   }
 
-  #clear(): void {
-    this.#verdict = undefined;
-    this.#preview = undefined;
-    this.#asked = undefined;
+  /** Forgets the check; its response is ignored. */
+  abort(): void {
+    const running = this.#running;
+    this.#running = undefined;
+    running?.abort();
   }
 }

@@ -1,72 +1,40 @@
 /*
- * The message that a gRPC authorizer gets. In: a question and the time. Out: a CheckRequest as plain data. Called by the
- * gRPC asker.
- * @see Envoy source/extensions/filters/common/ext_authz/check_request_utils.cc
+ * What is sent to an ext_authz server, whatever the protocol of the check.
  */
-import type { ConnectionFacts, PeerIdentity } from '../../policy/facts.ts';
-import { PARTIAL_BODY_HEADER, type Question } from './check-verdict.ts';
+import type { ExtensionProvider } from '../../api/mesh-config.ts';
+import type { CheckVerdict } from '../../filters/verdict.ts';
+import type { BodyPrefix } from '../../http/stream.ts';
 
-/** Plain data in the shape of `envoy.service.auth.v3.CheckRequest`. */
-export function checkRequestOf(question: Question, nowMs: number): object {
-  const { check, body, provider } = question;
-  const { method, target, host } = check.request;
-  const headers = checkHeaders(question);
-  const packed = provider.includeRequestBodyInCheck?.packAsBytes === true;
-  const http = {
-    id: headers['x-request-id'] ?? '',
-    method,
-    headers,
-    path: unicodeOf(target),
-    host: unicodeOf(host),
-    scheme: check.scheme,
-    size: Number(headers['content-length'] ?? body?.bytes.length ?? 0),
-    protocol: check.version === '2' ? 'HTTP/2' : `HTTP/${check.version}`,
-    ...(body === undefined ? {} : packed ? { raw_body: body.bytes } : { body: repaired(body.bytes) }),
-  };
-  const time = { seconds: Math.floor(nowMs / 1000), nanos: Math.floor(nowMs % 1000) * 1_000_000 };
-  return { attributes: { ...peersOf(check.connection), request: { time, http } } };
+/** The part of the request's body that the check carries. */
+export interface CarriedBody {
+  readonly bytes: Buffer;
+  /** These are only the first bytes. */
+  readonly partial: boolean;
 }
 
-function peersOf({ sourceIp, destinationIp, destinationPort, peer }: ConnectionFacts): object {
-  const at = (address: string, port: number): object => ({ socket_address: { address, port_value: port } });
-  const principal = peer === undefined ? undefined : principalOf(peer);
-  return {
-    source: { address: at(sourceIp, 0), ...(principal === undefined ? {} : { principal }) },
-    destination: { address: at(destinationIp, destinationPort) },
-  };
+/** One check by one provider. */
+export interface CheckRequest {
+  readonly provider: ExtensionProvider;
+  readonly check: CheckVerdict;
+  /** Absent: the provider wants no body, or the request has none. */
+  readonly body: CarriedBody | undefined;
 }
 
-function principalOf({ uris, dnsNames, subject }: PeerIdentity): string {
-  return uris[0] ?? dnsNames[0] ?? subject;
+/** Says whether the carried body is partial; never copied from the client. */
+export const PARTIAL_BODY_HEADER = 'x-envoy-auth-partial-body';
+
+/** The part of the body that `provider` receives, or `too-large`. */
+export function carriedBody(provider: ExtensionProvider, body: BodyPrefix | undefined): CarriedBody | undefined | 'too-large' {
+  const limits = provider.includeRequestBodyInCheck;
+  if (limits === undefined || body === undefined) return undefined;
+  const { maxRequestBytes, allowPartialMessage } = limits;
+  const partial = !body.whole || body.bytes.length > maxRequestBytes;
+  if (partial && !allowPartialMessage) return 'too-large';
+  return { bytes: body.bytes.subarray(0, maxRequestBytes), partial };
 }
 
-/** All headers of the request, pseudo headers too, several instances of one joined by commas: even cookies, as in Envoy. */
-function checkHeaders({ check, body }: Question): Readonly<Record<string, string>> {
-  const { method, target, host, headers } = check.request;
-  const valueByName = new Map([
-    [':method', method],
-    [':path', unicodeOf(target)],
-    [':authority', unicodeOf(host)],
-    [':scheme', check.scheme],
-  ]);
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? '';
-    if (name === PARTIAL_BODY_HEADER) continue;
-    const before = valueByName.get(name);
-    const value = unicodeOf(headers[index + 1] ?? '');
-    valueByName.set(name, before === undefined ? value : `${before},${value}`);
-  }
-  if (body !== undefined) valueByName.set(PARTIAL_BODY_HEADER, String(body.partial));
-  return Object.fromEntries(valueByName);
-}
-
-const ASCII = /^[\0-\x7f]*$/; // oxlint-disable-line no-control-regex -- all of ASCII
-
-/** Octets (one character each) read as UTF-8, which protobuf's strings must be; what is none becomes `!`, as in Envoy. */
-function unicodeOf(octets: string): string {
-  return ASCII.test(octets) ? octets : repaired(Buffer.from(octets, 'latin1'));
-}
-
-function repaired(bytes: Buffer): string {
-  return bytes.toString('utf8').replaceAll('\ufffd', '!');
+/** Host to connect to: Istio's `[namespace/]host` without the namespace, an IPv6 address without brackets. */
+export function hostOf(service: string): string {
+  const host = service.slice(service.indexOf('/') + 1);
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }

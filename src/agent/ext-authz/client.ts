@@ -1,15 +1,119 @@
 /*
- * One way to ask authorizers: HTTP or gRPC. Implemented by `http-asker.ts` and `grpc-asker.ts`, used by the authorizer.
+ * The ext_authz client: sends the check of a verdict to its provider, within the provider's timeout. It never allows by mistake:
+ * only a provider with `failOpen` that cannot be reached allows.
  */
+import { lookup } from 'node:dns/promises';
+import type { ExtensionProvider } from '../../api/mesh-config.ts';
+import type { Clock } from '../../clock.ts';
+import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
-import type { Question } from './check-verdict.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ExtAuthzClient } from '../context.ts';
+import { type CheckRequest, carriedBody, hostOf } from './check-request.ts';
+import { BODY_TOO_LARGE, errorResponse, failureResponse } from './check-responses.ts';
+import type { CheckTransport } from './check-transport.ts';
+import { FailureLog } from './failure-log.ts';
 
-export interface Asker {
-  /**
-   * @param signal aborts when the deadline passes or the client is gone
-   * @throws TransientError SP_AUTHORIZER when there is no usable answer; any other error says that the question itself cannot be put
-   */
-  ask(question: Question, signal: AbortSignal): Promise<CheckResponse>;
-  /** Closes kept connections. */
-  close(): void;
+/** What the client of an agent needs. */
+export interface ExtAuthzOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Aborting it closes all connections to ext_authz servers. */
+  readonly signal: AbortSignal;
+}
+
+/** Node fires a timer with a longer delay immediately. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The transport of a protocol, created when it is first needed. */
+type Transports = (protocol: string) => Promise<CheckTransport>;
+
+/** The client of one agent. It opens no connection and loads no HTTP or gRPC library before the first check. */
+export function createExtAuthzClient({ logger, clock, signal: stop }: ExtAuthzOptions): ExtAuthzClient {
+  const transportOf = lazyTransports(clock, stop);
+  const failures = new FailureLog(logger);
+  return async (check, body, signal) => {
+    const { provider } = check;
+    const carried = carriedBody(provider, body);
+    if (carried === 'too-large') return BODY_TOO_LARGE;
+    const deadline = new Deadline(clock, provider.timeoutMs, signal);
+    try {
+      const transport = await transportOf(provider.protocol);
+      const response = await sendInTime(transport, { provider, check, body: carried }, deadline.signal);
+      failures.onResponse(provider.name);
+      return response;
+    } catch (error) {
+      if (signal.aborted) return errorResponse(provider);
+      failures.onFailure(provider.name, error);
+      return error instanceof TransientError && !(await isUnknown(provider)) ? failureResponse(provider) : errorResponse(provider);
+    } finally {
+      deadline.end();
+    }
+  };
+}
+
+/** Does the host name of the service not exist? That is a misspelt name, not an outage, and must not fail open; Istio denies as well. */
+async function isUnknown({ failOpen, service }: ExtensionProvider): Promise<boolean> {
+  if (!failOpen) return false;
+  try {
+    await lookup(hostOf(service));
+    return false;
+  } catch (error) {
+    return error instanceof Error && Reflect.get(error, 'code') === 'ENOTFOUND';
+  }
+}
+
+async function sendInTime(transport: CheckTransport, request: CheckRequest, signal: AbortSignal): Promise<CheckResponse> {
+  signal.throwIfAborted();
+  return await transport.send(request, signal);
+}
+
+function lazyTransports(clock: Clock, stop: AbortSignal): Transports {
+  const transports = new Map<string, Promise<CheckTransport>>();
+  const load = async (protocol: string): Promise<CheckTransport> => {
+    const transport = await loadTransport(protocol, clock);
+    if (stop.aborted) transport.close();
+    else stop.addEventListener('abort', () => transport.close(), { once: true });
+    return transport;
+  };
+  return (protocol) => {
+    const transport = transports.get(protocol) ?? load(protocol);
+    transports.set(protocol, transport);
+    return transport;
+  };
+}
+
+async function loadTransport(protocol: string, clock: Clock): Promise<CheckTransport> {
+  switch (protocol) {
+    case 'http':
+      return await (await import('./http-transport.ts')).createHttpTransport();
+    case 'grpc':
+      return await (await import('./grpc-transport.ts')).createGrpcTransport(clock);
+    default:
+      throw new InvariantError(`unknown ext_authz protocol: ${protocol}`);
+  }
+}
+
+/** Aborts `signal` when time is up or the client is gone. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #cancel: () => void;
+  readonly #client: AbortSignal;
+  readonly #onClientGone = (): void => this.#controller.abort();
+
+  constructor(clock: Clock, timeoutMs: number, client: AbortSignal) {
+    this.#client = client;
+    this.#cancel = clock.after(Math.min(timeoutMs, LONGEST_TIMER_MS), () => this.#controller.abort());
+    if (client.aborted) this.#controller.abort();
+    else client.addEventListener('abort', this.#onClientGone, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    this.#cancel();
+    this.#client.removeEventListener('abort', this.#onClientGone);
+  }
 }

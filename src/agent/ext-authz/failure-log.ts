@@ -1,9 +1,9 @@
 /*
- * Tells of authorizers that fail, without a line per request. In: outcome of each check. Out: a line when a provider begins
- * to fail and one when it answers again. Used by the authorizer.
+ * Logs failing ext_authz servers without a line per request: one line when a provider begins to fail, one when it responds again.
  */
 import type { Logger } from '../../telemetry/logger.ts';
 
+/** Remembers which providers fail. */
 export class FailureLog {
   readonly #logger: Logger;
   readonly #failing = new Set<string>();
@@ -12,13 +12,15 @@ export class FailureLog {
     this.#logger = logger;
   }
 
+  /** A check had no usable response. */
   onFailure(provider: string, error: unknown): void {
     if (this.#failing.has(provider)) return;
     this.#failing.add(provider);
-    this.#logger.warn({ name: provider, err: error }, 'external authorizer fails');
+    this.#logger.warn({ name: provider, err: error }, 'ext_authz server fails');
   }
 
-  onAnswer(provider: string): void {
-    if (this.#failing.delete(provider)) this.#logger.info({ name: provider }, 'external authorizer answers again');
+  /** A check had a response. */
+  onResponse(provider: string): void {
+    if (this.#failing.delete(provider)) this.#logger.info({ name: provider }, 'ext_authz server responds again');
   }
 }

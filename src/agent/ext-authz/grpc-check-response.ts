@@ -1,13 +1,12 @@
 /*
- * What a gRPC authorizer's CheckResponse means. In: the decoded message. Out: an answer for the judge. Called by the gRPC
- * asker.
+ * Reads the CheckResponse message of a gRPC check.
  * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_grpc_impl.cc
  */
 
 import { CHECK_ALLOWED, type CheckResponse } from '../../filters/check-response.ts';
 import { type HeaderChange, isChangeableResponseHeader } from '../../http/header-changes.ts';
 import { selectHeaders } from '../../http/header-list.ts';
-import { areSoundHeaders, denialOf, INVALID_ANSWER } from './check-responses.ts';
+import { areValidHeaders, denyResponse, INVALID_RESPONSE } from './check-responses.ts';
 
 /** A HeaderValueOption. `append` absent is not the same as false: in `response_headers_to_add` the action counts then. */
 interface HeaderOption {
@@ -16,7 +15,8 @@ interface HeaderOption {
   readonly append_action?: number;
 }
 
-interface Consent {
+/** An OkHttpResponse. */
+interface OkResponse {
   readonly headers?: readonly HeaderOption[];
   readonly headers_to_remove?: readonly string[];
   readonly response_headers_to_add?: readonly HeaderOption[];
@@ -25,43 +25,43 @@ interface Consent {
 }
 
 /** `envoy.service.auth.v3.CheckResponse`, fields absent where the sender left them out. */
-export interface GrpcCheckResponse {
+export interface CheckResponseMessage {
   readonly status?: { readonly code?: number };
   readonly denied_response?: {
     readonly status?: { readonly code?: number };
     readonly headers?: readonly HeaderOption[];
     readonly body?: string;
   };
-  readonly ok_response?: Consent;
+  readonly ok_response?: OkResponse;
 }
 
 const FORBIDDEN = 403;
-/** Octets of a query parameter that leave the request line one line and the query a query. */
-const SOUND_QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
+/** Characters of a query parameter that neither end the request line nor the query. */
+const VALID_QUERY = /^[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
-/** Status code 0 (OK, which is also what an absent status means) consents, every other denies. */
-export function grpcAnswerOf({ status, denied_response: denied, ok_response: consent }: GrpcCheckResponse): CheckResponse {
-  if ((status?.code ?? 0) === 0) return consent === undefined ? CHECK_ALLOWED : consentOf(consent);
+/** Status code 0 (OK, also the meaning of an absent status) allows, any other denies. */
+export function checkResponseOf({ status, denied_response: denied, ok_response: ok }: CheckResponseMessage): CheckResponse {
+  if ((status?.code ?? 0) === 0) return ok === undefined ? CHECK_ALLOWED : allowResponse(ok);
   const headers = (denied?.headers ?? []).flatMap((option) => [nameOf(option), valueOf(option)]);
   const used = selectHeaders(headers, isChangeableResponseHeader);
   const code = denied?.status?.code ?? 0;
-  return areSoundHeaders(used) ? denialOf(code === 0 ? FORBIDDEN : code, Buffer.from(denied?.body ?? ''), used) : INVALID_ANSWER;
+  return areValidHeaders(used) ? denyResponse(code === 0 ? FORBIDDEN : code, Buffer.from(denied?.body ?? ''), used) : INVALID_RESPONSE;
 }
 
-function consentOf(consent: Consent): CheckResponse {
-  const options = consent.headers ?? [];
+function allowResponse(ok: OkResponse): CheckResponse {
+  const options = ok.headers ?? [];
   const flat = (appends: boolean): readonly string[] =>
     options.filter((option) => (option.append?.value ?? false) === appends).flatMap((option) => [nameOf(option), valueOf(option)]);
   const setHeaders = withoutPseudo(flat(false));
   const appendHeaders = withoutPseudo(flat(true));
-  const downstreamHeaders = changesOf(consent.response_headers_to_add ?? []);
-  const setQuery = (consent.query_parameters_to_set ?? []).flatMap(({ key = '', value = '' }) => [octetsOf(key), octetsOf(value)]);
-  const removeQuery = (consent.query_parameters_to_remove ?? []).map(octetsOf);
-  const sound =
-    [setHeaders, appendHeaders, downstreamHeaders.flatMap(({ name, value }) => [name, value])].every(areSoundHeaders) &&
-    setQuery.every((part) => SOUND_QUERY.test(part));
-  if (!sound) return INVALID_ANSWER;
-  const removeHeaders = (consent.headers_to_remove ?? []).map((name) => name.toLowerCase());
+  const downstreamHeaders = changesOf(ok.response_headers_to_add ?? []);
+  const setQuery = (ok.query_parameters_to_set ?? []).flatMap(({ key = '', value = '' }) => [byteStringOf(key), byteStringOf(value)]);
+  const removeQuery = (ok.query_parameters_to_remove ?? []).map(byteStringOf);
+  const isValid =
+    [setHeaders, appendHeaders, downstreamHeaders.flatMap(({ name, value }) => [name, value])].every(areValidHeaders) &&
+    setQuery.every((part) => VALID_QUERY.test(part));
+  if (!isValid) return INVALID_RESPONSE;
+  const removeHeaders = (ok.headers_to_remove ?? []).map((name) => name.toLowerCase());
   return { kind: 'allow', setHeaders, removeHeaders, appendHeaders, setQuery, removeQuery, downstreamHeaders };
 }
 
@@ -92,10 +92,10 @@ function nameOf({ header }: HeaderOption): string {
 
 function valueOf({ header }: HeaderOption): string {
   const { value = '', raw_value: raw } = header ?? {};
-  return value === '' && raw !== undefined ? Buffer.from(raw).toString('latin1') : octetsOf(value);
+  return value === '' && raw !== undefined ? Buffer.from(raw).toString('latin1') : byteStringOf(value);
 }
 
-/** The UTF-8 octets of `text`, one character each, as heads are written. */
-function octetsOf(text: string): string {
+/** The UTF-8 bytes of `text`, one character each, as heads are written. */
+function byteStringOf(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }

@@ -1,6 +1,6 @@
 /*
- * What is used of the gRPC library. In: nothing. Out: the library's own exports. The build makes a file of its own of this
- * one, so that an agent without gRPC authorizers does not hold the library's text in memory. Loaded by the gRPC asker.
+ * The parts of the gRPC library that are used. The build makes this module a separate file, so that an agent without gRPC providers does not
+ * hold the library in memory.
  */
 export { Client, credentials } from '@grpc/grpc-js';
 export { fromJSON } from '@grpc/proto-loader';

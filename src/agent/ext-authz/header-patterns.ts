@@ -1,13 +1,13 @@
 /*
- * The header lists of a provider. In: Istio's patterns. Out: predicates on header names. Compiled once per provider.
+ * Compiles a provider's header name patterns.
  * @see istio.io/api mesh/v1alpha1/config.proto, EnvoyExternalAuthorizationHttpProvider
  */
 
-/** Does a header name (lower case) match? */
+/** Tests a header name (lower case). */
 export type NameTest = (name: string) => boolean;
 
 /**
- * A test for names that match one of `patterns`: exact, `prefix*` or `*suffix`, letter case aside. A bare `*` matches nothing.
+ * A test for names that match one of `patterns`: exact, `prefix*` or `*suffix`, case-insensitive. A bare `*` matches nothing.
  * Absent or empty: undefined.
  */
 export function compileNames(patterns: readonly string[] | undefined): NameTest | undefined {

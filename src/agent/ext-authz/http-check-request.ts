@@ -1,22 +1,21 @@
 /*
- * The request that an HTTP authorizer gets. In: a question and the provider's compiled lists. Out: path and headers.
- * Called by the HTTP asker.
+ * Path and headers of an HTTP check.
  * @see Envoy source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc
  */
 import { isChangeableRequestHeader } from '../../http/header-changes.ts';
-import { PARTIAL_BODY_HEADER, type Question } from './check-verdict.ts';
+import { type CheckRequest, PARTIAL_BODY_HEADER } from './check-request.ts';
 import type { NameTest } from './header-patterns.ts';
 
 /** The provider's prefix before the path with query. */
-export function checkPath({ provider, check }: Question): string {
+export function checkPath({ provider, check }: CheckRequest): string {
   return (provider.pathPrefix ?? '') + check.request.target;
 }
 
 /**
- * Flat header list of the check: Host, Authorization, what `included` selects, the provider's own, Content-Length. Several
- * instances of a header become one, joined by commas; even cookies, as in Envoy, so that an authorizer reads here what it reads there.
+ * Flat header list of the check: Host, Authorization, what `included` selects, the provider's additional headers, Content-Length. Several
+ * instances of a header become one, joined by commas; even cookies, as in Envoy, so that a server sees the same here as there.
  */
-export function checkHeaders({ provider, check, body }: Question, included: NameTest | undefined): readonly string[] {
+export function checkHeaders({ provider, check, body }: CheckRequest, included: NameTest | undefined): readonly string[] {
   const valueByName = new Map([['host', check.request.host]]);
   const { headers } = check.request;
   for (let index = 0; index < headers.length; index += 2) {

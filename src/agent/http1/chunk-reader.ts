@@ -1,7 +1,6 @@
 /*
- * Incremental, strict reader of chunked bodies (RFC 9112 section 7.1). In: bytes as they arrive. Out: how many of them
- * may be passed on verbatim. Trailer fields are checked and left out, as Envoy leaves them out: nobody has judged them.
- * Used for requests and responses.
+ * Incremental, strict reader of chunked bodies (RFC 9112 section 7.1), for requests and responses. Trailer fields are validated and dropped,
+ * as in Envoy: the policies have not evaluated them.
  */
 
 /** What one call of {@link ChunkReader.read} found. */
@@ -24,10 +23,10 @@ type Step = (typeof STEP)[keyof typeof STEP];
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
-/** Most octets of extensions and trailers in one body: beyond it somebody only wants us to read. */
+/** Most bytes of extensions and trailers in one body. */
 const MAX_NOISE_BYTES = 16 * 1024;
 
-/** Reads one chunked body after the other; {@link reset} between them. */
+/** Reads chunked bodies one after the other; call {@link reset} between them. */
 export class ChunkReader {
   /** After `read`: index behind the last byte that may be passed on verbatim. */
   forwardEnd = 0;
@@ -39,12 +38,12 @@ export class ChunkReader {
   #noise = 0;
   readonly #onPayload: ((buffer: Uint8Array, start: number, end: number) => void) | undefined;
 
-  /** @param onPayload is told where the payload lies, without the framing; valid during the call */
+  /** @param onPayload receives the payload without its framing; valid during the call */
   constructor(onPayload?: (buffer: Uint8Array, start: number, end: number) => void) {
     this.#onPayload = onPayload;
   }
 
-  /** Forgets the last body. */
+  /** Starts a new body. */
   reset(): void {
     this.#step = STEP.size;
     this.#size = 0;
@@ -53,8 +52,8 @@ export class ChunkReader {
   }
 
   /**
-   * Reads `buffer[start, end)`. The bytes `[start, forwardEnd)` are chunks to pass on as they are; on `done` the closing
-   * CR LF is for the caller to write.
+   * Reads `buffer[start, end)`. The bytes `[start, forwardEnd)` are chunks to pass on as they are; after `done` the caller writes the
+   * final CR LF.
    */
   read(buffer: Uint8Array, start: number, end: number): ChunkState {
     let at = start;
@@ -70,7 +69,7 @@ export class ChunkReader {
         continue;
       }
       const passed = this.#step < STEP.trailerStart;
-      const state = this.#octet(buffer[at] ?? 0);
+      const state = this.#readByte(buffer[at] ?? 0);
       at += 1;
       if (passed) this.forwardEnd = at;
       if (state !== 'more') {
@@ -82,36 +81,36 @@ export class ChunkReader {
     return 'more';
   }
 
-  #octet(octet: number): ChunkState {
+  #readByte(byte: number): ChunkState {
     switch (this.#step) {
       case STEP.size:
-        return this.#sizeOctet(octet);
+        return this.#readSize(byte);
       case STEP.extension:
-        return this.#noiseOctet(octet, STEP.sizeLf);
+        return this.#readNoise(byte, STEP.sizeLf);
       case STEP.sizeLf:
-        return this.#expect(octet, LF, this.#size === 0 ? STEP.trailerStart : STEP.data);
+        return this.#expect(byte, LF, this.#size === 0 ? STEP.trailerStart : STEP.data);
       case STEP.dataCr:
-        return this.#expect(octet, CR, STEP.dataLf);
+        return this.#expect(byte, CR, STEP.dataLf);
       case STEP.dataLf:
         this.#digits = 0;
-        return this.#expect(octet, LF, STEP.size);
+        return this.#expect(byte, LF, STEP.size);
       case STEP.trailerStart:
-        if (octet === CR) return this.#go(STEP.lastLf);
+        if (byte === CR) return this.#go(STEP.lastLf);
         this.#step = STEP.trailer;
-        return this.#noiseOctet(octet, STEP.trailerLf);
+        return this.#readNoise(byte, STEP.trailerLf);
       case STEP.trailer:
-        return this.#noiseOctet(octet, STEP.trailerLf);
+        return this.#readNoise(byte, STEP.trailerLf);
       case STEP.trailerLf:
-        return this.#expect(octet, LF, STEP.trailerStart);
+        return this.#expect(byte, LF, STEP.trailerStart);
       case STEP.lastLf:
-        return octet === LF ? 'done' : 'bad';
+        return byte === LF ? 'done' : 'bad';
       default:
         return 'bad';
     }
   }
 
-  #sizeOctet(octet: number): ChunkState {
-    const digit = hexDigit(octet);
+  #readSize(byte: number): ChunkState {
+    const digit = hexDigit(byte);
     if (digit !== -1) {
       this.#digits += 1;
       if (this.#digits > 12) return 'bad';
@@ -119,20 +118,20 @@ export class ChunkReader {
       return 'more';
     }
     if (this.#digits === 0) return 'bad';
-    if (octet === CR) return this.#go(STEP.sizeLf);
-    return octet === SEMICOLON ? this.#go(STEP.extension) : 'bad';
+    if (byte === CR) return this.#go(STEP.sizeLf);
+    return byte === SEMICOLON ? this.#go(STEP.extension) : 'bad';
   }
 
-  /** One octet of an extension or a trailer: visible, blank or obs-text, up to its CR. */
-  #noiseOctet(octet: number, afterCr: Step): ChunkState {
-    if (octet === CR) return this.#go(afterCr);
+  /** One byte of an extension or a trailer: visible, whitespace or obs-text, up to its CR. */
+  #readNoise(byte: number, afterCr: Step): ChunkState {
+    if (byte === CR) return this.#go(afterCr);
     this.#noise += 1;
-    const legal = octet === 0x09 || (octet >= 0x20 && octet !== 0x7f);
+    const legal = byte === 0x09 || (byte >= 0x20 && byte !== 0x7f);
     return legal && this.#noise <= MAX_NOISE_BYTES ? 'more' : 'bad';
   }
 
-  #expect(octet: number, wanted: number, next: Step): ChunkState {
-    return octet === wanted ? this.#go(next) : 'bad';
+  #expect(byte: number, wanted: number, next: Step): ChunkState {
+    return byte === wanted ? this.#go(next) : 'bad';
   }
 
   #go(next: Step): ChunkState {
@@ -141,8 +140,8 @@ export class ChunkReader {
   }
 }
 
-function hexDigit(octet: number): number {
-  if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;
-  const letter = octet | 0x20;
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }

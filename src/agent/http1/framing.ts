@@ -1,27 +1,18 @@
 /*
- * How long the body of an HTTP/1.1 message is (RFC 9112 section 6), as one number, and the strict reading of the two
- * header fields that tell it. In: field values met while a head is walked. Out: framing for chunk reader and proxy.
+ * Strict reading of the two header fields that determine the length of an HTTP/1.1 body (RFC 9112 section 6).
  */
 
-/** The body comes in chunks. */
-export const CHUNKED = -1;
-/** The body ends when the sender closes (responses only). */
-export const UNTIL_CLOSE = -2;
-
-/** Length of a body in bytes (0: none), {@link CHUNKED} or {@link UNTIL_CLOSE}. */
-export type BodyFraming = number;
-
-/** What a head said about its body so far; see {@link noteContentLength} and {@link noteTransferEncoding}. */
+/** What a head has said about its body so far; see {@link noteContentLength} and {@link noteTransferEncoding}. */
 export interface FramingFields {
   /** -1: not given. */
   contentLength: number;
   chunked: boolean;
 }
 
-/** Why a framing field is refused; `''`: it is fine. */
+/** Why a framing field is refused; `''`: it is valid. */
 export type FramingFault = '' | 'content-length' | 'unknown-encoding';
 
-/** Fields of a head in which neither was met yet. */
+/** Fields of a head that has given neither. */
 export function noFraming(): FramingFields {
   return { contentLength: -1, chunked: false };
 }
@@ -41,7 +32,7 @@ export function noteContentLength(fields: FramingFields, value: string): Framing
   return '';
 }
 
-/** Takes one Transfer-Encoding value: `chunked` alone, once; any other coding is one that the proxy does not speak. */
+/** Takes one Transfer-Encoding value: `chunked` alone, once; the proxy supports no other coding. */
 export function noteTransferEncoding(fields: FramingFields, value: string): FramingFault {
   if (fields.chunked || value.toLowerCase() !== 'chunked') return 'unknown-encoding';
   fields.chunked = true;

@@ -1,15 +1,14 @@
 /*
- * Gathers the bytes of a message head that may arrive in pieces. In: slices of a read buffer that is reused after each
- * call. Out: the head as latin1 text once its empty line is here. Used on both sides of the proxy.
+ * Collects the bytes of a message head that may arrive in pieces. The read buffer that they arrive in is reused after each call.
  */
 
 const END = Buffer.from('\r\n\r\n', 'latin1');
-/** Heads are nearly always shorter than this: only so much of a read is turned into text at first. */
+/** Heads are almost always shorter than this: only the first bytes of a read are decoded at first. */
 const FIRST_LOOK_BYTES = 4096;
 
-/** Holds the beginning of at most one head. */
+/** Keeps the beginning of at most one head. */
 export class HeadBuffer {
-  /** After `take` gave a head: index in the given buffer of the first byte behind it. */
+  /** After `take` returned a head: index in the given buffer of the first byte behind it. */
   next = 0;
   /** The head is longer than allowed. */
   overflow = false;
@@ -22,19 +21,19 @@ export class HeadBuffer {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes of an unfinished head that are held. */
+  /** Bytes of an unfinished head that are kept. */
   get length(): number {
     return this.#length;
   }
 
-  /** What came since the last call of this, as text, with the octet before it. */
+  /** The bytes that arrived since the last call, and the byte before them, as a latin1 string. */
   fresh(): string {
     const from = Math.max(0, this.#shown - 1);
     this.#shown = this.#length;
     return this.#kept === undefined ? '' : this.#kept.toString('latin1', from, this.#length);
   }
 
-  /** The head through its empty line; `''` while it is unfinished (its bytes are kept) or when it overflows. */
+  /** The head through its empty line, as a latin1 string; `''` while it is unfinished (its bytes are kept) or when it overflows. */
   take(buffer: Buffer, start: number, end: number): string {
     if (this.#length > 0) return this.#takeMore(buffer, start, end);
     const firstLook = Math.min(end, start + FIRST_LOOK_BYTES);
@@ -47,7 +46,7 @@ export class HeadBuffer {
     return this.#takeMore(buffer, start, end);
   }
 
-  /** Forgets what is held. */
+  /** Forgets the bytes that are kept. */
   clear(): void {
     this.#kept = undefined;
     this.#length = 0;

@@ -1,28 +1,14 @@
 /*
- * Strict parser of the upstream's HTTP/1.1 response heads. In: the latin1 text of a head through its empty line. Out:
- * the status line and the fields ready to be sent on (lower case, hop-by-hop fields left out), framing, and what the
- * pool must know; or undefined when the upstream does not speak HTTP/1.1. Called by the upstream connection.
+ * Strict parser of HTTP/1.1 response heads.
  */
-import {
-  type BodyFraming,
-  CHUNKED,
-  type FramingFields,
-  noFraming,
-  noteContentLength,
-  noteTransferEncoding,
-  UNTIL_CLOSE,
-} from './framing.ts';
-import { hasIllegalOctet, isToken, listHolds, trimBlanks } from './octets.ts';
+import { isToken } from '../../http/field-syntax.ts';
+import { removeHeadersWhere } from '../../http/header-list.ts';
+import { type BodyLength, RAW_CHUNKS, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
+import { hasIllegalByte, listContains, trimWhitespace } from './bytes.ts';
+import { type FramingFields, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 
-/** A response head on its way to the client. */
-export interface ResponseHead {
-  readonly status: number;
-  /** As sent; may be empty. */
-  readonly reason: string;
-  /** `name: value` CR LF for every end-to-end field except server, content-length included, transfer-encoding left out. */
-  readonly fields: string;
-  readonly hasDate: boolean;
-  readonly body: BodyFraming;
+/** A response head with what it says about the connection. */
+export interface Http1Response extends ResponseHead {
   /** The upstream will close this connection. */
   readonly close: boolean;
   /** How long the upstream keeps an idle connection (Keep-Alive: timeout), in milliseconds; -1: it did not say. */
@@ -30,9 +16,8 @@ export interface ResponseHead {
 }
 
 interface Walk {
-  fields: string;
+  readonly headers: string[];
   readonly framing: FramingFields;
-  hasDate: boolean;
   close: boolean;
   keepAlive: boolean;
   keepAliveMs: number;
@@ -44,34 +29,34 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([^\r]*))?\r\n/;
 const MAX_RESPONSE_HEADERS = 1000;
 
 /**
- * The response that `text` states.
- * @param method the request's method: the answer to HEAD has no body whatever its fields say
+ * The response that `text` states; undefined when the upstream does not send valid HTTP/1.1.
+ * @param method of the request: the response to HEAD has no body whatever its fields say
  */
-export function parseResponseHead(text: string, method: string): ResponseHead | undefined {
+export function parseResponseHead(text: string, method: string): Http1Response | undefined {
   const line = STATUS_LINE.exec(text);
-  if (line === null || hasIllegalOctet(text)) return undefined;
+  if (line === null || hasIllegalByte(text)) return undefined;
   const old = line[1] === '0';
   const status = Number(line[2]);
-  const walk: Walk = { fields: '', framing: noFraming(), hasDate: false, close: false, keepAlive: false, keepAliveMs: -1, listed: '' };
+  const walk: Walk = { headers: [], framing: noFraming(), close: false, keepAlive: false, keepAliveMs: -1, listed: '' };
   if (!walkFields(text, line[0].length, walk)) return undefined;
   const { chunked, contentLength } = walk.framing;
   if (chunked && contentLength !== -1) return undefined;
+  if (walk.listed !== '') removeListed(walk.headers, walk.listed);
   const body = bodyOf(status, method, walk.framing);
   return {
     status,
     reason: line[3] ?? '',
-    fields: walk.listed === '' ? walk.fields : withoutListed(walk.fields, walk.listed),
-    hasDate: walk.hasDate,
+    headers: walk.headers,
     body,
-    close: walk.close || body === UNTIL_CLOSE || (old && !walk.keepAlive),
+    close: walk.close || body === UNKNOWN_LENGTH || (old && !walk.keepAlive),
     keepAliveMs: walk.keepAliveMs,
   };
 }
 
-function bodyOf(status: number, method: string, framing: FramingFields): BodyFraming {
+function bodyOf(status: number, method: string, framing: FramingFields): BodyLength {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return 0;
-  if (framing.chunked) return CHUNKED;
-  return framing.contentLength === -1 ? UNTIL_CLOSE : framing.contentLength;
+  if (framing.chunked) return RAW_CHUNKS;
+  return framing.contentLength === -1 ? UNKNOWN_LENGTH : framing.contentLength;
 }
 
 function walkFields(text: string, start: number, walk: Walk): boolean {
@@ -83,12 +68,12 @@ function walkFields(text: string, start: number, walk: Walk): boolean {
     if (end === -1 || colon === -1 || colon > end || !isToken(text, at, colon)) return false;
     count += 1;
     if (count > MAX_RESPONSE_HEADERS) return false;
-    if (!takeField(walk, text.slice(at, colon).toLowerCase(), trimBlanks(text, colon + 1, end))) return false;
+    if (!takeField(walk, text.slice(at, colon).toLowerCase(), trimWhitespace(text, colon + 1, end))) return false;
     at = end + 2;
   }
 }
 
-/** Takes one field over into `walk`; false: the field makes the message unusable. */
+/** Adds one field to `walk`. @returns false: the field makes the message invalid */
 function takeField(walk: Walk, name: string, value: string): boolean {
   switch (name) {
     case 'connection':
@@ -106,12 +91,9 @@ function takeField(walk: Walk, name: string, value: string): boolean {
     case 'content-length':
       if (noteContentLength(walk.framing, value) !== '') return false;
       break;
-    case 'date':
-      walk.hasDate = true;
-      break;
     default:
   }
-  walk.fields += `${name}: ${value}\r\n`;
+  walk.headers.push(name, value);
   return true;
 }
 
@@ -120,25 +102,18 @@ function takeConnection(walk: Walk, value: string): void {
   if (lower === 'keep-alive') walk.keepAlive = true;
   else if (lower === 'close') walk.close = true;
   else {
-    walk.close ||= listHolds(lower, 'close');
-    walk.keepAlive ||= listHolds(lower, 'keep-alive');
+    walk.close ||= listContains(lower, 'close');
+    walk.keepAlive ||= listContains(lower, 'keep-alive');
     walk.listed += `${lower},`;
   }
 }
 
-/** Framing is decided by the fields as sent; a Connection header cannot take it away. */
+/** Framing is determined by the fields as sent; a Connection header cannot remove it. */
 const NEVER_DROPPED: ReadonlySet<string> = new Set(['content-length', 'date']);
 
-function withoutListed(fields: string, listed: string): string {
+function removeListed(headers: string[], listed: string): void {
   const names = new Set(listed.split(',').map((name) => name.trim()));
-  return fields
-    .split('\r\n')
-    .filter((line) => {
-      const name = line.slice(0, line.indexOf(':'));
-      return line !== '' && (!names.has(name) || NEVER_DROPPED.has(name));
-    })
-    .map((line) => `${line}\r\n`)
-    .join('');
+  removeHeadersWhere(headers, (name) => names.has(name) && !NEVER_DROPPED.has(name));
 }
 
 function keepAliveMs(value: string): number {

@@ -1,6 +1,6 @@
 /*
- * The port to which connections to undeclared ports are redirected. In: connections. Out: resets, a count, and a log line
- * that says what to do. A bypass of the policies would be worse than a closed port.
+ * The port to which connections to undeclared ports are redirected: resets them, counts them and logs how to declare the port. Letting them
+ * bypass the policies would be worse than a closed port.
  */
 import { createServer } from 'node:net';
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../../api/kube/names.ts';
@@ -8,6 +8,7 @@ import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { listenOn, plainAddress } from '../net/addresses.ts';
 
+/** Address and reports of the blocked port. */
 export interface BlockedPortOptions {
   /** Undefined: every address. */
   readonly host: string | undefined;
@@ -17,15 +18,16 @@ export interface BlockedPortOptions {
   readonly onBlocked: () => void;
 }
 
-/** Time between two log lines: a port scan must not fill the log. */
+/** Milliseconds between two log lines: a port scan must not fill the log. */
 const LOG_INTERVAL_MS = 10_000;
 
+/** A running blocked port. */
 export interface BlockedPort {
   readonly port: number;
   stop(): void;
 }
 
-/** Refuses everything on a port. @throws the system's error when the address is taken */
+/** Resets every connection to a port. @throws the system's error when the address is in use */
 export async function startBlockedPort(options: BlockedPortOptions): Promise<BlockedPort> {
   const { clock, logger } = options;
   let nextLogMs = 0;
@@ -38,7 +40,7 @@ export async function startBlockedPort(options: BlockedPortOptions): Promise<Blo
     unlogged += 1;
     if (clock.nowMs() < nextLogMs) return;
     nextLogMs = clock.nowMs() + LOG_INTERVAL_MS;
-    const hint = `declare the port as containerPort or in the annotation ${INCLUDE_PORTS_ANNOTATION}, or leave it unguarded with ${EXCLUDE_PORTS_ANNOTATION}`;
+    const hint = `declare the port as containerPort or in the annotation ${INCLUDE_PORTS_ANNOTATION}, or exclude it with ${EXCLUDE_PORTS_ANNOTATION}`;
     logger.warn({ clientAddress, connections: unlogged, hint }, 'connection to an undeclared port refused');
     unlogged = 0;
   });

@@ -1,14 +1,34 @@
 /*
- * Accepts the connections of one captured port and hands them to the proxy. In: a listen address, the application port it
- * stands for and its address. Out: client connections with their facts. The agent makes one per port.
+ * Accepts the connections of one captured port; wires the HTTP/1.1 codec, the exchange and the upstream together.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '../../clock.ts';
+import type { HttpDate } from '../../http/http-date.ts';
+import type { ServerStream, ServerStreamHandler } from '../../http/stream.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
-import type { ProxyContext } from '../context.ts';
-import { ClientConnection, type ConnectionHost } from '../http1/client-connection.ts';
+import type { AgentLimits } from '../context.ts';
+import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
+import { Http1ClientConnection } from '../http1/client-connection.ts';
+import { type ConnectionHost, Http1ServerConnection } from '../http1/server-connection.ts';
 import { listenOn, plainAddress } from '../net/addresses.ts';
 import { UpstreamPool } from '../upstream/upstream-pool.ts';
 
+/** Receives the number of client connections. */
+export interface ConnectionObserver {
+  /** Client connections opened (positive) or closed (negative). */
+  onConnections(delta: number): void;
+  /** A connection was refused because there are too many. */
+  onConnectionRefused(): void;
+}
+
+/** Shared by all listeners of an agent. */
+export interface ListenerContext extends ExchangeContext {
+  readonly limits: AgentLimits;
+  readonly date: HttpDate;
+  readonly connections: ConnectionObserver;
+}
+
+/** Addresses of one captured port. */
 export interface ListenerOptions {
   /** Undefined: every address. */
   readonly listenHost: string | undefined;
@@ -26,22 +46,30 @@ export interface ListenerOptions {
 const MAX_IDLE_UPSTREAM = 256;
 const STOP_POLL_MS = 20;
 
+/** One captured port. */
 export class Listener implements ConnectionHost {
-  readonly context: ProxyContext;
-  readonly pool: UpstreamPool;
+  readonly timeouts: AgentLimits;
+  readonly clock: Clock;
+  readonly date: HttpDate;
+  readonly #context: ListenerContext;
+  readonly #upstream: UpstreamPool;
   readonly #options: ListenerOptions;
   readonly #server: Server;
-  readonly #connections = new Set<ClientConnection>();
+  readonly #connections = new Set<Http1ServerConnection>();
 
-  constructor(options: ListenerOptions, context: ProxyContext) {
-    this.context = context;
+  constructor(options: ListenerOptions, context: ListenerContext) {
+    const { limits, clock } = context;
+    const application = { host: options.upstreamHost, port: options.upstreamPort };
+    this.timeouts = limits;
+    this.clock = clock;
+    this.date = context.date;
+    this.#context = context;
     this.#options = options;
-    this.pool = new UpstreamPool({
-      host: options.upstreamHost,
-      port: options.upstreamPort,
-      clock: context.clock,
-      connectTimeoutMs: context.limits.connectTimeoutMs,
-      idleTimeoutMs: context.limits.upstreamIdleTimeoutMs,
+    this.#upstream = new UpstreamPool({
+      connect: (owner) => new Http1ClientConnection(application, owner),
+      clock,
+      connectTimeoutMs: limits.connectTimeoutMs,
+      idleTimeoutMs: limits.upstreamIdleTimeoutMs,
       maxIdle: MAX_IDLE_UPSTREAM,
     });
     this.#server = createServer(
@@ -50,7 +78,7 @@ export class Listener implements ConnectionHost {
     );
   }
 
-  /** Listens. @returns the port @throws the system's error when the address is taken */
+  /** Starts listening. @returns the port @throws the system's error when the address is in use */
   start(): Promise<number> {
     return listenOn(this.#server, this.#options.listenHost, this.#options.listenPort);
   }
@@ -58,34 +86,38 @@ export class Listener implements ConnectionHost {
   /** Closes what has passed its deadline. */
   sweep(nowMs: number): void {
     for (const connection of this.#connections) if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.expire();
-    this.pool.sweep(nowMs);
+    this.#upstream.sweep(nowMs);
   }
 
-  /** Accepts no more, lets exchanges end for at most `drainMs`, then cuts the rest. */
+  /** Stops accepting connections, lets exchanges finish for at most `drainMs`, then drops the rest. */
   async stop(drainMs: number): Promise<void> {
     this.#server.close();
-    const endMs = this.context.clock.nowMs() + drainMs;
+    const endMs = this.clock.nowMs() + drainMs;
     for (const connection of this.#connections) connection.finish();
-    while (this.#connections.size > 0 && this.context.clock.nowMs() < endMs) {
+    while (this.#connections.size > 0 && this.clock.nowMs() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
     }
     for (const connection of this.#connections) connection.destroy();
-    this.pool.destroy();
+    this.#upstream.destroy();
   }
 
-  onClientGone(connection: ClientConnection): void {
-    if (this.#connections.delete(connection)) this.context.observer.onConnections(-1);
+  createHandler(stream: ServerStream): ServerStreamHandler {
+    return new Exchange(stream, this.#upstream, this.#context);
+  }
+
+  onConnectionClosed(connection: Http1ServerConnection): void {
+    if (this.#connections.delete(connection)) this.#context.connections.onConnections(-1);
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.context.limits.maxConnections) {
-      this.context.observer.onConnectionRefused();
+    if (this.#connections.size >= this.timeouts.maxConnections) {
+      this.#context.connections.onConnectionRefused();
       socket.resetAndDestroy();
       return;
     }
     const facts = this.#facts(socket);
-    this.#connections.add(new ClientConnection(socket, facts, this));
-    this.context.observer.onConnections(1);
+    this.#connections.add(new Http1ServerConnection(socket, facts, this));
+    this.#context.connections.onConnections(1);
   }
 
   #facts(socket: Socket): ConnectionFacts {

@@ -1,19 +1,19 @@
 /*
- * One line of the access log. In: an exchange record. Out: a JSON object on one line of ASCII, with field names of
- * OpenTelemetry's semantic conventions where they exist. Claims, header values and query strings never appear.
+ * One line of the access log: a JSON object in ASCII, with field names of the OpenTelemetry semantic conventions where they exist. Claims,
+ * header values and query strings never appear.
  */
 import type { Clock } from '../../clock.ts';
 import type { VerdictLog } from '../../filters/verdict.ts';
-import type { ExchangeRecord } from '../context.ts';
+import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import { decisionOf } from './decision-of.ts';
 
 /** Needs escaping in a JSON string, or is not ASCII. */
 const UNPLAIN = /[^ !#-[\]-~]/;
 const NOT_ASCII = /[^\x20-\x7e]/g;
-/** Longest text of one field; a path may be 60 KiB. */
+/** Most characters of one field; a path may have 60 KiB. */
 const MAX_FIELD = 2048;
 
-/** @returns the line with its line feed, at most some 10 KiB */
+/** The line of a record with its line feed, at most about 10 KiB. */
 export function accessLine(record: ExchangeRecord, clock: Clock): string {
   const verdict = record.verdict;
   const durationMs = record.startMs === 0 ? 0 : clock.nowMs() - record.startMs;
@@ -55,7 +55,7 @@ function quote(text: string): string {
 let lastMs = -1;
 let lastText = '';
 
-/** Formatted once a millisecond. */
+/** Formatted once per millisecond. */
 function isoTime(nowMs: number): string {
   if (nowMs !== lastMs) {
     lastMs = nowMs;

@@ -1,12 +1,12 @@
 /*
- * The access log: one JSON line per decision. In: exchange records. Out: lines on a file descriptor, written through
- * buffers that are allocated once, so that a line costs no garbage that lives on. Made by the agent.
+ * The access log: one JSON line per exchange, written through buffers that are allocated once, so that a line leaves no long-lived garbage.
  */
 import { write } from 'node:fs';
 import type { Clock } from '../../clock.ts';
-import type { ExchangeRecord } from '../context.ts';
+import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import { accessLine } from './access-line.ts';
 
+/** Where lines go, and which are written. */
 export interface AccessLogOptions {
   readonly fd: number;
   readonly clock: Clock;
@@ -14,20 +14,21 @@ export interface AccessLogOptions {
   readonly allowSampleRate: number;
   /** In [0, 1). */
   readonly random: () => number;
-  /** A line could not be kept: the reader of the log does not keep up. */
+  /** A line was dropped: the reader of the log does not keep up. */
   readonly onDropped: () => void;
 }
 
 const BUFFER_BYTES = 128 * 1024;
 const FLUSH_MS = 100;
-/** Buffers that allowed requests may fill while writes are under way, and that all others may. */
+/** Most buffers that lines of allowed requests, and those of all others, may fill while writes are pending. */
 const ALLOW_BUFFERS = 4;
 const MOST_BUFFERS = 32;
 
+/** Buffers lines and writes them in order. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
   readonly #free: Buffer[] = [];
-  /** Full buffers in the order to be written; the first is under way when `#writing`. */
+  /** Full buffers in the order of writing; the first is being written when `#writing`. */
   readonly #full: { readonly buffer: Buffer; readonly length: number }[] = [];
   #current: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #length = 0;
@@ -48,7 +49,7 @@ export class AccessLog {
     this.#append(accessLine(record, clock), allowed);
   }
 
-  /** Writes what is left. Resolves when it has been handed to the system. */
+  /** Writes the rest. Resolves when the system has taken it. */
   async close(): Promise<void> {
     this.#seal();
     if (this.#full.length === 0) return;
@@ -78,7 +79,7 @@ export class AccessLog {
     return true;
   }
 
-  /** Hands the current buffer over for writing and takes another. */
+  /** Queues the current buffer for writing and takes another. */
   #seal(): void {
     if (this.#length === 0) return;
     const next = this.#free.pop();
@@ -106,7 +107,7 @@ export class AccessLog {
         setTimeout(() => this.#writeFirst(offset), 10);
         return;
       }
-      // Any other error: the log's reader is gone, and there is nowhere to tell it but the counter.
+      // Any other error: the log's reader is gone, and only the counter can report it.
       if (error !== null) this.#options.onDropped();
       this.#full.shift();
       if (this.#free.length < ALLOW_BUFFERS) this.#free.push(first.buffer);

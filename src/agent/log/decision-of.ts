@@ -1,14 +1,14 @@
 /*
- * One word for how an exchange was decided. In: its record. Out: a label for metrics and access log.
+ * How an exchange was decided, as a label for metrics and access log.
  */
 import type { DecisionAction } from '../../telemetry/agent-metrics.ts';
-import type { ExchangeRecord } from '../context.ts';
+import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 
-/** The judge's outcome; `closed` when no policy was in force, `reject` when the codec refused the request. */
+/** The outcome of the verdict; `closed` when no policy was active, `reject` when the codec refused the request. */
 export function decisionOf(record: ExchangeRecord): DecisionAction {
   if (record.verdict !== undefined) return record.verdict.outcome;
   return record.details === NO_BUNDLE_DETAILS ? 'closed' : 'reject';
 }
 
-/** Response code details of a request that came before the first bundle. */
+/** Response code details of a request that arrived before the first bundle. */
 export const NO_BUNDLE_DETAILS = 'no_policy_bundle';

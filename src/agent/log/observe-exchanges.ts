@@ -1,10 +1,9 @@
 /*
- * Turns exchanges into metrics and access log lines. In: records of the proxy. Out: counts with closed sets of labels,
- * lines. Made by the agent, called once per exchange.
+ * Turns exchange records into metrics with closed sets of labels, and into access log lines.
  */
 import type { Clock } from '../../clock.ts';
 import type { AgentMetrics, DecisionCause } from '../../telemetry/agent-metrics.ts';
-import type { ExchangeObserver, ExchangeRecord } from '../context.ts';
+import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
 import { decisionOf } from './decision-of.ts';
 
@@ -13,14 +12,12 @@ export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | u
   return {
     onExchange: (record) => {
       metrics.onDecision(decisionOf(record), causeOf(record));
-      if (record.judgedMs !== 0) metrics.onDecisionSeconds((record.judgedMs - record.startMs) / 1000);
+      if (record.evaluatedMs !== 0) metrics.onDecisionSeconds((record.evaluatedMs - record.startMs) / 1000);
       if (record.startMs !== 0) metrics.onExchangeSeconds((clock.nowMs() - record.startMs) / 1000);
       metrics.onResponse(Math.floor(record.status / 100));
       if (record.details.startsWith('upstream_')) metrics.onUpstreamFailure();
       accessLog?.add(record);
     },
-    onConnections: (delta) => metrics.onConnections(delta),
-    onConnectionRefused: () => metrics.onConnectionRefused(),
   };
 }
 

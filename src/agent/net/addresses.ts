@@ -1,12 +1,17 @@
 /*
- * Addresses of sockets as policies and servers see them. In: what Node tells or takes. Out: plain addresses, listening
- * servers. Used by all of the agent's listeners.
+ * Listening servers, and addresses as policies see them.
  */
 import type { Server } from 'node:net';
 
 const BACKLOG = 4096;
 
-/** Listens. @param host undefined: every address @param port 0: any free one @returns the port @throws the system's error */
+/**
+ * Starts listening.
+ * @param host undefined: every address
+ * @param port 0: any free port
+ * @returns the port
+ * @throws the system's error
+ */
 export async function listenOn(server: Server, host: string | undefined, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -19,7 +24,7 @@ export async function listenOn(server: Server, host: string | undefined, port: n
   return typeof address === 'object' && address !== null ? address.port : port;
 }
 
-/** An address as policies see it: v4-mapped IPv6 as IPv4, without zone. */
+/** An address as policies see it: IPv4-mapped IPv6 as IPv4, without zone. */
 export function plainAddress(address: string): string {
   const mapped = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
   const zone = mapped.indexOf('%');

@@ -1,10 +1,10 @@
 /*
- * Holds a client back: stops reading its socket, and keeps the bytes that came behind the request at hand. In: bytes that
- * cannot be used yet. Out: the same bytes later. Used by the client connection.
+ * Pauses a client: stops reading its socket and keeps the bytes that arrived behind the request at hand.
  */
 import type { Socket } from 'node:net';
 
-export class HeldInput {
+/** Input of one socket that can be paused. */
+export class PausedInput {
   readonly #socket: Socket;
   readonly #parts: Buffer[] = [];
   #paused = false;
@@ -14,40 +14,42 @@ export class HeldInput {
   }
 
   /** Reading is stopped, or bytes are kept. */
-  get holds(): boolean {
+  get isHolding(): boolean {
     return this.#paused || this.#parts.length > 0;
   }
 
-  /** Bytes that are kept, in the order they came. */
+  /** Bytes that are kept, in the order of their arrival. */
   get parts(): readonly Buffer[] {
     return this.#parts;
   }
 
-  /** Keeps a copy of `buffer[start, end)`, which is returned, and reads on. */
+  /** Keeps a copy of `buffer[start, end)`, which is returned, and continues reading. */
   collect(buffer: Buffer, start: number, end: number): Buffer {
     const copy = Buffer.from(buffer.subarray(start, end));
     this.#parts.push(copy);
     return copy;
   }
 
-  /** Keeps a copy of `buffer[start, end)` and reads no further. */
+  /** Keeps a copy of `buffer[start, end)` and stops reading. */
   keep(buffer: Buffer, start: number, end: number): void {
     this.collect(buffer, start, end);
     this.pause();
   }
 
+  /** Stops reading. */
   pause(): void {
     this.#paused = true;
     this.#socket.pause();
   }
 
+  /** Continues reading; what is kept stays kept. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#socket.resume();
   }
 
-  /** Reads on. @returns the bytes that were kept, which are now the caller's */
+  /** Continues reading. @returns the bytes that were kept, which now belong to the caller; undefined: none */
   release(): Buffer | undefined {
     const rest = this.#parts.length > 1 ? Buffer.concat(this.#parts) : this.#parts[0];
     this.#parts.length = 0;

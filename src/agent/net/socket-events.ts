@@ -1,28 +1,27 @@
 /*
- * Reads sockets into one reused buffer (`onread`), on accepted sockets too, which Node offers only for outgoing ones:
- * the handle of an accepted socket is wrapped again. Where that does not work, ordinary `data` events do. In: sockets or
- * addresses. Out: calls on a {@link SocketEvents}. Called by listener and pool.
+ * Reads sockets into one shared buffer (`onread`). Node.js offers that for outgoing sockets only; the handle of an accepted socket is
+ * moved to a new socket for it. Where that fails, ordinary `data` events are used.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 
-/** What both kinds of connection do with their socket's events. */
+/** Receives the events of a socket. */
 export interface SocketEvents {
-  /** Bytes arrived in `buffer[0, length)`; the buffer is reused when this returns. */
+  /** Bytes arrived in `buffer[0, length)`; the buffer is valid during the call only. */
   onBytes(buffer: Buffer, length: number): void;
-  /** The other side sends no more. */
+  /** The peer has ended its side. */
   onEnd(): void;
-  /** Everything that was queued has been written. */
+  /** The write buffer has been emptied. */
   onDrain(): void;
-  /** The socket is gone; called once. `error`: why, when there was one. */
+  /** The socket is closed; called once. @param error why, if there was an error */
   onClose(error: Error | undefined): void;
 }
 
 const KEEP_ALIVE_DELAY_MS = 60_000;
 
-/** Every read of the process lands here; nothing outlives the callback it is handed to. */
+/** Buffer of every read of the process; its content is valid during the callback only. */
 const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** The connected socket that now reports to `events`: `accepted` itself or one that has taken over its handle. Accept it with `pauseOnConnect`. */
+/** The socket that reports to `events` from now on: `accepted` or one with its handle. Requires a server with `pauseOnConnect`. */
 export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
   const handle: unknown = Reflect.get(accepted, '_handle');
   if (!takesStaticBuffer(handle)) {
@@ -38,7 +37,7 @@ export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
   return socket;
 }
 
-/** A socket that is connecting to `address` and reports to `events`. */
+/** A socket that connects to `address` and reports to `events`. */
 export function connectSocket(address: { readonly host: string; readonly port: number }, events: SocketEvents): Socket {
   const socket = new Socket({ allowHalfOpen: true, onread: readInto(events) });
   listen(socket, events);

@@ -1,15 +1,23 @@
 /*
- * Connections to one application port, the last used first, so that the others grow old and are closed. In: the
- * upstream's address. Out: a connection per exchange. Owned by a listener; swept by the agent's sweeper.
+ * Connections to one application port. The most recently used one is taken first, so that the others grow old and are closed.
  */
 import type { Clock } from '../../clock.ts';
-import { type ResponseReceiver, UpstreamConnection, type UpstreamOwner } from '../http1/upstream-connection.ts';
+import type { ForwardHead } from '../../http/heads.ts';
+import type {
+  ClientConnection,
+  ClientConnectionOwner,
+  ClientStream,
+  ClientStreamHandler,
+  StreamRequest,
+  Upstream,
+} from '../../http/stream.ts';
 
+/** How a pool connects, and how long it keeps connections. */
 export interface UpstreamPoolOptions {
-  readonly host: string;
-  readonly port: number;
+  /** Starts to connect. */
+  readonly connect: (owner: ClientConnectionOwner<ClientConnection>) => ClientConnection;
   readonly clock: Clock;
-  /** Longest time to wait for a connection, in milliseconds. */
+  /** Longest time to establish a connection, in milliseconds. */
   readonly connectTimeoutMs: number;
   /** How long an unused connection is kept when the application does not say, in milliseconds. */
   readonly idleTimeoutMs: number;
@@ -17,65 +25,64 @@ export interface UpstreamPoolOptions {
   readonly maxIdle: number;
 }
 
-export class UpstreamPool implements UpstreamOwner {
+/** Owned by a listener. */
+export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConnection> {
   readonly #options: UpstreamPoolOptions;
-  readonly #all = new Set<UpstreamConnection>();
-  readonly #idle: UpstreamConnection[] = [];
+  readonly #all = new Set<ClientConnection>();
+  readonly #idle: ClientConnection[] = [];
 
   constructor(options: UpstreamPoolOptions) {
     this.#options = options;
   }
 
-  /** A connection on which `receiver` may write its request. `fresh`: one that nobody has used. */
-  acquire(receiver: ResponseReceiver, method: string, fresh = false): UpstreamConnection {
+  open(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler, fresh: boolean): ClientStream {
     const connection = (fresh ? undefined : this.#popIdle()) ?? this.#connect();
-    connection.begin(receiver, method);
+    connection.start(head, request, handler);
     return connection;
   }
 
-  /** Takes a connection back after a whole response. */
-  release(connection: UpstreamConnection): void {
+  release(connection: ClientConnection): void {
     if (!connection.reusable || this.#idle.length >= this.#options.maxIdle) {
-      connection.destroy();
+      connection.reset();
       return;
     }
     const { keepAliveMs } = connection;
     // A second less than the application said: its clock starts earlier than ours.
-    const patienceMs = keepAliveMs === -1 ? this.#options.idleTimeoutMs : Math.min(this.#options.idleTimeoutMs, keepAliveMs - 1000);
-    if (patienceMs <= 0) {
-      connection.destroy();
+    const idleMs = keepAliveMs === -1 ? this.#options.idleTimeoutMs : Math.min(this.#options.idleTimeoutMs, keepAliveMs - 1000);
+    if (idleMs <= 0) {
+      connection.reset();
       return;
     }
-    connection.deadlineMs = this.#options.clock.nowMs() + patienceMs;
+    connection.deadlineMs = this.#options.clock.nowMs() + idleMs;
     this.#idle.push(connection);
   }
 
-  /** Closes what has waited too long. */
+  /** Closes what has passed its deadline. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.expire();
   }
 
   /** Drops every connection. */
   destroy(): void {
-    for (const connection of this.#all) connection.destroy();
+    for (const connection of this.#all) connection.reset();
   }
 
-  onUpstreamGone(connection: UpstreamConnection): void {
+  onConnectionClosed(connection: ClientConnection): void {
     this.#all.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
   }
 
-  #popIdle(): UpstreamConnection | undefined {
+  #popIdle(): ClientConnection | undefined {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       if (connection.reusable) return connection;
-      connection.destroy();
+      connection.reset();
     }
     return undefined;
   }
 
-  #connect(): UpstreamConnection {
-    const connection = new UpstreamConnection(this.#options, this);
+  #connect(): ClientConnection {
+    const connection = this.#options.connect(this);
     connection.deadlineMs = this.#options.clock.nowMs() + this.#options.connectTimeoutMs;
     this.#all.add(connection);
     return connection;

@@ -4,7 +4,8 @@
  */
 
 import * as z from 'zod';
-import { CODEC_ERROR, parseRequestHead } from '../../agent/http1/request-head.ts';
+import { CODEC_ERROR } from '../../agent/http1/codec-replies.ts';
+import { parseRequestHead } from '../../agent/http1/request-head.ts';
 import type { RawRequest } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import { LOW_VERSION } from '../../http/normalize/rejections.ts';
@@ -156,8 +157,8 @@ function readHead(text: string, spec: ConnectionSpec): ReadRequest {
     const hint = HINTED.has(head.details) ? (codecHint(text) ?? methodHint(text)) : undefined;
     return hint === undefined ? head : { ...head, hint };
   }
-  const { method, target, headers, body, requestId } = head;
-  const id = requestId === '' ? { requestId: REQUEST_ID } : {};
+  const { method, target, headers, body, clientRequestId } = head;
+  const id = clientRequestId === '' ? { requestId: REQUEST_ID } : {};
   return {
     kind: 'request',
     request: { version: '1.1', method, target, headers, ...id, hasBody: body !== 0, connection: connectionOf(spec) },

@@ -1,9 +1,10 @@
 /* Whole requests, bytes in and verdict out, under policies of every kind: what is judged is what is forwarded. */
 import { parseRequestHead } from '../../../src/agent/http1/request-head.ts';
-import { areSoundValues, writeRequestHead } from '../../../src/agent/http1/write-head.ts';
+import { writeRequestHead } from '../../../src/agent/http1/write-request.ts';
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
 import type { Verdict } from '../../../src/filters/verdict.ts';
+import { areValidValues } from '../../../src/http/field-syntax.ts';
 import { allow, CONNECTION, custom, deny, filterChainOf, policy } from '../../unit/filters/trials.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
@@ -38,7 +39,7 @@ function check(verdict: Verdict, head: string): void {
   const { head: forwarded, log } = verdict;
   hold(pathOf(forwarded.target) === log.path || forwarded.method === 'CONNECT', 'the path that was judged is the path that is forwarded');
   hold(log.path !== '/admin' && !log.path.startsWith('/admin/'), 'a denied path is never forwarded');
-  hold(areSoundValues(forwarded.headers), 'every value is one line');
+  hold(areValidValues(forwarded.headers), 'every value is one line');
   for (let at = 0; at < forwarded.headers.length; at += 2) {
     const name = forwarded.headers[at] ?? '';
     hold(name === name.toLowerCase() && name.replaceAll('_', '-') !== 'x-payload', 'headers of tokens never come from clients');

@@ -5,19 +5,14 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import {
-  type Authorizer,
-  DEFAULT_LIMITS,
-  type ExchangeObserver,
-  type ExchangeRecord,
-  type ProxyLimits,
-} from '../../../src/agent/context.ts';
-import { HttpDate } from '../../../src/agent/exchange/http-date.ts';
+import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
+import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
 import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import type { VerdictLog } from '../../../src/filters/verdict.ts';
 import type { RawRequest } from '../../../src/http/heads.ts';
+import { HttpDate } from '../../../src/http/http-date.ts';
 import { textReply } from '../../../src/http/local-reply.ts';
 import { httpChain } from '../filters/trials.ts';
 
@@ -67,8 +62,8 @@ export interface Stage {
 export interface StageOptions {
   readonly filterChain?: FilterChain | undefined;
   readonly notReady?: boolean;
-  readonly limits?: Partial<ProxyLimits>;
-  readonly authorizer?: Authorizer;
+  readonly limits?: Partial<AgentLimits>;
+  readonly authorizer?: ExtAuthzClient;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
   /** No upstream listens. */
@@ -106,12 +101,12 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   if (options.noUpstream) upstream.close();
   const records: ExchangeRecord[] = [];
   let connections = 0;
-  const observer: ExchangeObserver = {
-    onExchange: (record) => {
-      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, judgedMs } = record;
-      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, judgedMs });
+  const observer = {
+    onExchange: (record: ExchangeRecord) => {
+      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
+      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs });
     },
-    onConnections: (delta) => {
+    onConnections: (delta: number) => {
       connections += delta;
     },
     onConnectionRefused: () => {},
@@ -120,12 +115,13 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   const listener = new Listener(
     { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
     {
-      policyInForce: () => (options.notReady ? undefined : policy),
+      activePolicy: () => (options.notReady ? undefined : policy),
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       clock: systemClock,
       date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,
-      authorizer: options.authorizer,
+      connections: observer,
+      extAuthz: options.authorizer,
       newRequestId: () => 'generated-id',
     },
   );

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { Intake, type IntakeOptions } from '../../../../src/agent/bundles/bundles.ts';
-import type { PolicyInForce } from '../../../../src/agent/context.ts';
+import { type BundleOptions, Bundles } from '../../../../src/agent/bundles/bundles.ts';
+import type { ActivePolicy } from '../../../../src/agent/context.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../../src/api/kube/names.ts';
 import { MAX_BUNDLE_BYTES } from '../../../../src/bundle/bundle.ts';
 import { digestOf } from '../../../../src/bundle/encode.ts';
@@ -19,8 +19,8 @@ import { httpChain } from '../../filters/trials.ts';
 import { ALLOW_ALL, bundleOf, DENY_ALL, filesOf, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
 
 interface Rig {
-  readonly intake: Intake;
-  readonly policies: PolicyInForce[];
+  readonly bundles: Bundles;
+  readonly policies: ActivePolicy[];
   readonly programs: Program[];
   readonly refused: string[];
 }
@@ -41,11 +41,11 @@ describe('intake', () => {
     await rm(dir, { recursive: true });
   });
 
-  function rig(options: Partial<IntakeOptions> = {}, createFilterChain: () => FilterChain = () => filterChain): Rig {
-    const policies: PolicyInForce[] = [];
+  function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => FilterChain = () => filterChain): Rig {
+    const policies: ActivePolicy[] = [];
     const programs: Program[] = [];
     const refused: string[] = [];
-    const intake = new Intake(
+    const bundles = new Bundles(
       {
         bundleDir,
         workload: { namespace: 'foo', name: 'httpbin' },
@@ -61,29 +61,29 @@ describe('intake', () => {
           programs.push(program);
           return createFilterChain();
         },
-        onPolicy: (policy) => policies.push(policy),
-        onRefused: (code) => refused.push(code),
+        onActive: (policy) => policies.push(policy),
+        onRejected: (code) => refused.push(code),
       },
     );
-    return { intake, policies, programs, refused };
+    return { bundles, policies, programs, refused };
   }
 
   it('has no policy while the volume is empty or missing', async () => {
     const empty = rig();
-    await empty.intake.begin();
+    await empty.bundles.begin();
     const missing = rig({ bundleDir: join(dir, 'nowhere') });
-    await missing.intake.begin();
+    await missing.bundles.begin();
 
     expect([empty.policies, missing.policies, empty.refused, missing.refused]).to.deep.equal([[], [], [], []]);
   });
 
   it('takes a mounted bundle, and the next one when the volume is swapped', async () => {
-    const { intake, policies, programs } = rig();
+    const { bundles, policies, programs } = rig();
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-    await intake.begin();
-    await intake.look();
+    await bundles.begin();
+    await bundles.read();
     await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
-    await intake.look();
+    await bundles.read();
 
     expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
     expect(policies.map((policy) => policy.digest)).to.deep.equal(
@@ -92,20 +92,20 @@ describe('intake', () => {
   });
 
   it('does not make the judge anew when the same bundle is mounted again', async () => {
-    const { intake, programs } = rig();
+    const { bundles, programs } = rig();
     for (let times = 0; times < 2; times += 1) {
       await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-      await intake.look();
+      await bundles.read();
     }
     expect(programs).to.have.length(1);
   });
 
   it('reads plain files and gzip', async () => {
-    const { intake, programs } = rig();
+    const { bundles, programs } = rig();
     const { [BUNDLE_KEY]: json = '', [BUNDLE_DIGEST_KEY]: digest = '' } = filesOf(simpleBundle(DENY_ALL));
     await writeFile(join(bundleDir, BUNDLE_GZIP_KEY), gzipSync(json));
     await writeFile(join(bundleDir, BUNDLE_DIGEST_KEY), digest);
-    await intake.begin();
+    await bundles.begin();
     expect(programs).to.deep.equal([DENY_ALL]);
   });
 
@@ -132,50 +132,50 @@ describe('intake', () => {
   ];
   for (const [name, files, code] of bad) {
     it(`refuses ${name} once, keeps the last good one, and takes the next good one`, async () => {
-      const { intake, programs, refused } = rig();
+      const { bundles, programs, refused } = rig();
       await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-      await intake.begin();
+      await bundles.begin();
       await mountVolume(bundleDir, files());
-      await intake.look();
-      await intake.look();
+      await bundles.read();
+      await bundles.read();
 
       expect(refused).to.deep.equal([code]);
       expect(programs).to.deep.equal([DENY_ALL]);
 
       await mountVolume(bundleDir, good());
-      await intake.look();
+      await bundles.read();
       expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
     });
   }
 
   it('stays closed when the first bundle is refused', async () => {
-    const { intake, policies, refused } = rig();
+    const { bundles, policies, refused } = rig();
     await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL, 'other')));
-    await intake.begin();
+    await bundles.begin();
     expect([policies, refused]).to.deep.equal([[], ['SP_BUNDLE_FOREIGN']]);
   });
 
   it('keeps the last good bundle when the volume becomes empty', async () => {
-    const { intake, policies, refused } = rig();
+    const { bundles, policies, refused } = rig();
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-    await intake.begin();
+    await bundles.begin();
     await mountVolume(bundleDir, {});
-    await intake.look();
+    await bundles.read();
     expect(policies).to.have.length(1);
     expect(refused).to.deep.equal([]);
   });
 
   it('keeps the judge in force when none can be made of the new bundle', async () => {
     let broken = false;
-    const { intake, policies, refused } = rig({}, () => {
+    const { bundles, policies, refused } = rig({}, () => {
       if (broken) throw new Error('bug');
       return filterChain;
     });
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-    await intake.begin();
+    await bundles.begin();
     broken = true;
     await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
-    await intake.look();
+    await bundles.read();
     expect(policies).to.have.length(1);
     expect(refused).to.have.length(1);
   });
@@ -199,40 +199,40 @@ describe('intake', () => {
 
     it('chooses the program by the relevant labels alone, and again when the pod is relabelled', async () => {
       await labels('app="a"\npod-template-hash="5"\ntier="x"');
-      const { intake, programs } = labelled();
-      await intake.begin();
+      const { bundles, programs } = labelled();
+      await bundles.begin();
       await labels('pod-template-hash="5"');
-      await intake.look();
+      await bundles.read();
       expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
     });
 
     it('keeps the program in force when no variant fits, until one does', async () => {
       await labels('app="a"\ntier="x"');
-      const { intake, programs } = labelled();
-      await intake.begin();
+      const { bundles, programs } = labelled();
+      await bundles.begin();
       await labels('app="b"');
-      await intake.look();
+      await bundles.read();
       expect(programs).to.deep.equal([ALLOW_ALL]);
       await mountVolume(bundleDir, filesOf(bundleOf([DENY_ALL], [{ labels: { app: 'b' }, program: 0 }])));
-      await intake.look();
+      await bundles.read();
       expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
     });
 
     it('stays closed while no variant fits, and while its labels are unknown', async () => {
       await labels('app="b"');
       const wrong = labelled();
-      await wrong.intake.begin();
+      await wrong.bundles.begin();
       const unknown = rig();
-      await unknown.intake.begin();
+      await unknown.bundles.begin();
       expect([wrong.policies, unknown.policies]).to.deep.equal([[], []]);
     });
 
     it('keeps the labels it knows when the file cannot be read', async () => {
       await labels('app="a"\ntier="x"');
-      const { intake, programs } = labelled();
-      await intake.begin();
+      const { bundles, programs } = labelled();
+      await bundles.begin();
       await labels('garbage');
-      await intake.look();
+      await bundles.read();
       expect(programs).to.deep.equal([ALLOW_ALL]);
     });
   });
@@ -242,24 +242,24 @@ describe('intake', () => {
     await mkdir(stateDir);
     const first = rig({ stateDir });
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-    await first.intake.begin();
+    await first.bundles.begin();
     await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL, 'other')));
     const second = rig({ stateDir });
-    await second.intake.begin();
+    await second.bundles.begin();
 
     expect(second.programs).to.deep.equal([DENY_ALL]);
     expect(second.refused).to.deep.equal(['SP_BUNDLE_FOREIGN']);
 
     const foreign = rig({ stateDir, workload: { namespace: 'foo', name: 'third' } });
-    await foreign.intake.begin();
+    await foreign.bundles.begin();
     expect(foreign.programs).to.deep.equal([]);
   });
 
   for (const content of ['', 'nonsense', 'sha256:0 bundle.json\n{}']) {
     it(`is not misled by a kept file that holds ${JSON.stringify(content)}`, async () => {
       await writeFile(join(dir, 'last-good-bundle'), content);
-      const { intake, programs } = rig({ stateDir: dir });
-      await intake.begin();
+      const { bundles, programs } = rig({ stateDir: dir });
+      await bundles.begin();
       expect(programs).to.deep.equal([]);
     });
   }
@@ -272,8 +272,8 @@ describe('intake', () => {
 
     it('notices a swap of the volume, a new folder, and ends when it is told to', async () => {
       const rigged = rig({ pollMs: 10_000 });
-      await rigged.intake.begin();
-      const following = rigged.intake.follow(stop.signal);
+      await rigged.bundles.begin();
+      const following = rigged.bundles.follow(stop.signal);
       await sleep(20);
       await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
       await until(rigged, 1);
@@ -286,8 +286,8 @@ describe('intake', () => {
     it('finds by its poll a folder that was replaced', async () => {
       const halt = new AbortController();
       const rigged = rig({ pollMs: 10 });
-      await rigged.intake.begin();
-      const following = rigged.intake.follow(halt.signal);
+      await rigged.bundles.begin();
+      const following = rigged.bundles.follow(halt.signal);
       await sleep(5);
       await rm(bundleDir, { recursive: true });
       await mkdir(join(dir, 'next'));

@@ -1,273 +1,175 @@
 /*
- * The proxy while an external authorizer is asked: bodies held back and shown, changed responses, clients that leave.
+ * Ext_authz checks of an exchange in memory: which part of the body a server sees, what its response leads to, clients that leave.
  */
-
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
-import { BodyPreview } from '../../../../src/agent/exchange/body-preview.ts';
+import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import { type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
-import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
-import type { Verdict } from '../../../../src/filters/verdict.ts';
 import type { HeaderChange } from '../../../../src/http/header-changes.ts';
-import { httpChain } from '../../filters/trials.ts';
-import { checkOf, providerOf } from '../ext-authz/checks.ts';
-import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+import type { BodyPrefix } from '../../../../src/http/stream.ts';
+import { ALLOW, chainWithChecks, type Limits, partial, whole } from '../check-chain.ts';
+import { type MemoryStage, memoryStage } from '../memory-stage.ts';
 
-const CONSENT: CheckResponse = { kind: 'allow', setHeaders: [], removeHeaders: [] };
-const has =
-  (part: string) =>
-  (text: string): boolean =>
-    text.includes(part);
-
-interface Limits {
-  readonly maxRequestBytes: number;
-  readonly allowPartialMessage: boolean;
-  readonly packAsBytes: boolean;
-}
-
-const whole = (maxRequestBytes: number): Limits => ({ maxRequestBytes, allowPartialMessage: false, packAsBytes: false });
-const partial = (maxRequestBytes: number): Limits => ({ ...whole(maxRequestBytes), allowPartialMessage: true });
-
-/** Has authorizers with these limits asked one after the other, then forwards. */
-function judgeAsking(limits: readonly (Limits | undefined)[], downstreamHeaders: readonly HeaderChange[] = []): FilterChain {
-  return httpChain((request): Verdict => {
-    const step = (index: number): Verdict => {
-      if (index === limits.length) return { kind: 'forward', head: headOf(request), downstreamHeaders, log: logOf('allow') };
-      const limit = limits[index];
-      const check = checkOf(providerOf(1, limit === undefined ? {} : { includeRequestBodyInCheck: limit }), headOf(request));
-      return { ...check, resume: (answer) => (answer.kind === 'allow' ? step(index + 1) : { ...answer, headers: [], log: logOf('deny') }) };
-    };
-    return step(0);
-  });
-}
-
-describe('the proxy while an authorizer is asked', () => {
-  let at: Stage;
-  let bodies: (CheckBody | undefined)[] = [];
-  let answer: CheckResponse = CONSENT;
-  const note: Authorizer = async (_check, body) => {
+describe('exchange: ext_authz checks', () => {
+  let bodies: (BodyPrefix | undefined)[] = [];
+  let response: CheckResponse = ALLOW;
+  const extAuthz: ExtAuthzClient = async (_check, body) => {
     bodies.push(body);
-    await sleep(2);
-    return answer;
+    await turn();
+    return response;
   };
   beforeEach(() => {
     bodies = [];
-    answer = CONSENT;
-  });
-  afterEach(async () => {
-    await at.stop();
+    response = ALLOW;
   });
 
-  async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
-    at = await stage({ filterChain, authorizer: note, ...options });
-    return at;
-  }
-
-  const shown = (): readonly string[] =>
+  const checking = (limits: readonly (Limits | undefined)[], changes: readonly HeaderChange[] = []): MemoryStage =>
+    memoryStage({ filterChain: chainWithChecks(limits, changes), extAuthz });
+  const seen = (): readonly string[] =>
     bodies.map((body) => (body === undefined ? 'none' : `${body.bytes.toString()}${body.whole ? '' : '…'}`));
-  const post = (fields: string, body: string): string => `POST /ok HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
-  const upstreamBody = (): string => at.seen.join('').slice(at.seen.join('').indexOf('\r\n\r\n') + 4);
+  const settle = async (): Promise<void> => {
+    for (let turns = 0; turns < 20; turns += 1) await turn();
+  };
 
-  /** Answers when a head and so many bytes have come. */
-  const answerAfter =
-    (bytes: number): NonNullable<StageOptions['upstream']> =>
-    (socket) => {
-      let text = '';
-      socket.on('data', (chunk: Buffer) => {
-        text += chunk.toString('latin1');
-        const head = text.indexOf('\r\n\r\n') + 4;
-        if (head > 3 && text.length >= head + bytes) socket.write(OK);
-      });
-    };
-
-  const CHUNKS = '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n';
-  const cases: readonly (readonly [string, readonly (Limits | undefined)[], string, string, readonly string[]])[] = [
-    ['no body when the authorizer wants none', [undefined], 'Content-Length: 5', 'abcde', ['none']],
-    ['a whole body', [whole(5)], 'Content-Length: 5', 'abcde', ['abcde']],
-    ['a whole chunked body without its framing', [whole(5)], 'Transfer-Encoding: chunked', CHUNKS, ['abcde']],
-    ['the beginning of a body', [partial(3)], 'Content-Length: 5', 'abcde', ['abc…']],
-    ['the beginning of a chunked body', [partial(4)], 'Transfer-Encoding: chunked', CHUNKS, ['abcd…']],
-    ['a body as large as the limit', [partial(5)], 'Content-Length: 5', 'abcde', ['abcde']],
-    ['one byte too many of a body that is too large', [whole(3)], 'Content-Length: 5', 'abcde', ['abcd…']],
-    [
-      'each authorizer what it wants',
-      [whole(2), undefined, partial(4), whole(9)],
-      'Transfer-Encoding: chunked',
-      CHUNKS,
-      ['abc…', 'none', 'abcd…', 'abcde'],
-    ],
+  const cases: readonly (readonly [string, readonly (Limits | undefined)[], readonly string[]])[] = [
+    ['no body when the provider wants none', [undefined], ['none']],
+    ['a whole body', [whole(5)], ['abcde']],
+    ['the beginning of a body', [partial(3)], ['abc…']],
+    ['a body as large as the limit', [partial(5)], ['abcde']],
+    ['one byte too many of a body that is too large', [whole(3)], ['abcd…']],
+    ['to each server what its provider wants', [whole(2), undefined, partial(4), whole(9)], ['abc…', 'none', 'abcd…', 'abcde']],
   ];
-  for (const [name, limits, fields, body, expected] of cases) {
-    for (const inPieces of [false, true]) {
-      it(`shows ${name}${inPieces ? ' that comes byte by byte' : ''}, and the upstream the same bytes once`, async () => {
-        const { port } = await start(judgeAsking(limits), { upstream: answerAfter(body.length) });
-        const client = new RawClient(port);
-        client.socket.setNoDelay(true);
-        const text = post(fields, body);
-        const head = text.indexOf('\r\n\r\n') + 4;
-        client.send(text.slice(0, inPieces ? head : text.length));
-        for (const octet of inPieces ? body : '') {
-          await sleep(1);
-          client.send(octet);
-        }
-        await client.until(has('ok'));
-        client.socket.destroy();
-
-        expect(shown().map((part) => (inPieces ? part.replace('…', '') : part))).to.deep.equal(
-          expected.map((part) => (inPieces ? part.replace('…', '') : part)),
-        );
-        expect(upstreamBody()).to.equal(body);
-        expect(at.seen).to.have.length(1);
-      });
-    }
+  for (const [name, limits, expected] of cases) {
+    it(`shows ${name}, and sends the upstream the same bytes once`, async () => {
+      const { client, upstream } = checking(limits);
+      client.request({ method: 'POST', body: 5 }).send('ab').send('cde').endBody();
+      expect(upstream.exchanges).to.deep.equal([]);
+      await settle();
+      expect(seen()).to.deep.equal(expected);
+      expect(upstream.exchanges).to.have.length(1);
+      expect(upstream.last).to.include({ body: 'abcde', ended: true });
+    });
   }
 
-  it('asks at once about a request without a body', async () => {
-    const { port } = await start(judgeAsking([whole(5)]));
-    await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('ok'));
-    expect(shown()).to.deep.equal(['none']);
+  it('checks a request without a body immediately', async () => {
+    const { client, upstream } = checking([whole(5)]);
+    client.request();
+    expect(seen()).to.deep.equal(['none']);
+    await settle();
+    upstream.last.respond(200).finish();
+    expect(client.response).to.include({ status: 200 });
   });
 
-  it('serves the next request on the connection', async () => {
-    const { port } = await start(judgeAsking([whole(5)]));
-    const one = post('Content-Length: 5', 'abcde');
-    const text = await talk(port, one + one, (all) => all.split('\r\n\r\nok').length === 3);
-    expect(text.match(/HTTP\/1.1 200/g)).to.have.length(2);
-    expect(shown()).to.deep.equal(['abcde', 'abcde']);
+  it('checks once the wanted part of the body has arrived, not before', async () => {
+    const { client } = checking([partial(3)]);
+    client.request({ method: 'POST', body: 9 }).send('ab');
+    await settle();
+    expect(seen()).to.deep.equal([]);
+    client.send('c');
+    expect(seen()).to.deep.equal(['abc…']);
   });
 
-  it('tells a client that waits for it to send the body, once', async () => {
-    const { port } = await start(judgeAsking([whole(5), undefined]));
-    const client = new RawClient(port).send(post('Content-Length: 5\r\nExpect: 100-continue', ''));
-    await client.until(has('100 Continue'));
-    client.send('abcde');
-    const text = await client.until(has('ok'));
-    client.socket.destroy();
-    expect(text.match(/100 Continue/g)).to.have.length(1);
-    expect(shown()).to.deep.equal(['abcde', 'none']);
+  it('sends nothing to the upstream when the server denies', async () => {
+    response = checkDenied(413, 'Payload Too Large');
+    const { client, upstream, records } = checking([whole(3)]);
+    client.request({ method: 'POST', body: 5 }).send('abcde').endBody();
+    await settle();
+    expect(client.response).to.include({ status: 413, body: 'Payload Too Large', ended: 'reply' });
+    expect(upstream.exchanges).to.deep.equal([]);
+    expect(records).to.have.length(1);
   });
 
-  it('shows a large body whole and passes it on once', async () => {
-    const size = 3 * 1024 * 1024;
-    const { port } = await start(judgeAsking([whole(size)]), { upstream: answerAfter(size) });
-    const body = 'x'.repeat(size);
-    await talk(port, post(`Content-Length: ${size}`, body), has('ok'));
-    expect(bodies[0]?.bytes.length).to.equal(size);
-    expect(upstreamBody() === body).to.equal(true);
+  it('answers 403 when there is no ext_authz client', async () => {
+    const { client, upstream } = memoryStage({ filterChain: chainWithChecks([undefined]) });
+    client.request();
+    await settle();
+    expect(client.response).to.include({ status: 403, body: '', ended: 'reply' });
+    expect(upstream.exchanges).to.deep.equal([]);
   });
 
-  it('lets nothing through to the upstream when the answer is no, and closes', async () => {
-    answer = checkDenied(413, 'Payload Too Large');
-    const { port } = await start(judgeAsking([whole(3)]));
-    const text = await talk(port, post('Content-Length: 5', 'abcde'));
-    expect(text).to.match(/^HTTP\/1.1 413 Payload Too Large\r\n[^]*connection: close\r\n\r\nPayload Too Large$/);
-    expect(at.seen).to.deep.equal([]);
+  it('denies when the ext_authz client throws', async () => {
+    const { client, upstream } = memoryStage({
+      filterChain: chainWithChecks([undefined]),
+      extAuthz: () => Promise.reject(new Error('bug')),
+    });
+    client.request();
+    await settle();
+    expect(client.response).to.include({ status: 403, ended: 'reply' });
+    expect(upstream.exchanges).to.deep.equal([]);
   });
 
-  it('replies with octets as they are', async () => {
-    answer = { ...checkDenied(403, '\ufffd'), bytes: new Uint8Array([0xff, 0x00, 0x80]) };
-    const { port } = await start(judgeAsking([undefined]));
-    const text = await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('\r\n\r\n\xff\x00\x80'));
-    expect(text).to.contain('content-length: 3\r\n');
-  });
-
-  it('refuses a body whose chunks are malformed before it asks', async () => {
-    const { port } = await start(judgeAsking([whole(9)]));
-    expect(await talk(port, post('Transfer-Encoding: chunked', 'x\r\n'))).to.match(/^HTTP\/1.1 400 Bad Request/);
-    expect(bodies).to.deep.equal([]);
-    expect(at.seen).to.deep.equal([]);
-  });
-
-  it('gives up on a body that does not come', async () => {
-    const { port } = await start(judgeAsking([whole(9)]), { limits: { bodyTimeoutMs: 5 } });
-    const client = new RawClient(port).send(post('Content-Length: 5', 'ab'));
-    for (let tries = 0; !client.closed && tries < 200; tries += 1) {
-      await sleep(5);
-      at.listener.sweep(performance.now());
-    }
-    expect(client.text).to.match(/^HTTP\/1.1 408 Request Timeout/);
+  it('sends no check for a client that leaves within the body', async () => {
+    const { client, records } = checking([whole(9)]);
+    client.request({ method: 'POST', body: 5 }).send('ab').disconnect();
+    await settle();
+    expect(records).to.have.length(1);
+    expect(records[0]).to.include({ details: 'downstream_remote_disconnect' });
     expect(bodies).to.deep.equal([]);
   });
 
-  it('does not ask for a client that leaves within the body', async () => {
-    const { port } = await start(judgeAsking([whole(9)]));
-    const client = new RawClient(port).send(post('Content-Length: 5', 'ab'));
-    await sleep(20);
-    client.socket.destroy();
-    for (let tries = 0; tries < 200 && at.records.length === 0; tries += 1) await sleep(2);
-    expect(at.records[0]).to.deep.include({ details: 'downstream_remote_disconnect' });
-    expect(bodies).to.deep.equal([]);
-  });
-
-  it('tells the authorizer that the client was cut off, and forwards nothing', async () => {
-    const aborted = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    const authorizer: Authorizer = async (_check, _body, signal) => {
-      asked.resolve();
-      signal.addEventListener('abort', () => aborted.resolve());
-      await aborted.promise;
-      return CONSENT;
-    };
-    const { port } = await start(judgeAsking([undefined]), { authorizer });
-    const client = new RawClient(port).send('GET /ok HTTP/1.1\r\nHost: a\r\n\r\n');
-    await asked.promise;
-    client.socket.resetAndDestroy();
-    await aborted.promise;
-    await sleep(5);
-    expect(at.seen).to.deep.equal([]);
-    expect(at.records).to.have.length(1);
-  });
-
-  it('denies when the authorizer throws', async () => {
-    const { port } = await start(judgeAsking([undefined]), { authorizer: () => Promise.reject(new Error('bug')) });
-    expect(await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('\r\n\r\n'))).to.match(/^HTTP\/1.1 403/);
-    expect(at.seen).to.deep.equal([]);
-  });
-
-  describe('changing what the client gets', () => {
-    const changes: readonly HeaderChange[] = [
-      { how: 'add', name: 'set-cookie', value: 'b=2' },
-      { how: 'set', name: 'x-app', value: 'new' },
-      { how: 'set', name: 'content-length', value: '99' },
-    ];
-    const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
-
-    it('changes the head of the response and leaves its body alone', async () => {
-      const upstream: StageOptions['upstream'] = (socket) =>
-        void socket.on('data', () =>
-          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nX-App: old\r\nDate: d\r\n\r\nok'),
-        );
-      const { port } = await start(judgeAsking([undefined], changes), { upstream });
-      const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
-      const head =
-        'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=1\r\ndate: d\r\nset-cookie: b=2\r\nx-app: new\r\nserver: istio-envoy\r\n\r\nok';
-      expect(text).to.equal(head + head);
+  it('aborts the check of a client that leaves, and forwards nothing', async () => {
+    let aborted = false;
+    const { client, upstream, records } = memoryStage({
+      filterChain: chainWithChecks([undefined]),
+      extAuthz: async (_check, _body, signal) => {
+        signal.addEventListener('abort', () => {
+          aborted = true;
+        });
+        await turn();
+        return ALLOW;
+      },
     });
-
-    it('changes the reply when the application fails', async () => {
-      const { port } = await start(judgeAsking([undefined], changes), { noUpstream: true });
-      expect(await talk(port, GET, has('\r\n\r\n'))).to.match(/^HTTP\/1.1 503 [^]*set-cookie: b=2\r\nx-app: new\r\n/);
-    });
-
-    it('changes a 101', async () => {
-      const upstream: StageOptions['upstream'] = (socket) =>
-        void socket.once('data', () =>
-          socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi'),
-        );
-      const { port } = await start(judgeAsking([undefined], changes), { upstream });
-      const request = 'GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
-      expect(await talk(port, request, has('hi'))).to.match(/^HTTP\/1.1 101 [^]*set-cookie: b=2\r\n[^]*\r\n\r\nhi$/);
-    });
+    client.request();
+    client.disconnect();
+    expect(aborted).to.equal(true);
+    await settle();
+    expect(upstream.exchanges).to.deep.equal([]);
+    expect(records).to.have.length(1);
   });
 });
 
-describe('a preview of a body', () => {
-  it('ignores what follows the body', () => {
-    const preview = new BodyPreview(3, 9);
-    expect(preview.read(Buffer.from('ab'))).to.equal('more');
-    expect(preview.read(Buffer.from('cGET'))).to.equal('enough');
-    expect(preview.read(Buffer.from('more'))).to.equal('enough');
-    expect(preview.body()).to.deep.equal({ bytes: Buffer.from('abc'), whole: true });
+describe('exchange: changes that an ext_authz server makes to the response', () => {
+  const changes: readonly HeaderChange[] = [
+    { how: 'add', name: 'set-cookie', value: 'b=2' },
+    { how: 'set', name: 'x-app', value: 'new' },
+    { how: 'set', name: 'content-length', value: '99' },
+  ];
+  const changed = async (): Promise<MemoryStage> => {
+    const stage = memoryStage({ filterChain: chainWithChecks([undefined], changes), extAuthz: () => Promise.resolve(ALLOW) });
+    stage.client.request({ headers: ['host', 'a', 'upgrade', 'websocket'] });
+    for (let turns = 0; turns < 20; turns += 1) await turn();
+    return stage;
+  };
+
+  it('changes the headers of the response', async () => {
+    const { client, upstream } = await changed();
+    upstream.last.respond(200, ['content-length', '2', 'set-cookie', 'a=1', 'x-app', 'old', 'date', 'd']);
+    expect(client.response.headers).to.deep.equal([
+      'content-length',
+      '2',
+      'set-cookie',
+      'a=1',
+      'date',
+      'd',
+      'set-cookie',
+      'b=2',
+      'x-app',
+      'new',
+    ]);
+  });
+
+  it('changes the headers of the reply when the application fails', async () => {
+    const { client, upstream } = await changed();
+    upstream.last.fail('connect');
+    expect(client.response).to.deep.include({
+      status: 503,
+      headers: ['content-type', 'text/plain', 'set-cookie', 'b=2', 'x-app', 'new'],
+    });
+  });
+
+  it('changes the headers of a 101', async () => {
+    const { client, upstream } = await changed();
+    upstream.last.respond(101);
+    expect(client.response.headers).to.deep.equal(['set-cookie', 'b=2', 'x-app', 'new', 'upgrade', 'websocket']);
   });
 });

@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Authorizer } from '../../../../src/agent/context.ts';
-import { createAuthorizer } from '../../../../src/agent/ext-authz/run-ext-authz.ts';
+import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
+import { createExtAuthzClient } from '../../../../src/agent/ext-authz/client.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { systemClock } from '../../../../src/clock.ts';
 import type { CheckVerdict } from '../../../../src/filters/verdict.ts';
@@ -43,10 +43,14 @@ export function checkOf(
 }
 
 /** An authorizer whose connections close with `stop`. */
-export function authorizerUntil(stop: AbortSignal, logged: string[] = []): Authorizer {
+export function authorizerUntil(stop: AbortSignal, logged: string[] = []): ExtAuthzClient {
   const logger = createLogger({ level: 'silent', component: 'test' });
   const note = (_fields: object, message: string): void => void logged.push(message);
-  return createAuthorizer({ logger: Object.assign(Object.create(logger), { warn: note, info: note }), clock: systemClock, signal: stop });
+  return createExtAuthzClient({
+    logger: Object.assign(Object.create(logger), { warn: note, info: note }),
+    clock: systemClock,
+    signal: stop,
+  });
 }
 
 export interface SeenCheck {

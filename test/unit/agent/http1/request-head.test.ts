@@ -2,8 +2,8 @@
  * The request head parser: a table of heads that are taken and a longer one of heads that are refused.
  */
 import { expect } from 'chai';
-import { CHUNKED } from '../../../../src/agent/http1/framing.ts';
 import { isHopeless, parseRequestHead } from '../../../../src/agent/http1/request-head.ts';
+import { RAW_CHUNKS } from '../../../../src/http/stream.ts';
 
 const head = (...lines: string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
 const post = (...fields: string[]): string => head('POST /a HTTP/1.1', 'Host: h', ...fields);
@@ -13,6 +13,8 @@ describe('parseRequestHead', () => {
   it('keeps method, target, names and order as sent, and trims values', () => {
     expect(parseRequestHead(head('GET /a?b#c HTTP/1.1', 'Host:h', 'X-B: \t one two\t ', 'x-b:', 'x-c: \xe9'))).to.deep.equal({
       kind: 'request',
+      version: '1.1',
+      hasBody: false,
       method: 'GET',
       target: '/a?b#c',
       headers: ['Host', 'h', 'X-B', 'one two', 'x-b', '', 'x-c', '\xe9'],
@@ -20,7 +22,7 @@ describe('parseRequestHead', () => {
       lengthGiven: false,
       close: false,
       expectContinue: false,
-      requestId: '',
+      clientRequestId: '',
     });
   });
 
@@ -32,13 +34,13 @@ describe('parseRequestHead', () => {
     ['a length', post('Content-Length: 12'), { body: 12, lengthGiven: true }],
     ['a length of nothing', post('content-length: 0'), { body: 0, lengthGiven: true }],
     ['the largest exact length', post('content-length: 9007199254740991'), { body: Number.MAX_SAFE_INTEGER }],
-    ['chunks', post('TRANSFER-ENCODING: Chunked'), { body: CHUNKED, lengthGiven: false }],
+    ['chunks', post('TRANSFER-ENCODING: Chunked'), { body: RAW_CHUNKS, lengthGiven: false }],
     ['closing', get('Connection: close'), { close: true }],
     ['closing in a list', get('Connection: keep-alive,\tClose , x'), { close: true }],
     ['keeping', get('Connection: keep-alive'), { close: false }],
     ['a word like close', get('Connection: closed'), { close: false }],
     ['an expectation', post('Expect: 100-Continue', 'Content-Length: 1'), { expectContinue: true }],
-    ['a request id', get('X-Request-ID: 1', 'x-request-id: 2'), { requestId: '1' }],
+    ['a request id', get('X-Request-ID: 1', 'x-request-id: 2'), { clientRequestId: '1' }],
     ['two hosts', get('Host: i'), { headers: ['Host', 'h', 'Host', 'i'] }],
     ['the server as target', head('OPTIONS * HTTP/1.1'), { target: '*' }],
     ['an absolute target', head('GET http://h:80?a HTTP/1.1'), { target: 'http://h:80?a' }],

@@ -2,8 +2,8 @@
  * The response head parser: what is passed on, what the framing is, and what no response may look like.
  */
 import { expect } from 'chai';
-import { CHUNKED, UNTIL_CLOSE } from '../../../../src/agent/http1/framing.ts';
 import { parseResponseHead } from '../../../../src/agent/http1/response-head.ts';
+import { RAW_CHUNKS, UNKNOWN_LENGTH } from '../../../../src/http/stream.ts';
 
 const parse = (text: string, method = 'GET') => parseResponseHead(text, method);
 
@@ -15,8 +15,7 @@ describe('parseResponseHead', () => {
     expect(parse(text)).to.deep.equal({
       status: 200,
       reason: 'All Right',
-      fields: 'content-type: a/b\r\nset-cookie: 1\r\nset-cookie: 2\r\ndate: d\r\ncontent-length: 3\r\n',
-      hasDate: true,
+      headers: ['content-type', 'a/b', 'set-cookie', '1', 'set-cookie', '2', 'date', 'd', 'content-length', '3'],
       body: 3,
       close: false,
       keepAliveMs: 7000,
@@ -24,16 +23,16 @@ describe('parseResponseHead', () => {
   });
 
   it('does not let Connection take the framing away', () => {
-    expect(parse('HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\n')).to.include({
-      fields: 'content-length: 3\r\n',
+    expect(parse('HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\n')).to.deep.include({
+      headers: ['content-length', '3'],
       body: 3,
     });
   });
 
   const framings: readonly (readonly [string, string, string, number, boolean])[] = [
     ['a length', 'GET', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n', 4, false],
-    ['chunks', 'GET', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', CHUNKED, false],
-    ['neither', 'GET', 'HTTP/1.1 200 OK\r\n\r\n', UNTIL_CLOSE, true],
+    ['chunks', 'GET', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', RAW_CHUNKS, false],
+    ['neither', 'GET', 'HTTP/1.1 200 OK\r\n\r\n', UNKNOWN_LENGTH, true],
     ['HEAD', 'HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n', 0, false],
     ['204', 'GET', 'HTTP/1.1 204 No Content\r\n\r\n', 0, false],
     ['304', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n', 0, false],

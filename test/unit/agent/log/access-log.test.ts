@@ -5,7 +5,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { ExchangeRecord } from '../../../../src/agent/context.ts';
+import type { ExchangeRecord } from '../../../../src/agent/exchange/exchange-record.ts';
 import { accessLine } from '../../../../src/agent/log/access-line.ts';
 import { AccessLog } from '../../../../src/agent/log/access-log.ts';
 import { type Clock, systemClock } from '../../../../src/clock.ts';
@@ -18,7 +18,7 @@ const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
   path: '/p',
   status: 200,
   startMs: 10,
-  judgedMs: 11,
+  evaluatedMs: 11,
   requestId: 'id',
   sourceIp: '10.0.0.9',
   destinationPort: 8080,
@@ -121,7 +121,7 @@ describe('access log', () => {
   it('writes every line once and in order, over many buffers', async () => {
     const log = open(1);
     for (let at = 0; at < 3000; at += 1) {
-      log.add(record({ requestId: String(at) }));
+      log.add(record({ requestId: String(at), verdict: { ...allowed, outcome: 'deny' } }));
       if (at % 300 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
     }
     await log.close();

@@ -6,9 +6,10 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
-import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
+import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { type CheckResponse, checkDenied, checkFailed } from '../../../../src/filters/check-response.ts';
+import type { BodyPrefix } from '../../../../src/http/stream.ts';
 import { authorizerUntil, checkOf, type HttpFake, providerOf, type Reply, startHttpFake, valuesOf } from './checks.ts';
 
 const consent: Reply = (response) => void response.writeHead(200).end();
@@ -19,7 +20,7 @@ describe('an HTTP authorizer', () => {
   let fake: HttpFake | undefined;
   let stop = new AbortController();
   let logged: string[] = [];
-  let authorize: Authorizer;
+  let authorize: ExtAuthzClient;
   const never = new AbortController().signal;
   beforeEach(() => {
     stop = new AbortController();
@@ -36,7 +37,7 @@ describe('an HTTP authorizer', () => {
     reply: Reply,
     changes: Partial<ExtensionProvider> = {},
     request: Parameters<typeof checkOf>[1] = {},
-    body?: CheckBody,
+    body?: BodyPrefix,
   ): Promise<CheckResponse> {
     fake ??= await startHttpFake(reply);
     return await authorize(checkOf(providerOf(fake.port, changes), request), body, never);
@@ -97,7 +98,7 @@ describe('an HTTP authorizer', () => {
   });
 
   describe('asked about a body', () => {
-    const bodyOf = (text: string, whole = true): CheckBody => ({ bytes: Buffer.from(text), whole });
+    const bodyOf = (text: string, whole = true): BodyPrefix => ({ bytes: Buffer.from(text), whole });
     const limits = { maxRequestBytes: 4, allowPartialMessage: false, packAsBytes: false };
     const request = { method: 'POST', headers: ['x-envoy-auth-partial-body', 'forged'] };
 
@@ -236,7 +237,7 @@ describe('an HTTP authorizer', () => {
   for (const [name, reply, changes] of failures) {
     it(`denies with the status of the provider when the authorizer ${name}`, async () => {
       expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal(checkFailed(502));
-      expect(logged).to.deep.equal(['external authorizer fails']);
+      expect(logged).to.deep.equal(['ext_authz server fails']);
     });
 
     it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {
@@ -270,7 +271,7 @@ describe('an HTTP authorizer', () => {
     status = 200;
     await ask(reply);
     await ask(reply);
-    expect(logged).to.deep.equal(['external authorizer fails', 'external authorizer answers again']);
+    expect(logged).to.deep.equal(['ext_authz server fails', 'ext_authz server responds again']);
   });
 
   it('is asked on one connection, check after check', async () => {

@@ -2,10 +2,10 @@
  * The head of a request for the upstream. In: heads. Out: nothing.
  */
 import { expect } from 'chai';
-import { parseRequestHead, type RequestHead } from '../../../../src/agent/http1/request-head.ts';
-import { writeRequestHead } from '../../../../src/agent/http1/write-head.ts';
+import { type Http1Request, parseRequestHead } from '../../../../src/agent/http1/request-head.ts';
+import { writeRequestHead } from '../../../../src/agent/http1/write-request.ts';
 
-const REQUEST = parseRequestHead('GET / HTTP/1.1\r\nHost: h\r\n\r\n') as RequestHead;
+const REQUEST = parseRequestHead('GET / HTTP/1.1\r\nHost: h\r\n\r\n') as Http1Request;
 const written = (upgrade: string, ...headers: readonly string[]): string =>
   writeRequestHead({ method: 'GET', target: '/', host: 'h', headers, upgrade }, REQUEST);
 

@@ -16,7 +16,7 @@ import { createLogger } from '../../../../src/telemetry/logger.ts';
 import { selectFrom } from '../../../support/select-policies.ts';
 import { filesOf, mountVolume, newFolder } from '../bundles.ts';
 import { type HttpFake, providerOf, startHttpFake } from './checks.ts';
-import { type GrpcFake, startGrpcFake } from './grpc-fake.ts';
+import { type GrpcFake, startGrpcFake } from './fake-grpc-server.ts';
 
 interface CustomPolicy {
   readonly provider: string;

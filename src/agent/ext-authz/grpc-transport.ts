@@ -1,20 +1,19 @@
 /*
- * Asks authorizers over gRPC, one channel per address. In: questions. Out: answers, or a TransientError. Made when the first
- * gRPC provider is asked; the gRPC library is loaded then, not when the agent starts.
+ * Sends checks over gRPC, one channel per address. Loaded with the first gRPC provider, as is the gRPC library.
  */
 import type { Client, ClientOptions, ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
-import { CHECK_DESCRIPTOR, CHECK_METHOD } from './check-descriptor.ts';
-import { checkRequestOf } from './check-request.ts';
-import { hostOf, type Question } from './check-verdict.ts';
-import type { Asker } from './client.ts';
-import { type GrpcCheckResponse, grpcAnswerOf } from './grpc-check-response.ts';
+import { type CheckRequest, hostOf } from './check-request.ts';
+import type { CheckTransport } from './check-transport.ts';
+import { checkMessageOf } from './grpc-check-request.ts';
+import { type CheckResponseMessage, checkResponseOf } from './grpc-check-response.ts';
+import { CHECK_DESCRIPTOR, CHECK_METHOD } from './grpc-descriptor.ts';
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
-/** Proxies from the environment and configuration in DNS are for other clients; a dead authorizer is tried again soon. */
+/** Proxies from the environment and service configuration in DNS do not apply; a dead server is retried soon. */
 const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -24,10 +23,10 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-type CheckMethod = MethodDefinition<object, GrpcCheckResponse>;
+type CheckMethod = MethodDefinition<object, CheckResponseMessage>;
 
-/** An asker for all gRPC providers of an agent. */
-export async function createGrpcAsker(clock: Clock): Promise<Asker> {
+/** The transport for all gRPC providers of an agent. */
+export async function createGrpcTransport(clock: Clock): Promise<CheckTransport> {
   const { Client: GrpcClient, credentials, fromJSON } = await import('./grpc-library.ts');
   const method = checkMethod(fromJSON(CHECK_DESCRIPTOR, { keepCase: true, longs: Number }));
   const clients = new Map<string, Client>();
@@ -37,12 +36,12 @@ export async function createGrpcAsker(clock: Clock): Promise<Asker> {
     return client;
   };
   return {
-    ask: async (question, signal): Promise<CheckResponse> => {
-      // Encoded here: an exception now is no failure of the authorizer.
-      const request = method.requestSerialize(checkRequestOf(question, clock.wallMs()));
-      const deadline = clock.wallMs() + question.provider.timeoutMs;
-      const call: Call = { client: clientFor(addressOf(question)), method, request, deadline };
-      return grpcAnswerOf(await checkOver(call, signal));
+    send: async (check, signal): Promise<CheckResponse> => {
+      // Encoded here: an exception now is not a failure of the server.
+      const request = method.requestSerialize(checkMessageOf(check, clock.wallMs()));
+      const deadline = clock.wallMs() + check.provider.timeoutMs;
+      const call: Call = { client: clientFor(addressOf(check)), method, request, deadline };
+      return checkResponseOf(await checkOver(call, signal));
     },
     close() {
       for (const client of clients.values()) client.close();
@@ -52,15 +51,16 @@ export async function createGrpcAsker(clock: Clock): Promise<Asker> {
 
 function checkMethod(definition: PackageDefinition): CheckMethod {
   const service = definition[SERVICE];
-  if (service === undefined || !('Check' in service)) throw new InvariantError('the descriptor of Check is not what it was');
+  if (service === undefined || !('Check' in service)) throw new InvariantError('the descriptor has no method Check');
   return service['Check'] as CheckMethod;
 }
 
-function addressOf({ provider }: Question): string {
+function addressOf({ provider }: CheckRequest): string {
   const host = hostOf(provider.service);
   return host.includes(':') ? `[${host}]:${provider.port}` : `${host}:${provider.port}`;
 }
 
+/** One call of Check. */
 interface Call {
   readonly client: Client;
   readonly method: CheckMethod;
@@ -69,12 +69,12 @@ interface Call {
   readonly deadline: number;
 }
 
-function checkOver({ client, method, request, deadline }: Call, signal: AbortSignal): Promise<GrpcCheckResponse> {
+function checkOver({ client, method, request, deadline }: Call, signal: AbortSignal): Promise<CheckResponseMessage> {
   return new Promise((resolve, reject) => {
-    const done = (error: ServiceError | null, response?: GrpcCheckResponse): void => {
+    const done = (error: ServiceError | null, response?: CheckResponseMessage): void => {
       signal.removeEventListener('abort', cancel);
       if (response !== undefined) resolve(response);
-      else reject(new TransientError('SP_AUTHORIZER', 'the authorizer cannot be reached', { cause: error }));
+      else reject(new TransientError('SP_AUTHORIZER', 'the ext_authz server cannot be reached', { cause: error }));
     };
     const asIs = (bytes: Buffer): Buffer => bytes;
     const call = client.makeUnaryRequest(CHECK_METHOD, asIs, method.responseDeserialize, request, { deadline }, done);

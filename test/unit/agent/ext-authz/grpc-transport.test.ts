@@ -2,11 +2,12 @@
  * gRPC authorizers: what the check says and what each answer means, against a real gRPC server.
  */
 import { expect } from 'chai';
-import type { Authorizer, CheckBody } from '../../../../src/agent/context.ts';
+import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { type CheckResponse, checkFailed } from '../../../../src/filters/check-response.ts';
+import type { BodyPrefix } from '../../../../src/http/stream.ts';
 import { authorizerUntil, CONNECTION, checkOf, providerOf } from './checks.ts';
-import { type GrpcFake, type GrpcReply, startGrpcFake } from './grpc-fake.ts';
+import { type GrpcFake, type GrpcReply, startGrpcFake } from './fake-grpc-server.ts';
 
 const says =
   (message: object): GrpcReply =>
@@ -23,7 +24,7 @@ describe('a gRPC authorizer', () => {
   let fake: GrpcFake | undefined;
   let stop = new AbortController();
   let logged: string[] = [];
-  let authorize: Authorizer;
+  let authorize: ExtAuthzClient;
   const never = new AbortController().signal;
   beforeEach(() => {
     stop = new AbortController();
@@ -40,7 +41,7 @@ describe('a gRPC authorizer', () => {
     reply: GrpcReply,
     changes: Partial<ExtensionProvider> = {},
     request: Parameters<typeof checkOf>[1] = {},
-    body?: CheckBody,
+    body?: BodyPrefix,
   ): Promise<CheckResponse> {
     fake ??= await startGrpcFake(reply);
     return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
@@ -222,7 +223,7 @@ describe('a gRPC authorizer', () => {
   for (const [name, reply, changes] of failures) {
     it(`denies with the status of the provider when the authorizer ${name}`, async () => {
       expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal(checkFailed(502));
-      expect(logged).to.deep.equal(['external authorizer fails']);
+      expect(logged).to.deep.equal(['ext_authz server fails']);
     });
 
     it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {

@@ -1,6 +1,6 @@
 /*
- * The part of Envoy's authorization protocol that is used here, as protobufjs reads it: messages reduced to the fields that
- * are sent or looked at; what else an authorizer sends is skipped. In: nothing. Out: a descriptor. Used by the gRPC asker.
+ * The part of Envoy's ext_authz protocol that is used here, in the form that protobufjs reads: messages reduced to the fields that are sent or
+ * read; other fields of a response are skipped.
  * @see envoy/service/auth/v3/external_auth.proto, attribute_context.proto
  */
 

@@ -1,7 +1,6 @@
 /*
- * Reads the files of a bundle from a folder: a mounted ConfigMap (its files are links through `..data`, which is swapped
- * as a whole) or a plain folder. In: the folder. Out: one consistent set of files, or undefined when none is there. Used
- * by the intake.
+ * Reads the files of a bundle from a mounted ConfigMap or a plain directory. The files of a mounted ConfigMap are links through
+ * `..data`, which the kubelet replaces as a whole.
  */
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,19 +8,19 @@ import { MAX_BUNDLE_BYTES } from '../../bundle/bundle.ts';
 import { BUNDLE_FILE_NAMES, type BundleFiles } from '../../bundle/decode.ts';
 import { RefusedError } from '../../errors.ts';
 
-/** What was read, and a mark that changes when any of the files does. */
-export interface FolderContent {
+/** The files that were read, and a mark that changes when any of them does. */
+export interface DirectoryContent {
   readonly files: BundleFiles;
   readonly mark: string;
 }
 
 /**
- * The bundle's files in `folder`; undefined when it holds none of them or does not exist.
- * @param knownMark when the mark still is this one, nothing is read and `files` is empty
+ * The bundle's files in `directory`, all of one version; undefined when it has none of them or does not exist.
+ * @param knownMark if the mark is still this one, nothing is read and `files` is empty
  * @throws RefusedError SP_BUNDLE_TOO_LARGE before reading what is too large
  */
-export async function readBundleFolder(folder: string, knownMark: string): Promise<FolderContent | undefined> {
-  const version = await currentVersion(folder);
+export async function readBundleDirectory(directory: string, knownMark: string): Promise<DirectoryContent | undefined> {
+  const version = await currentVersion(directory);
   const marks: string[] = [version];
   const present: string[] = [];
   for (const name of BUNDLE_FILE_NAMES) {
@@ -29,7 +28,7 @@ export async function readBundleFolder(folder: string, knownMark: string): Promi
     if (found === undefined) continue;
     marks.push(`${name} ${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`);
     if (found.size > MAX_BUNDLE_BYTES)
-      throw new RefusedError('SP_BUNDLE_TOO_LARGE', `${name} has ${found.size} bytes; at most ${MAX_BUNDLE_BYTES} are read`);
+      throw new RefusedError('SP_BUNDLE_TOO_LARGE', `${name} has ${found.size} bytes; at most ${MAX_BUNDLE_BYTES} are accepted`);
     present.push(name);
   }
   if (present.length === 0) return undefined;
@@ -39,12 +38,12 @@ export async function readBundleFolder(folder: string, knownMark: string): Promi
   return { files: Object.fromEntries(files), mark };
 }
 
-/** The folder that the links point into at this moment, so that all files are of one version. */
-async function currentVersion(folder: string): Promise<string> {
-  return (await orAbsent(realpath(join(folder, '..data')))) ?? folder;
+/** The directory that the links point to now, so that all files are of one version. */
+async function currentVersion(directory: string): Promise<string> {
+  return (await orAbsent(realpath(join(directory, '..data')))) ?? directory;
 }
 
-/** Undefined when the file is not there. */
+/** Undefined when the file does not exist. */
 async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;

@@ -1,32 +1,31 @@
 /*
- * Asks authorizers over HTTP/1.1 on kept connections. In: questions. Out: answers, or a TransientError. Made when
- * the first HTTP provider is asked; `node:http` is loaded then, not when the agent starts.
+ * Sends checks over HTTP/1.1 on kept connections. Loaded with the first HTTP provider: `node:http` costs an agent without one nothing.
  */
 import type * as Http from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import { TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
-import { hostOf, type Question } from './check-verdict.ts';
-import type { Asker } from './client.ts';
+import { type CheckRequest, hostOf } from './check-request.ts';
+import type { CheckTransport } from './check-transport.ts';
 import { compileNames, type NameTest } from './header-patterns.ts';
 import { checkHeaders, checkPath } from './http-check-request.ts';
-import { type AnswerLists, type AuthorizerResponse, answerOf } from './http-check-response.ts';
+import { checkResponseOf, type HttpCheckResponse, type ResponseLists } from './http-check-response.ts';
 
-interface Lists extends AnswerLists {
+interface Lists extends ResponseLists {
   readonly included: NameTest | undefined;
 }
 
-/** Most connections to one authorizer; further checks wait. Envoy's default for a cluster. */
+/** Most connections to one server; further checks wait. Envoy's default for a cluster. */
 const MAX_CONNECTIONS = 1024;
 const MAX_IDLE_CONNECTIONS = 64;
 const IDLE_MS = 60_000;
 const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
-/** A longer body is left out of the denial. */
+/** A longer body of a denial is left out. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
-/** An asker for all HTTP providers of an agent. */
-export async function createHttpAsker(): Promise<Asker> {
+/** The transport for all HTTP providers of an agent. */
+export async function createHttpTransport(): Promise<CheckTransport> {
   const http = await import('node:http');
   const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: MAX_IDLE_CONNECTIONS, timeout: IDLE_MS });
   const listsByProvider = new WeakMap<ExtensionProvider, Lists>();
@@ -36,9 +35,9 @@ export async function createHttpAsker(): Promise<Asker> {
     return known;
   };
   return {
-    ask: async (question, signal): Promise<CheckResponse> => {
-      const lists = listsOf(question.provider);
-      return answerOf(await fetchResponse({ http, question, headers: checkHeaders(question, lists.included), agent }, signal), lists);
+    send: async (check, signal): Promise<CheckResponse> => {
+      const lists = listsOf(check.provider);
+      return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists.included), agent }, signal), lists);
     },
     close: () => agent.destroy(),
   };
@@ -53,33 +52,33 @@ function compileLists(provider: ExtensionProvider): Lists {
   };
 }
 
-interface Sending {
+interface Exchange {
   readonly http: typeof Http;
-  readonly question: Question;
+  readonly check: CheckRequest;
   readonly headers: readonly string[];
-  /** `false`: on a connection of its own. */
+  /** `false`: on a new connection. */
   readonly agent: Agent | false;
 }
 
-/** A kept connection that the authorizer was just closing is no failure: the check is sent once more, on a new one. */
-async function fetchResponse(sending: Sending, signal: AbortSignal): Promise<AuthorizerResponse> {
-  const request = openRequest(sending, signal);
+/** A kept connection that the server was closing is not a failure: the check is sent again once, on a new one. */
+async function fetchResponse(exchange: Exchange, signal: AbortSignal): Promise<HttpCheckResponse> {
+  const request = openRequest(exchange, signal);
   try {
-    return await responseTo(request, sending.question.body?.bytes);
+    return await responseTo(request, exchange.check.body?.bytes);
   } catch (error) {
-    if (signal.aborted || sending.agent === false || !request.reusedSocket || !wasReset(error)) throw failure(error);
-    return await fetchResponse({ ...sending, agent: false }, signal);
+    if (signal.aborted || exchange.agent === false || !request.reusedSocket || !wasReset(error)) throw failure(error);
+    return await fetchResponse({ ...exchange, agent: false }, signal);
   }
 }
 
-function openRequest({ http, question, headers, agent }: Sending, signal: AbortSignal): ClientRequest {
-  const { provider, check } = question;
+function openRequest({ http, check, headers, agent }: Exchange, signal: AbortSignal): ClientRequest {
+  const { provider } = check;
   return http.request({
     agent,
     host: hostOf(provider.service),
     port: provider.port,
-    method: check.request.method,
-    path: checkPath(question),
+    method: check.check.request.method,
+    path: checkPath(check),
     headers: headers as string[],
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
     insecureHTTPParser: false,
@@ -87,27 +86,27 @@ function openRequest({ http, question, headers, agent }: Sending, signal: AbortS
   });
 }
 
-function responseTo(request: ClientRequest, body: Buffer | undefined): Promise<AuthorizerResponse> {
+function responseTo(request: ClientRequest, body: Buffer | undefined): Promise<HttpCheckResponse> {
   return new Promise((resolve, reject) => {
     const refuseSwitch = (): void => {
       request.destroy();
-      reject(new TransientError('SP_AUTHORIZER', 'the authorizer switches protocols'));
+      reject(new TransientError('SP_AUTHORIZER', 'the ext_authz server switches protocols'));
     };
-    let answered = false;
+    let responded = false;
     request.on('response', (response) => {
-      answered = true;
+      responded = true;
       collect(response).then(resolve, reject);
     });
     request.on('upgrade', refuseSwitch).on('connect', refuseSwitch);
     request.on('error', reject);
     request.on('close', () => {
-      if (!answered) reject(new TransientError('SP_AUTHORIZER', 'the authorizer closed the connection'));
+      if (!responded) reject(new TransientError('SP_AUTHORIZER', 'the ext_authz server closed the connection'));
     });
     request.end(body);
   });
 }
 
-async function collect(response: IncomingMessage): Promise<AuthorizerResponse> {
+async function collect(response: IncomingMessage): Promise<HttpCheckResponse> {
   const { statusCode: status = 0, rawHeaders: headers } = response;
   const chunks: Buffer[] = [];
   let size = 0;
@@ -127,5 +126,5 @@ function wasReset(error: unknown): boolean {
 
 function failure(error: unknown): TransientError {
   if (error instanceof TransientError) return error;
-  return new TransientError('SP_AUTHORIZER', 'the authorizer cannot be reached', { cause: error });
+  return new TransientError('SP_AUTHORIZER', 'the ext_authz server cannot be reached', { cause: error });
 }

@@ -1,0 +1,156 @@
+/*
+ * Verifies bundles and makes the program for this pod active. Whatever is wrong with a new bundle, the last good one stays active.
+ */
+import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
+import type { KeySet } from '../../bundle/bundle.ts';
+import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
+import { type ErrorCode, RefusedError } from '../../errors.ts';
+import type { FilterChain } from '../../filters/filter-chain.ts';
+import type { Program } from '../../policy/model/program.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ActivePolicy } from '../context.ts';
+import type { Activation, BundleSink } from './bundle-source.ts';
+import { chooseProgram } from './choose-program.ts';
+import { readLastGood, writeLastGood } from './last-good.ts';
+
+/** Which bundles are accepted, and where the last good one is kept. */
+export interface ActivatorOptions {
+  /** Bundles for any other workload are rejected; undefined: any is accepted. */
+  readonly workload: WorkloadRef | undefined;
+  /** Directory that keeps the last good bundle across restarts; undefined: none. */
+  readonly stateDir: string | undefined;
+}
+
+/** What activation needs, and what it reports. */
+export interface ActivatorHost {
+  readonly logger: Logger;
+  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): FilterChain;
+  /** Another policy is active. */
+  onActive(policy: ActivePolicy): void;
+  /** A new bundle was rejected. */
+  onRejected(code: ErrorCode): void;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Verifies and activates the bundles of one agent. */
+export class BundleActivator implements BundleSink {
+  readonly #options: ActivatorOptions;
+  readonly #host: ActivatorHost;
+  #labels: Labels | undefined;
+  #good: DecodedBundle | undefined;
+  #activeProgram: Program | undefined;
+  #activeDigest = '';
+  /** The last error of each kind, so that it is reported once and not at every read. */
+  readonly #reported = new Map<string, string>();
+
+  /** @param labels of the pod; undefined: unknown */
+  constructor(options: ActivatorOptions, labels: Labels | undefined, host: ActivatorHost) {
+    this.#options = options;
+    this.#labels = labels;
+    this.#host = host;
+  }
+
+  /** A good bundle has been accepted. */
+  get hasBundle(): boolean {
+    return this.#good !== undefined;
+  }
+
+  async offer(files: BundleFiles): Promise<Activation> {
+    try {
+      this.#accept(files);
+    } catch (error) {
+      this.#reported.clear();
+      return this.#reject(error);
+    }
+    await this.#save(files);
+    return this.activate();
+  }
+
+  onUnreadable(error: unknown): Activation {
+    return this.#reject(error);
+  }
+
+  /** Takes the labels of the pod; {@link activate} then chooses by them. */
+  setLabels(labels: Labels): void {
+    this.#labels = labels;
+  }
+
+  /** Logs `error` unless it is the last one with this message. @returns true: it is new */
+  report(message: string, error: unknown): boolean {
+    const err = error instanceof Error ? error : new Error(String(error));
+    if (this.#reported.get(message) === err.message) return false;
+    this.#reported.set(message, err.message);
+    const code = err instanceof RefusedError ? err.code : undefined;
+    this.#host.logger.error({ err, code, digest: this.#good?.digest }, message);
+    return true;
+  }
+
+  /** Makes the program for this pod active, unless it is. */
+  activate(): Activation {
+    const good = this.#good;
+    if (good === undefined) return { kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' };
+    const { digest } = good;
+    const program = chooseProgram(good.bundle, this.#labels);
+    if (program === undefined) {
+      this.report('the bundle has no program for the labels of this pod; the active policy stays', new Error(describe(good, this.#labels)));
+      return { kind: 'waiting', digest };
+    }
+    if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
+    try {
+      const filterChain = this.#host.createFilterChain(program, good.bundle.keySets);
+      this.#activeProgram = program;
+      this.#activeDigest = digest;
+      this.#host.onActive({ filterChain, digest });
+      this.#host.logger.info({ digest }, 'policy active');
+      return { kind: 'active', digest };
+    } catch (error) {
+      this.#reject(error);
+      return { kind: 'waiting', digest };
+    }
+  }
+
+  /** Activates the bundle that was kept by an earlier run, if there is one. */
+  async restore(): Promise<void> {
+    const { stateDir } = this.#options;
+    const files = stateDir === undefined ? undefined : await readLastGood(stateDir);
+    if (files === undefined) return;
+    try {
+      this.#accept(files);
+      this.activate();
+      this.#host.logger.warn({ digest: this.#good?.digest }, 'the volume has no good bundle; the last good one of this pod is active');
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  #accept(files: BundleFiles): void {
+    const decoded = decodeBundle(files, this.#options.workload);
+    if (decoded.digest === this.#good?.digest) return;
+    this.#good = decoded;
+    this.#reported.clear();
+    this.#host.logger.info({ digest: decoded.digest, workload: workloadKey(decoded.bundle.workload) }, 'bundle accepted');
+  }
+
+  #reject(error: unknown): Activation {
+    const code = error instanceof RefusedError ? error.code : 'SP_BUNDLE_UNREADABLE';
+    if (this.report('bundle rejected; the last good one stays active', error)) this.#host.onRejected(code);
+    return { kind: 'rejected', code };
+  }
+
+  async #save(files: BundleFiles): Promise<void> {
+    const { stateDir } = this.#options;
+    if (stateDir === undefined) return;
+    try {
+      await writeLastGood(stateDir, files);
+    } catch (error) {
+      // A restart then waits for the volume; the bundle itself becomes active.
+      this.#host.logger.warn({ err: error }, 'cannot keep the last good bundle');
+    }
+  }
+}
+
+function describe(good: DecodedBundle, labels: Labels | undefined): string {
+  if (labels === undefined) return 'labels unknown';
+  return good.bundle.relevantLabels.map((key) => `${key}=${Object.hasOwn(labels, key) ? labels[key] : '(absent)'}`).join(', ');
+}

@@ -1,0 +1,31 @@
+/*
+ * What the access log and the metrics learn about an exchange when it is over.
+ */
+import type { VerdictLog } from '../../filters/verdict.ts';
+
+/** One exchange. The object is reused, so its values are valid during the call only. */
+export interface ExchangeRecord {
+  readonly method: string;
+  /** Normalized path as the policies saw it; without a verdict the request target. */
+  readonly path: string;
+  readonly status: number;
+  /** Monotonic milliseconds at the end of the request's head; 0: no byte arrived. */
+  readonly startMs: number;
+  /** Monotonic milliseconds at the verdict; 0: no verdict. */
+  readonly evaluatedMs: number;
+  readonly requestId: string;
+  readonly sourceIp: string;
+  readonly destinationPort: number;
+  /** Absent: the codec refused the request, or no bundle is loaded. */
+  readonly verdict: VerdictLog | undefined;
+  /** Response code details; `''`: forwarded and answered. */
+  readonly details: string;
+  /** Digest of the bundle that decided; `''`: none did. */
+  readonly digest: string;
+}
+
+/** Receives every exchange once, when it is over. */
+export interface ExchangeObserver {
+  /** Must neither throw nor block. */
+  onExchange(record: ExchangeRecord): void;
+}

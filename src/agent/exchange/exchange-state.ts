@@ -1,0 +1,97 @@
+/*
+ * The exchange at hand, as it becomes the record for access log and metrics. One object per stream, reset for each request.
+ */
+
+import type { VerdictLog } from '../../filters/verdict.ts';
+import type { HeaderChange } from '../../http/header-changes.ts';
+import type { ForwardHead, RawRequest } from '../../http/heads.ts';
+import type { StreamRequest } from '../../http/stream.ts';
+import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { ExchangeRecord } from './exchange-record.ts';
+
+/** Stands for the request before one was read. */
+const NO_REQUEST: StreamRequest = Object.freeze({
+  version: '1.1',
+  method: '',
+  target: '',
+  headers: [],
+  hasBody: false,
+  body: 0,
+  lengthGiven: false,
+  clientRequestId: '',
+});
+
+const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
+
+/** The exchange at hand of one stream. */
+export class ExchangeState implements ExchangeRecord {
+  request: StreamRequest = NO_REQUEST;
+  status = 0;
+  startMs = 0;
+  evaluatedMs = 0;
+  requestId = '';
+  details = '';
+  digest = '';
+  verdict: VerdictLog | undefined;
+  /** The final head of a response is on its way to the client. */
+  responseStarted = false;
+  /** Head to send again on a fresh connection when a reused one turns out dead; undefined: the request must not be repeated. */
+  repeatable: ForwardHead | undefined;
+  /** Changes to make to the headers of whatever answers the client. */
+  downstream: readonly HeaderChange[] = NO_CHANGES;
+  readonly #connection: ConnectionFacts;
+
+  constructor(connection: ConnectionFacts) {
+    this.#connection = connection;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  get path(): string {
+    return this.verdict?.path ?? this.request.target;
+  }
+
+  get sourceIp(): string {
+    return this.#connection.sourceIp;
+  }
+
+  get destinationPort(): number {
+    return this.#connection.destinationPort;
+  }
+
+  /** Takes the request that was read. @param newRequestId makes an id for a request without one */
+  begin(request: StreamRequest, newRequestId: () => string): void {
+    this.request = request;
+    this.requestId = request.clientRequestId === '' ? newRequestId() : request.clientRequestId;
+  }
+
+  /** The request as the filter chain takes it. */
+  rawRequest(): RawRequest {
+    const { version, method, target, headers, hasBody, clientRequestId } = this.request;
+    const own = clientRequestId === '' ? { requestId: this.requestId } : {};
+    return { version, method, target, headers, hasBody, connection: this.#connection, ...own };
+  }
+
+  /** Notes that the final head of a response goes to the client. */
+  startResponse(status: number): void {
+    this.responseStarted = true;
+    this.repeatable = undefined;
+    this.status = status;
+  }
+
+  /** Forgets the exchange. */
+  reset(): void {
+    this.request = NO_REQUEST;
+    this.status = 0;
+    this.startMs = 0;
+    this.evaluatedMs = 0;
+    this.requestId = '';
+    this.details = '';
+    this.verdict = undefined;
+    this.responseStarted = false;
+    this.repeatable = undefined;
+    this.downstream = NO_CHANGES;
+  }
+}

@@ -1,0 +1,56 @@
+/*
+ * Collects the first payload bytes of a request body while the bytes as they arrived are kept for the upstream.
+ */
+import { type BodyLength, type BodyPrefix, RAW_CHUNKS } from '../../http/stream.ts';
+import { ChunkReader } from './chunk-reader.ts';
+
+/** `more`: neither whole nor enough; `enough`: the prefix is complete; `bad`: the body is malformed. */
+export type PrefixState = 'more' | 'enough' | 'bad';
+
+/** Reads the prefix of one body. */
+export class BodyPrefixReader {
+  readonly #wanted: number;
+  readonly #chunks: ChunkReader | undefined;
+  readonly #parts: Buffer[] = [];
+  #collected = 0;
+  /** Bytes of a body of known length that have not arrived. */
+  #remaining: number;
+  #whole = false;
+  /** Payload was left out. */
+  #cut = false;
+
+  constructor(length: BodyLength, wanted: number) {
+    this.#wanted = wanted;
+    this.#remaining = length;
+    this.#chunks = length === RAW_CHUNKS ? new ChunkReader((buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
+  }
+
+  /** Reads what arrived next; `bytes` is copied as far as needed. Bytes behind the body are ignored. */
+  read(bytes: Buffer): PrefixState {
+    if (this.#whole) return 'enough';
+    if (this.#chunks !== undefined) {
+      const state = this.#chunks.read(bytes, 0, bytes.length);
+      if (state === 'bad') return state;
+      this.#whole = state === 'done';
+    } else {
+      const end = Math.min(bytes.length, this.#remaining);
+      this.#collect(bytes, 0, end);
+      this.#remaining -= end;
+      this.#whole = this.#remaining === 0;
+    }
+    return this.#whole || this.#collected === this.#wanted ? 'enough' : 'more';
+  }
+
+  /** What was collected. */
+  prefix(): BodyPrefix {
+    return { bytes: Buffer.concat(this.#parts), whole: this.#whole && !this.#cut };
+  }
+
+  #collect(buffer: Uint8Array, start: number, end: number): void {
+    const stop = Math.min(end, start + this.#wanted - this.#collected);
+    if (stop < end) this.#cut = true;
+    if (stop <= start) return;
+    this.#parts.push(Buffer.from(buffer.subarray(start, stop)));
+    this.#collected += stop - start;
+  }
+}

@@ -1,0 +1,39 @@
+/*
+ * Finds the end of one message body after the other, by length, by chunks or by the end of the connection.
+ */
+import { type BodyLength, RAW_CHUNKS, UNKNOWN_LENGTH } from '../../http/stream.ts';
+import { ChunkReader, type ChunkState } from './chunk-reader.ts';
+
+/** Reads the bodies of one direction of a connection. */
+export class BodyReader {
+  /** Length of the body at hand. */
+  length: BodyLength = 0;
+  /** After `read`: index behind the last byte to pass on. */
+  dataEnd = 0;
+  /** After `read`: index behind the last byte of the body. */
+  next = 0;
+  readonly #chunks = new ChunkReader();
+  #remaining = 0;
+
+  /** Expects a body of this length next. */
+  start(length: BodyLength): void {
+    this.length = length;
+    this.#remaining = length;
+    if (length === RAW_CHUNKS) this.#chunks.reset();
+  }
+
+  /** Reads `buffer[start, end)`: `buffer[start, dataEnd)` is to be passed on. A body of unknown length is never `done`. */
+  read(buffer: Buffer, start: number, end: number): ChunkState {
+    if (this.length === RAW_CHUNKS) {
+      const state = this.#chunks.read(buffer, start, end);
+      this.dataEnd = this.#chunks.forwardEnd;
+      this.next = this.#chunks.consumedEnd;
+      return state;
+    }
+    const stop = this.length === UNKNOWN_LENGTH ? end : Math.min(end, start + this.#remaining);
+    this.#remaining -= stop - start;
+    this.dataEnd = stop;
+    this.next = stop;
+    return this.#remaining === 0 ? 'done' : 'more';
+  }
+}

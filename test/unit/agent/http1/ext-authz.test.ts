@@ -1,0 +1,207 @@
+/*
+ * HTTP/1.1 connections during ext_authz checks, over loopback sockets: bodies kept back, previewed and passed on byte for byte.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
+import { BodyPrefixReader } from '../../../../src/agent/http1/body-prefix.ts';
+import { type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
+import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
+import type { HeaderChange } from '../../../../src/http/header-changes.ts';
+import type { BodyPrefix } from '../../../../src/http/stream.ts';
+import { ALLOW, chainWithChecks, type Limits, partial, whole } from '../check-chain.ts';
+import { OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+
+const has =
+  (part: string) =>
+  (text: string): boolean =>
+    text.includes(part);
+
+describe('HTTP/1.1 during an ext_authz check', () => {
+  let at: Stage;
+  let bodies: (BodyPrefix | undefined)[] = [];
+  let answer: CheckResponse = ALLOW;
+  const note: ExtAuthzClient = async (_check, body) => {
+    bodies.push(body);
+    await sleep(2);
+    return answer;
+  };
+  beforeEach(() => {
+    bodies = [];
+    answer = ALLOW;
+  });
+  afterEach(async () => {
+    await at.stop();
+  });
+
+  async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
+    at = await stage({ filterChain, authorizer: note, ...options });
+    return at;
+  }
+
+  const shown = (): readonly string[] =>
+    bodies.map((body) => (body === undefined ? 'none' : `${body.bytes.toString()}${body.whole ? '' : '…'}`));
+  const post = (fields: string, body: string): string => `POST /ok HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
+  const upstreamBody = (): string => at.seen.join('').slice(at.seen.join('').indexOf('\r\n\r\n') + 4);
+
+  /** Answers when a head and so many bytes have come. */
+  const answerAfter =
+    (bytes: number): NonNullable<StageOptions['upstream']> =>
+    (socket) => {
+      let text = '';
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+        const head = text.indexOf('\r\n\r\n') + 4;
+        if (head > 3 && text.length >= head + bytes) socket.write(OK);
+      });
+    };
+
+  const CHUNKS = '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n';
+  const cases: readonly (readonly [string, readonly (Limits | undefined)[], string, string, readonly string[]])[] = [
+    ['no body when the authorizer wants none', [undefined], 'Content-Length: 5', 'abcde', ['none']],
+    ['a whole body', [whole(5)], 'Content-Length: 5', 'abcde', ['abcde']],
+    ['a whole chunked body without its framing', [whole(5)], 'Transfer-Encoding: chunked', CHUNKS, ['abcde']],
+    ['the beginning of a body', [partial(3)], 'Content-Length: 5', 'abcde', ['abc…']],
+    ['the beginning of a chunked body', [partial(4)], 'Transfer-Encoding: chunked', CHUNKS, ['abcd…']],
+    ['a body as large as the limit', [partial(5)], 'Content-Length: 5', 'abcde', ['abcde']],
+    ['one byte too many of a body that is too large', [whole(3)], 'Content-Length: 5', 'abcde', ['abcd…']],
+    [
+      'each authorizer what it wants',
+      [whole(2), undefined, partial(4), whole(9)],
+      'Transfer-Encoding: chunked',
+      CHUNKS,
+      ['abc…', 'none', 'abcd…', 'abcde'],
+    ],
+  ];
+  for (const [name, limits, fields, body, expected] of cases) {
+    for (const inPieces of [false, true]) {
+      it(`shows ${name}${inPieces ? ' that comes byte by byte' : ''}, and the upstream the same bytes once`, async () => {
+        const { port } = await start(chainWithChecks(limits), { upstream: answerAfter(body.length) });
+        const client = new RawClient(port);
+        client.socket.setNoDelay(true);
+        const text = post(fields, body);
+        const head = text.indexOf('\r\n\r\n') + 4;
+        client.send(text.slice(0, inPieces ? head : text.length));
+        for (const octet of inPieces ? body : '') {
+          await sleep(1);
+          client.send(octet);
+        }
+        await client.until(has('ok'));
+        client.socket.destroy();
+
+        expect(shown().map((part) => (inPieces ? part.replace('…', '') : part))).to.deep.equal(
+          expected.map((part) => (inPieces ? part.replace('…', '') : part)),
+        );
+        expect(upstreamBody()).to.equal(body);
+        expect(at.seen).to.have.length(1);
+      });
+    }
+  }
+
+  it('serves the next request on the connection', async () => {
+    const { port } = await start(chainWithChecks([whole(5)]));
+    const one = post('Content-Length: 5', 'abcde');
+    const text = await talk(port, one + one, (all) => all.split('\r\n\r\nok').length === 3);
+    expect(text.match(/HTTP\/1.1 200/g)).to.have.length(2);
+    expect(shown()).to.deep.equal(['abcde', 'abcde']);
+  });
+
+  it('tells a client that waits for it to send the body, once', async () => {
+    const { port } = await start(chainWithChecks([whole(5), undefined]));
+    const client = new RawClient(port).send(post('Content-Length: 5\r\nExpect: 100-continue', ''));
+    await client.until(has('100 Continue'));
+    client.send('abcde');
+    const text = await client.until(has('ok'));
+    client.socket.destroy();
+    expect(text.match(/100 Continue/g)).to.have.length(1);
+    expect(shown()).to.deep.equal(['abcde', 'none']);
+  });
+
+  it('shows a large body whole and passes it on once', async () => {
+    const size = 3 * 1024 * 1024;
+    const { port } = await start(chainWithChecks([whole(size)]), { upstream: answerAfter(size) });
+    const body = 'x'.repeat(size);
+    await talk(port, post(`Content-Length: ${size}`, body), has('ok'));
+    expect(bodies[0]?.bytes.length).to.equal(size);
+    expect(upstreamBody() === body).to.equal(true);
+  });
+
+  it('lets nothing through to the upstream when the answer is no, and closes', async () => {
+    answer = checkDenied(413, 'Payload Too Large');
+    const { port } = await start(chainWithChecks([whole(3)]));
+    const text = await talk(port, post('Content-Length: 5', 'abcde'));
+    expect(text).to.match(/^HTTP\/1.1 413 Payload Too Large\r\n[^]*connection: close\r\n\r\nPayload Too Large$/);
+    expect(at.seen).to.deep.equal([]);
+  });
+
+  it('replies with octets as they are', async () => {
+    answer = { ...checkDenied(403, '\ufffd'), bytes: new Uint8Array([0xff, 0x00, 0x80]) };
+    const { port } = await start(chainWithChecks([undefined]));
+    const text = await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('\r\n\r\n\xff\x00\x80'));
+    expect(text).to.contain('content-length: 3\r\n');
+  });
+
+  it('refuses a body whose chunks are malformed before it asks', async () => {
+    const { port } = await start(chainWithChecks([whole(9)]));
+    expect(await talk(port, post('Transfer-Encoding: chunked', 'x\r\n'))).to.match(/^HTTP\/1.1 400 Bad Request/);
+    expect(bodies).to.deep.equal([]);
+    expect(at.seen).to.deep.equal([]);
+  });
+
+  it('gives up on a body that does not come', async () => {
+    const { port } = await start(chainWithChecks([whole(9)]), { limits: { bodyTimeoutMs: 5 } });
+    const client = new RawClient(port).send(post('Content-Length: 5', 'ab'));
+    for (let tries = 0; !client.closed && tries < 200; tries += 1) {
+      await sleep(5);
+      at.listener.sweep(performance.now());
+    }
+    expect(client.text).to.match(/^HTTP\/1.1 408 Request Timeout/);
+    expect(bodies).to.deep.equal([]);
+  });
+
+  describe('changing what the client gets', () => {
+    const changes: readonly HeaderChange[] = [
+      { how: 'add', name: 'set-cookie', value: 'b=2' },
+      { how: 'set', name: 'x-app', value: 'new' },
+      { how: 'set', name: 'content-length', value: '99' },
+    ];
+    const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
+
+    it('changes the head of the response and leaves its body alone', async () => {
+      const upstream: StageOptions['upstream'] = (socket) =>
+        void socket.on('data', () =>
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nX-App: old\r\nDate: d\r\n\r\nok'),
+        );
+      const { port } = await start(chainWithChecks([undefined], changes), { upstream });
+      const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
+      const head =
+        'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=1\r\ndate: d\r\nset-cookie: b=2\r\nx-app: new\r\nserver: istio-envoy\r\n\r\nok';
+      expect(text).to.equal(head + head);
+    });
+
+    it('changes the reply when the application fails', async () => {
+      const { port } = await start(chainWithChecks([undefined], changes), { noUpstream: true });
+      expect(await talk(port, GET, has('\r\n\r\n'))).to.match(/^HTTP\/1.1 503 [^]*set-cookie: b=2\r\nx-app: new\r\n/);
+    });
+
+    it('changes a 101', async () => {
+      const upstream: StageOptions['upstream'] = (socket) =>
+        void socket.once('data', () =>
+          socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi'),
+        );
+      const { port } = await start(chainWithChecks([undefined], changes), { upstream });
+      const request = 'GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+      expect(await talk(port, request, has('hi'))).to.match(/^HTTP\/1.1 101 [^]*set-cookie: b=2\r\n[^]*\r\n\r\nhi$/);
+    });
+  });
+});
+
+describe('a preview of a body', () => {
+  it('ignores what follows the body', () => {
+    const preview = new BodyPrefixReader(3, 9);
+    expect(preview.read(Buffer.from('ab'))).to.equal('more');
+    expect(preview.read(Buffer.from('cGET'))).to.equal('enough');
+    expect(preview.read(Buffer.from('more'))).to.equal('enough');
+    expect(preview.prefix()).to.deep.equal({ bytes: Buffer.from('abc'), whole: true });
+  });
+});

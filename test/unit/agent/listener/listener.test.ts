@@ -1,0 +1,228 @@
+/*
+ * A listener over loopback sockets: lifetime of connections on both sides, backpressure, timeouts, limits.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { httpChain } from '../../filters/trials.ts';
+import { checkOf, providerOf } from '../ext-authz/checks.ts';
+import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+
+const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
+const has = (part: string) => (text: string) => text.includes(part);
+
+describe('connections of a listener', () => {
+  let at: Stage;
+  const start = async (options: StageOptions = {}): Promise<Stage> => {
+    at = await stage(options);
+    return at;
+  };
+  afterEach(async () => {
+    await at.stop();
+  });
+
+  it('serves pipelined requests in order over one upstream connection', async () => {
+    const { port } = await start({
+      upstream: (socket) => {
+        let text = '';
+        socket.on('data', (chunk: Buffer) => {
+          text += chunk.toString('latin1');
+          const path = /^GET (\S+)/.exec(text)?.[1];
+          if (!text.endsWith('\r\n\r\n') || path === undefined) return;
+          text = '';
+          setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`), 2);
+        });
+      },
+    });
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    const text = await talk(port, ['/1', '/2', '/no3', '/4'].map(request).join(''), has('\r\n/4'));
+    expect(text.match(/\r\n\r\n(\/[124]|RBAC)/g)).to.deep.equal(['\r\n\r\n/1', '\r\n\r\n/2', '\r\n\r\nRBAC', '\r\n\r\n/4']);
+    expect(at.seen).to.have.length(1);
+  });
+
+  it('answers a client that has closed its sending side', async () => {
+    const { port } = await start();
+    const client = new RawClient(port);
+    client.socket.end(GET);
+    expect(await client.untilClosed()).to.match(/^HTTP\/1.1 200 OK[^]*ok$/);
+  });
+
+  it('times an unfinished head out with 408', async () => {
+    const { port } = await start({ limits: { headTimeoutMs: 5 } });
+    const client = new RawClient(port).send('GET /ok HTTP/1.1\r\nHost:');
+    for (let tries = 0; !client.closed && tries < 200; tries += 1) {
+      await sleep(5);
+      at.listener.sweep(performance.now());
+    }
+    expect(client.text).to.match(/^HTTP\/1.1 408 Request Timeout/);
+  });
+
+  it('resets connections beyond the limit', async () => {
+    const { port } = await start({ limits: { maxConnections: 1 } });
+    const first = new RawClient(port).send(GET);
+    await first.until(has('ok'));
+    expect(await talk(port, GET)).to.equal('');
+    first.socket.destroy();
+  });
+
+  it('lets the exchange at hand end when it stops, then closes', async () => {
+    const { port } = await start({ upstream: (socket) => socket.on('data', () => setTimeout(() => socket.write(OK), 20)) });
+    const client = new RawClient(port).send(GET);
+    while (at.seen.length === 0) await sleep(1);
+    const stopped = at.listener.stop(2000);
+    expect(await client.untilClosed()).to.match(/connection: close\r\n\r\nok$/);
+    await stopped;
+  });
+
+  const checking = httpChain((request) => ({
+    ...checkOf(providerOf(1), headOf(request), request.connection),
+    log: logOf('deny'),
+    resume: (answer) =>
+      answer.kind === 'allow'
+        ? { kind: 'forward', head: headOf(request), log: logOf('allow') }
+        : { ...answer, log: logOf('deny', '/', 'ext_authz_error') },
+  }));
+
+  it('waits for the external authorizer and reads no further until then', async () => {
+    const { port } = await start({
+      filterChain: checking,
+      authorizer: () => sleep(10, { kind: 'allow', setHeaders: [], removeHeaders: [] }),
+    });
+    const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
+    expect(text.match(/HTTP\/1.1 200/g)).to.have.length(2);
+  });
+});
+
+describe('connections to the upstream', () => {
+  let at: Stage;
+  const start = async (options: StageOptions = {}): Promise<Stage> => {
+    at = await stage(options);
+    return at;
+  };
+  afterEach(async () => {
+    await at.stop();
+  });
+
+  it('answers 503 when nobody listens upstream', async () => {
+    const { port } = await start({ noUpstream: true });
+    const text = await talk(port, GET, has('failure'));
+    expect(text).to.match(/^HTTP\/1.1 503 /);
+    expect(text).to.match(/upstream connect error or disconnect\/reset before headers. reset reason: connection failure$/);
+    expect(at.records[0]?.details).to.equal('upstream_reset_before_response_started{connection_failure}');
+  });
+
+  it('sends an idempotent request again when the kept connection is dead, others not', async () => {
+    const { port } = await start({
+      upstream: (socket, nth) => {
+        let count = 0;
+        socket.on('data', () => {
+          count += 1;
+          if (nth < 1 && count > 1) socket.destroy();
+          else socket.write(OK);
+        });
+      },
+    });
+    await talk(port, GET, has('ok'));
+    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 200/);
+    expect(at.seen).to.have.length(2);
+  });
+
+  it('cuts the connection when the response breaks off', async () => {
+    const { port } = await start({
+      upstream: (socket) =>
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf', () => socket.destroy())),
+    });
+    const text = await talk(port, GET);
+    expect(text).to.match(/\r\n\r\n(?:half)?$/);
+    expect(at.records[0]?.details).to.equal('upstream_reset_after_response_started');
+  });
+
+  it('drops the upstream connection when the client leaves', async () => {
+    let closed: (() => void) | undefined;
+    const gone = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const { port } = await start({
+      upstream: (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx');
+        socket.on('close', () => closed?.());
+      },
+    });
+    const client = new RawClient(port).send(GET);
+    await client.until(has('x'));
+    client.socket.resetAndDestroy();
+    await gone;
+    expect(at.records[0]?.details).to.equal('downstream_remote_disconnect');
+    expect(at.connections()).to.equal(0);
+  });
+});
+
+describe('backpressure over sockets', () => {
+  let at: Stage;
+  const start = async (options: StageOptions = {}): Promise<Stage> => {
+    at = await stage(options);
+    return at;
+  };
+  afterEach(async () => {
+    await at.stop();
+  });
+
+  it('keeps memory bounded when the client does not read, and delivers all when it does', async () => {
+    const size = 32 * 1024 * 1024;
+    let sent = 0;
+    const { port } = await start({
+      upstream: (socket) => {
+        const piece = Buffer.alloc(64 * 1024, 'x');
+        const pump = (): void => {
+          while (sent < size) {
+            sent += piece.length;
+            if (!socket.write(piece)) {
+              socket.once('drain', pump);
+              return;
+            }
+          }
+        };
+        socket.once('data', () => {
+          socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+          pump();
+        });
+      },
+    });
+    const client = new RawClient(port);
+    client.socket.pause();
+    client.send(GET);
+    let before = -1;
+    for (; before !== sent; await sleep(30)) before = sent;
+    expect(sent).to.be.lessThan(size);
+    let received = 0;
+    client.socket.removeAllListeners('data');
+    client.socket.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+    });
+    client.socket.resume();
+    while (received < size) await sleep(5);
+    client.socket.destroy();
+  });
+
+  it('holds a large upload back when the upstream does not read, and delivers all when it does', async () => {
+    const size = 16 * 1024 * 1024;
+    let received = 0;
+    const { port } = await start({
+      upstream: (socket) => {
+        socket.removeAllListeners('data');
+        socket.pause();
+        setTimeout(() => {
+          socket.on('data', (chunk: Buffer) => {
+            received += chunk.length;
+            if (received >= size) socket.write(OK);
+          });
+          socket.resume();
+        }, 50);
+      },
+    });
+    const client = new RawClient(port).send(`POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
+    client.socket.write(Buffer.alloc(size, 'y'));
+    expect(await client.until(has('ok'))).to.match(/^HTTP\/1.1 200/);
+    client.socket.destroy();
+    expect(received).to.be.greaterThan(size);
+  });
+});

@@ -1,0 +1,48 @@
+/*
+ * An exchange between a client and an application in memory, under a filter chain of the test's choice.
+ */
+import type { ExtAuthzClient } from '../../../src/agent/context.ts';
+import { Exchange } from '../../../src/agent/exchange/exchange.ts';
+import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
+import { systemClock } from '../../../src/clock.ts';
+import type { FilterChain } from '../../../src/filters/filter-chain.ts';
+import { stubFilterChain } from './loopback.ts';
+import { MemoryClient, MemoryUpstream } from './memory-streams.ts';
+
+export interface MemoryStageOptions {
+  /** Absent: forwards everything but paths that begin with `/no`. */
+  readonly filterChain?: FilterChain;
+  /** No policy is active. */
+  readonly notReady?: boolean;
+  readonly extAuthz?: ExtAuthzClient;
+}
+
+export interface MemoryStage {
+  readonly client: MemoryClient;
+  readonly upstream: MemoryUpstream;
+  /** Exchanges that are over. */
+  readonly records: ExchangeRecord[];
+}
+
+/** Puts the parts together. */
+export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
+  const records: ExchangeRecord[] = [];
+  const policy = { filterChain: options.filterChain ?? stubFilterChain, digest: 'sha256:d' };
+  const client = new MemoryClient({ sourceIp: '127.0.0.1', destinationIp: '10.1.2.3', destinationPort: 8080, sni: '', tls: false });
+  const upstream = new MemoryUpstream();
+  const exchange = new Exchange(client, upstream, {
+    activePolicy: () => (options.notReady === true ? undefined : policy),
+    clock: systemClock,
+    observer: { onExchange: (record) => records.push(copyOf(record)) },
+    extAuthz: options.extAuthz,
+    newRequestId: () => 'generated-id',
+  });
+  client.attach(exchange);
+  return { client, upstream, records };
+}
+
+/** The record itself is reused by the next exchange. */
+export function copyOf(record: ExchangeRecord): ExchangeRecord {
+  const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
+  return { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs };
+}
