@@ -4,13 +4,12 @@
  * Of each number of rules the last one matches.
  * The proxies share core 1; load generator and application share core 0.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import { agentFlags } from '../support/agent-flags.ts';
+import { buildAgent, buildUpstream } from './support/agent-build.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
 import { ENVOY_VERSION, findEnvoy, writeEnvoyConfig } from './support/envoy.ts';
@@ -66,7 +65,7 @@ const running: Pinned[] = [];
 async function main(): Promise<void> {
   const missing = [...(hasWrk() ? [] : ['wrk (Debian package wrk)']), ...(availableParallelism() < 2 ? ['two cores'] : [])];
   if (missing.length > 0) throw new Error(`this bench needs ${missing.join(' and ')}`);
-  running.push(await startPinned([buildUpstream(), String(UPSTREAM_PORT), '200'], { core: LOAD_CORE }));
+  running.push(await startPinned([buildUpstream(folder), String(UPSTREAM_PORT), '200'], { core: LOAD_CORE }));
   const entry = await bundleAgent();
   const contenders: Contender[] = [];
   for (const [at, rules] of ruleCounts.entries()) {
@@ -83,34 +82,9 @@ async function main(): Promise<void> {
   print(contenders);
 }
 
-function buildUpstream(): string {
-  const binary = join(folder, 'upstream');
-  const result = spawnSync('cc', ['-O2', '-o', binary, new URL('support/upstream.c', import.meta.url).pathname], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  if (result.status !== 0) throw new Error('this bench needs a C compiler (cc)');
-  return binary;
-}
-
 async function bundleAgent(): Promise<string> {
   const entry = join(folder, 'agent.mjs');
-  await build({
-    entryPoints: [new URL('../../src/main/agent.ts', import.meta.url).pathname],
-    outfile: entry,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minifySyntax: true,
-    // As in the build: the gRPC library is no part of the agent's file.
-    plugins: [
-      {
-        name: 'grpc-apart',
-        setup: (bundler) => bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
-      },
-    ],
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
-  });
+  await buildAgent(new URL('../..', import.meta.url).pathname, entry);
   return entry;
 }
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,6 +17,8 @@ export interface Pinned {
   readonly startMs: number;
   /** User and system time so far, in microseconds. */
   cpuMicros(): number;
+  /** Time on a core so far of the threads that are alive, in nanoseconds; finer than `cpuMicros`. */
+  cpuNanos(): number;
   /** Resident memory now, in MiB. */
   rssMiB(): number;
   stop(): Promise<void>;
@@ -48,6 +50,7 @@ export async function startPinned(command: readonly string[], options: PinOption
     pid,
     startMs: options.until === undefined ? 0 : performance.now() - started,
     cpuMicros: () => cpuMicros(pid),
+    cpuNanos: () => cpuNanos(pid),
     rssMiB: () => rssMiB(pid),
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
@@ -86,6 +89,18 @@ function cpuMicros(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
+}
+
+function cpuNanos(pid: number): number {
+  let sum = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
+    } catch {
+      // The thread has ended since.
+    }
+  }
+  return sum;
 }
 
 function rssMiB(pid: number): number {
