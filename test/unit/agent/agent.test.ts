@@ -68,14 +68,54 @@ const group: Spec = [
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
-describe('agent', () => {
-  let dir = '';
-  let bundleDir = '';
-  let app: Server;
-  let appPort = 0;
-  let seen: IncomingMessage[] = [];
-  const agents: RunningAgent[] = [];
-  const stop = new AbortController();
+let dir = '';
+let bundleDir = '';
+let app: Server;
+let appPort = 0;
+let seen: IncomingMessage[] = [];
+const agents: RunningAgent[] = [];
+const stop = new AbortController();
+
+const options = (over: Partial<AgentOptions> = {}): AgentOptions => ({
+  bundleDir,
+  workload: { namespace: 'foo', name: 'httpbin' },
+  labelsFile: undefined,
+  labels: undefined,
+  stateDir: undefined,
+  pollMs: 1000,
+  ports: [{ listenPort: 0, appPort }],
+  listenHost: '127.0.0.1',
+  appHost: '127.0.0.1',
+  destinationIp: '10.1.2.3',
+  blockedPort: 0,
+  admin: { host: '127.0.0.1', port: 0 },
+  appProbes: { 'app/readyz': { httpGet: { port: appPort } } },
+  accessLog: undefined,
+  drainMs: 500,
+  logger: createLogger({ level: 'silent', component: 'test' }),
+  processMetrics: false,
+  ...over,
+});
+async function start(over: Partial<AgentOptions> = {}): Promise<RunningAgent> {
+  const agent = await startAgent(options(over), stop.signal);
+  agents.push(agent);
+  return agent;
+}
+async function ask(
+  agent: RunningAgent,
+  headers: Record<string, string> = {},
+  path = '/headers',
+): Promise<{ status: number; text: string; headers: Headers }> {
+  const response = await fetch(`http://127.0.0.1:${agent.ports[0]}${path}`, { headers });
+  return { status: response.status, text: await response.text(), headers: response.headers };
+}
+const admin = async (agent: RunningAgent, path: string): Promise<{ status: number; text: string }> => {
+  const response = await fetch(`http://127.0.0.1:${agent.adminPort}${path}`);
+  return { status: response.status, text: await response.text() };
+};
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(async () => {
     dir = await newFolder();
     bundleDir = join(dir, 'bundle');
@@ -95,44 +135,10 @@ describe('agent', () => {
     app.closeAllConnections();
     await rm(dir, { recursive: true });
   });
+}
 
-  const options = (over: Partial<AgentOptions> = {}): AgentOptions => ({
-    bundleDir,
-    workload: { namespace: 'foo', name: 'httpbin' },
-    labelsFile: undefined,
-    labels: undefined,
-    stateDir: undefined,
-    pollMs: 1000,
-    ports: [{ listenPort: 0, appPort }],
-    listenHost: '127.0.0.1',
-    appHost: '127.0.0.1',
-    destinationIp: '10.1.2.3',
-    blockedPort: 0,
-    admin: { host: '127.0.0.1', port: 0 },
-    appProbes: { 'app/readyz': { httpGet: { port: appPort } } },
-    accessLog: undefined,
-    drainMs: 500,
-    logger: createLogger({ level: 'silent', component: 'test' }),
-    processMetrics: false,
-    ...over,
-  });
-  async function start(over: Partial<AgentOptions> = {}): Promise<RunningAgent> {
-    const agent = await startAgent(options(over), stop.signal);
-    agents.push(agent);
-    return agent;
-  }
-  async function ask(
-    agent: RunningAgent,
-    headers: Record<string, string> = {},
-    path = '/headers',
-  ): Promise<{ status: number; text: string; headers: Headers }> {
-    const response = await fetch(`http://127.0.0.1:${agent.ports[0]}${path}`, { headers });
-    return { status: response.status, text: await response.text(), headers: response.headers };
-  }
-  const admin = async (agent: RunningAgent, path: string): Promise<{ status: number; text: string }> => {
-    const response = await fetch(`http://127.0.0.1:${agent.adminPort}${path}`);
-    return { status: response.status, text: await response.text() };
-  };
+describe('agent: requests', () => {
+  setUp();
 
   it('is closed until its first bundle, then ready', async () => {
     const agent = await start();
@@ -196,6 +202,10 @@ describe('agent', () => {
     expect(await client.send(request).until((text) => text.includes('denied'))).to.match(/HTTP\/1.1 200[^]*HTTP\/1.1 403/);
     client.socket.destroy();
   });
+});
+
+describe('agent: reporting', () => {
+  setUp();
 
   it('counts what it decides and shows the bundle in force, and no text of a request', async () => {
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
@@ -226,6 +236,10 @@ describe('agent', () => {
     app.closeAllConnections();
     expect((await admin(agent, '/app-health/app/readyz')).status).to.equal(500);
   });
+});
+
+describe('agent: starting and stopping', () => {
+  setUp();
 
   it('runs beside others in one process', async () => {
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));

@@ -29,9 +29,38 @@ const filterChain = httpChain(() => {
   throw new Error('not asked');
 });
 
-describe('intake', () => {
-  let dir = '';
-  let bundleDir = '';
+let dir = '';
+let bundleDir = '';
+
+function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => FilterChain = () => filterChain): Rig {
+  const policies: ActivePolicy[] = [];
+  const programs: Program[] = [];
+  const refused: string[] = [];
+  const bundles = new Bundles(
+    {
+      bundleDir,
+      workload: { namespace: 'foo', name: 'httpbin' },
+      labelsFile: undefined,
+      labels: undefined,
+      stateDir: undefined,
+      pollMs: 20,
+      ...options,
+    },
+    {
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      createFilterChain: (program) => {
+        programs.push(program);
+        return createFilterChain();
+      },
+      onActive: (policy) => policies.push(policy),
+      onRejected: (code) => refused.push(code),
+    },
+  );
+  return { bundles, policies, programs, refused };
+}
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(async () => {
     dir = await newFolder();
     bundleDir = join(dir, 'bundle');
@@ -40,33 +69,10 @@ describe('intake', () => {
   afterEach(async () => {
     await rm(dir, { recursive: true });
   });
+}
 
-  function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => FilterChain = () => filterChain): Rig {
-    const policies: ActivePolicy[] = [];
-    const programs: Program[] = [];
-    const refused: string[] = [];
-    const bundles = new Bundles(
-      {
-        bundleDir,
-        workload: { namespace: 'foo', name: 'httpbin' },
-        labelsFile: undefined,
-        labels: undefined,
-        stateDir: undefined,
-        pollMs: 20,
-        ...options,
-      },
-      {
-        logger: createLogger({ level: 'silent', component: 'test' }),
-        createFilterChain: (program) => {
-          programs.push(program);
-          return createFilterChain();
-        },
-        onActive: (policy) => policies.push(policy),
-        onRejected: (code) => refused.push(code),
-      },
-    );
-    return { bundles, policies, programs, refused };
-  }
+describe('bundles: reading', () => {
+  setUp();
 
   it('has no policy while the volume is empty or missing', async () => {
     const empty = rig();
@@ -108,6 +114,10 @@ describe('intake', () => {
     await bundles.begin();
     expect(programs).to.deep.equal([DENY_ALL]);
   });
+});
+
+describe('bundles: rejecting', () => {
+  setUp();
 
   const good = (): Record<string, string> => filesOf(simpleBundle(ALLOW_ALL));
   const huge = 'x'.repeat(MAX_BUNDLE_BYTES + 1);
@@ -179,63 +189,69 @@ describe('intake', () => {
     expect(policies).to.have.length(1);
     expect(refused).to.have.length(1);
   });
+});
 
-  describe('with labels', () => {
-    const variants = bundleOf(
-      [DENY_ALL, ALLOW_ALL],
-      [
-        { labels: {}, program: 0 },
-        { labels: { app: 'a', tier: 'x' }, program: 1 },
-      ],
-    );
-    const labels = async (text: string): Promise<void> => {
-      await mountVolume(join(dir, 'pod'), { labels: text });
-    };
-    beforeEach(async () => {
-      await mkdir(join(dir, 'pod'));
-      await mountVolume(bundleDir, filesOf(variants));
-    });
-    const labelled = (): Rig => rig({ labelsFile: join(dir, 'pod', 'labels') });
+describe('bundles: labels', () => {
+  setUp();
 
-    it('chooses the program by the relevant labels alone, and again when the pod is relabelled', async () => {
-      await labels('app="a"\npod-template-hash="5"\ntier="x"');
-      const { bundles, programs } = labelled();
-      await bundles.begin();
-      await labels('pod-template-hash="5"');
-      await bundles.read();
-      expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
-    });
-
-    it('keeps the program in force when no variant fits, until one does', async () => {
-      await labels('app="a"\ntier="x"');
-      const { bundles, programs } = labelled();
-      await bundles.begin();
-      await labels('app="b"');
-      await bundles.read();
-      expect(programs).to.deep.equal([ALLOW_ALL]);
-      await mountVolume(bundleDir, filesOf(bundleOf([DENY_ALL], [{ labels: { app: 'b' }, program: 0 }])));
-      await bundles.read();
-      expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
-    });
-
-    it('stays closed while no variant fits, and while its labels are unknown', async () => {
-      await labels('app="b"');
-      const wrong = labelled();
-      await wrong.bundles.begin();
-      const unknown = rig();
-      await unknown.bundles.begin();
-      expect([wrong.policies, unknown.policies]).to.deep.equal([[], []]);
-    });
-
-    it('keeps the labels it knows when the file cannot be read', async () => {
-      await labels('app="a"\ntier="x"');
-      const { bundles, programs } = labelled();
-      await bundles.begin();
-      await labels('garbage');
-      await bundles.read();
-      expect(programs).to.deep.equal([ALLOW_ALL]);
-    });
+  const variants = bundleOf(
+    [DENY_ALL, ALLOW_ALL],
+    [
+      { labels: {}, program: 0 },
+      { labels: { app: 'a', tier: 'x' }, program: 1 },
+    ],
+  );
+  const labels = async (text: string): Promise<void> => {
+    await mountVolume(join(dir, 'pod'), { labels: text });
+  };
+  beforeEach(async () => {
+    await mkdir(join(dir, 'pod'));
+    await mountVolume(bundleDir, filesOf(variants));
   });
+  const labelled = (): Rig => rig({ labelsFile: join(dir, 'pod', 'labels') });
+
+  it('chooses the program by the relevant labels alone, and again when the pod is relabelled', async () => {
+    await labels('app="a"\npod-template-hash="5"\ntier="x"');
+    const { bundles, programs } = labelled();
+    await bundles.begin();
+    await labels('pod-template-hash="5"');
+    await bundles.read();
+    expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
+  });
+
+  it('keeps the program in force when no variant fits, until one does', async () => {
+    await labels('app="a"\ntier="x"');
+    const { bundles, programs } = labelled();
+    await bundles.begin();
+    await labels('app="b"');
+    await bundles.read();
+    expect(programs).to.deep.equal([ALLOW_ALL]);
+    await mountVolume(bundleDir, filesOf(bundleOf([DENY_ALL], [{ labels: { app: 'b' }, program: 0 }])));
+    await bundles.read();
+    expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
+  });
+
+  it('stays closed while no variant fits, and while its labels are unknown', async () => {
+    await labels('app="b"');
+    const wrong = labelled();
+    await wrong.bundles.begin();
+    const unknown = rig();
+    await unknown.bundles.begin();
+    expect([wrong.policies, unknown.policies]).to.deep.equal([[], []]);
+  });
+
+  it('keeps the labels it knows when the file cannot be read', async () => {
+    await labels('app="a"\ntier="x"');
+    const { bundles, programs } = labelled();
+    await bundles.begin();
+    await labels('garbage');
+    await bundles.read();
+    expect(programs).to.deep.equal([ALLOW_ALL]);
+  });
+});
+
+describe('bundles: the last good one', () => {
+  setUp();
 
   it('begins with the last good bundle of an earlier run when the volume is empty or bad', async () => {
     const stateDir = join(dir, 'state');
@@ -263,39 +279,41 @@ describe('intake', () => {
       expect(programs).to.deep.equal([]);
     });
   }
+});
 
-  describe('following', () => {
-    const stop = new AbortController();
-    const until = async (rigged: Rig, count: number): Promise<void> => {
-      while (rigged.programs.length < count) await sleep(2);
-    };
+describe('bundles: following', () => {
+  setUp();
 
-    it('notices a swap of the volume, a new folder, and ends when it is told to', async () => {
-      const rigged = rig({ pollMs: 10_000 });
-      await rigged.bundles.begin();
-      const following = rigged.bundles.follow(stop.signal);
-      await sleep(20);
-      await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
-      await until(rigged, 1);
-      await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
-      await until(rigged, 2);
-      stop.abort();
-      await following;
-    });
+  const stop = new AbortController();
+  const until = async (rigged: Rig, count: number): Promise<void> => {
+    while (rigged.programs.length < count) await sleep(2);
+  };
 
-    it('finds by its poll a folder that was replaced', async () => {
-      const halt = new AbortController();
-      const rigged = rig({ pollMs: 10 });
-      await rigged.bundles.begin();
-      const following = rigged.bundles.follow(halt.signal);
-      await sleep(5);
-      await rm(bundleDir, { recursive: true });
-      await mkdir(join(dir, 'next'));
-      await mountVolume(join(dir, 'next'), filesOf(simpleBundle(DENY_ALL)));
-      await rename(join(dir, 'next'), bundleDir);
-      await until(rigged, 1);
-      halt.abort();
-      await following;
-    });
+  it('notices a swap of the volume, a new folder, and ends when it is told to', async () => {
+    const rigged = rig({ pollMs: 10_000 });
+    await rigged.bundles.begin();
+    const following = rigged.bundles.follow(stop.signal);
+    await sleep(20);
+    await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
+    await until(rigged, 1);
+    await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL)));
+    await until(rigged, 2);
+    stop.abort();
+    await following;
+  });
+
+  it('finds by its poll a folder that was replaced', async () => {
+    const halt = new AbortController();
+    const rigged = rig({ pollMs: 10 });
+    await rigged.bundles.begin();
+    const following = rigged.bundles.follow(halt.signal);
+    await sleep(5);
+    await rm(bundleDir, { recursive: true });
+    await mkdir(join(dir, 'next'));
+    await mountVolume(join(dir, 'next'), filesOf(simpleBundle(DENY_ALL)));
+    await rename(join(dir, 'next'), bundleDir);
+    await until(rigged, 1);
+    halt.abort();
+    await following;
   });
 });

@@ -20,12 +20,24 @@ const INVALID = checkFailed(500, 'ext_authz_invalid');
 const PERMISSION_DENIED = 7;
 const header = (key: string, value: string, more: object = {}): object => ({ header: { key, value }, ...more });
 
-describe('a gRPC authorizer', () => {
-  let fake: GrpcFake | undefined;
-  let stop = new AbortController();
-  let logged: string[] = [];
-  let authorize: ExtAuthzClient;
-  const never = new AbortController().signal;
+let fake: GrpcFake | undefined;
+let stop = new AbortController();
+let logged: string[] = [];
+let authorize: ExtAuthzClient;
+const never = new AbortController().signal;
+
+async function ask(
+  reply: GrpcReply,
+  changes: Partial<ExtensionProvider> = {},
+  request: Parameters<typeof checkOf>[1] = {},
+  body?: BodyPrefix,
+): Promise<CheckResponse> {
+  fake ??= await startGrpcFake(reply);
+  return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
+}
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(() => {
     stop = new AbortController();
     logged = [];
@@ -36,16 +48,10 @@ describe('a gRPC authorizer', () => {
     fake?.close();
     fake = undefined;
   });
+}
 
-  async function ask(
-    reply: GrpcReply,
-    changes: Partial<ExtensionProvider> = {},
-    request: Parameters<typeof checkOf>[1] = {},
-    body?: BodyPrefix,
-  ): Promise<CheckResponse> {
-    fake ??= await startGrpcFake(reply);
-    return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
-  }
+describe('gRPC checks: requests', () => {
+  setUp();
 
   it('gets the request with all headers, addresses and time', async () => {
     const before = Math.floor(Date.now() / 1000);
@@ -115,6 +121,10 @@ describe('a gRPC authorizer', () => {
     expect(packed).to.deep.include({ body: '', raw_body: body.bytes });
     expect(packed?.headers['x-envoy-auth-partial-body']).to.equal('false');
   });
+});
+
+describe('gRPC checks: responses', () => {
+  setUp();
 
   it('consents with an empty answer', async () => {
     expect(await ask(says({}))).to.deep.equal(ALLOW);

@@ -16,12 +16,24 @@ const consent: Reply = (response) => void response.writeHead(200).end();
 const ALLOW = { kind: 'allow', setHeaders: [], removeHeaders: [] };
 const ERROR = checkFailed(403);
 
-describe('an HTTP authorizer', () => {
-  let fake: HttpFake | undefined;
-  let stop = new AbortController();
-  let logged: string[] = [];
-  let authorize: ExtAuthzClient;
-  const never = new AbortController().signal;
+let fake: HttpFake | undefined;
+let stop = new AbortController();
+let logged: string[] = [];
+let authorize: ExtAuthzClient;
+const never = new AbortController().signal;
+
+async function ask(
+  reply: Reply,
+  changes: Partial<ExtensionProvider> = {},
+  request: Parameters<typeof checkOf>[1] = {},
+  body?: BodyPrefix,
+): Promise<CheckResponse> {
+  fake ??= await startHttpFake(reply);
+  return await authorize(checkOf(providerOf(fake.port, changes), request), body, never);
+}
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(() => {
     stop = new AbortController();
     logged = [];
@@ -32,16 +44,10 @@ describe('an HTTP authorizer', () => {
     await fake?.close();
     fake = undefined;
   });
+}
 
-  async function ask(
-    reply: Reply,
-    changes: Partial<ExtensionProvider> = {},
-    request: Parameters<typeof checkOf>[1] = {},
-    body?: BodyPrefix,
-  ): Promise<CheckResponse> {
-    fake ??= await startHttpFake(reply);
-    return await authorize(checkOf(providerOf(fake.port, changes), request), body, never);
-  }
+describe('HTTP checks: requests', () => {
+  setUp();
 
   it('gets the method, the path with query behind its prefix, Host, Authorization and a length, and nothing else', async () => {
     const headers = ['authorization', 'Bearer x', 'x-user', 'me', 'cookie', 'a=b'];
@@ -128,6 +134,10 @@ describe('an HTTP authorizer', () => {
       });
     }
   });
+});
+
+describe('HTTP checks: responses', () => {
+  setUp();
 
   it('consents with 200, changing the headers that its lists name', async () => {
     const reply: Reply = (response) => {
@@ -214,6 +224,10 @@ describe('an HTTP authorizer', () => {
   it('answers HEAD', async () => {
     expect(await ask(denies, {}, { method: 'HEAD' })).to.deep.include({ kind: 'reply', status: 401, body: '' });
   });
+});
+
+describe('HTTP checks: failures', () => {
+  setUp();
 
   const failures: readonly (readonly [string, Reply, Partial<ExtensionProvider>])[] = [
     ['answers 500', (response) => void response.writeHead(500).end(), {}],
@@ -273,6 +287,10 @@ describe('an HTTP authorizer', () => {
     await ask(reply);
     expect(logged).to.deep.equal(['ext_authz server fails', 'ext_authz server responds again']);
   });
+});
+
+describe('HTTP checks: connections', () => {
+  setUp();
 
   it('is asked on one connection, check after check', async () => {
     for (let count = 0; count < 5; count += 1) await ask(consent, {}, { method: 'POST' });

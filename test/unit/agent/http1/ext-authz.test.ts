@@ -17,15 +17,39 @@ const has =
   (text: string): boolean =>
     text.includes(part);
 
-describe('HTTP/1.1 during an ext_authz check', () => {
-  let at: Stage;
-  let bodies: (BodyPrefix | undefined)[] = [];
-  let answer: CheckResponse = ALLOW;
-  const note: ExtAuthzClient = async (_check, body) => {
-    bodies.push(body);
-    await sleep(2);
-    return answer;
+let at: Stage;
+let bodies: (BodyPrefix | undefined)[] = [];
+let answer: CheckResponse = ALLOW;
+const note: ExtAuthzClient = async (_check, body) => {
+  bodies.push(body);
+  await sleep(2);
+  return answer;
+};
+
+async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
+  at = await stage({ filterChain, authorizer: note, ...options });
+  return at;
+}
+
+const shown = (): readonly string[] =>
+  bodies.map((body) => (body === undefined ? 'none' : `${body.bytes.toString()}${body.whole ? '' : '…'}`));
+const post = (fields: string, body: string): string => `POST /ok HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
+const upstreamBody = (): string => at.seen.join('').slice(at.seen.join('').indexOf('\r\n\r\n') + 4);
+
+/** Answers when a head and so many bytes have come. */
+const answerAfter =
+  (bytes: number): NonNullable<StageOptions['upstream']> =>
+  (socket) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      const head = text.indexOf('\r\n\r\n') + 4;
+      if (head > 3 && text.length >= head + bytes) socket.write(OK);
+    });
   };
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(() => {
     bodies = [];
     answer = ALLOW;
@@ -33,28 +57,10 @@ describe('HTTP/1.1 during an ext_authz check', () => {
   afterEach(async () => {
     await at.stop();
   });
+}
 
-  async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
-    at = await stage({ filterChain, authorizer: note, ...options });
-    return at;
-  }
-
-  const shown = (): readonly string[] =>
-    bodies.map((body) => (body === undefined ? 'none' : `${body.bytes.toString()}${body.whole ? '' : '…'}`));
-  const post = (fields: string, body: string): string => `POST /ok HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
-  const upstreamBody = (): string => at.seen.join('').slice(at.seen.join('').indexOf('\r\n\r\n') + 4);
-
-  /** Answers when a head and so many bytes have come. */
-  const answerAfter =
-    (bytes: number): NonNullable<StageOptions['upstream']> =>
-    (socket) => {
-      let text = '';
-      socket.on('data', (chunk: Buffer) => {
-        text += chunk.toString('latin1');
-        const head = text.indexOf('\r\n\r\n') + 4;
-        if (head > 3 && text.length >= head + bytes) socket.write(OK);
-      });
-    };
+describe('HTTP/1.1 during an ext_authz check: bodies', () => {
+  setUp();
 
   const CHUNKS = '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n';
   const cases: readonly (readonly [string, readonly (Limits | undefined)[], string, string, readonly string[]])[] = [
@@ -97,6 +103,10 @@ describe('HTTP/1.1 during an ext_authz check', () => {
       });
     }
   }
+});
+
+describe('HTTP/1.1 during an ext_authz check: connections', () => {
+  setUp();
 
   it('serves the next request on the connection', async () => {
     const { port } = await start(chainWithChecks([whole(5)]));
@@ -158,41 +168,43 @@ describe('HTTP/1.1 during an ext_authz check', () => {
     expect(client.text).to.match(/^HTTP\/1.1 408 Request Timeout/);
     expect(bodies).to.deep.equal([]);
   });
+});
 
-  describe('changing what the client gets', () => {
-    const changes: readonly HeaderChange[] = [
-      { how: 'add', name: 'set-cookie', value: 'b=2' },
-      { how: 'set', name: 'x-app', value: 'new' },
-      { how: 'set', name: 'content-length', value: '99' },
-    ];
-    const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
+describe('HTTP/1.1 during an ext_authz check: changes to the response', () => {
+  setUp();
 
-    it('changes the head of the response and leaves its body alone', async () => {
-      const upstream: StageOptions['upstream'] = (socket) =>
-        void socket.on('data', () =>
-          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nX-App: old\r\nDate: d\r\n\r\nok'),
-        );
-      const { port } = await start(chainWithChecks([undefined], changes), { upstream });
-      const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
-      const head =
-        'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=1\r\ndate: d\r\nset-cookie: b=2\r\nx-app: new\r\nserver: istio-envoy\r\n\r\nok';
-      expect(text).to.equal(head + head);
-    });
+  const changes: readonly HeaderChange[] = [
+    { how: 'add', name: 'set-cookie', value: 'b=2' },
+    { how: 'set', name: 'x-app', value: 'new' },
+    { how: 'set', name: 'content-length', value: '99' },
+  ];
+  const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
 
-    it('changes the reply when the application fails', async () => {
-      const { port } = await start(chainWithChecks([undefined], changes), { noUpstream: true });
-      expect(await talk(port, GET, has('\r\n\r\n'))).to.match(/^HTTP\/1.1 503 [^]*set-cookie: b=2\r\nx-app: new\r\n/);
-    });
+  it('changes the head of the response and leaves its body alone', async () => {
+    const upstream: StageOptions['upstream'] = (socket) =>
+      void socket.on('data', () =>
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nX-App: old\r\nDate: d\r\n\r\nok'),
+      );
+    const { port } = await start(chainWithChecks([undefined], changes), { upstream });
+    const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
+    const head =
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=1\r\ndate: d\r\nset-cookie: b=2\r\nx-app: new\r\nserver: istio-envoy\r\n\r\nok';
+    expect(text).to.equal(head + head);
+  });
 
-    it('changes a 101', async () => {
-      const upstream: StageOptions['upstream'] = (socket) =>
-        void socket.once('data', () =>
-          socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi'),
-        );
-      const { port } = await start(chainWithChecks([undefined], changes), { upstream });
-      const request = 'GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
-      expect(await talk(port, request, has('hi'))).to.match(/^HTTP\/1.1 101 [^]*set-cookie: b=2\r\n[^]*\r\n\r\nhi$/);
-    });
+  it('changes the reply when the application fails', async () => {
+    const { port } = await start(chainWithChecks([undefined], changes), { noUpstream: true });
+    expect(await talk(port, GET, has('\r\n\r\n'))).to.match(/^HTTP\/1.1 503 [^]*set-cookie: b=2\r\nx-app: new\r\n/);
+  });
+
+  it('changes a 101', async () => {
+    const upstream: StageOptions['upstream'] = (socket) =>
+      void socket.once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi'),
+      );
+    const { port } = await start(chainWithChecks([undefined], changes), { upstream });
+    const request = 'GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    expect(await talk(port, request, has('hi'))).to.match(/^HTTP\/1.1 101 [^]*set-cookie: b=2\r\n[^]*\r\n\r\nhi$/);
   });
 });
 

@@ -60,7 +60,9 @@ describe('parseRequestHead', () => {
       if (headers !== undefined) expect(request).to.have.deep.property('headers', headers);
     });
   }
+});
 
+describe('parseRequestHead: refusals', () => {
   const codec = 'http1.codec_error';
   const control = 'http1.invalid_characters';
   const refused: readonly (readonly [string, string, number, string])[] = [
