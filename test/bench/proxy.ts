@@ -1,8 +1,7 @@
 /*
- * `node test/bench/proxy.ts [--quick] [--repetitions N] [--seconds N] [--connections N] [--rules N,N,…]`: the agent beside real
- * Envoy with the same JWT rule and the same policy, all up at once, measured in turns A B C … C B A. Prints a table with ratios.
- * Of each number of rules the last one matches.
- * The proxies share core 1; load generator and application share core 0.
+ * `node test/bench/proxy.ts [--quick] [--repetitions N] [--seconds N] [--connections N] [--rules N,N,…]`: compares the agent with a real
+ * Envoy under the same JWT rule and the same policy. All run at the same time and are measured in turns A B C … C B A. Prints a table with
+ * ratios. With several numbers of rules the last rule matches. The proxies share core 1; load generator and application share core 0.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -53,7 +53,7 @@ class Loopback implements OpenCase {
       filterChain: httpChain((raw) =>
         this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
       ),
-      ...(this.#authorizer === undefined ? {} : { authorizer: this.#authorizer.authorize }),
+      ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });
     return this;

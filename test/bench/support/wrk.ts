@@ -1,5 +1,5 @@
 /*
- * Load by wrk (Debian package `wrk`), one thread on one core. In: URL and header. Out: requests, rate and latencies.
+ * Load by wrk (Debian package `wrk`): one thread on one core.
  */
 import { spawn, spawnSync } from 'node:child_process';
 

@@ -1,6 +1,6 @@
 /*
- * A whole agent with the real judge: the JWT task over raw sockets, closed until its first bundle, the next request judged
- * by a changed bundle, several agents in one process, the agent as a process with SIGTERM.
+ * A whole agent with the real filter chain: the JWT task over raw sockets, closed until its first bundle, a changed bundle for the next
+ * request, several agents in one process, the agent as a process with SIGTERM.
  */
 
 import { spawn } from 'node:child_process';
@@ -153,7 +153,7 @@ describe('agent: requests', () => {
     expect(agent.digest()).to.match(/^sha256:/);
   });
 
-  it('does the JWT task', async () => {
+  it('enforces the policies of the JWT task', async () => {
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
     const agent = await start();
 
@@ -190,7 +190,7 @@ describe('agent: requests', () => {
     );
   });
 
-  it('judges the next request on an open connection by the new bundle', async () => {
+  it('evaluates the next request on an open connection by the new bundle', async () => {
     await mountVolume(bundleDir, filesOf(compile(authentication)));
     const agent = await start();
     const client = new RawClient(agent.ports[0] ?? 0);
@@ -207,7 +207,7 @@ describe('agent: requests', () => {
 describe('agent: reporting', () => {
   setUp();
 
-  it('counts what it decides and shows the bundle in force, and no text of a request', async () => {
+  it('counts decisions and shows the active bundle, but no part of a request', async () => {
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
     const agent = await start();
     await ask(agent, bearer(tokenOf({})), '/secret-path');
@@ -226,7 +226,7 @@ describe('agent: reporting', () => {
     expect(text).not.to.match(/secret|alice/);
   });
 
-  it('runs the probes of the application past the policies', async () => {
+  it('runs the probes of the application without evaluating policies', async () => {
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
     const agent = await start();
     expect((await ask(agent)).status).to.equal(403);
@@ -241,7 +241,7 @@ describe('agent: reporting', () => {
 describe('agent: starting and stopping', () => {
   setUp();
 
-  it('runs beside others in one process', async () => {
+  it('runs next to other agents in one process', async () => {
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
     const other = join(dir, 'other');
     await mkdir(other);
@@ -251,7 +251,7 @@ describe('agent: starting and stopping', () => {
     expect(one.metrics.text()).not.to.include('action="allow"');
   });
 
-  it('fails to start when a port is taken, and leaves none open', async () => {
+  it('fails to start when a port is in use, and leaves none open', async () => {
     const first = await start();
     const taken = first.ports[0] ?? 0;
     const failed = await startAgent(
@@ -266,13 +266,13 @@ describe('agent: starting and stopping', () => {
     expect(failed).to.have.property('code', 'EADDRINUSE');
   });
 
-  it('gives up waiting for a policy when it is told to', async () => {
+  it('stops waiting for a policy when the signal aborts', async () => {
     const agent = await start();
     const failed = await agent.ready(AbortSignal.timeout(5)).catch((error: unknown) => error);
     expect(failed).to.have.property('name', 'TimeoutError');
   });
 
-  it('serves as a process, logs decisions on stdout, and ends on SIGTERM with status 0', async function () {
+  it('serves as a process, logs decisions to stdout, and exits with status 0 on SIGTERM', async function () {
     this.timeout(15_000);
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
     const main = new URL('../../../src/main/agent.ts', import.meta.url).pathname;
@@ -314,7 +314,7 @@ describe('agent: starting and stopping', () => {
     expect(lines().at(-1)).to.include({ message: 'agent stopped' });
   });
 
-  it('ends with status 78 and names the setting when its configuration is wrong', async () => {
+  it('exits with status 78 and names the setting when the configuration is invalid', async () => {
     const main = new URL('../../../src/main/agent.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, [main, '--ports', 'x'], { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';

@@ -1,5 +1,5 @@
 /*
- * Bundles for the agent's tests and the folders they lie in, laid out as the kubelet does it.
+ * Bundles for the tests of the agent, in directories that are laid out as the kubelet does it.
  */
 import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,18 +38,18 @@ export function filesOf(bundle: Bundle): Record<string, string> {
 
 let version = 0;
 
-/** Replaces the content of a volume as the kubelet does: a new folder, then `..data` is swapped. */
-export async function mountVolume(folder: string, files: Files): Promise<void> {
+/** Replaces the content of a volume as the kubelet does: a new directory, then `..data` is replaced. */
+export async function mountVolume(directory: string, files: Files): Promise<void> {
   version += 1;
   const data = `..2026_${version}`;
-  const old = await readlink(join(folder, '..data')).catch(() => undefined);
-  await mkdir(join(folder, data));
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, data, name), content);
-  await symlink(data, join(folder, '..data_tmp'));
-  await rename(join(folder, '..data_tmp'), join(folder, '..data'));
-  const present = new Set(await readdir(folder));
-  for (const name of Object.keys(files)) if (!present.has(name)) await symlink(join('..data', name), join(folder, name));
-  if (old !== undefined) await rm(join(folder, old), { recursive: true });
+  const old = await readlink(join(directory, '..data')).catch(() => undefined);
+  await mkdir(join(directory, data));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, data, name), content);
+  await symlink(data, join(directory, '..data_tmp'));
+  await rename(join(directory, '..data_tmp'), join(directory, '..data'));
+  const present = new Set(await readdir(directory));
+  for (const name of Object.keys(files)) if (!present.has(name)) await symlink(join('..data', name), join(directory, name));
+  if (old !== undefined) await rm(join(directory, old), { recursive: true });
 }
 
 export async function newFolder(): Promise<string> {

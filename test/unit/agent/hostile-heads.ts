@@ -1,5 +1,5 @@
 /*
- * Request heads with small injuries, for the tests that hold the parser against others. In: a count. Out: heads.
+ * Request heads with small defects, for tests that compare the parser with others.
  */
 
 /** A small generator with a fixed seed: the corpus is the same in every run. */

@@ -1,6 +1,6 @@
 /*
- * Loopback parts for the proxy's tests: raw clients, raw upstreams and a listener with a judge of the test's own. In:
- * bytes. Out: bytes. Nothing here parses HTTP with the code under test.
+ * Raw clients, raw upstreams and a listener with a filter chain of the test, over loopback sockets. Nothing here parses HTTP with the code
+ * under test.
  */
 
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''):
   principal: '',
 });
 
-/** Forwards everything as it is, except paths that begin with `/no`, which are denied. */
+/** Forwards everything unchanged, except paths that begin with `/no`, which are denied. */
 export const stubFilterChain: FilterChain = httpChain((request) => {
   if (request.target.startsWith('/no')) {
     const log = logOf('deny', request.target, 'rbac_access_denied_matched_policy[none]');
@@ -33,7 +33,7 @@ export const stubFilterChain: FilterChain = httpChain((request) => {
   return { kind: 'forward', head: headOf(request), log: logOf('allow', request.target) };
 });
 
-/** The request as a judge without opinions hands it on. */
+/** The request as a filter chain without policies forwards it. */
 export function headOf(request: RawRequest): { method: string; target: string; host: string; headers: string[]; upgrade: string } {
   const headers: string[] = [];
   let host = '';
@@ -63,7 +63,7 @@ export interface StageOptions {
   readonly filterChain?: FilterChain | undefined;
   readonly notReady?: boolean;
   readonly limits?: Partial<AgentLimits>;
-  readonly authorizer?: ExtAuthzClient;
+  readonly extAuthz?: ExtAuthzClient;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
   /** No upstream listens. */
@@ -121,7 +121,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
       date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,
       connections: observer,
-      extAuthz: options.authorizer,
+      extAuthz: options.extAuthz,
       newRequestId: () => 'generated-id',
     },
   );

@@ -317,7 +317,7 @@ export class MemoryUpstream implements Upstream {
     return exchange;
   }
 
-  /** The last request that arrived. @throws Error when there is none */
+  /** The last request that arrived. @throws Error without one */
   get last(): MemoryExchange {
     const last = this.exchanges.at(-1);
     if (last === undefined) throw new Error('no request has reached the application');

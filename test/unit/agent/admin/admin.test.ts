@@ -44,26 +44,26 @@ describe('admin server', () => {
     server.stop();
   });
 
-  it('is alive at once and ready with the first policy', async () => {
+  it('is alive immediately and ready with the first policy', async () => {
     expect(await get('/healthz')).to.include({ status: 200 });
     expect(await get('/readyz')).to.deep.include({ status: 503, text: '[-]bundle failed: no policy bundle in force yet\nnot ready\n' });
     ready = true;
     expect(await get('/readyz?verbose')).to.include({ status: 200, text: '[+]bundle ok\nok\n' });
   });
 
-  it('shows metrics, and does not show why it cannot', async () => {
+  it('shows metrics, but not the error when it cannot', async () => {
     expect(await get('/metrics')).to.include({ status: 500, text: 'internal error\n' });
     ready = true;
     expect(await get('/metrics')).to.deep.equal({ status: 200, text: 'a 1\n', type: 'text/plain; version=0.0.4; charset=utf-8' });
   });
 
-  it('runs the probes it was given, no others', async () => {
+  it('runs only the declared probes', async () => {
     expect(await get('/app-health/app/readyz')).to.include({ status: 204 });
     expect(await get('/app-health/app/livez')).to.include({ status: 404 });
     expect(await get('/app-health/')).to.include({ status: 404 });
   });
 
-  it('has nothing else and takes nothing but GET', async () => {
+  it('serves nothing else and accepts only GET', async () => {
     expect(await get('/debug')).to.include({ status: 404 });
     expect(await get('/healthz', 'POST')).to.include({ status: 405 });
   });
@@ -92,7 +92,7 @@ describe('application probes', () => {
       response.writeHead(status).end(body);
     };
 
-  it('asks as the pod declared it', async () => {
+  it('sends the request that the pod declares', async () => {
     serve = answer(200, 'fine');
     const httpHeaders = [
       { name: 'Host', value: 'h' },
@@ -107,7 +107,7 @@ describe('application probes', () => {
   });
 
   for (const status of [204, 302, 404, 500]) {
-    it(`passes ${status} on`, async () => {
+    it(`returns the status ${status} of the application`, async () => {
       serve = answer(status, 'details of the application');
       const result = await runAppProbe({ httpGet: { port } }, '127.0.0.1');
       expect(result.status).to.equal(status);
@@ -115,14 +115,14 @@ describe('application probes', () => {
     });
   }
 
-  it('fails when the application does not answer in time, or not at all', async () => {
+  it('fails when the application responds late or not at all', async () => {
     serve = () => {};
     expect(await runAppProbe({ httpGet: { port }, timeoutSeconds: 0.05 }, '127.0.0.1')).to.include({ status: 500 });
     expect(await runAppProbe({ httpGet: { port: 1 } }, '127.0.0.1')).to.include({ status: 500 });
     expect(await runAppProbe({}, '127.0.0.1')).to.include({ status: 500 });
   });
 
-  it('is content with the beginning of a long answer', async () => {
+  it('reads no more than the beginning of a long response', async () => {
     serve = answer(200, 'x'.repeat(1_000_000));
     expect(await runAppProbe({ httpGet: { port } }, '127.0.0.1')).to.include({ status: 200 });
   });
@@ -158,7 +158,7 @@ describe('application probes', () => {
     });
   }
 
-  it('fails a gRPC probe that finds nobody', async () => {
+  it('fails a gRPC probe when the application does not listen', async () => {
     expect(await runAppProbe({ grpc: { port: 1 } }, '127.0.0.1')).to.include({ status: 500 });
   });
 });

@@ -1,5 +1,5 @@
 /*
- * The intake on real folders: first bundle, swap, refusals, relabelling, restart. The judge is a label of its program.
+ * Bundles in real directories: first bundle, replacement, rejection, relabelling, restart. A stub stands for the filter chain.
  */
 
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -83,7 +83,7 @@ describe('bundles: reading', () => {
     expect([empty.policies, missing.policies, empty.refused, missing.refused]).to.deep.equal([[], [], [], []]);
   });
 
-  it('takes a mounted bundle, and the next one when the volume is swapped', async () => {
+  it('activates a mounted bundle, and the next one when the kubelet replaces the volume', async () => {
     const { bundles, policies, programs } = rig();
     await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
     await bundles.begin();
@@ -97,7 +97,7 @@ describe('bundles: reading', () => {
     );
   });
 
-  it('does not make the judge anew when the same bundle is mounted again', async () => {
+  it('does not create the filter chain again when the same bundle is mounted again', async () => {
     const { bundles, programs } = rig();
     for (let times = 0; times < 2; times += 1) {
       await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
@@ -141,7 +141,7 @@ describe('bundles: rejecting', () => {
     ['a bundle of another schema', () => ({ [BUNDLE_KEY]: future, [BUNDLE_DIGEST_KEY]: digestOf(future) }), 'SP_BUNDLE_SCHEMA'],
   ];
   for (const [name, files, code] of bad) {
-    it(`refuses ${name} once, keeps the last good one, and takes the next good one`, async () => {
+    it(`rejects ${name} once, keeps the last good one, and takes the next good one`, async () => {
       const { bundles, programs, refused } = rig();
       await mountVolume(bundleDir, filesOf(simpleBundle(DENY_ALL)));
       await bundles.begin();
@@ -158,7 +158,7 @@ describe('bundles: rejecting', () => {
     });
   }
 
-  it('stays closed when the first bundle is refused', async () => {
+  it('stays closed when the first bundle is rejected', async () => {
     const { bundles, policies, refused } = rig();
     await mountVolume(bundleDir, filesOf(simpleBundle(ALLOW_ALL, 'other')));
     await bundles.begin();
@@ -175,7 +175,7 @@ describe('bundles: rejecting', () => {
     expect(refused).to.deep.equal([]);
   });
 
-  it('keeps the judge in force when none can be made of the new bundle', async () => {
+  it('keeps the active policy when no filter chain can be created from the new bundle', async () => {
     let broken = false;
     const { bundles, policies, refused } = rig({}, () => {
       if (broken) throw new Error('bug');
@@ -219,7 +219,7 @@ describe('bundles: labels', () => {
     expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
   });
 
-  it('keeps the program in force when no variant fits, until one does', async () => {
+  it('keeps the active program while no variant matches', async () => {
     await labels('app="a"\ntier="x"');
     const { bundles, programs } = labelled();
     await bundles.begin();
@@ -231,7 +231,7 @@ describe('bundles: labels', () => {
     expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
   });
 
-  it('stays closed while no variant fits, and while its labels are unknown', async () => {
+  it('stays closed while no variant matches, and while the labels are unknown', async () => {
     await labels('app="b"');
     const wrong = labelled();
     await wrong.bundles.begin();
@@ -240,7 +240,7 @@ describe('bundles: labels', () => {
     expect([wrong.policies, unknown.policies]).to.deep.equal([[], []]);
   });
 
-  it('keeps the labels it knows when the file cannot be read', async () => {
+  it('keeps the last known labels when the file cannot be read', async () => {
     await labels('app="a"\ntier="x"');
     const { bundles, programs } = labelled();
     await bundles.begin();
@@ -272,7 +272,7 @@ describe('bundles: the last good one', () => {
   });
 
   for (const content of ['', 'nonsense', 'sha256:0 bundle.json\n{}']) {
-    it(`is not misled by a kept file that holds ${JSON.stringify(content)}`, async () => {
+    it(`ignores a kept file with the content ${JSON.stringify(content)}`, async () => {
       await writeFile(join(dir, 'last-good-bundle'), content);
       const { bundles, programs } = rig({ stateDir: dir });
       await bundles.begin();
@@ -289,7 +289,7 @@ describe('bundles: following', () => {
     while (rigged.programs.length < count) await sleep(2);
   };
 
-  it('notices a swap of the volume, a new folder, and ends when it is told to', async () => {
+  it('reads a replaced volume and a new directory, and stops when the signal aborts', async () => {
     const rigged = rig({ pollMs: 10_000 });
     await rigged.bundles.begin();
     const following = rigged.bundles.follow(stop.signal);
@@ -302,7 +302,7 @@ describe('bundles: following', () => {
     await following;
   });
 
-  it('finds by its poll a folder that was replaced', async () => {
+  it('finds a replaced directory when it polls', async () => {
     const halt = new AbortController();
     const rigged = rig({ pollMs: 10 });
     await rigged.bundles.begin();

@@ -8,7 +8,7 @@ import { RefusedError } from '../../../../src/errors.ts';
 import { ALLOW_ALL, bundleOf, DENY_ALL } from '../bundles.ts';
 
 describe('parsePodLabels', () => {
-  it('reads one label a line', () => {
+  it('reads one label per line', () => {
     expect(parsePodLabels('app="a"\nexample.com/tier="x.y_z-1"\nempty=""\n')).to.deep.equal({
       app: 'a',
       'example.com/tier': 'x.y_z-1',
@@ -33,18 +33,18 @@ describe('chooseProgram', () => {
     ],
   );
 
-  it('tells an absent label from an empty one', () => {
+  it('distinguishes an absent label from an empty one', () => {
     expect(chooseProgram(bundle, {})).to.equal(DENY_ALL);
     expect(chooseProgram(bundle, { app: '' })).to.equal(ALLOW_ALL);
     expect(chooseProgram(bundle, { app: 'x' })).to.equal(undefined);
   });
 
-  it('is not misled by names of a prototype', () => {
+  it('does not match labels with names of the object prototype', () => {
     const odd = bundleOf([DENY_ALL], [{ labels: { constructor: 'x' }, program: 0 }]);
     expect(chooseProgram(odd, {})).to.equal(undefined);
   });
 
-  it('needs no labels when there is one variant only', () => {
+  it('needs no labels when there is only one variant', () => {
     expect(chooseProgram(bundle, undefined)).to.equal(undefined);
     expect(chooseProgram(bundleOf([DENY_ALL], [{ labels: { a: 'b' }, program: 0 }]), undefined)).to.equal(DENY_ALL);
   });

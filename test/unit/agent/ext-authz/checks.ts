@@ -1,5 +1,5 @@
 /*
- * Check verdicts, authorizers under test and a fake HTTP authorizer for the tests of this room. Not a test itself.
+ * Check verdicts, ext_authz clients under test and a fake HTTP ext_authz server. Not a test itself.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -36,14 +36,14 @@ export function checkOf(
     version: '1.1',
     connection,
     resume() {
-      throw new Error('the authorizer does not resume');
+      throw new Error('the client does not resume');
     },
     log: logOf('allow'),
   };
 }
 
-/** An authorizer whose connections close with `stop`. */
-export function authorizerUntil(stop: AbortSignal, logged: string[] = []): ExtAuthzClient {
+/** An ext_authz client whose connections close with `stop`. */
+export function clientUntil(stop: AbortSignal, logged: string[] = []): ExtAuthzClient {
   const logger = createLogger({ level: 'silent', component: 'test' });
   const note = (_fields: object, message: string): void => void logged.push(message);
   return createExtAuthzClient({

@@ -1,5 +1,5 @@
 /*
- * A real gRPC server that answers checks, for the tests of this room. Not a test itself.
+ * A real gRPC server that responds to checks. Not a test itself.
  */
 import { join } from 'node:path';
 import { Server, ServerCredentials, type ServerUnaryCall, type ServiceDefinition, type sendUnaryData } from '@grpc/grpc-js';

@@ -1,12 +1,12 @@
 /*
- * gRPC authorizers: what the check says and what each answer means, against a real gRPC server.
+ * Checks over gRPC, against a real gRPC server: what the check carries and what each response leads to.
  */
 import { expect } from 'chai';
 import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { type CheckResponse, checkFailed } from '../../../../src/filters/check-response.ts';
 import type { BodyPrefix } from '../../../../src/http/stream.ts';
-import { authorizerUntil, CONNECTION, checkOf, providerOf } from './checks.ts';
+import { CONNECTION, checkOf, clientUntil, providerOf } from './checks.ts';
 import { type GrpcFake, type GrpcReply, startGrpcFake } from './fake-grpc-server.ts';
 
 const says =
@@ -23,7 +23,7 @@ const header = (key: string, value: string, more: object = {}): object => ({ hea
 let fake: GrpcFake | undefined;
 let stop = new AbortController();
 let logged: string[] = [];
-let authorize: ExtAuthzClient;
+let sendCheck: ExtAuthzClient;
 const never = new AbortController().signal;
 
 async function ask(
@@ -33,7 +33,7 @@ async function ask(
   body?: BodyPrefix,
 ): Promise<CheckResponse> {
   fake ??= await startGrpcFake(reply);
-  return await authorize(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
+  return await sendCheck(checkOf(providerOf(fake.port, { protocol: 'grpc', ...changes }), request), body, never);
 }
 
 /** Registers the hooks of one describe. */
@@ -41,7 +41,7 @@ function setUp(): void {
   beforeEach(() => {
     stop = new AbortController();
     logged = [];
-    authorize = authorizerUntil(stop.signal, logged);
+    sendCheck = clientUntil(stop.signal, logged);
   });
   afterEach(() => {
     stop.abort();
@@ -53,7 +53,7 @@ function setUp(): void {
 describe('gRPC checks: requests', () => {
   setUp();
 
-  it('gets the request with all headers, addresses and time', async () => {
+  it('carries the request with all headers, addresses and time', async () => {
     const before = Math.floor(Date.now() / 1000);
     await ask(
       consent,
@@ -94,22 +94,22 @@ describe('gRPC checks: requests', () => {
     ['the subject', { uris: [], dnsNames: [], subject: 'CN=s' }, 'CN=s'],
   ];
   for (const [name, peer, principal] of peers) {
-    it(`gets who the peer is by ${name}`, async () => {
+    it(`names the peer by ${name}`, async () => {
       fake = await startGrpcFake(consent);
       const check = checkOf(providerOf(fake.port, { protocol: 'grpc' }), {}, { ...CONNECTION, peer });
-      await authorize(check, undefined, never);
+      await sendCheck(check, undefined, never);
       expect(fake.seen[0]?.attributes.source.principal).to.equal(principal);
     });
   }
 
-  it('gets octets as UTF-8, and those that are none marked', async () => {
+  it('carries bytes as UTF-8 and marks invalid sequences', async () => {
     const utf8 = Buffer.from('é').toString('latin1');
     await ask(consent, {}, { headers: ['x-a', utf8, 'x-b', 'a\xffb'], target: `/${utf8}` });
     expect(fake?.seen[0]?.attributes.request.http.headers).to.deep.include({ 'x-a': 'é', 'x-b': 'a!b' });
     expect(fake?.seen[0]?.attributes.request.http.path).to.equal('/é');
   });
 
-  it('gets the body as text or as bytes', async () => {
+  it('carries the body as a string or as bytes', async () => {
     const limits = { maxRequestBytes: 3, allowPartialMessage: true, packAsBytes: false };
     const body = { bytes: Buffer.from([0x61, 0xff, 0x62, 0x63]), whole: true };
     await ask(consent, { includeRequestBodyInCheck: limits }, { headers: ['x-envoy-auth-partial-body', 'forged'] }, body);
@@ -126,12 +126,12 @@ describe('gRPC checks: requests', () => {
 describe('gRPC checks: responses', () => {
   setUp();
 
-  it('consents with an empty answer', async () => {
+  it('allows with an empty response', async () => {
     expect(await ask(says({}))).to.deep.equal(ALLOW);
     expect(await ask(says({}))).to.deep.equal(ALLOW);
   });
 
-  it('consents and changes headers and query', async () => {
+  it('allows and changes headers and query', async () => {
     const answer = await ask(
       says({
         status: { code: 0 },
@@ -186,8 +186,8 @@ describe('gRPC checks: responses', () => {
       { status: 401, body: 'né', headers: ['x-why', 'a', 'set-cookie', '1', 'set-cookie', '2'] },
     ],
     ['a status of success', { status: { code: 200 } }, { status: 200 }],
-    ['a status that ends nothing', { status: { code: 101 } }, { status: 403 }],
-    ['a status that is none', { status: { code: 9999 } }, { status: 403 }],
+    ['an interim status', { status: { code: 101 } }, { status: 403 }],
+    ['an invalid status', { status: { code: 9999 } }, { status: 403 }],
     [
       'framing that is not its business',
       { headers: [header('content-length', '0'), header(':status', '200'), header('transfer-encoding', 'x')], body: 'b' },
@@ -218,7 +218,7 @@ describe('gRPC checks: responses', () => {
     ['a denial with a header of two lines', { status: { code: PERMISSION_DENIED }, denied_response: { headers: [header('x-a', 'a\0')] } }],
   ];
   for (const [name, message] of invalid) {
-    it(`is answered with 500 for ${name}, failing open or not`, async () => {
+    it(`denies with 500 for ${name}, even if the provider fails open`, async () => {
       expect(await ask(says(message), { failOpen: true })).to.deep.equal(INVALID);
     });
   }
@@ -231,21 +231,21 @@ describe('gRPC checks: responses', () => {
     ['does not listen', consent, { port: 1 }],
   ];
   for (const [name, reply, changes] of failures) {
-    it(`denies with the status of the provider when the authorizer ${name}`, async () => {
+    it(`denies with the status of the provider when the server ${name}`, async () => {
       expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal(checkFailed(502));
       expect(logged).to.deep.equal(['ext_authz server fails']);
     });
 
-    it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {
+    it(`allows if the provider fails open when the server ${name}`, async () => {
       expect(await ask(reply, { ...changes, failOpen: true })).to.deep.equal(ALLOW);
     });
   }
 
-  it('never fails open for a name that does not exist', async () => {
+  it('never fails open for a host name that does not exist', async () => {
     expect(await ask(consent, { service: 'no-such-host.invalid', failOpen: true })).to.deep.equal(ERROR);
   });
 
-  it('is told when the client is gone, and then nothing counts as consent', async () => {
+  it('cancels the call when the client is gone, and does not allow then', async () => {
     const client = new AbortController();
     const cancelled = Promise.withResolvers<void>();
     fake = await startGrpcFake((_message, _answer, call) => {
@@ -253,7 +253,7 @@ describe('gRPC checks: responses', () => {
       client.abort();
     });
     const check = checkOf(providerOf(fake.port, { protocol: 'grpc', failOpen: true }));
-    expect(await authorize(check, undefined, client.signal)).to.deep.equal(ERROR);
+    expect(await sendCheck(check, undefined, client.signal)).to.deep.equal(ERROR);
     await cancelled.promise;
     expect(logged).to.deep.equal([]);
   });

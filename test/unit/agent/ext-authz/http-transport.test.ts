@@ -1,5 +1,5 @@
 /*
- * HTTP authorizers: what the check carries and what each answer means, against a real HTTP server.
+ * Checks over HTTP, against a real HTTP server: what the check carries and what each response leads to.
  */
 
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import type { ExtensionProvider } from '../../../../src/api/mesh-config.ts';
 import { type CheckResponse, checkDenied, checkFailed } from '../../../../src/filters/check-response.ts';
 import type { BodyPrefix } from '../../../../src/http/stream.ts';
-import { authorizerUntil, checkOf, type HttpFake, providerOf, type Reply, startHttpFake, valuesOf } from './checks.ts';
+import { checkOf, clientUntil, type HttpFake, providerOf, type Reply, startHttpFake, valuesOf } from './checks.ts';
 
 const consent: Reply = (response) => void response.writeHead(200).end();
 const ALLOW = { kind: 'allow', setHeaders: [], removeHeaders: [] };
@@ -19,7 +19,7 @@ const ERROR = checkFailed(403);
 let fake: HttpFake | undefined;
 let stop = new AbortController();
 let logged: string[] = [];
-let authorize: ExtAuthzClient;
+let sendCheck: ExtAuthzClient;
 const never = new AbortController().signal;
 
 async function ask(
@@ -29,7 +29,7 @@ async function ask(
   body?: BodyPrefix,
 ): Promise<CheckResponse> {
   fake ??= await startHttpFake(reply);
-  return await authorize(checkOf(providerOf(fake.port, changes), request), body, never);
+  return await sendCheck(checkOf(providerOf(fake.port, changes), request), body, never);
 }
 
 /** Registers the hooks of one describe. */
@@ -37,7 +37,7 @@ function setUp(): void {
   beforeEach(() => {
     stop = new AbortController();
     logged = [];
-    authorize = authorizerUntil(stop.signal, logged);
+    sendCheck = clientUntil(stop.signal, logged);
   });
   afterEach(async () => {
     stop.abort();
@@ -49,7 +49,7 @@ function setUp(): void {
 describe('HTTP checks: requests', () => {
   setUp();
 
-  it('gets the method, the path with query behind its prefix, Host, Authorization and a length, and nothing else', async () => {
+  it('carries the method, the path with query after the prefix, Host, Authorization and a length, and nothing else', async () => {
     const headers = ['authorization', 'Bearer x', 'x-user', 'me', 'cookie', 'a=b'];
     await ask(consent, { pathPrefix: '/check' }, { method: 'DELETE', headers });
 
@@ -63,7 +63,7 @@ describe('HTTP checks: requests', () => {
     ]);
   });
 
-  it('gets the headers that its patterns select, whatever their case, several instances as one', async () => {
+  it('carries the headers that the patterns select, case-insensitively, several instances as one', async () => {
     const headers = [
       'x-a',
       '1',
@@ -91,7 +91,7 @@ describe('HTTP checks: requests', () => {
     for (const name of ['x', 'upgrade', 'expect']) expect(valuesOf(check, name)).to.deep.equal([]);
   });
 
-  it('gets additional headers in place of the client`s', async () => {
+  it('carries additional headers instead of the headers of the client', async () => {
     const provider = {
       includeRequestHeadersInCheck: ['x-a'],
       includeAdditionalHeadersInCheck: { 'X-A': 'own', 'x-b': 'more', 'Content-Length': '9' },
@@ -103,17 +103,17 @@ describe('HTTP checks: requests', () => {
     expect(valuesOf(fake?.seen[0], 'content-length')).to.deep.equal(['0']);
   });
 
-  describe('asked about a body', () => {
+  describe('with a body', () => {
     const bodyOf = (text: string, whole = true): BodyPrefix => ({ bytes: Buffer.from(text), whole });
     const limits = { maxRequestBytes: 4, allowPartialMessage: false, packAsBytes: false };
     const request = { method: 'POST', headers: ['x-envoy-auth-partial-body', 'forged'] };
 
-    it('gets none unless it wants one', async () => {
+    it('carries no body unless the provider wants one', async () => {
       await ask(consent, {}, request, bodyOf('abcd'));
       expect(fake?.seen[0]).to.deep.include({ body: '' });
     });
 
-    it('gets one that is not too large', async () => {
+    it('carries a body that is not too large', async () => {
       await ask(consent, { includeRequestBodyInCheck: limits, includeRequestHeadersInCheck: ['x-*'] }, request, bodyOf('abcd'));
       expect(fake?.seen[0]).to.deep.include({ body: 'abcd' });
       expect(valuesOf(fake?.seen[0], 'content-length')).to.deep.equal(['4']);
@@ -121,13 +121,13 @@ describe('HTTP checks: requests', () => {
     });
 
     for (const body of [bodyOf('abcde'), bodyOf('abc', false)]) {
-      it(`is not asked when it is too large: ${JSON.stringify(body)}`, async () => {
+      it(`sends no check when the body is too large: ${JSON.stringify(body)}`, async () => {
         const answer = await ask(consent, { includeRequestBodyInCheck: limits, failOpen: true }, request, body);
         expect(answer).to.deep.include({ kind: 'reply', status: 413, body: 'Payload Too Large', details: 'request_payload_too_large' });
         expect(fake?.seen).to.deep.equal([]);
       });
 
-      it(`gets its beginning if that suffices: ${JSON.stringify(body)}`, async () => {
+      it(`carries the beginning of the body if the provider allows it: ${JSON.stringify(body)}`, async () => {
         await ask(consent, { includeRequestBodyInCheck: { ...limits, allowPartialMessage: true } }, request, body);
         expect(fake?.seen[0]).to.deep.include({ body: body.bytes.toString().slice(0, 4) });
         expect(valuesOf(fake?.seen[0], 'x-envoy-auth-partial-body')).to.deep.equal(['true']);
@@ -139,7 +139,7 @@ describe('HTTP checks: requests', () => {
 describe('HTTP checks: responses', () => {
   setUp();
 
-  it('consents with 200, changing the headers that its lists name', async () => {
+  it('allows with 200 and changes the headers that the lists name', async () => {
     const reply: Reply = (response) => {
       response.writeHead(200, [
         'X-User',
@@ -168,7 +168,7 @@ describe('HTTP checks: responses', () => {
     });
   });
 
-  it('changes nothing when it has no lists', async () => {
+  it('changes nothing without lists', async () => {
     expect(await ask((response) => void response.writeHead(200, { 'x-user': 'me' }).end())).to.deep.equal(ALLOW);
   });
 
@@ -195,25 +195,25 @@ describe('HTTP checks: responses', () => {
     response.end('<p>no</p>');
   };
 
-  it('denies with its body and all its headers', async () => {
+  it('denies with the body and all headers of the server', async () => {
     const headers = ['www-authenticate', 'Basic', 'location', '/login', 'x-why', 'because', 'content-type', 'text/html'];
     expect(await ask(denies)).to.deep.equal(checkDenied(401, '<p>no</p>', headers));
   });
 
-  it('denies with the headers of its list and those that every denial has', async () => {
+  it('denies with the listed headers and those that every denial has', async () => {
     expect(await ask(denies, { headersToDownstreamOnDeny: ['x-why'] })).to.deep.include({
       headers: ['www-authenticate', 'Basic', 'location', '/login', 'x-why', 'because'],
     });
   });
 
-  it('denies with a body that is no text', async () => {
+  it('denies with a body that is not UTF-8', async () => {
     const bytes = Buffer.from([0x1f, 0x8b, 0xff, 0x00]);
     const answer = await ask((response) => void response.writeHead(403).end(bytes));
     if (answer.kind !== 'reply') throw new Error(answer.kind);
     expect(answer.bytes).to.deep.equal(bytes);
   });
 
-  it('denies without its body when that is endless', async () => {
+  it('denies without the body when it is endless', async () => {
     const answer = await ask((response) => {
       response.writeHead(403, { 'x-why': 'because' });
       response.write(Buffer.alloc(2 * 1024 * 1024));
@@ -221,7 +221,7 @@ describe('HTTP checks: responses', () => {
     expect(answer).to.deep.include({ kind: 'reply', status: 403, body: '' });
   });
 
-  it('answers HEAD', async () => {
+  it('reads a response to HEAD', async () => {
     expect(await ask(denies, {}, { method: 'HEAD' })).to.deep.include({ kind: 'reply', status: 401, body: '' });
   });
 });
@@ -230,18 +230,18 @@ describe('HTTP checks: failures', () => {
   setUp();
 
   const failures: readonly (readonly [string, Reply, Partial<ExtensionProvider>])[] = [
-    ['answers 500', (response) => void response.writeHead(500).end(), {}],
-    ['answers 503', (response) => void response.writeHead(503).end(), {}],
-    ['does not answer in time', () => {}, { timeoutMs: 20 }],
-    ['does not end its answer in time', (response) => void response.writeHead(200).write('x'), { timeoutMs: 40 }],
+    ['responds 500', (response) => void response.writeHead(500).end(), {}],
+    ['responds 503', (response) => void response.writeHead(503).end(), {}],
+    ['does not respond in time', () => {}, { timeoutMs: 20 }],
+    ['does not end its response in time', (response) => void response.writeHead(200).write('x'), { timeoutMs: 40 }],
     ['closes the connection', (response) => void response.socket?.destroy(), {}],
     [
-      'breaks off its answer',
+      'breaks off its response',
       (response) => void response.writeHead(200, { 'content-length': '9' }).write('x', () => response.socket?.destroy()),
       {},
     ],
-    ['speaks no HTTP', (response) => void response.socket?.end('HELLO\r\n\r\n'), {}],
-    ['sends a header that is none', (response) => void response.socket?.end('HTTP/1.1 200 OK\r\nx y: 1\r\nContent-Length: 0\r\n\r\n'), {}],
+    ['does not speak HTTP', (response) => void response.socket?.end('HELLO\r\n\r\n'), {}],
+    ['sends an invalid header', (response) => void response.socket?.end('HTTP/1.1 200 OK\r\nx y: 1\r\nContent-Length: 0\r\n\r\n'), {}],
     [
       'switches protocols',
       (response) => void response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
@@ -249,35 +249,35 @@ describe('HTTP checks: failures', () => {
     ],
   ];
   for (const [name, reply, changes] of failures) {
-    it(`denies with the status of the provider when the authorizer ${name}`, async () => {
+    it(`denies with the status of the provider when the server ${name}`, async () => {
       expect(await ask(reply, { ...changes, statusOnError: 502 })).to.deep.equal(checkFailed(502));
       expect(logged).to.deep.equal(['ext_authz server fails']);
     });
 
-    it(`lets pass if the provider fails open when the authorizer ${name}`, async () => {
+    it(`allows if the provider fails open when the server ${name}`, async () => {
       expect(await ask(reply, { ...changes, failOpen: true })).to.deep.equal(ALLOW);
     });
   }
 
-  it('is found without the namespace before its host', async () => {
+  it('connects to the host without the namespace', async () => {
     expect(await ask(consent, { service: 'auth/127.0.0.1' })).to.deep.equal(ALLOW);
   });
 
-  it('never fails open for a name that does not exist', async () => {
+  it('never fails open for a host name that does not exist', async () => {
     expect(await ask(consent, { service: 'no-such-host.invalid', failOpen: true })).to.deep.equal(ERROR);
   });
 
-  it('never fails open for a request that cannot be put to it', async () => {
+  it('never fails open for a check that cannot be sent', async () => {
     expect(await ask(consent, { failOpen: true }, { target: '/a b' })).to.deep.equal(ERROR);
     expect(await ask(consent, { failOpen: true }, { headers: ['authorization', 'a\nb'] })).to.deep.equal(ERROR);
     expect(fake?.seen).to.deep.equal([]);
   });
 
-  it('never fails open for a protocol that is not known', async () => {
+  it('never fails open for an unknown protocol', async () => {
     expect(await ask(consent, { failOpen: true, protocol: 'smtp' as 'http' })).to.deep.equal(ERROR);
   });
 
-  it('tells once that it fails, and once that it answers again', async () => {
+  it('logs once that the server fails, and once that it responds again', async () => {
     let status = 500;
     const reply: Reply = (response) => void response.writeHead(status).end();
     await ask(reply);
@@ -292,12 +292,12 @@ describe('HTTP checks: failures', () => {
 describe('HTTP checks: connections', () => {
   setUp();
 
-  it('is asked on one connection, check after check', async () => {
+  it('sends consecutive checks on one connection', async () => {
     for (let count = 0; count < 5; count += 1) await ask(consent, {}, { method: 'POST' });
     expect(fake?.connections()).to.equal(1);
   });
 
-  it('is asked again when it has closed the kept connection meanwhile', async () => {
+  it('sends a check again when the server has closed the kept connection', async () => {
     let asked = 0;
     const sockets: Socket[] = [];
     const server = createServer((socket) => {
@@ -314,8 +314,8 @@ describe('HTTP checks: connections', () => {
     await once(server, 'listening');
     const check = checkOf(providerOf((server.address() as AddressInfo).port));
     try {
-      expect(await authorize(check, undefined, never)).to.deep.equal(ALLOW);
-      expect(await authorize(check, undefined, never)).to.deep.equal(ALLOW);
+      expect(await sendCheck(check, undefined, never)).to.deep.equal(ALLOW);
+      expect(await sendCheck(check, undefined, never)).to.deep.equal(ALLOW);
       expect(sockets).to.have.length(2);
     } finally {
       for (const socket of sockets) socket.destroy();
@@ -323,18 +323,18 @@ describe('HTTP checks: connections', () => {
     }
   });
 
-  it('has as long as the provider says, however long that is', async () => {
+  it('accepts timeouts longer than a timer of Node.js', async () => {
     expect(await ask((response) => void setTimeout(() => response.writeHead(200).end(), 10), { timeoutMs: 1e10 })).to.deep.equal(ALLOW);
   });
 
-  it('is told when the client is gone, and then nothing counts as consent', async () => {
+  it('closes the connection when the client is gone, and does not allow then', async () => {
     const client = new AbortController();
     const closed = Promise.withResolvers<void>();
     fake = await startHttpFake((response) => {
       response.on('close', closed.resolve);
       client.abort();
     });
-    expect(await authorize(checkOf(providerOf(fake.port, { failOpen: true })), undefined, client.signal)).to.deep.equal(ERROR);
+    expect(await sendCheck(checkOf(providerOf(fake.port, { failOpen: true })), undefined, client.signal)).to.deep.equal(ERROR);
     await closed.promise;
     expect(logged).to.deep.equal([]);
   });

@@ -1,5 +1,5 @@
 /*
- * A whole agent whose bundle names external authorizers: from policy and mesh settings to what application and client get.
+ * A whole agent whose bundle has CUSTOM policies: from policy and mesh settings to what application and client receive.
  */
 
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ interface CustomPolicy {
   readonly paths: readonly string[];
 }
 
-describe('an agent with external authorizers', () => {
+describe('an agent with ext_authz servers', () => {
   let dir = '';
   let app: Server;
   let agent: RunningAgent | undefined;
@@ -119,7 +119,7 @@ describe('an agent with external authorizers', () => {
     });
   const rpc = (): ExtensionProvider => providerOf(grpc.port, { name: 'b-rpc', protocol: 'grpc' });
 
-  it('asks them in turn, and the application gets what they made of the request', async () => {
+  it('sends the checks one after the other, and the application gets the changed request', async () => {
     const url = await start(
       [
         { provider: 'a-web', paths: ['*'] },
@@ -141,13 +141,13 @@ describe('an agent with external authorizers', () => {
     expect(seen[0]?.request.headers).to.not.have.property('authorization');
   });
 
-  it('asks nobody about a request that no rule selects', async () => {
+  it('sends no check for a request that no rule selects', async () => {
     const url = await start([{ provider: 'a-web', paths: ['/admin'] }], [web()]);
     expect((await fetch(`${url}/open`)).status).to.equal(200);
     expect(http.seen).to.deep.equal([]);
   });
 
-  it('hands the denial of the first that denies to the client, and asks no other', async () => {
+  it('passes the first denial to the client and sends no further check', async () => {
     const url = await start(
       [
         { provider: 'a-web', paths: ['*'] },
@@ -165,14 +165,14 @@ describe('an agent with external authorizers', () => {
     expect(seen).to.deep.equal([]);
   });
 
-  it('denies with 403 when the gRPC authorizer does', async () => {
+  it('denies with 403 when the gRPC server denies', async () => {
     const url = await start([{ provider: 'b-rpc', paths: ['*'] }], [rpc()]);
     expect((await fetch(url)).status).to.equal(403);
     expect((await fetch(url, { headers: { 'x-user': 'me' } })).status).to.equal(200);
     expect(seen).to.have.length(1);
   });
 
-  it('answers 413 to a body larger than the authorizer takes', async () => {
+  it('answers 413 to a body larger than the provider accepts', async () => {
     const url = await start([{ provider: 'a-web', paths: ['*'] }], [web()]);
     const response = await fetch(url, { method: 'POST', body: '123456789' });
     expect(response.status).to.equal(413);
@@ -180,7 +180,7 @@ describe('an agent with external authorizers', () => {
     expect(seen).to.deep.equal([]);
   });
 
-  it('denies with the status for errors when the authorizer is down, and passes when it fails open', async () => {
+  it('denies with the error status when the server is down, and allows when the provider fails open', async () => {
     const down = { port: 1, statusOnError: 503 };
     const url = await start(
       [

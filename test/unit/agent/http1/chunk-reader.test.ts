@@ -1,10 +1,10 @@
 /*
- * The chunk reader: the same result wherever the bytes are cut, and no mercy for anything but the grammar.
+ * The chunk reader: the same result however the bytes arrive, and nothing but the grammar is accepted.
  */
 import { expect } from 'chai';
 import { ChunkReader } from '../../../../src/agent/http1/chunk-reader.ts';
 
-/** Reads `text` in pieces of `size`; tells the end state, what may be forwarded, and how much was consumed. */
+/** Reads `text` in pieces of `size`. @returns the final state, what may be forwarded, and how much was consumed */
 function readIn(text: string, size: number): { state: string; forwarded: string; consumed: number } {
   const reader = new ChunkReader();
   const bytes = Buffer.from(text, 'latin1');
@@ -28,7 +28,7 @@ describe('ChunkReader', () => {
     ['trailers, which are left out', '1\r\na\r\n0\r\nX: y\r\nZ: \xe9\r\n\r\n', '1\r\na\r\n0\r\n'],
   ];
   for (const [name, text, forwarded] of whole) {
-    it(`reads ${name} however it is cut`, () => {
+    it(`reads ${name} however its bytes arrive`, () => {
       for (let size = 1; size <= text.length; size += 1) {
         expect(readIn(`${text}GET /`, size)).to.include({ state: 'done', forwarded, consumed: text.length });
       }
@@ -55,7 +55,7 @@ describe('ChunkReader', () => {
     ['endless extensions', `1;${'a'.repeat(17 * 1024)}\r\n`],
     ['endless trailers', `0\r\n${'X: y\r\n'.repeat(5000)}\r\n`],
   ] as const) {
-    it(`refuses ${name} however it is cut`, () => {
+    it(`refuses ${name} however its bytes arrive`, () => {
       for (const size of [1, 2, 3, text.length]) expect(readIn(text, size).state).to.equal('bad');
     });
   }

@@ -27,7 +27,7 @@ const note: ExtAuthzClient = async (_check, body) => {
 };
 
 async function start(filterChain: FilterChain, options: StageOptions = {}): Promise<Stage> {
-  at = await stage({ filterChain, authorizer: note, ...options });
+  at = await stage({ filterChain, extAuthz: note, ...options });
   return at;
 }
 
@@ -36,7 +36,7 @@ const shown = (): readonly string[] =>
 const post = (fields: string, body: string): string => `POST /ok HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`;
 const upstreamBody = (): string => at.seen.join('').slice(at.seen.join('').indexOf('\r\n\r\n') + 4);
 
-/** Answers when a head and so many bytes have come. */
+/** Responds when a head and this number of bytes have arrived. */
 const answerAfter =
   (bytes: number): NonNullable<StageOptions['upstream']> =>
   (socket) => {
@@ -64,7 +64,7 @@ describe('HTTP/1.1 during an ext_authz check: bodies', () => {
 
   const CHUNKS = '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n';
   const cases: readonly (readonly [string, readonly (Limits | undefined)[], string, string, readonly string[]])[] = [
-    ['no body when the authorizer wants none', [undefined], 'Content-Length: 5', 'abcde', ['none']],
+    ['no body when the provider wants none', [undefined], 'Content-Length: 5', 'abcde', ['none']],
     ['a whole body', [whole(5)], 'Content-Length: 5', 'abcde', ['abcde']],
     ['a whole chunked body without its framing', [whole(5)], 'Transfer-Encoding: chunked', CHUNKS, ['abcde']],
     ['the beginning of a body', [partial(3)], 'Content-Length: 5', 'abcde', ['abc…']],
@@ -72,7 +72,7 @@ describe('HTTP/1.1 during an ext_authz check: bodies', () => {
     ['a body as large as the limit', [partial(5)], 'Content-Length: 5', 'abcde', ['abcde']],
     ['one byte too many of a body that is too large', [whole(3)], 'Content-Length: 5', 'abcde', ['abcd…']],
     [
-      'each authorizer what it wants',
+      'to each server what its provider wants',
       [whole(2), undefined, partial(4), whole(9)],
       'Transfer-Encoding: chunked',
       CHUNKS,
@@ -81,7 +81,7 @@ describe('HTTP/1.1 during an ext_authz check: bodies', () => {
   ];
   for (const [name, limits, fields, body, expected] of cases) {
     for (const inPieces of [false, true]) {
-      it(`shows ${name}${inPieces ? ' that comes byte by byte' : ''}, and the upstream the same bytes once`, async () => {
+      it(`shows ${name}${inPieces ? ' that arrives byte by byte' : ''}, and the upstream the same bytes once`, async () => {
         const { port } = await start(chainWithChecks(limits), { upstream: answerAfter(body.length) });
         const client = new RawClient(port);
         client.socket.setNoDelay(true);
@@ -116,7 +116,7 @@ describe('HTTP/1.1 during an ext_authz check: connections', () => {
     expect(shown()).to.deep.equal(['abcde', 'abcde']);
   });
 
-  it('tells a client that waits for it to send the body, once', async () => {
+  it('sends 100 Continue once to a client that waits for it', async () => {
     const { port } = await start(chainWithChecks([whole(5), undefined]));
     const client = new RawClient(port).send(post('Content-Length: 5\r\nExpect: 100-continue', ''));
     await client.until(has('100 Continue'));
@@ -136,7 +136,7 @@ describe('HTTP/1.1 during an ext_authz check: connections', () => {
     expect(upstreamBody() === body).to.equal(true);
   });
 
-  it('lets nothing through to the upstream when the answer is no, and closes', async () => {
+  it('sends nothing to the upstream when the server denies, and closes', async () => {
     answer = checkDenied(413, 'Payload Too Large');
     const { port } = await start(chainWithChecks([whole(3)]));
     const text = await talk(port, post('Content-Length: 5', 'abcde'));
@@ -144,21 +144,21 @@ describe('HTTP/1.1 during an ext_authz check: connections', () => {
     expect(at.seen).to.deep.equal([]);
   });
 
-  it('replies with octets as they are', async () => {
+  it('replies with bytes that are not UTF-8', async () => {
     answer = { ...checkDenied(403, '\ufffd'), bytes: new Uint8Array([0xff, 0x00, 0x80]) };
     const { port } = await start(chainWithChecks([undefined]));
     const text = await talk(port, 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n', has('\r\n\r\n\xff\x00\x80'));
     expect(text).to.contain('content-length: 3\r\n');
   });
 
-  it('refuses a body whose chunks are malformed before it asks', async () => {
+  it('refuses a body with malformed chunks before it sends a check', async () => {
     const { port } = await start(chainWithChecks([whole(9)]));
     expect(await talk(port, post('Transfer-Encoding: chunked', 'x\r\n'))).to.match(/^HTTP\/1.1 400 Bad Request/);
     expect(bodies).to.deep.equal([]);
     expect(at.seen).to.deep.equal([]);
   });
 
-  it('gives up on a body that does not come', async () => {
+  it('times out a body that does not arrive', async () => {
     const { port } = await start(chainWithChecks([whole(9)]), { limits: { bodyTimeoutMs: 5 } });
     const client = new RawClient(port).send(post('Content-Length: 5', 'ab'));
     for (let tries = 0; !client.closed && tries < 200; tries += 1) {
@@ -208,7 +208,7 @@ describe('HTTP/1.1 during an ext_authz check: changes to the response', () => {
   });
 });
 
-describe('a preview of a body', () => {
+describe('BodyPrefixReader', () => {
   it('ignores what follows the body', () => {
     const preview = new BodyPrefixReader(3, 9);
     expect(preview.read(Buffer.from('ab'))).to.equal('more');

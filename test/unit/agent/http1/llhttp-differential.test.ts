@@ -1,6 +1,6 @@
 /*
- * The request parser beside node:http's (llhttp) on a corpus of valid and hostile bytes over real sockets: what the proxy
- * lets through, a strict second parser must read as the very same request, and the upstream must see one request only.
+ * Compares the request parser with that of node:http (llhttp) on valid and hostile bytes over real sockets: a strict second parser must read
+ * what the proxy lets through as the same request, and the upstream must see one request only.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -16,7 +16,7 @@ interface Seen {
   readonly headers: readonly string[];
 }
 
-describe('request parser beside llhttp', () => {
+describe('request parser compared with llhttp', () => {
   let server: Server;
   let port = 0;
   let seen: Seen[] = [];
@@ -39,7 +39,7 @@ describe('request parser beside llhttp', () => {
     server.closeAllConnections();
   });
 
-  it('lets nothing through that llhttp refuses or reads otherwise', async function () {
+  it('lets nothing through that llhttp refuses or reads differently', async function () {
     this.timeout(20_000);
     let taken = 0;
     let refused = 0;

@@ -26,7 +26,7 @@ describe('parseRequestHead', () => {
     });
   });
 
-  it('takes a head without any field', () => {
+  it('accepts a head without fields', () => {
     expect(parseRequestHead('GET / HTTP/1.1\r\n\r\n')).to.include({ kind: 'request', method: 'GET' });
   });
 
@@ -45,15 +45,15 @@ describe('parseRequestHead', () => {
     ['the server as target', head('OPTIONS * HTTP/1.1'), { target: '*' }],
     ['an absolute target', head('GET http://h:80?a HTTP/1.1'), { target: 'http://h:80?a' }],
     ['an authority', head('CONNECT h:80 HTTP/1.1'), { target: 'h:80' }],
-    ['a path for CONNECT, which the judge refuses', head('CONNECT /a HTTP/1.1'), { target: '/a' }],
-    ['an absolute target without authority, which the judge refuses', head('GET http:///a HTTP/1.1'), { target: 'http:///a' }],
-    ['an asterisk and more, which the judge refuses', head('GET *a HTTP/1.1'), { target: '*a' }],
-    ['a scheme with every character, which the judge refuses', head('GET h1+-.://h/ HTTP/1.1'), { target: 'h1+-.://h/' }],
+    ['a path for CONNECT, which the filter chain refuses', head('CONNECT /a HTTP/1.1'), { target: '/a' }],
+    ['an absolute target without authority, which the filter chain refuses', head('GET http:///a HTTP/1.1'), { target: 'http:///a' }],
+    ['an asterisk and more, which the filter chain refuses', head('GET *a HTTP/1.1'), { target: '*a' }],
+    ['a scheme with every character, which the filter chain refuses', head('GET h1+-.://h/ HTTP/1.1'), { target: 'h1+-.://h/' }],
     ['QUERY', head('QUERY / HTTP/1.1'), { method: 'QUERY' }],
     ['100 fields', head('GET / HTTP/1.1', ...Array.from({ length: 100 }, () => 'a: b')), { method: 'GET' }],
   ];
   for (const [name, text, expected] of taken) {
-    it(`takes ${name}`, () => {
+    it(`accepts ${name}`, () => {
       const { headers, ...rest } = expected as { headers?: string[] };
       const request = parseRequestHead(text);
       expect(request).to.include({ kind: 'request', ...rest });
@@ -191,7 +191,7 @@ describe('isHopeless', () => {
     });
   }
 
-  it('does not mind a LF that follows a CR it was shown before', () => {
+  it('accepts a LF that follows a CR of the previous call', () => {
     expect(isHopeless('\nHost', false)).to.equal(false);
   });
 });

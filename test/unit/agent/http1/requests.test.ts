@@ -22,7 +22,7 @@ describe('HTTP/1.1 request heads over sockets', () => {
     await at.stop();
   });
 
-  it('forwards a request with the judged head and answers with the response of the upstream', async () => {
+  it('forwards a request with the evaluated head and answers with the response of the upstream', async () => {
     const { port } = await start();
     const text = await talk(port, 'GET /ok?q=1 HTTP/1.1\r\nHost: a:80\r\nX-A:  b c \r\nConnection: keep-alive\r\n\r\n', has('ok'));
 
@@ -62,7 +62,7 @@ describe('HTTP/1.1 request heads over sockets', () => {
     expect(at.seen).to.deep.equal([]);
   });
 
-  it('leaves the body out when it denies HEAD', async () => {
+  it('sends no body when it denies HEAD', async () => {
     const { port } = await start();
     const text = await talk(port, `HEAD /no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
     expect(text).to.equal(
@@ -97,7 +97,7 @@ describe('HTTP/1.1 request heads over sockets', () => {
     });
   }
 
-  it('takes a head that arrives byte by byte, after empty lines', async () => {
+  it('accepts a head that arrives byte by byte, after empty lines', async () => {
     const { port } = await start();
     const client = new RawClient(port);
     await once(client.socket, 'connect');
@@ -111,7 +111,7 @@ describe('HTTP/1.1 request heads over sockets', () => {
     expect(at.seen).to.have.length(1);
   });
 
-  it('ignores framing fields that the judge hands on', async () => {
+  it('ignores framing fields of the forwarded head', async () => {
     const { port } = await start({
       filterChain: httpChain((request) => ({
         kind: 'forward',
@@ -152,7 +152,7 @@ describe('HTTP/1.1 request bodies over sockets', () => {
     expect(at.seen[0]).to.match(/content-length: 6\r\n\r\nabcdef$/);
   });
 
-  it('passes chunks on, leaves trailers out, and takes the next request', async () => {
+  it('passes chunks on, drops trailers, and serves the next request', async () => {
     const { port } = await start({
       upstream: (socket) => {
         let text = '';
@@ -172,11 +172,11 @@ describe('HTTP/1.1 request bodies over sockets', () => {
   it('refuses broken chunks and drops the upstream connection', async () => {
     const { port } = await start();
     const text = await talk(port, 'POST /ok HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX0\r\n\r\n');
-    // The stub upstream answers at once, so either the refusal or its answer comes first; never a second answer.
+    // The stub upstream responds immediately: either the refusal or its response comes first, and no second response follows.
     expect(text.match(/HTTP\/1.1/g)).to.have.length.at.most(1);
   });
 
-  it('asks the client to go on only after the verdict, and once, though the application is told of the expectation', async () => {
+  it('sends 100 Continue once and only after the verdict, although Expect is forwarded', async () => {
     const { port } = await start({
       upstream: (socket) =>
         socket.on('data', (chunk) => socket.write(chunk.toString().endsWith('abc') ? OK : 'HTTP/1.1 100 Continue\r\n\r\n')),

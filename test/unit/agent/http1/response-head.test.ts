@@ -8,7 +8,7 @@ import { RAW_CHUNKS, UNKNOWN_LENGTH } from '../../../../src/http/stream.ts';
 const parse = (text: string, method = 'GET') => parseResponseHead(text, method);
 
 describe('parseResponseHead', () => {
-  it('passes end-to-end fields on in lower case and leaves hop-by-hop fields out', () => {
+  it('passes end-to-end fields on in lower case and drops hop-by-hop fields', () => {
     const text =
       'HTTP/1.1 200 All Right\r\nServer: x\r\nContent-Type: a/b\r\nSet-Cookie: 1\r\nSet-Cookie: 2\r\nConnection: Keep-Alive, X-Hop\r\nX-Hop: z\r\n' +
       'Keep-Alive: max=5, timeout=7\r\nUpgrade: h2c\r\nDate: d\r\nContent-Length: 3\r\n\r\n';
@@ -22,7 +22,7 @@ describe('parseResponseHead', () => {
     });
   });
 
-  it('does not let Connection take the framing away', () => {
+  it('keeps the framing fields that Connection lists', () => {
     expect(parse('HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\n')).to.deep.include({
       headers: ['content-length', '3'],
       body: 3,
@@ -42,12 +42,12 @@ describe('parseResponseHead', () => {
     ['version 1.0 kept alive', 'GET', 'HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n', 4, false],
   ];
   for (const [name, method, text, body, close] of framings) {
-    it(`knows the framing: ${name}`, () => {
+    it(`determines the framing: ${name}`, () => {
       expect(parse(text, method)).to.include({ body, close });
     });
   }
 
-  it('takes a status line without reason', () => {
+  it('accepts a status line without reason', () => {
     expect(parse('HTTP/1.1 200\r\n\r\n')).to.include({ status: 200, reason: '' });
     expect(parse('HTTP/1.1 200 \r\n\r\n')).to.include({ status: 200, reason: '' });
   });
@@ -67,7 +67,7 @@ describe('parseResponseHead', () => {
     ['another coding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n'],
     ['too many fields', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(1001)}\r\n`],
   ] as const) {
-    it(`does not take ${name}`, () => {
+    it(`refuses ${name}`, () => {
       expect(parse(text)).to.equal(undefined);
     });
   }

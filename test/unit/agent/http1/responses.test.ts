@@ -20,7 +20,7 @@ describe('HTTP/1.1 responses over sockets', () => {
     await at.stop();
   });
 
-  it('sends a body that ends with the connection in chunks', async () => {
+  it('sends a body that ends with the connection as chunks', async () => {
     const { port } = await start({
       upstream: (socket) => {
         socket.once('data', () => {
@@ -54,7 +54,7 @@ describe('HTTP/1.1 responses over sockets', () => {
     ['204', 'GET', 'HTTP/1.1 204 No Content\r\n\r\n'],
     ['304', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n'],
   ] as const) {
-    it(`knows that the answer is without a body: ${name}`, async () => {
+    it(`sends no body: ${name}`, async () => {
       const { port } = await start({ upstream: (socket) => socket.on('data', () => socket.write(response)) });
       const request = `${method} /ok HTTP/1.1\r\nHost: a\r\n\r\n`;
       const text = await talk(port, request + request, (all) => all.split('\r\n\r\n').length === 3);
@@ -70,7 +70,7 @@ describe('HTTP/1.1 responses over sockets', () => {
     expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 103 Early Hints\r\nlink: <\/a>\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
-  it('answers 502 to a 101 that nobody asked for and to garbage', async () => {
+  it('answers 502 to a 101 without an upgrade and to garbage', async () => {
     const { port } = await start({
       upstream: (socket, nth) => socket.once('data', () => socket.write(nth === 0 ? 'HTTP/1.1 101 No\r\n\r\n' : 'SSH-2.0-x\r\n\r\n')),
     });
@@ -78,7 +78,7 @@ describe('HTTP/1.1 responses over sockets', () => {
     expect(await talk(port, GET, has('protocol error'))).to.match(/^HTTP\/1.1 502 Bad Gateway/);
   });
 
-  it('does not give bytes behind a response to the next request', async () => {
+  it('does not pass bytes behind a response to the next request', async () => {
     const { port } = await start({
       upstream: (socket, nth) =>
         socket.on('data', () => socket.write(nth === 0 ? `${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil` : OK)),
@@ -107,7 +107,7 @@ describe('HTTP/1.1 upgrades over sockets', () => {
     await at.stop();
   });
 
-  it('tunnels a websocket after 101 and holds early bytes back until then', async () => {
+  it('tunnels a websocket after 101 and keeps early bytes until then', async () => {
     const { port } = await start({
       upstream: (socket) => {
         socket.once('data', () => {
@@ -136,7 +136,7 @@ describe('HTTP/1.1 upgrades over sockets', () => {
     expect(at.records[0]).to.include({ status: 101, details: '' });
   });
 
-  it('does not take 200 for a switched protocol', async () => {
+  it('does not treat 200 as a switched protocol', async () => {
     const { port } = await start();
     const text = await talk(port, `GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${GET}`);
     expect(text).to.match(/^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n\r\nok$/);

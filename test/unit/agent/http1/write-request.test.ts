@@ -1,5 +1,5 @@
 /*
- * The head of a request for the upstream. In: heads. Out: nothing.
+ * The head of a request for the upstream.
  */
 import { expect } from 'chai';
 import { type Http1Request, parseRequestHead } from '../../../../src/agent/http1/request-head.ts';
@@ -10,13 +10,13 @@ const written = (upgrade: string, ...headers: readonly string[]): string =>
   writeRequestHead({ method: 'GET', target: '/', host: 'h', headers, upgrade }, REQUEST);
 
 describe('writeRequestHead', () => {
-  it('names the protocol of an upgrade once, as the client spells it, and nothing else that Connection named', () => {
+  it('states the protocol of an upgrade once, as the client spells it, and nothing else that Connection listed', () => {
     expect(written('websocket', 'connection', 'close, Upgrade, x-user', 'upgrade', 'WebSocket', 'x-user', 'a')).to.equal(
       'GET / HTTP/1.1\r\nhost: h\r\nx-user: a\r\nconnection: upgrade\r\nupgrade: WebSocket\r\n\r\n',
     );
   });
 
-  it('tells the application of an expectation', () => {
+  it('forwards Expect to the application', () => {
     expect(written('', 'expect', '100-continue')).to.equal('GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n\r\n');
   });
 });

@@ -9,7 +9,7 @@ import { systemClock } from '../../../../src/clock.ts';
 import type { Logger } from '../../../../src/telemetry/logger.ts';
 
 describe('blocked port', () => {
-  it('resets every connection, counts them all, and logs one line in ten seconds', async () => {
+  it('resets every connection, counts them all, and logs one line per ten seconds', async () => {
     let count = 0;
     let nowMs = 1;
     const lines: Record<string, unknown>[] = [];
@@ -42,7 +42,7 @@ describe('plainAddress', () => {
     ['2001:db8::1', '2001:db8::1'],
     ['', ''],
   ] as const) {
-    it(`makes ${JSON.stringify(plain)} of ${JSON.stringify(address)}`, () => {
+    it(`turns ${JSON.stringify(address)} into ${JSON.stringify(plain)}`, () => {
       expect(plainAddress(address)).to.equal(plain);
     });
   }

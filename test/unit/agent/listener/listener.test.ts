@@ -39,14 +39,14 @@ describe('connections of a listener', () => {
     expect(at.seen).to.have.length(1);
   });
 
-  it('answers a client that has closed its sending side', async () => {
+  it('answers a client that has half-closed its connection', async () => {
     const { port } = await start();
     const client = new RawClient(port);
     client.socket.end(GET);
     expect(await client.untilClosed()).to.match(/^HTTP\/1.1 200 OK[^]*ok$/);
   });
 
-  it('times an unfinished head out with 408', async () => {
+  it('answers 408 when a head is not completed in time', async () => {
     const { port } = await start({ limits: { headTimeoutMs: 5 } });
     const client = new RawClient(port).send('GET /ok HTTP/1.1\r\nHost:');
     for (let tries = 0; !client.closed && tries < 200; tries += 1) {
@@ -64,7 +64,7 @@ describe('connections of a listener', () => {
     first.socket.destroy();
   });
 
-  it('lets the exchange at hand end when it stops, then closes', async () => {
+  it('finishes the exchange at hand when it stops, then closes', async () => {
     const { port } = await start({ upstream: (socket) => socket.on('data', () => setTimeout(() => socket.write(OK), 20)) });
     const client = new RawClient(port).send(GET);
     while (at.seen.length === 0) await sleep(1);
@@ -82,10 +82,10 @@ describe('connections of a listener', () => {
         : { ...answer, log: logOf('deny', '/', 'ext_authz_error') },
   }));
 
-  it('waits for the external authorizer and reads no further until then', async () => {
+  it('reads no further request during an ext_authz check', async () => {
     const { port } = await start({
       filterChain: checking,
-      authorizer: () => sleep(10, { kind: 'allow', setHeaders: [], removeHeaders: [] }),
+      extAuthz: () => sleep(10, { kind: 'allow', setHeaders: [], removeHeaders: [] }),
     });
     const text = await talk(port, GET + GET, (all) => all.split('\r\n\r\nok').length === 3);
     expect(text.match(/HTTP\/1.1 200/g)).to.have.length(2);
@@ -102,7 +102,7 @@ describe('connections to the upstream', () => {
     await at.stop();
   });
 
-  it('answers 503 when nobody listens upstream', async () => {
+  it('answers 503 when the upstream does not listen', async () => {
     const { port } = await start({ noUpstream: true });
     const text = await talk(port, GET, has('failure'));
     expect(text).to.match(/^HTTP\/1.1 503 /);
@@ -110,7 +110,7 @@ describe('connections to the upstream', () => {
     expect(at.records[0]?.details).to.equal('upstream_reset_before_response_started{connection_failure}');
   });
 
-  it('sends an idempotent request again when the kept connection is dead, others not', async () => {
+  it('sends an idempotent request again when the kept connection is dead', async () => {
     const { port } = await start({
       upstream: (socket, nth) => {
         let count = 0;
@@ -126,7 +126,7 @@ describe('connections to the upstream', () => {
     expect(at.seen).to.have.length(2);
   });
 
-  it('cuts the connection when the response breaks off', async () => {
+  it('drops the connection when the response breaks off', async () => {
     const { port } = await start({
       upstream: (socket) =>
         socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf', () => socket.destroy())),
@@ -203,7 +203,7 @@ describe('backpressure over sockets', () => {
     client.socket.destroy();
   });
 
-  it('holds a large upload back when the upstream does not read, and delivers all when it does', async () => {
+  it('pauses a large upload when the upstream does not read, and delivers all when it does', async () => {
     const size = 16 * 1024 * 1024;
     let received = 0;
     const { port } = await start({

@@ -31,7 +31,7 @@ const parsed = (over: Partial<ExchangeRecord> = {}): Record<string, unknown> =>
   JSON.parse(accessLine(record(over), clock)) as Record<string, unknown>;
 
 describe('access log line', () => {
-  it('tells who was decided how', () => {
+  it('logs who was decided how', () => {
     expect(parsed()).to.deep.equal({
       time: '2026-11-23T00:00:00.000Z',
       component: 'access',
@@ -77,12 +77,12 @@ describe('access log line', () => {
     expect(parsed({ verdict: { ...allowed, outcome: 'unauthenticated', jwtRule } })).to.include({ policy: 'foo/ra', rule: 0 });
   });
 
-  it('tells what the codec refused from what came before the first bundle', () => {
+  it('distinguishes requests that the codec refused from requests before the first bundle', () => {
     expect(parsed({ verdict: undefined, status: 400, details: 'http1.codec_error' })).to.include({ decision: 'reject' });
     expect(parsed({ verdict: undefined, status: 503, details: 'no_policy_bundle' })).to.include({ decision: 'closed' });
   });
 
-  it('leaves queries out and stays one line of ASCII whatever it is given', () => {
+  it('drops queries and stays one line of ASCII whatever the input', () => {
     const nasty = '/\u0000"\\\n\r\u2028\u00e9\ud800</script>';
     const text = accessLine(record({ path: `${nasty}?token=secret#x`, requestId: nasty, verdict: undefined, sourceIp: nasty }), clock);
     expect(text).to.match(/^[\x20-\x7e]+\n$/);
@@ -90,7 +90,7 @@ describe('access log line', () => {
     expect(JSON.parse(text)).to.include({ 'url.path': nasty, request_id: nasty });
   });
 
-  it('cuts very long fields', () => {
+  it('truncates very long fields', () => {
     expect(
       accessLine(record({ path: `/${'a'.repeat(100_000)}`, requestId: '"'.repeat(100_000), verdict: undefined }), clock).length,
     ).to.be.lessThan(20_000);
@@ -138,7 +138,7 @@ describe('access log', () => {
     expect(lines().map((line) => line['decision'])).to.deep.equal(['deny', 'reject']);
   });
 
-  it('drops allowed requests before others when its reader does not keep up, and counts them', async () => {
+  it('drops allowed requests before others when the reader does not keep up, and counts them', async () => {
     const log = open(1);
     const deny = record({ verdict: { ...allowed, outcome: 'deny' }, status: 403, requestId: 'kept' });
     for (let at = 0; at < 5000; at += 1) log.add(record());
@@ -148,7 +148,7 @@ describe('access log', () => {
     expect(lines().filter((line) => line['request_id'] === 'kept')).to.have.length(5);
   });
 
-  it('closes at once when there is nothing to write', async () => {
+  it('closes immediately when there is nothing to write', async () => {
     await open(1).close();
     expect(lines()).to.deep.equal([]);
   });
