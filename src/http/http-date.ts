@@ -3,6 +3,7 @@
  */
 import type { Clock } from '../clock.ts';
 
+/** Formats the clock's time. */
 export class HttpDate {
   readonly #clock: Clock;
   #second = -1;

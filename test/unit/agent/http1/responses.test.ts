@@ -142,4 +142,13 @@ describe('HTTP/1.1 upgrades over sockets', () => {
     expect(text).to.match(/^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n\r\nok$/);
     expect(at.seen.join('')).not.to.match(/GET[^]*GET/);
   });
+
+  it('does not use the connection of a refused upgrade whose body was not sent for another request', async () => {
+    const { port } = await start();
+    const upgrade = 'POST /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nabcde';
+    expect(await talk(port, upgrade)).to.match(/^HTTP\/1.1 200 OK\r\n/);
+    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 200 OK\r\n/);
+    expect(at.seen).to.have.length(2);
+    expect(at.seen[1]).to.match(/^GET /);
+  });
 });
