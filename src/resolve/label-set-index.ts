@@ -175,6 +175,12 @@ function pairsOf(labels: Labels): readonly string[] {
   return Object.entries(labels).map(([key, value]) => labelPair(key, value));
 }
 
+/** Equal for equal labels in any order, and only for these: the lengths keep keys and values apart. */
 function labelsKey(labels: Labels): string {
-  return JSON.stringify(Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1)));
+  let joined = '';
+  for (const key of Object.keys(labels).sort()) {
+    const value = labels[key] ?? '';
+    joined += `${key.length}:${key}${value.length}:${value}`;
+  }
+  return joined;
 }
