@@ -15,6 +15,7 @@ const isCheck = process.argv.includes('--check');
 
 const pages: readonly Page[] = [
   { path: 'src/policy/decide/index/bitmap/row-kernels.ts', make: async () => (await import('./gen-row-kernels.ts')).rowKernels() },
+  { path: 'docs/architecture.md', make: async () => (await import('./reference/architecture-page.ts')).architecturePage() },
   { path: 'docs/reference/cli.md', make: async () => (await import('./reference/cli-page.ts')).cliPage() },
   { path: 'docs/reference/errors.md', make: async () => (await import('./reference/errors-page.ts')).errorsPage() },
   { path: 'docs/reference/metrics.md', make: async () => (await import('./reference/metrics-page.ts')).metricsPage() },

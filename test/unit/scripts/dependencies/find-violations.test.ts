@@ -1,16 +1,5 @@
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { findViolations } from '../../../../scripts/dependencies/find-violations.ts';
-import { readSources } from '../../../../scripts/dependencies/read-sources.ts';
-import { PENDING_ARROWS, PENDING_CYCLES } from './pending.ts';
-
-const sources = readSources(join(import.meta.dirname, '../../../..'));
-
-function isPending(rule: string): boolean {
-  if (!rule.startsWith('cycle: ')) return PENDING_ARROWS.includes(rule);
-  const members = rule.slice('cycle: '.length).split(/ (?=package |src\/)/);
-  return PENDING_CYCLES.some((pattern) => members.every((member) => pattern.test(member)));
-}
 
 /** The rules that a file with this text breaks. */
 function planted(path: string, source: string): readonly string[] {
@@ -20,14 +9,6 @@ function planted(path: string, source: string): readonly string[] {
 }
 
 describe('dependency rule', () => {
-  it('holds for every import of src', () => {
-    const messages = findViolations(sources)
-      .filter(({ rule }) => !isPending(rule))
-      .map(({ message }) => message);
-
-    expect(messages.join('\n'), 'allow it in scripts/dependencies/allowed-imports.ts when the arrow is right').to.equal('');
-  });
-
   describe('refuses an arrow that the table does not list', () => {
     const forms: Readonly<Record<string, string>> = {
       'a static import': "import { createKubeClient } from '../cluster/client.ts';",
