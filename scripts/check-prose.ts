@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findBanned, type ProseFinding } from './prose/find-banned.ts';
+import { findBanned, mayContainBanned, type ProseFinding } from './prose/find-banned.ts';
 
 const root = join(import.meta.dirname, '..');
 /** Recorded data, texts of others, generated files (their sources are checked), and the list of phrases itself. */
@@ -30,7 +30,7 @@ for (const path of new Set(projectFiles(process.argv.slice(2)))) {
     // Deleted and not yet committed.
     continue;
   }
-  findings.push(...findBanned(path, source).findings);
+  if (mayContainBanned(source)) findings.push(...findBanned(path, source).findings);
 }
 const lines = findings.map(({ path, line, phrase, instead }) => `${path}:${line}: "${phrase}": write ${instead}\n`);
 if (findings.length > 0) process.stdout.write(`${lines.join('')}${findings.length} banned phrases; the rule is in CONTRIBUTING.md\n`);
