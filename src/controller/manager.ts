@@ -9,8 +9,6 @@ import { createGauges } from './gauges.ts';
 import { createReplica, type Replica, type ReplicaOptions, untilSynced } from './replica.ts';
 import { runTerm, type Term, type TermOptions } from './term.ts';
 
-export type { MeshSource } from './replica.ts';
-
 /** Settings of the whole controller. */
 export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recorder'> {
   /** Present: only the holder of this Lease writes. Absent: this process is the only replica. */
