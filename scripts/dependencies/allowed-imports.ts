@@ -35,11 +35,14 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['yaml', 'zod'],
     node: ['node:crypto'],
   },
-  http: { job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters', types: ['api', 'clock.ts'] },
   policy: {
     job: 'what a policy means: `lower` (policies to a program), `decide` (program and facts to a decision, with a trace), `match`',
-    imports: ['http'],
     types: ['api', 'errors.ts'],
+  },
+  http: {
+    job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters',
+    imports: ['policy'],
+    types: ['api', 'clock.ts'],
   },
   bundle: {
     job: 'the wire form of a program: schema, canonical encoding, digest, size limits, verification',
@@ -99,8 +102,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/listener': {
     job: 'accepts connections; wires codec, exchange and upstream together',
-    imports: ['agent/exchange', 'agent/http1', 'agent/net', 'agent/upstream', 'api', 'http'],
-    types: ['agent/context.ts', 'clock.ts', 'policy', 'telemetry'],
+    imports: ['agent/exchange', 'agent/http1', 'agent/net', 'agent/upstream', 'api'],
+    types: ['agent/context.ts', 'clock.ts', 'http', 'policy', 'telemetry'],
     node: ['node:net'],
   },
   'agent/bundles': {
@@ -116,7 +119,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/admin': {
     job: 'health, metrics and application probes over HTTP',
-    imports: ['agent/http1', 'agent/net', 'api', 'http', 'telemetry'],
+    imports: ['agent/http1', 'agent/net', 'api', 'telemetry'],
+    types: ['http'],
     node: ['node:http2', 'node:net', 'node:tls'],
   },
   agent: {
@@ -125,7 +129,6 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/admin',
       'agent/bundles',
       'agent/context.ts',
-      'agent/exchange',
       'agent/ext-authz',
       'agent/listener',
       'agent/log',
@@ -193,34 +196,21 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['yaml'],
     node: ['node:fs/promises', 'node:path', 'node:timers/promises'],
   },
+  status: {
+    job: 'workload ledger; status conditions of policies: computed, worded and written',
+    imports: ['api', 'cluster', 'lint', 'workqueue'],
+    types: ['clock.ts', 'errors.ts', 'jwks', 'state', 'telemetry'],
+  },
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
     imports: ['api', 'bundle', 'cluster', 'errors.ts'],
     types: ['policy', 'status', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },
-  status: {
-    job: 'workload ledger; status conditions of policies: computed, worded and written',
-    imports: ['api', 'cluster', 'lint', 'workqueue'],
-    types: ['clock.ts', 'errors.ts', 'jwks', 'state', 'telemetry'],
-  },
   controller: {
     job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
-    imports: [
-      'api',
-      'bundle',
-      'clock.ts',
-      'cluster',
-      'compile',
-      'delivery',
-      'errors.ts',
-      'jwks',
-      'resolve',
-      'state',
-      'status',
-      'workqueue',
-    ],
-    types: ['ops-server', 'telemetry'],
+    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'compile', 'delivery', 'errors.ts', 'jwks', 'state', 'status', 'workqueue'],
+    types: ['ops-server', 'resolve', 'telemetry'],
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
@@ -233,12 +223,13 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   standalone: {
     job: 'the pipeline with a directory at both ends and the agents in the same process',
     imports: ['agent', 'api', 'clock.ts', 'controller', 'delivery', 'errors.ts', 'jwks', 'state', 'status'],
-    types: ['bundle', 'telemetry'],
+    types: ['telemetry'],
     node: ['node:fs/promises', 'node:os', 'node:path', 'node:timers/promises'],
   },
   cli: {
     job: 'commands, their input and output; no logic that another package owns',
     imports: [
+      'agent/http1',
       'api',
       'bundle',
       'compile',
@@ -256,7 +247,6 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'telemetry',
       'version.ts',
     ],
-    types: ['filters'],
     npm: ['commander', 'yaml', 'zod'],
     node: ['node:fs/promises', 'node:path', 'node:timers/promises', 'node:url', 'node:util'],
   },

@@ -30,9 +30,10 @@ export function packageOf(path: string, packages: Readonly<Record<string, Packag
   return !isSplit && Object.hasOwn(packages, first) ? first : undefined;
 }
 
-/** All violations of the table and all cycles between directories, in the order of the files. */
+/** All violations of the table, what it allows without need, and all cycles between directories, in the order of the files. */
 export function findViolations(files: SourceFiles, packages: Readonly<Record<string, PackageRule>> = PACKAGES): readonly Violation[] {
   const violations: Violation[] = [];
+  const used = new Map<string, Set<string>>();
   const edges = new Map<string, Map<string, string>>();
   for (const [path, source] of files) {
     const from = packageOf(path, packages);
@@ -49,6 +50,8 @@ export function findViolations(files: SourceFiles, packages: Readonly<Record<str
     }
     for (const statement of readImports(path, source)) {
       const target = targetOf(path, statement);
+      const name = target === undefined ? statement.specifier : packageOf(target, packages);
+      used.set(from, (used.get(from) ?? new Set<string>()).add(`${name}${statement.isType ? ' (types)' : ''}`));
       if (target?.startsWith('src/')) addEdges(edges, path, target, [from, packageOf(target, packages)]);
       const rule = refusal(from, statement, target, packages);
       if (rule !== undefined)
@@ -59,7 +62,24 @@ export function findViolations(files: SourceFiles, packages: Readonly<Record<str
   violations.push(
     ...unused.map((name) => ({ rule: `no such package ${name}`, message: `allowed-imports.ts has a row for ${name}, which has no file` })),
   );
-  return [...violations, ...findCycles(edges)];
+  return [...violations, ...findUnused(packages, used), ...findCycles(edges)];
+}
+
+/** Arrows that no import needs, or that are needed for types only: the table would keep them open for any later import. */
+function findUnused(packages: Readonly<Record<string, PackageRule>>, used: ReadonlyMap<string, ReadonlySet<string>>): readonly Violation[] {
+  const unused: Violation[] = [];
+  for (const [from, { imports = [], types = [], npm = [], node = [], nodeTypes = [] }] of Object.entries(packages)) {
+    const names = used.get(from) ?? new Set<string>();
+    const missing = [
+      ...[...imports, ...node].filter((to) => !names.has(to)),
+      ...[...types, ...nodeTypes].filter((to) => !names.has(`${to} (types)`)),
+      ...npm.filter((to) => !names.has(to) && !names.has(`${to} (types)`)),
+    ];
+    for (const to of missing) {
+      unused.push({ rule: `unused: ${from} -> ${to}`, message: `allowed-imports.ts allows ${from} -> ${to} more than its imports need` });
+    }
+  }
+  return unused;
 }
 
 /** The imported file for a relative specifier; undefined for a package or an unreadable specifier. */
