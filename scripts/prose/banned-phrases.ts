@@ -5,8 +5,10 @@
 
 /** A phrase that prose must not contain. */
 export interface BannedPhrase {
-  /** Matched without regard to case, at word boundaries. */
+  /** Matched at word boundaries; groups do not capture. */
   readonly pattern: string;
+  /** Matched with its case. */
+  readonly isExact: boolean;
   /** What to write instead, in the words of the finding. */
   readonly instead: string;
 }
@@ -66,5 +68,14 @@ const rows: readonly (readonly [pattern: string, instead: string])[] = [
   ['folders?', 'directory'],
 ];
 
+/** Parts of the former style of file headers, which listed input, output and callers; they are matched with their case. */
+const HEADER_PARTS: readonly (readonly [pattern: string, instead: string])[] = [
+  ['(?:In|Out):(?= [a-z])', 'a sentence about what the file does'],
+  ['Called by', 'the reason, if the caller matters'],
+];
+
 /** All banned phrases, in the order of the list that CONTRIBUTING.md points to. */
-export const BANNED_PHRASES: readonly BannedPhrase[] = rows.map(([pattern, instead]) => ({ pattern, instead }));
+export const BANNED_PHRASES: readonly BannedPhrase[] = [
+  ...rows.map(([pattern, instead]) => ({ pattern, instead, isExact: false })),
+  ...HEADER_PARTS.map(([pattern, instead]) => ({ pattern, instead, isExact: true })),
+];

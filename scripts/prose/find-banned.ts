@@ -19,7 +19,11 @@ export interface ProseReport {
   readonly commentLines: number;
 }
 
-const ALL = new RegExp(`(?<![\\w-])(?:${BANNED_PHRASES.map(({ pattern }) => `(${spaced(pattern)})`).join('|')})(?![\\w-])`, 'gi');
+/** `(?i:…)` for phrases whose case does not matter; one group per phrase. */
+const ALL = new RegExp(
+  `(?<![\\w-])(?:${BANNED_PHRASES.map(({ pattern, isExact }) => (isExact ? `(${spaced(pattern)})` : `((?i:${spaced(pattern)}))`)).join('|')})(?![\\w-])`,
+  'g',
+);
 
 /** A phrase may be split over two lines of a comment. */
 function spaced(pattern: string): string {

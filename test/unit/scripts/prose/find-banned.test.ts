@@ -36,6 +36,15 @@ describe('banned phrases', () => {
     expect(phrases('src/a.json', '{"a": "nobody was told"}')).to.deep.equal([]);
   });
 
+  it('include the former style of file headers, with its case', () => {
+    expect(phrases('src/a.ts', '/*\n * Reads. In: a file. Out: an object. Called by the entry point.\n */')).to.deep.equal([
+      '2 In:',
+      '2 Out:',
+      '2 Called by',
+    ]);
+    expect(phrases('src/a.ts', '// The order is: in: a, out: b; called by name.\n')).to.deep.equal([]);
+  });
+
   it('come with what to write instead', () => {
     expect(findBanned('src/a.ts', '// octets\n').findings).to.deep.equal([
       { path: 'src/a.ts', line: 1, phrase: 'octets', instead: 'byte' },
