@@ -1,6 +1,6 @@
 /*
- * The API server's audit log as proof of what a program was or was not allowed to do. In: the log that a cluster started
- * with `audit: true` writes. Out: the requests it refused. The suites that check the roles in the chart call it.
+ * Reads the requests that the API server refused from its audit log, which a cluster started with `audit: true` writes. Used
+ * to check the roles of the chart.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 
