@@ -24,11 +24,13 @@ export function checkAddresses(values: readonly string[]): readonly ValueFault[]
     if (!value.includes('/')) return parseGoAddress(value) === undefined ? undefined : `bad IP address (${value})`;
     const error = parseGoPrefix(value);
     if (error === undefined) return undefined;
-    return {
-      message: `bad CIDR range (${value}): expected a block such as 10.0.0.0/8`,
-      admissionMessage: `bad CIDR range (${value}): ${error}`,
-    };
+    return { message: `bad CIDR range (${value}): ${reasonOf(error)}`, admissionMessage: `bad CIDR range (${value}): ${error}` };
   });
+}
+
+/** Go's reason without the function names and quoted arguments in front of it. */
+function reasonOf(goError: string): string {
+  return goError.replace(/^(?:(?:netip\.ParsePrefix|ParseAddr)\("(?:[^"\\]|\\.)*"\): )+/, '');
 }
 
 /** One fault per invalid port. */
