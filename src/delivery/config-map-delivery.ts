@@ -33,6 +33,7 @@ export interface ConfigMapDeliveryOptions {
 /** A delivery for the cluster that `client` talks to. */
 export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOptions): ConfigMapDelivery {
   const listeners = new Set<(event: DeliveryEvent) => void>();
+  const removals: Removals = new Map();
   const onDrift = (workload: WorkloadRef): void => {
     for (const listener of listeners) listener({ kind: 'drifted', workload });
   };
@@ -41,10 +42,16 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
       const key = workloadKey(bundle.workload);
       const before = ledger.get(key)?.published;
       if (before !== undefined && isAsDesired(before, { revision: bundle.digest, ownerUid: owner?.uid })) return 'unchanged';
-      const after = await writeBundle(client, { bundle, owner, before }, signal);
-      // The watch may have reported a later change before this response arrived.
-      if (!isOutdated(ledger.get(key)?.published, after)) ledger.setPublished(key, after);
-      return resultOf(before, after);
+      const removed = new Set<string>();
+      removals.set(key, removed);
+      try {
+        const after = await writeBundle(client, { bundle, owner, before }, signal);
+        // The watch may have reported a later change, or the removal of this copy, before this response arrived.
+        if (!removed.has(after.uid) && !isOutdated(ledger.get(key)?.published, after)) ledger.setPublished(key, after);
+        return resultOf(before, after);
+      } finally {
+        removals.delete(key);
+      }
     },
     withdraw: async (workload, signal) => {
       const key = workloadKey(workload);
@@ -59,9 +66,12 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
       return () => listeners.delete(listener);
     },
     project: (raw) => knownVersion(ledger, raw) ?? readConfigMap(raw),
-    sink: createBundleSink(ledger, onDrift),
+    sink: createBundleSink(ledger, removals, onDrift),
   };
 }
+
+/** UIDs of the copies that the watch reported as removed during a write in progress, by workload. */
+type Removals = Map<WorkloadKey, Set<string>>;
 
 /** True when `incoming` is older than `known`: a watch event from before our own write, or a response from before a watch event. */
 export function isOutdated(known: PublishedConfigMap | undefined, incoming: PublishedConfigMap): boolean {
@@ -82,6 +92,7 @@ function knownVersion(ledger: WorkloadLedger<PublishedConfigMap>, raw: RawObject
 /** The ledger's keys are workloads, the informer's are ConfigMaps, whose names may be shortened. */
 function createBundleSink(
   ledger: WorkloadLedger<PublishedConfigMap>,
+  removals: Removals,
   onDrift: (workload: WorkloadRef) => void,
 ): ReflectorSink<PublishedConfigMap> {
   const workloadByName = new Map<string, WorkloadRef>();
@@ -94,7 +105,9 @@ function createBundleSink(
     if (!isSameCopy(before, published) && !isAsDesired(published, ledger.get(key)?.desired ?? {})) onDrift(published.workload);
   };
   const remove = (key: WorkloadKey, workload: WorkloadRef): void => {
-    if (ledger.get(key)?.published === undefined) return;
+    const before = ledger.get(key)?.published;
+    if (before === undefined) return;
+    removals.get(key)?.add(before.uid);
     ledger.setPublished(key, undefined);
     if (ledger.get(key)?.desired?.revision !== undefined) onDrift(workload);
   };

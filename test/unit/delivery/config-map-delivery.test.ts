@@ -192,6 +192,31 @@ describe('ConfigMap delivery: drift', () => {
     expect(names).to.deep.equal([]);
   });
 
+  it('does not take its own write for published when the watch reports its removal before the response arrives', async () => {
+    const { client, objects, requests } = createFakeConfigMaps();
+    const { delivery, publish, drifted, ledger } = open({
+      ...client,
+      request: async (wanted) => {
+        const response = await client.request(wanted);
+        const [path, object] = [...objects][0] ?? [];
+        const seen = delivery.project(object ?? {});
+        if (requests.length > 1 || path === undefined || seen === undefined) return response;
+        delivery.sink.upsert(CONFIG_MAP, seen);
+        objects.delete(path);
+        delivery.sink.remove(CONFIG_MAP);
+        return response;
+      },
+    });
+    const names = drifted();
+    await publish(encoded('one'));
+    expect(names).to.deep.equal(['httpbin']);
+    expect(ledger.get(KEY)?.published).to.equal(undefined);
+
+    await publish(encoded('one'));
+    expect(objects.size).to.equal(1);
+    expect(ledger.get(KEY)?.published?.revision).to.equal(encoded('one').digest);
+  });
+
   it('reports bundles that are missing from a new list', async () => {
     const { client } = createFakeConfigMaps();
     const { delivery, publish, published, drifted, ledger } = open(client);
