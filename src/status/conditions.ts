@@ -14,7 +14,7 @@ export interface PolicyCondition {
 }
 
 /** Missing or outdated keys of one JWT rule. */
-export interface KeyTrouble {
+export interface KeyProblem {
   /**
    * `stale`: the last fetch failed, the last good keys are in use. `unavailable`: it failed and there are no keys. `pending`:
    * no fetch has ended yet. Without keys every token for the rule is rejected.
@@ -35,7 +35,7 @@ export interface PolicyFacts {
   readonly refused: readonly { readonly workload: string; readonly message: string }[];
   /** Selected workloads with a pod that has no agent: nothing enforces the policy there. */
   readonly withoutAgent: readonly string[];
-  readonly keys: readonly KeyTrouble[];
+  readonly keys: readonly KeyProblem[];
   /** Warnings from compiling this policy. */
   readonly findings: readonly Finding[];
 }
@@ -100,25 +100,25 @@ function selectsNothing(entry: PolicyEntry): string {
   return hasTargets ? 'Targets no gateway that has pods; targetRefs select no other workloads' : 'Selects no workload';
 }
 
-function listKeys(keys: readonly KeyTrouble[]): string {
+function listKeys(keys: readonly KeyProblem[]): string {
   return keys
     .slice(0, NAMED)
     .map(({ kind, rule, reason }) => `jwtRules[${rule}]: ${reason}; ${KEY_CONSEQUENCE[kind]}`)
     .join('. ');
 }
 
-const KEY_CONSEQUENCE: Readonly<Record<KeyTrouble['kind'], string>> = {
+const KEY_CONSEQUENCE: Readonly<Record<KeyProblem['kind'], string>> = {
   stale: 'the last good keys remain in use',
   unavailable: 'there are no keys, so every token for this rule is rejected',
   pending: 'every token for this rule is rejected until they arrive',
 };
 
 /** Findings in one line: path, message and hint of the first few, and the number of the others. */
-export function listFindings(findings: readonly Finding[]): string {
-  const texts = findings.map(
+function listFindings(findings: readonly Finding[]): string {
+  const lines = findings.map(
     ({ path, message, hint }) => `${path === '' ? '' : `${path}: `}${message}${hint === undefined ? '' : ` (${hint})`}`,
   );
-  return listNames(texts, '; ');
+  return listNames(lines, '; ');
 }
 
 function listNames(names: readonly string[], separator = ', '): string {

@@ -7,7 +7,7 @@ import type { Finding } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
-import type { KeyTrouble, PolicyFacts } from './conditions.ts';
+import type { KeyProblem, PolicyFacts } from './conditions.ts';
 import { isUnverified, type LedgerView } from './workload-ledger.ts';
 
 /** Where facts are read from. */
@@ -24,8 +24,8 @@ const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutA
 /**
  * The facts about a policy; costs in proportion to the workloads that it selects.
  *
- * @returns undefined while the present leader has not verified the bundle of every selected workload: what an earlier
- * leader wrote into the status is better than a guess
+ * @returns undefined while the present leader has not verified the bundle of every selected workload: the status that an
+ * earlier leader wrote then stays
  */
 export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts | undefined {
   const policy = entry.active;
@@ -49,7 +49,7 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     waiting,
     refused,
     withoutAgent: [...selection.workloadsWithoutAgentOf(entry.key)].sort(),
-    keys: keyTroubles(policy, jwksCache),
+    keys: keyProblems(policy, jwksCache),
     // Missing keys are reported with the state of their source.
     findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy, sources.mesh())],
   };
@@ -59,9 +59,9 @@ function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly 
   return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, trustedProxies) : [];
 }
 
-function keyTroubles(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyTrouble[] {
+function keyProblems(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyProblem[] {
   if (policy.kind !== 'RequestAuthentication') return [];
-  return (policy.spec.jwtRules ?? []).flatMap((rule, index): readonly KeyTrouble[] => {
+  return (policy.spec.jwtRules ?? []).flatMap((rule, index): readonly KeyProblem[] => {
     const state = jwksCache.stateOf(rule, policy.metadata.namespace);
     if (state.kind === 'stale' || state.kind === 'unavailable') return [{ kind: state.kind, rule: index, reason: state.reason }];
     return state.kind === 'pending' ? [{ kind: 'pending', rule: index, reason: 'the keys are being fetched' }] : [];

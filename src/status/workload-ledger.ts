@@ -91,7 +91,7 @@ export interface WorkloadLedger<P extends PublishedBundle = PublishedBundle> ext
 
 const NO_POLICIES: ReadonlyMap<PolicyKey, Generation> = new Map();
 
-/** An empty ledger. A record exists while it says anything; every operation is O(1) but for comparing findings and policies. */
+/** An empty ledger. A record exists while it says anything; a change costs time in proportion to the policies of its workload. */
 export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle>(): WorkloadLedger<P> {
   const recordByKey = new Map<WorkloadKey, WorkloadRecord<P>>();
   const listeners = new Set<(change: RecordChange<P>) => void>();
@@ -138,8 +138,8 @@ export function createWorkloadLedger<P extends PublishedBundle = PublishedBundle
 }
 
 /**
- * True until the present leader has compared the published bundle with the cluster state. Until then neither its
- * findings nor, should a policy have been deleted and created again, its generations can be relied on.
+ * True until the present leader has compared the published bundle with the cluster state. Until then its findings are not
+ * known, and its generations may be those of policies that were deleted and created again.
  */
 export function isUnverified(record: WorkloadRecord | undefined): boolean {
   return record?.published !== undefined && record.desired === undefined;

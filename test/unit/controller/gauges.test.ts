@@ -1,0 +1,82 @@
+import { expect } from 'chai';
+import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { createGauges } from '../../../src/controller/gauges.ts';
+import type { Term } from '../../../src/controller/term.ts';
+import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createJwksCache } from '../../../src/jwks/jwks-cache.ts';
+import { createClusterState } from '../../../src/state/cluster-state.ts';
+import { createWorkloadLedger } from '../../../src/status/workload-ledger.ts';
+import type { ControllerGauges } from '../../../src/telemetry/controller-metrics.ts';
+import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createWorkQueue, type WorkQueue } from '../../../src/workqueue/queue.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
+
+function pod(name: string, agent = true): SlimPod {
+  return projectPod({
+    metadata: { namespace: 'foo', name, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
+    status: { phase: 'Running' },
+  });
+}
+
+describe('gauges of the controller', () => {
+  const clock = createFakeClock();
+  const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
+  const ledger = createWorkloadLedger();
+  const queue = (): WorkQueue => createWorkQueue({ clock, groupOf: () => '' });
+  const [workloads, statuses] = [queue(), queue()];
+  const term = { pipeline: { queue: workloads }, statuses: { queue: statuses } } as unknown as Term;
+  let present: Term | undefined;
+  let gauges: ControllerGauges;
+
+  before(async () => {
+    const limits = { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 };
+    const logger = createLogger({ level: 'silent', component: 'test' });
+    const jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
+    gauges = createGauges({ clusterState, ledger, jwksCache, term: () => present });
+    for (const name of ['done', 'new', 'large']) clusterState.pods.upsert(pod(name));
+    clusterState.pods.upsert(pod('bare', false));
+    for (const name of ['done', 'large', 'ghost']) {
+      ledger.setPublished(`foo/${name}`, { workload: { namespace: 'foo', name }, revision: 'r', policies: new Map() });
+    }
+    ledger.refuse('foo/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
+    workloads.add('foo/new');
+    await workloads.take(new AbortController().signal);
+    clock.advance(20);
+  });
+
+  it('count workloads with an agent by the state of their bundle while this replica leads', () => {
+    present = term;
+    expect(gauges.bundles()).to.deep.equal({ published: 1, pending: 1, refused: 1 });
+  });
+
+  it('report no bundles on a standby', () => {
+    present = undefined;
+    expect(gauges.bundles()).to.deep.equal({});
+    expect(gauges.running()).to.deep.equal({ workload: [], 'policy-status': [] });
+  });
+
+  it('report how long keys have been in progress', () => {
+    present = term;
+    expect(gauges.running()).to.deep.equal({ workload: [20], 'policy-status': [] });
+  });
+
+  it('count workloads with and without an agent', () => {
+    expect(gauges.workloads()).to.deep.equal({ withAgent: 3, withoutAgent: 1 });
+  });
+
+  it('count policies by kind and validity', () => {
+    const policy = (name: string, action: string): object => ({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      metadata: { namespace: 'foo', name },
+      spec: { action, rules: [{}] },
+    });
+    clusterState.upsertPolicy(policy('good', 'DENY'));
+    clusterState.upsertPolicy(policy('bad', 'NONSENSE'));
+    expect(gauges.policies().filter(({ count }) => count > 0)).to.deep.equal([
+      { kind: 'AuthorizationPolicy', valid: true, count: 1 },
+      { kind: 'AuthorizationPolicy', valid: false, count: 1 },
+    ]);
+  });
+});
