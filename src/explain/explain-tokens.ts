@@ -6,7 +6,7 @@ import type { KeySet } from '../bundle/bundle.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import { CLOCK_SKEW_SECONDS } from '../jwt/check-claims.ts';
 import { extractTokens } from '../jwt/extract-tokens.ts';
-import { MISSING, type TokenFault } from '../jwt/status.ts';
+import { MISSING, type TokenFault } from '../jwt/token-fault.ts';
 import type { TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import type { JwtRuleExplanation } from './explanation.ts';

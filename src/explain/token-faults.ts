@@ -4,7 +4,7 @@
  */
 import type { KeySet } from '../bundle/bundle.ts';
 import { type ParsedToken, parseToken } from '../jwt/parse-token.ts';
-import { AUDIENCE_NOT_ALLOWED, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/status.ts';
+import { AUDIENCE_NOT_ALLOWED, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/token-fault.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { momentText, spanText } from './span-text.ts';
 

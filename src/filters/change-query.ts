@@ -1,16 +1,18 @@
 /*
- * Query parameters that an external authorizer sets or removes. In: a request target and the parameters. Out: the target
- * with its query written anew, as Envoy writes it: sorted by name, each with `=`. Called when an answer is applied.
+ * Sets and removes query parameters as an ext_authz server requests. The query is rewritten as Envoy writes it: sorted by name,
+ * each parameter with `=`.
  */
 import { compareBytes } from '../policy/lower/order.ts';
 
-/** Parameters to set (flat: name, value …, replacing all of that name) and names to remove after that. Nothing is encoded or decoded. */
+/** Nothing is encoded or decoded. */
 export interface QueryChanges {
+  /** Name, value …; each replaces all parameters of the name. */
   readonly set: readonly string[];
+  /** Names; applied after `set`. */
   readonly remove: readonly string[];
 }
 
-/** `target` (path with query) after `changes`; as it is when there are none. */
+/** `target` (path with query) after the changes; unchanged when there are none. */
 export function changeQuery(target: string, { set, remove }: QueryChanges): string {
   if (set.length === 0 && remove.length === 0) return target;
   const mark = target.indexOf('?');

@@ -23,6 +23,7 @@ import { runRbac } from './rbac.ts';
 import { pathOf } from './request-facts.ts';
 import type { ReplyVerdict, Verdict } from './verdict.ts';
 
+/** Settings of a filter chain. */
 export interface FilterChainOptions {
   /** Limits of each JWT rule's cache of verified tokens. */
   readonly tokenCache?: TokenCacheLimits;

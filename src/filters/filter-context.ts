@@ -40,13 +40,11 @@ export const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 /** The verdict that ends `request` with `reply`, in the form that the client understands. */
 export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: VerdictLog): ReplyVerdict {
   const grpc = prepared.method !== 'CONNECT' && isGrpc(prepared.headers);
-  const { kind, status, body, bytes, headers, close, details } = completeReply(reply, {
-    grpc,
-    isHead: raw.method === 'HEAD',
-    close: closes(raw),
-  });
-  const changed = downstream.length === 0 ? headers : changeHeaders(headers, downstream);
-  return { kind, status, body, ...(bytes === undefined ? {} : { bytes }), headers: changed, close, details, log };
+  const completed = completeReply(reply, { grpc, isHead: raw.method === 'HEAD', close: closes(raw) });
+  const headers = downstream.length === 0 ? completed.headers : changeHeaders(completed.headers, downstream);
+  const { status, body, bytes, close, details } = completed;
+  const verdict: ReplyVerdict = { kind: 'reply', status, body, headers, close, details, log };
+  return bytes === undefined ? verdict : { ...verdict, bytes };
 }
 
 /** Log fields of a request that ended before rbac. */

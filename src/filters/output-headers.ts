@@ -1,22 +1,22 @@
 /*
- * What tokens wrote into the head of a request, looked at before it goes upstream. In: the JWT rules of a program. Out: a
- * test of heads. Made once by the judge.
+ * Checks the headers that JWT rules wrote before a request is forwarded.
  */
 
 import { isChangeableRequestHeader } from '../http/header-changes.ts';
+import type { HeaderList } from '../http/header-list.ts';
 import { outputsOf } from '../jwt/token-rule.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 
-/** Envoy's words for the first header (flat list) that cannot be sent; `undefined`: all can. */
-export type OutputTest = (headers: readonly string[]) => string | undefined;
+/** Envoy's message about the first header that cannot be sent; `undefined`: all can. */
+export type OutputTest = (headers: HeaderList) => string | undefined;
 
 const TOKEN = /^[\w!#$%&'*+\-.^`|~]+$/;
-// oxlint-disable-next-line no-control-regex -- control octets are the matter
-const CONTROL_OCTET = /[\0-\x08\x0a-\x1f\x7f]/;
+// oxlint-disable-next-line no-control-regex -- control bytes are what is searched for
+const CONTROL_BYTE = /[\0-\x08\x0a-\x1f\x7f]/;
 
 /**
- * A test of the headers that `providers` write, which no client can send. Istio's admission takes any name for
- * `outputPayloadToHeader`, and claims hold any text.
+ * A test of the headers that `providers` write. It is needed because Istio's admission accepts any name for
+ * `outputPayloadToHeader`, and a claim may contain any string.
  */
 export function createOutputTest(providers: readonly JwtProvider[]): OutputTest {
   const outputs = new Set(providers.flatMap((provider) => [...outputsOf(provider)]));
@@ -27,7 +27,7 @@ export function createOutputTest(providers: readonly JwtProvider[]): OutputTest 
       const name = headers[i] as string;
       if (!outputs.has(name)) continue;
       if (unsendable.has(name)) return `invalid header name: ${name}`;
-      if (CONTROL_OCTET.test(headers[i + 1] as string)) return `invalid header value for: ${name}`;
+      if (CONTROL_BYTE.test(headers[i + 1] as string)) return `invalid header value for: ${name}`;
     }
     return undefined;
   };

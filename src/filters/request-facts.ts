@@ -1,6 +1,5 @@
 /*
- * Facts of a request or connection for the evaluator. In: a prepared request (or only a connection) and the verified
- * claims. Out: `RequestFacts`. Called by the judge once before CUSTOM and once after JWT.
+ * Facts of a request or connection for the evaluator.
  */
 
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
@@ -9,7 +8,7 @@ import type { TokenNotes } from '../policy/token-notes.ts';
 
 type Claims = { readonly [key: string]: Json };
 
-/** A view: headers are read from the prepared request at the time of asking. */
+/** Reads headers from the prepared request when they are asked for. */
 class HttpFacts implements RequestFacts {
   readonly connection: ConnectionFacts;
   readonly method: string;
@@ -42,7 +41,7 @@ class HttpFacts implements RequestFacts {
   }
 }
 
-/** The part of a request target that `paths` are compared with: all before the first `?` or `#`. */
+/** The part of a request target that `paths` match: everything before the first `?` or `#`. */
 export function pathOf(target: string): string {
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
@@ -51,9 +50,9 @@ export function pathOf(target: string): string {
 }
 
 /**
- * What policies see of a prepared request.
+ * The facts of a normalized request.
  * @param claims payload of the verified token with space-delimited claims split; absent: no verified token
- * @param notes on those claims, kept with the token; absent: nothing is remembered from one request to the next
+ * @param notes the evaluator's cache for those claims; absent: nothing is cached between requests
  */
 export function factsOf(request: PreparedRequest, connection: ConnectionFacts, claims?: Claims, notes?: TokenNotes): RequestFacts {
   return new HttpFacts(request, connection, claims, notes);
@@ -61,7 +60,7 @@ export function factsOf(request: PreparedRequest, connection: ConnectionFacts, c
 
 const NO_VALUES: readonly string[] = Object.freeze([]);
 
-/** What policies see of a TCP connection: `remote.ip` is the peer's address, everything of HTTP is empty. */
+/** The facts of a TCP connection: `remote.ip` is the peer's address, everything of HTTP is empty. */
 export function connectionFacts(connection: ConnectionFacts): RequestFacts {
   return {
     connection,

@@ -27,6 +27,7 @@ export interface VerdictLog {
   readonly jwtRule?: Provenance;
 }
 
+/** What to do with a request. */
 export type Verdict = ForwardVerdict | ReplyVerdict | CheckVerdict;
 
 /** Send the request to the upstream with this head. */

@@ -1,20 +1,19 @@
 /*
- * Changes that an external authorizer asks for on header lists: which names are within its reach, and how a change is
- * applied. In: a flat list and changes. Out: a new list. Used on the replies of the judge and on the responses of the
- * application.
+ * Header changes that an ext_authz server requests: which names it may change, and how a change is applied to the headers of a
+ * response.
  */
 import { type HeaderList, hasHeader, selectHeaders } from './header-list.ts';
 
-/** One change of a response's headers. `add` keeps what is there; the others look at whether the name is there. */
+/** One change of a response's headers. `add` keeps present headers of the name; `set` replaces them. */
 export interface HeaderChange {
   readonly how: 'add' | 'set' | 'add-if-absent' | 'set-if-present';
   /** Lower case. */
   readonly name: string;
-  /** latin1 text, one character per octet. */
+  /** One latin1 character per byte. */
   readonly value: string;
 }
 
-/** Fields that belong to the connection or to the codec: framing must not be decided by a third party. */
+/** Headers of the connection or of the codec: a third party must not control framing. */
 const CODEC_FIELDS: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -26,15 +25,15 @@ const CODEC_FIELDS: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Fields of a response that the codec writes itself. */
+/** Response headers that the codec writes itself. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(['date', 'server']);
 
-/** May an authorizer set or remove the request header `name` (lower case)? Not Host, pseudo headers and framing. */
+/** May an ext_authz server set or remove the request header `name` (lower case)? Not Host, pseudo headers and framing. */
 export function isChangeableRequestHeader(name: string): boolean {
   return name !== '' && !name.startsWith(':') && !CODEC_FIELDS.has(name);
 }
 
-/** May an authorizer set the response header `name` (lower case)? */
+/** May an ext_authz server set the response header `name` (lower case)? */
 export function isChangeableResponseHeader(name: string): boolean {
   return isChangeableRequestHeader(name) && !OWN_FIELDS.has(name);
 }

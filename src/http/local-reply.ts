@@ -59,7 +59,8 @@ export function completeReply({ status, body, bytes, headers: own, close, detail
     return { kind: 'reply', status: 200, body: '', headers, close: closes, details };
   }
   if (body !== '' && firstHeader(headers, 'content-type') === undefined) headers.push('content-type', 'text/plain');
-  return { kind: 'reply', status, body, ...(bytes === undefined ? {} : { bytes }), headers, close: closes, details };
+  const completed: LocalReply = { kind: 'reply', status, body, headers, close: closes, details };
+  return bytes === undefined ? completed : { ...completed, bytes };
 }
 
 const GRPC_UNKNOWN = 2;

@@ -1,7 +1,6 @@
 /*
- * Authenticates a request under all JWT rules of a program. In: the prepared request and the time. Out: nobody, a verified
- * token, or a refusal ready to be sent; the request is changed as the rules say. The judge calls it between CUSTOM and
- * the other actions.
+ * Authenticates a request under all JWT rules of a program, and edits the request as the rules demand. The jwt_authn filter
+ * calls it after ext_authz and before rbac.
  */
 import type { KeySet } from '../bundle/bundle.ts';
 import { firstHeader, removeHeadersWhere } from '../http/header-list.ts';
@@ -9,17 +8,17 @@ import type { LocalReply } from '../http/local-reply.ts';
 import type { JwtProvider, Provenance } from '../policy/model/program.ts';
 import { challenge, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
-import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
 import type { TokenCacheLimits } from './token-cache.ts';
+import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
 import type { TokenRequest } from './token-request.ts';
 import { createTokenRule, outputsOf, removeOutputs, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
 
-/** No token where none is demanded, or a preflight whose token nobody looked at. */
+/** The request has no token and no rule requires one, or it is a CORS preflight, whose token is not checked. */
 export interface Anonymous {
   readonly kind: 'anonymous';
 }
 
-/** A token that no rule accepts, or none where a rule demands one: the request ends here. */
+/** A token that no rule accepts, or no token where a rule requires one: the request ends here. */
 export interface AuthenticationFailure {
   readonly kind: 'refused';
   readonly fault: TokenFault;
@@ -29,17 +28,20 @@ export interface AuthenticationFailure {
   readonly rule: Provenance;
 }
 
+/** Result of authenticating one request. */
 export type Authentication = Anonymous | VerifiedToken | AuthenticationFailure;
 
+/** Settings of an authenticator. */
 export interface AuthenticatorOptions {
   /** Limits of each rule's cache of verified tokens. */
   readonly cache?: TokenCacheLimits;
 }
 
-/** Authenticates requests under one program and its key sets. */
+/** Authenticates requests under the JWT rules of one program and its key sets. */
 export interface Authenticator {
   /**
-   * Changes `request` (headers and target) as the rules and the verified token say.
+   * Edits headers and target of `request`: output headers from the client are removed, output headers of the verified token are
+   * added, and the token is removed unless its rule forwards it.
    * @param nowSeconds whole Unix seconds
    */
   authenticate(request: TokenRequest, nowSeconds: number): Authentication;
@@ -48,8 +50,8 @@ export interface Authenticator {
 const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 
 /**
- * An authenticator for `providers` in their order. A provider whose key set is not in `keySets` refuses every token.
- * Keys are imported here, once; a changed key set needs a new authenticator, which begins with empty caches.
+ * An authenticator that tries `providers` in order. A provider whose key set is not in `keySets` refuses every token. Keys are
+ * imported once, here; a changed key set needs a new authenticator, which starts with empty caches.
  */
 export function createAuthenticator(
   providers: readonly JwtProvider[],
@@ -64,14 +66,14 @@ export function createAuthenticator(
     }
   }
   const rules = providers.map((provider) => createTokenRule(provider, imported.get(provider.keySet), options.cache));
-  const run = providers.some(({ required }) => required) ? runDemandedRules : runRules;
+  const run = providers.some(({ required }) => required) ? runRequiredRules : runRules;
   const outputs = outputHeaderNames(providers);
   return {
     authenticate(request, nowSeconds) {
       if (outputs.size > 0) {
         removeHeadersWhere(request.headers, (name) => outputs.has(folded(name)));
       }
-      // Rules are for paths, and CONNECT has none.
+      // JWT rules apply to paths, and CONNECT has none.
       if (rules.length === 0 || request.method === 'CONNECT' || isPreflight(request)) {
         return ANONYMOUS;
       }
@@ -85,7 +87,7 @@ function outputHeaderNames(providers: readonly JwtProvider[]): ReadonlySet<strin
   return new Set(providers.flatMap((provider) => [...outputsOf(provider)].map(folded)));
 }
 
-/** `_` and `-` are one to CGI-like applications, so a client may not send the one to pass for the other. */
+/** CGI-like applications do not distinguish `_` from `-`, so a client must not pass off one for the other. */
 function folded(name: string): string {
   return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
@@ -104,8 +106,8 @@ interface Fault {
 }
 
 /**
- * The first rule that accepts ends it. When none does, but some took tokens out of the request before they met one that
- * was not theirs, all rules go over what is left: tokens of several issuers may then each find their rule.
+ * The first rule that accepts a token wins. If none does, but some rules removed tokens from the request before they found one
+ * of another issuer, all rules run again on what is left: tokens of several issuers may then each match their rule.
  */
 function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
   const { target } = request;
@@ -129,21 +131,21 @@ function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds
   if (second?.kind === 'verified') {
     return second;
   }
-  return refuse(second === undefined ? toldFault(faults) : lastTelling([...faults, second]), request, target);
+  return refuse(second === undefined ? reportedFault(faults) : lastSpecificFault([...faults, second]), request, target);
 }
 
 /**
- * When any rule demands its token, no rule stands in for another: every demanded token must be there, and every token that
- * is there must be good. The identity is that of the last rule that found one.
+ * If any rule requires its token, the rules are not alternatives: every required token must be present, and every present token
+ * must be valid. The identity is that of the last rule that found a token.
  * @see istio.io/api security/v1beta1 JWTRule.presence; envoy jwt_authn `requires_all`
  */
-function runDemandedRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
+function runRequiredRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
   const { target } = request;
   const outcome = runEveryRule(rules, request, nowSeconds);
   return outcome?.kind === 'fault' ? refuse(outcome, request, target) : (outcome ?? ANONYMOUS);
 }
 
-/** The last token verified when every rule accepts what it still finds; else the first fault, or nothing when nothing is found. */
+/** The last token verified if every rule accepts the tokens that it still finds; else the first fault; `undefined` without a token. */
 function runEveryRule(
   rules: readonly TokenRule[],
   request: TokenRequest,
@@ -164,14 +166,14 @@ function runEveryRule(
   return verified;
 }
 
-/** Which of several faults the client is told: the first, unless that only says "not my token". */
-function toldFault(faults: readonly Fault[]): Fault {
+/** The fault that the reply reports: the first, unless it is only that of an unknown issuer. */
+function reportedFault(faults: readonly Fault[]): Fault {
   const first = faults[0] as Fault;
-  return first.fault === UNKNOWN_ISSUER ? lastTelling(faults) : first;
+  return first.fault === UNKNOWN_ISSUER ? lastSpecificFault(faults) : first;
 }
 
-/** The last fault that says more than "not my token"; the first when none does. */
-function lastTelling(faults: readonly Fault[]): Fault {
+/** The last fault other than an unknown issuer; the first fault if there is no other. */
+function lastSpecificFault(faults: readonly Fault[]): Fault {
   return faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? (faults[0] as Fault);
 }
 

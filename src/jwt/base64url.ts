@@ -1,6 +1,5 @@
 /*
- * Web-safe base64 as the reference proxy reads it: padding optional, ASCII white space ignored, `+` and `/` refused.
- * In: one piece of a token or one member of a key. Out: bytes, or nothing. Called by token and key set parsing.
+ * Web-safe base64 as Envoy decodes it: padding is optional, ASCII whitespace is ignored, `+` and `/` are refused.
  */
 
 const PLAIN = /^[A-Za-z0-9_-]*$/;
@@ -8,15 +7,15 @@ const PADDED = /^[A-Za-z0-9_-]*={0,2}$/;
 const SPACE = /[\t\n\v\f\r ]+/g;
 
 /**
- * The bytes that `text` encodes; `undefined` when it is no web-safe base64. Unused trailing bits are ignored.
- * @param text latin1 text; ASCII white space anywhere is skipped; padding is absent or exactly right
+ * The bytes that `encoded` represents; `undefined` when it is not web-safe base64. Unused trailing bits are ignored.
+ * @param encoded latin1; ASCII whitespace is skipped anywhere; padding is absent or complete
  * @see RFC 4648, section 5
  */
-export function decodeBase64Url(text: string): Buffer | undefined {
-  if (PLAIN.test(text)) {
-    return text.length % 4 === 1 ? undefined : Buffer.from(text, 'base64url');
+export function decodeBase64Url(encoded: string): Buffer | undefined {
+  if (PLAIN.test(encoded)) {
+    return encoded.length % 4 === 1 ? undefined : Buffer.from(encoded, 'base64url');
   }
-  const packed = text.replace(SPACE, '');
+  const packed = encoded.replace(SPACE, '');
   if (!PADDED.test(packed)) {
     return undefined;
   }

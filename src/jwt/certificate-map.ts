@@ -1,6 +1,5 @@
 /*
- * A map of X.509 certificates by key id, as Google serves them. In: the parsed document. Out: its keys. Called by `parseJwks`
- * for a document without `keys`.
+ * A map of X.509 certificates by key id, as Google publishes them in place of a JWKS.
  */
 import { X509Certificate } from 'node:crypto';
 import type { BundleKey } from '../bundle/bundle.ts';
@@ -9,7 +8,10 @@ import type { JsonObject } from './parse-json.ts';
 const FIRST_LINE = '-----BEGIN CERTIFICATE-----\n';
 const LAST_LINE = '-----END CERTIFICATE-----\n';
 
-/** Every member is `"<kid>": "<PEM of an RSA certificate>"`, line end included; one bad member spoils the document, and it has no keys. */
+/**
+ * The keys of the map, each member of which is `"<kid>": "<PEM of an RSA certificate>"`, newline included. Empty when any member
+ * is invalid.
+ */
 export function keysOfCertificates(document: JsonObject): readonly BundleKey[] {
   const keys: BundleKey[] = [];
   for (const [kid, pem] of Object.entries(document)) {
@@ -26,7 +28,7 @@ function readCertificate(pem: string): BundleKey | undefined {
     const { kty, n, e } = new X509Certificate(pem).publicKey.export({ format: 'jwk' });
     return kty === 'RSA' && typeof n === 'string' && typeof e === 'string' ? { kty, n, e } : undefined;
   } catch {
-    // Not a certificate: the caller refuses the whole document.
+    // Not a certificate; the caller rejects the whole document.
     return undefined;
   }
 }

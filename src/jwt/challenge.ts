@@ -1,17 +1,16 @@
 /*
- * What a refused token makes of the reply: the challenge header and the reason in the log. In: the request as it came
- * and the fault. Out: strings. Called by the authenticator when a request is refused.
+ * The challenge header of the reply to a refused token, and the reason in the access log.
  */
 import { firstHeader } from '../http/header-list.ts';
-import { MISSING, type TokenFault } from './status.ts';
+import { MISSING, type TokenFault } from './token-fault.ts';
 import type { TokenRequest } from './token-request.ts';
 
 const MAX_REALM_PATH = 256;
 
 /**
- * Value of `www-authenticate` for a refused token. The realm is the address the client asked for; its path is cut after
- * 256 characters and nothing in it is escaped. A client that sent no token is told of no error.
- * @param target the request target before any token was taken out of it
+ * Value of `www-authenticate` for a refused token. The realm is the URL that the client requested; its path is cut after 256
+ * characters and nothing in it is escaped. A request without a token gets no `error`.
+ * @param target the request target before any token was removed from it
  * @see RFC 6750, section 3
  */
 export function challenge(request: TokenRequest, target: string, fault: TokenFault): string {

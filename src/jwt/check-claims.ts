@@ -1,16 +1,15 @@
 /*
- * The checks on a parsed token that need no key: issuer, time and audience, in the reference proxy's order. In: a parsed
- * token and what the rule asks for. Out: nothing or a fault. Run before the signature, and again on every use of a
- * cached token.
+ * The checks of a parsed token that need no key: issuer, time and audience. They run before the signature is verified; time is
+ * checked again on every use of a cached token.
  */
 import type { ParsedToken } from './parse-token.ts';
-import { AUDIENCE_NOT_ALLOWED, type TokenFault, UNKNOWN_ISSUER } from './status.ts';
+import { AUDIENCE_NOT_ALLOWED, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
 
-/** How far clocks may be apart, in seconds, on both ends of a token's life. */
+/** Tolerated difference of clocks in seconds, at both ends of a token's lifetime. */
 export const CLOCK_SKEW_SECONDS = 60;
 
 /**
- * The fault of a token that another issuer made.
+ * The fault of a token from another issuer; `undefined`: the issuer is right.
  * @param issuer the rule's issuer; `''`: any
  */
 export function checkIssuer(token: ParsedToken, issuer: string): TokenFault | undefined {
@@ -18,7 +17,8 @@ export function checkIssuer(token: ParsedToken, issuer: string): TokenFault | un
 }
 
 /**
- * The fault of a token outside its life, with {@link CLOCK_SKEW_SECONDS} of grace. `exp` 0 or absent: never expires.
+ * The fault of a token outside its lifetime, extended by {@link CLOCK_SKEW_SECONDS}; `undefined`: the token is valid now. A token
+ * with `exp` 0 or without `exp` never expires.
  * @param nowSeconds whole Unix seconds
  */
 export function checkTime(token: Pick<ParsedToken, 'notBefore' | 'expires'>, nowSeconds: number): TokenFault | undefined {
@@ -29,22 +29,22 @@ export function checkTime(token: Pick<ParsedToken, 'notBefore' | 'expires'>, now
 }
 
 /**
- * The form in which audiences are compared: without one leading `http://` or `https://` and one trailing `/`. Case counts.
+ * The form in which audiences are compared: without one leading `http://` or `https://` and one trailing `/`. Case-sensitive.
  * @example canonicalAudience('https://svc.example/') // 'svc.example'
  */
 export function canonicalAudience(audience: string): string {
-  let text = audience;
-  if (text.startsWith('https://')) {
-    text = text.slice('https://'.length);
-  } else if (text.startsWith('http://')) {
-    text = text.slice('http://'.length);
+  let canonical = audience;
+  if (canonical.startsWith('https://')) {
+    canonical = canonical.slice('https://'.length);
+  } else if (canonical.startsWith('http://')) {
+    canonical = canonical.slice('http://'.length);
   }
-  return text.endsWith('/') ? text.slice(0, -1) : text;
+  return canonical.endsWith('/') ? canonical.slice(0, -1) : canonical;
 }
 
 /**
- * The fault of a token for somebody else.
- * @param allowed canonical audiences of the rule; empty: any token will do
+ * The fault of a token for another audience; `undefined`: the audience is allowed.
+ * @param allowed canonical audiences of the rule; empty: every audience is allowed
  */
 export function checkAudience(token: ParsedToken, allowed: ReadonlySet<string>): TokenFault | undefined {
   if (allowed.size === 0 || token.audiences.some((audience) => allowed.has(canonicalAudience(audience)))) {

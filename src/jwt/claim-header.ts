@@ -1,19 +1,18 @@
 /*
- * Writes a claim as the value of a request header. In: a verified payload and a dotted claim path. Out: header bytes as
- * a latin1 string, or nothing. Called once per verified token and `outputClaimToHeaders` entry.
+ * Formats a claim as the value of a request header (`outputClaimToHeaders`).
  */
 import type { Json } from '../policy/facts.ts';
-import { jsonText } from './json-text.ts';
+import { formatJson } from './format-json.ts';
 import { isJsonObject, type JsonObject } from './parse-json.ts';
 
 const TWO_TO_THE_64 = 2 ** 64;
-/** From here on `Number.prototype.toFixed` gives exponents. */
+/** From this value on, `Number.prototype.toFixed` returns exponents. */
 const FIXED_LIMIT = 1e21;
 
 /**
- * The header value of the claim at `path`, which may hold what no header can carry; `undefined` when there is nothing to
- * say: no such claim, `null` or `''`.
- * @param path names joined by dots, looked up through objects only
+ * The header value of the claim at `path`, one latin1 character per UTF-8 byte; `undefined` when the claim is absent, `null` or
+ * `''`. The value may contain bytes that are not allowed in a header.
+ * @param path names joined by dots; only objects are traversed
  */
 export function claimHeader(claims: JsonObject, path: string): string | undefined {
   let value: Json | undefined = claims;
@@ -23,30 +22,30 @@ export function claimHeader(claims: JsonObject, path: string): string | undefine
     }
     value = value[name];
   }
-  const text = textOf(value);
-  return text === '' ? undefined : Buffer.from(text, 'utf8').toString('latin1');
+  const formatted = format(value);
+  return formatted === '' ? undefined : Buffer.from(formatted, 'utf8').toString('latin1');
 }
 
-function textOf(value: Json | undefined): string {
+function format(value: Json | undefined): string {
   switch (typeof value) {
     case 'string':
       return value;
     case 'number':
-      return numberText(value);
+      return formatNumber(value);
     case 'boolean':
       return value ? 'true' : 'false';
     case 'object':
-      return value === null ? '' : Buffer.from(jsonText(value), 'utf8').toString('base64');
+      return value === null ? '' : Buffer.from(formatJson(value), 'utf8').toString('base64');
     default:
       return '';
   }
 }
 
 /**
- * A number as C++ would print it: integers from 0 to 2^64 plainly, everything else with six decimals.
- * @example numberText(-5) // '-5.000000'
+ * A number as C++ prints it: integers from 0 to 2^64 without decimals, everything else with six.
+ * @example formatNumber(-5) // '-5.000000'
  */
-export function numberText(value: number): string {
+export function formatNumber(value: number): string {
   if (Number.isInteger(value) && value >= 0 && value < TWO_TO_THE_64) {
     return BigInt(value).toString();
   }

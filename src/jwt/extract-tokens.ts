@@ -1,12 +1,13 @@
 /*
- * Finds the tokens of one rule in a request: headers, then query parameters, then cookies. In: the prepared request and
- * the rule's locations. Out: every token with the place it came from, in extraction order. Called per rule and request.
+ * Extracts the tokens of one JWT rule from a request: from headers, then query parameters, then cookies.
  */
+
+import type { HeaderList } from '../http/header-list.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { queryParameter } from './query.ts';
 import type { TokenRequest } from './token-request.ts';
 
-/** A token and where it was; the place is what is removed after verification. */
+/** A token and its location, which is removed from the request after verification. */
 export interface ExtractedToken {
   readonly text: string;
   readonly place: 'header' | 'parameter' | 'cookie';
@@ -14,10 +15,10 @@ export interface ExtractedToken {
   readonly name: string;
 }
 
-// The first character that may begin a token after a prefix.
+// The first character after the prefix that can begin a token.
 const TOKEN_START = /[A-Za-z0-9_.-]/g;
 
-/** All tokens of `provider`'s locations in `request`, in the fixed order of locations. Empty: there is none. */
+/** All tokens in the locations of `provider`, in the fixed order of locations; empty when there is no token. */
 export function extractTokens(provider: JwtProvider, request: TokenRequest): readonly ExtractedToken[] {
   const tokens: ExtractedToken[] = [];
   for (const { name, prefix } of provider.headers) {
@@ -48,9 +49,9 @@ export function extractTokens(provider: JwtProvider, request: TokenRequest): rea
 }
 
 /**
- * The token in one header value: everything from the first token character after `prefix`, wherever the prefix is; the
- * whole value when no such character follows. `undefined`: the prefix is not there.
- * @param prefix case counts; `''`: the whole value is the token, even an empty one
+ * The token in one header value: everything from the first token character after `prefix`, at whatever position the prefix is;
+ * the whole value when no token character follows. `undefined` when the value does not contain the prefix.
+ * @param prefix case-sensitive; `''`: the whole value is the token, even when empty
  */
 export function tokenInHeader(value: string, prefix: string): string | undefined {
   if (prefix === '') {
@@ -66,7 +67,7 @@ export function tokenInHeader(value: string, prefix: string): string | undefined
 }
 
 /** The first cookie `name`, without one pair of double quotes around its value. */
-function cookie(headers: readonly string[], name: string): string | undefined {
+function cookie(headers: HeaderList, name: string): string | undefined {
   for (let index = 0; index < headers.length; index += 2) {
     if (headers[index] !== 'cookie') {
       continue;
@@ -82,10 +83,10 @@ function cookie(headers: readonly string[], name: string): string | undefined {
   return undefined;
 }
 
-function withoutLeadingSpaces(text: string): string {
+function withoutLeadingSpaces(name: string): string {
   let start = 0;
-  while (text[start] === ' ') {
+  while (name[start] === ' ') {
     start += 1;
   }
-  return text.slice(start);
+  return name.slice(start);
 }

@@ -1,26 +1,25 @@
 /*
- * Turns the keys of a bundle into key objects, once, before the first token comes. In: sanitised key members. Out:
- * imported keys in the same order. Called when an authenticator is created and to prove that a parsed key is usable.
+ * Converts the keys of a bundle to key objects of node:crypto.
  */
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import type { BundleKey, KeySet } from '../bundle/bundle.ts';
 
-/** A key ready for use. */
+/** A key that can verify signatures. */
 export interface ImportedKey {
   readonly type: 'RSA' | 'EC' | 'oct' | 'OKP';
-  /** `''`: the key answers to every `kid`. */
+  /** `''`: the key matches every `kid`. */
   readonly kid: string;
-  /** `''`: the key answers to every `alg`. */
+  /** `''`: the key matches every `alg`. */
   readonly alg: string;
   readonly key: KeyObject;
 }
 
-/** The keys of `keySet` in its order. A member that cannot be imported is left out: it then verifies nothing. */
+/** The keys of `keySet` in order. A key that cannot be imported is skipped; it then verifies nothing. */
 export function importKeySet(keySet: KeySet): readonly ImportedKey[] {
   return keySet.keys.flatMap((key) => importKey(key) ?? []);
 }
 
-/** `key` as a key object; `undefined` when the platform refuses it (e.g. a point that is not on its curve). */
+/** `key` as a key object; `undefined` when node:crypto refuses it (e.g. a point that is not on its curve). */
 export function importKey(key: BundleKey): ImportedKey | undefined {
   const { kty, kid, alg, ...members } = key;
   const named = { kid: kid ?? '', alg: alg ?? '' };
@@ -36,7 +35,7 @@ export function importKey(key: BundleKey): ImportedKey | undefined {
         return undefined;
     }
   } catch {
-    // The platform's own words say nothing that a user could act on; the caller reports the key.
+    // OpenSSL's message does not help a user; the caller reports the key.
     return undefined;
   }
 }

@@ -1,21 +1,20 @@
 /*
- * A strict JSON reader for tokens and key sets, whose text comes from strangers: duplicate members, lone surrogates,
- * numbers beyond double and deep nesting are refused, which JSON.parse lets pass. In: bytes or text. Out: plain values
- * whose objects have no prototype. Linear in the length of the text.
+ * A strict JSON parser for tokens and key sets, which are untrusted input. It refuses duplicate members, lone surrogates, numbers
+ * beyond the range of a double and deep nesting, all of which JSON.parse accepts. Its objects have no prototype. Linear time.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Json } from '../policy/facts.ts';
 
-/** A JSON object without prototype: no inherited name is ever found in it. */
+/** A JSON object without prototype, so that a lookup never finds an inherited name. */
 export interface JsonObject {
   [key: string]: Json;
 }
 
-/** Containers that may be open at once, the outermost counted. */
+/** Maximum nesting depth; the outermost object or array counts. */
 export const MAX_JSON_DEPTH = 100;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-// A run of characters that need no look at all; control characters, quote and backslash end it.
+// A run of characters without special meaning; a control character, quote or backslash ends it.
 // oxlint-disable-next-line no-control-regex -- control characters are what ends a run
 const PLAIN_RUN = /[^"\\\u0000-\u001f]*/y;
 const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -67,7 +66,7 @@ class Reader {
       case '{':
         return this.#object();
       case '[':
-        return this.#list();
+        return this.#array();
       case '"':
         return this.#string();
       case 't':
@@ -156,7 +155,7 @@ class Reader {
     this.#skipSpace();
   }
 
-  /** After a member or element: true when another one follows. */
+  /** After a member or element: does another one follow? */
   #more(close: string): boolean {
     this.#skipSpace();
     const next = this.#text[this.#at];
@@ -194,7 +193,7 @@ class Reader {
     return value;
   }
 
-  #list(): Json[] {
+  #array(): Json[] {
     this.#enter();
     const value: Json[] = [];
     if (this.#text[this.#at] === ']') {
@@ -209,12 +208,12 @@ class Reader {
 }
 
 /**
- * The value that `text` denotes, or `undefined` when it is no acceptable JSON (never thrown).
+ * The value that `json` denotes; `undefined` when it is not acceptable JSON. Never throws.
  * @see RFC 8259; RFC 7519, section 4 (duplicate member names are refused)
  */
-export function parseJson(text: string): Json | undefined {
+export function parseJson(json: string): Json | undefined {
   try {
-    return new Reader(text).document();
+    return new Reader(json).document();
   } catch (error) {
     if (error instanceof NotJson) {
       return undefined;
@@ -224,8 +223,8 @@ export function parseJson(text: string): Json | undefined {
 }
 
 /**
- * The JSON object in `bytes` (UTF-8, no byte order mark); a top-level `null` counts as an empty object, as in the
- * reference proxy. `undefined`: not UTF-8, not JSON, or another kind of value.
+ * The JSON object in `bytes` (UTF-8, no byte order mark); a top-level `null` counts as an empty object, as in Envoy. `undefined`
+ * when the bytes are not UTF-8, not JSON, or another kind of value.
  */
 export function parseJsonObject(bytes: Buffer): JsonObject | undefined {
   if (!isUtf8(bytes)) {
@@ -238,7 +237,7 @@ export function parseJsonObject(bytes: Buffer): JsonObject | undefined {
   return isJsonObject(value) ? value : undefined;
 }
 
-/** Is `value` an object (neither a list nor `null`)? */
+/** Is `value` an object (neither an array nor `null`)? */
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,6 @@
 /*
- * Reads a JWKS document (or a map of X.509 certificates) into the public members that verification needs. In: text from
- * a policy or a key server. Out: usable keys in order, and what was wrong with the others. Called by the compile room
- * for inline keys and by the key keeper for fetched ones.
+ * Parses a JWKS document, or a map of X.509 certificates, into the public members that verification needs. Used for inline keys
+ * of policies and for key sets fetched from a key server.
  * @see RFC 7517; RFC 7518, section 6; RFC 8037
  */
 import type { BundleKey } from '../bundle/bundle.ts';
@@ -11,22 +10,22 @@ import { keysOfCertificates } from './certificate-map.ts';
 import { importKey } from './import-key.ts';
 import { isJsonObject, type JsonObject, parseJson } from './parse-json.ts';
 
-/** Keys of one document that are taken; the rest is reported and left out. Each may cost one signature check per token. */
+/** Maximum number of keys of one document; the rest is reported and ignored. Each key may cost one signature check per token. */
 export const MAX_KEYS = 100;
-/** Problems of one document that are told; a document of nothing else could fill the status of a policy. */
+/** Maximum number of reported problems of one document; more could fill the status of a policy. */
 export const MAX_PROBLEMS = 20;
 
 /**
- * What a document yields. `problems`: one sentence per element that is unusable or suspicious, each naming its place; after
- * {@link MAX_PROBLEMS} of them one says that there are more.
+ * The content of a document. `problems`: one sentence for each element that is unusable or weak, which names its index; after
+ * {@link MAX_PROBLEMS} a last one says that there are more.
  */
 export interface ParsedJwks {
-  /** In document order; empty: the document is of no use. */
+  /** In document order; empty: the document has no usable key. */
   readonly keys: readonly BundleKey[];
   readonly problems: readonly string[];
 }
 
-/** `symmetric: false` refuses `oct` keys: right for keys fetched from a public address. Default: accepted. */
+/** `symmetric: false` refuses `oct` keys, as is right for keys fetched from a public URL. Default: accepted. */
 export interface JwksOptions {
   readonly symmetric?: boolean;
 }
@@ -44,7 +43,7 @@ const MIN_RSA_BYTES = 128;
 const MAX_RSA_BYTES = 1024;
 const SOUND_RSA_BYTES = 256;
 
-/** The usable keys of a JWKS document in their order, with canonical encodings and without private members. Never throws. */
+/** The usable keys of a JWKS document in order, with canonical encodings and without private members. Never throws. */
 export function parseJwks(text: string, options: JwksOptions = {}): ParsedJwks {
   const document = parseJson(text);
   if (!isJsonObject(document)) {
@@ -93,7 +92,7 @@ function warnOfWeakness(key: BundleKey, index: number, problems: string[]): void
   }
 }
 
-/** A map of certificates in place of a key set. */
+/** A map of certificates in place of a JWKS. */
 function parseCertificates(document: JsonObject): ParsedJwks {
   const keys = keysOfCertificates(document);
   return keys.length === 0 ? { keys, problems: ['Jwks does not have [keys] field'] } : { keys: keys.slice(0, MAX_KEYS), problems: [] };
@@ -117,7 +116,7 @@ function parseKey(element: Json, symmetric: boolean): KeyResult {
   const named: Record<string, string> = { ...result.key };
   for (const member of ['kid', 'alg']) {
     const value = element[member];
-    // Of another type, or empty, they count as absent.
+    // A value of another type, or an empty one, counts as absent.
     if (typeof value === 'string' && value !== '') {
       named[member] = value;
     }
@@ -140,7 +139,7 @@ function parseByType(kty: string, key: JsonObject, symmetric: boolean): KeyResul
   }
 }
 
-/** Bytes of a base64url member; a string is the problem. */
+/** Bytes of a base64url member, or the problem with it as a string. */
 function readBytes(key: JsonObject, member: string, noun: string): Buffer | string {
   const value = key[member];
   if (value === undefined) {
@@ -187,7 +186,7 @@ function parseRsa(key: JsonObject): KeyResult {
   return { key: { kty: 'RSA', n: n.toString('base64url'), e } };
 }
 
-/** The curve that `crv` and `alg` name together; a sentence when they name none. */
+/** The curve that `crv` and `alg` name together, or the problem with them as a string. */
 function ecCurve(key: JsonObject): { readonly name: string; readonly bytes: number } | string {
   const alg = algorithmOf(key);
   const { crv = '' } = key;

@@ -1,22 +1,21 @@
 /*
- * Takes a compact JWS apart and checks the form of everything that later steps read; no key and no clock involved.
- * In: the token's text as extracted. Out: the parsed token or the first fault, in the reference proxy's order.
- * Called by the provider before issuer, time, audience and signature are looked at.
+ * Parses a compact JWS and checks the form of everything that later steps read, without a key and without a clock. Faults are
+ * found in Envoy's order.
  */
 import type { Json } from '../policy/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
 import { type JsonObject, parseJsonObject } from './parse-json.ts';
-import type { TokenFault } from './status.ts';
+import type { TokenFault } from './token-fault.ts';
 
 /** A well-formed token, not yet trusted. */
 export interface ParsedToken {
   readonly alg: string;
-  /** `''`: none. */
+  /** `''`: absent. */
   readonly kid: string;
   /** `''`: no `iss`. */
   readonly issuer: string;
   readonly subject: string;
-  /** Whole Unix seconds; 0: none. */
+  /** Whole Unix seconds; 0: absent. */
   readonly notBefore: number;
   /** Whole Unix seconds; 0: never expires. */
   readonly expires: number;
@@ -25,14 +24,13 @@ export interface ParsedToken {
   readonly claims: JsonObject;
   /** The middle segment as sent. */
   readonly payload: string;
-  /** What was signed: the first two segments with their dot. */
+  /** The signed part: the first two segments with their dot. */
   readonly signed: string;
   readonly signature: Buffer;
 }
 
 /**
- * Longest token that is looked at, in characters: as much as a whole request head may hold, so that no token the
- * reference proxy would take is refused.
+ * Maximum length of a token in characters: that of a whole request head, so that no token is refused that Envoy would accept.
  */
 export const MAX_TOKEN_LENGTH: number = 60 * 1024;
 
@@ -56,12 +54,12 @@ const NOT_THREE_PARTS = 'Jwt is not in the form of Header.Payload.Signature with
 const TWO_TO_THE_64 = 2 ** 64;
 
 /**
- * The parts and registered claims of `text`, or the first fault found.
- * @param text latin1; empty pieces between dots are dropped before counting
+ * The parts and registered claims of `token`, or the first fault found.
+ * @param token latin1; empty pieces between dots are skipped
  * @see RFC 7515, section 7.1; RFC 7519, section 4.1
  */
-export function parseToken(text: string): ParsedToken | TokenFault {
-  const pieces = splitPieces(text);
+export function parseToken(token: string): ParsedToken | TokenFault {
+  const pieces = splitPieces(token);
   if (pieces === undefined) {
     return NOT_THREE_PARTS;
   }
@@ -89,21 +87,21 @@ export function parseToken(text: string): ParsedToken | TokenFault {
   return { ...head, ...registered, claims, payload: middle, signed: `${first}.${middle}`, signature };
 }
 
-/** The three non-empty pieces; `undefined` when there are more or fewer. Never splits the whole text of a hostile token. */
-function splitPieces(text: string): readonly [string, string, string] | undefined {
-  if (text.length > MAX_TOKEN_LENGTH) {
+/** The three non-empty pieces; `undefined` when there are more or fewer. Stops early on a hostile token with many pieces. */
+function splitPieces(token: string): readonly [string, string, string] | undefined {
+  if (token.length > MAX_TOKEN_LENGTH) {
     return undefined;
   }
   const pieces: string[] = [];
   let from = 0;
-  while (from < text.length) {
-    const dot = text.indexOf('.', from);
-    const end = dot === -1 ? text.length : dot;
+  while (from < token.length) {
+    const dot = token.indexOf('.', from);
+    const end = dot === -1 ? token.length : dot;
     if (end > from) {
       if (pieces.length === 3) {
         return undefined;
       }
-      pieces.push(text.slice(from, end));
+      pieces.push(token.slice(from, end));
     }
     from = end + 1;
   }
@@ -120,7 +118,7 @@ function parseHeader(piece: string): Pick<ParsedToken, 'alg' | 'kid'> | TokenFau
   if (header === undefined) {
     return 'Jwt header is an invalid JSON';
   }
-  // Nothing else is read: no `jwk`, `jku`, `x5u`, `x5c` of a stranger ever names a key.
+  // Nothing else is read: `jwk`, `jku`, `x5u` and `x5c` of an untrusted token must not name a key.
   const alg = header['alg'];
   if (typeof alg !== 'string') {
     return 'Jwt header [alg] field is required and must be a string';
@@ -192,6 +190,6 @@ function readAudiences(value: Json | undefined): readonly string[] | undefined {
   if (!Array.isArray(value)) {
     return undefined;
   }
-  const list: readonly Json[] = value;
-  return list.every((item) => typeof item === 'string') ? list : undefined;
+  const items: readonly Json[] = value;
+  return items.every((item) => typeof item === 'string') ? items : undefined;
 }

@@ -1,16 +1,17 @@
 /*
- * Query strings as the reference proxy reads and rewrites them when it takes a token out. In: a request target. Out: one
- * parameter's value, or the target without it. Used by token extraction and by the effects of a verified token.
+ * Query strings as Envoy's jwt_authn reads and rewrites them when it removes a token.
  */
 
 const PERCENT_HEX = /%([0-9A-Fa-f]{2})/g;
-// Decoded bytes that would break the request line or end the query; the reference proxy writes them raw.
+// Decoded bytes that would break the request line or end the query; Envoy writes them unescaped.
 // oxlint-disable-next-line no-control-regex -- these are the characters to find
 const UNSAFE = /[\u0000-\u0020#\u007f-\u00ff]/g;
 
-/** `text` with each valid `%HH` replaced by its byte (one latin1 character); `+` stays. */
-export function percentDecode(text: string): string {
-  return text.includes('%') ? text.replace(PERCENT_HEX, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) : text;
+/** `encoded` with each valid `%HH` replaced by its byte (one latin1 character); `+` is kept. */
+export function percentDecode(encoded: string): string {
+  return encoded.includes('%')
+    ? encoded.replace(PERCENT_HEX, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    : encoded;
 }
 
 function* parameters(target: string): Generator<readonly [name: string, value: string]> {
@@ -29,8 +30,8 @@ function* parameters(target: string): Generator<readonly [name: string, value: s
 }
 
 /**
- * The first value of parameter `name` in `target`, decoded; `''` when it has none; `undefined` when it is not there.
- * @param name compared with the decoded name; case counts
+ * The first value of parameter `name` in `target`, decoded; `''` when the parameter has no value; `undefined` when absent.
+ * @param name compared with the decoded name; case-sensitive
  */
 export function queryParameter(target: string, name: string): string | undefined {
   for (const [key, value] of parameters(target)) {
@@ -42,8 +43,8 @@ export function queryParameter(target: string, name: string): string | undefined
 }
 
 /**
- * `target` without any parameter `name`. The query is rebuilt: decoded, sorted by name (equal names keep their order),
- * written `name=value`, and dropped with its `?` when nothing remains. Bytes that may not stand in a request line are
+ * `target` without the parameter `name`. The query is rebuilt: decoded, sorted by name (equal names keep their order), written
+ * as `name=value`, and dropped with its `?` when nothing remains. Bytes that are not allowed in a request line are
  * percent-encoded.
  * @example withoutQueryParameter('/p?access_token=T&b=2&a=%20x', 'access_token') // '/p?a=%20x&b=2'
  */
@@ -58,6 +59,6 @@ export function withoutQueryParameter(target: string, name: string): string {
   return `${path}?${kept.map(([key, value]) => `${encodeUnsafe(key)}=${encodeUnsafe(value)}`).join('&')}`;
 }
 
-function encodeUnsafe(text: string): string {
-  return text.replace(UNSAFE, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+function encodeUnsafe(part: string): string {
+  return part.replace(UNSAFE, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }

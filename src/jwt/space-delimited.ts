@@ -1,12 +1,11 @@
 /*
- * Splits the claims that hold a list in one string, such as `scope`. In: a verified payload and the names. Out: the
- * payload as policies see it. Called once per verified token.
+ * Splits claims that contain a space-delimited list, such as `scope`.
  */
 import type { JsonObject } from './parse-json.ts';
 
 /**
- * `claims` with each named top-level string replaced by its non-empty words. Only the single space splits; a string of
- * spaces alone stays as it is. The argument is not changed.
+ * `claims` with each named top-level string replaced by the array of its non-empty words. Only U+0020 splits; a string that
+ * consists of spaces is kept. The argument is not modified.
  * @param names literal names of top-level claims; a dot is part of a name
  */
 export function splitSpaceDelimited(claims: JsonObject, names: readonly string[]): JsonObject {

@@ -1,28 +1,28 @@
 /*
- * Remembers verified tokens of one rule, so that a signature is checked once and not per request. In: a token's exact
- * text. Out: what verification found. One cache belongs to one rule and one key set and dies with them, so a removed key
- * takes its tokens along; time is checked by the caller on every use.
+ * Caches the verified tokens of one rule, so that a signature is verified once instead of on every request. A cache belongs to
+ * one rule and one key set and is dropped with them, so no token outlives its key. The caller checks the time on every use.
  */
 
-/** What a cache may hold. */
+/** Limits of one cache. */
 export interface TokenCacheLimits {
-  /** Tokens; default 4096. */
+  /** Number of tokens; default 4096. */
   readonly maxEntries: number;
   /** Estimated memory in bytes; default 8 MiB. */
   readonly maxBytes: number;
 }
 
+/** Used when a chain sets no limits. */
 export const DEFAULT_TOKEN_CACHE_LIMITS: TokenCacheLimits = { maxEntries: 4096, maxBytes: 8 * 1024 * 1024 };
 
-/** Characters of a token's end that find it: part of the signature, so as good as random, and cheap to hash. */
+/** Length of the token suffix that is the map key: part of the signature, hence as good as random, and cheap to hash. */
 const TAIL_LENGTH = 32;
-/** Text, payload, parsed claims and output headers come to several times the token; the constant is for objects. */
+/** Estimate for the token, its payload, parsed claims and output headers; the second constant is for the objects. */
 const BYTES_PER_CHARACTER = 6;
 const BYTES_PER_ENTRY = 512;
 
 /**
- * Verified tokens in two generations: when the young one has half of the limits it becomes the old one, and the old one
- * is dropped. A hit in the old one moves to the young one. No order is kept, so a hit costs one look-up.
+ * Verified tokens in two generations: when the young one reaches half of the limits it becomes the old one, and the old one is
+ * dropped. A hit in the old generation moves the entry to the young one. No order is kept, so a hit costs one map lookup.
  */
 export class TokenCache<T extends { readonly text: string }> {
   readonly #maxEntries: number;
@@ -36,7 +36,7 @@ export class TokenCache<T extends { readonly text: string }> {
     this.#maxBytes = limits.maxBytes / 2;
   }
 
-  /** The entry of exactly this text, or `undefined`. */
+  /** The entry of exactly this token; `undefined` when absent. */
   get(text: string): T | undefined {
     const tail = text.slice(-TAIL_LENGTH);
     const young = this.#young.get(tail);
@@ -51,7 +51,7 @@ export class TokenCache<T extends { readonly text: string }> {
     return old;
   }
 
-  /** Keeps `entry`, in place of another one with the same tail; one that is larger than the cache is not kept. */
+  /** Stores `entry`; it replaces an entry with the same suffix. An entry larger than the cache is not stored. */
   add(entry: T): void {
     const bytes = entry.text.length * BYTES_PER_CHARACTER + BYTES_PER_ENTRY;
     if (bytes > this.#maxBytes || this.#maxEntries < 1) {
@@ -66,7 +66,7 @@ export class TokenCache<T extends { readonly text: string }> {
     this.#youngBytes += bytes;
   }
 
-  /** Entries held in both generations. */
+  /** Number of entries in both generations. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }

@@ -1,10 +1,8 @@
 /*
- * One JWT rule ready to run: finds its tokens in a request, verifies each, and applies what a verified token does to the
- * request. In: a provider of the program with its imported keys. Out: the verified token, a fault, or nothing when there
- * is no token. Called by the authenticator, rule after rule.
+ * Runs one JWT rule: extracts its tokens from a request, verifies each, and edits the request for every token accepted.
  */
 
-import { removeHeader, removeHeadersWhere } from '../http/header-list.ts';
+import { type HeaderList, removeHeader, removeHeadersWhere } from '../http/header-list.ts';
 import { addHeader } from '../http/normalize/copy-headers.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { createTokenNotes, type TokenNotes } from '../policy/token-notes.ts';
@@ -16,48 +14,48 @@ import type { JsonObject } from './parse-json.ts';
 import { type ParsedToken, parseToken } from './parse-token.ts';
 import { withoutQueryParameter } from './query.ts';
 import { splitSpaceDelimited } from './space-delimited.ts';
-import { type TokenFault, VERIFICATION_FAILS } from './status.ts';
 import { TokenCache, type TokenCacheLimits } from './token-cache.ts';
+import { type TokenFault, VERIFICATION_FAILS } from './token-fault.ts';
 import type { TokenRequest } from './token-request.ts';
 import { verifySignature } from './verify-signature.ts';
 
-/** A token whose every check passed under one rule. Shared between the requests that carry it: never changed. */
+/** A token that passed every check of one rule. Shared by the requests that carry it; immutable. */
 export interface VerifiedToken {
   readonly kind: 'verified';
   readonly text: string;
   readonly provider: JwtProvider;
-  /** The payload as policies see it: space-delimited claims are lists. */
+  /** The payload as policies see it: space-delimited claims are arrays. */
   readonly claims: JsonObject;
-  /** What the evaluator found out about the claims. */
+  /** Results that the evaluator caches for these claims. */
   readonly notes: TokenNotes;
   /** `iss/sub`; either may be empty. */
   readonly principal: string;
   readonly notBefore: number;
   readonly expires: number;
-  /** Flat list of the headers the application gets on account of this token. */
-  readonly outputHeaders: readonly string[];
+  /** Headers that the upstream gets for this token. */
+  readonly outputHeaders: HeaderList;
 }
 
-/** A provider with its keys. */
+/** A JWT rule with its keys and its cache. */
 export interface TokenRule {
   readonly provider: JwtProvider;
-  /** Names of the headers that it sets. */
+  /** Lower-case names of the headers that its tokens set. */
   readonly outputs: ReadonlySet<string>;
-  /** Canonical form. */
+  /** In canonical form, see `canonicalAudience`. */
   readonly audiences: ReadonlySet<string>;
-  /** Absent: no key set is known, and no token verifies. */
+  /** Undefined: there are no keys, and no token verifies. */
   readonly keys: readonly ImportedKey[] | undefined;
   readonly cache: TokenCache<VerifiedToken>;
 }
 
-/** `changed`: tokens before the bad one were accepted, and what they do to the request is done. */
+/** `changed`: tokens before the refused one were accepted and have already edited the request. */
 export interface RuleFault {
   readonly kind: 'fault';
   readonly fault: TokenFault;
   readonly changed: boolean;
 }
 
-/** The rule of `provider`; `keys` empty or absent: it verifies nothing. */
+/** The rule of `provider`; with `keys` empty or undefined it refuses every token. */
 export function createTokenRule(
   provider: JwtProvider,
   keys: readonly ImportedKey[] | undefined,
@@ -78,15 +76,15 @@ export function outputsOf({ payloadHeader, claimHeaders }: JwtProvider): Readonl
   return new Set(names.filter((name) => name !== '').map((name) => name.toLowerCase()));
 }
 
-/** Removes what rules before `rule` wrote under its names, though they refused the request in the end. Envoy does so before a rule looks for tokens. */
+/** Removes output headers of `rule` that earlier rules wrote. Envoy does so before a rule looks for tokens. */
 export function removeOutputs({ outputs }: TokenRule, request: TokenRequest): void {
   if (outputs.size > 0) removeHeadersWhere(request.headers, (name) => outputs.has(name));
 }
 
 /**
- * Verifies every token of `rule` in `request`, the last one found first, and changes the request as each is accepted.
- * All must be good: the first fault is the result, and what was changed by then stays changed. Otherwise the result is
- * the token that was found first. `undefined`: no token.
+ * Verifies every token of `rule` in `request`, the last one found first, and edits the request as each is accepted. All must be
+ * valid: otherwise the result is the first fault, and edits made before it stay. The result is the token that was found first;
+ * `undefined` when there is no token.
  */
 export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds: number): VerifiedToken | RuleFault | undefined {
   const tokens = extractTokens(rule.provider, request);
@@ -106,7 +104,7 @@ export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds:
 function verifyToken(rule: TokenRule, text: string, nowSeconds: number): VerifiedToken | TokenFault {
   const known = rule.cache.get(text);
   if (known !== undefined) {
-    // Issuer and audience cannot have changed: the cache belongs to this rule. Time has.
+    // Issuer and audience still match, since the cache belongs to this rule; the time has changed.
     return checkTime(known, nowSeconds) ?? known;
   }
   const token = parseToken(text);
@@ -140,7 +138,7 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
   const claims = splitSpaceDelimited(token.claims, provider.spaceDelimitedClaims);
   return {
     kind: 'verified',
-    // A copy: the text is a slice of the request head, which must not live as long as the cache.
+    // A copy: the token is a slice of the request head, which the cache must not keep in memory.
     text: Buffer.from(text, 'latin1').toString('latin1'),
     provider,
     claims,
@@ -167,7 +165,7 @@ function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: T
       request.target = withoutQueryParameter(request.target, token.name);
       break;
     case 'cookie':
-      // The reference proxy leaves cookies alone.
+      // Envoy does not remove tokens from cookies.
       break;
   }
 }

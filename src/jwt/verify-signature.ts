@@ -1,18 +1,17 @@
 /*
- * Picks the keys that may have signed a token and checks its signature, synchronously, with the platform's own crypto.
- * In: a parsed token whose claims were found good, and imported keys. Out: nothing or a fault. The kind of the key, not
- * the token, says which family of algorithms is used.
+ * Selects the keys that may have signed a token and verifies its signature with node:crypto, synchronously. The type of the key,
+ * not the token, determines the family of algorithms.
  */
 import { constants, createHmac, timingSafeEqual, verify } from 'node:crypto';
 import type { ImportedKey } from './import-key.ts';
 import type { ParsedToken } from './parse-token.ts';
-import { NO_MATCHING_KEY, type TokenFault, VERIFICATION_FAILS } from './status.ts';
+import { NO_MATCHING_KEY, type TokenFault, VERIFICATION_FAILS } from './token-fault.ts';
 
 const ED25519_SIGNATURE_BYTES = 64;
 
 /**
- * The fault of a token that none of `keys` verifies. Keys are tried in order; one whose `kid` or `alg` says otherwise
- * is passed over, and a token without `kid` is tried against all.
+ * The fault of a token that none of `keys` verifies; `undefined`: the signature is valid. Keys are tried in order; a key with
+ * another `kid` or `alg` is skipped, and a token without `kid` is tried against all keys.
  * @see RFC 7515, section 5.2; RFC 8725, section 3.1
  */
 export function verifySignature(token: ParsedToken, keys: readonly ImportedKey[]): TokenFault | undefined {
@@ -61,7 +60,7 @@ function isSignedByRsa(token: ParsedToken, signed: Buffer, key: ImportedKey): bo
   return false;
 }
 
-/** SHA-256 unless `alg` is of this family and says otherwise. */
+/** The hash that `alg` names if it belongs to `family`; otherwise SHA-256. */
 function hashOf(alg: string, family: string): 'sha256' | 'sha384' | 'sha512' {
   if (alg === `${family}384`) {
     return 'sha384';

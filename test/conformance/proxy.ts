@@ -7,7 +7,7 @@
 import { connect, type Socket } from 'node:net';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
 import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
-import { httpChain } from '../unit/filters/trials.ts';
+import { httpChain } from '../unit/filters/chains.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
 import { dryRun } from './library.ts';
 import { connectionOf, http1Text } from './read-request.ts';

@@ -1,12 +1,11 @@
 /*
- * Which characters of the product's sources have run, from V8's own block coverage. In: calls between inputs. Out: what is
- * new, which guides the fuzzer; and the number of blocks run, which measures work without a clock. One per process or worker,
- * since V8 counts for all of them.
+ * V8's block coverage of the sources. Newly covered characters guide the fuzzer; the number of blocks run measures work without a
+ * clock. One instance per process or worker, because V8 counts for the whole of it.
  */
 import { type Profiler, Session } from 'node:inspector';
 import { pathToFileURL } from 'node:url';
 
-/** Characters by script that were not seen before. */
+/** Newly covered characters by script. */
 export type Fresh = ReadonlyMap<string, ReadonlySet<number>>;
 
 const SOURCES = pathToFileURL(new URL('../../src/', import.meta.url).pathname).href;
@@ -27,7 +26,7 @@ export class Coverage {
     this.#session.disconnect();
   }
 
-  /** Notes what ran since the last call and gives what of it is new. */
+  /** Records what ran since the last call and returns what is newly covered. */
   take(): Fresh {
     const fresh = new Map<string, Set<number>>();
     for (const { url, functions } of this.#scripts()) {
@@ -44,7 +43,7 @@ export class Coverage {
     return fresh;
   }
 
-  /** Does what ran since the last call cover any of `wanted`? What it covers is taken out of `wanted`. */
+  /** Did the code that ran since the last call cover any of `wanted`? Covered characters are removed from `wanted`. */
   takeAnyOf(wanted: Map<string, Set<number>>): boolean {
     let found = false;
     for (const { url, functions } of this.#scripts()) {
@@ -56,14 +55,14 @@ export class Coverage {
     return found;
   }
 
-  /** How often blocks of the product's sources were entered since the last call: loops count each round. */
+  /** Number of blocks of the sources entered since the last call; every iteration of a loop counts. */
   takeWork(): number {
     let work = 0;
     for (const { functions } of this.#scripts()) for (const { ranges } of functions) for (const { count } of ranges) work += count;
     return work;
   }
 
-  /** Characters seen so far. */
+  /** Number of characters covered so far. */
   get size(): number {
     let size = 0;
     for (const seen of this.#seen.values()) size += seen.reduce((sum, one) => sum + one, 0);
@@ -72,9 +71,9 @@ export class Coverage {
 
   #scripts(): readonly Profiler.ScriptCoverage[] {
     let scripts: readonly Profiler.ScriptCoverage[] = [];
-    this.#session.post('Profiler.takePreciseCoverage', (error, answer) => {
+    this.#session.post('Profiler.takePreciseCoverage', (error, result) => {
       if (error !== null) throw error;
-      scripts = answer.result.filter(({ url }) => url.startsWith(SOURCES));
+      scripts = result.result.filter(({ url }) => url.startsWith(SOURCES));
     });
     return scripts;
   }
@@ -89,7 +88,7 @@ export class Coverage {
   }
 }
 
-/** 1 for each character that ran: inner ranges say it of what the outer ones hold. */
+/** 1 for each character that ran; inner ranges override the outer ones. */
 function characters(functions: readonly Profiler.FunctionCoverage[]): Uint8Array {
   const end = functions.reduce((most, { ranges }) => Math.max(most, ranges[0]?.endOffset ?? 0), 0);
   const ran = new Uint8Array(end);

@@ -1,6 +1,5 @@
 /*
- * The fuzzer: changes inputs that are known, keeps those that reach code no input reached before. In: a target, a seed and a
- * limit. Out: counts, and the violations found, each made small. Called by the command.
+ * The fuzzing loop: mutates known inputs and keeps those that reach new code. Violations are minimized.
  */
 import { type Coverage, type Fresh } from './coverage.ts';
 import { mutateJson, mutateText } from './mutate.ts';
@@ -14,9 +13,9 @@ export interface Violation {
 
 export interface FuzzResult {
   readonly executions: number;
-  /** Inputs kept because each reached something new. */
+  /** Inputs that each reached new code. */
   readonly corpus: number;
-  /** Characters of sources that ran. */
+  /** Number of covered characters of the sources. */
   readonly covered: number;
   readonly slowestMs: number;
   readonly violations: readonly Violation[];
@@ -24,16 +23,16 @@ export interface FuzzResult {
 
 export interface FuzzLimits {
   readonly seed: number;
-  /** Ends after so many inputs … */
+  /** Ends after this many inputs … */
   readonly executions: number;
   /** … or at this time by `performance.now()`. */
   readonly untilMs: number;
 }
 
-/** Inputs between two looks at the coverage, which costs more than most inputs. */
+/** Number of inputs between two reads of the coverage, which costs more than most inputs. */
 const BATCH = 64;
 const MAX_VIOLATIONS = 5;
-/** No input of this size may take so long, on the slowest machine. */
+/** Maximum time of one input, even on a slow machine. */
 const HANG_MS = 5000;
 
 /** Fuzzes one target. */
@@ -49,9 +48,9 @@ export function fuzz(target: FuzzTarget, coverage: Coverage, limits: FuzzLimits)
     const message = violationOf(target, input);
     const took = performance.now() - started;
     slowestMs = Math.max(slowestMs, took);
-    const told = message ?? (took > HANG_MS ? `took ${Math.round(took)} ms` : undefined);
-    if (told !== undefined && violations.every((known) => known.message !== told))
-      violations.push({ input: smaller(target, input, told), message: told });
+    const broken = message ?? (took > HANG_MS ? `took ${Math.round(took)} ms` : undefined);
+    if (broken !== undefined && violations.every((known) => known.message !== broken))
+      violations.push({ input: smaller(target, input, broken), message: broken });
   };
   const known = [...target.seeds, ...target.regressions];
   coverage.take();
@@ -66,7 +65,7 @@ export function fuzz(target: FuzzTarget, coverage: Coverage, limits: FuzzLimits)
   return { executions, corpus: corpus.length, covered: coverage.size, slowestMs, violations };
 }
 
-/** What is wrong with `input`; undefined: every property holds. */
+/** The property that `input` violates; undefined: every property holds. */
 export function violationOf(target: FuzzTarget, input: string): string | undefined {
   try {
     target.run(input);
@@ -77,7 +76,7 @@ export function violationOf(target: FuzzTarget, input: string): string | undefin
 }
 
 function mutate(target: FuzzTarget, corpus: readonly string[], random: Random): string {
-  // Late finds are worth more: half of the picks are among the last quarter.
+  // Recent inputs are more valuable: half of the picks are from the last quarter.
   const from = random.next() < 0.5 ? Math.floor((corpus.length * 3) / 4) : 0;
   const base = corpus[from + random.below(corpus.length - from)] as string;
   const bytes = (text: string): string => mutateText(text, random, target.dictionary, random.pick(corpus));
@@ -88,7 +87,7 @@ function mutate(target: FuzzTarget, corpus: readonly string[], random: Random): 
   return bytes(base);
 }
 
-/** Adds to the corpus those of `batch` that reached what was not reached before. */
+/** Adds the inputs of `batch` that reached new code to the corpus. */
 function keepTelling(target: FuzzTarget, corpus: string[], batch: readonly string[], coverage: Coverage): void {
   const fresh: Fresh = coverage.take();
   const wanted = new Map(Array.from(fresh, ([url, at]) => [url, new Set(at)]));
@@ -99,7 +98,7 @@ function keepTelling(target: FuzzTarget, corpus: string[], batch: readonly strin
   }
 }
 
-/** A shorter input with the same fault, found by leaving pieces out. */
+/** A shorter input with the same violation, found by removing pieces. */
 function smaller(target: FuzzTarget, input: string, message: string): string {
   let best = input;
   for (let size = Math.ceil(best.length / 2); size >= 1 && best.length < 100_000; size = size === 1 ? 0 : Math.ceil(size / 2)) {

@@ -1,6 +1,6 @@
 /*
- * `npm run fuzz -- [--seconds N | --executions N] [--seed N] [TARGET…]`: fuzzes the parsers of everything that comes from
- * strangers, guided by V8's coverage. Prints counts and the seed; exits 1 when a property does not hold.
+ * `npm run fuzz -- [--seconds N | --executions N] [--seed N] [TARGET…]`: fuzzes every parser of untrusted
+ * input, guided by V8's coverage. Prints counts and the seed; exits 1 when a property does not hold.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,9 +1,9 @@
 /*
- * Changes to inputs: of bytes for any text, of trees for JSON. In: a text and chance. Out: another text. Used by the engine.
+ * Mutations of inputs: of bytes for every input, of trees for JSON.
  */
 import type { Random } from './random.ts';
 
-/** Longest input that is made. */
+/** Maximum length of an input. */
 export const MAX_INPUT: number = 64 * 1024;
 
 const BYTES = [
@@ -54,7 +54,7 @@ const VALUES: readonly unknown[] = [
 ];
 const NAMES = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', '0', 'length', 'a.b', '\u0000'];
 
-/** One to four small changes: bytes and pieces put in, left out, repeated, moved, exchanged with those of `other`. */
+/** One to four small mutations: bytes and pieces inserted, removed, repeated, moved, or exchanged with those of `other`. */
 export function mutateText(text: string, random: Random, dictionary: readonly string[], other: string): string {
   let result = text;
   for (let changes = 1 + random.below(4); changes > 0; changes -= 1) result = change(result, random, dictionary, other);
@@ -90,13 +90,13 @@ function change(text: string, random: Random, dictionary: readonly string[], oth
   }
 }
 
-/** `text`, which is JSON, with one place of its tree changed; undefined: it is not JSON. */
+/** The JSON document `text` with one node changed; undefined: it is not JSON. */
 export function mutateJson(text: string, random: Random, dictionary: readonly string[]): string | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // Bytes can be changed all the same.
+    // The bytes can still be mutated.
     return undefined;
   }
   const places: (readonly [Record<string, unknown>, string])[] = [];
@@ -129,7 +129,7 @@ export function mutateJson(text: string, random: Random, dictionary: readonly st
   return random.next() < 0.1 ? changed.replace('{', () => `{${JSON.stringify(name)}:1,`) : changed;
 }
 
-/** Adds a member also when its name is `__proto__`. */
+/** Adds a member, even one with the name `__proto__`. */
 function rename(holder: Record<string, unknown>, name: string, value: unknown): void {
   Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
 }

@@ -1,14 +1,13 @@
 /*
- * A seeded source of chance. In: a seed. Out: numbers and choices that are the same in every run with that seed. Used by the
- * fuzzer and its targets.
+ * A seeded random generator: the same seed gives the same numbers and choices in every run.
  */
 
 export interface Random {
-  /** From 0 up to 1. */
+  /** From 0 to below 1. */
   next(): number;
-  /** A whole number from 0 up to, not including, `limit`. */
+  /** An integer from 0 to below `limit`. */
   below(limit: number): number;
-  /** One of `from`, which is not empty. */
+  /** One of `from`, which must not be empty. */
   pick<T>(from: readonly T[]): T;
 }
 

@@ -1,24 +1,23 @@
 /*
- * What the fuzzer runs. A target takes one input and throws when a property does not hold. In: text of one character per
- * byte. Out: nothing, or the violation.
+ * A fuzz target takes one input (one latin1 character per byte) and throws when a property does not hold.
  */
 import type { Random } from './random.ts';
 
-/** Small changes to any text, for targets that change a part of their input in a form of its own. */
+/** Small mutations of a string, for targets that mutate a decoded part of their input. */
 export type Mutate = (text: string, random: Random) => string;
 
 export interface FuzzTarget {
   readonly name: string;
-  /** What is held to be true of every input, for the output. */
+  /** The properties that hold for every input, for the output. */
   readonly properties: string;
   readonly seeds: readonly string[];
-  /** Pieces that mean something to the parser. */
+  /** Strings that are special to the parser. */
   readonly dictionary: readonly string[];
-  /** Inputs that once broke a property; always run. */
+  /** Inputs that once violated a property; always run. */
   readonly regressions: readonly string[];
-  /** JSON texts are also changed as trees. */
+  /** JSON inputs are also mutated as trees. */
   readonly json?: true;
-  /** A change in the form of this target; undefined: none for this text. */
+  /** A mutation specific to this target; undefined: not possible for this input. */
   mutate?(text: string, random: Random, mutate: Mutate): string | undefined;
   /** @throws when a property does not hold */
   run(input: string): void;

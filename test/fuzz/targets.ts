@@ -1,4 +1,4 @@
-/* All targets of the fuzzer, in the order of a run. */
+/* All fuzz targets in the order of a run. */
 import type { FuzzTarget } from './target.ts';
 import { addresses } from './targets/addresses.ts';
 import { bundle } from './targets/bundle.ts';

@@ -14,7 +14,7 @@ import { findEnvoy, writeMutualTlsEnvoyConfig } from '../bench/support/envoy.ts'
 import { type Pinned, startPinned } from '../bench/support/processes.ts';
 import { type Authority, createAuthority, type KeyPairPaths } from '../cluster/certificates.ts';
 import { type Stage, stage } from '../unit/agent/loopback.ts';
-import { allow, deny, filterChainOf, httpChain } from '../unit/filters/trials.ts';
+import { allow, deny, filterChainOf, httpChain } from '../unit/filters/chains.ts';
 
 const PORT = 18_971;
 const NOW_SECONDS = 1_788_220_800;

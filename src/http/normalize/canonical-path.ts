@@ -1,7 +1,5 @@
 /*
- * The canonical form of a URL path: dot segments resolved, needless escapes undone, unsafe bytes escaped. In: a path
- * without query. Out: its canonical form, or undefined when it holds NUL. Called by `normalizePath` for paths that are
- * not clean already. Linear time.
+ * The canonical form of a URL path: dot segments resolved, unnecessary escapes decoded, unsafe bytes escaped. Linear time.
  * @see Chromium's url library (path canonicalization), which Envoy uses
  */
 
@@ -12,12 +10,12 @@ const PERCENT = 37;
 const TWO = 50;
 const FIVE = 53;
 const HEX_DIGITS = '0123456789ABCDEF';
-/** Arguments that one call of `String.fromCharCode` gets. */
+/** Number of arguments of one call of `String.fromCharCode`. */
 const CHUNK = 4096;
 
-/** Copied whether it comes escaped or not (an escape of it is undone). */
+/** Copied; an escape of it is decoded. */
 const PLAIN: Uint8Array = tableOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~');
-/** Copied as it comes, escaped or not. */
+/** Copied as sent, escaped or not. */
 const KEPT: Uint8Array = tableOf("!$&'()*+,/:;=@[]");
 
 function tableOf(characters: string): Uint8Array {
@@ -29,11 +27,11 @@ function tableOf(characters: string): Uint8Array {
 interface Run {
   readonly path: string;
   readonly out: number[];
-  /** Index in `out` of the last `%` that began no valid escape; -1: none that matters any more. */
+  /** Index in `out` of the last `%` that did not begin a valid escape; -1: none that still matters. */
   stray: number;
 }
 
-/** Canonical form of a path that begins with `/`; `undefined` when it holds a NUL, raw or escaped. */
+/** Canonical form of a path without query that begins with `/`; `undefined` when it contains a NUL, raw or escaped. */
 export function canonicalizePath(path: string): string | undefined {
   const run: Run = { path, out: [], stray: -1 };
   let i = 0;
@@ -42,13 +40,13 @@ export function canonicalizePath(path: string): string | undefined {
     if (next === -1) return undefined;
     i = next;
   }
-  return textOf(run.out);
+  return stringOf(run.out);
 }
 
-function textOf(codes: readonly number[]): string {
-  let text = '';
-  for (let i = 0; i < codes.length; i += CHUNK) text += String.fromCharCode(...codes.slice(i, i + CHUNK));
-  return text;
+function stringOf(codes: readonly number[]): string {
+  let path = '';
+  for (let i = 0; i < codes.length; i += CHUNK) path += String.fromCharCode(...codes.slice(i, i + CHUNK));
+  return path;
 }
 
 function isDotAt(path: string, at: number): boolean {
@@ -70,7 +68,7 @@ function isEndOfSegment(path: string, at: number): boolean {
   return code === SLASH || code === BACKSLASH;
 }
 
-/** A dot means something only as the first byte of a segment. Gives the index to go on from. */
+/** A dot is special only as the first byte of a segment. @returns the index to continue from */
 function takeDot(run: Run, at: number): number {
   const { path, out } = run;
   const afterDot = at + dotLength(path, at);
@@ -88,7 +86,7 @@ function takeDot(run: Run, at: number): number {
   return afterDot;
 }
 
-/** Takes the last segment off the output, never the first slash. */
+/** Removes the last segment from the output, never the first slash. */
 function backUp(run: Run): void {
   const { out } = run;
   if (out.length <= 1) return;
@@ -98,7 +96,7 @@ function backUp(run: Run): void {
   if (run.stray >= out.length) run.stray = -1;
 }
 
-/** Gives the index to go on from; -1: NUL. */
+/** @returns the index to continue from; -1: NUL */
 function takeByte(run: Run, at: number): number {
   const { path, out } = run;
   const code = path.charCodeAt(at);
@@ -116,7 +114,7 @@ function hexValue(code: number): number {
   return upper >= 65 && upper <= 70 ? upper - 55 : -1;
 }
 
-/** Value of the two hex digits, or -1. */
+/** Value of the two hex digits; -1 if one of them is not a hex digit. */
 function escapeValue(high: number, low: number): number {
   const left = hexValue(high);
   const right = hexValue(low);
@@ -142,8 +140,8 @@ function takePercent(run: Run, at: number): number {
 }
 
 /**
- * An unescaped byte may have made a valid escape of a stray `%` before it (`%%41%42` must not come out as `%AB`): that `%`
- * is then written `%25`.
+ * A decoded byte may turn a stray `%` before it into a valid escape (`%%41%42` must not become `%AB`): that `%` is then
+ * written `%25`.
  */
 function guardStrayPercent(run: Run, next: number): void {
   const { path, out, stray } = run;

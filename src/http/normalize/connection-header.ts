@@ -1,6 +1,6 @@
 /*
- * What the Connection, Upgrade and TE headers do to a request head. In: the prepared request after `copyHeaders`. Out: the
- * same, without nominated and hop-by-hop headers; or a reason to refuse. Only called when one of these headers is there.
+ * Applies the Connection, Upgrade and TE headers to a request: removes the headers that Connection nominates and the
+ * hop-by-hop headers.
  */
 import type { PreparedRequest } from './prepared-request.ts';
 
@@ -15,8 +15,8 @@ function tokensOf(value: string): readonly string[] {
 }
 
 /**
- * The protocol that the request asks to upgrade to, in lower case; `undefined`: none is asked for. Both headers are needed,
- * `upgrade` as one of Connection's tokens.
+ * The protocol that the request asks to upgrade to, in lower case; `undefined`: it asks for none. Both headers are required,
+ * with `upgrade` as one of Connection's tokens.
  */
 export function requestedUpgrade(upgrade: string | undefined, connection: string): string | undefined {
   return upgrade !== undefined && tokensOf(connection).includes('upgrade') ? upgrade.toLowerCase() : undefined;
@@ -24,8 +24,8 @@ export function requestedUpgrade(upgrade: string | undefined, connection: string
 
 /**
  * Removes the headers that Connection names.
- * @param connection all Connection lines, joined
- * @returns false when the request must be refused: too many names, or a name whose loss would hide where the request came from
+ * @param connection all values of Connection, joined
+ * @returns false when the request must be refused: too many names, or a name whose removal would hide the origin of the request
  */
 export function removeNominatedHeaders(request: PreparedRequest, connection: string): boolean {
   const tokens = tokensOf(connection);
@@ -45,7 +45,7 @@ function removeNominated(request: PreparedRequest, name: string): boolean {
     case 'upgrade':
     case 'connection':
       return true;
-    // The codec frames the body by it, so a client may not have it taken out.
+    // The codec frames the body by it, so a client cannot remove it.
     case 'content-length':
       return true;
     case 'te':
@@ -65,7 +65,7 @@ function removeNominatedTe(request: PreparedRequest): boolean {
   return true;
 }
 
-/** Removes what concerns only the client's connection, for a request that is no upgrade. TE stays only as `trailers`. */
+/** Removes the headers of the client's connection from a request that is not an upgrade. TE is kept only as `trailers`. */
 export function removeHopByHopHeaders(request: PreparedRequest): void {
   request.removeHeader('connection');
   request.removeHeader('upgrade');

@@ -1,21 +1,21 @@
 /*
- * First pass over the headers of a request: lower-case names, one entry per inline header, Host taken out, proxy headers
- * of the client dropped. In: the flat list as sent. Out: the working list and which interesting headers it has.
- * Hot path: one pass, one list, nothing else allocated.
+ * First pass over the headers of a request: lower-case names, one entry for each inline header, without Host and without the
+ * proxy headers that a client may not send. Hot path: one pass, one array, no other allocation.
  */
 import { type HeaderList, hasHeader, type MutableHeaderList } from '../header-list.ts';
 import { DROP, HOST, TREATMENT_BY_NAME } from './inline-headers.ts';
 
+/** The headers of a request after the first pass. */
 export interface CopiedHeaders {
-  /** Flat, names in lower case. */
+  /** Lower-case names. */
   readonly headers: MutableHeaderList;
-  /** Host lines joined with `,`; `undefined`: none. */
+  /** Values of Host joined with `,`; `undefined`: absent. */
   readonly host: string | undefined;
-  /** Bit n: the header of slot n (below 32) is in the list. */
+  /** Bit n: the header of slot n (below 32) is present. */
   readonly seen: number;
 }
 
-/** Copies and merges. `raw` is not kept. */
+/** Copies and merges the headers of a request as the codec read them. */
 export function copyHeaders(raw: HeaderList): CopiedHeaders {
   const headers: MutableHeaderList = [];
   let host: string | undefined;
@@ -40,7 +40,7 @@ export function copyHeaders(raw: HeaderList): CopiedHeaders {
   return { headers, host, seen: seenLow };
 }
 
-/** Joins the cookies of a request over HTTP/2, where a client may send each in a field of its own (RFC 9113 section 8.2.3). */
+/** Joins the cookies of a request over HTTP/2, where a client may send each in its own field (RFC 9113 section 8.2.3). */
 export function joinCookies(headers: MutableHeaderList): void {
   let cookies = '';
   let kept = 0;
@@ -48,7 +48,7 @@ export function joinCookies(headers: MutableHeaderList): void {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
     if (name === 'cookie') {
-      // Envoy's codec puts nothing before the first that is not empty, and has no cookie at all when none is.
+      // Envoy's codec skips empty cookies before the first that is not empty, and drops the header when all are empty.
       cookies = cookies === '' ? value : `${cookies}; ${value}`;
       continue;
     }
@@ -60,7 +60,7 @@ export function joinCookies(headers: MutableHeaderList): void {
   if (cookies !== '') headers.push('cookie', cookies);
 }
 
-/** Adds to a working list as Envoy adds to its header map: an inline header that is there already grows by the value. */
+/** Adds a header as Envoy adds to its header map: the value is joined to an inline header that is already present. */
 export function addHeader(headers: MutableHeaderList, name: string, value: string): void {
   const isInline = (TREATMENT_BY_NAME.get(name) ?? DROP) < DROP;
   if (isInline && hasHeader(headers, name)) mergeInto(headers, name, value);
@@ -73,13 +73,13 @@ function mergeInto(headers: MutableHeaderList, name: string, value: string): voi
   }
 }
 
-/** Two instances of one inline header as Envoy joins them: with a comma, unless one is empty. */
+/** Joins the values of two instances of an inline header as Envoy does: with a comma, unless one is empty. */
 export function joinValues(left: string, right: string): string {
   if (right === '') return left;
   return left === '' ? right : `${left},${right}`;
 }
 
-/** Is the header of `slot` (below 32) in the list? */
+/** Is the header of `slot` (below 32) present? */
 export function has(copied: CopiedHeaders, slot: number): boolean {
   return (copied.seen & (1 << slot)) !== 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Absolute URLs in requests: the absolute form of a request target, and Referer. In: text. Out: its parts, or undefined.
- * Accepts what Envoy's parser accepts (observed on 1.40.0), in one pass without regular expressions.
+ * Absolute URLs in requests: the absolute form of a request target, and Referer. Accepts what Envoy's parser accepts (observed
+ * on 1.40.0), in one pass without regular expressions.
  */
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 
@@ -10,7 +10,7 @@ export interface HttpUrl {
   readonly scheme: string;
   /** Host with port as written, without userinfo. */
   readonly authority: string;
-  /** All after the authority, fragment included; `/` when there is nothing. */
+  /** Everything after the authority, fragment included; `/` when empty. */
   readonly pathAndQuery: string;
   readonly hasUserinfo: boolean;
   /** A fragment with at least one character. */
@@ -31,37 +31,37 @@ function isHostCharacter(code: number): boolean {
   return isAlpha(code) || isDigit(code) || code === 45 || code === 46;
 }
 
-/** Bytes that may stand in a userinfo: letters, digits and `-_.!~*'()%;:&=+$,`. */
+/** Bytes allowed in userinfo: letters, digits and `-_.!~*'()%;:&=+$,`. */
 function isUserinfoCharacter(code: number): boolean {
   return isAlpha(code) || isDigit(code) || "-_.!~*'()%;:&=+$,".includes(String.fromCharCode(code));
 }
 
-function every(text: string, start: number, end: number, test: (code: number) => boolean): boolean {
+function every(value: string, start: number, end: number, test: (code: number) => boolean): boolean {
   for (let i = start; i < end; i++) {
-    if (!test(text.charCodeAt(i))) return false;
+    if (!test(value.charCodeAt(i))) return false;
   }
   return true;
 }
 
-/** Splits an absolute URL as Envoy does; `undefined` when it is none. */
-export function parseHttpUrl(text: string): HttpUrl | undefined {
-  const colon = text.indexOf('://');
-  if (colon < 1 || !isScheme(text, colon)) return undefined;
+/** Splits an absolute URL as Envoy does; `undefined` when `url` is not one. */
+export function parseHttpUrl(url: string): HttpUrl | undefined {
+  const colon = url.indexOf('://');
+  if (colon < 1 || !isScheme(url, colon)) return undefined;
   const start = colon + 3;
   let end = start;
-  while (end < text.length && text[end] !== '/' && text[end] !== '?') end++;
-  const userinfoEnd = text.lastIndexOf('@', end - 1);
-  if (!every(text, start, userinfoEnd, isUserinfoCharacter)) return undefined;
-  const authority = text.slice(Math.max(userinfoEnd + 1, start), end);
+  while (end < url.length && url[end] !== '/' && url[end] !== '?') end++;
+  const userinfoEnd = url.lastIndexOf('@', end - 1);
+  if (!every(url, start, userinfoEnd, isUserinfoCharacter)) return undefined;
+  const authority = url.slice(Math.max(userinfoEnd + 1, start), end);
   if (!isHostAndPort(authority)) return undefined;
-  if (!every(text, end, text.length, (code) => code > 32 && code < 127)) return undefined;
-  const fragment = text.indexOf('#', end);
+  if (!every(url, end, url.length, (code) => code > 32 && code < 127)) return undefined;
+  const fragment = url.indexOf('#', end);
   return {
-    scheme: text.slice(0, colon),
+    scheme: url.slice(0, colon),
     authority,
-    pathAndQuery: end === text.length ? '/' : text.slice(end),
+    pathAndQuery: end === url.length ? '/' : url.slice(end),
     hasUserinfo: userinfoEnd > start,
-    hasFragment: fragment !== -1 && fragment < text.length - 1,
+    hasFragment: fragment !== -1 && fragment < url.length - 1,
   };
 }
 
@@ -70,28 +70,28 @@ function isScheme(text: string, end: number): boolean {
   return every(text, 1, end, (code) => isAlpha(code) || isDigit(code) || code === 43 || code === 45 || code === 46);
 }
 
-/** Is `text` a non-empty host or a bracketed IP address, with an optional port of 0-65535? */
-export function isHostAndPort(text: string): boolean {
-  const bracketed = text.startsWith('[');
-  let end = bracketed ? text.indexOf(']') : text.indexOf(':');
+/** Is `authority` a non-empty host or a bracketed IP address, with an optional port of 0-65535? */
+export function isHostAndPort(authority: string): boolean {
+  const bracketed = authority.startsWith('[');
+  let end = bracketed ? authority.indexOf(']') : authority.indexOf(':');
   if (bracketed) {
-    if (!isIpLiteral(text.slice(1, Math.max(end, 1)))) return false;
+    if (!isIpLiteral(authority.slice(1, Math.max(end, 1)))) return false;
     end++;
   } else {
-    if (end === -1) end = text.length;
-    if (end === 0 || !every(text, 0, end, isHostCharacter)) return false;
+    if (end === -1) end = authority.length;
+    if (end === 0 || !every(authority, 0, end, isHostCharacter)) return false;
   }
-  if (end === text.length) return true;
-  if (text[end] !== ':' || end + 1 === text.length) return false;
-  return every(text, end + 1, text.length, isDigit) && Number(text.slice(end + 1)) <= MAX_PORT;
+  if (end === authority.length) return true;
+  if (authority[end] !== ':' || end + 1 === authority.length) return false;
+  return every(authority, end + 1, authority.length, isDigit) && Number(authority.slice(end + 1)) <= MAX_PORT;
 }
 
-/** Bytes of a relative reference besides `:` and `/`: RFC 3986 pchar, `?` and `%`. */
+/** Bytes of a relative reference other than `:` and `/`: RFC 3986 pchar, `?` and `%`. */
 function isRelativeCharacter(code: number): boolean {
   return isAlpha(code) || isDigit(code) || "!$&'()*+,-.;=?@_~%".includes(String.fromCharCode(code));
 }
 
-/** May a Referer of this value stay in the request? Absolute without userinfo and fragment, or a relative reference without fragment. */
+/** Is Referer kept with this value? Valid are an absolute URL without userinfo and fragment, and a relative reference without fragment. */
 export function isValidReferer(value: string): boolean {
   const url = parseHttpUrl(value);
   if (url !== undefined) return !url.hasFragment && !url.hasUserinfo;

@@ -1,24 +1,32 @@
 /*
- * Which request headers get special treatment on arrival, by name. Envoy holds some headers once ("inline"): a second
- * instance is joined to the first with a comma. The list was measured on Envoy 1.40.0, every name sent twice.
- * Read by `copyHeaders` for each header of each request.
+ * Request headers that Envoy treats specially, by name. Envoy keeps one instance of an "inline" header: a second instance is
+ * joined to the first with a comma. Measured on Envoy 1.40.0 by sending every name twice.
  */
 
-/** Treatment of a header: an index below {@link DROP} is the header's own slot among those that are merged. */
+/** Treatment of a header that is dropped. A number below it is the slot of an inline header. */
 export const DROP = 64;
+/** Treatment of Host. */
 export const HOST = 65;
 
-/** Slots of the merged headers that later steps ask about; all below 32, so that one number tells which were there. */
+// Slots of the inline headers that later steps look for; all below 32, so that a bit mask records which are present.
+/** Slot of `connection`. */
 export const CONNECTION = 0;
+/** Slot of `upgrade`. */
 export const UPGRADE = 1;
+/** Slot of `te`. */
 export const TE = 2;
+/** Slot of `referer`. */
 export const REFERER = 3;
+/** Slot of `x-forwarded-for`. */
 export const FORWARDED_FOR = 4;
+/** Slot of `x-forwarded-proto`. */
 export const FORWARDED_PROTO = 5;
+/** Slot of `x-forwarded-client-cert`. */
 export const CLIENT_CERT = 6;
+/** Slot of `content-type`. */
 export const CONTENT_TYPE = 7;
 
-const ASKED_ABOUT: readonly string[] = [
+const LOOKED_FOR: readonly string[] = [
   'connection',
   'upgrade',
   'te',
@@ -89,11 +97,11 @@ const DROPPED: readonly string[] = [
 
 function buildTreatments(): ReadonlyMap<string, number> {
   const treatments = new Map<string, number>();
-  for (const name of [...ASKED_ABOUT, ...MERGED]) treatments.set(name, treatments.size);
+  for (const name of [...LOOKED_FOR, ...MERGED]) treatments.set(name, treatments.size);
   for (const name of DROPPED) treatments.set(name, DROP);
   treatments.set('host', HOST);
   return treatments;
 }
 
-/** Treatment by lower-case header name; a name that is not there is forwarded as it is, each instance for itself. */
+/** Treatment by lower-case header name. A header that is not in the map is forwarded unchanged, each instance separately. */
 export const TREATMENT_BY_NAME: ReadonlyMap<string, number> = buildTreatments();

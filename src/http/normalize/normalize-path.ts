@@ -1,7 +1,6 @@
 /*
- * Path normalisation as Istio configures Envoy. In: a request target (path with query) and the mesh's mode. Out: the target
- * that is judged and forwarded, or undefined when the path cannot be normalised (400). Called once per HTTP request; a
- * path that one scan proves clean is returned as it is.
+ * Path normalization as Istio configures Envoy. The normalized target is what policies see and what is forwarded. One scan
+ * detects paths that need no change, which are most.
  * @see istio.io mesh config, pathNormalization; Envoy path_utility.cc
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
@@ -10,7 +9,7 @@ import { canonicalizePath } from './canonical-path.ts';
 const SLASH = 47;
 const DOT = 46;
 
-/** 1: a byte that canonicalisation copies wherever it stands. A dot is only looked at after a slash. */
+/** 1: a byte that canonicalization copies in every position. A dot matters only after a slash. */
 const CLEAN: Uint8Array = buildCleanTable();
 
 function buildCleanTable(): Uint8Array {
@@ -20,7 +19,7 @@ function buildCleanTable(): Uint8Array {
   return table;
 }
 
-/** Would any mode leave `path[0, end)` as it is? Says no too often rather than too rarely. */
+/** Does every mode leave `path[0, end)` unchanged? May be false for such a path, but is never true for another. */
 function isClean(path: string, end: number): boolean {
   let previous = 0;
   for (let i = 0; i < end; i++) {
@@ -33,9 +32,9 @@ function isClean(path: string, end: number): boolean {
 }
 
 /**
- * Normalises the path part; the query is kept byte for byte, a fragment is dropped in every mode.
+ * Normalizes the path; the query is kept byte for byte, a fragment is dropped in every mode.
  * @param target path with query, beginning with `/`
- * @returns undefined: the path cannot be normalised (an encoded or raw NUL)
+ * @returns undefined when the path contains a NUL, encoded or raw; Envoy replies 400
  */
 export function normalizePath(target: string, mode: PathNormalization): string | undefined {
   const fragment = target.indexOf('#');
@@ -56,7 +55,7 @@ function unescapeSlashes(path: string): string {
   return path.replaceAll('%2F', '/').replaceAll('%2f', '/').replaceAll('%5C', '\\').replaceAll('%5c', '\\');
 }
 
-/** A segment `.;…` or `..;…` is cut at its `;`, so that `/..;/` cannot be taken for a name here and for a parent by the application. */
+/** Cuts a segment `.;…` or `..;…` at its `;`, so that `/..;/` is not a name here and a parent directory for the application. */
 function stripDotSegmentParameters(path: string): string {
   if (!path.includes('.;')) return path;
   return path

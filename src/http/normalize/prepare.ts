@@ -1,7 +1,6 @@
 /*
- * Does to a request what Envoy does before its filters run: codec checks, host and path checks, path normalisation,
- * header clean-up, remote address. In: a raw head. Out: the working copy that is judged and forwarded, or a rejection.
- * Called by the judge first of all. The value for a missing `x-request-id` comes from the caller.
+ * Does what Envoy's connection manager does to a request before its filters run: codec checks, host and path checks, path
+ * normalization, header clean-up, remote address.
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
 import type { RawRequest } from '../heads.ts';
@@ -15,13 +14,14 @@ import { normalizePath } from './normalize-path.ts';
 import { PreparedRequest } from './prepared-request.ts';
 import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, LOW_VERSION, UPGRADE_FAILED } from './rejections.ts';
 import { remoteAddress } from './remote-address.ts';
-import { checkPath, isHttpScheme, isPrintable, takeHost, takeTarget } from './target-and-host.ts';
+import { checkTargetPath, isHttpScheme, isPrintable, takeHost, takeTarget } from './target-and-host.ts';
 
+/** The working copy of the request, or the reply that refuses it. */
 export type Preparation = { readonly kind: 'ok'; readonly prepared: PreparedRequest } | LocalReply;
 
 /**
- * Cleans one request as Envoy does before any filter. The order of the checks is Envoy's, so that a request with several
- * faults gets Envoy's answer.
+ * Normalizes one request. The order of the checks is Envoy's, so that a request with several faults gets the same reply as from
+ * Envoy.
  */
 export function prepareRequest(raw: RawRequest, normalization: PathNormalization): Preparation {
   if (raw.version !== '2' && !(METHODS.has(raw.method) && isPrintable(raw.target))) return CODEC_ERROR;
@@ -30,7 +30,7 @@ export function prepareRequest(raw: RawRequest, normalization: PathNormalization
   const request = new PreparedRequest(raw.method, copied.headers);
   const refused = takeConnectionHeaders(request, copied) ?? takeTarget(request, raw) ?? takeHost(request, raw, copied);
   if (refused !== undefined) return refused;
-  const invalid = checkPath(request, raw, copied);
+  const invalid = checkTargetPath(request, raw, copied);
   if (invalid !== undefined) return invalid;
   if (request.method !== 'CONNECT') {
     const target = normalizePath(request.target, normalization);
@@ -38,14 +38,14 @@ export function prepareRequest(raw: RawRequest, normalization: PathNormalization
     request.target = target;
   }
   cleanHeaders(request, raw, copied);
-  // Envoy asks the route whether it takes the upgrade; without one the request goes on to the policies.
+  // The route decides whether the upgrade is allowed; a request without a route continues to the policies.
   if (request.hasRoute && request.upgrade !== '' && request.upgrade !== 'websocket') return UPGRADE_FAILED;
   return { kind: 'ok', prepared: request };
 }
 
 /**
- * The reply to a request of a version before HTTP/1.1, which Envoy refuses only when Connection and target hold nothing that
- * it refuses in any version.
+ * The reply to a request of a version before HTTP/1.1. Envoy reports a fault of Connection or of the target first, if there is
+ * one that it refuses in every version.
  */
 export function refuseOldVersion(method: string, target: string, headers: readonly string[]): LocalReply {
   const copied = copyHeaders(headers);
@@ -61,12 +61,12 @@ function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders):
     request.upgrade = upgrade || 'unknown';
     return undefined;
   }
-  // h2c is never taken up: the request goes on as if it had not asked.
+  // An upgrade to h2c is never accepted: the request continues as if it had not asked for it.
   if (upgrade === 'h2c') {
     request.removeHeader('upgrade');
     request.removeHeader('http2-settings');
   }
-  // A tunnel takes its headers with it.
+  // A tunnel keeps its headers.
   return request.method === 'CONNECT' || removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
 }
 
@@ -85,7 +85,7 @@ function cleanHeaders(request: PreparedRequest, raw: RawRequest, copied: CopiedH
   if (raw.requestId !== undefined && request.header('x-request-id') === undefined) request.appendHeader('x-request-id', raw.requestId);
 }
 
-/** Without a client certificate the header is the client's invention; with one, this hop's element is added. */
+/** Without a client certificate the header comes from the client and is removed; with one, the element of this hop is added. */
 function forwardClientCert(request: PreparedRequest, raw: RawRequest): void {
   const { peer, forwardedClientCert } = raw.connection;
   const before = peer === undefined ? undefined : request.header('x-forwarded-client-cert');

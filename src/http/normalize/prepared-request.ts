@@ -1,7 +1,5 @@
 /*
- * The working copy of one request head: what policies judge and what the upstream gets, in one object, so that the two
- * cannot differ. In: filled by `prepareRequest`. Out: edited by the jwt room and by external authorizers, read by
- * `factsOf` and by the proxy.
+ * The working copy of one request head. Policies evaluate the same object that the upstream gets, so the two cannot differ.
  */
 import type { PseudoHeader } from '../../policy/pseudo-headers.ts';
 import { firstHeader, headerValues, type MutableHeaderList, removeHeader } from '../header-list.ts';
@@ -17,22 +15,22 @@ const FIELD_BY_PSEUDO_HEADER: ReadonlyMap<string, 'target' | 'method' | 'host' |
   [':scheme', 'scheme'],
 ]);
 
-/** A request head after Envoy's own clean-up. Mutable: every later step edits this one copy. */
+/** A normalized request head. Mutable: jwt_authn and ext_authz edit this one copy. */
 export class PreparedRequest {
   method: string;
   /** `:authority`, with port as sent. */
   host: string;
-  /** Normalised path with query; no fragment. */
+  /** Normalized path with query; no fragment. */
   target: string;
-  /** `http` or `https` (HTTP/2 may bring others), lower case. */
+  /** `http` or `https`, lower case; over HTTP/2 any scheme that the client sends. */
   scheme: string;
-  /** Flat: name, value, name, value …; names in lower case; no Host, no hop-by-hop fields (except of an upgrade). */
+  /** Lower-case names; no Host, no hop-by-hop fields (except of an upgrade). */
   headers: MutableHeaderList;
-  /** remote.ip: last X-Forwarded-For element if it is a bare IP, else the peer's address. */
+  /** `remote.ip`: the last element of X-Forwarded-For if it is a bare IP address, else the peer's address. */
   remoteIp: string;
-  /** `websocket` when the request asks for it, else `''`; without a route whatever it asks for. */
+  /** `websocket` when the request asks for that upgrade, else `''`; without a route, any protocol that it asks for. */
   upgrade: string;
-  /** False for what is judged like any request, and yet no route of a sidecar takes: a tunnel, and a request of no known protocol. */
+  /** False for a request that policies evaluate but no route of a sidecar matches: a CONNECT tunnel, and an empty X-Forwarded-Proto. */
   hasRoute: boolean;
 
   constructor(method: string, headers: MutableHeaderList) {
@@ -46,7 +44,7 @@ export class PreparedRequest {
     this.hasRoute = true;
   }
 
-  /** Every instance of a header in order; a shared empty list when absent. `name` in lower case; pseudo headers and `host` are answered too. */
+  /** Values of every instance of a header in order; empty when absent. `name` in lower case; pseudo headers and `host` have a value too. */
   headerValues(name: string): readonly string[] {
     const values = headerValues(this.headers, name);
     if (values.length > 0) return values;
@@ -54,17 +52,17 @@ export class PreparedRequest {
     return pseudo === undefined ? values : [this[pseudo]];
   }
 
-  /** First instance of a header, or `undefined`; regular headers only, `name` in lower case. */
+  /** Value of the first instance of a header, not of a pseudo header; `undefined` when absent. `name` in lower case. */
   header(name: string): string | undefined {
     return firstHeader(this.headers, name);
   }
 
-  /** Removes every instance of a regular header. `name` in lower case. */
+  /** Removes every instance of a header. `name` in lower case. */
   removeHeader(name: string): void {
     removeHeader(this.headers, name);
   }
 
-  /** Adds one more instance at the end. `name` in lower case. */
+  /** Adds an instance of a header at the end. `name` in lower case. */
   appendHeader(name: string, value: string): void {
     this.headers.push(name, value);
   }

@@ -1,6 +1,6 @@
 /*
- * Target and host of a request: origin form, absolute form, CONNECT; Host and `:authority`. In: the raw head and what is known
- * so far. Out: the working copy filled in, or a rejection. Parts of `prepareRequest`.
+ * Target and host of a request: origin form, absolute form and CONNECT; Host and `:authority`. Steps of `prepareRequest`; each
+ * fills in the working copy, or returns the reply that refuses the request.
  */
 
 import type { RawRequest } from '../heads.ts';
@@ -19,7 +19,7 @@ import {
   QUERY_WITHOUT_TYPE,
 } from './rejections.ts';
 
-/** Only bytes that the HTTP/1 codec takes in a target: no blank, control or non-ASCII byte; not empty. */
+/** Does `target` contain only bytes that the HTTP/1 codec accepts: no space, control or non-ASCII byte, and at least one? */
 export function isPrintable(target: string): boolean {
   for (let i = 0; i < target.length; i++) {
     const code = target.charCodeAt(i);
@@ -28,7 +28,7 @@ export function isPrintable(target: string): boolean {
   return target !== '';
 }
 
-/** Origin form as it is; absolute form brings the host and the scheme with it; CONNECT has a host and no path. */
+/** Takes path, host and scheme from the target: the absolute form contains all three, CONNECT a host and no path. */
 export function takeTarget(
   request: PreparedRequest,
   raw: Pick<RawRequest, 'version' | 'method' | 'target' | 'scheme'>,
@@ -56,13 +56,13 @@ export function takeTarget(
   return undefined;
 }
 
-/** `http` or `https`, in any case. */
+/** Is `scheme` `http` or `https`, in any case? */
 export function isHttpScheme(scheme: string): boolean {
   const lower = scheme.toLowerCase();
   return lower === 'http' || lower === 'https';
 }
 
-/** Host of the target beats Host; a Host that Connection names is gone. */
+/** Takes the host: the host of the target wins over Host, and a Host that Connection names is ignored. */
 export function takeHost(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): LocalReply | undefined {
   let host = raw.authority ?? copied.host;
   if (host !== undefined && request.upgrade === '' && has(copied, CONNECTION) && isHostNominated(raw.headers)) host = undefined;
@@ -98,8 +98,8 @@ function isAuthority(host: string): boolean {
   return true;
 }
 
-/** The path must be there and begin with a slash, except for CONNECT. */
-export function checkPath(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): LocalReply | undefined {
+/** Except for CONNECT, the path must not be empty and must begin with a slash; QUERY must have a content type. */
+export function checkTargetPath(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): LocalReply | undefined {
   if (raw.method === 'CONNECT') return undefined;
   if (request.target === '') return MISSING_PATH;
   if (request.target.charCodeAt(0) !== 47) return ABSOLUTE_PATH;

@@ -1,4 +1,4 @@
-/* Addresses: blocks, literals, X-Forwarded-For. */
+/* Addresses: IP blocks and literals, X-Forwarded-For, hosts and URLs. */
 import { isIP } from 'node:net';
 import { isHostAndPort, isValidReferer, parseHttpUrl } from '../../../src/http/normalize/http-url.ts';
 import { remoteAddress } from '../../../src/http/normalize/remote-address.ts';
@@ -10,7 +10,7 @@ const PEER = '192.0.2.1';
 export const addresses: FuzzTarget = {
   name: 'addresses',
   properties:
-    "literals are the platform's; a block's text gives the block back and holds its own address; X-Forwarded-For gives a literal or the peer",
+    'literals agree with node:net; a formatted block round-trips and contains its own address; X-Forwarded-For gives a literal or the peer',
   seeds: [
     '10.0.0.1',
     '10.0.0.0/8',
@@ -48,14 +48,14 @@ export const addresses: FuzzTarget = {
   ],
   regressions: [],
   run(input) {
-    hold(isIpLiteral(input) === (parseIp(input) !== undefined), 'both readings agree');
-    hold(isIpLiteral(input) === (isIP(input) !== 0 && !input.includes('%')), 'a literal is what the platform takes for one');
+    hold(isIpLiteral(input) === (parseIp(input) !== undefined), 'both parsers agree');
+    hold(isIpLiteral(input) === (isIP(input) !== 0 && !input.includes('%')), 'a literal is what node:net accepts');
     const block = parseIpBlock(input);
     if (block !== undefined) {
       const text = formatIpBlock(block);
       const again = parseIpBlock(text);
-      hold(again !== undefined && formatIpBlock(again) === text, 'the text of a block gives it back');
-      hold(blockContains(block, parseIp(input.split('/')[0] ?? '') ?? []), 'a block holds the address it is written with');
+      hold(again !== undefined && formatIpBlock(again) === text, 'a formatted block parses to the same block');
+      hold(blockContains(block, parseIp(input.split('/')[0] ?? '') ?? []), 'a block contains the address it is written with');
     }
     const remote = remoteAddress(input, PEER);
     hold(remote === PEER || (isIP(remote) !== 0 && input.includes(remote)), 'a remote address is a literal of the header, or the peer');

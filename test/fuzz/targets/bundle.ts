@@ -1,11 +1,11 @@
-/* Bundles, whatever their bytes: the digest is made to fit, so that what lies behind it is reached. */
+/* Bundles of any bytes; the digest always matches, so that the code behind the check is reached. */
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { SAMPLE } from '../../unit/bundle/sample-bundle.ts';
-import { raw } from '../../unit/filters/trials.ts';
+import { raw } from '../../unit/filters/chains.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 function decoded(files: Readonly<Record<string, Uint8Array>>): ReturnType<typeof decodeBundle> | undefined {
@@ -19,7 +19,7 @@ function decoded(files: Readonly<Record<string, Uint8Array>>): ReturnType<typeof
 
 export const bundle: FuzzTarget = {
   name: 'bundle',
-  properties: 'a bundle is taken or refused; one that is taken is written and read back as it is, and its judge has no bugs',
+  properties: 'a bundle is accepted or refused; an accepted one round-trips, and its filter chain never throws',
   seeds: [encodeBundle(SAMPLE).json],
   dictionary: [
     'program',
@@ -54,7 +54,7 @@ export const bundle: FuzzTarget = {
     if (taken === undefined) return;
     const { json: text, digest } = encodeBundle(taken.bundle);
     const again = decoded({ [BUNDLE_KEY]: Buffer.from(text), [BUNDLE_DIGEST_KEY]: Buffer.from(digest) });
-    hold(again !== undefined && encodeBundle(again.bundle).json === text, 'a bundle that is taken is read back as it is');
+    hold(again !== undefined && encodeBundle(again.bundle).json === text, 'an accepted bundle round-trips');
     for (const program of taken.bundle.programs) {
       const filterChain = createFilterChain(program, taken.bundle.keySets, {
         onBug: (error) => {

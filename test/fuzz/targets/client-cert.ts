@@ -6,7 +6,7 @@ const SLEEP = 'spiffe://cluster.local/ns/foo/sa/sleep';
 
 export const clientCert: FuzzTarget = {
   name: 'client-cert',
-  properties: 'what a proxy appends to a header that can be read is all that counts, and never mixes with what stood before',
+  properties: 'only the element that a proxy appends to a valid header counts, and it never mixes with earlier elements',
   seeds: [`By=spiffe://a;Hash=ab;Subject="CN=x,O=\\"y\\"";URI=${SLEEP};DNS=a.b`, `URI=a,Hash=1;URI=${SLEEP}`, 'Subject="";URI='],
   dictionary: ['By=', 'Hash=', 'Cert=', 'Chain=', 'Subject="', 'URI=', 'DNS=', ';', ',', '"', '\\"', '\\', '=', ' ', SLEEP],
   regressions: [],

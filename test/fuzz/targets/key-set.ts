@@ -1,4 +1,4 @@
-/* Key sets, whose text comes from a policy or a server. */
+/* Key sets of policies and key servers. */
 import { generateKeyPairSync } from 'node:crypto';
 import { checkJwks } from '../../../src/api/istio/check-jwks.ts';
 import { importKey } from '../../../src/jwt/import-key.ts';
@@ -12,7 +12,7 @@ const PUBLIC: ReadonlySet<string> = new Set(['kty', 'kid', 'alg', 'n', 'e', 'crv
 
 export const keySet: FuzzTarget = {
   name: 'key-set',
-  properties: 'every key that is taken can be used, has public members only, and is taken the same again; nothing throws',
+  properties: 'every accepted key is usable, has public members only, and round-trips; nothing throws',
   seeds: [
     JSON.stringify({ keys: [{ ...rsa, kid: 'a', alg: 'RS256', use: 'sig' }, { ...ec, kid: 'b' }, ed, { kty: 'oct', k: 'c2VjcmV0' }] }),
     JSON.stringify({ keys: [{ kty: 'EC', alg: 'ES384', x: 'AA', y: 'AA' }, { kty: 'OKP', crv: 'X25519', x: 'AA' }, null, 1] }),
@@ -48,16 +48,16 @@ export const keySet: FuzzTarget = {
     for (const key of keys) {
       hold(
         Object.entries(key).every(([name, value]) => PUBLIC.has(name) && typeof value === 'string'),
-        'a key has public text members only',
+        'a key has public string members only',
       );
-      hold((key['k'] === undefined) === (key['kty'] !== 'oct'), 'only a secret has a secret');
-      hold(importKey(key) !== undefined, 'a key that is taken can be used');
+      hold((key['k'] === undefined) === (key['kty'] !== 'oct'), 'only HMAC keys have a secret');
+      hold(importKey(key) !== undefined, 'an accepted key is usable');
     }
     const again = parseJwks(JSON.stringify({ keys }));
-    hold(JSON.stringify(again.keys) === JSON.stringify(keys), 'what was taken is taken again as it is');
+    hold(JSON.stringify(again.keys) === JSON.stringify(keys), 'accepted keys round-trip');
     hold(
       parseJwks(input, { symmetric: false }).keys.every(({ kty }) => kty !== 'oct'),
-      'no secret is taken from an address',
+      'no secret is accepted from a URL',
     );
     checkJwks(input);
   },

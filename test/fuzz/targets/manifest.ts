@@ -1,4 +1,4 @@
-/* Manifests and policies, from text to a judge. */
+/* Manifests and policies, from YAML or JSON to a filter chain. */
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { hasErrors, validatePolicy } from '../../../src/api/istio/validate-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
@@ -6,7 +6,7 @@ import { collectKeySets } from '../../../src/compile/key-sets.ts';
 import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 import { parseManifests } from '../../../src/state/manifests.ts';
-import { raw } from '../../unit/filters/trials.ts';
+import { raw } from '../../unit/filters/chains.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const head = (kind: string, spec: string): string =>
@@ -15,9 +15,9 @@ const head = (kind: string, spec: string): string =>
 function judgePolicy(object: unknown): void {
   const findings = validatePolicy(object);
   const { value, findings: parsed } = parsePolicy(object);
-  hold((value === undefined) === hasErrors(parsed), 'a policy is read whole, or there is an error');
+  hold((value === undefined) === hasErrors(parsed), 'a policy is read completely, or there is an error');
   if (value === undefined) {
-    hold(hasErrors(findings), 'what cannot be read is refused at admission');
+    hold(hasErrors(findings), 'an unreadable policy is refused at admission');
     return;
   }
   const { keySets } = value.kind === 'RequestAuthentication' ? collectKeySets([value], () => undefined) : { keySets: {} };
@@ -33,8 +33,7 @@ function judgePolicy(object: unknown): void {
 
 export const manifest: FuzzTarget = {
   name: 'manifest',
-  properties:
-    'text gives objects or findings, a policy is read whole or refused, and what is read has a judge without bugs; nothing throws',
+  properties: 'a document gives objects or findings, a policy is read completely or refused, and its filter chain never throws',
   seeds: [
     head(
       'AuthorizationPolicy',
@@ -110,7 +109,7 @@ export const manifest: FuzzTarget = {
   json: true,
   run(input) {
     const { objects, findings } = parseManifests(Buffer.from(input, 'latin1').toString('utf8'), 'f');
-    hold(findings.length === 0 || objects.length === 0, 'half a file is never taken');
+    hold(findings.length === 0 || objects.length === 0, 'a file is never accepted in part');
     for (const { object } of objects) {
       JSON.stringify(object);
       judgePolicy(object);

@@ -1,4 +1,4 @@
-/* Path normalisation, path templates and queries. */
+/* Path normalization, path templates and queries. */
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
 import { normalizePath } from '../../../src/http/normalize/normalize-path.ts';
@@ -7,7 +7,7 @@ import { compilePathTemplate, isPathTemplate, parsePathTemplate } from '../../..
 import { type FuzzTarget, hold } from '../target.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
-/** Canonicalisation may lay bare a `..;` that stood behind an escape or a backslash; a second pass would resolve it. */
+/** Canonicalization may expose a `..;` that an escape or a backslash hid; a second pass would resolve it. */
 const PARAMETER_AFTER_DOTS = /(?:^|\/)\.\.?;/;
 
 function checkMode(target: string, mode: PathNormalization): void {
@@ -21,14 +21,14 @@ function checkMode(target: string, mode: PathNormalization): void {
   if (mode === 'NONE') return;
   hold(!/[^!-~]|[\\"<>^`{|}]/.test(path), 'no byte of a path is unsafe');
   hold(!path.split('/').some((segment) => segment === '.' || segment === '..'), 'no dot segment is left');
-  // Two slashes alone stay two, as in Envoy.
+  // A path of two slashes is kept, as in Envoy.
   if (mode !== 'BASE') hold(path === '//' || !path.includes('//'), 'no slash is doubled');
   if (mode === 'DECODE_AND_MERGE_SLASHES') hold(!/%(?:2f|5c)/i.test(path), 'no slash is escaped');
-  if (!PARAMETER_AFTER_DOTS.test(path)) hold(normalizePath(normal, mode) === normal, 'a normal form stays as it is');
-  hold(target.replace(/#.*/s, '').endsWith(normal.slice(path.length)), 'the query is untouched');
+  if (!PARAMETER_AFTER_DOTS.test(path)) hold(normalizePath(normal, mode) === normal, 'normalization is idempotent');
+  hold(target.replace(/#.*/s, '').endsWith(normal.slice(path.length)), 'the query is unchanged');
 }
 
-/** A template as the regular expression that it means. */
+/** The regular expression equivalent to a template. */
 function templateAsRegExp(template: string): RegExp {
   const operators: Readonly<Record<string, string>> = {
     '{*}': "[A-Za-z0-9\\-._~%!$&'()+,;:@=*]+",
@@ -42,7 +42,7 @@ function templateAsRegExp(template: string): RegExp {
 export const paths: FuzzTarget = {
   name: 'paths',
   properties:
-    'normal forms are safe, free of dot segments and idempotent; templates mean their regular expression; a query loses one parameter only',
+    'normal forms are safe, free of dot segments and idempotent; templates match as their regular expression; a query loses one parameter only',
   seeds: [
     '/',
     '/a/../b//c/%2e%2e/d?x=/../y#f',
@@ -86,13 +86,14 @@ export const paths: FuzzTarget = {
     const target = `/${input.replace(/^\/+/, '')}`;
     for (const mode of MODES) checkMode(target, mode);
     const rest = withoutQueryParameter(input, 'access_token');
-    if (queryParameter(input, 'access_token') === undefined && !input.includes('?')) hold(rest === input, 'a target without a query stays');
+    if (queryParameter(input, 'access_token') === undefined && !input.includes('?'))
+      hold(rest === input, 'a target without a query is unchanged');
     hold(!rest.includes('?') || !/[^!-~]/.test(rest.slice(rest.indexOf('?'))), 'a rebuilt query is visible ASCII');
     const [template = '', path = ''] = input.split('\0');
     const parsed = isPathTemplate(template) ? parsePathTemplate(template) : undefined;
     // A second operator of the same segment makes a regular expression slow, not the matcher.
     if (parsed !== undefined && parsed.pieces.length < 6 && path.length < 200) {
-      hold(compilePathTemplate(parsed)(path) === templateAsRegExp(template).test(path), 'a template means its regular expression');
+      hold(compilePathTemplate(parsed)(path) === templateAsRegExp(template).test(path), 'a template matches as its regular expression');
     }
   },
 };

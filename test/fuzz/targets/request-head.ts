@@ -1,4 +1,4 @@
-/* Request heads and chunked bodies: the codec says the same however the bytes are cut, and what it takes it writes unambiguously. */
+/* Request heads and chunked bodies: the codec gives the same result however the bytes are split, and writes what it accepts unambiguously. */
 import { ChunkReader } from '../../../src/agent/http1/chunk-reader.ts';
 import { HeadBuffer } from '../../../src/agent/http1/head-buffer.ts';
 import { type Http1Request, isHopeless, MAX_HEAD_BYTES, MAX_HEADERS, parseRequestHead } from '../../../src/agent/http1/request-head.ts';
@@ -7,18 +7,18 @@ import { writeRequestHead } from '../../../src/agent/http1/write-request.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// oxlint-disable-next-line no-control-regex -- control octets are the matter
+// oxlint-disable-next-line no-control-regex -- control bytes are what is searched for
 const VALUE = /^(?:[^\0-\x08\x0a-\x1f\x7f \t](?:[^\0-\x08\x0a-\x1f\x7f]*[^\0-\x08\x0a-\x1f\x7f \t])?)?$/;
 
 function checkHead(request: Http1Request): void {
   hold(/^[!-~]+$/.test(request.target), 'the target is visible ASCII');
-  hold(request.headers.length % 2 === 0 && request.headers.length <= MAX_HEADERS * 2, 'headers are pairs, and not too many');
+  hold(request.headers.length % 2 === 0 && request.headers.length <= MAX_HEADERS * 2, 'headers are pairs and limited in number');
   for (const [at, part] of request.headers.entries())
     hold((at % 2 === 0 ? NAME : VALUE).test(part), 'names are tokens, values are one line');
   hold(request.body >= -1 && Number.isSafeInteger(request.body), 'the body has a length or chunks');
 }
 
-/** What was read, sent on and read again is the same request. */
+/** A request that is parsed, written and parsed again is the same. */
 function checkRoundTrip(request: Http1Request): void {
   const headers = request.headers.flatMap((part, at) =>
     at % 2 === 0 && part.toLowerCase() !== 'host' ? [part.toLowerCase(), request.headers[at + 1] ?? ''] : [],
@@ -27,8 +27,8 @@ function checkRoundTrip(request: Http1Request): void {
     writeRequestHead({ method: request.method, target: request.target, host: 'h', headers, upgrade: '' }, request),
   );
   if (again.kind === 'reply') {
-    // Host may have been left out by the client, and is the 101st field then.
-    hold(again.status === 431, 'a head that was taken can be sent on');
+    // If the client sent no Host, the written one may be the 101st field.
+    hold(again.status === 431, 'an accepted head can be forwarded');
     return;
   }
   hold(again.method === request.method && again.target === request.target, 'the request line is the same');
@@ -37,7 +37,7 @@ function checkRoundTrip(request: Http1Request): void {
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'transfer-encoding', 'keep-alive', 'upgrade', 'server']);
 
-/** Byte by byte, the buffer finds the same head. */
+/** Fed byte by byte, the buffer finds the same head. */
 function checkCuts(input: string): void {
   const bytes = Buffer.from(input, 'latin1');
   const whole = new HeadBuffer(MAX_HEAD_BYTES);
@@ -50,14 +50,14 @@ function checkCuts(input: string): void {
     if (found === '' && fresh === '' && isHopeless(pieces.fresh(), at === 0)) fresh = 'hopeless';
   }
   if (text.length > MAX_HEAD_BYTES) return;
-  hold(found === text, 'the same head is found however its bytes arrive');
+  hold(found === text, 'the same head is found however its bytes are split');
   if (fresh !== '' && found !== '' && !found.startsWith('\r\n'))
-    hold(parseRequestHead(found).kind === 'reply', 'what is hopeless early is refused in the end');
+    hold(parseRequestHead(found).kind === 'reply', 'a head refused early is refused when complete');
 }
 
 export const requestHead: FuzzTarget = {
   name: 'request-head',
-  properties: 'a head is refused or well-formed, the same however it is cut, and the same when it is sent on and read again',
+  properties: 'a head is refused or well-formed, however it is split, and round-trips',
   seeds: [
     'GET /a?b=c HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n',
     'POST http://h:80/a HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\nExpect: 100-continue\r\nX-Request-Id: 1\r\n\r\nabc',
@@ -110,12 +110,12 @@ export const requestHead: FuzzTarget = {
       for (const [at, part] of response.headers.entries())
         hold((at % 2 === 0 ? NAME : VALUE).test(part), 'names are tokens, values are one line');
       const names = response.headers.filter((_, at) => at % 2 === 0);
-      hold(!names.some((name) => HOP_BY_HOP.has(name)), 'hop-by-hop fields stay here');
+      hold(!names.some((name) => HOP_BY_HOP.has(name)), 'hop-by-hop fields are removed');
     }
   },
 };
 
-/** The content of a chunked body, read by the letter of RFC 9112; undefined: more is needed, or it is broken. */
+/** The content of a chunked body according to RFC 9112; undefined: incomplete or malformed. */
 function contentOf(body: string): string | undefined {
   let content = '';
   for (let at = 0; ; ) {
@@ -149,7 +149,7 @@ function readBody(bytes: Buffer, step: number): ReadBody {
 
 export const chunks: FuzzTarget = {
   name: 'chunks',
-  properties: 'a chunked body reads the same however it is cut, and what is passed on holds the same content and no trailer',
+  properties: 'a chunked body reads the same however it is split, and the forwarded body has the same content and no trailer',
   seeds: [
     '3\r\nabc\r\n0\r\n\r\n',
     '3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\nGET / HTTP/1.1\r\n\r\n',
@@ -165,12 +165,12 @@ export const chunks: FuzzTarget = {
       const cut = readBody(bytes, step);
       hold(
         cut.state === whole.state && cut.forwarded === whole.forwarded && cut.consumed === whole.consumed,
-        'the same body is read however its bytes arrive',
+        'the same body is read however its bytes are split',
       );
     }
     if (whole.state !== 'done') return;
     const content = contentOf(input);
-    hold(content !== undefined, 'a body that is done is whole');
-    hold(contentOf(`${whole.forwarded}\r\n`) === content, 'what is passed on holds the same content');
+    hold(content !== undefined, 'a finished body is complete');
+    hold(contentOf(`${whole.forwarded}\r\n`) === content, 'the forwarded body has the same content');
   },
 };

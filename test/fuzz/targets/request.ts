@@ -1,11 +1,11 @@
-/* Whole requests, bytes in and verdict out, under policies of every kind: what is judged is what is forwarded. */
+/* Whole requests, from bytes to verdict, under policies of every kind: the evaluated request is the forwarded request. */
 import { parseRequestHead } from '../../../src/agent/http1/request-head.ts';
 import { writeRequestHead } from '../../../src/agent/http1/write-request.ts';
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
 import type { Verdict } from '../../../src/filters/verdict.ts';
 import { areValidValues } from '../../../src/http/field-syntax.ts';
-import { allow, CONNECTION, custom, deny, filterChainOf, policy } from '../../unit/filters/trials.ts';
+import { allow, CONNECTION, custom, deny, filterChainOf, policy } from '../../unit/filters/chains.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
@@ -25,19 +25,19 @@ const POLICIES: readonly object[] = [
     ],
   }),
 ];
-const judges = MODES.map((pathNormalization) => filterChainOf(POLICIES, { mesh: { pathNormalization } }));
+const filterChains = MODES.map((pathNormalization) => filterChainOf(POLICIES, { mesh: { pathNormalization } }));
 
 function check(verdict: Verdict, head: string): void {
   if (verdict.kind !== 'forward') {
-    // A refusal of gRPC has its status in the headers.
+    // A reply to gRPC has its status in the headers.
     hold(
       verdict.kind === 'reply' && (verdict.status >= 400 || verdict.headers.includes('grpc-status')),
-      'what is not forwarded is refused',
+      'a request that is not forwarded is refused',
     );
     return;
   }
   const { head: forwarded, log } = verdict;
-  hold(pathOf(forwarded.target) === log.path || forwarded.method === 'CONNECT', 'the path that was judged is the path that is forwarded');
+  hold(pathOf(forwarded.target) === log.path || forwarded.method === 'CONNECT', 'the evaluated path is the forwarded path');
   hold(log.path !== '/admin' && !log.path.startsWith('/admin/'), 'a denied path is never forwarded');
   hold(areValidValues(forwarded.headers), 'every value is one line');
   for (let at = 0; at < forwarded.headers.length; at += 2) {
@@ -45,19 +45,20 @@ function check(verdict: Verdict, head: string): void {
     hold(name === name.toLowerCase() && name.replaceAll('_', '-') !== 'x-payload', 'headers of tokens never come from clients');
     hold(
       !['host', 'connection', 'transfer-encoding', 'keep-alive', 'proxy-connection'].includes(name) || forwarded.upgrade !== '',
-      'hop-by-hop headers stay here',
+      'hop-by-hop headers are not forwarded',
     );
     hold(name !== 'x-role' || forwarded.headers[at + 1] !== 'admin', 'one of several equal headers is enough to deny');
   }
   const request = parseRequestHead(head);
   if (request.kind === 'reply' || forwarded.method === 'CONNECT') return;
   const again = parseRequestHead(writeRequestHead(forwarded, request));
-  hold(again.kind === 'request' && again.target === forwarded.target, 'the upstream reads the request that was judged');
+  hold(again.kind === 'request' && again.target === forwarded.target, 'the upstream reads the request that was evaluated');
 }
 
 export const request: FuzzTarget = {
   name: 'request',
-  properties: 'the judge has no bugs; what is judged is what is forwarded; denied paths, forged and hop-by-hop headers never pass',
+  properties:
+    'the filter chain never throws; the evaluated request is the forwarded one; denied paths, forged and hop-by-hop headers are never forwarded',
   seeds: [
     'GET /a?t=x HTTP/1.1\r\nHost: h:80\r\nX-Role: user\r\nX-Role: b\r\n\r\n',
     'GET /%61dmin/..;/admin?x#y HTTP/1.1\r\nHost: h\r\nX_Payload: a\r\n\r\n',
@@ -113,6 +114,6 @@ export const request: FuzzTarget = {
       requestId: 'r',
       connection: CONNECTION,
     } as const;
-    for (const filterChain of judges) check(filterChain.evaluate(raw, 1_788_220_800), head);
+    for (const filterChain of filterChains) check(filterChain.evaluate(raw, 1_788_220_800), head);
   },
 };

@@ -1,6 +1,6 @@
 /*
- * Tokens: parsing, key choice, signature, claims. Seeds are signed with keys made here, and changes may be signed again, so
- * that claims get as much attention as signatures.
+ * Tokens: parsing, key selection, signature, claims. Seeds are signed with keys made here, and mutations may be signed again, so
+ * that claims are fuzzed as much as signatures.
  */
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
@@ -49,7 +49,7 @@ const provider: JwtProvider = {
   required: false,
 };
 
-/** Everything that was ever signed with the keys above. */
+/** Every string that was signed with the keys above. */
 const signedTexts = new Set<string>();
 
 function signatureOf(alg: string, text: string): string {
@@ -78,7 +78,7 @@ function seed(alg: string, claims: object, header: object = {}): string {
   return tokenOf(alg, JSON.stringify({ alg, typ: 'JWT', ...header }), JSON.stringify({ iss: 'iss', sub: 'me', ...claims }));
 }
 
-/** Changes header, payload or signature under their encoding; half of the time the outcome is signed. */
+/** Mutates header, payload or signature below their encoding; half of the time the result is signed. */
 function mutateToken(text: string, random: Random, mutate: Mutate): string | undefined {
   const pieces = text.split('.');
   const [header, payload, signature] = pieces;
@@ -123,15 +123,15 @@ const DICTIONARY = [
   '/',
 ];
 
-/** Every character of an outgoing field is one octet. */
-const NO_OCTET = /[^\0-\xff]/;
+/** Every character of an outgoing field is one byte. */
+const NOT_A_BYTE = /[^\0-\xff]/;
 
 function run(text: string): void {
   const parsed = parseToken(text);
   if (typeof parsed !== 'string') {
     hold(parsed.notBefore >= 0 && parsed.expires >= 0, 'times are not negative');
     hold(Object.getPrototypeOf(parsed.claims) === null, 'claims have no prototype');
-    // Empty pieces are dropped before anything is looked at.
+    // Empty pieces are skipped before anything else.
     hold(
       text
         .split('.')
@@ -149,28 +149,28 @@ function run(text: string): void {
     [['x_proto', 'forged'], `/p?access_token=${text}&z=1`],
   ] as const) {
     const request = { method: 'GET', scheme: 'http', host: 'h', target, headers: [...headers] as string[] };
-    const answer = createAuthenticator([provider], { keys: { source: 'inline', keys } }).authenticate(request, NOW);
+    const authentication = createAuthenticator([provider], { keys: { source: 'inline', keys } }).authenticate(request, NOW);
     hold(!request.headers.includes('forged'), 'output headers never come from the client');
-    if (answer.kind === 'verified') {
-      const signed = answer.text
+    if (authentication.kind === 'verified') {
+      const signed = authentication.text
         .split('.')
         .filter((piece) => piece !== '')
         .slice(0, 2)
         .join('.');
       hold(signedTexts.has(signed), 'an accepted token was signed by a key');
       for (const [at, name] of request.headers.entries()) {
-        if (at % 2 === 0 && name.startsWith('x-')) hold(!NO_OCTET.test(request.headers[at + 1] ?? ''), 'values are octets');
+        if (at % 2 === 0 && name.startsWith('x-')) hold(!NOT_A_BYTE.test(request.headers[at + 1] ?? ''), 'values are bytes');
       }
-      hold(answer.principal.startsWith('iss/'), 'the issuer is that of the rule');
-    } else if (answer.kind === 'refused') {
-      hold(answer.reply.status === 401 || answer.reply.status === 403, 'a refusal has its status');
+      hold(authentication.principal.startsWith('iss/'), 'the issuer is that of the rule');
+    } else if (authentication.kind === 'refused') {
+      hold(authentication.reply.status === 401 || authentication.reply.status === 403, 'a refusal has status 401 or 403');
     }
   }
 }
 
 export const token: FuzzTarget = {
   name: 'token',
-  properties: 'only what a key signed is verified; nothing throws; headers of verified tokens are never forged nor broken',
+  properties: 'only signed tokens are verified; nothing throws; output headers of verified tokens are neither forged nor malformed',
   seeds: [
     seed('RS256', { exp: 4_102_444_800, scope: 'a b', aud: ['x', 'y'] }, { kid: 'rsa' }),
     seed('ES256', { nested: { group: 'admin' } }, { kid: 'ec' }),

@@ -5,7 +5,7 @@ import { CHECK_ALLOWED, type CheckResponse } from '../../../src/filters/check-re
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import type { Verdict } from '../../../src/filters/verdict.ts';
 import type { HeaderChange } from '../../../src/http/header-changes.ts';
-import { httpChain } from '../filters/trials.ts';
+import { httpChain } from '../filters/chains.ts';
 import { checkOf, providerOf } from './ext-authz/checks.ts';
 import { headOf, logOf } from './loopback.ts';
 

@@ -14,7 +14,7 @@ import type { VerdictLog } from '../../../src/filters/verdict.ts';
 import type { RawRequest } from '../../../src/http/heads.ts';
 import { HttpDate } from '../../../src/http/http-date.ts';
 import { textReply } from '../../../src/http/local-reply.ts';
-import { httpChain } from '../filters/trials.ts';
+import { httpChain } from '../filters/chains.ts';
 
 export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
   outcome,

@@ -7,7 +7,7 @@ import type { RuleExplanation } from '../../../src/explain/explanation.ts';
 import type { GeneratedRequest } from '../../../src/explain/made-up-request.ts';
 import { requestsForRules } from '../../../src/explain/requests-for-rules.ts';
 import { createTestKey } from '../../../src/explain/test-key.ts';
-import { allow, deny, policy, programOf } from '../filters/trials.ts';
+import { allow, deny, policy, programOf } from '../filters/chains.ts';
 
 const NOW = 1_800_000_000;
 const key = createTestKey();

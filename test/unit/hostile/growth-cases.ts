@@ -1,6 +1,6 @@
 /*
- * Hostile inputs that grow. In: a size. Out: a step whose work is to be measured, with its input already made. Run by
- * `growth-worker.ts`; every parser and matcher that reads what strangers send has its worst shapes here.
+ * Hostile inputs of growing size. Each case builds its input for a size and returns the step whose work is measured. Every parser
+ * and matcher of untrusted input has its worst shapes here.
  */
 import { ChunkReader } from '../../../src/agent/http1/chunk-reader.ts';
 import { HeadBuffer } from '../../../src/agent/http1/head-buffer.ts';
@@ -17,7 +17,7 @@ import { normalizePath } from '../../../src/http/normalize/normalize-path.ts';
 import { remoteAddress } from '../../../src/http/normalize/remote-address.ts';
 import { claimHeader } from '../../../src/jwt/claim-header.ts';
 import { extractTokens, tokenInHeader } from '../../../src/jwt/extract-tokens.ts';
-import { jsonText } from '../../../src/jwt/json-text.ts';
+import { formatJson } from '../../../src/jwt/format-json.ts';
 import { isJsonObject, parseJson } from '../../../src/jwt/parse-json.ts';
 import { parseJwks } from '../../../src/jwt/parse-jwks.ts';
 import { parseToken } from '../../../src/jwt/parse-token.ts';
@@ -30,14 +30,15 @@ import { compileIdentityMatch } from '../../../src/policy/match/identity.ts';
 import { compilePathTemplate, parsePathTemplate } from '../../../src/policy/match/path-template.ts';
 import { parseManifests } from '../../../src/state/manifests.ts';
 import { bundleOf, DENY_ALL } from '../agent/bundles.ts';
-import { allow, CONNECTION, deny, paths, programOf } from '../filters/trials.ts';
+import { allow, CONNECTION, deny, paths, programOf } from '../filters/chains.ts';
 import { provider, requestWith, segment } from '../jwt/tokens.ts';
 import { GROWING_POLICIES } from './hostile-policies.ts';
 
+/** One hostile shape. */
 export interface GrowthCase {
-  /** The size that is compared with four times as much. */
+  /** The size to compare with four times the size. */
   readonly size: number;
-  /** The input of `size`, and the step over it. */
+  /** Builds the input of `size` and returns the step to measure. */
   prepare(size: number): () => unknown;
 }
 
@@ -63,7 +64,7 @@ const facts = (changes: Partial<RequestFacts>): RequestFacts => ({
   ...changes,
 });
 
-/** Texts of JSON; four times the size is a megabyte and more. */
+/** JSON documents; four times the size is a megabyte or more. */
 const JSON_CASES: Readonly<Record<string, GrowthCase>> = {
   'JSON: members': over(30_000, (n) => `{${many(n, (at) => `"m${at}":1`)}}`, parseJson),
   'JSON: members named like array indexes': over(30_000, (n) => `{${many(n, (at) => `"${(at * 7919) % 4_000_000_000}":1`)}}`, parseJson),
@@ -72,17 +73,17 @@ const JSON_CASES: Readonly<Record<string, GrowthCase>> = {
   'JSON: one long number': over(200_000, (n) => `[${'1'.repeat(n)}]`, parseJson),
   'JSON: escapes': over(40_000, (n) => `"${'\\u0041'.repeat(n)}"`, parseJson),
   'JSON: lone surrogates': over(40_000, (n) => `"${'\\ud800'.repeat(n)}"`, parseJson),
-  'JSON: blanks': over(250_000, (n) => `${' '.repeat(n)}1`, parseJson),
+  'JSON: whitespace': over(250_000, (n) => `${' '.repeat(n)}1`, parseJson),
   'JSON: brackets without end': over(250_000, (n) => '['.repeat(n), parseJson),
   'JSON: an open string': over(250_000, (n) => `"${'a'.repeat(n)}`, parseJson),
-  'JSON: written': over(20_000, (n) => parseJson(`{${many(n, (at) => `"m${at}":["<",1e-7]`)}}`) ?? null, jsonText),
+  'JSON: formatted': over(20_000, (n) => parseJson(`{${many(n, (at) => `"m${at}":["<",1e-7]`)}}`) ?? null, formatJson),
 };
 
 const TOKEN_CASES: Readonly<Record<string, GrowthCase>> = {
   'token: dots': over(250_000, (n) => '.'.repeat(n), parseToken),
   'token: claims of a megabyte': over(250_000, (n) => `${segment({ alg: 'RS256' })}.${segment({ a: 'x'.repeat(n) })}.c2ln`, parseToken),
   'token: audiences': over(2500, (n) => `${segment({ alg: 'RS256' })}.${segment({ aud: Array(n).fill('a') })}.c2ln`, parseToken),
-  'token: blanks in base64': over(12_000, (n) => `${segment({ alg: 'RS256' })}.${' \n'.repeat(n)}.c2ln`, parseToken),
+  'token: whitespace in base64': over(12_000, (n) => `${segment({ alg: 'RS256' })}.${' \n'.repeat(n)}.c2ln`, parseToken),
   'token: kid': over(10_000, (n) => `${segment({ alg: 'RS256', kid: 'k'.repeat(n) })}.${segment({})}.c2ln`, parseToken),
   'header: prefixes': over(
     25_000,
@@ -99,7 +100,7 @@ const TOKEN_CASES: Readonly<Record<string, GrowthCase>> = {
     (n) => requestWith(['cookie', many(n, () => ' a=b', ';')]),
     (request) => extractTokens(provider({ cookies: ['token'] }), request),
   ),
-  'cookies: blanks': over(
+  'cookies: spaces': over(
     100_000,
     (n) => requestWith(['cookie', `${' '.repeat(n)}token=x`]),
     (request) => extractTokens(provider({ cookies: ['token'] }), request),
@@ -166,8 +167,8 @@ function readChunks(text: string): string {
 
 const CODEC_CASES: Readonly<Record<string, GrowthCase>> = {
   'head: one long value': over(25_000, (n) => head(`X: ${'y'.repeat(n)}`), parseRequestHead),
-  'head: blanks around a value': over(25_000, (n) => head(`X: ${' \t'.repeat(n)}y${' \t'.repeat(n)}`), parseRequestHead),
-  'head: blanks and nothing else': over(25_000, (n) => head(`X: ${' '.repeat(n)}`), parseRequestHead),
+  'head: whitespace around a value': over(25_000, (n) => head(`X: ${' \t'.repeat(n)}y${' \t'.repeat(n)}`), parseRequestHead),
+  'head: only whitespace': over(25_000, (n) => head(`X: ${' '.repeat(n)}`), parseRequestHead),
   'head: fields': over(25_000, (n) => head(many(n, (at) => `X${at}: y`, '\r\n')), parseRequestHead),
   'head: a line without colon': over(100_000, (n) => head('X'.repeat(n)), parseRequestHead),
   'head: connection tokens': over(25_000, (n) => head(`Connection: ${'close,'.repeat(n)}`), parseRequestHead),
@@ -238,7 +239,7 @@ const REQUEST_CASES: Readonly<Record<string, GrowthCase>> = {
     (n) => '1.1.1.1,'.repeat(n),
     (value) => remoteAddress(value, '10.0.0.9'),
   ),
-  'addresses: blanks': over(
+  'addresses: whitespace': over(
     100_000,
     (n) => ' '.repeat(n),
     (value) => remoteAddress(value, '10.0.0.9'),
@@ -396,7 +397,7 @@ const lintRules = (policies: readonly object[]): unknown =>
     { rootNamespace: 'istio-system' },
   );
 
-/** Rules that lint holds against each other. */
+/** Rules that lint compares with each other. */
 const LINT_CASES: Readonly<Record<string, GrowthCase>> = {
   'lint: rules of one path': over(
     250,
@@ -429,9 +430,10 @@ function validateAndLower(object: object): unknown {
   return [validatePolicy(object), programOf([object])];
 }
 
-/** Work that is known to grow with the square of the size: the measure must see it. */
+/** Work that is quadratic in the size: the measurement must detect it. */
 export const SQUARE = 'a square';
 
+/** Every case by name. */
 export const GROWTH_CASES: Readonly<Record<string, GrowthCase>> = {
   ...JSON_CASES,
   ...TOKEN_CASES,

@@ -1,12 +1,12 @@
 /*
- * Measures the work of growth cases in a worker, whose block counts are its own. In: names of cases. Out: for each the work
- * at its size and at four times that. Started by the growth test.
+ * Measures the work of growth cases in a worker, which has its own block counts. Receives names of cases and returns for each the
+ * work at its size and at four times that size.
  */
 import { parentPort } from 'node:worker_threads';
 import { Coverage } from '../../fuzz/coverage.ts';
 import { GROWTH_CASES } from './growth-cases.ts';
 
-/** Blocks of the product's sources that were entered. */
+/** Number of blocks of files in src/ that were entered. */
 export interface Growth {
   readonly name: string;
   readonly small: number;

@@ -1,7 +1,7 @@
 /*
- * No input costs more than in proportion to its size. Work is counted, not timed: V8 counts the blocks of code that run, at a
- * size and at four times that size. What the platform does within one call is not counted; the sizes are such that anything
- * worse than linear there would run into the time limit of the tests.
+ * The cost of every input is at most proportional to its size. Work is counted, not timed: V8 counts the blocks of code that run,
+ * at a size and at four times that size. Work inside a built-in function is not counted; the sizes are such that anything worse than
+ * linear there would exceed the timeout of the tests.
  */
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { expect } from 'chai';
 import { GROWTH_CASES, SQUARE } from './growth-cases.ts';
 import type { Growth } from './growth-worker.ts';
 
-/** Four times the input may cost four times the work; sorting and V8's own inaccuracy add to it. A square would cost 16 times. */
+/** Four times the input may cost four times the work, plus sorting and V8's inaccuracy. Quadratic work would cost 16 times. */
 const MOST = 6;
 
-describe('work grows no faster than the input', () => {
+describe('work grows linearly with the input', () => {
   let worker: Worker;
   before(() => {
     worker = new Worker(join(import.meta.dirname, 'growth-worker.ts'));
@@ -40,7 +40,7 @@ describe('work grows no faster than the input', () => {
     });
   }
 
-  it('and the measure tells when it does', async () => {
+  it('and the measurement detects quadratic growth', async () => {
     const { small, large } = await measure(SQUARE);
 
     expect(large / small).to.be.greaterThan(15);

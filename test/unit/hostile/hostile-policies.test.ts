@@ -1,4 +1,4 @@
-/* Whatever is in an object, admission answers with findings: nothing throws, and nothing leaks into other objects. */
+/* Admission returns findings for every object: nothing throws, and nothing pollutes other objects. */
 import { expect } from 'chai';
 import { acceptPolicy } from '../../../src/api/istio/accept-policy.ts';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
@@ -28,18 +28,18 @@ function tryAll(object: unknown): void {
 
 describe('a hostile policy', () => {
   for (const [what, object] of Object.entries(ODD_POLICIES)) {
-    it(`gets an answer: ${what}`, () => {
+    it(`gets findings when it is ${what}`, () => {
       tryAll(object);
       expect(({} as Record<string, unknown>)['polluted']).to.equal(undefined);
     });
   }
   for (const [what, [size, make]] of Object.entries(GROWING_POLICIES)) {
-    it(`gets an answer in time: ${what}`, () => {
+    it(`gets findings in time when it is ${what}`, () => {
       tryAll(make(size));
     });
   }
 
-  it('reads members called __proto__ as unknown ones', () => {
+  it('has unknown members when they are called __proto__', () => {
     const { value } = parsePolicy(ODD_POLICIES['members called __proto__']);
 
     expect(value?.kind === 'AuthorizationPolicy' && value.spec.action).to.equal('DENY');

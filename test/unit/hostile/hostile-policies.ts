@@ -1,6 +1,5 @@
 /*
- * Objects that strangers could hand to admission: huge, deep, with names that JavaScript gives a meaning. In: a size, where one
- * counts. Out: objects. Used by the growth cases and by the test that nothing throws.
+ * Hostile objects for admission: huge, deep, or with names that are special in JavaScript.
  */
 
 const object = (kind: string, spec: unknown): Readonly<Record<string, unknown>> => ({
@@ -18,7 +17,7 @@ const entries = (count: number, value: unknown): unknown =>
   Object.fromEntries(list(count, (at) => [`k${at}`, value]) as [string, unknown][]);
 const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`);
 
-/** Objects that grow with a number; the first is a size at which four times as much is still quick when it is linear. */
+/** Objects of growing size, with a size at which four times as much is still fast if the work is linear. */
 export const GROWING_POLICIES: Readonly<Record<string, readonly [size: number, make: (size: number) => unknown]>> = {
   'slashes before a path': [100_000, (n) => path(`${'/'.repeat(n)}x`)],
   'slashes after a path': [100_000, (n) => path(`x${'/'.repeat(n)}`)],
@@ -42,10 +41,10 @@ export const GROWING_POLICIES: Readonly<Record<string, readonly [size: number, m
   'nulls in a list': [5_000, (n) => ap({ rules: list(n, () => null) })],
   'labels that are wrong': [5_000, (n) => ap({ selector: { matchLabels: entries(n, 1) } })],
   'targets in a list': [5_000, (n) => ap({ targetRefs: list(n, () => ({})) })],
-  'fields beside spec': [5_000, (n) => ({ ...object('AuthorizationPolicy', {}), ...(entries(n, 1) as object) })],
+  'fields next to spec': [5_000, (n) => ({ ...object('AuthorizationPolicy', {}), ...(entries(n, 1) as object) })],
 };
 
-/** Objects of no particular size, each of which once was or could be the end of a recursion or a conversion. */
+/** Objects that broke, or could break, a recursion or a conversion. */
 export const ODD_POLICIES: Readonly<Record<string, unknown>> = {
   'a spec nested without end': ap(nested(100_000)),
   'an unknown field nested without end': ap({ colour: nested(100_000) }),

@@ -1,6 +1,6 @@
 /*
- * Incidents of other products with paths, hosts and headers, put to the whole judge. The names say which;
- * `docs/explain/incidents.md` lists them with what is done about each.
+ * Incidents of other products with paths, hosts and headers, replayed on the whole filter chain. The test names give the
+ * identifiers; `docs/explain/incidents.md` lists them with their countermeasures.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
 import type { Verdict } from '../../../src/filters/verdict.ts';
 import type { RawRequest } from '../../../src/http/heads.ts';
-import { allow, CONNECTION, deny, filterChainOf, paths, policy, raw, verdictOf } from '../filters/trials.ts';
+import { allow, CONNECTION, deny, filterChainOf, paths, policy, raw, verdictOf } from '../filters/chains.ts';
 import { NOW } from '../jwt/tokens.ts';
 
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
@@ -20,7 +20,7 @@ const source = (fields: object): object => ({ from: [{ source: fields }] });
 const operation = (fields: object): object => ({ to: [{ operation: fields }] });
 const when = (key: string, fields: object): object => ({ when: [{ key, ...fields }] });
 
-/** Names with the characters that mean something in a regular expression, and names that differ from them in one place. */
+/** Names with characters that are special in regular expressions, and names that differ from them in one place. */
 const META = fc.string({
   unit: fc.constantFrom('a', 'b', '.', '[', ']', '*', '+', '(', ')', '\\', '$', '^', '|', '?', '{', '}'),
   minLength: 1,
@@ -30,14 +30,14 @@ const NEAR = fc
   .tuple(META, fc.nat(5), fc.constantFrom('', 'X', 'a', '.'))
   .map(([name, at, put]) => ({ name, near: name.slice(0, at) + put + name.slice(at + 1) }));
 
-/** What each form of a text says of another, by the letter. */
+/** The forms of a string match and what each matches, taken literally. */
 const FORMS: readonly (readonly [name: string, write: (name: string) => string, test: (value: string, name: string) => boolean])[] = [
   ['exact', (name) => name, (value, name) => value === name],
   ['prefix', (name) => `${name}*`, (value, name) => value.startsWith(name)],
   ['suffix', (name) => `*${name}`, (value, name) => value.endsWith(name)],
 ];
 
-/** Each field with strings: how a policy and a request bring a text there. */
+/** For each field with strings: a rule with a pattern there, and a request with a value there. */
 const FIELDS: Readonly<Record<string, (pattern: string, value: string) => readonly [rule: object, request: RawRequest]>> = {
   methods: (pattern, value) => [operation({ methods: [pattern] }), raw('/', [], { version: '2', authority: 'h', method: value })],
   'request.headers': (pattern, value) => [when('request.headers[x]', { values: [pattern] }), raw('/', ['x', value])],
@@ -51,13 +51,13 @@ const FIELDS: Readonly<Record<string, (pattern: string, value: string) => readon
   ],
 };
 
-describe('incidents with texts in policies', () => {
+describe('incidents with strings in policies', () => {
   for (const [field, bring] of Object.entries(FIELDS)) {
     for (const [form, write, test] of FORMS) {
-      it(`I#59992: ${field} means its text to the letter, as ${form}, in ALLOW and in DENY`, () => {
+      it(`I#59992: ${field} matches literally, as ${form}, in ALLOW and in DENY`, () => {
         fc.assert(
           fc.property(NEAR, ({ name, near }) => {
-            // A star at an end makes another form of it.
+            // A star at an end makes it another form.
             fc.pre(!name.startsWith('*') && !name.endsWith('*'));
             for (const value of [name, near, `x${name}`, `${name}x`]) {
               const [rule, request] = bring(write(name), value);
@@ -72,7 +72,7 @@ describe('incidents with texts in policies', () => {
     }
   }
 
-  it('CVE-2026-39350: a service account with a dot is no pattern', () => {
+  it('CVE-2026-39350: a service account with a dot is not a pattern', () => {
     fc.assert(
       fc.property(NEAR, NEAR, (namespace, account) => {
         for (const [ns, sa] of [
@@ -93,7 +93,7 @@ describe('incidents with texts in policies', () => {
     expect(kindOf([allow('a', source({ serviceAccounts: ['ns/a.b'] }))], raw('/', [], peer('spiffe://td/ns/ns/sa/aXb')))).to.equal('reply');
   });
 
-  it('I#59992: a namespace is no pattern but for its stars', () => {
+  it('I#59992: a namespace is a pattern only by its stars', () => {
     for (const [pattern, namespace, matches] of [
       ['a.b', 'a.b', true],
       ['a.b', 'aXb', false],
@@ -116,7 +116,7 @@ describe('incidents with headers', () => {
   const admin = when('request.headers[x-role]', { values: ['admin'] });
   const notAdmin = when('request.headers[x-role]', { notValues: ['admin'] });
 
-  it('CVE-2026-26308: each of several headers is looked at by itself, in any case and order', () => {
+  it('CVE-2026-26308: each of several headers is matched separately, in any case and order', () => {
     for (const headers of [
       ['X-Role', 'user', 'X-Role', 'admin'],
       ['x-role', 'admin', 'X-ROLE', 'user'],
@@ -126,17 +126,17 @@ describe('incidents with headers', () => {
       expect(kindOf([allow('a', notAdmin)], raw('/', headers)), headers.join(' ')).to.equal('reply');
       expect(kindOf([allow('a', admin)], raw('/', headers)), headers.join(' ')).to.equal('forward');
     }
-    // A comma inside of one header joins nothing: it is another value.
+    // A comma inside one header does not separate values: it is another value.
     expect(kindOf([deny('a', admin)], raw('/', ['X-Role', 'user,admin']))).to.equal('forward');
     expect(kindOf([allow('a', admin)], raw('/', ['X-Role', 'admin,user']))).to.equal('reply');
   });
 
-  it('CVE-2026-26308: every instance reaches the application, in order', () => {
+  it('CVE-2026-26308: every instance reaches the upstream, in order', () => {
     const { head } = verdictOf('forward', filterChainOf([]), raw('/', ['X-Role', 'a', 'x-role', 'b']));
     expect(head.headers.slice(0, 4)).to.deep.equal(['x-role', 'a', 'x-role', 'b']);
   });
 
-  it('CVE-2023-27487: a path in a header is never the path that is judged, nor one that is forwarded', () => {
+  it('CVE-2023-27487: a path in a header is neither evaluated nor forwarded as the path', () => {
     for (const name of [
       'x-envoy-original-path',
       'x-original-url',
@@ -152,7 +152,7 @@ describe('incidents with headers', () => {
     }
   });
 
-  it("CVE-2024-45806: what only a proxy may say is dropped, wherever the client's address is from", () => {
+  it("CVE-2024-45806: headers that only a proxy may set are dropped, whatever the client's address", () => {
     for (const sourceIp of ['10.0.0.9', '192.168.1.1', '127.0.0.1', '203.0.113.1']) {
       const request = raw(
         '/',
@@ -176,7 +176,7 @@ describe('incidents with headers', () => {
     }
   });
 
-  it('GHSA-5hvv: no header lets a request pass by the policies', () => {
+  it('GHSA-5hvv: no header lets a request bypass the policies', () => {
     for (const headers of [
       ['User-Agent', 'kube-probe/1.34'],
       ['User-Agent', 'GoogleHC/1.0'],
@@ -190,7 +190,7 @@ describe('incidents with headers', () => {
     }
   });
 
-  it('X-Forwarded-For: the last element alone counts, and only a bare address', () => {
+  it('X-Forwarded-For: only the last element counts, and only a bare address', () => {
     const inside = allow('a', source({ remoteIpBlocks: ['10.0.0.0/8'] }));
     const outside = { connection: { ...CONNECTION, sourceIp: '203.0.113.1' } };
     for (const [value, kind] of [
@@ -211,7 +211,7 @@ describe('incidents with headers', () => {
 });
 
 describe('incidents with paths and hosts', () => {
-  it('CVE-2020-8595, CVE-2021-39156, GHSA-pxq7: query and fragment do not hide a path, and a fragment goes no further', () => {
+  it('CVE-2020-8595, CVE-2021-39156, GHSA-pxq7: query and fragment do not hide a path, and a fragment is not forwarded', () => {
     for (const target of [
       '/admin',
       '/admin?',
@@ -246,7 +246,7 @@ describe('incidents with paths and hosts', () => {
     }
   });
 
-  /** Ways to write `/admin`, by the first mode that undoes them; `false`: another path in every mode. */
+  /** Spellings of `/admin`, with the first mode that normalizes them; `false`: another path in every mode. */
   const SPELLINGS: readonly (readonly [target: string, from: PathNormalization | false])[] = [
     ['/admin', 'NONE'],
     ['/./admin', 'BASE'],
@@ -293,12 +293,12 @@ describe('incidents with paths and hosts', () => {
   ];
 
   for (const pathNormalization of MODES) {
-    it(`CVE-2021-31920, CVE-2021-29492, GHSA-p224: ${SPELLINGS.length} spellings of /admin under ${pathNormalization}: what is judged is what is forwarded`, () => {
+    it(`CVE-2021-31920, CVE-2021-29492, GHSA-p224: ${SPELLINGS.length} spellings of /admin under ${pathNormalization}: the evaluated path is the forwarded path`, () => {
       const denying = filterChainOf([deny('a', paths('/admin'))], { mesh: { pathNormalization } });
       const open = filterChainOf([], { mesh: { pathNormalization } });
       for (const [target, from] of SPELLINGS) {
         const undone = from !== false && MODES.indexOf(from) <= MODES.indexOf(pathNormalization);
-        // A target without a leading slash is no path at all.
+        // A target without a leading slash is not a path.
         const refused = undone || target.startsWith('\\');
         expect(denying.evaluate(raw(target), NOW).kind, target).to.equal(refused ? 'reply' : 'forward');
         const verdict = open.evaluate(raw(target), NOW);
@@ -310,7 +310,7 @@ describe('incidents with paths and hosts', () => {
     });
   }
 
-  it('CVE-2021-39155: hosts are compared without case; a port is a part of the host, which a policy has to name', () => {
+  it('CVE-2021-39155: hosts are case-insensitive; a port is part of the host, which a policy has to name', () => {
     const denying = (...hosts: readonly string[]): object => deny('a', operation({ hosts }));
     for (const host of ['httpbin.foo', 'HTTPBIN.foo', 'HttpBin.Foo', 'httpbin.foo:8000', 'HTTPBIN.FOO:1']) {
       const request = raw('/', [], { headers: ['Host', host] });
@@ -321,18 +321,18 @@ describe('incidents with paths and hosts', () => {
     }
   });
 
-  it('CVE-2021-39155: two hosts, hosts of bytes that no host has, and none at all are refused', () => {
+  it('CVE-2021-39155: two hosts, hosts with invalid bytes, and a missing host are refused', () => {
     for (const headers of [[], ['Host', 'a b'], ['Host', 'a/b'], ['Host', 'a\\b'], ['Host', 'a\u00e9'], ['Host', 'a#b'], ['Host', 'a?b']]) {
       expect(verdictOf('reply', filterChainOf([]), raw('/', [], { headers })).status, headers.join(': ')).to.equal(400);
     }
-    // Two are joined, and are the host that no policy names; the host of an absolute target beats both.
+    // Two are joined to a host that no policy names; the host of an absolute target wins over both.
     const twice = { headers: ['Host', 'good', 'Host', 'evil'] };
     expect(kindOf([allow('a', operation({ hosts: ['good', 'evil'] }))], raw('/', [], twice))).to.equal('reply');
     expect(verdictOf('forward', filterChainOf([]), raw('http://real/', [], twice)).head.host).to.equal('real');
     expect(kindOf([deny('a', operation({ hosts: ['real'] }))], raw('http://real/', [], twice))).to.equal('reply');
   });
 
-  it('GHSA-c5c4: a domain is the end of the whole claim or header, letter by letter', () => {
+  it('GHSA-c5c4: a domain is the literal suffix of the whole claim or header', () => {
     const corp = allow('a', when('request.headers[x-mail]', { values: ['*@corp.com'] }));
     for (const [mail, kind] of [
       ['a@corp.com', 'forward'],
@@ -349,10 +349,10 @@ describe('incidents with paths and hosts', () => {
     }
   });
 
-  it('I#45502: a rule that cannot be decided denies under DENY and ALLOW alike', () => {
+  it('I#45502: a rule that cannot be evaluated denies under DENY and under ALLOW', () => {
     const unknown = { when: [{ key: 'request.auth.claims[a]', values: ['x'] }] };
     expect(kindOf([allow('a', unknown)], raw('/'))).to.equal('reply');
-    const asked = policy('AuthorizationPolicy', 'c', { action: 'CUSTOM', provider: { name: 'nobody' }, rules: [{}] });
+    const asked = policy('AuthorizationPolicy', 'c', { action: 'CUSTOM', provider: { name: 'missing' }, rules: [{}] });
     expect(kindOf([asked], raw('/'))).to.equal('reply');
   });
 });

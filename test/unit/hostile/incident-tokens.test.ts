@@ -1,6 +1,6 @@
 /*
- * Incidents of other products with tokens and keys, put to the whole judge. The names say which; `docs/explain/incidents.md`
- * lists them with what is done about each.
+ * Incidents of other products with tokens and keys, replayed on the whole filter chain. The test names give the identifiers;
+ * `docs/explain/incidents.md` lists them with their countermeasures.
  */
 import { createHmac, createPublicKey, generateKeyPairSync, sign as rawSign } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { collectKeySets } from '../../../src/compile/key-sets.ts';
 import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { parseJwks } from '../../../src/jwt/parse-jwks.ts';
 import { MAX_TOKEN_LENGTH } from '../../../src/jwt/parse-token.ts';
-import { allow, filterChainOf, policy, programOf, raw, verdictOf } from '../filters/trials.ts';
+import { allow, filterChainOf, policy, programOf, raw, verdictOf } from '../filters/chains.ts';
 import { ISSUER, makeKey, NOW, type SigningKey, segment, sign } from '../jwt/tokens.ts';
 
 const FAILS = 'Jwt verification fails';
@@ -21,10 +21,10 @@ const bearer = (text: string): readonly string[] => ['Authorization', `Bearer ${
 const keysOf = (...keys: readonly BundleKey[]): KeySet => ({ source: 'test', keys });
 const requests = (...rules: readonly object[]): object => policy('RequestAuthentication', 'ra', { jwtRules: rules });
 const RULE = { issuer: ISSUER, jwks: 'unused' };
-/** Nobody passes without a verified token. */
+/** Allows only requests with a verified token. */
 const AUTHENTICATED = allow('a', { from: [{ source: { requestPrincipals: ['*'] } }] });
 
-/** A key of the tests' own, for tokens that no library makes. */
+/** A key for tokens that no library creates. */
 const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const ownKeys: KeySet = { source: 'test', keys: [own.publicKey.export({ format: 'jwk' }) as BundleKey] };
 
@@ -33,8 +33,8 @@ function signedByOwn(header: unknown, payload: unknown): string {
   return `${text}.${rawSign('sha256', Buffer.from(text), { key: own.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
 }
 
-/** Status and body of the answer to a token, or the principal it gives. */
-function answer(keys: KeySet | undefined, headers: readonly string[], rules: readonly object[] = [RULE]): string {
+/** Status and body of the reply to a token, or its principal. */
+function resultOf(keys: KeySet | undefined, headers: readonly string[], rules: readonly object[] = [RULE]): string {
   const filterChain = filterChainOf([requests(...rules), AUTHENTICATED], keys === undefined ? {} : { keys });
   const verdict = filterChain.evaluate(raw('/', headers), NOW);
   if (verdict.kind === 'forward') return verdict.log.principal;
@@ -49,7 +49,7 @@ describe('incidents with keys', () => {
     token = await sign(key, {}, { kid: key.publicKey['kid'] });
   });
 
-  it('CVE-2026-31837: while keys cannot be had there are none, and no token passes whoever signed it', async () => {
+  it('CVE-2026-31837: without keys no token is accepted, whoever signed it', async () => {
     const { value } = parsePolicy(requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' }));
     const { keySets } = collectKeySets([value as RequestAuthentication], () => undefined);
     expect(keySets).to.deep.equal({});
@@ -63,7 +63,7 @@ describe('incidents with keys', () => {
     }
   });
 
-  it('CVE-2026-31837: a set without keys and sets of junk keys verify nothing', () => {
+  it('CVE-2026-31837: an empty key set and sets of invalid keys verify no token', () => {
     const set = (...keys: readonly unknown[]): readonly BundleKey[] => parseJwks(JSON.stringify({ keys })).keys;
     for (const keys of [
       set(),
@@ -71,13 +71,13 @@ describe('incidents with keys', () => {
       set({ kty: 'RSA', n: Buffer.alloc(256, 1).toString('base64url'), e: 'AQAB' }),
       set({ kty: 'oct', k: '' }),
     ]) {
-      expect(answer(keysOf(...keys), bearer(token))).to.equal(`401 ${FAILS}`);
+      expect(resultOf(keysOf(...keys), bearer(token))).to.equal(`401 ${FAILS}`);
     }
-    expect(answer(undefined, bearer(token))).to.equal(`401 ${FAILS}`);
-    expect(answer(keysOf(key.publicKey), bearer(token))).to.equal(`${ISSUER}/me`);
+    expect(resultOf(undefined, bearer(token))).to.equal(`401 ${FAILS}`);
+    expect(resultOf(keysOf(key.publicKey), bearer(token))).to.equal(`${ISSUER}/me`);
   });
 
-  it('CVE-2026-31837: the sources hold no private key', () => {
+  it('CVE-2026-31837: the sources contain no private key', () => {
     const root = join(import.meta.dirname, '../../../src');
     const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
     expect(files.length).to.be.greaterThan(100);
@@ -87,7 +87,7 @@ describe('incidents with keys', () => {
     }
   });
 
-  it('RFC 7517: private members never reach a bundle, and an HMAC key is no public key', () => {
+  it('RFC 7517: private members never reach a bundle, and an HMAC key is not a public key', () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const { keys } = parseJwks(JSON.stringify({ keys: [privateKey.export({ format: 'jwk' })] }));
     expect(Object.keys(keys[0] ?? {}).sort()).to.deep.equal(['e', 'kty', 'n']);
@@ -96,27 +96,23 @@ describe('incidents with keys', () => {
 
   it('RFC 7517: the same kid twice: both keys are tried; another alg of the key refuses', async () => {
     const other = await makeKey('RS256', { kid: key.publicKey['kid'] ?? '' });
-    expect(answer(keysOf(other.publicKey, key.publicKey), bearer(token))).to.equal(`${ISSUER}/me`);
-    expect(answer(keysOf({ ...key.publicKey, alg: 'RS512' }), bearer(token))).to.contain('401 Jwks');
+    expect(resultOf(keysOf(other.publicKey, key.publicKey), bearer(token))).to.equal(`${ISSUER}/me`);
+    expect(resultOf(keysOf({ ...key.publicKey, alg: 'RS512' }), bearer(token))).to.contain('401 Jwks');
   });
 });
 
-describe('incidents with tokens', () => {
-  let rsa: SigningKey;
-  let ec: SigningKey;
-  let keys: KeySet;
-  let good: string;
-  before(async () => {
-    rsa = await makeKey('RS256', { kid: 'rsa' });
-    ec = await makeKey('ES256', { kid: 'ec' });
-    keys = keysOf(rsa.publicKey, ec.publicKey);
-    good = await sign(rsa);
-  });
-  const refused = (text: string): void => {
-    expect(answer(keys, bearer(text)), text.slice(0, 200)).to.match(/^401 Jw/);
-  };
+const rsa: SigningKey = await makeKey('RS256', { kid: 'rsa' });
+const ec: SigningKey = await makeKey('ES256', { kid: 'ec' });
+const keys: KeySet = keysOf(rsa.publicKey, ec.publicKey);
+const good: string = await sign(rsa);
 
-  it('GHSA-g2pf: an absent or empty signature is none', () => {
+/** The token is refused by `keys`. */
+const refused = (text: string): void => {
+  expect(resultOf(keys, bearer(text)), text.slice(0, 200)).to.match(/^401 Jw/);
+};
+
+describe('incidents with signatures and headers of tokens', () => {
+  it('GHSA-g2pf: an absent or empty signature is refused', () => {
     const [header = '', payload = ''] = good.split('.');
     for (const text of [
       `${header}.${payload}`,
@@ -128,20 +124,20 @@ describe('incidents with tokens', () => {
       refused(text);
   });
 
-  it('alg none: in no spelling, with no signature and with any', () => {
+  it('alg none is refused in every spelling, with and without a signature', () => {
     for (const alg of ['none', 'None', 'nOnE', 'NONE', ' none', 'none ', '', 'n\u043ene']) {
       for (const signature of ['', 'AA', good.split('.')[2] ?? ''])
         refused(`${segment({ alg })}.${segment({ iss: ISSUER, sub: 'me' })}.${signature}`);
     }
   });
 
-  it('alg of another type or absent', () => {
+  it('alg of another type, and an absent alg, are refused', () => {
     for (const alg of [null, 0, true, [], ['RS256'], {}, undefined, 'rs256', 'RS1', 'RSA1_5', 'dir', 'ES256K']) {
       refused(`${segment({ alg })}.${good.split('.').slice(1).join('.')}`);
     }
   });
 
-  it('CVE-2026-29000, CVE-2016-5431: a public key is no HMAC secret in any encoding', () => {
+  it('CVE-2026-29000, CVE-2016-5431: a public key is never an HMAC secret, in no encoding', () => {
     for (const { publicKey } of [rsa, ec]) {
       const object = createPublicKey({ key: { ...publicKey }, format: 'jwk' });
       const secrets = [
@@ -180,7 +176,7 @@ describe('incidents with tokens', () => {
     }
   });
 
-  it('kid is only compared: names of prototypes, paths, SQL, and whatever the length', async () => {
+  it('kid is only compared, whether it is the name of a prototype, a path, SQL or very long', async () => {
     for (const kid of [
       '__proto__',
       'constructor',
@@ -193,24 +189,26 @@ describe('incidents with tokens', () => {
     ]) {
       const named = await makeKey('ES256', kid === '' ? {} : { kid });
       const text = await sign(named, {}, { kid });
-      expect(answer(keysOf(named.publicKey), bearer(text)), kid.slice(0, 20)).to.equal(`${ISSUER}/me`);
-      expect(answer(keys, bearer(text)), kid.slice(0, 20)).to.match(/^401 /);
+      expect(resultOf(keysOf(named.publicKey), bearer(text)), kid.slice(0, 20)).to.equal(`${ISSUER}/me`);
+      expect(resultOf(keys, bearer(text)), kid.slice(0, 20)).to.match(/^401 /);
     }
   });
 
-  it('kid of another type, or of a megabyte', () => {
+  it('kid of another type, or of a megabyte, is refused', () => {
     for (const kid of [null, 1, {}, ['rsa'], 'k'.repeat(1024 * 1024)])
       refused(`${segment({ alg: 'RS256', kid })}.${good.split('.').slice(1).join('.')}`);
   });
 
   it('CVE-2024-28176, CVE-2022-36083: an encrypted token is refused by its number of parts', () => {
     const header = segment({ alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 2 ** 31, zip: 'DEF' });
-    expect(answer(keys, bearer(`${header}.AA.AA.AA.AA`))).to.equal(
+    expect(resultOf(keys, bearer(`${header}.AA.AA.AA.AA`))).to.equal(
       '401 Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections',
     );
   });
+});
 
-  it('CVE-2026-48042: deep and wide JSON, and tokens of a megabyte', () => {
+describe('incidents with claims of tokens', () => {
+  it('CVE-2026-48042: deep and wide JSON, and tokens of a megabyte, are refused', () => {
     const deep = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`;
     for (const payload of [
       deep(20_000),
@@ -226,21 +224,21 @@ describe('incidents with tokens', () => {
     refused(`${'A'.repeat(MAX_TOKEN_LENGTH - 4)}.A.A`);
   });
 
-  it('ten thousand audiences and groups are looked through, once each', async () => {
+  it('ten thousand audiences and groups are searched once', async () => {
     const token = await sign(ec, { aud: Array.from({ length: 5000 }, (_, at) => `a${at}`) });
     const rule = { ...RULE, audiences: Array.from({ length: 10_000 }, (_, at) => `b${at}`) };
-    expect(answer(keys, bearer(token), [rule])).to.equal('403 Audiences in Jwt are not allowed');
-    expect(answer(keys, bearer(token), [{ ...rule, audiences: [...rule.audiences, 'a4999'] }])).to.equal(`${ISSUER}/me`);
+    expect(resultOf(keys, bearer(token), [rule])).to.equal('403 Audiences in Jwt are not allowed');
+    expect(resultOf(keys, bearer(token), [{ ...rule, audiences: [...rule.audiences, 'a4999'] }])).to.equal(`${ISSUER}/me`);
   });
 
-  it('members that occur twice, in header or payload', () => {
+  it('members that occur twice, in header or payload, are refused', () => {
     const [header = '', payload = '', signature = ''] = good.split('.');
     refused(`${segment('{"alg":"none","alg":"RS256"}')}.${payload}.${signature}`);
     refused(`${header}.${segment(`{"iss":"${ISSUER}","iss":"evil"}`)}.${signature}`);
     refused(`${segment('{"alg":"RS256","\\u0061lg":"none"}')}.${payload}.${signature}`);
   });
 
-  it('claims named like members of a prototype are claims, and absent ones are absent', () => {
+  it('claims with the name of a prototype member are claims, and absent ones are absent', () => {
     const matches = (claim: string, value: string, claims: string): string => {
       const filterChain = filterChainOf([requests(RULE), allow('a', { when: [{ key: `request.auth.claims${claim}`, values: [value] }] })], {
         keys: ownKeys,
@@ -249,14 +247,14 @@ describe('incidents with tokens', () => {
     };
     expect(matches('[__proto__]', 'x', ',"__proto__":"x"')).to.equal('forward');
     expect(matches('[__proto__][role]', 'admin', ',"__proto__":{"role":"admin"}')).to.equal('forward');
-    // What a polluted prototype would give away.
+    // A polluted prototype would show these.
     expect(matches('[role]', 'admin', ',"__proto__":{"role":"admin"}')).to.equal('reply');
     for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__'])
       expect(matches(`[${name}]`, '*', ''), name).to.equal('reply');
     expect(({} as Readonly<Record<string, unknown>>)['role']).to.equal(undefined);
   });
 
-  it('times that are negative, fractions, texts, beyond 2^53 or beyond any number', () => {
+  it('times that are negative, fractions, strings, beyond 2^53 or beyond every number', () => {
     for (const [exp, expected] of [
       ['-1', 'not a positive 64 bit integer'],
       ['"1"', 'not an integer'],
@@ -268,11 +266,11 @@ describe('incidents with tokens', () => {
       ['01', 'invalid JSON'],
     ] as const) {
       const payload = `{"iss":"${ISSUER}","exp":${exp}}`;
-      expect(answer(keys, bearer(`${segment({ alg: 'RS256' })}.${segment(payload)}.AA`)), exp).to.contain(expected);
+      expect(resultOf(keys, bearer(`${segment({ alg: 'RS256' })}.${segment(payload)}.AA`)), exp).to.contain(expected);
     }
   });
 
-  it('base64 that is not canonical is another text: it has to be verified for itself, and gives the same claims', () => {
+  it('base64 that is not canonical is another token: it is verified separately and has the same claims', () => {
     const filterChain = filterChainOf([requests(RULE), AUTHENTICATED], { keys });
     const said = (text: string): string => {
       const verdict = filterChain.evaluate(raw('/', bearer(text)), NOW);
@@ -290,19 +288,19 @@ describe('incidents with tokens', () => {
       expect(said(`${header}.${payload}.${changed}`)).to.equal('reply');
   });
 
-  it('crit and b64 of the header are ignored, as in Envoy: what is checked is the text as it was signed', () => {
+  it('crit and b64 of the header are ignored, as in Envoy: the signature covers the token as sent', () => {
     const crit = signedByOwn({ alg: 'ES256', b64: false, crit: ['b64'] }, { iss: ISSUER, sub: 'me' });
-    expect(answer(ownKeys, bearer(crit))).to.equal(`${ISSUER}/me`);
+    expect(resultOf(ownKeys, bearer(crit))).to.equal(`${ISSUER}/me`);
     const [header, , signature] = crit.split('.');
-    expect(answer(ownKeys, bearer(`${header}.${segment({ iss: ISSUER, sub: 'you' })}.${signature}`))).to.equal(`401 ${FAILS}`);
+    expect(resultOf(ownKeys, bearer(`${header}.${segment({ iss: ISSUER, sub: 'you' })}.${signature}`))).to.equal(`401 ${FAILS}`);
   });
 
-  it('ES256 signatures in DER, of zeros, of the order of the curve, or of another length', () => {
+  it('ES256 signatures in DER, of zeros, of the order of the curve, or of another length, are refused', () => {
     const { privateKey } = own;
     const text = `${segment({ alg: 'ES256' })}.${segment({ iss: ISSUER, sub: 'me' })}`;
     const p1363 = rawSign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
     const order = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex');
-    const said = (signature: Buffer): string => answer(ownKeys, bearer(`${text}.${signature.toString('base64url')}`));
+    const said = (signature: Buffer): string => resultOf(ownKeys, bearer(`${text}.${signature.toString('base64url')}`));
     expect(said(p1363)).to.equal(`${ISSUER}/me`);
     for (const signature of [
       rawSign('sha256', Buffer.from(text), privateKey),
@@ -319,9 +317,11 @@ describe('incidents with tokens', () => {
       expect(said(signature)).to.equal(`401 ${FAILS}`);
     }
   });
+});
 
-  it('an unknown issuer is never taken for a missing token, with 1, 2 or n rules and at every location (ISTIO-SECURITY-2021-001)', async () => {
-    const foreign = await sign(rsa, { iss: 'https://nobody.example' });
+describe('incidents with rules and locations of tokens', () => {
+  it('an unknown issuer never counts as a missing token, with 1, 2 or n rules and at every location (ISTIO-SECURITY-2021-001)', async () => {
+    const foreign = await sign(rsa, { iss: 'https://foreign.example' });
     const open = (...rules: readonly object[]) => filterChainOf([requests(...rules)], { keys });
     for (const count of [1, 2, 5]) {
       const rules = Array.from({ length: count }, (_, at) => ({
@@ -338,7 +338,7 @@ describe('incidents with tokens', () => {
     }
   });
 
-  it('E#12089: a good token in one place does not make up for a bad one in another', () => {
+  it('E#12089: a valid token in one location does not compensate for an invalid one in another', () => {
     const filterChain = filterChainOf([requests(RULE)], { keys });
     verdictOf('reply', filterChain, raw(`/?access_token=${good}`, bearer(`${good.slice(0, -8)}AAAAAAAA`)));
     verdictOf('reply', filterChain, raw(`/?access_token=${good.slice(0, -8)}AAAAAAAA`, bearer(good)));
@@ -346,7 +346,7 @@ describe('incidents with tokens', () => {
     expect(JSON.stringify(head)).not.to.contain(good);
   });
 
-  it('CVE-2025-64484, istio/proxy#1321: a client cannot set what only a token may, in any spelling', () => {
+  it('CVE-2025-64484, istio/proxy#1321: a client cannot set the output headers of tokens, in any spelling', () => {
     const rule = { ...RULE, outputPayloadToHeader: 'x-jwt-payload', outputClaimToHeaders: [{ header: 'x-jwt-claim', claim: 'absent' }] };
     const filterChain = filterChainOf([requests(rule)], { keys });
     for (const name of ['x-jwt-claim', 'X-Jwt-Claim', 'X_Jwt_Claim', 'x-jwt_claim', 'X_JWT_PAYLOAD', 'x-jwt-payload']) {
@@ -357,7 +357,7 @@ describe('incidents with tokens', () => {
     }
   });
 
-  it('198a2bc8, GHSA-qvp4: a cached token is judged anew by time, and by each rule for itself', async () => {
+  it('198a2bc8, GHSA-qvp4: a cached token is checked again for time, and separately by each rule', async () => {
     const token = await sign(rsa, { exp: NOW + 10, aud: 'one' });
     const filterChain = filterChainOf([requests({ ...RULE, audiences: ['one'] })], { keys });
     expect(filterChain.evaluate(raw('/', bearer(token)), NOW).kind).to.equal('forward');
@@ -370,7 +370,7 @@ describe('incidents with tokens', () => {
     );
     expect(narrow.evaluate(raw('/', bearer(token)), NOW).kind).to.equal('forward');
     expect(narrow.evaluate(raw('/', ['x-two', token]), NOW).kind).to.equal('reply');
-    // Without its key the very same text is worth nothing.
-    expect(answer(keysOf(ec.publicKey), bearer(token))).to.match(/^401 /);
+    // Without its key the same token is refused.
+    expect(resultOf(keysOf(ec.publicKey), bearer(token))).to.match(/^401 /);
   });
 });

@@ -1,7 +1,7 @@
 /*
- * Request smuggling over real sockets: the proxy in front of node:http, whose parser (llhttp) is somebody else's. What a
- * sequence of bytes means must be one thing: the application sees exactly the requests that were judged, with the same
- * bodies, or none; what stands behind a refused request is never read.
+ * Request smuggling over real sockets: the proxy in front of node:http, which has an independent parser (llhttp). A sequence of
+ * bytes must have one meaning: the upstream sees exactly the requests that were evaluated, with the same bodies, or none; bytes
+ * after a refused request are never read.
  */
 
 import { once } from 'node:events';
@@ -9,12 +9,12 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect } from 'chai';
 import { type Stage, stage, stubFilterChain, talk } from '../agent/loopback.ts';
-import { httpChain } from '../filters/trials.ts';
+import { httpChain } from '../filters/chains.ts';
 import { AMBIGUOUS, CHUNKED, HIDDEN, post } from './ambiguous-requests.ts';
 
-/** Sequences that mean one thing, and what they mean: the requests, with the length of each body. */
+/** Valid sequences with their meaning: the requests, with the length of each body. */
 const PLAIN: Readonly<Record<string, readonly [bytes: string, requests: readonly string[]]>> = {
-  'two requests at once': [
+  'two requests in one write': [
     'GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n',
     ['GET /1 0', 'GET /2 0'],
   ],
@@ -35,9 +35,9 @@ describe('smuggling', () => {
   let app: Server;
   let front: Stage;
   let seen: string[] = [];
-  const judged: string[] = [];
+  const evaluated: string[] = [];
   const filterChain = httpChain((request, nowSeconds) => {
-    judged.push(`${request.method} ${request.target}`);
+    evaluated.push(`${request.method} ${request.target}`);
     return stubFilterChain.evaluate(request, nowSeconds);
   });
 
@@ -74,39 +74,39 @@ describe('smuggling', () => {
   });
   beforeEach(() => {
     seen = [];
-    judged.length = 0;
+    evaluated.length = 0;
   });
 
   for (const [name, bytes] of Object.entries(AMBIGUOUS)) {
-    it(`${name}: refused, and what is behind it is never looked at`, async () => {
+    it(`${name}: refused, and the bytes after it are never read`, async () => {
       const text = await talk(front.port, bytes);
 
       expect(text).to.match(/^HTTP\/1\.1 (?:400|403|404|426|431|501) /);
       expect(text.match(/HTTP\/1\.1 /g), text).to.have.length(1);
       expect(seen).to.deep.equal([]);
-      expect(judged.filter((request) => request.includes('hidden'))).to.deep.equal([]);
+      expect(evaluated.filter((request) => request.includes('hidden'))).to.deep.equal([]);
     });
   }
 
   for (const [name, [bytes, requests]] of Object.entries(PLAIN)) {
-    it(`${name}: means one thing`, async () => {
+    it(`${name}: has one meaning`, async () => {
       const text = await talk(front.port, bytes);
 
       expect(seen).to.deep.equal(requests);
       expect(text.match(/HTTP\/1\.1 200 /g)).to.have.length(requests.length);
-      expect(judged).to.deep.equal(requests.map((request) => request.replace(/ [0-9]+$/, '')));
+      expect(evaluated).to.deep.equal(requests.map((request) => request.replace(/ [0-9]+$/, '')));
     });
   }
 
-  it('CVE-2024-23326: 200 to an upgrade opens no tunnel', async () => {
+  it('CVE-2024-23326: status 200 for an upgrade opens no tunnel', async () => {
     const upgrade = 'GET /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
-    const text = await talk(front.port, `${upgrade}${HIDDEN}`, (answer) => /HTTP\/1\.1 [0-9]{3}[^]*HTTP\/1\.1 [0-9]{3}/.test(answer));
+    const text = await talk(front.port, `${upgrade}${HIDDEN}`, (received) => /HTTP\/1\.1 [0-9]{3}[^]*HTTP\/1\.1 [0-9]{3}/.test(received));
 
     expect(seen.filter((request) => request.includes('hidden'))).to.deep.equal([]);
     expect(text).not.to.match(/HTTP\/1\.1 101/);
   });
 
-  it('Traefik #13543: not one byte goes upstream before the verdict', async () => {
+  it('Traefik #13543: no byte goes upstream before the verdict', async () => {
     const before = front.seen.length;
     await talk(front.port, `POST /no HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(5000)}`);
 

@@ -10,7 +10,7 @@ function tokenWith(claims: Readonly<Record<string, unknown>>): ParsedToken {
 }
 
 describe('claim checks', () => {
-  it('compares the issuer exactly; an empty one means any', () => {
+  it('compares the issuer exactly; an empty one allows any', () => {
     expect(checkIssuer(tokenWith({ iss: 'a' }), 'a')).to.equal(undefined);
     expect(checkIssuer(tokenWith({ iss: 'a' }), '')).to.equal(undefined);
     expect(checkIssuer(tokenWith({}), '')).to.equal(undefined);
@@ -51,7 +51,7 @@ describe('claim checks', () => {
     });
   }
 
-  it('asks for one common audience, unless the rule names none', () => {
+  it('requires one common audience unless the rule has none', () => {
     const allowed = new Set(['a', 'b']);
     expect(checkAudience(tokenWith({ aud: ['x', 'https://b/'] }), allowed)).to.equal(undefined);
     expect(checkAudience(tokenWith({ aud: 'a' }), allowed)).to.equal(undefined);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { claimHeader, numberText } from '../../../src/jwt/claim-header.ts';
-import { jsonText } from '../../../src/jwt/json-text.ts';
+import { claimHeader, formatNumber } from '../../../src/jwt/claim-header.ts';
+import { formatJson } from '../../../src/jwt/format-json.ts';
 import { type JsonObject, parseJson } from '../../../src/jwt/parse-json.ts';
 
 const headerOf = (payload: string, path: string): string | undefined => claimHeader(parseJson(payload) as JsonObject, path);
@@ -47,7 +47,7 @@ describe('claims as headers', () => {
     [1e-7, '0.000000'],
   ] as const) {
     it(`writes the number ${value} as ${text}`, () => {
-      expect(numberText(value)).to.equal(text);
+      expect(formatNumber(value)).to.equal(text);
     });
   }
 
@@ -61,7 +61,7 @@ describe('claims as headers', () => {
     ['["é&/\'"]', '["é&/\'"]'],
   ] as const) {
     it(`prints ${json} as ${text}`, () => {
-      expect(jsonText(parseJson(json) ?? null)).to.equal(text);
+      expect(formatJson(parseJson(json) ?? null)).to.equal(text);
     });
   }
 });

@@ -22,7 +22,7 @@ describe('token extraction', () => {
     });
   }
 
-  it('takes a whole value without a prefix, even an empty one', () => {
+  it('takes the whole value when there is no prefix, even an empty one', () => {
     expect(tokenInHeader('', '')).to.equal('');
     expect(tokenInHeader('a b', '')).to.equal('a b');
   });

@@ -1,4 +1,4 @@
-/* The strict reader beside the platform's: it never takes what JSON.parse refuses, and reads the same value otherwise. */
+/* The strict parser against JSON.parse: it never accepts what JSON.parse refuses, and returns the same value otherwise. */
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { parseJson } from '../../../src/jwt/parse-json.ts';
@@ -8,15 +8,15 @@ function platform(text: string): string | undefined {
   try {
     return JSON.stringify(JSON.parse(text));
   } catch {
-    // What the platform refuses has no value.
+    // JSON.parse refuses it.
     return undefined;
   }
 }
 
 const latin1 = fc.array(fc.integer({ min: 0, max: 255 })).map((codes) => String.fromCharCode(...codes));
 
-describe('strict JSON, for any text', () => {
-  it('reads what the platform writes', () => {
+describe('strict JSON, for any string', () => {
+  it('reads what JSON.stringify writes', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
         const text = JSON.stringify(value);
@@ -25,7 +25,7 @@ describe('strict JSON, for any text', () => {
     );
   });
 
-  it('takes nothing that the platform refuses', () => {
+  it('accepts nothing that JSON.parse refuses', () => {
     const pieces = [
       '{',
       '}',
@@ -62,7 +62,7 @@ describe('strict JSON, for any text', () => {
     );
   });
 
-  it('never throws, whatever is sent as a token', () => {
+  it('never throws, whatever the token is', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(latin1, fc.base64String(), fc.constantFrom('.', 'eyJhbGciOiJSUzI1NiJ9', '=', ' '))), (parts) => {
         expect(typeof parseToken(parts.join('.'))).to.be.oneOf(['string', 'object']);

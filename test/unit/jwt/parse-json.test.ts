@@ -23,7 +23,7 @@ describe('strict JSON', () => {
     '"mé😀"',
     nested(MAX_JSON_DEPTH),
   ]) {
-    it(`reads ${text.slice(0, 60)} as the platform does`, () => {
+    it(`reads ${text.slice(0, 60)} as JSON.parse does`, () => {
       expect(JSON.stringify(parseJson(text))).to.equal(JSON.stringify(JSON.parse(text)));
     });
   }
@@ -77,7 +77,7 @@ describe('strict JSON', () => {
     });
   }
 
-  it('keeps a member named __proto__ as a member', () => {
+  it('reads __proto__ as an ordinary member', () => {
     const value = parseJsonObject(Buffer.from('{"__proto__":{"admin":true}}'));
 
     expect(Object.keys(value ?? {})).to.deep.equal(['__proto__']);
@@ -85,7 +85,7 @@ describe('strict JSON', () => {
     expect(value?.['toString']).to.equal(undefined);
   });
 
-  it('takes a document of null for an empty object', () => {
+  it('reads null as an empty object', () => {
     expect(Object.keys(parseJsonObject(Buffer.from('null')) ?? { no: 1 })).to.deep.equal([]);
   });
 

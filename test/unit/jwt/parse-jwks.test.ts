@@ -13,7 +13,7 @@ const oct = { kty: 'oct', k: 'c2VjcmV0' };
 const jwks = (...keys: readonly unknown[]): string => JSON.stringify({ keys });
 const only = (key: unknown): BundleKey | undefined => parseJwks(jwks(key)).keys[0];
 
-// The certificate of a throw-away RSA key; its private half is nowhere.
+// The certificate of an RSA key whose private key was discarded.
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIDDTCCAfWgAwIBAgIUIaW1rThsM+3SEd6z/ckL/r0JXN4wDQYJKoZIhvcNAQEL
 BQAwFTETMBEGA1UEAwwKdGhyb3ctYXdheTAgFw0yNjExMjMyMjE4NTNaGA8yMTI2
@@ -35,8 +35,8 @@ FXvjFtRNaDDB2ffdZczaSFQ=
 -----END CERTIFICATE-----
 `;
 
-describe('key sets', () => {
-  it('keeps public members only, in order, and names what it drops', () => {
+describe('the keys of a JWKS document', () => {
+  it('keeps only public members, in order, and reports the keys it drops', () => {
     const { keys, problems } = parseJwks(
       jwks(
         { ...rsa, kid: 'a', alg: 'RS256', use: 'enc', d: 'secret', x5c: ['x'] },
@@ -89,7 +89,7 @@ describe('key sets', () => {
     ['OKP without x', { kty: 'OKP', crv: 'Ed25519' }, '[x] field is missing for an OKP key'],
     ['OKP with a short x', { ...ed, x: 'AQAB' }, 'Jwks OKP [x] field is wrong length.'],
   ] as const) {
-    it(`leaves out a key with ${name} beside a good one`, () => {
+    it(`skips a key with ${name} and keeps a valid one`, () => {
       const { keys, problems } = parseJwks(jwks(key, { ...ec, kid: 'good' }));
 
       expect(keys.map(({ kid }) => kid)).to.deep.equal(['good']);
@@ -97,73 +97,75 @@ describe('key sets', () => {
     });
   }
 
-  it('takes a kid or alg of another type for absent', () => {
+  it('treats a kid or alg of another type as absent', () => {
     expect(only({ ...ec, kid: 5, alg: ['ES256'] })).to.have.all.keys('kty', 'crv', 'x', 'y');
     expect(only({ ...ec, kid: '' })).to.not.have.property('kid');
   });
 
-  it('takes an empty alg for absent', () => {
+  it('treats an empty alg as absent', () => {
     for (const key of [rsa, ec, ed, oct]) expect(only({ ...key, alg: '' })).to.not.have.property('alg');
   });
 
-  it('derives the curve from alg, and takes P-256 when nothing says', () => {
+  it('derives the curve from alg, and defaults to P-256', () => {
     expect(only({ kty: 'EC', x: ec384['x'], y: ec384['y'], alg: 'ES384' })).to.include({ crv: 'P-384' });
     expect(only({ kty: 'EC', x: ec['x'], y: ec['y'] })).to.include({ crv: 'P-256' });
   });
 
-  it('writes numbers in one way: without leading zeros, coordinates in full', () => {
+  it('encodes numbers without leading zeros and coordinates in full length', () => {
     const padded = Buffer.concat([Buffer.alloc(3), Buffer.from(rsa['n'] ?? '', 'base64url')]).toString('base64url');
 
     expect(only({ kty: 'RSA', n: padded, e: 'AAEAAQ==' })).to.deep.equal({ kty: 'RSA', n: rsa['n'], e: 'AQAB' });
     expect(only({ ...ec, x: `AAAA${ec['x']}` })).to.include({ x: ec['x'] });
   });
+});
 
+describe('a JWKS document', () => {
   for (const [name, text, problem] of [
     ['no JSON', 'not json', 'Jwks is an invalid JSON'],
-    ['a list', '[]', 'Jwks is an invalid JSON'],
+    ['an array', '[]', 'Jwks is an invalid JSON'],
     ['a bare key', JSON.stringify(ec), 'Jwks does not have [keys] field'],
     ['an empty object', '{}', 'Jwks does not have [keys] field'],
-    ['keys that are no list', '{"keys":{}}', '[keys] in Jwks is not an array'],
+    ['keys that are not an array', '{"keys":{}}', '[keys] in Jwks is not an array'],
     ['no key', '{"keys":[]}', "Jwks doesn't have any valid public key"],
     ['keys twice', `{"keys":[],"keys":[${JSON.stringify(ec)}]}`, 'Jwks is an invalid JSON'],
     [
-      'a broken certificate',
+      'an invalid certificate',
       '{"a":"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n"}',
       'Jwks does not have [keys] field',
     ],
-    ['a certificate without its last line end', JSON.stringify({ a: CERTIFICATE.trim() }), 'Jwks does not have [keys] field'],
+    ['a certificate without its last newline', JSON.stringify({ a: CERTIFICATE.trim() }), 'Jwks does not have [keys] field'],
     [
-      'a certificate with the line ends of DOS',
+      'a certificate with CRLF line endings',
       JSON.stringify({ a: CERTIFICATE.replaceAll('\n', '\r\n') }),
       'Jwks does not have [keys] field',
     ],
-    ['a certificate with text behind it', JSON.stringify({ a: `${CERTIFICATE}x` }), 'Jwks does not have [keys] field'],
+    ['a certificate with trailing characters', JSON.stringify({ a: `${CERTIFICATE}x` }), 'Jwks does not have [keys] field'],
     ['a certificate without name', JSON.stringify({ '': CERTIFICATE }), 'Jwks does not have [keys] field'],
   ] as const) {
-    it(`finds nothing in a document with ${name}`, () => {
+    it(`finds no keys in a document with ${name}`, () => {
       expect(parseJwks(text)).to.deep.equal({ keys: [], problems: [problem] });
     });
   }
 
-  it('reads a map of certificates; their names are the key ids', () => {
+  it('reads a map of certificates by key id', () => {
     const { keys, problems } = parseJwks(JSON.stringify({ one: CERTIFICATE, two: CERTIFICATE }));
 
     expect(problems).to.deep.equal([]);
     expect(keys.map(({ kid, kty }) => `${kid} ${kty}`)).to.deep.equal(['one RSA', 'two RSA']);
   });
 
-  it('takes no secrets from an address', () => {
+  it('accepts no secret keys from a URL', () => {
     expect(parseJwks(jwks(oct, ec), { symmetric: false }).keys.map(({ kty }) => kty)).to.deep.equal(['EC']);
   });
 
-  it('takes a limited number of keys', () => {
+  it('limits the number of keys', () => {
     const { keys, problems } = parseJwks(jwks(...Array.from({ length: MAX_KEYS + 5 }, () => ed)));
 
     expect(keys).to.have.length(MAX_KEYS);
     expect(problems.at(-1)).to.contain('the rest is ignored');
   });
 
-  it('tells a limited number of problems, and still takes the good key after them', () => {
+  it('limits the number of reported problems and still reads the valid key after them', () => {
     const { keys, problems } = parseJwks(jwks(...Array.from({ length: 10_000 }, () => 0), ed));
 
     expect(keys.map(({ kty }) => kty)).to.deep.equal(['OKP']);
@@ -179,7 +181,7 @@ describe('key sets', () => {
     expect(problems).to.deep.equal(['keys[0]: RSA key is shorter than 2048 bits']);
   });
 
-  it('imports what it parsed, and leaves out what cannot be imported', () => {
+  it('imports what it parsed and skips what cannot be imported', () => {
     const { keys } = parseJwks(jwks(rsa, ec, ed, oct));
 
     expect(

@@ -6,7 +6,7 @@ const FORM = 'Jwt is not in the form of Header.Payload.Signature with two dots a
 const HEAD = segment({ alg: 'RS256' });
 
 describe('token parsing', () => {
-  it('reads everything that later checks need', () => {
+  it('reads everything that later checks use', () => {
     const claims = { iss: 'i', sub: 's', exp: 20.9, nbf: 10, iat: 5, jti: 'j', aud: ['a', 'b'], extra: { x: [1] } };
     const text = unsigned(claims, { alg: 'ES256', kid: 'k', crit: ['b64'], jku: 'https://evil' });
     const token = parseToken(text);
@@ -28,13 +28,13 @@ describe('token parsing', () => {
     expect(JSON.stringify(read)).to.equal(JSON.stringify(claims));
   });
 
-  it('drops empty pieces before it counts', () => {
+  it('skips empty pieces', () => {
     const [head, payload, signature] = unsigned({}).split('.');
 
     expect(parseToken(`..${head}..${payload}.${signature}.`)).to.include({ signed: `${head}.${payload}` });
   });
 
-  it('takes a payload of null for one without claims', () => {
+  it('reads a null payload as one without claims', () => {
     expect(parseToken(`${HEAD}.${segment('null')}.c2ln`)).to.include({ issuer: '', expires: 0 });
   });
 
@@ -79,7 +79,7 @@ describe('token parsing', () => {
     });
   }
 
-  it('takes a kid of a megabyte within the limit of a token, and looks nothing up by it', () => {
+  it('accepts a long kid within the limit of a token and does not look it up', () => {
     expect(parseToken(unsigned({}, { alg: 'RS256', kid: 'k'.repeat(30_000) }))).to.be.an('object');
   });
 });

@@ -17,7 +17,7 @@ describe('space-delimited claims', () => {
     });
   }
 
-  it('changes only named top-level claims, in a copy', () => {
+  it('splits only named top-level claims, in a copy', () => {
     const claims = { scope: 'a b', other: 'a b', x: { y: 'a b' }, 'x.y': 'a b' };
     const split = splitSpaceDelimited(claims, ['scope', 'x.y', 'absent']);
 
@@ -25,7 +25,7 @@ describe('space-delimited claims', () => {
     expect(claims.scope).to.equal('a b');
   });
 
-  it('copies nothing when there is nothing to split', () => {
+  it('copies nothing when there is no claim to split', () => {
     const claims = { sub: 'a b' };
 
     expect(splitSpaceDelimited(claims, ['scope'])).to.equal(claims);

@@ -4,7 +4,7 @@ import { TokenCache } from '../../../src/jwt/token-cache.ts';
 const text = (index: number): string => `token-${index}-${'x'.repeat(40)}-${index}`;
 
 describe('token cache', () => {
-  it('finds an entry by its exact text only', () => {
+  it('finds an entry by its exact token only', () => {
     const cache = new TokenCache();
     const entry = { text: text(1) };
     cache.add(entry);
@@ -16,7 +16,7 @@ describe('token cache', () => {
     expect(cache.get('')).to.equal(undefined);
   });
 
-  it('never holds more entries than allowed, and keeps those in use', () => {
+  it('never holds more entries than its limit, and keeps those in use', () => {
     const cache = new TokenCache({ maxEntries: 10, maxBytes: 1 << 20 });
     const used = { text: text(0) };
     cache.add(used);
@@ -30,7 +30,7 @@ describe('token cache', () => {
     expect(cache.get(text(99))).to.be.an('object');
   });
 
-  it('is bounded in bytes, and does not keep what is too large for it', () => {
+  it('is limited in bytes and does not store an entry that is too large', () => {
     const cache = new TokenCache({ maxEntries: 1000, maxBytes: 8 * 1024 });
     for (let index = 0; index < 100; index += 1) {
       cache.add({ text: text(index) });
@@ -41,7 +41,7 @@ describe('token cache', () => {
     expect(cache.get('y'.repeat(4096))).to.equal(undefined);
   });
 
-  it('holds nothing when it may hold nothing', () => {
+  it('stores nothing when its limit is zero', () => {
     const cache = new TokenCache({ maxEntries: 0, maxBytes: 1 << 20 });
     cache.add({ text: text(1) });
 

@@ -1,15 +1,17 @@
 /*
- * Keys and tokens for the tests of the jwt room, made by jose, which is the independent judge of what is valid. In: a
- * description. Out: compact JWS and public keys. Not a test itself.
+ * Keys and tokens for tests, made by jose, an independent implementation. Not a test itself.
  */
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
 import type { TokenRequest } from '../../../src/jwt/token-request.ts';
 import type { JwtProvider } from '../../../src/policy/model/program.ts';
 
+/** Whole Unix seconds; the tokens of {@link sign} are valid then. */
 export const NOW = 1_788_220_800;
+/** The issuer of tokens unless another is given. */
 export const ISSUER = 'https://issuer.example';
 
+/** A key pair (or secret) with its algorithm. */
 export interface SigningKey {
   readonly alg: string;
   readonly privateKey: CryptoKey | Uint8Array;
@@ -35,17 +37,17 @@ export function sign(
   return new SignJWT({ iss: ISSUER, sub: 'me', ...claims }).setProtectedHeader({ alg: key.alg, ...header }).sign(key.privateKey);
 }
 
-/** base64url of a JSON value, or of a text as it is. */
+/** base64url of a string, or of another value as JSON. */
 export function segment(value: unknown): string {
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 }
 
-/** A token with a made-up signature. */
+/** A token with an invalid signature. */
 export function unsigned(payload: unknown, header: unknown = { alg: 'RS256' }): string {
   return `${segment(header)}.${segment(payload)}.c2ln`;
 }
 
-/** A provider with the default locations. */
+/** A JWT rule with the default locations. */
 export function provider(changes: Partial<JwtProvider> = {}): JwtProvider {
   return {
     name: 'origins-0',
@@ -65,7 +67,7 @@ export function provider(changes: Partial<JwtProvider> = {}): JwtProvider {
   };
 }
 
-/** A prepared GET request with these headers. */
+/** A normalized GET request with these headers. */
 export function requestWith(headers: readonly string[], target = '/path'): TokenRequest {
   return { method: 'GET', scheme: 'http', host: 'app.foo:8000', target, headers: [...headers] };
 }

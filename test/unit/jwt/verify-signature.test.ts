@@ -15,7 +15,7 @@ function check(text: string, ...keys: readonly Readonly<Record<string, string>>[
   return verifySignature(token, importKeySet({ source: 'test', keys }));
 }
 
-/** A token signed by a function of the test's own, for what jose refuses to make. */
+/** A token signed by the given function, for tokens that jose refuses to make. */
 function handMade(alg: string, signer: (signed: Buffer) => Buffer, header: Readonly<Record<string, unknown>> = {}): string {
   const signed = `${segment({ alg, ...header })}.${segment({ iss: 'x' })}`;
   return `${signed}.${signer(Buffer.from(signed)).toString('base64url')}`;
@@ -34,12 +34,12 @@ describe('signatures', () => {
         token = await sign(key);
       });
 
-      it('of the key are good, with and without alg in the key', () => {
+      it('are valid when made by the key, with and without alg in the key', () => {
         expect(check(token, key.publicKey)).to.equal(undefined);
         expect(check(token, { ...key.publicKey, alg })).to.equal(undefined);
       });
 
-      it('of another key are not', () => {
+      it('are invalid when made by another key', () => {
         expect(check(token, other.publicKey)).to.equal(FAILS);
       });
 
@@ -49,7 +49,7 @@ describe('signatures', () => {
         expect(check(`${segment({ alg, x: 1 })}.${token.split('.')[1]}.${signature}`, key.publicKey)).to.equal(FAILS);
       });
 
-      it('that are cut or lengthened are refused', () => {
+      it('are invalid when truncated or extended', () => {
         const [head, payload, signature = ''] = token.split('.');
         const bytes = Buffer.from(signature, 'base64url');
         for (const changed of [
@@ -67,7 +67,7 @@ describe('signatures', () => {
     });
   }
 
-  it('use no public RSA key as a secret', async () => {
+  it('never use a public RSA key as a secret', async () => {
     const key = await makeKey('RS256');
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     for (const secret of [JSON.stringify(key.publicKey), key.publicKey['n'] ?? '', publicKey.export({ type: 'spki', format: 'pem' })]) {
@@ -77,53 +77,7 @@ describe('signatures', () => {
     }
   });
 
-  describe('choose keys', () => {
-    let one: SigningKey;
-    let two: SigningKey;
-
-    before(async () => {
-      one = await makeKey('ES256');
-      two = await makeKey('ES256');
-    });
-
-    it('by kid, when both have one', async () => {
-      const token = await sign(one, {}, { kid: 'one' });
-      expect(check(token, { ...two.publicKey, kid: 'two' }, { ...one.publicKey, kid: 'one' })).to.equal(undefined);
-      expect(check(token, { ...one.publicKey, kid: 'two' })).to.equal(NO_KEY);
-      expect(check(token, { ...two.publicKey, kid: 'one' }, { ...one.publicKey, kid: 'other' })).to.equal(FAILS);
-    });
-
-    it('trying all of one kid in order', async () => {
-      const token = await sign(one, {}, { kid: 'k' });
-      expect(check(token, { ...two.publicKey, kid: 'k' }, { ...one.publicKey, kid: 'k' })).to.equal(undefined);
-    });
-
-    it('trying all for a token without kid, and a key without kid for all', async () => {
-      expect(check(await sign(one), { ...two.publicKey, kid: 'two' }, { ...one.publicKey, kid: 'one' })).to.equal(undefined);
-      expect(check(await sign(one, {}, { kid: '' }), { ...one.publicKey, kid: 'one' })).to.equal(undefined);
-      expect(check(await sign(one, {}, { kid: 'any' }), two.publicKey, one.publicKey)).to.equal(undefined);
-    });
-
-    it('by alg, when the key has one', async () => {
-      expect(check(await sign(one), { ...one.publicKey, alg: 'ES384' })).to.equal(NO_KEY);
-      expect(check(await sign(one))).to.equal(NO_KEY);
-    });
-
-    for (const kid of ['__proto__', 'constructor', '../../etc/passwd', "' OR 1=1 --", 'k'.repeat(20_000)]) {
-      it(`by a kid of ${kid.slice(0, 20)} like by any other`, async () => {
-        const token = await sign(one, {}, { kid });
-        expect(check(token, { ...one.publicKey, kid: 'one' })).to.equal(NO_KEY);
-        expect(check(token, { ...one.publicKey, kid })).to.equal(undefined);
-      });
-    }
-
-    it('never from the header of the token', async () => {
-      const token = await sign(two, {}, { jwk: two.publicKey, x5c: ['AAAA'], jku: 'https://evil.example/jwks' });
-      expect(check(token, one.publicKey)).to.equal(FAILS);
-    });
-  });
-
-  it('of Ed25519 end the search when they are of the wrong length', async () => {
+  it('of Ed25519 end the search when their length is wrong', async () => {
     const ed = await makeKey('EdDSA');
     const rsa = await makeKey('RS256');
     const token = await sign(rsa);
@@ -132,7 +86,7 @@ describe('signatures', () => {
     expect(check(token, rsa.publicKey, ed.publicKey)).to.equal(undefined);
   });
 
-  it('are made as the type of the key says', () => {
+  it('are verified by the algorithm of the type of the key', () => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = publicKey.export({ format: 'jwk' }) as Record<string, string>;
     const ecdsa = (hash: string) => (signed: Buffer) => rawSign(hash, signed, { key: privateKey, dsaEncoding: 'ieee-p1363' });
@@ -147,55 +101,101 @@ describe('signatures', () => {
       'DER',
     ).to.equal(FAILS);
   });
+});
 
-  describe('of RSA-PSS', () => {
-    let keys: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
-    let jwk: Record<string, string>;
-    const pss = (saltLength: number) => (signed: Buffer) =>
-      rawSign('sha256', signed, { key: keys.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
+describe('the key of a signature is selected', () => {
+  let one: SigningKey;
+  let two: SigningKey;
 
-    before(() => {
-      keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-      jwk = keys.publicKey.export({ format: 'jwk' }) as Record<string, string>;
+  before(async () => {
+    one = await makeKey('ES256');
+    two = await makeKey('ES256');
+  });
+
+  it('by kid, when token and key have one', async () => {
+    const token = await sign(one, {}, { kid: 'one' });
+    expect(check(token, { ...two.publicKey, kid: 'two' }, { ...one.publicKey, kid: 'one' })).to.equal(undefined);
+    expect(check(token, { ...one.publicKey, kid: 'two' })).to.equal(NO_KEY);
+    expect(check(token, { ...two.publicKey, kid: 'one' }, { ...one.publicKey, kid: 'other' })).to.equal(FAILS);
+  });
+
+  it('in order, when several have the same kid', async () => {
+    const token = await sign(one, {}, { kid: 'k' });
+    expect(check(token, { ...two.publicKey, kid: 'k' }, { ...one.publicKey, kid: 'k' })).to.equal(undefined);
+  });
+
+  it('regardless of kid, when token or key has none', async () => {
+    expect(check(await sign(one), { ...two.publicKey, kid: 'two' }, { ...one.publicKey, kid: 'one' })).to.equal(undefined);
+    expect(check(await sign(one, {}, { kid: '' }), { ...one.publicKey, kid: 'one' })).to.equal(undefined);
+    expect(check(await sign(one, {}, { kid: 'any' }), two.publicKey, one.publicKey)).to.equal(undefined);
+  });
+
+  it('by alg, when the key has one', async () => {
+    expect(check(await sign(one), { ...one.publicKey, alg: 'ES384' })).to.equal(NO_KEY);
+    expect(check(await sign(one))).to.equal(NO_KEY);
+  });
+
+  for (const kid of ['__proto__', 'constructor', '../../etc/passwd', "' OR 1=1 --", 'k'.repeat(20_000)]) {
+    it(`by a kid of ${kid.slice(0, 20)} as by any other`, async () => {
+      const token = await sign(one, {}, { kid });
+      expect(check(token, { ...one.publicKey, kid: 'one' })).to.equal(NO_KEY);
+      expect(check(token, { ...one.publicKey, kid })).to.equal(undefined);
     });
+  }
 
-    it('have a salt as long as the hash', () => {
-      expect(check(handMade('PS256', pss(32)), jwk)).to.equal(undefined);
-      for (const length of [0, 20, constants.RSA_PSS_SALTLEN_MAX_SIGN]) {
-        expect(check(handMade('PS256', pss(length)), jwk), `salt ${length}`).to.equal(FAILS);
-      }
-    });
+  it('never from the header of the token', async () => {
+    const token = await sign(two, {}, { jwk: two.publicKey, x5c: ['AAAA'], jku: 'https://evil.example/jwks' });
+    expect(check(token, one.publicKey)).to.equal(FAILS);
+  });
+});
 
-    it('are refused by a key that is too small for them', () => {
-      const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
-      expect(
-        check(
-          handMade('PS512', () => Buffer.alloc(128, 1)),
-          small,
-        ),
-      ).to.equal(FAILS);
-      expect(
-        check(
-          handMade('RS256', () => Buffer.alloc(128, 1)),
-          { kty: 'RSA', n: '', e: '' },
-        ),
-      ).to.equal(FAILS);
-    });
+describe('RSA-PSS signatures', () => {
+  let keys: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
+  let jwk: Record<string, string>;
+  const pss = (saltLength: number) => (signed: Buffer) =>
+    rawSign('sha256', signed, { key: keys.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
 
-    it('are not PKCS#1 signatures, nor the other way round', () => {
-      expect(check(handMade('RS256', pss(32)), jwk)).to.equal(FAILS);
-      expect(
-        check(
-          handMade('PS256', (signed) => rawSign('sha256', signed, keys.privateKey)),
-          jwk,
-        ),
-      ).to.equal(FAILS);
-      expect(
-        check(
-          handMade('ES256', (signed) => rawSign('sha256', signed, keys.privateKey)),
-          jwk,
-        ),
-      ).to.equal(FAILS);
-    });
+  before(() => {
+    keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    jwk = keys.publicKey.export({ format: 'jwk' }) as Record<string, string>;
+  });
+
+  it('have a salt as long as the hash', () => {
+    expect(check(handMade('PS256', pss(32)), jwk)).to.equal(undefined);
+    for (const length of [0, 20, constants.RSA_PSS_SALTLEN_MAX_SIGN]) {
+      expect(check(handMade('PS256', pss(length)), jwk), `salt ${length}`).to.equal(FAILS);
+    }
+  });
+
+  it('are invalid when the key is too small for them', () => {
+    const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
+    expect(
+      check(
+        handMade('PS512', () => Buffer.alloc(128, 1)),
+        small,
+      ),
+    ).to.equal(FAILS);
+    expect(
+      check(
+        handMade('RS256', () => Buffer.alloc(128, 1)),
+        { kty: 'RSA', n: '', e: '' },
+      ),
+    ).to.equal(FAILS);
+  });
+
+  it('are not PKCS#1 signatures, and vice versa', () => {
+    expect(check(handMade('RS256', pss(32)), jwk)).to.equal(FAILS);
+    expect(
+      check(
+        handMade('PS256', (signed) => rawSign('sha256', signed, keys.privateKey)),
+        jwk,
+      ),
+    ).to.equal(FAILS);
+    expect(
+      check(
+        handMade('ES256', (signed) => rawSign('sha256', signed, keys.privateKey)),
+        jwk,
+      ),
+    ).to.equal(FAILS);
   });
 });

@@ -15,7 +15,7 @@ import { digestOf } from '../../../../src/bundle/encode.ts';
 import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import type { Program } from '../../../../src/policy/model/program.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
-import { httpChain } from '../../filters/trials.ts';
+import { httpChain } from '../../filters/chains.ts';
 import { ALLOW_ALL, bundleOf, DENY_ALL, filesOf, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
 
 interface Rig {

@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { httpChain } from '../../filters/trials.ts';
+import { httpChain } from '../../filters/chains.ts';
 import { headOf, logOf } from '../loopback.ts';
 import { type MemoryStage, memoryStage } from '../memory-stage.ts';
 

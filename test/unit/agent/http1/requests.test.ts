@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { httpChain } from '../../filters/trials.ts';
+import { httpChain } from '../../filters/chains.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
 const DATE = 'date: Thu, 01 Jan 1970 00:00:00 GMT\r\n';

@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { httpChain } from '../../filters/trials.ts';
+import { httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 

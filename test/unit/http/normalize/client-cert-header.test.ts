@@ -7,11 +7,15 @@ const SLEEP = 'spiffe://cluster.local/ns/foo/sa/sleep';
 describe('parseClientCertHeader', () => {
   for (const [name, text, expected] of [
     ['the fields of one element', `By=spiffe://a;Hash=ab;Subject="CN=x";URI=${SLEEP};DNS=a.b`, [[SLEEP], ['a.b'], 'CN=x']],
-    ['names in any case and blanks around them', `by=a; Uri=${SLEEP} ; uRI=spiffe://b`, [[SLEEP, 'spiffe://b'], [], '']],
+    ['names in any case with whitespace around them', `by=a; Uri=${SLEEP} ; uRI=spiffe://b`, [[SLEEP, 'spiffe://b'], [], '']],
     ['the last element, which the proxy itself wrote', `URI=spiffe://forged,Hash=1;URI=${SLEEP}`, [[SLEEP], [], '']],
-    ['separators inside quotes as text', `Subject="O=a\\"b,c;URI=spiffe://no";URI=${SLEEP}`, [[SLEEP], [], 'O=a"b,c;URI=spiffe://no']],
+    [
+      'separators inside quotes as part of the value',
+      `Subject="O=a\\"b,c;URI=spiffe://no";URI=${SLEEP}`,
+      [[SLEEP], [], 'O=a"b,c;URI=spiffe://no'],
+    ],
     ['a forged element inside a quoted one', `URI=spiffe://b,Subject=",URI=${SLEEP}"`, [[], [], `,URI=${SLEEP}`]],
-    ['blanks after a quoted value', `Subject="CN=x"  ;URI=${SLEEP}`, [[SLEEP], [], 'CN=x']],
+    ['spaces after a quoted value', `Subject="CN=x"  ;URI=${SLEEP}`, [[SLEEP], [], 'CN=x']],
     ['a certificate without names', 'Hash=ab;URI=;DNS=', [[], [], '']],
     ['chains, which say nothing of the peer', 'Cert="a";Chain="b";URI=u', [['u'], [], '']],
   ] as const) {
@@ -22,12 +26,12 @@ describe('parseClientCertHeader', () => {
   }
 
   for (const text of ['', 'URI', 'URI=a;', 'URI=a,', ',URI=a', 'URI="a', 'URI="a"b', 'URI="a\\"', '=a', 'U RI=a', 'a=b;;c=d']) {
-    it(`takes ${JSON.stringify(text)} for nothing`, () => {
+    it(`refuses ${JSON.stringify(text)}`, () => {
       expect(parseClientCertHeader(text)).to.equal(undefined);
     });
   }
 
-  it('never takes an identity from any element but the last, whatever stands before', () => {
+  it('takes an identity from no element but the last, whatever precedes it', () => {
     fc.assert(
       fc.property(fc.string(), (before) => {
         const parsed = parseClientCertHeader(`${before},URI=${SLEEP}`);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { addHeader, joinCookies } from '../../../../src/http/normalize/copy-headers.ts';
 
 describe('addHeader', () => {
-  it('adds an instance of an ordinary header, also when there is one', () => {
+  it('adds an instance when the header is not inline', () => {
     const headers = ['x-a', '1'];
     addHeader(headers, 'x-a', '2');
     addHeader(headers, 'x-b', '3');
@@ -10,7 +10,7 @@ describe('addHeader', () => {
     expect(headers).to.deep.equal(['x-a', '1', 'x-a', '2', 'x-b', '3']);
   });
 
-  it('lets an inline header grow, and adds it when it is not there', () => {
+  it('joins the value to an inline header, and adds the header when absent', () => {
     const headers = ['accept', 'a'];
     addHeader(headers, 'accept', 'b');
     addHeader(headers, 'authorization', 'c');
@@ -20,7 +20,7 @@ describe('addHeader', () => {
 });
 
 describe('joinCookies', () => {
-  it('makes one of several, at the end, and none of empty ones', () => {
+  it('makes one header of several, at the end, and none when all are empty', () => {
     const headers = ['cookie', '', 'x-a', '1', 'cookie', 'a=1', 'cookie', 'b=2'];
     joinCookies(headers);
     const empty = ['cookie', '', 'x-a', '1'];

@@ -1,11 +1,11 @@
 /*
- * URLs in requests; rows observed on Envoy 1.40.0. In: texts. Out: nothing.
+ * URLs in requests; all rows were observed on Envoy 1.40.0.
  */
 import { expect } from 'chai';
 import { isHostAndPort, isValidReferer, parseHttpUrl } from '../../../../src/http/normalize/http-url.ts';
 
-describe('absolute URL', () => {
-  it('is cut into its parts', () => {
+describe('an absolute URL', () => {
+  it('is split into its parts', () => {
     expect(parseHttpUrl('Http://u:p@A.b:8080/x?y#z')).to.deep.equal({
       scheme: 'Http',
       authority: 'A.b:8080',
@@ -38,7 +38,7 @@ describe('absolute URL', () => {
     'http://a@b@c',
   ];
   for (const text of refused) {
-    it(`${JSON.stringify(text)} is none`, () => {
+    it(`does not parse ${JSON.stringify(text)}`, () => {
       expect(parseHttpUrl(text)).to.equal(undefined);
     });
   }
@@ -62,13 +62,13 @@ describe('absolute URL', () => {
     ['[::1]:', false],
   ];
   for (const [text, valid] of hosts) {
-    it(`${JSON.stringify(text)} is ${valid ? 'a' : 'no'} host`, () => {
+    it(`${valid ? 'accepts' : 'refuses'} the authority ${JSON.stringify(text)}`, () => {
       expect(isHostAndPort(text)).to.equal(valid);
     });
   }
 });
 
-describe('referer', () => {
+describe('Referer', () => {
   const stays = [
     'http://a/',
     'a',
@@ -100,12 +100,12 @@ describe('referer', () => {
     'http://a:99999/',
   ];
   for (const value of stays) {
-    it(`${JSON.stringify(value)} stays`, () => {
+    it(`is kept when it is ${JSON.stringify(value)}`, () => {
       expect(isValidReferer(value)).to.equal(true);
     });
   }
   for (const value of goes) {
-    it(`${JSON.stringify(value)} goes`, () => {
+    it(`is removed when it is ${JSON.stringify(value)}`, () => {
       expect(isValidReferer(value)).to.equal(false);
     });
   }

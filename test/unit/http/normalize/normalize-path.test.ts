@@ -1,5 +1,5 @@
 /*
- * Path normalisation; every row was observed on Envoy 1.40.0. In: rows by mode. Out: nothing.
+ * Path normalization; every row was observed on Envoy 1.40.0.
  */
 import { expect } from 'chai';
 import type { PathNormalization } from '../../../../src/api/mesh-config.ts';
@@ -79,16 +79,16 @@ const ROWS: Readonly<Record<PathNormalization, readonly (readonly [string, strin
   ],
 };
 
-describe('path normalisation', () => {
+describe('path normalization', () => {
   for (const [mode, rows] of Object.entries(ROWS) as [PathNormalization, (typeof ROWS)['BASE']][]) {
     for (const [target, wanted] of rows) {
-      it(`${mode} makes ${JSON.stringify(wanted)} of ${JSON.stringify(target)}`, () => {
+      it(`turns ${JSON.stringify(target)} into ${JSON.stringify(wanted)} when the mode is ${mode}`, () => {
         expect(normalizePath(target, mode)).to.equal(wanted);
       });
     }
   }
 
-  it('takes paths longer than one call can spread', () => {
+  it('handles paths longer than the argument limit of one call', () => {
     const long = `/${'a'.repeat(10_000)}/./b`;
     expect(normalizePath(long, 'BASE')).to.equal(long.replace('/./', '/'));
   });

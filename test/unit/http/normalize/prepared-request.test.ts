@@ -1,5 +1,5 @@
 /*
- * The working copy of a request and the facts read from it. In: nothing. Out: nothing.
+ * The working copy of a request, and the facts that are read from it.
  */
 import { expect } from 'chai';
 import { connectionFacts, factsOf, pathOf } from '../../../../src/filters/request-facts.ts';
@@ -17,7 +17,7 @@ function request(): PreparedRequest {
   return made;
 }
 
-describe('prepared request', () => {
+describe('a prepared request', () => {
   const values: readonly (readonly [string, readonly string[]])[] = [
     ['x-a', ['1', '3', '4']],
     ['x-b', ['2']],
@@ -31,12 +31,12 @@ describe('prepared request', () => {
     [':status', []],
   ];
   for (const [name, wanted] of values) {
-    it(`gives ${JSON.stringify(wanted)} for ${name}`, () => {
+    it(`returns ${JSON.stringify(wanted)} for ${name}`, () => {
       expect(request().headerValues(name)).to.deep.equal(wanted);
     });
   }
 
-  it('gives the first instance of a regular header', () => {
+  it('returns the first instance of a header', () => {
     expect(request().header('x-a')).to.equal('1');
     expect(request().header('host')).to.equal(undefined);
   });
@@ -48,7 +48,7 @@ describe('prepared request', () => {
     expect(edited.headers).to.deep.equal(['x-b', '2', 'x-c', '', 'x-d', '5']);
   });
 
-  it('is what policies see, also after an edit', () => {
+  it('is what policies see, before and after an edit', () => {
     const edited = request();
     const claims = { iss: 'i' };
     const facts = factsOf(edited, CONNECTION, claims);
@@ -58,11 +58,11 @@ describe('prepared request', () => {
     expect(factsOf(edited, CONNECTION).claims).to.equal(undefined);
   });
 
-  it('cuts paths at the first ? or #', () => {
+  it('gives a path up to the first ? or #', () => {
     expect(['/a', '/a?b#c', '/a#b?c', '?', ''].map(pathOf)).to.deep.equal(['/a', '/a', '/a', '', '']);
   });
 
-  it('of a connection tells nothing of HTTP', () => {
+  it('has no values of HTTP for a connection', () => {
     const facts = connectionFacts(CONNECTION);
     expect(facts).to.include({ remoteIp: '10.0.0.9', path: '', host: '', method: '', pathWithQuery: '' });
     expect(facts.headerValues('host')).to.deep.equal([]);

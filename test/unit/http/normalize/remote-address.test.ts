@@ -1,10 +1,10 @@
 /*
- * remote.ip; rows observed on Envoy 1.40.0. In: header values. Out: nothing.
+ * remote.ip; all rows were observed on Envoy 1.40.0.
  */
 import { expect } from 'chai';
 import { remoteAddress } from '../../../../src/http/normalize/remote-address.ts';
 
-describe('remote address', () => {
+describe('the remote address', () => {
   const rows: readonly (readonly [string | undefined, string])[] = [
     [undefined, 'peer'],
     ['', 'peer'],
@@ -30,7 +30,7 @@ describe('remote address', () => {
     ['10.9.9.9%1', 'peer'],
   ];
   for (const [value, wanted] of rows) {
-    it(`${JSON.stringify(value)} gives ${wanted}`, () => {
+    it(`is ${wanted} when X-Forwarded-For is ${JSON.stringify(value)}`, () => {
       expect(remoteAddress(value, 'peer')).to.equal(wanted);
     });
   }

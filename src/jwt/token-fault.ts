@@ -1,9 +1,8 @@
 /*
- * Why a token was refused: every text that can become the body of a 401 or 403. In: nothing. Out: the constants that
- * parsing, claim checks and signature verification return, and the tests on them.
+ * The reasons for refusing a token. Each is Envoy's exact string and becomes the body of the 401 or 403.
  */
 
-/** A refusal in the exact words that the client reads. */
+/** A reason for refusing a token, as in the body of the reply. */
 export type TokenFault =
   | 'Jwt is missing'
   | 'Jwt not yet valid'
@@ -29,14 +28,14 @@ export type TokenFault =
   | 'Jwt verification fails'
   | "Jwks doesn't have key to match kid or alg from Jwt";
 
-/** The fault of a request without the token that a rule demands (`presence: REQUIRED`). */
+/** The fault of a request without the token that a rule requires (`presence: REQUIRED`). */
 export const MISSING: Extract<TokenFault, 'Jwt is missing'> = 'Jwt is missing';
-/** The fault that alone is a 403; all others are 401. */
+/** The only fault that is replied with 403; all others get 401. */
 export const AUDIENCE_NOT_ALLOWED: Extract<TokenFault, 'Audiences in Jwt are not allowed'> = 'Audiences in Jwt are not allowed';
-/** The fault that another rule may mend, because it means "not my token". */
+/** The token belongs to another issuer; another rule may accept it. */
 export const UNKNOWN_ISSUER: Extract<TokenFault, 'Jwt issuer is not configured'> = 'Jwt issuer is not configured';
-/** The fault of a token that no key verifies; also of a rule that has no keys at all. */
+/** No key verifies the token; also the fault of every token of a rule without keys. */
 export const VERIFICATION_FAILS: Extract<TokenFault, 'Jwt verification fails'> = 'Jwt verification fails';
-/** The fault of a token whose `kid` or `alg` no key answers to. */
+/** No key matches the token's `kid` and `alg`. */
 export const NO_MATCHING_KEY: Extract<TokenFault, "Jwks doesn't have key to match kid or alg from Jwt"> =
   "Jwks doesn't have key to match kid or alg from Jwt";

@@ -1,6 +1,5 @@
 /*
- * Compact JSON in the spelling of protobuf's printer, which is what applications get in claim headers behind the
- * reference proxy. In: a value of a payload. Out: JSON text. Called for claims that are objects or lists.
+ * Compact JSON in the format of protobuf's JSON printer, which is what Envoy writes into claim headers.
  */
 import type { Json } from '../policy/facts.ts';
 
@@ -18,8 +17,8 @@ const ESCAPED =
   // oxlint-disable-next-line no-control-regex, no-misleading-character-class -- a set of single characters
   /["\\<>\u0000-\u001f\u007f-\u009f\u00ad\u0600-\u0603\u06dd\u070f\u17b4\u17b5\u200b-\u200f\u2028-\u202e\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** `value` as JSON without blanks; members keep the order of the payload. Not recursive beyond the depth that parsing allows. */
-export function jsonText(value: Json): string {
+/** `value` as JSON without whitespace; members keep the order of the payload. Recursion is bounded by the depth limit of the parser. */
+export function formatJson(value: Json): string {
   if (typeof value === 'string') {
     return quoted(value);
   }
@@ -30,18 +29,18 @@ export function jsonText(value: Json): string {
     return String(value);
   }
   if (Array.isArray(value)) {
-    return `[${value.map((item: Json) => jsonText(item)).join(',')}]`;
+    return `[${value.map((item: Json) => formatJson(item)).join(',')}]`;
   }
   return `{${Object.entries(value)
-    .map(([name, member]) => `${quoted(name)}:${jsonText(member)}`)
+    .map(([name, member]) => `${quoted(name)}:${formatJson(member)}`)
     .join(',')}}`;
 }
 
-function quoted(text: string): string {
-  return `"${text.replace(ESCAPED, (character) => SHORT_ESCAPES.get(character) ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`;
+function quoted(value: string): string {
+  return `"${value.replace(ESCAPED, (character) => SHORT_ESCAPES.get(character) ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`;
 }
 
-/** C's `%.15g`, or `%.17g` where 15 digits would not give the same number back. */
+/** C's `%.15g`, or `%.17g` where 15 digits do not round-trip. */
 function shortestNumber(value: number): string {
   if (value === 0) {
     return Object.is(value, -0) ? '-0' : '0';

@@ -1,6 +1,5 @@
 /*
- * Programs, judges and raw requests for the tests of the judge room. In: policies as YAML-like objects. Out: a judge. Not
- * a test itself.
+ * Filter chains, programs and requests for tests, made from policies as YAML-like objects. Not a test itself.
  */
 
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
@@ -14,6 +13,7 @@ import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 import type { Program } from '../../../src/policy/model/program.ts';
 import { NOW } from '../jwt/tokens.ts';
 
+/** A plain connection from a peer without identity. */
 export const CONNECTION: ConnectionFacts = { sourceIp: '10.0.0.9', destinationIp: '10.1.0.1', destinationPort: 8080, sni: '', tls: false };
 
 /** A policy named `name` in namespace `foo`. */
@@ -21,25 +21,30 @@ export function policy(kind: 'RequestAuthentication' | 'AuthorizationPolicy', na
   return { apiVersion: 'security.istio.io/v1', kind, metadata: { namespace: 'foo', name }, spec };
 }
 
+/** An ALLOW policy. */
 export function allow(name: string, ...rules: readonly object[]): object {
   return policy('AuthorizationPolicy', name, { rules });
 }
 
+/** A DENY policy. */
 export function deny(name: string, ...rules: readonly object[]): object {
   return policy('AuthorizationPolicy', name, { action: 'DENY', rules });
 }
 
+/** A CUSTOM policy of `provider`. */
 export function custom(name: string, provider: string, ...rules: readonly object[]): object {
   return policy('AuthorizationPolicy', name, { action: 'CUSTOM', provider: { name: provider }, rules });
 }
 
+/** A rule on these paths. */
 export const paths = (...values: readonly string[]): object => ({ to: [{ operation: { paths: values } }] });
 
-/** An external authorizer. */
+/** An ext_authz provider. */
 export function authorizer(name: string, protocol: 'http' | 'grpc' = 'grpc'): ExtensionProvider {
   return { name, protocol, service: 'authz.foo', port: 9000, timeoutMs: 1000, failOpen: false, statusOnError: 403 };
 }
 
+/** The program of `policies`, all in namespace `foo`. */
 export function programOf(policies: readonly object[], mesh: Partial<MeshConfig> = {}): Program {
   const parsed = policies.map((object) => {
     const { value, findings } = parsePolicy(object);
@@ -49,7 +54,7 @@ export function programOf(policies: readonly object[], mesh: Partial<MeshConfig>
   return lowerPolicies({ namespace: 'foo', policies: parsed, mesh: { ...DEFAULT_MESH_CONFIG, ...mesh }, keySetId: () => 'keys' }).program;
 }
 
-/** A judge whose bugs fail the test. */
+/** A filter chain; an exception inside fails the test. */
 export function filterChainOf(
   policies: readonly object[],
   { mesh = {}, keys, ...options }: FilterChainOptions & { readonly mesh?: Partial<MeshConfig>; readonly keys?: KeySet } = {},
@@ -87,6 +92,7 @@ export function verdictOf<K extends Verdict['kind']>(
   return expectKind(kind, filterChain.evaluate(request, NOW));
 }
 
+/** `verdict`, which must be of this kind. */
 export function expectKind<K extends Verdict['kind']>(kind: K, verdict: Verdict): Extract<Verdict, { readonly kind: K }> {
   if (verdict.kind !== kind) throw new Error(`a ${verdict.kind} verdict: ${JSON.stringify(verdict)}`);
   return verdict as Extract<Verdict, { readonly kind: K }>;

@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { ISSUER, makeKey, type SigningKey, sign } from '../jwt/tokens.ts';
+import { allow, authorizer, custom, deny, expectKind, filterChainOf, policy, raw, verdictOf } from './chains.ts';
+
+describe('the jwt_authn filter', () => {
+  let key: SigningKey;
+  let token: string;
+  const rule = { issuer: ISSUER, jwks: 'unused', outputClaimToHeaders: [{ header: 'x-sub', claim: 'sub' }] };
+  const authentication = policy('RequestAuthentication', 'ra', { jwtRules: [rule] });
+  const principal = (value: string): object => ({ from: [{ source: { requestPrincipals: [value] } }] });
+  const chainWith = (...policies: readonly object[]) =>
+    filterChainOf([authentication, ...policies], { keys: { source: 'inline', keys: [key.publicKey] } });
+  const bearer = (text: string): string[] => ['Authorization', `Bearer ${text}`];
+
+  before(async () => {
+    key = await makeKey('ES256');
+    token = await sign(key, { scope: 'read write' });
+  });
+
+  it('identifies the caller, removes the token and logs both principal and rule', () => {
+    const filterChain = chainWith(allow('a', principal(`${ISSUER}/me`)));
+    const verdict = verdictOf('forward', filterChain, raw('/', bearer(token)));
+
+    expect(verdict.head.headers).to.deep.equal(['x-forwarded-proto', 'http', 'x-sub', 'me']);
+    expect(verdict.log).to.deep.include({
+      principal: `${ISSUER}/me`,
+      jwtRule: { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 0, rule: 0 },
+    });
+    expect(verdictOf('reply', filterChain, raw('/')).log).to.deep.include({ outcome: 'deny', principal: '' });
+  });
+
+  it('forwards no header value with a line break when a claim contains one, after policies saw it', async () => {
+    const split = bearer(await sign(key, { sub: 'a\r\nx-admin: yes' }));
+    const filterChain = chainWith(
+      deny('d', { to: [{ operation: { paths: ['/d'] } }], when: [{ key: 'request.headers[x-sub]', values: ['a*'] }] }),
+    );
+    const { log, ...verdict } = verdictOf('reply', filterChain, raw('/', split));
+
+    expect(verdict).to.deep.include({ status: 503, body: 'invalid header value for: x-sub' });
+    expect(log).to.deep.include({
+      outcome: 'reject',
+      details: 'filter_removed_required_request_headers{invalid_header_value_for:_x-sub}',
+    });
+    expect(verdictOf('reply', filterChain, raw('/d', split)).status).to.equal(403);
+  });
+
+  it('removes the token before policies see the request', () => {
+    const present = (header: string): object => ({ when: [{ key: `request.headers[${header}]`, values: ['*'] }] });
+
+    verdictOf('reply', chainWith(allow('a', present('authorization'))), raw('/', bearer(token)));
+    verdictOf('forward', chainWith(allow('a', present('x-sub'))), raw('/', bearer(token)));
+    verdictOf('reply', chainWith(allow('a', present('x-sub'))), raw('/', ['x-sub', 'forged']));
+  });
+
+  it('matches space-delimited claims word by word', () => {
+    const scope = (value: string): object => allow('a', { when: [{ key: 'request.auth.claims[scope]', values: [value] }] });
+
+    verdictOf('forward', chainWith(scope('write')), raw('/', bearer(token)));
+    verdictOf('reply', chainWith(scope('read write')), raw('/', bearer(token)));
+  });
+
+  it('replies 401 to an invalid token before any policy allows or denies', () => {
+    for (const authorization of [allow('a', {}), deny('a', {})]) {
+      const verdict = verdictOf('reply', chainWith(authorization), raw('/x?y=1', bearer('invalidToken')));
+
+      expect(verdict).to.deep.include({
+        status: 401,
+        body: 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections',
+        headers: ['www-authenticate', 'Bearer realm="http://app.foo:8000/x?y=1", error="invalid_token"', 'content-type', 'text/plain'],
+      });
+      expect(verdict.log).to.deep.include({ outcome: 'unauthenticated', principal: '' });
+      expect(verdict.log.jwtRule?.name).to.equal('ra');
+    }
+  });
+
+  it('replies status 16 to gRPC', () => {
+    const verdict = verdictOf('reply', chainWith(), raw('/', ['content-type', 'application/grpc', ...bearer('a.b')]));
+
+    expect(verdict.status).to.equal(200);
+    expect(verdict.headers).to.include.members(['www-authenticate', 'grpc-status', '16']);
+  });
+
+  it('runs after ext_authz', () => {
+    const filterChain = filterChainOf([authentication, custom('c', 'ext', {})], { mesh: { extensionProviders: [authorizer('ext')] } });
+    const verdict = verdictOf('check', filterChain, raw('/', bearer('junk')));
+
+    expect(verdict.request.headers).to.include('Bearer junk');
+    expect(expectKind('reply', verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] })).status).to.equal(401);
+  });
+});
