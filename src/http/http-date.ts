@@ -1,15 +1,19 @@
 /*
  * Value of the Date header, formatted once a second.
  */
-import type { Clock } from '../clock.ts';
+
+/** Unix time in milliseconds. */
+interface WallClock {
+  wallMs(): number;
+}
 
 /** Formats the clock's time. */
 export class HttpDate {
-  readonly #clock: Clock;
+  readonly #clock: WallClock;
   #second = -1;
   #value = '';
 
-  constructor(clock: Clock) {
+  constructor(clock: WallClock) {
     this.#clock = clock;
   }
 
