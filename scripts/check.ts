@@ -14,7 +14,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['dead code', 'knip', '--no-progress', '--cache', '--treat-config-hints-as-errors'],
   ['unused in src', 'knip', '--no-progress', '--production'],
   ['generated files', 'node', 'scripts/gen.ts', '--check'],
-  ['format', 'biome', 'check', '.'],
+  ['format', 'node', 'scripts/check-format.ts'],
   ['prose', 'node', 'scripts/check-prose.ts'],
   ['doc comments', 'node', 'scripts/check-docstrings.ts'],
 ];
