@@ -18,8 +18,6 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['prose', 'node', 'scripts/check-prose.ts'],
   ['doc comments', 'node', 'scripts/check-docstrings.ts'],
 ];
-/** Steps whose findings are shown and do not fail the check. */
-const REPORT_ONLY: readonly string[] = ['prose', 'doc comments'];
 
 interface Result {
   readonly code: number;
@@ -50,12 +48,11 @@ function run(command: string, args: readonly string[]): Promise<Result> {
 const results = await Promise.all(steps.map(async ([name, command, ...args]) => ({ name, ...(await run(command, args)) })));
 let failed = 0;
 for (const { name, code, output, seconds } of results) {
-  const isReport = REPORT_ONLY.includes(name);
   if (code !== 0) {
-    if (!isReport) failed += 1;
-    process.stdout.write(`${isReport ? (output.trimEnd().split('\n').at(-1) ?? '') : output}\n`);
+    failed += 1;
+    process.stdout.write(`${output}\n`);
   }
-  const mark = code === 0 ? styleText('green', 'ok  ') : styleText('red', isReport ? 'note' : 'FAIL');
+  const mark = code === 0 ? styleText('green', 'ok  ') : styleText('red', 'FAIL');
   process.stdout.write(`${mark} ${name.padEnd(16)} ${seconds.toFixed(1)} s\n`);
 }
 if (!existsSync('node_modules')) process.stdout.write('run npm install first\n');
