@@ -247,7 +247,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'telemetry',
       'version.ts',
     ],
-    npm: ['commander', 'yaml', 'zod'],
+    npm: ['commander', 'string-width', 'yaml', 'zod'],
     node: ['node:fs/promises', 'node:path', 'node:timers/promises', 'node:url', 'node:util'],
   },
   main: {
