@@ -42,7 +42,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   http: {
     job: 'what an HTTP message is, without sockets; how Envoy normalizes a request before the filters',
     imports: ['policy'],
-    types: ['api', 'clock.ts'],
+    types: ['api'],
   },
   bundle: {
     job: 'the wire form of a program: schema, canonical encoding, digest, size limits, verification',
