@@ -275,7 +275,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
  * Directories whose files count one by one in the search for cycles: one file there assembles the directories below it,
  * another holds the types that they share. Everywhere else a directory and those below it must not import each other.
  */
-export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent', 'src/cli'];
+export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent'];
 
 /** What a built file may contain. */
 export interface OutputBudget {

@@ -2,8 +2,8 @@
  * docs/reference/cli.md from the commander program and the exit codes.
  */
 import { PassThrough } from 'node:stream';
-import { type CommandModel, describeProgram, type OptionModel } from '../../src/cli/command-model.ts';
-import * as exitCodes from '../../src/cli/exit-codes.ts';
+import { type CommandModel, describeProgram, type OptionModel } from '../../src/cli/completion/command-model.ts';
+import * as exitCodes from '../../src/cli/context/exit-codes.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 

@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { crdFiles } from '../../src/api/crd/custom-resource-definitions.ts';
 import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
-import { plural } from '../../src/cli/output/findings.ts';
+import { plural } from '../../src/cli/output/plural.ts';
 import { lowerPolicies } from '../../src/policy/lower/lower-policies.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 import { AUTHORIZATION_POLICY_NOTES, CONDITION_NOTES, REQUEST_AUTHENTICATION_NOTES, type SupportNote } from './support-notes.ts';

@@ -1,11 +1,10 @@
 /*
- * The program `sallyport`, called `kubectl sallyport` as well. In: arguments and a context. Out: an exit code; everything
- * else goes through the context's streams. Called by the entry point, by tests, and by the generator of the reference.
+ * The program `sallyport`, also run as `kubectl sallyport`: builds the commander program and turns every outcome of a command
+ * into an exit code. The entry point, the tests and the generator of the reference use it.
  */
 import { Command, CommanderError } from 'commander';
 import { InvariantError, RefusedError, TransientError } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import { type CommandContext, CommandFault, type CommandHost } from './command-context.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompileCommand } from './commands/compile.ts';
 import { addCompletionCommand } from './commands/completion.ts';
@@ -16,9 +15,10 @@ import { addProcessCommands } from './commands/processes.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addTestCommand } from './commands/test.ts';
 import { addVersionCommand } from './commands/version.ts';
-import { EXIT_BAD_DATA, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
+import { type CommandContext, CommandError, type CommandHost } from './context/command-context.ts';
+import { EXIT_BAD_DATA, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './context/exit-codes.ts';
 
-/** The commander program, ready to parse; nothing is run before that. */
+/** The commander program with all commands, ready to parse; creating it runs nothing. */
 export function createProgram(host: CommandHost): Command {
   const { stdout, stderr } = host.context;
   const program = new Command('sallyport')
@@ -48,13 +48,13 @@ export function createProgram(host: CommandHost): Command {
 }
 
 /**
- * Runs one command to its end.
+ * Runs one command to its end. Never throws.
  *
- * @param args without the names of Node and of the program
- * @returns one of the codes of exit-codes.ts, or what a long-lived process ended with; never throws
+ * @param args without the names of Node.js and of the program
+ * @returns one of the codes in exit-codes.ts, or the exit code of a long-running process
  */
-export async function runCli(args: readonly string[], clusterState: CommandContext): Promise<number> {
-  const context = { ...clusterState, readStdin: once(clusterState.readStdin) };
+export async function runCli(args: readonly string[], environment: CommandContext): Promise<number> {
+  const context = { ...environment, readStdin: once(environment.readStdin) };
   let exitCode = EXIT_OK;
   const finish = (code: number): void => {
     exitCode = code;
@@ -65,26 +65,26 @@ export async function runCli(args: readonly string[], clusterState: CommandConte
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return endWith(error, context);
+    return reportError(error, context);
   }
 }
 
-/** Standard input is there once; whoever asks again would be given an empty text. */
+/** Standard input can be read once: a second read would return an empty string. */
 function once(read: CommandContext['readStdin']): CommandContext['readStdin'] {
   let isRead = false;
   return () => {
-    if (isRead) return Promise.reject(new CommandFault(EXIT_USAGE, 'standard input was read already: - can stand for one file only'));
+    if (isRead) return Promise.reject(new CommandError(EXIT_USAGE, 'standard input was already read: use - for one file only'));
     isRead = true;
     return read();
   };
 }
 
-/** One line for a person; the exit code says whose fault it was. */
-function endWith(error: unknown, { stderr, env }: CommandContext): number {
-  // Commander has said it already.
+/** Writes one line about `error` and returns the exit code for it. */
+function reportError(error: unknown, { stderr, env }: CommandContext): number {
+  // Commander has already written the message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof CommandFault) {
+  if (error instanceof CommandError) {
     stderr.write(`sallyport: ${message}\n`);
     return error.exitCode;
   }
@@ -94,6 +94,6 @@ function endWith(error: unknown, { stderr, env }: CommandContext): number {
   }
   const code = error instanceof InvariantError ? error.code : 'SP_INVARIANT';
   const stack = error instanceof Error && env['SALLYPORT_DEBUG'] === '1' ? `\n${error.stack ?? ''}` : '';
-  stderr.write(`sallyport: a bug: ${message} [${code}]; SALLYPORT_DEBUG=1 shows where${stack}\n`);
+  stderr.write(`sallyport: internal error: ${message} [${code}]; set SALLYPORT_DEBUG=1 for a stack trace${stack}\n`);
   return EXIT_FAILURE;
 }

@@ -1,6 +1,5 @@
 /*
- * What gave the verdict, in one sentence. In: the judge's log entry and how the rules fared. Out: stage, rule and words.
- * Called by `explainRequest`.
+ * Says in one sentence what gave the verdict.
  */
 import type { VerdictLog } from '../filters/verdict.ts';
 import type { Decision } from '../policy/decide/decision.ts';
@@ -8,23 +7,25 @@ import type { Program } from '../policy/model/program.ts';
 import type { DecidedBy, JwtRuleExplanation, RuleExplanation } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
 
+/** The verdict's log entry, and the results of all rules. */
 export interface Reasons {
   readonly log: VerdictLog;
   readonly rules: readonly RuleExplanation[];
   readonly authentication: readonly JwtRuleExplanation[];
-  readonly refusedByCustom: boolean;
+  /** Whether a CUSTOM policy gave the verdict. */
+  readonly deniedByCustom: boolean;
 }
 
-/** The step, and the rule where there is one, that `reasons.log` is about. */
+/** The step, and the rule if a single one decided, that `reasons.log` is about. */
 export function decidedBy(program: Program, reasons: Reasons): DecidedBy {
   const { log } = reasons;
-  if (log.outcome === 'reject') return { stage: 'preparation', text: `refused before any policy: ${log.details}` };
-  if (reasons.refusedByCustom) return byCustom(program, reasons);
+  if (log.outcome === 'reject') return { stage: 'preparation', text: `rejected before any policy was evaluated: ${log.details}` };
+  if (reasons.deniedByCustom) return byCustom(program, reasons);
   if (log.decision !== undefined) return byDecision(log.decision, program);
   if (log.jwtRule === undefined) return { stage: 'authentication', text: log.details };
   const rule = ruleRef(log.jwtRule);
-  const said = reasons.authentication.find((entry) => ruleText(entry.rule) === ruleText(rule));
-  return { stage: 'authentication', rule, text: said?.outcome === 'refused' ? said.text : log.details };
+  const explained = reasons.authentication.find((entry) => ruleText(entry.rule) === ruleText(rule));
+  return { stage: 'authentication', rule, text: explained?.outcome === 'refused' ? explained.text : log.details };
 }
 
 function byCustom(program: Program, { log, rules }: Reasons): DecidedBy {
@@ -36,7 +37,9 @@ function byCustom(program: Program, { log, rules }: Reasons): DecidedBy {
     stage: 'custom',
     ...(matched === undefined ? {} : { rule: matched.rule }),
     text:
-      refusal?.refusal === undefined ? `the external authorizer refused: ${log.details}` : `provider ${refusal.name}: ${refusal.refusal}`,
+      refusal?.refusal === undefined
+        ? `the external authorizer denied the request: ${log.details}`
+        : `provider ${refusal.name}: ${refusal.refusal}`,
   };
 }
 
@@ -49,21 +52,21 @@ function byDecision({ reason, rule: decisive }: Decision, program: Program): Dec
     case 'allow-rule':
       return { ...common, text: 'an ALLOW rule matched' };
     case 'no-allow-policy':
-      return { ...common, text: openText(program) };
+      return { ...common, text: noAllowPolicyText(program) };
     case 'no-allow-rule-matched':
-      return { ...common, text: noAllowText(program.http.allow.rules.length) };
+      return { ...common, text: noMatchText(program.http.allow.rules.length) };
   }
 }
 
-function openText({ http, providers }: Program): string {
+function noAllowPolicyText({ http, providers }: Program): string {
   if (http.deny.rules.length > 0) return 'no ALLOW policy applies to the workload, and no DENY rule matched';
   if (http.deny.attached || http.audit.attached || http.custom.length > 0) return 'no ALLOW policy applies to the workload';
   return providers.length > 0
-    ? 'no AuthorizationPolicy applies to the workload: a token is checked when there is one, and none is asked for'
-    : 'no policy applies to the workload: it is open to everybody';
+    ? 'no AuthorizationPolicy applies to the workload: a token is verified if present, but none is required'
+    : 'no policy applies to the workload: every request is allowed';
 }
 
-function noAllowText(count: number): string {
+function noMatchText(count: number): string {
   if (count === 0) return 'an ALLOW policy without rules applies, which allows nothing';
   return count === 1 ? 'the only ALLOW rule did not match' : `none of the ${count} ALLOW rules matched`;
 }

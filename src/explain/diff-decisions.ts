@@ -1,84 +1,77 @@
 /*
- * One request under two sets of policies. In: what is enforced before and after, then requests. Out: for each whose verdict
- * flips, what decided on either side. Called by the command `diff`.
+ * Compares the decisions on a request under two sets of policies. For `sallyport diff`.
  */
-
-import { CHECK_ALLOWED } from '../filters/check-response.ts';
-import { createFilterChain, type FilterChain } from '../filters/filter-chain.ts';
-import type { Verdict, VerdictLog } from '../filters/verdict.ts';
+import type { VerdictLog } from '../filters/verdict.ts';
 import type { RawRequest } from '../http/heads.ts';
-import { type Enforced, explainRequest } from './explain-request.ts';
+import { createExplainedChain, type Enforced, evaluateToEnd } from './evaluate-to-end.ts';
+import { explainRequest } from './explain-request.ts';
 import type { DecidedBy, ExplainedVerdict } from './explanation.ts';
 import { ruleRef, ruleText } from './rule-ref.ts';
 
-export interface Judged {
+/** A verdict and what gave it. Printed as JSON with these member names. */
+export interface ExplainedDecision {
   readonly verdict: ExplainedVerdict;
   readonly decidedBy: DecidedBy;
 }
 
+/** A request whose decision differs. */
 export interface Flip {
-  /** One text for all flips between the same two outcomes by the same two rules. */
+  /** Equal for all flips between the same two outcomes by the same two rules. */
   readonly kind: string;
-  /** Costs far more than finding the flip. */
-  readonly explain: () => { readonly before: Judged; readonly after: Judged };
+  /** Explains both decisions; costs far more than finding the flip. */
+  readonly explain: () => { readonly before: ExplainedDecision; readonly after: ExplainedDecision };
 }
 
-export interface Sides {
+/** What is enforced before and after. */
+export interface ComparedPolicies {
   readonly before: Enforced;
   readonly after: Enforced;
 }
 
 /**
- * A way to find flips: requests with another outcome, or another status of the reply. Each request is judged once a side.
+ * Creates a function that compares the decisions on one request. They differ in the outcome, in the status of the reply, or in
+ * the external authorizers that are called: one that is called on one side only may deny. Each request is evaluated once per side.
+ *
  * @param nowSeconds whole Unix seconds, the same for both sides
- * @returns gives undefined for a request that does not flip
+ * @returns the function returns undefined for a request with equal decisions
  */
-export function createComparison(sides: Sides, nowSeconds: number): (request: RawRequest) => Flip | undefined {
-  const judges = { before: filterChainOf(sides.before), after: filterChainOf(sides.after) };
+export function createComparison({ before, after }: ComparedPolicies, nowSeconds: number): (request: RawRequest) => Flip | undefined {
+  const outcomeBefore = createOutcome(before, nowSeconds);
+  const outcomeAfter = createOutcome(after, nowSeconds);
   return (request) => {
-    const before = judgeToEnd(judges.before, request, nowSeconds);
-    const after = judgeToEnd(judges.after, request, nowSeconds);
-    if (before.outcome === after.outcome) return undefined;
+    const [one, other] = [outcomeBefore(request), outcomeAfter(request)];
+    if (one.outcome === other.outcome) return undefined;
     return {
-      kind: JSON.stringify([before, after]),
-      explain: () => ({ before: explained(sides.before, request, nowSeconds), after: explained(sides.after, request, nowSeconds) }),
+      kind: JSON.stringify([one, other]),
+      explain: () => ({ before: explainDecision(before, request, nowSeconds), after: explainDecision(after, request, nowSeconds) }),
     };
   };
 }
 
-function filterChainOf({ program, keySets }: Enforced): FilterChain {
-  return createFilterChain(program, keySets, {
-    onBug(error) {
-      throw error;
-    },
-  });
-}
-
 interface Outcome {
-  /** What the client would notice. */
+  /** What the client can observe, and the external authorizers that are called. */
   readonly outcome: string;
+  /** What decided. */
   readonly by: string;
 }
 
-function judgeToEnd(filterChain: FilterChain, request: RawRequest, nowSeconds: number): Outcome {
-  let verdict: Verdict = filterChain.evaluate(request, nowSeconds);
-  let asked = '';
-  while (verdict.kind === 'check') {
-    // An authorizer that is asked on one side only is a difference, for it may say no.
-    asked = `${asked} ${verdict.provider.name}`;
-    verdict = verdict.resume(CHECK_ALLOWED);
-  }
-  return { outcome: `${verdict.log.outcome} ${verdict.kind === 'reply' ? verdict.status : ''}${asked}`, by: decidedBy(verdict.log) };
+function createOutcome(enforced: Enforced, nowSeconds: number): (request: RawRequest) => Outcome {
+  const chain = createExplainedChain(enforced);
+  return (request) => {
+    const { final, providers } = evaluateToEnd(chain, request, nowSeconds, 'allow');
+    const status = final.kind === 'reply' ? final.status : '';
+    return { outcome: [final.log.outcome, status, ...providers].join(' '), by: deciderText(final.log) };
+  };
 }
 
-/** The rule and what it said; details name the rule of an authorizer, and why a token or a request was refused. */
-function decidedBy({ outcome, decision, jwtRule, details }: VerdictLog): string {
+/** The rule and its reason. The details name the rule of an authorizer, and why a token or a request was rejected. */
+function deciderText({ outcome, decision, jwtRule, details }: VerdictLog): string {
   const rule = decision === undefined && outcome !== 'reject' ? jwtRule : decision?.rule?.source;
   return `${rule === undefined ? '' : ruleText(ruleRef(rule))} ${decision?.reason ?? details}`;
 }
 
-function explained(enforced: Enforced, request: RawRequest, nowSeconds: number): Judged {
-  const { verdict, decidedBy: by, caveats } = explainRequest(enforced, request, nowSeconds);
-  const [note] = caveats;
-  return { verdict, decidedBy: note === undefined ? by : { ...by, text: `${by.text}; ${note}` } };
+function explainDecision(enforced: Enforced, request: RawRequest, nowSeconds: number): ExplainedDecision {
+  const { verdict, decidedBy, caveats } = explainRequest(enforced, request, nowSeconds);
+  const [caveat] = caveats;
+  return { verdict, decidedBy: caveat === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${caveat}` } };
 }

@@ -1,14 +1,14 @@
 /*
- * What goes out of the agent, compared with what a test asks for. In: the judge's final verdict and the wish. Out: one
- * sentence per difference, without secrets. Called for every test that has expectations of messages.
+ * Compares the messages that a verdict results in with what a test expects: the agent's reply to the client, or the request that
+ * the application gets. Secrets are redacted.
  */
-import type { Verdict } from '../filters/verdict.ts';
-import { shownValue, withoutSecrets } from './secrets.ts';
+import type { FinalVerdict } from './evaluate-to-end.ts';
+import { redactSecrets, redactValue } from './redact.ts';
 
-/** By name in any case: the value, all values in order, or null: the field is not there. */
+/** By name in any case: the value, all values in order, or null for an absent header. */
 export type ExpectedHeaders = Readonly<Record<string, string | readonly string[] | null>>;
 
-/** What the application gets; absent members are not looked at. */
+/** The request that the application gets; absent members are not compared. */
 export interface ExpectedUpstream {
   readonly method?: string | undefined;
   /** Target with query. */
@@ -17,25 +17,22 @@ export interface ExpectedUpstream {
   readonly headers?: ExpectedHeaders | undefined;
 }
 
-/** What the client gets of the agent itself, or the application of the agent. */
+/** The messages; absent members are not compared. */
 export interface ExpectedMessages {
-  /** Of the agent's own reply. */
+  /** Of the agent's reply. */
   readonly headers?: ExpectedHeaders | undefined;
-  /** Of the agent's own reply. */
+  /** Of the agent's reply. */
   readonly body?: string | undefined;
   readonly upstream?: ExpectedUpstream | undefined;
 }
 
-/** A verdict after which nothing is asked any more. */
-export type FinalVerdict = Exclude<Verdict, { readonly kind: 'check' }>;
-
-/** One sentence per difference. @param final absent: the codec refused the request before any verdict */
+/** One sentence per difference. @param final absent: the codec rejected the request before any verdict */
 export function messageDifferences({ headers, body, upstream }: ExpectedMessages, final: FinalVerdict | undefined): readonly string[] {
   const reply = final?.kind === 'reply' ? final : undefined;
   const head = final?.kind === 'forward' ? final.head : undefined;
   const differences: string[] = [];
   if (headers !== undefined || body !== undefined) {
-    if (reply === undefined) differences.push(`there is no reply of an agent to compare: ${absence(final)}`);
+    if (reply === undefined) differences.push(`there is no agent reply to compare: ${replierOf(final)} replies`);
     else differences.push(...headerDifferences('headers', headers ?? {}, reply.headers), ...textDifference('body', body, reply.body));
   }
   if (upstream !== undefined) {
@@ -52,30 +49,30 @@ export function messageDifferences({ headers, body, upstream }: ExpectedMessages
   return differences;
 }
 
-function absence(final: FinalVerdict | undefined): string {
-  return final === undefined ? 'the codec answers' : 'the application answers';
+function replierOf(final: FinalVerdict | undefined): string {
+  return final === undefined ? 'the codec' : 'the application';
 }
 
-function textDifference(name: string, wanted: string | undefined, got: string): readonly string[] {
-  return wanted === undefined || wanted === got ? [] : [`${name} is ${withoutSecrets(got)}, expected ${withoutSecrets(wanted)}`];
+function textDifference(name: string, expected: string | undefined, actual: string): readonly string[] {
+  return expected === undefined || expected === actual ? [] : [`${name} is ${redactSecrets(actual)}, expected ${redactSecrets(expected)}`];
 }
 
-function headerDifferences(place: string, wanted: ExpectedHeaders, flat: readonly string[]): readonly string[] {
-  return Object.entries(wanted).flatMap(([name, value]) => {
+function headerDifferences(place: string, headers: ExpectedHeaders, flat: readonly string[]): readonly string[] {
+  return Object.entries(headers).flatMap(([name, value]) => {
     const expected = value === null ? [] : typeof value === 'string' ? [value] : value;
-    const seen = flat.filter((_, index) => flat[index - 1]?.toLowerCase() === name.toLowerCase() && index % 2 === 1).map(utf8Of);
-    if (seen.length === expected.length && seen.every((one, index) => one === expected[index])) return [];
-    return [`${place}[${name}] is ${shown(name, seen)}, expected ${shown(name, expected)}`];
+    const actual = flat.filter((_, index) => flat[index - 1]?.toLowerCase() === name.toLowerCase() && index % 2 === 1).map(decodeUtf8);
+    if (actual.length === expected.length && actual.every((one, index) => one === expected[index])) return [];
+    return [`${place}[${name}] is ${valuesText(name, actual)}, expected ${valuesText(name, expected)}`];
   });
 }
 
-/** Codecs carry one octet a character. */
-function utf8Of(octets: string): string {
-  return Buffer.from(octets, 'latin1').toString('utf8');
+/** Codecs represent each byte by one character. */
+function decodeUtf8(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
-function shown(name: string, values: readonly string[]): string {
+function valuesText(name: string, values: readonly string[]): string {
   return values.length === 0
     ? 'absent'
-    : values.map((value) => JSON.stringify(shownValue(`request.headers[${name}]`, value))).join(' and ');
+    : values.map((value) => JSON.stringify(redactValue(`request.headers[${name}]`, value))).join(' and ');
 }

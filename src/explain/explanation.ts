@@ -1,10 +1,9 @@
 /*
- * The words of this room: what is said of one request. Plain data, stable member names, so that `-o json` and `-o yaml` print
- * it as it is. Made by `explainRequest`, read by the commands `explain`, `test` and `diff`.
+ * The explanation of one request. Plain data with stable member names, because `-o json` and `-o yaml` print it as it is.
  */
 import type { ClauseHit, ClauseMiss, DecisionReason, RuleTrace } from '../policy/decide/decision.ts';
 
-/** Where a piece of a policy stands. */
+/** A rule of a policy. */
 export interface RuleRef {
   readonly kind: 'RequestAuthentication' | 'AuthorizationPolicy';
   /** `namespace/name`. */
@@ -13,12 +12,13 @@ export interface RuleRef {
   readonly rule: number;
 }
 
-/** The step of the pipeline that gave the verdict. */
+/** The step of request processing that gave the verdict. */
 export type Stage = 'codec' | 'preparation' | 'custom' | 'authentication' | 'authorization';
 
+/** The verdict, as the client or the application sees it. */
 export interface ExplainedVerdict {
   readonly outcome: 'allow' | 'deny' | 'unauthenticated' | 'reject';
-  /** What the client gets, e.g. 403; absent: the request goes on to the application. */
+  /** Status of the agent's reply, e.g. 403; absent: the request is forwarded to the application. */
   readonly status?: number;
   /** Envoy's response code details; absent when allowed. */
   readonly details?: string;
@@ -26,9 +26,10 @@ export interface ExplainedVerdict {
   readonly principal?: string;
 }
 
+/** What gave the verdict. */
 export interface DecidedBy {
   readonly stage: Stage;
-  /** Absent: no single rule did. */
+  /** Absent: no single rule decided. */
   readonly rule?: RuleRef;
   /** Only in the stage `authorization`. */
   readonly reason?: DecisionReason;
@@ -36,51 +37,55 @@ export interface DecidedBy {
   readonly text: string;
 }
 
-/** What one JWT rule made of the request. */
+/** The result of one JWT rule. */
 export interface JwtRuleExplanation {
   readonly rule: RuleRef;
   /** `''`: any. */
   readonly issuer: string;
   readonly outcome: 'no token' | 'accepted' | 'refused';
-  /** Body of the reply when this rule's fault is told; only when refused. */
+  /** Body of the reply if this rule gives the verdict; only when refused. */
   readonly fault?: string;
-  /** One sentence: what was looked for, what was found, what is wrong with it. */
+  /** One sentence: where the rule looked, what it found, what is wrong with it. */
   readonly text: string;
 }
 
-/** What one rule of an AuthorizationPolicy made of the request. */
+/** The result of one rule of an AuthorizationPolicy. */
 export interface RuleExplanation {
   readonly rule: RuleRef;
   readonly action: RuleTrace['action'];
   readonly dryRun: boolean;
   readonly matched: boolean;
-  /** Was the rule's engine asked? False after an earlier step had ended it; then `matched` says what it would have said. */
+  /** Whether the rule was evaluated. False if an earlier step had already decided; then `matched` is what it would have been. */
   readonly reached: boolean;
-  /** Share of the rule's clauses that held, from 0 to 1, one that all but held counting half; 1 when matched. */
+  /** Share of the rule's clauses that matched, from 0 to 1; a near miss counts half; 1 when the rule matched. */
   readonly nearness: number;
-  /** The first clause that failed of each alternative, nearest first; empty when matched. Secrets are cut out of what was seen. */
+  /** The first clause that failed of each alternative, nearest first; empty when matched. Secrets in `saw` are redacted. */
   readonly misses: readonly ClauseMiss[];
-  /** The clauses that held; empty when not matched. */
+  /** The clauses that matched; empty when the rule did not match. Secrets in `saw` are redacted. */
   readonly hits: readonly ClauseHit[];
 }
 
-/** What the policies in dry-run of one action would have done. */
+/** What the dry-run policies of one action would have done. */
 export interface DryRunOutcome {
   readonly action: 'ALLOW' | 'DENY';
   readonly outcome: 'allow' | 'deny';
-  /** Absent: no rule of theirs matched. */
+  /** Absent: none of their rules matched. */
   readonly rule?: RuleRef;
 }
 
+/** Why one request gets its verdict. */
 export interface Explanation {
   readonly verdict: ExplainedVerdict;
   readonly decidedBy: DecidedBy;
-  /** Empty: no policy in dry-run applies, or none was asked. */
+  /** Empty: no dry-run policy applies, or none was evaluated. */
   readonly dryRun: readonly DryRunOutcome[];
-  /** In the order in which rules are tried. Empty: no RequestAuthentication applies, or the request never got there. */
+  /** In the order in which rules are tried. Empty: no RequestAuthentication applies, or the request was rejected earlier. */
   readonly authentication: readonly JwtRuleExplanation[];
-  /** Matched ones first, then the nearest miss; when no ALLOW rule matched, ALLOW rules before all others. Empty when the request was rejected before any rule. */
+  /**
+   * Matched rules first, then the nearest miss; when no ALLOW rule matched, ALLOW rules before all others. Empty: the request was
+   * rejected before any rule.
+   */
   readonly rules: readonly RuleExplanation[];
-  /** What makes this answer differ from an agent's, e.g. keys that are not known here. */
+  /** Why an agent may decide differently, e.g. keys that are unknown here. */
   readonly caveats: readonly string[];
 }

@@ -1,13 +1,14 @@
 /*
- * Requests made up from the words of policies. In: programs and a seed. Out: requests that are likely to tell the programs
- * apart: for each value that a rule names, the value, something near it, and nothing. Called by the command `diff`.
+ * Generates requests that are likely to be decided differently by different policies: for each value in a rule they have that
+ * value, a similar one, or none. For `sallyport diff`.
  */
-
 import type { Json } from '../policy/facts.ts';
 import type { Clause, PathMatch, Program } from '../policy/model/program.ts';
-import { FILLER, type GeneratedRequest, peerOf, textOf, withClaim } from './made-up-request.ts';
-import { requestsForRules, rulesOf } from './requests-for-rules.ts';
+import { addressOf } from './clause-request-part.ts';
+import { FILLER, type GeneratedRequest, matchingPeer, matchingText, withClaim } from './generated-request.ts';
+import { httpRulesOf, requestsForRules } from './requests-for-rules.ts';
 
+/** Values that the rules name, by attribute. */
 interface Vocabulary {
   readonly methods: Set<string>;
   readonly paths: Set<string>;
@@ -22,8 +23,8 @@ interface Vocabulary {
 }
 
 /**
- * `count` requests: first, for each rule, one that it matches and ones that miss it by a single clause; then any mixture of what
- * the rules name. The same programs, count and seed give the same requests.
+ * `count` requests: first, for each rule, one that it matches and ones that miss it by a single clause; then random combinations
+ * of the values in the rules. The same programs, count and seed give the same requests.
  * @param seed whole number
  */
 export function* generateRequests(programs: readonly Program[], count: number, seed: number): Generator<GeneratedRequest> {
@@ -32,13 +33,13 @@ export function* generateRequests(programs: readonly Program[], count: number, s
     if (left-- <= 0) return;
     yield request;
   }
-  const words = vocabularyOf(programs);
+  const vocabulary = vocabularyOf(programs);
   const random = createRandom(seed);
-  for (; left > 0; left--) yield makeRequest(words, random);
+  for (; left > 0; left--) yield randomRequest(vocabulary, random);
 }
 
 function vocabularyOf(programs: readonly Program[]): Vocabulary {
-  const words: Vocabulary = {
+  const vocabulary: Vocabulary = {
     methods: new Set(['GET', 'POST']),
     paths: new Set(['/']),
     hosts: new Set(),
@@ -50,71 +51,75 @@ function vocabularyOf(programs: readonly Program[]): Vocabulary {
     claims: new Map(),
   };
   for (const program of programs) {
-    for (const { issuer } of program.providers) words.principals.set(issuer, [issuer, FILLER]);
-    for (const rule of rulesOf(program)) {
-      for (const clause of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) addWords(words, clause);
+    for (const { issuer } of program.providers) vocabulary.principals.set(issuer, [issuer, FILLER]);
+    for (const rule of httpRulesOf(program)) {
+      for (const clause of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) addValues(vocabulary, clause);
     }
   }
-  return words;
+  return vocabulary;
 }
 
-function addWords(words: Vocabulary, clause: Clause): void {
+function addValues(vocabulary: Vocabulary, clause: Clause): void {
   switch (clause.attribute) {
     case 'method':
-      addTexts(words.methods, clause);
+      addTexts(vocabulary.methods, clause);
       break;
     case 'path':
-      addTexts(words.paths, clause);
+      addTexts(vocabulary.paths, clause);
       break;
     case 'host':
-      addTexts(words.hosts, clause);
+      addTexts(vocabulary.hosts, clause);
       break;
     case 'header':
-      addTexts(entryOf(words.headers, clause.name), clause);
+      addTexts(setAt(vocabulary.headers, clause.name), clause);
       break;
     case 'claim':
-      addTexts(entryOf(words.claims, JSON.stringify(clause.path)), clause);
+      addTexts(setAt(vocabulary.claims, JSON.stringify(clause.path)), clause);
       break;
     case 'sourceIp':
     case 'remoteIp':
-      for (const block of both(clause)) words.addresses.add(block.slice(0, block.lastIndexOf('/')));
+      for (const block of allMatchers(clause)) vocabulary.addresses.add(addressOf(block));
       break;
     case 'destinationPort':
-      for (const port of both(clause)) if (port > 0) words.ports.add(port);
+      for (const port of allMatchers(clause)) if (port > 0) vocabulary.ports.add(port);
       break;
     case 'requestPrincipal':
-      for (const { iss, sub } of both(clause)) words.principals.set(`${textOf(iss)}/${textOf(sub)}`, [textOf(iss), textOf(sub)]);
+      for (const match of allMatchers(clause)) {
+        const [iss, sub] = [matchingText(match.iss), matchingText(match.sub)];
+        vocabulary.principals.set(`${iss}/${sub}`, [iss, sub]);
+      }
       break;
     case 'peer':
-      for (const match of both(clause)) words.peers.add(peerOf(match));
+      for (const match of allMatchers(clause)) vocabulary.peers.add(matchingPeer(match));
       break;
     case 'destinationIp':
     case 'sni':
     case 'metadata':
-      // Nothing that a request brings.
+      // Not varied in random requests.
       break;
   }
 }
 
-function both<M>({ anyOf = [], noneOf = [] }: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] }): readonly M[] {
+function allMatchers<M>({ anyOf = [], noneOf = [] }: { readonly anyOf?: readonly M[]; readonly noneOf?: readonly M[] }): readonly M[] {
   return [...anyOf, ...noneOf];
 }
 
 function addTexts(texts: Set<string>, clause: { readonly anyOf?: readonly PathMatch[]; readonly noneOf?: readonly PathMatch[] }): void {
-  for (const match of both(clause)) texts.add(textOf(match));
+  for (const match of allMatchers(clause)) texts.add(matchingText(match));
 }
 
-function entryOf(map: Map<string, Set<string>>, key: string): Set<string> {
+function setAt(map: Map<string, Set<string>>, key: string): Set<string> {
   const known = map.get(key);
   if (known !== undefined) return known;
-  const made = new Set<string>();
-  map.set(key, made);
-  return made;
+  const created = new Set<string>();
+  map.set(key, created);
+  return created;
 }
 
+/** A whole number from 0 to `below - 1`. */
 type Random = (below: number) => number;
 
-/** Mulberry32: small, seeded, good enough to pick words. */
+/** Mulberry32: a small seeded generator, good enough to pick values. */
 function createRandom(seed: number): Random {
   let state = seed | 0;
   return (below) => {
@@ -126,29 +131,29 @@ function createRandom(seed: number): Random {
 }
 
 function pick<T>(values: Iterable<T>, random: Random): T | undefined {
-  const list = [...values];
-  return list[random(list.length)];
+  const array = [...values];
+  return array[random(array.length)];
 }
 
-/** Mostly a known text; now and then one beside it. */
+/** A known string in three cases of four, else a similar one. */
 function pickText(texts: Iterable<string>, random: Random): string | undefined {
   const text = pick(texts, random);
   return text === undefined || random(4) > 0 ? text : `${text}${FILLER}`;
 }
 
-function makeRequest(words: Vocabulary, random: Random): GeneratedRequest {
-  const path = pickText(words.paths, random) ?? '/';
-  const host = random(2) === 0 ? pickText(words.hosts, random) : undefined;
-  const sourceIp = random(2) === 0 ? pick(words.addresses, random) : undefined;
-  const port = random(2) === 0 ? pick(words.ports, random) : undefined;
-  const peer = random(2) === 0 ? pick(words.peers, random) : undefined;
-  const claims = random(4) === 0 ? undefined : makeClaims(words, random);
-  const headers = [...words.headers].flatMap(([name, values]): readonly (readonly [string, string])[] => {
+function randomRequest(vocabulary: Vocabulary, random: Random): GeneratedRequest {
+  const path = pickText(vocabulary.paths, random) ?? '/';
+  const host = random(2) === 0 ? pickText(vocabulary.hosts, random) : undefined;
+  const sourceIp = random(2) === 0 ? pick(vocabulary.addresses, random) : undefined;
+  const port = random(2) === 0 ? pick(vocabulary.ports, random) : undefined;
+  const peer = random(2) === 0 ? pick(vocabulary.peers, random) : undefined;
+  const claims = random(4) === 0 ? undefined : randomClaims(vocabulary, random);
+  const headers = [...vocabulary.headers].flatMap(([name, values]): readonly (readonly [string, string])[] => {
     const value = name.startsWith(':') || name === 'host' || random(2) === 0 ? undefined : pickText(values, random);
     return value === undefined ? [] : [[name, value]];
   });
   return {
-    method: pick(words.methods, random) ?? 'GET',
+    method: pick(vocabulary.methods, random) ?? 'GET',
     path: path.startsWith('/') ? path : `/${path}`,
     headers,
     ...(host === undefined ? {} : { host }),
@@ -159,11 +164,11 @@ function makeRequest(words: Vocabulary, random: Random): GeneratedRequest {
   };
 }
 
-function makeClaims(words: Vocabulary, random: Random): Readonly<Record<string, Json>> | undefined {
-  const principal = pick(words.principals.values(), random);
+function randomClaims(vocabulary: Vocabulary, random: Random): Readonly<Record<string, Json>> | undefined {
+  const principal = pick(vocabulary.principals.values(), random);
   if (principal === undefined) return undefined;
   let claims: Readonly<Record<string, Json>> = { iss: principal[0], sub: principal[1] };
-  for (const [path, values] of words.claims) {
+  for (const [path, values] of vocabulary.claims) {
     const value = random(3) === 0 ? undefined : pickText(values, random);
     if (value !== undefined) claims = withClaim(claims, JSON.parse(path) as readonly string[], random(2) === 0 ? value : [value, FILLER]);
   }

@@ -1,17 +1,16 @@
 /*
- * Tests of policies. In: requests with what is expected of them. Out: for each, what was decided and how that differs. The
- * command `test` reads the tables and prints the results.
+ * Runs policy tests: compares what was decided for each request with what the test expects. `sallyport test` reads the tables and
+ * prints the results.
  */
-
 import { type ExpectedMessages, messageDifferences } from './expected-message.ts';
-import type { Explained } from './explain-request.ts';
+import type { ExplainedMessages } from './explain-request.ts';
 import type { ExplainedVerdict, Explanation } from './explanation.ts';
 import { ruleText } from './rule-ref.ts';
 
-/** What a test asks for; absent members are not looked at. */
+/** What a test expects; absent members are not compared. */
 export interface Expected extends ExpectedMessages {
   readonly verdict?: ExplainedVerdict['outcome'] | undefined;
-  /** Of the reply; a request that is let through has none. */
+  /** Of the agent's reply; a request that is allowed has none. */
   readonly status?: number | undefined;
   /** `namespace/name` of the policy that decides. */
   readonly policy?: string | undefined;
@@ -21,12 +20,15 @@ export interface Expected extends ExpectedMessages {
   readonly principal?: string | undefined;
 }
 
+/** A request with the expected decision. */
 export interface PolicyTest {
   readonly name: string;
   readonly expected: Expected;
-  readonly explain: () => Explained;
+  /** Evaluates the request. */
+  readonly explain: () => ExplainedMessages;
 }
 
+/** The result of one test. */
 export interface PolicyTestResult {
   readonly name: string;
   readonly passed: boolean;
@@ -39,15 +41,16 @@ export interface PolicyTestResult {
 export function runTests(tests: readonly PolicyTest[]): readonly PolicyTestResult[] {
   return tests.map(({ name, expected, explain }) => {
     const { explanation, final } = explain();
-    const differences = [...differencesOf(expected, explanation), ...messageDifferences(expected, final)];
+    const differences = [...decisionDifferences(expected, explanation), ...messageDifferences(expected, final)];
     return { name, passed: differences.length === 0, differences, explanation };
   });
 }
 
-function differencesOf(expected: Expected, { verdict, decidedBy }: Explanation): readonly string[] {
+/** The first difference also says what decided. */
+function decisionDifferences(expected: Expected, { verdict, decidedBy }: Explanation): readonly string[] {
   const { rule } = decidedBy;
   const why = `${rule === undefined ? decidedBy.stage : ruleText(rule)}: ${decidedBy.text}`;
-  const compared: readonly (readonly [name: string, wanted: number | string | undefined, got: number | string | undefined])[] = [
+  const compared: readonly (readonly [name: string, expected: number | string | undefined, actual: number | string | undefined])[] = [
     ['verdict', expected.verdict, verdict.outcome],
     ['status', expected.status, verdict.status],
     ['policy', expected.policy, rule?.policy],
@@ -55,6 +58,6 @@ function differencesOf(expected: Expected, { verdict, decidedBy }: Explanation):
     ['principal', expected.principal, verdict.principal ?? ''],
   ];
   return compared
-    .filter(([, wanted, got]) => wanted !== undefined && wanted !== got)
-    .map(([name, wanted, got], index) => `${name} is ${got ?? 'none'}, expected ${wanted}${index === 0 ? ` (${why})` : ''}`);
+    .filter(([, wanted, actual]) => wanted !== undefined && wanted !== actual)
+    .map(([name, wanted, actual], index) => `${name} is ${actual ?? 'none'}, expected ${wanted}${index === 0 ? ` (${why})` : ''}`);
 }

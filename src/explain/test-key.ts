@@ -1,30 +1,31 @@
 /*
- * Tokens for tests. In: claims. Out: tokens signed by a key that lives as long as the run, and key sets in which that key
- * stands for every issuer's. Nothing outside a test ever accepts such a token. Called by the commands `test` and `diff`.
+ * Signs the tokens of policy tests with a key that exists for one run, and provides key sets in which that key stands for the key
+ * of every issuer. No agent accepts these tokens.
  */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeySet } from '../bundle/bundle.ts';
 import type { Json } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 
+/** A signing key with its key sets. */
 export interface TestKey {
   /** A compact ES256 token with exactly these claims. */
   readonly sign: (claims: Readonly<Record<string, Json>>) => string;
-  /** Key sets for every JWT rule of `program`, each holding this key alone. */
+  /** A key set for every JWT rule of `program`, each with this key only. */
   readonly keySetsFor: (program: Program) => Readonly<Record<string, KeySet>>;
 }
 
 const KID = 'sallyport-test';
-const HEADER = encode({ alg: 'ES256', kid: KID, typ: 'JWT' });
+const TOKEN_HEADER = encode({ alg: 'ES256', kid: KID, typ: 'JWT' });
 
-/** A fresh key pair; the private key stays inside. */
+/** A new key pair; the private key is not exposed. */
 export function createTestKey(): TestKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
   const keySet: KeySet = { source: 'the test run', keys: [{ kty: 'EC', crv: 'P-256', x, y, kid: KID, alg: 'ES256' }] };
   return {
     sign(claims) {
-      const signed = `${HEADER}.${encode(claims)}`;
+      const signed = `${TOKEN_HEADER}.${encode(claims)}`;
       const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });
       return `${signed}.${signature.toString('base64url')}`;
     },

@@ -2,7 +2,7 @@
  * Entry point of `sallyport` and `kubectl-sallyport`. Wiring only.
  */
 import { text } from 'node:stream/consumers';
-import type { RunProcess } from '../cli/command-context.ts';
+import type { RunProcess } from '../cli/context/command-context.ts';
 import { runCli } from '../cli/program.ts';
 
 const stop = new AbortController();

@@ -3,7 +3,8 @@
  * rule.
  */
 import { expect } from 'chai';
-import { type Enforced, explainRequest } from '../../src/explain/explain-request.ts';
+import type { Enforced } from '../../src/explain/evaluate-to-end.ts';
+import { explainRequest } from '../../src/explain/explain-request.ts';
 import type { Explanation } from '../../src/explain/explanation.ts';
 import { buildCase } from './build-case.ts';
 import { readCases } from './case-file.ts';
@@ -25,7 +26,7 @@ function explainAll(directory: string): readonly Explained[] {
       const read = readRequest(request, recorded);
       if (read.kind !== 'http' || request.observed === undefined) return [];
       const explanation = explainRequest(enforced, read.request, timeOf(request));
-      if (explanation.caveats.some((caveat) => caveat.includes('was not asked'))) return [];
+      if (explanation.caveats.some((caveat) => caveat.includes('was not called'))) return [];
       return [{ name: `${recorded.name}: ${request.name}`, outcome: request.observed.outcome, explanation }];
     });
   });

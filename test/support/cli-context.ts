@@ -1,8 +1,8 @@
 /*
- * The context of a command for tests: streams that collect output, a directory, no environment.
+ * The context of a command in tests: streams that collect their output, a working directory, an empty environment.
  */
 import { Writable } from 'node:stream';
-import type { CommandContext, OutputStream } from '../../src/cli/command-context.ts';
+import type { CommandContext, OutputStream } from '../../src/cli/context/command-context.ts';
 import { runCli } from '../../src/cli/program.ts';
 
 /** A stream that collects what is written to it. */
@@ -15,13 +15,14 @@ export class Collected extends Writable {
   }
 }
 
+/** Exit code and output of a command. */
 export interface CliResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a command; `context` replaces parts of its context. */
+/** Runs a command; `context` replaces parts of the default context. */
 export async function runCommand(
   args: readonly string[],
   context: Partial<Omit<CommandContext, 'stdout' | 'stderr'>> & {

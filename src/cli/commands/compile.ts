@@ -1,17 +1,17 @@
 /*
- * `sallyport compile PATH...`: what would be published, without a cluster. In: files and folders of policies and workloads.
- * Out: the bundle of each workload; findings on stderr.
+ * `sallyport compile PATH...`: prints the bundle of each workload, as the controller would publish it, without a cluster.
  */
-
 import type { Command } from 'commander';
 import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import { encodeBundle } from '../../bundle/encode.ts';
-import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
-import { EXIT_BAD_DATA } from '../exit-codes.ts';
+import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
+import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { configOption } from '../input/common-options.ts';
+import { type LocatedFinding, sortFindings } from '../input/located-finding.ts';
 import { createOfflineClusterState, exitCodeOf, type OfflineClusterState } from '../input/offline-cluster-state.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
-import { formatFindingLine, type ReportedFinding, sortReports } from '../output/findings.ts';
+import { writeFindingLines } from '../output/findings.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
 
@@ -21,6 +21,7 @@ interface CompileOptions {
   readonly output: OutputFormat;
 }
 
+/** Printed as JSON with these member names. */
 interface CompiledWorkload {
   /** `namespace/name`. */
   readonly workload: string;
@@ -31,38 +32,42 @@ interface CompiledWorkload {
   readonly bundle: unknown;
 }
 
+const DIGEST_LENGTH = 'sha256:'.length + 12;
+
+/** Adds `compile` to the program. */
 export function addCompileCommand(program: Command, { context, finish }: CommandHost): void {
   program
     .command('compile')
-    .summary('show the bundle of each workload in files')
+    .summary('print the bundle of each workload in files')
     .description(
-      'Compiles the policies in files and folders for the workloads in them, and prints what the controller would publish. Keys behind URLs are not fetched.',
+      'Compiles the policies in files and directories for the workloads in them, and prints what the controller would publish. Keys behind URLs are not fetched.',
     )
-    .argument('<path...>', 'files or folders of manifests; - for standard input')
-    .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
-    .option('--workload <namespace/name>', 'only this workload; JSON and YAML then hold it alone instead of a list')
+    .argument('<path...>', 'files or directories of manifests; - for standard input')
+    .addOption(configOption())
+    .option('--workload <namespace/name>', 'only this workload; JSON and YAML then have this object instead of a list')
     .addOption(outputOption())
     .action(async (paths: string[], options: CompileOptions) => {
       const { mesh } = await readConfig(options.config, context);
       const manifests = await readManifests(paths, context);
       const offline = createOfflineClusterState(manifests, mesh);
-      const { compiled, findings } = compileAll(offline, options.workload);
+      const { compiled, findings } = compileWorkloads(offline, options.workload);
       printCompiled(compiled, options, context);
-      const reports = sortReports([...offline.findings, ...findings]);
-      for (const report of reports) context.stderr.write(`${formatFindingLine(report)}\n`);
-      finish(exitCodeOf(manifests, reports, 'error'));
+      const all = sortFindings([...offline.findings, ...findings]);
+      writeFindingLines(all, context.stderr);
+      finish(exitCodeOf(manifests, all, 'error'));
     });
 }
 
-function compileAll(
+/** @param wanted `namespace/name` of one workload; undefined: all @throws CommandError when it does not exist */
+function compileWorkloads(
   offline: OfflineClusterState,
   wanted: string | undefined,
-): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly ReportedFinding[] } {
+): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly LocatedFinding[] } {
   const all = [...offline.clusterState.selection.workloads()].toSorted().map(parseWorkloadKey);
   const chosen = wanted === undefined ? all : all.filter((workload) => workloadKey(workload) === wanted);
   if (wanted !== undefined && chosen.length === 0) {
     const known = all.map(workloadKey).join(', ');
-    throw new CommandFault(EXIT_BAD_DATA, `no workload ${wanted}; known: ${known === '' ? 'none' : known}`);
+    throw new CommandError(EXIT_BAD_DATA, `no workload ${wanted}; known: ${known === '' ? 'none' : known}`);
   }
   const results = chosen.map((workload) => {
     const { bundle, selecting, findings } = offline.compile(workload);
@@ -85,7 +90,7 @@ function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOp
       workload,
       policies.join(', '),
       String(bytes),
-      digest.slice(0, 19),
+      digest.slice(0, DIGEST_LENGTH),
     ]);
     stdout.write(formatTable(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST'], rows, stdout));
     return;

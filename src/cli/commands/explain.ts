@@ -1,20 +1,25 @@
 /*
- * `sallyport explain`: why a request is let through or not, without a cluster and without sending it. In: policies or a
- * bundle, and a request. Out: the verdict, what decided, and how near every other rule came.
+ * `sallyport explain`: shows why a request is allowed or denied, without a cluster and without sending the request.
  */
 import { type Command, Option } from 'commander';
 import { BUNDLE_LABEL } from '../../api/kube/names.ts';
-import { codecRefusal } from '../../explain/codec-refusal.ts';
+import { explainCodecRejection } from '../../explain/codec-rejection.ts';
 import { explainRequest } from '../../explain/explain-request.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
-import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
-import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../exit-codes.ts';
-import { checkWorkloadName, type PolicySet, parseLabels, policySetOf, policySetOfBundle, readKeySets } from '../input/policy-set.ts';
+import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
+import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../context/exit-codes.ts';
+import { policySetOfBundle } from '../input/bundle-policy-set.ts';
+import { configOption, jwksOption, parseTime, timeOption } from '../input/common-options.ts';
+import { readKeySets } from '../input/key-sets.ts';
+import { type PolicySet, policySetOf } from '../input/policy-set.ts';
 import { readConfig } from '../input/read-config.ts';
+import { requireInput } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
-import { addRequestOptions, type RequestOptions, readRequestOptions, readRequired } from '../input/request-flags.ts';
-import { explanationValue, formatExplanation, requestText } from '../output/explanation.ts';
-import { formatFindingLine } from '../output/findings.ts';
+import { addRequestOptions, type PodPort, type RequestOptions, readRequestOptions } from '../input/request-options.ts';
+import { parseLabels, parseWorkload } from '../input/workload-argument.ts';
+import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
+import { writeFindingLines } from '../output/findings.ts';
+import { requestText } from '../output/printable.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 
 interface ExplainOptions extends RequestOptions {
@@ -28,52 +33,29 @@ interface ExplainOptions extends RequestOptions {
   readonly output: OutputFormat;
 }
 
+/** Adds `explain` to the program. */
 export function addExplainCommand(program: Command, { context, finish }: CommandHost): void {
   const command = program
     .command('explain')
-    .summary('say why a request is allowed or denied')
+    .summary('show why a request is allowed or denied')
     .description(
-      'Judges one request under the policies of files, or of a published bundle, exactly as an agent does, and tells what decided and the first clause that failed of every other rule, nearest miss first. Nothing is sent anywhere. The exit code is 0 whatever the verdict is.',
+      'Evaluates one request under the policies in files, or in a published bundle, exactly as an agent does. Shows what decided and, for every other rule, the first clause that failed, nearest miss first. Nothing is sent. The exit code is 0 for every verdict.',
     )
-    .argument('[path...]', 'files or folders of manifests, - for standard input; and the URL of the request, if --url does not say it')
-    .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
-    .option('--bundle <file>', 'a bundle instead of manifests: of `compile -o json`, or a ConfigMap as kubectl prints it')
-    .option('--workload <namespace/name>', 'the workload that gets the request (default: the only one)')
-    .option('--labels <k=v,...>', 'labels of its pod (default: as its manifest says); a workload with labels needs no manifest')
+    .argument('[path...]', 'files or directories of manifests, - for standard input; and the URL of the request, unless given with --url')
+    .addOption(configOption())
+    .option('--bundle <file>', 'a bundle instead of manifests: the output of `compile -o json`, or a ConfigMap as kubectl prints it')
+    .option('--workload <namespace/name>', 'workload that receives the request (default: the only one)')
+    .option('--labels <k=v,...>', 'labels of its pod (default: as in its manifest); a workload with labels needs no manifest')
+    .addOption(jwksOption('keys of rules without inline keys'))
     .addOption(
-      new Option('--jwks <file>', 'keys of rules that have none inline; `ISSUER=FILE`: of one issuer; may be repeated')
-        .argParser((file: string, before: readonly string[]) => [...before, file])
-        .default([], 'none'),
+      new Option('--authorizer <response>', 'assumed response of external authorizers').choices(['allow', 'deny']).default('allow'),
     )
-    .addOption(
-      new Option('--authorizer <answer>', 'what external authorizers are taken to answer').choices(['allow', 'deny']).default('allow'),
-    )
-    .option('--at <time>', 'the time to judge at, e.g. 2026-01-31T12:00:00Z (default: now)');
+    .addOption(timeOption());
   addRequestOptions(command)
     .addOption(outputOption())
-    .action(async (given: string[], typed: ExplainOptions) => {
-      const { paths, options } = withUrlArgument(given, typed);
-      const set = await readPolicies(paths, options, context);
-      const workload = chooseWorkload(set, options.workload);
-      const { namespace, name } = checkWorkloadName(workload);
-      const labels = options.labels === undefined ? undefined : parseLabels(options.labels);
-      const target = set.target(workload, labels);
-      const caveats: string[] = [...target.caveats];
-      const podPort = (host: string, port: number): number | undefined => {
-        const found = set.servicePort(target, host, port);
-        if (found !== undefined && found.port !== port)
-          caveats.push(
-            `port ${port} of Service ${found.service} leads to port ${found.port} of the pod, which is the one that policies see`,
-          );
-        return found?.port;
-      };
-      const read = await readRequestOptions(options, { host: `${name}.${namespace}`, podPort }, context);
-      const nowSeconds = readTime(options.at);
-      const explained =
-        read.kind === 'reply' ? codecRefusal(read) : explainRequest(target, read.request, nowSeconds, { authorizer: options.authorizer });
-      const explanation = { ...explained, caveats: [...caveats, ...explained.caveats] };
-      const request = read.kind === 'reply' ? 'a malformed request' : requestText(read.request);
-      const shown = { workload, request, explanation, notApplied: set.notApplied(target), locate: set.locate };
+    .action(async (args: string[], parsed: ExplainOptions) => {
+      const { paths, options } = takeUrlArgument(args, parsed);
+      const shown = await explain(await readPolicies(paths, options, context), options, context);
       context.stdout.write(
         options.output === 'table' ? formatExplanation(shown, context.stdout) : formatStructured(explanationValue(shown), options.output),
       );
@@ -81,31 +63,56 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     });
 }
 
-/** A URL among the paths is the request's, as with curl. */
-function withUrlArgument(
-  given: readonly string[],
+async function explain(set: PolicySet, options: ExplainOptions, context: CommandContext): Promise<ShownExplanation> {
+  const workload = chooseWorkload(set, options.workload);
+  const { namespace, name } = parseWorkload(workload);
+  const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
+  const caveats: string[] = [...target.caveats];
+  const podPort: PodPort = (host, port) => {
+    const found = set.servicePort(target, host, port);
+    if (found !== undefined && found.port !== port)
+      caveats.push(`port ${port} of Service ${found.service} maps to port ${found.port} of the pod, which is the one that policies see`);
+    return found?.port;
+  };
+  const read = await readRequestOptions(options, { host: `${name}.${namespace}`, podPort }, context);
+  const nowSeconds = parseTime(options.at);
+  const { authorizer } = options;
+  const explained = read.kind === 'reply' ? explainCodecRejection(read) : explainRequest(target, read.request, nowSeconds, { authorizer });
+  return {
+    workload,
+    request: read.kind === 'reply' ? 'a malformed request' : requestText(read.request),
+    explanation: { ...explained, caveats: [...caveats, ...explained.caveats] },
+    notApplied: set.notApplied(target),
+    locate: set.locate,
+  };
+}
+
+/** As with curl, an argument that is a URL is the URL of the request. */
+function takeUrlArgument(
+  args: readonly string[],
   options: ExplainOptions,
 ): { readonly paths: readonly string[]; readonly options: ExplainOptions } {
-  const [url, ...more] = given.filter((path) => /^https?:\/\//.test(path));
-  if (url === undefined) return { paths: given, options };
-  if (options.url !== undefined || more.length > 0) throw new CommandFault(EXIT_USAGE, `one URL is judged at a time; there is also ${url}`);
-  return { paths: given.filter((path) => path !== url), options: { ...options, url } };
+  const [url, ...more] = args.filter((arg) => /^https?:\/\//.test(arg));
+  if (url === undefined) return { paths: args, options };
+  if (options.url !== undefined || more.length > 0)
+    throw new CommandError(EXIT_USAGE, `only one URL can be evaluated at a time; ${url} is another one`);
+  return { paths: args.filter((arg) => arg !== url), options: { ...options, url } };
 }
 
 async function readPolicies(paths: readonly string[], options: ExplainOptions, context: CommandContext): Promise<PolicySet> {
   if ((options.bundle === undefined) === (paths.length === 0)) {
-    throw new CommandFault(EXIT_USAGE, 'give policies once: as paths, or by --bundle');
+    throw new CommandError(EXIT_USAGE, 'give policies in one form: as paths or as --bundle');
   }
-  if (options.bundle !== undefined) return policySetOfBundle(await readRequired(options.bundle, context), options.bundle);
+  if (options.bundle !== undefined) return policySetOfBundle(await requireInput(options.bundle, context), options.bundle);
   const { mesh } = await readConfig(options.config, context);
   const manifests = await readManifests(paths, context);
   const set = policySetOf(manifests, mesh, await readKeySets(options.jwks, context));
-  for (const finding of set.findings) context.stderr.write(`${formatFindingLine(finding)}\n`);
+  writeFindingLines(set.findings, context.stderr);
   const bundle = manifests.objects.find(({ object }) => isBundle(object));
   if (bundle !== undefined && set.workloads.length === 0) {
-    throw new CommandFault(EXIT_USAGE, `${bundle.origin.file} holds a bundle: give it by --bundle`);
+    throw new CommandError(EXIT_USAGE, `${bundle.origin.file} is a bundle: give it with --bundle`);
   }
-  if (!manifests.isComplete) throw new CommandFault(EXIT_BAD_DATA, 'not every file could be read, so nothing is said of the request');
+  if (!manifests.isComplete) throw new CommandError(EXIT_BAD_DATA, 'not every file could be read, so the request is not evaluated');
   return set;
 }
 
@@ -118,12 +125,5 @@ function chooseWorkload({ workloads }: PolicySet, wanted: string | undefined): s
   const [only] = workloads;
   if (only !== undefined && workloads.length === 1) return only;
   const known = workloads.length === 0 ? 'none' : workloads.join(', ');
-  throw new CommandFault(EXIT_USAGE, `name a workload with --workload; known: ${known}`);
-}
-
-/** Whole Unix seconds. @throws CommandFault */
-export function readTime(text: string | undefined): number {
-  const ms = text === undefined ? Date.now() : Date.parse(text);
-  if (Number.isNaN(ms)) throw new CommandFault(EXIT_USAGE, `no time: ${text}; write it as 2026-01-31T12:00:00Z`);
-  return Math.floor(ms / 1000);
+  throw new CommandError(EXIT_USAGE, `choose a workload with --workload; known: ${known}`);
 }

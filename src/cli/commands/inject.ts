@@ -1,20 +1,20 @@
 /*
- * `sallyport inject -f FILE`: manifests in, the same manifests with an agent in each pod out, for clusters without the
- * webhook. Findings go to stderr; on an error nothing is printed, so that a pipe into kubectl never applies half.
+ * `sallyport inject -f FILE`: adds the agent to the pods of manifests, for clusters without the webhook. Findings go to stderr;
+ * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
 import { RefusedError } from '../../errors.ts';
 import { type InjectionFinding, injectManifest } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
 import { VERSION } from '../../version.ts';
-import { type CommandContext, CommandFault, type CommandHost } from '../command-context.ts';
-import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { errorReason } from '../input/error-reason.ts';
 import { readConfig } from '../input/read-config.ts';
-import { readInput } from '../input/read-manifests.ts';
-import { systemReason } from '../input/system-reason.ts';
-import { plural } from '../output/findings.ts';
+import { readInput } from '../input/read-file.ts';
+import { plural } from '../output/plural.ts';
 
-/** Where the agent's image is when nobody says otherwise: the chart's own default. */
+/** The agent image if neither flag, environment nor configuration names one: the default of the Helm chart. */
 export const DEFAULT_AGENT_IMAGE: string = `sallyport/agent:${VERSION}`;
 
 interface InjectOptions {
@@ -25,44 +25,46 @@ interface InjectOptions {
   readonly agentLogLevel?: string;
 }
 
+/** Adds `inject` to the program. */
 export function addInjectCommand(program: Command, { context, finish }: CommandHost): void {
   program
     .command('inject')
     .summary('add the agent to manifests')
     .description(
-      'Prints manifests with an agent in each pod template, as the webhook would make them; order, comments and all other objects stay.',
+      'Prints manifests with an agent in each pod template, as the webhook would add it. Order, comments and all other objects stay unchanged.',
     )
     .requiredOption('-f, --filename <file...>', 'manifests; - for standard input')
-    .option('--config <file>', 'configuration of the controller; its webhook section describes agents')
-    .option('--image <image>', `image of the agent (default: the configuration's, else ${DEFAULT_AGENT_IMAGE})`)
-    .addOption(new Option('--image-pull-policy <policy>', 'of the agent').choices(['Always', 'IfNotPresent', 'Never']))
-    .addOption(new Option('--agent-log-level <level>', 'of the agent').choices(['debug', 'info', 'warn', 'error']))
-    .action(async (options: InjectOptions) => {
-      const settings = await readSettings(options, context);
-      const texts: string[] = [];
-      const lines: string[] = [];
-      let errors = 0;
-      let injected = 0;
-      for (const file of options.filename) {
-        const result = injectText(file, await readFileText(file, context), settings);
-        texts.push(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
-        lines.push(...result.findings.map((finding) => formatLine(file, finding)));
-        errors += result.findings.filter((finding) => finding.severity === 'error').length;
-        injected += result.injected.length;
-      }
-      for (const line of lines) context.stderr.write(`${line}\n`);
-      if (errors > 0) {
-        context.stderr.write(`sallyport: nothing printed: ${plural(errors, 'error')}\n`);
-        finish(EXIT_FINDINGS);
-        return;
-      }
-      context.stdout.write(joinDocuments(texts));
-      if (injected === 0) context.stderr.write('sallyport: no pod template got an agent\n');
-      finish(EXIT_OK);
-    });
+    .option('--config <file>', 'controller configuration; its webhook section describes agents')
+    .option('--image <image>', `image of the agent (default: the one in the configuration, else ${DEFAULT_AGENT_IMAGE})`)
+    .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of the agent').choices(['Always', 'IfNotPresent', 'Never']))
+    .addOption(new Option('--agent-log-level <level>', 'log level of the agent').choices(['debug', 'info', 'warn', 'error']))
+    .action(async (options: InjectOptions) => finish(await inject(options, context)));
 }
 
-/** Flags win over the environment, that over the configuration's webhook section, so that webhook and command make the same pods. */
+async function inject(options: InjectOptions, context: CommandContext): Promise<number> {
+  const settings = await readSettings(options, context);
+  const texts: string[] = [];
+  const lines: string[] = [];
+  let errors = 0;
+  let injected = 0;
+  for (const file of options.filename) {
+    const result = injectText(file, await readManifest(file, context), settings);
+    texts.push(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
+    lines.push(...result.findings.map((finding) => formatLine(file, finding)));
+    errors += result.findings.filter((finding) => finding.severity === 'error').length;
+    injected += result.injected.length;
+  }
+  for (const line of lines) context.stderr.write(`${line}\n`);
+  if (errors > 0) {
+    context.stderr.write(`sallyport: nothing printed: ${plural(errors, 'error')}\n`);
+    return EXIT_FINDINGS;
+  }
+  context.stdout.write(joinDocuments(texts));
+  if (injected === 0) context.stderr.write('sallyport: no agent was added to any pod template\n');
+  return EXIT_OK;
+}
+
+/** Flags take precedence over the environment, and that over the configuration, so that command and webhook make the same pods. */
 async function readSettings(options: InjectOptions, context: CommandContext): Promise<InjectionSettings> {
   const { webhook } = await readConfig(options.config, context);
   const image = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
@@ -78,13 +80,11 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
   };
 }
 
-async function readFileText(file: string, context: CommandContext): Promise<string> {
+async function readManifest(file: string, context: CommandContext): Promise<string> {
   try {
     return await readInput(file, context);
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: cannot be read: ${systemReason(error)}`, {
-      cause: error,
-    });
+    throw new CommandError(EXIT_BAD_DATA, `${file}: cannot be read: ${errorReason(error)}`, { cause: error });
   }
 }
 
@@ -92,7 +92,7 @@ function injectText(file: string, text: string, settings: InjectionSettings): Re
   try {
     return injectManifest(text, settings);
   } catch (error) {
-    if (error instanceof RefusedError) throw new CommandFault(EXIT_BAD_DATA, `${file}: ${error.message}`, { cause: error });
+    if (error instanceof RefusedError) throw new CommandError(EXIT_BAD_DATA, `${file}: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -103,7 +103,7 @@ function formatLine(file: string, finding: InjectionFinding): string {
   return `${place}: ${finding.message}${hint} [${finding.code}]`;
 }
 
-/** Several files become one stream of documents. */
+/** One stream of YAML documents from the texts of several files. */
 function joinDocuments(texts: readonly string[]): string {
   return texts.map((text, at) => (at === 0 || text.startsWith('---') ? text : `---\n${text}`)).join('');
 }

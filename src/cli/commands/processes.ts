@@ -1,25 +1,32 @@
 /*
- * `sallyport controller` and `sallyport agent`: the long-lived processes, for people who run one file. In: their flags,
- * untouched. Out: their exit codes. What they do is wired by the entry point.
+ * `sallyport controller` and `sallyport agent`: run the long-running processes. Their flags are passed on unparsed; the entry
+ * point wires what they do.
  */
 import type { Command } from 'commander';
-import type { CommandHost } from '../command-context.ts';
+import type { CommandHost, RunProcess } from '../context/command-context.ts';
 
-export function addProcessCommands(program: Command, { context, finish }: CommandHost): void {
+/** Adds `controller` and `agent` to the program. */
+export function addProcessCommands(program: Command, host: CommandHost): void {
+  const { controller, agent } = host.context.processes;
+  addProcessCommand(program, host, { name: 'controller', summary: 'run the controller', subject: 'the controller', run: controller });
+  addProcessCommand(program, host, { name: 'agent', summary: 'run one agent', subject: 'an agent', run: agent });
+}
+
+interface LongRunning {
+  readonly name: string;
+  readonly summary: string;
+  /** With its article. */
+  readonly subject: string;
+  readonly run: RunProcess;
+}
+
+function addProcessCommand(program: Command, { context, finish }: CommandHost, { name, summary, subject, run }: LongRunning): void {
   program
-    .command('controller')
-    .summary('run the controller')
-    .description('Runs the controller in the foreground until SIGTERM. Flags and environment variables: docs/reference/configuration.md.')
-    .argument('[flags...]', 'flags of the controller')
+    .command(name)
+    .summary(summary)
+    .description(`Runs ${subject} in the foreground until SIGTERM. Flags and environment variables: docs/reference/configuration.md.`)
+    .argument('[flags...]', `flags of the ${name}`)
     .allowUnknownOption()
     .passThroughOptions()
-    .action(async (flags: string[]) => finish(await context.processes.controller(flags, context)));
-  program
-    .command('agent')
-    .summary('run one agent')
-    .description('Runs an agent in the foreground until SIGTERM. Flags and environment variables: docs/reference/configuration.md.')
-    .argument('[flags...]', 'flags of the agent')
-    .allowUnknownOption()
-    .passThroughOptions()
-    .action(async (flags: string[]) => finish(await context.processes.agent(flags, context)));
+    .action(async (flags: string[]) => finish(await run(flags, context)));
 }

@@ -1,6 +1,6 @@
 /*
- * `sallyport run DIR`: policies of a folder enforced in front of the upstreams it names, with no cluster. Out: on stderr the
- * agents and findings, again whenever they change; on stdout the access log. Ends with Ctrl-C.
+ * `sallyport run DIR`: enforces the policies of a directory in front of the upstreams that its workloads name, without a cluster.
+ * Status and findings go to stderr whenever they change, the access log to stdout. Runs until Ctrl-C.
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -11,53 +11,65 @@ import { RefusedError } from '../../errors.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
-import { type CommandContext, CommandFault, type CommandHost, type OutputStream } from '../command-context.ts';
-import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
+import { type CommandContext, CommandError, type CommandHost, type OutputStream } from '../context/command-context.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { configOption } from '../input/common-options.ts';
+import { errorReason } from '../input/error-reason.ts';
 import { createLocator } from '../input/locate-field.ts';
+import { type LocatedFinding, locateInFile, locateInObject, sortFindings } from '../input/located-finding.ts';
 import { readConfig } from '../input/read-config.ts';
-import { systemReason } from '../input/system-reason.ts';
-import { formatFindingTable, plural, type ReportedFinding, reportOnFile, reportOnObject, sortReports } from '../output/findings.ts';
+import { formatFindingTable } from '../output/findings.ts';
+import { plural } from '../output/plural.ts';
 import { type Cell, formatTable } from '../output/table.ts';
 
-interface RunOptions {
+interface RunCommandOptions {
   readonly config?: string;
   readonly state?: string;
   readonly logLevel: LogLevel;
   readonly accessLog: boolean;
 }
 
-/** Everything that is shown; printed anew when it differs. */
-interface Status {
+/** Everything that is shown; printed again whenever it differs. */
+interface RunStatus {
   readonly agents: readonly AgentView[];
   readonly policies: number;
   readonly findings: readonly RunFinding[];
 }
 
-/** How often the status is looked at; it is printed when it changed and was the same twice. */
-const LOOK_MS = 200;
-const STDERR_FD = 2;
+/** The directory as written on the command line, and as an absolute path. */
+interface RunPlace {
+  readonly directory: string;
+  readonly path: string;
+}
 
+/** How often the status is compared; a change is printed once it was the same twice in a row. */
+const POLL_MS = 200;
+const STDERR_FD = 2;
+const DIGEST_PREFIX = 'sha256:';
+const DIGEST_CHARACTERS = 12;
+
+/** Adds `run` to the program. */
 export function addRunCommand(program: Command, { context, finish }: CommandHost): void {
   program
     .command('run')
-    .summary('enforce the policies of a folder, without a cluster')
+    .summary('enforce the policies of a directory, without a cluster')
     .description(
-      'Watches a folder of manifests, runs an agent for each workload with the annotation sallyport.dev/upstream, and enforces the policies of the folder as they are saved. Status and logs go to stderr, access log lines to stdout.',
+      'Watches a directory of manifests, runs an agent for each workload with the annotation sallyport.dev/upstream, and enforces the policies of the directory as they are saved. Status and logs go to stderr, access log lines to stdout.',
     )
-    .argument('<dir>', 'folder of manifests')
-    .option('--config <file>', 'configuration of the controller: root namespace, extension providers, path normalization')
-    .option('--state <dir>', 'folder for bundles (default: a temporary one)')
+    .argument('<dir>', 'directory of manifests')
+    .addOption(configOption())
+    .option('--state <dir>', 'directory for bundles (default: a temporary one)')
     .addOption(
       new Option('--log-level <level>', 'lowest level of log lines').choices(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
     )
-    .option('--no-access-log', 'write no line per request to stdout')
-    .action(async (directory: string, options: RunOptions) => {
+    .option('--no-access-log', 'do not write a line per request to stdout')
+    .action(async (directory: string, options: RunCommandOptions) => {
       const { mesh } = await readConfig(options.config, context);
       const { runDirectory } = await import('../../standalone/run-directory.ts');
-      const folder = resolve(context.cwd, directory);
+      const path = resolve(context.cwd, directory);
       const running = await runDirectory(
         {
-          directory: folder,
+          directory: path,
           ...(options.state === undefined ? {} : { stateDirectory: resolve(context.cwd, options.state) }),
           mesh,
           logger: createLogger({ level: options.logLevel, component: 'sallyport', fd: STDERR_FD }),
@@ -65,58 +77,54 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
         },
         context.signal,
       ).catch((error: unknown) => {
-        throw startFault(directory, error);
+        throw startError(directory, error);
       });
-      await Promise.race([showChanges(running, { directory, folder }, context), running.stopped]);
+      await Promise.race([showChanges(running, { directory, path }, context), running.stopped]);
       await running.stopped;
       finish(EXIT_OK);
     });
 }
 
-/** Each fault in a line of its own, with the folder it is in. */
-function startFault(directory: string, error: unknown): CommandFault {
-  const lines = systemReason(error)
+/** One line per cause, each with the directory. */
+function startError(directory: string, error: unknown): CommandError {
+  const lines = errorReason(error)
     .split('\n')
     .map((line) => `${directory}: ${line}`);
-  return new CommandFault(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
+  return new CommandError(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
 }
 
-async function showChanges(
-  running: RunningDirectory,
-  place: { readonly directory: string; readonly folder: string },
-  { stderr, signal }: CommandContext,
-): Promise<void> {
+async function showChanges(running: RunningDirectory, place: RunPlace, { stderr, signal }: CommandContext): Promise<void> {
   let shown = '';
   let before: string | undefined;
   while (!signal.aborted) {
-    const status: Status = { agents: running.agents(), policies: running.policies(), findings: running.findings() };
+    const status: RunStatus = { agents: running.agents(), policies: running.policies(), findings: running.findings() };
     const text = JSON.stringify(status);
-    // The first status is shown at once: agents are ready by then.
+    // The first status is printed immediately: agents are ready by then.
     if (text !== shown && (before === undefined || text === before)) {
       shown = text;
-      stderr.write(formatStatus(status, await reportFindings(status.findings, place), stderr));
+      stderr.write(formatStatus(status, await locateFindings(status.findings, place), stderr));
     }
     before = text;
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-function formatStatus({ agents, policies }: Status, findings: readonly ReportedFinding[], stream: OutputStream): string {
+function formatStatus({ agents, policies }: RunStatus, findings: readonly LocatedFinding[], stream: OutputStream): string {
   const rows = agents.map((agent): readonly Cell[] => [
     workloadKey(agent.workload),
     agent.listen === undefined ? '-' : `http://${hostPort(agent.listen)}`,
     hostPort(agent.upstream),
-    agent.digest?.slice('sha256:'.length, 'sha256:'.length + 12) ?? '-',
-    stateOf(agent),
+    agent.digest?.slice(DIGEST_PREFIX.length, DIGEST_PREFIX.length + DIGEST_CHARACTERS) ?? '-',
+    stateCell(agent),
   ]);
   const table =
     rows.length === 0
-      ? 'no workload has the annotation sallyport.dev/upstream: nothing listens\n'
+      ? 'no agent is running: no workload has the annotation sallyport.dev/upstream\n'
       : formatTable(['WORKLOAD', 'LISTENS ON', 'UPSTREAM', 'BUNDLE', 'STATE'], rows, stream);
-  return `${table}policies in force: ${policies}; ${plural(findings.length, 'finding')}\n${formatFindingTable(findings, stream)}\n`;
+  return `${table}active policies: ${policies}; ${plural(findings.length, 'finding')}\n${formatFindingTable(findings, stream)}\n`;
 }
 
-function stateOf(agent: AgentView): Cell {
+function stateCell(agent: AgentView): Cell {
   if (agent.problem !== undefined) return { text: agent.problem, style: 'red' };
   return agent.digest === undefined ? { text: 'closed: no bundle yet', style: 'yellow' } : { text: 'enforcing', style: 'green' };
 }
@@ -125,26 +133,23 @@ function hostPort({ host, port }: { readonly host: string; readonly port: number
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-async function reportFindings(
-  findings: readonly RunFinding[],
-  { directory, folder }: { readonly directory: string; readonly folder: string },
-): Promise<readonly ReportedFinding[]> {
+async function locateFindings(findings: readonly RunFinding[], { directory, path }: RunPlace): Promise<readonly LocatedFinding[]> {
   const textByFile = new Map<string, string>();
   for (const { origin } of findings) {
     if (origin === undefined || textByFile.has(join(directory, origin.file))) continue;
-    // The file may be gone or half written by now; the object's line is still right enough.
-    const text = await readFile(join(folder, origin.file), 'utf8').catch(() => undefined);
+    // The file may be deleted or half written by now; then the finding keeps the line of its object.
+    const text = await readFile(join(path, origin.file), 'utf8').catch(() => undefined);
     if (text !== undefined) textByFile.set(join(directory, origin.file), text);
   }
   const locate = createLocator(textByFile);
-  const reports = findings.map((finding): ReportedFinding => {
+  const located = findings.map((finding): LocatedFinding => {
     const { origin } = finding;
-    if (origin === undefined) return reportOnFile(finding, { file: directory, line: 1 });
+    if (origin === undefined) return locateInFile(finding, { file: directory, line: 1 });
     const shown = { file: join(directory, origin.file), line: origin.line };
     const { kind, namespace, name } = parsePolicyKey(finding.policy);
-    if (name === '') return reportOnFile(finding, shown);
+    if (name === '') return locateInFile(finding, shown);
     const item: ManifestObject = { object: { apiVersion: '', kind, metadata: { name, namespace } }, origin: shown };
-    return reportOnObject(finding, item, locate);
+    return locateInObject(finding, item, locate);
   });
-  return sortReports(reports);
+  return sortFindings(located);
 }

@@ -1,12 +1,13 @@
 /*
- * `sallyport version`: which program this is, and on what it runs. Out: one line, or JSON or YAML.
+ * `sallyport version`: the version of the program and of its runtime.
  */
 import type { Command } from 'commander';
 import { VERSION } from '../../version.ts';
-import type { CommandHost } from '../command-context.ts';
-import { EXIT_OK } from '../exit-codes.ts';
+import type { CommandHost } from '../context/command-context.ts';
+import { EXIT_OK } from '../context/exit-codes.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 
+/** Adds `version` to the program. */
 export function addVersionCommand(program: Command, { context, finish }: CommandHost): void {
   program
     .command('version')

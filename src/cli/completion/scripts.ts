@@ -1,15 +1,10 @@
 /*
- * Completion scripts for bash, zsh and fish. In: the command line as data. Out: a static script; nothing is run while a
- * person types. Called by `sallyport completion`.
+ * Completion scripts for bash, zsh and fish, generated from the command model. They are static: completing a word runs no program.
  */
-import type { CommandModel, OptionModel } from '../command-model.ts';
+import type { CommandModel, OptionModel, ProgramModel } from './command-model.ts';
 
+/** A supported shell. */
 export type Shell = 'bash' | 'zsh' | 'fish';
-
-export interface CompletionModel {
-  readonly options: readonly OptionModel[];
-  readonly commands: readonly CommandModel[];
-}
 
 const HELP: OptionModel = {
   flags: '-h, --help',
@@ -21,8 +16,8 @@ const HELP: OptionModel = {
   description: 'display help for command',
 };
 
-/** The script for `shell`; the last line of its comment says how to load it. */
-export function completionScript(shell: Shell, model: CompletionModel): string {
+/** The script for `shell`; its comment says how to load it. */
+export function completionScript(shell: Shell, model: ProgramModel): string {
   switch (shell) {
     case 'bash':
       return bashScript(model);
@@ -33,12 +28,12 @@ export function completionScript(shell: Shell, model: CompletionModel): string {
   }
 }
 
-function bashScript({ options, commands }: CompletionModel): string {
+function bashScript({ options, commands }: ProgramModel): string {
   const words = [...commands.map((command) => command.name), ...flagsOf(options)];
   const cases = commands.map((command) => {
     const values = valueCases(command).map((line) => `        ${line}\n`);
-    const own = [...flagsOf(command.options), ...command.args.flatMap((argument) => argument.choices)].join(' ');
-    return `    ${command.name})\n      case "$previous" in\n${values.join('')}      esac\n      words="${own}" ;;\n`;
+    const words = [...flagsOf(command.options), ...command.args.flatMap((argument) => argument.choices)].join(' ');
+    return `    ${command.name})\n      case "$previous" in\n${values.join('')}      esac\n      words="${words}" ;;\n`;
   });
   return `# bash completion of sallyport
 # load it with: source <(sallyport completion bash)
@@ -68,7 +63,7 @@ function valueCases(command: CommandModel): readonly string[] {
     });
 }
 
-function zshScript({ options, commands }: CompletionModel): string {
+function zshScript({ options, commands }: ProgramModel): string {
   const list = commands.map((command) => `    '${zshText(`${command.name}:${command.summary}`)}'\n`);
   const cases = commands.map((command) => {
     const specs = [...command.options, HELP].map((option) => `${zshOption(option)} `).join('');
@@ -107,7 +102,7 @@ function zshText(text: string): string {
   return text.replaceAll("'", "'\\''");
 }
 
-function fishScript({ options, commands }: CompletionModel): string {
+function fishScript({ options, commands }: ProgramModel): string {
   const names = commands.map((command) => command.name).join(' ');
   const first = `not __fish_seen_subcommand_from ${names}`;
   const lines = [

@@ -1,25 +1,24 @@
 /*
- * Many requests from a file: an HTTP archive, or a JSON object a line. In: its name. Out: requests with their tokens still to
- * be signed. Called by the command `diff`.
+ * Reads many requests from one file for `sallyport diff`: an HTTP archive (HAR), or one JSON object per line.
  */
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { Json } from '../../policy/facts.ts';
-import { type CommandContext, CommandFault } from '../command-context.ts';
-import { EXIT_BAD_DATA } from '../exit-codes.ts';
-import { parseHar, parseJsonText } from './har.ts';
-import { withoutMark } from './read-manifests.ts';
-import { readRequired } from './request-flags.ts';
+import { type CommandContext, CommandError } from '../context/command-context.ts';
+import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { errorReason } from './error-reason.ts';
+import { parseHar } from './har.ts';
+import { parseJson, requireInput, withoutByteOrderMark } from './read-file.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
-import { systemReason } from './system-reason.ts';
 
+/** One request, and the token it carries. */
 export interface CorpusEntry {
   readonly spec: RequestSpec;
-  /** A literal token. */
+  /** A literal token; absent: none. */
   readonly token?: string | undefined;
-  /** Claims of a token to be signed for the run; not together with `token`. */
+  /** Claims of a token that the caller signs; never together with `token`. */
   readonly claims?: Readonly<Record<string, Json>> | undefined;
 }
 
@@ -33,8 +32,8 @@ const lineSchema = z
   .refine(({ token, claims }) => token === undefined || claims === undefined, 'has both token and claims');
 
 /**
- * The requests in `file`, in order; lines are read as they are asked for, an HTTP archive as a whole.
- * @throws CommandFault that names file and line
+ * The requests in `file`, in order. JSON lines are read as they are consumed, an HTTP archive as a whole.
+ * @throws CommandError that names file and line
  */
 export async function* readCorpus(file: string, context: CommandContext): AsyncGenerator<CorpusEntry> {
   const lines = await openLines(file, context);
@@ -42,7 +41,7 @@ export async function* readCorpus(file: string, context: CommandContext): AsyncG
   let archive: string[] | undefined;
   for await (const text of lines) {
     number += 1;
-    const line = number === 1 ? withoutMark(text) : text;
+    const line = number === 1 ? withoutByteOrderMark(text) : text;
     if (number === 1 && startsArchive(line)) archive = [];
     if (archive !== undefined) archive.push(line);
     else if (line.trim() !== '') yield parseLine(line, `${file}:${number}`);
@@ -51,24 +50,24 @@ export async function* readCorpus(file: string, context: CommandContext): AsyncG
 }
 
 async function openLines(file: string, context: CommandContext): Promise<AsyncIterable<string> | Iterable<string>> {
-  if (file === '-') return (await readRequired(file, context)).split('\n');
+  if (file === '-') return (await requireInput(file, context)).split('\n');
   try {
     return (await open(resolve(context.cwd, file))).readLines();
   } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: ${systemReason(error)}`, { cause: error });
+    throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
   }
 }
 
-/** Each line of the other form is a whole object, with members of its own. */
+/** Distinguishes an archive from JSON lines, of which each is a complete object without a member `log`. */
 function startsArchive(line: string): boolean {
   return /^\s*\{\s*("log"|$)/.test(line);
 }
 
 function parseLine(line: string, place: string): CorpusEntry {
-  const result = lineSchema.safeParse(parseJsonText(line, place));
+  const result = lineSchema.safeParse(parseJson(line, place));
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw new CommandFault(EXIT_BAD_DATA, `${place}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'no request'}`);
+    throw new CommandError(EXIT_BAD_DATA, `${place}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a request'}`);
   }
   const { url, token, claims, ...spec } = result.data;
   return { spec: url === undefined ? spec : { ...splitUrl(url), ...spec }, token, claims };

@@ -1,10 +1,11 @@
 /*
- * Requests of a HAR file (what browsers and proxies save). In: its text. Out: request specs in the file's order.
+ * Reads the requests of an HTTP archive (HAR), the format that browsers and proxies save.
  * @see http://www.softwareishard.com/blog/har-12-spec/
  */
 import * as z from 'zod';
-import { CommandFault } from '../command-context.ts';
-import { EXIT_BAD_DATA } from '../exit-codes.ts';
+import { CommandError } from '../context/command-context.ts';
+import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { parseJson } from './read-file.ts';
 import type { RequestSpec } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
 
@@ -23,12 +24,15 @@ const harSchema = z.object({
   }),
 });
 
-/** The requests in `text`. Pseudo headers of HTTP/2 are taken from the URL. @throws CommandFault when it is no HAR */
+/**
+ * The requests in `text`, in file order. HTTP/2 pseudo headers are dropped: the URL has their values.
+ * @param file for the message @throws CommandError with exit code 65 when the text is not a HAR
+ */
 export function parseHar(text: string, file: string): readonly RequestSpec[] {
-  const result = harSchema.safeParse(parseJsonText(text, file));
+  const result = harSchema.safeParse(parseJson(text, file));
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw new CommandFault(EXIT_BAD_DATA, `${file}: no HAR: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    throw new CommandError(EXIT_BAD_DATA, `${file}: not a HAR file: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
   }
   return result.data.log.entries.map(({ request }) => {
     const { host, path, port } = splitUrl(request.url);
@@ -45,15 +49,4 @@ export function parseHar(text: string, file: string): readonly RequestSpec[] {
       ...(request.postData?.text === undefined ? {} : { body: request.postData.text }),
     };
   });
-}
-
-/** `text` as JSON. @throws CommandFault that names the file */
-export function parseJsonText(text: string, place: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CommandFault(EXIT_BAD_DATA, `${place}: not JSON: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
 }

@@ -1,38 +1,39 @@
 /*
- * Where a field is in a file. In: texts of files, the object it is about and a finding's path. Out: line and column, of the
- * deepest part of the path that is there. Called when findings are shown and rules are named; a file is parsed anew, once.
+ * Finds the line and column of a field in a file, for findings and for references to rules. A file is parsed a second time for
+ * this, once and only when first needed.
  */
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
 import type { ManifestObject } from '../../state/manifests.ts';
 
-/** Both from 1. */
+/** A position in a file; both numbers start at 1. */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
 /**
- * Line and column of `path` within `item`; of the object's first line when its file is not known.
+ * The position of `path` within `item`, or of the deepest part of the path that exists; of the object's first line when the text
+ * of its file is unknown.
  *
- * @param path as in `Finding.path`; keys with dots in them are found as well
+ * @param path as in `Finding.path`; keys that contain dots are found too
  */
 export type Locate = (item: ManifestObject, path: string) => Position;
 
 interface ParsedFile {
   readonly lineCounter: LineCounter;
   readonly documentByLine: ReadonlyMap<number, Document.Parsed>;
-  /** Items of Lists by name, so that a List of thousands is walked once. */
+  /** Items of Lists by name, so that a List with thousands of items is walked once. */
   readonly itemsByList: Map<Node, ReadonlyMap<string, YAMLMap>>;
 }
 
-/** A way to find fields in files, each parsed when first asked for. */
+/** Finds fields in the given files. @param textByFile by the file names that origins use */
 export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
   const parsed = new Map<string, ParsedFile>();
   return (item, path) => {
     const { file, line } = item.origin;
     const text = textByFile.get(file);
     if (text === undefined) return { line, column: 1 };
-    const known = parsed.get(file) ?? parseFile(text);
+    const known = parsed.get(file) ?? parseYaml(text);
     parsed.set(file, known);
     const offset = offsetOf(known, item, path);
     if (offset === undefined) return { line, column: 1 };
@@ -41,7 +42,7 @@ export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
   };
 }
 
-function parseFile(text: string): ParsedFile {
+function parseYaml(text: string): ParsedFile {
   const lineCounter = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter });
   const documents = Array.isArray(parsed) ? parsed : [];
@@ -56,17 +57,17 @@ function offsetOf(file: ParsedFile, item: ManifestObject, path: string): number 
   return descend(object, path, object.range?.[0]);
 }
 
-/** The object itself, or the item of a List that is the object. */
+/** The node of the object itself, or of the List item that is the object. */
 function objectNode({ itemsByList }: ParsedFile, root: Node, { object }: ManifestObject): Node {
   const items = isMap(root) ? root.get('items') : undefined;
   if (!isSeq(items)) return root;
-  const known = itemsByList.get(root) ?? itemsOf(items.items);
+  const known = itemsByList.get(root) ?? itemsByKey(items.items);
   itemsByList.set(root, known);
   return known.get(itemKey(object.kind, object.metadata.namespace, object.metadata.name)) ?? root;
 }
 
-/** Of equal names the first. */
-function itemsOf(nodes: readonly unknown[]): ReadonlyMap<string, YAMLMap> {
+/** If several items have the same name, the first one. */
+function itemsByKey(nodes: readonly unknown[]): ReadonlyMap<string, YAMLMap> {
   const maps = nodes.filter((node): node is YAMLMap => isMap(node)).toReversed();
   return new Map(
     maps.map((node) => [itemKey(node.get('kind'), node.getIn(['metadata', 'namespace']), node.getIn(['metadata', 'name'])), node]),
@@ -77,6 +78,7 @@ function itemKey(kind: unknown, namespace: unknown, name: unknown): string {
   return JSON.stringify([kind, namespace ?? '', name]);
 }
 
+/** The offset of `path` below `node`. @param found offset of the deepest part found so far */
 function descend(node: unknown, path: string, found: number | undefined): number | undefined {
   if (path === '') return found;
   if (isSeq(node)) {
@@ -85,16 +87,16 @@ function descend(node: unknown, path: string, found: number | undefined): number
     return child === undefined ? found : descend(child, path.slice(matched.length), child.range?.[0] ?? found);
   }
   if (!isMap(node)) return found;
-  // A key of a map may stand in brackets (`matchLabels[app.kubernetes.io/name]`) or after a dot.
+  // A map key is written in brackets (`matchLabels[app.kubernetes.io/name]`) or after a dot.
   const bracketed = /^\[([^\]]*)\]/.exec(path)?.[1];
   const pairs = node.items.flatMap((pair) =>
     isScalar(pair.key) ? [{ name: String(pair.key.value), key: pair.key, value: pair.value }] : [],
   );
-  const fitting = pairs.filter(({ name }) =>
+  const candidates = pairs.filter(({ name }) =>
     bracketed === undefined ? path.startsWith(name) && /^($|[.[])/.test(path.slice(name.length)) : name === bracketed,
   );
-  const [best] = fitting.toSorted((one, other) => other.name.length - one.name.length);
-  if (best === undefined) return found;
-  const rest = path.slice(best.name.length + (bracketed === undefined ? 0 : 2)).replace(/^\./, '');
-  return descend(best.value, rest, best.key.range?.[0] ?? found);
+  const [longest] = candidates.toSorted((one, other) => other.name.length - one.name.length);
+  if (longest === undefined) return found;
+  const rest = path.slice(longest.name.length + (bracketed === undefined ? 0 : 2)).replace(/^\./, '');
+  return descend(longest.value, rest, longest.key.range?.[0] ?? found);
 }

@@ -1,6 +1,6 @@
 /*
- * The world that a set of manifests describes, without a cluster. In: objects of files. Out: the same `ClusterState` that the
- * controller keeps, each policy's findings with the object they are about, and a way to compile. Called by `check` and `compile`.
+ * The cluster state that a set of manifests describes, without a cluster: the same `ClusterState` that the controller keeps, the
+ * findings of each policy with their positions, and a way to compile. For check, compile and the commands that evaluate requests.
  */
 
 import type { Policy } from '../../api/istio/resources.ts';
@@ -14,23 +14,24 @@ import type { Labels } from '../../resolve/policy-applies.ts';
 import { readSnapshot } from '../../standalone/read-snapshot.ts';
 import { type ClusterState, createClusterState } from '../../state/cluster-state.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
-import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../exit-codes.ts';
-import { type ReportedFinding, reportOnFile, reportOnObject } from '../output/findings.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { type LocatedFinding, locateInFile, locateInObject } from './located-finding.ts';
 import type { ReadManifests } from './read-manifests.ts';
 
+/** Cluster state from manifests. */
 export interface OfflineClusterState {
   readonly clusterState: ClusterState;
-  /** Every policy object, also those that are refused. */
+  /** Every policy object, including invalid ones. */
   readonly policies: readonly ManifestObject[];
-  /** Of files, objects and policies; not of compiling. */
-  readonly findings: readonly ReportedFinding[];
-  /** Without fetched keys: a rule whose keys are behind a URL has none here. */
+  /** Of reading files and validating objects and policies; not of compiling. */
+  readonly findings: readonly LocatedFinding[];
+  /** Compiles the policies of a workload. Nothing is fetched: a rule whose keys are behind a URL has no keys. */
   readonly compile: (workload: WorkloadRef) => CompileResult;
-  /** Findings of a compilation that concern policies without an error, placed in their files. */
-  readonly reportCompiled: (findings: CompileResult['findings']) => readonly ReportedFinding[];
+  /** Locates findings of a compilation in their files; those of invalid policies are dropped, because validation reported them. */
+  readonly reportCompiled: (findings: CompileResult['findings']) => readonly LocatedFinding[];
 }
 
-/** The world of `manifests`; every workload in it counts as one with an agent. */
+/** The cluster state of `manifests`. Every workload counts as one with an agent. */
 export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshConfig): OfflineClusterState {
   const { locate } = manifests;
   const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
@@ -41,17 +42,17 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   for (const pod of snapshot.pods) {
     clusterState.pods.upsert({ ...pod, annotations: { ...pod.annotations, [AGENT_ANNOTATION]: '{}' } });
   }
-  const refused = new Set<string>();
-  const findings = [...manifests.findings, ...snapshot.findings].map((finding) => reportOnFile(finding, finding.origin));
+  const invalid = new Set<string>();
+  const findings = [...manifests.findings, ...snapshot.findings].map((finding) => locateInFile(finding, finding.origin));
   for (const item of manifests.objects) {
     if (!item.object.apiVersion.startsWith(`${SECURITY_GROUP}/`) || policies.includes(item)) continue;
-    findings.push(reportOnObject(notEnforced(item.object.kind), item, locate));
+    findings.push(locateInObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {
     const found = validatePolicy(item.object);
-    if (found.some((finding) => finding.severity === 'error')) refused.add(policyObjectKey(item));
+    if (found.some((finding) => finding.severity === 'error')) invalid.add(policyObjectKey(item));
     else clusterState.upsertPolicy(item.object);
-    findings.push(...found.map((finding) => reportOnObject(finding, item, locate)));
+    findings.push(...found.map((finding) => locateInObject(finding, item, locate)));
   }
   return {
     clusterState,
@@ -63,22 +64,22 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
         const { kind, namespace, name } = finding.policy;
         const key = policyKey(kind, namespace, name);
         const item = objectByKey.get(key);
-        return item === undefined || refused.has(key) ? [] : [reportOnObject(finding, item, locate)];
+        return item === undefined || invalid.has(key) ? [] : [locateInObject(finding, item, locate)];
       }),
   };
 }
 
-/** The lowest severity that makes a command fail; information never does. */
+/** The lowest severity that makes a command fail; info findings never do. */
 export type FailOn = Exclude<Severity, 'info'>;
 
-/** The exit code of a command that looked at `manifests`. */
-export function exitCodeOf(manifests: ReadManifests, findings: readonly ReportedFinding[], failOn: FailOn): number {
-  // Unreadable input first, for then not everything was looked at.
+/** The exit code of a command that examined `manifests`. */
+export function exitCodeOf(manifests: ReadManifests, findings: readonly LocatedFinding[], failOn: FailOn): number {
+  // Unreadable input takes precedence, because then not everything was examined.
   if (!manifests.isComplete) return EXIT_BAD_DATA;
   return findings.some((finding) => finding.severity === 'error' || finding.severity === failOn) ? EXIT_FINDINGS : EXIT_OK;
 }
 
-/** Compiles what a policy says for a made-up pod that it selects, so that a policy without a workload is looked at too. */
+/** Compiles a policy for a synthetic pod that it selects, so that a policy without a workload is checked too. */
 export function compileAlone(policy: Policy, offline: OfflineClusterState, mesh: MeshConfig): CompileResult {
   const { targetRefs, selector } = policy.spec;
   const [target] = targetRefs ?? [];
@@ -97,7 +98,7 @@ function compileOffline(
 }
 
 function notEnforced(kind: string): Finding {
-  return { code: 'SP_MANIFEST', severity: 'warning', path: 'kind', message: `nothing enforces a ${kind} without Istio` };
+  return { code: 'SP_MANIFEST', severity: 'warning', path: 'kind', message: `${kind} is not enforced without Istio` };
 }
 
 function isPolicy(kind: string, apiVersion: string): boolean {

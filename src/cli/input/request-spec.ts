@@ -1,8 +1,7 @@
 /*
- * A request as one writes it down: in test tables, in lines of JSON, by flags, in a HAR file. In: its members. Out: what the
- * agent's own codec makes of it, so that a request the codec refuses is refused here too. Called by explain, test and diff.
+ * A written request, as in test tables, JSON lines, flags and HAR files. It is parsed by the agent's own codec, so that a request
+ * which the codec rejects is rejected here too.
  */
-
 import * as z from 'zod';
 import { CODEC_ERROR } from '../../agent/http1/codec-replies.ts';
 import { parseRequestHead } from '../../agent/http1/request-head.ts';
@@ -13,18 +12,18 @@ import type { ConnectionFacts } from '../../policy/facts.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import { codecHint } from './codec-hint.ts';
 
-/** What the client's address is when nothing says it: one that no network has (RFC 5737). */
+/** Client address of a request that names none: an address for documentation, which no network has (RFC 5737). */
 export const DEFAULT_SOURCE_IP = '192.0.2.1';
 const DEFAULT_PORT = 80;
-/** Stands for the id that an agent makes for a request without one. */
+/** Stands for the id that an agent generates for a request without one. */
 const REQUEST_ID = '00000000-0000-4000-8000-000000000000';
 const MAX_SHOWN = 40;
 const HEAD_END = /\r?\n\r?\n/;
-/** Faults that name no place. */
+/** Response code details that do not say what is wrong. */
 const HINTED: ReadonlySet<string> = new Set([CODEC_ERROR.details, LOW_VERSION.details]);
 const METHODS_WITH_LENGTH: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
-/** Members of a request that are about the connection. */
+/** Members of a written request that describe the connection. */
 export const connectionSchema: z.ZodObject<{
   sourceIp: z.ZodOptional<z.ZodString>;
   destinationIp: z.ZodOptional<z.ZodString>;
@@ -32,14 +31,14 @@ export const connectionSchema: z.ZodObject<{
   peer: z.ZodOptional<z.ZodString>;
   sni: z.ZodOptional<z.ZodString>;
 }> = z.strictObject({
-  sourceIp: z.string().refine(isIpLiteral, 'an IP address is wanted').optional(),
-  destinationIp: z.string().refine(isIpLiteral, 'an IP address is wanted').optional(),
+  sourceIp: z.string().refine(isIpLiteral, 'expected an IP address').optional(),
+  destinationIp: z.string().refine(isIpLiteral, 'expected an IP address').optional(),
   port: z.int().min(1).max(65_535).optional(),
-  peer: z.string().refine(isPeer, 'an identity is wanted: spiffe://cluster.local/ns/foo/sa/sleep').optional(),
+  peer: z.string().refine(isPeer, 'expected an identity, e.g. spiffe://cluster.local/ns/foo/sa/sleep').optional(),
   sni: z.string().optional(),
 });
 
-/** Is `text` an identity of a peer: a URI, or a SPIFFE identity as policies write it, without its scheme? */
+/** Whether `text` is a peer identity: a URI, or a SPIFFE identity without its scheme, as policies write it. */
 export function isPeer(text: string): boolean {
   return /^([a-z][a-z0-9+.-]*:\/\/\S+|[^/\s]+\/ns\/[^/\s]+\/sa\/[^/\s]+)$/.test(text);
 }
@@ -49,7 +48,7 @@ const headersSchema: z.ZodType<HeadersSpec> = z.union([
   z.array(z.tuple([z.string(), z.string()])),
 ]);
 
-/** A request in YAML or JSON. `path` is the target with query; `headers` a map (values may be lists) or a list of pairs. */
+/** A request in YAML or JSON. `path` is the target with its query; `headers` is a map (values may be arrays) or an array of pairs. */
 export const requestSchema: z.ZodObject<
   {
     method: z.ZodOptional<z.ZodString>;
@@ -70,7 +69,7 @@ export const requestSchema: z.ZodObject<
 /** Values by name, or pairs in order. */
 export type HeadersSpec = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[];
 
-/** What is known of the connection; absent members have defaults. */
+/** What a written request says about its connection. */
 export interface ConnectionSpec {
   /** Absent: {@link DEFAULT_SOURCE_IP}. */
   readonly sourceIp?: string | undefined;
@@ -80,21 +79,25 @@ export interface ConnectionSpec {
   readonly port?: number | undefined;
   /** SPIFFE URI of the client's certificate, with or without `spiffe://`; absent: no mTLS. */
   readonly peer?: string | undefined;
+  /** Absent: none. */
   readonly sni?: string | undefined;
 }
 
+/** A written request. */
 export interface RequestSpec extends ConnectionSpec {
   /** Absent: GET. */
   readonly method?: string | undefined;
-  /** Target with query. Absent: `/`. */
+  /** Target with query; absent: `/`. */
   readonly path?: string | undefined;
-  /** Value of Host. Absent: the caller's default. */
+  /** Value of Host; absent: the caller's default. */
   readonly host?: string | undefined;
+  /** Absent: none. */
   readonly headers?: HeadersSpec | undefined;
+  /** Absent: empty. */
   readonly body?: string | undefined;
 }
 
-/** What a codec makes of the request: fields to judge, or its own refusal. */
+/** The result of the codec: a request to evaluate, or the codec's rejection with a hint at the cause if one was found. */
 export type ReadRequest = { readonly kind: 'request'; readonly request: RawRequest } | (LocalReply & { readonly hint?: string });
 
 /** Header pairs in the order written. */
@@ -110,11 +113,11 @@ function isPairs(headers: HeadersSpec): headers is readonly (readonly [string, s
   return Array.isArray(headers);
 }
 
-/** The request of `spec`. @param defaultHost for a spec that names none, neither as `host` nor as header */
+/** Parses `spec` as the agent would. @param defaultHost Host of a spec that names none, neither as `host` nor as header */
 export function readSpec(spec: RequestSpec, defaultHost: string): ReadRequest {
   const { method = 'GET', path = '/', body = '' } = spec;
   const pairs = headerPairs(spec.headers);
-  const broken = brokenField([method, path, spec.host ?? '', ...pairs.flat()]);
+  const broken = rejectLineBreaks([method, path, spec.host ?? '', ...pairs.flat()]);
   if (broken !== undefined) return broken;
   const has = (name: RegExp): boolean => pairs.some(([header]) => name.test(header));
   const lines = [`${method} ${path} HTTP/1.1`];
@@ -127,21 +130,24 @@ export function readSpec(spec: RequestSpec, defaultHost: string): ReadRequest {
   return readHead(`${lines.join('\r\n')}\r\n\r\n`, spec);
 }
 
-/** One field is one line: a break in it would make a request that nobody wrote down. */
-function brokenField(texts: readonly string[]): ReadRequest | undefined {
-  const broken = texts.find((text) => /[\r\n]/.test(text));
+/** A field is one line: a line break in it would add header fields that the author did not write. */
+function rejectLineBreaks(fields: readonly string[]): ReadRequest | undefined {
+  const broken = fields.find((field) => /[\r\n]/.test(field));
   return broken === undefined
     ? undefined
     : { ...CODEC_ERROR, hint: `there is a line break in ${JSON.stringify(broken.slice(0, MAX_SHOWN))}` };
 }
 
-/** The request of a raw HTTP/1.1 message; lines may end in LF alone, as editors write them, and the body is not looked at. */
+/**
+ * Parses a raw HTTP/1.1 message as the agent would. Lines may end in LF alone, as editors write them; the body is ignored.
+ * @param extraHeaders appended to the headers of the message
+ */
 export function readHttpText(
   text: string,
   connection: ConnectionSpec,
   extraHeaders: readonly (readonly [string, string])[] = [],
 ): ReadRequest {
-  const broken = brokenField(extraHeaders.flat());
+  const broken = rejectLineBreaks(extraHeaders.flat());
   if (broken !== undefined) return broken;
   const start = text.replace(/^(\r?\n)+/, '');
   const end = HEAD_END.exec(start);
@@ -150,7 +156,7 @@ export function readHttpText(
   return readHead(`${head}${extra}\r\n\r\n`, connection);
 }
 
-/** Characters become bytes in UTF-8, one character a byte, as they are on the wire. */
+/** Encodes `text` as UTF-8 and passes the codec one character per byte, as it reads from the wire. */
 function readHead(text: string, spec: ConnectionSpec): ReadRequest {
   const head = parseRequestHead(Buffer.from(text, 'utf8').toString('latin1'));
   if (head.kind === 'reply') {
@@ -165,10 +171,10 @@ function readHead(text: string, spec: ConnectionSpec): ReadRequest {
   };
 }
 
-/** With another method it would be a request. */
+/** A hint when only the method is invalid: the codec accepts the same head with GET. */
 function methodHint(text: string): string | undefined {
   const [method = ''] = text.split(' ', 1);
-  return parseRequestHead(text.replace(method, 'GET')).kind === 'reply' ? undefined : `no agent knows the method ${method}`;
+  return parseRequestHead(text.replace(method, 'GET')).kind === 'reply' ? undefined : `agents do not support the method ${method}`;
 }
 
 function connectionOf({

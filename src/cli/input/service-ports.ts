@@ -1,19 +1,20 @@
 /*
- * From the port that a client dials to the port of the pod, which is what policies see. In: manifests, the workload's labels
- * and the host and port of a URL. Out: the pod's port and the Service that leads there. Called where requests have URLs.
+ * Resolves the port that a client dials to the port of the pod, which is the one that policies see.
  */
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { matchesLabels } from '../../resolve/policy-applies.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 
-/** The pod's port behind a Service's. */
+/** The pod's port behind a port of a Service. */
 export interface ServicePort {
   /** Name of the Service. */
   readonly service: string;
   readonly port: number;
 }
 
-export interface Dialled {
+/** What the client dials, and the pod that it reaches. */
+export interface DialedAddress {
+  /** Of the pod. */
   readonly namespace: string;
   /** Of the pod. */
   readonly labels: Labels;
@@ -22,52 +23,54 @@ export interface Dialled {
   readonly port: number;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /**
- * Where `port` of a Service leads that has the host's name and selects the pod, else of any that selects the pod.
- * `undefined`: no Service among the manifests has that port.
+ * The target of `port` in the Service that the host names, if it selects the pod, else in any Service that selects the pod.
+ * Undefined: no Service among the manifests has that port.
  */
-export function podPortOf(objects: readonly ManifestObject[], { namespace, labels, host, port }: Dialled): ServicePort | undefined {
-  const fitting = objects.flatMap(({ object }): readonly ServicePort[] => {
+export function podPortOf(objects: readonly ManifestObject[], { namespace, labels, host, port }: DialedAddress): ServicePort | undefined {
+  const candidates = objects.flatMap(({ object }): readonly ServicePort[] => {
     if (object.kind !== 'Service' || (object.metadata.namespace ?? 'default') !== namespace) return [];
-    const spec = recordOf(object['spec']);
-    const selector = recordOf(spec['selector']);
+    const spec = fieldsOf(object['spec']);
+    const selector = fieldsOf(spec['selector']);
     if (Object.keys(selector).length === 0 || !matchesLabels(selector as Labels, labels)) return [];
-    const entry = listOf(spec['ports']).find((one) => one['port'] === port);
+    const entry = itemsOf(spec['ports']).find((one) => one['port'] === port);
     const target = entry === undefined ? undefined : targetPort(objects, entry, { namespace, labels });
     return target === undefined ? [] : [{ service: object.metadata.name, port: target }];
   });
   const [name = ''] = host.split('.');
-  return fitting.find(({ service }) => service === name) ?? fitting[0];
+  return candidates.find(({ service }) => service === name) ?? candidates[0];
 }
 
 function targetPort(
   objects: readonly ManifestObject[],
-  entry: Readonly<Record<string, unknown>>,
-  pod: Pick<Dialled, 'namespace' | 'labels'>,
+  entry: Fields,
+  pod: Pick<DialedAddress, 'namespace' | 'labels'>,
 ): number | undefined {
   const target = entry['targetPort'] ?? entry['port'];
   return typeof target === 'number' ? target : objects.map((item) => containerPort(item, target, pod)).find((port) => port !== undefined);
 }
 
-/** The port of that name in a pod template, or a pod, with the pod's labels. */
+/** The container port named `name` in a pod, or in a pod template, with the pod's labels. */
 function containerPort(
   { object }: ManifestObject,
   name: unknown,
-  { namespace, labels }: Pick<Dialled, 'namespace' | 'labels'>,
+  { namespace, labels }: Pick<DialedAddress, 'namespace' | 'labels'>,
 ): number | undefined {
   if ((object.metadata.namespace ?? 'default') !== namespace) return undefined;
-  const template = object.kind === 'Pod' ? object : recordOf(recordOf(object['spec'])['template']);
-  const own = recordOf(recordOf(template['metadata'])['labels']);
+  const template = object.kind === 'Pod' ? object : fieldsOf(fieldsOf(object['spec'])['template']);
+  const own = fieldsOf(fieldsOf(template['metadata'])['labels']);
   if (Object.keys(own).length === 0 || !matchesLabels(own as Labels, labels)) return undefined;
-  const ports = listOf(recordOf(template['spec'])['containers']).flatMap((container) => listOf(container['ports']));
+  const ports = itemsOf(fieldsOf(template['spec'])['containers']).flatMap((container) => itemsOf(container['ports']));
   const port = ports.find((one) => one['name'] === name)?.['containerPort'];
   return typeof port === 'number' ? port : undefined;
 }
 
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {};
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 }
 
-function listOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
-  return Array.isArray(value) ? value.map(recordOf) : [];
+function itemsOf(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.map(fieldsOf) : [];
 }

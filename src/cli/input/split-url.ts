@@ -1,10 +1,11 @@
 /*
- * URLs as one types them. In: a URL or a path. Out: what of it goes into a request. Called for flags, HAR and JSON lines.
+ * Splits URLs as users write them, for flags, HAR files and JSON lines.
  */
 
 /**
- * Host, target and port of a URL, as written: nothing is decoded or normalised, for policies look at what is sent.
- * @param url absolute, or a path
+ * Host, target and port of a URL, as written: nothing is decoded or normalized, because policies see what is sent.
+ * @param url an absolute URL, or a path
+ * @returns `host` with its port, `port` if the URL names one; neither for a path
  */
 export function splitUrl(url: string): { readonly host?: string; readonly path: string; readonly port?: number } {
   const [, scheme, host, rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(url) ?? [];

@@ -1,32 +1,31 @@
 /*
- * An explanation for people and for programs. In: what the explain room says, and where rules are written. Out: a few
- * paragraphs and tables, or the same as plain values.
+ * Prints an explanation as text and tables, and gives it as a plain value for JSON and YAML.
  */
 import type { Explanation, JwtRuleExplanation, RuleExplanation, RuleRef } from '../../explain/explanation.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
-import { withoutSecrets } from '../../explain/secrets.ts';
+import { NO_TOKEN_HINT } from '../../policy/decide/explain-clause.ts';
 import type { NotApplied } from '../input/policy-set.ts';
-import { plural } from './findings.ts';
+import { plural } from './plural.ts';
+import { printable } from './printable.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
 
+/** An explanation with what is printed around it. */
 export interface ShownExplanation {
   /** `namespace/name`. */
   readonly workload: string;
   /** As sent, e.g. `GET /headers`. */
   readonly request: string;
   readonly explanation: Explanation;
-  /** Nearest first. */
+  /** The most likely mistakes first. */
   readonly notApplied: readonly NotApplied[];
-  /** `file:line`; undefined: not known. */
+  /** `file:line` of a rule; undefined: unknown. */
   readonly locate: (rule: RuleRef) => string | undefined;
 }
 
-/** More of them say nothing to a person. */
+/** Longer tables do not help a person; JSON and YAML have all entries. */
 const MAX_NOT_APPLIED = 10;
 const MAX_RULES = 20;
-const RULE_COLUMNS: readonly string[] = ['RULE', 'ACTION', 'POLICY', 'WHERE', 'FAILED AT', 'SAW', 'WANTED', 'HINT'];
-const MAX_TARGET = 200;
-const NO_TOKEN = 'the request has no verified token';
+const RULE_COLUMNS: readonly string[] = ['RULE', 'ACTION', 'POLICY', 'WHERE', 'FAILED CLAUSE', 'ACTUAL', 'EXPECTED', 'HINT'];
 
 const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> = {
   allow: 'green',
@@ -35,9 +34,9 @@ const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> 
   reject: 'red',
 };
 
-/** The explanation with `where` beside every rule; member names are stable. */
+/** The explanation with `where` added to every rule; member names are stable. */
 export function explanationValue({ workload, request, explanation, notApplied, locate }: ShownExplanation): unknown {
-  const placed = <T extends { readonly rule: RuleRef }>(entry: T): T => {
+  const located = <T extends { readonly rule: RuleRef }>(entry: T): T => {
     const where = locate(entry.rule);
     return where === undefined ? entry : { ...entry, rule: { ...entry.rule, where } };
   };
@@ -46,32 +45,27 @@ export function explanationValue({ workload, request, explanation, notApplied, l
     workload,
     request,
     verdict,
-    decidedBy: decidedBy.rule === undefined ? decidedBy : placed({ ...decidedBy, rule: decidedBy.rule }),
-    dryRun: dryRun.map((entry) => (entry.rule === undefined ? entry : placed({ ...entry, rule: entry.rule }))),
-    authentication: authentication.map(placed),
-    rules: rules.map(placed),
+    decidedBy: decidedBy.rule === undefined ? decidedBy : located({ ...decidedBy, rule: decidedBy.rule }),
+    dryRun: dryRun.map((entry) => (entry.rule === undefined ? entry : located({ ...entry, rule: entry.rule }))),
+    authentication: authentication.map(located),
+    rules: rules.map(located),
     notApplied,
     caveats,
   };
 }
 
-/** Verdict first and the nearest miss, then tokens, rules, policies that do not apply, and what to be careful about. */
+/** The verdict and the nearest miss first, then tokens, rules, policies that do not apply, and caveats. */
 export function formatExplanation(shown: ShownExplanation, stream: NodeJS.WritableStream): string {
   const { explanation, locate } = shown;
   const { authentication, rules, caveats } = explanation;
   const lines = [...verdictLines(shown, stream)];
   if (authentication.length > 0)
-    lines.push('\n', formatTable(['TOKEN', 'JWT RULE', 'WHERE', 'WHY'], tokenRows(authentication, locate), stream));
-  if (rules.length > 0)
-    lines.push(
-      '\n',
-      formatTable(RULE_COLUMNS, ruleRows(rules.slice(0, MAX_RULES), locate), stream),
-      ...(rules.length > MAX_RULES ? [`(and ${plural(rules.length - MAX_RULES, 'rule')} further off; -o json has all of them)\n`] : []),
-    );
-  if (rules.some(({ reached }) => !reached))
-    lines.push(
-      `\n(${plural(rules.filter(({ reached }) => !reached).length, 'rule')} in brackets: not asked, because the verdict was there before)\n`,
-    );
+    lines.push('\n', formatTable(['TOKEN', 'JWT RULE', 'WHERE', 'REASON'], tokenRows(authentication, locate), stream));
+  if (rules.length > 0) lines.push('\n', formatTable(RULE_COLUMNS, ruleRows(rules.slice(0, MAX_RULES), locate), stream));
+  if (rules.length > MAX_RULES) lines.push(`(and ${plural(rules.length - MAX_RULES, 'more rule')}; -o json shows all)\n`);
+  const skipped = rules.filter(({ reached }) => !reached).length;
+  if (skipped > 0)
+    lines.push(`\n(${plural(skipped, 'rule')} in parentheses: not evaluated, because an earlier step had already decided)\n`);
   lines.push(...notAppliedLines(shown.notApplied, stream));
   for (const caveat of caveats) lines.push(`${paint('note:', 'yellow', stream)} ${caveat}\n`);
   return lines.join('');
@@ -80,45 +74,49 @@ export function formatExplanation(shown: ShownExplanation, stream: NodeJS.Writab
 function verdictLines({ explanation, request, workload, locate }: ShownExplanation, stream: NodeJS.WritableStream): readonly string[] {
   const { verdict, decidedBy, dryRun, rules } = explanation;
   const outcome = `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`;
-  const by = decidedBy.rule === undefined ? '' : ` by ${describe(decidedBy.rule, locate)}`;
-  const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSame(rule, decidedBy.rule));
+  const by = decidedBy.rule === undefined ? '' : ` by ${locatedRuleText(decidedBy.rule, locate)}`;
+  const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSameRule(rule, decidedBy.rule));
   const nearest = nearestText(explanation, locate);
   return [
     `${paint(outcome, OUTCOME_STYLE[verdict.outcome], stream)}  ${request} for ${workload}\n`,
     `decided in ${decidedBy.stage}${by}: ${decidedBy.text}\n`,
     ...(decisive?.hits ?? []).map(
-      (hit) => `  ${hit.path} saw ${printable(hit.saw)}, wanted ${hit.wanted}${hit.note === undefined ? '' : ` (${hit.note})`}\n`,
+      ({ path, saw, wanted, note }) => `  ${path} is ${printable(saw)}, expected ${wanted}${note === undefined ? '' : ` (${note})`}\n`,
     ),
     ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${nearest}\n`]),
     ...(verdict.principal === undefined ? [] : [`principal: ${verdict.principal}\n`]),
     ...dryRun.map(
       ({ action, outcome: would, rule }) =>
-        `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : describe(rule, locate)}\n`,
+        `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : locatedRuleText(rule, locate)}\n`,
     ),
   ];
 }
 
-/** The rule that all but let the request through, and what is in the way; undefined: it was not for want of one. */
+/** The ALLOW rule that came nearest to matching, and what it lacks; undefined: the request was denied for another reason, or allowed. */
 export function nearestText({ decidedBy, rules }: Explanation, locate: ShownExplanation['locate'] = () => undefined): string | undefined {
   if (decidedBy.reason !== 'no-allow-rule-matched') return undefined;
   const nearest = rules.find(({ action, dryRun }) => action === 'ALLOW' && !dryRun);
-  return nearest === undefined ? undefined : `${describe(nearest.rule, locate)}: ${missText(nearest)}`;
+  return nearest === undefined ? undefined : `${locatedRuleText(nearest.rule, locate)}: ${missText(nearest)}`;
 }
 
-function isSame(one: RuleRef, other: RuleRef | undefined): boolean {
+function isSameRule(one: RuleRef, other: RuleRef | undefined): boolean {
   return other !== undefined && ruleText(one) === ruleText(other);
 }
 
-/** What is in the way, all of it: every part that failed must be mended, by its best alternative. */
+/** One phrase for each part of the rule (from, to, when) that failed, for its best alternative: all of them must be fixed. */
 function missText({ misses }: RuleExplanation): string {
-  // Several parts may want a token, which is one mend.
-  const parts = new Map<string, string>();
-  for (const { path, saw, wanted, hint } of misses) {
-    const part = /^[a-z]+/.exec(path)?.[0] ?? '';
-    const what = hint ?? `saw ${printable(saw)}, wanted ${wanted}`;
-    if (!parts.has(part)) parts.set(part, hint === NO_TOKEN ? what : `${path}${hint === undefined ? '' : ':'} ${what}`);
+  const phrases = new Map<string, string>();
+  for (const miss of misses) {
+    const part = /^[a-z]+/.exec(miss.path)?.[0] ?? '';
+    if (!phrases.has(part)) phrases.set(part, missPhrase(miss));
   }
-  return [...new Set(parts.values())].join('; and ');
+  // Several parts may need a token, which is one fix.
+  return [...new Set(phrases.values())].join('; and ');
+}
+
+function missPhrase({ path, saw, wanted, hint }: RuleExplanation['misses'][number]): string {
+  if (hint === undefined) return `${path} is ${printable(saw)}, expected ${wanted}`;
+  return hint === NO_TOKEN_HINT ? hint : `${path}: ${hint}`;
 }
 
 function notAppliedLines(policies: readonly NotApplied[], stream: NodeJS.WritableStream): readonly string[] {
@@ -127,12 +125,12 @@ function notAppliedLines(policies: readonly NotApplied[], stream: NodeJS.Writabl
   const rest = policies.length - rows.length;
   return [
     '\n',
-    formatTable(['DOES NOT APPLY', 'WHERE', 'WHY'], rows, stream),
-    ...(rest === 0 ? [] : [`(and ${plural(rest, 'more policy', 'more policies')}; -o json has all of them)\n`]),
+    formatTable(['DOES NOT APPLY', 'WHERE', 'REASON'], rows, stream),
+    ...(rest === 0 ? [] : [`(and ${plural(rest, 'more policy', 'more policies')}; -o json shows all)\n`]),
   ];
 }
 
-function describe(rule: RuleRef, locate: ShownExplanation['locate']): string {
+function locatedRuleText(rule: RuleRef, locate: ShownExplanation['locate']): string {
   const where = locate(rule);
   return where === undefined ? ruleText(rule) : `${ruleText(rule)} (${where})`;
 }
@@ -165,16 +163,4 @@ function ruleRows(rules: readonly RuleExplanation[], locate: ShownExplanation['l
       hint ?? '',
     ]);
   });
-}
-
-/** Method and target for people: printable, not too long, without tokens. */
-export function requestText({ method, target }: { readonly method: string; readonly target: string }): string {
-  const shown = withoutSecrets(target);
-  return printable(`${method} ${shown.length > MAX_TARGET ? `${shown.slice(0, MAX_TARGET)}…` : shown}`);
-}
-
-/** What a client sent may hold anything; a terminal gets it without control characters. */
-export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- these are what is taken out
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

@@ -1,73 +1,75 @@
 /*
- * Flipped decisions for people and for programs, gathered by the two rules that decided. In: flips with their requests. Out: a
- * table, or plain values. However many flips there are, only the examples of each group are kept.
+ * Groups requests whose decision differs between two policy sets ("flips") by the two rules that decided, and prints the groups.
+ * Only the first examples of a group are kept, so that memory does not grow with the number of flips.
  */
-import type { Flip, Judged } from '../../explain/diff-decisions.ts';
+import type { ExplainedDecision, Flip } from '../../explain/diff-decisions.ts';
+import { redactSecrets } from '../../explain/redact.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
-import { withoutSecrets } from '../../explain/secrets.ts';
 import type { RawRequest } from '../../http/heads.ts';
 import type { Json } from '../../policy/facts.ts';
-import { requestText } from './explanation.ts';
+import { requestText } from './printable.ts';
 import { type Cell, formatTable } from './table.ts';
 
-/** A request whose decision flips. */
+/** A request whose decision differs. */
 export interface FlippedRequest {
-  /** Position in the requests, from 0. */
+  /** Position among the requests, from 0. */
   readonly index: number;
   readonly request: RawRequest;
-  /** Of a token that was signed for the run. */
+  /** Of a token that was signed for the run; undefined: none was. */
   readonly claims: Readonly<Record<string, Json>> | undefined;
 }
 
+/** Requests of one workload that flip between the same outcomes by the same two rules. */
 export interface FlipGroup {
   /** `namespace/name`. */
   readonly workload: string;
-  readonly before: Judged;
-  readonly after: Judged;
+  readonly before: ExplainedDecision;
+  readonly after: ExplainedDecision;
   readonly count: number;
   /** The first ones; never empty. */
   readonly examples: readonly FlippedRequest[];
 }
 
+/** Collects flips into groups. */
 export interface FlipGroups {
   readonly add: (workload: string, flip: Flip, request: FlippedRequest) => void;
-  /** Those with most flips first. */
+  /** The groups so far, largest first. */
   readonly groups: () => readonly FlipGroup[];
 }
 
-/** Gathers flips. @param maxExamples how many requests of each group to keep, at least 1 */
+/** An empty collection. @param maxExamples number of requests to keep per group, at least 1 */
 export function createFlipGroups(maxExamples: number): FlipGroups {
-  const byKind = new Map<string, FlipGroup & { count: number; readonly examples: FlippedRequest[] }>();
+  const groupByKind = new Map<string, FlipGroup & { count: number; readonly examples: FlippedRequest[] }>();
   return {
     add(workload, flip, request) {
       const kind = `${workload} ${flip.kind}`;
-      const known = byKind.get(kind);
-      if (known === undefined) {
-        byKind.set(kind, { workload, ...flip.explain(), count: 1, examples: [request] });
+      const group = groupByKind.get(kind);
+      if (group === undefined) {
+        groupByKind.set(kind, { workload, ...flip.explain(), count: 1, examples: [request] });
         return;
       }
-      known.count += 1;
-      if (known.examples.length < maxExamples) known.examples.push(request);
+      group.count += 1;
+      if (group.examples.length < maxExamples) group.examples.push(request);
     },
-    groups: () => [...byKind.values()].toSorted((one, other) => other.count - one.count),
+    groups: () => [...groupByKind.values()].toSorted((one, other) => other.count - one.count),
   };
 }
 
-/** One row per example, the first of each group with what is common to it; empty text when there are none. */
+/** A table with one row per example; the first row of a group has what its examples share. `''` when there are no groups. */
 export function formatFlips(groups: readonly FlipGroup[], stream: NodeJS.WritableStream): string {
   if (groups.length === 0) return '';
   const rows = groups.flatMap(({ workload, before, after, count, examples }) =>
     examples.map(({ index, request, claims }, at): readonly Cell[] => [
       ...(at === 0 ? [String(count), workload, verdictCell(before), verdictCell(after)] : ['', '', '', '']),
-      at === 0 ? `${reasonOf(before)} -> ${reasonOf(after)}` : '',
+      at === 0 ? `${decisionReason(before)} -> ${decisionReason(after)}` : '',
       `#${index} ${requestText(request)}`,
       claims === undefined ? '' : JSON.stringify(claims),
     ]),
   );
-  return formatTable(['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'BECAUSE', 'EXAMPLE', 'CLAIMS'], rows, stream);
+  return formatTable(['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'REASON', 'EXAMPLE', 'CLAIMS'], rows, stream);
 }
 
-/** A group with stable member names. The Authorization header and other headers are not repeated. */
+/** A group as a plain value with stable member names. Headers are left out, because they may hold credentials. */
 export function flipGroupValue({ workload, before, after, count, examples }: FlipGroup): unknown {
   return {
     workload,
@@ -77,17 +79,17 @@ export function flipGroupValue({ workload, before, after, count, examples }: Fli
     examples: examples.map(({ index, request: { method, target }, claims }) => ({
       index,
       method,
-      target: withoutSecrets(target),
+      target: redactSecrets(target),
       ...(claims === undefined ? {} : { claims }),
     })),
   };
 }
 
-function verdictCell({ verdict }: Judged): Cell {
+function verdictCell({ verdict }: ExplainedDecision): Cell {
   const text = verdict.status === undefined ? verdict.outcome : `${verdict.outcome} ${verdict.status}`;
   return { text, style: verdict.outcome === 'allow' ? 'green' : 'red' };
 }
 
-function reasonOf({ decidedBy }: Judged): string {
+function decisionReason({ decidedBy }: ExplainedDecision): string {
   return decidedBy.rule === undefined ? decidedBy.text : ruleText(decidedBy.rule);
 }

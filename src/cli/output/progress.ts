@@ -1,19 +1,21 @@
 /*
- * One line that says what a long command is at, on a terminal only. In: texts. Out: the same line overwritten, and gone at
- * the end, so that redirected output never holds it.
+ * One line that shows the progress of a long command on a terminal. It is overwritten in place and cleared at the end; redirected
+ * output never contains it.
  */
-import type { OutputStream } from '../command-context.ts';
+import type { OutputStream } from '../context/command-context.ts';
 
+/** A progress line. */
 export interface Progress {
+  /** Replaces the line; text that does not fit the terminal is cut. */
   readonly show: (text: string) => void;
-  /** Takes the line away. */
+  /** Removes the line. */
   readonly clear: () => void;
 }
 
 const CLEAR_LINE = '\r\u001b[K';
 const DEFAULT_COLUMNS = 80;
 
-/** A progress line on `stream`; does nothing where the stream is no terminal. */
+/** A progress line on `stream`; does nothing if the stream is not a terminal. */
 export function createProgress(stream: OutputStream): Progress {
   if (stream.isTTY !== true) return { show: () => undefined, clear: () => undefined };
   return {

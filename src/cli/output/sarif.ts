@@ -1,46 +1,45 @@
 /*
- * Findings as SARIF 2.1.0, which code hosts show beside the lines they are about. In: reported findings. Out: one JSON log.
+ * Prints findings as SARIF 2.1.0, which code hosts show next to the lines concerned.
  * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
  */
 import { sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describeErrorCode, type ErrorCode } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
-import type { ReportedFinding } from './findings.ts';
+import type { LocatedFinding } from '../input/located-finding.ts';
 
 const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
 
-/** A whole SARIF log with one run, ended by a newline. */
-export function formatSarif(reports: readonly ReportedFinding[]): string {
-  const codes = [...new Set(reports.map(({ code }) => code))].toSorted();
-  const rules = codes.map(ruleOf);
-  const driver = { name: 'sallyport', semanticVersion: VERSION, rules };
-  const results = reports.map((report) => ({
-    ruleId: report.code,
-    ruleIndex: codes.indexOf(report.code),
-    level: report.severity === 'info' ? 'note' : report.severity,
-    message: { text: messageOf(report) },
+/** A complete SARIF log with one run, ended by a newline. */
+export function formatSarif(findings: readonly LocatedFinding[]): string {
+  const codes = [...new Set(findings.map(({ code }) => code))].toSorted();
+  const driver = { name: 'sallyport', semanticVersion: VERSION, rules: codes.map(ruleOf) };
+  const results = findings.map((finding) => ({
+    ruleId: finding.code,
+    ruleIndex: codes.indexOf(finding.code),
+    level: finding.severity === 'info' ? 'note' : finding.severity,
+    message: { text: resultText(finding) },
     locations: [
       {
         physicalLocation: {
-          artifactLocation: { uri: uriOf(report.file) },
-          region: { startLine: report.line, startColumn: report.column },
+          artifactLocation: { uri: uriOf(finding.file) },
+          region: { startLine: finding.line, startColumn: finding.column },
         },
-        ...(report.object === '' ? {} : { logicalLocations: [{ fullyQualifiedName: report.object, kind: 'object' }] }),
+        ...(finding.object === '' ? {} : { logicalLocations: [{ fullyQualifiedName: finding.object, kind: 'object' }] }),
       },
     ],
   }));
   return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
 }
 
-/** A code host shows `help` beside the line; these pages have no address of their own that it could link to. */
+/** Code hosts show `help` next to the line. The reference pages have no URL, so `help` names their files instead of a link. */
 function ruleOf(code: ErrorCode): object {
   const { text } = describeErrorCode(code);
   const help = `${text} See docs/reference/lint.md and docs/reference/errors.md.`;
   return { id: code, shortDescription: { text }, fullDescription: { text }, help: { text: help, markdown: `**${code}** ${help}` } };
 }
 
-function messageOf({ object, path, message, hint }: ReportedFinding): string {
+function resultText({ object, path, message, hint }: LocatedFinding): string {
   const place = [object, path].filter((part) => part !== '').join(': ');
   return `${place === '' ? '' : `${place}: `}${message}${hint === undefined ? '' : ` (${hint})`}`;
 }

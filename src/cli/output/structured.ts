@@ -1,15 +1,17 @@
 /*
- * `-o json` and `-o yaml`. In: a plain value. Out: its text. Called by the commands that offer `--output`.
+ * The option `-o, --output` and its formats JSON and YAML.
  */
 import { Option } from 'commander';
 import { stringify } from 'yaml';
 
+/** Formats for programs. */
 export type StructuredFormat = 'json' | 'yaml';
+/** Formats of most commands. */
 export type OutputFormat = 'table' | StructuredFormat;
 
-/** The option `-o, --output` that every command with something to print has. */
-export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'form of the output').choices(['table', 'json', 'yaml']).default('table');
+/** The option `-o, --output <format>`, default `table`. @param more formats besides table, JSON and YAML */
+export function outputOption(...more: readonly string[]): Option {
+  return new Option('-o, --output <format>', 'output format').choices(['table', 'json', 'yaml', ...more]).default('table');
 }
 
 /** `value` as indented JSON or as YAML, ended by a newline. */

@@ -1,17 +1,19 @@
 /*
- * Results of policy tests in five forms. In: results by table, and coverage. Out: text for people, JSON, YAML, JUnit XML for build
- * servers, TAP for whatever reads TAP.
+ * Prints the results of policy tests: as text, JSON, YAML, JUnit XML for build servers, or TAP.
  */
 import type { Coverage } from '../../explain/coverage.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
-import { nearestText, printable } from './explanation.ts';
-import { plural } from './findings.ts';
+import { nearestText } from './explanation.ts';
+import { plural } from './plural.ts';
+import { printable } from './printable.ts';
 import { formatStructured, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
 
+/** Formats of `sallyport test`. */
 export type TestReportFormat = 'table' | StructuredFormat | 'junit' | 'tap';
 
+/** Results by table file, and the coverage of all of them. */
 export interface TestReport {
   readonly suites: readonly { readonly file: string; readonly results: readonly PolicyTestResult[] }[];
   readonly coverage: Coverage;
@@ -21,7 +23,7 @@ export interface TestReport {
 export function formatTestReport(report: TestReport, format: TestReportFormat, stream: NodeJS.WritableStream): string {
   switch (format) {
     case 'table':
-      return formatPeople(report, stream);
+      return formatText(report, stream);
     case 'json':
     case 'yaml':
       return formatStructured(reportValue(report), format);
@@ -32,28 +34,28 @@ export function formatTestReport(report: TestReport, format: TestReportFormat, s
   }
 }
 
-/** `5 tests, 1 failed; 3 of 4 rules covered (75 %)`. */
+/** For example `5 tests, 1 failed; 3 of 4 rules covered (75 %)`. */
 export function formatTestCount({ suites, coverage }: TestReport): string {
   const results = suites.flatMap((suite) => suite.results);
   const failed = results.filter(({ passed }) => !passed).length;
   return `${plural(results.length, 'test')}, ${failed} failed; ${coverage.covered} of ${plural(coverage.rules.length, 'rule')} covered (${coverage.percent} %)`;
 }
 
-function formatPeople({ suites, coverage }: TestReport, stream: NodeJS.WritableStream): string {
+function formatText({ suites, coverage }: TestReport, stream: NodeJS.WritableStream): string {
   const lines = suites.flatMap(({ file, results }) => [
     `${paint(file, 'bold', stream)}\n`,
     ...results.flatMap((result) => [
       `  ${result.passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${result.name}\n`,
-      ...faultsOf(result).map((difference) => `        ${difference}\n`),
+      ...failureLines(result).map((line) => `        ${line}\n`),
     ]),
   ]);
-  const bare = coverage.rules.filter(({ requests }) => requests === 0);
-  if (bare.length > 0)
+  const uncovered = coverage.rules.filter(({ requests }) => requests === 0);
+  if (uncovered.length > 0)
     lines.push(
       '\n',
       formatTable(
-        ['RULES THAT NO TEST REACHES'],
-        bare.map(({ rule }) => [ruleText(rule)]),
+        ['RULES NOT REACHED BY ANY TEST'],
+        uncovered.map(({ rule }) => [ruleText(rule)]),
         stream,
       ),
     );
@@ -83,10 +85,10 @@ function formatJunit({ suites }: TestReport): string {
     const failed = results.filter(({ passed }) => !passed).length;
     const cases = results.map((result) => {
       const { name } = result;
-      const differences = faultsOf(result);
+      const failure = failureLines(result);
       const open = `    <testcase name="${xml(name)}" classname="${xml(file)}" file="${xml(file)}"`;
-      if (differences.length === 0) return `${open}/>\n`;
-      return `${open}>\n      <failure message="${xml(differences[0] ?? '')}">${xml(differences.join('\n'))}</failure>\n    </testcase>\n`;
+      if (failure.length === 0) return `${open}/>\n`;
+      return `${open}>\n      <failure message="${xml(failure[0] ?? '')}">${xml(failure.join('\n'))}</failure>\n    </testcase>\n`;
     });
     return `  <testsuite name="${xml(file)}" tests="${results.length}" failures="${failed}" errors="0">\n${cases.join('')}  </testsuite>\n`;
   });
@@ -98,13 +100,13 @@ function formatTap({ suites }: TestReport): string {
   const results = suites.flatMap(({ file, results: own }) => own.map((result) => ({ file, ...result })));
   const lines = results.flatMap(({ file, ...result }, index) => [
     `${result.passed ? 'ok' : 'not ok'} ${index + 1} - ${tapText(`${file}: ${result.name}`)}\n`,
-    ...(result.passed ? [] : ['  ---\n', ...faultsOf(result).map((difference) => `  - ${JSON.stringify(difference)}\n`), '  ...\n']),
+    ...(result.passed ? [] : ['  ---\n', ...failureLines(result).map((line) => `  - ${JSON.stringify(line)}\n`), '  ...\n']),
   ]);
   return `TAP version 14\n1..${results.length}\n${lines.join('')}`;
 }
 
-/** What differs, and where no ALLOW rule matched, what the nearest one wanted; empty when passed. */
-function faultsOf({ passed, differences, explanation }: PolicyTestResult): readonly string[] {
+/** The differences, and the nearest ALLOW rule if none matched; empty for a passed test. */
+function failureLines({ passed, differences, explanation }: PolicyTestResult): readonly string[] {
   const nearest = passed ? undefined : nearestText(explanation);
   return nearest === undefined ? differences : [...differences, `nearest: ${nearest}`];
 }
@@ -114,9 +116,9 @@ function tapText(text: string): string {
 }
 
 function xml(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- XML 1.0 has no way to write them
+  // oxlint-disable-next-line no-control-regex -- XML 1.0 cannot represent these characters
   const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?');
   const escaped = legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-  // Parsers make blanks of them in attributes.
+  // Parsers replace literal tabs and line breaks in attributes by spaces.
   return escaped.replaceAll(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -14,6 +14,9 @@ import { formatIdentity, formatPrincipal, peerHint, requestPrincipalHint } from 
 import { pathHint } from './hints/path-hint.ts';
 import { addressHint, headerHint, hostHint, methodHint, sniHint } from './hints/request-hint.ts';
 
+/** The hint of every miss without a verified token. Readers compare it, to join several such misses into one. */
+export const NO_TOKEN_HINT = 'the request has no verified token';
+
 const MAX_LENGTH = 200;
 
 /** A clause with a positive list. */
@@ -119,7 +122,7 @@ export function sawOf(clause: Clause, facts: RequestFacts, claims: Claims | unde
 /** The likely mistake behind a clause that does not hold; `undefined`: unknown. */
 export function hintFor(clause: Clause, facts: RequestFacts, claims: Claims | undefined): Hint | undefined {
   const needsToken = clause.attribute === 'claim' || clause.attribute === 'requestPrincipal';
-  if (needsToken && claims === undefined) return far('the request has no verified token');
+  if (needsToken && claims === undefined) return far(NO_TOKEN_HINT);
   // With `noneOf` alone the value is one that the policy excludes: there is no mistake.
   const { noneOf: _, ...positive } = clause;
   if (clause.anyOf === undefined || compileClause(positive)(facts, claims)) return undefined;

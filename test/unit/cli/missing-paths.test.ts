@@ -1,4 +1,4 @@
-/* What cannot be read is named as the user named it, by every command. */
+/* Every command names an unreadable path as the user wrote it. */
 import { expect } from 'chai';
 import { runCommand } from '../../support/cli-context.ts';
 import { withFolder } from '../../support/temporary-folder.ts';
@@ -19,9 +19,9 @@ const CALLS: readonly string[] = [
   'run nope',
 ];
 
-describe('a path that is not there', () => {
+describe('a path that does not exist', () => {
   for (const call of CALLS) {
-    it(`is named as it was given: ${call}`, async () => {
+    it(`is named as written in the error of: ${call}`, async () => {
       const { exitCode, stdout, stderr } = await withFolder(FILES, (cwd) => runCommand(call.split(' '), { cwd }));
 
       expect(exitCode).to.equal(65);
@@ -33,13 +33,13 @@ describe('a path that is not there', () => {
   }
 });
 
-describe('a folder without a manifest', () => {
-  it('is a warning, for another one was probably meant', async () => {
+describe('a directory without a manifest', () => {
+  it('is a warning', async () => {
     const files = { 'p/readme.md': '', 'p/.hidden/a.yaml': '' };
     const { exitCode, stdout } = await withFolder(files, (cwd) => runCommand(['check', 'p'], { cwd }));
     const strict = await withFolder(files, (cwd) => runCommand(['check', '--fail-on', 'warning', 'p'], { cwd }));
 
     expect([exitCode, strict.exitCode]).to.deep.equal([0, 79]);
-    expect(stdout).to.include('no manifest is in this folder');
+    expect(stdout).to.include('the directory has no manifest');
   });
 });

@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import packageJson from '../../../package.json' with { type: 'json' };
-import { CommandFault } from '../../../src/cli/command-context.ts';
+import { CommandError } from '../../../src/cli/context/command-context.ts';
 import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
 import { runCommand } from '../../support/cli-context.ts';
 
-describe('the program', () => {
+describe('sallyport', () => {
   it('prints its version', async () => {
     expect(await runCommand(['--version'])).to.deep.equal({ exitCode: 0, stdout: `${packageJson.version}\n`, stderr: '' });
   });
 
-  it('prints help on stdout when asked for it', async () => {
+  it('prints help on stdout for --help', async () => {
     const { exitCode, stdout, stderr } = await runCommand(['--help']);
 
     expect([exitCode, stderr]).to.deep.equal([0, '']);
@@ -17,37 +17,42 @@ describe('the program', () => {
       expect(stdout).to.include(`\n  ${name} `);
   });
 
-  const wrong: readonly (readonly [name: string, args: readonly string[], said: string])[] = [
+  const invalid: readonly (readonly [name: string, args: readonly string[], message: string])[] = [
     ['no command', [], 'Usage: sallyport'],
     ['an unknown command', ['chek', 'x'], "sallyport: unknown command 'chek'"],
     ['an unknown option', ['check', '--nope', 'x'], "sallyport: unknown option '--nope'"],
-    ['an argument that is missing', ['check'], "sallyport: missing required argument 'path'"],
-    ['an option that is missing', ['inject'], "sallyport: required option '-f, --filename <file...>' not specified"],
-    ['a value that is no choice', ['check', '-o', 'xml', 'x'], "argument 'xml' is invalid. Allowed choices are table, json, yaml, sarif."],
+    ['a missing argument', ['check'], "sallyport: missing required argument 'path'"],
+    ['a missing required option', ['inject'], "sallyport: required option '-f, --filename <file...>' not specified"],
+    ['an invalid choice', ['check', '-o', 'xml', 'x'], "argument 'xml' is invalid. Allowed choices are table, json, yaml, sarif."],
   ];
-  for (const [name, args, said] of wrong) {
-    it(`ends with 64 and says so on stderr: ${name}`, async () => {
+  for (const [name, args, message] of invalid) {
+    it(`exits with 64 and a message on stderr for ${name}`, async () => {
       const { exitCode, stdout, stderr } = await runCommand(args);
 
       expect([exitCode, stdout]).to.deep.equal([64, '']);
-      expect(stderr).to.include(said);
+      expect(stderr).to.include(message);
     });
   }
 
   const thrown: readonly (readonly [name: string, error: unknown, exitCode: number, line: string])[] = [
-    ['a fault with its own code', new CommandFault(65, 'x.yaml: cannot be read'), 65, 'sallyport: x.yaml: cannot be read\n'],
-    ['refused input', new RefusedError('SP_CONFIG', 'workers: too many'), 65, 'sallyport: workers: too many [SP_CONFIG]\n'],
-    ['a fault of the outside', new TransientError('SP_TIMEOUT', 'no answer'), 1, 'sallyport: no answer [SP_TIMEOUT]\n'],
-    ['a bug', new InvariantError('impossible'), 1, 'sallyport: a bug: impossible [SP_INVARIANT]; SALLYPORT_DEBUG=1 shows where\n'],
+    ['a CommandError', new CommandError(65, 'x.yaml: cannot be read'), 65, 'sallyport: x.yaml: cannot be read\n'],
+    ['a RefusedError', new RefusedError('SP_CONFIG', 'workers: too many'), 65, 'sallyport: workers: too many [SP_CONFIG]\n'],
+    ['a TransientError', new TransientError('SP_TIMEOUT', 'no answer'), 1, 'sallyport: no answer [SP_TIMEOUT]\n'],
     [
-      'an error nobody expected',
+      'an InvariantError',
+      new InvariantError('impossible'),
+      1,
+      'sallyport: internal error: impossible [SP_INVARIANT]; set SALLYPORT_DEBUG=1 for a stack trace\n',
+    ],
+    [
+      'an unexpected error',
       new TypeError('x is not'),
       1,
-      'sallyport: a bug: x is not [SP_INVARIANT]; SALLYPORT_DEBUG=1 shows where\n',
+      'sallyport: internal error: x is not [SP_INVARIANT]; set SALLYPORT_DEBUG=1 for a stack trace\n',
     ],
   ];
   for (const [name, error, exitCode, line] of thrown) {
-    it(`ends with ${exitCode} and one line for ${name}`, async () => {
+    it(`exits with ${exitCode} and writes one line for ${name}`, async () => {
       // oxlint-disable-next-line typescript/prefer-promise-reject-errors
       const processes = { controller: () => Promise.reject(error), agent: () => Promise.resolve(0) };
 
@@ -56,7 +61,7 @@ describe('the program', () => {
   }
 
   for (const name of ['controller', 'agent'] as const) {
-    it(`hands all flags to the ${name} untouched, and its exit code back`, async () => {
+    it(`passes all flags to the ${name} unparsed and returns its exit code`, async () => {
       let seen: readonly string[] = [];
       const process = (args: readonly string[]): Promise<number> => {
         seen = args;
@@ -72,7 +77,7 @@ describe('the program', () => {
     });
   }
 
-  it('says what it runs on', async () => {
+  it('prints its version and runtime', async () => {
     const { stdout } = await runCommand(['version', '-o', 'json']);
 
     expect(JSON.parse(stdout)).to.deep.equal({

@@ -36,7 +36,7 @@ const ALLOW = policy('allow', { rules: [paths('/*')] });
 const CUSTOM = policy('custom', { action: 'CUSTOM', provider: { name: 'ext' }, rules: [paths('/ask')] });
 const UNKNOWN = policy('unknown', { action: 'CUSTOM', provider: { name: 'none' }, rules: [paths('/ask')] });
 const NOTHING = policy('nothing', {});
-const DEMANDED = policy('demanded', { jwtRules: [{ issuer: 'me', jwks: 'none', presence: 'REQUIRED' }] }, {}, 'RequestAuthentication');
+const REQUIRED = policy('required', { jwtRules: [{ issuer: 'me', jwks: 'none', presence: 'REQUIRED' }] }, {}, 'RequestAuthentication');
 
 describe('explainRequest', () => {
   const cases: readonly (readonly [
@@ -47,7 +47,7 @@ describe('explainRequest', () => {
     stage: string,
     text: string,
   ])[] = [
-    ['no policy at all', [], '/', 'allow', 'authorization', 'no policy applies to the workload: it is open to everybody'],
+    ['no policy', [], '/', 'allow', 'authorization', 'no policy applies to the workload: every request is allowed'],
     ['no ALLOW policy', [DENY], '/', 'allow', 'authorization', 'no ALLOW policy applies to the workload, and no DENY rule matched'],
     ['a DENY rule', [DENY, ALLOW], '/no', 'deny', 'authorization', 'a DENY rule matched'],
     ['an ALLOW rule', [DENY, ALLOW], '/yes', 'allow', 'authorization', 'an ALLOW rule matched'],
@@ -59,11 +59,11 @@ describe('explainRequest', () => {
       'authorization',
       'an ALLOW policy without rules applies, which allows nothing',
     ],
-    ['a path that is no path', [ALLOW], '*', 'reject', 'preparation', 'refused before any policy'],
-    ['a provider that is not there', [UNKNOWN], '/ask', 'deny', 'custom', 'provider'],
+    ['an invalid path', [ALLOW], '*', 'reject', 'preparation', 'rejected before any policy was evaluated'],
+    ['an unknown provider', [UNKNOWN], '/ask', 'deny', 'custom', 'provider'],
   ];
   for (const [name, policies, target, outcome, stage, text] of cases) {
-    it(`names what decided: ${name}`, () => {
+    it(`reports what decided: ${name}`, () => {
       const { verdict, decidedBy } = explain(policies, target);
 
       expect([verdict.outcome, decidedBy.stage]).to.deep.equal([outcome, stage]);
@@ -80,24 +80,24 @@ describe('explainRequest', () => {
     ]);
   });
 
-  it('takes external authorizers to allow, and says so', () => {
+  it('assumes that external authorizers allow, with a caveat', () => {
     const { verdict, caveats } = explain([CUSTOM], '/ask');
 
     expect(verdict.outcome).to.equal('allow');
-    expect(caveats).to.deep.equal(['provider ext was not asked; it is taken to allow']);
+    expect(caveats).to.deep.equal(['provider ext was not called; its response is assumed to be allow']);
   });
 
-  it('takes external authorizers to deny when told so', () => {
+  it('assumes that external authorizers deny when the option says so', () => {
     const { verdict, decidedBy, rules } = explain([CUSTOM, ALLOW], '/ask', { authorizer: 'deny' });
 
     expect(verdict).to.deep.include({ outcome: 'deny', status: 403, details: 'ext_authz_denied' });
-    expect(decidedBy).to.deep.include({ stage: 'custom', text: 'the external authorizer refused: ext_authz_denied' });
+    expect(decidedBy).to.deep.include({ stage: 'custom', text: 'the external authorizer denied the request: ext_authz_denied' });
     expect(decidedBy.rule?.policy).to.equal('foo/custom');
     expect(rules.filter(({ reached }) => reached).map(({ action }) => action)).to.deep.equal(['CUSTOM']);
   });
 
-  it('says of a demanded token that is not there where it was looked for', () => {
-    const { verdict, authentication } = explain([DEMANDED], '/');
+  it('reports where it looked for a required token that is missing', () => {
+    const { verdict, authentication } = explain([REQUIRED], '/');
 
     expect(verdict).to.deep.include({ outcome: 'unauthenticated', status: 401, details: 'jwt_authn_access_denied{Jwt_is_missing}' });
     expect(authentication[0]).to.deep.include({
@@ -107,7 +107,7 @@ describe('explainRequest', () => {
     });
   });
 
-  it('tells of dry-run rules without letting them decide', () => {
+  it('reports dry-run rules, which never decide', () => {
     const dry = policy('dry', { action: 'DENY', rules: [paths('/x')] }, { 'istio.io/dry-run': 'true' });
     const { verdict, rules } = explain([dry], '/x');
 

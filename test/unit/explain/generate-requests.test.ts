@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { generateRequests as generate } from '../../../src/explain/generate-requests.ts';
-import type { GeneratedRequest } from '../../../src/explain/made-up-request.ts';
+import type { GeneratedRequest } from '../../../src/explain/generated-request.ts';
 import { lowerPolicies } from '../../../src/policy/lower/lower-policies.ts';
 import type { Program } from '../../../src/policy/model/program.ts';
 
@@ -37,10 +37,10 @@ function generateRequests(programs: readonly Program[], count: number, seed: num
 }
 
 describe('generateRequests', () => {
-  it('uses every word of the rules, positive and negative', () => {
+  it('uses every value of the rules, positive and negative', () => {
     const text = JSON.stringify(generateRequests([program()], 300, 1));
 
-    for (const word of [
+    for (const value of [
       '"PUT"',
       '/a/x1',
       '/t/x1/end',
@@ -52,11 +52,11 @@ describe('generateRequests', () => {
       '"bob"',
       '"deep"',
     ]) {
-      expect(text).to.include(word);
+      expect(text).to.include(value);
     }
   });
 
-  it('also leaves things out', () => {
+  it('leaves out each optional member in some requests', () => {
     const requests = generateRequests([program()], 300, 1);
 
     for (const member of ['claims', 'host', 'sourceIp', 'peer', 'port'] as const) {
@@ -64,12 +64,12 @@ describe('generateRequests', () => {
     }
   });
 
-  it('depends on the seed alone', () => {
+  it('returns the same requests for the same seed, and others for another seed', () => {
     expect(generateRequests([program()], 50, 3)).to.deep.equal(generateRequests([program()], 50, 3));
     expect(generateRequests([program()], 50, 3)).to.not.deep.equal(generateRequests([program()], 50, 4));
   });
 
-  it('makes plain requests when nothing has rules', () => {
+  it('returns plain requests when there are no rules', () => {
     const empty = lowerPolicies({ namespace: 'foo', policies: [], mesh: DEFAULT_MESH_CONFIG, keySetId: () => 'none' }).program;
 
     for (const request of generateRequests([empty], 20, 1)) expect(Object.keys(request)).to.have.members(['method', 'path', 'headers']);

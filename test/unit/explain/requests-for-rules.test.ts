@@ -1,10 +1,10 @@
-/* Requests made for a rule reach both sides of it: one matches, and for each clause one misses by that clause alone. */
+/* Requests for a rule reach both sides of it: one matches, and for each clause one misses by that clause alone. */
 import { expect } from 'chai';
+import { insertToken } from '../../../src/cli/input/insert-token.ts';
 import { readSpec } from '../../../src/cli/input/request-spec.ts';
-import { withToken } from '../../../src/cli/input/with-token.ts';
 import { explainRequest } from '../../../src/explain/explain-request.ts';
 import type { RuleExplanation } from '../../../src/explain/explanation.ts';
-import type { GeneratedRequest } from '../../../src/explain/made-up-request.ts';
+import type { GeneratedRequest } from '../../../src/explain/generated-request.ts';
 import { requestsForRules } from '../../../src/explain/requests-for-rules.ts';
 import { createTestKey } from '../../../src/explain/test-key.ts';
 import { allow, deny, policy, programOf } from '../filters/chains.ts';
@@ -15,13 +15,13 @@ const JWT = policy('RequestAuthentication', 'jwt', {
   jwtRules: [{ issuer: 'iss', audiences: ['me'], jwksUri: 'https://iss.example/keys' }],
 });
 
-/** How the rules of `policies` fare with each request made for them. */
-function fates(...policies: readonly object[]): readonly (readonly RuleExplanation[])[] {
+/** The result of each rule of `policies` for each request generated for them. */
+function results(...policies: readonly object[]): readonly (readonly RuleExplanation[])[] {
   const program = programOf([JWT, ...policies]);
   const enforced = { program, keySets: key.keySetsFor(program) };
   return [...requestsForRules([program])].map(({ claims, ...spec }: GeneratedRequest) => {
-    const read = readSpec(withToken(spec, claims === undefined ? undefined : key.sign(claims)), 'web.foo');
-    if (read.kind === 'reply') throw new Error(`no codec takes ${JSON.stringify(spec)}`);
+    const read = readSpec(insertToken(spec, claims === undefined ? undefined : key.sign(claims)), 'web.foo');
+    if (read.kind === 'reply') throw new Error(`the codec rejects ${JSON.stringify(spec)}`);
     return explainRequest(enforced, read.request, NOW).rules;
   });
 }
@@ -73,7 +73,7 @@ const CLAUSES: readonly Spec[] = [
 describe('requestsForRules', () => {
   for (const rule of CLAUSES) {
     it(`reaches both sides of ${JSON.stringify(rule)}`, () => {
-      expect(fates(allow('a', rule)).map(([fate]) => fate?.matched)).to.deep.equal([true, false]);
+      expect(results(allow('a', rule)).map(([first]) => first?.matched)).to.deep.equal([true, false]);
     });
   }
 
@@ -83,7 +83,7 @@ describe('requestsForRules', () => {
       ...operation({ paths: ['/a'], methods: ['POST'] }),
       ...when('request.headers[x]', ['y']),
     };
-    const missed = fates(allow('a', rule)).map(([fate]) => fate?.misses.map(({ path }) => path));
+    const missed = results(allow('a', rule)).map(([first]) => first?.misses.map(({ path }) => path));
 
     expect(missed).to.deep.equal([
       [],
@@ -100,7 +100,7 @@ describe('requestsForRules', () => {
       { from: [{ source: { ipBlocks: ['10.0.0.1'] } }, { source: { ipBlocks: ['10.0.0.2'] } }] },
       { to: [{ operation: { paths: ['/a'] } }, { operation: { paths: ['/b'] } }] },
     ];
-    const hits = fates(allow('a', ...rules), deny('d', rules[1] ?? {})).map((all) => all.filter(({ matched }) => matched).length);
+    const hits = results(allow('a', ...rules), deny('d', rules[1] ?? {})).map((all) => all.filter(({ matched }) => matched).length);
 
     expect(hits.filter((count) => count > 0)).to.have.length.greaterThanOrEqual(6);
   });

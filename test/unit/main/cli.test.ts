@@ -31,14 +31,14 @@ describe('node src/main/cli.ts', function () {
     expect(sallyport(['check', ...files])).to.deep.include({ code: 0, stdout: '' });
   });
 
-  it('injects what is piped into it', () => {
+  it('injects the agent into standard input', () => {
     const { code, stdout, stderr } = sallyport(['inject', '-f', '-'], DEPLOYMENT);
 
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.include('name: sallyport-agent');
   });
 
-  it('ends with the exit code of the command', () => {
+  it('exits with the exit code of the command', () => {
     expect(sallyport(['check', '/nonexistent']).code).to.equal(65);
     expect(sallyport(['nope']).code).to.equal(64);
   });
@@ -47,7 +47,7 @@ describe('node src/main/cli.ts', function () {
     ['agent', '--ports'],
     ['controller', '--workers'],
   ] as const) {
-    it(`hands flags to the ${name}, which ends with 78 for a wrong one`, () => {
+    it(`passes flags to the ${name}, which exits with 78 for an invalid one`, () => {
       const { code, stdout, stderr } = sallyport([name, needed, 'x']);
 
       expect(code).to.equal(78);

@@ -28,7 +28,7 @@ spec:
     metadata: { labels: { app: httpbin } }
 `;
 
-/** A policy with a warning: its authorizer is not configured. */
+/** A policy with a warning: its extension provider is not configured. */
 const CUSTOM = GOOD.replace(RULES, 'action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]');
 
 function check(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
@@ -36,20 +36,20 @@ function check(files: Readonly<Record<string, string>>, ...args: string[]): Prom
 }
 
 describe('sallyport check', () => {
-  it('says nothing on stdout and ends with 0 when all is well', async () => {
+  it('prints nothing to stdout and exits with 0 when there are no findings', async () => {
     const { exitCode, stdout, stderr } = await check({ 'a.yaml': `${GOOD}---\n${HTTPBIN}` }, 'a.yaml');
 
     expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings\n']);
   });
 
-  it('warns of traps in policies that are valid', async () => {
+  it('warns about likely mistakes in valid policies', async () => {
     const { stdout } = await check({ 'a.yaml': `${GOOD.replace('[GET]', '[get]')}---\n${HTTPBIN}` }, '-o', 'json', 'a.yaml');
 
     expect(JSON.parse(stdout).findings).to.have.lengthOf(1);
     expect(JSON.parse(stdout).findings[0]).to.include({ code: 'SP_NEVER_MATCHES', severity: 'warning' });
   });
 
-  it('tells what may well be meant so, and fails for it under no option', async () => {
+  it('reports an info finding, which never fails the command', async () => {
     const policy = GOOD.replace(RULES, 'rules: [{ when: [{ key: "request.auth.claims[admin]", values: ["true"] }] }]');
     const jwt = 'apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: { name: j, namespace: foo }\n';
     const spec = 'spec: { selector: { matchLabels: { app: httpbin } }, jwtRules: [{ issuer: i, jwksUri: "https://i.example/k" }] }\n';
@@ -62,7 +62,7 @@ describe('sallyport check', () => {
     expect(JSON.parse(sarif.stdout).runs[0].results[0].level).to.equal('note');
   });
 
-  it('says of a target without pods what it is, once', async () => {
+  it('reports a target kind without pods once', async () => {
     const policy = GOOD.replace('selector: { matchLabels: { app: httpbin } }', 'targetRefs: [{ kind: Service, name: httpbin }]');
     const { stdout } = await check({ 'a.yaml': `${policy}---\n${HTTPBIN}` }, '-o', 'json', 'a.yaml');
 
@@ -71,7 +71,7 @@ describe('sallyport check', () => {
     ]);
   });
 
-  it('warns of fields that need the peer unless the configuration trusts a proxy to tell', async () => {
+  it('warns about fields that need a peer identity unless the configuration trusts a proxy to provide it', async () => {
     const policy = GOOD.replace(RULES, 'rules: [{ from: [{ source: { principals: [a/ns/b/sa/c] } }] }]');
     const files = { 'a.yaml': `${policy}---\n${HTTPBIN}`, 'config/c.yaml': 'mesh:\n  trustedProxies: [10.0.0.0/8]\n' };
     const without = await check(files, '-o', 'json', 'a.yaml');
@@ -83,7 +83,7 @@ describe('sallyport check', () => {
     expect(JSON.parse(trusting.stdout).findings).to.deep.equal([]);
   });
 
-  it('names file, line, column, object, field and reason of an error, and ends with 79', async () => {
+  it('reports file, line, column, object, field and reason of an error and exits with 79', async () => {
     const { exitCode, stdout } = await check({ 'p/bad.yaml': BAD }, '-o', 'json', 'p');
 
     const { findings } = JSON.parse(stdout) as { readonly findings: readonly Record<string, unknown>[] };
@@ -122,14 +122,14 @@ describe('sallyport check', () => {
     expect(stdout).to.include('file: <stdin>\n');
   });
 
-  it('compiles a policy that selects no workload, too', async () => {
+  it('compiles a policy that selects no workload', async () => {
     const { stdout } = await check({ 'a.yaml': CUSTOM }, '-o', 'json', '.');
 
     const { findings } = JSON.parse(stdout) as { readonly findings: readonly Record<string, unknown>[] };
     expect(findings.some((finding) => finding['code'] === 'SP_PROVIDER')).to.equal(true);
   });
 
-  it('takes providers from the configuration', async () => {
+  it('reads extension providers from the configuration', async () => {
     const config = 'mesh:\n  extensionProviders:\n    - name: opa\n      envoyExtAuthzHttp: { service: opa.foo.svc, port: 80 }\n';
     const { stdout } = await check({ 'a.yaml': CUSTOM, 'sallyport.conf': config }, '-o', 'json', '--config', 'sallyport.conf', 'a.yaml');
 
@@ -139,15 +139,15 @@ describe('sallyport check', () => {
 
   const warned: readonly (readonly [name: string, files: Readonly<Record<string, string>>, code: string, place: string])[] = [
     [
-      'a policy that selects none of the workloads beside it',
+      'a policy that selects none of the workloads next to it',
       { 'a.yaml': `${GOOD.replace('app: httpbin', 'app: other')}---\n${HTTPBIN}` },
       'SP_SELECTS_NOTHING',
       'a.yaml:5:3',
     ],
-    ['a kind that nothing enforces', { 'a.yaml': GOOD.replace('AuthorizationPolicy', 'PeerAuthentication') }, 'SP_MANIFEST', 'a.yaml:2:1'],
+    ['a kind that is not enforced', { 'a.yaml': GOOD.replace('AuthorizationPolicy', 'PeerAuthentication') }, 'SP_MANIFEST', 'a.yaml:2:1'],
   ];
   for (const [name, files, code, place] of warned) {
-    it(`warns of ${name}, and fails only when told to`, async () => {
+    it(`warns about ${name}, and fails only with --fail-on warning`, async () => {
       const lenient = await check(files, '.');
       const strict = await check(files, '--fail-on', 'warning', '.');
 
@@ -156,7 +156,7 @@ describe('sallyport check', () => {
     });
   }
 
-  it('says nothing of keys behind a URL: it fetches none', async () => {
+  it('does not report keys behind a URL, because it fetches none', async () => {
     const policy = `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
 metadata: { name: ra, namespace: foo }
@@ -168,35 +168,35 @@ spec: { jwtRules: [{ issuer: x, jwksUri: https://example.com/keys }] }
       .and.not.to.include('SP_JWKS');
   });
 
-  const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>, path: string, said: string])[] = [
-    ['a file that is not there', {}, 'nope.yaml', 'nope.yaml:1:1'],
+  const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>, path: string, message: string])[] = [
+    ['a file that does not exist', {}, 'nope.yaml', 'nope.yaml:1:1'],
     ['a file that is not YAML', { 'a.yaml': 'a: [1\n' }, 'a.yaml', 'a.yaml:'],
-    ['a file that holds no object', { 'a.yaml': 'just text\n' }, 'a.yaml', 'a.yaml:1:1'],
+    ['a file without an object', { 'a.yaml': 'just text\n' }, 'a.yaml', 'a.yaml:1:1'],
   ];
-  for (const [name, files, path, said] of unreadable) {
-    it(`ends with 65 for ${name}, and still checks the rest`, async () => {
+  for (const [name, files, path, message] of unreadable) {
+    it(`exits with 65 for ${name} and still checks the other files`, async () => {
       const { exitCode, stdout } = await check({ ...files, 'z.yaml': BAD }, path, 'z.yaml');
 
       expect(exitCode).to.equal(65);
-      expect(stdout).to.include(said).and.to.include('SP_MANIFEST').and.to.include('z.yaml:5:3');
+      expect(stdout).to.include(message).and.to.include('SP_MANIFEST').and.to.include('z.yaml:5:3');
     });
   }
 
-  it('tells of an object that is there twice', async () => {
+  it('reports a duplicate object', async () => {
     const { exitCode, stdout } = await check({ 'a.yaml': GOOD, 'b.yaml': GOOD }, '.');
 
     expect(exitCode).to.equal(79);
     expect(stdout).to.include('AuthorizationPolicy foo/good is already defined in a.yaml:1');
   });
 
-  it('ends with 65 for a configuration that is wrong, naming file and key', async () => {
+  it('exits with 65 for an invalid configuration and names file and key', async () => {
     const { exitCode, stderr } = await check({ 'a.yaml': GOOD, c: 'mesh: { rootNamespac: x }\n' }, '--config', 'c', 'a.yaml');
 
     expect(exitCode).to.equal(65);
     expect(stderr).to.match(/^sallyport: c: mesh: .*rootNamespac/);
   });
 
-  it('shows what it is at on a terminal only, and takes it away', async () => {
+  it('shows progress on a terminal and clears it at the end', async () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 40 });
     await withFolder({ 'a.yaml': GOOD }, (cwd) => runCommand(['check', 'a.yaml'], { cwd, stderr: terminal }));
 

@@ -29,7 +29,7 @@ function compile(files: Readonly<Record<string, string>>, ...args: string[]): Pr
 }
 
 describe('sallyport compile', () => {
-  it('lists each workload with the policies that reach it', async () => {
+  it('lists each workload with the policies that apply to it', async () => {
     const { exitCode, stdout, stderr } = await compile(FILES, '.');
 
     const rows = stdout
@@ -42,7 +42,7 @@ describe('sallyport compile', () => {
     expect(rows[1]?.[1]).to.equal('AuthorizationPolicy foo/allow');
   });
 
-  it('prints the very bundle that an agent takes', async () => {
+  it('prints the bundle that an agent would accept', async () => {
     const { stdout } = await compile(FILES, '.', '--workload', 'foo/httpbin', '-o', 'json');
 
     const { workload, digest, bundle } = JSON.parse(stdout) as {
@@ -63,14 +63,14 @@ describe('sallyport compile', () => {
     expect(stdout).to.include('- workload: foo/sleep\n');
   });
 
-  it('ends with 65 for a workload that is not there, naming those that are', async () => {
+  it('exits with 65 for an unknown workload and names the known ones', async () => {
     const { exitCode, stdout, stderr } = await compile(FILES, '.', '--workload', 'foo/nope');
 
     expect([exitCode, stdout]).to.deep.equal([65, '']);
     expect(stderr).to.equal('sallyport: no workload foo/nope; known: foo/httpbin, foo/sleep\n');
   });
 
-  it('tells findings one line each on stderr and ends with 79; the refused policy is not in the bundle', async () => {
+  it('writes one line per finding to stderr, exits with 79, and leaves the invalid policy out of the bundle', async () => {
     const bad = FILES['policies/allow.yaml']?.replace('"/headers"', '"/{*}/{"') ?? '';
     const { exitCode, stdout, stderr } = await compile({ ...FILES, 'policies/allow.yaml': bad }, '.');
 

@@ -33,7 +33,7 @@ function diff(...args: string[]): Promise<CliResult> {
   return withFolder(files, (cwd) => runCommand(['diff', ...args], { cwd }));
 }
 
-interface Judged {
+interface Decided {
   readonly verdict: { readonly outcome: string };
   readonly decidedBy: { readonly rule?: { readonly rule: number } };
 }
@@ -43,13 +43,13 @@ interface Flips {
   readonly flips: number;
   readonly groups: readonly {
     readonly count: number;
-    readonly before: Judged;
-    readonly after: Judged;
+    readonly before: Decided;
+    readonly after: Decided;
     readonly examples: readonly { readonly index: number; readonly target: string }[];
   }[];
 }
 
-/** 300 requests of which each third flips, and each twelfth the other way. */
+/** 300 requests of which every third flips, and every twelfth in the other direction. */
 const MANY = Array.from({ length: 300 }, (_, at) => `{"path": "${at % 12 === 0 ? '/a' : at % 3 === 0 ? '/b' : '/c'}"}\n`).join('');
 
 function diffMany(stderr: Collected, ...args: string[]): Promise<CliResult> {
@@ -58,7 +58,7 @@ function diffMany(stderr: Collected, ...args: string[]): Promise<CliResult> {
 }
 
 describe('sallyport diff', () => {
-  it('tells which requests flip and by which rule', async () => {
+  it('reports which requests flip and by which rule', async () => {
     const { exitCode, stdout, stderr } = await diff('a', 'b', '--requests', 'corpus.jsonl', '-o', 'json');
 
     const { requests, flips, groups } = JSON.parse(stdout) as Flips;
@@ -79,7 +79,7 @@ describe('sallyport diff', () => {
     expect(groups[0]?.before.decidedBy.rule?.rule).to.equal(0);
   });
 
-  it('gathers flips by the two rules that decided, the most first, with as many examples as are wanted', async () => {
+  it('groups flips by the two rules that decided, largest first, with at most --examples requests each', async () => {
     const { stdout, stderr } = await diffMany(new Collected(), '-o', 'json', '--examples', '3');
 
     const { groups } = JSON.parse(stdout) as Flips;
@@ -90,11 +90,11 @@ describe('sallyport diff', () => {
     ]);
   });
 
-  it('shows a row per example', async () => {
+  it('prints a row per example', async () => {
     const { stdout } = await diffMany(new Collected(), '--examples', '2');
 
     expect(stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).to.deep.equal([
-      ['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'BECAUSE', 'EXAMPLE'],
+      ['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'REASON', 'EXAMPLE'],
       ['75', 'foo/web', 'deny 403', 'allow', 'none of the 2 ALLOW rules matched -> AuthorizationPolicy foo/allow rules[0]', '#3 GET /b'],
       ['#6 GET /b'],
       ['25', 'foo/web', 'allow', 'deny 403', 'AuthorizationPolicy foo/allow rules[0] -> none of the 2 ALLOW rules matched', '#0 GET /a'],
@@ -103,18 +103,18 @@ describe('sallyport diff', () => {
     ]);
   });
 
-  it('shows how far it is on a terminal only', async () => {
+  it('shows progress on a terminal', async () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
     const args = ['diff', 'a', 'b', '--generate', '2000'];
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
     await withFolder(files, (cwd) => runCommand(args, { cwd, stderr: terminal }));
 
     const lines = terminal.text.split('\r\u001b[K');
-    expect(lines[1]).to.match(/^1000 requests judged, \d+ flips$/);
+    expect(lines[1]).to.match(/^1000 requests evaluated, \d+ flips$/);
     expect(lines.at(-1)).to.match(/^2000 requests \(seed 1\), \d+ flips\n$/);
   });
 
-  it('says nothing of flips when it is stopped', async () => {
+  it('prints no flips when it is stopped', async () => {
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
     const { exitCode, stdout, stderr } = await withFolder(files, (cwd) =>
       runCommand(['diff', 'a', 'b', '--generate', '10'], { cwd, signal: AbortSignal.abort() }),
@@ -123,7 +123,7 @@ describe('sallyport diff', () => {
     expect([exitCode, stdout, stderr]).to.deep.equal([1, '', 'sallyport: stopped after 0 requests\n']);
   });
 
-  it('can be stopped while it makes up requests', async () => {
+  it('can be stopped while it generates requests', async () => {
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
     const stop = new AbortController();
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
@@ -137,14 +137,14 @@ describe('sallyport diff', () => {
 
   const HAR = JSON.stringify({ log: { entries: [{ request: { method: 'GET', url: 'http://web.foo/a', headers: [] } }] } }, null, 2);
   const forms: readonly (readonly [name: string, text: string])[] = [
-    ['an archive over many lines', HAR],
-    ['an archive in one line', JSON.stringify(JSON.parse(HAR))],
+    ['an archive on many lines', HAR],
+    ['an archive on one line', JSON.stringify(JSON.parse(HAR))],
     ['a byte order mark before an archive', `\ufeff${HAR}`],
-    ['a byte order mark, and CRLF', '\ufeff{"path": "/a"}\r\n\r\n'],
-    ['a last line without an end', '\n{"path": "/a"}'],
+    ['a byte order mark and CRLF', '\ufeff{"path": "/a"}\r\n\r\n'],
+    ['a last line without a line break', '\n{"path": "/a"}'],
   ];
   for (const [name, text] of forms) {
-    it(`reads ${name}, from a file and from standard input`, async () => {
+    it(`reads ${name} from a file and from standard input`, async () => {
       const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), requests: text };
       for (const file of ['requests', '-']) {
         const { stderr } = await withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', file], { cwd, stdin: text }));
@@ -154,7 +154,7 @@ describe('sallyport diff', () => {
     });
   }
 
-  it('takes a List in JSON as kubectl prints it', async () => {
+  it('reads a JSON List as kubectl prints it', async () => {
     const items = parseAllDocuments(policy('/b')).map((document) => document.toJS() as unknown);
     const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
     const files = { 'a/p.yaml': policy('/a'), 'b.json': `\ufeff${list}`, 'corpus.jsonl': CORPUS };
@@ -163,7 +163,7 @@ describe('sallyport diff', () => {
     expect(stderr).to.equal('4 requests, 2 flips\n');
   });
 
-  it('never repeats a token of a recorded request in full', async () => {
+  it('never prints a whole token of a recorded request', async () => {
     const token = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJtZSJ9.c2lnbmF0dXJl';
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': `{"path": "/a?id_token=${token}"}\n` };
     for (const output of ['table', 'json']) {
@@ -181,7 +181,7 @@ describe('sallyport diff', () => {
     expect([exitCode, stdout]).to.deep.equal([0, '']);
   });
 
-  it('makes up requests that find the flip, the same ones for the same seed', async () => {
+  it('generates requests that find the flip, the same ones for the same seed', async () => {
     const [one, again, other] = await Promise.all(
       ['7', '7', '8'].map((seed) => diff('a', 'b', '--generate', '100', '--seed', seed, '-o', 'json')),
     );
@@ -191,19 +191,19 @@ describe('sallyport diff', () => {
     expect(one?.stdout).to.not.equal(other?.stdout);
   });
 
-  const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
-    ['no requests', ['a', 'b'], 64, 'give requests once'],
-    ['a line that is no request', ['a', 'b', '--requests', 'a/p.yaml'], 65, 'a/p.yaml:1: not JSON'],
-    ['no example at all', ['a', 'b', '--generate', '1', '--examples', '0'], 64, 'at least 1'],
-    ['a folder that is not there', ['a', 'c', '--generate', '1'], 65, 'cannot be read'],
-    ['a workload that is not there', ['a', 'b', '--generate', '1', '--workload', 'foo/none'], 65, 'no workload foo/none'],
+  const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, message: string])[] = [
+    ['no requests', ['a', 'b'], 64, 'give requests in one form'],
+    ['a line that is not a request', ['a', 'b', '--requests', 'a/p.yaml'], 65, 'a/p.yaml:1: not JSON'],
+    ['--examples 0', ['a', 'b', '--generate', '1', '--examples', '0'], 64, 'Expected a whole number from 1 to'],
+    ['a directory that does not exist', ['a', 'c', '--generate', '1'], 65, 'cannot be read'],
+    ['an unknown workload', ['a', 'b', '--generate', '1', '--workload', 'foo/none'], 65, 'no workload foo/none'],
   ];
-  for (const [name, args, exitCode, told] of badCalls) {
-    it(`ends with ${exitCode} for ${name}`, async () => {
+  for (const [name, args, exitCode, message] of badCalls) {
+    it(`exits with ${exitCode} for ${name}`, async () => {
       const result = await diff(...args);
 
       expect([result.exitCode, result.stdout]).to.deep.equal([exitCode, '']);
-      expect(result.stderr).to.include(told);
+      expect(result.stderr).to.include(message);
     });
   }
 });

@@ -38,7 +38,7 @@ metadata: { name: httpbin, namespace: foo }
 spec: { template: { metadata: { labels: { app: httpbin } } } }
 `;
 
-interface Answer {
+interface Explained {
   readonly verdict: { readonly outcome: string; readonly status?: number; readonly principal?: string };
   readonly decidedBy: {
     readonly stage: string;
@@ -55,7 +55,7 @@ interface Answer {
   readonly caveats: readonly string[];
 }
 
-/** The keys that the test key's tokens are verified with, as an issuer would publish them. */
+/** The public key of the test key, as an issuer would publish it. */
 function jwks(): string {
   const program = { providers: [{ keySet: 'one' }] } as unknown as Parameters<typeof key.keySetsFor>[0];
   return JSON.stringify({ keys: key.keySetsFor(program)['one']?.keys });
@@ -69,25 +69,25 @@ function explain(args: readonly string[], more?: Readonly<Record<string, string>
   return withFolder(files(more), (cwd) => runCommand(['explain', ...args, '--at', NOW], { cwd, stdin }));
 }
 
-async function answer(...args: string[]): Promise<Answer> {
+async function explainJson(...args: string[]): Promise<Explained> {
   const { exitCode, stdout, stderr } = await explain(['.', '--jwks', 'keys/jwks.txt', ...args, '-o', 'json']);
   expect([exitCode, stderr]).to.deep.equal([0, '']);
-  return JSON.parse(stdout) as Answer;
+  return JSON.parse(stdout) as Explained;
 }
 
 const good = { iss: ISSUER, sub: 'bob', aud: 'web', groups: ['admin'] };
 
 describe('sallyport explain', () => {
-  it('names the rule that allowed and where it is written', async () => {
-    const { verdict, decidedBy } = await answer('--url', '/headers', '--token', key.sign(good));
+  it('reports the rule that allowed the request and where it is written', async () => {
+    const { verdict, decidedBy } = await explainJson('--url', '/headers', '--token', key.sign(good));
 
     expect(verdict).to.deep.equal({ outcome: 'allow', principal: `${ISSUER}/bob` });
     expect(decidedBy).to.deep.include({ stage: 'authorization', text: 'an ALLOW rule matched' });
     expect(decidedBy.rule).to.deep.include({ policy: 'foo/near', where: 'policies.yaml:21' });
   });
 
-  it('puts the nearest miss first, with the clause that failed', async () => {
-    const { verdict, rules } = await answer('--url', '/headers', '--token', key.sign({ ...good, groups: true }));
+  it('lists the nearest miss first, with the clause that failed', async () => {
+    const { verdict, rules } = await explainJson('--url', '/headers', '--token', key.sign({ ...good, groups: true }));
 
     expect(verdict).to.deep.include({ outcome: 'deny', status: 403 });
     expect(rules.map(({ rule }) => rule.policy)).to.deep.equal(['foo/near', 'foo/far']);
@@ -99,15 +99,15 @@ describe('sallyport explain', () => {
 
   const faults: readonly (readonly [name: string, claims: Parameters<typeof key.sign>[0], status: number, text: string])[] = [
     ['an expired token', { ...good, exp: NOW_SECONDS - 3 * 3600 }, 401, 'token expired 3 h ago (exp 2026-01-31T09:00:00Z)'],
-    ['a token of the future', { ...good, nbf: NOW_SECONDS + 600 }, 401, 'token becomes valid in 10 min (nbf 2026-01-31T12:10:00Z)'],
-    ['an issuer with a slash', { ...good, iss: `${ISSUER}/` }, 401, `iss ends in /, the policy says ${ISSUER}`],
-    ['another issuer', { ...good, iss: 'me' }, 401, `iss is me, the policy says ${ISSUER}`],
-    ['no issuer', { sub: 'bob' }, 401, `the token has no iss, the policy says ${ISSUER}`],
-    ['another audience', { ...good, aud: ['app', 'cli'] }, 403, 'aud is app, cli, the policy says web'],
+    ['a token that is not yet valid', { ...good, nbf: NOW_SECONDS + 600 }, 401, 'token becomes valid in 10 min (nbf 2026-01-31T12:10:00Z)'],
+    ['an issuer with a trailing slash', { ...good, iss: `${ISSUER}/` }, 401, `iss ends with /, the policy requires ${ISSUER}`],
+    ['another issuer', { ...good, iss: 'me' }, 401, `iss is me, the policy requires ${ISSUER}`],
+    ['no issuer', { sub: 'bob' }, 401, `the token has no iss, the policy requires ${ISSUER}`],
+    ['another audience', { ...good, aud: ['app', 'cli'] }, 403, 'aud is app, cli, the policy requires web'],
   ];
   for (const [name, claims, status, text] of faults) {
-    it(`says what is wrong with ${name}`, async () => {
-      const { verdict, decidedBy, rules } = await answer('--url', '/headers', '--token', key.sign(claims));
+    it(`reports what is wrong with ${name}`, async () => {
+      const { verdict, decidedBy, rules } = await explainJson('--url', '/headers', '--token', key.sign(claims));
 
       expect(verdict.status).to.equal(status);
       expect(decidedBy).to.deep.include({ stage: 'authentication', text });
@@ -115,30 +115,30 @@ describe('sallyport explain', () => {
     });
   }
 
-  it('says what is wrong with the signature', async () => {
-    const { authentication } = await answer('--token', createTestKey().sign(good));
+  it('reports that no key verifies the signature', async () => {
+    const { authentication } = await explainJson('--token', createTestKey().sign(good));
 
-    expect(authentication[0]?.text).to.equal('no key from keys/jwks.txt made this signature (alg ES256, kid sallyport-test)');
+    expect(authentication[0]?.text).to.equal('no key from keys/jwks.txt verifies this signature (alg ES256, kid sallyport-test)');
   });
 
-  it('says that a scheme in another case is no token', async () => {
-    const { authentication } = await answer('-H', 'authorization: bearer abc');
+  it('reports a scheme in another case as no token', async () => {
+    const { authentication } = await explainJson('-H', 'authorization: bearer abc');
 
     expect(authentication[0]?.outcome).to.equal('no token');
-    expect(authentication[0]?.text).to.include('authorization begins with "bearer ", and case counts');
+    expect(authentication[0]?.text).to.include('authorization starts with "bearer ", but the prefix is case-sensitive');
   });
 
-  it('warns that a refusal for want of keys says nothing about the token', async () => {
+  it('warns that a token refused without keys may be valid', async () => {
     const { stdout } = await explain(['.', '--token', key.sign(good), '-o', 'json']);
 
-    const { verdict, caveats, authentication } = JSON.parse(stdout) as Answer;
+    const { verdict, caveats, authentication } = JSON.parse(stdout) as Explained;
     expect(verdict.status).to.equal(401);
-    expect(authentication[0]?.text).to.include('no keys of https://issuer.example are known here');
+    expect(authentication[0]?.text).to.include('the keys of https://issuer.example are unknown here');
     expect(caveats).to.have.length(1);
     expect(caveats[0]).to.include('may accept the token');
   });
 
-  it('gives the same answer for flags, raw text and an HTTP archive', async () => {
+  it('prints the same explanation for flags, raw HTTP and an HTTP archive', async () => {
     const token = key.sign(good);
     const har = {
       log: {
@@ -151,18 +151,18 @@ describe('sallyport explain', () => {
     };
     const common = ['policies.yaml', 'workloads.yaml', '--jwks', 'keys/jwks.txt', '-o', 'json'];
 
-    const answers = await Promise.all([
+    const results = await Promise.all([
       explain([...common, '--url', 'http://h/headers', '--token', token], more),
       explain([...common, '--request', 'in/raw.http'], more),
       explain([...common, '--har', 'in/a.har'], more),
       explain([...common, '--request', '-'], more, more['in/raw.http']),
     ]);
 
-    expect(new Set(answers.map(({ stdout }) => stdout)).size).to.equal(1);
-    expect(answers[0]?.stdout).to.include('"outcome": "allow"');
+    expect(new Set(results.map(({ stdout }) => stdout)).size).to.equal(1);
+    expect(results[0]?.stdout).to.include('"outcome": "allow"');
   });
 
-  it('explains under a published bundle', async () => {
+  it('evaluates the request under a published bundle', async () => {
     const { stdout: bundle } = await withFolder(files(), (cwd) =>
       runCommand(['compile', '.', '--workload', 'foo/httpbin', '-o', 'json'], { cwd }),
     );
@@ -172,14 +172,14 @@ describe('sallyport explain', () => {
     expect(stdout).to.include('deny 403  GET /x for foo/httpbin');
   });
 
-  it('takes a workload by labels alone', async () => {
-    const { verdict } = await answer('--workload', 'foo/other', '--labels', 'app=nothing');
+  it('accepts a workload without a manifest when labels are given', async () => {
+    const { verdict } = await explainJson('--workload', 'foo/other', '--labels', 'app=nothing');
 
     expect(verdict.outcome).to.equal('allow');
   });
 
-  it('shows what the codec refuses', async () => {
-    const { verdict, decidedBy } = await answer('-X', 'GE T');
+  it('reports a request that the codec rejects', async () => {
+    const { verdict, decidedBy } = await explainJson('-X', 'GE T');
 
     expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
     expect(decidedBy.stage).to.equal('codec');
@@ -187,8 +187,8 @@ describe('sallyport explain', () => {
 
   const secrets: readonly (readonly [place: string, args: (token: string) => readonly string[]])[] = [
     ['the query', (token) => ['--url', `/x?access_token=${token}&token=opaquetokenopaque`]],
-    ['a header that no rule reads', (token) => ['-H', `x-tenant: ${token}`]],
-    ['Authorization, when it is not even looked for there', (token) => ['-H', `Authorization: Token ${token}`]],
+    ['a header that rules read', (token) => ['-H', `x-tenant: ${token}`]],
+    ['Authorization with another scheme', (token) => ['-H', `Authorization: Token ${token}`]],
     ['a cookie', (token) => ['-b', `session=opaquetokenopaque; t=${token}`]],
     ['credentials', () => ['-u', 'bob:opaquetokenopaque']],
   ];
@@ -216,18 +216,18 @@ spec:
   }
 
   const malformed: readonly (readonly [name: string, value: string, note: string])[] = [
-    ['a word', 'undefined', 'it is the word undefined: the client had no token'],
-    ['a placeholder', '$TOKEN', 'it looks like a placeholder that nobody filled in'],
-    ['a scheme twice', 'Bearer a.b.c', 'it begins with Bearer once more'],
-    ['quotes', '"a.b.c"', 'it holds "\\"", which no token has'],
-    ['an encrypted token', 'a.b.c.d.e', 'it has 5 parts, so it is encrypted (JWE); only signed tokens are taken'],
-    ['an opaque token', 'abc', 'it has 1 part; an opaque access token is no JWT'],
+    ['the word undefined', 'undefined', 'it is the word undefined: the client had no token'],
+    ['a placeholder', '$TOKEN', 'it looks like an unreplaced placeholder'],
+    ['a scheme twice', 'Bearer a.b.c', 'it starts with a second Bearer'],
+    ['quotes', '"a.b.c"', 'it contains "\\"", which is not allowed in a token'],
+    ['an encrypted token', 'a.b.c.d.e', 'it has 5 parts, so it is encrypted (JWE); only signed tokens are accepted'],
+    ['an opaque token', 'abc', 'it has 1 part; an opaque access token is not a JWT'],
     ['no algorithm', `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.e30`, 'alg is none'],
-    ['two tokens', `${key.sign(good)},Bearer ${key.sign(good)}`, 'there are two tokens in one: was the header sent twice?'],
+    ['two tokens', `${key.sign(good)},Bearer ${key.sign(good)}`, 'it consists of two tokens: was the header sent twice?'],
   ];
   for (const [name, value, note] of malformed) {
-    it(`says what ${name} is instead of a token`, async () => {
-      const { decidedBy } = await answer('-H', `Authorization: Bearer ${value}`);
+    it(`reports what a malformed token is: ${name}`, async () => {
+      const { decidedBy } = await explainJson('-H', `Authorization: Bearer ${value}`);
 
       expect(decidedBy.text).to.match(/^the token is malformed: Jwt .* \(/);
       expect(decidedBy.text).to.include(`(${note})`);
@@ -242,18 +242,18 @@ spec:
     ],
     ['a cookie', (token) => ['-b', `a=b; sess=${token}`], 'there is one in cookie sess, where the rule does not look (fromCookies)'],
     ['the query', (token) => ['--url', `/?jwt=${token}`], 'there is one in query parameter jwt, where the rule does not look (fromParams)'],
-    ['its header, alone', (token) => ['-H', `Authorization: ${token}`], 'authorization holds a token without "Bearer " before it'],
+    ['its header, alone', (token) => ['-H', `Authorization: ${token}`], 'authorization has a token without "Bearer " before it'],
   ];
   for (const [place, args, note] of strays) {
-    it(`finds a token that no rule reads in ${place}`, async () => {
-      const { authentication } = await answer(...args(key.sign(good)));
+    it(`reports a token that no rule reads in ${place}`, async () => {
+      const { authentication } = await explainJson(...args(key.sign(good)));
 
       expect(authentication[0]?.outcome).to.equal('no token');
       expect(authentication[0]?.text).to.include(note);
     });
   }
 
-  it('tells which policies do not apply, and why', async () => {
+  it('lists policies that do not apply, with the reason', async () => {
     const other = (name: string, namespace: string, spec: string): string =>
       `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: ${name}, namespace: ${namespace} }\nspec: ${spec}\n`;
     const more = {
@@ -267,7 +267,7 @@ spec:
 
     const { notApplied } = JSON.parse(stdout) as { readonly notApplied: readonly { readonly policy: string; readonly reason: string }[] };
     expect(notApplied.map(({ policy, reason }) => `${policy.replace('AuthorizationPolicy ', '')}: ${reason}`)).to.deep.equal([
-      'foo/bad: it is refused, see its findings',
+      'foo/bad: it is invalid, see its findings',
       'foo/label: its selector requires version=v1; the pod has no label version',
       'foo/value: its selector requires app=sleep; the pod has app=httpbin',
       'foo/gateway: targetRefs names Gateway gw, and the pod is not one of its pods',
@@ -275,7 +275,7 @@ spec:
     ]);
   });
 
-  it('says the nearest miss in one line, all that is in the way', async () => {
+  it('prints everything that the nearest rule lacks in one line', async () => {
     const { stdout } = await explain(['.', '--url', '/headers/', '-X', 'GET']);
 
     expect(stdout.split('\n')[2]).to.equal(
@@ -283,7 +283,7 @@ spec:
     );
   });
 
-  it('puts ALLOW rules first when none of them matched, however near a DENY rule came', async () => {
+  it('lists ALLOW rules first when none of them matched, even if a DENY rule is nearer', async () => {
     const deny = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: deny, namespace: foo }
@@ -291,11 +291,11 @@ spec: { action: DENY, rules: [{ to: [{ operation: { methods: [GET], hosts: ["*"]
 `;
     const { stdout } = await explain(['.', '--url', '/other', '-o', 'json'], { 'deny.yaml': deny });
 
-    const { rules } = JSON.parse(stdout) as Answer;
+    const { rules } = JSON.parse(stdout) as Explained;
     expect(rules.map(({ rule }) => rule.policy)).to.deep.equal(['foo/near', 'foo/far', 'foo/deny']);
   });
 
-  it('asks for the port of the pod behind the one that the URL names', async () => {
+  it('evaluates the port of the pod behind the Service port in the URL', async () => {
     const service = `apiVersion: v1
 kind: Service
 metadata: { name: httpbin, namespace: foo }
@@ -308,12 +308,12 @@ spec: { rules: [{ to: [{ operation: { ports: ["8080"] } }] }] }
 `;
     const { stdout } = await explain(['.', 'http://httpbin.foo:8000/x', '-o', 'json'], { 'service.yaml': service });
 
-    const { verdict, caveats } = JSON.parse(stdout) as Answer;
+    const { verdict, caveats } = JSON.parse(stdout) as Explained;
     expect(verdict.outcome).to.equal('allow');
-    expect(caveats).to.deep.equal(['port 8000 of Service httpbin leads to port 8080 of the pod, which is the one that policies see']);
+    expect(caveats).to.deep.equal(['port 8000 of Service httpbin maps to port 8080 of the pod, which is the one that policies see']);
   });
 
-  it('tells what policies in dry-run would do', async () => {
+  it('reports what dry-run policies would do', async () => {
     const dry = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: { name: dry, namespace: foo, annotations: { istio.io/dry-run: "true" } }
@@ -326,67 +326,67 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
   });
 
   const codecFaults: readonly (readonly [name: string, text: string, hint: string, status?: number])[] = [
-    ['an old version', 'GET /x HTTP/1.0\nHost: h\n', 'the request line says HTTP/1.0: write HTTP/1.1', 426],
-    ['another version', 'GET /x HTTP/2\nHost: h\n', 'the request line says HTTP/2: write HTTP/1.1'],
+    ['an old version', 'GET /x HTTP/1.0\nHost: h\n', 'the request line has HTTP/1.0: write HTTP/1.1', 426],
+    ['another version', 'GET /x HTTP/2\nHost: h\n', 'the request line has HTTP/2: write HTTP/1.1'],
     ['no version', 'GET /x\nHost: h\n', 'the request line has no version: write GET /x HTTP/1.1', 426],
-    ['nothing', '\n', 'there is no request'],
-    ['a target that is not encoded', 'GET /ü HTTP/1.1\nHost: h\n', 'the target holds characters that must be percent-encoded'],
-    ['a line that is no header', 'GET /x HTTP/1.1\nHost: h\nno header\n', 'line 3 is no header: Name: value is wanted'],
-    ['an unknown method', 'FETCH /x HTTP/1.1\nHost: h\n', 'no agent knows the method FETCH'],
+    ['nothing', '\n', 'the request is empty'],
+    ['a target that is not encoded', 'GET /ü HTTP/1.1\nHost: h\n', 'the target has characters that must be percent-encoded'],
+    ['a line that is not a header', 'GET /x HTTP/1.1\nHost: h\nno header\n', 'line 3 is not a header: expected Name: value'],
+    ['an unknown method', 'FETCH /x HTTP/1.1\nHost: h\n', 'agents do not support the method FETCH'],
   ];
   for (const [name, text, hint, status = 400] of codecFaults) {
-    it(`says what the codec does not take: ${name}`, async () => {
+    it(`reports why the codec rejects ${name}`, async () => {
       const { stdout } = await explain(['.', '--request', '-', '-o', 'json'], {}, text);
 
-      const { verdict, decidedBy } = JSON.parse(stdout) as Answer;
+      const { verdict, decidedBy } = JSON.parse(stdout) as Explained;
       expect(verdict).to.deep.include({ outcome: 'reject', status });
-      expect(decidedBy.text).to.equal(`no agent takes this request for HTTP/1.1: ${hint}`);
+      expect(decidedBy.text).to.equal(`agents reject this request as invalid HTTP/1.1: ${hint}`);
     });
   }
 
-  it('never makes two headers of one with a line break', async () => {
-    const { verdict } = await answer('-H', 'a: b\r\nAuthorization: Bearer x');
+  it('rejects a header with a line break instead of splitting it', async () => {
+    const { verdict } = await explainJson('-H', 'a: b\r\nAuthorization: Bearer x');
 
     expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
   });
 
-  it('cuts nothing off when standard input is asked for twice, but says so', async () => {
+  it('fails when standard input is read twice', async () => {
     const { exitCode, stderr } = await explain(['-', '--request', '-'], {}, WORKLOADS);
 
     expect(exitCode).to.equal(65);
-    expect(stderr).to.include('standard input was read already');
+    expect(stderr).to.include('standard input was already read');
   });
 
-  it('says how to give a bundle that stands among the paths', async () => {
+  it('reports how to give a bundle that is among the paths', async () => {
     const bundle =
       'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: sallyport-web, namespace: foo, labels: { sallyport.dev/bundle: x } }\n';
     const { exitCode, stderr } = await explain(['b.yaml'], { 'b.yaml': bundle });
 
-    expect([exitCode, stderr]).to.deep.equal([64, 'sallyport: b.yaml holds a bundle: give it by --bundle\n']);
+    expect([exitCode, stderr]).to.deep.equal([64, 'sallyport: b.yaml is a bundle: give it with --bundle\n']);
   });
 
-  const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, told: string])[] = [
-    ['no policies', [], 64, 'give policies once'],
+  const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, message: string])[] = [
+    ['no policies', [], 64, 'give policies in one form'],
     ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/httpbin'],
-    ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request once'],
-    ['a file that is not there', ['.', '--request', 'x'], 65, 'x: no such file'],
-    ['what is neither token nor file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],
-    ['a folder that is not there', ['none'], 65, 'cannot be read'],
-    ['a bundle that is none', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],
-    ['a HAR that is none', ['.', '--har', 'keys/jwks.txt'], 65, 'no HAR'],
-    ['a header without colon', ['.', '-H', 'x'], 64, 'Name: value'],
-    ['an address that is none', ['.', '--source-ip', '10.0.0'], 64, 'an IP address is wanted'],
-    ['an identity that is none', ['.', '--peer', 'sleep'], 64, 'spiffe://'],
-    ['a flag of curl that would make another request', ['.', '--http2'], 64, '--http2: the request is judged as HTTP/1.1'],
-    ['two URLs', ['.', 'http://a/', 'http://b/'], 64, 'one URL is judged at a time'],
-    ['keys that are none', ['.', '--jwks', 'workloads.yaml'], 65, 'no usable key'],
+    ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request in one form'],
+    ['a file that does not exist', ['.', '--request', 'x'], 65, 'x: no such file'],
+    ['a value that is neither a token nor a file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],
+    ['a directory that does not exist', ['none'], 65, 'cannot be read'],
+    ['a file that is not a bundle', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],
+    ['a file that is not a HAR file', ['.', '--har', 'keys/jwks.txt'], 65, 'not a HAR file'],
+    ['a header without a colon', ['.', '-H', 'x'], 64, 'Name: value'],
+    ['an invalid address', ['.', '--source-ip', '10.0.0'], 64, 'Expected an IP address'],
+    ['an invalid identity', ['.', '--peer', 'sleep'], 64, 'spiffe://'],
+    ['a flag of curl that would change the protocol', ['.', '--http2'], 64, '--http2: requests are evaluated as HTTP/1.1'],
+    ['two URLs', ['.', 'http://a/', 'http://b/'], 64, 'only one URL can be evaluated at a time'],
+    ['a file without keys', ['.', '--jwks', 'workloads.yaml'], 65, 'no usable key'],
   ];
-  for (const [name, args, exitCode, told] of badCalls) {
-    it(`ends with ${exitCode} for ${name}`, async () => {
+  for (const [name, args, exitCode, message] of badCalls) {
+    it(`exits with ${exitCode} for ${name}`, async () => {
       const result = await explain(args);
 
       expect([result.exitCode, result.stdout]).to.deep.equal([exitCode, '']);
-      expect(result.stderr).to.include(told);
+      expect(result.stderr).to.include(message);
     });
   }
 });

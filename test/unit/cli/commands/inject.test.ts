@@ -40,7 +40,7 @@ function agentOf(text: string): Container | undefined {
 }
 
 describe('sallyport inject', () => {
-  it('prints the manifest with an agent, comments kept', async () => {
+  it('prints the manifest with an agent and keeps comments', async () => {
     const { exitCode, stdout, stderr } = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml']);
 
     expect([exitCode, stderr]).to.deep.equal([0, '']);
@@ -48,14 +48,14 @@ describe('sallyport inject', () => {
     expect(agentOf(stdout)?.image).to.equal(DEFAULT_AGENT_IMAGE);
   });
 
-  it('reads standard input for -, and injecting twice changes nothing', async () => {
+  it('reads standard input for -, and changes nothing when run on its own output', async () => {
     const once = await runCommand(['inject', '-f', '-'], { stdin: DEPLOYMENT });
     const twice = await runCommand(['inject', '-f', '-'], { stdin: once.stdout });
 
     expect(twice.stdout).to.equal(once.stdout);
   });
 
-  it('makes one stream of several files', async () => {
+  it('prints several files as one stream', async () => {
     const { stdout } = await inject({ 'a.yaml': SERVICE, 'b.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '-f', 'b.yaml']);
 
     expect(stdout.startsWith(`${SERVICE}---\n# kept\n`), stdout).to.equal(true);
@@ -70,9 +70,9 @@ describe('sallyport inject', () => {
     policy: string | undefined,
   ])[] = [
     ['the configuration', ['--config', 'c'], {}, 'from/config:1', 'Always'],
-    ['the environment before it', ['--config', 'c'], { SALLYPORT_AGENT_IMAGE: 'from/env:1' }, 'from/env:1', 'Always'],
+    ['the environment rather than the configuration', ['--config', 'c'], { SALLYPORT_AGENT_IMAGE: 'from/env:1' }, 'from/env:1', 'Always'],
     [
-      'the flag before both',
+      'the flag rather than both',
       ['--config', 'c', '--image', 'from/flag:1', '--image-pull-policy', 'Never'],
       { SALLYPORT_AGENT_IMAGE: 'from/env:1' },
       'from/flag:1',
@@ -87,13 +87,13 @@ describe('sallyport inject', () => {
     });
   }
 
-  it('prints the input as it is, and says so, when nothing in it runs pods', async () => {
+  it('prints the input unchanged with a message when it has no pod template', async () => {
     const { exitCode, stdout, stderr } = await inject({ 'a.yaml': SERVICE }, ['-f', 'a.yaml']);
 
-    expect([exitCode, stdout, stderr]).to.deep.equal([0, SERVICE, 'sallyport: no pod template got an agent\n']);
+    expect([exitCode, stdout, stderr]).to.deep.equal([0, SERVICE, 'sallyport: no agent was added to any pod template\n']);
   });
 
-  it('ends with 79 and prints nothing when one pod cannot be guarded', async () => {
+  it('exits with 79 and prints nothing when one pod cannot have an agent', async () => {
     const bad = DEPLOYMENT.replace(
       'metadata: { labels: { app: httpbin } }',
       'metadata: { labels: { app: httpbin }, annotations: { sallyport.dev/include-inbound-ports: x } }',
@@ -107,11 +107,11 @@ describe('sallyport inject', () => {
   });
 
   const unreadable: readonly (readonly [name: string, files: Readonly<Record<string, string>>])[] = [
-    ['is not there', {}],
+    ['does not exist', {}],
     ['is not YAML', { 'a.yaml': 'a: [1\n' }],
   ];
   for (const [name, files] of unreadable) {
-    it(`ends with 65 and prints nothing when a file ${name}`, async () => {
+    it(`exits with 65 and prints nothing when a file ${name}`, async () => {
       const { exitCode, stdout, stderr } = await inject(files, ['-f', 'a.yaml']);
 
       expect([exitCode, stdout]).to.deep.equal([65, '']);

@@ -23,13 +23,13 @@ spec: { template: { metadata: { labels: { app: httpbin } } } }
 `;
 }
 
-/** Waits until `ready` gives something. */
+/** Waits until `ready` returns a value. */
 async function until<T>(what: string, ready: () => T | undefined | Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     const found = await ready();
     if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error(`waited in vain: ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out waiting for ${what}`);
     await sleep(10);
   }
 }
@@ -53,7 +53,7 @@ describe('sallyport run', function () {
   after(() => upstream.close());
   const upstreamPort = (): number => (upstream.address() as AddressInfo).port;
 
-  it('shows where it listens, follows an edit, tells of a bad one with its line, and ends with 0', async () => {
+  it('shows its listeners, applies an edit, reports an invalid one with its line, and exits with 0', async () => {
     await withFolder({ 'workload.yaml': workload(upstreamPort()) }, async (cwd) => {
       const stop = new AbortController();
       const stderr = new Collected();
@@ -63,7 +63,7 @@ describe('sallyport run', function () {
       const first = await statusOf(Number(port), '/no');
       await writeFile(join(cwd, 'deny.yaml'), DENY);
       await until('the denial', async () => ((await statusOf(Number(port), '/no')) === 403 ? true : undefined));
-      await until('the next table', () => /policies in force: 1; /.exec(stderr.text) ?? undefined);
+      await until('the next table', () => /active policies: 1; /.exec(stderr.text) ?? undefined);
       await writeFile(join(cwd, 'deny.yaml'), DENY.replace('DENY', 'DENIE'));
       const found = await until(
         'the finding',
@@ -78,14 +78,14 @@ describe('sallyport run', function () {
     });
   });
 
-  it('ends with 65 for a folder that is not there', async () => {
+  it('exits with 65 for a directory that does not exist', async () => {
     const { exitCode, stderr } = await runCommand(['run', '/nonexistent/sallyport']);
 
     expect(exitCode).to.equal(65);
     expect(stderr).to.match(/^sallyport: \/nonexistent\/sallyport: no such file or directory[^\n]*\n$/);
   });
 
-  it('ends with 79 for a folder that is wrong from the start, a line for each fault', async () => {
+  it('exits with 79 for a directory that is invalid at start, with one line per fault', async () => {
     await withFolder({ 'deny.yaml': 'a: [1\n' }, async (cwd) => {
       const { exitCode, stderr } = await runCommand(['run', '.', '--log-level', 'silent'], { cwd });
 
@@ -94,7 +94,7 @@ describe('sallyport run', function () {
     });
   });
 
-  it('leaves the bundles in the folder of --state', async () => {
+  it('writes bundles to the directory of --state', async () => {
     await withFolder({ 'm/workload.yaml': workload(upstreamPort()) }, async (cwd) => {
       const stop = new AbortController();
       const stderr = new Collected();
@@ -107,7 +107,7 @@ describe('sallyport run', function () {
       stop.abort();
 
       expect((await ended).exitCode).to.equal(0);
-      // Fails when it is not there.
+      // Throws if the directory does not exist.
       await rm(join(cwd, 'state', 'bundles'), { recursive: true });
     });
   });

@@ -25,7 +25,7 @@ tests:
     request: { headers: { X-JWT: "\${token}" } }
     token: { claims: { iss: me, sub: a }, expiresInSeconds: 60 }
     expect: { verdict: allow, policy: foo/allow, rule: 0, principal: me/a }
-  - name: nobody
+  - name: no token
     expect: deny
 `;
 const BAD_TABLE = `${GOOD_TABLE}  - { name: "wrong # 1", expect: { verdict: allow, status: 200 } }\n`;
@@ -37,16 +37,16 @@ function test(table: string, ...args: string[]): Promise<CliResult> {
 }
 
 describe('sallyport test', () => {
-  it('passes when every verdict is as expected, and names the rules that no request reached', async () => {
+  it('passes when every verdict is as expected, and lists rules that no request reached', async () => {
     const { exitCode, stdout, stderr } = await test(GOOD_TABLE);
 
     expect(exitCode, stdout).to.equal(0);
-    expect(stdout).to.include('pass  nobody');
-    expect(stdout).to.match(/RULES THAT NO TEST REACHES\nAuthorizationPolicy foo\/allow rules\[1\]\n/);
+    expect(stdout).to.include('pass  no token');
+    expect(stdout).to.match(/RULES NOT REACHED BY ANY TEST\nAuthorizationPolicy foo\/allow rules\[1\]\n/);
     expect(stderr).to.equal('2 tests, 0 failed; 2 of 3 rules covered (66 %)\n');
   });
 
-  it('fails with 79 and says what was decided instead', async () => {
+  it('exits with 79 and reports the actual decision when a test fails', async () => {
     const { exitCode, stdout } = await test(BAD_TABLE);
 
     expect(exitCode).to.equal(79);
@@ -60,14 +60,14 @@ describe('sallyport test', () => {
     ['66', 0],
     ['67', 79],
   ] as const) {
-    it(`ends with ${exitCode} when ${percent} % of the rules must be reached`, async () => {
+    it(`exits with ${exitCode} when --min-coverage is ${percent}`, async () => {
       expect((await test(GOOD_TABLE, '--min-coverage', percent)).exitCode).to.equal(exitCode);
     });
   }
 
   const CLAIMS = POLICIES.replace('fromHeaders:', 'outputClaimToHeaders: [{ header: x-sub, claim: sub }], fromHeaders:');
 
-  it('compares what the application gets, and the reply', async () => {
+  it('compares the request that the application gets, and the reply', async () => {
     const table = `workload: { namespace: foo, name: web, labels: {} }
 tests:
   - name: claims become headers
@@ -84,7 +84,7 @@ tests:
     expect(exitCode, stdout).to.equal(0);
   });
 
-  it('says what differs in messages, without secrets', async () => {
+  it('reports differences in messages without secrets', async () => {
     const table = `workload: { namespace: foo, name: web, labels: {} }
 tests:
   - name: kept
@@ -95,7 +95,7 @@ tests:
     const { exitCode, stdout } = await test(table);
 
     expect(exitCode).to.equal(79);
-    expect(stdout).to.include('there is no reply of an agent to compare: the application answers');
+    expect(stdout).to.include('there is no agent reply to compare: the application replies');
     expect(stdout).to.include('upstream.path is /, expected /other');
     expect(stdout).to.include('upstream.headers[authorization] is "Basic …", expected absent');
     expect(stdout).to.include('upstream.headers[a] is "b", expected "b" and "c"');
@@ -103,7 +103,7 @@ tests:
     expect(stdout).not.to.include('c2VjcmV0');
   });
 
-  it('takes the time of a test before that of its table', async () => {
+  it('uses the time of a test rather than that of its table', async () => {
     const { exitCode, stdout } = await test(
       `${GOOD_TABLE}  - name: long ago
     now: 2020-01-01T00:00:00Z
@@ -116,11 +116,11 @@ tests:
     expect(exitCode, stdout).to.equal(0);
   });
 
-  it('runs only the tests that are asked for', async () => {
-    expect((await test(BAD_TABLE, '--filter', 'nobody')).stderr).to.include('1 test, 0 failed');
+  it('runs only the tests that match --filter', async () => {
+    expect((await test(BAD_TABLE, '--filter', 'no token')).stderr).to.include('1 test, 0 failed');
     expect((await test(BAD_TABLE, '--filter', 'one.sally')).stderr).to.include('3 tests, 1 failed');
     const none = await test(BAD_TABLE, '--filter', 'zzz');
-    expect([none.exitCode, none.stderr]).to.deep.equal([65, 'sallyport: no test holds zzz\n']);
+    expect([none.exitCode, none.stderr]).to.deep.equal([65, 'sallyport: no test matches the filter "zzz"\n']);
   });
 
   it('writes JUnit with names escaped', async () => {
@@ -151,7 +151,7 @@ tests:
   const hostileTable = `workload: { namespace: foo, name: web, labels: {} }\ntests:\n${NAMES.map((name, index) => `  - ${JSON.stringify({ name, expect: index % 2 === 0 ? 'deny' : 'allow' })}\n`).join('')}`;
   const withoutControl = (name: string): string => name.replaceAll('\u0007', '?').replaceAll('\u001b', '?');
 
-  it('writes JUnit that a parser of XML reads, whatever tests are called', async () => {
+  it('writes JUnit that an XML parser reads for any test name', async () => {
     const { stdout } = await test(hostileTable, '-o', 'junit');
 
     expect(XMLValidator.validate(stdout)).to.equal(true);
@@ -164,7 +164,7 @@ tests:
     );
   });
 
-  it('writes TAP that a parser reads, whatever tests are called', async () => {
+  it('writes TAP that a TAP parser reads for any test name', async () => {
     const { stdout } = await test(hostileTable, '-o', 'tap');
 
     const events = Parser.parse(stdout);
@@ -179,7 +179,7 @@ tests:
     expect(events.filter(([type]) => type === 'extra')).to.deep.equal([]);
   });
 
-  it('writes the same in YAML as in JSON', async () => {
+  it('writes the same value in YAML as in JSON', async () => {
     const [json, yaml] = [await test(BAD_TABLE, '-o', 'json'), await test(BAD_TABLE, '-o', 'yaml')];
 
     expect(parse(yaml.stdout)).to.deep.equal(JSON.parse(json.stdout));
@@ -196,31 +196,31 @@ tests:
     expect(coverage.covered).to.equal(2);
   });
 
-  const badTables: readonly (readonly [name: string, table: string, told: string])[] = [
-    ['no YAML', 'tests: [', 'one.sallyport-test.yaml:'],
+  const badTables: readonly (readonly [name: string, table: string, message: string])[] = [
+    ['invalid YAML', 'tests: [', 'one.sallyport-test.yaml:'],
     ['an unknown member', GOOD_TABLE.replace('now:', 'noww:'), 'Unrecognized key'],
-    ['an expectation that is none', `${GOOD_TABLE}  - { name: x, expect: alow }\n`, 'one.sallyport-test.yaml:10: tests.2.expect'],
+    ['an invalid expectation', `${GOOD_TABLE}  - { name: x, expect: alow }\n`, 'one.sallyport-test.yaml:10: tests.2.expect'],
     ['no tests', 'workload: foo/web\ntests: []\n', 'tests'],
-    ['no workload', 'tests: [{ name: a, expect: allow }]\n', 'names no workload'],
-    ['a workload without manifest', 'workload: foo/web\ntests: [{ name: a, expect: allow }]\n', 'no workload foo/web'],
+    ['no workload', 'tests: [{ name: a, expect: allow }]\n', 'neither the test nor the table names a workload'],
+    ['a workload without a manifest', 'workload: foo/web\ntests: [{ name: a, expect: allow }]\n', 'no workload foo/web'],
   ];
-  for (const [name, table, told] of badTables) {
-    it(`ends with 65 for a table with ${name}`, async () => {
+  for (const [name, table, message] of badTables) {
+    it(`exits with 65 for a table with ${name}`, async () => {
       const { exitCode, stderr } = await test(table);
 
       expect(exitCode).to.equal(65);
-      expect(stderr).to.include(told);
+      expect(stderr).to.include(message);
     });
   }
 
-  it('ends with 65 where there is no table', async () => {
+  it('exits with 65 when there is no table', async () => {
     const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES }, (cwd) => runCommand(['test', 'p'], { cwd }));
 
     expect(exitCode).to.equal(65);
     expect(stderr).to.include('no *.sallyport-test.yaml in p');
   });
 
-  it('leaves tables to itself: check takes them for no manifests', async () => {
+  it('leaves tables out of the manifests that check reads', async () => {
     const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': GOOD_TABLE }, (cwd) =>
       runCommand(['check', 'p'], { cwd }),
     );
@@ -229,7 +229,7 @@ tests:
     expect(stderr).to.include('1 file, policies: 2');
   });
 
-  it('passes on the example of the JWT task', async () => {
+  it('passes for the example of the JWT task', async () => {
     const cwd = new URL('../../../../', import.meta.url).pathname;
     const { exitCode, stdout } = await runCommand(['test', 'examples/jwt-task', '--min-coverage', '100'], { cwd });
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { runCommand } from '../../../support/cli-context.ts';
 
-/** What bash offers for a command line that ends with the word at the cursor. */
+/** The completions that bash offers when the cursor is at the end of `line`. */
 async function bashOffers(line: string): Promise<readonly string[]> {
   const { stdout: script } = await runCommand(['completion', 'bash']);
   const words = line.split(' ');
@@ -16,7 +16,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
   return stdout.split('\n').filter((word) => word !== '');
 }
 
-describe('completion', () => {
+describe('sallyport completion', () => {
   const offers: readonly (readonly [line: string, some: readonly string[], none: readonly string[]])[] = [
     ['sallyport ', ['run', 'check', 'compile', 'inject', '--version'], ['--config']],
     ['sallyport co', ['compile', 'controller', 'completion'], ['run']],
@@ -27,7 +27,7 @@ describe('completion', () => {
     ['sallyport completion ', ['bash', 'zsh', 'fish'], []],
   ];
   for (const [line, some, none] of offers) {
-    it(`of bash offers ${some.join(', ')} after "${line}"`, async () => {
+    it(`offers ${some.join(', ')} in bash after "${line}"`, async () => {
       const offered = await bashOffers(line);
 
       expect(offered).to.include.members([...some]);
@@ -36,7 +36,7 @@ describe('completion', () => {
   }
 
   for (const shell of ['zsh', 'fish'] as const) {
-    it(`of ${shell} names every command and the choices of its options`, async () => {
+    it(`prints a ${shell} script with every command and the choices of its options`, async () => {
       const { exitCode, stdout } = await runCommand(['completion', shell]);
 
       expect(exitCode).to.equal(0);
@@ -46,7 +46,7 @@ describe('completion', () => {
     });
   }
 
-  it('ends with 64 for a shell that it does not know', async () => {
+  it('exits with 64 for an unknown shell', async () => {
     expect((await runCommand(['completion', 'tcsh'])).exitCode).to.equal(64);
   });
 });

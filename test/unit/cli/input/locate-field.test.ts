@@ -30,24 +30,24 @@ items:
       rules: []
 `;
 
-describe('locating a field', () => {
+describe('createLocator', () => {
   const { objects } = parseManifests(TEXT, 'x.yaml');
 
   const cases: readonly (readonly [name: string, object: number, path: string, place: string])[] = [
     ['the object itself', 0, '', '2:1'],
     ['a key', 0, 'spec.rules', '10:3'],
-    ['an item of a list', 0, 'spec.rules[0].from[0].source.ipBlocks[1]', '13:38'],
+    ['an item of a sequence', 0, 'spec.rules[0].from[0].source.ipBlocks[1]', '13:38'],
     ['a key with dots after a dot', 0, 'spec.selector.matchLabels.app.kubernetes.io/name', '8:7'],
     ['a key with dots in brackets', 0, 'spec.selector.matchLabels[app.kubernetes.io/name]', '8:7'],
-    ['a key that another one begins with', 0, 'spec.selector.matchLabels.app', '9:7'],
-    ['the deepest part that is there, for a field that is not', 0, 'spec.rules[0].to[3].operation', '11:7'],
+    ['a key that is a prefix of another key', 0, 'spec.selector.matchLabels.app', '9:7'],
+    ['the deepest part that exists, for a missing field', 0, 'spec.rules[0].to[3].operation', '11:7'],
     ['an object in a List', 2, 'spec.rules', '26:7'],
-    ['an object in a List whose field is not there', 1, 'spec.rules', '21:5'],
+    ['an object in a List, for a missing field', 1, 'spec.rules', '21:5'],
   ];
   for (const [name, at, path, place] of cases) {
     it(`finds ${name}`, () => {
       const item = objects[at];
-      if (item === undefined) throw new Error('the text holds three objects');
+      if (item === undefined) throw new Error('the text must have three objects');
 
       const { line, column } = createLocator(new Map([['x.yaml', TEXT]]))(item, path);
 
@@ -55,9 +55,9 @@ describe('locating a field', () => {
     });
   }
 
-  it('falls back to the line of the object when the text has changed since', () => {
+  it('returns the line of the object when the file changed since it was read', () => {
     const [item] = objects;
-    if (item === undefined) throw new Error('the text holds three objects');
+    if (item === undefined) throw new Error('the text must have three objects');
 
     expect(
       createLocator(new Map([['x.yaml', '- now: something else\n']]))({ ...item, origin: { file: 'x.yaml', line: 9 } }, 'spec'),

@@ -4,13 +4,13 @@ import formats from 'ajv-formats';
 import { expect } from 'chai';
 import { formatSarif } from '../../../../src/cli/output/sarif.ts';
 
-// Both packages are CommonJS, whose default export is a member for the compiler alone.
+// Both packages are CommonJS: only for the compiler is the default export a member.
 const Ajv = draft04 as unknown as typeof draft04.default;
 const addFormats = formats as unknown as typeof formats.default;
 
-/** Why `text` is no SARIF 2.1.0 by its published schema; undefined: it is. */
-function schemaFaults(text: string): unknown {
-  // One of the schema's patterns is no regular expression under the flag u.
+/** The violations of the published schema of SARIF 2.1.0; undefined: none. */
+function schemaErrors(text: string): unknown {
+  // One of the schema's patterns is not a valid regular expression with the flag u.
   const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
   addFormats(ajv);
   return ajv.validate(schema, JSON.parse(text)) ? undefined : ajv.errors;
@@ -35,12 +35,15 @@ interface Log {
   }[];
 }
 
-describe('formatSarif', () => {
-  it('makes a rule of each code once and a result of each finding, at its place', () => {
+describe('formatSarif', function () {
+  // Compiling the schema takes seconds on a busy machine.
+  this.timeout(30_000);
+
+  it('has one rule per code and one result per finding, with its location', () => {
     const finding = { line: 7, column: 3, object: 'AuthorizationPolicy foo/a', path: 'spec', message: 'wrong' } as const;
     const log = JSON.parse(
       formatSarif([
-        { ...finding, file: './a b.yaml', severity: 'error', code: 'SP_VALUE', hint: 'mend it' },
+        { ...finding, file: './a b.yaml', severity: 'error', code: 'SP_VALUE', hint: 'fix it' },
         { ...finding, file: 'x/c.yaml', severity: 'warning', code: 'SP_PATH' },
         { ...finding, file: '/abs.yaml', severity: 'warning', code: 'SP_VALUE' },
       ]),
@@ -54,7 +57,7 @@ describe('formatSarif', () => {
       ['SP_PATH', 0, 'warning'],
       ['SP_VALUE', 1, 'warning'],
     ]);
-    expect(run?.results[0]?.message.text).to.equal('AuthorizationPolicy foo/a: spec: wrong (mend it)');
+    expect(run?.results[0]?.message.text).to.equal('AuthorizationPolicy foo/a: spec: wrong (fix it)');
     expect(run?.results.map(({ locations }) => locations[0]?.physicalLocation.artifactLocation.uri)).to.deep.equal([
       'a%20b.yaml',
       'x/c.yaml',
@@ -63,27 +66,27 @@ describe('formatSarif', () => {
     expect(run?.results[0]?.locations[0]?.physicalLocation.region).to.deep.equal({ startLine: 7, startColumn: 3 });
   });
 
-  it('is SARIF by its published schema, whatever findings hold', () => {
+  it('conforms to the published schema for any text in findings', () => {
     const place = { line: 1, column: 1, object: '', path: '' } as const;
     const text = formatSarif([
       { ...place, file: '<stdin>', severity: 'info', code: 'SP_PREFLIGHT', message: 'a "quote", ]]> and \u0000' },
       { ...place, file: 'a#b?c%d é.yaml', severity: 'error', code: 'SP_MANIFEST', message: '', object: 'A ns/x', path: 'spec' },
     ]);
 
-    expect(schemaFaults(text)).to.equal(undefined);
-    expect(schemaFaults(formatSarif([]))).to.equal(undefined);
-    expect(schemaFaults(text.replace('"note"', '"info"'))).to.be.an('array');
-    expect(schemaFaults(text.replace('"help": {', '"help": { "words": 1,'))).to.be.an('array');
+    expect(schemaErrors(text)).to.equal(undefined);
+    expect(schemaErrors(formatSarif([]))).to.equal(undefined);
+    expect(schemaErrors(text.replace('"note"', '"info"'))).to.be.an('array');
+    expect(schemaErrors(text.replace('"help": {', '"help": { "words": 1,'))).to.be.an('array');
   });
 
-  it('says what each code means', () => {
+  it('describes each code', () => {
     const finding = { file: 'a', line: 1, column: 1, object: '', path: '', message: 'x', severity: 'error' } as const;
     const log = JSON.parse(formatSarif([{ ...finding, code: 'SP_VALUE' }])) as Log;
 
     expect(log.runs[0]?.tool.driver.rules[0]?.help.text).to.match(/^A value to match .* See docs\/reference\/lint\.md/);
   });
 
-  it('is a log with one run when there is nothing to say', () => {
+  it('is a log with one run without results when there are no findings', () => {
     const log = JSON.parse(formatSarif([])) as Log;
 
     expect(log.runs.map(({ results }) => results)).to.deep.equal([[]]);

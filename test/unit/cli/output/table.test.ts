@@ -2,17 +2,17 @@ import { expect } from 'chai';
 import { formatTable } from '../../../../src/cli/output/table.ts';
 import { Collected } from '../../../support/cli-context.ts';
 
-describe('a table', () => {
+describe('formatTable', () => {
   const rows = [
     ['one', '', 'a text that is long'],
     ['two', '', '日本'],
   ];
 
-  it('has no column in which nothing stands', () => {
+  it('leaves out a column without any text', () => {
     expect(formatTable(['A', 'B', 'C'], rows, new Collected())).to.equal('A    C\none  a text that is long\ntwo  日本\n');
   });
 
-  it('counts characters that take two columns', () => {
+  it('aligns characters that take two columns, and combining marks that take none', () => {
     expect(
       formatTable(
         ['A', 'B'],
@@ -26,7 +26,7 @@ describe('a table', () => {
     ).to.equal('A     B\n日本  x\nabcd  y\ne\u0301     z\n');
   });
 
-  it('becomes paragraphs on a terminal that is too narrow', () => {
+  it('prints a paragraph per row on a terminal that is too narrow', () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 20, hasColors: () => false, getColorDepth: () => 1 });
 
     expect(formatTable(['NAME', 'B', 'TEXT'], rows, terminal)).to.equal('NAME  one\nTEXT  a text that is long\n\nNAME  two\nTEXT  日本\n');

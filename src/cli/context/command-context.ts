@@ -1,0 +1,43 @@
+/*
+ * What a command may use of its environment. The entry point builds the context from the process, tests from strings, so that
+ * no command touches a global stream or ends the process.
+ */
+
+/** A stream that a command writes to. Colour and progress appear only if it is a terminal. */
+export type OutputStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Runs a process to its end. @param args flags of that process, unparsed @returns its exit code */
+export type RunProcess = (args: readonly string[], context: CommandContext) => Promise<number>;
+
+/** Streams, working directory, environment and stop signal of one command, and the long-running processes it may start. */
+export interface CommandContext {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** All of standard input, decoded as UTF-8. */
+  readonly readStdin: () => Promise<string>;
+  /** Absolute path. Paths on the command line are relative to it. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted by SIGINT (Ctrl-C) and SIGTERM: a command stops what it is running and returns. */
+  readonly signal: AbortSignal;
+  /** Processes that only the entry point can wire. */
+  readonly processes: { readonly controller: RunProcess; readonly agent: RunProcess };
+}
+
+/** What each command gets: the context, and a callback for its exit code. */
+export interface CommandHost {
+  readonly context: CommandContext;
+  readonly finish: (exitCode: number) => void;
+}
+
+/** Ends the command with an exit code and one line on stderr. */
+export class CommandError extends Error {
+  override readonly name: string = 'CommandError';
+  /** One of exit-codes.ts. */
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,67 @@
+/*
+ * The policies in a published bundle, so that explain and diff can evaluate exactly what an agent has.
+ */
+import { parseAllDocuments } from 'yaml';
+import { workloadKey } from '../../api/kube/keys.ts';
+import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../api/kube/names.ts';
+import { canonicalJson } from '../../bundle/canonical-json.ts';
+import { decodeBundle } from '../../bundle/decode.ts';
+import { digestOf } from '../../bundle/encode.ts';
+import { CommandError } from '../context/command-context.ts';
+import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import type { PolicySet } from './policy-set.ts';
+import { chooseTarget, unknownWorkload } from './policy-target.ts';
+import { parseJson } from './read-file.ts';
+
+/** Whether the JSON in `text` is a bundle, not a manifest or a List as kubectl prints it. @throws CommandError when it is not JSON */
+export function isBundleJson(text: string, file: string): boolean {
+  const value = parseJson(text, file);
+  return isObject(value) && (typeof value['apiVersion'] !== 'string' || value['kind'] === 'ConfigMap');
+}
+
+/**
+ * The policies in the text of a bundle: as `compile -o json` prints it, its ConfigMap, or the bundle itself.
+ * @throws CommandError or RefusedError when the text is not a bundle
+ */
+export function policySetOfBundle(text: string, file: string): PolicySet {
+  const { bundle } = decodeBundle(bundleFiles(text, file));
+  const known = workloadKey(bundle.workload);
+  return {
+    workloads: [known],
+    policies: undefined,
+    findings: [],
+    target(workload, labels) {
+      if (workload !== known) throw unknownWorkload(workload, [known]);
+      return chooseTarget(bundle, labels);
+    },
+    notApplied: () => [],
+    servicePort: () => undefined,
+    locate: () => undefined,
+  };
+}
+
+/** The files that an agent would find in its volume. */
+function bundleFiles(text: string, file: string): Record<string, Uint8Array> {
+  const value = text.trimStart().startsWith('{') ? parseJson(text, file) : firstDocument(text);
+  if (!isObject(value)) throw new CommandError(EXIT_BAD_DATA, `${file}: not a bundle`);
+  if (value['kind'] === 'ConfigMap') {
+    const plain = entriesOf(value['data']).map(([key, part]) => [key, Buffer.from(String(part))] as const);
+    const binary = entriesOf(value['binaryData']).map(([key, part]) => [key, Buffer.from(String(part), 'base64')] as const);
+    return Object.fromEntries([...plain, ...binary]);
+  }
+  const json = canonicalJson(isObject(value['bundle']) ? value['bundle'] : value);
+  return { [BUNDLE_KEY]: Buffer.from(json), [BUNDLE_DIGEST_KEY]: Buffer.from(digestOf(json)) };
+}
+
+function firstDocument(text: string): unknown {
+  const documents = parseAllDocuments(text);
+  return Array.isArray(documents) && documents[0]?.errors.length === 0 ? documents[0].toJS() : undefined;
+}
+
+function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {
+  return isObject(value) ? Object.entries(value) : [];
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
