@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type CliResult, Collected, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const RULES = 'rules: [{ to: [{ operation: { methods: [GET] } }] }]';
 const GOOD = `apiVersion: security.istio.io/v1
@@ -32,7 +32,7 @@ spec:
 const CUSTOM = GOOD.replace(RULES, 'action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]');
 
 function check(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
-  return withFolder(files, (cwd) => runCommand(['check', ...args], { cwd }));
+  return withDirectory(files, (cwd) => runCommand(['check', ...args], { cwd }));
 }
 
 describe('sallyport check', () => {
@@ -198,7 +198,7 @@ spec: { jwtRules: [{ issuer: x, jwksUri: https://example.com/keys }] }
 
   it('shows progress on a terminal and clears it at the end', async () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 40 });
-    await withFolder({ 'a.yaml': GOOD }, (cwd) => runCommand(['check', 'a.yaml'], { cwd, stderr: terminal }));
+    await withDirectory({ 'a.yaml': GOOD }, (cwd) => runCommand(['check', 'a.yaml'], { cwd, stderr: terminal }));
 
     expect(terminal.text).to.include('0 files read, now a.yaml');
     expect(terminal.text).to.include('\r\u001b[K1 file, policies');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { canonicalJson } from '../../../../src/bundle/canonical-json.ts';
 import { digestOf } from '../../../../src/bundle/encode.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const FILES: Readonly<Record<string, string>> = {
   'policies/allow.yaml': `apiVersion: security.istio.io/v1
@@ -25,7 +25,7 @@ spec: { template: { metadata: { labels: { app: httpbin } } } }
 };
 
 function compile(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
-  return withFolder(files, (cwd) => runCommand(['compile', ...args], { cwd }));
+  return withDirectory(files, (cwd) => runCommand(['compile', ...args], { cwd }));
 }
 
 describe('sallyport compile', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { type CliResult, Collected, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const policy = (paths: string): string => `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
@@ -30,7 +30,7 @@ const CORPUS = `{"path": "/a"}
 
 function diff(...args: string[]): Promise<CliResult> {
   const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': CORPUS };
-  return withFolder(files, (cwd) => runCommand(['diff', ...args], { cwd }));
+  return withDirectory(files, (cwd) => runCommand(['diff', ...args], { cwd }));
 }
 
 interface Decided {
@@ -54,7 +54,7 @@ const MANY = Array.from({ length: 300 }, (_, at) => `{"path": "${at % 12 === 0 ?
 
 function diffMany(stderr: Collected, ...args: string[]): Promise<CliResult> {
   const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'many.jsonl': MANY };
-  return withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', 'many.jsonl', ...args], { cwd, stderr }));
+  return withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', 'many.jsonl', ...args], { cwd, stderr }));
 }
 
 describe('sallyport diff', () => {
@@ -107,7 +107,7 @@ describe('sallyport diff', () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
     const args = ['diff', 'a', 'b', '--generate', '2000'];
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
-    await withFolder(files, (cwd) => runCommand(args, { cwd, stderr: terminal }));
+    await withDirectory(files, (cwd) => runCommand(args, { cwd, stderr: terminal }));
 
     const lines = terminal.text.split('\r\u001b[K');
     expect(lines[1]).to.match(/^1000 requests evaluated, \d+ flips$/);
@@ -116,7 +116,7 @@ describe('sallyport diff', () => {
 
   it('prints no flips when it is stopped', async () => {
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
-    const { exitCode, stdout, stderr } = await withFolder(files, (cwd) =>
+    const { exitCode, stdout, stderr } = await withDirectory(files, (cwd) =>
       runCommand(['diff', 'a', 'b', '--generate', '10'], { cwd, signal: AbortSignal.abort() }),
     );
 
@@ -128,7 +128,7 @@ describe('sallyport diff', () => {
     const stop = new AbortController();
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
     terminal.write = () => setImmediate(() => stop.abort()) !== undefined;
-    const { exitCode } = await withFolder(files, (cwd) =>
+    const { exitCode } = await withDirectory(files, (cwd) =>
       runCommand(['diff', 'a', 'b', '--generate', '9999999'], { cwd, stderr: terminal, signal: stop.signal }),
     );
 
@@ -147,7 +147,7 @@ describe('sallyport diff', () => {
     it(`reads ${name} from a file and from standard input`, async () => {
       const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), requests: text };
       for (const file of ['requests', '-']) {
-        const { stderr } = await withFolder(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', file], { cwd, stdin: text }));
+        const { stderr } = await withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b', '--requests', file], { cwd, stdin: text }));
 
         expect(stderr).to.equal('1 request, 1 flip\n');
       }
@@ -158,7 +158,7 @@ describe('sallyport diff', () => {
     const items = parseAllDocuments(policy('/b')).map((document) => document.toJS() as unknown);
     const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
     const files = { 'a/p.yaml': policy('/a'), 'b.json': `\ufeff${list}`, 'corpus.jsonl': CORPUS };
-    const { stderr } = await withFolder(files, (cwd) => runCommand(['diff', 'a', 'b.json', '--requests', 'corpus.jsonl'], { cwd }));
+    const { stderr } = await withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b.json', '--requests', 'corpus.jsonl'], { cwd }));
 
     expect(stderr).to.equal('4 requests, 2 flips\n');
   });
@@ -167,7 +167,7 @@ describe('sallyport diff', () => {
     const token = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJtZSJ9.c2lnbmF0dXJl';
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b'), 'corpus.jsonl': `{"path": "/a?id_token=${token}"}\n` };
     for (const output of ['table', 'json']) {
-      const { stdout } = await withFolder(files, (cwd) =>
+      const { stdout } = await withDirectory(files, (cwd) =>
         runCommand(['diff', 'a', 'b', '--requests', 'corpus.jsonl', '-o', output], { cwd }),
       );
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { createTestKey } from '../../../../src/explain/test-key.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const ISSUER = 'https://issuer.example';
 const NOW = '2026-01-31T12:00:00Z';
@@ -66,7 +66,7 @@ function files(more: Readonly<Record<string, string>> = {}): Readonly<Record<str
 }
 
 function explain(args: readonly string[], more?: Readonly<Record<string, string>>, stdin = ''): Promise<CliResult> {
-  return withFolder(files(more), (cwd) => runCommand(['explain', ...args, '--at', NOW], { cwd, stdin }));
+  return withDirectory(files(more), (cwd) => runCommand(['explain', ...args, '--at', NOW], { cwd, stdin }));
 }
 
 async function explainJson(...args: string[]): Promise<Explained> {
@@ -163,7 +163,7 @@ describe('sallyport explain', () => {
   });
 
   it('evaluates the request under a published bundle', async () => {
-    const { stdout: bundle } = await withFolder(files(), (cwd) =>
+    const { stdout: bundle } = await withDirectory(files(), (cwd) =>
       runCommand(['compile', '.', '--workload', 'foo/httpbin', '-o', 'json'], { cwd }),
     );
     const { stdout, exitCode } = await explain(['--bundle', 'b.txt', '--url', '/x'], { 'b.txt': bundle });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { DEFAULT_AGENT_IMAGE } from '../../../../src/cli/commands/inject.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const DEPLOYMENT = `# kept
 apiVersion: apps/v1
@@ -29,7 +29,7 @@ function inject(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CliResult> {
-  return withFolder(files, (cwd) => runCommand(['inject', ...args], { cwd, env }));
+  return withDirectory(files, (cwd) => runCommand(['inject', ...args], { cwd, env }));
 }
 
 function agentOf(text: string): Container | undefined {

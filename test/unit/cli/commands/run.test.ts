@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Collected, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const DENY = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -54,7 +54,7 @@ describe('sallyport run', function () {
   const upstreamPort = (): number => (upstream.address() as AddressInfo).port;
 
   it('shows its listeners, applies an edit, reports an invalid one with its line, and exits with 0', async () => {
-    await withFolder({ 'workload.yaml': workload(upstreamPort()) }, async (cwd) => {
+    await withDirectory({ 'workload.yaml': workload(upstreamPort()) }, async (cwd) => {
       const stop = new AbortController();
       const stderr = new Collected();
       const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
@@ -86,7 +86,7 @@ describe('sallyport run', function () {
   });
 
   it('exits with 79 for a directory that is invalid at start, with one line per fault', async () => {
-    await withFolder({ 'deny.yaml': 'a: [1\n' }, async (cwd) => {
+    await withDirectory({ 'deny.yaml': 'a: [1\n' }, async (cwd) => {
       const { exitCode, stderr } = await runCommand(['run', '.', '--log-level', 'silent'], { cwd });
 
       expect(exitCode).to.equal(79);
@@ -95,7 +95,7 @@ describe('sallyport run', function () {
   });
 
   it('writes bundles to the directory of --state', async () => {
-    await withFolder({ 'm/workload.yaml': workload(upstreamPort()) }, async (cwd) => {
+    await withDirectory({ 'm/workload.yaml': workload(upstreamPort()) }, async (cwd) => {
       const stop = new AbortController();
       const stderr = new Collected();
       const ended = runCommand(['run', 'm', '--state', 'state', '--no-access-log', '--log-level', 'silent'], {

@@ -3,7 +3,7 @@ import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { Parser } from 'tap-parser';
 import { parse } from 'yaml';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
-import { withFolder } from '../../../support/temporary-folder.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const POLICIES = `apiVersion: security.istio.io/v1
 kind: RequestAuthentication
@@ -31,7 +31,7 @@ tests:
 const BAD_TABLE = `${GOOD_TABLE}  - { name: "wrong # 1", expect: { verdict: allow, status: 200 } }\n`;
 
 function test(table: string, ...args: string[]): Promise<CliResult> {
-  return withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': table }, (cwd) =>
+  return withDirectory({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': table }, (cwd) =>
     runCommand(['test', 'p', ...args], { cwd }),
   );
 }
@@ -77,7 +77,7 @@ tests:
   - name: the reply has a body
     expect: { body: "RBAC: access denied", headers: { content-type: text/plain, x-none: null } }
 `;
-    const { exitCode, stdout } = await withFolder({ 'p/policies.yaml': CLAIMS, 'p/one.sallyport-test.yaml': table }, (cwd) =>
+    const { exitCode, stdout } = await withDirectory({ 'p/policies.yaml': CLAIMS, 'p/one.sallyport-test.yaml': table }, (cwd) =>
       runCommand(['test', 'p'], { cwd }),
     );
 
@@ -214,14 +214,14 @@ tests:
   }
 
   it('exits with 65 when there is no table', async () => {
-    const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES }, (cwd) => runCommand(['test', 'p'], { cwd }));
+    const { exitCode, stderr } = await withDirectory({ 'p/policies.yaml': POLICIES }, (cwd) => runCommand(['test', 'p'], { cwd }));
 
     expect(exitCode).to.equal(65);
     expect(stderr).to.include('no *.sallyport-test.yaml in p');
   });
 
   it('leaves tables out of the manifests that check reads', async () => {
-    const { exitCode, stderr } = await withFolder({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': GOOD_TABLE }, (cwd) =>
+    const { exitCode, stderr } = await withDirectory({ 'p/policies.yaml': POLICIES, 'p/one.sallyport-test.yaml': GOOD_TABLE }, (cwd) =>
       runCommand(['check', 'p'], { cwd }),
     );
 
