@@ -42,7 +42,7 @@ function decisive({ rules }: Explanation): readonly string[] {
 describe('explanations of the recorded requests', () => {
   for (const directory of ['cases/', 'random/']) {
     it(`agree with the records of ${directory} and are consistent`, function () {
-      this.timeout(30_000);
+      this.timeout(120_000);
       const explained = explainAll(directory);
 
       expect(explained).to.not.have.length(0);
