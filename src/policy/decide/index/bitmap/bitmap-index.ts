@@ -59,11 +59,11 @@ function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readon
 export function buildBitmapIndex(rules: readonly Rule[]): BitmapIndex {
   const rows = clauseRowsOf(rules);
   const sets = new RowSets(rows.length);
-  const wanted = filterAxes(rows, 'anyOf', sets);
-  const segments = wanted.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
+  const required = filterAxes(rows, 'anyOf', sets);
+  const segments = required.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
   const excluded = filterAxes(rows, 'noneOf', sets);
-  const tokenAxes = wanted.filter(({ isToken }) => isToken).length;
-  const axes = { wanted: searchable(wanted, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };
+  const tokenAxes = required.filter(({ isToken }) => isToken).length;
+  const axes = { required: searchable(required, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };
   return new RowBitmaps(
     axes,
     rows.map(({ rule }) => rule),
@@ -72,7 +72,7 @@ export function buildBitmapIndex(rules: readonly Rule[]): BitmapIndex {
 }
 
 interface Axes {
-  readonly wanted: readonly Axis[];
+  readonly required: readonly Axis[];
   readonly segments: readonly Axis[];
   readonly excluded: readonly Axis[];
 }
@@ -80,8 +80,8 @@ interface Axes {
 /** Holds the scratch memory of searches, which never overlap. */
 class RowBitmaps implements BitmapIndex {
   /** The axes that are always looked up, followed by those of path segments. */
-  readonly #wanted: readonly Axis[];
-  readonly #alwaysWanted: number;
+  readonly #required: readonly Axis[];
+  readonly #alwaysRequired: number;
   readonly #excluded: readonly Axis[];
   readonly #tokenAxes: readonly Axis[];
   readonly #ruleByRow: Int32Array;
@@ -92,11 +92,11 @@ class RowBitmaps implements BitmapIndex {
   readonly #candidates = new Int32Array(MAX_RULES);
 
   /** Seals `sets`. */
-  constructor({ wanted, segments, excluded }: Axes, ruleByRow: readonly number[], sets: RowSets) {
-    this.#wanted = [...wanted, ...segments];
-    this.#alwaysWanted = wanted.length;
+  constructor({ required, segments, excluded }: Axes, ruleByRow: readonly number[], sets: RowSets) {
+    this.#required = [...required, ...segments];
+    this.#alwaysRequired = required.length;
     this.#excluded = excluded;
-    this.#tokenAxes = [...wanted, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
+    this.#tokenAxes = [...required, ...excluded].filter(({ tokenAxis }) => tokenAxis !== -1);
     this.#ruleByRow = Int32Array.from(ruleByRow);
     this.#all = sets.createFull();
     this.#intersection = new BitmapIntersection(sets, MAX_RULES);
@@ -123,19 +123,19 @@ class RowBitmaps implements BitmapIndex {
     return -1;
   }
 
-  /** Looks up every axis, and the path segment by segment when its axis gave up. Returns the number of wanted axes that were looked up. */
+  /** Looks up every axis, and the path segment by segment when its axis gave up. Returns the number of required axes that were looked up. */
   #lookUp(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean): number {
     const claims = token?.claims;
     const tokenHits = token?.isStored === true ? (token.rows ??= this.#tokenRows(facts, token.claims)) : undefined;
-    const wanted = this.#wanted;
+    const required = this.#required;
     const cache = this.#cache;
     cache.begin();
-    let count = this.#alwaysWanted;
+    let count = this.#alwaysRequired;
     for (let i = 0; i < count; i++) {
-      const axis = wanted[i] as Axis;
+      const axis = required[i] as Axis;
       axis.found = gaveUp && axis.givesUp ? GAVE_UP : foundFor(axis, facts, claims, tokenHits);
       cache.append(axis.found);
-      if (axis.found.isPartial && axis.givesUp) count = wanted.length;
+      if (axis.found.isPartial && axis.givesUp) count = required.length;
     }
     for (const axis of this.#excluded) {
       axis.found = foundFor(axis, facts, claims, tokenHits);
@@ -144,14 +144,14 @@ class RowBitmaps implements BitmapIndex {
     return count;
   }
 
-  /** Leaves the rows that the first `count` wanted axes and all excluding axes let pass. */
+  /** Leaves the rows that the first `count` required axes and all excluding axes let pass. */
   #intersect(count: number): void {
     const intersection = this.#intersection;
-    const wanted = this.#wanted;
+    const required = this.#required;
     const smallest = this.#smallest(count);
     this.#begin(smallest);
     for (let i = 0; i < count && !intersection.isEmpty; i++) {
-      const axis = wanted[i] as Axis;
+      const axis = required[i] as Axis;
       if (axis !== smallest && !axis.found.isPartial && !this.#passesAll(axis))
         intersection.intersect(axis.found, axis.freeCount === 0 ? undefined : axis.free);
     }
@@ -172,7 +172,7 @@ class RowBitmaps implements BitmapIndex {
     let smallest: Axis | undefined;
     let size = Number.POSITIVE_INFINITY;
     for (let i = 0; i < count; i++) {
-      const axis = this.#wanted[i] as Axis;
+      const axis = this.#required[i] as Axis;
       const own = axis.freeCount + axis.found.total;
       if (axis.found.isPartial || own >= size) continue;
       smallest = axis;

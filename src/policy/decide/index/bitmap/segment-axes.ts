@@ -20,14 +20,14 @@ const END = '/';
 type CutTemplate = ReturnType<typeof cutTemplate>;
 
 /** What a row's templates require at one depth; `undefined`: no constraint. */
-function wantedAt(templates: readonly CutTemplate[], depth: number): readonly string[] | undefined {
-  const wanted: string[] = [];
+function requiredAt(templates: readonly CutTemplate[], depth: number): readonly string[] | undefined {
+  const required: string[] = [];
   for (const { segments, rest } of templates) {
-    if (depth < segments.length) wanted.push(segments[depth] as string);
-    else if (depth === segments.length && rest === undefined) wanted.push(END);
+    if (depth < segments.length) required.push(segments[depth] as string);
+    else if (depth === segments.length && rest === undefined) required.push(END);
     else return undefined;
   }
-  return wanted;
+  return required;
 }
 
 /** A term as segments from the start of the path; `undefined`: it does not constrain them. */
@@ -56,11 +56,11 @@ export function segmentAxes(rows: readonly ClauseRow[], sets: RowSets): readonly
     const constrained: number[] = [];
     let isDisjoint = true;
     for (const [id, own] of templates.entries()) {
-      const wanted = own === undefined ? undefined : wantedAt(own, depth);
-      if (wanted === undefined) continue;
-      for (const segment of wanted) addId(ids, segment, id);
+      const required = own === undefined ? undefined : requiredAt(own, depth);
+      if (required === undefined) continue;
+      for (const segment of required) addId(ids, segment, id);
       constrained.push(id);
-      if (wanted.length !== 1) isDisjoint = false;
+      if (required.length !== 1) isDisjoint = false;
     }
     if (ids.size === 0) continue;
     const lookups = [createLookup(ids, sets, segments, depth)];
