@@ -21,7 +21,7 @@ const FOLDERS = [
 ] as const;
 
 describe('recorded decisions of Istio and Envoy', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const reports: ReplayReport[] = [];
 
   for (const { name, path, requests, way } of FOLDERS.flatMap((folder) => [

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const RECORDED = JSON.parse(readFileSync(join(import.meta.dirname, 'digests.json'), 'utf8')) as Readonly<Record<string, DirectoryDigest>>;
 
 describe('bundles of the recorded cases', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('have a recorded digest for every directory of the project', () => {
     expect(RECORDED).to.include.keys(DIRECTORIES.filter((directory) => directory.startsWith('test/')));
