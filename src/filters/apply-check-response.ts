@@ -3,7 +3,7 @@
  */
 
 import { isChangeableRequestHeader } from '../http/header-changes.ts';
-import { appendToHeader, type HeaderList, NO_HEADERS, removeHeader, setHeader } from '../http/header-list.ts';
+import { appendToHeader, type HeaderList, headerPairs, NO_HEADERS, removeHeader, setHeader } from '../http/header-list.ts';
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import { changeQuery } from './change-query.ts';
 import type { CheckAllowed } from './check-response.ts';
@@ -21,8 +21,8 @@ export function applyCheckResponse(prepared: PreparedRequest, response: CheckAll
 }
 
 function forEachChangeable(headers: HeaderList, change: (name: string, value: string) => void): void {
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = (headers[at] as string).toLowerCase();
-    if (isChangeableRequestHeader(name)) change(name, headers[at + 1] as string);
+  for (const [sent, value] of headerPairs(headers)) {
+    const name = sent.toLowerCase();
+    if (isChangeableRequestHeader(name)) change(name, value);
   }
 }
