@@ -9,24 +9,25 @@ import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/k
 const logger = createLogger({ level: 'silent', component: 'test' });
 const MINUTE = 60_000;
 
-describe('JWKS cache', () => {
-  let server: KeyServer;
-  let clock: FakeClock;
-  let jwksCache: JwksCache;
-  let changes: KeysChange[];
-  let finished: number;
-  let stop: () => Promise<void>;
-  let rule: JwtRule;
+let server: KeyServer;
+let clock: FakeClock;
+let jwksCache: JwksCache;
+let changes: KeysChange[];
+let finished: number;
+let stop: () => Promise<void>;
+let rule: JwtRule;
 
+/** Starts a key server and a cache with a fake clock before each test. */
+function useCache(): void {
   beforeEach(async () => {
     server = await startKeyServer();
     rule = { issuer: 'me', jwksUri: `${server.origin}/keys` };
     clock = createFakeClock();
     changes = [];
     const limits = { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 5 };
-    // Real timers would fire late here: the fake clock advances past all of them.
     finished = 0;
     const observer = { onFetch: () => void finished++ };
+    // Deadlines are on the fake clock, too: real ones would fire too late for these tests.
     jwksCache = createJwksCache({ limits, clock, random: () => 1, logger, observer });
     jwksCache.subscribe((change) => changes.push(change));
     const stopping = new AbortController();
@@ -40,11 +41,15 @@ describe('JWKS cache', () => {
     await stop();
     await server.stop();
   });
+}
 
-  const kids = (namespace = 'foo'): readonly (string | undefined)[] | undefined =>
-    jwksCache.keySetOf(rule, namespace)?.keys.map((key) => key['kid']);
-  const requests = (count: number): Promise<void> =>
-    until(() => server.requests.length === count && finished === count, `${count} responses`);
+const kids = (namespace = 'foo'): readonly (string | undefined)[] | undefined =>
+  jwksCache.keySetOf(rule, namespace)?.keys.map((key) => key['kid']);
+const requests = (count: number): Promise<void> =>
+  until(() => server.requests.length === count && finished === count, `${count} responses`);
+
+describe('JWKS cache, when sources respond', () => {
+  useCache();
 
   it('fetches a new source immediately and notifies its owners', async () => {
     server.answer('/keys', json(freshJwks('one')));
@@ -99,6 +104,10 @@ describe('JWKS cache', () => {
       expect(clock.pending()).to.deep.equal([delayMs]);
     });
   }
+});
+
+describe('JWKS cache, when a source fails', () => {
+  useCache();
 
   it('has no keys when the source never succeeds, retries with growing delays, and recovers', async () => {
     jwksCache.want('policy', [rule]);
@@ -167,6 +176,10 @@ describe('JWKS cache', () => {
     await until(() => changes.length === 1, 'the deadline');
     expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not respond in time`);
   });
+});
+
+describe('JWKS cache, by policy and namespace', () => {
+  useCache();
 
   it('removes a source when no policy wants it any longer', async () => {
     server.answer('/keys', json(freshJwks('one')));
