@@ -34,6 +34,7 @@ export interface ConfigMapDeliveryOptions {
 export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOptions): ConfigMapDelivery {
   const listeners = new Set<(event: DeliveryEvent) => void>();
   const removals: Removals = new Map();
+  const project = (raw: RawObject): PublishedConfigMap | undefined => knownVersion(ledger, raw) ?? readConfigMap(raw);
   const onDrift = (workload: WorkloadRef): void => {
     for (const listener of listeners) listener({ kind: 'drifted', workload });
   };
@@ -45,7 +46,8 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
       const removed = new Set<string>();
       removals.set(key, removed);
       try {
-        const after = await writeBundle(client, { bundle, owner, before }, signal);
+        const after = project(await applyBundle(client, { bundle, owner, before }, signal));
+        if (after === undefined) throw new InvariantError('the API server returned an applied bundle that is not recognised as one');
         // The watch may have reported a later change, or the removal of this copy, before this response arrived.
         if (!removed.has(after.uid) && !isOutdated(ledger.get(key)?.published, after)) ledger.setPublished(key, after);
         return resultOf(before, after);
@@ -65,7 +67,7 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    project: (raw) => knownVersion(ledger, raw) ?? readConfigMap(raw),
+    project,
     sink: createBundleSink(ledger, removals, onDrift),
   };
 }
@@ -149,12 +151,6 @@ interface WriteJob {
   readonly bundle: EncodedBundle;
   readonly owner: BundleOwner | undefined;
   readonly before: PublishedConfigMap | undefined;
-}
-
-async function writeBundle(client: KubeClient, job: WriteJob, signal: AbortSignal): Promise<PublishedConfigMap> {
-  const after = readConfigMap(await applyBundle(client, job, signal));
-  if (after === undefined) throw new InvariantError('the API server returned an applied bundle that is not recognised as one');
-  return after;
 }
 
 /** Replaces an immutable ConfigMap. It may be missing from the ledger: without our label it is not watched. */
