@@ -9,18 +9,17 @@ import { isHopeless, MAX_HEAD_BYTES } from './request-head.ts';
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** `none`: only empty lines arrived; `more`: a head has begun; `head`: `head` is complete; `fault`: `fault` is due. */
+/** `none`: only empty lines arrived; `more`: a head has begun; `head`: `takeHead` has one; `fault`: `fault` is due. */
 export type HeadState = 'none' | 'more' | 'head' | 'fault';
 
 /** Reads the heads of one connection. */
 export class RequestHeadReader {
-  /** After `head`: the head from its first byte through the empty line. */
-  head = '';
   /** After `fault`: the reply. */
   fault: LocalReply = CODEC_ERROR;
   /** After `read`: index behind the last byte that was taken. */
   next = 0;
   readonly #buffer = new HeadBuffer(MAX_HEAD_BYTES);
+  #head = '';
 
   /** Bytes of an unfinished head are held. */
   get hasBegun(): boolean {
@@ -39,8 +38,15 @@ export class RequestHeadReader {
     this.next = this.#buffer.next;
     if (head.startsWith('\r\n')) head = head.replace(/^(?:\r\n)+/, '');
     if (head === '') return 'none';
-    this.head = head;
+    this.#head = head;
     return 'head';
+  }
+
+  /** After `head`: the head from its first byte through the empty line; once, so that an idle connection does not retain it. */
+  takeHead(): string {
+    const head = this.#head;
+    this.#head = '';
+    return head;
   }
 
   #checkUnfinished(isFirst: boolean): HeadState {

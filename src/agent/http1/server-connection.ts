@@ -130,7 +130,7 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
     const { next } = heads;
     if (state === 'head') {
       stream.startMs = this.#host.clock.nowMs();
-      this.#parseHead(heads.head);
+      this.#parseHead(heads.takeHead());
     } else if (state === 'fault') stream.fault(heads.fault);
     else if (state === 'more' && stream.startMs === 0) {
       stream.startMs = this.#host.clock.nowMs();
