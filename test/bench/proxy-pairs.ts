@@ -20,7 +20,7 @@ const LOAD_CORE = 0;
 const PATH = '/api/v1/svc0/orders/42';
 const UPSTREAM_PORT = 18_800;
 const HEADERS = { Authorization: `Bearer ${TOKEN}` };
-const START_UPS = 5;
+const START_UPS = 10;
 
 const { values } = parseArgs({
   options: {
@@ -63,7 +63,8 @@ async function main(): Promise<void> {
   }
   const loaded = [before.agent.rssMiB(), after.agent.rssMiB()];
   print('CPU us/request', pairs);
-  print('start-up ms', startUps);
+  print('start-up ms', startUps.wall);
+  print('start-up CPU ms', startUps.cpu);
   process.stdout.write(`RSS MiB, idle: ${show(idle)}; after the load: ${show(loaded)}\n`);
 }
 
@@ -84,19 +85,28 @@ async function start(side: Side): Promise<void> {
   running.push(side.agent);
 }
 
-async function compareStartUps(before: Side, after: Side): Promise<(readonly [number, number])[]> {
-  const pairs: (readonly [number, number])[] = [];
+interface StartUps {
+  readonly wall: (readonly [number, number])[];
+  readonly cpu: (readonly [number, number])[];
+}
+
+async function compareStartUps(before: Side, after: Side): Promise<StartUps> {
+  const startUps: StartUps = { wall: [], cpu: [] };
   for (let at = 0; at <= START_UPS; at += 1) {
-    const times: number[] = [];
+    const wall: number[] = [];
+    const cpu: number[] = [];
     for (const side of [before, after]) {
       await start(side);
-      times.push(side.agent.startMs);
+      wall.push(side.agent.startMs);
+      cpu.push(side.agent.cpuNanos() / 1e6);
       await side.agent.stop();
     }
     // The first start fills the caches of the file system.
-    if (at > 0) pairs.push([times[0] ?? 0, times[1] ?? 0]);
+    if (at === 0) continue;
+    startUps.wall.push([wall[0] ?? 0, wall[1] ?? 0]);
+    startUps.cpu.push([cpu[0] ?? 0, cpu[1] ?? 0]);
   }
-  return pairs;
+  return startUps;
 }
 
 /** Microseconds of CPU time a request. */
