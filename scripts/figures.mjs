@@ -88,7 +88,9 @@ const packages = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(
 const long = [...src].flatMap(([path, source]) => longFunctions(path, source));
 const exported = [...src].flatMap(([path, source]) => exportsOf(path, source));
 const undocumented = exported.filter(({ isDocumented }) => !isDocumented);
-const prose = [...src, ...tests, ...sources('scripts')].map(([path, source]) => findBanned(path, source));
+const prose = [...src, ...tests, ...sources('scripts')]
+  .filter(([path]) => path !== 'scripts/prose/banned-phrases.ts')
+  .map(([path, source]) => findBanned(path, source));
 const commentLines = prose.reduce((total, report) => total + report.commentLines, 0);
 const phrases = prose.flatMap((report) => report.findings);
 const firstMarkers = phrases.filter(({ phrase }) => FIRST_MARKERS.test(phrase));
