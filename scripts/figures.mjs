@@ -1,7 +1,7 @@
 /*
  * `node scripts/figures.mjs [CHECKOUT]`: figures of a checkout of this project (default: this one): packages, files, lines,
  * functions above 60 lines, exports without a doc comment, tests per source line, banned phrases per 1,000 comment lines,
- * size of dist/agent.mjs. The checkout needs no scripts of its own; for the size it needs node_modules.
+ * size of dist/agent.mjs. The checkout needs no scripts; for the size it needs node_modules.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /*
  * Assembles row-kernels.wat, WebAssembly text, into a TypeScript module that holds the binary as base64, because agent and controller
- * are one file each. Called by `npm run gen`.
+ * are one file each.
  */
 import { readFileSync } from 'node:fs';
 import loadWabt from 'wabt';

@@ -32,8 +32,7 @@ function spaced(pattern: string): string {
 
 /** False when the text has no banned phrase anywhere, code included; far cheaper than {@link findBanned}. */
 export function mayContainBanned(source: string): boolean {
-  ALL.lastIndex = 0;
-  return ALL.test(source);
+  return source.search(ALL) >= 0;
 }
 
 /** Banned phrases of one file, in order. @throws Error when a source file cannot be parsed */

@@ -12,7 +12,7 @@ export interface QueryChanges {
   readonly remove: readonly string[];
 }
 
-/** `target` (path with query) after the changes; unchanged when there are none. */
+/** `target` (path with query) after the changes; without changes, `target` itself. */
 export function changeQuery(target: string, { set, remove }: QueryChanges): string {
   if (set.length === 0 && remove.length === 0) return target;
   const mark = target.indexOf('?');

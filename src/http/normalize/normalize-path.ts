@@ -19,7 +19,7 @@ function buildCleanTable(): Uint8Array {
   return table;
 }
 
-/** Does every mode leave `path[0, end)` unchanged? May be false for such a path, but is never true for another. */
+/** Does every mode leave `path[0, end)` unchanged? Can be false for an unchanged path, but is never true for any other. */
 function isClean(path: string, end: number): boolean {
   let previous = 0;
   for (let i = 0; i < end; i++) {

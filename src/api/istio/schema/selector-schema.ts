@@ -61,7 +61,7 @@ export const targetRefsSchema: z.ZodType = z
   .array(targetReference.describe('One target.'))
   .max(16)
   .describe(
-    'Gateways (or other targets) that the policy applies to, instead of pods chosen by labels. Such a policy never applies to ordinary pods.',
+    'Gateways (or other targets) that the policy applies to, instead of pods chosen by labels. The policy then never applies to ordinary pods.',
   );
 
 /** Members of which at most one may be set. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { findBanned } from '../../../../scripts/prose/find-banned.ts';
+import { findBanned, mayContainBanned } from '../../../../scripts/prose/find-banned.ts';
 
 function phrases(path: string, source: string): readonly string[] {
   return findBanned(path, source).findings.map(({ line, phrase }) => `${line} ${phrase}`);
@@ -49,6 +49,13 @@ describe('banned phrases', () => {
     expect(findBanned('src/a.ts', '// octets\n').findings).to.deep.equal([
       { path: 'src/a.ts', line: 1, phrase: 'octets', instead: 'byte' },
     ]);
+  });
+
+  it('are all found after the quick test of the whole text', () => {
+    const source = '// nobody\n';
+    expect(mayContainBanned(source)).to.equal(true);
+    expect(phrases('src/a.ts', source)).to.deep.equal(['1 nobody']);
+    expect(mayContainBanned('// no body')).to.equal(false);
   });
 
   it('leave the number of lines with comments', () => {
