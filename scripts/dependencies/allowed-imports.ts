@@ -81,7 +81,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/http1': {
     job: 'the HTTP/1.1 codec, server and client side',
     imports: ['agent/net', 'http'],
-    types: ['clock.ts', 'policy'],
+    types: ['clock.ts'],
     nodeTypes: ['node:net'],
   },
   'agent/ext-authz': {

@@ -43,7 +43,8 @@ const rows: readonly (readonly [pattern: string, instead: string])[] = [
   ['is none|are none|was none|were none', 'has no X, is not an X'],
   ['of its own|of our own|of their own|of his own', 'own, separate'],
   ['a word of|words of its', 'part of, a field of'],
-  ['in force', 'active'],
+  // The agent's 503 replies contain these two sentences, and clients may depend on their bytes.
+  ['(?<!no policy |no policy bundle )in force', 'active'],
   ['be it', 'whether'],
   ['the very', 'the same, exactly the'],
   ['such a|such an', 'a X like this, this X'],

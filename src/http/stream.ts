@@ -10,6 +10,8 @@ import type { HeaderList } from './header-list.ts';
 import type { ForwardHead, RequestHead } from './heads.ts';
 import type { LocalReply } from './local-reply.ts';
 
+export type { ConnectionFacts };
+
 /** Length of a body in bytes (0: no body), {@link RAW_CHUNKS} or {@link UNKNOWN_LENGTH}. */
 export type BodyLength = number;
 

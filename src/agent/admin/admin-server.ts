@@ -114,7 +114,7 @@ async function respondTo(path: string, options: AdminOptions): Promise<AdminRepl
     case '/readyz/bundle':
       return options.isReady()
         ? text(200, '[+]bundle ok\nok\n')
-        : text(503, '[-]bundle failed: no policy bundle in\x20force yet\nnot ready\n');
+        : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');
     case '/metrics':
       return text(200, options.metrics(), METRICS_CONTENT_TYPE);
     default:

@@ -4,8 +4,8 @@
 import { type LocalReply, textReply } from '../../http/local-reply.ts';
 import type { UpstreamFailure } from '../../http/stream.ts';
 
-/** No bundle yet: nothing is served. The escape keeps the body as clients know it out of the prose check. */
-export const NOT_READY: LocalReply = textReply(503, 'no policy in\x20force yet', 'no_policy_bundle');
+/** No active policy yet: nothing is served. Clients may depend on the bytes of the body. */
+export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
 
 const BEFORE_HEADERS = 'upstream connect error or disconnect/reset before headers. reset reason: ';
 const FAILURES: Readonly<Record<UpstreamFailure, LocalReply>> = {

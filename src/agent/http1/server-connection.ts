@@ -2,7 +2,7 @@
  * Server side of HTTP/1.1: one client connection. Finds request heads, keeps the deadlines, and closes the connection.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { ConnectionFacts } from '../../http/stream.ts';
 import { LINGER_MS, LingeringClose } from '../net/lingering-close.ts';
 import { MessageWriter } from '../net/message-writer.ts';
 import { PausedInput } from '../net/paused-input.ts';

@@ -3,8 +3,7 @@
  * object carries every request of its connection, one after the other.
  */
 import type { LocalReply } from '../../http/local-reply.ts';
-import type { ResponseHead, ServerStream, ServerStreamHandler } from '../../http/stream.ts';
-import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { ConnectionFacts, ResponseHead, ServerStream, ServerStreamHandler } from '../../http/stream.ts';
 import type { MessageWriter } from '../net/message-writer.ts';
 import type { PausedInput } from '../net/paused-input.ts';
 import { BodyPrefixReader } from './body-prefix.ts';

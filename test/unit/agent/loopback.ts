@@ -63,7 +63,7 @@ export interface StageOptions {
   readonly filterChain?: FilterChain | undefined;
   readonly notReady?: boolean;
   readonly limits?: Partial<AgentLimits>;
-  readonly extAuthz?: ExtAuthzClient;
+  readonly extAuthz?: ExtAuthzClient | undefined;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
   /** No upstream listens. */

@@ -208,6 +208,24 @@ describe('HTTP/1.1 during an ext_authz check: changes to the response', () => {
   });
 });
 
+describe('HTTP/1.1 replies of the agent over sockets', () => {
+  setUp();
+  const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  it('answers 403 with an empty body when a check is due and the agent has no ext_authz client', async () => {
+    const { port } = await start(chainWithChecks([undefined]), { extAuthz: undefined });
+    expect(await talk(port, GET, has('\r\n\r\n'))).to.match(/^HTTP\/1.1 403 Forbidden\r\ncontent-length: 0\r\n/);
+  });
+
+  it('answers 503 with its reason phrase while no policy is active', async () => {
+    const { port } = await start(chainWithChecks([]), { notReady: true });
+    const text = await talk(port, GET, has('yet'));
+    expect(text).to.match(/^HTTP\/1.1 503 Service Unavailable\r\n/);
+    expect(text).to.match(/\r\n\r\nno policy in force yet$/);
+    expect(at.seen).to.deep.equal([]);
+  });
+});
+
 describe('BodyPrefixReader', () => {
   it('ignores what follows the body', () => {
     const preview = new BodyPrefixReader(3, 9);
