@@ -13,8 +13,8 @@ export interface Prose {
 /**
  * The prose of one file, by its name.
  *
- * @param path decides what counts: in TypeScript comments and, under `src` and `scripts`, strings with a space, elsewhere
- *   names of tests; in Markdown all but code; in YAML, Go, C, Dockerfiles and the like comments
+ * @param path decides what counts: in TypeScript comments; in programs, strings with a space; in tests, names of tests,
+ *   also those in the first column of a table; in Markdown all but code; in YAML, Go, C, Dockerfiles and the like comments
  * @returns undefined for a file without prose, such as JSON
  */
 export function readProse(path: string, source: string): Prose | undefined {
@@ -58,13 +58,17 @@ function keepInside(source: string, kept: string[], start: number, end: number):
   keep(source, kept, start + before, end - after);
 }
 
+/** Programs whose strings a person reads; tests count by their names. */
+const PROGRAMS = /^(src|scripts|test\/(bench|cluster|conformance|e2e|fuzz|oracle))\//;
+
 function scriptProse(path: string, source: string): Prose {
   const result = parseSync(path, source);
   const kept = blank(source);
   const lines = new Set<number>();
   for (const { start, end } of result.comments) keep(source, kept, start, end, lines);
-  const all = /^(src|scripts)\//.test(path);
-  if (all || path.endsWith('.test.ts')) addStrings(result.program, all, (start, end) => keepInside(source, kept, start, end));
+  const isTest = path.endsWith('.test.ts');
+  const all = !isTest && PROGRAMS.test(path);
+  if (all || isTest) addStrings(result.program, all, (start, end) => keepInside(source, kept, start, end));
   return { text: withoutBackticks(kept.join('')), commentLines: lines.size };
 }
 
@@ -91,6 +95,12 @@ function addStrings(node: unknown, all: boolean, add: (start: number, end: numbe
   if (!all && node.type === 'CallExpression' && TEST_FUNCTIONS.has(calleeName(node['callee']))) {
     const [name] = node['arguments'] as Node[];
     if (name !== undefined && /^(Literal|TemplateLiteral)$/.test(name.type)) add(name.start, name.end);
+  }
+  if (!all && node.type === 'ArrayExpression') {
+    for (const row of node['elements'] as (Node | null)[]) {
+      const [name] = row?.type === 'ArrayExpression' ? (row['elements'] as (Node | null)[]) : [];
+      if (name && isProse(name)) add(name.start, name.end);
+    }
   }
   for (const value of Object.values(node)) if (typeof value === 'object') addStrings(value, all, add);
 }

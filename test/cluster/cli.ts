@@ -22,7 +22,7 @@ program
 program
   .command('up')
   .description('bring a node up and leave it; prints the environment to use it, for eval')
-  .option('--state <folder>', 'state folder, new or empty, at most 38 characters (default: a temporary one)')
+  .option('--state <directory>', 'state directory, new or empty, at most 38 characters (default: a temporary one)')
   .option('--audit', 'write an audit log')
   .action(up);
 
@@ -35,7 +35,7 @@ program
     say(state ? `${state} is gone` : 'no test node is up');
   });
 
-program.command('status').description('tell whether a node is up, with its pods; exit code 3 when none is').action(status);
+program.command('status').description('report whether a node is up, with its pods; exit code 3 when no node is up').action(status);
 
 await program.parseAsync();
 

@@ -33,10 +33,10 @@ export interface Owner {
  */
 export function createState(kind: Owner['kind'], keep: boolean, dir?: string): string {
   const state = dir ? resolve(dir) : mkdtempSync(join(root, prefix));
-  if (state.length > maxStateLength) throw new Error(`state folder ${state}: at most ${maxStateLength} characters`);
+  if (state.length > maxStateLength) throw new Error(`state directory ${state}: at most ${maxStateLength} characters`);
   mkdirSync(state, { recursive: true });
   // Teardown removes all of it.
-  if (readdirSync(state).length > 0) throw new Error(`state folder ${state} is not empty`);
+  if (readdirSync(state).length > 0) throw new Error(`state directory ${state} is not empty`);
   const owner: Owner = { kind, pid: process.pid, startTime: startTimeOf(process.pid), keep };
   writeFileSync(join(state, 'owner.json'), JSON.stringify(owner));
   if (kind === 'node') writeFileSync(nodeMarker, state);

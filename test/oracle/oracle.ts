@@ -30,7 +30,7 @@ function say(line: string): void {
 function missing(): readonly string[] {
   const lacks: string[] = [];
   if (process.platform !== 'linux') lacks.push(`Linux (this is ${process.platform})`);
-  if (process.getuid?.() !== 0) lacks.push('root, for a network namespace of its own');
+  if (process.getuid?.() !== 0) lacks.push('root, for a separate network namespace');
   for (const [program, use] of Object.entries({ go: 'to build Istio', unshare: 'and ip, for the namespace', ip: 'for the namespace' })) {
     if (spawnSync('which', [program]).status !== 0) lacks.push(`${program}, ${use}`);
   }
@@ -121,7 +121,7 @@ function compareRecords(before: readonly RecordedCase[], folder: string): number
       for (const { field, recorded, ours } of found) say(`${file} [${request.name}] ${field}\n    before ${recorded}\n    now    ${ours}`);
     }
   }
-  say(`${before.length} cases, ${requests} requests recorded anew, ${different} differ from their record`);
+  say(`${before.length} cases, ${requests} requests recorded again, ${different} differ from their record`);
   return different;
 }
 

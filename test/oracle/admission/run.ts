@@ -49,7 +49,7 @@ async function compareRecordings(recordings: readonly Recording[]): Promise<void
   for (const [index, recording] of recordings.entries()) {
     const answer = answers[index] as Admission;
     for (const text of disagreements(recording, answer)) show('record and oracle', recording.object, [`${recording.file}: ${text}`]);
-    judge('recorded', recording.object, answer);
+    compare('recorded', recording.object, answer);
   }
 }
 
@@ -58,14 +58,14 @@ async function compareMadeUp(seeds: readonly OddObject[]): Promise<void> {
   for (let done = 0; done < count; done += BATCH) {
     const objects = Array.from({ length: Math.min(count - done, BATCH) }, () => oddObject(random, seeds));
     const answers = await askIstio(objects);
-    for (const [index, object] of objects.entries()) judge('made up', object, answers[index] as Admission);
+    for (const [index, object] of objects.entries()) compare('generated', object, answers[index] as Admission);
     process.stderr.write(
       `${done + objects.length} of ${count}, ${[...differing.values()].reduce((sum, one) => sum + one, 0)} differences\n`,
     );
   }
 }
 
-function judge(origin: string, object: OddObject, answer: Admission): void {
+function compare(origin: string, object: OddObject, answer: Admission): void {
   add(agreed, `${origin}: ${outcomeOf(answer)}`);
   for (const { kind, about, ours, theirs } of compareAdmission(object, answer)) {
     if (kind === 'go-text') add(agreed, 'same refusal in other words of a Go library');

@@ -210,7 +210,7 @@ describe('gRPC checks: responses', () => {
 
   const invalid: readonly (readonly [string, object])[] = [
     ['a header value of two lines', { ok_response: { headers: [header('x-a', 'a\r\nx-b: c')] } }],
-    ['a header name that is none', { ok_response: { headers: [header('x a', 'a')] } }],
+    ['an invalid header name', { ok_response: { headers: [header('x a', 'a')] } }],
     ['an empty header name', { ok_response: { headers: [header('', 'a', { append: { value: true } })] } }],
     ['a response header of two lines', { ok_response: { response_headers_to_add: [header('x-a', 'a\nb')] } }],
     ['a query value with a blank', { ok_response: { query_parameters_to_set: [{ key: 'a', value: 'b c' }] } }],

@@ -50,7 +50,7 @@ describe('ChunkReader', () => {
     ['more data than announced', '1\r\nab\r\n'],
     ['a bare LF behind data', '1\r\na\n0\r\n\r\n'],
     ['a bare LF behind the last chunk', '0\r\n\n'],
-    ['a control octet in a trailer', '0\r\nX: \x01\r\n\r\n'],
+    ['a control byte in a trailer', '0\r\nX: \x01\r\n\r\n'],
     ['a bare LF in a trailer', '0\r\nX: y\nZ: z\r\n\r\n'],
     ['endless extensions', `1;${'a'.repeat(17 * 1024)}\r\n`],
     ['endless trailers', `0\r\n${'X: y\r\n'.repeat(5000)}\r\n`],

@@ -121,7 +121,7 @@ describe('createEvaluator', () => {
     ['nothing else', []],
     ['an exact path', [exact('/elsewhere')]],
     ['a prefix', [{ kind: 'prefix', value: '/elsewhere/x' }]],
-    ['a suffix, of which segments tell nothing', [{ kind: 'suffix', value: 'elsewhere' }]],
+    ['a suffix, which segments do not narrow', [{ kind: 'suffix', value: 'elsewhere' }]],
   ] as const) {
     it(`compares segments when a path matches too many templates, together with ${other}`, () => {
       const forked = (i: number): string => Array.from({ length: 12 }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a')).join('');

@@ -25,7 +25,7 @@ describe('the linear evaluator', () => {
     ['denies when ALLOW is attached and empty', { allow: engine() }, [false, 'no-allow-rule-matched', undefined]],
     ['denies when no ALLOW rule matches', { allow: engine(onPath('a', '/x')) }, [false, 'no-allow-rule-matched', undefined]],
     ['allows when an ALLOW rule matches', { allow: engine(onPath('a', '/x'), onPath('b', '/p'), rule('c')) }, [true, 'allow-rule', 'b']],
-    ['tells the first rule in order', { deny: engine(rule('a'), rule('b')) }, [false, 'deny-rule', 'a']],
+    ['reports the first rule in order', { deny: engine(rule('a'), rule('b')) }, [false, 'deny-rule', 'a']],
     [
       'needs some from, some to and all of when',
       { allow: engine(rule('a', { to: [[path('/x')], [path('/p')]], when: [path('/p'), path('/x')] })) },

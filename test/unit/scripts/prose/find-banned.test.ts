@@ -20,6 +20,13 @@ describe('banned phrases', () => {
     expect(phrases('test/unit/a.test.ts', source)).to.deep.equal(['1 room', '2 told', '2 hardly']);
   });
 
+  it('finds phrases in the first column of a table of test cases, and in the strings of test programs', () => {
+    const source = "const rows = [\n  ['a room', 'an open door'],\n];\nconst body = 'nobody is told';\n";
+    expect(phrases('test/unit/a.test.ts', source)).to.deep.equal(['2 room']);
+    expect(phrases('test/unit/a.ts', source)).to.deep.equal([]);
+    expect(phrases('test/bench/a.ts', "log('nobody is told');\n")).to.deep.equal(['1 nobody', '1 told']);
+  });
+
   it('are found in Markdown outside of code and link targets', () => {
     expect(phrases('docs/a.md', 'A `room` in a\n[house](room.md).\n\n```\nnobody\n```\n')).to.deep.equal(['2 house']);
   });
