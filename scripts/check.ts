@@ -12,7 +12,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['lint', 'node', 'scripts/check-lint.ts'],
   ['types', 'tsc', '--noEmit'],
   ['dead code', 'knip', '--no-progress', '--cache', '--treat-config-hints-as-errors'],
-  ['unused in src', 'knip', '--no-progress', '--production'],
+  ['unused in src', 'knip', '--no-progress', '--cache', '--cache-location', 'node_modules/.cache/knip-production', '--production'],
   ['generated files', 'node', 'scripts/gen.ts', '--check'],
   ['format', 'node', 'scripts/check-format.ts'],
   ['prose', 'node', 'scripts/check-prose.ts'],
