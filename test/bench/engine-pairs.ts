@@ -1,5 +1,5 @@
 /*
- * Compares the decision engines of two source trees: `node test/bench/engine-pairs.ts --before DIR [--after DIR] [--pairs 20] [--ms 30]`.
+ * Compares the decision engines of two source trees: `node test/bench/engine-pairs.ts --before DIR [--after DIR] [--pairs 20] [--ms 30] [--shape NAME…]`.
  * Each pair is a new process that loads both trees and samples them alternately, so that load on the machine affects both alike; the
  * order of the trees changes from pair to pair. Prints the ratio of CPU time per decision, after to before, with its 95 % interval.
  */
@@ -86,9 +86,10 @@ async function subjectsOf(root: string): Promise<readonly LazySubject[]> {
 
 /** One pair, measured in this process. The tree that comes first in `roots` is loaded first. */
 async function measurePair(before: string, after: string, isAfterFirst: boolean, sampleMs: number): Promise<Pair> {
+  const isWanted = ({ name }: LazySubject): boolean => shapes.length === 0 || shapes.includes(name);
   const roots = isAfterFirst ? [after, before] : [before, after];
   const trees: (readonly LazySubject[])[] = [];
-  for (const root of roots) trees.push(await subjectsOf(root));
+  for (const root of roots) trees.push((await subjectsOf(root)).filter(isWanted));
   const [first, second] = trees as [readonly LazySubject[], readonly LazySubject[]];
   const pair: Record<string, readonly [number, number]> = {};
   for (const [at, { name, create }] of first.entries()) {
@@ -127,6 +128,7 @@ function intervalOf(ratios: readonly number[]): Interval {
 
 function runPair(before: string, after: string, index: number, sampleMs: number): Pair {
   const args = [import.meta.filename, '--before', before, '--after', after, '--pair', String(index), '--ms', String(sampleMs)];
+  for (const shape of shapes) args.push('--shape', shape);
   // Two engines at a time need more heap than an agent has.
   const { stdout, status } = spawnSync(process.execPath, [...agentFlags(), '--max-old-space-size=1024', ...args], {
     encoding: 'utf8',
@@ -153,6 +155,7 @@ const { values } = parseArgs({
     after: { type: 'string', default: resolve(import.meta.dirname, '../..') },
     pairs: { type: 'string', default: '20' },
     ms: { type: 'string', default: '30' },
+    shape: { type: 'string', multiple: true, default: [] },
     pair: { type: 'string' },
   },
 });
@@ -160,6 +163,7 @@ if (values.before === undefined) throw new Error('--before DIR is missing: a sou
 const before = resolve(values.before);
 const after = resolve(values.after);
 const sampleMs = Number(values.ms);
+const shapes = values.shape;
 if (values.pair === undefined) {
   const pairs: Pair[] = [];
   for (let index = 0; index < Number(values.pairs); index++) {
