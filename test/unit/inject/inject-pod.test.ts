@@ -25,7 +25,7 @@ function envOf(target: Raw, name: string): unknown {
   return rawListOf(agent?.['env']).find((entry) => entry['name'] === name)?.['value'];
 }
 
-describe('injectPodTemplate', () => {
+describe('injectPodTemplate: what it adds', () => {
   it("adds redirect and agent before the user's containers", () => {
     const input = pod({ initContainers: [{ name: 'migrate' }] });
 
@@ -59,77 +59,40 @@ describe('injectPodTemplate', () => {
     expect(input).to.deep.equal(before);
   });
 
-  it('returns the same pod for a second injection, and the original one when the agent is removed', () => {
-    const input = pod({
-      initContainers: [{ name: 'proxy', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 6000 } } }],
-      containers: [{ ...app, livenessProbe: { httpGet: { path: '/', port: 8080, scheme: 'HTTPS' }, timeoutSeconds: 3 } }],
-      volumes: [{ name: 'data', emptyDir: {} }],
+  it('runs the agent without capabilities, root, writable root filesystem and token', () => {
+    const result = injectPodTemplate(pod(), context);
+
+    const [, agent] = rawListOf(rawOf(result.pod['spec'])['initContainers']);
+    expect(agent?.['securityContext']).to.deep.equal({
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      runAsGroup: 65532,
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
     });
-    const once = injectPodTemplate(input, context).pod;
-
-    const twice = injectPodTemplate(once, context);
-
-    expect(twice.changed).to.equal(false);
-    expect(twice.pod).to.equal(once);
-    expect(removeAgent(once)).to.deep.equal(input);
-  });
-
-  it('captures a container that was added after the first injection', () => {
-    const once = injectPodTemplate(pod(), context).pod;
-    const spec = rawOf(once['spec']);
-    const sidecar = { name: 'late', ports: [{ containerPort: 7000 }], readinessProbe: { httpGet: { port: 7000 } } };
-    const changed = { ...once, spec: { ...spec, containers: [...rawListOf(spec['containers']), sidecar] } };
-
-    const again = injectPodTemplate(changed, context);
-
-    expect(again.changed).to.equal(true);
-    expect(envOf(again.pod, 'SALLYPORT_PORTS')).to.equal('15101:7000,15102:8080');
-    expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
-  });
-
-  it('injects a pod that has only the annotation', () => {
-    const result = injectPodTemplate(annotated({ [AGENT_ANNOTATION]: '{}' }), context);
-
-    expect(result.changed).to.equal(true);
-    expect(namesOf(result.pod, 'initContainers')).to.contain('sallyport-agent');
-  });
-
-  const unchanged: readonly (readonly [string, Raw, readonly string[]])[] = [
-    ['that opts out by its label', pod({}, { labels: { 'sallyport.dev/injection': 'disabled' } }), []],
-    ['that mirrors a static pod', annotated({ 'kubernetes.io/config.mirror': 'x' }), []],
-    ['on the host network', pod({ hostNetwork: true }), ['warning SP_NO_AGENT spec.hostNetwork']],
-    ['for Windows', pod({ os: { name: 'windows' } }), ['warning SP_NO_AGENT spec.os.name']],
-    [
-      "with a container that has the agent's name",
-      pod({ containers: [{ name: 'sallyport-agent' }] }),
-      ['error SP_MANIFEST spec.containers[sallyport-agent]'],
-    ],
-    [
-      "with a volume that has the name of the agent's",
-      pod({ volumes: [{ name: 'sallyport-state' }] }),
-      ['error SP_MANIFEST spec.volumes[sallyport-state]'],
-    ],
-    [
-      "that listens on the agent's port",
-      pod({ containers: [{ name: 'app', ports: [{ containerPort: 15020 }] }] }),
-      ['error SP_MANIFEST spec.containers'],
-    ],
-    [
-      'with an annotation that is not a list of ports',
-      annotated({ 'sallyport.dev/include-inbound-ports': '70000' }),
-      ['error SP_ANNOTATION metadata.annotations[sallyport.dev/include-inbound-ports]'],
-    ],
-  ];
-  for (const [name, input, findings] of unchanged) {
-    it(`does not change a pod ${name}`, () => {
-      const result = injectPodTemplate(input, context);
-
-      expect(result.pod).to.equal(input);
-      expect(result.changed).to.equal(false);
-      expect(result.findings.map(({ severity, code, path }) => `${severity} ${code} ${path}`)).to.deep.equal(findings);
+    expect(rawListOf(agent?.['volumeMounts'])).to.deep.include({
+      name: 'sallyport-no-token',
+      mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+      readOnly: true,
     });
-  }
+  });
 
+  it('mounts the bundle without subPath and as optional', () => {
+    const { pod: injected } = injectPodTemplate(pod(), { ...context, workloadName: 'x'.repeat(300) });
+
+    const mounts = rawListOf(rawOf(injected['spec'])['initContainers']).flatMap((container) => rawListOf(container['volumeMounts']));
+    expect(mounts.filter((mount) => 'subPath' in mount || 'subPathExpr' in mount)).to.deep.equal([]);
+    const [bundle] = rawListOf(rawOf(injected['spec'])['volumes']);
+    const { name, optional } = rawOf(bundle?.['configMap']) as { name: string; optional: boolean };
+    expect(optional).to.equal(true);
+    expect(name.length).to.equal(253);
+  });
+});
+
+describe('injectPodTemplate: ports', () => {
   const captures: readonly (readonly [string, Raw, string])[] = [
     [
       'each declared TCP port',
@@ -174,36 +137,79 @@ describe('injectPodTemplate', () => {
     expect(result.changed).to.equal(true);
     expect(result.findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', 'spec.containers[db].ports[mysql]']]);
   });
+});
 
-  it('runs the agent without capabilities, root, writable root filesystem and token', () => {
-    const result = injectPodTemplate(pod(), context);
+describe('injectPodTemplate: pods that it does not change', () => {
+  const unchanged: readonly (readonly [string, Raw, readonly string[]])[] = [
+    ['that opts out by its label', pod({}, { labels: { 'sallyport.dev/injection': 'disabled' } }), []],
+    ['that mirrors a static pod', annotated({ 'kubernetes.io/config.mirror': 'x' }), []],
+    ['on the host network', pod({ hostNetwork: true }), ['warning SP_NO_AGENT spec.hostNetwork']],
+    ['for Windows', pod({ os: { name: 'windows' } }), ['warning SP_NO_AGENT spec.os.name']],
+    [
+      "with a container that has the agent's name",
+      pod({ containers: [{ name: 'sallyport-agent' }] }),
+      ['error SP_MANIFEST spec.containers[sallyport-agent]'],
+    ],
+    [
+      "with a volume that has the name of the agent's",
+      pod({ volumes: [{ name: 'sallyport-state' }] }),
+      ['error SP_MANIFEST spec.volumes[sallyport-state]'],
+    ],
+    [
+      "that listens on the agent's port",
+      pod({ containers: [{ name: 'app', ports: [{ containerPort: 15020 }] }] }),
+      ['error SP_MANIFEST spec.containers'],
+    ],
+    [
+      'with an annotation that is not a list of ports',
+      annotated({ 'sallyport.dev/include-inbound-ports': '70000' }),
+      ['error SP_ANNOTATION metadata.annotations[sallyport.dev/include-inbound-ports]'],
+    ],
+  ];
+  for (const [name, input, findings] of unchanged) {
+    it(`does not change a pod ${name}`, () => {
+      const result = injectPodTemplate(input, context);
 
-    const [, agent] = rawListOf(rawOf(result.pod['spec'])['initContainers']);
-    expect(agent?.['securityContext']).to.deep.equal({
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: 65532,
-      runAsNonRoot: true,
-      runAsUser: 65532,
-      seccompProfile: { type: 'RuntimeDefault' },
+      expect(result.pod).to.equal(input);
+      expect(result.changed).to.equal(false);
+      expect(result.findings.map(({ severity, code, path }) => `${severity} ${code} ${path}`)).to.deep.equal(findings);
     });
-    expect(rawListOf(agent?.['volumeMounts'])).to.deep.include({
-      name: 'sallyport-no-token',
-      mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
-      readOnly: true,
+  }
+});
+
+describe('injectPodTemplate: injected pods', () => {
+  it('returns the same pod for a second injection, and the original one when the agent is removed', () => {
+    const input = pod({
+      initContainers: [{ name: 'proxy', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 6000 } } }],
+      containers: [{ ...app, livenessProbe: { httpGet: { path: '/', port: 8080, scheme: 'HTTPS' }, timeoutSeconds: 3 } }],
+      volumes: [{ name: 'data', emptyDir: {} }],
     });
+    const once = injectPodTemplate(input, context).pod;
+
+    const twice = injectPodTemplate(once, context);
+
+    expect(twice.changed).to.equal(false);
+    expect(twice.pod).to.equal(once);
+    expect(removeAgent(once)).to.deep.equal(input);
   });
 
-  it('mounts the bundle without subPath and as optional', () => {
-    const { pod: injected } = injectPodTemplate(pod(), { ...context, workloadName: 'x'.repeat(300) });
+  it('captures a container that was added after the first injection', () => {
+    const once = injectPodTemplate(pod(), context).pod;
+    const spec = rawOf(once['spec']);
+    const sidecar = { name: 'late', ports: [{ containerPort: 7000 }], readinessProbe: { httpGet: { port: 7000 } } };
+    const changed = { ...once, spec: { ...spec, containers: [...rawListOf(spec['containers']), sidecar] } };
 
-    const mounts = rawListOf(rawOf(injected['spec'])['initContainers']).flatMap((container) => rawListOf(container['volumeMounts']));
-    expect(mounts.filter((mount) => 'subPath' in mount || 'subPathExpr' in mount)).to.deep.equal([]);
-    const [bundle] = rawListOf(rawOf(injected['spec'])['volumes']);
-    const { name, optional } = rawOf(bundle?.['configMap']) as { name: string; optional: boolean };
-    expect(optional).to.equal(true);
-    expect(name.length).to.equal(253);
+    const again = injectPodTemplate(changed, context);
+
+    expect(again.changed).to.equal(true);
+    expect(envOf(again.pod, 'SALLYPORT_PORTS')).to.equal('15101:7000,15102:8080');
+    expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
+  });
+
+  it('injects a pod that has only the annotation', () => {
+    const result = injectPodTemplate(annotated({ [AGENT_ANNOTATION]: '{}' }), context);
+
+    expect(result.changed).to.equal(true);
+    expect(namesOf(result.pod, 'initContainers')).to.contain('sallyport-agent');
   });
 });
