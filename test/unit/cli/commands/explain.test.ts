@@ -77,7 +77,7 @@ async function explainJson(...args: string[]): Promise<Explained> {
 
 const good = { iss: ISSUER, sub: 'bob', aud: 'web', groups: ['admin'] };
 
-describe('sallyport explain', () => {
+describe('sallyport explain: rules and policies', () => {
   it('reports the rule that allowed the request and where it is written', async () => {
     const { verdict, decidedBy } = await explainJson('--url', '/headers', '--token', key.sign(good));
 
@@ -96,162 +96,6 @@ describe('sallyport explain', () => {
     expect(rules[0]?.misses[0]?.path).to.equal('when[0] request.auth.claims[groups]');
     expect(rules[0]?.misses[0]?.hint).to.include('is a boolean');
   });
-
-  const faults: readonly (readonly [name: string, claims: Parameters<typeof key.sign>[0], status: number, text: string])[] = [
-    ['an expired token', { ...good, exp: NOW_SECONDS - 3 * 3600 }, 401, 'token expired 3 h ago (exp 2026-01-31T09:00:00Z)'],
-    ['a token that is not yet valid', { ...good, nbf: NOW_SECONDS + 600 }, 401, 'token becomes valid in 10 min (nbf 2026-01-31T12:10:00Z)'],
-    ['an issuer with a trailing slash', { ...good, iss: `${ISSUER}/` }, 401, `iss ends with /, the policy requires ${ISSUER}`],
-    ['another issuer', { ...good, iss: 'me' }, 401, `iss is me, the policy requires ${ISSUER}`],
-    ['no issuer', { sub: 'bob' }, 401, `the token has no iss, the policy requires ${ISSUER}`],
-    ['another audience', { ...good, aud: ['app', 'cli'] }, 403, 'aud is app, cli, the policy requires web'],
-  ];
-  for (const [name, claims, status, text] of faults) {
-    it(`reports what is wrong with ${name}`, async () => {
-      const { verdict, decidedBy, rules } = await explainJson('--url', '/headers', '--token', key.sign(claims));
-
-      expect(verdict.status).to.equal(status);
-      expect(decidedBy).to.deep.include({ stage: 'authentication', text });
-      expect(rules.map(({ reached }) => reached)).to.deep.equal([false, false]);
-    });
-  }
-
-  it('reports that no key verifies the signature', async () => {
-    const { authentication } = await explainJson('--token', createTestKey().sign(good));
-
-    expect(authentication[0]?.text).to.equal('no key from keys/jwks.txt verifies this signature (alg ES256, kid sallyport-test)');
-  });
-
-  it('reports a scheme in another case as no token', async () => {
-    const { authentication } = await explainJson('-H', 'authorization: bearer abc');
-
-    expect(authentication[0]?.outcome).to.equal('no token');
-    expect(authentication[0]?.text).to.include('authorization starts with "bearer ", but the prefix is case-sensitive');
-  });
-
-  it('warns that a token refused without keys may be valid', async () => {
-    const { stdout } = await explain(['.', '--token', key.sign(good), '-o', 'json']);
-
-    const { verdict, caveats, authentication } = JSON.parse(stdout) as Explained;
-    expect(verdict.status).to.equal(401);
-    expect(authentication[0]?.text).to.include('the keys of https://issuer.example are unknown here');
-    expect(caveats).to.have.length(1);
-    expect(caveats[0]).to.include('may accept the token');
-  });
-
-  it('prints the same explanation for flags, raw HTTP and an HTTP archive', async () => {
-    const token = key.sign(good);
-    const har = {
-      log: {
-        entries: [{ request: { method: 'GET', url: 'http://h/headers', headers: [{ name: 'Authorization', value: `Bearer ${token}` }] } }],
-      },
-    };
-    const more = {
-      'in/raw.http': `GET /headers HTTP/1.1\nHost: h\nAuthorization: Bearer ${token}\n\nbody`,
-      'in/a.har': JSON.stringify(har),
-    };
-    const common = ['policies.yaml', 'workloads.yaml', '--jwks', 'keys/jwks.txt', '-o', 'json'];
-
-    const results = await Promise.all([
-      explain([...common, '--url', 'http://h/headers', '--token', token], more),
-      explain([...common, '--request', 'in/raw.http'], more),
-      explain([...common, '--har', 'in/a.har'], more),
-      explain([...common, '--request', '-'], more, more['in/raw.http']),
-    ]);
-
-    expect(new Set(results.map(({ stdout }) => stdout)).size).to.equal(1);
-    expect(results[0]?.stdout).to.include('"outcome": "allow"');
-  });
-
-  it('evaluates the request under a published bundle', async () => {
-    const { stdout: bundle } = await withDirectory(files(), (cwd) =>
-      runCommand(['compile', '.', '--workload', 'foo/httpbin', '-o', 'json'], { cwd }),
-    );
-    const { stdout, exitCode } = await explain(['--bundle', 'b.txt', '--url', '/x'], { 'b.txt': bundle });
-
-    expect(exitCode).to.equal(0);
-    expect(stdout).to.include('deny 403  GET /x for foo/httpbin');
-  });
-
-  it('accepts a workload without a manifest when labels are given', async () => {
-    const { verdict } = await explainJson('--workload', 'foo/other', '--labels', 'app=nothing');
-
-    expect(verdict.outcome).to.equal('allow');
-  });
-
-  it('reports a request that the codec rejects', async () => {
-    const { verdict, decidedBy } = await explainJson('-X', 'GE T');
-
-    expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
-    expect(decidedBy.stage).to.equal('codec');
-  });
-
-  const secrets: readonly (readonly [place: string, args: (token: string) => readonly string[]])[] = [
-    ['the query', (token) => ['--url', `/x?access_token=${token}&token=opaquetokenopaque`]],
-    ['a header that rules read', (token) => ['-H', `x-tenant: ${token}`]],
-    ['Authorization with another scheme', (token) => ['-H', `Authorization: Token ${token}`]],
-    ['a cookie', (token) => ['-b', `session=opaquetokenopaque; t=${token}`]],
-    ['credentials', () => ['-u', 'bob:opaquetokenopaque']],
-  ];
-  for (const [place, args] of secrets) {
-    for (const format of ['table', 'json', 'yaml']) {
-      it(`never prints a token in ${place} as ${format}`, async () => {
-        const token = key.sign(good);
-        const policy = `apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: { name: headers, namespace: foo }
-spec:
-  rules:
-    - when: [{ key: "request.headers[x-tenant]", values: [a] }]
-    - when: [{ key: "request.headers[authorization]", values: [a] }]
-    - when: [{ key: "request.headers[cookie]", values: [a] }]
-`;
-        const { stdout, stderr } = await explain(['.', ...args(token), '-o', format], { 'headers.yaml': policy });
-
-        expect(stdout + stderr).to.include('GET /');
-        const [, payload = '', signature = ''] = token.split('.');
-        const hidden = [payload, signature, 'opaquetokenopaque', Buffer.from('bob:opaquetokenopaque').toString('base64')];
-        for (const secret of hidden) expect(stdout + stderr).not.to.include(secret);
-      });
-    }
-  }
-
-  const malformed: readonly (readonly [name: string, value: string, note: string])[] = [
-    ['the word undefined', 'undefined', 'it is the word undefined: the client had no token'],
-    ['a placeholder', '$TOKEN', 'it looks like an unreplaced placeholder'],
-    ['a scheme twice', 'Bearer a.b.c', 'it starts with a second Bearer'],
-    ['quotes', '"a.b.c"', 'it contains "\\"", which is not allowed in a token'],
-    ['an encrypted token', 'a.b.c.d.e', 'it has 5 parts, so it is encrypted (JWE); only signed tokens are accepted'],
-    ['an opaque token', 'abc', 'it has 1 part; an opaque access token is not a JWT'],
-    ['no algorithm', `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.e30`, 'alg is none'],
-    ['two tokens', `${key.sign(good)},Bearer ${key.sign(good)}`, 'it consists of two tokens: was the header sent twice?'],
-  ];
-  for (const [name, value, note] of malformed) {
-    it(`reports what a malformed token is: ${name}`, async () => {
-      const { decidedBy } = await explainJson('-H', `Authorization: Bearer ${value}`);
-
-      expect(decidedBy.text).to.match(/^the token is malformed: Jwt .* \(/);
-      expect(decidedBy.text).to.include(`(${note})`);
-    });
-  }
-
-  const strays: readonly (readonly [place: string, args: (token: string) => readonly string[], note: string])[] = [
-    [
-      'another header',
-      (token) => ['-H', `x-token: ${token}`],
-      'there is one in header x-token, where the rule does not look (fromHeaders)',
-    ],
-    ['a cookie', (token) => ['-b', `a=b; sess=${token}`], 'there is one in cookie sess, where the rule does not look (fromCookies)'],
-    ['the query', (token) => ['--url', `/?jwt=${token}`], 'there is one in query parameter jwt, where the rule does not look (fromParams)'],
-    ['its header, alone', (token) => ['-H', `Authorization: ${token}`], 'authorization has a token without "Bearer " before it'],
-  ];
-  for (const [place, args, note] of strays) {
-    it(`reports a token that no rule reads in ${place}`, async () => {
-      const { authentication } = await explainJson(...args(key.sign(good)));
-
-      expect(authentication[0]?.outcome).to.equal('no token');
-      expect(authentication[0]?.text).to.include(note);
-    });
-  }
 
   it('lists policies that do not apply, with the reason', async () => {
     const other = (name: string, namespace: string, spec: string): string =>
@@ -324,37 +168,158 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
     expect(stdout).to.include('allow  GET /x');
     expect(stdout).to.include('dry-run DENY policies would deny it: AuthorizationPolicy foo/dry rules[0] (dry.yaml:4)');
   });
+});
 
-  const codecFaults: readonly (readonly [name: string, text: string, hint: string, status?: number])[] = [
-    ['an old version', 'GET /x HTTP/1.0\nHost: h\n', 'the request line has HTTP/1.0: write HTTP/1.1', 426],
-    ['another version', 'GET /x HTTP/2\nHost: h\n', 'the request line has HTTP/2: write HTTP/1.1'],
-    ['no version', 'GET /x\nHost: h\n', 'the request line has no version: write GET /x HTTP/1.1', 426],
-    ['nothing', '\n', 'the request is empty'],
-    ['a target that is not encoded', 'GET /ü HTTP/1.1\nHost: h\n', 'the target has characters that must be percent-encoded'],
-    ['a line that is not a header', 'GET /x HTTP/1.1\nHost: h\nno header\n', 'line 3 is not a header: expected Name: value'],
-    ['an unknown method', 'FETCH /x HTTP/1.1\nHost: h\n', 'agents do not support the method FETCH'],
+describe('sallyport explain: tokens', () => {
+  const faults: readonly (readonly [name: string, claims: Parameters<typeof key.sign>[0], status: number, text: string])[] = [
+    ['an expired token', { ...good, exp: NOW_SECONDS - 3 * 3600 }, 401, 'token expired 3 h ago (exp 2026-01-31T09:00:00Z)'],
+    ['a token that is not yet valid', { ...good, nbf: NOW_SECONDS + 600 }, 401, 'token becomes valid in 10 min (nbf 2026-01-31T12:10:00Z)'],
+    ['an issuer with a trailing slash', { ...good, iss: `${ISSUER}/` }, 401, `iss ends with /, the policy requires ${ISSUER}`],
+    ['another issuer', { ...good, iss: 'me' }, 401, `iss is me, the policy requires ${ISSUER}`],
+    ['no issuer', { sub: 'bob' }, 401, `the token has no iss, the policy requires ${ISSUER}`],
+    ['another audience', { ...good, aud: ['app', 'cli'] }, 403, 'aud is app, cli, the policy requires web'],
   ];
-  for (const [name, text, hint, status = 400] of codecFaults) {
-    it(`reports why the codec rejects ${name}`, async () => {
-      const { stdout } = await explain(['.', '--request', '-', '-o', 'json'], {}, text);
+  for (const [name, claims, status, text] of faults) {
+    it(`reports what is wrong with ${name}`, async () => {
+      const { verdict, decidedBy, rules } = await explainJson('--url', '/headers', '--token', key.sign(claims));
 
-      const { verdict, decidedBy } = JSON.parse(stdout) as Explained;
-      expect(verdict).to.deep.include({ outcome: 'reject', status });
-      expect(decidedBy.text).to.equal(`agents reject this request as invalid HTTP/1.1: ${hint}`);
+      expect(verdict.status).to.equal(status);
+      expect(decidedBy).to.deep.include({ stage: 'authentication', text });
+      expect(rules.map(({ reached }) => reached)).to.deep.equal([false, false]);
     });
   }
 
-  it('rejects a header with a line break instead of splitting it', async () => {
-    const { verdict } = await explainJson('-H', 'a: b\r\nAuthorization: Bearer x');
+  it('reports that no key verifies the signature', async () => {
+    const { authentication } = await explainJson('--token', createTestKey().sign(good));
 
-    expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
+    expect(authentication[0]?.text).to.equal('no key from keys/jwks.txt verifies this signature (alg ES256, kid sallyport-test)');
   });
 
-  it('fails when standard input is read twice', async () => {
-    const { exitCode, stderr } = await explain(['-', '--request', '-'], {}, WORKLOADS);
+  it('reports a scheme in another case as no token', async () => {
+    const { authentication } = await explainJson('-H', 'authorization: bearer abc');
 
-    expect(exitCode).to.equal(65);
-    expect(stderr).to.include('standard input was already read');
+    expect(authentication[0]?.outcome).to.equal('no token');
+    expect(authentication[0]?.text).to.include('authorization starts with "bearer ", but the prefix is case-sensitive');
+  });
+
+  it('warns that a token refused without keys may be valid', async () => {
+    const { stdout } = await explain(['.', '--token', key.sign(good), '-o', 'json']);
+
+    const { verdict, caveats, authentication } = JSON.parse(stdout) as Explained;
+    expect(verdict.status).to.equal(401);
+    expect(authentication[0]?.text).to.include('the keys of https://issuer.example are unknown here');
+    expect(caveats).to.have.length(1);
+    expect(caveats[0]).to.include('may accept the token');
+  });
+
+  const secrets: readonly (readonly [place: string, args: (token: string) => readonly string[]])[] = [
+    ['the query', (token) => ['--url', `/x?access_token=${token}&token=opaquetokenopaque`]],
+    ['a header that rules read', (token) => ['-H', `x-tenant: ${token}`]],
+    ['Authorization with another scheme', (token) => ['-H', `Authorization: Token ${token}`]],
+    ['a cookie', (token) => ['-b', `session=opaquetokenopaque; t=${token}`]],
+    ['credentials', () => ['-u', 'bob:opaquetokenopaque']],
+  ];
+  for (const [place, args] of secrets) {
+    for (const format of ['table', 'json', 'yaml']) {
+      it(`never prints a token in ${place} as ${format}`, async () => {
+        const token = key.sign(good);
+        const policy = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: headers, namespace: foo }
+spec:
+  rules:
+    - when: [{ key: "request.headers[x-tenant]", values: [a] }]
+    - when: [{ key: "request.headers[authorization]", values: [a] }]
+    - when: [{ key: "request.headers[cookie]", values: [a] }]
+`;
+        const { stdout, stderr } = await explain(['.', ...args(token), '-o', format], { 'headers.yaml': policy });
+
+        expect(stdout + stderr).to.include('GET /');
+        const [, payload = '', signature = ''] = token.split('.');
+        const hidden = [payload, signature, 'opaquetokenopaque', Buffer.from('bob:opaquetokenopaque').toString('base64')];
+        for (const secret of hidden) expect(stdout + stderr).not.to.include(secret);
+      });
+    }
+  }
+
+  const malformed: readonly (readonly [name: string, value: string, note: string])[] = [
+    ['the word undefined', 'undefined', 'it is the word undefined: the client had no token'],
+    ['a placeholder', '$TOKEN', 'it looks like an unreplaced placeholder'],
+    ['a scheme twice', 'Bearer a.b.c', 'it starts with a second Bearer'],
+    ['quotes', '"a.b.c"', 'it contains "\\"", which is not allowed in a token'],
+    ['an encrypted token', 'a.b.c.d.e', 'it has 5 parts, so it is encrypted (JWE); only signed tokens are accepted'],
+    ['an opaque token', 'abc', 'it has 1 part; an opaque access token is not a JWT'],
+    ['no algorithm', `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.e30`, 'alg is none'],
+    ['two tokens', `${key.sign(good)},Bearer ${key.sign(good)}`, 'it consists of two tokens: was the header sent twice?'],
+  ];
+  for (const [name, value, note] of malformed) {
+    it(`reports what a malformed token is: ${name}`, async () => {
+      const { decidedBy } = await explainJson('-H', `Authorization: Bearer ${value}`);
+
+      expect(decidedBy.text).to.match(/^the token is malformed: Jwt .* \(/);
+      expect(decidedBy.text).to.include(`(${note})`);
+    });
+  }
+
+  const strays: readonly (readonly [place: string, args: (token: string) => readonly string[], note: string])[] = [
+    [
+      'another header',
+      (token) => ['-H', `x-token: ${token}`],
+      'there is one in header x-token, where the rule does not look (fromHeaders)',
+    ],
+    ['a cookie', (token) => ['-b', `a=b; sess=${token}`], 'there is one in cookie sess, where the rule does not look (fromCookies)'],
+    ['the query', (token) => ['--url', `/?jwt=${token}`], 'there is one in query parameter jwt, where the rule does not look (fromParams)'],
+    ['its header, alone', (token) => ['-H', `Authorization: ${token}`], 'authorization has a token without "Bearer " before it'],
+  ];
+  for (const [place, args, note] of strays) {
+    it(`reports a token that no rule reads in ${place}`, async () => {
+      const { authentication } = await explainJson(...args(key.sign(good)));
+
+      expect(authentication[0]?.outcome).to.equal('no token');
+      expect(authentication[0]?.text).to.include(note);
+    });
+  }
+});
+
+describe('sallyport explain: forms of input', () => {
+  it('prints the same explanation for flags, raw HTTP and an HTTP archive', async () => {
+    const token = key.sign(good);
+    const har = {
+      log: {
+        entries: [{ request: { method: 'GET', url: 'http://h/headers', headers: [{ name: 'Authorization', value: `Bearer ${token}` }] } }],
+      },
+    };
+    const more = {
+      'in/raw.http': `GET /headers HTTP/1.1\nHost: h\nAuthorization: Bearer ${token}\n\nbody`,
+      'in/a.har': JSON.stringify(har),
+    };
+    const common = ['policies.yaml', 'workloads.yaml', '--jwks', 'keys/jwks.txt', '-o', 'json'];
+
+    const results = await Promise.all([
+      explain([...common, '--url', 'http://h/headers', '--token', token], more),
+      explain([...common, '--request', 'in/raw.http'], more),
+      explain([...common, '--har', 'in/a.har'], more),
+      explain([...common, '--request', '-'], more, more['in/raw.http']),
+    ]);
+
+    expect(new Set(results.map(({ stdout }) => stdout)).size).to.equal(1);
+    expect(results[0]?.stdout).to.include('"outcome": "allow"');
+  });
+
+  it('evaluates the request under a published bundle', async () => {
+    const { stdout: bundle } = await withDirectory(files(), (cwd) =>
+      runCommand(['compile', '.', '--workload', 'foo/httpbin', '-o', 'json'], { cwd }),
+    );
+    const { stdout, exitCode } = await explain(['--bundle', 'b.txt', '--url', '/x'], { 'b.txt': bundle });
+
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.include('deny 403  GET /x for foo/httpbin');
+  });
+
+  it('accepts a workload without a manifest when labels are given', async () => {
+    const { verdict } = await explainJson('--workload', 'foo/other', '--labels', 'app=nothing');
+
+    expect(verdict.outcome).to.equal('allow');
   });
 
   it('reports how to give a bundle that is among the paths', async () => {
@@ -363,6 +328,13 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
     const { exitCode, stderr } = await explain(['b.yaml'], { 'b.yaml': bundle });
 
     expect([exitCode, stderr]).to.deep.equal([64, 'sallyport: b.yaml is a bundle: give it with --bundle\n']);
+  });
+
+  it('fails when standard input is read twice', async () => {
+    const { exitCode, stderr } = await explain(['-', '--request', '-'], {}, WORKLOADS);
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.include('standard input was already read');
   });
 
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, message: string])[] = [
@@ -387,6 +359,40 @@ spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
 
       expect([result.exitCode, result.stdout]).to.deep.equal([exitCode, '']);
       expect(result.stderr).to.include(message);
+    });
+  }
+});
+
+describe('sallyport explain: requests that the codec rejects', () => {
+  it('reports a request that the codec rejects', async () => {
+    const { verdict, decidedBy } = await explainJson('-X', 'GE T');
+
+    expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
+    expect(decidedBy.stage).to.equal('codec');
+  });
+
+  it('rejects a header with a line break instead of splitting it', async () => {
+    const { verdict } = await explainJson('-H', 'a: b\r\nAuthorization: Bearer x');
+
+    expect(verdict).to.deep.include({ outcome: 'reject', status: 400 });
+  });
+
+  const codecFaults: readonly (readonly [name: string, text: string, hint: string, status?: number])[] = [
+    ['an old version', 'GET /x HTTP/1.0\nHost: h\n', 'the request line has HTTP/1.0: write HTTP/1.1', 426],
+    ['another version', 'GET /x HTTP/2\nHost: h\n', 'the request line has HTTP/2: write HTTP/1.1'],
+    ['no version', 'GET /x\nHost: h\n', 'the request line has no version: write GET /x HTTP/1.1', 426],
+    ['nothing', '\n', 'the request is empty'],
+    ['a target that is not encoded', 'GET /ü HTTP/1.1\nHost: h\n', 'the target has characters that must be percent-encoded'],
+    ['a line that is not a header', 'GET /x HTTP/1.1\nHost: h\nno header\n', 'line 3 is not a header: expected Name: value'],
+    ['an unknown method', 'FETCH /x HTTP/1.1\nHost: h\n', 'agents do not support the method FETCH'],
+  ];
+  for (const [name, text, hint, status = 400] of codecFaults) {
+    it(`reports why the codec rejects ${name}`, async () => {
+      const { stdout } = await explain(['.', '--request', '-', '-o', 'json'], {}, text);
+
+      const { verdict, decidedBy } = JSON.parse(stdout) as Explained;
+      expect(verdict).to.deep.include({ outcome: 'reject', status });
+      expect(decidedBy.text).to.equal(`agents reject this request as invalid HTTP/1.1: ${hint}`);
     });
   }
 });
