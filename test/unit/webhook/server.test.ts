@@ -70,11 +70,12 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
   ).warnings;
 }
 
-describe('admission server', () => {
-  let server: AdmissionServer;
-  let certificates: Certificates;
-  let registry: Registry;
+let server: AdmissionServer;
+let certificates: Certificates;
+let registry: Registry;
 
+/** Registers the hooks of one describe. */
+function setUp(): void {
   before(async () => {
     certificates = await renewCertificates(undefined, { nowMs: Date.now(), dnsNames, isTrusted: true });
     registry = new Registry();
@@ -96,24 +97,28 @@ describe('admission server', () => {
   });
 
   after(() => server.close());
+}
 
-  function call(path: string, body: string | Buffer, options: Record<string, unknown> = {}): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      const headers = { 'content-type': 'application/json' };
-      const target = { host: '127.0.0.1', port: server.port, servername: dnsNames[0], ca: certificates.authority.certPem, agent: false };
-      const sent = request({ ...target, method: 'POST', path, headers, ...options }, (response) => {
-        text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
-      });
-      sent.on('error', reject);
-      sent.end(body);
+function call(path: string, body: string | Buffer, options: Record<string, unknown> = {}): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    const target = { host: '127.0.0.1', port: server.port, servername: dnsNames[0], ca: certificates.authority.certPem, agent: false };
+    const sent = request({ ...target, method: 'POST', path, headers, ...options }, (response) => {
+      text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
     });
-  }
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
 
-  async function review(path: string, object: object, more: object = {}): Promise<Review['response']> {
-    const answer = await call(path, JSON.stringify(reviewOf(object, more)));
-    expect(answer.status, answer.body).to.equal(200);
-    return (JSON.parse(answer.body) as Review).response;
-  }
+async function review(path: string, object: object, more: object = {}): Promise<Review['response']> {
+  const answer = await call(path, JSON.stringify(reviewOf(object, more)));
+  expect(answer.status, answer.body).to.equal(200);
+  return (JSON.parse(answer.body) as Review).response;
+}
+
+describe('admission server: pods', () => {
+  setUp();
 
   it('responds to a new pod with a patch of the injected fields only', async () => {
     const response = await review('/mutate?timeout=10s', pod);
@@ -167,6 +172,10 @@ describe('admission server', () => {
     expect(response.patch).to.equal(undefined);
     expect(response.warnings).to.have.length(1);
   });
+});
+
+describe('admission server: policies', () => {
+  setUp();
 
   it('allows a valid policy', async () => {
     expect(await review('/validate', policy({ jwtRules: [{ issuer: 'a', jwks: '{"keys":[]}' }] }))).to.include({ allowed: true });
@@ -204,6 +213,10 @@ describe('admission server', () => {
 
     expect(await review('/validate', object, { operation: 'UPDATE' })).to.deep.equal({ uid: 'u-1', allowed: true });
   });
+});
+
+describe('admission server: errors, certificates and metrics', () => {
+  setUp();
 
   const errors: readonly (readonly [string, string, string, Record<string, unknown>, number])[] = [
     ['another path', '/nosuch', '{}', {}, 404],
