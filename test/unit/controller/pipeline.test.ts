@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../../../src/controller/pipeline.ts';
@@ -12,63 +12,27 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
 import { createMemoryDelivery, type MemoryDelivery } from '../../support/memory-delivery.ts';
+import { deny, pod } from './pods-and-policies.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const HTTPBIN = { namespace: 'foo', name: 'httpbin' };
 
-function pod(
-  over: {
-    readonly namespace?: string;
-    readonly name?: string;
-    readonly labels?: object;
-    readonly agent?: boolean;
-    readonly owner?: object;
-    readonly uid?: string;
-    readonly ip?: string;
-  } = {},
-): SlimPod {
-  const { namespace = 'foo', name = 'httpbin', labels = { app: 'httpbin' }, agent = true, owner, uid = 'pod-uid', ip } = over;
-  return projectPod({
-    metadata: {
-      namespace,
-      name,
-      uid,
-      labels,
-      annotations: agent ? { 'sallyport.dev/agent': '{}' } : {},
-      ...(owner === undefined ? {} : { ownerReferences: [{ controller: true, apiVersion: 'apps/v1', uid: 'owner-uid', ...owner }] }),
-    },
-    status: { phase: 'Running', ...(ip === undefined ? {} : { podIP: ip }) },
-  });
-}
+let clock: FakeClock;
+let clusterState: ClusterState;
+let ledger: WorkloadLedger;
+let delivery: MemoryDelivery;
+let jwksCache: JwksCache;
+let mesh: MeshConfig;
+let pipeline: Pipeline;
+let patched: string[];
+let onPatch: (pods: readonly SlimPod[]) => void;
+let missed: string[];
+let stop: () => Promise<void>;
+let results: string[];
+let runPipeline: () => void;
 
-function deny(name: string, over: { readonly namespace?: string; readonly labels?: object; readonly generation?: number } = {}): object {
-  const { namespace = 'foo', labels, generation = 1 } = over;
-  return {
-    apiVersion: 'security.istio.io/v1',
-    kind: 'AuthorizationPolicy',
-    metadata: { namespace, name, generation },
-    spec: {
-      action: 'DENY',
-      rules: [{ to: [{ operation: { methods: ['GET'] } }] }],
-      ...(labels === undefined ? {} : { selector: { matchLabels: labels } }),
-    },
-  };
-}
-
-describe('pipeline', () => {
-  let clock: FakeClock;
-  let clusterState: ClusterState;
-  let ledger: WorkloadLedger;
-  let delivery: MemoryDelivery;
-  let jwksCache: JwksCache;
-  let mesh: MeshConfig;
-  let pipeline: Pipeline;
-  let patched: string[];
-  let onPatch: (pods: readonly SlimPod[]) => void;
-  let missed: string[];
-  let stop: () => Promise<void>;
-  let results: string[];
-
+/** Registers the hooks of one describe. */
+function setUp(): void {
   beforeEach(() => {
     clock = createFakeClock();
     mesh = DEFAULT_MESH_CONFIG;
@@ -115,16 +79,18 @@ describe('pipeline', () => {
     runPipeline = () => background.push(pipeline.run(stopping.signal));
   });
   afterEach(() => stop());
-  let runPipeline: () => void;
+}
 
-  const quiet = (): Promise<void> =>
-    until(() => pipeline.queue.depth() === 0 && pipeline.queue.running().length === 0, 'the queue to empty');
-  const bundle = (key = 'foo/httpbin'): Bundle | undefined => {
-    const text = delivery.published.get(key)?.json;
-    return text === undefined ? undefined : (JSON.parse(text) as Bundle);
-  };
-  const denied = (key?: string): readonly string[] | undefined =>
-    bundle(key)?.programs.flatMap(({ http }) => http.deny.rules.map(({ source }) => source.name));
+const quiet = (): Promise<void> => until(() => pipeline.queue.depth() === 0 && pipeline.queue.running().length === 0, 'the queue to empty');
+const bundle = (key = 'foo/httpbin'): Bundle | undefined => {
+  const text = delivery.published.get(key)?.json;
+  return text === undefined ? undefined : (JSON.parse(text) as Bundle);
+};
+const denied = (key?: string): readonly string[] | undefined =>
+  bundle(key)?.programs.flatMap(({ http }) => http.deny.rules.map(({ source }) => source.name));
+
+describe('pipeline: bundles', () => {
+  setUp();
 
   it('publishes all bundles when it starts, and removes those without a workload', async () => {
     await delivery.publish({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
@@ -208,6 +174,10 @@ describe('pipeline', () => {
     await quiet();
     expect(delivery.published.size).to.equal(0);
   });
+});
+
+describe('pipeline: pods and their owners', () => {
+  setUp();
 
   it('patches pods after each reconciliation, and again when one of them gets its volume later', async () => {
     clusterState.pods.upsert(pod());
@@ -263,6 +233,10 @@ describe('pipeline', () => {
       expect(delivery.options.get('foo/httpbin')?.owner?.kind).to.equal(owner);
     });
   }
+});
+
+describe('pipeline: errors', () => {
+  setUp();
 
   it('retries when the delivery fails with a transient error', async () => {
     clusterState.pods.upsert(pod());
@@ -299,6 +273,10 @@ describe('pipeline', () => {
     await until(() => results.length === 2, 'both to be handled');
     expect(results.sort()).to.deep.equal(['bug', 'success']);
   });
+});
+
+describe('pipeline: resync', () => {
+  setUp();
 
   it('counts a change that only the resync noticed', async () => {
     clusterState.pods.upsert(pod());
@@ -338,62 +316,64 @@ describe('pipeline', () => {
     expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
     expect(missed).to.deep.equal([]);
   });
+});
 
-  describe('with keys to fetch', () => {
-    let server: KeyServer;
-    beforeEach(async () => {
-      server = await startKeyServer();
+describe('pipeline: keys to fetch', () => {
+  setUp();
+
+  let server: KeyServer;
+  beforeEach(async () => {
+    server = await startKeyServer();
+  });
+  afterEach(() => server.stop());
+  const jwt = (path: string): object => ({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'RequestAuthentication',
+    metadata: { namespace: 'foo', name: 'jwt', generation: 1 },
+    spec: { jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}${path}` }] },
+  });
+
+  it('publishes a policy together with its keys', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    clusterState.pods.upsert(pod());
+    runPipeline();
+    await quiet();
+    clusterState.upsertPolicy(jwt('/keys'));
+    await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
+
+    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+  });
+
+  it('waits one second for an issuer that does not respond, and then publishes without keys', async () => {
+    server.answer('/keys', () => undefined);
+    clusterState.pods.upsert(pod());
+    clusterState.upsertPolicy(jwt('/keys'));
+    runPipeline();
+    await until(() => results.includes('requeue_after'), 'the wait');
+    expect(delivery.published.size).to.equal(0);
+    clock.advance(1_000);
+    await until(() => delivery.published.size === 1, 'the bundle');
+
+    expect(bundle()?.programs[0]?.providers).to.have.length(1);
+    expect(bundle()?.keySets).to.deep.equal({});
+  });
+
+  it('does not wait for an issuer whose policy does not select the workload', async () => {
+    server.answer('/keys', () => undefined);
+    clusterState.pods.upsert(pod());
+    clusterState.upsertPolicy({
+      ...jwt('/keys'),
+      spec: { selector: { matchLabels: { app: 'other' } }, jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}/keys` }] },
     });
-    afterEach(() => server.stop());
-    const jwt = (path: string): object => ({
-      apiVersion: 'security.istio.io/v1',
-      kind: 'RequestAuthentication',
-      metadata: { namespace: 'foo', name: 'jwt', generation: 1 },
-      spec: { jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}${path}` }] },
-    });
+    runPipeline();
+    await until(() => delivery.published.size === 1, 'the bundle');
+  });
 
-    it('publishes a policy together with its keys', async () => {
-      server.answer('/keys', json(freshJwks('one')));
-      clusterState.pods.upsert(pod());
-      runPipeline();
-      await quiet();
-      clusterState.upsertPolicy(jwt('/keys'));
-      await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
-
-      expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
-    });
-
-    it('waits one second for an issuer that does not respond, and then publishes without keys', async () => {
-      server.answer('/keys', () => undefined);
-      clusterState.pods.upsert(pod());
-      clusterState.upsertPolicy(jwt('/keys'));
-      runPipeline();
-      await until(() => results.includes('requeue_after'), 'the wait');
-      expect(delivery.published.size).to.equal(0);
-      clock.advance(1_000);
-      await until(() => delivery.published.size === 1, 'the bundle');
-
-      expect(bundle()?.programs[0]?.providers).to.have.length(1);
-      expect(bundle()?.keySets).to.deep.equal({});
-    });
-
-    it('does not wait for an issuer whose policy does not select the workload', async () => {
-      server.answer('/keys', () => undefined);
-      clusterState.pods.upsert(pod());
-      clusterState.upsertPolicy({
-        ...jwt('/keys'),
-        spec: { selector: { matchLabels: { app: 'other' } }, jwtRules: [{ issuer: 'me', jwksUri: `${server.origin}/keys` }] },
-      });
-      runPipeline();
-      await until(() => delivery.published.size === 1, 'the bundle');
-    });
-
-    it('stops fetching the keys of a deleted policy', async () => {
-      server.answer('/keys', json(freshJwks('one')));
-      clusterState.upsertPolicy(jwt('/keys'));
-      expect(jwksCache.ages()).to.have.length(1);
-      clusterState.removePolicy('RequestAuthentication/foo/jwt');
-      expect(jwksCache.ages()).to.deep.equal([]);
-    });
+  it('stops fetching the keys of a deleted policy', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    clusterState.upsertPolicy(jwt('/keys'));
+    expect(jwksCache.ages()).to.have.length(1);
+    clusterState.removePolicy('RequestAuthentication/foo/jwt');
+    expect(jwksCache.ages()).to.deep.equal([]);
   });
 });
