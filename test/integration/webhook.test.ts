@@ -28,49 +28,65 @@ interface PodJson {
   };
 }
 
-describe('webhook on a real API server', function () {
-  this.timeout(120_000);
-  const stopping = new AbortController();
-  let cluster: ControlPlane;
-  let client: KubeClient;
-  let webhook: RunningWebhook;
-  let leads = false;
+const stopping = new AbortController();
+let cluster: ControlPlane;
+let client: KubeClient;
+let webhook: RunningWebhook;
+let leads = false;
 
-  async function kubectl(...args: readonly string[]): Promise<string> {
-    return (await run(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, ...args])).stdout;
-  }
+async function kubectl(...args: readonly string[]): Promise<string> {
+  return (await run(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, ...args])).stdout;
+}
 
-  /** Output of `kubectl create` for YAML or JSON, whether or not it succeeds. */
-  async function create(manifest: object): Promise<string> {
-    const child = spawn(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, 'create', '-f', '-', '-o', 'json']);
-    child.stdin.end(JSON.stringify(manifest));
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return out === '' ? err : `${err}${out}`;
-  }
+/** Output of `kubectl create` for YAML or JSON, whether or not it succeeds. */
+async function create(manifest: object): Promise<string> {
+  const child = spawn(cluster.kubectlPath, [`--kubeconfig=${cluster.kubeconfigPath}`, 'create', '-f', '-', '-o', 'json']);
+  child.stdin.end(JSON.stringify(manifest));
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return out === '' ? err : `${err}${out}`;
+}
 
-  async function readCaBundle(kind: string, name: string): Promise<string> {
-    const encoded = await kubectl('get', kind, name, '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}');
-    return Buffer.from(encoded, 'base64').toString();
-  }
+async function readCaBundle(kind: string, name: string): Promise<string> {
+  const encoded = await kubectl('get', kind, name, '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}');
+  return Buffer.from(encoded, 'base64').toString();
+}
 
-  function configurationOf(kind: string, name: string, path: string, more: object): object {
-    return {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind,
-      metadata: { name },
-      webhooks: [
-        {
-          name: 'test.sallyport.dev',
-          clientConfig: { service: { name: 'sallyport', namespace, path, port: webhook.port } },
-          admissionReviewVersions: ['v1'],
-          sideEffects: 'None',
-          failurePolicy: 'Fail',
-          ...more,
-        },
-      ],
-    };
-  }
+function configurationOf(kind: string, name: string, path: string, more: object): object {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind,
+    metadata: { name },
+    webhooks: [
+      {
+        name: 'test.sallyport.dev',
+        clientConfig: { service: { name: 'sallyport', namespace, path, port: webhook.port } },
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        failurePolicy: 'Fail',
+        ...more,
+      },
+    ],
+  };
+}
 
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', namespace: 'foo', labels: { app: 'web' } },
+  spec: {
+    containers: [
+      {
+        name: 'app',
+        image: 'example/app:1',
+        ports: [{ name: 'http', containerPort: 8080 }],
+        readinessProbe: { httpGet: { path: '/ready', port: 'http' } },
+      },
+    ],
+  },
+};
+
+/** Registers the hooks of one describe. */
+function setUp(): void {
   before(async () => {
     cluster = await startControlPlane();
     client = createKubeClient({ kubeconfig: cluster.kubeconfigPath, version: '1.2.3' });
@@ -121,22 +137,11 @@ describe('webhook on a real API server', function () {
     await client?.close();
     await cluster?.stop();
   });
+}
 
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'web', namespace: 'foo', labels: { app: 'web' } },
-    spec: {
-      containers: [
-        {
-          name: 'app',
-          image: 'example/app:1',
-          ports: [{ name: 'http', containerPort: 8080 }],
-          readinessProbe: { httpGet: { path: '/ready', port: 'http' } },
-        },
-      ],
-    },
-  };
+describe('webhook on a real API server', function () {
+  this.timeout(120_000);
+  setUp();
 
   it('is not ready, and pods of an injected namespace are denied, while no replica leads', async () => {
     expect(webhook.check()).to.equal('no serving certificate yet');
