@@ -78,10 +78,14 @@ function one(objects: readonly Rendered[], kind: string): Rendered {
 
 const CLUSTER_SCOPED = ['ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
 
-describe('the chart', function () {
-  this.timeout(180_000);
-
+/** Registers the hook of one describe of charts that are only rendered. */
+function setUpHelm(): void {
   before(() => build('integration'));
+}
+
+describe('the chart: its objects', function () {
+  this.timeout(180_000);
+  setUpHelm();
 
   for (const file of valuesFiles) {
     describe(`with ci/${file}`, () => {
@@ -150,6 +154,11 @@ describe('the chart', function () {
       });
     });
   }
+});
+
+describe('the chart: its values and the files generated from it', function () {
+  this.timeout(180_000);
+  setUpHelm();
 
   it('combines registry, tag and digest, and uses the registry of the controller for the agent', async () => {
     const images = async (...args: readonly string[]): Promise<readonly (string | undefined)[]> => {
@@ -203,120 +212,126 @@ describe('the chart', function () {
       await run(process.execPath, [script, '--check'], { cwd: new URL('../..', import.meta.url).pathname });
     }
   });
+});
 
-  describe('on a real API server', () => {
-    let plane: ControlPlane;
-    let cluster: PolicyCluster;
+let plane: ControlPlane;
+let cluster: PolicyCluster;
 
-    const kubectl = async (...args: readonly string[]): Promise<string> =>
-      (await run(plane.kubectlPath, [`--kubeconfig=${plane.kubeconfigPath}`, ...args])).stdout;
-    const helm = async (...args: readonly string[]): Promise<string> =>
-      (await run(binaryPath('helm'), [`--kubeconfig=${plane.kubeconfigPath}`, '--namespace', 'sallyport-system', ...args])).stdout;
+const kubectl = async (...args: readonly string[]): Promise<string> =>
+  (await run(plane.kubectlPath, [`--kubeconfig=${plane.kubeconfigPath}`, ...args])).stdout;
+const helm = async (...args: readonly string[]): Promise<string> =>
+  (await run(binaryPath('helm'), [`--kubeconfig=${plane.kubeconfigPath}`, '--namespace', 'sallyport-system', ...args])).stdout;
 
-    before(async () => {
-      plane = await startControlPlane({ audit: true });
-      cluster = await openPolicyCluster(plane.kubeconfigPath);
+/** Registers the hooks of the describe with an API server. */
+function setUpCluster(): void {
+  before(async () => {
+    plane = await startControlPlane({ audit: true });
+    cluster = await openPolicyCluster(plane.kubeconfigPath);
+  });
+
+  after(async () => {
+    await cluster?.close();
+    await plane?.stop();
+  });
+}
+
+describe('the chart on a real API server', function () {
+  this.timeout(180_000);
+  setUpCluster();
+
+  it('renders exactly the files of manifests/', async () => {
+    // `npm run check` skips this on a machine without helm; here it is built.
+    const { stderr } = await run(process.execPath, ['scripts/gen-manifests.ts', '--check'], { cwd: new URL('../../', import.meta.url) });
+
+    expect(stderr).to.equal('');
+  });
+
+  it('accepts every object of manifests/, including the samples', async () => {
+    await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}crds.yaml`);
+    await kubectl('create', 'namespace', 'sallyport-system');
+    await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}install.yaml`);
+    await kubectl('apply', '--server-side', '--dry-run=server', '-n', 'default', '-f', `${manifests}samples`);
+    const applied = await kubectl('apply', '--server-side', '--dry-run=server', '-k', manifests);
+
+    expect(applied.match(/serverside-applied/g)).to.have.length.greaterThan(12);
+  });
+
+  it('gives the controller exactly the rights it uses', async () => {
+    // Before the install: with it, policies are validated by a webhook that cannot be reached here.
+    await cluster.namespace('foo');
+    await cluster.policy('AuthorizationPolicy', 'deny', 'foo', { action: 'DENY', rules: [{}] });
+    await cluster.policy('RequestAuthentication', 'keys', 'foo', {
+      jwtRules: [{ issuer: 'a', jwksUri: 'http://127.0.0.1:1/none' }],
     });
-
-    after(async () => {
-      await cluster?.close();
-      await plane?.stop();
+    await helm('install', 'guard', folder, '--create-namespace', '--set', 'fullnameOverride=guard');
+    const config = await kubectl('get', 'configmap', 'guard', '-n', 'sallyport-system', '-o', 'jsonpath={.data.config\\.yaml}');
+    const account = 'system:serviceaccount:sallyport-system:guard';
+    const kubeconfig = await plane.kubeconfigAs(account, ['system:serviceaccounts', 'system:serviceaccounts:sallyport-system']);
+    const { leaderElection, webhook } = loadControllerConfig({
+      args: [],
+      env: { SALLYPORT_AGENT_IMAGE: 'example/agent:1' },
+      fileText: config,
     });
-
-    it('renders exactly the files of manifests/', async () => {
-      // `npm run check` skips this on a machine without helm; here it is built.
-      const { stderr } = await run(process.execPath, ['scripts/gen-manifests.ts', '--check'], { cwd: new URL('../../', import.meta.url) });
-
-      expect(stderr).to.equal('');
+    const controller = await startController({
+      kubeconfig,
+      name: 'guard-0',
+      namespace: 'sallyport-system',
+      env: {
+        SALLYPORT_LEADER_ELECTION_NAME: leaderElection.name,
+        SALLYPORT_WEBHOOK: 'true',
+        SALLYPORT_WEBHOOK_PORT: '0',
+        SALLYPORT_WEBHOOK_HOST: '127.0.0.1',
+        SALLYPORT_WEBHOOK_SERVICE: webhook.service,
+        SALLYPORT_AGENT_IMAGE: 'example/agent:1',
+      },
     });
+    try {
+      await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', 30_000);
+      await cluster.pod({ namespace: 'foo', name: 'web', labels: { app: 'web' } });
+      await until(async () => (await cluster.bundle('foo', 'web')) !== undefined, 'a bundle', 15_000);
+      await until(async () => (await cluster.events('foo')).length > 0, 'an event about the keys', 15_000);
+      const status = async (): Promise<string | undefined> =>
+        (await cluster.condition('AuthorizationPolicy', 'deny', 'foo', 'Ready'))?.status;
+      await until(async () => (await status()) === 'True', 'the status of a policy', 15_000);
+      await cluster.deletePolicy('AuthorizationPolicy', 'deny', 'foo');
+      await until(
+        async () => (await cluster.bundle('foo', 'web'))?.programs[0]?.http.deny.rules.length === 0,
+        'the changed bundle',
+        15_000,
+      );
+      await cluster.deletePod('foo', 'web');
+      await until(async () => (await cluster.configMap('foo', 'sallyport-web')) === undefined, 'the bundle to go', 15_000);
+      const bundles = 'jsonpath={.webhooks[*].clientConfig.caBundle}';
+      expect(await kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', bundles)).to.not.equal('');
+      expect(await kubectl('get', 'validatingwebhookconfiguration', 'guard-validation', '-o', bundles)).to.not.equal('');
+    } finally {
+      await controller.stop();
+    }
 
-    it('accepts every object of manifests/, including the samples', async () => {
-      await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}crds.yaml`);
-      await kubectl('create', 'namespace', 'sallyport-system');
-      await kubectl('apply', '--server-side', '--dry-run=server', '-f', `${manifests}install.yaml`);
-      await kubectl('apply', '--server-side', '--dry-run=server', '-n', 'default', '-f', `${manifests}samples`);
-      const applied = await kubectl('apply', '--server-side', '--dry-run=server', '-k', manifests);
+    const refused = (await refusedRequests(plane.auditLogPath ?? '')).filter(({ user }) => user === account);
+    expect(refused).to.deep.equal([]);
+  });
 
-      expect(applied.match(/serverside-applied/g)).to.have.length.greaterThan(12);
-    });
+  it('keeps the certificates and the caBundle through an upgrade', async () => {
+    const certificate = async (): Promise<string> =>
+      kubectl('get', 'secret', 'guard-webhook', '-n', 'sallyport-system', '-o', 'jsonpath={.data.tls\\.crt}');
+    const trust = async (): Promise<string> =>
+      kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}');
+    const before = [await certificate(), await trust()];
 
-    it('gives the controller exactly the rights it uses', async () => {
-      // Before the install: with it, policies are validated by a webhook that cannot be reached here.
-      await cluster.namespace('foo');
-      await cluster.policy('AuthorizationPolicy', 'deny', 'foo', { action: 'DENY', rules: [{}] });
-      await cluster.policy('RequestAuthentication', 'keys', 'foo', {
-        jwtRules: [{ issuer: 'a', jwksUri: 'http://127.0.0.1:1/none' }],
-      });
-      await helm('install', 'guard', folder, '--create-namespace', '--set', 'fullnameOverride=guard');
-      const config = await kubectl('get', 'configmap', 'guard', '-n', 'sallyport-system', '-o', 'jsonpath={.data.config\\.yaml}');
-      const account = 'system:serviceaccount:sallyport-system:guard';
-      const kubeconfig = await plane.kubeconfigAs(account, ['system:serviceaccounts', 'system:serviceaccounts:sallyport-system']);
-      const { leaderElection, webhook } = loadControllerConfig({
-        args: [],
-        env: { SALLYPORT_AGENT_IMAGE: 'example/agent:1' },
-        fileText: config,
-      });
-      const controller = await startController({
-        kubeconfig,
-        name: 'guard-0',
-        namespace: 'sallyport-system',
-        env: {
-          SALLYPORT_LEADER_ELECTION_NAME: leaderElection.name,
-          SALLYPORT_WEBHOOK: 'true',
-          SALLYPORT_WEBHOOK_PORT: '0',
-          SALLYPORT_WEBHOOK_HOST: '127.0.0.1',
-          SALLYPORT_WEBHOOK_SERVICE: webhook.service,
-          SALLYPORT_AGENT_IMAGE: 'example/agent:1',
-        },
-      });
-      try {
-        await until(async () => (await controller.get('/readyz')).status === 200, 'readiness', 30_000);
-        await cluster.pod({ namespace: 'foo', name: 'web', labels: { app: 'web' } });
-        await until(async () => (await cluster.bundle('foo', 'web')) !== undefined, 'a bundle', 15_000);
-        await until(async () => (await cluster.events('foo')).length > 0, 'an event about the keys', 15_000);
-        const status = async (): Promise<string | undefined> =>
-          (await cluster.condition('AuthorizationPolicy', 'deny', 'foo', 'Ready'))?.status;
-        await until(async () => (await status()) === 'True', 'the status of a policy', 15_000);
-        await cluster.deletePolicy('AuthorizationPolicy', 'deny', 'foo');
-        await until(
-          async () => (await cluster.bundle('foo', 'web'))?.programs[0]?.http.deny.rules.length === 0,
-          'the changed bundle',
-          15_000,
-        );
-        await cluster.deletePod('foo', 'web');
-        await until(async () => (await cluster.configMap('foo', 'sallyport-web')) === undefined, 'the bundle to go', 15_000);
-        const bundles = 'jsonpath={.webhooks[*].clientConfig.caBundle}';
-        expect(await kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', bundles)).to.not.equal('');
-        expect(await kubectl('get', 'validatingwebhookconfiguration', 'guard-validation', '-o', bundles)).to.not.equal('');
-      } finally {
-        await controller.stop();
-      }
+    await helm('upgrade', 'guard', folder, '--set', 'fullnameOverride=guard', '--set', 'logLevel=debug');
 
-      const refused = (await refusedRequests(plane.auditLogPath ?? '')).filter(({ user }) => user === account);
-      expect(refused).to.deep.equal([]);
-    });
+    expect(before).to.not.include('');
+    expect([await certificate(), await trust()]).to.deep.equal(before);
+  });
 
-    it('keeps the certificates and the caBundle through an upgrade', async () => {
-      const certificate = async (): Promise<string> =>
-        kubectl('get', 'secret', 'guard-webhook', '-n', 'sallyport-system', '-o', 'jsonpath={.data.tls\\.crt}');
-      const trust = async (): Promise<string> =>
-        kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}');
-      const before = [await certificate(), await trust()];
+  it('leaves only the CRDs behind', async () => {
+    await helm('uninstall', 'guard');
 
-      await helm('upgrade', 'guard', folder, '--set', 'fullnameOverride=guard', '--set', 'logLevel=debug');
-
-      expect(before).to.not.include('');
-      expect([await certificate(), await trust()]).to.deep.equal(before);
-    });
-
-    it('leaves only the CRDs behind', async () => {
-      await helm('uninstall', 'guard');
-
-      const kinds = 'clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations';
-      expect(await kubectl('get', kinds, '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
-      const own = 'deployments,services,configmaps,secrets,serviceaccounts,roles,rolebindings';
-      expect(await kubectl('get', own, '-n', 'sallyport-system', '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
-      expect(await kubectl('get', 'crd', 'authorizationpolicies.security.istio.io', '-o', 'name')).to.contain('authorizationpolicies');
-    });
+    const kinds = 'clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations';
+    expect(await kubectl('get', kinds, '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
+    const own = 'deployments,services,configmaps,secrets,serviceaccounts,roles,rolebindings';
+    expect(await kubectl('get', own, '-n', 'sallyport-system', '-l', 'app.kubernetes.io/part-of=sallyport', '-o', 'name')).to.equal('');
+    expect(await kubectl('get', 'crd', 'authorizationpolicies.security.istio.io', '-o', 'name')).to.contain('authorizationpolicies');
   });
 });
