@@ -4,8 +4,9 @@
  */
 import { codecReply, type LocalReply } from '../../http/local-reply.ts';
 
-/** Not HTTP/1.1: syntax, control characters, bare CR or LF, folded lines, unknown method. */
-export const CODEC_ERROR: LocalReply = codecReply(400, 'Bad Request', 'http1.codec_error');
+/** Not HTTP/1.1: syntax, bare CR or LF, folded lines, unknown method. */
+export { CODEC_ERROR } from '../../http/normalize/rejections.ts';
+
 /** Control characters anywhere in the head; takes precedence over every other fault of its syntax. */
 export const INVALID_CHARACTERS: LocalReply = codecReply(400, 'Bad Request', 'http1.invalid_characters');
 /** The head is too long. */
