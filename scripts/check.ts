@@ -16,6 +16,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['generated files', 'node', 'scripts/gen.ts', '--check'],
   ['format', 'node', 'scripts/check-format.ts'],
   ['prose', 'node', 'scripts/check-prose.ts'],
+  ['limits', 'node', 'scripts/check-limits.ts'],
   ['doc comments', 'node', 'scripts/check-docstrings.ts'],
 ];
 

@@ -22,6 +22,7 @@ const pages: readonly Page[] = [
   { path: 'docs/reference/cli.md', make: async () => (await import('./reference/cli-page.ts')).cliPage() },
   { path: 'docs/reference/errors.md', make: async () => (await import('./reference/errors-page.ts')).errorsPage() },
   { path: 'docs/reference/metrics.md', make: async () => (await import('./reference/metrics-page.ts')).metricsPage() },
+  { path: 'docs/reference/limits.md', make: async () => (await import('./reference/limits-page.ts')).limitsPage() },
   { path: 'docs/reference/annotations.md', make: async () => (await import('./reference/annotations-page.ts')).annotationsPage() },
   { path: 'docs/reference/support-matrix.md', make: async () => (await import('./reference/support-page.ts')).supportPage() },
   { path: 'docs/reference/configuration.md', make: async () => (await import('./reference/configuration-page.ts')).configurationPage() },

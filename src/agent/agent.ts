@@ -5,6 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChain } from '../filters/filter-chain.ts';
 import { HttpDate } from '../http/http-date.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
+import { startInterval } from '../limits/timers.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
 import type { AgentOptions } from './agent-options.ts';
 import { ActivePolicyHolder } from './bundles/active-policy.ts';
@@ -31,8 +33,6 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
-const SWEEP_MS = 500;
-
 /**
  * Starts an agent. When this resolves it listens; until a policy is active every request gets 503.
  * @param signal aborting it stops the agent
@@ -58,12 +58,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   };
   const servers = await startServers({ options, holder, metrics, context });
   const following = bundles.follow(stopFollowing.signal);
-  const sweeper = setInterval(() => servers.sweep(clock.nowMs()), SWEEP_MS);
+  const stopSweeping = startInterval(LIMITS.connectionSweep, () => servers.sweep(clock.nowMs()));
   const stopAll = async (): Promise<void> => {
     await servers.stop(options.drainMs);
     stopFollowing.abort();
     await following;
-    clearInterval(sweeper);
+    stopSweeping();
     await accessLog?.close();
     options.logger.info('agent stopped');
   };

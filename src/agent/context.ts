@@ -5,6 +5,7 @@ import type { CheckResponse } from '../filters/check-response.ts';
 import type { FilterChain } from '../filters/filter-chain.ts';
 import type { CheckVerdict } from '../filters/verdict.ts';
 import type { BodyPrefix } from '../http/stream.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 
 /** The filter chain that decides now, and the bundle it was made from. */
 export interface ActivePolicy {
@@ -31,12 +32,12 @@ export interface AgentLimits {
 
 /** Limits of an agent that sets no others. */
 export const DEFAULT_LIMITS: AgentLimits = {
-  headTimeoutMs: 30_000,
-  idleTimeoutMs: 3_600_000,
-  bodyTimeoutMs: 300_000,
-  connectTimeoutMs: 10_000,
-  upstreamIdleTimeoutMs: 60_000,
-  maxConnections: 10_000,
+  headTimeoutMs: LIMITS.requestHeadTime.value,
+  idleTimeoutMs: LIMITS.clientIdleTime.value,
+  bodyTimeoutMs: LIMITS.requestBodyIdleTime.value,
+  connectTimeoutMs: LIMITS.upstreamConnectTime.value,
+  upstreamIdleTimeoutMs: LIMITS.upstreamIdleTime.value,
+  maxConnections: LIMITS.clientConnections.value,
 };
 
 /**

@@ -2,12 +2,13 @@
  * The wire format between controller and agent: one JSON document per workload. Equal bundles give equal bytes.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 import type { Program } from '../policy/model/program.ts';
 
 /** Schema of the document; an agent rejects any other. */
 export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
 /** Largest bundle that an agent reads, in bytes after decompression. */
-export const MAX_BUNDLE_BYTES: number = 16 * 1024 * 1024;
+export const MAX_BUNDLE_BYTES: number = LIMITS.bundleBytes.value;
 
 /** One usable public (or HMAC) key of a JWKS, reduced to the members that verification reads. */
 export type BundleKey = Readonly<Record<string, string>>;

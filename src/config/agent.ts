@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod/mini';
 import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '../api/kube/agent-contract.ts';
 import { RefusedError } from '../errors.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
 
 /** All settings of the agent, checked. `agent-reference.ts` describes each. */
@@ -118,13 +119,10 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     logLevel: checked('log-level', LEVEL, read('log-level') ?? 'info'),
     accessLog: checked('access-log', z.enum(['on', 'off']), read('access-log') ?? 'on') === 'on',
     accessLogSampleRate: number('access-log-sample-rate', SHARE, 1),
-    drainMs: number('drain-seconds', SECONDS, DEFAULT_DRAIN_SECONDS) * 1000,
-    maxConnections: number('max-connections', COUNT, DEFAULT_MAX_CONNECTIONS),
+    drainMs: number('drain-seconds', SECONDS, LIMITS.drainTime.value / 1000) * 1000,
+    maxConnections: number('max-connections', COUNT, LIMITS.clientConnections.value),
   };
 }
-
-const DEFAULT_DRAIN_SECONDS = 10;
-const DEFAULT_MAX_CONNECTIONS = 10_000;
 
 function readFlags(argv: readonly string[]): Readonly<Record<string, string | undefined>> {
   try {

@@ -3,6 +3,7 @@
  * beyond the range of a double and deep nesting, all of which JSON.parse accepts. Its objects have no prototype. Linear time.
  */
 import { isUtf8 } from 'node:buffer';
+import { LIMITS } from '../limits/agent-limits.ts';
 import type { Json } from '../policy/facts.ts';
 
 /** A JSON object without prototype, so that a lookup never finds an inherited name. */
@@ -11,7 +12,7 @@ export interface JsonObject {
 }
 
 /** Maximum nesting depth; the outermost object or array counts. */
-export const MAX_JSON_DEPTH = 100;
+export const MAX_JSON_DEPTH: number = LIMITS.jsonDepth.value;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 // A run of characters without special meaning; a control character, quote or backslash ends it.

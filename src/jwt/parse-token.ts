@@ -2,6 +2,7 @@
  * Parses a compact JWS and checks the form of everything that later steps read, without a key and without a clock. Faults are
  * found in Envoy's order.
  */
+import { LIMITS } from '../limits/agent-limits.ts';
 import type { Json } from '../policy/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
 import { type JsonObject, parseJsonObject } from './parse-json.ts';
@@ -32,7 +33,7 @@ export interface ParsedToken {
 /**
  * Maximum length of a token in characters: that of a whole request head, so that no token is refused that Envoy would accept.
  */
-export const MAX_TOKEN_LENGTH: number = 60 * 1024;
+export const MAX_TOKEN_LENGTH: number = LIMITS.tokenLength.value;
 
 const ALGORITHMS: ReadonlySet<string> = new Set([
   'ES256',

@@ -6,9 +6,9 @@ import { startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/context.ts';
 import { loadAgentConfig } from '../config/agent.ts';
 import { RefusedError } from '../errors.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 import { createLogger } from '../telemetry/logger.ts';
 
-const POLL_MS = 5000;
 const STDOUT = 1;
 /** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
 const EX_CONFIG = 78;
@@ -20,7 +20,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
     {
       ...config,
       labels: undefined,
-      pollMs: POLL_MS,
+      pollMs: LIMITS.bundlePoll.value,
       listenHost: undefined,
       appHost: config.podIp ?? '127.0.0.1',
       destinationIp: config.podIp,

@@ -3,6 +3,8 @@
  * rendered when it is scraped. No label takes a value that a request can choose.
  */
 import type { ErrorCode } from '../errors.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
+import { LIMIT_REACHED, type Limit } from '../limits/limit.ts';
 import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
 
 /** Outcome of a request: the verdicts of the filter chain, or `closed` while no bundle is active. */
@@ -74,6 +76,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.refused,
     tallies.blocked,
     tallies.dropped,
+    limitReached(),
     ...bundle.metrics,
     ...(withProcess ? processMetrics() : []),
   ];
@@ -112,6 +115,17 @@ function createTallies(): Readonly<Record<TallyName, Tally>> {
     refused: counter('connections_refused_total', 'Client connections reset because too many were open.'),
     blocked: counter('blocked_connections_total', 'Connections reset because the pod does not declare their port.'),
     dropped: counter('access_log_dropped_total', 'Access log lines dropped because the reader of the log was too slow.'),
+  };
+}
+
+/** The limits of the process: several agents in one process share them. */
+function limitReached(): Metric {
+  const limits: readonly Limit[] = Object.values(LIMITS).filter(({ metric }) => metric === LIMIT_REACHED);
+  return {
+    name: LIMIT_REACHED,
+    help: 'How often a limit of docs/reference/limits.md was reached, by its name.',
+    type: 'counter',
+    read: () => limits.map(({ name, reached }) => ({ labels: { limit: name }, value: reached })),
   };
 }
 

@@ -6,6 +6,9 @@
 import { createServer, type Socket } from 'node:net';
 import { APP_HEALTH_PREFIX } from '../../api/kube/agent-contract.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedSet } from '../../limits/containers.ts';
+import { startDeadline } from '../../limits/timers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
 import { HEAD_TOO_LARGE } from '../http1/codec-replies.ts';
@@ -37,11 +40,6 @@ export interface AdminServer {
   stop(): void;
 }
 
-/** A client that has not sent its request by then is disconnected, in milliseconds. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const MAX_CONNECTIONS = 128;
-const MAX_HEAD_BYTES = 16 * 1024;
-
 /** A reply as it is written. */
 type AdminReply = Pick<LocalReply, 'status' | 'body' | 'headers'>;
 
@@ -54,13 +52,15 @@ const NOT_FOUND = text(404, 'not found\n');
 
 /** Serves the admin port, one request per connection. @throws the system's error when the address is in use */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
-  const sockets = new Set<Socket>();
+  const sockets = new BoundedSet<Socket>(LIMITS.adminConnections);
   const server = createServer((socket) => {
-    sockets.add(socket);
+    if (!sockets.add(socket)) {
+      socket.destroy();
+      return;
+    }
     socket.on('close', () => sockets.delete(socket));
     serve(socket, options);
   });
-  server.maxConnections = MAX_CONNECTIONS;
   const port = await listenOn(server, options.host, options.port);
   return {
     port,
@@ -72,9 +72,10 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
 }
 
 function serve(socket: Socket, options: AdminOptions): void {
-  const heads = new HeadBuffer(MAX_HEAD_BYTES);
+  const heads = new HeadBuffer(LIMITS.adminHeadBytes.value);
   let responded = false;
-  socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
+  const cancel = startDeadline(LIMITS.adminRequestTime, () => socket.destroy());
+  socket.on('close', cancel);
   socket.on('error', () => {});
   socket.on('data', (chunk: Buffer) => {
     if (responded) return;

@@ -3,6 +3,8 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { AppProbe } from '../../api/kube/agent-contract.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { startDeadline } from '../../limits/timers.ts';
 import { probeGrpc } from './grpc-probe.ts';
 
 /** Response for the kubelet: 200 to 399 is a success. */
@@ -11,8 +13,6 @@ export interface ProbeResult {
   readonly text: string;
 }
 
-const DEFAULT_TIMEOUT_SECONDS = 1;
-const MAX_STATUS_LINE_BYTES = 4096;
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r]/;
 const UNFIT_PATH = /[^\x21-\x7e]/;
 const UNFIT_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
@@ -20,7 +20,7 @@ const FAILED = 500;
 
 /** The outcome of `probe` against `host`; never rejects. */
 export async function runAppProbe(probe: AppProbe, host: string): Promise<ProbeResult> {
-  const timeoutMs = (probe.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1000;
+  const timeoutMs = probe.timeoutSeconds === undefined ? LIMITS.probeTime.value : probe.timeoutSeconds * 1000;
   try {
     if (probe.httpGet !== undefined) return result(await probeHttp(probe.httpGet, host, timeoutMs));
     if (probe.tcpSocket !== undefined) return result(await probeTcp(probe.tcpSocket.port, host, timeoutMs));
@@ -42,13 +42,16 @@ async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise
   const socket = await openSocket(get, host);
   return await new Promise((resolve, reject) => {
     let head = '';
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('timeout')));
+    const cancel = startDeadline(LIMITS.probeTime, () => socket.destroy(new Error('timeout')), { ms: timeoutMs });
     socket.on('error', reject);
-    socket.on('close', () => reject(new Error('no HTTP response')));
+    socket.on('close', () => {
+      cancel();
+      reject(new Error('no HTTP response'));
+    });
     socket.on('data', (chunk: Buffer) => {
       head += chunk.toString('latin1');
       const status = STATUS_LINE.exec(head)?.[1];
-      if (status === undefined && head.length < MAX_STATUS_LINE_BYTES) return;
+      if (status === undefined && head.length < LIMITS.probeResponseBytes.value) return;
       // The body is not needed; interim responses are rare enough to count as a response.
       socket.destroy();
       if (status === undefined) reject(new Error('no HTTP response'));
@@ -83,8 +86,9 @@ function requestHead(get: HttpGet, host: string): string {
 function probeTcp(port: number, host: string, timeoutMs: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('timeout')));
+    const cancel = startDeadline(LIMITS.probeTime, () => socket.destroy(new Error('timeout')), { ms: timeoutMs });
     socket.on('error', reject);
+    socket.on('close', cancel);
     socket.on('connect', () => {
       socket.destroy();
       resolve(200);

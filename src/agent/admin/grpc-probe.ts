@@ -3,6 +3,9 @@
  * has a gRPC probe.
  */
 import type { ClientHttp2Session } from 'node:http2';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { ByteParts } from '../../limits/containers.ts';
+import { startDeadline } from '../../limits/timers.ts';
 
 /** Which server to check, and for how long to wait. */
 export interface GrpcProbe {
@@ -16,18 +19,17 @@ export interface GrpcProbe {
 const SERVING = 1;
 const FIELD_1_STRING = 0x0a;
 const FIELD_1_VARINT = 0x08;
-const MAX_REPLY_BYTES = 4096;
 
 /** @returns 200 when the service is serving, else 503 @throws Error when the server cannot be reached */
 export async function probeGrpc(probe: GrpcProbe): Promise<number> {
   const { connect } = await import('node:http2');
   const authority = `http://${probe.host.includes(':') ? `[${probe.host}]` : probe.host}:${probe.port}`;
   const session = connect(authority);
-  const timer = setTimeout(() => session.destroy(new Error('timeout')), probe.timeoutMs);
+  const cancel = startDeadline(LIMITS.probeTime, () => session.destroy(new Error('timeout')), { ms: probe.timeoutMs });
   try {
     return isServing(await call(session, requestFrame(probe.service ?? ''))) ? 200 : 503;
   } finally {
-    clearTimeout(timer);
+    cancel();
     session.destroy();
   }
 }
@@ -42,14 +44,12 @@ function call(session: ClientHttp2Session, frame: Buffer): Promise<Buffer> {
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const reply = new ByteParts(LIMITS.probeResponseBytes);
     stream.on('error', reject);
     stream.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= MAX_REPLY_BYTES) chunks.push(chunk);
+      if (!reply.push(chunk)) stream.destroy(new Error('response too long'));
     });
-    stream.on('end', () => resolve(Buffer.concat(chunks)));
+    stream.on('end', () => resolve(reply.take() ?? Buffer.alloc(0)));
     stream.end(frame);
   });
 }

@@ -6,6 +6,8 @@ import type { KeySet } from '../../bundle/bundle.ts';
 import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
 import { type ErrorCode, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedMap } from '../../limits/containers.ts';
 import type { Program } from '../../policy/model/program.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
@@ -42,7 +44,7 @@ export class BundleActivator implements BundleSink {
   #activeProgram: Program | undefined;
   #activeDigest = '';
   /** The last error of each kind, so that it is reported once and not at every read. */
-  readonly #reported = new Map<string, string>();
+  readonly #reported = new BoundedMap<string, string>(LIMITS.reportedErrors);
 
   /** @param labels of the pod; undefined: unknown */
   constructor(options: ActivatorOptions, labels: Labels | undefined, host: ActivatorHost) {

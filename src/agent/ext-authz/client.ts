@@ -7,6 +7,9 @@ import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedMap } from '../../limits/containers.ts';
+import { startDeadline } from '../../limits/timers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ExtAuthzClient } from '../context.ts';
 import { type CheckRequest, carriedBody, hostOf } from './check-request.ts';
@@ -21,9 +24,6 @@ export interface ExtAuthzOptions {
   /** Aborting it closes all connections to ext_authz servers. */
   readonly signal: AbortSignal;
 }
-
-/** Node fires a timer with a longer delay immediately. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The transport of a protocol, created when it is first needed. */
 type Transports = (protocol: string) => Promise<CheckTransport>;
@@ -69,7 +69,7 @@ async function sendInTime(transport: CheckTransport, request: CheckRequest, sign
 }
 
 function lazyTransports(clock: Clock, stop: AbortSignal): Transports {
-  const transports = new Map<string, Promise<CheckTransport>>();
+  const transports = new BoundedMap<string, Promise<CheckTransport>>(LIMITS.checkTransports);
   const load = async (protocol: string): Promise<CheckTransport> => {
     const transport = await loadTransport(protocol, clock);
     if (stop.aborted) transport.close();
@@ -103,7 +103,7 @@ class Deadline {
 
   constructor(clock: Clock, timeoutMs: number, client: AbortSignal) {
     this.#client = client;
-    this.#cancel = clock.after(Math.min(timeoutMs, LONGEST_TIMER_MS), () => this.#controller.abort());
+    this.#cancel = startDeadline(LIMITS.checkTime, () => this.#controller.abort(), { ms: timeoutMs, clock });
     if (client.aborted) this.#controller.abort();
     else client.addEventListener('abort', this.#onClientGone, { once: true });
   }

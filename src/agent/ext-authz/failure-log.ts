@@ -1,12 +1,14 @@
 /*
  * Logs failing ext_authz servers without a line per request: one line when a provider begins to fail, one when it responds again.
  */
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedMap } from '../../limits/containers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 /** Remembers which providers fail. */
 export class FailureLog {
   readonly #logger: Logger;
-  readonly #failing = new Set<string>();
+  readonly #failing = new BoundedMap<string, true>(LIMITS.failingProviders);
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -14,8 +16,8 @@ export class FailureLog {
 
   /** A check had no usable response. */
   onFailure(provider: string, error: unknown): void {
-    if (this.#failing.has(provider)) return;
-    this.#failing.add(provider);
+    if (this.#failing.get(provider) === true) return;
+    this.#failing.set(provider, true);
     this.#logger.warn({ name: provider, err: error }, 'ext_authz server fails');
   }
 

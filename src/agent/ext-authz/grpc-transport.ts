@@ -6,6 +6,8 @@ import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedMap } from '../../limits/containers.ts';
 import { type CheckRequest, hostOf } from './check-request.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { checkMessageOf } from './grpc-check-request.ts';
@@ -29,7 +31,7 @@ type CheckMethod = MethodDefinition<object, CheckResponseMessage>;
 export async function createGrpcTransport(clock: Clock): Promise<CheckTransport> {
   const { Client: GrpcClient, credentials, fromJSON } = await import('./grpc-library.ts');
   const method = checkMethod(fromJSON(CHECK_DESCRIPTOR, { keepCase: true, longs: Number }));
-  const clients = new Map<string, Client>();
+  const clients = new BoundedMap<string, Client>(LIMITS.checkChannels, undefined, (client) => client.close());
   const clientFor = (address: string): Client => {
     const client = clients.get(address) ?? new GrpcClient(`dns:${address}`, credentials.createInsecure(), CHANNEL_OPTIONS);
     clients.set(address, client);

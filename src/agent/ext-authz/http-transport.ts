@@ -6,6 +6,8 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import { TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { ByteParts } from '../../limits/containers.ts';
 import { type CheckRequest, hostOf } from './check-request.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { compileNames, type NameTest } from './header-patterns.ts';
@@ -17,12 +19,10 @@ interface Lists extends ResponseLists {
 }
 
 /** Most connections to one server; further checks wait. Envoy's default for a cluster. */
-const MAX_CONNECTIONS = 1024;
-const MAX_IDLE_CONNECTIONS = 64;
-const IDLE_MS = 60_000;
-const MAX_RESPONSE_HEAD_BYTES = 64 * 1024;
-/** A longer body of a denial is left out. */
-const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_CONNECTIONS = LIMITS.checkConnections.value;
+const MAX_IDLE_CONNECTIONS = LIMITS.idleCheckConnections.value;
+const IDLE_MS = LIMITS.checkIdleTime.value;
+const MAX_RESPONSE_HEAD_BYTES = LIMITS.checkResponseHeadBytes.value;
 
 /** The transport for all HTTP providers of an agent. */
 export async function createHttpTransport(): Promise<CheckTransport> {
@@ -108,15 +108,12 @@ function responseTo(request: ClientRequest, body: Buffer | undefined): Promise<H
 
 async function collect(response: IncomingMessage): Promise<HttpCheckResponse> {
   const { statusCode: status = 0, rawHeaders: headers } = response;
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const body = new ByteParts(LIMITS.checkResponseBodyBytes);
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    // Leaving the loop closes the connection.
-    if (size > MAX_BODY_BYTES) return { status, headers, body: Buffer.alloc(0) };
-    chunks.push(chunk);
+    // A longer body is left out. Leaving the loop closes the connection.
+    if (!body.push(chunk)) return { status, headers, body: Buffer.alloc(0) };
   }
-  return { status, headers, body: Buffer.concat(chunks) };
+  return { status, headers, body: body.take() ?? Buffer.alloc(0) };
 }
 
 function wasReset(error: unknown): boolean {

@@ -2,17 +2,20 @@
  * Collects the first payload bytes of a request body while the bytes as they arrived are kept for the upstream.
  */
 import { type BodyLength, type BodyPrefix, RAW_CHUNKS } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { ByteParts } from '../../limits/containers.ts';
 import { ChunkReader } from './chunk-reader.ts';
 
 /** `more`: neither whole nor enough; `enough`: the prefix is complete; `bad`: the body is malformed. */
 export type PrefixState = 'more' | 'enough' | 'bad';
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** Reads the prefix of one body. */
 export class BodyPrefixReader {
   readonly #wanted: number;
   readonly #chunks: ChunkReader | undefined;
-  readonly #parts: Buffer[] = [];
-  #collected = 0;
+  readonly #parts: ByteParts;
   /** Bytes of a body of known length that have not arrived. */
   #remaining: number;
   #whole = false;
@@ -21,6 +24,7 @@ export class BodyPrefixReader {
 
   constructor(length: BodyLength, wanted: number) {
     this.#wanted = wanted;
+    this.#parts = new ByteParts(LIMITS.checkedBodyBytes, wanted);
     this.#remaining = length;
     this.#chunks = length === RAW_CHUNKS ? new ChunkReader((buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
   }
@@ -38,19 +42,18 @@ export class BodyPrefixReader {
       this.#remaining -= end;
       this.#whole = this.#remaining === 0;
     }
-    return this.#whole || this.#collected === this.#wanted ? 'enough' : 'more';
+    return this.#whole || this.#parts.bytes === this.#wanted ? 'enough' : 'more';
   }
 
   /** What was collected. */
   prefix(): BodyPrefix {
-    return { bytes: Buffer.concat(this.#parts), whole: this.#whole && !this.#cut };
+    return { bytes: this.#parts.take() ?? NO_BYTES, whole: this.#whole && !this.#cut };
   }
 
   #collect(buffer: Uint8Array, start: number, end: number): void {
-    const stop = Math.min(end, start + this.#wanted - this.#collected);
+    const stop = Math.min(end, start + this.#wanted - this.#parts.bytes);
     if (stop < end) this.#cut = true;
     if (stop <= start) return;
     this.#parts.push(Buffer.from(buffer.subarray(start, stop)));
-    this.#collected += stop - start;
   }
 }

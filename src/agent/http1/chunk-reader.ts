@@ -2,6 +2,7 @@
  * Incremental, strict reader of chunked bodies (RFC 9112 section 7.1), for requests and responses. Trailer fields are validated and dropped,
  * as in Envoy: the policies have not evaluated them.
  */
+import { LIMITS } from '../../limits/agent-limits.ts';
 
 /** What one call of {@link ChunkReader.read} found. */
 export type ChunkState = 'more' | 'done' | 'bad';
@@ -24,7 +25,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
 /** Most bytes of extensions and trailers in one body. */
-const MAX_NOISE_BYTES = 16 * 1024;
+const MAX_NOISE_BYTES = LIMITS.chunkNoiseBytes.value;
 
 /** Reads chunked bodies one after the other; call {@link reset} between them. */
 export class ChunkReader {

@@ -13,6 +13,7 @@ import {
   UNKNOWN_LENGTH,
   type UpstreamFailure,
 } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import { MessageWriter } from '../net/message-writer.ts';
 import { connectSocket, type SocketEvents } from '../net/socket-events.ts';
 import { BodyReader } from './body-reader.ts';
@@ -21,7 +22,7 @@ import { type Http1Response, parseResponseHead } from './response-head.ts';
 import { writeRequestHead } from './write-request.ts';
 
 /** Longest response head, in bytes. */
-const MAX_RESPONSE_HEAD_BYTES = 256 * 1024;
+const MAX_RESPONSE_HEAD_BYTES = LIMITS.responseHeadBytes.value;
 
 /** idle: no exchange; head: waiting for a response; body: its body passes; tunnel: protocol switched. */
 type Phase = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';

@@ -6,6 +6,7 @@ import { codecReply, type LocalReply } from '../../http/local-reply.ts';
 import { METHODS } from '../../http/methods.ts';
 import { refuseOldVersion } from '../../http/normalize/prepare.ts';
 import { RAW_CHUNKS, type StreamRequest } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import { hasControlCharacter, hasIllegalByte, isWhitespace, listContains, trimWhitespace } from './bytes.ts';
 import {
   CODEC_ERROR,
@@ -18,9 +19,9 @@ import {
 import { type FramingFault, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 
 /** Largest head in bytes, request line and empty line included. */
-export const MAX_HEAD_BYTES: number = 60 * 1024;
+export const MAX_HEAD_BYTES: number = LIMITS.requestHeadBytes.value;
 /** Most header fields of one message. */
-export const MAX_HEADERS = 100;
+export const MAX_HEADERS: number = LIMITS.requestHeaders.value;
 
 /** A request head without faults of syntax. */
 export interface Http1Request extends StreamRequest {

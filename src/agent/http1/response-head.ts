@@ -4,6 +4,7 @@
 import { isToken } from '../../http/field-syntax.ts';
 import { removeHeadersWhere } from '../../http/header-list.ts';
 import { type BodyLength, RAW_CHUNKS, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import { hasIllegalByte, listContains, trimWhitespace } from './bytes.ts';
 import { type FramingFields, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
 
@@ -26,7 +27,7 @@ interface Walk {
 }
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([^\r]*))?\r\n/;
-const MAX_RESPONSE_HEADERS = 1000;
+const MAX_RESPONSE_HEADERS = LIMITS.responseHeaders.value;
 
 /**
  * The response that `text` states; undefined when the upstream does not send valid HTTP/1.1.

@@ -5,6 +5,7 @@
 import { createServer } from 'node:net';
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../../api/kube/names.ts';
 import type { Clock } from '../../clock.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { listenOn, plainAddress } from '../net/addresses.ts';
 
@@ -19,7 +20,7 @@ export interface BlockedPortOptions {
 }
 
 /** Milliseconds between two log lines: a port scan must not fill the log. */
-const LOG_INTERVAL_MS = 10_000;
+const LOG_INTERVAL_MS = LIMITS.blockedPortLog.value;
 
 /** A running blocked port. */
 export interface BlockedPort {

@@ -5,6 +5,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../clock.ts';
 import type { HttpDate } from '../../http/http-date.ts';
 import type { ServerStream, ServerStreamHandler } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedSet } from '../../limits/containers.ts';
+import { pause } from '../../limits/timers.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { AgentLimits } from '../context.ts';
 import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
@@ -42,10 +45,6 @@ export interface ListenerOptions {
   readonly destinationPort: number;
 }
 
-/** Most unused upstream connections kept per port. */
-const MAX_IDLE_UPSTREAM = 256;
-const STOP_POLL_MS = 20;
-
 /** One captured port. */
 export class Listener implements ConnectionHost {
   readonly timeouts: AgentLimits;
@@ -55,11 +54,12 @@ export class Listener implements ConnectionHost {
   readonly #upstream: UpstreamPool;
   readonly #options: ListenerOptions;
   readonly #server: Server;
-  readonly #connections = new Set<Http1ServerConnection>();
+  readonly #connections: BoundedSet<Http1ServerConnection>;
 
   constructor(options: ListenerOptions, context: ListenerContext) {
     const { limits, clock } = context;
     const application = { host: options.upstreamHost, port: options.upstreamPort };
+    this.#connections = new BoundedSet(LIMITS.clientConnections, limits.maxConnections);
     this.timeouts = limits;
     this.clock = clock;
     this.date = context.date;
@@ -70,10 +70,10 @@ export class Listener implements ConnectionHost {
       clock,
       connectTimeoutMs: limits.connectTimeoutMs,
       idleTimeoutMs: limits.upstreamIdleTimeoutMs,
-      maxIdle: MAX_IDLE_UPSTREAM,
+      maxConnections: limits.maxConnections + LIMITS.idleUpstreamConnections.value,
     });
     this.#server = createServer(
-      { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 },
+      { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: LIMITS.keepAliveProbes.value },
       (socket) => this.#accept(socket),
     );
   }
@@ -95,7 +95,7 @@ export class Listener implements ConnectionHost {
     const endMs = this.clock.nowMs() + drainMs;
     for (const connection of this.#connections) connection.finish();
     while (this.#connections.size > 0 && this.clock.nowMs() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
+      await pause(LIMITS.drainPoll);
     }
     for (const connection of this.#connections) connection.destroy();
     this.#upstream.destroy();

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { VerdictLog } from '../../filters/verdict.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import { decisionOf } from './decision-of.ts';
 
@@ -11,7 +12,7 @@ import { decisionOf } from './decision-of.ts';
 const UNPLAIN = /[^ !#-[\]-~]/;
 const NOT_ASCII = /[^\x20-\x7e]/g;
 /** Most characters of one field; a path may have 60 KiB. */
-const MAX_FIELD = 2048;
+const MAX_FIELD = LIMITS.accessLogField.value;
 
 /** The line of a record with its line feed, at most about 10 KiB. */
 export function accessLine(record: ExchangeRecord, clock: Clock): string {

@@ -3,6 +3,9 @@
  */
 import { write } from 'node:fs';
 import type { Clock } from '../../clock.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedList } from '../../limits/containers.ts';
+import { startTimer } from '../../limits/timers.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 import { accessLine } from './access-line.ts';
 
@@ -19,17 +22,16 @@ export interface AccessLogOptions {
 }
 
 const BUFFER_BYTES = 128 * 1024;
-const FLUSH_MS = 100;
 /** Most buffers that lines of allowed requests, and those of all others, may fill while writes are pending. */
-const ALLOW_BUFFERS = 4;
-const MOST_BUFFERS = 32;
+const ALLOW_BUFFERS = LIMITS.accessLogAllowBuffers.value;
+const ALL_BUFFERS = LIMITS.accessLogBuffers.value;
 
 /** Buffers lines and writes them in order. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
-  readonly #free: Buffer[] = [];
+  readonly #free = new BoundedList<Buffer>(LIMITS.accessLogAllowBuffers);
   /** Full buffers in the order of writing; the first is being written when `#writing`. */
-  readonly #full: { readonly buffer: Buffer; readonly length: number }[] = [];
+  readonly #full = new BoundedList<{ readonly buffer: Buffer; readonly length: number }>(LIMITS.accessLogBuffers);
   #current: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #length = 0;
   #allocated = 1;
@@ -60,17 +62,17 @@ export class AccessLog {
 
   /** @param line ASCII */
   #append(line: string, mayBeDropped: boolean): void {
-    if (this.#length + line.length > BUFFER_BYTES && !this.#nextBuffer(mayBeDropped ? ALLOW_BUFFERS : MOST_BUFFERS)) {
+    if (this.#length + line.length > BUFFER_BYTES && !this.#nextBuffer(mayBeDropped ? ALLOW_BUFFERS : ALL_BUFFERS)) {
       this.#options.onDropped();
       return;
     }
     this.#length += this.#current.write(line, this.#length, 'latin1');
     if (this.#armed) return;
     this.#armed = true;
-    setTimeout(() => {
+    startTimer(LIMITS.accessLogFlush, () => {
       this.#armed = false;
       this.#seal();
-    }, FLUSH_MS).unref();
+    });
   }
 
   #nextBuffer(most: number): boolean {
@@ -91,7 +93,7 @@ export class AccessLog {
   }
 
   #writeFirst(offset: number): void {
-    const first = this.#full[0];
+    const first = this.#full.first;
     if (first === undefined) {
       this.#writing = false;
       this.#whenIdle?.();
@@ -104,14 +106,13 @@ export class AccessLog {
         return;
       }
       if (error !== null && error.code === 'EAGAIN') {
-        setTimeout(() => this.#writeFirst(offset), 10);
+        startTimer(LIMITS.accessLogRetry, () => this.#writeFirst(offset));
         return;
       }
       // Any other error: the log's reader is gone, and only the counter can report it.
       if (error !== null) this.#options.onDropped();
       this.#full.shift();
-      if (this.#free.length < ALLOW_BUFFERS) this.#free.push(first.buffer);
-      else this.#allocated -= 1;
+      if (!this.#free.push(first.buffer)) this.#allocated -= 1;
       this.#writeFirst(0);
     });
   }

@@ -2,8 +2,7 @@
  * Listening servers, and addresses as policies see them.
  */
 import type { Server } from 'node:net';
-
-const BACKLOG = 4096;
+import { LIMITS } from '../../limits/agent-limits.ts';
 
 /**
  * Starts listening.
@@ -15,7 +14,7 @@ const BACKLOG = 4096;
 export async function listenOn(server: Server, host: string | undefined, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, backlog: BACKLOG, ...(host === undefined ? {} : { host }) }, () => {
+    server.listen({ port, backlog: LIMITS.acceptBacklog.value, ...(host === undefined ? {} : { host }) }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -1,9 +1,10 @@
 /*
  * Decides how long a closing client connection stays open: as long as the client keeps reading the rest of its reply.
  */
+import { LIMITS } from '../../limits/agent-limits.ts';
 
 /** Milliseconds between two checks, and what a client gets when nothing is left to send: a reset would destroy the reply on its way. */
-export const LINGER_MS = 1000;
+export const LINGER_MS: number = LIMITS.lingerTime.value;
 
 /** Watches one closing connection. */
 export class LingeringClose {

@@ -2,11 +2,13 @@
  * Pauses a client: stops reading its socket and keeps the bytes that arrived behind the request at hand.
  */
 import type { Socket } from 'node:net';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { ByteParts } from '../../limits/containers.ts';
 
 /** Input of one socket that can be paused. */
 export class PausedInput {
   readonly #socket: Socket;
-  readonly #parts: Buffer[] = [];
+  readonly #kept = new ByteParts(LIMITS.pausedInputBytes);
   #paused = false;
 
   constructor(socket: Socket) {
@@ -15,18 +17,18 @@ export class PausedInput {
 
   /** Reading is stopped, or bytes are kept. */
   get isHolding(): boolean {
-    return this.#paused || this.#parts.length > 0;
+    return this.#paused || this.#kept.bytes > 0;
   }
 
   /** Bytes that are kept, in the order of their arrival. */
   get parts(): readonly Buffer[] {
-    return this.#parts;
+    return this.#kept.parts;
   }
 
   /** Keeps a copy of `buffer[start, end)`, which is returned, and continues reading. */
   collect(buffer: Buffer, start: number, end: number): Buffer {
     const copy = Buffer.from(buffer.subarray(start, end));
-    this.#parts.push(copy);
+    this.#kept.push(copy);
     return copy;
   }
 
@@ -51,8 +53,7 @@ export class PausedInput {
 
   /** Continues reading. @returns the bytes that were kept, which now belong to the caller; undefined: none */
   release(): Buffer | undefined {
-    const rest = this.#parts.length > 1 ? Buffer.concat(this.#parts) : this.#parts[0];
-    this.#parts.length = 0;
+    const rest = this.#kept.take();
     this.resume();
     return rest;
   }

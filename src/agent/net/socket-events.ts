@@ -3,6 +3,7 @@
  * moved to a new socket for it. Where that fails, ordinary `data` events are used.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import { LIMITS } from '../../limits/agent-limits.ts';
 
 /** Receives the events of a socket. */
 export interface SocketEvents {
@@ -16,7 +17,7 @@ export interface SocketEvents {
   onClose(error: Error | undefined): void;
 }
 
-const KEEP_ALIVE_DELAY_MS = 60_000;
+const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
 
 /** Buffer of every read of the process; its content is valid during the callback only. */
 const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);

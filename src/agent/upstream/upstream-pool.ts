@@ -11,6 +11,8 @@ import type {
   StreamRequest,
   Upstream,
 } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedList, BoundedSet } from '../../limits/containers.ts';
 
 /** How a pool connects, and how long it keeps connections. */
 export interface UpstreamPoolOptions {
@@ -21,18 +23,22 @@ export interface UpstreamPoolOptions {
   readonly connectTimeoutMs: number;
   /** How long an unused connection is kept when the application does not say, in milliseconds. */
   readonly idleTimeoutMs: number;
-  /** Most unused connections kept. */
-  readonly maxIdle: number;
+  /** Maximum number of unused connections that are kept; absent: the default. */
+  readonly maxIdle?: number;
+  /** Maximum number of connections. */
+  readonly maxConnections: number;
 }
 
 /** Owned by a listener. */
 export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConnection> {
   readonly #options: UpstreamPoolOptions;
-  readonly #all = new Set<ClientConnection>();
-  readonly #idle: ClientConnection[] = [];
+  readonly #all: BoundedSet<ClientConnection>;
+  readonly #idle: BoundedList<ClientConnection>;
 
   constructor(options: UpstreamPoolOptions) {
     this.#options = options;
+    this.#all = new BoundedSet(LIMITS.upstreamConnections, options.maxConnections);
+    this.#idle = new BoundedList(LIMITS.idleUpstreamConnections, options.maxIdle);
   }
 
   open(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler, fresh: boolean): ClientStream {
@@ -42,7 +48,7 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
   }
 
   release(connection: ClientConnection): void {
-    if (!connection.reusable || this.#idle.length >= this.#options.maxIdle) {
+    if (!connection.reusable) {
       connection.reset();
       return;
     }
@@ -54,7 +60,7 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
       return;
     }
     connection.deadlineMs = this.#options.clock.nowMs() + idleMs;
-    this.#idle.push(connection);
+    if (!this.#idle.push(connection)) connection.reset();
   }
 
   /** Closes what has passed its deadline. */
@@ -69,8 +75,7 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
 
   onConnectionClosed(connection: ClientConnection): void {
     this.#all.delete(connection);
-    const at = this.#idle.indexOf(connection);
-    if (at !== -1) this.#idle.splice(at, 1);
+    this.#idle.remove(connection);
   }
 
   #popIdle(): ClientConnection | undefined {
@@ -84,7 +89,8 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
   #connect(): ClientConnection {
     const connection = this.#options.connect(this);
     connection.deadlineMs = this.#options.clock.nowMs() + this.#options.connectTimeoutMs;
-    this.#all.add(connection);
+    // The caller has no stream yet that could fail.
+    if (!this.#all.add(connection)) queueMicrotask(() => connection.expire());
     return connection;
   }
 }

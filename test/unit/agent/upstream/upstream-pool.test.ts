@@ -65,6 +65,7 @@ describe('UpstreamPool', () => {
       connectTimeoutMs: 10_000,
       idleTimeoutMs: 60_000,
       maxIdle: 2,
+      maxConnections: 10,
     });
   });
   const open = (fresh = false): FakeConnection => pool.open(HEAD, REQUEST, HANDLER, fresh) as FakeConnection;

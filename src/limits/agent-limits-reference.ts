@@ -1,0 +1,193 @@
+/*
+ * Descriptions of the limits, for the reference page. Apart from `agent-limits.ts`, because the agent would carry them in its memory.
+ */
+import type { LimitName } from './agent-limits.ts';
+
+/** One row of the reference page; Markdown without a final period. */
+export interface LimitReference {
+  readonly part: LimitPart;
+  readonly bounds: string;
+  /** How to set it; absent: it is fixed. */
+  readonly set?: string;
+  /** What happens beyond it. */
+  readonly beyond: string;
+  /** Part of the metric's labels that the limit is counted under. */
+  readonly labels?: string;
+}
+
+/** A section of the page. */
+export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'bundles' | 'tokens';
+
+const CODEC = 'reason="codec"';
+const NOTHING = 'nothing is lost';
+
+/** Every limit by its name in code. */
+export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>> = {
+  clientConnections: {
+    part: 'clients',
+    bounds: 'open client connections of one port',
+    set: 'flag `--max-connections`',
+    beyond: 'the new connection is reset',
+  },
+  acceptBacklog: {
+    part: 'clients',
+    bounds: 'connections that the kernel keeps until they are accepted',
+    beyond: 'the kernel drops the SYN; the client repeats it',
+  },
+  requestHeadBytes: { part: 'clients', bounds: 'request line and header fields', beyond: '431, connection closed', labels: CODEC },
+  requestHeaders: { part: 'clients', bounds: 'header fields of a request', beyond: '431, connection closed', labels: CODEC },
+  requestHeadTime: {
+    part: 'clients',
+    bounds: 'time from the first byte of a head to its last',
+    beyond: '408, connection closed',
+    labels: CODEC,
+  },
+  requestBodyIdleTime: {
+    part: 'clients',
+    bounds: 'time between two reads of a request body, and of a reply by a closing client',
+    beyond: '408 or, once a response has begun, a reset',
+    labels: CODEC,
+  },
+  clientIdleTime: { part: 'clients', bounds: 'time without a request on a connection', beyond: 'the connection is closed' },
+  chunkNoiseBytes: {
+    part: 'clients',
+    bounds: 'chunk extensions and trailers of one body, either way',
+    beyond: '400; in a response the connection is reset',
+    labels: CODEC,
+  },
+  pausedInputBytes: {
+    part: 'clients',
+    bounds: 'bytes kept that arrived behind the request at hand',
+    beyond: 'the client is not read until they are used',
+  },
+  checkedBodyBytes: {
+    part: 'clients',
+    bounds: 'bytes of a body that are kept for its check',
+    set: '`includeRequestBodyInCheck.maxRequestBytes` of the provider',
+    beyond: '413, or the check carries the first bytes only (`allowPartialMessage`)',
+  },
+  lingerTime: {
+    part: 'clients',
+    bounds: 'time between two looks at a closing connection',
+    beyond: 'it is closed when its client has read everything',
+  },
+  keepAliveProbes: {
+    part: 'clients',
+    bounds: 'idle time before the kernel probes a peer',
+    beyond: 'a peer that is gone is noticed, and the connection closed',
+  },
+  connectionSweep: {
+    part: 'clients',
+    bounds: 'time between two comparisons of all deadlines',
+    beyond: 'a deadline is noticed up to this much later',
+  },
+  drainTime: {
+    part: 'clients',
+    bounds: 'time that open requests have after SIGTERM',
+    set: 'flag `--drain-seconds`',
+    beyond: 'the remaining connections are reset',
+  },
+  drainPoll: { part: 'clients', bounds: 'time between two looks for open connections while draining', beyond: NOTHING },
+  blockedPortLog: {
+    part: 'clients',
+    bounds: 'time between two log lines on connections to undeclared ports',
+    beyond: 'they are counted and part of the next line',
+  },
+
+  upstreamConnections: {
+    part: 'application',
+    bounds: 'connections to one port of the application',
+    beyond: '503 with the details of a connection failure',
+  },
+  idleUpstreamConnections: {
+    part: 'application',
+    bounds: 'unused connections that are kept for one port',
+    beyond: 'the connection is closed after its response',
+  },
+  upstreamConnectTime: { part: 'application', bounds: 'time to establish a connection', beyond: '503' },
+  upstreamIdleTime: {
+    part: 'application',
+    bounds: 'time that an unused connection is kept; a second less than `Keep-Alive: timeout` of the application where that is shorter',
+    beyond: 'the connection is closed',
+  },
+  responseHeadBytes: { part: 'application', bounds: 'status line and header fields of a response', beyond: '502' },
+  responseHeaders: { part: 'application', bounds: 'header fields of a response', beyond: '502' },
+
+  checkTime: {
+    part: 'ext_authz',
+    bounds: 'time of one check',
+    set: '`timeout` of the provider',
+    beyond: 'as an unreachable provider: `statusOnError`, or forwarded with `failOpen`',
+  },
+  checkConnections: { part: 'ext_authz', bounds: 'connections to one HTTP provider', beyond: 'the check waits, within its deadline' },
+  idleCheckConnections: {
+    part: 'ext_authz',
+    bounds: 'unused connections to one HTTP provider',
+    beyond: 'the connection is closed after its response',
+  },
+  checkIdleTime: { part: 'ext_authz', bounds: 'time that an unused connection is kept', beyond: 'the connection is closed' },
+  checkResponseHeadBytes: {
+    part: 'ext_authz',
+    bounds: "status line and header fields of an HTTP provider's response",
+    beyond: 'as an unreachable provider',
+    labels: 'reason="ext-authz"',
+  },
+  checkResponseBodyBytes: { part: 'ext_authz', bounds: 'body of a denial', beyond: 'the denial is sent without it' },
+  checkTransports: { part: 'ext_authz', bounds: 'protocols in use', beyond: 'there are two: HTTP and gRPC' },
+  checkChannels: { part: 'ext_authz', bounds: 'addresses of gRPC providers with a channel', beyond: 'the channel used first is closed' },
+  failingProviders: {
+    part: 'ext_authz',
+    bounds: 'providers that are known to fail, so that the log has one line for each outage',
+    beyond: 'another line for the provider',
+  },
+
+  adminConnections: { part: 'admin', bounds: 'open connections to the admin port', beyond: 'the new connection is closed' },
+  adminHeadBytes: { part: 'admin', bounds: 'request head on the admin port', beyond: '431, connection closed' },
+  adminRequestTime: { part: 'admin', bounds: 'time from the connection to the end of its response', beyond: 'the connection is closed' },
+  probeTime: {
+    part: 'admin',
+    bounds: 'time of one probe of the application',
+    set: '`timeoutSeconds` of the probe',
+    beyond: 'the probe fails (500)',
+  },
+  probeResponseBytes: { part: 'admin', bounds: 'bytes of a probe response that are looked at', beyond: 'the probe fails (500)' },
+
+  accessLogBuffers: {
+    part: 'logs',
+    bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
+    beyond: 'the line is dropped',
+  },
+  accessLogAllowBuffers: {
+    part: 'logs',
+    bounds: 'those of them that lines of allowed requests may fill',
+    beyond: 'the line of an allowed request is dropped',
+  },
+  accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
+  accessLogFlush: { part: 'logs', bounds: 'time that a line may wait for others to be written with it', beyond: NOTHING },
+  accessLogRetry: { part: 'logs', bounds: 'time until a write is repeated that the system could not take', beyond: NOTHING },
+
+  bundleBytes: {
+    part: 'bundles',
+    bounds: 'bundle after decompression',
+    beyond: 'it is rejected (`SP_BUNDLE_TOO_LARGE`); the last good one stays active',
+    labels: 'code="SP_BUNDLE_TOO_LARGE"',
+  },
+  bundlePoll: {
+    part: 'bundles',
+    bounds: 'time between two reads of bundle and labels when the file system reports no change',
+    beyond: NOTHING,
+  },
+  reportedErrors: {
+    part: 'bundles',
+    bounds: 'messages of which the last error is remembered, so that it is logged once',
+    beyond: 'the oldest may be logged again',
+  },
+
+  tokenLength: { part: 'tokens', bounds: 'characters of a token', beyond: '401, as for any other invalid token', labels: 'reason="jwt"' },
+  jsonDepth: {
+    part: 'tokens',
+    bounds: 'nesting of JSON in a token',
+    beyond: '401, as for any other invalid token',
+    labels: 'reason="jwt"',
+  },
+};

@@ -1,0 +1,118 @@
+/*
+ * Every limit, deadline and period of the agent. `agent-limits-reference.ts` describes each, and docs/reference/limits.md is made
+ * from both. A number that bounds something in `src/agent` stands nowhere else; `npm run check` refuses it there.
+ */
+import { bytes, count, deadline, interval, type Limit } from './limit.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Counted as a request that the codec refused (`reason="codec"`). */
+const REFUSED_REQUEST = 'sallyport_agent_decisions_total';
+const UPSTREAM_FAILURE = 'sallyport_agent_upstream_failures_total';
+const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
+
+/** Name of a limit in code. */
+export type LimitName =
+  | 'clientConnections'
+  | 'acceptBacklog'
+  | 'requestHeadBytes'
+  | 'requestHeaders'
+  | 'requestHeadTime'
+  | 'requestBodyIdleTime'
+  | 'clientIdleTime'
+  | 'chunkNoiseBytes'
+  | 'pausedInputBytes'
+  | 'checkedBodyBytes'
+  | 'lingerTime'
+  | 'keepAliveProbes'
+  | 'connectionSweep'
+  | 'drainTime'
+  | 'drainPoll'
+  | 'blockedPortLog'
+  | 'upstreamConnections'
+  | 'idleUpstreamConnections'
+  | 'upstreamConnectTime'
+  | 'upstreamIdleTime'
+  | 'responseHeadBytes'
+  | 'responseHeaders'
+  | 'checkTime'
+  | 'checkConnections'
+  | 'idleCheckConnections'
+  | 'checkIdleTime'
+  | 'checkResponseHeadBytes'
+  | 'checkResponseBodyBytes'
+  | 'checkTransports'
+  | 'checkChannels'
+  | 'failingProviders'
+  | 'adminConnections'
+  | 'adminHeadBytes'
+  | 'adminRequestTime'
+  | 'probeTime'
+  | 'probeResponseBytes'
+  | 'accessLogBuffers'
+  | 'accessLogAllowBuffers'
+  | 'accessLogField'
+  | 'accessLogFlush'
+  | 'accessLogRetry'
+  | 'bundleBytes'
+  | 'bundlePoll'
+  | 'reportedErrors'
+  | 'tokenLength'
+  | 'jsonDepth';
+
+/** The limits by the name that code uses. */
+export const LIMITS: Readonly<Record<LimitName, Limit>> = {
+  clientConnections: count('client-connections', 10_000, 'sallyport_agent_connections_refused_total'),
+  acceptBacklog: count('accept-backlog', 4096, ''),
+  requestHeadBytes: bytes('request-head-bytes', 60 * KIB, REFUSED_REQUEST),
+  requestHeaders: count('request-headers', 100, REFUSED_REQUEST),
+  requestHeadTime: deadline('request-head-time', 30_000, REFUSED_REQUEST),
+  requestBodyIdleTime: deadline('request-body-idle-time', 300_000, REFUSED_REQUEST),
+  clientIdleTime: deadline('client-idle-time', 3_600_000),
+  chunkNoiseBytes: bytes('chunk-noise-bytes', 16 * KIB, REFUSED_REQUEST),
+  pausedInputBytes: bytes('paused-input-bytes', 64 * KIB, ''),
+  checkedBodyBytes: bytes('checked-body-bytes', 0, ''),
+  lingerTime: interval('linger-time', 1000),
+  keepAliveProbes: interval('keep-alive-probes', 60_000),
+  connectionSweep: interval('connection-sweep', 500),
+  drainTime: deadline('drain-time', 10_000, ''),
+  drainPoll: interval('drain-poll', 20),
+  blockedPortLog: interval('blocked-port-log', 10_000),
+
+  upstreamConnections: count('upstream-connections', 10_256),
+  idleUpstreamConnections: count('idle-upstream-connections', 256, ''),
+  upstreamConnectTime: deadline('upstream-connect-time', 10_000, UPSTREAM_FAILURE),
+  upstreamIdleTime: deadline('upstream-idle-time', 60_000, ''),
+  responseHeadBytes: bytes('response-head-bytes', 256 * KIB, UPSTREAM_FAILURE),
+  responseHeaders: count('response-headers', 1000, UPSTREAM_FAILURE),
+
+  checkTime: deadline('ext-authz-check-time', 600_000),
+  checkConnections: count('ext-authz-connections', 1024, ''),
+  idleCheckConnections: count('ext-authz-idle-connections', 64, ''),
+  checkIdleTime: deadline('ext-authz-idle-time', 60_000, ''),
+  checkResponseHeadBytes: bytes('ext-authz-response-head-bytes', 64 * KIB, REFUSED_REQUEST),
+  checkResponseBodyBytes: bytes('ext-authz-response-body-bytes', MIB),
+  checkTransports: count('ext-authz-transports', 2),
+  checkChannels: count('ext-authz-grpc-channels', 64),
+  failingProviders: count('ext-authz-failing-providers', 256),
+
+  adminConnections: count('admin-connections', 128),
+  adminHeadBytes: bytes('admin-head-bytes', 16 * KIB),
+  adminRequestTime: deadline('admin-request-time', 10_000),
+  probeTime: deadline('app-probe-time', 1000),
+  probeResponseBytes: bytes('app-probe-response-bytes', 4 * KIB),
+
+  accessLogBuffers: count('access-log-buffers', 32, 'sallyport_agent_access_log_dropped_total'),
+  accessLogAllowBuffers: count('access-log-allow-buffers', 4, 'sallyport_agent_access_log_dropped_total'),
+  accessLogField: count('access-log-field', 2048, ''),
+  accessLogFlush: interval('access-log-flush', 100),
+  accessLogRetry: interval('access-log-retry', 10),
+
+  bundleBytes: bytes('bundle-bytes', 16 * MIB, REFUSED_BUNDLE),
+  bundlePoll: interval('bundle-poll', 5000),
+  reportedErrors: count('reported-errors', 64),
+
+  tokenLength: count('token-length', 60 * KIB, REFUSED_REQUEST),
+  jsonDepth: count('json-depth', 100, REFUSED_REQUEST),
+};

@@ -1,0 +1,226 @@
+/*
+ * Containers that cannot grow beyond a declared limit. Each counts what it refuses or drops. They add one comparison to the
+ * built-in container, so that they may be used for every connection.
+ */
+import type { Limit } from './limit.ts';
+
+/** A set with a limited number of members. */
+export class BoundedSet<T> {
+  readonly #limit: Limit;
+  readonly #max: number;
+  readonly #members = new Set<T>();
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** The member that was added first; undefined: the set is empty. */
+  get oldest(): T | undefined {
+    return this.#members.values().next().value;
+  }
+
+  /** @returns false: the set is full, which is counted, and does not hold `member` */
+  add(member: T): boolean {
+    if (this.#members.size >= this.#max && !this.#members.has(member)) {
+      this.#limit.hit();
+      return false;
+    }
+    this.#members.add(member);
+    return true;
+  }
+
+  has(member: T): boolean {
+    return this.#members.has(member);
+  }
+
+  /** @returns false: there was no such member */
+  delete(member: T): boolean {
+    return this.#members.delete(member);
+  }
+
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.#members.values();
+  }
+}
+
+/** A map with a limited number of keys; a further key takes the place of the one that was added first. */
+export class BoundedMap<K, V> {
+  readonly #limit: Limit;
+  readonly #max: number;
+  readonly #values = new Map<K, V>();
+  readonly #onEvicted: ((value: V) => void) | undefined;
+
+  /** @param onEvicted receives a value whose key gave way to another */
+  constructor(limit: Limit, max: number = limit.value, onEvicted?: (value: V) => void) {
+    this.#limit = limit;
+    this.#max = max;
+    this.#onEvicted = onEvicted;
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  get(key: K): V | undefined {
+    return this.#values.get(key);
+  }
+
+  /** Sets the value of `key`; a new key beyond the limit drops the oldest key, which is counted. */
+  set(key: K, value: V): void {
+    if (this.#values.size >= this.#max && !this.#values.has(key)) this.#evict();
+    this.#values.set(key, value);
+  }
+
+  delete(key: K): boolean {
+    return this.#values.delete(key);
+  }
+
+  clear(): void {
+    this.#values.clear();
+  }
+
+  values(): IterableIterator<V> {
+    return this.#values.values();
+  }
+
+  #evict(): void {
+    for (const [key, value] of this.#values) {
+      this.#values.delete(key);
+      this.#limit.hit();
+      this.#onEvicted?.(value);
+      return;
+    }
+  }
+}
+
+/** An array with a limited length: a stack by `pop`, a queue by `shift`. */
+export class BoundedList<T> {
+  readonly #limit: Limit;
+  readonly #max: number;
+  readonly #items: T[] = [];
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  get first(): T | undefined {
+    return this.#items[0];
+  }
+
+  /** @returns false: the array is full, which is counted */
+  push(item: T): boolean {
+    if (this.#items.length >= this.#max) {
+      this.#limit.hit();
+      return false;
+    }
+    this.#items.push(item);
+    return true;
+  }
+
+  pop(): T | undefined {
+    return this.#items.pop();
+  }
+
+  shift(): T | undefined {
+    return this.#items.shift();
+  }
+
+  /** Removes the first occurrence of `item`. @returns false: it is absent */
+  remove(item: T): boolean {
+    const at = this.#items.indexOf(item);
+    if (at !== -1) this.#items.splice(at, 1);
+    return at !== -1;
+  }
+}
+
+const NO_PARTS: readonly Buffer[] = [];
+
+/** Byte strings in order, limited by their sum. Costs an idle owner no array. */
+export class ByteParts {
+  readonly #limit: Limit;
+  readonly #max: number;
+  #parts: Buffer[] | undefined;
+  #bytes = 0;
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  /** Sum of the lengths. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** In the order of `push`. */
+  get parts(): readonly Buffer[] {
+    return this.#parts ?? NO_PARTS;
+  }
+
+  /** Appends `part`, whatever its length. @returns false: the sum is now beyond the limit, which is counted; stop reading or give up */
+  push(part: Buffer): boolean {
+    (this.#parts ??= []).push(part);
+    this.#bytes += part.length;
+    if (this.#bytes <= this.#max) return true;
+    this.#limit.hit();
+    return false;
+  }
+
+  /** All bytes in one buffer, which now belongs to the caller; undefined: nothing was pushed. */
+  take(): Buffer | undefined {
+    const parts = this.#parts;
+    if (parts === undefined) return undefined;
+    this.#parts = undefined;
+    this.#bytes = 0;
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  }
+}
+
+/** Memory that several owners share. */
+export class ByteBudget {
+  readonly #limit: Limit;
+  readonly #max: number;
+  #used = 0;
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get max(): number {
+    return this.#max;
+  }
+
+  /** @returns false: not enough is left, which is counted; nothing is reserved then */
+  reserve(bytes: number): boolean {
+    if (this.#used + bytes > this.#max) {
+      this.#limit.hit();
+      return false;
+    }
+    this.#used += bytes;
+    return true;
+  }
+
+  /** Gives back bytes of an earlier `reserve`. */
+  release(bytes: number): void {
+    this.#used -= bytes;
+  }
+}

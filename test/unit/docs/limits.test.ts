@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { readSources } from '../../../scripts/dependencies/read-sources.ts';
+import { findUnbounded } from '../../../scripts/limits/find-unbounded.ts';
+import { limitsPage } from '../../../scripts/reference/limits-page.ts';
+import { LIMITS } from '../../../src/limits/agent-limits.ts';
+import { createAgentMetrics } from '../../../src/telemetry/agent-metrics.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const page = readFileSync(join(root, 'docs/reference/limits.md'), 'utf8');
+
+describe('docs/reference/limits.md', () => {
+  it('is up to date', () => {
+    expect(limitsPage(), 'run npm run gen').to.equal(page);
+  });
+
+  it('has one row for every declared limit', () => {
+    const rows = [...page.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+    expect(rows.toSorted()).to.deep.equal(
+      Object.values(LIMITS)
+        .map(({ name }) => name)
+        .toSorted(),
+    );
+  });
+
+  it('names metrics that the agent exports, and limits by the labels that it uses', () => {
+    const metrics = createAgentMetrics(() => 0, true).text();
+    const named = [...page.matchAll(/`(sallyport_agent_\w+)(?:\{(limit="[^"]+")?)?/g)];
+    expect(named.length).to.be.greaterThan(20);
+    for (const [, name = '', label] of named) {
+      expect(metrics).to.include(`# TYPE ${name} counter`);
+      if (label !== undefined) expect(metrics).to.include(`${name}{${label}} `);
+    }
+  });
+
+  it('has no row that no code uses', () => {
+    const sources = [...readSources(root)].filter(([path]) => !path.startsWith('src/limits/')).map(([, source]) => source);
+    expect(Object.keys(LIMITS).filter((name) => !sources.some((source) => source.includes(`LIMITS.${name}`)))).to.deep.equal([]);
+  });
+});
+
+describe('src/agent', () => {
+  it('has no container, timer or bound without a declared limit', () => {
+    const findings = findUnbounded(readSources(root)).map(({ path, line, message }) => `${path}:${line}: ${message}`);
+    expect(findings.join('\n')).to.equal('');
+  });
+});
