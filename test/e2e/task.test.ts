@@ -270,9 +270,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
   it('restarts an agent with the last good policies while the controller is stopped', async () => {
     const before = await restarts();
     // The container may end before the command in it does; the restart counter is the fact that counts.
-    await shell.attempt(
-      'kubectl exec -n foo deploy/httpbin -c sallyport-agent -- node -e "process.kill(1, \'SIGTERM\')"',
-    );
+    await shell.attempt('kubectl exec -n foo deploy/httpbin -c sallyport-agent -- node -e "process.kill(1, \'SIGTERM\')"');
     await eventually('the agent to be restarted', restarts, (now) => now !== before);
     await run('kubectl wait --for=condition=Ready pod -n foo -l app=httpbin --timeout=60s');
 
