@@ -22,6 +22,7 @@ describe('agent metrics', () => {
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_access_log_dropped_total counter',
+      'sallyport_agent_limit_reached_total counter',
       'sallyport_agent_bundle_info gauge',
       'sallyport_agent_bundle_age_seconds gauge',
       'sallyport_agent_bundle_refused_total counter',
