@@ -55,6 +55,10 @@ export interface BodyPrefix {
  * A client's side of an exchange. A codec calls {@link ServerStreamHandler.onRequestHead}, then delivers nothing more of the
  * request until the handler calls `readPrefix`, `readBody` or `awaitUpgrade`. Each request ends with exactly one of `end`,
  * `reply`, `close` and `reset`; the first two may deliver the connection's next request before they return.
+ *
+ * A response may start and end before the request's body is complete. A client that cannot carry another request on the same
+ * connection then learns with the head of the response that the connection closes; after `end` the stream discards the rest of
+ * the body, within limits, so that the response reaches a client that is still sending. Nothing of that rest is delivered.
  */
 export interface ServerStream {
   readonly connection: ConnectionFacts;
@@ -62,23 +66,27 @@ export interface ServerStream {
   readonly startMs: number;
   /**
    * Calls `onBodyPrefix` once `bytes` bytes of payload, or the whole body, have arrived; may do so before it returns. The body is
-   * kept and delivered from its start by a later `readPrefix` or `readBody`.
+   * kept and delivered from its start by a later `readPrefix` or `readBody`. Sends `100 Continue` if the client waits for it: the
+   * application is asked later.
    */
   readPrefix(bytes: number): void;
-  /** Delivers the body through `onRequestData` and `onRequestEnd`. Sends `100 Continue` if the client waits for it. */
+  /**
+   * Delivers the body through `onRequestData` and `onRequestEnd`. Does not send `100 Continue`: the application decides whether a
+   * client that waits for it is to send its body.
+   */
   readBody(): void;
   /** Delivers nothing until the response: after `switchProtocols` the client's bytes, otherwise no more. */
   awaitUpgrade(): void;
-  /** Sends an interim response (1xx other than 101). */
+  /** Sends an interim response (1xx other than 101); a 100 only to a client that waits for it and has not got one. */
   sendInterim(head: ResponseHead): void;
-  /** Starts the final response. */
+  /** Starts the final response, maybe before the request's body is complete. */
   sendHead(head: ResponseHead): void;
   /** Accepts the upgrade to `protocol`: from here on both sides exchange bytes without framing. */
   switchProtocols(head: ResponseHead, protocol: string): void;
   sendData(buffer: Buffer, start: number, end: number): void;
-  /** Ends the response, or this side's bytes of a switched protocol. */
+  /** Ends the response, or this side's bytes of a switched protocol. What has not arrived of the request's body is discarded. */
   end(): void;
-  /** Sends a reply instead of a response and ends the request; the rest of its body is not read. */
+  /** Sends a reply instead of a response and ends the request; the rest of its body is discarded. */
   reply(reply: LocalReply): void;
   /** @returns false: the client does not keep up, wait for `onStreamDrain` */
   flush(): boolean;
@@ -124,6 +132,10 @@ export interface Upstream {
 export interface ClientStream {
   /** The connection has served a request before, so that the application may be closing it just now. */
   readonly reused: boolean;
+  /**
+   * Sends bytes of the body, or of a switched protocol. An application that has answered, or is about to, may stop reading: bytes
+   * that it no longer takes are dropped, `flush` returns true, and the response (or its failure) is still delivered.
+   */
   sendData(buffer: Buffer, start: number, end: number): void;
   /** Ends the request's body, or this side's bytes of a switched protocol. Not called for a request without a body. */
   end(): void;
@@ -141,7 +153,10 @@ export interface ClientStreamHandler {
   /** Any number of interim heads (1xx), then a final one; 101 only in answer to an upgrade, and final. */
   onResponseHead(head: ResponseHead): void;
   onResponseData(buffer: Buffer, start: number, end: number): void;
-  /** The response is complete, or the upstream ended its side of a switched protocol (the stream then stays open). */
+  /**
+   * The response is complete, or the upstream ended its side of a switched protocol (the stream then stays open). The request's
+   * body need not have been sent to its end; the handler sends no more of it.
+   */
   onResponseEnd(): void;
   onResponseFlush(): void;
   onUpstreamDrain(): void;

@@ -122,9 +122,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
       this.#state.startResponse(head.status);
       this.#upgrade = 'none';
       this.#stream.sendHead(this.#changed(head));
-    }
-    // The codec sends 100 itself, to a client that asked for it.
-    else if (head.status !== 100) this.#stream.sendInterim(head);
+    } else this.#stream.sendInterim(head);
   }
 
   onResponseData(buffer: Buffer, start: number, end: number): void {

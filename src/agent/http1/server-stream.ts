@@ -143,7 +143,6 @@ export class Http1ServerStream implements ServerStream {
   readBody(): void {
     this.#phase = 'body';
     this.#owner.setDeadline(this.#bodyTimeoutMs);
-    this.#sendContinue();
     if (this.#input.isHolding) this.#owner.takeRest();
   }
 
@@ -152,11 +151,16 @@ export class Http1ServerStream implements ServerStream {
   }
 
   sendInterim(head: ResponseHead): void {
+    if (head.status === 100) {
+      if (!this.#expectsContinue) return;
+      this.#expectsContinue = false;
+    }
     this.#response.interim(head);
   }
 
   sendHead(head: ResponseHead): void {
     this.#endUpgrade();
+    this.isClosing ||= this.#unread;
     this.#response.head(head, this.isClosing);
   }
 

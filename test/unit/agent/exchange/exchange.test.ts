@@ -91,11 +91,11 @@ describe('exchange: verdicts', () => {
     expect(upstream.last.ended).to.equal(true);
   });
 
-  it('passes interim responses on, but not 100', () => {
+  it('passes interim responses on', () => {
     const { client, upstream } = memoryStage();
     client.request();
     upstream.last.respond(100).respond(103).respond(200).finish();
-    expect(client.response).to.deep.include({ interim: [103], status: 200, ended: 'end' });
+    expect(client.response).to.deep.include({ interim: [100, 103], status: 200, ended: 'end' });
   });
 
   it('forwards only what the verdict forwards', () => {

@@ -176,10 +176,10 @@ describe('HTTP/1.1 request bodies over sockets', () => {
     expect(text.match(/HTTP\/1.1/g)).to.have.length.at.most(1);
   });
 
-  it('sends 100 Continue once and only after the verdict, although Expect is forwarded', async () => {
+  it('sends the 100 Continue of the application, once', async () => {
     const { port } = await start({
       upstream: (socket) =>
-        socket.on('data', (chunk) => socket.write(chunk.toString().endsWith('abc') ? OK : 'HTTP/1.1 100 Continue\r\n\r\n')),
+        socket.on('data', (chunk) => socket.write(chunk.toString().endsWith('abc') ? OK : 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(2))),
     });
     const head = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n`;
     const client = new RawClient(port).send(head('/ok'));

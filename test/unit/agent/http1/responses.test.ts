@@ -70,6 +70,17 @@ describe('HTTP/1.1 responses over sockets', () => {
     expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 103 Early Hints\r\nlink: <\/a>\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
+  it('drops a 100 that the client did not ask for', async () => {
+    const { port } = await start({ upstream: (socket) => socket.once('data', () => socket.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`)) });
+    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 200 OK\r\n/);
+  });
+
+  it('says that the connection closes when the response starts before the end of the body', async () => {
+    const { port } = await start({ upstream: (socket) => socket.once('data', () => socket.write(OK)) });
+    const text = await talk(port, 'POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc', has('ok'));
+    expect(text).to.match(/^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n\r\nok$/);
+  });
+
   it('answers 502 to a 101 without an upgrade and to garbage', async () => {
     const { port } = await start({
       upstream: (socket, nth) => socket.once('data', () => socket.write(nth === 0 ? 'HTTP/1.1 101 No\r\n\r\n' : 'SSH-2.0-x\r\n\r\n')),
