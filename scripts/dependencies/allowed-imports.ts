@@ -75,7 +75,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     npm: ['yaml', 'zod', 'zod/mini'],
     node: ['node:net', 'node:util'],
   },
-  'agent/net': { job: 'socket events, addresses, lingering close', imports: ['limits'], node: ['node:net'] },
+  'agent/net': { job: 'socket events, addresses, lingering close', imports: ['limits'], node: ['node:fs', 'node:net', 'node:os'] },
   'agent/context.ts': {
     job: 'what the parts of one agent share: active policy, limits, ext_authz client',
     imports: ['limits'],
@@ -137,6 +137,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/ext-authz',
       'agent/listener',
       'agent/log',
+      'agent/net',
       'clock.ts',
       'filters',
       'http',

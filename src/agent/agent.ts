@@ -16,6 +16,7 @@ import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
+import { interfaceNames } from './net/interface-names.ts';
 import { startServers } from './servers.ts';
 
 /** An agent that serves. */
@@ -93,6 +94,7 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
     logger: options.logger,
     createFilterChain: (program, keySets) =>
       createFilterChain(program, keySets, {
+        interfaces: interfaceNames(),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
       }),
     onActive: (policy) => {

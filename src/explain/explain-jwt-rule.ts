@@ -2,6 +2,7 @@
  * The result of one JWT rule for a request. The outcome is the authenticator's own; the sentence is made from the parsed token.
  */
 import type { KeySet } from '../bundle/bundle.ts';
+import { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import { CLOCK_SKEW_SECONDS } from '../jwt/check-claims.ts';
 import { extractTokens } from '../jwt/extract-tokens.ts';
@@ -54,7 +55,8 @@ export function explainJwtRule(provider: JwtProvider, context: TokenContext): Jw
 /** The fault of one token of a request; undefined: the token is valid. */
 function faultOf(provider: JwtProvider, text: string, { keySets, nowSeconds }: TokenContext): TokenFault | undefined {
   const alone: JwtProvider = { ...provider, headers: [{ name: 'x', prefix: '' }], params: [], cookies: [] };
-  const request: TokenRequest = { method: 'GET', scheme: 'http', host: '', target: '/', headers: ['x', text] };
+  const request = new PreparedRequest('GET', ['x', text]);
+  request.target = '/';
   const result = createAuthenticator([alone], keySets).authenticate(request, nowSeconds);
   return result.kind === 'refused' ? result.fault : undefined;
 }

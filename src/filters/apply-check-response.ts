@@ -17,6 +17,8 @@ export function applyCheckResponse(prepared: PreparedRequest, response: CheckAll
     const name = sent.toLowerCase();
     if (isChangeableRequestHeader(name)) removeHeader(prepared.headers, name);
   }
+  if (setQuery.length === 0 && removeQuery.length === 0) return;
+  prepared.isRewritten = true;
   prepared.target = changeQuery(prepared.target, { set: setQuery, remove: removeQuery });
 }
 

@@ -3,11 +3,12 @@
  * order. The agent builds one chain for each bundle; the commands that explain and the conformance replay build their own.
  */
 import type { KeySet } from '../bundle/bundle.ts';
-import { lowerCaseNames } from '../http/header-list.ts';
 import type { RawRequest } from '../http/heads.ts';
 import { completeReply, isGrpc, type LocalReply } from '../http/local-reply.ts';
+import { copyHeaders } from '../http/normalize/copy-headers.ts';
 import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
 import { prepareRequest } from '../http/normalize/prepare.ts';
+import { LOOPBACK_ONLY } from '../http/normalize/remote-address.ts';
 import { createAuthenticator } from '../jwt/authenticator.ts';
 import type { TokenCacheLimits } from '../jwt/token-cache.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
@@ -18,9 +19,9 @@ import { type ConnectionVerdict, evaluateConnection } from './evaluate-connectio
 import { runExtAuthz } from './ext-authz.ts';
 import { closes, type FilterContext, NO_CHANGES, type RequestContext } from './filter-context.ts';
 import { runJwtAuthn } from './jwt-authn.ts';
-import { createOutputTest } from './output-headers.ts';
 import { runRbac } from './rbac.ts';
 import { pathOf } from './request-facts.ts';
+import { createSendTest } from './unsendable.ts';
 import type { ReplyVerdict, Verdict } from './verdict.ts';
 
 /** Settings of a filter chain. */
@@ -29,6 +30,8 @@ export interface FilterChainOptions {
   readonly tokenCache?: TokenCacheLimits;
   /** Called with every exception inside the chain. The request was denied; the exception is a bug in Sallyport. */
   readonly onBug?: (error: unknown) => void;
+  /** Names of this host's network interfaces, which are valid zones in X-Forwarded-For. Absent: only `lo`. */
+  readonly interfaces?: ReadonlySet<string>;
 }
 
 /** Evaluates the requests and connections of one workload under one program and its key sets. */
@@ -56,7 +59,8 @@ export function createFilterChain(
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator: createEvaluator(program),
     authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
-    unsendable: createOutputTest(program.providers),
+    unsendable: createSendTest(program.providers),
+    interfaces: options.interfaces ?? LOOPBACK_ONLY,
     onBug: options.onBug ?? (() => {}),
   };
   return {
@@ -94,7 +98,7 @@ function start(filters: FilterContext, sent: RawRequest, nowSeconds: number): Ve
   const identified = filters.isTrustedProxy === undefined ? undefined : identifyPeer(sent, filters.isTrustedProxy);
   if (identified?.kind === 'reply') return reject(sent, identified);
   const raw = identified?.raw ?? sent;
-  const preparation = prepareRequest(raw, filters.program.pathNormalization);
+  const preparation = prepareRequest(raw, filters.program.pathNormalization, filters.interfaces);
   if (preparation.kind === 'reply') return reject(raw, preparation);
   const request: RequestContext = { raw, prepared: preparation.prepared, nowSeconds, downstream: NO_CHANGES };
   return filters.program.http.custom.length === 0 ? afterExtAuthz(filters, request) : runExtAuthz(filters, request, 0, RESUMPTION);
@@ -112,6 +116,6 @@ function afterExtAuthz(filters: FilterContext, request: RequestContext): Verdict
 function reject(raw: RawRequest, reply: LocalReply): ReplyVerdict {
   const outcome = reply.status === 403 ? 'deny' : 'reject';
   const log = { outcome, details: reply.details, host: raw.authority ?? '', path: pathOf(raw.target), principal: '' } as const;
-  const grpc = reply.plain !== true && raw.method !== 'CONNECT' && isGrpc(lowerCaseNames(raw.headers));
+  const grpc = reply.plain !== true && raw.method !== 'CONNECT' && isGrpc(copyHeaders(raw.headers).headers);
   return { ...completeReply(reply, { grpc, isHead: raw.method === 'HEAD', close: closes(raw) }), log };
 }

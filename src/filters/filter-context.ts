@@ -3,13 +3,14 @@
  */
 import { changeHeaders, type HeaderChange } from '../http/header-changes.ts';
 import type { ForwardHead, RawRequest } from '../http/heads.ts';
-import { completeReply, isGrpc, type LocalReply } from '../http/local-reply.ts';
+import { completeReply, type LocalReply } from '../http/local-reply.ts';
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import type { Authenticator } from '../jwt/authenticator.ts';
+import { encodeQuery } from '../jwt/query.ts';
 import type { Evaluator } from '../policy/decide/decision.ts';
 import type { Program } from '../policy/model/program.ts';
-import type { OutputTest } from './output-headers.ts';
 import { pathOf } from './request-facts.ts';
+import type { SendTest } from './unsendable.ts';
 import type { ReplyVerdict, VerdictLog } from './verdict.ts';
 
 /** The compiled parts of one chain. */
@@ -19,7 +20,9 @@ export interface FilterContext {
   readonly isTrustedProxy: ((address: string) => boolean) | undefined;
   readonly evaluator: Evaluator;
   readonly authenticator: Authenticator;
-  readonly unsendable: OutputTest;
+  readonly unsendable: SendTest;
+  /** Names of this host's network interfaces. */
+  readonly interfaces: ReadonlySet<string>;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -39,8 +42,7 @@ export const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 
 /** The verdict that ends `request` with `reply`, in the form that the client understands. */
 export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: VerdictLog): ReplyVerdict {
-  const grpc = prepared.method !== 'CONNECT' && isGrpc(prepared.headers);
-  const completed = completeReply(reply, { grpc, isHead: raw.method === 'HEAD', close: closes(raw) });
+  const completed = completeReply(reply, { grpc: prepared.isGrpc, isHead: raw.method === 'HEAD', close: closes(raw) });
   const headers = downstream.length === 0 ? completed.headers : changeHeaders(completed.headers, downstream);
   const { status, body, bytes, close, details } = completed;
   const verdict: ReplyVerdict = { kind: 'reply', status, body, headers, close, details, log };
@@ -53,8 +55,8 @@ export function logOf({ prepared }: RequestContext, outcome: VerdictLog['outcome
 }
 
 /** The head that the upstream, and an ext_authz server, gets. */
-export function forwardHead({ method, target, host, headers, upgrade }: PreparedRequest): ForwardHead {
-  return { method, target, host, headers, upgrade };
+export function forwardHead({ method, target, host, headers, upgrade, isRewritten }: PreparedRequest): ForwardHead {
+  return { method, target: isRewritten ? encodeQuery(target) : target, host, headers, upgrade };
 }
 
 /** Must the connection close after a reply? Over HTTP/1 the body of a refused request is still to come, and is not read. */

@@ -23,7 +23,7 @@ export function runRbac(
   const log: VerdictLog = {
     outcome: decision.allowed ? 'allow' : 'deny',
     details: decision.allowed ? '' : deniedDetails(decision.rule?.id),
-    host: facts.host,
+    host: facts.host ?? '',
     path: facts.path,
     principal: token?.principal ?? '',
     decision,
@@ -31,7 +31,7 @@ export function runRbac(
   };
   if (!decision.allowed) return deny(request, accessDenied(log.details), log);
   if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });
-  const fault = filters.unsendable(prepared.headers);
+  const fault = filters.unsendable(prepared);
   if (fault !== undefined) {
     const details = unsendableDetails(fault);
     return deny(request, textReply(503, fault, details), { ...log, outcome: 'reject', details });

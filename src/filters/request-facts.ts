@@ -12,7 +12,7 @@ type Claims = { readonly [key: string]: Json };
 class HttpFacts implements RequestFacts {
   readonly connection: ConnectionFacts;
   readonly method: string;
-  readonly host: string;
+  readonly host: string | undefined;
   readonly pathWithQuery: string;
   readonly path: string;
   readonly remoteIp: string;
@@ -23,7 +23,7 @@ class HttpFacts implements RequestFacts {
   constructor(request: PreparedRequest, connection: ConnectionFacts, claims: Claims | undefined, notes: TokenNotes | undefined) {
     this.connection = connection;
     this.method = request.method;
-    this.host = request.host;
+    this.host = request.removed.length === 0 ? request.host : hostOf(request);
     this.pathWithQuery = request.target;
     this.path = pathOf(request.target);
     this.remoteIp = request.remoteIp;
@@ -39,6 +39,11 @@ class HttpFacts implements RequestFacts {
   get headerList(): readonly string[] {
     return this.#request.headers;
   }
+}
+
+/** Host of a request that lost pseudo headers; a token may have set another one. */
+function hostOf(request: PreparedRequest): string | undefined {
+  return request.header('host') ?? request.headerValues(':authority')[0];
 }
 
 /** The part of a request target that `paths` match: everything before the first `?` or `#`. */

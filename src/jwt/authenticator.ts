@@ -6,7 +6,8 @@ import type { KeySet } from '../bundle/bundle.ts';
 import { firstHeader, removeHeadersWhere } from '../http/header-list.ts';
 import type { LocalReply } from '../http/local-reply.ts';
 import type { JwtProvider, Provenance } from '../policy/model/program.ts';
-import { challenge, refusalDetails } from './challenge.ts';
+import { isPseudoHeader } from '../policy/pseudo-headers.ts';
+import { challenge, type RequestUrl, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
 import type { TokenCacheLimits } from './token-cache.ts';
 import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
@@ -68,13 +69,15 @@ export function createAuthenticator(
   const rules = providers.map((provider) => createTokenRule(provider, imported.get(provider.keySet), options.cache));
   const run = providers.some(({ required }) => required) ? runRequiredRules : runRules;
   const outputs = outputHeaderNames(providers);
+  const pseudoOutputs = [...outputs].filter(isPseudoHeader);
   return {
     authenticate(request, nowSeconds) {
       if (outputs.size > 0) {
         removeHeadersWhere(request.headers, (name) => outputs.has(folded(name)));
+        for (const name of pseudoOutputs) request.removePseudoHeader(name);
       }
-      // JWT rules apply to paths, and CONNECT has none.
-      if (rules.length === 0 || request.method === 'CONNECT' || isPreflight(request)) {
+      // JWT rules apply to paths. CONNECT has none, nor has a request whose path only a token may set.
+      if (rules.length === 0 || request.target === '' || request.method === 'CONNECT' || isPreflight(request)) {
         return ANONYMOUS;
       }
       return run(rules, request, nowSeconds);
@@ -110,7 +113,7 @@ interface Fault {
  * of another issuer, all rules run again on what is left: tokens of several issuers may then each match their rule.
  */
 function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
-  const { target } = request;
+  const { scheme, host, target } = request;
   const faults: Fault[] = [];
   let changed = false;
   for (const rule of rules) {
@@ -131,7 +134,7 @@ function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds
   if (second?.kind === 'verified') {
     return second;
   }
-  return refuse(second === undefined ? reportedFault(faults) : lastSpecificFault([...faults, second]), request, target);
+  return refuse(second === undefined ? reportedFault(faults) : lastSpecificFault([...faults, second]), request, { scheme, host, target });
 }
 
 /**
@@ -140,9 +143,9 @@ function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds
  * @see istio.io/api security/v1beta1 JWTRule.presence; envoy jwt_authn `requires_all`
  */
 function runRequiredRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
-  const { target } = request;
+  const { scheme, host, target } = request;
   const outcome = runEveryRule(rules, request, nowSeconds);
-  return outcome?.kind === 'fault' ? refuse(outcome, request, target) : (outcome ?? ANONYMOUS);
+  return outcome?.kind === 'fault' ? refuse(outcome, request, { scheme, host, target }) : (outcome ?? ANONYMOUS);
 }
 
 /** The last token verified if every rule accepts the tokens that it still finds; else the first fault; `undefined` without a token. */
@@ -177,7 +180,8 @@ function lastSpecificFault(faults: readonly Fault[]): Fault {
   return faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? (faults[0] as Fault);
 }
 
-function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): AuthenticationFailure {
+/** @param url parts of the URL before a token was removed from it */
+function refuse({ fault, rule }: Fault, request: TokenRequest, url: RequestUrl): AuthenticationFailure {
   return {
     kind: 'refused',
     fault,
@@ -185,7 +189,7 @@ function refuse({ fault, rule }: Fault, request: TokenRequest, target: string): 
       kind: 'reply',
       status: fault === AUDIENCE_NOT_ALLOWED ? 403 : 401,
       body: fault,
-      headers: ['www-authenticate', challenge(request, target, fault)],
+      headers: ['www-authenticate', challenge(request, url, fault)],
       close: false,
       details: refusalDetails(fault),
     },

@@ -7,15 +7,18 @@ import type { TokenRequest } from './token-request.ts';
 
 const MAX_REALM_PATH = 256;
 
+/** Parts of the URL of a request. */
+export type RequestUrl = Pick<TokenRequest, 'scheme' | 'host' | 'target'>;
+
 /**
- * Value of `www-authenticate` for a refused token. The realm is the URL that the client requested; its path is cut after 256
- * characters and nothing in it is escaped. A request without a token gets no `error`.
- * @param target the request target before any token was removed from it
+ * Value of `www-authenticate` for a refused token. The realm is the URL that the client requested, without the parts that only a
+ * token may set; its path is cut after 256 characters and nothing in it is escaped. A request without a token gets no `error`.
+ * @param url of the request before any token was removed from it
  * @see RFC 6750, section 3
  */
-export function challenge(request: TokenRequest, target: string, fault: TokenFault): string {
+export function challenge(request: TokenRequest, { scheme, host, target }: RequestUrl, fault: TokenFault): string {
   const path = firstHeader(request.headers, 'x-envoy-original-path') ?? target;
-  const realm = `Bearer realm="${request.scheme}://${request.host}${path.slice(0, MAX_REALM_PATH)}"`;
+  const realm = `Bearer realm="${scheme}://${host}${path.slice(0, MAX_REALM_PATH)}"`;
   return fault === MISSING ? realm : `${realm}, error="invalid_token"`;
 }
 

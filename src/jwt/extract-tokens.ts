@@ -4,6 +4,7 @@
 
 import type { HeaderList } from '../http/header-list.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
+import { isPseudoHeader } from '../policy/pseudo-headers.ts';
 import { queryParameter } from './query.ts';
 import type { TokenRequest } from './token-request.ts';
 
@@ -22,6 +23,13 @@ const TOKEN_START = /[A-Za-z0-9_.-]/g;
 export function extractTokens(provider: JwtProvider, request: TokenRequest): readonly ExtractedToken[] {
   const tokens: ExtractedToken[] = [];
   for (const { name, prefix } of provider.headers) {
+    if (isPseudoHeader(name)) {
+      for (const value of request.headerValues(name)) {
+        const text = tokenInHeader(value, prefix);
+        if (text !== undefined) tokens.push({ text, place: 'header', name });
+      }
+      continue;
+    }
     for (let index = 0; index < request.headers.length; index += 2) {
       if (request.headers[index] === name) {
         const text = tokenInHeader(request.headers[index + 1] ?? '', prefix);

@@ -3,7 +3,7 @@
  */
 
 const PERCENT_HEX = /%([0-9A-Fa-f]{2})/g;
-// Decoded bytes that would break the request line or end the query; Envoy writes them unescaped.
+// Bytes that would break the request line or end the query.
 // oxlint-disable-next-line no-control-regex -- these are the characters to find
 const UNSAFE = /[\u0000-\u0020#\u007f-\u00ff]/g;
 
@@ -44,9 +44,8 @@ export function queryParameter(target: string, name: string): string | undefined
 
 /**
  * `target` without the parameter `name`. The query is rebuilt: decoded, sorted by name (equal names keep their order), written
- * as `name=value`, and dropped with its `?` when nothing remains. Bytes that are not allowed in a request line are
- * percent-encoded.
- * @example withoutQueryParameter('/p?access_token=T&b=2&a=%20x', 'access_token') // '/p?a=%20x&b=2'
+ * as `name=value`, and dropped with its `?` when nothing remains. The result may contain any byte, see {@link encodeQuery}.
+ * @example withoutQueryParameter('/p?access_token=T&b=2&a=%20x', 'access_token') // '/p?a= x&b=2'
  */
 export function withoutQueryParameter(target: string, name: string): string {
   const kept = [...parameters(target)].filter(([key]) => key !== name);
@@ -56,9 +55,16 @@ export function withoutQueryParameter(target: string, name: string): string {
   }
   // Byte order: both are latin1.
   kept.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `${path}?${kept.map(([key, value]) => `${encodeUnsafe(key)}=${encodeUnsafe(value)}`).join('&')}`;
+  return `${path}?${kept.map(([key, value]) => `${key}=${value}`).join('&')}`;
 }
 
-function encodeUnsafe(part: string): string {
-  return part.replace(UNSAFE, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+/**
+ * `target` with every byte of its query that is not allowed in a request line as `%HH`.
+ * @example encodeQuery('/p?a= x') // '/p?a=%20x'
+ */
+export function encodeQuery(target: string): string {
+  const query = target.indexOf('?') + 1;
+  if (query === 0) return target;
+  const encode = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  return target.slice(0, query) + target.slice(query).replace(UNSAFE, encode);
 }

@@ -5,6 +5,7 @@
 import { type HeaderList, removeHeader, removeHeadersWhere } from '../http/header-list.ts';
 import { addHeader } from '../http/normalize/copy-headers.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
+import { isPseudoHeader } from '../policy/pseudo-headers.ts';
 import { createTokenNotes, type TokenNotes } from '../policy/token-notes.ts';
 import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
 import { claimHeader } from './claim-header.ts';
@@ -160,9 +161,11 @@ function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: T
   switch (token.place) {
     case 'header':
       removeHeader(headers, token.name);
+      if (isPseudoHeader(token.name)) request.removePseudoHeader(token.name);
       break;
     case 'parameter':
       request.target = withoutQueryParameter(request.target, token.name);
+      request.isRewritten = true;
       break;
     case 'cookie':
       // Envoy does not remove tokens from cookies.

@@ -40,8 +40,8 @@ export interface ConnectionFacts {
 export interface RequestFacts {
   readonly connection: ConnectionFacts;
   readonly method: string;
-  /** `:authority` as sent, with port. */
-  readonly host: string;
+  /** `:authority` as sent, with port; `undefined`: it held a token that was removed, or only a token may set it. */
+  readonly host: string | undefined;
   /** Normalized, with query. */
   readonly pathWithQuery: string;
   /** Normalized, cut at the first `?` or `#`. */

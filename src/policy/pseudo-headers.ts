@@ -7,7 +7,7 @@ export type PseudoHeader = ':path' | ':method' | ':authority' | ':scheme' | 'hos
 
 const PSEUDO_HEADERS: ReadonlySet<string> = new Set<PseudoHeader>([':path', ':method', ':authority', ':scheme', 'host']);
 
-/** Does every request have a value for `name` (lower case), even without a header of that name? */
-export function isPseudoHeader(name: string): boolean {
+/** Does a request have a value for `name` (lower case), even without a header of that name? */
+export function isPseudoHeader(name: string): name is PseudoHeader {
   return PSEUDO_HEADERS.has(name);
 }

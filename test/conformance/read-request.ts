@@ -60,7 +60,7 @@ function http2Request(
   return {
     version: '2',
     method,
-    target: path,
+    target: Buffer.from(path, 'utf8').toString('latin1'),
     scheme,
     headers: flat,
     requestId: REQUEST_ID,

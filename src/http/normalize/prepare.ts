@@ -4,16 +4,16 @@
  */
 import type { PathNormalization } from '../../api/mesh-config.ts';
 import type { RawRequest } from '../heads.ts';
-import type { LocalReply } from '../local-reply.ts';
+import { isGrpc, type LocalReply } from '../local-reply.ts';
 import { METHODS } from '../methods.ts';
 import { removeHopByHopHeaders, removeNominatedHeaders, requestedUpgrade } from './connection-header.ts';
 import { type CopiedHeaders, copyHeaders, has, joinCookies, joinValues } from './copy-headers.ts';
 import { isValidReferer } from './http-url.ts';
-import { CLIENT_CERT, CONNECTION, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
+import { CLIENT_CERT, CONNECTION, CONTENT_TYPE, FORWARDED_FOR, FORWARDED_PROTO, REFERER, TE, UPGRADE } from './inline-headers.ts';
 import { normalizePath } from './normalize-path.ts';
 import { PreparedRequest } from './prepared-request.ts';
 import { BAD_PATH, CODEC_ERROR, CONNECTION_REFUSED, LOW_VERSION, UPGRADE_FAILED } from './rejections.ts';
-import { remoteAddress } from './remote-address.ts';
+import { LOOPBACK_ONLY, remoteAddress } from './remote-address.ts';
 import { checkTargetPath, isHttpScheme, isPrintable, takeHost, takeTarget } from './target-and-host.ts';
 
 /** The working copy of the request, or the reply that refuses it. */
@@ -22,8 +22,13 @@ export type Preparation = { readonly kind: 'ok'; readonly prepared: PreparedRequ
 /**
  * Normalizes one request. The order of the checks is Envoy's, so that a request with several faults gets the same reply as from
  * Envoy.
+ * @param interfaces names of this host's network interfaces, see {@link remoteAddress}
  */
-export function prepareRequest(raw: RawRequest, normalization: PathNormalization): Preparation {
+export function prepareRequest(
+  raw: RawRequest,
+  normalization: PathNormalization,
+  interfaces: ReadonlySet<string> = LOOPBACK_ONLY,
+): Preparation {
   if (raw.version !== '2' && !(METHODS.has(raw.method) && isPrintable(raw.target))) return CODEC_ERROR;
   const copied = copyHeaders(raw.headers);
   if (raw.version === '2') joinCookies(copied.headers);
@@ -37,7 +42,8 @@ export function prepareRequest(raw: RawRequest, normalization: PathNormalization
     if (target === undefined) return BAD_PATH;
     request.target = target;
   }
-  cleanHeaders(request, raw, copied);
+  cleanHeaders(request, raw, copied, interfaces);
+  request.isGrpc = has(copied, CONTENT_TYPE) && request.method !== 'CONNECT' && isGrpc(request.headers);
   // The route decides whether the upgrade is allowed; a request without a route continues to the policies.
   if (request.hasRoute && request.upgrade !== '' && request.upgrade !== 'websocket') return UPGRADE_FAILED;
   return { kind: 'ok', prepared: request };
@@ -70,12 +76,13 @@ function takeConnectionHeaders(request: PreparedRequest, copied: CopiedHeaders):
   return request.method === 'CONNECT' || removeNominatedHeaders(request, connection) ? undefined : CONNECTION_REFUSED;
 }
 
-function cleanHeaders(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders): void {
+function cleanHeaders(request: PreparedRequest, raw: RawRequest, copied: CopiedHeaders, interfaces: ReadonlySet<string>): void {
   const { connection } = raw;
   if (request.upgrade === '' && (has(copied, CONNECTION) || has(copied, UPGRADE) || has(copied, TE))) removeHopByHopHeaders(request);
   if (has(copied, REFERER) && !isValidReferer(request.header('referer') ?? '')) request.removeHeader('referer');
   if (has(copied, CLIENT_CERT) || connection.forwardedClientCert !== undefined) forwardClientCert(request, raw);
-  request.remoteIp = remoteAddress(has(copied, FORWARDED_FOR) ? request.header('x-forwarded-for') : undefined, connection.sourceIp);
+  const forwardedFor = has(copied, FORWARDED_FOR) ? request.header('x-forwarded-for') : undefined;
+  request.remoteIp = remoteAddress(forwardedFor, connection.sourceIp, interfaces);
   const own = connection.tls ? 'https' : 'http';
   const forwarded = has(copied, FORWARDED_PROTO) ? request.header('x-forwarded-proto') : undefined;
   request.hasRoute = request.method !== 'CONNECT' && forwarded !== '';

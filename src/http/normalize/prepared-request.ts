@@ -4,16 +4,17 @@
 import type { PseudoHeader } from '../../policy/pseudo-headers.ts';
 import { firstHeader, headerValues, type MutableHeaderList, removeHeader } from '../header-list.ts';
 
-const FIELD_BY_PSEUDO_HEADER: ReadonlyMap<string, 'target' | 'method' | 'host' | 'scheme'> = new Map<
-  PseudoHeader,
-  'target' | 'method' | 'host' | 'scheme'
->([
+type PseudoField = 'target' | 'method' | 'host' | 'scheme';
+
+const FIELD_BY_PSEUDO_HEADER: ReadonlyMap<string, PseudoField> = new Map<PseudoHeader, PseudoField>([
   [':path', 'target'],
   [':method', 'method'],
   [':authority', 'host'],
   ['host', 'host'],
   [':scheme', 'scheme'],
 ]);
+
+const NONE: readonly PseudoField[] = Object.freeze([]);
 
 /** A normalized request head. Mutable: jwt_authn and ext_authz edit this one copy. */
 export class PreparedRequest {
@@ -30,6 +31,12 @@ export class PreparedRequest {
   remoteIp: string;
   /** `websocket` when the request asks for that upgrade, else `''`; without a route, any protocol that it asks for. */
   upgrade: string;
+  /** The request is a gRPC call by the content type that the client sent, whatever ext_authz or a token writes into it later. */
+  isGrpc: boolean;
+  /** The fields whose pseudo headers jwt_authn removed; they are `''`, and policies see no value. */
+  removed: readonly PseudoField[];
+  /** A filter rewrote the query of `target`, which may then contain bytes that a request line must not. */
+  isRewritten: boolean;
   /** False for a request that policies evaluate but no route of a sidecar matches: a CONNECT tunnel, and an empty X-Forwarded-Proto. */
   hasRoute: boolean;
 
@@ -41,6 +48,9 @@ export class PreparedRequest {
     this.headers = headers;
     this.remoteIp = '';
     this.upgrade = '';
+    this.isGrpc = false;
+    this.removed = NONE;
+    this.isRewritten = false;
     this.hasRoute = true;
   }
 
@@ -49,7 +59,7 @@ export class PreparedRequest {
     const values = headerValues(this.headers, name);
     if (values.length > 0) return values;
     const pseudo = FIELD_BY_PSEUDO_HEADER.get(name);
-    return pseudo === undefined ? values : [this[pseudo]];
+    return pseudo === undefined || this.removed.includes(pseudo) ? values : [this[pseudo]];
   }
 
   /** Value of the first instance of a header, not of a pseudo header; `undefined` when absent. `name` in lower case. */
@@ -60,6 +70,13 @@ export class PreparedRequest {
   /** Removes every instance of a header. `name` in lower case. */
   removeHeader(name: string): void {
     removeHeader(this.headers, name);
+  }
+
+  /** Removes a pseudo header, or Host. */
+  removePseudoHeader(name: PseudoHeader): void {
+    const field = FIELD_BY_PSEUDO_HEADER.get(name) as PseudoField;
+    this[field] = '';
+    this.removed = [...this.removed, field];
   }
 
   /** Adds an instance of a header at the end. `name` in lower case. */

@@ -66,7 +66,7 @@ function valuesOf(
   const { connection } = facts;
   switch (clause.attribute) {
     case 'host':
-      return [facts.host];
+      return facts.host === undefined ? [] : [facts.host];
     case 'method':
       return [facts.method];
     case 'path':
@@ -138,7 +138,7 @@ export function holdsNote(clause: Clause, facts: RequestFacts, claims: Claims | 
 function positiveHint(clause: WithWanted<Clause>, facts: RequestFacts, claims: Claims): Hint | undefined {
   switch (clause.attribute) {
     case 'host':
-      return hostHint(clause.anyOf, facts.host);
+      return hostHint(clause.anyOf, facts.host ?? '');
     case 'method':
       return methodHint(clause.anyOf, facts.method);
     case 'sni':

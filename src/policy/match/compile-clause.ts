@@ -24,9 +24,9 @@ const NEVER: AnyTest = () => false;
 export function compileClause(clause: Clause): ClauseTest {
   switch (clause.attribute) {
     case 'host':
-      return lists(clause, (matches) => overString(matches.map(lowerCaseMatch), 'any', hostOf));
+      return lists(clause, overHost);
     case 'method':
-      return lists(clause, (matches) => overString(matches.map(toByteMatch), 'any', methodOf));
+      return lists(clause, (matches) => overString(matches.map(toByteMatch), 'non-empty', methodOf));
     case 'sni':
       return lists(clause, (matches) => overString(matches.map(toByteMatch), 'non-empty', sniOf));
     case 'path':
@@ -90,8 +90,9 @@ function lowerCaseMatch(match: StringMatch): StringMatch {
   return match.kind === 'present' ? match : { kind: match.kind, value: toByteString(asciiLowerCase(match.value)) };
 }
 
-function hostOf(facts: RequestFacts): string {
-  return asciiLowerCase(facts.host);
+function overHost(matches: readonly StringMatch[]): AnyTest {
+  const test = anyString(matches.map((match) => compileStringMatch(lowerCaseMatch(match), 'any')));
+  return ({ host }) => host !== undefined && test(asciiLowerCase(host));
 }
 
 function methodOf(facts: RequestFacts): string {

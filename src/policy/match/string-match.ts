@@ -17,7 +17,7 @@ export function parseStringMatch(text: string): StringMatch {
   return { kind: 'exact', value: text };
 }
 
-/** What `*` requires of a value: presence (hosts, methods, headers), or one or more characters on one line. */
+/** What `*` requires of a value: presence (hosts, headers), or one or more characters on one line. */
 export type PresentMeaning = 'any' | 'non-empty';
 
 /** Compiles a case-sensitive match. */

@@ -2,7 +2,7 @@
 import type { PathNormalization } from '../../../src/api/mesh-config.ts';
 import { pathOf } from '../../../src/filters/request-facts.ts';
 import { normalizePath } from '../../../src/http/normalize/normalize-path.ts';
-import { queryParameter, withoutQueryParameter } from '../../../src/jwt/query.ts';
+import { encodeQuery, queryParameter, withoutQueryParameter } from '../../../src/jwt/query.ts';
 import { compilePathTemplate, isPathTemplate, parsePathTemplate } from '../../../src/policy/match/path-template.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
@@ -85,7 +85,7 @@ export const paths: FuzzTarget = {
   run(input) {
     const target = `/${input.replace(/^\/+/, '')}`;
     for (const mode of MODES) checkMode(target, mode);
-    const rest = withoutQueryParameter(input, 'access_token');
+    const rest = encodeQuery(withoutQueryParameter(input, 'access_token'));
     if (queryParameter(input, 'access_token') === undefined && !input.includes('?'))
       hold(rest === input, 'a target without a query is unchanged');
     hold(!rest.includes('?') || !/[^!-~]/.test(rest.slice(rest.indexOf('?'))), 'a rebuilt query is visible ASCII');

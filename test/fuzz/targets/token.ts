@@ -4,6 +4,7 @@
  */
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
+import { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import { createAuthenticator } from '../../../src/jwt/authenticator.ts';
 import { parseJson } from '../../../src/jwt/parse-json.ts';
 import { parseToken } from '../../../src/jwt/parse-token.ts';
@@ -148,7 +149,7 @@ function run(text: string): void {
     [['cookie', `token=${text}`, 'x-deep', 'forged'], '/p?a=b'],
     [['x_proto', 'forged'], `/p?access_token=${text}&z=1`],
   ] as const) {
-    const request = { method: 'GET', scheme: 'http', host: 'h', target, headers: [...headers] as string[] };
+    const request = Object.assign(new PreparedRequest('GET', [...headers]), { scheme: 'http', host: 'h', target });
     const authentication = createAuthenticator([provider], { keys: { source: 'inline', keys } }).authenticate(request, NOW);
     hold(!request.headers.includes('forged'), 'output headers never come from the client');
     if (authentication.kind === 'verified') {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { missingTokenText } from '../../../src/explain/missing-token-text.ts';
+import { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import { enforce, jwtPolicy } from './support.ts';
 
 const TOKEN = 'eyJhbGciOiJub25lIn0.eyJpc3MiOiJtZSJ9.c2lnbmF0dXJl';
@@ -8,7 +9,7 @@ const PLACES = 'no token in header authorization after "Bearer ", query paramete
 function textFor(headers: readonly string[], target = '/', rule: object = {}): string {
   const [provider] = enforce([jwtPolicy(rule)]).program.providers;
   if (provider === undefined) throw new Error('the policy has one JWT rule');
-  return missingTokenText(provider, { method: 'GET', scheme: 'http', host: 'a', target, headers: [...headers] });
+  return missingTokenText(provider, Object.assign(new PreparedRequest('GET', [...headers]), { host: 'a', target }));
 }
 
 describe('missingTokenText', () => {

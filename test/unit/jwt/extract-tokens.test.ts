@@ -52,6 +52,21 @@ describe('token extraction', () => {
     ]);
   });
 
+  for (const [name, prefix, found] of [
+    ['host', '', ['app.foo:8000']],
+    [':authority', 'app.', ['foo:8000']],
+    [':path', '/pa', ['th']],
+    [':path', '/other', []],
+    [':method', '', ['GET']],
+    [':scheme', '', ['http']],
+    [':protocol', '', []],
+  ] as const) {
+    it(`finds ${JSON.stringify(found)} in ${name} after ${JSON.stringify(prefix)}`, () => {
+      const rule = provider({ headers: [{ name, prefix }], params: [], cookies: [] });
+      expect(extractTokens(rule, requestWith([])).map(({ text }) => text)).to.deep.equal(found);
+    });
+  }
+
   for (const [cookie, token] of [
     ['t=a', 'a'],
     ['  t=a', 'a'],

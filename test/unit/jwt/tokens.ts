@@ -3,6 +3,7 @@
  */
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
+import { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import type { TokenRequest } from '../../../src/jwt/token-request.ts';
 import type { JwtProvider } from '../../../src/policy/model/program.ts';
 
@@ -69,5 +70,5 @@ export function provider(changes: Partial<JwtProvider> = {}): JwtProvider {
 
 /** A normalized GET request with these headers. */
 export function requestWith(headers: readonly string[], target = '/path'): TokenRequest {
-  return { method: 'GET', scheme: 'http', host: 'app.foo:8000', target, headers: [...headers] };
+  return Object.assign(new PreparedRequest('GET', [...headers]), { scheme: 'http', host: 'app.foo:8000', target });
 }

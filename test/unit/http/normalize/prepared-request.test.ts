@@ -36,6 +36,15 @@ describe('a prepared request', () => {
     });
   }
 
+  it('has no value for a pseudo header that was removed, and no host', () => {
+    const made = request();
+    made.removePseudoHeader('host');
+    made.removePseudoHeader(':path');
+
+    expect([':authority', 'host', ':path', ':method'].map((name) => made.headerValues(name))).to.deep.equal([[], [], [], ['GET']]);
+    expect(factsOf(made, CONNECTION)).to.include({ host: undefined, path: '', method: 'GET' });
+  });
+
   it('returns the first instance of a header', () => {
     expect(request().header('x-a')).to.equal('1');
     expect(request().header('host')).to.equal(undefined);

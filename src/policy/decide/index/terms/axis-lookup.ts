@@ -25,9 +25,11 @@ export function isManyValued(clause: Clause): boolean {
 export function createLookup(clause: Clause, index: TermIndex): Lookup {
   switch (clause.attribute) {
     case 'host':
-      return (facts, _claims, hits) => findString(index, asciiLowerCase(facts.host), 'any', hits);
+      return ({ host }, _claims, hits) => {
+        if (host !== undefined) findString(index, asciiLowerCase(host), 'any', hits);
+      };
     case 'method':
-      return (facts, _claims, hits) => findString(index, facts.method, 'any', hits);
+      return (facts, _claims, hits) => findString(index, facts.method, 'non-empty', hits);
     case 'sni':
       return (facts, _claims, hits) => findString(index, facts.connection.sni, 'non-empty', hits);
     case 'path':
