@@ -20,6 +20,18 @@ const grpcApart: Plugin = {
   setup: (setup) => setup.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
 };
 
+/** The ways in which pino writes by itself: the logger gives it a destination, and the agent would carry them in its memory. */
+const withoutPinoOutput: Plugin = {
+  name: 'without-pino-output',
+  setup: (setup) => {
+    setup.onResolve({ filter: /^(sonic-boom|thread-stream|on-exit-leak-free|atomic-sleep)$/ }, ({ path }) => ({
+      path,
+      namespace: 'unused',
+    }));
+    setup.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = class {};' }));
+  },
+};
+
 /** What esbuild needs to bundle one process, without its entry point and where to write it. */
 export function buildOptions(name: string): BuildOptions & { metafile: true } {
   const shebang = name === 'sallyport' ? '#!/usr/bin/env node\n' : '';
@@ -31,7 +43,7 @@ export function buildOptions(name: string): BuildOptions & { metafile: true } {
     minifySyntax: true,
     legalComments: 'none',
     metafile: true,
-    plugins: name === 'agent' ? [grpcApart] : [],
+    plugins: name === 'agent' ? [grpcApart, withoutPinoOutput] : [],
     logLevel: 'warning',
     banner: { js: shebang + banner },
   };

@@ -67,6 +67,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['limits'],
     types: ['errors.ts'],
     npm: ['pino', 'prom-client'],
+    node: ['node:fs', 'node:net', 'node:tty'],
   },
   config: {
     job: 'flags, environment and files to checked settings; the schema of the chart values',
@@ -120,7 +121,6 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'access log and exchange metrics',
     imports: ['limits'],
     types: ['agent/exchange', 'clock.ts', 'filters', 'telemetry'],
-    node: ['node:fs'],
   },
   'agent/admin': {
     job: 'health, metrics and application probes over HTTP',
@@ -316,14 +316,10 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
     ],
     npm: [
       '@pinojs/redact',
-      'atomic-sleep',
-      'on-exit-leak-free',
       'pino',
       'pino-std-serializers',
       'quick-format-unescaped',
       'safe-stable-stringify',
-      'sonic-boom',
-      'thread-stream',
       'zod/mini',
       'zod/v4/core',
       'zod/v4/mini',

@@ -8,6 +8,7 @@ import { HttpDate } from '../http/http-date.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { startInterval } from '../limits/timers.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
+import { lineWriterOf } from '../telemetry/line-writer.ts';
 import type { AgentOptions } from './agent-options.ts';
 import { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { Bundles } from './bundles/bundles.ts';
@@ -43,7 +44,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const clock = options.clock ?? systemClock;
   const holder = new ActivePolicyHolder();
   const metrics = createAgentMetrics(() => clock.wallMs() / 1000, options.processMetrics);
-  const accessLog = openAccessLog(options, clock, metrics);
+  const accessLog = openAccessLog(options, clock);
   const bundles = createBundles(options, holder, metrics, clock);
   await bundles.begin();
   const stopFollowing = new AbortController();
@@ -83,10 +84,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   };
 }
 
-function openAccessLog(options: AgentOptions, clock: Clock, metrics: AgentMetrics): AccessLog | undefined {
+function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefined {
   if (options.accessLog === undefined) return undefined;
   const { fd, allowSampleRate } = options.accessLog;
-  return new AccessLog({ fd, allowSampleRate, clock, random: Math.random, onDropped: () => metrics.onAccessLogDropped() });
+  return new AccessLog({ writer: lineWriterOf(fd), allowSampleRate, clock, random: Math.random });
 }
 
 function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {

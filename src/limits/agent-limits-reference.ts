@@ -154,17 +154,21 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
 
   accessLogBuffers: {
     part: 'logs',
-    bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
+    bounds: 'buffers of 128 KiB in use when a line of a request that was not allowed is added',
     beyond: 'the line is dropped',
   },
-  accessLogAllowBuffers: {
-    part: 'logs',
-    bounds: 'those of them that lines of allowed requests may fill',
-    beyond: 'the line of an allowed request is dropped',
-  },
+  accessLogAllowBuffers: { part: 'logs', bounds: 'the same for an allowed request', beyond: 'the line is dropped' },
   accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
-  accessLogFlush: { part: 'logs', bounds: 'time that a line may wait for others to be written with it', beyond: NOTHING },
-  accessLogRetry: { part: 'logs', bounds: 'time until a write is repeated that the system could not take', beyond: NOTHING },
+  accessLogFlush: { part: 'logs', bounds: 'time that an access log line may wait for others to be written with it', beyond: NOTHING },
+  logBuffers: {
+    part: 'logs',
+    bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
+    beyond: 'the log line is dropped; once the log can be written again, a line says how many were',
+  },
+  spareLogBuffers: { part: 'logs', bounds: 'unused buffers that are kept', beyond: 'the buffer is freed' },
+  logLineBytes: { part: 'logs', bounds: 'one line of the log', beyond: 'the line is dropped' },
+  logFlushTime: { part: 'logs', bounds: 'time to write the rest of the log at the end', beyond: 'the rest is lost' },
+  logRetry: { part: 'logs', bounds: 'time until a write to a file is repeated that the system could not take', beyond: NOTHING },
 
   bundleBytes: {
     part: 'bundles',

@@ -54,7 +54,11 @@ export type LimitName =
   | 'accessLogAllowBuffers'
   | 'accessLogField'
   | 'accessLogFlush'
-  | 'accessLogRetry'
+  | 'logBuffers'
+  | 'spareLogBuffers'
+  | 'logLineBytes'
+  | 'logFlushTime'
+  | 'logRetry'
   | 'bundleBytes'
   | 'bundlePoll'
   | 'reportedErrors'
@@ -103,11 +107,15 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   probeTime: deadline('app-probe-time', 1000),
   probeResponseBytes: bytes('app-probe-response-bytes', 4 * KIB),
 
-  accessLogBuffers: count('access-log-buffers', 32, 'sallyport_agent_access_log_dropped_total'),
+  accessLogBuffers: count('access-log-buffers', 24, 'sallyport_agent_access_log_dropped_total'),
   accessLogAllowBuffers: count('access-log-allow-buffers', 4, 'sallyport_agent_access_log_dropped_total'),
   accessLogField: count('access-log-field', 2048, ''),
   accessLogFlush: interval('access-log-flush', 100),
-  accessLogRetry: interval('access-log-retry', 10),
+  logBuffers: count('log-buffers', 32, 'sallyport_agent_log_dropped_total'),
+  spareLogBuffers: count('spare-log-buffers', 4, ''),
+  logLineBytes: bytes('log-line-bytes', MIB, 'sallyport_agent_log_dropped_total'),
+  logFlushTime: deadline('log-flush-time', 500),
+  logRetry: interval('log-retry', 10),
 
   bundleBytes: bytes('bundle-bytes', 16 * MIB, REFUSED_BUNDLE),
   bundlePoll: interval('bundle-poll', 5000),

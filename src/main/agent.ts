@@ -7,7 +7,8 @@ import { DEFAULT_LIMITS } from '../agent/context.ts';
 import { loadAgentConfig } from '../config/agent.ts';
 import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { flushLogs } from '../telemetry/line-writer.ts';
+import { createLogger, exitOnUncaught } from '../telemetry/logger.ts';
 
 const STDOUT = 1;
 /** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
@@ -16,6 +17,7 @@ const EX_CONFIG = 78;
 async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const config = loadAgentConfig(argv, process.env);
   const logger = createLogger({ level: config.logLevel, component: 'agent' });
+  exitOnUncaught(logger);
   const agent = await startAgent(
     {
       ...config,
@@ -54,6 +56,7 @@ async function main(): Promise<void> {
 
 try {
   await main();
+  await flushLogs();
   process.exit(0);
 } catch (error) {
   const config = error instanceof RefusedError && error.code === 'SP_CONFIG';

@@ -4,11 +4,16 @@
 import { text } from 'node:stream/consumers';
 import type { RunProcess } from '../cli/context/command-context.ts';
 import { runCli } from '../cli/program.ts';
+import { flushLogs, isLogged } from '../telemetry/line-writer.ts';
 
+const STDOUT = 1;
+const STDERR = 2;
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
-// A reader that closes the pipe early (`sallyport compile DIR | head`) is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that closes the pipe early (`sallyport compile DIR | head`) is not an error. `sallyport run` goes on without its access log.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!isLogged(STDOUT)) process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
 
 /** Runs another entry point, which reads the command line of the process and ends the process itself. */
 function entryPoint(load: () => Promise<unknown>): RunProcess {
@@ -31,3 +36,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
     agent: entryPoint(() => import('./agent.ts')),
   },
 });
+await flushLogs();
+// A reader that has stopped must not keep the process alive.
+if (isLogged(STDOUT) || isLogged(STDERR)) process.exit();

@@ -14,7 +14,8 @@ import { RefusedError } from '../errors.ts';
 import { createAddressGuard } from '../jwks/address-guard.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
-import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { flushLogs } from '../telemetry/line-writer.ts';
+import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 
@@ -33,6 +34,7 @@ async function main(signal: AbortSignal): Promise<void> {
     loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) });
   const config = await readConfig();
   const logger = createLogger({ level: config.logLevel, component: 'controller' });
+  exitOnUncaught(logger);
   const metrics = createControllerMetrics({ version: packageJson.version });
   const client = connect(config, metrics);
   const follower = followConfig({
@@ -166,5 +168,6 @@ try {
   createLogger({ level: 'error', component: 'controller', fd: 2 }).error({ err: error }, 'controller failed');
   process.exitCode = error instanceof RefusedError && error.code === 'SP_CONFIG' ? EXIT_CONFIG : 1;
 }
+await flushLogs();
 // Everything has stopped; a leaked socket must not keep the process alive.
 process.exit();

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { LIMIT_REACHED, type Limit } from '../limits/limit.ts';
+import { type LineKind, LOST_LINES } from './line-writer.ts';
 import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
 
 /** Outcome of a request: the verdicts of the filter chain, or `closed` while no bundle is active. */
@@ -42,8 +43,6 @@ export interface AgentMetrics {
   onConnectionRefused(): void;
   /** A connection to an undeclared port was reset. */
   onBlocked(): void;
-  /** An access log line was dropped. */
-  onAccessLogDropped(): void;
   /** A bundle became active. @param atSeconds Unix time */
   onBundle(digest: string, atSeconds: number): void;
   /** A bundle was rejected; the active one stays. */
@@ -75,7 +74,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.open,
     tallies.refused,
     tallies.blocked,
-    tallies.dropped,
+    ...lostLines(),
     limitReached(),
     ...bundle.metrics,
     ...(withProcess ? processMetrics() : []),
@@ -90,7 +89,6 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onConnections: (delta) => tallies.open.add(delta),
     onConnectionRefused: () => tallies.refused.add(1),
     onBlocked: () => tallies.blocked.add(1),
-    onAccessLogDropped: () => tallies.dropped.add(1),
     onBundle: bundle.onBundle,
     onBundleRefused: bundle.onRefused,
   };
@@ -105,7 +103,7 @@ function createTimes(): { readonly decision: Distribution; readonly request: Dis
   };
 }
 
-type TallyName = 'upstream' | 'open' | 'refused' | 'blocked' | 'dropped';
+type TallyName = 'upstream' | 'open' | 'refused' | 'blocked';
 
 function createTallies(): Readonly<Record<TallyName, Tally>> {
   const counter = (name: string, help: string): Tally => createTally('counter', `sallyport_agent_${name}`, help);
@@ -114,8 +112,25 @@ function createTallies(): Readonly<Record<TallyName, Tally>> {
     open: createTally('gauge', 'sallyport_agent_connections', 'Open client connections.'),
     refused: counter('connections_refused_total', 'Client connections reset because too many were open.'),
     blocked: counter('blocked_connections_total', 'Connections reset because the pod does not declare their port.'),
-    dropped: counter('access_log_dropped_total', 'Access log lines dropped because the reader of the log was too slow.'),
   };
+}
+
+/** Those of the process, as agents in one process share its log. */
+function lostLines(): readonly Metric[] {
+  const counter = (name: string, help: string, kind: LineKind): Metric => ({
+    name,
+    help,
+    type: 'counter',
+    read: () => [{ value: LOST_LINES[kind] }],
+  });
+  return [
+    counter(
+      'sallyport_agent_access_log_dropped_total',
+      'Access log lines lost because the reader of the log was too slow or gone.',
+      'access',
+    ),
+    counter('sallyport_agent_log_dropped_total', 'Other log lines lost because the reader of the log was too slow or gone.', 'log'),
+  ];
 }
 
 /** The limits of the process: several agents in one process share them. */

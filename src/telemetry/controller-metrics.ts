@@ -4,6 +4,7 @@
  * can choose, except the URL of a key source.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { LOST_LINES } from './line-writer.ts';
 
 /** Values that are read at each scrape. */
 export interface ControllerGauges {
@@ -65,6 +66,7 @@ export function createControllerMetrics(info: { readonly version: string }): Con
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const counters = createCounters(registry);
+  registerLostLines(registry);
   const compile = histogram(registry, ['sallyport_bundle_compile_seconds', 'Seconds to compile and encode one bundle.', []], WORK_SECONDS);
   const bytes = histogram(registry, ['sallyport_bundle_bytes', 'Size of a bundle as JSON in bytes, before compression.', []], BUNDLE_BYTES);
   const leader = gauge(registry, ['leader_election_master_status', '1 while this replica is the leader, else 0.', ['name']]);
@@ -90,6 +92,20 @@ export function createControllerMetrics(info: { readonly version: string }): Con
     observe: (gauges) => registerGauges(registry, gauges),
     text: () => registry.metrics(),
   };
+}
+
+function registerLostLines(registry: Registry): void {
+  const name = 'sallyport_log_dropped_total';
+  const help = 'Log lines lost because the reader of the log was too slow or gone.';
+  const counter = new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect: () => {
+      counter.reset();
+      counter.inc(LOST_LINES.log);
+    },
+  });
 }
 
 function createCounters(registry: Registry): {

@@ -3,6 +3,7 @@
  * passes it on; it is never imported as a singleton.
  */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { lineWriterOf } from './line-writer.ts';
 
 export type { Logger } from 'pino';
 
@@ -18,9 +19,11 @@ export interface LoggerOptions {
   readonly fd?: number;
 }
 
-/** A logger that writes one JSON object per line. Values of the fields `authorization`, `cookie`, `token` and `jwt` are redacted. */
+/** A logger that writes one JSON object per line and never waits: see `line-writer.ts`. Values of the fields `authorization`, `cookie`, `token` and `jwt` are redacted. */
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = pino.destination({ fd: options.fd ?? 1, sync: true });
+  const writer = lineWriterOf(options.fd ?? 1);
+  // pino calls flushSync after a line of level fatal.
+  const destination = { write: (line: string) => writer.addLog(line), flushSync: () => writer.flushNow() };
   return pino(
     {
       level: options.level,
@@ -35,4 +38,12 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   );
+}
+
+/** Logs what nothing has caught, then ends the process, also when the log cannot be written. */
+export function exitOnUncaught(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught exception');
+    process.exit(1);
+  });
 }

@@ -22,6 +22,7 @@ describe('agent metrics', () => {
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_access_log_dropped_total counter',
+      'sallyport_agent_log_dropped_total counter',
       'sallyport_agent_limit_reached_total counter',
       'sallyport_agent_bundle_info gauge',
       'sallyport_agent_bundle_age_seconds gauge',
@@ -82,14 +83,12 @@ describe('agent metrics', () => {
     metrics.onConnectionRefused();
     metrics.onBlocked();
     metrics.onBlocked();
-    metrics.onAccessLogDropped();
     metrics.onConnections(3);
     metrics.onConnections(-1);
     const text = metrics.text();
     expect(samples(text, 'sallyport_agent_upstream_failures_total')).to.deep.equal(['sallyport_agent_upstream_failures_total 1']);
     expect(samples(text, 'sallyport_agent_connections_refused_total')).to.deep.equal(['sallyport_agent_connections_refused_total 1']);
     expect(samples(text, 'sallyport_agent_blocked_connections_total')).to.deep.equal(['sallyport_agent_blocked_connections_total 2']);
-    expect(samples(text, 'sallyport_agent_access_log_dropped_total')).to.deep.equal(['sallyport_agent_access_log_dropped_total 1']);
     expect(text).to.include('\nsallyport_agent_connections 2\n');
   });
 

@@ -47,6 +47,7 @@ describe('controller metrics', () => {
       'sallyport_config_reload_total',
       'sallyport_jwks_age_seconds',
       'sallyport_jwks_fetch_total',
+      'sallyport_log_dropped_total',
       'sallyport_pod_touch_total',
       'sallyport_policies',
       'sallyport_resync_changes_total',

@@ -2,15 +2,17 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { flushLogs } from '../../../src/telemetry/line-writer.ts';
 import { createLogger, type Logger, type LogLevel } from '../../../src/telemetry/logger.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-logger-'));
 
 /** The lines that `write` logs, parsed. */
-function logged(level: LogLevel, write: (logger: Logger) => void): readonly Record<string, unknown>[] {
+async function logged(level: LogLevel, write: (logger: Logger) => void): Promise<readonly Record<string, unknown>[]> {
   const path = join(directory, 'log');
   const fd = openSync(path, 'w');
   write(createLogger({ level, component: 'test', fd }));
+  await flushLogs();
   closeSync(fd);
   const lines = readFileSync(path, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -19,23 +21,24 @@ function logged(level: LogLevel, write: (logger: Logger) => void): readonly Reco
 describe('logger', () => {
   after(() => rmSync(directory, { recursive: true }));
 
-  it('writes one JSON object per line with ISO time, level name, component and message', () => {
-    const [line] = logged('info', (logger) => logger.info({ workload: 'foo/httpbin' }, 'bundle published'));
+  it('writes one JSON object per line with ISO time, level name, component and message', async () => {
+    const [line] = await logged('info', (logger) => logger.info({ workload: 'foo/httpbin' }, 'bundle published'));
     expect(line).to.include({ level: 'info', component: 'test', workload: 'foo/httpbin', message: 'bundle published' });
     expect(line?.['time']).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     expect(line).to.not.have.any.keys('pid', 'hostname', 'msg');
   });
 
-  it('writes lines of its level and above only', () => {
-    const levels = logged('warn', (logger) => {
+  it('writes lines of its level and above only', async () => {
+    const lines = await logged('warn', (logger) => {
       for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level](level);
-    }).map(({ message }) => message);
+    });
+    const levels = lines.map(({ message }) => message);
     expect(levels).to.deep.equal(['warn', 'error']);
-    expect(logged('silent', (logger) => logger.fatal('any'))).to.deep.equal([]);
+    expect(await logged('silent', (logger) => logger.fatal('any'))).to.deep.equal([]);
   });
 
-  it('redacts secrets at the top and one level below', () => {
-    const [line] = logged('info', (logger) =>
+  it('redacts secrets at the top and one level below', async () => {
+    const [line] = await logged('info', (logger) =>
       logger.info({ authorization: 'Bearer a', headers: { cookie: 'b', accept: 'c' }, token: 'd', request: { jwt: 'e' } }, 'request'),
     );
     expect(line).to.deep.include({
@@ -46,8 +49,8 @@ describe('logger', () => {
     });
   });
 
-  it('writes errors with their cause under err', () => {
-    const [line] = logged('info', (logger) => logger.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed'));
+  it('writes errors with their cause under err', async () => {
+    const [line] = await logged('info', (logger) => logger.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed'));
     expect(line?.['err']).to.include({ type: 'Error', message: 'outer: inner' });
   });
 });

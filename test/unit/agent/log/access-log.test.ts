@@ -10,6 +10,8 @@ import { accessLine } from '../../../../src/agent/log/access-line.ts';
 import { AccessLog } from '../../../../src/agent/log/access-log.ts';
 import { type Clock, systemClock } from '../../../../src/clock.ts';
 import type { VerdictLog } from '../../../../src/filters/verdict.ts';
+import { LineWriter, LOST_LINES } from '../../../../src/telemetry/line-writer.ts';
+import { openLogSink } from '../../../../src/telemetry/log-sink.ts';
 
 const clock: Clock = { ...systemClock, nowMs: () => 12.5, wallMs: () => Date.UTC(2026, 10, 23) };
 const allowed: VerdictLog = { outcome: 'allow', details: '', host: 'a:80', path: '/p', principal: 'i/s' };
@@ -100,18 +102,18 @@ describe('access log line', () => {
 describe('access log', () => {
   let dir = '';
   let fd = -1;
-  let dropped = 0;
+  let lostBefore = 0;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'sallyport-log-'));
     fd = openSync(join(dir, 'log'), 'a');
-    dropped = 0;
+    lostBefore = LOST_LINES.access;
   });
   afterEach(() => {
     closeSync(fd);
     rmSync(dir, { recursive: true });
   });
   const open = (allowSampleRate: number, random = () => 0.5): AccessLog =>
-    new AccessLog({ fd, clock, allowSampleRate, random, onDropped: () => (dropped += 1) });
+    new AccessLog({ writer: new LineWriter(openLogSink(fd)), clock, allowSampleRate, random });
   const lines = (): Record<string, unknown>[] =>
     readFileSync(join(dir, 'log'), 'utf8')
       .split('\n')
@@ -126,7 +128,7 @@ describe('access log', () => {
     }
     await log.close();
     expect(lines().map((line) => line['request_id'])).to.deep.equal(Array.from({ length: 3000 }, (_, at) => String(at)));
-    expect(dropped).to.equal(0);
+    expect(LOST_LINES.access).to.equal(lostBefore);
   });
 
   it('samples allowed requests only', async () => {
@@ -144,7 +146,7 @@ describe('access log', () => {
     for (let at = 0; at < 5000; at += 1) log.add(record());
     for (let at = 0; at < 5; at += 1) log.add(deny);
     await log.close();
-    expect(dropped).to.be.greaterThan(0);
+    expect(LOST_LINES.access).to.be.greaterThan(lostBefore);
     expect(lines().filter((line) => line['request_id'] === 'kept')).to.have.length(5);
   });
 
