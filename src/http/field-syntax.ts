@@ -11,6 +11,11 @@ export function isToken(text: string, start: number, end: number): boolean {
   return end > start;
 }
 
+/** May `byte` stand in a token? */
+export function isTokenByte(byte: number): boolean {
+  return TOKEN[byte] === 1;
+}
+
 /** Control characters that would end the header field, and characters that are not one byte. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const INVALID_VALUE = /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/;

@@ -150,7 +150,7 @@ export interface ClientStream {
 
 /** Implemented by an exchange; called by a client codec. */
 export interface ClientStreamHandler {
-  /** Any number of interim heads (1xx), then a final one; 101 only in answer to an upgrade, and final. */
+  /** At most one interim head (1xx) of each status, then a final one; 101 only in answer to an upgrade, and final. */
   onResponseHead(head: ResponseHead): void;
   onResponseData(buffer: Buffer, start: number, end: number): void;
   /**
@@ -160,8 +160,11 @@ export interface ClientStreamHandler {
   onResponseEnd(): void;
   onResponseFlush(): void;
   onUpstreamDrain(): void;
-  /** No (further) response will come; the stream is closed. */
-  onUpstreamFailure(failure: UpstreamFailure): void;
+  /**
+   * No (further) response will come; the stream is closed.
+   * @param reason why a `protocol` failure is one, for response code details; `''`: not known
+   */
+  onUpstreamFailure(failure: UpstreamFailure, reason: string): void;
 }
 
 /** A connection that serves one exchange at a time, as that exchange's stream. */
@@ -182,6 +185,8 @@ export interface ClientConnection extends ClientStream {
 export interface ClientConnectionOwner<Connection> {
   /** Its exchange is over and the request was sent to its end; called before the exchange learns of the end. */
   release(connection: Connection): void;
+  /** It is being established once more: its deadline begins again. */
+  onConnecting(connection: Connection): void;
   /** Called once, when the socket is closed. */
   onConnectionClosed(connection: Connection): void;
 }

@@ -105,6 +105,17 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'the connection is closed after its response',
   },
   upstreamConnectTime: { part: 'application', bounds: 'time to establish a connection', beyond: '503' },
+  firstConnectRetry: {
+    part: 'application',
+    bounds: 'time until a connection that could not be established is tried again',
+    beyond: 'it is tried a second time',
+  },
+  secondConnectRetry: { part: 'application', bounds: 'time until it is tried for the last time', beyond: '503 if that fails as well' },
+  unconnectedOutputBytes: {
+    part: 'application',
+    bounds: 'bytes of a request that wait until its connection is established',
+    beyond: 'the client is not read until then',
+  },
   upstreamIdleTime: {
     part: 'application',
     bounds: 'time that an unused connection is kept; a second less than `Keep-Alive: timeout` of the application where that is shorter',

@@ -34,6 +34,9 @@ export type LimitName =
   | 'idleUpstreamConnections'
   | 'upstreamConnectTime'
   | 'upstreamIdleTime'
+  | 'firstConnectRetry'
+  | 'secondConnectRetry'
+  | 'unconnectedOutputBytes'
   | 'responseHeadBytes'
   | 'responseHeaders'
   | 'checkTime'
@@ -74,7 +77,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   requestHeadTime: deadline('request-head-time', 30_000, REFUSED_REQUEST),
   requestBodyIdleTime: deadline('request-body-idle-time', 300_000, REFUSED_REQUEST),
   clientIdleTime: deadline('client-idle-time', 3_600_000),
-  chunkNoiseBytes: bytes('chunk-noise-bytes', 16 * KIB, REFUSED_REQUEST),
+  chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
   pausedInputBytes: bytes('paused-input-bytes', 64 * KIB, ''),
   checkedBodyBytes: bytes('checked-body-bytes', 0, ''),
   lingerTime: interval('linger-time', 1000),
@@ -87,6 +90,9 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   upstreamConnections: count('upstream-connections', 10_256),
   idleUpstreamConnections: count('idle-upstream-connections', 256, ''),
   upstreamConnectTime: deadline('upstream-connect-time', 10_000, UPSTREAM_FAILURE),
+  firstConnectRetry: interval('first-connect-retry', 25),
+  secondConnectRetry: interval('second-connect-retry', 50),
+  unconnectedOutputBytes: bytes('unconnected-output-bytes', 64 * KIB, ''),
   upstreamIdleTime: deadline('upstream-idle-time', 60_000, ''),
   responseHeadBytes: bytes('response-head-bytes', 256 * KIB, UPSTREAM_FAILURE),
   responseHeaders: count('response-headers', 1000, UPSTREAM_FAILURE),

@@ -21,7 +21,7 @@ import type {
 import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
 import { ExchangeState } from './exchange-state.ts';
-import { failureReply, NOT_READY } from './local-replies.ts';
+import { cutDetails, failureReply, NOT_READY } from './local-replies.ts';
 import { PendingCheck, prefixBytes } from './pending-check.ts';
 
 /** Shared by all exchanges of an agent. */
@@ -145,19 +145,20 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
     this.#stream.resume();
   }
 
-  onUpstreamFailure(failure: UpstreamFailure): void {
+  onUpstreamFailure(failure: UpstreamFailure, reason: string): void {
     const state = this.#state;
     const reused = this.#client?.reused === true;
     this.#client = undefined;
     if (this.#upgrade === 'switched') this.#stream.close();
     else if (state.responseStarted) {
       // The response head is already sent; drop the stream so that the client sees a truncated response.
-      state.details = 'upstream_reset_after_response_started';
+      state.details = cutDetails(failure, reason);
+      this.#stream.flush();
       this.#stream.reset();
     } else if (reused && state.repeatable !== undefined && failure === 'termination') {
       this.#client = this.#upstream.open(state.repeatable, state.request, this, true);
       this.#client.flush();
-    } else this.#reply(failureReply(failure));
+    } else this.#reply(failureReply(failure, reason));
   }
 
   #apply(verdict: Verdict): void {

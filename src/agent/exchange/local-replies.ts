@@ -7,15 +7,33 @@ import type { UpstreamFailure } from '../../http/stream.ts';
 /** No active policy yet: nothing is served. Clients may depend on the bytes of the body. */
 export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
 
-const BEFORE_HEADERS = 'upstream connect error or disconnect/reset before headers. reset reason: ';
-const FAILURES: Readonly<Record<UpstreamFailure, LocalReply>> = {
-  connect: textReply(503, `${BEFORE_HEADERS}connection failure`, 'upstream_reset_before_response_started{connection_failure}'),
-  timeout: textReply(503, `${BEFORE_HEADERS}connection timeout`, 'upstream_reset_before_response_started{connection_timeout}'),
-  termination: textReply(503, `${BEFORE_HEADERS}connection termination`, 'upstream_reset_before_response_started{connection_termination}'),
-  protocol: textReply(502, `${BEFORE_HEADERS}protocol error`, 'upstream_reset_before_response_started{protocol_error}'),
+interface FailureText {
+  readonly status: number;
+  /** In the body. */
+  readonly text: string;
+  /** In response code details. */
+  readonly code: string;
+}
+
+const FAILURES: Readonly<Record<UpstreamFailure, FailureText>> = {
+  connect: { status: 503, text: 'connection failure', code: 'connection_failure' },
+  timeout: { status: 503, text: 'connection timeout', code: 'connection_timeout' },
+  termination: { status: 503, text: 'connection termination', code: 'connection_termination' },
+  protocol: { status: 502, text: 'protocol error', code: 'protocol_error' },
 };
 
-/** What the client gets when the application gave no response. */
-export function failureReply(failure: UpstreamFailure): LocalReply {
-  return FAILURES[failure];
+/** What the client gets when the application gave no response. @param reason see `onUpstreamFailure` */
+export function failureReply(failure: UpstreamFailure, reason: string): LocalReply {
+  const { status, text } = FAILURES[failure];
+  const body = `upstream connect error or disconnect/reset before headers. reset reason: ${text}`;
+  return textReply(status, body, `upstream_reset_before_response_started${failureCode(failure, reason)}`);
+}
+
+/** Response code details of a response that was cut off. @param reason see `onUpstreamFailure` */
+export function cutDetails(failure: UpstreamFailure, reason: string): string {
+  return `upstream_reset_after_response_started${failureCode(failure, reason)}`;
+}
+
+function failureCode(failure: UpstreamFailure, reason: string): string {
+  return reason === '' ? `{${FAILURES[failure].code}}` : `{${FAILURES[failure].code}|${reason}}`;
 }

@@ -4,7 +4,7 @@
 import { type BodyLength, type BodyPrefix, RAW_CHUNKS } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { ByteParts } from '../../limits/containers.ts';
-import { ChunkReader } from './chunk-reader.ts';
+import { ChunkReader, type ChunkState } from './chunk-reader.ts';
 
 /** `more`: neither whole nor enough; `enough`: the prefix is complete; `bad`: the body is malformed. */
 export type PrefixState = 'more' | 'enough' | 'bad';
@@ -26,14 +26,14 @@ export class BodyPrefixReader {
     this.#wanted = wanted;
     this.#parts = new ByteParts(LIMITS.checkedBodyBytes, wanted);
     this.#remaining = length;
-    this.#chunks = length === RAW_CHUNKS ? new ChunkReader((buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
+    this.#chunks = length === RAW_CHUNKS ? new ChunkReader(false, (buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
   }
 
   /** Reads what arrived next; `bytes` is copied as far as needed. Bytes behind the body are ignored. */
   read(bytes: Buffer): PrefixState {
     if (this.#whole) return 'enough';
     if (this.#chunks !== undefined) {
-      const state = this.#chunks.read(bytes, 0, bytes.length);
+      const state = readChunks(this.#chunks, bytes);
       if (state === 'bad') return state;
       this.#whole = state === 'done';
     } else {
@@ -56,4 +56,10 @@ export class BodyPrefixReader {
     if (stop <= start) return;
     this.#parts.push(Buffer.from(buffer.subarray(start, stop)));
   }
+}
+
+function readChunks(chunks: ChunkReader, bytes: Buffer): ChunkState {
+  let state: ChunkState = 'more';
+  for (let at = 0; at < bytes.length && state === 'more'; at = chunks.consumedEnd) state = chunks.read(bytes, at, bytes.length);
+  return state;
 }

@@ -12,8 +12,13 @@ export class BodyReader {
   dataEnd = 0;
   /** After `read`: index behind the last byte of the body. */
   next = 0;
-  readonly #chunks = new ChunkReader();
+  readonly #chunks: ChunkReader;
   #remaining = 0;
+
+  /** @param lenient see {@link ChunkReader} */
+  constructor(lenient: boolean) {
+    this.#chunks = new ChunkReader(lenient);
+  }
 
   /** Expects a body of this length next. */
   start(length: BodyLength): void {
@@ -22,7 +27,10 @@ export class BodyReader {
     if (length === RAW_CHUNKS) this.#chunks.reset();
   }
 
-  /** Reads `buffer[start, end)`: `buffer[start, dataEnd)` is to be passed on. A body of unknown length is never `done`. */
+  /**
+   * Reads `buffer[start, end)`: `buffer[start, dataEnd)` is to be passed on, and what begins at `next` is to be read next, also when
+   * more is to come. A body of unknown length is never `done`.
+   */
   read(buffer: Buffer, start: number, end: number): ChunkState {
     if (this.length === RAW_CHUNKS) {
       const state = this.#chunks.read(buffer, start, end);

@@ -1,7 +1,8 @@
 /*
- * Incremental, strict reader of chunked bodies (RFC 9112 section 7.1), for requests and responses. Trailer fields are validated and dropped,
- * as in Envoy: the policies have not evaluated them.
+ * Incremental reader of chunked bodies (RFC 9112 section 7.1), for requests and responses. As in Envoy, extensions are removed, and
+ * trailer fields are validated and dropped: the policies have not evaluated them.
  */
+import { isTokenByte } from '../../http/field-syntax.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 
 /** What one call of {@link ChunkReader.read} found. */
@@ -15,16 +16,18 @@ const STEP = {
   dataCr: 4,
   dataLf: 5,
   trailerStart: 6,
-  trailer: 7,
-  trailerLf: 8,
-  lastLf: 9,
+  trailerName: 7,
+  trailer: 8,
+  trailerLf: 9,
+  lastLf: 10,
 } as const;
 type Step = (typeof STEP)[keyof typeof STEP];
 
 const CR = 0x0d;
 const LF = 0x0a;
+const COLON = 0x3a;
 const SEMICOLON = 0x3b;
-/** Most bytes of extensions and trailers in one body. */
+/** Most bytes of extensions and trailers in one body; Envoy's limit for trailers. */
 const MAX_NOISE_BYTES = LIMITS.chunkNoiseBytes.value;
 
 /** Reads chunked bodies one after the other; call {@link reset} between them. */
@@ -37,10 +40,16 @@ export class ChunkReader {
   #size = 0;
   #digits = 0;
   #noise = 0;
+  #trailers = false;
+  readonly #lenient: boolean;
   readonly #onPayload: ((buffer: Uint8Array, start: number, end: number) => void) | undefined;
 
-  /** @param onPayload receives the payload without its framing; valid during the call */
-  constructor(onPayload?: (buffer: Uint8Array, start: number, end: number) => void) {
+  /**
+   * @param lenient accept what Envoy accepts of a response: whitespace behind a size, and folded or LF-ended lines behind the last chunk
+   * @param onPayload receives the payload without its framing; valid during the call
+   */
+  constructor(lenient: boolean, onPayload?: (buffer: Uint8Array, start: number, end: number) => void) {
+    this.#lenient = lenient;
     this.#onPayload = onPayload;
   }
 
@@ -50,11 +59,12 @@ export class ChunkReader {
     this.#size = 0;
     this.#digits = 0;
     this.#noise = 0;
+    this.#trailers = false;
   }
 
   /**
    * Reads `buffer[start, end)`. The bytes `[start, forwardEnd)` are chunks to pass on as they are; after `done` the caller writes the
-   * final CR LF.
+   * final CR LF. After `more` with `consumedEnd` before `end`, an extension was left out: call again with `start` = `consumedEnd`.
    */
   read(buffer: Uint8Array, start: number, end: number): ChunkState {
     let at = start;
@@ -69,10 +79,12 @@ export class ChunkReader {
         this.forwardEnd = at;
         continue;
       }
+      const byte = buffer[at] ?? 0;
+      if (this.#step === STEP.extension && byte === CR && this.forwardEnd < at) break;
       const passed = this.#step < STEP.trailerStart;
-      const state = this.#readByte(buffer[at] ?? 0);
+      const state = this.#readByte(byte);
       at += 1;
-      if (passed) this.forwardEnd = at;
+      if (passed && this.#step !== STEP.extension) this.forwardEnd = at;
       if (state !== 'more') {
         this.consumedEnd = at;
         return state;
@@ -96,10 +108,11 @@ export class ChunkReader {
         this.#digits = 0;
         return this.#expect(byte, LF, STEP.size);
       case STEP.trailerStart:
-        if (byte === CR) return this.#go(STEP.lastLf);
-        this.#step = STEP.trailer;
-        return this.#readNoise(byte, STEP.trailerLf);
+        return this.#startTrailer(byte);
+      case STEP.trailerName:
+        return this.#readTrailerName(byte);
       case STEP.trailer:
+        if (this.#lenient && byte === LF) return this.#go(STEP.trailerStart);
         return this.#readNoise(byte, STEP.trailerLf);
       case STEP.trailerLf:
         return this.#expect(byte, LF, STEP.trailerStart);
@@ -120,7 +133,22 @@ export class ChunkReader {
     }
     if (this.#digits === 0) return 'bad';
     if (byte === CR) return this.#go(STEP.sizeLf);
-    return byte === SEMICOLON ? this.#go(STEP.extension) : 'bad';
+    return byte === SEMICOLON || (this.#lenient && isBlank(byte)) ? this.#go(STEP.extension) : 'bad';
+  }
+
+  #startTrailer(byte: number): ChunkState {
+    if (byte === CR) return this.#go(STEP.lastLf);
+    if (this.#lenient && byte === LF) return 'done';
+    if (this.#lenient && this.#trailers && isBlank(byte)) return this.#go(STEP.trailer);
+    this.#trailers = true;
+    this.#step = STEP.trailerName;
+    return isTokenByte(byte) ? this.#readTrailerName(byte) : 'bad';
+  }
+
+  #readTrailerName(byte: number): ChunkState {
+    this.#noise += 1;
+    if (byte === COLON) return this.#go(STEP.trailer);
+    return isTokenByte(byte) && this.#noise <= MAX_NOISE_BYTES ? 'more' : 'bad';
   }
 
   /** One byte of an extension or a trailer: visible, whitespace or obs-text, up to its CR. */
@@ -139,6 +167,10 @@ export class ChunkReader {
     this.#step = next;
     return 'more';
   }
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
 }
 
 function hexDigit(byte: number): number {

@@ -2,7 +2,6 @@
  * Client side of HTTP/1.1: one connection to the application. Serves one exchange at a time; the pool keeps it in between.
  */
 
-import type { Socket } from 'node:net';
 import type { ForwardHead } from '../../http/heads.ts';
 import {
   type ClientConnection,
@@ -15,28 +14,37 @@ import {
 } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { MessageWriter } from '../net/message-writer.ts';
-import { connectSocket, type SocketEvents } from '../net/socket-events.ts';
+import type { OutgoingSocket } from '../net/outgoing-socket.ts';
+import { connectSocket, type OutgoingSocketEvents } from '../net/socket-events.ts';
 import { BodyReader } from './body-reader.ts';
+import { ConnectRetries } from './connect-retries.ts';
 import { HeadBuffer } from './head-buffer.ts';
+import { RESPONSE_FAULT, type ResponseFault } from './response-fault.ts';
 import { type Http1Response, parseResponseHead } from './response-head.ts';
 import { writeRequestHead } from './write-request.ts';
 
 /** Longest response head, in bytes. */
 const MAX_RESPONSE_HEAD_BYTES = LIMITS.responseHeadBytes.value;
+const PROTOCOL_NAME = 'HTTP/';
+/** Interim statuses that are passed on, as in Envoy; other 1xx are dropped. */
+const INTERIM: readonly number[] = [100, 102, 103, 104];
 
 /** idle: no exchange; head: waiting for a response; body: its body passes; tunnel: protocol switched. */
 type Phase = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
 
 /** A connection to the application; at the same time the client stream of its exchange. */
-export class Http1ClientConnection implements ClientConnection, SocketEvents {
+export class Http1ClientConnection implements ClientConnection, OutgoingSocketEvents {
   deadlineMs = 0;
   reused = false;
   keepAliveMs = -1;
-  readonly #socket: Socket;
+  readonly #address: { readonly host: string; readonly port: number };
   readonly #owner: ClientConnectionOwner<Http1ClientConnection>;
-  readonly #out: MessageWriter;
-  readonly #heads = new HeadBuffer(MAX_RESPONSE_HEAD_BYTES);
-  readonly #body = new BodyReader();
+  readonly #retries = new ConnectRetries(() => this.#reconnect());
+  /** Everything waits in it until the connection is established: until then it can be established again. */
+  readonly #out = new MessageWriter();
+  readonly #heads = new HeadBuffer(MAX_RESPONSE_HEAD_BYTES, true);
+  readonly #body = new BodyReader(true);
+  #socket: OutgoingSocket;
   #handler: ClientStreamHandler | undefined;
   #phase: Phase = 'idle';
   #method = '';
@@ -46,15 +54,15 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
   #sent = false;
   #close = false;
   #connected = false;
+  /** It turned out to be closed before anything of the exchange was sent. */
+  #wasDead = false;
+  /** A bit for each of {@link INTERIM} that was passed on. */
+  #interims = 0;
 
   constructor(address: { readonly host: string; readonly port: number }, owner: ClientConnectionOwner<Http1ClientConnection>) {
+    this.#address = address;
     this.#owner = owner;
-    this.#socket = connectSocket(address, this);
-    this.#socket.once('connect', () => {
-      this.#connected = true;
-      this.deadlineMs = 0;
-    });
-    this.#out = new MessageWriter(this.#socket);
+    this.#socket = this.#connect();
   }
 
   start(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler): void {
@@ -65,7 +73,11 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
     this.#sent = request.body === 0;
     this.#phase = 'head';
     this.#close = false;
-    if (this.#connected) this.deadlineMs = 0;
+    this.#interims = 0;
+    if (this.#connected) {
+      this.deadlineMs = 0;
+      this.#socket.beginMessage();
+    }
     this.#out.write(writeRequestHead(head, request));
   }
 
@@ -102,7 +114,8 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
   reset(): void {
     this.#handler = undefined;
     this.#phase = 'closed';
-    this.#socket.destroy();
+    if (this.#retries.cancel()) this.#owner.onConnectionClosed(this);
+    else this.#socket.destroy();
   }
 
   expire(): void {
@@ -120,6 +133,7 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
     if (this.#phase === 'body' && this.#body.length === UNKNOWN_LENGTH) this.#finish(true);
     else if (this.#phase === 'tunnel') this.#handler?.onResponseEnd();
     else if (this.#handler === undefined) this.reset();
+    else if (this.#phase === 'head' && this.#heads.length > 0) this.#refuse(RESPONSE_FAULT.headCut);
     else this.#fail('termination');
   }
 
@@ -127,9 +141,47 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
     this.#handler?.onUpstreamDrain();
   }
 
+  /** A response may still be there to read. A request of which nothing was sent is sent on a new connection instead. */
+  onWriteFailed(unsent: string | Buffer | undefined): void {
+    this.#close = true;
+    if (unsent === undefined || !this.reused || this.#handler === undefined) return;
+    this.reused = false;
+    this.#connected = false;
+    this.#wasDead = true;
+    this.#close = false;
+    this.#out.detach(unsent);
+    this.#socket.destroy();
+  }
+
   onClose(): void {
-    if (this.#phase !== 'closed') this.#fail(this.#connected ? 'termination' : 'connect');
+    if (this.#phase === 'head' && !this.#connected && this.#connectAgain()) return;
+    if (this.#isEarlyResponse()) this.#finish(true);
+    else if (this.#phase !== 'closed') this.#fail(this.#connected ? 'termination' : 'connect');
     this.#owner.onConnectionClosed(this);
+  }
+
+  #connect(): OutgoingSocket {
+    const socket = connectSocket(this.#address, this);
+    socket.once('connect', () => {
+      this.#connected = true;
+      this.deadlineMs = 0;
+      this.#out.attach(socket);
+      this.#handler?.onUpstreamDrain();
+    });
+    return socket;
+  }
+
+  /** @returns false: it has been tried often enough */
+  #connectAgain(): boolean {
+    if (!this.#wasDead) return this.#retries.schedule();
+    this.#wasDead = false;
+    this.#reconnect();
+    return true;
+  }
+
+  #reconnect(): void {
+    this.#socket = this.#connect();
+    this.#owner.onConnecting(this);
   }
 
   #consume(buffer: Buffer, start: number, end: number): number {
@@ -150,41 +202,60 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
-    const text = this.#heads.take(buffer, start, end);
+    const heads = this.#heads;
+    const text = heads.take(buffer, start, end);
     if (text === '') {
-      if (this.#heads.overflow) this.#fail('protocol');
+      if (heads.overflow) this.#refuse(RESPONSE_FAULT.headTooLarge);
+      else if (!PROTOCOL_NAME.startsWith(heads.peek(PROTOCOL_NAME.length))) this.#refuse(RESPONSE_FAULT.notHttp);
       return end;
     }
-    const { next } = this.#heads;
     const head = parseResponseHead(text, this.#method);
-    if (head === undefined || (head.status === 101 && !this.#upgrade)) {
-      this.#fail('protocol');
+    if (typeof head === 'string') {
+      this.#refuse(head);
       return end;
     }
+    if (head.status === 101 && !this.#upgrade) {
+      this.#refuse(RESPONSE_FAULT.unaskedUpgrade);
+      return end;
+    }
+    const next = heads.next - (text.length - head.length);
     if (head.status === 101) this.#phase = 'tunnel';
     else if (head.status >= 200) this.#startBody(head);
+    else if (!this.#isNewInterim(head.status)) return next;
     this.#handler?.onResponseHead(head);
     if (head.status >= 200 && head.body === 0) this.#finish(next < end);
     return next;
   }
 
+  #isNewInterim(status: number): boolean {
+    const at = INTERIM.indexOf(status);
+    if (at === -1 || (this.#interims & (1 << at)) !== 0) return false;
+    this.#interims |= 1 << at;
+    return true;
+  }
+
   #startBody(head: Http1Response): void {
     this.#phase = 'body';
     this.#body.start(head.body);
-    this.#close = head.close;
+    this.#close ||= head.close;
     this.keepAliveMs = head.keepAliveMs;
   }
 
   #readBody(buffer: Buffer, start: number, end: number): number {
     const state = this.#body.read(buffer, start, end);
+    const { next, dataEnd } = this.#body;
     if (state === 'bad') {
-      this.#fail('protocol');
+      this.#refuse(RESPONSE_FAULT.chunks);
       return end;
     }
-    const { next, dataEnd } = this.#body;
     if (dataEnd > start) this.#handler?.onResponseData(buffer, start, dataEnd);
     if (state === 'done') this.#finish(next < end);
     return next;
+  }
+
+  /** The application has reset the connection because it did not read the request; its response ended before that. */
+  #isEarlyResponse(): boolean {
+    return this.#phase === 'body' && this.#body.length === UNKNOWN_LENGTH && this.#requestBody !== 0;
   }
 
   /** @param spoilt bytes follow that belong to no response, or the connection is at its end */
@@ -200,9 +271,13 @@ export class Http1ClientConnection implements ClientConnection, SocketEvents {
     handler?.onResponseEnd();
   }
 
-  #fail(failure: UpstreamFailure): void {
+  #refuse(fault: ResponseFault): void {
+    this.#fail('protocol', fault);
+  }
+
+  #fail(failure: UpstreamFailure, reason = ''): void {
     const handler = this.#handler;
     this.reset();
-    handler?.onUpstreamFailure(failure);
+    handler?.onUpstreamFailure(failure, reason);
   }
 }

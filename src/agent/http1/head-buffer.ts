@@ -3,6 +3,8 @@
  */
 
 const END = Buffer.from('\r\n\r\n', 'latin1');
+/** How a head may end whose lines end with LF alone. */
+const LF_END = /\n\r?\n/;
 /** Heads are almost always shorter than this: only the first bytes of a read are decoded at first. */
 const FIRST_LOOK_BYTES = 4096;
 
@@ -16,9 +18,12 @@ export class HeadBuffer {
   #length = 0;
   #shown = 0;
   readonly #maxBytes: number;
+  readonly #lenient: boolean;
 
-  constructor(maxBytes: number) {
+  /** @param lenient a head may also end with LF LF or LF CR LF; the text that `take` returns then may hold bytes behind its end */
+  constructor(maxBytes: number, lenient = false) {
     this.#maxBytes = maxBytes;
+    this.#lenient = lenient;
   }
 
   /** Bytes of an unfinished head that are kept. */
@@ -43,7 +48,16 @@ export class HeadBuffer {
       this.next = start + found + 4;
       return text.slice(0, found + 4);
     }
+    if (this.#lenient && LF_END.test(text)) {
+      this.next = firstLook;
+      return text;
+    }
     return this.#takeMore(buffer, start, end);
+  }
+
+  /** The first bytes that are kept, at most `count`, as a latin1 string. */
+  peek(count: number): string {
+    return this.#kept === undefined ? '' : this.#kept.toString('latin1', 0, Math.min(count, this.#length));
   }
 
   /** Forgets the bytes that are kept. */
@@ -60,15 +74,22 @@ export class HeadBuffer {
     const kept = this.#grow(before + copied);
     buffer.copy(kept, before, start, start + copied);
     this.#length = before + copied;
-    const found = kept.subarray(0, this.#length).indexOf(END, Math.max(0, before - 3));
+    const found = this.#findEnd(kept, Math.max(0, before - 3));
     if (found === -1) {
       this.overflow = this.#length >= this.#maxBytes;
       return '';
     }
-    this.next = start + (found + 4 - before);
-    const text = kept.toString('latin1', 0, found + 4);
+    this.next = start + (found - before);
+    const text = kept.toString('latin1', 0, found);
     this.clear();
     return text;
+  }
+
+  /** Index behind an empty line; where `lenient`, the first one may be before. */
+  #findEnd(kept: Buffer, from: number): number {
+    const found = kept.subarray(0, this.#length).indexOf(END, from);
+    if (found !== -1) return found + END.length;
+    return this.#lenient && LF_END.test(kept.toString('latin1', from, this.#length)) ? this.#length : -1;
   }
 
   #grow(wanted: number): Buffer {

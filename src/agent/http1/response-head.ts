@@ -1,15 +1,19 @@
 /*
- * Strict parser of HTTP/1.1 response heads.
+ * Parser of HTTP/1.1 response heads. It accepts what Envoy accepts of an application: folded lines, lines that end with LF alone, a stray CR
+ * in a value, whitespace in the status line. The head is written again, so that no client sees any of that.
  */
 import { isToken } from '../../http/field-syntax.ts';
 import { removeHeadersWhere } from '../../http/header-list.ts';
 import { type BodyLength, RAW_CHUNKS, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { hasIllegalByte, listContains, trimWhitespace } from './bytes.ts';
+import { hasControlCharacter, hasIllegalByte, isWhitespace, listContains, trimWhitespace } from './bytes.ts';
 import { type FramingFields, noFraming, noteContentLength, noteTransferEncoding } from './framing.ts';
+import { RESPONSE_FAULT, type ResponseFault } from './response-fault.ts';
 
 /** A response head with what it says about the connection. */
 export interface Http1Response extends ResponseHead {
+  /** Bytes of the head. */
+  readonly length: number;
   /** The upstream will close this connection. */
   readonly close: boolean;
   /** How long the upstream keeps an idle connection (Keep-Alive: timeout), in milliseconds; -1: it did not say. */
@@ -24,34 +28,64 @@ interface Walk {
   keepAliveMs: number;
   /** Lower-case names listed in Connection beyond close and keep-alive; `''`: none. */
   listed: string;
+  /** Behind the empty line. */
+  end: number;
+  fault: ResponseFault | '';
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([^\r]*))?\r\n/;
+/** Versions as Envoy accepts them; the reason phrase may be missing. */
+const STATUS_LINE = /^HTTP\/([0-9])\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*))?\r?\n/;
 const MAX_RESPONSE_HEADERS = LIMITS.responseHeaders.value;
+const CR = 0x0d;
 
 /**
- * The response that `text` states; undefined when the upstream does not send valid HTTP/1.1.
+ * The response whose head `text` begins with, or why it is refused.
+ * @param text at least a head with its empty line; bytes of a body may follow
  * @param method of the request: the response to HEAD has no body whatever its fields say
  */
-export function parseResponseHead(text: string, method: string): Http1Response | undefined {
+export function parseResponseHead(text: string, method: string): Http1Response | ResponseFault {
   const line = STATUS_LINE.exec(text);
-  if (line === null || hasIllegalByte(text)) return undefined;
-  const old = line[1] === '0';
-  const status = Number(line[2]);
-  const walk: Walk = { headers: [], framing: noFraming(), close: false, keepAlive: false, keepAliveMs: -1, listed: '' };
-  if (!walkFields(text, line[0].length, walk)) return undefined;
-  const { chunked, contentLength } = walk.framing;
-  if (chunked && contentLength !== -1) return undefined;
+  if (line === null) return text.startsWith('HTTP/') ? RESPONSE_FAULT.statusLine : RESPONSE_FAULT.notHttp;
+  const walk: Walk = {
+    headers: [],
+    framing: noFraming(),
+    close: false,
+    keepAlive: false,
+    keepAliveMs: -1,
+    listed: '',
+    end: 0,
+    fault: '',
+  };
+  // The plain head: CR LF pairs and no control characters.
+  const loose = hasIllegalByte(text);
+  if (!walkFields(text, line[0].length, loose, walk)) return walk.fault === '' ? RESPONSE_FAULT.field : walk.fault;
+  if (loose && hasControlCharacter(text.slice(0, walk.end))) return RESPONSE_FAULT.controlCharacter;
+  const status = Number(line[3]);
+  const framingFault = checkFraming(status, walk);
+  if (framingFault !== '') return framingFault;
   if (walk.listed !== '') removeListed(walk.headers, walk.listed);
   const body = bodyOf(status, method, walk.framing);
+  const old = line[1] === '0' || (line[1] === '1' && line[2] === '0');
   return {
     status,
-    reason: line[3] ?? '',
+    reason: line[4]?.trimEnd() ?? '',
     headers: walk.headers,
     body,
+    length: walk.end,
     close: walk.close || body === UNKNOWN_LENGTH || (old && !walk.keepAlive),
     keepAliveMs: walk.keepAliveMs,
   };
+}
+
+/** As Envoy: a response that never has a body may state only the length 0, which is removed. */
+function checkFraming(status: number, { framing, headers }: Walk): ResponseFault | '' {
+  const { chunked, contentLength } = framing;
+  if (chunked && contentLength !== -1) return RESPONSE_FAULT.lengthAndChunked;
+  if (status >= 200 && status !== 204) return '';
+  if (chunked) return RESPONSE_FAULT.codingNotAllowed;
+  if (contentLength > 0) return RESPONSE_FAULT.lengthNotAllowed;
+  if (contentLength === 0) removeHeadersWhere(headers, (name) => name === 'content-length');
+  return '';
 }
 
 function bodyOf(status: number, method: string, framing: FramingFields): BodyLength {
@@ -60,18 +94,39 @@ function bodyOf(status: number, method: string, framing: FramingFields): BodyLen
   return framing.contentLength === -1 ? UNKNOWN_LENGTH : framing.contentLength;
 }
 
-function walkFields(text: string, start: number, walk: Walk): boolean {
+/** @param loose values may hold a CR. @returns false: the head is refused, for `walk.fault` if that is set */
+function walkFields(text: string, start: number, loose: boolean, walk: Walk): boolean {
   let count = 0;
   for (let at = start; ; ) {
-    const end = text.indexOf('\r\n', at);
-    if (end === at) return true;
+    let end = text.indexOf('\n', at);
+    if (end === -1) return false;
+    if (end === at || (end === at + 1 && text.charCodeAt(at) === CR)) {
+      walk.end = end + 1;
+      return true;
+    }
+    let dirty = loose;
+    while (isWhitespace(text.charCodeAt(end + 1))) {
+      dirty = true;
+      end = text.indexOf('\n', end + 1);
+      if (end === -1) return false;
+    }
     const colon = text.indexOf(':', at);
-    if (end === -1 || colon === -1 || colon > end || !isToken(text, at, colon)) return false;
+    if (colon === -1 || colon > end || !isToken(text, at, colon)) return false;
     count += 1;
-    if (count > MAX_RESPONSE_HEADERS) return false;
-    if (!takeField(walk, text.slice(at, colon).toLowerCase(), trimWhitespace(text, colon + 1, end))) return false;
-    at = end + 2;
+    if (count > MAX_RESPONSE_HEADERS) {
+      walk.fault = RESPONSE_FAULT.tooManyHeaders;
+      return false;
+    }
+    const name = text.slice(at, colon).toLowerCase();
+    if (!takeField(walk, name, dirty ? unfold(text, colon + 1, end) : trimWhitespace(text, colon + 1, end - 1))) return false;
+    at = end + 1;
   }
+}
+
+/** A value over several lines, as Envoy joins it: without CR and LF, with all other whitespace. */
+function unfold(text: string, start: number, end: number): string {
+  const joined = text.slice(start, end).replaceAll(/[\r\n]+/g, '');
+  return trimWhitespace(joined, 0, joined.length);
 }
 
 /** Adds one field to `walk`. @returns false: the field makes the message invalid */
@@ -84,14 +139,17 @@ function takeField(walk: Walk, name: string, value: string): boolean {
       walk.keepAliveMs = keepAliveMs(value);
       return true;
     case 'transfer-encoding':
-      return noteTransferEncoding(walk.framing, value) === '';
+      if (noteTransferEncoding(walk.framing, value) === '') return true;
+      walk.fault = RESPONSE_FAULT.transferEncoding;
+      return false;
     case 'server':
     case 'proxy-connection':
     case 'upgrade':
       return true;
     case 'content-length':
-      if (noteContentLength(walk.framing, value) !== '') return false;
-      break;
+      if (noteContentLength(walk.framing, value) === '') break;
+      walk.fault = RESPONSE_FAULT.contentLength;
+      return false;
     default:
   }
   walk.headers.push(name, value);

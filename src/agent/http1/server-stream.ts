@@ -49,7 +49,7 @@ export class Http1ServerStream implements ServerStream {
   readonly #out: MessageWriter;
   readonly #response: ResponseWriter;
   readonly #bodyTimeoutMs: number;
-  readonly #body = new BodyReader();
+  readonly #body = new BodyReader(false);
   #prefix: BodyPrefixReader | undefined;
   #phase: Phase = 'held';
   /** The request at hand has a body that is not read to its end. */

@@ -2,17 +2,34 @@
  * Writes one direction of a connection with few system calls: heads and small bodies of one batch leave in a single write.
  */
 import type { Socket } from 'node:net';
+import { LIMITS } from '../../limits/agent-limits.ts';
 
 /** Up to this size a batch is one latin1 string, which the socket writes without a Buffer of ours. */
 const STRING_BYTES = 16 * 1024;
 
+/** How much may wait for a socket before `flush` reports a full buffer. */
+const HIGH_WATER_BYTES = LIMITS.unconnectedOutputBytes.value;
+
 /** Batches the output of one socket. */
 export class MessageWriter {
-  readonly #socket: Socket;
+  #socket: Socket | undefined;
   #waiting = '';
 
-  constructor(socket: Socket) {
+  /** @param socket absent: everything waits for `attach` */
+  constructor(socket?: Socket) {
     this.#socket = socket;
+  }
+
+  /** Sends what waits, and everything from now on, to `socket`. */
+  attach(socket: Socket): void {
+    this.#socket = socket;
+    this.flush();
+  }
+
+  /** From now on everything waits for `attach`, beginning with `first`. */
+  detach(first: string | Buffer): void {
+    this.#socket = undefined;
+    this.#waiting = (typeof first === 'string' ? first : first.toString('latin1')) + this.#waiting;
   }
 
   /** Adds a latin1 string; it leaves with the next `flush` or large `writeBytes`. */
@@ -23,7 +40,7 @@ export class MessageWriter {
   /** Adds `buffer[start, end)`, which may be reused as soon as this returns. */
   writeBytes(buffer: Buffer, start: number, end: number): void {
     const waiting = this.#waiting.length;
-    if (waiting + (end - start) <= STRING_BYTES) {
+    if (this.#socket === undefined || waiting + (end - start) <= STRING_BYTES) {
       this.#waiting += buffer.toString('latin1', start, end);
       return;
     }
@@ -34,13 +51,15 @@ export class MessageWriter {
     this.#socket.write(copy);
   }
 
-  /** Hands everything to the socket. @returns false: the socket's buffer is full, wait for its `drain` */
+  /** Hands everything to the socket. @returns false: the socket's buffer is full, wait for its `drain`, or for `attach` */
   flush(): boolean {
+    const socket = this.#socket;
+    if (socket === undefined) return this.#waiting.length < HIGH_WATER_BYTES;
     if (this.#waiting !== '') {
       const latin1 = this.#waiting;
       this.#waiting = '';
-      this.#socket.write(latin1, 'latin1');
+      socket.write(latin1, 'latin1');
     }
-    return !this.#socket.writableNeedDrain;
+    return !socket.writableNeedDrain;
   }
 }

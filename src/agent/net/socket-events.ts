@@ -4,6 +4,7 @@
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import { OutgoingSocket } from './outgoing-socket.ts';
 
 /** Receives the events of a socket. */
 export interface SocketEvents {
@@ -15,6 +16,12 @@ export interface SocketEvents {
   onDrain(): void;
   /** The socket is closed; called once. @param error why, if there was an error */
   onClose(error: Error | undefined): void;
+}
+
+/** Receives the events of a socket to the application. */
+export interface OutgoingSocketEvents extends SocketEvents {
+  /** A write failed; the socket stays readable, and `onEnd` or `onClose` follows. @param unsent see `WriteFailureHandler` */
+  onWriteFailed(unsent: string | Buffer | undefined): void;
 }
 
 const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
@@ -39,8 +46,8 @@ export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
 }
 
 /** A socket that connects to `address` and reports to `events`. */
-export function connectSocket(address: { readonly host: string; readonly port: number }, events: SocketEvents): Socket {
-  const socket = new Socket({ allowHalfOpen: true, onread: readInto(events) });
+export function connectSocket(address: { readonly host: string; readonly port: number }, events: OutgoingSocketEvents): OutgoingSocket {
+  const socket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(events) }, (unsent) => events.onWriteFailed(unsent));
   listen(socket, events);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);

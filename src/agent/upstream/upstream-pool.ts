@@ -63,6 +63,10 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
     if (!this.#idle.push(connection)) connection.reset();
   }
 
+  onConnecting(connection: ClientConnection): void {
+    connection.deadlineMs = this.#options.clock.nowMs() + this.#options.connectTimeoutMs;
+  }
+
   /** Closes what has passed its deadline. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.expire();
@@ -88,7 +92,7 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
 
   #connect(): ClientConnection {
     const connection = this.#options.connect(this);
-    connection.deadlineMs = this.#options.clock.nowMs() + this.#options.connectTimeoutMs;
+    this.onConnecting(connection);
     // The caller has no stream yet that could fail.
     if (!this.#all.add(connection)) queueMicrotask(() => connection.expire());
     return connection;

@@ -104,7 +104,7 @@ export const requestHead: FuzzTarget = {
       checkRoundTrip(request);
     }
     const response = parseResponseHead(head, 'GET');
-    if (response !== undefined) {
+    if (typeof response !== 'string') {
       hold(response.status >= 100 && response.status <= 999, 'a status has three digits');
       hold(response.headers.length % 2 === 0, 'headers are pairs');
       for (const [at, part] of response.headers.entries())
@@ -137,12 +137,15 @@ interface ReadBody {
 }
 
 function readBody(bytes: Buffer, step: number): ReadBody {
-  const reader = new ChunkReader();
+  const reader = new ChunkReader(false);
   let forwarded = '';
-  for (let at = 0; at < bytes.length; at += step) {
-    const state = reader.read(bytes, at, Math.min(bytes.length, at + step));
-    forwarded += bytes.toString('latin1', at, reader.forwardEnd);
-    if (state !== 'more') return { state, forwarded: state === 'bad' ? '' : forwarded, consumed: reader.consumedEnd };
+  for (let start = 0; start < bytes.length; start += step) {
+    const end = Math.min(bytes.length, start + step);
+    for (let at = start; at < end; at = reader.consumedEnd) {
+      const state = reader.read(bytes, at, end);
+      forwarded += bytes.toString('latin1', at, reader.forwardEnd);
+      if (state !== 'more') return { state, forwarded: state === 'bad' ? '' : forwarded, consumed: reader.consumedEnd };
+    }
   }
   return { state: 'more', forwarded, consumed: bytes.length };
 }

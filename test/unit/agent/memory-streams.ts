@@ -270,8 +270,8 @@ export class MemoryExchange implements ClientStream {
   }
 
   /** Fails before or within the response. */
-  fail(failure: UpstreamFailure): void {
-    this.#handler.onUpstreamFailure(failure);
+  fail(failure: UpstreamFailure, reason = ''): void {
+    this.#handler.onUpstreamFailure(failure, reason);
   }
 
   /** The application reads again. */

@@ -162,7 +162,10 @@ function drip(text: string, step: number): string {
 
 function readChunks(text: string): string {
   const bytes = Buffer.from(text, 'latin1');
-  return new ChunkReader().read(bytes, 0, bytes.length);
+  const reader = new ChunkReader(false);
+  let state = 'more';
+  for (let at = 0; at < bytes.length && state === 'more'; at = reader.consumedEnd) state = reader.read(bytes, at, bytes.length);
+  return state;
 }
 
 const CODEC_CASES: Readonly<Record<string, GrowthCase>> = {
@@ -189,6 +192,12 @@ const CODEC_CASES: Readonly<Record<string, GrowthCase>> = {
     (n) => `HTTP/1.1 200 OK\r\nConnection: ${many(n, (at) => `x${at}`)}\r\n${many(n, (at) => `X${at}: y`, '\r\n')}\r\n\r\n`,
     (text) => parseResponseHead(text, 'GET'),
   ),
+  'response: folded lines': over(
+    5000,
+    (n) => `HTTP/1.1 200 OK\r\nX: a${'\r\n b'.repeat(n)}\r\n\r\n`,
+    (text) => parseResponseHead(text, 'GET'),
+  ),
+  'chunks: of one byte with an extension': over(10_000, (n) => `${'1;a\r\nx\r\n'.repeat(n)}0\r\n\r\n`, readChunks),
   'chunks: of one byte': over(25_000, (n) => `${'1\r\nx\r\n'.repeat(n)}0\r\n\r\n`, readChunks),
   'chunks: extension without end': over(100_000, (n) => `1;${'a'.repeat(n)}`, readChunks),
   'chunks: zeros': over(100_000, (n) => '0'.repeat(n), readChunks),

@@ -181,7 +181,7 @@ describe('exchange: failing upstreams', () => {
     expect(client.response).to.include({ status: 200, body: 'half', ended: 'reset' });
     expect(upstream.exchanges).to.have.length(1);
     expect(records).to.have.length(1);
-    expect(records[0]).to.include({ status: 200, details: 'upstream_reset_after_response_started' });
+    expect(records[0]).to.include({ status: 200, details: 'upstream_reset_after_response_started{connection_termination}' });
   });
 });
 

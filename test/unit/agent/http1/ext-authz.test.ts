@@ -82,7 +82,8 @@ describe('HTTP/1.1 during an ext_authz check: bodies', () => {
   for (const [name, limits, fields, body, expected] of cases) {
     for (const inPieces of [false, true]) {
       it(`shows ${name}${inPieces ? ' that arrives byte by byte' : ''}, and the upstream the same bytes once`, async () => {
-        const { port } = await start(chainWithChecks(limits), { upstream: answerAfter(body.length) });
+        const forwarded = body.replace(';x=y', '');
+        const { port } = await start(chainWithChecks(limits), { upstream: answerAfter(forwarded.length) });
         const client = new RawClient(port);
         client.socket.setNoDelay(true);
         const text = post(fields, body);
@@ -98,7 +99,7 @@ describe('HTTP/1.1 during an ext_authz check: bodies', () => {
         expect(shown().map((part) => (inPieces ? part.replace('…', '') : part))).to.deep.equal(
           expected.map((part) => (inPieces ? part.replace('…', '') : part)),
         );
-        expect(upstreamBody()).to.equal(body);
+        expect(upstreamBody()).to.equal(forwarded);
         expect(at.seen).to.have.length(1);
       });
     }

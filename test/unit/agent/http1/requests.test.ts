@@ -152,20 +152,20 @@ describe('HTTP/1.1 request bodies over sockets', () => {
     expect(at.seen[0]).to.match(/content-length: 6\r\n\r\nabcdef$/);
   });
 
-  it('passes chunks on, drops trailers, and serves the next request', async () => {
+  it('passes chunks on, drops extensions and trailers, and serves the next request', async () => {
     const { port } = await start({
       upstream: (socket) => {
         let text = '';
         socket.on('data', (chunk: Buffer) => {
           text += chunk.toString('latin1');
-          if (text.endsWith('0;x=y\r\n\r\n') || /GET [^]*\r\n\r\n$/.test(text)) socket.write(OK);
+          if (text.endsWith('0\r\n\r\n') || /GET [^]*\r\n\r\n$/.test(text)) socket.write(OK);
         });
       },
     });
     const post = 'POST /ok HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0;x=y\r\nX-Admin: yes\r\n\r\n';
     const text = await talk(port, post + GET, (all) => all.split('ok').length > 2);
     expect(text.match(/HTTP\/1.1 200/g)).to.have.length(2);
-    expect(at.seen[0]).to.match(/transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0;x=y\r\n\r\nGET /);
+    expect(at.seen[0]).to.match(/transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /);
     expect(at.seen[0]).not.to.match(/x-admin/i);
   });
 

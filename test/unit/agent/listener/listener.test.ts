@@ -133,7 +133,7 @@ describe('connections to the upstream', () => {
     });
     const text = await talk(port, GET);
     expect(text).to.match(/\r\n\r\n(?:half)?$/);
-    expect(at.records[0]?.details).to.equal('upstream_reset_after_response_started');
+    expect(at.records[0]?.details).to.equal('upstream_reset_after_response_started{connection_termination}');
   });
 
   it('drops the upstream connection when the client leaves', async () => {
