@@ -122,7 +122,10 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
       this.#state.startResponse(head.status);
       this.#upgrade = 'none';
       this.#stream.sendHead(this.#changed(head));
-    } else this.#stream.sendInterim(head);
+    } else {
+      this.#state.repeatable = undefined;
+      this.#stream.sendInterim(head);
+    }
   }
 
   onResponseData(buffer: Buffer, start: number, end: number): void {

@@ -54,6 +54,8 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   #sent = false;
   #close = false;
   #connected = false;
+  /** The exchange waits with the rest of its request until the connection is established. */
+  #isAwaited = false;
   /** It turned out to be closed before anything of the exchange was sent. */
   #wasDead = false;
   /** A bit for each of {@link INTERIM} that was passed on. */
@@ -100,7 +102,9 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   }
 
   flush(): boolean {
-    return this.#out.flush();
+    const keepsUp = this.#out.flush();
+    if (!keepsUp && !this.#connected) this.#isAwaited = true;
+    return keepsUp;
   }
 
   pause(): void {
@@ -166,7 +170,8 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
       this.#connected = true;
       this.deadlineMs = 0;
       this.#out.attach(socket);
-      this.#handler?.onUpstreamDrain();
+      if (this.#isAwaited) this.#handler?.onUpstreamDrain();
+      this.#isAwaited = false;
     });
     return socket;
   }

@@ -51,6 +51,8 @@ export function headOf(request: RawRequest): { method: string; target: string; h
 
 export interface Stage {
   readonly port: number;
+  /** Where the application listens, or would. */
+  readonly upstreamPort: number;
   readonly records: ExchangeRecord[];
   /** What each upstream connection received, in order of connecting. */
   readonly seen: string[];
@@ -128,6 +130,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   const port = await listener.start();
   return {
     port,
+    upstreamPort,
     records,
     seen,
     connections: () => connections,

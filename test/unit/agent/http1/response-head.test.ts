@@ -78,7 +78,7 @@ describe('parseResponseHead', () => {
     ['an empty line that ends in CR LF behind LF', `HTTP/1.1 200 OK\nX: a\n${LENGTH}\n\r\n`, ['x', 'a']],
     ['CR CR LF', `HTTP/1.1 200 OK\r\nX: a\r\r\n${LENGTH}\r\r\n\r\n`, ['x', 'a']],
     ['a CR in a value', `HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\n${LENGTH}\r\n\r\n`, ['x', 'aSet-Cookie: b']],
-    ['a LF in a value, which is a field of its own', `HTTP/1.1 200 OK\r\nX: a\nY: b\r\n${LENGTH}\r\n\r\n`, ['x', 'a', 'y', 'b']],
+    ['a LF in a value, which begins a field', `HTTP/1.1 200 OK\r\nX: a\nY: b\r\n${LENGTH}\r\n\r\n`, ['x', 'a', 'y', 'b']],
     ['spaces around the status', `HTTP/1.1  200   OK\r\nX: a\r\n${LENGTH}\r\n\r\n`, ['x', 'a']],
     ['tabs around the status', `HTTP/1.1\t200\tOK\r\nX: a\r\n${LENGTH}\r\n\r\n`, ['x', 'a']],
     ['another version of HTTP', `HTTP/2.0 200 OK\r\nX: a\r\n${LENGTH}\r\n\r\n`, ['x', 'a']],
