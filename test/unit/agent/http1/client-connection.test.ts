@@ -229,10 +229,9 @@ describe('Http1ClientConnection: connections that cannot be established', () => 
   });
 
   it('gives up when the client does', async () => {
-    let client: RawClient | undefined;
-    const { port, records } = await start({ noUpstream: true, filterChain: chainThen(() => client?.socket.resetAndDestroy()) });
-    client = new RawClient(port).send(GET);
-    await once(client.socket, 'close');
+    const clients: RawClient[] = [];
+    const { port, records } = await start({ noUpstream: true, filterChain: chainThen(() => clients[0]?.socket.resetAndDestroy()) });
+    clients.push(new RawClient(port).send(GET));
     while (records.length === 0) await new Promise((resolve) => setImmediate(resolve));
     expect(records[0]?.details).to.equal('downstream_remote_disconnect');
   });
