@@ -125,7 +125,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/admin': {
     job: 'health, metrics and application probes over HTTP',
     imports: ['agent/http1', 'agent/net', 'api', 'limits', 'telemetry'],
-    types: ['http'],
+    types: ['clock.ts', 'http'],
     node: ['node:http2', 'node:net', 'node:tls'],
   },
   agent: {

@@ -2,9 +2,12 @@
  * Starts and stops everything of an agent that listens: application ports, the blocked port, the admin port.
  */
 
+import { LIMITS } from '../limits/agent-limits.ts';
+import { BoundedMap } from '../limits/containers.ts';
 import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
-import { startAdminServer } from './admin/admin-server.ts';
-import { runAppProbe } from './admin/app-probe.ts';
+import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
+import { type ProbeResult, runAppProbe } from './admin/app-probe.ts';
+import { limitRenderings } from './admin/metrics-text.ts';
 import type { AgentOptions } from './agent-options.ts';
 import type { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { startBlockedPort } from './listener/blocked-port.ts';
@@ -36,7 +39,7 @@ export async function startServers(parts: ServerParts): Promise<Servers> {
   const stops: (() => void)[] = [];
   try {
     const ports = await Promise.all(listeners.map((listener) => listener.start()));
-    const adminPort = await startAdmin(parts, stops);
+    const admin = await startAdmin(parts, stops);
     if (options.blockedPort !== undefined) {
       const { listenHost: host, blockedPort: port, logger } = options;
       const blocked = await startBlockedPort({ host, port, logger, clock: context.clock, onBlocked: () => metrics.onBlocked() });
@@ -44,9 +47,10 @@ export async function startServers(parts: ServerParts): Promise<Servers> {
     }
     return {
       ports,
-      adminPort,
+      adminPort: admin?.port,
       sweep: (nowMs) => {
         for (const listener of listeners) listener.sweep(nowMs);
+        admin?.sweep(nowMs);
       },
       stop: async (drainMs) => {
         await Promise.all(listeners.map((listener) => listener.stop(drainMs)));
@@ -74,19 +78,32 @@ function createListener(options: AgentOptions, port: AgentOptions['ports'][numbe
   );
 }
 
-async function startAdmin({ options, holder, metrics, context }: ServerParts, stops: (() => void)[]): Promise<number | undefined> {
+async function startAdmin({ options, holder, metrics, context }: ServerParts, stops: (() => void)[]): Promise<AdminServer | undefined> {
   if (options.admin === undefined) return undefined;
+  const runProbe = probeRunner(options);
   const server = await startAdminServer({
     ...options.admin,
     logger: options.logger,
     isReady: () => holder.current !== undefined,
-    metrics: () => metrics.text(),
+    metrics: limitRenderings(() => metrics.text(), context.clock),
     date: () => context.date.value(),
-    probe: (name) => {
-      const probe = Object.hasOwn(options.appProbes, name) ? options.appProbes[name] : undefined;
-      return probe === undefined ? undefined : runAppProbe(probe, options.appHost);
-    },
+    clock: context.clock,
+    probe: runProbe,
   });
   stops.push(() => server.stop());
-  return server.port;
+  return server;
+}
+
+/** Runs probes by their name. Requests for a probe that is running share its result, so that their number bounds the connections. */
+function probeRunner({ appProbes, appHost }: AgentOptions): (name: string) => Promise<ProbeResult> | undefined {
+  const running = new BoundedMap<string, Promise<ProbeResult>>(LIMITS.runningProbes, Object.keys(appProbes).length);
+  return (name) => {
+    const probe = Object.hasOwn(appProbes, name) ? appProbes[name] : undefined;
+    if (probe === undefined) return undefined;
+    const known = running.get(name);
+    if (known !== undefined) return known;
+    const result = runAppProbe(probe, appHost).finally(() => running.delete(name));
+    running.set(name, result);
+    return result;
+  };
 }

@@ -152,9 +152,30 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'another line for the provider',
   },
 
-  adminConnections: { part: 'admin', bounds: 'open connections to the admin port', beyond: 'the new connection is closed' },
+  adminConnections: {
+    part: 'admin',
+    bounds: 'open connections to the admin port',
+    beyond: 'the oldest one that has its response, or has sent no request, is closed; the new one only when all are being answered',
+  },
   adminHeadBytes: { part: 'admin', bounds: 'request head on the admin port', beyond: '431, connection closed' },
-  adminRequestTime: { part: 'admin', bounds: 'time from the connection to the end of its response', beyond: 'the connection is closed' },
+  adminHeadTime: { part: 'admin', bounds: 'time from the connection to the end of the request head', beyond: 'the connection is closed' },
+  adminResponseTime: {
+    part: 'admin',
+    bounds: 'time that the client has to read its response and close',
+    beyond: 'the connection is closed',
+  },
+  runningProbes: {
+    part: 'admin',
+    bounds: 'probes of the application that run at the same time',
+    set: 'one for each probe that the pod declares',
+    beyond: 'the request gets the result of the running probe',
+  },
+  metricsRenderings: {
+    part: 'admin',
+    bounds: 'renderings of `/metrics` within `metrics-window`',
+    beyond: 'the scrape gets the text of the last one',
+  },
+  metricsWindow: { part: 'admin', bounds: 'time after which renderings are counted from 0', beyond: NOTHING },
   probeTime: {
     part: 'admin',
     bounds: 'time of one probe of the application',

@@ -50,7 +50,11 @@ export type LimitName =
   | 'failingProviders'
   | 'adminConnections'
   | 'adminHeadBytes'
-  | 'adminRequestTime'
+  | 'adminHeadTime'
+  | 'adminResponseTime'
+  | 'runningProbes'
+  | 'metricsRenderings'
+  | 'metricsWindow'
   | 'probeTime'
   | 'probeResponseBytes'
   | 'accessLogBuffers'
@@ -107,9 +111,13 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   checkChannels: count('ext-authz-grpc-channels', 64),
   failingProviders: count('ext-authz-failing-providers', 256),
 
-  adminConnections: count('admin-connections', 128),
+  adminConnections: count('admin-connections', 1024),
   adminHeadBytes: bytes('admin-head-bytes', 16 * KIB),
-  adminRequestTime: deadline('admin-request-time', 10_000),
+  adminHeadTime: deadline('admin-head-time', 5_000),
+  adminResponseTime: deadline('admin-response-time', 5_000),
+  runningProbes: count('running-app-probes', 0, ''),
+  metricsRenderings: count('metrics-renderings', 20),
+  metricsWindow: interval('metrics-window', 1000),
   probeTime: deadline('app-probe-time', 1000),
   probeResponseBytes: bytes('app-probe-response-bytes', 4 * KIB),
 

@@ -3,12 +3,11 @@
  * Built on the HTTP/1.1 codec, because a server of node:http would cost 18 MB of resident memory.
  */
 
-import { createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { APP_HEALTH_PREFIX } from '../../api/kube/agent-contract.ts';
+import type { Clock } from '../../clock.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { BoundedSet } from '../../limits/containers.ts';
-import { startDeadline } from '../../limits/timers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
 import { HEAD_TOO_LARGE } from '../http1/codec-replies.ts';
@@ -16,6 +15,7 @@ import { HeadBuffer } from '../http1/head-buffer.ts';
 import { type Http1Request, parseRequestHead } from '../http1/request-head.ts';
 import { writeReply } from '../http1/write-response.ts';
 import { listenOn } from '../net/addresses.ts';
+import { type AdminConnection, AdminConnections } from './admin-connections.ts';
 import type { ProbeResult } from './app-probe.ts';
 
 /** Settings of the admin port, and what it shows. */
@@ -30,6 +30,7 @@ export interface AdminOptions {
   readonly metrics: () => string;
   /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is no probe of that name. */
   readonly probe: (name: string) => Promise<ProbeResult> | undefined;
+  readonly clock: Clock;
   /** Value of the Date header. */
   readonly date: () => string;
 }
@@ -37,6 +38,8 @@ export interface AdminOptions {
 /** A running admin port. */
 export interface AdminServer {
   readonly port: number;
+  /** Closes connections that have passed their deadline. @param nowMs monotonic milliseconds */
+  sweep(nowMs: number): void;
   stop(): void;
 }
 
@@ -52,42 +55,40 @@ const NOT_FOUND = text(404, 'not found\n');
 
 /** Serves the admin port, one request per connection. @throws the system's error when the address is in use */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
-  const sockets = new BoundedSet<Socket>(LIMITS.adminConnections);
+  const connections = new AdminConnections(options.clock);
   const server = createServer((socket) => {
-    if (!sockets.add(socket)) {
-      socket.destroy();
-      return;
-    }
-    socket.on('close', () => sockets.delete(socket));
-    serve(socket, options);
+    const connection = connections.add(socket);
+    if (connection === undefined) return;
+    socket.on('close', () => connections.remove(connection));
+    serve(connection, connections, options);
   });
   const port = await listenOn(server, options.host, options.port);
   return {
     port,
+    sweep: (nowMs) => connections.sweep(nowMs),
     stop: () => {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      connections.destroy();
     },
   };
 }
 
-function serve(socket: Socket, options: AdminOptions): void {
+function serve(connection: AdminConnection, connections: AdminConnections, options: AdminOptions): void {
+  const { socket } = connection;
   const heads = new HeadBuffer(LIMITS.adminHeadBytes.value);
-  let responded = false;
-  const cancel = startDeadline(LIMITS.adminRequestTime, () => socket.destroy());
-  socket.on('close', cancel);
+  let isAnswered = false;
   socket.on('error', () => {});
   socket.on('data', (chunk: Buffer) => {
-    if (responded) return;
+    if (isAnswered) return;
     const head = heads.take(chunk, 0, chunk.length);
     if (head === '' && !heads.overflow) return;
-    responded = true;
+    isAnswered = true;
+    connections.onRequest(connection);
     const request = head === '' ? HEAD_TOO_LARGE : parseRequestHead(head);
     void respond(request, options).then((reply) => {
-      socket.end(
-        writeReply(reply, { isHead: request.kind === 'request' && request.method === 'HEAD', close: true, date: options.date() }),
-        'latin1',
-      );
+      const isHead = request.kind === 'request' && request.method === 'HEAD';
+      socket.end(writeReply(reply, { isHead, close: true, date: options.date() }), 'latin1');
+      connections.onResponse(connection);
     });
   });
 }

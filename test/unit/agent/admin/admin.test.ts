@@ -8,6 +8,7 @@ import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { expect } from 'chai';
 import { type AdminServer, startAdminServer } from '../../../../src/agent/admin/admin-server.ts';
 import { runAppProbe } from '../../../../src/agent/admin/app-probe.ts';
+import { systemClock } from '../../../../src/clock.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
 
 const listening = async (
@@ -36,6 +37,7 @@ describe('admin server', () => {
         if (!ready) throw new Error('secret');
         return 'a 1\n';
       },
+      clock: systemClock,
       date: () => 'now',
       probe: (name) => (name === 'app/readyz' ? Promise.resolve({ status: 204, text: '' }) : undefined),
     });
