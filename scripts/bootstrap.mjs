@@ -21,12 +21,11 @@ function install() {
   const marker = join(root, 'node_modules', '.sallyport-lock');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock && existsSync(nodeBinary)) return;
   process.stderr.write('sallyport: installing packages …\n');
-  // Not `npm ci`: it refuses a lock file that lacks a tool's builds for other platforms. `--no-save` keeps the lock file unchanged.
-  const npm = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  if (npm.status !== 0) fail(`npm install failed with status ${npm.status ?? npm.signal}`);
+  if (npm.status !== 0) fail(`npm ci failed with status ${npm.status ?? npm.signal}`);
   if (!existsSync(nodeBinary)) {
     // npm may be configured not to run install scripts; this one puts the binary in place.
     spawnSync(process.execPath, [join(root, 'node_modules', 'node', 'installArchSpecificPackage.js')], {

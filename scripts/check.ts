@@ -56,5 +56,5 @@ for (const { name, code, output, seconds } of results) {
   const mark = code === 0 ? styleText('green', 'ok  ') : styleText('red', 'FAIL');
   process.stdout.write(`${mark} ${name.padEnd(16)} ${seconds.toFixed(1)} s\n`);
 }
-if (!existsSync('node_modules')) process.stdout.write('run npm install first\n');
+if (!existsSync('node_modules')) process.stdout.write('run npm ci first\n');
 process.exitCode = failed === 0 ? 0 : 1;

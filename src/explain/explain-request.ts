@@ -64,7 +64,7 @@ export function explainMessages(
 }
 
 /** The request with the peer that a trusted proxy named; undefined: the proxy's header is invalid, and no rule is evaluated. */
-function withPeer({ trustedProxies }: Program, sent: RawRequest): RawRequest | undefined {
+export function withPeer({ trustedProxies }: Program, sent: RawRequest): RawRequest | undefined {
   const isTrusted = trustedProxyTest(trustedProxies);
   const identified = isTrusted === undefined ? ({ kind: 'ok', raw: sent } as const) : identifyPeer(sent, isTrusted);
   return identified.kind === 'ok' ? identified.raw : undefined;

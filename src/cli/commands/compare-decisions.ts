@@ -6,14 +6,17 @@ import { setImmediate } from 'node:timers/promises';
 import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import { createComparison } from '../../explain/diff-decisions.ts';
 import type { Enforced } from '../../explain/evaluate-to-end.ts';
-import { generateRequests } from '../../explain/generate-requests.ts';
+import type { RuleRef } from '../../explain/explanation.ts';
+import { generateRequests } from '../../explain/generate/generate-requests.ts';
+import type { GeneratedRequest } from '../../explain/generate/generated-request.ts';
+import { createReachedRules } from '../../explain/reached-rules.ts';
 import { createTestKey, type TestKey } from '../../explain/test-key.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_FAILURE } from '../context/exit-codes.ts';
 import { type CorpusEntry, readCorpus } from '../input/corpus.ts';
-import { insertToken } from '../input/insert-token.ts';
+import { insertToken, placeToken } from '../input/insert-token.ts';
 import type { Target } from '../input/policy-target.ts';
-import { readSpec } from '../input/request-spec.ts';
+import { type RequestSpec, readSpec } from '../input/request-spec.ts';
 import { createFlipGroups, type FlipGroup, type FlipGroups } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { createProgress } from '../output/progress.ts';
@@ -43,6 +46,16 @@ export interface ComparisonResult {
   readonly requests: number;
   readonly flips: number;
   readonly groups: readonly FlipGroup[];
+  /** Rules that no generated request reached, so that they were not compared; empty for requests from a file. */
+  readonly notReached: readonly UnreachedRule[];
+}
+
+/** A rule of one side that no request reached. */
+export interface UnreachedRule {
+  /** `namespace/name`. */
+  readonly workload: string;
+  readonly side: 'before' | 'after';
+  readonly rule: RuleRef;
 }
 
 const PROGRESS_STEP = 1000;
@@ -63,7 +76,7 @@ export async function compareDecisions(
     for await (const { pair, entry, index } of workItems(pairs, options, context)) {
       if (context.signal.aborted) throw new CommandError(EXIT_FAILURE, `stopped after ${plural(requests, 'request')}`);
       requests += 1;
-      if (comparisonByPair.get(pair)?.(entry, index, groups) === true) flips += 1;
+      if (comparisonByPair.get(pair)?.compare(entry, index, groups) === true) flips += 1;
       if (requests % PROGRESS_STEP !== 0) continue;
       progress.show(`${plural(requests, 'request')} evaluated, ${plural(flips, 'flip')}`);
       // Generating requests never waits for I/O, so without this pause a signal would be handled only after the last request.
@@ -72,15 +85,21 @@ export async function compareDecisions(
   } finally {
     progress.clear();
   }
-  return { requests, flips, groups: groups.groups() };
+  const notReached = options.generate === undefined ? [] : [...comparisonByPair.values()].flatMap((comparison) => comparison.notReached());
+  return { requests, flips, groups: groups.groups(), notReached };
 }
 
 /** A request to evaluate for one workload. */
 interface WorkItem {
   readonly pair: TargetPair;
-  readonly entry: CorpusEntry;
+  readonly entry: CorpusEntry | GeneratedEntry;
   /** Among the requests of the file, or among those generated for the workload. */
   readonly index: number;
+}
+
+/** A generated request. */
+interface GeneratedEntry {
+  readonly generated: GeneratedRequest;
 }
 
 async function* workItems(
@@ -98,30 +117,63 @@ async function* workItems(
   }
   for (const pair of pairs) {
     index = 0;
-    for (const { claims, ...spec } of generateRequests([pair.before.program, pair.after.program], generate, seed)) {
-      yield { pair, entry: { spec, claims }, index: index++ };
+    for (const generated of generateRequests([pair.before.program, pair.after.program], generate, seed)) {
+      yield { pair, entry: { generated }, index: index++ };
     }
   }
 }
 
-/** Evaluates an entry on both sides and adds it to `groups` if its decision differs. @returns whether it differs */
-type WorkloadComparison = (entry: CorpusEntry, index: number, groups: FlipGroups) => boolean;
+/** The comparison of one workload. */
+interface WorkloadComparison {
+  /** Evaluates an entry on both sides and adds it to `groups` if its decision differs. @returns whether it differs */
+  readonly compare: (entry: WorkItem['entry'], index: number, groups: FlipGroups) => boolean;
+  readonly notReached: () => readonly UnreachedRule[];
+}
 
 /** Requests with claims are evaluated with the test key for every issuer, those with literal tokens with the real keys. */
 function createWorkloadComparison(pair: TargetPair, nowSeconds: number, { sign, keySetsFor }: TestKey): WorkloadComparison {
   const { workload } = pair.before;
   const { namespace, name } = parseWorkloadKey(workload);
   const withTestKey = ({ program }: Enforced): Enforced => ({ program, keySets: keySetsFor(program) });
+  const signed = { before: withTestKey(pair.before), after: withTestKey(pair.after) };
   const compareLiteral = createComparison(pair, nowSeconds);
-  const compareSigned = createComparison({ before: withTestKey(pair.before), after: withTestKey(pair.after) }, nowSeconds);
-  return ({ spec, token, claims }, index, groups) => {
-    const read = readSpec(insertToken(spec, claims === undefined ? token : sign(claims)), `${name}.${namespace}`);
-    // The codec rejects the request on both sides alike.
-    if (read.kind === 'reply') return false;
-    const flip = (claims === undefined ? compareLiteral : compareSigned)(read.request);
-    if (flip !== undefined) groups.add(workload, flip, { index, request: read.request, claims });
-    return flip !== undefined;
+  const compareSigned = createComparison(signed, nowSeconds);
+  const reached = {
+    before: createReachedRules(signed.before, nowSeconds),
+    after: createReachedRules(signed.after, nowSeconds),
   };
+  return {
+    compare(entry, index, groups) {
+      const { spec, claims, isSigned } = signedEntry(entry, sign);
+      const read = readSpec(spec, `${name}.${namespace}`);
+      // The codec rejects the request on both sides alike.
+      if (read.kind === 'reply') return false;
+      if ('generated' in entry) for (const side of Object.values(reached)) side.add(read.request);
+      const flip = (isSigned ? compareSigned : compareLiteral)(read.request);
+      if (flip !== undefined) groups.add(workload, flip, { index, request: read.request, claims });
+      return flip !== undefined;
+    },
+    notReached: () =>
+      (['before', 'after'] as const).flatMap((side) => reached[side].notReached().map((rule) => ({ workload, side, rule }))),
+  };
+}
+
+interface SignedEntry {
+  readonly spec: RequestSpec;
+  /** Of the token that was signed. */
+  readonly claims: CorpusEntry['claims'];
+  /** Whether the tokens are those of the test key. */
+  readonly isSigned: boolean;
+}
+
+function signedEntry(entry: WorkItem['entry'], sign: TestKey['sign']): SignedEntry {
+  if ('generated' in entry) {
+    const { tokens = [], ...spec } = entry.generated;
+    const placed = tokens.reduce<RequestSpec>((one, { claims, place }) => placeToken(one, sign(claims), place), spec);
+    return { spec: placed, claims: tokens.at(-1)?.claims, isSigned: true };
+  }
+  const { spec, token, claims } = entry;
+  return { spec: insertToken(spec, claims === undefined ? token : sign(claims)), claims, isSigned: claims !== undefined };
 }
 
 /** Caches tokens by their claims: recorded requests come from few clients, and signing costs more than evaluating. */

@@ -84,8 +84,11 @@ function compileWorkloads(
   };
 }
 
-function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOptions, { stdout }: CommandContext): void {
+function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOptions, { stdout, stderr }: CommandContext): void {
   if (options.output === 'table') {
+    if (compiled.length === 0)
+      stderr.write('sallyport: no workloads in the input, so there is no bundle; add the manifests of the workloads\n');
+    if (compiled.length === 0) return;
     const rows = compiled.map(({ workload, policies, bytes, digest }) => [
       workload,
       policies.join(', '),

@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { Labels } from '../../resolve/policy-applies.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK, EXIT_USAGE } from '../context/exit-codes.ts';
 import { isBundleJson, policySetOfBundle } from '../input/bundle-policy-set.ts';
@@ -15,10 +16,10 @@ import { readConfig } from '../input/read-config.ts';
 import { requireInput } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { writeFindingLines } from '../output/findings.ts';
-import { flipGroupValue, formatFlips } from '../output/flips.ts';
+import { flipGroupValue, formatFlips, formatNotReached } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
-import { compareDecisions } from './compare-decisions.ts';
+import { type ComparisonResult, compareDecisions } from './compare-decisions.ts';
 
 const MAX_NUMBER = 9_999_999;
 
@@ -40,7 +41,7 @@ export function addDiffCommand(program: Command, { context, finish }: CommandHos
     .command('diff')
     .summary('show which decisions differ between two sets of policies')
     .description(
-      'Evaluates the same requests under two sets of policies and counts the verdicts that differ (flips), grouped by the two rules that decided, with an example of each. Requests come from a file (an HTTP archive, or one JSON object per line) or are generated from the values in both sets. Exit code 0: no decision differs; 79: some do.',
+      'Evaluates the same requests under two sets of policies and counts the verdicts that differ (flips), grouped by the two rules that decided, with an example of each. Requests come from a file (an HTTP archive, or one JSON object per line) or are generated from the values in both sets. Generated requests are a sample: a token that the policies accept and a value inside and just outside every clause, rules that differ first; rules that none of them reached are listed. Exit code 0: no decision differs, and every rule was reached; 79: some decisions differ, or some rules were not reached.',
     )
     .argument('<a>', 'before: a directory or file of manifests, or a bundle in JSON')
     .argument('<b>', 'after: likewise')
@@ -70,16 +71,26 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
   const { mesh } = await readConfig(options.config, context);
   const keySetOf = await readKeySets(options.jwks, context);
   const [before, after] = [await readSide(a, { mesh, keySetOf, context }), await readSide(b, { mesh, keySetOf, context })];
-  const sides = sharedWorkloads(before, after, options.workload, context).map((workload) => ({
-    before: before.target(workload, undefined),
-    after: after.target(workload, undefined),
+  const sides = comparedPods(before, after, options.workload, context).map(({ workload, labels }) => ({
+    before: before.target(workload, labels),
+    after: after.target(workload, labels),
   }));
-  const { requests, flips, groups } = await compareDecisions(sides, { ...options, nowSeconds: parseTime(options.at) }, context);
-  const value = { requests, flips, groups: groups.map(flipGroupValue) };
-  context.stdout.write(options.output === 'table' ? formatFlips(groups, context.stdout) : formatStructured(value, options.output));
-  const seed = options.generate === undefined ? '' : ` (seed ${options.seed})`;
-  context.stderr.write(`${plural(requests, 'request')}${seed}, ${plural(flips, 'flip')}\n`);
-  return flips === 0 ? EXIT_OK : EXIT_FINDINGS;
+  const result = await compareDecisions(sides, { ...options, nowSeconds: parseTime(options.at) }, context);
+  const { groups, notReached } = result;
+  const isSampled = options.generate !== undefined;
+  if (options.output === 'table')
+    context.stdout.write(`${formatFlips(groups, context.stdout)}${formatNotReached(notReached, context.stdout)}`);
+  else context.stdout.write(formatStructured({ ...result, groups: groups.map(flipGroupValue), sampled: isSampled }, options.output));
+  context.stderr.write(`${summary(result, isSampled ? options.seed : undefined)}\n`);
+  return result.flips === 0 && notReached.length === 0 ? EXIT_OK : EXIT_FINDINGS;
+}
+
+/** @param seed of generated requests; undefined: the requests are from a file */
+function summary({ requests, flips, notReached }: ComparisonResult, seed: number | undefined): string {
+  const counts = `${plural(requests, 'request')}${seed === undefined ? '' : ` (seed ${seed})`}, ${plural(flips, 'flip')}`;
+  if (seed === undefined) return counts;
+  if (notReached.length > 0) return `${counts}; sampled, and ${plural(notReached.length, 'rule')} not reached: nothing is known about them`;
+  return flips === 0 ? `${counts}; sampled: no request was found that is decided differently, which is not a proof` : counts;
 }
 
 interface SideContext {
@@ -104,11 +115,39 @@ async function readSide(path: string, { mesh, keySetOf, context }: SideContext):
   return set;
 }
 
-function sharedWorkloads(before: PolicySet, after: PolicySet, wanted: string | undefined, { stderr }: CommandContext): readonly string[] {
-  if (wanted !== undefined) return [wanted];
+/** A pod whose policies are compared. */
+interface ComparedPod {
+  readonly workload: string;
+  /** Absent: as in its manifest. */
+  readonly labels?: Labels;
+}
+
+function comparedPods(before: PolicySet, after: PolicySet, wanted: string | undefined, { stderr }: CommandContext): readonly ComparedPod[] {
+  if (wanted !== undefined) return [{ workload: wanted }];
+  if (before.workloads.length + after.workloads.length === 0) return selectedPods([before, after], stderr);
   const shared = before.workloads.filter((workload) => after.workloads.includes(workload));
   const unshared = [...before.workloads, ...after.workloads].filter((workload) => !shared.includes(workload));
   for (const workload of unshared) stderr.write(`sallyport: ${workload} is in one set only and is not compared\n`);
   if (shared.length === 0) throw new CommandError(EXIT_BAD_DATA, 'the two sets have no workload in common');
-  return shared;
+  return shared.map((workload) => ({ workload }));
+}
+
+/** Without any workload, a pod for each selector of the policies, and one for policies without a selector. */
+function selectedPods(sides: readonly PolicySet[], stderr: CommandContext['stderr']): readonly ComparedPod[] {
+  const pods = new Map<string, ComparedPod>();
+  for (const { metadata, spec } of sides.flatMap(({ policies }) => policies ?? [])) {
+    const labels = spec.selector?.matchLabels ?? {};
+    const pairs = Object.entries(labels)
+      .toSorted()
+      .map(([key, value]) => `${key}=${value}`);
+    // A slash separates namespace and name.
+    const name = pairs.length === 0 ? 'any-pod' : pairs.join(',').replaceAll('/', '.');
+    const workload = `${metadata.namespace}/${name}`;
+    pods.set(workload, { workload, labels });
+  }
+  if (pods.size === 0) throw new CommandError(EXIT_BAD_DATA, 'the two sets have neither workloads nor policies, so nothing is compared');
+  stderr.write(
+    `sallyport: no workloads in the input; compared for pods with the labels that the policies select: ${[...pods.keys()].join(', ')}\n`,
+  );
+  return [...pods.values()];
 }

@@ -1,6 +1,7 @@
 /*
  * Inserts a token into a written request.
  */
+import type { TokenPlace } from '../../explain/generate/generated-request.ts';
 import { headerPairs, type RequestSpec } from './request-spec.ts';
 
 const PLACEHOLDER = '${token}';
@@ -20,4 +21,19 @@ export function insertToken(spec: RequestSpec, token: string | undefined): Reque
     ...(spec.path === undefined ? {} : { path: fill(spec.path) }),
     headers: hasPlaceholder ? filled : [...filled, ['Authorization', `Bearer ${token}`]],
   };
+}
+
+/** `spec` with `token` at `place`: in a separate header, in the query, or as a cookie. */
+export function placeToken(spec: RequestSpec, token: string, place: TokenPlace): RequestSpec {
+  const pairs = headerPairs(spec.headers);
+  switch (place.kind) {
+    case 'header':
+      return { ...spec, headers: [...pairs, [place.name, `${place.prefix}${token}`]] };
+    case 'cookie':
+      return { ...spec, headers: [...pairs, ['cookie', `${place.name}=${token}`]] };
+    case 'parameter': {
+      const { path = '/' } = spec;
+      return { ...spec, path: `${path}${path.includes('?') ? '&' : '?'}${encodeURIComponent(place.name)}=${token}` };
+    }
+  }
 }

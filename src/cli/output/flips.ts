@@ -3,6 +3,7 @@
  * Only the first examples of a group are kept, so that memory does not grow with the number of flips.
  */
 import type { ExplainedDecision, Flip } from '../../explain/diff-decisions.ts';
+import type { RuleRef } from '../../explain/explanation.ts';
 import { redactSecrets } from '../../explain/redact.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { RawRequest } from '../../http/heads.ts';
@@ -67,6 +68,16 @@ export function formatFlips(groups: readonly FlipGroup[], stream: NodeJS.Writabl
     ]),
   );
   return formatTable(['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'REASON', 'EXAMPLE', 'CLAIMS'], rows, stream);
+}
+
+/** A table of the rules that no request reached; `''` for an empty array. */
+export function formatNotReached(
+  rules: readonly { readonly workload: string; readonly side: string; readonly rule: RuleRef }[],
+  stream: NodeJS.WritableStream,
+): string {
+  if (rules.length === 0) return '';
+  const rows = rules.map(({ workload, side, rule }): readonly Cell[] => [ruleText(rule), side, workload]);
+  return formatTable(['RULES NOT REACHED BY ANY REQUEST', 'SIDE', 'WORKLOAD'], rows, stream);
 }
 
 /** A group as a plain value with stable member names. Headers are left out, because they may hold credentials. */

@@ -80,4 +80,14 @@ describe('sallyport compile', () => {
     );
     expect(stdout).to.not.include('AuthorizationPolicy foo/allow');
   });
+
+  it('prints nothing to stdout and says why when there is no workload', async () => {
+    const { exitCode, stdout, stderr } = await compile({ 'allow.yaml': FILES['policies/allow.yaml'] ?? '' }, '.');
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([
+      0,
+      '',
+      'sallyport: no workloads in the input, so there is no bundle; add the manifests of the workloads\n',
+    ]);
+  });
 });

@@ -114,6 +114,44 @@ describe('sallyport diff', () => {
     expect(lines.at(-1)).to.match(/^2000 requests \(seed 1\), \d+ flips\n$/);
   });
 
+  it('lists rules that no request reached, and then never exits with 0', async () => {
+    const dead = policy('/straße');
+    const files = { 'a/p.yaml': dead, 'b/p.yaml': dead };
+    const { exitCode, stdout, stderr } = await withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b', '--generate', '500'], { cwd }));
+
+    expect([exitCode, stderr]).to.deep.equal([
+      79,
+      '500 requests (seed 1), 0 flips; sampled, and 2 rules not reached: nothing is known about them\n',
+    ]);
+    expect(stdout.split('\n')[1]).to.match(/^AuthorizationPolicy foo\/allow rules\[0\] +before +foo\/web$/);
+  });
+
+  it('says that generated requests are a sample when no decision differs', async () => {
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/a') };
+    const { exitCode, stdout, stderr } = await withDirectory(files, (cwd) =>
+      runCommand(['diff', 'a', 'b', '--generate', '500', '-o', 'json'], { cwd }),
+    );
+
+    expect(exitCode).to.equal(0);
+    expect(JSON.parse(stdout)).to.deep.include({ flips: 0, sampled: true, notReached: [] });
+    expect(stderr).to.include('0 flips; sampled: ');
+  });
+
+  it('compares directories without workloads by the labels that their policies select', async () => {
+    const open = (path: string): string => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: p, namespace: shop }
+spec: { selector: { matchLabels: { app.kubernetes.io/name: web } }, rules: [{ to: [{ operation: { paths: ["${path}"] } }] }] }
+`;
+    const files = { 'a/p.yaml': open('/a'), 'b/p.yaml': open('/b') };
+    const { exitCode, stderr } = await withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b', '--generate', '50'], { cwd }));
+
+    expect(exitCode).to.equal(79);
+    expect(stderr).to.include(
+      'no workloads in the input; compared for pods with the labels that the policies select: shop/app.kubernetes.io.name=web',
+    );
+  });
+
   it('prints no flips when it is stopped', async () => {
     const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
     const { exitCode, stdout, stderr } = await withDirectory(files, (cwd) =>

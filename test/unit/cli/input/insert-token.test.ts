@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { insertToken } from '../../../../src/cli/input/insert-token.ts';
+import { insertToken, placeToken } from '../../../../src/cli/input/insert-token.ts';
 
 const PLACEHOLDER = '${token}';
 
@@ -29,5 +29,13 @@ describe('insertToken', () => {
 
   it('inserts a token with $ literally', () => {
     expect(insertToken({ path: `/${PLACEHOLDER}` }, '$&').path).to.equal('/$&');
+  });
+});
+
+describe('placeToken', () => {
+  it('adds a header with its prefix, a query parameter, or a cookie', () => {
+    expect(placeToken({}, 't', { kind: 'header', name: 'x-a', prefix: 'JWT ' }).headers).to.deep.equal([['x-a', 'JWT t']]);
+    expect(placeToken({ path: '/a?b=c' }, 't', { kind: 'parameter', name: 'my token' }).path).to.equal('/a?b=c&my%20token=t');
+    expect(placeToken({}, 't', { kind: 'cookie', name: 'session' }).headers).to.deep.equal([['cookie', 'session=t']]);
   });
 });

@@ -1,11 +1,25 @@
 /*
  * A generated request, and values for it that satisfy the matchers of rules.
  */
-import type { Json } from '../policy/facts.ts';
-import { lookUpClaim } from '../policy/match/claim.ts';
-import type { IdentityMatch, PathMatch } from '../policy/model/program.ts';
+import type { Json } from '../../policy/facts.ts';
+import { lookUpClaim } from '../../policy/match/claim.ts';
+import type { IdentityMatch, PathMatch } from '../../policy/model/program.ts';
 
-/** A generated request, before its token is signed. */
+/** Claims by name. */
+export type GeneratedClaims = Readonly<Record<string, Json>>;
+
+/** Where a token is in a request. `prefix` precedes it in the header. */
+export type TokenPlace =
+  | { readonly kind: 'header'; readonly name: string; readonly prefix: string }
+  | { readonly kind: 'parameter' | 'cookie'; readonly name: string };
+
+/** A token for the caller to sign. */
+export interface GeneratedToken {
+  readonly claims: GeneratedClaims;
+  readonly place: TokenPlace;
+}
+
+/** A generated request, before its tokens are signed. */
 export interface GeneratedRequest {
   readonly method: string;
   readonly path: string;
@@ -18,8 +32,8 @@ export interface GeneratedRequest {
   /** URI in the client's certificate; absent: no mTLS. */
   readonly peer?: string;
   readonly sni?: string;
-  /** Claims of the token, for the caller to sign; absent: no token. */
-  readonly claims?: Readonly<Record<string, Json>>;
+  /** Never empty; the last one is the identity. Absent: no token. */
+  readonly tokens?: readonly GeneratedToken[];
 }
 
 /** Stands for anything that a matcher leaves open. */
@@ -58,13 +72,9 @@ export function matchingPeer(match: IdentityMatch): string {
 }
 
 /** `claims` with `value` at `path`; a value on the way that is not an object is replaced. */
-export function withClaim(
-  claims: Readonly<Record<string, Json>>,
-  [name = '', ...rest]: readonly string[],
-  value: Json,
-): Readonly<Record<string, Json>> {
+export function withClaim(claims: GeneratedClaims, [name = '', ...rest]: readonly string[], value: Json): GeneratedClaims {
   if (rest.length === 0) return { ...claims, [name]: value };
   const inner = lookUpClaim(claims, [name]);
-  const object = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Readonly<Record<string, Json>>) : {};
+  const object = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as GeneratedClaims) : {};
   return { ...claims, [name]: withClaim(object, rest, value) };
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { matchingPeer, matchingText, withClaim } from '../../../src/explain/generated-request.ts';
-import { compileIdentityMatch } from '../../../src/policy/match/identity.ts';
-import type { IdentityMatch, PathMatch } from '../../../src/policy/model/program.ts';
+import { matchingPeer, matchingText, withClaim } from '../../../../src/explain/generate/generated-request.ts';
+import { compileIdentityMatch } from '../../../../src/policy/match/identity.ts';
+import type { IdentityMatch, PathMatch } from '../../../../src/policy/model/program.ts';
 
 describe('matchingText', () => {
   const cases: readonly (readonly [match: PathMatch, text: string])[] = [
