@@ -84,10 +84,13 @@ export const ERROR_CODES = {
   },
   SP_KUBE_FORBIDDEN: {
     family: 'fault',
-    text: 'The service account is not authorized for this request: see the ClusterRoles of the chart.',
+    text: 'The API server forbids a request: the ClusterRoles of the chart are missing, or a quota or an admission plugin refuses the object. It is retried.',
   },
   SP_KUBE_UNAUTHORIZED: { family: 'fault', text: 'The API server rejected the credentials.' },
-  SP_KUBE_INVALID: { family: 'fault', text: 'The API server rejected a request or an object as invalid.' },
+  SP_KUBE_INVALID: {
+    family: 'fault',
+    text: 'The API server, or an admission policy or webhook, rejected a request or an object as invalid.',
+  },
   SP_TIMEOUT: { family: 'fault', text: 'No response arrived before the deadline.' },
   SP_JWKS_FETCH: { family: 'fault', text: 'A key set cannot be fetched or contains no usable key; the last good keys stay active.' },
   SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod cannot be redirected to its agent; the pod does not start.' },
@@ -146,9 +149,17 @@ export class InvariantError extends Error {
 export class RefusedError extends Error {
   override readonly name: string = 'RefusedError';
   readonly code: ErrorCode;
+  /** Private, so that no log prints it with the error. */
+  readonly #sentence: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly sentence?: string | undefined } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.#sentence = options.sentence;
+  }
+
+  /** What the API server said when it refused the request; it may quote the object, so it is for the status of that object only. */
+  get sentence(): string | undefined {
+    return this.#sentence;
   }
 }

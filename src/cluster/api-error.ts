@@ -1,6 +1,7 @@
 /*
  * Translates failed responses of the API server and transport errors into TransientError and RefusedError. Messages contain
- * only method, path, status and reason: bodies and headers may contain secrets and must not reach a log or a condition.
+ * only method, path, status and reason: bodies and headers may contain secrets and must not reach a log. The server's own
+ * sentence about a refusal is kept apart, for the status of the object that it is about.
  */
 import { type ErrorCode, RefusedError, TransientError } from '../errors.ts';
 
@@ -24,6 +25,7 @@ export interface FailedResponse {
 
 interface StatusObject {
   readonly reason?: string;
+  readonly message?: unknown;
   readonly details?: {
     readonly retryAfterSeconds?: number;
     readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
@@ -53,9 +55,10 @@ export function errorOfResponse(request: FailedRequest, response: FailedResponse
   const message = [`${request.method} ${request.path}: ${response.status}`, ...words].join(' ');
   if (response.status === 403 && words.includes('NamespaceTerminating')) return new RefusedError('SP_KUBE_NOT_FOUND', message);
   const refused = REFUSED.get(response.status);
-  if (refused !== undefined) return new RefusedError(refused, message);
+  if (refused !== undefined) return new RefusedError(refused, message, { sentence: sentenceOf(body) });
   const transient = TRANSIENT.get(response.status);
-  if (transient === undefined && response.status >= 400 && response.status < 500) return new RefusedError('SP_KUBE_INVALID', message);
+  if (transient === undefined && response.status >= 400 && response.status < 500)
+    return new RefusedError('SP_KUBE_INVALID', message, { sentence: sentenceOf(body) });
   const retryAfterMs = retryAfterOf(response) ?? secondsToMs(body?.details?.retryAfterSeconds);
   return new TransientError(transient ?? 'SP_KUBE_API', message, { retryAfterMs });
 }
@@ -98,6 +101,20 @@ function wordsOf(body: StatusObject | undefined): readonly string[] {
   const causes = body?.details?.causes ?? [];
   const words: readonly unknown[] = [body?.reason, ...causes.flatMap((cause) => [cause.reason, cause.field])];
   return [...new Set(words)].filter((word): word is string => typeof word === 'string' && /^[A-Za-z][\w.[\]-]{0,100}$/.test(word));
+}
+
+const MAX_SENTENCE = 400;
+
+/** The message of a Status on one line. The invalid value itself is left out: it can be long, and secret. */
+function sentenceOf(body: StatusObject | undefined): string | undefined {
+  if (typeof body?.message !== 'string') return undefined;
+  const withoutValues = body.message
+    .replaceAll(/Invalid value: "(?:[^"\\]|\\.)*"/g, 'an invalid value')
+    .replace(/(Invalid value): [^]*$/, '$1');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a terminal.
+  const line = withoutValues.replaceAll(/[\u0000-\u0020\u007f]+/g, ' ').trim();
+  if (line === '') return undefined;
+  return line.length > MAX_SENTENCE ? `${line.slice(0, MAX_SENTENCE - 1)}…` : line;
 }
 
 function statusObject(body: unknown): StatusObject | undefined {

@@ -11,7 +11,7 @@ import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Affected, Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
-import { runWorkers, type WorkerObserver, type WorkersOptions } from '../workqueue/workers.ts';
+import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver, type WorkersOptions } from '../workqueue/workers.ts';
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
 import { createResync, type Resync } from './resync.ts';
 
@@ -48,6 +48,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const queue = createWorkQueue({
     clock: options.clock,
     groupOf: (key) => parseWorkloadKey(key).namespace,
+    maxDelayMs: MAX_RETRY_DELAY_MS,
     ...(queueObserver === undefined ? {} : { observer: queueObserver }),
   });
   const resync = createResync({ ...options, queue });

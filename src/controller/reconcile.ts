@@ -93,7 +93,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
     // The namespace is being deleted: there is nothing to publish to, and nothing to report.
     if (error.code === 'SP_KUBE_NOT_FOUND') return;
     options.observer?.onPublish('refused', key);
-    ledger.refuse(key, { code: error.code, severity: 'error', path: '', message: error.message });
+    ledger.refuse(key, { code: error.code, severity: 'error', path: '', message: error.sentence ?? error.message });
     throw error;
   }
   ledger.accept(key);

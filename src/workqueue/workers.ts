@@ -1,9 +1,10 @@
 /*
- * Workers that handle the keys of a queue. A transient error is retried with backoff; after a refusal the key waits for the
- * next change; a bug is retried a few times and then parked.
+ * Workers that handle the keys of a queue. A transient error is retried with backoff, and so is a refusal by the API server,
+ * which a change of a quota, an admission policy or a role ends without any event; after every other refusal the key waits for
+ * the next change; a bug is retried a few times and then parked.
  */
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { RefusedError, TransientError } from '../errors.ts';
+import { type ErrorCode, RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WorkQueue } from './queue.ts';
 
@@ -36,6 +37,13 @@ export interface WorkersOptions {
   /** How often a key is retried after a bug before it is parked until the next change; default 5. */
   readonly bugRetries?: number;
 }
+
+/** Longest delay between two attempts that suits refusals, whose end no event reports, in milliseconds. */
+export const MAX_RETRY_DELAY_MS = 180_000;
+/** Shortest delay after a refusal, in milliseconds. */
+const MIN_REFUSAL_DELAY_MS = 2_000;
+/** Refusals that others can end: a quota, an admission policy or webhook, a missing right. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['SP_KUBE_FORBIDDEN', 'SP_KUBE_INVALID']);
 
 /** Handles keys until `signal` aborts; resolves when the keys in progress are finished. */
 export async function runWorkers(options: WorkersOptions, signal: AbortSignal): Promise<void> {
@@ -82,6 +90,11 @@ function handleFailure(
   if (error instanceof TransientError) {
     const delayMs = queue.retry(key, error.retryAfterMs);
     logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'handling failed; retrying');
+    return 'error';
+  }
+  if (error instanceof RefusedError && PASSING.has(error.code)) {
+    const delayMs = queue.retry(key, MIN_REFUSAL_DELAY_MS);
+    logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'refused by the API server; retrying');
     return 'error';
   }
   if (error instanceof RefusedError) {

@@ -22,6 +22,31 @@ describe('errorOfResponse', () => {
     expect(JSON.stringify(error)).to.not.contain('SECRET');
   });
 
+  const sentences: readonly (readonly [said: unknown, kept: string | undefined])[] = [
+    [
+      'configmaps "x" is forbidden: exceeded quota: few, used: configmaps=2',
+      'configmaps "x" is forbidden: exceeded quota: few, used: configmaps=2',
+    ],
+    ["ValidatingAdmissionPolicy 'p' denied request:\n\tno\u001b[31m", "ValidatingAdmissionPolicy 'p' denied request: no [31m"],
+    [
+      'ConfigMap "x" is invalid: data.a: Invalid value: "S\\"ECRET": too long',
+      'ConfigMap "x" is invalid: data.a: an invalid value: too long',
+    ],
+    ['ConfigMap "x" is invalid: data: Invalid value: map[string]string{"a":"SECRET"}: no', 'ConfigMap "x" is invalid: data: Invalid value'],
+    ['x'.repeat(500), `${'x'.repeat(399)}…`],
+    [' \n', undefined],
+    [42, undefined],
+  ];
+  for (const [said, kept] of sentences) {
+    it(`keeps the sentence of the server for the status, but in no log: ${JSON.stringify(said).slice(0, 60)}`, () => {
+      for (const status of [403, 422, 400]) {
+        const error = errorOfResponse(request, { status, body: { kind: 'Status', message: said }, wallMs }) as RefusedError;
+        expect(error.sentence).to.equal(kept);
+        expect(Object.keys(error)).to.not.include('sentence');
+      }
+    });
+  }
+
   it('ignores a body that is not a Status', () => {
     for (const body of [undefined, null, 'text', { reason: 'Forbidden' }, []]) {
       expect(errorOfResponse(request, { status: 403, body, wallMs }).message).to.match(/: 403$/);

@@ -265,6 +265,22 @@ describe('pipeline: errors', () => {
     expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
   });
 
+  for (const [code, sentence] of [
+    ['SP_KUBE_FORBIDDEN', 'configmaps "sallyport-httpbin" is forbidden: exceeded quota: few'],
+    ['SP_KUBE_INVALID', "ValidatingAdmissionPolicy 'labels' denied request: no owner label"],
+  ] as const) {
+    it(`publishes as soon as the API server accepts a bundle that it refused with ${code}, without any change`, async () => {
+      clusterState.pods.upsert(pod());
+      delivery.failWith = new RefusedError(code, 'PATCH /x: 4xx', { sentence });
+      runPipeline();
+      await until(() => results.includes('error'), 'the refusal');
+      expect(ledger.get('foo/httpbin')?.refusal).to.include({ code, message: sentence });
+      clock.advance(2_000);
+      await until(() => results.includes('success'), 'the retry');
+      expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
+    });
+  }
+
   it('treats an unknown error as a bug and continues with other workloads', async () => {
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'sleep' }));

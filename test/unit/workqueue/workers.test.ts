@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWorkQueue, type WorkQueue } from '../../../src/workqueue/queue.ts';
-import { type HandleResult, runWorkers } from '../../../src/workqueue/workers.ts';
+import { type HandleResult, MAX_RETRY_DELAY_MS, runWorkers } from '../../../src/workqueue/workers.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
@@ -14,9 +14,9 @@ interface Bench {
   readonly stop: () => Promise<void>;
 }
 
-function work(handle: (key: string) => Promise<HandleResult | undefined>, concurrency = 1): Bench {
+function work(handle: (key: string) => Promise<HandleResult | undefined>, concurrency = 1, maxDelayMs = 1_000_000): Bench {
   const clock = createFakeClock();
-  const queue = createWorkQueue({ clock, groupOf: () => '' });
+  const queue = createWorkQueue({ clock, groupOf: () => '', maxDelayMs });
   const results: string[] = [];
   const stopping = new AbortController();
   const observer = { onActive: () => undefined, onResult: (result: string) => results.push(result) };
@@ -42,7 +42,20 @@ describe('workers', () => {
       results: ['error'],
       delays: [700],
     },
-    { name: 'do not retry after a refusal', error: new RefusedError('SP_KUBE_INVALID', 'no'), results: ['terminal_error'], delays: [] },
+    { name: 'do not retry after a refusal', error: new RefusedError('SP_TOO_LARGE', 'no'), results: ['terminal_error'], delays: [] },
+    {
+      name: 'do not retry without a namespace',
+      error: new RefusedError('SP_KUBE_NOT_FOUND', 'no'),
+      results: ['terminal_error'],
+      delays: [],
+    },
+    { name: 'retry when a quota forbids it', error: new RefusedError('SP_KUBE_FORBIDDEN', 'no'), results: ['error'], delays: [2_000] },
+    {
+      name: 'retry when an admission policy refuses it',
+      error: new RefusedError('SP_KUBE_INVALID', 'no'),
+      results: ['error'],
+      delays: [2_000],
+    },
     { name: 'retry after a bug', error: new InvariantError('cannot be'), results: ['bug'], delays: [5] },
     { name: 'treat an unknown error as a bug', error: new TypeError('x is undefined'), results: ['bug'], delays: [5] },
   ];
@@ -57,6 +70,22 @@ describe('workers', () => {
       await bench.stop();
     });
   }
+
+  it('retry a refusal ever more slowly, but within minutes', async () => {
+    const delays: number[] = [];
+    const bench = work(() => Promise.reject(new RefusedError('SP_KUBE_FORBIDDEN', 'exceeded quota')), 1, MAX_RETRY_DELAY_MS);
+    bench.queue.add('a/x');
+    for (let tries = 1; tries <= 18; tries += 1) {
+      await until(() => bench.results.length === tries, `try ${tries}`);
+      const [delay = 0] = bench.clock.pending();
+      delays.push(delay);
+      bench.clock.advance(delay);
+    }
+    expect(delays).to.deep.equal([...delays].sort((one, other) => one - other));
+    expect(delays.at(0)).to.equal(2_000);
+    expect(delays.at(-1)).to.equal(180_000);
+    await bench.stop();
+  });
 
   it('park a key after several bugs until it is added again', async () => {
     const bench = work(() => Promise.reject(new InvariantError('cannot be')));
