@@ -6,7 +6,9 @@
 import { AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT, AGENT_FIRST_PORT } from '../api/kube/agent-contract.ts';
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../api/kube/names.ts';
 import type { Finding } from '../errors.ts';
+import { findOtherProtocol } from './port-protocols.ts';
 import { portOf, type Raw, rawListOf, stringOf } from './raw-json.ts';
+import type { ServicePort } from './services.ts';
 
 /** Istio's annotation with the same meaning, so that manifests written for Istio keep their excluded ports. */
 const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
@@ -28,15 +30,21 @@ export interface Capture {
   readonly findings: readonly Finding[];
 }
 
-/** Plans the capture. @param containers containers that serve while the pod runs: app containers and sidecars */
-export function planCapture(containers: readonly Raw[], annotations: Raw): Capture {
+/**
+ * Plans the capture.
+ *
+ * @param containers containers that serve while the pod runs: app containers and sidecars
+ * @param services ports of Services that lead to the pod, as far as they are known
+ */
+export function planCapture(containers: readonly Raw[], annotations: Raw, services: readonly ServicePort[] = []): Capture {
   const findings: Finding[] = [];
   const included = portList(annotations, INCLUDE_PORTS_ANNOTATION, findings);
   const excluded = new Set([
     ...portList(annotations, EXCLUDE_PORTS_ANNOTATION, findings),
     ...portList(annotations, ISTIO_EXCLUDE_ANNOTATION, findings),
   ]);
-  const declared = declaredPorts(containers, excluded, findings);
+  const declared = declaredPorts(containers);
+  findings.push(...findOtherProtocols(containers, excluded, services));
   const ports = [...new Set([...declared, ...included])].filter((port) => !excluded.has(port)).sort((a, b) => a - b);
   const inUse = new Set([...ports, ...excluded]);
   for (const reserved of [AGENT_ADMIN_PORT, AGENT_BLOCKED_PORT]) {
@@ -63,33 +71,40 @@ function assignPorts(ports: readonly number[], inUse: ReadonlySet<number>): read
   });
 }
 
-function declaredPorts(containers: readonly Raw[], excluded: ReadonlySet<number>, findings: Finding[]): readonly number[] {
-  const declared: number[] = [];
-  for (const container of containers) {
-    for (const entry of rawListOf(container['ports'])) {
-      const port = portOf(entry['containerPort']);
-      if (port === undefined || (entry['protocol'] ?? 'TCP') !== 'TCP') continue;
-      declared.push(port);
-      if (!excluded.has(port)) warnOfOtherProtocol(container, entry, findings);
-    }
-  }
-  return declared;
+function declaredPorts(containers: readonly Raw[]): readonly number[] {
+  return containers.flatMap((container) => tcpPortsOf(container).flatMap((entry) => portOf(entry['containerPort']) ?? []));
 }
 
-/** Istio derives the protocol of a port from the prefix of its name. The agent rejects connections of these protocols. */
-const OTHER_PROTOCOLS = ['tcp', 'tls', 'https', 'mongo', 'mysql', 'redis', 'postgres', 'grpc', 'http2'];
+function tcpPortsOf(container: Raw): readonly Raw[] {
+  return rawListOf(container['ports']).filter((entry) => (entry['protocol'] ?? 'TCP') === 'TCP');
+}
 
-function warnOfOtherProtocol(container: Raw, entry: Raw, findings: Finding[]): void {
-  const name = stringOf(entry['name']) ?? '';
-  const protocol = OTHER_PROTOCOLS.find((prefix) => name === prefix || name.startsWith(`${prefix}-`));
-  if (protocol === undefined) return;
-  findings.push({
+function findOtherProtocols(
+  containers: readonly Raw[],
+  excluded: ReadonlySet<number>,
+  services: readonly ServicePort[],
+): readonly Finding[] {
+  return containers.flatMap((container) =>
+    tcpPortsOf(container).flatMap((entry) => {
+      const port = portOf(entry['containerPort']);
+      if (port === undefined || excluded.has(port)) return [];
+      const name = stringOf(entry['name']) ?? '';
+      const other = findOtherProtocol({ port, name }, services);
+      return other === undefined
+        ? []
+        : [otherProtocol(`spec.containers[${stringOf(container['name']) ?? ''}].ports[${name || port}]`, port, other)];
+    }),
+  );
+}
+
+function otherProtocol(path: string, port: number, { source, protocol }: { readonly source: string; readonly protocol: string }): Finding {
+  return {
     code: 'SP_MANIFEST',
     severity: 'warning',
-    path: `spec.containers[${stringOf(container['name']) ?? ''}].ports[${name}]`,
-    message: `the name "${name}" of port ${String(entry['containerPort'])} indicates ${protocol}, but the agent supports only HTTP/1.1 and rejects other connections`,
-    hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${String(entry['containerPort'])}" to let the port bypass the agent`,
-  });
+    path,
+    message: `${source} of port ${port} indicates ${protocol}, but the agent supports only HTTP/1.1 and rejects other connections`,
+    hint: `annotate the pod with ${EXCLUDE_PORTS_ANNOTATION}: "${port}" to let the port bypass the agent`,
+  };
 }
 
 function portList(annotations: Raw, name: string, findings: Finding[]): readonly number[] {

@@ -7,8 +7,9 @@ import { plainValue } from '../api/kube/plain-value.ts';
 import { workloadNameOf, workloadNameOfOwner } from '../api/kube/workload.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { editDocument } from './edit-document.ts';
-import { injectPodTemplate } from './inject-pod.ts';
+import { findTemplateProblems, injectPodTemplate } from './inject-pod.ts';
 import { isRaw, type Raw, rawListOf, rawOf, stringOf } from './raw-json.ts';
+import { servicePortsFor } from './services.ts';
 import type { InjectionSettings } from './settings.ts';
 
 /** A finding about an object of a manifest. */
@@ -44,20 +45,20 @@ const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
  * Injects an agent into every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod,
  * also inside a List. Other objects are unchanged.
  *
+ * @param others objects of further manifests, whose Services say what the ports of pods are for
  * @throws RefusedError SP_MANIFEST if the text is not YAML or has no JSON form
  */
-export function injectManifest(text: string, settings: InjectionSettings): ManifestInjection {
+export function injectManifest(text: string, settings: InjectionSettings, others: readonly Raw[] = []): ManifestInjection {
   const documents = parseAllDocuments(text, { merge: true });
   if (!Array.isArray(documents)) return { text, injected: [], findings: [] };
   const injected: string[] = [];
   const findings: InjectionFinding[] = [];
   const edited = new Set<Document>();
-  for (const document of documents) {
-    const [error] = document.errors;
-    if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${error.message}`, { cause: error });
-    if (!isMap(document.contents)) continue;
-    for (const { path, object } of objectsOf(document)) {
-      const result = injectObject(object, settings);
+  const placed = placedObjects(documents);
+  const all = [...placed.flatMap(({ objects }) => objects.map(({ object }) => object)), ...others];
+  for (const { document, objects } of placed) {
+    for (const { path, object } of objects) {
+      const result = injectObject(object, settings, all);
       const name = `${stringOf(object['kind']) ?? ''}/${stringOf(rawOf(object['metadata'])['name']) ?? ''}`;
       findings.push(...result.findings.map((finding) => ({ ...finding, object: name })));
       if (result.object === object) continue;
@@ -75,6 +76,23 @@ interface Placed {
   readonly object: Raw;
 }
 
+/** The objects of a manifest, also those inside a List. @throws RefusedError SP_MANIFEST as {@link injectManifest} does */
+export function readObjects(text: string): readonly Raw[] {
+  const documents = parseAllDocuments(text, { merge: true });
+  if (!Array.isArray(documents)) return [];
+  return placedObjects(documents).flatMap(({ objects }) => objects.map(({ object }) => object));
+}
+
+function placedObjects(
+  documents: readonly Document.Parsed[],
+): readonly { readonly document: Document.Parsed; readonly objects: readonly Placed[] }[] {
+  return documents.flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${error.message}`, { cause: error });
+    return isMap(document.contents) ? [{ document, objects: objectsOf(document) }] : [];
+  });
+}
+
 function objectsOf(document: Document): readonly Placed[] {
   const root = plainValue(document);
   if (!isRaw(root)) return [];
@@ -82,15 +100,44 @@ function objectsOf(document: Document): readonly Placed[] {
   return root['items'].flatMap((object: unknown, at) => (isRaw(object) ? [{ path: ['items', at], object }] : []));
 }
 
-function injectObject(object: Raw, settings: InjectionSettings): { readonly object: Raw; readonly findings: readonly Finding[] } {
-  const kind = stringOf(object['kind']) ?? '';
-  const path = TEMPLATE_PATHS[kind];
-  if (path === undefined || !API_GROUPS.has(stringOf(object['apiVersion']) ?? '')) return { object, findings: [] };
+function injectObject(
+  object: Raw,
+  settings: InjectionSettings,
+  all: readonly Raw[],
+): { readonly object: Raw; readonly findings: readonly Finding[] } {
+  const found = templateOf(object);
+  if (found === undefined) return { object, findings: [] };
+  const { path, template } = found;
+  const workloadName = workloadNameIn(object, stringOf(object['kind']) ?? '');
+  const { pod, findings } = injectPodTemplate(template, { workloadName, settings, services: servicesFor(object, template, all) });
+  return { object: pod === template ? object : replaceAt(object, path, pod), findings: fromRoot(path, findings) };
+}
+
+/**
+ * What injecting an agent into `object` would report; empty for an object without a pod template.
+ *
+ * @param all every known object, whose Services say what the ports of the pod are for
+ */
+export function findObjectProblems(object: Raw, all: readonly Raw[]): readonly Finding[] {
+  const found = templateOf(object);
+  if (found === undefined) return [];
+  return fromRoot(found.path, findTemplateProblems(found.template, servicesFor(object, found.template, all)));
+}
+
+function templateOf(object: Raw): { readonly path: readonly string[]; readonly template: Raw } | undefined {
+  const path = TEMPLATE_PATHS[stringOf(object['kind']) ?? ''];
+  if (path === undefined || !API_GROUPS.has(stringOf(object['apiVersion']) ?? '')) return undefined;
   const template = path.reduce<Raw>((inner, key) => rawOf(inner[key]), object);
-  if (rawListOf(rawOf(template['spec'])['containers']).length === 0) return { object, findings: [] };
-  const { pod, findings } = injectPodTemplate(template, { workloadName: workloadNameIn(object, kind), settings });
-  const placed = findings.map((finding) => ({ ...finding, path: [...path, finding.path].join('.') }));
-  return { object: pod === template ? object : replaceAt(object, path, pod), findings: placed };
+  return rawListOf(rawOf(template['spec'])['containers']).length === 0 ? undefined : { path, template };
+}
+
+function servicesFor(object: Raw, template: Raw, all: readonly Raw[]): ReturnType<typeof servicePortsFor> {
+  const namespace = stringOf(rawOf(object['metadata'])['namespace']) ?? '';
+  return servicePortsFor(all, { namespace, labels: rawOf(rawOf(template['metadata'])['labels']) });
+}
+
+function fromRoot(path: readonly string[], findings: readonly Finding[]): readonly Finding[] {
+  return findings.map((finding) => ({ ...finding, path: [...path, finding.path].join('.') }));
 }
 
 function workloadNameIn(object: Raw, kind: string): string {

@@ -4,19 +4,24 @@
  */
 import { AGENT_CONTAINER, AGENT_ENV, type AppProbes, type InjectionStatus, REDIRECT_CONTAINER } from '../api/kube/agent-contract.ts';
 import { AGENT_ANNOTATION, INJECTION_LABEL, REWRITE_PROBES_ANNOTATION } from '../api/kube/names.ts';
+import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
 import { bundleName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { AGENT_VOLUMES, agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, planCapture } from './capture.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
+import type { ServicePort } from './services.ts';
 import type { InjectionSettings } from './settings.ts';
+import { findUnreachable } from './template-findings.ts';
 
 /** Input of the injection apart from the pod. */
 export interface InjectionContext {
   /** Name that the controller computes once the pod exists: see `workloadNameOf` and `workloadNameOfOwner`. */
   readonly workloadName: string;
   readonly settings: InjectionSettings;
+  /** Ports of the Services that lead to the pod, as far as they are known; absent: none. */
+  readonly services?: readonly ServicePort[];
 }
 
 /** Result of {@link injectPodTemplate}. */
@@ -29,7 +34,6 @@ export interface InjectionResult {
 }
 
 const ISTIO_REWRITE_ANNOTATION = 'sidecar.istio.io/rewriteAppHTTPProbers';
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const AGENT_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER];
 const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
 
@@ -38,18 +42,36 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const metadata = rawOf(input['metadata']);
   const unchanged = (...findings: readonly Finding[]): InjectionResult => ({ pod: input, changed: false, findings });
   if (rawOf(metadata['labels'])[INJECTION_LABEL] === 'disabled') return unchanged();
-  if (rawOf(metadata['annotations'])[MIRROR_ANNOTATION] !== undefined) return unchanged();
-  const obstacle = obstacleOf(rawOf(input['spec']));
-  if (obstacle !== undefined) return unchanged(obstacle);
+  const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
+  if (obstacle !== undefined) return unchanged(...describeObstacle(obstacle));
 
   const bare = removeAgent(input);
-  const spec = rawOf(bare['spec']);
-  const annotations = rawOf(rawOf(bare['metadata'])['annotations']);
-  const capture = planCapture([...rawListOf(spec['containers']), ...sidecarsOf(spec)], annotations);
-  const findings = [...capture.findings, ...nameConflictsOf(spec)];
+  const { capture, findings } = inspectTemplate(bare, context.services ?? []);
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
   const pod = addAgent(bare, capture, context);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
+}
+
+/** What `check` reports about a pod template without injecting an agent: errors and warnings of the injection. */
+export function findTemplateProblems(input: Raw, services: readonly ServicePort[]): readonly Finding[] {
+  const metadata = rawOf(input['metadata']);
+  if (rawOf(metadata['labels'])[INJECTION_LABEL] === 'disabled') return [];
+  const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
+  return obstacle === undefined ? inspectTemplate(removeAgent(input), services).findings : describeObstacle(obstacle);
+}
+
+function inspectTemplate(
+  bare: Raw,
+  services: readonly ServicePort[],
+): { readonly capture: Capture; readonly findings: readonly Finding[] } {
+  const spec = rawOf(bare['spec']);
+  const annotations = rawOf(rawOf(bare['metadata'])['annotations']);
+  const containers = [...rawListOf(spec['containers']), ...sidecarsOf(spec)];
+  const capture = planCapture(containers, annotations, services);
+  const findings = [...capture.findings, ...nameConflictsOf(spec)];
+  // What would be unreachable depends on the errors.
+  if (findings.some(({ severity }) => severity === 'error')) return { capture, findings };
+  return { capture, findings: [...findings, ...findUnreachable({ annotations, spec, containers, capture, services })] };
 }
 
 /** The pod before injection; the input itself if it has no agent. Named probe ports come back as numbers. */
@@ -103,13 +125,11 @@ function addAgent(bare: Raw, capture: Capture, { workloadName, settings }: Injec
   };
 }
 
-/** Pods that cannot have an agent are unchanged; the controller reports them as unprotected. */
-function obstacleOf(spec: Raw): Finding | undefined {
-  if (spec['hostNetwork'] === true) {
-    return notInjected('spec.hostNetwork', 'the pod uses the host network, where connections cannot be redirected to an agent');
-  }
-  if (rawOf(spec['os'])['name'] === 'windows') return notInjected('spec.os.name', 'there is no agent for Windows');
-  return undefined;
+/** Pods that cannot have an agent are unchanged; the controller reports them as unprotected. A static pod is changed at its node only. */
+function describeObstacle(obstacle: AgentObstacle): readonly Finding[] {
+  if (obstacle === 'windows') return [notInjected('spec.os.name', 'there is no agent for Windows')];
+  if (obstacle === 'static-pod') return [];
+  return [notInjected('spec.hostNetwork', 'the pod uses the host network, where connections cannot be redirected to an agent')];
 }
 
 function notInjected(path: string, reason: string): Finding {

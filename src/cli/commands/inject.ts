@@ -4,7 +4,7 @@
  */
 import { type Command, Option } from 'commander';
 import { RefusedError } from '../../errors.ts';
-import { type InjectionFinding, injectManifest } from '../../inject/inject-manifest.ts';
+import { type InjectionFinding, injectManifest, readObjects } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
 import { VERSION } from '../../version.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
@@ -47,8 +47,15 @@ async function inject(options: InjectOptions, context: CommandContext): Promise<
   const lines: string[] = [];
   let errors = 0;
   let injected = 0;
+  const files: { readonly file: string; readonly text: string; readonly objects: ReturnType<typeof readObjects> }[] = [];
   for (const file of options.filename) {
-    const result = injectText(file, await readManifest(file, context), settings);
+    const text = await readManifest(file, context);
+    files.push({ file, text, objects: readText(file, () => readObjects(text)) });
+  }
+  for (const { file, text } of files) {
+    // Services may be in other files than the pods that they lead to.
+    const others = files.flatMap((other) => (other.file === file ? [] : other.objects));
+    const result = readText(file, () => injectManifest(text, settings, others));
     texts.push(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
     lines.push(...result.findings.map((finding) => formatLine(file, finding)));
     errors += result.findings.filter((finding) => finding.severity === 'error').length;
@@ -88,9 +95,10 @@ async function readManifest(file: string, context: CommandContext): Promise<stri
   }
 }
 
-function injectText(file: string, text: string, settings: InjectionSettings): ReturnType<typeof injectManifest> {
+/** The result of `read`; its refusal of the file ends the command. */
+function readText<T>(file: string, read: () => T): T {
   try {
-    return injectManifest(text, settings);
+    return read();
   } catch (error) {
     if (error instanceof RefusedError) throw new CommandError(EXIT_BAD_DATA, `${file}: ${error.message}`, { cause: error });
     throw error;
