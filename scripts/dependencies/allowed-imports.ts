@@ -205,7 +205,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   status: {
     job: 'workload ledger; status conditions of policies: computed, worded and written',
-    imports: ['api', 'cluster', 'lint', 'workqueue'],
+    imports: ['api', 'cluster', 'lint', 'policy', 'workqueue'],
     types: ['clock.ts', 'errors.ts', 'jwks', 'state', 'telemetry'],
   },
   delivery: {
@@ -221,7 +221,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
-    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint'],
+    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'policy'],
     types: ['telemetry'],
     npm: ['@peculiar/x509', 'reflect-metadata'],
     node: ['node:crypto', 'node:https'],

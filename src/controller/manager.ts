@@ -2,6 +2,7 @@
  * The controller as a whole: fills the caches of this replica, contends for leadership, runs the leader's work while it
  * leads, and stops everything in the reverse order.
  */
+import type { Policy } from '../api/istio/resources.ts';
 import { runWithLease } from '../cluster/lease.ts';
 import { createRecorder } from '../cluster/recorder.ts';
 import type { Check } from '../ops-server/health.ts';
@@ -21,6 +22,8 @@ export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recor
 export interface Manager {
   /** Readiness checks by name: each fails until a cache is filled. */
   readonly checks: Readonly<Record<string, Check>>;
+  /** Ports of the pods that a policy would select, from the caches of this replica; undefined: not known. */
+  readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
   /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
@@ -49,6 +52,7 @@ export function createManager(options: ManagerOptions): Manager {
   };
   return {
     checks: checksOf(replica),
+    portsFor: replica.clusterState.selection.portsFor,
     isLeading: () => isLeading,
     run: async (signal) => {
       // The leader's work reads the caches, so they outlive it.

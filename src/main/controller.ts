@@ -74,7 +74,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
   const webhook = config.webhook.enabled
-    ? await openWebhook({ config, logger, metrics, client, mesh, isLeader: manager.isLeading })
+    ? await openWebhook({ config, logger, metrics, client, mesh, isLeader: manager.isLeading, portsFor: manager.portsFor })
     : undefined;
   const health = await startOpsServer({
     ...config.http,
@@ -102,9 +102,10 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
 
 interface WebhookParts extends Running {
   readonly isLeader: () => boolean;
+  readonly portsFor: WebhookOptions['portsFor'];
 }
 
-function openWebhook({ config, logger, metrics, client, mesh, isLeader }: WebhookParts): ReturnType<typeof startWebhook> {
+function openWebhook({ config, logger, metrics, client, mesh, isLeader, portsFor }: WebhookParts): ReturnType<typeof startWebhook> {
   const { host, port, service, tlsMinVersion, agentImage, agentImagePullPolicy, agentLogLevel, agentResources } = config.webhook;
   const options: WebhookOptions = {
     client,
@@ -114,6 +115,7 @@ function openWebhook({ config, logger, metrics, client, mesh, isLeader }: Webhoo
     tlsMinVersion,
     logger,
     isLeader,
+    portsFor,
     mesh: mesh.current,
     namespace: config.namespace,
     injection: {

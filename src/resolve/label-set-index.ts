@@ -6,6 +6,7 @@ import type { Policy } from '../api/istio/resources.ts';
 import { type ObjectKey, objectKey, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
+import { countTraits, type PodTraits, type TraitCounts, traitsOfCounts } from './pod-traits.ts';
 import type { Labels } from './policy-applies.ts';
 import { labelPair, requiredPairs } from './policy-index.ts';
 
@@ -25,6 +26,8 @@ export interface LabelSetIndex {
   /** Replaces what is known of the pod `before` by `after`; either may be absent. */
   readonly update: (before: SlimPod | undefined, after: SlimPod | undefined) => void;
   readonly ofWorkload: (workload: WorkloadKey) => Iterable<LabelSet>;
+  /** The distinct traits of the workload's pods. */
+  readonly traitsOf: (workload: WorkloadKey) => readonly PodTraits[];
   /** Label sets of one namespace, or of all when `namespace` is undefined. */
   readonly ofNamespace: (namespace: string | undefined) => Iterable<LabelSet>;
   /**
@@ -42,7 +45,7 @@ interface Posting {
 
 interface KnownPod {
   readonly set: Mutable;
-  readonly hasAgent: boolean;
+  readonly pod: SlimPod;
 }
 
 /** An empty index. An update costs in proportion to the number of the pod's labels. */
@@ -51,6 +54,12 @@ export function createLabelSetIndex(): LabelSetIndex {
   const byWorkload = new Map<WorkloadKey, Map<string, Mutable>>();
   const all: Posting = { byNamespace: new Map(), size: 0 };
   const byPair = new Map<string, Posting>();
+  const traitsByWorkload = new Map<WorkloadKey, TraitCounts>();
+  const count = ({ set, pod }: KnownPod, difference: 1 | -1): void => {
+    if (hasAgent(pod)) set.withAgent += difference;
+    else set.withoutAgent += difference;
+    countTraits(traitsByWorkload, { workload: set.workload, pod, difference });
+  };
 
   const join = (pod: SlimPod): Mutable => {
     const workload = workloadKey(workloadOf(pod));
@@ -77,7 +86,7 @@ export function createLabelSetIndex(): LabelSetIndex {
     const old = pods.get(key);
     if (pod === undefined || isFinished(pod)) pods.delete(key);
     else {
-      const fresh: KnownPod = { set: join(pod), hasAgent: hasAgent(pod) };
+      const fresh: KnownPod = { set: join(pod), pod };
       count(fresh, 1);
       pods.set(key, fresh);
     }
@@ -93,6 +102,7 @@ export function createLabelSetIndex(): LabelSetIndex {
       if (pod !== undefined) update(objectKey(pod.namespace, pod.name), after);
     },
     ofWorkload: (workload) => byWorkload.get(workload)?.values() ?? [],
+    traitsOf: (workload) => traitsOfCounts(traitsByWorkload.get(workload)),
     ofNamespace: (namespace) => setsOf(all, namespace),
     candidates: (policy, namespace) => candidatesFor(policy, namespace, { all, byPair }),
   };
@@ -164,11 +174,6 @@ function removeFrom(index: Map<string, Set<Mutable>>, key: string, set: Mutable)
   const known = index.get(key);
   known?.delete(set);
   if (known?.size === 0) index.delete(key);
-}
-
-function count({ set, hasAgent: isWithAgent }: KnownPod, difference: 1 | -1): void {
-  if (isWithAgent) set.withAgent += difference;
-  else set.withoutAgent += difference;
 }
 
 function pairsOf(labels: Labels): readonly string[] {

@@ -7,6 +7,7 @@ import { type PolicyKey, policyKeyOf, type WorkloadKey, workloadKey } from '../a
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import { createLabelSetIndex, type LabelSet, type LabelSetIndex } from './label-set-index.ts';
+import { describeTraits, type PodTraits, traitsKey } from './pod-traits.ts';
 import { type Labels, matchesLabels, selectsPod } from './policy-applies.ts';
 import { createPolicyIndex, type PolicyIndex } from './policy-index.ts';
 
@@ -48,6 +49,13 @@ export interface Selection {
   readonly workloads: (namespace?: string) => ReadonlySet<WorkloadKey>;
   /** Every workload with a pod that has no agent, of one namespace or of all. */
   readonly workloadsWithoutAgent: (namespace?: string) => ReadonlySet<WorkloadKey>;
+  /** The distinct traits of the workload's pods. */
+  readonly traitsOf: (workload: WorkloadKey) => readonly PodTraits[];
+  /**
+   * The ports on which agents of the selected workloads evaluate requests, also for a policy that was never applied.
+   * Undefined: it selects none, or one of them does not say.
+   */
+  readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
   /** The distinct label sets of the workload's pods with an agent. */
   readonly labelSetsOf: (workload: WorkloadKey) => readonly Labels[];
 }
@@ -80,6 +88,8 @@ export function createSelection(rootNamespace: () => string): Selection {
     workloadsWithoutAgentOf: (policy) => selectedBy(policy, isWithoutAgent),
     workloads: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithAgent),
     workloadsWithoutAgent: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithoutAgent),
+    traitsOf: labelSets.traitsOf,
+    portsFor: (policy) => portsFor(parts, policy),
     labelSetsOf: (workload) => [...labelSets.ofWorkload(workload)].filter(isWithAgent).map(({ labels }) => labels),
   };
 }
@@ -111,7 +121,10 @@ function applyPod(parts: Parts, before: SlimPod | undefined, after: SlimPod | un
   const pods = [before, after].filter((pod) => pod !== undefined);
   const workloads = new Set(pods.map((pod) => workloadKey(workloadOf(pod))));
   const policies = new Map(pods.flatMap((pod) => [...policiesFor(parts, pod.namespace, pod.labels)]));
-  const selectedWorkloads = (): readonly string[] => [...policies.values()].map((policy) => describeSelected(parts, policy, workloads));
+  const selectedWorkloads = (): readonly string[] => {
+    const traits = [...workloads].map((workload) => describeTraits(parts.labelSets.traitsOf(workload))).join(' ');
+    return [...policies.values()].map((policy) => `${describeSelected(parts, policy, workloads)}${traits}`);
+  };
   const old = selectedWorkloads();
   parts.labelSets.update(before, after);
   const fresh = selectedWorkloads();
@@ -172,6 +185,18 @@ function selectedByAny(parts: Parts, policies: readonly (Policy | undefined)[]):
   return found;
 }
 
+function portsFor(parts: Parts, policy: Policy): ReadonlySet<number> | undefined {
+  const ports = new Set<number>();
+  for (const workload of selectedByAny(parts, [policy])) {
+    for (const traits of parts.labelSets.traitsOf(workload)) {
+      if (!traits.hasAgent) continue;
+      if (traits.ports === undefined) return undefined;
+      for (const port of traits.ports) ports.add(port);
+    }
+  }
+  return ports.size === 0 ? undefined : ports;
+}
+
 function workloadsOfSets(sets: Iterable<LabelSet>, counts: (set: LabelSet) => boolean): ReadonlySet<WorkloadKey> {
   const found = new Set<WorkloadKey>();
   for (const set of sets) if (counts(set)) found.add(set.workload);
@@ -188,7 +213,7 @@ function isWithoutAgent({ withoutAgent }: LabelSet): boolean {
 
 function isSameToPolicies(one: SlimPod, other: SlimPod): boolean {
   return (
-    hasAgent(one) === hasAgent(other) &&
+    traitsKey(one) === traitsKey(other) &&
     isFinished(one) === isFinished(other) &&
     workloadKey(workloadOf(one)) === workloadKey(workloadOf(other)) &&
     matchesLabels(one.labels, other.labels) &&

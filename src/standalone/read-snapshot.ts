@@ -3,7 +3,14 @@
  * created it, namespaces, and the workloads that an agent protects, with its addresses.
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
-import { AGENT_ANNOTATION, LISTEN_ANNOTATION, SECURITY_GROUP, UPSTREAM_ANNOTATION } from '../api/kube/names.ts';
+import {
+  AGENT_ANNOTATION,
+  EXCLUDE_PORTS_ANNOTATION,
+  INCLUDE_PORTS_ANNOTATION,
+  LISTEN_ANNOTATION,
+  SECURITY_GROUP,
+  UPSTREAM_ANNOTATION,
+} from '../api/kube/names.ts';
 import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { DirectorySnapshot } from '../state/directory.ts';
@@ -38,6 +45,7 @@ export interface SnapshotObjects {
 }
 
 const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 0 };
+const PORT_ANNOTATIONS: ReadonlySet<string> = new Set([INCLUDE_PORTS_ANNOTATION, EXCLUDE_PORTS_ANNOTATION]);
 const ANY_NAMESPACE = 'default';
 
 interface Collected {
@@ -81,13 +89,14 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   const annotations = { ...annotationsOf(template), ...annotationsOf(object) };
   const upstreamText = annotations[UPSTREAM_ANNOTATION];
   const agent = upstreamText === undefined ? {} : { [AGENT_ANNOTATION]: '{}' };
+  const ports = Object.fromEntries(Object.entries(annotations).filter(([name]) => PORT_ANNOTATIONS.has(name)));
   const { metadata } = template as { readonly metadata?: Readonly<Record<string, unknown>> };
   const pod = projectPod({
     metadata: {
       ...metadata,
       namespace: object.metadata.namespace,
       name: object.metadata.name,
-      annotations: agent,
+      annotations: { ...ports, ...agent },
       ...(object.kind === 'Pod' ? {} : { ownerReferences: [{ controller: true, kind: object.kind, name: object.metadata.name }] }),
     },
     spec: template['spec'],

@@ -1,12 +1,15 @@
 /*
- * The conditions `Accepted` and `Ready` of a policy, from facts about it. Pure; the text changes only when the facts do.
+ * The conditions `Accepted`, `Ready` and `Enforced` of a policy, from facts about it. Pure; the text changes only when the
+ * facts do. `Ready` speaks of workloads with an agent, `Enforced` of every selected workload.
  */
 import type { Finding } from '../errors.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
+import { enforcedOf } from './enforced-condition.ts';
+import { describeActive, listNames, sentences } from './sentences.ts';
 
 /** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
-  readonly type: 'Accepted' | 'Ready';
+  readonly type: 'Accepted' | 'Ready' | 'Enforced';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -31,31 +34,44 @@ export interface PolicyFacts {
   readonly published: readonly string[];
   /** Selected workloads with an agent whose published bundle does not contain it yet. */
   readonly waiting: readonly string[];
+  /** Those of `waiting` for which nothing has been published yet, because they are new. */
+  readonly starting: readonly string[];
   /** Selected workloads with an agent whose bundle cannot be published. */
   readonly refused: readonly { readonly workload: string; readonly message: string }[];
-  /** Selected workloads with a pod that has no agent: nothing enforces the policy there. */
+  /** Selected workloads with a pod that has no agent, although it could have one: nothing enforces the policy there. */
   readonly withoutAgent: readonly string[];
+  /** Selected workloads with a pod that cannot have an agent, such as one on the host network. */
+  readonly notInjectable: readonly string[];
+  /** Namespaces in which injection is not enabled, with their selected workloads without an agent. */
+  readonly notEnabled: readonly { readonly namespace: string; readonly workloads: readonly string[] }[];
+  /** The policy is in the root namespace: a pod of one namespace must not change whether it is ready. */
+  readonly isMeshWide: boolean;
+  /** The policy is evaluated and logged, but never decides. */
+  readonly isDryRun: boolean;
+  /** Why the ext_authz provider of a CUSTOM policy cannot be called: matching requests are denied. Absent: it can be called. */
+  readonly provider?: { readonly reason: 'ProviderUnknown' | 'ProviderConflict'; readonly message: string };
   readonly keys: readonly KeyProblem[];
   /** Warnings from compiling this policy. */
   readonly findings: readonly Finding[];
 }
 
-/** At most this many findings or workloads are named in one message. */
+/** At most this many key problems are named in one message. */
 const NAMED = 3;
 /** Longest message, in characters. */
 const MAX_MESSAGE = 1024;
 
-/** Both conditions of a policy. */
+/** All conditions of a policy. */
 export function conditionsOf(entry: PolicyEntry, facts: PolicyFacts): readonly PolicyCondition[] {
-  const ready = readyOf(entry, facts);
-  return [accepted(entry, facts.findings), ready].map(({ message, ...condition }) => ({
+  const drafts = [accepted(entry, facts.findings), readyOf(entry, facts), enforcedOf(entry, facts)];
+  return drafts.map(({ message, ...condition }) => ({
     ...condition,
     message: message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE - 1)}…` : message,
     observedGeneration: entry.generation,
   }));
 }
 
-type Draft = Omit<PolicyCondition, 'observedGeneration'>;
+/** A condition without the generation that it is about. */
+export type Draft = Omit<PolicyCondition, 'observedGeneration'>;
 
 function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft {
   const type = 'Accepted';
@@ -73,26 +89,39 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const type = 'Ready';
   const no = (reason: string, message: string): Draft => ({ type, status: 'False', reason, message });
   const yes = (reason: string, message: string): Draft => ({ type, status: 'True', reason, message });
-  const total = facts.published.length + facts.waiting.length + facts.refused.length;
-  const count = `Published to ${facts.published.length} of ${total} selected workloads with an agent`;
-  const unprotected = facts.withoutAgent.length === 0 ? '' : `Not enforced on workloads without an agent: ${listNames(facts.withoutAgent)}`;
+  const { waiting, refused, total, count } = publishing(facts);
   const unavailable = facts.keys.filter((keys) => keys.kind !== 'stale');
 
-  if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count, unprotected]));
-  const [refused] = facts.refused;
-  if (refused !== undefined) return no('BundleRefused', sentences([count, `${refused.workload}: ${refused.message}`]));
-  if (facts.waiting.length > 0) return no('Publishing', sentences([count, `Not yet published to: ${listNames(facts.waiting)}`]));
-  if (unavailable.length > 0) return no('KeysUnavailable', sentences([count, listKeys(unavailable), unprotected]));
-  if (total === 0 && facts.withoutAgent.length > 0) return no('NoAgent', sentences([count, unprotected]));
+  if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count]));
+  if (facts.provider !== undefined) return no(facts.provider.reason, sentences([facts.provider.message, count]));
+  const [first] = refused;
+  if (first !== undefined) return no('BundleRefused', sentences([count, `${first.workload}: ${first.message}`]));
+  if (waiting.length > 0) return no('Publishing', sentences([count, `Not yet published to: ${listNames(waiting)}`]));
+  if (unavailable.length > 0) return no('KeysUnavailable', sentences([count, listKeys(unavailable)]));
+  const bare = workloadsWithoutAgent(facts);
+  if (total === 0 && bare.length > 0) return no('NoAgent', `No selected workload has an agent: ${listNames(bare)}`);
   if (total === 0) return yes('SelectsNothing', selectsNothing(entry));
-  if (facts.keys.length > 0) return yes('KeysStale', sentences([count, listKeys(facts.keys), unprotected]));
-  return yes('Published', sentences([count, unprotected]));
+  if (facts.keys.length > 0) return yes('KeysStale', sentences([count, listKeys(facts.keys)]));
+  return yes('Published', count);
 }
 
-function describeActive(entry: PolicyEntry): string {
-  if (entry.active === undefined) return 'No version of this policy is active';
-  if (entry.isActiveValid) return `Generation ${entry.active.metadata.generation ?? 0} remains active`;
-  return 'The readable part of it is active; values that cannot be honoured can only deny more requests';
+/**
+ * What counts for `Ready`. A policy of the root namespace is ready when the workloads that already have a bundle have it:
+ * otherwise each new pod, and each namespace that refuses a bundle, would make it unready for everyone.
+ */
+function publishing(facts: PolicyFacts): Pick<PolicyFacts, 'waiting' | 'refused'> & { readonly total: number; readonly count: string } {
+  const total = facts.published.length + facts.waiting.length + facts.refused.length;
+  if (!facts.isMeshWide) {
+    const count = `Published to ${facts.published.length} of ${total} selected workloads with an agent`;
+    return { waiting: facts.waiting, refused: facts.refused, total, count };
+  }
+  const starting = new Set(facts.starting);
+  const waiting = facts.waiting.filter((workload) => !starting.has(workload));
+  return { waiting, refused: [], total: 1, count: waiting.length > 0 ? '' : 'Published; the condition Enforced counts workloads' };
+}
+
+function workloadsWithoutAgent({ withoutAgent, notInjectable, notEnabled }: PolicyFacts): readonly string[] {
+  return [...withoutAgent, ...notInjectable, ...notEnabled.flatMap(({ workloads }) => workloads)];
 }
 
 function selectsNothing(entry: PolicyEntry): string {
@@ -119,15 +148,6 @@ function listFindings(findings: readonly Finding[]): string {
     ({ path, message, hint }) => `${path === '' ? '' : `${path}: `}${message}${hint === undefined ? '' : ` (${hint})`}`,
   );
   return listNames(lines, '; ');
-}
-
-function listNames(names: readonly string[], separator = ', '): string {
-  const shown = names.slice(0, NAMED).join(separator);
-  return names.length <= NAMED ? shown : `${shown}${separator}and ${names.length - NAMED} more`;
-}
-
-function sentences(parts: readonly string[]): string {
-  return parts.filter((part) => part !== '').join('. ');
 }
 
 function withoutDuplicates(findings: readonly Finding[]): readonly Finding[] {

@@ -2,10 +2,15 @@
  * The facts that the status of one policy reports, read from the cluster state, the workload ledger and the key cache.
  */
 import type { Policy } from '../api/istio/resources.ts';
+import { objectKey, parseWorkloadKey, type WorkloadKey } from '../api/kube/keys.ts';
+import { INJECTION_LABEL } from '../api/kube/names.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
+import { findUnservedPorts } from '../lint/unserved-ports.ts';
+import { dryRunOf } from '../policy/lower/dry-run.ts';
+import { findUnknownProvider } from '../policy/lower/unknown-provider.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { KeyProblem, PolicyFacts } from './conditions.ts';
 import { isUnverified, type LedgerView } from './workload-ledger.ts';
@@ -19,7 +24,20 @@ export interface FactSources {
   readonly mesh: () => MeshConfig;
 }
 
-const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
+/** The facts about a policy of which no version is active. */
+export const NO_FACTS: PolicyFacts = {
+  published: [],
+  waiting: [],
+  starting: [],
+  refused: [],
+  withoutAgent: [],
+  notInjectable: [],
+  notEnabled: [],
+  isMeshWide: false,
+  isDryRun: false,
+  keys: [],
+  findings: [],
+};
 
 /**
  * The facts about a policy; costs in proportion to the workloads that it selects.
@@ -29,11 +47,12 @@ const NOTHING: PolicyFacts = { published: [], waiting: [], refused: [], withoutA
  */
 export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts | undefined {
   const policy = entry.active;
-  if (policy === undefined) return NOTHING;
+  if (policy === undefined) return NO_FACTS;
   const { ledger, jwksCache } = sources;
   const { selection } = sources.clusterState;
   const published: string[] = [];
   const waiting: string[] = [];
+  const starting: string[] = [];
   const refused: { readonly workload: string; readonly message: string }[] = [];
   const findings: Finding[] = [];
   for (const key of [...selection.workloadsOf(entry.key)].sort()) {
@@ -42,21 +61,60 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     findings.push(...(record?.desired?.findings.get(entry.key) ?? []));
     if (record?.refusal !== undefined) refused.push({ workload: key, message: record.refusal.message });
     else if (record?.policies.get(entry.key) === (policy.metadata.generation ?? 0)) published.push(key);
-    else waiting.push(key);
+    else {
+      waiting.push(key);
+      if (record?.published === undefined) starting.push(key);
+    }
   }
+  const mesh = sources.mesh();
+  const provider = providerProblem(policy, findings, mesh);
   return {
+    ...NO_FACTS,
     published,
     waiting,
+    starting,
     refused,
-    withoutAgent: [...selection.workloadsWithoutAgentOf(entry.key)].sort(),
+    ...unprotected(entry, sources.clusterState),
+    isMeshWide: policy.metadata.namespace === mesh.rootNamespace,
+    isDryRun: policy.kind === 'AuthorizationPolicy' && dryRunOf(policy.metadata) === true,
+    ...(provider === undefined ? {} : { provider }),
     keys: keyProblems(policy, jwksCache),
-    // Missing keys are reported with the state of their source.
-    findings: [...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'), ...peerFindings(policy, sources.mesh())],
+    findings: [
+      // Missing keys are reported with the state of their source.
+      ...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'),
+      ...peerFindings(policy, mesh),
+      ...findUnservedPorts(policy, { served: () => selection.portsFor(policy) }),
+    ],
   };
 }
 
 function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly Finding[] {
   return policy.kind === 'AuthorizationPolicy' ? findPeerIdentityFields(policy, trustedProxies) : [];
+}
+
+/** Without a selected workload nothing is compiled, so the provider is looked up here, too. */
+function providerProblem(policy: Policy, compiled: readonly Finding[], mesh: MeshConfig): PolicyFacts['provider'] {
+  const unknown = findUnknownProvider(policy, mesh);
+  if (unknown !== undefined) return { reason: 'ProviderUnknown', message: unknown.message };
+  const conflict = compiled.find((finding) => finding.code === 'SP_PROVIDER');
+  return conflict === undefined ? undefined : { reason: 'ProviderConflict', message: conflict.message };
+}
+
+type Unprotected = Pick<PolicyFacts, 'withoutAgent' | 'notInjectable' | 'notEnabled'>;
+
+/** Sorts the selected workloads with a pod without an agent by what is missing. */
+function unprotected(entry: PolicyEntry, { selection, namespaces }: ClusterState): Unprotected {
+  const withoutAgent: WorkloadKey[] = [];
+  const notInjectable: WorkloadKey[] = [];
+  const notEnabled = new Map<string, WorkloadKey[]>();
+  for (const key of [...selection.workloadsWithoutAgentOf(entry.key)].sort()) {
+    const { namespace } = parseWorkloadKey(key);
+    const bare = selection.traitsOf(key).filter((traits) => !traits.hasAgent);
+    if (bare.every(({ obstacle }) => obstacle !== undefined)) notInjectable.push(key);
+    else if (namespaces.get(objectKey('', namespace))?.labels[INJECTION_LABEL] === 'enabled') withoutAgent.push(key);
+    else notEnabled.set(namespace, [...(notEnabled.get(namespace) ?? []), key]);
+  }
+  return { withoutAgent, notInjectable, notEnabled: [...notEnabled].map(([namespace, workloads]) => ({ namespace, workloads })) };
 }
 
 function keyProblems(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyProblem[] {

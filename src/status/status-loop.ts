@@ -3,11 +3,12 @@
  * queue the policies that they concern; each is handled once after a short delay, however many changes there were.
  */
 import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
+import { INJECTION_LABEL } from '../api/kube/names.ts';
 import type { Clock } from '../clock.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
-import { runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
 import { type FactSources, policyFacts } from './policy-facts.ts';
 import type { StatusWriter } from './status-writer.ts';
 import { isUnverified, type RecordChange } from './workload-ledger.ts';
@@ -42,6 +43,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   const queue = createWorkQueue({
     clock: options.clock,
     groupOf: (key) => parsePolicyKey(key).namespace,
+    maxDelayMs: MAX_RETRY_DELAY_MS,
     ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
   });
   const enqueue = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
@@ -67,6 +69,15 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
         clusterState.policies.subscribe(({ key }) => enqueue(key)),
         clusterState.subscribe((_change, { policies }) => {
           for (const key of policies) enqueue(key);
+        }),
+        clusterState.namespaces.subscribe(({ before, after }) => {
+          const namespace = (after ?? before)?.name ?? '';
+          // Only a workload without an agent is reported together with the label of its namespace.
+          if (before?.labels[INJECTION_LABEL] === after?.labels[INJECTION_LABEL]) return;
+          if (clusterState.selection.workloadsWithoutAgent(namespace).size === 0) return;
+          for (const scope of new Set([namespace, options.mesh().rootNamespace])) {
+            for (const entry of clusterState.policies.byIndex('scope', scope)) enqueue(entry.key);
+          }
         }),
         ledger.subscribe((change) => {
           for (const key of policiesOf(options, change)) enqueue(key);

@@ -24,7 +24,15 @@ export interface StatusWriterOptions {
 export type StatusWriter = (entry: PolicyEntry, facts: PolicyFacts, signal: AbortSignal) => Promise<'updated' | 'unchanged' | 'gone'>;
 
 /** Reasons that the author of the policy has to act on. */
-const WARNINGS: ReadonlySet<string> = new Set(['Invalid', 'NeedsPeerIdentity', 'BundleRefused', 'KeysUnavailable', 'KeysStale']);
+const WARNINGS: ReadonlySet<string> = new Set([
+  'Invalid',
+  'NeedsPeerIdentity',
+  'BundleRefused',
+  'KeysUnavailable',
+  'KeysStale',
+  'ProviderUnknown',
+  'ProviderConflict',
+]);
 
 /** A writer for the cluster that `client` talks to. */
 export function createStatusWriter({ client, recorder }: StatusWriterOptions): StatusWriter {

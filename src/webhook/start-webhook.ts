@@ -11,7 +11,7 @@ import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { rotateCertificates } from './certs/certificate-rotator.ts';
 import { reviewPod } from './mutate.ts';
 import { startAdmissionServer } from './server.ts';
-import { reviewPolicy } from './validate.ts';
+import { type PolicyContext, reviewPolicy } from './validate.ts';
 
 /** Options of {@link startWebhook}. */
 export interface WebhookOptions {
@@ -26,6 +26,8 @@ export interface WebhookOptions {
   readonly injection: InjectionSettings;
   /** Current mesh settings, which lint depends on. */
   readonly mesh: () => MeshConfig;
+  /** Ports of the pods that a policy would select; undefined: not known. */
+  readonly portsFor: PolicyContext['portsFor'];
   /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
   /** Minimum TLS version; absent: TLSv1.2. */
@@ -69,7 +71,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
       '/mutate': (request) => reviewPod(request, options.injection),
-      '/validate': (request) => reviewPolicy(request, options.mesh()),
+      '/validate': (request) => reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor }),
     },
     logger,
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),

@@ -4,30 +4,47 @@
  */
 import { admissionWarnings, denialMessage } from '../api/istio/admission-error.ts';
 import { parsePolicy } from '../api/istio/parse-policy.ts';
+import type { Policy } from '../api/istio/resources.ts';
 import { validatePolicy } from '../api/istio/validate-policy.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
+import type { Finding } from '../errors.ts';
 import { lintPolicy } from '../lint/lint-policies.ts';
+import { findUnservedPorts } from '../lint/unserved-ports.ts';
+import { findUnknownProvider } from '../policy/lower/unknown-provider.ts';
 import type { AdmissionRequest, AdmissionResponse } from './admission.ts';
+
+/** What a policy is compared with. */
+export interface PolicyContext {
+  readonly mesh: MeshConfig;
+  /** Ports of the pods that the policy would select; undefined: not known. */
+  readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
+}
 
 /**
  * Allows a valid policy with warnings, or denies it with Istio's message. An object that is being deleted is always allowed:
  * a denial would only prevent the removal of its finalizers.
  */
-export function reviewPolicy(request: AdmissionRequest, mesh: MeshConfig): AdmissionResponse {
+export function reviewPolicy(request: AdmissionRequest, context: PolicyContext): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.metadata?.['deletionTimestamp'] !== undefined) return { allowed: true };
   const findings = validatePolicy(object);
   const name: unknown = object.metadata?.name;
   const message = denialMessage(object.kind ?? '', request.namespace, typeof name === 'string' ? name : '', findings);
   if (message !== undefined) return { allowed: false, warnings: admissionWarnings(findings), message };
-  return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, mesh)] };
+  return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, context)] };
 }
 
-/** Lint warnings about the policy on its own: the webhook does not know the other policies. */
-function lintWarnings(object: unknown, mesh: MeshConfig): readonly string[] {
+/** Warnings about the policy on its own, its provider and the pods that it selects: other policies are not compared. */
+function lintWarnings(object: unknown, { mesh, portsFor }: PolicyContext): readonly string[] {
   const { value } = parsePolicy(object);
   if (value === undefined) return [];
-  return lintPolicy(value, mesh)
-    .filter(({ severity }) => severity === 'warning')
+  const provider = findUnknownProvider(value, mesh);
+  const findings: readonly Finding[] = [
+    ...(provider === undefined ? [] : [provider]),
+    ...findUnservedPorts(value, { served: () => portsFor(value) }),
+    ...lintPolicy(value, mesh),
+  ];
+  return findings
+    .filter(({ severity }) => severity !== 'info')
     .map(({ path, message, hint }) => `${path}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 }

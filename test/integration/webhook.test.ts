@@ -99,6 +99,7 @@ function setUp(): void {
     webhook = await startWebhook(
       {
         mesh: () => DEFAULT_MESH_CONFIG,
+        portsFor: () => undefined,
         client,
         host: '127.0.0.1',
         port: 0,

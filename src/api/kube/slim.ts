@@ -3,6 +3,8 @@
  * stays small. Made from raw objects of the API server or of a file.
  */
 
+import { type AgentObstacle, agentObstacleOf, servedPortsOf } from './pod-traits.ts';
+
 /** The controlling owner of a pod (the `ownerReferences` entry with `controller: true`). */
 export interface SlimOwner {
   readonly apiVersion: string;
@@ -30,6 +32,10 @@ export interface SlimPod {
   /** RFC 3339; present if the pod is being deleted. */
   readonly deletionTimestamp?: string;
   readonly serviceAccount?: string;
+  /** Ports on which an agent evaluates requests, ascending; absent: not known, because the pod declares none. */
+  readonly ports?: readonly number[];
+  /** Why the pod cannot have an agent; absent: it can. */
+  readonly obstacle?: AgentObstacle;
 }
 
 /** The fields of a Namespace that Sallyport reads. */
@@ -55,6 +61,8 @@ export function projectPod(raw: unknown): SlimPod {
   const spec = asRecord(pod['spec']);
   const status = asRecord(pod['status']);
   const owner = controllerOf(metadata);
+  const ports = servedPortsOf(asRecord(metadata['annotations']), spec);
+  const obstacle = agentObstacleOf(asRecord(metadata['annotations']), spec);
   return {
     namespace: asString(metadata['namespace']) ?? '',
     name: asString(metadata['name']) ?? '',
@@ -67,6 +75,8 @@ export function projectPod(raw: unknown): SlimPod {
     ...(owner === undefined ? {} : { owner }),
     ...present('deletionTimestamp', asString(metadata['deletionTimestamp'])),
     ...present('serviceAccount', asString(spec['serviceAccountName'])),
+    ...(ports === undefined ? {} : { ports }),
+    ...(obstacle === undefined ? {} : { obstacle }),
   };
 }
 

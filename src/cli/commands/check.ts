@@ -3,14 +3,18 @@
  */
 import { type Command, Option } from 'commander';
 import type { Policy } from '../../api/istio/resources.ts';
-import { parseWorkloadKey } from '../../api/kube/keys.ts';
+import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
+import { workloadNameOfOwner } from '../../api/kube/workload.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
+import { findObjectProblems } from '../../inject/inject-manifest.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
+import { findUnservedPorts } from '../../lint/unserved-ports.ts';
 import { isGatewayTarget } from '../../resolve/policy-applies.ts';
+import type { ManifestObject } from '../../state/manifests.ts';
 import type { CommandContext, CommandHost } from '../context/command-context.ts';
 import { configOption } from '../input/common-options.ts';
-import { type LocatedFinding, sortFindings } from '../input/located-finding.ts';
+import { type LocatedFinding, locateInObject, sortFindings } from '../input/located-finding.ts';
 import {
   compileAlone,
   createOfflineClusterState,
@@ -19,7 +23,8 @@ import {
   type OfflineClusterState,
 } from '../input/offline-cluster-state.ts';
 import { readConfig } from '../input/read-config.ts';
-import { readManifests } from '../input/read-manifests.ts';
+import { type ReadManifests, readManifests } from '../input/read-manifests.ts';
+import { podPortOf, type ServicePort } from '../input/service-ports.ts';
 import { formatFindingCount, formatFindingTable } from '../output/findings.ts';
 import { plural } from '../output/plural.ts';
 import { createProgress } from '../output/progress.ts';
@@ -54,7 +59,13 @@ async function check(paths: readonly string[], options: CheckOptions, context: C
   const { mesh } = await readConfig(options.config, context);
   const manifests = await readManifests(paths, context, (file, done) => progress.show(`${plural(done, 'file')} read, now ${file}`));
   const offline = createOfflineClusterState(manifests, mesh);
-  const findings = sortFindings([...offline.findings, ...compiledFindings(offline, mesh, progress.show), ...lintFindings(offline, mesh)]);
+  const findings = sortFindings([
+    ...offline.findings,
+    ...compiledFindings(offline, mesh, progress.show),
+    ...lintFindings(offline, mesh),
+    ...portFindings(offline, manifests.objects),
+    ...workloadFindings(offline, manifests),
+  ]);
   progress.clear();
   if (options.output === 'table') {
     context.stdout.write(formatFindingTable(findings, context.stdout));
@@ -98,6 +109,42 @@ function lintFindings(offline: OfflineClusterState, mesh: MeshConfig): readonly 
       findings.map((finding) => ({ ...finding, policy: { kind, namespace: metadata.namespace, name: metadata.name } })),
     ),
   );
+}
+
+/** What injection would report about workloads; that there can be no agent only where a policy selects the workload. */
+function workloadFindings({ clusterState }: OfflineClusterState, { objects, locate }: ReadManifests): readonly LocatedFinding[] {
+  const { selection } = clusterState;
+  const all = objects.map(({ object }) => object);
+  return objects.flatMap((item) => {
+    const { kind, metadata } = item.object;
+    const key = workloadKey({ namespace: metadata.namespace ?? 'default', name: workloadNameOfOwner(kind, metadata.name) });
+    const isSelected = selection.policiesOf(key).size > 0;
+    return findObjectProblems(item.object, all)
+      .filter(({ code }) => code !== 'SP_NO_AGENT' || isSelected)
+      .map((finding) => locateInObject(finding, item, locate));
+  });
+}
+
+/** Rules that name a port that none of the selected pods serves. */
+function portFindings(
+  { clusterState, reportCompiled }: OfflineClusterState,
+  objects: readonly ManifestObject[],
+): readonly LocatedFinding[] {
+  const { selection, policies } = clusterState;
+  const found = [...policies.values()].flatMap(({ key, active: policy }): CompileResult['findings'] => {
+    if (policy === undefined) return [];
+    const { kind, metadata } = policy;
+    const behindService = (port: number): ServicePort | undefined =>
+      [...selection.workloadsOf(key)]
+        .flatMap((workload) => selection.labelSetsOf(workload).map((labels) => ({ ...parseWorkloadKey(workload), labels })))
+        .map(({ namespace, labels }) => podPortOf(objects, { namespace, labels, host: '', port }))
+        .find((target) => target !== undefined);
+    return findUnservedPorts(policy, { served: () => selection.portsFor(policy), behindService }).map((finding) => ({
+      ...finding,
+      policy: { kind, namespace: metadata.namespace, name: metadata.name },
+    }));
+  });
+  return reportCompiled(found);
 }
 
 function selectsNothing({ kind, metadata: { namespace, name }, spec }: Policy): CompileResult['findings'][number] {

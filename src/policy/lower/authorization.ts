@@ -4,7 +4,7 @@
 import type { Action, AuthorizationPolicy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { Engine, Rule, Ruleset } from '../model/program.ts';
-import { type CustomPolicy, customIdPrefix, customSteps, findProvider, providerNameOf } from './custom.ts';
+import { type CustomPolicy, customIdPrefix, customSteps, describeRefusal, findProvider, providerNameOf } from './custom.ts';
 import { dryRunOf } from './dry-run.ts';
 import type { PolicyFinding, RuleContext } from './lowering.ts';
 import { compareBytes } from './order.ts';
@@ -85,7 +85,7 @@ function reportProviders(custom: readonly LoweredPolicy[], mesh: MeshConfig, fin
   for (const { policy, dryRun } of custom) {
     const report = reporterOf(policy, 'http', findings);
     const provider = findProvider(providerNameOf(policy), distinct, mesh);
-    if (typeof provider === 'string') report('SP_PROVIDER', 'spec.provider.name', `${provider}; matching requests are denied`);
+    if (typeof provider === 'string') report('SP_PROVIDER', 'spec.provider.name', describeRefusal(provider));
     if (dryRun) report('SP_ANNOTATION', 'metadata.annotations', 'dry-run is not supported with CUSTOM; matching requests are denied');
   }
 }

@@ -38,6 +38,11 @@ export function findProvider(name: string, distinctProviders: number, mesh: Mesh
   return mesh.extensionProviders.find((provider) => provider.name === name) ?? `unknown extension provider ${name}`;
 }
 
+/** What a provider that cannot be called means for requests, for users. @param refusal of {@link findProvider} */
+export function describeRefusal(refusal: string): string {
+  return `${refusal}; matching requests are denied`;
+}
+
 /**
  * Steps in byte order of the provider names. Rules of a provider that cannot be called deny what they match; its dry-run policies do
  * nothing, as in Istio.

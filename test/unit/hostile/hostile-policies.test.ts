@@ -23,7 +23,7 @@ function tryAll(object: unknown): void {
     isDryRun: false,
     object: object as AdmissionRequest['object'],
   } as const;
-  reviewPolicy(request, DEFAULT_MESH_CONFIG);
+  reviewPolicy(request, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => new Set([8080]) });
 }
 
 describe('a hostile policy', () => {

@@ -3,7 +3,8 @@ import type { AuthorizationPolicy, Policy } from '../../../src/api/istio/resourc
 import type { Finding } from '../../../src/errors.ts';
 import { findPeerIdentityFields } from '../../../src/lint/peer-identity.ts';
 import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
-import { conditionsOf, type PolicyFacts } from '../../../src/status/conditions.ts';
+import { conditionsOf, type PolicyCondition, type PolicyFacts } from '../../../src/status/conditions.ts';
+import { NO_FACTS as FACTS } from '../../../src/status/policy-facts.ts';
 
 const POLICY: Policy = { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } };
 const ENTRY: PolicyEntry = {
@@ -17,7 +18,6 @@ const ENTRY: PolicyEntry = {
   isValid: true,
   isActiveValid: true,
 };
-const FACTS: PolicyFacts = { published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
 const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };
 const WARNING: Finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd', hint: 'fix it' };
 const PEER: Finding = { code: 'SP_NEEDS_PEER_IDENTITY', severity: 'warning', path: 'spec.x', message: 'needs a peer' };
@@ -88,17 +88,22 @@ describe('conditions of a policy', () => {
       message: 'Published to 2 of 2 selected workloads with an agent',
     },
     {
-      name: 'ready, with the workloads without an agent',
-      facts: { published: ['foo/a'], withoutAgent: ['foo/b', 'foo/c', 'foo/d', 'foo/e', 'foo/f'] },
+      name: 'ready when other workloads have no agent',
+      facts: { published: ['foo/a'], withoutAgent: ['foo/b'], notInjectable: ['foo/c'] },
       is: 'True Published',
-      message:
-        'Published to 1 of 1 selected workloads with an agent. Not enforced on workloads without an agent: foo/b, foo/c, foo/d, and 2 more',
+      message: 'Published to 1 of 1 selected workloads with an agent',
     },
     {
       name: 'not ready when no selected workload has an agent',
       facts: { withoutAgent: ['foo/b'] },
       is: 'False NoAgent',
-      message: 'Published to 0 of 0 selected workloads with an agent. Not enforced on workloads without an agent: foo/b',
+      message: 'No selected workload has an agent: foo/b',
+    },
+    {
+      name: 'not ready when its provider is unknown',
+      facts: { published: ['foo/a'], provider: { reason: 'ProviderUnknown', message: 'unknown extension provider x' } },
+      is: 'False ProviderUnknown',
+      message: 'unknown extension provider x. Published to 1 of 1 selected workloads with an agent',
     },
     { name: 'ready when it selects nothing', facts: {}, is: 'True SelectsNothing', message: 'Selects no workload' },
     {
@@ -148,6 +153,29 @@ describe('conditions of a policy', () => {
       expect(condition?.message).to.equal(message);
     });
   }
+
+  const tenants: readonly (readonly [what: string, facts: Partial<PolicyFacts>])[] = [
+    ['a pod without an agent', { withoutAgent: ['bar/x'] }],
+    ['only a pod without an agent', { published: [], withoutAgent: ['bar/x'] }],
+    ['a pod on the host network', { notInjectable: ['bar/x'] }],
+    ['a pod in a namespace without injection', { notEnabled: [{ namespace: 'bar', workloads: ['bar/x'] }] }],
+    ['a new pod with an agent', { waiting: ['bar/x'], starting: ['bar/x'] }],
+    ['a pod whose bundle is refused', { refused: [{ workload: 'bar/x', message: 'exceeded quota' }] }],
+    ['several of these', { waiting: ['bar/x'], starting: ['bar/x'], withoutAgent: ['baz/y'], refused: [{ workload: 'b/z', message: '' }] }],
+  ];
+  const readyOf = (facts: Partial<PolicyFacts>): PolicyCondition | undefined =>
+    conditionsOf(ENTRY, { ...FACTS, ...facts }).find(({ type }) => type === 'Ready');
+  for (const [what, facts] of tenants) {
+    it(`keeps Ready of a policy of the root namespace when a namespace has ${what}`, () => {
+      const before = { published: ['foo/a'], isMeshWide: true };
+      expect(readyOf({ ...before, ...facts })).to.deep.equal(readyOf(before));
+    });
+  }
+
+  it('is not ready in the root namespace while a workload that has a bundle still has an older one', () => {
+    const condition = readyOf({ isMeshWide: true, published: ['foo/a'], waiting: ['foo/b', 'foo/new'], starting: ['foo/new'] });
+    expect(condition).to.include({ status: 'False', reason: 'Publishing', message: 'Not yet published to: foo/b' });
+  });
 
   it('says that no version is active when none is readable', () => {
     const { active: _active, ...unread } = ENTRY;

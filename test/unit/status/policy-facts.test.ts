@@ -5,7 +5,7 @@ import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { KeyState } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
-import { policyFacts } from '../../../src/status/policy-facts.ts';
+import { NO_FACTS, policyFacts } from '../../../src/status/policy-facts.ts';
 import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 
 const KEY = 'RequestAuthentication/foo/p';
@@ -55,11 +55,12 @@ describe('facts about a policy', () => {
 
   it('are empty for a policy of which no version is active', () => {
     clusterState.upsertPolicy({ ...policy(), spec: 'nonsense' });
-    expect(facts()).to.deep.equal({ published: [], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] });
+    expect(facts()).to.deep.equal(NO_FACTS);
   });
 
   it('sort selected workloads into published, waiting, refused and without an agent', () => {
     for (const name of ['done', 'old', 'new', 'large']) clusterState.pods.upsert(pod(name));
+    clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
     clusterState.pods.upsert(pod('bare', { agent: false }));
     clusterState.pods.upsert(pod('other', { app: 'b' }));
     clusterState.pods.upsert(pod('elsewhere', { namespace: 'bar' }));
@@ -81,6 +82,67 @@ describe('facts about a policy', () => {
       refused: [{ workload: 'foo/large', message: 'too large' }],
       withoutAgent: ['foo/bare'],
     });
+  });
+
+  it('keep workloads apart that lack an agent, that cannot have one, and whose namespace is not enabled', () => {
+    clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
+    clusterState.namespaces.upsert({ name: 'bar', labels: { 'sallyport.dev/injection': 'disabled' }, terminating: false });
+    clusterState.pods.upsert(pod('bare', { agent: false }));
+    clusterState.pods.upsert({ ...pod('host', { agent: false }), obstacle: 'host-network' });
+    clusterState.pods.upsert({ ...pod('windows', { agent: false }), obstacle: 'windows' });
+    clusterState.pods.upsert(pod('one', { namespace: 'bar', agent: false }));
+    clusterState.pods.upsert(pod('two', { namespace: 'bar', agent: false }));
+    clusterState.pods.upsert(pod('three', { namespace: 'unknown', agent: false }));
+    clusterState.upsertPolicy(policy({ namespace: 'istio-system' }));
+    expect(facts('RequestAuthentication/istio-system/p')).to.deep.include({
+      isMeshWide: true,
+      withoutAgent: ['foo/bare'],
+      notInjectable: ['foo/host', 'foo/windows'],
+      notEnabled: [
+        { namespace: 'bar', workloads: ['bar/one', 'bar/two'] },
+        { namespace: 'unknown', workloads: ['unknown/three'] },
+      ],
+    });
+  });
+
+  it('name the workloads for which nothing has been published yet', () => {
+    for (const name of ['old', 'new']) clusterState.pods.upsert(pod(name));
+    clusterState.upsertPolicy(policy());
+    compiled('foo/old', 1);
+    published('foo/old', 1);
+    expect(facts()).to.deep.include({ waiting: ['foo/new', 'foo/old'], starting: ['foo/new'] });
+  });
+
+  const custom = (provider: string, over: object = {}): object => ({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { namespace: 'foo', name: 'c', generation: 1, uid: 'c' },
+    spec: { action: 'CUSTOM', provider: { name: provider }, rules: [{}] },
+    ...over,
+  });
+
+  it('report an unknown provider, whether or not the policy selects a workload', () => {
+    clusterState.upsertPolicy(custom('nope'));
+    const expected = { reason: 'ProviderUnknown', message: 'unknown extension provider nope; matching requests are denied' };
+    expect(facts('AuthorizationPolicy/foo/c')?.provider).to.deep.equal(expected);
+    clusterState.pods.upsert(pod('one'));
+    expect(facts('AuthorizationPolicy/foo/c')?.provider).to.deep.equal(expected);
+  });
+
+  it('report ports that no selected pod serves, and nothing while the ports of a pod are not known', () => {
+    const byPort = {
+      metadata: { namespace: 'foo', name: 'c', generation: 1, uid: 'c' },
+      spec: { action: 'DENY', rules: [{ to: [{ operation: { ports: ['80', '8080'] } }] }] },
+    };
+    clusterState.upsertPolicy(custom('', byPort));
+    const paths = (): readonly string[] | undefined => facts('AuthorizationPolicy/foo/c')?.findings.map(({ path }) => path);
+    expect(paths()).to.deep.equal([]);
+    clusterState.pods.upsert({ ...pod('one'), ports: [8080] });
+    expect(paths()).to.deep.equal(['spec.rules[0].to[0].operation.ports[0]']);
+    clusterState.pods.upsert(pod('silent'));
+    expect(paths()).to.deep.equal([]);
+    clusterState.pods.upsert({ ...pod('silent'), ports: [80] });
+    expect(paths()).to.deep.equal([]);
   });
 
   it('cover all namespaces for a policy of the root namespace', () => {

@@ -127,6 +127,7 @@ describe('status loop', () => {
     clusterState.pods.upsert(pod('old', {}));
     clusterState.pods.upsert(pod('new', {}));
     clusterState.pods.upsert(pod('bare', {}, false));
+    clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
     clusterState.upsertPolicy(policy('p', { generation: 2 }));
     published('foo/done', 2);
     published('foo/old', 1);
@@ -138,6 +139,32 @@ describe('status loop', () => {
       withoutAgent: ['foo/bare'],
       refused: [],
     });
+  });
+
+  it('writes again when injection is enabled for a namespace with workloads without an agent', async () => {
+    const namespace = (name: string, injection: string): void =>
+      clusterState.namespaces.upsert({ name, labels: { 'sallyport.dev/injection': injection }, terminating: false });
+    clusterState.pods.upsert(pod('bare', {}, false));
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy(policy('all', { namespace: 'istio-system' }));
+    clusterState.upsertPolicy(policy('other', { namespace: 'bar' }));
+    await settle();
+    expect(factsOf('p')?.notEnabled).to.deep.equal([{ namespace: 'foo', workloads: ['foo/bare'] }]);
+
+    namespace('bar', 'enabled');
+    expect(await settle()).to.deep.equal([]);
+    namespace('foo', 'enabled');
+    expect(await settle()).to.deep.equal(['all', 'p']);
+    expect(factsOf('p')?.withoutAgent).to.deep.equal(['foo/bare']);
+  });
+
+  it('writes again when the ports of a selected workload change', async () => {
+    clusterState.upsertPolicy(policy('p', { rules: [{ to: [{ operation: { ports: ['80'] } }] }] }));
+    clusterState.pods.upsert({ ...pod('a', {}), ports: [80] });
+    await settle();
+    clusterState.pods.upsert({ ...pod('a', {}), ports: [8080] });
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_NEVER_MATCHES']);
   });
 
   it('writes again when a bundle is published or refused', async () => {

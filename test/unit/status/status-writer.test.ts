@@ -4,10 +4,11 @@ import type { KubeEvent } from '../../../src/cluster/recorder.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 import type { PolicyEntry } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
+import { NO_FACTS } from '../../../src/status/policy-facts.ts';
 import { createStatusWriter } from '../../../src/status/status-writer.ts';
 
 const never = new AbortController().signal;
-const FACTS: PolicyFacts = { published: ['foo/a'], waiting: [], refused: [], withoutAgent: [], keys: [], findings: [] };
+const FACTS: PolicyFacts = { ...NO_FACTS, published: ['foo/a'] };
 const ENTRY: PolicyEntry = {
   key: 'AuthorizationPolicy/foo/p',
   kind: 'AuthorizationPolicy',
@@ -59,7 +60,7 @@ async function statusOf(entry: Partial<PolicyEntry> = {}): Promise<unknown> {
 }
 
 describe('status writer', () => {
-  it('patches both conditions and the observed generation, guarded by the resourceVersion', async () => {
+  it('patches all conditions and the observed generation, guarded by the resourceVersion', async () => {
     const { requests, write } = open();
     expect(await write()).to.equal('updated');
 
@@ -75,6 +76,7 @@ describe('status writer', () => {
     expect(body.status.conditions.map((condition) => Object.entries(condition).slice(0, 3).flat())).to.deep.equal([
       ['type', 'Accepted', 'status', 'True', 'reason', 'Accepted'],
       ['type', 'Ready', 'status', 'True', 'reason', 'Published'],
+      ['type', 'Enforced', 'status', 'True', 'reason', 'Enforced'],
     ]);
   });
 
@@ -82,6 +84,14 @@ describe('status writer', () => {
     const { requests, write } = open();
     expect(await write({ status: await statusOf() })).to.equal('unchanged');
     expect(requests).to.deep.equal([]);
+  });
+
+  it('records a Warning event when the provider is unknown', async () => {
+    const { events, write } = open();
+    await write({}, { provider: { reason: 'ProviderUnknown', message: 'unknown extension provider x' } });
+    expect(events.map(({ type, reason, note }) => [type, reason, note.split('.')[0]])).to.deep.equal([
+      ['Warning', 'ProviderUnknown', 'unknown extension provider x'],
+    ]);
   });
 
   it('records a Warning event for what the author has to fix, once', async () => {

@@ -66,7 +66,7 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
         spec: { rules: [rule] },
       },
     } as unknown as Parameters<typeof reviewPolicy>[0],
-    mesh,
+    { mesh, portsFor: () => undefined },
   ).warnings;
 }
 
@@ -85,7 +85,7 @@ function setUp(): void {
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
         '/mutate': (review) => reviewPod(review, settings),
-        '/validate': (review) => reviewPolicy(review, DEFAULT_MESH_CONFIG),
+        '/validate': (review) => reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined }),
         '/bug': () => {
           throw new TypeError('secret of the inside');
         },
@@ -199,6 +199,38 @@ describe('admission server: policies', () => {
     expect(warningsOn(paths, { ...DEFAULT_MESH_CONFIG, pathNormalization: 'NONE' })).to.deep.equal([]);
     expect(warningsOn(identity, DEFAULT_MESH_CONFIG)).to.have.length(1);
     expect(warningsOn(identity, { ...DEFAULT_MESH_CONFIG, trustedProxies: ['10.0.0.0/8'] })).to.deep.equal([]);
+  });
+
+  it('warns of a port that no selected pod serves', () => {
+    const object = policy({ rules: [{ to: [{ operation: { ports: ['80'] } }] }] }, { namespace: 'foo' });
+    const request = { namespace: 'foo', object } as unknown as Parameters<typeof reviewPolicy>[0];
+    const warnings = (ports: ReadonlySet<number> | undefined): unknown =>
+      reviewPolicy(
+        { ...request, object: { ...request.object, kind: 'AuthorizationPolicy' } },
+        { mesh: DEFAULT_MESH_CONFIG, portsFor: () => ports },
+      ).warnings;
+
+    expect(warnings(new Set([8080]))).to.deep.equal([
+      'spec.rules[0].to[0].operation.ports[0]: port 80 never matches: policies see the port of the container, and no selected pod serves 80; ' +
+        'the selected pods serve 8080',
+    ]);
+    expect(warnings(new Set([80]))).to.deep.equal([]);
+    expect(warnings(undefined)).to.deep.equal([]);
+  });
+
+  it('warns of a CUSTOM policy whose provider is not configured, and allows it', () => {
+    const spec = { action: 'CUSTOM', provider: { name: 'gate' }, rules: [{}] };
+    const object = { apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { name: 'p', namespace: 'foo' }, spec };
+    const request = { namespace: 'foo', object } as unknown as Parameters<typeof reviewPolicy>[0];
+    const mesh = { ...DEFAULT_MESH_CONFIG, extensionProviders: [{ name: 'gate' }] } as unknown as MeshConfig;
+    const reply = (settings: MeshConfig): ReturnType<typeof reviewPolicy> =>
+      reviewPolicy(request, { mesh: settings, portsFor: () => undefined });
+
+    expect(reply(DEFAULT_MESH_CONFIG)).to.have.property('allowed', true);
+    expect(reply(DEFAULT_MESH_CONFIG).warnings).to.deep.equal([
+      'spec.provider.name: unknown extension provider gate; matching requests are denied; configure it in mesh.extensionProviders',
+    ]);
+    expect(reply(mesh).warnings).to.deep.equal([]);
   });
 
   it("denies an invalid policy with Istio's message", async () => {

@@ -30,6 +30,7 @@ describe('startWebhook', () => {
         service: 'sallyport',
         injection: { image: 'example/agent:1', version: '1' },
         mesh: () => DEFAULT_MESH_CONFIG,
+        portsFor: () => undefined,
         isLeader: () => isLeader,
         clock,
         logger: createLogger({ level: 'silent', component: 'test' }),

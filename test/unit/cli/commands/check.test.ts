@@ -49,6 +49,43 @@ describe('sallyport check', () => {
     expect(JSON.parse(stdout).findings[0]).to.include({ code: 'SP_NEVER_MATCHES', severity: 'warning' });
   });
 
+  const portsOf = async (
+    policy: string,
+    ...others: readonly string[]
+  ): Promise<readonly { readonly path: string; readonly hint?: string }[]> => {
+    const { stdout } = await check({ 'a.yaml': [policy, ...others].join('---\n') }, '-o', 'json', 'a.yaml');
+    return JSON.parse(stdout).findings.filter(({ code }: { readonly code: string }) => code === 'SP_NEVER_MATCHES');
+  };
+  const byPort = (port: string): string => GOOD.replace(RULES, `rules: [{ to: [{ operation: { ports: ["${port}"] } }] }]`);
+  const serving = (ports: string): string => `${HTTPBIN}    spec: { containers: [{ name: app, image: x, ports: ${ports} }] }\n`;
+  const service = (targetPort: string): string =>
+    `apiVersion: v1\nkind: Service\nmetadata: { name: httpbin, namespace: foo }\n` +
+    `spec: { selector: { app: httpbin }, ports: [{ port: 80, targetPort: ${targetPort} }] }\n`;
+
+  it('warns about a policy that names the port of the Service, and names the port of the container', async () => {
+    for (const target of ['8080', 'web']) {
+      const found = await portsOf(byPort('80'), serving('[{ name: web, containerPort: 8080 }]'), service(target));
+      expect(found.map(({ hint }) => hint)).to.deep.equal(['Service httpbin leads from port 80 to 8080: write "8080"']);
+    }
+  });
+
+  it('does not warn about the port of the container, of an annotation, or of a pod that declares none', async () => {
+    expect(await portsOf(byPort('8080'), serving('[{ containerPort: 8080 }]'), service('8080'))).to.deep.equal([]);
+    expect(await portsOf(byPort('80'), serving('[]'), service('8080'))).to.deep.equal([]);
+    const included = HTTPBIN.replace('labels:', 'annotations: { sallyport.dev/include-inbound-ports: "80" }, labels:');
+    expect(await portsOf(byPort('80'), included)).to.deep.equal([]);
+  });
+
+  it('warns about workloads whose ports an agent would close, or that speak another protocol', async () => {
+    const messagesOf = async (...parts: readonly string[]): Promise<readonly string[]> => {
+      const { stdout } = await check({ 'a.yaml': parts.join('---\n') }, '-o', 'json', 'a.yaml');
+      return JSON.parse(stdout).findings.map(({ message }: { readonly message: string }) => message);
+    };
+    expect((await messagesOf(serving('[]'), service('3000'))).join()).to.match(/declares no port.*Service httpbin names port 3000/);
+    expect(await messagesOf(serving('[{ name: grpc-web, containerPort: 1 }]'))).to.deep.equal([]);
+    expect((await messagesOf(serving('[{ name: h2c, containerPort: 1 }]'))).join()).to.match(/indicates h2c/);
+  });
+
   it('reports an info finding, which never fails the command', async () => {
     const policy = GOOD.replace(RULES, 'rules: [{ when: [{ key: "request.auth.claims[admin]", values: ["true"] }] }]');
     const jwt = 'apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: { name: j, namespace: foo }\n';

@@ -1,0 +1,69 @@
+/*
+ * What a pod's spec and annotations say about its agent: which ports policies see, and why a pod cannot have an agent.
+ */
+import type { InjectionStatus } from './agent-contract.ts';
+import { AGENT_ANNOTATION, EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from './names.ts';
+
+/** Why a pod cannot have an agent. */
+export type AgentObstacle = 'host-network' | 'windows' | 'static-pod';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+
+/** Why the pod cannot have an agent; undefined when it can. */
+export function agentObstacleOf(annotations: Fields, spec: Fields): AgentObstacle | undefined {
+  if (annotations[MIRROR_ANNOTATION] !== undefined) return 'static-pod';
+  if (spec['hostNetwork'] === true) return 'host-network';
+  return fieldsOf(spec['os'])['name'] === 'windows' ? 'windows' : undefined;
+}
+
+/**
+ * The ports on which an agent of the pod evaluates requests, ascending: those that injection captured, or else those that it
+ * would capture. Undefined when the pod declares none, so that nothing is known about its ports.
+ */
+export function servedPortsOf(annotations: Fields, spec: Fields): readonly number[] | undefined {
+  const captured = capturedPorts(annotations[AGENT_ANNOTATION]);
+  if (captured !== undefined) return captured;
+  const sidecars = itemsOf(spec['initContainers']).filter((container) => container['restartPolicy'] === 'Always');
+  const declared = [...itemsOf(spec['containers']), ...sidecars]
+    .flatMap((container) => itemsOf(container['ports']))
+    .filter((entry) => (entry['protocol'] ?? 'TCP') === 'TCP')
+    .map((entry) => entry['containerPort'])
+    .filter((port) => typeof port === 'number');
+  const ports = new Set([...declared, ...listOf(annotations[INCLUDE_PORTS_ANNOTATION])]);
+  if (ports.size === 0) return undefined;
+  for (const port of listOf(annotations[EXCLUDE_PORTS_ANNOTATION])) ports.delete(port);
+  return ascending(ports);
+}
+
+function capturedPorts(annotation: unknown): readonly number[] | undefined {
+  if (typeof annotation !== 'string') return undefined;
+  try {
+    const { ports } = fieldsOf(JSON.parse(annotation)) as Partial<InjectionStatus>;
+    return Array.isArray(ports) ? ascending(ports.filter((port) => typeof port === 'number')) : undefined;
+  } catch {
+    // Not written by injection.
+    return undefined;
+  }
+}
+
+function listOf(annotation: unknown): readonly number[] {
+  if (typeof annotation !== 'string') return [];
+  return annotation
+    .split(',')
+    .filter((part) => /^\s*\d{1,5}\s*$/.test(part))
+    .map(Number);
+}
+
+function ascending(ports: Iterable<number>): readonly number[] {
+  return [...new Set(ports)].sort((one, other) => one - other);
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+function itemsOf(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.map(fieldsOf) : [];
+}

@@ -1,0 +1,54 @@
+/*
+ * What distinguishes pods besides their labels: whether they have an agent, the ports that it serves, and why there can be
+ * none. Counted per workload, because the pods of one workload are nearly always alike.
+ */
+import type { WorkloadKey } from '../api/kube/keys.ts';
+import type { AgentObstacle } from '../api/kube/pod-traits.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
+import { hasAgent } from '../api/kube/workload.ts';
+
+/** The traits of one or more pods. */
+export interface PodTraits {
+  readonly hasAgent: boolean;
+  /** Ports on which the agent evaluates requests; undefined: not known. */
+  readonly ports: readonly number[] | undefined;
+  /** Why the pod cannot have an agent; undefined: it can. */
+  readonly obstacle: AgentObstacle | undefined;
+}
+
+/** How many pods have each of the traits, by {@link traitsKey}. */
+export type TraitCounts = Map<string, { readonly traits: PodTraits; pods: number }>;
+
+/** Equal for pods with equal traits only. The ports of a pod without an agent do not count. */
+export function traitsKey(pod: SlimPod): string {
+  return hasAgent(pod) ? `agent ${pod.ports?.join() ?? 'unknown'}` : `bare ${pod.obstacle ?? ''}`;
+}
+
+/** Counts a pod of a workload that came (1) or went (-1). */
+export function countTraits(
+  counts: Map<WorkloadKey, TraitCounts>,
+  { workload, pod, difference }: { readonly workload: WorkloadKey; readonly pod: SlimPod; readonly difference: 1 | -1 },
+): void {
+  const own: TraitCounts = counts.get(workload) ?? new Map();
+  counts.set(workload, own);
+  const key = traitsKey(pod);
+  const entry = own.get(key) ?? { traits: { hasAgent: hasAgent(pod), ports: pod.ports, obstacle: pod.obstacle }, pods: 0 };
+  own.set(key, entry);
+  entry.pods += difference;
+  if (entry.pods > 0) return;
+  own.delete(key);
+  if (own.size === 0) counts.delete(workload);
+}
+
+/** The distinct traits in `counts`. */
+export function traitsOfCounts(counts: TraitCounts | undefined): readonly PodTraits[] {
+  return [...(counts?.values() ?? [])].map(({ traits }) => traits);
+}
+
+/** The traits as a string that is equal for equal traits in any order. */
+export function describeTraits(traits: readonly PodTraits[]): string {
+  return traits
+    .map((one) => `${one.hasAgent} ${one.ports?.join() ?? 'unknown'} ${one.obstacle ?? ''}`)
+    .sort()
+    .join(';');
+}

@@ -1,0 +1,50 @@
+/*
+ * The condition `Enforced` of a policy: on how many of all selected workloads an agent enforces it, and what is missing on the
+ * others. Workloads without an agent, those that cannot have one, and namespaces without injection are counted apart, because
+ * different people fix them.
+ */
+import type { PolicyEntry } from '../state/cluster-state.ts';
+import type { Draft, PolicyFacts } from './conditions.ts';
+import { describeActive, listNames, sentences } from './sentences.ts';
+
+/** The condition. `True`: every selected workload enforces the policy, or it selects none. */
+export function enforcedOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
+  const draft = (status: 'True' | 'False', reason: string, message: string): Draft => ({ type: 'Enforced', status, reason, message });
+  if (entry.active === undefined) return draft('False', 'NotEnforced', describeActive(entry));
+  const { enforced, total } = countWorkloads(facts);
+  if (facts.isDryRun) return draft('False', 'DryRun', 'The policy is evaluated and logged, but never decides');
+  if (total === 0) return draft('True', 'SelectsNothing', 'Selects no workload');
+  const message = sentences([`Enforced on ${enforced} of ${total} selected workloads`, ...gaps(facts)]);
+  if (enforced === total) return draft('True', 'Enforced', message);
+  return draft('False', facts.published.length === 0 ? 'NotEnforced' : 'PartlyEnforced', message);
+}
+
+/** A workload with pods of both sorts counts once, as one that does not enforce the policy. */
+function countWorkloads(facts: PolicyFacts): { readonly enforced: number; readonly total: number } {
+  const bare = [...facts.withoutAgent, ...facts.notInjectable, ...facts.notEnabled.flatMap(({ workloads }) => workloads)];
+  const missing = new Set([...facts.waiting, ...facts.refused.map(({ workload }) => workload), ...bare]);
+  const enforced = facts.published.filter((workload) => !missing.has(workload)).length;
+  return { enforced, total: enforced + missing.size };
+}
+
+function gaps({ waiting, refused, withoutAgent, notInjectable, notEnabled }: PolicyFacts): readonly string[] {
+  const part = (what: string, names: readonly string[]): string =>
+    names.length === 0 ? '' : `${what}: ${names.length} (${listNames(names)})`;
+  return [
+    part('Without an agent', withoutAgent),
+    part('Cannot have an agent', notInjectable),
+    describeNotEnabled(notEnabled),
+    part(
+      'Bundle refused',
+      refused.map(({ workload, message }) => `${workload}: ${message}`),
+    ),
+    part('Not yet published', waiting),
+  ];
+}
+
+function describeNotEnabled(notEnabled: PolicyFacts['notEnabled']): string {
+  if (notEnabled.length === 0) return '';
+  const names = listNames(notEnabled.map(({ namespace }) => namespace));
+  const workloads = notEnabled.reduce((sum, entry) => sum + entry.workloads.length, 0);
+  return `In namespaces without injection: ${workloads} (${notEnabled.length} ${notEnabled.length === 1 ? 'namespace' : 'namespaces'}: ${names})`;
+}
