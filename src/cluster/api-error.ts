@@ -111,8 +111,7 @@ function sentenceOf(body: StatusObject | undefined): string | undefined {
   const withoutValues = body.message
     .replaceAll(/Invalid value: "(?:[^"\\]|\\.)*"/g, 'an invalid value')
     .replace(/(Invalid value): [^]*$/, '$1');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a terminal.
-  const line = withoutValues.replaceAll(/[\u0000-\u0020\u007f]+/g, ' ').trim();
+  const line = withoutValues.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
   if (line === '') return undefined;
   return line.length > MAX_SENTENCE ? `${line.slice(0, MAX_SENTENCE - 1)}…` : line;
 }

@@ -39,7 +39,7 @@ export interface StatusLoop {
 
 /** A loop; it does nothing before {@link StatusLoop.run}. */
 export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
-  const { clusterState, ledger, jwksCache } = options;
+  const { clusterState } = options;
   const queue = createWorkQueue({
     clock: options.clock,
     groupOf: (key) => parsePolicyKey(key).namespace,
@@ -65,27 +65,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     queue,
     notifyAll,
     run: async (signal) => {
-      const stops = [
-        clusterState.policies.subscribe(({ key }) => enqueue(key)),
-        clusterState.subscribe((_change, { policies }) => {
-          for (const key of policies) enqueue(key);
-        }),
-        clusterState.namespaces.subscribe(({ before, after }) => {
-          const namespace = (after ?? before)?.name ?? '';
-          // Only a workload without an agent is reported together with the label of its namespace.
-          if (before?.labels[INJECTION_LABEL] === after?.labels[INJECTION_LABEL]) return;
-          if (clusterState.selection.workloadsWithoutAgent(namespace).size === 0) return;
-          for (const scope of new Set([namespace, options.mesh().rootNamespace])) {
-            for (const entry of clusterState.policies.byIndex('scope', scope)) enqueue(entry.key);
-          }
-        }),
-        ledger.subscribe((change) => {
-          for (const key of policiesOf(options, change)) enqueue(key);
-        }),
-        jwksCache.subscribe(({ owners }) => {
-          for (const key of owners) enqueue(key);
-        }),
-      ];
+      const stops = subscribeToChanges(options, enqueue);
       notifyAll();
       const { logger, workerObserver, workSignal } = options;
       await runWorkers(
@@ -103,6 +83,32 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
       queue.close();
     },
   };
+}
+
+/** Calls `enqueue` for each policy that a change concerns. @returns the functions that unsubscribe */
+function subscribeToChanges(options: StatusLoopOptions, enqueue: (policy: PolicyKey) => void): readonly (() => void)[] {
+  const { clusterState, ledger, jwksCache } = options;
+  const enqueueAll = (policies: Iterable<PolicyKey>): void => {
+    for (const key of policies) enqueue(key);
+  };
+  return [
+    clusterState.policies.subscribe(({ key }) => enqueue(key)),
+    clusterState.subscribe((_change, { policies }) => enqueueAll(policies)),
+    clusterState.namespaces.subscribe(({ before, after }) => {
+      if (before?.labels[INJECTION_LABEL] === after?.labels[INJECTION_LABEL]) return;
+      enqueueAll(policiesReporting((after ?? before)?.name ?? '', options));
+    }),
+    ledger.subscribe((change) => enqueueAll(policiesOf(options, change))),
+    jwksCache.subscribe(({ owners }) => enqueueAll(owners)),
+  ];
+}
+
+/** The policies whose status may name workloads without an agent of the namespace, together with its injection label. */
+function policiesReporting(namespace: string, { clusterState, mesh }: FactSources): readonly PolicyKey[] {
+  if (clusterState.selection.workloadsWithoutAgent(namespace).size === 0) return [];
+  return [...new Set([namespace, mesh().rootNamespace])].flatMap((scope) =>
+    clusterState.policies.byIndex('scope', scope).map(({ key }) => key),
+  );
 }
 
 /** The policies that select the workload of a changed record, and whose facts about that workload differ now. */
