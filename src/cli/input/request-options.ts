@@ -91,8 +91,8 @@ export async function readRequestOptions(
   context: CommandContext,
 ): Promise<ReadRequest> {
   // curl's --request is the method, ours a file with a request.
-  const isMethod = options.request !== undefined && METHODS.has(options.request);
-  if (isMethod) return readRequestOptions({ ...withoutRequest(options), method: options.request }, defaults, context);
+  const { request: method, ...others } = options;
+  if (method !== undefined && METHODS.has(method)) return readRequestOptions({ ...others, method }, defaults, context);
   const isCurl = options.url !== undefined || options.method !== undefined || hasCurlOptions(options);
   const forms = [isCurl || undefined, options.request, options.har].filter((form) => form !== undefined);
   if (forms.length > 1)
@@ -112,10 +112,6 @@ export async function readRequestOptions(
   const podPort = spec.port === undefined ? undefined : (defaults.podPort((spec.host ?? '').replace(/:\d+$/, ''), spec.port) ?? spec.port);
   const complete: RequestSpec = { ...connection, ...spec, port: port ?? podPort, headers };
   return readSpec(claimsToken === undefined ? complete : placeToken(complete, claimsToken.text, claimsToken.place), defaults.host);
-}
-
-function withoutRequest({ request: _, ...options }: RequestOptions): RequestOptions {
-  return options;
 }
 
 /** As with curl, a header given with -H replaces the one that another flag would add. */
