@@ -97,7 +97,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/exchange': {
     job: 'one request of any protocol: filters, ext_authz, upstream, record',
-    imports: ['filters', 'http'],
+    imports: ['filters', 'http', 'limits'],
     types: ['agent/context.ts', 'clock.ts', 'policy'],
   },
   'agent/upstream': {
@@ -134,6 +134,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'agent/admin',
       'agent/bundles',
       'agent/context.ts',
+      'agent/exchange',
       'agent/ext-authz',
       'agent/listener',
       'agent/log',
@@ -141,11 +142,12 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'clock.ts',
       'filters',
       'http',
+      'jwt',
       'limits',
       'telemetry',
     ],
     types: ['api'],
-    node: ['node:crypto', 'node:fs'],
+    node: ['node:crypto'],
   },
   explain: {
     job: 'why a request gets its verdict; policy tests; differences between two sets of policies',
@@ -194,7 +196,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'health and metrics of the controller over HTTP',
     types: ['telemetry'],
     node: ['node:http'],
-    nodeTypes: ['node:https', 'node:net'],
+    nodeTypes: ['node:net'],
   },
   state: {
     job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
@@ -221,7 +223,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
-    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'ops-server', 'policy'],
+    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'policy'],
     types: ['telemetry'],
     npm: ['@peculiar/x509', 'reflect-metadata'],
     node: ['node:crypto', 'node:https'],

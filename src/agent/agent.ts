@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChain } from '../filters/filter-chain.ts';
 import { HttpDate } from '../http/http-date.ts';
+import { TokenCache } from '../jwt/token-cache.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { startInterval } from '../limits/timers.ts';
 import { type AgentMetrics, createAgentMetrics } from '../telemetry/agent-metrics.ts';
@@ -13,11 +14,10 @@ import type { AgentOptions } from './agent-options.ts';
 import { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { Bundles } from './bundles/bundles.ts';
 import { DEFAULT_LIMITS } from './context.ts';
-import { descriptorLimit, type FittedLimits, fitToDescriptors } from './descriptors.ts';
+import { EvaluationQueue } from './exchange/evaluation-queue.ts';
 import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
-import { LimitLog } from './log/limit-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { startServers } from './servers.ts';
@@ -37,6 +37,9 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
+/** Shared by the agents of the process. */
+const TOKENS = new TokenCache();
+
 /**
  * Starts an agent. When this resolves it listens; until a policy is active every request gets 503.
  * @param signal aborting it stops the agent
@@ -45,35 +48,38 @@ export interface RunningAgent {
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<RunningAgent> {
   const clock = options.clock ?? systemClock;
   const holder = new ActivePolicyHolder();
-  const metrics = createAgentMetrics(() => clock.wallMs() / 1000, options.processMetrics);
+  const evaluations = new EvaluationQueue(clock);
+  const metrics = createAgentMetrics(() => clock.wallMs() / 1000, options.processMetrics, {
+    cachedBytes: () => TOKENS.bytes,
+    cachedTokens: () => TOKENS.size,
+    evictedTokens: () => TOKENS.evictions,
+    waitingRequests: () => evaluations.length,
+  });
   const accessLog = openAccessLog(options, clock);
   const bundles = createBundles(options, holder, metrics, clock);
   await bundles.begin();
-  const fitted = fittedLimits(options);
-  const limitLog = new LimitLog(options.logger, clock);
   const stopFollowing = new AbortController();
   const context: ListenerContext = {
     activePolicy: () => holder.current,
-    limits: fitted.limits,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),
     connections: metrics,
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
+    evaluations,
     newRequestId: () => randomUUID(),
   };
-  const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
+  const servers = await startServers({ options, holder, metrics, context });
   const following = bundles.follow(stopFollowing.signal);
-  const stopSweeping = startInterval(LIMITS.connectionSweep, () => {
-    servers.sweep(clock.nowMs());
-    limitLog.check();
-  });
+  const stopSweeping = startInterval(LIMITS.connectionSweep, () => servers.sweep(clock.nowMs()));
   const stopAll = async (): Promise<void> => {
     await servers.stop(options.drainMs);
     stopFollowing.abort();
     await following;
     stopSweeping();
     await accessLog?.close();
+    holder.current?.filterChain.release();
     options.logger.info('agent stopped');
   };
   let stopped: Promise<void> | undefined;
@@ -91,17 +97,6 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   };
 }
 
-/** The limits of the options, lowered where the process may open too few file descriptors for them. */
-function fittedLimits({ limits: wanted, ports, logger }: AgentOptions): FittedLimits {
-  const limits = { ...DEFAULT_LIMITS, ...wanted };
-  const descriptors = descriptorLimit();
-  const fitted = fitToDescriptors(limits, ports.length, descriptors);
-  const { maxConnections } = fitted.limits;
-  if (maxConnections < limits.maxConnections)
-    logger.warn({ descriptors, maxConnections, wanted: limits.maxConnections }, 'fewer client connections: too few file descriptors');
-  return fitted;
-}
-
 function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefined {
   if (options.accessLog === undefined) return undefined;
   const { fd, allowSampleRate } = options.accessLog;
@@ -114,10 +109,15 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
     createFilterChain: (program, keySets) =>
       createFilterChain(program, keySets, {
         interfaces: interfaceNames(),
+        tokenCache: TOKENS,
+        deferVerification: true,
+        onVerification: () => metrics.onVerification(),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
       }),
     onActive: (policy) => {
+      const replaced = holder.current;
       holder.set(policy);
+      replaced?.filterChain.release();
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);
     },
     onRejected: (code) => metrics.onBundleRefused(code),

@@ -18,8 +18,8 @@ export interface Enforced {
 /** The assumed response of every external authorizer. */
 export type AssumedResponse = 'allow' | 'deny';
 
-/** A verdict that is not waiting for an external authorizer. */
-export type FinalVerdict = Exclude<Verdict, { readonly kind: 'check' }>;
+/** A verdict that waits for nothing. */
+export type FinalVerdict = Exclude<Verdict, { readonly kind: 'check' | 'verify' }>;
 
 const RESPONSES: Readonly<Record<AssumedResponse, CheckResponse>> = { allow: CHECK_ALLOWED, deny: checkDenied(403, '') };
 
@@ -44,9 +44,9 @@ export function evaluateToEnd(
 ): { readonly final: FinalVerdict; readonly providers: readonly string[] } {
   const providers: string[] = [];
   let verdict = chain.evaluate(request, nowSeconds);
-  while (verdict.kind === 'check') {
-    providers.push(verdict.provider.name);
-    verdict = verdict.resume(RESPONSES[response]);
+  while (verdict.kind === 'check' || verdict.kind === 'verify') {
+    if (verdict.kind === 'check') providers.push(verdict.provider.name);
+    verdict = verdict.kind === 'check' ? verdict.resume(RESPONSES[response]) : verdict.resume();
   }
   return { final: verdict, providers };
 }

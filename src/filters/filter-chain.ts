@@ -10,24 +10,28 @@ import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.
 import { prepareRequest } from '../http/normalize/prepare.ts';
 import { LOOPBACK_ONLY } from '../http/normalize/remote-address.ts';
 import { createAuthenticator } from '../jwt/authenticator.ts';
-import type { TokenCacheLimits } from '../jwt/token-cache.ts';
+import type { TokenCache } from '../jwt/token-cache.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { ConnectionFacts } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 import { accessDenied } from './details.ts';
 import { type ConnectionVerdict, evaluateConnection } from './evaluate-connection.ts';
 import { runExtAuthz } from './ext-authz.ts';
-import { closes, type FilterContext, NO_CHANGES, type RequestContext } from './filter-context.ts';
-import { runJwtAuthn } from './jwt-authn.ts';
+import { closes, type FilterContext, logOf, NO_CHANGES, type RequestContext } from './filter-context.ts';
+import { type AcceptedIdentity, runJwtAuthn, runJwtAuthnOnKnown } from './jwt-authn.ts';
 import { runRbac } from './rbac.ts';
 import { pathOf } from './request-facts.ts';
 import { createSendTest } from './unsendable.ts';
-import type { ReplyVerdict, Verdict } from './verdict.ts';
+import type { ReplyVerdict, Verdict, VerifyVerdict } from './verdict.ts';
 
 /** Settings of a filter chain. */
 export interface FilterChainOptions {
-  /** Limits of each JWT rule's cache of verified tokens. */
-  readonly tokenCache?: TokenCacheLimits;
+  /** Where examined tokens are cached; default: a separate cache. */
+  readonly tokenCache?: TokenCache;
+  /** Return a `verify` verdict for a request whose token is not cached, instead of verifying it. Default: false. */
+  readonly deferVerification?: boolean;
+  /** Called before every verification of a signature. */
+  readonly onVerification?: () => void;
   /** Called with every exception inside the chain. The request was denied; the exception is a bug in Sallyport. */
   readonly onBug?: (error: unknown) => void;
   /** Names of this host's network interfaces, which are valid zones in X-Forwarded-For. Absent: only `lo`. */
@@ -40,6 +44,8 @@ export interface FilterChain {
   evaluate(request: RawRequest, nowSeconds: number): Verdict;
   /** The verdict on a TCP connection; call it when the first bytes of the client arrive. Never throws. */
   evaluateConnection(connection: ConnectionFacts): ConnectionVerdict;
+  /** Drops the cached tokens, for a chain that another one has replaced. It still evaluates, without a cache. */
+  release(): void;
 }
 
 const BUG_DETAILS = 'internal_error';
@@ -58,7 +64,11 @@ export function createFilterChain(
     program,
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator: createEvaluator(program),
-    authenticator: createAuthenticator(program.providers, keySets, options.tokenCache === undefined ? {} : { cache: options.tokenCache }),
+    authenticator: createAuthenticator(program.providers, keySets, {
+      ...(options.tokenCache !== undefined && { cache: options.tokenCache }),
+      ...(options.onVerification !== undefined && { onVerification: options.onVerification }),
+    }),
+    defersVerification: options.deferVerification ?? false,
     unsendable: createSendTest(program.providers),
     interfaces: options.interfaces ?? LOOPBACK_ONLY,
     onBug: options.onBug ?? (() => {}),
@@ -66,6 +76,7 @@ export function createFilterChain(
   return {
     evaluate: (raw, nowSeconds) => evaluate(filters, raw, nowSeconds),
     evaluateConnection: (connection) => evaluateConnection(filters.evaluator, connection, (step) => denyOnBug(filters, step)),
+    release: () => filters.authenticator.release(),
   };
 }
 
@@ -108,7 +119,25 @@ function start(filters: FilterContext, sent: RawRequest, nowSeconds: number): Ve
 const RESUMPTION = { proceed: afterExtAuthz, onBug: denyBug };
 
 function afterExtAuthz(filters: FilterContext, request: RequestContext): Verdict {
-  const authentication = runJwtAuthn(filters, request);
+  const authentication = filters.defersVerification ? runJwtAuthnOnKnown(filters, request) : runJwtAuthn(filters, request);
+  return authentication === undefined ? verifyLater(filters, request) : afterJwtAuthn(filters, request, authentication);
+}
+
+function verifyLater(filters: FilterContext, request: RequestContext): VerifyVerdict {
+  return {
+    kind: 'verify',
+    resume() {
+      try {
+        return afterJwtAuthn(filters, request, runJwtAuthn(filters, request));
+      } catch (error) {
+        return denyBug(filters, request.raw, error);
+      }
+    },
+    log: logOf(request, 'allow', ''),
+  };
+}
+
+function afterJwtAuthn(filters: FilterContext, request: RequestContext, authentication: AcceptedIdentity | ReplyVerdict): Verdict {
   return authentication.kind === 'reply' ? authentication : runRbac(filters, request, authentication);
 }
 

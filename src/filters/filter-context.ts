@@ -20,6 +20,8 @@ export interface FilterContext {
   readonly isTrustedProxy: ((address: string) => boolean) | undefined;
   readonly evaluator: Evaluator;
   readonly authenticator: Authenticator;
+  /** Tokens that are not cached are verified by a `verify` verdict. */
+  readonly defersVerification: boolean;
   readonly unsendable: SendTest;
   /** Names of this host's network interfaces. */
   readonly interfaces: ReadonlySet<string>;

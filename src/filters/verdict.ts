@@ -28,7 +28,7 @@ export interface VerdictLog {
 }
 
 /** What to do with a request. */
-export type Verdict = ForwardVerdict | ReplyVerdict | CheckVerdict;
+export type Verdict = ForwardVerdict | ReplyVerdict | CheckVerdict | VerifyVerdict;
 
 /** Send the request to the upstream with this head. */
 export interface ForwardVerdict {
@@ -61,5 +61,16 @@ export interface CheckVerdict {
   readonly connection: ConnectionFacts;
   /** Never throws. */
   resume(response: CheckResponse): Verdict;
+  readonly log: VerdictLog;
+}
+
+/**
+ * A token has to be verified, which takes up to a millisecond: call `resume` when no other connection waits. Only of a chain that
+ * defers verification.
+ */
+export interface VerifyVerdict {
+  readonly kind: 'verify';
+  /** Verifies the token and runs the rest of the chain. Never throws. */
+  resume(): Verdict;
   readonly log: VerdictLog;
 }

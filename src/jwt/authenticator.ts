@@ -9,10 +9,14 @@ import type { JwtProvider, Provenance } from '../policy/model/program.ts';
 import { isPseudoHeader } from '../policy/pseudo-headers.ts';
 import { challenge, type RequestUrl, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
-import type { TokenCacheLimits } from './token-cache.ts';
-import { AUDIENCE_NOT_ALLOWED, MISSING, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
+import { KnownTokens } from './known-tokens.ts';
+import { type FoundTokens, findTokens, indexRules } from './rule-index.ts';
+import { type RefusedToken, type RulesRun, runAll, runAlternatives } from './run-rules.ts';
+import { TokenCache } from './token-cache.ts';
+import { AUDIENCE_NOT_ALLOWED, type TokenFault } from './token-fault.ts';
+import type { VerifiedToken } from './token-record.ts';
 import type { TokenRequest } from './token-request.ts';
-import { createTokenRule, outputsOf, removeOutputs, runTokenRule, type TokenRule, type VerifiedToken } from './token-rule.ts';
+import { createTokenRule, outputsOf } from './token-rule.ts';
 
 /** The request has no token and no rule requires one, or it is a CORS preflight, whose token is not checked. */
 export interface Anonymous {
@@ -34,8 +38,10 @@ export type Authentication = Anonymous | VerifiedToken | AuthenticationFailure;
 
 /** Settings of an authenticator. */
 export interface AuthenticatorOptions {
-  /** Limits of each rule's cache of verified tokens. */
-  readonly cache?: TokenCacheLimits;
+  /** Where examined tokens are cached; default: a separate cache. */
+  readonly cache?: TokenCache;
+  /** Called before every verification of a signature. */
+  readonly onVerification?: () => void;
 }
 
 /** Authenticates requests under the JWT rules of one program and its key sets. */
@@ -46,43 +52,74 @@ export interface Authenticator {
    * @param nowSeconds whole Unix seconds
    */
   authenticate(request: TokenRequest, nowSeconds: number): Authentication;
+  /**
+   * The same if every token of `request` is in the cache; otherwise `undefined`: {@link authenticate} has to parse a token and
+   * perhaps to verify its signature.
+   */
+  authenticateKnown(request: TokenRequest, nowSeconds: number): Authentication | undefined;
+  /** Drops the cached tokens; none is cached afterwards. */
+  release(): void;
 }
 
 const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 
 /**
  * An authenticator that tries `providers` in order. A provider whose key set is not in `keySets` refuses every token. Keys are
- * imported once, here; a changed key set needs a new authenticator, which starts with empty caches.
+ * imported once, here; a changed key set needs a new authenticator, which starts without cached tokens.
  */
 export function createAuthenticator(
   providers: readonly JwtProvider[],
   keySets: Readonly<Record<string, KeySet>>,
   options: AuthenticatorOptions = {},
 ): Authenticator {
+  const imported = importKeySets(providers, keySets);
+  const index = indexRules(providers.map((provider, at) => createTokenRule(provider, at, imported.get(provider.keySet))));
+  const known = new KnownTokens((options.cache ?? new TokenCache()).open(providers.length), options.onVerification ?? (() => {}));
+  const required = providers.some((provider) => provider.required);
+  const outputs = outputHeaderNames(providers);
+  const pseudoOutputs = [...outputs].filter(isPseudoHeader);
+  const run = (request: TokenRequest, nowSeconds: number, found: readonly FoundTokens[]): Authentication => {
+    const { scheme, host, target } = request;
+    const rulesRun: RulesRun = { index, request, known, nowSeconds };
+    const result = required ? runAll(rulesRun) : runAlternatives(rulesRun, found);
+    known.end();
+    return result?.kind === 'fault' ? refuse(result, request, { scheme, host, target }) : (result ?? ANONYMOUS);
+  };
+  /** The tokens of the request, without output headers that the client has set; `undefined`: its tokens are not looked at. */
+  const find = (request: TokenRequest): readonly FoundTokens[] | undefined => {
+    if (outputs.size > 0) {
+      removeHeadersWhere(request.headers, (name) => outputs.has(folded(name)));
+      for (const name of pseudoOutputs) request.removePseudoHeader(name);
+    }
+    // JWT rules apply to paths. CONNECT has none, nor has a request whose path only a token may set.
+    const isExempt = providers.length === 0 || request.target === '' || request.method === 'CONNECT' || isPreflight(request);
+    return isExempt ? undefined : findTokens(index, request);
+  };
+  return {
+    authenticate(request, nowSeconds) {
+      const found = find(request);
+      return found === undefined ? ANONYMOUS : run(request, nowSeconds, found);
+    },
+    authenticateKnown(request, nowSeconds) {
+      const found = find(request);
+      if (found === undefined) return ANONYMOUS;
+      for (const { tokens } of found) for (const { text } of tokens) if (!known.has(text)) return undefined;
+      return run(request, nowSeconds, found);
+    },
+    release: () => known.release(),
+  };
+}
+
+function importKeySets(
+  providers: readonly JwtProvider[],
+  keySets: Readonly<Record<string, KeySet>>,
+): ReadonlyMap<string, readonly ImportedKey[]> {
   const imported = new Map<string, readonly ImportedKey[]>();
   for (const { keySet } of providers) {
     const set = Object.hasOwn(keySets, keySet) ? keySets[keySet] : undefined;
-    if (set !== undefined && !imported.has(keySet)) {
-      imported.set(keySet, importKeySet(set));
-    }
+    if (set !== undefined && !imported.has(keySet)) imported.set(keySet, importKeySet(set));
   }
-  const rules = providers.map((provider) => createTokenRule(provider, imported.get(provider.keySet), options.cache));
-  const run = providers.some(({ required }) => required) ? runRequiredRules : runRules;
-  const outputs = outputHeaderNames(providers);
-  const pseudoOutputs = [...outputs].filter(isPseudoHeader);
-  return {
-    authenticate(request, nowSeconds) {
-      if (outputs.size > 0) {
-        removeHeadersWhere(request.headers, (name) => outputs.has(folded(name)));
-        for (const name of pseudoOutputs) request.removePseudoHeader(name);
-      }
-      // JWT rules apply to paths. CONNECT has none, nor has a request whose path only a token may set.
-      if (rules.length === 0 || request.target === '' || request.method === 'CONNECT' || isPreflight(request)) {
-        return ANONYMOUS;
-      }
-      return run(rules, request, nowSeconds);
-    },
-  };
+  return imported;
 }
 
 /** Header names that only a verified token may set, in the form that {@link folded} gives. */
@@ -103,85 +140,8 @@ function isPreflight(request: TokenRequest): boolean {
   );
 }
 
-interface Fault {
-  readonly fault: TokenFault;
-  readonly rule: Provenance;
-}
-
-/**
- * The first rule that accepts a token wins. If none does, but some rules removed tokens from the request before they found one
- * of another issuer, all rules run again on what is left: tokens of several issuers may then each match their rule.
- */
-function runRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
-  const { scheme, host, target } = request;
-  const faults: Fault[] = [];
-  let changed = false;
-  for (const rule of rules) {
-    if (changed) removeOutputs(rule, request);
-    const outcome = runTokenRule(rule, request, nowSeconds);
-    if (outcome?.kind === 'verified') {
-      return outcome;
-    }
-    if (outcome !== undefined) {
-      faults.push({ fault: outcome.fault, rule: rule.provider.source });
-      changed ||= outcome.changed;
-    }
-  }
-  if (faults.length === 0) {
-    return ANONYMOUS;
-  }
-  const second = changed && rules.length > 1 ? runEveryRule(rules, request, nowSeconds) : undefined;
-  if (second?.kind === 'verified') {
-    return second;
-  }
-  return refuse(second === undefined ? reportedFault(faults) : lastSpecificFault([...faults, second]), request, { scheme, host, target });
-}
-
-/**
- * If any rule requires its token, the rules are not alternatives: every required token must be present, and every present token
- * must be valid. The identity is that of the last rule that found a token.
- * @see istio.io/api security/v1beta1 JWTRule.presence; envoy jwt_authn `requires_all`
- */
-function runRequiredRules(rules: readonly TokenRule[], request: TokenRequest, nowSeconds: number): Authentication {
-  const { scheme, host, target } = request;
-  const outcome = runEveryRule(rules, request, nowSeconds);
-  return outcome?.kind === 'fault' ? refuse(outcome, request, { scheme, host, target }) : (outcome ?? ANONYMOUS);
-}
-
-/** The last token verified if every rule accepts the tokens that it still finds; else the first fault; `undefined` without a token. */
-function runEveryRule(
-  rules: readonly TokenRule[],
-  request: TokenRequest,
-  nowSeconds: number,
-): VerifiedToken | (Fault & { readonly kind: 'fault' }) | undefined {
-  let verified: VerifiedToken | undefined;
-  for (const rule of rules) {
-    removeOutputs(rule, request);
-    const outcome = runTokenRule(rule, request, nowSeconds);
-    if (outcome?.kind === 'fault') {
-      return { kind: 'fault', fault: outcome.fault, rule: rule.provider.source };
-    }
-    if (outcome === undefined && rule.provider.required) {
-      return { kind: 'fault', fault: MISSING, rule: rule.provider.source };
-    }
-    verified = outcome ?? verified;
-  }
-  return verified;
-}
-
-/** The fault that the reply reports: the first, unless it is only that of an unknown issuer. */
-function reportedFault(faults: readonly Fault[]): Fault {
-  const first = faults[0] as Fault;
-  return first.fault === UNKNOWN_ISSUER ? lastSpecificFault(faults) : first;
-}
-
-/** The last fault other than an unknown issuer; the first fault if there is no other. */
-function lastSpecificFault(faults: readonly Fault[]): Fault {
-  return faults.findLast(({ fault }) => fault !== UNKNOWN_ISSUER) ?? (faults[0] as Fault);
-}
-
 /** @param url parts of the URL before a token was removed from it */
-function refuse({ fault, rule }: Fault, request: TokenRequest, url: RequestUrl): AuthenticationFailure {
+function refuse({ fault, rule }: RefusedToken, request: TokenRequest, url: RequestUrl): AuthenticationFailure {
   return {
     kind: 'refused',
     fault,

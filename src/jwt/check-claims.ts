@@ -12,7 +12,7 @@ export const CLOCK_SKEW_SECONDS = 60;
  * The fault of a token from another issuer; `undefined`: the issuer is right.
  * @param issuer the rule's issuer; `''`: any
  */
-export function checkIssuer(token: ParsedToken, issuer: string): TokenFault | undefined {
+export function checkIssuer(token: Pick<ParsedToken, 'issuer'>, issuer: string): TokenFault | undefined {
   return issuer === '' || token.issuer === issuer ? undefined : UNKNOWN_ISSUER;
 }
 

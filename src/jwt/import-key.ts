@@ -12,6 +12,8 @@ export interface ImportedKey {
   /** `''`: the key matches every `alg`. */
   readonly alg: string;
   readonly key: KeyObject;
+  /** Length of its signatures; 0: depends on the algorithm of the token. */
+  readonly signatureBytes: number;
 }
 
 /** The keys of `keySet` in order. A key that cannot be imported is skipped; it then verifies nothing. */
@@ -27,10 +29,12 @@ export function importKey(key: BundleKey): ImportedKey | undefined {
     switch (kty) {
       case 'RSA':
       case 'EC':
-      case 'OKP':
-        return { type: kty, ...named, key: createPublicKey({ key: { kty, ...members }, format: 'jwk' }) };
+      case 'OKP': {
+        const imported = createPublicKey({ key: { kty, ...members }, format: 'jwk' });
+        return { type: kty, ...named, key: imported, signatureBytes: signatureBytes(imported) };
+      }
       case 'oct':
-        return { type: kty, ...named, key: createSecretKey(members['k'] ?? '', 'base64url') };
+        return { type: kty, ...named, key: createSecretKey(members['k'] ?? '', 'base64url'), signatureBytes: 0 };
       default:
         return undefined;
     }
@@ -38,4 +42,16 @@ export function importKey(key: BundleKey): ImportedKey | undefined {
     // OpenSSL's message does not help a user; the caller reports the key.
     return undefined;
   }
+}
+
+/** Bytes of two coordinates, by curve. */
+const EC_SIGNATURE_BYTES: ReadonlyMap<string, number> = new Map([
+  ['prime256v1', 64],
+  ['secp384r1', 96],
+  ['secp521r1', 132],
+]);
+
+function signatureBytes({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): number {
+  if (asymmetricKeyType === 'rsa') return Math.ceil((asymmetricKeyDetails?.modulusLength ?? 0) / 8);
+  return EC_SIGNATURE_BYTES.get(asymmetricKeyDetails?.namedCurve ?? '') ?? 0;
 }

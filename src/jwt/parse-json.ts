@@ -105,28 +105,27 @@ class Reader {
 
   #string(): string {
     this.#at += 1;
-    let value = '';
-    let escaped = false;
-    for (;;) {
-      PLAIN_RUN.lastIndex = this.#at;
-      const run = PLAIN_RUN.exec(this.#text)?.[0] ?? '';
-      value = value === '' ? run : value + run;
-      this.#at += run.length;
-      const stop = this.#text[this.#at];
-      if (stop === '"') {
-        this.#at += 1;
-        break;
-      }
-      if (stop !== '\\') {
-        throw new NotJson();
-      }
-      value += this.#escape();
-      escaped = true;
+    const first = this.#run();
+    if (this.#text[this.#at] === '"') {
+      this.#at += 1;
+      return first;
     }
-    if (escaped && !value.isWellFormed()) {
+    // Joined at the end: a chain of concatenations takes many times the memory of the string.
+    const parts = [first];
+    while (this.#text[this.#at] === '\\') parts.push(this.#escape(), this.#run());
+    const value = parts.join('');
+    if (this.#text[this.#at] !== '"' || !value.isWellFormed()) {
       throw new NotJson();
     }
+    this.#at += 1;
     return value;
+  }
+
+  #run(): string {
+    PLAIN_RUN.lastIndex = this.#at;
+    const run = PLAIN_RUN.exec(this.#text)?.[0] ?? '';
+    this.#at += run.length;
+    return run;
   }
 
   #escape(): string {

@@ -2,6 +2,7 @@
  * Parses a compact JWS and checks the form of everything that later steps read, without a key and without a clock. Faults are
  * found in Envoy's order.
  */
+import { isAscii } from 'node:buffer';
 import { LIMITS } from '../limits/agent-limits.ts';
 import type { Json } from '../policy/facts.ts';
 import { decodeBase64Url } from './base64url.ts';
@@ -23,6 +24,8 @@ export interface ParsedToken {
   readonly audiences: readonly string[];
   /** All members of the payload. */
   readonly claims: JsonObject;
+  /** Memory of the JSON text that strings of `claims` are slices of. */
+  readonly jsonBytes: number;
   /** The middle segment as sent. */
   readonly payload: string;
   /** The signed part: the first two segments with their dot. */
@@ -85,7 +88,8 @@ export function parseToken(token: string): ParsedToken | TokenFault {
   if (signature === undefined) {
     return 'Jwt signature is an invalid Base64url encoded';
   }
-  return { ...head, ...registered, claims, payload: middle, signed: `${first}.${middle}`, signature };
+  const jsonBytes = payloadBytes.length * (isAscii(payloadBytes) ? 1 : 2);
+  return { ...head, ...registered, claims, jsonBytes, payload: middle, signed: `${first}.${middle}`, signature };
 }
 
 /** The three non-empty pieces; `undefined` when there are more or fewer. Stops early on a hostile token with many pieces. */

@@ -1,73 +1,172 @@
 /*
- * Caches the verified tokens of one rule, so that a signature is verified once instead of on every request. A cache belongs to
- * one rule and one key set and is dropped with them, so no token outlives its key. The caller checks the time on every use.
+ * One byte budget for the verified and refused tokens of a whole process. Every authenticator opens a partition, which no other
+ * one reads, and releases it when its keys are replaced, so no token outlives its key. A partition has a pool for each JWT rule.
+ * A pool that takes no more than its fair share of the budget loses nothing to the others.
  */
-
-/** Limits of one cache. */
-export interface TokenCacheLimits {
-  /** Number of tokens; default 4096. */
-  readonly maxEntries: number;
-  /** Estimated memory in bytes; default 8 MiB. */
-  readonly maxBytes: number;
-}
-
-/** Used when a chain sets no limits. */
-export const DEFAULT_TOKEN_CACHE_LIMITS: TokenCacheLimits = { maxEntries: 4096, maxBytes: 8 * 1024 * 1024 };
+import { LIMITS } from '../limits/agent-limits.ts';
+import { type CacheEntry, type PoolOwner, TokenPool } from './token-pool.ts';
 
 /** Length of the token suffix that is the map key: part of the signature, hence as good as random, and cheap to hash. */
 const TAIL_LENGTH = 32;
-/** Estimate for the token, its payload, parsed claims and output headers; the second constant is for the objects. */
-const BYTES_PER_CHARACTER = 6;
-const BYTES_PER_ENTRY = 512;
+/** Part of the budget, in 1/n, that one entry may take, and that the refused tokens of a partition may take. */
+const SMALL_PART = 16;
 
-/**
- * Verified tokens in two generations: when the young one reaches half of the limits it becomes the old one, and the old one is
- * dropped. A hit in the old generation moves the entry to the young one. No order is kept, so a hit costs one map lookup.
- */
-export class TokenCache<T extends { readonly text: string }> {
-  readonly #maxEntries: number;
-  readonly #maxBytes: number;
-  #young: Map<string, T> = new Map();
-  #old: Map<string, T> = new Map();
-  #youngBytes = 0;
+/** The tokens of one authenticator. */
+export class TokenPartition<T extends CacheEntry> implements PoolOwner {
+  readonly #cache: TokenCache;
+  readonly #entries = new Map<string, T>();
+  /** One for each rule. Empty after `release`. */
+  #pools: readonly TokenPool[];
+  readonly #refused: TokenPool;
 
-  constructor(limits: TokenCacheLimits = DEFAULT_TOKEN_CACHE_LIMITS) {
-    this.#maxEntries = limits.maxEntries / 2;
-    this.#maxBytes = limits.maxBytes / 2;
+  constructor(cache: TokenCache, rules: number) {
+    this.#cache = cache;
+    this.#pools = Array.from({ length: rules }, () => new TokenPool(this, Number.POSITIVE_INFINITY));
+    this.#refused = new TokenPool(this, cache.maxBytes / SMALL_PART);
+  }
+
+  /** Number of entries. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** All pools; none after `release`. */
+  get pools(): readonly TokenPool[] {
+    return this.#pools.length === 0 ? [] : [...this.#pools, this.#refused];
   }
 
   /** The entry of exactly this token; `undefined` when absent. */
   get(text: string): T | undefined {
-    const tail = text.slice(-TAIL_LENGTH);
-    const young = this.#young.get(tail);
-    if (young !== undefined) {
-      return young.text === text ? young : undefined;
-    }
-    const old = this.#old.get(tail);
-    if (old === undefined || old.text !== text) {
-      return undefined;
-    }
-    this.add(old);
-    return old;
+    const entry = this.#entries.get(text.slice(-TAIL_LENGTH));
+    if (entry === undefined || entry.text !== text) return undefined;
+    entry.used = true;
+    return entry;
   }
 
-  /** Stores `entry`; it replaces an entry with the same suffix. An entry larger than the cache is not stored. */
-  add(entry: T): void {
-    const bytes = entry.text.length * BYTES_PER_CHARACTER + BYTES_PER_ENTRY;
-    if (bytes > this.#maxBytes || this.#maxEntries < 1) {
-      return;
-    }
-    if (this.#young.size + 1 > this.#maxEntries || this.#youngBytes + bytes > this.#maxBytes) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#youngBytes = 0;
-    }
-    this.#young.set(entry.text.slice(-TAIL_LENGTH), entry);
-    this.#youngBytes += bytes;
+  /** Is exactly this token stored? Does not count as reading it. */
+  has(text: string): boolean {
+    return this.#entries.get(text.slice(-TAIL_LENGTH))?.text === text;
   }
 
-  /** Number of entries in both generations. */
+  /** Stores an entry under the rule with number `rule`. It replaces an entry with the same suffix. */
+  add(entry: T, rule: number): void {
+    this.#store(entry, this.#pools[rule]);
+  }
+
+  /** Stores an entry for a token that no rule has accepted. It replaces no token that was accepted. */
+  addRefused(entry: T): void {
+    const present = this.#entries.get(keyOf(entry));
+    if (this.#pools.length > 0 && (present === undefined || present.pool === this.#refused)) this.#store(entry, this.#refused);
+  }
+
+  /** Removes an entry, to store it again elsewhere. */
+  remove(entry: T): void {
+    if (entry.pool === undefined) return;
+    this.#entries.delete(keyOf(entry));
+    this.#cache.remove(entry);
+  }
+
+  /** Drops all entries and gives back their memory. Nothing is stored afterwards. */
+  release(): void {
+    const { pools } = this;
+    this.#pools = [];
+    this.#entries.clear();
+    this.#cache.close(pools);
+  }
+
+  grew(pool: TokenPool, bytes: number): void {
+    if (this.#pools.length > 0) this.#cache.grew(pool, bytes);
+  }
+
+  evicted(entry: CacheEntry): void {
+    const key = keyOf(entry);
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+  }
+
+  #store(entry: T, pool: TokenPool | undefined): void {
+    if (pool === undefined || entry.bytes > this.#cache.maxBytes / SMALL_PART) return;
+    const key = keyOf(entry);
+    const present = this.#entries.get(key);
+    if (present !== undefined) this.#cache.remove(present);
+    this.#entries.set(key, entry);
+    pool.add(entry);
+  }
+}
+
+/** A budget, and the pools that share it. */
+export class TokenCache {
+  readonly maxBytes: number;
+  #bytes = 0;
+  #evictions = 0;
+  #pools: readonly TokenPool[] = [];
+  /** Where the search for a pool above its share goes on. */
+  #hand = 0;
+
+  constructor(maxBytes: number = LIMITS.tokenCacheBytes.value) {
+    this.maxBytes = maxBytes;
+  }
+
+  /** Estimated memory of all entries. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Number of entries. */
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#pools.reduce((sum, pool) => sum + pool.size, 0);
   }
+
+  /** Entries that gave way to others so far. */
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  /** A partition for an authenticator with this number of rules. */
+  open<T extends CacheEntry>(rules: number): TokenPartition<T> {
+    const partition = new TokenPartition<T>(this, rules);
+    this.#pools = [...this.#pools, ...partition.pools];
+    return partition;
+  }
+
+  /** Gives back the memory of `pools`, whose partition has dropped its entries. */
+  close(pools: readonly TokenPool[]): void {
+    const closed = new Set(pools);
+    this.#pools = this.#pools.filter((pool) => !closed.has(pool));
+    for (const pool of pools) this.#bytes -= pool.bytes;
+  }
+
+  /** Notes that the entries of `pool` take `bytes` more. Evicts entries until the budget is kept. */
+  grew(pool: TokenPool, bytes: number): void {
+    this.#bytes += bytes;
+    while (pool.bytes > pool.maxBytes) this.#evictFrom(pool);
+    while (this.#bytes > this.maxBytes) this.#evictFrom(this.#poolAboveShare(pool));
+  }
+
+  /** Removes an entry. */
+  remove(entry: CacheEntry): void {
+    this.#bytes -= entry.bytes;
+    entry.pool?.remove(entry);
+  }
+
+  #evictFrom(pool: TokenPool): void {
+    this.#bytes -= pool.evict();
+    this.#evictions += 1;
+  }
+
+  /** `pool` if it is above its share; else the next one that is. There is one, since the budget is exceeded. */
+  #poolAboveShare(pool: TokenPool): TokenPool {
+    const pools = this.#pools;
+    const share = this.maxBytes / pools.length;
+    if (pool.bytes > share) return pool;
+    for (let tried = 0; tried < pools.length; tried += 1) {
+      const other = pools[this.#hand % pools.length] as TokenPool;
+      if (other.bytes > share) return other;
+      this.#hand = (this.#hand + 1) % pools.length;
+    }
+    throw new Error('the token cache has lost count of its memory');
+  }
+}
+
+function keyOf({ text }: CacheEntry): string {
+  return text.slice(-TAIL_LENGTH);
 }

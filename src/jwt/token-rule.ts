@@ -1,44 +1,30 @@
 /*
- * Runs one JWT rule: extracts its tokens from a request, verifies each, and edits the request for every token accepted.
+ * One JWT rule: checks a token, and edits a request for every token that it accepts.
  */
 
-import { type HeaderList, removeHeader, removeHeadersWhere } from '../http/header-list.ts';
+import { removeHeader, removeHeadersWhere } from '../http/header-list.ts';
 import { addHeader } from '../http/normalize/copy-headers.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { isPseudoHeader } from '../policy/pseudo-headers.ts';
-import { createTokenNotes, type TokenNotes } from '../policy/token-notes.ts';
+import { createTokenNotes } from '../policy/token-notes.ts';
 import { canonicalAudience, checkAudience, checkIssuer, checkTime } from './check-claims.ts';
 import { claimHeader } from './claim-header.ts';
-import { type ExtractedToken, extractTokens } from './extract-tokens.ts';
+import type { ExtractedToken } from './extract-tokens.ts';
 import type { ImportedKey } from './import-key.ts';
-import type { JsonObject } from './parse-json.ts';
-import { type ParsedToken, parseToken } from './parse-token.ts';
+import type { KnownTokens } from './known-tokens.ts';
+import type { ParsedToken } from './parse-token.ts';
 import { withoutQueryParameter } from './query.ts';
 import { splitSpaceDelimited } from './space-delimited.ts';
-import { TokenCache, type TokenCacheLimits } from './token-cache.ts';
 import { type TokenFault, VERIFICATION_FAILS } from './token-fault.ts';
+import type { TokenRecord, VerifiedToken } from './token-record.ts';
 import type { TokenRequest } from './token-request.ts';
+import { verifiedBytes } from './token-size.ts';
 import { verifySignature } from './verify-signature.ts';
 
-/** A token that passed every check of one rule. Shared by the requests that carry it; immutable. */
-export interface VerifiedToken {
-  readonly kind: 'verified';
-  readonly text: string;
-  readonly provider: JwtProvider;
-  /** The payload as policies see it: space-delimited claims are arrays. */
-  readonly claims: JsonObject;
-  /** Results that the evaluator caches for these claims. */
-  readonly notes: TokenNotes;
-  /** `iss/sub`; either may be empty. */
-  readonly principal: string;
-  readonly notBefore: number;
-  readonly expires: number;
-  /** Headers that the upstream gets for this token. */
-  readonly outputHeaders: HeaderList;
-}
-
-/** A JWT rule with its keys and its cache. */
+/** A JWT rule with its keys. */
 export interface TokenRule {
+  /** Position among the rules of its authenticator. */
+  readonly index: number;
   readonly provider: JwtProvider;
   /** Lower-case names of the headers that its tokens set. */
   readonly outputs: ReadonlySet<string>;
@@ -46,7 +32,14 @@ export interface TokenRule {
   readonly audiences: ReadonlySet<string>;
   /** Undefined: there are no keys, and no token verifies. */
   readonly keys: readonly ImportedKey[] | undefined;
-  readonly cache: TokenCache<VerifiedToken>;
+}
+
+/** A request, and what is known of its tokens. */
+export interface RequestAtHand {
+  readonly request: TokenRequest;
+  readonly known: KnownTokens;
+  /** Whole Unix seconds. */
+  readonly nowSeconds: number;
 }
 
 /** `changed`: tokens before the refused one were accepted and have already edited the request. */
@@ -57,17 +50,13 @@ export interface RuleFault {
 }
 
 /** The rule of `provider`; with `keys` empty or undefined it refuses every token. */
-export function createTokenRule(
-  provider: JwtProvider,
-  keys: readonly ImportedKey[] | undefined,
-  limits: TokenCacheLimits | undefined,
-): TokenRule {
+export function createTokenRule(provider: JwtProvider, index: number, keys: readonly ImportedKey[] | undefined): TokenRule {
   return {
+    index,
     provider,
     outputs: outputsOf(provider),
     audiences: new Set(provider.audiences.map(canonicalAudience)),
     keys: keys === undefined || keys.length === 0 ? undefined : keys,
-    cache: new TokenCache(limits),
   };
 }
 
@@ -83,16 +72,20 @@ export function removeOutputs({ outputs }: TokenRule, request: TokenRequest): vo
 }
 
 /**
- * Verifies every token of `rule` in `request`, the last one found first, and edits the request as each is accepted. All must be
- * valid: otherwise the result is the first fault, and edits made before it stay. The result is the token that was found first;
- * `undefined` when there is no token.
+ * Verifies every token in `tokens`, the last one found first, and edits the request as each is accepted. All must be valid:
+ * otherwise the result is the first fault, and edits made before it stay. The result is the token that was found first; `undefined`
+ * when there is no token.
  */
-export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds: number): VerifiedToken | RuleFault | undefined {
-  const tokens = extractTokens(rule.provider, request);
+export function runOnTokens(
+  rule: TokenRule,
+  tokens: readonly ExtractedToken[],
+  { request, known, nowSeconds }: RequestAtHand,
+): VerifiedToken | RuleFault | undefined {
   let verified: VerifiedToken | undefined;
   for (let index = tokens.length - 1; index >= 0; index -= 1) {
     const token = tokens[index] as ExtractedToken;
-    const result = verifyToken(rule, token.text, nowSeconds);
+    const record = known.find(token.text);
+    const result = typeof record === 'string' ? record : checkToken(rule, record, known, nowSeconds);
     if (typeof result === 'string') {
       return { kind: 'fault', fault: result, changed: verified !== undefined };
     }
@@ -102,30 +95,37 @@ export function runTokenRule(rule: TokenRule, request: TokenRequest, nowSeconds:
   return verified;
 }
 
-function verifyToken(rule: TokenRule, text: string, nowSeconds: number): VerifiedToken | TokenFault {
-  const known = rule.cache.get(text);
-  if (known !== undefined) {
-    // Issuer and audience still match, since the cache belongs to this rule; the time has changed.
-    return checkTime(known, nowSeconds) ?? known;
+/** What `rule` says of a token. Only what has not been examined before costs a signature verification. */
+export function checkToken(rule: TokenRule, record: TokenRecord, known: KnownTokens, nowSeconds: number): VerifiedToken | TokenFault {
+  const fault = checkIssuer(record, rule.provider.issuer) ?? checkTime(record, nowSeconds);
+  if (fault !== undefined) return fault;
+  const result = record.resultOf(rule.index);
+  if (result !== undefined) return result;
+  const token = record.parsed();
+  const examined = examine(rule, record, token, known);
+  if (typeof examined === 'string') known.keep(record, rule.index, examined, 0);
+  else {
+    const { claims, principal, outputHeaders } = examined;
+    known.keep(record, rule.index, examined, verifiedBytes(claims, token.jsonBytes, principal, outputHeaders));
   }
-  const token = parseToken(text);
-  if (typeof token === 'string') {
-    return token;
-  }
-  const fault =
-    checkIssuer(token, rule.provider.issuer) ??
-    checkTime(token, nowSeconds) ??
-    checkAudience(token, rule.audiences) ??
-    (rule.keys === undefined ? VERIFICATION_FAILS : verifySignature(token, rule.keys));
-  if (fault !== undefined) {
-    return fault;
-  }
-  const verified = describeToken(text, token, rule.provider);
-  rule.cache.add(verified);
-  return verified;
+  return examined;
 }
 
-function describeToken(text: string, token: ParsedToken, provider: JwtProvider): VerifiedToken {
+/** The checks that do not depend on the time. */
+function examine(
+  { provider, audiences, keys }: TokenRule,
+  record: TokenRecord,
+  token: ParsedToken,
+  known: KnownTokens,
+): VerifiedToken | TokenFault {
+  const fault = checkAudience(token, audiences);
+  if (fault !== undefined) return fault;
+  if (keys === undefined) return VERIFICATION_FAILS;
+  known.onVerification();
+  return verifySignature(token, keys) ?? describeToken(record, token, provider);
+}
+
+function describeToken(record: TokenRecord, token: ParsedToken, provider: JwtProvider): VerifiedToken {
   const outputHeaders: string[] = [];
   if (provider.payloadHeader !== '') {
     outputHeaders.push(provider.payloadHeader, token.payload);
@@ -139,11 +139,10 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
   const claims = splitSpaceDelimited(token.claims, provider.spaceDelimitedClaims);
   return {
     kind: 'verified',
-    // A copy: the token is a slice of the request head, which the cache must not keep in memory.
-    text: Buffer.from(text, 'latin1').toString('latin1'),
+    text: record.text,
     provider,
     claims,
-    notes: createTokenNotes(claims),
+    notes: createTokenNotes(claims, record),
     principal: `${token.issuer}/${token.subject}`,
     notBefore: token.notBefore,
     expires: token.expires,
@@ -151,7 +150,8 @@ function describeToken(text: string, token: ParsedToken, provider: JwtProvider):
   };
 }
 
-function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: TokenRequest): void {
+/** Edits the request as the rule of an accepted token demands. */
+export function applyEffects(verified: VerifiedToken, token: ExtractedToken, request: TokenRequest): void {
   const { headers } = request;
   const { outputHeaders } = verified;
   for (let at = 0; at < outputHeaders.length; at += 2) addHeader(headers, outputHeaders[at] as string, outputHeaders[at + 1] as string);

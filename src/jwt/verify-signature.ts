@@ -25,6 +25,8 @@ export function verifySignature(token: ParsedToken, keys: readonly ImportedKey[]
     if (key.type === 'OKP' && token.signature.length !== ED25519_SIGNATURE_BYTES) {
       return 'Jwt ED25519 signature is wrong length';
     }
+    // A signature of another length needs no cryptography to be refused.
+    if (key.signatureBytes !== 0 && token.signature.length !== key.signatureBytes) continue;
     signed ??= Buffer.from(token.signed, 'latin1');
     if (isSignedBy(token, signed, key)) {
       return undefined;

@@ -26,19 +26,8 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   clientConnections: {
     part: 'clients',
     bounds: 'open client connections of one port',
-    set: 'flag `--max-connections`; fewer when `open-files` does not allow as many, which is logged at the start',
+    set: 'flag `--max-connections`',
     beyond: 'the new connection is reset',
-  },
-  openFiles: {
-    part: 'clients',
-    bounds: 'file descriptors of the process',
-    set: '`ulimit -n` of the container',
-    beyond: 'a connection to the application fails: 503',
-  },
-  reservedDescriptors: {
-    part: 'clients',
-    bounds: 'file descriptors that connections may not use',
-    beyond: '`client-connections` and `admin-connections` are lowered until they fit',
   },
   acceptBacklog: {
     part: 'clients',
@@ -203,11 +192,6 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   accessLogAllowBuffers: { part: 'logs', bounds: 'the same for an allowed request', beyond: 'the line is dropped' },
   accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
   accessLogFlush: { part: 'logs', bounds: 'time that an access log line may wait for others to be written with it', beyond: NOTHING },
-  limitLog: {
-    part: 'logs',
-    bounds: 'time between two log lines on limits that were reached',
-    beyond: 'the next line has the number of times',
-  },
   logBuffers: {
     part: 'logs',
     bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
@@ -235,6 +219,36 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'the oldest may be logged again',
   },
 
+  tokenCacheBytes: {
+    part: 'tokens',
+    bounds: 'memory of all cached tokens of the process, with everything that is derived from them',
+    beyond: 'the cached token that is worth least is dropped, and verified again when it comes back',
+  },
+  waitingEvaluations: {
+    part: 'tokens',
+    bounds: 'requests that wait for the verification of a token',
+    beyond: '503 `too many requests wait for verification`',
+  },
+  evaluationWait: {
+    part: 'tokens',
+    bounds: 'time that a request waits for the verification of a token',
+    beyond: '503 `too many requests wait for verification`',
+  },
+  evaluationTurn: {
+    part: 'tokens',
+    bounds: 'time in one turn of the event loop for evaluations that wait, rounded up to a whole evaluation',
+    beyond: 'the others wait for the next turn',
+  },
+  lightEvaluations: {
+    part: 'tokens',
+    bounds: 'time of such evaluations that a connection may take, of which it gets back 20 ms a second',
+    beyond: 'connections that took less go first',
+  },
+  requestsPerRead: {
+    part: 'clients',
+    bounds: 'requests of one read that are evaluated immediately',
+    beyond: 'the next one waits for the next turn of the event loop',
+  },
   tokenLength: { part: 'tokens', bounds: 'characters of a token', beyond: '401, as for any other invalid token', labels: 'reason="jwt"' },
   jsonDepth: {
     part: 'tokens',

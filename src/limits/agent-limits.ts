@@ -15,8 +15,6 @@ const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
 /** Name of a limit in code. */
 export type LimitName =
   | 'clientConnections'
-  | 'openFiles'
-  | 'reservedDescriptors'
   | 'acceptBacklog'
   | 'requestHeadBytes'
   | 'requestHeaders'
@@ -63,7 +61,6 @@ export type LimitName =
   | 'accessLogAllowBuffers'
   | 'accessLogField'
   | 'accessLogFlush'
-  | 'limitLog'
   | 'logBuffers'
   | 'spareLogBuffers'
   | 'logLineBytes'
@@ -72,14 +69,18 @@ export type LimitName =
   | 'bundleBytes'
   | 'bundlePoll'
   | 'reportedErrors'
+  | 'tokenCacheBytes'
+  | 'waitingEvaluations'
+  | 'evaluationWait'
+  | 'evaluationTurn'
+  | 'lightEvaluations'
+  | 'requestsPerRead'
   | 'tokenLength'
   | 'jsonDepth';
 
 /** The limits by the name that code uses. */
 export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   clientConnections: count('client-connections', 10_000, 'sallyport_agent_connections_refused_total'),
-  openFiles: count('open-files', 0),
-  reservedDescriptors: count('reserved-descriptors', 64, ''),
   acceptBacklog: count('accept-backlog', 4096, ''),
   requestHeadBytes: bytes('request-head-bytes', 60 * KIB, REFUSED_REQUEST),
   requestHeaders: count('request-headers', 100, REFUSED_REQUEST),
@@ -130,7 +131,6 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   accessLogAllowBuffers: count('access-log-allow-buffers', 4, 'sallyport_agent_access_log_dropped_total'),
   accessLogField: count('access-log-field', 2048, ''),
   accessLogFlush: interval('access-log-flush', 100),
-  limitLog: interval('limit-log', 10_000),
   logBuffers: count('log-buffers', 32, 'sallyport_agent_log_dropped_total'),
   spareLogBuffers: count('spare-log-buffers', 4, ''),
   logLineBytes: bytes('log-line-bytes', MIB, 'sallyport_agent_log_dropped_total'),
@@ -141,6 +141,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   bundlePoll: interval('bundle-poll', 5000),
   reportedErrors: count('reported-errors', 64),
 
+  tokenCacheBytes: bytes('token-cache-bytes', 16 * MIB, 'sallyport_agent_token_cache_evictions_total'),
+  waitingEvaluations: count('waiting-evaluations', 10_000),
+  evaluationWait: deadline('evaluation-wait', 5000),
+  evaluationTurn: interval('evaluation-turn', 0.5),
+  lightEvaluations: interval('light-evaluations', 2),
+  requestsPerRead: count('requests-per-read', 8, ''),
   tokenLength: count('token-length', 60 * KIB, REFUSED_REQUEST),
   jsonDepth: count('json-depth', 100, REFUSED_REQUEST),
 };

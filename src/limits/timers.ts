@@ -40,6 +40,11 @@ export function startInterval(period: Limit, run: () => void): () => void {
   return () => clearInterval(timer);
 }
 
+/** Calls `run` after the input and output that is ready now. The caller bounds how many functions wait. */
+export function nextTurn(run: () => void): void {
+  setImmediate(run);
+}
+
 /** Resolves after the period. */
 export function pause(period: Limit): Promise<void> {
   return new Promise((resolve) => {

@@ -43,6 +43,8 @@ export interface AgentMetrics {
   onConnectionRefused(): void;
   /** A connection to an undeclared port was reset. */
   onBlocked(): void;
+  /** The signature of a token is verified. */
+  onVerification(): void;
   /** A bundle became active. @param atSeconds Unix time */
   onBundle(digest: string, atSeconds: number): void;
   /** A bundle was rejected; the active one stays. */
@@ -57,9 +59,10 @@ const CLASSES = ['client_left', '1xx', '2xx', '3xx', '4xx', '5xx'];
  * The metrics of one agent.
  *
  * @param nowSeconds Unix time, for ages
+ * @param tokens absent: nothing is cached, nothing waits
  * @param withProcess also metrics of the process; for the only agent of a process
  */
-export function createAgentMetrics(nowSeconds: () => number, withProcess: boolean): AgentMetrics {
+export function createAgentMetrics(nowSeconds: () => number, withProcess: boolean, tokens: TokenFigures = NO_TOKENS): AgentMetrics {
   const times = createTimes();
   const tallies = createTallies();
   const decisions = createDecisions();
@@ -74,6 +77,8 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.open,
     tallies.refused,
     tallies.blocked,
+    tallies.verified,
+    ...tokenMetrics(tokens),
     ...lostLines(),
     limitReached(),
     ...bundle.metrics,
@@ -89,6 +94,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onConnections: (delta) => tallies.open.add(delta),
     onConnectionRefused: () => tallies.refused.add(1),
     onBlocked: () => tallies.blocked.add(1),
+    onVerification: () => tallies.verified.add(1),
     onBundle: bundle.onBundle,
     onBundleRefused: bundle.onRefused,
   };
@@ -103,7 +109,7 @@ function createTimes(): { readonly decision: Distribution; readonly request: Dis
   };
 }
 
-type TallyName = 'upstream' | 'open' | 'refused' | 'blocked';
+type TallyName = 'upstream' | 'open' | 'refused' | 'blocked' | 'verified';
 
 function createTallies(): Readonly<Record<TallyName, Tally>> {
   const counter = (name: string, help: string): Tally => createTally('counter', `sallyport_agent_${name}`, help);
@@ -111,8 +117,35 @@ function createTallies(): Readonly<Record<TallyName, Tally>> {
     upstream: counter('upstream_failures_total', 'Requests for which the application sent no complete response.'),
     open: createTally('gauge', 'sallyport_agent_connections', 'Open client connections.'),
     refused: counter('connections_refused_total', 'Client connections reset because too many were open.'),
+    verified: counter('token_verifications_total', 'Signatures of tokens verified, because the token was not cached.'),
     blocked: counter('blocked_connections_total', 'Connections reset because the pod does not declare their port.'),
   };
+}
+
+/** Read when metrics are rendered. The cache is that of the process. */
+export interface TokenFigures {
+  readonly cachedBytes: () => number;
+  readonly cachedTokens: () => number;
+  readonly evictedTokens: () => number;
+  readonly waitingRequests: () => number;
+}
+
+const none = (): number => 0;
+const NO_TOKENS: TokenFigures = { cachedBytes: none, cachedTokens: none, evictedTokens: none, waitingRequests: none };
+
+function tokenMetrics(tokens: TokenFigures): readonly Metric[] {
+  const metric = (type: Metric['type'], name: string, help: string, value: () => number): Metric => ({
+    name: `sallyport_agent_${name}`,
+    help,
+    type,
+    read: () => [{ value: value() }],
+  });
+  return [
+    metric('gauge', 'token_cache_bytes', 'Estimated memory of the cached tokens.', tokens.cachedBytes),
+    metric('gauge', 'token_cache_entries', 'Cached tokens.', tokens.cachedTokens),
+    metric('counter', 'token_cache_evictions_total', 'Cached tokens dropped because others needed their memory.', tokens.evictedTokens),
+    metric('gauge', 'waiting_evaluations', 'Requests that wait for the verification of a token.', tokens.waitingRequests),
+  ];
 }
 
 /** Those of the process, as agents in one process share its log. */

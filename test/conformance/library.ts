@@ -50,7 +50,9 @@ function send(filterChain: FilterChain, recorded: RecordedRequest, from: Recorde
     }
     case 'http': {
       let final = filterChain.evaluate(read.request, timeOf(recorded));
-      while (final.kind === 'check') final = resume(final, read.request, observed);
+      while (final.kind === 'check' || final.kind === 'verify') {
+        final = final.kind === 'verify' ? final.resume() : resume(final, read.request, observed);
+      }
       const outcome = httpOutcome(final);
       // The codec sends no body in a response to HEAD.
       return read.request.method === 'HEAD' ? { ...outcome, body: '' } : outcome;
@@ -68,7 +70,7 @@ function connectionOutcome(verdict: Exclude<ConnectionVerdict, { readonly kind: 
   return { outcome: verdict.kind, ...details, ...dryRun(verdict.decision) };
 }
 
-function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Observed {
+function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' | 'verify' }>): Observed {
   switch (verdict.kind) {
     case 'forward': {
       const { method, target, host, headers } = verdict.head;
@@ -80,7 +82,7 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' }>): Obs
     case 'reply': {
       const { status, body, headers, log } = verdict;
       const common = { status, details: log.details, headers: Object.fromEntries(headerPairs(headers)), ...dryRun(log.decision) };
-      return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body: Buffer.from(body, 'utf8').toString('latin1') }) };
+      return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body }) };
     }
   }
 }

@@ -23,6 +23,7 @@ export const proxyWay: WayIn = {
     request.http2 !== true && workload.ports.find(({ number }) => number === request.port)?.protocol !== 'tcp',
   async open(recorded, built) {
     const inner = createFilterChain(built.program, built.bundle.keySets, {
+      deferVerification: true,
       onBug(error) {
         throw error;
       },

@@ -3,7 +3,7 @@
  * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
 import type { Clock } from '../../clock.ts';
-import type { CheckVerdict, Verdict } from '../../filters/verdict.ts';
+import type { CheckVerdict, Verdict, VerifyVerdict } from '../../filters/verdict.ts';
 import { changeHeaders } from '../../http/header-changes.ts';
 import type { ForwardHead } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
@@ -18,10 +18,12 @@ import type {
   Upstream,
   UpstreamFailure,
 } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
+import { type EvaluationClient, type EvaluationQueue, EvaluationTicket } from './evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
 import { ExchangeState } from './exchange-state.ts';
-import { cutDetails, failureReply, NOT_READY } from './local-replies.ts';
+import { cutDetails, failureReply, NOT_READY, OVERLOADED } from './local-replies.ts';
 import { PendingCheck, prefixBytes } from './pending-check.ts';
 
 /** Shared by all exchanges of an agent. */
@@ -32,6 +34,7 @@ export interface ExchangeContext {
   readonly observer: ExchangeObserver;
   /** Absent: every check is answered as an error (403). */
   readonly extAuthz: ExtAuthzClient | undefined;
+  readonly evaluations: EvaluationQueue;
   /** A random UUID. */
   readonly newRequestId: () => string;
 }
@@ -39,11 +42,13 @@ export interface ExchangeContext {
 /** Idempotent methods: without a body they may be sent again when a reused connection turns out dead (RFC 9110 section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+const REQUESTS_PER_READ = LIMITS.requestsPerRead.value;
+
 /** none: no upgrade; asked: the response decides; switched: bytes both ways. */
 type Upgrade = 'none' | 'asked' | 'switched';
 
 /** Drives the requests of one server stream. */
-export class Exchange implements ServerStreamHandler, ClientStreamHandler {
+export class Exchange implements ServerStreamHandler, ClientStreamHandler, EvaluationClient {
   readonly #stream: ServerStream;
   readonly #upstream: Upstream;
   readonly #context: ExchangeContext;
@@ -54,12 +59,18 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
   /** The check that waits for bytes of the body. */
   #prefixFor: CheckVerdict | undefined;
   #check: PendingCheck | undefined;
+  readonly #ticket: EvaluationTicket;
+  /** The verdict that waits in the queue of evaluations; undefined: the request as a whole may wait there. */
+  #verify: VerifyVerdict | undefined;
+  /** Requests since the stream has last handed over a whole read. */
+  #requestsInRead = 0;
 
   constructor(stream: ServerStream, upstream: Upstream, context: ExchangeContext) {
     this.#stream = stream;
     this.#upstream = upstream;
     this.#context = context;
     this.#state = new ExchangeState(stream.connection);
+    this.#ticket = new EvaluationTicket(this);
   }
 
   onRequestHead(request: StreamRequest): void {
@@ -67,15 +78,24 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
     const context = this.#context;
     state.startMs = this.#stream.startMs;
     state.begin(request, context.newRequestId);
-    const policy = context.activePolicy();
-    if (policy === undefined) {
-      this.#reply(NOT_READY);
-      return;
-    }
-    state.digest = policy.digest;
-    const verdict = policy.filterChain.evaluate(state.rawRequest(), Math.floor(context.clock.wallMs() / 1000));
-    state.evaluatedMs = context.clock.nowMs();
-    this.#apply(verdict);
+    this.#requestsInRead += 1;
+    if (this.#requestsInRead <= REQUESTS_PER_READ) this.#evaluate();
+    else this.#wait(undefined);
+  }
+
+  onEvaluationTurn(): void {
+    const verify = this.#verify;
+    this.#verify = undefined;
+    if (verify === undefined) this.#evaluate();
+    else this.#decide(verify.resume());
+    this.onRequestFlush();
+  }
+
+  onEvaluationTimeout(): void {
+    const state = this.#state;
+    this.#verify = undefined;
+    if (state.verdict !== undefined) state.verdict = { ...state.verdict, outcome: 'reject', details: OVERLOADED.details };
+    this.#reply(OVERLOADED);
   }
 
   onRequestFault(reply: LocalReply): void {
@@ -101,6 +121,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
   }
 
   onRequestFlush(): void {
+    this.#requestsInRead = 0;
     if (this.#client !== undefined && !this.#client.flush()) this.#stream.pause();
   }
 
@@ -164,10 +185,36 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
     } else this.#reply(failureReply(failure, reason));
   }
 
+  #evaluate(): void {
+    const state = this.#state;
+    const context = this.#context;
+    const policy = context.activePolicy();
+    if (policy === undefined) {
+      this.#reply(NOT_READY);
+      return;
+    }
+    state.digest = policy.digest;
+    this.#decide(policy.filterChain.evaluate(state.rawRequest(), Math.floor(context.clock.wallMs() / 1000)));
+  }
+
+  #decide(verdict: Verdict): void {
+    this.#state.evaluatedMs = this.#context.clock.nowMs();
+    this.#apply(verdict);
+  }
+
+  /** Waits for a turn to verify, or to evaluate from the start. */
+  #wait(verify: VerifyVerdict | undefined): void {
+    this.#verify = verify;
+    if (!this.#context.evaluations.add(this.#ticket)) this.onEvaluationTimeout();
+  }
+
   #apply(verdict: Verdict): void {
     const state = this.#state;
     state.verdict = verdict.log;
     switch (verdict.kind) {
+      case 'verify':
+        this.#wait(verdict);
+        return;
       case 'forward':
         if (verdict.downstreamHeaders !== undefined) state.downstream = verdict.downstreamHeaders;
         this.#forward(verdict.head);
@@ -240,5 +287,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler {
     this.#state.reset();
     this.#upgrade = 'none';
     this.#prefixFor = undefined;
+    this.#verify = undefined;
+    this.#context.evaluations.remove(this.#ticket);
   }
 }

@@ -7,6 +7,9 @@ import type { UpstreamFailure } from '../../http/stream.ts';
 /** No active policy yet: nothing is served. Clients may depend on the bytes of the body. */
 export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
 
+/** Too many requests wait for the verification of their tokens, or this one waited for too long. */
+export const OVERLOADED: LocalReply = textReply(503, 'too many requests wait for verification', 'verification_overload');
+
 interface FailureText {
   readonly status: number;
   /** In the body. */

@@ -2,7 +2,6 @@
  * Decides which version of a policy is active when a new version arrives. Cluster state calls it for every policy event.
  */
 import { type ParseResult, parsePolicy } from './parse-policy.ts';
-import { refusedByEnvoy } from './refused-by-envoy.ts';
 import type { Policy } from './resources.ts';
 import { hasErrors, validatePolicy } from './validate-policy.ts';
 import type { ValidationFinding } from './validation-finding.ts';
@@ -28,23 +27,13 @@ export interface PolicyVersion {
  * @param previous undefined if this process has not seen the policy before
  */
 export function acceptPolicy(previous: PolicyVersion | undefined, object: unknown): PolicyVersion {
+  const findings = validatePolicy(object);
   const parsed: ParseResult<Policy> = parsePolicy(object);
-  const findings = policyFindings(object, parsed);
   const isValid = parsed.value !== undefined && !hasErrors(findings);
   const lastGood = previous?.isValid === true && isSameObject(previous.active, object) ? previous.active : undefined;
   if (!isValid && lastGood !== undefined) return { active: lastGood, isValid: true, isNewest: false, findings };
   if (parsed.value === undefined) return { isValid: false, isNewest: false, findings };
   return { active: parsed.value, isValid, isNewest: true, findings };
-}
-
-/**
- * Findings of every stage about one object: of admission, and if it would be admitted, what Envoy refuses.
- *
- * @param parsed result of `parsePolicy` for `object`
- */
-export function policyFindings(object: unknown, parsed: ParseResult<Policy> = parsePolicy(object)): readonly ValidationFinding[] {
-  const findings = validatePolicy(object);
-  return parsed.value === undefined || hasErrors(findings) ? findings : [...findings, ...refusedByEnvoy(parsed.value)];
 }
 
 /** Whether both are the same object by UID: a policy that was deleted and created again does not inherit the old one's version. */

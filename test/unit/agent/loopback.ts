@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
+import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
 import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -124,6 +125,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
       observer,
       connections: observer,
       extAuthz: options.extAuthz,
+      evaluations: new EvaluationQueue(systemClock),
       newRequestId: () => 'generated-id',
     },
   );

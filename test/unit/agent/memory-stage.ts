@@ -2,6 +2,7 @@
  * An exchange between a client and an application in memory, under a filter chain of the test's choice.
  */
 import type { ExtAuthzClient } from '../../../src/agent/context.ts';
+import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import { Exchange } from '../../../src/agent/exchange/exchange.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -15,6 +16,8 @@ export interface MemoryStageOptions {
   /** No policy is active. */
   readonly notReady?: boolean;
   readonly extAuthz?: ExtAuthzClient;
+  /** Absent: one that runs on the event loop. */
+  readonly evaluations?: EvaluationQueue;
 }
 
 export interface MemoryStage {
@@ -35,6 +38,7 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
     clock: systemClock,
     observer: { onExchange: (record) => records.push(copyOf(record)) },
     extAuthz: options.extAuthz,
+    evaluations: options.evaluations ?? new EvaluationQueue(systemClock),
     newRequestId: () => 'generated-id',
   });
   client.attach(exchange);

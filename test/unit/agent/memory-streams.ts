@@ -35,6 +35,8 @@ export interface MemoryRequest {
   readonly target?: string;
   readonly headers?: readonly string[];
   readonly clientRequestId?: string;
+  /** Another request follows in the same read. */
+  readonly more?: boolean;
   /** Length of the body that will be sent with `send`; absent: no body. */
   readonly body?: BodyLength;
 }
@@ -73,7 +75,14 @@ export class MemoryClient implements ServerStream {
   }
 
   /** Sends a request head. */
-  request({ method = 'GET', target = '/', headers = ['host', 'a'], clientRequestId = '', body = 0 }: MemoryRequest = {}): this {
+  request({
+    method = 'GET',
+    target = '/',
+    headers = ['host', 'a'],
+    clientRequestId = '',
+    body = 0,
+    more = false,
+  }: MemoryRequest = {}): this {
     this.responses.push({ interim: [], status: 0, headers: [], body: '', ended: undefined });
     this.startMs = performance.now();
     this.#mode = 'held';
@@ -91,7 +100,7 @@ export class MemoryClient implements ServerStream {
       clientRequestId,
     };
     this.#deliver().onRequestHead(request);
-    this.#deliver().onRequestFlush();
+    if (!more) this.#deliver().onRequestFlush();
     return this;
   }
 

@@ -21,6 +21,7 @@ describe('token parsing', () => {
       notBefore: 10,
       expires: 20,
       audiences: ['a', 'b'],
+      jsonBytes: JSON.stringify(claims).length,
       payload: text.split('.')[1],
       signed: text.split('.').slice(0, 2).join('.'),
     });

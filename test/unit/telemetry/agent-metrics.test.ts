@@ -21,6 +21,11 @@ describe('agent metrics', () => {
       'sallyport_agent_connections gauge',
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
+      'sallyport_agent_token_verifications_total counter',
+      'sallyport_agent_token_cache_bytes gauge',
+      'sallyport_agent_token_cache_entries gauge',
+      'sallyport_agent_token_cache_evictions_total counter',
+      'sallyport_agent_waiting_evaluations gauge',
       'sallyport_agent_access_log_dropped_total counter',
       'sallyport_agent_log_dropped_total counter',
       'sallyport_agent_limit_reached_total counter',
@@ -138,5 +143,24 @@ describe('agent metrics', () => {
       'sallyport_agent_bundle_age_seconds 0',
       'sallyport_agent_bundle_refused_total{code="SP_BUNDLE_SCHEMA"} 2',
     ]);
+  });
+
+  it('reads what is cached and what waits when it is rendered', () => {
+    let waiting = 0;
+    const tokens = { cachedBytes: () => 1000, cachedTokens: () => 2, evictedTokens: () => 3, waitingRequests: () => waiting };
+    const metrics = createAgentMetrics(() => 0, false, tokens);
+    metrics.onVerification();
+    waiting = 4;
+
+    const text = metrics.text();
+    for (const [name, value] of [
+      ['token_verifications_total', 1],
+      ['token_cache_bytes', 1000],
+      ['token_cache_entries', 2],
+      ['token_cache_evictions_total', 3],
+      ['waiting_evaluations', 4],
+    ]) {
+      expect(text).to.contain(`\nsallyport_agent_${name} ${value}\n`);
+    }
   });
 });

@@ -3,12 +3,12 @@
  * gives fewer; each candidate is then tested exactly, in the order of the rules.
  */
 
-import type { Claims, RequestFacts } from '../../facts.ts';
+import type { RequestFacts } from '../../facts.ts';
 import type { Clause, Rule } from '../../model/program.ts';
 import { type AccessPredicates, buildAccessPredicates } from './access-predicates.ts';
 import { type BitmapIndex, buildBitmapIndex } from './bitmap/bitmap-index.ts';
 import { ClauseTests, RuleTests } from './rule-tests.ts';
-import { addHit, clearHits, createHits, type Hits, type Posting } from './terms/posting.ts';
+import { addHit, clearHits, createHits, type Hits, hitsBytes, type Posting } from './terms/posting.ts';
 import { isTokenClause } from './terms/term.ts';
 import type { TokenEntry } from './token-memo.ts';
 
@@ -86,7 +86,7 @@ export class RuleSearch {
       for (const lookup of predicates.tokenLookups) lookup(facts, token.claims, hits);
       return;
     }
-    token.predicates ??= tokenPredicates(predicates, facts, token.claims);
+    token.predicates ??= keptPredicates(predicates, facts, token);
     const { postings, count, total } = token.predicates;
     for (let i = 0; i < count; i++) addHit(hits, postings[i]);
     // Of too many hits only their number is stored.
@@ -126,9 +126,11 @@ function insert(sorted: Int32Array, id: number, count: number): void {
   sorted[at] = id;
 }
 
-function tokenPredicates({ tokenLookups }: AccessPredicates, facts: RequestFacts, claims: Claims): Hits {
+function keptPredicates({ tokenLookups }: AccessPredicates, facts: RequestFacts, { claims, owner }: TokenEntry): Hits {
   const hits = createHits();
   for (const lookup of tokenLookups) lookup(facts, claims, hits);
   const postings: Posting[] = hits.total <= FEW_CANDIDATES ? hits.postings : [];
-  return { postings, count: postings.length, total: hits.total, isPartial: false };
+  const kept = { postings, count: postings.length, total: hits.total, isPartial: false };
+  owner?.retain(hitsBytes(kept));
+  return kept;
 }

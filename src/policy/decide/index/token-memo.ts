@@ -6,6 +6,7 @@
 import type { Claims, RequestFacts } from '../../facts.ts';
 import type { ClauseTest } from '../../match/compile-clause.ts';
 import type { Clause } from '../../model/program.ts';
+import type { TokenNotes, TokenOwner } from '../../token-notes.ts';
 import type { TokenRows } from './bitmap/bitmap-index.ts';
 import type { Hits } from './terms/posting.ts';
 
@@ -14,6 +15,11 @@ const MAX_RESULTS = 32;
 
 /** Lists of rules that may read a token: AUDIT, DENY, ALLOW, and two in dry-run. */
 const LISTS = 5;
+
+/** Memory of a stored entry and of its two arrays when they are full. */
+const ENTRY_BYTES = 1200;
+/** Memory of the array of entries. */
+const ENTRIES_BYTES = 64;
 
 /** What is known of a token. An entry that is not stored is valid for a single search. */
 export interface TokenEntry extends TokenRows {
@@ -29,8 +35,8 @@ export interface TokenEntry extends TokenRows {
 
 const NO_CLAIMS: Claims = Object.freeze({});
 
-function createTokenEntry(claims: Claims, isStored: boolean): TokenEntry {
-  return { claims, isStored, predicates: undefined, rows: undefined, clauses: [], results: [], count: 0 };
+function createTokenEntry(claims: Claims, owner: TokenOwner | undefined, isStored: boolean): TokenEntry {
+  return { claims, owner, isStored, predicates: undefined, rows: undefined, clauses: [], results: [], count: 0 };
 }
 
 /** The facts that a clause on the token gets: it must not read any. */
@@ -52,7 +58,7 @@ export function clauseHolds(entry: TokenEntry, clause: Clause, test: ClauseTest)
 /** Reads and writes the notes of tokens for one evaluator. */
 export class TokenMemo {
   /** Reused for every search of a token without a stored entry: searches never overlap. */
-  readonly #transient: TokenEntry = createTokenEntry(NO_CLAIMS, false);
+  readonly #transient: TokenEntry = createTokenEntry(NO_CLAIMS, undefined, false);
 
   /** What is known of the token of `facts`, whose claims are `claims`, under the list of rules with number `list`. */
   entryOf({ notes }: RequestFacts, claims: Claims, list: number): TokenEntry {
@@ -65,13 +71,14 @@ export class TokenMemo {
     if (typeof kept !== 'number') {
       const known = kept[list];
       if (known !== undefined) return known;
-      return store(kept, claims, list);
+      return store(kept, notes, claims, list);
     }
     // One bit for each list under which the token was seen.
     if ((kept & (1 << list)) !== 0) {
       const entries = new Array<TokenEntry | undefined>(LISTS).fill(undefined);
       notes.kept = entries;
-      return store(entries, claims, list);
+      notes.owner?.retain(ENTRIES_BYTES);
+      return store(entries, notes, claims, list);
     }
     notes.kept = kept | (1 << list);
     return this.#reset(claims);
@@ -85,8 +92,9 @@ export class TokenMemo {
   }
 }
 
-function store(entries: (TokenEntry | undefined)[], claims: Claims, list: number): TokenEntry {
-  const entry = createTokenEntry(claims, true);
+function store(entries: (TokenEntry | undefined)[], { owner }: TokenNotes, claims: Claims, list: number): TokenEntry {
+  const entry = createTokenEntry(claims, owner, true);
   entries[list] = entry;
+  owner?.retain(ENTRY_BYTES);
   return entry;
 }

@@ -5,7 +5,8 @@
 
 import type { Claims, RequestFacts } from '../../../facts.ts';
 import type { Rule } from '../../../model/program.ts';
-import { clearHits, createHits, createStoredPosting, type Hits } from '../terms/posting.ts';
+import type { TokenOwner } from '../../../token-notes.ts';
+import { clearHits, createHits, createStoredPosting, type Hits, hitsBytes } from '../terms/posting.ts';
 import { BitmapIntersection } from './bitmap-intersection.ts';
 import { clauseRowsOf } from './clause-rows.ts';
 import { type FilterAxis, filterAxes } from './filter-axes.ts';
@@ -21,6 +22,8 @@ export interface TokenRows {
   readonly claims: Claims;
   /** May the index store hits in `rows`? */
   readonly isStored: boolean;
+  /** Learns how much memory `rows` takes. */
+  readonly owner: TokenOwner | undefined;
   /** What the token hits, by axis; `undefined`: not looked up yet. */
   rows: readonly Hits[] | undefined;
 }
@@ -126,7 +129,7 @@ class RowBitmaps implements BitmapIndex {
   /** Looks up every axis, and the path segment by segment when its axis gave up. Returns the number of required axes that were looked up. */
   #lookUp(facts: RequestFacts, token: TokenRows | undefined, gaveUp: boolean): number {
     const claims = token?.claims;
-    const tokenHits = token?.isStored === true ? (token.rows ??= this.#tokenRows(facts, token.claims)) : undefined;
+    const tokenHits = token?.isStored === true ? (token.rows ??= this.#storedRows(facts, token)) : undefined;
     const required = this.#required;
     const cache = this.#cache;
     cache.begin();
@@ -212,11 +215,13 @@ class RowBitmaps implements BitmapIndex {
     return row === -1 ? -1 : (ruleByRow[row] as number);
   }
 
-  #tokenRows(facts: RequestFacts, claims: Claims): readonly Hits[] {
-    return this.#tokenAxes.map((axis) => {
+  #storedRows(facts: RequestFacts, { claims, owner }: TokenRows): readonly Hits[] {
+    const rows = this.#tokenAxes.map((axis) => {
       lookUp(axis, facts, claims);
       return this.#compact(axis.hits);
     });
+    for (const hits of rows) owner?.retain(hitsBytes(hits));
+    return rows;
   }
 
   /** A copy that can be stored with a token. */

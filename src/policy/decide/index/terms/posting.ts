@@ -96,6 +96,13 @@ export function addHit(hits: Hits, posting: Posting | undefined): void {
   hits.total += posting.total;
 }
 
+/** Memory of hits that are kept, and of the bitmaps that belong to them alone. */
+export function hitsBytes({ postings }: Hits): number {
+  let bytes = 128 + postings.length * 8;
+  for (const { stored } of postings) if (stored !== undefined) bytes += 320 + stored.byteLength;
+  return bytes;
+}
+
 /** Ids by key, while an index is built. */
 export type IdsByKey<K> = Map<K, number[]>;
 

@@ -1,0 +1,67 @@
+/*
+ * The tokens that an authenticator has examined before, and those of the request at hand: each is looked up and parsed once for all
+ * rules.
+ */
+import type { TokenPartition } from './token-cache.ts';
+import type { TokenFault } from './token-fault.ts';
+import { TokenRecord, type VerifiedToken } from './token-record.ts';
+
+/** One for each authenticator. */
+export class KnownTokens {
+  readonly #partition: TokenPartition<TokenRecord>;
+  readonly #onVerification: () => void;
+  /** Tokens of the request at hand that are not in the cache. */
+  #texts: string[] = [];
+  #records: (TokenRecord | TokenFault)[] = [];
+
+  /** @param onVerification is called before every verification of a signature */
+  constructor(partition: TokenPartition<TokenRecord>, onVerification: () => void) {
+    this.#partition = partition;
+    this.#onVerification = onVerification;
+  }
+
+  /** The request at hand is over. */
+  end(): void {
+    if (this.#texts.length === 0) return;
+    for (const record of this.#records) if (typeof record !== 'string') record.forgetParsed();
+    this.#texts = [];
+    this.#records = [];
+  }
+
+  /** The record of a token; the fault of a malformed one. */
+  find(text: string): TokenRecord | TokenFault {
+    const cached = this.#partition.get(text);
+    if (cached !== undefined) return cached;
+    const at = this.#texts.indexOf(text);
+    if (at !== -1) return this.#records[at] as TokenRecord | TokenFault;
+    const record = TokenRecord.of(text);
+    this.#texts.push(text);
+    this.#records.push(record);
+    return record;
+  }
+
+  /** Is the token in the cache? */
+  has(text: string): boolean {
+    return this.#partition.has(text);
+  }
+
+  /** Keeps the result of a rule, unless the cache is too small. */
+  keep(record: TokenRecord, rule: number, outcome: VerifiedToken | TokenFault, bytes: number): void {
+    const isRefused = typeof outcome === 'string';
+    if (!isRefused && record.isRefused) this.#partition.remove(record);
+    record.addResult(rule, outcome, bytes);
+    if (record.pool !== undefined) return;
+    if (isRefused) this.#partition.addRefused(record);
+    else this.#partition.add(record, rule);
+  }
+
+  /** A signature is verified now. */
+  onVerification(): void {
+    this.#onVerification();
+  }
+
+  /** Drops everything that was examined, and keeps nothing from now on. */
+  release(): void {
+    this.#partition.release();
+  }
+}
