@@ -116,6 +116,12 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'bytes of a request that wait until its connection is established',
     beyond: 'the client is not read until then',
   },
+  readBuffers: {
+    part: 'application',
+    bounds: 'read buffers of 128 KiB that large bodies pass through without being copied, either way',
+    beyond: 'bodies are copied in pieces of 64 KiB',
+  },
+  unusedReadBuffers: { part: 'application', bounds: 'such buffers that are kept for the next body', beyond: 'the buffer is freed' },
   upstreamIdleTime: {
     part: 'application',
     bounds: 'time that an unused connection is kept; a second less than `Keep-Alive: timeout` of the application where that is shorter',

@@ -1,10 +1,11 @@
 /*
- * Reads sockets into one shared buffer (`onread`). Node.js offers that for outgoing sockets only; the handle of an accepted socket is
+ * Reads sockets into buffers of our own (`onread`). Node.js offers that for outgoing sockets only; the handle of an accepted socket is
  * moved to a new socket for it. Where that fails, ordinary `data` events are used.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { OutgoingSocket } from './outgoing-socket.ts';
+import { ReadBuffers } from './read-buffers.ts';
 
 /** Receives the events of a socket. */
 export interface SocketEvents {
@@ -26,9 +27,6 @@ export interface OutgoingSocketEvents extends SocketEvents {
 
 const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
 
-/** Buffer of every read of the process; its content is valid during the callback only. */
-const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);
-
 /** The socket that reports to `events` from now on: `accepted` or one with its handle. Requires a server with `pauseOnConnect`. */
 export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
   const handle: unknown = Reflect.get(accepted, '_handle');
@@ -39,40 +37,46 @@ export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
     return accepted;
   }
   Reflect.set(accepted, '_handle', null);
-  const options: object = { handle, allowHalfOpen: true, onread: readInto(events) };
+  const buffers = new ReadBuffers(events);
+  const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers) };
   const socket = new Socket(options);
-  listen(socket, events);
+  listen(socket, events, buffers);
   return socket;
 }
 
 /** A socket that connects to `address` and reports to `events`. */
 export function connectSocket(address: { readonly host: string; readonly port: number }, events: OutgoingSocketEvents): OutgoingSocket {
-  const socket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(events) }, (unsent) => events.onWriteFailed(unsent));
-  listen(socket, events);
+  const buffers = new ReadBuffers(events);
+  const socket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(buffers) }, (unsent) => events.onWriteFailed(unsent));
+  listen(socket, events, buffers);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
   socket.connect(address.port, address.host);
   return socket;
 }
 
-function readInto(events: SocketEvents): NonNullable<SocketConstructorOpts['onread']> {
+function readInto(buffers: ReadBuffers): NonNullable<SocketConstructorOpts['onread']> {
   return {
-    buffer: SCRATCH,
+    // Called before the first read and after each; Node.js keeps the buffer when it gets none.
+    buffer: () => buffers.next() as Buffer,
     callback: (length) => {
-      events.onBytes(SCRATCH, length);
+      buffers.deliver(length);
       return true;
     },
   };
 }
 
-function listen(socket: Socket, events: SocketEvents): void {
+function listen(socket: Socket, events: SocketEvents, buffers?: ReadBuffers): void {
   let failure: Error | undefined;
   socket.on('error', (error) => {
     failure = error;
   });
   socket.on('end', () => events.onEnd());
   socket.on('drain', () => events.onDrain());
-  socket.on('close', () => events.onClose(failure));
+  socket.on('close', () => {
+    buffers?.close();
+    events.onClose(failure);
+  });
 }
 
 function takesStaticBuffer(handle: unknown): boolean {
