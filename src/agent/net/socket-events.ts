@@ -1,5 +1,5 @@
 /*
- * Reads sockets into buffers of our own (`onread`). Node.js offers that for outgoing sockets only; the handle of an accepted socket is
+ * Reads sockets into the buffers of `ReadBuffers` (`onread`). Node.js offers that for outgoing sockets only; the handle of an accepted socket is
  * moved to a new socket for it. Where that fails, ordinary `data` events are used.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net';
