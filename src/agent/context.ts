@@ -22,6 +22,8 @@ export interface AgentLimits {
   readonly idleTimeoutMs: number;
   /** Longest time between two reads of a request body. */
   readonly bodyTimeoutMs: number;
+  /** A client for which output waits is closed when it reads nothing for this long. */
+  readonly unreadTimeoutMs: number;
   /** Longest wait for the application to accept a connection. */
   readonly connectTimeoutMs: number;
   /** How long an unused connection to the application is kept. */
@@ -35,6 +37,7 @@ export const DEFAULT_LIMITS: AgentLimits = {
   headTimeoutMs: LIMITS.requestHeadTime.value,
   idleTimeoutMs: LIMITS.clientIdleTime.value,
   bodyTimeoutMs: LIMITS.requestBodyIdleTime.value,
+  unreadTimeoutMs: LIMITS.unreadOutputTime.value,
   connectTimeoutMs: LIMITS.upstreamConnectTime.value,
   upstreamIdleTimeoutMs: LIMITS.upstreamIdleTime.value,
   maxConnections: LIMITS.clientConnections.value,

@@ -77,7 +77,7 @@ export interface ServerStream {
   readBody(): void;
   /** Delivers nothing until the response: after `switchProtocols` the client's bytes, otherwise no more. */
   awaitUpgrade(): void;
-  /** Sends an interim response (1xx other than 101); a 100 only to a client that waits for it and has not got one. */
+  /** Sends an interim response (1xx other than 101); one 100 at most. */
   sendInterim(head: ResponseHead): void;
   /** Starts the final response, maybe before the request's body is complete. */
   sendHead(head: ResponseHead): void;
@@ -111,6 +111,8 @@ export interface ServerStreamHandler {
   onRequestEnd(): void;
   onRequestFlush(): void;
   onStreamDrain(): void;
+  /** The agent stops: ends a switched protocol in good order. Called only after `switchProtocols`. */
+  onShutdown(): void;
   /** The client is gone; nothing follows. Called once, and only within a request. */
   onStreamReset(): void;
 }

@@ -19,6 +19,7 @@ export interface LimitReference {
 export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'bundles' | 'tokens';
 
 const CODEC = 'reason="codec"';
+const DISCARDED = 'reason="discarded"';
 const NOTHING = 'nothing is lost';
 
 /** Every limit by its name in code. */
@@ -44,7 +45,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   },
   requestBodyIdleTime: {
     part: 'clients',
-    bounds: 'time between two reads of a request body, and of a reply by a closing client',
+    bounds: 'time between two reads of a request body',
     beyond: '408 or, once a response has begun, a reset',
     labels: CODEC,
   },
@@ -59,6 +60,47 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     part: 'clients',
     bounds: 'bytes kept that arrived behind the request at hand',
     beyond: 'the client is not read until they are used',
+  },
+  clientInputBudget: {
+    part: 'clients',
+    bounds: 'bytes of unfinished heads, of bodies before their check and behind requests at hand, all connections together',
+    beyond: '503 to the request that needs more, connection closed',
+  },
+  clientOutputBudget: {
+    part: 'clients',
+    bounds: 'bytes that wait for clients to read them, all connections together',
+    beyond: 'a client that has not read everything is not read, and gets nothing more, until it has',
+  },
+  unreadOutputTime: {
+    part: 'clients',
+    bounds: 'time without a read by a client for which output waits',
+    beyond: 'the connection is reset',
+    labels: 'reason="unread"',
+  },
+  discardedBytes: {
+    part: 'clients',
+    bounds: 'bytes that a client may send after its response, so that the response reaches it',
+    beyond: 'the connection is closed',
+    labels: DISCARDED,
+  },
+  discardTime: { part: 'clients', bounds: 'time for the same', beyond: 'the connection is closed', labels: DISCARDED },
+  discardIdleTime: { part: 'clients', bounds: 'time between two reads of the same', beyond: 'the connection is closed' },
+  halfClosedTunnelTime: {
+    part: 'clients',
+    bounds: 'time that a switched protocol continues after one side has ended it',
+    beyond: 'both connections are closed',
+    labels: 'reason="tunnel"',
+  },
+  stoppedSockets: { part: 'clients', bounds: 'client connections that are not read now', beyond: 'a reset is noticed late' },
+  stoppedSocketLooks: {
+    part: 'clients',
+    bounds: 'of those, how many are looked at in one turn',
+    beyond: 'they are looked at in the next turn',
+  },
+  stoppedSocketWatch: {
+    part: 'clients',
+    bounds: 'time between two turns',
+    beyond: 'a client that is gone is noticed, and its request ended',
   },
   checkedBodyBytes: {
     part: 'clients',
@@ -85,6 +127,11 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     part: 'clients',
     bounds: 'time that open requests have after SIGTERM',
     set: 'flag `--drain-seconds`',
+    beyond: 'WebSockets get close 1001, idle connections are closed, the rest is reset',
+  },
+  drainCloseTime: {
+    part: 'clients',
+    bounds: 'time that clients have to close their connections at the end of the drain',
     beyond: 'the remaining connections are reset',
   },
   drainPoll: { part: 'clients', bounds: 'time between two looks for open connections while draining', beyond: NOTHING },

@@ -9,6 +9,7 @@ const MIB = 1024 * KIB;
 
 /** Counted as a request that the codec refused (`reason="codec"`). */
 const REFUSED_REQUEST = 'sallyport_agent_decisions_total';
+const CLOSED = 'sallyport_agent_connections_closed_total';
 const UPSTREAM_FAILURE = 'sallyport_agent_upstream_failures_total';
 const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
 
@@ -23,12 +24,23 @@ export type LimitName =
   | 'clientIdleTime'
   | 'chunkNoiseBytes'
   | 'pausedInputBytes'
+  | 'clientInputBudget'
+  | 'clientOutputBudget'
+  | 'unreadOutputTime'
+  | 'discardedBytes'
+  | 'discardTime'
+  | 'discardIdleTime'
+  | 'halfClosedTunnelTime'
+  | 'stoppedSockets'
+  | 'stoppedSocketLooks'
+  | 'stoppedSocketWatch'
   | 'checkedBodyBytes'
   | 'lingerTime'
   | 'keepAliveProbes'
   | 'connectionSweep'
   | 'drainTime'
   | 'drainPoll'
+  | 'drainCloseTime'
   | 'blockedPortLog'
   | 'upstreamConnections'
   | 'idleUpstreamConnections'
@@ -91,12 +103,23 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   clientIdleTime: deadline('client-idle-time', 3_600_000),
   chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
   pausedInputBytes: bytes('paused-input-bytes', 64 * KIB, ''),
+  clientInputBudget: bytes('client-input-bytes', 32 * MIB),
+  clientOutputBudget: bytes('client-output-bytes', 16 * MIB),
+  unreadOutputTime: deadline('unread-output-time', 300_000, CLOSED),
+  discardedBytes: bytes('discarded-bytes', 32 * MIB, CLOSED),
+  discardTime: deadline('discard-time', 30_000, CLOSED),
+  discardIdleTime: deadline('discard-idle-time', 5000, ''),
+  halfClosedTunnelTime: deadline('half-closed-tunnel-time', 1000, CLOSED),
+  stoppedSockets: count('stopped-sockets', 10_000),
+  stoppedSocketLooks: count('stopped-socket-looks', 500, ''),
+  stoppedSocketWatch: interval('stopped-socket-watch', 50),
   checkedBodyBytes: bytes('checked-body-bytes', 0, ''),
   lingerTime: interval('linger-time', 1000),
   keepAliveProbes: interval('keep-alive-probes', 60_000),
   connectionSweep: interval('connection-sweep', 500),
   drainTime: deadline('drain-time', 10_000, ''),
   drainPoll: interval('drain-poll', 20),
+  drainCloseTime: deadline('drain-close-time', 500, ''),
   blockedPortLog: interval('blocked-port-log', 10_000),
 
   upstreamConnections: count('upstream-connections', 10_256),

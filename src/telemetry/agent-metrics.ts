@@ -37,8 +37,9 @@ export interface AgentMetrics {
   onResponse(statusClass: number): void;
   /** The application sent no complete response. */
   onUpstreamFailure(): void;
-  /** @param delta client connections opened (positive) or closed (negative) */
-  onConnections(delta: number): void;
+  onConnectionOpened(): void;
+  /** @param reason of a closed list */
+  onConnectionClosed(reason: string): void;
   /** A client connection was reset because too many were open. */
   onConnectionRefused(): void;
   /** A connection to an undeclared port was reset. */
@@ -67,6 +68,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   const tallies = createTallies();
   const decisions = createDecisions();
   const responses = createResponses();
+  const closed = createClosed();
   const bundle = createBundleMetrics(nowSeconds);
   const metrics: readonly Metric[] = [
     decisions,
@@ -75,6 +77,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     times.request,
     tallies.upstream,
     tallies.open,
+    closed,
     tallies.refused,
     tallies.blocked,
     tallies.verified,
@@ -91,7 +94,11 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onExchangeSeconds: (seconds) => times.request.observe(seconds),
     onResponse: responses.add,
     onUpstreamFailure: () => tallies.upstream.add(1),
-    onConnections: (delta) => tallies.open.add(delta),
+    onConnectionOpened: () => tallies.open.add(1),
+    onConnectionClosed: (reason) => {
+      tallies.open.add(-1);
+      closed.add(reason);
+    },
     onConnectionRefused: () => tallies.refused.add(1),
     onBlocked: () => tallies.blocked.add(1),
     onVerification: () => tallies.verified.add(1),
@@ -202,6 +209,17 @@ function createResponses(): Metric & { readonly add: (statusClass: number) => vo
     add: (statusClass) => {
       if (statusClass >= 0 && statusClass < counts.length) counts[statusClass] = (counts[statusClass] ?? 0) + 1;
     },
+  };
+}
+
+function createClosed(): Metric & { readonly add: (reason: string) => void } {
+  const counts = new Map<string, number>();
+  return {
+    name: 'sallyport_agent_connections_closed_total',
+    help: 'Client connections closed, by reason.',
+    type: 'counter',
+    read: () => [...counts].map(([reason, value]) => ({ labels: { reason }, value })),
+    add: (reason) => counts.set(reason, (counts.get(reason) ?? 0) + 1),
   };
 }
 

@@ -23,8 +23,9 @@ import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
 import { type EvaluationClient, type EvaluationQueue, EvaluationTicket } from './evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
 import { ExchangeState } from './exchange-state.ts';
-import { cutDetails, failureReply, NOT_READY, OVERLOADED } from './local-replies.ts';
+import { cutDetails, failureReply, NOT_READY, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
 import { PendingCheck, prefixBytes } from './pending-check.ts';
+import { WebSocketClose } from './web-socket-close.ts';
 
 /** Shared by all exchanges of an agent. */
 export interface ExchangeContext {
@@ -44,8 +45,8 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 
 const REQUESTS_PER_READ = LIMITS.requestsPerRead.value;
 
-/** none: no upgrade; asked: the response decides; switched: bytes both ways. */
-type Upgrade = 'none' | 'asked' | 'switched';
+/** none: no upgrade; asked: the response decides; switched: bytes both ways; closing: the agent has ended both, the rest is dropped. */
+type Upgrade = 'none' | 'asked' | 'switched' | 'closing';
 
 /** Drives the requests of one server stream. */
 export class Exchange implements ServerStreamHandler, ClientStreamHandler, EvaluationClient {
@@ -56,6 +57,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   #client: ClientStream | undefined;
   #upgrade: Upgrade = 'none';
   #protocol = '';
+  #webSocket: WebSocketClose | undefined;
   /** The check that waits for bytes of the body. */
   #prefixFor: CheckVerdict | undefined;
   #check: PendingCheck | undefined;
@@ -113,7 +115,9 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   onRequestData(buffer: Buffer, start: number, end: number): void {
-    this.#client?.sendData(buffer, start, end);
+    this.#webSocket?.fromClient.read(buffer, start, end);
+    if (this.#upgrade === 'closing') this.#stream.close();
+    else this.#client?.sendData(buffer, start, end);
   }
 
   onRequestEnd(): void {
@@ -127,6 +131,14 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
 
   onStreamDrain(): void {
     this.#client?.resume();
+  }
+
+  onShutdown(): void {
+    const client = this.#client;
+    if (this.#upgrade !== 'switched' || client === undefined) return;
+    this.#upgrade = 'closing';
+    if (this.#webSocket === undefined) this.#stream.close();
+    else this.#webSocket.send(this.#stream, client);
   }
 
   onStreamReset(): void {
@@ -150,11 +162,13 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   onResponseData(buffer: Buffer, start: number, end: number): void {
-    this.#stream.sendData(buffer, start, end);
+    this.#webSocket?.fromApplication.read(buffer, start, end);
+    if (this.#upgrade === 'closing') this.#client?.end();
+    else this.#stream.sendData(buffer, start, end);
   }
 
   onResponseEnd(): void {
-    if (this.#upgrade !== 'switched') {
+    if (this.#upgrade !== 'switched' && this.#upgrade !== 'closing') {
       this.#client = undefined;
       this.#record();
     }
@@ -173,7 +187,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const state = this.#state;
     const reused = this.#client?.reused === true;
     this.#client = undefined;
-    if (this.#upgrade === 'switched') this.#stream.close();
+    if (this.#upgrade === 'switched' || this.#upgrade === 'closing') this.#stream.close();
     else if (state.responseStarted) {
       // The response head is already sent; drop the stream so that the client sees a truncated response.
       state.details = cutDetails(failure, reason);
@@ -246,6 +260,10 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   #forward(head: ForwardHead): void {
     const { request } = this.#state;
     const hasBody = request.body !== 0;
+    if (hasBody && head.upgrade !== '') {
+      this.#reply(UPGRADE_WITH_BODY);
+      return;
+    }
     if (!hasBody && head.upgrade === '' && IDEMPOTENT.has(request.method)) this.#state.repeatable = head;
     this.#client = this.#upstream.open(head, request, this, false);
     if (head.upgrade !== '') {
@@ -257,6 +275,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
 
   #switchProtocols(head: ResponseHead): void {
     this.#upgrade = 'switched';
+    if (this.#protocol.toLowerCase() === 'websocket') this.#webSocket = new WebSocketClose();
     this.#state.startResponse(101);
     this.#stream.switchProtocols(this.#changed(head), this.#protocol);
   }
@@ -286,6 +305,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     this.#context.observer.onExchange(this.#state);
     this.#state.reset();
     this.#upgrade = 'none';
+    this.#webSocket = undefined;
     this.#prefixFor = undefined;
     this.#verify = undefined;
     this.#context.evaluations.remove(this.#ticket);

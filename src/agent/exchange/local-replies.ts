@@ -10,6 +10,9 @@ export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'n
 /** Too many requests wait for the verification of their tokens, or this one waited for too long. */
 export const OVERLOADED: LocalReply = textReply(503, 'too many requests wait for verification', 'verification_overload');
 
+/** An upgrade is refused when its request has a body: client and application could disagree on where the body ends. */
+export const UPGRADE_WITH_BODY: LocalReply = textReply(400, 'Bad Request', 'upgrade_with_body', true);
+
 interface FailureText {
   readonly status: number;
   /** In the body. */

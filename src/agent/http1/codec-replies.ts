@@ -21,3 +21,5 @@ export const CONNECT_WITH_LENGTH: LocalReply = codecReply(400, 'Bad Request', 'h
 export const UNKNOWN_ENCODING: LocalReply = codecReply(501, 'Not Implemented', 'http1.invalid_transfer_encoding');
 /** The rest of a head or body did not arrive in time. */
 export const REQUEST_TIMEOUT: LocalReply = codecReply(408, 'Request Timeout', 'request_header_timeout');
+/** Too many bytes of clients wait in memory; Envoy's reply when it is overloaded. */
+export const OVERLOADED: LocalReply = codecReply(503, 'envoy overloaded', 'overload');

@@ -2,7 +2,8 @@
  * Finds request heads in the bytes of a connection, and refuses early what cannot become one.
  */
 import type { LocalReply } from '../../http/local-reply.ts';
-import { CODEC_ERROR, HEAD_TOO_LARGE } from './codec-replies.ts';
+import { INPUT_BUDGET } from '../net/paused-input.ts';
+import { CODEC_ERROR, HEAD_TOO_LARGE, OVERLOADED } from './codec-replies.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { isHopeless, MAX_HEAD_BYTES } from './request-head.ts';
 
@@ -20,6 +21,7 @@ export class RequestHeadReader {
   next = 0;
   readonly #buffer = new HeadBuffer(MAX_HEAD_BYTES);
   #head = '';
+  #reserved = 0;
 
   /** Bytes of an unfinished head are held. */
   get hasBegun(): boolean {
@@ -36,6 +38,7 @@ export class RequestHeadReader {
     let head = this.#buffer.take(buffer, at, end);
     if (head === '') return this.#checkUnfinished(isFirst);
     this.next = this.#buffer.next;
+    this.#release();
     if (head.startsWith('\r\n')) head = head.replace(/^(?:\r\n)+/, '');
     if (head === '') return 'none';
     this.#head = head;
@@ -49,8 +52,28 @@ export class RequestHeadReader {
     return head;
   }
 
+  /** The connection is closed. */
+  close(): void {
+    this.#buffer.clear();
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#reserved === 0) return;
+    INPUT_BUDGET.release(this.#reserved);
+    this.#reserved = 0;
+  }
+
+  #reserve(): boolean {
+    const more = this.#buffer.length - this.#reserved;
+    if (!INPUT_BUDGET.reserve(more)) return false;
+    this.#reserved += more;
+    return true;
+  }
+
   #checkUnfinished(isFirst: boolean): HeadState {
-    if (this.#buffer.overflow) this.fault = HEAD_TOO_LARGE;
+    if (!this.#reserve()) this.fault = OVERLOADED;
+    else if (this.#buffer.overflow) this.fault = HEAD_TOO_LARGE;
     else if (isHopeless(this.#buffer.fresh(), isFirst)) this.fault = CODEC_ERROR;
     else return 'more';
     return 'fault';

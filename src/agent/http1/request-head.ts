@@ -26,8 +26,10 @@ export const MAX_HEADERS: number = LIMITS.requestHeaders.value;
 /** A request head without faults of syntax. */
 export interface Http1Request extends StreamRequest {
   readonly kind: 'request';
-  /** The client asked for the connection to be closed after the response. */
+  /** The connection closes after the response: the client asked for it, or what follows cannot be another request (CONNECT). */
   readonly close: boolean;
+  /** It asks for an upgrade: unless it is forwarded as an ordinary request, what follows it cannot be another request. */
+  readonly upgrade: boolean;
   /** `Expect: 100-continue` was sent. */
   readonly expectContinue: boolean;
 }
@@ -45,6 +47,9 @@ interface Walk {
   /** An unsupported Transfer-Encoding; refused at the end, because a Content-Length next to it takes precedence. */
   unknownEncoding: boolean;
   close: boolean;
+  /** Upgrade names a protocol other than h2c, which is ignored. */
+  upgradeNamed: boolean;
+  upgradeListed: boolean;
   expectContinue: boolean;
   requestId: string;
 }
@@ -88,7 +93,16 @@ function isTarget(target: string, method: string): boolean {
 }
 
 function parseFields(text: string, start: number, method: string, target: string): Http1Request | LocalReply {
-  const walk: Walk = { headers: [], framing: noFraming(), unknownEncoding: false, close: false, expectContinue: false, requestId: '' };
+  const walk: Walk = {
+    headers: [],
+    framing: noFraming(),
+    unknownEncoding: false,
+    close: method === 'CONNECT',
+    upgradeNamed: false,
+    upgradeListed: false,
+    expectContinue: false,
+    requestId: '',
+  };
   for (let at = start; ; ) {
     const end = text.indexOf('\r\n', at);
     if (end === at) break;
@@ -118,6 +132,7 @@ function parseFields(text: string, start: number, method: string, target: string
     body,
     lengthGiven: contentLength !== -1,
     close: walk.close,
+    upgrade: walk.upgradeNamed && walk.upgradeListed,
     expectContinue: walk.expectContinue,
     clientRequestId: walk.requestId,
   };
@@ -147,8 +162,11 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
       return name.toLowerCase() === 'content-length' ? noteContentLength(walk.framing, value) : '';
     case 17:
       return name.toLowerCase() === 'transfer-encoding' ? noteTransferEncoding(walk.framing, value) : '';
+    case 7:
+      if (name.toLowerCase() === 'upgrade' && value.toLowerCase() !== 'h2c') walk.upgradeNamed = true;
+      return '';
     case 10:
-      if (name.toLowerCase() === 'connection' && listContains(value, 'close')) walk.close = true;
+      if (name.toLowerCase() === 'connection') noteConnection(walk, value);
       return '';
     case 6:
       if (name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue') walk.expectContinue = true;
@@ -159,6 +177,11 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
     default:
       return '';
   }
+}
+
+function noteConnection(walk: Walk, value: string): void {
+  if (listContains(value, 'close')) walk.close = true;
+  if (listContains(value, 'upgrade')) walk.upgradeListed = true;
 }
 
 /**

@@ -11,9 +11,30 @@ export interface ServerTimeouts {
   readonly headTimeoutMs: number;
   /** Without a request. */
   readonly idleTimeoutMs: number;
-  /** Between two reads of a request body, and between two reads of a closing client. */
+  /** Between two reads of a request body. */
   readonly bodyTimeoutMs: number;
+  /** Without a read by a client for which output waits. */
+  readonly unreadTimeoutMs: number;
 }
+
+/**
+ * Why a client connection was closed. client: the client closed it; response: it ended with a response; refused: the codec refused a
+ * request; idle: no request came; timeout: a request did not arrive in time; unread: the client did not read; discarded: the client
+ * kept sending after its response; overload: too many bytes of clients were in memory; upstream: a response broke off; tunnel: a
+ * switched protocol ended; shutdown: the agent stopped.
+ */
+export type CloseReason =
+  | 'client'
+  | 'response'
+  | 'refused'
+  | 'idle'
+  | 'timeout'
+  | 'unread'
+  | 'discarded'
+  | 'overload'
+  | 'upstream'
+  | 'tunnel'
+  | 'shutdown';
 
 /** Shared by the connections of one listener. */
 export interface ServerHost {

@@ -4,14 +4,15 @@
  */
 import type { LocalReply } from '../../http/local-reply.ts';
 import type { ConnectionFacts, ResponseHead, ServerStream, ServerStreamHandler } from '../../http/stream.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import type { MessageWriter } from '../net/message-writer.ts';
 import type { PausedInput } from '../net/paused-input.ts';
 import { BodyPrefixReader } from './body-prefix.ts';
 import { BodyReader } from './body-reader.ts';
-import { CODEC_ERROR, REQUEST_TIMEOUT } from './codec-replies.ts';
+import { CODEC_ERROR, OVERLOADED, REQUEST_TIMEOUT } from './codec-replies.ts';
 import type { Http1Request } from './request-head.ts';
 import { ResponseWriter } from './response-writer.ts';
-import type { ServerHost } from './server-host.ts';
+import type { CloseReason, ServerHost } from './server-host.ts';
 
 /** The connection of a stream. */
 export interface StreamConnection {
@@ -24,18 +25,22 @@ export interface StreamConnection {
   takeRest(): void;
   /** The request at hand is over. */
   onRequestOver(): void;
+  /** Sends what is batched. @returns false: the client does not keep up, wait for `drained` */
+  flush(): boolean;
   /** Sends no more. */
   endOutput(): void;
   /** Sends no more, and drops the connection after a moment. */
-  closeSoon(): void;
-  destroy(): void;
+  closeSoon(reason: CloseReason): void;
+  destroy(reason: CloseReason): void;
 }
+
+const HALF_CLOSED_MS = LIMITS.halfClosedTunnelTime.value;
 
 /**
  * held: nothing more is wanted of the request; prefix: the handler wants bytes of the body first; body: the body passes;
- * upgrade: waiting for the response to an upgrade; tunnel: protocol switched.
+ * tunnel: protocol switched.
  */
-type Phase = 'held' | 'prefix' | 'body' | 'upgrade' | 'tunnel';
+type Phase = 'held' | 'prefix' | 'body' | 'tunnel';
 
 /** Made and driven by its connection. */
 export class Http1ServerStream implements ServerStream {
@@ -52,10 +57,14 @@ export class Http1ServerStream implements ServerStream {
   readonly #body = new BodyReader(false);
   #prefix: BodyPrefixReader | undefined;
   #phase: Phase = 'held';
+  /** After the response: the client may be sending the rest of the body. */
+  hasRest = false;
   /** The request at hand has a body that is not read to its end. */
   #unread = false;
   #isHead = false;
+  /** The client waits for `100 Continue`, or for a final response, before it sends its body. */
   #expectsContinue = false;
+  #wasContinued = false;
 
   constructor(owner: StreamConnection, host: ServerHost) {
     this.connection = owner.facts;
@@ -70,9 +79,11 @@ export class Http1ServerStream implements ServerStream {
   /** Delivers a request head. */
   begin(request: Http1Request): void {
     this.#phase = 'held';
-    this.isClosing ||= request.close;
+    this.isClosing ||= request.close || request.upgrade;
     this.#isHead = request.method === 'HEAD';
     this.#expectsContinue = request.expectContinue;
+    this.#wasContinued = false;
+    this.hasRest = false;
     this.#unread = request.body !== 0;
     this.#body.start(request.body);
     this.#handler.onRequestHead(request);
@@ -85,19 +96,22 @@ export class Http1ServerStream implements ServerStream {
 
   /** Takes bytes that arrived behind the head. @returns index behind the last byte that was taken */
   read(buffer: Buffer, start: number, end: number): number {
-    switch (this.#phase) {
-      case 'body':
-        return this.#readBody(buffer, start, end);
-      case 'prefix':
-        this.#readPrefix(this.#prefix, this.#input.collect(buffer, start, end));
-        return end;
-      case 'tunnel':
-        this.#handler.onRequestData(buffer, start, end);
-        return end;
-      default:
-        this.#input.keep(buffer, start, end);
-        return end;
+    if (this.#phase === 'held' || this.#input.isPaused) {
+      if (!this.#input.keep(buffer, start, end)) this.#refuse(OVERLOADED);
+      return end;
     }
+    if (this.#phase === 'body') return this.#readBody(buffer, start, end);
+    if (this.#phase === 'tunnel') this.#handler.onRequestData(buffer, start, end);
+    else if (this.#input.collect(buffer, start, end)) this.#readPrefix(this.#prefix, buffer.subarray(start, end));
+    else this.#refuse(OVERLOADED);
+    return end;
+  }
+
+  /** Discards bytes of a body whose response is sent. @returns index behind the last byte that was taken */
+  discard(buffer: Buffer, start: number, end: number): number {
+    const state = this.#body.read(buffer, start, end);
+    this.hasRest = state === 'more';
+    return state === 'bad' ? end : this.#body.next;
   }
 
   /** Everything of one read has been delivered. */
@@ -105,12 +119,17 @@ export class Http1ServerStream implements ServerStream {
     this.#handler.onRequestFlush();
   }
 
-  /** The client sends no more. */
+  /** The client sends no more. Within a request it is gone, as for Envoy: HTTP/1.1 connections are not half-closed. */
   inputEnded(): void {
-    // In the phase `held` the connection is half-closed: the client still reads.
-    if (this.#phase === 'held') this.isClosing = true;
-    else if (this.#phase === 'tunnel') this.#handler.onRequestEnd();
-    else this.#owner.destroy();
+    if (this.#phase === 'tunnel') {
+      this.#handler.onRequestEnd();
+      this.#owner.setDeadline(HALF_CLOSED_MS);
+    } else this.#owner.destroy('client');
+  }
+
+  /** The agent stops. */
+  shutDown(): void {
+    if (this.#phase === 'tunnel') this.#handler.onShutdown();
   }
 
   /** The client has read what was queued. */
@@ -120,8 +139,8 @@ export class Http1ServerStream implements ServerStream {
 
   /** The deadline has passed. */
   expired(): void {
-    if (this.#phase === 'prefix' || this.#phase === 'body') this.#handler.onRequestFault(REQUEST_TIMEOUT);
-    else this.#owner.destroy();
+    if (this.#phase === 'prefix' || this.#phase === 'body') this.#refuse(REQUEST_TIMEOUT);
+    else this.#owner.destroy('tunnel');
   }
 
   /** The connection is gone within a request. */
@@ -133,7 +152,7 @@ export class Http1ServerStream implements ServerStream {
     const prefix = new BodyPrefixReader(this.#body.length, bytes);
     this.#prefix = prefix;
     this.#phase = 'prefix';
-    for (const part of this.#input.parts) if (this.#prefix === prefix) this.#readPrefix(prefix, part);
+    if (this.#input.isHolding) this.#readPrefix(prefix, this.#input.kept);
     if (this.#prefix !== prefix) return;
     this.#input.resume();
     this.#sendContinue();
@@ -147,19 +166,20 @@ export class Http1ServerStream implements ServerStream {
   }
 
   awaitUpgrade(): void {
-    this.#phase = 'upgrade';
+    // What follows a refused upgrade cannot be distinguished from a next request.
+    this.isClosing = true;
   }
 
   sendInterim(head: ResponseHead): void {
     if (head.status === 100) {
-      if (!this.#expectsContinue) return;
+      if (this.#wasContinued) return;
+      this.#wasContinued = true;
       this.#expectsContinue = false;
     }
     this.#response.interim(head);
   }
 
   sendHead(head: ResponseHead): void {
-    this.#endUpgrade();
     this.isClosing ||= this.#unread;
     this.#response.head(head, this.isClosing);
   }
@@ -167,7 +187,7 @@ export class Http1ServerStream implements ServerStream {
   switchProtocols(head: ResponseHead, protocol: string): void {
     this.#phase = 'tunnel';
     this.#response.switchProtocols(head, protocol);
-    this.#out.flush();
+    this.#owner.flush();
     if (this.#input.isHolding) this.#owner.takeRest();
   }
 
@@ -177,44 +197,49 @@ export class Http1ServerStream implements ServerStream {
 
   end(): void {
     this.#response.end();
-    this.#out.flush();
-    if (this.#phase === 'tunnel') this.#owner.endOutput();
-    else this.#over(this.#unread);
+    this.#owner.flush();
+    if (this.#phase === 'tunnel') {
+      this.#owner.endOutput();
+      this.#owner.setDeadline(HALF_CLOSED_MS);
+    } else this.#over();
   }
 
   reply(reply: LocalReply): void {
-    this.#endUpgrade();
     this.isClosing ||= reply.close || this.#unread;
     this.#response.reply(reply, this.#isHead, this.isClosing);
-    this.#out.flush();
-    this.#over(false);
+    this.#owner.flush();
+    this.#over();
   }
 
   flush(): boolean {
-    return this.#out.flush();
+    return this.#owner.flush();
   }
 
   pause(): void {
     this.#input.pause();
+    if (this.#phase === 'tunnel') this.#owner.setDeadline(this.#bodyTimeoutMs);
   }
 
   resume(): void {
-    this.#input.resume();
+    if (this.#phase === 'tunnel') this.#owner.setDeadline(0);
+    if (this.#phase !== 'tunnel' && this.#phase !== 'body') this.#input.resume();
+    else if (this.#input.isHolding) this.#owner.takeRest();
   }
 
   close(): void {
-    this.#owner.closeSoon();
+    this.#owner.closeSoon('tunnel');
   }
 
   reset(): void {
-    this.#owner.destroy();
+    this.#owner.destroy('upstream');
   }
 
   #readBody(buffer: Buffer, start: number, end: number): number {
     const state = this.#body.read(buffer, start, end);
     const { next } = this.#body;
+    this.#expectsContinue = false;
     if (state === 'bad') {
-      this.#handler.onRequestFault(CODEC_ERROR);
+      this.#refuse(CODEC_ERROR);
       return end;
     }
     this.#handler.onRequestData(buffer, start, this.#body.dataEnd);
@@ -231,7 +256,7 @@ export class Http1ServerStream implements ServerStream {
     if (state === 'more') this.#owner.setDeadline(this.#bodyTimeoutMs);
     else if (state === 'bad') {
       this.#prefix = undefined;
-      this.#handler.onRequestFault(CODEC_ERROR);
+      this.#refuse(CODEC_ERROR);
     } else if (prefix !== undefined) {
       this.#prefix = undefined;
       this.#hold();
@@ -247,19 +272,21 @@ export class Http1ServerStream implements ServerStream {
   #sendContinue(): void {
     if (!this.#expectsContinue) return;
     this.#expectsContinue = false;
+    this.#wasContinued = true;
     this.#out.write('HTTP/1.1 100 Continue\r\n\r\n');
-    this.#out.flush();
+    this.#owner.flush();
   }
 
-  /** What follows a refused upgrade cannot be distinguished from a next request. */
-  #endUpgrade(): void {
-    if (this.#phase !== 'upgrade') return;
-    this.#phase = 'held';
+  /** The rest of the request cannot be read: what follows is not looked at. */
+  #refuse(reply: LocalReply): void {
+    this.#unread = false;
     this.isClosing = true;
+    this.#handler.onRequestFault(reply);
   }
 
-  #over(close: boolean): void {
-    this.isClosing ||= close;
+  #over(): void {
+    this.isClosing ||= this.#unread;
+    this.hasRest = this.#unread && !(this.#expectsContinue && !this.#input.isHolding);
     this.startMs = 0;
     this.#unread = false;
     this.#isHead = false;

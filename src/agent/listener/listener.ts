@@ -13,13 +13,14 @@ import type { AgentLimits } from '../context.ts';
 import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
 import { Http1ClientConnection } from '../http1/client-connection.ts';
 import { type ConnectionHost, Http1ServerConnection } from '../http1/server-connection.ts';
+import type { CloseReason } from '../http1/server-host.ts';
 import { listenOn, plainAddress } from '../net/addresses.ts';
 import { UpstreamPool } from '../upstream/upstream-pool.ts';
 
 /** Receives the number of client connections. */
 export interface ConnectionObserver {
-  /** Client connections opened (positive) or closed (negative). */
-  onConnections(delta: number): void;
+  onConnectionOpened(): void;
+  onConnectionClosed(reason: CloseReason): void;
   /** A connection was refused because there are too many. */
   onConnectionRefused(): void;
 }
@@ -55,6 +56,7 @@ export class Listener implements ConnectionHost {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #connections: BoundedSet<Http1ServerConnection>;
+  #stopping = false;
 
   constructor(options: ListenerOptions, context: ListenerContext) {
     const { limits, clock } = context;
@@ -85,19 +87,22 @@ export class Listener implements ConnectionHost {
 
   /** Closes what has passed its deadline. */
   sweep(nowMs: number): void {
-    for (const connection of this.#connections) if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.expire();
+    for (const connection of this.#connections) connection.sweep(nowMs);
     this.#upstream.sweep(nowMs);
   }
 
-  /** Stops accepting connections, lets exchanges finish for at most `drainMs`, then drops the rest. */
+  /**
+   * Closes each connection after its next response, for at most `drainMs` or until none is left; then ends the rest. Connections are
+   * accepted meanwhile: clients learn some moments later that the agent stops.
+   */
   async stop(drainMs: number): Promise<void> {
-    this.#server.close();
-    const endMs = this.clock.nowMs() + drainMs;
+    this.#stopping = true;
     for (const connection of this.#connections) connection.finish();
-    while (this.#connections.size > 0 && this.clock.nowMs() < endMs) {
-      await pause(LIMITS.drainPoll);
-    }
-    for (const connection of this.#connections) connection.destroy();
+    await this.#untilClosed(drainMs);
+    this.#server.close();
+    for (const connection of this.#connections) connection.shutDown();
+    await this.#untilClosed(drainMs === 0 ? 0 : LIMITS.drainCloseTime.value);
+    for (const connection of this.#connections) connection.destroy('shutdown');
     this.#upstream.destroy();
   }
 
@@ -105,8 +110,13 @@ export class Listener implements ConnectionHost {
     return new Exchange(stream, this.#upstream, this.#context);
   }
 
-  onConnectionClosed(connection: Http1ServerConnection): void {
-    if (this.#connections.delete(connection)) this.#context.connections.onConnections(-1);
+  onConnectionClosed(connection: Http1ServerConnection, reason: CloseReason): void {
+    if (this.#connections.delete(connection)) this.#context.connections.onConnectionClosed(reason);
+  }
+
+  async #untilClosed(ms: number): Promise<void> {
+    const endMs = this.clock.nowMs() + ms;
+    while (this.#connections.size > 0 && this.clock.nowMs() < endMs) await pause(LIMITS.drainPoll);
   }
 
   #accept(socket: Socket): void {
@@ -116,8 +126,10 @@ export class Listener implements ConnectionHost {
       return;
     }
     const facts = this.#facts(socket);
-    this.#connections.add(new Http1ServerConnection(socket, facts, this));
-    this.#context.connections.onConnections(1);
+    const connection = new Http1ServerConnection(socket, facts, this);
+    if (this.#stopping) connection.finish();
+    this.#connections.add(connection);
+    this.#context.connections.onConnectionOpened();
   }
 
   #facts(socket: Socket): ConnectionFacts {

@@ -1,23 +1,24 @@
 /*
- * Decides how long a closing client connection stays open: as long as the client keeps reading the rest of its reply.
+ * Bounds what is read and discarded of a client whose connection closes: a reset would destroy the reply on its way to a client that
+ * is still sending.
  */
 import { LIMITS } from '../../limits/agent-limits.ts';
 
-/** Milliseconds between two checks, and what a client gets when nothing is left to send: a reset would destroy the reply on its way. */
+/** Milliseconds that a client has to close its side when nothing is left to send. */
 export const LINGER_MS: number = LIMITS.lingerTime.value;
 
-/** Watches one closing connection. */
-export class LingeringClose {
-  #left = -1;
-  #sinceMs = 0;
+const MAX_BYTES = LIMITS.discardedBytes.value;
+const MAX_MS = LIMITS.discardTime.value;
 
-  /** Has the client read anything within `patienceMs`? @param left bytes that it has not read */
-  isDue(left: number, nowMs: number, patienceMs: number): boolean {
-    if (left === 0) return true;
-    if (left !== this.#left) {
-      this.#left = left;
-      this.#sinceMs = nowMs;
-    }
-    return nowMs - this.#sinceMs >= patienceMs;
+/** Counts what one closing connection discards. */
+export class LingeringClose {
+  #bytes = 0;
+  #endMs = 0;
+
+  /** @returns false: the client has sent enough, or for long enough */
+  discard(bytes: number, nowMs: number): boolean {
+    if (this.#endMs === 0) this.#endMs = nowMs + MAX_MS;
+    this.#bytes += bytes;
+    return this.#bytes <= MAX_BYTES && nowMs < this.#endMs;
   }
 }

@@ -91,7 +91,7 @@ const options = (over: Partial<AgentOptions> = {}): AgentOptions => ({
   admin: { host: '127.0.0.1', port: 0 },
   appProbes: { 'app/readyz': { httpGet: { port: appPort } } },
   accessLog: undefined,
-  drainMs: 500,
+  drainMs: 50,
   logger: createLogger({ level: 'silent', component: 'test' }),
   processMetrics: false,
   ...over,

@@ -8,6 +8,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
+import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
 import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
@@ -58,6 +59,8 @@ export interface Stage {
   /** What each upstream connection received, in order of connecting. */
   readonly seen: string[];
   readonly connections: () => number;
+  /** Why connections were closed, in order. */
+  readonly closed: readonly CloseReason[];
   readonly listener: Listener;
   stop(): Promise<void>;
 }
@@ -104,13 +107,18 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   if (options.noUpstream) upstream.close();
   const records: ExchangeRecord[] = [];
   let connections = 0;
+  const closed: CloseReason[] = [];
   const observer = {
     onExchange: (record: ExchangeRecord) => {
       const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
       records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs });
     },
-    onConnections: (delta: number) => {
-      connections += delta;
+    onConnectionOpened: () => {
+      connections += 1;
+    },
+    onConnectionClosed: (reason: CloseReason) => {
+      connections -= 1;
+      closed.push(reason);
     },
     onConnectionRefused: () => {},
   };
@@ -136,6 +144,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     records,
     seen,
     connections: () => connections,
+    closed,
     listener,
     async stop() {
       await listener.stop(0);

@@ -19,6 +19,7 @@ describe('agent metrics', () => {
       'sallyport_agent_request_seconds histogram',
       'sallyport_agent_upstream_failures_total counter',
       'sallyport_agent_connections gauge',
+      'sallyport_agent_connections_closed_total counter',
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_token_verifications_total counter',
@@ -88,8 +89,8 @@ describe('agent metrics', () => {
     metrics.onConnectionRefused();
     metrics.onBlocked();
     metrics.onBlocked();
-    metrics.onConnections(3);
-    metrics.onConnections(-1);
+    for (let opened = 0; opened < 3; opened += 1) metrics.onConnectionOpened();
+    metrics.onConnectionClosed('idle');
     const text = metrics.text();
     expect(samples(text, 'sallyport_agent_upstream_failures_total')).to.deep.equal(['sallyport_agent_upstream_failures_total 1']);
     expect(samples(text, 'sallyport_agent_connections_refused_total')).to.deep.equal(['sallyport_agent_connections_refused_total 1']);

@@ -21,6 +21,7 @@ describe('parseRequestHead', () => {
       body: 0,
       lengthGiven: false,
       close: false,
+      upgrade: false,
       expectContinue: false,
       clientRequestId: '',
     });

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
+import { httpChain } from '../../filters/chains.ts';
+import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
 const DATE = 'date: Thu, 01 Jan 1970 00:00:00 GMT\r\n';
 const SERVER = 'server: istio-envoy\r\n';
@@ -70,9 +71,9 @@ describe('HTTP/1.1 responses over sockets', () => {
     expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 103 Early Hints\r\nlink: <\/a>\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
-  it('drops a 100 that the client did not ask for', async () => {
+  it('passes a 100 on that the client did not ask for, as Envoy does', async () => {
     const { port } = await start({ upstream: (socket) => socket.once('data', () => socket.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`)) });
-    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 200 OK\r\n/);
+    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
   it('says that the connection closes when the response starts before the end of the body', async () => {
@@ -154,12 +155,35 @@ describe('HTTP/1.1 upgrades over sockets', () => {
     expect(at.seen.join('')).not.to.match(/GET[^]*GET/);
   });
 
-  it('does not use the connection of a refused upgrade whose body was not sent for another request', async () => {
+  for (const [framing, body] of [
+    ['Content-Length: 5', 'abcde'],
+    ['Transfer-Encoding: chunked', '5\r\nabcde\r\n0\r\n\r\n'],
+  ]) {
+    it(`refuses an upgrade with a body: ${framing}`, async () => {
+      const { port } = await start();
+      const text = await talk(
+        port,
+        `POST /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${framing}\r\n\r\n${body}${GET}`,
+      );
+      expect(text).to.match(/^HTTP\/1.1 400 Bad Request\r\n[^]*connection: close\r\n\r\nBad Request$/);
+      expect(at.seen).to.deep.equal([]);
+      expect(at.records.map((record) => record.details)).to.deep.equal(['upgrade_with_body']);
+    });
+  }
+
+  it('passes a body on that comes with an upgrade to h2c, which is ignored', async () => {
+    const { port } = await start({
+      filterChain: httpChain((request) => ({ kind: 'forward', head: { ...headOf(request), upgrade: '' }, log: logOf('allow') })),
+    });
+    const head = 'POST /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\n';
+    await talk(port, `${head}abcde`, has('ok'));
+    expect(at.seen[0]).to.match(/abcde$/);
+  });
+
+  it('reads no request behind a denied upgrade', async () => {
     const { port } = await start();
-    const upgrade = 'POST /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nabcde';
-    expect(await talk(port, upgrade)).to.match(/^HTTP\/1.1 200 OK\r\n/);
-    expect(await talk(port, GET, has('ok'))).to.match(/^HTTP\/1.1 200 OK\r\n/);
-    expect(at.seen).to.have.length(2);
-    expect(at.seen[1]).to.match(/^GET /);
+    const text = await talk(port, `GET /no HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${GET}`);
+    expect(text).to.match(/^HTTP\/1.1 403 Forbidden\r\n[^]*connection: close\r\n\r\nRBAC: access denied$/);
+    expect(at.seen).to.deep.equal([]);
   });
 });

@@ -1,20 +1,22 @@
 /*
- * When a closing client connection is dropped.
+ * How much a closing client may still send.
  */
 import { expect } from 'chai';
 import { LingeringClose } from '../../../../src/agent/net/lingering-close.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 
 describe('LingeringClose', () => {
-  it('is due when the client has read everything', () => {
-    expect(new LingeringClose().isDue(0, 0, 1000)).to.equal(true);
+  it('discards up to a number of bytes', () => {
+    const closing = new LingeringClose();
+    expect(closing.discard(LIMITS.discardedBytes.value - 1, 0)).to.equal(true);
+    expect(closing.discard(1, 0)).to.equal(true);
+    expect(closing.discard(1, 0)).to.equal(false);
   });
 
-  it('is not due while the client reads, and due when it has read nothing for the whole time', () => {
+  it('discards for a limited time, however little comes', () => {
     const closing = new LingeringClose();
-    expect(closing.isDue(10, 0, 1000)).to.equal(false);
-    expect(closing.isDue(10, 999, 1000)).to.equal(false);
-    expect(closing.isDue(9, 1000, 1000)).to.equal(false);
-    expect(closing.isDue(9, 1999, 1000)).to.equal(false);
-    expect(closing.isDue(9, 2000, 1000)).to.equal(true);
+    expect(closing.discard(1, 5)).to.equal(true);
+    expect(closing.discard(1, 4 + LIMITS.discardTime.value)).to.equal(true);
+    expect(closing.discard(1, 5 + LIMITS.discardTime.value)).to.equal(false);
   });
 });
