@@ -1,7 +1,6 @@
 /*
  * Ends a WebSocket from the middle: a close frame to both sides, as far as no frame is half sent.
  */
-import { randomBytes } from 'node:crypto';
 import type { ClientStream, ServerStream } from '../../http/stream.ts';
 import { clientClose, SERVER_CLOSE, WebSocketFrames } from './web-socket-frames.ts';
 
@@ -20,7 +19,7 @@ export class WebSocketClose {
       application.end();
       return;
     }
-    const frame = clientClose(randomBytes(4));
+    const frame = clientClose(crypto.getRandomValues(Buffer.alloc(4)));
     application.sendData(frame, 0, frame.length);
     application.flush();
   }
