@@ -2,7 +2,6 @@
  * One exchange after the other on a server stream, whatever the protocol: has each request evaluated, then forwards it or
  * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
-import type { Clock } from '../../clock.ts';
 import type { CheckVerdict, Verdict, VerifyVerdict } from '../../filters/verdict.ts';
 import { changeHeaders } from '../../http/header-changes.ts';
 import type { ForwardHead } from '../../http/heads.ts';
@@ -19,26 +18,12 @@ import type {
   UpstreamFailure,
 } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
-import { type EvaluationClient, type EvaluationQueue, EvaluationTicket } from './evaluation-queue.ts';
-import type { ExchangeObserver } from './exchange-record.ts';
+import { type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
+import type { ExchangeContext } from './exchange-context.ts';
 import { ExchangeState } from './exchange-state.ts';
 import { cutDetails, failureReply, NOT_READY, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
 import { PendingCheck, prefixBytes } from './pending-check.ts';
 import { WebSocketClose } from './web-socket-close.ts';
-
-/** Shared by all exchanges of an agent. */
-export interface ExchangeContext {
-  /** Undefined until the first bundle: every request gets 503. */
-  activePolicy(): ActivePolicy | undefined;
-  readonly clock: Clock;
-  readonly observer: ExchangeObserver;
-  /** Absent: every check is answered as an error (403). */
-  readonly extAuthz: ExtAuthzClient | undefined;
-  readonly evaluations: EvaluationQueue;
-  /** A random UUID. */
-  readonly newRequestId: () => string;
-}
 
 /** Idempotent methods: without a body they may be sent again when a reused connection turns out dead (RFC 9110 section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
