@@ -44,6 +44,8 @@ export interface RunningDirectory {
   readonly policies: () => number;
   /** Findings of files, of policies, and of compiling them. */
   readonly findings: () => readonly RunFinding[];
+  /** Number of snapshots of the directory that were applied. */
+  readonly snapshots: () => number;
   /** Resolves when everything has stopped; rejects when the directory could not be followed. */
   readonly stopped: Promise<void>;
 }
@@ -88,6 +90,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
     agents: agents.view,
     policies: () => [...clusterState.policies.values()].filter((entry) => entry.active !== undefined).length,
     findings: () => runFindings({ ...parts, ...updates.latest() }),
+    snapshots: updates.count,
     stopped: finish(),
   };
   running.stopped.catch(onAbort);
@@ -105,7 +108,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
 
 async function createParts({ mesh, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
   const shared = { clock: systemClock, random: Math.random, logger };
-  const clusterState = createClusterState(() => mesh);
+  const clusterState = createClusterState(() => mesh, 'manifest');
   const jwksCache = createJwksCache({ ...shared, limits: { ...JWKS_LIMITS, guard: createAddressGuard([]) } });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
@@ -131,6 +134,8 @@ interface Updates {
   readonly fail: (error: unknown) => void;
   /** Findings of files and positions of the last snapshot. */
   readonly latest: () => Pick<FindingSources, 'ofFiles' | 'origins'>;
+  /** Number of snapshots so far. */
+  readonly count: () => number;
   /** Resolves when no update of agents is in progress. */
   readonly idle: () => Promise<void>;
 }
@@ -141,8 +146,11 @@ function createUpdates({ clusterState, agents }: Parts, signal: AbortSignal, onU
   let latest: ReturnType<Updates['latest']> = { ofFiles: [], origins: new Map() };
   // Sequential, so that an agent is never started twice for one workload.
   let updates: Promise<void> = Promise.resolve();
+  let count = 0;
   return {
+    count: () => count,
     onSnapshot: (snapshot) => {
+      count += 1;
       const objects = readSnapshot(snapshot);
       latest = { ofFiles: objects.findings, origins: originsOf(snapshot.objects) };
       applyTo(clusterState, objects);

@@ -44,13 +44,16 @@ export function runFindings({ clusterState, ledger, ofFiles, origins }: FindingS
   return found;
 }
 
-/** @throws RefusedError SP_MANIFEST when a file has an error, or a policy has one and no version of it is active */
+/** @throws RefusedError SP_MANIFEST when a file has an error, or a policy has an unknown field or is not active because of an error */
 export function requireValidStart(clusterState: ClusterState, findings: readonly RunFinding[]): void {
   const isActive = (policy: PolicyKey): boolean => policy !== '' && clusterState.policies.get(policy)?.active !== undefined;
-  const errors = findings.filter(({ severity, policy }) => severity === 'error' && !isActive(policy));
+  const isUnknownField = ({ code, message }: Finding): boolean => code === 'SP_SCHEMA' && message.startsWith('unknown field ');
+  const errors = findings.filter((finding) => finding.severity === 'error' && (!isActive(finding.policy) || isUnknownField(finding)));
   if (errors.length === 0) return;
-  const lines = errors.map(({ origin, policy, path, message }) =>
-    [origin === undefined ? '' : `${origin.file}:${origin.line}`, policy, path, message].filter((part) => part !== '').join(': '),
+  const lines = errors.map(({ origin, policy, path, message, hint }) =>
+    [origin === undefined ? '' : `${origin.file}:${origin.line}`, policy, path, hint === undefined ? message : `${message} (${hint})`]
+      .filter((part) => part !== '')
+      .join(': '),
   );
   throw new RefusedError('SP_MANIFEST', lines.join('\n'));
 }

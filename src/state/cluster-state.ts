@@ -3,7 +3,7 @@
  * directory source write to it; the pipeline, status and metrics read it and subscribe to its changes. A policy whose newest
  * version is invalid keeps its last valid version active.
  */
-import { acceptPolicy, type PolicyVersion } from '../api/istio/accept-policy.ts';
+import { acceptPolicy, type PolicySource, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, type PolicyKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
@@ -73,8 +73,9 @@ export interface ClusterState {
  * An empty cluster state.
  *
  * @param mesh called whenever a setting is read, so that a reloaded configuration counts immediately
+ * @param source whether policies come from an API server or from files, see `acceptPolicy`
  */
-export function createClusterState(mesh: () => MeshConfig): ClusterState {
+export function createClusterState(mesh: () => MeshConfig, source: PolicySource = 'cluster'): ClusterState {
   const policies = createPolicyStore();
   const pods = createPodStore();
   const namespaces = createStore<SlimNamespace>({
@@ -83,7 +84,7 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
     same: (before, after) => before.terminating === after.terminating && sameJson(before.labels, after.labels),
   });
   const upsertPolicy = (raw: unknown): void => {
-    const entry = readPolicy(raw, (key) => policies.get(key));
+    const entry = readPolicy(raw, source, (key) => policies.get(key));
     if (entry !== undefined) policies.upsert(entry);
   };
   const rootNamespace = (): string => mesh().rootNamespace;
@@ -105,7 +106,7 @@ export function createClusterState(mesh: () => MeshConfig): ClusterState {
     replacePolicies: (kind, raws) => {
       const gone = new Set([...policies.values()].filter((entry) => entry.kind === kind).map((entry) => entry.key));
       for (const raw of raws) {
-        const entry = readPolicy(raw, (key) => policies.get(key));
+        const entry = readPolicy(raw, source, (key) => policies.get(key));
         if (entry === undefined) continue;
         gone.delete(entry.key);
         policies.upsert(entry);
@@ -180,14 +181,14 @@ interface RawPolicy {
   readonly status?: unknown;
 }
 
-function readPolicy(value: unknown, knownBy: (key: PolicyKey) => PolicyEntry | undefined): PolicyEntry | undefined {
+function readPolicy(value: unknown, source: PolicySource, knownBy: (key: PolicyKey) => PolicyEntry | undefined): PolicyEntry | undefined {
   const raw = (value ?? {}) as RawPolicy;
   const { namespace = 'default', name, uid, generation = 0, resourceVersion } = raw.metadata ?? {};
   const { kind, status } = raw;
   if ((kind !== 'RequestAuthentication' && kind !== 'AuthorizationPolicy') || name === undefined) return undefined;
   const key = policyKey(kind, namespace, name);
   const known = knownBy(key);
-  const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw);
+  const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw, source);
   // A version that differs only in its resourceVersion, which no bundle contains, is the known one: it causes no event.
   const active = sameMeaning(known?.active, version.active) ? known?.active : version.active;
   return {

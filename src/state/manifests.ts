@@ -1,8 +1,9 @@
 /*
- * Parses manifest files into Kubernetes objects with their positions. Lists are flattened. A file with an error yields findings
- * and no object, so that part of a file is never applied.
+ * Parses manifest files into Kubernetes objects with their positions. Lists are flattened. A caller that applies objects must apply none of
+ * a file that has findings, so that part of a file is never applied.
  */
 import { LineCounter, parseAllDocuments } from 'yaml';
+import { misspeltPolicy } from '../api/kube/misspelt-policy.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
 import type { Finding } from '../errors.ts';
 
@@ -31,7 +32,7 @@ export interface ManifestFinding extends Finding {
   readonly origin: Origin;
 }
 
-/** The content of one file: objects, or findings when it has an error. */
+/** The content of one file: its valid objects, and findings of severity error. */
 export interface ParsedManifests {
   readonly objects: readonly ManifestObject[];
   readonly findings: readonly ManifestFinding[];
@@ -42,6 +43,11 @@ const TEST_FILE = /\.sallyport-test\.ya?ml$/;
 /** Whether the file is a table of policy tests, which may be in a directory of manifests but is not a manifest. */
 export function isTestFile(name: string): boolean {
   return TEST_FILE.test(name);
+}
+
+/** Whether the file is one that Kustomize reads, by its name. */
+export function isKustomizationFile(name: string): boolean {
+  return /(^|\/)(kustomization\.ya?ml|Kustomization)$/.test(name);
 }
 
 /**
@@ -68,7 +74,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
       findings.push(manifestError({ file, line }, error instanceof Error ? error.message : String(error)));
     }
   }
-  return findings.length > 0 ? { objects: [], findings } : { objects, findings };
+  return { objects, findings };
 }
 
 /** A finding of severity error about a position in a file. */
@@ -86,9 +92,22 @@ function takeValue(value: unknown, origin: Origin, into: { objects: ManifestObje
     for (const item of value['items']) takeValue(item, origin, into);
     return;
   }
+  if (isKustomization(value, origin.file)) return;
   const reason = whyNotAnObject(value);
-  if (reason === '') into.objects.push({ object: value as unknown as KubeManifest, origin });
-  else into.findings.push(manifestError(origin, reason));
+  if (reason !== '') {
+    into.findings.push(manifestError(origin, reason));
+    return;
+  }
+  const object = value as unknown as KubeManifest;
+  const misspelt = misspeltPolicy(object);
+  if (misspelt === undefined) into.objects.push({ object, origin });
+  else into.findings.push({ ...misspelt, origin });
+}
+
+/** The file of Kustomize is for the program, and no object of a cluster. It needs neither apiVersion nor kind. */
+function isKustomization({ apiVersion, kind }: Readonly<Record<string, unknown>>, file: string): boolean {
+  if (typeof apiVersion === 'string' && apiVersion.startsWith('kustomize.config.k8s.io/')) return true;
+  return isKustomizationFile(file) && (kind === undefined || kind === 'Kustomization' || kind === 'Component');
 }
 
 function whyNotAnObject(value: Readonly<Record<string, unknown>>): string {

@@ -1,10 +1,14 @@
 /*
  * Decides which version of a policy is active when a new version arrives. Cluster state calls it for every policy event.
  */
+import { manifestFindings } from './manifest-findings.ts';
 import { type ParseResult, parsePolicy } from './parse-policy.ts';
 import type { Policy } from './resources.ts';
 import { hasErrors, validatePolicy } from './validate-policy.ts';
 import type { ValidationFinding } from './validation-finding.ts';
+
+/** Where a policy was read from. */
+export type PolicySource = 'cluster' | 'manifest';
 
 /** The active version of one policy and the findings about the newest one. */
 export interface PolicyVersion {
@@ -25,15 +29,27 @@ export interface PolicyVersion {
  * cannot be parsed is not enforced.
  *
  * @param previous undefined if this process has not seen the policy before
+ * @param source in a manifest, an unknown field is an error, as with `kubectl apply`; in a cluster, the API server removed it
  */
-export function acceptPolicy(previous: PolicyVersion | undefined, object: unknown): PolicyVersion {
-  const findings = validatePolicy(object);
-  const parsed: ParseResult<Policy> = parsePolicy(object);
+export function acceptPolicy(previous: PolicyVersion | undefined, object: unknown, source: PolicySource = 'cluster'): PolicyVersion {
+  const isManifest = source === 'manifest';
+  const parsed: ParseResult<Policy> = isManifest ? withoutMisspeltRules(parsePolicy(object)) : parsePolicy(object);
+  const findings = isManifest ? manifestFindings(object) : validatePolicy(object);
   const isValid = parsed.value !== undefined && !hasErrors(findings);
   const lastGood = previous?.isValid === true && isSameObject(previous.active, object) ? previous.active : undefined;
   if (!isValid && lastGood !== undefined) return { active: lastGood, isValid: true, isNewest: false, findings };
   if (parsed.value === undefined) return { isValid: false, isNewest: false, findings };
   return { active: parsed.value, isValid, isNewest: true, findings };
+}
+
+/** Without an unknown field, a rule may allow more than its author wrote: an ALLOW rule that has one is dropped. */
+function withoutMisspeltRules({ value, findings }: ParseResult<Policy>): ParseResult<Policy> {
+  if (value?.kind !== 'AuthorizationPolicy' || value.spec.action !== 'ALLOW')
+    return { findings, ...(value === undefined ? {} : { value }) };
+  const misspelt = new Set(findings.map(({ path }) => /^spec\.rules\[(\d+)\]/.exec(path)?.[1]));
+  const { rules, ...spec } = value.spec;
+  const kept = rules?.filter((_, index) => !misspelt.has(String(index)));
+  return { findings, value: { ...value, spec: { ...spec, ...(kept === undefined ? {} : { rules: kept }) } } };
 }
 
 /** Whether both are the same object by UID: a policy that was deleted and created again does not inherit the old one's version. */

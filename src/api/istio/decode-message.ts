@@ -5,6 +5,7 @@
 import { parseGoDuration } from '../go/duration.ts';
 import { goJsonString, goTypeError } from '../go/json.ts';
 import { goQuote } from '../go/quote.ts';
+import { nearestName } from '../nearest-name.ts';
 import type { AdmissionFinding, FindingText } from './validation-finding.ts';
 
 /** Position of a value and the list that collects its findings. */
@@ -96,7 +97,7 @@ export function message<T extends object>(fields: Fields<T>): Decode<T> {
       const result = fields[name](member, at(context, `.${spelling}`));
       if (result !== undefined) decoded[name] = result;
     }
-    for (const spelling of Object.keys(value)) if (!spellings.has(spelling)) unknownField(at(context, `.${spelling}`));
+    for (const spelling of Object.keys(value)) if (!spellings.has(spelling)) unknownField(spelling, names, at(context, `.${spelling}`));
     return decoded as T;
   };
 }
@@ -135,12 +136,16 @@ function fail(text: FindingText, context: DecodeContext): undefined {
   context.findings.push({ code: 'SP_SCHEMA', severity: 'error', path: context.path, ...text });
 }
 
-function unknownField(context: DecodeContext): void {
+function unknownField(name: string, known: readonly string[], context: DecodeContext): void {
+  const intended = nearestName(name, known);
   context.findings.push({
     code: 'SP_SCHEMA',
     severity: 'warning',
     path: context.path,
     message: `unknown field ${JSON.stringify(context.path)}`,
-    hint: 'the field has no effect: check its spelling and its position',
+    hint:
+      intended === undefined
+        ? 'the field has no effect: check its spelling and its position'
+        : `did you mean ${intended}? The field has no effect`,
   });
 }

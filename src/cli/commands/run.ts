@@ -7,17 +7,21 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { parsePolicyKey, workloadKey } from '../../api/kube/keys.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
 import { RefusedError } from '../../errors.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
 import { type CommandContext, CommandError, type CommandHost, type OutputStream } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { checkManifests } from '../input/check-findings.ts';
 import { configOption } from '../input/common-options.ts';
 import { errorReason } from '../input/error-reason.ts';
 import { createLocator } from '../input/locate-field.ts';
 import { type LocatedFinding, locateInFile, locateInObject, sortFindings } from '../input/located-finding.ts';
 import { readConfig } from '../input/read-config.ts';
+import { readManifests } from '../input/read-manifests.ts';
+import { applySuppressions, suppressionsOf } from '../input/suppressions.ts';
 import { formatFindingTable } from '../output/findings.ts';
 import { plural } from '../output/plural.ts';
 import { type Cell, formatTable } from '../output/table.ts';
@@ -34,12 +38,15 @@ interface RunStatus {
   readonly agents: readonly AgentView[];
   readonly policies: number;
   readonly findings: readonly RunFinding[];
+  /** Number of snapshots of the directory so far: an edit may change findings of `check` alone. */
+  readonly snapshots: number;
 }
 
 /** The directory as written on the command line, and as an absolute path. */
 interface RunPlace {
   readonly directory: string;
   readonly path: string;
+  readonly mesh: MeshConfig;
 }
 
 /** How often the status is compared; a change is printed once it was the same twice in a row. */
@@ -79,7 +86,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
       ).catch((error: unknown) => {
         throw startError(directory, error);
       });
-      await Promise.race([showChanges(running, { directory, path }, context), running.stopped]);
+      await Promise.race([showChanges(running, { directory, path, mesh }, context), running.stopped]);
       await running.stopped;
       finish(EXIT_OK);
     });
@@ -93,16 +100,22 @@ function startError(directory: string, error: unknown): CommandError {
   return new CommandError(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
 }
 
-async function showChanges(running: RunningDirectory, place: RunPlace, { stderr, signal }: CommandContext): Promise<void> {
+async function showChanges(running: RunningDirectory, place: RunPlace, context: CommandContext): Promise<void> {
+  const { stderr, signal } = context;
   let shown = '';
   let before: string | undefined;
   while (!signal.aborted) {
-    const status: RunStatus = { agents: running.agents(), policies: running.policies(), findings: running.findings() };
+    const status: RunStatus = {
+      agents: running.agents(),
+      policies: running.policies(),
+      findings: running.findings(),
+      snapshots: running.snapshots(),
+    };
     const text = JSON.stringify(status);
     // The first status is printed immediately: agents are ready by then.
     if (text !== shown && (before === undefined || text === before)) {
       shown = text;
-      stderr.write(formatStatus(status, await locateFindings(status.findings, place), stderr));
+      stderr.write(formatStatus(status, await allFindings(status.findings, place, context), stderr));
     }
     before = text;
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -131,6 +144,13 @@ function stateCell(agent: AgentView): Cell {
 
 function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** What `sallyport check` says about the directory, and what only a running process knows, e.g. keys that cannot be fetched. */
+async function allFindings(findings: readonly RunFinding[], place: RunPlace, context: CommandContext): Promise<readonly LocatedFinding[]> {
+  const manifests = await readManifests([place.directory], context);
+  const all = [...(await locateFindings(findings, place)), ...checkManifests(manifests, place.mesh).findings];
+  return applySuppressions(sortFindings(all), suppressionsOf(manifests.objects)).findings;
 }
 
 async function locateFindings(findings: readonly RunFinding[], { directory, path }: RunPlace): Promise<readonly LocatedFinding[]> {

@@ -3,8 +3,8 @@
  * findings of each policy with their positions, and a way to compile. For check, compile and the commands that evaluate requests.
  */
 
+import { manifestFindings } from '../../api/istio/manifest-findings.ts';
 import type { Policy } from '../../api/istio/resources.ts';
-import { validatePolicy } from '../../api/istio/validate-policy.ts';
 import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -37,7 +37,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
   const objectByKey = new Map(policies.map((item) => [policyObjectKey(item), item]));
   const snapshot = readSnapshot({ objects: manifests.objects, findings: [] });
-  const clusterState = createClusterState(() => mesh);
+  const clusterState = createClusterState(() => mesh, 'manifest');
   for (const namespace of snapshot.namespaces) clusterState.namespaces.upsert(namespace);
   for (const pod of snapshot.pods) {
     clusterState.pods.upsert({ ...pod, annotations: { ...pod.annotations, [AGENT_ANNOTATION]: '{}' } });
@@ -49,7 +49,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
     findings.push(locateInObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {
-    const found = validatePolicy(item.object);
+    const found = manifestFindings(item.object);
     if (found.some((finding) => finding.severity === 'error')) invalid.add(policyObjectKey(item));
     else clusterState.upsertPolicy(item.object);
     findings.push(...found.map((finding) => locateInObject(finding, item, locate)));

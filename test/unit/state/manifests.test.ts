@@ -23,9 +23,9 @@ describe('parseManifests', () => {
     expect(parseManifests(JSON.stringify(list), 'a.json').objects.map(({ object }) => object.metadata.name)).to.deep.equal(['p1', 'p2']);
   });
 
-  it('returns no object when one document has an error', () => {
+  it('returns the good objects and a finding when one document has an error', () => {
     const { objects, findings } = parseManifests(`${NAMESPACE}---\na: [\n`, 'a.yaml');
-    expect(objects).to.deep.equal([]);
+    expect(objects.map(({ object }) => object.kind)).to.deep.equal(['Namespace']);
     expect(findings.map(({ code, severity, origin }) => [code, severity, origin.file])).to.deep.equal([['SP_MANIFEST', 'error', 'a.yaml']]);
   });
 
@@ -40,6 +40,37 @@ describe('parseManifests', () => {
       expect(parseManifests(text, 'a.yaml').findings.map(({ message }) => message)).to.deep.equal([reason]);
     });
   }
+});
+
+describe('files of Kustomize', () => {
+  for (const [file, text] of [
+    ['kustomization.yaml', 'namespace: shop\nresources: [a.yaml]\n'],
+    ['base/kustomization.yml', 'resources: []\n'],
+    ['Kustomization', 'resources: []\n'],
+    ['kustomization.yaml', 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n'],
+    ['overlay.yaml', 'apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches: []\n'],
+  ] as const) {
+    it(`are neither objects nor faults: ${file} with ${JSON.stringify(text.slice(0, 20))}`, () => {
+      expect(parseManifests(text, file)).to.deep.equal({ objects: [], findings: [] });
+    });
+  }
+
+  it('are no excuse for a policy without apiVersion', () => {
+    const policy = 'kind: AuthorizationPolicy\nmetadata: { name: a }\nspec: { rules: [{}] }\n';
+    expect(parseManifests(policy, 'policy.yaml').findings.map(({ message }) => message)).to.deep.equal(['apiVersion is missing']);
+    expect(parseManifests(policy, 'kustomization.yaml').findings.map(({ message }) => message)).to.deep.equal(['apiVersion is missing']);
+  });
+});
+
+describe('a misspelt policy', () => {
+  it('is an error with its position', () => {
+    const { objects, findings } = parseManifests(
+      `${NAMESPACE}---\napiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: { name: a }\n`,
+      'a.yaml',
+    );
+    expect(objects).to.have.length(1);
+    expect(findings.map(({ path, origin }) => [path, origin.line])).to.deep.equal([['kind', 5]]);
+  });
 });
 
 describe('isTestFile', () => {

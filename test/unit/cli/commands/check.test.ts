@@ -134,7 +134,7 @@ describe('sallyport check', () => {
       object: 'AuthorizationPolicy foo/bad',
       path: 'spec.action',
     });
-    expect(findings[0]?.['message']).to.include('supported values');
+    expect(findings[0]?.['message']).to.include('is not one of ALLOW, DENY, AUDIT, CUSTOM');
   });
 
   it('prints the same findings as a table by default', async () => {
@@ -239,5 +239,49 @@ spec: { jwtRules: [{ issuer: x, jwksUri: https://example.com/keys }] }
 
     expect(terminal.text).to.include('0 files read, now a.yaml');
     expect(terminal.text).to.include('\r\u001b[K1 file, policies');
+  });
+});
+
+describe('sallyport check: what would widen a policy', () => {
+  const policy = (text: string): Promise<CliResult> =>
+    check(
+      { 'p.yaml': `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: shop }\n${text}` },
+      'p.yaml',
+    );
+
+  it('exits with 79 for a misspelt field, names the likely one, and says what the rule means without it', async () => {
+    const { exitCode, stdout } = await policy('spec: { rules: [{ to: [{ operation: { methods: [GET], path: ["/public/*"] } }] }] }\n');
+
+    expect(exitCode).to.equal(79);
+    expect(stdout).to.include('without it the rule allows GET of every path from everyone (did you mean paths?');
+  });
+
+  it('fails for a misspelt kind, and still reports the other documents of the file', async () => {
+    const { exitCode, stdout } = await policy(
+      'spec: { action: ALOW }\n---\napiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: { name: q, namespace: shop }\n',
+    );
+
+    expect(exitCode).to.equal(65);
+    expect(stdout).to.include('did you mean AuthorizationPolicy?').and.to.include('"ALOW" is not one of');
+  });
+
+  it('leaves out suppressed findings, counts them, and then exits with 0', async () => {
+    const files = {
+      'p.yaml':
+        'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: shop }\nspec: { rules: [{ to: [{ operation: { methods: [GET], path: ["/a"] } }] }] }\n',
+    };
+    const { exitCode, stdout, stderr } = await check(files, 'p.yaml', '--suppress', 'SP_SCHEMA=AuthorizationPolicy/shop/*');
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings, 1 suppressed\n']);
+  });
+
+  it('passes over a kustomization.yaml next to the policies', async () => {
+    const files = {
+      'p/kustomization.yaml': 'namespace: shop\nresources: [p.yaml]\n',
+      'p/p.yaml':
+        'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: shop }\nspec: { rules: [{}] }\n',
+    };
+
+    expect((await check(files, 'p')).exitCode).to.equal(0);
   });
 });

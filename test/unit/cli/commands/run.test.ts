@@ -78,6 +78,37 @@ describe('sallyport run', function () {
     });
   });
 
+  for (const [what, change] of [
+    ['kind', (text: string): string => text.replace('AuthorizationPolicy', 'AuthorisationPolicy')],
+    ['group', (text: string): string => text.replace('security.istio.io', 'security.istio.oi')],
+    ['field', (text: string): string => text.replace('paths:', 'path:')],
+  ] as const) {
+    it(`keeps the last good policy when its ${what} is misspelt, and shows what check reports`, async () => {
+      await withDirectory({ 'workload.yaml': workload(upstreamPort()), 'deny.yaml': DENY }, async (cwd) => {
+        const stop = new AbortController();
+        const stderr = new Collected();
+        const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
+        const port = await until('the first table', () => /foo\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1]);
+        await writeFile(join(cwd, 'deny.yaml'), change(DENY));
+        await until('the finding', () => (/error +\S+ .*did you mean/.test(stderr.text) ? true : undefined));
+        const statuses = [await statusOf(Number(port), '/no'), await statusOf(Number(port), '/yes')];
+        stop.abort();
+        await ended;
+
+        expect(statuses).to.deep.equal([403, 200]);
+      });
+    });
+
+    it(`does not start with a policy whose ${what} is misspelt`, async () => {
+      await withDirectory({ 'workload.yaml': workload(upstreamPort()), 'deny.yaml': change(DENY) }, async (cwd) => {
+        const { exitCode, stderr } = await runCommand(['run', '.', '--log-level', 'silent'], { cwd });
+
+        expect(exitCode).to.equal(79);
+        expect(stderr).to.include('did you mean');
+      });
+    });
+  }
+
   it('exits with 65 for a directory that does not exist', async () => {
     const { exitCode, stderr } = await runCommand(['run', '/nonexistent/sallyport']);
 
