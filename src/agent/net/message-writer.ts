@@ -17,7 +17,8 @@ export class MessageWriter {
   #waiting = '';
   /** The last read buffer whose bytes the socket has not written yet; see {@link BulkBuffer.next}. */
   #kept: BulkBuffer | undefined;
-  readonly #written = (): void => this.#releaseKept();
+  /** Made with the first large write: most connections never need it. */
+  #written: (() => void) | undefined;
 
   /** @param socket absent: everything waits for `attach` */
   constructor(socket?: Socket) {
@@ -77,6 +78,7 @@ export class MessageWriter {
   }
 
   #writeKept(socket: Socket, bulk: BulkBuffer, bytes: Buffer): void {
+    this.#written ??= () => this.#releaseKept();
     socket.write(bytes, this.#written);
     // The kernel has taken all of it.
     if (socket.writableLength === 0 || bulk === this.#kept) return;
