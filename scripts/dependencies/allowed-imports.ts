@@ -178,7 +178,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['errors.ts', 'jwt'],
     types: ['api', 'bundle', 'clock.ts', 'telemetry'],
     npm: ['ipaddr.js'],
-    node: ['node:dns', 'node:http', 'node:https', 'node:net'],
+    node: ['node:dns', 'node:fs/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',
@@ -277,7 +277,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'telemetry',
       'webhook',
     ],
-    node: ['node:crypto', 'node:fs/promises', 'node:stream/consumers', 'node:tls'],
+    node: ['node:crypto', 'node:fs/promises', 'node:stream/consumers'],
   },
 };
 

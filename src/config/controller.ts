@@ -2,6 +2,7 @@
  * The controller's configuration: flags win over the environment, the environment over the mounted file, the file over
  * defaults. An unknown key is an error. Read at start, and again whenever the mounted file changes.
  */
+
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
@@ -9,6 +10,7 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
+import { adaptIstioMesh } from './istio-mesh.ts';
 import { durationSchema, meshSchema } from './mesh.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
@@ -190,14 +192,19 @@ export function loadControllerConfig(input: ConfigInput): ControllerConfig {
     const value = flags.get(flagName) ?? input.env[variable];
     if (value !== undefined && value !== '') setPath(raw, path.split('.'), value);
   }
-  const parsed = configObject.safeParse(raw);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`);
-    throw new RefusedError('SP_CONFIG', faults.join('; '));
-  }
+  const { mesh, faults } = adaptIstioMesh(raw['mesh']);
+  const parsed = configObject.safeParse(mesh === undefined ? raw : { ...raw, mesh });
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const all = [...faults, ...issues.map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`)];
+  if (!parsed.success || all.length > 0) throw new RefusedError('SP_CONFIG', all.join('; '));
   const { resync, jwks, ...rest } = parsed.data;
   const { refresh, ...keys } = jwks;
   return { ...rest, resyncMs: resync, jwks: { ...keys, refreshMs: refresh } };
+}
+
+/** What a configuration file has from Istio's MeshConfig that is ignored or renamed here. @throws RefusedError SP_CONFIG */
+export function configNotes(fileText: string): readonly string[] {
+  return adaptIstioMesh(parseFile(fileText)['mesh']).notes;
 }
 
 function parseFlags(args: readonly string[]): ReadonlyMap<string, string> {

@@ -6,8 +6,26 @@ import { lookup as systemLookup } from 'node:dns';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { pipeline, type Readable, type Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { TransientError } from '../errors.ts';
 import type { AddressGuard } from './address-guard.ts';
+
+/** Content codings that are asked for. */
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
+const MAX_CODINGS = 2;
+/** The certificate is not signed by an authority that is trusted here. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
 
 /** Resolves a host name to all of its addresses. */
 export type ResolveHost = (hostname: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
@@ -86,7 +104,7 @@ function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<In
       agent: false as const,
       lookup: guardedLookup(target, limits),
       signal,
-      headers: { accept: 'application/json', 'user-agent': 'sallyport' },
+      headers: { accept: 'application/json', 'accept-encoding': Object.keys(DECODERS).join(', '), 'user-agent': 'sallyport' },
     };
     const request =
       target.protocol === 'https:'
@@ -142,7 +160,7 @@ async function readBody(
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
+    for await (const chunk of decoded(response, target)) {
       size += chunk.length;
       if (size > maxBytes) throw failure(target, `responded with more than ${maxBytes} bytes`);
       chunks.push(chunk);
@@ -153,6 +171,25 @@ async function readBody(
     response.destroy();
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** The body without its content codings. The limit of its size counts afterwards: a small body may unpack to a large one. */
+function decoded(response: IncomingMessage, target: URL): AsyncIterable<Buffer> {
+  const codings = (response.headers['content-encoding'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim());
+  const applied = codings.filter((coding) => coding !== '' && coding !== 'identity').toReversed();
+  if (applied.length > MAX_CODINGS) throw failure(target, `responds with ${applied.length} content codings`);
+  let body: Readable = response;
+  for (const coding of applied) {
+    const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
+    if (decoder === undefined) throw failure(target, `responds in the coding ${coding}, which was not asked for`);
+    const unpacked = decoder();
+    pipeline(body, unpacked, () => undefined);
+    body = unpacked;
+  }
+  return body;
 }
 
 function maxAgeOf(header: string | undefined): number | undefined {
@@ -170,6 +207,9 @@ function asFailure(target: URL, error: unknown, signal: AbortSignal): TransientE
   if (error instanceof TransientError) return error;
   if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not respond in time');
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'invalid response';
+  // The message of Node.js advises one of its command-line flags.
+  if (UNTRUSTED.has(code))
+    return failure(target, `has a certificate that is not trusted (${code}): name its authority in jwks.caFile (chart: jwks.caConfigMap)`);
   return failure(target, `cannot be fetched (${code})`, error);
 }
 

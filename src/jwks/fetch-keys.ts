@@ -13,6 +13,9 @@ export interface KeySource {
   readonly url: string;
 }
 
+/** Below the issuer. @see https://openid.net/specs/openid-connect-discovery-1_0.html */
+const DISCOVERY_PATH = '/.well-known/openid-configuration';
+
 /** The result of a successful attempt. */
 export interface FetchedKeys {
   /** At least one usable key. */
@@ -30,7 +33,7 @@ export function keySourceOf(rule: JwtRule): KeySource | undefined {
   if (rule.jwks !== undefined && rule.jwks !== '') return undefined;
   if (rule.jwksUri !== undefined && rule.jwksUri !== '') return { kind: 'keys', url: rule.jwksUri };
   if (rule.issuer === undefined || rule.issuer === '') return undefined;
-  return { kind: 'discovery', url: `${rule.issuer.replace(/\/$/, '')}/.well-known/openid-configuration` };
+  return { kind: 'discovery', url: `${rule.issuer.replace(/\/$/, '')}${DISCOVERY_PATH}` };
 }
 
 /**
@@ -40,12 +43,21 @@ export function keySourceOf(rule: JwtRule): KeySource | undefined {
  */
 export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
   if (source.kind === 'keys') return fetchKeySet(source.url, limits, signal);
+  if (!/^https?:$/.test(URL.parse(source.url)?.protocol ?? '')) throw notDiscoverable(source.url);
   const configuration = await fetchDocument(source.url, limits, signal);
   const uri = jwksUriOf(configuration.text);
   if (uri === undefined) throw new TransientError('SP_JWKS_FETCH', `${displayUrl(source.url)} names no jwks_uri`);
   const keys = await fetchKeySet(uri, limits, signal);
   const ages = [configuration.maxAgeSeconds, keys.maxAgeSeconds].filter((age): age is number => age !== undefined);
   return { keySet: keys.keySet, maxAgeSeconds: ages.length === 0 ? undefined : Math.min(...ages) };
+}
+
+function notDiscoverable(url: string): TransientError {
+  const issuer = JSON.stringify(url.slice(0, -DISCOVERY_PATH.length));
+  return new TransientError(
+    'SP_JWKS_FETCH',
+    `the keys of issuer ${issuer} cannot be discovered, because it is not an http(s) URL: add jwksUri`,
+  );
 }
 
 async function fetchKeySet(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {

@@ -7,12 +7,13 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import { METHODS } from '../http/methods.ts';
 import { normalizePath } from '../http/normalize/normalize-path.ts';
+import { pathMistake } from '../policy/match/path-mistakes.ts';
 import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
-/** Why a value never matches, and what to write instead. */
-export type Reason = readonly [why: string, hint: string];
+/** Why a value never matches, and what to write instead; `effect` in place of "never matches" if it may match something else. */
+export type Reason = readonly [why: string, hint: string, effect?: string];
 type Test = (value: string) => Reason | undefined;
 type Mode = MeshConfig['pathNormalization'] | undefined;
 
@@ -101,8 +102,8 @@ export function checkValues(path: string, values: readonly string[] | undefined,
   return (values ?? []).flatMap((value, index) => {
     const reason = test(value);
     if (reason === undefined) return [];
-    const effect = /\.not[A-Z]\w*$/.test(path) ? 'excludes nothing' : 'never matches';
-    const [why, hint] = reason;
+    const nothing = /\.not[A-Z]\w*$/.test(path) ? 'excludes nothing' : 'never matches';
+    const [why, hint, effect = nothing] = reason;
     return [warn({ code: 'SP_NEVER_MATCHES', path: `${path}[${index}]`, message: `${JSON.stringify(value)} ${effect}: ${why}`, hint })];
   });
 }
@@ -149,6 +150,11 @@ function method(value: string): Reason | undefined {
 function pathReason(value: string, mode: Mode): Reason | undefined {
   const match = parseStringMatch(value);
   if (match.kind === 'present') return undefined;
+  const mistake = pathMistake(value);
+  if (mistake !== undefined) {
+    const effect = value.startsWith('/') && mistake.isLiteral ? 'is compared literally' : undefined;
+    return effect === undefined ? [mistake.reason, mistake.instead] : [mistake.reason, mistake.instead, effect];
+  }
   if (/[?#]/.test(value)) return ['paths are matched without query and fragment', `write ${value.replace(/[?#].*$/, '')}`];
   if (isPathTemplate(value)) return undefined;
   if (match.kind !== 'suffix' && !match.value.startsWith('/')) return ['every path starts with /', `write /${value}`];

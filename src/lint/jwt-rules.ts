@@ -8,7 +8,27 @@ import { warn } from './shared/lint-finding.ts';
 /** Findings about the JWT rules of one policy. */
 export function findJwtRuleTraps({ spec }: RequestAuthentication): readonly Finding[] {
   const rules = spec.jwtRules ?? [];
-  return [...overwrittenTokens(rules), ...repeatedRules(rules)];
+  return [...undiscoverableKeys(rules), ...overwrittenTokens(rules), ...repeatedRules(rules)];
+}
+
+/** Without `jwks` and `jwksUri`, keys are discovered below the issuer, which then has to be a URL. */
+function undiscoverableKeys(rules: readonly JwtRule[]): readonly Finding[] {
+  return rules.flatMap(({ issuer = '', jwks = '', jwksUri = '' }, index) =>
+    jwks !== '' || jwksUri !== '' || issuer === '' || isHttpUrl(issuer)
+      ? []
+      : [
+          warn({
+            code: 'SP_ISSUER',
+            path: `spec.jwtRules[${index}].issuer`,
+            message: `keys cannot be discovered: ${JSON.stringify(issuer)} is not an http(s) URL, so every token is refused with 401`,
+            hint: 'add jwksUri',
+          }),
+        ],
+  );
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? '');
 }
 
 /** Output headers are removed from every request before tokens are extracted. */

@@ -5,14 +5,18 @@
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { parseRequestPrincipal } from '../policy/match/request-principal.ts';
-import { compileStringMatch } from '../policy/match/string-match.ts';
+import { compileStringMatch, parseStringMatch } from '../policy/match/string-match.ts';
 import { conditionsOf, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 import { canMeet } from './shared/selection.ts';
+
+const MAX_ISSUERS = 5;
 
 interface TokenUse {
   readonly path: string;
   /** Request principals that must match; absent for claims and negatives. */
   readonly principals?: readonly string[];
+  /** Values of the claim `iss` that must match; absent for other claims and negatives. */
+  readonly issuers?: readonly string[];
 }
 
 /** A warning for each issuer that ends in a slash; most identity providers use none, some do. */
@@ -45,7 +49,12 @@ export function findUnknownTokens(policy: AuthorizationPolicy, all: readonly Pol
   const [first] = uses;
   if (first === undefined) return [];
   const rules = rulesForTokensOf(policy, all, rootNamespace);
-  if (rules.length > 0) return uses.flatMap(({ path, principals = [] }) => foreignIssuers(principals, rules, path));
+  if (rules.length > 0) {
+    return uses.flatMap(({ path, principals = [], issuers = [] }) => [
+      ...foreignIssuers(principals, rules, path),
+      ...foreignClaims(issuers, rules, path),
+    ]);
+  }
   const message = 'no RequestAuthentication selects the same pods: no request has a verified token';
   return [warn({ code: 'SP_NO_JWT_RULE', path: first.path, message, hint: 'add a RequestAuthentication with the same selector' })];
 }
@@ -78,6 +87,8 @@ function tokenUses(policy: AuthorizationPolicy): readonly TokenUse[] {
       .filter(({ condition }) => condition.key.startsWith('request.auth.'))
       .map(({ condition, path }): TokenUse => {
         const isPrincipal = condition.key === 'request.auth.principal' && condition.values !== undefined;
+        if (condition.key === 'request.auth.claims[iss]' && condition.values !== undefined)
+          return { path: `${path}.values`, issuers: condition.values };
         return isPrincipal ? { path: `${path}.values`, principals: condition.values ?? [] } : { path: `${path}.key` };
       }),
   ]);
@@ -94,6 +105,18 @@ function foreignIssuers(principals: readonly string[], rules: readonly JwtRule[]
   });
 }
 
+function foreignClaims(values: readonly string[], rules: readonly JwtRule[], path: string): readonly Finding[] {
+  const issuers = rules.map(({ issuer = '' }) => issuer);
+  if (issuers.includes('')) return [];
+  return values.flatMap((value, index) => {
+    if (issuers.some(compileStringMatch(parseStringMatch(value), 'non-empty'))) return [];
+    const message = `${JSON.stringify(value)} never matches: no JWT rule for the same pods accepts this issuer`;
+    return [
+      warn({ code: 'SP_ISSUER', path: `${path}[${index}]`, message, hint: `known issuers: ${issuers.slice(0, MAX_ISSUERS).join(', ')}` }),
+    ];
+  });
+}
+
 function explainIssuer(value: string, issuers: readonly string[], test: (iss: string) => boolean): readonly [string, string] {
   const slashed = issuers.find((issuer) => test(issuer.endsWith('/') ? issuer.slice(0, -1) : `${issuer}/`));
   if (slashed !== undefined)
@@ -102,5 +125,5 @@ function explainIssuer(value: string, issuers: readonly string[], test: (iss: st
   if (prefix !== undefined) {
     return ['never matches: it is split at the last slash, so it cannot match a subject with a slash', 'use request.auth.claims[sub]'];
   }
-  return ['has an issuer that no JWT rule for the same pods accepts', `known issuers: ${issuers.slice(0, 5).join(', ')}`];
+  return ['has an issuer that no JWT rule for the same pods accepts', `known issuers: ${issuers.slice(0, MAX_ISSUERS).join(', ')}`];
 }

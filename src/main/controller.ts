@@ -4,14 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
 import { followConfig } from '../config/follow-config.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
-import { createAddressGuard } from '../jwks/address-guard.ts';
+import { readFetchLimits } from '../jwks/fetch-limits.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
@@ -22,8 +21,6 @@ import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 const EXIT_CONFIG = 78;
 /** Time limit of a graceful stop; Kubernetes kills the pod after 30 s. */
 const STOP_LIMIT_MS = 25_000;
-const MAX_JWKS_BYTES = 1024 * 1024;
-const MAX_REDIRECTS = 5;
 /** API servers may still send reviews for a moment after the pod got SIGTERM. */
 const WEBHOOK_DRAIN_MS = 3_000;
 
@@ -70,7 +67,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     workers: config.workers,
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
-    jwks: { refreshMs: config.jwks.refreshMs, limits: await fetchLimits(config) },
+    jwks: { refreshMs: config.jwks.refreshMs, limits: await readFetchLimits(config.jwks) },
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
   const webhook = config.webhook.enabled
@@ -140,13 +137,6 @@ function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClie
   });
   host = new URL(client.server).host;
   return client;
-}
-
-async function fetchLimits(config: ControllerConfig): Promise<Parameters<typeof createManager>[0]['jwks']['limits']> {
-  const { caFile, blockedCidrs } = config.jwks;
-  const guard = createAddressGuard(blockedCidrs);
-  const limits = { guard, maxBytes: MAX_JWKS_BYTES, maxRedirects: MAX_REDIRECTS };
-  return caFile === undefined ? limits : { ...limits, trustedCa: [...getCACertificates('default'), await readConfigFile(caFile)] };
 }
 
 async function readConfigFile(path: string): Promise<string> {

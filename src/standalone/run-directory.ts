@@ -10,7 +10,7 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../controller/pipeline.ts';
 import { bundleDirectory, createDirectoryDelivery } from '../delivery/directory-delivery.ts';
-import { createAddressGuard } from '../jwks/address-guard.ts';
+import { type FetchSettings, readFetchLimits } from '../jwks/fetch-limits.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
@@ -30,6 +30,8 @@ export interface RunOptions {
   /** Directory for bundles and label files; absent: a temporary directory, removed at the end. */
   readonly stateDirectory?: string;
   readonly mesh: MeshConfig;
+  /** How keys are fetched; absent: every 20 minutes, from any address, with the authorities of Node.js. */
+  readonly jwks?: FetchSettings & { readonly refreshMs: number };
   readonly logger: Logger;
   /** Whether the agents write access log lines to standard output. */
   readonly accessLog: boolean;
@@ -50,7 +52,7 @@ export interface RunningDirectory {
   readonly stopped: Promise<void>;
 }
 
-const JWKS_LIMITS = { maxBytes: 1024 * 1024, maxRedirects: 10 } as const;
+const DEFAULT_JWKS = { refreshMs: 20 * 60_000, blockedCidrs: [] } as const;
 const READY_LIMIT_MS = 10_000;
 
 interface Parts {
@@ -106,10 +108,10 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   return running;
 }
 
-async function createParts({ mesh, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
+async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
   const shared = { clock: systemClock, random: Math.random, logger };
   const clusterState = createClusterState(() => mesh, 'manifest');
-  const jwksCache = createJwksCache({ ...shared, limits: { ...JWKS_LIMITS, guard: createAddressGuard([]) } });
+  const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits(jwks) });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
   const delivery = await createDirectoryDelivery({ root, ledger });

@@ -19,7 +19,7 @@ import { configOption } from '../input/common-options.ts';
 import { errorReason } from '../input/error-reason.ts';
 import { createLocator } from '../input/locate-field.ts';
 import { type LocatedFinding, locateInFile, locateInObject, sortFindings } from '../input/located-finding.ts';
-import { readConfig } from '../input/read-config.ts';
+import { noteUnused, readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { applySuppressions, suppressionsOf } from '../input/suppressions.ts';
 import { formatFindingTable } from '../output/findings.ts';
@@ -71,7 +71,8 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
     )
     .option('--no-access-log', 'do not write a line per request to stdout')
     .action(async (directory: string, options: RunCommandOptions) => {
-      const { mesh } = await readConfig(options.config, context);
+      const { mesh, jwks } = await readConfig(options.config, context);
+      await noteUnused(options.config, context);
       const { runDirectory } = await import('../../standalone/run-directory.ts');
       const path = resolve(context.cwd, directory);
       const running = await runDirectory(
@@ -79,6 +80,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
           directory: path,
           ...(options.state === undefined ? {} : { stateDirectory: resolve(context.cwd, options.state) }),
           mesh,
+          jwks,
           logger: createLogger({ level: options.logLevel, component: 'sallyport', fd: STDERR_FD }),
           accessLog: options.accessLog,
         },

@@ -2,7 +2,9 @@
  * Reads `--config FILE` of the commands that need no cluster. It is the configuration file of the controller, so that one file
  * configures the controller and the commands alike.
  */
-import { type ControllerConfig, loadControllerConfig } from '../../config/controller.ts';
+
+import { parse as parseYaml } from 'yaml';
+import { type ControllerConfig, configNotes, loadControllerConfig } from '../../config/controller.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import { errorReason } from './error-reason.ts';
@@ -12,8 +14,22 @@ import { readInput } from './read-file.ts';
 export async function readConfig(file: string | undefined, context: CommandContext): Promise<ControllerConfig> {
   if (file === undefined) return loadControllerConfig({ args: [], env: {} });
   try {
-    return loadControllerConfig({ args: [], env: {}, fileText: await readInput(file, context) });
+    const fileText = await readInput(file, context);
+    const config = loadControllerConfig({ args: [], env: {}, fileText });
+    for (const note of configNotes(fileText)) context.stderr.write(`sallyport: ${file}: info: ${note}\n`);
+    return config;
   } catch (error) {
     throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
   }
+}
+
+/** Sections that `sallyport run` uses; it has no API server, no webhook and no replicas. */
+const USED_BY_RUN: ReadonlySet<string> = new Set(['mesh', 'jwks']);
+
+/** Says which sections of the configuration `sallyport run` does not use. The file has been read without an error before. */
+export async function noteUnused(file: string | undefined, context: CommandContext): Promise<void> {
+  if (file === undefined || file === '-') return;
+  const value: unknown = parseYaml(await readInput(file, context));
+  const unused = Object.keys(value ?? {}).filter((section) => !USED_BY_RUN.has(section));
+  if (unused.length > 0) context.stderr.write(`sallyport: ${file}: run does not use ${unused.join(', ')}\n`);
 }

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
 import type { FetchLimits } from '../../../src/jwks/fetch-document.ts';
@@ -51,6 +52,66 @@ describe('fetchKeys', () => {
     expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
     expect(maxAgeSeconds).to.equal(300);
   });
+
+  for (const [coding, pack] of [
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['GZIP', gzipSync],
+    ['identity', (bytes: Buffer): Buffer => bytes],
+    ['deflate, gzip', (bytes: Buffer): Buffer => gzipSync(deflateSync(bytes))],
+  ] as const) {
+    it(`unpacks a key set in the coding ${coding}`, async () => {
+      const body = pack(Buffer.from(JSON.stringify(freshJwks('one'))));
+      const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': coding }).end(body));
+
+      const { keySet } = await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+
+      expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
+    });
+  }
+
+  it('says which codings it takes', async () => {
+    let asked: string | undefined;
+    const url = at('/keys', (request, response) => {
+      asked = request.headers['accept-encoding'];
+      response.end(JSON.stringify(freshJwks('one')));
+    });
+    await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+
+    expect(asked).to.equal('gzip, deflate, br');
+  });
+
+  it('names a coding that it cannot unpack', async () => {
+    const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': 'zstd' }).end('x'));
+
+    expect(await failureOf(url)).to.include('responds in the coding zstd, which was not asked for');
+  });
+
+  it('limits the size after unpacking', async () => {
+    const bomb = gzipSync(Buffer.alloc(1024 * 1024));
+    const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb));
+
+    expect(bomb.length).to.be.below(limits.maxBytes);
+    expect(await failureOf(url)).to.include('responded with more than 4096 bytes');
+  });
+
+  it('fails for a body that is not in its coding', async () => {
+    const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end('not gzip'));
+
+    expect(await failureOf(url)).to.include('cannot be fetched');
+  });
+
+  for (const issuer of ['accounts.google.com', 'me@idp.example', 'idp', 'idp:8080/x', '//idp']) {
+    it(`quotes the issuer ${issuer} when its keys cannot be discovered`, async () => {
+      const source = keySourceOf({ issuer });
+      const message = await fetchKeys(source ?? { kind: 'keys', url: '' }, limits, AbortSignal.timeout(3_000)).catch(
+        (error: Error) => error.message,
+      );
+
+      expect(message).to.include(issuer.split('/')[0]);
+    });
+  }
 
   it('discovers the key set of an issuer', async () => {
     at('/keys', json(freshJwks('one'), { 'cache-control': 'max-age=900' }));

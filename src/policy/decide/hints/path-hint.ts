@@ -2,15 +2,27 @@
  * Hints at likely mistakes in `paths`: slashes, queries, `*`, percent-encoding. A hint is given only if the corrected path or match does
  * match.
  */
+
+import { pathMistake } from '../../match/path-mistakes.ts';
 import type { StringTest } from '../../match/string-match.ts';
 import type { PathMatch } from '../../model/program.ts';
-import { changed, formatPath, type Hint, near, spellingHint } from './hint.ts';
+import { changed, far, formatPath, type Hint, near, spellingHint } from './hint.ts';
 
 type Compile = (match: PathMatch) => StringTest;
 type Guess = (match: PathMatch, saw: string, compile: Compile) => Hint | undefined;
 
 /** The most obvious mistake first. */
-const GUESSES: readonly Guess[] = [spellingHint, slashHint, queryHint, firstSlashHint, encodingHint, starHint, segmentHint, sentPathHint];
+const GUESSES: readonly Guess[] = [
+  spellingHint,
+  slashHint,
+  queryHint,
+  firstSlashHint,
+  encodingHint,
+  regularHint,
+  starHint,
+  segmentHint,
+  sentPathHint,
+];
 
 /** The mistake in `match`, or in the path `saw` that a client sent, if one explains the miss; `undefined`: unknown. */
 export function pathHint(match: PathMatch, saw: string, compile: Compile): Hint | undefined {
@@ -49,6 +61,12 @@ function firstSlashHint(match: PathMatch, saw: string, compile: Compile): Hint |
 function encodingHint(match: PathMatch, saw: string, compile: Compile): Hint | undefined {
   const fixed = changed(match, encodeURI);
   return compile(fixed)(saw) ? near(`a path is compared as the client sends it, percent-encoded: write ${formatPath(fixed)}`) : undefined;
+}
+
+/** A value that no request matches as it was intended. */
+function regularHint(match: PathMatch): Hint | undefined {
+  const mistake = match.kind === 'present' ? undefined : pathMistake(formatPath(match));
+  return mistake === undefined ? undefined : far(`${mistake.reason}: ${mistake.instead}`);
 }
 
 function starHint(match: PathMatch, saw: string): Hint | undefined {

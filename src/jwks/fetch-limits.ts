@@ -1,0 +1,28 @@
+/*
+ * The limits of key fetches from the configuration, for the controller and for `sallyport run` alike.
+ */
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { RefusedError } from '../errors.ts';
+import { createAddressGuard } from './address-guard.ts';
+import type { FetchLimits } from './fetch-document.ts';
+
+/** The part of the configuration that limits key fetches. */
+export interface FetchSettings {
+  readonly blockedCidrs: readonly string[];
+  /** File of additional certificate authorities in PEM; absent: none. */
+  readonly caFile?: string;
+}
+
+const MAX_JWKS_BYTES = 1024 * 1024;
+const MAX_REDIRECTS = 5;
+
+/** Limits with the authorities of Node.js and those of the file. @throws RefusedError SP_CONFIG when the file cannot be read */
+export async function readFetchLimits({ blockedCidrs, caFile }: FetchSettings): Promise<FetchLimits> {
+  const limits = { guard: createAddressGuard(blockedCidrs), maxBytes: MAX_JWKS_BYTES, maxRedirects: MAX_REDIRECTS };
+  if (caFile === undefined) return limits;
+  const authorities = await readFile(caFile, 'utf8').catch((cause: unknown) => {
+    throw new RefusedError('SP_CONFIG', `jwks.caFile: cannot read ${caFile}`, { cause });
+  });
+  return { ...limits, trustedCa: [...getCACertificates('default'), authorities] };
+}
