@@ -23,7 +23,7 @@ export interface RequestHead {
 
 /** A request head with the connection that it came over: what the filters evaluate. */
 export interface RawRequest extends RequestHead {
-  /** Value for `x-request-id` when the request brings none: policies see it, and so does the upstream. Absent: none is added. */
+  /** Value for `x-request-id` when the request brings none, or an empty one: policies see it, and so does the upstream. Absent: none is added. */
   readonly requestId?: string;
   readonly connection: ConnectionFacts;
 }

@@ -69,9 +69,8 @@ export class ExchangeState implements ExchangeRecord {
 
   /** The request as the filter chain takes it. */
   rawRequest(): RawRequest {
-    const { version, method, target, headers, hasBody, clientRequestId } = this.request;
-    const own = clientRequestId === '' ? { requestId: this.requestId } : {};
-    return { version, method, target, headers, hasBody, connection: this.#connection, ...own };
+    const { version, method, target, headers, hasBody } = this.request;
+    return { version, method, target, headers, hasBody, connection: this.#connection, requestId: this.requestId };
   }
 
   /** Notes that the final head of a response goes to the client. */

@@ -48,7 +48,8 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   #handler: ClientStreamHandler | undefined;
   #phase: Phase = 'idle';
   #method = '';
-  #upgrade = false;
+  /** Protocol that the request asks to upgrade to, in lower case; `''`: none. */
+  #upgrade = '';
   #requestBody = 0;
   /** The request has been sent to its end. */
   #sent = false;
@@ -70,7 +71,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   start(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler): void {
     this.#handler = handler;
     this.#method = request.method;
-    this.#upgrade = head.upgrade !== '';
+    this.#upgrade = head.upgrade.toLowerCase();
     this.#requestBody = request.body;
     this.#sent = request.body === 0;
     this.#phase = 'head';
@@ -219,7 +220,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
       this.#refuse(head);
       return end;
     }
-    if (head.status === 101 && !this.#upgrade) {
+    if (head.status === 101 && (this.#upgrade === '' || head.upgrade.toLowerCase() !== this.#upgrade)) {
       this.#refuse(RESPONSE_FAULT.unaskedUpgrade);
       return end;
     }

@@ -172,7 +172,11 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
       if (name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue') walk.expectContinue = true;
       return '';
     case 12:
-      if (walk.requestId === '' && name.toLowerCase() === 'x-request-id') walk.requestId = value;
+      if (name.toLowerCase() === 'x-request-id') walk.requestId = walk.requestId === '' ? value : `${walk.requestId},${value}`;
+      return '';
+    case 16:
+      // Not a standard field; Envoy closes for it, and so do old clients.
+      if (name.toLowerCase() === 'proxy-connection' && listContains(value, 'close')) walk.close = true;
       return '';
     default:
       return '';

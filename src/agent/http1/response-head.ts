@@ -18,6 +18,8 @@ export interface Http1Response extends ResponseHead {
   readonly close: boolean;
   /** How long the upstream keeps an idle connection (Keep-Alive: timeout), in milliseconds; -1: it did not say. */
   readonly keepAliveMs: number;
+  /** The value of Upgrade; `''`: absent. */
+  readonly upgrade: string;
 }
 
 interface Walk {
@@ -28,6 +30,7 @@ interface Walk {
   keepAliveMs: number;
   /** Lower-case names listed in Connection beyond close and keep-alive; `''`: none. */
   listed: string;
+  upgrade: string;
   /** Behind the empty line. */
   end: number;
   fault: ResponseFault | '';
@@ -53,6 +56,7 @@ export function parseResponseHead(text: string, method: string): Http1Response |
     keepAlive: false,
     keepAliveMs: -1,
     listed: '',
+    upgrade: '',
     end: 0,
     fault: '',
   };
@@ -74,6 +78,7 @@ export function parseResponseHead(text: string, method: string): Http1Response |
     length: walk.end,
     close: walk.close || body === UNKNOWN_LENGTH || (old && !walk.keepAlive),
     keepAliveMs: walk.keepAliveMs,
+    upgrade: walk.upgrade,
   };
 }
 
@@ -142,9 +147,11 @@ function takeField(walk: Walk, name: string, value: string): boolean {
       if (noteTransferEncoding(walk.framing, value) === '') return true;
       walk.fault = RESPONSE_FAULT.transferEncoding;
       return false;
+    case 'upgrade':
+      walk.upgrade = value;
+      return true;
     case 'server':
     case 'proxy-connection':
-    case 'upgrade':
       return true;
     case 'content-length':
       if (noteContentLength(walk.framing, value) === '') break;

@@ -89,7 +89,15 @@ function cleanHeaders(request: PreparedRequest, raw: RawRequest, copied: CopiedH
   if (forwarded === undefined) request.appendHeader('x-forwarded-proto', own);
   if (request.scheme === '') request.scheme = forwarded !== undefined && isHttpScheme(forwarded) ? forwarded : own;
   request.scheme = request.scheme.toLowerCase();
-  if (raw.requestId !== undefined && request.header('x-request-id') === undefined) request.appendHeader('x-request-id', raw.requestId);
+  if (raw.requestId !== undefined) addRequestId(request, raw.requestId);
+}
+
+/** An empty id, or one that Connection names, counts as absent: the application gets the id that the agent logs. */
+function addRequestId(request: PreparedRequest, requestId: string): void {
+  const before = request.header('x-request-id');
+  if (before !== undefined && before !== '') return;
+  if (before === '') request.removeHeader('x-request-id');
+  request.appendHeader('x-request-id', requestId);
 }
 
 /** Without a client certificate the header comes from the client and is removed; with one, the element of this hop is added. */

@@ -47,7 +47,7 @@ export function headOf(request: RawRequest): { method: string; target: string; h
     else if (name === 'upgrade') upgrade = value;
     else if (name !== 'connection' && name !== 'transfer-encoding') headers.push(name, value);
   }
-  if (request.requestId !== undefined) headers.push('x-request-id', request.requestId);
+  if (request.requestId !== undefined && !headers.includes('x-request-id')) headers.push('x-request-id', request.requestId);
   return { method: request.method, target: request.target, host, headers, upgrade };
 }
 

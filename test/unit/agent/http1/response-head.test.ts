@@ -26,6 +26,7 @@ describe('parseResponseHead', () => {
       length: text.length,
       close: false,
       keepAliveMs: 7000,
+      upgrade: 'h2c',
     });
   });
 

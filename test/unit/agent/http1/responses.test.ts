@@ -82,6 +82,20 @@ describe('HTTP/1.1 responses over sockets', () => {
     expect(text).to.match(/^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n\r\nok$/);
   });
 
+  for (const [name, field] of [
+    ['no protocol', ''],
+    ['another protocol', 'Upgrade: h2c\r\n'],
+  ] as const) {
+    it(`answers 502 to a 101 that switches to ${name} instead of the one that was asked for`, async () => {
+      const { port } = await start({
+        upstream: (socket) => socket.once('data', () => socket.write(`HTTP/1.1 101 No\r\nConnection: upgrade\r\n${field}\r\n`)),
+      });
+      const request = 'GET /ok HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
+      expect(await talk(port, request, has('protocol error'))).to.match(/^HTTP\/1.1 502 /);
+      expect(at.records[0]?.details).to.contain('response_upgrade_not_requested');
+    });
+  }
+
   it('answers 502 to a 101 without an upgrade and to garbage', async () => {
     const { port } = await start({
       upstream: (socket, nth) => socket.once('data', () => socket.write(nth === 0 ? 'HTTP/1.1 101 No\r\n\r\n' : 'SSH-2.0-x\r\n\r\n')),

@@ -78,7 +78,7 @@ describe('normalizing a request', () => {
     expect(request).to.include({ method: 'foo', target: '/%20%E9', host: 'h', scheme: 'https' });
   });
 
-  it('adds a request id only when the request has none', () => {
+  it('adds a request id when the request has none that is forwarded', () => {
     expect(ok({ requestId: 'ours' }).header('x-request-id')).to.equal('ours');
     expect(ok({ requestId: 'ours', headers: ['Host', 'h', 'X-Request-Id', 'theirs'] }).headerValues('x-request-id')).to.deep.equal([
       'theirs',
@@ -86,6 +86,7 @@ describe('normalizing a request', () => {
     expect(
       ok({ requestId: 'ours', headers: ['Host', 'h', 'X-Request-Id', 'a', 'Connection', 'x-request-id'] }).header('x-request-id'),
     ).to.equal('ours');
+    expect(ok({ requestId: 'ours', headers: ['Host', 'h', 'X-Request-Id', ''] }).headerValues('x-request-id')).to.deep.equal(['ours']);
   });
 
   it('takes the remote address from X-Forwarded-For', () => {
