@@ -1,0 +1,178 @@
+/*
+ * Differences from Envoy in the answer cases.
+ */
+import { type Difference, of } from './difference.ts';
+
+/** All of them; a case that is not listed does the same at both. */
+export const ANSWER_DIFFERENCES: readonly Difference[] = [
+  {
+    cases: [
+      ...of(
+        'answer: status line',
+        'HTTP/1.1 200',
+        'HTTP/1.1 200 ',
+        'HTTP/1.1 200 \\xe9\\xe9',
+        'HTTP/1.1 200 a\\tb',
+        'HTTP/1.1 600 x',
+        'HTTP/1.1 999 x',
+        'HTTP/1.1 299 x',
+        'HTTP/1.1 418 teapot',
+        'HTTP/1.1 511 x',
+        'reason of 10 KB',
+      ),
+      ...of('answer: interim', '102, then 200', '102, 50 times', '103, then 200', '103, 1,000 times', '103, then the end'),
+      ...of('answer: early', '413', '413, then the end', '401 with chunks', '204'),
+      ...of('answer: to Expect', '417', '103'),
+    ],
+    differs: ['response'],
+    why: 'The agent passes the reason phrase of the application; Envoy writes its own.',
+    documented: 'wire-responses-as-sent',
+  },
+  {
+    cases: [
+      ...of(
+        'answer: status line',
+        'HTTP/1.1 200 a\\rb',
+        'HTTP/1.1 000 x',
+        'HTTP/1.1 0 x',
+        'HTTP/1.1 20 x',
+        'HTTP/1.1 099 x',
+        'HTTP/1.1 2000 x',
+        'HTTP/1.1 +200 x',
+      ),
+      ...of('answer: interim', '101 that was not asked for', '101 without fields'),
+    ],
+    differs: ['status', 'response'],
+    why: 'The agent responds with 502 to a status line that is not HTTP/1, or a 101 that no client asked for; Envoy passes what it takes for the status.',
+    documented: 'wire-response-syntax',
+  },
+  {
+    cases: [...of('answer: status line', 'bare CR behind the line'), ...of('answer: length', '"9007199254740993"')],
+    differs: ['status', 'connection', 'application', 'response'],
+    why: 'The agent responds with 502 to a status line that is not HTTP/1, or a 101 that no client asked for; Envoy passes what it takes for the status.',
+    documented: 'wire-response-syntax',
+  },
+  {
+    cases: [
+      ...of(
+        'answer: field',
+        'Connection: x-drop\\r\\nX-Drop: 1',
+        'Connection: set-cookie\\r\\nSet-Cookie: a=b',
+        'Connection: close, x-drop\\r\\nX-Drop: 1',
+      ),
+    ],
+    differs: ['response'],
+    why: 'The agent drops fields that Connection of the response names (RFC 9110, section 7.6.1); Envoy passes them.',
+    documented: 'wire-responses-as-sent',
+  },
+  {
+    cases: [...of('answer: field', 'Vary: a\\r\\nVary: b', 'Content-Type: a\\r\\nContent-Type: b')],
+    differs: ['response'],
+    why: 'The agent passes equal fields one by one; Envoy joins some with commas.',
+    documented: 'wire-responses-as-sent',
+  },
+  {
+    cases: [...of('answer: size', '101 fields', '200 fields', 'field of 100 KiB')],
+    differs: ['status', 'response'],
+    why: 'The agent passes larger response heads than Envoy.',
+    documented: 'wire-response-limits',
+  },
+  {
+    cases: [...of('answer: size', 'head without end of 100 KB')],
+    differs: ['status', 'connection', 'application', 'response'],
+    why: 'The agent passes larger response heads than Envoy.',
+    documented: 'wire-response-limits',
+  },
+  {
+    cases: [...of('answer: upgrade', '101', '101, then the end', '101, then a reset', '200 with Upgrade', '426', '100, then 101')],
+    differs: ['connection', 'response'],
+    why: 'The agent ends the connection with the tunnel or behind a refused upgrade, and passes the body of the refusal; Envoy ends it later, without a body. Reason phrases differ.',
+    documented: 'wire-upgrades',
+  },
+  {
+    cases: [...of('answer: upgrade', '101 without Upgrade', '101 to another protocol')],
+    differs: ['status', 'response'],
+    why: 'The agent responds with 502 to a 101 that does not switch to the protocol that was asked for; Envoy passes the head and closes.',
+    documented: 'wire-upgrades',
+  },
+  {
+    cases: [...of('answer: upgrade', '200')],
+    differs: ['response'],
+    why: 'The agent ends the connection with the tunnel or behind a refused upgrade, and passes the body of the refusal; Envoy ends it later, without a body. Reason phrases differ.',
+    documented: 'wire-upgrades',
+  },
+  {
+    cases: [...of('answer: length', 'none, until a reset')],
+    differs: ['status', 'connection', 'application', 'response'],
+    why: 'A response without a length that ends with a reset is cut off at the client, too; Envoy completes it.',
+    documented: 'wire-response-ends',
+  },
+  {
+    cases: [
+      ...of(
+        'answer: chunk',
+        'extension with a bare LF',
+        'extension with CR',
+        'size zz',
+        'size -5',
+        'size +5',
+        'space before the size',
+        'size 0x5',
+        'size 2^64 + 5',
+        'empty size',
+        'LF behind the size',
+      ),
+      ...of(
+        'answer: end',
+        'end behind the head',
+        'reset behind the head',
+        'end in the body',
+        'reset in the body',
+        'end in a chunk',
+        'end behind a chunk',
+        'end before the last CRLF of chunks',
+        'reset in a chunk',
+        'end in a trailer',
+      ),
+      ...of(
+        'answer: end, to POST',
+        'end behind the head',
+        'reset behind the head',
+        'end in the body',
+        'reset in the body',
+        'end in a chunk',
+        'end behind a chunk',
+        'end before the last CRLF of chunks',
+        'reset in a chunk',
+        'end in a trailer',
+      ),
+    ],
+    differs: ['connection'],
+    why: 'The agent ends the connection to the client as soon as the response cannot be completed; Envoy up to a second later.',
+    documented: 'wire-response-ends',
+  },
+  {
+    cases: [...of('answer: chunk', '16 times f', 'trailer without colon', 'trailer with NUL', 'trailer of 100 KB')],
+    differs: ['connection', 'response'],
+    why: 'The agent passes no byte of a segment in which the chunks are invalid, and does not repair chunks that are longer than their size; Envoy passes what came before, and repairs.',
+    documented: 'wire-response-syntax',
+  },
+  {
+    cases: [...of('answer: chunk', 'LF behind the data', 'longer than its size')],
+    differs: ['status', 'connection', 'application', 'response'],
+    why: 'The agent passes no byte of a segment in which the chunks are invalid, and does not repair chunks that are longer than their size; Envoy passes what came before, and repairs.',
+    documented: 'wire-response-syntax',
+  },
+  {
+    cases: [...of('answer: to HEAD', 'encoding', 'encoding and chunks', 'neither', 'neither, then the end')],
+    differs: ['response'],
+    why: 'The response to HEAD has no framing fields when the application sent none that describe a length; Envoy announces chunks.',
+    documented: 'wire-responses-as-sent',
+  },
+  {
+    cases: [...of('answer: end', 'reset in a field'), ...of('answer: end, to POST', 'reset in a field')],
+    differs: ['status', 'response'],
+    why: 'The connection of the application is reset inside a response head: 503 for a lost connection instead of 502 for a protocol error.',
+    documented: 'wire-response-ends',
+  },
+];

@@ -1,0 +1,61 @@
+/*
+ * Envoy as Istio's inbound listener, with the policies of the attack set: one listener and one application for each lane.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { envoyFilters } from './policies.ts';
+
+const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}`, ...value });
+const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+
+/** Ports of one proxy and the application behind it. */
+export interface PortPair {
+  readonly listenPort: number;
+  readonly upstreamPort: number;
+}
+
+/** Writes the configuration into `directory`. @returns the arguments of Envoy, for one worker */
+export function writeEnvoyConfig(directory: string, adminPort: number, pairs: readonly PortPair[]): readonly string[] {
+  const file = join(directory, 'envoy.json');
+  const layer = { 'envoy.reloadable_features.http_reject_path_with_fragment': false };
+  writeFileSync(
+    file,
+    JSON.stringify({
+      layered_runtime: { layers: [{ name: 'istio', static_layer: layer }] },
+      admin: { address: address(adminPort) },
+      static_resources: { listeners: pairs.map(listener), clusters: pairs.map(cluster) },
+    }),
+  );
+  return ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart'];
+}
+
+function listener({ listenPort }: PortPair, at: number): object {
+  const route = { cluster: `app-${at}`, timeout: '0s', retry_policy: { retry_on: 'reset-before-request', num_retries: 2 } };
+  const manager = typed('network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: 'in',
+    server_name: 'istio-envoy',
+    normalize_path: true,
+    use_remote_address: false,
+    proxy_100_continue: true,
+    forward_client_cert_details: 'APPEND_FORWARD',
+    set_current_client_cert_details: { subject: true, uri: true, dns: true },
+    route_config: { name: 'in', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }] },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    stream_idle_timeout: '0s',
+    http_filters: [...envoyFilters(), { name: 'envoy.filters.http.router', typed_config: typed('http.router.v3.Router', {}) }],
+  });
+  const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }];
+  return { name: `in-${at}`, address: address(listenPort), filter_chains: [{ filters }] };
+}
+
+function cluster({ upstreamPort }: PortPair, at: number): object {
+  const thresholds = [{ max_connections: 1_000_000, max_pending_requests: 1_000_000, max_requests: 1_000_000, max_retries: 1_000_000 }];
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address: address(upstreamPort) } }] }];
+  return {
+    name: `app-${at}`,
+    type: 'STATIC',
+    connect_timeout: '10s',
+    circuit_breakers: { thresholds },
+    load_assignment: { cluster_name: `app-${at}`, endpoints },
+  };
+}

@@ -1,0 +1,130 @@
+/*
+ * Request lines: separators, methods and versions.
+ */
+import { CHUNKED, CRLF, get, HIDDEN, message, type Row, requests, shown } from '../case.ts';
+
+const line = (text: string): Row => [shown(text), message(text, ['Host: h'])];
+
+const SEPARATORS: readonly Row[] = [
+  line('GET  / HTTP/1.1'),
+  line('GET /  HTTP/1.1'),
+  line('GET\t/\tHTTP/1.1'),
+  line('GET\t/ HTTP/1.1'),
+  line('GET /\tHTTP/1.1'),
+  line('GET / HTTP/1.1 '),
+  line('GET / HTTP/1.1\t'),
+  line('GET / HTTP/1.1 x'),
+  line('GET / HTTP/1.1 HTTP/1.1'),
+  line(' GET / HTTP/1.1'),
+  line('\tGET / HTTP/1.1'),
+  line('GET /a b HTTP/1.1'),
+  line('GET /a\tb HTTP/1.1'),
+  line('GET'),
+  line('GET '),
+  line('GET /'),
+  line('GET / '),
+  line('/ HTTP/1.1'),
+  line('GET HTTP/1.1'),
+  line('GET  HTTP/1.1'),
+  line('GET / HTTP/1.1\0'),
+  line('GET\x0b/ HTTP/1.1'),
+  line('GET\xa0/ HTTP/1.1'),
+  ['bare LF behind the line', 'GET / HTTP/1.1\nHost: h\r\n\r\n'],
+  ['bare CR behind the line', 'GET / HTTP/1.1\rHost: h\r\n\r\n'],
+  ['CR CR LF behind the line', 'GET / HTTP/1.1\r\r\nHost: h\r\n\r\n'],
+  ['bare LF everywhere', 'GET / HTTP/1.1\nHost: h\n\n'],
+  ['one empty line before', CRLF + get('/')],
+  ['three empty lines before', CRLF.repeat(3) + get('/')],
+  ['twenty empty lines before', CRLF.repeat(20) + get('/')],
+  ['bare LF before', `\n${get('/')}`],
+  ['bare CR before', `\r${get('/')}`],
+  ['LF CR before', `\n\r${get('/')}`],
+  ['empty lines between two requests', get('/a') + CRLF.repeat(2) + get('/b')],
+  ['space after an empty line', `${CRLF} ${get('/')}`],
+  ['folded line behind the request line', message('GET / HTTP/1.1', [' X: y', 'Host: h'])],
+  ['NUL before the method', `\0${get('/')}`],
+  ['byte order mark before the method', `\xef\xbb\xbf${get('/')}`],
+];
+
+const METHODS: readonly Row[] = [
+  ...['HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE'].map((method) => line(`${method} / HTTP/1.1`)),
+  ...['PROPFIND', 'MKCOL', 'LOCK', 'SEARCH', 'MERGE', 'PURGE', 'LINK', 'SOURCE', 'M-SEARCH', 'QUERY'].map((method) =>
+    line(`${method} / HTTP/1.1`),
+  ),
+  ...['get', 'Get', 'GETX', 'XGET', 'FOO', 'G', 'GE', 'G ET', 'GET,POST', 'GET\0', 'G\xc8T', '"GET"', 'GET:', '(GET)', 'PRI'].map(
+    (method) => line(`${method} / HTTP/1.1`),
+  ),
+  ['5,000 letters', message(`${'A'.repeat(5000)} / HTTP/1.1`, ['Host: h'])],
+  ['100,000 letters', message(`${'A'.repeat(100_000)} / HTTP/1.1`, ['Host: h'])],
+  ['HEAD of a denied path', message('HEAD /admin HTTP/1.1', ['Host: h'])],
+  ['OPTIONS of the whole server', message('OPTIONS * HTTP/1.1', ['Host: h'])],
+  [
+    'OPTIONS as a preflight to a denied path',
+    message('OPTIONS /admin HTTP/1.1', ['Host: h', 'Origin: http://a', 'Access-Control-Request-Method: GET']),
+  ],
+  [
+    'preflight with a bad token',
+    message('OPTIONS / HTTP/1.1', ['Host: h', 'Origin: http://a', 'Access-Control-Request-Method: GET', 'Authorization: Bearer a.b.c']),
+  ],
+  ['TRACE with a body', message('TRACE / HTTP/1.1', ['Host: h', 'Content-Length: 2'], 'ab')],
+  ['override in a field', message('POST / HTTP/1.1', ['Host: h', 'X-HTTP-Method-Override: DELETE', 'Content-Length: 0'])],
+  ['override in another field', message('POST / HTTP/1.1', ['Host: h', 'X-Method-Override: DELETE', 'Content-Length: 0'])],
+];
+
+const VERSIONS: readonly Row[] = [
+  ...[
+    'HTTP/1.0',
+    'HTTP/0.9',
+    'HTTP/1.2',
+    'HTTP/1.9',
+    'HTTP/2.0',
+    'HTTP/3.0',
+    'HTTP/2',
+    'HTTP/1.',
+    'HTTP/1',
+    'HTTP/.1',
+    'HTTP/1.1.1',
+    'HTTP/1.10',
+    'HTTP/11',
+  ].map((version) => line(`GET / ${version}`)),
+  ...[
+    'HTTP/01.1',
+    'HTTP/1.01',
+    'http/1.1',
+    'Http/1.1',
+    'HTTP 1.1',
+    'HTTP\\1.1',
+    'HTTPS/1.1',
+    'ICY/1.1',
+    'RTSP/1.0',
+    'XTTP/1.1',
+    'HTTP/1,1',
+    'HTTP/+1.1',
+    'HTTP/1.1;',
+    'HTTP/a.b',
+    'HTTP/1.\xb9',
+  ].map((version) => line(`GET / ${version}`)),
+  ['HTTP/1.0 of a denied path', message('GET /admin HTTP/1.0', ['Host: h'])],
+  ['HTTP/1.0 without Host', message('GET / HTTP/1.0', [])],
+  ['HTTP/1.0 with keep-alive', message('GET / HTTP/1.0', ['Host: h', 'Connection: keep-alive'])],
+  ['HTTP/1.0 with a chunked body', message('POST / HTTP/1.0', ['Host: h', CHUNKED], `0\r\n\r\n${HIDDEN}`)],
+  ['HTTP/1.0 with an upgrade', message('GET / HTTP/1.0', ['Host: h', 'Connection: upgrade', 'Upgrade: websocket'])],
+  ['HTTP/0.9', 'GET /\r\n'],
+  ['HTTP/0.9 with an empty line', 'GET /\r\n\r\n'],
+  ['HTTP/0.9 of a denied path', 'GET /admin\r\n'],
+  ['HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['HTTP/2 preface with SETTINGS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'],
+  ['HTTP/2 preface and a hidden request', `PRI * HTTP/2.0\r\n\r\n${HIDDEN}`],
+  ['TLS ClientHello', `\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03${'A'.repeat(150)}`],
+  ['SSH banner', 'SSH-2.0-OpenSSH_9.6\r\n'],
+  ['Redis command', '*1\r\n$4\r\nPING\r\n'],
+  ['PROXY protocol', `PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n${get('/')}`],
+  ['PROXY protocol, version 2', `\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c${'\x0a\0\0\x01'.repeat(3)}${get('/')}`],
+];
+
+/** Request lines. */
+export const REQUEST_LINES: ReturnType<typeof requests> = [
+  ...requests('request line', SEPARATORS),
+  ...requests('method', METHODS),
+  ...requests('version', VERSIONS),
+];
