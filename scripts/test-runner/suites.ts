@@ -24,9 +24,17 @@ export const SUITES: readonly Suite[] = [
   { name: 'check', directories: [], prepare: [['node', 'scripts/check.ts']], options: [], missing: () => [] },
   { name: 'unit', directories: ['test/unit', 'test/property'], prepare: [], options: [], missing: () => [] },
   { name: 'conformance', directories: ['test/conformance'], prepare: [], options: slow, missing: () => [] },
+  { name: 'attack', directories: ['test/attack'], prepare: [], options: slow, missing: () => [] },
   {
     name: 'integration',
     directories: ['test/integration'],
+    prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
+    options: slow,
+    missing: () => missingFor('integration'),
+  },
+  {
+    name: 'soak',
+    directories: ['test/soak'],
     prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
     options: slow,
     missing: () => missingFor('integration'),

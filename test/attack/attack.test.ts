@@ -85,10 +85,13 @@ describe('attack set: the agent next to Envoy', function () {
   }
 
   it('passes nothing to the application that Envoy refuses', () => {
-    const faults = CASES.flatMap(({ name }) => {
+    const faults = CASES.flatMap((item) => {
+      const { name } = item;
       const [one, other] = pairOf(name);
+      // Behind a response the sentinel is not part of the case: the agent may be done with a response that Envoy still waits for.
+      const isPart = (request: Received): boolean => request.complete && !('steps' in item && request.target === '/sentinel');
       const passed = (requests: readonly Received[]): string[] =>
-        requests.filter(({ complete }) => complete).map(({ method, target, body }) => JSON.stringify([method, target, body.slice(0, 200)]));
+        requests.filter(isPart).map(({ method, target, body }) => JSON.stringify([method, target, body.slice(0, 200)]));
       const allowed = passed(other.received);
       const extra = passed(one.received).filter((request) => {
         const at = allowed.indexOf(request);
