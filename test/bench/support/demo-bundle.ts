@@ -20,21 +20,37 @@ function policy(kind: string, name: string, spec: object): Policy {
   return value;
 }
 
+/** A JWT rule with inline keys. */
+export interface BenchRule {
+  readonly issuer: string;
+  readonly jwks: string;
+  readonly forwardOriginalToken?: boolean;
+}
+
+/** Writes a bundle of these JWT rules alone: who has no token is anonymous, and everybody may do everything. */
+export function writeJwtBundle(folder: string, jwtRules: readonly BenchRule[]): void {
+  writeBundle(folder, [policy('RequestAuthentication', 'jwt-rules', { jwtRules })]);
+}
+
 /** Writes the bundle's files. @param extraRules ALLOW rules before the one that matches */
 export function writeDemoBundle(folder: string, extraRules = 0): void {
   const rules = Array.from({ length: extraRules }, (_, at) => ({
     from: [{ source: { requestPrincipals: [`${ISSUER}/nobody-${at}`] } }],
     to: [{ operation: { methods: ['GET'], paths: [`/api/v1/other${at}/*`] } }],
   }));
+  writeBundle(folder, [
+    policy('RequestAuthentication', 'jwt-example', { jwtRules: [{ issuer: ISSUER, jwks: JWKS }] }),
+    policy('AuthorizationPolicy', 'require-jwt', {
+      rules: [...rules, { from: [{ source: { requestPrincipals: [`${ISSUER}/${ISSUER}`] } }] }],
+    }),
+  ]);
+}
+
+function writeBundle(folder: string, policies: readonly Policy[]): void {
   const { bundle } = compileWorkload({
     workload: { namespace: 'foo', name: 'httpbin' },
     labelSets: [{ app: 'httpbin' }],
-    policiesFor: selectFrom([
-      policy('RequestAuthentication', 'jwt-example', { jwtRules: [{ issuer: ISSUER, jwks: JWKS }] }),
-      policy('AuthorizationPolicy', 'require-jwt', {
-        rules: [...rules, { from: [{ source: { requestPrincipals: [`${ISSUER}/${ISSUER}`] } }] }],
-      }),
-    ]),
+    policiesFor: selectFrom(policies),
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
   });
