@@ -86,8 +86,15 @@ const provenance = z.strictObject({
 });
 const clauses = z.array(clause);
 const entries = z.array(clauses).check(z.minLength(1));
-const rule: z.ZodMiniType<Rule> = z.strictObject({ id: string, source: provenance, from: entries, to: entries, when: clauses });
-const engine: z.ZodMiniType<Engine> = z.strictObject({ attached: z.boolean(), rules: z.array(rule) });
+/** The strict schema of one rule. */
+export const ruleSchema: z.ZodMiniType<Rule> = z.strictObject({
+  id: string,
+  source: provenance,
+  from: entries,
+  to: entries,
+  when: clauses,
+});
+const engine: z.ZodMiniType<Engine> = z.strictObject({ attached: z.boolean(), rules: z.array(ruleSchema) });
 
 const extensionProvider: z.ZodMiniType<ExtensionProvider> = z.strictObject({
   name: string,
@@ -108,7 +115,7 @@ const extensionProvider: z.ZodMiniType<ExtensionProvider> = z.strictObject({
   headersToDownstreamOnDeny: z.optional(strings),
 }) as z.ZodMiniType<ExtensionProvider>;
 const customStep: z.ZodMiniType<CustomStep> = z
-  .strictObject({ name: string, provider: z.optional(extensionProvider), refusal: z.optional(string), rules: z.array(rule) })
+  .strictObject({ name: string, provider: z.optional(extensionProvider), refusal: z.optional(string), rules: z.array(ruleSchema) })
   .check(
     z.refine((step) => (step.provider === undefined) !== (step.refusal === undefined), 'exactly one of provider and refusal is required'),
   ) as z.ZodMiniType<CustomStep>;

@@ -7,8 +7,8 @@ import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
 import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
-import { bundleSchema } from './bundle-schema.ts';
 import { digestOf } from './encode.ts';
+import { validateInSteps } from './validate.ts';
 
 /** File contents by name (ConfigMap key). Required: {@link BUNDLE_DIGEST_KEY} and one of {@link BUNDLE_KEY} and {@link BUNDLE_GZIP_KEY}. */
 export type BundleFiles = Readonly<Record<string, Uint8Array | undefined>>;
@@ -33,9 +33,22 @@ const MAX_DIGEST_BYTES = 256;
  * @throws RefusedError SP_BUNDLE_TOO_LARGE, SP_BUNDLE_UNREADABLE, SP_BUNDLE_DIGEST, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
  */
 export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): DecodedBundle {
+  const steps = decodeInSteps(files, expected);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/**
+ * The same in steps of a few milliseconds each, for a process that must not pause for longer.
+ * @throws RefusedError as {@link decodeBundle}
+ */
+export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Generator<void, DecodedBundle> {
   const json = readJson(files);
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
-  const bundle = parseBundle(json);
+  yield;
+  const bundle = yield* parseBundle(json);
   if (expected !== undefined && !isEqual(bundle.workload, expected)) {
     throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
   }
@@ -71,17 +84,15 @@ function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string 
   return digest;
 }
 
-function parseBundle(json: Uint8Array): Bundle {
+function* parseBundle(json: Uint8Array): Generator<void, Bundle> {
   const value = parseJson(json);
+  yield;
   const schema = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)['schema'] : undefined;
   if (schema !== BUNDLE_SCHEMA) throw refusedSchema(`schema is ${describe(schema)}; this version reads ${BUNDLE_SCHEMA}`);
-  const result = bundleSchema.safeParse(value);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw refusedSchema(`${issue?.path.join('.') ?? ''}: ${issue?.code ?? 'invalid'}`);
-  }
-  checkReferences(result.data);
-  return result.data;
+  const result = yield* validateInSteps(value);
+  if (!result.success) throw refusedSchema(result.problem);
+  checkReferences(result.bundle);
+  return result.bundle;
 }
 
 function parseJson(json: Uint8Array): unknown {

@@ -168,7 +168,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   bundlePoll: interval('bundle-poll', 5000),
   reportedErrors: count('reported-errors', 64),
 
-  tokenCacheBytes: bytes('token-cache-bytes', 16 * MIB, 'sallyport_agent_token_cache_evictions_total'),
+  tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),
   waitingEvaluations: count('waiting-evaluations', 10_000),
   evaluationWait: deadline('evaluation-wait', 5000),
   evaluationTurn: interval('evaluation-turn', 0.5),

@@ -3,11 +3,12 @@
  */
 import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import type { KeySet } from '../../bundle/bundle.ts';
-import { type BundleFiles, type DecodedBundle, decodeBundle } from '../../bundle/decode.ts';
+import { type BundleFiles, type DecodedBundle, decodeInSteps } from '../../bundle/decode.ts';
 import { type ErrorCode, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
+import { nextTurn } from '../../limits/timers.ts';
 import type { Program } from '../../policy/model/program.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
@@ -60,7 +61,7 @@ export class BundleActivator implements BundleSink {
 
   async offer(files: BundleFiles): Promise<Activation> {
     try {
-      this.#accept(files);
+      await this.#accept(files);
     } catch (error) {
       this.#reported.clear();
       return this.#reject(error);
@@ -118,7 +119,7 @@ export class BundleActivator implements BundleSink {
     const files = stateDir === undefined ? undefined : await readLastGood(stateDir);
     if (files === undefined) return;
     try {
-      this.#accept(files);
+      await this.#accept(files);
       this.activate();
       this.#host.logger.warn({ digest: this.#good?.digest }, 'the volume has no good bundle; the last good one of this pod is active');
     } catch (error) {
@@ -126,12 +127,22 @@ export class BundleActivator implements BundleSink {
     }
   }
 
-  #accept(files: BundleFiles): void {
-    const decoded = decodeBundle(files, this.#options.workload);
+  async #accept(files: BundleFiles): Promise<void> {
+    const decoded = await this.#decode(files);
     if (decoded.digest === this.#good?.digest) return;
     this.#good = decoded;
     this.#reported.clear();
     this.#host.logger.info({ digest: decoded.digest, workload: workloadKey(decoded.bundle.workload) }, 'bundle accepted');
+  }
+
+  /** Serves requests between the steps. */
+  async #decode(files: BundleFiles): Promise<DecodedBundle> {
+    const steps = decodeInSteps(files, this.#options.workload);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await new Promise<void>(nextTurn);
+    }
   }
 
   #reject(error: unknown): Activation {

@@ -20,7 +20,7 @@ export class RawClient {
     this.#socket.on('data', (data: Buffer) => this.#read(data.toString('latin1')));
   }
 
-  /** Sends a request, and resolves with the status of its response; `closed`: there was none. */
+  /** Sends a request, and resolves with the status of its response; `closed`: the connection ended first. */
   send(request: string): Promise<string> {
     return new Promise((resolve) => {
       if (this.#socket.destroyed) {

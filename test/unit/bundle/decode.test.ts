@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
-import { type BundleFiles, decodeBundle } from '../../../src/bundle/decode.ts';
+import { type BundleFiles, decodeBundle, decodeInSteps } from '../../../src/bundle/decode.ts';
 import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
@@ -116,6 +116,37 @@ describe('decodeBundle', () => {
         );
       }
     }
+  });
+
+  it('takes a large bundle in small steps, with the same result', () => {
+    const [program] = SAMPLE.programs;
+    const [rule] = program?.http.allow.rules ?? [];
+    if (program === undefined || rule === undefined) throw new Error('the sample has no rule');
+    const rules = Array.from({ length: 1000 }, (_, at) => ({ ...rule, id: `rule-${at}` }));
+    const large = { ...SAMPLE, programs: [{ ...program, http: { ...program.http, allow: { attached: true, rules } } }] };
+    const steps = decodeInSteps(filesOf(encodeBundle(large).json));
+    let count = 0;
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) count += 1;
+
+    expect(step.value.bundle).to.deep.equal(large);
+    expect(count).to.be.above(15);
+  });
+
+  it('names the rule and the member that is wrong', () => {
+    const rules = ['programs', 0, 'http', 'allow', 'rules'] as const;
+    const where = (path: readonly (string | number)[], value: unknown): unknown => {
+      try {
+        return decodeBundle(changed(path, value));
+      } catch (error) {
+        return error instanceof RefusedError ? error.message : error;
+      }
+    };
+
+    expect(where([...rules, 0, 'id'], 1)).to.equal('programs.0.http.allow.rules.0.id: invalid_type');
+    expect(where([...rules, 0], 'rule')).to.equal('programs.0.http.allow.rules.0: invalid_type');
+    expect(where(rules, {})).to.equal('programs.0.http.allow.rules: invalid_type');
+    expect(where(['programs'], [[[SAMPLE.programs]]])).to.equal('programs.0: invalid_type');
   });
 
   it('rejects random bytes with an error code', () => {
