@@ -2,7 +2,7 @@
 import { ChunkReader } from '../../../src/agent/http1/chunk-reader.ts';
 import { HeadBuffer } from '../../../src/agent/http1/head-buffer.ts';
 import { type Http1Request, isHopeless, MAX_HEAD_BYTES, MAX_HEADERS, parseRequestHead } from '../../../src/agent/http1/request-head.ts';
-import { parseResponseHead } from '../../../src/agent/http1/response-head.ts';
+import { type Http1Response, parseResponseHead } from '../../../src/agent/http1/response-head.ts';
 import { writeRequestHead } from '../../../src/agent/http1/write-request.ts';
 import { type FuzzTarget, hold } from '../target.ts';
 
@@ -55,6 +55,42 @@ function checkCuts(input: string): void {
     hold(parseRequestHead(found).kind === 'reply', 'a head refused early is refused when complete');
 }
 
+/** What the agent makes of a response that arrives in pieces; undefined: its head is unfinished. */
+function readResponse(bytes: Buffer, step: number): { readonly response: Http1Response | string; readonly next: number } | undefined {
+  const heads = new HeadBuffer(MAX_HEAD_BYTES, true);
+  for (let at = 0; at < bytes.length; at += step) {
+    const text = heads.take(bytes, at, Math.min(bytes.length, at + step));
+    if (text === '') continue;
+    const response = parseResponseHead(text, 'GET');
+    return { response, next: typeof response === 'string' ? 0 : heads.next - (text.length - response.length) };
+  }
+  return undefined;
+}
+
+/** A response head is accepted or refused, and ends where it ends, however it is split. */
+function checkResponse(input: string): void {
+  const bytes = Buffer.from(input, 'latin1');
+  const whole = readResponse(bytes, bytes.length || 1);
+  for (const step of [1, 7]) {
+    const pieces = readResponse(bytes, step);
+    hold(typeof whole?.response === typeof pieces?.response, 'a response head is accepted or refused however it is split');
+    if (typeof whole?.response !== 'object') continue;
+    hold(whole.next === pieces?.next, 'a response head ends in the same place however it is split');
+    hold(JSON.stringify(whole.response) === JSON.stringify(pieces.response), 'a response head is the same however it is split');
+  }
+  if (typeof whole?.response === 'object') checkResponseHead(whole.response);
+}
+
+function checkResponseHead(response: Http1Response): void {
+  hold(response.status >= 100 && response.status <= 999, 'a status has three digits');
+  hold(!/[\r\n\0]/.test(response.reason), 'a reason is one line');
+  hold(response.headers.length % 2 === 0, 'headers are pairs');
+  for (const [at, part] of response.headers.entries())
+    hold((at % 2 === 0 ? NAME : VALUE).test(part), 'names are tokens, values are one line');
+  const names = response.headers.filter((_, at) => at % 2 === 0);
+  hold(!names.some((name) => HOP_BY_HOP.has(name)), 'hop-by-hop fields are removed');
+}
+
 export const requestHead: FuzzTarget = {
   name: 'request-head',
   properties: 'a head is refused or well-formed, however it is split, and round-trips',
@@ -65,11 +101,15 @@ export const requestHead: FuzzTarget = {
     'CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n',
     'OPTIONS * HTTP/1.0\r\n\r\n',
     'HTTP/1.1 200 OK\r\nConnection: x, close\r\nX: y\r\nKeep-Alive: timeout=5\r\n\r\n',
+    'HTTP/1.1 200 OK\nX: a\n  b\nContent-Length: 3\n\nabc\r\n\r\n',
     'HTTP/1.0 304\r\nTransfer-Encoding: chunked\r\nDate: x\r\n\r\n',
   ],
   dictionary: [
     '\r\n',
     '\r\n\r\n',
+    '\n\n',
+    '\n\r\n',
+    '\n ',
     ' HTTP/1.1',
     'Content-Length: 5\r\n',
     'Transfer-Encoding: chunked\r\n',
@@ -95,6 +135,7 @@ export const requestHead: FuzzTarget = {
   regressions: [],
   run(input) {
     checkCuts(input);
+    checkResponse(input);
     const end = input.indexOf('\r\n\r\n');
     if (end === -1) return;
     const head = input.slice(0, end + 4);
@@ -102,15 +143,6 @@ export const requestHead: FuzzTarget = {
     if (request.kind === 'request') {
       checkHead(request);
       checkRoundTrip(request);
-    }
-    const response = parseResponseHead(head, 'GET');
-    if (typeof response !== 'string') {
-      hold(response.status >= 100 && response.status <= 999, 'a status has three digits');
-      hold(response.headers.length % 2 === 0, 'headers are pairs');
-      for (const [at, part] of response.headers.entries())
-        hold((at % 2 === 0 ? NAME : VALUE).test(part), 'names are tokens, values are one line');
-      const names = response.headers.filter((_, at) => at % 2 === 0);
-      hold(!names.some((name) => HOP_BY_HOP.has(name)), 'hop-by-hop fields are removed');
     }
   },
 };
