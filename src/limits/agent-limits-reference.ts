@@ -49,7 +49,12 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: '408 or, once a response has begun, a reset',
     labels: CODEC,
   },
-  clientIdleTime: { part: 'clients', bounds: 'time without a request on a connection', beyond: 'the connection is closed' },
+  clientIdleTime: {
+    part: 'clients',
+    bounds: 'time without a request on a connection',
+    beyond: 'the connection is closed',
+    labels: 'reason="idle"',
+  },
   chunkNoiseBytes: {
     part: 'clients',
     bounds: 'chunk extensions and trailers of one body, either way',

@@ -100,7 +100,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   requestHeaders: count('request-headers', 100, REFUSED_REQUEST),
   requestHeadTime: deadline('request-head-time', 30_000, REFUSED_REQUEST),
   requestBodyIdleTime: deadline('request-body-idle-time', 300_000, REFUSED_REQUEST),
-  clientIdleTime: deadline('client-idle-time', 3_600_000),
+  clientIdleTime: deadline('client-idle-time', 3_600_000, CLOSED),
   chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
   pausedInputBytes: bytes('paused-input-bytes', 64 * KIB, ''),
   clientInputBudget: bytes('client-input-bytes', 32 * MIB),

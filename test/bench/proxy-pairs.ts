@@ -1,7 +1,7 @@
 /*
  * `node test/bench/proxy-pairs.ts --before DIR --after DIR [--pairs N] [--seconds N] [--connections N]`: compares the agents of two
- * source trees. Both run with the same bundle behind the same application; each pair measures one after the other under the same load,
- * in alternating order. Prints the ratio of CPU time a request (after / before) with its 95 % interval, resident memory and start-up.
+ * source trees, each with the Node.js flags of its image. Both run with the same bundle behind the same application; each pair measures
+ * one after the other under the same load, in alternating order. Prints the ratio of CPU time a request (after / before) with its 95 % interval, resident memory and start-up.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,7 +74,7 @@ async function prepare(name: string, root: string, port: number): Promise<Side> 
   const bundle = join(folder, `bundle-${name}`);
   writeDemoBundle(bundle, 0);
   const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle, '--access-log', 'on'];
-  const command = [process.execPath, ...agentFlags(), entry, ...flags];
+  const command = [process.execPath, ...agentFlags(resolve(root)), entry, ...flags];
   const agent: Pinned = { pid: 0, startMs: 0, cpuMicros: () => 0, cpuNanos: () => 0, rssMiB: () => 0, stop: () => Promise.resolve() };
   return { port, command, agent };
 }

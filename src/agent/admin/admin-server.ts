@@ -83,6 +83,7 @@ function serve(connection: AdminConnection, connections: AdminConnections, optio
     const head = heads.take(chunk, 0, chunk.length);
     if (head === '' && !heads.overflow) return;
     isAnswered = true;
+    if (heads.overflow) LIMITS.adminHeadBytes.hit();
     connections.onRequest(connection);
     const request = head === '' ? HEAD_TOO_LARGE : parseRequestHead(head);
     void respond(request, options).then((reply) => {

@@ -5,6 +5,7 @@ import { readSources } from '../../../scripts/dependencies/read-sources.ts';
 import { findUnbounded } from '../../../scripts/limits/find-unbounded.ts';
 import { limitsPage } from '../../../scripts/reference/limits-page.ts';
 import { LIMITS } from '../../../src/limits/agent-limits.ts';
+import { LIMIT_REACHED } from '../../../src/limits/limit.ts';
 import { createAgentMetrics } from '../../../src/telemetry/agent-metrics.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -32,6 +33,17 @@ describe('docs/reference/limits.md', () => {
       expect(metrics).to.include(`# TYPE ${name} counter`);
       if (label !== undefined) expect(metrics).to.include(`${name}{${label}} `);
     }
+  });
+
+  it('has no limit that nothing counts', () => {
+    const source = [...readSources(root)].filter(([path]) => !path.startsWith('src/limits/')).map(([, text]) => text);
+    const isCounted = (name: string): boolean => {
+      // Counted by the code itself, by a container or timer that takes the limit, or under another name.
+      const counting = new RegExp(`LIMITS\\.${name}(\\.hit\\(|[,);])`);
+      return source.some((text) => counting.test(text));
+    };
+    const uncounted = Object.entries(LIMITS).filter(([name, { metric }]) => metric === LIMIT_REACHED && !isCounted(name));
+    expect(uncounted.map(([name]) => name)).to.deep.equal([]);
   });
 
   it('has no row that no code uses', () => {
