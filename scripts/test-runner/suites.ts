@@ -33,6 +33,13 @@ export const SUITES: readonly Suite[] = [
     missing: () => missingFor('integration'),
   },
   {
+    name: 'soak',
+    directories: ['test/soak'],
+    prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
+    options: slow,
+    missing: () => missingFor('integration'),
+  },
+  {
     name: 'e2e',
     directories: ['test/e2e'],
     prepare: [

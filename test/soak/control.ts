@@ -1,0 +1,178 @@
+/*
+ * The control plane of the soak test: a real API server, the controller as a process, a policy that changes every second, and what the
+ * kubelet does with the bundle's ConfigMap.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../src/api/kube/names.ts';
+import type { Bundle } from '../../src/bundle/bundle.ts';
+import { encodeBundle } from '../../src/bundle/encode.ts';
+import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
+import { restartApiServer } from '../support/api-server-restart.ts';
+import { type ControllerProcess, startController } from '../support/controller-process.ts';
+import { until } from '../support/fake-clock.ts';
+import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+import { type Files, mountVolume } from '../unit/agent/bundles.ts';
+import type { Versions } from './good-clients.ts';
+import { FIXED_POLICIES, turned, turningSpec, versionOf } from './verdicts.ts';
+
+const NAMESPACE = 'foo';
+const WORKLOAD = 'httpbin';
+const RELOAD_MS = 1000;
+const LOOK_MS = 100;
+const FIRST_BUNDLE_MS = 60_000;
+
+/** A directory that an agent reads bundles from. */
+export interface Volume {
+  readonly directory: string;
+  readonly versions: Versions;
+  /** True: the volume keeps a bundle with a wrong digest instead. */
+  broken: boolean;
+}
+
+/** Publishes versions and mounts their bundles. */
+export class Control {
+  readonly #controlPlane: ControlPlane;
+  readonly #cluster: PolicyCluster;
+  readonly #volumes: readonly Volume[];
+  readonly #versionByDigest = new Map<string, number>();
+  #controller: ControllerProcess;
+  #json = '';
+  #version = 0;
+  #latest = 0;
+  #mountedAtMs = 0;
+  #stopped = false;
+  /** Reloads by who made the bundle. */
+  readonly reloads = { controller: 0, test: 0 };
+  /** Reports of failures in the logs of controllers. */
+  readonly surprises: string[] = [];
+
+  private constructor(controlPlane: ControlPlane, cluster: PolicyCluster, controller: ControllerProcess, volumes: readonly Volume[]) {
+    this.#controlPlane = controlPlane;
+    this.#cluster = cluster;
+    this.#controller = controller;
+    this.#volumes = volumes;
+  }
+
+  /** Starts everything; resolves when the first bundle is mounted. */
+  static async start(volumes: readonly Volume[]): Promise<Control> {
+    const controlPlane = await startControlPlane();
+    const cluster = await openPolicyCluster(controlPlane.kubeconfigPath);
+    for (const name of [NAMESPACE, 'sallyport-system']) await cluster.namespace(name);
+    await cluster.pod({ namespace: NAMESPACE, name: WORKLOAD, labels: { app: WORKLOAD } });
+    for (const [kind, name, spec] of FIXED_POLICIES) await cluster.policy(kind, name, NAMESPACE, spec);
+    const control = new Control(controlPlane, cluster, await startControllerOf(controlPlane), volumes);
+    for (const { directory } of volumes) for (const name of ['bundle', 'state']) await mkdir(join(directory, name), { recursive: true });
+    await control.#publish();
+    await until(async () => control.#look(), 'the first bundle', FIRST_BUNDLE_MS);
+    return control;
+  }
+
+  /** The version of a bundle; undefined: no bundle of this test has the digest. */
+  versionOf(digest: string): number | undefined {
+    return this.#versionByDigest.get(digest);
+  }
+
+  /** Changes the policy and mounts a new bundle every second, until `stop`. */
+  async run(): Promise<void> {
+    const publish = async (): Promise<void> => {
+      while (!this.#stopped) {
+        await this.#publish().catch(() => {});
+        await sleep(RELOAD_MS);
+      }
+    };
+    const mount = async (): Promise<void> => {
+      while (!this.#stopped) {
+        const isNew = await this.#look().catch(() => false);
+        // The controller or the API server is down: agents get new bundles all the same.
+        if (!isNew && performance.now() - this.#mountedAtMs > RELOAD_MS * 1.5) await this.#mountOwn();
+        await sleep(LOOK_MS);
+      }
+    };
+    await Promise.all([publish(), mount()]);
+  }
+
+  /** SIGKILL, then another controller. */
+  async killController(): Promise<void> {
+    await this.#controller.kill();
+    this.#collectSurprises();
+    this.#controller = await startControllerOf(this.#controlPlane);
+  }
+
+  /** SIGKILL, then the same API server again. */
+  async killApiServer(): Promise<void> {
+    await restartApiServer(this.#controlPlane, () =>
+      this.#cluster.client.request({ method: 'GET', path: `/api/v1/namespaces/${NAMESPACE}` }),
+    );
+  }
+
+  /** Makes the volume unusable, or mounts the latest bundle again. */
+  async setBroken(volume: Volume, broken: boolean): Promise<void> {
+    volume.broken = broken;
+    await this.#mountInto(volume, this.#json);
+  }
+
+  /** Ends `run`. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await this.#controller.stop();
+    this.#collectSurprises();
+    await this.#cluster.close();
+    await this.#controlPlane.stop();
+  }
+
+  #collectSurprises(): void {
+    for (const line of this.#controller.log) {
+      const text = JSON.stringify(line);
+      if (/unhandled|uncaught|InvariantError|"level":"fatal"|"result":"bug"/i.test(text)) this.surprises.push(text);
+    }
+  }
+
+  async #publish(): Promise<void> {
+    this.#latest += 1;
+    await this.#cluster.policy('AuthorizationPolicy', 'turn', NAMESPACE, turningSpec(this.#latest));
+  }
+
+  /** Mounts the bundle of the controller if it is newer. */
+  async #look(): Promise<boolean> {
+    const bundle = await this.#cluster.bundle(NAMESPACE, WORKLOAD);
+    const json = bundle === undefined ? '' : encodeBundle(bundle).json;
+    const version = versionOf(json);
+    if (version === undefined || version <= this.#version) return false;
+    await this.#mount(json, version);
+    this.reloads.controller += 1;
+    return true;
+  }
+
+  async #mountOwn(): Promise<void> {
+    this.#latest += 1;
+    const version = this.#latest;
+    await this.#mount(turned(this.#json, this.#version, version), version);
+    this.reloads.test += 1;
+  }
+
+  async #mount(json: string, version: number): Promise<void> {
+    this.#json = json;
+    this.#version = version;
+    this.#mountedAtMs = performance.now();
+    this.#versionByDigest.set(encodeBundle(JSON.parse(json) as Bundle).digest, version);
+    for (const volume of this.#volumes) await this.#mountInto(volume, json);
+  }
+
+  async #mountInto(volume: Volume, json: string): Promise<void> {
+    const encoded = encodeBundle(JSON.parse(json) as Bundle);
+    const files: Files = { [BUNDLE_KEY]: encoded.json, [BUNDLE_DIGEST_KEY]: volume.broken ? `sha256:${'0'.repeat(64)}` : encoded.digest };
+    // Before, because an agent may activate it as soon as it is there.
+    if (!volume.broken) volume.versions.mounted = this.#version;
+    await mountVolume(join(volume.directory, 'bundle'), files);
+  }
+}
+
+function startControllerOf(controlPlane: ControlPlane): Promise<ControllerProcess> {
+  return startController({ kubeconfig: controlPlane.kubeconfigPath, name: 'soak', namespace: 'sallyport-system', level: 'info' });
+}
