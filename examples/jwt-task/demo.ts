@@ -10,7 +10,17 @@ import { createServer } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
+import type { CommandContext } from '../../src/cli/context/command-context.ts';
+import { checkManifests } from '../../src/cli/input/check-findings.ts';
+import { readKeySets } from '../../src/cli/input/key-sets.ts';
+import { policySetOf } from '../../src/cli/input/policy-set.ts';
+import { readManifests } from '../../src/cli/input/read-manifests.ts';
+import { readSpec } from '../../src/cli/input/request-spec.ts';
+import { applySuppressions, suppressionsOf } from '../../src/cli/input/suppressions.ts';
+import { nearestText } from '../../src/cli/output/explanation.ts';
+import { formatFindingTable } from '../../src/cli/output/findings.ts';
 import { columnWidths, formatRow, paint } from '../../src/cli/output/table.ts';
+import { explainRequest } from '../../src/explain/explain-request.ts';
 import { runDirectory } from '../../src/standalone/run-directory.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { makeTokens, writeTokens } from './make-tokens.ts';
@@ -158,6 +168,38 @@ async function ask(token: TokenName, status: number): Promise<number> {
   }
 }
 
+/** What `sallyport check` and `sallyport explain` read; neither uses the streams. */
+const context: CommandContext = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  readStdin: async () => '',
+  cwd: process.cwd(),
+  env: process.env,
+  signal: stop.signal,
+  processes: { controller: async () => 0, agent: async () => 0 },
+};
+
+/** Why the policies in the directory deny GET /headers, in one line. */
+async function whyDenied(token: string | undefined): Promise<string> {
+  const set = policySetOf(
+    await readManifests([directory], context),
+    DEFAULT_MESH_CONFIG,
+    await readKeySets([join(live, 'jwks.json')], context),
+  );
+  const headers: readonly (readonly [string, string])[] = token === undefined ? [] : [['Authorization', `Bearer ${token}`]];
+  const read = readSpec({ path: '/headers', port: ports.app, headers }, `127.0.0.1:${ports.agent}`);
+  if (read.kind === 'reply') return read.details;
+  const explanation = explainRequest(set.target('foo/httpbin', undefined), read.request, Math.floor(Date.now() / 1000));
+  return nearestText(explanation) ?? explanation.decidedBy.text;
+}
+
+/** Prints what `sallyport check` says about the directory. */
+async function sayFindings(): Promise<void> {
+  const manifests = await readManifests([relative(process.cwd(), directory)], context);
+  const { findings } = applySuppressions(checkManifests(manifests, DEFAULT_MESH_CONFIG).findings, suppressionsOf(manifests.objects));
+  say(findings.length === 0 ? '\nsallyport check finds nothing in the directory' : `\n${formatFindingTable(findings, process.stdout)}`);
+}
+
 const header = ['policies in the directory', 'token', 'expected', 'got', '', 'after the edit'];
 const widths = columnWidths([header, ...steps.flatMap((step) => step.rows.map((row) => [step.title, row.token, '', '', 'wrong', '']))]);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -170,6 +212,7 @@ say(
 );
 
 let wrong = 0;
+const denials: string[] = [];
 for (const step of steps) {
   await step.change();
   const edited = performance.now();
@@ -177,11 +220,14 @@ for (const step of steps) {
     const got = await ask(row.token, row.status);
     const right = got === row.status;
     if (!right) wrong += 1;
+    if (got === 401 || got === 403) denials.push(`${got}  ${step.title}, token ${row.token}: ${await whyDenied(tokenOf(row.token))}`);
     const mark = right ? ({ text: 'ok', style: 'green' } as const) : ({ text: 'wrong', style: 'red' } as const);
     const delay = index === 0 && step.title !== 'no policy' ? `${Math.round(performance.now() - edited)} ms` : '';
     say(formatRow([index === 0 ? step.title : '', row.token, String(row.status), String(got), mark, delay], widths));
   }
 }
+say('');
+for (const line of denials) say(line);
 say('');
 say(
   wrong === 0 ? paint('every request got the expected status', 'green') : paint(`${wrong} requests did not get the expected status`, 'red'),
@@ -192,6 +238,7 @@ if (once) {
 } else {
   await put('policies/1-request-authentication.yaml', ra);
   await put('policies/3-require-group.yaml', ap);
+  await sayFindings();
   const shown = relative(process.cwd(), live);
   say(`\nIt keeps running, with the last two policies active again. Try in another terminal:\n
   curl -i http://127.0.0.1:${ports.agent}/headers

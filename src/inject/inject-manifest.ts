@@ -39,11 +39,13 @@ const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
   Job: ['spec', 'template'],
   CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
 };
+/** Kinds of other groups, such as Rollout and CloneSet, have their pod template here. */
+const OTHER_TEMPLATE_PATH: readonly string[] = ['spec', 'template'];
 const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
 
 /**
- * Injects an agent into every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod,
- * also inside a List. Other objects are unchanged.
+ * Injects an agent into every Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Pod, and into
+ * every object of another group with a pod template, also inside a List. Other objects are unchanged.
  *
  * @param others objects of further manifests, whose Services say what the ports of pods are for
  * @throws RefusedError SP_MANIFEST if the text is not YAML or has no JSON form
@@ -106,7 +108,7 @@ function injectObject(
   all: readonly Raw[],
 ): { readonly object: Raw; readonly findings: readonly Finding[] } {
   const found = templateOf(object);
-  if (found === undefined) return { object, findings: [] };
+  if (found === undefined) return { object, findings: leftAlone(object) };
   const { path, template } = found;
   const workloadName = workloadNameIn(object, stringOf(object['kind']) ?? '');
   const { pod, findings } = injectPodTemplate(template, { workloadName, settings, services: servicesFor(object, template, all) });
@@ -125,10 +127,32 @@ export function findObjectProblems(object: Raw, all: readonly Raw[]): readonly F
 }
 
 function templateOf(object: Raw): { readonly path: readonly string[]; readonly template: Raw } | undefined {
-  const path = TEMPLATE_PATHS[stringOf(object['kind']) ?? ''];
-  if (path === undefined || !API_GROUPS.has(stringOf(object['apiVersion']) ?? '')) return undefined;
+  const apiVersion = stringOf(object['apiVersion']) ?? '';
+  const path = API_GROUPS.has(apiVersion) ? TEMPLATE_PATHS[stringOf(object['kind']) ?? ''] : OTHER_TEMPLATE_PATH;
+  if (path === undefined || isLeftAlone(apiVersion)) return undefined;
   const template = path.reduce<Raw>((inner, key) => rawOf(inner[key]), object);
   return rawListOf(rawOf(template['spec'])['containers']).length === 0 ? undefined : { path, template };
+}
+
+/** Their controllers accept no further container in a template, or no port of one. */
+function isLeftAlone(apiVersion: string): boolean {
+  return apiVersion.startsWith('serving.knative.dev/');
+}
+
+/** A warning about an object whose pods get no agent from this manifest. */
+function leftAlone(object: Raw): readonly Finding[] {
+  const template = OTHER_TEMPLATE_PATH.reduce<Raw>((inner, key) => rawOf(inner[key]), object);
+  if (!isLeftAlone(stringOf(object['apiVersion']) ?? '') || rawListOf(rawOf(template['spec'])['containers']).length === 0) return [];
+  const message = 'has a pod template and was not injected';
+  return [
+    {
+      code: 'SP_NO_AGENT',
+      severity: 'warning',
+      path: 'spec.template',
+      message,
+      hint: 'the webhook injects the pods that its controller creates',
+    },
+  ];
 }
 
 function servicesFor(object: Raw, template: Raw, all: readonly Raw[]): ReturnType<typeof servicePortsFor> {

@@ -129,8 +129,14 @@ function podTemplateOf(object: KubeManifest): Readonly<Record<string, unknown>> 
     case 'CronJob':
       return asRecord(spec?.jobTemplate?.spec?.template);
     default:
-      return undefined;
+      return otherTemplate(asRecord(spec?.template));
   }
+}
+
+/** The pod template of a kind of another group, such as Rollout, Service of Knative, DeploymentConfig and CloneSet. */
+function otherTemplate(template: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, unknown>> | undefined {
+  const containers = asRecord(template?.['spec'])?.['containers'];
+  return Array.isArray(containers) && containers.length > 0 ? template : undefined;
 }
 
 /** An object without a namespace belongs to `default`, as with `kubectl apply`. */

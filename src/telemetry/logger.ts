@@ -2,7 +2,7 @@
  * The logger of a process: pino with ISO timestamps, level names and redacted secrets. Each entry point creates one and
  * passes it on; it is never imported as a singleton.
  */
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import { lineWriterOf } from './line-writer.ts';
 
 export type { Logger } from 'pino';
@@ -31,6 +31,7 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: stdTimeFunctions.isoTime,
       messageKey: 'message',
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: errorValue },
       redact: {
         paths: ['authorization', 'cookie', 'token', 'jwt', '*.authorization', '*.cookie', '*.token', '*.jwt'],
         censor: '[redacted]',
@@ -38,6 +39,14 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   );
+}
+
+/** An error with its stack, except for failures of users and of other systems: their message says everything. */
+function errorValue(error: Error): unknown {
+  const value = stdSerializers.err(error);
+  if (!(error instanceof Error) || (error.name !== 'TransientError' && error.name !== 'RefusedError')) return value;
+  const { stack: _, ...rest } = value;
+  return rest;
 }
 
 /** Logs what nothing has caught, then ends the process, also when the log cannot be written. */

@@ -3,6 +3,7 @@
  */
 import type { Policy } from '../../api/istio/resources.ts';
 import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
+import { UPSTREAM_ANNOTATION } from '../../api/kube/names.ts';
 import { workloadNameOfOwner } from '../../api/kube/workload.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
@@ -83,9 +84,19 @@ function workloadFindings({ clusterState }: OfflineClusterState, { objects, loca
     const { kind, metadata } = item.object;
     const key = workloadKey({ namespace: metadata.namespace ?? 'default', name: workloadNameOfOwner(kind, metadata.name) });
     const isSelected = selection.policiesOf(key).size > 0;
+    // `sallyport run` takes the address from the annotation and redirects nothing.
+    if (isForRun(item.object)) return [];
     return findObjectProblems(item.object, all)
       .filter(({ code }) => code !== 'SP_NO_AGENT' || isSelected)
       .map((finding) => locateInObject(finding, item, locate));
+  });
+}
+
+function isForRun({ metadata, spec }: ManifestObject['object']): boolean {
+  const { template } = (spec ?? {}) as { readonly template?: { readonly metadata?: unknown } };
+  return [metadata, template?.metadata].some((one) => {
+    const { annotations } = (one ?? {}) as { readonly annotations?: Readonly<Record<string, unknown>> | null };
+    return annotations?.[UPSTREAM_ANNOTATION] !== undefined;
   });
 }
 

@@ -70,10 +70,26 @@ function terminalWidth(stream: NodeJS.WritableStream & { readonly isTTY?: boolea
 
 function formatParagraphs([head = [], ...rows]: readonly (readonly Cell[])[], stream: NodeJS.WritableStream): string {
   const [width = 0] = columnWidths(head.map((cell) => [cell]));
+  const space = terminalWidth(stream) - width - GAP.length;
   const paragraphs = rows.map((row) =>
-    row.flatMap((cell, column) => (cellText(cell) === '' ? [] : [`${formatRow([head[column] ?? '', cell], [width], stream)}\n`])).join(''),
+    row
+      .flatMap((cell, column) =>
+        wrapCell(cell, space).map((line, index) => `${formatRow([index === 0 ? (head[column] ?? '') : '', line], [width], stream)}\n`),
+      )
+      .join(''),
   );
   return paragraphs.join('\n');
+}
+
+/** The lines of a cell that is at most `width` columns wide; a longer word stays whole. Empty for an empty cell. */
+function wrapCell(cell: Cell, width: number): readonly Cell[] {
+  const lines: string[] = [];
+  for (const word of cellText(cell).split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || stringWidth(`${last} ${word}`) > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.filter((line) => line !== '').map((text) => (typeof cell === 'string' ? text : { text, style: cell.style }));
 }
 
 function cellText(cell: Cell | undefined): string {

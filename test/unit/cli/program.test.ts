@@ -88,3 +88,15 @@ describe('sallyport', () => {
     expect((await runCommand(['version'])).stdout).to.match(/^sallyport \d+\.\d+\.\d+ \(Node\.js /);
   });
 });
+
+describe('help of the long-running processes', () => {
+  it('lists the flags of the controller and of the agent', async () => {
+    const [controller, agent] = [await runCommand(['controller', '--help']), await runCommand(['agent', '--help'])];
+
+    expect([controller.exitCode, agent.exitCode]).to.deep.equal([0, 0]);
+    expect(controller.stdout)
+      .to.match(/--log-level +logLevel of the configuration, or \$SALLYPORT_LOG_LEVEL/)
+      .and.to.include('--config');
+    expect(agent.stdout).to.match(/--drain-seconds +Seconds .*\$SALLYPORT_DRAIN_SECONDS; default: 10/);
+  });
+});

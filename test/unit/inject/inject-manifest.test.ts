@@ -62,7 +62,7 @@ describe('injectManifest', () => {
 
     const result = injectManifest(text, settings);
 
-    expect(parseAllDocuments(result.text).map((document) => document.get('kind'))).to.deep.equal(['List', 'DaemonSet', 'Deployment']);
+    expect(parseAllDocuments(result.text).map((document) => document.get('kind'))).to.deep.equal(['List', 'DaemonSet', 'Service']);
     expect(result.injected).to.deep.equal(['CronJob/nightly', 'Pod/plain', 'DaemonSet/from-json']);
   });
 
@@ -117,4 +117,54 @@ describe('injectManifest', () => {
       expect(injectManifest(empty, settings)).to.deep.equal({ text: empty, injected: [], findings: [] });
     });
   }
+});
+
+describe('pod templates of other kinds', () => {
+  const object = (apiVersion: string, kind: string): string =>
+    JSON.stringify({
+      apiVersion,
+      kind,
+      metadata: { name: 'web', namespace: 'shop' },
+      spec: {
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: { containers: [{ name: 'web', image: 'example/web:1', ports: [{ containerPort: 8080 }] }] },
+        },
+      },
+    });
+
+  for (const [apiVersion, kind] of [
+    ['argoproj.io/v1alpha1', 'Rollout'],
+    ['apps.openshift.io/v1', 'DeploymentConfig'],
+    ['apps.kruise.io/v1alpha1', 'CloneSet'],
+    ['apps.kruise.io/v1beta1', 'StatefulSet'],
+    ['example.com/v1', 'Anything'],
+  ] as const) {
+    it(`get an agent in ${kind} of ${apiVersion}`, () => {
+      const { injected, text } = injectManifest(object(apiVersion, kind), settings);
+
+      expect(injected).to.deep.equal([`${kind}/web`]);
+      expect(text).to.include('sallyport-agent');
+    });
+  }
+
+  it('are reported where they are left alone', () => {
+    const { injected, findings } = injectManifest(object('serving.knative.dev/v1', 'Service'), settings);
+
+    expect(injected).to.deep.equal([]);
+    expect(findings.map(({ object: name, message }) => `${name} ${message}`)).to.deep.equal([
+      'Service/web has a pod template and was not injected',
+    ]);
+  });
+
+  it('are no pod templates without containers', () => {
+    const text = JSON.stringify({
+      apiVersion: 'example.com/v1',
+      kind: 'Letter',
+      metadata: { name: 'a' },
+      spec: { template: { text: 'Dear …' } },
+    });
+
+    expect(injectManifest(text, settings)).to.deep.include({ injected: [], findings: [] });
+  });
 });

@@ -90,3 +90,27 @@ metadata: {name: foo, labels: {a: b}}
     });
   }
 });
+
+describe('pod templates of other kinds', () => {
+  for (const [apiVersion, kind] of [
+    ['argoproj.io/v1alpha1', 'Rollout'],
+    ['serving.knative.dev/v1', 'Service'],
+    ['apps.openshift.io/v1', 'DeploymentConfig'],
+    ['apps.kruise.io/v1alpha1', 'CloneSet'],
+  ] as const) {
+    it(`are workloads by the labels of the template: ${kind}`, () => {
+      const { pods } = read(
+        `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: web, namespace: shop }\nspec: { template: { metadata: { labels: { app: web } }, spec: { containers: [{ name: web }] } } }\n`,
+      );
+
+      expect(pods.map(({ name, labels }) => [name, labels])).to.deep.equal([['web', { app: 'web' }]]);
+    });
+  }
+
+  it('are not what a template of another kind of object is', () => {
+    expect(read('apiVersion: v1\nkind: Service\nmetadata: { name: a }\nspec: { ports: [{ port: 80 }] }\n').pods).to.deep.equal([]);
+    expect(
+      read('apiVersion: example.com/v1\nkind: Mail\nmetadata: { name: a }\nspec: { template: { spec: { text: b } } }\n').pods,
+    ).to.deep.equal([]);
+  });
+});

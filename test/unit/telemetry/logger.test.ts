@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
 import { flushLogs } from '../../../src/telemetry/line-writer.ts';
 import { createLogger, type Logger, type LogLevel } from '../../../src/telemetry/logger.ts';
 
@@ -52,5 +53,14 @@ describe('logger', () => {
   it('writes errors with their cause under err', async () => {
     const [line] = await logged('info', (logger) => logger.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'failed'));
     expect(line?.['err']).to.include({ type: 'Error', message: 'outer: inner' });
+  });
+
+  it('writes no stack for failures of users and of other systems', async () => {
+    const errors = [new TransientError('SP_JWKS_FETCH', 'cannot be fetched (ENOTFOUND)'), new RefusedError('SP_CONFIG', 'invalid')];
+    const lines = await logged('info', (logger) => {
+      for (const err of [...errors, new Error('a bug')]) logger.error({ err }, 'failed');
+    });
+    expect(lines.map(({ err }) => 'stack' in (err as object))).to.deep.equal([false, false, true]);
+    expect(lines[0]?.['err']).to.include({ type: 'TransientError', message: 'cannot be fetched (ENOTFOUND)', code: 'SP_JWKS_FETCH' });
   });
 });

@@ -29,6 +29,8 @@ describe('formatTable', () => {
   it('prints a paragraph per row on a terminal that is too narrow', () => {
     const terminal = Object.assign(new Collected(), { isTTY: true, columns: 20, hasColors: () => false, getColorDepth: () => 1 });
 
-    expect(formatTable(['NAME', 'B', 'TEXT'], rows, terminal)).to.equal('NAME  one\nTEXT  a text that is long\n\nNAME  two\nTEXT  日本\n');
+    expect(formatTable(['NAME', 'B', 'TEXT'], rows, terminal)).to.equal(
+      'NAME  one\nTEXT  a text that is\n      long\n\nNAME  two\nTEXT  日本\n',
+    );
   });
 });
