@@ -76,6 +76,11 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'bytes that wait for clients to read them, all connections together',
     beyond: 'a client that has not read everything is not read, and gets nothing more, until it has',
   },
+  clientWriteBuffer: {
+    part: 'clients',
+    bounds: 'bytes that wait for one client to read them',
+    beyond: 'the client is not read, and gets nothing more, until it has read all',
+  },
   unreadOutputTime: {
     part: 'clients',
     bounds: 'time without a read by a client for which output waits',

@@ -26,6 +26,7 @@ export type LimitName =
   | 'pausedInputBytes'
   | 'clientInputBudget'
   | 'clientOutputBudget'
+  | 'clientWriteBuffer'
   | 'unreadOutputTime'
   | 'discardedBytes'
   | 'discardTime'
@@ -102,9 +103,10 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   requestBodyIdleTime: deadline('request-body-idle-time', 300_000, REFUSED_REQUEST),
   clientIdleTime: deadline('client-idle-time', 3_600_000, CLOSED),
   chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
-  pausedInputBytes: bytes('paused-input-bytes', 64 * KIB, ''),
+  pausedInputBytes: bytes('paused-input-bytes', 16 * KIB, ''),
   clientInputBudget: bytes('client-input-bytes', 32 * MIB),
-  clientOutputBudget: bytes('client-output-bytes', 16 * MIB),
+  clientOutputBudget: bytes('client-output-bytes', 8 * MIB),
+  clientWriteBuffer: bytes('client-write-buffer', 16 * KIB, ''),
   unreadOutputTime: deadline('unread-output-time', 300_000, CLOSED),
   discardedBytes: bytes('discarded-bytes', 32 * MIB, CLOSED),
   discardTime: deadline('discard-time', 30_000, CLOSED),

@@ -25,6 +25,7 @@ export interface OutgoingSocketEvents extends SocketEvents {
   onWriteFailed(unsent: string | Buffer | undefined): void;
 }
 
+const CLIENT_WRITE_BUFFER = LIMITS.clientWriteBuffer.value;
 const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
 
 /** The socket that reports to `events` from now on: `accepted` or one with its handle. Requires a server with `pauseOnConnect`. */
@@ -38,7 +39,7 @@ export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
   }
   Reflect.set(accepted, '_handle', null);
   const buffers = new ReadBuffers(events);
-  const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers) };
+  const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers), writableHighWaterMark: CLIENT_WRITE_BUFFER };
   const socket = new Socket(options);
   listen(socket, events, buffers);
   return socket;
