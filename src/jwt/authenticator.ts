@@ -103,7 +103,13 @@ export function createAuthenticator(
     authenticateKnown(request, nowSeconds) {
       const found = find(request);
       if (found === undefined) return ANONYMOUS;
-      for (const { tokens } of found) for (const { text } of tokens) if (!known.has(text)) return undefined;
+      for (const { tokens } of found) {
+        for (const { text } of tokens) {
+          if (known.has(text)) continue;
+          known.end();
+          return undefined;
+        }
+      }
       return run(request, nowSeconds, found);
     },
     release: () => known.release(),

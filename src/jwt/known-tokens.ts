@@ -12,6 +12,9 @@ export class KnownTokens {
   readonly #onVerification: () => void;
   /** Tokens of the request at hand that are not in the cache. */
   #texts: string[] = [];
+  /** The token that {@link has} found last, so that it is looked up once. */
+  #cachedText: string | undefined;
+  #cached: TokenRecord | undefined;
   #records: (TokenRecord | TokenFault)[] = [];
 
   /** @param onVerification is called before every verification of a signature */
@@ -22,6 +25,8 @@ export class KnownTokens {
 
   /** The request at hand is over. */
   end(): void {
+    this.#cachedText = undefined;
+    this.#cached = undefined;
     if (this.#texts.length === 0) return;
     for (const record of this.#records) if (typeof record !== 'string') record.forgetParsed();
     this.#texts = [];
@@ -30,7 +35,7 @@ export class KnownTokens {
 
   /** The record of a token; the fault of a malformed one. */
   find(text: string): TokenRecord | TokenFault {
-    const cached = this.#partition.get(text);
+    const cached = text === this.#cachedText ? this.#cached : this.#partition.get(text);
     if (cached !== undefined) return cached;
     const at = this.#texts.indexOf(text);
     if (at !== -1) return this.#records[at] as TokenRecord | TokenFault;
@@ -42,7 +47,9 @@ export class KnownTokens {
 
   /** Is the token in the cache? */
   has(text: string): boolean {
-    return this.#partition.has(text);
+    this.#cached = this.#partition.get(text);
+    this.#cachedText = text;
+    return this.#cached !== undefined;
   }
 
   /** Keeps the result of a rule, unless the cache is too small. */

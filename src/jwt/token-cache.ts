@@ -43,11 +43,6 @@ export class TokenPartition<T extends CacheEntry> implements PoolOwner {
     return entry;
   }
 
-  /** Is exactly this token stored? Does not count as reading it. */
-  has(text: string): boolean {
-    return this.#entries.get(text.slice(-TAIL_LENGTH))?.text === text;
-  }
-
   /** Stores an entry under the rule with number `rule`. It replaces an entry with the same suffix. */
   add(entry: T, rule: number): void {
     this.#store(entry, this.#pools[rule]);
