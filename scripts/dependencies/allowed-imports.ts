@@ -196,7 +196,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'health and metrics of the controller over HTTP',
     types: ['telemetry'],
     node: ['node:http'],
-    nodeTypes: ['node:net'],
+    nodeTypes: ['node:https', 'node:net'],
   },
   state: {
     job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
@@ -223,7 +223,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
-    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'policy'],
+    imports: ['api', 'clock.ts', 'cluster', 'errors.ts', 'inject', 'lint', 'ops-server', 'policy'],
     types: ['telemetry'],
     npm: ['@peculiar/x509', 'reflect-metadata'],
     node: ['node:crypto', 'node:https'],

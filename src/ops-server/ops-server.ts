@@ -5,7 +5,10 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Checks, healthRoute } from './health.ts';
+import { limitConnections } from './limit-connections.ts';
 import { createRouter, plainText, type Reply, type Route } from './router.ts';
+
+const MAX_CONNECTIONS = 512;
 
 /** Address, checks and metrics of the server. */
 export interface OpsServerOptions {
@@ -40,7 +43,7 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
       },
     );
   });
-  server.maxConnections = 128;
+  limitConnections(server, MAX_CONNECTIONS);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);

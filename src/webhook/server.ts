@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 import { RefusedError } from '../errors.ts';
+import { limitConnections } from '../ops-server/limit-connections.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { type AdmissionRequest, type AdmissionResponse, parseReview, toReview } from './admission.ts';
@@ -40,6 +41,7 @@ export interface AdmissionServer {
 /** An object and its previous version, each as large as etcd stores, and the JSON around them. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const DRAIN_MS = 5_000;
+const MAX_CONNECTIONS = 512;
 
 class HttpError extends Error {
   override readonly name: string = 'HttpError';
@@ -57,7 +59,7 @@ export async function startAdmissionServer(options: ServerOptions): Promise<Admi
   const server = createServer({ ...limits, minVersion: options.tlsMinVersion }, (request, response) => {
     void handle(options, request, response);
   });
-  server.maxConnections = 512;
+  limitConnections(server, MAX_CONNECTIONS);
   server.on('tlsClientError', (error) => options.logger.debug({ err: error }, 'TLS handshake failed'));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
