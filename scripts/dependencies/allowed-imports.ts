@@ -147,7 +147,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'telemetry',
     ],
     types: ['api'],
-    node: ['node:crypto'],
+    node: ['node:crypto', 'node:fs'],
   },
   explain: {
     job: 'why a request gets its verdict; policy tests; differences between two sets of policies',

@@ -14,10 +14,12 @@ import type { AgentOptions } from './agent-options.ts';
 import { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { Bundles } from './bundles/bundles.ts';
 import { DEFAULT_LIMITS } from './context.ts';
+import { descriptorLimit, type FittedLimits, fitToDescriptors } from './descriptors.ts';
 import { EvaluationQueue } from './exchange/evaluation-queue.ts';
 import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
+import { LimitLog } from './log/limit-log.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { startServers } from './servers.ts';
@@ -58,10 +60,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const accessLog = openAccessLog(options, clock);
   const bundles = createBundles(options, holder, metrics, clock);
   await bundles.begin();
+  const fitted = fittedLimits(options);
+  const limitLog = new LimitLog(options.logger, clock);
   const stopFollowing = new AbortController();
   const context: ListenerContext = {
     activePolicy: () => holder.current,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: fitted.limits,
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),
@@ -70,9 +74,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     evaluations,
     newRequestId: () => randomUUID(),
   };
-  const servers = await startServers({ options, holder, metrics, context });
+  const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
   const following = bundles.follow(stopFollowing.signal);
-  const stopSweeping = startInterval(LIMITS.connectionSweep, () => servers.sweep(clock.nowMs()));
+  const stopSweeping = startInterval(LIMITS.connectionSweep, () => {
+    servers.sweep(clock.nowMs());
+    limitLog.check();
+  });
   const stopAll = async (): Promise<void> => {
     await servers.stop(options.drainMs);
     stopFollowing.abort();
@@ -95,6 +102,17 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     ready: (readySignal) => holder.first(readySignal),
     stop,
   };
+}
+
+/** The limits of the options, lowered where the process may open too few file descriptors for them. */
+function fittedLimits({ limits: wanted, ports, logger }: AgentOptions): FittedLimits {
+  const limits = { ...DEFAULT_LIMITS, ...wanted };
+  const descriptors = descriptorLimit();
+  const fitted = fitToDescriptors(limits, ports.length, descriptors);
+  const { maxConnections } = fitted.limits;
+  if (maxConnections < limits.maxConnections)
+    logger.warn({ descriptors, maxConnections, wanted: limits.maxConnections }, 'fewer client connections: too few file descriptors');
+  return fitted;
 }
 
 function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefined {

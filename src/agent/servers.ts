@@ -30,6 +30,7 @@ export interface ServerParts {
   readonly holder: ActivePolicyHolder;
   readonly metrics: AgentMetrics;
   readonly context: ListenerContext;
+  readonly maxAdminConnections: number;
 }
 
 /** Starts all servers, or none. @throws the system's error when a port is in use */
@@ -78,12 +79,16 @@ function createListener(options: AgentOptions, port: AgentOptions['ports'][numbe
   );
 }
 
-async function startAdmin({ options, holder, metrics, context }: ServerParts, stops: (() => void)[]): Promise<AdminServer | undefined> {
+async function startAdmin(
+  { options, holder, metrics, context, maxAdminConnections }: ServerParts,
+  stops: (() => void)[],
+): Promise<AdminServer | undefined> {
   if (options.admin === undefined) return undefined;
   const runProbe = probeRunner(options);
   const server = await startAdminServer({
     ...options.admin,
     logger: options.logger,
+    maxConnections: maxAdminConnections,
     isReady: () => holder.current !== undefined,
     metrics: limitRenderings(() => metrics.text(), context.clock),
     date: () => context.date.value(),

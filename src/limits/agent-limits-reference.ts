@@ -27,8 +27,19 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   clientConnections: {
     part: 'clients',
     bounds: 'open client connections of one port',
-    set: 'flag `--max-connections`',
+    set: 'flag `--max-connections`; fewer when `open-files` does not allow as many, which is logged at the start',
     beyond: 'the new connection is reset',
+  },
+  openFiles: {
+    part: 'clients',
+    bounds: 'file descriptors of the process',
+    set: '`ulimit -n` of the container',
+    beyond: 'a connection to the application fails: 503',
+  },
+  reservedDescriptors: {
+    part: 'clients',
+    bounds: 'file descriptors that connections may not use',
+    beyond: '`client-connections` and `admin-connections` are lowered until they fit',
   },
   acceptBacklog: {
     part: 'clients',
@@ -255,6 +266,11 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   accessLogAllowBuffers: { part: 'logs', bounds: 'the same for an allowed request', beyond: 'the line is dropped' },
   accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
   accessLogFlush: { part: 'logs', bounds: 'time that an access log line may wait for others to be written with it', beyond: NOTHING },
+  limitLog: {
+    part: 'logs',
+    bounds: 'time between two log lines on limits that were reached',
+    beyond: 'the next line has the number of times',
+  },
   logBuffers: {
     part: 'logs',
     bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',

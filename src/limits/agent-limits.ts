@@ -16,6 +16,8 @@ const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
 /** Name of a limit in code. */
 export type LimitName =
   | 'clientConnections'
+  | 'openFiles'
+  | 'reservedDescriptors'
   | 'acceptBacklog'
   | 'requestHeadBytes'
   | 'requestHeaders'
@@ -76,6 +78,7 @@ export type LimitName =
   | 'accessLogAllowBuffers'
   | 'accessLogField'
   | 'accessLogFlush'
+  | 'limitLog'
   | 'logBuffers'
   | 'spareLogBuffers'
   | 'logLineBytes'
@@ -96,6 +99,8 @@ export type LimitName =
 /** The limits by the name that code uses. */
 export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   clientConnections: count('client-connections', 10_000, 'sallyport_agent_connections_refused_total'),
+  openFiles: count('open-files', 0),
+  reservedDescriptors: count('reserved-descriptors', 64, ''),
   acceptBacklog: count('accept-backlog', 4096, ''),
   requestHeadBytes: bytes('request-head-bytes', 60 * KIB, REFUSED_REQUEST),
   requestHeaders: count('request-headers', 100, REFUSED_REQUEST),
@@ -160,6 +165,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   accessLogAllowBuffers: count('access-log-allow-buffers', 4, 'sallyport_agent_access_log_dropped_total'),
   accessLogField: count('access-log-field', 2048, ''),
   accessLogFlush: interval('access-log-flush', 100),
+  limitLog: interval('limit-log', 10_000),
   logBuffers: count('log-buffers', 32, 'sallyport_agent_log_dropped_total'),
   spareLogBuffers: count('spare-log-buffers', 4, ''),
   logLineBytes: bytes('log-line-bytes', MIB, 'sallyport_agent_log_dropped_total'),

@@ -31,6 +31,7 @@ export interface AdminOptions {
   /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is no probe of that name. */
   readonly probe: (name: string) => Promise<ProbeResult> | undefined;
   readonly clock: Clock;
+  readonly maxConnections: number;
   /** Value of the Date header. */
   readonly date: () => string;
 }
@@ -55,7 +56,7 @@ const NOT_FOUND = text(404, 'not found\n');
 
 /** Serves the admin port, one request per connection. @throws the system's error when the address is in use */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
-  const connections = new AdminConnections(options.clock);
+  const connections = new AdminConnections(options.clock, options.maxConnections);
   const server = createServer((socket) => {
     const connection = connections.add(socket);
     if (connection === undefined) return;

@@ -73,6 +73,7 @@ export class Listener implements ConnectionHost {
       clock,
       connectTimeoutMs: limits.connectTimeoutMs,
       idleTimeoutMs: limits.upstreamIdleTimeoutMs,
+      maxIdle: Math.min(LIMITS.idleUpstreamConnections.value, limits.maxConnections),
       maxConnections: limits.maxConnections + LIMITS.idleUpstreamConnections.value,
     });
     this.#server = createServer(
@@ -122,6 +123,7 @@ export class Listener implements ConnectionHost {
 
   #accept(socket: Socket): void {
     if (this.#connections.size >= this.timeouts.maxConnections) {
+      LIMITS.clientConnections.hit();
       this.#context.connections.onConnectionRefused();
       socket.resetAndDestroy();
       return;

@@ -16,6 +16,8 @@ export async function listenOn(server: Server, host: string | undefined, port: n
     server.once('error', reject);
     server.listen({ port, backlog: LIMITS.acceptBacklog.value, ...(host === undefined ? {} : { host }) }, () => {
       server.off('error', reject);
+      // A connection that cannot be accepted for lack of file descriptors; without a listener the process would end.
+      server.on('error', () => LIMITS.openFiles.hit());
       resolve();
     });
   });

@@ -71,6 +71,7 @@ function listen(socket: Socket, events: SocketEvents, buffers?: ReadBuffers): vo
   let failure: Error | undefined;
   socket.on('error', (error) => {
     failure = error;
+    countExhaustion(error);
   });
   socket.on('end', () => events.onEnd());
   socket.on('drain', () => events.onDrain());
@@ -78,6 +79,11 @@ function listen(socket: Socket, events: SocketEvents, buffers?: ReadBuffers): vo
     buffers?.close();
     events.onClose(failure);
   });
+}
+
+/** Counts that a socket could not be opened because the process has too many files open. */
+function countExhaustion(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EMFILE' || error.code === 'ENFILE') LIMITS.openFiles.hit();
 }
 
 function takesStaticBuffer(handle: unknown): boolean {

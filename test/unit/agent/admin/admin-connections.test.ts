@@ -94,6 +94,7 @@ describe('admin server under load', () => {
       isReady: () => true,
       metrics: () => 'a 1\n',
       clock,
+      maxConnections: LIMITS.adminConnections.value,
       date: () => 'now',
       probe: () => new Promise((resolve) => finishProbe.push(() => resolve({ status: 200, text: 'ok\n' }))),
     });

@@ -38,6 +38,7 @@ describe('admin server', () => {
         return 'a 1\n';
       },
       clock: systemClock,
+      maxConnections: 10,
       date: () => 'now',
       probe: (name) => (name === 'app/readyz' ? Promise.resolve({ status: 204, text: '' }) : undefined),
     });
