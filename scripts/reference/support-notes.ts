@@ -20,6 +20,22 @@ const differs = (names: string, note: string): SupportNote => ({
 const gateway = (): SupportNote =>
   same('selects the pods of a Gateway API gateway of the same namespace; a policy with a target reference never selects other pods');
 
+/** What a later version of Istio adds to the two kinds: the addition, and what Istio 1.31, Istio 1.32 and Sallyport do with it. */
+export const VERSION_ROWS: readonly (readonly [string, string, string, string])[] = [
+  [
+    '`jwtRules[].presence`',
+    'admitted by the CRD, without effect',
+    '`REQUIRED` is enforced',
+    'enforced as by 1.32: `presence-required` in [differences](../differences.md)',
+  ],
+  [
+    '`targetRefs` to an `HTTPRoute`',
+    'rejected on admission',
+    'admitted behind a feature flag; concerns the routes of gateways, not sidecars',
+    'rejected on admission, as by 1.31',
+  ],
+];
+
 export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>> = {
   'selector.matchLabels': same(),
   'targetRef.group': gateway(),
@@ -38,8 +54,11 @@ export const REQUEST_AUTHENTICATION_NOTES: Readonly<Record<string, SupportNote>>
   ),
   'jwtRules[].jwks_uri': same('older spelling of `jwksUri`'),
   'jwtRules[].jwks': differs('`jwks-without-usable-key`, `jwks-limits`', 'sets that no token can be verified with'),
-  'jwtRules[].fromHeaders[].name': same(),
-  'jwtRules[].fromHeaders[].prefix': same('case-sensitive'),
+  'jwtRules[].fromHeaders[].name': differs(
+    '`listener-refused`, `output-header-reserved`',
+    'also `host`, `:authority`, `:path`, `:method` and `:scheme`; names that Envoy refuses, and a token that is removed from Host',
+  ),
+  'jwtRules[].fromHeaders[].prefix': differs('`listener-refused`', 'case-sensitive; line breaks'),
   'jwtRules[].fromParams': differs('`query-rebuild-escapes`', 'the query without the token is written with escapes'),
   'jwtRules[].fromCookies': same(),
   'jwtRules[].outputPayloadToHeader': differs(
@@ -93,11 +112,11 @@ export const AUTHORIZATION_POLICY_NOTES: Readonly<Record<string, SupportNote>> =
   'rules[].to[].operation.methods': same(),
   'rules[].to[].operation.notMethods': same(),
   'rules[].to[].operation.paths': differs(
-    '`path-template-without-slash`, `values-not-admitted`',
+    '`listener-refused`, `values-not-admitted`',
     'normalized, without query; templates `{*}` and `{**}`',
   ),
-  'rules[].to[].operation.notPaths': differs('`path-template-without-slash`', 'as `paths`'),
-  'rules[].when[].key': same('see the table of keys'),
+  'rules[].to[].operation.notPaths': differs('`listener-refused`', 'as `paths`'),
+  'rules[].when[].key': differs('`listener-refused`', 'see the table of keys; names that Envoy refuses'),
   'rules[].when[].values': same(),
   'rules[].when[].notValues': same(),
 };

@@ -10,7 +10,13 @@ import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { plural } from '../../src/cli/output/plural.ts';
 import { lowerPolicies } from '../../src/policy/lower/lower-policies.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
-import { AUTHORIZATION_POLICY_NOTES, CONDITION_NOTES, REQUEST_AUTHENTICATION_NOTES, type SupportNote } from './support-notes.ts';
+import {
+  AUTHORIZATION_POLICY_NOTES,
+  CONDITION_NOTES,
+  REQUEST_AUTHENTICATION_NOTES,
+  type SupportNote,
+  VERSION_ROWS,
+} from './support-notes.ts';
 
 type Kind = 'RequestAuthentication' | 'AuthorizationPolicy';
 
@@ -61,6 +67,9 @@ export function supportPage(): string {
     'field, and the requests in them; all are replayed by `npm run conformance`, and a difference that\n',
     '[differences](../differences.md) does not name fails. *On TCP* says what remains of a rule on a TCP port: as in Istio, a field that only\n',
     'HTTP has drops its rule under ALLOW, and is removed from its rule under DENY, AUDIT and CUSTOM. Source: `scripts/reference/support-notes.ts`.\n',
+    '\n## Istio versions\n\n',
+    'Policies are admitted and enforced as by Istio 1.31. What Istio 1.32 adds to the two kinds:\n\n',
+    markdownTable(['addition', 'Istio 1.31', 'Istio 1.32', 'Sallyport'], VERSION_ROWS),
     '\n## RequestAuthentication\n\n',
     markdownTable(
       ['field', 'support', 'recorded use', 'notes'],

@@ -36,13 +36,18 @@ function targetFault({ isRewritten, target }: PreparedRequest): string | undefin
   return isRewritten && CONTROL_BYTE.test(target) ? 'invalid header value for: :path' : undefined;
 }
 
+/** Special characters of a name as in JSON. */
+function escaped(name: string): string {
+  return JSON.stringify(name).slice(1, -1);
+}
+
 /** Istio's admission accepts any name for `outputPayloadToHeader`, and a claim may contain any string. */
 function outputFault(headers: HeaderList, outputs: ReadonlySet<string>, unsendable: ReadonlySet<string>): string | undefined {
   if (outputs.size === 0) return undefined;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     if (!outputs.has(name)) continue;
-    if (unsendable.has(name)) return `invalid header name: ${name}`;
+    if (unsendable.has(name)) return `invalid header name: ${escaped(name)}`;
     if (CONTROL_BYTE.test(headers[i + 1] as string)) return `invalid header value for: ${name}`;
   }
   return undefined;

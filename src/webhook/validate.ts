@@ -4,6 +4,7 @@
  */
 import { admissionWarnings, denialMessage } from '../api/istio/admission-error.ts';
 import { parsePolicy } from '../api/istio/parse-policy.ts';
+import { refusedByEnvoy } from '../api/istio/refused-by-envoy.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import { validatePolicy } from '../api/istio/validate-policy.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -34,12 +35,13 @@ export function reviewPolicy(request: AdmissionRequest, context: PolicyContext):
   return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, context)] };
 }
 
-/** Warnings about the policy on its own, its provider and the pods that it selects: other policies are not compared. */
+/** Warnings about the policy on its own (also what Istio admits and the controller refuses), its provider and the pods that it selects: other policies are not compared. */
 function lintWarnings(object: unknown, { mesh, portsFor }: PolicyContext): readonly string[] {
   const { value } = parsePolicy(object);
   if (value === undefined) return [];
   const provider = findUnknownProvider(value, mesh);
   const findings: readonly Finding[] = [
+    ...refusedByEnvoy(value),
     ...(provider === undefined ? [] : [provider]),
     ...findUnservedPorts(value, { served: () => portsFor(value) }),
     ...lintPolicy(value, mesh),

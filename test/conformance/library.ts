@@ -82,7 +82,7 @@ function httpOutcome(verdict: Exclude<Verdict, { readonly kind: 'check' | 'verif
     case 'reply': {
       const { status, body, headers, log } = verdict;
       const common = { status, details: log.details, headers: Object.fromEntries(headerPairs(headers)), ...dryRun(log.decision) };
-      return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body }) };
+      return { outcome: log.outcome, ...common, ...(body === '' ? {} : { body: Buffer.from(body, 'utf8').toString('latin1') }) };
     }
   }
 }

@@ -3,6 +3,7 @@
  */
 import { manifestFindings } from './manifest-findings.ts';
 import { type ParseResult, parsePolicy } from './parse-policy.ts';
+import { refusedByEnvoy } from './refused-by-envoy.ts';
 import type { Policy } from './resources.ts';
 import { hasErrors, validatePolicy } from './validate-policy.ts';
 import type { ValidationFinding } from './validation-finding.ts';
@@ -32,9 +33,8 @@ export interface PolicyVersion {
  * @param source in a manifest, an unknown field is an error, as with `kubectl apply`; in a cluster, the API server removed it
  */
 export function acceptPolicy(previous: PolicyVersion | undefined, object: unknown, source: PolicySource = 'cluster'): PolicyVersion {
-  const isManifest = source === 'manifest';
-  const parsed: ParseResult<Policy> = isManifest ? withoutMisspeltRules(parsePolicy(object)) : parsePolicy(object);
-  const findings = isManifest ? manifestFindings(object) : validatePolicy(object);
+  const parsed: ParseResult<Policy> = source === 'manifest' ? withoutMisspeltRules(parsePolicy(object)) : parsePolicy(object);
+  const findings = policyFindings(object, source);
   const isValid = parsed.value !== undefined && !hasErrors(findings);
   const lastGood = previous?.isValid === true && isSameObject(previous.active, object) ? previous.active : undefined;
   if (!isValid && lastGood !== undefined) return { active: lastGood, isValid: true, isNewest: false, findings };
@@ -50,6 +50,13 @@ function withoutMisspeltRules({ value, findings }: ParseResult<Policy>): ParseRe
   const { rules, ...spec } = value.spec;
   const kept = rules?.filter((_, index) => !misspelt.has(String(index)));
   return { findings, value: { ...value, spec: { ...spec, ...(kept === undefined ? {} : { rules: kept }) } } };
+}
+
+/** Findings of every stage about one object: of admission, and if it would be admitted, what Envoy refuses. */
+export function policyFindings(object: unknown, source: PolicySource): readonly ValidationFinding[] {
+  const findings = source === 'manifest' ? manifestFindings(object) : validatePolicy(object);
+  const { value } = parsePolicy(object);
+  return value === undefined || hasErrors(findings) ? findings : [...findings, ...refusedByEnvoy(value)];
 }
 
 /** Whether both are the same object by UID: a policy that was deleted and created again does not inherit the old one's version. */

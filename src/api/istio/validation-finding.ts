@@ -4,8 +4,11 @@
  */
 import type { ErrorCode, Finding } from '../../errors.ts';
 
-/** Who rejects the object: `crd` the API server by the CRD, `decode` Istio's decoder, `webhook` Istio's admission webhook. */
-export type ValidationStage = 'crd' | 'decode' | 'webhook';
+/**
+ * Who rejects the object: `crd` the API server by the CRD, `decode` Istio's decoder, `webhook` Istio's admission webhook; `envoy`
+ * an Envoy that would get its configuration, after admission.
+ */
+export type ValidationStage = 'crd' | 'decode' | 'webhook' | 'envoy';
 
 /** A finding whose exact text in a cluster may differ from its message. */
 export interface AdmissionFinding extends Finding {

@@ -3,7 +3,7 @@
  * findings of each policy with their positions, and a way to compile. For check, compile and the commands that evaluate requests.
  */
 
-import { manifestFindings } from '../../api/istio/manifest-findings.ts';
+import { policyFindings } from '../../api/istio/accept-policy.ts';
 import type { Policy } from '../../api/istio/resources.ts';
 import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
@@ -49,7 +49,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
     findings.push(locateInObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {
-    const found = manifestFindings(item.object);
+    const found = policyFindings(item.object, 'manifest');
     if (found.some((finding) => finding.severity === 'error')) invalid.add(policyObjectKey(item));
     else clusterState.upsertPolicy(item.object);
     findings.push(...found.map((finding) => locateInObject(finding, item, locate)));

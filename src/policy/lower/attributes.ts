@@ -21,6 +21,8 @@ import {
 import { expandPrincipal, expandTrustDomain } from './trust-domains.ts';
 
 const MAX_PORT = 65535;
+/** Longest path template that Envoy accepts, in characters without braces. */
+const MAX_TEMPLATE = 256;
 const SPIFFE = 'spiffe://';
 
 /** Creates the clause of one attribute, or drops the field or rule. `field` is its name in the policy, shown in traces. */
@@ -44,7 +46,7 @@ const readPath: ReadValue<PathMatch> = (value) => {
   if (!isPathTemplate(value)) return [parseStringMatch(value)];
   const template = effectiveTemplate(value);
   // Envoy may interpret it as a regular expression.
-  if (parsePathTemplate(template) === undefined) {
+  if (parsePathTemplate(template) === undefined || [...template.replaceAll('{**}', '**').replaceAll('{*}', '*')].length > MAX_TEMPLATE) {
     return { ...bad('SP_PATH', `invalid or unsupported path template ${value}`), mayMatch: true };
   }
   return [{ kind: 'template', value: template }];

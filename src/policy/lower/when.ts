@@ -27,6 +27,9 @@ const FILTERS = 'experimental.envoy.filters.';
 /** Filters that Istio configures and that write results to metadata: of dry runs, of the match of CUSTOM, of ext_authz. */
 const RESULTS = /^envoy\.filters\.(http|network)\.(rbac|ext_authz)$/;
 
+// oxlint-disable-next-line no-control-regex -- no header has these characters in its name, and Envoy refuses them
+const LINE_BREAK_OR_NUL = /[\0\r\n]/;
+
 /** Keys without brackets. */
 const PLAIN_KEYS: ReadonlyMap<string, CreateClause> = new Map<string, CreateClause>([
   ['source.ip', addressClause('sourceIp')],
@@ -65,7 +68,7 @@ export function lowerCondition(context: RuleContext, condition: Condition, path:
 function bracketedKey(key: string): CreateClause | undefined {
   if (key.startsWith(HEADERS)) {
     const name = bracketed(key.slice(HEADERS.length));
-    return name === undefined || name === '' ? malformed(key) : headerClause(name);
+    return name === undefined || name === '' || LINE_BREAK_OR_NUL.test(name) ? malformed(key) : headerClause(name);
   }
   if (key.startsWith(CLAIMS)) {
     const path = claimPath(key.slice(CLAIMS.length));

@@ -32,6 +32,11 @@ describe('the check of a request before it is forwarded', () => {
     });
   }
 
+  it('escapes special characters of a name', () => {
+    const payload = createSendTest([provider({ payloadHeader: 'a\tb"\\\u0001' })]);
+    expect(payload(request('a\tb"\\\u0001', 'a'))).to.equal('invalid header name: a\\tb\\"\\\\\\u0001');
+  });
+
   it('reports the first header that cannot be sent', () => {
     expect(writes('x-a', 'x-b')(request('x-b', '\n', 'x-a', '\n'))).to.equal('invalid header value for: x-b');
   });

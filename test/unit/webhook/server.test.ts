@@ -191,6 +191,12 @@ describe('admission server: policies', () => {
     expect(warningsOf(['admin', ''])).to.deep.equal([]);
   });
 
+  it('warns of a policy that Istio admits and the controller refuses', () => {
+    expect(warningsOn({ when: [{ key: 'request.auth.claims[a][]', values: ['b'] }] }, DEFAULT_MESH_CONFIG)).to.deep.equal([
+      'spec.rules[0].when[0].key: request.auth.claims[a][] has an empty name: Envoy refuses the whole listener for it',
+    ]);
+  });
+
   it('returns lint warnings that depend on the mesh settings: path normalization and trusted proxies', () => {
     const paths = { to: [{ operation: { paths: ['/a/./b'] } }] };
     const identity = { from: [{ source: { namespaces: ['a'] } }] };

@@ -36,6 +36,16 @@ describe('acceptPolicy', () => {
     expect(acceptPolicy(version, good)).to.include({ isValid: true, isNewest: true });
   });
 
+  it('keeps the last valid version when Envoy would refuse the new one', () => {
+    const refused = policy({ rules: [{ when: [{ key: 'request.auth.claims[a][]', values: ['b'] }] }] });
+    const first = acceptPolicy(undefined, good);
+    const second = acceptPolicy(first, refused);
+
+    expect(second.active).to.equal(first.active);
+    expect(second.findings.map(({ stage, path }) => `${stage} ${path}`)).to.deep.equal(['envoy spec.rules[0].when[0].key']);
+    expect(acceptPolicy(undefined, refused)).to.include({ isValid: false, isNewest: true });
+  });
+
   it('replaces one invalid version by the next when there was never a valid one', () => {
     const version = acceptPolicy(acceptPolicy(undefined, bad), policy({ action: 'DENY' }));
 

@@ -28,6 +28,8 @@ const BAD: readonly (readonly [name: string, rule: AuthorizationRule])[] = [
   ['a bad port', { to: [{ operation: { ports: ['65536'] } }] }],
   ['a port that is no number', { to: [{ operation: { notPorts: ['http'] } }] }],
   ['a bad template', { to: [{ operation: { paths: ['{*}'] } }] }],
+  ['a template that is too long', { to: [{ operation: { notPaths: [`/{*}/${'x'.repeat(254)}`] } }] }],
+  ['a header name with a line break', { when: [{ key: 'request.headers[a\nb]', values: ['v'] }] }],
   ['a malformed header key', { when: [{ key: 'request.headersX[a]', values: ['v'] }] }],
   ['an empty header name', { when: [{ key: 'request.headers[]', values: ['v'] }] }],
   ['a malformed claims key', { when: [{ key: 'request.auth.claims', values: ['v'] }] }],
