@@ -46,7 +46,7 @@ const readPath: ReadValue<PathMatch> = (value) => {
   if (!isPathTemplate(value)) return [parseStringMatch(value)];
   const template = effectiveTemplate(value);
   // Envoy may interpret it as a regular expression.
-  if (parsePathTemplate(template) === undefined || [...template.replaceAll('{**}', '**').replaceAll('{*}', '*')].length > MAX_TEMPLATE) {
+  if (parsePathTemplate(template) === undefined || template.replaceAll('{**}', '**').replaceAll('{*}', '*').length > MAX_TEMPLATE) {
     return { ...bad('SP_PATH', `invalid or unsupported path template ${value}`), mayMatch: true };
   }
   return [{ kind: 'template', value: template }];

@@ -21,7 +21,7 @@ describe('values that Envoy refuses after admission', () => {
   for (const [name, paths, refused] of [
     ['256 characters', [template(256)], []],
     ['257 characters', ['/a', template(257)], ['paths[1]']],
-    ['256 characters of several bytes', [`/{**}/${'é'.repeat(252)}`], []],
+
     ['257 characters without an operator', [`/${'x'.repeat(256)}`], []],
     ['no leading slash', ['{*}'], ['paths[0]']],
     ['two leading slashes', ['//{*}'], ['paths[0]']],
