@@ -44,7 +44,11 @@ export const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 
 /** The verdict that ends `request` with `reply`, in the form that the client understands. */
 export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: VerdictLog): ReplyVerdict {
-  const completed = completeReply(reply, { grpc: prepared.isGrpc, isHead: raw.method === 'HEAD', close: closes(raw) });
+  const completed = completeReply(reply, {
+    grpc: prepared.isGrpc,
+    isHead: raw.method === 'HEAD',
+    close: closes(raw) || prepared.upgrade !== '',
+  });
   const headers = downstream.length === 0 ? completed.headers : changeHeaders(completed.headers, downstream);
   const { status, body, bytes, close, details } = completed;
   const verdict: ReplyVerdict = { kind: 'reply', status, body, headers, close, details, log };
@@ -61,7 +65,7 @@ export function forwardHead({ method, target, host, headers, upgrade, isRewritte
   return { method, target: isRewritten ? encodeQuery(target) : target, host, headers, upgrade };
 }
 
-/** Must the connection close after a reply? Over HTTP/1 the body of a refused request is still to come, and is not read. */
+/** Must the connection close after a reply? Over HTTP/1 the body, or the bytes of a tunnel, of a refused request are not read. */
 export function closes(raw: RawRequest): boolean {
-  return raw.hasBody && raw.version !== '2';
+  return raw.version !== '2' && (raw.hasBody || raw.method === 'CONNECT');
 }

@@ -89,6 +89,8 @@ export interface RecordedCase {
   readonly istio: {
     readonly rejected?: readonly RecordedRejection[];
     readonly envoyRejected?: string;
+    /** Version of the recorder; 2: records contain every header of replies and of forwarded requests. Absent: an older one. */
+    readonly recorder?: number;
     readonly warnings?: readonly { readonly resource: string; readonly error: string }[];
   };
 }

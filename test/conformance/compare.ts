@@ -1,6 +1,6 @@
 /*
  * Compares an outcome with the record and returns one line per field that differs. Ignores what a runner cannot observe, and
- * headers that depend on the connection and not on the decision.
+ * headers that differ between two runs of Envoy.
  */
 import type { Observed } from './case-file.ts';
 
@@ -11,12 +11,24 @@ export interface FieldDifference {
   readonly ours: string;
 }
 
-// Framing depends on the connection and not on the decision.
-const REPLY_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'date', 'server', 'connection', 'x-request-id']);
-const UPSTREAM_NOISE: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'x-request-id']);
+const NOISE: ReadonlySet<string> = new Set(['date', 'server', 'x-request-id']);
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection']);
+
+/** What both outcomes contain. */
+export interface ComparedParts {
+  /** `ours` was observed on the wire: bodies of forwarded requests and the headers that frame messages are compared. */
+  readonly framing: boolean;
+  /** The record contains every header. Older records lack `x-envoy-*` of forwarded requests and `connection` of replies. */
+  readonly everyHeader: boolean;
+}
 
 /** All differences between the record and the actual outcome; empty: they are equal. */
-export function compareOutcome(recorded: Observed, ours: Observed): readonly FieldDifference[] {
+export function compareOutcome(recorded: Observed, ours: Observed, { framing, everyHeader }: ComparedParts): readonly FieldDifference[] {
+  const isCompared = (name: string): boolean => !NOISE.has(name) && (framing || !FRAMING.has(name));
+  const isSent = (name: string): boolean => isCompared(name) && (everyHeader || !name.startsWith('x-envoy-'));
+  const isReplied = (name: string): boolean =>
+    // A reply to HEAD frames no body, so its framing means nothing.
+    isCompared(name) && name !== 'transfer-encoding' && (recorded.headers?.[name] !== undefined || !isOptional(name, everyHeader));
   const differences: FieldDifference[] = [];
   const compare = (field: string, left: unknown, right: unknown): void => {
     const [a, b] = [text(left), text(right)];
@@ -28,41 +40,48 @@ export function compareOutcome(recorded: Observed, ours: Observed): readonly Fie
   compare('status', recorded.status, ours.status);
   compare('details', recorded.details ?? '', ours.details ?? '');
   compare('body', recorded.body ?? '', ours.body ?? '');
-  compareRecords('headers', recorded.headers, ours.headers, compare);
+  compareRecords('headers', recorded.headers, ours.headers, compare, isReplied);
   // A request that ends before rbac has no dry-run results; a forwarded one has all of them.
   compareRecords('dryRun', recorded.dryRun, ours.dryRun, compare);
   compare('upstream.method', recorded.upstream?.method, ours.upstream?.method);
   compare('upstream.path', recorded.upstream?.path, ours.upstream?.path);
-  compareUpstreamHeaders(recorded, ours, compare);
+  if (framing) compare('upstream.body', recorded.upstream?.body ?? '', ours.upstream?.body ?? '');
+  compareUpstreamHeaders(recorded, ours, compare, isSent);
   return differences;
 }
+
+/** Whether a reply may have the header although the record has none. */
+function isOptional(name: string, everyHeader: boolean): boolean {
+  return name === 'content-length' || (name === 'connection' && !everyHeader);
+}
+
+type Compare = (field: string, left: unknown, right: unknown) => void;
 
 function compareRecords(
   prefix: string,
   recorded: Readonly<Record<string, string>> = {},
   ours: Readonly<Record<string, string>> = {},
-  compare: (field: string, left: unknown, right: unknown) => void,
+  compare: Compare,
+  isCompared: (name: string) => boolean = () => true,
 ): void {
   for (const name of new Set([...Object.keys(recorded), ...Object.keys(ours)])) {
-    if (prefix !== 'headers' || !REPLY_NOISE.has(name)) {
-      compare(`${prefix}.${name}`, recorded[name], ours[name]);
-    }
+    if (isCompared(name)) compare(`${prefix}.${name}`, recorded[name], ours[name]);
   }
 }
 
-function compareUpstreamHeaders(recorded: Observed, ours: Observed, compare: (field: string, left: unknown, right: unknown) => void): void {
-  const left = grouped(recorded);
-  const right = grouped(ours);
+function compareUpstreamHeaders(recorded: Observed, ours: Observed, compare: Compare, isCompared: (name: string) => boolean): void {
+  const left = grouped(recorded, isCompared);
+  const right = grouped(ours, isCompared);
   for (const name of new Set([...left.keys(), ...right.keys()])) {
     compare(`upstream.headers.${name}`, left.get(name), right.get(name));
   }
 }
 
 /** Values by name, in order, without the ignored names. */
-function grouped({ upstream }: Observed): ReadonlyMap<string, readonly string[]> {
+function grouped({ upstream }: Observed, isCompared: (name: string) => boolean): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, string[]>();
   for (const [name, value] of upstream?.headers ?? []) {
-    if (!UPSTREAM_NOISE.has(name) && !name.startsWith('x-envoy-')) {
+    if (isCompared(name)) {
       values.set(name, [...(values.get(name) ?? []), inOrder(value)]);
     }
   }

@@ -63,6 +63,7 @@ describe('recorded decisions of Istio and Envoy', function () {
   it('are not reproduced when every request, or no request, is allowed', async () => {
     const always = (outcome: 'allow' | 'deny'): WayIn => ({
       name: outcome,
+      hasFraming: false,
       takes: () => true,
       open: async () => ({ send: async () => ({ outcome }), close: async () => {} }),
     });

@@ -1,25 +1,30 @@
 /*
  * Tests what each documented difference covers: a request that it explains, and the most similar request that it must not.
  */
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { expect } from 'chai';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import type { FieldDifference } from './compare.ts';
-import { DOCUMENTED, documentedName } from './differences.ts';
+import { DOCUMENTED, type DocumentedDifference, documentedName } from './differences.ts';
 
 interface Situation {
   readonly rules?: readonly object[];
   readonly jwksServers?: Readonly<Record<string, string>>;
   /** A rule of an AuthorizationPolicy that admission rejects with `refusal`. */
-  readonly policy?: { readonly rule: object; readonly refusal?: string };
+  readonly policy?: { readonly rule: object; readonly refusal?: string; readonly isDryRun?: boolean };
   readonly request?: Partial<RecordedRequest>;
   readonly ours?: Partial<Observed>;
   readonly difference?: Partial<FieldDifference>;
 }
 
-function nameOf({ rules = [], jwksServers = {}, policy, request = {}, ours = {}, difference = {} }: Situation): string | undefined {
+function nameOf(
+  { rules = [], jwksServers = {}, policy, request = {}, ours = {}, difference = {} }: Situation,
+  documented: readonly DocumentedDifference[] = DOCUMENTED,
+): string | undefined {
   const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
   const workload = { name: 'app', namespace: 'foo', labels: {}, serviceAccount: 'app', ip: '10.0.0.1', ports: [] };
-  const metadata = { name: 'ap', namespace: 'foo' };
+  const annotations = policy?.isDryRun === true ? { 'istio.io/dry-run': 'true' } : undefined;
+  const metadata = { name: 'ap', namespace: 'foo', ...(annotations === undefined ? {} : { annotations }) };
   const asked: object = { rules: [policy?.rule ?? {}] };
   const resources = [resource, { kind: 'AuthorizationPolicy', metadata, spec: asked }];
   const rejected = policy?.refusal === undefined ? [] : [{ resource: 'any', stage: 'webhook' as const, error: policy.refusal }];
@@ -34,8 +39,13 @@ function nameOf({ rules = [], jwksServers = {}, policy, request = {}, ours = {},
     istio: { rejected },
   };
   return documentedName(
-    { recorded, request: { name: 'any', port: 80, source: { ip: '10.0.0.2' }, ...request }, ours: { outcome: 'unauthenticated', ...ours } },
+    {
+      recorded,
+      request: { name: 'any', port: 80, source: { ip: '10.0.0.2' }, observed: { outcome: 'allow' }, ...request },
+      ours: { outcome: 'unauthenticated', ...ours },
+    },
     { field: 'outcome', recorded: 'allow', ours: 'unauthenticated', ...difference },
+    documented,
   );
 }
 
@@ -45,13 +55,42 @@ const token = (header: string, payload: string, signatureBytes = 64): Partial<Re
 });
 const failing = (body: string): Partial<Observed> => ({ status: 401, body });
 const ES256 = '{"alg":"ES256"}';
-const smallKey = JSON.stringify({ keys: [{ kty: 'RSA', e: 'AQAB', n: Buffer.alloc(64, 255).toString('base64url') }] });
-const manyKeys = JSON.stringify({ keys: Array.from({ length: 101 }, () => ({ kty: 'EC' })) });
+const small = generateKeyPairSync('rsa', { modulusLength: 512 });
+const normal = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const jwks = (...keys: readonly object[]): string => JSON.stringify({ keys });
+const publicKey = (pair: { readonly publicKey: KeyObject }): object => pair.publicKey.export({ format: 'jwk' });
+const smallKey = jwks(publicKey(small));
+const manyKeys = jwks(...Array.from({ length: 100 }, () => ({ kty: 'EC' })), publicKey(normal));
+const SECRET = Buffer.from('a secret of the issuer');
+const secretKey = jwks({ kty: 'oct', k: SECRET.toString('base64url') });
+
+/** A request with a token of issuer `i`, signed by `key`. */
+function signedBy(key: KeyObject | Buffer, issuer = 'i'): Partial<RecordedRequest> {
+  const text = `${segment(JSON.stringify({ alg: Buffer.isBuffer(key) ? 'HS256' : 'RS256' }))}.${segment(JSON.stringify({ iss: issuer }))}`;
+  const signature = Buffer.isBuffer(key) ? createHmac('sha256', key).update(text).digest() : sign('sha256', Buffer.from(text), key);
+  return { headers: [['authorization', `Bearer ${text}.${signature.toString('base64url')}`]] };
+}
+
+const FORWARDED: Observed = {
+  outcome: 'allow',
+  status: 200,
+  upstream: {
+    method: 'GET',
+    path: '/',
+    headers: [
+      ['host', ''],
+      ['x-forwarded-proto', 'http'],
+    ],
+  },
+};
+const required = { issuer: 'i', jwks: jwks(publicKey(normal)), presence: 'REQUIRED' };
 const rejected: Partial<Observed> = { outcome: 'reject', status: 400 };
 const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.path', recorded, ours });
 
 const asking = (key: string): { rule: object } => ({ rule: { when: [{ key, values: ['a'] }] } });
 const toPath = (template: string): { rule: object } => ({ rule: { to: [{ operation: { paths: [template] } }] } });
+const DENIED: Partial<Observed> = { outcome: 'deny', details: 'rbac_access_denied_matched_policy[ns[foo]-policy[ap]-rule[0]]' };
+const NONE_MATCHED: Partial<Observed> = { outcome: 'deny', details: 'rbac_access_denied_matched_policy[none]' };
 const WITHOUT_HOST: Observed = { outcome: 'allow', status: 200, upstream: { method: 'GET', path: '/', headers: [] } };
 const NO_HOST = 'filter_removed_required_request_headers{missing_required_header:_:authority}';
 const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in Paths.';
@@ -67,13 +106,37 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n' }, ours: rejected },
     { request: { raw: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\r\n' }, ours: rejected },
   ],
+  [
+    'close-after-unread-body',
+    { request: { method: 'POST', body: 'a' }, difference: { field: 'headers.connection', recorded: '(absent)', ours: 'close' } },
+    { request: { method: 'POST', body: '' }, difference: { field: 'headers.connection', recorded: '(absent)', ours: 'close' } },
+  ],
   ['query-rebuild-escapes', { difference: path('/p?a= x#é', '/p?a=%20x%23%C3%A9') }, { difference: path('/p?a= x', '/p?a=x') }],
   [
     'jwt-json-dialect',
     { request: token("{'alg':'RS256'}", '{}'), ours: failing('Jwt header is an invalid JSON') },
     { request: token('{"alg":"RS256"}', '{}'), ours: failing('Jwt header is an invalid JSON') },
   ],
-  ['jwt-json-dialect', { jwksServers: { u: '{"keys":[],}' } }, { jwksServers: { u: '{"keys":[]}' } }],
+  [
+    'jwt-json-dialect',
+    { rules: [{ issuer: 'i', jwks: '{"keys":[],}' }], request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
+    { rules: [{ issuer: 'j', jwks: '{"keys":[],}' }], request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
+  ],
+  [
+    'jwt-json-dialect',
+    {
+      rules: [{ issuer: 'i', jwksUri: 'u' }],
+      jwksServers: { u: '{"keys":[],}' },
+      request: signedBy(normal.privateKey),
+      ours: failing('Jwt verification fails'),
+    },
+    {
+      rules: [{ issuer: 'i', jwksUri: 'u' }],
+      jwksServers: { u: '{"keys":[],}' },
+      request: signedBy(normal.privateKey),
+      ours: failing('Jwt is expired'),
+    },
+  ],
   [
     'jwt-partly-accepted',
     {
@@ -97,7 +160,16 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     },
     { rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}], request: { observed: { outcome: 'unauthenticated' } } },
   ],
-  ['presence-required', { rules: [{ presence: 'REQUIRED' }] }, { rules: [{ presence: 'OPTIONAL' }] }],
+  [
+    'presence-required',
+    { rules: [required], request: { observed: FORWARDED }, ours: failing('Jwt is missing') },
+    { rules: [{ ...required, presence: 'OPTIONAL' }], request: { observed: FORWARDED }, ours: failing('Jwt is missing') },
+  ],
+  [
+    'presence-required',
+    { rules: [required], request: { observed: FORWARDED }, ours: failing('Jwt is missing') },
+    { rules: [required], request: { observed: { outcome: 'deny', status: 403 } }, ours: failing('Jwt is missing') },
+  ],
   [
     'jwt-ecdsa-length',
     { request: token(ES256, '{}', 66), ours: failing('Jwt verification fails') },
@@ -132,9 +204,25 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { request: { observed: WITHOUT_HOST }, ours: { outcome: 'reject', details: NO_HOST } },
     { request: { observed: { outcome: 'reject', details: 'filter_removed_required_request_headers{missing_required_header:_:path}' } } },
   ],
-  ['jwks-symmetric-from-url', { jwksServers: { u: '{"keys":[{"kty":"oct"}]}' } }, { jwksServers: { u: '{"keys":[{"kty":"EC"}]}' } }],
-  ['jwks-limits', { rules: [{ jwks: smallKey }] }, { rules: [{ jwks: '{"keys":[{"kty":"EC"}]}' }] }],
-  ['jwks-limits', { jwksServers: { u: manyKeys } }, { jwksServers: { u: 'no JSON' } }],
+  [
+    'jwks-symmetric-from-url',
+    { jwksServers: { u: secretKey }, request: signedBy(SECRET), ours: failing('Jwt verification fails') },
+    { jwksServers: { u: secretKey }, request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
+  ],
+  [
+    'jwks-limits',
+    { rules: [{ jwks: smallKey }], request: signedBy(small.privateKey), ours: failing('Jwt verification fails') },
+    { rules: [{ jwks: smallKey }], request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
+  ],
+  [
+    'jwks-limits',
+    {
+      jwksServers: { u: manyKeys },
+      request: signedBy(normal.privateKey),
+      ours: failing("Jwks doesn't have key to match kid or alg from Jwt"),
+    },
+    { jwksServers: { u: manyKeys }, request: signedBy(normal.privateKey), ours: failing('Jwt is expired') },
+  ],
   [
     'custom-unknown-service',
     {
@@ -147,28 +235,34 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
   ],
   [
     'metadata-of-filters',
-    { policy: asking('experimental.envoy.filters.http.rbac[a]'), ours: { outcome: 'deny' } },
-    { policy: asking('experimental.envoy.filters.http.other[a]'), ours: { outcome: 'deny' } },
+    { policy: asking('experimental.envoy.filters.http.rbac[a]'), ours: DENIED },
+    { policy: asking('experimental.envoy.filters.http.other[a]'), ours: DENIED },
   ],
   [
     'metadata-of-filters',
+    {
+      policy: { ...asking('experimental.envoy.filters.http.ext_authz[a]'), isDryRun: true },
+      difference: { field: 'dryRun.allow_shadow_engine_result' },
+    },
     { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), difference: { field: 'dryRun.allow_shadow_engine_result' } },
-    { policy: asking('experimental.envoy.filters.http.ext_authz[a]'), ours: { outcome: 'allow' } },
   ],
   [
     'values-not-admitted',
-    { policy: { ...toPath('/{*}.json'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
-    { policy: { ...toPath('/{x}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/{*}.json'), refusal: BAD_PATH }, ours: NONE_MATCHED },
+    { policy: { ...toPath('/{x}'), refusal: BAD_PATH }, ours: NONE_MATCHED },
   ],
   [
     'values-not-admitted',
-    { policy: asking('request.auth.claims'), ours: { outcome: 'deny' } },
-    { policy: asking('request.auth.claims[a]'), ours: { outcome: 'deny' } },
+    { policy: asking('request.auth.claims'), ours: DENIED },
+    {
+      policy: asking('request.auth.claims'),
+      ours: { ...DENIED, details: 'rbac_access_denied_matched_policy[ns[foo]-policy[other]-rule[0]]' },
+    },
   ],
   [
     'values-not-admitted',
-    { policy: { ...toPath('/a*/{*}'), refusal: BAD_PATH }, ours: { outcome: 'deny' } },
-    { policy: { ...toPath('/a/{*}'), refusal: 'bad port (x)' }, ours: { outcome: 'deny' } },
+    { policy: { ...toPath('/a*/{*}'), refusal: BAD_PATH }, ours: NONE_MATCHED },
+    { policy: { ...toPath('/a/{*}'), refusal: 'bad port (x)' }, ours: NONE_MATCHED },
   ],
 ];
 
@@ -184,10 +278,18 @@ describe('documented differences', () => {
     expect([...new Set(COVERED.map(([name]) => name))]).to.have.members(DOCUMENTED.map(({ name }) => name));
   });
 
-  it('never cover a request that is allowed here and was not in the record', () => {
-    const theirs = { field: 'outcome', recorded: 'unauthenticated', ours: 'allow' };
-    for (const [name, covered] of COVERED) {
-      expect(nameOf({ ...covered, ours: { outcome: 'allow', status: 200 }, difference: theirs }), name).to.equal(undefined);
-    }
-  });
+  for (const theirs of ['deny', 'unauthenticated', 'reject', 'refused'] as const) {
+    it(`never cover a request that is allowed here and was ${theirs} in the record`, () => {
+      const everything: DocumentedDifference = { name: 'everything', covers: () => true };
+      for (const [name, covered] of COVERED) {
+        const request = { ...covered.request, observed: { ...covered.request?.observed, outcome: theirs } };
+        const looser = { ...covered, request, ours: { ...covered.ours, outcome: 'allow', status: 200 } } as const;
+        for (const field of ['outcome', 'status', 'body', 'upstream.path', 'headers.content-type', 'dryRun.allow_shadow_engine_result']) {
+          const difference = { field, recorded: theirs, ours: 'allow' };
+          expect(nameOf({ ...looser, difference }), `${name} ${field}`).to.equal(undefined);
+          expect(nameOf({ ...looser, difference }, [everything]), field).to.equal(undefined);
+        }
+      }
+    });
+  }
 });

@@ -1,15 +1,17 @@
 /*
  * The intended differences from the records. Decides which documented difference covers a differing field. Every name is a
  * heading of docs/differences.md, which a test checks. An entry depends on what was sent and configured and never on the name
- * of a case, so that it also covers cases that are not yet recorded.
+ * of a case, so that it also covers cases that are not yet recorded. It must show that its reason is the cause of the difference: that
+ * the reason is somewhere in the case is not enough. No entry covers a request that is allowed here and was not in the record.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JwtRule } from '../../src/api/istio/resources.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
-import type { FieldDifference } from './compare.ts';
+import { compareOutcome, type FieldDifference } from './compare.ts';
+import { decide } from './library.ts';
 import { http1Text } from './read-request.ts';
-import { holdsUnusualKeys, parseStrictly, tokensIn } from './sent-tokens.ts';
+import { isSignedBy, keysBeyondLimits, parseStrictly, symmetricKeys, tokensIn } from './sent-tokens.ts';
 
 /** A request of a case with the actual outcome. */
 export interface ReplayedRequest {
@@ -41,6 +43,11 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     covers: ({ request }, { field, ours }) => field === 'body' && ours === '' && /^(\r\n)*HEAD /.test(request.raw ?? ''),
   },
   {
+    name: 'close-after-unread-body',
+    covers: ({ request, ours }, { field, recorded: theirs, ours: value }) =>
+      field === 'headers.connection' && theirs === '(absent)' && value === 'close' && ours.outcome !== 'allow' && hasBody(request),
+  },
+  {
     name: 'query-rebuild-escapes',
     covers: (_, { field, recorded, ours }) =>
       field === 'upstream.path' && recorded !== ours && [recorded, bytesOf(recorded)].map(escaped).includes(ours),
@@ -50,7 +57,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     covers: ({ recorded, request, ours }) =>
       /^Jwt (?:header|payload) is an invalid JSON$/.test(ours.body ?? '')
         ? tokensIn(request).some(({ isStrictJson }) => !isStrictJson)
-        : isUnauthenticated(ours) && keyTexts(recorded).some((text) => /^\s*\{/.test(text) && parseStrictly(text) === undefined),
+        : hasNoKey(ours) && keysOfTokens(recorded, request).some((text) => /^\s*\{/.test(text) && parseStrictly(text) === undefined),
   },
   {
     name: 'jwt-partly-accepted',
@@ -62,12 +69,15 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'presence-required',
-    covers: ({ recorded, ours }) => isUnauthenticated(ours) && jwtRules(recorded).some(({ presence }) => presence === 'REQUIRED'),
+    covers: (replayed) =>
+      isRefusedByJwt(replayed.ours) &&
+      jwtRules(replayed.recorded).some(({ presence }) => presence === 'REQUIRED') &&
+      isEqualWithoutPresence(replayed),
   },
   {
     name: 'jwt-ecdsa-length',
     covers: ({ request, ours }) =>
-      ours.body === 'Jwt verification fails' && tokensIn(request).some(({ alg, signatureBytes }) => isOddLength(alg, signatureBytes)),
+      ours.body === 'Jwt verification fails' && tokensIn(request).some(({ alg, signature }) => isOddLength(alg, signature.length)),
   },
   {
     name: 'output-header-underscore',
@@ -81,12 +91,18 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'jwks-symmetric-from-url',
-    covers: ({ recorded, ours }) =>
-      isUnauthenticated(ours) && Object.values(recorded.jwksServers ?? {}).some((text) => /"kty"\s*:\s*"oct"/.test(text)),
+    covers: ({ recorded, request, ours }) => {
+      const fetched = Object.values(recorded.jwksServers ?? {});
+      return hasNoKey(ours) && fetched.flatMap(symmetricKeys).some((key) => isSignedBy(request, key));
+    },
   },
   {
     name: 'jwks-limits',
-    covers: ({ recorded, ours }) => isUnauthenticated(ours) && keyTexts(recorded).some(holdsUnusualKeys),
+    covers: ({ recorded, request, ours }) =>
+      hasNoKey(ours) &&
+      keyTexts(recorded)
+        .flatMap(keysBeyondLimits)
+        .some((key) => isSignedBy(request, key)),
   },
   {
     name: 'custom-unknown-service',
@@ -97,43 +113,67 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   {
     name: 'metadata-of-filters',
     covers: ({ recorded, ours }, difference) =>
-      isStricter(ours, difference) && policyTexts(recorded, /^key$/).some((key) => FILTER_RESULTS.test(key)),
+      decidingRules(recorded, ours, difference).some((rule) => textsOf(rule, /^key$/).some((key) => FILTER_RESULTS.test(key))),
   },
   {
     name: 'values-not-admitted',
     covers: ({ recorded, ours }, difference) =>
-      recorded.applyInvalid === true && isStricter(ours, difference) && (holdsOddTemplate(recorded) || asksForPayload(recorded)),
+      recorded.applyInvalid === true &&
+      decidingRules(recorded, ours, difference).some((rule) => holdsOddTemplate(recorded, rule) || asksForPayload(rule)),
   },
 ];
 
-/** Strings in all lists `name` of the rules of policies. */
-function policyTexts({ resources }: RecordedCase, name: RegExp): readonly string[] {
+/** Strings in all lists `name` of a rule. */
+function textsOf(rule: unknown, name: RegExp): readonly string[] {
   const texts: string[] = [];
-  JSON.stringify(
-    resources.map(({ spec }) => spec),
-    (member, value: unknown) => {
-      if (name.test(member)) texts.push(...[value].flat().filter((item) => typeof item === 'string'));
-      return value;
-    },
-  );
+  JSON.stringify(rule, (member, value: unknown) => {
+    if (name.test(member)) texts.push(...[value].flat().filter((item) => typeof item === 'string'));
+    return value;
+  });
   return texts;
 }
 
-/** Whether admission rejected a path template that is active nevertheless. */
-function holdsOddTemplate(recorded: RecordedCase): boolean {
+/** Whether admission rejected a path template of the rule, which is active nevertheless. */
+function holdsOddTemplate(recorded: RecordedCase, rule: unknown): boolean {
   return (
-    policyTexts(recorded, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
+    textsOf(rule, /^(notP|p)aths$/).some((path) => /\{\*\*?\}/.test(path)) &&
     (recorded.istio.rejected ?? []).some(({ error }) => error.includes('invalid or unsupported path'))
   );
 }
 
-function asksForPayload(recorded: RecordedCase): boolean {
-  return policyTexts(recorded, /^key$/).includes('request.auth.claims');
+function asksForPayload(rule: unknown): boolean {
+  return textsOf(rule, /^key$/).includes('request.auth.claims');
 }
 
-/** Whether the request is denied here, or has another dry-run result. */
-function isStricter({ outcome }: Observed, { field }: FieldDifference): boolean {
-  return outcome === 'deny' || field.startsWith('dryRun.');
+interface RecordedPolicy {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly action?: string; readonly rules?: readonly unknown[] };
+}
+
+/**
+ * The rules that may have decided as `ours` says: the rule that denied, the ALLOW rules if none matched, the CUSTOM rules if a server
+ * denied, the dry-run rules if a dry-run result differs. None if the request was not denied.
+ */
+function decidingRules({ resources }: RecordedCase, { outcome, details = '' }: Observed, { field }: FieldDifference): readonly unknown[] {
+  const policies = (resources as readonly RecordedPolicy[]).filter(({ kind }) => kind === 'AuthorizationPolicy');
+  const isDryRun = ({ metadata }: RecordedPolicy): boolean => metadata.annotations?.['istio.io/dry-run'] !== undefined;
+  const rulesOf = (isWanted: (policy: RecordedPolicy) => boolean): readonly unknown[] =>
+    policies.filter(isWanted).flatMap(({ spec }) => spec?.rules ?? []);
+  // A request that is denied by one rule has no results of the dry-run rules after it.
+  const dryRun = field.startsWith('dryRun.') ? rulesOf(isDryRun) : [];
+  if (outcome !== 'deny') return dryRun;
+  if (details.startsWith('ext_authz_')) return rulesOf(({ spec }) => spec?.action === 'CUSTOM');
+  const [, namespace, name, index] = /ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]/.exec(details) ?? [];
+  if (name === undefined) return rulesOf((policy) => (policy.spec?.action ?? 'ALLOW') === 'ALLOW' && !isDryRun(policy));
+  const denying = policies.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace);
+  return [...dryRun, denying?.spec?.rules?.[Number(index)]];
+}
+
+/** Whether the request announces a body. */
+function hasBody(request: RecordedRequest): boolean {
+  const head = (request.raw ?? http1Text(request)).split('\r\n\r\n', 1)[0] ?? '';
+  return /\r\n(?:content-length: *[1-9]|transfer-encoding:)/i.test(head);
 }
 
 function isUnauthenticated({ outcome }: Observed): boolean {
@@ -148,6 +188,31 @@ function jwtRules({ resources }: RecordedCase): readonly JwtRule[] {
 function keyTexts(recorded: RecordedCase): readonly string[] {
   const inline = jwtRules(recorded).flatMap(({ jwks = '' }) => (jwks === '' ? [] : [jwks]));
   return [...inline, ...Object.values(recorded.jwksServers ?? {})];
+}
+
+/** The key sets of the rules that a token in the request names as its issuer. */
+function keysOfTokens(recorded: RecordedCase, request: RecordedRequest): readonly string[] {
+  const issuers = new Set(tokensIn(request).map(({ issuer }) => issuer));
+  const rules = jwtRules(recorded).filter(({ issuer = '' }) => issuer === '' || issuers.has(issuer));
+  const inline = rules.flatMap(({ jwks = '' }) => (jwks === '' ? [] : [jwks]));
+  return rules.some(({ jwks = '' }) => jwks === '') ? [...inline, ...Object.values(recorded.jwksServers ?? {})] : inline;
+}
+
+/** Whether no key of a key set fits the token. */
+function hasNoKey({ outcome, body, headers }: Observed): boolean {
+  const text = body ?? headers?.['grpc-message'] ?? '';
+  return outcome === 'unauthenticated' && /^(Jwt verification fails|Jwks doesn't have key to match kid or alg from Jwt|)$/.test(text);
+}
+
+const DECISION = { framing: false, everyHeader: false };
+
+/** Whether the same request under the same rules without `presence` is decided as Istio 1.31 decided it. */
+function isEqualWithoutPresence({ recorded, request }: ReplayedRequest): boolean {
+  const resources = recorded.resources.map((resource) => {
+    const jwtRules = resource.spec?.jwtRules?.map(({ presence: _, ...rule }) => rule);
+    return jwtRules === undefined ? resource : { ...resource, spec: { ...resource.spec, jwtRules } };
+  });
+  return compareOutcome(request.observed ?? { outcome: 'allow' }, decide({ ...recorded, resources }, request), DECISION).length === 0;
 }
 
 /** Names of output headers, in lower case. */
@@ -225,10 +290,14 @@ export function isLooser({ request, ours }: ReplayedRequest): boolean {
   return ours.outcome === 'allow' && request.observed?.outcome !== 'allow';
 }
 
-/** Name of the documented difference that covers `difference`; undefined: it is not documented. */
-export function documentedName(replayed: ReplayedRequest, difference: FieldDifference): string | undefined {
+/** Name of the difference of `documented` that covers `difference`; undefined: it is not documented. */
+export function documentedName(
+  replayed: ReplayedRequest,
+  difference: FieldDifference,
+  documented: readonly DocumentedDifference[] = DOCUMENTED,
+): string | undefined {
   if (isLooser(replayed)) return undefined;
-  return DOCUMENTED.find((entry) => entry.covers(replayed, difference))?.name;
+  return documented.find((entry) => entry.covers(replayed, difference))?.name;
 }
 
 /** Names that docs/differences.md explains: its second-level headings in code format. */

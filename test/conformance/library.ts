@@ -12,6 +12,7 @@ import { headerPairs } from '../../src/http/header-list.ts';
 import type { RawRequest } from '../../src/http/heads.ts';
 import type { Decision } from '../../src/policy/decide/decision.ts';
 import { answerCheck, consents } from './authorizer.ts';
+import { buildCase } from './build-case.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import { readRequest } from './read-request.ts';
 import { timeOf, type WayIn } from './way-in.ts';
@@ -19,6 +20,7 @@ import { timeOf, type WayIn } from './way-in.ts';
 /** Runs requests without sockets. */
 export const libraryWay: WayIn = {
   name: 'library',
+  hasFraming: false,
   takes: () => true,
   async open(recorded, built) {
     const filterChain = createFilterChain(built.program, built.bundle.keySets, {
@@ -32,6 +34,12 @@ export const libraryWay: WayIn = {
     };
   },
 };
+
+/** The outcome of one request of `recorded` without sockets, under the policies of `recorded`. */
+export function decide(recorded: RecordedCase, request: RecordedRequest): Observed {
+  const { program, bundle } = buildCase(recorded);
+  return send(createFilterChain(program, bundle.keySets), request, recorded);
+}
 
 function send(filterChain: FilterChain, recorded: RecordedRequest, from: RecordedCase): Observed {
   const observed = recorded.observed ?? { outcome: 'allow' };

@@ -19,6 +19,7 @@ const CLIENT_TIMEOUT_MS = 5000;
 /** Runs requests through the proxy. */
 export const proxyWay: WayIn = {
   name: 'proxy',
+  hasFraming: true,
   takes: (request, { workload }) =>
     request.http2 !== true && workload.ports.find(({ number }) => number === request.port)?.protocol !== 'tcp',
   async open(recorded, built) {
@@ -121,9 +122,23 @@ function isWhole(text: string): boolean {
 }
 
 function upstreamOf(text: string): RecordedUpstream {
-  const { start, headers } = parseMessage(text) ?? { start: text, headers: [] };
-  const [method = '', path = ''] = start.split(' ');
-  return { method, path, headers };
+  const { start, headers, body } = parseMessage(text) ?? { start: text, headers: [], body: '' };
+  const method = start.slice(0, start.indexOf(' '));
+  const path = start.slice(method.length + 1, start.lastIndexOf(' '));
+  const payload = new Map(headers).get('transfer-encoding') === 'chunked' ? dechunk(body) : body;
+  return { method, path, headers, ...(payload === '' ? {} : { body: payload }) };
+}
+
+/** Payload of a complete chunked body. */
+function dechunk(body: string): string {
+  let payload = '';
+  for (let at = 0; ; ) {
+    const line = body.indexOf('\r\n', at);
+    const size = Number.parseInt(body.slice(at, line), 16);
+    if (!(size > 0)) return payload;
+    payload += body.slice(line + 2, line + 2 + size);
+    at = line + 2 + size + 2;
+  }
 }
 
 interface Answer {

@@ -63,7 +63,7 @@ async function replayCase(recorded: RecordedCase, way: WayIn, tally: Tally): Pro
   let open: OpenCase | undefined;
   try {
     open = await way.open(recorded, buildCase(recorded));
-    for (const request of taken) tally.add(await replayRequest(recorded, request, open));
+    for (const request of taken) tally.add(await replayRequest(recorded, request, open, way.hasFraming));
   } catch (error) {
     tally.add([failure(recorded, 'the case', error)]);
   } finally {
@@ -71,13 +71,20 @@ async function replayCase(recorded: RecordedCase, way: WayIn, tally: Tally): Pro
   }
 }
 
-async function replayRequest(recorded: RecordedCase, request: RecordedRequest, open: OpenCase): Promise<readonly FoundDifference[]> {
+async function replayRequest(
+  recorded: RecordedCase,
+  request: RecordedRequest,
+  open: OpenCase,
+  framing: boolean,
+): Promise<readonly FoundDifference[]> {
   try {
     const ours = await open.send(request);
-    return compareOutcome(request.observed ?? { outcome: 'allow' }, ours).map((difference) => {
-      const documented = documentedName({ recorded, request, ours }, difference);
-      return { ...difference, file: recorded.file, item: request.name, ...(documented === undefined ? {} : { documented }) };
-    });
+    return compareOutcome(request.observed ?? { outcome: 'allow' }, ours, { framing, everyHeader: recorded.istio.recorder === 2 }).map(
+      (difference) => {
+        const documented = documentedName({ recorded, request, ours }, difference);
+        return { ...difference, file: recorded.file, item: request.name, ...(documented === undefined ? {} : { documented }) };
+      },
+    );
   } catch (error) {
     return [failure(recorded, request.name, error)];
   }

@@ -7,6 +7,8 @@ import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 /** A runner: a way to send recorded requests to Sallyport. */
 export interface WayIn {
   readonly name: string;
+  /** Whether its outcomes are observed on the wire, with bodies and framing. */
+  readonly hasFraming: boolean;
   /** Whether the runner supports `request`. */
   takes(request: RecordedRequest, from: RecordedCase): boolean;
   /** Prepares for the requests of one case. */

@@ -116,7 +116,7 @@ function compareRecords(before: readonly RecordedCase[], folder: string): number
           ? request.observed === observed
             ? []
             : [{ field: 'observed', recorded: JSON.stringify(request.observed), ours: JSON.stringify(observed) }]
-          : compareOutcome(request.observed, observed);
+          : compareOutcome(request.observed, observed, { framing: true, everyHeader: istio.recorder === 2 });
       different += found.length > 0 ? 1 : 0;
       for (const { field, recorded, ours } of found) say(`${file} [${request.name}] ${field}\n    before ${recorded}\n    now    ${ours}`);
     }

@@ -23,6 +23,8 @@ export interface Todo {
   readonly versions: { readonly istio: string; readonly envoy: string };
 }
 
+/** See `RecordedCase.istio.recorder`. */
+const RECORDER = 2;
 const BATCH = 40;
 const AT_ONCE = 8;
 const SERVER = 'spiffe://cluster.local/ns/default/sa/server';
@@ -157,6 +159,7 @@ class Recorder {
     const { rejected, warnings } = answer;
     const istio = {
       ...versions,
+      recorder: RECORDER,
       ...(rejected === undefined ? {} : { rejected }),
       ...(warnings === undefined ? {} : { warnings }),
       ...refused,
@@ -203,7 +206,7 @@ function outcomeOf(status: number, grpcStatus: string | undefined): Observed['ou
 /** What the application received, without values that differ between runs. */
 function told({ headers, ...rest }: RecordedUpstream): RecordedUpstream {
   const kept = headers
-    .filter(([name]) => !NOISE.has(name) && !name.startsWith('x-envoy-'))
+    .filter(([name]) => !NOISE.has(name))
     .map(([name, value]): [string, string] => [
       name,
       name === 'x-forwarded-client-cert' ? value.replace(/Hash=[0-9a-f]+/g, 'Hash=<redacted>') : value,
