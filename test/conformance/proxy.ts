@@ -51,6 +51,11 @@ class Loopback implements OpenCase {
 
   async start(): Promise<this> {
     if (this.#asks) this.#authorizer = await startSampleAuthorizer();
+    await this.#openStage();
+    return this;
+  }
+
+  async #openStage(): Promise<void> {
     this.#stage = await stage({
       filterChain: httpChain((raw) =>
         this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
@@ -58,7 +63,6 @@ class Loopback implements OpenCase {
       ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });
-    return this;
   }
 
   #serve(socket: Socket): void {
@@ -74,7 +78,7 @@ class Loopback implements OpenCase {
     this.#current = request;
     this.#received = '';
     this.#stage.records.length = 0;
-    const answer = await exchange(this.#stage.port, request.raw ?? http1Text(request), request.method === 'HEAD');
+    const answer = await this.#exchange(request);
     const record = this.#stage.records[0];
     const log = record?.verdict;
     const common = { status: answer.status, ...dryRun(log?.decision) };
@@ -84,6 +88,17 @@ class Loopback implements OpenCase {
     const details = record?.details === undefined || record.details === '' ? {} : { details: record.details };
     const body = answer.body === '' ? {} : { body: answer.body };
     return { outcome: log?.outcome ?? 'reject', ...common, ...details, headers: Object.fromEntries(answer.headers), ...body };
+  }
+
+  /** After a failure the request may still be in flight: a new stage keeps it from being taken for the next one. */
+  async #exchange(request: RecordedRequest): Promise<Answer> {
+    try {
+      return await exchange(this.#stage.port, request.raw ?? http1Text(request), request.method === 'HEAD');
+    } catch (error) {
+      await this.#stage.stop();
+      await this.#openStage();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

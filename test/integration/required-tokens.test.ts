@@ -163,7 +163,10 @@ describe('required tokens compared with Envoy', function () {
         for (const put of await requests()) {
           const theirs = await ask(put);
           outcomes.add(theirs.body ?? '');
-          expect(compareOutcome(theirs, await ours.send(put), { framing: false, everyHeader: false }), `${put.name} ${JSON.stringify(theirs)}`).to.deep.equal([]);
+          expect(
+            compareOutcome(theirs, await ours.send(put), { framing: false, everyHeader: false }),
+            `${put.name} ${JSON.stringify(theirs)}`,
+          ).to.deep.equal([]);
         }
         expect([...outcomes]).to.include('Jwt is missing');
       } finally {

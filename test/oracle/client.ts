@@ -104,7 +104,8 @@ function askHttp1(socket: Socket, bytes: string, isHead: boolean): Promise<Answe
       if (text === '') resolve({ kind: 'closed', handshake: false });
       else reject(new Error(`half a response: ${JSON.stringify(text.slice(0, 500))}`));
     };
-    socket.setTimeout(TIMEOUT_MS, done);
+    // It is not known what becomes of a request that is left in flight: there is no record of it.
+    socket.setTimeout(TIMEOUT_MS, () => reject(new Error(`no response in time: ${JSON.stringify(text.slice(0, 500))}`)));
     socket.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString('latin1')).replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '');
       if (!'HTTP/1.1'.startsWith(text.slice(0, 8))) reject(new Error('Envoy took it for another protocol than HTTP'));
@@ -132,7 +133,7 @@ function parseResponse(text: string, isHead: boolean): Answer | undefined {
 
 function askHttp2(socket: Socket, request: RecordedRequest): Promise<Answer> {
   const { method = 'GET', path = '/', host = '', headers = [], body = '', source } = request;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const scheme = source.principal === undefined ? 'http' : 'https';
     // Node's types do not support repeated fields.
     const options = { createConnection: () => socket, strictSingleValueFields: false };
@@ -158,7 +159,10 @@ function askHttp2(socket: Socket, request: RecordedRequest): Promise<Answer> {
     let text = '';
     let status = 0;
     const replied: [string, string][] = [];
-    stream.setTimeout(TIMEOUT_MS, closed);
+    stream.setTimeout(TIMEOUT_MS, () => {
+      session.destroy();
+      reject(new Error('no response in time'));
+    });
     stream.on('response', (_, __, raw?: readonly string[]) => {
       for (let at = 0; raw !== undefined && at < raw.length; at += 2) {
         if (raw[at] === ':status') status = Number(raw[at + 1]);

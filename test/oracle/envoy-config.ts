@@ -109,6 +109,7 @@ function accessLog(path: string, kind: 'connection' | 'request'): JsonObject {
         jsonFormat: {
           kind,
           connection: '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS%',
+          start: '%START_TIME(%s%3f)%',
           details: '%RESPONSE_CODE_DETAILS%',
           closed: '%CONNECTION_TERMINATION_DETAILS%',
           flags: '%RESPONSE_FLAGS%',

@@ -1,34 +1,24 @@
 /*
- * Runs one Envoy for a batch of listeners and reads its logs: which listeners it rejected, and what it decided per connection.
+ * Runs one Envoy for a batch of listeners: which of them it rejected, and its access log.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AccessLog, type LogLine } from './access-log.ts';
 import { bootstrap, discoveryResponse, type EnvoySurroundings, type JsonObject } from './envoy-config.ts';
 
 const START_MS = 30_000;
-const LOG_MS = 3000;
-const POLL_MS = 5;
-
-/** One line of Envoy's access log, for the end of a request or of a connection. */
-export interface LogLine {
-  readonly kind: 'request' | 'connection';
-  /** `address:port` of the client, then of the workload. */
-  readonly connection: string;
-  readonly details: string | null;
-  readonly closed: string | null;
-  /** Contains `UAEX` if ext_authz denied the request. */
-  readonly flags: string | null;
-  readonly metadata: Readonly<Record<string, string>> | null;
-}
 
 export interface RunningEnvoy {
   /** Reasons why Envoy rejected a listener, by listener name; accepted listeners are absent. */
   readonly refused: ReadonlyMap<string, string>;
-  /** The line of `kind` for `connection`, once; undefined if it does not arrive in time. */
-  logged(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined>;
+  /**
+   * The line of `kind` for `connection`, once; undefined if it does not arrive in time.
+   * @param sinceMs Unix milliseconds before the client connected: lines of an earlier connection from the same port are dropped
+   */
+  logged(kind: LogLine['kind'], connection: string, sinceMs: number): Promise<LogLine | undefined>;
   stop(): Promise<void>;
 }
 
@@ -70,7 +60,7 @@ export async function startEnvoy(
     await live(child, around.adminPort, logPath);
     const refused = await refusals(around.adminPort);
     const lines = new AccessLog(around.accessLog);
-    return { refused, logged: (kind, connection) => lines.take(kind, connection), stop: () => end(child) };
+    return { refused, logged: (kind, connection, sinceMs) => lines.take(kind, connection, sinceMs), stop: () => end(child) };
   } catch (error) {
     await end(child);
     throw error;
@@ -114,41 +104,4 @@ async function freePort(): Promise<number> {
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/** Reads new lines of the log on demand. */
-class AccessLog {
-  readonly #file: number;
-  readonly #lines = new Map<string, LogLine>();
-  #rest = '';
-
-  constructor(path: string) {
-    this.#file = openSync(path, 'r');
-  }
-
-  /** Removes the line, because the client's port may be reused by another connection. */
-  async take(kind: LogLine['kind'], connection: string): Promise<LogLine | undefined> {
-    const began = performance.now();
-    const key = `${kind} ${connection}`;
-    for (;;) {
-      this.#read();
-      const line = this.#lines.get(key);
-      this.#lines.delete(key);
-      if (line !== undefined || performance.now() - began > LOG_MS) return line;
-      await sleep(POLL_MS);
-    }
-  }
-
-  #read(): void {
-    const buffer = Buffer.alloc(1 << 16);
-    for (let count = readSync(this.#file, buffer); count > 0; count = readSync(this.#file, buffer)) {
-      const lines = (this.#rest + buffer.toString('utf8', 0, count)).split('\n');
-      this.#rest = lines.pop() ?? '';
-      for (const text of lines) {
-        const line = JSON.parse(text) as LogLine;
-        const key = `${line.kind} ${line.connection}`;
-        if (!this.#lines.has(key)) this.#lines.set(key, line);
-      }
-    }
-  }
 }

@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import { type Authority, createAuthority } from '../cluster/certificates.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from '../conformance/case-file.ts';
 import { type SampleServers, startSampleServers } from '../conformance/sample-server.ts';
+import type { LogLine } from './access-log.ts';
 import { type Answer, type ClientIdentity, exchange } from './client.ts';
 import { type JsonObject, listenerOf } from './envoy-config.ts';
-import { EnvoyDied, type LogLine, type RunningEnvoy, startEnvoy } from './envoy-process.ts';
+import { EnvoyDied, type RunningEnvoy, startEnvoy } from './envoy-process.ts';
 import type { IstioAnswer } from './istio.ts';
 import { SIGHTING, startUpstream, type Upstream } from './upstream.ts';
 
@@ -133,14 +134,15 @@ class Recorder {
   async #observe(request: RecordedRequest, { recorded: { workload } }: Todo, envoy: RunningEnvoy): Promise<Observed> {
     const { protocol = 'http', undeclared = false } = workload.ports.find(({ number }) => number === request.port) ?? {};
     const identity = request.source.principal === undefined ? undefined : await this.#identity(request.source.principal);
+    const sinceMs = Date.now();
     const { answer, connection } = await exchange(request, { ip: workload.ip, port: request.port, protocol }, identity);
     if (answer.kind === 'http') {
-      const line = await envoy.logged('request', connection);
+      const line = await envoy.logged('request', connection, sinceMs);
       if (line === undefined) throw new Error(`no access log line for ${request.name}`);
       return httpObserved(answer, line, this.#upstream);
     }
     if (undeclared && protocol !== 'tcp') throw new Error('Envoy did not detect the protocol as HTTP');
-    const line = answer.kind === 'closed' && answer.handshake ? undefined : await envoy.logged('connection', connection);
+    const line = answer.kind === 'closed' && answer.handshake ? undefined : await envoy.logged('connection', connection, sinceMs);
     return connectionObserved(answer, line);
   }
 

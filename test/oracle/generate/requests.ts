@@ -93,7 +93,9 @@ function drawHttp(draw: Draw, scope: RequestScope, tokens: Record<string, Token>
     // Requests that an HTTP/2 codec rejects test no decision.
     host: http2 && !/^[\w.:[\]-]{2,}$/.test(host) ? 'example.com' : host,
     ...(usable.length > 0 ? { headers: usable } : {}),
-    ...(!http2 && (method === 'POST' || method === 'PUT') && draw.chance(0.3) ? { body: draw.pick(['abc', 'a=b', '{"a":1}', 'ü']) } : {}),
+    ...(!http2 && (method === 'POST' || method === 'PUT') && draw.chance(0.3)
+      ? { body: draw.pick(['abc', 'a=b', '{"a":1}', 'ü', 'x'.repeat(70_000)]) }
+      : {}),
     ...(http2 ? { http2 } : {}),
   };
 }
