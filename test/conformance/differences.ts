@@ -209,7 +209,7 @@ const DECISION = { framing: false, everyHeader: false };
 /** Whether the same request under the same rules without `presence` is decided as Istio 1.31 decided it. */
 function isEqualWithoutPresence({ recorded, request }: ReplayedRequest): boolean {
   const resources = recorded.resources.map((resource) => {
-    const jwtRules = resource.spec?.jwtRules?.map(({ presence: _, ...rule }) => rule);
+    const jwtRules = resource.spec?.jwtRules?.map((rule) => ({ ...rule, presence: 'OPTIONAL' as const }));
     return jwtRules === undefined ? resource : { ...resource, spec: { ...resource.spec, jwtRules } };
   });
   return compareOutcome(request.observed ?? { outcome: 'allow' }, decide({ ...recorded, resources }, request), DECISION).length === 0;
