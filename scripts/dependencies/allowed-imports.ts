@@ -169,7 +169,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   inject: {
     job: 'pod template in, pod template with the agent out; the traffic redirection',
-    imports: ['api', 'errors.ts'],
+    imports: ['api', 'errors.ts', 'limits'],
     npm: ['yaml'],
     node: ['node:child_process', 'node:fs/promises', 'node:util'],
   },

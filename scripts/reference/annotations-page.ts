@@ -16,6 +16,14 @@ interface Row {
   readonly meaning: string;
 }
 
+function quantityRow(what: string, bound: string): Row {
+  return { on: 'pod template', value: 'quantity', meaning: `${what}; at most ${code(`agent.annotationBounds.${bound}`)}.` };
+}
+
+function secondsRow(meaning: string): Row {
+  return { on: 'pod template', value: 'integer, 1 to 3600', meaning };
+}
+
 const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
   INJECTION_LABEL: {
     on: 'label of a Namespace or a pod template',
@@ -30,13 +38,51 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
   EXCLUDE_PORTS_ANNOTATION: {
     on: 'pod template',
     value: 'ports, comma-separated',
-    meaning: 'Ports that are never captured: requests to them reach the application without evaluation.',
+    meaning:
+      'Ports that are not captured: requests to them reach the application without evaluation. The webhook captures them nevertheless when a policy of the root namespace selects the pod, unless `agent.annotationBounds.excludePorts` is `all`.',
   },
   REWRITE_PROBES_ANNOTATION: {
     on: 'pod template',
     value: '`false`',
     meaning: 'Does not rewrite probes; they then pass through the agent, and policies apply to them.',
   },
+  ACCESS_LOG_ANNOTATION: {
+    on: 'pod template',
+    value: '`on`, `off`',
+    meaning: `With \`off\` the agent logs no allowed requests; denials too only if ${code('agent.annotationBounds.accessLogOff')} allows it.`,
+  },
+  ACCESS_LOG_SAMPLE_RATE_ANNOTATION: {
+    on: 'pod template',
+    value: 'number, 0 to 1',
+    meaning: 'Share of allowed requests that the agent logs; all others are always logged.',
+  },
+  LOG_LEVEL_ANNOTATION: {
+    on: 'pod template',
+    value: '`trace`, `debug`, `info`, `warn`, `error`, `silent`',
+    meaning: "Log level of the agent's own lines; it does not affect the access log.",
+  },
+  DRAIN_SECONDS_ANNOTATION: {
+    on: 'pod template',
+    value: 'number, 0 to 3600',
+    meaning: `Seconds that open requests have to finish when the pod stops; at most ${code('agent.annotationBounds.drainSeconds')}.`,
+  },
+  MAX_CONNECTIONS_ANNOTATION: {
+    on: 'pod template',
+    value: 'integer, 1 to 1000000',
+    meaning: `Maximum number of client connections; at most ${code('agent.annotationBounds.maxConnections')}.`,
+  },
+  AGENT_CPU_ANNOTATION: quantityRow('CPU request of the agent', 'cpuLimit'),
+  AGENT_CPU_LIMIT_ANNOTATION: quantityRow('CPU limit of the agent', 'cpuLimit'),
+  AGENT_MEMORY_ANNOTATION: quantityRow('Memory request of the agent', 'memoryLimit'),
+  AGENT_MEMORY_LIMIT_ANNOTATION: quantityRow('Memory limit of the agent', 'memoryLimit'),
+  INIT_CPU_ANNOTATION: quantityRow('CPU request of the init container', 'cpuLimit'),
+  INIT_CPU_LIMIT_ANNOTATION: quantityRow('CPU limit of the init container', 'cpuLimit'),
+  INIT_MEMORY_ANNOTATION: quantityRow('Memory request of the init container', 'memoryLimit'),
+  INIT_MEMORY_LIMIT_ANNOTATION: quantityRow('Memory limit of the init container', 'memoryLimit'),
+  READINESS_PERIOD_ANNOTATION: secondsRow("`periodSeconds` of the agent's readiness probe."),
+  READINESS_TIMEOUT_ANNOTATION: secondsRow("`timeoutSeconds` of the agent's readiness probe."),
+  READINESS_FAILURES_ANNOTATION: secondsRow("`failureThreshold` of the agent's readiness probe."),
+  STARTUP_FAILURES_ANNOTATION: secondsRow("`failureThreshold` of the agent's startup probe."),
   UPSTREAM_ANNOTATION: {
     on: 'workload in `sallyport run`',
     value: '`host:port`',

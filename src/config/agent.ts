@@ -65,10 +65,10 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'blocked-port': AGENT_ENV.blockedPort,
   'app-probes': AGENT_ENV.appProbes,
   'log-level': AGENT_ENV.logLevel,
-  'access-log': 'SALLYPORT_ACCESS_LOG',
-  'access-log-sample-rate': 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
-  'drain-seconds': 'SALLYPORT_DRAIN_SECONDS',
-  'max-connections': 'SALLYPORT_MAX_CONNECTIONS',
+  'access-log': AGENT_ENV.accessLog,
+  'access-log-sample-rate': AGENT_ENV.accessLogSampleRate,
+  'drain-seconds': AGENT_ENV.drainSeconds,
+  'max-connections': AGENT_ENV.maxConnections,
 };
 
 const PORT = z.int().check(z.gte(0), z.lte(65_535));

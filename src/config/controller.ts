@@ -9,9 +9,10 @@ import { z } from 'zod';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
+import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh } from './istio-mesh.ts';
-import { durationSchema, meshSchema } from './mesh.ts';
+import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
 export interface ControllerConfig {
@@ -39,13 +40,24 @@ export interface ControllerConfig {
       readonly requests?: Readonly<Record<string, string>>;
       readonly limits?: Readonly<Record<string, string>>;
     };
+    /** Of the init container. */
+    readonly initResources?: NonNullable<ControllerConfig['webhook']['agentResources']>;
+    readonly agentAccessLog?: 'on' | 'off';
+    readonly agentAccessLogSampleRate?: number;
+    readonly agentDrainSeconds?: number;
+    readonly agentMaxConnections?: number;
+    readonly agentStartupProbe?: z.output<typeof probeTiming>;
+    readonly agentReadinessProbe?: z.output<typeof probeTiming>;
+    readonly annotationBounds?: z.output<typeof annotationBounds>;
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
 }
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))]);
+const list = z
+  .union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))])
+  .pipe(z.array(ipBlockSchema));
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 /** A quantity may be written as a number in YAML. */
 const quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
@@ -132,6 +144,23 @@ const configObject = z.strictObject({
             .meta({ description: 'Resource limits of injected agents, as in a container; absent: 256Mi memory' }),
         })
         .exactOptional(),
+      initResources: z
+        .strictObject({
+          requests: quantities
+            .exactOptional()
+            .meta({ description: `${DESCRIPTIONS.initResources}: requests, as in a container; absent: 10m CPU, 32Mi memory` }),
+          limits: quantities
+            .exactOptional()
+            .meta({ description: `${DESCRIPTIONS.initResources}: limits, as in a container; absent: 128Mi memory` }),
+        })
+        .exactOptional(),
+      agentAccessLog: accessLog.exactOptional(),
+      agentAccessLogSampleRate: accessLogSampleRate.exactOptional(),
+      agentDrainSeconds: drainSeconds.exactOptional(),
+      agentMaxConnections: maxConnections.exactOptional(),
+      agentStartupProbe: probeTiming.exactOptional(),
+      agentReadinessProbe: probeTiming.exactOptional(),
+      annotationBounds: annotationBounds.exactOptional(),
       tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').meta({ description: DESCRIPTIONS.tlsMinVersion }),
     })
     .refine((webhook) => !webhook.enabled || webhook.agentImage !== '', {

@@ -14,5 +14,11 @@ export const DESCRIPTIONS = {
   webhookPort: 'Port on which the controller serves admission webhooks to the API server',
   tlsMinVersion: 'Lowest TLS version that the webhook accepts: `TLSv1.2` or `TLSv1.3`',
   agentLogLevel: 'Log level of injected agents',
+  agentAccessLog: 'Whether agents write one JSON line for each request: `on` or `off`',
+  agentAccessLogSampleRate: 'Share of allowed requests that agents log, 0 to 1; all other requests are always logged',
+  agentDrainSeconds: 'Seconds that open requests have to finish when a pod stops',
+  agentMaxConnections: 'Maximum number of client connections of an agent; further ones are reset',
+  initResources: "Resources of the agent's init container",
+  annotationBounds: 'What annotations of pods may change; a value beyond a bound is clamped, with an event on the pod',
   agentImagePullPolicy: 'Image pull policy of injected agents',
 } as const;

@@ -4,8 +4,8 @@
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 import { z } from 'zod';
-import { parseGoAddress, parseGoPrefix } from '../api/go/netip.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../api/mesh-config.ts';
+import { HEADER_PATTERN, IP_BLOCK } from './patterns.ts';
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -21,24 +21,16 @@ export const durationSchema: z.ZodType<number, string> = z
   });
 
 const namespaceSchema = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'not the name of a namespace');
-const ipBlockSchema = z
-  .string()
-  .refine((text) => (text.includes('/') ? parseGoPrefix(text) : parseGoAddress(text)) === undefined && !text.includes('%'), {
-    error: 'not an IP address or CIDR block',
-  });
+/** An IP address or a CIDR block. */
+export const ipBlockSchema: z.ZodString = z.string().regex(IP_BLOCK, 'not an IP address or CIDR block');
 /** HTTP statuses that Envoy's StatusCode enum contains. */
-const STATUSES: ReadonlySet<number> = new Set(
-  (
-    '100 200 201 202 203 204 205 206 207 208 226 300 301 302 303 304 305 307 308 400 401 402 403 404 405 406 407 408 409 410 411 412 ' +
-    '413 414 415 416 417 421 422 423 424 426 428 429 431 500 501 502 503 504 505 506 507 508 510 511'
-  )
-    .split(' ')
-    .map(Number),
-);
+const STATUSES: readonly string[] = (
+  '100 200 201 202 203 204 205 206 207 208 226 300 301 302 303 304 305 307 308 400 401 402 403 404 405 406 407 408 409 410 411 412 ' +
+  '413 414 415 416 417 421 422 423 424 426 428 429 431 500 501 502 503 504 505 506 507 508 510 511'
+).split(' ');
 const statusSchema = z
-  .union([z.string().regex(/^[1-5]\d\d$/, 'not an HTTP status'), z.int().min(100).max(599)], { error: 'not an HTTP status' })
-  .transform(Number)
-  .refine((status) => STATUSES.has(status), { error: 'not an HTTP status that Envoy knows' });
+  .union([z.enum(STATUSES), z.literal(STATUSES.map(Number))], { error: 'not an HTTP status that Envoy knows' })
+  .transform(Number);
 
 const commonProvider = {
   service: z.string().min(1).meta({ description: 'Host of the ext_authz service: `namespace/host` as in Istio, or a plain host name' }),
@@ -58,17 +50,11 @@ const commonProvider = {
         .meta({ description: 'Sends the first bytes of a longer body; otherwise the client gets 413' }),
       packAsBytes: z.boolean().default(false).meta({ description: 'Sends the body as bytes instead of a string' }),
     })
-    .optional(),
+    .optional()
+    .meta({ description: 'Sends the body of the request with the check' }),
   clearRouteCache: z.boolean().optional().meta({ description: 'Accepted without effect: an agent has only one upstream' }),
 };
-const headerPatterns = z
-  .array(
-    z
-      .string()
-      .min(1)
-      .refine((pattern) => pattern !== '*', { error: 'a lone * is not a pattern: write a prefix or a suffix' }),
-  )
-  .optional();
+const headerPatterns = z.array(z.string().min(1).regex(HEADER_PATTERN, 'a lone * is not a pattern: write a prefix or a suffix')).optional();
 const httpProvider = z.strictObject({
   ...commonProvider,
   pathPrefix: z.string().startsWith('/').optional().meta({ description: 'Prepended to the path of the check request' }),
@@ -91,12 +77,14 @@ const grpcProvider = z.strictObject(commonProvider);
 const providerSchema = z
   .strictObject({
     name: z.string().min(1).meta({ description: 'Name to which `provider.name` of a CUSTOM policy refers' }),
-    envoyExtAuthzHttp: httpProvider.optional(),
-    envoyExtAuthzGrpc: grpcProvider.optional(),
+    envoyExtAuthzHttp: httpProvider.optional().meta({ description: 'A provider that is called over HTTP' }),
+    envoyExtAuthzGrpc: grpcProvider.optional().meta({ description: 'A provider that is called over gRPC' }),
   })
   .refine((provider) => (provider.envoyExtAuthzHttp === undefined) !== (provider.envoyExtAuthzGrpc === undefined), {
     error: 'exactly one of envoyExtAuthzHttp and envoyExtAuthzGrpc is required',
-  });
+  })
+  // The JSON schema of the chart says the same.
+  .meta({ oneOf: [{ required: ['envoyExtAuthzHttp'] }, { required: ['envoyExtAuthzGrpc'] }] });
 
 const meshObject = z.strictObject({
   rootNamespace: namespaceSchema
@@ -114,7 +102,8 @@ const meshObject = z.strictObject({
           'How a path is normalized before it is evaluated and forwarded: `DEFAULT` (the same as `BASE`), `NONE`, `BASE`, `MERGE_SLASHES` or `DECODE_AND_MERGE_SLASHES`',
       }),
     })
-    .default({ normalization: 'DEFAULT' }),
+    .default({ normalization: 'DEFAULT' })
+    .meta({ description: 'Normalization of paths' }),
   extensionProviders: z
     .array(providerSchema)
     .refine((providers) => new Set(providers.map(({ name }) => name)).size === providers.length, {

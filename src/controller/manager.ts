@@ -3,6 +3,7 @@
  * leads, and stops everything in the reverse order.
  */
 import type { Policy } from '../api/istio/resources.ts';
+import { objectKey } from '../api/kube/keys.ts';
 import { runWithLease } from '../cluster/lease.ts';
 import { createRecorder } from '../cluster/recorder.ts';
 import type { Check } from '../ops-server/health.ts';
@@ -24,6 +25,8 @@ export interface Manager {
   readonly checks: Readonly<Record<string, Check>>;
   /** Ports of the pods that a policy would select, from the caches of this replica; undefined: not known. */
   readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
+  /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
+  readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
   /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
@@ -53,6 +56,10 @@ export function createManager(options: ManagerOptions): Manager {
   return {
     checks: checksOf(replica),
     portsFor: replica.clusterState.selection.portsFor,
+    rootPoliciesFor: (namespace, labels) =>
+      [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
+        .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)
+        .map(({ metadata }) => objectKey(metadata.namespace, metadata.name)),
     isLeading: () => isLeading,
     run: async (signal) => {
       // The leader's work reads the caches, so they outlive it.

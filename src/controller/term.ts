@@ -10,6 +10,7 @@ import { createStatusLoop, type StatusLoop } from '../status/status-loop.ts';
 import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { recordClamps } from './clamp-events.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
 import { seedKeys } from './seed-keys.ts';
@@ -62,11 +63,13 @@ export async function runTerm(
     pipeline.notify({ kind: 'mesh' });
     statuses.notifyAll();
   });
+  const stopClampEvents = recordClamps(clusterState, options.recorder);
   onTerm({ pipeline, statuses });
   try {
     await Promise.all([pipeline.run(signals.lost), statuses.run(signals.lost)]);
   } finally {
     unsubscribe();
+    stopClampEvents();
     onTerm(undefined);
     ledger.endTerm();
   }

@@ -17,7 +17,7 @@ import {
 import { bundleName } from '../api/kube/workload.ts';
 import type { Capture } from './capture.ts';
 import type { Raw } from './raw-json.ts';
-import { DEFAULT_AGENT_RESOURCES, type InjectionSettings } from './settings.ts';
+import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
 
 /** Names of the volumes that injection adds. */
 export const AGENT_VOLUMES = {
@@ -50,7 +50,7 @@ export function redirectContainer(plan: AgentPlan): Raw {
     args: ['redirect', ...maps, ...excluded, '--blocked', String(AGENT_BLOCKED_PORT)],
     // Older iptables needs a lock file, whose default path is on the read-only root filesystem.
     env: [{ name: 'XTABLES_LOCKFILE', value: `${STATE_DIRECTORY}/xtables.lock` }],
-    resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '128Mi' } },
+    resources: plan.settings.initResources ?? DEFAULT_INIT_RESOURCES,
     securityContext: {
       allowPrivilegeEscalation: false,
       capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
@@ -77,8 +77,14 @@ export function agentContainer(plan: AgentPlan): Raw {
     ports: [{ name: 'sallyport', containerPort: AGENT_ADMIN_PORT, protocol: 'TCP' }],
     resources: plan.settings.resources ?? DEFAULT_AGENT_RESOURCES,
     // The startup probe only requires a live agent: one without a bundle responds with 503 and must not delay the application.
-    startupProbe: { httpGet: admin('/healthz'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 60 },
-    readinessProbe: { httpGet: admin('/readyz'), periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 3 },
+    startupProbe: { httpGet: admin('/healthz'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 60, ...plan.settings.startupProbe },
+    readinessProbe: {
+      httpGet: admin('/readyz'),
+      periodSeconds: 5,
+      timeoutSeconds: 3,
+      failureThreshold: 3,
+      ...plan.settings.readinessProbe,
+    },
     securityContext: {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
@@ -106,8 +112,9 @@ export function agentVolumes(workloadName: string): readonly Raw[] {
     // Optional, because the controller creates the bundle when it sees the pod; until then the agent rejects all requests.
     { name: AGENT_VOLUMES.bundle, configMap: { name: bundleName(workloadName), optional: true } },
     { name: AGENT_VOLUMES.podInfo, downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
-    { name: AGENT_VOLUMES.state, emptyDir: { sizeLimit: '64Mi' } },
-    { name: AGENT_VOLUMES.noToken, emptyDir: { sizeLimit: '1Mi' } },
+    // In memory: the cluster autoscaler does not remove a node with a pod that has local storage on its disk.
+    { name: AGENT_VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } },
+    { name: AGENT_VOLUMES.noToken, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
   ];
 }
 
@@ -127,8 +134,16 @@ function environment(plan: AgentPlan): readonly Raw[] {
     { name: AGENT_ENV.labelsFile, value: LABELS_FILE },
     { name: AGENT_ENV.stateDirectory, value: STATE_DIRECTORY },
     ...(Object.keys(probes).length === 0 ? [] : [{ name: AGENT_ENV.appProbes, value: JSON.stringify(probes) }]),
-    ...(settings.logLevel === undefined ? [] : [{ name: AGENT_ENV.logLevel, value: settings.logLevel }]),
+    ...optional(AGENT_ENV.logLevel, settings.logLevel),
+    ...optional(AGENT_ENV.accessLog, settings.accessLog),
+    ...optional(AGENT_ENV.accessLogSampleRate, settings.accessLogSampleRate),
+    ...optional(AGENT_ENV.drainSeconds, settings.drainSeconds),
+    ...optional(AGENT_ENV.maxConnections, settings.maxConnections),
   ];
+}
+
+function optional(name: string, value: string | number | undefined): readonly Raw[] {
+  return value === undefined ? [] : [{ name, value: String(value) }];
 }
 
 function imageOf(settings: InjectionSettings): Raw {

@@ -11,7 +11,7 @@ import { portOf, type Raw, rawListOf, stringOf } from './raw-json.ts';
 import type { ServicePort } from './services.ts';
 
 /** Istio's annotation with the same meaning, so that manifests written for Istio keep their excluded ports. */
-const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
+export const ISTIO_EXCLUDE_ANNOTATION = 'traffic.sidecar.istio.io/excludeInboundPorts';
 
 /** A captured port. */
 export interface CapturedPort {

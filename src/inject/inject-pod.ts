@@ -3,23 +3,36 @@
  * is replaced, so that a second injection changes nothing, unless another webhook has added containers since.
  */
 import { AGENT_CONTAINER, AGENT_ENV, type AppProbes, type InjectionStatus, REDIRECT_CONTAINER } from '../api/kube/agent-contract.ts';
-import { AGENT_ANNOTATION, INJECTION_LABEL, REWRITE_PROBES_ANNOTATION } from '../api/kube/names.ts';
+import {
+  AGENT_ANNOTATION,
+  EXCLUDE_PORTS_ANNOTATION,
+  INCLUDE_PORTS_ANNOTATION,
+  INJECTION_LABEL,
+  REWRITE_PROBES_ANNOTATION,
+} from '../api/kube/names.ts';
 import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
 import { bundleName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { AGENT_VOLUMES, agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
-import { type Capture, planCapture } from './capture.ts';
+import { type Capture, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
+import { settingsOfPod } from './pod-settings.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 import type { ServicePort } from './services.ts';
 import type { InjectionSettings } from './settings.ts';
 import { findUnreachable } from './template-findings.ts';
+import { findUnknownAnnotations } from './unknown-annotations.ts';
 
 /** Input of the injection apart from the pod. */
 export interface InjectionContext {
   /** Name that the controller computes once the pod exists: see `workloadNameOf` and `workloadNameOfOwner`. */
   readonly workloadName: string;
   readonly settings: InjectionSettings;
+  /**
+   * Policies of the root namespace that select the pod, as `namespace/name`: its ports may then not be excluded, unless the
+   * bounds allow it. Absent: not known, and ports may be excluded.
+   */
+  readonly rootPolicies?: readonly string[];
   /** Ports of the Services that lead to the pod, as far as they are known; absent: none. */
   readonly services?: readonly ServicePort[];
 }
@@ -46,9 +59,12 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   if (obstacle !== undefined) return unchanged(...describeObstacle(obstacle));
 
   const bare = removeAgent(input);
-  const { capture, findings } = inspectTemplate(bare, context.services ?? []);
+  const own = settingsOfPod(context.settings, rawOf(rawOf(bare['metadata'])['annotations']));
+  const { capture, findings: found, clamped } = inspectTemplate(bare, context);
+  const findings = [...own.findings, ...found];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
-  const pod = addAgent(bare, capture, context);
+  const plan = { settings: own.settings, workloadName: context.workloadName, capture, clamped: [...own.clamped, ...clamped] };
+  const pod = addAgent(bare, plan);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
 }
 
@@ -57,21 +73,35 @@ export function findTemplateProblems(input: Raw, services: readonly ServicePort[
   const metadata = rawOf(input['metadata']);
   if (rawOf(metadata['labels'])[INJECTION_LABEL] === 'disabled') return [];
   const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
-  return obstacle === undefined ? inspectTemplate(removeAgent(input), services).findings : describeObstacle(obstacle);
+  if (obstacle !== undefined) return describeObstacle(obstacle);
+  const bare = removeAgent(input);
+  const settings = { image: '', version: '' };
+  const own = settingsOfPod(settings, rawOf(rawOf(bare['metadata'])['annotations']));
+  // Which values are clamped depends on the settings of the installation.
+  return [...own.findings.filter(({ severity }) => severity === 'error'), ...inspectTemplate(bare, { settings, services }).findings];
 }
 
-function inspectTemplate(
-  bare: Raw,
-  services: readonly ServicePort[],
-): { readonly capture: Capture; readonly findings: readonly Finding[] } {
+interface Inspection {
+  readonly capture: Capture;
+  readonly findings: readonly Finding[];
+  readonly clamped: readonly string[];
+}
+
+function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workloadName'>): Inspection {
   const spec = rawOf(bare['spec']);
-  const annotations = rawOf(rawOf(bare['metadata'])['annotations']);
+  const { annotations, clamped } = withoutForbiddenExclusions(rawOf(rawOf(bare['metadata'])['annotations']), context);
   const containers = [...rawListOf(spec['containers']), ...sidecarsOf(spec)];
+  const { services = [] } = context;
   const capture = planCapture(containers, annotations, services);
-  const findings = [...capture.findings, ...nameConflictsOf(spec)];
+  const findings = [
+    ...capture.findings,
+    ...nameConflictsOf(spec),
+    ...findUnknownAnnotations(annotations),
+    ...clamped.map(clampedExclusion),
+  ];
   // What would be unreachable depends on the errors.
-  if (findings.some(({ severity }) => severity === 'error')) return { capture, findings };
-  return { capture, findings: [...findings, ...findUnreachable({ annotations, spec, containers, capture, services })] };
+  if (findings.some(({ severity }) => severity === 'error')) return { capture, findings, clamped };
+  return { capture, findings: [...findings, ...findUnreachable({ annotations, spec, containers, capture, services })], clamped };
 }
 
 /** The pod before injection; the input itself if it has no agent. Named probe ports come back as numbers. */
@@ -96,7 +126,36 @@ export function removeAgent(input: Raw): Raw {
   };
 }
 
-function addAgent(bare: Raw, capture: Capture, { workloadName, settings }: InjectionContext): Raw {
+/** Moves excluded ports to the captured ones when a policy of the root namespace selects the pod and the bounds do not allow it. */
+function withoutForbiddenExclusions(
+  annotations: Raw,
+  { settings, rootPolicies = [] }: Omit<InjectionContext, 'workloadName'>,
+): { readonly annotations: Raw; readonly clamped: readonly string[] } {
+  const excluding = [EXCLUDE_PORTS_ANNOTATION, ISTIO_EXCLUDE_ANNOTATION].filter(
+    (name) => (stringOf(annotations[name]) ?? '').trim() !== '',
+  );
+  if (excluding.length === 0 || rootPolicies.length === 0 || settings.bounds?.excludePorts === 'all') return { annotations, clamped: [] };
+  const [policy = ''] = rootPolicies;
+  const ports = [INCLUDE_PORTS_ANNOTATION, ...excluding].map((name) => stringOf(annotations[name]) ?? '').filter((text) => text !== '');
+  return {
+    annotations: { ...without(annotations, ...excluding), [INCLUDE_PORTS_ANNOTATION]: ports.join(',') },
+    clamped: excluding.map((name) => `${name}: the ports pass through the agent nevertheless, because policy ${policy} selects the pod`),
+  };
+}
+
+function clampedExclusion(text: string): Finding {
+  const [name = '', message = ''] = text.split(/: (.*)/);
+  return { code: 'SP_ANNOTATION', severity: 'warning', path: `metadata.annotations[${name}]`, message };
+}
+
+interface PodPlan {
+  readonly settings: InjectionSettings;
+  readonly workloadName: string;
+  readonly capture: Capture;
+  readonly clamped: readonly string[];
+}
+
+function addAgent(bare: Raw, { settings, workloadName, capture, clamped }: PodPlan): Raw {
   const spec = rawOf(bare['spec']);
   const metadata = rawOf(bare['metadata']);
   const annotations = rawOf(metadata['annotations']);
@@ -112,6 +171,7 @@ function addAgent(bare: Raw, capture: Capture, { workloadName, settings }: Injec
     bundle: bundleName(workloadName),
     ports: capture.captured.map(({ port }) => port),
     excludedPorts: capture.excluded,
+    ...(clamped.length === 0 ? {} : { clamped }),
   };
   return {
     ...bare,

@@ -8,6 +8,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
 import { followConfig } from '../config/follow-config.ts';
+import { injectionConfigOf } from '../config/injection.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
@@ -71,7 +72,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
   const webhook = config.webhook.enabled
-    ? await openWebhook({ config, logger, metrics, client, mesh, isLeader: manager.isLeading, portsFor: manager.portsFor })
+    ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading })
     : undefined;
   const health = await startOpsServer({
     ...config.http,
@@ -100,10 +101,20 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
 interface WebhookParts extends Running {
   readonly isLeader: () => boolean;
   readonly portsFor: WebhookOptions['portsFor'];
+  readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
 }
 
-function openWebhook({ config, logger, metrics, client, mesh, isLeader, portsFor }: WebhookParts): ReturnType<typeof startWebhook> {
-  const { host, port, service, tlsMinVersion, agentImage, agentImagePullPolicy, agentLogLevel, agentResources } = config.webhook;
+function openWebhook({
+  config,
+  logger,
+  metrics,
+  client,
+  mesh,
+  isLeader,
+  portsFor,
+  rootPoliciesFor,
+}: WebhookParts): ReturnType<typeof startWebhook> {
+  const { host, port, service, tlsMinVersion } = config.webhook;
   const options: WebhookOptions = {
     client,
     host,
@@ -115,13 +126,8 @@ function openWebhook({ config, logger, metrics, client, mesh, isLeader, portsFor
     portsFor,
     mesh: mesh.current,
     namespace: config.namespace,
-    injection: {
-      image: agentImage,
-      imagePullPolicy: agentImagePullPolicy,
-      version: packageJson.version,
-      ...(agentLogLevel === undefined ? {} : { logLevel: agentLogLevel }),
-      ...(agentResources === undefined ? {} : { resources: agentResources }),
-    },
+    injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },
+    rootPoliciesFor,
     metrics: createWebhookMetrics(metrics.registry),
   };
   // Stopped by `stop`, after everything else.

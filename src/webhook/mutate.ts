@@ -10,11 +10,19 @@ import { isSame } from '../inject/raw-json.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
 import type { AdmissionRequest, AdmissionResponse, PatchStep } from './admission.ts';
 
+/** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
+export type RootPolicies = (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
+
 /** Responds with the patch that injects an agent, or denies the pod. Everything other than the creation of a Pod is allowed unchanged. */
-export function reviewPod(request: AdmissionRequest, settings: InjectionSettings): AdmissionResponse {
+export function reviewPod(request: AdmissionRequest, settings: InjectionSettings, rootPoliciesFor: RootPolicies): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
-  const { pod, findings } = injectPodTemplate(object, { workloadName: workloadNameOf(projectPod(object)), settings });
+  const slim = projectPod(object);
+  const { pod, findings } = injectPodTemplate(object, {
+    workloadName: workloadNameOf(slim),
+    settings,
+    rootPolicies: rootPoliciesFor(request.namespace, slim.labels),
+  });
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length > 0) return { allowed: false, message: `no agent can be injected: ${errors.map(describeFinding).join('; ')}` };
   return { allowed: true, patch: patchBetween(object, pod), warnings: findings.map((finding) => `sallyport: ${describeFinding(finding)}`) };

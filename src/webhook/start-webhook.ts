@@ -9,7 +9,7 @@ import type { InjectionSettings } from '../inject/settings.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { rotateCertificates } from './certs/certificate-rotator.ts';
-import { reviewPod } from './mutate.ts';
+import { type RootPolicies, reviewPod } from './mutate.ts';
 import { startAdmissionServer } from './server.ts';
 import { type PolicyContext, reviewPolicy } from './validate.ts';
 
@@ -28,6 +28,8 @@ export interface WebhookOptions {
   readonly mesh: () => MeshConfig;
   /** Ports of the pods that a policy would select; undefined: not known. */
   readonly portsFor: PolicyContext['portsFor'];
+  /** Policies of the root namespace that select a pod, as `namespace/name`. */
+  readonly rootPoliciesFor: RootPolicies;
   /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
   /** Minimum TLS version; absent: TLSv1.2. */
@@ -70,7 +72,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     port: options.port,
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
-      '/mutate': (request) => reviewPod(request, options.injection),
+      '/mutate': (request) => reviewPod(request, options.injection, options.rootPoliciesFor),
       '/validate': (request) => reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor }),
     },
     logger,

@@ -166,7 +166,7 @@ describe('the chart: its values and the files generated from it', function () {
       return [container?.image, container?.env.find(({ name }) => name === 'SALLYPORT_AGENT_IMAGE')?.value];
     };
 
-    expect(await images()).to.deep.equal(['sallyport/controller:0.1.0', 'sallyport/agent:0.1.0']);
+    expect(await images()).to.deep.equal(['registry.invalid/sallyport/controller:0.1.0', 'registry.invalid/sallyport/agent:0.1.0']);
     expect(await images('--set', 'image.registry=r.example')).to.deep.equal([
       'r.example/sallyport/controller:0.1.0',
       'r.example/sallyport/agent:0.1.0',

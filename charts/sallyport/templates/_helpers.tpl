@@ -41,6 +41,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* What no schema can say. */}}
+{{- define "sallyport.checks" -}}
+{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
+{{- fail "replicaCount is above 1, so leaderElection.enabled must be true: without a leader all replicas would write" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range .Values.mesh.extensionProviders -}}
+{{- if has .name $names -}}
+{{- fail (printf "mesh.extensionProviders has two providers with the name %s" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sallyport.webhookEnabled" -}}
 {{- if or .Values.webhook.injection.enabled .Values.webhook.validation.enabled -}}true{{- end -}}
 {{- end -}}
@@ -54,7 +68,7 @@ kubernetes:
   burst: {{ .Values.kubeApi.burst }}
 leaderElection:
   enabled: {{ .Values.leaderElection.enabled }}
-  name: {{ include "sallyport.fullname" . }}-controller
+  name: {{ printf "%s-controller" (include "sallyport.fullname" .) | quote }}
 jwks:
   refresh: {{ .Values.jwks.refresh }}
   blockedCidrs: {{ toJson .Values.jwks.blockedCidrs }}
@@ -64,12 +78,32 @@ jwks:
 webhook:
   enabled: {{ eq "true" (include "sallyport.webhookEnabled" .) }}
   port: {{ .Values.webhook.port }}
-  service: {{ include "sallyport.fullname" . }}
+  service: {{ include "sallyport.fullname" . | quote }}
   tlsMinVersion: {{ .Values.webhook.tlsMinVersion }}
   agentImagePullPolicy: {{ .Values.agent.image.pullPolicy }}
   agentLogLevel: {{ .Values.agent.logLevel }}
   {{- with .Values.agent.resources }}
   agentResources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.agent.initResources }}
+  initResources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  agentAccessLog: {{ .Values.agent.accessLog | quote }}
+  agentAccessLogSampleRate: {{ .Values.agent.accessLogSampleRate }}
+  agentDrainSeconds: {{ .Values.agent.drainSeconds }}
+  agentMaxConnections: {{ .Values.agent.maxConnections }}
+  {{- with .Values.agent.startupProbe }}
+  agentStartupProbe:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.agent.readinessProbe }}
+  agentReadinessProbe:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.agent.annotationBounds }}
+  annotationBounds:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}

@@ -46,6 +46,11 @@ export const AGENT_ENV = {
   /** JSON: {@link AppProbes}; absent: no probe was rewritten. */
   appProbes: 'SALLYPORT_APP_PROBES',
   logLevel: 'SALLYPORT_LOG_LEVEL',
+  /** `on` or `off`. */
+  accessLog: 'SALLYPORT_ACCESS_LOG',
+  accessLogSampleRate: 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
+  drainSeconds: 'SALLYPORT_DRAIN_SECONDS',
+  maxConnections: 'SALLYPORT_MAX_CONNECTIONS',
 } as const;
 
 /** The original probes of the application before rewriting, by `<container>/<livez|readyz|startupz>`. */
@@ -79,4 +84,6 @@ export interface InjectionStatus {
   readonly ports: readonly number[];
   /** Container ports that an annotation excludes from capture. */
   readonly excludedPorts: readonly number[];
+  /** What annotations asked for and the operator does not allow, one sentence each; absent: nothing. The controller records an event. */
+  readonly clamped?: readonly string[];
 }

@@ -26,6 +26,40 @@ export const INCLUDE_PORTS_ANNOTATION = 'sallyport.dev/include-inbound-ports';
 export const EXCLUDE_PORTS_ANNOTATION = 'sallyport.dev/exclude-inbound-ports';
 /** Annotation on a pod (template): `false` keeps its probes unchanged; they then go through the agent and policies apply to them. */
 export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
+/** Annotation on a pod (template): `on` or `off`, see `AnnotationBounds` of src/inject for what an operator allows. */
+export const ACCESS_LOG_ANNOTATION = 'sallyport.dev/access-log';
+/** Annotation on a pod (template): share of allowed requests that its agent logs, 0 to 1. */
+export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sample-rate';
+/** Annotation on a pod (template): log level of its agent. */
+export const LOG_LEVEL_ANNOTATION = 'sallyport.dev/log-level';
+/** Annotation on a pod (template): seconds that open requests have to finish when the pod stops. */
+export const DRAIN_SECONDS_ANNOTATION = 'sallyport.dev/drain-seconds';
+/** Annotation on a pod (template): maximum number of client connections of its agent. */
+export const MAX_CONNECTIONS_ANNOTATION = 'sallyport.dev/max-connections';
+/** Annotation on a pod (template): CPU request of the agent. */
+export const AGENT_CPU_ANNOTATION = 'sallyport.dev/agent-cpu';
+/** Annotation on a pod (template): CPU limit of the agent. */
+export const AGENT_CPU_LIMIT_ANNOTATION = 'sallyport.dev/agent-cpu-limit';
+/** Annotation on a pod (template): memory request of the agent. */
+export const AGENT_MEMORY_ANNOTATION = 'sallyport.dev/agent-memory';
+/** Annotation on a pod (template): memory limit of the agent. */
+export const AGENT_MEMORY_LIMIT_ANNOTATION = 'sallyport.dev/agent-memory-limit';
+/** Annotation on a pod (template): CPU request of the agent's init container. */
+export const INIT_CPU_ANNOTATION = 'sallyport.dev/init-cpu';
+/** Annotation on a pod (template): CPU limit of the agent's init container. */
+export const INIT_CPU_LIMIT_ANNOTATION = 'sallyport.dev/init-cpu-limit';
+/** Annotation on a pod (template): memory request of the agent's init container. */
+export const INIT_MEMORY_ANNOTATION = 'sallyport.dev/init-memory';
+/** Annotation on a pod (template): memory limit of the agent's init container. */
+export const INIT_MEMORY_LIMIT_ANNOTATION = 'sallyport.dev/init-memory-limit';
+/** Annotation on a pod (template): `periodSeconds` of the agent's readiness probe. */
+export const READINESS_PERIOD_ANNOTATION = 'sallyport.dev/readiness-period-seconds';
+/** Annotation on a pod (template): `timeoutSeconds` of the agent's readiness probe. */
+export const READINESS_TIMEOUT_ANNOTATION = 'sallyport.dev/readiness-timeout-seconds';
+/** Annotation on a pod (template): `failureThreshold` of the agent's readiness probe. */
+export const READINESS_FAILURES_ANNOTATION = 'sallyport.dev/readiness-failure-threshold';
+/** Annotation on a pod (template): `failureThreshold` of the agent's startup probe, which runs every second by default. */
+export const STARTUP_FAILURES_ANNOTATION = 'sallyport.dev/startup-failure-threshold';
 /** Annotation on a Deployment or Pod manifest in directory mode: `host:port` (or `http://host:port`) of the upstream behind its agent. */
 export const UPSTREAM_ANNOTATION = 'sallyport.dev/upstream';
 /** Annotation in directory mode: `host:port` that the agent listens on; absent: a free loopback port. */

@@ -3,6 +3,7 @@
  * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
+import { injectionConfigOf } from '../../config/injection.ts';
 import { RefusedError } from '../../errors.ts';
 import { type InjectionFinding, injectManifest, readObjects } from '../../inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../inject/settings.ts';
@@ -15,7 +16,7 @@ import { readInput } from '../input/read-file.ts';
 import { plural } from '../output/plural.ts';
 
 /** The agent image if neither flag, environment nor configuration names one: the default of the Helm chart. */
-export const DEFAULT_AGENT_IMAGE: string = `sallyport/agent:${VERSION}`;
+export const DEFAULT_AGENT_IMAGE: string = `registry.invalid/sallyport/agent:${VERSION}`;
 
 interface InjectOptions {
   readonly filename: readonly string[];
@@ -76,14 +77,13 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
   const { webhook } = await readConfig(options.config, context);
   const image = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
   const pullPolicy = options.imagePullPolicy ?? (options.config === undefined ? undefined : webhook.agentImagePullPolicy);
-  const logLevel = options.agentLogLevel ?? webhook.agentLogLevel;
-  const resources = webhook.agentResources;
+  const { imagePullPolicy: _default, ...configured } = injectionConfigOf(webhook);
   return {
+    ...configured,
     image: image === '' ? DEFAULT_AGENT_IMAGE : image,
     version: VERSION,
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
-    ...(logLevel === undefined ? {} : { logLevel }),
-    ...(resources === undefined ? {} : { resources }),
+    ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
   };
 }
 

@@ -17,8 +17,8 @@ const node = '/usr/local/bin/node';
 
 /** Names of the images. Ours have the chart's default names, so that no value needs to be set. */
 export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep', string>> = {
-  controller: `sallyport/controller:${VERSION}`,
-  agent: `sallyport/agent:${VERSION}`,
+  controller: `registry.invalid/sallyport/controller:${VERSION}`,
+  agent: `registry.invalid/sallyport/agent:${VERSION}`,
   /** httpbin.mjs and issuer.mjs of the example; runs the former on port 8080. */
   httpbin: 'sallyport/httpbin:example',
   /** curl and busybox. */

@@ -84,7 +84,7 @@ function setUp(): void {
       port: 0,
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
-        '/mutate': (review) => reviewPod(review, settings),
+        '/mutate': (review) => reviewPod(review, settings, () => []),
         '/validate': (review) => reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined }),
         '/bug': () => {
           throw new TypeError('secret of the inside');

@@ -1,0 +1,69 @@
+/*
+ * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
+ */
+import { z } from 'zod';
+import { DESCRIPTIONS } from './descriptions.ts';
+import { QUANTITY } from './patterns.ts';
+
+const count = z.int().min(1).max(3600);
+const quantity = z.union([z.string().regex(QUANTITY, 'not a quantity such as 100m or 64Mi'), z.number().min(0).transform(String)]);
+
+/** Timing of a probe of the agent. */
+export const probeTiming: z.ZodObject<{
+  periodSeconds: z.ZodExactOptional<z.ZodInt>;
+  timeoutSeconds: z.ZodExactOptional<z.ZodInt>;
+  failureThreshold: z.ZodExactOptional<z.ZodInt>;
+}> = z.strictObject({
+  periodSeconds: count.exactOptional().meta({ description: 'Seconds between two probes' }),
+  timeoutSeconds: count.exactOptional().meta({ description: 'Seconds until a probe counts as failed' }),
+  failureThreshold: count.exactOptional().meta({ description: 'Failed probes in a row that count' }),
+});
+
+/** Whether the agent writes access log lines. */
+export const accessLog: z.ZodEnum<{ on: 'on'; off: 'off' }> = z.enum(['on', 'off']).meta({ description: DESCRIPTIONS.agentAccessLog });
+/** Share of allowed requests that are logged. */
+export const accessLogSampleRate: z.ZodNumber = z.number().min(0).max(1).meta({ description: DESCRIPTIONS.agentAccessLogSampleRate });
+/** Seconds that open requests have to finish. */
+export const drainSeconds: z.ZodNumber = z.number().min(0).max(3600).meta({ description: DESCRIPTIONS.agentDrainSeconds });
+/** Maximum number of client connections. */
+export const maxConnections: z.ZodInt = z.int().min(1).max(1_000_000).meta({ description: DESCRIPTIONS.agentMaxConnections });
+
+/** What annotations of pods may change. */
+export interface AnnotationBoundsConfig {
+  readonly accessLogOff?: boolean;
+  readonly excludePorts?: 'all' | 'exceptRootPolicies';
+  readonly maxConnections?: number;
+  readonly drainSeconds?: number;
+  readonly cpuLimit?: string;
+  readonly memoryLimit?: string;
+}
+
+/** Schema of {@link AnnotationBoundsConfig}. */
+export const annotationBounds: z.ZodType<AnnotationBoundsConfig> = z.strictObject({
+  accessLogOff: z
+    .boolean()
+    .exactOptional()
+    .meta({ description: 'Allows annotations to switch off the records of denied requests; absent: false' }),
+  excludePorts: z.enum(['all', 'exceptRootPolicies']).exactOptional().meta({
+    description:
+      'Ports that annotations may exclude: `all`, or none of a pod that a policy of the root namespace selects (`exceptRootPolicies`, the default)',
+  }),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .exactOptional()
+    .meta({ description: 'Largest number of client connections that an annotation may set; absent: that of the installation' }),
+  drainSeconds: z
+    .number()
+    .min(0)
+    .max(3600)
+    .exactOptional()
+    .meta({ description: 'Longest drain time that an annotation may set; absent: that of the installation' }),
+  cpuLimit: quantity
+    .exactOptional()
+    .meta({ description: 'Largest CPU request and limit that an annotation may set; absent: the limit of the installation' }),
+  memoryLimit: quantity
+    .exactOptional()
+    .meta({ description: 'Largest memory request and limit that an annotation may set; absent: the limit of the installation' }),
+});

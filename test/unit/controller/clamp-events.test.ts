@@ -1,0 +1,30 @@
+import { expect } from 'chai';
+import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import type { KubeEvent } from '../../../src/cluster/recorder.ts';
+import { recordClamps } from '../../../src/controller/clamp-events.ts';
+import { createClusterState } from '../../../src/state/cluster-state.ts';
+import { pod } from './pods-and-policies.ts';
+
+describe('events about clamped annotations', () => {
+  const injected = (name: string, status: string): ReturnType<typeof pod> => ({
+    ...pod({ name }),
+    annotations: { 'sallyport.dev/agent': status },
+  });
+
+  it('are recorded once for each new pod, and for nothing else', () => {
+    const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
+    const events: KubeEvent[] = [];
+    const stop = recordClamps(clusterState, { record: (event) => void events.push(event) });
+    clusterState.pods.upsert(injected('a', '{"clamped":["x: too much","y: too much"]}'));
+    clusterState.pods.upsert({ ...injected('a', '{"clamped":["x: too much"]}'), podIP: '10.0.0.1' });
+    for (const [name, status] of Object.entries({ b: '{}', c: '{', d: '{"clamped":7}', e: '{"clamped":[7]}' })) {
+      clusterState.pods.upsert(injected(name, status));
+    }
+    stop();
+    clusterState.pods.upsert(injected('f', '{"clamped":["x: too much"]}'));
+    expect(events.map(({ regarding, type, reason, note }) => [regarding.name, type, reason, note])).to.deep.equal([
+      ['a', 'Warning', 'AnnotationClamped', 'x: too much'],
+      ['a', 'Warning', 'AnnotationClamped', 'y: too much'],
+    ]);
+  });
+});
