@@ -36,7 +36,7 @@ const failurePolicy = z.enum(['Fail', 'Ignore']);
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 const timeoutSeconds = z.int().min(1).max(30);
 const objectName = string.regex(OBJECT_NAME);
-/** One argument of the controller. Other settings have a value of their own. */
+/** One argument of the controller. Other settings have a separate value. */
 const argument = string.regex(
   /^--(?:(?:log-level=(?:trace|debug|info|warn|error|silent))|(?:(?:resync|jwks-refresh)=[1-9][0-9]{0,5}(?:s|m|h))|(?:(?:http-host|webhook-host)=[0-9a-fA-F.:]+)|(?:workers=[1-9]))$/,
 );

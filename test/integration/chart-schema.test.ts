@@ -113,7 +113,7 @@ describe('values that pass the schema of the chart', function () {
     ['claims in the resources of agents', { agent: { resources: { claims: [] } } }],
     ['a quantity that is not one', { agent: { resources: { limits: { cpu: 'half' } } } }],
     ['several replicas without leader election', { replicaCount: 2, leaderElection: { enabled: false } }],
-    ['a name that is none', { fullnameOverride: 'Guard_1' }],
+    ['an invalid name', { fullnameOverride: 'Guard_1' }],
     ['a sample rate above 1', { agent: { accessLogSampleRate: 2 } }],
     [
       'a status that Envoy does not know',
