@@ -42,6 +42,8 @@ function listener({ listenPort }: PortPair, at: number): object {
     route_config: { name: 'in', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }] },
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     stream_idle_timeout: '0s',
+    // Long enough that no slow machine sees Envoy close a connection that it has half given up.
+    delayed_close_timeout: '30s',
     http_filters: [...envoyFilters(), { name: 'envoy.filters.http.router', typed_config: typed('http.router.v3.Router', {}) }],
   });
   const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }];
