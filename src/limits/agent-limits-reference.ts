@@ -186,8 +186,8 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   },
   readBuffers: {
     part: 'application',
-    bounds: 'read buffers of 128 KiB that large bodies pass through without being copied, either way',
-    beyond: 'bodies are copied in pieces of 64 KiB',
+    bounds: 'read buffers of 64 KiB that large bodies pass through without being copied, either way',
+    beyond: 'bodies are copied',
   },
   unusedReadBuffers: { part: 'application', bounds: 'such buffers that are kept for the next body', beyond: 'the buffer is freed' },
   upstreamIdleTime: {

@@ -1,6 +1,6 @@
 /*
- * Where sockets are read into. All sockets share one buffer, whose content is valid during a callback only. A socket that fills it, because
- * a large body passes, gets a larger buffer to itself: its bytes are written to the other side as they are, and while they wait to
+ * Where sockets are read into. All sockets share one buffer, whose content is valid during a callback only. A socket that reads much, because
+ * a large body passes, gets a buffer to itself: its bytes are written to the other side as they are, and while they wait to
  * be written the socket reads into another one.
  */
 import { LIMITS } from '../../limits/agent-limits.ts';
@@ -9,7 +9,8 @@ import { BoundedList } from '../../limits/containers.ts';
 const SHARED_BYTES = 64 * 1024;
 /** A read of more bytes than that is worth not to be copied. */
 export const LARGE_BYTES: number = 16 * 1024;
-const BULK_BYTES = 128 * 1024;
+/** A larger one would save little CPU time, and let large bodies delay everything else: a socket is read up to 32 times in a row. */
+const BULK_BYTES = 64 * 1024;
 
 /** A read buffer that may be kept until its bytes are written. */
 export class BulkBuffer {
