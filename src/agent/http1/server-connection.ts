@@ -56,9 +56,12 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
     this.setDeadline(host.timeouts.idleTimeoutMs);
   }
 
-  /** Closes the connection after its next response. */
+  /**
+   * From now on every response says that the connection closes. It is left to the client to close it, for a moment: a request that
+   * the client has sent before it read the response would be lost otherwise.
+   */
   finish(): void {
-    this.#stream.isClosing = true;
+    this.#stream.isDraining = true;
   }
 
   /** Ends what can be ended in good order: closes an idle connection, says goodbye on a switched protocol. */
@@ -127,7 +130,7 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
       return;
     }
     this.#phase = 'head';
-    this.setDeadline(this.#host.timeouts.idleTimeoutMs);
+    this.setDeadline(this.#stream.isDraining ? LINGER_MS : this.#host.timeouts.idleTimeoutMs);
     if (this.input.isHolding) this.takeRest();
   }
 
@@ -144,6 +147,7 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
   #expire(): void {
     const phase = this.#phase;
     if (phase === 'head' && this.#heads.hasBegun) this.#fault(REQUEST_TIMEOUT, 'timeout');
+    else if (phase === 'head' && this.#stream.isDraining) this.shutDown();
     else if (phase === 'head') this.destroy('idle');
     // What the client has not read keeps the connection open; how long, `unreadTimeoutMs` decides.
     else if (this.#socket.writableLength > 0) this.setDeadline(LINGER_MS);

@@ -48,6 +48,8 @@ export class Http1ServerStream implements ServerStream {
   startMs = 0;
   /** Close the connection after the request at hand. */
   isClosing = false;
+  /** The agent stops: every response says that the connection closes. */
+  isDraining = false;
   readonly #handler: ServerStreamHandler;
   readonly #owner: StreamConnection;
   readonly #input: PausedInput;
@@ -181,7 +183,7 @@ export class Http1ServerStream implements ServerStream {
 
   sendHead(head: ResponseHead): void {
     this.isClosing ||= this.#unread;
-    this.#response.head(head, this.isClosing);
+    this.#response.head(head, this.isClosing || this.isDraining);
   }
 
   switchProtocols(head: ResponseHead, protocol: string): void {
@@ -206,7 +208,7 @@ export class Http1ServerStream implements ServerStream {
 
   reply(reply: LocalReply): void {
     this.isClosing ||= reply.close || this.#unread;
-    this.#response.reply(reply, this.#isHead, this.isClosing);
+    this.#response.reply(reply, this.#isHead, this.isClosing || this.isDraining);
     this.#owner.flush();
     this.#over();
   }

@@ -64,13 +64,48 @@ describe('connections of a listener', () => {
     first.socket.destroy();
   });
 
-  it('finishes the exchange at hand when it stops, then closes', async () => {
+  it('finishes the exchange at hand when it stops, and ends as soon as its clients have closed', async () => {
     const { port } = await start({ upstream: (socket) => socket.on('data', () => setTimeout(() => socket.write(OK), 20)) });
     const client = new RawClient(port).send(GET);
     while (at.seen.length === 0) await sleep(1);
-    const stopped = at.listener.stop(2000);
-    expect(await client.untilClosed()).to.match(/connection: close\r\n\r\nok$/);
+    const stopped = at.listener.stop(60_000);
+    expect(await client.until(has('ok'))).to.match(/connection: close\r\n\r\nok$/);
+    client.socket.end();
     await stopped;
+  });
+
+  it('serves idle and new connections while it stops, and requests that a client has sent before it read the response', async () => {
+    const { port } = await start();
+    const idle = new RawClient(port).send(GET);
+    await idle.until(has('ok'));
+    const stopped = at.listener.stop(60_000);
+    expect(await talk(port, GET, has('ok'))).to.match(/connection: close\r\n\r\nok$/);
+    const first = idle.text.length;
+    await idle.send(GET).until((text) => text.length > first && text.endsWith('ok'));
+    await idle.send(GET).until((text) => text.split('connection: close').length === 3);
+    at.listener.sweep(performance.now() + 5000);
+    await idle.untilClosed();
+    await stopped;
+    expect(at.closed).to.include('shutdown');
+  });
+
+  it('closes idle connections and says goodbye to WebSockets at the end', async () => {
+    const { port } = await start({
+      upstream: (socket) =>
+        socket.once('data', () =>
+          socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02hi'),
+        ),
+    });
+    const idle = new RawClient(port);
+    const socket = new RawClient(port).send('GET /ok HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await socket.until(has('hi'));
+    const stopped = at.listener.stop(30);
+    expect(await idle.untilClosed()).to.equal('');
+    await socket.until((text) => text.endsWith('hi\x88\x02\x03\xe9'));
+    while (!/\x88\x82[^]{6}$/.test(at.seen[0] ?? '')) await sleep(1);
+    socket.socket.end('\x88\x82\0\0\0\0\x03\xe9');
+    await stopped;
+    expect(at.connections()).to.equal(0);
   });
 
   const checking = httpChain((request) => ({
