@@ -13,7 +13,7 @@ import { formatFindingCount, formatFindingTable } from '../output/findings.ts';
 import { plural } from '../output/plural.ts';
 import { createProgress } from '../output/progress.ts';
 import { formatSarif } from '../output/sarif.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 
 interface CheckOptions {
   readonly config?: string;
@@ -60,7 +60,7 @@ async function check(paths: readonly string[], options: CheckOptions, context: C
     const hidden = suppressed === 0 ? '' : `, ${suppressed} suppressed`;
     context.stderr.write(`${plural(manifests.textByFile.size, 'file')}, policies: ${policies}, ${count}${hidden}\n`);
   } else {
-    context.stdout.write(options.output === 'sarif' ? formatSarif(findings) : formatStructured({ findings }, options.output));
+    context.stdout.write(options.output === 'sarif' ? formatSarif(findings) : formatDocument('CheckResult', { findings }, options.output));
   }
   return exitCodeOf(manifests, findings, options.failOn);
 }

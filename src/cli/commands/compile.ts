@@ -12,7 +12,7 @@ import { createOfflineClusterState, exitCodeOf, type OfflineClusterState } from 
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { writeFindingLines } from '../output/findings.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
 
 interface CompileOptions {
@@ -99,5 +99,9 @@ function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOp
     return;
   }
   const [only] = compiled;
-  stdout.write(formatStructured(options.workload === undefined ? { items: compiled } : only, options.output));
+  stdout.write(
+    options.workload === undefined || only === undefined
+      ? formatDocument('Bundles', { items: compiled }, options.output)
+      : formatStructured(only, options.output),
+  );
 }

@@ -18,7 +18,7 @@ import { readManifests } from '../input/read-manifests.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { flipGroupValue, formatFlips, formatNotReached } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { type ComparisonResult, compareDecisions } from './compare-decisions.ts';
 
 const MAX_NUMBER = 9_999_999;
@@ -80,7 +80,10 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
   const isSampled = options.generate !== undefined;
   if (options.output === 'table')
     context.stdout.write(`${formatFlips(groups, context.stdout)}${formatNotReached(notReached, context.stdout)}`);
-  else context.stdout.write(formatStructured({ ...result, groups: groups.map(flipGroupValue), sampled: isSampled }, options.output));
+  else
+    context.stdout.write(
+      formatDocument('Comparison', { ...result, groups: groups.map(flipGroupValue), sampled: isSampled }, options.output),
+    );
   context.stderr.write(`${summary(result, isSampled ? options.seed : undefined)}\n`);
   return result.flips === 0 && notReached.length === 0 ? EXIT_OK : EXIT_FINDINGS;
 }

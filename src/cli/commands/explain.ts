@@ -20,7 +20,7 @@ import { parseLabels, parseWorkload } from '../input/workload-argument.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { requestText } from '../output/printable.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 
 interface ExplainOptions extends RequestOptions {
   readonly config?: string;
@@ -57,7 +57,9 @@ export function addExplainCommand(program: Command, { context, finish }: Command
       const { paths, options } = takeUrlArgument(args, parsed);
       const shown = await explain(await readPolicies(paths, options, context), options, context);
       context.stdout.write(
-        options.output === 'table' ? formatExplanation(shown, context.stdout) : formatStructured(explanationValue(shown), options.output),
+        options.output === 'table'
+          ? formatExplanation(shown, context.stdout)
+          : formatDocument('Explanation', explanationValue(shown), options.output),
       );
       finish(EXIT_OK);
     });

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { VERSION } from '../../version.ts';
 import type { CommandHost } from '../context/command-context.ts';
 import { EXIT_OK } from '../context/exit-codes.ts';
-import { formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 
 /** Adds `version` to the program. */
 export function addVersionCommand(program: Command, { context, finish }: CommandHost): void {
@@ -17,7 +17,7 @@ export function addVersionCommand(program: Command, { context, finish }: Command
     .action(({ output }: { readonly output: OutputFormat }) => {
       const facts = { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
       const line = `sallyport ${facts.version} (Node.js ${facts.node}, ${facts.platform})\n`;
-      context.stdout.write(output === 'table' ? line : formatStructured(facts, output));
+      context.stdout.write(output === 'table' ? line : formatDocument('Version', facts, output));
       finish(EXIT_OK);
     });
 }

@@ -35,7 +35,7 @@ const OUTCOME_STYLE: Readonly<Record<Explanation['verdict']['outcome'], Style>> 
 };
 
 /** The explanation with `where` added to every rule; member names are stable. */
-export function explanationValue({ workload, request, explanation, notApplied, locate }: ShownExplanation): unknown {
+export function explanationValue({ workload, request, explanation, notApplied, locate }: ShownExplanation): object {
   const located = <T extends { readonly rule: RuleRef }>(entry: T): T => {
     const where = locate(entry.rule);
     return where === undefined ? entry : { ...entry, rule: { ...entry.rule, where } };

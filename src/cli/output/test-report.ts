@@ -7,7 +7,7 @@ import type { PolicyTestResult } from '../../explain/run-tests.ts';
 import { nearestText } from './explanation.ts';
 import { plural } from './plural.ts';
 import { printable } from './printable.ts';
-import { formatStructured, type StructuredFormat } from './structured.ts';
+import { formatDocument, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
 
 /** Formats of `sallyport test`. */
@@ -26,7 +26,7 @@ export function formatTestReport(report: TestReport, format: TestReportFormat, s
       return formatText(report, stream);
     case 'json':
     case 'yaml':
-      return formatStructured(reportValue(report), format);
+      return formatDocument('TestReport', reportValue(report), format);
     case 'junit':
       return formatJunit(report);
     case 'tap':
@@ -62,7 +62,7 @@ function formatText({ suites, coverage }: TestReport, stream: NodeJS.WritableStr
   return lines.join('');
 }
 
-function reportValue({ suites, coverage }: TestReport): unknown {
+function reportValue({ suites, coverage }: TestReport): object {
   return {
     suites: suites.map(({ file, results }) => ({
       file,

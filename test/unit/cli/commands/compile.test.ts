@@ -59,7 +59,7 @@ describe('sallyport compile', () => {
   it('prints all bundles as a list without --workload', async () => {
     const { stdout } = await compile(FILES, '.', '-o', 'yaml');
 
-    expect(stdout).to.match(/^items:\n {2}- workload: foo\/httpbin\n/);
+    expect(stdout).to.match(/\nitems:\n {2}- workload: foo\/httpbin\n/);
     expect(stdout).to.include('- workload: foo/sleep\n');
   });
 
