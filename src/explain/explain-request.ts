@@ -7,7 +7,7 @@ import type { RawRequest } from '../http/heads.ts';
 import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
 import { prepareRequest } from '../http/normalize/prepare.ts';
 import type { Decision } from '../policy/decide/decision.ts';
-import type { Program } from '../policy/model/program.ts';
+import type { JwtProvider, Program } from '../policy/model/program.ts';
 import { decidedBy } from './decided-by.ts';
 import { type AssumedResponse, createExplainedChain, type Enforced, evaluateToEnd, type FinalVerdict } from './evaluate-to-end.ts';
 import { explainJwtRule } from './explain-jwt-rule.ts';
@@ -55,6 +55,7 @@ export function explainMessages(
     dryRun: dryRunOutcomes(final.log.decision),
     authentication,
     rules,
+    ...unknownVerdict(program, keySets, { final, authentication }),
     caveats: [
       ...providers.map((name) => `provider ${name} was not called; its response is assumed to be ${authorizer}`),
       ...keyCaveats(program, keySets, authentication),
@@ -97,6 +98,27 @@ function dryRunOutcomes(decision: Decision | undefined): readonly DryRunOutcome[
   return [...outcome('DENY', decision.dryRunDeny), ...outcome('ALLOW', decision.dryRunAllow)];
 }
 
+/** A 401 because keys are missing says nothing about an agent that has them. */
+function unknownVerdict(
+  program: Program,
+  keySets: Readonly<Record<string, KeySet>>,
+  { final, authentication }: { readonly final: FinalVerdict; readonly authentication: readonly JwtRuleExplanation[] },
+): Pick<Explanation, 'unknown'> {
+  if (final.log.outcome !== 'unauthenticated') return {};
+  const missing = program.providers.filter((provider, index) => isKeyUnknown(provider, keySets, authentication[index]));
+  if (missing.length === 0) return {};
+  const issuers = [...new Set(missing.map(({ issuer }) => (issuer === '' ? 'any issuer' : issuer)))];
+  return { unknown: `give --jwks: the keys of ${issuers.join(', ')} are unknown here, so the token cannot be verified` };
+}
+
+function isKeyUnknown(
+  { keySet }: JwtProvider,
+  keySets: Readonly<Record<string, KeySet>>,
+  explained: JwtRuleExplanation | undefined,
+): boolean {
+  return !Object.hasOwn(keySets, keySet) && explained?.outcome === 'refused' && explained.fault === 'Jwt verification fails';
+}
+
 /** A token that is refused because its keys are unknown here may still be valid. */
 function keyCaveats(
   program: Program,
@@ -104,8 +126,7 @@ function keyCaveats(
   authentication: readonly JwtRuleExplanation[],
 ): readonly string[] {
   return program.providers.flatMap((provider, index) => {
-    const isUnknown = !Object.hasOwn(keySets, provider.keySet) && authentication[index]?.outcome === 'refused';
-    return isUnknown && authentication[index]?.fault === 'Jwt verification fails'
+    return isKeyUnknown(provider, keySets, authentication[index])
       ? [`the keys of ${ruleText(ruleRef(provider.source))} are unknown here; an agent that has them may accept the token`]
       : [];
   });

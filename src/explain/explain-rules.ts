@@ -46,13 +46,14 @@ function removedHeaders({ providers }: Program, authentication: Authentication):
 }
 
 function explainRule(trace: RuleTrace, evaluated: EvaluatedRequest, removed: readonly string[]): RuleExplanation {
-  const { action, dryRun, matched, nearness, misses, hits } = trace;
+  const { action, dryRun, matched, failing, nearness, misses, hits } = trace;
   return {
     rule: ruleRef(trace.rule.source),
     action,
     dryRun,
     matched,
     reached: isReached(trace, evaluated),
+    failing,
     nearness,
     misses: misses.map((miss) => ({ ...withRemovalHint(miss, removed), saw: redactValue(miss.path, miss.saw) })),
     hits: hits.map((hit) => ({ ...hit, saw: redactValue(hit.path, hit.saw) })),
@@ -71,9 +72,13 @@ function isReached({ action }: RuleTrace, { final: { log }, deniedByCustom }: Ev
   return action !== 'ALLOW' || log.decision.reason !== 'deny-rule';
 }
 
-/** Rules that matched and were reached first, then the nearest; equally near rules stay in evaluation order. */
+/**
+ * Rules that matched and were reached first, then those with the fewest failing clauses, then those with the largest share of clauses
+ * that held; equally near rules stay in evaluation order.
+ */
 function byNearness(one: RuleExplanation, other: RuleExplanation): number {
-  return Number(other.matched && other.reached) - Number(one.matched && one.reached) || other.nearness - one.nearness;
+  const reached = Number(other.matched && other.reached) - Number(one.matched && one.reached);
+  return reached || one.failing - other.failing || other.nearness - one.nearness;
 }
 
 /** When no ALLOW rule matched, the ALLOW rules are those that could have allowed the request. */

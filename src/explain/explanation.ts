@@ -57,9 +57,11 @@ export interface RuleExplanation {
   readonly matched: boolean;
   /** Whether the rule was evaluated. False if an earlier step had already decided; then `matched` is what it would have been. */
   readonly reached: boolean;
+  /** Number of clauses to fix before the rule matches; clauses that fail because there is no token count once; 0 when it matched. */
+  readonly failing: number;
   /** Share of the rule's clauses that matched, from 0 to 1; a near miss counts half; 1 when the rule matched. */
   readonly nearness: number;
-  /** The first clause that failed of each alternative, nearest first; empty when matched. Secrets in `saw` are redacted. */
+  /** Every clause that failed, of the nearest alternatives first; empty when matched. Secrets in `saw` are redacted. */
   readonly misses: readonly ClauseMiss[];
   /** The clauses that matched; empty when the rule did not match. Secrets in `saw` are redacted. */
   readonly hits: readonly ClauseHit[];
@@ -86,6 +88,8 @@ export interface Explanation {
    * rejected before any rule.
    */
   readonly rules: readonly RuleExplanation[];
+  /** Why the verdict cannot be known here, and what to do; absent: it is known. `verdict` is then that of an agent without the keys. */
+  readonly unknown?: string;
   /** Why an agent may decide differently, e.g. keys that are unknown here. */
   readonly caveats: readonly string[];
 }

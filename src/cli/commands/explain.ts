@@ -1,21 +1,26 @@
 /*
  * `sallyport explain`: shows why a request is allowed or denied, without a cluster and without sending the request.
  */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BUNDLE_LABEL } from '../../api/kube/names.ts';
 import { explainCodecRejection } from '../../explain/codec-rejection.ts';
+import type { Enforced } from '../../explain/evaluate-to-end.ts';
 import { explainRequest } from '../../explain/explain-request.ts';
+import type { GeneratedClaims, TokenPlace } from '../../explain/generate/generated-request.ts';
+import { placesOf } from '../../explain/generate/solve-tokens.ts';
+import { createTestKey } from '../../explain/test-key.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../context/exit-codes.ts';
 import { policySetOfBundle } from '../input/bundle-policy-set.ts';
 import { configOption, jwksOption, parseTime, timeOption } from '../input/common-options.ts';
+import { curlNotes } from '../input/curl-options.ts';
 import { readKeySets } from '../input/key-sets.ts';
 import { type PolicySet, policySetOf } from '../input/policy-set.ts';
 import { readConfig } from '../input/read-config.ts';
 import { requireInput } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
-import { addRequestOptions, type PodPort, type RequestOptions, readRequestOptions } from '../input/request-options.ts';
+import { addRequestOptions, type PodPort, type RequestOptions, readClaims, readRequestOptions } from '../input/request-options.ts';
 import { parseLabels, parseWorkload } from '../input/workload-argument.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
@@ -39,7 +44,7 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .command('explain')
     .summary('show why a request is allowed or denied')
     .description(
-      'Evaluates one request under the policies in files, or in a published bundle, exactly as an agent does. Shows what decided and, for every other rule, the first clause that failed, nearest miss first. Nothing is sent. The exit code is 0 for every verdict.',
+      'Evaluates one request under the policies in files, or in a published bundle, exactly as an agent does. Shows what decided and, for every other rule, each clause that failed; the rule with the fewest failing clauses comes first. Nothing is sent. The exit code is 0 for every verdict.',
     )
     .argument('[path...]', 'files or directories of manifests, - for standard input; and the URL of the request, unless given with --url')
     .addOption(configOption())
@@ -52,7 +57,7 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     )
     .addOption(timeOption());
   addRequestOptions(command)
-    .addOption(outputOption())
+    .addOption(outputOption().argParser((value) => outputFormat(value, command)))
     .action(async (args: string[], parsed: ExplainOptions) => {
       const { paths, options } = takeUrlArgument(args, parsed);
       const shown = await explain(await readPolicies(paths, options, context), options, context);
@@ -63,6 +68,15 @@ export function addExplainCommand(program: Command, { context, finish }: Command
       );
       finish(EXIT_OK);
     });
+}
+
+/** curl's -o names a file: it is noted like its other flags without effect. */
+function outputFormat(value: string, command: Command): OutputFormat {
+  if (value === 'table' || value === 'json' || value === 'yaml') return value;
+  if (!/[./]/.test(value) && value !== '-') throw new InvalidArgumentError('Allowed choices are table, json, yaml.');
+  const before = command.getOptionValue('ignored') as readonly string[] | undefined;
+  command.setOptionValue('ignored', [...(before ?? []), `--output ${value}`]);
+  return 'table';
 }
 
 async function explain(set: PolicySet, options: ExplainOptions, context: CommandContext): Promise<ShownExplanation> {
@@ -76,16 +90,51 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
       caveats.push(`port ${port} of Service ${found.service} maps to port ${found.port} of the pod, which is the one that policies see`);
     return found?.port;
   };
-  const read = await readRequestOptions(options, { host: `${name}.${namespace}`, podPort }, context);
+  const signed = options.claims === undefined ? undefined : signClaims(await readClaims(options.claims, context), target, options);
+  if (signed !== undefined) caveats.push(...signed.caveats);
+  const defaults = { host: `${name}.${namespace}`, podPort, ...(signed === undefined ? {} : { claimsToken: signed.token }) };
+  const read = await readRequestOptions(options, defaults, context);
+  caveats.push(...curlNotes(options));
+  const enforced = signed?.enforced ?? target;
   const nowSeconds = parseTime(options.at);
   const { authorizer } = options;
-  const explained = read.kind === 'reply' ? explainCodecRejection(read) : explainRequest(target, read.request, nowSeconds, { authorizer });
+  const explained =
+    read.kind === 'reply' ? explainCodecRejection(read) : explainRequest(enforced, read.request, nowSeconds, { authorizer });
   return {
     workload,
     request: read.kind === 'reply' ? 'a malformed request' : requestText(read.request),
     explanation: { ...explained, caveats: [...caveats, ...explained.caveats] },
     notApplied: set.notApplied(target),
     locate: set.locate,
+  };
+}
+
+/** A token for --claims. */
+interface SignedClaims {
+  readonly token: { readonly text: string; readonly place: TokenPlace };
+  /** The target with the key that verifies the token. */
+  readonly enforced: Enforced;
+  readonly caveats: readonly string[];
+}
+
+/** The token goes where the JWT rule of its issuer looks for one. Claims without an issuer get that of the first rule. */
+function signClaims(given: GeneratedClaims, { program }: Enforced, { token }: ExplainOptions): SignedClaims {
+  if (token !== undefined) throw new CommandError(EXIT_USAGE, 'give the token in one form: as --token or as --claims');
+  const [first] = program.providers;
+  if (first === undefined)
+    throw new CommandError(EXIT_USAGE, '--claims: no RequestAuthentication applies to the workload, so no token is read');
+  const isAssumed = given['iss'] === undefined && first.issuer !== '';
+  const claims = isAssumed ? { iss: first.issuer, ...given } : given;
+  const provider = program.providers.find(({ issuer }) => issuer === claims['iss']) ?? first;
+  const testKey = createTestKey();
+  const place = placesOf(provider)[0] ?? { kind: 'header', name: 'authorization', prefix: 'Bearer ' };
+  return {
+    token: { text: testKey.sign(claims), place },
+    enforced: { program, keySets: testKey.keySetsFor(program) },
+    caveats: [
+      'the signature of the token with these claims is assumed to be valid',
+      ...(isAssumed ? [`--claims has no iss; ${first.issuer} is assumed`] : []),
+    ],
   };
 }
 

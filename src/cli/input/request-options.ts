@@ -3,12 +3,15 @@
  * options combine.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { GeneratedClaims, TokenPlace } from '../../explain/generate/generated-request.ts';
+import { METHODS } from '../../http/methods.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_USAGE } from '../context/exit-codes.ts';
 import { integerParser } from './common-options.ts';
 import { addCurlOptions, type CurlOptions, curlRequest, hasCurlOptions } from './curl-options.ts';
 import { parseHar } from './har.ts';
+import { placeToken } from './insert-token.ts';
 import { readInput, requireInput } from './read-file.ts';
 import { type ConnectionSpec, headerPairs, isPeer, type ReadRequest, type RequestSpec, readHttpText, readSpec } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
@@ -22,6 +25,7 @@ export interface RequestOptions extends CurlOptions {
   readonly har?: string;
   readonly entry: number;
   readonly token?: string;
+  readonly claims?: string;
   readonly sourceIp?: string;
   readonly destinationIp?: string;
   readonly peer?: string;
@@ -39,12 +43,16 @@ export function addRequestOptions(command: Command): Command {
     .option('-X, --method <method>', 'method of the request (default: GET, with -d POST)')
     .addOption(new Option('-H, --header <line>', 'header as `Name: value`; may be repeated').argParser(collectHeader).default([], 'none'));
   return addCurlOptions(command)
-    .option('--request <file>', 'the request as raw HTTP/1.1 text in a file; - for standard input')
+    .option('--request <file>', 'the request as raw HTTP/1.1 text in a file, - for standard input; or a method, as with curl')
     .option('--har <file>', 'the request from an HTTP archive')
     .addOption(
       new Option('--entry <n>', 'index of the request in the HTTP archive, from 0').argParser(integerParser(0, MAX_ENTRY)).default(0, '0'),
     )
     .option('--token <file|text>', 'token to send as `Authorization: Bearer`')
+    .option(
+      '--claims <json>',
+      'claims of a token whose signature counts as valid, as JSON or @file, e.g. \'{"iss": "me", "groups": ["admin"]}\'',
+    )
     .addOption(new Option('--source-ip <address>', 'address of the client (default: 192.0.2.1)').argParser(parseAddress))
     .addOption(new Option('--destination-ip <address>', 'address of the workload').argParser(parseAddress))
     .addOption(
@@ -69,6 +77,8 @@ export interface RequestDefaults {
   /** Host of a request that names none. */
   readonly host: string;
   readonly podPort: PodPort;
+  /** A token for --claims, and where the request has it. */
+  readonly claimsToken?: { readonly text: string; readonly place: TokenPlace };
 }
 
 /**
@@ -80,18 +90,28 @@ export async function readRequestOptions(
   defaults: RequestDefaults,
   context: CommandContext,
 ): Promise<ReadRequest> {
+  // curl's --request is the method, ours a file with a request.
+  const { request: method, ...others } = options;
+  if (method !== undefined && METHODS.has(method)) return readRequestOptions({ ...others, method }, defaults, context);
   const isCurl = options.url !== undefined || options.method !== undefined || hasCurlOptions(options);
   const forms = [isCurl || undefined, options.request, options.har].filter((form) => form !== undefined);
   if (forms.length > 1)
     throw new CommandError(EXIT_USAGE, 'give the request in one form: as --url and flags of curl, as --request or as --har');
+  const { claimsToken } = defaults;
   const extra = [...options.header, ...(options.token === undefined ? [] : [await tokenHeader(options.token, context)])];
   const { sourceIp, destinationIp, peer, port } = options;
   const connection: ConnectionSpec = { sourceIp, destinationIp, peer, port };
-  if (options.request !== undefined) return readHttpText(await requireInput(options.request, context), connection, extra);
+  if (options.request !== undefined) {
+    const placed = claimsToken === undefined ? {} : placeToken({}, claimsToken.text, claimsToken.place);
+    if (placed.path !== undefined)
+      throw new CommandError(EXIT_USAGE, '--claims: the JWT rule looks for its token in the query: give the request with --url');
+    return readHttpText(await requireInput(options.request, context), connection, [...extra, ...headerPairs(placed.headers)]);
+  }
   const spec = options.har === undefined ? curlSpec(options, extra) : await harEntry(options.har, options.entry, context);
   const headers = [...headerPairs(spec.headers), ...extra];
   const podPort = spec.port === undefined ? undefined : (defaults.podPort((spec.host ?? '').replace(/:\d+$/, ''), spec.port) ?? spec.port);
-  return readSpec({ ...connection, ...spec, port: port ?? podPort, headers }, defaults.host);
+  const complete: RequestSpec = { ...connection, ...spec, port: port ?? podPort, headers };
+  return readSpec(claimsToken === undefined ? complete : placeToken(complete, claimsToken.text, claimsToken.place), defaults.host);
 }
 
 /** As with curl, a header given with -H replaces the one that another flag would add. */
@@ -106,6 +126,22 @@ function curlSpec(options: RequestOptions, given: readonly (readonly [string, st
     ...(host === undefined || isGiven('host') ? {} : { host }),
     ...(port === undefined ? {} : { port }),
   };
+}
+
+/** The claims of --claims. @throws CommandError with exit code 64 or 65 */
+export async function readClaims(given: string, context: CommandContext): Promise<GeneratedClaims> {
+  const text = given.startsWith('@') ? await requireInput(given.slice(1), context) : given;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new CommandError(EXIT_USAGE, `--claims: invalid JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new CommandError(EXIT_USAGE, '--claims: expected a JSON object');
+  return value as GeneratedClaims;
 }
 
 async function harEntry(file: string, entry: number, context: CommandContext): Promise<RequestSpec> {

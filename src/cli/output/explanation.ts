@@ -40,11 +40,11 @@ export function explanationValue({ workload, request, explanation, notApplied, l
     const where = locate(entry.rule);
     return where === undefined ? entry : { ...entry, rule: { ...entry.rule, where } };
   };
-  const { verdict, decidedBy, dryRun, authentication, rules, caveats } = explanation;
+  const { verdict, decidedBy, dryRun, authentication, rules, caveats, unknown } = explanation;
   return {
     workload,
     request,
-    verdict,
+    verdict: unknown === undefined ? verdict : { outcome: 'unknown', hint: unknown },
     decidedBy: decidedBy.rule === undefined ? decidedBy : located({ ...decidedBy, rule: decidedBy.rule }),
     dryRun: dryRun.map((entry) => (entry.rule === undefined ? entry : located({ ...entry, rule: entry.rule }))),
     authentication: authentication.map(located),
@@ -73,6 +73,8 @@ export function formatExplanation(shown: ShownExplanation, stream: NodeJS.Writab
 
 function verdictLines({ explanation, request, workload, locate }: ShownExplanation, stream: NodeJS.WritableStream): readonly string[] {
   const { verdict, decidedBy, dryRun, rules } = explanation;
+  const { unknown } = explanation;
+  if (unknown !== undefined) return [`${paint('unknown:', 'yellow', stream)} ${unknown}\n`, `${request} for ${workload}\n`];
   const outcome = `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`;
   const by = decidedBy.rule === undefined ? '' : ` by ${locatedRuleText(decidedBy.rule, locate)}`;
   const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSameRule(rule, decidedBy.rule));
@@ -103,15 +105,15 @@ function isSameRule(one: RuleRef, other: RuleRef | undefined): boolean {
   return other !== undefined && ruleText(one) === ruleText(other);
 }
 
-/** One phrase for each part of the rule (from, to, when) that failed, for its best alternative: all of them must be fixed. */
+/** A phrase for each failing clause of the nearest alternative of each part (from, to, when): all of them must be fixed. */
 function missText({ misses }: RuleExplanation): string {
-  const phrases = new Map<string, string>();
-  for (const miss of misses) {
-    const part = /^[a-z]+/.exec(miss.path)?.[0] ?? '';
-    if (!phrases.has(part)) phrases.set(part, missPhrase(miss));
-  }
-  // Several parts may need a token, which is one fix.
-  return [...new Set(phrases.values())].join('; and ');
+  const nearestByPart = new Map<string, string>();
+  const alternativeOf = (path: string): string => /^(?:from|to)\[\d+\]/.exec(path)?.[0] ?? 'when';
+  const partOf = (path: string): string => /^[a-z]+/.exec(path)?.[0] ?? '';
+  for (const { path } of misses) if (!nearestByPart.has(partOf(path))) nearestByPart.set(partOf(path), alternativeOf(path));
+  const phrases = misses.filter(({ path }) => nearestByPart.get(partOf(path)) === alternativeOf(path)).map(missPhrase);
+  // Several clauses may need a token, which is one fix.
+  return [...new Set(phrases)].join('; and ');
 }
 
 function missPhrase({ path, saw, wanted, hint }: RuleExplanation['misses'][number]): string {

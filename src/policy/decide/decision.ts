@@ -51,9 +51,14 @@ export interface RuleTrace {
   readonly dryRun: boolean;
   readonly rule: Rule;
   readonly matched: boolean;
-  /** Share of clauses that held in the best alternatives, from 0 to 1; a near miss counts half. 1 if the rule matched. */
+  /**
+   * Number of clauses that failed in the nearest alternatives: those with the fewest failing clauses. Clauses that failed because there is no
+   * token count once. 0 if the rule matched.
+   */
+  readonly failing: number;
+  /** Share of clauses that held in the nearest alternatives, from 0 to 1; a near miss counts half. 1 if the rule matched. */
   readonly nearness: number;
-  /** The first clause of each alternative that did not hold, nearest alternative first; empty if the rule matched. */
+  /** Every clause that did not hold, of the nearest alternative of each part first; empty if the rule matched. */
   readonly misses: readonly ClauseMiss[];
   /** The clauses of the alternatives that matched; empty if the rule did not match. */
   readonly hits: readonly ClauseHit[];

@@ -1,11 +1,11 @@
 /*
- * Explains why a rule matched or not: for each alternative the first clause that did not hold, with the request's value and the expected
+ * Explains why a rule matched or not: for each alternative the clauses that did not hold, with the request's value and the expected
  * ones, and how near the rule came to a match. Not used on the path of a request.
  */
 import type { Claims, RequestFacts } from '../facts.ts';
 import type { CompiledClause, CompiledRule } from './compile-rules.ts';
 import type { ClauseHit, ClauseMiss, RuleTrace } from './decision.ts';
-import { hintFor, holdsNote, sawOf, wantedOf } from './explain-clause.ts';
+import { hintFor, holdsNote, NO_TOKEN_HINT, sawOf, wantedOf } from './explain-clause.ts';
 
 /** What a rule is traced with. */
 export interface TraceContext {
@@ -27,8 +27,8 @@ interface Evaluation {
   readonly alternative: Alternative;
   /** Number of clauses that held; a near miss counts half. */
   readonly held: number;
-  /** The first clause that did not hold; absent: all held. */
-  readonly miss?: ClauseMiss;
+  /** The clauses that did not hold, as written; empty: all held. */
+  readonly misses: readonly ClauseMiss[];
 }
 
 const HALF = 0.5;
@@ -50,13 +50,11 @@ function hitOf({ clause }: CompiledClause, path: string, { facts, claims }: Trac
 
 function evaluationOf(alternative: Alternative, context: TraceContext): Evaluation {
   const { clauses, pathOf } = alternative;
-  const results = clauses.map(({ test }) => test(context.facts, context.claims));
-  const held = results.filter(Boolean).length;
-  const index = results.indexOf(false);
-  const failing = clauses[index];
-  if (failing === undefined) return { alternative, held };
-  const { miss, near } = missOf(failing, pathOf(failing, index), context);
-  return { alternative, held: held + (near ? HALF : 0), miss };
+  const failed = clauses.flatMap((clause, index) =>
+    clause.test(context.facts, context.claims) ? [] : [missOf(clause, pathOf(clause, index), context)],
+  );
+  const near = failed.filter((one) => one.near).length;
+  return { alternative, held: clauses.length - failed.length + near * HALF, misses: failed.map(({ miss }) => miss) };
 }
 
 /** The share of clauses that held, from 0 to 1. */
@@ -64,9 +62,20 @@ function shareOf({ held, alternative }: Evaluation): number {
   return alternative.clauses.length === 0 ? 1 : held / alternative.clauses.length;
 }
 
-/** Evaluates alternatives: best first, equal ones as written. */
+/** Number of clauses to fix. Clauses that fail because there is no token have one fix. */
+function failingOf(misses: readonly ClauseMiss[]): number {
+  const withoutToken = misses.filter(({ hint }) => hint === NO_TOKEN_HINT).length;
+  return misses.length - Math.max(0, withoutToken - 1);
+}
+
+/** Fewest failing clauses first, then the largest share that held; equal ones as written. */
+function byNearness(one: Evaluation, other: Evaluation): number {
+  return failingOf(one.misses) - failingOf(other.misses) || shareOf(other) - shareOf(one);
+}
+
+/** Evaluates alternatives, nearest first. */
 function evaluationsOf(alternatives: readonly Alternative[], context: TraceContext): readonly Evaluation[] {
-  return alternatives.map((alternative) => evaluationOf(alternative, context)).toSorted((one, other) => shareOf(other) - shareOf(one));
+  return alternatives.map((alternative) => evaluationOf(alternative, context)).toSorted(byNearness);
 }
 
 /** The three parts of a rule; one alternative of each must hold. */
@@ -80,7 +89,8 @@ function partsOf({ from, to, when }: CompiledRule): readonly (readonly Alternati
 export function traceRule(compiled: CompiledRule, context: TraceContext): RuleTrace {
   const parts = partsOf(compiled).map((alternatives) => evaluationsOf(alternatives, context));
   const best = parts.flatMap(([first]) => first ?? []);
-  const matched = best.every(({ miss }) => miss === undefined);
+  const failing = best.flatMap(({ misses }) => misses);
+  const matched = failing.length === 0;
   const total = best.reduce((sum, { alternative }) => sum + alternative.clauses.length, 0);
   const held = best.reduce((sum, evaluation) => sum + evaluation.held, 0);
   return {
@@ -88,16 +98,19 @@ export function traceRule(compiled: CompiledRule, context: TraceContext): RuleTr
     dryRun: context.dryRun,
     rule: compiled.rule,
     matched,
+    failing: failingOf(failing),
     nearness: matched || total === 0 ? 1 : held / total,
     misses: missesOf(parts),
     hits: matched ? best.flatMap(({ alternative }) => hitsOf(alternative, context)) : [],
   };
 }
 
-/** The misses of all parts that do not hold, one per alternative, nearest first. */
+/** The misses of all parts that do not hold: those of the nearest alternative of each part, then those of the others. */
 function missesOf(parts: readonly (readonly Evaluation[])[]): readonly ClauseMiss[] {
-  const failed = parts.filter(([first]) => first?.miss !== undefined).flat();
-  return failed.toSorted((one, other) => shareOf(other) - shareOf(one)).map(({ miss }) => miss as ClauseMiss);
+  const failed = parts.filter(([first]) => first !== undefined && first.misses.length > 0);
+  const nearest = failed.flatMap(([first]) => first ?? []).toSorted(byNearness);
+  const others = failed.flatMap(([, ...rest]) => rest).toSorted(byNearness);
+  return [...nearest, ...others].flatMap(({ misses }) => misses);
 }
 
 function hitsOf({ clauses, pathOf }: Alternative, context: TraceContext): readonly ClauseHit[] {

@@ -21,9 +21,30 @@ export function claimHint(path: readonly string[], wanted: readonly StringMatch[
   if (typeof value === 'string') return stringHint(name, value, wanted);
   if (Array.isArray(value)) return arrayHint(name, value as readonly Json[], wanted);
   if (value === null) return far(`claim ${name} is null`);
+  const member = typeof value === 'object' ? memberHint(path, wanted, value as Claims) : undefined;
+  if (member !== undefined) return member;
   const type = typeof value === 'object' ? 'an object' : `a ${typeof value}`;
   const note = `claim ${name} is ${type}; only strings and arrays of strings match`;
   return typeof value === 'object' ? far(note) : wanted.some((match) => compile(match)(String(value))) ? near(note) : far(note);
+}
+
+/** Some identity providers send roles as names of members; a policy can only compare the strings inside. */
+function memberHint(path: readonly string[], wanted: readonly StringMatch[], claim: Claims): Hint | undefined {
+  const name = Object.keys(claim).find((key) => wanted.some((match) => match.kind !== 'present' && compile(match)(key)));
+  if (name === undefined) return undefined;
+  const start = `${name} is the name of a member of claim ${path.join('.')}`;
+  const leaf = pathToString(claim[name], [name]);
+  return leaf === undefined
+    ? near(`${start}, and only values are compared: let the identity provider send a flat claim`)
+    : near(`${start}: use request.auth.claims${brackets([...path, ...leaf])} with values ["*"], or a flat claim of the identity provider`);
+}
+
+/** The names that lead to the first string in `value`, at most one level down. */
+function pathToString(value: Json | undefined, path: readonly string[]): readonly string[] | undefined {
+  if (typeof value === 'string' && value !== '') return path;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const entry = Object.entries(value).find(([, inner]) => typeof inner === 'string' && inner !== '');
+  return entry === undefined ? undefined : [...path, entry[0]];
 }
 
 function stringHint(name: string, value: string, wanted: readonly StringMatch[]): Hint | undefined {

@@ -12,10 +12,18 @@ import { far, formatString, type Hint, near, spellingHint } from './hint.ts';
 export function hostHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
   const host = asciiLowerCase(saw);
   for (const match of wanted) {
-    const hint = match.kind === 'exact' ? oneHostHint(match.value, host, saw) : undefined;
+    const hint = match.kind === 'exact' ? oneHostHint(match.value, host, saw) : portHint(match, host, saw);
     if (hint !== undefined) return hint;
   }
   return undefined;
+}
+
+/** A pattern cannot have a star at both ends, so that a suffix never allows a port. */
+function portHint(match: StringMatch, host: string, saw: string): Hint | undefined {
+  const name = host.replace(/:\d+$/, '');
+  if (match.kind !== 'suffix' || name === host || !name.endsWith(asciiLowerCase(match.value))) return undefined;
+  const alternative = `add ${saw}, or let the proxy in front remove the port`;
+  return near(`the host was sent with a port, which is part of it: ${alternative}; *${match.value}:* has two stars and matches nothing`);
 }
 
 function oneHostHint(written: string, host: string, saw: string): Hint | undefined {

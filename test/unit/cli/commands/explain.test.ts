@@ -202,14 +202,72 @@ describe('sallyport explain: tokens', () => {
     expect(authentication[0]?.text).to.include('authorization starts with "bearer ", but the prefix is case-sensitive');
   });
 
-  it('warns that a token refused without keys may be valid', async () => {
+  it('says that the verdict is unknown, and what to give, when a token is refused because its keys are missing', async () => {
     const { stdout } = await explain(['.', '--token', key.sign(good), '-o', 'json']);
+    const table = await explain(['.', '--token', key.sign(good)]);
 
     const { verdict, caveats, authentication } = JSON.parse(stdout) as Explained;
-    expect(verdict.status).to.equal(401);
+    const hint = 'give --jwks: the keys of https://issuer.example are unknown here, so the token cannot be verified';
+    expect(verdict).to.deep.equal({ outcome: 'unknown', hint });
+    expect(table.stdout.split('\n')[0]).to.equal(`unknown: ${hint}`);
     expect(authentication[0]?.text).to.include('the keys of https://issuer.example are unknown here');
     expect(caveats).to.have.length(1);
     expect(caveats[0]).to.include('may accept the token');
+  });
+
+  it('still refuses an expired token without keys', async () => {
+    const { stdout } = await explain(['.', '--token', key.sign({ ...good, exp: NOW_SECONDS - 3600 }), '-o', 'json']);
+
+    expect((JSON.parse(stdout) as Explained).verdict).to.deep.include({ outcome: 'unauthenticated', status: 401 });
+  });
+
+  it('takes claims instead of a token', async () => {
+    const allowed = await explainJson('--url', '/headers', '--claims', JSON.stringify(good));
+    const denied = await explainJson('--url', '/headers', '--claims', '{"aud": "web", "sub": "bob", "groups": ["ops"]}');
+    const refused = await explainJson('--url', '/headers', '--claims', '{"iss": "https://issuer.example", "sub": "bob"}');
+
+    expect(allowed.verdict).to.deep.equal({ outcome: 'allow', principal: `${ISSUER}/bob` });
+    expect([denied.verdict.outcome, denied.rules[0]?.misses.map(({ path }) => path)]).to.deep.equal([
+      'deny',
+      ['when[0] request.auth.claims[groups]'],
+    ]);
+    expect(denied.caveats).to.include(`--claims has no iss; ${ISSUER} is assumed`);
+    expect(refused.verdict.status).to.equal(403);
+  });
+
+  for (const [args, message] of [
+    [['--claims', '{'], '--claims: invalid JSON'],
+    [['--claims', '[]'], '--claims: expected a JSON object'],
+    [['--claims', '{}', '--token', 'a.b.c'], 'give the token in one form'],
+    [['--claims', '@missing.json'], 'missing.json: no such file'],
+  ] as const) {
+    it(`rejects ${args.join(' ')}`, async () => {
+      const { exitCode, stderr } = await explain(['.', ...args]);
+
+      expect([exitCode > 0, stderr.includes(message)]).to.deep.equal([true, true]);
+    });
+  }
+
+  it('takes a method in --request, as curl and its clients write it, and notes flags without effect', async () => {
+    const { verdict, caveats } = await explainJson(
+      '--location',
+      '--request',
+      'DELETE',
+      'http://httpbin.foo/nowhere',
+      '-H',
+      'x-tenant: a',
+      '--compressed',
+    );
+
+    expect(verdict.outcome).to.equal('allow');
+    expect(caveats).to.deep.equal(['flags of curl that do not change the decision: --location']);
+  });
+
+  it("notes curl's -o instead of taking it for a format", async () => {
+    const { exitCode, stdout } = await explain(['.', '--url', '/headers', '-s', '-o', '/dev/null']);
+
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.include('note: flags of curl that do not change the decision: --silent, --output /dev/null');
   });
 
   const secrets: readonly (readonly [place: string, args: (token: string) => readonly string[]])[] = [

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Command } from 'commander';
-import { addCurlOptions, type CurlOptions, curlRequest } from '../../../../src/cli/input/curl-options.ts';
+import { addCurlOptions, type CurlOptions, curlNotes, curlRequest } from '../../../../src/cli/input/curl-options.ts';
 
 function parse(...args: readonly string[]): CurlOptions {
   return addCurlOptions(new Command().exitOverride()).parse(args, { from: 'user' }).opts<CurlOptions>();
@@ -44,5 +44,35 @@ describe('curlRequest', () => {
       method: 'GET',
       headers: [],
     });
+  });
+
+  it('asks for compressed content with --compressed, and sends --oauth2-bearer and --url-query', () => {
+    expect(curlRequest('/', parse('--compressed')).headers).to.deep.equal([['Accept-Encoding', 'deflate, gzip, br, zstd']]);
+    expect(curlRequest('/', parse('--oauth2-bearer', 'a.b.c')).headers).to.deep.equal([['Authorization', 'Bearer a.b.c']]);
+    expect(curlRequest('/x', parse('--url-query', 'a=b', '--url-query', '+c=d')).path).to.equal('/x?a=b&c=d');
+  });
+
+  for (const [flag, hint] of [
+    ['--next', 'one request'],
+    ['--http3', 'HTTP/1.1'],
+    ['--digest', 'Authorization'],
+    ['-r0-9', 'Range'],
+    ['--key=k.pem', '--peer'],
+  ] as const) {
+    it(`names what to do instead of ${flag}`, () => {
+      expect(() => parse(flag)).to.throw(hint);
+    });
+  }
+});
+
+describe('curlNotes', () => {
+  it('names the flags that do not change the decision, each once', () => {
+    expect(
+      curlNotes(parse('-sS', '-s', '--resolve', 'a:443:127.0.0.1', '-x', 'http://proxy:3128', '--tlsv1.2', '--retry', '3')),
+    ).to.deep.equal(['flags of curl that do not change the decision: --silent, --show-error, --resolve, --proxy, --tlsv1.2, --retry']);
+  });
+
+  it('is empty without one of them', () => {
+    expect(curlNotes(parse('-d', 'a'))).to.deep.equal([]);
   });
 });

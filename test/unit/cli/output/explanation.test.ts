@@ -10,6 +10,7 @@ function rule(policy: string, changes: Partial<RuleExplanation> = {}): RuleExpla
     dryRun: false,
     matched: false,
     reached: true,
+    failing: 1,
     nearness: 0,
     misses: [{ path: 'to[0].operation.paths', saw: '/a', wanted: 'one of /b' }],
     hits: [],

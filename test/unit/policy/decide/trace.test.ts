@@ -44,6 +44,22 @@ const MISSES: readonly (readonly [name: string, clause: Clause, over: FactsOver,
     'one of *',
     'claim groups is an object; only strings and arrays of strings match',
   ],
+  [
+    'a claim whose member names are the roles',
+    claim([exact('admin')]),
+    { claims: { groups: { admin: { '2041': 'corp.example' } } } },
+    '{"admin":{"2041":"corp.example"}}',
+    'one of admin',
+    'admin is the name of a member of claim groups: use request.auth.claims[groups][admin][2041] with values ["*"], or a flat claim of the identity provider',
+  ],
+  [
+    'a claim whose member name is a role with a flag',
+    claim([{ kind: 'prefix', value: 'adm' }]),
+    { claims: { groups: { user: true, admin: true } } },
+    '{"user":true,"admin":true}',
+    'one of adm*',
+    'admin is the name of a member of claim groups, and only values are compared: let the identity provider send a flat claim',
+  ],
   ['a claim that is null', claim([PRESENT]), { claims: { groups: null } }, 'null', 'one of *', 'claim groups is null'],
   ['a claim that is an empty array', claim([PRESENT]), { claims: { groups: [] } }, '[]', 'one of *', 'claim groups is an empty array'],
   [
@@ -68,6 +84,14 @@ const MISSES: readonly (readonly [name: string, clause: Clause, over: FactsOver,
     { claims: { groups: 'x' } },
     '"x"',
     'one of a, *b',
+  ],
+  [
+    'a host with a port that a suffix excludes',
+    { attribute: 'host', field: 'f', anyOf: [{ kind: 'suffix', value: '.corp.example' }] },
+    { host: 'Desk.corp.example:443' },
+    'Desk.corp.example:443',
+    'one of *.corp.example',
+    'the host was sent with a port, which is part of it: add Desk.corp.example:443, or let the proxy in front remove the port; *.corp.example:* has two stars and matches nothing',
   ],
   ['no token', claim([exact('a')]), {}, 'absent', 'one of a', 'the request has no verified token'],
   [
@@ -235,7 +259,7 @@ describe('the trace', () => {
     ]);
   });
 
-  it('reports the first clause of each alternative that does not hold, and nothing for a part that holds', () => {
+  it('reports every clause that does not hold, nearest alternatives first, and nothing for a part that holds', () => {
     const path = (value: string): Clause => ({ attribute: 'path', field: 'operation.paths', anyOf: [exact(value)] });
     const port: Clause = { attribute: 'destinationPort', field: 'operation.ports', anyOf: [1] };
     const method: Clause = { attribute: 'method', field: 'request.method', noneOf: [exact('GET')] };
@@ -253,7 +277,16 @@ describe('the trace', () => {
       { path: 'to[0].operation.ports', saw: '8080', wanted: 'one of 1', hint: PORT_HINT },
       { path: 'when[1] request.method', saw: 'GET', wanted: 'none of GET' },
       { path: 'to[1].operation.paths', saw: '/p', wanted: 'one of /x' },
+      { path: 'to[1].operation.ports', saw: '8080', wanted: 'one of 1', hint: PORT_HINT },
     ]);
+    expect(trace?.failing).to.equal(2);
+  });
+
+  it('counts clauses that fail because there is no token once', () => {
+    const claims = (name: string): Clause => ({ attribute: 'claim', field: 'f', path: [name], anyOf: [exact('v')] });
+    const [trace] = createLinearEvaluator(programOf({ allow: engine(rule('a', { when: [claims('a'), claims('b')] })) })).trace(factsWith());
+
+    expect([trace?.failing, trace?.misses.length]).to.deep.equal([1, 2]);
   });
 
   it('hides claims from CUSTOM rules', () => {
@@ -310,7 +343,12 @@ describe('the nearness of a rule', () => {
     const [trace] = createLinearEvaluator(programOf({ allow: engine(traced) })).trace(factsWith());
 
     expect(trace?.nearness).to.equal(0.75);
-    expect(trace?.misses.map((miss) => miss.path)).to.deep.equal(['to[1].operation.paths', 'to[0].operation.hosts']);
+    expect(trace?.misses.map((miss) => miss.path)).to.deep.equal([
+      'to[1].operation.paths',
+      'to[0].operation.hosts',
+      'to[0].operation.methods',
+    ]);
+    expect(trace?.failing).to.equal(1);
   });
 
   it('reports the clauses of a match, with a note when an absent attribute passes a negative list', () => {
