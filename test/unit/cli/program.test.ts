@@ -81,6 +81,8 @@ describe('sallyport', () => {
     const { stdout } = await runCommand(['version', '-o', 'json']);
 
     expect(JSON.parse(stdout)).to.deep.equal({
+      apiVersion: 'cli.sallyport.dev/v1',
+      kind: 'Version',
       version: packageJson.version,
       node: process.versions.node,
       platform: `${process.platform}-${process.arch}`,
