@@ -27,6 +27,7 @@ export interface PackageRule {
 export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
+  'steps.ts': { job: 'long work in steps, so that a process serves requests in between' },
   'version.ts': { job: 'the version of the product', imports: ['package.json'] },
   'fs-watch': { job: 'reports changes in directories', node: ['node:fs', 'node:fs/promises'] },
   limits: { job: 'limits, deadlines and periods of the agent; containers and timers that keep them', types: ['clock.ts'] },
@@ -38,6 +39,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   policy: {
     job: 'what a policy means: `lower` (policies to a program), `decide` (program and facts to a decision, with a trace), `match`',
+    imports: ['steps.ts'],
     types: ['api', 'errors.ts'],
   },
   http: {
@@ -47,7 +49,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   bundle: {
     job: 'the wire form of a program: schema, canonical encoding, digest, size limits, verification',
-    imports: ['api', 'errors.ts', 'limits', 'policy'],
+    imports: ['api', 'errors.ts', 'limits', 'policy', 'steps.ts'],
     npm: ['zod/mini'],
     node: ['node:crypto', 'node:zlib'],
   },
@@ -59,7 +61,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   filters: {
     job: 'one request or connection in, one verdict out: ext_authz, jwt_authn and rbac in order',
-    imports: ['http', 'jwt', 'policy'],
+    imports: ['http', 'jwt', 'policy', 'steps.ts'],
     types: ['api', 'bundle'],
   },
   telemetry: {
@@ -113,7 +115,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, last good one): read, verify, activate',
-    imports: ['api', 'bundle', 'errors.ts', 'fs-watch', 'limits'],
+    imports: ['api', 'bundle', 'errors.ts', 'fs-watch', 'limits', 'steps.ts'],
     types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },
@@ -314,6 +316,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'limits',
       'main',
       'policy',
+      'steps.ts',
       'telemetry',
     ],
     npm: [

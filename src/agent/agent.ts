@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
-import { createFilterChain } from '../filters/filter-chain.ts';
+import { createFilterChainInSteps } from '../filters/filter-chain.ts';
 import { HttpDate } from '../http/http-date.ts';
 import { TokenCache } from '../jwt/token-cache.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
@@ -125,7 +125,7 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
   return new Bundles(options, {
     logger: options.logger,
     createFilterChain: (program, keySets) =>
-      createFilterChain(program, keySets, {
+      createFilterChainInSteps(program, keySets, {
         interfaces: interfaceNames(),
         tokenCache: TOKENS,
         deferVerification: true,

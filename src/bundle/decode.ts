@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
+import { doSteps, type Steps } from '../steps.ts';
 import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
 import { digestOf } from './encode.ts';
 import { validateInSteps } from './validate.ts';
@@ -33,18 +34,14 @@ const MAX_DIGEST_BYTES = 256;
  * @throws RefusedError SP_BUNDLE_TOO_LARGE, SP_BUNDLE_UNREADABLE, SP_BUNDLE_DIGEST, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
  */
 export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): DecodedBundle {
-  const steps = decodeInSteps(files, expected);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return doSteps(decodeInSteps(files, expected));
 }
 
 /**
  * The same in steps of a few milliseconds each, for a process that must not pause for longer.
  * @throws RefusedError as {@link decodeBundle}
  */
-export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Generator<void, DecodedBundle> {
+export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Steps<DecodedBundle> {
   const json = readJson(files);
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
   yield;
@@ -84,7 +81,7 @@ function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string 
   return digest;
 }
 
-function* parseBundle(json: Uint8Array): Generator<void, Bundle> {
+function* parseBundle(json: Uint8Array): Steps<Bundle> {
   const value = parseJson(json);
   yield;
   const schema = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)['schema'] : undefined;

@@ -3,6 +3,7 @@
  * into the bundle that the schema made of the rest.
  */
 import type { Rule } from '../policy/model/program.ts';
+import type { Steps } from '../steps.ts';
 import type { Bundle } from './bundle.ts';
 import { bundleSchema, ruleSchema } from './bundle-schema.ts';
 
@@ -21,7 +22,7 @@ interface RuleList {
 }
 
 /** Validates `value` against the schema of bundles; a step of the generator takes a few milliseconds. */
-export function* validateInSteps(value: unknown): Generator<void, Validation> {
+export function* validateInSteps(value: unknown): Steps<Validation> {
   const lists: RuleList[] = [];
   const result = bundleSchema.safeParse(withoutRules(value, [], lists));
   if (!result.success) return problemAt([], result.error.issues[0]);

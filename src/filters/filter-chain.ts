@@ -11,9 +11,10 @@ import { prepareRequest } from '../http/normalize/prepare.ts';
 import { LOOPBACK_ONLY } from '../http/normalize/remote-address.ts';
 import { createAuthenticator } from '../jwt/authenticator.ts';
 import type { TokenCache } from '../jwt/token-cache.ts';
-import { createEvaluator } from '../policy/decide/evaluator.ts';
+import { createEvaluatorInSteps } from '../policy/decide/evaluator.ts';
 import type { ConnectionFacts } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
+import { doSteps, type Steps } from '../steps.ts';
 import { accessDenied } from './details.ts';
 import { type ConnectionVerdict, evaluateConnection } from './evaluate-connection.ts';
 import { runExtAuthz } from './ext-authz.ts';
@@ -60,10 +61,20 @@ export function createFilterChain(
   keySets: Readonly<Record<string, KeySet>>,
   options: FilterChainOptions = {},
 ): FilterChain {
+  return doSteps(createFilterChainInSteps(program, keySets, options));
+}
+
+/** The same in steps of a few milliseconds each, for a process that must not pause for longer. */
+export function* createFilterChainInSteps(
+  program: Program,
+  keySets: Readonly<Record<string, KeySet>>,
+  options: FilterChainOptions = {},
+): Steps<FilterChain> {
+  const evaluator = yield* createEvaluatorInSteps(program);
   const filters: FilterContext = {
     program,
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
-    evaluator: createEvaluator(program),
+    evaluator,
     authenticator: createAuthenticator(program.providers, keySets, {
       ...(options.tokenCache !== undefined && { cache: options.tokenCache }),
       ...(options.onVerification !== undefined && { onVerification: options.onVerification }),

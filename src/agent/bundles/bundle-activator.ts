@@ -10,6 +10,7 @@ import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
 import { nextTurn } from '../../limits/timers.ts';
 import type { Program } from '../../policy/model/program.ts';
+import { doStepsApart, type Steps } from '../../steps.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
 import type { Activation, BundleSink } from './bundle-source.ts';
@@ -27,7 +28,8 @@ export interface ActivatorOptions {
 /** What activation needs, and what it reports. */
 export interface ActivatorHost {
   readonly logger: Logger;
-  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): FilterChain;
+  /** Requests are served between the steps. */
+  createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): Steps<FilterChain>;
   /** Another policy is active. */
   onActive(policy: ActivePolicy): void;
   /** A new bundle was rejected. */
@@ -44,6 +46,8 @@ export class BundleActivator implements BundleSink {
   #good: DecodedBundle | undefined;
   #activeProgram: Program | undefined;
   #activeDigest = '';
+  /** The last activation that was asked for. */
+  #activation: Promise<Activation> = Promise.resolve({ kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' });
   /** The last error of each kind, so that it is reported once and not at every read. */
   readonly #reported = new BoundedMap<string, string>(LIMITS.reportedErrors);
 
@@ -89,8 +93,17 @@ export class BundleActivator implements BundleSink {
     return true;
   }
 
-  /** Makes the program for this pod active, unless it is. */
-  activate(): Activation {
+  /**
+   * Makes the program for this pod active, unless it is. Bundles and labels may change while a filter chain is built: one activation
+   * follows the other, so that the last one sees both as they are then.
+   */
+  activate(): Promise<Activation> {
+    const run = (): Promise<Activation> => this.#activateNow();
+    this.#activation = this.#activation.then(run, run);
+    return this.#activation;
+  }
+
+  async #activateNow(): Promise<Activation> {
     const good = this.#good;
     if (good === undefined) return { kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' };
     const { digest } = good;
@@ -101,7 +114,7 @@ export class BundleActivator implements BundleSink {
     }
     if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
     try {
-      const filterChain = this.#host.createFilterChain(program, good.bundle.keySets);
+      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets), nextTurn);
       this.#activeProgram = program;
       this.#activeDigest = digest;
       this.#host.onActive({ filterChain, digest });
@@ -120,7 +133,7 @@ export class BundleActivator implements BundleSink {
     if (files === undefined) return;
     try {
       await this.#accept(files);
-      this.activate();
+      await this.activate();
       this.#host.logger.warn({ digest: this.#good?.digest }, 'the volume has no good bundle; the last good one of this pod is active');
     } catch (error) {
       this.#reject(error);
@@ -128,21 +141,11 @@ export class BundleActivator implements BundleSink {
   }
 
   async #accept(files: BundleFiles): Promise<void> {
-    const decoded = await this.#decode(files);
+    const decoded = await doStepsApart(decodeInSteps(files, this.#options.workload), nextTurn);
     if (decoded.digest === this.#good?.digest) return;
     this.#good = decoded;
     this.#reported.clear();
     this.#host.logger.info({ digest: decoded.digest, workload: workloadKey(decoded.bundle.workload) }, 'bundle accepted');
-  }
-
-  /** Serves requests between the steps. */
-  async #decode(files: BundleFiles): Promise<DecodedBundle> {
-    const steps = decodeInSteps(files, this.#options.workload);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-      await new Promise<void>(nextTurn);
-    }
   }
 
   #reject(error: unknown): Activation {

@@ -60,7 +60,7 @@ export class Bundles {
     if (labelsFile === undefined) return;
     try {
       this.#activator.setLabels(parsePodLabels(await readFile(labelsFile, 'utf8')));
-      if (this.#activator.hasBundle) this.#activator.activate();
+      if (this.#activator.hasBundle) await this.#activator.activate();
     } catch (error) {
       this.#activator.report('cannot read the pod labels; the last known ones stay', error);
     }

@@ -3,10 +3,11 @@
  * evaluator, with the same rule.
  */
 
+import { doSteps, type Steps } from '../../steps.ts';
 import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
 import type { CustomMatch, Decision, Evaluator } from './decision.ts';
-import { RuleSearch, readsToken } from './index/rule-search.ts';
+import { buildRuleSearch, type RuleSearch, readsToken } from './index/rule-search.ts';
 import { TokenMemo } from './index/token-memo.ts';
 import { createLinearEvaluator } from './linear.ts';
 
@@ -41,21 +42,30 @@ interface SearchableRuleset {
   readonly denied: (Decision | undefined)[];
 }
 
-function searchable(rules: readonly Rule[], list: number): SearchableRules {
-  return { rules, search: new RuleSearch(rules), list: readsToken(rules) ? list : -1 };
+function* searchable(rules: readonly Rule[], list: number): Steps<SearchableRules> {
+  return { rules, search: yield* buildRuleSearch(rules), list: readsToken(rules) ? list : -1 };
 }
 
-function searchableRuleset(ruleset: Ruleset): SearchableRuleset {
-  const engine = ({ attached, rules }: Engine, list: number): SearchableEngine => ({ attached, ...searchable(rules, list) });
+function* engine({ attached, rules }: Engine, list: number): Steps<SearchableEngine> {
+  return { attached, ...(yield* searchable(rules, list)) };
+}
+
+/** CUSTOM runs before JWT verification: there is no token yet. */
+function* customSteps(steps: readonly CustomStep[]): Steps<readonly SearchableStep[]> {
+  const searchableSteps: SearchableStep[] = [];
+  for (const step of steps) searchableSteps.push({ step, rules: step.rules, search: yield* buildRuleSearch(step.rules), list: -1 });
+  return searchableSteps;
+}
+
+function* searchableRuleset(ruleset: Ruleset): Steps<SearchableRuleset> {
   const { audit, deny, allow, dryRunDeny, dryRunAllow } = ruleset;
   return {
-    // CUSTOM runs before JWT verification: there is no token yet.
-    custom: ruleset.custom.map((step) => ({ step, rules: step.rules, search: new RuleSearch(step.rules), list: -1 })),
-    audit: engine(audit, 0),
-    deny: engine(deny, 1),
-    allow: engine(allow, 2),
-    dryRunDeny: engine(dryRunDeny, 3),
-    dryRunAllow: engine(dryRunAllow, 4),
+    custom: yield* customSteps(ruleset.custom),
+    audit: yield* engine(audit, 0),
+    deny: yield* engine(deny, 1),
+    allow: yield* engine(allow, 2),
+    dryRunDeny: yield* engine(dryRunDeny, 3),
+    dryRunAllow: yield* engine(dryRunAllow, 4),
     tokens: new TokenMemo(),
     plain: !audit.attached && !dryRunDeny.attached && !dryRunAllow.attached,
     allowed: new Array<undefined>(allow.rules.length).fill(undefined),
@@ -137,8 +147,13 @@ function decideWithExtras(ruleset: SearchableRuleset, facts: RequestFacts): Deci
  * Traces come from the linear evaluator, which is compiled for the first one.
  */
 export function createIndexedEvaluator(program: Program): Evaluator {
-  const http = searchableRuleset(program.http);
-  const tcp = searchableRuleset(program.tcp);
+  return doSteps(createIndexedEvaluatorInSteps(program));
+}
+
+/** The same in steps. */
+export function* createIndexedEvaluatorInSteps(program: Program): Steps<Evaluator> {
+  const http = yield* searchableRuleset(program.http);
+  const tcp = yield* searchableRuleset(program.tcp);
   const of = (protocol: 'http' | 'tcp' = 'http'): SearchableRuleset => (protocol === 'http' ? http : tcp);
   let linear: Evaluator | undefined;
   return {

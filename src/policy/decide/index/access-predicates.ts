@@ -2,6 +2,7 @@
  * Chooses an access predicate for every rule: clauses of which one must hold whenever the rule does, chosen so that few rules share
  * what the clauses compare with. One index per axis then gives the few rules that a request may match.
  */
+import type { Steps } from '../../../steps.ts';
 import type { Clause, Rule } from '../../model/program.ts';
 import { isManyValued, type Lookup } from './terms/axis-lookup.ts';
 import { type AxisIndex, createLookups } from './terms/lookups.ts';
@@ -40,6 +41,9 @@ const LOOKUP_COST: Readonly<Record<Clause['attribute'], number>> = {
   header: 3,
   metadata: 1,
 };
+
+/** A step takes about as long as the index of one axis. */
+const RULES_PER_STEP = 500;
 
 /** Clauses of which one must hold, and the weighted number of rules that a request may have to test then. */
 interface Cover {
@@ -100,8 +104,9 @@ interface AxisDraft {
 }
 
 /** Chooses an access predicate for every rule and builds the indexes. */
-export function buildAccessPredicates(rules: readonly Rule[]): AccessPredicates {
+export function* buildAccessPredicates(rules: readonly Rule[]): Steps<AccessPredicates> {
   const counts = countTerms(rules);
+  yield;
   const axes = new Map<string, AxisDraft>();
   const unconditional: number[] = [];
   const implied: (Clause | undefined)[] = [];
@@ -109,8 +114,10 @@ export function buildAccessPredicates(rules: readonly Rule[]): AccessPredicates 
     const cover = coverOf(rules[id] as Rule, counts);
     implied.push(cover === undefined ? undefined : addPredicates(axes, cover.clauses, id));
     if (cover === undefined) unconditional.push(id);
+    if (id % RULES_PER_STEP === RULES_PER_STEP - 1) yield;
   }
-  return { ...finish([...axes.values()], unconditional), implied };
+  yield;
+  return { ...(yield* finish([...axes.values()], unconditional)), implied };
 }
 
 /** Adds the terms of `clauses`. Returns the clause that a hit proves; `undefined`: a hit proves none. */
@@ -130,7 +137,7 @@ function addPredicates(axes: Map<string, AxisDraft>, clauses: readonly Clause[],
   return proved;
 }
 
-function finish(axes: readonly AxisDraft[], unconditional: readonly number[]): Omit<AccessPredicates, 'implied'> {
+function* finish(axes: readonly AxisDraft[], unconditional: readonly number[]): Steps<Omit<AccessPredicates, 'implied'>> {
   const ofRequest: AxisIndex[] = [];
   const ofToken: AxisIndex[] = [];
   let worst = unconditional.length;
@@ -138,6 +145,7 @@ function finish(axes: readonly AxisDraft[], unconditional: readonly number[]): O
     const index = buildTermIndex(draft, undefined);
     worst += isManyValued(clause) ? Number.POSITIVE_INFINITY : index.worst;
     (isTokenClause(clause) ? ofToken : ofRequest).push({ clause, index });
+    yield;
   }
   return {
     lookups: createLookups(ofRequest),

@@ -3,6 +3,7 @@
  * gives fewer; each candidate is then tested exactly, in the order of the rules.
  */
 
+import type { Steps } from '../../../steps.ts';
 import type { RequestFacts } from '../../facts.ts';
 import type { Clause, Rule } from '../../model/program.ts';
 import { type AccessPredicates, buildAccessPredicates } from './access-predicates.ts';
@@ -23,6 +24,13 @@ export function readsToken(rules: readonly Rule[]): boolean {
   return rules.some(({ to, from, when }) => reads(when) || from.some(reads) || to.some(reads));
 }
 
+/** Builds the indexes of a list of rules, and the search in it. */
+export function* buildRuleSearch(rules: readonly Rule[]): Steps<RuleSearch> {
+  const predicates = rules.length > FEW_RULES ? yield* buildAccessPredicates(rules) : undefined;
+  const bitmaps = (predicates?.worst ?? 0) > FEW_CANDIDATES ? yield* buildBitmapIndex(rules) : undefined;
+  return new RuleSearch(rules, predicates, bitmaps);
+}
+
 /** Searches one list of rules. Holds the scratch memory of searches, which never overlap. */
 export class RuleSearch {
   readonly #ruleCount: number;
@@ -34,13 +42,13 @@ export class RuleSearch {
   readonly #hits: Hits = createHits();
   readonly #candidates: Int32Array = new Int32Array(FEW_CANDIDATES);
 
-  constructor(rules: readonly Rule[]) {
-    this.#ruleCount = rules.length;
-    this.#predicates = rules.length > FEW_RULES ? buildAccessPredicates(rules) : undefined;
+  constructor(rules: readonly Rule[], predicates: AccessPredicates | undefined, bitmaps: BitmapIndex | undefined) {
     const clauses = new ClauseTests();
+    this.#ruleCount = rules.length;
+    this.#predicates = predicates;
     this.#tests = new RuleTests(rules, clauses);
-    this.#residualTests = new RuleTests(rules, clauses, this.#predicates?.implied);
-    this.#bitmaps = (this.#predicates?.worst ?? 0) > FEW_CANDIDATES ? buildBitmapIndex(rules) : undefined;
+    this.#residualTests = new RuleTests(rules, clauses, predicates?.implied);
+    this.#bitmaps = bitmaps;
   }
 
   /**

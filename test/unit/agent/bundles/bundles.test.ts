@@ -48,8 +48,9 @@ function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => Filt
     },
     {
       logger: createLogger({ level: 'silent', component: 'test' }),
-      createFilterChain: (program) => {
+      *createFilterChain(program) {
         programs.push(program);
+        yield;
         return createFilterChain();
       },
       onActive: (policy) => policies.push(policy),

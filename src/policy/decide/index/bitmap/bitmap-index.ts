@@ -3,6 +3,7 @@
  * This file is the interface of the directory: no other file of it is imported from outside.
  */
 
+import type { Steps } from '../../../../steps.ts';
 import type { Claims, RequestFacts } from '../../../facts.ts';
 import type { Rule } from '../../../model/program.ts';
 import type { TokenOwner } from '../../../token-notes.ts';
@@ -59,12 +60,15 @@ function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readon
 }
 
 /** Builds the index of all rules. */
-export function buildBitmapIndex(rules: readonly Rule[]): BitmapIndex {
+export function* buildBitmapIndex(rules: readonly Rule[]): Steps<BitmapIndex> {
   const rows = clauseRowsOf(rules);
+  yield;
   const sets = new RowSets(rows.length);
   const required = filterAxes(rows, 'anyOf', sets);
+  yield;
   const segments = required.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
   const excluded = filterAxes(rows, 'noneOf', sets);
+  yield;
   const tokenAxes = required.filter(({ isToken }) => isToken).length;
   const axes = { required: searchable(required, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };
   return new RowBitmaps(

@@ -1,0 +1,88 @@
+/*
+ * Bundles and labels that change while a filter chain is built, which takes several turns of the event loop.
+ */
+import { expect } from 'chai';
+import { BundleActivator } from '../../../../src/agent/bundles/bundle-activator.ts';
+import type { Bundle } from '../../../../src/bundle/bundle.ts';
+import type { BundleFiles } from '../../../../src/bundle/decode.ts';
+import type { Program } from '../../../../src/policy/model/program.ts';
+import { createLogger } from '../../../../src/telemetry/logger.ts';
+import { httpChain } from '../../filters/chains.ts';
+import { ALLOW_ALL, bundleOf, DENY_ALL, filesOf, simpleBundle } from '../bundles.ts';
+
+function filesWith(bundle: Bundle): BundleFiles {
+  return Object.fromEntries(Object.entries(filesOf(bundle)).map(([name, text]) => [name, Buffer.from(text)]));
+}
+
+const filterChain = httpChain(() => {
+  throw new Error('not asked');
+});
+
+describe('BundleActivator', () => {
+  let built: Program[] = [];
+  let active = 0;
+
+  function activator(labels: Readonly<Record<string, string>> | undefined): BundleActivator {
+    built = [];
+    active = 0;
+    return new BundleActivator({ workload: undefined, stateDir: undefined }, labels, {
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      *createFilterChain(program) {
+        built.push(program);
+        for (let step = 0; step < 5; step += 1) yield;
+        return filterChain;
+      },
+      onActive: () => {
+        active += 1;
+      },
+      onRejected: () => undefined,
+    });
+  }
+
+  it('ends with the program for the labels that came while a filter chain was built', async () => {
+    const variants = [
+      { labels: { app: 'a' }, program: 0 },
+      { labels: { app: 'b' }, program: 1 },
+    ];
+    const target = activator({ app: 'a' });
+    await target.offer(filesWith(bundleOf([DENY_ALL, ALLOW_ALL], variants)));
+    target.setLabels({ app: 'b' });
+    const first = target.activate();
+    target.setLabels({ app: 'a' });
+    const second = target.activate();
+
+    expect([(await first).kind, (await second).kind]).to.deep.equal(['active', 'active']);
+    expect(built.at(-1)).to.deep.equal(DENY_ALL);
+    expect(active).to.equal(built.length);
+  });
+
+  it('ends with the bundle that came while a filter chain was built', async () => {
+    const target = activator(undefined);
+    await Promise.all([target.offer(filesWith(simpleBundle(DENY_ALL))), target.offer(filesWith(simpleBundle(ALLOW_ALL)))]);
+
+    expect(built.at(-1)).to.deep.equal(ALLOW_ALL);
+    expect(active).to.equal(built.length);
+  });
+
+  it('activates a good bundle after one whose filter chain could not be built', async () => {
+    active = 0;
+    let broken = true;
+    const failing = new BundleActivator({ workload: undefined, stateDir: undefined }, undefined, {
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      *createFilterChain() {
+        yield;
+        if (broken) throw new Error('broken');
+        return filterChain;
+      },
+      onActive: () => {
+        active += 1;
+      },
+      onRejected: () => undefined,
+    });
+    const first = await failing.offer(filesWith(simpleBundle(DENY_ALL)));
+    broken = false;
+    const second = await failing.offer(filesWith(simpleBundle(ALLOW_ALL)));
+
+    expect([first.kind, second.kind, active]).to.deep.equal(['waiting', 'active', 1]);
+  });
+});
