@@ -55,7 +55,7 @@ const coversClaim = (wide: StringMatch, narrow: StringMatch): boolean => coversS
 
 const COVERS: Covers = {
   host: coversHead,
-  method: coversHead,
+  method: (wide, narrow) => coversBytes(wide, narrow, 'non-empty'),
   header: coversHead,
   sni: (wide, narrow) => coversBytes(wide, narrow, 'non-empty'),
   claim: coversClaim,
