@@ -2,18 +2,15 @@
  * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
  */
 import { z } from 'zod';
+import type { AnnotationBounds, ProbeTiming } from '../api/kube/agent-settings.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { QUANTITY } from './patterns.ts';
 
 const count = z.int().min(1).max(3600);
 const quantity = z.union([z.string().regex(QUANTITY, 'not a quantity such as 100m or 64Mi'), z.number().min(0).transform(String)]);
 
-/** Timing of a probe of the agent. */
-export const probeTiming: z.ZodObject<{
-  periodSeconds: z.ZodExactOptional<z.ZodInt>;
-  timeoutSeconds: z.ZodExactOptional<z.ZodInt>;
-  failureThreshold: z.ZodExactOptional<z.ZodInt>;
-}> = z.strictObject({
+/** Schema of {@link ProbeTiming}. */
+export const probeTiming: z.ZodType<ProbeTiming> = z.strictObject({
   periodSeconds: count.exactOptional().meta({ description: 'Seconds between two probes' }),
   timeoutSeconds: count.exactOptional().meta({ description: 'Seconds until a probe counts as failed' }),
   failureThreshold: count.exactOptional().meta({ description: 'Failed probes in a row that count' }),
@@ -28,18 +25,8 @@ export const drainSeconds: z.ZodNumber = z.number().min(0).max(3600).meta({ desc
 /** Maximum number of client connections. */
 export const maxConnections: z.ZodInt = z.int().min(1).max(1_000_000).meta({ description: DESCRIPTIONS.agentMaxConnections });
 
-/** What annotations of pods may change. */
-export interface AnnotationBoundsConfig {
-  readonly accessLogOff?: boolean;
-  readonly excludePorts?: 'all' | 'exceptRootPolicies';
-  readonly maxConnections?: number;
-  readonly drainSeconds?: number;
-  readonly cpuLimit?: string;
-  readonly memoryLimit?: string;
-}
-
-/** Schema of {@link AnnotationBoundsConfig}. */
-export const annotationBounds: z.ZodType<AnnotationBoundsConfig> = z.strictObject({
+/** Schema of {@link AnnotationBounds}. */
+export const annotationBounds: z.ZodType<AnnotationBounds> = z.strictObject({
   accessLogOff: z
     .boolean()
     .exactOptional()

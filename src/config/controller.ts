@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
@@ -36,19 +37,16 @@ export interface ControllerConfig {
     readonly agentImage: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
     readonly agentLogLevel?: LogLevel;
-    readonly agentResources?: {
-      readonly requests?: Readonly<Record<string, string>>;
-      readonly limits?: Readonly<Record<string, string>>;
-    };
+    readonly agentResources?: ResourceRequirements;
     /** Of the init container. */
-    readonly initResources?: NonNullable<ControllerConfig['webhook']['agentResources']>;
+    readonly initResources?: ResourceRequirements;
     readonly agentAccessLog?: 'on' | 'off';
     readonly agentAccessLogSampleRate?: number;
     readonly agentDrainSeconds?: number;
     readonly agentMaxConnections?: number;
-    readonly agentStartupProbe?: z.output<typeof probeTiming>;
-    readonly agentReadinessProbe?: z.output<typeof probeTiming>;
-    readonly annotationBounds?: z.output<typeof annotationBounds>;
+    readonly agentStartupProbe?: ProbeTiming;
+    readonly agentReadinessProbe?: ProbeTiming;
+    readonly annotationBounds?: AnnotationBounds;
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
 }

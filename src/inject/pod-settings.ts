@@ -2,6 +2,7 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
+import type { ResourceRequirements } from '../api/kube/agent-settings.ts';
 import {
   ACCESS_LOG_ANNOTATION,
   ACCESS_LOG_SAMPLE_RATE_ANNOTATION,
@@ -25,7 +26,7 @@ import type { Finding } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { parseQuantity } from './quantity.ts';
 import { type Raw, stringOf } from './raw-json.ts';
-import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings, type ResourceRequirements } from './settings.ts';
+import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
 
 /** The settings of one pod's agent. */
 export interface PodSettings {

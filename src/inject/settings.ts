@@ -1,35 +1,7 @@
 /*
  * Settings of injected agents, from chart values (webhook) or flags (`sallyport inject`).
  */
-
-/** Compute resources in Kubernetes' form, e.g. `{ requests: { cpu: '20m' } }`. */
-export interface ResourceRequirements {
-  readonly requests?: Readonly<Record<string, string>>;
-  readonly limits?: Readonly<Record<string, string>>;
-}
-
-/** Timing of a probe; an absent field has the default of the agent's container. */
-export interface ProbeTiming {
-  readonly periodSeconds?: number;
-  readonly timeoutSeconds?: number;
-  readonly failureThreshold?: number;
-}
-
-/** What the annotations of a pod may change. A value beyond a bound is clamped, and an event on the pod says so. */
-export interface AnnotationBounds {
-  /** Whether an annotation may switch off the records of denied requests; absent: false. */
-  readonly accessLogOff?: boolean;
-  /** `exceptRootPolicies`: no port of a pod that a policy of the root namespace selects; absent: the same. */
-  readonly excludePorts?: 'all' | 'exceptRootPolicies';
-  /** Absent: {@link InjectionSettings.maxConnections}. */
-  readonly maxConnections?: number;
-  /** Absent: {@link InjectionSettings.drainSeconds}. */
-  readonly drainSeconds?: number;
-  /** Largest CPU request and limit of each container; absent: the limit in the settings, and unlimited without one. */
-  readonly cpuLimit?: string;
-  /** The same for memory. */
-  readonly memoryLimit?: string;
-}
+import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 
 /** Settings of all injected agents of an installation. */
 export interface InjectionSettings {

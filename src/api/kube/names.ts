@@ -26,7 +26,7 @@ export const INCLUDE_PORTS_ANNOTATION = 'sallyport.dev/include-inbound-ports';
 export const EXCLUDE_PORTS_ANNOTATION = 'sallyport.dev/exclude-inbound-ports';
 /** Annotation on a pod (template): `false` keeps its probes unchanged; they then go through the agent and policies apply to them. */
 export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
-/** Annotation on a pod (template): `on` or `off`, see `AnnotationBounds` of src/inject for what an operator allows. */
+/** Annotation on a pod (template): `on` or `off`, see `AnnotationBounds` for what an operator allows. */
 export const ACCESS_LOG_ANNOTATION = 'sallyport.dev/access-log';
 /** Annotation on a pod (template): share of allowed requests that its agent logs, 0 to 1. */
 export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sample-rate';
