@@ -122,7 +122,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'agent/log': {
     job: 'access log and exchange metrics',
     imports: ['limits'],
-    types: ['agent/exchange', 'clock.ts', 'filters', 'telemetry'],
+    types: ['agent/exchange', 'clock.ts', 'filters', 'policy', 'telemetry'],
   },
   'agent/admin': {
     job: 'health, metrics and application probes over HTTP',

@@ -14,11 +14,26 @@ interface RegisteredMetric {
   readonly get: () => Promise<{ readonly type: unknown; readonly help: string }>;
 }
 
+/** Most series of one agent. Kept by test/unit/docs/metrics.test.ts. */
+export const MOST_AGENT_SERIES = 600;
+
+const SERIES = `An agent has at most ${MOST_AGENT_SERIES} series, whatever its policies and clients do. Policies are the only labels without a fixed set of
+values. \`sallyport_agent_policy_decisions_total\` and \`sallyport_agent_dry_run_decisions_total\` have at most 200 series with the name of a
+policy each: when all are in use, a series that has not counted since the active bundle was activated is dropped for a new one; without
+one, the policy counts as \`policy="other"\`. \`policy="none"\` counts requests that no policy matched: with \`action="deny"\` those
+that no ALLOW rule allowed, for which the [access log](access-log.md) names the nearest rule. A DENY, CUSTOM or JWT rule that refused a request
+counts as \`deny\` or \`unauthenticated\`. A policy in dry-run counts as \`would_allow\` or \`would_deny\`, also for requests that another policy
+denied. Requests that are refused before any policy, and those whose client leaves first, count only in \`sallyport_agent_decisions_total\`.
+`;
+
 /** Text of docs/reference/metrics.md. */
 export async function metricsPage(): Promise<string> {
   const agent = createAgentMetrics(() => 0, true);
   // Labels are read from samples, and these metrics have none before their first event.
   agent.onDecision('allow', 'allow-rule');
+  agent.onPolicyDecision(undefined, 'allow');
+  agent.onDryRun(undefined, 'would_allow');
+  agent.onConnectionClosed('client');
   agent.onBundle('', 0);
   agent.onBundleRefused('SP_BUNDLE_SCHEMA');
   const controller = createControllerMetrics({ version: '0' });
@@ -35,7 +50,7 @@ export async function metricsPage(): Promise<string> {
   return [
     GENERATED,
     '# Metrics\n\nIn the Prometheus text format on `/metrics`. No label takes a value that a request can choose.\n',
-    `\n## Agent\n\nOn its admin port, 15020. Source: \`src/telemetry/agent-metrics.ts\`.\n\n${textTable(agent.text())}`,
+    `\n## Agent\n\nOn its admin port, 15020. Source: \`src/telemetry/agent-metrics.ts\`.\n\n${SERIES}\n${textTable(agent.text())}`,
     `\n## Controller\n\nOn its HTTP port, 8080. Names are those of client-go and controller-runtime where they have one; the metrics of Node.js (\`process_…\`, \`nodejs_…\`) are included, too. Source: \`src/telemetry/controller-metrics.ts\`, \`webhook-metrics.ts\`.\n\n${await registryTable(controller.registry)}`,
   ].join('');
 }

@@ -20,6 +20,7 @@ import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
 import { LimitLog } from './log/limit-log.ts';
+import { nameMisses } from './log/name-misses.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { startServers } from './servers.ts';
@@ -122,6 +123,7 @@ function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefin
 }
 
 function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {
+  const nameMiss = options.accessLog === undefined ? undefined : nameMisses(clock);
   return new Bundles(options, {
     logger: options.logger,
     createFilterChain: (program, keySets) =>
@@ -129,6 +131,7 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
         interfaces: interfaceNames(),
         tokenCache: TOKENS,
         deferVerification: true,
+        ...(nameMiss !== undefined && { nameMiss }),
         onVerification: () => metrics.onVerification(),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
       }),

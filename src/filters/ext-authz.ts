@@ -4,6 +4,7 @@
  */
 import type { RawRequest } from '../http/heads.ts';
 import type { CustomMatch } from '../policy/decide/decision.ts';
+import type { Rule } from '../policy/model/program.ts';
 import { applyCheckResponse } from './apply-check-response.ts';
 import type { CheckResponse } from './check-response.ts';
 import { accessDenied, deniedDetails } from './details.ts';
@@ -30,7 +31,7 @@ export function runExtAuthz(filters: FilterContext, request: RequestContext, fir
   const { step, rule } = match;
   if (step.provider === undefined) {
     const details = deniedDetails(rule.id);
-    return deny(request, accessDenied(details), logOf(request, 'deny', details));
+    return deny(request, accessDenied(details), { ...logOf(request, 'deny', details), customRule: rule.source });
   }
   const next = custom.indexOf(step) + 1;
   return {
@@ -43,12 +44,12 @@ export function runExtAuthz(filters: FilterContext, request: RequestContext, fir
     connection: request.raw.connection,
     resume(response) {
       try {
-        return apply(request, response, (changed) => runExtAuthz(filters, changed, next, then));
+        return apply(request, rule, response, (changed) => runExtAuthz(filters, changed, next, then));
       } catch (error) {
         return then.onBug(filters, request.raw, error);
       }
     },
-    log: logOf(request, 'allow', ''),
+    log: logOf(request, 'none', ''),
   };
 }
 
@@ -59,8 +60,8 @@ function matchFrom({ program, evaluator }: FilterContext, { prepared, raw }: Req
     .find(({ step }) => program.http.custom.indexOf(step) >= first && (prepared.hasRoute || step.provider === undefined));
 }
 
-function apply(request: RequestContext, response: CheckResponse, proceed: (request: RequestContext) => Verdict): Verdict {
-  if (response.kind === 'reply') return deny(request, response, logOf(request, 'deny', response.details));
+function apply(request: RequestContext, rule: Rule, response: CheckResponse, proceed: (request: RequestContext) => Verdict): Verdict {
+  if (response.kind === 'reply') return deny(request, response, { ...logOf(request, 'deny', response.details), customRule: rule.source });
   applyCheckResponse(request.prepared, response);
   // Filters see a response in reverse order, so the changes of the last server come first.
   return proceed({ ...request, downstream: [...(response.downstreamHeaders ?? NO_CHANGES), ...request.downstream] });

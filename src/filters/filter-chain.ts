@@ -18,7 +18,7 @@ import { doSteps, type Steps } from '../steps.ts';
 import { accessDenied } from './details.ts';
 import { type ConnectionVerdict, evaluateConnection } from './evaluate-connection.ts';
 import { runExtAuthz } from './ext-authz.ts';
-import { closes, type FilterContext, logOf, NO_CHANGES, type RequestContext } from './filter-context.ts';
+import { closes, type FilterContext, logOf, type MissNaming, NO_CHANGES, type RequestContext } from './filter-context.ts';
 import { type AcceptedIdentity, runJwtAuthn, runJwtAuthnOnKnown } from './jwt-authn.ts';
 import { runRbac } from './rbac.ts';
 import { pathOf } from './request-facts.ts';
@@ -33,6 +33,8 @@ export interface FilterChainOptions {
   readonly deferVerification?: boolean;
   /** Called before every verification of a signature. */
   readonly onVerification?: () => void;
+  /** Finds, or leaves out, the near miss of a request that no ALLOW rule matched. Absent: none is looked for. */
+  readonly nameMiss?: MissNaming;
   /** Called with every exception inside the chain. The request was denied; the exception is a bug in Sallyport. */
   readonly onBug?: (error: unknown) => void;
   /** Names of this host's network interfaces, which are valid zones in X-Forwarded-For. Absent: only `lo`. */
@@ -81,6 +83,7 @@ export function* createFilterChainInSteps(
     }),
     defersVerification: options.deferVerification ?? false,
     unsendable: createSendTest(program.providers),
+    nameMiss: options.nameMiss,
     interfaces: options.interfaces ?? LOOPBACK_ONLY,
     onBug: options.onBug ?? (() => {}),
   };
@@ -144,7 +147,7 @@ function verifyLater(filters: FilterContext, request: RequestContext): VerifyVer
         return denyBug(filters, request.raw, error);
       }
     },
-    log: logOf(request, 'allow', ''),
+    log: logOf(request, 'none', ''),
   };
 }
 

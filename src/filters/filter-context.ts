@@ -7,11 +7,15 @@ import { completeReply, type LocalReply } from '../http/local-reply.ts';
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import type { Authenticator } from '../jwt/authenticator.ts';
 import { encodeQuery } from '../jwt/query.ts';
-import type { Evaluator } from '../policy/decide/decision.ts';
+import type { Evaluator, NearMiss, NearMisses } from '../policy/decide/decision.ts';
+import type { RequestFacts } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 import { pathOf } from './request-facts.ts';
 import type { SendTest } from './unsendable.ts';
-import type { ReplyVerdict, VerdictLog } from './verdict.ts';
+import type { FinalVerdictLog, ReplyVerdict, VerdictLog } from './verdict.ts';
+
+/** Decides whether the near miss of a request is worth its cost, and finds it. Must not throw. */
+export type MissNaming = (misses: NearMisses, facts: RequestFacts) => NearMiss | undefined;
 
 /** The compiled parts of one chain. */
 export interface FilterContext {
@@ -23,6 +27,7 @@ export interface FilterContext {
   /** Tokens that are not cached are verified by a `verify` verdict. */
   readonly defersVerification: boolean;
   readonly unsendable: SendTest;
+  readonly nameMiss: MissNaming | undefined;
   /** Names of this host's network interfaces. */
   readonly interfaces: ReadonlySet<string>;
   readonly onBug: (error: unknown) => void;
@@ -43,7 +48,7 @@ export interface RequestContext {
 export const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 
 /** The verdict that ends `request` with `reply`, in the form that the client understands. */
-export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: VerdictLog): ReplyVerdict {
+export function deny({ raw, prepared, downstream }: RequestContext, reply: LocalReply, log: FinalVerdictLog): ReplyVerdict {
   const completed = completeReply(reply, {
     grpc: prepared.isGrpc,
     isHead: raw.method === 'HEAD',
@@ -56,8 +61,13 @@ export function deny({ raw, prepared, downstream }: RequestContext, reply: Local
 }
 
 /** Log fields of a request that ended before rbac. */
-export function logOf({ prepared }: RequestContext, outcome: VerdictLog['outcome'], details: string): VerdictLog {
-  return { outcome, details, host: prepared.host, path: pathOf(prepared.target), principal: '' };
+export function logOf<Outcome extends VerdictLog['outcome']>(
+  { prepared, raw }: RequestContext,
+  outcome: Outcome,
+  details: string,
+): VerdictLog & { readonly outcome: Outcome } {
+  const { host, target, remoteIp, isGrpc } = prepared;
+  return { outcome, details, host, path: pathOf(target), principal: '', remoteIp, peer: raw.connection.peer?.uris[0], isGrpc };
 }
 
 /** The head that the upstream, and an ext_authz server, gets. */

@@ -6,7 +6,7 @@ import type { Authentication, AuthenticationFailure } from '../jwt/authenticator
 import { accessDenied, deniedDetails, unsendableDetails } from './details.ts';
 import { deny, type FilterContext, forwardHead, type RequestContext } from './filter-context.ts';
 import { factsOf } from './request-facts.ts';
-import type { Verdict, VerdictLog } from './verdict.ts';
+import type { FinalVerdictLog, Verdict } from './verdict.ts';
 
 const ROUTE_NOT_FOUND = textReply(404, '', 'route_not_found');
 
@@ -20,16 +20,22 @@ export function runRbac(
   const token = authentication.kind === 'verified' ? authentication : undefined;
   const facts = factsOf(prepared, request.raw.connection, token?.claims, token?.notes);
   const decision = filters.evaluator.decide(facts, 'http');
-  const log: VerdictLog = {
+  const log: FinalVerdictLog = {
     outcome: decision.allowed ? 'allow' : 'deny',
     details: decision.allowed ? '' : deniedDetails(decision.rule?.id),
     host: facts.host ?? '',
     path: facts.path,
     principal: token?.principal ?? '',
+    remoteIp: facts.remoteIp,
+    peer: facts.connection.peer?.uris[0],
+    isGrpc: prepared.isGrpc,
     decision,
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
-  if (!decision.allowed) return deny(request, accessDenied(log.details), log);
+  if (!decision.allowed) {
+    const nearMiss = decision.rule === undefined ? filters.nameMiss?.(filters.evaluator.nearMisses, facts) : undefined;
+    return deny(request, accessDenied(log.details), nearMiss === undefined ? log : { ...log, nearMiss });
+  }
   if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });
   const fault = filters.unsendable(prepared);
   if (fault !== undefined) {

@@ -7,14 +7,18 @@ import type { ExtensionProvider } from '../api/mesh-config.ts';
 import type { HeaderChange } from '../http/header-changes.ts';
 import type { ForwardHead, RawRequest } from '../http/heads.ts';
 import type { LocalReply } from '../http/local-reply.ts';
-import type { Decision } from '../policy/decide/decision.ts';
+import type { Decision, NearMiss } from '../policy/decide/decision.ts';
 import type { ConnectionFacts } from '../policy/facts.ts';
 import type { Provenance, Rule } from '../policy/model/program.ts';
 import type { CheckResponse } from './check-response.ts';
 
+/** How a request was decided. */
+export type FinalOutcome = 'allow' | 'deny' | 'unauthenticated' | 'reject';
+
 /** What the access log and metrics report about a verdict. */
 export interface VerdictLog {
-  readonly outcome: 'allow' | 'deny' | 'unauthenticated' | 'reject';
+  /** `none`: not decided yet, as in a check or verify verdict. */
+  readonly outcome: FinalOutcome | 'none';
   /** Envoy's response code details, e.g. `rbac_access_denied_matched_policy[none]`; `''` when forwarded. */
   readonly details: string;
   readonly host: string;
@@ -22,9 +26,24 @@ export interface VerdictLog {
   readonly path: string;
   /** `iss/sub` of the verified token; `''` without one. */
   readonly principal: string;
+  /** The client's address as `remoteIpBlocks` compare it; absent: the request did not get as far. */
+  readonly remoteIp?: string;
+  /** First URI of the client's certificate; absent: no mTLS identity. */
+  readonly peer?: string | undefined;
+  /** By its content-type. */
+  readonly isGrpc?: boolean;
   readonly decision?: Decision;
   /** The JWT rule that accepted or refused the token. */
   readonly jwtRule?: Provenance;
+  /** The CUSTOM rule that matched, when its external authorizer, or the lack of one, denied the request. */
+  readonly customRule?: Provenance;
+  /** When no ALLOW rule matched; absent: not looked for. */
+  readonly nearMiss?: NearMiss;
+}
+
+/** The log of a verdict that ends the chain. */
+export interface FinalVerdictLog extends VerdictLog {
+  readonly outcome: FinalOutcome;
 }
 
 /** What to do with a request. */
@@ -36,12 +55,12 @@ export interface ForwardVerdict {
   readonly head: ForwardHead;
   /** Apply to the head of the response, whether the upstream or the agent makes it. Absent: no changes. */
   readonly downstreamHeaders?: readonly HeaderChange[];
-  readonly log: VerdictLog;
+  readonly log: FinalVerdictLog;
 }
 
 /** Send this reply; the request is not forwarded. */
 export interface ReplyVerdict extends LocalReply {
-  readonly log: VerdictLog;
+  readonly log: FinalVerdictLog;
 }
 
 /**

@@ -265,6 +265,27 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   },
   accessLogAllowBuffers: { part: 'logs', bounds: 'the same for an allowed request', beyond: 'the line is dropped' },
   accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
+  nearMissTime: {
+    part: 'logs',
+    bounds: 'time in a second to find the nearest rule of requests that no ALLOW rule matched',
+    beyond: 'only what may be the first miss of a policy in this second is looked at',
+  },
+  firstNearMissTime: {
+    part: 'logs',
+    bounds: 'time in a second for all of these searches',
+    beyond: 'the lines of further misses do not name a rule',
+  },
+  namedPolicies: { part: 'logs', bounds: 'policies that are remembered as named in this second', beyond: 'they may be named again' },
+  policySeries: {
+    part: 'logs',
+    bounds: 'series of `sallyport_agent_policy_decisions_total` with the name of a policy',
+    beyond: 'a series that has not counted under the active bundle is dropped, else the policy counts as `other`',
+  },
+  dryRunSeries: {
+    part: 'logs',
+    bounds: 'series of `sallyport_agent_dry_run_decisions_total` with the name of a policy',
+    beyond: 'as for `policy-series`',
+  },
   accessLogFlush: { part: 'logs', bounds: 'time that an access log line may wait for others to be written with it', beyond: NOTHING },
   limitLog: {
     part: 'logs',

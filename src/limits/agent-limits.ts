@@ -78,6 +78,11 @@ export type LimitName =
   | 'accessLogAllowBuffers'
   | 'accessLogField'
   | 'accessLogFlush'
+  | 'nearMissTime'
+  | 'firstNearMissTime'
+  | 'namedPolicies'
+  | 'policySeries'
+  | 'dryRunSeries'
   | 'limitLog'
   | 'logBuffers'
   | 'spareLogBuffers'
@@ -165,6 +170,11 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   accessLogAllowBuffers: count('access-log-allow-buffers', 4, 'sallyport_agent_access_log_dropped_total'),
   accessLogField: count('access-log-field', 2048, ''),
   accessLogFlush: interval('access-log-flush', 100),
+  nearMissTime: interval('near-miss-time', 2),
+  firstNearMissTime: interval('first-near-miss-time', 10),
+  namedPolicies: count('named-policies', 1000, ''),
+  policySeries: count('policy-series', 200),
+  dryRunSeries: count('dry-run-series', 200),
   limitLog: interval('limit-log', 10_000),
   logBuffers: count('log-buffers', 32, 'sallyport_agent_log_dropped_total'),
   spareLogBuffers: count('spare-log-buffers', 4, ''),

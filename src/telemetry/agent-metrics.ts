@@ -7,9 +7,10 @@ import { LIMITS } from '../limits/agent-limits.ts';
 import { LIMIT_REACHED, type Limit } from '../limits/limit.ts';
 import { type LineKind, LOST_LINES } from './line-writer.ts';
 import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
+import { createPolicyCounters, type PolicyCounters, type PolicyRule } from './policy-counters.ts';
 
-/** Outcome of a request: the verdicts of the filter chain, or `closed` while no bundle is active. */
-export type DecisionAction = 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'closed';
+/** Outcome of a request: the verdicts of the filter chain, `closed` while no bundle is active, `none` when the client left before a verdict. */
+export type DecisionAction = 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'closed' | 'none';
 
 /** Reason of the outcome. A closed list: never a string from a request. */
 export type DecisionCause =
@@ -22,13 +23,27 @@ export type DecisionCause =
   | 'request'
   | 'codec'
   | 'no-bundle'
+  | 'client-left'
   | 'error';
+
+/** What a policy did with a request. */
+export type PolicyAction = 'allow' | 'deny' | 'unauthenticated';
+
+/** What the dry-run policies of one action would have done. */
+export type DryRunAction = 'would_allow' | 'would_deny';
+
+const POLICY_ACTIONS: readonly PolicyAction[] = ['allow', 'deny', 'unauthenticated'];
+const DRY_RUN_ACTIONS: readonly DryRunAction[] = ['would_allow', 'would_deny'];
 
 /** Counts the events of one agent. */
 export interface AgentMetrics {
   /** All metrics in the Prometheus text format. */
   text(): string;
   onDecision(action: DecisionAction, cause: DecisionCause): void;
+  /** @param rule the rule that decided; undefined: no policy matched */
+  onPolicyDecision(rule: PolicyRule | undefined, action: PolicyAction): void;
+  /** @param rule the rule that matched; undefined: none did */
+  onDryRun(rule: PolicyRule | undefined, action: DryRunAction): void;
   /** Seconds from the end of the request head to the verdict. */
   onDecisionSeconds(seconds: number): void;
   /** Seconds from the end of the request head to the end of the response. */
@@ -67,11 +82,14 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   const times = createTimes();
   const tallies = createTallies();
   const decisions = createDecisions();
+  const policies = createPolicyMetrics();
   const responses = createResponses();
   const closed = createClosed();
   const bundle = createBundleMetrics(nowSeconds);
   const metrics: readonly Metric[] = [
     decisions,
+    policies.decisions,
+    policies.dryRuns,
     responses,
     times.decision,
     times.request,
@@ -90,6 +108,8 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   return {
     text: () => renderMetrics(metrics),
     onDecision: decisions.add,
+    onPolicyDecision: policies.decisions.add,
+    onDryRun: policies.dryRuns.add,
     onDecisionSeconds: (seconds) => times.decision.observe(seconds),
     onExchangeSeconds: (seconds) => times.request.observe(seconds),
     onResponse: responses.add,
@@ -102,7 +122,11 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     onConnectionRefused: () => tallies.refused.add(1),
     onBlocked: () => tallies.blocked.add(1),
     onVerification: () => tallies.verified.add(1),
-    onBundle: bundle.onBundle,
+    onBundle: (digest, atSeconds) => {
+      bundle.onBundle(digest, atSeconds);
+      policies.decisions.onBundle();
+      policies.dryRuns.onBundle();
+    },
     onBundleRefused: bundle.onRefused,
   };
 }
@@ -196,6 +220,32 @@ function createDecisions(): Metric & { readonly add: (action: DecisionAction, ca
       if (causes === undefined) counts.set(action, (causes = new Map()));
       causes.set(cause, (causes.get(cause) ?? 0) + 1);
     },
+  };
+}
+
+interface PolicyMetrics {
+  readonly decisions: PolicyCounters<PolicyAction>;
+  readonly dryRuns: PolicyCounters<DryRunAction>;
+}
+
+function createPolicyMetrics(): PolicyMetrics {
+  return {
+    decisions: createPolicyCounters(
+      {
+        name: 'sallyport_agent_policy_decisions_total',
+        help: 'Requests by the policy that decided and what it did; none: no policy matched, other: policies beyond the limit of series.',
+      },
+      POLICY_ACTIONS,
+      LIMITS.policySeries,
+    ),
+    dryRuns: createPolicyCounters(
+      {
+        name: 'sallyport_agent_dry_run_decisions_total',
+        help: 'Requests by the dry-run policy that matched and what it would have done; none: no policy matched, other: as above.',
+      },
+      DRY_RUN_ACTIONS,
+      LIMITS.dryRunSeries,
+    ),
   };
 }
 

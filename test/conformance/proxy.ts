@@ -87,7 +87,13 @@ class Loopback implements OpenCase {
     }
     const details = record?.details === undefined || record.details === '' ? {} : { details: record.details };
     const body = answer.body === '' ? {} : { body: answer.body };
-    return { outcome: log?.outcome ?? 'reject', ...common, ...details, headers: Object.fromEntries(answer.headers), ...body };
+    return {
+      outcome: log === undefined || log.outcome === 'none' ? 'reject' : log.outcome,
+      ...common,
+      ...details,
+      headers: Object.fromEntries(answer.headers),
+      ...body,
+    };
   }
 
   /** After a failure the request may still be in flight: a new stage keeps it from being taken for the next one. */

@@ -5,8 +5,9 @@
 import type { Clock } from '../../clock.ts';
 import type { VerdictLog } from '../../filters/verdict.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import type { NearMiss } from '../../policy/decide/decision.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
-import { decisionOf } from './decision-of.ts';
+import { decisionOf, ruleOf } from './decision-of.ts';
 
 /** Needs escaping in a JSON string, or is not ASCII. */
 const UNPLAIN = /[^ !#-[\]-~]/;
@@ -23,23 +24,36 @@ export function accessLine(record: ExchangeRecord, clock: Clock): string {
     `,"http.request.method":${quote(record.method)},"url.path":${quote(withoutQuery(record.path))}` +
     `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
     `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
-    `,"client.address":${quote(record.sourceIp)},"request_id":${quote(record.requestId)}` +
+    `,"client.address":${quote(record.sourceIp)}${clientFields(record)},"request_id":${quote(record.requestId)}` +
     `,"details":${quote(record.details)}${ruleFields(verdict)}` +
     `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
   );
 }
 
-/** The policy and rule that decided, and what dry-run policies would have done. */
+/** What is known of the client besides its address, where it differs from an ordinary client. */
+function clientFields({ verdict, sourceIp }: ExchangeRecord): string {
+  if (verdict === undefined) return '';
+  const { remoteIp = sourceIp, peer, isGrpc } = verdict;
+  const remote = remoteIp === sourceIp ? '' : `,"remote.ip":${quote(remoteIp)}`;
+  return `${remote}${peer === undefined ? '' : `,"source.principal":${quote(peer)}`}${isGrpc === true ? ',"rpc.system":"grpc"' : ''}`;
+}
+
+/** The policy and rule that decided, the nearest rule when none did, and what dry-run policies would have done. */
 function ruleFields(verdict: VerdictLog | undefined): string {
   if (verdict === undefined) return '';
   const decision = verdict.decision;
-  const by = decision?.rule?.source ?? (verdict.outcome === 'unauthenticated' ? verdict.jwtRule : undefined);
+  const by = ruleOf(verdict);
   const rule = by === undefined ? '' : `,"policy":${quote(`${by.namespace}/${by.name}`)},"rule":${by.rule}`;
+  const near = verdict.nearMiss === undefined ? '' : nearFields(verdict.nearMiss);
   const reason = decision === undefined ? '' : `,"reason":"${decision.reason}"`;
   const allow = decision?.dryRunAllow === undefined ? '' : `,"dry_run.allow":${decision.dryRunAllow.allowed}`;
   const deny = decision?.dryRunDeny === undefined ? '' : `,"dry_run.deny":${!decision.dryRunDeny.allowed}`;
   const audit = decision?.audit === undefined ? '' : `,"audit":${decision.audit}`;
-  return `${reason}${rule}${allow}${deny}${audit}`;
+  return `${reason}${rule}${near}${allow}${deny}${audit}`;
+}
+
+function nearFields({ source, clause, failing }: NearMiss): string {
+  return `,"nearest.policy":${quote(`${source.namespace}/${source.name}`)},"nearest.rule":${source.rule},"nearest.clause":${quote(clause)},"nearest.failing":${failing}`;
 }
 
 function withoutQuery(path: string): string {

@@ -1,13 +1,25 @@
 /*
- * How an exchange was decided, as a label for metrics and access log.
+ * How an exchange was decided, and by what, for metrics and access log.
  */
+import type { VerdictLog } from '../../filters/verdict.ts';
+import type { Provenance } from '../../policy/model/program.ts';
 import type { DecisionAction } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 
-/** The outcome of the verdict; `closed` when no policy was active, `reject` when the codec refused the request. */
-export function decisionOf(record: ExchangeRecord): DecisionAction {
-  if (record.verdict !== undefined) return record.verdict.outcome;
-  return record.details === NO_BUNDLE_DETAILS ? 'closed' : 'reject';
+/**
+ * The outcome of the verdict; `closed` when no policy was active, `reject` when the codec refused the request, `none` when the client left
+ * before a verdict.
+ */
+export function decisionOf({ verdict, status, details }: ExchangeRecord): DecisionAction {
+  if (verdict !== undefined && verdict.outcome !== 'none') return verdict.outcome;
+  if (status === 0) return 'none';
+  return details === NO_BUNDLE_DETAILS ? 'closed' : 'reject';
+}
+
+/** The rule that gave the verdict; undefined: no single rule did. */
+export function ruleOf({ outcome, decision, customRule, jwtRule }: VerdictLog): Provenance | undefined {
+  if (decision !== undefined) return decision.rule?.source;
+  return customRule ?? (outcome === 'unauthenticated' || outcome === 'deny' ? jwtRule : undefined);
 }
 
 /** Response code details of a request that arrived before the first bundle. */

@@ -2,16 +2,19 @@
  * Turns exchange records into metrics with closed sets of labels, and into access log lines.
  */
 import type { Clock } from '../../clock.ts';
-import type { AgentMetrics, DecisionCause } from '../../telemetry/agent-metrics.ts';
+import type { VerdictLog } from '../../filters/verdict.ts';
+import type { AgentMetrics, DecisionAction, DecisionCause } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
-import { decisionOf } from './decision-of.ts';
+import { decisionOf, ruleOf } from './decision-of.ts';
 
 /** An observer that counts every exchange and logs it when there is an access log. */
 export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | undefined, clock: Clock): ExchangeObserver {
   return {
     onExchange: (record) => {
-      metrics.onDecision(decisionOf(record), causeOf(record));
+      const action = decisionOf(record);
+      metrics.onDecision(action, causeOf(record, action));
+      if (record.verdict !== undefined) countPolicies(metrics, record.verdict);
       if (record.evaluatedMs !== 0) metrics.onDecisionSeconds((record.evaluatedMs - record.startMs) / 1000);
       if (record.startMs !== 0) metrics.onExchangeSeconds((clock.nowMs() - record.startMs) / 1000);
       metrics.onResponse(Math.floor(record.status / 100));
@@ -21,9 +24,23 @@ export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | u
   };
 }
 
-function causeOf(record: ExchangeRecord): DecisionCause {
-  const { verdict } = record;
-  if (verdict === undefined) return decisionOf(record) === 'closed' ? 'no-bundle' : 'codec';
+/** A request that no policy could decide, because it was refused before or its client left, is not counted. */
+function countPolicies(metrics: AgentMetrics, verdict: VerdictLog): void {
+  const { outcome, decision } = verdict;
+  if (decision === undefined) {
+    const rule = ruleOf(verdict);
+    if (rule !== undefined) metrics.onPolicyDecision(rule, outcome === 'unauthenticated' ? outcome : 'deny');
+    return;
+  }
+  metrics.onPolicyDecision(decision.rule?.source, decision.allowed ? 'allow' : 'deny');
+  const { dryRunAllow, dryRunDeny } = decision;
+  if (dryRunAllow !== undefined) metrics.onDryRun(dryRunAllow.rule?.source, dryRunAllow.allowed ? 'would_allow' : 'would_deny');
+  if (dryRunDeny !== undefined) metrics.onDryRun(dryRunDeny.rule?.source, dryRunDeny.allowed ? 'would_allow' : 'would_deny');
+}
+
+function causeOf({ verdict }: ExchangeRecord, action: DecisionAction): DecisionCause {
+  if (action === 'none') return 'client-left';
+  if (verdict === undefined || verdict.outcome === 'none') return action === 'closed' ? 'no-bundle' : 'codec';
   if (verdict.decision !== undefined) return verdict.decision.reason;
   if (verdict.details.startsWith('jwt_authn')) return 'jwt';
   if (verdict.details.startsWith('ext_authz')) return 'ext-authz';

@@ -3,7 +3,7 @@
  */
 
 import type { RequestFacts } from '../facts.ts';
-import type { CustomStep, Rule } from '../model/program.ts';
+import type { CustomStep, Provenance, Rule } from '../model/program.ts';
 
 /** Why a request was allowed or denied. */
 export type DecisionReason = 'deny-rule' | 'allow-rule' | 'no-allow-rule-matched' | 'no-allow-policy';
@@ -34,6 +34,23 @@ export interface ClauseMiss {
   readonly saw: string;
   readonly wanted: string;
   readonly hint?: string;
+}
+
+/** The ALLOW rule that a request came nearest to, of those that did not match. */
+export interface NearMiss {
+  readonly source: Provenance;
+  /** The clause that failed, e.g. `to[0].operation.paths`; of several, that of the part with the fewest failing clauses. Without values. */
+  readonly clause: string;
+  /** Number of clauses that failed, counted as in {@link RuleTrace}. */
+  readonly failing: number;
+}
+
+/** Finds near misses among the ALLOW rules of one program. */
+export interface NearMisses {
+  /** Policies that a near miss can name. */
+  readonly policies: number;
+  /** For a request that no ALLOW rule allows. Compares a limited number of rules. `undefined`: there is no rule. */
+  nearest(facts: RequestFacts): NearMiss | undefined;
 }
 
 /** A clause that held, with the request's value and the expected values in readable form. */
@@ -72,4 +89,6 @@ export interface Evaluator {
   decide(facts: RequestFacts, protocol?: 'http' | 'tcp'): Decision;
   /** Evaluates every rule and reports each; slow: for explain, and for denials when the log level is debug. */
   trace(facts: RequestFacts, protocol?: 'http' | 'tcp'): readonly RuleTrace[];
+  /** Near misses of the ALLOW rules for HTTP. Nothing is compiled before the first is looked for. */
+  readonly nearMisses: NearMisses;
 }

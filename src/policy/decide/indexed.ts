@@ -10,6 +10,7 @@ import type { CustomMatch, Decision, Evaluator } from './decision.ts';
 import { buildRuleSearch, type RuleSearch, readsToken } from './index/rule-search.ts';
 import { TokenMemo } from './index/token-memo.ts';
 import { createLinearEvaluator } from './linear.ts';
+import { createNearMisses } from './near-misses.ts';
 
 /** A list of rules with its index. */
 interface SearchableRules {
@@ -166,5 +167,6 @@ export function* createIndexedEvaluatorInSteps(program: Program): Steps<Evaluato
       linear ??= createLinearEvaluator(program);
       return linear.trace(facts, protocol);
     },
+    nearMisses: createNearMisses(program.http.allow.rules),
   };
 }

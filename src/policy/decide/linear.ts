@@ -7,6 +7,7 @@ import type { RequestFacts } from '../facts.ts';
 import type { CustomStep, Engine, Program, Rule, Ruleset } from '../model/program.ts';
 import { type CompiledRule, compileRules, firstMatch } from './compile-rules.ts';
 import type { CustomMatch, Decision, Evaluator, RuleTrace } from './decision.ts';
+import { createNearMisses } from './near-misses.ts';
 import { traceRule } from './trace.ts';
 
 interface CompiledEngine {
@@ -111,5 +112,6 @@ export function createLinearEvaluator(program: Program): Evaluator {
     custom: (facts, protocol) => customMatches(of(protocol), facts),
     decide: (facts, protocol) => decide(of(protocol), facts),
     trace: (facts, protocol) => trace(of(protocol), facts),
+    nearMisses: createNearMisses(program.http.allow.rules),
   };
 }

@@ -220,6 +220,9 @@ describe('agent: reporting', () => {
     expect(text).to.include('sallyport_agent_decisions_total{action="allow",reason="allow-rule"} 1\n');
     expect(text).to.include('sallyport_agent_decisions_total{action="deny",reason="no-allow-rule-matched"} 1\n');
     expect(text).to.include('sallyport_agent_decisions_total{action="unauthenticated",reason="jwt"} 1\n');
+    expect(text).to.include('sallyport_agent_policy_decisions_total{policy="none",action="deny"} 1\n');
+    expect(text).to.include('sallyport_agent_policy_decisions_total{policy="foo/p1",action="allow"} 1\n');
+    expect(text).to.include('sallyport_agent_policy_decisions_total{policy="foo/p0",action="unauthenticated"} 1\n');
     expect(text).to.include(`sallyport_agent_bundle_info{digest="${agent.digest()}"} 1\n`);
     expect(text).to.include('sallyport_agent_bundle_refused_total{code="SP_BUNDLE_UNREADABLE"} 1\n');
     expect(text).to.match(/sallyport_agent_decision_seconds_count 3\n/);
@@ -310,6 +313,10 @@ describe('agent: starting and stopping', () => {
       decision: 'deny',
       'url.path': '/x',
       reason: 'no-allow-rule-matched',
+      'nearest.policy': 'foo/p1',
+      'nearest.rule': 0,
+      'nearest.clause': 'from[0].source.requestPrincipals',
+      'nearest.failing': 1,
     });
     expect(lines().at(-1)).to.include({ message: 'agent stopped' });
   });

@@ -12,13 +12,13 @@ import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
 import { Listener } from '../../../src/agent/listener/listener.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
-import type { VerdictLog } from '../../../src/filters/verdict.ts';
+import type { FinalVerdictLog } from '../../../src/filters/verdict.ts';
 import type { RawRequest } from '../../../src/http/heads.ts';
 import { HttpDate } from '../../../src/http/http-date.ts';
 import { textReply } from '../../../src/http/local-reply.ts';
 import { httpChain } from '../filters/chains.ts';
 
-export const logOf = (outcome: VerdictLog['outcome'], path = '/', details = ''): VerdictLog => ({
+export const logOf = (outcome: FinalVerdictLog['outcome'], path = '/', details = ''): FinalVerdictLog => ({
   outcome,
   details,
   host: 'a',

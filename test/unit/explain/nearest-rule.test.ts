@@ -6,6 +6,7 @@ import type { Policy } from '../../../src/api/istio/resources.ts';
 import { explainRequest } from '../../../src/explain/explain-request.ts';
 import type { GeneratedClaims } from '../../../src/explain/generate/generated-request.ts';
 import { createTestKey } from '../../../src/explain/test-key.ts';
+import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { bearer, enforce, get, ISSUER, jwtPolicy, NOW, policy } from './support.ts';
 
 const key = createTestKey();
@@ -157,6 +158,8 @@ const CASES: readonly Case[] = [
 
 const policies: readonly Policy[] = [jwtPolicy(), ...CASES.map(({ rule }, at) => policy(`allow-${at}`, { rules: [rule] }))];
 const enforced = enforce(policies, key);
+/** The chain of an agent that names every miss in its access log. */
+const chain = createFilterChain(enforced.program, enforced.keySets, { nameMiss: (misses, facts) => misses.nearest(facts) });
 
 function requestOf({
   method = 'GET',
@@ -200,6 +203,9 @@ describe('the nearest rule of a request that misses one clause', () => {
         expect(verdict.outcome).to.equal('deny');
         expect([nearest?.rule.policy, nearest?.failing]).to.deep.equal([`foo/allow-${at}`, 1]);
         expect(nearest?.misses[0]?.path).to.include(clause);
+        const logged = chain.evaluate(requestOf({ ...good, ...change }), NOW).log.nearMiss;
+        expect(logged).to.deep.include({ clause: nearest?.misses[0]?.path, failing: 1 });
+        expect(logged?.source.name).to.equal(`allow-${at}`);
       });
     }
   }

@@ -14,6 +14,8 @@ describe('agent metrics', () => {
   it('have the names and types that dashboards use', () => {
     expect(headers(createAgentMetrics(() => 0, false).text())).to.deep.equal([
       'sallyport_agent_decisions_total counter',
+      'sallyport_agent_policy_decisions_total counter',
+      'sallyport_agent_dry_run_decisions_total counter',
       'sallyport_agent_responses_total counter',
       'sallyport_agent_decision_seconds histogram',
       'sallyport_agent_request_seconds histogram',

@@ -111,7 +111,7 @@ describe('exchange: verification of tokens', () => {
     expect(verifications).to.equal(0);
     expect(upstream.exchanges).to.have.length(0);
     expect(queue.length).to.equal(0);
-    expect(records.map(({ details }) => details)).to.deep.equal(['downstream_remote_disconnect']);
+    expect(records.map(({ details, verdict }) => [details, verdict?.outcome])).to.deep.equal([['downstream_remote_disconnect', 'none']]);
   });
 
   it('replies 503 to a request that waited for too long', () => {

@@ -74,9 +74,59 @@ describe('access log line', () => {
     });
   });
 
+  it('has the address behind proxies, the identity of the client and gRPC where there is one', () => {
+    const peer = 'spiffe://cluster.local/ns/web/sa/front';
+    expect(parsed({ verdict: { ...allowed, remoteIp: '203.0.113.9', peer, isGrpc: true } })).to.include({
+      'client.address': '10.0.0.9',
+      'remote.ip': '203.0.113.9',
+      'source.principal': peer,
+      'rpc.system': 'grpc',
+    });
+    expect(parsed({ verdict: { ...allowed, remoteIp: '10.0.0.9', isGrpc: false } })).not.to.have.any.keys(
+      'remote.ip',
+      'source.principal',
+      'rpc.system',
+    );
+  });
+
   it('names the rule that refused a token', () => {
     const jwtRule = { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 1, rule: 0 } as const;
     expect(parsed({ verdict: { ...allowed, outcome: 'unauthenticated', jwtRule } })).to.include({ policy: 'foo/ra', rule: 0 });
+  });
+
+  it('names the rule that refused the audience of a token, and the CUSTOM rule whose authorizer denied', () => {
+    const jwtRule = { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 1, rule: 2 } as const;
+    expect(parsed({ verdict: { ...allowed, outcome: 'deny', jwtRule } })).to.include({ policy: 'foo/ra', rule: 2 });
+    const customRule = { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'ext', generation: 1, rule: 1 } as const;
+    expect(parsed({ verdict: { ...allowed, outcome: 'deny', customRule } })).to.include({ policy: 'foo/ext', rule: 1 });
+  });
+
+  it('does not name the rule of an accepted token as the one that decided', () => {
+    const jwtRule = { kind: 'RequestAuthentication', namespace: 'foo', name: 'ra', generation: 1, rule: 0 } as const;
+    const decision = { allowed: false, reason: 'no-allow-rule-matched' } as const;
+    expect(parsed({ verdict: { ...allowed, outcome: 'deny', jwtRule, decision } })).not.to.have.property('policy');
+    expect(parsed({ verdict: { ...allowed, jwtRule } })).not.to.have.property('policy');
+  });
+
+  it('names the nearest rule and its failing clause when no rule matched', () => {
+    const source = { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'ap', generation: 2, rule: 3 } as const;
+    const decision = { allowed: false, reason: 'no-allow-rule-matched' } as const;
+    const nearMiss = { source, clause: 'when[0] request.auth.claims["\u00e9"]', failing: 2 };
+    const line = parsed({ status: 403, verdict: { ...allowed, outcome: 'deny', decision, nearMiss } });
+    expect(line).to.include({
+      'nearest.policy': 'foo/ap',
+      'nearest.rule': 3,
+      'nearest.clause': 'when[0] request.auth.claims["\u00e9"]',
+      'nearest.failing': 2,
+    });
+    expect(line).not.to.have.property('policy');
+  });
+
+  it('does not call a request allowed that its client gave up before a verdict', () => {
+    const undecided = { ...allowed, outcome: 'none', principal: '' } as const;
+    expect(parsed({ verdict: undecided, status: 0, details: 'downstream_remote_disconnect' })).to.include({ decision: 'none' });
+    expect(parsed({ verdict: undefined, status: 0, details: 'downstream_remote_disconnect' })).to.include({ decision: 'none' });
+    expect(parsed({ verdict: undecided, status: 408, details: 'request_timeout' })).to.include({ decision: 'reject' });
   });
 
   it('distinguishes requests that the codec refused from requests before the first bundle', () => {

@@ -1,0 +1,78 @@
+/*
+ * Names the near misses of denied requests within a budget of time: a search costs as much as evaluating every ALLOW rule, and a client
+ * decides how often a request is denied. In each second the first miss of each policy has precedence.
+ */
+import type { Clock } from '../../clock.ts';
+import type { MissNaming } from '../../filters/filter-context.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedSet } from '../../limits/containers.ts';
+import type { NearMiss, NearMisses } from '../../policy/decide/decision.ts';
+import type { RequestFacts } from '../../policy/facts.ts';
+
+/** Milliseconds in a second for any miss, and for those that may be the first of their policy. */
+const ANY_MISS_MS = LIMITS.nearMissTime.value;
+const FIRST_MISS_MS = LIMITS.firstNearMissTime.value;
+/** Requests of the second that are recognized; a power of two. */
+const SLOTS = 1024;
+
+/** Names near misses for one agent. */
+export function nameMisses(clock: Clock): MissNaming {
+  const names = new MissNames(clock);
+  return (misses, facts) => names.name(misses, facts);
+}
+
+class MissNames {
+  readonly #clock: Clock;
+  #misses: NearMisses | undefined;
+  #second = 0;
+  #spentMs = 0;
+  #named = new BoundedSet<string>(LIMITS.namedPolicies);
+  /** Hashes of requests that were looked at when only first misses were wanted. */
+  readonly #seen = new Uint32Array(SLOTS);
+  #hasSeen = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  name(misses: NearMisses, facts: RequestFacts): NearMiss | undefined {
+    const second = Math.floor(this.#clock.wallMs() / 1000);
+    if (second !== this.#second || misses !== this.#misses) this.#begin(second, misses);
+    if (this.#spentMs >= ANY_MISS_MS && !this.#mayBeFirst(misses, facts)) return undefined;
+    const startMs = this.#clock.nowMs();
+    const miss = misses.nearest(facts);
+    this.#spentMs += this.#clock.nowMs() - startMs;
+    if (miss !== undefined) this.#named.add(`${miss.source.namespace}/${miss.source.name}`);
+    return miss;
+  }
+
+  #begin(second: number, misses: NearMisses): void {
+    if (second !== this.#second) this.#spentMs = 0;
+    this.#second = second;
+    this.#misses = misses;
+    if (this.#named.size > 0) this.#named = new BoundedSet(LIMITS.namedPolicies);
+    if (this.#hasSeen) this.#seen.fill(0);
+    this.#hasSeen = false;
+  }
+
+  /** A policy has no named miss in this second, and this request differs from those that were looked at. */
+  #mayBeFirst(misses: NearMisses, facts: RequestFacts): boolean {
+    if (this.#spentMs >= FIRST_MISS_MS || this.#named.size >= misses.policies) return false;
+    const hash = hashOf(facts);
+    const slot = hash & (SLOTS - 1);
+    if (this.#seen[slot] === hash) return false;
+    this.#seen[slot] = hash;
+    this.#hasSeen = true;
+    return true;
+  }
+}
+
+/** FNV-1a over what most rules compare. */
+function hashOf({ method, host = '', path, connection, claims }: RequestFacts): number {
+  let hash = claims === undefined ? 0x811c9dc5 : 0x01000193;
+  for (const text of [method, host, path, connection.sourceIp]) {
+    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    hash = Math.imul(hash ^ 0xff, 0x01000193);
+  }
+  return hash >>> 0;
+}
