@@ -28,9 +28,9 @@ interface Series {
 /** A counter with the labels `policy` and `action`. */
 export interface PolicyCounters<Action extends string> extends Metric {
   /** @param rule undefined: no policy matched */
-  add(rule: PolicyRule | undefined, action: Action): void;
+  readonly add: (rule: PolicyRule | undefined, action: Action) => void;
   /** Another bundle is active: series that no longer count give way to new ones when the limit is reached. */
-  onBundle(): void;
+  readonly onBundle: () => void;
 }
 
 /**
