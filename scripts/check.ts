@@ -17,6 +17,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: readonl
   ['format', 'node', 'scripts/check-format.ts'],
   ['prose', 'node', 'scripts/check-prose.ts'],
   ['limits', 'node', 'scripts/check-limits.ts'],
+  ['regexes', 'node', 'scripts/check-regexes.ts'],
   ['doc comments', 'node', 'scripts/check-docstrings.ts'],
 ];
 

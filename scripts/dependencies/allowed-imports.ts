@@ -28,12 +28,13 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
   'steps.ts': { job: 'long work in steps, so that a process serves requests in between' },
+  'text.ts': { job: 'plain scans over text of others, linear in its length' },
   'version.ts': { job: 'the version of the product', imports: ['package.json'] },
   'fs-watch': { job: 'reports changes in directories', node: ['node:fs', 'node:fs/promises'] },
   limits: { job: 'limits, deadlines and periods of the agent; containers and timers that keep them', types: ['clock.ts'] },
   api: {
     job: 'the two policy kinds: schemas, parsing, validation, CRDs; Kubernetes names, workload identity, the agent contract',
-    imports: ['errors.ts'],
+    imports: ['errors.ts', 'text.ts'],
     npm: ['yaml', 'zod'],
     node: ['node:crypto'],
   },
@@ -55,7 +56,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   jwt: {
     job: 'tokens: extraction, verification, claims, key import, cache of verified tokens',
-    imports: ['http', 'limits', 'policy'],
+    imports: ['http', 'limits', 'policy', 'text.ts'],
     types: ['bundle'],
     node: ['node:buffer', 'node:crypto'],
   },
@@ -153,14 +154,14 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   explain: {
     job: 'why a request gets its verdict; policy tests; differences between two sets of policies',
-    imports: ['filters', 'http', 'jwt', 'policy'],
+    imports: ['filters', 'http', 'jwt', 'policy', 'text.ts'],
     types: ['api', 'bundle'],
     node: ['node:crypto'],
   },
   resolve: { job: 'which policy selects which workload, kept incrementally; variants of a workload', imports: ['api'] },
   lint: {
     job: 'findings on policies that are valid and probably wrong',
-    imports: ['api', 'http', 'policy', 'resolve'],
+    imports: ['api', 'http', 'policy', 'resolve', 'text.ts'],
     types: ['errors.ts'],
   },
   compile: {
@@ -171,7 +172,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   inject: {
     job: 'pod template in, pod template with the agent out; the traffic redirection',
-    imports: ['api', 'errors.ts', 'limits'],
+    imports: ['api', 'errors.ts', 'limits', 'text.ts'],
     npm: ['yaml'],
     node: ['node:child_process', 'node:fs/promises', 'node:util'],
   },
@@ -184,7 +185,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',
-    imports: ['api', 'clock.ts', 'errors.ts'],
+    imports: ['api', 'clock.ts', 'errors.ts', 'text.ts'],
     types: ['telemetry'],
     npm: ['@kubernetes/client-node'],
   },
@@ -256,6 +257,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'standalone',
       'state',
       'telemetry',
+      'text.ts',
       'version.ts',
     ],
     npm: ['commander', 'string-width', 'yaml', 'zod'],
@@ -318,6 +320,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'policy',
       'steps.ts',
       'telemetry',
+      'text.ts',
     ],
     npm: [
       '@pinojs/redact',

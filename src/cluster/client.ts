@@ -5,6 +5,7 @@
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext, type ResponseContext } from '@kubernetes/client-node';
 import { type Clock, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
+import { withoutTrailing } from '../text.ts';
 import { errorOfDeadline, errorOfResponse, errorOfTransport } from './api-error.ts';
 import { type KubeSource, loadKubeConfig, type PooledKubeConfig } from './kubeconfig.ts';
 import { createRateLimiter, type RateLimiter } from './rate-limiter.ts';
@@ -108,7 +109,7 @@ interface Wiring {
 export function createKubeClient(options: KubeClientOptions): KubeClient {
   const clock = options.clock ?? systemClock;
   const config = loadKubeConfig(options);
-  const server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
+  const server = withoutTrailing(config.getCurrentCluster()?.server ?? '', '/');
   const wiring: Wiring = {
     config,
     server,

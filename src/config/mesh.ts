@@ -16,7 +16,7 @@ export const durationSchema: z.ZodType<number, string> = z
   .regex(DURATION, 'not a duration such as 5s, 500ms or 1m30s')
   .transform((text) => {
     let totalMs = 0;
-    for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) totalMs += Number(count) * (UNIT_MS[unit ?? ''] ?? 0);
+    for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)) totalMs += Number(count) * (UNIT_MS[unit ?? ''] ?? 0);
     return totalMs;
   });
 

@@ -8,6 +8,7 @@ import { type Authentication, createAuthenticator } from '../jwt/authenticator.t
 import type { ClauseMiss, RuleTrace } from '../policy/decide/decision.ts';
 import { createEvaluator } from '../policy/decide/evaluator.ts';
 import type { Program } from '../policy/model/program.ts';
+import { clauseHeader } from './clause-header.ts';
 import type { Enforced, FinalVerdict } from './evaluate-to-end.ts';
 import type { RuleExplanation } from './explanation.ts';
 import { redactValue } from './redact.ts';
@@ -61,7 +62,7 @@ function explainRule(trace: RuleTrace, evaluated: EvaluatedRequest, removed: rea
 }
 
 function withRemovalHint(miss: ClauseMiss, removed: readonly string[]): ClauseMiss {
-  const name = /request\.headers\[([^\]]*)\]$/.exec(miss.path)?.[1]?.toLowerCase();
+  const name = clauseHeader(miss.path);
   if (miss.saw !== 'absent' || name === undefined || !removed.includes(name)) return miss;
   return { ...miss, hint: `header ${name} was removed with the verified token; forwardOriginalToken: true in the JWT rule keeps it` };
 }

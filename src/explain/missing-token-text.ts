@@ -4,9 +4,7 @@
 import { firstHeader } from '../http/header-list.ts';
 import type { TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
-
-/** The start of a compact token: a JSON object in base64url, a dot, and another one. */
-const TOKEN_START = /\beyJ[\w-]+\.eyJ[\w-]+\./;
+import { hasToken } from './token-marks.ts';
 
 /** One sentence for a rule that found no token in `request`. */
 export function missingTokenText(provider: JwtProvider, request: TokenRequest): string {
@@ -28,7 +26,7 @@ function prefixNote({ headers }: JwtProvider, request: TokenRequest): string | u
     if (scheme.toLowerCase() === prefix.toLowerCase())
       return `${name} starts with ${JSON.stringify(scheme)}, but the prefix is case-sensitive`;
     if (value.trim() === prefix.trim()) return `${name} has nothing after ${prefix.trim()}`;
-    if (TOKEN_START.test(value)) return `${name} has a token without ${JSON.stringify(prefix)} before it`;
+    if (hasToken(value)) return `${name} has a token without ${JSON.stringify(prefix)} before it`;
     return `${name} is present but does not start with ${JSON.stringify(prefix)}`;
   }
   return undefined;
@@ -38,13 +36,13 @@ function prefixNote({ headers }: JwtProvider, request: TokenRequest): string | u
 function elsewhereNote({ headers, target }: TokenRequest): string | undefined {
   for (let index = 0; index < headers.length; index += 2) {
     const [name = '', value = ''] = headers.slice(index, index + 2);
-    if (!TOKEN_START.test(value)) continue;
-    const pair = name === 'cookie' ? value.split(';').find((one) => TOKEN_START.test(one)) : undefined;
+    if (!hasToken(value)) continue;
+    const pair = name === 'cookie' ? value.split(';').find((one) => hasToken(one)) : undefined;
     const place = pair === undefined ? `header ${name}` : `cookie ${pair.split('=')[0]?.trim() ?? ''}`;
     return `there is one in ${place}, where the rule does not look (${pair === undefined ? 'fromHeaders' : 'fromCookies'})`;
   }
   const [, query = ''] = target.split('?', 2);
-  const parameter = query.split('&').find((one) => TOKEN_START.test(one));
+  const parameter = query.split('&').find((one) => hasToken(one));
   if (parameter === undefined) return undefined;
   return `there is one in query parameter ${parameter.split('=')[0] ?? ''}, where the rule does not look (fromParams)`;
 }

@@ -5,7 +5,9 @@ import type { KeySet } from '../bundle/bundle.ts';
 import { type ParsedToken, parseToken } from '../jwt/parse-token.ts';
 import { AUDIENCE_NOT_ALLOWED, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/token-fault.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
+import { withoutTrailing } from '../text.ts';
 import { durationText, timeText } from './time-text.ts';
+import { countTokens } from './token-marks.ts';
 
 /** What a token was verified with. */
 export interface FaultContext {
@@ -51,7 +53,7 @@ function malformedReason(text: string): string | undefined {
   if (/^(undefined|null|\[object Object\]|true|false)$/.test(text)) return `it is the word ${text}: the client had no token`;
   if (/^[$<{%]|^TOKEN$/.test(text)) return 'it looks like an unreplaced placeholder';
   if (/^Bearer\s/i.test(text)) return 'it starts with a second Bearer';
-  if ((text.match(/\beyJ[\w-]+\.eyJ/g) ?? []).length > 1) return 'it consists of two tokens: was the header sent twice?';
+  if (countTokens(text) > 1) return 'it consists of two tokens: was the header sent twice?';
   const invalid = /[^A-Za-z0-9_.=-]/.exec(text)?.[0];
   if (invalid !== undefined) return `it contains ${JSON.stringify(invalid)}, which is not allowed in a token`;
   const parts = text.split('.').filter((part) => part !== '').length;
@@ -83,7 +85,7 @@ function differenceNote(actual: readonly string[], expected: readonly string[]):
     actual.some((one) => expected.some((other) => normalize(one) === normalize(other)));
   if (equalAfter((text) => text.toLowerCase())) return ' (they differ in case)';
   if (equalAfter((text) => text.replace(/^https?:\/\//, ''))) return ' (http differs from https)';
-  if (equalAfter((text) => text.replace(/^https?:\/\//, '').replace(/\/+$/, ''))) return ' (they differ in a trailing slash)';
+  if (equalAfter((text) => withoutTrailing(text.replace(/^https?:\/\//, ''), '/'))) return ' (they differ in a trailing slash)';
   return equalAfter((text) => text.trim()) ? ' (they differ in whitespace)' : '';
 }
 

@@ -2,6 +2,7 @@
  * Compact JSON in the format of protobuf's JSON printer, which is what Envoy writes into claim headers.
  */
 import type { Json } from '../policy/facts.ts';
+import { withoutTrailing } from '../text.ts';
 
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
@@ -56,5 +57,5 @@ function shortestNumber(value: number): string {
 }
 
 function withoutTrailingZeros(digits: string): string {
-  return digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits;
+  return digits.includes('.') ? withoutTrailing(withoutTrailing(digits, '0'), '.') : digits;
 }

@@ -10,6 +10,7 @@ import { normalizePath } from '../http/normalize/normalize-path.ts';
 import { pathMistake } from '../policy/match/path-mistakes.ts';
 import { isPathTemplate } from '../policy/match/path-template.ts';
 import { parseStringMatch } from '../policy/match/string-match.ts';
+import { upTo } from '../text.ts';
 import { conditionsOf, type PlacedRule, rulesOf, sourcesOf, warn } from './shared/lint-finding.ts';
 
 /** Why a value never matches, and what to write instead; `effect` in place of "never matches" if it may match something else. */
@@ -130,8 +131,8 @@ function requestPrincipal(value: string): Reason | undefined {
 }
 
 function host(value: string): Reason | undefined {
-  if (value.includes('://')) return ['a host has no scheme', `write ${value.replace(/^.*:\/\//, '').replace(/\/.*$/, '')}`];
-  if (value.includes('/')) return ['a host has no path', `write ${value.replace(/\/.*$/, '')}, and put the path into paths`];
+  if (value.includes('://')) return ['a host has no scheme', `write ${upTo(value.slice(value.lastIndexOf('://') + '://'.length), '/')}`];
+  if (value.includes('/')) return ['a host has no path', `write ${upTo(value, '/')}, and put the path into paths`];
   return innerWildcard(value);
 }
 
@@ -155,7 +156,7 @@ function pathReason(value: string, mode: Mode): Reason | undefined {
     const effect = value.startsWith('/') && mistake.isLiteral ? 'is compared literally' : undefined;
     return effect === undefined ? [mistake.reason, mistake.instead] : [mistake.reason, mistake.instead, effect];
   }
-  if (/[?#]/.test(value)) return ['paths are matched without query and fragment', `write ${value.replace(/[?#].*$/, '')}`];
+  if (/[?#]/.test(value)) return ['paths are matched without query and fragment', `write ${value.slice(0, value.search(/[?#]/))}`];
   if (isPathTemplate(value)) return undefined;
   if (match.kind !== 'suffix' && !match.value.startsWith('/')) return ['every path starts with /', `write /${value}`];
   if (match.value.includes('*')) {

@@ -3,7 +3,9 @@
  */
 import { RefusedError } from '../../errors.ts';
 
-const LINE = /^([^=\s"]{1,317})="([A-Za-z0-9._-]*)"$/;
+/** Prefix, slash and name of a label's key. */
+const LABEL_KEY_LENGTH = 317;
+const LINE = /^([^=\s"]+)="([A-Za-z0-9._-]*)"$/;
 
 /**
  * Labels by key from lines `key="value"`, as the kubelet writes them; an empty string has no labels.
@@ -14,7 +16,8 @@ export function parsePodLabels(text: string): Readonly<Record<string, string>> {
   for (const line of text.split('\n')) {
     if (line === '') continue;
     const parts = LINE.exec(line);
-    if (parts === null) throw new RefusedError('SP_CONFIG', 'the labels file has a line that is not key="value"');
+    if (parts === null || (parts[1] ?? '').length > LABEL_KEY_LENGTH)
+      throw new RefusedError('SP_CONFIG', 'the labels file has a line that is not key="value"');
     entries.push([parts[1] ?? '', parts[2] ?? '']);
   }
   return Object.fromEntries(entries);

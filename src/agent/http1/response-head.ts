@@ -37,7 +37,7 @@ interface Walk {
 }
 
 /** Versions as Envoy accepts them; the reason phrase may be missing. */
-const STATUS_LINE = /^HTTP\/([0-9])\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*))?\r?\n/;
+const STATUS_LINE = /^HTTP\/([0-9])\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+([^ \t\r\n][^\r\n]*)?)?\r?\n/;
 const MAX_RESPONSE_HEADERS = LIMITS.responseHeaders.value;
 const CR = 0x0d;
 

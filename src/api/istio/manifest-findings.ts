@@ -59,11 +59,16 @@ function unknownFieldError(finding: ValidationFinding, policy: Policy | undefine
   };
 }
 
+const UNKNOWN_ATTRIBUTE = ': unknown attribute: ';
+
 /** The texts of the API server repeat the path and the kind of value; conditions report an unknown key for each of their arrays. */
 function plainFinding(finding: ValidationFinding): ValidationFinding {
   const { message, path } = finding;
-  const attribute = /: unknown attribute: (.*)$/.exec(message)?.[1];
-  if (attribute !== undefined) return { ...finding, path: path.replace(/\.(not)?[vV]alues$/, '.key'), ...unknownAttribute(attribute) };
+  const at = message.indexOf(UNKNOWN_ATTRIBUTE);
+  if (at !== -1) {
+    const attribute = message.slice(at + UNKNOWN_ATTRIBUTE.length);
+    return { ...finding, path: path.replace(/\.(not)?[vV]alues$/, '.key'), ...unknownAttribute(attribute) };
+  }
   if (finding.stage !== 'crd') return finding;
   const tooShort = /^Invalid value: "[^"]*": .* in body should be at least (\d+) chars long$/.exec(message)?.[1];
   if (tooShort !== undefined)

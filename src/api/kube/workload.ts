@@ -3,6 +3,7 @@
  * from what injection knows of a pod before it exists, without any lookup.
  */
 import { createHash } from 'node:crypto';
+import { withoutTrailing } from '../../text.ts';
 import type { WorkloadRef } from './keys.ts';
 import { AGENT_ANNOTATION } from './names.ts';
 import type { SlimPod } from './slim.ts';
@@ -67,7 +68,7 @@ export function hasAgent(pod: Pick<SlimPod, 'annotations'>): boolean {
 
 function bareName(pod: PodOrigin): string {
   // Injection sees a bare pod before its random suffix exists, so the suffix must not be part of the workload's name.
-  return pod.generateName === undefined || pod.generateName === '' ? pod.name : pod.generateName.replace(/[-.]+$/, '');
+  return pod.generateName === undefined || pod.generateName === '' ? pod.name : withoutTrailing(pod.generateName, '-.');
 }
 
 function withoutTemplateHash(replicaSet: string, labels: Readonly<Record<string, string>>): string {
@@ -81,5 +82,5 @@ function withoutTemplateHash(replicaSet: string, labels: Readonly<Record<string,
 function shortened(name: string, maxLength: number): string {
   if (name.length <= maxLength) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_LENGTH);
-  return `${name.slice(0, maxLength - HASH_LENGTH - 1).replace(/[-._]+$/, '')}-${hash}`;
+  return `${withoutTrailing(name.slice(0, maxLength - HASH_LENGTH - 1), '-._')}-${hash}`;
 }

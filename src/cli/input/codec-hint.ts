@@ -1,6 +1,7 @@
 /*
  * Explains why the codec rejects a request head. The codec itself only returns a status; the author of the file needs the line.
  */
+import { withoutTrailing } from '../../text.ts';
 
 const REQUEST_LINE = /^(\S+) (\S+) HTTP\/1\.1$/;
 const FIELD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:/;
@@ -10,7 +11,7 @@ const FIELD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:/;
  * @param head lines ended by CRLF, with the empty line at the end
  */
 export function codecHint(head: string): string | undefined {
-  const [first = '', ...fields] = head.replace(/(\r\n)+$/, '').split('\r\n');
+  const [first = '', ...fields] = withoutTrailing(head, '\r\n').split('\r\n');
   if (first === '') return 'the request is empty';
   const [method, target, version] = first.split(' ');
   if (version !== undefined && /^HTTP\/(?!1\.1$)\d(\.\d)?$/.test(version)) return `the request line has ${version}: write HTTP/1.1`;

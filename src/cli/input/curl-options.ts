@@ -3,6 +3,7 @@
  * certificates of the server) change nothing and are noted; flags that would make a request other than HTTP/1.1 are rejected by name.
  */
 import { type Command, Option } from 'commander';
+import { upTo } from '../../text.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_USAGE } from '../context/exit-codes.ts';
 import type { RequestSpec } from './request-spec.ts';
@@ -183,7 +184,7 @@ function hidden(flags: string): Option {
 
 function unsupported(flags: string, reason: string): Option {
   const reject = (): never => {
-    throw new CommandError(EXIT_USAGE, `${flags.replace(/ <.*$/, '')}: ${reason}`);
+    throw new CommandError(EXIT_USAGE, `${upTo(flags, ' <')}: ${reason}`);
   };
   return new Option(flags).argParser(reject).preset('').hideHelp();
 }

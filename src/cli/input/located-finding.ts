@@ -3,6 +3,7 @@
  */
 import type { ErrorCode, Finding, Severity } from '../../errors.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
+import { onOneLine } from '../../text.ts';
 import type { Locate } from './locate-field.ts';
 
 /** A finding with its position. Printed as JSON with these member names, which are stable. */
@@ -46,8 +47,8 @@ export function locateInFile(
     code: finding.code,
     object: '',
     path: finding.path,
-    message: oneLine(finding.message),
-    ...(finding.hint === undefined ? {} : { hint: oneLine(finding.hint) }),
+    message: onOneLine(finding.message),
+    ...(finding.hint === undefined ? {} : { hint: onOneLine(finding.hint) }),
   };
 }
 
@@ -58,10 +59,6 @@ export function sortFindings(findings: readonly LocatedFinding[]): readonly Loca
     (one, other) =>
       compareStrings(one.file, other.file) || one.line - other.line || one.column - other.column || compareStrings(one.path, other.path),
   );
-}
-
-function oneLine(text: string): string {
-  return text.trim().replaceAll(/\s*\n\s*/g, ' ');
 }
 
 function compareStrings(one: string, other: string): number {

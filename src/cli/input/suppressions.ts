@@ -5,6 +5,7 @@
 import { InvalidArgumentError } from 'commander';
 import { nearestName } from '../../api/nearest-name.ts';
 import { ERROR_CODES } from '../../errors.ts';
+import { matchesGlob } from '../../policy/match/glob.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import type { LocatedFinding } from './located-finding.ts';
 
@@ -51,14 +52,9 @@ export function applySuppressions(
 ): { readonly findings: readonly LocatedFinding[]; readonly suppressed: number } {
   if (suppressions.length === 0) return { findings, suppressed: 0 };
   const tests = suppressions.map(({ code, object, errors }) => {
-    const pattern = new RegExp(`^${object.split('*').map(escapeRegExp).join('.*')}$`);
     return (finding: LocatedFinding): boolean =>
-      (code === '*' || code === finding.code) && (errors || finding.severity !== 'error') && pattern.test(finding.object);
+      (code === '*' || code === finding.code) && (errors || finding.severity !== 'error') && matchesGlob(object, finding.object);
   });
   const shown = findings.filter((finding) => !tests.some((test) => test(finding)));
   return { findings: shown, suppressed: findings.length - shown.length };
-}
-
-function escapeRegExp(text: string): string {
-  return text.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { TransientError } from '../../errors.ts';
+import { onOneLine } from '../../text.ts';
 import { hasIpv6, JUMP, parseRedirect, type Redirect, redirectRules } from './rules.ts';
 
 /** Suffixes of the iptables commands to try: the distribution's default, then each kernel interface explicitly. */
@@ -65,7 +66,7 @@ function run(program: string, args: readonly string[], input: string, signal: Ab
       output = (output + chunk.toString()).slice(-2_000);
     });
     child.on('error', (error) => resolve({ code: -1, output: error.message }));
-    child.on('close', (code) => resolve({ code: code ?? -1, output: output.trim().replaceAll(/\s*\n\s*/g, ' ') }));
+    child.on('close', (code) => resolve({ code: code ?? -1, output: onOneLine(output) }));
     // A program that exits before it has read its input reports why on standard error.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);

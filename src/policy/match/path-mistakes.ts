@@ -11,8 +11,8 @@ export interface PathMistake {
   readonly isLiteral: boolean;
 }
 
-/** Marks of a regular expression that no path and no pattern of Istio has. */
-const REGULAR = /^\^|\$$|\.[*+]|\[[^\]]*\]|\([^)]*\|[^)]*\)|\\[dwsDWS.]/;
+/** Marks of a regular expression that no path and no pattern of Istio has; {@link hasRegularMark} finds the others. */
+const REGULAR = /^\^|\$$|\.[*+]|\\[dwsDWS.]/;
 /** An expression without these is a literal string. */
 const SPECIAL = /[\\^$.*+?()[\]{}|]/;
 // oxlint-disable-next-line no-control-regex -- everything but visible ASCII
@@ -34,8 +34,35 @@ function urlMistake(value: string): PathMistake | undefined {
 }
 
 function regularMistake(value: string): PathMistake | undefined {
-  if (isPathTemplate(value) || !REGULAR.test(value)) return undefined;
+  if (isPathTemplate(value) || !hasRegularMark(value)) return undefined;
   return { reason: 'it looks like a regular expression, and paths are not regular expressions', instead: instead(value), isLiteral: true };
+}
+
+function hasRegularMark(value: string): boolean {
+  const bracket = value.indexOf('[');
+  return REGULAR.test(value) || (bracket !== -1 && value.includes(']', bracket)) || hasChoice(value);
+}
+
+/** Whether a `(` is followed by a `|`, and that by a `)`, without another `)` in between. */
+function hasChoice(value: string): boolean {
+  let seen: 'nothing' | '(' | '|' = 'nothing';
+  for (const character of value) {
+    if (character === ')' && seen === '|') return true;
+    if (character === ')') seen = 'nothing';
+    else if (character === '(' && seen === 'nothing') seen = '(';
+    else if (character === '|' && seen === '(') seen = '|';
+  }
+  return false;
+}
+
+/** The parts of `before(one|other)after`; undefined: the text has another form. */
+function splitChoice(text: string): { readonly before: string; readonly choices: string; readonly after: string } | undefined {
+  const [open, close] = [text.indexOf('('), text.indexOf(')')];
+  if (open === -1 || close < open) return undefined;
+  const [before, choices, after] = [text.slice(0, open), text.slice(open + 1, close), text.slice(close + 1)];
+  return choices.includes('|') && !choices.includes('(') && !SPECIAL.test(before) && !SPECIAL.test(after)
+    ? { before, choices, after }
+    : undefined;
 }
 
 /** The prefix, template or list that the expression probably stands for. */
@@ -45,16 +72,16 @@ function instead(value: string): string {
     .replace(/\$$/, '')
     .replaceAll(/\\([./-])/g, '$1')
     .replace(/\(\/\.([*+])\)$/, '/.$1');
-  const choice = /^([^()|]*)\(([^()]*\|[^()]*)\)([^()|]*)$/.exec(whole);
-  if (choice !== null && !SPECIAL.test(`${choice[1]}${choice[3]}`)) {
-    return `list the values: ${(choice[2] ?? '')
+  const choice = splitChoice(whole);
+  if (choice !== undefined) {
+    return `list the values: ${choice.choices
       .split('|')
-      .map((part) => `${choice[1] ?? ''}${part}${choice[3] ?? ''}`)
+      .map((part) => `${choice.before}${part}${choice.after}`)
       .join(', ')}`;
   }
   const start = /^(.*?)(?:\.[*+]|\(\.[*+]\))$/.exec(whole)?.[1];
   if (start !== undefined && !SPECIAL.test(start)) return `write ${start}*`;
-  const template = whole.replaceAll(/\[\^?[^\]]*\][*+]?|\\[dw][*+]?(\{[^}]*\})?|\(\.[*+]\)|\.[*+]/g, '{*}');
+  const template = whole.replaceAll(/\[[^[\]]*\][*+]?|\\[dw][*+]?(\{[^{}\\]*\})?|\(\.[*+]\)|\.[*+]/g, '{*}');
   const isTemplate = template.split('/').every((segment) => segment === '{*}' || !SPECIAL.test(segment));
   if (isTemplate) return `write ${template}`;
   return 'write a prefix such as /api/*, a template such as /api/{*}/items, or a list of values';

@@ -6,7 +6,7 @@ import type { Claims, Json } from '../../facts.ts';
 import { lookUpClaim } from '../../match/claim.ts';
 import { compileStringMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import { far, type Hint, near, spellingHint } from './hint.ts';
+import { commaList, far, type Hint, near, spellingHint } from './hint.ts';
 
 /** More names than this are not listed. */
 const MAX_NAMES = 12;
@@ -51,7 +51,7 @@ function stringHint(name: string, value: string, wanted: readonly StringMatch[])
   for (const match of wanted) {
     const spelling = spellingHint(match, value, compile);
     if (spelling !== undefined) return spelling;
-    if (value.split(/\s*,\s*/).some(compile(match)))
+    if (commaList(value).some(compile(match)))
       return near(`claim ${name} is one string with commas; only arrays are compared element by element`);
     if (value.split(' ').some(compile(match))) {
       return near(`claim ${name} is one string with spaces: add it to spaceDelimitedClaims of the JWT rule`);

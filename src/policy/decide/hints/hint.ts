@@ -23,6 +23,11 @@ export function far(message: string): Hint {
   return { message, near: false };
 }
 
+/** The items of a value that has commas between them. */
+export function commaList(value: string): readonly string[] {
+  return value.split(',').map((item) => item.trim());
+}
+
 /** A match in the form in which policies write it. */
 export function formatString(match: StringMatch): string {
   switch (match.kind) {

@@ -3,6 +3,7 @@
  * match.
  */
 
+import { matchesGlob } from '../../match/glob.ts';
 import { pathMistake } from '../../match/path-mistakes.ts';
 import type { StringTest } from '../../match/string-match.ts';
 import type { PathMatch } from '../../model/program.ts';
@@ -79,20 +80,6 @@ function starHint(match: PathMatch, saw: string): Hint | undefined {
       ? `* inside a path is literal: write ${written.replaceAll('*', '{*}')}`
       : '* inside a path is literal; {*} matches one whole segment, {**} any number of segments',
   );
-}
-
-/** Does `value` match `glob`, where each `*` matches any characters? Linear, because clients control `value`. */
-function matchesGlob(glob: string, value: string): boolean {
-  const parts = glob.split('*');
-  const [first, last] = [parts[0] as string, parts.at(-1) as string];
-  if (!value.startsWith(first) || !value.endsWith(last)) return false;
-  let at = first.length;
-  for (const part of parts.slice(1, -1)) {
-    const found = value.indexOf(part, at);
-    if (found === -1) return false;
-    at = found + part.length;
-  }
-  return at <= value.length - last.length;
 }
 
 function segmentHint(match: PathMatch, saw: string, compile: Compile): Hint | undefined {

@@ -6,7 +6,7 @@ import type { RequestFacts } from '../../facts.ts';
 import { blockContains, parseIp, parseIpBlock } from '../../match/ip-block.ts';
 import { asciiLowerCase, compileStringMatch, type StringTest, toByteMatch } from '../../match/string-match.ts';
 import type { StringMatch } from '../../model/program.ts';
-import { far, formatString, type Hint, near, spellingHint } from './hint.ts';
+import { commaList, far, formatString, type Hint, near, spellingHint } from './hint.ts';
 
 /** Why `saw` is not one of the hosts, which are compared without regard to case; `undefined`: unknown. */
 export function hostHint(wanted: readonly StringMatch[], saw: string): Hint | undefined {
@@ -62,7 +62,7 @@ export function headerHint(name: string, wanted: readonly StringMatch[], facts: 
     for (const match of wanted) {
       const hint = spellingHint(match, value, compileAny);
       if (hint !== undefined) return hint;
-      if (value.split(/\s*,\s*/).some(compileAny(match)))
+      if (commaList(value).some(compileAny(match)))
         return near(`the value is one string: it is not split at commas to find ${formatString(match)}`);
     }
   }
