@@ -1,6 +1,6 @@
 /*
  * Writes the files of the chart that follow from sources: values.schema.json and the comments of values.yaml from
- * src/config, crds/ from src/api, and the table of values in README.md. `node scripts/gen-chart.ts` writes; with `--check`
+ * src/config, crds/ from src/api, the admission policies from scripts/admission, and the table of values in README.md. `node scripts/gen-chart.ts` writes; with `--check`
  * it writes nothing and exits 1 when a file is stale.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { parse } from 'yaml';
 import { crdFiles } from '../src/api/crd/custom-resource-definitions.ts';
 import { chartValuesSchema } from '../src/config/chart-values.ts';
+import { admissionPolicies } from './admission/admission-policies.ts';
 
 const folder = new URL('../charts/sallyport/', import.meta.url);
 const isCheck = process.argv.includes('--check');
@@ -82,6 +83,7 @@ const generated: readonly Generated[] = [
   { path: 'values.schema.json', text: `${JSON.stringify(schema, null, 2)}\n` },
   { path: 'values.yaml', text: values },
   { path: 'README.md', text: readme(values) },
+  { path: 'templates/admission-policies.yaml', text: admissionPolicies() },
   ...crdFiles().map((file) => ({ path: `crds/${file.name}`, text: file.text })),
 ];
 

@@ -60,6 +60,10 @@ export const ERROR_CODES = {
     family: 'finding',
     text: 'The bundle of a workload does not fit into a ConfigMap; the last published bundle stays active.',
   },
+  SP_PRIVILEGED: {
+    family: 'finding',
+    text: 'A container of a pod with an agent could undo the redirect or reach into the agent.',
+  },
   SP_MANIFEST: { family: 'finding', text: 'A manifest file cannot be read or is not YAML, or an object in it cannot be processed.' },
 
   SP_BUNDLE_UNREADABLE: { family: 'bundle', text: 'A bundle is incomplete, truncated, or not JSON.' },

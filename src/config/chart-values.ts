@@ -25,7 +25,7 @@ import {
   volumes,
 } from './kube-schemas.ts';
 import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
-import { OBJECT_NAME } from './patterns.ts';
+import { IMAGE_REPOSITORY, OBJECT_NAME } from './patterns.ts';
 
 const string = z.string();
 const boolean = z.boolean();
@@ -100,6 +100,8 @@ const controller = {
     startupProbe: value(probeTiming, "Timing of the agent's startup probe"),
     readinessProbe: value(probeTiming, "Timing of the agent's readiness probe"),
     annotationBounds: value(annotationBounds, DESCRIPTIONS.annotationBounds),
+    repositories: value(z.array(string.regex(IMAGE_REPOSITORY)), DESCRIPTIONS.agentRepositories),
+    privilegedContainers: value(z.enum(['refuse', 'report']), DESCRIPTIONS.privilegedContainers),
   }),
   mesh: meshSchema.meta({ description: "Mesh-wide settings, with the names of Istio's MeshConfig" }),
   jwks: section('Fetching of key sets', {
@@ -163,6 +165,16 @@ const access = {
   }),
 };
 
+const admission = section('Admission policies', {
+  enabled: value(
+    boolean,
+    'Creates ValidatingAdmissionPolicies that keep everyone but the controller from changing agents, their pods and bundles, and the controller from changing anything else',
+  ),
+  namespaceSelector: value(labelSelector, 'Namespaces in which the policies apply; all when empty'),
+  breakGlassGroups: value(z.array(string), 'Groups that the policies do not restrict'),
+  garbageCollectors: value(z.array(string), 'Users that may delete bundles when their namespace or owner goes'),
+});
+
 const pod = {
   podAnnotations: value(strings, "Annotations of the controller's pod"),
   podLabels: value(strings, "Labels of the controller's pod"),
@@ -210,6 +222,6 @@ const around = {
 
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
-  const schema = z.strictObject({ ...names, ...controller, webhook, ...access, ...pod, ...around }).partial();
+  const schema = z.strictObject({ ...names, ...controller, webhook, admission, ...access, ...pod, ...around }).partial();
   return z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
 }

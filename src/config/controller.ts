@@ -14,6 +14,7 @@ import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConn
 import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh } from './istio-mesh.ts';
 import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
+import { IMAGE_REPOSITORY } from './patterns.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
 export interface ControllerConfig {
@@ -47,6 +48,9 @@ export interface ControllerConfig {
     readonly agentStartupProbe?: ProbeTiming;
     readonly agentReadinessProbe?: ProbeTiming;
     readonly annotationBounds?: AnnotationBounds;
+    /** More repositories whose images count as agents, without tag and digest. */
+    readonly agentRepositories: readonly string[];
+    readonly privilegedContainers: 'refuse' | 'report';
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
 }
@@ -56,6 +60,7 @@ const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) =>
 const list = z
   .union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))])
   .pipe(z.array(ipBlockSchema));
+const imageRepository = z.string().regex(IMAGE_REPOSITORY, { error: 'not an image repository without tag and digest' });
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 /** A quantity may be written as a number in YAML. */
 const quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
@@ -159,6 +164,8 @@ const configObject = z.strictObject({
       agentStartupProbe: probeTiming.exactOptional(),
       agentReadinessProbe: probeTiming.exactOptional(),
       annotationBounds: annotationBounds.exactOptional(),
+      agentRepositories: z.array(imageRepository).default([]).meta({ description: DESCRIPTIONS.agentRepositories }),
+      privilegedContainers: z.enum(['refuse', 'report']).default('refuse').meta({ description: DESCRIPTIONS.privilegedContainers }),
       tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').meta({ description: DESCRIPTIONS.tlsMinVersion }),
     })
     .refine((webhook) => !webhook.enabled || webhook.agentImage !== '', {

@@ -20,5 +20,9 @@ export const DESCRIPTIONS = {
   agentMaxConnections: 'Maximum number of client connections of an agent; further ones are reset',
   initResources: "Resources of the agent's init container",
   annotationBounds: 'What annotations of pods may change; a value beyond a bound is clamped, with an event on the pod',
+  agentRepositories:
+    'Image repositories without tag and digest whose images also count as agents, for example the earlier registry of a moved image; only the operator may push to them',
+  privilegedContainers:
+    'Containers that could bypass the agent of their pod (shared processes, NET_ADMIN, SYS_PTRACE and the like, privileged, the user of the agent): `refuse` does not admit the pod, `report` admits it and names it in the condition Enforced',
   agentImagePullPolicy: 'Image pull policy of injected agents',
 } as const;

@@ -1,6 +1,7 @@
 /*
  * The settings of injected agents, as the webhook and `sallyport inject` take them.
  */
+import { type AgentRules, ANY_AGENT_IMAGE, repositoryOf } from '../api/kube/pod-agent.ts';
 import type { ControllerConfig } from './controller.ts';
 
 type Webhook = ControllerConfig['webhook'];
@@ -18,6 +19,7 @@ export type InjectionConfig = Present<{
   readonly startupProbe: Webhook['agentStartupProbe'];
   readonly readinessProbe: Webhook['agentReadinessProbe'];
   readonly bounds: Webhook['annotationBounds'];
+  readonly privilegedContainers: Webhook['privilegedContainers'];
 }>;
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
@@ -36,6 +38,12 @@ export function injectionConfigOf(webhook: Webhook): InjectionConfig {
     startupProbe: webhook.agentStartupProbe,
     readinessProbe: webhook.agentReadinessProbe,
     bounds: webhook.annotationBounds,
+    privilegedContainers: webhook.privilegedContainers,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as InjectionConfig;
+}
+
+/** What counts as an agent: images of the repositories in the configuration, with any tag, because older pods outlive an upgrade. */
+export function agentRulesOf({ agentImage, agentRepositories }: Webhook): AgentRules {
+  return agentImage === '' ? ANY_AGENT_IMAGE : { repositories: [repositoryOf(agentImage), ...agentRepositories] };
 }

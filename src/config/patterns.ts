@@ -20,6 +20,9 @@ export const IP_BLOCK: RegExp = new RegExp(`^(?:${V4}(?:/(?:3[0-2]|[12]?[0-9]))?
 /** The name of an object of Kubernetes, or nothing. Starts with a letter, because a Service is named after it. */
 export const OBJECT_NAME: RegExp = /^(?:[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?)?$/;
 
+/** An image reference without tag and digest, such as `registry.example:5000/a/b`. */
+export const IMAGE_REPOSITORY: RegExp = /^[A-Za-z0-9.-]+(?::[0-9]{1,5}\/[a-z0-9._-]+)?(?:\/[a-z0-9._-]+)*$/;
+
 /** A quantity of Kubernetes that is not negative, such as `100m`, `1.5` or `64Mi`. */
 export const QUANTITY: RegExp = /^[0-9]+(?:\.[0-9]+)?(?:[numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$/;
 

@@ -4,6 +4,7 @@
  */
 import { objectKey, parseObjectKey, policyKey } from '../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../api/kube/names.ts';
+import type { AgentRules } from '../api/kube/pod-agent.ts';
 import { projectNamespace, projectPod } from '../api/kube/slim.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
@@ -27,6 +28,8 @@ export interface InformerOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;
   readonly delivery: Pick<ConfigMapDelivery, 'project' | 'sink'>;
+  /** What counts as an agent. */
+  readonly agentRules: AgentRules;
   readonly logger: Logger;
   readonly onRestart?: (resource: string, reason: RestartReason) => void;
 }
@@ -39,7 +42,7 @@ export interface Informer {
 
 /** All informers; they read nothing before their reflectors run. */
 export function createInformers(options: InformerOptions): readonly Informer[] {
-  const { clusterState, delivery } = options;
+  const { clusterState, delivery, agentRules } = options;
   return [
     informer(options, REQUEST_AUTHENTICATIONS, {
       project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
@@ -49,7 +52,7 @@ export function createInformers(options: InformerOptions): readonly Informer[] {
       project: projectPolicy('AuthorizationPolicy', AUTHORIZATION_POLICIES),
       sink: policySink('AuthorizationPolicy', clusterState),
     }),
-    informer(options, PODS, { project: projectPod, sink: storeSink(clusterState.pods) }),
+    informer(options, PODS, { project: (raw) => projectPod(raw, agentRules), sink: storeSink(clusterState.pods) }),
     informer(options, NAMESPACES, { project: projectNamespace, sink: storeSink(clusterState.namespaces, (name) => objectKey('', name)) }),
     informer(options, CONFIG_MAPS, { project: delivery.project, sink: delivery.sink, labelSelector: BUNDLE_LABEL }),
   ];

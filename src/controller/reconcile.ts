@@ -160,19 +160,15 @@ function isTerminating(clusterState: ClusterState, namespace: string): boolean {
 }
 
 /**
- * The owner of the published bundle: the object that is the workload itself. A ReplicaSet, or the Job of a CronJob, may be
- * deleted while the workload stays, so it owns no bundle.
+ * The owner of the published bundle: a pod that is the whole workload. The informer has seen that it exists with this UID and is
+ * not being deleted. The reference in a pod to its own controller proves neither, since the creator of a pod writes it; with a
+ * reference to an object that does not exist, Kubernetes would delete every copy that is published.
  */
 function ownerOf(workload: WorkloadRef, pods: readonly SlimPod[]): BundleOwner | undefined {
-  const owners = pods.map(controllerOf);
-  const [first] = owners;
-  return first?.name === workload.name && owners.every((owner) => owner?.uid === first.uid) ? first : undefined;
-}
-
-/** The object that controls a pod, or the pod itself when no object of the namespace does. */
-function controllerOf(pod: SlimPod): BundleOwner | undefined {
-  if (pod.owner !== undefined) return pod.owner.uid === '' || pod.owner.kind === 'Node' ? undefined : pod.owner;
-  return pod.uid === undefined ? undefined : { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
+  const [pod, ...others] = pods;
+  if (pod?.uid === undefined || others.length > 0 || pod.name !== workload.name) return undefined;
+  if (pod.owner !== undefined || pod.deletionTimestamp !== undefined) return undefined;
+  return { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
 }
 
 function desiredBundle(revision: Revision, compiled: CompileResult, owner: BundleOwner | undefined): DesiredBundle {

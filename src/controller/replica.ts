@@ -2,6 +2,7 @@
  * What every replica keeps up to date, leading or not: cluster state, workload ledger and key cache, filled by informers and
  * fetches. It reads only, so that a standby can lead immediately with all it needs to know.
  */
+import { type AgentRules, ANY_AGENT_IMAGE } from '../api/kube/pod-agent.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
@@ -30,6 +31,8 @@ export interface ReplicaOptions {
   readonly metrics: ControllerMetrics;
   readonly logger: Logger;
   readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
+  /** Which containers count as agents; absent: those with any image. */
+  readonly agentRules?: AgentRules;
   /** Absent: the system clock. */
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
@@ -51,7 +54,7 @@ export interface Replica {
 
 /** A replica that knows nothing yet; it reads nothing before {@link Replica.run}. */
 export function createReplica(options: ReplicaOptions): Replica {
-  const { client, mesh, metrics, logger, clock = systemClock, random = Math.random } = options;
+  const { client, mesh, metrics, logger, agentRules = ANY_AGENT_IMAGE, clock = systemClock, random = Math.random } = options;
   const clusterState = createClusterState(mesh.current);
   const ledger = createWorkloadLedger<PublishedConfigMap>();
   const delivery = createConfigMapDelivery({ client, ledger });
@@ -62,7 +65,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     logger: logger.child({ component: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
-  const informers = createInformers({ client, clusterState, delivery, logger, onRestart: metrics.onWatchRestart });
+  const informers = createInformers({ client, clusterState, delivery, agentRules, logger, onRestart: metrics.onWatchRestart });
   return {
     clock,
     random,

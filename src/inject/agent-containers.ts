@@ -7,25 +7,21 @@ import {
   AGENT_CONTAINER,
   AGENT_ENV,
   AGENT_USER,
+  AGENT_VOLUMES,
   type AppProbes,
   BUNDLE_DIRECTORY,
   LABELS_FILE,
   POD_INFO_DIRECTORY,
   REDIRECT_CONTAINER,
+  REDIRECT_ENV,
+  RENDERING,
   STATE_DIRECTORY,
+  TOKEN_DIRECTORY,
 } from '../api/kube/agent-contract.ts';
-import { bundleName } from '../api/kube/workload.ts';
+import { bundleVolume } from '../api/kube/bundle-volume.ts';
 import type { Capture } from './capture.ts';
 import type { Raw } from './raw-json.ts';
 import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
-
-/** Names of the volumes that injection adds. */
-export const AGENT_VOLUMES = {
-  bundle: 'sallyport-bundle',
-  podInfo: 'sallyport-pod-info',
-  state: 'sallyport-state',
-  noToken: 'sallyport-no-token',
-} as const;
 
 /** What to inject into one pod. */
 export interface AgentPlan {
@@ -35,8 +31,6 @@ export interface AgentPlan {
   readonly probes: AppProbes;
 }
 
-/** A mount here prevents the API server from mounting the pod's ServiceAccount token, which the agent does not need. */
-const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 const NO_TOKEN: Raw = { name: AGENT_VOLUMES.noToken, mountPath: TOKEN_DIRECTORY, readOnly: true };
 
 /** The init container that redirects inbound connections. It completes before any user container starts, so that no port is ever open without an agent. */
@@ -48,8 +42,7 @@ export function redirectContainer(plan: AgentPlan): Raw {
     name: REDIRECT_CONTAINER,
     ...imageOf(plan.settings),
     args: ['redirect', ...maps, ...excluded, '--blocked', String(AGENT_BLOCKED_PORT)],
-    // Older iptables needs a lock file, whose default path is on the read-only root filesystem.
-    env: [{ name: 'XTABLES_LOCKFILE', value: `${STATE_DIRECTORY}/xtables.lock` }],
+    env: [{ name: REDIRECT_ENV, value: `${STATE_DIRECTORY}/xtables.lock` }],
     resources: plan.settings.initResources ?? DEFAULT_INIT_RESOURCES,
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -109,8 +102,8 @@ export function agentContainer(plan: AgentPlan): Raw {
 /** The volumes of both containers. */
 export function agentVolumes(workloadName: string): readonly Raw[] {
   return [
-    // Optional, because the controller creates the bundle when it sees the pod; until then the agent rejects all requests.
-    { name: AGENT_VOLUMES.bundle, configMap: { name: bundleName(workloadName), optional: true } },
+    // Until the controller has created the bundle, the agent rejects all requests.
+    bundleVolume(workloadName),
     { name: AGENT_VOLUMES.podInfo, downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
     // In memory: the cluster autoscaler does not remove a node with a pod that has local storage on its disk.
     { name: AGENT_VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } },
@@ -133,6 +126,7 @@ function environment(plan: AgentPlan): readonly Raw[] {
     { name: AGENT_ENV.bundleDirectory, value: BUNDLE_DIRECTORY },
     { name: AGENT_ENV.labelsFile, value: LABELS_FILE },
     { name: AGENT_ENV.stateDirectory, value: STATE_DIRECTORY },
+    { name: AGENT_ENV.rendering, value: String(RENDERING) },
     ...(Object.keys(probes).length === 0 ? [] : [{ name: AGENT_ENV.appProbes, value: JSON.stringify(probes) }]),
     ...optional(AGENT_ENV.logLevel, settings.logLevel),
     ...optional(AGENT_ENV.accessLog, settings.accessLog),

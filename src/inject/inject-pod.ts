@@ -2,7 +2,15 @@
  * Injects an agent into one Pod or pod template: agent and redirect containers, volumes and rewritten probes. An existing agent
  * is replaced, so that a second injection changes nothing, unless another webhook has added containers since.
  */
-import { AGENT_CONTAINER, AGENT_ENV, type AppProbes, type InjectionStatus, REDIRECT_CONTAINER } from '../api/kube/agent-contract.ts';
+import {
+  AGENT_CONTAINER,
+  AGENT_ENV,
+  AGENT_VOLUME_NAMES,
+  type AppProbes,
+  type InjectionStatus,
+  REDIRECT_CONTAINER,
+} from '../api/kube/agent-contract.ts';
+import { privilegesOf } from '../api/kube/container-privileges.ts';
 import {
   AGENT_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
@@ -13,7 +21,7 @@ import {
 import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
 import { bundleName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
-import { AGENT_VOLUMES, agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
+import { agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
 import { settingsOfPod } from './pod-settings.ts';
 import { restoreProbes, rewriteProbes } from './probes.ts';
@@ -48,7 +56,6 @@ export interface InjectionResult {
 
 const ISTIO_REWRITE_ANNOTATION = 'sidecar.istio.io/rewriteAppHTTPProbers';
 const AGENT_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER];
-const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
 
 /** Injects an agent, or reports why not. @param input a Pod or pod template with `metadata` and `spec`; not modified */
 export function injectPodTemplate(input: Raw, context: InjectionContext): InjectionResult {
@@ -96,6 +103,7 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workloadNam
   const findings = [
     ...capture.findings,
     ...nameConflictsOf(spec),
+    ...privilegeFindings(spec, context.settings),
     ...findUnknownAnnotations(annotations),
     ...clamped.map(clampedExclusion),
   ];
@@ -216,6 +224,22 @@ function nameConflictsOf(spec: Raw): readonly Finding[] {
   check('initContainers', AGENT_CONTAINERS);
   check('volumes', AGENT_VOLUME_NAMES);
   return taken;
+}
+
+/** Containers that could bypass the agent. One that mounts a volume of the agent is never admitted: it could replace bundles. */
+function privilegeFindings(spec: Raw, { privilegedContainers = 'report' }: InjectionSettings): readonly Finding[] {
+  const mounts = ['initContainers', 'containers'].flatMap((field) =>
+    rawListOf(spec[field]).flatMap(({ volumeMounts }) => rawListOf(volumeMounts)),
+  );
+  const mounted = mounts.some(({ name }) => AGENT_VOLUME_NAMES.includes(stringOf(name) ?? ''));
+  const severity = mounted || privilegedContainers === 'refuse' ? 'error' : 'warning';
+  return privilegesOf(spec).map((message) => ({
+    code: 'SP_PRIVILEGED',
+    severity,
+    path: 'spec',
+    message: `${message}, which bypasses the agent`,
+    hint: severity === 'error' ? 'remove it, or run the pod without an agent' : 'remove it',
+  }));
 }
 
 function sidecarsOf(spec: Raw): readonly Raw[] {

@@ -27,6 +27,8 @@ export interface InjectionSettings {
   readonly maxConnections?: number;
   readonly startupProbe?: ProbeTiming;
   readonly readinessProbe?: ProbeTiming;
+  /** What happens to a pod whose containers could bypass its agent; absent: `report`. */
+  readonly privilegedContainers?: 'refuse' | 'report';
   /** Absent: every bound has its default. */
   readonly bounds?: AnnotationBounds;
 }

@@ -8,7 +8,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
 import { followConfig } from '../config/follow-config.ts';
-import { injectionConfigOf } from '../config/injection.ts';
+import { agentRulesOf, injectionConfigOf } from '../config/injection.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
@@ -69,6 +69,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
     jwks: { refreshMs: config.jwks.refreshMs, limits: await readFetchLimits(config.jwks) },
+    agentRules: agentRulesOf(config.webhook),
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
   const webhook = config.webhook.enabled

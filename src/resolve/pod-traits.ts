@@ -14,6 +14,12 @@ export interface PodTraits {
   readonly ports: readonly number[] | undefined;
   /** Why the pod cannot have an agent; undefined: it can. */
   readonly obstacle: AgentObstacle | undefined;
+  /** Why a container with the name of the agent guards nothing; undefined: the pod has no such container, or it guards the pod. */
+  readonly fault: string | undefined;
+  /** Ports that bypass the agent. */
+  readonly excluded: readonly number[];
+  /** How containers of the pod could bypass its agent, one phrase each. */
+  readonly privileges: readonly string[];
 }
 
 /** How many pods have each of the traits, by {@link traitsKey}. */
@@ -21,7 +27,8 @@ export type TraitCounts = Map<string, { readonly traits: PodTraits; pods: number
 
 /** Equal for pods with equal traits only. The ports of a pod without an agent do not count. */
 export function traitsKey(pod: SlimPod): string {
-  return hasAgent(pod) ? `agent ${pod.ports?.join() ?? 'unknown'}` : `bare ${pod.obstacle ?? ''}`;
+  if (pod.agent === undefined) return `bare ${pod.obstacle ?? ''} ${pod.agentFault ?? ''}`;
+  return `agent ${pod.ports?.join() ?? 'unknown'} ${pod.agent.excluded.join()} ${pod.privileges?.join() ?? ''}`;
 }
 
 /** Counts a pod of a workload that came (1) or went (-1). */
@@ -32,12 +39,23 @@ export function countTraits(
   const own: TraitCounts = counts.get(workload) ?? new Map();
   counts.set(workload, own);
   const key = traitsKey(pod);
-  const entry = own.get(key) ?? { traits: { hasAgent: hasAgent(pod), ports: pod.ports, obstacle: pod.obstacle }, pods: 0 };
+  const entry = own.get(key) ?? { traits: traitsOf(pod), pods: 0 };
   own.set(key, entry);
   entry.pods += difference;
   if (entry.pods > 0) return;
   own.delete(key);
   if (own.size === 0) counts.delete(workload);
+}
+
+function traitsOf(pod: SlimPod): PodTraits {
+  return {
+    hasAgent: hasAgent(pod),
+    ports: pod.ports,
+    obstacle: pod.obstacle,
+    fault: pod.agentFault,
+    excluded: pod.agent?.excluded ?? [],
+    privileges: pod.privileges ?? [],
+  };
 }
 
 /** The distinct traits in `counts`. */
@@ -48,7 +66,9 @@ export function traitsOfCounts(counts: TraitCounts | undefined): readonly PodTra
 /** The traits as a string that is equal for equal traits in any order. */
 export function describeTraits(traits: readonly PodTraits[]): string {
   return traits
-    .map((one) => `${one.hasAgent} ${one.ports?.join() ?? 'unknown'} ${one.obstacle ?? ''}`)
+    .map(({ hasAgent: isGuarded, ports, obstacle, fault, excluded, privileges }) =>
+      [isGuarded, ports?.join() ?? 'unknown', obstacle, fault, excluded.join(), privileges.join()].join(' '),
+    )
     .sort()
     .join(';');
 }

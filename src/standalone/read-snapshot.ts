@@ -4,7 +4,6 @@
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import {
-  AGENT_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   LISTEN_ANNOTATION,
@@ -88,7 +87,6 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   const { object } = item;
   const annotations = { ...annotationsOf(template), ...annotationsOf(object) };
   const upstreamText = annotations[UPSTREAM_ANNOTATION];
-  const agent = upstreamText === undefined ? {} : { [AGENT_ANNOTATION]: '{}' };
   const ports = Object.fromEntries(Object.entries(annotations).filter(([name]) => PORT_ANNOTATIONS.has(name)));
   const { metadata } = template as { readonly metadata?: Readonly<Record<string, unknown>> };
   const pod = projectPod({
@@ -96,13 +94,15 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
       ...metadata,
       namespace: object.metadata.namespace,
       name: object.metadata.name,
-      annotations: { ...ports, ...agent },
+      annotations: ports,
       ...(object.kind === 'Pod' ? {} : { ownerReferences: [{ controller: true, kind: object.kind, name: object.metadata.name }] }),
     },
     spec: template['spec'],
     status: { phase: 'Running' },
   });
-  into.pods.push(pod);
+  // Here, an annotation of the manifest places the agent, and not containers of the pod.
+  const { agent: _agent, ...bare } = pod;
+  into.pods.push(upstreamText === undefined ? bare : { ...bare, agent: { ports: pod.ports ?? [], excluded: [] } });
   if (upstreamText === undefined) return;
   const upstream = parseHostPort(upstreamText);
   const listenText = annotations[LISTEN_ANNOTATION];

@@ -40,6 +40,12 @@ export interface PolicyFacts {
   readonly refused: readonly { readonly workload: string; readonly message: string }[];
   /** Selected workloads with a pod that has no agent, although it could have one: nothing enforces the policy there. */
   readonly withoutAgent: readonly string[];
+  /** Selected workloads with a container that has the agent's name and is not as injected: nothing enforces the policy there. */
+  readonly altered: readonly { readonly workload: string; readonly message: string }[];
+  /** Selected workloads with an agent that ports or privileged containers of the same pod bypass. */
+  readonly bypassed: readonly { readonly workload: string; readonly message: string }[];
+  /** Those of `bypassed` whose agents capture no port at all. */
+  readonly uncaptured: readonly string[];
   /** Selected workloads with a pod that cannot have an agent, such as one on the host network. */
   readonly notInjectable: readonly string[];
   /** Namespaces in which injection is not enabled, with their selected workloads without an agent. */
@@ -110,9 +116,12 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
  * otherwise each new pod, and each namespace that refuses a bundle, would make it unready for everyone.
  */
 function publishing(facts: PolicyFacts): Pick<PolicyFacts, 'waiting' | 'refused'> & { readonly total: number; readonly count: string } {
-  const total = facts.published.length + facts.waiting.length + facts.refused.length;
+  // A bundle that no connection meets counts for nothing.
+  const uncaptured = new Set(facts.uncaptured);
+  const published = facts.published.filter((workload) => !uncaptured.has(workload)).length;
+  const total = published + facts.waiting.length + facts.refused.length;
   if (!facts.isMeshWide) {
-    const count = `Published to ${facts.published.length} of ${total} selected workloads with an agent`;
+    const count = `Published to ${published} of ${total} selected workloads with an agent`;
     return { waiting: facts.waiting, refused: facts.refused, total, count };
   }
   const starting = new Set(facts.starting);
@@ -120,8 +129,10 @@ function publishing(facts: PolicyFacts): Pick<PolicyFacts, 'waiting' | 'refused'
   return { waiting, refused: [], total: 1, count: waiting.length > 0 ? '' : 'Published; the condition Enforced counts workloads' };
 }
 
-function workloadsWithoutAgent({ withoutAgent, notInjectable, notEnabled }: PolicyFacts): readonly string[] {
-  return [...withoutAgent, ...notInjectable, ...notEnabled.flatMap(({ workloads }) => workloads)];
+function workloadsWithoutAgent(facts: PolicyFacts): readonly string[] {
+  const { withoutAgent, altered, uncaptured, notInjectable, notEnabled } = facts;
+  const changed = altered.map(({ workload }) => workload);
+  return [...new Set([...withoutAgent, ...changed, ...uncaptured, ...notInjectable, ...notEnabled.flatMap(({ workloads }) => workloads)])];
 }
 
 function selectsNothing(entry: PolicyEntry): string {

@@ -22,24 +22,29 @@ export function enforcedOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
 /** A workload with pods of both sorts counts once, as one that does not enforce the policy. */
 function countWorkloads(facts: PolicyFacts): { readonly enforced: number; readonly total: number } {
   const bare = [...facts.withoutAgent, ...facts.notInjectable, ...facts.notEnabled.flatMap(({ workloads }) => workloads)];
-  const missing = new Set([...facts.waiting, ...facts.refused.map(({ workload }) => workload), ...bare]);
+  const named = [...facts.refused, ...facts.altered, ...facts.bypassed].map(({ workload }) => workload);
+  const missing = new Set([...facts.waiting, ...named, ...bare]);
   const enforced = facts.published.filter((workload) => !missing.has(workload)).length;
   return { enforced, total: enforced + missing.size };
 }
 
-function gaps({ waiting, refused, withoutAgent, notInjectable, notEnabled }: PolicyFacts): readonly string[] {
+function gaps(facts: PolicyFacts): readonly string[] {
+  const { waiting, refused, withoutAgent, altered, bypassed, notInjectable, notEnabled } = facts;
   const part = (what: string, names: readonly string[]): string =>
     names.length === 0 ? '' : `${what}: ${names.length} (${listNames(names)})`;
   return [
     part('Without an agent', withoutAgent),
+    part('Agent altered', altered.map(describe)),
+    part('Agent can be bypassed', bypassed.map(describe)),
     part('Cannot have an agent', notInjectable),
     describeNotEnabled(notEnabled),
-    part(
-      'Bundle refused',
-      refused.map(({ workload, message }) => `${workload}: ${message}`),
-    ),
+    part('Bundle refused', refused.map(describe)),
     part('Not yet published', waiting),
   ];
+}
+
+function describe({ workload, message }: { readonly workload: string; readonly message: string }): string {
+  return `${workload}: ${message}`;
 }
 
 function describeNotEnabled(notEnabled: PolicyFacts['notEnabled']): string {

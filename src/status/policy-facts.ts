@@ -31,6 +31,9 @@ export const NO_FACTS: PolicyFacts = {
   starting: [],
   refused: [],
   withoutAgent: [],
+  altered: [],
+  bypassed: [],
+  uncaptured: [],
   notInjectable: [],
   notEnabled: [],
   isMeshWide: false,
@@ -75,6 +78,7 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     starting,
     refused,
     ...unprotected(entry, sources.clusterState),
+    ...bypassed(entry, sources.clusterState),
     isMeshWide: policy.metadata.namespace === mesh.rootNamespace,
     isDryRun: policy.kind === 'AuthorizationPolicy' && dryRunOf(policy.metadata) === true,
     ...(provider === undefined ? {} : { provider }),
@@ -100,21 +104,45 @@ function providerProblem(policy: Policy, compiled: readonly Finding[], mesh: Mes
   return conflict === undefined ? undefined : { reason: 'ProviderConflict', message: conflict.message };
 }
 
-type Unprotected = Pick<PolicyFacts, 'withoutAgent' | 'notInjectable' | 'notEnabled'>;
+type Unprotected = Pick<PolicyFacts, 'withoutAgent' | 'altered' | 'notInjectable' | 'notEnabled'>;
 
 /** Sorts the selected workloads with a pod without an agent by what is missing. */
 function unprotected(entry: PolicyEntry, { selection, namespaces }: ClusterState): Unprotected {
   const withoutAgent: WorkloadKey[] = [];
+  const altered: { readonly workload: string; readonly message: string }[] = [];
   const notInjectable: WorkloadKey[] = [];
   const notEnabled = new Map<string, WorkloadKey[]>();
   for (const key of [...selection.workloadsWithoutAgentOf(entry.key)].sort()) {
     const { namespace } = parseWorkloadKey(key);
     const bare = selection.traitsOf(key).filter((traits) => !traits.hasAgent);
-    if (bare.every(({ obstacle }) => obstacle !== undefined)) notInjectable.push(key);
+    const fault = bare.find((traits) => traits.fault !== undefined)?.fault;
+    if (fault !== undefined) altered.push({ workload: key, message: fault });
+    else if (bare.every(({ obstacle }) => obstacle !== undefined)) notInjectable.push(key);
     else if (namespaces.get(objectKey('', namespace))?.labels[INJECTION_LABEL] === 'enabled') withoutAgent.push(key);
     else notEnabled.set(namespace, [...(notEnabled.get(namespace) ?? []), key]);
   }
-  return { withoutAgent, notInjectable, notEnabled: [...notEnabled].map(([namespace, workloads]) => ({ namespace, workloads })) };
+  return {
+    withoutAgent,
+    altered,
+    notInjectable,
+    notEnabled: [...notEnabled].map(([namespace, workloads]) => ({ namespace, workloads })),
+  };
+}
+
+/** The selected workloads whose agents ports or containers of the same pod bypass. */
+function bypassed(entry: PolicyEntry, { selection }: ClusterState): Pick<PolicyFacts, 'bypassed' | 'uncaptured'> {
+  const found: { readonly workload: string; readonly message: string }[] = [];
+  const uncaptured: WorkloadKey[] = [];
+  for (const key of [...selection.workloadsOf(entry.key)].sort()) {
+    const guarded = selection.traitsOf(key).filter((traits) => traits.hasAgent);
+    const ports = [...new Set(guarded.flatMap(({ excluded }) => excluded))].sort((one, other) => one - other);
+    const privileges = [...new Set(guarded.flatMap((traits) => traits.privileges))].sort();
+    if (ports.length + privileges.length === 0) continue;
+    const message = [...(ports.length === 0 ? [] : [`excluded ports ${ports.join(', ')}`]), ...privileges].join(', ');
+    found.push({ workload: key, message });
+    if (guarded.every(({ ports: captured, excluded }) => captured?.length === 0 && excluded.length > 0)) uncaptured.push(key);
+  }
+  return { bypassed: found, uncaptured };
 }
 
 function keyProblems(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyProblem[] {

@@ -17,13 +17,13 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.pod({ namespace: at.ns, name: 'bare', agent: false });
     await guardedPod();
 
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
     expect(configMap?.metadata?.labels).to.include({ 'sallyport.dev/workload': 'httpbin', 'app.kubernetes.io/managed-by': 'sallyport' });
     expect(configMap?.metadata?.['ownerReferences']).to.have.length(1);
     const bundle = await at.cluster.bundle(at.ns, 'httpbin');
     expect(bundle?.workload).to.deep.equal({ namespace: at.ns, name: 'httpbin' });
     expect(bundle?.programs[0]?.http.allow.attached).to.equal(false);
-    expect(await at.cluster.configMap(at.ns, 'sallyport-bare')).to.equal(undefined);
+    expect(await at.cluster.configMap(at.ns, 'sallyport-bundle-bare')).to.equal(undefined);
   });
 
   it('publishes a policy that selects the workload, annotates its pod, and reports it in the status', async () => {
@@ -32,7 +32,7 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.policy(AP, 'only-get', at.ns, allowGet);
     await see(async () => (await rulesOf())?.join() === 'only-get', 'the rule in the bundle');
 
-    const digest = (await at.cluster.configMap(at.ns, 'sallyport-httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+    const digest = (await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
     await see(
       async () => (await at.cluster.readPod(at.ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
       'the pod annotation',
@@ -92,12 +92,12 @@ describe('controller on a real API server: bundles', function () {
     await guardedPod();
     await at.cluster.policy(AP, 'no-get', at.ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
-    const good = (await at.cluster.configMap(at.ns, 'sallyport-httpbin'))?.['data'];
+    const good = (await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin'))?.['data'];
     const path = `/api/v1/namespaces/${at.ns}/configmaps/sallyport-httpbin`;
     const tamper = (body: object): Promise<unknown> =>
       at.cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
     const isRepaired = async (): Promise<boolean> => {
-      const now = await at.cluster.configMap(at.ns, 'sallyport-httpbin');
+      const now = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
       const isLabelled = now?.metadata?.labels?.['sallyport.dev/bundle'] !== undefined;
       return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined && isLabelled;
     };
@@ -121,15 +121,23 @@ describe('controller on a real API server: bundles', function () {
 
   it('removes a bundle that belongs to no workload', async () => {
     await guardedPod();
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
     const { labels = {}, annotations = {} } = configMap?.metadata ?? {};
     await at.cluster.apply({
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { namespace: at.ns, name: 'sallyport-ghost', labels, annotations: { ...annotations, 'sallyport.dev/workload': 'ghost' } },
+      metadata: {
+        namespace: at.ns,
+        name: 'sallyport-bundle-ghost',
+        labels,
+        annotations: { ...annotations, 'sallyport.dev/workload': 'ghost' },
+      },
       data: { 'bundle.json': '{}' },
     });
-    await see(async () => (await at.cluster.configMap(at.ns, 'sallyport-ghost')) === undefined, 'the bundle of no workload to be removed');
+    await see(
+      async () => (await at.cluster.configMap(at.ns, 'sallyport-bundle-ghost')) === undefined,
+      'the bundle of no workload to be removed',
+    );
   });
 
   it('leaves other ConfigMaps alone, even with the bundle label', async () => {

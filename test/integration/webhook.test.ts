@@ -166,7 +166,7 @@ describe('webhook on a real API server', function () {
       ['sallyport-init', undefined],
       ['sallyport-agent', 'Always'],
     ]);
-    expect(metadata.annotations?.['sallyport.dev/agent']).to.contain('"bundle":"sallyport-web"');
+    expect(metadata.annotations?.['sallyport.dev/agent']).to.contain('"bundle":"sallyport-bundle-web"');
     expect(spec.containers[0]?.readinessProbe?.httpGet?.path).to.equal('/app-health/app/readyz');
   });
 

@@ -3,11 +3,12 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { AuthorizationPolicy, Policy } from '../../src/api/istio/resources.ts';
 import { type PolicyKey, policyKeyOf, type WorkloadKey, workloadKey } from '../../src/api/kube/keys.ts';
-import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL } from '../../src/api/kube/names.ts';
+import { GATEWAY_NAME_LABEL } from '../../src/api/kube/names.ts';
 import { isFinished, type SlimPod } from '../../src/api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../../src/api/kube/workload.ts';
 import { isInScope, selectsPod } from '../../src/resolve/policy-applies.ts';
 import { type Change, createSelection, type Selection } from '../../src/resolve/selection.ts';
+import { GUARDED } from '../support/guarded-pods.ts';
 
 const ROOTS = ['root', 'foo'] as const;
 const NAMESPACES = ['root', 'foo', 'bar'] as const;
@@ -51,7 +52,8 @@ const pod: fc.Arbitrary<SlimPod> = fc
     namespace: of,
     name,
     labels: own,
-    annotations: agent ? { [AGENT_ANNOTATION]: '{}' } : {},
+    annotations: {},
+    ...(agent ? GUARDED : {}),
     phase,
     owner: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: owner, uid: owner },
   }));

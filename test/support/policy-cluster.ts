@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { AGENT_ANNOTATION, BUNDLE_KEY } from '../../src/api/kube/names.ts';
+import { BUNDLE_KEY } from '../../src/api/kube/names.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { type AppliedObject, applyObject, deleteObject, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -19,6 +19,7 @@ import {
   REQUEST_AUTHENTICATIONS,
 } from '../../src/cluster/paths.ts';
 import { until } from './fake-clock.ts';
+import { injected } from './guarded-pods.ts';
 
 export interface Condition {
   readonly type: string;
@@ -93,7 +94,7 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
     configMap,
     bundle: async (namespace, workload) => {
-      const data = (await configMap(namespace, `sallyport-${workload}`))?.['data'] as Readonly<Record<string, string>> | undefined;
+      const data = (await configMap(namespace, `sallyport-bundle-${workload}`))?.['data'] as Readonly<Record<string, string>> | undefined;
       const text = data?.[BUNDLE_KEY];
       return text === undefined ? undefined : (JSON.parse(text) as Bundle);
     },
@@ -112,12 +113,13 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
 
 async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: PodWish): Promise<void> {
   const { namespace, name, labels = {}, agent = true, ip = '10.0.0.1' } = wish;
-  await apply({
+  const bare = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { namespace, name, labels, ...(agent ? { annotations: { [AGENT_ANNOTATION]: '{}' } } : {}) },
+    metadata: { namespace, name, labels },
     spec: { containers: [{ name: 'app', image: 'app:1' }], automountServiceAccountToken: false },
-  });
+  };
+  await apply(agent ? (injected(bare) as unknown as AppliedObject) : bare);
   await client.request({
     method: 'PATCH',
     path: `${objectPath({ resource: PODS, namespace, name })}/status`,

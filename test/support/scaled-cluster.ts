@@ -5,7 +5,6 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { policyKey, type WorkloadKey } from '../../src/api/kube/keys.ts';
-import { AGENT_ANNOTATION } from '../../src/api/kube/names.ts';
 import type { SlimPod } from '../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -16,6 +15,7 @@ import { type ClusterState, createClusterState } from '../../src/state/cluster-s
 import { createStatusLoop } from '../../src/status/status-loop.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../src/status/workload-ledger.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { GUARDED } from './guarded-pods.ts';
 import { createMemoryDelivery } from './memory-delivery.ts';
 
 const NAMESPACE_SIZE = 10;
@@ -124,7 +124,8 @@ function pod(index: number, labels: Readonly<Record<string, string>> = {}): Slim
     name: `app-${index}-0`,
     uid: `pod-${index}`,
     labels: { app: `app-${index}`, env: 'prod', ...labels },
-    annotations: { [AGENT_ANNOTATION]: '{}' },
+    annotations: {},
+    ...GUARDED,
     phase: 'Running',
     owner: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: `app-${index}`, uid: `app-${index}` },
   };

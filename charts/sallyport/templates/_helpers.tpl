@@ -41,6 +41,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* JSON list of the image repositories that count as agents, see src/config/injection.ts. */}}
+{{- define "sallyport.agentRepositories" -}}
+{{- $registry := default .Values.image.registry .Values.agent.image.registry -}}
+{{- $repository := .Values.agent.image.repository -}}
+{{- $path := ternary $repository (printf "%s/%s" (trimSuffix "/" $registry) $repository) (empty $registry) -}}
+{{- toJson (concat (list $path) .Values.agent.repositories) -}}
+{{- end -}}
+
+{{/* The user name of the controller's ServiceAccount. */}}
+{{- define "sallyport.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAccountName" . }}
+{{- end -}}
+
 {{/* What no schema can say. */}}
 {{- define "sallyport.checks" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
@@ -102,6 +115,10 @@ webhook:
   agentReadinessProbe:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with .Values.agent.repositories }}
+  agentRepositories: {{ toJson . }}
+  {{- end }}
+  privilegedContainers: {{ .Values.agent.privilegedContainers }}
   {{- with .Values.agent.annotationBounds }}
   annotationBounds:
     {{- toYaml . | nindent 4 }}

@@ -14,8 +14,13 @@ export const AGENT_ADMIN_PORT = 15_020;
 export const AGENT_BLOCKED_PORT = 15_099;
 /** Port on which the agent listens for the first captured container port; the next container port uses the next free port. */
 export const AGENT_FIRST_PORT = 15_101;
-/** User ID and group ID of the agent. */
-export const AGENT_USER = 65_532;
+/**
+ * User ID and group ID of the agent: its own, so that no application runs as the same user by chance (65532 is `nonroot` of
+ * distroless images). Below 65536, because a pod with its own user namespace maps no others.
+ */
+export const AGENT_USER = 57_020;
+/** Users of agents that any version injected. */
+export const AGENT_USERS: readonly number[] = [AGENT_USER, 65_532];
 
 /** Directory of the mounted bundle (ConfigMap volume). */
 export const BUNDLE_DIRECTORY = '/etc/sallyport/bundle';
@@ -26,8 +31,48 @@ export const LABELS_FILE = '/etc/sallyport/pod/labels';
 /** Writable directory for the last good bundle. */
 export const STATE_DIRECTORY = '/var/lib/sallyport';
 
+/** Directory of ServiceAccount tokens. A mount here keeps the API server from mounting the pod's token, which the agent does not need. */
+export const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** Names of the volumes that injection adds. */
+export const AGENT_VOLUMES = {
+  bundle: 'sallyport-bundle',
+  podInfo: 'sallyport-pod-info',
+  state: 'sallyport-state',
+  noToken: 'sallyport-no-token',
+} as const;
+/** The same as a list. */
+export const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
+
+/** Environment variables that webhooks of cloud providers add to every container; none of them changes what Node.js or the agent runs. */
+export const FOREIGN_ENV: readonly string[] = [
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_DEFAULT_REGION',
+  'AWS_REGION',
+  'AWS_ROLE_ARN',
+  'AWS_STS_REGIONAL_ENDPOINTS',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+  'AZURE_CLIENT_ID',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_TENANT_ID',
+];
+/** Directories of credentials that the same webhooks mount into every container. */
+export const FOREIGN_MOUNTS: readonly string[] = [
+  '/var/run/secrets/eks.amazonaws.com/',
+  '/var/run/secrets/pods.eks.amazonaws.com/',
+  '/var/run/secrets/azure/',
+];
+
+/** Environment variable of the init container: older iptables needs a lock file, whose default path is on the read-only root filesystem. */
+export const REDIRECT_ENV = 'XTABLES_LOCKFILE';
+
 /** Path prefix on {@link AGENT_ADMIN_PORT} that serves the application's probes: `<prefix><container>/<livez|readyz|startupz>`. */
 export const APP_HEALTH_PREFIX = '/app-health/';
+
+/** Version of the form in which injection writes the containers. Absent in a pod: 1, which ran as user 65532. */
+export const RENDERING = 2;
 
 /** Names of the environment variables of the agent's container. */
 export const AGENT_ENV = {
@@ -51,6 +96,8 @@ export const AGENT_ENV = {
   accessLogSampleRate: 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
   drainSeconds: 'SALLYPORT_DRAIN_SECONDS',
   maxConnections: 'SALLYPORT_MAX_CONNECTIONS',
+  /** Version of the injected containers, see {@link RENDERING}; the agent does not read it. */
+  rendering: 'SALLYPORT_RENDERING',
 } as const;
 
 /** The original probes of the application before rewriting, by `<container>/<livez|readyz|startupz>`. */
@@ -73,7 +120,7 @@ export interface AppProbe {
   readonly timeoutSeconds?: number;
 }
 
-/** Value of the agent annotation in JSON: what injection added. */
+/** Value of the agent annotation in JSON: what injection added, for people. The controller reads the spec instead. */
 export interface InjectionStatus {
   /** Version of Sallyport that injected the agent. */
   readonly version: string;

@@ -65,6 +65,8 @@ export const UPSTREAM_ANNOTATION = 'sallyport.dev/upstream';
 /** Annotation in directory mode: `host:port` that the agent listens on; absent: a free loopback port. */
 export const LISTEN_ANNOTATION = 'sallyport.dev/listen';
 
+/** Prefix of the names of bundles' ConfigMaps; reserved: an admission policy lets only the controller write objects with such names. */
+export const BUNDLE_NAME_PREFIX = 'sallyport-bundle-';
 /** Label of a bundle's ConfigMap; marks it as a bundle. */
 export const BUNDLE_LABEL = 'sallyport.dev/bundle';
 /** Label of a bundle's ConfigMap: the workload's name, see `workloadLabelValue`. */

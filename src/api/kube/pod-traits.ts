@@ -1,13 +1,12 @@
 /*
  * What a pod's spec and annotations say about its agent: which ports policies see, and why a pod cannot have an agent.
  */
-import type { InjectionStatus } from './agent-contract.ts';
-import { AGENT_ANNOTATION, EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from './names.ts';
+import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from './names.ts';
+import type { PodAgent } from './pod-agent.ts';
+import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 
 /** Why a pod cannot have an agent. */
 export type AgentObstacle = 'host-network' | 'windows' | 'static-pod';
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
@@ -21,10 +20,11 @@ export function agentObstacleOf(annotations: Fields, spec: Fields): AgentObstacl
 /**
  * The ports on which an agent of the pod evaluates requests, ascending: those that injection captured, or else those that it
  * would capture. Undefined when the pod declares none, so that nothing is known about its ports.
+ *
+ * @param agent undefined: the pod has none
  */
-export function servedPortsOf(annotations: Fields, spec: Fields): readonly number[] | undefined {
-  const captured = capturedPorts(annotations[AGENT_ANNOTATION]);
-  if (captured !== undefined) return captured;
+export function servedPortsOf(annotations: Fields, spec: Fields, agent: PodAgent | undefined): readonly number[] | undefined {
+  if (agent !== undefined) return agent.ports;
   const sidecars = itemsOf(spec['initContainers']).filter((container) => container['restartPolicy'] === 'Always');
   const declared = [...itemsOf(spec['containers']), ...sidecars]
     .flatMap((container) => itemsOf(container['ports']))
@@ -37,17 +37,6 @@ export function servedPortsOf(annotations: Fields, spec: Fields): readonly numbe
   return ascending(ports);
 }
 
-function capturedPorts(annotation: unknown): readonly number[] | undefined {
-  if (typeof annotation !== 'string') return undefined;
-  try {
-    const { ports } = fieldsOf(JSON.parse(annotation)) as Partial<InjectionStatus>;
-    return Array.isArray(ports) ? ascending(ports.filter((port) => typeof port === 'number')) : undefined;
-  } catch {
-    // Not written by injection.
-    return undefined;
-  }
-}
-
 function listOf(annotation: unknown): readonly number[] {
   if (typeof annotation !== 'string') return [];
   return annotation
@@ -58,12 +47,4 @@ function listOf(annotation: unknown): readonly number[] {
 
 function ascending(ports: Iterable<number>): readonly number[] {
   return [...new Set(ports)].sort((one, other) => one - other);
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-}
-
-function itemsOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.map(fieldsOf) : [];
 }

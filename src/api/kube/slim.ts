@@ -3,7 +3,10 @@
  * stays small. Made from raw objects of the API server or of a file.
  */
 
+import { privilegesOf } from './container-privileges.ts';
+import { type AgentRules, ANY_AGENT_IMAGE, type PodAgent, readPodAgent } from './pod-agent.ts';
 import { type AgentObstacle, agentObstacleOf, servedPortsOf } from './pod-traits.ts';
+import { workloadNameOf } from './workload.ts';
 
 /** The controlling owner of a pod (the `ownerReferences` entry with `controller: true`). */
 export interface SlimOwner {
@@ -36,6 +39,12 @@ export interface SlimPod {
   readonly ports?: readonly number[];
   /** Why the pod cannot have an agent; absent: it can. */
   readonly obstacle?: AgentObstacle;
+  /** The agent that guards the pod; absent: none does. */
+  readonly agent?: PodAgent;
+  /** Why a container with the name of the agent guards nothing; absent: the pod has no such container, or it guards the pod. */
+  readonly agentFault?: string;
+  /** How containers of the pod could bypass its agent, one phrase each; absent: they cannot, or there is no agent. */
+  readonly privileges?: readonly string[];
 }
 
 /** The fields of a Namespace that Sallyport reads. */
@@ -54,29 +63,38 @@ type JsonObject = Readonly<Record<string, unknown>>;
  * The slim form of a Pod, or of a pod template with a namespace. Fields of the wrong type are absent.
  *
  * @param raw a Pod as JSON; the result does not reference it
+ * @param rules what counts as an agent
  */
-export function projectPod(raw: unknown): SlimPod {
+export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): SlimPod {
   const pod = asRecord(raw);
   const metadata = asRecord(pod['metadata']);
   const spec = asRecord(pod['spec']);
   const status = asRecord(pod['status']);
   const owner = controllerOf(metadata);
-  const ports = servedPortsOf(asRecord(metadata['annotations']), spec);
-  const obstacle = agentObstacleOf(asRecord(metadata['annotations']), spec);
-  return {
-    namespace: asString(metadata['namespace']) ?? '',
+  const origin = {
     name: asString(metadata['name']) ?? '',
-    ...present('uid', asString(metadata['uid'])),
     ...present('generateName', asString(metadata['generateName'])),
     labels: asStringMap(metadata['labels']),
+    ...(owner === undefined ? {} : { owner }),
+  };
+  const { agent, fault } = readPodAgent(spec, workloadNameOf(origin), rules);
+  const privileges = agent === undefined ? [] : privilegesOf(spec);
+  const ports = servedPortsOf(asRecord(metadata['annotations']), spec, agent);
+  const obstacle = agentObstacleOf(asRecord(metadata['annotations']), spec);
+  return {
+    ...origin,
+    namespace: asString(metadata['namespace']) ?? '',
+    ...present('uid', asString(metadata['uid'])),
     annotations: asStringMap(metadata['annotations'], OWN_ANNOTATION_PREFIX),
     ...present('phase', asString(status['phase'])),
     ...present('podIP', asString(status['podIP'])),
-    ...(owner === undefined ? {} : { owner }),
     ...present('deletionTimestamp', asString(metadata['deletionTimestamp'])),
     ...present('serviceAccount', asString(spec['serviceAccountName'])),
     ...(ports === undefined ? {} : { ports }),
     ...(obstacle === undefined ? {} : { obstacle }),
+    ...(agent === undefined ? {} : { agent }),
+    ...present('agentFault', fault),
+    ...(privileges.length === 0 ? {} : { privileges }),
   };
 }
 

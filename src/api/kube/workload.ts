@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { withoutTrailing } from '../../text.ts';
 import type { WorkloadRef } from './keys.ts';
-import { AGENT_ANNOTATION } from './names.ts';
+import { BUNDLE_NAME_PREFIX } from './names.ts';
 import type { SlimPod } from './slim.ts';
 
 /** The fields of a pod that determine the name of its workload. */
@@ -21,7 +21,6 @@ export interface PodOrigin {
 const MAX_OBJECT_NAME = 253;
 const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
-const BUNDLE_NAME_PREFIX = 'sallyport-';
 const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash'] as const;
 /** A CronJob appends the scheduled time in minutes, which has had at least eight digits since 1989. */
 const CRON_SUFFIX = /-\d{8,}$/;
@@ -51,7 +50,7 @@ export function workloadNameOfOwner(kind: string, name: string): string {
   return kind === 'Job' ? name.replace(CRON_SUFFIX, '') : name;
 }
 
-/** Name of the ConfigMap of a workload's bundle: `sallyport-<workload>`, shortened with a hash if longer than 253 characters. */
+/** Name of the ConfigMap of a workload's bundle: `sallyport-bundle-<workload>`, shortened with a hash if longer than 253 characters. */
 export function bundleName(workloadName: string): string {
   return shortened(`${BUNDLE_NAME_PREFIX}${workloadName}`, MAX_OBJECT_NAME);
 }
@@ -61,9 +60,9 @@ export function workloadLabelValue(workloadName: string): string {
   return shortened(workloadName, MAX_LABEL_VALUE);
 }
 
-/** Whether the pod has an agent, according to the annotation that injection sets. */
-export function hasAgent(pod: Pick<SlimPod, 'annotations'>): boolean {
-  return pod.annotations[AGENT_ANNOTATION] !== undefined;
+/** Whether an agent guards the pod, see `readPodAgent`. */
+export function hasAgent(pod: Pick<SlimPod, 'agent'>): boolean {
+  return pod.agent !== undefined;
 }
 
 function bareName(pod: PodOrigin): string {

@@ -6,7 +6,7 @@
 import { policyFindings } from '../../api/istio/accept-policy.ts';
 import type { Policy } from '../../api/istio/resources.ts';
 import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
-import { AGENT_ANNOTATION, GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
+import { GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
 import type { Finding, Severity } from '../../errors.ts';
@@ -40,7 +40,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const clusterState = createClusterState(() => mesh, 'manifest');
   for (const namespace of snapshot.namespaces) clusterState.namespaces.upsert(namespace);
   for (const pod of snapshot.pods) {
-    clusterState.pods.upsert({ ...pod, annotations: { ...pod.annotations, [AGENT_ANNOTATION]: '{}' } });
+    clusterState.pods.upsert({ ...pod, agent: pod.agent ?? { ports: pod.ports ?? [], excluded: [] } });
   }
   const invalid = new Set<string>();
   const findings = [...manifests.findings, ...snapshot.findings].map((finding) => locateInFile(finding, finding.origin));

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { createGauges } from '../../../src/controller/gauges.ts';
 import type { Term } from '../../../src/controller/term.ts';
@@ -11,12 +11,10 @@ import type { ControllerGauges } from '../../../src/telemetry/controller-metrics
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWorkQueue, type WorkQueue } from '../../../src/workqueue/queue.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 function pod(name: string, agent = true): SlimPod {
-  return projectPod({
-    metadata: { namespace: 'foo', name, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
-    status: { phase: 'Running' },
-  });
+  return slimPod({ metadata: { namespace: 'foo', name }, status: { phase: 'Running' } }, agent);
 }
 
 describe('gauges of the controller', () => {

@@ -210,7 +210,17 @@ describe('pipeline: pods and their owners', () => {
 
   const owners: readonly { readonly name: string; readonly pods: readonly SlimPod[]; readonly owner: string | undefined }[] = [
     { name: 'a bare pod', pods: [pod()], owner: 'Pod' },
-    { name: 'a StatefulSet', pods: [pod({ name: 'httpbin-0', owner: { kind: 'StatefulSet', name: 'httpbin' } })], owner: 'StatefulSet' },
+    {
+      name: 'a StatefulSet, which may not exist',
+      pods: [pod({ name: 'httpbin-0', owner: { kind: 'StatefulSet', name: 'httpbin' } })],
+      owner: undefined,
+    },
+    {
+      name: 'a bare pod that is being deleted',
+      pods: [{ ...pod(), deletionTimestamp: '2026-01-01T00:00:00Z' }],
+      owner: undefined,
+    },
+    { name: 'two bare pods of one workload', pods: [pod(), { ...pod({ name: 'other' }), generateName: 'httpbin-' }], owner: undefined },
     {
       name: 'a Deployment, whose ReplicaSets are replaced',
       pods: [pod({ name: 'httpbin-abc-1', labels: { 'pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'httpbin-abc' } })],

@@ -1,5 +1,6 @@
 /* Pods and policies for the tests of the pipeline. */
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 /** A pod with an agent, unless the options say otherwise. */
 export function pod(
@@ -14,17 +15,17 @@ export function pod(
   } = {},
 ): SlimPod {
   const { namespace = 'foo', name = 'httpbin', labels = { app: 'httpbin' }, agent = true, owner, uid = 'pod-uid', ip } = over;
-  return projectPod({
+  const raw = {
     metadata: {
       namespace,
       name,
       uid,
       labels,
-      annotations: agent ? { 'sallyport.dev/agent': '{}' } : {},
       ...(owner === undefined ? {} : { ownerReferences: [{ controller: true, apiVersion: 'apps/v1', uid: 'owner-uid', ...owner }] }),
     },
     status: { phase: 'Running', ...(ip === undefined ? {} : { podIP: ip }) },
-  });
+  };
+  return slimPod(raw, agent);
 }
 
 /** A policy that denies GET. */

@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { parsePolicyKey } from '../../../src/api/kube/keys.ts';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createPipeline, type Pipeline } from '../../../src/controller/pipeline.ts';
 import type { PublishedConfigMap } from '../../../src/delivery/bundle-config-map.ts';
@@ -18,6 +18,7 @@ import { createWorkloadLedger, isUnverified, type WorkloadLedger } from '../../.
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { createFakeConfigMaps, type FakeConfigMaps } from '../../support/fake-config-maps.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const SETTLE_MS = 200;
@@ -29,10 +30,7 @@ const STATUSES: readonly string[] = [
 ];
 
 function pod(name: string): SlimPod {
-  return projectPod({
-    metadata: { namespace: 'foo', name, uid: `uid-${name}`, labels: { app: name }, annotations: { 'sallyport.dev/agent': '{}' } },
-    status: { phase: 'Running' },
-  });
+  return slimPod({ metadata: { namespace: 'foo', name, uid: `uid-${name}`, labels: { app: name } }, status: { phase: 'Running' } });
 }
 
 function policy(name: string, over: { readonly generation?: number; readonly method?: string; readonly spec?: object } = {}): object {

@@ -90,9 +90,9 @@ describe('ConfigMap of a bundle', () => {
   });
 
   const foreign: readonly { readonly name: string; readonly metadata: RawMetadata }[] = [
-    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-httpbin' } },
+    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-bundle-httpbin' } },
     { name: 'of another name', metadata: { namespace: 'foo', name: 'settings', annotations: { 'sallyport.dev/workload': 'httpbin' } } },
-    { name: 'without a namespace', metadata: { name: 'sallyport-httpbin', annotations: { 'sallyport.dev/workload': 'httpbin' } } },
+    { name: 'without a namespace', metadata: { name: 'sallyport-bundle-httpbin', annotations: { 'sallyport.dev/workload': 'httpbin' } } },
   ];
   for (const { name, metadata } of foreign) {
     it(`is not one of ours ${name}`, () => {

@@ -94,7 +94,7 @@ describe('ConfigMap delivery: writes', () => {
 
     const [configMap] = objects.values();
     expect(configMap?.metadata).to.deep.include({
-      name: 'sallyport-httpbin',
+      name: 'sallyport-bundle-httpbin',
       labels: {
         'app.kubernetes.io/managed-by': 'sallyport',
         'sallyport.dev/bundle': bundle.digest.slice(7, 19),

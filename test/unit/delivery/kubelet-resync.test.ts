@@ -1,18 +1,27 @@
 import { expect } from 'chai';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { createKubeletResync } from '../../../src/delivery/kubelet-resync.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const never = new AbortController().signal;
 
-function pod(name: string, over: { readonly annotations?: object; readonly metadata?: object; readonly status?: object } = {}): SlimPod {
-  return projectPod({
-    metadata: { namespace: 'foo', name, annotations: { 'sallyport.dev/agent': '{}', ...over.annotations }, ...over.metadata },
+interface Over {
+  readonly annotations?: object;
+  readonly metadata?: object;
+  readonly status?: object;
+  readonly agent?: boolean;
+}
+
+function pod(name: string, over: Over = {}): SlimPod {
+  const raw = {
+    metadata: { namespace: 'foo', name, annotations: { ...over.annotations }, ...over.metadata },
     status: { phase: 'Running', podIP: '10.0.0.1', ...over.status },
-  });
+  };
+  return slimPod(raw, over.agent);
 }
 
 function clientThat(answer: (request: KubeRequest) => Promise<unknown>): KubeClient {
@@ -34,7 +43,7 @@ describe('whether a pod needs a kubelet resync', () => {
     { name: 'a pod without an address', pod: pod('p', { status: { phase: 'Pending', podIP: '' } }), patched: false },
     { name: 'a finished pod', pod: pod('p', { status: { phase: 'Succeeded' } }), patched: false },
     { name: 'a pod that is being deleted', pod: pod('p', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }), patched: false },
-    { name: 'a pod without an agent', pod: pod('p', { metadata: { annotations: {} } }), patched: false },
+    { name: 'a pod without an agent', pod: pod('p', { agent: false }), patched: false },
   ];
   for (const { name, pod: one, patched } of cases) {
     it(`${patched ? 'patches' : 'leaves alone'} ${name}`, () => {

@@ -61,6 +61,7 @@ describe('agentContainer', () => {
       POD_NAMESPACE: { fieldRef: { fieldPath: 'metadata.namespace' } },
       SALLYPORT_WORKLOAD: 'web',
       SALLYPORT_PORTS: '15101:80,15102:8080',
+      SALLYPORT_RENDERING: '2',
       SALLYPORT_BLOCKED_PORT: '15099',
       SALLYPORT_ADMIN_PORT: '15020',
       SALLYPORT_BUNDLE_DIR: '/etc/sallyport/bundle',
@@ -107,6 +108,6 @@ describe('agentVolumes', () => {
     const names = agentVolumes('web').map(({ name }) => name);
 
     expect(names).to.include.members(mounted.map(({ name }) => name));
-    expect(agentVolumes('web')[0]).to.deep.equal({ name: 'sallyport-bundle', configMap: { name: 'sallyport-web', optional: true } });
+    expect(agentVolumes('web')[0]).to.deep.equal({ name: 'sallyport-bundle', configMap: { name: 'sallyport-bundle-web', optional: true } });
   });
 });

@@ -44,7 +44,7 @@ describe('injectPodTemplate: what it adds', () => {
     expect(JSON.parse(String(annotations[AGENT_ANNOTATION]))).to.deep.equal({
       version: '1.2.3',
       workload: 'web',
-      bundle: 'sallyport-web',
+      bundle: 'sallyport-bundle-web',
       ports: [8080],
       excludedPorts: [9000],
     });
@@ -68,9 +68,9 @@ describe('injectPodTemplate: what it adds', () => {
       capabilities: { drop: ['ALL'] },
       privileged: false,
       readOnlyRootFilesystem: true,
-      runAsGroup: 65532,
+      runAsGroup: 57020,
       runAsNonRoot: true,
-      runAsUser: 65532,
+      runAsUser: 57020,
       seccompProfile: { type: 'RuntimeDefault' },
     });
     expect(rawListOf(agent?.['volumeMounts'])).to.deep.include({

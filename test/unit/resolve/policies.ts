@@ -1,7 +1,7 @@
 /* Builders of policies and pods for the tests of resolve and compile. */
 import type { AuthorizationPolicy, JwtRule, RequestAuthentication, WorkloadSelector } from '../../../src/api/istio/resources.ts';
-import { AGENT_ANNOTATION } from '../../../src/api/kube/names.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
+import { GUARDED } from '../../support/guarded-pods.ts';
 
 interface Place {
   readonly namespace?: string;
@@ -29,10 +29,16 @@ export function podOf(owner: string, labels: Readonly<Record<string, string>>, m
     namespace: 'foo',
     name: `${owner}-0`,
     labels,
-    annotations: { [AGENT_ANNOTATION]: '{}' },
+    annotations: {},
+    ...GUARDED,
     owner: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: owner, uid: owner },
     ...more,
   };
+}
+
+/** The same pod without its agent. */
+export function withoutAgent({ agent: _agent, ...pod }: SlimPod): SlimPod {
+  return pod;
 }
 
 function selector({ labels }: Place): { readonly selector?: WorkloadSelector } {

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { policyKeyOf } from '../../../src/api/kube/keys.ts';
 import { type Change, createSelection, type Selection } from '../../../src/resolve/selection.ts';
-import { allow, podOf } from './policies.ts';
+import { allow, podOf, withoutAgent } from './policies.ts';
 
 const pods = [
   podOf('a', { app: 'a' }),
@@ -42,8 +42,8 @@ const CHANGES: readonly (readonly [string, Change, readonly string[]])[] = [
   ['mesh settings', { kind: 'mesh' }, ['bar/a', 'foo/a', 'foo/b']],
   ['a new pod', { kind: 'pod', after: podA }, ['foo/a']],
   ['a pod gone', { kind: 'pod', before: podA }, ['foo/a']],
-  ['a pod without agent', { kind: 'pod', after: { ...podA, annotations: {} } }, []],
-  ['a pod that lost its agent', { kind: 'pod', before: podA, after: { ...podA, annotations: {} } }, ['foo/a']],
+  ['a pod without agent', { kind: 'pod', after: withoutAgent(podA) }, []],
+  ['a pod that lost its agent', { kind: 'pod', before: podA, after: withoutAgent(podA) }, ['foo/a']],
   ['a label changed', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } }, ['foo/a']],
   ['a label added', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, ['foo/a']],
   ['a pod that changed in nothing that counts', { kind: 'pod', before: podA, after: { ...podA, podIP: '10.0.0.1', phase: 'Running' } }, []],
@@ -106,7 +106,7 @@ describe('Selection', () => {
   });
 
   it('names the workloads where a selected pod has no agent', () => {
-    const bare = podOf('a', { app: 'a' }, { name: 'a-1', annotations: {} });
+    const bare = withoutAgent(podOf('a', { app: 'a' }, { name: 'a-1' }));
     const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'pod', after: bare }]);
     expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/a']);
     expect([...selection.workloadsWithoutAgentOf(key)]).to.deep.equal(['foo/a']);

@@ -29,7 +29,7 @@ describe('readSnapshot', () => {
       phase: 'Running',
       serviceAccount: 'web',
     });
-    expect(guarded.pods[0]?.annotations).to.have.property('sallyport.dev/agent');
+    expect(guarded.pods[0]).to.have.property('agent');
     expect(guarded.guarded).to.deep.equal([
       {
         workload: { namespace: 'foo', name: 'httpbin' },

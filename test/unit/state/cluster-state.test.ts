@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { parseWorkloadKey, policyKey } from '../../../src/api/kube/keys.ts';
-import { projectPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { Change } from '../../../src/resolve/selection.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 const AP = 'AuthorizationPolicy';
 
@@ -37,20 +38,20 @@ function policy(
 function pod(
   name: string,
   over: { readonly agent?: boolean; readonly phase?: string; readonly owner?: string; readonly namespace?: string } = {},
-): ReturnType<typeof projectPod> {
+): SlimPod {
   const { agent = true, phase = 'Running', owner, namespace = 'foo' } = over;
-  return projectPod({
+  const raw = {
     metadata: {
       namespace,
       name,
       labels: { app: name },
-      annotations: agent ? { 'sallyport.dev/agent': '{}' } : {},
       ...(owner === undefined
         ? {}
         : { ownerReferences: [{ controller: true, apiVersion: 'apps/v1', kind: 'StatefulSet', name: owner, uid: owner }] }),
     },
     status: { phase },
-  });
+  };
+  return slimPod(raw, agent);
 }
 
 describe('cluster state', () => {

@@ -1,21 +1,19 @@
 import { expect } from 'chai';
 import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { KeyState } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
 import { NO_FACTS, policyFacts } from '../../../src/status/policy-facts.ts';
 import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 const KEY = 'RequestAuthentication/foo/p';
 
 function pod(name: string, over: { readonly namespace?: string; readonly agent?: boolean; readonly app?: string } = {}): SlimPod {
   const { namespace = 'foo', agent = true, app = 'a' } = over;
-  return projectPod({
-    metadata: { namespace, name, labels: { app }, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
-    status: { phase: 'Running' },
-  });
+  return slimPod({ metadata: { namespace, name, labels: { app } }, status: { phase: 'Running' } }, agent);
 }
 
 function policy(over: { readonly namespace?: string; readonly generation?: number; readonly jwtRules?: readonly object[] } = {}): object {

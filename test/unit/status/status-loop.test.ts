@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
-import { projectPod, type SlimPod } from '../../../src/api/kube/slim.ts';
+import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
@@ -10,15 +10,13 @@ import { createStatusLoop, type StatusLoop } from '../../../src/status/status-lo
 import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
+import { slimPod } from '../../support/guarded-pods.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const SETTLE_MS = 200;
 
 function pod(name: string, labels: object, agent = true): SlimPod {
-  return projectPod({
-    metadata: { namespace: 'foo', name, labels, annotations: agent ? { 'sallyport.dev/agent': '{}' } : {} },
-    status: { phase: 'Running' },
-  });
+  return slimPod({ metadata: { namespace: 'foo', name, labels }, status: { phase: 'Running' } }, agent);
 }
 
 function policy(

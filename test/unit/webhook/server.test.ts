@@ -133,7 +133,7 @@ describe('admission server: pods', () => {
       'add /spec/volumes',
     ]);
     const [annotations] = patch;
-    expect(JSON.stringify(annotations?.value)).to.contain('sallyport-httpbin');
+    expect(JSON.stringify(annotations?.value)).to.contain('sallyport-bundle-httpbin');
   });
 
   it('does not change an injected pod', async () => {

@@ -12,31 +12,18 @@ describe('ports that an agent serves', () => {
     ['include those of sidecars', {}, { initContainers: [{ ...container({ containerPort: 5 }), restartPolicy: 'Always' }] }, [5]],
     ['leave those of init containers out', {}, { initContainers: [container({ containerPort: 5 })] }, undefined],
     ['follow the annotations', { [INCLUDE]: '1, 2', [EXCLUDE]: '3' }, { containers: [container({ containerPort: 3 })] }, [1, 2]],
-    [
-      'are those that injection captured',
-      { 'sallyport.dev/agent': '{"ports":[8080]}' },
-      { containers: [container({ containerPort: 9 })] },
-      [8080],
-    ],
-    ['are empty when injection captured no port', { 'sallyport.dev/agent': '{"ports":[]}' }, {}, []],
-    [
-      'are those declared when the annotation says nothing',
-      { 'sallyport.dev/agent': '{}' },
-      { containers: [container({ containerPort: 9 })] },
-      [9],
-    ],
-    [
-      'are those declared when the annotation is not JSON',
-      { 'sallyport.dev/agent': '{' },
-      { containers: [container({ containerPort: 9 })] },
-      [9],
-    ],
     ['are not known when none is declared', {}, { containers: [{ name: 'a' }] }, undefined],
     ['are not known for a spec of the wrong type', {}, { containers: 'x' }, undefined],
   ];
   for (const [name, annotations, spec, ports] of cases) {
-    it(name, () => expect(servedPortsOf({ ...annotations }, { ...spec })).to.deep.equal(ports));
+    it(name, () => expect(servedPortsOf({ ...annotations }, { ...spec }, undefined)).to.deep.equal(ports));
   }
+
+  it('are those that the agent of the pod captures', () => {
+    const agent = { ports: [8080], excluded: [] };
+
+    expect(servedPortsOf({ [EXCLUDE]: '8080' }, { containers: [container({ containerPort: 9 })] }, agent)).to.deep.equal([8080]);
+  });
 });
 
 describe('what prevents an agent', () => {

@@ -10,6 +10,7 @@ import {
   workloadNameOfOwner,
   workloadOf,
 } from '../../../../src/api/kube/workload.ts';
+import { injected } from '../../../support/guarded-pods.ts';
 
 const hash = { 'pod-template-hash': '6b8c9f' };
 const NAMES = [
@@ -71,7 +72,7 @@ describe('workloadNameOfOwner', () => {
 
 describe('bundleName and workloadLabelValue', () => {
   it('keep names that fit', () => {
-    expect(bundleName('httpbin')).to.equal('sallyport-httpbin');
+    expect(bundleName('httpbin')).to.equal('sallyport-bundle-httpbin');
     expect(bundleName('a'.repeat(243))).to.have.length(253);
     expect(workloadLabelValue('a'.repeat(63))).to.equal('a'.repeat(63));
   });
@@ -86,8 +87,12 @@ describe('bundleName and workloadLabelValue', () => {
 });
 
 describe('hasAgent', () => {
-  it('depends only on the annotation that injection sets', () => {
-    expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/agent': '{}' } } }))).to.equal(true);
-    expect(hasAgent(projectPod({ metadata: { annotations: { 'sallyport.dev/injection': 'enabled' } } }))).to.equal(false);
+  it('depends on the spec and not on the annotation that injection sets', () => {
+    const bare = { metadata: { name: 'web' }, spec: { containers: [{ name: 'app', ports: [{ containerPort: 80 }] }] } };
+    const pod = injected(bare);
+
+    expect(hasAgent(projectPod(pod))).to.equal(true);
+    expect(hasAgent(projectPod({ ...pod, metadata: { name: 'web' } }))).to.equal(true);
+    expect(hasAgent(projectPod({ ...bare, metadata: pod['metadata'] }))).to.equal(false);
   });
 });

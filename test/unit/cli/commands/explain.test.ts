@@ -382,7 +382,7 @@ describe('sallyport explain: forms of input', () => {
 
   it('reports how to give a bundle that is among the paths', async () => {
     const bundle =
-      'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: sallyport-web, namespace: foo, labels: { sallyport.dev/bundle: x } }\n';
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: sallyport-bundle-web, namespace: foo, labels: { sallyport.dev/bundle: x } }\n';
     const { exitCode, stderr } = await explain(['b.yaml'], { 'b.yaml': bundle });
 
     expect([exitCode, stderr]).to.deep.equal([64, 'sallyport: b.yaml is a bundle: give it with --bundle\n']);

@@ -1,0 +1,251 @@
+/*
+ * Whether an agent guards a pod, read from the spec of the pod as the API server admitted it. Most of a spec cannot change
+ * while the pod exists, whereas its owner may change annotations at any time. The rules allow what other webhooks add to every
+ * container, and every rendering that an earlier version of the injection wrote.
+ */
+import {
+  AGENT_ADMIN_PORT,
+  AGENT_BLOCKED_PORT,
+  AGENT_CONTAINER,
+  AGENT_ENV,
+  AGENT_USERS,
+  AGENT_VOLUMES,
+  BUNDLE_DIRECTORY,
+  FOREIGN_ENV,
+  FOREIGN_MOUNTS,
+  LABELS_FILE,
+  POD_INFO_DIRECTORY,
+  REDIRECT_CONTAINER,
+  REDIRECT_ENV,
+  STATE_DIRECTORY,
+  TOKEN_DIRECTORY,
+} from './agent-contract.ts';
+import { isBundleVolume } from './bundle-volume.ts';
+import { type Fields, fieldsOf, itemsOf, textsOf } from './pod-fields.ts';
+
+/** What an installation accepts as its agent. */
+export interface AgentRules {
+  /** Image repositories, without tag and digest, to which only the operator can push. Empty: every image counts as ours. */
+  readonly repositories: readonly string[];
+}
+
+/** Rules of an installation that does not know its agent's image, and of manifests. */
+export const ANY_AGENT_IMAGE: AgentRules = { repositories: [] };
+
+/** An agent that guards its pod. */
+export interface PodAgent {
+  /** Ports whose connections go through the agent, ascending. */
+  readonly ports: readonly number[];
+  /** Ports that bypass it, ascending. Every other port is closed. */
+  readonly excluded: readonly number[];
+}
+
+/** `agent`: the pod is guarded. `fault`: it has one of our containers, but not as injected. Neither: it has none. */
+export interface AgentReading {
+  readonly agent?: PodAgent;
+  /** One sentence without a final period that names the container and the field. */
+  readonly fault?: string;
+}
+
+/** Reads the agent of a pod. @param workload name of the pod's workload @param spec `spec` of the pod as admitted */
+export function readPodAgent(spec: Fields, workload: string, rules: AgentRules): AgentReading {
+  const initContainers = itemsOf(spec['initContainers']);
+  const agent = initContainers.find(({ name }) => name === AGENT_CONTAINER);
+  const redirect = initContainers.find(({ name }) => name === REDIRECT_CONTAINER);
+  const isNamed = itemsOf(spec['containers']).some(({ name }) => name === AGENT_CONTAINER || name === REDIRECT_CONTAINER);
+  if (agent === undefined && redirect === undefined && !isNamed) return {};
+  if (isNamed) return { fault: `the name of a container that is not an init container is reserved for the agent` };
+  if (agent === undefined) return { fault: `container ${AGENT_CONTAINER} is missing` };
+  if (redirect === undefined) return { fault: `container ${REDIRECT_CONTAINER} is missing` };
+  const capture = readCapture(textsOf(redirect['args']));
+  if (capture === undefined) return { fault: `container ${REDIRECT_CONTAINER}: args are not those of the injection` };
+  const fault =
+    describe(REDIRECT_CONTAINER, faultOfRedirect(redirect, initContainers, rules)) ??
+    describe(AGENT_CONTAINER, faultOfAgent(agent, { capture, workload, rules })) ??
+    faultOfVolumes(itemsOf(spec['volumes']), workload);
+  if (fault !== undefined) return { fault };
+  return { agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded) } };
+}
+
+interface RedirectArgs {
+  readonly maps: readonly { readonly port: number; readonly listen: number }[];
+  /** Without the agent's admin port. */
+  readonly excluded: readonly number[];
+}
+
+/** The arguments exactly as injection writes them, or undefined. */
+function readCapture(args: readonly string[]): RedirectArgs | undefined {
+  const [command, ...flags] = args;
+  if (command !== 'redirect' || flags.length % 2 !== 0) return undefined;
+  const maps: { readonly port: number; readonly listen: number }[] = [];
+  const excluded: number[] = [];
+  let blocked = 0;
+  for (let at = 0; at < flags.length; at += 2) {
+    const [flag, text = ''] = [flags[at], flags[at + 1]];
+    const [port, listen, ...rest] = text.split(':').map(portOf);
+    if (port === undefined || rest.length > 0) return undefined;
+    if (flag === '--map' && listen !== undefined) maps.push({ port, listen });
+    else if (flag === '--exclude' && listen === undefined) excluded.push(port);
+    else if (flag === '--blocked' && listen === undefined) blocked = port;
+    else return undefined;
+  }
+  if (blocked !== AGENT_BLOCKED_PORT || !excluded.includes(AGENT_ADMIN_PORT)) return undefined;
+  return { maps, excluded: excluded.filter((port) => port !== AGENT_ADMIN_PORT) };
+}
+
+function faultOfRedirect(container: Fields, initContainers: readonly Fields[], rules: AgentRules): string | undefined {
+  const before = initContainers.slice(0, initContainers.indexOf(container));
+  const sidecar = before.find(({ restartPolicy }) => restartPolicy === 'Always');
+  if (sidecar !== undefined) return `sidecar ${String(sidecar['name'])} starts before it`;
+  return faultOfBoth(container, rules) ?? faultOfEnv(container, { [REDIRECT_ENV]: equals(`${STATE_DIRECTORY}/xtables.lock`) });
+}
+
+interface AgentExpectation {
+  readonly capture: RedirectArgs;
+  readonly workload: string;
+  readonly rules: AgentRules;
+}
+
+function faultOfAgent(container: Fields, { capture, workload, rules }: AgentExpectation): string | undefined {
+  if (container['restartPolicy'] !== 'Always') return 'it is not a sidecar';
+  if (textsOf(container['args']).length > 0) return 'args are not those of the image';
+  const { runAsUser, privileged, capabilities } = fieldsOf(container['securityContext']);
+  if (!AGENT_USERS.includes(Number(runAsUser))) return `it runs as user ${String(runAsUser)}`;
+  if (privileged === true || textsOf(fieldsOf(capabilities)['add']).length > 0) return 'it has capabilities';
+  const ports = capture.maps.map(({ port, listen }) => `${listen}:${port}`).join(',');
+  return faultOfBoth(container, rules) ?? faultOfEnv(container, agentEnv(workload, ports)) ?? missingMountOf(container);
+}
+
+/** What holds for both containers: nothing decides which code runs but the image. */
+function faultOfBoth(container: Fields, { repositories }: AgentRules): string | undefined {
+  const image = String(container['image']);
+  if (repositories.length > 0 && !repositories.some((one) => isOfRepository(image, one))) return `image ${image} is not the agent's`;
+  if (textsOf(container['command']).length > 0) return 'command is set';
+  if (itemsOf(container['envFrom']).length > 0) return 'envFrom is set';
+  if (container['lifecycle'] !== undefined) return 'lifecycle is set';
+  if (container['workingDir'] !== undefined) return 'workingDir is set';
+  if (PROBES.some((probe) => fieldsOf(container[probe])['exec'] !== undefined)) return 'a probe runs a command';
+  const mount = itemsOf(container['volumeMounts']).find((one) => !isKnownMount(one));
+  return mount === undefined ? undefined : `volume ${String(mount['name'])} is mounted at ${String(mount['mountPath'])}`;
+}
+
+const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
+
+/** Whether an image reference names a repository, with any tag or digest. */
+export function isOfRepository(image: string, repository: string): boolean {
+  return image === repository || image.startsWith(`${repository}:`) || image.startsWith(`${repository}@`);
+}
+
+/** The repository of an image reference: `registry.example:5000/a/b` of `registry.example:5000/a/b:1@sha256:…`. */
+export function repositoryOf(image: string): string {
+  const [name = ''] = image.split('@');
+  const colon = name.lastIndexOf(':');
+  return colon > name.lastIndexOf('/') ? name.slice(0, colon) : name;
+}
+
+type EnvCheck = (entry: Fields) => boolean;
+
+function equals(value: string): EnvCheck {
+  return (entry) => entry['value'] === value && entry['valueFrom'] === undefined;
+}
+
+/** A value that decides nothing about enforcement. Not from a ConfigMap or Secret, which others may change later. */
+const anyValue: EnvCheck = (entry) => entry['valueFrom'] === undefined;
+
+function podField(path: string): EnvCheck {
+  return (entry) => fieldsOf(fieldsOf(entry['valueFrom'])['fieldRef'])['fieldPath'] === path;
+}
+
+function agentEnv(workload: string, ports: string): Readonly<Record<string, EnvCheck>> {
+  return {
+    [AGENT_ENV.podIp]: podField('status.podIP'),
+    [AGENT_ENV.podName]: podField('metadata.name'),
+    [AGENT_ENV.namespace]: podField('metadata.namespace'),
+    [AGENT_ENV.workload]: equals(workload),
+    // The API server drops an empty value.
+    [AGENT_ENV.ports]: (entry) => (entry['value'] ?? '') === ports && entry['valueFrom'] === undefined,
+    [AGENT_ENV.blockedPort]: equals(String(AGENT_BLOCKED_PORT)),
+    [AGENT_ENV.adminPort]: equals(String(AGENT_ADMIN_PORT)),
+    [AGENT_ENV.bundleDirectory]: equals(BUNDLE_DIRECTORY),
+    [AGENT_ENV.labelsFile]: equals(LABELS_FILE),
+    [AGENT_ENV.stateDirectory]: equals(STATE_DIRECTORY),
+  };
+}
+
+const OPTIONAL_ENV: ReadonlySet<string> = new Set([
+  AGENT_ENV.rendering,
+  AGENT_ENV.appProbes,
+  AGENT_ENV.logLevel,
+  AGENT_ENV.accessLog,
+  AGENT_ENV.accessLogSampleRate,
+  AGENT_ENV.drainSeconds,
+  AGENT_ENV.maxConnections,
+]);
+
+function faultOfEnv(container: Fields, required: Readonly<Record<string, EnvCheck>>): string | undefined {
+  const seen = new Set<string>();
+  for (const entry of itemsOf(container['env'])) {
+    const name = String(entry['name']);
+    // The last of two entries counts in a container, so a second one is not ours.
+    if (seen.has(name)) return `env ${name} is set twice`;
+    seen.add(name);
+    const check = required[name] ?? (OPTIONAL_ENV.has(name) ? anyValue : undefined);
+    if (check === undefined ? !FOREIGN_ENV.includes(name) : !check(entry)) return `env ${name} is not that of the injection`;
+  }
+  const missing = Object.keys(required).find((name) => !seen.has(name));
+  return missing === undefined ? undefined : `env ${missing} is missing`;
+}
+
+const OWN_MOUNTS: Readonly<Record<string, string>> = {
+  [AGENT_VOLUMES.bundle]: BUNDLE_DIRECTORY,
+  [AGENT_VOLUMES.podInfo]: POD_INFO_DIRECTORY,
+  [AGENT_VOLUMES.state]: STATE_DIRECTORY,
+  [AGENT_VOLUMES.noToken]: TOKEN_DIRECTORY,
+};
+
+/** Ours in its place, or a directory of credentials that a webhook mounts into every container. */
+function isKnownMount({ name, mountPath, subPath, subPathExpr }: Fields): boolean {
+  if (subPath !== undefined || subPathExpr !== undefined) return false;
+  const path = String(mountPath);
+  const own = OWN_MOUNTS[String(name)];
+  if (own !== undefined) return path === own;
+  return path !== TOKEN_DIRECTORY && !path.split('/').includes('..') && FOREIGN_MOUNTS.some((prefix) => path.startsWith(prefix));
+}
+
+function missingMountOf(container: Fields): string | undefined {
+  const mounted = new Set(itemsOf(container['volumeMounts']).map(({ name }) => name));
+  const missing = [AGENT_VOLUMES.bundle, AGENT_VOLUMES.podInfo, AGENT_VOLUMES.state].find((name) => !mounted.has(name));
+  return missing === undefined ? undefined : `volume ${missing} is not mounted`;
+}
+
+/** The bundle, the labels and the state come from where injection says, and not from a volume that another client fills. */
+function faultOfVolumes(volumes: readonly Fields[], workload: string): string | undefined {
+  const sources: Readonly<Record<string, (volume: Fields) => boolean>> = {
+    [AGENT_VOLUMES.bundle]: (volume) => isBundleVolume(volume, workload),
+    [AGENT_VOLUMES.podInfo]: isLabelsVolume,
+    [AGENT_VOLUMES.state]: ({ emptyDir }) => emptyDir !== undefined,
+  };
+  for (const [name, isOurs] of Object.entries(sources)) {
+    const volume = volumes.find((one) => one['name'] === name);
+    if (volume === undefined || !isOurs(volume)) return `volume ${name} is not that of the injection`;
+  }
+  return undefined;
+}
+
+function isLabelsVolume(volume: Fields): boolean {
+  const [item, ...rest] = itemsOf(fieldsOf(volume['downwardAPI'])['items']);
+  return rest.length === 0 && item?.['path'] === 'labels' && fieldsOf(item['fieldRef'])['fieldPath'] === 'metadata.labels';
+}
+
+function describe(container: string, fault: string | undefined): string | undefined {
+  return fault === undefined ? undefined : `container ${container}: ${fault}`;
+}
+
+function portOf(text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+function ascending(ports: Iterable<number>): readonly number[] {
+  return [...new Set(ports)].sort((one, other) => one - other);
+}

@@ -1,0 +1,26 @@
+/*
+ * Pods with agents for tests: the slim form of a guarded pod, and raw pods that the product's own injection changed.
+ */
+import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
+import { workloadNameOf } from '../../src/api/kube/workload.ts';
+import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
+import type { Raw } from '../../src/inject/raw-json.ts';
+
+/** Image of the agents that {@link injected} adds. */
+export const AGENT_IMAGE = 'example/agent:1';
+
+/** What a guarded pod has that others lack; its ports are unknown. */
+export const GUARDED: Pick<SlimPod, 'agent'> = { agent: { ports: [], excluded: [] } };
+
+/** The slim form of a raw pod, guarded or not, whatever its spec says. */
+export function slimPod(raw: object, isGuarded = true): SlimPod {
+  return { ...projectPod(raw), ...(isGuarded ? GUARDED : {}) };
+}
+
+/** A raw pod with the agent that injection adds to it. */
+export function injected(pod: object): Raw {
+  const raw = pod as Raw;
+  const result = injectPodTemplate(raw, { workloadName: workloadNameOf(projectPod(raw)), settings: { image: AGENT_IMAGE, version: '1' } });
+  if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
+  return result.pod;
+}

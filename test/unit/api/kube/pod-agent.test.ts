@@ -1,0 +1,203 @@
+/* Which pods count as guarded: the injected pod, what other webhooks add to it, and every change that takes the guard away. */
+import { expect } from 'chai';
+import { readPodAgent, repositoryOf } from '../../../../src/api/kube/pod-agent.ts';
+import { type Fields, fieldsOf, itemsOf } from '../../../../src/api/kube/pod-fields.ts';
+import { injected } from '../../../support/guarded-pods.ts';
+
+const rules = { repositories: ['example/agent'] };
+const EXCLUDE = 'sallyport.dev/exclude-inbound-ports';
+
+function specOf(annotations: Readonly<Record<string, string>> = {}): Fields {
+  const pod = injected({
+    metadata: { name: 'web', annotations },
+    spec: { containers: [{ name: 'app', ports: [{ containerPort: 8080 }, { containerPort: 9090 }] }] },
+  });
+  return fieldsOf(pod['spec']);
+}
+
+/** The spec with one of its init containers changed. */
+function changed(name: string, change: (container: Fields) => Fields): Fields {
+  const spec = specOf();
+  const initContainers = itemsOf(spec['initContainers']).map((one) => (one['name'] === name ? change(one) : one));
+  return { ...spec, initContainers };
+}
+
+function withFields(name: string, fields: Fields): Fields {
+  return changed(name, (container) => ({ ...container, ...fields }));
+}
+
+function withEnv(name: string, ...entries: readonly Fields[]): Fields {
+  return changed(name, (container) => ({ ...container, env: [...itemsOf(container['env']), ...entries] }));
+}
+
+function replacedEnv(entry: Fields): Fields {
+  return changed('sallyport-agent', (container) => ({
+    ...container,
+    env: itemsOf(container['env']).map((one) => (one['name'] === entry['name'] ? entry : one)),
+  }));
+}
+
+function withMount(name: string, mount: Fields): Fields {
+  return changed(name, (container) => ({ ...container, volumeMounts: [...itemsOf(container['volumeMounts']), mount] }));
+}
+
+function withVolume(volume: Fields): Fields {
+  const spec = specOf();
+  return { ...spec, volumes: itemsOf(spec['volumes']).map((one) => (one['name'] === volume['name'] ? volume : one)) };
+}
+
+function redirect(...args: readonly string[]): Fields {
+  return withFields('sallyport-init', { args });
+}
+
+describe('readPodAgent: guarded pods', () => {
+  it('reads captured and excluded ports from the redirect', () => {
+    expect(readPodAgent(specOf(), 'web', rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [] } });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), 'web', rules).agent).to.deep.equal({ ports: [8080], excluded: [9090] });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), 'web', rules).agent).to.deep.equal({ ports: [], excluded: [8080, 9090] });
+  });
+
+  it('accepts what the API server and webhooks of cloud providers add', () => {
+    const mount = { name: 'aws-iam-token', mountPath: '/var/run/secrets/eks.amazonaws.com/serviceaccount', readOnly: true };
+    const role = { name: 'AWS_ROLE_ARN', value: 'arn:aws:iam::1:role/x' };
+    const defaults = { imagePullPolicy: 'Always', terminationMessagePath: '/dev/termination-log' };
+
+    for (const name of ['sallyport-agent', 'sallyport-init']) {
+      expect(readPodAgent(withMount(name, mount), 'web', rules)).to.have.property('agent');
+      expect(readPodAgent(withEnv(name, role), 'web', rules)).to.have.property('agent');
+      expect(readPodAgent(withFields(name, defaults), 'web', rules)).to.have.property('agent');
+    }
+  });
+
+  it('accepts an agent of an earlier version: another tag, the earlier user, no rendering', () => {
+    const earlier = changed('sallyport-agent', (container) => ({
+      ...container,
+      image: 'example/agent:0@sha256:abc',
+      securityContext: { ...fieldsOf(container['securityContext']), runAsUser: 65_532 },
+      env: itemsOf(container['env']).filter(({ name }) => name !== 'SALLYPORT_RENDERING'),
+    }));
+
+    expect(readPodAgent(earlier, 'web', rules)).to.have.property('agent');
+  });
+
+  it('accepts a pod without ports, whose value the API server drops', () => {
+    const pod = injected({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } });
+    const stored = JSON.parse(JSON.stringify(pod).replace('"SALLYPORT_PORTS","value":""', '"SALLYPORT_PORTS"')) as Fields;
+
+    expect(readPodAgent(fieldsOf(stored['spec']), 'web', rules).agent).to.deep.equal({ ports: [], excluded: [] });
+  });
+
+  it('finds nothing in a pod without our containers', () => {
+    expect(readPodAgent({ containers: [{ name: 'app' }] }, 'web', rules)).to.deep.equal({});
+  });
+});
+
+describe('readPodAgent: pods that are not guarded', () => {
+  const app: Fields = { containers: [{ name: 'sallyport-agent', image: 'example/agent:1' }] };
+  const noInit = (): Fields => ({ ...specOf(), initContainers: itemsOf(specOf()['initContainers']).slice(1) });
+  const cases: readonly (readonly [string, Fields, string])[] = [
+    ['an application container with the name of the agent', app, 'reserved for the agent'],
+    ['an agent without redirect', noInit(), 'sallyport-init is missing'],
+    ['a redirect without agent', { initContainers: itemsOf(specOf()['initContainers']).slice(0, 1) }, 'sallyport-agent is missing'],
+    ['another image', withFields('sallyport-agent', { image: 'evil/agent:1' }), 'image evil/agent:1'],
+    ['an image whose name only starts alike', withFields('sallyport-agent', { image: 'example/agent-evil:1' }), 'image'],
+    ['another image of the redirect', withFields('sallyport-init', { image: 'busybox' }), 'container sallyport-init: image'],
+    ['a command', withFields('sallyport-agent', { command: ['sleep'] }), 'command'],
+    ['a command of the redirect', withFields('sallyport-init', { command: ['true'] }), 'command'],
+    ['arguments', withFields('sallyport-agent', { args: ['--x'] }), 'args'],
+    ['an agent that is no sidecar', withFields('sallyport-agent', { restartPolicy: undefined }), 'not a sidecar'],
+    ['options of Node.js', withEnv('sallyport-agent', { name: 'NODE_OPTIONS', value: '--import=data:x' }), 'NODE_OPTIONS'],
+    ['a preloaded library', withEnv('sallyport-init', { name: 'LD_PRELOAD', value: '/x.so' }), 'LD_PRELOAD'],
+    ['a setting of the agent twice', withEnv('sallyport-agent', { name: 'SALLYPORT_PORTS', value: '1:2' }), 'set twice'],
+    ['an unknown setting', withEnv('sallyport-agent', { name: 'SALLYPORT_NEW', value: '1' }), 'SALLYPORT_NEW'],
+    ['another workload', replacedEnv({ name: 'SALLYPORT_WORKLOAD', value: 'other' }), 'SALLYPORT_WORKLOAD'],
+    ['another state directory', replacedEnv({ name: 'SALLYPORT_STATE_DIR', value: '/tmp' }), 'SALLYPORT_STATE_DIR'],
+    ['ports that the redirect does not capture', replacedEnv({ name: 'SALLYPORT_PORTS', value: '15101:8080' }), 'SALLYPORT_PORTS'],
+    [
+      'a setting from a ConfigMap',
+      replacedEnv({ name: 'SALLYPORT_BUNDLE_DIR', valueFrom: { configMapKeyRef: {} } }),
+      'SALLYPORT_BUNDLE_DIR',
+    ],
+    ['variables from a ConfigMap', withFields('sallyport-agent', { envFrom: [{ configMapRef: { name: 'x' } }] }), 'envFrom'],
+    ['a hook', withFields('sallyport-agent', { lifecycle: { postStart: { exec: { command: ['x'] } } } }), 'lifecycle'],
+    ['a probe that runs a command', withFields('sallyport-agent', { livenessProbe: { exec: { command: ['x'] } } }), 'probe'],
+    ['another user', withFields('sallyport-agent', { securityContext: { runAsUser: 1000 } }), 'user 1000'],
+    [
+      'capabilities',
+      withFields('sallyport-agent', { securityContext: { runAsUser: 57_020, capabilities: { add: ['SYS_PTRACE'] } } }),
+      'capabilities',
+    ],
+    ['a volume over the code of the agent', withMount('sallyport-agent', { name: 'x', mountPath: '/app' }), 'mounted at /app'],
+    [
+      'a volume that leaves the directory of credentials',
+      withMount('sallyport-agent', { name: 'x', mountPath: '/var/run/secrets/azure/../../../../app' }),
+      'mounted',
+    ],
+    [
+      'a part of the volume of the state',
+      withMount('sallyport-init', { name: 'sallyport-state', mountPath: '/var/lib/sallyport', subPath: 'x' }),
+      'mounted',
+    ],
+    ['a bundle of another name', withVolume({ name: 'sallyport-bundle', configMap: { name: 'mine' } }), 'volume sallyport-bundle'],
+    ['a bundle from a Secret', withVolume({ name: 'sallyport-bundle', secret: { secretName: 'mine' } }), 'volume sallyport-bundle'],
+    ['labels from a ConfigMap', withVolume({ name: 'sallyport-pod-info', configMap: { name: 'mine' } }), 'volume sallyport-pod-info'],
+    [
+      'labels from annotations',
+      withVolume({
+        name: 'sallyport-pod-info',
+        downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.annotations' } }] },
+      }),
+      'sallyport-pod-info',
+    ],
+    [
+      'state that outlives the pod',
+      withVolume({ name: 'sallyport-state', persistentVolumeClaim: { claimName: 'x' } }),
+      'volume sallyport-state',
+    ],
+    ['a redirect that is another command', redirect('version'), 'args'],
+    ['a redirect without the blocked port', redirect('redirect', '--map', '8080:15101', '--exclude', '15020'), 'args'],
+    [
+      'a redirect that leaves IPv6 out',
+      redirect('redirect', '--map', '8080:15101', '--exclude', '15020', '--blocked', '15099', '--ipv6', 'skip'),
+      'args',
+    ],
+    [
+      'a redirect to another port',
+      redirect('redirect', '--map', '8080:9999', '--map', '9090:15102', '--exclude', '15020', '--blocked', '15099'),
+      'SALLYPORT_PORTS',
+    ],
+  ];
+  for (const [name, spec, fault] of cases) {
+    it(`names ${name}`, () => {
+      const reading = readPodAgent(spec, 'web', rules);
+
+      expect(reading.agent).to.equal(undefined);
+      expect(reading.fault).to.contain(fault);
+    });
+  }
+
+  it('names a sidecar that starts before the redirect', () => {
+    const spec = specOf();
+    const early = { ...spec, initContainers: [{ name: 'early', restartPolicy: 'Always' }, ...itemsOf(spec['initContainers'])] };
+
+    expect(readPodAgent(early, 'web', rules).fault).to.equal('container sallyport-init: sidecar early starts before it');
+  });
+
+  it('reads malformed specs without an agent', () => {
+    for (const spec of [{}, { initContainers: 'x' }, { initContainers: [null, 1, []] }, { containers: { name: 'sallyport-agent' } }]) {
+      expect(readPodAgent(spec, 'web', rules)).to.deep.equal({});
+    }
+  });
+});
+
+describe('repositoryOf', () => {
+  const cases: readonly (readonly [image: string, repository: string])[] = [
+    ['a', 'a'],
+    ['a:1', 'a'],
+    ['r.example:5000/a/b', 'r.example:5000/a/b'],
+    ['r.example:5000/a/b:1', 'r.example:5000/a/b'],
+    ['r.example/a@sha256:00', 'r.example/a'],
+    ['r.example:1/a:2@sha256:00', 'r.example:1/a'],
+  ];
+  for (const [image, repository] of cases) it(`is ${repository} for ${image}`, () => expect(repositoryOf(image)).to.equal(repository));
+});
