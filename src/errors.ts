@@ -73,7 +73,11 @@ export const ERROR_CODES = {
     text: 'A bundle has an unsupported schema version, or contains a field or value that this agent does not know.',
   },
   SP_BUNDLE_DIGEST: { family: 'bundle', text: 'A bundle does not match its digest.' },
-  SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle belongs to another workload.' },
+  SP_BUNDLE_FOREIGN: { family: 'bundle', text: 'A bundle belongs to another cluster, namespace or workload.' },
+  SP_BUNDLE_UNSIGNED: { family: 'bundle', text: 'A bundle has no signed statement, or its statement is not a valid JWS.' },
+  SP_BUNDLE_SIGNATURE: { family: 'bundle', text: 'A bundle, or its list of signing keys, has a wrong signature or one of an unknown key.' },
+  SP_BUNDLE_KEY_EXPIRED: { family: 'bundle', text: 'A bundle is signed with a key outside its period of validity.' },
+  SP_BUNDLE_KEYS: { family: 'bundle', text: 'The list of signing keys of a bundle is missing, malformed, or older than a known one.' },
 
   SP_AUTHORIZER: {
     family: 'fault',
@@ -95,6 +99,7 @@ export const ERROR_CODES = {
     family: 'fault',
     text: 'The API server, or an admission policy or webhook, rejected a request or an object as invalid.',
   },
+  SP_KEYS_INVALID: { family: 'fault', text: 'The content of the Secret, or of a file, with signing keys is invalid.' },
   SP_TIMEOUT: { family: 'fault', text: 'No response arrived before the deadline.' },
   SP_JWKS_FETCH: { family: 'fault', text: 'A key set cannot be fetched or contains no usable key; the last good keys stay active.' },
   SP_REDIRECT: { family: 'fault', text: 'Inbound connections of a pod cannot be redirected to its agent; the pod does not start.' },

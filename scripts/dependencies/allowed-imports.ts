@@ -189,6 +189,12 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     types: ['telemetry'],
     npm: ['@kubernetes/client-node'],
   },
+  keys: {
+    job: 'signing keys of an installation: made once, kept in a Secret or a file, rotated; the signer of bundles',
+    imports: ['bundle', 'errors.ts'],
+    npm: ['zod/mini'],
+    node: ['node:crypto'],
+  },
   workqueue: {
     job: 'queue with retries, and its workers',
     imports: ['errors.ts'],

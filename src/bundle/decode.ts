@@ -8,7 +8,7 @@ import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/name
 import { RefusedError } from '../errors.ts';
 import { doSteps, type Steps } from '../steps.ts';
 import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
-import { digestOf } from './encode.ts';
+import { digestOf } from './digest.ts';
 import { validateInSteps } from './validate.ts';
 
 /** File contents by name (ConfigMap key). Required: {@link BUNDLE_DIGEST_KEY} and one of {@link BUNDLE_KEY} and {@link BUNDLE_GZIP_KEY}. */

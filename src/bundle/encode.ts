@@ -2,12 +2,12 @@
  * Encodes a bundle to the bytes that are transferred: canonical JSON with its digest, and the data of its ConfigMap. Equal bundles give
  * equal bytes, in every process.
  */
-import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import type { Finding } from '../errors.ts';
 import type { Bundle, EncodedBundle } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { digestOf } from './digest.ts';
 
 /** JSON of fewer bytes than this stays readable in the ConfigMap; otherwise it is compressed. */
 export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
@@ -29,11 +29,6 @@ export type ConfigMapDataResult =
 export function encodeBundle(bundle: Bundle): EncodedBundle {
   const json = canonicalJson(bundle);
   return { workload: bundle.workload, digest: digestOf(json), json };
-}
-
-/** `sha256:` and 64 hex digits over the UTF-8 bytes of `json`. */
-export function digestOf(json: string | Uint8Array): string {
-  return `sha256:${createHash('sha256').update(json).digest('hex')}`;
 }
 
 /**

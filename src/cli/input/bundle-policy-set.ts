@@ -6,7 +6,7 @@ import { workloadKey } from '../../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../api/kube/names.ts';
 import { canonicalJson } from '../../bundle/canonical-json.ts';
 import { decodeBundle } from '../../bundle/decode.ts';
-import { digestOf } from '../../bundle/encode.ts';
+import { digestOf } from '../../bundle/digest.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import type { PolicySet } from './policy-set.ts';

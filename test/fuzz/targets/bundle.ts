@@ -1,7 +1,8 @@
 /* Bundles of any bytes; the digest always matches, so that the code behind the check is reached. */
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
-import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
+import { digestOf } from '../../../src/bundle/digest.ts';
+import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { createFilterChain } from '../../../src/filters/filter-chain.ts';
 import { SAMPLE } from '../../unit/bundle/sample-bundle.ts';

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
 import { type BundleFiles, decodeBundle, decodeInSteps } from '../../../src/bundle/decode.ts';
-import { digestOf, encodeBundle } from '../../../src/bundle/encode.ts';
+import { digestOf } from '../../../src/bundle/digest.ts';
+import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
 

@@ -11,7 +11,7 @@ import { type BundleOptions, Bundles } from '../../../../src/agent/bundles/bundl
 import type { ActivePolicy } from '../../../../src/agent/context.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../../../../src/api/kube/names.ts';
 import { MAX_BUNDLE_BYTES } from '../../../../src/bundle/bundle.ts';
-import { digestOf } from '../../../../src/bundle/encode.ts';
+import { digestOf } from '../../../../src/bundle/digest.ts';
 import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import type { Program } from '../../../../src/policy/model/program.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { canonicalJson } from '../../../../src/bundle/canonical-json.ts';
-import { digestOf } from '../../../../src/bundle/encode.ts';
+import { digestOf } from '../../../../src/bundle/digest.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
