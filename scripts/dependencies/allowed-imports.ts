@@ -93,8 +93,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/ext-authz': {
     job: 'ext_authz clients over HTTP and gRPC',
-    imports: ['errors.ts', 'filters', 'http', 'limits'],
-    types: ['agent/context.ts', 'api', 'clock.ts', 'policy', 'telemetry'],
+    imports: ['api', 'errors.ts', 'filters', 'http', 'limits'],
+    types: ['agent/context.ts', 'clock.ts', 'policy', 'telemetry'],
     npm: ['@grpc/grpc-js', '@grpc/proto-loader'],
     node: ['node:buffer', 'node:dns/promises', 'node:http'],
   },

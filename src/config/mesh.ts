@@ -4,8 +4,9 @@
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 import { z } from 'zod';
+import { formatProblem, HEADER_FORMAT } from '../api/header-format.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../api/mesh-config.ts';
-import { HEADER_PATTERN, IP_BLOCK } from './patterns.ts';
+import { HEADER_NAME, HEADER_PATTERN, IP_BLOCK } from './patterns.ts';
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -55,14 +56,15 @@ const commonProvider = {
   clearRouteCache: z.boolean().optional().meta({ description: 'Accepted without effect: an agent has only one upstream' }),
 };
 const headerPatterns = z.array(z.string().min(1).regex(HEADER_PATTERN, 'a lone * is not a pattern: write a prefix or a suffix')).optional();
+const headerFormat = z.string().regex(HEADER_FORMAT, { error: ({ input }) => formatProblem(String(input)) });
 const httpProvider = z.strictObject({
   ...commonProvider,
   pathPrefix: z.string().startsWith('/').optional().meta({ description: 'Prepended to the path of the check request' }),
   includeRequestHeadersInCheck: headerPatterns.meta({ description: 'Request headers that the check carries' }),
-  includeAdditionalHeadersInCheck: z
-    .record(z.string(), z.string())
-    .optional()
-    .meta({ description: 'Additional headers of the check request, with their values' }),
+  includeAdditionalHeadersInCheck: z.record(z.string().regex(HEADER_NAME, 'not the name of a header'), headerFormat).optional().meta({
+    description:
+      "Additional headers of the check request, with their values. As in Envoy, `%REQ(name?other):3%` is a header of the client's request (of a second one if the first is absent, cut to three characters; also `:authority`, `:path`, `:method`, `:scheme`), `%PROTOCOL%` and `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%` are replaced, `%%` is a percent sign; an empty value adds no header",
+  }),
   headersToUpstreamOnAllow: headerPatterns.meta({
     description: 'Headers of the check response that are added to the request when it is allowed',
   }),

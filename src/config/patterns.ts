@@ -26,5 +26,8 @@ export const IMAGE_REPOSITORY: RegExp = /^[A-Za-z0-9.-]+(?::[0-9]{1,5}\/[a-z0-9.
 /** A quantity of Kubernetes that is not negative, such as `100m`, `1.5` or `64Mi`. */
 export const QUANTITY: RegExp = /^[0-9]+(?:\.[0-9]+)?(?:[numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$/;
 
+/** The name of a header. */
+export const HEADER_NAME: RegExp = /^[-!#$%&'*+.^_`|~0-9A-Za-z]+$/;
+
 /** A pattern of header names: anything but a lone `*`, which means nothing there. */
 export const HEADER_PATTERN: RegExp = /^(?:[^*]|[\s\S]{2,})$/;

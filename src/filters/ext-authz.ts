@@ -42,6 +42,7 @@ export function runExtAuthz(filters: FilterContext, request: RequestContext, fir
     scheme: request.prepared.scheme,
     version: request.raw.version,
     connection: request.raw.connection,
+    remoteIp: request.prepared.remoteIp,
     resume(response) {
       try {
         return apply(request, rule, response, (changed) => runExtAuthz(filters, changed, next, then));

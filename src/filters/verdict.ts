@@ -78,6 +78,8 @@ export interface CheckVerdict {
   readonly scheme: string;
   readonly version: RawRequest['version'];
   readonly connection: ConnectionFacts;
+  /** Address of the client: the last one of X-Forwarded-For, or of the connection. */
+  readonly remoteIp: string;
   /** Never throws. */
   resume(response: CheckResponse): Verdict;
   readonly log: VerdictLog;

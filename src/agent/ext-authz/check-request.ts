@@ -23,6 +23,11 @@ export interface CheckRequest {
 /** Says whether the carried body is partial; never copied from the client. */
 export const PARTIAL_BODY_HEADER = 'x-envoy-auth-partial-body';
 
+/** The protocol of a request as Envoy writes it, such as `HTTP/1.1` and `HTTP/2`. */
+export function httpProtocol(version: CheckVerdict['version']): string {
+  return `HTTP/${version}`;
+}
+
 /** The part of the body that `provider` receives, or `too-large`. */
 export function carriedBody(provider: ExtensionProvider, body: BodyPrefix | undefined): CarriedBody | undefined | 'too-large' {
   const limits = provider.includeRequestBodyInCheck;

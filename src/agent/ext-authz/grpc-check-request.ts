@@ -3,7 +3,7 @@
  * @see Envoy source/extensions/filters/common/ext_authz/check_request_utils.cc
  */
 import type { ConnectionFacts, PeerIdentity } from '../../policy/facts.ts';
-import { type CheckRequest, PARTIAL_BODY_HEADER } from './check-request.ts';
+import { type CheckRequest, httpProtocol, PARTIAL_BODY_HEADER } from './check-request.ts';
 
 /** Plain data in the shape of `envoy.service.auth.v3.CheckRequest`. */
 export function checkMessageOf(request: CheckRequest, nowMs: number): object {
@@ -19,7 +19,7 @@ export function checkMessageOf(request: CheckRequest, nowMs: number): object {
     host: unicodeOf(host),
     scheme: check.scheme,
     size: Number(headers['content-length'] ?? body?.bytes.length ?? 0),
-    protocol: check.version === '2' ? 'HTTP/2' : `HTTP/${check.version}`,
+    protocol: httpProtocol(check.version),
     ...(body === undefined ? {} : packed ? { raw_body: body.bytes } : { body: withoutInvalid(body.bytes) }),
   };
   const time = { seconds: Math.floor(nowMs / 1000), nanos: Math.floor(nowMs % 1000) * 1_000_000 };

@@ -3,6 +3,7 @@
  */
 import type * as Http from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { parseHeaderFormat } from '../../api/header-format.ts';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import { TransientError } from '../../errors.ts';
 import type { CheckResponse } from '../../filters/check-response.ts';
@@ -10,13 +11,11 @@ import { LIMITS } from '../../limits/agent-limits.ts';
 import { ByteParts } from '../../limits/containers.ts';
 import { type CheckRequest, hostOf } from './check-request.ts';
 import type { CheckTransport } from './check-transport.ts';
-import { compileNames, type NameTest } from './header-patterns.ts';
-import { checkHeaders, checkPath } from './http-check-request.ts';
+import { compileNames } from './header-patterns.ts';
+import { type CarriedHeaders, checkHeaders, checkPath } from './http-check-request.ts';
 import { checkResponseOf, type HttpCheckResponse, type ResponseLists } from './http-check-response.ts';
 
-interface Lists extends ResponseLists {
-  readonly included: NameTest | undefined;
-}
+interface Lists extends ResponseLists, CarriedHeaders {}
 
 /** Most connections to one server; further checks wait. Envoy's default for a cluster. */
 const MAX_CONNECTIONS = LIMITS.checkConnections.value;
@@ -37,7 +36,7 @@ export async function createHttpTransport(): Promise<CheckTransport> {
   return {
     send: async (check, signal): Promise<CheckResponse> => {
       const lists = listsOf(check.provider);
-      return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists.included), agent }, signal), lists);
+      return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists), agent }, signal), lists);
     },
     close: () => agent.destroy(),
   };
@@ -46,6 +45,10 @@ export async function createHttpTransport(): Promise<CheckTransport> {
 function compileLists(provider: ExtensionProvider): Lists {
   return {
     included: compileNames(provider.includeRequestHeadersInCheck),
+    additional: Object.entries(provider.includeAdditionalHeadersInCheck ?? {}).map(([name, text]) => [
+      name.toLowerCase(),
+      parseHeaderFormat(text),
+    ]),
     toUpstream: compileNames(provider.headersToUpstreamOnAllow),
     toDownstreamOnAllow: compileNames(provider.headersToDownstreamOnAllow),
     toDownstreamOnDeny: compileNames(provider.headersToDownstreamOnDeny),

@@ -88,6 +88,14 @@ describe('mesh settings', () => {
     expect(issues(provider({ pathPrefix: 'check' }))).to.have.length(1);
   });
 
+  it('refuse an additional header with an operator that checks do not know, by name, and one that is not a header', () => {
+    const at = 'extensionProviders.0.envoyExtAuthzHttp.includeAdditionalHeadersInCheck';
+    const additional = (headers: object): readonly string[] => issues(provider({ includeAdditionalHeadersInCheck: headers }));
+    expect(additional({ 'X-Made': '%REQ(:authority)% 100%%' })).to.deep.equal([]);
+    expect(additional({ 'X-Made': 'at %START_TIME%' })[0]).to.match(new RegExp(`^${at}.X-Made: "%START_TIME%" is not supported`));
+    expect(additional({ 'x made': 'a' })).to.have.length(1);
+  });
+
   it('accept addresses and CIDR blocks as trusted proxies, of both IP versions', () => {
     const trustedProxies = ['10.0.0.7', '10.1.0.0/16', '::1', 'fd00::/8'];
     expect(meshSchema.parse({ trustedProxies }).trustedProxies).to.deep.equal(trustedProxies);

@@ -35,6 +35,7 @@ export function checkOf(
     scheme: 'http',
     version: '1.1',
     connection,
+    remoteIp: connection.sourceIp,
     resume() {
       throw new Error('the client does not resume');
     },

@@ -103,6 +103,49 @@ describe('HTTP checks: requests', () => {
     expect(valuesOf(fake?.seen[0], 'content-length')).to.deep.equal(['0']);
   });
 
+  // What Envoy 1.40 sends for `headers_to_add` of these formats and the same request; undefined: no header.
+  for (const [format, sent] of [
+    ['%REQ(x-forwarded-proto)%://%REQ(:authority)%%REQ(:path)%', 'https://app.foo:8000/orders?id=1'],
+    ['%REQ(:METHOD)% %REQ(:scheme)% %REQ(Host)%', 'GET http app.foo:8000'],
+    ['100%%', '100%'],
+    ['%%REQ(x-b)%%', '%REQ(x-b)%'],
+    ['%%%REQ(x-b)%%%', '%bee%'],
+    ['a%REQ(x-none)%b', 'ab'],
+    ['%REQ(x-none)%-', '-'],
+    ['%REQ(x-none)%', undefined],
+    ['%REQ(x-none?X-B)%', 'bee'],
+    ['%REQ(x-none?)%', undefined],
+    ['%REQ(?x-b)%', 'bee'],
+    ['%REQ(x-empty?x-b)%', undefined],
+    ['%REQ(x-multi)%', 'one'],
+    ['%REQ(cookie):3%', 'abc'],
+    ['%REQ(cookie):0%', undefined],
+    ['%REQ(cookie):99%', 'abc=def'],
+    ['%REQ(x-high):1%', 'ä'],
+    ['ä', 'Ã¤'],
+    ['%PROTOCOL%, %PROTOCOL()%', 'HTTP/1.1, HTTP/1.1'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', '10.0.0.9'],
+    ['', undefined],
+  ] as const) {
+    it(`replaces the operators of an additional header: ${format}`, async () => {
+      const headers = ['x-forwarded-proto', 'https', 'x-b', 'bee', 'x-empty', '', 'x-multi', 'one', 'x-multi', 'two', 'cookie', 'abc=def'];
+      await ask(consent, { includeAdditionalHeadersInCheck: { 'X-Made': format } }, { headers: [...headers, 'x-high', 'äöü'] });
+      expect(valuesOf(fake?.seen[0], 'x-made')).to.deep.equal(sent === undefined ? [] : [sent]);
+    });
+  }
+
+  it('keeps the header of the client when the additional header is empty', async () => {
+    const provider = { includeRequestHeadersInCheck: ['x-a'], includeAdditionalHeadersInCheck: { 'x-a': '%REQ(x-none)%' } };
+    await ask(consent, provider, { headers: ['x-a', 'own'] });
+    expect(valuesOf(fake?.seen[0], 'x-a')).to.deep.equal(['own']);
+  });
+
+  it('denies, and sends nothing, when an additional header has an operator that it does not know', async () => {
+    const answer = await ask(consent, { failOpen: true, includeAdditionalHeadersInCheck: { 'x-a': '%START_TIME%' } });
+    expect(answer).to.deep.equal(ERROR);
+    expect(fake?.seen).to.deep.equal([]);
+  });
+
   describe('with a body', () => {
     const bodyOf = (text: string, whole = true): BodyPrefix => ({ bytes: Buffer.from(text), whole });
     const limits = { maxRequestBytes: 4, allowPartialMessage: false, packAsBytes: false };
