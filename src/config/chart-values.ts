@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
+import { withIstioMesh } from './istio-mesh.ts';
 import {
   affinity,
   containerSecurityContext,
@@ -223,5 +224,6 @@ const around = {
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
   const schema = z.strictObject({ ...names, ...controller, webhook, admission, ...access, ...pod, ...around }).partial();
-  return z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
+  const { properties, ...json } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
+  return { ...json, properties: { ...properties, mesh: withIstioMesh(properties?.['mesh'] as object) } };
 }

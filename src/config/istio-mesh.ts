@@ -1,6 +1,6 @@
 /*
  * Reads the `mesh` part of a configuration that was copied from Istio's MeshConfig: drops what has no meaning here, and renames what
- * Istio renamed.
+ * Istio renamed. The chart's schema accepts the same.
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
 
@@ -23,7 +23,8 @@ const OTHER_PROVIDERS: ReadonlySet<string> = new Set(
   ),
 );
 /** The name in Istio before 1.10, which Istio still accepts. */
-const [OLD_HEADERS, NEW_HEADERS] = ['includeHeadersInCheck', 'includeRequestHeadersInCheck'];
+const OLD_HEADERS = 'includeHeadersInCheck';
+const NEW_HEADERS = 'includeRequestHeadersInCheck';
 
 /** A mesh section with names that the schema knows, and what was changed or has to be removed. */
 export interface AdaptedMesh {
@@ -63,6 +64,53 @@ function adaptProvider(provider: unknown, notes: string[]): readonly unknown[] {
   const { [OLD_HEADERS]: headers, ...rest } = http;
   notes.push(`provider ${JSON.stringify(provider['name'] ?? '')}: ${OLD_HEADERS} is the old name of ${NEW_HEADERS}`);
   return [{ ...provider, envoyExtAuthzHttp: { ...rest, [NEW_HEADERS]: headers } }];
+}
+
+interface MeshJsonSchema {
+  readonly properties: {
+    readonly extensionProviders: { readonly items: ProviderJsonSchema };
+    readonly [name: string]: object;
+  };
+}
+
+interface ProviderJsonSchema {
+  readonly properties: { readonly envoyExtAuthzHttp: { readonly properties: Readonly<Record<string, object>> } };
+  readonly oneOf: readonly object[];
+}
+
+/**
+ * The JSON schema of a mesh section as it may come from Istio: `schema`, and what {@link adaptIstioMesh} takes out. Settings without
+ * meaning here pass, because only the chart's templates can say so; a schema can only call them unknown.
+ */
+export function withIstioMesh(schema: object): object {
+  const { properties, ...rest } = schema as MeshJsonSchema;
+  const { items } = properties.extensionProviders;
+  const http = items.properties.envoyExtAuthzHttp;
+  const provider = {
+    ...items,
+    properties: {
+      ...items.properties,
+      envoyExtAuthzHttp: {
+        ...http,
+        properties: {
+          ...http.properties,
+          [OLD_HEADERS]: { ...http.properties[NEW_HEADERS], description: `The old name of \`${NEW_HEADERS}\`` },
+        },
+        not: { required: [OLD_HEADERS, NEW_HEADERS] },
+      },
+    },
+    patternProperties: { [anyOf(OTHER_PROVIDERS)]: {} },
+    oneOf: [...items.oneOf, { anyOf: [...OTHER_PROVIDERS].map((kind) => ({ required: [kind] })) }],
+  };
+  return {
+    ...rest,
+    properties: { ...properties, extensionProviders: { ...properties.extensionProviders, items: provider } },
+    patternProperties: { [anyOf(ISTIO_KEYS)]: {} },
+  };
+}
+
+function anyOf(names: ReadonlySet<string>): string {
+  return `^(?:${[...names].join('|')})$`;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

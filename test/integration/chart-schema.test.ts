@@ -124,6 +124,15 @@ describe('values that pass the schema of the chart', function () {
     it(`do not include ${what}`, async () => expect(await render(values)).to.be.a('string'));
   }
 
+  it("take a section of Istio's MeshConfig: other providers are left out, an old name is read, a setting without meaning is named", async () => {
+    const login = { name: 'login', envoyExtAuthzHttp: { service: 'login.auth', port: 4180, includeHeadersInCheck: ['cookie'] } };
+    const mesh = { extensionProviders: [{ name: 'traces', opentelemetry: { service: 'collector.obs', port: 4317 } }, login] };
+    const { mesh: loaded } = load((await render({ mesh })) as readonly Rendered[]);
+    expect(loaded.extensionProviders).to.have.length(1);
+    expect(loaded.extensionProviders[0]).to.deep.include({ name: 'login', includeRequestHeadersInCheck: ['cookie'] });
+    expect(await render({ mesh: { accessLogFile: '/dev/stdout' } })).to.include('mesh.accessLogFile: this setting of Istio');
+  });
+
   it('reach the agents as settings of the injection', async () => {
     const agent = {
       initResources: { limits: { cpu: '100m', memory: '64Mi' } },

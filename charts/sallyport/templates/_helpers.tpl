@@ -59,6 +59,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail "replicaCount is above 1, so leaderElection.enabled must be true: without a leader all replicas would write" -}}
 {{- end -}}
+{{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "multipleCustomProviders" -}}
+{{- fail (printf "mesh.%s: this setting of Istio's MeshConfig has no meaning here; remove it" $key) -}}
+{{- end -}}
 {{- $names := list -}}
 {{- range .Values.mesh.extensionProviders -}}
 {{- if has .name $names -}}

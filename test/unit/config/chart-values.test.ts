@@ -67,6 +67,36 @@ describe('chart values', () => {
     expect(validate(values), JSON.stringify(validate.errors)).to.equal(true);
   });
 
+  it("accept a section of Istio's MeshConfig: providers of other purposes, old names, and settings that the templates refuse by name", () => {
+    const http = { service: 'login.auth.svc', port: 4180 };
+    for (const mesh of [
+      { extensionProviders: [{ name: 'traces', opentelemetry: { service: 'collector.obs', port: 4317 } }] },
+      {
+        extensionProviders: [
+          { name: 'traces', zipkin: { service: 'zipkin', port: 9411 } },
+          { name: 'metrics', prometheus: {} },
+        ],
+      },
+      { extensionProviders: [{ name: 'logs', envoyFileAccessLog: { path: '/dev/stdout' } }] },
+      { extensionProviders: [{ name: 'login', envoyExtAuthzHttp: { ...http, includeHeadersInCheck: ['cookie'] } }] },
+      { accessLogFile: '/dev/stdout', enableTracing: true, defaultConfig: { tracing: {} }, rootNamespace: 'istio-system' },
+    ]) {
+      expect(validate({ mesh }), JSON.stringify([mesh, validate.errors])).to.equal(true);
+    }
+    for (const mesh of [
+      { extensionProviders: [{ name: 'traces', opentelemtry: {} }] },
+      { extensionProviders: [{ name: 'a', envoyExtAuthzHttp: http, zipkin: {} }] },
+      {
+        extensionProviders: [
+          { name: 'a', envoyExtAuthzHttp: { ...http, includeHeadersInCheck: ['a'], includeRequestHeadersInCheck: ['a'] } },
+        ],
+      },
+      { accessLogFiles: '/dev/stdout' },
+    ]) {
+      expect(validate({ mesh }), JSON.stringify(mesh)).to.equal(false);
+    }
+  });
+
   it('describe every value that values.yaml documents, in the same words', () => {
     const documented = [...valuesText.matchAll(/^ *## @param (\S+) (.+)$/gm)];
     expect(documented.length).to.be.greaterThan(70);
