@@ -20,7 +20,10 @@ export const ERROR_CODES = {
   SP_SELECTOR: { family: 'finding', text: 'A workload selector is empty, has an empty key, or contains a wildcard.' },
   SP_TARGET_REF: { family: 'finding', text: 'A target reference has no name, names another namespace, or has an unsupported kind.' },
   SP_JWT_RULE: { family: 'finding', text: 'A JWT rule has an invalid issuer, key URL, token location, output header or timeout.' },
-  SP_JWKS: { family: 'finding', text: 'The inline key set of a JWT rule is not a JWKS or contains no usable key.' },
+  SP_JWKS: {
+    family: 'finding',
+    text: 'A key set of a JWT rule is not a JWKS, contains no usable key, or contains keys that cannot be used.',
+  },
   SP_JWKS_UNAVAILABLE: {
     family: 'finding',
     text: 'No keys have been fetched for a JWT rule yet; until then every token for the rule is rejected with 401.',

@@ -3,9 +3,9 @@
  * the program, where it rejects every token, and gets a warning.
  */
 import type { JwtRule, RequestAuthentication } from '../api/istio/resources.ts';
-import type { BundleKey, KeySet } from '../bundle/bundle.ts';
+import type { KeySet } from '../bundle/bundle.ts';
 import type { Finding } from '../errors.ts';
-import { parseJwks } from '../jwt/parse-jwks.ts';
+import { type ParsedJwks, parseJwks } from '../jwt/parse-jwks.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import { hasInlineKeys, keySetId } from './key-set-id.ts';
 
@@ -16,13 +16,10 @@ export interface CollectedKeySets {
   readonly findings: readonly PolicyFinding[];
 }
 
-interface InlineKeys {
-  readonly keys: readonly BundleKey[];
-  readonly problems: readonly string[];
-}
-
 /** A cache: parsing is pure and rules are immutable. */
-const inlineKeysByRule = new WeakMap<JwtRule, InlineKeys>();
+const inlineKeysByRule = new WeakMap<JwtRule, ParsedJwks>();
+/** At most this many keys of a set are named. */
+const NAMED_KEYS = 3;
 
 /**
  * Collects the key sets of the rules in `policies`.
@@ -38,8 +35,10 @@ export function collectKeySets(
   for (const policy of policies) {
     for (const [index, rule] of (policy.spec.jwtRules ?? []).entries()) {
       const keySet = hasInlineKeys(rule) ? inlineKeySet(rule) : keySetOf(rule);
-      if (keySet !== undefined && keySet.keys.length > 0) keySetById.set(keySetId(rule), keySet);
-      else findings.push({ policy: identityOf(policy), ...missingKeys(rule, index) });
+      if (keySet !== undefined && keySet.keys.length > 0) {
+        keySetById.set(keySetId(rule), keySet);
+        findings.push(...leftOutKeys(rule, index).map((finding) => ({ policy: identityOf(policy), ...finding })));
+      } else findings.push({ policy: identityOf(policy), ...missingKeys(rule, index) });
     }
   }
   const ids = [...keySetById.keys()].sort();
@@ -50,7 +49,17 @@ function inlineKeySet(rule: JwtRule): KeySet {
   return { source: 'inline', keys: inlineKeys(rule).keys };
 }
 
-function inlineKeys(rule: JwtRule): InlineKeys {
+/** Unusable keys of an inline set that has usable ones. What a fetched set lacks, the status reports. */
+function leftOutKeys(rule: JwtRule, index: number): readonly Finding[] {
+  const leftOut = hasInlineKeys(rule) ? inlineKeys(rule).leftOut : [];
+  if (leftOut.length === 0) return [];
+  const more = leftOut.length > NAMED_KEYS ? `; and ${leftOut.length - NAMED_KEYS} more` : '';
+  const message = `keys of the set are not used: ${leftOut.slice(0, NAMED_KEYS).join('; ')}${more}`;
+  const hint = 'tokens that only these keys verify are rejected';
+  return [{ code: 'SP_JWKS', severity: 'warning', path: `spec.jwtRules[${index}].jwks`, message, hint }];
+}
+
+function inlineKeys(rule: JwtRule): ParsedJwks {
   const known = inlineKeysByRule.get(rule);
   if (known !== undefined) return known;
   const parsed = parseJwks(rule.jwks ?? '');

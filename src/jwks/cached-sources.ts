@@ -14,6 +14,8 @@ export interface CachedSource {
   readonly seeds: Map<string, KeySet>;
   /** `undefined`: no fetch has succeeded. */
   keySet: KeySet | undefined;
+  /** Why keys of the fetched document are not in `keySet`. */
+  leftOut: readonly string[];
   /** Time of the last successful fetch. */
   fetchedAtMs: number | undefined;
   /** Number of failed fetches since the last successful one. */
@@ -52,6 +54,7 @@ export class CachedSources {
       wantedBy: new Map(),
       seeds: new Map(),
       keySet: undefined,
+      leftOut: [],
       fetchedAtMs: undefined,
       failures: 0,
       reason: undefined,

@@ -20,6 +20,8 @@ const DISCOVERY_PATH = '/.well-known/openid-configuration';
 export interface FetchedKeys {
   /** At least one usable key. */
   readonly keySet: KeySet;
+  /** One sentence for each key of the document that is not usable. */
+  readonly leftOut: readonly string[];
   /** The shortest max-age of the responses; `undefined`: none has one. */
   readonly maxAgeSeconds: number | undefined;
 }
@@ -49,7 +51,7 @@ export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: 
   if (uri === undefined) throw new TransientError('SP_JWKS_FETCH', `${displayUrl(source.url)} names no jwks_uri`);
   const keys = await fetchKeySet(uri, limits, signal);
   const ages = [configuration.maxAgeSeconds, keys.maxAgeSeconds].filter((age): age is number => age !== undefined);
-  return { keySet: keys.keySet, maxAgeSeconds: ages.length === 0 ? undefined : Math.min(...ages) };
+  return { ...keys, maxAgeSeconds: ages.length === 0 ? undefined : Math.min(...ages) };
 }
 
 function notDiscoverable(url: string): TransientError {
@@ -63,11 +65,11 @@ function notDiscoverable(url: string): TransientError {
 async function fetchKeySet(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
   const document = await fetchDocument(url, limits, signal);
   // A symmetric key that anyone can download is not secret: a token signed with it proves nothing.
-  const { keys, problems } = parseJwks(document.text, { symmetric: false });
+  const { keys, problems, leftOut } = parseJwks(document.text, { symmetric: false });
   if (keys.length === 0) {
     throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} contains no usable key (${problems[0] ?? 'it contains no keys'})`);
   }
-  return { keySet: { source: displayUrl(url), keys }, maxAgeSeconds: document.maxAgeSeconds };
+  return { keySet: { source: displayUrl(url), keys }, leftOut, maxAgeSeconds: document.maxAgeSeconds };
 }
 
 function jwksUriOf(text: string): string | undefined {

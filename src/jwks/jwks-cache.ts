@@ -14,7 +14,8 @@ import { Refresher, type RefreshOptions } from './refresher.ts';
  */
 export type KeyState =
   | { readonly kind: 'inline' }
-  | { readonly kind: 'pending' | 'fresh'; readonly url: string }
+  | { readonly kind: 'pending'; readonly url: string }
+  | { readonly kind: 'fresh'; readonly url: string /** One sentence for each key that is not used. */; readonly leftOut: readonly string[] }
   | { readonly kind: 'stale' | 'unavailable'; readonly url: string; readonly reason: string };
 
 /** A change of one source. */
@@ -104,7 +105,7 @@ function stateOf(cached: CachedSource | undefined, source: KeySource | undefined
   if (cached === undefined) return { kind: 'pending', url };
   const hasKeys = keysOf(cached, namespace) !== undefined;
   if (cached.reason !== undefined) return { kind: hasKeys ? 'stale' : 'unavailable', url, reason: cached.reason };
-  return { kind: hasKeys ? 'fresh' : 'pending', url };
+  return hasKeys ? { kind: 'fresh', url, leftOut: cached.leftOut } : { kind: 'pending', url };
 }
 
 function ageOf({ source, fetchedAtMs }: CachedSource, nowMs: number): KeyAge {

@@ -80,15 +80,19 @@ export class Refresher {
     }
   }
 
-  #succeed(cached: CachedSource, { keySet, maxAgeSeconds }: FetchedKeys): void {
+  #succeed(cached: CachedSource, { keySet, leftOut, maxAgeSeconds }: FetchedKeys): void {
     const { clock, logger, observer } = this.#options;
     const wasHealthy = cached.failures === 0 && cached.fetchedAtMs !== undefined;
     const changed = JSON.stringify(keySet) !== JSON.stringify(cached.keySet);
-    Object.assign(cached, { keySet, fetchedAtMs: clock.nowMs(), failures: 0, reason: undefined });
+    const isNewlyLeftOut = JSON.stringify(leftOut) !== JSON.stringify(cached.leftOut);
+    Object.assign(cached, { keySet, leftOut, fetchedAtMs: clock.nowMs(), failures: 0, reason: undefined });
     cached.seeds.clear();
     observer?.onFetch('success', cached.source.url);
     if (changed) logger.info({ url: keySet.source, keys: keySet.keys.length }, 'keys changed');
-    if (changed || !wasHealthy) this.#notify(cached, changed);
+    if (isNewlyLeftOut && leftOut.length > 0) {
+      logger.warn({ code: 'SP_JWKS', url: keySet.source, leftOut }, 'keys of the set are not used');
+    }
+    if (changed || isNewlyLeftOut || !wasHealthy) this.#notify(cached, changed);
     this.schedule(cached, refreshDelayMs(this.#options, maxAgeSeconds));
   }
 

@@ -16,13 +16,15 @@ export const MAX_KEYS = 100;
 export const MAX_PROBLEMS = 20;
 
 /**
- * The content of a document. `problems`: one sentence for each element that is unusable or weak, which names its index; after
- * {@link MAX_PROBLEMS} a last one says that there are more.
+ * The content of a document. `problems`: one sentence for each element that is unusable or weak, which names its index and its `kid`;
+ * after {@link MAX_PROBLEMS} a last one says that there are more.
  */
 export interface ParsedJwks {
   /** In document order; empty: the document has no usable key. */
   readonly keys: readonly BundleKey[];
   readonly problems: readonly string[];
+  /** Those of `problems` that are about elements which are not in `keys`. */
+  readonly leftOut: readonly string[];
 }
 
 /** `symmetric: false` refuses `oct` keys, as is right for keys fetched from a public URL. Default: accepted. */
@@ -42,39 +44,56 @@ const RSA_EXPONENTS: ReadonlySet<string> = new Set(['AQAB', 'Aw']);
 const MIN_RSA_BYTES = 128;
 const MAX_RSA_BYTES = 1024;
 const SOUND_RSA_BYTES = 256;
+/** Characters of a `kid` in a problem: the document may be of a third party. */
+const MAX_SHOWN_KID = 64;
 
 /** The usable keys of a JWKS document in order, with canonical encodings and without private members. Never throws. */
 export function parseJwks(text: string, options: JwksOptions = {}): ParsedJwks {
   const document = parseJson(text);
   if (!isJsonObject(document)) {
-    return { keys: [], problems: ['Jwks is an invalid JSON'] };
+    return nothing('Jwks is an invalid JSON');
   }
   const list = document['keys'];
   if (list === undefined) {
     return parseCertificates(document);
   }
   if (!Array.isArray(list)) {
-    return { keys: [], problems: ['[keys] in Jwks is not an array'] };
+    return nothing('[keys] in Jwks is not an array');
   }
   const keys: BundleKey[] = [];
   const problems: string[] = [];
+  const leftOut: string[] = [];
   for (const [index, element] of list.entries()) {
     if (keys.length === MAX_KEYS) {
-      note(problems, `keys[${index}]: more than ${MAX_KEYS} keys, the rest is ignored`);
+      const problem = `keys[${index}]: more than ${MAX_KEYS} keys, the rest is ignored`;
+      note(problems, problem);
+      leftOut.push(problem);
       break;
     }
     const result = parseKey(element, options.symmetric ?? true);
     if ('problem' in result) {
-      note(problems, `keys[${index}]: ${result.problem}`);
+      const problem = `${placeOf(element, index)}: ${result.problem}`;
+      note(problems, problem);
+      note(leftOut, problem);
     } else {
       keys.push(result.key);
-      warnOfWeakness(result.key, index, problems);
+      if (isWeak(result.key)) note(problems, `${placeOf(element, index)}: RSA key is shorter than 2048 bits`);
     }
   }
   if (list.length === 0) {
     problems.push("Jwks doesn't have any valid public key");
   }
-  return { keys, problems };
+  return { keys, problems, leftOut };
+}
+
+function nothing(problem: string): ParsedJwks {
+  return { keys: [], problems: [problem], leftOut: [] };
+}
+
+/** The element by its index, and by its `kid` when it has one. */
+function placeOf(element: Json, index: number): string {
+  const kid = isJsonObject(element) ? element['kid'] : undefined;
+  return typeof kid === 'string' && kid !== '' ? `keys[${index}] (kid ${JSON.stringify(kid.slice(0, MAX_SHOWN_KID))})` : `keys[${index}]`;
 }
 
 function note(problems: string[], problem: string): void {
@@ -85,17 +104,15 @@ function note(problems: string[], problem: string): void {
   }
 }
 
-function warnOfWeakness(key: BundleKey, index: number, problems: string[]): void {
+function isWeak(key: BundleKey): boolean {
   const modulus = key['n'];
-  if (modulus !== undefined && Buffer.from(modulus, 'base64url').length < SOUND_RSA_BYTES) {
-    note(problems, `keys[${index}]: RSA key is shorter than 2048 bits`);
-  }
+  return modulus !== undefined && Buffer.from(modulus, 'base64url').length < SOUND_RSA_BYTES;
 }
 
 /** A map of certificates in place of a JWKS. */
 function parseCertificates(document: JsonObject): ParsedJwks {
   const keys = keysOfCertificates(document);
-  return keys.length === 0 ? { keys, problems: ['Jwks does not have [keys] field'] } : { keys: keys.slice(0, MAX_KEYS), problems: [] };
+  return keys.length === 0 ? nothing('Jwks does not have [keys] field') : { keys: keys.slice(0, MAX_KEYS), problems: [], leftOut: [] };
 }
 
 function parseKey(element: Json, symmetric: boolean): KeyResult {

@@ -3,8 +3,11 @@
  */
 import { type PolicyKey, policyKey } from '../api/kube/keys.ts';
 import { type Finding, RefusedError } from '../errors.ts';
+import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { ManifestFinding, ManifestObject, Origin } from '../state/manifests.ts';
+import { KEY_CONSEQUENCE, type KeyProblem } from '../status/conditions.ts';
+import { keyProblems } from '../status/policy-facts.ts';
 import type { LedgerView } from '../status/workload-ledger.ts';
 
 /** A finding with the position of its policy in the directory. */
@@ -19,6 +22,7 @@ export interface RunFinding extends Finding {
 export interface FindingSources {
   readonly clusterState: ClusterState;
   readonly ledger: LedgerView;
+  readonly jwksCache: Pick<JwksCache, 'stateOf'>;
   /** Findings of the files that were read last. */
   readonly ofFiles: readonly ManifestFinding[];
   readonly origins: ReadonlyMap<PolicyKey, Origin>;
@@ -32,16 +36,32 @@ export function originsOf(objects: readonly ManifestObject[]): ReadonlyMap<Polic
 }
 
 /** Findings of files, of the newest version of each policy, and of the bundles compiled last. */
-export function runFindings({ clusterState, ledger, ofFiles, origins }: FindingSources): readonly RunFinding[] {
+export function runFindings({ clusterState, ledger, jwksCache, ofFiles, origins }: FindingSources): readonly RunFinding[] {
   const found: RunFinding[] = ofFiles.map((finding) => ({ ...finding, policy: '' }));
   const add = (policy: PolicyKey, findings: readonly Finding[]): void => {
     for (const finding of findings) found.push({ ...finding, policy, origin: origins.get(policy) });
   };
-  for (const entry of clusterState.policies.values()) add(entry.key, entry.findings);
+  for (const entry of clusterState.policies.values()) {
+    add(entry.key, entry.findings);
+    if (entry.active !== undefined) add(entry.key, keyProblems(entry.active, jwksCache).flatMap(keyFinding));
+  }
   for (const { desired } of ledger.records()) {
-    for (const [policy, findings] of desired?.findings ?? []) add(policy, findings);
+    for (const [policy, findings] of desired?.findings ?? []) {
+      // The key cache knows why keys are missing.
+      add(
+        policy,
+        findings.filter(({ code }) => code !== 'SP_JWKS_UNAVAILABLE'),
+      );
+    }
   }
   return found;
+}
+
+const KEY_CODES = { stale: 'SP_JWKS_FETCH', unavailable: 'SP_JWKS_UNAVAILABLE', 'left-out': 'SP_JWKS' } as const;
+
+function keyFinding({ kind, rule, reason }: KeyProblem): readonly Finding[] {
+  if (kind === 'pending') return [];
+  return [{ code: KEY_CODES[kind], severity: 'warning', path: `spec.jwtRules[${rule}]`, message: reason, hint: KEY_CONSEQUENCE[kind] }];
 }
 
 /** @throws RefusedError SP_MANIFEST when a file has an error, or a policy has an unknown field or is not active because of an error */

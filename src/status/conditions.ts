@@ -16,13 +16,13 @@ export interface PolicyCondition {
   readonly observedGeneration: number;
 }
 
-/** Missing or outdated keys of one JWT rule. */
+/** Missing, outdated or unusable keys of one JWT rule. */
 export interface KeyProblem {
   /**
    * `stale`: the last fetch failed, the last good keys are in use. `unavailable`: it failed and there are no keys. `pending`:
-   * no fetch has ended yet. Without keys every token for the rule is rejected.
+   * no fetch has ended yet. Without keys every token for the rule is rejected. `left-out`: the fetched set has keys that are not usable.
    */
-  readonly kind: 'stale' | 'unavailable' | 'pending';
+  readonly kind: 'stale' | 'unavailable' | 'pending' | 'left-out';
   /** Index in `spec.jwtRules`. */
   readonly rule: number;
   readonly reason: string;
@@ -96,7 +96,7 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const no = (reason: string, message: string): Draft => ({ type, status: 'False', reason, message });
   const yes = (reason: string, message: string): Draft => ({ type, status: 'True', reason, message });
   const { waiting, refused, total, count } = publishing(facts);
-  const unavailable = facts.keys.filter((keys) => keys.kind !== 'stale');
+  const unavailable = facts.keys.filter(({ kind }) => kind === 'unavailable' || kind === 'pending');
 
   if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count]));
   if (facts.provider !== undefined) return no(facts.provider.reason, sentences([facts.provider.message, count]));
@@ -107,7 +107,8 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const bare = workloadsWithoutAgent(facts);
   if (total === 0 && bare.length > 0) return no('NoAgent', `No selected workload has an agent: ${listNames(bare)}`);
   if (total === 0) return yes('SelectsNothing', selectsNothing(entry));
-  if (facts.keys.length > 0) return yes('KeysStale', sentences([count, listKeys(facts.keys)]));
+  if (facts.keys.some(({ kind }) => kind === 'stale')) return yes('KeysStale', sentences([count, listKeys(facts.keys)]));
+  if (facts.keys.length > 0) return yes('KeysLeftOut', sentences([count, listKeys(facts.keys)]));
   return yes('Published', count);
 }
 
@@ -147,10 +148,12 @@ function listKeys(keys: readonly KeyProblem[]): string {
     .join('. ');
 }
 
-const KEY_CONSEQUENCE: Readonly<Record<KeyProblem['kind'], string>> = {
+/** What a problem with the keys of a rule means for tokens. */
+export const KEY_CONSEQUENCE: Readonly<Record<KeyProblem['kind'], string>> = {
   stale: 'the last good keys remain in use',
   unavailable: 'there are no keys, so every token for this rule is rejected',
   pending: 'every token for this rule is rejected until they arrive',
+  'left-out': 'tokens that only these keys verify are rejected',
 };
 
 /** Findings in one line: path, message and hint of the first few, and the number of the others. */

@@ -145,11 +145,29 @@ function bypassed(entry: PolicyEntry, { selection }: ClusterState): Pick<PolicyF
   return { bypassed: found, uncaptured };
 }
 
-function keyProblems(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyProblem[] {
+/** What is wrong with the keys of the JWT rules of a policy. */
+export function keyProblems(policy: Policy, jwksCache: FactSources['jwksCache']): readonly KeyProblem[] {
   if (policy.kind !== 'RequestAuthentication') return [];
   return (policy.spec.jwtRules ?? []).flatMap((rule, index): readonly KeyProblem[] => {
     const state = jwksCache.stateOf(rule, policy.metadata.namespace);
-    if (state.kind === 'stale' || state.kind === 'unavailable') return [{ kind: state.kind, rule: index, reason: state.reason }];
-    return state.kind === 'pending' ? [{ kind: 'pending', rule: index, reason: 'the keys are being fetched' }] : [];
+    switch (state.kind) {
+      case 'stale':
+      case 'unavailable':
+        return [{ kind: state.kind, rule: index, reason: state.reason }];
+      case 'pending':
+        return [{ kind: 'pending', rule: index, reason: 'the keys are being fetched' }];
+      case 'fresh':
+        return state.leftOut.length === 0 ? [] : [{ kind: 'left-out', rule: index, reason: leftOutText(state.leftOut) }];
+      default:
+        return [];
+    }
   });
+}
+
+/** At most this many keys of a set are named. */
+const NAMED_KEYS = 3;
+
+function leftOutText(leftOut: readonly string[]): string {
+  const more = leftOut.length > NAMED_KEYS ? `; and ${leftOut.length - NAMED_KEYS} more` : '';
+  return `keys of the fetched set are not used: ${leftOut.slice(0, NAMED_KEYS).join('; ')}${more}`;
 }

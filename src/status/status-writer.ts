@@ -30,6 +30,7 @@ const WARNINGS: ReadonlySet<string> = new Set([
   'BundleRefused',
   'KeysUnavailable',
   'KeysStale',
+  'KeysLeftOut',
   'ProviderUnknown',
   'ProviderConflict',
 ]);

@@ -57,6 +57,17 @@ describe('collectKeySets', () => {
     ]);
   });
 
+  it('reports the keys of an inline set that are not used, next to those that are', () => {
+    const odd = Array.from({ length: 5 }, (_, index) => ({ kty: 'x', kid: `odd-${index}` }));
+    const jwks = JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0' }, ...odd] });
+    const { keySets, findings } = collectKeySets([tokens('ra', [{ issuer: 'i', jwks }])], () => undefined);
+
+    expect(Object.values(keySets).map(({ keys }) => keys.length)).to.deep.equal([1]);
+    expect(findings).to.have.length(1);
+    expect(findings[0]).to.deep.include({ code: 'SP_JWKS', severity: 'warning', path: 'spec.jwtRules[0].jwks' });
+    expect(findings[0]?.message).to.match(/^keys of the set are not used: keys\[1\] \(kid "odd-0"\): .*; and 2 more$/);
+  });
+
   it('omits an empty key set', () => {
     expect(collectKeySets([tokens('ra', [{ issuer: 'i' }])], () => ({ source: 'x', keys: [] })).keySets).to.deep.equal({});
   });

@@ -6,7 +6,9 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
 
-const logger = createLogger({ level: 'silent', component: 'test' });
+const silent = createLogger({ level: 'silent', component: 'test' });
+let warnings: object[];
+const logger = Object.assign(Object.create(silent), { warn: (fields: object) => void warnings.push(fields) });
 const MINUTE = 60_000;
 
 let server: KeyServer;
@@ -24,6 +26,7 @@ function useCache(): void {
     rule = { issuer: 'me', jwksUri: `${server.origin}/keys` };
     clock = createFakeClock();
     changes = [];
+    warnings = [];
     const limits = { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 5 };
     finished = 0;
     const observer = { onFetch: () => void finished++ };
@@ -61,7 +64,7 @@ describe('JWKS cache, when sources respond', () => {
     expect(changes).to.deep.equal([{ owners: ['policy'], keys: true }]);
     expect(kids()).to.deep.equal(['one']);
     expect(jwksCache.isPending(rule, 'foo')).to.equal(false);
-    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri });
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri, leftOut: [] });
   });
 
   it('fetches a source once when several policies want it, and notifies all of them', async () => {
@@ -72,6 +75,28 @@ describe('JWKS cache, when sources respond', () => {
 
     expect(server.requests).to.deep.equal(['/keys']);
     expect(changes[0]?.owners).to.deep.equal(['a', 'b']);
+  });
+
+  it('reports the keys of a set that it does not use, with its place, and again only when that changes', async () => {
+    const good = freshJwks('good').keys;
+    const odd = { kty: 'EC', crv: 'secp256k1', kid: 'odd' };
+    const leftOut = ['keys[1] (kid "odd"): [crv] or [alg] field is not supported for an EC key'];
+    server.answer('/keys', json({ keys: [...good, odd] }));
+    jwksCache.want('policy', [rule]);
+    await requests(1);
+    clock.advance(20 * MINUTE);
+    await requests(2);
+    expect(kids()).to.deep.equal(['good']);
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri, leftOut });
+    expect(warnings).to.deep.equal([{ code: 'SP_JWKS', url: rule.jwksUri, leftOut }]);
+    expect(changes).to.have.length(1);
+
+    server.answer('/keys', json({ keys: good }));
+    clock.advance(20 * MINUTE);
+    await until(() => changes.length === 2, 'the change');
+    expect(changes[1]).to.deep.equal({ owners: ['policy'], keys: false });
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.include({ leftOut: [] });
+    expect(warnings).to.have.length(1);
   });
 
   it('uses rotated keys after the next refresh, and notifies only when keys change', async () => {

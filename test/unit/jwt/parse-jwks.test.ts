@@ -143,7 +143,7 @@ describe('a JWKS document', () => {
     ['a certificate without name', JSON.stringify({ '': CERTIFICATE }), 'Jwks does not have [keys] field'],
   ] as const) {
     it(`finds no keys in a document with ${name}`, () => {
-      expect(parseJwks(text)).to.deep.equal({ keys: [], problems: [problem] });
+      expect(parseJwks(text)).to.deep.equal({ keys: [], problems: [problem], leftOut: [] });
     });
   }
 
@@ -179,6 +179,25 @@ describe('a JWKS document', () => {
 
     expect(keys).to.have.length(1);
     expect(problems).to.deep.equal(['keys[0]: RSA key is shorter than 2048 bits']);
+  });
+
+  it('names a key by its kid, of which it shows a bounded part, and distinguishes a weak key from one that is left out', () => {
+    const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+    const { problems, leftOut } = parseJwks(
+      jwks(
+        { ...short, kid: 'weak' },
+        { kty: 'EC', crv: 'secp256k1', kid: 'odd "1"' },
+        { kty: 'x', kid: 'k'.repeat(500) },
+        { kty: 'x', kid: 7 },
+      ),
+    );
+
+    expect(leftOut).to.deep.equal([
+      'keys[1] (kid "odd \\"1\\""): [crv] or [alg] field is not supported for an EC key',
+      `keys[2] (kid "${'k'.repeat(64)}"): [kty] is not supported in [keys]`,
+      'keys[3]: [kty] is not supported in [keys]',
+    ]);
+    expect(problems).to.deep.equal(['keys[0] (kid "weak"): RSA key is shorter than 2048 bits', ...leftOut]);
   });
 
   it('imports what it parsed and skips what cannot be imported', () => {

@@ -139,6 +139,13 @@ describe('conditions of a policy', () => {
       message: 'Published to 1 of 1 selected workloads with an agent. jwtRules[1]: idp is down; the last good keys remain in use',
     },
     {
+      name: 'ready although keys of a set are not used',
+      facts: { published: ['foo/a'], keys: [{ kind: 'left-out', rule: 0, reason: 'keys of the fetched set are not used: keys[1]: odd' }] },
+      is: 'True KeysLeftOut',
+      message:
+        'Published to 1 of 1 selected workloads with an agent. jwtRules[0]: keys of the fetched set are not used: keys[1]: odd; tokens that only these keys verify are rejected',
+    },
+    {
       name: 'not ready when the newest version is rejected',
       entry: { isValid: false, generation: 4 },
       facts: { published: ['foo/a'] },

@@ -185,17 +185,19 @@ describe('facts about a policy', () => {
   it('contain the rules whose keys are missing or outdated', () => {
     const url = 'https://idp/keys';
     keyStates = [
-      { kind: 'fresh', url },
+      { kind: 'fresh', url, leftOut: [] },
       { kind: 'stale', url, reason: 'idp is down' },
       { kind: 'unavailable', url, reason: 'no such host' },
       { kind: 'pending', url },
       { kind: 'inline' },
+      { kind: 'fresh', url, leftOut: ['a: odd', 'b: odd', 'c: odd', 'd: odd', 'e: odd'] },
     ];
     clusterState.upsertPolicy(policy({ jwtRules: keyStates.map((_state, index) => ({ issuer: String(index), jwksUri: url })) }));
     expect(facts()?.keys).to.deep.equal([
       { kind: 'stale', rule: 1, reason: 'idp is down' },
       { kind: 'unavailable', rule: 2, reason: 'no such host' },
       { kind: 'pending', rule: 3, reason: 'the keys are being fetched' },
+      { kind: 'left-out', rule: 5, reason: 'keys of the fetched set are not used: a: odd; b: odd; c: odd; and 2 more' },
     ]);
   });
 });
