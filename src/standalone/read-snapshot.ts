@@ -100,11 +100,15 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
     spec: template['spec'],
     status: { phase: 'Running' },
   });
-  // Here, an annotation of the manifest places the agent, and not containers of the pod.
+  const upstream = upstreamText === undefined ? undefined : parseHostPort(upstreamText);
+  // Here, an annotation of the manifest places the agent, and not containers of the pod. Policies evaluate the port of the upstream,
+  // whatever the containers declare.
   const { agent: _agent, ...bare } = pod;
-  into.pods.push(upstreamText === undefined ? bare : { ...bare, agent: { ports: pod.ports ?? [], excluded: [] } });
+  const ports = upstream === undefined ? pod.ports : [upstream.port];
+  into.pods.push(
+    upstreamText === undefined ? bare : { ...bare, ...(ports === undefined ? {} : { ports }), agent: { ports: ports ?? [], excluded: [] } },
+  );
   if (upstreamText === undefined) return;
-  const upstream = parseHostPort(upstreamText);
   const listenText = annotations[LISTEN_ANNOTATION];
   const listen = listenText === undefined ? DEFAULT_LISTEN : parseHostPort(listenText);
   if (upstream === undefined || upstream.port === 0) into.findings.push(badAnnotation(item, UPSTREAM_ANNOTATION, upstreamText));

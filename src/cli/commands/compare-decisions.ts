@@ -16,7 +16,7 @@ import { EXIT_FAILURE } from '../context/exit-codes.ts';
 import { type CorpusEntry, readCorpus } from '../input/corpus.ts';
 import { insertToken, placeToken } from '../input/insert-token.ts';
 import type { Target } from '../input/policy-target.ts';
-import { type RequestSpec, readSpec } from '../input/request-spec.ts';
+import { type ReadRequest, type RequestSpec, readSpec } from '../input/request-spec.ts';
 import { createFlipGroups, type FlipGroup, type FlipGroups } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { createProgress } from '../output/progress.ts';
@@ -25,6 +25,8 @@ import { createProgress } from '../output/progress.ts';
 export interface TargetPair {
   readonly before: Target;
   readonly after: Target;
+  /** Sets the port of the pod in a request that does not name it. */
+  readonly withPodPort: (read: ReadRequest, spec: RequestSpec) => ReadRequest;
 }
 
 /** Which requests to evaluate, and when. */
@@ -145,7 +147,7 @@ function createWorkloadComparison(pair: TargetPair, nowSeconds: number, { sign, 
   return {
     compare(entry, index, groups) {
       const { spec, claims, isSigned } = signedEntry(entry, sign);
-      const read = readSpec(spec, `${name}.${namespace}`);
+      const read = pair.withPodPort(readSpec(spec, `${name}.${namespace}`), spec);
       // The codec rejects the request on both sides alike.
       if (read.kind === 'reply') return false;
       if ('generated' in entry) for (const side of Object.values(reached)) side.add(read.request);

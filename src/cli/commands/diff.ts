@@ -11,6 +11,7 @@ import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK, EXIT_USAGE } from '../context/ex
 import { isBundleJson, policySetOfBundle } from '../input/bundle-policy-set.ts';
 import { configOption, integerParser, jwksOption, parseTime, timeOption } from '../input/common-options.ts';
 import { type KeySetOf, readKeySets } from '../input/key-sets.ts';
+import { withPodPort } from '../input/pod-port.ts';
 import { type PolicySet, policySetOf } from '../input/policy-set.ts';
 import { readConfig } from '../input/read-config.ts';
 import { requireInput } from '../input/read-file.ts';
@@ -19,7 +20,7 @@ import { writeFindingLines } from '../output/findings.ts';
 import { flipGroupValue, formatFlips, formatNotReached } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
-import { type ComparisonResult, compareDecisions } from './compare-decisions.ts';
+import { type ComparisonResult, compareDecisions, type TargetPair } from './compare-decisions.ts';
 
 const MAX_NUMBER = 9_999_999;
 
@@ -71,10 +72,7 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
   const { mesh } = await readConfig(options.config, context);
   const keySetOf = await readKeySets(options.jwks, context);
   const [before, after] = [await readSide(a, { mesh, keySetOf, context }), await readSide(b, { mesh, keySetOf, context })];
-  const sides = comparedPods(before, after, options.workload, context).map(({ workload, labels }) => ({
-    before: before.target(workload, labels),
-    after: after.target(workload, labels),
-  }));
+  const sides = comparedPods(before, after, options.workload, context).map((pod) => targetPair(before, after, pod));
   const result = await compareDecisions(sides, { ...options, nowSeconds: parseTime(options.at) }, context);
   const { groups, notReached } = result;
   const isSampled = options.generate !== undefined;
@@ -86,6 +84,20 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
     );
   context.stderr.write(`${summary(result, isSampled ? options.seed : undefined)}\n`);
   return result.flips === 0 && notReached.length === 0 ? EXIT_OK : EXIT_FINDINGS;
+}
+
+/** Both sides see the same request: the port of the pod is the one before, or after where it is not known before. */
+function targetPair(before: PolicySet, after: PolicySet, { workload, labels }: ComparedPod): TargetPair {
+  const target = before.target(workload, labels);
+  const set: Pick<PolicySet, 'servicePort' | 'ownPort'> = {
+    servicePort: (...dialed) => before.servicePort(...dialed) ?? after.servicePort(...dialed),
+    ownPort: (pod) => before.ownPort(pod) ?? after.ownPort(pod),
+  };
+  return {
+    before: target,
+    after: after.target(workload, labels),
+    withPodPort: (read, spec) => withPodPort(read, spec, { set, target }).read,
+  };
 }
 
 /** @param seed of generated requests; undefined: the requests are from a file */

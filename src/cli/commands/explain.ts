@@ -16,11 +16,13 @@ import { policySetOfBundle } from '../input/bundle-policy-set.ts';
 import { configOption, jwksOption, parseTime, timeOption } from '../input/common-options.ts';
 import { curlNotes } from '../input/curl-options.ts';
 import { readKeySets } from '../input/key-sets.ts';
+import { withPodPort } from '../input/pod-port.ts';
 import { type PolicySet, policySetOf } from '../input/policy-set.ts';
 import { readConfig } from '../input/read-config.ts';
 import { requireInput } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
-import { addRequestOptions, type PodPort, type RequestOptions, readClaims, readRequestOptions } from '../input/request-options.ts';
+import { addRequestOptions, type RequestOptions, readClaims, readRequestOptions } from '../input/request-options.ts';
+import type { ReadRequest, RequestSpec } from '../input/request-spec.ts';
 import { parseLabels, parseWorkload } from '../input/workload-argument.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
@@ -84,15 +86,14 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
   const { namespace, name } = parseWorkload(workload);
   const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
   const caveats: string[] = [...target.caveats];
-  const podPort: PodPort = (host, port) => {
-    const found = set.servicePort(target, host, port);
-    if (found !== undefined && found.port !== port)
-      caveats.push(`port ${port} of Service ${found.service} maps to port ${found.port} of the pod, which is the one that policies see`);
-    return found?.port;
+  const placed = (request: ReadRequest, spec: RequestSpec): ReadRequest => {
+    const { read, note } = withPodPort(request, spec, { set, target });
+    if (note !== undefined) caveats.push(note);
+    return read;
   };
   const signed = options.claims === undefined ? undefined : signClaims(await readClaims(options.claims, context), target, options);
   if (signed !== undefined) caveats.push(...signed.caveats);
-  const defaults = { host: `${name}.${namespace}`, podPort, ...(signed === undefined ? {} : { claimsToken: signed.token }) };
+  const defaults = { host: `${name}.${namespace}`, withPodPort: placed, ...(signed === undefined ? {} : { claimsToken: signed.token }) };
   const read = await readRequestOptions(options, defaults, context);
   caveats.push(...curlNotes(options));
   const enforced = signed?.enforced ?? target;

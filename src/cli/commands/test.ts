@@ -17,6 +17,7 @@ import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts'
 import { configOption, integerParser, jwksOption, parseTime } from '../input/common-options.ts';
 import { insertToken } from '../input/insert-token.ts';
 import { type KeySetOf, readKeySets } from '../input/key-sets.ts';
+import { withPodPort } from '../input/pod-port.ts';
 import { type PolicySet, policySetOf } from '../input/policy-set.ts';
 import type { Target } from '../input/policy-target.ts';
 import { readConfig } from '../input/read-config.ts';
@@ -123,7 +124,7 @@ async function policyTest(row: TableRow, { table, set, nowSeconds, run }: RowCon
   const enforced = isSigned ? { program: target.program, keySets: run.testKey.keySetsFor(target.program) } : target;
   const token = row.token === undefined ? undefined : await tokenText(row.token, { table, nowSeconds, run });
   const { namespace, name } = parseWorkloadKey(target.workload);
-  const read = readSpec(insertToken(row.request, token), `${name}.${namespace}`);
+  const { read } = withPodPort(readSpec(insertToken(row.request, token), `${name}.${namespace}`), row.request, { set, target });
   return {
     name: row.name,
     expected: expectedOf(row.expect),

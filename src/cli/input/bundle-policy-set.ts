@@ -36,6 +36,7 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
     },
     notApplied: () => [],
     servicePort: () => undefined,
+    ownPort: () => undefined,
     locate: () => undefined,
   };
 }

@@ -9,13 +9,12 @@ import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import { findObjectProblems } from '../../inject/inject-manifest.ts';
 import { lintPolicies } from '../../lint/lint-policies.ts';
-import { findUnservedPorts } from '../../lint/unserved-ports.ts';
 import { isGatewayTarget } from '../../resolve/policy-applies.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { type LocatedFinding, locateInObject, sortFindings } from './located-finding.ts';
 import { compileAlone, createOfflineClusterState, type OfflineClusterState } from './offline-cluster-state.ts';
+import { portFindings } from './port-findings.ts';
 import type { ReadManifests } from './read-manifests.ts';
-import { podPortOf, type ServicePort } from './service-ports.ts';
 
 /** The findings of a check. */
 export interface CheckResult {
@@ -98,28 +97,6 @@ function isForRun({ metadata, spec }: ManifestObject['object']): boolean {
     const { annotations } = (one ?? {}) as { readonly annotations?: Readonly<Record<string, unknown>> | null };
     return annotations?.[UPSTREAM_ANNOTATION] !== undefined;
   });
-}
-
-/** Rules that name a port that none of the selected pods serves. */
-function portFindings(
-  { clusterState, reportCompiled }: OfflineClusterState,
-  objects: readonly ManifestObject[],
-): readonly LocatedFinding[] {
-  const { selection, policies } = clusterState;
-  const found = [...policies.values()].flatMap(({ key, active: policy }): CompileResult['findings'] => {
-    if (policy === undefined) return [];
-    const { kind, metadata } = policy;
-    const behindService = (port: number): ServicePort | undefined =>
-      [...selection.workloadsOf(key)]
-        .flatMap((workload) => selection.labelSetsOf(workload).map((labels) => ({ ...parseWorkloadKey(workload), labels })))
-        .map(({ namespace, labels }) => podPortOf(objects, { namespace, labels, host: '', port }))
-        .find((target) => target !== undefined);
-    return findUnservedPorts(policy, { served: () => selection.portsFor(policy), behindService }).map((finding) => ({
-      ...finding,
-      policy: { kind, namespace: metadata.namespace, name: metadata.name },
-    }));
-  });
-  return reportCompiled(found);
 }
 
 function selectsNothing({ kind, metadata: { namespace, name }, spec }: Policy): CompileResult['findings'][number] {

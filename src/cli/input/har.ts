@@ -35,7 +35,7 @@ export function parseHar(text: string, file: string): readonly RequestSpec[] {
     throw new CommandError(EXIT_BAD_DATA, `${file}: not a HAR file: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
   }
   return result.data.log.entries.map(({ request }) => {
-    const { host, path, port } = splitUrl(request.url);
+    const { host, path, dialed } = splitUrl(request.url);
     const kept = request.headers.filter(
       ({ name }) => !name.startsWith(':') && !/^(connection|content-length|transfer-encoding)$/i.test(name),
     );
@@ -45,7 +45,7 @@ export function parseHar(text: string, file: string): readonly RequestSpec[] {
       path,
       headers: kept.map(({ name, value }): [string, string] => [name, value]),
       ...(host === undefined || hasHost ? {} : { host }),
-      ...(port === undefined ? {} : { port }),
+      ...(dialed === undefined ? {} : { dialed }),
       ...(request.postData?.text === undefined ? {} : { body: request.postData.text }),
     };
   });

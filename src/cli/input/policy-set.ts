@@ -6,6 +6,7 @@ import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { compileWorkload } from '../../compile/compile-workload.ts';
 import type { RuleRef } from '../../explain/explanation.ts';
+import type { PodTraits } from '../../resolve/pod-traits.ts';
 import { type Labels, whyNotApplied } from '../../resolve/policy-applies.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import type { KeySetOf } from './key-sets.ts';
@@ -13,6 +14,7 @@ import type { Locate } from './locate-field.ts';
 import type { LocatedFinding } from './located-finding.ts';
 import { createOfflineClusterState, type OfflineClusterState, policyObjectKey } from './offline-cluster-state.ts';
 import { chooseTarget, type Target, unknownWorkload } from './policy-target.ts';
+import { portFindings } from './port-findings.ts';
 import type { ReadManifests } from './read-manifests.ts';
 import { podPortOf, type ServicePort } from './service-ports.ts';
 
@@ -32,7 +34,7 @@ export interface PolicySet {
   readonly workloads: readonly string[];
   /** Every valid policy, including those that select nothing; undefined: unknown (bundles). */
   readonly policies: readonly Policy[] | undefined;
-  /** Of reading and validating; empty for a bundle. */
+  /** Of reading and validating, and ports that no pod serves; empty for a bundle. */
   readonly findings: readonly LocatedFinding[];
   /**
    * What is enforced on one workload.
@@ -44,6 +46,8 @@ export interface PolicySet {
   readonly notApplied: (target: Target) => readonly NotApplied[];
   /** The pod's port behind a port that a client dials; undefined: no Service is known for it. */
   readonly servicePort: (target: Target, host: string, port: number) => ServicePort | undefined;
+  /** The only port that the pods of the target serve; undefined: unknown, or there are several. */
+  readonly ownPort: (target: Target) => number | undefined;
   /** `file:line` of a rule; undefined: unknown. */
   readonly locate: (rule: RuleRef) => string | undefined;
 }
@@ -56,7 +60,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
   return {
     workloads: [...selection.workloads()].toSorted(),
     policies: [...clusterState.policies.values()].flatMap(({ active }) => active ?? []),
-    findings: offline.findings,
+    findings: [...offline.findings, ...portFindings(offline, manifests.objects)],
     target(workload, labels) {
       const ref = parseWorkloadKey(workload);
       const labelSets = labels === undefined ? selection.labelSetsOf(workload) : [labels];
@@ -70,8 +74,14 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
     notApplied: ({ workload, labels }) => notAppliedTo({ namespace: parseWorkloadKey(workload).namespace, labels }, offline, mesh),
     servicePort: ({ workload, labels }, host, port) =>
       podPortOf(manifests.objects, { namespace: parseWorkloadKey(workload).namespace, labels, host, port }),
+    ownPort: ({ workload }) => onlyPort(selection.traitsOf(workload)),
     locate: ruleLocator(offline.policies, manifests.locate),
   };
+}
+
+function onlyPort(traits: readonly PodTraits[]): number | undefined {
+  const ports = new Set(traits.flatMap(({ ports: served = [] }) => served));
+  return ports.size === 1 ? [...ports][0] : undefined;
 }
 
 type Pod = Parameters<typeof whyNotApplied>[1];

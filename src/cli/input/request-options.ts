@@ -64,19 +64,17 @@ export function addRequestOptions(command: Command): Command {
     .addOption(
       new Option(
         '--port <n>',
-        'port of the pod (default: the target of the port in the URL through a Service, else the port in the URL, else 80)',
+        'port of the pod (default: the target of the port of the URL, or of port 80, through a Service; else the port in the URL, else the only port of the pod, else 80)',
       ).argParser(integerParser(1, MAX_PORT)),
     );
 }
-
-/** The pod's port behind `port` of `host`; undefined: unknown. */
-export type PodPort = (host: string, port: number) => number | undefined;
 
 /** Values for what the options leave open. */
 export interface RequestDefaults {
   /** Host of a request that names none. */
   readonly host: string;
-  readonly podPort: PodPort;
+  /** Sets the port of the pod in a request that does not name it. */
+  readonly withPodPort: (read: ReadRequest, spec: Pick<RequestSpec, 'port' | 'dialed'>) => ReadRequest;
   /** A token for --claims, and where the request has it. */
   readonly claimsToken?: { readonly text: string; readonly place: TokenPlace };
 }
@@ -105,18 +103,19 @@ export async function readRequestOptions(
     const placed = claimsToken === undefined ? {} : placeToken({}, claimsToken.text, claimsToken.place);
     if (placed.path !== undefined)
       throw new CommandError(EXIT_USAGE, '--claims: the JWT rule looks for its token in the query: give the request with --url');
-    return readHttpText(await requireInput(options.request, context), connection, [...extra, ...headerPairs(placed.headers)]);
+    const text = await requireInput(options.request, context);
+    return defaults.withPodPort(readHttpText(text, connection, [...extra, ...headerPairs(placed.headers)]), connection);
   }
   const spec = options.har === undefined ? curlSpec(options, extra) : await harEntry(options.har, options.entry, context);
   const headers = [...headerPairs(spec.headers), ...extra];
-  const podPort = spec.port === undefined ? undefined : (defaults.podPort((spec.host ?? '').replace(/:\d+$/, ''), spec.port) ?? spec.port);
-  const complete: RequestSpec = { ...connection, ...spec, port: port ?? podPort, headers };
-  return readSpec(claimsToken === undefined ? complete : placeToken(complete, claimsToken.text, claimsToken.place), defaults.host);
+  const complete: RequestSpec = { ...connection, ...spec, port, headers };
+  const placed = claimsToken === undefined ? complete : placeToken(complete, claimsToken.text, claimsToken.place);
+  return defaults.withPodPort(readSpec(placed, defaults.host), placed);
 }
 
 /** As with curl, a header given with -H replaces the one that another flag would add. */
 function curlSpec(options: RequestOptions, given: readonly (readonly [string, string])[]): RequestSpec {
-  const { host, path, port } = splitUrl(options.url ?? '/');
+  const { host, path, dialed } = splitUrl(options.url ?? '/');
   const request = curlRequest(path, options);
   const isGiven = (name: string): boolean => given.some(([other]) => other.toLowerCase() === name.toLowerCase());
   return {
@@ -124,7 +123,7 @@ function curlSpec(options: RequestOptions, given: readonly (readonly [string, st
     headers: headerPairs(request.headers).filter(([name]) => !isGiven(name)),
     ...(options.method === undefined ? {} : { method: options.method }),
     ...(host === undefined || isGiven('host') ? {} : { host }),
-    ...(port === undefined ? {} : { port }),
+    ...(dialed === undefined ? {} : { dialed }),
   };
 }
 

@@ -11,6 +11,7 @@ import { LOW_VERSION } from '../../http/normalize/rejections.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import { codecHint } from './codec-hint.ts';
+import type { DialedPort } from './split-url.ts';
 
 /** Client address of a request that names none: an address for documentation, which no network has (RFC 5737). */
 export const DEFAULT_SOURCE_IP = '192.0.2.1';
@@ -75,7 +76,7 @@ export interface ConnectionSpec {
   readonly sourceIp?: string | undefined;
   /** Absent: unknown, and no `destination.ip` matches. */
   readonly destinationIp?: string | undefined;
-  /** Absent: 80. */
+  /** Port of the pod. Absent: 80. */
   readonly port?: number | undefined;
   /** SPIFFE URI of the client's certificate, with or without `spiffe://`; absent: no mTLS. */
   readonly peer?: string | undefined;
@@ -87,6 +88,8 @@ export interface ConnectionSpec {
 export interface RequestSpec extends ConnectionSpec {
   /** Absent: GET. */
   readonly method?: string | undefined;
+  /** The port that the client dials; absent: unknown. Has no effect together with `port`. */
+  readonly dialed?: DialedPort | undefined;
   /** Target with query; absent: `/`. */
   readonly path?: string | undefined;
   /** Value of Host; absent: the caller's default. */

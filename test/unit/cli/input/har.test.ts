@@ -19,7 +19,7 @@ describe('parseHar', () => {
       method: 'POST',
       path: '/a?b=c',
       host: 'web.foo:8080',
-      port: 8080,
+      dialed: { port: 8080, isExplicit: true },
       headers: [['X-A', 'b']],
       body: 'body',
     });
@@ -28,7 +28,7 @@ describe('parseHar', () => {
   it('uses the Host header rather than the host of the URL', () => {
     const spec = parse({ method: 'GET', url: 'http://web.foo/', headers: [{ name: 'host', value: 'other' }] });
 
-    expect(spec).to.deep.equal({ method: 'GET', path: '/', headers: [['host', 'other']] });
+    expect(spec).to.deep.equal({ method: 'GET', path: '/', dialed: { port: 80, isExplicit: false }, headers: [['host', 'other']] });
   });
 
   it('drops pseudo headers and headers of the connection', () => {
