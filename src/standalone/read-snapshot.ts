@@ -104,9 +104,9 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   // Here, an annotation of the manifest places the agent, and not containers of the pod. Policies evaluate the port of the upstream,
   // whatever the containers declare.
   const { agent: _agent, ...bare } = pod;
-  const ports = upstream === undefined ? pod.ports : [upstream.port];
+  const served = upstream === undefined ? {} : { ports: [upstream.port] };
   into.pods.push(
-    upstreamText === undefined ? bare : { ...bare, ...(ports === undefined ? {} : { ports }), agent: { ports: ports ?? [], excluded: [] } },
+    upstreamText === undefined ? bare : { ...bare, ...served, agent: { ports: served.ports ?? pod.ports ?? [], excluded: [] } },
   );
   if (upstreamText === undefined) return;
   const listenText = annotations[LISTEN_ANNOTATION];
