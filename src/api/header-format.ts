@@ -17,36 +17,39 @@ export interface FormatContext {
 /** A parsed format. An absent header is an empty string. */
 export type HeaderFormat = (context: FormatContext) => string;
 
-const NAME = ":?[-!#$&'*+.^_`|~0-9A-Za-z]+";
-/** Only what Go's regexp knows, because Helm evaluates the schema of the chart. */
-const OPERATOR = `%(?:%|REQ\\((?:(?:${NAME})(?:\\?(?:${NAME})?)?|\\?(?:${NAME}))\\)(?::[0-9]{1,9})?%|(?:PROTOCOL|DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT)(?:\\(\\))?%)`;
-const TEXT = '[^%\\x00-\\x08\\x0a-\\x1f\\x7f]';
+/** Also `%%`. Only what Go's regexp knows, because Helm evaluates the schema of the chart. */
+const OPERATOR =
+  /^%(?:|REQ\((?::?[-!#$&'*+.^_`|~0-9A-Za-z]+(?:\?(?::?[-!#$&'*+.^_`|~0-9A-Za-z]+)?)?|\?:?[-!#$&'*+.^_`|~0-9A-Za-z]+)\)(?::[0-9]{1,9})?|(?:PROTOCOL|DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT)(?:\(\))?)%$/;
 
-/** Matches every valid format. */
-export const HEADER_FORMAT: RegExp = new RegExp(`^(?:${TEXT}|${OPERATOR})*$`);
-
-const PART = new RegExp(`${TEXT}+|${OPERATOR}`, 'y');
+/** Matches every valid format: operators, and text without control characters other than a tab. */
+export const HEADER_FORMAT: RegExp = new RegExp(`^(?:[^%\\x00-\\x08\\x0a-\\x1f\\x7f]|${OPERATOR.source.slice(1, -1)})*$`);
 
 /** The format of `text`. @throws TypeError when it is invalid: {@link formatProblem} says why */
 export function parseHeaderFormat(text: string): HeaderFormat {
-  const parts: HeaderFormat[] = [];
-  PART.lastIndex = 0;
-  while (PART.lastIndex < text.length) {
-    const part = PART.exec(text)?.[0];
-    if (part === undefined) throw new TypeError(formatProblem(text));
-    parts.push(part.startsWith('%') ? parseOperator(part) : constant(byteString(part)));
-  }
+  if (!HEADER_FORMAT.test(text)) throw new TypeError(formatProblem(text));
+  const parts = partsOf(text).map((part) => (part.startsWith('%') ? parseOperator(part) : constant(byteString(part))));
   return (context) => parts.map((part) => part(context)).join('');
 }
 
 /** Why `text` is no format: it names the first operator that is not supported. */
 export function formatProblem(text: string): string {
-  PART.lastIndex = 0;
-  let at = 0;
-  while (PART.test(text)) at = PART.lastIndex;
-  const operator = /^%[^%]*%?/.exec(text.slice(at))?.[0];
+  const operator = partsOf(text).find((part) => part.startsWith('%') && !OPERATOR.test(part));
   if (operator === undefined) return 'the value of a header contains no control characters';
   return `${JSON.stringify(operator)} is not supported: use %REQ(name)%, %PROTOCOL% or %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%, and %% for a percent sign`;
+}
+
+/** Operators from one percent sign to the next, and the text between them. */
+function partsOf(text: string): readonly string[] {
+  const parts: string[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const isOperator = text[at] === '%';
+    const percent = text.indexOf('%', at + 1);
+    const end = percent === -1 ? text.length : isOperator ? percent + 1 : percent;
+    parts.push(text.slice(at, end));
+    at = end;
+  }
+  return parts;
 }
 
 function parseOperator(operator: string): HeaderFormat {
