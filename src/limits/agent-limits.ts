@@ -140,7 +140,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   firstConnectRetry: interval('first-connect-retry', 25),
   secondConnectRetry: interval('second-connect-retry', 50),
   unconnectedOutputBytes: bytes('unconnected-output-bytes', 64 * KIB, ''),
-  readBuffers: count('read-buffers', 64, ''),
+  readBuffers: count('read-buffers', 32, ''),
   unusedReadBuffers: count('unused-read-buffers', 8, ''),
   upstreamIdleTime: deadline('upstream-idle-time', 60_000, ''),
   responseHeadBytes: bytes('response-head-bytes', 256 * KIB, UPSTREAM_FAILURE),

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { agentFlags } from '../support/agent-flags.ts';
+import { agentCommand } from '../support/agent-flags.ts';
 import { buildAgent, buildUpstream } from './support/agent-build.ts';
 import { writeJwtBundle } from './support/demo-bundle.ts';
 import { findEnvoy, writeJwtEnvoyConfig } from './support/envoy.ts';
@@ -128,8 +128,8 @@ async function main(): Promise<void> {
     ],
   });
   const until = (port: number): object => ({ core: PROXY_CORE, until: { url: `http://127.0.0.1:${port}/`, headers: {} } });
-  const agentCommand = [process.execPath, ...agentFlags(), entry, ...flags, '--access-log', 'off'];
-  running.push(await startPinned(agentCommand, { core: PROXY_CORE, ...until(AGENT_PORT) }));
+  const command = [...agentCommand(), entry, ...flags, '--access-log', 'off'];
+  running.push(await startPinned(command, { core: PROXY_CORE, ...until(AGENT_PORT) }));
   running.push(await startPinned(envoy, { core: PROXY_CORE, ...until(ENVOY_PORT) }));
   for (const algorithm of FLOOD_ALGORITHMS) {
     for (const kind of ['garbage', 'valid'] as const) {

@@ -1,33 +1,38 @@
 /*
  * `node test/bench/proxy-pairs.ts --before DIR --after DIR [--pairs N] [--seconds N] [--connections N]`: compares the agents of two
- * source trees, each with the Node.js flags of its image. Both run with the same bundle behind the same application; each pair measures
- * one after the other under the same load, in alternating order. Prints the ratio of CPU time a request (after / before) with its 95 % interval, resident memory and start-up.
+ * source trees, each with the Node.js flags of its image. Both run with the same bundle behind the same application, under the same
+ * load in turns of 50 ms: other processes of the machine disturb both alike. A pair is `--seconds` of such turns for each. Prints the
+ * ratio of CPU time a request (after / before) with its 95 % interval, resident memory and start-up.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { agentFlags } from '../support/agent-flags.ts';
+import { agentCommand } from '../support/agent-flags.ts';
 import { buildAgent, buildUpstream } from './support/agent-build.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { TOKEN } from './support/demo-token.ts';
 import { pairedRatio } from './support/paired-ratio.ts';
 import { type Pinned, startPinned } from './support/processes.ts';
-import { hasWrk, runWrk } from './support/wrk.ts';
+import { bearerRequest, RawClient } from './support/raw-client.ts';
 
 const AGENT_CORE = 1;
 const LOAD_CORE = 0;
 const PATH = '/api/v1/svc0/orders/42';
 const UPSTREAM_PORT = 18_800;
 const HEADERS = { Authorization: `Bearer ${TOKEN}` };
+const REQUEST = bearerRequest(PATH, TOKEN);
 const START_UPS = 10;
+const TURN_MS = 50;
+const WARM_UP_SECONDS = 4;
 
 const { values } = parseArgs({
   options: {
     before: { type: 'string' },
     after: { type: 'string' },
     pairs: { type: 'string', default: '20' },
-    seconds: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
   },
 });
@@ -38,14 +43,16 @@ interface Side {
   readonly port: number;
   readonly command: readonly string[];
   agent: Pinned;
+  clients: readonly RawClient[];
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-pairs-'));
 const running: Pinned[] = [];
+const opened: RawClient[] = [];
 
 async function main(): Promise<void> {
   if (values.before === undefined || values.after === undefined) throw new Error('usage: --before DIR --after DIR');
-  if (!hasWrk()) throw new Error('this benchmark needs wrk (Debian package wrk)');
+  spawnSync('taskset', ['-acp', String(LOAD_CORE), String(process.pid)]);
   running.push(await startPinned([buildUpstream(folder), String(UPSTREAM_PORT), '200'], { core: LOAD_CORE }));
   const before = await prepare('before', values.before, UPSTREAM_PORT + 1);
   const after = await prepare('after', values.after, UPSTREAM_PORT + 3);
@@ -53,14 +60,9 @@ async function main(): Promise<void> {
   await start(before);
   await start(after);
   const idle = [before.agent.rssMiB(), after.agent.rssMiB()];
-  for (const side of [before, after, before, after]) await measure(side);
+  await measurePair(before, after, WARM_UP_SECONDS);
   const pairs: (readonly [before: number, after: number])[] = [];
-  for (let at = 0; at < Number(values.pairs); at += 1) {
-    const [first, second] = at % 2 === 0 ? [before, after] : [after, before];
-    const one = await measure(first);
-    const two = await measure(second);
-    pairs.push(at % 2 === 0 ? [one, two] : [two, one]);
-  }
+  for (let at = 0; at < Number(values.pairs); at += 1) pairs.push(await measurePair(before, after, seconds));
   const loaded = [before.agent.rssMiB(), after.agent.rssMiB()];
   print('CPU us/request', pairs);
   print('start-up ms', startUps.wall);
@@ -74,15 +76,18 @@ async function prepare(name: string, root: string, port: number): Promise<Side> 
   const bundle = join(folder, `bundle-${name}`);
   writeDemoBundle(bundle, 0);
   const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle, '--access-log', 'on'];
-  const command = [process.execPath, ...agentFlags(resolve(root)), entry, ...flags];
+  const command = [...agentCommand(resolve(root)), entry, ...flags];
   const agent: Pinned = { pid: 0, startMs: 0, cpuMicros: () => 0, cpuNanos: () => 0, rssMiB: () => 0, stop: () => Promise.resolve() };
-  return { port, command, agent };
+  return { port, command, agent, clients: [] };
 }
 
 async function start(side: Side): Promise<void> {
   const url = `http://127.0.0.1:${side.port}${PATH}`;
   side.agent = await startPinned(side.command, { core: AGENT_CORE, until: { url, headers: HEADERS } });
   running.push(side.agent);
+  for (const client of side.clients) client.close();
+  side.clients = Array.from({ length: connections }, () => new RawClient(side.port));
+  opened.push(...side.clients);
 }
 
 interface StartUps {
@@ -109,12 +114,35 @@ async function compareStartUps(before: Side, after: Side): Promise<StartUps> {
   return startUps;
 }
 
-/** Microseconds of CPU time a request. */
-async function measure({ port, agent }: Side): Promise<number> {
-  const before = agent.cpuNanos();
-  const result = await runWrk({ url: `http://127.0.0.1:${port}${PATH}`, connections, seconds, core: LOAD_CORE, headers: HEADERS });
-  if (result.failures > 0) throw new Error(`port ${port}: ${result.failures} failed requests`);
-  return (agent.cpuNanos() - before) / 1000 / result.requests;
+/** Microseconds of CPU time a request, of both sides in turns. */
+async function measurePair(before: Side, after: Side, secondsEach: number): Promise<readonly [before: number, after: number]> {
+  const nanos = [0, 0] as [number, number];
+  const requests = [0, 0] as [number, number];
+  for (let turn = 0; turn * TURN_MS < secondsEach * 1000; turn += 1) {
+    for (const at of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+      const side = at === 0 ? before : after;
+      const startNanos = side.agent.cpuNanos();
+      requests[at] += await load(side);
+      nanos[at] += side.agent.cpuNanos() - startNanos;
+    }
+  }
+  return [nanos[0] / 1000 / requests[0], nanos[1] / 1000 / requests[1]];
+}
+
+/** Each connection sends one request after the other for one turn. @returns number of requests */
+async function load({ port, clients }: Side): Promise<number> {
+  const endMs = performance.now() + TURN_MS;
+  let requests = 0;
+  await Promise.all(
+    clients.map(async (client) => {
+      while (performance.now() < endMs) {
+        const status = await client.send(REQUEST);
+        if (status !== '200') throw new Error(`port ${port}: a request got ${status}`);
+        requests += 1;
+      }
+    }),
+  );
+  return requests;
 }
 
 function print(what: string, pairs: readonly (readonly [number, number])[]): void {
@@ -136,6 +164,7 @@ try {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 } finally {
+  for (const client of opened) client.close();
   for (const one of running) await one.stop();
   rmSync(folder, { recursive: true });
 }

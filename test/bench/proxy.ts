@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { agentFlags } from '../support/agent-flags.ts';
+import { agentCommand } from '../support/agent-flags.ts';
 import { buildAgent, buildUpstream } from './support/agent-build.ts';
 import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
@@ -92,7 +92,7 @@ async function startAgentProcess(entry: string, rules: number, port: number): Pr
   writeDemoBundle(bundle, rules - 1);
   const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle];
   const log = ['--access-log', values['access-log'] ? 'on' : 'off'];
-  return await start('sallyport agent', rules, port, [process.execPath, ...agentFlags(), entry, ...flags, ...log]);
+  return await start('sallyport agent', rules, port, [...agentCommand(), entry, ...flags, ...log]);
 }
 
 async function startEnvoys(rules: number, port: number): Promise<Contender[]> {

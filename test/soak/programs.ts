@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { agentFlags } from '../support/agent-flags.ts';
+import { agentCommand } from '../support/agent-flags.ts';
 import { until } from '../support/fake-clock.ts';
 
 const START_MS = 30_000;
@@ -98,7 +98,8 @@ export function agentProgram({ name, entry, port, adminPort, appPort, directory,
   const program = new Program(
     name,
     () => {
-      const child = spawn(process.execPath, [...agentFlags(), entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+      const [command = '', ...flags] = agentCommand();
+      const child = spawn(command, [...flags, entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
       createInterface({ input: child.stdout }).on('line', onLine);
       createInterface({ input: child.stderr }).on('line', onLine);
       return child;

@@ -127,6 +127,10 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
     this.#fail('timeout');
   }
 
+  get isPassing(): boolean {
+    return this.#phase === 'body' || this.#phase === 'tunnel';
+  }
+
   onBytes(buffer: Buffer, length: number): void {
     let at = 0;
     while (at < length && this.#handler !== undefined) at = this.#consume(buffer, at, length);

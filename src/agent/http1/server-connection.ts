@@ -12,8 +12,8 @@ import { adoptSocket, type SocketEvents } from '../net/socket-events.ts';
 import { REQUEST_TIMEOUT } from './codec-replies.ts';
 import { parseRequestHead } from './request-head.ts';
 import { RequestHeadReader } from './request-head-reader.ts';
-import type { CloseReason, ServerHost } from './server-host.ts';
-import { Http1ServerStream, type StreamConnection } from './server-stream.ts';
+import type { CloseReason, ServerHost, StreamConnection } from './server-host.ts';
+import { Http1ServerStream } from './server-stream.ts';
 
 /** What a connection needs of its listener. */
 export interface ConnectionHost extends ServerHost {
@@ -81,6 +81,10 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
   sweep(nowMs: number): void {
     if (this.#output.isUnread(nowMs, this.#host.timeouts.unreadTimeoutMs)) this.destroy('unread');
     else if (this.#deadlineMs !== 0 && this.#deadlineMs <= nowMs) this.#expire();
+  }
+
+  get isPassing(): boolean {
+    return this.#phase === 'request' && this.#stream.isPassing;
   }
 
   onBytes(buffer: Buffer, length: number): void {

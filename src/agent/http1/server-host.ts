@@ -1,9 +1,11 @@
 /*
- * What the server side of a connection needs of its listener.
+ * What the server side of a connection needs of its listener, and a stream of its connection.
  */
 import type { Clock } from '../../clock.ts';
 import type { HttpDate } from '../../http/http-date.ts';
-import type { ServerStream, ServerStreamHandler } from '../../http/stream.ts';
+import type { ConnectionFacts, ServerStream, ServerStreamHandler } from '../../http/stream.ts';
+import type { MessageWriter } from '../net/message-writer.ts';
+import type { PausedInput } from '../net/paused-input.ts';
 
 /** Timeouts of a client connection, in milliseconds. */
 export interface ServerTimeouts {
@@ -43,4 +45,24 @@ export interface ServerHost {
   readonly date: HttpDate;
   /** The handler of all requests that `stream` delivers. */
   createHandler(stream: ServerStream): ServerStreamHandler;
+}
+
+/** The connection of a stream. */
+export interface StreamConnection {
+  readonly facts: ConnectionFacts;
+  readonly input: PausedInput;
+  readonly out: MessageWriter;
+  /** Calls `expire` after `ms` milliseconds unless it is set again; 0: never. */
+  setDeadline(ms: number): void;
+  /** Continues with the bytes that were kept in `input`. */
+  takeRest(): void;
+  /** The request at hand is over. */
+  onRequestOver(): void;
+  /** Sends what is batched. @returns false: the client does not keep up, wait for `drained` */
+  flush(): boolean;
+  /** Sends no more. */
+  endOutput(): void;
+  /** Sends no more, and drops the connection after a moment. */
+  closeSoon(reason: CloseReason): void;
+  destroy(reason: CloseReason): void;
 }

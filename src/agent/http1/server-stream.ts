@@ -12,27 +12,7 @@ import { BodyReader } from './body-reader.ts';
 import { CODEC_ERROR, OVERLOADED, REQUEST_TIMEOUT } from './codec-replies.ts';
 import type { Http1Request } from './request-head.ts';
 import { ResponseWriter } from './response-writer.ts';
-import type { CloseReason, ServerHost } from './server-host.ts';
-
-/** The connection of a stream. */
-export interface StreamConnection {
-  readonly facts: ConnectionFacts;
-  readonly input: PausedInput;
-  readonly out: MessageWriter;
-  /** Calls `expire` after `ms` milliseconds unless it is set again; 0: never. */
-  setDeadline(ms: number): void;
-  /** Continues with the bytes that were kept in `input`. */
-  takeRest(): void;
-  /** The request at hand is over. */
-  onRequestOver(): void;
-  /** Sends what is batched. @returns false: the client does not keep up, wait for `drained` */
-  flush(): boolean;
-  /** Sends no more. */
-  endOutput(): void;
-  /** Sends no more, and drops the connection after a moment. */
-  closeSoon(reason: CloseReason): void;
-  destroy(reason: CloseReason): void;
-}
+import type { ServerHost, StreamConnection } from './server-host.ts';
 
 const HALF_CLOSED_MS = LIMITS.halfClosedTunnelTime.value;
 
@@ -76,6 +56,11 @@ export class Http1ServerStream implements ServerStream {
     this.#response = new ResponseWriter(owner.out, host.date);
     this.#bodyTimeoutMs = host.timeouts.bodyTimeoutMs;
     this.#handler = host.createHandler(this);
+  }
+
+  /** A body or a switched protocol passes. */
+  get isPassing(): boolean {
+    return this.#phase === 'body' || this.#phase === 'tunnel';
   }
 
   /** Delivers a request head. */

@@ -1,13 +1,12 @@
 /*
- * Where sockets are read into. All sockets share one buffer, whose content is valid during a callback only. A socket that reads much, because
- * a large body passes, gets a buffer to itself: its bytes are written to the other side as they are, and while they wait to
- * be written the socket reads into another one.
+ * Where sockets are read into. All sockets share one buffer, whose content is valid during a callback only. It is small: what one read
+ * brings may have to be kept for each of many connections. A socket through which a large body passes gets a larger buffer to
+ * itself: its bytes are written to the other side as they are, and while they wait to be written the socket reads into another one.
  */
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedList } from '../../limits/containers.ts';
 
-const SHARED_BYTES = 64 * 1024;
-/** A read of more bytes than that is worth not to be copied. */
+/** Size of the shared buffer. A read of as many bytes is worth not to be copied. */
 export const LARGE_BYTES: number = 16 * 1024;
 /** A larger one would save little CPU time, and let large bodies delay everything else: a socket is read up to 32 times in a row. */
 const BULK_BYTES = 64 * 1024;
@@ -21,7 +20,7 @@ export class BulkBuffer {
   next: BulkBuffer | undefined;
 }
 
-const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+const shared = Buffer.allocUnsafeSlow(LARGE_BYTES);
 const unused = new BoundedList<BulkBuffer>(LIMITS.unusedReadBuffers);
 let made = 0;
 /** What the socket at hand was read into; undefined: the shared buffer. */
@@ -52,6 +51,8 @@ function take(): BulkBuffer | undefined {
 
 /** Receives what was read; see `SocketEvents`. */
 export interface BytesReceiver {
+  /** A body or a switched protocol passes: what is read goes to the other side. */
+  readonly isPassing: boolean;
   onBytes(buffer: Buffer, length: number): void;
 }
 
@@ -77,7 +78,7 @@ export class ReadBuffers {
   /** Where the next read goes; undefined: to the same buffer as before. */
   next(): Buffer | undefined {
     const bulk = this.#bulk;
-    const large = this.#lastRead > LARGE_BYTES;
+    const large = this.#lastRead >= LARGE_BYTES && this.#receiver.isPassing;
     if (bulk === undefined) return this.#lastRead === -1 ? shared : large ? this.#change(take()) : undefined;
     if (!large) return this.#change(undefined);
     return bulk.holders > 1 ? this.#change(take()) : undefined;

@@ -5,10 +5,10 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { OutgoingSocket } from './outgoing-socket.ts';
-import { ReadBuffers } from './read-buffers.ts';
+import { type BytesReceiver, ReadBuffers } from './read-buffers.ts';
 
 /** Receives the events of a socket. */
-export interface SocketEvents {
+export interface SocketEvents extends BytesReceiver {
   /** Bytes arrived in `buffer[0, length)`; the buffer is valid during the call only. */
   onBytes(buffer: Buffer, length: number): void;
   /** The peer has ended its side. */

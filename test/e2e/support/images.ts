@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { VERSION } from '../../../src/version.ts';
 import type { ImageFile, ImageSpec } from '../../cluster/images.ts';
 import { buildImage } from '../../cluster/images.ts';
-import { agentFlags } from '../../support/agent-flags.ts';
+import { agentEnv, agentFlags } from '../../support/agent-flags.ts';
 import { projectRoot } from './shell.ts';
 
 const run = promisify(execFile);
@@ -43,7 +43,7 @@ function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): Imag
     layers: ['node', ...layers],
     files: bundles.map((file) => appFile(`dist/${file}`, file)),
     entrypoint: [node, ...flags, `/app/${name}.mjs`],
-    env: { NODE_ENV: 'production' },
+    env: name === 'agent' ? agentEnv() : { NODE_ENV: 'production' },
   };
 }
 

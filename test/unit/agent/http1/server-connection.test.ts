@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
+import { INPUT_BUDGET } from '../../../../src/agent/net/paused-input.ts';
 import { chainWithChecks } from '../check-chain.ts';
 import { OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
@@ -162,6 +163,20 @@ describe('HTTP/1.1 clients that do not read', () => {
       await until(() => at.records.length === total + 1);
       client.socket.destroy();
     });
+
+  it('keeps two reads of a client that reads nothing, however much it sends', async () => {
+    const before = INPUT_BUDGET.used;
+    const { port } = await start();
+    const client = new RawClient(port);
+    client.socket.pause();
+    client.send('GET /no HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100_000));
+    await until(() => at.records.length > 0);
+    for (let served = -1; served !== at.records.length; await sleep(60)) served = at.records.length;
+    expect(INPUT_BUDGET.used - before).to.be.within(1, 32 * 1024);
+    client.socket.destroy();
+    await until(() => at.connections() === 0);
+    expect(INPUT_BUDGET.used).to.equal(before);
+  });
 
   it('closes a connection whose output is not read in time', async () => {
     const { port } = await start({ limits: { unreadTimeoutMs: 5 } });

@@ -94,7 +94,7 @@ describe('ReadBuffers', () => {
 
   it('reads into the shared buffer until a read is large, and into another while a writer keeps the last one', () => {
     const seen: Buffer[] = [];
-    const buffers = new ReadBuffers({ onBytes: (buffer) => seen.push(buffer) });
+    const buffers = new ReadBuffers({ isPassing: true, onBytes: (buffer) => seen.push(buffer) });
     const shared = buffers.next();
     buffers.deliver(100);
     expect(buffers.next()).to.equal(undefined);
@@ -107,6 +107,7 @@ describe('ReadBuffers', () => {
 
     const held: BulkBuffer[] = [];
     const writer = new ReadBuffers({
+      isPassing: true,
       onBytes: (buffer) => {
         const bulk = keepable(buffer);
         if (bulk === undefined) return;
@@ -129,17 +130,27 @@ describe('ReadBuffers', () => {
     writer.close();
   });
 
+  it('reads into the shared buffer while no body passes, however large the reads are', () => {
+    const buffers = new ReadBuffers({ isPassing: false, onBytes: () => {} });
+    buffers.next();
+    for (let reads = 0; reads < 3; reads += 1) {
+      buffers.deliver(60_000);
+      expect(buffers.next()).to.equal(undefined);
+    }
+    buffers.close();
+  });
+
   it('falls back to the shared buffer when all others are in use', () => {
-    const all = Array.from({ length: LIMITS.readBuffers.value + 1 }, () => new ReadBuffers({ onBytes: () => {} }));
+    const all = Array.from({ length: LIMITS.readBuffers.value + 1 }, () => new ReadBuffers({ isPassing: true, onBytes: () => {} }));
     const given = all.map((buffers) => {
       buffers.next();
       buffers.deliver(60_000);
       return buffers.next();
     });
-    const shared = new ReadBuffers({ onBytes: () => {} }).next();
+    const shared = new ReadBuffers({ isPassing: true, onBytes: () => {} }).next();
     expect(given.filter((buffer) => buffer === shared).length).to.be.at.least(1);
     for (const buffers of all) buffers.close();
-    const again = new ReadBuffers({ onBytes: () => {} });
+    const again = new ReadBuffers({ isPassing: true, onBytes: () => {} });
     again.next();
     again.deliver(60_000);
     expect(again.next()).not.to.equal(shared);
