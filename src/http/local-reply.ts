@@ -34,6 +34,13 @@ export function codecReply(status: number, body: string, details: string): Local
   return Object.freeze({ ...textReply(status, body, details, true), plain: true });
 }
 
+/** A trailers-only response of gRPC. @param message `''`: none */
+export function grpcReply(grpcStatus: number, message: string, details: string): LocalReply {
+  const headers = ['content-type', 'application/grpc', 'grpc-status', String(grpcStatus)];
+  if (message !== '') headers.push('grpc-message', grpcMessage(message));
+  return { kind: 'reply', status: 200, body: '', headers, close: false, details };
+}
+
 /** Properties of the request that decide how a reply is sent. */
 export interface ReplyForm {
   /** The request is a gRPC call. */

@@ -31,6 +31,8 @@ export interface StreamRequest extends RequestHead {
   readonly lengthGiven: boolean;
   /** Value of X-Request-Id; `''`: absent. */
   readonly clientRequestId: string;
+  /** Value of grpc-timeout; `''`: absent. */
+  readonly grpcTimeout: string;
 }
 
 /** The head of a response with the length of its body. */

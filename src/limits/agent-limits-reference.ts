@@ -66,6 +66,12 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'the connection is closed',
     labels: 'reason="idle"',
   },
+  requestDeadline: {
+    part: 'clients',
+    bounds: 'time of a request with `grpc-timeout`, from its head to the end of the response',
+    set: 'the client, with that header; a longer time sets no deadline',
+    beyond: '504 or, while its body is being sent, 408; gRPC: `grpc-status: 4`; once a response has begun, a reset',
+  },
   chunkNoiseBytes: {
     part: 'clients',
     bounds: 'chunk extensions and trailers of one body, either way',

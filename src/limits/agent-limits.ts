@@ -24,6 +24,7 @@ export type LimitName =
   | 'requestHeadTime'
   | 'requestBodyIdleTime'
   | 'clientIdleTime'
+  | 'requestDeadline'
   | 'chunkNoiseBytes'
   | 'pausedInputBytes'
   | 'clientInputBudget'
@@ -112,6 +113,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   requestHeadTime: deadline('request-head-time', 30_000, REFUSED_REQUEST),
   requestBodyIdleTime: deadline('request-body-idle-time', 300_000, REFUSED_REQUEST),
   clientIdleTime: deadline('client-idle-time', 3_600_000, CLOSED),
+  requestDeadline: deadline('request-deadline', 24 * 24 * 3_600_000),
   chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
   pausedInputBytes: bytes('paused-input-bytes', 16 * KIB, ''),
   clientInputBudget: bytes('client-input-bytes', 32 * MIB),

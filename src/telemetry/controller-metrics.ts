@@ -61,10 +61,14 @@ const QUEUE_SECONDS: number[] = [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100];
 const BUNDLE_BYTES: number[] = [512, 2048, 8192, 32_768, 131_072, 524_288, 2_097_152];
 const WORK_SECONDS: number[] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
 /** A new registry with all metrics; one per process. */
 export function createControllerMetrics(info: { readonly version: string }): ControllerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  // Gauges with the suffix of counters, and sums of the metrics without it.
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   const counters = createCounters(registry);
   registerLostLines(registry);
   const compile = histogram(registry, ['sallyport_bundle_compile_seconds', 'Seconds to compile and encode one bundle.', []], WORK_SECONDS);

@@ -30,7 +30,13 @@ export function writeEnvoyConfig(directory: string, adminPort: number, pairs: re
 }
 
 function listener({ listenPort }: PortPair, at: number): object {
-  const route = { cluster: `app-${at}`, timeout: '0s', retry_policy: { retry_on: 'reset-before-request', num_retries: 2 } };
+  const max_stream_duration = { max_stream_duration: '0s', grpc_timeout_header_max: '0s' };
+  const route = {
+    cluster: `app-${at}`,
+    timeout: '0s',
+    max_stream_duration,
+    retry_policy: { retry_on: 'reset-before-request', num_retries: 2 },
+  };
   const manager = typed('network.http_connection_manager.v3.HttpConnectionManager', {
     stat_prefix: 'in',
     server_name: 'istio-envoy',

@@ -17,11 +17,9 @@ const REFUSED_LISTENERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Not recorded: the authorizer of the records sends no such response and has a name that resolves, and deadlines are not replayed. What
- * a connection carries is compared with a running Envoy instead (test/integration).
+ * Not recorded: the authorizer of the records sends no such response and has a name that resolves. What a connection carries is compared with a running Envoy instead (test/integration).
  */
-const NOT_RECORDED =
-  /^(?:custom-(?:reach-of-answers|fail-open-limits|unknown-service)|grpc-timeout-passed-on|http1-only|upgrade-with-body|wire-.*)$/;
+const NOT_RECORDED = /^(?:custom-(?:reach-of-answers|fail-open-limits|unknown-service)|http1-only|upgrade-with-body|wire-.*)$/;
 
 describe('the headings of docs/differences.md', function () {
   this.timeout(120_000);

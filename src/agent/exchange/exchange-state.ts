@@ -3,9 +3,10 @@
  */
 
 import type { VerdictLog } from '../../filters/verdict.ts';
-import type { HeaderChange } from '../../http/header-changes.ts';
+import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
 import type { ForwardHead, RawRequest } from '../../http/heads.ts';
-import type { StreamRequest } from '../../http/stream.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
+import type { ResponseHead, StreamRequest } from '../../http/stream.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
 
@@ -19,7 +20,11 @@ const NO_REQUEST: StreamRequest = Object.freeze({
   body: 0,
   lengthGiven: false,
   clientRequestId: '',
+  grpcTimeout: '',
 });
+
+/** Idempotent methods: without a body they may be sent again when a reused connection turns out dead (RFC 9110 section 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 const NO_CHANGES: readonly HeaderChange[] = Object.freeze([]);
 
@@ -33,6 +38,8 @@ export class ExchangeState implements ExchangeRecord {
   details = '';
   digest = '';
   verdict: VerdictLog | undefined;
+  /** The request has no body, or all of it was read. */
+  requestEnded = true;
   /** The final head of a response is on its way to the client. */
   responseStarted = false;
   /** Head to send again on a fresh connection when a reused one turns out dead; undefined: the request must not be repeated. */
@@ -64,6 +71,7 @@ export class ExchangeState implements ExchangeRecord {
   /** Takes the request that was read. @param newRequestId makes an id for a request without one */
   begin(request: StreamRequest, newRequestId: () => string): void {
     this.request = request;
+    this.requestEnded = request.body === 0;
     this.requestId = request.clientRequestId === '' ? newRequestId() : request.clientRequestId;
   }
 
@@ -73,6 +81,11 @@ export class ExchangeState implements ExchangeRecord {
     return { version, method, target, headers, hasBody, connection: this.#connection, requestId: this.requestId };
   }
 
+  /** Notes that `head` may be sent again, if the method allows it and nothing but the head is sent. */
+  allowRepeat(head: ForwardHead): void {
+    if (this.request.body === 0 && head.upgrade === '' && IDEMPOTENT.has(this.request.method)) this.repeatable = head;
+  }
+
   /** Notes that the final head of a response goes to the client. */
   startResponse(status: number): void {
     this.responseStarted = true;
@@ -80,9 +93,20 @@ export class ExchangeState implements ExchangeRecord {
     this.status = status;
   }
 
+  /** `head` with the changes that ext_authz servers asked for. */
+  changedHead(head: ResponseHead): ResponseHead {
+    return this.downstream.length === 0 ? head : { ...head, headers: changeHeaders(head.headers, this.downstream) };
+  }
+
+  /** The same for a reply. */
+  changedReply(reply: LocalReply): LocalReply {
+    return this.downstream.length === 0 ? reply : { ...reply, headers: changeHeaders(reply.headers, this.downstream) };
+  }
+
   /** Forgets the exchange. */
   reset(): void {
     this.request = NO_REQUEST;
+    this.requestEnded = true;
     this.status = 0;
     this.startMs = 0;
     this.evaluatedMs = 0;

@@ -3,7 +3,6 @@
  * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
 import type { CheckVerdict, Verdict, VerifyVerdict } from '../../filters/verdict.ts';
-import { changeHeaders } from '../../http/header-changes.ts';
 import type { ForwardHead } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import type {
@@ -22,11 +21,9 @@ import { type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
 import type { ExchangeContext } from './exchange-context.ts';
 import { ExchangeState } from './exchange-state.ts';
 import { cutDetails, failureReply, NOT_READY, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
-import { PendingCheck, prefixBytes } from './pending-check.ts';
+import { PendingCheck } from './pending-check.ts';
+import { DURATION_DETAILS, deadlineReply, startRequestDeadline } from './request-deadline.ts';
 import { WebSocketClose } from './web-socket-close.ts';
-
-/** Idempotent methods: without a body they may be sent again when a reused connection turns out dead (RFC 9110 section 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 const REQUESTS_PER_READ = LIMITS.requestsPerRead.value;
 
@@ -43,12 +40,11 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   #upgrade: Upgrade = 'none';
   #protocol = '';
   #webSocket: WebSocketClose | undefined;
-  /** The check that waits for bytes of the body. */
-  #prefixFor: CheckVerdict | undefined;
   #check: PendingCheck | undefined;
   readonly #ticket: EvaluationTicket;
   /** The verdict that waits in the queue of evaluations; undefined: the request as a whole may wait there. */
   #verify: VerifyVerdict | undefined;
+  #cancelDeadline: (() => void) | undefined;
   /** Requests since the stream has last handed over a whole read. */
   #requestsInRead = 0;
 
@@ -65,6 +61,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const context = this.#context;
     state.startMs = this.#stream.startMs;
     state.begin(request, context.newRequestId);
+    if (request.grpcTimeout !== '') this.#cancelDeadline = startRequestDeadline(request.grpcTimeout, context.clock, () => this.#expire());
     this.#requestsInRead += 1;
     if (this.#requestsInRead <= REQUESTS_PER_READ) this.#evaluate();
     else this.#wait(undefined);
@@ -94,9 +91,8 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   onBodyPrefix(prefix: BodyPrefix): void {
-    const check = this.#prefixFor;
-    this.#prefixFor = undefined;
-    if (check !== undefined) this.#startCheck(check, prefix);
+    this.#state.requestEnded = prefix.whole;
+    this.#check?.onPrefix(prefix);
   }
 
   onRequestData(buffer: Buffer, start: number, end: number): void {
@@ -106,6 +102,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   onRequestEnd(): void {
+    this.#state.requestEnded = true;
     this.#client?.end();
   }
 
@@ -128,7 +125,6 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
 
   onStreamReset(): void {
     const state = this.#state;
-    this.#check?.abort();
     this.#dropClient();
     if (state.details === '' && state.status !== 101) state.details = 'downstream_remote_disconnect';
     this.#record();
@@ -139,7 +135,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     else if (head.status >= 200) {
       this.#state.startResponse(head.status);
       this.#upgrade = 'none';
-      this.#stream.sendHead(this.#changed(head));
+      this.#stream.sendHead(this.#state.changedHead(head));
     } else {
       this.#state.repeatable = undefined;
       this.#stream.sendInterim(head);
@@ -174,14 +170,26 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     this.#client = undefined;
     if (this.#upgrade === 'switched' || this.#upgrade === 'closing') this.#stream.close();
     else if (state.responseStarted) {
-      // The response head is already sent; drop the stream so that the client sees a truncated response.
-      state.details = cutDetails(failure, reason);
-      this.#stream.flush();
-      this.#stream.reset();
+      this.#cutResponse(cutDetails(failure, reason));
     } else if (reused && state.repeatable !== undefined && failure === 'termination') {
       this.#client = this.#upstream.open(state.repeatable, state.request, this, true);
       this.#client.flush();
     } else this.#reply(failureReply(failure, reason));
+  }
+
+  /** The time that the client has set is over. */
+  #expire(): void {
+    const state = this.#state;
+    if (state.responseStarted) this.#cutResponse(DURATION_DETAILS);
+    else this.#reply(deadlineReply(state, this.#upgrade !== 'none'));
+  }
+
+  /** The response head is already sent: drops the stream so that the client sees a truncated response. */
+  #cutResponse(details: string): void {
+    this.#state.details = details;
+    this.#dropClient();
+    this.#stream.flush();
+    this.#stream.reset();
   }
 
   #evaluate(): void {
@@ -221,20 +229,15 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
       case 'reply':
         this.#reply(verdict);
         return;
-      case 'check': {
-        const bytes = state.request.body === 0 ? 0 : prefixBytes(verdict);
-        if (bytes === 0) this.#startCheck(verdict, undefined);
-        else {
-          this.#prefixFor = verdict;
-          this.#stream.readPrefix(bytes);
-        }
-      }
+      case 'check':
+        this.#startCheck(verdict);
     }
   }
 
-  #startCheck(check: CheckVerdict, body: BodyPrefix | undefined): void {
+  #startCheck(check: CheckVerdict): void {
     this.#check ??= new PendingCheck(this.#context.extAuthz, (verdict) => this.#onChecked(verdict));
-    this.#check.start(check, body);
+    const bytes = this.#check.start(check, this.#state.request.body !== 0);
+    if (bytes > 0) this.#stream.readPrefix(bytes);
   }
 
   #onChecked(verdict: Verdict): void {
@@ -249,7 +252,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
       this.#reply(UPGRADE_WITH_BODY);
       return;
     }
-    if (!hasBody && head.upgrade === '' && IDEMPOTENT.has(request.method)) this.#state.repeatable = head;
+    this.#state.allowRepeat(head);
     this.#client = this.#upstream.open(head, request, this, false);
     if (head.upgrade !== '') {
       this.#upgrade = 'asked';
@@ -262,23 +265,17 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     this.#upgrade = 'switched';
     if (this.#protocol.toLowerCase() === 'websocket') this.#webSocket = new WebSocketClose();
     this.#state.startResponse(101);
-    this.#stream.switchProtocols(this.#changed(head), this.#protocol);
-  }
-
-  /** `head` with the changes that ext_authz servers asked for. */
-  #changed(head: ResponseHead): ResponseHead {
-    const { downstream } = this.#state;
-    return downstream.length === 0 ? head : { ...head, headers: changeHeaders(head.headers, downstream) };
+    this.#stream.switchProtocols(this.#state.changedHead(head), this.#protocol);
   }
 
   #reply(reply: LocalReply): void {
     const state = this.#state;
-    const { downstream } = state;
     this.#dropClient();
     state.status = reply.status;
     state.details = reply.details;
+    const changed = state.changedReply(reply);
     this.#record();
-    this.#stream.reply(downstream.length === 0 ? reply : { ...reply, headers: changeHeaders(reply.headers, downstream) });
+    this.#stream.reply(changed);
   }
 
   #dropClient(): void {
@@ -287,11 +284,13 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   #record(): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
+    this.#check?.abort();
     this.#context.observer.onExchange(this.#state);
     this.#state.reset();
     this.#upgrade = 'none';
     this.#webSocket = undefined;
-    this.#prefixFor = undefined;
     this.#verify = undefined;
     this.#context.evaluations.remove(this.#ticket);
   }

@@ -10,7 +10,7 @@ import type { ExtAuthzClient } from '../context.ts';
 const ERROR: CheckResponse = checkFailed(403);
 
 /** Bytes of the body that the provider of `check` needs: its limit, and one more where a longer body is refused. 0: none. */
-export function prefixBytes({ provider }: CheckVerdict): number {
+function prefixBytes({ provider }: CheckVerdict): number {
   const limits = provider.includeRequestBodyInCheck;
   return limits === undefined ? 0 : limits.maxRequestBytes + (limits.allowPartialMessage ? 0 : 1);
 }
@@ -19,6 +19,8 @@ export function prefixBytes({ provider }: CheckVerdict): number {
 export class PendingCheck {
   readonly #client: ExtAuthzClient;
   readonly #onVerdict: (verdict: Verdict) => void;
+  /** The check that waits for the first bytes of the body. */
+  #waiting: CheckVerdict | undefined;
   #running: AbortController | undefined;
 
   /** @param onVerdict is called once per check, never during `start`, and not after `abort` */
@@ -27,8 +29,22 @@ export class PendingCheck {
     this.#onVerdict = onVerdict;
   }
 
-  /** Sends the check. */
-  start(check: CheckVerdict, body: BodyPrefix | undefined): void {
+  /** Sends the check, unless it needs the body. @returns bytes of the body to pass to {@link onPrefix} first; 0: it is sent */
+  start(check: CheckVerdict, hasBody: boolean): number {
+    const bytes = hasBody ? prefixBytes(check) : 0;
+    if (bytes === 0) this.#send(check, undefined);
+    else this.#waiting = check;
+    return bytes;
+  }
+
+  /** Sends the check that waits for the body. */
+  onPrefix(prefix: BodyPrefix): void {
+    const check = this.#waiting;
+    this.#waiting = undefined;
+    if (check !== undefined) this.#send(check, prefix);
+  }
+
+  #send(check: CheckVerdict, body: BodyPrefix | undefined): void {
     const running = new AbortController();
     this.#running = running;
     void this.#client(check, body, running.signal)
@@ -43,6 +59,7 @@ export class PendingCheck {
   /** Forgets the check; its response is ignored. */
   abort(): void {
     const running = this.#running;
+    this.#waiting = undefined;
     this.#running = undefined;
     running?.abort();
   }

@@ -4,6 +4,7 @@
 import { isToken } from '../../http/field-syntax.ts';
 import { codecReply, type LocalReply } from '../../http/local-reply.ts';
 import { METHODS } from '../../http/methods.ts';
+import { joinValues } from '../../http/normalize/copy-headers.ts';
 import { refuseOldVersion } from '../../http/normalize/prepare.ts';
 import { RAW_CHUNKS, type StreamRequest } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
@@ -52,6 +53,7 @@ interface Walk {
   upgradeListed: boolean;
   expectContinue: boolean;
   requestId: string;
+  grpcTimeout: string;
 }
 
 /**
@@ -102,6 +104,7 @@ function parseFields(text: string, start: number, method: string, target: string
     upgradeListed: false,
     expectContinue: false,
     requestId: '',
+    grpcTimeout: '',
   };
   for (let at = start; ; ) {
     const end = text.indexOf('\r\n', at);
@@ -135,6 +138,7 @@ function parseFields(text: string, start: number, method: string, target: string
     upgrade: walk.upgradeNamed && walk.upgradeListed,
     expectContinue: walk.expectContinue,
     clientRequestId: walk.requestId,
+    grpcTimeout: walk.grpcTimeout,
   };
 }
 
@@ -172,7 +176,7 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
       if (name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue') walk.expectContinue = true;
       return '';
     case 12:
-      if (name.toLowerCase() === 'x-request-id') walk.requestId = walk.requestId === '' ? value : `${walk.requestId},${value}`;
+      noteText(walk, name.toLowerCase(), value);
       return '';
     case 16:
       // Not a standard field; Envoy closes for it, and so do old clients.
@@ -181,6 +185,11 @@ function noteField(walk: Walk, name: string, value: string): FramingFault {
     default:
       return '';
   }
+}
+
+function noteText(walk: Walk, name: string, value: string): void {
+  if (name === 'x-request-id') walk.requestId = walk.requestId === '' ? value : `${walk.requestId},${value}`;
+  else if (name === 'grpc-timeout') walk.grpcTimeout = joinValues(walk.grpcTimeout, value);
 }
 
 function noteConnection(walk: Walk, value: string): void {

@@ -24,3 +24,6 @@ export function ruleOf({ outcome, decision, customRule, jwtRule }: VerdictLog): 
 
 /** Response code details of a request that arrived before the first bundle. */
 export const NO_BUNDLE_DETAILS = 'no_policy_bundle';
+
+/** Response code details of a request whose client set a deadline that is over. */
+export const DURATION_DETAILS = 'max_duration_timeout';

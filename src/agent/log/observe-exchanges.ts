@@ -6,7 +6,7 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import type { AgentMetrics, DecisionAction, DecisionCause } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
-import { decisionOf, ruleOf } from './decision-of.ts';
+import { DURATION_DETAILS, decisionOf, ruleOf } from './decision-of.ts';
 
 /** An observer that counts every exchange and logs it when there is an access log. */
 export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | undefined, clock: Clock): ExchangeObserver {
@@ -38,9 +38,12 @@ function countPolicies(metrics: AgentMetrics, verdict: VerdictLog): void {
   if (dryRunDeny !== undefined) metrics.onDryRun(dryRunDeny.rule?.source, dryRunDeny.allowed ? 'would_allow' : 'would_deny');
 }
 
-function causeOf({ verdict }: ExchangeRecord, action: DecisionAction): DecisionCause {
+function causeOf({ verdict, details }: ExchangeRecord, action: DecisionAction): DecisionCause {
   if (action === 'none') return 'client-left';
-  if (verdict === undefined || verdict.outcome === 'none') return action === 'closed' ? 'no-bundle' : 'codec';
+  if (verdict === undefined || verdict.outcome === 'none') {
+    if (details === DURATION_DETAILS) return 'request';
+    return action === 'closed' ? 'no-bundle' : 'codec';
+  }
   if (verdict.decision !== undefined) return verdict.decision.reason;
   if (verdict.details.startsWith('jwt_authn')) return 'jwt';
   if (verdict.details.startsWith('ext_authz')) return 'ext-authz';

@@ -130,6 +130,8 @@ function writeConfig(
 }
 
 const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/${name}`, ...value });
+/** The route of Istio's inbound listeners: no timeout but that of grpc-timeout. */
+const ROUTE = { cluster: 'app', timeout: '0s', max_stream_duration: { max_stream_duration: '0s', grpc_timeout_header_max: '0s' } };
 const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
 function bootstrap(settings: EnvoyPorts, filters: readonly object[], { manager, ...transport }: Extras): object {
@@ -167,7 +169,7 @@ function connectionManager(filters: readonly object[], settings: object = {}): o
       proxy_100_continue: true,
       route_config: {
         name: 'in',
-        virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] }],
+        virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: ROUTE }] }],
       },
       upgrade_configs: [{ upgrade_type: 'websocket' }],
       stream_idle_timeout: '0s',

@@ -5,7 +5,7 @@ import type { ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import { Exchange } from '../../../src/agent/exchange/exchange.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { type Clock, systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import { stubFilterChain } from './loopback.ts';
 import { MemoryClient, MemoryUpstream } from './memory-streams.ts';
@@ -18,6 +18,8 @@ export interface MemoryStageOptions {
   readonly extAuthz?: ExtAuthzClient;
   /** Absent: one that runs on the event loop. */
   readonly evaluations?: EvaluationQueue;
+  /** Absent: that of the system. */
+  readonly clock?: Clock;
 }
 
 export interface MemoryStage {
@@ -35,7 +37,7 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
   const upstream = new MemoryUpstream();
   const exchange = new Exchange(client, upstream, {
     activePolicy: () => (options.notReady === true ? undefined : policy),
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     observer: { onExchange: (record) => records.push(copyOf(record)) },
     extAuthz: options.extAuthz,
     evaluations: options.evaluations ?? new EvaluationQueue(systemClock),

@@ -35,6 +35,7 @@ export interface MemoryRequest {
   readonly target?: string;
   readonly headers?: readonly string[];
   readonly clientRequestId?: string;
+  readonly grpcTimeout?: string;
   /** Another request follows in the same read. */
   readonly more?: boolean;
   /** Length of the body that will be sent with `send`; absent: no body. */
@@ -80,6 +81,7 @@ export class MemoryClient implements ServerStream {
     target = '/',
     headers = ['host', 'a'],
     clientRequestId = '',
+    grpcTimeout = '',
     body = 0,
     more = false,
   }: MemoryRequest = {}): this {
@@ -98,6 +100,7 @@ export class MemoryClient implements ServerStream {
       body,
       lengthGiven: body > 0,
       clientRequestId,
+      grpcTimeout,
     };
     this.#deliver().onRequestHead(request);
     if (!more) this.#deliver().onRequestFlush();

@@ -24,6 +24,7 @@ describe('parseRequestHead', () => {
       upgrade: false,
       expectContinue: false,
       clientRequestId: '',
+      grpcTimeout: '',
     });
   });
 

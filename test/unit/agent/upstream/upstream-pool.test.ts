@@ -43,6 +43,7 @@ const REQUEST: StreamRequest = {
   body: 0,
   lengthGiven: false,
   clientRequestId: '',
+  grpcTimeout: '',
 };
 const HANDLER = {} as ClientStreamHandler;
 
