@@ -47,7 +47,11 @@ const target = targets[/** @type {'start' | 'test'} */ (task)];
 if (target === undefined) fail(`unknown task ${task}; known: ${Object.keys(targets).join(', ')}`);
 install();
 const path = `${join(root, 'node_modules', '.bin')}:${dirname(nodeBinary)}:${process.env.PATH ?? ''}`;
-const child = spawn(nodeBinary, [join(root, target), ...rest], { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } });
+const child = spawn(nodeBinary, ['--disable-sigusr1', join(root, target), ...rest], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, PATH: path },
+});
 // The terminal sends Ctrl-C to the child, too; this process must outlive it.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => child.kill('SIGTERM'));

@@ -163,7 +163,7 @@ export const NEW_PODS: readonly Validation[] = [
     message: 'only the agent may mount the volumes of the agent',
   },
   {
-    expression: `{{ ne .Values.agent.privilegedContainers "refuse" }} || !object.spec.?shareProcessNamespace.orValue(false)
+    expression: `{{ eq .Values.agent.privilegedContainers "report" }} || !object.spec.?shareProcessNamespace.orValue(false)
   && !object.spec.?hostPID.orValue(false) && variables.others.all(c, !(${IS_PRIVILEGED}))`,
     message: `a container of a pod with an agent may not share processes, be privileged, run as user ${AGENT_USER} or have one of the capabilities ${DANGEROUS_CAPABILITIES.join(', ')}`,
   },

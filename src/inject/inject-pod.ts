@@ -13,6 +13,7 @@ import {
 import { privilegesOf } from '../api/kube/container-privileges.ts';
 import {
   AGENT_ANNOTATION,
+  BUNDLE_TOUCH_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   INJECTION_LABEL,
@@ -183,7 +184,10 @@ function addAgent(bare: Raw, { settings, workloadName, capture, clamped }: PodPl
   };
   return {
     ...bare,
-    metadata: { ...metadata, annotations: { ...annotations, [AGENT_ANNOTATION]: JSON.stringify(status) } },
+    metadata: {
+      ...metadata,
+      annotations: { ...without(annotations, BUNDLE_TOUCH_ANNOTATION), [AGENT_ANNOTATION]: JSON.stringify(status) },
+    },
     spec: {
       ...spec,
       initContainers: [redirectContainer(plan), agentContainer(plan), ...rewrittenInit.containers],

@@ -17,6 +17,8 @@ export interface AdmissionRequest {
   readonly isDryRun: boolean;
   /** Absent on DELETE. */
   readonly object: RawObject | undefined;
+  /** Groups of the user that sent the request. */
+  readonly groups: readonly string[];
 }
 
 /** One step of a JSON Patch. @see RFC 6902 */
@@ -50,13 +52,15 @@ export function parseReview(body: unknown): AdmissionRequest {
   if (!isRawObject(request) || typeof request['uid'] !== 'string' || request['uid'] === '') {
     throw new RefusedError('SP_KUBE_INVALID', 'the AdmissionReview has no request');
   }
-  const { uid, namespace, operation, object, dryRun } = request as Readonly<Record<string, unknown>>;
+  const { uid, namespace, operation, object, dryRun, userInfo } = request as Readonly<Record<string, unknown>>;
+  const groups = isRawObject(userInfo) && Array.isArray(userInfo['groups']) ? userInfo['groups'] : [];
   return {
     uid: uid as string,
     namespace: typeof namespace === 'string' ? namespace : '',
     operation: typeof operation === 'string' ? operation : '',
     isDryRun: dryRun === true,
     object: isRawObject(object) ? object : undefined,
+    groups: groups.filter((group) => typeof group === 'string'),
   };
 }
 

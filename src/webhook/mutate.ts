@@ -1,6 +1,7 @@
 /*
  * Injects an agent into a Pod on admission. The workload gets the name that the controller later computes for the pod.
  */
+import { MIRROR_ANNOTATION } from '../api/kube/pod-traits.ts';
 import { projectPod } from '../api/kube/slim.ts';
 import { workloadNameOf } from '../api/kube/workload.ts';
 import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
@@ -10,6 +11,9 @@ import { isSame } from '../inject/raw-json.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
 import type { AdmissionRequest, AdmissionResponse, PatchStep } from './admission.ts';
 
+/** Group of kubelets. */
+const NODES = 'system:nodes';
+
 /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
 export type RootPolicies = (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
 
@@ -18,6 +22,10 @@ export function reviewPod(request: AdmissionRequest, settings: InjectionSettings
   const { object } = request;
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
   const slim = projectPod(object);
+  // Only kubelets create mirror pods; anyone else would set the annotation to avoid the agent.
+  if (slim.obstacle === 'static-pod' && !request.groups.includes(NODES)) {
+    return { allowed: false, message: `the annotation ${MIRROR_ANNOTATION} is reserved for kubelets` };
+  }
   const { pod, findings } = injectPodTemplate(object, {
     workloadName: workloadNameOf(slim),
     settings,

@@ -18,9 +18,10 @@ import { freePorts, isReady, waitFor } from './wait.ts';
 export interface ControlPlaneOptions {
   /**
    * Also runs kube-controller-manager: namespaces can then be deleted, owned objects are garbage-collected, ServiceAccounts are created.
-   * Absent or false: none of that happens, and pods need no ServiceAccount.
+   * Absent or false: none of that happens, and pods need no ServiceAccount. `service-accounts`: each controller acts as its own
+   * ServiceAccount, as in real clusters, and not as the administrator.
    */
-  readonly controllerManager?: boolean;
+  readonly controllerManager?: boolean | 'service-accounts';
   /** Writes an audit log to `auditLogPath` of the result. */
   readonly audit?: boolean;
   /** More flags for kube-apiserver, after ours, e.g. `--runtime-config=...`. */
@@ -127,7 +128,7 @@ export async function bringUp(options: BringUp, signal?: AbortSignal): Promise<B
   const kubeconfigPath = writeKubeconfig(join(state, 'admin.kubeconfig'), endpoint, admin);
   await waitFor('the API server', [etcd, apiServer], () => isReady(endpoint, admin, '/readyz'), signal);
   await waitFor('the namespace default', [apiServer], () => isReady(endpoint, admin, '/api/v1/namespaces/default'), signal);
-  if (options.controllerManager) {
+  if (options.controllerManager !== undefined && options.controllerManager !== false) {
     const manager = startControllerManager({ ...options, authority, kubeconfigPath, serviceAccountKeyPath: serviceAccount.keyPath });
     const account = '/api/v1/namespaces/default/serviceaccounts/default';
     await waitFor('the first ServiceAccount', [apiServer, manager], () => isReady(endpoint, admin, account), signal);
@@ -183,7 +184,9 @@ async function apiServerFlags(authority: Authority, admin: KeyPairPaths, options
     `--service-cluster-ip-range=${network.serviceCidr}`,
     '--authorization-mode=Node,RBAC',
     '--allow-privileged=true',
-    ...(options.controllerManager ? [] : ['--disable-admission-plugins=ServiceAccount']),
+    ...(options.controllerManager !== undefined && options.controllerManager !== false
+      ? []
+      : ['--disable-admission-plugins=ServiceAccount']),
     ...kubelet,
   ];
 }
@@ -194,7 +197,7 @@ interface ManagerParts extends BringUp {
   readonly serviceAccountKeyPath: string;
 }
 
-/** Runs as the administrator: one token per controller, as in real clusters, costs five seconds at the start. */
+/** Runs as the administrator by default: one token per controller, as in real clusters, costs five seconds at the start. */
 function startControllerManager(parts: ManagerParts): Running {
   const { state, authority } = parts;
   const args = [
@@ -207,6 +210,7 @@ function startControllerManager(parts: ManagerParts): Running {
     `--cluster-signing-key-file=${authority.ca.keyPath}`,
     '--leader-elect=false',
     '--secure-port=0',
+    ...(parts.controllerManager === 'service-accounts' ? ['--use-service-account-credentials=true'] : []),
   ];
   return startDaemon({ name: 'kube-controller-manager', file: binaryPath('kube-controller-manager'), args }, state, parts.outlive);
 }

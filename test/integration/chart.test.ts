@@ -76,7 +76,14 @@ function one(objects: readonly Rendered[], kind: string): Rendered {
   return first;
 }
 
-const CLUSTER_SCOPED = ['ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+const CLUSTER_SCOPED = [
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'MutatingWebhookConfiguration',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+  'ValidatingWebhookConfiguration',
+];
 
 /** Registers the hook of one describe of charts that are only rendered. */
 function setUpHelm(): void {
@@ -143,6 +150,22 @@ describe('the chart: its objects', function () {
         );
       });
 
+      it('binds every admission policy, which fails closed, to the users of this release', () => {
+        const policies = ofKind(objects, 'ValidatingAdmissionPolicy');
+        const bindings = ofKind(objects, 'ValidatingAdmissionPolicyBinding');
+        const spec = (object: Rendered): Readonly<Record<string, unknown>> => object.spec as unknown as Readonly<Record<string, unknown>>;
+
+        expect(bindings.map((binding) => spec(binding)['policyName'])).to.have.members(policies.map(({ metadata }) => metadata.name));
+        for (const policy of policies) expect(spec(policy)['failurePolicy'], policy.metadata.name).to.equal('Fail');
+        for (const binding of bindings) expect(spec(binding)['validationActions'], binding.metadata.name).to.deep.equal(['Deny']);
+        const account = one(objects, 'Deployment').spec.template.spec.serviceAccountName;
+        const texts = policies
+          .map((policy) => JSON.stringify(policy))
+          .filter((text) => text.includes('system:serviceaccount:sallyport-system'));
+        for (const text of texts) expect(text).to.contain(`system:serviceaccount:sallyport-system:${account}\\"`);
+        expect(texts).to.have.length(policies.length === 0 ? 0 : 5);
+      });
+
       it('does not set caBundle, and excludes kube-system and its own namespace', () => {
         for (const webhook of objects.flatMap(({ webhooks = [] }) => webhooks)) {
           expect(webhook.sideEffects).to.equal('None');
@@ -175,6 +198,26 @@ describe('the chart: its values and the files generated from it', function () {
       `registry.example.com/mirror/sallyport/controller@sha256:${'0'.repeat(64)}`,
       'other.example.com/sallyport/agent:v9',
     ]);
+  });
+
+  it('requires a version of Kubernetes that serves admission policies', async () => {
+    const render = (version: string): Promise<string> =>
+      template('--kube-version', version).then(
+        (objects) => `${ofKind(objects, 'ValidatingAdmissionPolicy').length} policies`,
+        (failure: Error) => failure.message,
+      );
+
+    expect(await render('v1.29.9')).to.contain('incompatible with Kubernetes v1.29.9');
+    expect(await render('v1.30.0')).to.equal('6 policies');
+  });
+
+  it('names the image of the agent and the users of the values in admission policies', async () => {
+    const text = JSON.stringify(await template('--values', `${folder}ci/full-values.yaml`));
+
+    expect(text).to.contain('[\\"other.example.com/sallyport/agent\\",\\"mirror.example.com:5000/sallyport/agent\\"].exists(r,');
+    expect(text).to.contain('!(g in [\\"sre\\"])');
+    expect(text).to.contain('[\\"system:kube-controller-manager\\"]');
+    expect(text).to.contain('!= \\"CREATE\\" || (true ||');
   });
 
   const wrong: readonly (readonly [string, string])[] = [

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
+import { bundleName } from '../../src/api/kube/workload.ts';
 import type { AppliedObject } from '../../src/cluster/apply.ts';
 import { refusedRequests } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
@@ -22,7 +23,16 @@ export const RA = 'RequestAuthentication';
 /** The other kind of policy. */
 export const AP = 'AuthorizationPolicy';
 /** The manifests that grant permissions; the others need a cluster that runs pods. */
-const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
+const RIGHTS: readonly string[] = [
+  'Namespace',
+  'ServiceAccount',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'Role',
+  'RoleBinding',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+];
 const INSTALL = new URL('../../manifests/install.yaml', import.meta.url);
 /** A policy that denies GET requests. */
 export const DENY_GET: { readonly action: string; readonly rules: readonly object[] } = {
@@ -71,7 +81,7 @@ export function setUp(): Stage {
   };
   const see: Stage['see'] = (condition, what) => until(condition, what, PATIENCE_MS);
   const version: Stage['version'] = async (workload = 'httpbin') =>
-    (await at.cluster.configMap(at.ns, `sallyport-${workload}`))?.metadata?.resourceVersion;
+    (await at.cluster.configMap(at.ns, bundleName(workload)))?.metadata?.resourceVersion;
   const functions = {
     start: async (name, env = {}) => {
       const started = await startController({

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { BUNDLE_KEY } from '../../src/api/kube/names.ts';
+import { bundleName } from '../../src/api/kube/workload.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { type AppliedObject, applyObject, deleteObject, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -94,7 +95,7 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
     configMap,
     bundle: async (namespace, workload) => {
-      const data = (await configMap(namespace, `sallyport-bundle-${workload}`))?.['data'] as Readonly<Record<string, string>> | undefined;
+      const data = (await configMap(namespace, bundleName(workload)))?.['data'] as Readonly<Record<string, string>> | undefined;
       const text = data?.[BUNDLE_KEY];
       return text === undefined ? undefined : (JSON.parse(text) as Bundle);
     },

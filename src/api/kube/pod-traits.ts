@@ -8,7 +8,8 @@ import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 /** Why a pod cannot have an agent. */
 export type AgentObstacle = 'host-network' | 'windows' | 'static-pod';
 
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+/** Annotation of the mirror pod of a static pod, which a kubelet creates. */
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /** Why the pod cannot have an agent; undefined when it can. */
 export function agentObstacleOf(annotations: Fields, spec: Fields): AgentObstacle | undefined {

@@ -22,6 +22,7 @@ function tryAll(object: unknown): void {
     operation: 'CREATE',
     isDryRun: false,
     object: object as AdmissionRequest['object'],
+    groups: [],
   } as const;
   reviewPolicy(request, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => new Set([8080]) });
 }

@@ -177,6 +177,36 @@ describe('injectPodTemplate: pods that it does not change', () => {
   }
 });
 
+describe('injectPodTemplate: containers that bypass the agent', () => {
+  const capable = pod({ containers: [{ ...app, securityContext: { capabilities: { add: ['NET_ADMIN'] } } }] });
+  const refusing = { ...context, settings: { ...context.settings, privilegedContainers: 'refuse' as const } };
+
+  it('warns about them', () => {
+    const result = injectPodTemplate(capable, context);
+
+    expect(result.changed).to.equal(true);
+    expect(result.findings.map(({ severity, code, message }) => `${severity} ${code} ${message}`)).to.deep.equal([
+      'warning SP_PRIVILEGED container app has NET_ADMIN, which bypasses the agent',
+    ]);
+  });
+
+  it('refuses the pod when the operator wants that', () => {
+    const result = injectPodTemplate(capable, refusing);
+
+    expect(result.pod).to.equal(capable);
+    expect(result.findings).to.have.lengthOf(1);
+    expect(result.findings[0]).to.include({ severity: 'error', code: 'SP_PRIVILEGED' });
+  });
+
+  it('refuses a mount of a volume of the agent in any case', () => {
+    const mounting = pod({ containers: [{ ...app, volumeMounts: [{ name: 'sallyport-state', mountPath: '/x' }] }] });
+
+    const [finding] = injectPodTemplate(mounting, context).findings;
+
+    expect(finding).to.include({ severity: 'error', message: 'container app mounts sallyport-state, which bypasses the agent' });
+  });
+});
+
 describe('injectPodTemplate: injected pods', () => {
   it('returns the same pod for a second injection, and the original one when the agent is removed', () => {
     const input = pod({
@@ -191,6 +221,12 @@ describe('injectPodTemplate: injected pods', () => {
     expect(twice.changed).to.equal(false);
     expect(twice.pod).to.equal(once);
     expect(removeAgent(once)).to.deep.equal(input);
+  });
+
+  it('drops the digest of a copied pod, which the controller sets', () => {
+    const result = injectPodTemplate(annotated({ 'sallyport.dev/bundle-digest': 'sha256:0', kept: 'x' }), context);
+
+    expect(rawOf(rawOf(result.pod['metadata'])['annotations'])).to.have.all.keys('kept', AGENT_ANNOTATION);
   });
 
   it('captures a container that was added after the first injection', () => {

@@ -100,6 +100,18 @@ describe('conditions of a policy', () => {
       message: 'No selected workload has an agent: foo/b',
     },
     {
+      name: 'not ready when the only selected agent is altered',
+      facts: { altered: [{ workload: 'foo/b', message: 'container sallyport-agent: command is set' }] },
+      is: 'False NoAgent',
+      message: 'No selected workload has an agent: foo/b',
+    },
+    {
+      name: 'not ready when the only selected agent captures no port',
+      facts: { published: ['foo/b'], bypassed: [{ workload: 'foo/b', message: 'excluded ports 8080' }], uncaptured: ['foo/b'] },
+      is: 'False NoAgent',
+      message: 'No selected workload has an agent: foo/b',
+    },
+    {
       name: 'not ready when its provider is unknown',
       facts: { published: ['foo/a'], provider: { reason: 'ProviderUnknown', message: 'unknown extension provider x' } },
       is: 'False ProviderUnknown',

@@ -58,6 +58,18 @@ const CASES: readonly (readonly [name: string, facts: Partial<PolicyFacts>, is: 
     'Enforced on 0 of 1 selected workloads. Without an agent: 1 (foo/a)',
   ],
   [
+    'selects a workload whose agent is altered',
+    { published: ['foo/a'], altered: [{ workload: 'foo/b', message: 'container sallyport-agent: command is set' }] },
+    'False PartlyEnforced',
+    'Enforced on 1 of 2 selected workloads. Agent altered: 1 (foo/b: container sallyport-agent: command is set)',
+  ],
+  [
+    'selects only a workload whose ports bypass the agent',
+    { published: ['foo/a'], bypassed: [{ workload: 'foo/a', message: 'excluded ports 8080' }], uncaptured: ['foo/a'] },
+    'False PartlyEnforced',
+    'Enforced on 0 of 1 selected workloads. Agent can be bypassed: 1 (foo/a: excluded ports 8080)',
+  ],
+  [
     'waits for bundles, one of which is refused',
     { published: ['foo/a'], waiting: ['foo/b'], refused: [{ workload: 'foo/c', message: 'exceeded quota' }] },
     'False PartlyEnforced',

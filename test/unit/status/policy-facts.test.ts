@@ -103,6 +103,27 @@ describe('facts about a policy', () => {
     });
   });
 
+  it('name altered agents, and agents that ports or containers of their pod bypass', () => {
+    clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
+    clusterState.pods.upsert({ ...pod('altered', { agent: false }), agentFault: 'container sallyport-agent: command is set' });
+    clusterState.pods.upsert({ ...pod('open'), ports: [], agent: { ports: [], excluded: [8080] } });
+    clusterState.pods.upsert({ ...pod('partly'), ports: [80], agent: { ports: [80], excluded: [9090, 8080] } });
+    clusterState.pods.upsert({ ...pod('strong'), privileges: ['container app has NET_ADMIN'] });
+    clusterState.pods.upsert(pod('fine'));
+    clusterState.upsertPolicy(policy());
+
+    expect(facts()).to.deep.include({
+      withoutAgent: [],
+      altered: [{ workload: 'foo/altered', message: 'container sallyport-agent: command is set' }],
+      bypassed: [
+        { workload: 'foo/open', message: 'excluded ports 8080' },
+        { workload: 'foo/partly', message: 'excluded ports 8080, 9090' },
+        { workload: 'foo/strong', message: 'container app has NET_ADMIN' },
+      ],
+      uncaptured: ['foo/open'],
+    });
+  });
+
   it('name the workloads for which nothing has been published yet', () => {
     for (const name of ['old', 'new']) clusterState.pods.upsert(pod(name));
     clusterState.upsertPolicy(policy());

@@ -9,9 +9,11 @@ describe('parseReview', () => {
   it('reads the request and keeps the object as it is', () => {
     const object = { kind: 'Pod', spec: { unknownField: [null] } };
 
-    const request = parseReview(review({ uid: 'u', namespace: 'foo', operation: 'CREATE', object, dryRun: true }));
+    const request = parseReview(
+      review({ uid: 'u', namespace: 'foo', operation: 'CREATE', object, dryRun: true, userInfo: { groups: ['a', 1] } }),
+    );
 
-    expect(request).to.deep.equal({ uid: 'u', namespace: 'foo', operation: 'CREATE', isDryRun: true, object });
+    expect(request).to.deep.equal({ uid: 'u', namespace: 'foo', operation: 'CREATE', isDryRun: true, object, groups: ['a'] });
     expect(request.object).to.equal(object);
   });
 
@@ -22,6 +24,7 @@ describe('parseReview', () => {
       operation: '',
       isDryRun: false,
       object: undefined,
+      groups: [],
     });
   });
 

@@ -136,6 +136,17 @@ describe('admission server: pods', () => {
     expect(JSON.stringify(annotations?.value)).to.contain('sallyport-bundle-httpbin');
   });
 
+  it('denies a pod that claims to be the mirror of a static pod, unless a kubelet creates it', async () => {
+    const mirror = { ...pod, metadata: { ...pod.metadata, annotations: { 'kubernetes.io/config.mirror': 'x' } } };
+
+    const byUser = await review('/mutate', mirror, { userInfo: { groups: ['system:authenticated'] } });
+    const byKubelet = await review('/mutate', mirror, { userInfo: { groups: ['system:nodes', 'system:authenticated'] } });
+
+    expect(byUser).to.deep.include({ allowed: false });
+    expect(byUser.status?.message).to.equal('the annotation kubernetes.io/config.mirror is reserved for kubelets');
+    expect(byKubelet).to.deep.equal({ uid: 'u-1', allowed: true });
+  });
+
   it('does not change an injected pod', async () => {
     const first = await review('/mutate', pod);
     const patch = JSON.parse(Buffer.from(first.patch ?? '', 'base64').toString()) as { path: string; value: object }[];
