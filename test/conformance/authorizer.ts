@@ -14,6 +14,25 @@ export const NO_SUCH_SERVICE = 'no-such.';
 /** Body of every denied response. */
 export const DENIAL = 'denied by ext_authz for not found header `x-ext-authz: allow` in the request';
 
+/** A request with this header asks for an answer that authorizers may give and Istio's sample server never gives. */
+export const ODD_ANSWER = 'x-ext-authz-answer';
+/** The gRPC server allows the request, and replaces these pseudo headers. */
+export const OTHER_TARGET = 'other-target';
+/** The target that {@link OTHER_TARGET} asks for. */
+export const REPLACED: readonly (readonly [name: string, value: string])[] = [
+  [':method', 'DELETE'],
+  [':path', '/replaced'],
+  [':authority', 'replaced.example'],
+];
+/** The HTTP server denies the request with a body of one byte more than 1 MiB. */
+export const LARGE_DENIAL = 'large-denial';
+
+/** The value of {@link ODD_ANSWER} in a flat list of headers; undefined: absent. */
+export function oddAnswerOf(headers: readonly string[]): string | undefined {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === ODD_ANSWER);
+  return at === -1 ? undefined : headers[at + 1];
+}
+
 /** The parts of a check request that the sample server reads. `headers`: flat list; `principal`: SPIFFE URI of the peer, `''` if it has none. */
 export interface CheckedRequest {
   readonly method: string;
@@ -35,6 +54,8 @@ export function answerCheck(provider: ExtensionProvider, request: CheckedRequest
   if (provider.service.startsWith(NO_SUCH_SERVICE)) {
     return checkFailed(403);
   }
+  const odd = oddAnswerOf(request.headers);
+  if (odd === LARGE_DENIAL && provider.protocol === 'http') return checkDenied(403, '', []);
   if (!consents(provider, request)) {
     // A check over HTTP has the method of the request, and a response to HEAD has no body.
     const silent = request.method === 'HEAD' && provider.protocol === 'http';
@@ -42,7 +63,8 @@ export function answerCheck(provider: ExtensionProvider, request: CheckedRequest
   }
   const added = (observed.upstream?.headers ?? []).filter(([name]) => name.startsWith('x-ext-authz-'));
   const setsHeaders = provider.protocol === 'grpc' || provider.headersToUpstreamOnAllow !== undefined;
-  return { kind: 'allow', setHeaders: setsHeaders ? added.flat() : [], removeHeaders: [] };
+  const replaced = odd === OTHER_TARGET && provider.protocol === 'grpc' ? REPLACED.flat() : [];
+  return { kind: 'allow', setHeaders: [...(setsHeaders ? added.flat() : []), ...replaced], removeHeaders: [] };
 }
 
 function denial({ headers = {}, details }: Observed, body: string): CheckResponse {

@@ -110,11 +110,17 @@ export function readCases(path: string): readonly RecordedCase[] {
 function readCase(file: string): RecordedCase {
   let recorded: RecordedCase;
   try {
-    recorded = JSON.parse(readFileSync(file, 'utf8')) as RecordedCase;
+    recorded = JSON.parse(readFileSync(file, 'utf8'), withLongBodies) as RecordedCase;
   } catch (cause) {
     throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   const missing = (['workload', 'resources', 'requests', 'istio'] as const).find((member) => typeof recorded?.[member] !== 'object');
   if (missing !== undefined) throw new Error(`${file}: not a recorded case: ${missing} is missing`);
   return { ...recorded, file: basename(file, '.json'), resources: recorded.resources.filter(({ kind }) => OUR_KINDS.has(kind)) };
+}
+
+/** A body of a megabyte is written as `{ "repeat": "x", "times": 1048577 }`. */
+function withLongBodies(name: string, value: unknown): unknown {
+  if (name !== 'body' || typeof value !== 'object' || value === null || !('repeat' in value && 'times' in value)) return value;
+  return String(value.repeat).repeat(Number(value.times));
 }

@@ -95,6 +95,25 @@ const WITHOUT_HOST: Observed = { outcome: 'allow', status: 200, upstream: { meth
 const NO_HOST = 'filter_removed_required_request_headers{missing_required_header:_:authority}';
 const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in Paths.';
 
+const asksFor = (answer: string): Situation => ({ request: { headers: [['X-Ext-Authz-Answer', answer]], observed: FORWARDED } });
+const DENIED_BY_SERVER: Observed = { outcome: 'deny', status: 403, details: 'ext_authz_denied' };
+const denialOf = (length: number): Observed => ({ ...DENIED_BY_SERVER, body: 'x'.repeat(length) });
+
+/** Two rules, the first of which looks for tokens in two places of one header. */
+const TWIN_FIELDS: readonly object[] = [
+  {
+    fromHeaders: [
+      { name: 'x', prefix: 'a ' },
+      { name: 'X', prefix: 'b ' },
+    ],
+  },
+  {},
+];
+const TWO_TOKENS: readonly (readonly [string, string])[] = [
+  ['x', 'a a.b.c'],
+  ['X', 'b a.b.c'],
+];
+
 const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: Situation])[] = [
   [
     'head-error-body',
@@ -139,26 +158,25 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
   ],
   [
     'jwt-partly-accepted',
-    {
-      rules: [
-        {
-          fromHeaders: [
-            { name: 'x', prefix: 'a ' },
-            { name: 'X', prefix: 'b ' },
-          ],
-        },
-        {},
-      ],
-    },
-    { rules: [{ fromHeaders: [{ name: 'x' }, { name: 'y' }] }, {}] },
+    { rules: TWIN_FIELDS, request: { headers: TWO_TOKENS, observed: FORWARDED } },
+    { rules: TWIN_FIELDS, request: { headers: TWO_TOKENS, observed: { ...FORWARDED, status: 204 } } },
   ],
   [
     'jwt-partly-accepted',
     {
       rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}],
+      request: { headers: [['authorization', 'Bearer a.b.c']], observed: FORWARDED },
       ours: { outcome: 'deny', status: 403, details: 'jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}' },
     },
-    { rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}], request: { observed: { outcome: 'unauthenticated' } } },
+    {
+      rules: [{ fromHeaders: [{ name: 'Authorization' }] }, {}],
+      request: { headers: [['authorization', 'Bearer a.b.c']], observed: { outcome: 'unauthenticated' } },
+    },
+  ],
+  [
+    'jwt-partly-accepted',
+    { rules: TWIN_FIELDS, request: { headers: TWO_TOKENS, observed: FORWARDED } },
+    { rules: [{ fromHeaders: [{ name: 'x' }] }, {}], request: { headers: TWO_TOKENS.slice(0, 1), observed: FORWARDED } },
   ],
   [
     'presence-required',
@@ -232,6 +250,21 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
       ours: { outcome: 'deny', details: 'ext_authz_error' },
     },
     { request: { observed: { outcome: 'allow' } }, ours: { outcome: 'deny', details: 'ext_authz_error' } },
+  ],
+  [
+    'custom-reach-of-answers',
+    { ...asksFor('other-target'), ours: FORWARDED, difference: path('/replaced', '/a') },
+    { ...asksFor('other-target'), ours: FORWARDED, difference: path('/other', '/a') },
+  ],
+  [
+    'custom-reach-of-answers',
+    { ...asksFor('other-target'), ours: FORWARDED, difference: { field: 'upstream.method', recorded: 'DELETE', ours: 'GET' } },
+    { ours: FORWARDED, difference: { field: 'upstream.method', recorded: 'DELETE', ours: 'GET' } },
+  ],
+  [
+    'custom-denial-limit',
+    { request: { observed: denialOf((1 << 20) + 1) }, ours: DENIED_BY_SERVER, difference: { field: 'body', recorded: 'x', ours: '' } },
+    { request: { observed: denialOf(1 << 20) }, ours: DENIED_BY_SERVER, difference: { field: 'body', recorded: 'x', ours: '' } },
   ],
   [
     'metadata-of-filters',

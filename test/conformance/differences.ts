@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JwtRule } from '../../src/api/istio/resources.ts';
+import { OTHER_TARGET, oddAnswerOf, REPLACED } from './authorizer.ts';
 import type { Observed, RecordedCase, RecordedRequest } from './case-file.ts';
 import { compareOutcome, type FieldDifference } from './compare.ts';
 import { decide } from './library.ts';
@@ -32,6 +33,15 @@ const LOOSE_HEAD = /\r\n[ \t]|\r[^\n]|[^\r]\n|^(?:[^\r\n]*\t|[ \t]|[^ ]* {2}|[^ 
 const LOOSE_CHUNKS = /\n[0-9a-f]+ +\r\n|[^\r]\n/i;
 const FILTER_RESULTS = /^experimental\.envoy\.filters\.(http|network)\.(rbac|ext_authz)\[/;
 const UNESCAPED = /[^\x21\x22\x24-\x7e]/g;
+
+/** Bytes of a denial's body that the agent passes on. */
+const LARGEST_DENIAL = 1 << 20;
+/** What Envoy forwards after {@link OTHER_TARGET}, by field. */
+const REPLACED_FIELDS: ReadonlyMap<string, string> = new Map(
+  REPLACED.map(([name, value]) =>
+    name === ':authority' ? ['upstream.headers.host', JSON.stringify([value])] : [`upstream.${name.slice(1)}`, value],
+  ),
+);
 
 export const DOCUMENTED: readonly DocumentedDifference[] = [
   {
@@ -65,7 +75,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
       isRefusedByJwt(ours) &&
       !isRefusedByJwt(request.observed) &&
       jwtRules(recorded).length > 1 &&
-      shareHeader(jwtRules(recorded), request),
+      sharedHeaders(jwtRules(recorded), request).some((name) => isEqualWithoutHeader(name, { recorded, request })),
   },
   {
     name: 'presence-required',
@@ -106,6 +116,20 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     covers: ({ request, ours }) =>
       ours.details === 'ext_authz_error' &&
       (request.observed?.details ?? '').startsWith('rbac_access_denied_matched_policy[istio-ext-authz-'),
+  },
+  {
+    name: 'custom-reach-of-answers',
+    covers: ({ request: { headers = [] }, ours }, { field, recorded }) =>
+      ours.outcome === 'allow' && oddAnswerOf(headers.flat()) === OTHER_TARGET && REPLACED_FIELDS.get(field) === recorded,
+  },
+  {
+    name: 'custom-denial-limit',
+    covers: ({ request: { observed }, ours }, { field, ours: value }) =>
+      ours.details === 'ext_authz_denied' &&
+      ours.status === observed?.status &&
+      (observed?.body ?? '').length > LARGEST_DENIAL &&
+      ['body', 'headers.content-length', 'headers.content-type'].includes(field) &&
+      ['', '0', '(absent)'].includes(value),
   },
   {
     name: 'metadata-of-filters',
@@ -241,12 +265,22 @@ function isRefusedByJwt(outcome: Observed | undefined): boolean {
   return outcome !== undefined && (isUnauthenticated(outcome) || outcome.details?.startsWith('jwt_authn_access_denied') === true);
 }
 
-/** Whether a header has two token locations, of one rule or of two, or is sent twice: a valid token removes what is next to it. */
-function shareHeader(rules: readonly JwtRule[], { headers = [] }: RecordedRequest): boolean {
-  const locations = new Set(rules.flatMap(headerLocations));
-  const names = new Set([...locations].map((location) => location.slice(0, location.indexOf(':'))));
+/** Headers with two token locations, of one rule or of two, or that are sent twice: a valid token removes what is next to it. */
+function sharedHeaders(rules: readonly JwtRule[], { headers = [] }: RecordedRequest): readonly string[] {
+  const locations = [...new Set(rules.flatMap(headerLocations))];
+  const nameOf = (location: string): string => location.slice(0, location.indexOf(':'));
   const isTwice = (name: string): boolean => headers.filter(([sent]) => sent.toLowerCase() === name).length > 1;
-  return names.size < locations.size || [...names].some(isTwice);
+  const names = [...new Set(locations.map(nameOf))];
+  return names.filter((name) => isTwice(name) || locations.filter((location) => nameOf(location) === name).length > 1);
+}
+
+/** Whether Envoy decided as if the request did not have this header, which it removed with its tokens. */
+function isEqualWithoutHeader(name: string, { recorded, request }: Pick<ReplayedRequest, 'recorded' | 'request'>): boolean {
+  const kept = (request.headers ?? []).filter(([sent]) => sent.toLowerCase() !== name);
+  const without = decide(recorded, { ...request, headers: kept });
+  return (
+    kept.length < (request.headers ?? []).length && compareOutcome(request.observed ?? { outcome: 'allow' }, without, DECISION).length === 0
+  );
 }
 
 function headerLocations({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): readonly string[] {

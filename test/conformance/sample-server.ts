@@ -1,7 +1,7 @@
 /*
  * The ext_authz server of the records (Istio's sample server) as real servers over HTTP and gRPC. It allows requests with
  * `x-ext-authz: allow`; without that header the gRPC server also allows one service account. A response header contains the
- * check request. Used by the runner through the proxy.
+ * check request; a request can ask for answers that the sample server does not give. Used by the runner through the proxy.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -14,12 +14,11 @@ import { createExtAuthzClient } from '../../src/agent/ext-authz/client.ts';
 import type { ExtensionProvider } from '../../src/api/mesh-config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
-import { ALLOWED_ACCOUNT, DENIAL, NO_SUCH_SERVICE } from './authorizer.ts';
+import { ALLOWED_ACCOUNT, DENIAL, LARGE_DENIAL, NO_SUCH_SERVICE, ODD_ANSWER, OTHER_TARGET, REPLACED } from './authorizer.ts';
 
 const CHECK = 'x-ext-authz';
+const LARGE_BODY = 'x'.repeat((1 << 20) + 1);
 const OVERRIDE = 'x-ext-authz-additional-header-override';
-/** A port without a listener. */
-const NOBODY_PORT = 1;
 
 /** An ext_authz client that calls the sample servers regardless of the address in the case. */
 export interface SampleAuthorizer {
@@ -62,8 +61,8 @@ export async function startSampleAuthorizer(): Promise<SampleAuthorizer> {
     signal: stop.signal,
   });
   const here = (provider: ExtensionProvider): ExtensionProvider => {
-    const port = provider.service.startsWith(NO_SUCH_SERVICE) ? NOBODY_PORT : ports[provider.protocol];
-    return { ...provider, service: 'authz/127.0.0.1', port };
+    if (provider.service.startsWith(NO_SUCH_SERVICE)) return { ...provider, service: 'authz/no-such.invalid' };
+    return { ...provider, service: 'authz/127.0.0.1', port: ports[provider.protocol] };
   };
   return {
     authorize: (check, body, signal) => authorize({ ...check, provider: here(check.provider) }, body, signal),
@@ -80,6 +79,10 @@ async function serveHttp(request: IncomingMessage, response: ServerResponse): Pr
   const { method = '', url = '', headers } = request;
   const fields = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
   const asked = `${describeRequest('http', { method, host: headers.host ?? '', path: url, headers: fields })} body=${Buffer.concat(chunks).toString('latin1')}`;
+  if (headers[ODD_ANSWER] === LARGE_DENIAL) {
+    response.writeHead(403, { 'content-type': 'text/plain' }).end(LARGE_BODY);
+    return;
+  }
   const allowed = headers[CHECK] === 'allow';
   response.setHeader('x-ext-authz-check-result', allowed ? 'allowed' : 'denied');
   response.setHeader('x-ext-authz-check-received', asked);
@@ -122,8 +125,12 @@ function grpcAnswer({ attributes: { source, request } }: GrpcCheck): object {
   const said = http.headers[CHECK];
   const allowed = said === undefined ? source.principal.endsWith(ALLOWED_ACCOUNT) : said === 'allow';
   const headers = [option('x-ext-authz-check-result', allowed ? 'allowed' : 'denied'), option('x-ext-authz-check-received', asked)];
+  const replaced = http.headers[ODD_ANSWER] === OTHER_TARGET ? REPLACED.map(([name, value]) => option(name, value)) : [];
   return allowed
-    ? { status: { code: 0 }, ok_response: { headers: [...headers, option(OVERRIDE, 'grpc-additional-header-override-value')] } }
+    ? {
+        status: { code: 0 },
+        ok_response: { headers: [...headers, option(OVERRIDE, 'grpc-additional-header-override-value'), ...replaced] },
+      }
     : { status: { code: 7 }, denied_response: { status: { code: 403 }, headers, body: DENIAL } };
 }
 
