@@ -59,7 +59,11 @@ const headerPatterns = z.array(z.string().min(1).regex(HEADER_PATTERN, 'a lone *
 const headerFormat = z.string().regex(HEADER_FORMAT, { error: ({ input }) => formatProblem(String(input)) });
 const httpProvider = z.strictObject({
   ...commonProvider,
-  pathPrefix: z.string().startsWith('/').optional().meta({ description: 'Prepended to the path of the check request' }),
+  pathPrefix: z
+    .string()
+    .regex(/^\//, 'does not begin with /')
+    .optional()
+    .meta({ description: 'Prepended to the path of the check request' }),
   includeRequestHeadersInCheck: headerPatterns.meta({ description: 'Request headers that the check carries' }),
   includeAdditionalHeadersInCheck: z.record(z.string().regex(HEADER_NAME, 'not the name of a header'), headerFormat).optional().meta({
     description:
