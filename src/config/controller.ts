@@ -151,10 +151,16 @@ const configObject = z.strictObject({
         .strictObject({
           requests: quantities
             .exactOptional()
-            .meta({ description: `${DESCRIPTIONS.initResources}: requests, as in a container; absent: 10m CPU, 32Mi memory` }),
+            .meta({
+              description:
+                "Resource requests of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 10m CPU, 32Mi memory",
+            }),
           limits: quantities
             .exactOptional()
-            .meta({ description: `${DESCRIPTIONS.initResources}: limits, as in a container; absent: 128Mi memory` }),
+            .meta({
+              description:
+                "Resource limits of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 128Mi memory",
+            }),
         })
         .exactOptional(),
       agentAccessLog: accessLog.exactOptional(),

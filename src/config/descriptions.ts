@@ -18,7 +18,7 @@ export const DESCRIPTIONS = {
   agentAccessLogSampleRate: 'Share of allowed requests that agents log, 0 to 1; all other requests are always logged',
   agentDrainSeconds: 'Seconds that open requests have to finish when a pod stops',
   agentMaxConnections: 'Maximum number of client connections of an agent; further ones are reset',
-  initResources: "Resources of the agent's init container",
+  initResources: "Resources of the agent's init container; when empty, those of the agent",
   annotationBounds: 'What annotations of pods may change; a value beyond a bound is clamped, with an event on the pod',
   agentRepositories:
     'Image repositories without tag and digest whose images also count as agents, for example the earlier registry of a moved image; only the operator may push to them',

@@ -60,14 +60,18 @@ export function settingsOfPod(settings: InjectionSettings, annotations: Raw): Po
   const { bounds = {} } = settings;
   const maxDrain = bounds.drainSeconds ?? settings.drainSeconds ?? LIMITS.drainTime.value / 1000;
   const maxConnections = bounds.maxConnections ?? settings.maxConnections ?? LIMITS.clientConnections.value;
+  const resources = reader.resources(AGENT_RESOURCES, settings.resources ?? DEFAULT_AGENT_RESOURCES, settings);
+  // One key for both containers, unless the init container has its own: a quota on limits counts both.
+  const inherited = settings.initResources === undefined ? (resources ?? settings.resources) : undefined;
+  const initBase = settings.initResources ?? inherited ?? DEFAULT_INIT_RESOURCES;
   const changed: Changes = {
     logLevel: reader.choice(LOG_LEVEL_ANNOTATION, LEVELS),
     accessLogSampleRate: reader.number(ACCESS_LOG_SAMPLE_RATE_ANNOTATION, { min: 0, max: 1, whole: false }),
     ...reader.accessLog(settings),
     drainSeconds: reader.clampedNumber(DRAIN_SECONDS_ANNOTATION, DRAIN, maxDrain),
     maxConnections: reader.clampedNumber(MAX_CONNECTIONS_ANNOTATION, CONNECTIONS, maxConnections),
-    resources: reader.resources(AGENT_RESOURCES, settings.resources ?? DEFAULT_AGENT_RESOURCES, settings),
-    initResources: reader.resources(INIT_RESOURCES, settings.initResources ?? DEFAULT_INIT_RESOURCES, settings),
+    resources,
+    initResources: reader.resources(INIT_RESOURCES, initBase, settings) ?? inherited,
     startupProbe: mergeTiming(settings.startupProbe, { failureThreshold: reader.number(STARTUP_FAILURES_ANNOTATION, PROBE) }),
     readinessProbe: mergeTiming(settings.readinessProbe, {
       periodSeconds: reader.number(READINESS_PERIOD_ANNOTATION, PROBE),

@@ -8,6 +8,14 @@ const BASE: InjectionSettings = { image: 'agent', version: '1' };
 const own = (annotations: Readonly<Record<string, string>>): object =>
   Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`sallyport.dev/${name}`, value]));
 
+const LIMITED = { requests: { cpu: '20m', memory: '64Mi' }, limits: { cpu: '200m', memory: '128Mi' } };
+
+/** The resources of both containers. */
+const both = (resources: NonNullable<InjectionSettings['resources']>): Partial<InjectionSettings> => ({
+  resources,
+  initResources: resources,
+});
+
 describe('settings of the agent of one pod', () => {
   const CASES: readonly (readonly [
     what: string,
@@ -45,14 +53,29 @@ describe('settings of the agent of one pod', () => {
       'more memory than the installation allows',
       {},
       { 'agent-memory-limit': '1Gi' },
-      { resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } } },
+      both({ requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } }),
       1,
     ],
     [
       'a limit below the request, which follows',
       {},
       { 'agent-memory-limit': '32Mi' },
-      { resources: { requests: { cpu: '20m', memory: '32Mi' }, limits: { memory: '32Mi' } } },
+      both({ requests: { cpu: '20m', memory: '32Mi' }, limits: { memory: '32Mi' } }),
+      0,
+    ],
+    ['no resources of the init container, which has those of the agent', { resources: LIMITED }, {}, both(LIMITED), 0],
+    [
+      'a CPU limit of the agent, which the init container has, too',
+      { resources: LIMITED },
+      { 'agent-cpu-limit': '100m' },
+      both({ ...LIMITED, limits: { ...LIMITED.limits, cpu: '100m' } }),
+      0,
+    ],
+    [
+      'a CPU limit of the agent where the init container has its own resources',
+      { resources: LIMITED, initResources: { limits: { cpu: '50m' } } },
+      { 'agent-cpu-limit': '100m' },
+      { resources: { ...LIMITED, limits: { ...LIMITED.limits, cpu: '100m' } } },
       0,
     ],
     ['a probe', {}, { 'readiness-period-seconds': '2' }, { readinessProbe: { periodSeconds: 2 } }, 0],
