@@ -100,7 +100,7 @@ class Candidate {
   constructor(options: LeaseOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#logger = options.logger.child({ component: 'lease', namespace: options.namespace, name: options.name });
+    this.#logger = options.logger.child({ part: 'lease', namespace: options.namespace, name: options.name });
     this.#durationMs = options.leaseDurationMs ?? 15_000;
     this.#deadlineMs = options.renewDeadlineMs ?? 10_000;
     this.#retryMs = options.retryPeriodMs ?? 2_000;

@@ -96,7 +96,7 @@ class QueuedRecorder implements Recorder {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#logger = options.logger.child({ component: 'recorder' });
+    this.#logger = options.logger.child({ part: 'recorder' });
   }
 
   record(event: KubeEvent): void {

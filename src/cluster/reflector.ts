@@ -106,7 +106,7 @@ class ReflectorLoop<T> {
     this.#onSynced = onSynced;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#logger = options.logger.child({ component: 'reflector', kind: options.resource.kind });
+    this.#logger = options.logger.child({ part: 'reflector', kind: options.resource.kind });
     this.#backoff = createBackoff({ baseMs: 200, capMs: 30_000, random: this.#random });
   }
 

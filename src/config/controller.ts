@@ -149,18 +149,14 @@ const configObject = z.strictObject({
         .exactOptional(),
       initResources: z
         .strictObject({
-          requests: quantities
-            .exactOptional()
-            .meta({
-              description:
-                "Resource requests of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 10m CPU, 32Mi memory",
-            }),
-          limits: quantities
-            .exactOptional()
-            .meta({
-              description:
-                "Resource limits of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 128Mi memory",
-            }),
+          requests: quantities.exactOptional().meta({
+            description:
+              "Resource requests of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 10m CPU, 32Mi memory",
+          }),
+          limits: quantities.exactOptional().meta({
+            description:
+              "Resource limits of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 128Mi memory",
+          }),
         })
         .exactOptional(),
       agentAccessLog: accessLog.exactOptional(),

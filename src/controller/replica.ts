@@ -62,7 +62,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     ...options.jwks,
     clock,
     random,
-    logger: logger.child({ component: 'jwks' }),
+    logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
   const informers = createInformers({ client, clusterState, delivery, agentRules, logger, onRestart: metrics.onWatchRestart });

@@ -92,7 +92,7 @@ function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSi
 
 function createTermPipeline(replica: Replica, options: TermOptions, workSignal: AbortSignal): Pipeline {
   const { metrics, workers, client } = options;
-  const logger = options.logger.child({ component: 'reconcile' });
+  const logger = options.logger.child({ part: 'reconcile' });
   return createPipeline({
     ...replica,
     logger,
@@ -114,7 +114,7 @@ function createTermStatuses(replica: Replica, options: TermOptions, workSignal: 
     ...replica,
     mesh: options.mesh.current,
     write: createStatusWriter({ client, recorder }),
-    logger: options.logger.child({ component: 'status' }),
+    logger: options.logger.child({ part: 'status' }),
     onWrite: metrics.onStatusWrite,
     workSignal,
     queueObserver: metrics.queue('policy-status'),

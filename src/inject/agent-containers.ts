@@ -70,7 +70,16 @@ export function agentContainer(plan: AgentPlan): Raw {
     ports: [{ name: 'sallyport', containerPort: AGENT_ADMIN_PORT, protocol: 'TCP' }],
     resources: plan.settings.resources ?? DEFAULT_AGENT_RESOURCES,
     // The startup probe only requires a live agent: one without a bundle responds with 503 and must not delay the application.
-    startupProbe: { httpGet: admin('/healthz'), periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 60, ...plan.settings.startupProbe },
+    // The kubelet probes as soon as the container runs, before the agent listens: without the delay each pod starts with a failed probe
+    // and an event Unhealthy, and is probed again after this second anyway.
+    startupProbe: {
+      httpGet: admin('/healthz'),
+      initialDelaySeconds: 1,
+      periodSeconds: 1,
+      timeoutSeconds: 3,
+      failureThreshold: 60,
+      ...plan.settings.startupProbe,
+    },
     readinessProbe: {
       httpGet: admin('/readyz'),
       periodSeconds: 5,

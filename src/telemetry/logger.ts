@@ -10,10 +10,10 @@ export type { Logger } from 'pino';
 /** Lowest level of log lines; `silent` logs nothing. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Options of a logger. Field names of log lines: `component, kind, namespace, name, generation, workload, digest, durationMs, attempt, code, err`. */
+/** Options of a logger. Field names of log lines: `component, part, kind, namespace, name, generation, workload, digest, durationMs, attempt, code, err`. */
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** Part of the product, such as `controller`; field `component` of every line. */
+  /** The process, such as `controller`; field `component` of every line. Its parts add `part`: pino writes a key that a child repeats twice. */
   readonly component: string;
   /** File descriptor; 1 (stdout) when absent. */
   readonly fd?: number;

@@ -39,9 +39,11 @@ export interface AdmissionResponse {
   readonly message?: string;
 }
 
-/** The API server truncates longer warnings, and drops all of them if their total length is too large. */
-const MAX_WARNING = 256;
-const MAX_WARNINGS = 10;
+/** Bytes of one warning: the API server may cut a longer one. */
+const MAX_WARNING = 255;
+/** Lines of all warnings together: the API server ignores what is beyond 4,096 characters. */
+const MAX_LINES = 15;
+const CONTINUED = ' …';
 
 /** Reads the request of an AdmissionReview. @throws RefusedError SP_KUBE_INVALID if the body is not an AdmissionReview v1 with a request */
 export function parseReview(body: unknown): AdmissionRequest {
@@ -64,10 +66,10 @@ export function parseReview(body: unknown): AdmissionRequest {
   };
 }
 
-/** The AdmissionReview to respond with. Contains each warning once, at most 10, each truncated to 256 characters. */
+/** The AdmissionReview to respond with. Contains each warning once, as lines of at most 255 bytes, at most 15. */
 export function toReview(uid: string, response: AdmissionResponse): object {
   const { allowed, patch = [], warnings = [], message } = response;
-  const shown = [...new Set(warnings)].slice(0, MAX_WARNINGS).map((text) => text.slice(0, MAX_WARNING));
+  const shown = warningLines([...new Set(warnings)]);
   return {
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
@@ -79,4 +81,53 @@ export function toReview(uid: string, response: AdmissionResponse): object {
       ...(shown.length === 0 ? {} : { warnings: shown }),
     },
   };
+}
+
+/** Whole warnings, each as one line or several; what does not fit is counted. */
+function warningLines(warnings: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  for (const [index, warning] of warnings.entries()) {
+    const own = splitAtWords(warning);
+    const isLast = index === warnings.length - 1;
+    // The last line is kept for the number of those left out.
+    if (lines.length + own.length > MAX_LINES - (isLast ? 0 : 1)) {
+      return [...lines, `${warnings.length - index} more; sallyport check shows all of them`];
+    }
+    lines.push(...own);
+  }
+  return lines;
+}
+
+/** Lines of at most {@link MAX_WARNING} bytes, split at spaces where possible; all but the last end in an ellipsis, all but the first begin with one. */
+function splitAtWords(text: string): readonly string[] {
+  if (Buffer.byteLength(text) <= MAX_WARNING) return [text];
+  const available = MAX_WARNING - 2 * Buffer.byteLength(CONTINUED);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ').flatMap((one) => piecesOf(one, available))) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (Buffer.byteLength(longer) <= available) {
+      line = longer;
+      continue;
+    }
+    lines.push(line);
+    line = word;
+  }
+  lines.push(line);
+  return lines.map((part, index) => `${index === 0 ? '' : '… '}${part}${index === lines.length - 1 ? '' : CONTINUED}`);
+}
+
+/** A word that is longer than a line, in pieces. */
+function piecesOf(word: string, bytes: number): readonly string[] {
+  if (Buffer.byteLength(word) <= bytes) return [word];
+  const pieces: string[] = [];
+  let piece = '';
+  for (const character of word) {
+    if (Buffer.byteLength(piece) + Buffer.byteLength(character) > bytes) {
+      pieces.push(piece);
+      piece = '';
+    }
+    piece += character;
+  }
+  return [...pieces, piece];
 }

@@ -65,7 +65,7 @@ export function webhookNames(service: string): WebhookNames {
  * @throws the system error if the port is not available
  */
 export async function startWebhook(options: WebhookOptions, signal: AbortSignal): Promise<RunningWebhook> {
-  const logger = options.logger.child({ component: 'webhook' });
+  const logger = options.logger.child({ part: 'webhook' });
   const names = webhookNames(options.service);
   const server = await startAdmissionServer({
     host: options.host,

@@ -253,14 +253,17 @@ describe('CRDs on a real API server', function () {
 
   it('have the same columns and categories as those of Istio', () => {
     kubectl('create', 'namespace', 'columns');
-    execFileSync(controlPlane.kubectlPath, [`--kubeconfig=${controlPlane.kubeconfigPath}`, 'create', '-n', 'columns', '-f', '-'], {
-      input: JSON.stringify({
-        ...policy('AuthorizationPolicy', { action: 'DENY', rules: [{}] }),
-        metadata: { name: 'p', namespace: 'columns' },
-      }),
-    });
+    for (const [name, spec] of Object.entries({ p: { action: 'DENY', rules: [{}] }, q: { rules: [{}] }, r: {} })) {
+      const input = JSON.stringify({ ...policy('AuthorizationPolicy', spec), metadata: { name, namespace: 'columns' } });
+      execFileSync(controlPlane.kubectlPath, [`--kubeconfig=${controlPlane.kubeconfigPath}`, 'create', '-n', 'columns', '-f', '-'], {
+        input,
+      });
+    }
 
-    expect(kubectl('get', 'ap', '-n', 'columns')).to.match(/^NAME +ACTION +READY +AGE\np +DENY/);
+    const table = kubectl('get', 'ap', '-n', 'columns');
+    expect(table).to.match(/^NAME +ACTION +READY +AGE\np +DENY/);
+    // Also where the policy names no action.
+    expect(table).to.match(/\nq +ALLOW .*\nr +ALLOW /);
     expect(kubectl('get', 'istio-io', '-n', 'columns', '-o', 'name')).to.include('authorizationpolicy.security.istio.io/p');
   });
 

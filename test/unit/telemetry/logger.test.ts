@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -36,6 +36,22 @@ describe('logger', () => {
     const levels = lines.map(({ message }) => message);
     expect(levels).to.deep.equal(['warn', 'error']);
     expect(await logged('silent', (logger) => logger.fatal('any'))).to.deep.equal([]);
+  });
+
+  it('writes no key twice when a part of the process logs', async () => {
+    const path = join(directory, 'parts');
+    const fd = openSync(path, 'w');
+    const logger = createLogger({ level: 'info', component: 'controller', fd });
+    logger.child({ part: 'reflector', kind: 'Pod' }).info({ attempt: 1 }, 'listed');
+    await flushLogs();
+    closeSync(fd);
+    const keys = [...readFileSync(path, 'utf8').matchAll(/"([a-z]+)":/g)].map(([, key]) => key);
+
+    expect(keys).to.include.members(['component', 'part']);
+    expect(keys).to.deep.equal([...new Set(keys)]);
+    // pino writes what a child repeats a second time.
+    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+    expect(sources.filter((name) => /\.child\(\{ component\b/.test(readFileSync(join('src', name), 'utf8')))).to.deep.equal([]);
   });
 
   it('redacts secrets at the top and one level below', async () => {

@@ -69,14 +69,42 @@ describe('toReview', () => {
     expect(responseOf({ allowed: false })).to.have.nested.property('status.message', 'denied');
   });
 
-  it('shows at most ten different warnings of at most 256 characters', () => {
-    const long = 'x'.repeat(300);
-    const warnings = [long, long, ...Array.from({ length: 20 }, (_, at) => `warning ${at}`)];
+  const shownOf = (...warnings: readonly string[]): readonly string[] =>
+    responseOf({ allowed: true, warnings })['warnings'] as readonly string[];
+  /** The text of lines that were split. */
+  const joined = (lines: readonly string[]): string => lines.join('\n').replaceAll(/ …\n… /g, ' ');
 
-    const shown = responseOf({ allowed: true, warnings })['warnings'] as readonly string[];
+  for (const [what, text] of [
+    ['of 255 bytes', 'x'.repeat(255)],
+    ['of many words', Array.from({ length: 120 }, (_, at) => `word${at}`).join(' ')],
+    ['with characters of several bytes', Array.from({ length: 90 }, () => 'straße für ☂').join(' ')],
+    ['of 256 bytes in two words', `${'x'.repeat(200)} ${'y'.repeat(55)}`],
+    ['with several spaces', `${'x  y '.repeat(60)}z`],
+  ] as const) {
+    it(`splits a warning ${what} at words into lines of at most 255 bytes`, () => {
+      const lines = shownOf(text);
 
-    expect(shown).to.have.length(10);
-    expect(shown[0]).to.equal('x'.repeat(256));
-    expect(shown[1]).to.equal('warning 0');
+      expect(joined(lines)).to.equal(text);
+      expect(Math.max(...lines.map((line) => Buffer.byteLength(line)))).to.be.at.most(255);
+      expect(lines.length === 1).to.equal(Buffer.byteLength(text) <= 255);
+    });
+  }
+
+  it('splits a word that is longer than a line', () => {
+    const lines = shownOf(`path: ${'é'.repeat(400)} never matches`);
+
+    expect(Math.max(...lines.map((line) => Buffer.byteLength(line)))).to.be.at.most(255);
+    expect(lines.join('').replaceAll(/[ …]/g, '')).to.equal(`path:${'é'.repeat(400)}nevermatches`);
+  });
+
+  it('shows each warning once, whole ones in at most fifteen lines, and the number of the others', () => {
+    const long = 'x '.repeat(150).trim();
+    const lines = shownOf(long, long, ...Array.from({ length: 20 }, (_, at) => `warning ${at}`));
+
+    expect(lines).to.have.length(15);
+    expect(joined(lines.slice(0, 2))).to.equal(long);
+    expect(lines[2]).to.equal('warning 0');
+    expect(lines.at(-1)).to.equal('8 more; sallyport check shows all of them');
+    expect(shownOf(...Array.from({ length: 15 }, (_, at) => `warning ${at}`))).to.have.length(15);
   });
 });
