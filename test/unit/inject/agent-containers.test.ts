@@ -85,6 +85,7 @@ describe('agentContainer', () => {
       restartPolicy: 'Always',
       startupProbe: {
         httpGet: { path: '/healthz', port: 15_020, scheme: 'HTTP' },
+        initialDelaySeconds: 1,
         periodSeconds: 1,
         timeoutSeconds: 3,
         failureThreshold: 60,

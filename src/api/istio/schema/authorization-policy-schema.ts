@@ -110,7 +110,7 @@ export const authorizationPolicySpecSchema: z.ZodType = withRules(
       .describe(
         'What happens to a request that a rule matches. Left out: ALLOW. DENY wins over ALLOW; with any ALLOW policy, what none allows is denied.',
       )
-      // Fills the column ACTION of kubectl, which has no default of its own. Istio's CRD has none; the meaning is the same.
+      // Fills the column ACTION of kubectl, which has no default. Istio's CRD has none; the meaning is the same.
       .meta({ default: 'ALLOW' })
       .optional(),
     provider: z
