@@ -159,7 +159,7 @@ const variant: z.ZodMiniType<Variant> = z.strictObject({ labels: stringMap, prog
 /** The strict schema of a bundle, without the checks that involve several members. */
 export const bundleSchema: z.ZodMiniType<Bundle> = z.strictObject({
   schema: z.literal(BUNDLE_SCHEMA),
-  workload: z.strictObject({ namespace: string, name: string }),
+  workload: z.strictObject({ namespace: string, kind: string, name: string }),
   relevantLabels: strings,
   variants: z.array(variant).check(z.minLength(1)),
   programs: z.array(program).check(z.minLength(1)),

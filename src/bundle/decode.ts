@@ -3,7 +3,7 @@
  * schema. A bundle is never accepted in part.
  */
 import { gunzipSync } from 'node:zlib';
-import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { isSameWorkload, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
 import { doSteps, type Steps } from '../steps.ts';
@@ -46,7 +46,7 @@ export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Step
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
   yield;
   const bundle = yield* parseBundle(json);
-  if (expected !== undefined && !isEqual(bundle.workload, expected)) {
+  if (expected !== undefined && !isSameWorkload(bundle.workload, expected)) {
     throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
   }
   return { bundle, digest };
@@ -113,10 +113,6 @@ function checkReferences(bundle: Bundle): void {
     if (seen.has(identity)) throw refusedSchema('variants: two have the same labels');
     seen.add(identity);
   }
-}
-
-function isEqual(one: WorkloadRef, other: WorkloadRef): boolean {
-  return one.namespace === other.namespace && one.name === other.name;
 }
 
 function describe(value: unknown): string {

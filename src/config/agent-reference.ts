@@ -22,6 +22,11 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: '',
     description: 'Name of the workload; a bundle for another workload is rejected. Absent: any bundle is accepted.',
   },
+  'workload-kind': {
+    value: 'string',
+    fallback: 'deployment',
+    description: 'Kind of the workload in lower case, such as `statefulset`.',
+  },
   'bundle-dir': { value: 'path', fallback: '/etc/sallyport/bundle', description: 'Directory of the mounted bundle.' },
   'labels-file': {
     value: 'path',

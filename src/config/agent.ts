@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import * as z from 'zod/mini';
 import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '../api/kube/agent-contract.ts';
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
@@ -13,7 +14,7 @@ import type { LogLevel } from '../telemetry/logger.ts';
 /** All settings of the agent, checked. `agent-reference.ts` describes each. */
 export interface AgentConfig {
   /** Undefined: a bundle for any workload is accepted. */
-  readonly workload: { readonly namespace: string; readonly name: string } | undefined;
+  readonly workload: WorkloadRef | undefined;
   readonly bundleDir: string;
   /** Undefined: labels are ignored. */
   readonly labelsFile: string | undefined;
@@ -38,6 +39,7 @@ export interface AgentConfig {
 export type AgentSetting =
   | 'namespace'
   | 'workload'
+  | 'workload-kind'
   | 'bundle-dir'
   | 'labels-file'
   | 'state-dir'
@@ -56,6 +58,7 @@ export type AgentSetting =
 export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   namespace: AGENT_ENV.namespace,
   workload: AGENT_ENV.workload,
+  'workload-kind': AGENT_ENV.workloadKind,
   'bundle-dir': AGENT_ENV.bundleDirectory,
   'labels-file': AGENT_ENV.labelsFile,
   'state-dir': AGENT_ENV.stateDirectory,
@@ -150,7 +153,7 @@ function workloadOf(read: (setting: AgentSetting) => string | undefined): AgentC
   const name = read('workload');
   if (name === undefined) return undefined;
   if (namespace === undefined) throw refused('workload', 'needs --namespace, too');
-  return { namespace, name };
+  return { namespace, kind: read('workload-kind') ?? 'deployment', name };
 }
 
 /** Parses a list such as `15101:8080,15102:9090`. */

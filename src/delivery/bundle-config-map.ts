@@ -2,7 +2,7 @@
  * The ConfigMap that carries a bundle: how one is written, and what is read back from one. The ConfigMap delivery applies
  * the former and keeps the latter in the workload ledger.
  */
-import { type PolicyKey, policyKey, type WorkloadRef } from '../api/kube/keys.ts';
+import { type PolicyKey, parseWorkloadKey, policyKey, type WorkloadRef } from '../api/kube/keys.ts';
 import {
   BUNDLE_DIGEST_KEY,
   BUNDLE_GZIP_KEY,
@@ -33,7 +33,7 @@ export interface PublishedConfigMap extends PublishedBundle {
   readonly unmanagedKeys: readonly (readonly [field: 'data' | 'binaryData', key: string])[];
 }
 
-/** Full name of the workload; the label of the same name may hold a shortened one. */
+/** `kind/name` of the workload; the label of the same name may hold a shortened name. */
 const WORKLOAD_ANNOTATION = WORKLOAD_LABEL;
 const SHORT_DIGEST_LENGTH = 12;
 
@@ -50,7 +50,7 @@ export function toConfigMap(encoded: EncodedBundle, owner: BundleOwner | undefin
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: {
-      name: bundleName(encoded.workload.name),
+      name: bundleName(encoded.workload),
       namespace: encoded.workload.namespace,
       labels: labelsOf(encoded.workload, encoded.digest),
       annotations: annotationsOf(encoded.workload, encoded.digest),
@@ -93,9 +93,10 @@ export function bundleOfConfigMap(raw: RawObject, workload: WorkloadRef): Decode
 /** The workload whose bundle a ConfigMap carries; undefined: it is not a bundle of ours. */
 export function workloadOfConfigMap(raw: RawObject): WorkloadRef | undefined {
   const { namespace, name, annotations = {} } = raw.metadata ?? {};
-  const workloadName = annotations[WORKLOAD_ANNOTATION];
-  if (namespace === undefined || workloadName === undefined || name !== bundleName(workloadName)) return undefined;
-  return { namespace, name: workloadName };
+  const written = annotations[WORKLOAD_ANNOTATION];
+  if (namespace === undefined || written === undefined) return undefined;
+  const workload = parseWorkloadKey(`${namespace}/${written}`);
+  return name === bundleName(workload) ? workload : undefined;
 }
 
 /** True when a published copy is the desired revision, owned as desired, with nothing added. */
@@ -121,7 +122,7 @@ function labelsOf(workload: WorkloadRef, digest: string): Readonly<Record<string
 }
 
 function annotationsOf(workload: WorkloadRef, digest: string): Readonly<Record<string, string>> {
-  return { [DIGEST_ANNOTATION]: digest, [WORKLOAD_ANNOTATION]: workload.name };
+  return { [DIGEST_ANNOTATION]: digest, [WORKLOAD_ANNOTATION]: `${workload.kind}/${workload.name}` };
 }
 
 function decodeConfigMap(raw: RawObject, workload: WorkloadRef): DecodedBundle | undefined {

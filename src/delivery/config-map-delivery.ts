@@ -188,5 +188,5 @@ async function removeUnmanagedKeys(client: KubeClient, before: PublishedConfigMa
 }
 
 function refOf(workload: WorkloadRef): ObjectRef {
-  return { resource: CONFIG_MAPS, namespace: workload.namespace, name: bundleName(workload.name) };
+  return { resource: CONFIG_MAPS, namespace: workload.namespace, name: bundleName(workload) };
 }

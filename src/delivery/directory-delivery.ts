@@ -15,7 +15,7 @@ const DATA_LINK = '..data';
 
 /** The directory of a workload's bundle below `root`: the one that its agent watches. */
 export function bundleDirectory(root: string, workload: WorkloadRef): string {
-  return join(root, workload.namespace, workload.name);
+  return join(root, workload.namespace, workload.kind, workload.name);
 }
 
 /** Where a directory delivery writes, and what it reports to. */
@@ -89,11 +89,15 @@ async function removeOldVersions(directory: string, current: string): Promise<vo
 
 async function listBundles(root: string): Promise<WorkloadRef[]> {
   const found: WorkloadRef[] = [];
-  for (const namespace of await readdir(root, { withFileTypes: true })) {
-    if (!namespace.isDirectory()) continue;
-    for (const workload of await readdir(join(root, namespace.name), { withFileTypes: true })) {
-      if (workload.isDirectory()) found.push({ namespace: namespace.name, name: workload.name });
+  for (const namespace of await directoriesIn(root)) {
+    for (const kind of await directoriesIn(join(root, namespace))) {
+      for (const name of await directoriesIn(join(root, namespace, kind))) found.push({ namespace, kind, name });
     }
   }
   return found;
+}
+
+async function directoriesIn(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

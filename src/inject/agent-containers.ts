@@ -19,6 +19,7 @@ import {
   TOKEN_DIRECTORY,
 } from '../api/kube/agent-contract.ts';
 import { bundleVolume } from '../api/kube/bundle-volume.ts';
+import type { WorkloadId } from '../api/kube/keys.ts';
 import type { Capture } from './capture.ts';
 import type { Raw } from './raw-json.ts';
 import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
@@ -26,7 +27,7 @@ import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings
 /** What to inject into one pod. */
 export interface AgentPlan {
   readonly settings: InjectionSettings;
-  readonly workloadName: string;
+  readonly workload: WorkloadId;
   readonly capture: Capture;
   readonly probes: AppProbes;
 }
@@ -109,10 +110,10 @@ export function agentContainer(plan: AgentPlan): Raw {
 }
 
 /** The volumes of both containers. */
-export function agentVolumes(workloadName: string): readonly Raw[] {
+export function agentVolumes(workload: WorkloadId): readonly Raw[] {
   return [
     // Until the controller has created the bundle, the agent rejects all requests.
-    bundleVolume(workloadName),
+    bundleVolume(workload),
     { name: AGENT_VOLUMES.podInfo, downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
     // In memory: the cluster autoscaler does not remove a node with a pod that has local storage on its disk.
     { name: AGENT_VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } },
@@ -128,7 +129,8 @@ function environment(plan: AgentPlan): readonly Raw[] {
     field(AGENT_ENV.podIp, 'status.podIP'),
     field(AGENT_ENV.podName, 'metadata.name'),
     field(AGENT_ENV.namespace, 'metadata.namespace'),
-    { name: AGENT_ENV.workload, value: plan.workloadName },
+    { name: AGENT_ENV.workload, value: plan.workload.name },
+    { name: AGENT_ENV.workloadKind, value: plan.workload.kind },
     { name: AGENT_ENV.ports, value: ports },
     { name: AGENT_ENV.blockedPort, value: String(AGENT_BLOCKED_PORT) },
     { name: AGENT_ENV.adminPort, value: String(AGENT_ADMIN_PORT) },

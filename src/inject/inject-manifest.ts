@@ -3,8 +3,9 @@
  * kept.
  */
 import { type Document, isAlias, isMap, parseAllDocuments, visit } from 'yaml';
+import type { WorkloadId } from '../api/kube/keys.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
-import { workloadNameOf, workloadNameOfOwner } from '../api/kube/workload.ts';
+import { workloadIdOf, workloadIdOfOwner } from '../api/kube/workload.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { editDocument } from './edit-document.ts';
 import { findTemplateProblems, injectPodTemplate } from './inject-pod.ts';
@@ -110,8 +111,8 @@ function injectObject(
   const found = templateOf(object);
   if (found === undefined) return { object, findings: leftAlone(object) };
   const { path, template } = found;
-  const workloadName = workloadNameIn(object, stringOf(object['kind']) ?? '');
-  const { pod, findings } = injectPodTemplate(template, { workloadName, settings, services: servicesFor(object, template, all) });
+  const workload = workloadIn(object, stringOf(object['kind']) ?? '');
+  const { pod, findings } = injectPodTemplate(template, { workload, settings, services: servicesFor(object, template, all) });
   return { object: pod === template ? object : replaceAt(object, path, pod), findings: fromRoot(path, findings) };
 }
 
@@ -164,12 +165,12 @@ function fromRoot(path: readonly string[], findings: readonly Finding[]): readon
   return findings.map((finding) => ({ ...finding, path: [...path, finding.path].join('.') }));
 }
 
-function workloadNameIn(object: Raw, kind: string): string {
+function workloadIn(object: Raw, kind: string): WorkloadId {
   const metadata = rawOf(object['metadata']);
   const name = stringOf(metadata['name']) ?? '';
   const generateName = stringOf(metadata['generateName']);
-  if (kind !== 'Pod') return workloadNameOfOwner(kind, name);
-  return workloadNameOf({ name, labels: {}, ...(generateName === undefined ? {} : { generateName }) });
+  if (kind !== 'Pod') return workloadIdOfOwner(kind, name);
+  return workloadIdOf({ name, labels: {}, ...(generateName === undefined ? {} : { generateName }) });
 }
 
 function replaceAt(object: Raw, path: readonly string[], value: Raw): Raw {

@@ -11,6 +11,7 @@ import {
   REDIRECT_CONTAINER,
 } from '../api/kube/agent-contract.ts';
 import { privilegesOf } from '../api/kube/container-privileges.ts';
+import type { WorkloadId } from '../api/kube/keys.ts';
 import {
   AGENT_ANNOTATION,
   BUNDLE_TOUCH_ANNOTATION,
@@ -34,8 +35,8 @@ import { findUnknownAnnotations } from './unknown-annotations.ts';
 
 /** Input of the injection apart from the pod. */
 export interface InjectionContext {
-  /** Name that the controller computes once the pod exists: see `workloadNameOf` and `workloadNameOfOwner`. */
-  readonly workloadName: string;
+  /** Kind and name that the controller computes once the pod exists: see `workloadIdOf` and `workloadIdOfOwner`. */
+  readonly workload: WorkloadId;
   readonly settings: InjectionSettings;
   /**
    * Policies of the root namespace that select the pod, as `namespace/name`: its ports may then not be excluded, unless the
@@ -71,7 +72,7 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const { capture, findings: found, clamped } = inspectTemplate(bare, context);
   const findings = [...own.findings, ...found];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
-  const plan = { settings: own.settings, workloadName: context.workloadName, capture, clamped: [...own.clamped, ...clamped] };
+  const plan = { settings: own.settings, workload: context.workload, capture, clamped: [...own.clamped, ...clamped] };
   const pod = addAgent(bare, plan);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
 }
@@ -95,7 +96,7 @@ interface Inspection {
   readonly clamped: readonly string[];
 }
 
-function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workloadName'>): Inspection {
+function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>): Inspection {
   const spec = rawOf(bare['spec']);
   const { annotations, clamped } = withoutForbiddenExclusions(rawOf(rawOf(bare['metadata'])['annotations']), context);
   const containers = [...rawListOf(spec['containers']), ...sidecarsOf(spec)];
@@ -138,7 +139,7 @@ export function removeAgent(input: Raw): Raw {
 /** Moves excluded ports to the captured ones when a policy of the root namespace selects the pod and the bounds do not allow it. */
 function withoutForbiddenExclusions(
   annotations: Raw,
-  { settings, rootPolicies = [] }: Omit<InjectionContext, 'workloadName'>,
+  { settings, rootPolicies = [] }: Omit<InjectionContext, 'workload'>,
 ): { readonly annotations: Raw; readonly clamped: readonly string[] } {
   const excluding = [EXCLUDE_PORTS_ANNOTATION, ISTIO_EXCLUDE_ANNOTATION].filter(
     (name) => (stringOf(annotations[name]) ?? '').trim() !== '',
@@ -159,12 +160,12 @@ function clampedExclusion(text: string): Finding {
 
 interface PodPlan {
   readonly settings: InjectionSettings;
-  readonly workloadName: string;
+  readonly workload: WorkloadId;
   readonly capture: Capture;
   readonly clamped: readonly string[];
 }
 
-function addAgent(bare: Raw, { settings, workloadName, capture, clamped }: PodPlan): Raw {
+function addAgent(bare: Raw, { settings, workload, capture, clamped }: PodPlan): Raw {
   const spec = rawOf(bare['spec']);
   const metadata = rawOf(bare['metadata']);
   const annotations = rawOf(metadata['annotations']);
@@ -173,11 +174,12 @@ function addAgent(bare: Raw, { settings, workloadName, capture, clamped }: PodPl
   const rewrite = wantsRewrite(annotations);
   const rewrittenInit = rewrite ? rewriteProbes(initContainers) : { containers: initContainers, probes: {} };
   const rewrittenApp = rewrite ? rewriteProbes(containers) : { containers, probes: {} };
-  const plan = { settings, workloadName, capture, probes: { ...rewrittenInit.probes, ...rewrittenApp.probes } };
+  const plan = { settings, workload, capture, probes: { ...rewrittenInit.probes, ...rewrittenApp.probes } };
   const status: InjectionStatus = {
     version: settings.version,
-    workload: workloadName,
-    bundle: bundleName(workloadName),
+    kind: workload.kind,
+    workload: workload.name,
+    bundle: bundleName(workload),
     ports: capture.captured.map(({ port }) => port),
     excludedPorts: capture.excluded,
     ...(clamped.length === 0 ? {} : { clamped }),
@@ -192,7 +194,7 @@ function addAgent(bare: Raw, { settings, workloadName, capture, clamped }: PodPl
       ...spec,
       initContainers: [redirectContainer(plan), agentContainer(plan), ...rewrittenInit.containers],
       containers: rewrittenApp.containers,
-      volumes: [...rawListOf(spec['volumes']), ...agentVolumes(workloadName)],
+      volumes: [...rawListOf(spec['volumes']), ...agentVolumes(workload)],
     },
   };
 }

@@ -3,7 +3,7 @@
  */
 import { MIRROR_ANNOTATION } from '../api/kube/pod-traits.ts';
 import { projectPod } from '../api/kube/slim.ts';
-import { workloadNameOf } from '../api/kube/workload.ts';
+import { workloadIdOf } from '../api/kube/workload.ts';
 import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
 import type { Finding } from '../errors.ts';
 import { injectPodTemplate } from '../inject/inject-pod.ts';
@@ -27,7 +27,7 @@ export function reviewPod(request: AdmissionRequest, settings: InjectionSettings
     return { allowed: false, message: `the annotation ${MIRROR_ANNOTATION} is reserved for kubelets` };
   }
   const { pod, findings } = injectPodTemplate(object, {
-    workloadName: workloadNameOf(slim),
+    workload: workloadIdOf(slim),
     settings,
     rootPolicies: rootPoliciesFor(request.namespace, slim.labels),
   });

@@ -47,7 +47,7 @@ function policyOf(kind: string, name: string, spec: object): Policy {
 /** The bundle of the policies. */
 export function bundleOfPolicies(): Bundle {
   const { bundle } = compileWorkload({
-    workload: { namespace: 'foo', name: 'httpbin' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
     labelSets: [{ app: 'httpbin' }],
     policiesFor: selectFrom(SPECS.map(([kind, name, spec]) => policyOf(kind, name, spec))),
     mesh: DEFAULT_MESH_CONFIG,

@@ -44,7 +44,7 @@ export function buildCase(recorded: RecordedCase): BuiltCase {
   }
   const { name, namespace, labels } = recorded.workload;
   const { bundle } = compileWorkload({
-    workload: { namespace, name },
+    workload: { namespace, kind: 'deployment', name },
     labelSets: [labels],
     policiesFor: selectFrom(policies, namespace, mesh.rootNamespace),
     mesh,

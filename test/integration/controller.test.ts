@@ -17,7 +17,7 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.pod({ namespace: at.ns, name: 'bare', agent: false });
     await guardedPod();
 
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
     expect(configMap?.metadata?.labels).to.include({ 'sallyport.dev/workload': 'httpbin', 'app.kubernetes.io/managed-by': 'sallyport' });
     expect(configMap?.metadata?.['ownerReferences']).to.have.length(1);
     const bundle = await at.cluster.bundle(at.ns, 'httpbin');
@@ -32,7 +32,7 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.policy(AP, 'only-get', at.ns, allowGet);
     await see(async () => (await rulesOf())?.join() === 'only-get', 'the rule in the bundle');
 
-    const digest = (await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+    const digest = (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
     await see(
       async () => (await at.cluster.readPod(at.ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
       'the pod annotation',
@@ -92,12 +92,12 @@ describe('controller on a real API server: bundles', function () {
     await guardedPod();
     await at.cluster.policy(AP, 'no-get', at.ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
-    const good = (await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin'))?.['data'];
-    const path = `/api/v1/namespaces/${at.ns}/configmaps/sallyport-httpbin`;
+    const good = (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin'))?.['data'];
+    const path = `/api/v1/namespaces/${at.ns}/configmaps/sallyport-bundle-pod.httpbin`;
     const tamper = (body: object): Promise<unknown> =>
       at.cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
     const isRepaired = async (): Promise<boolean> => {
-      const now = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
+      const now = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
       const isLabelled = now?.metadata?.labels?.['sallyport.dev/bundle'] !== undefined;
       return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined && isLabelled;
     };
@@ -121,7 +121,7 @@ describe('controller on a real API server: bundles', function () {
 
   it('removes a bundle that belongs to no workload', async () => {
     await guardedPod();
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
     const { labels = {}, annotations = {} } = configMap?.metadata ?? {};
     await at.cluster.apply({
       apiVersion: 'v1',

@@ -213,12 +213,12 @@ function testStatus(at: TenantStage): void {
 
   it('keeps the bundle, and the pod guarded, when an administrator removes the annotation', async () => {
     await running(at, 'web');
-    const before = (await at.cluster.configMap(SHOP, bundleName('web')))?.metadata?.uid;
+    const before = (await at.cluster.configMap(SHOP, bundleName({ kind: 'pod', name: 'web' })))?.metadata?.uid;
     must(at.kubectl('admin', ['annotate', 'pod', 'web', ...IN, 'sallyport.dev/agent-']));
     await at.cluster.policy(AP, 'deny-debug', 'istio-system', { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/debug'] } }] }] });
 
     await at.see(async () => (await at.cluster.bundle(SHOP, 'web'))?.programs[0]?.http.deny.rules.length === 2, 'the next policy');
-    expect((await at.cluster.configMap(SHOP, bundleName('web')))?.metadata?.uid).to.equal(before);
+    expect((await at.cluster.configMap(SHOP, bundleName({ kind: 'pod', name: 'web' })))?.metadata?.uid).to.equal(before);
     await at.cluster.deletePolicy(AP, 'deny-debug', 'istio-system');
   });
 
@@ -248,7 +248,7 @@ function testStatus(at: TenantStage): void {
 }
 
 function testBundles(at: TenantStage): void {
-  const web = bundleName('web');
+  const web = bundleName({ kind: 'pod', name: 'web' });
   const bundle = ['configmap', web, ...IN] as const;
   const merge = (body: object): readonly string[] => ['patch', ...bundle, '--type=merge', '-p', JSON.stringify(body)];
 
@@ -265,7 +265,7 @@ function testBundles(at: TenantStage): void {
     ['annotate it', ['annotate', ...bundle, 'a=b']],
     ['delete it', ['delete', ...bundle]],
     ['delete all ConfigMaps', ['delete', 'configmap', '--all', ...IN]],
-    ['create one before the controller does', ['create', 'configmap', bundleName('later'), ...IN]],
+    ['create one before the controller does', ['create', 'configmap', bundleName({ kind: 'pod', name: 'later' }), ...IN]],
     ['label a ConfigMap as a bundle', ['create', '-f', '-']],
     ['create one with a generated name', ['create', '-f', '-']],
   ];
@@ -306,7 +306,10 @@ function testBundles(at: TenantStage): void {
     must(at.kubectl('tenant', ['create', 'configmap', 'sallyport-shop', ...IN, '--from-literal=app=precious']));
     await running(at, 'shop');
     must(at.kubectl('tenant', ['delete', 'pod', 'shop', ...IN, '--now']));
-    await at.see(async () => (await at.cluster.configMap(SHOP, bundleName('shop'))) === undefined, 'the bundle to go');
+    await at.see(
+      async () => (await at.cluster.configMap(SHOP, bundleName({ kind: 'pod', name: 'shop' }))) === undefined,
+      'the bundle to go',
+    );
 
     const kept = await at.cluster.configMap(SHOP, 'sallyport-shop');
     expect(kept?.['data']).to.deep.equal({ app: 'precious' });
@@ -323,12 +326,15 @@ function testBundles(at: TenantStage): void {
         'tenant',
         ['create', '-f', '-'],
         JSON.parse(
-          JSON.stringify(pod).replaceAll('"value":"set-0"', '"value":"set"').replaceAll(bundleName('set-0'), bundleName('set')),
+          JSON.stringify(pod)
+            .replaceAll('"value":"set-0"', '"value":"set"')
+            .replaceAll('"value":"pod"', '"value":"statefulset"')
+            .replaceAll(bundleName({ kind: 'pod', name: 'set-0' }), bundleName({ kind: 'statefulset', name: 'set' })),
         ) as object,
       ),
     );
     await at.see(async () => (await at.cluster.bundle(SHOP, 'set')) !== undefined, 'the bundle');
-    const first = await at.cluster.configMap(SHOP, bundleName('set'));
+    const first = await at.cluster.configMap(SHOP, bundleName({ kind: 'statefulset', name: 'set' }));
     // The garbage collector would have deleted it by now, and deletes the pod, whose owner does not exist.
     await at.see(
       async () =>
@@ -338,7 +344,7 @@ function testBundles(at: TenantStage): void {
     );
     await delay(500);
 
-    const now = await at.cluster.configMap(SHOP, bundleName('set'));
+    const now = await at.cluster.configMap(SHOP, bundleName({ kind: 'statefulset', name: 'set' }));
     if (now !== undefined) expect(now.metadata?.uid).to.equal(first?.metadata?.uid);
     expect(first?.metadata?.['ownerReferences']).to.equal(undefined);
   });

@@ -159,7 +159,7 @@ describe('the indexed evaluator', function () {
 function transferred(written: Program): Program {
   const { json } = encodeBundle({
     schema: BUNDLE_SCHEMA,
-    workload: { namespace: 'n', name: 'w' },
+    workload: { namespace: 'n', kind: 'deployment', name: 'w' },
     relevantLabels: [],
     variants: [{ labels: {}, program: 0 }],
     programs: [written],

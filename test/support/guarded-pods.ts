@@ -2,7 +2,7 @@
  * Pods with agents for tests: the slim form of a guarded pod, and raw pods that the product's own injection changed.
  */
 import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
-import { workloadNameOf } from '../../src/api/kube/workload.ts';
+import { workloadIdOf } from '../../src/api/kube/workload.ts';
 import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
 import type { Raw } from '../../src/inject/raw-json.ts';
 
@@ -20,7 +20,7 @@ export function slimPod(raw: object, isGuarded = true): SlimPod {
 /** A raw pod with the agent that injection adds to it. */
 export function injected(pod: object): Raw {
   const raw = pod as Raw;
-  const result = injectPodTemplate(raw, { workloadName: workloadNameOf(projectPod(raw)), settings: { image: AGENT_IMAGE, version: '1' } });
+  const result = injectPodTemplate(raw, { workload: workloadIdOf(projectPod(raw)), settings: { image: AGENT_IMAGE, version: '1' } });
   if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
   return result.pod;
 }

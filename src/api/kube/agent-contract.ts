@@ -81,6 +81,8 @@ export const AGENT_ENV = {
   namespace: 'POD_NAMESPACE',
   /** Name of the workload whose bundle is enforced. */
   workload: 'SALLYPORT_WORKLOAD',
+  /** Kind of that workload in lower case; absent: `deployment`. */
+  workloadKind: 'SALLYPORT_WORKLOAD_KIND',
   /** Comma-separated `<listen port>:<container port>`; empty: nothing is captured. */
   ports: 'SALLYPORT_PORTS',
   blockedPort: 'SALLYPORT_BLOCKED_PORT',
@@ -125,6 +127,8 @@ export interface InjectionStatus {
   /** Version of Sallyport that injected the agent. */
   readonly version: string;
   readonly workload: string;
+  /** Its kind in lower case. */
+  readonly kind: string;
   /** Name of the bundle's ConfigMap. */
   readonly bundle: string;
   /** Container ports whose connections go through the agent. */

@@ -6,17 +6,23 @@
 /** `namespace/name`; `/name` for a cluster-scoped object. */
 export type ObjectKey = string;
 
-/** `namespace/name` of a workload. */
+/** `namespace/kind/name` of a workload, the kind in lower case. */
 export type WorkloadKey = string;
 
 /** `kind/namespace/name` of a policy. */
 export type PolicyKey = string;
 
-/** A workload: the owner of a set of pods that share one bundle. */
-export interface WorkloadRef {
-  readonly namespace: string;
+/** A workload within its namespace. */
+export interface WorkloadId {
+  /** Kind of the owner in lower case, without characters other than letters, digits and dashes: `deployment`, `statefulset`, `pod`, … */
+  readonly kind: string;
   /** Name of the owner: Deployment, StatefulSet, DaemonSet, Job, CronJob or bare pod. */
   readonly name: string;
+}
+
+/** A workload: the owner of a set of pods that share one bundle. */
+export interface WorkloadRef extends WorkloadId {
+  readonly namespace: string;
 }
 
 /** The key of an object. @param namespace `''` for a cluster-scoped object */
@@ -32,12 +38,19 @@ export function parseObjectKey(key: ObjectKey): { readonly namespace: string; re
 
 /** The key of a workload. */
 export function workloadKey(workload: WorkloadRef): WorkloadKey {
-  return objectKey(workload.namespace, workload.name);
+  return `${workload.namespace}/${workload.kind}/${workload.name}`;
 }
 
 /** The workload whose key {@link workloadKey} made. */
 export function parseWorkloadKey(key: WorkloadKey): WorkloadRef {
-  return parseObjectKey(key);
+  const { namespace, name: kindAndName } = parseObjectKey(key);
+  const { namespace: kind, name } = parseObjectKey(kindAndName);
+  return { namespace, kind, name };
+}
+
+/** Whether two references are to one workload. */
+export function isSameWorkload(one: WorkloadRef, other: WorkloadRef): boolean {
+  return one.namespace === other.namespace && one.kind === other.kind && one.name === other.name;
 }
 
 /** The key of a policy by its names. */

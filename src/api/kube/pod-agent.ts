@@ -3,6 +3,7 @@
  * while the pod exists, whereas its owner may change annotations at any time. The rules allow what other webhooks add to every
  * container, and every rendering that an earlier version of the injection wrote.
  */
+
 import {
   AGENT_ADMIN_PORT,
   AGENT_BLOCKED_PORT,
@@ -21,6 +22,7 @@ import {
   TOKEN_DIRECTORY,
 } from './agent-contract.ts';
 import { isBundleVolume } from './bundle-volume.ts';
+import type { WorkloadId } from './keys.ts';
 import { type Fields, fieldsOf, itemsOf, textsOf } from './pod-fields.ts';
 
 /** What an installation accepts as its agent. */
@@ -47,8 +49,8 @@ export interface AgentReading {
   readonly fault?: string;
 }
 
-/** Reads the agent of a pod. @param workload name of the pod's workload @param spec `spec` of the pod as admitted */
-export function readPodAgent(spec: Fields, workload: string, rules: AgentRules): AgentReading {
+/** Reads the agent of a pod. @param workload kind and name of the pod's workload @param spec `spec` of the pod as admitted */
+export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRules): AgentReading {
   const initContainers = itemsOf(spec['initContainers']);
   const agent = initContainers.find(({ name }) => name === AGENT_CONTAINER);
   const redirect = initContainers.find(({ name }) => name === REDIRECT_CONTAINER);
@@ -102,7 +104,7 @@ function faultOfRedirect(container: Fields, initContainers: readonly Fields[], r
 
 interface AgentExpectation {
   readonly capture: RedirectArgs;
-  readonly workload: string;
+  readonly workload: WorkloadId;
   readonly rules: AgentRules;
 }
 
@@ -113,7 +115,11 @@ function faultOfAgent(container: Fields, { capture, workload, rules }: AgentExpe
   if (!AGENT_USERS.includes(Number(runAsUser))) return `it runs as user ${String(runAsUser)}`;
   if (privileged === true || textsOf(fieldsOf(capabilities)['add']).length > 0) return 'it has capabilities';
   const ports = capture.maps.map(({ port, listen }) => `${listen}:${port}`).join(',');
-  return faultOfBoth(container, rules) ?? faultOfEnv(container, agentEnv(workload, ports)) ?? missingMountOf(container);
+  return (
+    faultOfBoth(container, rules) ??
+    faultOfEnv(container, agentEnv(workload, ports), { [AGENT_ENV.workloadKind]: equals(workload.kind) }) ??
+    missingMountOf(container)
+  );
 }
 
 /** What holds for both containers: nothing decides which code runs but the image. */
@@ -156,12 +162,12 @@ function podField(path: string): EnvCheck {
   return (entry) => fieldsOf(fieldsOf(entry['valueFrom'])['fieldRef'])['fieldPath'] === path;
 }
 
-function agentEnv(workload: string, ports: string): Readonly<Record<string, EnvCheck>> {
+function agentEnv(workload: WorkloadId, ports: string): Readonly<Record<string, EnvCheck>> {
   return {
     [AGENT_ENV.podIp]: podField('status.podIP'),
     [AGENT_ENV.podName]: podField('metadata.name'),
     [AGENT_ENV.namespace]: podField('metadata.namespace'),
-    [AGENT_ENV.workload]: equals(workload),
+    [AGENT_ENV.workload]: equals(workload.name),
     // The API server drops an empty value.
     [AGENT_ENV.ports]: (entry) => (entry['value'] ?? '') === ports && entry['valueFrom'] === undefined,
     [AGENT_ENV.blockedPort]: equals(String(AGENT_BLOCKED_PORT)),
@@ -182,14 +188,19 @@ const OPTIONAL_ENV: ReadonlySet<string> = new Set([
   AGENT_ENV.maxConnections,
 ]);
 
-function faultOfEnv(container: Fields, required: Readonly<Record<string, EnvCheck>>): string | undefined {
+/** @param checked what earlier injections did not set */
+function faultOfEnv(
+  container: Fields,
+  required: Readonly<Record<string, EnvCheck>>,
+  checked: Readonly<Record<string, EnvCheck>> = {},
+): string | undefined {
   const seen = new Set<string>();
   for (const entry of itemsOf(container['env'])) {
     const name = String(entry['name']);
     // The last of two entries counts in a container, so a second one is not ours.
     if (seen.has(name)) return `env ${name} is set twice`;
     seen.add(name);
-    const check = required[name] ?? (OPTIONAL_ENV.has(name) ? anyValue : undefined);
+    const check = required[name] ?? checked[name] ?? (OPTIONAL_ENV.has(name) ? anyValue : undefined);
     if (check === undefined ? !FOREIGN_ENV.includes(name) : !check(entry)) return `env ${name} is not that of the injection`;
   }
   const missing = Object.keys(required).find((name) => !seen.has(name));
@@ -219,7 +230,7 @@ function missingMountOf(container: Fields): string | undefined {
 }
 
 /** The bundle, the labels and the state come from where injection says, and not from a volume that another client fills. */
-function faultOfVolumes(volumes: readonly Fields[], workload: string): string | undefined {
+function faultOfVolumes(volumes: readonly Fields[], workload: WorkloadId): string | undefined {
   const sources: Readonly<Record<string, (volume: Fields) => boolean>> = {
     [AGENT_VOLUMES.bundle]: (volume) => isBundleVolume(volume, workload),
     [AGENT_VOLUMES.podInfo]: isLabelsVolume,

@@ -6,7 +6,7 @@
 import { privilegesOf } from './container-privileges.ts';
 import { type AgentRules, ANY_AGENT_IMAGE, type PodAgent, readPodAgent } from './pod-agent.ts';
 import { type AgentObstacle, agentObstacleOf, servedPortsOf } from './pod-traits.ts';
-import { workloadNameOf } from './workload.ts';
+import { workloadIdOf } from './workload.ts';
 
 /** The controlling owner of a pod (the `ownerReferences` entry with `controller: true`). */
 export interface SlimOwner {
@@ -77,7 +77,7 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
     labels: asStringMap(metadata['labels']),
     ...(owner === undefined ? {} : { owner }),
   };
-  const { agent, fault } = readPodAgent(spec, workloadNameOf(origin), rules);
+  const { agent, fault } = readPodAgent(spec, workloadIdOf(origin), rules);
   const privileges = agent === undefined ? [] : privilegesOf(spec);
   const ports = servedPortsOf(asRecord(metadata['annotations']), spec, agent);
   const obstacle = agentObstacleOf(asRecord(metadata['annotations']), spec);

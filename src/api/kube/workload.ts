@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { withoutTrailing } from '../../text.ts';
-import type { WorkloadRef } from './keys.ts';
+import type { WorkloadId, WorkloadRef } from './keys.ts';
 import { BUNDLE_NAME_PREFIX } from './names.ts';
 import type { SlimPod } from './slim.ts';
 
@@ -21,38 +21,43 @@ export interface PodOrigin {
 const MAX_OBJECT_NAME = 253;
 const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
+/** Kind of the workload whose ReplicaSets carry a label with the hash of the pod template. */
+const KIND_BY_TEMPLATE_HASH_LABEL = { 'pod-template-hash': 'deployment', 'rollouts-pod-template-hash': 'rollout' } as const;
 const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash'] as const;
 /** A CronJob appends the scheduled time in minutes, which has had at least eight digits since 1989. */
 const CRON_SUFFIX = /-\d{8,}$/;
 
 /** The workload that `pod` belongs to. */
 export function workloadOf(pod: SlimPod): WorkloadRef {
-  return { namespace: pod.namespace, name: workloadNameOf(pod) };
+  return { namespace: pod.namespace, ...workloadIdOf(pod) };
 }
 
 /**
- * Name of the workload that a pod belongs to: the Deployment of a ReplicaSet, the CronJob of a Job, any other controlling
+ * Kind and name of the workload that a pod belongs to: the Deployment of a ReplicaSet, the CronJob of a Job, any other controlling
  * owner, or the pod itself if it has no owner. A Job whose name ends in eight or more digits is treated as a CronJob's.
  *
- * @example workloadNameOf({ name: '', labels: { 'pod-template-hash': '6b8c9f' }, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } }) // 'httpbin'
+ * @example workloadIdOf({ name: '', labels: { 'pod-template-hash': '6b8c9f' }, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } }) // deployment, httpbin
  */
-export function workloadNameOf(pod: PodOrigin): string {
+export function workloadIdOf(pod: PodOrigin): WorkloadId {
   const { owner } = pod;
   // A static pod is owned by its node; its name distinguishes it from the other pods there.
-  if (owner === undefined || owner.kind === 'Node') return bareName(pod);
-  if (owner.kind === 'ReplicaSet') return withoutTemplateHash(owner.name, pod.labels);
-  if (owner.kind === 'Job') return owner.name.replace(CRON_SUFFIX, '');
-  return owner.name;
+  if (owner === undefined || owner.kind === 'Node') return { kind: 'pod', name: bareName(pod) };
+  if (owner.kind === 'ReplicaSet') return ownerOfReplicaSet(owner.name, pod.labels);
+  return workloadIdOfOwner(owner.kind, owner.name);
 }
 
-/** The same name, computed from the owner's manifest (`kind` Deployment, StatefulSet, CronJob, …) instead of a pod. */
-export function workloadNameOfOwner(kind: string, name: string): string {
-  return kind === 'Job' ? name.replace(CRON_SUFFIX, '') : name;
+/** The same, computed from the owner's manifest (`kind` Deployment, StatefulSet, CronJob, …) instead of a pod. */
+export function workloadIdOfOwner(kind: string, name: string): WorkloadId {
+  const withoutSuffix = kind === 'Job' ? name.replace(CRON_SUFFIX, '') : name;
+  return { kind: withoutSuffix === name ? kindText(kind) : 'cronjob', name: withoutSuffix };
 }
 
-/** Name of the ConfigMap of a workload's bundle: `sallyport-bundle-<workload>`, shortened with a hash if longer than 253 characters. */
-export function bundleName(workloadName: string): string {
-  return shortened(`${BUNDLE_NAME_PREFIX}${workloadName}`, MAX_OBJECT_NAME);
+/**
+ * Name of the ConfigMap of a workload's bundle: `sallyport-bundle-<kind>.<workload>`, shortened with a hash if longer than 253
+ * characters. Kinds contain no dots, so that no two workloads share a name.
+ */
+export function bundleName({ kind, name }: WorkloadId): string {
+  return shortened(`${BUNDLE_NAME_PREFIX}${kind}.${name}`, MAX_OBJECT_NAME);
 }
 
 /** A workload's name as a label value: unchanged up to 63 characters, otherwise shortened with a hash. */
@@ -70,12 +75,19 @@ function bareName(pod: PodOrigin): string {
   return pod.generateName === undefined || pod.generateName === '' ? pod.name : withoutTrailing(pod.generateName, '-.');
 }
 
-function withoutTemplateHash(replicaSet: string, labels: Readonly<Record<string, string>>): string {
+function ownerOfReplicaSet(replicaSet: string, labels: Readonly<Record<string, string>>): WorkloadId {
   for (const label of TEMPLATE_HASH_LABELS) {
     const suffix = `-${labels[label] ?? ''}`;
-    if (suffix !== '-' && replicaSet.endsWith(suffix) && replicaSet.length > suffix.length) return replicaSet.slice(0, -suffix.length);
+    if (suffix !== '-' && replicaSet.endsWith(suffix) && replicaSet.length > suffix.length) {
+      return { kind: KIND_BY_TEMPLATE_HASH_LABEL[label], name: replicaSet.slice(0, -suffix.length) };
+    }
   }
-  return replicaSet;
+  return { kind: 'replicaset', name: replicaSet };
+}
+
+/** An owner reference may name any kind; a key and an object name take letters, digits and dashes only. */
+function kindText(kind: string): string {
+  return kind.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-');
 }
 
 function shortened(name: string, maxLength: number): string {

@@ -54,7 +54,7 @@ export interface ComparisonResult {
 
 /** A rule of one side that no request reached. */
 export interface UnreachedRule {
-  /** `namespace/name`. */
+  /** `namespace/kind/name`. */
   readonly workload: string;
   readonly side: 'before' | 'after';
   readonly rule: RuleRef;

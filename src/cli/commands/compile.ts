@@ -1,8 +1,9 @@
 /*
  * `sallyport compile PATH...`: prints the bundle of each workload, as the controller would publish it, without a cluster.
  */
+
 import type { Command } from 'commander';
-import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
+import { isSameWorkload, parseWorkloadKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { encodeBundle } from '../../bundle/encode.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
@@ -11,6 +12,7 @@ import { type LocatedFinding, sortFindings } from '../input/located-finding.ts';
 import { createOfflineClusterState, exitCodeOf, type OfflineClusterState } from '../input/offline-cluster-state.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
+import { resolveWorkload } from '../input/workload-argument.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { formatDocument, formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
@@ -23,7 +25,7 @@ interface CompileOptions {
 
 /** Printed as JSON with these member names. */
 interface CompiledWorkload {
-  /** `namespace/name`. */
+  /** `namespace/kind/name`. */
   readonly workload: string;
   readonly digest: string;
   /** `Kind namespace/name` of each policy that applies to at least one pod of the workload. */
@@ -44,7 +46,7 @@ export function addCompileCommand(program: Command, { context, finish }: Command
     )
     .argument('<path...>', 'files or directories of manifests; - for standard input')
     .addOption(configOption())
-    .option('--workload <namespace/name>', 'only this workload; JSON and YAML then have this object instead of a list')
+    .option('--workload <namespace/[kind/]name>', 'only this workload; JSON and YAML then have this object instead of a list')
     .addOption(outputOption())
     .action(async (paths: string[], options: CompileOptions) => {
       const { mesh } = await readConfig(options.config, context);
@@ -58,13 +60,18 @@ export function addCompileCommand(program: Command, { context, finish }: Command
     });
 }
 
-/** @param wanted `namespace/name` of one workload; undefined: all @throws CommandError when it does not exist */
+function chosenFrom(all: readonly WorkloadRef[], wanted: string): readonly WorkloadRef[] {
+  const chosen = resolveWorkload(wanted, all.map(workloadKey));
+  return all.filter((workload) => isSameWorkload(workload, chosen));
+}
+
+/** @param wanted name of one workload; undefined: all @throws CommandError when it does not exist */
 function compileWorkloads(
   offline: OfflineClusterState,
   wanted: string | undefined,
 ): { readonly compiled: readonly CompiledWorkload[]; readonly findings: readonly LocatedFinding[] } {
   const all = [...offline.clusterState.selection.workloads()].toSorted().map(parseWorkloadKey);
-  const chosen = wanted === undefined ? all : all.filter((workload) => workloadKey(workload) === wanted);
+  const chosen = wanted === undefined ? all : chosenFrom(all, wanted);
   if (wanted !== undefined && chosen.length === 0) {
     const known = all.map(workloadKey).join(', ');
     throw new CommandError(EXIT_BAD_DATA, `no workload ${wanted}; known: ${known === '' ? 'none' : known}`);

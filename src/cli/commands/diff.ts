@@ -52,7 +52,7 @@ export function addDiffCommand(program: Command, { context, finish }: CommandHos
     )
     .addOption(new Option('--generate <n>', 'generate n requests').argParser(integerParser(0, MAX_NUMBER)))
     .addOption(new Option('--seed <n>', 'seed for generated requests').argParser(integerParser(0, MAX_NUMBER)).default(1, '1'))
-    .option('--workload <namespace/name>', 'only this workload (default: every workload in both sets)')
+    .option('--workload <namespace/[kind/]name>', 'only this workload (default: every workload in both sets)')
     .addOption(configOption())
     .addOption(jwksOption('keys for literal tokens, of rules without inline keys'))
     .addOption(timeOption())

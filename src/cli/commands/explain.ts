@@ -1,7 +1,9 @@
 /*
  * `sallyport explain`: shows why a request is allowed or denied, without a cluster and without sending the request.
  */
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../../api/kube/names.ts';
 import { explainCodecRejection } from '../../explain/codec-rejection.ts';
 import type { Enforced } from '../../explain/evaluate-to-end.ts';
@@ -23,7 +25,7 @@ import { requireInput } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { addRequestOptions, type RequestOptions, readClaims, readRequestOptions } from '../input/request-options.ts';
 import type { ReadRequest, RequestSpec } from '../input/request-spec.ts';
-import { parseLabels, parseWorkload } from '../input/workload-argument.ts';
+import { parseLabels } from '../input/workload-argument.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { requestText } from '../output/printable.ts';
@@ -51,7 +53,7 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .argument('[path...]', 'files or directories of manifests, - for standard input; and the URL of the request, unless given with --url')
     .addOption(configOption())
     .option('--bundle <file>', 'a bundle instead of manifests: the output of `compile -o json`, or a ConfigMap as kubectl prints it')
-    .option('--workload <namespace/name>', 'workload that receives the request (default: the only one)')
+    .option('--workload <namespace/[kind/]name>', 'workload that receives the request (default: the only one)')
     .option('--labels <k=v,...>', 'labels of its pod (default: as in its manifest); a workload with labels needs no manifest')
     .addOption(jwksOption('keys of rules without inline keys'))
     .addOption(
@@ -83,8 +85,8 @@ function outputFormat(value: string, command: Command): OutputFormat {
 
 async function explain(set: PolicySet, options: ExplainOptions, context: CommandContext): Promise<ShownExplanation> {
   const workload = chooseWorkload(set, options.workload);
-  const { namespace, name } = parseWorkload(workload);
   const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
+  const { namespace, name } = parseWorkloadKey(target.workload);
   const caveats: string[] = [...target.caveats];
   const placed = (request: ReadRequest, spec: RequestSpec): ReadRequest => {
     const { read, note } = withPodPort(request, spec, { set, target });
@@ -102,7 +104,7 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
   const explained =
     read.kind === 'reply' ? explainCodecRejection(read) : explainRequest(enforced, read.request, nowSeconds, { authorizer });
   return {
-    workload,
+    workload: target.workload,
     request: read.kind === 'reply' ? 'a malformed request' : requestText(read.request),
     explanation: { ...explained, caveats: [...caveats, ...explained.caveats] },
     notApplied: set.notApplied(target),

@@ -154,7 +154,7 @@ async function policySetFor({ file, manifests = ['.'] }: TestTable, { context, m
 
 function targetOf(set: PolicySet, workload: TableWorkload): Target {
   if (typeof workload === 'string') return set.target(workload, undefined);
-  return set.target(workloadKey(workload), workload.labels);
+  return set.target(workloadKey({ ...workload, kind: workload.kind ?? 'deployment' }), workload.labels);
 }
 
 async function tokenText(token: TableToken, { table, nowSeconds, run }: Omit<RowContext, 'set'>): Promise<string> {

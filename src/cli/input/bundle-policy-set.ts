@@ -12,6 +12,7 @@ import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import type { PolicySet } from './policy-set.ts';
 import { chooseTarget, unknownWorkload } from './policy-target.ts';
 import { parseJson } from './read-file.ts';
+import { resolveWorkload } from './workload-argument.ts';
 
 /** Whether the JSON in `text` is a bundle, not a manifest or a List as kubectl prints it. @throws CommandError when it is not JSON */
 export function isBundleJson(text: string, file: string): boolean {
@@ -31,7 +32,7 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
     policies: undefined,
     findings: [],
     target(workload, labels) {
-      if (workload !== known) throw unknownWorkload(workload, [known]);
+      if (workloadKey(resolveWorkload(workload, [known])) !== known) throw unknownWorkload(workload, [known]);
       return chooseTarget(bundle, labels);
     },
     notApplied: () => [],

@@ -4,7 +4,7 @@
 import type { Policy } from '../../api/istio/resources.ts';
 import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import { UPSTREAM_ANNOTATION } from '../../api/kube/names.ts';
-import { workloadNameOfOwner } from '../../api/kube/workload.ts';
+import { workloadIdOfOwner } from '../../api/kube/workload.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import { findObjectProblems } from '../../inject/inject-manifest.ts';
@@ -81,7 +81,7 @@ function workloadFindings({ clusterState }: OfflineClusterState, { objects, loca
   const all = objects.map(({ object }) => object);
   return objects.flatMap((item) => {
     const { kind, metadata } = item.object;
-    const key = workloadKey({ namespace: metadata.namespace ?? 'default', name: workloadNameOfOwner(kind, metadata.name) });
+    const key = workloadKey({ namespace: metadata.namespace ?? 'default', ...workloadIdOfOwner(kind, metadata.name) });
     const isSelected = selection.policiesOf(key).size > 0;
     // `sallyport run` takes the address from the annotation and redirects nothing.
     if (isForRun(item.object)) return [];

@@ -84,7 +84,7 @@ export function compileAlone(policy: Policy, offline: OfflineClusterState, mesh:
   const { targetRefs, selector } = policy.spec;
   const [target] = targetRefs ?? [];
   const labels: Labels = target === undefined ? (selector?.matchLabels ?? {}) : { [GATEWAY_NAME_LABEL]: target.name };
-  const workload = { namespace: policy.metadata.namespace, name: policy.metadata.name };
+  const workload = { namespace: policy.metadata.namespace, kind: 'pod', name: policy.metadata.name };
   return compileOffline(workload, [labels], { clusterState: offline.clusterState, mesh });
 }
 

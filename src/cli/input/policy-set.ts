@@ -1,8 +1,9 @@
 /*
  * The policies that explain, test and diff evaluate, compiled from manifests. bundle-policy-set.ts gives the same from a bundle.
  */
+
 import type { Policy } from '../../api/istio/resources.ts';
-import { parseWorkloadKey } from '../../api/kube/keys.ts';
+import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { compileWorkload } from '../../compile/compile-workload.ts';
 import type { RuleRef } from '../../explain/explanation.ts';
@@ -17,6 +18,7 @@ import { chooseTarget, type Target, unknownWorkload } from './policy-target.ts';
 import { portFindings } from './port-findings.ts';
 import type { ReadManifests } from './read-manifests.ts';
 import { podPortOf, type ServicePort } from './service-ports.ts';
+import { resolveWorkload } from './workload-argument.ts';
 
 /** A policy that does not apply to a workload. Printed as JSON with these member names. */
 export interface NotApplied {
@@ -30,7 +32,7 @@ export interface NotApplied {
 
 /** Policies and workloads of one source. */
 export interface PolicySet {
-  /** `namespace/name`, sorted. */
+  /** `namespace/kind/name`, sorted. */
   readonly workloads: readonly string[];
   /** Every valid policy, including those that select nothing; undefined: unknown (bundles). */
   readonly policies: readonly Policy[] | undefined;
@@ -61,10 +63,11 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
     workloads: [...selection.workloads()].toSorted(),
     policies: [...clusterState.policies.values()].flatMap(({ active }) => active ?? []),
     findings: [...offline.findings, ...portFindings(offline, manifests.objects)],
-    target(workload, labels) {
-      const ref = parseWorkloadKey(workload);
+    target(named, labels) {
+      const ref = resolveWorkload(named, [...selection.workloads()]);
+      const workload = workloadKey(ref);
       const labelSets = labels === undefined ? selection.labelSetsOf(workload) : [labels];
-      if (labelSets.length === 0) throw unknownWorkload(workload, [...selection.workloads()]);
+      if (labelSets.length === 0) throw unknownWorkload(named, [...selection.workloads()]);
       const policiesFor = (own: Labels): readonly Policy[] => [...selection.policiesFor(ref.namespace, own).values()];
       const { bundle } = compileWorkload({ workload: ref, labelSets, policiesFor, mesh, keySetOf });
       const target = chooseTarget(bundle, labels);

@@ -10,7 +10,7 @@ import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 
 /** The program and the keys of one pod of a workload. */
 export interface Target extends Enforced {
-  /** `namespace/name`. */
+  /** `namespace/kind/name`. */
   readonly workload: string;
   /** Of the chosen pod; from a bundle only the labels that distinguish its variants. */
   readonly labels: Labels;
@@ -42,7 +42,7 @@ export function chooseTarget(bundle: Bundle, labels: Labels | undefined): Target
   return { program, keySets: bundle.keySets, workload, labels: chosenLabels, caveats };
 }
 
-/** The error for a workload that is not in the input. @param known `namespace/name` of those that are */
+/** The error for a workload that is not in the input. @param known `namespace/kind/name` of those that are */
 export function unknownWorkload(workload: string, known: readonly string[]): CommandError {
   const names = known.length === 0 ? 'none' : known.toSorted().join(', ');
   return new CommandError(EXIT_BAD_DATA, `no workload ${workload}; known: ${names}; with --labels no manifest is needed`);

@@ -14,12 +14,13 @@ import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import { errorReason } from './error-reason.ts';
 import { requireInput } from './read-file.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
+import { WORKLOAD_PATTERN } from './workload-argument.ts';
 
 const jsonSchema = z.json();
 const verdictSchema = z.enum(['allow', 'deny', 'unauthenticated', 'reject']);
 const workloadSchema = z.union([
-  z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'expected namespace/name'),
-  z.strictObject({ namespace: z.string(), name: z.string(), labels: z.record(z.string(), z.string()) }),
+  z.string().regex(WORKLOAD_PATTERN, 'expected namespace/name or namespace/kind/name'),
+  z.strictObject({ namespace: z.string(), kind: z.string().optional(), name: z.string(), labels: z.record(z.string(), z.string()) }),
 ]);
 const tokenSchema = z.union([
   z.string(),
@@ -60,10 +61,15 @@ const tableSchema = z.strictObject({
   tests: z.array(testSchema).min(1),
 });
 
-/** A workload: `namespace/name`, or with the labels of its pod, which need no manifest. */
+/** A workload: `namespace/name` or `namespace/kind/name`, or with the labels of its pod, which need no manifest. */
 export type TableWorkload =
   | string
-  | { readonly namespace: string; readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  | {
+      readonly namespace: string;
+      readonly kind?: string | undefined;
+      readonly name: string;
+      readonly labels: Readonly<Record<string, string>>;
+    };
 
 /** A token: literal, in a file next to the table, or claims to sign for the run. */
 export type TableToken =

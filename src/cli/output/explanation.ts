@@ -11,7 +11,7 @@ import { type Cell, formatTable, paint, type Style } from './table.ts';
 
 /** An explanation with what is printed around it. */
 export interface ShownExplanation {
-  /** `namespace/name`. */
+  /** `namespace/kind/name`. */
   readonly workload: string;
   /** As sent, e.g. `GET /headers`. */
   readonly request: string;

@@ -22,7 +22,7 @@ export interface FlippedRequest {
 
 /** Requests of one workload that flip between the same outcomes by the same two rules. */
 export interface FlipGroup {
-  /** `namespace/name`. */
+  /** `namespace/kind/name`. */
   readonly workload: string;
   readonly before: ExplainedDecision;
   readonly after: ExplainedDecision;

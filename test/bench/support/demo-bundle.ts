@@ -48,7 +48,7 @@ export function writeDemoBundle(folder: string, extraRules = 0): void {
 
 function writeBundle(folder: string, policies: readonly Policy[]): void {
   const { bundle } = compileWorkload({
-    workload: { namespace: 'foo', name: 'httpbin' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
     labelSets: [{ app: 'httpbin' }],
     policiesFor: selectFrom(policies),
     mesh: DEFAULT_MESH_CONFIG,

@@ -106,7 +106,7 @@ spec:
             usleep 100000
           done
       volumeMounts: [{ name: bundle, mountPath: /bundle }]
-  volumes: [{ name: bundle, configMap: { name: sallyport-httpbin, optional: true } }]`;
+  volumes: [{ name: bundle, configMap: { name: sallyport-bundle-deployment.httpbin, optional: true } }]`;
 
 const selectHttpbin = 'selector: { matchLabels: { app: httpbin } }';
 

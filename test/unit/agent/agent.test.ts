@@ -47,7 +47,7 @@ function compile(...specs: readonly Spec[]): Bundle {
     return value;
   });
   const input = {
-    workload: { namespace: 'foo', name: 'httpbin' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
     labelSets: [{}],
     policiesFor: selectFrom(policies),
     mesh: DEFAULT_MESH_CONFIG,
@@ -78,7 +78,7 @@ const stop = new AbortController();
 
 const options = (over: Partial<AgentOptions> = {}): AgentOptions => ({
   bundleDir,
-  workload: { namespace: 'foo', name: 'httpbin' },
+  workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
   labelsFile: undefined,
   labels: undefined,
   stateDir: undefined,

@@ -23,7 +23,14 @@ export const ALLOW_ALL: Program = { ...DENY_ALL, http: everything };
 
 export function bundleOf(programs: readonly Program[], variants: readonly Variant[], name = 'httpbin'): Bundle {
   const keys = new Set(variants.flatMap((variant) => Object.keys(variant.labels)));
-  return { schema: BUNDLE_SCHEMA, workload: { namespace: 'foo', name }, relevantLabels: [...keys].sort(), variants, programs, keySets: {} };
+  return {
+    schema: BUNDLE_SCHEMA,
+    workload: { namespace: 'foo', kind: 'deployment', name },
+    relevantLabels: [...keys].sort(),
+    variants,
+    programs,
+    keySets: {},
+  };
 }
 
 /** A bundle with one program for all pods. */

@@ -62,7 +62,7 @@ const rules: Ruleset = {
 
 export const SAMPLE: Bundle = {
   schema: BUNDLE_SCHEMA,
-  workload: { namespace: 'foo', name: 'httpbin' },
+  workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
   relevantLabels: ['app', 'version'],
   variants: [
     { labels: { app: 'httpbin' }, program: 0 },

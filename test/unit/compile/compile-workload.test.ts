@@ -11,7 +11,7 @@ import { keySetId } from '../../../src/compile/key-set-id.ts';
 import { selectFrom } from '../../support/select-policies.ts';
 import { allow, tokens } from '../resolve/policies.ts';
 
-const workload = { namespace: 'foo', name: 'httpbin' };
+const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
 const remote = { source: 'https://a/keys', keys: [{ kty: 'RSA', n: 'x', e: 'AQAB' }] };
 
 function compile(policies: readonly Policy[], more: Partial<CompileInput> = {}): CompileResult {

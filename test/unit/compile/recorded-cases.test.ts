@@ -34,7 +34,7 @@ for (const directory of ['cases', 'random']) {
       for (const file of files) {
         const { workload, meshConfig, resources } = JSON.parse(readFileSync(new URL(file, url), 'utf8')) as Case;
         const mesh = { ...DEFAULT_MESH_CONFIG, rootNamespace: meshConfig?.rootNamespace ?? 'istio-system', extensionProviders: [provider] };
-        const ref = { namespace: workload.namespace, name: workload.name };
+        const ref = { namespace: workload.namespace, kind: 'deployment', name: workload.name };
         const policies = resources.flatMap((resource) => parsePolicy(resource).value ?? []);
         const { bundle } = compileWorkload({
           workload: ref,

@@ -37,13 +37,14 @@ describe('agent configuration', () => {
       SALLYPORT_BLOCKED_PORT: '15099',
       SALLYPORT_ADMIN_PORT: '15020',
       SALLYPORT_LABELS_FILE: '/labels',
+      SALLYPORT_WORKLOAD_KIND: 'statefulset',
       SALLYPORT_STATE_DIR: '/state',
       SALLYPORT_APP_PROBES: JSON.stringify(probes),
       SALLYPORT_LOG_LEVEL: 'debug',
       SALLYPORT_ACCESS_LOG: 'off',
     });
     expect(config).to.deep.include({
-      workload: { namespace: 'foo', name: 'httpbin' },
+      workload: { namespace: 'foo', kind: 'statefulset', name: 'httpbin' },
       podIp: '10.1.2.3',
       ports: [
         { listenPort: 15_101, appPort: 8080 },

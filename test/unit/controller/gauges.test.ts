@@ -35,10 +35,10 @@ describe('gauges of the controller', () => {
     for (const name of ['done', 'new', 'large']) clusterState.pods.upsert(pod(name));
     clusterState.pods.upsert(pod('bare', false));
     for (const name of ['done', 'large', 'ghost']) {
-      ledger.setPublished(`foo/${name}`, { workload: { namespace: 'foo', name }, revision: 'r', policies: new Map() });
+      ledger.setPublished(`foo/pod/${name}`, { workload: { namespace: 'foo', kind: 'pod', name }, revision: 'r', policies: new Map() });
     }
-    ledger.refuse('foo/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
-    workloads.add('foo/new');
+    ledger.refuse('foo/pod/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
+    workloads.add('foo/pod/new');
     await workloads.take(new AbortController().signal);
     clock.advance(20);
   });

@@ -15,7 +15,7 @@ import { createMemoryDelivery, type MemoryDelivery } from '../../support/memory-
 import { deny, pod } from './pods-and-policies.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
-const HTTPBIN = { namespace: 'foo', name: 'httpbin' };
+const HTTPBIN = { namespace: 'foo', kind: 'pod', name: 'httpbin' };
 
 let clock: FakeClock;
 let clusterState: ClusterState;
@@ -82,7 +82,7 @@ function setUp(): void {
 }
 
 const quiet = (): Promise<void> => until(() => pipeline.queue.depth() === 0 && pipeline.queue.running().length === 0, 'the queue to empty');
-const bundle = (key = 'foo/httpbin'): Bundle | undefined => {
+const bundle = (key = 'foo/pod/httpbin'): Bundle | undefined => {
   const text = delivery.published.get(key)?.json;
   return text === undefined ? undefined : (JSON.parse(text) as Bundle);
 };
@@ -93,17 +93,21 @@ describe('pipeline: bundles', () => {
   setUp();
 
   it('publishes all bundles when it starts, and removes those without a workload', async () => {
-    await delivery.publish({ workload: { namespace: 'foo', name: 'ghost' }, digest: 'x', json: '{}' }, {}, new AbortController().signal);
+    await delivery.publish(
+      { workload: { namespace: 'foo', kind: 'pod', name: 'ghost' }, digest: 'x', json: '{}' },
+      {},
+      new AbortController().signal,
+    );
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'bare', agent: false }));
     clusterState.upsertPolicy(deny('no-get'));
     runPipeline();
     await quiet();
 
-    expect([...delivery.published.keys()]).to.deep.equal(['foo/httpbin']);
+    expect([...delivery.published.keys()]).to.deep.equal(['foo/pod/httpbin']);
     expect(denied()).to.deep.equal(['no-get']);
-    expect(ledger.get('foo/httpbin')?.published?.revision).to.equal(delivery.published.get('foo/httpbin')?.digest);
-    expect(ledger.get('foo/httpbin')?.policies).to.deep.equal(new Map([['AuthorizationPolicy/foo/no-get', 1]]));
+    expect(ledger.get('foo/pod/httpbin')?.published?.revision).to.equal(delivery.published.get('foo/pod/httpbin')?.digest);
+    expect(ledger.get('foo/pod/httpbin')?.policies).to.deep.equal(new Map([['AuthorizationPolicy/foo/no-get', 1]]));
   });
 
   it('publishes only the bundles that a change affects', async () => {
@@ -116,7 +120,7 @@ describe('pipeline: bundles', () => {
     clusterState.upsertPolicy(deny('no-get', { labels: { app: 'httpbin' } }));
     await quiet();
 
-    expect(delivery.calls.slice(before)).to.deep.equal(['updated foo/httpbin']);
+    expect(delivery.calls.slice(before)).to.deep.equal(['updated foo/pod/httpbin']);
   });
 
   it('updates the bundle when pods appear, change their labels and disappear', async () => {
@@ -132,8 +136,8 @@ describe('pipeline: bundles', () => {
 
     clusterState.pods.remove('foo/httpbin');
     await quiet();
-    expect(delivery.calls.at(-1)).to.equal('removed foo/httpbin');
-    expect(ledger.get('foo/httpbin')).to.equal(undefined);
+    expect(delivery.calls.at(-1)).to.equal('removed foo/pod/httpbin');
+    expect(ledger.get('foo/pod/httpbin')).to.equal(undefined);
   });
 
   it('publishes few bundles when many policies of one workload change', async () => {
@@ -153,7 +157,7 @@ describe('pipeline: bundles', () => {
     await quiet();
     delivery.tamper(HTTPBIN);
     await quiet();
-    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'created foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin', 'created foo/pod/httpbin']);
   });
 
   it('compiles every bundle again when the mesh settings change', async () => {
@@ -183,13 +187,13 @@ describe('pipeline: pods and their owners', () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    const digest = delivery.published.get('foo/httpbin')?.digest;
+    const digest = delivery.published.get('foo/pod/httpbin')?.digest;
     expect(patched).to.deep.equal([`httpbin ${digest}`]);
 
     clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
     await quiet();
     expect(patched).to.have.length(2);
-    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'unchanged foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin', 'unchanged foo/pod/httpbin']);
   });
 
   it('patches a pod that got its volume while the bundle was being written', async () => {
@@ -230,7 +234,7 @@ describe('pipeline: pods and their owners', () => {
       name: 'two owners of one name',
       pods: [
         pod({ name: 'a', owner: { kind: 'StatefulSet', name: 'httpbin', uid: 'one' } }),
-        pod({ name: 'b', owner: { kind: 'DaemonSet', name: 'httpbin', uid: 'two' } }),
+        pod({ name: 'b', owner: { kind: 'StatefulSet', name: 'httpbin', uid: 'two' } }),
       ],
       owner: undefined,
     },
@@ -240,7 +244,7 @@ describe('pipeline: pods and their owners', () => {
       for (const one of pods) clusterState.pods.upsert(one);
       runPipeline();
       await quiet();
-      expect(delivery.options.get('foo/httpbin')?.owner?.kind).to.equal(owner);
+      expect([...delivery.options.values()].map((options) => options.owner?.kind)).to.deep.equal([owner]);
     });
   }
 });
@@ -255,28 +259,28 @@ describe('pipeline: errors', () => {
     await until(() => results.includes('error'), 'the failure');
     clock.advance(10);
     await until(() => results.includes('success'), 'the retry');
-    expect(delivery.calls).to.deep.equal(['created foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin']);
   });
 
   it('keeps the published revision in the ledger when a new bundle is refused, with the reason', async () => {
     clusterState.pods.upsert(pod());
     runPipeline();
     await quiet();
-    const good = ledger.get('foo/httpbin')?.published?.revision;
+    const good = ledger.get('foo/pod/httpbin')?.published?.revision;
     delivery.failWith = new RefusedError('SP_TOO_LARGE', 'too large');
     clusterState.upsertPolicy(deny('no-get'));
     await until(() => results.includes('terminal_error'), 'the refusal');
 
-    expect(ledger.get('foo/httpbin')?.published).to.include({ revision: good });
-    expect(ledger.get('foo/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
+    expect(ledger.get('foo/pod/httpbin')?.published).to.include({ revision: good });
+    expect(ledger.get('foo/pod/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large' });
 
     clusterState.upsertPolicy(deny('no-get', { generation: 2 }));
     await quiet();
-    expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
+    expect(ledger.get('foo/pod/httpbin')?.refusal).to.equal(undefined);
   });
 
   for (const [code, sentence] of [
-    ['SP_KUBE_FORBIDDEN', 'configmaps "sallyport-httpbin" is forbidden: exceeded quota: few'],
+    ['SP_KUBE_FORBIDDEN', 'configmaps "sallyport-bundle-pod.httpbin" is forbidden: exceeded quota: few'],
     ['SP_KUBE_INVALID', "ValidatingAdmissionPolicy 'labels' denied request: no owner label"],
   ] as const) {
     it(`publishes as soon as the API server accepts a bundle that it refused with ${code}, without any change`, async () => {
@@ -284,10 +288,10 @@ describe('pipeline: errors', () => {
       delivery.failWith = new RefusedError(code, 'PATCH /x: 4xx', { sentence });
       runPipeline();
       await until(() => results.includes('error'), 'the refusal');
-      expect(ledger.get('foo/httpbin')?.refusal).to.include({ code, message: sentence });
+      expect(ledger.get('foo/pod/httpbin')?.refusal).to.include({ code, message: sentence });
       clock.advance(2_000);
       await until(() => results.includes('success'), 'the retry');
-      expect(ledger.get('foo/httpbin')?.refusal).to.equal(undefined);
+      expect(ledger.get('foo/pod/httpbin')?.refusal).to.equal(undefined);
     });
   }
 
@@ -316,7 +320,7 @@ describe('pipeline: resync', () => {
     (delivery.published as Map<string, unknown>).clear();
     clock.advance(10 * 3_600_000);
     await quiet();
-    expect(missed).to.deep.equal(['foo/httpbin']);
+    expect(missed).to.deep.equal(['foo/pod/httpbin']);
   });
 
   it('counts no change that an event reported after the resync', async () => {
@@ -339,7 +343,7 @@ describe('pipeline: resync', () => {
     clusterState.upsertPolicy(deny('no-get'));
     clock.advance(10 * 3_600_000);
     await quiet();
-    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin', 'updated foo/pod/httpbin']);
     expect(missed).to.deep.equal([]);
   });
 });
@@ -367,7 +371,7 @@ describe('pipeline: keys to fetch', () => {
     clusterState.upsertPolicy(jwt('/keys'));
     await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
 
-    expect(delivery.calls).to.deep.equal(['created foo/httpbin', 'updated foo/httpbin']);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin', 'updated foo/pod/httpbin']);
   });
 
   it('waits one second for an issuer that does not respond, and then publishes without keys', async () => {

@@ -157,7 +157,7 @@ describe('standby that takes over', () => {
 
   it('has the revisions and generations of all bundles before it leads', () => {
     const records = [...standby.ledger.records()];
-    expect(records.map(({ key }) => key)).to.have.members(['foo/a', 'foo/b']);
+    expect(records.map(({ key }) => key)).to.have.members(['foo/pod/a', 'foo/pod/b']);
     for (const record of records) {
       expect(record.published?.revision).to.match(/^sha256:/);
       expect(record.policies.get('AuthorizationPolicy/foo/no-get')).to.equal(1);
@@ -186,7 +186,7 @@ describe('standby that takes over', () => {
     term = standby.lead();
     await term.settle();
     expect(cluster.requests).to.deep.equal(Array.from({ length: 2 }, () => 'PATCH application/apply-patch+yaml'));
-    expect(standby.ledger.get('foo/a')?.policies.get('AuthorizationPolicy/foo/no-get')).to.equal(2);
+    expect(standby.ledger.get('foo/pod/a')?.policies.get('AuthorizationPolicy/foo/no-get')).to.equal(2);
   });
 
   it('publishes a policy that replaced another one of the same name and generation', async () => {
@@ -208,14 +208,14 @@ describe('standby that takes over', () => {
     term = standby.lead();
     await term.settle();
     expect(cluster.requests).to.deep.equal(['DELETE']);
-    expect(standby.ledger.get('foo/a')).to.equal(undefined);
+    expect(standby.ledger.get('foo/pod/a')).to.equal(undefined);
   });
 
   it('reconciles a changed workload before those that it only verifies', async () => {
     for (let count = 0; count < 50; count += 1) standby.clusterState.pods.upsert(pod(`c${count}`));
     term = standby.lead();
     standby.clusterState.pods.upsert(pod('changed'));
-    await until(() => standby.ledger.get('foo/changed')?.published !== undefined, 'the bundle');
+    await until(() => standby.ledger.get('foo/pod/changed')?.published !== undefined, 'the bundle');
     expect(term.compiled()).to.be.lessThan(20);
   });
 

@@ -24,7 +24,7 @@ const JWT: RequestAuthentication = {
 };
 
 function encoded(policies: readonly Policy[] = [DENY_GET, ALLOW_NOTHING, JWT]): EncodedBundle {
-  const workload = { namespace: 'foo', name: 'httpbin' };
+  const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
   return encodeBundle(
     compileWorkload({ workload, labelSets: [{}], policiesFor: () => policies, mesh: DEFAULT_MESH_CONFIG, keySetOf: () => undefined })
       .bundle,
@@ -76,7 +76,7 @@ describe('ConfigMap of a bundle', () => {
   for (const { name, over } of damaged) {
     it(`yields no revision ${name}`, () => {
       const read = readConfigMap(stored(encoded(), over));
-      expect(read?.workload).to.deep.equal({ namespace: 'foo', name: 'httpbin' });
+      expect(read?.workload).to.deep.equal({ namespace: 'foo', kind: 'deployment', name: 'httpbin' });
       expect(read?.revision).to.equal(undefined);
     });
   }
@@ -90,9 +90,15 @@ describe('ConfigMap of a bundle', () => {
   });
 
   const foreign: readonly { readonly name: string; readonly metadata: RawMetadata }[] = [
-    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-bundle-httpbin' } },
-    { name: 'of another name', metadata: { namespace: 'foo', name: 'settings', annotations: { 'sallyport.dev/workload': 'httpbin' } } },
-    { name: 'without a namespace', metadata: { name: 'sallyport-bundle-httpbin', annotations: { 'sallyport.dev/workload': 'httpbin' } } },
+    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-bundle-deployment.httpbin' } },
+    {
+      name: 'of another name',
+      metadata: { namespace: 'foo', name: 'settings', annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } },
+    },
+    {
+      name: 'without a namespace',
+      metadata: { name: 'sallyport-bundle-deployment.httpbin', annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } },
+    },
   ];
   for (const { name, metadata } of foreign) {
     it(`is not one of ours ${name}`, () => {
@@ -103,7 +109,7 @@ describe('ConfigMap of a bundle', () => {
 
 describe('whether a ConfigMap is as desired', () => {
   const published: PublishedConfigMap = {
-    workload: { namespace: 'foo', name: 'httpbin' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
     revision: 'r',
     policies: new Map(),
     uid: 'u',

@@ -15,9 +15,9 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeConfigMaps } from '../../support/fake-config-maps.ts';
 
 const never = new AbortController().signal;
-const WORKLOAD = { namespace: 'foo', name: 'httpbin' };
-const KEY = 'foo/httpbin';
-const CONFIG_MAP = 'foo/sallyport-httpbin';
+const WORKLOAD = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
+const KEY = 'foo/deployment/httpbin';
+const CONFIG_MAP = 'foo/sallyport-bundle-deployment.httpbin';
 const OWNER = { apiVersion: 'v1', kind: 'Pod', name: 'httpbin', uid: 'owner' };
 const APPLY = 'PATCH application/apply-patch+yaml';
 
@@ -49,7 +49,7 @@ function open(client: KubeClient): Bench {
     ledger,
     delivery,
     publish: (bundle, options = {}) => {
-      ledger.desire(`foo/${bundle.workload.name}`, {
+      ledger.desire(`foo/deployment/${bundle.workload.name}`, {
         revision: bundle.digest,
         policies: new Map(),
         findings: new Map(),
@@ -94,13 +94,13 @@ describe('ConfigMap delivery: writes', () => {
 
     const [configMap] = objects.values();
     expect(configMap?.metadata).to.deep.include({
-      name: 'sallyport-bundle-httpbin',
+      name: 'sallyport-bundle-deployment.httpbin',
       labels: {
         'app.kubernetes.io/managed-by': 'sallyport',
         'sallyport.dev/bundle': bundle.digest.slice(7, 19),
         'sallyport.dev/workload': 'httpbin',
       },
-      annotations: { 'sallyport.dev/digest': bundle.digest, 'sallyport.dev/workload': 'httpbin' },
+      annotations: { 'sallyport.dev/digest': bundle.digest, 'sallyport.dev/workload': 'deployment/httpbin' },
       ownerReferences: [OWNER],
     });
     expect(configMap?.['data']).to.deep.equal({ 'bundle.json': bundle.json, 'bundle.sha256': bundle.digest });
@@ -170,7 +170,10 @@ describe('ConfigMap delivery: drift', () => {
 
     const own = published();
     delivery.sink.upsert(CONFIG_MAP, { ...own, revision: 'other' });
-    delivery.sink.upsert('foo/sallyport-ghost', { ...own, workload: { namespace: 'foo', name: 'ghost' } });
+    delivery.sink.upsert('foo/sallyport-bundle-deployment.ghost', {
+      ...own,
+      workload: { namespace: 'foo', kind: 'deployment', name: 'ghost' },
+    });
     delivery.sink.remove(CONFIG_MAP);
     expect(names).to.deep.equal(['httpbin', 'ghost', 'httpbin']);
   });

@@ -10,7 +10,7 @@ import type { Delivery } from '../../../src/delivery/delivery.ts';
 import { bundleDirectory, createDirectoryDelivery } from '../../../src/delivery/directory-delivery.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 
-const workload = { namespace: 'foo', name: 'httpbin' };
+const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
 const bundle = (digit: string): EncodedBundle => ({ workload, digest: `sha256:${digit.repeat(64)}`, json: `{"bundle":"${digit}"}` });
 const signal = new AbortController().signal;
 
@@ -60,9 +60,9 @@ describe('directory delivery', () => {
     const { delivery, ledger } = await openDelivery(root);
 
     expect([...ledger.records()].map(({ published }) => published?.workload)).to.deep.equal([workload]);
-    expect(ledger.get('foo/httpbin')?.published?.revision).to.equal(bundle('a').digest);
+    expect(ledger.get('foo/deployment/httpbin')?.published?.revision).to.equal(bundle('a').digest);
     expect(await delivery.withdraw(workload, signal)).to.equal(true);
     expect(await delivery.withdraw(workload, signal)).to.equal(false);
-    expect(await readdir(join(root, 'foo'))).to.deep.equal([]);
+    expect(await readdir(join(root, 'foo', 'deployment'))).to.deep.equal([]);
   });
 });

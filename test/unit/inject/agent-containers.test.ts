@@ -11,7 +11,7 @@ function plan(more: Partial<AgentPlan> = {}): AgentPlan {
   ];
   return {
     settings: { image: 'example/agent:1', version: '1' },
-    workloadName: 'web',
+    workload: { kind: 'deployment', name: 'web' },
     capture: { captured, excluded: [9000], findings: [] },
     probes: {},
     ...more,
@@ -60,6 +60,7 @@ describe('agentContainer', () => {
       POD_NAME: { fieldRef: { fieldPath: 'metadata.name' } },
       POD_NAMESPACE: { fieldRef: { fieldPath: 'metadata.namespace' } },
       SALLYPORT_WORKLOAD: 'web',
+      SALLYPORT_WORKLOAD_KIND: 'deployment',
       SALLYPORT_PORTS: '15101:80,15102:8080',
       SALLYPORT_RENDERING: '2',
       SALLYPORT_BLOCKED_PORT: '15099',
@@ -106,9 +107,12 @@ describe('agentContainer', () => {
 describe('agentVolumes', () => {
   it('contain a volume for every mount of both containers', () => {
     const mounted = [redirectContainer(plan()), agentContainer(plan())].flatMap((container) => rawListOf(container['volumeMounts']));
-    const names = agentVolumes('web').map(({ name }) => name);
+    const names = agentVolumes({ kind: 'deployment', name: 'web' }).map(({ name }) => name);
 
     expect(names).to.include.members(mounted.map(({ name }) => name));
-    expect(agentVolumes('web')[0]).to.deep.equal({ name: 'sallyport-bundle', configMap: { name: 'sallyport-bundle-web', optional: true } });
+    expect(agentVolumes({ kind: 'deployment', name: 'web' })[0]).to.deep.equal({
+      name: 'sallyport-bundle',
+      configMap: { name: 'sallyport-bundle-deployment.web', optional: true },
+    });
   });
 });

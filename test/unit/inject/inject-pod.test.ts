@@ -5,7 +5,7 @@ import { injectPodTemplate, removeAgent } from '../../../src/inject/inject-pod.t
 import type { Raw } from '../../../src/inject/raw-json.ts';
 import { rawListOf, rawOf } from '../../../src/inject/raw-json.ts';
 
-const context = { workloadName: 'web', settings: { image: 'example/agent:1', version: '1.2.3' } };
+const context = { workload: { kind: 'deployment', name: 'web' }, settings: { image: 'example/agent:1', version: '1.2.3' } };
 const app: Raw = { name: 'app', image: 'example/app:1', ports: [{ name: 'http', containerPort: 8080 }] };
 
 function pod(spec: Raw = {}, metadata: Raw = {}): Raw {
@@ -43,8 +43,9 @@ describe('injectPodTemplate: what it adds', () => {
     expect(annotations['other']).to.equal('kept');
     expect(JSON.parse(String(annotations[AGENT_ANNOTATION]))).to.deep.equal({
       version: '1.2.3',
+      kind: 'deployment',
       workload: 'web',
-      bundle: 'sallyport-bundle-web',
+      bundle: 'sallyport-bundle-deployment.web',
       ports: [8080],
       excludedPorts: [9000],
     });
@@ -81,7 +82,7 @@ describe('injectPodTemplate: what it adds', () => {
   });
 
   it('mounts the bundle without subPath and as optional', () => {
-    const { pod: injected } = injectPodTemplate(pod(), { ...context, workloadName: 'x'.repeat(300) });
+    const { pod: injected } = injectPodTemplate(pod(), { ...context, workload: { kind: 'deployment', name: 'x'.repeat(300) } });
 
     const mounts = rawListOf(rawOf(injected['spec'])['initContainers']).flatMap((container) => rawListOf(container['volumeMounts']));
     expect(mounts.filter((mount) => 'subPath' in mount || 'subPathExpr' in mount)).to.deep.equal([]);

@@ -112,7 +112,7 @@ describe('ports that an annotation excludes', () => {
     settings: InjectionSettings,
     rootPolicies: readonly string[],
   ): { readonly ports: readonly number[]; readonly clamped?: unknown } => {
-    const { pod: injected } = injectPodTemplate(pod, { workloadName: 'a', settings, rootPolicies });
+    const { pod: injected } = injectPodTemplate(pod, { workload: { kind: 'deployment', name: 'a' }, settings, rootPolicies });
     const { annotations } = injected['metadata'] as { readonly annotations: Readonly<Record<string, string>> };
     return JSON.parse(annotations['sallyport.dev/agent'] ?? '{}');
   };

@@ -56,7 +56,7 @@ describe('rewriteProbes', () => {
       const container = { name: 'app', ports, readinessProbe: { httpGet: { port: 8080 } } };
       const input = { metadata: { annotations: { [annotation]: 'false' } }, spec: { containers: [container] } };
 
-      const { pod } = injectPodTemplate(input, { workloadName: 'w', settings: { image: 'i', version: '1' } });
+      const { pod } = injectPodTemplate(input, { workload: { kind: 'deployment', name: 'w' }, settings: { image: 'i', version: '1' } });
 
       expect((pod['spec'] as Raw)['containers']).to.deep.equal([container]);
       expect(JSON.stringify(pod)).to.not.contain('SALLYPORT_APP_PROBES');

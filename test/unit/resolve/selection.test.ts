@@ -25,33 +25,41 @@ const podsAreThere = pods.map((after): Change => ({ kind: 'pod', after }));
 
 const [podA] = pods as [(typeof pods)[number]];
 const CHANGES: readonly (readonly [string, Change, readonly string[]])[] = [
-  ['a new policy of a namespace', { kind: 'policy', after: allow('p') }, ['foo/a', 'foo/b']],
-  ['a new policy with a selector', { kind: 'policy', after: allow('p', { labels: { app: 'a' } }) }, ['foo/a']],
-  ['a selector that one pod of several fits', { kind: 'policy', after: allow('p', { labels: { version: 'v2' } }) }, ['foo/b']],
+  ['a new policy of a namespace', { kind: 'policy', after: allow('p') }, ['foo/statefulset/a', 'foo/statefulset/b']],
+  ['a new policy with a selector', { kind: 'policy', after: allow('p', { labels: { app: 'a' } }) }, ['foo/statefulset/a']],
+  ['a selector that one pod of several fits', { kind: 'policy', after: allow('p', { labels: { version: 'v2' } }) }, ['foo/statefulset/b']],
   ['a policy that selects nothing', { kind: 'policy', after: allow('p', { labels: { app: 'x' } }) }, []],
-  ['a policy of the whole mesh', { kind: 'policy', after: allow('p', { namespace: 'istio-system' }) }, ['bar/a', 'foo/a', 'foo/b']],
-  ['a mesh-wide selector', { kind: 'policy', before: allow('p', { namespace: 'istio-system', labels: { app: 'a' } }) }, ['bar/a', 'foo/a']],
+  [
+    'a policy of the whole mesh',
+    { kind: 'policy', after: allow('p', { namespace: 'istio-system' }) },
+    ['bar/statefulset/a', 'foo/statefulset/a', 'foo/statefulset/b'],
+  ],
+  [
+    'a mesh-wide selector',
+    { kind: 'policy', before: allow('p', { namespace: 'istio-system', labels: { app: 'a' } }) },
+    ['bar/statefulset/a', 'foo/statefulset/a'],
+  ],
   ['a policy of an empty namespace', { kind: 'policy', after: allow('p', { namespace: 'baz' }) }, []],
   [
     'a selector that moves',
     { kind: 'policy', before: allow('p', { labels: { app: 'a' } }), after: allow('p', { labels: { app: 'b' } }) },
-    ['foo/a', 'foo/b'],
+    ['foo/statefulset/a', 'foo/statefulset/b'],
   ],
-  ['new keys', { kind: 'keys', policies: [byLabel, alsoByLabel].map(policyKeyOf) }, ['foo/a']],
-  ['a namespace', { kind: 'namespace', name: 'bar' }, ['bar/a']],
-  ['mesh settings', { kind: 'mesh' }, ['bar/a', 'foo/a', 'foo/b']],
-  ['a new pod', { kind: 'pod', after: podA }, ['foo/a']],
-  ['a pod gone', { kind: 'pod', before: podA }, ['foo/a']],
+  ['new keys', { kind: 'keys', policies: [byLabel, alsoByLabel].map(policyKeyOf) }, ['foo/statefulset/a']],
+  ['a namespace', { kind: 'namespace', name: 'bar' }, ['bar/statefulset/a']],
+  ['mesh settings', { kind: 'mesh' }, ['bar/statefulset/a', 'foo/statefulset/a', 'foo/statefulset/b']],
+  ['a new pod', { kind: 'pod', after: podA }, ['foo/statefulset/a']],
+  ['a pod gone', { kind: 'pod', before: podA }, ['foo/statefulset/a']],
   ['a pod without agent', { kind: 'pod', after: withoutAgent(podA) }, []],
-  ['a pod that lost its agent', { kind: 'pod', before: podA, after: withoutAgent(podA) }, ['foo/a']],
-  ['a label changed', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } }, ['foo/a']],
-  ['a label added', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, ['foo/a']],
+  ['a pod that lost its agent', { kind: 'pod', before: podA, after: withoutAgent(podA) }, ['foo/statefulset/a']],
+  ['a label changed', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } }, ['foo/statefulset/a']],
+  ['a label added', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, ['foo/statefulset/a']],
   ['a pod that changed in nothing that counts', { kind: 'pod', before: podA, after: { ...podA, podIP: '10.0.0.1', phase: 'Running' } }, []],
-  ['a pod that ended', { kind: 'pod', before: { ...podA, phase: 'Running' }, after: { ...podA, phase: 'Failed' } }, ['foo/a']],
+  ['a pod that ended', { kind: 'pod', before: { ...podA, phase: 'Running' }, after: { ...podA, phase: 'Failed' } }, ['foo/statefulset/a']],
   [
     'a pod adopted by another owner',
     { kind: 'pod', before: podA, after: { ...podA, owner: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'c', uid: 'c' } } },
-    ['foo/a', 'foo/c'],
+    ['foo/statefulset/a', 'foo/statefulset/c'],
   ],
 ];
 
@@ -80,7 +88,7 @@ describe('Selection.apply', () => {
 
   it('changes nothing more when the same change is applied again', () => {
     const selection = selectionOf([...podsAreThere, ...podsAreThere, { kind: 'pod', before: podA }]);
-    expect([...selection.workloads()]).to.have.members(['foo/b', 'bar/a']);
+    expect([...selection.workloads()]).to.have.members(['foo/statefulset/b', 'bar/statefulset/a']);
   });
 });
 
@@ -92,24 +100,28 @@ describe('Selection', () => {
     const selection = selectionOf([]);
     expect(selection.workloadsOf('AuthorizationPolicy/foo/none').size).to.equal(0);
     expect(selection.workloadsWithoutAgentOf('AuthorizationPolicy/foo/none').size).to.equal(0);
-    expect(selection.policiesOf('foo/none').size).to.equal(0);
-    expect(selection.labelSetsOf('foo/none')).to.deep.equal([]);
+    expect(selection.policiesOf('foo/statefulset/none').size).to.equal(0);
+    expect(selection.labelSetsOf('foo/statefulset/none')).to.deep.equal([]);
     expect(selection.workloads().size).to.equal(0);
   });
 
   it('relates policies and workloads in both directions', () => {
     const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'policy', after: meshWide }]);
-    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/a']);
-    expect([...selection.workloadsOf(policyKeyOf(meshWide))]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
-    expect([...selection.policiesOf('foo/a').values()]).to.have.members([byLabel, meshWide]);
-    expect([...selection.policiesOf('foo/b').keys()]).to.deep.equal([policyKeyOf(meshWide)]);
+    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/statefulset/a']);
+    expect([...selection.workloadsOf(policyKeyOf(meshWide))]).to.have.members([
+      'foo/statefulset/a',
+      'foo/statefulset/b',
+      'bar/statefulset/a',
+    ]);
+    expect([...selection.policiesOf('foo/statefulset/a').values()]).to.have.members([byLabel, meshWide]);
+    expect([...selection.policiesOf('foo/statefulset/b').keys()]).to.deep.equal([policyKeyOf(meshWide)]);
   });
 
   it('names the workloads where a selected pod has no agent', () => {
     const bare = withoutAgent(podOf('a', { app: 'a' }, { name: 'a-1' }));
     const selection = selectionOf([...podsAreThere, { kind: 'policy', after: byLabel }, { kind: 'pod', after: bare }]);
-    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/a']);
-    expect([...selection.workloadsWithoutAgentOf(key)]).to.deep.equal(['foo/a']);
+    expect([...selection.workloadsOf(key)]).to.deep.equal(['foo/statefulset/a']);
+    expect([...selection.workloadsWithoutAgentOf(key)]).to.deep.equal(['foo/statefulset/a']);
     selection.apply({ kind: 'pod', before: bare, after: { ...bare, phase: 'Succeeded' } });
     expect(selection.workloadsWithoutAgentOf(key).size).to.equal(0);
   });
@@ -121,7 +133,11 @@ describe('Selection', () => {
     selection.apply({ kind: 'policy', after: meshWide });
     expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(3);
     root = 'foo';
-    expect([...selection.apply({ kind: 'mesh' }).workloads]).to.have.members(['foo/a', 'foo/b', 'bar/a']);
+    expect([...selection.apply({ kind: 'mesh' }).workloads]).to.have.members([
+      'foo/statefulset/a',
+      'foo/statefulset/b',
+      'bar/statefulset/a',
+    ]);
     expect(selection.workloadsOf(policyKeyOf(meshWide)).size).to.equal(0);
   });
 

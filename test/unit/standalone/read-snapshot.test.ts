@@ -32,7 +32,7 @@ describe('readSnapshot', () => {
     expect(guarded.pods[0]).to.have.property('agent');
     expect(guarded.guarded).to.deep.equal([
       {
-        workload: { namespace: 'foo', name: 'httpbin' },
+        workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
         labels: { app: 'httpbin' },
         listen: { host: '127.0.0.1', port: 0 },
         upstream: { host: '127.0.0.1', port: 8080 },

@@ -159,12 +159,15 @@ describe('cluster state', () => {
     clusterState.pods.upsert(pod('far', { namespace: 'foobar' }));
 
     const { selection } = clusterState;
-    expect([...selection.workloads('foo')]).to.deep.equal(['foo/db']);
-    expect([...selection.workloadsWithoutAgent('foo')]).to.deep.equal(['foo/bare']);
+    expect([...selection.workloads('foo')]).to.deep.equal(['foo/statefulset/db']);
+    expect([...selection.workloadsWithoutAgent('foo')]).to.deep.equal(['foo/pod/bare']);
     expect(new Set([...selection.workloads(), ...selection.workloadsWithoutAgent()])).to.have.property('size', 3);
-    expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'db' }).map(({ name }) => name)).to.deep.equal(['db-0', 'db-1']);
-    expect(selection.labelSetsOf('foo/db')).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
-    expect(clusterState.agentPodsOf({ namespace: 'foo', name: 'bare' })).to.deep.equal([]);
+    expect(clusterState.agentPodsOf({ namespace: 'foo', kind: 'statefulset', name: 'db' }).map(({ name }) => name)).to.deep.equal([
+      'db-0',
+      'db-1',
+    ]);
+    expect(selection.labelSetsOf('foo/statefulset/db')).to.deep.equal([{ app: 'db-0' }, { app: 'db-1' }]);
+    expect(clusterState.agentPodsOf({ namespace: 'foo', kind: 'pod', name: 'bare' })).to.deep.equal([]);
   });
 
   it('reports a namespace only when it begins or ceases to terminate', () => {
@@ -176,6 +179,6 @@ describe('cluster state', () => {
   });
 
   it('parses the key of a workload', () => {
-    expect(parseWorkloadKey('foo/bar')).to.deep.equal({ namespace: 'foo', name: 'bar' });
+    expect(parseWorkloadKey('foo/pod/bar')).to.deep.equal({ namespace: 'foo', kind: 'pod', name: 'bar' });
   });
 });

@@ -68,17 +68,17 @@ describe('facts about a policy', () => {
       ['old', 1],
       ['large', 1],
     ] as const) {
-      compiled(`foo/${name}`, generation);
-      published(`foo/${name}`, generation);
+      compiled(`foo/pod/${name}`, generation);
+      published(`foo/pod/${name}`, generation);
     }
-    compiled('foo/old', 2);
-    ledger.refuse('foo/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
+    compiled('foo/pod/old', 2);
+    ledger.refuse('foo/pod/large', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
 
     expect(facts()).to.deep.include({
-      published: ['foo/done'],
-      waiting: ['foo/new', 'foo/old'],
-      refused: [{ workload: 'foo/large', message: 'too large' }],
-      withoutAgent: ['foo/bare'],
+      published: ['foo/pod/done'],
+      waiting: ['foo/pod/new', 'foo/pod/old'],
+      refused: [{ workload: 'foo/pod/large', message: 'too large' }],
+      withoutAgent: ['foo/pod/bare'],
     });
   });
 
@@ -94,11 +94,11 @@ describe('facts about a policy', () => {
     clusterState.upsertPolicy(policy({ namespace: 'istio-system' }));
     expect(facts('RequestAuthentication/istio-system/p')).to.deep.include({
       isMeshWide: true,
-      withoutAgent: ['foo/bare'],
-      notInjectable: ['foo/host', 'foo/windows'],
+      withoutAgent: ['foo/pod/bare'],
+      notInjectable: ['foo/pod/host', 'foo/pod/windows'],
       notEnabled: [
-        { namespace: 'bar', workloads: ['bar/one', 'bar/two'] },
-        { namespace: 'unknown', workloads: ['unknown/three'] },
+        { namespace: 'bar', workloads: ['bar/pod/one', 'bar/pod/two'] },
+        { namespace: 'unknown', workloads: ['unknown/pod/three'] },
       ],
     });
   });
@@ -127,9 +127,9 @@ describe('facts about a policy', () => {
   it('name the workloads for which nothing has been published yet', () => {
     for (const name of ['old', 'new']) clusterState.pods.upsert(pod(name));
     clusterState.upsertPolicy(policy());
-    compiled('foo/old', 1);
-    published('foo/old', 1);
-    expect(facts()).to.deep.include({ waiting: ['foo/new', 'foo/old'], starting: ['foo/new'] });
+    compiled('foo/pod/old', 1);
+    published('foo/pod/old', 1);
+    expect(facts()).to.deep.include({ waiting: ['foo/pod/new', 'foo/pod/old'], starting: ['foo/pod/new'] });
   });
 
   const custom = (provider: string, over: object = {}): object => ({
@@ -168,30 +168,30 @@ describe('facts about a policy', () => {
     clusterState.pods.upsert(pod('one'));
     clusterState.pods.upsert(pod('two', { namespace: 'bar' }));
     clusterState.upsertPolicy(policy({ namespace: 'istio-system' }));
-    expect(facts('RequestAuthentication/istio-system/p')?.waiting).to.deep.equal(['bar/two', 'foo/one']);
+    expect(facts('RequestAuthentication/istio-system/p')?.waiting).to.deep.equal(['bar/pod/two', 'foo/pod/one']);
   });
 
   it('are unknown until the bundle of every selected workload is verified', () => {
     for (const name of ['one', 'two']) {
       clusterState.pods.upsert(pod(name));
-      published(`foo/${name}`, 2);
+      published(`foo/pod/${name}`, 2);
     }
     clusterState.pods.upsert(pod('new'));
     clusterState.upsertPolicy(policy());
-    compiled('foo/one', 2);
+    compiled('foo/pod/one', 2);
     expect(facts()).to.equal(undefined);
 
-    compiled('foo/two', 3);
-    expect(facts()?.published).to.deep.equal(['foo/one', 'foo/two']);
-    expect(facts()?.waiting).to.deep.equal(['foo/new']);
+    compiled('foo/pod/two', 3);
+    expect(facts()?.published).to.deep.equal(['foo/pod/one', 'foo/pod/two']);
+    expect(facts()?.waiting).to.deep.equal(['foo/pod/new']);
   });
 
   it('are known when a workload failed to compile', () => {
     clusterState.pods.upsert(pod('one'));
-    published('foo/one', 2);
+    published('foo/pod/one', 2);
     clusterState.upsertPolicy(policy());
-    ledger.desire('foo/one', { policies: new Map(), findings: new Map() });
-    expect(facts()?.published).to.deep.equal(['foo/one']);
+    ledger.desire('foo/pod/one', { policies: new Map(), findings: new Map() });
+    expect(facts()?.published).to.deep.equal(['foo/pod/one']);
   });
 
   it('contain the findings of the compiler but those about missing keys, which the key states report', () => {
@@ -199,7 +199,7 @@ describe('facts about a policy', () => {
     clusterState.upsertPolicy(policy());
     const odd = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
     const keys = { code: 'SP_JWKS_UNAVAILABLE', severity: 'warning', path: 'spec', message: 'no keys' } as const;
-    compiled('foo/one', 2, { findings: new Map([[KEY, [odd, keys]]]) });
+    compiled('foo/pod/one', 2, { findings: new Map([[KEY, [odd, keys]]]) });
     expect(facts()?.findings).to.deep.equal([odd]);
   });
 

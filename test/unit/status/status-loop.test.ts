@@ -127,14 +127,14 @@ describe('status loop', () => {
     clusterState.pods.upsert(pod('bare', {}, false));
     clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
     clusterState.upsertPolicy(policy('p', { generation: 2 }));
-    published('foo/done', 2);
-    published('foo/old', 1);
+    published('foo/pod/done', 2);
+    published('foo/pod/old', 1);
     await settle();
 
     expect(factsOf('p')).to.deep.include({
-      published: ['foo/done'],
-      waiting: ['foo/new', 'foo/old'],
-      withoutAgent: ['foo/bare'],
+      published: ['foo/pod/done'],
+      waiting: ['foo/pod/new', 'foo/pod/old'],
+      withoutAgent: ['foo/pod/bare'],
       refused: [],
     });
   });
@@ -147,13 +147,13 @@ describe('status loop', () => {
     clusterState.upsertPolicy(policy('all', { namespace: 'istio-system' }));
     clusterState.upsertPolicy(policy('other', { namespace: 'bar' }));
     await settle();
-    expect(factsOf('p')?.notEnabled).to.deep.equal([{ namespace: 'foo', workloads: ['foo/bare'] }]);
+    expect(factsOf('p')?.notEnabled).to.deep.equal([{ namespace: 'foo', workloads: ['foo/pod/bare'] }]);
 
     namespace('bar', 'enabled');
     expect(await settle()).to.deep.equal([]);
     namespace('foo', 'enabled');
     expect(await settle()).to.deep.equal(['all', 'p']);
-    expect(factsOf('p')?.withoutAgent).to.deep.equal(['foo/bare']);
+    expect(factsOf('p')?.withoutAgent).to.deep.equal(['foo/pod/bare']);
   });
 
   it('writes again when the ports of a selected workload change', async () => {
@@ -169,21 +169,21 @@ describe('status loop', () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p'));
     await settle();
-    published('foo/a', 1);
+    published('foo/pod/a', 1);
     expect(await settle()).to.deep.equal(['p']);
-    expect(factsOf('p')?.published).to.deep.equal(['foo/a']);
+    expect(factsOf('p')?.published).to.deep.equal(['foo/pod/a']);
 
-    ledger.refuse('foo/a', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
+    ledger.refuse('foo/pod/a', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
     expect(await settle()).to.deep.equal(['p']);
-    expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/a', message: 'too large' }]);
+    expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/pod/a', message: 'too large' }]);
   });
 
   it('adds findings of the compiler and fields that need a peer identity', async () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p', { rules: [{ from: [{ source: { principals: ['x'] } }] }] }));
     const finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
-    compiled('foo/a', { findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]) });
-    publish('foo/a');
+    compiled('foo/pod/a', { findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]) });
+    publish('foo/pod/a');
     await settle();
 
     expect(factsOf('p')?.findings.map(({ code }) => code)).to.deep.equal(['SP_VALUE', 'SP_NEEDS_PEER_IDENTITY']);
@@ -197,16 +197,16 @@ describe('status loop', () => {
   it('writes nothing about a published bundle until this leader has compiled the workload', async () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.pods.upsert(pod('b', {}));
-    for (const key of ['foo/a', 'foo/b']) publish(key);
+    for (const key of ['foo/pod/a', 'foo/pod/b']) publish(key);
     clusterState.upsertPolicy(policy('p'));
     expect(await settle()).to.deep.equal([]);
 
-    compiled('foo/a', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
+    compiled('foo/pod/a', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
     expect(await settle()).to.deep.equal([]);
 
-    compiled('foo/b', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
+    compiled('foo/pod/b', { policies: new Map([['AuthorizationPolicy/foo/p', 1]]) });
     expect(await settle()).to.deep.equal(['p']);
-    expect(factsOf('p')?.published).to.deep.equal(['foo/a', 'foo/b']);
+    expect(factsOf('p')?.published).to.deep.equal(['foo/pod/a', 'foo/pod/b']);
   });
 
   it('reports keys that are still being fetched', async () => {

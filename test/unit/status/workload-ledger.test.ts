@@ -26,7 +26,7 @@ function desired(revision: string, generation: number): DesiredBundle {
 /** As read from a bundle: no rule of `q` made it into the bundle. */
 function published(revision: string | undefined, generation: number): PublishedBundle {
   return {
-    workload: { namespace: 'foo', name: 'httpbin' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
     policies: new Map([[P, generation]]),
     ...(revision === undefined ? {} : { revision }),
   };

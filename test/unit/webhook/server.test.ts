@@ -133,7 +133,7 @@ describe('admission server: pods', () => {
       'add /spec/volumes',
     ]);
     const [annotations] = patch;
-    expect(JSON.stringify(annotations?.value)).to.contain('sallyport-bundle-httpbin');
+    expect(JSON.stringify(annotations?.value)).to.contain('sallyport-bundle-deployment.httpbin');
   });
 
   it('denies a pod that claims to be the mirror of a static pod, unless a kubelet creates it', async () => {

@@ -39,7 +39,7 @@ function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => Filt
   const bundles = new Bundles(
     {
       bundleDir,
-      workload: { namespace: 'foo', name: 'httpbin' },
+      workload: { namespace: 'foo', kind: 'deployment', name: 'httpbin' },
       labelsFile: undefined,
       labels: undefined,
       stateDir: undefined,
@@ -267,7 +267,7 @@ describe('bundles: the last good one', () => {
     expect(second.programs).to.deep.equal([DENY_ALL]);
     expect(second.refused).to.deep.equal(['SP_BUNDLE_FOREIGN']);
 
-    const foreign = rig({ stateDir, workload: { namespace: 'foo', name: 'third' } });
+    const foreign = rig({ stateDir, workload: { namespace: 'foo', kind: 'deployment', name: 'third' } });
     await foreign.bundles.begin();
     expect(foreign.programs).to.deep.equal([]);
   });

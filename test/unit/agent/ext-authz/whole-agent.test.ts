@@ -82,7 +82,7 @@ describe('an agent with ext_authz servers', () => {
       if (value === undefined) throw new Error('not a policy');
       return value;
     });
-    const workload = { namespace: 'foo', name: 'httpbin' };
+    const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
     const { bundle } = compileWorkload({ workload, labelSets: [{}], policiesFor: selectFrom(parsed), mesh, keySetOf: () => undefined });
     await mountVolume(join(dir, 'bundle'), filesOf(bundle));
     agent = await startAgent(

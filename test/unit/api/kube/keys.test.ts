@@ -14,8 +14,8 @@ describe('keys of Kubernetes objects', () => {
   it('joins namespace and name, and parses them back', () => {
     expect(objectKey('foo', 'web')).to.equal('foo/web');
     expect(parseObjectKey('foo/web')).to.deep.equal({ namespace: 'foo', name: 'web' });
-    expect(workloadKey({ namespace: 'foo', name: 'web' })).to.equal('foo/web');
-    expect(parseWorkloadKey('foo/web')).to.deep.equal({ namespace: 'foo', name: 'web' });
+    expect(workloadKey({ namespace: 'foo', kind: 'deployment', name: 'web' })).to.equal('foo/deployment/web');
+    expect(parseWorkloadKey('foo/deployment/web')).to.deep.equal({ namespace: 'foo', kind: 'deployment', name: 'web' });
   });
 
   it('has an empty namespace for a cluster-scoped object', () => {

@@ -50,11 +50,13 @@ function redirect(...args: readonly string[]): Fields {
   return withFields('sallyport-init', { args });
 }
 
+const WEB = { kind: 'pod', name: 'web' };
+
 describe('readPodAgent: guarded pods', () => {
   it('reads captured and excluded ports from the redirect', () => {
-    expect(readPodAgent(specOf(), 'web', rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [] } });
-    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), 'web', rules).agent).to.deep.equal({ ports: [8080], excluded: [9090] });
-    expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), 'web', rules).agent).to.deep.equal({ ports: [], excluded: [8080, 9090] });
+    expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [] } });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090] });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [8080, 9090] });
   });
 
   it('accepts what the API server and webhooks of cloud providers add', () => {
@@ -63,9 +65,9 @@ describe('readPodAgent: guarded pods', () => {
     const defaults = { imagePullPolicy: 'Always', terminationMessagePath: '/dev/termination-log' };
 
     for (const name of ['sallyport-agent', 'sallyport-init']) {
-      expect(readPodAgent(withMount(name, mount), 'web', rules)).to.have.property('agent');
-      expect(readPodAgent(withEnv(name, role), 'web', rules)).to.have.property('agent');
-      expect(readPodAgent(withFields(name, defaults), 'web', rules)).to.have.property('agent');
+      expect(readPodAgent(withMount(name, mount), WEB, rules)).to.have.property('agent');
+      expect(readPodAgent(withEnv(name, role), WEB, rules)).to.have.property('agent');
+      expect(readPodAgent(withFields(name, defaults), WEB, rules)).to.have.property('agent');
     }
   });
 
@@ -77,18 +79,18 @@ describe('readPodAgent: guarded pods', () => {
       env: itemsOf(container['env']).filter(({ name }) => name !== 'SALLYPORT_RENDERING'),
     }));
 
-    expect(readPodAgent(earlier, 'web', rules)).to.have.property('agent');
+    expect(readPodAgent(earlier, WEB, rules)).to.have.property('agent');
   });
 
   it('accepts a pod without ports, whose value the API server drops', () => {
     const pod = injected({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } });
     const stored = JSON.parse(JSON.stringify(pod).replace('"SALLYPORT_PORTS","value":""', '"SALLYPORT_PORTS"')) as Fields;
 
-    expect(readPodAgent(fieldsOf(stored['spec']), 'web', rules).agent).to.deep.equal({ ports: [], excluded: [] });
+    expect(readPodAgent(fieldsOf(stored['spec']), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [] });
   });
 
   it('finds nothing in a pod without our containers', () => {
-    expect(readPodAgent({ containers: [{ name: 'app' }] }, 'web', rules)).to.deep.equal({});
+    expect(readPodAgent({ containers: [{ name: 'app' }] }, WEB, rules)).to.deep.equal({});
   });
 });
 
@@ -169,7 +171,7 @@ describe('readPodAgent: pods that are not guarded', () => {
   ];
   for (const [name, spec, fault] of cases) {
     it(`names ${name}`, () => {
-      const reading = readPodAgent(spec, 'web', rules);
+      const reading = readPodAgent(spec, WEB, rules);
 
       expect(reading.agent).to.equal(undefined);
       expect(reading.fault).to.contain(fault);
@@ -180,12 +182,12 @@ describe('readPodAgent: pods that are not guarded', () => {
     const spec = specOf();
     const early = { ...spec, initContainers: [{ name: 'early', restartPolicy: 'Always' }, ...itemsOf(spec['initContainers'])] };
 
-    expect(readPodAgent(early, 'web', rules).fault).to.equal('container sallyport-init: sidecar early starts before it');
+    expect(readPodAgent(early, WEB, rules).fault).to.equal('container sallyport-init: sidecar early starts before it');
   });
 
   it('reads malformed specs without an agent', () => {
     for (const spec of [{}, { initContainers: 'x' }, { initContainers: [null, 1, []] }, { containers: { name: 'sallyport-agent' } }]) {
-      expect(readPodAgent(spec, 'web', rules)).to.deep.equal({});
+      expect(readPodAgent(spec, WEB, rules)).to.deep.equal({});
     }
   });
 });

@@ -5,47 +5,60 @@ import { projectPod } from '../../../../src/api/kube/slim.ts';
 import {
   bundleName,
   hasAgent,
+  workloadIdOf,
+  workloadIdOfOwner,
   workloadLabelValue,
-  workloadNameOf,
-  workloadNameOfOwner,
   workloadOf,
 } from '../../../../src/api/kube/workload.ts';
 import { injected } from '../../../support/guarded-pods.ts';
 
 const hash = { 'pod-template-hash': '6b8c9f' };
 const NAMES = [
-  ['a Deployment', { name: 'httpbin-6b8c9f-x', labels: hash, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } }, 'httpbin'],
+  [
+    'a Deployment',
+    { name: 'httpbin-6b8c9f-x', labels: hash, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } },
+    'deployment',
+    'httpbin',
+  ],
   [
     'a pod without a name yet',
     { name: '', generateName: 'httpbin-6b8c9f-', labels: hash, owner: { kind: 'ReplicaSet', name: 'httpbin-6b8c9f' } },
+    'deployment',
     'httpbin',
   ],
-  ['a bare ReplicaSet', { name: 'x', labels: {}, owner: { kind: 'ReplicaSet', name: 'web-1' } }, 'web-1'],
+  ['a bare ReplicaSet', { name: 'x', labels: {}, owner: { kind: 'ReplicaSet', name: 'web-1' } }, 'replicaset', 'web-1'],
   [
     'a ReplicaSet with a stray hash label',
     { name: 'x', labels: { 'pod-template-hash': 'zzz' }, owner: { kind: 'ReplicaSet', name: 'web-1' } },
+    'replicaset',
     'web-1',
   ],
   [
     'a ReplicaSet with an empty hash label',
     { name: 'x', labels: { 'pod-template-hash': '' }, owner: { kind: 'ReplicaSet', name: 'web-' } },
+    'replicaset',
     'web-',
   ],
-  ['a Rollout', { name: 'x', labels: { 'rollouts-pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'web-abc' } }, 'web'],
-  ['a StatefulSet', { name: 'db-0', labels: {}, owner: { kind: 'StatefulSet', name: 'db' } }, 'db'],
-  ['a DaemonSet', { name: 'log-x', labels: {}, owner: { kind: 'DaemonSet', name: 'log' } }, 'log'],
-  ['a CronJob', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'backup-29384756' } }, 'backup'],
-  ['a Job', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'migrate-7' } }, 'migrate-7'],
-  ['an owner of a custom kind', { name: 'x', labels: {}, owner: { kind: 'Widget', name: 'w' } }, 'w'],
-  ['a bare pod', { name: 'solo', labels: {} }, 'solo'],
-  ['a bare pod with a generated name', { name: 'solo-x7c2p', generateName: 'solo-', labels: {} }, 'solo'],
-  ['a static pod', { name: 'etcd-node-1', labels: {}, owner: { kind: 'Node', name: 'node-1' } }, 'etcd-node-1'],
+  [
+    'a Rollout',
+    { name: 'x', labels: { 'rollouts-pod-template-hash': 'abc' }, owner: { kind: 'ReplicaSet', name: 'web-abc' } },
+    'rollout',
+    'web',
+  ],
+  ['a StatefulSet', { name: 'db-0', labels: {}, owner: { kind: 'StatefulSet', name: 'db' } }, 'statefulset', 'db'],
+  ['a DaemonSet', { name: 'log-x', labels: {}, owner: { kind: 'DaemonSet', name: 'log' } }, 'daemonset', 'log'],
+  ['a CronJob', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'backup-29384756' } }, 'cronjob', 'backup'],
+  ['a Job', { name: 'x', labels: {}, owner: { kind: 'Job', name: 'migrate-7' } }, 'job', 'migrate-7'],
+  ['an owner of a custom kind', { name: 'x', labels: {}, owner: { kind: 'Widget', name: 'w' } }, 'widget', 'w'],
+  ['a bare pod', { name: 'solo', labels: {} }, 'pod', 'solo'],
+  ['a bare pod with a generated name', { name: 'solo-x7c2p', generateName: 'solo-', labels: {} }, 'pod', 'solo'],
+  ['a static pod', { name: 'etcd-node-1', labels: {}, owner: { kind: 'Node', name: 'node-1' } }, 'pod', 'etcd-node-1'],
 ] as const;
 
-describe('workloadNameOf', () => {
-  for (const [what, pod, expected] of NAMES) {
+describe('workloadIdOf', () => {
+  for (const [what, pod, kind, name] of NAMES) {
     it(`returns the workload of ${what}`, () => {
-      expect(workloadNameOf(pod)).to.equal(expected);
+      expect(workloadIdOf(pod)).to.deep.equal({ kind, name });
     });
   }
 
@@ -56,29 +69,40 @@ describe('workloadNameOf', () => {
     };
     const created = { metadata: { ...template.metadata, name: 'web-abc-12345' } };
 
-    expect(workloadOf(projectPod(template))).to.deep.equal({ namespace: 'foo', name: 'web' });
-    expect(workloadOf(projectPod(created))).to.deep.equal({ namespace: 'foo', name: 'web' });
-    expect(workloadKey(workloadOf(projectPod(created)))).to.equal('foo/web');
+    expect(workloadOf(projectPod(template))).to.deep.equal({ namespace: 'foo', kind: 'deployment', name: 'web' });
+    expect(workloadOf(projectPod(created))).to.deep.equal({ namespace: 'foo', kind: 'deployment', name: 'web' });
+    expect(workloadKey(workloadOf(projectPod(created)))).to.equal('foo/deployment/web');
   });
 });
 
-describe('workloadNameOfOwner', () => {
+describe('workloadIdOfOwner', () => {
   it('returns the name that is computed from a pod of the owner', () => {
-    expect(workloadNameOfOwner('Deployment', 'a-12345678')).to.equal('a-12345678');
-    expect(workloadNameOfOwner('CronJob', 'a')).to.equal('a');
-    expect(workloadNameOfOwner('Job', 'a-12345678')).to.equal('a');
+    expect(workloadIdOfOwner('Deployment', 'a-12345678')).to.deep.equal({ kind: 'deployment', name: 'a-12345678' });
+    expect(workloadIdOfOwner('CronJob', 'a')).to.deep.equal({ kind: 'cronjob', name: 'a' });
+    expect(workloadIdOfOwner('Job', 'a-12345678')).to.deep.equal({ kind: 'cronjob', name: 'a' });
+  });
+
+  it('keeps a kind free of the separators of keys and object names', () => {
+    expect(workloadIdOfOwner('Odd/Kind.v1', 'a')).to.deep.equal({ kind: 'odd-kind-v1', name: 'a' });
   });
 });
 
 describe('bundleName and workloadLabelValue', () => {
+  const pod = (name: string): { readonly kind: string; readonly name: string } => ({ kind: 'pod', name });
+
+  it('distinguish workloads of one name and different kinds', () => {
+    expect(bundleName({ kind: 'deployment', name: 'shop' })).to.equal('sallyport-bundle-deployment.shop');
+    expect(bundleName({ kind: 'statefulset', name: 'shop' })).to.equal('sallyport-bundle-statefulset.shop');
+  });
+
   it('keep names that fit', () => {
-    expect(bundleName('httpbin')).to.equal('sallyport-bundle-httpbin');
-    expect(bundleName('a'.repeat(243))).to.have.length(253);
+    expect(bundleName(pod('httpbin'))).to.equal('sallyport-bundle-pod.httpbin');
+    expect(bundleName(pod('a'.repeat(232)))).to.have.length(253);
     expect(workloadLabelValue('a'.repeat(63))).to.equal('a'.repeat(63));
   });
 
   it('shorten longer names to distinct names', () => {
-    const [one, other] = [bundleName(`${'a'.repeat(252)}b`), bundleName(`${'a'.repeat(252)}c`)];
+    const [one, other] = [bundleName(pod(`${'a'.repeat(252)}b`)), bundleName(pod(`${'a'.repeat(252)}c`))];
 
     expect(one).to.have.length(253).and.not.equal(other);
     expect(workloadLabelValue(`${'a'.repeat(51)}.${'b'.repeat(60)}`)).to.match(/^a{51}-[0-9a-f]{10}$/);

@@ -38,7 +38,7 @@ describe('sallyport compile', () => {
       .map((line) => line.split(/ {2,}/));
     expect([exitCode, stderr]).to.deep.equal([0, '']);
     expect(rows[0]).to.deep.equal(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST']);
-    expect(rows.slice(1).map(([workload]) => workload)).to.deep.equal(['foo/httpbin', 'foo/sleep']);
+    expect(rows.slice(1).map(([workload]) => workload)).to.deep.equal(['foo/deployment/httpbin', 'foo/deployment/sleep']);
     expect(rows[1]?.[1]).to.equal('AuthorizationPolicy foo/allow');
   });
 
@@ -51,7 +51,7 @@ describe('sallyport compile', () => {
       readonly bundle: unknown;
     };
     const json = canonicalJson(bundle);
-    expect(workload).to.equal('foo/httpbin');
+    expect(workload).to.equal('foo/deployment/httpbin');
     expect(digest).to.equal(digestOf(json));
     expect(json).to.include('/headers');
   });
@@ -59,15 +59,15 @@ describe('sallyport compile', () => {
   it('prints all bundles as a list without --workload', async () => {
     const { stdout } = await compile(FILES, '.', '-o', 'yaml');
 
-    expect(stdout).to.match(/\nitems:\n {2}- workload: foo\/httpbin\n/);
-    expect(stdout).to.include('- workload: foo/sleep\n');
+    expect(stdout).to.match(/\nitems:\n {2}- workload: foo\/deployment\/httpbin\n/);
+    expect(stdout).to.include('- workload: foo/deployment/sleep\n');
   });
 
   it('exits with 65 for an unknown workload and names the known ones', async () => {
     const { exitCode, stdout, stderr } = await compile(FILES, '.', '--workload', 'foo/nope');
 
     expect([exitCode, stdout]).to.deep.equal([65, '']);
-    expect(stderr).to.equal('sallyport: no workload foo/nope; known: foo/httpbin, foo/sleep\n');
+    expect(stderr).to.equal('sallyport: no workload foo/nope; known: foo/deployment/httpbin, foo/deployment/sleep\n');
   });
 
   it('writes one line per finding to stderr, exits with 79, and leaves the invalid policy out of the bundle', async () => {

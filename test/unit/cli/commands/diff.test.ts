@@ -95,9 +95,23 @@ describe('sallyport diff', () => {
 
     expect(stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).to.deep.equal([
       ['FLIPS', 'WORKLOAD', 'BEFORE', 'AFTER', 'REASON', 'EXAMPLE'],
-      ['75', 'foo/web', 'deny 403', 'allow', 'none of the 2 ALLOW rules matched -> AuthorizationPolicy foo/allow rules[0]', '#3 GET /b'],
+      [
+        '75',
+        'foo/deployment/web',
+        'deny 403',
+        'allow',
+        'none of the 2 ALLOW rules matched -> AuthorizationPolicy foo/allow rules[0]',
+        '#3 GET /b',
+      ],
       ['#6 GET /b'],
-      ['25', 'foo/web', 'allow', 'deny 403', 'AuthorizationPolicy foo/allow rules[0] -> none of the 2 ALLOW rules matched', '#0 GET /a'],
+      [
+        '25',
+        'foo/deployment/web',
+        'allow',
+        'deny 403',
+        'AuthorizationPolicy foo/allow rules[0] -> none of the 2 ALLOW rules matched',
+        '#0 GET /a',
+      ],
       ['#12 GET /a'],
       [''],
     ]);
@@ -123,7 +137,7 @@ describe('sallyport diff', () => {
       79,
       '500 requests (seed 1), 0 flips; sampled, and 2 rules not reached: nothing is known about them\n',
     ]);
-    expect(stdout.split('\n')[1]).to.match(/^AuthorizationPolicy foo\/allow rules\[0\] +before +foo\/web$/);
+    expect(stdout.split('\n')[1]).to.match(/^AuthorizationPolicy foo\/allow rules\[0\] +before +foo\/deployment\/web$/);
   });
 
   it('says that generated requests are a sample when no decision differs', async () => {

@@ -371,7 +371,7 @@ describe('sallyport explain: forms of input', () => {
     const { stdout, exitCode } = await explain(['--bundle', 'b.txt', '--url', '/x'], { 'b.txt': bundle });
 
     expect(exitCode).to.equal(0);
-    expect(stdout).to.include('deny 403  GET /x for foo/httpbin');
+    expect(stdout).to.include('deny 403  GET /x for foo/deployment/httpbin');
   });
 
   it('accepts a workload without a manifest when labels are given', async () => {
@@ -397,7 +397,7 @@ describe('sallyport explain: forms of input', () => {
 
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, message: string])[] = [
     ['no policies', [], 64, 'give policies in one form'],
-    ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/httpbin'],
+    ['an unknown workload', ['.', '--workload', 'foo/none'], 65, 'no workload foo/none; known: foo/deployment/httpbin'],
     ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request in one form'],
     ['a file that does not exist', ['.', '--request', 'x'], 65, 'x: no such file'],
     ['a value that is neither a token nor a file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],

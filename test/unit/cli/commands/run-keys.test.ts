@@ -77,7 +77,7 @@ describe('sallyport run, about the keys of an issuer', function () {
           await writeFile(join(trusted, 'config.yaml'), config);
           const text = await runUntil(/enforcing/, { 'dir/a.yaml': manifests(url) }, ['--config', join(trusted, 'config.yaml')]);
 
-          expect(text).to.match(/shop\/api .* enforcing/);
+          expect(text).to.match(/shop\/deployment\/api .* enforcing/);
           expect(text).to.include('config.yaml: run does not use workers');
           expect(text).not.to.match(/cannot be fetched|SP_JWKS/);
         });

@@ -59,7 +59,10 @@ describe('sallyport run', function () {
       const stderr = new Collected();
       const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
 
-      const port = await until('the first table', () => /foo\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1]);
+      const port = await until(
+        'the first table',
+        () => /foo\/deployment\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1],
+      );
       const first = await statusOf(Number(port), '/no');
       await writeFile(join(cwd, 'deny.yaml'), DENY);
       await until('the denial', async () => ((await statusOf(Number(port), '/no')) === 403 ? true : undefined));
@@ -88,7 +91,10 @@ describe('sallyport run', function () {
         const stop = new AbortController();
         const stderr = new Collected();
         const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
-        const port = await until('the first table', () => /foo\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1]);
+        const port = await until(
+          'the first table',
+          () => /foo\/deployment\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1],
+        );
         await writeFile(join(cwd, 'deny.yaml'), change(DENY));
         await until('the finding', () => (/error +\S+ .*did you mean/.test(stderr.text) ? true : undefined));
         const statuses = [await statusOf(Number(port), '/no'), await statusOf(Number(port), '/yes')];

@@ -123,7 +123,7 @@ describe('the port of the pod', () => {
     };
     await withDirectory(files, async (cwd) => {
       const { stdout, stderr } = await runCommand(['diff', 'a', 'b', '--requests', 'requests.jsonl'], { cwd });
-      expect(stdout).to.match(/\n4 +shop\/orders +allow +deny 403 /);
+      expect(stdout).to.match(/\n4 +shop\/deployment\/orders +allow +deny 403 /);
       expect(stderr).to.match(/a\/all\.yaml:.*port 80 never matches/);
       expect(stderr).not.to.match(/b\/all\.yaml:.*never matches/);
     });
