@@ -333,7 +333,7 @@ function testBundles(at: TenantStage): void {
         ) as object,
       ),
     );
-    await at.see(async () => (await at.cluster.bundle(SHOP, 'set')) !== undefined, 'the bundle');
+    await at.see(async () => (await at.cluster.bundle(SHOP, 'set', 'statefulset')) !== undefined, 'the bundle');
     const first = await at.cluster.configMap(SHOP, bundleName({ kind: 'statefulset', name: 'set' }));
     // The garbage collector would have deleted it by now, and deletes the pod, whose owner does not exist.
     await at.see(

@@ -54,7 +54,7 @@ export interface PolicyCluster {
   readonly deletePolicy: (kind: Kind, name: string, namespace: string) => Promise<void>;
   readonly configMap: (namespace: string, name: string) => Promise<RawObject | undefined>;
   /** The bundle in a ConfigMap; undefined when it does not exist. */
-  readonly bundle: (namespace: string, workload: string) => Promise<Bundle | undefined>;
+  readonly bundle: (namespace: string, name: string, kind?: string) => Promise<Bundle | undefined>;
   readonly condition: (kind: Kind, name: string, namespace: string, type: string) => Promise<Condition | undefined>;
   readonly events: (namespace: string) => Promise<readonly RawObject[]>;
   readonly close: () => Promise<void>;
@@ -94,8 +94,8 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     policy: (kind, name, namespace, spec) => apply({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace }, spec }),
     deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
     configMap,
-    bundle: async (namespace, workload) => {
-      const data = (await configMap(namespace, bundleName(workload)))?.['data'] as Readonly<Record<string, string>> | undefined;
+    bundle: async (namespace, name, kind = 'pod') => {
+      const data = (await configMap(namespace, bundleName({ kind, name })))?.['data'] as Readonly<Record<string, string>> | undefined;
       const text = data?.[BUNDLE_KEY];
       return text === undefined ? undefined : (JSON.parse(text) as Bundle);
     },
