@@ -81,7 +81,7 @@ export function setUp(): Stage {
   };
   const see: Stage['see'] = (condition, what) => until(condition, what, PATIENCE_MS);
   const version: Stage['version'] = async (workload = 'httpbin') =>
-    (await at.cluster.configMap(at.ns, bundleName(workload)))?.metadata?.resourceVersion;
+    (await at.cluster.configMap(at.ns, bundleName({ kind: 'pod', name: workload })))?.metadata?.resourceVersion;
   const functions = {
     start: async (name, env = {}) => {
       const started = await startController({
