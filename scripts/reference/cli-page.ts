@@ -29,7 +29,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   compile: ['sallyport compile manifests/', 'sallyport compile manifests/ --workload foo/httpbin -o json | jq .bundle'],
   explain: [
-    'sallyport explain policies/ --workload foo/httpbin --url /headers --token token.txt --jwks jwks.json',
+    'sallyport explain policies/ workloads.yaml --workload foo/httpbin --url /headers --token token.txt --jwks jwks.json',
     "sallyport explain policies/ --workload foo/httpbin --labels app=httpbin -X POST --url http://httpbin.foo:8000/post -H 'X-Tenant: a' -d '{}'",
     'kubectl get configmap -n foo NAME -o yaml > bundle.yaml && sallyport explain --bundle bundle.yaml --request request.http -o json',
     'sallyport explain policies/ --workload foo/httpbin --har session.har --entry 3',

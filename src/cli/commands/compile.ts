@@ -14,7 +14,7 @@ import { readConfig } from '../input/read-config.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { resolveWorkload } from '../input/workload-argument.ts';
 import { writeFindingLines } from '../output/findings.ts';
-import { formatDocument, formatStructured, type OutputFormat, outputOption } from '../output/structured.ts';
+import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
 
 interface CompileOptions {
@@ -109,6 +109,6 @@ function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOp
   stdout.write(
     options.workload === undefined || only === undefined
       ? formatDocument('Bundles', { items: compiled }, options.output)
-      : formatStructured(only, options.output),
+      : formatDocument('Bundle', only, options.output),
   );
 }

@@ -14,10 +14,15 @@ import { chooseTarget, unknownWorkload } from './policy-target.ts';
 import { parseJson } from './read-file.ts';
 import { resolveWorkload } from './workload-argument.ts';
 
+/** Of what `compile -o json` prints. */
+const OUTPUT_GROUP = 'cli.sallyport.dev/';
+
 /** Whether the JSON in `text` is a bundle, not a manifest or a List as kubectl prints it. @throws CommandError when it is not JSON */
 export function isBundleJson(text: string, file: string): boolean {
   const value = parseJson(text, file);
-  return isObject(value) && (typeof value['apiVersion'] !== 'string' || value['kind'] === 'ConfigMap');
+  if (!isObject(value)) return false;
+  const { apiVersion, kind } = value;
+  return typeof apiVersion !== 'string' || kind === 'ConfigMap' || apiVersion.startsWith(OUTPUT_GROUP);
 }
 
 /**
@@ -51,8 +56,16 @@ function bundleFiles(text: string, file: string): Record<string, Uint8Array> {
     const binary = entriesOf(value['binaryData']).map(([key, part]) => [key, Buffer.from(String(part), 'base64')] as const);
     return Object.fromEntries([...plain, ...binary]);
   }
-  const json = canonicalJson(isObject(value['bundle']) ? value['bundle'] : value);
+  const compiled = value['kind'] === 'Bundles' ? onlyItem(value['items'], file) : value;
+  const json = canonicalJson(isObject(compiled['bundle']) ? compiled['bundle'] : compiled);
   return { [BUNDLE_KEY]: Buffer.from(json), [BUNDLE_DIGEST_KEY]: Buffer.from(digestOf(json)) };
+}
+
+function onlyItem(items: unknown, file: string): Readonly<Record<string, unknown>> {
+  const list: readonly unknown[] = Array.isArray(items) ? items : [];
+  const [only] = list;
+  if (list.length === 1 && isObject(only)) return only;
+  throw new CommandError(EXIT_BAD_DATA, `${file}: holds ${list.length} bundles: compile one with --workload`);
 }
 
 function firstDocument(text: string): unknown {

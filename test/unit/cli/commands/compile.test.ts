@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { canonicalJson } from '../../../../src/bundle/canonical-json.ts';
 import { digestOf } from '../../../../src/bundle/digest.ts';
@@ -61,6 +63,34 @@ describe('sallyport compile', () => {
 
     expect(stdout).to.match(/\nitems:\n {2}- workload: foo\/deployment\/httpbin\n/);
     expect(stdout).to.include('- workload: foo/deployment/sleep\n');
+  });
+
+  for (const [what, args] of [
+    ['one workload', ['--workload', 'foo/httpbin']],
+    ['all workloads, if there is one', []],
+  ] as const) {
+    it(`prints what explain and diff take as a bundle: ${what}`, async () => {
+      const one = { ...FILES, 'workloads.yaml': FILES['workloads.yaml']?.split('---\n')[1] ?? '' };
+      await withDirectory(one, async (cwd) => {
+        const { stdout } = await runCommand(['compile', '.', ...args, '-o', 'json'], { cwd });
+        await writeFile(join(cwd, 'b.json'), stdout);
+        const explained = await runCommand(['explain', '--bundle', 'b.json', '--url', '/headers'], { cwd });
+        const compared = await runCommand(['diff', 'b.json', 'b.json', '--generate', '100'], { cwd });
+
+        expect(explained.stdout).to.match(/^allow /);
+        expect(compared.stderr).to.match(/^100 requests .* 0 flips/);
+      });
+    });
+  }
+
+  it('says which workload to compile when several bundles are given as one', async () => {
+    await withDirectory(FILES, async (cwd) => {
+      const { stdout } = await runCommand(['compile', '.', '-o', 'json'], { cwd });
+      await writeFile(join(cwd, 'b.json'), stdout);
+      const { exitCode, stderr } = await runCommand(['explain', '--bundle', 'b.json', '--url', '/'], { cwd });
+
+      expect([exitCode, stderr]).to.deep.equal([65, 'sallyport: b.json: holds 2 bundles: compile one with --workload\n']);
+    });
   });
 
   it('exits with 65 for an unknown workload and names the known ones', async () => {

@@ -25,12 +25,13 @@ describe('docs/reference/output.schema.json', () => {
   for (const [kind, args] of [
     ['CheckResult', ['check', 'p']],
     ['Bundles', ['compile', 'p']],
+    ['Bundle', ['compile', 'p', '--workload', 'foo/web']],
     ['Explanation', ['explain', 'p', '--url', '/a']],
     ['TestReport', ['test', 'p']],
     ['Comparison', ['diff', 'p', 'p', '--generate', '20']],
     ['Version', ['version']],
   ] as const) {
-    it(`describes what ${args[0]} -o json prints`, async () => {
+    it(`describes what ${args.join(' ')} -o json prints`, async () => {
       const { stdout } = await withDirectory(FILES, (cwd) => runCommand([...args, '-o', 'json'], { cwd }));
       const value = JSON.parse(stdout) as { readonly apiVersion: string; readonly kind: string };
 
