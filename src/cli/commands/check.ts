@@ -38,7 +38,7 @@ export function addCheckCommand(program: Command, { context, finish }: CommandHo
     .addOption(
       new Option(
         '--suppress <code=kind/namespace/name>',
-        'leave out findings with this code about these objects, e.g. SP_SHADOWED=AuthorizationPolicy/foo/*; * stands for anything; may be repeated',
+        'leave out findings with this code about these objects, e.g. SP_UNREACHABLE_RULE=AuthorizationPolicy/foo/*; * stands for anything; may be repeated',
       )
         .argParser(parseSuppression)
         .default([], 'none'),

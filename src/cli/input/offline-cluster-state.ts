@@ -31,6 +31,9 @@ export interface OfflineClusterState {
   readonly reportCompiled: (findings: CompileResult['findings']) => readonly LocatedFinding[];
 }
 
+/** Groups whose objects restrict access; those other than the first are of Istio before 1.6. */
+const SECURITY_GROUPS = /^(?:security|rbac|authentication)\.istio\.io\//;
+
 /** The cluster state of `manifests`. Every workload counts as one with an agent. */
 export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshConfig): OfflineClusterState {
   const { locate } = manifests;
@@ -45,7 +48,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const invalid = new Set<string>();
   const findings = [...manifests.findings, ...snapshot.findings].map((finding) => locateInFile(finding, finding.origin));
   for (const item of manifests.objects) {
-    if (!item.object.apiVersion.startsWith(`${SECURITY_GROUP}/`) || policies.includes(item)) continue;
+    if (!SECURITY_GROUPS.test(item.object.apiVersion) || policies.includes(item)) continue;
     findings.push(locateInObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {

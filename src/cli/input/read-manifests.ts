@@ -2,8 +2,15 @@
  * Reads the Kubernetes objects in the files and directories of the command line, with the place each came from.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from '../../state/manifests.ts';
+import { dirname, join, resolve } from 'node:path';
+import {
+  isKustomizationFile,
+  isTestFile,
+  type ManifestFinding,
+  type ManifestObject,
+  manifestError,
+  parseManifests,
+} from '../../state/manifests.ts';
 import type { CommandContext } from '../context/command-context.ts';
 import { errorReason } from './error-reason.ts';
 import { createLocator, type Locate } from './locate-field.ts';
@@ -39,8 +46,9 @@ export async function readManifests(
   const objects: ManifestObject[] = [];
   const errors: ManifestFinding[] = [];
   const warnings: ManifestFinding[] = [];
+  const kustomizations: string[] = [];
   const textByFile = new Map<string, string>();
-  for (const file of await listFiles(paths, context.cwd, { errors, warnings })) {
+  for (const file of await listFiles(paths, context.cwd, { errors, warnings, kustomizations })) {
     if (textByFile.has(file)) continue;
     onFile(file, textByFile.size);
     const text = await readText(file, context, errors);
@@ -52,7 +60,7 @@ export async function readManifests(
   }
   return {
     objects,
-    findings: [...errors, ...warnings, ...duplicates(objects)],
+    findings: [...errors, ...warnings, ...duplicates(objects), ...notRendered(kustomizations, objects, errors)],
     isComplete: errors.length === 0,
     textByFile,
     locate: createLocator(textByFile),
@@ -68,12 +76,15 @@ async function readText(file: string, context: CommandContext, errors: ManifestF
   }
 }
 
+interface Listing {
+  readonly errors: ManifestFinding[];
+  readonly warnings: ManifestFinding[];
+  /** Files of Kustomize, which name the directory that it builds. */
+  readonly kustomizations: string[];
+}
+
 /** Adds paths that cannot be read to `errors`, and directories without a manifest to `warnings`. */
-async function listFiles(
-  paths: readonly string[],
-  cwd: string,
-  { errors, warnings }: { readonly errors: ManifestFinding[]; readonly warnings: ManifestFinding[] },
-): Promise<readonly string[]> {
+async function listFiles(paths: readonly string[], cwd: string, { errors, warnings, kustomizations }: Listing): Promise<readonly string[]> {
   const files: string[] = [];
   for (const path of paths) {
     if (path === '-') {
@@ -82,7 +93,7 @@ async function listFiles(
     }
     try {
       const isDirectory = (await stat(resolve(cwd, path))).isDirectory();
-      const found = isDirectory ? await manifestsBelow(cwd, path) : [path];
+      const found = isDirectory ? await manifestsBelow(cwd, path, kustomizations) : [path];
       if (found.length === 0) warnings.push(emptyDirectory(path));
       files.push(...found);
     } catch (error) {
@@ -92,15 +103,33 @@ async function listFiles(
   return files;
 }
 
-async function manifestsBelow(cwd: string, directory: string): Promise<readonly string[]> {
+async function manifestsBelow(cwd: string, directory: string, kustomizations: string[]): Promise<readonly string[]> {
   const found: string[] = [];
   const entries = await readdir(resolve(cwd, directory), { withFileTypes: true });
   for (const entry of entries.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory() && !entry.name.startsWith('.')) found.push(...(await manifestsBelow(cwd, path)));
+    if (isKustomizationFile(entry.name) && entry.isFile()) kustomizations.push(path);
+    if (entry.isDirectory() && !entry.name.startsWith('.')) found.push(...(await manifestsBelow(cwd, path, kustomizations)));
     else if (MANIFEST_FILE.test(entry.name) && !isTestFile(entry.name) && !entry.isDirectory()) found.push(path);
   }
   return found;
+}
+
+/** What a directory of Kustomize deploys is known only once it is rendered, if its files are patches and references rather than objects. */
+function notRendered(
+  kustomizations: readonly string[],
+  objects: readonly ManifestObject[],
+  errors: readonly ManifestFinding[],
+): readonly ManifestFinding[] {
+  const directoriesOf = (items: readonly { readonly origin: ManifestObject['origin'] }[]): ReadonlySet<string> =>
+    new Set(items.map(({ origin }) => dirname(origin.file)));
+  const [withObjects, withErrors] = [directoriesOf(objects), directoriesOf(errors)];
+  const [first, ...more] = kustomizations.filter((file) => !withObjects.has(dirname(file)) || withErrors.has(dirname(file)));
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+  const message = `Kustomize builds this directory${others} from other files: render it first`;
+  const hint = `kustomize build ${dirname(first)} | sallyport check -`;
+  return [{ ...manifestError({ file: first, line: 1 }, message, hint), severity: 'info' }];
 }
 
 function duplicates(objects: readonly ManifestObject[]): readonly ManifestFinding[] {

@@ -25,7 +25,8 @@ const ANNOTATION = 'galley.istio.io/analyze-suppress';
 /** A parser for option values of the form `CODE=kind/namespace/name`. */
 export function parseSuppression(text: string, before: readonly Suppression[]): readonly Suppression[] {
   const match = /^(\w+|\*)=([^/ ]+)[/ ]([^/]+)\/([^/]+)$/.exec(text);
-  if (match === null) throw new InvalidArgumentError('Expected CODE=kind/namespace/name, e.g. SP_SHADOWED=AuthorizationPolicy/foo/allow.');
+  if (match === null)
+    throw new InvalidArgumentError('Expected CODE=kind/namespace/name, e.g. SP_UNREACHABLE_RULE=AuthorizationPolicy/foo/allow.');
   const [, code = '', kind = '', namespace = '', name = ''] = match;
   if (code !== '*' && !Object.hasOwn(ERROR_CODES, code)) {
     const intended = nearestName(code, Object.keys(ERROR_CODES));

@@ -275,6 +275,41 @@ describe('sallyport check: what would widen a policy', () => {
     expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings, 1 suppressed\n']);
   });
 
+  const policy = GOOD;
+  const patch = '- { op: replace, path: /spec/action, value: DENY }\n';
+  for (const [what, files, shown] of [
+    ['only files of Kustomize', { 'p/kustomization.yaml': 'resources: [../base]\n' }, 'kustomize build p | sallyport check -'],
+    ['the file Kustomization', { 'p/Kustomization': 'resources: []\n', 'p/b/a.yaml': policy }, 'kustomize build p | sallyport check -'],
+    ['patches', { 'p/kustomization.yml': 'patches: []\n', 'p/patch.yaml': patch }, 'kustomize build p | sallyport check -'],
+    [
+      'several overlays',
+      { 'p/base/a.yaml': policy, 'p/one/kustomization.yaml': 'a: 1\n', 'p/two/kustomization.yaml': 'a: 1\n' },
+      'this directory (and 1 more) from other files: render it first (kustomize build p/one | sallyport check -)',
+    ],
+    ['policies with a kustomization', { 'p/kustomization.yaml': 'resources: [a.yaml]\n', 'p/a.yaml': policy }, undefined],
+    ['policies alone', { 'p/a.yaml': policy }, undefined],
+  ] as const) {
+    it(`says in one line how to render a directory of Kustomize: ${what}`, async () => {
+      await withDirectory(files, async (cwd) => {
+        const { stdout } = await runCommand(['check', 'p'], { cwd });
+        const lines = stdout.split('\n').filter((line) => line.includes('kustomize build'));
+
+        expect(lines).to.have.length(shown === undefined ? 0 : 1);
+        if (shown !== undefined)
+          expect(lines[0])
+            .to.match(/ info /)
+            .and.to.include(shown);
+      });
+    });
+  }
+
+  it('warns of objects of security groups that Istio removed', async () => {
+    const old = 'apiVersion: rbac.istio.io/v1alpha1\nkind: ServiceRole\nmetadata: { name: a, namespace: foo }\n';
+    await withDirectory({ 'a.yaml': old }, async (cwd) => {
+      expect((await runCommand(['check', '.'], { cwd })).stdout).to.include('ServiceRole is not enforced');
+    });
+  });
+
   it('passes over a kustomization.yaml next to the policies', async () => {
     const files = {
       'p/kustomization.yaml': 'namespace: shop\nresources: [p.yaml]\n',
