@@ -275,19 +275,18 @@ describe('sallyport check: what would widen a policy', () => {
     expect([exitCode, stdout, stderr]).to.deep.equal([0, '', '1 file, policies: 1, 0 errors, 0 warnings, 1 suppressed\n']);
   });
 
-  const policy = GOOD;
   const patch = '- { op: replace, path: /spec/action, value: DENY }\n';
   for (const [what, files, shown] of [
     ['only files of Kustomize', { 'p/kustomization.yaml': 'resources: [../base]\n' }, 'kustomize build p | sallyport check -'],
-    ['the file Kustomization', { 'p/Kustomization': 'resources: []\n', 'p/b/a.yaml': policy }, 'kustomize build p | sallyport check -'],
+    ['the file Kustomization', { 'p/Kustomization': 'resources: []\n', 'p/b/a.yaml': GOOD }, 'kustomize build p | sallyport check -'],
     ['patches', { 'p/kustomization.yml': 'patches: []\n', 'p/patch.yaml': patch }, 'kustomize build p | sallyport check -'],
     [
       'several overlays',
-      { 'p/base/a.yaml': policy, 'p/one/kustomization.yaml': 'a: 1\n', 'p/two/kustomization.yaml': 'a: 1\n' },
+      { 'p/base/a.yaml': GOOD, 'p/one/kustomization.yaml': 'a: 1\n', 'p/two/kustomization.yaml': 'a: 1\n' },
       'this directory (and 1 more) from other files: render it first (kustomize build p/one | sallyport check -)',
     ],
-    ['policies with a kustomization', { 'p/kustomization.yaml': 'resources: [a.yaml]\n', 'p/a.yaml': policy }, undefined],
-    ['policies alone', { 'p/a.yaml': policy }, undefined],
+    ['policies with a kustomization', { 'p/kustomization.yaml': 'resources: [a.yaml]\n', 'p/a.yaml': GOOD }, undefined],
+    ['policies alone', { 'p/a.yaml': GOOD }, undefined],
   ] as const) {
     it(`says in one line how to render a directory of Kustomize: ${what}`, async () => {
       await withDirectory(files, async (cwd) => {
