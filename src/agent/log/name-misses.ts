@@ -41,7 +41,8 @@ class MissNames {
     if (this.#spentMs >= ANY_MISS_MS && !this.#mayBeFirst(misses, facts)) return undefined;
     const startMs = this.#clock.nowMs();
     const miss = misses.nearest(facts);
-    this.#spentMs += this.#clock.nowMs() - startMs;
+    // A pause of the process, and the first search of a program, which compiles its rules, use up no more than half of the budget.
+    this.#spentMs += Math.min(this.#clock.nowMs() - startMs, ANY_MISS_MS / 2);
     if (miss !== undefined) this.#named.add(`${miss.source.namespace}/${miss.source.name}`);
     return miss;
   }

@@ -20,6 +20,7 @@ import { type ReadRequest, type RequestSpec, readSpec } from '../input/request-s
 import { createFlipGroups, type FlipGroup, type FlipGroups } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { createProgress } from '../output/progress.ts';
+import { createUnknownCount, type LoggedEntry, loggedEntry } from './compare-logged.ts';
 
 /** One workload before and after. */
 export interface TargetPair {
@@ -50,6 +51,21 @@ export interface ComparisonResult {
   readonly groups: readonly FlipGroup[];
   /** Rules that no generated request reached, so that they were not compared; empty for requests from a file. */
   readonly notReached: readonly UnreachedRule[];
+  /** Absent: every request was compared. */
+  readonly unknown?: UnknownRequests;
+}
+
+function unknownOf(comparisons: readonly WorkloadComparison[]): Pick<ComparisonResult, 'unknown'> {
+  const all = comparisons.map((comparison) => comparison.unknown());
+  const requests = all.reduce((sum, one) => sum + one.requests, 0);
+  return requests === 0 ? {} : { unknown: { requests, inputs: [...new Set(all.flatMap(({ inputs }) => inputs))] } };
+}
+
+/** Requests of an access log that are not compared. */
+export interface UnknownRequests {
+  readonly requests: number;
+  /** What their decision may depend on and the log does not have. */
+  readonly inputs: readonly string[];
 }
 
 /** A rule of one side that no request reached. */
@@ -88,7 +104,7 @@ export async function compareDecisions(
     progress.clear();
   }
   const notReached = options.generate === undefined ? [] : [...comparisonByPair.values()].flatMap((comparison) => comparison.notReached());
-  return { requests, flips, groups: groups.groups(), notReached };
+  return { requests, flips, groups: groups.groups(), notReached, ...unknownOf([...comparisonByPair.values()]) };
 }
 
 /** A request to evaluate for one workload. */
@@ -130,6 +146,7 @@ interface WorkloadComparison {
   /** Evaluates an entry on both sides and adds it to `groups` if its decision differs. @returns whether it differs */
   readonly compare: (entry: WorkItem['entry'], index: number, groups: FlipGroups) => boolean;
   readonly notReached: () => readonly UnreachedRule[];
+  readonly unknown: () => UnknownRequests;
 }
 
 /** Requests with claims are evaluated with the test key for every issuer, those with literal tokens with the real keys. */
@@ -138,6 +155,7 @@ function createWorkloadComparison(pair: TargetPair, nowSeconds: number, { sign, 
   const { namespace, name } = parseWorkloadKey(workload);
   const withTestKey = ({ program }: Enforced): Enforced => ({ program, keySets: keySetsFor(program) });
   const signed = { before: withTestKey(pair.before), after: withTestKey(pair.after) };
+  const unknown = createUnknownCount();
   const compareLiteral = createComparison(pair, nowSeconds);
   const compareSigned = createComparison(signed, nowSeconds);
   const reached = {
@@ -146,15 +164,21 @@ function createWorkloadComparison(pair: TargetPair, nowSeconds: number, { sign, 
   };
   return {
     compare(entry, index, groups) {
-      const { spec, claims, isSigned } = signedEntry(entry, sign);
+      const line = 'generated' in entry ? undefined : entry.line;
+      if (line?.unusable !== undefined) return unknown.add([`the request: ${line.unusable}`]);
+      const logged = line === undefined ? undefined : loggedEntry(line, pair);
+      const { spec, claims, isSigned } = signedEntry(logged ?? entry, sign);
       const read = pair.withPodPort(readSpec(spec, `${name}.${namespace}`), spec);
       // The codec rejects the request on both sides alike.
       if (read.kind === 'reply') return false;
+      const missing = logged?.missing(read.request) ?? [];
+      if (missing.length > 0) return unknown.add(missing);
       if ('generated' in entry) for (const side of Object.values(reached)) side.add(read.request);
       const flip = (isSigned ? compareSigned : compareLiteral)(read.request);
       if (flip !== undefined) groups.add(workload, flip, { index, request: read.request, claims });
       return flip !== undefined;
     },
+    unknown: unknown.result,
     notReached: () =>
       (['before', 'after'] as const).flatMap((side) => reached[side].notReached().map((rule) => ({ workload, side, rule }))),
   };
@@ -168,11 +192,17 @@ interface SignedEntry {
   readonly isSigned: boolean;
 }
 
-function signedEntry(entry: WorkItem['entry'], sign: TestKey['sign']): SignedEntry {
+function signedEntry(entry: WorkItem['entry'] | LoggedEntry, sign: TestKey['sign']): SignedEntry {
   if ('generated' in entry) {
     const { tokens = [], ...spec } = entry.generated;
     const placed = tokens.reduce<RequestSpec>((one, { claims, place }) => placeToken(one, sign(claims), place), spec);
     return { spec: placed, claims: tokens.at(-1)?.claims, isSigned: true };
+  }
+  if ('place' in entry) {
+    const { spec, claims, place } = entry;
+    return claims === undefined || place === undefined
+      ? { spec, claims, isSigned: false }
+      : { spec: placeToken(spec, sign(claims), place), claims, isSigned: true };
   }
   const { spec, token, claims } = entry;
   return { spec: insertToken(spec, claims === undefined ? token : sign(claims)), claims, isSigned: claims !== undefined };

@@ -48,7 +48,7 @@ export function addDiffCommand(program: Command, { context, finish }: CommandHos
     .argument('<b>', 'after: likewise')
     .option(
       '--requests <file>',
-      'requests: HAR, or JSON lines with method, path or url, host, headers, sourceIp, peer, port, token or claims; - for standard input',
+      'requests: HAR, an access log of agents, or JSON lines with method, path or url, host, headers, sourceIp, peer, port, token or claims; - for standard input',
     )
     .addOption(new Option('--generate <n>', 'generate n requests').argParser(integerParser(0, MAX_NUMBER)))
     .addOption(new Option('--seed <n>', 'seed for generated requests').argParser(integerParser(0, MAX_NUMBER)).default(1, '1'))
@@ -101,8 +101,10 @@ function targetPair(before: PolicySet, after: PolicySet, { workload, labels }: C
 }
 
 /** @param seed of generated requests; undefined: the requests are from a file */
-function summary({ requests, flips, notReached }: ComparisonResult, seed: number | undefined): string {
-  const counts = `${plural(requests, 'request')}${seed === undefined ? '' : ` (seed ${seed})`}, ${plural(flips, 'flip')}`;
+function summary({ requests, flips, notReached, unknown }: ComparisonResult, seed: number | undefined): string {
+  const apart =
+    unknown === undefined ? '' : `, ${unknown.requests} not compared: the access log does not have ${unknown.inputs.join(', ')}`;
+  const counts = `${plural(requests, 'request')}${seed === undefined ? '' : ` (seed ${seed})`}, ${plural(flips, 'flip')}${apart}`;
   if (seed === undefined) return counts;
   if (notReached.length > 0) return `${counts}; sampled, and ${plural(notReached.length, 'rule')} not reached: nothing is known about them`;
   return flips === 0 ? `${counts}; sampled: no request was found that is decided differently, which is not a proof` : counts;

@@ -30,6 +30,7 @@ import { explanationValue, formatExplanation, type ShownExplanation } from '../o
 import { writeFindingLines } from '../output/findings.ts';
 import { requestText } from '../output/printable.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
+import { explainLogged, readRequestFile } from './explain-logged.ts';
 
 interface ExplainOptions extends RequestOptions {
   readonly config?: string;
@@ -93,16 +94,27 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
     if (note !== undefined) caveats.push(note);
     return read;
   };
-  const signed = options.claims === undefined ? undefined : signClaims(await readClaims(options.claims, context), target, options);
+  const input = await readRequestFile(options, target.program, context);
+  const claims = options.claims === undefined ? input.token?.claims : await readClaims(options.claims, context);
+  const signed = claims === undefined ? undefined : signClaims(claims, target, options);
   if (signed !== undefined) caveats.push(...signed.caveats);
-  const defaults = { host: `${name}.${namespace}`, withPodPort: placed, ...(signed === undefined ? {} : { claimsToken: signed.token }) };
+  const defaults = {
+    host: `${name}.${namespace}`,
+    withPodPort: placed,
+    ...input.defaults,
+    ...(signed === undefined ? {} : { claimsToken: signed.token }),
+  };
   const read = await readRequestOptions(options, defaults, context);
   caveats.push(...curlNotes(options));
   const enforced = signed?.enforced ?? target;
   const nowSeconds = parseTime(options.at);
   const { authorizer } = options;
   const explained =
-    read.kind === 'reply' ? explainCodecRejection(read) : explainRequest(enforced, read.request, nowSeconds, { authorizer });
+    read.kind === 'reply'
+      ? explainCodecRejection(read)
+      : explainLogged(input, { program: target.program, request: read.request, options }, () =>
+          explainRequest(enforced, read.request, nowSeconds, { authorizer }),
+        );
   return {
     workload: target.workload,
     request: read.kind === 'reply' ? 'a malformed request' : requestText(read.request),

@@ -1,5 +1,6 @@
 /*
- * Reads many requests from one file for `sallyport diff`: an HTTP archive (HAR), or one JSON object per line.
+ * Reads many requests from one file for `sallyport diff`: an HTTP archive (HAR), one JSON object per line, or an agent's output with its
+ * access log.
  */
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -7,6 +8,7 @@ import * as z from 'zod';
 import type { Json } from '../../policy/facts.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { type AccessLine, isAgentLine, readAccessLine } from './access-log-line.ts';
 import { errorReason } from './error-reason.ts';
 import { parseHar } from './har.ts';
 import { parseJson, requireInput, withoutByteOrderMark } from './read-file.ts';
@@ -16,6 +18,8 @@ import { splitUrl } from './split-url.ts';
 /** One request, and the token it carries. */
 export interface CorpusEntry {
   readonly spec: RequestSpec;
+  /** The request is a line of an access log. */
+  readonly line?: AccessLine;
   /** A literal token; absent: none. */
   readonly token?: string | undefined;
   /** Claims of a token that the caller signs; never together with `token`. */
@@ -44,7 +48,10 @@ export async function* readCorpus(file: string, context: CommandContext): AsyncG
     const line = number === 1 ? withoutByteOrderMark(text) : text;
     if (number === 1 && startsArchive(line)) archive = [];
     if (archive !== undefined) archive.push(line);
-    else if (line.trim() !== '') yield parseLine(line, `${file}:${number}`);
+    else if (line.trim() !== '') {
+      const entry = parseLine(line, `${file}:${number}`);
+      if (entry !== undefined) yield entry;
+    }
   }
   if (archive !== undefined) for (const spec of parseHar(archive.join('\n'), file)) yield { spec };
 }
@@ -63,8 +70,15 @@ function startsArchive(line: string): boolean {
   return /^\s*\{\s*("log"|$)/.test(line);
 }
 
-function parseLine(line: string, place: string): CorpusEntry {
-  const result = lineSchema.safeParse(parseJson(line, place));
+/** @returns undefined: a line of an agent's output that is not a request */
+function parseLine(line: string, place: string): CorpusEntry | undefined {
+  const value = parseJson(line, place);
+  if (isAgentLine(value)) {
+    const logged = readAccessLine(value);
+    if (typeof logged === 'string') throw new CommandError(EXIT_BAD_DATA, `${place}: ${logged}`);
+    return logged === undefined ? undefined : { spec: logged.spec, line: logged };
+  }
+  const result = lineSchema.safeParse(value);
   if (!result.success) {
     const [issue] = result.error.issues;
     throw new CommandError(EXIT_BAD_DATA, `${place}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a request'}`);

@@ -43,10 +43,15 @@ export function addRequestOptions(command: Command): Command {
     .option('-X, --method <method>', 'method of the request (default: GET, with -d POST)')
     .addOption(new Option('-H, --header <line>', 'header as `Name: value`; may be repeated').argParser(collectHeader).default([], 'none'));
   return addCurlOptions(command)
-    .option('--request <file>', 'the request as raw HTTP/1.1 text in a file, - for standard input; or a method, as with curl')
+    .option(
+      '--request <file>',
+      'the request as raw HTTP/1.1 text, or as a line of an access log, in a file, - for standard input; or a method, as with curl',
+    )
     .option('--har <file>', 'the request from an HTTP archive')
     .addOption(
-      new Option('--entry <n>', 'index of the request in the HTTP archive, from 0').argParser(integerParser(0, MAX_ENTRY)).default(0, '0'),
+      new Option('--entry <n>', 'index of the request in the HTTP archive or the access log, from 0')
+        .argParser(integerParser(0, MAX_ENTRY))
+        .default(0, '0'),
     )
     .option('--token <file|text>', 'token to send as `Authorization: Bearer`')
     .option(
@@ -75,6 +80,10 @@ export interface RequestDefaults {
   readonly host: string;
   /** Sets the port of the pod in a request that does not name it. */
   readonly withPodPort: (read: ReadRequest, spec: Pick<RequestSpec, 'port' | 'dialed'>) => ReadRequest;
+  /** Text of the file of --request, when it was read before. */
+  readonly requestText?: string;
+  /** The request that --request names is a line of an access log. */
+  readonly logged?: RequestSpec;
   /** A token for --claims, and where the request has it. */
   readonly claimsToken?: { readonly text: string; readonly place: TokenPlace };
 }
@@ -99,18 +108,25 @@ export async function readRequestOptions(
   const extra = [...options.header, ...(options.token === undefined ? [] : [await tokenHeader(options.token, context)])];
   const { sourceIp, destinationIp, peer, port } = options;
   const connection: ConnectionSpec = { sourceIp, destinationIp, peer, port };
-  if (options.request !== undefined) {
+  if (options.request !== undefined && defaults.logged === undefined) {
     const placed = claimsToken === undefined ? {} : placeToken({}, claimsToken.text, claimsToken.place);
     if (placed.path !== undefined)
       throw new CommandError(EXIT_USAGE, '--claims: the JWT rule looks for its token in the query: give the request with --url');
-    const text = await requireInput(options.request, context);
+    const text = defaults.requestText ?? (await requireInput(options.request, context));
     return defaults.withPodPort(readHttpText(text, connection, [...extra, ...headerPairs(placed.headers)]), connection);
   }
-  const spec = options.har === undefined ? curlSpec(options, extra) : await harEntry(options.har, options.entry, context);
+  const spec =
+    defaults.logged ?? (options.har === undefined ? curlSpec(options, extra) : await harEntry(options.har, options.entry, context));
   const headers = [...headerPairs(spec.headers), ...extra];
-  const complete: RequestSpec = { ...connection, ...spec, port, headers };
+  const complete: RequestSpec =
+    defaults.logged === undefined ? { ...connection, ...spec, port, headers } : { ...spec, ...given(connection), headers };
   const placed = claimsToken === undefined ? complete : placeToken(complete, claimsToken.text, claimsToken.place);
   return defaults.withPodPort(readSpec(placed, defaults.host), placed);
+}
+
+/** The members that are given. */
+function given(connection: ConnectionSpec): ConnectionSpec {
+  return Object.fromEntries(Object.entries(connection).filter(([, value]) => value !== undefined));
 }
 
 /** As with curl, a header given with -H replaces the one that another flag would add. */
