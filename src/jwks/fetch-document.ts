@@ -10,6 +10,7 @@ import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { TransientError } from '../errors.ts';
 import type { AddressGuard } from './address-guard.ts';
+import { type ForwardProxies, ProxyFailure, sendByProxy } from './forward-proxy.ts';
 
 /** Content codings that are asked for. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
@@ -17,6 +18,7 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   deflate: createInflate,
   br: createBrotliDecompress,
 };
+const HEADERS = { accept: 'application/json', 'accept-encoding': Object.keys(DECODERS).join(', '), 'user-agent': 'sallyport' };
 const MAX_CODINGS = 2;
 /** The certificate is not signed by an authority that is trusted here. */
 const UNTRUSTED: ReadonlySet<string> = new Set([
@@ -41,6 +43,8 @@ export interface FetchLimits {
   readonly trustedCa?: readonly string[];
   /** Absent: the system resolver. */
   readonly resolveHost?: ResolveHost;
+  /** Absent: every URL is fetched directly. */
+  readonly proxyOf?: ForwardProxies;
 }
 
 /** The response of a successful fetch. */
@@ -98,22 +102,23 @@ function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<In
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const literal = isIP(host) === 0 ? undefined : limits.guard(host);
   if (literal !== undefined) return Promise.reject(failure(target, `its address is ${literal} and must not be dialled`));
+  const tls = { minVersion: 'TLSv1.2', ...(limits.trustedCa === undefined ? {} : { ca: [...limits.trustedCa] }) } as const;
+  const proxy = limits.proxyOf?.(target);
+  // The proxy resolves the name of the host: its addresses are not known here.
+  if (proxy !== undefined)
+    return sendByProxy(proxy, target, { headers: HEADERS, signal, tls }).catch((error: unknown) => {
+      throw asFailure(target, error, signal);
+    });
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(asFailure(target, error, signal));
     const options = {
       agent: false as const,
       lookup: guardedLookup(target, limits),
       signal,
-      headers: { accept: 'application/json', 'accept-encoding': Object.keys(DECODERS).join(', '), 'user-agent': 'sallyport' },
+      headers: HEADERS,
     };
     const request =
-      target.protocol === 'https:'
-        ? httpsRequest(
-            target,
-            { ...options, minVersion: 'TLSv1.2', ...(limits.trustedCa === undefined ? {} : { ca: [...limits.trustedCa] }) },
-            resolve,
-          )
-        : httpRequest(target, options, resolve);
+      target.protocol === 'https:' ? httpsRequest(target, { ...options, ...tls }, resolve) : httpRequest(target, options, resolve);
     request.on('error', fail);
     request.on('socket', (socket) => {
       socket.on('connect', () => {
@@ -205,6 +210,7 @@ function maxAgeOf(header: string | undefined): number | undefined {
 
 function asFailure(target: URL, error: unknown, signal: AbortSignal): TransientError {
   if (error instanceof TransientError) return error;
+  if (error instanceof ProxyFailure) return failure(target, error.message);
   if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not respond in time');
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'invalid response';
   // The message of Node.js advises one of its command-line flags.
