@@ -112,7 +112,7 @@ describe('lines of an access log as requests', function () {
     await mkdir(bundleDir);
     const values = parseAllDocuments(policies('/public/*')).map((document) => document.toJS() as { kind: string });
     const parsed = values.filter(({ kind }) => kind !== 'Deployment').flatMap((value) => parsePolicy(value).value ?? []);
-    const workload = { namespace: 'foo', name: 'httpbin' };
+    const workload = { namespace: 'foo', kind: 'Deployment', name: 'httpbin' } as const;
     const mesh = DEFAULT_MESH_CONFIG;
     const { bundle } = compileWorkload({ workload, labelSets: [{}], policiesFor: selectFrom(parsed), mesh, keySetOf: () => undefined });
     await mountVolume(bundleDir, filesOf(bundle));
