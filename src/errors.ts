@@ -63,6 +63,10 @@ export const ERROR_CODES = {
     family: 'finding',
     text: 'The bundle of a workload does not fit into a ConfigMap; the last published bundle stays active.',
   },
+  SP_NAME_TAKEN: {
+    family: 'finding',
+    text: 'An object of others has the name of a bundle; it is neither changed nor deleted, and the bundle is not published.',
+  },
   SP_PRIVILEGED: {
     family: 'finding',
     text: 'A container of a pod with an agent could undo the redirect or reach into the agent.',

@@ -90,10 +90,11 @@ export function bundleOfConfigMap(raw: RawObject, workload: WorkloadRef): Decode
   return decodeBundle(files, workload);
 }
 
-/** The workload whose bundle a ConfigMap carries; undefined: it is not a bundle of ours. */
+/** The workload whose bundle a ConfigMap carries, by its name, labels and annotation; undefined: it is not a bundle of ours. */
 export function workloadOfConfigMap(raw: RawObject): WorkloadRef | undefined {
-  const { namespace, name, annotations = {} } = raw.metadata ?? {};
+  const { namespace, name, labels = {}, annotations = {} } = raw.metadata ?? {};
   const written = annotations[WORKLOAD_ANNOTATION];
+  if (labels[MANAGED_BY_LABEL] !== MANAGED_BY || labels[BUNDLE_LABEL] === undefined) return undefined;
   if (namespace === undefined || written === undefined) return undefined;
   const workload = parseWorkloadKey(`${namespace}/${written}`);
   return name === bundleName(workload) ? workload : undefined;

@@ -15,6 +15,7 @@ import { InvariantError, RefusedError } from '../errors.ts';
 import type { WorkloadLedger } from '../status/workload-ledger.ts';
 import { isAsDesired, type PublishedConfigMap, readConfigMap, toConfigMap, workloadOfConfigMap } from './bundle-config-map.ts';
 import type { BundleOwner, Delivery, DeliveryEvent, PublishResult } from './delivery.ts';
+import { refuseForeign } from './own-config-map.ts';
 
 /** A delivery through ConfigMaps, and the receiving end of their informer. */
 export interface ConfigMapDelivery extends Delivery {
@@ -34,6 +35,8 @@ export interface ConfigMapDeliveryOptions {
 export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOptions): ConfigMapDelivery {
   const listeners = new Set<(event: DeliveryEvent) => void>();
   const removals: Removals = new Map();
+  /** UID of the copy that was written last, also when the informer no longer selects it, by workload. */
+  const uids = new Map<WorkloadKey, string>();
   const project = (raw: RawObject): PublishedConfigMap | undefined => knownVersion(ledger, raw) ?? readConfigMap(raw);
   const onDrift = (workload: WorkloadRef): void => {
     for (const listener of listeners) listener({ kind: 'drifted', workload });
@@ -43,11 +46,14 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
       const key = workloadKey(bundle.workload);
       const before = ledger.get(key)?.published;
       if (before !== undefined && isAsDesired(before, { revision: bundle.digest, ownerUid: owner?.uid })) return 'unchanged';
+      const claim = { ref: refOf(bundle.workload), workload: bundle.workload, knownUid: uids.get(key) };
+      if (before === undefined) await refuseForeign(client, claim, signal);
       const removed = new Set<string>();
       removals.set(key, removed);
       try {
         const after = project(await applyBundle(client, { bundle, owner, before }, signal));
         if (after === undefined) throw new InvariantError('the API server returned an applied bundle that is not recognised as one');
+        uids.set(key, after.uid);
         // The watch may have reported a later change, or the removal of this copy, before this response arrived.
         if (!removed.has(after.uid) && !isOutdated(ledger.get(key)?.published, after)) ledger.setPublished(key, after);
         return resultOf(before, after);
@@ -58,6 +64,7 @@ export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOpt
     withdraw: async (workload, signal) => {
       const key = workloadKey(workload);
       const before = ledger.get(key)?.published;
+      uids.delete(key);
       if (before === undefined) return false;
       const existed = await deleteObject(client, refOf(workload), { ...(before.uid === '' ? {} : { uid: before.uid }), signal });
       if (ledger.get(key)?.published?.uid === before.uid) ledger.setPublished(key, undefined);

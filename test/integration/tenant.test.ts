@@ -227,15 +227,15 @@ function testStatus(at: TenantStage): void {
     [
       'a container with the name of the agent',
       barePod('web', { containers: [{ name: 'sallyport-agent', image: AGENT_IMAGE }] }),
-      'Agent altered: 1 (shop/web',
+      'Agent altered: 1 (shop/pod/web',
     ],
     ['another image', tampered('web', ({ agent }) => void (agent['image'] = 'evil/agent:1')), 'image evil/agent:1 is not the agent'],
     [
       'an excluded port',
       guardedPod('web', {}, { 'sallyport.dev/exclude-inbound-ports': '8080' }),
-      'Agent can be bypassed: 1 (shop/web: excluded ports 8080)',
+      'Agent can be bypassed: 1 (shop/pod/web: excluded ports 8080)',
     ],
-    ['a shared process namespace', guardedPod('web', { shareProcessNamespace: true }), 'shop/web: the pod sets shareProcessNamespace'],
+    ['a shared process namespace', guardedPod('web', { shareProcessNamespace: true }), 'shop/pod/web: the pod sets shareProcessNamespace'],
   ];
   for (const [name, pod, message] of liars) {
     it(`reports ${name}`, async () => {
@@ -314,6 +314,19 @@ function testBundles(at: TenantStage): void {
     const kept = await at.cluster.configMap(SHOP, 'sallyport-shop');
     expect(kept?.['data']).to.deep.equal({ app: 'precious' });
     expect(kept?.metadata?.['ownerReferences']).to.equal(undefined);
+  });
+
+  it('is not given a ConfigMap of others that has the name of its bundle, nor is that one changed or deleted', async () => {
+    const taken = bundleName({ kind: 'pod', name: 'taken' });
+    must(at.kubectl('admin', ['create', 'configmap', taken, ...IN, '--from-literal=app=precious']));
+    must(at.kubectl('tenant', ['create', '-f', '-'], guardedPod('taken')));
+    const message = async (): Promise<string> => (await at.cluster.condition(AP, 'deny-admin', 'istio-system', 'Enforced'))?.message ?? '';
+    await at.see(async () => (await message()).includes(`/taken: the ConfigMap ${taken} exists`), 'the refusal in the status');
+    must(at.kubectl('tenant', ['delete', 'pod', 'taken', ...IN, '--now']));
+    await at.see(async () => !(await message()).includes('/taken'), 'the workload to go');
+
+    expect((await at.cluster.configMap(SHOP, taken))?.['data']).to.deep.equal({ app: 'precious' });
+    must(at.kubectl('admin', ['delete', 'configmap', taken, ...IN]));
   });
 
   it('causes no war of writes by an owner that does not exist', async () => {

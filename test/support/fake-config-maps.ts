@@ -23,6 +23,8 @@ export function createFakeConfigMaps(): FakeConfigMaps {
     requests.push(`${wanted.method} ${wanted.contentType ?? ''}`.trim());
     const before = objects.get(wanted.path);
     if (wanted.method === 'GET' && before !== undefined) return Promise.resolve({ status: 200, json: before });
+    if (wanted.method === 'GET' && !wanted.path.endsWith('/configmaps'))
+      return Promise.reject(new RefusedError('SP_KUBE_NOT_FOUND', 'no such ConfigMap'));
     if (wanted.method === 'GET')
       return Promise.resolve({ status: 200, json: { metadata: { resourceVersion: '1' }, items: [...objects.values()] } });
     if (wanted.method === 'DELETE') {

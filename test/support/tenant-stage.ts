@@ -91,6 +91,11 @@ export function setUpTenant(): TenantStage {
     must(stage.kubectl('admin', ['create', 'rolebinding', 'alice', '-n', SHOP, '--clusterrole=edit', '--user=alice']));
     must(stage.kubectl('admin', ['create', 'clusterrolebinding', 'olga', '--clusterrole=cluster-admin', '--user=olga']));
     runHelm(stage, 'install');
+    // kubectl reads an object before it patches it; the controller does not.
+    must(stage.kubectl('admin', ['create', 'clusterrole', 'read-pods', '--verb=get', '--resource=pods']));
+    must(
+      stage.kubectl('admin', ['create', 'clusterrolebinding', 'token', '--clusterrole=read-pods', `--serviceaccount=${SYSTEM}:sallyport`]),
+    );
     kubeconfigs.set('token', tokenKubeconfig(stage));
     stage.controller = await startController({
       kubeconfig: await stage.plane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]),

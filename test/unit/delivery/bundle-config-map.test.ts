@@ -89,15 +89,28 @@ describe('ConfigMap of a bundle', () => {
     ]);
   });
 
+  const ours = { 'app.kubernetes.io/managed-by': 'sallyport', 'sallyport.dev/bundle': 'x' };
   const foreign: readonly { readonly name: string; readonly metadata: RawMetadata }[] = [
-    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-bundle-deployment.httpbin' } },
+    { name: 'without the annotation', metadata: { namespace: 'foo', name: 'sallyport-bundle-deployment.httpbin', labels: ours } },
+    {
+      name: 'without our labels',
+      metadata: {
+        namespace: 'foo',
+        name: 'sallyport-bundle-deployment.httpbin',
+        annotations: { 'sallyport.dev/workload': 'deployment/httpbin' },
+      },
+    },
     {
       name: 'of another name',
-      metadata: { namespace: 'foo', name: 'settings', annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } },
+      metadata: { namespace: 'foo', name: 'settings', labels: ours, annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } },
     },
     {
       name: 'without a namespace',
-      metadata: { name: 'sallyport-bundle-deployment.httpbin', annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } },
+      metadata: {
+        name: 'sallyport-bundle-deployment.httpbin',
+        labels: ours,
+        annotations: { 'sallyport.dev/workload': 'deployment/httpbin' },
+      },
     },
   ];
   for (const { name, metadata } of foreign) {

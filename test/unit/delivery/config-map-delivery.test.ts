@@ -78,7 +78,7 @@ describe('ConfigMap delivery: writes', () => {
 
     expect(await publish(encoded('one'), { owner: OWNER })).to.equal('created');
     expect(await publish(encoded('one'), { owner: OWNER })).to.equal('unchanged');
-    expect(requests).to.have.length(1);
+    expect(requests).to.deep.equal(['GET', APPLY]);
     expect(await publish(encoded('two'), { owner: OWNER })).to.equal('updated');
     expect(listed()).to.deep.equal([WORKLOAD]);
     expect(await delivery.withdraw(WORKLOAD, never)).to.equal(true);
@@ -115,7 +115,7 @@ describe('ConfigMap delivery: writes', () => {
     restarted.delivery.sink.upsert(CONFIG_MAP, seen);
 
     expect(await restarted.publish(encoded('one'))).to.equal('unchanged');
-    expect(requests).to.have.length(1);
+    expect(requests).to.have.length(2);
     expect(await restarted.publish(encoded('one'), { owner: OWNER })).to.equal('updated');
   });
 
@@ -126,7 +126,7 @@ describe('ConfigMap delivery: writes', () => {
 
     delivery.sink.upsert(CONFIG_MAP, { ...published(), unmanagedKeys: [['data', 'x']] });
     await publish(encoded('one'));
-    expect(requests.slice(1)).to.deep.equal(['PATCH application/merge-patch+json', APPLY]);
+    expect(requests.slice(2)).to.deep.equal(['PATCH application/merge-patch+json', APPLY]);
   });
 
   for (const isSeen of [true, false]) {
@@ -135,12 +135,14 @@ describe('ConfigMap delivery: writes', () => {
       const { ledger, publish } = open(client);
       await publish(encoded('one'));
       const [path, good] = [...objects][0] as [string, RawObject];
-      objects.set(path, { ...good, data: {}, immutable: true });
+      const { labels: _labels, ...unlabelled } = good.metadata ?? {};
+      objects.set(path, { ...good, data: {}, immutable: true, ...(isSeen ? {} : { metadata: unlabelled }) });
       if (!isSeen) ledger.setPublished(KEY, undefined);
 
       await publish(encoded('two'));
 
-      expect(requests).to.deep.equal([APPLY, APPLY, 'GET', 'DELETE', APPLY]);
+      const read = isSeen ? [] : ['GET'];
+      expect(requests).to.deep.equal(['GET', APPLY, ...read, APPLY, 'GET', 'DELETE', APPLY]);
       expect(objects.get(path)?.['immutable']).to.equal(undefined);
     });
   }
@@ -156,6 +158,57 @@ describe('ConfigMap delivery: writes', () => {
 
     expect(error).to.be.instanceOf(RefusedError).with.property('message', 'no');
     expect(objects.size).to.equal(0);
+  });
+});
+
+describe('ConfigMap delivery: objects of others', () => {
+  const foreign: readonly (readonly [string, object])[] = [
+    ['without our labels', { labels: {}, annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } }],
+    [
+      'with another manager',
+      {
+        labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'Helm' },
+        annotations: { 'sallyport.dev/workload': 'deployment/httpbin' },
+      },
+    ],
+    [
+      'of another workload',
+      {
+        labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'sallyport' },
+        annotations: { 'sallyport.dev/workload': 'deployment/other' },
+      },
+    ],
+    ['without annotations', { labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'sallyport' } }],
+  ];
+  for (const [name, metadata] of foreign) {
+    it(`does not overwrite or delete one ${name} that has the name of a bundle`, async () => {
+      const { client, objects, requests } = createFakeConfigMaps();
+      const { delivery, publish } = open(client);
+      await publish(encoded('one'));
+      const [path = ''] = [...objects.keys()];
+      await delivery.withdraw(WORKLOAD, never);
+      const precious = {
+        metadata: { namespace: 'foo', name: 'sallyport-bundle-deployment.httpbin', uid: 'theirs', ...metadata },
+        data: { precious: 'x' },
+      };
+      objects.set(path, precious);
+      expect(delivery.project(precious)).to.equal(undefined);
+
+      const error = await publish(encoded('two')).catch((reason: unknown) => reason);
+      await delivery.withdraw(WORKLOAD, never);
+
+      expect(error).to.be.instanceOf(RefusedError).with.property('code', 'SP_NAME_TAKEN');
+      expect(objects.get(path)).to.equal(precious);
+      expect(requests.at(-1)).to.equal('GET');
+    });
+  }
+
+  it('takes over a copy that it wrote earlier and that the informer has not reported', async () => {
+    const { client, objects } = createFakeConfigMaps();
+    await open(client).publish(encoded('one'));
+
+    expect(await open(client).publish(encoded('two'))).to.equal('created');
+    expect(objects.size).to.equal(1);
   });
 });
 
@@ -203,7 +256,7 @@ describe('ConfigMap delivery: drift', () => {
         const response = await client.request(wanted);
         const [path, object] = [...objects][0] ?? [];
         const seen = delivery.project(object ?? {});
-        if (requests.length > 1 || path === undefined || seen === undefined) return response;
+        if (requests.length > 2 || path === undefined || seen === undefined) return response;
         delivery.sink.upsert(CONFIG_MAP, seen);
         objects.delete(path);
         delivery.sink.remove(CONFIG_MAP);
