@@ -67,14 +67,17 @@ function quote(text: string): string {
   return JSON.stringify(short).replace(NOT_ASCII, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-let lastMs = -1;
+let lastSecond = -1;
+/** Through the point before the milliseconds. */
 let lastText = '';
 
-/** Formatted once per millisecond. */
+/** Formatted once per second but for the milliseconds. */
 function isoTime(nowMs: number): string {
-  if (nowMs !== lastMs) {
-    lastMs = nowMs;
-    lastText = new Date(nowMs).toISOString();
+  const second = Math.floor(nowMs / 1000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastText = new Date(second * 1000).toISOString().slice(0, -4);
   }
-  return lastText;
+  const ms = Math.floor(nowMs) - second * 1000;
+  return `${lastText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
 }
