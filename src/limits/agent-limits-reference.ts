@@ -303,6 +303,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
     beyond: 'the log line is dropped; once the log can be written again, a line says how many were',
   },
+  logBytes: { part: 'logs', bounds: 'bytes of those buffers; a line that is longer has its own', beyond: 'the same' },
   spareLogBuffers: { part: 'logs', bounds: 'unused buffers that are kept', beyond: 'the buffer is freed' },
   logLineBytes: { part: 'logs', bounds: 'one line of the log', beyond: 'the line is dropped' },
   logFlushTime: { part: 'logs', bounds: 'time to write the rest of the log at the end', beyond: 'the rest is lost' },

@@ -86,6 +86,7 @@ export type LimitName =
   | 'dryRunSeries'
   | 'limitLog'
   | 'logBuffers'
+  | 'logBytes'
   | 'spareLogBuffers'
   | 'logLineBytes'
   | 'logFlushTime'
@@ -179,6 +180,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   dryRunSeries: count('dry-run-series', 200),
   limitLog: interval('limit-log', 10_000),
   logBuffers: count('log-buffers', 32, 'sallyport_agent_log_dropped_total'),
+  logBytes: bytes('log-bytes', 4 * MIB, 'sallyport_agent_log_dropped_total'),
   spareLogBuffers: count('spare-log-buffers', 4, ''),
   logLineBytes: bytes('log-line-bytes', MIB, 'sallyport_agent_log_dropped_total'),
   logFlushTime: deadline('log-flush-time', 500),

@@ -3,7 +3,7 @@
  * counted; nothing ever waits. The buffers are allocated once, so that a line leaves no long-lived garbage.
  */
 import { LIMITS } from '../limits/agent-limits.ts';
-import { BoundedList } from '../limits/containers.ts';
+import { BoundedList, ByteBudget } from '../limits/containers.ts';
 import { startDeadline, startTimer } from '../limits/timers.ts';
 import { type LogSink, openLogSink } from './log-sink.ts';
 
@@ -14,6 +14,8 @@ export type LineKind = 'access' | 'log';
 export const LOST_LINES: Record<LineKind, number> = { access: 0, log: 0 };
 
 const BUFFER_BYTES = 128 * 1024;
+/** Bytes of all buffers that are in use, whatever they are written to. */
+const LOG_BUDGET = new ByteBudget(LIMITS.logBytes);
 
 /** A buffer that is written as a whole. */
 interface Block {
@@ -27,6 +29,7 @@ interface Block {
 /** Writes the lines of one file descriptor in order. */
 export class LineWriter {
   readonly #sink: LogSink;
+  readonly #budget: ByteBudget;
   readonly #free = new BoundedList<Block>(LIMITS.spareLogBuffers);
   /** In the order of writing; the first is being written when `#writing`. */
   readonly #full = new BoundedList<Block>(LIMITS.logBuffers);
@@ -42,8 +45,10 @@ export class LineWriter {
   #onIdle: (() => void) | undefined;
   #flushing: Promise<void> | undefined;
 
-  constructor(sink: LogSink) {
+  /** @param budget of another process, for tests */
+  constructor(sink: LogSink, budget: ByteBudget = LOG_BUDGET) {
     this.#sink = sink;
+    this.#budget = budget;
   }
 
   /**
@@ -89,7 +94,7 @@ export class LineWriter {
     const first = this.#writing ? this.#full.shift() : undefined;
     for (let block = this.#full.shift(); block !== undefined; block = this.#full.shift()) {
       this.#sink.writeNow(block.buffer.subarray(0, block.length));
-      this.#used -= 1;
+      this.#release(block);
     }
     if (first !== undefined) this.#full.push(first);
   }
@@ -98,9 +103,10 @@ export class LineWriter {
     const current = this.#current;
     if (current !== undefined && current.length + bytes <= current.buffer.length) return current;
     if (this.#used >= maxBuffers || bytes > LIMITS.logLineBytes.value) return undefined;
+    const size = Math.max(bytes, BUFFER_BYTES);
+    if (!this.#budget.reserve(size)) return undefined;
     this.#seal();
-    const isLong = bytes > BUFFER_BYTES;
-    const block = (isLong ? undefined : this.#free.pop()) ?? emptyBlock(isLong ? bytes : BUFFER_BYTES);
+    const block = (size > BUFFER_BYTES ? undefined : this.#free.pop()) ?? emptyBlock(size);
     this.#current = block;
     this.#used += 1;
     return block;
@@ -149,7 +155,7 @@ export class LineWriter {
     this.#writing = false;
     this.#stalled = false;
     this.#full.shift();
-    this.#used -= 1;
+    this.#release(block);
     if (error !== undefined) {
       this.#lose('access', block.access);
       this.#lose('log', block.log);
@@ -159,6 +165,11 @@ export class LineWriter {
     // Lines that arrived during the write.
     if (this.#full.length === 0 && this.#cancelFlush === undefined) this.#seal();
     if (!this.#writing) this.#writeFirst();
+  }
+
+  #release(block: Block): void {
+    this.#used -= 1;
+    this.#budget.release(block.buffer.length);
   }
 
   #recycle(block: Block): void {

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { LIMITS } from '../../../src/limits/agent-limits.ts';
+import { ByteBudget } from '../../../src/limits/containers.ts';
 import { LineWriter, LOST_LINES } from '../../../src/telemetry/line-writer.ts';
 import { type LogSink, openLogSink } from '../../../src/telemetry/log-sink.ts';
 
@@ -88,10 +90,12 @@ function heldSink(): LogSink & { readonly written: string[]; release(error?: Err
   };
 }
 
+const writerTo = (sink: LogSink): LineWriter => new LineWriter(sink, new ByteBudget(LIMITS.logBytes));
+
 describe('line writer', () => {
   it('writes lines that arrive during a write with the next one', () => {
     const sink = heldSink();
-    const writer = new LineWriter(sink);
+    const writer = writerTo(sink);
     for (const line of ['a\n', 'b\n', 'é\n']) writer.addLog(line);
     sink.release();
     sink.release();
@@ -99,7 +103,7 @@ describe('line writer', () => {
   });
 
   it('keeps lines of requests that were not allowed longer than those of allowed ones, and log lines longest', () => {
-    const writer = new LineWriter(heldSink());
+    const writer = writerTo(heldSink());
     const line = `${'x'.repeat(64 * 1024 - 1)}\n`;
     const before = { ...LOST_LINES };
     const lostBy = (): readonly number[] => [LOST_LINES.access - before.access, LOST_LINES.log - before.log];
@@ -118,7 +122,7 @@ describe('line writer', () => {
 
   it('counts the lines of a failed write, goes on with the next and reports them in the log', () => {
     const sink = heldSink();
-    const writer = new LineWriter(sink);
+    const writer = writerTo(sink);
     const before = LOST_LINES.log;
     writer.addLog('a\n');
     writer.addLog('b\n');
@@ -133,7 +137,7 @@ describe('line writer', () => {
 
   it('drops a line that is too long for any buffer, and writes one that is longer than a usual buffer', () => {
     const sink = heldSink();
-    const writer = new LineWriter(sink);
+    const writer = writerTo(sink);
     const before = LOST_LINES.log;
     writer.addLog(`${'x'.repeat(1024 * 1024)}\n`);
     writer.addLog(`${'y'.repeat(200 * 1024)}\n`);
@@ -142,9 +146,16 @@ describe('line writer', () => {
     expect(sink.written.map((text) => text.length)).to.deep.equal([200 * 1024 + 1]);
   });
 
+  it('keeps a number of bytes, however long the lines are', () => {
+    const writer = writerTo(heldSink());
+    const before = LOST_LINES.log;
+    for (let at = 0; at < 10; at += 1) writer.addLog(`${'x'.repeat(1024 * 1024 - 1)}\n`);
+    expect(LOST_LINES.log - before).to.equal(10 - LIMITS.logBytes.value / (1024 * 1024));
+  });
+
   it('hands what is left to the system when the process ends', () => {
     const sink = heldSink();
-    const writer = new LineWriter(sink);
+    const writer = writerTo(sink);
     writer.addLog('being written\n');
     writer.addLog('fatal\n');
     writer.flushNow();
@@ -153,7 +164,7 @@ describe('line writer', () => {
 
   it('resolves every flush when everything is written', async () => {
     const sink = heldSink();
-    const writer = new LineWriter(sink);
+    const writer = writerTo(sink);
     writer.addLog('a\n');
     const flushes = [writer.flush(), writer.flush()];
     sink.release();
@@ -162,7 +173,7 @@ describe('line writer', () => {
   });
 
   it('does not wait again for a reader that has not read since the last flush', async () => {
-    const writer = new LineWriter(heldSink());
+    const writer = writerTo(heldSink());
     writer.addLog('a\n');
     await writer.flush();
     let isDone = false;
