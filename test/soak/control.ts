@@ -20,6 +20,8 @@ import { FIXED_POLICIES, turned, turningSpec, versionOf } from './verdicts.ts';
 const NAMESPACE = 'foo';
 const WORKLOAD = 'httpbin';
 const RELOAD_MS = 1000;
+/** Reloads that the controller may be late with. */
+const MOST_MISSING = 1.5;
 const LOOK_MS = 100;
 const FIRST_BUNDLE_MS = 60_000;
 
@@ -41,7 +43,6 @@ export class Control {
   #json = '';
   #version = 0;
   #latest = 0;
-  #mountedAtMs = 0;
   #stopped = false;
   /** Reloads by who made the bundle. */
   readonly reloads = { controller: 0, test: 0 };
@@ -76,17 +77,19 @@ export class Control {
 
   /** Changes the policy and mounts a new bundle every second, until `stop`. */
   async run(): Promise<void> {
+    const startMs = performance.now();
     const publish = async (): Promise<void> => {
-      while (!this.#stopped) {
+      for (let nth = 1; !this.#stopped; nth += 1) {
         await this.#publish().catch(() => {});
-        await sleep(RELOAD_MS);
+        await sleep(Math.max(0, startMs + nth * RELOAD_MS - performance.now()));
       }
     };
     const mount = async (): Promise<void> => {
       while (!this.#stopped) {
         const isNew = await this.#look().catch(() => false);
-        // The controller or the API server is down: agents get new bundles all the same.
-        if (!isNew && performance.now() - this.#mountedAtMs > RELOAD_MS * 1.5) await this.#mountOwn();
+        const missing = (performance.now() - startMs) / RELOAD_MS - this.reloads.controller - this.reloads.test;
+        // The controller or the API server is slow or down: agents get new bundles all the same.
+        if (!isNew && missing > MOST_MISSING) await this.#mountOwn();
         await sleep(LOOK_MS);
       }
     };
@@ -159,7 +162,6 @@ export class Control {
   async #mount(json: string, version: number): Promise<void> {
     this.#json = json;
     this.#version = version;
-    this.#mountedAtMs = performance.now();
     this.#versionByDigest.set(encodeBundle(JSON.parse(json) as Bundle).digest, version);
     for (const volume of this.#volumes) await this.#mountInto(volume, json);
   }

@@ -309,7 +309,7 @@ export function faultsOf(report: SoakReport, growthMiB: number): readonly string
     ...(descriptors.after > descriptors.before ? [`${descriptors.after - descriptors.before} descriptors are left`] : []),
     ...(report.connectionsLeft > 0 ? [`${report.connectionsLeft} connections are left`] : []),
     ...(report.requests < report.seconds * 20 ? [`only ${report.requests} requests`] : []),
-    ...(report.reloads.controller + report.reloads.test < report.seconds / 3 ? ['too few reloads'] : []),
+    ...(report.reloads.controller + report.reloads.test < report.seconds * 0.95 ? ['less than one reload a second'] : []),
     ...Object.entries(report.kills).flatMap(([name, count]) => (count === 0 ? [`never killed: ${name}`] : [])),
   ];
 }
