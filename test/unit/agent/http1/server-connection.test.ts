@@ -259,6 +259,24 @@ describe('HTTP/1.1 clients that still send when they are answered', () => {
     expect(at.seen).to.deep.equal([]);
   });
 
+  it('keeps the connection when the application refuses a body that was read to its end, and closes its own', async () => {
+    const refusal = 'HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno';
+    const { port } = await start({
+      upstream: (socket, nth) => {
+        socket.on('error', () => {});
+        // The first connection is never read to its end.
+        socket.once('data', () => (nth === 0 ? socket.pause().end(refusal) : socket.write(OK)));
+      },
+    });
+    const client = new RawClient(port).send(`${post('/ok', 200_000)}${'x'.repeat(200_000)}`);
+    await client.until(has('\r\n\r\nno'));
+    client.send(GET);
+    await client.until(has('\r\n\r\nok'));
+    client.socket.destroy();
+    expect(client.text).to.match(/^HTTP\/1.1 413 [^]*HTTP\/1.1 200 /);
+    expect(client.text).not.to.contain('connection: close');
+  });
+
   it('serves the next request after a body that was read to its end', async () => {
     const { port } = await start({
       upstream: (socket) =>
