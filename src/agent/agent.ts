@@ -1,7 +1,6 @@
 /*
  * Assembles one agent: bundles, listeners, access log, metrics and admin port. Several agents may run in one process.
  */
-import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChainInSteps } from '../filters/filter-chain.ts';
 import { HttpDate } from '../http/http-date.ts';
@@ -14,7 +13,7 @@ import type { AgentOptions } from './agent-options.ts';
 import { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { Bundles } from './bundles/bundles.ts';
 import { DEFAULT_LIMITS } from './context.ts';
-import { descriptorLimit, type FittedLimits, fitToDescriptors } from './descriptors.ts';
+import { descriptorLimit, type FittedLimits, fitToDescriptors, isTooFew } from './descriptors.ts';
 import { EvaluationQueue } from './exchange/evaluation-queue.ts';
 import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
@@ -23,6 +22,7 @@ import { LimitLog } from './log/limit-log.ts';
 import { nameMisses } from './log/name-misses.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
+import { newRequestId } from './request-ids.ts';
 import { startServers } from './servers.ts';
 
 /** An agent that serves. */
@@ -73,7 +73,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     connections: metrics,
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
     evaluations,
-    newRequestId: () => randomUUID(),
+    newRequestId,
   };
   const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
   const following = bundles.follow(stopFollowing.signal);
@@ -111,7 +111,7 @@ function fittedLimits({ limits: wanted, ports, logger }: AgentOptions): FittedLi
   const descriptors = descriptorLimit();
   const fitted = fitToDescriptors(limits, ports.length, descriptors);
   const { maxConnections } = fitted.limits;
-  if (maxConnections < limits.maxConnections)
+  if (isTooFew(maxConnections, wanted?.maxConnections))
     logger.warn({ descriptors, maxConnections, wanted: limits.maxConnections }, 'fewer client connections: too few file descriptors');
   return fitted;
 }

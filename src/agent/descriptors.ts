@@ -13,6 +13,9 @@ const MAX_ADMIN = LIMITS.adminConnections.value;
 /** The admin port may use this share of a small number of descriptors. */
 const ADMIN_SHARE = 1 / 8;
 
+/** Client connections that suffice where their number was not set. */
+const ENOUGH_CONNECTIONS = 1000;
+
 /** Limits that fit together. */
 export interface FittedLimits {
   readonly limits: AgentLimits;
@@ -40,4 +43,9 @@ export function fitToDescriptors(limits: AgentLimits, ports: number, descriptors
   const left = (descriptors - RESERVED - maxAdminConnections) / Math.max(1, ports);
   const fitting = Math.floor(left >= 3 * MAX_IDLE ? (left - MAX_IDLE) / 2 : left / 3);
   return { limits: { ...limits, maxConnections: Math.max(1, Math.min(limits.maxConnections, fitting)) }, maxAdminConnections };
+}
+
+/** Is a warning due that no more than `fitting` client connections are possible? @param wanted the number that was set; undefined: none was */
+export function isTooFew(fitting: number, wanted: number | undefined): boolean {
+  return fitting < (wanted ?? ENOUGH_CONNECTIONS);
 }

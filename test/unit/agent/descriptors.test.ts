@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { DEFAULT_LIMITS } from '../../../src/agent/context.ts';
-import { descriptorLimit, fitToDescriptors } from '../../../src/agent/descriptors.ts';
+import { descriptorLimit, fitToDescriptors, isTooFew } from '../../../src/agent/descriptors.ts';
 import { LIMITS } from '../../../src/limits/agent-limits.ts';
 
 describe('limits fitted to file descriptors', () => {
@@ -30,6 +30,11 @@ describe('limits fitted to file descriptors', () => {
 
   it('allow one connection when almost no descriptors are left', () => {
     expect(fitToDescriptors(DEFAULT_LIMITS, 1, 20).limits.maxConnections).to.equal(1);
+  });
+
+  it('are too low when they are below the number that was set, or below 1,000 when none was', () => {
+    expect([isTooFew(9999, 10_000), isTooFew(10_000, 10_000)]).to.deep.equal([true, false]);
+    expect([isTooFew(999, undefined), isTooFew(1000, undefined)]).to.deep.equal([true, false]);
   });
 
   it('are those of the process', () => {
