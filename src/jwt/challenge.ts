@@ -2,10 +2,11 @@
  * The challenge header of the reply to a refused token, and the reason in the access log.
  */
 import { firstHeader } from '../http/header-list.ts';
+import { LIMITS } from '../limits/agent-limits.ts';
 import { MISSING, type TokenFault } from './token-fault.ts';
 import type { TokenRequest } from './token-request.ts';
 
-const MAX_REALM_PATH = 256;
+const MAX_REALM_PATH = LIMITS.realmPath.value;
 
 /** Parts of the URL of a request. */
 export type RequestUrl = Pick<TokenRequest, 'scheme' | 'host' | 'target'>;

@@ -2,11 +2,12 @@
  * The checks of a parsed token that need no key: issuer, time and audience. They run before the signature is verified; time is
  * checked again on every use of a cached token.
  */
+import { LIMITS } from '../limits/agent-limits.ts';
 import type { ParsedToken } from './parse-token.ts';
 import { AUDIENCE_NOT_ALLOWED, type TokenFault, UNKNOWN_ISSUER } from './token-fault.ts';
 
 /** Tolerated difference of clocks in seconds, at both ends of a token's lifetime. */
-export const CLOCK_SKEW_SECONDS = 60;
+export const CLOCK_SKEW_SECONDS: number = LIMITS.clockSkew.value / 1000;
 
 /**
  * The fault of a token from another issuer; `undefined`: the issuer is right.

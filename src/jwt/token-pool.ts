@@ -2,10 +2,12 @@
  * The cached tokens of one JWT rule: which of them gives way when the budget is used up. Every operation takes constant time.
  */
 
+import { LIMITS } from '../limits/agent-limits.ts';
+
 /** Part of a pool, in 1/n, that is left to tokens that were not seen again yet. */
 const PROBATION_PART = 5;
 /** Most entries that one eviction keeps because they were used. */
-const MAX_KEPT = 256;
+const MAX_KEPT = LIMITS.tokensKeptByEviction.value;
 
 /** What a pool reports to. */
 export interface PoolOwner {

@@ -83,6 +83,12 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'bytes kept that arrived behind the request at hand',
     beyond: 'the client is not read until they are used',
   },
+  searchedInputBytes: {
+    part: 'clients',
+    bounds:
+      'bytes of the same that are kept to find the end of the connection behind them, while less than an eighth of `client-input-bytes` is used',
+    beyond: 'an end is noticed when the bytes before it are used; a reset is noticed',
+  },
   clientInputBudget: {
     part: 'clients',
     bounds: 'bytes of unfinished heads, of bodies before their check and behind requests at hand, all connections together',
@@ -355,6 +361,18 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     part: 'clients',
     bounds: 'requests of one read that are evaluated immediately',
     beyond: 'the next one waits for the next turn of the event loop',
+  },
+  tokensKeptByEviction: {
+    part: 'tokens',
+    bounds: 'tokens that one eviction looks at and keeps because they were used',
+    beyond: 'the next one is evicted although it was used',
+  },
+  realmPath: { part: 'tokens', bounds: 'characters of the path in the challenge of a 401', beyond: 'it is cut' },
+  clockSkew: {
+    part: 'tokens',
+    bounds: 'difference of clocks at both ends of the lifetime of a token',
+    beyond: '401: the token is expired, or not valid yet',
+    labels: 'reason="jwt"',
   },
   tokenLength: { part: 'tokens', bounds: 'characters of a token', beyond: '401, as for any other invalid token', labels: 'reason="jwt"' },
   jsonDepth: {

@@ -27,6 +27,7 @@ export type LimitName =
   | 'requestDeadline'
   | 'chunkNoiseBytes'
   | 'pausedInputBytes'
+  | 'searchedInputBytes'
   | 'clientInputBudget'
   | 'clientOutputBudget'
   | 'clientWriteBuffer'
@@ -95,6 +96,9 @@ export type LimitName =
   | 'bundlePoll'
   | 'reportedErrors'
   | 'tokenCacheBytes'
+  | 'tokensKeptByEviction'
+  | 'realmPath'
+  | 'clockSkew'
   | 'waitingEvaluations'
   | 'evaluationWait'
   | 'evaluationTurn'
@@ -117,6 +121,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   requestDeadline: deadline('request-deadline', 24 * 24 * 3_600_000),
   chunkNoiseBytes: bytes('chunk-noise-bytes', 60 * KIB, REFUSED_REQUEST),
   pausedInputBytes: bytes('paused-input-bytes', 16 * KIB, ''),
+  searchedInputBytes: bytes('searched-input-bytes', 128 * KIB, ''),
   clientInputBudget: bytes('client-input-bytes', 32 * MIB),
   clientOutputBudget: bytes('client-output-bytes', 8 * MIB),
   clientWriteBuffer: bytes('client-write-buffer', 16 * KIB, ''),
@@ -191,6 +196,9 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   reportedErrors: count('reported-errors', 64),
 
   tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),
+  tokensKeptByEviction: count('tokens-kept-by-eviction', 256, ''),
+  realmPath: count('realm-path', 256, ''),
+  clockSkew: deadline('clock-skew', 60_000, REFUSED_REQUEST),
   waitingEvaluations: count('waiting-evaluations', 10_000),
   evaluationWait: deadline('evaluation-wait', 5000),
   evaluationTurn: interval('evaluation-turn', 0.5),

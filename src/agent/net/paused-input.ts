@@ -1,6 +1,7 @@
 /*
  * Pauses a client: keeps a limited number of the bytes that arrive while nothing is wanted, and stops reading the socket beyond it.
- * While a socket is not read the kernel reports neither its end nor a reset; a watch looks for both.
+ * While a socket is not read the kernel reports neither its end nor a reset; a watch looks for both. The end is behind the bytes that
+ * arrived before it, so the watch reads further, within a second limit: as much as the kernel holds for a socket that was not read.
  */
 import type { Socket } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
@@ -12,6 +13,9 @@ export const INPUT_BUDGET: ByteBudget = new ByteBudget(LIMITS.clientInputBudget)
 
 const STOPPED = new StoppedSockets();
 const MAX_KEPT = LIMITS.pausedInputBytes.value;
+const MAX_SEARCHED = LIMITS.searchedInputBytes.value;
+/** The watch reads further only while less of the budget is used: the rest is for requests. */
+const SEARCH_BUDGET = INPUT_BUDGET.max / 8;
 const NOTHING = Buffer.alloc(0);
 
 /** Input of one socket that can be paused. */
@@ -23,10 +27,14 @@ export class PausedInput implements Stopped {
   /** What `release` returned last: taken back without a copy, since a pipelined request is followed by the same bytes as before. */
   #released: Buffer = NOTHING;
   #reserved = 0;
+  /** The socket is stopped beyond it. */
+  #limit = MAX_KEPT;
   /** Nothing is wanted, whatever arrives. */
   #paused = false;
   /** The socket is not read. */
   #stopped = false;
+  /** A look has found it stopped. */
+  #wasStopped = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -63,7 +71,7 @@ export class PausedInput implements Stopped {
   /** Keeps a copy of `buffer[start, end)`; stops reading beyond the limit. @returns false: the process keeps too much already */
   keep(buffer: Buffer, start: number, end: number): boolean {
     if (!this.collect(buffer, start, end)) return false;
-    if (this.#length > MAX_KEPT) this.#stop();
+    if (this.#length > this.#limit) this.#stop();
     return true;
   }
 
@@ -77,7 +85,7 @@ export class PausedInput implements Stopped {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#length <= MAX_KEPT) this.#start();
+    if (this.#length <= this.#limit) this.#start();
   }
 
   /** Continues reading. @returns the bytes that were kept, which now belong to the caller; undefined: none */
@@ -98,9 +106,15 @@ export class PausedInput implements Stopped {
   }
 
   look(): void {
-    if (this.#length <= MAX_KEPT) this.#start();
-    // Writing nothing fails on a connection that was reset. With a write in progress the reset is reported anyway.
-    else if (this.#socket.writable && this.#socket.writableLength === 0) this.#socket.write('');
+    if (this.#length <= this.#limit) this.#start();
+    // With a write in progress a reset is reported, and a client that has unread bytes resets the connection when it closes it.
+    else if (!this.#socket.writable || this.#socket.writableLength > 0) return;
+    else if (!this.#wasStopped) this.#wasStopped = true;
+    else if (this.#length <= MAX_SEARCHED && INPUT_BUDGET.used <= SEARCH_BUDGET) {
+      this.#limit = MAX_SEARCHED;
+      this.#start();
+      // Writing nothing fails on a connection that was reset.
+    } else this.#socket.write('');
   }
 
   #takeBack(start: number, end: number): boolean {
@@ -126,6 +140,8 @@ export class PausedInput implements Stopped {
     this.#reserved = 0;
     this.#buffer = NOTHING;
     this.#length = 0;
+    this.#limit = MAX_KEPT;
+    this.#wasStopped = false;
   }
 
   #stop(): void {

@@ -86,8 +86,33 @@ describe('PausedInput', () => {
   });
 
   it('writes nothing to a socket that cannot be read further, which fails when the peer has reset it', async () => {
+    keep('x'.repeat(LIMITS.searchedInputBytes.value + 1));
+    while (socket.writes < 2) await sleep(1);
+    expect(socket.reading).to.equal(false);
+  });
+
+  it('reads further to find the end behind what is kept, within a limit', async () => {
+    keep('x'.repeat(LIMITS.pausedInputBytes.value + 1));
+    expect(socket.reading).to.equal(false);
+    while (!socket.reading) await sleep(1);
+    keep('x'.repeat(LIMITS.pausedInputBytes.value));
+    expect(socket.reading).to.equal(true);
+    keep('x'.repeat(LIMITS.searchedInputBytes.value));
+    expect(socket.reading).to.equal(false);
+    input.release();
+    keep('x'.repeat(LIMITS.pausedInputBytes.value + 1));
+    expect(socket.reading).to.equal(false);
+  });
+
+  it('does not read further for a client that does not read, or when clients have much in memory', async () => {
+    const used = INPUT_BUDGET.max / 8 + 1 - usedBefore;
+    INPUT_BUDGET.reserve(used);
     keep('x'.repeat(LIMITS.pausedInputBytes.value + 1));
     while (socket.writes < 2) await sleep(1);
+    expect(socket.reading).to.equal(false);
+    INPUT_BUDGET.release(used);
+    socket.writableLength = 1;
+    await sleep(3 * LIMITS.stoppedSocketWatch.value);
     expect(socket.reading).to.equal(false);
   });
 });
