@@ -1,5 +1,5 @@
 /*
- * Part of `npm run check`: in the agent nothing grows, waits or repeats without a limit declared in `src/limits`.
+ * Part of `npm run check`: in the agent, and in what it runs of other packages, nothing grows, waits or repeats without a limit declared in `src/limits`.
  */
 import { join } from 'node:path';
 import { readSources } from './dependencies/read-sources.ts';

@@ -2,6 +2,8 @@
  * Finds what may grow, wait or repeat in the agent without a declared limit: containers, timers and numbers that bound something.
  */
 import { parseSync } from 'oxc-parser';
+import { BOUNDED_ELSEWHERE } from './bounded-elsewhere.ts';
+import { filesOfAgent } from './files-of-agent.ts';
 
 /** A place that needs a limit of `src/limits`. */
 export interface Unbounded {
@@ -29,17 +31,23 @@ interface Place {
   readonly isLasting: boolean;
 }
 
-/** Directories where the rule holds. */
-const GUARDED = /^src\/agent\//;
 const TIMERS = new Set(['setTimeout', 'setInterval', 'setImmediate']);
 const BOUND_NAME = /(^|_)(MAX|MOST|LONGEST)_|_(MS|SECONDS)$|TIMEOUT|INTERVAL/;
 const CONTAINER = 'take BoundedSet, BoundedMap, BoundedList or ByteParts of src/limits/containers.ts with a limit of agent-limits.ts';
 const TIMER = 'take startDeadline, startTimer, startInterval or pause of src/limits/timers.ts with a limit of agent-limits.ts';
 const NUMBER = 'declare it in src/limits/agent-limits.ts and read its value here';
 
-/** All findings, in the order of the files. @param files text by path from the project's root */
+/**
+ * All findings, in the order of the files. Containers and timers that {@link BOUNDED_ELSEWHERE} lists are left out unless their number has changed.
+ * @param files text by path from the project's root
+ */
 export function findUnbounded(files: ReadonlyMap<string, string>): readonly Unbounded[] {
-  return [...files].filter(([path]) => GUARDED.test(path)).flatMap(([path, source]) => findIn(path, source));
+  return filesOfAgent(files).flatMap((path) => {
+    const findings = findIn(path, files.get(path) ?? '');
+    const known = BOUNDED_ELSEWHERE.get(path)?.count ?? 0;
+    const bounds = findings.filter(({ message }) => message.endsWith(NUMBER));
+    return findings.length - bounds.length === known ? bounds : findings;
+  });
 }
 
 function findIn(path: string, source: string): readonly Unbounded[] {

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { BOUNDED_ELSEWHERE } from '../../../../scripts/limits/bounded-elsewhere.ts';
 import { findUnbounded } from '../../../../scripts/limits/find-unbounded.ts';
 
 function messages(source: string, path = 'src/agent/a.ts'): readonly string[] {
@@ -47,7 +50,32 @@ describe('containers, timers and bounds without a declared limit', () => {
     });
   }
 
-  it('are looked for in the agent only', () => {
-    expect(messages('setTimeout(() => {}, 5);', 'src/controller/a.ts')).to.deep.equal([]);
+  it('are looked for in the agent and in what it runs', () => {
+    const files = new Map([
+      ['src/main/agent.ts', "import { a } from '../jwt/a.ts';\nimport type { c } from '../jwt/c.ts';\n"],
+      ...['jwt/a.ts', 'jwt/b.ts', 'jwt/c.ts', 'controller/a.ts', 'agent/a.ts'].map((name) => [`src/${name}`, 'setTimeout(f, 5);'] as const),
+    ]);
+    expect(findUnbounded(files).map(({ path }) => path)).to.deep.equal(['src/jwt/a.ts', 'src/agent/a.ts']);
   });
+
+  it('are not reported where the list of exceptions has as many', () => {
+    const field = 'class A { #a = new Map<string, string>(); }';
+    const find = (source: string): number =>
+      findUnbounded(
+        new Map([
+          ['src/main/agent.ts', "import '../jwt/token-cache.ts';\nexport { a } from '../jwt/token-cache.ts';"],
+          ['src/jwt/token-cache.ts', source],
+        ]),
+      ).length;
+    expect(find(field)).to.equal(0);
+    expect(find(`${field}\n${field}`)).to.equal(2);
+    expect(find(`${field}\nconst MAX_THINGS = 5;`)).to.equal(1);
+  });
+
+  for (const [path, { count }] of BOUNDED_ELSEWHERE) {
+    it(`are as many as the list of exceptions says: ${path}`, () => {
+      const source = readFileSync(join(import.meta.dirname, '../../../..', path), 'utf8');
+      expect(messages(source)).to.have.length(count);
+    });
+  }
 });
