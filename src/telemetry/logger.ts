@@ -46,7 +46,8 @@ function errorValue(error: Error): unknown {
   const value = stdSerializers.err(error);
   if (!(error instanceof Error) || (error.name !== 'TransientError' && error.name !== 'RefusedError')) return value;
   const { stack: _, ...rest } = value;
-  return rest;
+  // pino joins the messages of an error and its causes, which may be the same.
+  return error.cause instanceof Error && error.cause.message === error.message ? { ...rest, message: error.message } : rest;
 }
 
 /** Logs what nothing has caught, then ends the process, also when the log cannot be written. */

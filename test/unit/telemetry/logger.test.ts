@@ -71,6 +71,12 @@ describe('logger', () => {
     expect(line?.['err']).to.include({ type: 'Error', message: 'outer: inner' });
   });
 
+  it('writes a message once that an error shares with its cause', async () => {
+    const error = new RefusedError('SP_CONFIG', "Unknown option '--bogus'", { cause: new Error("Unknown option '--bogus'") });
+    const [line] = await logged('info', (logger) => logger.error({ err: error }, 'failed'));
+    expect(line?.['err']).to.include({ message: "Unknown option '--bogus'" });
+  });
+
   it('writes no stack for failures of users and of other systems', async () => {
     const errors = [new TransientError('SP_JWKS_FETCH', 'cannot be fetched (ENOTFOUND)'), new RefusedError('SP_CONFIG', 'invalid')];
     const lines = await logged('info', (logger) => {
