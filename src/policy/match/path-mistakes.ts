@@ -90,9 +90,10 @@ function instead(value: string): string {
 /** Clients send everything but visible ASCII as percent-encoded UTF-8. */
 function encodingMistake(value: string): PathMistake | undefined {
   const encoded = value.replaceAll(ENCODED, (character) => encode(character));
-  return encoded === value
-    ? undefined
-    : { reason: 'clients send other characters than visible ASCII percent-encoded', instead: `write ${encoded}`, isLiteral: false };
+  if (encoded === value) return undefined;
+  // The hint must match something, and query and fragment are not part of a path.
+  const [path = ''] = encoded.split(/[?#]/, 1);
+  return { reason: 'clients send other characters than visible ASCII percent-encoded', instead: `write ${path}`, isLiteral: false };
 }
 
 function encode(character: string): string {

@@ -4,6 +4,8 @@ import { pathMistake } from '../../../../src/policy/match/path-mistakes.ts';
 describe('pathMistake', () => {
   for (const [value, instead] of [
     ['/straße/*', 'write /stra%C3%9Fe/*'],
+    ['/café?x=1', 'write /caf%C3%A9'],
+    ['/a b#c', 'write /a%20b'],
     ['/日本/{*}', 'write /%E6%97%A5%E6%9C%AC/{*}'],
     ['/a b', 'write /a%20b'],
     ['/😀', 'write /%F0%9F%98%80'],
