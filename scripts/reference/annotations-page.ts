@@ -56,6 +56,11 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     value: 'number, 0 to 1',
     meaning: 'Share of allowed requests that the agent logs; all others are always logged.',
   },
+  ACCEPT_HTTP10_ANNOTATION: {
+    on: 'pod template, workload of `sallyport run`',
+    value: '`on`, `off`',
+    meaning: 'With `on` the agent serves clients that speak HTTP/1.0 and send Host; otherwise they get 426, as in Istio.',
+  },
   LOG_LEVEL_ANNOTATION: {
     on: 'pod template',
     value: '`trace`, `debug`, `info`, `warn`, `error`, `silent`',

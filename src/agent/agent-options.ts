@@ -29,6 +29,8 @@ export interface AgentOptions extends BundleOptions {
   /** Undefined: no admin server. */
   readonly admin: { readonly host: string | undefined; readonly port: number } | undefined;
   readonly appProbes: AppProbes;
+  /** Serve clients that speak HTTP/1.0; absent: they get 426. */
+  readonly acceptHttp10?: boolean;
   /** Undefined: no access log. */
   readonly accessLog: { readonly fd: number; readonly allowSampleRate: number } | undefined;
   readonly limits?: Partial<AgentLimits>;

@@ -67,6 +67,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const context: ListenerContext = {
     activePolicy: () => holder.current,
     limits: fitted.limits,
+    acceptHttp10: options.acceptHttp10 ?? false,
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),

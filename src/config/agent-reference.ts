@@ -86,4 +86,9 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: '10000',
     description: 'Maximum number of client connections; further ones are reset.',
   },
+  'accept-http10': {
+    value: '`on`, `off`',
+    fallback: 'off',
+    description: 'Serves clients that speak HTTP/1.0, which get 426 otherwise.',
+  },
 };

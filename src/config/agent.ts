@@ -30,6 +30,8 @@ export interface AgentConfig {
   readonly logLevel: LogLevel;
   readonly accessLog: boolean;
   /** Share of allowed requests that are logged, 0 to 1. */
+  /** Serve clients that speak HTTP/1.0. */
+  readonly acceptHttp10: boolean;
   readonly accessLogSampleRate: number;
   readonly drainMs: number;
   readonly maxConnections: number;
@@ -52,7 +54,8 @@ export type AgentSetting =
   | 'access-log'
   | 'access-log-sample-rate'
   | 'drain-seconds'
-  | 'max-connections';
+  | 'max-connections'
+  | 'accept-http10';
 
 /** Environment variable of each setting by its flag. */
 export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
@@ -72,6 +75,7 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'access-log-sample-rate': AGENT_ENV.accessLogSampleRate,
   'drain-seconds': AGENT_ENV.drainSeconds,
   'max-connections': AGENT_ENV.maxConnections,
+  'accept-http10': AGENT_ENV.acceptHttp10,
 };
 
 const PORT = z.int().check(z.gte(0), z.lte(65_535));
@@ -124,6 +128,7 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     accessLogSampleRate: number('access-log-sample-rate', SHARE, 1),
     drainMs: number('drain-seconds', SECONDS, LIMITS.drainTime.value / 1000) * 1000,
     maxConnections: number('max-connections', COUNT, LIMITS.clientConnections.value),
+    acceptHttp10: checked('accept-http10', z.enum(['on', 'off']), read('accept-http10') ?? 'off') === 'on',
   };
 }
 

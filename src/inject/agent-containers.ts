@@ -142,6 +142,7 @@ function environment(plan: AgentPlan): readonly Raw[] {
     ...optional(AGENT_ENV.logLevel, settings.logLevel),
     ...optional(AGENT_ENV.accessLog, settings.accessLog),
     ...optional(AGENT_ENV.accessLogSampleRate, settings.accessLogSampleRate),
+    ...optional(AGENT_ENV.acceptHttp10, settings.acceptHttp10),
     ...optional(AGENT_ENV.drainSeconds, settings.drainSeconds),
     ...optional(AGENT_ENV.maxConnections, settings.maxConnections),
   ];

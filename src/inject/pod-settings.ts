@@ -4,6 +4,7 @@
  */
 import type { ResourceRequirements } from '../api/kube/agent-settings.ts';
 import {
+  ACCEPT_HTTP10_ANNOTATION,
   ACCESS_LOG_ANNOTATION,
   ACCESS_LOG_SAMPLE_RATE_ANNOTATION,
   AGENT_CPU_ANNOTATION,
@@ -67,6 +68,7 @@ export function settingsOfPod(settings: InjectionSettings, annotations: Raw): Po
   const changed: Changes = {
     logLevel: reader.choice(LOG_LEVEL_ANNOTATION, LEVELS),
     accessLogSampleRate: reader.number(ACCESS_LOG_SAMPLE_RATE_ANNOTATION, { min: 0, max: 1, whole: false }),
+    acceptHttp10: reader.choice(ACCEPT_HTTP10_ANNOTATION, ['on', 'off']),
     ...reader.accessLog(settings),
     drainSeconds: reader.clampedNumber(DRAIN_SECONDS_ANNOTATION, DRAIN, maxDrain),
     maxConnections: reader.clampedNumber(MAX_CONNECTIONS_ANNOTATION, CONNECTIONS, maxConnections),

@@ -21,6 +21,8 @@ export interface InjectionSettings {
   readonly accessLog?: 'on' | 'off';
   /** Share of allowed requests that are logged, 0 to 1; absent: 1. */
   readonly accessLogSampleRate?: number;
+  /** `on` or `off`: serve clients that speak HTTP/1.0. */
+  readonly acceptHttp10?: string;
   /** Seconds that open requests have to finish; absent: the agent's default. */
   readonly drainSeconds?: number;
   /** Maximum number of client connections; absent: the agent's default. */

@@ -27,6 +27,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
       appHost: config.podIp ?? '127.0.0.1',
       destinationIp: config.podIp,
       admin: { host: undefined, port: config.adminPort },
+      acceptHttp10: config.acceptHttp10,
       accessLog: config.accessLog ? { fd: STDOUT, allowSampleRate: config.accessLogSampleRate } : undefined,
       limits: { ...DEFAULT_LIMITS, maxConnections: config.maxConnections },
       logger,

@@ -81,7 +81,7 @@ async function start(
   guarded: GuardedWorkload,
   context: { readonly labelsFile: string; readonly signal: AbortSignal },
 ): Promise<Entry> {
-  const { workload, listen, upstream } = guarded;
+  const { workload, listen, upstream, acceptHttp10 } = guarded;
   try {
     const agent = await startAgent(
       {
@@ -98,6 +98,7 @@ async function start(
         blockedPort: undefined,
         admin: undefined,
         appProbes: {},
+        acceptHttp10,
         accessLog: options.accessLog ? { fd: 1, allowSampleRate: 1 } : undefined,
         drainMs: DRAIN_MS,
         logger: options.logger.child({ workload: workloadKey(workload) }),
@@ -122,7 +123,7 @@ async function writeLabels(file: string, labels: Readonly<Record<string, string>
 }
 
 function sameAddresses(one: GuardedWorkload, other: GuardedWorkload): boolean {
-  const text = ({ listen, upstream }: GuardedWorkload): string => JSON.stringify([listen, upstream]);
+  const text = ({ listen, upstream, acceptHttp10 }: GuardedWorkload): string => JSON.stringify([listen, upstream, acceptHttp10]);
   return text(one) === text(other);
 }
 

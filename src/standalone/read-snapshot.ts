@@ -4,6 +4,7 @@
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import {
+  ACCEPT_HTTP10_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   LISTEN_ANNOTATION,
@@ -31,6 +32,8 @@ export interface GuardedWorkload {
   readonly listen: HostPort;
   /** Where the application listens; policies evaluate this port as the destination port. */
   readonly upstream: HostPort;
+  /** Serve clients that speak HTTP/1.0. */
+  readonly acceptHttp10: boolean;
 }
 
 /** The objects of a directory by their use. */
@@ -113,7 +116,14 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   const listen = listenText === undefined ? DEFAULT_LISTEN : parseHostPort(listenText);
   if (upstream === undefined || upstream.port === 0) into.findings.push(badAnnotation(item, UPSTREAM_ANNOTATION, upstreamText));
   else if (listen === undefined) into.findings.push(badAnnotation(item, LISTEN_ANNOTATION, listenText ?? ''));
-  else into.guarded.push({ workload: workloadOf(pod), labels: pod.labels, listen, upstream });
+  else
+    into.guarded.push({
+      workload: workloadOf(pod),
+      labels: pod.labels,
+      listen,
+      upstream,
+      acceptHttp10: annotations[ACCEPT_HTTP10_ANNOTATION] === 'on',
+    });
 }
 
 /** The pod template of a workload, or the object itself for a Pod; undefined for other kinds. */

@@ -33,6 +33,8 @@ export interface Http1Request extends StreamRequest {
   readonly upgrade: boolean;
   /** `Expect: 100-continue` was sent. */
   readonly expectContinue: boolean;
+  /** Sent over HTTP/1.0: the response is one, too, without chunks and interim responses. */
+  readonly isHttp10: boolean;
 }
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
@@ -59,8 +61,9 @@ interface Walk {
 /**
  * The request that `text` states, or the reply that refuses it. Linear in the length of `text`.
  * @param text a head from its first byte (no empty lines before it) through the empty line that ends it
+ * @param acceptHttp10 accept HTTP/1.0 in requests that need nothing of HTTP/1.1
  */
-export function parseRequestHead(text: string): Http1Request | LocalReply {
+export function parseRequestHead(text: string, acceptHttp10 = false): Http1Request | LocalReply {
   if (hasIllegalByte(text) || text.startsWith('\n')) return hasControlCharacter(text) ? INVALID_CHARACTERS : CODEC_ERROR;
   const lineEnd = text.indexOf('\r\n');
   const methodEnd = text.indexOf(' ');
@@ -76,7 +79,25 @@ export function parseRequestHead(text: string): Http1Request | LocalReply {
   const isCurrent = text.startsWith('HTTP/1.1\r\n', targetEnd + 1);
   if (!isCurrent && !OTHER_VERSION.test(text.slice(targetEnd + 1, lineEnd))) return CODEC_ERROR;
   const head = parseFields(text, lineEnd + 2, method, target);
-  return isCurrent || head.kind === 'reply' ? head : refuseVersion(method, target, head.headers);
+  if (isCurrent || head.kind === 'reply') return head;
+  if (acceptHttp10 && text.startsWith('HTTP/1.0\r\n', targetEnd + 1) && !needsHttp11(head)) return asHttp10(head);
+  return refuseVersion(method, target, head.headers);
+}
+
+/** Chunks, upgrades and tunnels do not exist in HTTP/1.0 (RFC 9112 section 6.1, RFC 9110 section 7.8). */
+function needsHttp11({ method, body, upgrade }: Http1Request): boolean {
+  return body === RAW_CHUNKS || upgrade || method === 'CONNECT';
+}
+
+/** The connection closes unless the client asked to keep it alive. */
+function asHttp10(head: Http1Request): Http1Request {
+  let keepAlive = false;
+  for (let at = 0; at < head.headers.length; at += 2) {
+    const name = head.headers[at] as string;
+    if (name.length === 10 && name.toLowerCase() === 'connection' && listContains(head.headers[at + 1] as string, 'keep-alive'))
+      keepAlive = true;
+  }
+  return { ...head, isHttp10: true, close: head.close || !keepAlive, expectContinue: false };
 }
 
 function refuseVersion(method: string, target: string, headers: readonly string[]): LocalReply {
@@ -137,6 +158,7 @@ function parseFields(text: string, start: number, method: string, target: string
     close: walk.close,
     upgrade: walk.upgradeNamed && walk.upgradeListed,
     expectContinue: walk.expectContinue,
+    isHttp10: false,
     clientRequestId: walk.requestId,
     grpcTimeout: walk.grpcTimeout,
   };

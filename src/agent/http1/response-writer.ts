@@ -5,13 +5,18 @@ import type { HttpDate } from '../../http/http-date.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import { type BodyLength, RAW_CHUNKS, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
 import type { MessageWriter } from '../net/message-writer.ts';
-import { writeInterimHead, writeReply, writeResponseHead, writeSwitchHead } from './write-response.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import { http10Message, writeInterimHead, writeReply, writeResponseHead, writeSwitchHead } from './write-response.ts';
 
 /** Writes to one client connection. */
 export class ResponseWriter {
   readonly #out: MessageWriter;
   readonly #date: HttpDate;
   #body: BodyLength = 0;
+  /** The responses are for a client that speaks HTTP/1.0. */
+  isHttp10 = false;
+  /** Takes the payload out of chunks, which HTTP/1.0 does not have. */
+  #chunks: ChunkReader | undefined;
 
   constructor(out: MessageWriter, date: HttpDate) {
     this.#out = out;
@@ -21,7 +26,9 @@ export class ResponseWriter {
   /** Starts a final response. @param close the connection closes after it */
   head(head: ResponseHead, close: boolean): void {
     this.#body = head.body;
-    this.#out.write(writeResponseHead(head, this.#date.value(), close));
+    const text = writeResponseHead(head, this.#date.value(), close);
+    if (this.isHttp10) this.#startHttp10(text, close);
+    else this.#out.write(text);
   }
 
   /** Writes an interim response. */
@@ -38,6 +45,10 @@ export class ResponseWriter {
   /** Writes bytes of the body; a body of unknown length becomes chunks. */
   data(buffer: Buffer, start: number, end: number): void {
     if (end === start) return;
+    if (this.isHttp10) {
+      this.#http10Data(buffer, start, end);
+      return;
+    }
     if (this.#body === UNKNOWN_LENGTH) this.#out.write(`${(end - start).toString(16)}\r\n`);
     this.#out.writeBytes(buffer, start, end);
     if (this.#body === UNKNOWN_LENGTH) this.#out.write('\r\n');
@@ -45,12 +56,30 @@ export class ResponseWriter {
 
   /** Ends the body. */
   end(): void {
+    if (this.isHttp10) return;
     if (this.#body === UNKNOWN_LENGTH) this.#out.write('0\r\n\r\n');
     else if (this.#body === RAW_CHUNKS) this.#out.write('\r\n');
   }
 
   /** Writes a whole reply. */
   reply(reply: LocalReply, isHead: boolean, close: boolean): void {
-    this.#out.write(writeReply(reply, { isHead, close, date: this.#date.value() }));
+    const text = writeReply(reply, { isHead, close, date: this.#date.value() });
+    this.#out.write(this.isHttp10 ? http10Message(text, close) : text);
+  }
+
+  #startHttp10(text: string, close: boolean): void {
+    const out = this.#out;
+    this.#chunks =
+      this.#body === RAW_CHUNKS ? new ChunkReader(true, (bytes, from, to) => out.writeBytes(bytes as Buffer, from, to)) : undefined;
+    out.write(http10Message(text, close));
+  }
+
+  #http10Data(buffer: Buffer, start: number, end: number): void {
+    const chunks = this.#chunks;
+    if (chunks === undefined) {
+      this.#out.writeBytes(buffer, start, end);
+      return;
+    }
+    for (let at = start; at < end; at = chunks.consumedEnd) if (chunks.read(buffer, at, end) !== 'more') return;
   }
 }

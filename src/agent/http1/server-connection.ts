@@ -191,7 +191,7 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
   }
 
   #parseHead(head: string): void {
-    const request = parseRequestHead(head);
+    const request = parseRequestHead(head, this.#host.acceptHttp10);
     if (request.kind === 'reply') {
       this.#fault(request, 'refused');
       return;

@@ -43,6 +43,8 @@ export interface ServerHost {
   readonly timeouts: ServerTimeouts;
   readonly clock: Clock;
   readonly date: HttpDate;
+  /** Serve requests of HTTP/1.0 that need nothing of HTTP/1.1; otherwise they get 426. */
+  readonly acceptHttp10: boolean;
   /** The handler of all requests that `stream` delivers. */
   createHandler(stream: ServerStream): ServerStreamHandler;
 }

@@ -44,6 +44,7 @@ export class Http1ServerStream implements ServerStream {
   /** The request at hand has a body that is not read to its end. */
   #unread = false;
   #isHead = false;
+  #isHttp10 = false;
   /** The client waits for `100 Continue`, or for a final response, before it sends its body. */
   #expectsContinue = false;
   #wasContinued = false;
@@ -68,6 +69,8 @@ export class Http1ServerStream implements ServerStream {
     this.#phase = 'held';
     this.isClosing ||= request.close || request.upgrade;
     this.#isHead = request.method === 'HEAD';
+    this.#isHttp10 = request.isHttp10;
+    this.#response.isHttp10 = request.isHttp10;
     this.#expectsContinue = request.expectContinue;
     this.#wasContinued = false;
     this.hasRest = false;
@@ -158,6 +161,7 @@ export class Http1ServerStream implements ServerStream {
   }
 
   sendInterim(head: ResponseHead): void {
+    if (this.#isHttp10) return;
     if (head.status === 100) {
       if (this.#wasContinued) return;
       this.#wasContinued = true;
@@ -167,7 +171,7 @@ export class Http1ServerStream implements ServerStream {
   }
 
   sendHead(head: ResponseHead): void {
-    this.isClosing ||= this.#unread;
+    this.isClosing ||= this.#unread || (this.#isHttp10 && head.body < 0);
     this.#response.head(head, this.isClosing || this.isDraining);
   }
 

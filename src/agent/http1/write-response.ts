@@ -26,6 +26,13 @@ export function writeResponseHead(head: ResponseHead, date: string, close: boole
   return close ? `${text}connection: close\r\n\r\n` : `${text}\r\n`;
 }
 
+/** The bytes of a response over HTTP/1.1 for a client that speaks HTTP/1.0: without chunks, kept alive only when that is said. */
+export function http10Message(text: string, close: boolean): string {
+  const end = text.indexOf('\r\n\r\n') + 2;
+  const head = text.slice(8, end).replace('\r\ntransfer-encoding: chunked\r\n', '\r\n');
+  return `HTTP/1.0${head}${close ? '' : 'connection: keep-alive\r\n'}${text.slice(end)}`;
+}
+
 /** Head of an interim response (1xx other than 101). */
 export function writeInterimHead(head: ResponseHead): string {
   return `HTTP/1.1 ${head.status} ${head.reason}\r\n${headerLines(head.headers)}\r\n`;

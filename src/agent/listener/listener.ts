@@ -29,6 +29,7 @@ export interface ConnectionObserver {
 /** Shared by all listeners of an agent. */
 export interface ListenerContext extends ExchangeContext {
   readonly limits: AgentLimits;
+  readonly acceptHttp10: boolean;
   readonly date: HttpDate;
   readonly connections: ConnectionObserver;
 }
@@ -52,6 +53,7 @@ export class Listener implements ConnectionHost {
   readonly timeouts: AgentLimits;
   readonly clock: Clock;
   readonly date: HttpDate;
+  readonly acceptHttp10: boolean;
   readonly #context: ListenerContext;
   readonly #upstream: UpstreamPool;
   readonly #options: ListenerOptions;
@@ -66,6 +68,7 @@ export class Listener implements ConnectionHost {
     this.timeouts = limits;
     this.clock = clock;
     this.date = context.date;
+    this.acceptHttp10 = context.acceptHttp10;
     this.#context = context;
     this.#options = options;
     this.#upstream = new UpstreamPool({

@@ -98,6 +98,8 @@ export const AGENT_ENV = {
   accessLogSampleRate: 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
   drainSeconds: 'SALLYPORT_DRAIN_SECONDS',
   maxConnections: 'SALLYPORT_MAX_CONNECTIONS',
+  /** `on` or `off`. */
+  acceptHttp10: 'SALLYPORT_ACCEPT_HTTP10',
   /** Version of the injected containers, see {@link RENDERING}; the agent does not read it. */
   rendering: 'SALLYPORT_RENDERING',
 } as const;

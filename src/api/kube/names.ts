@@ -30,6 +30,8 @@ export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
 export const ACCESS_LOG_ANNOTATION = 'sallyport.dev/access-log';
 /** Annotation on a pod (template): share of allowed requests that its agent logs, 0 to 1. */
 export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sample-rate';
+/** Annotation on a pod (template): `on` lets its agent serve clients that speak HTTP/1.0. */
+export const ACCEPT_HTTP10_ANNOTATION = 'sallyport.dev/accept-http10';
 /** Annotation on a pod (template): log level of its agent. */
 export const LOG_LEVEL_ANNOTATION = 'sallyport.dev/log-level';
 /** Annotation on a pod (template): seconds that open requests have to finish when the pod stops. */

@@ -67,6 +67,7 @@ export interface Stage {
 
 export interface StageOptions {
   readonly filterChain?: FilterChain | undefined;
+  readonly acceptHttp10?: boolean;
   readonly notReady?: boolean;
   readonly limits?: Partial<AgentLimits>;
   readonly extAuthz?: ExtAuthzClient | undefined;
@@ -128,6 +129,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     {
       activePolicy: () => (options.notReady ? undefined : policy),
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      acceptHttp10: options.acceptHttp10 ?? false,
       clock: systemClock,
       date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,

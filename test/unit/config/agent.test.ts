@@ -20,6 +20,7 @@ describe('agent configuration', () => {
       logLevel: 'info',
       accessLog: true,
       accessLogSampleRate: 1,
+      acceptHttp10: false,
       drainMs: 10_000,
       maxConnections: 10_000,
     });

@@ -36,8 +36,11 @@ describe('readSnapshot', () => {
         labels: { app: 'httpbin' },
         listen: { host: '127.0.0.1', port: 0 },
         upstream: { host: '127.0.0.1', port: 8080 },
+        acceptHttp10: false,
       },
     ]);
+    const http10 = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/accept-http10: "on"'));
+    expect(http10.guarded[0]?.acceptHttp10).to.equal(true);
     expect(open.pods[0]?.annotations).to.deep.equal({});
     expect(open.guarded).to.deep.equal([]);
   });

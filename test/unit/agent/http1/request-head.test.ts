@@ -25,6 +25,7 @@ describe('parseRequestHead', () => {
       expectContinue: false,
       clientRequestId: '',
       grpcTimeout: '',
+      isHttp10: false,
     });
   });
 
