@@ -27,6 +27,10 @@ export interface PackageRule {
 export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   'clock.ts': { job: 'time and timers as a value, so that tests can set them' },
   'errors.ts': { job: 'error codes, findings and error classes' },
+  'regular-file.ts': {
+    job: 'reads regular files up to a limit, never a FIFO or a device',
+    node: ['node:fs', 'node:fs/promises', 'node:path'],
+  },
   'steps.ts': { job: 'long work in steps, so that a process serves requests in between' },
   'text.ts': { job: 'plain scans over text of others, linear in its length' },
   'version.ts': { job: 'the version of the product', imports: ['package.json'] },
@@ -178,10 +182,10 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   jwks: {
     job: 'cache of the last good keys of every issuer: fetch, refresh, address guard',
-    imports: ['errors.ts', 'jwt'],
+    imports: ['errors.ts', 'jwt', 'regular-file.ts'],
     types: ['api', 'bundle', 'clock.ts', 'telemetry'],
     npm: ['ipaddr.js'],
-    node: ['node:dns', 'node:fs/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
+    node: ['node:dns', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',
@@ -209,7 +213,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   state: {
     job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
-    imports: ['api', 'fs-watch', 'resolve'],
+    imports: ['api', 'fs-watch', 'regular-file.ts', 'resolve'],
     types: ['errors.ts'],
     npm: ['yaml'],
     node: ['node:fs/promises', 'node:path', 'node:timers/promises'],
@@ -259,6 +263,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'jwt',
       'lint',
       'policy',
+      'regular-file.ts',
       'resolve',
       'standalone',
       'state',
@@ -284,10 +289,11 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'limits',
       'ops-server',
       'package.json',
+      'regular-file.ts',
       'telemetry',
       'webhook',
     ],
-    node: ['node:crypto', 'node:fs/promises', 'node:stream/consumers'],
+    node: ['node:crypto'],
   },
 };
 

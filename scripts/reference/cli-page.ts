@@ -4,9 +4,11 @@
 import { PassThrough } from 'node:stream';
 import { type CommandModel, describeProgram, type OptionModel } from '../../src/cli/completion/command-model.ts';
 import * as exitCodes from '../../src/cli/context/exit-codes.ts';
+import { MAX_BYTES, MAX_FILE_BYTES } from '../../src/cli/input/read-file.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 
+const MIB = 1024 * 1024;
 /** A copy, to index the codes by their name. */
 const exitCodeByName: typeof exitCodes = { ...exitCodes };
 
@@ -54,7 +56,7 @@ export function cliPage(): string {
       readStdin: nothing,
       cwd: '/',
       env: {},
-      signal: AbortSignal.abort(),
+      stopSignal: () => AbortSignal.abort(),
       processes: { controller: nothing, agent: nothing },
     },
   });
@@ -74,9 +76,17 @@ export function cliPage(): string {
     optionTable(options),
     '\nData goes to stdout, findings and status to stderr, one line each: `file:line:column: severity: object: field: reason [code]`.\n',
     'The codes are in [errors.md](errors.md). Output is coloured on terminals only; `NO_COLOR=1` disables colours, `FORCE_COLOR=1` enables them.\n',
+    'Control characters, bidirectional overrides and commands of CI services in names and values are printed as escapes such as `\\u001b`,\n',
+    'in every format.\n',
     ...commands.map(commandSection),
+    '\n## Files\n\n',
+    `Commands read regular files only, no FIFO and no device: pipe into \`-\` instead of \`<(...)\`. A file, and standard input, may have ${MAX_FILE_BYTES / MIB} MiB,\n`,
+    `all manifests together and a file of requests ${MAX_BYTES / MIB} MiB; with \`run\`, a file 4 MiB and the directory 64 MiB. A link in a directory is followed if it\n`,
+    'leads to a file in that directory; any other link is an error, so that the author of a directory does not choose what else is read.\n',
     '\n## Exit codes\n\n',
     markdownTable(['code', 'meaning'], exits),
+    '\nSIGINT and SIGTERM end every command immediately; a shell reports 130 and 143. `run`, `controller` and `agent` first end what they run, and\n',
+    'exit with 0; a second signal ends `run` immediately.\n',
   ].join('');
 }
 

@@ -17,6 +17,7 @@ import { addTestCommand } from './commands/test.ts';
 import { addVersionCommand } from './commands/version.ts';
 import { type CommandContext, CommandError, type CommandHost } from './context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './context/exit-codes.ts';
+import { writeMessage, writeText } from './terminal/writers.ts';
 
 /** The commander program with all commands, ready to parse; creating it runs nothing. */
 export function createProgram(host: CommandHost): Command {
@@ -28,8 +29,8 @@ export function createProgram(host: CommandHost): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      writeOut: (text) => writeText(stdout, text),
+      writeErr: (text) => writeText(stderr, text),
       outputError: (text, write) => write(`sallyport: ${text.replace(/^error: /, '')}`),
       getOutHasColors: () => stdout.isTTY === true,
       getErrHasColors: () => stderr.isTTY === true,
@@ -85,15 +86,15 @@ function reportError(error: unknown, { stderr, env }: CommandContext): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof CommandError) {
-    stderr.write(`sallyport: ${message}\n`);
+    for (const one of error.messages) writeMessage(stderr, one);
     return error.exitCode;
   }
   if (error instanceof RefusedError || error instanceof TransientError) {
-    stderr.write(`sallyport: ${message} [${error.code}]\n`);
+    writeMessage(stderr, `${message} [${error.code}]`);
     return error instanceof RefusedError ? EXIT_BAD_DATA : EXIT_FAILURE;
   }
   const code = error instanceof InvariantError ? error.code : 'SP_INVARIANT';
-  const stack = error instanceof Error && env['SALLYPORT_DEBUG'] === '1' ? `\n${error.stack ?? ''}` : '';
-  stderr.write(`sallyport: internal error: ${message} [${code}]; set SALLYPORT_DEBUG=1 for a stack trace${stack}\n`);
+  writeMessage(stderr, `internal error: ${message} [${code}]; set SALLYPORT_DEBUG=1 for a stack trace`);
+  if (error instanceof Error && env['SALLYPORT_DEBUG'] === '1') writeText(stderr, `${error.stack ?? ''}\n`);
   return EXIT_FAILURE;
 }

@@ -1,9 +1,9 @@
 /*
  * The limits of key fetches from the configuration, for the controller and for `sallyport run` alike.
  */
-import { readFile } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
 import { RefusedError } from '../errors.ts';
+import { readRegularFile } from '../regular-file.ts';
 import { createAddressGuard } from './address-guard.ts';
 import type { FetchLimits } from './fetch-document.ts';
 import { type Environment, proxiesOfEnvironment } from './forward-proxy.ts';
@@ -17,6 +17,7 @@ export interface FetchSettings {
 
 const MAX_JWKS_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 5;
+const MAX_CA_BYTES = 4 * 1024 * 1024;
 
 /**
  * Limits with the authorities of Node.js and those of the file, and the forward proxy of the environment.
@@ -31,7 +32,7 @@ export async function readFetchLimits({ blockedCidrs, caFile }: FetchSettings, e
     maxRedirects: MAX_REDIRECTS,
   };
   if (caFile === undefined) return limits;
-  const authorities = await readFile(caFile, 'utf8').catch((cause: unknown) => {
+  const authorities = await readRegularFile(caFile, MAX_CA_BYTES).catch((cause: unknown) => {
     throw new RefusedError('SP_CONFIG', `jwks.caFile: cannot read ${caFile}`, { cause });
   });
   return { ...limits, trustedCa: [...getCACertificates('default'), authorities] };

@@ -3,7 +3,6 @@
  * other failure. Wiring only.
  */
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
@@ -13,6 +12,7 @@ import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
+import { readRegularFile } from '../regular-file.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
@@ -146,9 +146,11 @@ function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClie
   return client;
 }
 
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+
 async function readConfigFile(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readRegularFile(path, MAX_CONFIG_BYTES);
   } catch (cause) {
     throw new RefusedError('SP_CONFIG', `cannot read ${path}`, { cause });
   }

@@ -2,10 +2,11 @@
  * Follows a directory of manifests, which replaces the cluster in `sallyport run DIR`. A file that is unreadable, only partly
  * written or not YAML keeps its last good objects, so that an edit in progress never removes a policy.
  */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { watchDirectories } from '../fs-watch/watch-directories.ts';
+import { isBelow, readRegularFile } from '../regular-file.ts';
 import { isTestFile, type ManifestFinding, type ManifestObject, manifestError, parseManifests } from './manifests.ts';
 
 /** The content of the directory: objects in byte order of file names, then in order of the file. */
@@ -29,11 +30,14 @@ export interface DirectoryOptions {
 
 interface LoadedFile {
   readonly signature: string;
+  readonly bytes: number;
   readonly objects: readonly ManifestObject[];
   readonly findings: readonly ManifestFinding[];
 }
 
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
+/** Of all files together. */
+const MAX_BYTES = 64 * 1024 * 1024;
 const MANIFEST_NAME = /^[^.].*\.(ya?ml|json)$/;
 
 /**
@@ -73,7 +77,9 @@ async function scan(directory: string, files: Map<string, LoadedFile>, pending: 
       pending.set(file, signature);
     } else {
       pending?.delete(file);
-      files.set(file, await load(directory, file, signature, files.get(file)));
+      const before = files.get(file);
+      const others = [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0) - (before?.bytes ?? 0);
+      files.set(file, await load({ directory, file, signature, left: MAX_BYTES - others }, before));
       changed = true;
     }
   }
@@ -90,31 +96,44 @@ async function listManifests(directory: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const name of names) {
     const facts = await stat(join(directory, name)).catch(() => null);
-    if (facts?.isFile() === true) found.set(name, `${facts.ino}:${facts.size}:${facts.mtimeMs}`);
+    if (facts !== null && !facts.isDirectory()) found.set(name, `${facts.ino}:${facts.size}:${facts.mtimeMs}`);
   }
   return found;
 }
 
-async function load(directory: string, file: string, signature: string, before: LoadedFile | undefined): Promise<LoadedFile> {
+/** A file to read. */
+interface FoundFile {
+  readonly directory: string;
+  readonly file: string;
+  readonly signature: string;
+  /** Bytes that all files may still have. */
+  readonly left: number;
+}
+
+async function load({ directory, file, signature, left }: FoundFile, before: LoadedFile | undefined): Promise<LoadedFile> {
+  const path = join(directory, file);
   const kept = before?.objects ?? [];
   const refuse = (reason: string, hint?: string): LoadedFile => ({
     signature,
+    bytes: before?.bytes ?? 0,
     objects: kept,
     findings: [manifestError({ file, line: 1 }, reason, hint)],
   });
-  if (Number(signature.split(':')[1]) > MAX_FILE_BYTES) return refuse(`larger than ${MAX_FILE_BYTES} bytes`);
   let text: string;
   try {
-    text = await readFile(join(directory, file), 'utf8');
+    if (!(await isBelow(directory, path))) return refuse('it is a link to a file outside of the directory');
+    text = await readRegularFile(path, MAX_FILE_BYTES);
   } catch (error) {
     return refuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > left) return refuse(`the files are larger than ${MAX_BYTES / 1024 / 1024} MiB together`);
   const parsed = parseManifests(text, file);
-  if (parsed.findings.length > 0) return { signature, objects: kept, findings: parsed.findings };
+  if (parsed.findings.length > 0) return { signature, bytes, objects: kept, findings: parsed.findings };
   if (parsed.objects.length === 0 && kept.length > 0) {
     return refuse('the file is empty; its last objects stay active', 'delete the file to remove its objects');
   }
-  return { signature, objects: parsed.objects, findings: [] };
+  return { signature, bytes, objects: parsed.objects, findings: [] };
 }
 
 function snapshotOf(files: ReadonlyMap<string, LoadedFile>): DirectorySnapshot {

@@ -39,7 +39,7 @@ export async function runCommand(
     readStdin: () => Promise.resolve(stdin),
     cwd: '/nonexistent',
     env: {},
-    signal: new AbortController().signal,
+    stopSignal: () => new AbortController().signal,
     processes: { controller: nothing, agent: nothing },
     ...rest,
   });

@@ -11,9 +11,10 @@ import { readManifests } from '../input/read-manifests.ts';
 import { applySuppressions, parseSuppression, type Suppression, suppressionsOf } from '../input/suppressions.ts';
 import { formatFindingCount, formatFindingTable } from '../output/findings.ts';
 import { plural } from '../output/plural.ts';
-import { createProgress } from '../output/progress.ts';
 import { formatSarif } from '../output/sarif.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
+import { createProgress } from '../terminal/progress.ts';
+import { writeDocument, writeText } from '../terminal/writers.ts';
 
 interface CheckOptions {
   readonly config?: string;
@@ -55,12 +56,13 @@ async function check(paths: readonly string[], options: CheckOptions, context: C
   const { findings, suppressed } = applySuppressions(all, [...options.suppress, ...suppressionsOf(manifests.objects)]);
   progress.clear();
   if (options.output === 'table') {
-    context.stdout.write(formatFindingTable(findings, context.stdout));
+    writeText(context.stdout, formatFindingTable(findings, context.stdout));
     const count = formatFindingCount(findings, context.stderr);
     const hidden = suppressed === 0 ? '' : `, ${suppressed} suppressed`;
-    context.stderr.write(`${plural(manifests.textByFile.size, 'file')}, policies: ${policies}, ${count}${hidden}\n`);
+    writeText(context.stderr, `${plural(manifests.textByFile.size, 'file')}, policies: ${policies}, ${count}${hidden}\n`);
   } else {
-    context.stdout.write(options.output === 'sarif' ? formatSarif(findings) : formatDocument('CheckResult', { findings }, options.output));
+    const document = options.output === 'sarif' ? formatSarif(findings) : formatDocument('CheckResult', { findings }, options.output);
+    writeDocument(context.stdout, document);
   }
   return exitCodeOf(manifests, findings, options.failOn);
 }

@@ -11,15 +11,14 @@ import { generateRequests } from '../../explain/generate/generate-requests.ts';
 import type { GeneratedRequest } from '../../explain/generate/generated-request.ts';
 import { createReachedRules } from '../../explain/reached-rules.ts';
 import { createTestKey, type TestKey } from '../../explain/test-key.ts';
-import { type CommandContext, CommandError } from '../context/command-context.ts';
-import { EXIT_FAILURE } from '../context/exit-codes.ts';
+import type { CommandContext } from '../context/command-context.ts';
 import { type CorpusEntry, readCorpus } from '../input/corpus.ts';
 import { insertToken, placeToken } from '../input/insert-token.ts';
 import type { Target } from '../input/policy-target.ts';
 import { type ReadRequest, type RequestSpec, readSpec } from '../input/request-spec.ts';
 import { createFlipGroups, type FlipGroup, type FlipGroups } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
-import { createProgress } from '../output/progress.ts';
+import { createProgress } from '../terminal/progress.ts';
 import { createUnknownCount, type LoggedEntry, loggedEntry } from './compare-logged.ts';
 
 /** One workload before and after. */
@@ -79,7 +78,7 @@ export interface UnreachedRule {
 const PROGRESS_STEP = 1000;
 const MAX_TOKENS = 10_000;
 
-/** Compares the decisions on each request for each pair. @throws CommandError with exit code 1 when the command is stopped */
+/** Compares the decisions on each request for each pair */
 export async function compareDecisions(
   pairs: readonly TargetPair[],
   options: ComparisonOptions,
@@ -92,12 +91,11 @@ export async function compareDecisions(
   let [requests, flips] = [0, 0];
   try {
     for await (const { pair, entry, index } of workItems(pairs, options, context)) {
-      if (context.signal.aborted) throw new CommandError(EXIT_FAILURE, `stopped after ${plural(requests, 'request')}`);
       requests += 1;
       if (comparisonByPair.get(pair)?.compare(entry, index, groups) === true) flips += 1;
       if (requests % PROGRESS_STEP !== 0) continue;
       progress.show(`${plural(requests, 'request')} evaluated, ${plural(flips, 'flip')}`);
-      // Generating requests never waits for I/O, so without this pause a signal would be handled only after the last request.
+      // Generating requests never waits for I/O, so without this pause the line would not be written before the last request.
       await setImmediate();
     }
   } finally {

@@ -16,6 +16,7 @@ import { resolveWorkload } from '../input/workload-argument.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
+import { writeDocument, writeMessage, writeText } from '../terminal/writers.ts';
 
 interface CompileOptions {
   readonly config?: string;
@@ -93,8 +94,7 @@ function compileWorkloads(
 
 function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOptions, { stdout, stderr }: CommandContext): void {
   if (options.output === 'table') {
-    if (compiled.length === 0)
-      stderr.write('sallyport: no workloads in the input, so there is no bundle; add the manifests of the workloads\n');
+    if (compiled.length === 0) writeMessage(stderr, 'no workloads in the input, so there is no bundle; add the manifests of the workloads');
     if (compiled.length === 0) return;
     const rows = compiled.map(({ workload, policies, bytes, digest }) => [
       workload,
@@ -102,11 +102,12 @@ function printCompiled(compiled: readonly CompiledWorkload[], options: CompileOp
       String(bytes),
       digest.slice(0, DIGEST_LENGTH),
     ]);
-    stdout.write(formatTable(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST'], rows, stdout));
+    writeText(stdout, formatTable(['WORKLOAD', 'POLICIES', 'BYTES', 'DIGEST'], rows, stdout));
     return;
   }
   const [only] = compiled;
-  stdout.write(
+  writeDocument(
+    stdout,
     options.workload === undefined || only === undefined
       ? formatDocument('Bundles', { items: compiled }, options.output)
       : formatDocument('Bundle', only, options.output),

@@ -6,6 +6,7 @@ import { describeProgram } from '../completion/command-model.ts';
 import { completionScript, type Shell } from '../completion/scripts.ts';
 import type { CommandHost } from '../context/command-context.ts';
 import { EXIT_OK } from '../context/exit-codes.ts';
+import { writeDocument } from '../terminal/writers.ts';
 
 /** Adds `completion` to the program. */
 export function addCompletionCommand(program: Command, { context, finish }: CommandHost): void {
@@ -15,7 +16,7 @@ export function addCompletionCommand(program: Command, { context, finish }: Comm
     .description('Prints the completion script of a shell. The first lines of the script say how to load it.')
     .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
     .action((shell: Shell) => {
-      context.stdout.write(completionScript(shell, describeProgram(program)));
+      writeDocument(context.stdout, completionScript(shell, describeProgram(program)));
       finish(EXIT_OK);
     });
 }

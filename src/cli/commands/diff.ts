@@ -20,6 +20,7 @@ import { writeFindingLines } from '../output/findings.ts';
 import { flipGroupValue, formatFlips, formatNotReached } from '../output/flips.ts';
 import { plural } from '../output/plural.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
+import { writeDocument, writeMessage, writeText } from '../terminal/writers.ts';
 import { type ComparisonResult, compareDecisions, type TargetPair } from './compare-decisions.ts';
 
 const MAX_NUMBER = 9_999_999;
@@ -77,12 +78,13 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
   const { groups, notReached } = result;
   const isSampled = options.generate !== undefined;
   if (options.output === 'table')
-    context.stdout.write(`${formatFlips(groups, context.stdout)}${formatNotReached(notReached, context.stdout)}`);
+    writeText(context.stdout, `${formatFlips(groups, context.stdout)}${formatNotReached(notReached, context.stdout)}`);
   else
-    context.stdout.write(
+    writeDocument(
+      context.stdout,
       formatDocument('Comparison', { ...result, groups: groups.map(flipGroupValue), sampled: isSampled }, options.output),
     );
-  context.stderr.write(`${summary(result, isSampled ? options.seed : undefined)}\n`);
+  writeText(context.stderr, `${summary(result, isSampled ? options.seed : undefined)}\n`);
   return result.flips === 0 && notReached.length === 0 ? EXIT_OK : EXIT_FINDINGS;
 }
 
@@ -144,7 +146,7 @@ function comparedPods(before: PolicySet, after: PolicySet, wanted: string | unde
   if (before.workloads.length + after.workloads.length === 0) return selectedPods([before, after], stderr);
   const shared = before.workloads.filter((workload) => after.workloads.includes(workload));
   const unshared = [...before.workloads, ...after.workloads].filter((workload) => !shared.includes(workload));
-  for (const workload of unshared) stderr.write(`sallyport: ${workload} is in one set only and is not compared\n`);
+  for (const workload of unshared) writeMessage(stderr, `${workload} is in one set only and is not compared`);
   if (shared.length === 0) throw new CommandError(EXIT_BAD_DATA, 'the two sets have no workload in common');
   return shared.map((workload) => ({ workload }));
 }
@@ -163,8 +165,9 @@ function selectedPods(sides: readonly PolicySet[], stderr: CommandContext['stder
     pods.set(workload, { workload, labels });
   }
   if (pods.size === 0) throw new CommandError(EXIT_BAD_DATA, 'the two sets have neither workloads nor policies, so nothing is compared');
-  stderr.write(
-    `sallyport: no workloads in the input; compared for pods with the labels that the policies select: ${[...pods.keys()].join(', ')}\n`,
+  writeMessage(
+    stderr,
+    `no workloads in the input; compared for pods with the labels that the policies select: ${[...pods.keys()].join(', ')}`,
   );
   return [...pods.values()];
 }

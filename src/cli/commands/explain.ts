@@ -28,8 +28,9 @@ import type { ReadRequest, RequestSpec } from '../input/request-spec.ts';
 import { parseLabels } from '../input/workload-argument.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
-import { requestText } from '../output/printable.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
+import { requestText } from '../terminal/printable.ts';
+import { writeDocument, writeText } from '../terminal/writers.ts';
 import { explainLogged, readRequestFile } from './explain-logged.ts';
 
 interface ExplainOptions extends RequestOptions {
@@ -66,11 +67,8 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .action(async (args: string[], parsed: ExplainOptions) => {
       const { paths, options } = takeUrlArgument(args, parsed);
       const shown = await explain(await readPolicies(paths, options, context), options, context);
-      context.stdout.write(
-        options.output === 'table'
-          ? formatExplanation(shown, context.stdout)
-          : formatDocument('Explanation', explanationValue(shown), options.output),
-      );
+      if (options.output === 'table') writeText(context.stdout, formatExplanation(shown, context.stdout));
+      else writeDocument(context.stdout, formatDocument('Explanation', explanationValue(shown), options.output));
       finish(EXIT_OK);
     });
 }

@@ -14,6 +14,8 @@ import { errorReason } from '../input/error-reason.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readInput } from '../input/read-file.ts';
 import { plural } from '../output/plural.ts';
+import { printable } from '../terminal/printable.ts';
+import { writeDocument, writeMessage, writeText } from '../terminal/writers.ts';
 
 /** The agent image if neither flag, environment nor configuration names one: the default of the Helm chart. */
 export const DEFAULT_AGENT_IMAGE: string = `registry.invalid/sallyport/agent:${VERSION}`;
@@ -62,13 +64,13 @@ async function inject(options: InjectOptions, context: CommandContext): Promise<
     errors += result.findings.filter((finding) => finding.severity === 'error').length;
     injected += result.injected.length;
   }
-  for (const line of lines) context.stderr.write(`${line}\n`);
+  for (const line of lines) writeText(context.stderr, `${line}\n`);
   if (errors > 0) {
-    context.stderr.write(`sallyport: nothing printed: ${plural(errors, 'error')}\n`);
+    writeMessage(context.stderr, `nothing printed: ${plural(errors, 'error')}`);
     return EXIT_FINDINGS;
   }
-  context.stdout.write(joinDocuments(texts));
-  if (injected === 0) context.stderr.write('sallyport: no agent was added to any pod template\n');
+  writeDocument(context.stdout, joinDocuments(texts));
+  if (injected === 0) writeMessage(context.stderr, 'no agent was added to any pod template');
   return EXIT_OK;
 }
 
@@ -108,7 +110,7 @@ function readText<T>(file: string, read: () => T): T {
 function formatLine(file: string, finding: InjectionFinding): string {
   const hint = finding.hint === undefined ? '' : ` (${finding.hint})`;
   const place = [file, finding.severity, finding.object, finding.path].filter((part) => part !== '').join(': ');
-  return `${place}: ${finding.message}${hint} [${finding.code}]`;
+  return printable(`${place}: ${finding.message}${hint} [${finding.code}]`);
 }
 
 /** One stream of YAML documents from the texts of several files. */

@@ -2,13 +2,13 @@
  * `sallyport run DIR`: enforces the policies of a directory in front of the upstreams that its workloads name, without a cluster.
  * Status and findings go to stderr whenever they change, the access log to stdout. Runs until Ctrl-C.
  */
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { parsePolicyKey, workloadKey } from '../../api/kube/keys.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { RefusedError } from '../../errors.ts';
+import { readRegularFile } from '../../regular-file.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
@@ -20,11 +20,13 @@ import { errorReason } from '../input/error-reason.ts';
 import { createLocator } from '../input/locate-field.ts';
 import { type LocatedFinding, locateInFile, locateInObject, sortFindings } from '../input/located-finding.ts';
 import { noteUnused, readConfig } from '../input/read-config.ts';
+import { MAX_FILE_BYTES } from '../input/read-file.ts';
 import { readManifests } from '../input/read-manifests.ts';
 import { applySuppressions, suppressionsOf } from '../input/suppressions.ts';
 import { formatFindingTable } from '../output/findings.ts';
 import { plural } from '../output/plural.ts';
 import { type Cell, formatTable } from '../output/table.ts';
+import { writeText } from '../terminal/writers.ts';
 
 interface RunCommandOptions {
   readonly config?: string;
@@ -47,6 +49,7 @@ interface RunPlace {
   readonly directory: string;
   readonly path: string;
   readonly mesh: MeshConfig;
+  readonly stop: AbortSignal;
 }
 
 /** How often the status is compared; a change is printed once it was the same twice in a row. */
@@ -75,6 +78,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
       await noteUnused(options.config, context);
       const { runDirectory } = await import('../../standalone/run-directory.ts');
       const path = resolve(context.cwd, directory);
+      const stop = context.stopSignal();
       const running = await runDirectory(
         {
           directory: path,
@@ -84,11 +88,11 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
           logger: createLogger({ level: options.logLevel, component: 'sallyport', fd: STDERR_FD }),
           accessLog: options.accessLog,
         },
-        context.signal,
+        stop,
       ).catch((error: unknown) => {
         throw startError(directory, error);
       });
-      await Promise.race([showChanges(running, { directory, path, mesh }, context), running.stopped]);
+      await Promise.race([showChanges(running, { directory, path, mesh, stop }, context), running.stopped]);
       await running.stopped;
       finish(EXIT_OK);
     });
@@ -99,14 +103,15 @@ function startError(directory: string, error: unknown): CommandError {
   const lines = errorReason(error)
     .split('\n')
     .map((line) => `${directory}: ${line}`);
-  return new CommandError(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines.join('\nsallyport: '), { cause: error });
+  return new CommandError(error instanceof RefusedError ? EXIT_FINDINGS : EXIT_BAD_DATA, lines, { cause: error });
 }
 
 async function showChanges(running: RunningDirectory, place: RunPlace, context: CommandContext): Promise<void> {
-  const { stderr, signal } = context;
+  const { stderr } = context;
+  const { stop } = place;
   let shown = '';
   let before: string | undefined;
-  while (!signal.aborted) {
+  while (!stop.aborted) {
     const status: RunStatus = {
       agents: running.agents(),
       policies: running.policies(),
@@ -117,10 +122,10 @@ async function showChanges(running: RunningDirectory, place: RunPlace, context: 
     // The first status is printed immediately: agents are ready by then.
     if (text !== shown && (before === undefined || text === before)) {
       shown = text;
-      stderr.write(formatStatus(status, await allFindings(status.findings, place, context), stderr));
+      writeText(stderr, formatStatus(status, await allFindings(status.findings, place, context), stderr));
     }
     before = text;
-    await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(POLL_MS, undefined, { signal: stop }).catch(() => undefined);
   }
 }
 
@@ -160,7 +165,7 @@ async function locateFindings(findings: readonly RunFinding[], { directory, path
   for (const { origin } of findings) {
     if (origin === undefined || textByFile.has(join(directory, origin.file))) continue;
     // The file may be deleted or half written by now; then the finding keeps the line of its object.
-    const text = await readFile(join(path, origin.file), 'utf8').catch(() => undefined);
+    const text = await readRegularFile(join(path, origin.file), MAX_FILE_BYTES).catch(() => undefined);
     if (text !== undefined) textByFile.set(join(directory, origin.file), text);
   }
   const locate = createLocator(textByFile);

@@ -28,6 +28,7 @@ import { readTestTables, type TableRow, type TableToken, type TableWorkload, typ
 import { writeFindingLines } from '../output/findings.ts';
 import { outputOption } from '../output/structured.ts';
 import { formatTestCount, formatTestReport, type TestReport, type TestReportFormat } from '../output/test-report.ts';
+import { writeDocument, writeText } from '../terminal/writers.ts';
 
 interface TestOptions {
   readonly config?: string;
@@ -67,10 +68,12 @@ export function addTestCommand(program: Command, { context, finish }: CommandHos
     .addOption(outputOption('junit', 'tap'))
     .action(async (paths: string[], options: TestOptions) => {
       const report = await runTables(paths, options, context);
-      context.stdout.write(formatTestReport(report, options.output, context.stdout));
+      const text = formatTestReport(report, options.output, context.stdout);
+      if (options.output === 'table') writeText(context.stdout, text);
+      else writeDocument(context.stdout, text);
       const { minCoverage = 0 } = options;
       const isCovered = report.coverage.percent >= minCoverage;
-      context.stderr.write(`${formatTestCount(report)}${isCovered ? '' : `; expected at least ${minCoverage} %`}\n`);
+      writeText(context.stderr, `${formatTestCount(report)}${isCovered ? '' : `; expected at least ${minCoverage} %`}\n`);
       const isPassed = report.suites.every(({ results }) => results.every(({ passed }) => passed));
       finish(isCovered && isPassed ? EXIT_OK : EXIT_FINDINGS);
     });

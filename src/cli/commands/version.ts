@@ -6,6 +6,7 @@ import { VERSION } from '../../version.ts';
 import type { CommandHost } from '../context/command-context.ts';
 import { EXIT_OK } from '../context/exit-codes.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
+import { writeDocument } from '../terminal/writers.ts';
 
 /** Adds `version` to the program. */
 export function addVersionCommand(program: Command, { context, finish }: CommandHost): void {
@@ -17,7 +18,7 @@ export function addVersionCommand(program: Command, { context, finish }: Command
     .action(({ output }: { readonly output: OutputFormat }) => {
       const facts = { version: VERSION, node: process.versions.node, platform: `${process.platform}-${process.arch}` };
       const line = `sallyport ${facts.version} (Node.js ${facts.node}, ${facts.platform})\n`;
-      context.stdout.write(output === 'table' ? line : formatDocument('Version', facts, output));
+      writeDocument(context.stdout, output === 'table' ? line : formatDocument('Version', facts, output));
       finish(EXIT_OK);
     });
 }

@@ -18,8 +18,11 @@ export interface CommandContext {
   /** Absolute path. Paths on the command line are relative to it. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted by SIGINT (Ctrl-C) and SIGTERM: a command stops what it is running and returns. */
-  readonly signal: AbortSignal;
+  /**
+   * Aborted by SIGINT (Ctrl-C) or SIGTERM, for a command that has something to end: having called this, it stops what it is running and
+   * returns. Without the call, and at the second signal, the signal ends the process, whatever the command is busy with.
+   */
+  readonly stopSignal: () => AbortSignal;
   /** Processes that only the entry point can wire. */
   readonly processes: { readonly controller: RunProcess; readonly agent: RunProcess };
 }
@@ -30,14 +33,17 @@ export interface CommandHost {
   readonly finish: (exitCode: number) => void;
 }
 
-/** Ends the command with an exit code and one line on stderr. */
+/** Ends the command with an exit code and a line on stderr for each message. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';
   /** One of exit-codes.ts. */
   readonly exitCode: number;
+  readonly messages: readonly string[];
 
-  constructor(exitCode: number, message: string, options: { readonly cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(exitCode: number, messages: string | readonly string[], options: { readonly cause?: unknown } = {}) {
+    const all = typeof messages === 'string' ? [messages] : messages;
+    super(all.join('\n'), options.cause === undefined ? undefined : { cause: options.cause });
     this.exitCode = exitCode;
+    this.messages = all;
   }
 }

@@ -2,16 +2,13 @@
  * Reads many requests from one file for `sallyport diff`: an HTTP archive (HAR), one JSON object per line, or an agent's output with its
  * access log.
  */
-import { open } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { Json } from '../../policy/facts.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import { type AccessLine, isAgentLine, readAccessLine } from './access-log-line.ts';
-import { errorReason } from './error-reason.ts';
 import { parseHar } from './har.ts';
-import { parseJson, requireInput, withoutByteOrderMark } from './read-file.ts';
+import { openLines, parseJson, requireInput, withoutByteOrderMark } from './read-file.ts';
 import { type RequestSpec, requestSchema } from './request-spec.ts';
 import { splitUrl } from './split-url.ts';
 
@@ -40,7 +37,7 @@ const lineSchema = z
  * @throws CommandError that names file and line
  */
 export async function* readCorpus(file: string, context: CommandContext): AsyncGenerator<CorpusEntry> {
-  const lines = await openLines(file, context);
+  const lines = file === '-' ? (await requireInput(file, context)).split('\n') : (await openLines(file, context)).readLines();
   let number = 0;
   let archive: string[] | undefined;
   for await (const text of lines) {
@@ -54,15 +51,6 @@ export async function* readCorpus(file: string, context: CommandContext): AsyncG
     }
   }
   if (archive !== undefined) for (const spec of parseHar(archive.join('\n'), file)) yield { spec };
-}
-
-async function openLines(file: string, context: CommandContext): Promise<AsyncIterable<string> | Iterable<string>> {
-  if (file === '-') return (await requireInput(file, context)).split('\n');
-  try {
-    return (await open(resolve(context.cwd, file))).readLines();
-  } catch (error) {
-    throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
-  }
 }
 
 /** Distinguishes an archive from JSON lines, of which each is a complete object without a member `log`. */

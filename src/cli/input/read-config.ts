@@ -7,6 +7,7 @@ import { parse as parseYaml } from 'yaml';
 import { type ControllerConfig, configNotes, loadControllerConfig } from '../../config/controller.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { writeMessage } from '../terminal/writers.ts';
 import { errorReason } from './error-reason.ts';
 import { readInput } from './read-file.ts';
 
@@ -16,7 +17,7 @@ export async function readConfig(file: string | undefined, context: CommandConte
   try {
     const fileText = await readInput(file, context);
     const config = loadControllerConfig({ args: [], env: {}, fileText });
-    for (const note of configNotes(fileText)) context.stderr.write(`sallyport: ${file}: info: ${note}\n`);
+    for (const note of configNotes(fileText)) writeMessage(context.stderr, `${file}: info: ${note}`);
     return config;
   } catch (error) {
     throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
@@ -31,5 +32,5 @@ export async function noteUnused(file: string | undefined, context: CommandConte
   if (file === undefined || file === '-') return;
   const value: unknown = parseYaml(await readInput(file, context));
   const unused = Object.keys(value ?? {}).filter((section) => !USED_BY_RUN.has(section));
-  if (unused.length > 0) context.stderr.write(`sallyport: ${file}: run does not use ${unused.join(', ')}\n`);
+  if (unused.length > 0) writeMessage(context.stderr, `${file}: run does not use ${unused.join(', ')}`);
 }

@@ -1,8 +1,9 @@
 /*
  * Reads files named on the command line, `-` for standard input.
  */
-import { readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { openRegularFile, readRegularFile } from '../../regular-file.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import { errorReason } from './error-reason.ts';
@@ -10,16 +11,30 @@ import { errorReason } from './error-reason.ts';
 /** The name of standard input in findings. */
 export const STDIN_NAME = '<stdin>';
 
-/** The text of `file`, without a byte order mark. @throws the system's error */
+/** Size of the largest file that a command reads, and of standard input. */
+export const MAX_FILE_BYTES: number = 64 * 1024 * 1024;
+/** Size of all manifests together, and of a file of requests. */
+export const MAX_BYTES: number = 256 * 1024 * 1024;
+
+/** The text of `file`, without a byte order mark. @throws the system's error, or an Error for what is not a regular file or too large */
 export async function readInput(file: string, context: CommandContext): Promise<string> {
   const isStdin = file === '-' || file === STDIN_NAME;
-  return withoutByteOrderMark(await (isStdin ? context.readStdin() : readFile(resolve(context.cwd, file), 'utf8')));
+  return withoutByteOrderMark(await (isStdin ? context.readStdin() : readRegularFile(resolve(context.cwd, file), MAX_FILE_BYTES)));
 }
 
 /** As {@link readInput}. @throws CommandError with exit code 65 that names the file */
 export async function requireInput(file: string, context: CommandContext): Promise<string> {
   try {
     return await readInput(file, context);
+  } catch (error) {
+    throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
+  }
+}
+
+/** A file to read line by line. @throws CommandError with exit code 65 that names the file */
+export async function openLines(file: string, context: CommandContext): Promise<FileHandle> {
+  try {
+    return await openRegularFile(resolve(context.cwd, file), MAX_BYTES);
   } catch (error) {
     throw new CommandError(EXIT_BAD_DATA, `${file}: ${errorReason(error)}`, { cause: error });
   }

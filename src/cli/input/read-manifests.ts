@@ -3,6 +3,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { isBelow } from '../../regular-file.ts';
 import {
   isKustomizationFile,
   isTestFile,
@@ -14,7 +15,7 @@ import {
 import type { CommandContext } from '../context/command-context.ts';
 import { errorReason } from './error-reason.ts';
 import { createLocator, type Locate } from './locate-field.ts';
-import { readInput, STDIN_NAME } from './read-file.ts';
+import { MAX_BYTES, readInput, STDIN_NAME } from './read-file.ts';
 
 /** The objects of all files, and what is wrong with the files. */
 export interface ReadManifests {
@@ -34,7 +35,8 @@ const MANIFEST_FILE = /^[^.].*\.(ya?ml|json)$/;
 
 /**
  * Reads `paths`. A directory is read recursively: all files named like manifests, except names that start with a dot and tables
- * of policy tests.
+ * of policy tests. A link in a directory is followed if it leads to a file in that directory; any other is an error, because
+ * the author of the directory must not choose what else is read.
  *
  * @param onFile called before each file is read, with the number of files read so far
  */
@@ -48,11 +50,17 @@ export async function readManifests(
   const warnings: ManifestFinding[] = [];
   const kustomizations: string[] = [];
   const textByFile = new Map<string, string>();
+  let length = 0;
   for (const file of await listFiles(paths, context.cwd, { errors, warnings, kustomizations })) {
     if (textByFile.has(file)) continue;
     onFile(file, textByFile.size);
     const text = await readText(file, context, errors);
     if (text === undefined) continue;
+    length += text.length;
+    if (length > MAX_BYTES) {
+      errors.push(unreadableFile(file, new Error(`the files are larger than ${MAX_BYTES / 1024 / 1024} MiB together`)));
+      break;
+    }
     textByFile.set(file, text);
     const parsed = parseManifests(text, file);
     objects.push(...parsed.objects);
@@ -93,7 +101,7 @@ async function listFiles(paths: readonly string[], cwd: string, { errors, warnin
     }
     try {
       const isDirectory = (await stat(resolve(cwd, path))).isDirectory();
-      const found = isDirectory ? await manifestsBelow(cwd, path, kustomizations) : [path];
+      const found = isDirectory ? await manifestsBelow({ cwd, root: path, directory: path }, { errors, kustomizations }) : [path];
       if (found.length === 0) warnings.push(emptyDirectory(path));
       files.push(...found);
     } catch (error) {
@@ -103,14 +111,30 @@ async function listFiles(paths: readonly string[], cwd: string, { errors, warnin
   return files;
 }
 
-async function manifestsBelow(cwd: string, directory: string, kustomizations: string[]): Promise<readonly string[]> {
+/** Where to look for manifests. */
+interface Place {
+  readonly cwd: string;
+  /** The directory of the command line. */
+  readonly root: string;
+  /** This directory, or one below it. */
+  readonly directory: string;
+}
+
+async function manifestsBelow(
+  place: Place,
+  into: { readonly errors: ManifestFinding[]; readonly kustomizations: string[] },
+): Promise<readonly string[]> {
+  const { cwd, root, directory } = place;
   const found: string[] = [];
   const entries = await readdir(resolve(cwd, directory), { withFileTypes: true });
   for (const entry of entries.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     const path = join(directory, entry.name);
-    if (isKustomizationFile(entry.name) && entry.isFile()) kustomizations.push(path);
-    if (entry.isDirectory() && !entry.name.startsWith('.')) found.push(...(await manifestsBelow(cwd, path, kustomizations)));
-    else if (MANIFEST_FILE.test(entry.name) && !isTestFile(entry.name) && !entry.isDirectory()) found.push(path);
+    if (isKustomizationFile(entry.name) && entry.isFile()) into.kustomizations.push(path);
+    if (entry.isDirectory() && !entry.name.startsWith('.')) found.push(...(await manifestsBelow({ ...place, directory: path }, into)));
+    if (!MANIFEST_FILE.test(entry.name) || isTestFile(entry.name) || entry.isDirectory()) continue;
+    const fault = entry.isSymbolicLink() ? await linkFault(resolve(cwd, root), resolve(cwd, path)) : undefined;
+    if (fault === undefined) found.push(path);
+    else into.errors.push(unreadableFile(path, fault));
   }
   return found;
 }
@@ -145,6 +169,14 @@ function duplicates(objects: readonly ManifestObject[]): readonly ManifestFindin
     }
     return [manifestError(item.origin, `${name} is already defined in ${first.origin.file}:${first.origin.line}`)];
   });
+}
+
+async function linkFault(root: string, path: string): Promise<unknown> {
+  try {
+    return (await isBelow(root, path)) ? undefined : new Error('it is a link to a file outside of the directory; name that file itself');
+  } catch (error) {
+    return error;
+  }
 }
 
 /** A warning, because the path is probably a mistake, and a pipeline would go on checking nothing. */

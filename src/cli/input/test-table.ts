@@ -8,6 +8,7 @@ import * as z from 'zod';
 import type { ExplainedVerdict } from '../../explain/explanation.ts';
 import type { Expected } from '../../explain/run-tests.ts';
 import type { Json } from '../../policy/facts.ts';
+import { isBelow } from '../../regular-file.ts';
 import { isTestFile } from '../../state/manifests.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
@@ -114,10 +115,14 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
   try {
     if (!(await stat(resolve(cwd, path))).isDirectory()) return [path];
     const entries = await readdir(resolve(cwd, path), { recursive: true });
-    return entries
+    const files = entries
       .filter((entry) => isTestFile(entry) && !entry.split('/').some((part) => part.startsWith('.')))
       .toSorted()
       .map((entry) => join(path, entry));
+    for (const file of files) {
+      if (!(await isBelow(resolve(cwd, path), resolve(cwd, file)))) throw new Error(`${file} is a link to a file outside of the directory`);
+    }
+    return files;
   } catch (error) {
     throw new CommandError(EXIT_BAD_DATA, `${path}: ${errorReason(error)}`, { cause: error });
   }

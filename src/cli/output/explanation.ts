@@ -5,8 +5,8 @@ import type { Explanation, JwtRuleExplanation, RuleExplanation, RuleRef } from '
 import { ruleText } from '../../explain/rule-ref.ts';
 import { NO_TOKEN_HINT } from '../../policy/decide/explain-clause.ts';
 import type { NotApplied } from '../input/policy-set.ts';
+import { printable } from '../terminal/printable.ts';
 import { plural } from './plural.ts';
-import { printable } from './printable.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
 
 /** An explanation with what is printed around it. */
@@ -67,29 +67,30 @@ export function formatExplanation(shown: ShownExplanation, stream: NodeJS.Writab
   if (skipped > 0)
     lines.push(`\n(${plural(skipped, 'rule')} in parentheses: not evaluated, because an earlier step had already decided)\n`);
   lines.push(...notAppliedLines(shown.notApplied, stream));
-  for (const caveat of caveats) lines.push(`${paint('note:', 'yellow', stream)} ${caveat}\n`);
+  for (const caveat of caveats) lines.push(`${paint('note:', 'yellow', stream)} ${printable(caveat)}\n`);
   return lines.join('');
 }
 
 function verdictLines({ explanation, request, workload, locate }: ShownExplanation, stream: NodeJS.WritableStream): readonly string[] {
   const { verdict, decidedBy, dryRun, rules } = explanation;
   const { unknown } = explanation;
-  if (unknown !== undefined) return [`${paint('unknown:', 'yellow', stream)} ${unknown}\n`, `${request} for ${workload}\n`];
+  if (unknown !== undefined)
+    return [`${paint('unknown:', 'yellow', stream)} ${printable(unknown)}\n`, `${printable(`${request} for ${workload}`)}\n`];
   const outcome = `${verdict.outcome}${verdict.status === undefined ? '' : ` ${verdict.status}`}`;
   const by = decidedBy.rule === undefined ? '' : ` by ${locatedRuleText(decidedBy.rule, locate)}`;
   const decisive = rules.find(({ rule, matched, dryRun: isDry }) => matched && !isDry && isSameRule(rule, decidedBy.rule));
   const nearest = nearestText(explanation, locate);
   return [
-    `${paint(outcome, OUTCOME_STYLE[verdict.outcome], stream)}  ${request} for ${workload}\n`,
-    `decided in ${decidedBy.stage}${by}: ${decidedBy.text}\n`,
+    `${paint(outcome, OUTCOME_STYLE[verdict.outcome], stream)}  ${printable(`${request} for ${workload}`)}\n`,
+    `${printable(`decided in ${decidedBy.stage}${by}: ${decidedBy.text}`)}\n`,
     ...(decisive?.hits ?? []).map(
-      ({ path, saw, wanted, note }) => `  ${path} is ${printable(saw)}, expected ${wanted}${note === undefined ? '' : ` (${note})`}\n`,
+      ({ path, saw, wanted, note }) => `  ${printable(`${path} is ${saw}, expected ${wanted}${note === undefined ? '' : ` (${note})`}`)}\n`,
     ),
-    ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${nearest}\n`]),
-    ...(verdict.principal === undefined ? [] : [`principal: ${verdict.principal}\n`]),
+    ...(nearest === undefined ? [] : [`${paint('nearest:', 'bold', stream)} ${printable(nearest)}\n`]),
+    ...(verdict.principal === undefined ? [] : [`principal: ${printable(verdict.principal)}\n`]),
     ...dryRun.map(
       ({ action, outcome: would, rule }) =>
-        `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : locatedRuleText(rule, locate)}\n`,
+        `dry-run ${action} policies would ${would} it: ${rule === undefined ? 'none of their rules matched' : printable(locatedRuleText(rule, locate))}\n`,
     ),
   ];
 }
@@ -117,7 +118,7 @@ function missText({ misses }: RuleExplanation): string {
 }
 
 function missPhrase({ path, saw, wanted, hint }: RuleExplanation['misses'][number]): string {
-  if (hint === undefined) return `${path} is ${printable(saw)}, expected ${wanted}`;
+  if (hint === undefined) return `${path} is ${saw}, expected ${wanted}`;
   return hint === NO_TOKEN_HINT ? hint : `${path}: ${hint}`;
 }
 
@@ -157,12 +158,6 @@ function ruleRows(rules: readonly RuleExplanation[], locate: ShownExplanation['l
       locate(rule) ?? '',
     ];
     if (misses.length === 0) return [first];
-    return misses.map(({ path, saw, wanted, hint }, index) => [
-      ...(index === 0 ? first : ['', '', '', '']),
-      path,
-      printable(saw),
-      wanted,
-      hint ?? '',
-    ]);
+    return misses.map(({ path, saw, wanted, hint }, index) => [...(index === 0 ? first : ['', '', '', '']), path, saw, wanted, hint ?? '']);
   });
 }

@@ -2,7 +2,10 @@
  * Prints findings: one line each, as a table, or as a count. JSON and YAML print them as they are.
  */
 import type { Severity } from '../../errors.ts';
+import type { OutputStream } from '../context/command-context.ts';
 import type { LocatedFinding } from '../input/located-finding.ts';
+import { printable } from '../terminal/printable.ts';
+import { writeText } from '../terminal/writers.ts';
 import { plural } from './plural.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
 
@@ -11,12 +14,12 @@ const SEVERITY_STYLE: Readonly<Record<Severity, Style>> = { error: 'red', warnin
 /** `file:line:column: severity: Kind ns/name: field: reason (hint) [CODE]`, without the parts that are empty. */
 export function formatFindingLine(finding: LocatedFinding): string {
   const parts = [placeText(finding), finding.severity, finding.object, finding.path, reasonText(finding)];
-  return `${parts.filter((part) => part !== '').join(': ')} [${finding.code}]`;
+  return printable(`${parts.filter((part) => part !== '').join(': ')} [${finding.code}]`);
 }
 
 /** Writes one line per finding. */
-export function writeFindingLines(findings: readonly LocatedFinding[], stream: NodeJS.WritableStream): void {
-  for (const finding of findings) stream.write(`${formatFindingLine(finding)}\n`);
+export function writeFindingLines(findings: readonly LocatedFinding[], stream: OutputStream): void {
+  for (const finding of findings) writeText(stream, `${formatFindingLine(finding)}\n`);
 }
 
 /** A table of findings in the given order; `''` without findings. */

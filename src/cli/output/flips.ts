@@ -8,7 +8,7 @@ import { redactSecrets } from '../../explain/redact.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { RawRequest } from '../../http/heads.ts';
 import type { Json } from '../../policy/facts.ts';
-import { requestText } from './printable.ts';
+import { requestText } from '../terminal/printable.ts';
 import { type Cell, formatTable } from './table.ts';
 
 /** A request whose decision differs. */

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { describeErrorCode, type ErrorCode } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import type { LocatedFinding } from '../input/located-finding.ts';
+import { formatJson } from './structured.ts';
 
 const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
 
@@ -29,7 +30,7 @@ export function formatSarif(findings: readonly LocatedFinding[]): string {
       },
     ],
   }));
-  return `${JSON.stringify({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] }, null, 2)}\n`;
+  return formatJson({ $schema: SCHEMA, version: '2.1.0', runs: [{ tool: { driver }, columnKind: 'utf16CodeUnits', results }] });
 }
 
 /** Code hosts show `help` next to the line. The reference pages have no URL, so `help` names their files instead of a link. */

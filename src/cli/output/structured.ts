@@ -2,7 +2,8 @@
  * The option `-o, --output` and its formats JSON and YAML.
  */
 import { Option } from 'commander';
-import { stringify } from 'yaml';
+import { Document, Scalar, visit } from 'yaml';
+import { escapeSpecial, isPrintable } from '../terminal/printable.ts';
 
 /** Formats for programs. */
 export type StructuredFormat = 'json' | 'yaml';
@@ -27,5 +28,21 @@ export function formatDocument(kind: OutputKind, value: object, format: Structur
 
 /** `value` as indented JSON or as YAML, ended by a newline. */
 export function formatStructured(value: unknown, format: StructuredFormat): string {
-  return format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+  return format === 'json' ? formatJson(value) : formatYaml(value);
+}
+
+/** `value` as indented JSON, ended by a newline. Control and format characters are escaped. */
+export function formatJson(value: unknown): string {
+  return `${escapeSpecial(JSON.stringify(value, null, 2), 'json')}\n`;
+}
+
+/** In YAML only strings in double quotes may have escapes. Those on several lines could have a command of a CI service on one of them. */
+function formatYaml(value: unknown): string {
+  const document = new Document(value, { aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && !isPrintable(node.value)) node.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return escapeSpecial(document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER }), 'yaml');
 }

@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
+import { printable } from '../terminal/printable.ts';
 
 /** A style of `node:util`, e.g. `bold` or `red`. */
 export type Style = Parameters<typeof styleText>[0];
@@ -13,9 +14,9 @@ export type Cell = string | { readonly text: string; readonly style: Style };
 
 const GAP = '  ';
 
-/** `text` styled for `stream`; unchanged when the stream does not support colour. */
+/** Printable `text`, styled for `stream` if that supports colour. */
 export function paint(text: string, style: Style, stream: NodeJS.WritableStream = process.stdout): string {
-  return styleText(style, text, { stream });
+  return styleText(style, printable(text), { stream });
 }
 
 /** The width of each column that aligns `rows`, in terminal columns: an East Asian character or an emoji takes two. */
@@ -93,5 +94,5 @@ function wrapCell(cell: Cell, width: number): readonly Cell[] {
 }
 
 function cellText(cell: Cell | undefined): string {
-  return typeof cell === 'object' ? cell.text : (cell ?? '');
+  return printable(typeof cell === 'object' ? cell.text : (cell ?? ''));
 }

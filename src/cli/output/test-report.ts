@@ -4,9 +4,9 @@
 import type { Coverage } from '../../explain/coverage.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
+import { escapeSpecial, printable } from '../terminal/printable.ts';
 import { nearestText } from './explanation.ts';
 import { plural } from './plural.ts';
-import { printable } from './printable.ts';
 import { formatDocument, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
 
@@ -45,8 +45,8 @@ function formatText({ suites, coverage }: TestReport, stream: NodeJS.WritableStr
   const lines = suites.flatMap(({ file, results }) => [
     `${paint(file, 'bold', stream)}\n`,
     ...results.flatMap((result) => [
-      `  ${result.passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${result.name}\n`,
-      ...failureLines(result).map((line) => `        ${line}\n`),
+      `  ${result.passed ? paint('pass', 'green', stream) : paint('FAIL', 'red', stream)}  ${printable(result.name)}\n`,
+      ...failureLines(result).map((line) => `        ${printable(line)}\n`),
     ]),
   ]);
   const uncovered = coverage.rules.filter(({ requests }) => requests === 0);
@@ -100,7 +100,9 @@ function formatTap({ suites }: TestReport): string {
   const results = suites.flatMap(({ file, results: own }) => own.map((result) => ({ file, ...result })));
   const lines = results.flatMap(({ file, ...result }, index) => [
     `${result.passed ? 'ok' : 'not ok'} ${index + 1} - ${tapText(`${file}: ${result.name}`)}\n`,
-    ...(result.passed ? [] : ['  ---\n', ...failureLines(result).map((line) => `  - ${JSON.stringify(line)}\n`), '  ...\n']),
+    ...(result.passed
+      ? []
+      : ['  ---\n', ...failureLines(result).map((line) => `  - ${escapeSpecial(JSON.stringify(line), 'json')}\n`), '  ...\n']),
   ]);
   return `TAP version 14\n1..${results.length}\n${lines.join('')}`;
 }
@@ -112,13 +114,19 @@ function failureLines({ passed, differences, explanation }: PolicyTestResult): r
 }
 
 function tapText(text: string): string {
-  return printable(text.replaceAll(/\s+/g, ' ')).replaceAll('\\', '\\\\').replaceAll('#', '\\#');
+  return text
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('#', '\\#')
+    .replaceAll(/[^ -~]+/gu, printable);
 }
 
 function xml(text: string): string {
   // oxlint-disable-next-line no-control-regex -- XML 1.0 cannot represent these characters
-  const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?');
+  const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\p{Cs}\ufffe\uffff]/gu, '?');
   const escaped = legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-  // Parsers replace literal tabs and line breaks in attributes by spaces.
-  return escaped.replaceAll(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`);
+  // Parsers replace literal tabs and line breaks in attributes by spaces, and a terminal interprets the others.
+  return escaped
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `&#${character.codePointAt(0) ?? 0};`)
+    .replaceAll('##', '#&#35;');
 }

@@ -166,27 +166,6 @@ spec: { selector: { matchLabels: { app.kubernetes.io/name: web } }, rules: [{ to
     );
   });
 
-  it('prints no flips when it is stopped', async () => {
-    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
-    const { exitCode, stdout, stderr } = await withDirectory(files, (cwd) =>
-      runCommand(['diff', 'a', 'b', '--generate', '10'], { cwd, signal: AbortSignal.abort() }),
-    );
-
-    expect([exitCode, stdout, stderr]).to.deep.equal([1, '', 'sallyport: stopped after 0 requests\n']);
-  });
-
-  it('can be stopped while it generates requests', async () => {
-    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') };
-    const stop = new AbortController();
-    const terminal = Object.assign(new Collected(), { isTTY: true, columns: 80 });
-    terminal.write = () => setImmediate(() => stop.abort()) !== undefined;
-    const { exitCode } = await withDirectory(files, (cwd) =>
-      runCommand(['diff', 'a', 'b', '--generate', '9999999'], { cwd, stderr: terminal, signal: stop.signal }),
-    );
-
-    expect(exitCode).to.equal(1);
-  });
-
   const HAR = JSON.stringify({ log: { entries: [{ request: { method: 'GET', url: 'http://web.foo/a', headers: [] } }] } }, null, 2);
   const forms: readonly (readonly [name: string, text: string])[] = [
     ['an archive on many lines', HAR],

@@ -31,7 +31,11 @@ async function runUntil(pattern: RegExp, files: Readonly<Record<string, string>>
   return await withDirectory(files, async (cwd) => {
     const stop = new AbortController();
     const stderr = new Collected();
-    const ended = runCommand(['run', 'dir', '--no-access-log', '--log-level', 'silent', ...args], { cwd, stderr, signal: stop.signal });
+    const ended = runCommand(['run', 'dir', '--no-access-log', '--log-level', 'silent', ...args], {
+      cwd,
+      stderr,
+      stopSignal: () => stop.signal,
+    });
     const deadline = performance.now() + DEADLINE_MS;
     while (!pattern.test(stderr.text) && performance.now() < deadline) await sleep(10);
     stop.abort();

@@ -57,7 +57,7 @@ describe('sallyport run', function () {
     await withDirectory({ 'workload.yaml': workload(upstreamPort()) }, async (cwd) => {
       const stop = new AbortController();
       const stderr = new Collected();
-      const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
+      const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, stopSignal: () => stop.signal });
 
       const port = await until(
         'the first table',
@@ -90,7 +90,7 @@ describe('sallyport run', function () {
       await withDirectory({ 'workload.yaml': workload(upstreamPort()), 'deny.yaml': DENY }, async (cwd) => {
         const stop = new AbortController();
         const stderr = new Collected();
-        const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, signal: stop.signal });
+        const ended = runCommand(['run', '.', '--no-access-log', '--log-level', 'silent'], { cwd, stderr, stopSignal: () => stop.signal });
         const port = await until(
           'the first table',
           () => /foo\/deployment\/httpbin +http:\/\/127\.0\.0\.1:(\d+) .*enforcing/.exec(stderr.text)?.[1],
@@ -138,7 +138,7 @@ describe('sallyport run', function () {
       const ended = runCommand(['run', 'm', '--state', 'state', '--no-access-log', '--log-level', 'silent'], {
         cwd,
         stderr,
-        signal: stop.signal,
+        stopSignal: () => stop.signal,
       });
       await until('the first table', () => (stderr.text.includes('enforcing') ? true : undefined));
       stop.abort();

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { Parser } from 'tap-parser';
 import { parse } from 'yaml';
+import { printable } from '../../../../src/cli/terminal/printable.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
@@ -179,7 +180,7 @@ describe('sallyport test: output formats', () => {
     const events = Parser.parse(stdout);
     const results = events.flatMap(([type, result]) => (type === 'assert' ? [result] : []));
     expect(results.map(({ name }) => name)).to.deep.equal(
-      NAMES.map((name) => `p/one.sallyport-test.yaml: ${withoutControl(name.replaceAll(/\s+/g, ' '))}`),
+      NAMES.map((name) => `p/one.sallyport-test.yaml: ${printable(name.replaceAll(/\s+/g, ' '))}`),
     );
     expect(results.map(({ ok, skip, todo, diag }) => [ok, skip, todo, Array.isArray(diag)])).to.deep.equal(
       NAMES.map((_, index) => [index % 2 === 0, false, false, index % 2 === 1]),

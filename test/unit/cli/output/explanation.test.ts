@@ -60,7 +60,7 @@ describe('formatExplanation', () => {
     expect(lines.slice(0, 4)).to.deep.equal([
       'allow  GET /a for foo/web',
       'decided in authorization by AuthorizationPolicy foo/a rules[0] (p.yaml:7): an ALLOW rule matched',
-      '  when[0] request.headers[x] is a?, expected any value (a note)',
+      '  when[0] request.headers[x] is a\\u001b, expected any value (a note)',
       'principal: me/bob',
     ]);
   });

@@ -3,6 +3,7 @@
  * output never contains it.
  */
 import type { OutputStream } from '../context/command-context.ts';
+import { printable } from './printable.ts';
 
 /** A progress line. */
 export interface Progress {
@@ -19,7 +20,7 @@ const DEFAULT_COLUMNS = 80;
 export function createProgress(stream: OutputStream): Progress {
   if (stream.isTTY !== true) return { show: () => undefined, clear: () => undefined };
   return {
-    show: (text) => void stream.write(`${CLEAR_LINE}${text.slice(0, (stream.columns ?? DEFAULT_COLUMNS) - 1)}`),
+    show: (text) => void stream.write(`${CLEAR_LINE}${printable(text).slice(0, (stream.columns ?? DEFAULT_COLUMNS) - 1)}`),
     clear: () => void stream.write(CLEAR_LINE),
   };
 }
