@@ -14,6 +14,7 @@ const ANY_MISS_MS = LIMITS.nearMissTime.value;
 const FIRST_MISS_MS = LIMITS.firstNearMissTime.value;
 /** Requests of the second that are recognized; a power of two. */
 const SLOTS = 1024;
+const HASHED_CHARACTERS = 256;
 
 /** Names near misses for one agent. */
 export function nameMisses(clock: Clock): MissNaming {
@@ -26,6 +27,7 @@ class MissNames {
   #misses: NearMisses | undefined;
   #second = 0;
   #spentMs = 0;
+  #isFirstSearch = true;
   #named = new BoundedSet<string>(LIMITS.namedPolicies);
   /** Hashes of requests that were looked at when only first misses were wanted. */
   readonly #seen = new Uint32Array(SLOTS);
@@ -41,14 +43,18 @@ class MissNames {
     if (this.#spentMs >= ANY_MISS_MS && !this.#mayBeFirst(misses, facts)) return undefined;
     const startMs = this.#clock.nowMs();
     const miss = misses.nearest(facts);
-    // A pause of the process, and the first search of a program, which compiles its rules, use up no more than half of the budget.
-    this.#spentMs += Math.min(this.#clock.nowMs() - startMs, ANY_MISS_MS / 2);
+    const tookMs = this.#clock.nowMs() - startMs;
+    // The first search of a program also compiles its rules, which happens once.
+    this.#spentMs += this.#isFirstSearch ? Math.min(tookMs, ANY_MISS_MS / 2) : tookMs;
+    this.#isFirstSearch = false;
     if (miss !== undefined) this.#named.add(`${miss.source.namespace}/${miss.source.name}`);
     return miss;
   }
 
   #begin(second: number, misses: NearMisses): void {
-    if (second !== this.#second) this.#spentMs = 0;
+    // What one second spends beyond its budget, the next ones do not have.
+    if (second !== this.#second) this.#spentMs = Math.max(0, this.#spentMs - FIRST_MISS_MS * Math.abs(second - this.#second));
+    if (misses !== this.#misses) this.#isFirstSearch = true;
     this.#second = second;
     this.#misses = misses;
     if (this.#named.size > 0) this.#named = new BoundedSet(LIMITS.namedPolicies);
@@ -68,11 +74,12 @@ class MissNames {
   }
 }
 
-/** FNV-1a over what most rules compare. */
+/** FNV-1a over the beginning of what most rules compare. */
 function hashOf({ method, host = '', path, connection, claims }: RequestFacts): number {
   let hash = claims === undefined ? 0x811c9dc5 : 0x01000193;
   for (const text of [method, host, path, connection.sourceIp]) {
-    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    const end = Math.min(text.length, HASHED_CHARACTERS);
+    for (let at = 0; at < end; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
     hash = Math.imul(hash ^ 0xff, 0x01000193);
   }
   return hash >>> 0;

@@ -79,6 +79,22 @@ describe('nameMisses', () => {
     }
   });
 
+  it('takes from the next seconds what a long search spends beyond its budget', () => {
+    const slow: NearMisses = {
+      policies: 1,
+      nearest: (facts) => {
+        nowMs += 35 - COST_MS;
+        return missesOf(1).nearest(facts);
+      },
+    };
+    const named = Array.from({ length: 10 }, () => {
+      wallMs += 1000;
+      return Array.from({ length: 50 }, (_, at) => ask(slow, `/a/${at}`)).filter((name) => name !== undefined).length;
+    });
+    // The first search, which compiles rules, counts as short.
+    expect(named).to.deep.equal([2, 0, 0, 1, 0, 0, 0, 1, 0, 0]);
+  });
+
   it('begins again with the policies of another bundle, within the same budget', () => {
     for (let at = 0; at < 100; at++) ask(missesOf(1), '/a');
     expect(searches).to.equal(FIRST);
