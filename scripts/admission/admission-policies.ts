@@ -11,6 +11,7 @@ import {
   CONTROLLER_CONFIG_MAPS,
   CONTROLLER_EVENTS,
   CONTROLLER_PODS,
+  CONTROLLER_SECRETS,
   IS_BUNDLE,
   IS_OURS,
   type Named,
@@ -53,7 +54,8 @@ const POLICIES: readonly Policy[] = [
   },
   {
     name: 'controller-configmaps',
-    purpose: 'The controller writes only bundles, one annotation of pods, and its events, so that its token is of little use to others.',
+    purpose:
+      'The controller writes only bundles, one annotation of pods, its Secrets and its events, so that its token is of little use to others.',
     rules: [{ group: '', operations: ['CREATE', 'UPDATE', 'DELETE'], resources: ['configmaps'] }],
     matchConditions: [BY_CONTROLLER],
     validations: [CONTROLLER_CONFIG_MAPS],
@@ -64,6 +66,13 @@ const POLICIES: readonly Policy[] = [
     rules: [{ group: '', operations: ['CREATE', 'UPDATE', 'DELETE'], resources: ['pods'] }],
     matchConditions: [BY_CONTROLLER],
     validations: [CONTROLLER_PODS],
+  },
+  {
+    name: 'controller-secrets',
+    purpose: 'See above.',
+    rules: [{ group: '', operations: ['CREATE', 'UPDATE', 'DELETE'], resources: ['secrets'] }],
+    matchConditions: [BY_CONTROLLER],
+    validations: [CONTROLLER_SECRETS],
   },
   {
     name: 'controller-events',

@@ -8,7 +8,9 @@ import {
   AGENT_USER,
   AGENT_USERS,
   AGENT_VOLUME_NAMES,
+  AGENT_VOLUMES,
   FOREIGN_ENV,
+  FOREIGN_MOUNTS,
   REDIRECT_CONTAINER,
   REDIRECT_ENV,
 } from '../../src/api/kube/agent-contract.ts';
@@ -30,6 +32,8 @@ export interface Validation {
 
 const OURS = list([AGENT_CONTAINER, REDIRECT_CONTAINER]);
 const VOLUMES = list(AGENT_VOLUME_NAMES);
+/** Agents of earlier versions mount the bundle under a name without the reserved prefix. */
+const LEGACY_NAME_PREFIX = 'sallyport-';
 
 /** A list of strings as a CEL literal. */
 function list(items: readonly (string | number)[]): string {
@@ -87,6 +91,13 @@ export const CONTROLLER_PODS: Validation = {
     || k in oldObject.metadata.?annotations.orValue({}) && object.metadata.annotations[k] == oldObject.metadata.annotations[k])
   && oldObject.metadata.?annotations.orValue({}).all(k, k in object.metadata.?annotations.orValue({}))`,
   message: `the controller of Sallyport changes only the annotation ${BUNDLE_TOUCH_ANNOTATION} of pods`,
+};
+
+/** Which Secrets it may write. RBAC cannot limit the name of an object that is created. */
+export const CONTROLLER_SECRETS: Validation = {
+  expression: `${EITHER}.all(o, o.metadata.namespace == "{{ .Release.Namespace }}"
+  && o.metadata.name in ["sallyport-signing-keys", "{{ include "sallyport.fullname" . }}-webhook"])`,
+  message: 'the controller of Sallyport writes only its own Secrets',
 };
 
 /** What it may say in events: only what it reports itself. */
@@ -157,6 +168,18 @@ export const NEW_PODS: readonly Validation[] = [
     expression: `variables.agents.all(c, c.?securityContext.?runAsUser.orValue(-1) in ${list(AGENT_USERS)} && !c.?securityContext.?privileged.orValue(false)
   && size(c.?securityContext.?capabilities.?add.orValue([])) == 0)`,
     message: 'the security context of the agent cannot be changed',
+  },
+  {
+    expression: `object.spec.?volumes.orValue([]).filter(v, v.name in ${VOLUMES}).all(v, v.name == "${AGENT_VOLUMES.bundle}"
+  ? v.?configMap.?name.orValue("").startsWith("${LEGACY_NAME_PREFIX}") || size(v.?projected.?sources.orValue([])) > 0
+    && v.projected.sources.all(s, s.?configMap.?name.orValue("").startsWith("${BUNDLE_NAME_PREFIX}"))
+  : v.name == "${AGENT_VOLUMES.podInfo}" ? has(v.downwardAPI) : has(v.emptyDir))`,
+    message: 'the volumes of the agent cannot be changed',
+  },
+  {
+    expression: `variables.ours.all(c, c.?volumeMounts.orValue([]).all(m, !has(m.subPath) && !has(m.subPathExpr) && (m.name in ${VOLUMES}
+  || !m.mountPath.contains("..") && ${list(FOREIGN_MOUNTS)}.exists(p, m.mountPath.startsWith(p)))))`,
+    message: 'nothing may be mounted into the agent',
   },
   {
     expression: `variables.others.all(c, !(${MOUNTS_OURS}))`,

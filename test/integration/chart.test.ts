@@ -163,7 +163,7 @@ describe('the chart: its objects', function () {
           .map((policy) => JSON.stringify(policy))
           .filter((text) => text.includes('system:serviceaccount:sallyport-system'));
         for (const text of texts) expect(text).to.contain(`system:serviceaccount:sallyport-system:${account}\\"`);
-        expect(texts).to.have.length(policies.length === 0 ? 0 : 5);
+        expect(texts).to.have.length(policies.length === 0 ? 0 : 6);
       });
 
       it('does not set caBundle, and excludes kube-system and its own namespace', () => {
@@ -208,7 +208,7 @@ describe('the chart: its values and the files generated from it', function () {
       );
 
     expect(await render('v1.29.9')).to.contain('incompatible with Kubernetes v1.29.9');
-    expect(await render('v1.30.0')).to.equal('6 policies');
+    expect(await render('v1.30.0')).to.equal('7 policies');
   });
 
   it('names the image of the agent and the users of the values in admission policies', async () => {

@@ -50,6 +50,22 @@ function tampered(
   return pod;
 }
 
+/** A guarded pod with another program mounted into its agent. */
+function withCode(): object {
+  const pod = structuredClone(guardedPod('a')) as AnyPod & { spec: { volumes: object[] } };
+  pod.spec.volumes.push({ name: 'code', configMap: { name: 'mine' } });
+  const agent = pod.spec.initContainers[1] ?? {};
+  (agent['volumeMounts'] as object[]).push({ name: 'code', mountPath: '/app' });
+  return pod;
+}
+
+/** A guarded pod of which one volume is replaced. */
+function withVolume(volume: { readonly name: string; readonly configMap?: object; readonly projected?: object }): object {
+  const pod = structuredClone(guardedPod('a')) as { spec: { volumes: { readonly name: string }[] } };
+  pod.spec.volumes = pod.spec.volumes.map((one) => (one.name === volume.name ? volume : one));
+  return pod;
+}
+
 function testAgents(at: TenantStage): void {
   before(async () => {
     await at.cluster.policy(AP, 'deny-admin', 'istio-system', DENY_ADMIN);
@@ -168,6 +184,21 @@ function testAgents(at: TenantStage): void {
       tampered('a', ({ agent }) => void (agent['securityContext'] = { runAsUser: 0 })),
       'security context',
     ],
+    [
+      'whose bundle comes from another ConfigMap',
+      withVolume({ name: 'sallyport-bundle', configMap: { name: 'mine' } }),
+      'volumes of the agent',
+    ],
+    [
+      'whose bundle comes from several ConfigMaps, one of which is another',
+      withVolume({
+        name: 'sallyport-bundle',
+        projected: { sources: [{ configMap: { name: 'sallyport-bundle-pod.a.0' } }, { configMap: { name: 'mine' } }] },
+      }),
+      'volumes of the agent',
+    ],
+    ['whose labels come from a ConfigMap', withVolume({ name: 'sallyport-pod-info', configMap: { name: 'mine' } }), 'volumes of the agent'],
+    ['with a volume over the code of the agent', withCode(), 'nothing may be mounted'],
     ['that shares its processes', guardedPod('a', { shareProcessNamespace: true }), 'may not share processes'],
     [
       'with NET_ADMIN',
