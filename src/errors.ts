@@ -71,6 +71,10 @@ export const ERROR_CODES = {
     family: 'finding',
     text: 'A container of a pod with an agent could undo the redirect or reach into the agent.',
   },
+  SP_OVER_BUDGET: {
+    family: 'finding',
+    text: 'A policy, alone or with older policies of its namespace, takes more of a bundle than its budget. The last version within the budget stays active; without one, what denies at least as much is enforced.',
+  },
   SP_MANIFEST: { family: 'finding', text: 'A manifest file cannot be read or is not YAML, or an object in it cannot be processed.' },
 
   SP_BUNDLE_UNREADABLE: { family: 'bundle', text: 'A bundle is incomplete, truncated, or not JSON.' },

@@ -172,7 +172,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'the policies of one workload to its bundle',
     imports: ['api', 'bundle', 'jwt', 'policy', 'resolve'],
     types: ['errors.ts'],
-    node: ['node:crypto'],
+    node: ['node:crypto', 'node:zlib'],
   },
   inject: {
     job: 'pod template in, pod template with the agent out; the traffic redirection',
@@ -231,8 +231,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   controller: {
     job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
-    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'compile', 'delivery', 'errors.ts', 'jwks', 'state', 'status', 'workqueue'],
-    types: ['ops-server', 'resolve', 'telemetry'],
+    imports: ['api', 'clock.ts', 'cluster', 'compile', 'delivery', 'errors.ts', 'jwks', 'state', 'status', 'workqueue'],
+    types: ['bundle', 'ops-server', 'resolve', 'telemetry'],
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
@@ -244,7 +244,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   standalone: {
     job: 'the pipeline with a directory at both ends and the agents in the same process',
-    imports: ['agent', 'api', 'clock.ts', 'controller', 'delivery', 'errors.ts', 'jwks', 'state', 'status'],
+    imports: ['agent', 'api', 'clock.ts', 'compile', 'controller', 'delivery', 'errors.ts', 'jwks', 'state', 'status'],
     types: ['telemetry'],
     node: ['node:fs/promises', 'node:os', 'node:path', 'node:timers/promises'],
   },

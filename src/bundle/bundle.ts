@@ -10,6 +10,9 @@ export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
 /** Largest bundle that an agent reads, in bytes after decompression. */
 export const MAX_BUNDLE_BYTES: number = LIMITS.bundleBytes.value;
 
+/** Most values that the rules of one program may name, as `valuesOf` counts them. */
+export const MAX_PROGRAM_VALUES: number = LIMITS.programValues.value;
+
 /** One usable public (or HMAC) key of a JWKS, reduced to the members that verification reads. */
 export type BundleKey = Readonly<Record<string, string>>;
 

@@ -6,8 +6,9 @@ import { gunzipSync } from 'node:zlib';
 import { isSameWorkload, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
+import { valuesOf } from '../policy/model/program-size.ts';
 import { doSteps, type Steps } from '../steps.ts';
-import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES } from './bundle.ts';
+import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
 import { digestOf } from './digest.ts';
 import { validateInSteps } from './validate.ts';
 
@@ -89,6 +90,7 @@ function* parseBundle(json: Uint8Array): Steps<Bundle> {
   const result = yield* validateInSteps(value);
   if (!result.success) throw refusedSchema(result.problem);
   checkReferences(result.bundle);
+  checkValues(result.bundle);
   return result.bundle;
 }
 
@@ -98,6 +100,15 @@ function parseJson(json: Uint8Array): unknown {
   } catch (error) {
     // The message of the parser quotes the input, which may contain anything.
     throw unreadable('not JSON in UTF-8, or truncated', error);
+  }
+}
+
+/** The indexes of a program take memory in proportion to its values, far more than its JSON. */
+function checkValues({ programs }: Bundle): void {
+  for (const program of programs) {
+    const values = valuesOf(program);
+    if (values <= MAX_PROGRAM_VALUES) continue;
+    throw new RefusedError('SP_BUNDLE_TOO_LARGE', `a program has ${values} values; the limit is ${MAX_PROGRAM_VALUES}`);
   }
 }
 

@@ -5,7 +5,8 @@
 import { gzipSync } from 'node:zlib';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import type { Finding } from '../errors.ts';
-import type { Bundle, EncodedBundle } from './bundle.ts';
+import { valuesOf } from '../policy/model/program-size.ts';
+import { type Bundle, type EncodedBundle, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
 
@@ -40,16 +41,37 @@ export function toConfigMapData(encoded: EncodedBundle): ConfigMapDataResult {
   const digest = { [BUNDLE_DIGEST_KEY]: encoded.digest };
   const plainBytes = Buffer.byteLength(encoded.json);
   if (plainBytes < PLAIN_LIMIT_BYTES) return { kind: 'data', data: { data: { ...digest, [BUNDLE_KEY]: encoded.json }, binaryData: {} } };
-  const compressed = gzipDeterministic(encoded.json);
-  if (compressed.length > CONFIG_MAP_LIMIT_BYTES) return { kind: 'refused', finding: tooLarge(plainBytes, compressed.length) };
-  return { kind: 'data', data: { data: digest, binaryData: { [BUNDLE_GZIP_KEY]: compressed.toString('base64') } } };
+  const bytes = compressed(encoded);
+  if (bytes.length > CONFIG_MAP_LIMIT_BYTES) return { kind: 'refused', finding: tooLarge(plainBytes, bytes.length) };
+  return { kind: 'data', data: { data: digest, binaryData: { [BUNDLE_GZIP_KEY]: bytes.toString('base64') } } };
+}
+
+/** @returns why agents would not accept the bundle, or no ConfigMap hold it; undefined: it can be published */
+export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): string | undefined {
+  const plainBytes = Buffer.byteLength(encoded.json);
+  if (plainBytes > MAX_BUNDLE_BYTES) return `the bundle of the workload has ${plainBytes} bytes; at most ${MAX_BUNDLE_BYTES} are accepted`;
+  const values = Math.max(...programs.map(valuesOf));
+  if (values > MAX_PROGRAM_VALUES)
+    return `a program of the workload has ${values} values to match; at most ${MAX_PROGRAM_VALUES} are accepted`;
+  if (plainBytes < CONFIG_MAP_LIMIT_BYTES) return undefined;
+  const compressedBytes = compressed(encoded).length;
+  return compressedBytes > CONFIG_MAP_LIMIT_BYTES ? tooLarge(plainBytes, compressedBytes).message : undefined;
+}
+
+/** Compressing takes long, and a bundle that is checked is published next. */
+const compressedByBundle = new WeakMap<EncodedBundle, Buffer>();
+
+function compressed(encoded: EncodedBundle): Buffer {
+  const bytes = compressedByBundle.get(encoded) ?? gzipDeterministic(encoded.json);
+  compressedByBundle.set(encoded, bytes);
+  return bytes;
 }
 
 function gzipDeterministic(json: string): Buffer {
-  const compressed = gzipSync(json, { level: 9 });
+  const bytes = gzipSync(json, { level: 9 });
   // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
-  compressed[9] = 255;
-  return compressed;
+  bytes[9] = 255;
+  return bytes;
 }
 
 function tooLarge(plainBytes: number, compressedBytes: number): Finding {

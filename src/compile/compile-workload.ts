@@ -3,8 +3,10 @@
  * policies give equal digests.
  */
 
+import { isDenyingVersion } from '../api/istio/denying-version.ts';
 import type { JwtRule, Policy, RequestAuthentication } from '../api/istio/resources.ts';
 import { policyKeyOf, type WorkloadRef } from '../api/kube/keys.ts';
+import { DRY_RUN_ANNOTATION } from '../api/kube/names.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from '../bundle/bundle.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
@@ -15,6 +17,7 @@ import type { Labels } from '../resolve/policy-applies.ts';
 import { groupByRelevantLabels } from '../resolve/variants.ts';
 import { keySetId } from './key-set-id.ts';
 import { collectKeySets } from './key-sets.ts';
+import { limitFetchedKeys } from './limit-fetched-keys.ts';
 
 /** Everything that the bundle of one workload depends on. */
 export interface CompileInput {
@@ -50,7 +53,7 @@ export function compileWorkload(input: CompileInput): CompileResult {
   const findings: PolicyFinding[] = [];
   const variants: Variant[] = [];
   for (const group of groups) {
-    const lowered = lowerPolicies({ namespace: workload.namespace, policies: group.policies, mesh, keySetId });
+    const lowered = lowerPolicies({ namespace: workload.namespace, policies: withoutRepeatedDenials(group.policies), mesh, keySetId });
     findings.push(...lowered.findings);
     const text = canonicalJson(lowered.program);
     const index = indexByText.get(text) ?? programs.push(lowered.program) - 1;
@@ -58,12 +61,25 @@ export function compileWorkload(input: CompileInput): CompileResult {
     variants.push({ labels: group.labels, program: index });
   }
   const selecting = [...new Set(groups.flatMap((group) => group.policies))].sort(byIdentity);
-  const collected = collectKeySets(selecting.filter(isRequestAuthentication), input.keySetOf);
+  const authentications = selecting.filter(isRequestAuthentication);
+  const collected = collectKeySets(authentications, input.keySetOf);
+  const kept = limitFetchedKeys(authentications, collected.keySets, mesh.rootNamespace);
   return {
-    bundle: { schema: BUNDLE_SCHEMA, workload, relevantLabels, variants, programs, keySets: collected.keySets },
-    findings: eachOnce([...findings, ...collected.findings]),
+    bundle: { schema: BUNDLE_SCHEMA, workload, relevantLabels, variants, programs, keySets: kept.keySets },
+    findings: eachOnce([...findings, ...collected.findings, ...kept.findings]),
     selecting,
   };
+}
+
+/** Where one replacement denies everything, others add nothing but their size. Nothing limits their number. */
+function withoutRepeatedDenials(policies: readonly Policy[]): readonly Policy[] {
+  const isDenial = (policy: Policy): boolean =>
+    isDenyingVersion(policy) &&
+    policy.kind === 'AuthorizationPolicy' &&
+    policy.spec.action === 'DENY' &&
+    policy.metadata.annotations?.[DRY_RUN_ANNOTATION] === undefined;
+  const first = policies.find(isDenial);
+  return first === undefined ? policies : policies.filter((policy) => policy === first || !isDenial(policy));
 }
 
 function isRequestAuthentication(policy: Policy): policy is RequestAuthentication {

@@ -45,6 +45,12 @@ export function collectKeySets(
   return { keySets: Object.fromEntries(ids.flatMap((id) => (keySetById.has(id) ? [[id, keySetById.get(id) as KeySet]] : []))), findings };
 }
 
+/** The usable inline keys of one policy, by id. */
+export function inlineKeySets({ spec }: RequestAuthentication): Readonly<Record<string, KeySet>> {
+  const rules = (spec.jwtRules ?? []).filter((rule) => hasInlineKeys(rule) && inlineKeys(rule).keys.length > 0);
+  return Object.fromEntries(rules.map((rule) => [keySetId(rule), inlineKeySet(rule)]));
+}
+
 function inlineKeySet(rule: JwtRule): KeySet {
   return { source: 'inline', keys: inlineKeys(rule).keys };
 }

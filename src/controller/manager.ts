@@ -25,6 +25,8 @@ export interface Manager {
   readonly checks: Readonly<Record<string, Check>>;
   /** Ports of the pods that a policy would select, from the caches of this replica; undefined: not known. */
   readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
+  /** Why a policy would be over its budget, from the caches of this replica; undefined: it would not. */
+  readonly whyOverBudget: (policy: Policy) => string | undefined;
   /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
   readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
   /** True while this replica writes. */
@@ -56,6 +58,7 @@ export function createManager(options: ManagerOptions): Manager {
   return {
     checks: checksOf(replica),
     portsFor: replica.clusterState.selection.portsFor,
+    whyOverBudget: replica.clusterState.whyOverBudget,
     rootPoliciesFor: (namespace, labels) =>
       [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
         .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)

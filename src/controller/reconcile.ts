@@ -15,9 +15,9 @@ import {
 import type { SlimPod } from '../api/kube/slim.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
-import { encodeBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
-import { type CompileResult, compileWorkload } from '../compile/compile-workload.ts';
+import { compileToFit } from '../compile/compile-to-fit.ts';
+import type { CompileResult } from '../compile/compile-workload.ts';
 import type { BundleOwner, Delivery, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
@@ -107,14 +107,14 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
   try {
-    const compiled = compileWorkload({
+    const compiled = compileToFit({
       workload: job.workload,
       labelSets: selection.labelSetsOf(job.key),
       policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
       mesh: options.mesh(),
       keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
     });
-    const encoded = encodeBundle(compiled.bundle);
+    const { encoded } = compiled;
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
     options.ledger.desire(job.key, desiredBundle(encoded.digest, compiled, owner));
     return encoded;

@@ -4,10 +4,14 @@
  */
 import { type AgentRules, ANY_AGENT_IMAGE } from '../api/kube/pod-agent.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
+import type { Signer } from '../bundle/signer.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
+import { createBudgets } from '../compile/budgets.ts';
 import type { PublishedConfigMap } from '../delivery/bundle-config-map.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
+import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import type { FetchLimits } from '../jwks/fetch-document.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
@@ -15,6 +19,7 @@ import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-le
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createInformers, type Informer } from './informers.ts';
+import { recallLastGood } from './keep-last-good.ts';
 import { wantKeys } from './pipeline.ts';
 
 /** Mesh-wide settings that may change while the process runs. */
@@ -33,11 +38,15 @@ export interface ReplicaOptions {
   readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
   /** Which containers count as agents; absent: those with any image. */
   readonly agentRules?: AgentRules;
+  /** Signs what is published; absent, or undefined: there are no keys. */
+  readonly signer?: () => Signer | undefined;
   /** Absent: the system clock. */
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
   readonly random?: () => number;
 }
+
+const noSigner = (): undefined => undefined;
 
 /** The caches of one replica and the parts that fill them. */
 export interface Replica {
@@ -48,6 +57,7 @@ export interface Replica {
   readonly jwksCache: JwksCache;
   readonly delivery: ConfigMapDelivery;
   readonly informers: readonly Informer[];
+  readonly lastGoodStore: LastGoodStore;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -55,7 +65,7 @@ export interface Replica {
 /** A replica that knows nothing yet; it reads nothing before {@link Replica.run}. */
 export function createReplica(options: ReplicaOptions): Replica {
   const { client, mesh, metrics, logger, agentRules = ANY_AGENT_IMAGE, clock = systemClock, random = Math.random } = options;
-  const clusterState = createClusterState(mesh.current);
+  const clusterState = createClusterState(mesh.current, { budgets: createBudgets(mesh.current) });
   const ledger = createWorkloadLedger<PublishedConfigMap>();
   const delivery = createConfigMapDelivery({ client, ledger });
   const jwksCache = createJwksCache({
@@ -65,6 +75,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
+  const lastGoodStore = createLastGoodConfigMaps({ client, signer: options.signer ?? noSigner, wallMs: () => clock.wallMs(), logger });
   const informers = createInformers({ client, clusterState, delivery, agentRules, logger, onRestart: metrics.onWatchRestart });
   return {
     clock,
@@ -74,10 +85,12 @@ export function createReplica(options: ReplicaOptions): Replica {
     jwksCache,
     delivery,
     informers,
+    lastGoodStore,
     run: async (signal) => {
-      const unsubscribe = wantKeys(clusterState, jwksCache);
+      await recallLastGood({ store: lastGoodStore, clusterState, clock, logger }, signal);
+      const unsubscribes = [wantKeys(clusterState, jwksCache), mesh.subscribe(clusterState.decideVersions)];
       await Promise.all([...informers.map(({ reflector }) => reflector.run(signal)), jwksCache.run(signal)]);
-      unsubscribe();
+      for (const unsubscribe of unsubscribes) unsubscribe();
     },
   };
 }

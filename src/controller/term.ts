@@ -11,6 +11,7 @@ import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { recordClamps } from './clamp-events.ts';
+import { keepLastGood } from './keep-last-good.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
 import { seedKeys } from './seed-keys.ts';
@@ -66,7 +67,11 @@ export async function runTerm(
   const stopClampEvents = recordClamps(clusterState, options.recorder);
   onTerm({ pipeline, statuses });
   try {
-    await Promise.all([pipeline.run(signals.lost), statuses.run(signals.lost)]);
+    await Promise.all([
+      pipeline.run(signals.lost),
+      statuses.run(signals.lost),
+      keepLastGood({ store: replica.lastGoodStore, clusterState, clock, logger: options.logger }, signals.lost),
+    ]);
   } finally {
     unsubscribe();
     stopClampEvents();

@@ -321,6 +321,13 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'it is rejected (`SP_BUNDLE_TOO_LARGE`); the last good one stays active',
     labels: 'code="SP_BUNDLE_TOO_LARGE"',
   },
+  programValues: {
+    part: 'bundles',
+    bounds: 'values that the rules for one pod name; path templates count twice, and so does what applies to HTTP and TCP',
+    beyond:
+      'the bundle is rejected (`SP_BUNDLE_TOO_LARGE`); the last good one stays active. Budgets of policies keep the controller from publishing one',
+    labels: 'code="SP_BUNDLE_TOO_LARGE"',
+  },
   bundlePoll: {
     part: 'bundles',
     bounds: 'time between two reads of bundle and labels when the file system reports no change',

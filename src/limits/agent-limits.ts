@@ -93,6 +93,7 @@ export type LimitName =
   | 'logFlushTime'
   | 'logRetry'
   | 'bundleBytes'
+  | 'programValues'
   | 'bundlePoll'
   | 'reportedErrors'
   | 'tokenCacheBytes'
@@ -192,6 +193,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   logRetry: interval('log-retry', 10),
 
   bundleBytes: bytes('bundle-bytes', 16 * MIB, REFUSED_BUNDLE),
+  programValues: count('program-values', 400_000, REFUSED_BUNDLE),
   bundlePoll: interval('bundle-poll', 5000),
   reportedErrors: count('reported-errors', 64),
 

@@ -102,6 +102,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
 interface WebhookParts extends Running {
   readonly isLeader: () => boolean;
   readonly portsFor: WebhookOptions['portsFor'];
+  readonly whyOverBudget: WebhookOptions['whyOverBudget'];
   readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
 }
 
@@ -113,6 +114,7 @@ function openWebhook({
   mesh,
   isLeader,
   portsFor,
+  whyOverBudget,
   rootPoliciesFor,
 }: WebhookParts): ReturnType<typeof startWebhook> {
   const { host, port, service, tlsMinVersion } = config.webhook;
@@ -125,6 +127,7 @@ function openWebhook({
     logger,
     isLeader,
     portsFor,
+    whyOverBudget,
     mesh: mesh.current,
     namespace: config.namespace,
     injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },

@@ -8,8 +8,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { systemClock } from '../clock.ts';
+import { createBudgets } from '../compile/budgets.ts';
+import { keepLastGood, recallLastGood } from '../controller/keep-last-good.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../controller/pipeline.ts';
 import { bundleDirectory, createDirectoryDelivery } from '../delivery/directory-delivery.ts';
+import { createLastGoodFiles } from '../delivery/last-good-files.ts';
+import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import { type FetchSettings, readFetchLimits } from '../jwks/fetch-limits.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
@@ -59,6 +63,7 @@ interface Parts {
   readonly clusterState: ClusterState;
   readonly jwksCache: JwksCache;
   readonly ledger: WorkloadLedger;
+  readonly lastGoodStore: LastGoodStore;
   readonly pipeline: Pipeline;
   readonly agents: Agents;
 }
@@ -110,7 +115,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
 
 async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
   const shared = { clock: systemClock, random: Math.random, logger };
-  const clusterState = createClusterState(() => mesh, 'manifest');
+  const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
   const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits(jwks) });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
@@ -119,6 +124,7 @@ async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: Run
     clusterState,
     jwksCache,
     ledger,
+    lastGoodStore: createLastGoodFiles(join(stateDirectory, 'last-valid')),
     pipeline: createPipeline({ ...shared, clusterState, jwksCache, ledger, delivery, mesh: () => mesh }),
     agents: createAgents({
       bundleDir: (workload) => bundleDirectory(root, workload),
@@ -176,9 +182,11 @@ async function start(
 ): Promise<undefined> {
   const { clusterState, jwksCache, pipeline } = parts;
   const stopWanting = wantKeys(clusterState, jwksCache);
+  const lastGood = { store: parts.lastGoodStore, clusterState, clock: systemClock, logger: options.logger };
+  await recallLastGood(lastGood, signal);
   const following = followDirectory({ directory: options.directory, onSnapshot: updates.onSnapshot }, signal);
   following.catch(updates.fail);
-  const results = await Promise.allSettled([following, pipeline.run(signal), jwksCache.run(signal)]);
+  const results = await Promise.allSettled([following, pipeline.run(signal), jwksCache.run(signal), keepLastGood(lastGood, signal)]);
   stopWanting();
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

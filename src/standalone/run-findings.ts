@@ -41,12 +41,14 @@ export function runFindings({ clusterState, ledger, jwksCache, ofFiles, origins 
   const add = (policy: PolicyKey, findings: readonly Finding[]): void => {
     for (const finding of findings) found.push({ ...finding, policy, origin: origins.get(policy) });
   };
-  for (const entry of clusterState.policies.values()) {
-    add(entry.key, entry.findings);
-    if (entry.active !== undefined) add(entry.key, keyProblems(entry.active, jwksCache).flatMap(keyFinding));
+  for (const { key, findings, refusal, active } of clusterState.policies.values()) {
+    add(key, refusal === undefined ? findings : [...findings, refusal]);
+    if (active !== undefined) add(key, keyProblems(active, jwksCache).flatMap(keyFinding));
   }
   for (const { desired } of ledger.records()) {
     for (const [policy, findings] of desired?.findings ?? []) {
+      // The author of a policy over its budget cannot correct what replaces it.
+      if (clusterState.policies.get(policy)?.refusal !== undefined) continue;
       // The key cache knows why keys are missing.
       add(
         policy,

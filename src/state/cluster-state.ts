@@ -5,12 +5,17 @@
  */
 import { acceptPolicy, type PolicySource, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey, type PolicyKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { objectKey, type PolicyKey, parsePolicyKey, policyKey, policyKeyOf, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
+import type { PolicyBudgets } from '../resolve/policy-load.ts';
 import { type Affected, type Change, createSelection, type Selection } from '../resolve/selection.ts';
+import { createPolicyAdmission, type ReadPolicy } from './admit-policies.ts';
+import { readRecord, versionsToRecord } from './last-valid.ts';
+import { whyOverBudget } from './policy-budget.ts';
+import { sameJson, sameMeaning } from './same-policy.ts';
 import { createStore, type Store } from './store.ts';
 
 /** The two kinds of policies. */
@@ -28,15 +33,26 @@ export interface PolicyEntry {
   readonly generation: number;
   readonly resourceVersion?: string;
   /**
-   * The enforced version: the newest one when it is valid, otherwise the last valid one, otherwise what can be parsed of the newest;
-   * absent when none of these exists.
+   * The version to enforce if there is no budget: the newest one when it is valid, otherwise the last good one, otherwise what can be parsed
+   * of the newest; absent when none of these exists.
+   */
+  readonly candidate?: Policy;
+  /** Whether {@link PolicyEntry.candidate} passed validation. */
+  readonly isCandidateValid: boolean;
+  /** The last version that was valid and within the budget. */
+  readonly lastGood?: Policy;
+  /**
+   * The enforced version: {@link PolicyEntry.candidate}; if that is over the budget, {@link PolicyEntry.lastGood} or a replacement that denies
+   * at least as much. Absent: none.
    */
   readonly active?: Policy;
+  /** Why {@link PolicyEntry.candidate} is not enforced; absent: it is. */
+  readonly refusal?: Finding;
   /** Errors and warnings of the newest version. */
   readonly findings: readonly Finding[];
   /** Whether the newest version passed validation. */
   readonly isValid: boolean;
-  /** Whether {@link PolicyEntry.active} passed validation, whether it is the newest version or an earlier one. */
+  /** Whether {@link PolicyEntry.active} was written by the user and passed validation, whether it is the newest version or an earlier one. */
   readonly isActiveValid: boolean;
   /** `status` as the API server returned it last; not validated. */
   readonly status?: unknown;
@@ -57,6 +73,17 @@ export interface ClusterState {
   readonly removePolicy: (key: PolicyKey) => void;
   /** Makes `raws` the only policies of one kind. */
   readonly replacePolicies: (kind: PolicyKind, raws: Iterable<unknown>) => void;
+  /**
+   * Takes the last good versions of policies that an earlier process recorded for a namespace. To be called before the policies are read: a
+   * version counts for the policy that is read first under its name, if it has the same UID.
+   */
+  readonly recall: (namespace: string, manifests: readonly unknown[]) => void;
+  /** The last good versions of those policies of a namespace whose newest version is not enforced, as {@link ClusterState.recall} takes them. */
+  readonly lastGoodOf: (namespace: string) => readonly object[];
+  /** Decides again which versions are within their budget, after mesh settings changed. */
+  readonly decideVersions: () => void;
+  /** Why a new version of a policy would be over its budget with all others of its namespace; undefined: it would not. */
+  readonly whyOverBudget: (policy: Policy) => string | undefined;
   /** Active policies that can apply to pods of `namespace`, whether or not they select one; in no particular order. */
   readonly policiesInScope: (namespace: string) => readonly Policy[];
   /** Pods of a workload that are not finished and have an agent. */
@@ -69,24 +96,31 @@ export interface ClusterState {
   readonly subscribe: (listener: ClusterStateListener) => () => void;
 }
 
+/** Settings of a cluster state. */
+export interface ClusterStateOptions {
+  /** Whether policies come from an API server or from files, see `acceptPolicy`; absent: from an API server. */
+  readonly source?: PolicySource;
+  /** What policies may take of a bundle; absent: there is no limit. */
+  readonly budgets?: PolicyBudgets;
+}
+
 /**
  * An empty cluster state.
  *
  * @param mesh called whenever a setting is read, so that a reloaded configuration counts immediately
- * @param source whether policies come from an API server or from files, see `acceptPolicy`
  */
-export function createClusterState(mesh: () => MeshConfig, source: PolicySource = 'cluster'): ClusterState {
+export function createClusterState(mesh: () => MeshConfig, { source = 'cluster', budgets }: ClusterStateOptions = {}): ClusterState {
   const policies = createPolicyStore();
+  const admission = createPolicyAdmission(policies, budgets);
   const pods = createPodStore();
   const namespaces = createStore<SlimNamespace>({
     keyOf: (namespace) => objectKey('', namespace.name),
     indexes: {},
     same: (before, after) => before.terminating === after.terminating && sameJson(before.labels, after.labels),
   });
-  const upsertPolicy = (raw: unknown): void => {
-    const entry = readPolicy(raw, source, (key) => policies.get(key));
-    if (entry !== undefined) policies.upsert(entry);
-  };
+  const recalled = new Map<PolicyKey, Policy>();
+  const read = (raw: unknown): ReadPolicy | undefined =>
+    readPolicy(raw, source, (key) => policies.get(key) ?? entryOfRecord(recalled.get(key)));
   const rootNamespace = (): string => mesh().rootNamespace;
   const selection = createSelection(rootNamespace);
   const listeners = new Set<ClusterStateListener>();
@@ -101,18 +135,27 @@ export function createClusterState(mesh: () => MeshConfig, source: PolicySource 
     policies,
     pods,
     namespaces,
-    upsertPolicy,
-    removePolicy: policies.remove,
+    upsertPolicy: (raw) => {
+      const policy = read(raw);
+      if (policy !== undefined) admission.put([policy]);
+    },
+    removePolicy: (key) => admission.remove([key]),
     replacePolicies: (kind, raws) => {
       const gone = new Set([...policies.values()].filter((entry) => entry.kind === kind).map((entry) => entry.key));
-      for (const raw of raws) {
-        const entry = readPolicy(raw, source, (key) => policies.get(key));
-        if (entry === undefined) continue;
-        gone.delete(entry.key);
-        policies.upsert(entry);
-      }
-      for (const key of gone) policies.remove(key);
+      // The last object of a name counts, as when they are read one after the other.
+      const byKey = new Map([...raws].flatMap((raw) => read(raw) ?? []).map((policy) => [policy.key, policy]));
+      for (const key of byKey.keys()) gone.delete(key);
+      admission.put([...byKey.values()]);
+      admission.remove(gone);
+      // Whatever is created from now on is another policy, also in a directory, where policies have no UID.
+      for (const key of recalled.keys()) if (parsePolicyKey(key).kind === kind) recalled.delete(key);
     },
+    recall: (namespace, manifests) => {
+      for (const [key, policy] of readRecord(namespace, manifests, source)) recalled.set(key, policy);
+    },
+    lastGoodOf: (namespace) => versionsToRecord(policies.byIndex('scope', namespace)),
+    decideVersions: admission.decideAll,
+    whyOverBudget: (policy) => whyPolicyOverBudget(policies, policy, budgets),
     policiesInScope: (namespace) => {
       const scopes = new Set([rootNamespace(), namespace]);
       return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.active ?? []);
@@ -125,6 +168,19 @@ export function createClusterState(mesh: () => MeshConfig, source: PolicySource 
   };
 }
 
+function whyPolicyOverBudget(
+  policies: ClusterState['policies'],
+  policy: Policy,
+  budgets: PolicyBudgets | undefined,
+): ReturnType<ClusterState['whyOverBudget']> {
+  if (budgets === undefined) return undefined;
+  const key = policyKeyOf(policy);
+  const others = policies
+    .byIndex('scope', policy.metadata.namespace)
+    .flatMap((entry) => (entry.key === key || entry.candidate === undefined ? [] : [{ policy: entry.candidate }]));
+  return whyOverBudget({ policy, before: policies.get(key)?.candidate, others }, budgets);
+}
+
 function createPolicyStore(): ClusterState['policies'] {
   return createStore<PolicyEntry, 'scope'>({
     keyOf: (entry) => entry.key,
@@ -134,6 +190,7 @@ function createPolicyStore(): ClusterState['policies'] {
       before.generation === after.generation &&
       before.uid === after.uid &&
       sameJson(before.status, after.status) &&
+      before.refusal?.message === after.refusal?.message &&
       sameJson(before.findings, after.findings),
   });
 }
@@ -181,7 +238,10 @@ interface RawPolicy {
   readonly status?: unknown;
 }
 
-function readPolicy(value: unknown, source: PolicySource, knownBy: (key: PolicyKey) => PolicyEntry | undefined): PolicyEntry | undefined {
+/** What is known of a policy before its newest version is read. */
+type KnownPolicy = Pick<PolicyEntry, 'uid' | 'candidate' | 'lastGood' | 'isValid'>;
+
+function readPolicy(value: unknown, source: PolicySource, knownBy: (key: PolicyKey) => KnownPolicy | undefined): ReadPolicy | undefined {
   const raw = (value ?? {}) as RawPolicy;
   const { namespace = 'default', name, uid, generation = 0, resourceVersion } = raw.metadata ?? {};
   const { kind, status } = raw;
@@ -190,7 +250,8 @@ function readPolicy(value: unknown, source: PolicySource, knownBy: (key: PolicyK
   const known = knownBy(key);
   const version = acceptPolicy(known === undefined ? undefined : versionOf(known), raw, source);
   // A version that differs only in its resourceVersion, which no bundle contains, is the known one: it causes no event.
-  const active = sameMeaning(known?.active, version.active) ? known?.active : version.active;
+  const candidate = sameMeaning(known?.candidate, version.active) ? known?.candidate : version.active;
+  const lastGood = known?.uid === uid ? known?.lastGood : undefined;
   return {
     key,
     kind,
@@ -199,29 +260,24 @@ function readPolicy(value: unknown, source: PolicySource, knownBy: (key: PolicyK
     generation,
     findings: version.findings,
     isValid: version.isValid && version.isNewest,
-    isActiveValid: version.isValid,
-    ...present({ uid, resourceVersion, status, active }),
+    isCandidateValid: version.isValid,
+    ...present({ uid, resourceVersion, status, candidate, lastGood }),
   };
 }
 
-function versionOf(entry: PolicyEntry): PolicyVersion {
+function entryOfRecord(policy: Policy | undefined): KnownPolicy | undefined {
+  return policy === undefined
+    ? undefined
+    : { ...present({ uid: policy.metadata.uid }), candidate: policy, lastGood: policy, isValid: false };
+}
+
+function versionOf({ lastGood, isValid }: KnownPolicy): PolicyVersion {
   // `acceptPolicy` does not read the findings of the previous version.
-  return { findings: [], isValid: entry.isActiveValid, isNewest: entry.isValid, ...present({ active: entry.active }) };
+  return { findings: [], isValid: lastGood !== undefined, isNewest: isValid, ...present({ active: lastGood }) };
 }
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
 
 function present<T extends object>(fields: T): Present<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
-}
-
-function sameMeaning(before: Policy | undefined, after: Policy | undefined): boolean {
-  if (before === undefined || after === undefined) return before === after;
-  const { resourceVersion: _before, ...old } = before.metadata;
-  const { resourceVersion: _after, ...fresh } = after.metadata;
-  return sameJson([old, before.spec], [fresh, after.spec]);
-}
-
-function sameJson(before: unknown, after: unknown): boolean {
-  return before === after || JSON.stringify(before) === JSON.stringify(after);
 }

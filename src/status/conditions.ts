@@ -5,7 +5,7 @@
 import type { Finding } from '../errors.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
 import { enforcedOf } from './enforced-condition.ts';
-import { describeActive, listNames, sentences } from './sentences.ts';
+import { describeActive, describeRefusal, listNames, sentences } from './sentences.ts';
 
 /** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
@@ -85,7 +85,7 @@ function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft {
     const errors = entry.findings.filter((finding) => finding.severity === 'error');
     return { type, status: 'False', reason: 'Invalid', message: sentences([listFindings(errors), describeActive(entry)]) };
   }
-  const warnings = withoutDuplicates([...entry.findings, ...compiled]);
+  const warnings = withoutDuplicates([...entry.findings, ...compiled.filter(({ code }) => code !== 'SP_OVER_BUDGET')]);
   if (warnings.length === 0) return { type, status: 'True', reason: 'Accepted', message: 'The policy is valid' };
   const needsPeer = warnings.some((finding) => finding.code === 'SP_NEEDS_PEER_IDENTITY');
   return { type, status: 'True', reason: needsPeer ? 'NeedsPeerIdentity' : 'AcceptedWithWarnings', message: listFindings(warnings) };
@@ -99,6 +99,9 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const unavailable = facts.keys.filter(({ kind }) => kind === 'unavailable' || kind === 'pending');
 
   if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count]));
+  if (entry.refusal !== undefined) return no('OverBudget', sentences([describeRefusal(entry.refusal), count]));
+  const overBudget = facts.findings.find(({ code }) => code === 'SP_OVER_BUDGET');
+  if (overBudget !== undefined) return no('OverBudget', sentences([describeRefusal(overBudget), count]));
   if (facts.provider !== undefined) return no(facts.provider.reason, sentences([facts.provider.message, count]));
   const [first] = refused;
   if (first !== undefined) return no('BundleRefused', sentences([count, `${first.workload}: ${first.message}`]));

@@ -5,11 +5,12 @@
  */
 import type { PolicyEntry } from '../state/cluster-state.ts';
 import type { Draft, PolicyFacts } from './conditions.ts';
-import { describeActive, listNames, sentences } from './sentences.ts';
+import { describeActive, describeRefusal, listNames, sentences } from './sentences.ts';
 
 /** The condition. `True`: every selected workload enforces the policy, or it selects none. */
 export function enforcedOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const draft = (status: 'True' | 'False', reason: string, message: string): Draft => ({ type: 'Enforced', status, reason, message });
+  if (entry.refusal !== undefined) return draft('False', 'OverBudget', describeRefusal(entry.refusal));
   if (entry.active === undefined) return draft('False', 'NotEnforced', describeActive(entry));
   const { enforced, total } = countWorkloads(facts);
   if (facts.isDryRun) return draft('False', 'DryRun', 'The policy is evaluated and logged, but never decides');

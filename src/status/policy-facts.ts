@@ -1,6 +1,7 @@
 /*
  * The facts that the status of one policy reports, read from the cluster state, the workload ledger and the key cache.
  */
+import { isDenyingVersion } from '../api/istio/denying-version.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, parseWorkloadKey, type WorkloadKey } from '../api/kube/keys.ts';
 import { INJECTION_LABEL } from '../api/kube/names.ts';
@@ -61,7 +62,8 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
   for (const key of [...selection.workloadsOf(entry.key)].sort()) {
     const record = ledger.get(key);
     if (isUnverified(record)) return undefined;
-    findings.push(...(record?.desired?.findings.get(entry.key) ?? []));
+    // A replacement has nothing that its author could correct.
+    if (!isDenyingVersion(policy)) findings.push(...(record?.desired?.findings.get(entry.key) ?? []));
     if (record?.refusal !== undefined) refused.push({ workload: key, message: record.refusal.message });
     else if (record?.policies.get(entry.key) === (policy.metadata.generation ?? 0)) published.push(key);
     else {

@@ -28,6 +28,8 @@ export interface WebhookOptions {
   readonly mesh: () => MeshConfig;
   /** Ports of the pods that a policy would select; undefined: not known. */
   readonly portsFor: PolicyContext['portsFor'];
+  /** Why a policy would be over its budget; undefined: it would not. */
+  readonly whyOverBudget: PolicyContext['whyOverBudget'];
   /** Policies of the root namespace that select a pod, as `namespace/name`. */
   readonly rootPoliciesFor: RootPolicies;
   /** Whether this replica is the leader. Only the leader renews certificates. */
@@ -73,7 +75,8 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
       '/mutate': (request) => reviewPod(request, options.injection, options.rootPoliciesFor),
-      '/validate': (request) => reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor }),
+      '/validate': (request) =>
+        reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor, whyOverBudget: options.whyOverBudget }),
     },
     logger,
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),

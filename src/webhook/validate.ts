@@ -19,6 +19,8 @@ export interface PolicyContext {
   readonly mesh: MeshConfig;
   /** Ports of the pods that the policy would select; undefined: not known. */
   readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
+  /** Why the policy would be over its budget with all others of its namespace; undefined: it would not. */
+  readonly whyOverBudget: (policy: Policy) => string | undefined;
 }
 
 /**
@@ -32,7 +34,18 @@ export function reviewPolicy(request: AdmissionRequest, context: PolicyContext):
   const name: unknown = object.metadata?.name;
   const message = denialMessage(object.kind ?? '', request.namespace, typeof name === 'string' ? name : '', findings);
   if (message !== undefined) return { allowed: false, warnings: admissionWarnings(findings), message };
-  return { allowed: true, warnings: [...admissionWarnings(findings), ...lintWarnings(object, context)] };
+  const { value: policy } = parsePolicy(object);
+  const excess = policy === undefined ? undefined : context.whyOverBudget(policy);
+  // Of a tenant's policies the controller refuses one by one; those of the root namespace must never have to give way.
+  if (excess !== undefined && request.namespace === context.mesh.rootNamespace) {
+    return {
+      allowed: false,
+      warnings: admissionWarnings(findings),
+      message: `the policy is over the budget of the root namespace: ${excess}`,
+    };
+  }
+  const budgetWarnings = excess === undefined ? [] : [`the policy may be over its budget: ${excess}`];
+  return { allowed: true, warnings: [...admissionWarnings(findings), ...budgetWarnings, ...lintWarnings(object, context)] };
 }
 
 /** Warnings about the policy on its own (also what Istio admits and the controller refuses), its provider and the pods that it selects: other policies are not compared. */

@@ -100,6 +100,7 @@ function setUp(): void {
       {
         mesh: () => DEFAULT_MESH_CONFIG,
         portsFor: () => undefined,
+        whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
         client,
         host: '127.0.0.1',

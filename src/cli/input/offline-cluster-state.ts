@@ -8,7 +8,9 @@ import type { Policy } from '../../api/istio/resources.ts';
 import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
-import { type CompileResult, compileWorkload } from '../../compile/compile-workload.ts';
+import { createBudgets } from '../../compile/budgets.ts';
+import { compileToFit } from '../../compile/compile-to-fit.ts';
+import type { CompileResult } from '../../compile/compile-workload.ts';
 import type { Finding, Severity } from '../../errors.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { readSnapshot } from '../../standalone/read-snapshot.ts';
@@ -17,6 +19,8 @@ import type { ManifestObject } from '../../state/manifests.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
 import { type LocatedFinding, locateInFile, locateInObject } from './located-finding.ts';
 import type { ReadManifests } from './read-manifests.ts';
+
+const POLICY_KINDS = ['RequestAuthentication', 'AuthorizationPolicy'] as const;
 
 /** Cluster state from manifests. */
 export interface OfflineClusterState {
@@ -40,7 +44,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const policies = manifests.objects.filter(({ object }) => isPolicy(object.kind, object.apiVersion));
   const objectByKey = new Map(policies.map((item) => [policyObjectKey(item), item]));
   const snapshot = readSnapshot({ objects: manifests.objects, findings: [] });
-  const clusterState = createClusterState(() => mesh, 'manifest');
+  const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
   for (const namespace of snapshot.namespaces) clusterState.namespaces.upsert(namespace);
   for (const pod of snapshot.pods) {
     clusterState.pods.upsert({ ...pod, agent: pod.agent ?? { ports: pod.ports ?? [], excluded: [] } });
@@ -54,8 +58,16 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   for (const item of policies) {
     const found = policyFindings(item.object, 'manifest');
     if (found.some((finding) => finding.severity === 'error')) invalid.add(policyObjectKey(item));
-    else clusterState.upsertPolicy(item.object);
     findings.push(...found.map((finding) => locateInObject(finding, item, locate)));
+  }
+  const valid = policies.filter((item) => !invalid.has(policyObjectKey(item))).map(({ object }) => object);
+  for (const kind of POLICY_KINDS) {
+    const ofKind = valid.filter((object) => object.kind === kind);
+    clusterState.replacePolicies(kind, ofKind);
+  }
+  for (const { key, refusal } of clusterState.policies.values()) {
+    const item = objectByKey.get(key);
+    if (refusal !== undefined && item !== undefined) findings.push(locateInObject(refusal, item, locate));
   }
   return {
     clusterState,
@@ -67,7 +79,9 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
         const { kind, namespace, name } = finding.policy;
         const key = policyKey(kind, namespace, name);
         const item = objectByKey.get(key);
-        return item === undefined || invalid.has(key) ? [] : [locateInObject(finding, item, locate)];
+        return item === undefined || invalid.has(key) || clusterState.policies.get(key)?.refusal !== undefined
+          ? []
+          : [locateInObject(finding, item, locate)];
       }),
   };
 }
@@ -97,7 +111,7 @@ function compileOffline(
   { clusterState, mesh }: { readonly clusterState: ClusterState; readonly mesh: MeshConfig },
 ): CompileResult {
   const policiesFor = (labels: Labels): readonly Policy[] => [...clusterState.selection.policiesFor(workload.namespace, labels).values()];
-  return compileWorkload({ workload, labelSets: [...labelSets], policiesFor, mesh, keySetOf: () => undefined });
+  return compileToFit({ workload, labelSets: [...labelSets], policiesFor, mesh, keySetOf: () => undefined });
 }
 
 function notEnforced(kind: string): Finding {

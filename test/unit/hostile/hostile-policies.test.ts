@@ -24,7 +24,7 @@ function tryAll(object: unknown): void {
     object: object as AdmissionRequest['object'],
     groups: [],
   } as const;
-  reviewPolicy(request, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => new Set([8080]) });
+  reviewPolicy(request, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => new Set([8080]), whyOverBudget: () => undefined });
 }
 
 describe('a hostile policy', () => {

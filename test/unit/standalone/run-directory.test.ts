@@ -1,6 +1,7 @@
 /*
  * `runDirectory` with a real directory, upstream and requests.
  */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -108,6 +109,28 @@ describe('runDirectory', () => {
     expect(running?.findings()[0]).to.deep.include({ severity: 'error', policy: 'AuthorizationPolicy/foo/deny', path: 'spec.action' });
     expect(await ask()).to.equal(403);
   });
+
+  it('keeps it across a restart when the state directory stays', async () => {
+    const stateDirectory = join(directory, '.state');
+    const options = { directory, stateDirectory, mesh: DEFAULT_MESH_CONFIG, logger, accessLog: false };
+    await put('web.yaml', workload(port()));
+    await put('policy.yaml', denyAll('app: web'));
+    running = await runDirectory(options, stop.signal);
+    await put('policy.yaml', denyAll('app: web').replace('DENY', 'DENYY'));
+    const record = join(stateDirectory, 'last-valid', 'foo.json');
+    for (let tries = 0; tries < 400 && !existsSync(record); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    stop.abort();
+    await running.stopped;
+
+    stop = new AbortController();
+    running = await runDirectory(options, stop.signal);
+    expect(running.findings().map(({ path }) => path)).to.deep.equal(['spec.action']);
+    expect(await ask()).to.equal(403);
+    await put('policy.yaml', denyAll('app: other'));
+    await untilStatus(200);
+    for (let tries = 0; tries < 400 && existsSync(record); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(existsSync(record)).to.equal(false);
+  }).timeout(20_000);
 
   it('does not start when a policy is invalid and has no last valid version', async () => {
     await put('web.yaml', workload(port()));

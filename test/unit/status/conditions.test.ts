@@ -16,6 +16,7 @@ const ENTRY: PolicyEntry = {
   active: POLICY,
   findings: [],
   isValid: true,
+  isCandidateValid: true,
   isActiveValid: true,
 };
 const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };

@@ -15,6 +15,7 @@ const ENTRY: PolicyEntry = {
   active: POLICY,
   findings: [],
   isValid: true,
+  isCandidateValid: true,
   isActiveValid: true,
 };
 

@@ -20,6 +20,7 @@ const ENTRY: PolicyEntry = {
   active: { kind: 'AuthorizationPolicy', metadata: { namespace: 'foo', name: 'p', generation: 3 }, spec: { action: 'ALLOW' } },
   findings: [],
   isValid: true,
+  isCandidateValid: true,
   isActiveValid: true,
 };
 const INVALID: Partial<PolicyEntry> = {

@@ -66,7 +66,7 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
         spec: { rules: [rule] },
       },
     } as unknown as Parameters<typeof reviewPolicy>[0],
-    { mesh, portsFor: () => undefined },
+    { mesh, portsFor: () => undefined, whyOverBudget: () => undefined },
   ).warnings;
 }
 
@@ -85,7 +85,8 @@ function setUp(): void {
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
         '/mutate': (review) => reviewPod(review, settings, () => []),
-        '/validate': (review) => reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined }),
+        '/validate': (review) =>
+          reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined, whyOverBudget: () => undefined }),
         '/bug': () => {
           throw new TypeError('secret of the inside');
         },
@@ -224,7 +225,7 @@ describe('admission server: policies', () => {
     const warnings = (ports: ReadonlySet<number> | undefined): unknown =>
       reviewPolicy(
         { ...request, object: { ...request.object, kind: 'AuthorizationPolicy' } },
-        { mesh: DEFAULT_MESH_CONFIG, portsFor: () => ports },
+        { mesh: DEFAULT_MESH_CONFIG, portsFor: () => ports, whyOverBudget: () => undefined },
       ).warnings;
 
     expect(warnings(new Set([8080]))).to.deep.equal([
@@ -241,13 +242,37 @@ describe('admission server: policies', () => {
     const request = { namespace: 'foo', object } as unknown as Parameters<typeof reviewPolicy>[0];
     const mesh = { ...DEFAULT_MESH_CONFIG, extensionProviders: [{ name: 'gate' }] } as unknown as MeshConfig;
     const reply = (settings: MeshConfig): ReturnType<typeof reviewPolicy> =>
-      reviewPolicy(request, { mesh: settings, portsFor: () => undefined });
+      reviewPolicy(request, { mesh: settings, portsFor: () => undefined, whyOverBudget: () => undefined });
 
     expect(reply(DEFAULT_MESH_CONFIG)).to.have.property('allowed', true);
     expect(reply(DEFAULT_MESH_CONFIG).warnings).to.deep.equal([
       'spec.provider.name: unknown extension provider gate; matching requests are denied; configure it in mesh.extensionProviders',
     ]);
     expect(reply(mesh).warnings).to.deep.equal([]);
+  });
+
+  it('denies a policy of the root namespace that is over the budget, and warns of any other', () => {
+    const reply = (namespace: string): ReturnType<typeof reviewPolicy> => {
+      const object = {
+        apiVersion: 'security.istio.io/v1',
+        kind: 'AuthorizationPolicy',
+        metadata: { name: 'p', namespace },
+        spec: { action: 'DENY', rules: [{}] },
+      };
+      const request = { namespace, object } as unknown as Parameters<typeof reviewPolicy>[0];
+      return reviewPolicy(request, {
+        mesh: DEFAULT_MESH_CONFIG,
+        portsFor: () => undefined,
+        whyOverBudget: ({ metadata }) => `${metadata.name} is large`,
+      });
+    };
+
+    expect(reply('istio-system')).to.include({
+      allowed: false,
+      message: 'the policy is over the budget of the root namespace: p is large',
+    });
+    expect(reply('foo').allowed).to.equal(true);
+    expect(reply('foo').warnings?.[0]).to.equal('the policy may be over its budget: p is large');
   });
 
   it("denies an invalid policy with Istio's message", async () => {

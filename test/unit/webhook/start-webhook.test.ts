@@ -31,6 +31,7 @@ describe('startWebhook', () => {
         injection: { image: 'example/agent:1', version: '1' },
         mesh: () => DEFAULT_MESH_CONFIG,
         portsFor: () => undefined,
+        whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
         isLeader: () => isLeader,
         clock,
