@@ -119,7 +119,7 @@ const request: fc.Arbitrary<RawRequest> = fc
 
 function compile(list: readonly Policy[]): Bundle {
   return compileWorkload({
-    workload: { namespace: 'foo', name: 'w' },
+    workload: { namespace: 'foo', kind: 'deployment', name: 'w' },
     labelSets: [{}],
     policiesFor: () => list,
     mesh: MESH,

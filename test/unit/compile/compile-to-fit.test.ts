@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import type { Policy } from '../../../src/api/istio/resources.ts';
-import { policyKey } from '../../../src/api/kube/keys.ts';
+import { policyKey, workloadKey } from '../../../src/api/kube/keys.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { toConfigMapData } from '../../../src/bundle/encode.ts';
@@ -12,7 +12,7 @@ import { type ClusterState, createClusterState } from '../../../src/state/cluste
 import { podOf } from '../resolve/policies.ts';
 
 const AP = 'AuthorizationPolicy';
-const workload = { namespace: 'foo', name: 'web' };
+const workload = { namespace: 'foo', kind: 'statefulset', name: 'web' };
 
 function policy(name: string, spec: object, namespace = 'foo'): object {
   return { apiVersion: 'security.istio.io/v1', kind: AP, metadata: { name, namespace, generation: 1, uid: name }, spec };
@@ -44,7 +44,7 @@ function stateOf(policies: readonly object[], labelSets: readonly Readonly<Recor
 function compile({ selection }: ClusterState): FittedBundle {
   return compileToFit({
     workload,
-    labelSets: selection.labelSetsOf('foo/web'),
+    labelSets: selection.labelSetsOf(workloadKey(workload)),
     policiesFor: (labels): readonly Policy[] => [...selection.policiesFor('foo', labels).values()],
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
