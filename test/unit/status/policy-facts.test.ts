@@ -114,13 +114,13 @@ describe('facts about a policy', () => {
 
     expect(facts()).to.deep.include({
       withoutAgent: [],
-      altered: [{ workload: 'foo/altered', message: 'container sallyport-agent: command is set' }],
+      altered: [{ workload: 'foo/pod/altered', message: 'container sallyport-agent: command is set' }],
       bypassed: [
-        { workload: 'foo/open', message: 'excluded ports 8080' },
-        { workload: 'foo/partly', message: 'excluded ports 8080, 9090' },
-        { workload: 'foo/strong', message: 'container app has NET_ADMIN' },
+        { workload: 'foo/pod/open', message: 'excluded ports 8080' },
+        { workload: 'foo/pod/partly', message: 'excluded ports 8080, 9090' },
+        { workload: 'foo/pod/strong', message: 'container app has NET_ADMIN' },
       ],
-      uncaptured: ['foo/open'],
+      uncaptured: ['foo/pod/open'],
     });
   });
 
