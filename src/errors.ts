@@ -28,6 +28,10 @@ export const ERROR_CODES = {
     family: 'finding',
     text: 'No keys have been fetched for a JWT rule yet; until then every token for the rule is rejected with 401.',
   },
+  SP_SECRET: {
+    family: 'finding',
+    text: 'A policy or provider has a secret (symmetric key, header value) that others can read in a ConfigMap, or that is therefore not published to other namespaces.',
+  },
   SP_POLICY: {
     family: 'finding',
     text: 'An AuthorizationPolicy rule is malformed: an empty clause, or one that its action does not allow.',

@@ -185,7 +185,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     imports: ['errors.ts', 'jwt', 'regular-file.ts'],
     types: ['api', 'bundle', 'clock.ts', 'telemetry'],
     npm: ['ipaddr.js'],
-    node: ['node:dns', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
+    node: ['node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },
   cluster: {
     job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',

@@ -44,6 +44,8 @@ export interface MeshConfig {
    * the client. The header is removed from requests of every other peer. Empty: no proxy is trusted.
    */
   readonly trustedProxies: readonly string[];
+  /** Headers of `includeAdditionalHeadersInCheck` whose values are not secret; a provider with another one is called in the root namespace only. */
+  readonly publicCheckHeaders: readonly string[];
   /** Istio's `PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`. */
   readonly multipleCustomProviders: boolean;
 }
@@ -56,5 +58,6 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   pathNormalization: 'BASE',
   extensionProviders: [],
   trustedProxies: [],
+  publicCheckHeaders: [],
   multipleCustomProviders: false,
 };

@@ -10,8 +10,10 @@ import { DRY_RUN_ANNOTATION } from '../api/kube/names.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from '../bundle/bundle.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
+import type { ProviderSettings } from '../policy/lower/custom.ts';
 import { lowerPolicies } from '../policy/lower/lower-policies.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
+import { secretProviders } from '../policy/lower/secret-providers.ts';
 import type { Program } from '../policy/model/program.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
 import { groupByRelevantLabels } from '../resolve/variants.ts';
@@ -28,10 +30,15 @@ export interface CompileInput {
   readonly policiesFor: (labels: Labels) => readonly Policy[];
   readonly mesh: MeshConfig;
   /**
-   * Last good keys of a rule without inline keys; undefined when it has none. Must return the same keys for the same source
-   * throughout one compilation.
+   * The bundle is not published in the workload's namespace, but used where its policies are: it may contain secrets of other namespaces.
+   * Absent: false.
    */
-  readonly keySetOf: (rule: JwtRule) => KeySet | undefined;
+  readonly isLocal?: boolean;
+  /**
+   * Last good keys of a rule without inline keys, of a policy in `namespace`; undefined when it has none. Must return the same keys for
+   * the same source and namespace throughout one compilation.
+   */
+  readonly keySetOf: (rule: JwtRule, namespace: string) => KeySet | undefined;
 }
 
 /** A bundle and what compiling it found. */
@@ -45,7 +52,8 @@ export interface CompileResult {
 
 /** Compiles the bundle of one workload. Never throws: what cannot be enforced is dropped as Istio drops it, and reported. */
 export function compileWorkload(input: CompileInput): CompileResult {
-  const { workload, mesh } = input;
+  const { workload } = input;
+  const mesh = publishableMesh(input);
   const policiesFor = (labels: Labels): readonly Policy[] => [...input.policiesFor(labels)].sort(byIdentity);
   const { relevantLabels, groups } = groupByRelevantLabels(input.labelSets, policiesFor);
   const programs: Program[] = [];
@@ -62,7 +70,10 @@ export function compileWorkload(input: CompileInput): CompileResult {
   }
   const selecting = [...new Set(groups.flatMap((group) => group.policies))].sort(byIdentity);
   const authentications = selecting.filter(isRequestAuthentication);
-  const collected = collectKeySets(authentications, input.keySetOf);
+  const collected = collectKeySets(authentications, {
+    namespace: input.isLocal === true ? undefined : workload.namespace,
+    keySetOf: input.keySetOf,
+  });
   const kept = limitFetchedKeys(authentications, collected.keySets, mesh.rootNamespace);
   return {
     bundle: { schema: BUNDLE_SCHEMA, workload, relevantLabels, variants, programs, keySets: kept.keySets },
@@ -80,6 +91,11 @@ function withoutRepeatedDenials(policies: readonly Policy[]): readonly Policy[] 
     policy.metadata.annotations?.[DRY_RUN_ANNOTATION] === undefined;
   const first = policies.find(isDenial);
   return first === undefined ? policies : policies.filter((policy) => policy === first || !isDenial(policy));
+}
+
+/** The mesh settings, without the providers whose secrets must not be published in the workload's namespace. */
+function publishableMesh({ mesh, workload, isLocal = false }: CompileInput): MeshConfig & ProviderSettings {
+  return isLocal || workload.namespace === mesh.rootNamespace ? mesh : { ...mesh, withheldProviders: secretProviders(mesh) };
 }
 
 function isRequestAuthentication(policy: Policy): policy is RequestAuthentication {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { withIstioMesh } from './istio-mesh.ts';
+import { internalSources } from './key-sources.ts';
 import {
   affinity,
   containerSecurityContext,
@@ -108,6 +109,8 @@ const controller = {
   jwks: section('Fetching of key sets', {
     refresh: durationSchema.meta({ description: DESCRIPTIONS.jwksRefresh }),
     blockedCidrs: value(z.array(ipBlockSchema), DESCRIPTIONS.jwksBlockedCidrs),
+    internalCidrs: value(z.array(ipBlockSchema), DESCRIPTIONS.jwksInternalCidrs),
+    internalSources,
     caConfigMap: value(
       string.regex(/^(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)?$/),
       "ConfigMap in the release's namespace whose key `ca.crt` holds certificate authorities for https, in addition to those of Node.js",

@@ -13,6 +13,7 @@ import type { LogLevel } from '../telemetry/logger.ts';
 import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh } from './istio-mesh.ts';
+import { internalSources } from './key-sources.ts';
 import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
 import { IMAGE_REPOSITORY } from './patterns.ts';
 
@@ -28,7 +29,13 @@ export interface ControllerConfig {
   readonly workers: number;
   readonly resyncMs: number;
   readonly touch: { readonly batchSize: number };
-  readonly jwks: { readonly refreshMs: number; readonly blockedCidrs: readonly string[]; readonly caFile?: string };
+  readonly jwks: {
+    readonly refreshMs: number;
+    readonly blockedCidrs: readonly string[];
+    readonly internalCidrs: readonly string[];
+    readonly internalSources: readonly { readonly cidrs: readonly string[]; readonly namespaces?: readonly string[] }[];
+    readonly caFile?: string;
+  };
   readonly webhook: {
     readonly enabled: boolean;
     readonly host: string;
@@ -115,6 +122,8 @@ const configObject = z.strictObject({
     .strictObject({
       refresh: durationSchema.default(20 * 60_000).meta({ description: DESCRIPTIONS.jwksRefresh }),
       blockedCidrs: list.default([]).meta({ description: `${DESCRIPTIONS.jwksBlockedCidrs}; comma-separated in a flag` }),
+      internalCidrs: list.default([]).meta({ description: `${DESCRIPTIONS.jwksInternalCidrs}; comma-separated in a flag` }),
+      internalSources: internalSources.default([{ cidrs: ['0.0.0.0/0', '::/0'] }]),
       caFile: z
         .string()
         .min(1)
@@ -196,6 +205,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['resync', 'resync', 'SALLYPORT_RESYNC'],
   ['jwks.refresh', 'jwks-refresh', 'SALLYPORT_JWKS_REFRESH'],
   ['jwks.blockedCidrs', 'jwks-blocked-cidrs', 'SALLYPORT_JWKS_BLOCKED_CIDRS'],
+  ['jwks.internalCidrs', 'jwks-internal-cidrs', 'SALLYPORT_JWKS_INTERNAL_CIDRS'],
   ['jwks.caFile', 'jwks-ca-file', 'SALLYPORT_JWKS_CA_FILE'],
   ['webhook.enabled', 'webhook', 'SALLYPORT_WEBHOOK'],
   ['webhook.host', 'webhook-host', 'SALLYPORT_WEBHOOK_HOST'],

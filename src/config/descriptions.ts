@@ -8,7 +8,13 @@ export const DESCRIPTIONS = {
   logLevel: 'Lowest level of log lines: `trace`, `debug`, `info`, `warn`, `error` or `silent`',
   workers: 'Number of workloads that are compiled and published at the same time',
   jwksRefresh: 'Longest time between two fetches of a key set; the Cache-Control header of the response may shorten it',
-  jwksBlockedCidrs: 'Address ranges from which keys are never fetched, in addition to link-local and metadata addresses',
+  jwksBlockedCidrs: 'Address ranges from which keys are never fetched, in addition to loopback, link-local and metadata addresses',
+  jwksInternalCidrs:
+    'Public address ranges that belong to the cluster: as for private addresses, the status of a policy does not report what a fetch found there',
+  jwksInternalSources:
+    'Addresses inside the cluster from which keys may be fetched, for policies of which namespaces; the default allows all to all namespaces, an empty array none. Public addresses are not affected',
+  jwksInternalSourceCidrs: 'Address ranges inside the cluster',
+  jwksInternalSourceNamespaces: 'Namespaces whose policies may name these addresses; absent: all namespaces',
   kubeApiQps: 'Average limit of requests per second to the API server',
   kubeApiBurst: 'Number of requests to the API server that may exceed the limit after a pause',
   webhookPort: 'Port on which the controller serves admission webhooks to the API server',

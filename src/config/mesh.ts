@@ -21,7 +21,8 @@ export const durationSchema: z.ZodType<number, string> = z
     return totalMs;
   });
 
-const namespaceSchema = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'not the name of a namespace');
+/** The name of a namespace. */
+export const namespaceSchema: z.ZodString = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'not the name of a namespace');
 /** An IP address or a CIDR block. */
 export const ipBlockSchema: z.ZodString = z.string().regex(IP_BLOCK, 'not an IP address or CIDR block');
 /** HTTP statuses that Envoy's StatusCode enum contains. */
@@ -120,6 +121,10 @@ const meshObject = z.strictObject({
   trustedProxies: z.array(ipBlockSchema).default([]).meta({
     description:
       'Addresses and CIDR blocks of proxies in front that terminate mTLS: their `X-Forwarded-Client-Cert` identifies the client; from any other peer the header is removed',
+  }),
+  publicCheckHeaders: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'Headers of `includeAdditionalHeadersInCheck` whose values are not secret. A provider with any other header is called in the root namespace only, because its values would be readable in the ConfigMaps of other namespaces; there, requests that need it are denied',
   }),
   multipleCustomProviders: z
     .boolean()

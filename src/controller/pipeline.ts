@@ -125,12 +125,14 @@ function needsKubeletResync({ ledger, kubeletResync }: PipelineOptions, pod: Sli
 
 /** Keeps the key cache informed of the active JWT rules, on every replica. @returns a function that ends this */
 export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () => void {
-  const rulesOf = (policy: Policy | undefined): Parameters<JwksCache['want']>[1] =>
+  const rulesOf = (policy: Policy | undefined): Parameters<JwksCache['want']>[2] =>
     policy?.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : [];
-  for (const entry of clusterState.policies.values()) jwksCache.want(entry.key, rulesOf(entry.active));
+  for (const { key, active } of clusterState.policies.values()) {
+    if (active !== undefined) jwksCache.want(key, active.metadata.namespace, rulesOf(active));
+  }
   return clusterState.subscribe((change) => {
     if (change.kind !== 'policy') return;
     const policy = change.after ?? change.before;
-    if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), rulesOf(change.after));
+    if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), policy.metadata.namespace, rulesOf(change.after));
   });
 }

@@ -33,6 +33,8 @@ export interface ReconcileOptions {
   readonly delivery: Delivery;
   readonly ledger: DesiredLedger;
   readonly mesh: () => MeshConfig;
+  /** Bundles stay with the user who owns all policies, see `CompileInput.isLocal`. Absent: false. */
+  readonly isLocal?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with the workload's agent pods once its bundle is published, also when nothing was written. */
@@ -66,7 +68,7 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
       await withdraw(options, workload, { key, signal });
       return undefined;
     }
-    const holdMs = remainingHoldMs(options, key, rulesOf(options.clusterState.selection.policiesOf(key).values()));
+    const holdMs = remainingHoldMs(options, key);
     if (holdMs > 0) return { requeueAfterMs: holdMs };
     await publish(options, { key, workload, pods }, signal);
     return undefined;
@@ -112,7 +114,8 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
       labelSets: selection.labelSetsOf(job.key),
       policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
       mesh: options.mesh(),
-      keySetOf: (rule) => options.jwksCache.keySetOf(rule, namespace),
+      isLocal: options.isLocal ?? false,
+      keySetOf: (rule, policy) => options.jwksCache.keySetOf(rule, { policy, bundle: namespace }),
     });
     const { encoded } = compiled;
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
@@ -141,9 +144,12 @@ async function withdraw(
  * How long the bundle still has to wait for a new key source, so that a policy becomes active together with its keys. The
  * wait is bounded: the other policies of the workload must not depend on a slow issuer.
  */
-function remainingHoldMs(options: ReconcileOptions, key: WorkloadKey, rules: readonly JwtRule[]): number {
+function remainingHoldMs(options: ReconcileOptions, key: WorkloadKey): number {
   const { namespace } = parseWorkloadKey(key);
-  if (!rules.some((rule) => options.jwksCache.isPending(rule, namespace))) {
+  const policies = options.clusterState.selection.policiesOf(key).values();
+  const isPending = (policy: Policy): boolean =>
+    rulesOf(policy).some((rule) => options.jwksCache.isPending(rule, { policy: policy.metadata.namespace, bundle: namespace }));
+  if (![...policies].some(isPending)) {
     options.ledger.endHold(key);
     return 0;
   }
@@ -151,8 +157,8 @@ function remainingHoldMs(options: ReconcileOptions, key: WorkloadKey, rules: rea
   return Math.max(0, options.ledger.hold(key, nowMs) + (options.keyHoldMs ?? 1_000) - nowMs);
 }
 
-function rulesOf(policies: Iterable<Policy>): readonly JwtRule[] {
-  return [...policies].flatMap((policy) => (policy.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : []));
+function rulesOf(policy: Policy): readonly JwtRule[] {
+  return policy.kind === 'RequestAuthentication' ? (policy.spec.jwtRules ?? []) : [];
 }
 
 function isTerminating(clusterState: ClusterState, namespace: string): boolean {

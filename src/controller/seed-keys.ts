@@ -43,7 +43,7 @@ function seedAll({ clusterState, jwksCache }: SeedOptions, published: PublishedK
       if (policy.kind !== 'RequestAuthentication') continue;
       for (const rule of policy.spec.jwtRules ?? []) {
         const keySet = keySets.get(keySetId(rule));
-        if (keySet !== undefined) jwksCache.seed(namespace, rule, keySet);
+        if (keySet !== undefined) jwksCache.seed(rule, keySet, { policy: policy.metadata.namespace, bundle: namespace });
       }
     }
   }

@@ -2,15 +2,15 @@
  * One GET request with limits, to a URL that the author of a policy chose. It uses `node:http(s)` instead of fetch, because the address
  * that is actually dialled must be checked for every redirect. Error messages contain no body, query or credentials.
  */
-import { lookup as systemLookup } from 'node:dns';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { TransientError } from '../errors.ts';
-import type { AddressGuard } from './address-guard.ts';
+import type { AddressGuard, AddressGuards } from './address-guard.ts';
+import { displayUrl, FetchFailure, type FetchTrail } from './fetch-failure.ts';
 import { type ForwardProxies, ProxyFailure, sendByProxy } from './forward-proxy.ts';
+import { type HostAddress, type ResolveHost, resolveBySystem } from './resolve-host.ts';
 
 /** Content codings that are asked for. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
@@ -20,6 +20,11 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 };
 const HEADERS = { accept: 'application/json', 'accept-encoding': Object.keys(DECODERS).join(', '), 'user-agent': 'sallyport' };
 const MAX_CODINGS = 2;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Addresses of one host that are tried. */
+const MAX_ADDRESSES = 8;
+/** Many clusters behind a proxy cannot resolve the names of the internet. */
+const PROXIED_LOOKUP_MS = 500;
 /** The certificate is not signed by an authority that is trusted here. */
 const UNTRUSTED: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -29,13 +34,10 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** Resolves a host name to all of its addresses. */
-export type ResolveHost = (hostname: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
-
-/** The limits of one fetch. */
+/** The limits of all fetches. */
 export interface FetchLimits {
-  /** Which addresses must not be dialled. */
-  readonly guard: AddressGuard;
+  /** Which addresses policies of a namespace may name. */
+  readonly guards: AddressGuards;
   /** Largest body in bytes. */
   readonly maxBytes: number;
   readonly maxRedirects: number;
@@ -45,6 +47,15 @@ export interface FetchLimits {
   readonly resolveHost?: ResolveHost;
   /** Absent: every URL is fetched directly. */
   readonly proxyOf?: ForwardProxies;
+}
+
+/** One fetch of a source, which may take several requests. */
+export interface FetchContext {
+  readonly limits: FetchLimits;
+  readonly guard: AddressGuard;
+  readonly trail: FetchTrail;
+  /** Aborts at the deadline. */
+  readonly signal: AbortSignal;
 }
 
 /** The response of a successful fetch. */
@@ -58,63 +69,59 @@ export interface FetchedDocument {
 }
 
 /**
- * Fetches `url` until `signal` aborts.
+ * Fetches `url`.
  *
- * @throws TransientError SP_JWKS_FETCH on every failure
+ * @throws FetchFailure on every failure
  */
-export async function fetchDocument(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedDocument> {
-  let target = parseTarget(url, undefined);
+export async function fetchDocument(url: string, context: FetchContext): Promise<FetchedDocument> {
+  const { limits } = context;
+  let target = parseTarget(url, undefined, context);
   for (let hop = 0; hop <= limits.maxRedirects; hop += 1) {
-    const response = await send(target, limits, signal);
+    const response = await send(target, context);
     const status = response.statusCode ?? 0;
     const location = response.headers.location;
     if (status >= 300 && status < 400 && location !== undefined) {
       response.destroy();
-      target = parseTarget(location, target);
+      target = parseTarget(location, target, context);
       continue;
     }
     if (status < 200 || status > 299) {
       response.destroy();
-      throw failure(target, `responded with status ${status}`);
+      throw failure(target, context, `responded with status ${status}`);
     }
-    const text = await readBody(response, { target, maxBytes: limits.maxBytes }, signal);
+    const text = await readBody(response, target, context);
     return { text, url: target.href, maxAgeSeconds: maxAgeOf(response.headers['cache-control']) };
   }
-  throw failure(parseTarget(url, undefined), `more than ${limits.maxRedirects} redirects`);
+  throw failure(parseTarget(url, undefined, context), context, `more than ${limits.maxRedirects} redirects`);
 }
 
-/** The URL in a form that messages may contain: without credentials and query. */
-export function displayUrl(url: string): string {
-  const parsed = URL.parse(url);
-  return parsed === null ? 'an invalid URL' : `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
-}
-
-function parseTarget(url: string, base: URL | undefined): URL {
+function parseTarget(url: string, base: URL | undefined, context: FetchContext): URL {
   const parsed = URL.parse(url, base?.href);
-  if (parsed === null) throw new TransientError('SP_JWKS_FETCH', 'not a URL');
-  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw failure(parsed, 'is neither http nor https');
+  if (parsed === null) throw new FetchFailure('not a URL', context);
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') throw failure(parsed, context, 'is neither http nor https');
   // Keys that were requested over TLS must not be transferred in clear text.
-  if (base?.protocol === 'https:' && parsed.protocol === 'http:') throw failure(base, 'redirects from https to http');
+  if (base?.protocol === 'https:' && parsed.protocol === 'http:') throw failure(base, context, 'redirects from https to http');
   return parsed;
 }
 
-function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<IncomingMessage> {
-  const host = target.hostname.replace(/^\[|\]$/g, '');
-  const literal = isIP(host) === 0 ? undefined : limits.guard(host);
-  if (literal !== undefined) return Promise.reject(failure(target, `its address is ${literal} and must not be dialled`));
+async function send(target: URL, context: FetchContext): Promise<IncomingMessage> {
+  const { limits, guard, signal } = context;
   const tls = { minVersion: 'TLSv1.2', ...(limits.trustedCa === undefined ? {} : { ca: [...limits.trustedCa] }) } as const;
   const proxy = limits.proxyOf?.(target);
-  // The proxy resolves the name of the host: its addresses are not known here.
-  if (proxy !== undefined)
-    return sendByProxy(proxy, target, { headers: HEADERS, signal, tls }).catch((error: unknown) => {
-      throw asFailure(target, error, signal);
+  if (proxy !== undefined) {
+    await checkBehindProxy(target, context);
+    return await sendByProxy(proxy, target, { headers: HEADERS, signal, tls }).catch((error: unknown) => {
+      throw asFailure(target, error, context);
     });
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => reject(asFailure(target, error, signal));
+  }
+  const addresses = await dialledAddresses(target, context);
+  return await new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => reject(asFailure(target, error, context));
     const options = {
       agent: false as const,
-      lookup: guardedLookup(target, limits),
+      lookup: lookupIn(addresses),
       signal,
+      maxHeaderSize: MAX_HEADER_BYTES,
       headers: HEADERS,
     };
     const request =
@@ -122,56 +129,89 @@ function send(target: URL, limits: FetchLimits, signal: AbortSignal): Promise<In
     request.on('error', fail);
     request.on('socket', (socket) => {
       socket.on('connect', () => {
-        const reason = limits.guard(socket.remoteAddress ?? '');
-        if (reason !== undefined) request.destroy(failure(target, `its address is ${reason} and must not be dialled`));
+        const reason = guard.refusalOf(socket.remoteAddress ?? '');
+        if (reason !== undefined) request.destroy(forbidden(target, context, reason));
       });
     });
     request.end();
   });
 }
 
-function guardedLookup(target: URL, limits: FetchLimits): LookupFunction {
-  const resolveHost = limits.resolveHost ?? resolveBySystem;
-  return (hostname, options, callback) => {
-    resolveHost(hostname).then(
-      (found) => {
-        const allowed = found.filter((entry) => limits.guard(entry.address) === undefined);
-        const [first] = allowed;
-        if (first === undefined) callback(failure(target, blockedReason(found, limits.guard)), '', 0);
-        else if (options.all === true) callback(null, [...allowed]);
-        else callback(null, first.address, first.family);
-      },
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), '', 0),
-    );
+/** The addresses of a URL's host that may be dialled; at least one. They are dialled as found here: a second lookup could differ. */
+async function dialledAddresses(target: URL, context: FetchContext): Promise<readonly HostAddress[]> {
+  refuseLiteral(target, context);
+  const found = await addressesOf(target, context).catch((error: unknown) => {
+    throw asFailure(target, error, context);
+  });
+  return allowedOf(found, target, context);
+}
+
+/**
+ * Refuses what would be refused without the proxy. It resolves the name of the host itself, so no address need be known here: then the host
+ * counts as internal, because the proxy may reach anything.
+ */
+async function checkBehindProxy(target: URL, context: FetchContext): Promise<void> {
+  refuseLiteral(target, context);
+  const { signal } = context;
+  let found: readonly HostAddress[] = [];
+  try {
+    found = await addressesOf(target, { ...context, signal: AbortSignal.any([signal, AbortSignal.timeout(PROXIED_LOOKUP_MS)]) });
+  } catch (error) {
+    if (signal.aborted) throw asFailure(target, error, context);
+  }
+  if (found.length > 0) allowedOf(found, target, context);
+}
+
+/** Nothing has been dialled or looked up yet: if it is the policy's own URL, its author may know. */
+function refuseLiteral(target: URL, context: FetchContext): void {
+  const host = hostOf(target);
+  const reason = isIP(host) === 0 ? undefined : context.guard.refusalOf(host);
+  if (reason !== undefined) throw forbidden(target, context, reason);
+}
+
+async function addressesOf(target: URL, { limits, trail, signal }: FetchContext): Promise<readonly HostAddress[]> {
+  const host = hostOf(target);
+  const family = isIP(host);
+  if (family !== 0) return await trail.visit(() => Promise.resolve([{ address: host, family }]));
+  return await trail.visit(() => (limits.resolveHost ?? resolveBySystem)(host, signal));
+}
+
+function allowedOf(found: readonly HostAddress[], target: URL, context: FetchContext): readonly HostAddress[] {
+  const allowed = found.filter(({ address }) => context.guard.refusalOf(address) === undefined);
+  const [first] = found;
+  if (first === undefined) throw failure(target, context, 'cannot be fetched: its host has no address');
+  if (allowed.length === 0) throw forbidden(target, context, context.guard.refusalOf(first.address) ?? '');
+  return allowed.slice(0, MAX_ADDRESSES);
+}
+
+function hostOf(target: URL): string {
+  return target.hostname.replace(/^\[|\]$/g, '');
+}
+
+function forbidden(target: URL, context: FetchContext, reason: string): FetchFailure {
+  return failure(target, context, `cannot be fetched: its address is ${reason} and must not be dialled`);
+}
+
+function lookupIn(addresses: readonly HostAddress[]): LookupFunction {
+  return (_hostname, options, callback) => {
+    const [first] = addresses;
+    if (options.all === true) callback(null, [...addresses]);
+    else callback(null, first?.address ?? '', first?.family);
   };
 }
 
-function blockedReason(found: readonly { readonly address: string }[], guard: AddressGuard): string {
-  const [first] = found;
-  return first === undefined ? 'its host has no address' : `its address is ${guard(first.address)} and must not be dialled`;
-}
-
-function resolveBySystem(hostname: string): ReturnType<ResolveHost> {
-  return new Promise((resolve, reject) => {
-    systemLookup(hostname, { all: true }, (error, addresses) => (error === null ? resolve(addresses) : reject(error)));
-  });
-}
-
-async function readBody(
-  response: IncomingMessage,
-  { target, maxBytes }: { readonly target: URL; readonly maxBytes: number },
-  signal: AbortSignal,
-): Promise<string> {
+async function readBody(response: IncomingMessage, target: URL, context: FetchContext): Promise<string> {
+  const { maxBytes } = context.limits;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of decoded(response, target)) {
+    for await (const chunk of decoded(response, target, context)) {
       size += chunk.length;
-      if (size > maxBytes) throw failure(target, `responded with more than ${maxBytes} bytes`);
+      if (size > maxBytes) throw failure(target, context, `responded with more than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {
-    throw asFailure(target, error, signal);
+    throw asFailure(target, error, context);
   } finally {
     response.destroy();
   }
@@ -179,17 +219,18 @@ async function readBody(
 }
 
 /** The body without its content codings. The limit of its size counts afterwards: a small body may unpack to a large one. */
-function decoded(response: IncomingMessage, target: URL): AsyncIterable<Buffer> {
+function decoded(response: IncomingMessage, target: URL, context: FetchContext): AsyncIterable<Buffer> {
   const codings = (response.headers['content-encoding'] ?? '')
     .toLowerCase()
     .split(',')
     .map((coding) => coding.trim());
   const applied = codings.filter((coding) => coding !== '' && coding !== 'identity').toReversed();
-  if (applied.length > MAX_CODINGS) throw failure(target, `responds with ${applied.length} content codings`);
+  if (applied.length > MAX_CODINGS) throw failure(target, context, `responds with ${applied.length} content codings`);
   let body: Readable = response;
   for (const coding of applied) {
     const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
-    if (decoder === undefined) throw failure(target, `responds in the coding ${coding}, which was not asked for`);
+    if (decoder === undefined)
+      throw failure(target, context, `responds in the coding ${JSON.stringify(coding.slice(0, 20))}, which was not asked for`);
     const unpacked = decoder();
     pipeline(body, unpacked, () => undefined);
     body = unpacked;
@@ -208,17 +249,22 @@ function maxAgeOf(header: string | undefined): number | undefined {
   return undefined;
 }
 
-function asFailure(target: URL, error: unknown, signal: AbortSignal): TransientError {
-  if (error instanceof TransientError) return error;
-  if (error instanceof ProxyFailure) return failure(target, error.message);
-  if (signal.aborted || (error instanceof Error && error.name === 'AbortError')) return failure(target, 'did not respond in time');
+function asFailure(target: URL, error: unknown, context: FetchContext): FetchFailure {
+  if (error instanceof FetchFailure) return error;
+  if (error instanceof ProxyFailure) return failure(target, context, error.message);
+  if (context.signal.aborted || (error instanceof Error && error.name === 'AbortError'))
+    return failure(target, context, 'did not respond in time');
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'invalid response';
   // The message of Node.js advises one of its command-line flags.
   if (UNTRUSTED.has(code))
-    return failure(target, `has a certificate that is not trusted (${code}): name its authority in jwks.caFile (chart: jwks.caConfigMap)`);
-  return failure(target, `cannot be fetched (${code})`, error);
+    return failure(
+      target,
+      context,
+      `has a certificate that is not trusted (${code}): name its authority in jwks.caFile (chart: jwks.caConfigMap)`,
+    );
+  return failure(target, context, `cannot be fetched (${code})`, error);
 }
 
-function failure(target: URL, reason: string, cause?: unknown): TransientError {
-  return new TransientError('SP_JWKS_FETCH', `${displayUrl(target.href)} ${reason}`, { cause });
+function failure(target: URL, { trail }: FetchContext, reason: string, cause?: unknown): FetchFailure {
+  return new FetchFailure(`${displayUrl(target.href)} ${reason}`, { trail, cause });
 }

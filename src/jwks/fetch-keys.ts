@@ -3,9 +3,10 @@
  */
 import type { JwtRule } from '../api/istio/resources.ts';
 import type { KeySet } from '../bundle/bundle.ts';
-import { TransientError } from '../errors.ts';
 import { parseJwks } from '../jwt/parse-jwks.ts';
-import { displayUrl, type FetchLimits, fetchDocument } from './fetch-document.ts';
+import type { AddressGuard } from './address-guard.ts';
+import { type FetchContext, type FetchLimits, fetchDocument } from './fetch-document.ts';
+import { displayUrl, FetchFailure, FetchTrail } from './fetch-failure.ts';
 
 /** Where keys come from. `keys`: the URL of a JWKS. `discovery`: the URL of an OpenID provider's configuration, which names the JWKS. */
 export interface KeySource {
@@ -15,6 +16,7 @@ export interface KeySource {
 
 /** Below the issuer. @see https://openid.net/specs/openid-connect-discovery-1_0.html */
 const DISCOVERY_PATH = '/.well-known/openid-configuration';
+const MAX_ISSUER_LENGTH = 256;
 
 /** The result of a successful attempt. */
 export interface FetchedKeys {
@@ -38,36 +40,41 @@ export function keySourceOf(rule: JwtRule): KeySource | undefined {
   return { kind: 'discovery', url: `${rule.issuer.replace(/\/$/, '')}${DISCOVERY_PATH}` };
 }
 
+/** How one source is fetched. */
+export interface FetchRights {
+  readonly limits: FetchLimits;
+  /** Of the namespaces of the policies that name the source. */
+  readonly guard: AddressGuard;
+}
+
 /**
  * Fetches and checks the keys of `source` within the deadline of `signal`.
  *
- * @throws TransientError SP_JWKS_FETCH
+ * @throws FetchFailure
  */
-export async function fetchKeys(source: KeySource, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
-  if (source.kind === 'keys') return fetchKeySet(source.url, limits, signal);
-  if (!/^https?:$/.test(URL.parse(source.url)?.protocol ?? '')) throw notDiscoverable(source.url);
-  const configuration = await fetchDocument(source.url, limits, signal);
+export async function fetchKeys(source: KeySource, { limits, guard }: FetchRights, signal: AbortSignal): Promise<FetchedKeys> {
+  const context: FetchContext = { limits, guard, trail: new FetchTrail(source.url, guard), signal };
+  if (source.kind === 'keys') return fetchKeySet(source.url, context);
+  if (!/^https?:$/.test(URL.parse(source.url)?.protocol ?? '')) throw notDiscoverable(source.url, context);
+  const configuration = await fetchDocument(source.url, context);
   const uri = jwksUriOf(configuration.text);
-  if (uri === undefined) throw new TransientError('SP_JWKS_FETCH', `${displayUrl(source.url)} names no jwks_uri`);
-  const keys = await fetchKeySet(uri, limits, signal);
+  if (uri === undefined) throw new FetchFailure(`${displayUrl(source.url)} names no jwks_uri`, context);
+  const keys = await fetchKeySet(uri, context);
   const ages = [configuration.maxAgeSeconds, keys.maxAgeSeconds].filter((age): age is number => age !== undefined);
   return { ...keys, maxAgeSeconds: ages.length === 0 ? undefined : Math.min(...ages) };
 }
 
-function notDiscoverable(url: string): TransientError {
-  const issuer = JSON.stringify(url.slice(0, -DISCOVERY_PATH.length));
-  return new TransientError(
-    'SP_JWKS_FETCH',
-    `the keys of issuer ${issuer} cannot be discovered, because it is not an http(s) URL: add jwksUri`,
-  );
+function notDiscoverable(url: string, context: FetchContext): FetchFailure {
+  const issuer = JSON.stringify(url.slice(0, -DISCOVERY_PATH.length).slice(0, MAX_ISSUER_LENGTH));
+  return new FetchFailure(`the keys of issuer ${issuer} cannot be discovered, because it is not an http(s) URL: add jwksUri`, context);
 }
 
-async function fetchKeySet(url: string, limits: FetchLimits, signal: AbortSignal): Promise<FetchedKeys> {
-  const document = await fetchDocument(url, limits, signal);
+async function fetchKeySet(url: string, context: FetchContext): Promise<FetchedKeys> {
+  const document = await fetchDocument(url, context);
   // A symmetric key that anyone can download is not secret: a token signed with it proves nothing.
   const { keys, problems, leftOut } = parseJwks(document.text, { symmetric: false });
   if (keys.length === 0) {
-    throw new TransientError('SP_JWKS_FETCH', `${displayUrl(url)} contains no usable key (${problems[0] ?? 'it contains no keys'})`);
+    throw new FetchFailure(`${displayUrl(url)} contains no usable key (${problems[0] ?? 'it contains no keys'})`, context);
   }
   return { keySet: { source: displayUrl(url), keys }, leftOut, maxAgeSeconds: document.maxAgeSeconds };
 }

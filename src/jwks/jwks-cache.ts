@@ -4,8 +4,8 @@
  */
 import type { JwtRule } from '../api/istio/resources.ts';
 import type { KeySet } from '../bundle/bundle.ts';
-import { type CachedSource, CachedSources } from './cached-sources.ts';
-import { type KeySource, keySourceOf } from './fetch-keys.ts';
+import { type CachedSource, CachedSources, TOO_MANY_SOURCES } from './cached-sources.ts';
+import { keySourceOf } from './fetch-keys.ts';
 import { Refresher, type RefreshOptions } from './refresher.ts';
 
 /**
@@ -31,29 +31,35 @@ export type JwksCacheOptions = RefreshOptions;
 
 /** The age of the keys of one source. */
 export interface KeyAge {
-  readonly url: string;
+  /** Of the policies that want the source. */
+  readonly namespaces: ReadonlySet<string>;
   /** Seconds since the last successful fetch; `undefined`: no fetch has succeeded. */
   readonly ageSeconds: number | undefined;
 }
 
+/** Where a rule stands and where its keys are used. */
+export interface KeyUse {
+  /** Namespace of the rule's policy: it decides what may be dialled. */
+  readonly policy: string;
+  /** Namespace of the bundle that needs the keys, see {@link JwksCache.seed}. */
+  readonly bundle: string;
+}
+
 /** The last good keys of all rules that are wanted. */
 export interface JwksCache {
-  /**
-   * The last good keys of a rule with a URL or discovery; `undefined`: no fetch has succeeded, or the rule has inline keys.
-   * @param namespace of the rule's policy, see {@link JwksCache.seed}
-   */
-  readonly keySetOf: (rule: JwtRule, namespace: string) => KeySet | undefined;
-  /** The state of a rule's keys. */
+  /** The last good keys of a rule with a URL or discovery; `undefined`: no fetch has succeeded, or the rule has inline keys. */
+  readonly keySetOf: (rule: JwtRule, use: KeyUse) => KeySet | undefined;
+  /** The state of a rule's keys for the status of its policy, in `namespace`. */
   readonly stateOf: (rule: JwtRule, namespace: string) => KeyState;
   /** True while the first fetch for a rule is in progress and there are no keys: its policy is about to get some. */
-  readonly isPending: (rule: JwtRule, namespace: string) => boolean;
-  /** Replaces the rules that `owner` wants; an empty array: none. New sources are fetched immediately. */
-  readonly want: (owner: string, rules: readonly JwtRule[]) => void;
+  readonly isPending: (rule: JwtRule, use: KeyUse) => boolean;
+  /** Replaces the rules that `owner`, a policy in `namespace`, wants; an empty array: none. New sources are fetched immediately. */
+  readonly want: (owner: string, namespace: string, rules: readonly JwtRule[]) => void;
   /**
    * Adds the keys of a published bundle for rules in the namespace of the bundle: write access to ConfigMaps there must not provide keys to
-   * other namespaces. They are used until the first fetch of their source succeeds.
+   * other namespaces. They are used until the first fetch of their source succeeds. A rule that no policy wants is ignored.
    */
-  readonly seed: (namespace: string, rule: JwtRule, keySet: KeySet) => void;
+  readonly seed: (rule: JwtRule, keySet: KeySet, use: KeyUse) => void;
   /** Calls `listener` for every change. Returns a function that ends this. */
   readonly subscribe: (listener: (change: KeysChange) => void) => () => void;
   /** The age of the keys of every source. */
@@ -64,27 +70,32 @@ export interface JwksCache {
 
 /** An empty cache. */
 export function createJwksCache(options: JwksCacheOptions): JwksCache {
-  const sources = new CachedSources();
+  const sources = new CachedSources(options.limits.guards);
   const listeners = new Set<(change: KeysChange) => void>();
-  const refresher = new Refresher(options, ({ wantedBy }, keys) => {
-    const owners = [...wantedBy.keys()];
-    for (const listener of listeners) listener({ owners, keys });
+  const refresher = new Refresher(options, {
+    onChange: ({ wantedBy }, keys) => {
+      const owners = [...wantedBy.keys()];
+      for (const listener of listeners) listener({ owners, keys });
+    },
+    refusalOf: (cached, bytes) => sources.refusalOf(cached, bytes),
   });
   return {
-    keySetOf: (rule, namespace) => keysOf(sources.find(rule), namespace),
-    stateOf: (rule, namespace) => stateOf(sources.find(rule), keySourceOf(rule), namespace),
-    isPending: (rule, namespace) => {
-      const cached = sources.find(rule);
-      return cached !== undefined && cached.failures === 0 && keysOf(cached, namespace) === undefined;
+    keySetOf: (rule, use) => keysOf(sources.find(rule, use.policy), use.bundle),
+    stateOf: (rule, namespace) => stateOf(sources, rule, namespace),
+    isPending: (rule, use) => {
+      const cached = sources.find(rule, use.policy);
+      return cached !== undefined && cached.failures === 0 && keysOf(cached, use.bundle) === undefined;
     },
-    want: (owner, rules) => {
-      for (const added of sources.want(owner, rules)) refresher.schedule(added, 0);
+    want: (owner, namespace, rules) => {
+      const { added, joined, removed } = sources.want(owner, namespace, rules);
+      for (const cached of removed) refresher.forget(cached);
+      for (const cached of joined) refresher.join(cached);
+      for (const cached of added) refresher.schedule(cached, 0);
     },
-    seed: (namespace, rule, keySet) => {
-      const source = keySourceOf(rule);
-      if (source === undefined || keySet.keys.length === 0) return;
-      const cached = sources.ensure(source);
-      if (cached.keySet === undefined && !cached.seeds.has(namespace)) cached.seeds.set(namespace, keySet);
+    seed: (rule, keySet, use) => {
+      const cached = sources.find(rule, use.policy);
+      if (cached === undefined || keySet.keys.length === 0) return;
+      if (cached.keySet === undefined && !cached.seeds.has(use.bundle)) cached.seeds.set(use.bundle, keySet);
     },
     subscribe: (listener) => {
       listeners.add(listener);
@@ -99,15 +110,20 @@ function keysOf(cached: CachedSource | undefined, namespace: string): KeySet | u
   return cached?.keySet ?? cached?.seeds.get(namespace);
 }
 
-function stateOf(cached: CachedSource | undefined, source: KeySource | undefined, namespace: string): KeyState {
+function stateOf(sources: CachedSources, rule: JwtRule, namespace: string): KeyState {
+  const source = keySourceOf(rule);
   if (source === undefined) return { kind: 'inline' };
   const { url } = source;
-  if (cached === undefined) return { kind: 'pending', url };
+  const cached = sources.find(rule, namespace);
+  if (cached === undefined) {
+    return sources.isCutOff(namespace) ? { kind: 'unavailable', url, reason: TOO_MANY_SOURCES } : { kind: 'pending', url };
+  }
   const hasKeys = keysOf(cached, namespace) !== undefined;
   if (cached.reason !== undefined) return { kind: hasKeys ? 'stale' : 'unavailable', url, reason: cached.reason };
   return hasKeys ? { kind: 'fresh', url, leftOut: cached.leftOut } : { kind: 'pending', url };
 }
 
-function ageOf({ source, fetchedAtMs }: CachedSource, nowMs: number): KeyAge {
-  return { url: source.url, ageSeconds: fetchedAtMs === undefined ? undefined : (nowMs - fetchedAtMs) / 1000 };
+function ageOf({ wantedBy, fetchedAtMs }: CachedSource, nowMs: number): KeyAge {
+  const namespaces = new Set([...wantedBy.values()].map(({ namespace }) => namespace));
+  return { namespaces, ageSeconds: fetchedAtMs === undefined ? undefined : (nowMs - fetchedAtMs) / 1000 };
 }

@@ -2,16 +2,17 @@
  * Fetches the keys of sources again and again: after max-age, and after a failure with growing delays. A source that fails keeps its keys.
  */
 import type { Clock } from '../clock.ts';
-import { TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CachedSource } from './cached-sources.ts';
 import type { FetchLimits } from './fetch-document.ts';
+import { FetchFailure } from './fetch-failure.ts';
 import { type FetchedKeys, fetchKeys } from './fetch-keys.ts';
+import { type FetchJob, FetchSlots } from './fetch-slots.ts';
 
 /** Counts fetches. */
 export interface FetchObserver {
-  /** `url` is the source as configured; policies decide how many there are. */
-  readonly onFetch: (result: 'success' | 'failure', url: string) => void;
+  /** `namespaces`: of the policies that want the source. */
+  readonly onFetch: (result: 'success' | 'failure', namespaces: Iterable<string>) => void;
 }
 
 /** How sources are fetched, and how often. */
@@ -32,91 +33,161 @@ export interface RefreshOptions {
   readonly maxRetryMs?: number;
 }
 
-/** Called after a fetch that changed a source. `keys` false: only its state changed. */
-export type NotifyChange = (cached: CachedSource, keys: boolean) => void;
+/** What the refresher needs to know of the other sources. */
+export interface RefreshHooks {
+  /** Called after a fetch that changed a source. `keys` false: only its state changed. */
+  readonly onChange: (cached: CachedSource, keys: boolean) => void;
+  /** Why keys of this size cannot be kept; `undefined`: they can. */
+  readonly refusalOf: (cached: CachedSource, bytes: number) => string | undefined;
+}
 
 const MAX_TIMEOUT_MS = 30_000;
+/** Longest reason that is kept, in characters. */
+const MAX_REASON = 512;
 
-/** Schedules and runs the fetches of all sources, each with its own timer. */
+/** Schedules the fetches of all sources, each with its own timer, and runs them as slots become free. */
 export class Refresher {
   readonly #options: RefreshOptions;
-  readonly #notify: NotifyChange;
+  readonly #hooks: RefreshHooks;
+  readonly #slots: FetchSlots;
+  readonly #running = new Set<Promise<void>>();
   /** `undefined`: not started. */
-  #running: AbortSignal | undefined;
+  #stopping: AbortSignal | undefined;
 
-  constructor(options: RefreshOptions, notify: NotifyChange) {
+  constructor(options: RefreshOptions, hooks: RefreshHooks) {
     this.#options = options;
-    this.#notify = notify;
+    this.#hooks = hooks;
+    this.#slots = new FetchSlots(options.clock);
   }
 
   /** Fetches `sources()` until `signal` aborts. Resolves when no fetch is in progress. */
   async run(sources: () => readonly CachedSource[], signal: AbortSignal): Promise<void> {
-    this.#running = signal;
+    this.#stopping = signal;
     for (const cached of sources()) this.schedule(cached, 0);
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    for (const cached of sources()) cached.cancel();
-    await Promise.all(sources().flatMap(({ fetching }) => fetching ?? []));
+    for (const cached of sources()) this.forget(cached);
+    await Promise.all(this.#running);
   }
 
   /** Fetches a source after `delayMs`, instead of any fetch that is scheduled. Does nothing unless running and wanted. */
   schedule(cached: CachedSource, delayMs: number): void {
     cached.cancel();
-    if (this.#running === undefined || this.#running.aborted || cached.wantedBy.size === 0) return;
-    cached.cancel = this.#options.clock.after(delayMs, () => {
-      const signal = this.#running;
-      if (signal === undefined || signal.aborted || cached.fetching !== undefined) return;
-      cached.fetching = this.#refresh(cached, signal).finally(() => {
-        cached.fetching = undefined;
-      });
-    });
+    if (this.#stopping === undefined || this.#stopping.aborted || cached.wantedBy.size === 0) return;
+    cached.cancel = this.#options.clock.after(delayMs, () => this.#slots.add(this.#jobOf(cached)));
   }
 
-  async #refresh(cached: CachedSource, signal: AbortSignal): Promise<void> {
+  /** To be called when another namespace has come to want a source: a fetch that waits may take its turn. */
+  join(cached: CachedSource): void {
+    if (cached.job !== undefined && this.#slots.isWaiting(cached.job)) this.#slots.add(cached.job);
+  }
+
+  /** Ends what is scheduled or in progress for a source. */
+  forget(cached: CachedSource): void {
+    cached.cancel();
+    if (cached.job !== undefined) this.#slots.forget(cached.job);
+  }
+
+  #jobOf(cached: CachedSource): FetchJob {
+    cached.job ??= {
+      namespaces: () => namespacesOf(cached),
+      isSlow: false,
+      run: async (gaveWay) => {
+        const fetching = this.#refresh(cached, gaveWay);
+        this.#running.add(fetching);
+        await fetching;
+        this.#running.delete(fetching);
+      },
+    };
+    return cached.job;
+  }
+
+  async #refresh(cached: CachedSource, gaveWay: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const startedMs = clock.nowMs();
+    const timeoutMs = timeoutOf(cached);
     try {
-      const fetched = await fetchWithin(this.#options, cached, signal);
-      this.#succeed(cached, fetched);
+      const fetched = await fetchWithin(this.#options, cached, { timeoutMs, gaveWay });
+      if (!gaveWay.aborted) this.#succeed(cached, fetched);
     } catch (error) {
-      if (!signal.aborted) this.#fail(cached, error);
+      if (gaveWay.aborted) return;
+      const remainingMs = startedMs + timeoutMs - clock.nowMs();
+      // A closed port fails sooner than a dropped packet: inside the cluster, neither must be visible.
+      if (error instanceof FetchFailure && error.isInternal && remainingMs > 0) {
+        cached.cancel = clock.after(remainingMs, () => this.#fail(cached, error));
+      } else {
+        this.#fail(cached, error);
+      }
     }
   }
 
   #succeed(cached: CachedSource, { keySet, leftOut, maxAgeSeconds }: FetchedKeys): void {
     const { clock, logger, observer } = this.#options;
+    const text = JSON.stringify(keySet);
+    const refusal = this.#hooks.refusalOf(cached, text.length);
+    if (refusal !== undefined) {
+      this.#record(cached, `${keySet.source} cannot be used: ${refusal}`);
+      return;
+    }
     const wasHealthy = cached.failures === 0 && cached.fetchedAtMs !== undefined;
-    const changed = JSON.stringify(keySet) !== JSON.stringify(cached.keySet);
+    const changed = text !== JSON.stringify(cached.keySet);
     const isNewlyLeftOut = JSON.stringify(leftOut) !== JSON.stringify(cached.leftOut);
-    Object.assign(cached, { keySet, leftOut, fetchedAtMs: clock.nowMs(), failures: 0, reason: undefined });
+    Object.assign(cached, { keySet, leftOut, bytes: text.length, fetchedAtMs: clock.nowMs(), failures: 0, reason: undefined });
     cached.seeds.clear();
-    observer?.onFetch('success', cached.source.url);
+    observer?.onFetch('success', namespacesOf(cached));
     if (changed) logger.info({ url: keySet.source, keys: keySet.keys.length }, 'keys changed');
     if (isNewlyLeftOut && leftOut.length > 0) {
       logger.warn({ code: 'SP_JWKS', url: keySet.source, leftOut }, 'keys of the set are not used');
     }
-    if (changed || isNewlyLeftOut || !wasHealthy) this.#notify(cached, changed);
+    if (changed || isNewlyLeftOut || !wasHealthy) this.#hooks.onChange(cached, changed);
     this.schedule(cached, refreshDelayMs(this.#options, maxAgeSeconds));
   }
 
   #fail(cached: CachedSource, error: unknown): void {
-    const { logger, observer } = this.#options;
-    const reason = error instanceof TransientError ? error.message : 'the response cannot be read';
+    const { logger } = this.#options;
+    if (error instanceof FetchFailure) {
+      const { code, message } = error;
+      if (cached.logged !== message) logger.warn({ code, attempt: cached.failures + 1, err: error }, 'keys cannot be fetched');
+      cached.logged = message.slice(0, MAX_REASON);
+      this.#record(cached, error.publicMessage);
+      return;
+    }
+    logger.error({ err: error, attempt: cached.failures + 1 }, 'bug while fetching keys');
+    this.#record(cached, 'the response cannot be read');
+  }
+
+  #record(cached: CachedSource, text: string): void {
+    const reason = text.slice(0, MAX_REASON);
     const isNew = cached.reason !== reason;
     Object.assign(cached, { failures: cached.failures + 1, reason });
-    observer?.onFetch('failure', cached.source.url);
-    if (!(error instanceof TransientError)) logger.error({ err: error, attempt: cached.failures }, 'bug while fetching keys');
-    else if (isNew) logger.warn({ code: error.code, attempt: cached.failures, err: error }, 'keys cannot be fetched');
-    if (isNew) this.#notify(cached, false);
+    this.#options.observer?.onFetch('failure', namespacesOf(cached));
+    if (isNew) this.#hooks.onChange(cached, false);
     this.schedule(cached, retryDelayMs(this.#options, cached.failures));
   }
 }
 
-async function fetchWithin({ clock, limits }: RefreshOptions, cached: CachedSource, signal: AbortSignal): Promise<FetchedKeys> {
-  const timeoutMs = Math.min(Math.max(...cached.wantedBy.values(), 1), MAX_TIMEOUT_MS);
-  const deadline = new AbortController();
-  const cancel = clock.after(timeoutMs, () => deadline.abort());
+function namespacesOf({ wantedBy }: CachedSource): ReadonlySet<string> {
+  return new Set([...wantedBy.values()].map(({ namespace }) => namespace));
+}
+
+function timeoutOf({ wantedBy }: CachedSource): number {
+  const longest = [...wantedBy.values()].reduce((most, { timeoutMs }) => Math.max(most, timeoutMs), 1);
+  return Math.min(longest, MAX_TIMEOUT_MS);
+}
+
+async function fetchWithin(
+  { clock, limits }: RefreshOptions,
+  { source, guard }: CachedSource,
+  { timeoutMs, gaveWay }: { readonly timeoutMs: number; readonly gaveWay: AbortSignal },
+): Promise<FetchedKeys> {
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  const cancel = clock.after(timeoutMs, end);
+  gaveWay.addEventListener('abort', end, { once: true });
   try {
-    return await fetchKeys(cached.source, limits, AbortSignal.any([signal, deadline.signal]));
+    return await fetchKeys(source, { limits, guard }, ending.signal);
   } finally {
     cancel();
+    gaveWay.removeEventListener('abort', end);
   }
 }
 

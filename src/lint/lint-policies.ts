@@ -18,11 +18,12 @@ import { findPeerIdentityFields } from './peer-identity.ts';
 import { findDeniedPreflights } from './preflights.ts';
 import { findRootAccounts } from './root-accounts.ts';
 import { findRuleShapes } from './rule-shape.ts';
+import { findSecrets, type SecretSettings } from './secrets.ts';
 import { findIdleTargets } from './targets.ts';
 import { findIssuerSlashes, findOptionalTokens, findUnknownTokens, rulesForTokensOf } from './token-sources.ts';
 
 /** Mesh settings that the findings depend on. */
-export interface LintOptions extends RuleMeaning {
+export interface LintOptions extends RuleMeaning, Partial<Omit<SecretSettings, 'rootNamespace'>> {
   /** Absent: paths are not compared with their normalized form. */
   readonly pathNormalization?: MeshConfig['pathNormalization'];
   /** Proxies that identify the peer, as in the mesh settings. Absent: none. */
@@ -56,7 +57,7 @@ export function lintPolicies(policies: readonly Policy[], options: LintOptions):
 function lintAlone(policy: Policy, options: Partial<LintOptions>): readonly Finding[] {
   const { rootNamespace, pathNormalization, trustedProxies = [] } = options;
   if (policy.kind === 'RequestAuthentication')
-    return [...findIdleTargets(policy), ...findIssuerSlashes(policy), ...findJwtRuleTraps(policy)];
+    return [...findIdleTargets(policy), ...findIssuerSlashes(policy), ...findJwtRuleTraps(policy), ...findSecrets(policy, options)];
   return [
     ...findIdleTargets(policy),
     ...findDeadValues(policy, pathNormalization),
@@ -67,6 +68,7 @@ function lintAlone(policy: Policy, options: Partial<LintOptions>): readonly Find
     ...findRuleShapes(policy),
     ...findEvadableRules(policy),
     ...findPeerIdentityFields(policy, trustedProxies),
+    ...findSecrets(policy, options),
   ];
 }
 

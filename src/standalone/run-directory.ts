@@ -34,7 +34,7 @@ export interface RunOptions {
   /** Directory for bundles and label files; absent: a temporary directory, removed at the end. */
   readonly stateDirectory?: string;
   readonly mesh: MeshConfig;
-  /** How keys are fetched; absent: every 20 minutes, from any address, with the authorities of Node.js. */
+  /** How keys are fetched; absent: every 20 minutes, also from this machine, with the authorities of Node.js. */
   readonly jwks?: FetchSettings & { readonly refreshMs: number };
   readonly logger: Logger;
   /** Whether the agents write access log lines to standard output. */
@@ -116,7 +116,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
 async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
   const shared = { clock: systemClock, random: Math.random, logger };
   const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
-  const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits(jwks) });
+  const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits({ ...jwks, isLocal: true }) });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
   const delivery = await createDirectoryDelivery({ root, ledger });
@@ -125,7 +125,7 @@ async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: Run
     jwksCache,
     ledger,
     lastGoodStore: createLastGoodFiles(join(stateDirectory, 'last-valid')),
-    pipeline: createPipeline({ ...shared, clusterState, jwksCache, ledger, delivery, mesh: () => mesh }),
+    pipeline: createPipeline({ ...shared, isLocal: true, clusterState, jwksCache, ledger, delivery, mesh: () => mesh }),
     agents: createAgents({
       bundleDir: (workload) => bundleDirectory(root, workload),
       labelsDir: join(stateDirectory, 'labels'),

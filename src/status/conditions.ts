@@ -56,6 +56,8 @@ export interface PolicyFacts {
   readonly isDryRun: boolean;
   /** Why the ext_authz provider of a CUSTOM policy cannot be called: matching requests are denied. Absent: it can be called. */
   readonly provider?: { readonly reason: 'ProviderUnknown' | 'ProviderConflict'; readonly message: string };
+  /** Which secrets of the policy are not published to other namespaces, where it therefore denies. Absent: none. */
+  readonly withheld?: { readonly reason: 'KeysWithheld' | 'ProviderWithheld'; readonly message: string };
   readonly keys: readonly KeyProblem[];
   /** Warnings from compiling this policy. */
   readonly findings: readonly Finding[];
@@ -107,6 +109,7 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   if (first !== undefined) return no('BundleRefused', sentences([count, `${first.workload}: ${first.message}`]));
   if (waiting.length > 0) return no('Publishing', sentences([count, `Not yet published to: ${listNames(waiting)}`]));
   if (unavailable.length > 0) return no('KeysUnavailable', sentences([count, listKeys(unavailable)]));
+  if (facts.withheld !== undefined) return no(facts.withheld.reason, sentences([count, facts.withheld.message]));
   const bare = workloadsWithoutAgent(facts);
   if (total === 0 && bare.length > 0) return no('NoAgent', `No selected workload has an agent: ${listNames(bare)}`);
   if (total === 0) return yes('SelectsNothing', selectsNothing(entry));

@@ -9,6 +9,7 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import { findPeerIdentityFields } from '../lint/peer-identity.ts';
+import { findSecrets } from '../lint/secrets.ts';
 import { findUnservedPorts } from '../lint/unserved-ports.ts';
 import { dryRunOf } from '../policy/lower/dry-run.ts';
 import { findUnknownProvider } from '../policy/lower/unknown-provider.ts';
@@ -73,6 +74,8 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
   }
   const mesh = sources.mesh();
   const provider = providerProblem(policy, findings, mesh);
+  const secrets = findSecrets(policy, mesh);
+  const withheld = withheldBy(policy, secrets, mesh);
   return {
     ...NO_FACTS,
     published,
@@ -84,10 +87,12 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     isMeshWide: policy.metadata.namespace === mesh.rootNamespace,
     isDryRun: policy.kind === 'AuthorizationPolicy' && dryRunOf(policy.metadata) === true,
     ...(provider === undefined ? {} : { provider }),
+    ...(withheld === undefined ? {} : { withheld }),
     keys: keyProblems(policy, jwksCache),
     findings: [
       // Missing keys are reported with the state of their source.
-      ...findings.filter((finding) => finding.code !== 'SP_JWKS_UNAVAILABLE'),
+      ...findings.filter(({ code }) => code !== 'SP_JWKS_UNAVAILABLE' && code !== 'SP_SECRET'),
+      ...secrets,
       ...peerFindings(policy, mesh),
       ...findUnservedPorts(policy, { served: () => selection.portsFor(policy) }),
     ],
@@ -103,7 +108,18 @@ function providerProblem(policy: Policy, compiled: readonly Finding[], mesh: Mes
   const unknown = findUnknownProvider(policy, mesh);
   if (unknown !== undefined) return { reason: 'ProviderUnknown', message: unknown.message };
   const conflict = compiled.find((finding) => finding.code === 'SP_PROVIDER');
-  return conflict === undefined ? undefined : { reason: 'ProviderConflict', message: conflict.message };
+  if (conflict !== undefined) return { reason: 'ProviderConflict', message: conflict.message };
+  return undefined;
+}
+
+/** What is not published because of `secrets`. It depends on the policy alone: pods of one namespace must not change whether it is ready. */
+function withheldBy(policy: Policy, secrets: readonly Finding[], { rootNamespace }: MeshConfig): PolicyFacts['withheld'] {
+  const { metadata, spec } = policy;
+  const isMeshWide = metadata.namespace === rootNamespace;
+  const selectsAll = spec.selector === undefined && (spec.targetRefs ?? []).length === 0;
+  const [secret] = secrets;
+  if (secret === undefined || (isMeshWide ? !selectsAll : policy.kind === 'RequestAuthentication')) return undefined;
+  return { reason: policy.kind === 'RequestAuthentication' ? 'KeysWithheld' : 'ProviderWithheld', message: secret.message };
 }
 
 type Unprotected = Pick<PolicyFacts, 'withoutAgent' | 'altered' | 'notInjectable' | 'notEnabled'>;

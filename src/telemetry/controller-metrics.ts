@@ -1,7 +1,7 @@
 /*
  * The controller's metrics. Queue, worker and client metrics have the names of controller-runtime and client-go, so that
  * existing dashboards work; the others begin with `sallyport_`. No label takes a value that a request or a tenant's object
- * can choose, except the URL of a key source.
+ * can choose; key sources are summed up by namespace.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LOST_LINES } from './line-writer.ts';
@@ -14,8 +14,8 @@ export interface ControllerGauges {
   readonly policies: () => readonly { readonly kind: string; readonly valid: boolean; readonly count: number }[];
   /** Number of workloads with and without an agent. */
   readonly workloads: () => { readonly withAgent: number; readonly withoutAgent: number };
-  /** Seconds since the last successful fetch of each key source; undefined: none succeeded yet. */
-  readonly keyAges: () => readonly { readonly url: string; readonly ageSeconds: number | undefined }[];
+  /** Seconds since the last successful fetch of each key source, with the namespaces that use it; undefined: none succeeded yet. */
+  readonly keyAges: () => readonly { readonly namespaces: Iterable<string>; readonly ageSeconds: number | undefined }[];
   /** Milliseconds that each key in work has been processed so far, by queue. */
   readonly running: () => Readonly<Record<string, readonly number[]>>;
 }
@@ -44,7 +44,7 @@ export interface ControllerMetrics {
   readonly onWatchRestart: (resource: string, reason: string) => void;
   readonly onCompile: (durationMs: number, bytes: number) => void;
   readonly onPublish: (result: string) => void;
-  readonly onKeyFetch: (result: 'success' | 'failure', url: string) => void;
+  readonly onKeyFetch: (result: 'success' | 'failure', namespaces: Iterable<string>) => void;
   readonly onTouch: (result: 'patched' | 'gone' | 'failed') => void;
   readonly onStatusWrite: (result: string) => void;
   /** @param changes bundles that a periodic resync updated because a watch event was missed; expected to be 0 */
@@ -88,7 +88,9 @@ export function createControllerMetrics(info: { readonly version: string }): Con
       bytes.observe(size);
     },
     onPublish: (result) => counters.publishes.inc({ result }),
-    onKeyFetch: (result, url) => counters.keyFetches.inc({ result, url }),
+    onKeyFetch: (result, namespaces) => {
+      for (const namespace of namespaces) counters.keyFetches.inc({ result, namespace });
+    },
     onTouch: (result) => counters.touches.inc({ result }),
     onStatusWrite: (result) => counters.statusWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
@@ -131,7 +133,7 @@ function createCounters(registry: Registry): {
       'reason',
     ]),
     publishes: make('sallyport_bundle_publish_total', 'Attempts to publish a bundle, by result.', ['result']),
-    keyFetches: make('sallyport_jwks_fetch_total', 'JWKS fetches by URL and result.', ['result', 'url']),
+    keyFetches: make('sallyport_jwks_fetch_total', 'JWKS fetches by namespace of the policies and result.', ['result', 'namespace']),
     touches: make('sallyport_pod_touch_total', 'Patches of the kubelet resync annotation of pods, by result.', ['result']),
     statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
     resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
@@ -214,9 +216,13 @@ function registerGauges(registry: Registry, gauges: ControllerGauges): void {
     into.set({ agent: 'true' }, withAgent);
     into.set({ agent: 'false' }, withoutAgent);
   });
-  collected(registry, ['sallyport_jwks_age_seconds', 'Seconds since the last successful fetch of a key set.', ['url']], (into) => {
-    for (const { url, ageSeconds } of gauges.keyAges()) if (ageSeconds !== undefined) into.set({ url }, ageSeconds);
-  });
+  collected(
+    registry,
+    ['sallyport_jwks_age_seconds', 'Seconds since the last successful fetch of the oldest key set of a namespace.', ['namespace']],
+    (into) => {
+      for (const [namespace, ageSeconds] of oldestByNamespace(gauges.keyAges())) into.set({ namespace }, ageSeconds);
+    },
+  );
   collected(
     registry,
     ['workqueue_unfinished_work_seconds', 'Seconds that the keys in work have been processed so far, in total.', ['name']],
@@ -254,4 +260,13 @@ function gauge(registry: Registry, [name, help, labelNames]: MetricInfo): Gauge 
 
 function histogram(registry: Registry, [name, help, labelNames]: MetricInfo, buckets: number[]): Histogram {
   return new Histogram({ name, help, labelNames, buckets, registers: [registry] });
+}
+
+function oldestByNamespace(ages: ReturnType<ControllerGauges['keyAges']>): ReadonlyMap<string, number> {
+  const oldest = new Map<string, number>();
+  for (const { namespaces, ageSeconds } of ages) {
+    if (ageSeconds === undefined) continue;
+    for (const namespace of namespaces) oldest.set(namespace, Math.max(ageSeconds, oldest.get(namespace) ?? 0));
+  }
+  return oldest;
 }

@@ -79,6 +79,8 @@ export interface RecordedCase {
   readonly name: string;
   readonly meshConfig?: Readonly<Record<string, unknown>>;
   readonly istioFeatures?: Readonly<Record<string, unknown>>;
+  /** Header values of providers are not published to the workload's namespace. Absent: they are public. */
+  readonly secretCheckHeaders?: boolean;
   readonly workload: RecordedWorkload;
   /** How the tokens in the requests were created. */
   readonly tokens?: Readonly<Record<string, unknown>>;

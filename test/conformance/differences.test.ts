@@ -10,6 +10,7 @@ import { DOCUMENTED, type DocumentedDifference, documentedName } from './differe
 interface Situation {
   readonly rules?: readonly object[];
   readonly jwksServers?: Readonly<Record<string, string>>;
+  readonly secretCheckHeaders?: boolean;
   /** A rule of an AuthorizationPolicy that admission rejects with `refusal`. */
   readonly policy?: { readonly rule: object; readonly refusal?: string; readonly isDryRun?: boolean };
   readonly request?: Partial<RecordedRequest>;
@@ -18,7 +19,7 @@ interface Situation {
 }
 
 function nameOf(
-  { rules = [], jwksServers = {}, policy, request = {}, ours = {}, difference = {} }: Situation,
+  { rules = [], jwksServers = {}, secretCheckHeaders = false, policy, request = {}, ours = {}, difference = {} }: Situation,
   documented: readonly DocumentedDifference[] = DOCUMENTED,
 ): string | undefined {
   const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
@@ -33,6 +34,7 @@ function nameOf(
     name: 'any',
     workload,
     jwksServers,
+    secretCheckHeaders,
     applyInvalid: policy !== undefined,
     resources,
     requests: [],
@@ -90,6 +92,10 @@ const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ fi
 const asking = (key: string): { rule: object } => ({ rule: { when: [{ key, values: ['a'] }] } });
 const toPath = (template: string): { rule: object } => ({ rule: { to: [{ operation: { paths: [template] } }] } });
 const DENIED: Partial<Observed> = { outcome: 'deny', details: 'rbac_access_denied_matched_policy[ns[foo]-policy[ap]-rule[0]]' };
+const WITHHELD: Partial<Observed> = {
+  outcome: 'deny',
+  details: 'rbac_access_denied_matched_policy[istio-ext-authz-x-ns[a]-policy[b]-rule[0]-deny-due-to-bad-CUSTOM-action]',
+};
 const NONE_MATCHED: Partial<Observed> = { outcome: 'deny', details: 'rbac_access_denied_matched_policy[none]' };
 const WITHOUT_HOST: Observed = { outcome: 'allow', status: 200, upstream: { method: 'GET', path: '/', headers: [] } };
 const NO_HOST = 'filter_removed_required_request_headers{missing_required_header:_:authority}';
@@ -227,6 +233,7 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { jwksServers: { u: secretKey }, request: signedBy(SECRET), ours: failing('Jwt verification fails') },
     { jwksServers: { u: secretKey }, request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
   ],
+  ['secrets-of-other-namespaces', { secretCheckHeaders: true, ours: WITHHELD }, { ours: WITHHELD }],
   [
     'jwks-limits',
     { rules: [{ jwks: smallKey }], request: signedBy(small.privateKey), ours: failing('Jwt verification fails') },

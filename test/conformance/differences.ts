@@ -104,6 +104,11 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     },
   },
   {
+    name: 'secrets-of-other-namespaces',
+    covers: ({ recorded, ours }) =>
+      recorded.secretCheckHeaders === true && (ours.details ?? '').endsWith('-deny-due-to-bad-CUSTOM-action]'),
+  },
+  {
     name: 'jwks-limits',
     covers: ({ recorded, request, ours }) =>
       hasNoKey(ours) &&

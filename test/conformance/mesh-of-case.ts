@@ -10,12 +10,16 @@ const READ: readonly string[] = ['rootNamespace', 'trustDomain', 'trustDomainAli
 const MULTIPLE_PROVIDERS = 'PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS';
 
 /** Settings of `recorded`. @throws ZodError if a setting that is read has an invalid value */
-export function meshOfCase({ meshConfig = {}, istioFeatures = {} }: RecordedCase): MeshConfig {
+export function meshOfCase({ meshConfig = {}, istioFeatures = {}, secretCheckHeaders = false }: RecordedCase): MeshConfig {
   const read = Object.fromEntries(Object.entries(meshConfig).filter(([name]) => READ.includes(name)));
   const providers = (meshConfig['extensionProviders'] ?? []) as readonly unknown[];
+  const extensionProviders = providers.flatMap(usableProvider);
   return {
     ...meshSchema.parse(read),
-    extensionProviders: providers.flatMap(usableProvider),
+    extensionProviders,
+    publicCheckHeaders: secretCheckHeaders
+      ? []
+      : extensionProviders.flatMap((one) => Object.keys(one.includeAdditionalHeadersInCheck ?? {})),
     multipleCustomProviders: istioFeatures[MULTIPLE_PROVIDERS] === true,
   };
 }

@@ -10,7 +10,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { parseAllDocuments } from 'yaml';
 import { loadControllerConfig } from '../../src/config/controller.ts';
-import { createAddressGuard } from '../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../src/jwks/address-guard.ts';
 import { binaryPath, build } from '../cluster/build.ts';
 import { withDirectory } from '../support/temporary-directory.ts';
 import { type JsonSchema, valuesOf } from '../support/values-of-schema.ts';
@@ -55,7 +55,7 @@ function load(objects: readonly Rendered[]): ReturnType<typeof loadControllerCon
   const container = objects.find(({ kind }) => kind === 'Deployment')?.spec?.template.spec.containers[0];
   const env = Object.fromEntries(container?.env.map(({ name, value }) => [name, value]) ?? []);
   const config = loadControllerConfig({ args: container?.args ?? [], env, fileText });
-  createAddressGuard(config.jwks.blockedCidrs);
+  createAddressGuards(config.jwks);
   return config;
 }
 
@@ -96,6 +96,8 @@ describe('values that pass the schema of the chart', function () {
       { mesh: { extensionProviders: [1, 2].map((port) => ({ name: 'a', envoyExtAuthzGrpc: { service: 's', port } })) } },
     ],
     ['a prefix that is too long', { jwks: { blockedCidrs: ['10.0.0.0/33'] } }],
+    ['an internal source out of range', { jwks: { internalSources: [{ cidrs: ['10.0.0.0/33'] }] } }],
+    ['an internal source without addresses', { jwks: { internalSources: [{ namespaces: ['foo'] }] } }],
     ['a byte that is too large', { jwks: { blockedCidrs: ['10.0.256.0/8'] } }],
     ['a host name as proxy', { mesh: { trustedProxies: ['proxy.example'] } }],
     ['an address with a zone as proxy', { mesh: { trustedProxies: ['fe80::1%eth0'] } }],

@@ -11,7 +11,7 @@ import { refusedRequests } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ControllerProcess, startController } from './controller-process.ts';
 import { until } from './fake-clock.ts';
-import { type KeyServer, startKeyServer } from './key-server.ts';
+import { type KeyServer, ownAddress, startKeyServer } from './key-server.ts';
 import { openPolicyCluster, type PolicyCluster } from './policy-cluster.ts';
 
 const PATIENCE_MS = 15_000;
@@ -117,7 +117,7 @@ export function setUp(): Stage {
     at.controlPlane = await startControlPlane({ audit: true });
     at.cluster = await openPolicyCluster(at.controlPlane.kubeconfigPath);
     for (const object of manifests()) if (RIGHTS.includes(object.kind)) await at.cluster.apply(object);
-    at.keys = await startKeyServer();
+    at.keys = await startKeyServer(ownAddress());
     at.controller = await at.start('one');
     await see(async () => (await at.controller.get('/readyz')).status === 200, 'readiness');
     await see(async () => (await at.controller.metric('leader_election_master_status{name="sallyport-controller"}')) === 1, 'leadership');

@@ -5,19 +5,28 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface KeyServer {
-  /** `http://127.0.0.1:<port>`. */
+  /** `http://<address>:<port>`, with the address 127.0.0.1 when none was given. */
   readonly origin: string;
   readonly requests: readonly string[];
   readonly answer: (path: string, answer: Answer) => void;
   readonly stop: () => Promise<void>;
 }
 
+/** An address of this machine that is not loopback: the controller never fetches keys from loopback. @throws Error when it has no other */
+export function ownAddress(): string {
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const found = own.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (found === undefined) throw new Error('this machine has loopback addresses only');
+  return found.address;
+}
+
 /** A server that responds with 404 on every path without a configured response. */
-export async function startKeyServer(): Promise<KeyServer> {
+export async function startKeyServer(address = '127.0.0.1'): Promise<KeyServer> {
   const answers = new Map<string, Answer>();
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -26,9 +35,9 @@ export async function startKeyServer(): Promise<KeyServer> {
     if (found === undefined) response.writeHead(404).end();
     else found(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://${address}:${(server.address() as AddressInfo).port}`,
     requests,
     answer: (path, answer) => void answers.set(path, answer),
     stop: () =>

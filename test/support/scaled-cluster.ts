@@ -9,7 +9,7 @@ import type { SlimPod } from '../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { systemClock } from '../../src/clock.ts';
 import { createPipeline } from '../../src/controller/pipeline.ts';
-import { createAddressGuard } from '../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../src/jwks/address-guard.ts';
 import { createJwksCache } from '../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../src/state/cluster-state.ts';
 import { createStatusLoop } from '../../src/status/status-loop.ts';
@@ -60,7 +60,7 @@ export async function createScaledCluster(workloads: number): Promise<ScaledClus
   fill(clusterState, workloads);
   countReads(clusterState, ledger, counts);
   const logger = createLogger({ level: 'silent', component: 'scaled' });
-  const limits = { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 };
+  const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 };
   const jwksCache = createJwksCache({ limits, clock: systemClock, random: Math.random, logger });
   const shared = { clusterState, jwksCache, ledger, clock: systemClock, logger, mesh: () => DEFAULT_MESH_CONFIG };
   const pipeline = createPipeline({

@@ -59,7 +59,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail "replicaCount is above 1, so leaderElection.enabled must be true: without a leader all replicas would write" -}}
 {{- end -}}
-{{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "multipleCustomProviders" -}}
+{{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "publicCheckHeaders" "multipleCustomProviders" -}}
 {{- fail (printf "mesh.%s: this setting of Istio's MeshConfig has no meaning here; remove it" $key) -}}
 {{- end -}}
 {{- $names := list -}}
@@ -88,6 +88,8 @@ leaderElection:
 jwks:
   refresh: {{ .Values.jwks.refresh }}
   blockedCidrs: {{ toJson .Values.jwks.blockedCidrs }}
+  internalCidrs: {{ toJson .Values.jwks.internalCidrs }}
+  internalSources: {{ toJson .Values.jwks.internalSources }}
   {{- if .Values.jwks.caConfigMap }}
   caFile: /etc/sallyport/jwks-ca/ca.crt
   {{- end }}

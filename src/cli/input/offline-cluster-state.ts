@@ -111,7 +111,7 @@ function compileOffline(
   { clusterState, mesh }: { readonly clusterState: ClusterState; readonly mesh: MeshConfig },
 ): CompileResult {
   const policiesFor = (labels: Labels): readonly Policy[] => [...clusterState.selection.policiesFor(workload.namespace, labels).values()];
-  return compileToFit({ workload, labelSets: [...labelSets], policiesFor, mesh, keySetOf: () => undefined });
+  return compileToFit({ workload, labelSets: [...labelSets], policiesFor, mesh, isLocal: true, keySetOf: () => undefined });
 }
 
 function notEnforced(kind: string): Finding {

@@ -69,7 +69,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
       const labelSets = labels === undefined ? selection.labelSetsOf(workload) : [labels];
       if (labelSets.length === 0) throw unknownWorkload(named, [...selection.workloads()]);
       const policiesFor = (own: Labels): readonly Policy[] => [...selection.policiesFor(ref.namespace, own).values()];
-      const { bundle } = compileWorkload({ workload: ref, labelSets, policiesFor, mesh, keySetOf });
+      const { bundle } = compileWorkload({ workload: ref, labelSets, policiesFor, mesh, isLocal: true, keySetOf });
       const target = chooseTarget(bundle, labels);
       const isChosen = (own: Labels): boolean => bundle.relevantLabels.every((key) => own[key] === target.labels[key]);
       return { ...target, labels: labelSets.find(isChosen) ?? target.labels };

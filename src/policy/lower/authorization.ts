@@ -4,7 +4,16 @@
 import type { Action, AuthorizationPolicy } from '../../api/istio/resources.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { Engine, Rule, Ruleset } from '../model/program.ts';
-import { type CustomPolicy, customIdPrefix, customSteps, describeRefusal, findProvider, providerNameOf } from './custom.ts';
+import {
+  type CustomPolicy,
+  customIdPrefix,
+  customSteps,
+  describeRefusal,
+  findProvider,
+  isWithheld,
+  type ProviderSettings,
+  providerNameOf,
+} from './custom.ts';
 import { dryRunOf } from './dry-run.ts';
 import type { PolicyFinding, RuleContext } from './lowering.ts';
 import { compareBytes } from './order.ts';
@@ -22,7 +31,7 @@ interface LoweredPolicy extends CustomPolicy {
 export function lowerAuthorization(
   policies: readonly AuthorizationPolicy[],
   protocol: 'http' | 'tcp',
-  mesh: MeshConfig,
+  mesh: MeshConfig & ProviderSettings,
   findings: PolicyFinding[],
 ): Ruleset {
   const lowered = policies.map((policy) => lowerPolicy(policy, protocol, mesh, findings));
@@ -80,12 +89,14 @@ function engineOf(lowered: readonly LoweredPolicy[], action: Action, dryRun: boo
   return { attached: own.length > 0, rules };
 }
 
-function reportProviders(custom: readonly LoweredPolicy[], mesh: MeshConfig, findings: PolicyFinding[]): void {
+function reportProviders(custom: readonly LoweredPolicy[], mesh: ProviderSettings, findings: PolicyFinding[]): void {
   const distinct = new Set(custom.map(({ policy }) => providerNameOf(policy))).size;
   for (const { policy, dryRun } of custom) {
     const report = reporterOf(policy, 'http', findings);
-    const provider = findProvider(providerNameOf(policy), distinct, mesh);
-    if (typeof provider === 'string') report('SP_PROVIDER', 'spec.provider.name', describeRefusal(provider));
+    const name = providerNameOf(policy);
+    const provider = findProvider(name, distinct, mesh);
+    const code = isWithheld(name, mesh) ? 'SP_SECRET' : 'SP_PROVIDER';
+    if (typeof provider === 'string') report(code, 'spec.provider.name', describeRefusal(provider));
     if (dryRun) report('SP_ANNOTATION', 'metadata.annotations', 'dry-run is not supported with CUSTOM; matching requests are denied');
   }
 }

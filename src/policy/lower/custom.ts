@@ -31,11 +31,23 @@ function isProviderName(name: string): boolean {
   return name.length <= MAX_NAME_LENGTH && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name);
 }
 
+/** Mesh settings that decide whether a provider can be called. */
+export interface ProviderSettings extends Pick<MeshConfig, 'extensionProviders' | 'multipleCustomProviders'> {
+  /** Providers whose secrets must not be part of this bundle. Absent: none. */
+  readonly withheldProviders?: readonly string[];
+}
+
 /** The provider to call, or why no provider can be called. The reason is part of the program, so its wording must not change. */
-export function findProvider(name: string, distinctProviders: number, mesh: MeshConfig): ExtensionProvider | string {
+export function findProvider(name: string, distinctProviders: number, mesh: ProviderSettings): ExtensionProvider | string {
   if (distinctProviders > 1 && !mesh.multipleCustomProviders) return 'only one CUSTOM provider can be used per workload';
   if (!isProviderName(name)) return `invalid extension provider name ${JSON.stringify(name)}`;
+  if (isWithheld(name, mesh)) return `header values of extension provider ${name} are not published to this namespace`;
   return mesh.extensionProviders.find((provider) => provider.name === name) ?? `unknown extension provider ${name}`;
+}
+
+/** Is the provider kept out of this bundle because of its secrets? */
+export function isWithheld(name: string, { withheldProviders = [] }: ProviderSettings): boolean {
+  return withheldProviders.includes(name);
 }
 
 /** What a provider that cannot be called means for requests, for users. @param refusal of {@link findProvider} */
@@ -47,7 +59,7 @@ export function describeRefusal(refusal: string): string {
  * Steps in byte order of the provider names. Rules of a provider that cannot be called deny what they match; its dry-run policies do
  * nothing, as in Istio.
  */
-export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' | 'tcp', mesh: MeshConfig): readonly CustomStep[] {
+export function customSteps(policies: readonly CustomPolicy[], protocol: 'http' | 'tcp', mesh: ProviderSettings): readonly CustomStep[] {
   const names = [...new Set(policies.map(({ policy }) => providerNameOf(policy)))].sort(compareBytes);
   return names.flatMap((name) => {
     const own = policies.filter(({ policy }) => providerNameOf(policy) === name);

@@ -6,6 +6,7 @@ import type { MeshConfig } from '../../api/mesh-config.ts';
 import { formatIpBlock, type IpBlock, parseIpBlock } from '../match/ip-block.ts';
 import type { Program, Provenance } from '../model/program.ts';
 import { lowerAuthorization } from './authorization.ts';
+import type { ProviderSettings } from './custom.ts';
 import { lowerJwtProviders } from './jwt-providers.ts';
 import type { PolicyFinding } from './lowering.ts';
 import { compareBytes, sortPolicies } from './order.ts';
@@ -16,7 +17,7 @@ export interface LowerInput {
   readonly namespace: string;
   /** Policies that select the workload, in any order. */
   readonly policies: readonly Policy[];
-  readonly mesh: MeshConfig;
+  readonly mesh: MeshConfig & ProviderSettings;
   /** Returns the key of `Bundle.keySets` for one JWT rule. */
   keySetId(rule: JwtRule, source: Provenance): string;
 }

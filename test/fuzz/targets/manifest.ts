@@ -20,7 +20,8 @@ function judgePolicy(object: unknown): void {
     hold(hasErrors(findings), 'an unreadable policy is refused at admission');
     return;
   }
-  const { keySets } = value.kind === 'RequestAuthentication' ? collectKeySets([value], () => undefined) : { keySets: {} };
+  const { keySets } =
+    value.kind === 'RequestAuthentication' ? collectKeySets([value], { namespace: undefined, keySetOf: () => undefined }) : { keySets: {} };
   const { program } = lowerPolicies({ namespace: 'foo', policies: [value], mesh: DEFAULT_MESH_CONFIG, keySetId: () => 'keys' });
   const filterChain = createFilterChain(program, keySets, {
     onBug: (error) => {

@@ -3,11 +3,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Policy } from '../../../src/api/istio/resources.ts';
-import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { DEFAULT_MESH_CONFIG, type ExtensionProvider } from '../../../src/api/mesh-config.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { type CompileInput, type CompileResult, compileWorkload } from '../../../src/compile/compile-workload.ts';
 import { keySetId } from '../../../src/compile/key-set-id.ts';
+import type { CustomStep } from '../../../src/policy/model/program.ts';
 import { selectFrom } from '../../support/select-policies.ts';
 import { allow, tokens } from '../resolve/policies.ts';
 
@@ -109,5 +110,43 @@ describe('compileWorkload', () => {
       ),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('compileWorkload, about secrets of the mesh', () => {
+  const provider: ExtensionProvider = {
+    name: 'ext',
+    protocol: 'http',
+    service: 'ext.auth',
+    port: 80,
+    timeoutMs: 1_000,
+    failOpen: true,
+    statusOnError: 403,
+    includeAdditionalHeadersInCheck: { authorization: 'Bearer of-the-mesh', 'x-source': 'mesh' },
+  };
+  const mesh = { ...DEFAULT_MESH_CONFIG, extensionProviders: [provider] };
+  const custom = allow('ask', {}, { action: 'CUSTOM', provider: { name: 'ext' }, rules: [{}] });
+  const stepsOf = ({ bundle }: CompileResult): readonly CustomStep[] => bundle.programs[0]?.http.custom ?? [];
+
+  it('denies instead of publishing header values to another namespace', () => {
+    const compiled = compile([custom], { mesh });
+    expect(JSON.stringify(compiled.bundle)).not.to.include('of-the-mesh');
+    expect(stepsOf(compiled).map(({ provider: called, refusal, rules }) => [called, refusal, rules.length])).to.deep.equal([
+      [undefined, 'header values of extension provider ext are not published to this namespace', 1],
+    ]);
+    expect(compiled.findings.map(({ code, path }) => [code, path])).to.deep.equal([['SP_SECRET', 'spec.provider.name']]);
+  });
+
+  it('calls a provider whose header values are all public', () => {
+    expect(stepsOf(compile([custom], { mesh: { ...mesh, publicCheckHeaders: ['Authorization', 'X-Source'] } }))[0]?.provider).to.deep.equal(
+      provider,
+    );
+    expect(stepsOf(compile([custom], { mesh: { ...mesh, publicCheckHeaders: ['x-source'] } }))[0]?.provider).to.equal(undefined);
+  });
+
+  it('calls the provider in the root namespace, and from bundles that are not published', () => {
+    const root = { ...workload, namespace: 'istio-system' };
+    expect(stepsOf(compile([custom], { mesh, isLocal: true }))[0]?.provider).to.deep.equal(provider);
+    expect(stepsOf(compile([custom], { mesh, workload: root, policiesFor: () => [custom] }))[0]?.provider).to.deep.equal(provider);
   });
 });

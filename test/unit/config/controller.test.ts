@@ -29,7 +29,12 @@ describe('controller configuration', () => {
       leaderElection: { enabled: true, name: 'sallyport-controller' },
     });
     expect(config.kubernetes).to.deep.equal({ qps: 200, burst: 400 });
-    expect(config.jwks).to.deep.equal({ refreshMs: 1_200_000, blockedCidrs: [] });
+    expect(config.jwks).to.deep.equal({
+      refreshMs: 1_200_000,
+      blockedCidrs: [],
+      internalCidrs: [],
+      internalSources: [{ cidrs: ['0.0.0.0/0', '::/0'] }],
+    });
   });
 
   it('lets flags win over the environment, the environment over the file, the file over defaults', () => {
@@ -61,6 +66,7 @@ mesh:
       trustDomainAliases: ['old.example.org'],
       pathNormalization: 'MERGE_SLASHES',
       trustedProxies: ['10.0.0.7', '10.1.0.0/16'],
+      publicCheckHeaders: [],
       multipleCustomProviders: false,
       extensionProviders: [
         {
@@ -157,6 +163,7 @@ mesh:
       resync: '1h',
       'jwks.refresh': '5m',
       'jwks.blockedCidrs': '10.0.0.0/8,192.168.0.0/16',
+      'jwks.internalCidrs': '198.51.100.0/24',
       'webhook.enabled': 'false',
       'webhook.port': '4321',
       'webhook.tlsMinVersion': 'TLSv1.3',

@@ -3,7 +3,7 @@ import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { createGauges } from '../../../src/controller/gauges.ts';
 import type { Term } from '../../../src/controller/term.ts';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { createClusterState } from '../../../src/state/cluster-state.ts';
 import { createWorkloadLedger } from '../../../src/status/workload-ledger.ts';
@@ -28,7 +28,7 @@ describe('gauges of the controller', () => {
   let gauges: ControllerGauges;
 
   before(async () => {
-    const limits = { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 };
+    const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 };
     const logger = createLogger({ level: 'silent', component: 'test' });
     const jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
     gauges = createGauges({ clusterState, ledger, jwksCache, term: () => present });

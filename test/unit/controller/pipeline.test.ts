@@ -4,7 +4,7 @@ import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-conf
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../../../src/controller/pipeline.ts';
 import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
@@ -44,7 +44,7 @@ function setUp(): void {
     results = [];
     missed = [];
     jwksCache = createJwksCache({
-      limits: { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 3 },
+      limits: { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1 << 20, maxRedirects: 3 },
       clock,
       random: () => 1,
       logger,

@@ -9,7 +9,7 @@ import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-conf
 import { createPipeline, type Pipeline } from '../../../src/controller/pipeline.ts';
 import type { PublishedConfigMap } from '../../../src/delivery/bundle-config-map.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../../../src/delivery/config-map-delivery.ts';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import { conditionsOf } from '../../../src/status/conditions.ts';
@@ -78,7 +78,7 @@ function startReplica(cluster: FakeConfigMaps): Replica {
 
 function lead(replica: Omit<Replica, 'lead'>, mesh: MeshConfig): Term {
   const { clock, ledger } = replica;
-  const limits = { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 };
+  const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 };
   const jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
   const written: string[] = [];
   let compiled = 0;

@@ -51,7 +51,7 @@ describe('incidents with keys', () => {
 
   it('CVE-2026-31837: without keys no token is accepted, regardless of its signer', async () => {
     const { value } = parsePolicy(requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' }));
-    const { keySets } = collectKeySets([value as RequestAuthentication], () => undefined);
+    const { keySets } = collectKeySets([value as RequestAuthentication], { namespace: undefined, keySetOf: () => undefined });
     expect(keySets).to.deep.equal({});
     const filterChain = createFilterChain(programOf([requests({ issuer: ISSUER, jwksUri: 'http://unreachable.example/keys' })]), keySets);
     const others = await Promise.all(['ES256', 'EdDSA', 'HS256', 'PS512'].map(async (alg) => sign(await makeKey(alg))));

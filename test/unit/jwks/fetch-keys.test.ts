@@ -1,15 +1,17 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import type { FetchLimits } from '../../../src/jwks/fetch-document.ts';
 import { fetchKeys, keySourceOf } from '../../../src/jwks/fetch-keys.ts';
 import { type Answer, freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
 
-const limits: FetchLimits = { guard: createAddressGuard([]), maxBytes: 4096, maxRedirects: 3 };
+const guards = createAddressGuards({ blockedCidrs: [], isLocal: true });
+const limits: FetchLimits = { guards, maxBytes: 4096, maxRedirects: 3 };
+const rights = { limits, guard: guards('foo') };
 
 async function failureOf(url: string, over: Partial<FetchLimits> = {}, signal: AbortSignal = AbortSignal.timeout(3_000)): Promise<string> {
   try {
-    await fetchKeys({ kind: 'keys', url }, { ...limits, ...over }, signal);
+    await fetchKeys({ kind: 'keys', url }, { ...rights, limits: { ...limits, ...over } }, signal);
   } catch (error) {
     expect(error).to.have.property('code', 'SP_JWKS_FETCH');
     return (error as Error).message;
@@ -46,7 +48,7 @@ describe('fetchKeys', () => {
   it('returns the keys, their URL without the query, and max-age', async () => {
     const url = at('/keys?secret=1', json(freshJwks('one'), { 'cache-control': 'public, max-age=300' }));
 
-    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
 
     expect(keySet.source).to.equal(`${server.origin}/keys`);
     expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
@@ -65,7 +67,7 @@ describe('fetchKeys', () => {
       const body = pack(Buffer.from(JSON.stringify(freshJwks('one'))));
       const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': coding }).end(body));
 
-      const { keySet } = await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+      const { keySet } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
 
       expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
     });
@@ -77,7 +79,7 @@ describe('fetchKeys', () => {
       asked = request.headers['accept-encoding'];
       response.end(JSON.stringify(freshJwks('one')));
     });
-    await fetchKeys({ kind: 'keys', url }, limits, AbortSignal.timeout(3_000));
+    await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
 
     expect(asked).to.equal('gzip, deflate, br');
   });
@@ -85,7 +87,7 @@ describe('fetchKeys', () => {
   it('names a coding that it cannot unpack', async () => {
     const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': 'zstd' }).end('x'));
 
-    expect(await failureOf(url)).to.include('responds in the coding zstd, which was not asked for');
+    expect(await failureOf(url)).to.include('responds in the coding "zstd", which was not asked for');
   });
 
   it('limits the size after unpacking', async () => {
@@ -105,7 +107,7 @@ describe('fetchKeys', () => {
   for (const issuer of ['accounts.google.com', 'me@idp.example', 'idp', 'idp:8080/x', '//idp']) {
     it(`quotes the issuer ${issuer} when its keys cannot be discovered`, async () => {
       const source = keySourceOf({ issuer });
-      const message = await fetchKeys(source ?? { kind: 'keys', url: '' }, limits, AbortSignal.timeout(3_000)).catch(
+      const message = await fetchKeys(source ?? { kind: 'keys', url: '' }, rights, AbortSignal.timeout(3_000)).catch(
         (error: Error) => error.message,
       );
 
@@ -117,7 +119,7 @@ describe('fetchKeys', () => {
     at('/keys', json(freshJwks('one'), { 'cache-control': 'max-age=900' }));
     const url = at('/.well-known/openid-configuration', json({ jwks_uri: `${server.origin}/keys` }, { 'cache-control': 'no-store' }));
 
-    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'discovery', url }, limits, AbortSignal.timeout(3_000));
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(3_000));
 
     expect(keySet.keys).to.have.length(1);
     expect(maxAgeSeconds).to.equal(0);
@@ -125,7 +127,7 @@ describe('fetchKeys', () => {
 
   it('fails when the configuration names no key set', async () => {
     const url = at('/.well-known/openid-configuration', json({ issuer: 'me' }));
-    const attempt = fetchKeys({ kind: 'discovery', url }, limits, AbortSignal.timeout(3_000));
+    const attempt = fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(3_000));
     expect(await attempt.catch((error: Error) => error.message)).to.contain('names no jwks_uri');
   });
 
@@ -134,7 +136,7 @@ describe('fetchKeys', () => {
     const first = at('/first', (_request, response) => response.writeHead(302, { location: '/keys' }).end());
     const endless = at('/endless', (_request, response) => response.writeHead(307, { location: '/endless' }).end());
 
-    expect((await fetchKeys({ kind: 'keys', url: first }, limits, AbortSignal.timeout(3_000))).keySet.keys).to.have.length(1);
+    expect((await fetchKeys({ kind: 'keys', url: first }, rights, AbortSignal.timeout(3_000))).keySet.keys).to.have.length(1);
     expect(await failureOf(endless)).to.contain('more than 3 redirects');
   });
 
@@ -214,7 +216,11 @@ describe('fetchKeys', () => {
         { address: '127.0.0.1', family: 4 },
       ]);
     const url = `${server.origin.replace('127.0.0.1', 'idp.test')}/keys`;
-    const { keySet } = await fetchKeys({ kind: 'keys', url }, { ...limits, resolveHost }, AbortSignal.timeout(3_000));
+    const { keySet } = await fetchKeys(
+      { kind: 'keys', url },
+      { ...rights, limits: { ...limits, resolveHost } },
+      AbortSignal.timeout(3_000),
+    );
     expect(keySet.keys).to.have.length(1);
   });
 

@@ -7,7 +7,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Server as NetServer } from 'node:net';
 import { expect } from 'chai';
-import { fetchDocument } from '../../../src/jwks/fetch-document.ts';
+import { type FetchContext, type FetchLimits, fetchDocument } from '../../../src/jwks/fetch-document.ts';
+import { FetchTrail } from '../../../src/jwks/fetch-failure.ts';
 import { readFetchLimits } from '../../../src/jwks/fetch-limits.ts';
 import { proxiesOfEnvironment } from '../../../src/jwks/forward-proxy.ts';
 import { issueAuthority, issueServing } from '../../../src/webhook/certs/issue.ts';
@@ -122,12 +123,18 @@ describe('fetches through a forward proxy', () => {
     await once(server, 'listening');
     return (server.address() as AddressInfo).port;
   }
+  /** Names are known to the proxy only. */
+  function contextOf(url: string, limits: FetchLimits, timeoutMs: number): FetchContext {
+    const resolveHost = (): Promise<never> => Promise.reject(Object.assign(new Error('unknown'), { code: 'ENOTFOUND' }));
+    const guard = limits.guards('foo');
+    return { limits: { ...limits, resolveHost }, guard, trail: new FetchTrail(url, guard), signal: AbortSignal.timeout(timeoutMs) };
+  }
   async function fetchWith(env: Readonly<Record<string, string>>, url: string, trustedCa?: readonly string[]): Promise<string> {
     const limits = {
-      ...(await readFetchLimits({ blockedCidrs: ['192.0.2.0/24'] }, env)),
+      ...(await readFetchLimits({ blockedCidrs: ['192.0.2.0/24'], isLocal: true }, env)),
       ...(trustedCa === undefined ? {} : { trustedCa }),
     };
-    return (await fetchDocument(url, limits, AbortSignal.timeout(5000))).text;
+    return (await fetchDocument(url, contextOf(url, limits, 5000))).text;
   }
   const failureOf = (env: Readonly<Record<string, string>>, url: string): Promise<string> =>
     fetchWith(env, url).then(
@@ -204,7 +211,7 @@ describe('fetches through a forward proxy', () => {
     proxy.removeAllListeners('connect');
     proxy.on('connect', () => {});
     const limits = await readFetchLimits({ blockedCidrs: [] }, { HTTPS_PROXY: origin });
-    const failed = await fetchDocument('https://idp.corp.invalid/keys', limits, AbortSignal.timeout(50)).catch(
+    const failed = await fetchDocument('https://idp.corp.invalid/keys', contextOf('https://idp.corp.invalid/keys', limits, 50)).catch(
       (error: unknown) => error as Error,
     );
     expect((failed as Error).message).to.equal('https://idp.corp.invalid/keys did not respond in time');

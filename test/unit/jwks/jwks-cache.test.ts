@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { JwtRule } from '../../../src/api/istio/resources.ts';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache, type KeysChange } from '../../../src/jwks/jwks-cache.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
@@ -27,7 +27,7 @@ function useCache(): void {
     clock = createFakeClock();
     changes = [];
     warnings = [];
-    const limits = { guard: createAddressGuard([]), maxBytes: 1 << 20, maxRedirects: 5 };
+    const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1 << 20, maxRedirects: 5 };
     finished = 0;
     const observer = { onFetch: () => void finished++ };
     // Deadlines are on the fake clock, too: real ones would fire too late for these tests.
@@ -47,7 +47,7 @@ function useCache(): void {
 }
 
 const kids = (namespace = 'foo'): readonly (string | undefined)[] | undefined =>
-  jwksCache.keySetOf(rule, namespace)?.keys.map((key) => key['kid']);
+  jwksCache.keySetOf(rule, { policy: 'foo', bundle: namespace })?.keys.map((key) => key['kid']);
 const requests = (count: number): Promise<void> =>
   until(() => server.requests.length === count && finished === count, `${count} responses`);
 
@@ -56,21 +56,21 @@ describe('JWKS cache, when sources respond', () => {
 
   it('fetches a new source immediately and notifies its owners', async () => {
     server.answer('/keys', json(freshJwks('one')));
-    jwksCache.want('policy', [rule]);
-    expect(jwksCache.isPending(rule, 'foo')).to.equal(true);
+    jwksCache.want('policy', 'foo', [rule]);
+    expect(jwksCache.isPending(rule, { policy: 'foo', bundle: 'foo' })).to.equal(true);
     expect(jwksCache.stateOf(rule, 'foo').kind).to.equal('pending');
     await until(() => changes.length === 1, 'a change');
 
     expect(changes).to.deep.equal([{ owners: ['policy'], keys: true }]);
     expect(kids()).to.deep.equal(['one']);
-    expect(jwksCache.isPending(rule, 'foo')).to.equal(false);
+    expect(jwksCache.isPending(rule, { policy: 'foo', bundle: 'foo' })).to.equal(false);
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri, leftOut: [] });
   });
 
   it('fetches a source once when several policies want it, and notifies all of them', async () => {
     server.answer('/keys', json(freshJwks('one')));
-    jwksCache.want('a', [rule, { ...rule, issuer: 'other' }]);
-    jwksCache.want('b', [rule]);
+    jwksCache.want('a', 'foo', [rule, { ...rule, issuer: 'other' }]);
+    jwksCache.want('b', 'foo', [rule]);
     await until(() => changes.length === 1, 'a change');
 
     expect(server.requests).to.deep.equal(['/keys']);
@@ -82,7 +82,7 @@ describe('JWKS cache, when sources respond', () => {
     const odd = { kty: 'EC', crv: 'secp256k1', kid: 'odd' };
     const leftOut = ['keys[1] (kid "odd"): [crv] or [alg] field is not supported for an EC key'];
     server.answer('/keys', json({ keys: [...good, odd] }));
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
     await requests(1);
     clock.advance(20 * MINUTE);
     await requests(2);
@@ -102,7 +102,7 @@ describe('JWKS cache, when sources respond', () => {
   it('uses rotated keys after the next refresh, and notifies only when keys change', async () => {
     const first = freshJwks('one');
     server.answer('/keys', json(first));
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
     await requests(1);
     clock.advance(20 * MINUTE);
     await requests(2);
@@ -124,7 +124,7 @@ describe('JWKS cache, when sources respond', () => {
   for (const { header, delayMs } of ages) {
     it(`refreshes after ${delayMs / MINUTE} minutes when Cache-Control is "${header}"`, async () => {
       server.answer('/keys', json(freshJwks('one'), { 'cache-control': header }));
-      jwksCache.want('policy', [rule]);
+      jwksCache.want('policy', 'foo', [rule]);
       await requests(1);
       expect(clock.pending()).to.deep.equal([delayMs]);
     });
@@ -135,7 +135,7 @@ describe('JWKS cache, when a source fails', () => {
   useCache();
 
   it('has no keys when the source never succeeds, retries with growing delays, and recovers', async () => {
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
     for (const [index, delayMs] of [1_000, 2_000, 4_000, 8_000].entries()) {
       await requests(index + 1);
       expect(clock.pending()).to.deep.equal([delayMs]);
@@ -144,7 +144,7 @@ describe('JWKS cache, when a source fails', () => {
     await requests(5);
 
     expect(kids()).to.equal(undefined);
-    expect(jwksCache.isPending(rule, 'foo')).to.equal(false);
+    expect(jwksCache.isPending(rule, { policy: 'foo', bundle: 'foo' })).to.equal(false);
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({
       kind: 'unavailable',
       url: rule.jwksUri,
@@ -162,7 +162,7 @@ describe('JWKS cache, when a source fails', () => {
   it('keeps the last good keys when the source fails, and reports the failure', async () => {
     const good = freshJwks('one');
     server.answer('/keys', json(good));
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
     await requests(1);
     server.answer('/keys', json({ keys: [] }));
     clock.advance(20 * MINUTE);
@@ -182,9 +182,9 @@ describe('JWKS cache, when a source fails', () => {
   it('fetches a source while another does not respond', async () => {
     server.answer('/silent', () => undefined);
     server.answer('/keys', json(freshJwks('one')));
-    jwksCache.want('slow', [{ issuer: 'slow', jwksUri: `${server.origin}/silent` }]);
+    jwksCache.want('slow', 'foo', [{ issuer: 'slow', jwksUri: `${server.origin}/silent` }]);
     await until(() => server.requests.length === 1, 'the slow request');
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
     await until(() => changes.length === 1, 'the keys');
 
     expect(kids()).to.deep.equal(['one']);
@@ -195,7 +195,7 @@ describe('JWKS cache, when a source fails', () => {
 
   it('uses the timeout of a rule', async () => {
     server.answer('/keys', () => undefined);
-    jwksCache.want('policy', [{ ...rule, timeoutMs: 200 }]);
+    jwksCache.want('policy', 'foo', [{ ...rule, timeoutMs: 200 }]);
     await until(() => server.requests.length === 1, 'the request');
     clock.advance(200);
     await until(() => changes.length === 1, 'the deadline');
@@ -208,21 +208,21 @@ describe('JWKS cache, by policy and namespace', () => {
 
   it('removes a source when no policy wants it any longer', async () => {
     server.answer('/keys', json(freshJwks('one')));
-    jwksCache.want('a', [rule]);
-    jwksCache.want('b', [rule]);
+    jwksCache.want('a', 'foo', [rule]);
+    jwksCache.want('b', 'foo', [rule]);
     await requests(1);
-    jwksCache.want('a', []);
+    jwksCache.want('a', 'foo', []);
     expect(kids()).to.deep.equal(['one']);
 
-    jwksCache.want('b', []);
+    jwksCache.want('b', 'foo', []);
     expect(kids()).to.equal(undefined);
     expect(clock.pending()).to.deep.equal([]);
     expect(jwksCache.ages()).to.deep.equal([]);
   });
 
   it('uses keys of a published bundle for its own namespace only, until a fetch succeeds', async () => {
-    jwksCache.seed('foo', rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'seeded' }] });
-    jwksCache.want('policy', [rule]);
+    jwksCache.want('policy', 'foo', [rule]);
+    jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'seeded' }] }, { policy: 'foo', bundle: 'foo' });
     await requests(1);
     expect(kids('foo')).to.deep.equal(['seeded']);
     expect(kids('bar')).to.equal(undefined);
@@ -238,16 +238,16 @@ describe('JWKS cache, by policy and namespace', () => {
 
   it('returns the age of each key set', async () => {
     server.answer('/keys', json(freshJwks('one')));
-    jwksCache.want('policy', [rule]);
-    expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: undefined }]);
+    jwksCache.want('policy', 'foo', [rule]);
+    expect(jwksCache.ages()).to.deep.equal([{ namespaces: new Set(['foo']), ageSeconds: undefined }]);
     await until(() => jwksCache.ages()[0]?.ageSeconds === 0, 'fetched keys');
     clock.advance(90_000);
-    expect(jwksCache.ages()).to.deep.equal([{ url: rule.jwksUri, ageSeconds: 90 }]);
+    expect(jwksCache.ages()).to.deep.equal([{ namespaces: new Set(['foo']), ageSeconds: 90 }]);
   });
 
   it('fetches nothing for inline keys', () => {
     const inline: JwtRule = { issuer: 'me', jwks: '{"keys":[]}' };
-    jwksCache.want('policy', [inline]);
+    jwksCache.want('policy', 'foo', [inline]);
     expect(jwksCache.stateOf(inline, 'foo')).to.deep.equal({ kind: 'inline' });
     expect(jwksCache.ages()).to.deep.equal([]);
   });

@@ -60,8 +60,8 @@ describe('operations server', () => {
       policies: () => [{ kind: 'AuthorizationPolicy', valid: true, count: 5 }],
       workloads: () => ({ withAgent: 1, withoutAgent: 2 }),
       keyAges: () => [
-        { url: 'https://idp/keys', ageSeconds: 7 },
-        { url: 'https://dead/keys', ageSeconds: undefined },
+        { namespaces: ['foo'], ageSeconds: 7 },
+        { namespaces: ['dead'], ageSeconds: undefined },
       ],
       running: () => ({ workload: [500, 2_000] }),
     });
@@ -81,11 +81,11 @@ describe('operations server', () => {
       'sallyport_bundles{state="published"} 2',
       'sallyport_policies{kind="AuthorizationPolicy",valid="true"} 5',
       'sallyport_workloads{agent="false"} 2',
-      'sallyport_jwks_age_seconds{url="https://idp/keys"} 7',
+      'sallyport_jwks_age_seconds{namespace="foo"} 7',
       'sallyport_build_info{version="1.2.3"} 1',
     ]) {
       expect(text).to.contain(`\n${line}\n`);
     }
-    expect(text).not.to.contain('https://dead/keys');
+    expect(text).not.to.contain('dead');
   });
 });

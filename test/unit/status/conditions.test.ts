@@ -146,6 +146,12 @@ describe('conditions of a policy', () => {
         'Published to 1 of 1 selected workloads with an agent. jwtRules[0]: idp is down; there are no keys, so every token for this rule is rejected',
     },
     {
+      name: 'not ready while its secrets are not published to other namespaces',
+      facts: { published: ['foo/a'], withheld: { reason: 'KeysWithheld', message: 'symmetric keys' } },
+      is: 'False KeysWithheld',
+      message: 'Published to 1 of 1 selected workloads with an agent. symmetric keys',
+    },
+    {
       name: 'ready with the last good keys',
       facts: { published: ['foo/a'], keys: [stale] },
       is: 'True KeysStale',

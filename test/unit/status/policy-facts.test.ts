@@ -221,4 +221,22 @@ describe('facts about a policy', () => {
       { kind: 'left-out', rule: 5, reason: 'keys of the fetched set are not used: a: odd; b: odd; c: odd; and 2 more' },
     ]);
   });
+
+  it('say what is withheld from other namespaces, by the policy alone', () => {
+    const jwks = JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0' }] });
+    const factsOf = (namespace: string, selector?: object): PolicyFacts | undefined => {
+      clusterState.upsertPolicy({
+        ...policy({ namespace }),
+        spec: { jwtRules: [{ issuer: 'i', jwks }], ...(selector === undefined ? {} : { selector }) },
+      });
+      return facts(`RequestAuthentication/${namespace}/p`);
+    };
+    const everywhere = factsOf('istio-system');
+    expect(everywhere?.withheld?.reason).to.equal('KeysWithheld');
+    expect(everywhere?.findings.map(({ code }) => code)).to.deep.equal(['SP_SECRET']);
+    expect(factsOf('istio-system', { matchLabels: { app: 'gateway' } })?.withheld).to.equal(undefined);
+    const own = factsOf('foo');
+    expect(own?.withheld).to.equal(undefined);
+    expect(own?.findings.map(({ code }) => code)).to.deep.equal(['SP_SECRET']);
+  });
 });

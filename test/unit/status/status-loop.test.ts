@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
-import { createAddressGuard } from '../../../src/jwks/address-guard.ts';
+import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
@@ -48,7 +48,7 @@ describe('status loop', () => {
     clusterState = createClusterState(() => mesh);
     ledger = createWorkloadLedger();
     jwksCache = createJwksCache({
-      limits: { guard: createAddressGuard([]), maxBytes: 1, maxRedirects: 0 },
+      limits: { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 },
       clock,
       random: () => 1,
       logger,
@@ -211,7 +211,7 @@ describe('status loop', () => {
 
   it('reports keys that are still being fetched', async () => {
     const rule = { issuer: 'me', jwksUri: 'http://127.0.0.1:1/keys' };
-    jwksCache.want('RequestAuthentication/foo/jwt', [rule]);
+    jwksCache.want('RequestAuthentication/foo/jwt', 'foo', [rule]);
     clusterState.upsertPolicy({
       apiVersion: 'security.istio.io/v1',
       kind: 'RequestAuthentication',

@@ -17,8 +17,9 @@ const GAUGES = {
   ],
   workloads: () => ({ withAgent: 2, withoutAgent: 4 }),
   keyAges: () => [
-    { url: 'https://issuer.example/jwks', ageSeconds: 12 },
-    { url: 'https://never.example/jwks', ageSeconds: undefined },
+    { namespaces: ['foo', 'bar'], ageSeconds: 12 },
+    { namespaces: ['foo'], ageSeconds: 30 },
+    { namespaces: ['never'], ageSeconds: undefined },
   ],
   running: () => ({ reconcile: [1500, 500], status: [] }),
 } as const;
@@ -71,7 +72,7 @@ describe('controller metrics', () => {
     metrics.onWatchRestart('pods', 'expired');
     metrics.onPublish('created');
     metrics.onPublish('created');
-    metrics.onKeyFetch('failure', 'https://issuer.example/jwks');
+    metrics.onKeyFetch('failure', ['foo', 'bar']);
     metrics.onTouch('patched');
     metrics.onStatusWrite('written');
     metrics.onConfigReload('failure');
@@ -85,7 +86,8 @@ describe('controller metrics', () => {
     ]);
     expect(await samples(registry, 'sallyport_bundle_publish_total')).to.deep.equal(['sallyport_bundle_publish_total{result="created"} 2']);
     expect(await samples(registry, 'sallyport_jwks_fetch_total')).to.deep.equal([
-      'sallyport_jwks_fetch_total{result="failure",url="https://issuer.example/jwks"} 1',
+      'sallyport_jwks_fetch_total{result="failure",namespace="foo"} 1',
+      'sallyport_jwks_fetch_total{result="failure",namespace="bar"} 1',
     ]);
     expect(await samples(registry, 'sallyport_pod_touch_total')).to.deep.equal(['sallyport_pod_touch_total{result="patched"} 1']);
     expect(await samples(registry, 'sallyport_status_write_total')).to.deep.equal(['sallyport_status_write_total{result="written"} 1']);
@@ -191,7 +193,8 @@ describe('controller metrics', () => {
     const { registry, observe } = createControllerMetrics({ version: '0' });
     observe(GAUGES);
     expect(await samples(registry, 'sallyport_jwks_age_seconds')).to.deep.equal([
-      'sallyport_jwks_age_seconds{url="https://issuer.example/jwks"} 12',
+      'sallyport_jwks_age_seconds{namespace="foo"} 30',
+      'sallyport_jwks_age_seconds{namespace="bar"} 12',
     ]);
     expect(await samples(registry, 'workqueue_unfinished_work_seconds')).to.deep.equal([
       'workqueue_unfinished_work_seconds{name="reconcile"} 2',
