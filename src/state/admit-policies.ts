@@ -2,13 +2,11 @@
  * Puts policies into their store with the version that is enforced: the one that `acceptPolicy` chose, unless the policies of the namespace
  * are over their budget. Work follows the change: while a namespace is within its budget, only the policy that changed is measured.
  */
-import { isDenyingVersion } from '../api/istio/denying-version.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { PolicyKey } from '../api/kube/keys.ts';
 import { exceeded, NO_SIZE, type PolicyBudgets, type PolicySize, SIZE_MEMBERS, sumOf } from '../resolve/policy-load.ts';
 import type { PolicyEntry } from './cluster-state.ts';
 import { type Decision, decideVersions } from './policy-budget.ts';
-import { sameMeaning } from './same-policy.ts';
 import type { Store } from './store.ts';
 
 /** A policy object before it is decided which version is enforced. */
@@ -100,8 +98,8 @@ function decide({ store, budgets, namespaces }: Parts, name: string): void {
     const entry = entries[at] as PolicyEntry;
     if (decision.refusal === undefined) refused.delete(entry.key);
     else refused.add(entry.key);
-    const decided = withDecision(entry, decision);
-    if (decided.active !== entry.active || decided.refusal?.message !== entry.refusal?.message) store.upsert(decided);
+    const isSame = decision.active === entry.active && decision.refusal?.message === entry.refusal?.message;
+    if (!isSame) store.upsert(withDecision(entry, decision));
   }
 }
 
@@ -124,15 +122,13 @@ function enforcedOf({ active, refusal, isActiveValid }: PolicyEntry): Enforced {
 }
 
 function withDecision(read: ReadPolicy & Partial<Enforced>, { active, refusal }: Decision): PolicyEntry {
-  const { active: before, refusal: _refusal, ...rest } = read;
-  // A replacement is made at each decision; an equal one causes no event.
-  const kept = before !== undefined && active !== undefined && isDenyingVersion(before) && sameMeaning(before, active) ? before : active;
+  const { active: _active, refusal: _refusal, ...rest } = read;
   const isGood = active !== undefined && active === rest.candidate && rest.isCandidateValid;
   return {
     ...rest,
     isActiveValid: isGood || (active !== undefined && active === rest.lastGood),
     ...(isGood ? { lastGood: active } : {}),
-    ...(kept === undefined ? {} : { active: kept }),
+    ...(active === undefined ? {} : { active }),
     ...(refusal === undefined ? {} : { refusal }),
   };
 }

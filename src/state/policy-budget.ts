@@ -30,7 +30,7 @@ export function decideVersions(namespace: string, candidates: readonly Candidate
   const load = createPolicyLoad(all);
   const replaced = createPolicyLoad(all);
   const decisions = new Map<Candidate, Decision>();
-  for (const candidate of [...candidates].sort(byAge)) {
+  for (const candidate of oldestFirst(candidates)) {
     const { policy, lastGood } = candidate;
     const excess = take(policy, { load, share, budgets });
     if (excess === undefined) decisions.set(candidate, { active: policy });
@@ -120,19 +120,16 @@ const UNITS: Readonly<Record<keyof PolicySize, string>> = {
 
 function describeExcess(subject: string, size: PolicySize, limit: PolicySize): string | undefined {
   const [member] = exceeded(size, limit);
-  return member === undefined ? undefined : `${subject} takes ${size[member]} ${UNITS[member]}; at most ${limit[member]} are available`;
+  // Without the size, which changes with each of the other policies, and with it the status of all.
+  return member === undefined ? undefined : `${subject} takes more than ${limit[member]} ${UNITS[member]}`;
 }
 
 /** Oldest first, then by kind and name; objects without a timestamp (files) come first. */
-function byAge(one: Candidate, other: Candidate): number {
-  return compare(ageOf(one.policy), ageOf(other.policy));
-}
-
-function ageOf({ kind, metadata }: Policy): string {
-  return `${metadata.creationTimestamp ?? ''} ${kind} ${metadata.name}`;
-}
-
-function compare(one: string, other: string): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
+function oldestFirst(candidates: readonly Candidate[]): readonly Candidate[] {
+  const aged = candidates.map((candidate) => {
+    const { kind, metadata } = candidate.policy;
+    return { candidate, age: `${metadata.creationTimestamp ?? ''} ${kind} ${metadata.name}` };
+  });
+  aged.sort((one, other) => (one.age < other.age ? -1 : 1));
+  return aged.map(({ candidate }) => candidate);
 }

@@ -6,6 +6,9 @@ import { DRY_RUN_ANNOTATION } from '../kube/names.ts';
 import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from './resources.ts';
 
 const versions = new WeakSet<Policy>();
+/** Replacements by the policy that they replace: equal decisions give equal objects. */
+const replacements = new WeakMap<Policy, Policy>();
+const denials = new WeakMap<Policy, Policy>();
 
 /** A key set without keys: a rule that has it refuses every token, and nothing is fetched for it. */
 const NO_KEYS = '{"keys":[]}';
@@ -22,6 +25,12 @@ export function isDenyingVersion(policy: Policy): boolean {
  * @returns undefined for AUDIT, which never denies
  */
 export function denyingVersion(policy: Policy): Policy | undefined {
+  const version = replacements.get(policy) ?? makeVersion(policy);
+  if (version !== undefined) replacements.set(policy, version);
+  return version;
+}
+
+function makeVersion(policy: Policy): Policy | undefined {
   if (policy.kind === 'RequestAuthentication') return made({ ...policy, spec: { ...policy.spec, jwtRules: rulesWithoutKeys(policy) } });
   switch (policy.spec.action) {
     case 'AUDIT':
@@ -36,6 +45,12 @@ export function denyingVersion(policy: Policy): Policy | undefined {
 
 /** A policy that denies every request to the pods that `policy` selects. */
 export function denyAllVersion(policy: Policy): Policy {
+  const version = denials.get(policy) ?? makeDenial(policy);
+  denials.set(policy, version);
+  return version;
+}
+
+function makeDenial(policy: Policy): Policy {
   const { metadata } = policy;
   // Istio ignores dry-run for CUSTOM, so the annotation must not make the replacement one that only logs.
   const isDryRunDeny = policy.kind === 'AuthorizationPolicy' && policy.spec.action === 'DENY';

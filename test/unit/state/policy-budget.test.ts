@@ -99,7 +99,7 @@ describe('budget of policies', () => {
     expect([refusedIn(clusterState), refusedIn(other)]).to.deep.equal([['a'], ['a']]);
     expect(entry('a').refusal).to.include({ code: 'SP_OVER_BUDGET', severity: 'error' });
     expect(entry('a').refusal?.message).to.equal(
-      'with older policies, namespace foo takes 220 bytes of a bundle; at most 150 are available; every request to the pods that it selects is denied',
+      'with older policies, namespace foo takes more than 150 bytes of a bundle; every request to the pods that it selects is denied',
     );
   });
 
@@ -201,6 +201,15 @@ describe('budget of policies', () => {
     expect(changed).to.deep.equal(['c']);
   });
 
+  it('changes no status of refused policies when an older one changes and they stay refused', () => {
+    clusterState.replacePolicies(AP, [policy('a', 90), policy('b', 100), policy('c', 100)]);
+    const changed: string[] = [];
+    clusterState.policies.subscribe(({ after }) => changed.push(`${after?.name}`));
+    clusterState.upsertPolicy(policy('a', 95, { generation: 2 }));
+
+    expect(changed.filter((name) => name !== 'a')).to.deep.equal([]);
+  });
+
   it('measures only the policy that changed while the namespace is within its budget', () => {
     const measured: string[] = [];
     clusterState = stateOf(measured);
@@ -242,9 +251,9 @@ describe('budget of policies', () => {
     };
 
     expect(clusterState.whyOverBudget(parsed(10))).to.equal(undefined);
-    expect(clusterState.whyOverBudget(parsed(101))).to.equal('the policy takes 101 bytes of a bundle; at most 100 are available');
+    expect(clusterState.whyOverBudget(parsed(101))).to.equal('the policy takes more than 100 bytes of a bundle');
     expect(clusterState.whyOverBudget(parsed(11))).to.equal(
-      'with the other policies, namespace istio-system takes 201 bytes of a bundle; at most 200 are available',
+      'with the other policies, namespace istio-system takes more than 200 bytes of a bundle',
     );
     expect(clusterState.whyOverBudget(parsed(100, 'p1'))).to.equal(undefined);
     clusterState.upsertPolicy(policy('p2', 50, { namespace: 'istio-system' }));
