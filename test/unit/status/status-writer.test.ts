@@ -95,6 +95,14 @@ describe('status writer', () => {
     ]);
   });
 
+  it('records a Warning event when keys of a set are not used, although the policy is ready', async () => {
+    const { events, requests, write } = open();
+    await write({}, { keys: [{ kind: 'left-out', rule: 0, reason: 'keys of the fetched set are not used: keys[1] (kid "summer"): odd' }] });
+    expect(events.map(({ type, reason }) => [type, reason])).to.deep.equal([['Warning', 'KeysLeftOut']]);
+    expect(events[0]?.note).to.include('kid "summer"');
+    expect(JSON.stringify(requests[0]?.body)).to.include('"type":"Ready","status":"True","reason":"KeysLeftOut"');
+  });
+
   it('records a Warning event for what the author has to fix, once', async () => {
     const { events, write } = open();
     await write(INVALID);
