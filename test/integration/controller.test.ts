@@ -128,14 +128,14 @@ describe('controller on a real API server: bundles', function () {
       kind: 'ConfigMap',
       metadata: {
         namespace: at.ns,
-        name: 'sallyport-bundle-ghost',
+        name: 'sallyport-bundle-pod.ghost',
         labels,
-        annotations: { ...annotations, 'sallyport.dev/workload': 'ghost' },
+        annotations: { ...annotations, 'sallyport.dev/workload': 'pod/ghost' },
       },
       data: { 'bundle.json': '{}' },
     });
     await see(
-      async () => (await at.cluster.configMap(at.ns, 'sallyport-bundle-ghost')) === undefined,
+      async () => (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.ghost')) === undefined,
       'the bundle of no workload to be removed',
     );
   });
