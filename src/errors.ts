@@ -92,6 +92,7 @@ export const ERROR_CODES = {
   SP_BUNDLE_UNSIGNED: { family: 'bundle', text: 'A bundle has no signed statement, or its statement is not a valid JWS.' },
   SP_BUNDLE_SIGNATURE: { family: 'bundle', text: 'A bundle, or its list of signing keys, has a wrong signature or one of an unknown key.' },
   SP_BUNDLE_KEY_EXPIRED: { family: 'bundle', text: 'A bundle is signed with a key outside its period of validity.' },
+  SP_BUNDLE_OLDER: { family: 'bundle', text: 'A bundle is older than one that the agent has had.' },
   SP_BUNDLE_KEYS: { family: 'bundle', text: 'The list of signing keys of a bundle is missing, malformed, or older than a known one.' },
 
   SP_AUTHORIZER: {
@@ -113,6 +114,10 @@ export const ERROR_CODES = {
   SP_KUBE_INVALID: {
     family: 'fault',
     text: 'The API server, or an admission policy or webhook, rejected a request or an object as invalid.',
+  },
+  SP_KEYS_MISSING: {
+    family: 'fault',
+    text: 'The Secret with the signing keys is missing although signed bundles exist; nothing is published until it is restored or reset.',
   },
   SP_KEYS_INVALID: { family: 'fault', text: 'The content of the Secret, or of a file, with signing keys is invalid.' },
   SP_TIMEOUT: { family: 'fault', text: 'No response arrived before the deadline.' },

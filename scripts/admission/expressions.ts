@@ -77,7 +77,7 @@ export const BY_GARBAGE_COLLECTOR: Validation = {
 /** What the controller's ServiceAccount may do with ConfigMaps: its own names, and bundles that earlier versions named otherwise. */
 export const CONTROLLER_CONFIG_MAPS: Validation = {
   expression: `${EITHER}.all(o, o.metadata.name.startsWith("${BUNDLE_NAME_PREFIX}")
-  || oldObject != null && o.metadata.name.startsWith("sallyport-") && "${BUNDLE_LABEL}" in oldObject.metadata.?labels.orValue({}))`,
+  || o.metadata.name.startsWith("sallyport-") && "${BUNDLE_LABEL}" in (oldObject == null ? object : oldObject).metadata.?labels.orValue({}))`,
   message: `the controller of Sallyport writes only ConfigMaps whose names start with ${BUNDLE_NAME_PREFIX}`,
 };
 

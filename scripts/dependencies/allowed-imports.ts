@@ -78,7 +78,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   config: {
     job: 'flags, environment and files to checked settings; the schema of the chart values',
-    imports: ['api', 'errors.ts', 'limits'],
+    imports: ['api', 'bundle', 'errors.ts', 'limits'],
     types: ['telemetry'],
     npm: ['yaml', 'zod', 'zod/mini'],
     node: ['node:net', 'node:util'],
@@ -195,9 +195,10 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   keys: {
     job: 'signing keys of an installation: made once, kept in a Secret or a file, rotated; the signer of bundles',
-    imports: ['bundle', 'errors.ts'],
+    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'errors.ts'],
+    types: ['telemetry'],
     npm: ['zod/mini'],
-    node: ['node:crypto'],
+    node: ['node:crypto', 'node:fs/promises', 'node:path'],
   },
   workqueue: {
     job: 'queue with retries, and its workers',
@@ -226,13 +227,13 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
     imports: ['api', 'bundle', 'cluster', 'errors.ts'],
-    types: ['policy', 'status', 'telemetry'],
+    types: ['clock.ts', 'policy', 'status', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },
   controller: {
     job: 'informers, pipeline, reconcile; the manager with what every replica keeps warm and what the leader adds',
-    imports: ['api', 'clock.ts', 'cluster', 'compile', 'delivery', 'errors.ts', 'jwks', 'state', 'status', 'workqueue'],
-    types: ['bundle', 'ops-server', 'resolve', 'telemetry'],
+    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'compile', 'delivery', 'errors.ts', 'jwks', 'keys', 'state', 'status', 'workqueue'],
+    types: ['ops-server', 'resolve', 'telemetry'],
   },
   webhook: {
     job: 'injection and validation on admission; rotation of its certificates',
@@ -244,7 +245,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   standalone: {
     job: 'the pipeline with a directory at both ends and the agents in the same process',
-    imports: ['agent', 'api', 'clock.ts', 'compile', 'controller', 'delivery', 'errors.ts', 'jwks', 'state', 'status'],
+    imports: ['agent', 'api', 'bundle', 'clock.ts', 'compile', 'controller', 'delivery', 'errors.ts', 'jwks', 'keys', 'state', 'status'],
     types: ['telemetry'],
     node: ['node:fs/promises', 'node:os', 'node:path', 'node:timers/promises'],
   },
@@ -344,6 +345,6 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'zod/v4/core',
       'zod/v4/mini',
     ],
-    maxKiB: 592,
+    maxKiB: 604,
   },
 };

@@ -123,6 +123,11 @@ const SET_BY_US: Partial<Record<LabelName, Row>> = {
     value: code(names.MANAGED_BY),
     meaning: 'The label that Kubernetes recommends.',
   },
+  WORKLOAD_KIND_ANNOTATION: {
+    on: 'ConfigMap of agents of an earlier version',
+    value: 'kind',
+    meaning: 'Kind of the workload in lower case.',
+  },
   DIGEST_ANNOTATION: { on: "bundle's ConfigMap", value: '`sha256:…`', meaning: 'Digest of the bundle.' },
 };
 

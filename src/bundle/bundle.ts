@@ -6,7 +6,9 @@ import { LIMITS } from '../limits/agent-limits.ts';
 import type { Program } from '../policy/model/program.ts';
 
 /** Schema of the document; an agent rejects any other. */
-export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
+export const BUNDLE_SCHEMA = 'sallyport.dev/bundle/v2';
+/** Schema that agents of level 1 read. */
+export const LEGACY_BUNDLE_SCHEMA = 'sallyport.dev/bundle/v1';
 /** Largest bundle that an agent reads, in bytes after decompression. */
 export const MAX_BUNDLE_BYTES: number = LIMITS.bundleBytes.value;
 

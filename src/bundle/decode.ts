@@ -38,6 +38,11 @@ export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): Decode
   return doSteps(decodeInSteps(files, expected));
 }
 
+/** The bundle that is this JSON, whose bytes are known to be right. @throws RefusedError SP_BUNDLE_UNREADABLE, SP_BUNDLE_SCHEMA */
+export function parseBundle(json: Uint8Array): Bundle {
+  return doSteps(parseBundleInSteps(json));
+}
+
 /**
  * The same in steps of a few milliseconds each, for a process that must not pause for longer.
  * @throws RefusedError as {@link decodeBundle}
@@ -46,11 +51,7 @@ export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Step
   const json = readJson(files);
   const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
   yield;
-  const bundle = yield* parseBundle(json);
-  if (expected !== undefined && !isSameWorkload(bundle.workload, expected)) {
-    throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(bundle.workload)}, not for ${workloadKey(expected)}`);
-  }
-  return { bundle, digest };
+  return { bundle: yield* parseBundleInSteps(json, expected), digest };
 }
 
 function readJson(files: BundleFiles): Uint8Array {
@@ -82,7 +83,12 @@ function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string 
   return digest;
 }
 
-function* parseBundle(json: Uint8Array): Steps<Bundle> {
+/**
+ * The bundle that is this JSON, whose bytes are known to be right, in steps.
+ * @param expected the workload that the bundle must be for; `undefined`: any
+ * @throws RefusedError SP_BUNDLE_UNREADABLE, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
+ */
+export function* parseBundleInSteps(json: Uint8Array, expected?: WorkloadRef): Steps<Bundle> {
   const value = parseJson(json);
   yield;
   const schema = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)['schema'] : undefined;
@@ -91,6 +97,10 @@ function* parseBundle(json: Uint8Array): Steps<Bundle> {
   if (!result.success) throw refusedSchema(result.problem);
   checkReferences(result.bundle);
   checkValues(result.bundle);
+  const { workload } = result.bundle;
+  if (expected !== undefined && !isSameWorkload(workload, expected)) {
+    throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(workload)}, not for ${workloadKey(expected)}`);
+  }
   return result.bundle;
 }
 

@@ -6,9 +6,11 @@ import { gzipSync } from 'node:zlib';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import type { Finding } from '../errors.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
-import { type Bundle, type EncodedBundle, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
+import { type Bundle, type EncodedBundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
+import { PART_LIMIT_BYTES } from './slots.ts';
+import { MAX_PARTS } from './statement.ts';
 
 /** JSON of fewer bytes than this stays readable in the ConfigMap; otherwise it is compressed. */
 export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
@@ -32,12 +34,18 @@ export function encodeBundle(bundle: Bundle): EncodedBundle {
   return { workload: bundle.workload, digest: digestOf(json), json };
 }
 
+/** The same bundle in the form of level 1, for agents that an earlier version injected: its workload has no kind. */
+export function encodeLegacyBundle({ workload, ...bundle }: Bundle): Pick<EncodedBundle, 'json' | 'digest'> {
+  const json = canonicalJson({ ...bundle, schema: LEGACY_BUNDLE_SCHEMA, workload: { namespace: workload.namespace, name: workload.name } });
+  return { digest: digestOf(json), json };
+}
+
 /**
  * The data of the bundle's ConfigMap: plain JSON while small, gzip when large.
  *
  * @returns `refused` with SP_TOO_LARGE if the bundle is too large even when compressed
  */
-export function toConfigMapData(encoded: EncodedBundle): ConfigMapDataResult {
+export function toConfigMapData(encoded: Pick<EncodedBundle, 'json' | 'digest'>): ConfigMapDataResult {
   const digest = { [BUNDLE_DIGEST_KEY]: encoded.digest };
   const plainBytes = Buffer.byteLength(encoded.json);
   if (plainBytes < PLAIN_LIMIT_BYTES) return { kind: 'data', data: { data: { ...digest, [BUNDLE_KEY]: encoded.json }, binaryData: {} } };
@@ -46,7 +54,7 @@ export function toConfigMapData(encoded: EncodedBundle): ConfigMapDataResult {
   return { kind: 'data', data: { data: digest, binaryData: { [BUNDLE_GZIP_KEY]: bytes.toString('base64') } } };
 }
 
-/** @returns why agents would not accept the bundle, or no ConfigMap hold it; undefined: it can be published */
+/** @returns why agents would not accept the bundle, or its slots not hold it; undefined: it can be published */
 export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): string | undefined {
   const plainBytes = Buffer.byteLength(encoded.json);
   if (plainBytes > MAX_BUNDLE_BYTES) return `the bundle of the workload has ${plainBytes} bytes; at most ${MAX_BUNDLE_BYTES} are accepted`;
@@ -54,14 +62,17 @@ export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): s
   if (values > MAX_PROGRAM_VALUES)
     return `a program of the workload has ${values} values to match; at most ${MAX_PROGRAM_VALUES} are accepted`;
   if (plainBytes < CONFIG_MAP_LIMIT_BYTES) return undefined;
+  const limit = MAX_PARTS * PART_LIMIT_BYTES;
   const compressedBytes = compressed(encoded).length;
-  return compressedBytes > CONFIG_MAP_LIMIT_BYTES ? tooLarge(plainBytes, compressedBytes).message : undefined;
+  return compressedBytes > limit
+    ? `the bundle of the workload has ${compressedBytes} bytes when compressed; at most ${limit} are published`
+    : undefined;
 }
 
 /** Compressing takes long, and a bundle that is checked is published next. */
-const compressedByBundle = new WeakMap<EncodedBundle, Buffer>();
+const compressedByBundle = new WeakMap<object, Buffer>();
 
-function compressed(encoded: EncodedBundle): Buffer {
+function compressed(encoded: Pick<EncodedBundle, 'json'>): Buffer {
   const bytes = compressedByBundle.get(encoded) ?? gzipDeterministic(encoded.json);
   compressedByBundle.set(encoded, bytes);
   return bytes;

@@ -100,6 +100,11 @@ export function verifyStatement(schema: StatementSchema, jws: string, context: S
   return result.data;
 }
 
+/** ID of the key that a statement names as its signer; `''`: it is not a statement. Says nothing about the signature. */
+export function keyIdOf(jws: string): string {
+  return parseJws('sallyport-statement', jws)?.kid ?? '';
+}
+
 function requireSubject(schema: StatementSchema, statement: Statement, context: StatementContext): void {
   const found = describeSubject(statement.schema, statement);
   const wanted = describeSubject(schema, context);

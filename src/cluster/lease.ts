@@ -33,6 +33,12 @@ export interface LeaseOptions {
   readonly onChange?: (leading: boolean, holder: string) => void;
 }
 
+/** What the lease said before this replica took it. */
+export interface LeaseHistory {
+  /** Milliseconds since any replica renewed it; Infinity: it did not exist. */
+  readonly awayMs: number;
+}
+
 /** The Lease as last seen. */
 interface Observed {
   readonly lease: RawObject;
@@ -50,7 +56,7 @@ interface Observed {
  */
 export async function runWithLease(
   options: LeaseOptions,
-  lead: (signal: AbortSignal) => Promise<void>,
+  lead: (signal: AbortSignal, history: LeaseHistory) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const candidate = new Candidate(options);
@@ -62,7 +68,7 @@ export async function runWithLease(
     if (signal.aborted) leave();
     const renewal = candidate.keep(leading);
     try {
-      await lead(leading.signal);
+      await lead(leading.signal, { awayMs: candidate.awayMs });
     } catch (thrown) {
       // Work that rethrows the abort reason ended as requested.
       if (!leading.signal.aborted) throw thrown;
@@ -77,10 +83,21 @@ export async function runWithLease(
   }
 }
 
+/** A lease whose renewal is this much older than ours is another lease, in milliseconds. */
+const RESTORED_MS = 60_000;
+
+/** Wall-clock time of the last renewal; -Infinity: the lease does not exist or was never renewed. */
+function renewedMsOf(seen: Observed | undefined): number {
+  const time = Date.parse(String(seen?.spec['renewTime']));
+  return Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time;
+}
+
 /** One replica's attempts to acquire, renew and release the lease. */
 class Candidate {
   /** Whether the last term ended because the lease was lost. */
   lost = false;
+  /** See {@link LeaseHistory}, of the present term. */
+  awayMs = Number.POSITIVE_INFINITY;
   readonly #options: LeaseOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -92,6 +109,10 @@ class Candidate {
   #seenAtMs = 0;
   /** Start of the last successful renewal. */
   #renewedAtMs = 0;
+  /** Wall-clock time of the renewal before that, by any replica; -Infinity: none. */
+  #beforeMs = Number.NEGATIVE_INFINITY;
+  /** Wall-clock time of the last renewal by this replica; 0: none. */
+  #renewedWallMs = 0;
   /** Last reported leadership and holder. */
   #reported = '';
   /** Message of the last failure, to log repeated ones once. */
@@ -112,6 +133,7 @@ class Candidate {
     this.lost = false;
     while (!signal.aborted) {
       if (await this.#attempt(this.#deadlineMs / 2, signal)) {
+        this.awayMs = this.#renewedWallMs - this.#beforeMs;
         this.#logger.info({ identity: this.#options.identity }, 'became leader');
         this.#report(true, this.#options.identity);
         return true;
@@ -130,9 +152,11 @@ class Candidate {
       const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
       // Half the deadline, so that after a renewal on a dead connection there is time for one on a new connection.
       const renewed = leftMs > 0 && (await this.#attempt(Math.min(leftMs, this.#deadlineMs / 2), term.signal));
-      if (renewed || term.signal.aborted) continue;
+      if (term.signal.aborted) continue;
       const other = this.#other();
-      if (other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs) continue;
+      // A lease that is older than our last renewal comes from a backup of the cluster: the term starts over.
+      const isRestored = !renewed && this.#seen !== undefined && renewedMsOf(this.#seen) < this.#renewedWallMs - RESTORED_MS;
+      if (renewed || (!isRestored && other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs)) continue;
       this.lost = true;
       this.#logger.error({ holder: other ?? 'unknown' }, 'lost leadership');
       this.#report(false, other ?? '');
@@ -165,10 +189,14 @@ class Candidate {
       // As holder, the last write is the current state; if it is not, the next write conflicts.
       if (this.#seen?.holder !== identity) await this.#read(timeoutMs, signal);
       if (!this.#mayTake()) return false;
+      const before = this.#seen;
       const write =
         this.#seen === undefined ? this.#create(timeoutMs, signal) : this.#put(this.#seen, this.#claim(this.#seen), timeoutMs, signal);
       if (await this.#conflictFree(write)) {
         this.#renewedAtMs = startedMs;
+        // The time before this term: kept by `acquire`.
+        this.#beforeMs = renewedMsOf(before);
+        this.#renewedWallMs = this.#clock.wallMs();
         this.#fault = '';
         return true;
       }

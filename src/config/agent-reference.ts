@@ -27,6 +27,13 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: 'deployment',
     description: 'Kind of the workload in lower case, such as `statefulset`.',
   },
+  'trust-anchor': {
+    value: 'JSON',
+    fallback: '',
+    description:
+      'The cluster and its public root keys, as `sallyport keys show --anchor` prints them. Only bundles that are signed for this workload are accepted. Absent: bundles need no signature.',
+  },
+  'bundle-floor': { value: 'integer', fallback: '0', description: 'Lowest number of a signed bundle that is accepted.' },
   'bundle-dir': { value: 'path', fallback: '/etc/sallyport/bundle', description: 'Directory of the mounted bundle.' },
   'labels-file': {
     value: 'path',

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod/mini';
 import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
+import { parseTrustAnchor, type TrustAnchor } from '../bundle/trust-anchor.ts';
 import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
@@ -15,6 +16,8 @@ import type { LogLevel } from '../telemetry/logger.ts';
 export interface AgentConfig {
   /** Undefined: a bundle for any workload is accepted. */
   readonly workload: WorkloadRef | undefined;
+  /** Undefined: bundles need no signature. */
+  readonly trust: { readonly anchor: TrustAnchor; readonly floor: number } | undefined;
   readonly bundleDir: string;
   /** Undefined: labels are ignored. */
   readonly labelsFile: string | undefined;
@@ -42,6 +45,8 @@ export type AgentSetting =
   | 'namespace'
   | 'workload'
   | 'workload-kind'
+  | 'trust-anchor'
+  | 'bundle-floor'
   | 'bundle-dir'
   | 'labels-file'
   | 'state-dir'
@@ -62,6 +67,8 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   namespace: AGENT_ENV.namespace,
   workload: AGENT_ENV.workload,
   'workload-kind': AGENT_ENV.workloadKind,
+  'trust-anchor': AGENT_ENV.trustAnchor,
+  'bundle-floor': AGENT_ENV.bundleFloor,
   'bundle-dir': AGENT_ENV.bundleDirectory,
   'labels-file': AGENT_ENV.labelsFile,
   'state-dir': AGENT_ENV.stateDirectory,
@@ -82,6 +89,7 @@ const PORT = z.int().check(z.gte(0), z.lte(65_535));
 const APP_PORT = z.int().check(z.gte(1), z.lte(65_535));
 const SHARE = z.number().check(z.gte(0), z.lte(1));
 const COUNT = z.int().check(z.gte(1), z.lte(1_000_000));
+const NUMBER = z.int().check(z.gte(0));
 const SECONDS = z.number().check(z.gte(0), z.lte(3600));
 const LEVEL = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 const PROBES: z.ZodMiniType<AppProbes> = z.record(
@@ -115,6 +123,7 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
   const blocked = read('blocked-port');
   return {
     workload: workloadOf(read),
+    trust: trustOf(read('trust-anchor'), number('bundle-floor', NUMBER, 0), workloadOf(read)),
     bundleDir: read('bundle-dir') ?? BUNDLE_DIRECTORY,
     labelsFile: read('labels-file'),
     stateDir: read('state-dir'),
@@ -159,6 +168,16 @@ function workloadOf(read: (setting: AgentSetting) => string | undefined): AgentC
   if (name === undefined) return undefined;
   if (namespace === undefined) throw refused('workload', 'needs --namespace, too');
   return { namespace, kind: read('workload-kind') ?? 'deployment', name };
+}
+
+function trustOf(anchor: string | undefined, floor: number, workload: AgentConfig['workload']): AgentConfig['trust'] {
+  if (anchor === undefined) return undefined;
+  if (workload === undefined) throw refused('trust-anchor', 'needs --workload, too');
+  try {
+    return { anchor: parseTrustAnchor(anchor), floor };
+  } catch (error) {
+    throw refused('trust-anchor', error instanceof RefusedError ? error.message : 'invalid');
+  }
 }
 
 /** Parses a list such as `15101:8080,15102:9090`. */

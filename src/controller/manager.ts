@@ -3,12 +3,12 @@
  * leads, and stops everything in the reverse order.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey } from '../api/kube/keys.ts';
-import { runWithLease } from '../cluster/lease.ts';
+import { objectKey, type WorkloadRef } from '../api/kube/keys.ts';
+import { type LeaseHistory, runWithLease } from '../cluster/lease.ts';
 import { createRecorder } from '../cluster/recorder.ts';
 import type { Check } from '../ops-server/health.ts';
 import { createGauges } from './gauges.ts';
-import { createReplica, type Replica, type ReplicaOptions, untilSynced } from './replica.ts';
+import { createReplica, type Replica, type ReplicaOptions, untilKeysKnown, untilSynced } from './replica.ts';
 import { runTerm, type Term, type TermOptions } from './term.ts';
 
 /** Settings of the whole controller. */
@@ -29,6 +29,8 @@ export interface Manager {
   readonly whyOverBudget: (policy: Policy) => string | undefined;
   /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
   readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
+  /** What a new agent of a workload trusts; undefined: the signing keys are not known. */
+  readonly trustFor: (workload: WorkloadRef) => { readonly anchor: string; readonly floor: number } | undefined;
   /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
@@ -63,6 +65,10 @@ export function createManager(options: ManagerOptions): Manager {
       [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
         .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)
         .map(({ metadata }) => objectKey(metadata.namespace, metadata.name)),
+    trustFor: (workload) => {
+      const signer = replica.keyRing.signer();
+      return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };
+    },
     isLeading: () => isLeading,
     run: async (signal) => {
       // The leader's work reads the caches, so they outlive it.
@@ -70,6 +76,7 @@ export function createManager(options: ManagerOptions): Manager {
       const background = [replica.run(ending.signal), recorder.run(ending.signal)];
       try {
         await untilSynced(replica.informers, signal);
+        await untilKeysKnown(replica, signal);
         if (!signal.aborted) await contend(replica, { options, lead }, signal);
       } finally {
         ending.abort();
@@ -80,13 +87,16 @@ export function createManager(options: ManagerOptions): Manager {
   };
 }
 
+/** A lease that was not renewed for this long may come from a backup, in milliseconds. */
+const RENEW_AFTER_MS = 60_000;
+
 interface Contender {
   readonly options: ManagerOptions;
   /** Runs the work of one term. */
   readonly lead: (lost: AbortSignal, stopping: AbortSignal) => Promise<void>;
 }
 
-async function contend({ clusterState }: Replica, { options, lead }: Contender, signal: AbortSignal): Promise<void> {
+async function contend({ clusterState, delivery }: Replica, { options, lead }: Contender, signal: AbortSignal): Promise<void> {
   const { client, lease, logger, metrics } = options;
   logger.info({ policies: clusterState.policies.size(), pods: clusterState.pods.size() }, 'caches are filled');
   if (lease === undefined) {
@@ -97,11 +107,22 @@ async function contend({ clusterState }: Replica, { options, lead }: Contender, 
     metrics.onLeader(leading);
     logger.info({ leading, holder }, 'leadership changed');
   };
-  await runWithLease({ client, ...lease, logger, onChange }, (lost) => lead(lost, signal), signal);
+  const start = (lost: AbortSignal, { awayMs }: LeaseHistory): Promise<void> => {
+    // No replica led for a while: the cluster may have been restored from a backup, and agents may know newer bundles than it has.
+    if (awayMs > RENEW_AFTER_MS) delivery.renewAll();
+    return lead(lost, signal);
+  };
+  await runWithLease({ client, ...lease, logger, onChange }, start, signal);
 }
 
-function checksOf({ informers }: Replica): Manager['checks'] {
-  return Object.fromEntries(
-    informers.map(({ name, reflector }) => [`${name}-synced`, () => (reflector.hasSynced() ? undefined : `${name} not listed yet`)]),
-  );
+function checksOf({ informers, keyRing }: Replica): Manager['checks'] {
+  const checks = informers.map(({ name, reflector }) => [
+    `${name}-synced`,
+    () => (reflector.hasSynced() ? undefined : `${name} not listed yet`),
+  ]);
+  // Missing keys are no reason to stop serving: the webhook then says what to do.
+  return {
+    ...Object.fromEntries(checks),
+    'signing-keys': () => (keyRing.state().kind === 'waiting' ? 'signing keys not read yet' : undefined),
+  };
 }

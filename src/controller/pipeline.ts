@@ -38,6 +38,8 @@ export interface Pipeline {
   readonly queue: WorkQueue;
   /** Queues what a change concerns that the cluster state does not report, such as new mesh settings. */
   readonly notify: (change: Change) => void;
+  /** Queues every workload at low priority: their bundles are to be signed with other keys. */
+  readonly renew: () => void;
   /** Publishes until `signal` aborts; resolves when the workers have finished. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -63,7 +65,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   };
   const notify = (change: Change): void => onChange(change, clusterState.selection.apply(change));
-  return { queue, notify, run: (signal) => run(options, { queue, resync, enqueue, onChange, notify }, signal) };
+  const renew = (): void => {
+    for (const workload of allWorkloads(options)) enqueueLow(queue, resync, workload);
+  };
+  return { queue, notify, renew, run: (signal) => run(options, { queue, resync, enqueue, onChange, notify }, signal) };
+}
+
+function enqueueLow(queue: WorkQueue, resync: Resync, workload: WorkloadKey): void {
+  resync.onEvent(workload);
+  queue.add(workload, 'low');
 }
 
 interface Parts extends Pick<Pipeline, 'queue' | 'notify'> {
@@ -119,7 +129,8 @@ function allWorkloads({ clusterState, ledger }: PipelineOptions): ReadonlySet<Wo
 }
 
 function needsKubeletResync({ ledger, kubeletResync }: PipelineOptions, pod: SlimPod): boolean {
-  const revision = ledger.get(workloadKey(workloadOf(pod)))?.published?.revision;
+  const published = ledger.get(workloadKey(workloadOf(pod)))?.published;
+  const revision = published?.resync ?? published?.revision;
   return revision !== undefined && kubeletResync?.isNeeded(pod, revision) === true;
 }
 

@@ -13,12 +13,14 @@ import {
   type WorkloadRef,
 } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
+import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
+import { encodeLegacyBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
 import { compileToFit } from '../compile/compile-to-fit.ts';
 import type { CompileResult } from '../compile/compile-workload.ts';
-import type { BundleOwner, Delivery, PublishResult } from '../delivery/delivery.ts';
+import type { BundleOwner, Delivery, PublishOptions, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
@@ -63,6 +65,7 @@ const NO_BUNDLE: DesiredBundle = { policies: new Map(), findings: new Map() };
 export function createReconcile(options: ReconcileOptions): Reconcile {
   return async (key, signal) => {
     const workload = parseWorkloadKey(key);
+    if (workload.kind === '' && hasOldAgents(options.clusterState, workload)) return undefined;
     const pods = options.clusterState.agentPodsOf(workload);
     if (isTerminating(options.clusterState, workload.namespace) || pods.length === 0) {
       await withdraw(options, workload, { key, signal });
@@ -73,6 +76,11 @@ export function createReconcile(options: ReconcileOptions): Reconcile {
     await publish(options, { key, workload, pods }, signal);
     return undefined;
   };
+}
+
+/** A ConfigMap of the version before names no kind; it stays until that of its workload has replaced it, or no pod reads it. */
+function hasOldAgents({ pods }: ClusterState, { namespace, name }: WorkloadRef): boolean {
+  return [...pods.values()].some((pod) => pod.agent?.level === 1 && pod.namespace === namespace && workloadOf(pod).name === name);
 }
 
 interface Job {
@@ -87,9 +95,9 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const owner = ownerOf(workload, pods);
   const encoded = compile(options, job, owner);
   try {
-    const result = await delivery.publish(encoded, owner === undefined ? {} : { owner }, signal);
+    const result = await delivery.publish(encoded.bundle, publishOptions(encoded, owner, pods), signal);
     options.observer?.onPublish(result, key);
-    if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
+    if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.bundle.digest, result }, 'bundle published');
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     // The namespace is being deleted: there is nothing to publish to, and nothing to report.
@@ -100,11 +108,22 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   }
   ledger.accept(key);
   // Read again: a pod may have mounted the older bundle while this one was being written.
-  await options.afterPublish?.(options.clusterState.agentPodsOf(workload), encoded.digest, signal);
+  const revision = ledger.get(key)?.published?.resync ?? encoded.bundle.digest;
+  await options.afterPublish?.(options.clusterState.agentPodsOf(workload), revision, signal);
+}
+
+interface Compiled {
+  readonly bundle: EncodedBundle;
+  readonly compiled: CompileResult;
+}
+
+function publishOptions({ compiled }: Compiled, owner: BundleOwner | undefined, pods: readonly SlimPod[]): PublishOptions {
+  const hasOldAgent = pods.some(({ agent }) => agent?.level === 1);
+  return { ...(owner === undefined ? {} : { owner }), ...(hasOldAgent ? { legacy: encodeLegacyBundle(compiled.bundle) } : {}) };
 }
 
 /** Compiles a workload and records the outcome as desired, before anything is written. */
-function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): EncodedBundle {
+function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): Compiled {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
@@ -120,7 +139,7 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
     const { encoded } = compiled;
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
     options.ledger.desire(job.key, desiredBundle(encoded.digest, compiled, owner));
-    return encoded;
+    return { bundle: encoded, compiled };
   } catch (error) {
     options.ledger.desire(job.key, NO_BUNDLE);
     throw error;

@@ -4,16 +4,18 @@
  */
 import { type AgentRules, ANY_AGENT_IMAGE } from '../api/kube/pod-agent.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import type { Signer } from '../bundle/signer.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { createBudgets } from '../compile/budgets.ts';
-import type { PublishedConfigMap } from '../delivery/bundle-config-map.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
 import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
+import type { PublishedCopies } from '../delivery/published-copies.ts';
 import type { FetchLimits } from '../jwks/fetch-document.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
+import { clusterReader } from '../keys/cluster-id.ts';
+import { createKeyRing, type KeyRing } from '../keys/key-ring.ts';
+import { secretKeyStore } from '../keys/key-store.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
@@ -36,26 +38,27 @@ export interface ReplicaOptions {
   readonly metrics: ControllerMetrics;
   readonly logger: Logger;
   readonly jwks: { readonly limits: FetchLimits; readonly refreshMs: number };
+  /** Namespace of the controller, which holds the signing keys. */
+  readonly namespace: string;
+  /** Age at which a signing key is replaced, and time between two reads of the keys, in milliseconds; absent: the defaults of the key ring. */
+  readonly keys?: { readonly rotationAgeMs?: number; readonly refreshMs?: number };
   /** Which containers count as agents; absent: those with any image. */
   readonly agentRules?: AgentRules;
-  /** Signs what is published; absent, or undefined: there are no keys. */
-  readonly signer?: () => Signer | undefined;
   /** Absent: the system clock. */
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
   readonly random?: () => number;
 }
 
-const noSigner = (): undefined => undefined;
-
 /** The caches of one replica and the parts that fill them. */
 export interface Replica {
   readonly clock: Clock;
   readonly random: () => number;
   readonly clusterState: ClusterState;
-  readonly ledger: WorkloadLedger<PublishedConfigMap>;
+  readonly ledger: WorkloadLedger<PublishedCopies>;
   readonly jwksCache: JwksCache;
   readonly delivery: ConfigMapDelivery;
+  readonly keyRing: KeyRing;
   readonly informers: readonly Informer[];
   readonly lastGoodStore: LastGoodStore;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
@@ -66,8 +69,24 @@ export interface Replica {
 export function createReplica(options: ReplicaOptions): Replica {
   const { client, mesh, metrics, logger, agentRules = ANY_AGENT_IMAGE, clock = systemClock, random = Math.random } = options;
   const clusterState = createClusterState(mesh.current, { budgets: createBudgets(mesh.current) });
-  const ledger = createWorkloadLedger<PublishedConfigMap>();
-  const delivery = createConfigMapDelivery({ client, ledger });
+  const ledger = createWorkloadLedger<PublishedCopies>();
+  const keyRing = createKeyRing({
+    store: secretKeyStore(client, options.namespace),
+    cluster: clusterReader(client),
+    hasBundles: () => (informers.every(({ reflector }) => reflector.hasSynced()) ? delivery.hasBundles() : undefined),
+    clock,
+    logger: logger.child({ part: 'keys' }),
+    ...options.keys,
+  });
+  const delivery = createConfigMapDelivery({
+    client,
+    ledger,
+    signer: keyRing.signer,
+    clock,
+    logger: logger.child({ part: 'delivery' }),
+    onTampered: metrics.onTampered,
+  });
+  keyRing.subscribe(delivery.onKeysChanged);
   const jwksCache = createJwksCache({
     ...options.jwks,
     clock,
@@ -75,8 +94,15 @@ export function createReplica(options: ReplicaOptions): Replica {
     logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
-  const lastGoodStore = createLastGoodConfigMaps({ client, signer: options.signer ?? noSigner, wallMs: () => clock.wallMs(), logger });
-  const informers = createInformers({ client, clusterState, delivery, agentRules, logger, onRestart: metrics.onWatchRestart });
+  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs: () => clock.wallMs(), logger });
+  const informers: readonly Informer[] = createInformers({
+    client,
+    clusterState,
+    delivery,
+    agentRules,
+    logger,
+    onRestart: metrics.onWatchRestart,
+  });
   return {
     clock,
     random,
@@ -84,12 +110,15 @@ export function createReplica(options: ReplicaOptions): Replica {
     ledger,
     jwksCache,
     delivery,
+    keyRing,
     informers,
     lastGoodStore,
     run: async (signal) => {
+      // First, so that bundles are verified as they are read.
+      await keyRing.refresh(signal);
       await recallLastGood({ store: lastGoodStore, clusterState, clock, logger }, signal);
       const unsubscribes = [wantKeys(clusterState, jwksCache), mesh.subscribe(clusterState.decideVersions)];
-      await Promise.all([...informers.map(({ reflector }) => reflector.run(signal)), jwksCache.run(signal)]);
+      await Promise.all([...informers.map(({ reflector }) => reflector.run(signal)), jwksCache.run(signal), keyRing.run(signal)]);
       for (const unsubscribe of unsubscribes) unsubscribe();
     },
   };
@@ -102,4 +131,16 @@ export async function untilSynced(informers: readonly Informer[], signal: AbortS
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
   await Promise.race([stopped, Promise.all(informers.map(({ reflector }) => reflector.whenSynced))]);
+}
+
+/** Resolves when it is known whether there are signing keys, or when `signal` aborts. */
+export async function untilKeysKnown({ keyRing }: Pick<Replica, 'keyRing'>, signal: AbortSignal): Promise<void> {
+  if (keyRing.state().kind !== 'waiting' || signal.aborted) return;
+  const known = Promise.withResolvers<void>();
+  const unsubscribe = keyRing.subscribe(known.resolve);
+  signal.addEventListener('abort', () => known.resolve(), { once: true });
+  // Now that it is known whether there are bundles, keys may be made.
+  await keyRing.refresh(signal);
+  if (keyRing.state().kind === 'waiting') await known.promise;
+  unsubscribe();
 }

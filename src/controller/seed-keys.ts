@@ -2,6 +2,7 @@
  * Seeds the key cache with the keys of the published bundles at the start of a term, before anything is published: keys that
  * work must not disappear because an identity provider is down. Keys serve only rules of the bundle's own namespace.
  */
+import type { Signer } from '../bundle/signer.ts';
 import { type Clock, sleep } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { keySetId } from '../compile/key-set-id.ts';
@@ -14,6 +15,8 @@ import type { Logger } from '../telemetry/logger.ts';
 /** Where keys are read from and seeded into. */
 export interface SeedOptions {
   readonly client: KubeClient;
+  /** Undefined: the signing keys are missing, and nothing that is published can be trusted. */
+  readonly signer: () => Signer | undefined;
   readonly clusterState: ClusterState;
   readonly jwksCache: JwksCache;
   readonly clock: Clock;
@@ -26,7 +29,8 @@ const RETRY_MS = 1_000;
 export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      seedAll(options, await readPublishedKeys(options.client, options.logger, signal));
+      const signer = options.signer();
+      if (signer !== undefined) seedAll(options, await readPublishedKeys({ ...options, signer }, signal));
       return;
     } catch (error) {
       if (signal.aborted) return;

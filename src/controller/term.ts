@@ -56,12 +56,17 @@ export async function runTerm(
   { signals, onTerm }: { readonly signals: TermSignals; readonly onTerm: (term: Term | undefined) => void },
 ): Promise<void> {
   const { clusterState, jwksCache, clock, ledger } = replica;
-  await seedKeys({ client: options.client, clusterState, jwksCache, clock, logger: options.logger }, signals.lost);
+  const { keyRing } = replica;
+  await seedKeys({ client: options.client, signer: keyRing.signer, clusterState, jwksCache, clock, logger: options.logger }, signals.lost);
   const workSignal = finishingSignal(clock, signals);
   const pipeline = createTermPipeline(replica, options, workSignal);
   const statuses = createTermStatuses(replica, options, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
+    statuses.notifyAll();
+  });
+  const stopFollowingKeys = keyRing.subscribe(() => {
+    pipeline.renew();
     statuses.notifyAll();
   });
   const stopClampEvents = recordClamps(clusterState, options.recorder);
@@ -75,6 +80,7 @@ export async function runTerm(
   } finally {
     unsubscribe();
     stopClampEvents();
+    stopFollowingKeys();
     onTerm(undefined);
     ledger.endTerm();
   }
@@ -117,6 +123,10 @@ function createTermStatuses(replica: Replica, options: TermOptions, workSignal: 
   const { metrics, client, recorder } = options;
   return createStatusLoop({
     ...replica,
+    signing: () => {
+      const state = replica.keyRing.state();
+      return state.kind === 'ready' ? undefined : state.message;
+    },
     mesh: options.mesh.current,
     write: createStatusWriter({ client, recorder }),
     logger: options.logger.child({ part: 'status' }),

@@ -1,199 +1,201 @@
 /*
- * Publishes bundles as ConfigMaps by server-side apply, and only when something differs. The informer of bundles reports
- * what the API server holds; a copy that differs from the desired bundle is reported as drifted.
+ * Publishes signed bundles in slots, one ConfigMap each, and only when something differs. The informer of bundles reports what the API
+ * server holds; a copy that another client changed is reported as drifted, and written again, in another slot if that client holds it.
  */
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
-import { FIELD_MANAGER } from '../api/kube/names.ts';
-import { bundleName } from '../api/kube/workload.ts';
-import type { EncodedBundle } from '../bundle/bundle.ts';
-import { applyObject, deleteObject, ifFound, readObject } from '../cluster/apply.ts';
-import type { KubeClient } from '../cluster/client.ts';
+import { legacyBundleName, slotName } from '../api/kube/workload.ts';
+import { deleteObject, ifFound } from '../cluster/apply.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { CONFIG_MAPS, type ObjectRef, objectPath } from '../cluster/paths.ts';
+import { CONFIG_MAPS } from '../cluster/paths.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
-import { InvariantError, RefusedError } from '../errors.ts';
+import { RefusedError, TransientError } from '../errors.ts';
 import type { WorkloadLedger } from '../status/workload-ledger.ts';
-import { isAsDesired, type PublishedConfigMap, readConfigMap, toConfigMap, workloadOfConfigMap } from './bundle-config-map.ts';
-import type { BundleOwner, Delivery, DeliveryEvent, PublishResult } from './delivery.ts';
-import { refuseForeign } from './own-config-map.ts';
+import { createCopySink } from './copy-sink.ts';
+import type { Delivery, DeliveryEvent, PublishOptions, PublishResult } from './delivery.ts';
+import { absorb, type ConfigMapDeliveryOptions, createParts, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
+import { fingerprintOf, readLegacyConfigMap, toLegacyConfigMap } from './legacy-config-map.ts';
+import { type Copy, type PublishedCopies, slotsInUse, verifiedAgain, withoutCopy, workloadKeyOf } from './published-copies.ts';
+import { type SlotCopy, slotOfConfigMap } from './slot-config-map.ts';
+import { createTamperLog } from './tamper-log.ts';
+import { writeConfigMap } from './write-config-map.ts';
+import { isSigned, writeSlots } from './write-slots.ts';
 
 /** A delivery through ConfigMaps, and the receiving end of their informer. */
 export interface ConfigMapDelivery extends Delivery {
   /** What the informer of ConfigMaps with the bundle label projects objects with. */
-  readonly project: (raw: RawObject) => PublishedConfigMap | undefined;
+  readonly project: (raw: RawObject) => Copy | undefined;
   /** Where that informer reports to. */
-  readonly sink: ReflectorSink<PublishedConfigMap>;
-}
-
-/** Parts of a ConfigMap delivery. */
-export interface ConfigMapDeliveryOptions {
-  readonly client: KubeClient;
-  readonly ledger: WorkloadLedger<PublishedConfigMap>;
+  readonly sink: ReflectorSink<Copy>;
+  /** Whether signed bundles exist, also of unknown keys. */
+  readonly hasBundles: () => boolean;
+  /** Number of the published bundle of a workload; 0: none. */
+  readonly numberOf: (workload: WorkloadRef) => number;
+  /** Makes every bundle that was signed before now out of date: agents may know newer ones than the cluster, which was restored. */
+  readonly renewAll: () => void;
+  /** To be called when other keys are known: verifies all copies again. */
+  readonly onKeysChanged: () => void;
 }
 
 /** A delivery for the cluster that `client` talks to. */
-export function createConfigMapDelivery({ client, ledger }: ConfigMapDeliveryOptions): ConfigMapDelivery {
+export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): ConfigMapDelivery {
+  const { ledger, clock } = options;
   const listeners = new Set<(event: DeliveryEvent) => void>();
-  const removals: Removals = new Map();
-  /** UID of the copy that was written last, also when the informer no longer selects it, by workload. */
-  const uids = new Map<WorkloadKey, string>();
-  const project = (raw: RawObject): PublishedConfigMap | undefined => knownVersion(ledger, raw) ?? readConfigMap(raw);
-  const onDrift = (workload: WorkloadRef): void => {
-    for (const listener of listeners) listener({ kind: 'drifted', workload });
-  };
+  let renewBelow = 0;
+  const tamperLog = createTamperLog({
+    clock,
+    onReport: (key) => parts.setPublished(key, ledger.get(key)?.published),
+    onDrift: (workload) => {
+      for (const listener of listeners) listener({ kind: 'drifted', workload });
+    },
+  });
+  const parts = createParts(options, { tamperLog, isFollowed: () => listeners.size > 0 });
   return {
-    publish: async (bundle, { owner }, signal) => {
+    publish: async (bundle, publishOptions, signal) => {
       const key = workloadKey(bundle.workload);
-      const before = ledger.get(key)?.published;
-      if (before !== undefined && isAsDesired(before, { revision: bundle.digest, ownerUid: owner?.uid })) return 'unchanged';
-      const claim = { ref: refOf(bundle.workload), workload: bundle.workload, knownUid: uids.get(key) };
-      if (before === undefined) await refuseForeign(client, claim, signal);
-      const removed = new Set<string>();
-      removals.set(key, removed);
+      parts.removals.set(key, new Set());
       try {
-        const after = project(await applyBundle(client, { bundle, owner, before }, signal));
-        if (after === undefined) throw new InvariantError('the API server returned an applied bundle that is not recognised as one');
-        uids.set(key, after.uid);
-        // The watch may have reported a later change, or the removal of this copy, before this response arrived.
-        if (!removed.has(after.uid) && !isOutdated(ledger.get(key)?.published, after)) ledger.setPublished(key, after);
-        return resultOf(before, after);
+        return await publish(parts, { key, bundle, options: publishOptions, renewBelow }, signal);
       } finally {
-        removals.delete(key);
+        parts.removals.delete(key);
       }
     },
-    withdraw: async (workload, signal) => {
-      const key = workloadKey(workload);
-      const before = ledger.get(key)?.published;
-      uids.delete(key);
-      if (before === undefined) return false;
-      const existed = await deleteObject(client, refOf(workload), { ...(before.uid === '' ? {} : { uid: before.uid }), signal });
-      if (ledger.get(key)?.published?.uid === before.uid) ledger.setPublished(key, undefined);
-      return existed;
-    },
+    withdraw: (workload, signal) => withdraw(parts, workload, signal),
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    project,
-    sink: createBundleSink(ledger, removals, onDrift),
-  };
-}
-
-/** UIDs of the copies that the watch reported as removed during a write in progress, by workload. */
-type Removals = Map<WorkloadKey, Set<string>>;
-
-/** True when `incoming` is older than `known`: a watch event from before our own write, or a response from before a watch event. */
-export function isOutdated(known: PublishedConfigMap | undefined, incoming: PublishedConfigMap): boolean {
-  if (known === undefined || known.uid !== incoming.uid) return false;
-  const [before, after] = [Number(known.resourceVersion), Number(incoming.resourceVersion)];
-  return Number.isSafeInteger(before) && Number.isSafeInteger(after) && after < before;
-}
-
-/** Spares decoding a bundle that is known already: our own write, or one that did not change between two lists. */
-function knownVersion(ledger: WorkloadLedger<PublishedConfigMap>, raw: RawObject): PublishedConfigMap | undefined {
-  const workload = workloadOfConfigMap(raw);
-  if (workload === undefined) return undefined;
-  const known = ledger.get(workloadKey(workload))?.published;
-  const { uid, resourceVersion } = raw.metadata ?? {};
-  return known !== undefined && known.uid === uid && known.resourceVersion === resourceVersion ? known : undefined;
-}
-
-/** The ledger's keys are workloads, the informer's are ConfigMaps, whose names may be shortened. */
-function createBundleSink(
-  ledger: WorkloadLedger<PublishedConfigMap>,
-  removals: Removals,
-  onDrift: (workload: WorkloadRef) => void,
-): ReflectorSink<PublishedConfigMap> {
-  const workloadByName = new Map<string, WorkloadRef>();
-  const take = (name: string, published: PublishedConfigMap): void => {
-    const key = workloadKey(published.workload);
-    workloadByName.set(name, published.workload);
-    const before = ledger.get(key)?.published;
-    if (isOutdated(before, published)) return;
-    ledger.setPublished(key, published);
-    if (!isSameCopy(before, published) && !isAsDesired(published, ledger.get(key)?.desired ?? {})) onDrift(published.workload);
-  };
-  const remove = (key: WorkloadKey, workload: WorkloadRef): void => {
-    const before = ledger.get(key)?.published;
-    if (before === undefined) return;
-    removals.get(key)?.add(before.uid);
-    ledger.setPublished(key, undefined);
-    if (ledger.get(key)?.desired?.revision !== undefined) onDrift(workload);
-  };
-  return {
-    replace: (copies) => {
-      workloadByName.clear();
-      for (const [name, published] of copies) take(name, published);
-      const listed = new Set([...workloadByName.values()].map(workloadKey));
+    project: (raw) => knownVersion(ledger, raw) ?? parts.readCopy(raw),
+    sink: createCopySink(parts),
+    hasBundles: () => [...ledger.records()].some(({ published }) => [...(published?.slots.values() ?? [])].some(({ jws }) => jws !== '')),
+    numberOf: (workload) => ledger.get(workloadKey(workload))?.published?.current?.number ?? 0,
+    renewAll: () => {
+      renewBelow = clock.wallMs();
+    },
+    onKeysChanged: () => {
+      const signer = options.signer();
       for (const { key, published } of ledger.records()) {
-        if (published !== undefined && !listed.has(key)) remove(key, published.workload);
+        if (published !== undefined) parts.setPublished(key, verifiedAgain(published, signer?.keys, signer?.cluster ?? ''));
       }
     },
-    upsert: take,
-    remove: (name) => {
-      const workload = workloadByName.get(name);
-      workloadByName.delete(name);
-      if (workload !== undefined) remove(workloadKey(workload), workload);
-    },
   };
 }
 
-function isSameCopy(before: PublishedConfigMap | undefined, after: PublishedConfigMap): boolean {
-  return (
-    before !== undefined &&
-    before.uid === after.uid &&
-    before.revision === after.revision &&
-    before.revision !== undefined &&
-    before.unmanagedKeys.length === after.unmanagedKeys.length &&
-    before.ownerUids.join() === after.ownerUids.join()
-  );
+async function publish(parts: DeliveryParts, job: PublishJob, signal: AbortSignal): Promise<PublishResult> {
+  const { key, bundle, options } = job;
+  const signer = parts.signer();
+  if (signer === undefined) throw new RefusedError('SP_KEYS_MISSING', 'there are no signing keys, so nothing is published');
+  const before = parts.ledger.get(key)?.published;
+  const isRepair = reportTampering(parts, key, before);
+  let result: PublishResult = 'unchanged';
+  if (before === undefined || !isSigned(before, job, signer)) {
+    await writeSlots(parts, { ...job, signer, before, isRepair }, signal);
+    result = isRepair ? 'repaired' : before?.current === undefined ? 'created' : 'updated';
+  }
+  await removeLeftovers(parts, key, signal);
+  const isLegacyWritten = await publishLegacy(parts, { key, workload: bundle.workload, options }, signal);
+  return result === 'unchanged' && isLegacyWritten ? 'updated' : result;
 }
 
-function resultOf(before: PublishedConfigMap | undefined, after: PublishedConfigMap): PublishResult {
-  if (before?.resourceVersion === after.resourceVersion) return 'unchanged';
-  return before === undefined ? 'created' : 'updated';
+/** @returns true: a copy in use is not as we wrote it */
+function reportTampering(parts: DeliveryParts, key: WorkloadKey, before: PublishedCopies | undefined): boolean {
+  const changed = [...(before?.slots.values() ?? [])].filter((copy) => isTampered(parts, key, copy));
+  if (before === undefined || changed.length === 0) return false;
+  const names = changed.map(({ workload, slot }) => slotName(workload, slot)).join(', ');
+  parts.onTampered?.();
+  parts.logger.warn({ workload: key, configMaps: names }, 'bundle changed by another client; it is written again');
+  parts.tamperLog.report(key, `another client changed the ConfigMap ${names} of the bundle of ${key}`);
+  return true;
 }
 
-interface WriteJob {
-  readonly bundle: EncodedBundle;
-  readonly owner: BundleOwner | undefined;
-  readonly before: PublishedConfigMap | undefined;
+function isTampered({ numbers }: DeliveryParts, key: WorkloadKey, { statement, part, isIntact, isTerminating }: SlotCopy): boolean {
+  if (isTerminating) return false;
+  if (!isIntact || statement === undefined || part === undefined) return true;
+  if (!statement.parts.some(({ digest }) => digest === part.digest)) return true;
+  // One that we signed, but not last: another client wrote an earlier one again.
+  return numbers.has(key) && statement.number < (numbers.get(key) ?? 0);
 }
 
-/** Replaces an immutable ConfigMap. It may be missing from the ledger: without our label it is not watched. */
-async function applyBundle(client: KubeClient, { bundle, owner, before }: WriteJob, signal: AbortSignal): Promise<RawObject> {
-  const configMap = toConfigMap(bundle, owner);
-  const apply = (): Promise<RawObject> => applyObject(client, configMap, { fieldManager: FIELD_MANAGER, force: true, signal });
-  try {
-    if (before !== undefined) await removeUnmanagedKeys(client, before, signal);
-    return await apply();
-  } catch (error) {
-    if (!(error instanceof RefusedError && error.code === 'SP_KUBE_INVALID')) throw error;
-    const ref = refOf(bundle.workload);
-    const current = await readObject(client, ref, signal);
-    if (current?.['immutable'] !== true) throw error;
-    await deleteObject(client, ref, { uid: current.metadata?.uid ?? '', signal });
-    return apply();
+/** Deletes copies in slots that the current bundle does not use. One that is held stays: agents ignore it. */
+async function removeLeftovers(parts: DeliveryParts, key: WorkloadKey, signal: AbortSignal): Promise<void> {
+  const published = parts.ledger.get(key)?.published;
+  if (published?.current === undefined) return;
+  const used = new Set(slotsInUse(published));
+  for (const copy of published.slots.values()) {
+    if (!used.has(copy) && !copy.isTerminating) await removeCopy(parts, { kind: 'slot', copy }, signal);
   }
 }
 
-/** Server-side apply leaves keys that other field managers added. */
-async function removeUnmanagedKeys(client: KubeClient, before: PublishedConfigMap, signal: AbortSignal): Promise<void> {
-  if (before.unmanagedKeys.length === 0) return;
-  const body: Record<string, Record<string, null>> = {};
-  for (const [field, key] of before.unmanagedKeys) body[field] = { ...body[field], [key]: null };
-  await ifFound(
-    client.request({
-      method: 'PATCH',
-      path: objectPath(refOf(before.workload)),
-      query: { fieldManager: FIELD_MANAGER },
-      body,
-      contentType: 'application/merge-patch+json',
-      signal,
-    }),
-  );
+interface LegacyJob {
+  readonly key: WorkloadKey;
+  readonly workload: WorkloadRef;
+  readonly options: PublishOptions;
 }
 
-function refOf(workload: WorkloadRef): ObjectRef {
-  return { resource: CONFIG_MAPS, namespace: workload.namespace, name: bundleName(workload) };
+/** @returns true when something was written */
+async function publishLegacy(parts: DeliveryParts, { key, workload, options }: LegacyJob, signal: AbortSignal): Promise<boolean> {
+  const before = parts.ledger.get(key)?.published?.legacy;
+  if (options.legacy === undefined) {
+    if (before !== undefined) await removeCopy(parts, { kind: 'legacy', copy: before }, signal);
+    return before !== undefined;
+  }
+  const desired = toLegacyConfigMap(workload, options.legacy, options.owner);
+  const fingerprint = fingerprintOf(desired);
+  if (before?.fingerprint === fingerprint) return false;
+  parts.legacies.set(key, fingerprint);
+  const isOurs = (raw: RawObject): boolean => {
+    const kind = readLegacyConfigMap(raw)?.workload.kind;
+    return kind === '' || kind === workload.kind;
+  };
+  const written = await writeConfigMap({ client: parts.client, desired, known: before, isOurs, signal });
+  if (written.kind === 'held') {
+    parts.tamperLog.report(key, `the ConfigMap ${legacyBundleName(workload.name)} of ${key} cannot be written: ${written.reason}`);
+    return false;
+  }
+  absorb(parts, key, written.raw);
+  return true;
+}
+
+async function withdraw(parts: DeliveryParts, workload: WorkloadRef, signal: AbortSignal): Promise<boolean> {
+  const key = workloadKey(workload);
+  const before = parts.ledger.get(key)?.published;
+  if (before === undefined) return false;
+  const copies: readonly Copy[] = [
+    ...[...before.slots.values()].map((copy): Copy => ({ kind: 'slot', copy })),
+    ...(before.legacy === undefined ? [] : [{ kind: 'legacy', copy: before.legacy } as const]),
+  ];
+  const existed: boolean[] = [];
+  for (const copy of copies) existed.push(await removeCopy(parts, copy, signal));
+  parts.resyncs.delete(key);
+  parts.numbers.delete(key);
+  return existed.includes(true);
+}
+
+async function removeCopy(parts: DeliveryParts, removed: Copy, signal: AbortSignal): Promise<boolean> {
+  const { workload, uid } = removed.copy;
+  const name = removed.kind === 'slot' ? slotName(workload, removed.copy.slot) : legacyBundleName(workload.name);
+  const ref = { resource: CONFIG_MAPS, namespace: workload.namespace, name };
+  const existed = await ifConflict(deleteObject(parts.client, ref, { ...(uid === '' ? {} : { uid }), signal }));
+  const key = workloadKeyOf(removed);
+  const before = parts.ledger.get(key)?.published;
+  if (before !== undefined) parts.setPublished(key, withoutCopy(before, removed));
+  return existed;
+}
+
+/** Spares reading a copy that is known already: our own write, or one that did not change between two lists. */
+function knownVersion(ledger: WorkloadLedger<PublishedCopies>, raw: RawObject): Copy | undefined {
+  const identity = slotOfConfigMap(raw);
+  if (identity === undefined) return undefined;
+  const copy = ledger.get(workloadKey(identity.workload))?.published?.slots.get(identity.slot);
+  const { uid, resourceVersion } = raw.metadata ?? {};
+  return copy !== undefined && copy.uid === uid && copy.resourceVersion === resourceVersion ? { kind: 'slot', copy } : undefined;
+}
+
+/** False when another object has the name by now. */
+async function ifConflict(deletion: Promise<boolean>): Promise<boolean> {
+  try {
+    return (await ifFound(deletion)) ?? false;
+  } catch (error) {
+    if (error instanceof TransientError && error.code === 'SP_KUBE_CONFLICT') return false;
+    throw error;
+  }
 }

@@ -69,8 +69,13 @@ function isNeeded(pod: SlimPod, revision: Revision): boolean {
     !isFinished(pod) &&
     pod.deletionTimestamp === undefined &&
     pod.podIP !== undefined &&
-    pod.annotations[BUNDLE_TOUCH_ANNOTATION] !== revision
+    !isCovered(pod.annotations[BUNDLE_TOUCH_ANNOTATION] ?? '', revision)
   );
+}
+
+/** A repaired copy has the revision, `#` and a number; a pod that got that has got the revision, too. */
+function isCovered(annotation: string, revision: Revision): boolean {
+  return annotation === revision || (!revision.includes('#') && annotation.startsWith(`${revision}#`));
 }
 
 function patchPod(

@@ -1,37 +1,62 @@
 /*
  * Reads fetched keys back from published bundles, so that a restarted controller whose identity provider is down does not
- * drop keys that work. The leader reads them once per term.
+ * drop keys that work. The leader reads them once per term. Only what our own keys signed is read: others could have put theirs there.
  */
+import { type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../api/kube/names.ts';
 import type { KeySet } from '../bundle/bundle.ts';
+import type { Signer } from '../bundle/signer.ts';
+import type { Statement } from '../bundle/statement.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { listObjects } from '../cluster/list-objects.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
-import { RefusedError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { bundleOfConfigMap, workloadOfConfigMap } from './bundle-config-map.ts';
+import { bundleOfParts, contentOf, readSlotConfigMap } from './slot-config-map.ts';
 
 /** Key sets by namespace, then by key set id. */
 export type PublishedKeys = ReadonlyMap<string, ReadonlyMap<string, KeySet>>;
 
+/** Where published bundles are read from. */
+export interface PublishedKeysSource {
+  readonly client: KubeClient;
+  readonly signer: Signer;
+  readonly logger: Logger;
+}
+
+interface Found {
+  statement: Statement;
+  readonly namespace: string;
+  readonly contents: Buffer[];
+}
+
 /** Reads every published bundle; logs and skips a damaged one. @throws TransientError when the list fails */
-export async function readPublishedKeys(client: KubeClient, logger: Logger, signal: AbortSignal): Promise<PublishedKeys> {
+export async function readPublishedKeys({ client, signer, logger }: PublishedKeysSource, signal: AbortSignal): Promise<PublishedKeys> {
   const found = new Map<string, Map<string, KeySet>>();
+  const incomplete = new Map<WorkloadKey, Found>();
+  const take = ({ statement, namespace, contents }: Found): boolean => {
+    const bundle = bundleOfParts(statement, contents);
+    const keySets = found.get(namespace) ?? new Map<string, KeySet>();
+    for (const [id, keySet] of Object.entries(bundle?.keySets ?? {})) if (!keySets.has(id)) keySets.set(id, keySet);
+    found.set(namespace, keySets);
+    return bundle !== undefined;
+  };
   const visit = (raw: RawObject): void => {
-    const workload = workloadOfConfigMap(raw);
-    if (workload === undefined) return;
+    const copy = readSlotConfigMap(raw, signer.keys, signer.cluster);
+    const content = contentOf(raw);
+    if (copy === undefined || content === undefined) return;
+    const { workload, statement } = copy;
     const { namespace } = workload;
-    try {
-      const { bundle } = bundleOfConfigMap(raw, workload);
-      const keySets = found.get(namespace) ?? new Map<string, KeySet>();
-      for (const [id, keySet] of Object.entries(bundle.keySets)) if (!keySets.has(id)) keySets.set(id, keySet);
-      found.set(namespace, keySets);
-    } catch (error) {
-      if (!(error instanceof RefusedError)) throw error;
-      logger.warn({ namespace, name: raw.metadata?.name, code: error.code, err: error }, 'published bundle is not readable');
+    if (statement === undefined) {
+      logger.warn({ namespace, name: raw.metadata?.name, code: 'SP_BUNDLE_SIGNATURE' }, 'published bundle is not signed with our keys');
+      return;
     }
+    const key = workloadKey(workload);
+    const part: Found = { statement, namespace, contents: [...(incomplete.get(key)?.contents ?? []), content] };
+    if (take(part)) incomplete.delete(key);
+    else incomplete.set(key, part);
   };
   await listObjects(client, { resource: CONFIG_MAPS, labelSelector: BUNDLE_LABEL }, visit, signal);
+  for (const workload of incomplete.keys()) logger.warn({ workload, code: 'SP_BUNDLE_UNREADABLE' }, 'published bundle is not readable');
   return found;
 }

@@ -21,7 +21,7 @@ import {
   REWRITE_PROBES_ANNOTATION,
 } from '../api/kube/names.ts';
 import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
-import { bundleName } from '../api/kube/workload.ts';
+import { slotName } from '../api/kube/workload.ts';
 import type { Finding } from '../errors.ts';
 import { agentContainer, agentVolumes, redirectContainer } from './agent-containers.ts';
 import { type Capture, ISTIO_EXCLUDE_ANNOTATION, planCapture } from './capture.ts';
@@ -84,7 +84,7 @@ export function findTemplateProblems(input: Raw, services: readonly ServicePort[
   const obstacle = agentObstacleOf(rawOf(metadata['annotations']), rawOf(input['spec']));
   if (obstacle !== undefined) return describeObstacle(obstacle);
   const bare = removeAgent(input);
-  const settings = { image: '', version: '' };
+  const settings = { image: '', version: '', trust: { anchor: '', floor: 0 } };
   const own = settingsOfPod(settings, rawOf(rawOf(bare['metadata'])['annotations']));
   // Which values are clamped depends on the settings of the installation.
   return [...own.findings.filter(({ severity }) => severity === 'error'), ...inspectTemplate(bare, { settings, services }).findings];
@@ -179,7 +179,7 @@ function addAgent(bare: Raw, { settings, workload, capture, clamped }: PodPlan):
     version: settings.version,
     kind: workload.kind,
     workload: workload.name,
-    bundle: bundleName(workload),
+    bundle: slotName(workload, 0),
     ports: capture.captured.map(({ port }) => port),
     excludedPorts: capture.excluded,
     ...(clamped.length === 0 ? {} : { clamped }),

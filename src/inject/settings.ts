@@ -3,6 +3,14 @@
  */
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 
+/** What an injected agent trusts. */
+export interface InjectedTrust {
+  /** See `parseTrustAnchor`. */
+  readonly anchor: string;
+  /** Number of the workload's bundle now; 0: not known. */
+  readonly floor: number;
+}
+
 /** Settings of all injected agents of an installation. */
 export interface InjectionSettings {
   /** Image of the agent and of its init container. */
@@ -11,6 +19,7 @@ export interface InjectionSettings {
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   /** Version of Sallyport, recorded in the pod's annotation. */
   readonly version: string;
+  readonly trust: InjectedTrust;
   /** Resources of the agent's container; absent: {@link DEFAULT_AGENT_RESOURCES}. */
   readonly resources?: ResourceRequirements;
   /** Resources of the init container; absent: {@link DEFAULT_INIT_RESOURCES}. */

@@ -21,6 +21,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const agent = await startAgent(
     {
       ...config,
+      trust: config.trust === undefined ? undefined : { ...config.trust, wallMs: Date.now },
       labels: undefined,
       pollMs: LIMITS.bundlePoll.value,
       listenHost: undefined,

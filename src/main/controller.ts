@@ -65,6 +65,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     metrics,
     logger,
     instance: config.identity,
+    namespace: config.namespace,
     workers: config.workers,
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
@@ -104,6 +105,7 @@ interface WebhookParts extends Running {
   readonly portsFor: WebhookOptions['portsFor'];
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
   readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
+  readonly trustFor: WebhookOptions['trustFor'];
 }
 
 function openWebhook({
@@ -116,6 +118,7 @@ function openWebhook({
   portsFor,
   whyOverBudget,
   rootPoliciesFor,
+  trustFor,
 }: WebhookParts): ReturnType<typeof startWebhook> {
   const { host, port, service, tlsMinVersion } = config.webhook;
   const options: WebhookOptions = {
@@ -132,6 +135,7 @@ function openWebhook({
     namespace: config.namespace,
     injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },
     rootPoliciesFor,
+    trustFor,
     metrics: createWebhookMetrics(metrics.registry),
   };
   // Stopped by `stop`, after everything else.

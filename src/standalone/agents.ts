@@ -6,6 +6,8 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type RunningAgent, startAgent } from '../agent/agent.ts';
 import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import type { TrustAnchor } from '../bundle/trust-anchor.ts';
+import { systemClock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GuardedWorkload, HostPort } from './read-snapshot.ts';
 
@@ -27,6 +29,8 @@ export interface AgentsOptions {
   readonly bundleDir: (workload: WorkloadRef) => string;
   /** Directory of the label files, one per workload. */
   readonly labelsDir: string;
+  /** What the agents trust. */
+  readonly anchor: TrustAnchor;
   /** Whether the agents write access log lines to standard output. */
   readonly accessLog: boolean;
   readonly logger: Logger;
@@ -87,6 +91,7 @@ async function start(
       {
         bundleDir: options.bundleDir(workload),
         workload,
+        trust: { anchor: options.anchor, floor: 0, wallMs: () => systemClock.wallMs() },
         labelsFile: context.labelsFile,
         labels: undefined,
         stateDir: undefined,

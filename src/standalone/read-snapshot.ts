@@ -109,7 +109,7 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
   const { agent: _agent, ...bare } = pod;
   const served = upstream === undefined ? {} : { ports: [upstream.port] };
   into.pods.push(
-    upstreamText === undefined ? bare : { ...bare, ...served, agent: { ports: served.ports ?? pod.ports ?? [], excluded: [] } },
+    upstreamText === undefined ? bare : { ...bare, ...served, agent: { ports: served.ports ?? pod.ports ?? [], excluded: [], level: 2 } },
   );
   if (upstreamText === undefined) return;
   const listenText = annotations[LISTEN_ANNOTATION];

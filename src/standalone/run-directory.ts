@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeshConfig } from '../api/mesh-config.ts';
+import { parseTrustAnchor } from '../bundle/trust-anchor.ts';
 import { systemClock } from '../clock.ts';
 import { createBudgets } from '../compile/budgets.ts';
 import { keepLastGood, recallLastGood } from '../controller/keep-last-good.ts';
@@ -14,8 +15,11 @@ import { createPipeline, type Pipeline, wantKeys } from '../controller/pipeline.
 import { bundleDirectory, createDirectoryDelivery } from '../delivery/directory-delivery.ts';
 import { createLastGoodFiles } from '../delivery/last-good-files.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
+import { RefusedError } from '../errors.ts';
 import { type FetchSettings, readFetchLimits } from '../jwks/fetch-limits.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
+import { createKeyRing, type KeyRing } from '../keys/key-ring.ts';
+import { fileKeyStore } from '../keys/key-store.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
 import { type DirectorySnapshot, followDirectory } from '../state/directory.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
@@ -56,6 +60,8 @@ export interface RunningDirectory {
   readonly stopped: Promise<void>;
 }
 
+/** In place of the UID of a cluster. */
+const LOCAL_CLUSTER = 'local';
 const DEFAULT_JWKS = { refreshMs: 20 * 60_000, blockedCidrs: [] } as const;
 const READY_LIMIT_MS = 10_000;
 
@@ -64,6 +70,7 @@ interface Parts {
   readonly jwksCache: JwksCache;
   readonly ledger: WorkloadLedger;
   readonly lastGoodStore: LastGoodStore;
+  readonly keyRing: KeyRing;
   readonly pipeline: Pipeline;
   readonly agents: Agents;
 }
@@ -81,7 +88,7 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   const stop = new AbortController();
   const onAbort = (): void => stop.abort();
   signal.addEventListener('abort', onAbort, { once: true });
-  const parts = await createParts(options, stateDirectory);
+  const parts = await createParts(options, stateDirectory, stop.signal);
   const { clusterState, agents } = parts;
   const updates = createUpdates(parts, stop.signal, () => options.onChange?.(running));
   const work = start(options, { parts, updates, signal: stop.signal });
@@ -113,22 +120,35 @@ export async function runDirectory(options: RunOptions, signal: AbortSignal): Pr
   return running;
 }
 
-async function createParts({ mesh, jwks = DEFAULT_JWKS, logger, accessLog }: RunOptions, stateDirectory: string): Promise<Parts> {
+async function createParts(options: RunOptions, stateDirectory: string, signal: AbortSignal): Promise<Parts> {
+  const { mesh, jwks = DEFAULT_JWKS, logger, accessLog } = options;
   const shared = { clock: systemClock, random: Math.random, logger };
   const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
   const jwksCache = createJwksCache({ ...shared, refreshMs: jwks.refreshMs, limits: await readFetchLimits({ ...jwks, isLocal: true }) });
   const root = join(stateDirectory, 'bundles');
   const ledger = createWorkloadLedger();
-  const delivery = await createDirectoryDelivery({ root, ledger });
+  const keyRing = createKeyRing({
+    ...shared,
+    store: fileKeyStore(join(stateDirectory, 'keys.json')),
+    cluster: () => Promise.resolve(LOCAL_CLUSTER),
+    // Agents of this process trust the keys that it finds or makes.
+    hasBundles: () => false,
+  });
+  await keyRing.refresh(signal);
+  const state = keyRing.state();
+  if (state.kind !== 'ready') throw new RefusedError('SP_KEYS_INVALID', `${join(stateDirectory, 'keys.json')}: ${state.message}`);
+  const delivery = await createDirectoryDelivery({ root, ledger, signer: keyRing.signer, clock: systemClock });
   return {
     clusterState,
     jwksCache,
     ledger,
     lastGoodStore: createLastGoodFiles(join(stateDirectory, 'last-valid')),
+    keyRing,
     pipeline: createPipeline({ ...shared, isLocal: true, clusterState, jwksCache, ledger, delivery, mesh: () => mesh }),
     agents: createAgents({
       bundleDir: (workload) => bundleDirectory(root, workload),
       labelsDir: join(stateDirectory, 'labels'),
+      anchor: parseTrustAnchor(state.signer.anchor),
       accessLog,
       logger,
     }),
@@ -180,14 +200,22 @@ async function start(
   options: RunOptions,
   { parts, updates, signal }: { readonly parts: Parts; readonly updates: Updates; readonly signal: AbortSignal },
 ): Promise<undefined> {
-  const { clusterState, jwksCache, pipeline } = parts;
+  const { clusterState, jwksCache, keyRing, pipeline } = parts;
   const stopWanting = wantKeys(clusterState, jwksCache);
+  const stopRenewing = keyRing.subscribe(pipeline.renew);
   const lastGood = { store: parts.lastGoodStore, clusterState, clock: systemClock, logger: options.logger };
   await recallLastGood(lastGood, signal);
   const following = followDirectory({ directory: options.directory, onSnapshot: updates.onSnapshot }, signal);
   following.catch(updates.fail);
-  const results = await Promise.allSettled([following, pipeline.run(signal), jwksCache.run(signal), keepLastGood(lastGood, signal)]);
+  const results = await Promise.allSettled([
+    following,
+    pipeline.run(signal),
+    jwksCache.run(signal),
+    keepLastGood(lastGood, signal),
+    keyRing.run(signal),
+  ]);
   stopWanting();
+  stopRenewing();
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

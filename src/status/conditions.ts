@@ -9,7 +9,7 @@ import { describeActive, describeRefusal, listNames, sentences } from './sentenc
 
 /** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
-  readonly type: 'Accepted' | 'Ready' | 'Enforced';
+  readonly type: 'Accepted' | 'Ready' | 'Enforced' | 'Tampered';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -38,6 +38,10 @@ export interface PolicyFacts {
   readonly starting: readonly string[];
   /** Selected workloads with an agent whose bundle cannot be published. */
   readonly refused: readonly { readonly workload: string; readonly message: string }[];
+  /** What other clients did to the published bundles of selected workloads of late, one phrase each. */
+  readonly tampered: readonly string[];
+  /** Why nothing can be signed, so that nothing is published; absent: it can. */
+  readonly signing?: string;
   /** Selected workloads with a pod that has no agent, although it could have one: nothing enforces the policy there. */
   readonly withoutAgent: readonly string[];
   /** Selected workloads with a container that has the agent's name and is not as injected: nothing enforces the policy there. */
@@ -70,7 +74,7 @@ const MAX_MESSAGE = 1024;
 
 /** All conditions of a policy. */
 export function conditionsOf(entry: PolicyEntry, facts: PolicyFacts): readonly PolicyCondition[] {
-  const drafts = [accepted(entry, facts.findings), readyOf(entry, facts), enforcedOf(entry, facts)];
+  const drafts = [accepted(entry, facts.findings), readyOf(entry, facts), enforcedOf(entry, facts), ...tamperedOf(facts)];
   return drafts.map(({ message, ...condition }) => ({
     ...condition,
     message: message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE - 1)}…` : message,
@@ -101,6 +105,7 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   const unavailable = facts.keys.filter(({ kind }) => kind === 'unavailable' || kind === 'pending');
 
   if (!entry.isValid) return no('NotAccepted', sentences([describeActive(entry), count]));
+  if (facts.signing !== undefined) return no('SigningKeysMissing', sentences([facts.signing, count]));
   if (entry.refusal !== undefined) return no('OverBudget', sentences([describeRefusal(entry.refusal), count]));
   const overBudget = facts.findings.find(({ code }) => code === 'SP_OVER_BUDGET');
   if (overBudget !== undefined) return no('OverBudget', sentences([describeRefusal(overBudget), count]));
@@ -116,6 +121,13 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
   if (facts.keys.some(({ kind }) => kind === 'stale')) return yes('KeysStale', sentences([count, listKeys(facts.keys)]));
   if (facts.keys.length > 0) return yes('KeysLeftOut', sentences([count, listKeys(facts.keys)]));
   return yes('Published', count);
+}
+
+/** Present only while other clients change bundles: agents ignore what they write, but new policies may be late. */
+function tamperedOf({ tampered }: PolicyFacts): readonly Draft[] {
+  if (tampered.length === 0) return [];
+  const message = sentences([listNames(tampered, '; '), 'Agents ignore such changes and keep the last bundle that the controller signed']);
+  return [{ type: 'Tampered', status: 'True', reason: 'BundleTampered', message }];
 }
 
 /**

@@ -15,7 +15,7 @@ import { dryRunOf } from '../policy/lower/dry-run.ts';
 import { findUnknownProvider } from '../policy/lower/unknown-provider.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
 import type { KeyProblem, PolicyFacts } from './conditions.ts';
-import { isUnverified, type LedgerView } from './workload-ledger.ts';
+import { isUnverified, type LedgerView, type WorkloadRecord } from './workload-ledger.ts';
 
 /** Where facts are read from. */
 export interface FactSources {
@@ -24,6 +24,8 @@ export interface FactSources {
   readonly jwksCache: Pick<JwksCache, 'stateOf'>;
   /** The current mesh settings. */
   readonly mesh: () => MeshConfig;
+  /** Why nothing can be signed; undefined: it can. Absent: the same. */
+  readonly signing?: () => string | undefined;
 }
 
 /** The facts about a policy of which no version is active. */
@@ -32,6 +34,7 @@ export const NO_FACTS: PolicyFacts = {
   waiting: [],
   starting: [],
   refused: [],
+  tampered: [],
   withoutAgent: [],
   altered: [],
   bypassed: [],
@@ -59,12 +62,14 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
   const waiting: string[] = [];
   const starting: string[] = [];
   const refused: { readonly workload: string; readonly message: string }[] = [];
+  const tampered: string[] = [];
   const findings: Finding[] = [];
   for (const key of [...selection.workloadsOf(entry.key)].sort()) {
     const record = ledger.get(key);
     if (isUnverified(record)) return undefined;
     // A replacement has nothing that its author could correct.
     if (!isDenyingVersion(policy)) findings.push(...(record?.desired?.findings.get(entry.key) ?? []));
+    tampered.push(...tamperingOf(record));
     if (record?.refusal !== undefined) refused.push({ workload: key, message: record.refusal.message });
     else if (record?.policies.get(entry.key) === (policy.metadata.generation ?? 0)) published.push(key);
     else {
@@ -82,6 +87,8 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     waiting,
     starting,
     refused,
+    tampered,
+    ...signingProblem(sources),
     ...unprotected(entry, sources.clusterState),
     ...bypassed(entry, sources.clusterState),
     isMeshWide: policy.metadata.namespace === mesh.rootNamespace,
@@ -97,6 +104,16 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
       ...findUnservedPorts(policy, { served: () => selection.portsFor(policy) }),
     ],
   };
+}
+
+function tamperingOf(record: WorkloadRecord | undefined): readonly string[] {
+  const tampered = record?.published?.tampered;
+  return tampered === undefined ? [] : [tampered];
+}
+
+function signingProblem({ signing }: FactSources): Pick<PolicyFacts, 'signing'> {
+  const problem = signing?.();
+  return problem === undefined ? {} : { signing: problem };
 }
 
 function peerFindings(policy: Policy, { trustedProxies }: MeshConfig): readonly Finding[] {

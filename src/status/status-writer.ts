@@ -33,7 +33,12 @@ const WARNINGS: ReadonlySet<string> = new Set([
   'KeysLeftOut',
   'ProviderUnknown',
   'ProviderConflict',
+  'SigningKeysMissing',
+  'BundleTampered',
 ]);
+
+/** Conditions that are only there when they are true. */
+const DROPPED: readonly string[] = ['Tampered'];
 
 /** A writer for the cluster that `client` talks to. */
 export function createStatusWriter({ client, recorder }: StatusWriterOptions): StatusWriter {
@@ -45,7 +50,7 @@ export function createStatusWriter({ client, recorder }: StatusWriterOptions): S
       // Facts about one version say nothing about a newer one; the event of that version queues the policy again.
       intend: (current) =>
         current.metadata?.uid === entry.uid && current.metadata?.generation === entry.generation
-          ? { conditions, fields: { observedGeneration: entry.generation } }
+          ? { conditions, dropTypes: DROPPED, fields: { observedGeneration: entry.generation } }
           : undefined,
       current: { metadata: { ...identityOf(entry), generation: entry.generation }, status: entry.status ?? {} },
       signal,

@@ -28,6 +28,10 @@ export interface PublishedBundle {
   readonly workload: WorkloadRef;
   /** Absent: the published copy is damaged, and an agent that holds a bundle keeps that one. */
   readonly revision?: Revision;
+  /** What pods are annotated with so that the kubelet reads the copy again; absent: the revision. */
+  readonly resync?: string;
+  /** What another client did to the copies of late; absent: nothing. */
+  readonly tampered?: string;
   /** Policies named in the bundle. A policy of which no rule made it into the bundle is missing here. */
   readonly policies: ReadonlyMap<PolicyKey, Generation>;
 }
@@ -162,12 +166,16 @@ function publishedPolicies(
 
 function isSameToReaders(before: WorkloadRecord | undefined, after: WorkloadRecord | undefined): boolean {
   return (
-    before?.published?.revision === after?.published?.revision &&
+    isSamePublication(before?.published, after?.published) &&
     isUnverified(before) === isUnverified(after) &&
     before?.refusal?.message === after?.refusal?.message &&
     sameEntries(before?.policies, after?.policies) &&
     sameEntries(before?.desired?.findings, after?.desired?.findings)
   );
+}
+
+function isSamePublication(before: PublishedBundle | undefined, after: PublishedBundle | undefined): boolean {
+  return before?.revision === after?.revision && before?.tampered === after?.tampered;
 }
 
 function sameEntries(before: ReadonlyMap<PolicyKey, unknown> | undefined, after: ReadonlyMap<PolicyKey, unknown> | undefined): boolean {

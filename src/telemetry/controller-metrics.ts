@@ -49,6 +49,8 @@ export interface ControllerMetrics {
   readonly onStatusWrite: (result: string) => void;
   /** @param changes bundles that a periodic resync updated because a watch event was missed; expected to be 0 */
   readonly onResync: (changes: number) => void;
+  /** Another client changed a published bundle. */
+  readonly onTampered: () => void;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
   /** Registers the sources of the gauges; called once, when the parts exist. */
   readonly observe: (gauges: ControllerGauges) => void;
@@ -94,6 +96,7 @@ export function createControllerMetrics(info: { readonly version: string }): Con
     onTouch: (result) => counters.touches.inc({ result }),
     onStatusWrite: (result) => counters.statusWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
+    onTampered: () => counters.tampered.inc(),
     onConfigReload: (result) => counters.reloads.inc({ result }),
     observe: (gauges) => registerGauges(registry, gauges),
     text: () => registry.metrics(),
@@ -123,6 +126,7 @@ function createCounters(registry: Registry): {
   readonly statusWrites: Counter;
   readonly resyncChanges: Counter;
   readonly reloads: Counter;
+  readonly tampered: Counter;
 } {
   const make = (name: string, help: string, labelNames: string[] = []): Counter =>
     new Counter({ name, help, labelNames, registers: [registry] });
@@ -138,6 +142,11 @@ function createCounters(registry: Registry): {
     statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
     resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
     reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file by result.', ['result']),
+    tampered: make(
+      'sallyport_bundle_tampered_total',
+      'Published bundles that another client had changed, and that were written again.',
+      [],
+    ),
   };
 }
 

@@ -1,6 +1,7 @@
 /*
  * Injects an agent into a Pod on admission. The workload gets the name that the controller later computes for the pod.
  */
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import { MIRROR_ANNOTATION } from '../api/kube/pod-traits.ts';
 import { projectPod } from '../api/kube/slim.ts';
 import { workloadIdOf } from '../api/kube/workload.ts';
@@ -8,7 +9,7 @@ import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
 import type { Finding } from '../errors.ts';
 import { injectPodTemplate } from '../inject/inject-pod.ts';
 import { isSame } from '../inject/raw-json.ts';
-import type { InjectionSettings } from '../inject/settings.ts';
+import type { InjectedTrust, InjectionSettings } from '../inject/settings.ts';
 import type { AdmissionRequest, AdmissionResponse, PatchStep } from './admission.ts';
 
 /** Group of kubelets. */
@@ -17,8 +18,18 @@ const NODES = 'system:nodes';
 /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
 export type RootPolicies = (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
 
+/** What a new agent of a workload trusts; undefined: the signing keys are not known. */
+export type TrustSource = (workload: WorkloadRef) => InjectedTrust | undefined;
+
+/** What the review of pods reads. */
+export interface PodReview {
+  readonly settings: Omit<InjectionSettings, 'trust'>;
+  readonly rootPoliciesFor: RootPolicies;
+  readonly trustFor: TrustSource;
+}
+
 /** Responds with the patch that injects an agent, or denies the pod. Everything other than the creation of a Pod is allowed unchanged. */
-export function reviewPod(request: AdmissionRequest, settings: InjectionSettings, rootPoliciesFor: RootPolicies): AdmissionResponse {
+export function reviewPod(request: AdmissionRequest, { settings, rootPoliciesFor, trustFor }: PodReview): AdmissionResponse {
   const { object } = request;
   if (object === undefined || object.kind !== 'Pod' || request.operation !== 'CREATE') return { allowed: true };
   const slim = projectPod(object);
@@ -26,15 +37,20 @@ export function reviewPod(request: AdmissionRequest, settings: InjectionSettings
   if (slim.obstacle === 'static-pod' && !request.groups.includes(NODES)) {
     return { allowed: false, message: `the annotation ${MIRROR_ANNOTATION} is reserved for kubelets` };
   }
+  const workload = workloadIdOf(slim);
+  const trust = trustFor({ namespace: request.namespace, ...workload });
   const { pod, findings } = injectPodTemplate(object, {
-    workload: workloadIdOf(slim),
-    settings,
+    workload,
+    settings: { ...settings, trust: trust ?? { anchor: '', floor: 0 } },
     rootPolicies: rootPoliciesFor(request.namespace, slim.labels),
   });
+  if (trust === undefined && pod !== object) return { allowed: false, message: NO_KEYS };
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length > 0) return { allowed: false, message: `no agent can be injected: ${errors.map(describeFinding).join('; ')}` };
   return { allowed: true, patch: patchBetween(object, pod), warnings: findings.map((finding) => `sallyport: ${describeFinding(finding)}`) };
 }
+
+const NO_KEYS = 'no agent can be injected: the signing keys are missing, see the status of the policies and `sallyport keys restore`';
 
 /** JSON Patch from `before` to `after`: whole fields of `metadata` and `spec`, because injection changes nothing else. */
 export function patchBetween(before: RawObject, after: RawObject): readonly PatchStep[] {

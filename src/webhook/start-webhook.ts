@@ -9,7 +9,7 @@ import type { InjectionSettings } from '../inject/settings.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
 import { rotateCertificates } from './certs/certificate-rotator.ts';
-import { type RootPolicies, reviewPod } from './mutate.ts';
+import { type RootPolicies, reviewPod, type TrustSource } from './mutate.ts';
 import { startAdmissionServer } from './server.ts';
 import { type PolicyContext, reviewPolicy } from './validate.ts';
 
@@ -23,7 +23,8 @@ export interface WebhookOptions {
   readonly namespace: string;
   /** Name of the Service that API servers call. The names of Secret and webhook configurations derive from it, see {@link webhookNames}. */
   readonly service: string;
-  readonly injection: InjectionSettings;
+  readonly injection: Omit<InjectionSettings, 'trust'>;
+  readonly trustFor: TrustSource;
   /** Current mesh settings, which lint depends on. */
   readonly mesh: () => MeshConfig;
   /** Ports of the pods that a policy would select; undefined: not known. */
@@ -74,7 +75,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     port: options.port,
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
-      '/mutate': (request) => reviewPod(request, options.injection, options.rootPoliciesFor),
+      '/mutate': (request) => reviewPod(request, { ...options, settings: options.injection }),
       '/validate': (request) =>
         reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor, whyOverBudget: options.whyOverBudget }),
     },

@@ -42,8 +42,8 @@ export interface WorkersOptions {
 export const MAX_RETRY_DELAY_MS = 180_000;
 /** Shortest delay after a refusal, in milliseconds. */
 const MIN_REFUSAL_DELAY_MS = 2_000;
-/** Refusals that others can end: a quota, an admission policy or webhook, a missing right. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(['SP_KUBE_FORBIDDEN', 'SP_KUBE_INVALID']);
+/** Refusals that others can end: a quota, an admission policy or webhook, a missing right, an object of the same name. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['SP_KUBE_FORBIDDEN', 'SP_KUBE_INVALID', 'SP_NAME_TAKEN']);
 
 /** Handles keys until `signal` aborts; resolves when the keys in progress are finished. */
 export async function runWorkers(options: WorkersOptions, signal: AbortSignal): Promise<void> {

@@ -329,7 +329,7 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
 
   it('leaves nothing behind when the namespace is deleted', async function () {
     this.timeout(120_000);
-    expect(await run('kubectl get configmaps -n foo -l sallyport.dev/bundle -o name')).to.contain('sallyport-bundle-deployment.httpbin');
+    expect(await run('kubectl get configmaps -n foo -l sallyport.dev/bundle -o name')).to.contain('sallyport-bundle-deployment.httpbin.0');
 
     const started = performance.now();
     await shell.run('kubectl delete namespace foo --timeout=90s', { timeoutMs: 100_000 });

@@ -343,7 +343,7 @@ describe('the chart on a real API server', function () {
         15_000,
       );
       await cluster.deletePod('foo', 'web');
-      await until(async () => (await cluster.configMap('foo', 'sallyport-bundle-web')) === undefined, 'the bundle to go', 15_000);
+      await until(async () => (await cluster.configMap('foo', 'sallyport-bundle-pod.web.0')) === undefined, 'the bundle to go', 15_000);
       const bundles = 'jsonpath={.webhooks[*].clientConfig.caBundle}';
       expect(await kubectl('get', 'mutatingwebhookconfiguration', 'guard-injection', '-o', bundles)).to.not.equal('');
       expect(await kubectl('get', 'validatingwebhookconfiguration', 'guard-validation', '-o', bundles)).to.not.equal('');

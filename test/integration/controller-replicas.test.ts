@@ -56,7 +56,7 @@ describe('controller on a real API server: replicas, probes and the webhook', fu
     }, 'the findings in the statuses');
     for (const name of Object.keys(reasons)) await see(async () => (await readyReason(AP, name)) === 'Published', `the status of ${name}`);
     for (const workload of ['httpbin', 'sleep']) {
-      const digest = (await at.cluster.configMap(at.ns, `sallyport-bundle-${workload}`))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+      const digest = (await at.cluster.configMap(at.ns, `sallyport-bundle-pod.${workload}.0`))?.metadata?.annotations?.[DIGEST_ANNOTATION];
       await see(
         async () => (await at.cluster.readPod(at.ns, workload))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
         `the pod annotation of ${workload}`,

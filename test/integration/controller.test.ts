@@ -17,13 +17,13 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.pod({ namespace: at.ns, name: 'bare', agent: false });
     await guardedPod();
 
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin.0');
     expect(configMap?.metadata?.labels).to.include({ 'sallyport.dev/workload': 'httpbin', 'app.kubernetes.io/managed-by': 'sallyport' });
     expect(configMap?.metadata?.['ownerReferences']).to.have.length(1);
     const bundle = await at.cluster.bundle(at.ns, 'httpbin');
-    expect(bundle?.workload).to.deep.equal({ namespace: at.ns, name: 'httpbin' });
+    expect(bundle?.workload).to.deep.equal({ namespace: at.ns, kind: 'pod', name: 'httpbin' });
     expect(bundle?.programs[0]?.http.allow.attached).to.equal(false);
-    expect(await at.cluster.configMap(at.ns, 'sallyport-bundle-bare')).to.equal(undefined);
+    expect(await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.bare.0')).to.equal(undefined);
   });
 
   it('publishes a policy that selects the workload, annotates its pod, and reports it in the status', async () => {
@@ -32,7 +32,7 @@ describe('controller on a real API server: bundles', function () {
     await at.cluster.policy(AP, 'only-get', at.ns, allowGet);
     await see(async () => (await rulesOf())?.join() === 'only-get', 'the rule in the bundle');
 
-    const digest = (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
+    const digest = (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin.0'))?.metadata?.annotations?.[DIGEST_ANNOTATION];
     await see(
       async () => (await at.cluster.readPod(at.ns, 'httpbin'))?.metadata?.annotations?.[BUNDLE_TOUCH_ANNOTATION] === digest,
       'the pod annotation',
@@ -92,24 +92,28 @@ describe('controller on a real API server: bundles', function () {
     await guardedPod();
     await at.cluster.policy(AP, 'no-get', at.ns, DENY_GET);
     await see(async () => (await rulesOf())?.join() === 'no-get', 'the rule in the bundle');
-    const good = (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin'))?.['data'];
-    const path = `/api/v1/namespaces/${at.ns}/configmaps/sallyport-bundle-pod.httpbin`;
+    const good = await at.cluster.bundle(at.ns, 'httpbin');
+    const path = `/api/v1/namespaces/${at.ns}/configmaps/sallyport-bundle-pod.httpbin.0`;
     const tamper = (body: object): Promise<unknown> =>
       at.cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
     const isRepaired = async (): Promise<boolean> => {
-      const now = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
+      const now = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin.0');
       const isLabelled = now?.metadata?.labels?.['sallyport.dev/bundle'] !== undefined;
-      return JSON.stringify(now?.['data']) === JSON.stringify(good) && now?.['immutable'] === undefined && isLabelled;
+      const keys = ['data', 'binaryData'].flatMap((field) => Object.keys(now?.[field] ?? {})).sort();
+      const isClean = keys.join() === 'keys.jws,part,statement.jws' && now?.['immutable'] === undefined && isLabelled;
+      return isClean && JSON.stringify(await at.cluster.bundle(at.ns, 'httpbin')) === JSON.stringify(good);
     };
 
     for (const change of [
-      { data: { 'bundle.json': '{}' } },
+      { data: { part: '{}' } },
       { data: { 'extra.json': '{}' } },
-      { data: { 'bundle.sha256': null } },
+      { binaryData: { 'bundle.json.gz': 'eA==' } },
+      { data: { 'statement.jws': null } },
       { metadata: { labels: { 'sallyport.dev/bundle': null } } },
-      { data: { 'bundle.json': '{}' }, immutable: true },
+      { data: { part: '{}' }, immutable: true },
+      { data: { part: '{}' }, immutable: true, metadata: { finalizers: ['example.com/held'] } },
       // Without the label the watch reports neither the ConfigMap nor that it is immutable.
-      { metadata: { labels: { 'sallyport.dev/bundle': null } }, data: { 'bundle.json': '{}' }, immutable: true },
+      { metadata: { labels: { 'sallyport.dev/bundle': null } }, data: { part: '{}' }, immutable: true },
     ]) {
       const before = await version();
       await tamper(change);
@@ -121,21 +125,21 @@ describe('controller on a real API server: bundles', function () {
 
   it('removes a bundle that belongs to no workload', async () => {
     await guardedPod();
-    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin');
+    const configMap = await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.httpbin.0');
     const { labels = {}, annotations = {} } = configMap?.metadata ?? {};
     await at.cluster.apply({
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: {
         namespace: at.ns,
-        name: 'sallyport-bundle-pod.ghost',
+        name: 'sallyport-bundle-pod.ghost.0',
         labels,
         annotations: { ...annotations, 'sallyport.dev/workload': 'pod/ghost' },
       },
       data: { 'bundle.json': '{}' },
     });
     await see(
-      async () => (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.ghost')) === undefined,
+      async () => (await at.cluster.configMap(at.ns, 'sallyport-bundle-pod.ghost.0')) === undefined,
       'the bundle of no workload to be removed',
     );
   });

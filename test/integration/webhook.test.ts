@@ -13,6 +13,7 @@ import { createLogger } from '../../src/telemetry/logger.ts';
 import { type RunningWebhook, startWebhook, webhookNames } from '../../src/webhook/start-webhook.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { until } from '../support/fake-clock.ts';
+import { TRUST } from '../support/guarded-pods.ts';
 
 const run = promisify(execFile);
 const namespace = 'sallyport-system';
@@ -102,6 +103,7 @@ function setUp(): void {
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
+        trustFor: () => TRUST,
         client,
         host: '127.0.0.1',
         port: 0,
@@ -167,7 +169,7 @@ describe('webhook on a real API server', function () {
       ['sallyport-init', undefined],
       ['sallyport-agent', 'Always'],
     ]);
-    expect(metadata.annotations?.['sallyport.dev/agent']).to.contain('"bundle":"sallyport-bundle-web"');
+    expect(metadata.annotations?.['sallyport.dev/agent']).to.contain('"bundle":"sallyport-bundle-pod.web.0"');
     expect(spec.containers[0]?.readinessProbe?.httpGet?.path).to.equal('/app-health/app/readyz');
   });
 

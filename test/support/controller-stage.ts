@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
-import { bundleName } from '../../src/api/kube/workload.ts';
 import type { AppliedObject } from '../../src/cluster/apply.ts';
 import { refusedRequests } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
@@ -81,7 +80,7 @@ export function setUp(): Stage {
   };
   const see: Stage['see'] = (condition, what) => until(condition, what, PATIENCE_MS);
   const version: Stage['version'] = async (workload = 'httpbin') =>
-    (await at.cluster.configMap(at.ns, bundleName({ kind: 'pod', name: workload })))?.metadata?.resourceVersion;
+    (await at.cluster.configMap(at.ns, `sallyport-bundle-pod.${workload}.0`))?.metadata?.resourceVersion;
   const functions = {
     start: async (name, env = {}) => {
       const started = await startController({

@@ -1,16 +1,24 @@
 /*
  * Pods with agents for tests: the slim form of a guarded pod, and raw pods that the product's own injection changed.
  */
+import { fileURLToPath } from 'node:url';
 import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
 import { workloadIdOf } from '../../src/api/kube/workload.ts';
 import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
 import type { Raw } from '../../src/inject/raw-json.ts';
+import type { InjectedTrust } from '../../src/inject/settings.ts';
 
 /** Image of the agents that {@link injected} adds. */
 export const AGENT_IMAGE = 'example/agent:1';
 
+/** A file that `sallyport inject --trust-anchor` reads. */
+export const TRUST_ANCHOR_FILE: string = fileURLToPath(new URL('trust-anchor.json', import.meta.url));
+
+/** What {@link injected} agents trust: nothing that a test could sign. */
+export const TRUST: InjectedTrust = { anchor: '{"cluster":"test","keys":[]}', floor: 0 };
+
 /** What a guarded pod has that others lack; its ports are unknown. */
-export const GUARDED: Pick<SlimPod, 'agent'> = { agent: { ports: [], excluded: [] } };
+export const GUARDED: Pick<SlimPod, 'agent'> = { agent: { ports: [], excluded: [], level: 2 } };
 
 /** The slim form of a raw pod, guarded or not, whatever its spec says. */
 export function slimPod(raw: object, isGuarded = true): SlimPod {
@@ -20,7 +28,10 @@ export function slimPod(raw: object, isGuarded = true): SlimPod {
 /** A raw pod with the agent that injection adds to it. */
 export function injected(pod: object): Raw {
   const raw = pod as Raw;
-  const result = injectPodTemplate(raw, { workload: workloadIdOf(projectPod(raw)), settings: { image: AGENT_IMAGE, version: '1' } });
+  const result = injectPodTemplate(raw, {
+    workload: workloadIdOf(projectPod(raw)),
+    settings: { image: AGENT_IMAGE, version: '1', trust: TRUST },
+  });
   if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
   return result.pod;
 }

@@ -4,8 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { BUNDLE_KEY } from '../../src/api/kube/names.ts';
-import { bundleName } from '../../src/api/kube/workload.ts';
+import { SLOT_PART_KEY } from '../../src/api/kube/names.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { type AppliedObject, applyObject, deleteObject, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -53,8 +52,8 @@ export interface PolicyCluster {
   readonly policy: (kind: Kind, name: string, namespace: string, spec: object) => Promise<RawObject>;
   readonly deletePolicy: (kind: Kind, name: string, namespace: string) => Promise<void>;
   readonly configMap: (namespace: string, name: string) => Promise<RawObject | undefined>;
-  /** The bundle in a ConfigMap; undefined when it does not exist. */
-  readonly bundle: (namespace: string, name: string, kind?: string) => Promise<Bundle | undefined>;
+  /** The bundle in a ConfigMap, of a bare pod when the kind is absent; undefined when it does not exist. */
+  readonly bundle: (namespace: string, workload: string, kind?: string) => Promise<Bundle | undefined>;
   readonly condition: (kind: Kind, name: string, namespace: string, type: string) => Promise<Condition | undefined>;
   readonly events: (namespace: string) => Promise<readonly RawObject[]>;
   readonly close: () => Promise<void>;
@@ -94,9 +93,11 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     policy: (kind, name, namespace, spec) => apply({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace }, spec }),
     deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
     configMap,
-    bundle: async (namespace, name, kind = 'pod') => {
-      const data = (await configMap(namespace, bundleName({ kind, name })))?.['data'] as Readonly<Record<string, string>> | undefined;
-      const text = data?.[BUNDLE_KEY];
+    bundle: async (namespace, workload, kind = 'pod') => {
+      const data = (await configMap(namespace, `sallyport-bundle-${kind}.${workload}.0`))?.['data'] as
+        | Readonly<Record<string, string>>
+        | undefined;
+      const text = data?.[SLOT_PART_KEY];
       return text === undefined ? undefined : (JSON.parse(text) as Bundle);
     },
     condition: async (kind, name, namespace, type) => {

@@ -3,8 +3,8 @@
  */
 import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import type { KeySet } from '../../bundle/bundle.ts';
-import { type BundleFiles, type DecodedBundle, decodeInSteps } from '../../bundle/decode.ts';
-import { type ErrorCode, RefusedError } from '../../errors.ts';
+import type { BundleFiles, DecodedBundle } from '../../bundle/decode.ts';
+import { type ErrorCode, InvariantError, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
@@ -13,9 +13,12 @@ import type { Program } from '../../policy/model/program.ts';
 import { doStepsApart, type Steps } from '../../steps.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
+import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
 import type { Activation, BundleSink } from './bundle-source.ts';
 import { chooseProgram } from './choose-program.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
+import { type AgentTrust, SignedFormat } from './signed-format.ts';
+import { unsignedFormat } from './unsigned-format.ts';
 
 /** Which bundles are accepted, and where the last good one is kept. */
 export interface ActivatorOptions {
@@ -23,6 +26,8 @@ export interface ActivatorOptions {
   readonly workload: WorkloadRef | undefined;
   /** Directory that keeps the last good bundle across restarts; undefined: none. */
   readonly stateDir: string | undefined;
+  /** Absent: bundles need no signature. */
+  readonly trust?: AgentTrust | undefined;
 }
 
 /** What activation needs, and what it reports. */
@@ -43,7 +48,10 @@ export class BundleActivator implements BundleSink {
   readonly #options: ActivatorOptions;
   readonly #host: ActivatorHost;
   #labels: Labels | undefined;
+  readonly #format: BundleFormat;
   #good: DecodedBundle | undefined;
+  /** What an earlier run kept, until a bundle is accepted. */
+  #kept: OpenedBundle | undefined;
   #activeProgram: Program | undefined;
   #activeDigest = '';
   /** The last activation that was asked for. */
@@ -54,8 +62,14 @@ export class BundleActivator implements BundleSink {
   /** @param labels of the pod; undefined: unknown */
   constructor(options: ActivatorOptions, labels: Labels | undefined, host: ActivatorHost) {
     this.#options = options;
+    this.#format = formatOf(options);
     this.#labels = labels;
     this.#host = host;
+  }
+
+  /** Files that a source offers. */
+  get fileNames(): readonly string[] {
+    return this.#format.fileNames;
   }
 
   /** A good bundle has been accepted. */
@@ -65,12 +79,13 @@ export class BundleActivator implements BundleSink {
 
   async offer(files: BundleFiles): Promise<Activation> {
     try {
-      await this.#accept(files);
+      const opened = await doStepsApart(this.#format.openInSteps(files), nextTurn);
+      this.#accept(opened);
+      await this.#save(opened.keep);
     } catch (error) {
       this.#reported.clear();
       return this.#reject(error);
     }
-    await this.#save(files);
     return this.activate();
   }
 
@@ -126,26 +141,43 @@ export class BundleActivator implements BundleSink {
     }
   }
 
-  /** Activates the bundle that was kept by an earlier run, if there is one. */
-  async restore(): Promise<void> {
+  /** Opens the bundle that was kept by an earlier run, if there is one. Never rejects. */
+  async openKept(): Promise<void> {
     const { stateDir } = this.#options;
     const files = stateDir === undefined ? undefined : await readLastGood(stateDir);
     if (files === undefined) return;
     try {
-      await this.#accept(files);
-      await this.activate();
-      this.#host.logger.warn({ digest: this.#good?.digest }, 'the volume has no good bundle; the last good one of this pod is active');
+      this.#kept = await doStepsApart(this.#format.openKeptInSteps(files), nextTurn);
     } catch (error) {
       this.#reject(error);
     }
   }
 
-  async #accept(files: BundleFiles): Promise<void> {
-    const decoded = await doStepsApart(decodeInSteps(files, this.#options.workload), nextTurn);
-    if (decoded.digest === this.#good?.digest) return;
-    this.#good = decoded;
-    this.#reported.clear();
-    this.#host.logger.info({ digest: decoded.digest, workload: workloadKey(decoded.bundle.workload) }, 'bundle accepted');
+  /** Activates the bundle that was kept by an earlier run, if there is one. */
+  async restore(): Promise<void> {
+    if (this.#kept === undefined) return;
+    this.#accept(this.#kept);
+    await this.activate();
+    this.#host.logger.warn({ digest: this.#good?.digest }, 'the volume has no good bundle; the last good one of this pod is active');
+  }
+
+  #accept({ bundle, digest, problems }: OpenedBundle): void {
+    const isKnown = digest === this.#good?.digest;
+    this.#kept = undefined;
+    if (!isKnown) {
+      this.#good = { bundle, digest };
+      this.#reported.clear();
+      this.#host.logger.info({ digest, workload: workloadKey(bundle.workload) }, 'bundle accepted');
+    }
+    this.#reportProblems(problems);
+  }
+
+  #reportProblems(problems: readonly RefusedError[]): void {
+    const [first] = problems;
+    if (first === undefined) return;
+    const error = new RefusedError(first.code, problems.map(({ message }) => message).join('; '));
+    if (!this.report('copies of the bundle rejected; another one is used', error)) return;
+    for (const { code } of problems) this.#host.onRejected(code);
   }
 
   #reject(error: unknown): Activation {
@@ -164,6 +196,12 @@ export class BundleActivator implements BundleSink {
       this.#host.logger.warn({ err: error }, 'cannot keep the last good bundle');
     }
   }
+}
+
+function formatOf({ workload, trust }: ActivatorOptions): BundleFormat {
+  if (trust === undefined) return unsignedFormat(workload);
+  if (workload === undefined) throw new InvariantError('an agent with a trust anchor needs the name of its workload');
+  return new SignedFormat(workload, trust);
 }
 
 function describe(good: DecodedBundle, labels: Labels | undefined): string {

@@ -5,7 +5,7 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_BUNDLE_BYTES } from '../../bundle/bundle.ts';
-import { BUNDLE_FILE_NAMES, type BundleFiles } from '../../bundle/decode.ts';
+import type { BundleFiles } from '../../bundle/decode.ts';
 import { RefusedError } from '../../errors.ts';
 
 /** The files that were read, and a mark that changes when any of them does. */
@@ -15,15 +15,19 @@ export interface DirectoryContent {
 }
 
 /**
- * The bundle's files in `directory`, all of one version; undefined when it has none of them or does not exist.
+ * The files `names` in `directory`, all of one version; undefined when it has none of them or does not exist.
  * @param knownMark if the mark is still this one, nothing is read and `files` is empty
  * @throws RefusedError SP_BUNDLE_TOO_LARGE before reading what is too large
  */
-export async function readBundleDirectory(directory: string, knownMark: string): Promise<DirectoryContent | undefined> {
+export async function readBundleDirectory(
+  directory: string,
+  names: readonly string[],
+  knownMark: string,
+): Promise<DirectoryContent | undefined> {
   const version = await currentVersion(directory);
   const marks: string[] = [version];
   const present: string[] = [];
-  for (const name of BUNDLE_FILE_NAMES) {
+  for (const name of names) {
     const found = await orAbsent(stat(join(version, name)));
     if (found === undefined) continue;
     marks.push(`${name} ${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`);

@@ -29,11 +29,13 @@ export class Bundles {
   constructor(options: BundleOptions, host: ActivatorHost) {
     this.#options = options;
     this.#activator = new BundleActivator(options, options.labels, host);
-    this.#volume = new MountedVolume(options.bundleDir, options.pollMs);
+    this.#volume = new MountedVolume(options.bundleDir, this.#activator.fileNames, options.pollMs);
   }
 
   /** Activates a first bundle: that of the volume, or the last good one of an earlier run. Never rejects. */
   async begin(): Promise<void> {
+    // Before the volume is read: what an earlier run accepted says which bundles are too old.
+    await this.#activator.openKept();
     await this.read();
     if (!this.#activator.hasBundle) await this.#activator.restore();
   }

@@ -1,22 +1,19 @@
 /*
- * Keeps the last good bundle in a file of an emptyDir, so that a restarted container starts with it when the volume has none.
+ * Keeps the last good bundle in one file of an emptyDir, so that a restarted container starts with it, and never takes an older one.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_DIGEST_KEY } from '../../api/kube/names.ts';
 import type { BundleFiles } from '../../bundle/decode.ts';
 
 const FILE = 'last-good-bundle';
 const SEPARATOR = 0x0a;
 
-/** Writes digest, file name and content to one file, which is replaced atomically. */
+/** Writes a line of JSON with the names and sizes of `files`, and then their contents, to one file, which is replaced atomically. */
 export async function writeLastGood(stateDir: string, files: BundleFiles): Promise<void> {
-  const entry = Object.entries(files).find(([name, content]) => name !== BUNDLE_DIGEST_KEY && content !== undefined);
-  const digest = files[BUNDLE_DIGEST_KEY];
-  if (entry?.[1] === undefined || digest === undefined) return;
-  const head = Buffer.from(`${Buffer.from(digest).toString('latin1').trim()} ${entry[0]}\n`, 'latin1');
+  const entries = Object.entries(files).flatMap(([name, content]) => (content === undefined ? [] : [[name, content] as const]));
+  const head = Buffer.from(`${JSON.stringify(entries.map(([name, { length }]) => [name, length]))}\n`);
   const path = join(stateDir, FILE);
-  await writeFile(`${path}.new`, Buffer.concat([head, entry[1]]), { mode: 0o600 });
+  await writeFile(`${path}.new`, Buffer.concat([head, ...entries.map(([, content]) => content)]), { mode: 0o600 });
   await rename(`${path}.new`, path);
 }
 
@@ -30,7 +27,26 @@ export async function readLastGood(stateDir: string): Promise<BundleFiles | unde
     return undefined;
   }
   const end = content.indexOf(SEPARATOR);
-  const [digest, name] = content.subarray(0, Math.max(end, 0)).toString('latin1').split(' ');
-  if (digest === undefined || name === undefined) return undefined;
-  return { [name]: content.subarray(end + 1), [BUNDLE_DIGEST_KEY]: Buffer.from(digest, 'latin1') };
+  const sizes = parseHead(content.subarray(0, Math.max(end, 0)).toString('utf8'));
+  if (sizes === undefined) return undefined;
+  let at = end + 1;
+  return Object.fromEntries(
+    sizes.map(([name, size]) => {
+      at += size;
+      return [name, content.subarray(at - size, at)];
+    }),
+  );
+}
+
+/** Names and sizes; undefined for anything else. */
+function parseHead(text: string): readonly (readonly [name: string, size: number])[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const isEntry = (entry: unknown): entry is readonly [string, number] =>
+    Array.isArray(entry) && entry.length === 2 && typeof entry[0] === 'string' && Number.isSafeInteger(entry[1]) && entry[1] >= 0;
+  return Array.isArray(value) && value.every(isEntry) ? value : undefined;
 }

@@ -102,7 +102,16 @@ export const AGENT_ENV = {
   acceptHttp10: 'SALLYPORT_ACCEPT_HTTP10',
   /** Version of the injected containers, see {@link RENDERING}; the agent does not read it. */
   rendering: 'SALLYPORT_RENDERING',
+  /** JSON: the cluster and its public root keys, see `parseTrustAnchor`; absent: bundles need no signature. */
+  trustAnchor: 'SALLYPORT_TRUST_ANCHOR',
+  /** Number of the workload's bundle at injection; older ones are refused. */
+  bundleFloor: 'SALLYPORT_BUNDLE_FLOOR',
+  /** How the agent gets bundles: {@link BUNDLE_LEVEL}; absent: the unsigned ConfigMap of earlier versions. Read by the controller. */
+  bundleLevel: 'SALLYPORT_BUNDLE_LEVEL',
 } as const;
+
+/** Level of an agent that reads signed bundles from slots. */
+export const BUNDLE_LEVEL = 2;
 
 /** The original probes of the application before rewriting, by `<container>/<livez|readyz|startupz>`. */
 export type AppProbes = Readonly<Record<string, AppProbe>>;

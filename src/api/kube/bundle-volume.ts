@@ -3,16 +3,43 @@
  */
 import { AGENT_VOLUMES } from './agent-contract.ts';
 import type { WorkloadId } from './keys.ts';
-import { type Fields, fieldsOf } from './pod-fields.ts';
-import { bundleName } from './workload.ts';
+import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from './names.ts';
+import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
+import { indexName, legacyBundleName, slotName } from './workload.ts';
 
-/** The volume with the bundle of a workload. Optional, because the controller creates the bundle when it sees the pod. */
+/** Copies of the index of a namespace: a primary and an alternate. */
+const INDEX_COPIES = 2;
+const FILES = [SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY];
+
+/**
+ * The volume with the bundle of a workload: a directory for each slot, and for each copy of the namespace's index. Every source is
+ * optional, because the controller creates the bundle when it sees the pod, and brings the listed keys only: what others add to a
+ * ConfigMap never reaches the pod.
+ */
 export function bundleVolume(workload: WorkloadId): Fields {
-  return { name: AGENT_VOLUMES.bundle, configMap: { name: bundleName(workload), optional: true } };
+  const slots = Array.from({ length: BUNDLE_SLOTS }, (_, slot) => sourceOf(slotName(workload, slot), String(slot)));
+  const indexes = Array.from({ length: INDEX_COPIES }, (_, copy) => sourceOf(indexName(copy), `index/${copy}`));
+  return { name: AGENT_VOLUMES.bundle, projected: { sources: [...slots, ...indexes] } };
 }
 
-/** Whether a volume of an admitted pod can hold only the bundle of this workload. */
-export function isBundleVolume(volume: Fields, workload: WorkloadId): boolean {
+/** The level of an agent with this volume: 2 for {@link bundleVolume}, 1 for that of earlier versions; undefined: any other volume. */
+export function levelOfVolume(volume: Fields, workload: WorkloadId): 1 | 2 | undefined {
   const { name, items } = fieldsOf(volume['configMap']);
-  return name === bundleName(workload) && items === undefined;
+  if (name === legacyBundleName(workload.name) && items === undefined) return 1;
+  return describeSources(volume) === describeSources(bundleVolume(workload)) ? 2 : undefined;
+}
+
+function sourceOf(name: string, directory: string): Fields {
+  return { configMap: { name, optional: true, items: FILES.map((key) => ({ key, path: `${directory}/${key}` })) } };
+}
+
+/** Everything that decides which files the volume has. The API server adds modes. */
+function describeSources(volume: Fields): string {
+  const sources = itemsOf(fieldsOf(volume['projected'])['sources']);
+  return JSON.stringify(
+    sources.map((source) => {
+      const { name, optional, items } = fieldsOf(source['configMap']);
+      return [Object.keys(source), name, optional, itemsOf(items).map(({ key, path }) => [key, path])];
+    }),
+  );
 }

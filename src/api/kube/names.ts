@@ -73,6 +73,8 @@ export const BUNDLE_NAME_PREFIX = 'sallyport-bundle-';
 export const BUNDLE_LABEL = 'sallyport.dev/bundle';
 /** Label of a bundle's ConfigMap: the workload's name, see `workloadLabelValue`. */
 export const WORKLOAD_LABEL = 'sallyport.dev/workload';
+/** Annotation of the ConfigMap for agents that an earlier version injected: kind of the workload in lower case. */
+export const WORKLOAD_KIND_ANNOTATION = 'sallyport.dev/workload-kind';
 /** Kubernetes' label for the tool that manages an object. */
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 /** Value of {@link MANAGED_BY_LABEL}. */
@@ -86,6 +88,19 @@ export const BUNDLE_KEY = 'bundle.json';
 export const BUNDLE_DIGEST_KEY = 'bundle.sha256';
 /** Key of the gzipped bundle in `binaryData`; replaces {@link BUNDLE_KEY} if the plain JSON is large. */
 export const BUNDLE_GZIP_KEY = 'bundle.json.gz';
+
+/** Name of the Secret with the signing keys, in the release namespace. */
+export const SIGNING_KEYS_SECRET = 'sallyport-signing-keys';
+/** Key of the document in that Secret. */
+export const SIGNING_KEYS_KEY = 'keys.json';
+/** Slots of one bundle: two hold parts of a large one, the third replaces one that others hold. */
+export const BUNDLE_SLOTS = 3;
+/** Key and file name of the signed statement of a slot. */
+export const SLOT_STATEMENT_KEY = 'statement.jws';
+/** Key and file name of the lists of signing keys of a slot. */
+export const SLOT_KEYS_KEY = 'keys.jws';
+/** Key and file name of the part of the bundle in a slot. */
+export const SLOT_PART_KEY = 'part';
 
 /** Istio's label on the pods of a Gateway API gateway. */
 export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';

@@ -12,6 +12,7 @@ import {
   AGENT_USERS,
   AGENT_VOLUMES,
   BUNDLE_DIRECTORY,
+  BUNDLE_LEVEL,
   FOREIGN_ENV,
   FOREIGN_MOUNTS,
   LABELS_FILE,
@@ -21,7 +22,7 @@ import {
   STATE_DIRECTORY,
   TOKEN_DIRECTORY,
 } from './agent-contract.ts';
-import { isBundleVolume } from './bundle-volume.ts';
+import { levelOfVolume } from './bundle-volume.ts';
 import type { WorkloadId } from './keys.ts';
 import { type Fields, fieldsOf, itemsOf, textsOf } from './pod-fields.ts';
 
@@ -40,6 +41,8 @@ export interface PodAgent {
   readonly ports: readonly number[];
   /** Ports that bypass it, ascending. Every other port is closed. */
   readonly excluded: readonly number[];
+  /** How it gets bundles: 2 signed, in slots; 1 unsigned, as earlier versions did. */
+  readonly level: 1 | 2;
 }
 
 /** `agent`: the pod is guarded. `fault`: it has one of our containers, but not as injected. Neither: it has none. */
@@ -61,12 +64,15 @@ export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRul
   if (redirect === undefined) return { fault: `container ${REDIRECT_CONTAINER} is missing` };
   const capture = readCapture(textsOf(redirect['args']));
   if (capture === undefined) return { fault: `container ${REDIRECT_CONTAINER}: args are not those of the injection` };
+  const volumes = itemsOf(spec['volumes']);
+  const level = levelOfVolume(volumes.find(({ name }) => name === AGENT_VOLUMES.bundle) ?? {}, workload);
+  if (level === undefined) return { fault: `volume ${AGENT_VOLUMES.bundle} is not that of the injection` };
   const fault =
     describe(REDIRECT_CONTAINER, faultOfRedirect(redirect, initContainers, rules)) ??
-    describe(AGENT_CONTAINER, faultOfAgent(agent, { capture, workload, rules })) ??
-    faultOfVolumes(itemsOf(spec['volumes']), workload);
+    describe(AGENT_CONTAINER, faultOfAgent(agent, { capture, workload, level, rules })) ??
+    faultOfVolumes(volumes);
   if (fault !== undefined) return { fault };
-  return { agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded) } };
+  return { agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded), level } };
 }
 
 interface RedirectArgs {
@@ -105,10 +111,11 @@ function faultOfRedirect(container: Fields, initContainers: readonly Fields[], r
 interface AgentExpectation {
   readonly capture: RedirectArgs;
   readonly workload: WorkloadId;
+  readonly level: PodAgent['level'];
   readonly rules: AgentRules;
 }
 
-function faultOfAgent(container: Fields, { capture, workload, rules }: AgentExpectation): string | undefined {
+function faultOfAgent(container: Fields, { capture, workload, level, rules }: AgentExpectation): string | undefined {
   if (container['restartPolicy'] !== 'Always') return 'it is not a sidecar';
   if (textsOf(container['args']).length > 0) return 'args are not those of the image';
   const { runAsUser, privileged, capabilities } = fieldsOf(container['securityContext']);
@@ -117,7 +124,7 @@ function faultOfAgent(container: Fields, { capture, workload, rules }: AgentExpe
   const ports = capture.maps.map(({ port, listen }) => `${listen}:${port}`).join(',');
   return (
     faultOfBoth(container, rules) ??
-    faultOfEnv(container, agentEnv(workload, ports), { [AGENT_ENV.workloadKind]: equals(workload.kind) }) ??
+    faultOfEnv(container, agentEnv(workload, ports, level), level === 1 ? { [AGENT_ENV.workloadKind]: equals(workload.kind) } : {}) ??
     missingMountOf(container)
   );
 }
@@ -162,8 +169,19 @@ function podField(path: string): EnvCheck {
   return (entry) => fieldsOf(fieldsOf(entry['valueFrom'])['fieldRef'])['fieldPath'] === path;
 }
 
-function agentEnv(workload: WorkloadId, ports: string): Readonly<Record<string, EnvCheck>> {
+/** Variables of a level, which must be there; an agent of level 1 has none of them. */
+function signatureEnv(workload: WorkloadId): Readonly<Record<string, EnvCheck>> {
   return {
+    [AGENT_ENV.workloadKind]: equals(workload.kind),
+    [AGENT_ENV.bundleLevel]: equals(String(BUNDLE_LEVEL)),
+    [AGENT_ENV.trustAnchor]: anyValue,
+    [AGENT_ENV.bundleFloor]: anyValue,
+  };
+}
+
+function agentEnv(workload: WorkloadId, ports: string, level: PodAgent['level']): Readonly<Record<string, EnvCheck>> {
+  return {
+    ...(level === 2 ? signatureEnv(workload) : {}),
     [AGENT_ENV.podIp]: podField('status.podIP'),
     [AGENT_ENV.podName]: podField('metadata.name'),
     [AGENT_ENV.namespace]: podField('metadata.namespace'),
@@ -230,9 +248,8 @@ function missingMountOf(container: Fields): string | undefined {
 }
 
 /** The bundle, the labels and the state come from where injection says, and not from a volume that another client fills. */
-function faultOfVolumes(volumes: readonly Fields[], workload: WorkloadId): string | undefined {
+function faultOfVolumes(volumes: readonly Fields[]): string | undefined {
   const sources: Readonly<Record<string, (volume: Fields) => boolean>> = {
-    [AGENT_VOLUMES.bundle]: (volume) => isBundleVolume(volume, workload),
     [AGENT_VOLUMES.podInfo]: isLabelsVolume,
     [AGENT_VOLUMES.state]: ({ emptyDir }) => emptyDir !== undefined,
   };

@@ -21,6 +21,7 @@ export interface PodOrigin {
 const MAX_OBJECT_NAME = 253;
 const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
+const LEGACY_NAME_PREFIX = 'sallyport-';
 /** Kind of the workload whose ReplicaSets carry a label with the hash of the pod template. */
 const KIND_BY_TEMPLATE_HASH_LABEL = { 'pod-template-hash': 'deployment', 'rollouts-pod-template-hash': 'rollout' } as const;
 const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash'] as const;
@@ -53,11 +54,22 @@ export function workloadIdOfOwner(kind: string, name: string): WorkloadId {
 }
 
 /**
- * Name of the ConfigMap of a workload's bundle: `sallyport-bundle-<kind>.<workload>`, shortened with a hash if longer than 253
- * characters. Kinds contain no dots, so that no two workloads share a name.
+ * Name of the ConfigMap of one slot of a workload's bundle: `sallyport-bundle-<kind>.<workload>.<slot>`, shortened with a hash if longer
+ * than 253 characters. Kinds contain no dots, so that no two workloads share a name.
  */
-export function bundleName({ kind, name }: WorkloadId): string {
-  return shortened(`${BUNDLE_NAME_PREFIX}${kind}.${name}`, MAX_OBJECT_NAME);
+export function slotName({ kind, name }: WorkloadId, slot: number): string {
+  const suffix = `.${slot}`;
+  return `${shortened(`${BUNDLE_NAME_PREFIX}${kind}.${name}`, MAX_OBJECT_NAME - suffix.length)}${suffix}`;
+}
+
+/** Name of the ConfigMap of one copy of a namespace's index. No kind of workload is `index`. */
+export function indexName(copy: number): string {
+  return `${BUNDLE_NAME_PREFIX}index.${copy}`;
+}
+
+/** Name of the unsigned ConfigMap for agents that an earlier version injected: `sallyport-<workload>`, shortened in the same way. */
+export function legacyBundleName(workloadName: string): string {
+  return shortened(`${LEGACY_NAME_PREFIX}${workloadName}`, MAX_OBJECT_NAME);
 }
 
 /** A workload's name as a label value: unchanged up to 63 characters, otherwise shortened with a hash. */

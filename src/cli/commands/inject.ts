@@ -3,6 +3,7 @@
  * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
+import { formatTrustAnchor, parseTrustAnchor, type TrustAnchor } from '../../bundle/trust-anchor.ts';
 import { injectionConfigOf } from '../../config/injection.ts';
 import { RefusedError } from '../../errors.ts';
 import { type InjectionFinding, injectManifest, readObjects } from '../../inject/inject-manifest.ts';
@@ -22,6 +23,7 @@ export const DEFAULT_AGENT_IMAGE: string = `registry.invalid/sallyport/agent:${V
 
 interface InjectOptions {
   readonly filename: readonly string[];
+  readonly trustAnchor: string;
   readonly config?: string;
   readonly image?: string;
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
@@ -37,6 +39,7 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
       'Prints manifests with an agent in each pod template, as the webhook would add it. Order, comments and all other objects stay unchanged.',
     )
     .requiredOption('-f, --filename <file...>', 'manifests; - for standard input')
+    .requiredOption('--trust-anchor <file>', 'what agents trust: the output of `sallyport keys show --anchor`')
     .option('--config <file>', 'controller configuration; its webhook section describes agents')
     .option('--image <image>', `image of the agent (default: the one in the configuration, else ${DEFAULT_AGENT_IMAGE})`)
     .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of the agent').choices(['Always', 'IfNotPresent', 'Never']))
@@ -84,9 +87,15 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
     ...configured,
     image: image === '' ? DEFAULT_AGENT_IMAGE : image,
     version: VERSION,
+    trust: { anchor: formatTrustAnchor(await readTrustAnchor(options.trustAnchor, context)), floor: 0 },
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
     ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
   };
+}
+
+async function readTrustAnchor(file: string, context: CommandContext): Promise<TrustAnchor> {
+  const text = await readManifest(file, context);
+  return readText(file, () => parseTrustAnchor(text));
 }
 
 async function readManifest(file: string, context: CommandContext): Promise<string> {

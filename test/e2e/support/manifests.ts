@@ -101,12 +101,12 @@ spec:
         - |
           last=
           while :; do
-            now=$(cat /bundle/bundle.sha256 2>/dev/null)
+            now=$(sha256sum < /bundle/part 2>/dev/null)
             if [ "$now" != "$last" ]; then read -r up idle < /proc/uptime; echo "$up $now"; last=$now; fi
             usleep 100000
           done
       volumeMounts: [{ name: bundle, mountPath: /bundle }]
-  volumes: [{ name: bundle, configMap: { name: sallyport-bundle-deployment.httpbin, optional: true } }]`;
+  volumes: [{ name: bundle, configMap: { name: sallyport-bundle-deployment.httpbin.0, optional: true } }]`;
 
 const selectHttpbin = 'selector: { matchLabels: { app: httpbin } }';
 

@@ -3,7 +3,7 @@
  */
 import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../../src/api/kube/names.ts';
 import { BUNDLE_SCHEMA, type Bundle, type Variant } from '../../../src/bundle/bundle.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
@@ -51,11 +51,15 @@ export async function mountVolume(directory: string, files: Files): Promise<void
   const data = `..2026_${version}`;
   const old = await readlink(join(directory, '..data')).catch(() => undefined);
   await mkdir(join(directory, data));
-  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, data, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(join(directory, data, dirname(name)), { recursive: true });
+    await writeFile(join(directory, data, name), content);
+  }
   await symlink(data, join(directory, '..data_tmp'));
   await rename(join(directory, '..data_tmp'), join(directory, '..data'));
   const present = new Set(await readdir(directory));
-  for (const name of Object.keys(files)) if (!present.has(name)) await symlink(join('..data', name), join(directory, name));
+  const names = new Set(Object.keys(files).map((name) => name.split('/')[0] ?? ''));
+  for (const name of names) if (!present.has(name)) await symlink(join('..data', name), join(directory, name));
   if (old !== undefined) await rm(join(directory, old), { recursive: true });
 }
 

@@ -82,7 +82,7 @@ describe('decodeBundle', () => {
       'SP_BUNDLE_UNREADABLE',
     ],
     ['null', filesOf('null'), 'SP_BUNDLE_SCHEMA'],
-    ['another schema', changed(['schema'], 'sallyport.dev/bundle/v2'), 'SP_BUNDLE_SCHEMA'],
+    ['another schema', changed(['schema'], 'sallyport.dev/bundle/v3'), 'SP_BUNDLE_SCHEMA'],
     ['no schema', changed(['schema'], undefined), 'SP_BUNDLE_SCHEMA'],
     ['an unknown member', changed(['extra'], 1), 'SP_BUNDLE_SCHEMA'],
     ['no variant', changed(['variants'], []), 'SP_BUNDLE_SCHEMA'],

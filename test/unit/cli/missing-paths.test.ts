@@ -15,7 +15,7 @@ const CALLS: readonly string[] = [
   'test nope',
   'diff nope p --generate 1',
   'diff p p --requests nope',
-  'inject -f nope',
+  'inject --trust-anchor nope -f p',
   'run nope',
 ];
 

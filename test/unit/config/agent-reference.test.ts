@@ -22,6 +22,6 @@ describe('agent reference', () => {
 
   it('leaves out the defaults of optional settings only', () => {
     const without = flags.filter((flag) => AGENT_REFERENCE[flag].fallback === '');
-    expect(without).to.deep.equal(['namespace', 'workload', 'labels-file', 'state-dir', 'ports', 'blocked-port']);
+    expect(without).to.deep.equal(['namespace', 'workload', 'trust-anchor', 'labels-file', 'state-dir', 'ports', 'blocked-port']);
   });
 });

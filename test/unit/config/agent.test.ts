@@ -9,6 +9,7 @@ describe('agent configuration', () => {
   it('has defaults for everything', () => {
     expect(loadAgentConfig([], {})).to.deep.equal({
       workload: undefined,
+      trust: undefined,
       bundleDir: '/etc/sallyport/bundle',
       labelsFile: undefined,
       stateDir: undefined,

@@ -7,8 +7,8 @@ import { parsePolicyKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import { createPipeline, type Pipeline } from '../../../src/controller/pipeline.ts';
-import type { PublishedConfigMap } from '../../../src/delivery/bundle-config-map.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../../../src/delivery/config-map-delivery.ts';
+import type { Copy, PublishedCopies } from '../../../src/delivery/published-copies.ts';
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
@@ -19,6 +19,7 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { createFakeConfigMaps, type FakeConfigMaps } from '../../support/fake-config-maps.ts';
 import { slimPod } from '../../support/guarded-pods.ts';
+import { SIGNER } from '../../support/signing.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const SETTLE_MS = 200;
@@ -45,7 +46,7 @@ function policy(name: string, over: { readonly generation?: number; readonly met
 
 interface Replica {
   readonly clusterState: ClusterState;
-  readonly ledger: WorkloadLedger<PublishedConfigMap>;
+  readonly ledger: WorkloadLedger<PublishedCopies>;
   readonly delivery: ConfigMapDelivery;
   readonly clock: FakeClock;
   readonly lead: (mesh?: MeshConfig) => Term;
@@ -65,8 +66,8 @@ interface Term {
 function startReplica(cluster: FakeConfigMaps): Replica {
   const clock = createFakeClock();
   const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
-  const ledger = createWorkloadLedger<PublishedConfigMap>();
-  const delivery = createConfigMapDelivery({ client: cluster.client, ledger });
+  const ledger = createWorkloadLedger<PublishedCopies>();
+  const delivery = createConfigMapDelivery({ client: cluster.client, ledger, signer: () => SIGNER, clock, logger });
   return {
     clusterState,
     ledger,
@@ -120,7 +121,7 @@ function lead(replica: Omit<Replica, 'lead'>, mesh: MeshConfig): Term {
 
 /** What the informer of bundles reports after a list. */
 function list({ delivery }: Replica, { objects }: FakeConfigMaps): void {
-  const copies = new Map<string, PublishedConfigMap>();
+  const copies = new Map<string, Copy>();
   for (const object of objects.values()) {
     const copy = delivery.project(object);
     if (copy !== undefined) copies.set(`foo/${object.metadata?.name}`, copy);
@@ -185,7 +186,7 @@ describe('standby that takes over', () => {
     standby.clusterState.upsertPolicy(policy('no-get', { generation: 2, method: 'PUT' }));
     term = standby.lead();
     await term.settle();
-    expect(cluster.requests).to.deep.equal(Array.from({ length: 2 }, () => 'PATCH application/apply-patch+yaml'));
+    expect(cluster.requests).to.deep.equal(['PUT sallyport-bundle-pod.a.0', 'PUT sallyport-bundle-pod.b.0']);
     expect(standby.ledger.get('foo/pod/a')?.policies.get('AuthorizationPolicy/foo/no-get')).to.equal(2);
   });
 
@@ -207,7 +208,7 @@ describe('standby that takes over', () => {
     standby.clusterState.pods.remove('foo/a');
     term = standby.lead();
     await term.settle();
-    expect(cluster.requests).to.deep.equal(['DELETE']);
+    expect(cluster.requests).to.deep.equal(['DELETE sallyport-bundle-pod.a.0']);
     expect(standby.ledger.get('foo/pod/a')).to.equal(undefined);
   });
 

@@ -1,100 +1,131 @@
+/*
+ * Publishing in slots: what is written, what other clients may do to it, and what comes of it.
+ */
 import { expect } from 'chai';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { EncodedBundle } from '../../../src/bundle/bundle.ts';
-import { encodeBundle } from '../../../src/bundle/encode.ts';
-import type { KubeClient } from '../../../src/cluster/client.ts';
+import { encodeBundle, encodeLegacyBundle } from '../../../src/bundle/encode.ts';
+import type { Signer } from '../../../src/bundle/signer.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
-import type { PublishedConfigMap } from '../../../src/delivery/bundle-config-map.ts';
-import { type ConfigMapDelivery, createConfigMapDelivery, isOutdated } from '../../../src/delivery/config-map-delivery.ts';
+import { type ConfigMapDelivery, createConfigMapDelivery } from '../../../src/delivery/config-map-delivery.ts';
 import type { PublishOptions, PublishResult } from '../../../src/delivery/delivery.ts';
+import type { PublishedCopies } from '../../../src/delivery/published-copies.ts';
 import { readPublishedKeys } from '../../../src/delivery/published-keys.ts';
 import { RefusedError } from '../../../src/errors.ts';
+import { mintKeys, rotateSigningKey, signerOf } from '../../../src/keys/signing-keys.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
-import { createFakeConfigMaps } from '../../support/fake-config-maps.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+import { createFakeConfigMaps, type FakeConfigMaps } from '../../support/fake-config-maps.ts';
+import { CLUSTER, KEYS, SIGNER } from '../../support/signing.ts';
 
 const never = new AbortController().signal;
+const logger = createLogger({ level: 'silent', component: 'test' });
 const WORKLOAD = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
 const KEY = 'foo/deployment/httpbin';
-const CONFIG_MAP = 'foo/sallyport-bundle-deployment.httpbin';
+const SLOT = (slot: number): string => `sallyport-bundle-deployment.httpbin.${slot}`;
+const LEGACY = 'sallyport-httpbin';
 const OWNER = { apiVersion: 'v1', kind: 'Pod', name: 'httpbin', uid: 'owner' };
-const APPLY = 'PATCH application/apply-patch+yaml';
 
-function encoded(note: string, name = 'httpbin'): EncodedBundle {
+function encoded(note: string, noise = ''): EncodedBundle {
   const { bundle } = compileWorkload({
-    workload: { ...WORKLOAD, name },
+    workload: WORKLOAD,
     labelSets: [{}],
     policiesFor: () => [],
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
   });
-  return encodeBundle({ ...bundle, keySets: { 'remote-1': { source: note, keys: [{ kty: 'EC', kid: note }] } } });
+  return encodeBundle({ ...bundle, keySets: { 'remote-1': { source: note, keys: [{ kty: 'EC', kid: note, noise }] } } });
 }
 
 interface Bench {
-  readonly ledger: WorkloadLedger<PublishedConfigMap>;
+  readonly fake: FakeConfigMaps;
+  readonly ledger: WorkloadLedger<PublishedCopies>;
   readonly delivery: ConfigMapDelivery;
+  readonly clock: FakeClock;
+  signer: Signer | undefined;
+  tampered: number;
   /** Publishes as reconcile does: the ledger knows first. */
   readonly publish: (bundle: EncodedBundle, options?: PublishOptions) => Promise<PublishResult>;
-  readonly published: (key?: string) => PublishedConfigMap;
-  /** Names of the workloads whose copies drifted, from now on. */
-  readonly drifted: () => string[];
+  readonly published: () => PublishedCopies;
+  readonly drifted: string[];
+  readonly names: () => string[];
+  /** Changes the ConfigMap of a slot as another client would. */
+  readonly tamper: (slot: number, change: (raw: RawObject) => RawObject) => void;
 }
 
-function open(client: KubeClient): Bench {
-  const ledger = createWorkloadLedger<PublishedConfigMap>();
-  const delivery = createConfigMapDelivery({ client, ledger });
-  return {
+/** A delivery whose informer reports every write immediately, before the response arrives. */
+function open(fake: FakeConfigMaps = createFakeConfigMaps()): Bench {
+  const ledger = createWorkloadLedger<PublishedCopies>();
+  const clock = createFakeClock();
+  const bench: Bench = {
+    fake,
     ledger,
-    delivery,
+    clock,
+    signer: SIGNER,
+    tampered: 0,
+    drifted: [],
+    delivery: createConfigMapDelivery({
+      client: fake.client,
+      ledger,
+      signer: () => bench.signer,
+      clock,
+      logger,
+      onTampered: () => void (bench.tampered += 1),
+    }),
     publish: (bundle, options = {}) => {
-      ledger.desire(`foo/deployment/${bundle.workload.name}`, {
+      ledger.desire(KEY, {
         revision: bundle.digest,
         policies: new Map(),
         findings: new Map(),
         ...(options.owner === undefined ? {} : { ownerUid: options.owner.uid }),
       });
-      return delivery.publish(bundle, options, never);
+      return bench.delivery.publish(bundle, options, never);
     },
-    published: (key = KEY) => {
-      const published = ledger.get(key)?.published;
+    published: () => {
+      const published = ledger.get(KEY)?.published;
       if (published === undefined) throw new Error('nothing published');
       return published;
     },
-    drifted: () => {
-      const names: string[] = [];
-      delivery.subscribe(({ workload }) => names.push(workload.name));
-      return names;
+    names: () => [...fake.objects.keys()].map((name) => name.replace('foo/', '')).sort(),
+    tamper: (slot, change) => {
+      const raw = fake.objects.get(`foo/${SLOT(slot)}`);
+      if (raw === undefined) throw new Error(`no slot ${slot}`);
+      fake.put(change(raw));
     },
   };
+  const report = (name: string, object: RawObject | undefined): void => {
+    const copy = object === undefined ? undefined : bench.delivery.project(object);
+    if (copy === undefined) bench.delivery.sink.remove(name);
+    else bench.delivery.sink.upsert(name, copy);
+  };
+  fake.onEvent = report;
+  for (const [name, object] of fake.objects) report(name, object);
+  bench.delivery.subscribe(({ workload }) => bench.drifted.push(workload.name));
+  return bench;
 }
 
 describe('ConfigMap delivery: writes', () => {
   it('creates, leaves alone, updates and removes', async () => {
-    const { client, objects, requests } = createFakeConfigMaps();
-    const { delivery, ledger, publish } = open(client);
-    const listed = (): readonly unknown[] => [...ledger.records()].flatMap(({ published }) => published?.workload ?? []);
-
+    const { delivery, ledger, publish, fake, names } = open();
     expect(await publish(encoded('one'), { owner: OWNER })).to.equal('created');
     expect(await publish(encoded('one'), { owner: OWNER })).to.equal('unchanged');
-    expect(requests).to.deep.equal(['GET', APPLY]);
+    expect(fake.requests).to.have.length(1);
     expect(await publish(encoded('two'), { owner: OWNER })).to.equal('updated');
-    expect(listed()).to.deep.equal([WORKLOAD]);
+    expect(names()).to.deep.equal([SLOT(0)]);
     expect(await delivery.withdraw(WORKLOAD, never)).to.equal(true);
     expect(await delivery.withdraw(WORKLOAD, never)).to.equal(false);
-    expect(objects.size).to.equal(0);
-    expect(listed()).to.deep.equal([]);
+    expect(names()).to.deep.equal([]);
+    expect(ledger.get(KEY)?.published).to.equal(undefined);
   });
 
-  it('writes labels, annotations, owner and data that an agent can check', async () => {
-    const { client, objects } = createFakeConfigMaps();
+  it('writes labels, annotations, owner and signed data', async () => {
+    const { fake, publish } = open();
     const bundle = encoded('one');
-    await open(client).publish(bundle, { owner: OWNER });
-
-    const [configMap] = objects.values();
+    await publish(bundle, { owner: OWNER });
+    const configMap = fake.objects.get(`foo/${SLOT(0)}`);
     expect(configMap?.metadata).to.deep.include({
-      name: 'sallyport-bundle-deployment.httpbin',
       labels: {
         'app.kubernetes.io/managed-by': 'sallyport',
         'sallyport.dev/bundle': bundle.digest.slice(7, 19),
@@ -103,233 +134,251 @@ describe('ConfigMap delivery: writes', () => {
       annotations: { 'sallyport.dev/digest': bundle.digest, 'sallyport.dev/workload': 'deployment/httpbin' },
       ownerReferences: [OWNER],
     });
-    expect(configMap?.['data']).to.deep.equal({ 'bundle.json': bundle.json, 'bundle.sha256': bundle.digest });
+    expect(configMap?.['data']).to.have.all.keys('statement.jws', 'keys.jws', 'part').and.include({ part: bundle.json });
   });
 
   it('writes nothing after a restart when the informer reports the desired bundle', async () => {
-    const { client, objects, requests } = createFakeConfigMaps();
-    await open(client).publish(encoded('one'));
-    const restarted = open(client);
-    const seen = restarted.delivery.project([...objects.values()][0] ?? {});
-    if (seen === undefined) throw new Error('not recognised');
-    restarted.delivery.sink.upsert(CONFIG_MAP, seen);
-
+    const first = open();
+    await first.publish(encoded('one'));
+    const restarted = open(first.fake);
     expect(await restarted.publish(encoded('one'))).to.equal('unchanged');
-    expect(requests).to.have.length(2);
     expect(await restarted.publish(encoded('one'), { owner: OWNER })).to.equal('updated');
   });
 
-  it('removes keys that others added before it applies', async () => {
-    const { client, requests } = createFakeConfigMaps();
-    const { delivery, publish, published } = open(client);
+  it('numbers bundles upwards, also when the clock stands still or goes back', async () => {
+    const { publish, published, clock } = open();
     await publish(encoded('one'));
-
-    delivery.sink.upsert(CONFIG_MAP, { ...published(), unmanagedKeys: [['data', 'x']] });
-    await publish(encoded('one'));
-    expect(requests.slice(2)).to.deep.equal(['PATCH application/merge-patch+json', APPLY]);
+    const first = published().current?.number ?? 0;
+    expect(first).to.equal(Math.floor(clock.wallMs()));
+    await publish(encoded('two'));
+    expect(published().current?.number).to.equal(first + 1);
   });
 
-  for (const isSeen of [true, false]) {
-    it(isSeen ? 'replaces an immutable ConfigMap' : 'replaces an immutable ConfigMap that lost its label and is not watched', async () => {
-      const { client, objects, requests } = createFakeConfigMaps();
-      const { ledger, publish } = open(client);
-      await publish(encoded('one'));
-      const [path, good] = [...objects][0] as [string, RawObject];
-      const { labels: _labels, ...unlabelled } = good.metadata ?? {};
-      objects.set(path, { ...good, data: {}, immutable: true, ...(isSeen ? {} : { metadata: unlabelled }) });
-      if (!isSeen) ledger.setPublished(KEY, undefined);
+  it('signs a bundle again when another key signs, and when all are to be renewed', async () => {
+    const bench = open();
+    await bench.publish(encoded('one'));
+    const first = bench.published().current?.number ?? 0;
+    bench.signer = signerOf(rotateSigningKey(KEYS, Date.now() + 1));
+    bench.delivery.onKeysChanged();
+    expect(await bench.publish(encoded('one'))).to.equal('updated');
+    expect(await bench.publish(encoded('one'))).to.equal('unchanged');
+    bench.clock.advance(3_600_000);
+    bench.delivery.renewAll();
+    expect(await bench.publish(encoded('one'))).to.equal('updated');
+    expect(await bench.publish(encoded('one'))).to.equal('unchanged');
+    expect(bench.published().current?.number).to.be.at.least(first + 3_600_000);
+  });
 
-      await publish(encoded('two'));
+  it('splits a bundle over 1 MiB over two slots, and puts it together again', async () => {
+    const { publish, published, names, ledger, fake } = open();
+    const noise = Array.from({ length: 60_000 }, () => crypto.randomUUID()).join('');
+    const large = encoded('large', noise);
+    await publish(encoded('small'));
+    expect(await publish(large)).to.equal('updated');
+    expect(names()).to.deep.equal([SLOT(0), SLOT(1)]);
+    expect(published().revision).to.equal(large.digest);
+    expect(open(fake).published().revision).to.equal(large.digest);
+    expect(await publish(encoded('small'))).to.equal('updated');
+    expect(names()).to.deep.equal([SLOT(0)]);
+    expect(ledger.get(KEY)?.published?.revision).to.equal(encoded('small').digest);
+  });
 
-      const read = isSeen ? [] : ['GET'];
-      expect(requests).to.deep.equal(['GET', APPLY, ...read, APPLY, 'GET', 'DELETE', APPLY]);
-      expect(objects.get(path)?.['immutable']).to.equal(undefined);
-    });
-  }
-
-  it('reports why the server refuses a ConfigMap that is not immutable', async () => {
-    const { client, objects } = createFakeConfigMaps();
-    const request: KubeClient['request'] = (wanted) =>
-      wanted.method === 'PATCH' ? Promise.reject(new RefusedError('SP_KUBE_INVALID', 'no')) : client.request(wanted);
-
-    const error = await open({ ...client, request })
-      .publish(encoded('one'))
+  it('refuses a bundle that does not fit into two slots', async () => {
+    const noise = Array.from({ length: 130_000 }, () => crypto.randomUUID()).join('');
+    const error = await open()
+      .publish(encoded('large', noise))
       .catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(RefusedError).with.property('code', 'SP_TOO_LARGE');
+  });
 
-    expect(error).to.be.instanceOf(RefusedError).with.property('message', 'no');
-    expect(objects.size).to.equal(0);
+  it('refuses to publish without keys, and keeps what is published', async () => {
+    const bench = open();
+    await bench.publish(encoded('one'));
+    bench.signer = undefined;
+    bench.delivery.onKeysChanged();
+    const error = await bench.publish(encoded('two')).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(RefusedError).with.property('code', 'SP_KEYS_MISSING');
+    expect(bench.names()).to.deep.equal([SLOT(0)]);
+    expect(bench.delivery.hasBundles()).to.equal(true);
+    bench.signer = SIGNER;
+    bench.delivery.onKeysChanged();
+    expect(bench.published().revision).to.equal(encoded('one').digest);
   });
 });
 
-describe('ConfigMap delivery: objects of others', () => {
-  const foreign: readonly (readonly [string, object])[] = [
-    ['without our labels', { labels: {}, annotations: { 'sallyport.dev/workload': 'deployment/httpbin' } }],
+describe('ConfigMap delivery: changes by others', () => {
+  const forged = encoded('forged');
+  const withData =
+    (data: object) =>
+    (raw: RawObject): RawObject => ({ ...raw, data: { ...(raw['data'] as object), ...data } });
+  const changes: readonly (readonly [string, (raw: RawObject) => RawObject])[] = [
+    ['another part', withData({ part: forged.json })],
+    ['no statement', withData({ 'statement.jws': '' })],
+    ['a statement of other keys', withData({ 'statement.jws': 'a.b.c' })],
+    ['other lists of keys', withData({ 'keys.jws': 'x' })],
+    ['a further key', (raw) => ({ ...raw, binaryData: { 'bundle.json.gz': 'eA==' } })],
+    ['an immutable object', (raw) => ({ ...withData({ part: 'x' })(raw), immutable: true })],
     [
-      'with another manager',
-      {
-        labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'Helm' },
-        annotations: { 'sallyport.dev/workload': 'deployment/httpbin' },
-      },
+      'an immutable object with a finalizer',
+      (raw) => ({ ...withData({ part: 'x' })(raw), immutable: true, metadata: { ...raw.metadata, finalizers: ['example/held'] } }),
     ],
     [
-      'of another workload',
-      {
-        labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'sallyport' },
-        annotations: { 'sallyport.dev/workload': 'deployment/other' },
-      },
+      'an object that is being deleted and kept by a finalizer',
+      (raw) => ({ ...raw, metadata: { ...raw.metadata, finalizers: ['example/held'], deletionTimestamp: 'now' } }),
     ],
-    ['without annotations', { labels: { 'sallyport.dev/bundle': 'x', 'app.kubernetes.io/managed-by': 'sallyport' } }],
+    ['an object without labels', (raw) => ({ ...raw, metadata: { ...raw.metadata, labels: {}, annotations: {} } })],
   ];
-  for (const [name, metadata] of foreign) {
-    it(`does not overwrite or delete one ${name} that has the name of a bundle`, async () => {
-      const { client, objects, requests } = createFakeConfigMaps();
-      const { delivery, publish } = open(client);
+  for (const [what, change] of changes) {
+    it(`replaces ${what} and reports it`, async () => {
+      const { publish, tamper, drifted, published, names, fake } = open();
       await publish(encoded('one'));
-      const [path = ''] = [...objects.keys()];
-      await delivery.withdraw(WORKLOAD, never);
-      const precious = {
-        metadata: { namespace: 'foo', name: 'sallyport-bundle-deployment.httpbin', uid: 'theirs', ...metadata },
-        data: { precious: 'x' },
-      };
-      objects.set(path, precious);
-      expect(delivery.project(precious)).to.equal(undefined);
-
-      const error = await publish(encoded('two')).catch((reason: unknown) => reason);
-      await delivery.withdraw(WORKLOAD, never);
-
-      expect(error).to.be.instanceOf(RefusedError).with.property('code', 'SP_NAME_TAKEN');
-      expect(objects.get(path)).to.equal(precious);
-      expect(requests.at(-1)).to.equal('GET');
+      tamper(0, change);
+      expect(drifted).to.deep.equal(['httpbin']);
+      await publish(encoded('one'));
+      expect(names()).to.deep.equal([SLOT(0)]);
+      expect(published().revision).to.equal(encoded('one').digest);
+      const { data, immutable, binaryData, metadata } = fake.objects.get(`foo/${SLOT(0)}`) as Record<string, unknown>;
+      expect(data)
+        .to.include({ part: encoded('one').json })
+        .and.have.all.keys('statement.jws', 'keys.jws', 'part');
+      expect([immutable, binaryData, (metadata as Record<string, unknown>)['finalizers']]).to.deep.equal([undefined, undefined, undefined]);
     });
   }
 
-  it('takes over a copy that it wrote earlier and that the informer has not reported', async () => {
-    const { client, objects } = createFakeConfigMaps();
-    await open(client).publish(encoded('one'));
+  it('says so in the ledger for ten minutes, counts it, and makes kubelets read the copy again', async () => {
+    const bench = open();
+    await bench.publish(encoded('one'));
+    bench.tamper(0, withData({ part: forged.json }));
+    expect(await bench.publish(encoded('one'))).to.equal('repaired');
+    expect(bench.tampered).to.equal(1);
+    expect(bench.published().tampered).to.match(/another client changed the ConfigMap sallyport-bundle-deployment\.httpbin\.0/);
+    expect(bench.published().resync).to.match(new RegExp(`^${encoded('one').digest}#\\d+$`));
+    bench.clock.advance(599_000);
+    expect(bench.published().tampered).to.not.equal(undefined);
+    bench.clock.advance(2_000);
+    expect(bench.published().tampered).to.equal(undefined);
+  });
 
-    expect(await open(client).publish(encoded('two'))).to.equal('created');
-    expect(objects.size).to.equal(1);
+  it('takes an earlier copy that another client wrote again for a change', async () => {
+    const { publish, fake, published } = open();
+    await publish(encoded('one'));
+    const earlier = fake.objects.get(`foo/${SLOT(0)}`);
+    await publish(encoded('two'));
+    fake.put(earlier ?? {});
+    expect(await publish(encoded('two'))).to.equal('repaired');
+    expect(published().revision).to.equal(encoded('two').digest);
+  });
+
+  it('never touches a ConfigMap of its name that is not ours, and uses the next slot', async () => {
+    const { publish, fake, published, names } = open();
+    const foreign = { metadata: { namespace: 'foo', name: SLOT(0) }, data: { theirs: 'x' } };
+    fake.put(foreign);
+    expect(await publish(encoded('one'))).to.equal('created');
+    expect(names()).to.deep.equal([SLOT(0), SLOT(1)]);
+    expect(fake.objects.get(`foo/${SLOT(0)}`)?.['data']).to.deep.equal({ theirs: 'x' });
+    expect(published().tampered).to.match(/httpbin\.0: a ConfigMap that is not ours has its name/);
+    expect(await publish(encoded('one'))).to.equal('unchanged');
+  });
+
+  it('moves to another slot when a ConfigMap cannot be released', async () => {
+    const { publish, fake, tamper, published } = open();
+    await publish(encoded('one'));
+    tamper(0, (raw) => ({ ...raw, data: { part: 'x' }, immutable: true, metadata: { ...raw.metadata, finalizers: ['example/held'] } }));
+    const { client } = fake;
+    // Another client puts the finalizer back as soon as it is removed.
+    const held: typeof client.request = (wanted) => {
+      const body = wanted.body as RawObject | undefined;
+      const isRelease = wanted.method === 'PUT' && wanted.path.endsWith(SLOT(0)) && body?.metadata?.['finalizers'] !== undefined;
+      return client.request(
+        isRelease ? { ...wanted, body: { ...body, metadata: { ...body.metadata, finalizers: ['example/held'] } } } : wanted,
+      );
+    };
+    const delivery = createConfigMapDelivery({
+      client: { ...client, request: held },
+      ledger: open().ledger,
+      signer: () => SIGNER,
+      clock: createFakeClock(),
+      logger,
+    });
+    const bundle = encoded('two');
+    await delivery.publish(bundle, {}, never);
+    await publish(encoded('two'));
+    expect(published().revision).to.equal(bundle.digest);
+    expect(fake.objects.has(`foo/${SLOT(1)}`)).to.equal(true);
+  });
+
+  it('prefers slots that others leave alone, and reconciles at most once a second', async () => {
+    const { publish, tamper, drifted, clock, published } = open();
+    await publish(encoded('one'));
+    for (let write = 0; write < 60; write += 1) tamper(0, withData({ part: `x${write}` }));
+    expect(drifted).to.have.length(1);
+    clock.advance(1_000);
+    expect(drifted).to.have.length(2);
+    await publish(encoded('one'));
+    expect(published().slots.get(1)?.statement?.digest).to.equal(encoded('one').digest);
+  });
+
+  it('reports a deleted bundle as drifted, and its own deletions not', async () => {
+    const { publish, fake, drifted, delivery, ledger } = open();
+    await publish(encoded('one'));
+    fake.objects.delete(`foo/${SLOT(0)}`);
+    fake.onEvent?.(`foo/${SLOT(0)}`, undefined);
+    expect(drifted).to.deep.equal(['httpbin']);
+    expect(await publish(encoded('one'))).to.equal('created');
+    ledger.desire(KEY, { policies: new Map(), findings: new Map() });
+    await delivery.withdraw(WORKLOAD, never);
+    expect(drifted).to.deep.equal(['httpbin']);
   });
 });
 
-describe('ConfigMap delivery: drift', () => {
-  it('reports changes by others and not its own', async () => {
-    const { client } = createFakeConfigMaps();
-    const { delivery, publish, published, drifted } = open(client);
-    const names = drifted();
-    await publish(encoded('one'));
-    await publish(encoded('two'));
-    expect(names).to.deep.equal([]);
+describe('ConfigMap delivery: agents of the version before', () => {
+  const legacy = encodeLegacyBundle(JSON.parse(encoded('one').json));
 
-    const own = published();
-    delivery.sink.upsert(CONFIG_MAP, { ...own, revision: 'other' });
-    delivery.sink.upsert('foo/sallyport-bundle-deployment.ghost', {
-      ...own,
-      workload: { namespace: 'foo', kind: 'deployment', name: 'ghost' },
-    });
-    delivery.sink.remove(CONFIG_MAP);
-    expect(names).to.deep.equal(['httpbin', 'ghost', 'httpbin']);
+  it('get the unsigned ConfigMap for as long as they exist', async () => {
+    const { publish, names, fake } = open();
+    expect(await publish(encoded('one'), { legacy })).to.equal('created');
+    expect(names()).to.deep.equal([SLOT(0), LEGACY]);
+    expect(fake.objects.get(`foo/${LEGACY}`)?.['data']).to.deep.equal({ 'bundle.json': legacy.json, 'bundle.sha256': legacy.digest });
+    expect(JSON.parse(legacy.json)).to.deep.include({ schema: 'sallyport.dev/bundle/v1', workload: { namespace: 'foo', name: 'httpbin' } });
+    expect(await publish(encoded('one'), { legacy })).to.equal('unchanged');
+    expect(await publish(encoded('one'))).to.equal('updated');
+    expect(names()).to.deep.equal([SLOT(0)]);
   });
 
-  it('does not report its own write when the watch reports it before the response arrives', async () => {
-    const { client, objects } = createFakeConfigMaps();
-    const { delivery, publish, drifted } = open({
-      ...client,
-      request: async (wanted) => {
-        const response = await client.request(wanted);
-        const seen = delivery.project([...objects.values()][0] ?? {});
-        if (seen !== undefined) delivery.sink.upsert(CONFIG_MAP, seen);
-        return response;
+  it('keep the ConfigMap that the version before wrote until it is replaced', async () => {
+    const { publish, fake, ledger, names } = open();
+    fake.put({
+      metadata: {
+        namespace: 'foo',
+        name: LEGACY,
+        labels: { 'app.kubernetes.io/managed-by': 'sallyport', 'sallyport.dev/bundle': 'x', 'sallyport.dev/workload': 'httpbin' },
+        annotations: { 'sallyport.dev/workload': 'httpbin' },
       },
+      data: { 'bundle.json': '{}' },
     });
-    const names = drifted();
-    await publish(encoded('one'));
-    await publish(encoded('two'));
-    expect(names).to.deep.equal([]);
+    expect(ledger.get('foo//httpbin')?.published?.legacy).to.not.equal(undefined);
+    await publish(encoded('one'), { legacy });
+    expect(names()).to.deep.equal([SLOT(0), LEGACY]);
+    expect(fake.objects.get(`foo/${LEGACY}`)?.['data']).to.include({ 'bundle.json': legacy.json });
+    expect(ledger.get('foo//httpbin')?.published).to.equal(undefined);
   });
 
-  it('does not take its own write for published when the watch reports its removal before the response arrives', async () => {
-    const { client, objects, requests } = createFakeConfigMaps();
-    const { delivery, publish, drifted, ledger } = open({
-      ...client,
-      request: async (wanted) => {
-        const response = await client.request(wanted);
-        const [path, object] = [...objects][0] ?? [];
-        const seen = delivery.project(object ?? {});
-        if (requests.length > 2 || path === undefined || seen === undefined) return response;
-        delivery.sink.upsert(CONFIG_MAP, seen);
-        objects.delete(path);
-        delivery.sink.remove(CONFIG_MAP);
-        return response;
-      },
-    });
-    const names = drifted();
-    await publish(encoded('one'));
-    expect(names).to.deep.equal(['httpbin']);
-    expect(ledger.get(KEY)?.published).to.equal(undefined);
-
-    await publish(encoded('one'));
-    expect(objects.size).to.equal(1);
-    expect(ledger.get(KEY)?.published?.revision).to.equal(encoded('one').digest);
-  });
-
-  it('reports bundles that are missing from a new list', async () => {
-    const { client } = createFakeConfigMaps();
-    const { delivery, publish, published, drifted, ledger } = open(client);
-    await publish(encoded('one'));
-    const names = drifted();
-    delivery.sink.replace(new Map([[CONFIG_MAP, published()]]));
-    expect(names).to.deep.equal([]);
-
-    delivery.sink.replace(new Map());
-    expect(names).to.deep.equal(['httpbin']);
-    expect(ledger.get(KEY)?.published).to.equal(undefined);
-  });
-
-  it('keeps a later change when the response to its own write arrives after it', async () => {
-    const { client } = createFakeConfigMaps();
-    const { delivery, publish, published, drifted } = open(client);
-    await publish(encoded('one'));
-    const own = published();
-    const names = drifted();
-    const writing = publish(encoded('two'));
-    delivery.sink.upsert(CONFIG_MAP, { ...own, resourceVersion: '99', unmanagedKeys: [['data', 'x']] });
-    await writing;
-
-    expect(published().unmanagedKeys).to.have.length(1);
-    expect(names).to.deep.equal(['httpbin']);
-  });
-
-  it('recognises a late watch event by its resourceVersion', () => {
-    const copy: PublishedConfigMap = {
-      workload: WORKLOAD,
-      uid: 'u',
-      resourceVersion: '10',
-      policies: new Map(),
-      ownerUids: [],
-      unmanagedKeys: [],
-    };
-    expect(isOutdated(copy, { ...copy, resourceVersion: '9' })).to.equal(true);
-    expect(isOutdated(copy, { ...copy, resourceVersion: '10' })).to.equal(false);
-    expect(isOutdated(copy, { ...copy, resourceVersion: '9', uid: 'new' })).to.equal(false);
-    expect(isOutdated(undefined, copy)).to.equal(false);
+  it('never get a foreign ConfigMap of that name overwritten', async () => {
+    const { publish, fake, published } = open();
+    fake.put({ metadata: { namespace: 'foo', name: LEGACY }, data: { theirs: 'x' } });
+    await publish(encoded('one'), { legacy });
+    expect(fake.objects.get(`foo/${LEGACY}`)?.['data']).to.deep.equal({ theirs: 'x' });
+    expect(published().tampered).to.match(/not ours/);
   });
 });
 
 describe('keys of published bundles', () => {
-  const logger = createLogger({ level: 'silent', component: 'test' });
-
-  it('are read by namespace, and damaged bundles are skipped', async () => {
-    const { client, objects } = createFakeConfigMaps();
-    const { publish } = open(client);
+  it('are read by namespace from what our own keys signed', async () => {
+    const { publish, fake } = open();
     await publish(encoded('good'));
-    await publish(encoded('cut', 'sleep'));
-    for (const [path, object] of objects) {
-      if (path.endsWith('sleep')) objects.set(path, { ...object, data: { 'bundle.json': '{', 'bundle.sha256': 'x' } });
-    }
-    const found = await readPublishedKeys(client, logger, never);
-
-    expect([...found.keys()]).to.deep.equal(['foo']);
+    const found = await readPublishedKeys({ client: fake.client, signer: SIGNER, logger }, never);
     expect(found.get('foo')?.get('remote-1')?.source).to.equal('good');
+    const other = signerOf(mintKeys(CLUSTER, Date.now()));
+    expect((await readPublishedKeys({ client: fake.client, signer: other, logger }, never)).size).to.equal(0);
   });
 });

@@ -6,17 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { EncodedBundle } from '../../../src/bundle/bundle.ts';
+import { digestOf } from '../../../src/bundle/digest.ts';
+import { BUNDLE_STATEMENT, verifyStatement } from '../../../src/bundle/statement.ts';
+import { systemClock } from '../../../src/clock.ts';
 import type { Delivery } from '../../../src/delivery/delivery.ts';
 import { bundleDirectory, createDirectoryDelivery } from '../../../src/delivery/directory-delivery.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
+import { CLUSTER, SIGNER } from '../../support/signing.ts';
 
 const workload = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
-const bundle = (digit: string): EncodedBundle => ({ workload, digest: `sha256:${digit.repeat(64)}`, json: `{"bundle":"${digit}"}` });
+const bundle = (note: string): EncodedBundle => ({ workload, digest: digestOf(`{"bundle":"${note}"}`), json: `{"bundle":"${note}"}` });
 const signal = new AbortController().signal;
 
 async function openDelivery(root: string): Promise<{ readonly delivery: Delivery; readonly ledger: WorkloadLedger }> {
   const ledger = createWorkloadLedger();
-  return { ledger, delivery: await createDirectoryDelivery({ root, ledger }) };
+  return { ledger, delivery: await createDirectoryDelivery({ root, ledger, signer: () => SIGNER, clock: systemClock }) };
 }
 
 describe('directory delivery', () => {
@@ -30,7 +34,7 @@ describe('directory delivery', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  it('lays a bundle out like a mounted ConfigMap and leaves no older version behind', async () => {
+  it('signs a bundle, lays it out like a mounted volume and leaves no older version behind', async () => {
     const { delivery } = await openDelivery(root);
     const directory = bundleDirectory(root, workload);
 
@@ -38,11 +42,14 @@ describe('directory delivery', () => {
     const first = await readlink(join(directory, '..data'));
     expect(await delivery.publish(bundle('b'), {}, signal)).to.equal('updated');
 
-    expect(await readFile(join(directory, 'bundle.json'), 'utf8')).to.equal('{"bundle":"b"}');
-    expect(await readFile(join(directory, 'bundle.sha256'), 'utf8')).to.equal(bundle('b').digest);
-    expect(await readlink(join(directory, 'bundle.json'))).to.equal('..data/bundle.json');
+    expect(await readFile(join(directory, '0', 'part'), 'utf8')).to.equal('{"bundle":"b"}');
+    const jws = await readFile(join(directory, '0', 'statement.jws'), 'utf8');
+    const { kind, name, namespace } = workload;
+    const context = { cluster: CLUSTER, namespace, workload: { kind, name }, keys: SIGNER.keys, nowMs: Date.now() };
+    expect(verifyStatement(BUNDLE_STATEMENT, jws, context).digest).to.equal(bundle('b').digest);
+    expect(await readlink(join(directory, '0'))).to.equal('..data/0');
     expect(await readdir(directory)).to.not.include(first);
-    expect(await readdir(directory)).to.have.length(4);
+    expect(await readdir(directory)).to.have.length(3);
   });
 
   it('writes nothing when the digest is the same', async () => {

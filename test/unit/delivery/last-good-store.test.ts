@@ -35,7 +35,7 @@ describe('records of last good versions in ConfigMaps', () => {
   it('are read by another process', async () => {
     await storeOf().write('foo', manifests, signal);
 
-    expect(onlyObject()[0]).to.equal('/api/v1/namespaces/foo/configmaps/sallyport-bundle-last-valid.0');
+    expect(onlyObject()[0]).to.equal('foo/sallyport-bundle-last-valid.0');
     expect(await read()).to.deep.equal({ foo: manifests });
   });
 
@@ -49,7 +49,7 @@ describe('records of last good versions in ConfigMaps', () => {
     const other = storeOf();
     await other.read(signal);
     await other.write('foo', manifests, signal);
-    expect(configMaps.requests).to.deep.equal(['PATCH application/apply-patch+yaml', 'GET']);
+    expect(configMaps.requests).to.deep.equal(['PATCH sallyport-bundle-last-valid.0', 'GET']);
     await other.write('foo', [], signal);
     expect(configMaps.objects.size).to.equal(0);
   });

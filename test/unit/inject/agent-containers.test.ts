@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { type AgentPlan, agentContainer, agentVolumes, redirectContainer } from '../../../src/inject/agent-containers.ts';
 import { type Raw, rawListOf } from '../../../src/inject/raw-json.ts';
 import { parseRedirect } from '../../../src/inject/redirect/rules.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
 function plan(more: Partial<AgentPlan> = {}): AgentPlan {
   const captured = [
@@ -10,7 +11,7 @@ function plan(more: Partial<AgentPlan> = {}): AgentPlan {
     { port: 8080, listen: 15_102 },
   ];
   return {
-    settings: { image: 'example/agent:1', version: '1' },
+    settings: { image: 'example/agent:1', version: '1', trust: TRUST },
     workload: { kind: 'deployment', name: 'web' },
     capture: { captured, excluded: [9000], findings: [] },
     probes: {},
@@ -61,6 +62,9 @@ describe('agentContainer', () => {
       POD_NAMESPACE: { fieldRef: { fieldPath: 'metadata.namespace' } },
       SALLYPORT_WORKLOAD: 'web',
       SALLYPORT_WORKLOAD_KIND: 'deployment',
+      SALLYPORT_BUNDLE_LEVEL: '2',
+      SALLYPORT_TRUST_ANCHOR: TRUST.anchor,
+      SALLYPORT_BUNDLE_FLOOR: '0',
       SALLYPORT_PORTS: '15101:80,15102:8080',
       SALLYPORT_RENDERING: '2',
       SALLYPORT_BLOCKED_PORT: '15099',
@@ -73,7 +77,7 @@ describe('agentContainer', () => {
 
   it('receives probes and log level only if they are set', () => {
     const probes = { 'app/livez': { tcpSocket: { port: 80 } } };
-    const settings = { image: 'example/agent:1', version: '1', logLevel: 'debug' };
+    const settings = { image: 'example/agent:1', version: '1', trust: TRUST, logLevel: 'debug' };
 
     expect(environmentOf(agentContainer(plan({ probes, settings })))).to.include({
       SALLYPORT_APP_PROBES: '{"app/livez":{"tcpSocket":{"port":80}}}',
@@ -96,7 +100,7 @@ describe('agentContainer', () => {
 
   it('uses pull policy and resources of the settings, and default resources without a CPU limit', () => {
     const resources = { limits: { memory: '1Gi' } };
-    const custom = agentContainer(plan({ settings: { image: 'i', version: '1', imagePullPolicy: 'Always', resources } }));
+    const custom = agentContainer(plan({ settings: { image: 'i', version: '1', trust: TRUST, imagePullPolicy: 'Always', resources } }));
 
     expect(custom).to.deep.include({ imagePullPolicy: 'Always', resources });
     expect(agentContainer(plan())).to.not.have.property('imagePullPolicy');
@@ -110,9 +114,25 @@ describe('agentVolumes', () => {
     const names = agentVolumes({ kind: 'deployment', name: 'web' }).map(({ name }) => name);
 
     expect(names).to.include.members(mounted.map(({ name }) => name));
-    expect(agentVolumes({ kind: 'deployment', name: 'web' })[0]).to.deep.equal({
+  });
+
+  it('bring only the files of the three slots and of two copies of the index', () => {
+    const [bundle] = agentVolumes({ kind: 'deployment', name: 'web' });
+    const source = (name: string, directory: string): object => ({
+      configMap: {
+        name,
+        optional: true,
+        items: ['statement.jws', 'keys.jws', 'part'].map((key) => ({ key, path: `${directory}/${key}` })),
+      },
+    });
+    expect(bundle).to.deep.equal({
       name: 'sallyport-bundle',
-      configMap: { name: 'sallyport-bundle-deployment.web', optional: true },
+      projected: {
+        sources: [
+          ...[0, 1, 2].map((slot) => source(`sallyport-bundle-deployment.web.${slot}`, `${slot}`)),
+          ...[0, 1].map((copy) => source(`sallyport-bundle-index.${copy}`, `index/${copy}`)),
+        ],
+      },
     });
   });
 });

@@ -6,9 +6,10 @@ import { parseAllDocuments } from 'yaml';
 import { RefusedError } from '../../../src/errors.ts';
 import { injectManifest } from '../../../src/inject/inject-manifest.ts';
 import type { InjectionSettings } from '../../../src/inject/settings.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
 const golden = join(import.meta.dirname, 'golden');
-const settings: InjectionSettings = { image: 'example/agent:1', version: '1.2.3' };
+const settings: InjectionSettings = { image: 'example/agent:1', version: '1.2.3', trust: TRUST };
 const names = readdirSync(golden)
   .filter((file) => file.endsWith('.in.yaml'))
   .map((file) => file.slice(0, -'.in.yaml'.length));

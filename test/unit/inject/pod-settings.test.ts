@@ -3,8 +3,9 @@ import { injectPodTemplate } from '../../../src/inject/inject-pod.ts';
 import { settingsOfPod } from '../../../src/inject/pod-settings.ts';
 import type { InjectionSettings } from '../../../src/inject/settings.ts';
 import { findUnknownAnnotations } from '../../../src/inject/unknown-annotations.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
-const BASE: InjectionSettings = { image: 'agent', version: '1' };
+const BASE: InjectionSettings = { image: 'agent', version: '1', trust: TRUST };
 const own = (annotations: Readonly<Record<string, string>>): object =>
   Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`sallyport.dev/${name}`, value]));
 

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { injectPodTemplate } from '../../../src/inject/inject-pod.ts';
 import { rewriteProbes } from '../../../src/inject/probes.ts';
 import type { Raw } from '../../../src/inject/raw-json.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
 const ports = [{ name: 'http', containerPort: 8080 }];
 
@@ -56,7 +57,10 @@ describe('rewriteProbes', () => {
       const container = { name: 'app', ports, readinessProbe: { httpGet: { port: 8080 } } };
       const input = { metadata: { annotations: { [annotation]: 'false' } }, spec: { containers: [container] } };
 
-      const { pod } = injectPodTemplate(input, { workload: { kind: 'deployment', name: 'w' }, settings: { image: 'i', version: '1' } });
+      const { pod } = injectPodTemplate(input, {
+        workload: { kind: 'deployment', name: 'w' },
+        settings: { image: 'i', version: '1', trust: TRUST },
+      });
 
       expect((pod['spec'] as Raw)['containers']).to.deep.equal([container]);
       expect(JSON.stringify(pod)).to.not.contain('SALLYPORT_APP_PROBES');

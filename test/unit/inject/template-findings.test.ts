@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { injectManifest } from '../../../src/inject/inject-manifest.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
-const settings = { image: 'example/agent:1', version: '1' };
+const settings = { image: 'example/agent:1', version: '1', trust: TRUST };
 const service = (ports: string, selector = '{ app: a }'): string =>
   `---\napiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { selector: ${selector}, ports: [${ports}] }\n`;
 const pod = (spec: string, annotations = '{}'): string =>

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { TRUST_ANCHOR_FILE } from '../../support/guarded-pods.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const DEPLOYMENT = `apiVersion: apps/v1
@@ -32,7 +33,7 @@ describe('node src/main/cli.ts', function () {
   });
 
   it('injects the agent into standard input', () => {
-    const { code, stdout, stderr } = sallyport(['inject', '-f', '-'], DEPLOYMENT);
+    const { code, stdout, stderr } = sallyport(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', '-'], DEPLOYMENT);
 
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.include('name: sallyport-agent');

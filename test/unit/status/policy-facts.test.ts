@@ -106,8 +106,8 @@ describe('facts about a policy', () => {
   it('name altered agents, and agents that ports or containers of their pod bypass', () => {
     clusterState.namespaces.upsert({ name: 'foo', labels: { 'sallyport.dev/injection': 'enabled' }, terminating: false });
     clusterState.pods.upsert({ ...pod('altered', { agent: false }), agentFault: 'container sallyport-agent: command is set' });
-    clusterState.pods.upsert({ ...pod('open'), ports: [], agent: { ports: [], excluded: [8080] } });
-    clusterState.pods.upsert({ ...pod('partly'), ports: [80], agent: { ports: [80], excluded: [9090, 8080] } });
+    clusterState.pods.upsert({ ...pod('open'), ports: [], agent: { ports: [], excluded: [8080], level: 2 } });
+    clusterState.pods.upsert({ ...pod('partly'), ports: [80], agent: { ports: [80], excluded: [9090, 8080], level: 2 } });
     clusterState.pods.upsert({ ...pod('strong'), privileges: ['container app has NET_ADMIN'] });
     clusterState.pods.upsert(pod('fine'));
     clusterState.upsertPolicy(policy());

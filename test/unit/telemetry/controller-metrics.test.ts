@@ -44,6 +44,7 @@ describe('controller metrics', () => {
       'sallyport_bundle_bytes',
       'sallyport_bundle_compile_seconds',
       'sallyport_bundle_publish_total',
+      'sallyport_bundle_tampered_total',
       'sallyport_bundles',
       'sallyport_config_reload_total',
       'sallyport_jwks_age_seconds',

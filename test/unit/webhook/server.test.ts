@@ -10,6 +10,7 @@ import { type Certificates, renewCertificates } from '../../../src/webhook/certs
 import { reviewPod } from '../../../src/webhook/mutate.ts';
 import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
 import { reviewPolicy } from '../../../src/webhook/validate.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
 interface Response {
   readonly status: number;
@@ -84,7 +85,7 @@ function setUp(): void {
       port: 0,
       tlsMinVersion: 'TLSv1.2',
       reviewers: {
-        '/mutate': (review) => reviewPod(review, settings, () => []),
+        '/mutate': (review) => reviewPod(review, { settings, rootPoliciesFor: () => [], trustFor: () => TRUST }),
         '/validate': (review) =>
           reviewPolicy(review, { mesh: DEFAULT_MESH_CONFIG, portsFor: () => undefined, whyOverBudget: () => undefined }),
         '/bug': () => {

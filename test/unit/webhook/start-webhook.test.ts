@@ -6,6 +6,7 @@ import { RefusedError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { startWebhook, webhookNames } from '../../../src/webhook/start-webhook.ts';
 import { createFakeClock, until } from '../../support/fake-clock.ts';
+import { TRUST } from '../../support/guarded-pods.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -33,6 +34,7 @@ describe('startWebhook', () => {
         portsFor: () => undefined,
         whyOverBudget: () => undefined,
         rootPoliciesFor: () => [],
+        trustFor: () => TRUST,
         isLeader: () => isLeader,
         clock,
         logger: createLogger({ level: 'silent', component: 'test' }),

@@ -122,7 +122,7 @@ describe('bundles: rejecting', () => {
 
   const good = (): Record<string, string> => filesOf(simpleBundle(ALLOW_ALL));
   const huge = 'x'.repeat(MAX_BUNDLE_BYTES + 1);
-  const future = (good()[BUNDLE_KEY] ?? '').replace('/v1', '/v2');
+  const future = (good()[BUNDLE_KEY] ?? '').replace('/v2', '/v3');
   const bad: readonly (readonly [string, () => Record<string, string | Uint8Array>, string])[] = [
     ['a truncated bundle', () => ({ ...good(), [BUNDLE_KEY]: (good()[BUNDLE_KEY] ?? '').slice(0, 100) }), 'SP_BUNDLE_DIGEST'],
     [

@@ -54,9 +54,13 @@ const WEB = { kind: 'pod', name: 'web' };
 
 describe('readPodAgent: guarded pods', () => {
   it('reads captured and excluded ports from the redirect', () => {
-    expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [] } });
-    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090] });
-    expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [8080, 9090] });
+    expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [], level: 2 } });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), WEB, rules).agent).to.deep.equal({
+      ports: [],
+      excluded: [8080, 9090],
+      level: 2,
+    });
   });
 
   it('accepts what the API server and webhooks of cloud providers add', () => {
@@ -86,7 +90,7 @@ describe('readPodAgent: guarded pods', () => {
     const pod = injected({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } });
     const stored = JSON.parse(JSON.stringify(pod).replace('"SALLYPORT_PORTS","value":""', '"SALLYPORT_PORTS"')) as Fields;
 
-    expect(readPodAgent(fieldsOf(stored['spec']), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [] });
+    expect(readPodAgent(fieldsOf(stored['spec']), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [], level: 2 });
   });
 
   it('finds nothing in a pod without our containers', () => {

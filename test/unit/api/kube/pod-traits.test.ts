@@ -20,7 +20,7 @@ describe('ports that an agent serves', () => {
   }
 
   it('are those that the agent of the pod captures', () => {
-    const agent = { ports: [8080], excluded: [] };
+    const agent = { ports: [8080], excluded: [], level: 2 as const };
 
     expect(servedPortsOf({ [EXCLUDE]: '8080' }, { containers: [container({ containerPort: 9 })] }, agent)).to.deep.equal([8080]);
   });

@@ -3,8 +3,9 @@ import { expect } from 'chai';
 import { workloadKey } from '../../../../src/api/kube/keys.ts';
 import { projectPod } from '../../../../src/api/kube/slim.ts';
 import {
-  bundleName,
   hasAgent,
+  legacyBundleName,
+  slotName,
   workloadIdOf,
   workloadIdOfOwner,
   workloadLabelValue,
@@ -87,24 +88,26 @@ describe('workloadIdOfOwner', () => {
   });
 });
 
-describe('bundleName and workloadLabelValue', () => {
+describe('slotName and workloadLabelValue', () => {
   const pod = (name: string): { readonly kind: string; readonly name: string } => ({ kind: 'pod', name });
 
   it('distinguish workloads of one name and different kinds', () => {
-    expect(bundleName({ kind: 'deployment', name: 'shop' })).to.equal('sallyport-bundle-deployment.shop');
-    expect(bundleName({ kind: 'statefulset', name: 'shop' })).to.equal('sallyport-bundle-statefulset.shop');
+    expect(slotName({ kind: 'deployment', name: 'shop' }, 0)).to.equal('sallyport-bundle-deployment.shop.0');
+    expect(slotName({ kind: 'statefulset', name: 'shop' }, 1)).to.equal('sallyport-bundle-statefulset.shop.1');
   });
 
   it('keep names that fit', () => {
-    expect(bundleName(pod('httpbin'))).to.equal('sallyport-bundle-pod.httpbin');
-    expect(bundleName(pod('a'.repeat(232)))).to.have.length(253);
+    expect(slotName(pod('httpbin'), 2)).to.equal('sallyport-bundle-pod.httpbin.2');
+    expect(slotName(pod('a'.repeat(230)), 0)).to.have.length(253);
+    expect(legacyBundleName('httpbin')).to.equal('sallyport-httpbin');
     expect(workloadLabelValue('a'.repeat(63))).to.equal('a'.repeat(63));
   });
 
   it('shorten longer names to distinct names', () => {
-    const [one, other] = [bundleName(pod(`${'a'.repeat(252)}b`)), bundleName(pod(`${'a'.repeat(252)}c`))];
+    const [one, other] = [slotName(pod(`${'a'.repeat(252)}b`), 0), slotName(pod(`${'a'.repeat(252)}c`), 0)];
 
     expect(one).to.have.length(253).and.not.equal(other);
+    expect(one).to.match(/\.0$/);
     expect(workloadLabelValue(`${'a'.repeat(51)}.${'b'.repeat(60)}`)).to.match(/^a{51}-[0-9a-f]{10}$/);
     expect(workloadLabelValue('a'.repeat(64))).to.have.length(63);
   });

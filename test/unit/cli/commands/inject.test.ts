@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { DEFAULT_AGENT_IMAGE } from '../../../../src/cli/commands/inject.ts';
 import { type CliResult, runCommand } from '../../../support/cli-context.ts';
+import { TRUST_ANCHOR_FILE } from '../../../support/guarded-pods.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const DEPLOYMENT = `# kept
@@ -29,7 +30,7 @@ function inject(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CliResult> {
-  return withDirectory(files, (cwd) => runCommand(['inject', ...args], { cwd, env }));
+  return withDirectory(files, (cwd) => runCommand(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, ...args], { cwd, env }));
 }
 
 function agentOf(text: string): Container | undefined {
@@ -49,8 +50,8 @@ describe('sallyport inject', () => {
   });
 
   it('reads standard input for -, and changes nothing when run on its own output', async () => {
-    const once = await runCommand(['inject', '-f', '-'], { stdin: DEPLOYMENT });
-    const twice = await runCommand(['inject', '-f', '-'], { stdin: once.stdout });
+    const once = await runCommand(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', '-'], { stdin: DEPLOYMENT });
+    const twice = await runCommand(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', '-'], { stdin: once.stdout });
 
     expect(twice.stdout).to.equal(once.stdout);
   });

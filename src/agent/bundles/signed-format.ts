@@ -1,0 +1,167 @@
+/*
+ * Signed bundles in slots. Every slot is verified; the copy with the highest number of which all parts are there is taken, and whatever
+ * else is mounted is ignored. What was accepted once is never replaced by anything older, not even after a restart.
+ */
+import type { WorkloadRef } from '../../api/kube/keys.ts';
+import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
+import { type BundleFiles, type DecodedBundle, parseBundleInSteps } from '../../bundle/decode.ts';
+import { digestOf } from '../../bundle/digest.ts';
+import { acceptKeyLists, type TrustedKeys } from '../../bundle/key-list.ts';
+import { fromStoredForm, requireParts, SLOT_FILES } from '../../bundle/slots.ts';
+import { BUNDLE_STATEMENT, type Statement, verifyStatement } from '../../bundle/statement.ts';
+import type { TrustAnchor } from '../../bundle/trust-anchor.ts';
+import { RefusedError } from '../../errors.ts';
+import type { Steps } from '../../steps.ts';
+import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
+
+/** What an agent trusts. */
+export interface AgentTrust {
+  readonly anchor: TrustAnchor;
+  /** Lowest number that is accepted; 0: any. */
+  readonly floor: number;
+  /** Milliseconds since the epoch. */
+  readonly wallMs: () => number;
+}
+
+interface Candidate {
+  readonly statement: Statement;
+  readonly jws: string;
+}
+
+/** A copy that is to be opened, and where its parts are. */
+interface Chosen extends Candidate {
+  readonly partOf: (digest: string) => Uint8Array | undefined;
+}
+
+/** Name of the file that keeps the public root key; the other names are those of a slot. */
+const ROOT_FILE = 'root';
+
+/** Opens the bundles of one workload. */
+export class SignedFormat implements BundleFormat {
+  readonly fileNames: readonly string[] = Array.from({ length: BUNDLE_SLOTS }, (_, slot) =>
+    SLOT_FILES.map((name) => `${slot}/${name}`),
+  ).flat();
+  readonly #workload: WorkloadRef;
+  readonly #trust: AgentTrust;
+  #keys: TrustedKeys | undefined;
+  /** Highest number that was accepted. */
+  #number: number;
+  #last: DecodedBundle | undefined;
+
+  constructor(workload: WorkloadRef, trust: AgentTrust) {
+    this.#workload = workload;
+    this.#trust = trust;
+    this.#number = trust.floor;
+  }
+
+  *openInSteps(files: BundleFiles): Steps<OpenedBundle> {
+    const problems: RefusedError[] = [];
+    const slots = slotsIn(files);
+    for (const [slot, name] of slots) attempt(problems, slot, () => this.#learnKeys(files[name(SLOT_KEYS_KEY)]));
+    const nowMs = this.#trust.wallMs();
+    const candidates = slots
+      .flatMap(([slot, name]) => attempt(problems, slot, () => this.#verify(files[name(SLOT_STATEMENT_KEY)], nowMs)) ?? [])
+      .sort((one, other) => other.statement.number - one.statement.number);
+    yield;
+    const partOf = partsIn(files, slots);
+    for (const candidate of candidates) {
+      try {
+        return { ...(yield* this.#open({ ...candidate, partOf })), problems };
+      } catch (error) {
+        problems.push(asRefused(error));
+      }
+    }
+    throw problems[0] ?? new RefusedError('SP_BUNDLE_UNSIGNED', 'no slot has a statement');
+  }
+
+  *openKeptInSteps(kept: BundleFiles): Steps<OpenedBundle> {
+    const root = textOf(kept[ROOT_FILE]);
+    const { cluster } = this.#trust.anchor;
+    this.#keys = acceptKeyLists(textOf(kept[SLOT_KEYS_KEY]), { cluster, roots: [root] });
+    // Its key may have expired since: the last good bundle stays active for as long as there is no newer one.
+    const candidate = this.#verify(kept[SLOT_STATEMENT_KEY], undefined);
+    const parts = partsOf(candidate.statement.parts.map((_, at) => kept[`${SLOT_PART_KEY}.${at}`]));
+    return { ...(yield* this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems: [] };
+  }
+
+  #learnKeys(lines: Uint8Array | undefined): void {
+    if (lines === undefined) throw new RefusedError('SP_BUNDLE_KEYS', `${SLOT_KEYS_KEY} is missing`);
+    const { cluster, roots } = this.#trust.anchor;
+    this.#keys = acceptKeyLists(textOf(lines), { cluster, roots, known: this.#keys });
+  }
+
+  #verify(statement: Uint8Array | undefined, nowMs: number | undefined): Candidate {
+    if (statement === undefined) throw new RefusedError('SP_BUNDLE_UNSIGNED', `${SLOT_STATEMENT_KEY} is missing`);
+    if (this.#keys === undefined) throw new RefusedError('SP_BUNDLE_SIGNATURE', 'no list of signing keys was accepted');
+    const { namespace, kind, name } = this.#workload;
+    const { cluster } = this.#trust.anchor;
+    const jws = textOf(statement);
+    const context = { cluster, namespace, workload: { kind, name }, keys: this.#keys, nowMs };
+    return { jws, statement: verifyStatement(BUNDLE_STATEMENT, jws, context) };
+  }
+
+  *#open({ statement, jws, partOf }: Chosen): Steps<Omit<OpenedBundle, 'problems'>> {
+    const { number, digest } = statement;
+    if (number < this.#number)
+      throw new RefusedError('SP_BUNDLE_OLDER', `the bundle has number ${number}; number ${this.#number} was accepted before`);
+    requireParts(statement, partOf);
+    const decoded = this.#last?.digest === digest ? this.#last : yield* this.#decode(statement, partOf);
+    this.#number = number;
+    this.#last = decoded;
+    return { ...decoded, keep: this.#kept({ statement, jws, partOf }) };
+  }
+
+  *#decode(statement: Statement, partOf: Chosen['partOf']): Steps<DecodedBundle> {
+    const json = fromStoredForm(statement, partOf);
+    yield;
+    return { bundle: yield* parseBundleInSteps(json, this.#workload), digest: statement.digest };
+  }
+
+  #kept({ statement, jws, partOf }: Chosen): BundleFiles {
+    const parts = statement.parts.map(({ digest }, at) => [`${SLOT_PART_KEY}.${at}`, partOf(digest)] as const);
+    return {
+      [ROOT_FILE]: Buffer.from(this.#keys?.root ?? ''),
+      [SLOT_KEYS_KEY]: Buffer.from(this.#keys?.lines ?? ''),
+      [SLOT_STATEMENT_KEY]: Buffer.from(jws),
+      ...Object.fromEntries(parts),
+    };
+  }
+}
+
+type SlotName = readonly [slot: number, name: (file: string) => string];
+
+/** The slots of which any file is there. */
+function slotsIn(files: BundleFiles): readonly SlotName[] {
+  return Array.from({ length: BUNDLE_SLOTS }, (_, slot): SlotName => [slot, (file) => `${slot}/${file}`]).filter(([, name]) =>
+    SLOT_FILES.some((file) => files[name(file)] !== undefined),
+  );
+}
+
+function partsIn(files: BundleFiles, slots: readonly SlotName[]): Chosen['partOf'] {
+  const parts = partsOf(slots.map(([, name]) => files[name(SLOT_PART_KEY)]));
+  return (digest) => parts.get(digest);
+}
+
+function partsOf(contents: readonly (Uint8Array | undefined)[]): ReadonlyMap<string, Uint8Array> {
+  return new Map(contents.flatMap((content) => (content === undefined ? [] : [[digestOf(content), content] as const])));
+}
+
+/** The result of `run`; undefined, and a problem of this slot, when it refuses. */
+function attempt<T>(problems: RefusedError[], slot: number, run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    const { code, message } = asRefused(error);
+    problems.push(new RefusedError(code, `slot ${slot}: ${message}`, { cause: error }));
+    return undefined;
+  }
+}
+
+function asRefused(error: unknown): RefusedError {
+  if (error instanceof RefusedError) return error;
+  throw error;
+}
+
+function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -1,0 +1,95 @@
+/*
+ * How a bundle is stored: its bytes, compressed when large, cut into parts of at most one ConfigMap, and slots, each with a statement,
+ * the lists of keys and one part. Parts are found by their digest, so that it does not matter which slot holds which.
+ */
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../api/kube/names.ts';
+import { RefusedError } from '../errors.ts';
+import { MAX_BUNDLE_BYTES } from './bundle.ts';
+import { digestOf } from './digest.ts';
+import { MAX_PARTS, type PartRef, type Statement } from './statement.ts';
+
+/** JSON of fewer bytes than this stays readable; otherwise it is compressed. */
+export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
+/** Most bytes of one part: the API server's limit of 1 MiB for a ConfigMap, reduced for metadata, statement and lists of keys. */
+export const PART_LIMIT_BYTES: number = 1024 * 1024 - 32 * 1024;
+
+/** Names of the files of one slot, which are also the data keys of its ConfigMap. */
+export const SLOT_FILES: readonly string[] = [SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY];
+
+/** The stored form of some JSON. */
+export interface StoredForm extends Pick<Statement, 'digest' | 'size' | 'encoding' | 'parts'> {
+  /** In the order of `parts`. */
+  readonly contents: readonly Buffer[];
+}
+
+/**
+ * The stored form of `json`; equal JSON gives equal bytes.
+ *
+ * @param partLimit most bytes of one part
+ * @throws RefusedError SP_TOO_LARGE when it does not fit into `maxParts` parts, or agents would refuse it
+ */
+export function toStoredForm(json: string, maxParts: number = MAX_PARTS, partLimit: number = PART_LIMIT_BYTES): StoredForm {
+  const plain = Buffer.from(json);
+  if (plain.length > MAX_BUNDLE_BYTES) throw tooLarge(plain.length, `an agent reads at most ${MAX_BUNDLE_BYTES}`);
+  const digest = digestOf(plain);
+  if (plain.length < PLAIN_LIMIT_BYTES)
+    return { digest, size: plain.length, encoding: 'identity', parts: [{ digest, size: plain.length }], contents: [plain] };
+  const compressed = gzipDeterministic(plain);
+  const limit = maxParts * partLimit;
+  if (compressed.length > limit) throw tooLarge(plain.length, `${compressed.length} when compressed; at most ${limit} are published`);
+  const contents: Buffer[] = [];
+  for (let at = 0; at < compressed.length; at += partLimit) contents.push(compressed.subarray(at, at + partLimit));
+  const parts = contents.map((content): PartRef => ({ digest: digestOf(content), size: content.length }));
+  return { digest, size: plain.length, encoding: 'gzip', parts, contents };
+}
+
+/**
+ * The exact JSON of a statement, from stored parts.
+ *
+ * @param partOf the bytes with a digest; undefined: not present. They are not checked again
+ * @throws RefusedError SP_BUNDLE_UNREADABLE: a part is missing, or the parts are not what they should be; SP_BUNDLE_TOO_LARGE;
+ * SP_BUNDLE_DIGEST
+ */
+export function fromStoredForm(statement: Statement, partOf: (digest: string) => Uint8Array | undefined): Uint8Array {
+  const { size, encoding, digest, parts } = statement;
+  if (size > MAX_BUNDLE_BYTES)
+    throw new RefusedError('SP_BUNDLE_TOO_LARGE', `the statement names ${size} bytes; at most ${MAX_BUNDLE_BYTES} are read`);
+  const contents = requireParts(statement, partOf);
+  const [only] = contents;
+  const stored = contents.length === 1 && only !== undefined ? only : Buffer.concat(contents);
+  const json = encoding === 'identity' ? stored : gunzip(stored, size);
+  // One plain part was found by this very digest.
+  const isFound = encoding === 'identity' && parts.length === 1 && parts[0]?.digest === digest;
+  if (json.length !== size || !(isFound || digestOf(json) === digest))
+    throw new RefusedError('SP_BUNDLE_DIGEST', 'the content does not have the size and digest of its statement');
+  return json;
+}
+
+/** The stored parts of a statement. @throws RefusedError SP_BUNDLE_UNREADABLE when one is not present */
+export function requireParts({ parts }: Statement, partOf: (digest: string) => Uint8Array | undefined): readonly Uint8Array[] {
+  return parts.map(({ digest }, at) => {
+    const content = partOf(digest);
+    if (content === undefined) throw new RefusedError('SP_BUNDLE_UNREADABLE', `part ${at + 1} of ${parts.length} is missing or changed`);
+    return content;
+  });
+}
+
+function gunzip(stored: Uint8Array, size: number): Uint8Array {
+  try {
+    return gunzipSync(stored, { maxOutputLength: Math.max(1, size) });
+  } catch (error) {
+    throw new RefusedError('SP_BUNDLE_UNREADABLE', 'not gzip, truncated, or larger than its statement says', { cause: error });
+  }
+}
+
+function gzipDeterministic(plain: Buffer): Buffer {
+  const compressed = gzipSync(plain, { level: 9 });
+  // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
+  compressed[9] = 255;
+  return compressed;
+}
+
+function tooLarge(bytes: number, detail: string): RefusedError {
+  return new RefusedError('SP_TOO_LARGE', `it has ${bytes} bytes, ${detail}`);
+}

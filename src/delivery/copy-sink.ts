@@ -1,0 +1,86 @@
+/*
+ * Takes what the informer of bundles reports into the workload ledger, and finds out what other clients wrote.
+ */
+import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { digestOf } from '../bundle/digest.ts';
+import type { ReflectorSink } from '../cluster/reflector.ts';
+import type { DeliveryParts } from './delivery-parts.ts';
+import { type Copy, isOutdated, knownCopy, withCopy, withoutCopy, workloadKeyOf } from './published-copies.ts';
+
+/** The ledger's keys are workloads, the informer's are ConfigMaps. */
+export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
+  const { ledger, removals } = parts;
+  const copyByName = new Map<string, Copy>();
+  const take = (name: string, copy: Copy): void => {
+    const former = copyByName.get(name);
+    copyByName.set(name, copy);
+    // A ConfigMap of level 1 may turn out to be that of another kind of workload.
+    if (former !== undefined && workloadKeyOf(former) !== workloadKeyOf(copy)) removeFrom(former);
+    const key = workloadKeyOf(copy);
+    const before = ledger.get(key)?.published;
+    if (isOutdated(before, copy)) return;
+    const isKnown = isSameContent(knownCopy(before, copy), copy) || isOwnWrite(parts, copy);
+    parts.known.set(name, copy.copy.uid);
+    parts.setPublished(key, withCopy(before, copy.copy.workload, copy));
+    if (!isKnown) onForeignWrite(name, copy.copy.workload);
+  };
+  const removeFrom = (copy: Copy): void => {
+    const key = workloadKeyOf(copy);
+    const before = ledger.get(key)?.published;
+    if (before !== undefined) parts.setPublished(key, withoutCopy(before, copy));
+  };
+  const remove = (name: string, copy: Copy): void => {
+    const key = workloadKeyOf(copy);
+    const known = knownCopy(ledger.get(key)?.published, copy);
+    if (known === undefined) return;
+    removals.get(key)?.add(known.uid);
+    removeFrom(copy);
+    if (ledger.get(key)?.desired?.revision !== undefined) onForeignWrite(name, copy.copy.workload);
+  };
+  const onForeignWrite = (name: string, workload: WorkloadRef): void => {
+    if (!parts.isFollowed()) return;
+    parts.tamperLog.onForeignWrite(name);
+    parts.tamperLog.drifted(workload, workloadKey(workload));
+  };
+  return {
+    replace: (copies) => {
+      for (const [name, copy] of copyByName) {
+        if (copies.has(name)) continue;
+        copyByName.delete(name);
+        remove(name, copy);
+      }
+      for (const [name, copy] of copies) take(name, copy);
+    },
+    upsert: take,
+    remove: (name) => {
+      const copy = copyByName.get(name);
+      copyByName.delete(name);
+      if (copy !== undefined) remove(name, copy);
+    },
+  };
+}
+
+/** Whether this process wrote the copy last: the watch may report it before the response to the write arrives. */
+function isOwnWrite({ numbers, legacies, signer }: DeliveryParts, copy: Copy): boolean {
+  const key = workloadKeyOf(copy);
+  if (copy.kind === 'legacy') return legacies.get(key) === copy.copy.fingerprint;
+  const { statement, part, keys, isIntact, isTerminating } = copy.copy;
+  const isWhole = isIntact && !isTerminating && statement?.parts.some(({ digest }) => digest === part?.digest) === true;
+  return isWhole && statement.number === numbers.get(key) && keys === digestOf(signer()?.keys.lines ?? '');
+}
+
+/** Whether both have the same content: what we wrote, or a change of metadata that is nothing to us. */
+function isSameContent(before: Copy['copy'] | undefined, after: Copy): boolean {
+  if (before === undefined || before.uid !== after.copy.uid) return false;
+  if (after.kind === 'legacy') return 'fingerprint' in before && before.fingerprint === after.copy.fingerprint;
+  const copy = after.copy;
+  return (
+    'jws' in before &&
+    before.jws === copy.jws &&
+    before.keys === copy.keys &&
+    before.part?.digest === copy.part?.digest &&
+    before.isIntact === copy.isIntact &&
+    before.isTerminating === copy.isTerminating &&
+    before.ownerUids.join() === copy.ownerUids.join()
+  );
+}

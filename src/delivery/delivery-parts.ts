@@ -1,0 +1,103 @@
+/*
+ * What the functions of a ConfigMap delivery share.
+ */
+import type { WorkloadKey } from '../api/kube/keys.ts';
+import type { EncodedBundle } from '../bundle/bundle.ts';
+import type { Signer } from '../bundle/signer.ts';
+import type { Clock } from '../clock.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
+import type { WorkloadLedger } from '../status/workload-ledger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { PublishOptions } from './delivery.ts';
+import { readLegacyConfigMap } from './legacy-config-map.ts';
+import { type Copy, isOutdated, type PublishedCopies, withCopy } from './published-copies.ts';
+import { readSlotConfigMap } from './slot-config-map.ts';
+import type { TamperLog } from './tamper-log.ts';
+
+/** UIDs of the copies that the watch reported as removed during a write in progress, by workload. */
+export type Removals = Map<WorkloadKey, Set<string>>;
+
+/** Parts of a ConfigMap delivery. */
+export interface ConfigMapDeliveryOptions {
+  readonly client: KubeClient;
+  readonly ledger: WorkloadLedger<PublishedCopies>;
+  /** Undefined: nothing can be signed; {@link Delivery.publish} then refuses with the reason. */
+  readonly signer: () => Signer | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called for each bundle that another client had changed. */
+  readonly onTampered?: () => void;
+}
+
+/** What the functions of one delivery share. */
+export interface DeliveryParts extends ConfigMapDeliveryOptions {
+  readonly tamperLog: TamperLog;
+  readonly removals: Removals;
+  /** UIDs of ConfigMaps that this process wrote or saw as ours, by `namespace/name`. */
+  readonly known: Map<string, string>;
+  /** Highest number that this process signed, by workload. */
+  readonly numbers: Map<WorkloadKey, number>;
+  /** Fingerprint of the ConfigMap of level 1 that this process wrote last, by workload. */
+  readonly legacies: Map<WorkloadKey, string>;
+  /** Whether drift is reported to anyone: on the leader. */
+  readonly isFollowed: () => boolean;
+  /** What pods are annotated with when it is not the revision: a bundle was repaired. */
+  readonly resyncs: Map<WorkloadKey, string>;
+  readonly setPublished: (key: WorkloadKey, published: PublishedCopies | undefined) => void;
+  readonly readCopy: (raw: RawObject) => Copy | undefined;
+}
+
+/** One bundle to publish. */
+export interface PublishJob {
+  readonly key: WorkloadKey;
+  readonly bundle: EncodedBundle;
+  readonly options: PublishOptions;
+  readonly renewBelow: number;
+}
+
+/** The parts of a new delivery. */
+export function createParts(
+  options: ConfigMapDeliveryOptions,
+  { tamperLog, isFollowed }: Pick<DeliveryParts, 'tamperLog' | 'isFollowed'>,
+): DeliveryParts {
+  const { ledger } = options;
+  const resyncs = new Map<WorkloadKey, string>();
+  return {
+    ...options,
+    tamperLog,
+    resyncs,
+    removals: new Map(),
+    known: new Map(),
+    numbers: new Map(),
+    legacies: new Map(),
+    isFollowed,
+    readCopy: (raw) => {
+      const signer = options.signer();
+      const slot = readSlotConfigMap(raw, signer?.keys, signer?.cluster ?? '');
+      if (slot !== undefined) return { kind: 'slot', copy: slot };
+      const legacy = readLegacyConfigMap(raw);
+      return legacy === undefined ? undefined : { kind: 'legacy', copy: legacy };
+    },
+    setPublished: (key, published) => {
+      if (published === undefined) {
+        ledger.setPublished(key, undefined);
+        return;
+      }
+      const { tampered: _tampered, resync: _resync, ...rest } = published;
+      const [tampered, resync] = [tamperLog.reportOf(key), resyncs.get(key)];
+      const isRepaired = resync !== undefined && published.revision !== undefined && resync.startsWith(published.revision);
+      ledger.setPublished(key, { ...rest, ...(tampered === undefined ? {} : { tampered }), ...(isRepaired ? { resync } : {}) });
+    },
+  };
+}
+
+/** Puts what was written into the ledger, unless the watch has reported something newer, or the removal of it, already. */
+export function absorb(parts: DeliveryParts, key: WorkloadKey, raw: RawObject): void {
+  const copy = parts.readCopy(raw);
+  if (copy === undefined || parts.removals.get(key)?.has(copy.copy.uid) === true) return;
+  const { namespace = '', name = '' } = raw.metadata ?? {};
+  parts.known.set(`${namespace}/${name}`, copy.copy.uid);
+  const before = parts.ledger.get(key)?.published;
+  if (!isOutdated(before, copy)) parts.setPublished(key, withCopy(before, copy.copy.workload, copy));
+}

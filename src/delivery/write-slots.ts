@@ -1,0 +1,128 @@
+/*
+ * Signs a bundle and writes it into slots: those that it has already, unless another client holds them.
+ */
+import { workloadKey } from '../api/kube/keys.ts';
+import { BUNDLE_SLOTS } from '../api/kube/names.ts';
+import { slotName } from '../api/kube/workload.ts';
+import { digestOf } from '../bundle/digest.ts';
+import { nextNumber, type Signer } from '../bundle/signer.ts';
+import { toStoredForm } from '../bundle/slots.ts';
+import { BUNDLE_STATEMENT } from '../bundle/statement.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
+import { RefusedError, TransientError } from '../errors.ts';
+import { absorb, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
+import { type PublishedCopies, slotsInUse } from './published-copies.ts';
+import { slotOfConfigMap, toSlotConfigMap } from './slot-config-map.ts';
+import { FOREIGN, writeConfigMap } from './write-config-map.ts';
+
+/** One bundle to write. */
+export interface SlotJob extends PublishJob {
+  readonly signer: Signer;
+  readonly before: PublishedCopies | undefined;
+  /** Another client changed a copy, so that kubelets may have mounted it. */
+  readonly isRepair: boolean;
+}
+
+/** A slot that others change more often than this in a minute is used last. */
+const HOT_WRITES = 10;
+
+/** Whether the published copies are the bundle, signed with the present key and with nothing added. */
+export function isSigned(before: PublishedCopies, { bundle, options, renewBelow }: PublishJob, signer: Signer): boolean {
+  const { current } = before;
+  if (current === undefined || current.digest !== bundle.digest || current.number < renewBelow) return false;
+  const keys = digestOf(signer.keys.lines);
+  const ownerUid = options.owner?.uid;
+  return slotsInUse(before).every(
+    (copy) =>
+      copy.isIntact &&
+      !copy.isTerminating &&
+      copy.keys === keys &&
+      copy.kid === signer.kid &&
+      current.parts.some(({ digest }) => digest === copy.part?.digest) &&
+      (ownerUid === undefined ? copy.ownerUids.length === 0 : copy.ownerUids.includes(ownerUid)),
+  );
+}
+
+/** @throws RefusedError SP_TOO_LARGE; TransientError SP_KUBE_CONFLICT when other clients hold too many slots */
+export async function writeSlots(parts: DeliveryParts, job: SlotJob, signal: AbortSignal): Promise<void> {
+  const { key, bundle, signer, before, isRepair, options } = job;
+  const { workload, json } = bundle;
+  const { contents, ...stored } = storedFormOf(json);
+  const number = nextNumber(Math.max(before?.current?.number ?? 0, parts.numbers.get(key) ?? 0), parts.clock.wallMs());
+  const jws = signer.sign({
+    schema: BUNDLE_STATEMENT,
+    namespace: workload.namespace,
+    workload: { kind: workload.kind, name: workload.name },
+    number,
+    ...stored,
+  });
+  parts.numbers.set(key, number);
+  if (isRepair) parts.resyncs.set(key, `${bundle.digest}#${number}`);
+  const waiting = [...contents];
+  const reasons: string[] = [];
+  for (const slot of slotsByPreference(parts, job)) {
+    const [part] = waiting;
+    if (part === undefined) break;
+    const { encoding, digest } = stored;
+    const content = { workload, slot, jws, keys: signer.keys.lines, part, encoding, digest, owner: options.owner };
+    const reason = await writeSlot(parts, { key, desired: toSlotConfigMap(content), slot, before }, signal);
+    if (reason === undefined) waiting.shift();
+    else reasons.push(`${slotName(workload, slot)}: ${reason}`);
+  }
+  if (reasons.length > 0) parts.tamperLog.report(key, `a ConfigMap of the bundle of ${key} cannot be written: ${reasons.join('; ')}`);
+  if (waiting.length > 0) throw cannotWrite(reasons);
+}
+
+/** ConfigMaps of others go away without an event; those that are held are tried again. */
+function cannotWrite(reasons: readonly string[]): Error {
+  const list = reasons.join('; ');
+  if (reasons.every((reason) => reason.endsWith(FOREIGN)))
+    return new RefusedError('SP_NAME_TAKEN', `rename or delete the ConfigMaps: ${list}`);
+  return new TransientError('SP_KUBE_CONFLICT', `too many ConfigMaps of the bundle cannot be written: ${list}`);
+}
+
+function storedFormOf(json: string): ReturnType<typeof toStoredForm> {
+  try {
+    return toStoredForm(json);
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    throw new RefusedError(error.code, `the bundle of this workload is too large: ${error.message}`);
+  }
+}
+
+/** All slots: first those that others leave alone, of these first those in use. */
+function slotsByPreference({ tamperLog }: DeliveryParts, { bundle, before }: SlotJob): readonly number[] {
+  const { workload } = bundle;
+  const inUse = new Set(before === undefined ? [] : slotsInUse(before).map(({ slot }) => slot));
+  const rank = (slot: number): number => {
+    const isHot = tamperLog.writesTo(`${workload.namespace}/${slotName(workload, slot)}`) > HOT_WRITES;
+    return (isHot ? 10 : 0) + (inUse.has(slot) ? 0 : 5) + slot;
+  };
+  return Array.from({ length: BUNDLE_SLOTS }, (_, slot) => slot).sort((one, other) => rank(one) - rank(other));
+}
+
+interface SlotWrite {
+  readonly key: string;
+  readonly desired: RawObject;
+  readonly slot: number;
+  readonly before: PublishedCopies | undefined;
+}
+
+/** @returns why another client holds the slot; undefined: it is written */
+async function writeSlot(
+  parts: DeliveryParts,
+  { key, desired, slot, before }: SlotWrite,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { namespace = '', name = '' } = desired.metadata ?? {};
+  // One without our label and annotations is ours if its UID is that of a ConfigMap of ours.
+  const isOurs = (raw: RawObject): boolean => {
+    const recorded = slotOfConfigMap(raw);
+    const isRecorded = recorded !== undefined && workloadKey(recorded.workload) === key && recorded.slot === slot;
+    return isRecorded || parts.known.get(`${namespace}/${name}`) === raw.metadata?.uid;
+  };
+  const written = await writeConfigMap({ client: parts.client, desired, known: before?.slots.get(slot), isOurs, signal });
+  if (written.kind === 'held') return written.reason;
+  absorb(parts, key, written.raw);
+  return undefined;
+}
