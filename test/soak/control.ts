@@ -44,6 +44,7 @@ export class Control {
   #version = 0;
   #latest = 0;
   #stopped = false;
+  #mounting: Promise<unknown> = Promise.resolve();
   /** Reloads by who made the bundle. */
   readonly reloads = { controller: 0, test: 0 };
   /** Reports of failures in the logs of controllers. */
@@ -84,16 +85,21 @@ export class Control {
         await sleep(Math.max(0, startMs + nth * RELOAD_MS - performance.now()));
       }
     };
-    const mount = async (): Promise<void> => {
+    const look = async (): Promise<void> => {
       while (!this.#stopped) {
-        const isNew = await this.#look().catch(() => false);
-        const missing = (performance.now() - startMs) / RELOAD_MS - this.reloads.controller - this.reloads.test;
-        // The controller or the API server is slow or down: agents get new bundles all the same.
-        if (!isNew && missing > MOST_MISSING) await this.#mountOwn();
+        await this.#look().catch(() => {});
         await sleep(LOOK_MS);
       }
     };
-    await Promise.all([publish(), mount()]);
+    // The controller or the API server is slow or down: agents get new bundles all the same.
+    const keepPace = async (): Promise<void> => {
+      while (!this.#stopped) {
+        const missing = (performance.now() - startMs) / RELOAD_MS - this.reloads.controller - this.reloads.test;
+        if (missing > MOST_MISSING) await this.#mountOwn();
+        await sleep(LOOK_MS);
+      }
+    };
+    await Promise.all([publish(), look(), keepPace()]);
   }
 
   /** SIGKILL, then another controller. */
@@ -112,8 +118,10 @@ export class Control {
 
   /** Makes the volume unusable, or mounts the latest bundle again. */
   async setBroken(volume: Volume, broken: boolean): Promise<void> {
-    volume.broken = broken;
-    await this.#mountInto(volume, this.#json);
+    await this.#inTurn(() => {
+      volume.broken = broken;
+      return this.#mountInto(volume, this.#json);
+    });
   }
 
   /** Ends `run`. */
@@ -146,17 +154,29 @@ export class Control {
     const bundle = await this.#cluster.bundle(NAMESPACE, WORKLOAD);
     const json = bundle === undefined ? '' : encodeBundle(bundle).json;
     const version = versionOf(json);
-    if (version === undefined || version <= this.#version) return false;
-    await this.#mount(json, version);
-    this.reloads.controller += 1;
-    return true;
+    if (version === undefined) return false;
+    return await this.#inTurn(async () => {
+      if (version <= this.#version) return false;
+      await this.#mount(json, version);
+      this.reloads.controller += 1;
+      return true;
+    });
   }
 
   async #mountOwn(): Promise<void> {
-    this.#latest += 1;
-    const version = this.#latest;
-    await this.#mount(turned(this.#json, this.#version, version), version);
-    this.reloads.test += 1;
+    await this.#inTurn(async () => {
+      this.#latest += 1;
+      const version = this.#latest;
+      await this.#mount(turned(this.#json, this.#version, version), version);
+      this.reloads.test += 1;
+    });
+  }
+
+  /** One mount after the other. */
+  #inTurn<Result>(mount: () => Promise<Result>): Promise<Result> {
+    const mounted = this.#mounting.then(mount);
+    this.#mounting = mounted.catch(() => {});
+    return mounted;
   }
 
   async #mount(json: string, version: number): Promise<void> {
