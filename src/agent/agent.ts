@@ -66,6 +66,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const stopFollowing = new AbortController();
   const context: ListenerContext = {
     activePolicy: () => holder.current,
+    replyWithoutPolicy: () => holder.reply,
     limits: fitted.limits,
     acceptHttp10: options.acceptHttp10 ?? false,
     clock,
@@ -141,6 +142,11 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
       holder.set(policy);
       replaced?.filterChain.release();
       metrics.onBundle(policy.digest, clock.wallMs() / 1000);
+    },
+    onUnmatched: () => {
+      const replaced = holder.current;
+      holder.withhold();
+      replaced?.filterChain.release();
     },
     onRejected: (code) => metrics.onBundleRefused(code),
   });

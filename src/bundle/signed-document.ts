@@ -1,11 +1,11 @@
 /*
  * A JSON document that belongs to a namespace, with the statement that signs it: three files, as they are stored and mounted.
  */
-import { gunzipSync, gzipSync } from 'node:zlib';
 import { RefusedError } from '../errors.ts';
 import { digestOf } from './digest.ts';
 import { acceptKeyLists, type TrustedKeys } from './key-list.ts';
 import type { Signer } from './signer.ts';
+import { fromStoredForm, toStoredForm } from './slots.ts';
 import { type Statement, type StatementSchema, verifyStatement } from './statement.ts';
 
 /** Files of a signed document by name. */
@@ -20,9 +20,6 @@ export interface SignedFiles {
 
 /** The names of the files. */
 export const SIGNED_FILE_NAMES: readonly (keyof SignedFiles)[] = ['statement.jws', 'keys.jws', 'part'];
-
-/** Below this, a document stays readable. */
-const PLAIN_LIMIT_BYTES = 64 * 1024;
 
 /** What a document is about, and its number. */
 export interface DocumentSubject {
@@ -53,47 +50,23 @@ export interface VerifiedDocument {
   readonly keys: TrustedKeys;
 }
 
-/** Signs `json` as the document of its subject. */
+/** Signs `json` as the document of its subject. @throws RefusedError SP_TOO_LARGE when no ConfigMap can hold it */
 export function signDocument(json: string, { schema, namespace, number }: DocumentSubject, signer: Signer): SignedFiles {
-  const plain = Buffer.from(json);
-  const encoding = plain.length < PLAIN_LIMIT_BYTES ? 'identity' : 'gzip';
-  const part = encoding === 'identity' ? plain : gzipSync(plain, { level: 9 });
-  const statement = signer.sign({
-    schema,
-    namespace,
-    number,
-    digest: digestOf(plain),
-    size: plain.length,
-    encoding,
-    parts: [{ digest: digestOf(part), size: part.length }],
-  });
-  return { 'statement.jws': statement, 'keys.jws': signer.keys.lines, part };
+  const { contents, ...stored } = toStoredForm(json, 1);
+  const statement = signer.sign({ schema, namespace, number, ...stored });
+  return { 'statement.jws': statement, 'keys.jws': signer.keys.lines, part: contents[0] ?? new Uint8Array() };
 }
 
 /**
  * The document, if a trusted key signed exactly it for this subject. Nothing of it is decompressed before that.
- * @throws RefusedError as `verifyStatement` and `acceptKeyLists`; SP_BUNDLE_DIGEST, SP_BUNDLE_TOO_LARGE, SP_BUNDLE_UNREADABLE
+ * @throws RefusedError as `verifyStatement`, `acceptKeyLists` and `fromStoredForm`
  */
 export function openDocument(files: SignedFiles, context: DocumentContext): VerifiedDocument {
   const { cluster, roots, known, namespace, nowMs } = context;
   const keys = acceptKeyLists(files['keys.jws'], { cluster, roots, known });
   const statement = verifyStatement(context.schema, files['statement.jws'], { cluster, namespace, keys, nowMs });
-  const [part, ...others] = statement.parts;
-  if (part === undefined || others.length > 0 || part.digest !== digestOf(files.part)) {
-    throw new RefusedError('SP_BUNDLE_DIGEST', 'the document is not the one that the statement names');
-  }
   if (statement.size > context.maxBytes) throw new RefusedError('SP_BUNDLE_TOO_LARGE', `the document has ${statement.size} bytes`);
-  const plain = statement.encoding === 'identity' ? files.part : unzip(files.part, statement.size);
-  if (plain.length !== statement.size || digestOf(plain) !== statement.digest) {
-    throw new RefusedError('SP_BUNDLE_DIGEST', 'the document does not match its statement');
-  }
-  return { json: new TextDecoder('utf-8', { fatal: true }).decode(plain), statement, keys };
-}
-
-function unzip(compressed: Uint8Array, size: number): Uint8Array {
-  try {
-    return gunzipSync(compressed, { maxOutputLength: size });
-  } catch (error) {
-    throw new RefusedError('SP_BUNDLE_UNREADABLE', 'the document is not gzip, or has another size', { cause: error });
-  }
+  const digest = digestOf(files.part);
+  const json = fromStoredForm(statement, (wanted) => (wanted === digest ? files.part : undefined));
+  return { json: new TextDecoder('utf-8', { fatal: true }).decode(json), statement, keys };
 }

@@ -2,7 +2,7 @@
  * Records the last good versions of policies whose newest version is not enforced, and recalls them when a process starts: a DENY on one path
  * that is edited into something invalid then denies that path after a restart, and not everything.
  */
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import { TransientError } from '../errors.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
@@ -10,6 +10,7 @@ import { needsRecord } from '../state/last-valid.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers } from '../workqueue/workers.ts';
+import { untilRead } from './until-read.ts';
 
 /** Parts of both directions. */
 export interface KeepLastGoodOptions {
@@ -19,23 +20,13 @@ export interface KeepLastGoodOptions {
   readonly logger: Logger;
 }
 
-const RETRY_MS = 1_000;
 /** So that no record outlives the key that signed it. */
 const RENEW_MS = 24 * 60 * 60_000;
 
 /** Recalls every record, before policies are read; retries until it succeeds or `signal` aborts. */
 export async function recallLastGood({ store, clusterState, clock, logger }: KeepLastGoodOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for (const [namespace, manifests] of await store.read(signal)) clusterState.recall(namespace, manifests);
-      return;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof TransientError)) throw error;
-      logger.warn({ code: error.code, err: error }, 'last good policies not read; retrying');
-      await sleep(clock, RETRY_MS, signal);
-    }
-  }
+  const records = await untilRead(() => store.read(signal), { what: 'last good policies', clock, logger }, signal);
+  for (const [namespace, manifests] of records ?? []) clusterState.recall(namespace, manifests);
 }
 
 /** Keeps the records as they should be until `signal` aborts. One process at a time. */

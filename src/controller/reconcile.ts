@@ -41,6 +41,8 @@ export interface ReconcileOptions {
   readonly logger: Logger;
   /** Called with the workload's agent pods once its bundle is published, also when nothing was written. */
   readonly afterPublish?: (pods: readonly SlimPod[], revision: Revision, signal: AbortSignal) => Promise<void>;
+  /** Called before a bundle of the namespace is published. @throws TransientError */
+  readonly beforePublish?: (namespace: string, signal: AbortSignal) => Promise<void>;
   readonly observer?: ReconcileObserver;
   /** Longest time that a bundle waits for the first response of a new key source, in milliseconds; default 1000. */
   readonly keyHoldMs?: number;
@@ -94,6 +96,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
   const encoded = compile(options, job, owner);
+  await options.beforePublish?.(workload.namespace, signal);
   try {
     const result = await delivery.publish(encoded.bundle, publishOptions(encoded, owner, pods), signal);
     options.observer?.onPublish(result, key);

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { createBudgets } from '../compile/budgets.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import { createLabelIndexStore, type LabelIndexStore } from '../delivery/label-index-store.ts';
 import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import type { PublishedCopies } from '../delivery/published-copies.ts';
@@ -61,6 +62,7 @@ export interface Replica {
   readonly keyRing: KeyRing;
   readonly informers: readonly Informer[];
   readonly lastGoodStore: LastGoodStore;
+  readonly labelIndexStore: LabelIndexStore;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -113,6 +115,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     keyRing,
     informers,
     lastGoodStore,
+    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs: () => clock.wallMs() }),
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);

@@ -12,7 +12,8 @@ import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { recordClamps } from './clamp-events.ts';
 import { keepLastGood } from './keep-last-good.ts';
-import { createPipeline, type Pipeline } from './pipeline.ts';
+import { createLabelIndexes } from './label-indexes.ts';
+import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
 import { seedKeys } from './seed-keys.ts';
 
@@ -59,7 +60,9 @@ export async function runTerm(
   const { keyRing } = replica;
   await seedKeys({ client: options.client, signer: keyRing.signer, clusterState, jwksCache, clock, logger: options.logger }, signals.lost);
   const workSignal = finishingSignal(clock, signals);
-  const pipeline = createTermPipeline(replica, options, workSignal);
+  const rootNamespace = (): string => options.mesh.current().rootNamespace;
+  const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
+  const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish }, workSignal);
   const statuses = createTermStatuses(replica, options, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
@@ -75,6 +78,7 @@ export async function runTerm(
     await Promise.all([
       pipeline.run(signals.lost),
       statuses.run(signals.lost),
+      indexes.run(pipeline.queue.holds, signals.lost),
       keepLastGood({ store: replica.lastGoodStore, clusterState, clock, logger: options.logger }, signals.lost),
     ]);
   } finally {
@@ -101,7 +105,11 @@ function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSi
   return finishing.signal;
 }
 
-function createTermPipeline(replica: Replica, options: TermOptions, workSignal: AbortSignal): Pipeline {
+function createTermPipeline(
+  replica: Replica,
+  options: TermOptions & Pick<PipelineOptions, 'beforePublish'>,
+  workSignal: AbortSignal,
+): Pipeline {
   const { metrics, workers, client } = options;
   const logger = options.logger.child({ part: 'reconcile' });
   return createPipeline({
@@ -114,6 +122,7 @@ function createTermPipeline(replica: Replica, options: TermOptions, workSignal: 
     kubeletResync: createKubeletResync({ client, batchSize: options.touchBatchSize, logger, onPatch: metrics.onTouch }),
     observer: { onCompile: metrics.onCompile, onPublish: (outcome) => metrics.onPublish(outcome) },
     workSignal,
+    ...(options.beforePublish === undefined ? {} : { beforePublish: options.beforePublish }),
     queueObserver: metrics.queue('workload'),
     workerObserver: metrics.workers('workload', workers),
   });

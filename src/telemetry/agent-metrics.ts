@@ -23,6 +23,7 @@ export type DecisionCause =
   | 'request'
   | 'codec'
   | 'no-bundle'
+  | 'no-policy-for-labels'
   | 'client-left'
   | 'error';
 

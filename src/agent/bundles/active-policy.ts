@@ -1,14 +1,27 @@
 /*
- * Holds the active policy. Once a policy is active there always is one.
+ * Holds the active policy. Once a policy is active there always is one, unless the labels of the pod become those of a policy that the
+ * bundle lacks.
  */
+import { type LocalReply, textReply } from '../../http/local-reply.ts';
 import type { ActivePolicy } from '../context.ts';
+
+/** No policy has been active yet: nothing is served. Clients may depend on the bytes of the body. */
+export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
+/** The bundle has no policy for the labels of the pod. */
+export const LABELS_UNMATCHED: LocalReply = textReply(503, 'no policy for the labels of this pod yet', 'no_policy_for_labels');
 
 /** The active policy of one agent. */
 export class ActivePolicyHolder {
   #current: ActivePolicy | undefined;
+  #reply = NOT_READY;
   readonly #first = Promise.withResolvers<void>();
 
-  /** Undefined until the first policy. */
+  /** What requests get while there is no policy. */
+  get reply(): LocalReply {
+    return this.#reply;
+  }
+
+  /** Undefined until the first policy, and while {@link withhold} is in effect. */
   get current(): ActivePolicy | undefined {
     return this.#current;
   }
@@ -17,6 +30,12 @@ export class ActivePolicyHolder {
   set(policy: ActivePolicy): void {
     this.#current = policy;
     this.#first.resolve();
+  }
+
+  /** Withholds the policy until the next {@link set}: it is not that of the pod any more. */
+  withhold(): void {
+    this.#current = undefined;
+    this.#reply = LABELS_UNMATCHED;
   }
 
   /** Resolves when a policy is active. @throws the signal's reason when it aborts first */

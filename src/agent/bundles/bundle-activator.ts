@@ -4,6 +4,7 @@
 import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import type { KeySet } from '../../bundle/bundle.ts';
 import type { BundleFiles, DecodedBundle } from '../../bundle/decode.ts';
+import type { LabelIndex } from '../../bundle/label-index.ts';
 import { type ErrorCode, InvariantError, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { ActivePolicy } from '../context.ts';
 import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
 import type { Activation, BundleSink } from './bundle-source.ts';
-import { chooseProgram } from './choose-program.ts';
+import { type Choice, chooseProgram } from './choose-program.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
 import { type AgentTrust, SignedFormat } from './signed-format.ts';
 import { unsignedFormat } from './unsigned-format.ts';
@@ -37,6 +38,8 @@ export interface ActivatorHost {
   createFilterChain(program: Program, keySets: Readonly<Record<string, KeySet>>): Steps<FilterChain>;
   /** Another policy is active. */
   onActive(policy: ActivePolicy): void;
+  /** The active policy is not that of the pod any more, and the bundle has none for its labels. */
+  onUnmatched(): void;
   /** A new bundle was rejected. */
   onRejected(code: ErrorCode): void;
 }
@@ -49,6 +52,9 @@ export class BundleActivator implements BundleSink {
   readonly #host: ActivatorHost;
   #labels: Labels | undefined;
   readonly #format: BundleFormat;
+  #index: LabelIndex | undefined;
+  /** The host was called with {@link ActivatorHost.onUnmatched}, and no policy has become active since. */
+  #isWithheld = false;
   #good: DecodedBundle | undefined;
   /** What an earlier run kept, until a bundle is accepted. */
   #kept: OpenedBundle | undefined;
@@ -98,6 +104,11 @@ export class BundleActivator implements BundleSink {
     this.#labels = labels;
   }
 
+  /** Takes the index of the namespace; {@link activate} then chooses by it. */
+  setIndex(index: LabelIndex | undefined): void {
+    this.#index = index;
+  }
+
   /** Logs `error` unless it is the last one with this message. @returns true: it is new */
   report(message: string, error: unknown): boolean {
     const err = error instanceof Error ? error : new Error(String(error));
@@ -122,16 +133,18 @@ export class BundleActivator implements BundleSink {
     const good = this.#good;
     if (good === undefined) return { kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' };
     const { digest } = good;
-    const program = chooseProgram(good.bundle, this.#labels);
-    if (program === undefined) {
-      this.report('the bundle has no program for the labels of this pod; the active policy stays', new Error(describe(good, this.#labels)));
+    const choice = chooseProgram(good.bundle, this.#labels, this.#index);
+    if (choice.kind !== 'program') {
+      this.#onNoProgram(choice, good);
       return { kind: 'waiting', digest };
     }
+    const { program } = choice;
     if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
     try {
       const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets), nextTurn);
       this.#activeProgram = program;
       this.#activeDigest = digest;
+      this.#isWithheld = false;
       this.#host.onActive({ filterChain, digest });
       this.#host.logger.info({ digest }, 'policy active');
       return { kind: 'active', digest };
@@ -139,6 +152,22 @@ export class BundleActivator implements BundleSink {
       this.#reject(error);
       return { kind: 'waiting', digest };
     }
+  }
+
+  #onNoProgram(choice: Exclude<Choice, { readonly kind: 'program' }>, good: DecodedBundle): void {
+    if (choice.kind === 'none') {
+      this.report('the bundle has no program for the labels of this pod; the active policy stays', new Error(describe(good, this.#labels)));
+      return;
+    }
+    const selector = Object.entries(choice.selector).map((pair) => pair.join('='));
+    this.report(
+      'a policy selects the labels of this pod, and the bundle does not have it yet; requests get 503',
+      new Error(selector.join(',')),
+    );
+    if (this.#isWithheld) return;
+    this.#isWithheld = true;
+    this.#activeProgram = undefined;
+    this.#host.onUnmatched();
   }
 
   /** Opens the bundle that was kept by an earlier run, if there is one. Never rejects. */

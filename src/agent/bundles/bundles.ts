@@ -2,9 +2,11 @@
  * Keeps the policy of one agent active: follows the bundle's volume and the labels of the pod.
  */
 import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { INDEX_COPIES } from '../../api/kube/names.ts';
 import { watchDirectories } from '../../fs-watch/watch-directories.ts';
 import { type ActivatorHost, type ActivatorOptions, BundleActivator } from './bundle-activator.ts';
+import { LabelIndexVolume } from './label-index-volume.ts';
 import { MountedVolume } from './mounted-volume.ts';
 import { parsePodLabels } from './pod-labels.ts';
 
@@ -25,15 +27,19 @@ export class Bundles {
   readonly #options: BundleOptions;
   readonly #activator: BundleActivator;
   readonly #volume: MountedVolume;
+  readonly #index: LabelIndexVolume | undefined;
 
   constructor(options: BundleOptions, host: ActivatorHost) {
     this.#options = options;
     this.#activator = new BundleActivator(options, options.labels, host);
+    this.#index = indexOf(options);
     this.#volume = new MountedVolume(options.bundleDir, this.#activator.fileNames, options.pollMs);
   }
 
   /** Activates a first bundle: that of the volume, or the last good one of an earlier run. Never rejects. */
   async begin(): Promise<void> {
+    await this.#index?.restore((error) => this.#reportIndex(error));
+    this.#activator.setIndex(this.#index?.current);
     // Before the volume is read: what an earlier run accepted says which bundles are too old.
     await this.#activator.openKept();
     await this.read();
@@ -42,19 +48,36 @@ export class Bundles {
 
   /** Follows volume and labels until `signal` aborts; then resolves. */
   async follow(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#volume.run(this.#activator, signal), this.#followLabels(signal)]);
+    const { bundleDir, pollMs } = this.#options;
+    const followVolume = watchDirectories({ directories: [bundleDir], pollMs: () => pollMs, onChange: () => this.#readVolume() }, signal);
+    await Promise.all([followVolume, this.#followLabels(signal)]);
   }
 
-  /** Reads labels and volume once; never rejects. */
+  /** Reads labels, index and volume once; never rejects. */
   async read(): Promise<void> {
     await this.#readLabels();
-    await this.#volume.read(this.#activator);
+    await this.#readVolume();
   }
 
   async #followLabels(signal: AbortSignal): Promise<void> {
     const { labelsFile, pollMs } = this.#options;
     if (labelsFile === undefined) return;
     await watchDirectories({ directories: [dirname(labelsFile)], pollMs: () => pollMs, onChange: () => this.#readLabels() }, signal);
+  }
+
+  /**
+   * Reads index and bundle. The kubelet replaces both together, so neither is used without the other: the index is taken when the bundle has
+   * been offered.
+   */
+  async #readVolume(): Promise<void> {
+    const isChanged = await this.#index?.read((error) => this.#reportIndex(error));
+    if (isChanged === true) this.#activator.setIndex(this.#index?.current);
+    await this.#volume.read(this.#activator);
+    if (isChanged === true && this.#activator.hasBundle) await this.#activator.activate();
+  }
+
+  #reportIndex(error: unknown): void {
+    this.#activator.report('the index of the namespace is rejected; the last good one stays', error);
   }
 
   async #readLabels(): Promise<void> {
@@ -67,4 +90,11 @@ export class Bundles {
       this.#activator.report('cannot read the pod labels; the last known ones stay', error);
     }
   }
+}
+
+/** The index is mounted next to the slots of the bundle; agents that trust no keys have none. */
+function indexOf({ bundleDir, workload, trust, stateDir }: BundleOptions): LabelIndexVolume | undefined {
+  if (trust === undefined || workload === undefined) return undefined;
+  const directories = Array.from({ length: INDEX_COPIES }, (_, copy) => join(bundleDir, 'index', String(copy)));
+  return new LabelIndexVolume({ directories, anchor: trust.anchor, namespace: workload.namespace, stateDir });
 }

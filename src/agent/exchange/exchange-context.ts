@@ -2,14 +2,17 @@
  * What the exchanges of one agent share.
  */
 import type { Clock } from '../../clock.ts';
+import type { LocalReply } from '../../http/local-reply.ts';
 import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
 import type { EvaluationQueue } from './evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
 
 /** Shared by all exchanges of an agent. */
 export interface ExchangeContext {
-  /** Undefined until the first bundle: every request gets 503. */
+  /** Undefined until the first bundle, and while none applies to the labels of the pod: every request gets {@link replyWithoutPolicy}. */
   activePolicy(): ActivePolicy | undefined;
+  /** 503 with the reason why there is no active policy. */
+  replyWithoutPolicy(): LocalReply;
   readonly clock: Clock;
   readonly observer: ExchangeObserver;
   /** Absent: every check is answered as an error (403). */

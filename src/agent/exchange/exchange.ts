@@ -20,7 +20,7 @@ import { LIMITS } from '../../limits/agent-limits.ts';
 import { type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
 import type { ExchangeContext } from './exchange-context.ts';
 import { ExchangeState } from './exchange-state.ts';
-import { cutDetails, failureReply, NOT_READY, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
+import { cutDetails, failureReply, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
 import { PendingCheck } from './pending-check.ts';
 import { DURATION_DETAILS, deadlineReply, startRequestDeadline } from './request-deadline.ts';
 import { WebSocketClose } from './web-socket-close.ts';
@@ -197,7 +197,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const context = this.#context;
     const policy = context.activePolicy();
     if (policy === undefined) {
-      this.#reply(NOT_READY);
+      this.#reply(context.replyWithoutPolicy());
       return;
     }
     state.digest = policy.digest;

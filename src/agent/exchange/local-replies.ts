@@ -1,11 +1,8 @@
 /*
- * Replies of the exchange itself: no policy yet, and a failed upstream. Statuses, bodies and details are Envoy's where it has them.
+ * Replies of the exchange itself: overload, and a failed upstream. Statuses, bodies and details are Envoy's where it has them.
  */
 import { type LocalReply, textReply } from '../../http/local-reply.ts';
 import type { UpstreamFailure } from '../../http/stream.ts';
-
-/** No active policy yet: nothing is served. Clients may depend on the bytes of the body. */
-export const NOT_READY: LocalReply = textReply(503, 'no policy in force yet', 'no_policy_bundle');
 
 /** Too many requests wait for the verification of their tokens, or this one waited for too long. */
 export const OVERLOADED: LocalReply = textReply(503, 'too many requests wait for verification', 'verification_overload');

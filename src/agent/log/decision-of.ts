@@ -13,7 +13,7 @@ import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 export function decisionOf({ verdict, status, details }: ExchangeRecord): DecisionAction {
   if (verdict !== undefined && verdict.outcome !== 'none') return verdict.outcome;
   if (status === 0) return 'none';
-  return details === NO_BUNDLE_DETAILS ? 'closed' : 'reject';
+  return details === NO_BUNDLE_DETAILS || details === NO_LABELS_DETAILS ? 'closed' : 'reject';
 }
 
 /** The rule that gave the verdict; undefined: no single rule did. */
@@ -27,3 +27,6 @@ export const NO_BUNDLE_DETAILS = 'no_policy_bundle';
 
 /** Response code details of a request whose client set a deadline that is over. */
 export const DURATION_DETAILS = 'max_duration_timeout';
+
+/** Response code details of a request that arrived while the bundle had no policy for the labels of the pod. */
+export const NO_LABELS_DETAILS = 'no_policy_for_labels';

@@ -6,7 +6,7 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import type { AgentMetrics, DecisionAction, DecisionCause } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
-import { DURATION_DETAILS, decisionOf, ruleOf } from './decision-of.ts';
+import { DURATION_DETAILS, decisionOf, NO_LABELS_DETAILS, ruleOf } from './decision-of.ts';
 
 /** An observer that counts every exchange and logs it when there is an access log. */
 export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | undefined, clock: Clock): ExchangeObserver {
@@ -42,7 +42,8 @@ function causeOf({ verdict, details }: ExchangeRecord, action: DecisionAction): 
   if (action === 'none') return 'client-left';
   if (verdict === undefined || verdict.outcome === 'none') {
     if (details === DURATION_DETAILS) return 'request';
-    return action === 'closed' ? 'no-bundle' : 'codec';
+    if (action !== 'closed') return 'codec';
+    return details === NO_LABELS_DETAILS ? 'no-policy-for-labels' : 'no-bundle';
   }
   if (verdict.decision !== undefined) return verdict.decision.reason;
   if (verdict.details.startsWith('jwt_authn')) return 'jwt';

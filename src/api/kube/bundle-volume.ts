@@ -3,12 +3,10 @@
  */
 import { AGENT_VOLUMES } from './agent-contract.ts';
 import type { WorkloadId } from './keys.ts';
-import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from './names.ts';
+import { BUNDLE_SLOTS, INDEX_COPIES, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from './names.ts';
 import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 import { indexName, legacyBundleName, slotName } from './workload.ts';
 
-/** Copies of the index of a namespace: a primary and an alternate. */
-const INDEX_COPIES = 2;
 const FILES = [SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY];
 
 /**

@@ -69,6 +69,8 @@ export const LISTEN_ANNOTATION = 'sallyport.dev/listen';
 
 /** Prefix of the names of bundles' ConfigMaps; reserved: an admission policy lets only the controller write objects with such names. */
 export const BUNDLE_NAME_PREFIX = 'sallyport-bundle-';
+/** Copies of the index of a namespace: a primary and an alternate. */
+export const INDEX_COPIES = 2;
 /** Label of a bundle's ConfigMap; marks it as a bundle. */
 export const BUNDLE_LABEL = 'sallyport.dev/bundle';
 /** Label of a bundle's ConfigMap: the workload's name, see `workloadLabelValue`. */

@@ -5,6 +5,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { NOT_READY } from '../../../src/agent/bundles/active-policy.ts';
 import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
@@ -128,6 +129,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
     {
       activePolicy: () => (options.notReady ? undefined : policy),
+      replyWithoutPolicy: () => NOT_READY,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       acceptHttp10: options.acceptHttp10 ?? false,
       clock: systemClock,

@@ -1,6 +1,8 @@
 /*
  * An exchange between a client and an application in memory, under a filter chain of the test's choice.
  */
+
+import { NOT_READY } from '../../../src/agent/bundles/active-policy.ts';
 import type { ExtAuthzClient } from '../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import { Exchange } from '../../../src/agent/exchange/exchange.ts';
@@ -38,6 +40,7 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
   const exchange = new Exchange(client, upstream, {
     activePolicy: () => (options.notReady === true ? undefined : policy),
     clock: options.clock ?? systemClock,
+    replyWithoutPolicy: () => NOT_READY,
     observer: { onExchange: (record) => records.push(copyOf(record)) },
     extAuthz: options.extAuthz,
     evaluations: options.evaluations ?? new EvaluationQueue(systemClock),

@@ -49,7 +49,7 @@ describe('records of last good versions in ConfigMaps', () => {
     const other = storeOf();
     await other.read(signal);
     await other.write('foo', manifests, signal);
-    expect(configMaps.requests).to.deep.equal(['PATCH sallyport-bundle-last-valid.0', 'GET']);
+    expect(configMaps.requests).to.deep.equal(['POST sallyport-bundle-last-valid.0', 'GET']);
     await other.write('foo', [], signal);
     expect(configMaps.objects.size).to.equal(0);
   });

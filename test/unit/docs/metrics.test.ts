@@ -28,6 +28,7 @@ const CAUSES = allOf<DecisionCause>({
   request: 0,
   codec: 0,
   'no-bundle': 0,
+  'no-policy-for-labels': 0,
   'client-left': 0,
   error: 0,
 });

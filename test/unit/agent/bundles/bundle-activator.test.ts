@@ -35,6 +35,7 @@ describe('BundleActivator', () => {
       onActive: () => {
         active += 1;
       },
+      onUnmatched: () => undefined,
       onRejected: () => undefined,
     });
   }
@@ -77,6 +78,7 @@ describe('BundleActivator', () => {
       onActive: () => {
         active += 1;
       },
+      onUnmatched: () => undefined,
       onRejected: () => undefined,
     });
     const first = await failing.offer(filesWith(simpleBundle(DENY_ALL)));

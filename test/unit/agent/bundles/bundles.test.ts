@@ -54,6 +54,7 @@ function rig(options: Partial<BundleOptions> = {}, createFilterChain: () => Filt
         return createFilterChain();
       },
       onActive: (policy) => policies.push(policy),
+      onUnmatched: () => undefined,
       onRejected: (code) => refused.push(code),
     },
   );

@@ -1,11 +1,9 @@
 /*
- * Labels from the downward API, and the choice of a program by them.
+ * Labels from the downward API.
  */
 import { expect } from 'chai';
-import { chooseProgram } from '../../../../src/agent/bundles/choose-program.ts';
 import { parsePodLabels } from '../../../../src/agent/bundles/pod-labels.ts';
 import { RefusedError } from '../../../../src/errors.ts';
-import { ALLOW_ALL, bundleOf, DENY_ALL } from '../bundles.ts';
 
 describe('parsePodLabels', () => {
   it('reads one label per line', () => {
@@ -22,30 +20,4 @@ describe('parsePodLabels', () => {
       expect(() => parsePodLabels(text)).to.throw(RefusedError);
     });
   }
-});
-
-describe('chooseProgram', () => {
-  const bundle = bundleOf(
-    [DENY_ALL, ALLOW_ALL],
-    [
-      { labels: {}, program: 0 },
-      { labels: { app: '' }, program: 1 },
-    ],
-  );
-
-  it('distinguishes an absent label from an empty one', () => {
-    expect(chooseProgram(bundle, {})).to.equal(DENY_ALL);
-    expect(chooseProgram(bundle, { app: '' })).to.equal(ALLOW_ALL);
-    expect(chooseProgram(bundle, { app: 'x' })).to.equal(undefined);
-  });
-
-  it('does not match labels with names of the object prototype', () => {
-    const odd = bundleOf([DENY_ALL], [{ labels: { constructor: 'x' }, program: 0 }]);
-    expect(chooseProgram(odd, {})).to.equal(undefined);
-  });
-
-  it('needs no labels when there is only one variant', () => {
-    expect(chooseProgram(bundle, undefined)).to.equal(undefined);
-    expect(chooseProgram(bundleOf([DENY_ALL], [{ labels: { a: 'b' }, program: 0 }]), undefined)).to.equal(DENY_ALL);
-  });
 });

@@ -55,6 +55,7 @@ function rig(options: Partial<BundleOptions> = {}): Rig {
         return chain;
       },
       onActive: () => undefined,
+      onUnmatched: () => undefined,
       onRejected: (code) => refused.push(code),
     },
   );

@@ -132,6 +132,7 @@ describe('access log line', () => {
   it('distinguishes requests that the codec refused from requests before the first bundle', () => {
     expect(parsed({ verdict: undefined, status: 400, details: 'http1.codec_error' })).to.include({ decision: 'reject' });
     expect(parsed({ verdict: undefined, status: 503, details: 'no_policy_bundle' })).to.include({ decision: 'closed' });
+    expect(parsed({ verdict: undefined, status: 503, details: 'no_policy_for_labels' })).to.include({ decision: 'closed' });
   });
 
   it('drops queries and stays one line of ASCII whatever the input', () => {

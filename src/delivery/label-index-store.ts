@@ -1,0 +1,87 @@
+/*
+ * The indexes of namespaces as signed ConfigMaps next to the bundles: a primary one, and an alternate for when the primary cannot be written.
+ */
+import { BUNDLE_LABEL, INDEX_COPIES, MANAGED_BY, MANAGED_BY_LABEL } from '../api/kube/names.ts';
+import { indexName } from '../api/kube/workload.ts';
+import { formatLabelIndex, type LabelIndex, MAX_INDEX_BYTES, parseLabelIndex } from '../bundle/label-index.ts';
+import { nextNumber, type Signer } from '../bundle/signer.ts';
+import { INDEX_STATEMENT } from '../bundle/statement.ts';
+import { deleteObject } from '../cluster/apply.ts';
+import type { KubeClient } from '../cluster/client.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
+import { listObjects } from '../cluster/list-objects.ts';
+import { CONFIG_MAPS } from '../cluster/paths.ts';
+import { TransientError } from '../errors.ts';
+import { readSignedConfigMap, type StoredDocument, signedConfigMap } from './signed-config-map.ts';
+import { writeConfigMap } from './write-config-map.ts';
+
+/** Writes indexes. Only the leader does. */
+export interface LabelIndexStore {
+  /** What is published, by namespace. @throws TransientError */
+  readonly read: (signal: AbortSignal) => Promise<ReadonlyMap<string, LabelIndex>>;
+  /** Publishes an index. @throws TransientError or RefusedError */
+  readonly write: (index: LabelIndex, signal: AbortSignal) => Promise<void>;
+  /** Removes the index of a namespace. @throws TransientError */
+  readonly remove: (namespace: string, signal: AbortSignal) => Promise<void>;
+}
+
+/** Parts of a store. */
+export interface LabelIndexStoreOptions {
+  readonly client: KubeClient;
+  /** Undefined: there are no keys, so nothing is read or written. */
+  readonly signer: () => Signer | undefined;
+  readonly wallMs: () => number;
+}
+
+const LABEL_VALUE = 'index';
+const COPIES: readonly number[] = Array.from({ length: INDEX_COPIES }, (_, copy) => copy);
+
+/** A store in the cluster that `client` talks to. */
+export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelIndexStore {
+  const { client } = options;
+  const numbers = new Map<string, number>();
+  return {
+    read: async (signal) => {
+      const found = new Map<string, StoredDocument>();
+      const signer = options.signer();
+      if (signer === undefined) return new Map();
+      const visit = (raw: RawObject): void => {
+        const { namespace, name } = raw.metadata ?? {};
+        if (namespace === undefined || !COPIES.some((copy) => name === indexName(copy))) return;
+        const stored = readSignedConfigMap(raw, { schema: INDEX_STATEMENT, namespace, signer, maxBytes: MAX_INDEX_BYTES });
+        if (stored === undefined || stored.number <= (found.get(namespace)?.number ?? 0)) return;
+        found.set(namespace, stored);
+        numbers.set(namespace, stored.number);
+      };
+      await listObjects(client, { resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
+      return new Map([...found].map(([namespace, { json }]) => [namespace, parseLabelIndex(json)]));
+    },
+    write: async (index, signal) => {
+      const signer = options.signer();
+      if (signer === undefined) return;
+      const { namespace } = index;
+      const number = nextNumber(numbers.get(namespace) ?? 0, options.wallMs());
+      const subject = { schema: INDEX_STATEMENT, namespace, number } as const;
+      const labels = { [MANAGED_BY_LABEL]: MANAGED_BY, [BUNDLE_LABEL]: LABEL_VALUE };
+      // Agents read all copies and take the one with the highest number, so one that can be written is enough.
+      for (const copy of COPIES) {
+        const desired = signedConfigMap({ name: indexName(copy), labels, json: formatLabelIndex(index) }, subject, signer);
+        const written = await writeConfigMap({ client, desired, known: undefined, isOurs, signal });
+        if (written.kind === 'written') {
+          numbers.set(namespace, number);
+          return;
+        }
+      }
+      throw new TransientError('SP_KUBE_CONFLICT', `another client holds the index of namespace ${namespace}`);
+    },
+    remove: async (namespace, signal) => {
+      if (!numbers.has(namespace)) return;
+      for (const copy of COPIES) await deleteObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, { signal });
+      numbers.delete(namespace);
+    },
+  };
+}
+
+function isOurs({ metadata }: RawObject): boolean {
+  return metadata?.labels?.[BUNDLE_LABEL] === LABEL_VALUE;
+}
