@@ -27,6 +27,17 @@ const UNUSABLE: readonly Provider[] = [
   { name: 'tracer', zipkin: { service: 'zipkin.foo.svc.cluster.local', port: 9411 } },
 ];
 
+/** Values of additional headers. */
+const FORMATS: readonly string[] = [
+  'new',
+  '%REQ(:method)% %REQ(:scheme)%://%REQ(:authority)%%REQ(:path)%',
+  'a%REQ(x-user)%b',
+  '%REQ(x-none?cookie):3%',
+  '%REQ(X-Env?x-user)%',
+  '100%% of %PROTOCOL% from %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+  '%REQ(x-none)%',
+];
+
 /** Only the proxy responds to a body that is too long, not the library: here it is truncated instead. */
 function bodyInCheck(draw: Draw): object {
   return draw.maybe(0.3, () => ({
@@ -48,7 +59,10 @@ export function drawProviders(draw: Draw): readonly Provider[] {
       ...draw.maybe(0.25, () => ({ pathPrefix: draw.pick(['/check', '/c/', '/']) })),
       includeRequestHeadersInCheck: draw.pick([['x-ext-authz'], ['x-ext-authz', 'x-user'], ['x-*', 'cookie'], ['X-Ext-Authz']]),
       ...draw.maybe(0.4, () => ({
-        includeAdditionalHeadersInCheck: { 'x-ext-authz-additional-header-new': 'new', 'x-ext-authz-additional-header-override': 'over' },
+        includeAdditionalHeadersInCheck: {
+          'x-ext-authz-additional-header-new': draw.pick(FORMATS),
+          'x-ext-authz-additional-header-override': draw.pick(['over', ...FORMATS]),
+        },
       })),
       ...draw.maybe(0.5, () => ({ headersToUpstreamOnAllow: draw.pick([['x-ext-authz-*'], ['x-ext-authz-check-result'], ['*-result']]) })),
       ...draw.maybe(0.5, () => ({
