@@ -22,16 +22,7 @@ export const RA = 'RequestAuthentication';
 /** The other kind of policy. */
 export const AP = 'AuthorizationPolicy';
 /** The manifests that grant permissions; the others need a cluster that runs pods. */
-const RIGHTS: readonly string[] = [
-  'Namespace',
-  'ServiceAccount',
-  'ClusterRole',
-  'ClusterRoleBinding',
-  'Role',
-  'RoleBinding',
-  'ValidatingAdmissionPolicy',
-  'ValidatingAdmissionPolicyBinding',
-];
+const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
 const INSTALL = new URL('../../manifests/install.yaml', import.meta.url);
 /** A policy that denies GET requests. */
 export const DENY_GET: { readonly action: string; readonly rules: readonly object[] } = {
