@@ -42,6 +42,7 @@ export async function metricsPage(): Promise<string> {
     bundles: () => ({}) as never,
     policies: () => [],
     workloads: () => ({ withAgent: 0, withoutAgent: 0 }),
+    signingKeysUsable: () => true,
     keyAges: () => [],
     running: () => ({}),
   } as Parameters<typeof controller.observe>[0]);

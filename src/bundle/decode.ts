@@ -38,9 +38,9 @@ export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): Decode
   return doSteps(decodeInSteps(files, expected));
 }
 
-/** The bundle that is this JSON, whose bytes are known to be right. @throws RefusedError SP_BUNDLE_UNREADABLE, SP_BUNDLE_SCHEMA */
-export function parseBundle(json: Uint8Array): Bundle {
-  return doSteps(parseBundleInSteps(json));
+/** As {@link parseBundleInSteps}, without a pause. */
+export function parseBundle(json: Uint8Array, expected?: WorkloadRef): Bundle {
+  return doSteps(parseBundleInSteps(json, expected));
 }
 
 /**

@@ -105,6 +105,12 @@ export function keyIdOf(jws: string): string {
   return parseJws('sallyport-statement', jws)?.kid ?? '';
 }
 
+/** What a statement says, without a look at the signature: for people and reports. Undefined: it is not a statement. */
+export function peekStatement(jws: string): Statement | undefined {
+  const result = statementSchema.safeParse(parseJws('sallyport-statement', jws)?.payload);
+  return result.success ? result.data : undefined;
+}
+
 function requireSubject(schema: StatementSchema, statement: Statement, context: StatementContext): void {
   const found = describeSubject(statement.schema, statement);
   const wanted = describeSubject(schema, context);

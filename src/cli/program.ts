@@ -5,12 +5,14 @@
 import { Command, CommanderError } from 'commander';
 import { InvariantError, RefusedError, TransientError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { addBundleCommand } from './commands/bundle.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addCompileCommand } from './commands/compile.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addInjectCommand } from './commands/inject.ts';
+import { addKeysCommand } from './commands/keys.ts';
 import { addProcessCommands } from './commands/processes.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addTestCommand } from './commands/test.ts';
@@ -42,6 +44,8 @@ export function createProgram(host: CommandHost): Command {
   addTestCommand(program, host);
   addDiffCommand(program, host);
   addInjectCommand(program, host);
+  addBundleCommand(program, host);
+  addKeysCommand(program, host);
   addProcessCommands(program, host);
   addCompletionCommand(program, host);
   addVersionCommand(program, host);

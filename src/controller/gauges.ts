@@ -2,6 +2,7 @@
  * The gauges of the controller. The metrics registry reads them at each scrape.
  */
 import type { JwksCache } from '../jwks/jwks-cache.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { LedgerView } from '../status/workload-ledger.ts';
 import type { ControllerGauges } from '../telemetry/controller-metrics.ts';
@@ -12,18 +13,20 @@ export interface GaugeSources {
   readonly clusterState: ClusterState;
   readonly ledger: LedgerView;
   readonly jwksCache: JwksCache;
+  readonly keyRing: Pick<KeyRing, 'state'>;
   /** The work of the present term; undefined while another replica leads. */
   readonly term: () => Term | undefined;
 }
 
 /** The gauges; reading one costs a pass over what it counts. */
-export function createGauges({ clusterState, ledger, jwksCache, term }: GaugeSources): ControllerGauges {
+export function createGauges({ clusterState, ledger, jwksCache, keyRing, term }: GaugeSources): ControllerGauges {
   return {
     // Only the leader reports bundles: the sum over all replicas would count each of them twice.
     bundles: () => (term() === undefined ? {} : countBundles(clusterState, ledger)),
     policies: () => countPolicies(clusterState),
     workloads: () => countWorkloads(clusterState),
     keyAges: jwksCache.ages,
+    signingKeysUsable: () => (keyRing.state().kind === 'waiting' ? undefined : keyRing.state().kind === 'ready'),
     running: () => ({
       workload: term()?.pipeline.queue.running() ?? [],
       'policy-status': term()?.statuses.queue.running() ?? [],

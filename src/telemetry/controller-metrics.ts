@@ -16,6 +16,8 @@ export interface ControllerGauges {
   readonly workloads: () => { readonly withAgent: number; readonly withoutAgent: number };
   /** Seconds since the last successful fetch of each key source, with the namespaces that use it; undefined: none succeeded yet. */
   readonly keyAges: () => readonly { readonly namespaces: Iterable<string>; readonly ageSeconds: number | undefined }[];
+  /** Whether bundles can be signed; undefined: not known yet. */
+  readonly signingKeysUsable: () => boolean | undefined;
   /** Milliseconds that each key in work has been processed so far, by queue. */
   readonly running: () => Readonly<Record<string, readonly number[]>>;
 }
@@ -230,6 +232,14 @@ function registerGauges(registry: Registry, gauges: ControllerGauges): void {
     ['sallyport_jwks_age_seconds', 'Seconds since the last successful fetch of the oldest key set of a namespace.', ['namespace']],
     (into) => {
       for (const [namespace, ageSeconds] of oldestByNamespace(gauges.keyAges())) into.set({ namespace }, ageSeconds);
+    },
+  );
+  collected(
+    registry,
+    ['sallyport_signing_keys_usable', '1 while bundles can be signed; 0: the keys are missing or invalid.', []],
+    (into) => {
+      const usable = gauges.signingKeysUsable();
+      if (usable !== undefined) into.set(usable ? 1 : 0);
     },
   );
   collected(

@@ -4,14 +4,16 @@
 import { parseAllDocuments } from 'yaml';
 import { workloadKey } from '../../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../api/kube/names.ts';
+import type { Bundle } from '../../bundle/bundle.ts';
 import { canonicalJson } from '../../bundle/canonical-json.ts';
-import { decodeBundle } from '../../bundle/decode.ts';
+import { decodeBundle, parseBundle } from '../../bundle/decode.ts';
 import { digestOf } from '../../bundle/digest.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import type { PolicySet } from './policy-set.ts';
 import { chooseTarget, unknownWorkload } from './policy-target.ts';
 import { parseJson } from './read-file.ts';
+import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, statementsIn, workloadOfStatement } from './slot-config-maps.ts';
 import { resolveWorkload } from './workload-argument.ts';
 
 /** Of what `compile -o json` prints. */
@@ -30,7 +32,8 @@ export function isBundleJson(text: string, file: string): boolean {
  * @throws CommandError or RefusedError when the text is not a bundle
  */
 export function policySetOfBundle(text: string, file: string): PolicySet {
-  const { bundle } = decodeBundle(bundleFiles(text, file));
+  const slots = readSlotConfigMaps(text, file);
+  const bundle = slots.length === 0 ? decodeBundle(bundleFiles(text, file)).bundle : bundleOfSlots(slots, file);
   const known = workloadKey(bundle.workload);
   return {
     workloads: [known],
@@ -45,6 +48,13 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
     ownPort: () => undefined,
     locate: () => undefined,
   };
+}
+
+/** The newest bundle in the ConfigMaps of one workload. Its signature is not verified: `sallyport bundle verify` does that. */
+function bundleOfSlots(slots: readonly SlotConfigMap[], file: string): Bundle {
+  const [newest] = statementsIn(slots);
+  if (newest === undefined) throw new CommandError(EXIT_BAD_DATA, `${file}: the ConfigMap has no signed statement`);
+  return parseBundle(jsonOfStatement(newest, slots), workloadOfStatement(newest));
 }
 
 /** The files that an agent would find in its volume. */

@@ -19,7 +19,16 @@ export function outputOption(...more: readonly string[]): Option {
 export const OUTPUT_API_VERSION = 'cli.sallyport.dev/v1';
 
 /** Kinds of the documents. */
-export type OutputKind = 'CheckResult' | 'Bundle' | 'Bundles' | 'Explanation' | 'TestReport' | 'Comparison' | 'Version';
+export type OutputKind =
+  | 'CheckResult'
+  | 'Bundle'
+  | 'Bundles'
+  | 'Explanation'
+  | 'TestReport'
+  | 'Comparison'
+  | 'Version'
+  | 'BundleVerification'
+  | 'SigningKeys';
 
 /** `value` with its version and kind, as JSON or YAML. */
 export function formatDocument(kind: OutputKind, value: object, format: StructuredFormat): string {

@@ -5,6 +5,7 @@ import { createGauges } from '../../../src/controller/gauges.ts';
 import type { Term } from '../../../src/controller/term.ts';
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache } from '../../../src/jwks/jwks-cache.ts';
+import type { KeyState } from '../../../src/keys/key-ring.ts';
 import { createClusterState } from '../../../src/state/cluster-state.ts';
 import { createWorkloadLedger } from '../../../src/status/workload-ledger.ts';
 import type { ControllerGauges } from '../../../src/telemetry/controller-metrics.ts';
@@ -12,6 +13,7 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createWorkQueue, type WorkQueue } from '../../../src/workqueue/queue.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { slimPod } from '../../support/guarded-pods.ts';
+import { SIGNER } from '../../support/signing.ts';
 
 function pod(name: string, agent = true): SlimPod {
   return slimPod({ metadata: { namespace: 'foo', name }, status: { phase: 'Running' } }, agent);
@@ -24,6 +26,7 @@ describe('gauges of the controller', () => {
   const queue = (): WorkQueue => createWorkQueue({ clock, groupOf: () => '' });
   const [workloads, statuses] = [queue(), queue()];
   const term = { pipeline: { queue: workloads }, statuses: { queue: statuses } } as unknown as Term;
+  let keyState: KeyState = { kind: 'waiting', message: '' };
   let present: Term | undefined;
   let gauges: ControllerGauges;
 
@@ -31,7 +34,7 @@ describe('gauges of the controller', () => {
     const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 };
     const logger = createLogger({ level: 'silent', component: 'test' });
     const jwksCache = createJwksCache({ limits, clock, random: () => 1, logger });
-    gauges = createGauges({ clusterState, ledger, jwksCache, term: () => present });
+    gauges = createGauges({ clusterState, ledger, jwksCache, keyRing: { state: () => keyState }, term: () => present });
     for (const name of ['done', 'new', 'large']) clusterState.pods.upsert(pod(name));
     clusterState.pods.upsert(pod('bare', false));
     for (const name of ['done', 'large', 'ghost']) {
@@ -76,5 +79,13 @@ describe('gauges of the controller', () => {
       { kind: 'AuthorizationPolicy', valid: true, count: 1 },
       { kind: 'AuthorizationPolicy', valid: false, count: 1 },
     ]);
+  });
+
+  it('say whether bundles can be signed, once it is known', () => {
+    expect(gauges.signingKeysUsable()).to.equal(undefined);
+    keyState = { kind: 'missing', message: '' };
+    expect(gauges.signingKeysUsable()).to.equal(false);
+    keyState = { kind: 'ready', signer: SIGNER };
+    expect(gauges.signingKeysUsable()).to.equal(true);
   });
 });

@@ -59,6 +59,7 @@ describe('operations server', () => {
       bundles: () => ({ published: 2 }),
       policies: () => [{ kind: 'AuthorizationPolicy', valid: true, count: 5 }],
       workloads: () => ({ withAgent: 1, withoutAgent: 2 }),
+      signingKeysUsable: () => true,
       keyAges: () => [
         { namespaces: ['foo'], ageSeconds: 7 },
         { namespaces: ['dead'], ageSeconds: undefined },

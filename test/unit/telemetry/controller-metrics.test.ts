@@ -21,6 +21,7 @@ const GAUGES = {
     { namespaces: ['foo'], ageSeconds: 30 },
     { namespaces: ['never'], ageSeconds: undefined },
   ],
+  signingKeysUsable: () => true,
   running: () => ({ reconcile: [1500, 500], status: [] }),
 } as const;
 
@@ -53,6 +54,7 @@ describe('controller metrics', () => {
       'sallyport_pod_touch_total',
       'sallyport_policies',
       'sallyport_resync_changes_total',
+      'sallyport_signing_keys_usable',
       'sallyport_status_write_total',
       'sallyport_watch_restarts_total',
       'sallyport_workloads',

@@ -85,6 +85,7 @@ describe('promtool finds nothing in the metrics', () => {
       bundles: () => ({ published: 1 }),
       policies: () => [{ kind: 'AuthorizationPolicy', valid: true, count: 1 }],
       workloads: () => ({ withAgent: 1, withoutAgent: 2 }),
+      signingKeysUsable: () => true,
       keyAges: () => [{ namespaces: ['quoted"\\'], ageSeconds: 1 }],
       running: () => ({ reconcile: [1] }),
     });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { runCommand } from '../../../support/cli-context.ts';
+import { SIGNER } from '../../../support/signing.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const schema = JSON.parse(readFileSync(new URL('../../../../docs/reference/output.schema.json', import.meta.url), 'utf8')) as object;
@@ -18,6 +19,8 @@ kind: Deployment
 metadata: { name: web, namespace: foo }
 spec: { template: { metadata: { labels: { app: web } } } }
 `,
+  'anchor.json': SIGNER.anchor,
+  'bundle.yaml': 'kind: ConfigMap\nmetadata: { namespace: foo, name: x }\ndata: { part: x }\n',
   'p/a.sallyport-test.yaml': 'workload: foo/web\ntests: [{ name: t, request: { path: /a }, expect: deny }]\n',
 };
 
@@ -30,6 +33,7 @@ describe('docs/reference/output.schema.json', () => {
     ['TestReport', ['test', 'p']],
     ['Comparison', ['diff', 'p', 'p', '--generate', '20']],
     ['Version', ['version']],
+    ['BundleVerification', ['bundle', 'verify', '--trust-anchor', 'anchor.json', 'bundle.yaml']],
   ] as const) {
     it(`describes what ${args.join(' ')} -o json prints`, async () => {
       const { stdout } = await withDirectory(FILES, (cwd) => runCommand([...args, '-o', 'json'], { cwd }));

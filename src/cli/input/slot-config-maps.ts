@@ -1,0 +1,85 @@
+/*
+ * ConfigMaps of signed bundles, as `kubectl get configmap -o yaml` prints them: one, several documents, or a List.
+ */
+import { parseAllDocuments } from 'yaml';
+import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
+import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
+import { digestOf } from '../../bundle/digest.ts';
+import { fromStoredForm } from '../../bundle/slots.ts';
+import { peekStatement, type Statement } from '../../bundle/statement.ts';
+import { RefusedError } from '../../errors.ts';
+import { CommandError } from '../context/command-context.ts';
+import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+
+/** One ConfigMap. */
+export interface SlotConfigMap {
+  /** `namespace/name`. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly jws: string;
+  readonly keys: string;
+  readonly part: Buffer | undefined;
+}
+
+/** The ConfigMaps of signed bundles in `text`; others are left out. @throws CommandError with exit code 65 when it is not YAML */
+export function readSlotConfigMaps(text: string, file: string): readonly SlotConfigMap[] {
+  const documents = parseAllDocuments(text);
+  if (!Array.isArray(documents)) return [];
+  return documents.flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) throw new CommandError(EXIT_BAD_DATA, `${file}: not YAML: ${error.message.split('\n')[0]}`);
+    const root = objectOf(document.toJS());
+    const items = Array.isArray(root['items']) ? root['items'].map(objectOf) : [root];
+    return items.flatMap((item) => slotOf(item) ?? []);
+  });
+}
+
+/** What the statements of ConfigMaps say, newest first. Says nothing about signatures. */
+export function statementsIn(slots: readonly SlotConfigMap[]): readonly Statement[] {
+  const statements = slots.flatMap(({ jws }) => peekStatement(jws) ?? []);
+  return [...new Map(statements.map((statement) => [`${statement.number} ${statement.digest}`, statement])).values()].sort(
+    (one, other) => other.number - one.number,
+  );
+}
+
+/** The JSON of a statement, from the parts in `slots`. @throws RefusedError when a part is missing or changed */
+export function jsonOfStatement(statement: Statement, slots: readonly SlotConfigMap[]): Uint8Array {
+  const parts = new Map(slots.flatMap(({ part }) => (part === undefined ? [] : [[digestOf(part), part] as const])));
+  return fromStoredForm(statement, (digest) => parts.get(digest));
+}
+
+/** The workload that a statement names. @throws RefusedError SP_BUNDLE_FOREIGN when it names none */
+export function workloadOfStatement({ namespace, workload }: Statement): WorkloadRef {
+  if (workload === undefined)
+    throw new RefusedError('SP_BUNDLE_FOREIGN', `the statement is about namespace ${namespace}, not about a workload`);
+  return { namespace, ...workload };
+}
+
+/** The key of that workload, or the namespace. */
+export function subjectOf(statement: Statement): string {
+  return statement.workload === undefined ? statement.namespace : workloadKey(workloadOfStatement(statement));
+}
+
+function slotOf(object: Readonly<Record<string, unknown>>): SlotConfigMap | undefined {
+  const metadata = objectOf(object['metadata']);
+  const [data, binaryData] = [objectOf(object['data']), objectOf(object['binaryData'])];
+  const jws = data[SLOT_STATEMENT_KEY];
+  const [plain, encoded] = [data[SLOT_PART_KEY], binaryData[SLOT_PART_KEY]];
+  if (object['kind'] !== 'ConfigMap' || (jws === undefined && plain === undefined && encoded === undefined)) return undefined;
+  const namespace = String(metadata['namespace'] ?? '');
+  return {
+    name: `${namespace}/${String(metadata['name'] ?? '')}`,
+    namespace,
+    jws: String(jws ?? ''),
+    keys: String(data[SLOT_KEYS_KEY] ?? ''),
+    part: plain === undefined ? bufferOf(encoded) : Buffer.from(String(plain)),
+  };
+}
+
+function bufferOf(encoded: unknown): Buffer | undefined {
+  return encoded === undefined ? undefined : Buffer.from(String(encoded), 'base64');
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {};
+}
