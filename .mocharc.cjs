@@ -8,5 +8,6 @@ module.exports = {
   ...(hasFiles ? {} : { spec: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'] }),
   failZero: true,
   checkLeaks: true,
-  timeout: 20_000,
+  // Ends a test that hangs. A test waits for facts, which take as long as a busy machine needs.
+  timeout: 120_000,
 };

@@ -46,8 +46,8 @@ export function createFakeClock(): FakeClock {
   };
 }
 
-/** Waits in real time until the condition holds. @throws Error after `limitMs` (4 000 when absent) */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 4_000): Promise<void> {
+/** Waits in real time until the condition holds, however slow the machine is. @throws Error after `limitMs` (a minute when absent) */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 60_000): Promise<void> {
   const endMs = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > endMs) throw new Error(`in vain waited for: ${what}`);

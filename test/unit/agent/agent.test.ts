@@ -147,7 +147,7 @@ describe('agent: requests', () => {
     expect((await admin(agent, '/healthz')).status).to.equal(200);
 
     await mountVolume(bundleDir, filesOf(compile()));
-    await agent.ready(AbortSignal.timeout(3000));
+    await agent.ready(AbortSignal.timeout(60_000));
     expect(await ask(agent)).to.include({ status: 200, text: 'app' });
     expect((await admin(agent, '/readyz')).status).to.equal(200);
     expect(agent.digest()).to.match(/^sha256:/);
@@ -276,7 +276,7 @@ describe('agent: starting and stopping', () => {
   });
 
   it('serves as a process, logs decisions to stdout, and exits with status 0 on SIGTERM', async function () {
-    this.timeout(15_000);
+    this.timeout(120_000);
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
     const main = new URL('../../../src/main/agent.ts', import.meta.url).pathname;
     const flags = [

@@ -9,7 +9,7 @@ const guards = createAddressGuards({ blockedCidrs: [], isLocal: true });
 const limits: FetchLimits = { guards, maxBytes: 4096, maxRedirects: 3 };
 const rights = { limits, guard: guards('foo') };
 
-async function failureOf(url: string, over: Partial<FetchLimits> = {}, signal: AbortSignal = AbortSignal.timeout(3_000)): Promise<string> {
+async function failureOf(url: string, over: Partial<FetchLimits> = {}, signal: AbortSignal = AbortSignal.timeout(60_000)): Promise<string> {
   try {
     await fetchKeys({ kind: 'keys', url }, { ...rights, limits: { ...limits, ...over } }, signal);
   } catch (error) {
@@ -48,7 +48,7 @@ describe('fetchKeys', () => {
   it('returns the keys, their URL without the query, and max-age', async () => {
     const url = at('/keys?secret=1', json(freshJwks('one'), { 'cache-control': 'public, max-age=300' }));
 
-    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(60_000));
 
     expect(keySet.source).to.equal(`${server.origin}/keys`);
     expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
@@ -67,7 +67,7 @@ describe('fetchKeys', () => {
       const body = pack(Buffer.from(JSON.stringify(freshJwks('one'))));
       const url = at('/keys', (_, response) => void response.writeHead(200, { 'content-encoding': coding }).end(body));
 
-      const { keySet } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
+      const { keySet } = await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(60_000));
 
       expect(keySet.keys.map((key) => key['kid'])).to.deep.equal(['one']);
     });
@@ -79,7 +79,7 @@ describe('fetchKeys', () => {
       asked = request.headers['accept-encoding'];
       response.end(JSON.stringify(freshJwks('one')));
     });
-    await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(3_000));
+    await fetchKeys({ kind: 'keys', url }, rights, AbortSignal.timeout(60_000));
 
     expect(asked).to.equal('gzip, deflate, br');
   });
@@ -107,7 +107,7 @@ describe('fetchKeys', () => {
   for (const issuer of ['accounts.google.com', 'me@idp.example', 'idp', 'idp:8080/x', '//idp']) {
     it(`quotes the issuer ${issuer} when its keys cannot be discovered`, async () => {
       const source = keySourceOf({ issuer });
-      const message = await fetchKeys(source ?? { kind: 'keys', url: '' }, rights, AbortSignal.timeout(3_000)).catch(
+      const message = await fetchKeys(source ?? { kind: 'keys', url: '' }, rights, AbortSignal.timeout(60_000)).catch(
         (error: Error) => error.message,
       );
 
@@ -119,7 +119,7 @@ describe('fetchKeys', () => {
     at('/keys', json(freshJwks('one'), { 'cache-control': 'max-age=900' }));
     const url = at('/.well-known/openid-configuration', json({ jwks_uri: `${server.origin}/keys` }, { 'cache-control': 'no-store' }));
 
-    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(3_000));
+    const { keySet, maxAgeSeconds } = await fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(60_000));
 
     expect(keySet.keys).to.have.length(1);
     expect(maxAgeSeconds).to.equal(0);
@@ -127,7 +127,7 @@ describe('fetchKeys', () => {
 
   it('fails when the configuration names no key set', async () => {
     const url = at('/.well-known/openid-configuration', json({ issuer: 'me' }));
-    const attempt = fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(3_000));
+    const attempt = fetchKeys({ kind: 'discovery', url }, rights, AbortSignal.timeout(60_000));
     expect(await attempt.catch((error: Error) => error.message)).to.contain('names no jwks_uri');
   });
 
@@ -136,7 +136,7 @@ describe('fetchKeys', () => {
     const first = at('/first', (_request, response) => response.writeHead(302, { location: '/keys' }).end());
     const endless = at('/endless', (_request, response) => response.writeHead(307, { location: '/endless' }).end());
 
-    expect((await fetchKeys({ kind: 'keys', url: first }, rights, AbortSignal.timeout(3_000))).keySet.keys).to.have.length(1);
+    expect((await fetchKeys({ kind: 'keys', url: first }, rights, AbortSignal.timeout(60_000))).keySet.keys).to.have.length(1);
     expect(await failureOf(endless)).to.contain('more than 3 redirects');
   });
 
@@ -219,7 +219,7 @@ describe('fetchKeys', () => {
     const { keySet } = await fetchKeys(
       { kind: 'keys', url },
       { ...rights, limits: { ...limits, resolveHost } },
-      AbortSignal.timeout(3_000),
+      AbortSignal.timeout(60_000),
     );
     expect(keySet.keys).to.have.length(1);
   });

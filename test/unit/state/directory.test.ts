@@ -33,7 +33,7 @@ describe('followDirectory', () => {
   };
   const names = (): string[] => snapshots.at(-1)?.objects.map(({ object }) => object.metadata.name) ?? [];
   const until = async (what: () => boolean): Promise<void> => {
-    for (let tries = 0; tries < 300 && !what(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let tries = 0; tries < 6000 && !what(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(what(), JSON.stringify(snapshots.at(-1))).to.equal(true);
   };
 

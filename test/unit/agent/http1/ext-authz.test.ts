@@ -162,7 +162,7 @@ describe('HTTP/1.1 during an ext_authz check: connections', () => {
   it('times out a body that does not arrive', async () => {
     const { port } = await start(chainWithChecks([whole(9)]), { limits: { bodyTimeoutMs: 5 } });
     const client = new RawClient(port).send(post('Content-Length: 5', 'ab'));
-    for (let tries = 0; !client.closed && tries < 200; tries += 1) {
+    while (!client.closed) {
       await sleep(5);
       at.listener.sweep(performance.now());
     }

@@ -49,7 +49,7 @@ describe('connections of a listener', () => {
   it('answers 408 when a head is not completed in time', async () => {
     const { port } = await start({ limits: { headTimeoutMs: 5 } });
     const client = new RawClient(port).send('GET /ok HTTP/1.1\r\nHost:');
-    for (let tries = 0; !client.closed && tries < 200; tries += 1) {
+    while (!client.closed) {
       await sleep(5);
       at.listener.sweep(performance.now());
     }

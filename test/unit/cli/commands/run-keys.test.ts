@@ -11,7 +11,7 @@ import { freshJwks, json, startKeyServer } from '../../../support/key-server.ts'
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const HOUR_MS = 3_600_000;
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 
 function manifests(jwksUri: string): string {
   return `apiVersion: apps/v1
@@ -45,7 +45,7 @@ async function runUntil(pattern: RegExp, files: Readonly<Record<string, string>>
 }
 
 describe('sallyport run, about the keys of an issuer', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   it('names a key of a fetched set that is not used, with its kid, its place and the reason', async () => {
     const server = await startKeyServer();

@@ -13,7 +13,7 @@ kind: AuthorizationPolicy
 metadata: { name: deny, namespace: foo }
 spec: { action: DENY, rules: [{ to: [{ operation: { paths: ["/no"] } }] }] }
 `;
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 
 function workload(port: number): string {
   return `apiVersion: apps/v1
@@ -43,7 +43,7 @@ async function statusOf(port: number, path: string): Promise<number> {
 }
 
 describe('sallyport run', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   const upstream = createServer((_, response) => response.end('hello'));
   before(async () => {

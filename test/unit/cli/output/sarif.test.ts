@@ -37,7 +37,7 @@ interface Log {
 
 describe('formatSarif', function () {
   // Compiling the schema takes seconds on a busy machine.
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   it('has one rule per code and one result per finding, with its location', () => {
     const finding = { line: 7, column: 3, object: 'AuthorizationPolicy foo/a', path: 'spec', message: 'wrong' } as const;
