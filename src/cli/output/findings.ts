@@ -4,7 +4,7 @@
 import type { Severity } from '../../errors.ts';
 import type { OutputStream } from '../context/command-context.ts';
 import type { LocatedFinding } from '../input/located-finding.ts';
-import { printable } from '../terminal/printable.ts';
+import { printableStart } from '../terminal/printable.ts';
 import { writeText } from '../terminal/writers.ts';
 import { plural } from './plural.ts';
 import { type Cell, formatTable, paint, type Style } from './table.ts';
@@ -14,7 +14,8 @@ const SEVERITY_STYLE: Readonly<Record<Severity, Style>> = { error: 'red', warnin
 /** `file:line:column: severity: Kind ns/name: field: reason (hint) [CODE]`, without the parts that are empty. */
 export function formatFindingLine(finding: LocatedFinding): string {
   const parts = [placeText(finding), finding.severity, finding.object, finding.path, reasonText(finding)];
-  return printable(`${parts.filter((part) => part !== '').join(': ')} [${finding.code}]`);
+  const shown = parts.filter((part) => part !== '').map(printableStart);
+  return `${shown.join(': ')} [${finding.code}]`;
 }
 
 /** Writes one line per finding. */

@@ -4,7 +4,7 @@
  */
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
-import { printable } from '../terminal/printable.ts';
+import { printable, printableStart } from '../terminal/printable.ts';
 
 /** A style of `node:util`, e.g. `bold` or `red`. */
 export type Style = Parameters<typeof styleText>[0];
@@ -94,5 +94,5 @@ function wrapCell(cell: Cell, width: number): readonly Cell[] {
 }
 
 function cellText(cell: Cell | undefined): string {
-  return printable(typeof cell === 'object' ? cell.text : (cell ?? ''));
+  return printableStart(typeof cell === 'object' ? cell.text : (cell ?? ''));
 }

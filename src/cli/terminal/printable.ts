@@ -5,6 +5,8 @@
 import { redactSecrets } from '../../explain/redact.ts';
 
 const MAX_TARGET = 200;
+/** A longer value says no more to a person; JSON and YAML have all of it. */
+const MAX_SHOWN = 2000;
 /** Control and format characters, halves of surrogate pairs, and the two line separators that are neither. */
 const SPECIAL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const SHORT: ReadonlyMap<string, string> = new Map([
@@ -27,6 +29,11 @@ export function requestText({ method, target }: { readonly method: string; reado
 /** `text` on one line, with escapes such as `\n` and `\u001b` for everything that a terminal or a CI service would interpret. */
 export function printable(text: string): string {
   return text.replaceAll(SPECIAL, escapeCharacter).replaceAll(COMMAND, '#\\u0023$1');
+}
+
+/** As {@link printable}, and cut if it is very long. */
+export function printableStart(text: string): string {
+  return printable(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text);
 }
 
 /** As {@link printable} for text of several lines, with styles: a line that starts like a command of GitHub Actions is escaped, too. */

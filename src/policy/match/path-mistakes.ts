@@ -16,7 +16,11 @@ const REGULAR = /^\^|\$$|\.[*+]|\\[dwsDWS.]/;
 /** An expression without these is a literal string. */
 const SPECIAL = /[\\^$.*+?()[\]{}|]/;
 // oxlint-disable-next-line no-control-regex -- everything but visible ASCII
-const ENCODED = /[^\x21-\x7e]+/g;
+const ENCODED = /[^\x21-\x7e]/;
+/** How clients send each byte of a path. */
+const SENT_BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 
 /** The mistake in `value`; undefined: none of those known here. */
 export function pathMistake(value: string): PathMistake | undefined {
@@ -89,13 +93,10 @@ function instead(value: string): string {
 
 /** Clients send everything but visible ASCII as percent-encoded UTF-8. */
 function encodingMistake(value: string): PathMistake | undefined {
-  const encoded = value.replaceAll(ENCODED, (character) => encode(character));
-  if (encoded === value) return undefined;
+  if (!ENCODED.test(value)) return undefined;
   // The hint must match something, and query and fragment are not part of a path.
-  const [path = ''] = encoded.split(/[?#]/, 1);
+  const end = value.search(/[?#]/);
+  let path = '';
+  for (const byte of Buffer.from(end === -1 ? value : value.slice(0, end), 'utf8')) path += SENT_BYTES[byte] ?? '';
   return { reason: 'clients send other characters than visible ASCII percent-encoded', instead: `write ${path}`, isLiteral: false };
-}
-
-function encode(character: string): string {
-  return [...Buffer.from(character, 'utf8')].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }

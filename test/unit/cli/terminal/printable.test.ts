@@ -1,5 +1,12 @@
 import { expect } from 'chai';
-import { escapeSpecial, isPrintable, printable, printableLines, requestText } from '../../../../src/cli/terminal/printable.ts';
+import {
+  escapeSpecial,
+  isPrintable,
+  printable,
+  printableLines,
+  printableStart,
+  requestText,
+} from '../../../../src/cli/terminal/printable.ts';
 
 describe('requestText', () => {
   it('shortens a long target', () => {
@@ -32,6 +39,13 @@ describe('printable', () => {
 
   it('keeps all other characters', () => {
     expect(printable('é日😀 ::1 # ## \\n')).to.equal('é日😀 ::1 # ## \\n');
+  });
+});
+
+describe('printableStart', () => {
+  it('cuts what is very long', () => {
+    expect(printableStart(`${'a'.repeat(1_000_000)}`)).to.equal(`${'a'.repeat(2000)}…`);
+    expect(printableStart('a\n')).to.equal('a\\n');
   });
 });
 
