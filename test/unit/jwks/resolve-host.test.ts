@@ -14,7 +14,7 @@ async function resolverOf(resolvConf: string, hosts = ''): Promise<ResolveHost> 
   return createHostResolver({ hosts: join(directory, 'hosts'), resolvConf: join(directory, 'resolv.conf'), servers: [server.address] });
 }
 
-const found = async (resolve: ResolveHost, name: string): Promise<readonly HostAddress[]> => resolve(name, AbortSignal.timeout(5_000));
+const found = async (resolve: ResolveHost, name: string): Promise<readonly HostAddress[]> => resolve(name, AbortSignal.timeout(60_000));
 
 async function codeOf(attempt: Promise<unknown>): Promise<unknown> {
   return attempt.then(
@@ -94,7 +94,7 @@ describe('resolver of the controller', () => {
 
 describe('system resolver', () => {
   it('resolves a name of this machine', async () => {
-    const addresses = await resolveBySystem('localhost', AbortSignal.timeout(5_000));
+    const addresses = await resolveBySystem('localhost', AbortSignal.timeout(60_000));
     expect(addresses.every(({ address }) => ['127.0.0.1', '::1'].includes(address))).to.equal(true);
     expect(addresses).not.to.deep.equal([]);
   });
