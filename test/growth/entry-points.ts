@@ -213,7 +213,7 @@ function all<T>(prefix: string, makers: Readonly<Record<string, (text: string) =
 const YAML: Readonly<Record<string, (text: string) => string>> = {
   'a whole file': (text) => text,
   'a value': (text) => POLICY_YAML.replace('/a,', () => `${JSON.stringify(`/${text}`)},`),
-  'a plain value': (text) => POLICY_YAML.replace('name: p,', () => `name: ${text},`),
+  'a plain value': (text) => POLICY_YAML.replace('name: p,', () => `name: ${text.replaceAll(/[\r\n]+/g, ' ')},`),
   'a block': (text) => `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  a: |\n    ${text.replaceAll('\n', '\n    ')}\n`,
   'a folded block': (text) =>
     `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  a: >-\n    ${text.replaceAll('\n', '\n    ')}\n`,
