@@ -239,7 +239,9 @@ export function entryPoints(): Readonly<Record<string, EntryPoint>> {
     ...all('mutating webhook', PODS, (object) =>
       toReview(
         'u',
-        reviewPod(review(object), SETTINGS as Parameters<typeof reviewPod>[1], () => []),
+        reviewPod(review(object), { settings: SETTINGS, rootPoliciesFor: () => [], trustFor: () => undefined } as unknown as Parameters<
+          typeof reviewPod
+        >[1]),
       ),
     ),
     ...all('reflector of policies', POLICIES, (object) => reflect(object, reflectPolicy as (raw: RawObject) => unknown)),

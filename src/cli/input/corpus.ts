@@ -37,7 +37,17 @@ const lineSchema = z
  * @throws CommandError that names file and line
  */
 export async function* readCorpus(file: string, context: CommandContext): AsyncGenerator<CorpusEntry> {
-  const lines = file === '-' ? (await requireInput(file, context)).split('\n') : (await openLines(file, context)).readLines();
+  if (file === '-') return yield* entriesOf((await requireInput(file, context)).split('\n'), file);
+  const handle = await openLines(file, context);
+  try {
+    yield* entriesOf(handle.readLines(), file);
+  } finally {
+    // A line that is not a request ends the iteration before the end of the file.
+    await handle.close();
+  }
+}
+
+async function* entriesOf(lines: AsyncIterable<string> | Iterable<string>, file: string): AsyncGenerator<CorpusEntry, void> {
   let number = 0;
   let archive: string[] | undefined;
   for await (const text of lines) {
