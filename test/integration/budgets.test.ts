@@ -168,7 +168,6 @@ describe('controller on a real API server: budgets, last good versions and index
     }, 'the policy for the new labels');
     expect(events).to.deep.equal(['allow', '503', 'deny']);
     expect(Date.now() - startedMs).to.be.below(5_000);
-    process.stdout.write(`      503 for ${Date.now() - startedMs} ms after the relabel\n`);
     await rm(folder, { recursive: true });
   });
 });
