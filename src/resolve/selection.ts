@@ -123,7 +123,10 @@ function applyPod(parts: Parts, before: SlimPod | undefined, after: SlimPod | un
   const policies = new Map(pods.flatMap((pod) => [...policiesFor(parts, pod.namespace, pod.labels)]));
   const selectedWorkloads = (): readonly string[] => {
     const traits = [...workloads].map((workload) => describeTraits(parts.labelSets.traitsOf(workload))).join(' ');
-    return [...policies.values()].map((policy) => `${describeSelected(parts, policy, workloads)}${traits}`);
+    return [...policies.values()].map((policy) => {
+      const selected = describeSelected(parts, policy, workloads);
+      return selected.includes('true') ? `${selected}${traits}` : selected;
+    });
   };
   const old = selectedWorkloads();
   parts.labelSets.update(before, after);
