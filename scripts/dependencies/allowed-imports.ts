@@ -216,7 +216,6 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'cluster state: policies (last good version of each), pods, namespaces; the directory source',
     imports: ['api', 'fs-watch', 'regular-file.ts', 'resolve'],
     types: ['errors.ts'],
-    npm: ['yaml'],
     node: ['node:fs/promises', 'node:path', 'node:timers/promises'],
   },
   status: {

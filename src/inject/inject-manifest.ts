@@ -2,10 +2,11 @@
  * Injects agents into a file of manifests in YAML or JSON with any number of documents. Order, comments and everything else are
  * kept.
  */
-import { type Document, isAlias, isMap, parseAllDocuments, visit } from 'yaml';
+import { type Document, isAlias, isMap, visit } from 'yaml';
 import type { WorkloadId } from '../api/kube/keys.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
 import { workloadIdOf, workloadIdOfOwner } from '../api/kube/workload.ts';
+import { parseYamlDocuments, type YamlDocuments } from '../api/kube/yaml-documents.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import { editDocument } from './edit-document.ts';
 import { findTemplateProblems, injectPodTemplate } from './inject-pod.ts';
@@ -52,12 +53,13 @@ const API_GROUPS: ReadonlySet<string> = new Set(['v1', 'apps/v1', 'batch/v1']);
  * @throws RefusedError SP_MANIFEST if the text is not YAML or has no JSON form
  */
 export function injectManifest(text: string, settings: InjectionSettings, others: readonly Raw[] = []): ManifestInjection {
-  const documents = parseAllDocuments(text, { merge: true });
-  if (!Array.isArray(documents)) return { text, injected: [], findings: [] };
+  const yaml = parseYamlDocuments(text, { merge: true });
+  const { documents } = yaml;
+  if (documents.length === 0) return { text, injected: [], findings: [] };
   const injected: string[] = [];
   const findings: InjectionFinding[] = [];
   const edited = new Set<Document>();
-  const placed = placedObjects(documents);
+  const placed = placedObjects(yaml);
   const all = [...placed.flatMap(({ objects }) => objects.map(({ object }) => object)), ...others];
   for (const { document, objects } of placed) {
     for (const { path, object } of objects) {
@@ -81,17 +83,16 @@ interface Placed {
 
 /** The objects of a manifest, also those inside a List. @throws RefusedError SP_MANIFEST as {@link injectManifest} does */
 export function readObjects(text: string): readonly Raw[] {
-  const documents = parseAllDocuments(text, { merge: true });
-  if (!Array.isArray(documents)) return [];
-  return placedObjects(documents).flatMap(({ objects }) => objects.map(({ object }) => object));
+  return placedObjects(parseYamlDocuments(text, { merge: true })).flatMap(({ objects }) => objects.map(({ object }) => object));
 }
 
-function placedObjects(
-  documents: readonly Document.Parsed[],
-): readonly { readonly document: Document.Parsed; readonly objects: readonly Placed[] }[] {
+function placedObjects({
+  documents,
+  errorText,
+}: YamlDocuments): readonly { readonly document: Document.Parsed; readonly objects: readonly Placed[] }[] {
   return documents.flatMap((document) => {
     const [error] = document.errors;
-    if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${error.message}`, { cause: error });
+    if (error !== undefined) throw new RefusedError('SP_MANIFEST', `not YAML: ${errorText(error)}`, { cause: error });
     return isMap(document.contents) ? [{ document, objects: objectsOf(document) }] : [];
   });
 }

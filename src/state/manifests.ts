@@ -2,9 +2,9 @@
  * Parses manifest files into Kubernetes objects with their positions. Lists are flattened. A caller that applies objects must apply none of
  * a file that has findings, so that part of a file is never applied.
  */
-import { LineCounter, parseAllDocuments } from 'yaml';
 import { misspeltPolicy } from '../api/kube/misspelt-policy.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
+import { parseYamlDocuments } from '../api/kube/yaml-documents.ts';
 import type { Finding } from '../errors.ts';
 
 /** A Kubernetes object as it was written; only the members listed here are validated. */
@@ -57,15 +57,15 @@ export function isKustomizationFile(name: string): boolean {
  * @param file name in origins and findings
  */
 export function parseManifests(text: string, file: string): ParsedManifests {
-  const lineCounter = new LineCounter();
   const findings: ManifestFinding[] = [];
   const objects: ManifestObject[] = [];
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: true, logLevel: 'error' });
-  for (const document of Array.isArray(documents) ? documents : []) {
+  const { documents, lineCounter, errorText } = parseYamlDocuments(text);
+  for (const document of documents) {
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     const error = document.errors[0];
     if (error !== undefined) {
-      findings.push(manifestError({ file, line: error.linePos?.[0].line ?? line }, error.message.split('\n')[0] ?? 'not YAML'));
+      const errorLine = error.pos[0] < 0 ? line : lineCounter.linePos(error.pos[0]).line;
+      findings.push(manifestError({ file, line: errorLine }, errorText(error)));
       continue;
     }
     try {

@@ -79,7 +79,7 @@ function onlyItem(items: unknown, file: string): Readonly<Record<string, unknown
 }
 
 function firstDocument(text: string): unknown {
-  const documents = parseAllDocuments(text);
+  const documents = parseAllDocuments(text, { prettyErrors: false });
   return Array.isArray(documents) && documents[0]?.errors.length === 0 ? documents[0].toJS() : undefined;
 }
 

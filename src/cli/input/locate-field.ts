@@ -44,7 +44,7 @@ export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
 
 function parseYaml(text: string): ParsedFile {
   const lineCounter = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter });
+  const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: false });
   const documents = Array.isArray(parsed) ? parsed : [];
   const lineOf = ({ contents, range }: Document.Parsed): number => lineCounter.linePos(contents?.range?.[0] ?? range[0]).line;
   return { lineCounter, documentByLine: new Map(documents.map((document) => [lineOf(document), document])), itemsByList: new Map() };

@@ -1,9 +1,10 @@
 /*
  * ConfigMaps of signed bundles, as `kubectl get configmap -o yaml` prints them: one, several documents, or a List.
  */
-import { parseAllDocuments } from 'yaml';
+
 import { type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
 import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
+import { parseYamlDocuments } from '../../api/kube/yaml-documents.ts';
 import { digestOf } from '../../bundle/digest.ts';
 import { fromStoredForm } from '../../bundle/slots.ts';
 import { peekStatement, type Statement } from '../../bundle/statement.ts';
@@ -23,11 +24,10 @@ export interface SlotConfigMap {
 
 /** The ConfigMaps of signed bundles in `text`; others are left out. @throws CommandError with exit code 65 when it is not YAML */
 export function readSlotConfigMaps(text: string, file: string): readonly SlotConfigMap[] {
-  const documents = parseAllDocuments(text);
-  if (!Array.isArray(documents)) return [];
+  const { documents, errorText } = parseYamlDocuments(text);
   return documents.flatMap((document) => {
     const [error] = document.errors;
-    if (error !== undefined) throw new CommandError(EXIT_BAD_DATA, `${file}: not YAML: ${error.message.split('\n')[0]}`);
+    if (error !== undefined) throw new CommandError(EXIT_BAD_DATA, `${file}: not YAML: ${errorText(error)}`);
     const root = objectOf(document.toJS());
     const items = Array.isArray(root['items']) ? root['items'].map(objectOf) : [root];
     return items.flatMap((item) => slotOf(item) ?? []);

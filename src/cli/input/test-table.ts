@@ -131,10 +131,13 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
 /** The table in `text`. @throws CommandError that names file, line and field */
 function parseTable(text: string, file: string): TestTable {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { prettyErrors: true, lineCounter });
+  const document = parseDocument(text, { prettyErrors: false, lineCounter });
   const [error] = document.errors;
   if (error !== undefined)
-    throw new CommandError(EXIT_BAD_DATA, `${file}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0] ?? ''}`);
+    throw new CommandError(
+      EXIT_BAD_DATA,
+      `${file}:${lineCounter.linePos(Math.max(0, error.pos[0])).line}: ${error.message.split('\n')[0] ?? ''}`,
+    );
   const result = tableSchema.safeParse(document.toJS());
   if (result.success) return { ...result.data, file };
   const [issue] = result.error.issues;
