@@ -2,7 +2,8 @@
  * Where the signing keys are kept: a Secret of the release namespace, or a file for `sallyport run`. Keys are created once and replaced
  * only by keys that were made from them: every write fails when another client was faster.
  */
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, SIGNING_KEYS_KEY, SIGNING_KEYS_SECRET } from '../api/kube/names.ts';
 import { readObject } from '../cluster/apply.ts';
@@ -58,10 +59,12 @@ export function fileKeyStore(path: string): KeyStore {
     },
     create: async (keys) => {
       await mkdir(dirname(path), { recursive: true });
-      const file = await open(path, 'wx', 0o600).catch(present);
-      await file?.writeFile(JSON.stringify(keys));
-      await file?.close();
-      return file !== undefined;
+      // A link appears with its whole content, or not at all.
+      const draft = `${path}.${randomUUID()}`;
+      await writeFile(draft, JSON.stringify(keys), { mode: 0o600 });
+      const isMade = await link(draft, path).then(() => true, present);
+      await rm(draft);
+      return isMade;
     },
     replace: async (keys, version) => {
       if ((await readFile(path, 'utf8').catch(absent)) !== version) return false;
@@ -107,7 +110,7 @@ function absent(error: unknown): undefined {
   throw error;
 }
 
-function present(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+function present(error: unknown): false {
+  if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
   throw error;
 }
