@@ -7,6 +7,7 @@ import { type BundleFiles, decodeBundle, decodeInSteps } from '../../../src/bund
 import { digestOf } from '../../../src/bundle/digest.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
+import type { Json } from '../../../src/policy/facts.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
 
 const bytes = (value: string): Uint8Array => Buffer.from(value);
@@ -34,6 +35,13 @@ function codeOf(files: BundleFiles, expected = SAMPLE.workload): string {
     throw error;
   }
   return 'accepted';
+}
+
+/** The paths of all objects in `value`. */
+function objectsIn(value: Json, path: readonly (string | number)[] = []): (readonly (string | number)[])[] {
+  if (Array.isArray(value)) return value.flatMap((element: Json, at) => objectsIn(element, [...path, at]));
+  if (typeof value !== 'object' || value === null) return [];
+  return [path, ...Object.entries(value).flatMap(([name, member]) => objectsIn(member, [...path, name]))];
 }
 
 const clauses = ['programs', 0, 'http', 'allow', 'rules', 0, 'to', 0] as const;
@@ -108,6 +116,17 @@ describe('decodeBundle', () => {
       expect(codeOf(files)).to.equal(code);
     });
   }
+
+  it('rejects an unknown member of every object, at every level', () => {
+    const body = { maxRequestBytes: 1, allowPartialMessage: false, packAsBytes: false };
+    const withBody = ['programs', 0, 'http', 'custom', 0, 'provider', 'includeRequestBodyInCheck'];
+    const places = objectsIn(JSON.parse(encoded.json) as Json);
+
+    expect(codeOf(changed(withBody, body))).to.equal('accepted');
+    expect(codeOf(changed(withBody, { ...body, unknown: 1 }))).to.equal('SP_BUNDLE_SCHEMA');
+    expect(places.length).to.be.above(100);
+    for (const path of places) expect(codeOf(changed([...path, 'unknown'], 1)), path.join('.')).to.equal('SP_BUNDLE_SCHEMA');
+  });
 
   it('rejects a clause when one of its members is missing', () => {
     for (const [index, clause] of EVERY_CLAUSE.entries()) {

@@ -83,6 +83,17 @@ describe('the ext_authz filter', () => {
     expect(verdict.log.details).to.equal('ext_authz_error');
   });
 
+  for (const status of [200, 401, 403, 500, 502, 503]) {
+    it(`never forwards a request whose check failed or was denied with status ${status}`, () => {
+      const filterChain = filterChainOf([custom('c', 'ext', {}), custom('d', 'two', {})], { mesh });
+
+      for (const response of [checkFailed(status), checkDenied(status, '')]) {
+        const verdict = expectKind('reply', verdictOf('check', filterChain, raw('/')).resume(response));
+        expect([verdict.status, verdict.log.outcome, verdict.log.details]).to.deep.equal([status, 'deny', response.details]);
+      }
+    });
+  }
+
   it('denies a request that an unknown provider should check', () => {
     const verdict = verdictOf('reply', filterChainOf([custom('c', 'missing', {})], { mesh }), raw('/'));
 

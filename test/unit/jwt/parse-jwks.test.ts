@@ -181,6 +181,31 @@ describe('a JWKS document', () => {
     expect(problems).to.deep.equal(['keys[0]: RSA key is shorter than 2048 bits']);
   });
 
+  it('takes RSA keys of 1024 to 8192 bits', () => {
+    const odd = (bytes: number): string => Buffer.alloc(bytes, 0xff).toString('base64url');
+
+    for (const bytes of [128, 1024]) expect(only({ kty: 'RSA', n: odd(bytes), e: 'AQAB' }), `${bytes} bytes`).not.to.equal(undefined);
+    for (const bytes of [64, 96, 127, 1025]) {
+      expect(parseJwks(jwks({ kty: 'RSA', n: odd(bytes), e: 'AQAB' })), `${bytes} bytes`).to.deep.include({
+        keys: [],
+        problems: ['keys[0]: Jwks RSA [n] or [e] field is missing or has a parse error'],
+      });
+    }
+  });
+
+  it('takes no RSA key of 512 bits', () => {
+    const short = generateKeyPairSync('rsa', { modulusLength: 512 }).publicKey.export({ format: 'jwk' });
+
+    expect(only(short)).to.equal(undefined);
+  });
+
+  it('warns of an RSA key below 2048 bits only', () => {
+    const weak = (bytes: number): number =>
+      parseJwks(jwks({ kty: 'RSA', n: Buffer.alloc(bytes, 0xff).toString('base64url'), e: 'AQAB' })).problems.length;
+
+    expect([255, 256].map(weak)).to.deep.equal([1, 0]);
+  });
+
   it('names a key by its kid, of which it shows a bounded part, and distinguishes a weak key from one that is left out', () => {
     const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
     const { problems, leftOut } = parseJwks(

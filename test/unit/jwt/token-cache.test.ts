@@ -30,6 +30,21 @@ describe('token cache', () => {
     expect(partition.get('')).to.equal(undefined);
   });
 
+  it('does not find a used or a refused entry by another token with the same end', () => {
+    const cache = new TokenCache(64 * KIB);
+    const partition = cache.open<CacheEntry>(1);
+    partition.add(entry('used'), 0);
+    for (let times = 0; times < 3; times += 1) partition.get(text('used'));
+    fill(partition, 0, 1000, 'once');
+    partition.addRefused(entry('refused'));
+
+    for (const name of ['used', 'refused']) {
+      expect(partition.get(text(name))?.text, name).to.equal(text(name));
+      expect(partition.get(`A${text(name)}`), name).to.equal(undefined);
+      expect(partition.get(text(name).slice(-32)), name).to.equal(undefined);
+    }
+  });
+
   it('never exceeds its budget', () => {
     const cache = new TokenCache(64 * KIB);
     const partitions = [cache.open<CacheEntry>(3), cache.open<CacheEntry>(2)];

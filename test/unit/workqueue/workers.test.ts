@@ -147,6 +147,28 @@ describe('workers', () => {
     expect(bench.queue.depth()).to.equal(1);
   });
 
+  it('report how many keys are in progress and how long each took', async () => {
+    const queue = createWorkQueue({ clock: createFakeClock(), groupOf: () => '' });
+    const stopping = new AbortController();
+    const active: number[] = [];
+    const durations: number[] = [];
+    const observer = {
+      onActive: (change: 1 | -1) => active.push(change),
+      onResult: (_result: string, durationMs: number) => durations.push(durationMs),
+    };
+    const beganMs = performance.now();
+    const running = runWorkers({ queue, handle: () => Promise.resolve(undefined), concurrency: 1, logger, observer }, stopping.signal);
+    queue.add('a/x');
+    queue.add('a/y');
+    await until(() => durations.length === 2, 'both results');
+    const elapsedMs = performance.now() - beganMs;
+    stopping.abort();
+    await running;
+
+    expect(active).to.deep.equal([1, -1, 1, -1]);
+    for (const durationMs of durations) expect(durationMs).to.be.within(0, elapsedMs);
+  });
+
   it('pass a separate signal to the handler of the key in progress', async () => {
     const queue = createWorkQueue({ clock: createFakeClock(), groupOf: () => '' });
     const [stopping, finishing] = [new AbortController(), new AbortController()];

@@ -233,6 +233,25 @@ describe('bundles: labels', () => {
     expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
   });
 
+  for (const [name, files] of [
+    ['a bundle was rejected', filesOf(simpleBundle(ALLOW_ALL, 'other'))],
+    ['a bundle could not be read', { [BUNDLE_KEY]: '{', [BUNDLE_DIGEST_KEY]: 'x' }],
+    ['the ConfigMap was deleted', {}],
+  ] as const) {
+    it(`chooses from the last good bundle when the pod is relabelled after ${name}`, async () => {
+      await labels('app="a"\ntier="x"');
+      const { bundles, programs, policies } = labelled();
+      await bundles.begin();
+      await mountVolume(bundleDir, files);
+      await bundles.read();
+      await labels('pod-template-hash="5"');
+      await bundles.read();
+
+      expect(programs).to.deep.equal([ALLOW_ALL, DENY_ALL]);
+      expect(new Set(policies.map((policy) => policy.digest))).to.deep.equal(new Set([filesOf(variants)[BUNDLE_DIGEST_KEY]]));
+    });
+  }
+
   it('stays closed while no variant matches, and while the labels are unknown', async () => {
     await labels('app="b"');
     const wrong = labelled();

@@ -68,6 +68,42 @@ describe('Http1ClientConnection: responses before the end of the request', () =>
   }
 });
 
+describe('Http1ClientConnection: a request that ends after its response', () => {
+  afterEach(stop);
+
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+  const requests: readonly (readonly [name: string, head: string])[] = [
+    ['a length', `Content-Length: ${smuggled.length + 4}\r\n\r\nbody`],
+    ['chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n'],
+  ];
+  for (const [name, rest] of requests) {
+    it(`leaves no connection to the next request within a body with ${name}`, async () => {
+      const ended: Promise<unknown>[] = [];
+      const { port } = await start({
+        upstream: (socket) => {
+          // It may end with a reset, which `once` of node:events would throw.
+          ended.push(new Promise((resolve) => socket.once('close', resolve)));
+          socket.on('data', () => socket.write(OK));
+        },
+      });
+      const early = new RawClient(port).send(`POST /ok HTTP/1.1\r\nHost: a\r\n${rest}`);
+      await early.until(has('\r\n\r\nok'));
+      const next = new RawClient(port).send(GET);
+      expect(await next.until(has('\r\n\r\nok'))).to.match(/^HTTP\/1.1 200 /);
+      expect(at.seen).to.have.length(2);
+      early.send(smuggled);
+      early.socket.end();
+      await ended[0];
+
+      expect(at.seen[0]).to.match(/^POST [^]*body(\r\n)?$/);
+      expect(at.seen[1]).to.match(/^GET \/ok HTTP/);
+      expect(at.seen.join('')).not.to.include('smuggled');
+      early.socket.destroy();
+      next.socket.destroy();
+    });
+  }
+});
+
 describe('Http1ClientConnection: connections that die', () => {
   afterEach(stop);
 

@@ -76,6 +76,11 @@ const ROWS: Readonly<Record<PathNormalization, readonly (readonly [string, strin
     ['/a/%2f../b', '/a/b'],
     ['/a%2f..%2fb', '/b'],
     ['/a?%2f', '/a?%2f'],
+    ['/a%252Fb', '/a%252Fb'],
+    ['/a%252fb%255C%255c', '/a%252fb%255C%255c'],
+    ['/a/%252e%252e%252fb', '/a/%252e%252e%252fb'],
+    ['/a%25252Fb', '/a%25252Fb'],
+    ['/a%2%46b', '/a%252Fb'],
   ],
 };
 
