@@ -66,18 +66,22 @@ function slotOf(object: Readonly<Record<string, unknown>>): SlotConfigMap | unde
   const jws = data[SLOT_STATEMENT_KEY];
   const [plain, encoded] = [data[SLOT_PART_KEY], binaryData[SLOT_PART_KEY]];
   if (object['kind'] !== 'ConfigMap' || (jws === undefined && plain === undefined && encoded === undefined)) return undefined;
-  const namespace = String(metadata['namespace'] ?? '');
+  const namespace = textOf(metadata['namespace']);
   return {
-    name: `${namespace}/${String(metadata['name'] ?? '')}`,
+    name: `${namespace}/${textOf(metadata['name'])}`,
     namespace,
-    jws: String(jws ?? ''),
-    keys: String(data[SLOT_KEYS_KEY] ?? ''),
-    part: plain === undefined ? bufferOf(encoded) : Buffer.from(String(plain)),
+    jws: textOf(jws),
+    keys: textOf(data[SLOT_KEYS_KEY]),
+    part: plain === undefined ? bufferOf(encoded) : Buffer.from(textOf(plain)),
   };
 }
 
 function bufferOf(encoded: unknown): Buffer | undefined {
-  return encoded === undefined ? undefined : Buffer.from(String(encoded), 'base64');
+  return encoded === undefined ? undefined : Buffer.from(textOf(encoded), 'base64');
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {
