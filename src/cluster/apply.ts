@@ -34,6 +34,7 @@ export interface ApplyOptions {
 
 /**
  * Applies an object with server-side apply. An object without changes keeps its resourceVersion.
+ * @internal tests bring their manifests into a cluster with it; the controller creates and replaces what it signs
  * @returns the stored object
  * @throws RefusedError `SP_KUBE_INVALID` (rejected by the schema), `SP_KUBE_FORBIDDEN`, `SP_KUBE_NOT_FOUND` (no such
  *   namespace, or it is being deleted); TransientError for the rest

@@ -220,7 +220,7 @@ describe('controller on a real API server: statuses', function () {
     await at.cluster.pod({ namespace: at.ns, name: 'bare', agent: false });
     await at.cluster.policy(AP, 'p', at.ns, DENY_GET);
     await see(async () => (await readyReason(AP, 'p')) === 'NoAgent', 'the status');
-    expect((await at.cluster.condition(AP, 'p', at.ns, 'Ready'))?.message).to.contain(`${at.ns}/bare`);
+    expect((await at.cluster.condition(AP, 'p', at.ns, 'Ready'))?.message).to.contain(`${at.ns}/pod/bare`);
   });
 });
 
