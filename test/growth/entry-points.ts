@@ -18,6 +18,8 @@ import { runCommand } from '../support/cli-context.ts';
 /** One way in: takes a text and does all that is done with it. */
 export interface EntryPoint {
   readonly run: (text: string) => unknown;
+  /** How many times the text stands in what is read. */
+  readonly copies: number;
   /** Removes its files. */
   readonly dispose: () => void;
 }
@@ -197,16 +199,27 @@ function command(
       for (const [name, content] of Object.entries(files(text))) writeFileSync(join(cwd, name), content);
       return runCommand(args, { cwd, ...(stdin === undefined ? {} : { stdin: stdin(text) }) });
     },
+    copies: copiesIn((text) => [files(text), stdin?.(text)]),
     dispose: () => rmSync(cwd, { recursive: true, force: true }),
   };
 }
 
-function pure(run: (text: string) => unknown): EntryPoint {
-  return { run, dispose: () => undefined };
+/** So many characters for one copy of the text make a total of about `length`. */
+export function shareOf({ copies }: EntryPoint, length: number): number {
+  return Math.floor(length / copies);
+}
+
+function copiesIn(make: (text: string) => unknown): number {
+  const sample = 'x'.repeat(10_000);
+  return Math.max(1, Math.round(JSON.stringify(make(sample)).length / sample.length));
+}
+
+function pure(run: (text: string) => unknown, copies: number): EntryPoint {
+  return { run, copies, dispose: () => undefined };
 }
 
 function all<T>(prefix: string, makers: Readonly<Record<string, (text: string) => T>>, run: (made: T) => unknown): [string, EntryPoint][] {
-  return Object.entries(makers).map(([name, make]) => [`${prefix}: ${name}`, pure((text) => run(make(text)))]);
+  return Object.entries(makers).map(([name, make]) => [`${prefix}: ${name}`, pure((text) => run(make(text)), copiesIn(make))]);
 }
 
 /** Text as it may stand in a YAML file: plain, and in the styles that are read differently. */
