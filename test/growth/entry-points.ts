@@ -204,7 +204,7 @@ function command(
   };
 }
 
-/** So many characters for one copy of the text make a total of about `length`. */
+/** The characters for each copy of the text, which make a total of about `length`. */
 export function shareOf({ copies }: EntryPoint, length: number): number {
   return Math.floor(length / copies);
 }
