@@ -53,7 +53,7 @@ export interface PolicyCluster {
   readonly deletePolicy: (kind: Kind, name: string, namespace: string) => Promise<void>;
   readonly configMap: (namespace: string, name: string) => Promise<RawObject | undefined>;
   /** The bundle in a ConfigMap, of a bare pod when the kind is absent; undefined when it does not exist. */
-  readonly bundle: (namespace: string, workload: string, kind?: string) => Promise<Bundle | undefined>;
+  readonly bundle: (namespace: string, workload: string, kind?: string, slot?: number) => Promise<Bundle | undefined>;
   readonly condition: (kind: Kind, name: string, namespace: string, type: string) => Promise<Condition | undefined>;
   readonly events: (namespace: string) => Promise<readonly RawObject[]>;
   readonly close: () => Promise<void>;
@@ -93,8 +93,8 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
     policy: (kind, name, namespace, spec) => apply({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace }, spec }),
     deletePolicy: async (kind, name, namespace) => void (await deleteObject(client, { resource: RESOURCES[kind], namespace, name })),
     configMap,
-    bundle: async (namespace, workload, kind = 'pod') => {
-      const data = (await configMap(namespace, `sallyport-bundle-${kind}.${workload}.0`))?.['data'] as
+    bundle: async (namespace, workload, kind = 'pod', slot = 0) => {
+      const data = (await configMap(namespace, `sallyport-bundle-${kind}.${workload}.${slot}`))?.['data'] as
         | Readonly<Record<string, string>>
         | undefined;
       const text = data?.[SLOT_PART_KEY];

@@ -13,6 +13,7 @@ import { requireInput } from '../input/read-file.ts';
 import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, statementsIn, subjectOf } from '../input/slot-config-maps.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
+import { writeDocument, writeText } from '../terminal/writers.ts';
 
 interface VerifyOptions {
   readonly trustAnchor: string;
@@ -113,7 +114,7 @@ function checkStatement(
 
 function print(results: readonly Verified[], output: OutputFormat, { stdout }: CommandContext): void {
   if (output !== 'table') {
-    stdout.write(formatDocument('BundleVerification', { items: results }, output));
+    writeDocument(stdout, formatDocument('BundleVerification', { items: results }, output));
     return;
   }
   const rows = results.map(({ subject, number, digest, key, validUntil, result, message }) => [
@@ -124,5 +125,5 @@ function print(results: readonly Verified[], output: OutputFormat, { stdout }: C
     validUntil,
     message === '' ? result : `${result}: ${message}`,
   ]);
-  stdout.write(formatTable(['SUBJECT', 'NUMBER', 'DIGEST', 'KEY', 'VALID UNTIL', 'RESULT'], rows, stdout));
+  writeText(stdout, formatTable(['SUBJECT', 'NUMBER', 'DIGEST', 'KEY', 'VALID UNTIL', 'RESULT'], rows, stdout));
 }

@@ -28,6 +28,7 @@ import { EXIT_BAD_DATA, EXIT_FAILURE, EXIT_OK } from '../context/exit-codes.ts';
 import { requireInput } from '../input/read-file.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
+import { writeDocument, writeText } from '../terminal/writers.ts';
 
 interface ClusterOptions {
   readonly namespace: string;
@@ -110,7 +111,7 @@ async function show({ store, namespace, context }: Session, { anchor, output }: 
   const { keys } = await requireKeys({ store, namespace });
   const { stdout } = context;
   if (anchor === true) {
-    stdout.write(`${signerOf(keys).anchor}\n`);
+    writeText(stdout, `${signerOf(keys).anchor}\n`);
     return EXIT_OK;
   }
   const rows = keys.keys.map(({ x, notBefore, notAfter }, at) => ({
@@ -121,12 +122,12 @@ async function show({ store, namespace, context }: Session, { anchor, output }: 
   }));
   const facts = { cluster: keys.cluster, root: rootId(keys), formerRoots: keys.successions.length, number: keys.number, keys: rows };
   if (output !== 'table') {
-    stdout.write(formatDocument('SigningKeys', facts, output));
+    writeDocument(stdout, formatDocument('SigningKeys', facts, output));
     return EXIT_OK;
   }
-  stdout.write(`cluster ${facts.cluster}, root key ${facts.root}, ${facts.formerRoots} former root keys, list ${facts.number}\n\n`);
+  writeText(stdout, `cluster ${facts.cluster}, root key ${facts.root}, ${facts.formerRoots} former root keys, list ${facts.number}\n\n`);
   const cells = rows.map(({ key, use, notBefore, notAfter }) => [key, use, notBefore, notAfter]);
-  stdout.write(formatTable(['KEY', 'USE', 'VALID FROM', 'VALID UNTIL'], cells, stdout));
+  writeText(stdout, formatTable(['KEY', 'USE', 'VALID FROM', 'VALID UNTIL'], cells, stdout));
   return EXIT_OK;
 }
 
@@ -135,7 +136,7 @@ async function rotate(session: Session, isRoot: boolean): Promise<number> {
   const { keys, version } = await requireKeys(session);
   const next = isRoot ? rotateRoot(keys, Date.now()) : rotateSigningKey(keys, Date.now());
   if (!(await store.replace(next, version, ALWAYS))) throw changed();
-  context.stdout.write(isRoot ? `the root key is ${rootId(next)} now\n` : `the key ${signerOf(next).kid} signs now\n`);
+  writeText(context.stdout, isRoot ? `the root key is ${rootId(next)} now\n` : `the key ${signerOf(next).kid} signs now\n`);
   return EXIT_OK;
 }
 
@@ -144,7 +145,7 @@ async function restore({ client, store, namespace, context }: Session, file: str
   const keys = moveToCluster(backup, await clusterReader(client)(ALWAYS), Date.now());
   if (!(await store.create(keys, ALWAYS)))
     throw new CommandError(EXIT_FAILURE, `namespace ${namespace} has signing keys already; nothing was changed`);
-  context.stdout.write(`restored; the root key is ${rootId(keys)}\n`);
+  writeText(context.stdout, `restored; the root key is ${rootId(keys)}\n`);
   return EXIT_OK;
 }
 
@@ -152,7 +153,10 @@ async function reset({ client, store, namespace, context }: Session): Promise<nu
   const keys = mintKeys(await clusterReader(client)(ALWAYS), Date.now());
   await deleteObject(client, { resource: SECRETS, namespace, name: SIGNING_KEYS_SECRET }, { signal: ALWAYS });
   if (!(await store.create(keys, ALWAYS))) throw changed();
-  context.stdout.write(`the root key is ${rootId(keys)} now; replace all pods with an agent, for example by kubectl rollout restart\n`);
+  writeText(
+    context.stdout,
+    `the root key is ${rootId(keys)} now; replace all pods with an agent, for example by kubectl rollout restart\n`,
+  );
   return EXIT_OK;
 }
 

@@ -2,6 +2,7 @@
  * Files that another user put into a directory: a command reads none that could keep it from ending. As a separate process, because
  * a thread that waits for a FIFO keeps only the process from ending, not the command.
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, symlinkSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { TRUST_ANCHOR_FILE } from '../../support/guarded-pods.ts';
 import { withDirectory } from '../../support/temporary-directory.ts';
 
 const entry = fileURLToPath(new URL('../../../src/main/cli.ts', import.meta.url));
@@ -71,7 +73,7 @@ describe('signals', function () {
 
   const waiting: readonly (readonly [signal: 'SIGINT' | 'SIGTERM', ...args: readonly string[]])[] = [
     ['SIGINT', 'check', '-'],
-    ['SIGTERM', 'inject', '-f', '-'],
+    ['SIGTERM', 'inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', '-'],
     ['SIGINT', 'test', 'p', '--config', '-'],
     ['SIGTERM', 'run', 'p', '--config', '-'],
   ];

@@ -1,12 +1,14 @@
 /*
  * What commands print about names, values and files that are chosen to be interpreted by a terminal or a CI service.
  */
+
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseSync } from 'oxc-parser';
 import { parse as parseYaml } from 'yaml';
 import { readSources } from '../../../../scripts/dependencies/read-sources.ts';
 import { runCommand } from '../../../support/cli-context.ts';
+import { TRUST_ANCHOR_FILE } from '../../../support/guarded-pods.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const EVIL = 'x\n::error::a\r::warning::b\u001b[2J\u0007\u009b1m\u202e\u2066\u2028##vso[task.setvariable]##[error]\ud800-\u{e0041}\t';
@@ -139,7 +141,9 @@ describe('hostile names, values and files', () => {
         spec: { template: { metadata: { annotations: { 'sallyport.dev/log-level': EVIL } }, spec: workload.spec.template.spec } },
       }),
     };
-    const { stderr } = await withDirectory(files, (cwd) => runCommand(['inject', '-f', 'a.yaml'], { cwd }));
+    const { stderr } = await withDirectory(files, (cwd) =>
+      runCommand(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', 'a.yaml'], { cwd }),
+    );
 
     expectHarmless(stderr);
   });
