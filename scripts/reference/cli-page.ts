@@ -41,7 +41,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'sallyport diff policies.old/ policies/ --requests yesterday.har',
     'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .groups',
   ],
-  inject: ['sallyport inject -f deployment.yaml | kubectl apply -f -'],
+  inject: [
+    'sallyport keys show --anchor > anchor.json',
+    'sallyport inject --trust-anchor anchor.json -f deployment.yaml | kubectl apply -f -',
+  ],
   completion: ['source <(sallyport completion bash)'],
 };
 

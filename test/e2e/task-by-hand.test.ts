@@ -3,6 +3,9 @@
  * inject`, in a namespace without injection. Tests of the controller are not repeated, except for a pod that starts while the
  * controller is stopped, because here no webhook prevents its start.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { cleanUp } from './support/clean-up.ts';
 import { diagnose } from './support/diagnose.ts';
@@ -33,6 +36,9 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
   let task: Task;
 
   const run = (command: string): Promise<string> => shell.run(command);
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-anchor-'));
+  const anchor = join(directory, 'anchor.json');
+  const inject = `sallyport inject --trust-anchor ${anchor} -f - | kubectl apply -f -`;
 
   before(async function () {
     this.timeout(300_000);
@@ -56,18 +62,20 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
     this.timeout(180_000);
     printReport('the JWT task, installed by kubectl, agents by sallyport inject', task.rows(), []);
     await cleanUp(shell);
+    rmSync(directory, { recursive: true, force: true });
   });
 
   it('becomes ready when installed by kubectl', async () => {
     await run('kubectl apply --server-side -k manifests/');
     await run(`kubectl rollout status --timeout=60s ${controller}`);
+    await run(`sallyport keys show --anchor > ${anchor}`);
   });
 
   it('injects an agent into each pod template', async () => {
     await run('kubectl create namespace foo');
     await shell.apply(issuerManifest(tokens.jwks));
     for (const manifest of [httpbinManifest, sleepManifest]) {
-      await shell.run('sallyport inject -f - | kubectl apply -f -', { input: manifest });
+      await shell.run(inject, { input: manifest });
     }
     await run('kubectl rollout status -n foo deployment/httpbin --timeout=60s');
     await run('kubectl rollout status -n foo deployment/sleep --timeout=60s');
@@ -111,7 +119,7 @@ describe('the JWT task, installed by kubectl, agents by sallyport inject', () =>
 
   it('keeps a new workload closed until the controller runs again', async () => {
     const other = `${httpbinManifest}`.replaceAll('httpbin', 'newcomer').replaceAll('sallyport/newcomer', 'sallyport/httpbin');
-    await shell.run('sallyport inject -f - | kubectl apply -f -', { input: other });
+    await shell.run(inject, { input: other });
     const code = `kubectl exec -n foo deploy/sleep -c sleep -- curl -sS -o /dev/null -w '%{http_code}' "http://$(kubectl get pod -n foo -l app=newcomer -o jsonpath={.items..status.podIP}):8080/headers"`;
 
     await eventually(
