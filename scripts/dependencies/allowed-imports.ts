@@ -31,6 +31,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'reads regular files up to a limit, never a FIFO or a device',
     node: ['node:fs', 'node:fs/promises', 'node:path'],
   },
+  'replace-file.ts': { job: 'replaces a file as a whole', node: ['node:fs/promises'] },
   'steps.ts': { job: 'long work in steps, so that a process serves requests in between' },
   'text.ts': { job: 'plain scans over text of others, linear in its length' },
   'version.ts': { job: 'the version of the product', imports: ['package.json'] },
@@ -120,7 +121,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   'agent/bundles': {
     job: 'bundle sources (mounted volume, last good one): read, verify, activate',
-    imports: ['api', 'bundle', 'errors.ts', 'fs-watch', 'http', 'limits', 'steps.ts'],
+    imports: ['api', 'bundle', 'errors.ts', 'fs-watch', 'http', 'limits', 'replace-file.ts', 'steps.ts'],
     types: ['agent/context.ts', 'filters', 'policy', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },
@@ -195,7 +196,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   keys: {
     job: 'signing keys of an installation: made once, kept in a Secret or a file, rotated; the signer of bundles',
-    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'errors.ts'],
+    imports: ['api', 'bundle', 'clock.ts', 'cluster', 'errors.ts', 'replace-file.ts'],
     types: ['telemetry'],
     npm: ['zod/mini'],
     node: ['node:crypto', 'node:fs/promises', 'node:path'],
@@ -225,7 +226,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   delivery: {
     job: 'publishes bundles as ConfigMaps or into a directory; the kubelet resync annotation',
-    imports: ['api', 'bundle', 'cluster', 'errors.ts'],
+    imports: ['api', 'bundle', 'cluster', 'errors.ts', 'replace-file.ts'],
     types: ['clock.ts', 'policy', 'status', 'telemetry'],
     node: ['node:fs/promises', 'node:path'],
   },

@@ -2,8 +2,9 @@
  * The records of last good versions as files of a directory, for `sallyport run`. The directory belongs to the process, like its keys, so
  * nothing is signed.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../replace-file.ts';
 import { formatRecord, type LastGoodStore, type Manifests, parseRecord } from './last-good-store.ts';
 
 const SUFFIX = '.json';
@@ -28,8 +29,7 @@ export function createLastGoodFiles(root: string): LastGoodStore {
         return;
       }
       await mkdir(root, { recursive: true });
-      await writeFile(`${fileOf(namespace)}.tmp`, formatRecord(namespace, manifests), { mode: 0o600 });
-      await rename(`${fileOf(namespace)}.tmp`, fileOf(namespace));
+      await replaceFile(fileOf(namespace), formatRecord(namespace, manifests));
     },
   };
 }

@@ -3,7 +3,7 @@
  * only by keys that were made from them: every write fails when another client was faster.
  */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, SIGNING_KEYS_KEY, SIGNING_KEYS_SECRET } from '../api/kube/names.ts';
 import { readObject } from '../cluster/apply.ts';
@@ -11,6 +11,7 @@ import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { apiVersionOf, collectionPath, type ObjectRef, objectPath, SECRETS } from '../cluster/paths.ts';
 import { RefusedError, TransientError } from '../errors.ts';
+import { replaceFile } from '../replace-file.ts';
 import { parseSigningKeys, type SigningKeys } from './signing-keys.ts';
 
 /** Keys as they are stored. */
@@ -68,8 +69,7 @@ export function fileKeyStore(path: string): KeyStore {
     },
     replace: async (keys, version) => {
       if ((await readFile(path, 'utf8').catch(absent)) !== version) return false;
-      await writeFile(`${path}.new`, JSON.stringify(keys), { mode: 0o600 });
-      await rename(`${path}.new`, path);
+      await replaceFile(path, JSON.stringify(keys));
       return true;
     },
   };

@@ -1,9 +1,10 @@
 /*
  * Keeps the last good bundle in one file of an emptyDir, so that a restarted container starts with it, and never takes an older one.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
+import { replaceFile } from '../../replace-file.ts';
 
 const FILE = 'last-good-bundle';
 const SEPARATOR = 0x0a;
@@ -12,9 +13,7 @@ const SEPARATOR = 0x0a;
 export async function writeLastGood(stateDir: string, files: BundleFiles): Promise<void> {
   const entries = Object.entries(files).flatMap(([name, content]) => (content === undefined ? [] : [[name, content] as const]));
   const head = Buffer.from(`${JSON.stringify(entries.map(([name, { length }]) => [name, length]))}\n`);
-  const path = join(stateDir, FILE);
-  await writeFile(`${path}.new`, Buffer.concat([head, ...entries.map(([, content]) => content)]), { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(join(stateDir, FILE), Buffer.concat([head, ...entries.map(([, content]) => content)]));
 }
 
 /** The files as they were written; undefined when there is no readable file. They must be verified like any other bundle. */
