@@ -1,5 +1,5 @@
 /*
- * The contract between a source of bundles and what activates them.
+ * The contract between what reads bundles and what activates them.
  */
 import type { BundleFiles } from '../../bundle/decode.ts';
 import type { ErrorCode } from '../../errors.ts';
@@ -13,16 +13,10 @@ export type Activation =
   | { readonly kind: 'waiting'; readonly digest: string }
   | { readonly kind: 'rejected'; readonly code: ErrorCode };
 
-/** Takes the bundles of a source. */
+/** Takes the bundles that were read. */
 export interface BundleSink {
   /** Verifies and activates a bundle; never rejects. */
   offer(files: BundleFiles): Promise<Activation>;
-  /** The source cannot read its bundle; the same error in a row is reported once. */
+  /** The bundle cannot be read; the same error in a row is reported once. */
   onUnreadable(error: unknown): Activation;
-}
-
-/** Delivers bundles: from a mounted volume today. */
-export interface BundleSource {
-  /** Offers each new bundle until `signal` aborts; then resolves. */
-  run(sink: BundleSink, signal: AbortSignal): Promise<void>;
 }

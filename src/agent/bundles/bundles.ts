@@ -2,8 +2,7 @@
  * Keeps the policy of one agent active: follows the bundle's volume and the labels of the pod.
  */
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { INDEX_COPIES } from '../../api/kube/names.ts';
+import { dirname } from 'node:path';
 import { watchDirectories } from '../../fs-watch/watch-directories.ts';
 import { type ActivatorHost, type ActivatorOptions, BundleActivator } from './bundle-activator.ts';
 import { LabelIndexVolume } from './label-index-volume.ts';
@@ -33,7 +32,7 @@ export class Bundles {
     this.#options = options;
     this.#activator = new BundleActivator(options, options.labels, host);
     this.#index = indexOf(options);
-    this.#volume = new MountedVolume(options.bundleDir, this.#activator.fileNames, options.pollMs);
+    this.#volume = new MountedVolume(options.bundleDir, this.#activator.fileNames);
   }
 
   /** Activates a first bundle: that of the volume, or the last good one of an earlier run. Never rejects. */
@@ -95,6 +94,5 @@ export class Bundles {
 /** The index is mounted next to the slots of the bundle; agents that trust no keys have none. */
 function indexOf({ bundleDir, workload, trust, stateDir }: BundleOptions): LabelIndexVolume | undefined {
   if (trust === undefined || workload === undefined) return undefined;
-  const directories = Array.from({ length: INDEX_COPIES }, (_, copy) => join(bundleDir, 'index', String(copy)));
-  return new LabelIndexVolume({ directories, anchor: trust.anchor, namespace: workload.namespace, stateDir });
+  return new LabelIndexVolume({ directory: bundleDir, anchor: trust.anchor, namespace: workload.namespace, stateDir });
 }

@@ -1,18 +1,21 @@
 /*
- * Reads the index of the pod's namespace: signed, from one of several mounted directories, or as an earlier run kept it. The newest counts.
+ * Reads the index of the pod's namespace: signed, in several mounted copies, or as an earlier run kept it. The newest counts.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { INDEX_COPIES } from '../../api/kube/names.ts';
 import type { TrustedKeys } from '../../bundle/key-list.ts';
 import { type LabelIndex, MAX_INDEX_BYTES, parseLabelIndex } from '../../bundle/label-index.ts';
 import { openDocument, SIGNED_FILE_NAMES, type SignedFiles } from '../../bundle/signed-document.ts';
 import { INDEX_STATEMENT } from '../../bundle/statement.ts';
 import type { TrustAnchor } from '../../bundle/trust-anchor.ts';
+import { replaceFile } from '../../replace-file.ts';
+import { readBundleDirectory } from './bundle-directory.ts';
 
 /** Where an index is read from, and what it must be signed by. */
 export interface LabelIndexOptions {
-  /** Each with the files of a signed document; those that do not exist are ignored. */
-  readonly directories: readonly string[];
+  /** Directory of the bundle. Its copies of the index are in `index/<copy>`; those that do not exist are ignored. */
+  readonly directory: string;
   readonly anchor: TrustAnchor;
   readonly namespace: string;
   /** Keeps the newest index across restarts; undefined: none is kept. */
@@ -20,6 +23,9 @@ export interface LabelIndexOptions {
 }
 
 const STATE_FILE = 'label-index';
+const COPIES: readonly (readonly string[])[] = Array.from({ length: INDEX_COPIES }, (_, copy) =>
+  SIGNED_FILE_NAMES.map((name) => `index/${copy}/${name}`),
+);
 
 /** The newest index that was accepted. */
 export class LabelIndexVolume {
@@ -27,8 +33,8 @@ export class LabelIndexVolume {
   #number = 0;
   #keys: TrustedKeys | undefined;
   #current: LabelIndex | undefined;
-  /** The statements that were read last, so that unchanged ones are not verified again. */
-  #seen = '';
+  /** Identifies the files that were read last; `''`: none were. */
+  #mark = '';
 
   constructor(options: LabelIndexOptions) {
     this.#options = options;
@@ -52,15 +58,10 @@ export class LabelIndexVolume {
     }
   }
 
-  /** Reads all directories. @param report called with why an index is not accepted @returns whether another index is current now */
+  /** Reads all copies. @param report called with why an index is not accepted @returns whether another index is current now */
   async read(report: (error: unknown) => void): Promise<boolean> {
-    const copies = await Promise.all(this.#options.directories.map(readFiles));
-    const seen = copies.map((files) => files?.['statement.jws'] ?? '').join();
-    if (seen === this.#seen) return false;
-    this.#seen = seen;
     let isChanged = false;
-    for (const files of copies) {
-      if (files === undefined) continue;
+    for (const files of await this.#readCopies(report)) {
       try {
         if (!this.#accept(files)) continue;
         isChanged = true;
@@ -70,6 +71,19 @@ export class LabelIndexVolume {
       }
     }
     return isChanged;
+  }
+
+  /** The complete copies, all of one version of the volume; none when nothing has changed since the last call. */
+  async #readCopies(report: (error: unknown) => void): Promise<readonly SignedFiles[]> {
+    try {
+      const content = await readBundleDirectory(this.#options.directory, COPIES.flat(), this.#mark);
+      if (content === undefined || content.mark === this.#mark) return [];
+      this.#mark = content.mark;
+      return COPIES.flatMap((names) => signedFilesOf(names.map((name) => content.files[name])));
+    } catch (error) {
+      report(error);
+      return [];
+    }
   }
 
   /** @returns false: it is older than the current one @throws RefusedError */
@@ -93,18 +107,14 @@ export class LabelIndexVolume {
   async #keep(files: SignedFiles): Promise<void> {
     const { stateDir } = this.#options;
     if (stateDir === undefined) return;
-    const path = join(stateDir, STATE_FILE);
     const text = JSON.stringify({ ...files, part: Buffer.from(files.part).toString('base64') });
-    await writeFile(`${path}.new`, text, { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    await replaceFile(join(stateDir, STATE_FILE), text);
   }
 }
 
-/** Undefined when one of the files does not exist. */
-async function readFiles(directory: string): Promise<SignedFiles | undefined> {
-  const [statement, keys, part] = await Promise.all(
-    SIGNED_FILE_NAMES.map((name) => readFile(join(directory, name)).catch(() => undefined)),
-  );
-  if (statement === undefined || keys === undefined || part === undefined) return undefined;
-  return { 'statement.jws': statement.toString('latin1').trim(), 'keys.jws': keys.toString('latin1'), part };
+/** None when one of the files does not exist. */
+function signedFilesOf([statement, keys, part]: readonly (Uint8Array | undefined)[]): readonly SignedFiles[] {
+  if (statement === undefined || keys === undefined || part === undefined) return [];
+  const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  return [{ 'statement.jws': textOf(statement).trim(), 'keys.jws': textOf(keys), part }];
 }

@@ -179,6 +179,17 @@ describe('agent with the index of its namespace', () => {
     });
   }
 
+  it('takes an index again whose part was repaired under the same statement', async () => {
+    await label('tier="restricted"\n');
+    await mount(signedFiles(plain, { number: NOW }), { ...indexFiles(TIER), 'index/0/part': Buffer.from('{}') });
+    const bundles = open();
+    await bundles.begin();
+    expect(events).to.deep.equal(['allow']);
+    await mount(signedFiles(plain, { number: NOW }), indexFiles(TIER));
+    await bundles.read();
+    expect(events).to.deep.equal(['allow', '503']);
+  });
+
   it('follows an index that changes alone', async () => {
     await label('tier="restricted"\n');
     await mount(signedFiles(plain, { number: NOW }), indexFiles([]));
