@@ -2,18 +2,14 @@
  * Encodes a bundle to the bytes that are transferred: canonical JSON with its digest, and the data of its ConfigMap. Equal bundles give
  * equal bytes, in every process.
  */
-import { gzipSync } from 'node:zlib';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
-import type { Finding } from '../errors.ts';
+import { type Finding, RefusedError } from '../errors.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
 import { type Bundle, type EncodedBundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
-import { PART_LIMIT_BYTES } from './slots.ts';
-import { MAX_PARTS } from './statement.ts';
+import { gzipDeterministic, PLAIN_LIMIT_BYTES, type StoredForm, toStoredForm } from './slots.ts';
 
-/** JSON of fewer bytes than this stays readable in the ConfigMap; otherwise it is compressed. */
-export const PLAIN_LIMIT_BYTES: number = 256 * 1024;
 /** Largest size of the values of a ConfigMap in bytes: the API server's limit of 1 MiB, reduced for metadata. */
 export const CONFIG_MAP_LIMIT_BYTES: number = 1024 * 1024 - 16 * 1024;
 
@@ -49,7 +45,7 @@ export function toConfigMapData(encoded: Pick<EncodedBundle, 'json' | 'digest'>)
   const digest = { [BUNDLE_DIGEST_KEY]: encoded.digest };
   const plainBytes = Buffer.byteLength(encoded.json);
   if (plainBytes < PLAIN_LIMIT_BYTES) return { kind: 'data', data: { data: { ...digest, [BUNDLE_KEY]: encoded.json }, binaryData: {} } };
-  const bytes = compressed(encoded);
+  const bytes = gzipDeterministic(encoded.json);
   if (bytes.length > CONFIG_MAP_LIMIT_BYTES) return { kind: 'refused', finding: tooLarge(plainBytes, bytes.length) };
   return { kind: 'data', data: { data: digest, binaryData: { [BUNDLE_GZIP_KEY]: bytes.toString('base64') } } };
 }
@@ -62,27 +58,30 @@ export function whyUnacceptable(encoded: EncodedBundle, { programs }: Bundle): s
   if (values > MAX_PROGRAM_VALUES)
     return `a program of the workload has ${values} values to match; at most ${MAX_PROGRAM_VALUES} are accepted`;
   if (plainBytes < CONFIG_MAP_LIMIT_BYTES) return undefined;
-  const limit = MAX_PARTS * PART_LIMIT_BYTES;
-  const compressedBytes = compressed(encoded).length;
-  return compressedBytes > limit
-    ? `the bundle of the workload has ${compressedBytes} bytes when compressed; at most ${limit} are published`
-    : undefined;
+  try {
+    storedFormOf(encoded);
+    return undefined;
+  } catch (error) {
+    if (error instanceof RefusedError) return error.message;
+    throw error;
+  }
 }
 
 /** Compressing takes long, and a bundle that is checked is published next. */
-const compressedByBundle = new WeakMap<object, Buffer>();
+const storedForms = new WeakMap<EncodedBundle, StoredForm>();
 
-function compressed(encoded: Pick<EncodedBundle, 'json'>): Buffer {
-  const bytes = compressedByBundle.get(encoded) ?? gzipDeterministic(encoded.json);
-  compressedByBundle.set(encoded, bytes);
-  return bytes;
-}
-
-function gzipDeterministic(json: string): Buffer {
-  const bytes = gzipSync(json, { level: 9 });
-  // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
-  bytes[9] = 255;
-  return bytes;
+/** The form in which slots hold the bundle. @throws RefusedError SP_TOO_LARGE */
+export function storedFormOf(encoded: EncodedBundle): StoredForm {
+  const known = storedForms.get(encoded);
+  if (known !== undefined) return known;
+  try {
+    const stored = toStoredForm(encoded.json);
+    storedForms.set(encoded, stored);
+    return stored;
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    throw new RefusedError(error.code, `the bundle of this workload is too large: ${error.message}`);
+  }
 }
 
 function tooLarge(plainBytes: number, compressedBytes: number): Finding {

@@ -83,7 +83,8 @@ function gunzip(stored: Uint8Array, size: number): Uint8Array {
   }
 }
 
-function gzipDeterministic(plain: Buffer): Buffer {
+/** `plain` as gzip, without time or operating system: equal input gives equal bytes in every process. */
+export function gzipDeterministic(plain: Buffer | string): Buffer {
   const compressed = gzipSync(plain, { level: 9 });
   // Byte 9 of the header is the operating system; 255 is "unknown" (RFC 1952, 2.3.1). The time is 0 already.
   compressed[9] = 255;

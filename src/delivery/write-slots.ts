@@ -5,8 +5,8 @@ import { workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_SLOTS } from '../api/kube/names.ts';
 import { slotName } from '../api/kube/workload.ts';
 import { digestOf } from '../bundle/digest.ts';
+import { storedFormOf } from '../bundle/encode.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
-import { toStoredForm } from '../bundle/slots.ts';
 import { BUNDLE_STATEMENT } from '../bundle/statement.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { RefusedError, TransientError } from '../errors.ts';
@@ -46,8 +46,8 @@ export function isSigned(before: PublishedCopies, { bundle, options, renewBelow 
 /** @throws RefusedError SP_TOO_LARGE; TransientError SP_KUBE_CONFLICT when other clients hold too many slots */
 export async function writeSlots(parts: DeliveryParts, job: SlotJob, signal: AbortSignal): Promise<void> {
   const { key, bundle, signer, before, isRepair, options } = job;
-  const { workload, json } = bundle;
-  const { contents, ...stored } = storedFormOf(json);
+  const { workload } = bundle;
+  const { contents, ...stored } = storedFormOf(bundle);
   const number = nextNumber(Math.max(before?.current?.number ?? 0, parts.numbers.get(key) ?? 0), parts.clock.wallMs());
   const jws = signer.sign({
     schema: BUNDLE_STATEMENT,
@@ -79,15 +79,6 @@ function cannotWrite(reasons: readonly string[]): Error {
   if (reasons.every((reason) => reason.endsWith(FOREIGN)))
     return new RefusedError('SP_NAME_TAKEN', `rename or delete the ConfigMaps: ${list}`);
   return new TransientError('SP_KUBE_CONFLICT', `too many ConfigMaps of the bundle cannot be written: ${list}`);
-}
-
-function storedFormOf(json: string): ReturnType<typeof toStoredForm> {
-  try {
-    return toStoredForm(json);
-  } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    throw new RefusedError(error.code, `the bundle of this workload is too large: ${error.message}`);
-  }
 }
 
 /** All slots: first those that others leave alone, of these first those in use. */

@@ -4,7 +4,8 @@ import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { canonicalJson } from '../../../src/bundle/canonical-json.ts';
-import { CONFIG_MAP_LIMIT_BYTES, encodeBundle, PLAIN_LIMIT_BYTES, toConfigMapData } from '../../../src/bundle/encode.ts';
+import { CONFIG_MAP_LIMIT_BYTES, encodeBundle, toConfigMapData } from '../../../src/bundle/encode.ts';
+import { PLAIN_LIMIT_BYTES } from '../../../src/bundle/slots.ts';
 import { SAMPLE } from './sample-bundle.ts';
 
 /** A bundle whose JSON has about `bytes` bytes of `letter`s or of noise. */
