@@ -40,8 +40,6 @@ export interface Statement {
   /** Form of the concatenated parts. */
   readonly encoding: 'identity' | 'gzip';
   readonly parts: readonly PartRef[];
-  /** Number of the namespace's index when this was signed; absent: the namespace had no index. */
-  readonly index?: number;
 }
 
 /** What a statement must be about, and the keys that may have signed it. */
@@ -69,7 +67,6 @@ const statementSchema: z.ZodMiniType<Statement> = z.strictObject({
   size: count,
   encoding: z.enum(['identity', 'gzip']),
   parts: z.array(z.strictObject({ digest, size: count })).check(z.minLength(1), z.maxLength(MAX_PARTS)),
-  index: z.optional(count),
 }) as z.ZodMiniType<Statement>;
 
 /** The statement as a JWS. */

@@ -167,6 +167,7 @@ async function withdraw(parts: DeliveryParts, workload: WorkloadRef, signal: Abo
   for (const copy of copies) existed.push(await removeCopy(parts, copy, signal));
   parts.resyncs.delete(key);
   parts.numbers.delete(key);
+  parts.legacies.delete(key);
   return existed.includes(true);
 }
 

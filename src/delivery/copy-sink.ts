@@ -37,6 +37,10 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     removeFrom(copy);
     if (ledger.get(key)?.desired?.revision !== undefined) onForeignWrite(name, copy.copy.workload);
   };
+  // The UID of a ConfigMap of a bundle that is wanted stays known: without its label, the watch reports it as removed.
+  const forget = (name: string, copy: Copy): void => {
+    if (ledger.get(workloadKeyOf(copy))?.desired?.revision === undefined) parts.known.delete(name);
+  };
   const onForeignWrite = (name: string, workload: WorkloadRef): void => {
     if (!parts.isFollowed()) return;
     parts.tamperLog.onForeignWrite(name);
@@ -48,6 +52,7 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
         if (copies.has(name)) continue;
         copyByName.delete(name);
         remove(name, copy);
+        forget(name, copy);
       }
       for (const [name, copy] of copies) take(name, copy);
     },
@@ -55,7 +60,9 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     remove: (name) => {
       const copy = copyByName.get(name);
       copyByName.delete(name);
-      if (copy !== undefined) remove(name, copy);
+      if (copy === undefined) return;
+      remove(name, copy);
+      forget(name, copy);
     },
   };
 }

@@ -1,10 +1,9 @@
 /*
  * A signed document in a ConfigMap.
  */
-import { parseJws } from '../bundle/jws.ts';
 import { openDocument, signDocument } from '../bundle/signed-document.ts';
 import type { Signer } from '../bundle/signer.ts';
-import type { StatementSchema } from '../bundle/statement.ts';
+import { keyIdOf, type StatementSchema } from '../bundle/statement.ts';
 import type { AppliedObject } from '../cluster/apply.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { RefusedError } from '../errors.ts';
@@ -26,7 +25,7 @@ export interface DocumentOfConfigMap {
   readonly onRefused?: (error: RefusedError) => void;
 }
 
-/** The ConfigMap of a document, ready to be applied. */
+/** The ConfigMap of a document. */
 export function signedConfigMap(
   { name, labels, json }: { readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly json: string },
   subject: Parameters<typeof signDocument>[1],
@@ -52,7 +51,7 @@ export function readSignedConfigMap(raw: RawObject, context: DocumentOfConfigMap
     const files = { 'statement.jws': statementJws, 'keys.jws': signer.keys.lines, part };
     const trust = { cluster: signer.cluster, roots: [signer.keys.root], known: signer.keys, nowMs: undefined };
     const { json, statement } = openDocument(files, { ...about, ...trust });
-    return { json, number: statement.number, kid: parseJws('sallyport-statement', statementJws)?.kid ?? '' };
+    return { json, number: statement.number, kid: keyIdOf(statementJws) };
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     onRefused?.(error);
