@@ -184,7 +184,7 @@ function isPublished({ clusterState, ledger }: Parts, namespace: string, isQueue
 }
 
 function hasAgents({ clusterState }: Parts, namespace: string): boolean {
-  return clusterState.selection.workloads(namespace).size > 0;
+  return clusterState.selection.hasWorkloads(namespace);
 }
 
 function agentNamespaces({ clusterState }: Parts): ReadonlySet<string> {

@@ -47,6 +47,8 @@ export interface Selection {
   readonly workloadsWithoutAgentOf: (policy: PolicyKey) => ReadonlySet<WorkloadKey>;
   /** Every workload with an agent, of one namespace or of all. */
   readonly workloads: (namespace?: string) => ReadonlySet<WorkloadKey>;
+  /** Whether the namespace has a workload with an agent; does not visit all of its pods. */
+  readonly hasWorkloads: (namespace: string) => boolean;
   /** Every workload with a pod that has no agent, of one namespace or of all. */
   readonly workloadsWithoutAgent: (namespace?: string) => ReadonlySet<WorkloadKey>;
   /** The distinct traits of the workload's pods. */
@@ -87,6 +89,10 @@ export function createSelection(rootNamespace: () => string): Selection {
     workloadsOf: (policy) => selectedBy(policy, isWithAgent),
     workloadsWithoutAgentOf: (policy) => selectedBy(policy, isWithoutAgent),
     workloads: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithAgent),
+    hasWorkloads: (namespace) => {
+      for (const set of labelSets.ofNamespace(namespace)) if (isWithAgent(set)) return true;
+      return false;
+    },
     workloadsWithoutAgent: (namespace) => workloadsOfSets(labelSets.ofNamespace(namespace), isWithoutAgent),
     traitsOf: labelSets.traitsOf,
     portsFor: (policy) => portsFor(parts, policy),

@@ -114,6 +114,7 @@ function expectEqual(selection: Selection, scanned: Scanned): void {
   for (const of of [undefined, ...NAMESPACES]) {
     const isIn = (to: SlimPod): boolean => of === undefined || to.namespace === of;
     expect([...selection.workloads(of)]).to.have.members(scanWorkloads(scanned, (to) => isIn(to) && hasAgent(to)));
+    if (of !== undefined) expect(selection.hasWorkloads(of)).to.equal(selection.workloads(of).size > 0);
     expect([...selection.workloadsWithoutAgent(of)]).to.have.members(scanWorkloads(scanned, (to) => isIn(to) && !hasAgent(to)));
   }
 }
