@@ -3,8 +3,7 @@
  * label, so that of the policies that require different values of a label only one group counts.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { GATEWAY_NAME_LABEL } from '../api/kube/names.ts';
-import { isGatewayTarget } from './policy-applies.ts';
+import { selectorsOf } from './selectors.ts';
 
 /** What a policy, or a set of policies, takes of a bundle. */
 export interface PolicySize {
@@ -40,12 +39,12 @@ export function exceeded(size: PolicySize, limit: PolicySize): readonly (keyof P
 
 /** Both together. */
 export function sumOf(one: PolicySize, other: PolicySize): PolicySize {
-  return {
-    bytes: one.bytes + other.bytes,
-    packedBytes: one.packedBytes + other.packedBytes,
-    rules: one.rules + other.rules,
-    values: one.values + other.values,
-  };
+  return combine(one, other, (left, right) => left + right);
+}
+
+/** `one` without `other`, which is part of it. */
+export function differenceOf(one: PolicySize, other: PolicySize): PolicySize {
+  return combine(one, other, (left, right) => left - right);
 }
 
 /** Adds up policies; see {@link createPolicyLoad}. */
@@ -58,7 +57,8 @@ export interface PolicyLoad {
 /** @param policies every policy that may be added: of their labels, those that distinguish most of them are compared */
 export function createPolicyLoad(policies: Iterable<Policy>): PolicyLoad {
   const distinct = valuesByLabel(policies);
-  let everywhere = NO_SIZE;
+  /** What the policies take on the pod that most of them select. */
+  let total = NO_SIZE;
   /** By label, then by value. */
   const byLabel = new Map<string, Map<string, PolicySize>>();
   /** By label: the largest size of any value, in each member. */
@@ -76,22 +76,23 @@ export function createPolicyLoad(policies: Iterable<Policy>): PolicyLoad {
     }
     return result;
   };
-  const totalOf = (maxima: ReadonlyMap<string, PolicySize>): PolicySize => [...maxima.values()].reduce(sumOf, everywhere);
-  const maximaWith = (more: ReadonlyMap<string, Map<string, PolicySize>>): ReadonlyMap<string, PolicySize> => {
-    const maxima = new Map(largest);
-    for (const [label, values] of more) for (const size of values.values()) maxima.set(label, largerOf(maxima.get(label) ?? NO_SIZE, size));
-    return maxima;
-  };
+  const maximumOf = (label: string, values: ReadonlyMap<string, PolicySize>): PolicySize =>
+    [...values.values()].reduce(largerOf, largest.get(label) ?? NO_SIZE);
+  // Only the labels of the policy are visited: a namespace may have thousands of policies with a label each.
+  const totalWith = (more: ReadonlyMap<string, Map<string, PolicySize>> | undefined, size: PolicySize): PolicySize =>
+    more === undefined
+      ? sumOf(total, size)
+      : [...more].reduce(
+          (sum, [label, values]) => sumOf(sum, differenceOf(maximumOf(label, values), largest.get(label) ?? NO_SIZE)),
+          total,
+        );
   return {
-    with: (policy, size) => {
-      const more = grown(policy, size);
-      return more === undefined ? sumOf(totalOf(largest), size) : totalOf(maximaWith(more));
-    },
+    with: (policy, size) => totalWith(grown(policy, size), size),
     add: (policy, size) => {
       const more = grown(policy, size);
-      if (more === undefined) everywhere = sumOf(everywhere, size);
-      for (const [label, maximum] of maximaWith(more ?? new Map())) largest.set(label, maximum);
+      total = totalWith(more, size);
       for (const [label, values] of more ?? []) {
+        largest.set(label, maximumOf(label, values));
         const known = byLabel.get(label) ?? new Map<string, PolicySize>();
         byLabel.set(label, known);
         for (const [value, sum] of values) known.set(value, sum);
@@ -101,16 +102,15 @@ export function createPolicyLoad(policies: Iterable<Policy>): PolicyLoad {
 }
 
 /** The label pairs by which a policy is compared with others; undefined: it may select every pod. A pod that it selects has one of them. */
-function comparedPairs({ spec }: Policy, distinct: ReadonlyMap<string, number>): readonly (readonly [string, string])[] | undefined {
-  if (spec.targetRefs !== undefined && spec.targetRefs.length > 0) {
-    const names = new Set(spec.targetRefs.filter(isGatewayTarget).map(({ name }) => name));
-    return [...names].map((name) => [GATEWAY_NAME_LABEL, name]);
-  }
-  const pairs = Object.entries(spec.selector?.matchLabels ?? {});
-  const [first, ...others] = pairs.sort(([one], [other]) => (one < other ? -1 : 1));
-  if (first === undefined) return undefined;
+function comparedPairs(policy: Policy, distinct: ReadonlyMap<string, number>): readonly (readonly [string, string])[] | undefined {
   const count = ([label]: readonly [string, string]): number => distinct.get(label) ?? 0;
-  return [others.reduce((best, pair) => (count(pair) > count(best) ? pair : best), first)];
+  const compared: (readonly [string, string])[] = [];
+  for (const selector of selectorsOf(policy)) {
+    const [first, ...others] = Object.entries(selector).sort(([one], [other]) => (one < other ? -1 : 1));
+    if (first === undefined) return undefined;
+    compared.push(others.reduce((best, pair) => (count(pair) > count(best) ? pair : best), first));
+  }
+  return compared;
 }
 
 function valuesByLabel(policies: Iterable<Policy>): ReadonlyMap<string, number> {
@@ -126,10 +126,14 @@ function valuesByLabel(policies: Iterable<Policy>): ReadonlyMap<string, number> 
 }
 
 function largerOf(one: PolicySize, other: PolicySize): PolicySize {
+  return combine(one, other, Math.max);
+}
+
+function combine(one: PolicySize, other: PolicySize, by: (left: number, right: number) => number): PolicySize {
   return {
-    bytes: Math.max(one.bytes, other.bytes),
-    packedBytes: Math.max(one.packedBytes, other.packedBytes),
-    rules: Math.max(one.rules, other.rules),
-    values: Math.max(one.values, other.values),
+    bytes: by(one.bytes, other.bytes),
+    packedBytes: by(one.packedBytes, other.packedBytes),
+    rules: by(one.rules, other.rules),
+    values: by(one.values, other.values),
   };
 }

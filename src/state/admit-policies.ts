@@ -4,7 +4,7 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import type { PolicyKey } from '../api/kube/keys.ts';
-import { exceeded, NO_SIZE, type PolicyBudgets, type PolicySize, SIZE_MEMBERS, sumOf } from '../resolve/policy-load.ts';
+import { differenceOf, exceeded, NO_SIZE, type PolicyBudgets, type PolicySize, sumOf } from '../resolve/policy-load.ts';
 import type { PolicyEntry } from './cluster-state.ts';
 import { type Decision, decideVersions } from './policy-budget.ts';
 import type { Store } from './store.ts';
@@ -80,7 +80,7 @@ function measure({ budgets, namespaces }: Parts, { key, namespace: name, candida
   const namespace = namespaces.get(name) ?? { total: NO_SIZE, sizes: new Map(), refused: new Set() };
   namespaces.set(name, namespace);
   const size = candidate === undefined ? NO_SIZE : budgets.sizeOf(candidate);
-  namespace.total = sumOf(difference(namespace.total, namespace.sizes.get(key) ?? NO_SIZE), size);
+  namespace.total = sumOf(differenceOf(namespace.total, namespace.sizes.get(key) ?? NO_SIZE), size);
   namespace.sizes.set(key, size);
   const isWithin = exceeded(namespace.total, budgets.shareOf(name)).length === 0 && exceeded(size, budgets.limit).length === 0;
   return isWithin && namespace.refused.size === 0;
@@ -110,7 +110,7 @@ function forget({ store, namespaces }: Parts, key: PolicyKey): string | undefine
   store.remove(key);
   const namespace = namespaces.get(entry.namespace);
   if (namespace === undefined) return entry.namespace;
-  namespace.total = difference(namespace.total, namespace.sizes.get(key) ?? NO_SIZE);
+  namespace.total = differenceOf(namespace.total, namespace.sizes.get(key) ?? NO_SIZE);
   namespace.sizes.delete(key);
   namespace.refused.delete(key);
   if (namespace.sizes.size === 0) namespaces.delete(entry.namespace);
@@ -131,9 +131,4 @@ function withDecision(read: ReadPolicy & Partial<Enforced>, { active, refusal }:
     ...(active === undefined ? {} : { active }),
     ...(refusal === undefined ? {} : { refusal }),
   };
-}
-
-function difference(one: PolicySize, other: PolicySize): PolicySize {
-  const negative = Object.fromEntries(SIZE_MEMBERS.map((member) => [member, -other[member]])) as unknown as PolicySize;
-  return sumOf(one, negative);
 }
