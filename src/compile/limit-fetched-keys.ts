@@ -22,7 +22,7 @@ export function limitFetchedKeys(
 ): { readonly keySets: KeySets; readonly findings: readonly PolicyFinding[] } {
   const kept = new Set<string>();
   const left = new Set<string>();
-  const findings: PolicyFinding[] = [];
+  const findings: { readonly id: string; readonly finding: PolicyFinding }[] = [];
   const isRoot = ({ metadata }: RequestAuthentication): boolean => metadata.namespace === rootNamespace;
   for (const group of [policies.filter(isRoot), policies.filter((policy) => !isRoot(policy))]) {
     let bytes = 0;
@@ -34,7 +34,7 @@ export function limitFetchedKeys(
         const size = sizeOf(keySet);
         if (bytes + size > FETCHED_KEYS_BYTES) {
           left.add(id);
-          findings.push(finding(policy, index, size));
+          findings.push({ id, finding: findingOf(policy, index, size) });
         } else {
           bytes += size;
           kept.add(id);
@@ -43,7 +43,9 @@ export function limitFetchedKeys(
       }
     }
   }
-  return left.size === 0 ? { keySets, findings } : { keySets: without(keySets, left), findings };
+  // The keys of a rule may be kept because another policy with the same source is within its budget.
+  const leftOut = findings.filter(({ id }) => left.has(id)).map(({ finding }) => finding);
+  return { keySets: left.size === 0 ? keySets : without(keySets, left), findings: leftOut };
 }
 
 /** Fetched key sets stay the same objects until they are fetched again. */
@@ -59,7 +61,7 @@ function without(keySets: KeySets, ids: ReadonlySet<string>): KeySets {
   return Object.fromEntries(Object.entries(keySets).filter(([id]) => !ids.has(id)));
 }
 
-function finding({ kind, metadata: { namespace, name } }: RequestAuthentication, index: number, bytes: number): PolicyFinding {
+function findingOf({ kind, metadata: { namespace, name } }: RequestAuthentication, index: number, bytes: number): PolicyFinding {
   return {
     policy: { kind, namespace, name },
     code: 'SP_OVER_BUDGET',

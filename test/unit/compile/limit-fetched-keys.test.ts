@@ -33,6 +33,17 @@ describe('limitFetchedKeys', () => {
     expect(Object.keys(limitFetchedKeys(policies, sets, 'root').keySets)).to.have.members([keySetId(rule('a')), keySetId(rule('b'))]);
   });
 
+  it('reports no rule whose keys are kept for another policy with the same source', () => {
+    const policies = [
+      tokens('full', [rule('one'), rule('two')], { namespace: 'root' }),
+      tokens('over', [rule('shared')], { namespace: 'root' }),
+      tokens('own', [rule('shared')]),
+    ];
+    const sets = Object.fromEntries(['one', 'two', 'shared'].map((name) => [keySetId(rule(name)), half]));
+
+    expect(limitFetchedKeys(policies, sets, 'root')).to.deep.equal({ keySets: sets, findings: [] });
+  });
+
   it('does not count inline keys, which are part of the size of their policy', () => {
     const inline = { issuer: 'i', jwks: '{}' };
     const sets = { [keySetId(inline)]: large };
