@@ -63,7 +63,7 @@ export function createLabelIndexes(options: LabelIndexesOptions): LabelIndexes {
     beforePublish: async (namespace, signal) => {
       if (!parts.shrinking.has(namespace)) return;
       try {
-        await shrink(parts, namespace, signal);
+        await shrink(parts, { namespace, wanted: selectorsFor(parts, namespace) }, signal);
       } catch (error) {
         // The bundle is what matters: without it, a policy would not be enforced.
         if (!(error instanceof RefusedError)) throw error;
@@ -127,7 +127,7 @@ async function publish(
   const since = waitingSince.get(namespace) ?? clock.nowMs();
   waitingSince.set(namespace, since);
   if (hasOther(wanted, known) && clock.nowMs() - since < LONGEST_WAIT_MS && !isPublished(parts, namespace, isQueued)) {
-    await shrink(parts, namespace, signal);
+    await shrink(parts, { namespace, wanted }, signal);
     return { requeueAfterMs: POLL_MS };
   }
   waitingSince.delete(namespace);
@@ -136,9 +136,12 @@ async function publish(
 }
 
 /** Takes selectors that no policy has any more out of the published index. */
-async function shrink(parts: Parts, namespace: string, signal: AbortSignal): Promise<void> {
+async function shrink(
+  parts: Parts,
+  { namespace, wanted }: { readonly namespace: string; readonly wanted: Selectors },
+  signal: AbortSignal,
+): Promise<void> {
   const known = parts.published.get(namespace);
-  const wanted = selectorsFor(parts, namespace);
   if (known !== undefined && hasOther(known, wanted)) {
     await write(parts, { namespace, selectors: new Map([...known].filter(([key]) => wanted.has(key))) }, signal);
   }

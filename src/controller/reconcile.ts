@@ -15,10 +15,9 @@ import {
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import type { EncodedBundle } from '../bundle/bundle.ts';
 import { encodeLegacyBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
-import { compileToFit } from '../compile/compile-to-fit.ts';
+import { compileToFit, type FittedBundle } from '../compile/compile-to-fit.ts';
 import type { CompileResult } from '../compile/compile-workload.ts';
 import type { BundleOwner, Delivery, PublishOptions, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
@@ -95,12 +94,13 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { key, workload, pods } = job;
   const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
-  const encoded = compile(options, job, owner);
+  const compiled = compile(options, job, owner);
+  const { encoded } = compiled;
   await options.beforePublish?.(workload.namespace, signal);
   try {
-    const result = await delivery.publish(encoded.bundle, publishOptions(encoded, owner, pods), signal);
+    const result = await delivery.publish(encoded, publishOptions(compiled, owner, pods), signal);
     options.observer?.onPublish(result, key);
-    if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.bundle.digest, result }, 'bundle published');
+    if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     // The namespace is being deleted: there is nothing to publish to, and nothing to report.
@@ -111,22 +111,17 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   }
   ledger.accept(key);
   // Read again: a pod may have mounted the older bundle while this one was being written.
-  const revision = ledger.get(key)?.published?.resync ?? encoded.bundle.digest;
+  const revision = ledger.get(key)?.published?.resync ?? encoded.digest;
   await options.afterPublish?.(options.clusterState.agentPodsOf(workload), revision, signal);
 }
 
-interface Compiled {
-  readonly bundle: EncodedBundle;
-  readonly compiled: CompileResult;
-}
-
-function publishOptions({ compiled }: Compiled, owner: BundleOwner | undefined, pods: readonly SlimPod[]): PublishOptions {
+function publishOptions({ bundle }: FittedBundle, owner: BundleOwner | undefined, pods: readonly SlimPod[]): PublishOptions {
   const hasOldAgent = pods.some(({ agent }) => agent?.level === 1);
-  return { ...(owner === undefined ? {} : { owner }), ...(hasOldAgent ? { legacy: encodeLegacyBundle(compiled.bundle) } : {}) };
+  return { ...(owner === undefined ? {} : { owner }), ...(hasOldAgent ? { legacy: encodeLegacyBundle(bundle) } : {}) };
 }
 
 /** Compiles a workload and records the outcome as desired, before anything is written. */
-function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): Compiled {
+function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): FittedBundle {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
@@ -142,7 +137,7 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
     const { encoded } = compiled;
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
     options.ledger.desire(job.key, desiredBundle(encoded.digest, compiled, owner));
-    return { bundle: encoded, compiled };
+    return compiled;
   } catch (error) {
     options.ledger.desire(job.key, NO_BUNDLE);
     throw error;

@@ -3,14 +3,14 @@
  * work must not disappear because an identity provider is down. Keys serve only rules of the bundle's own namespace.
  */
 import type { Signer } from '../bundle/signer.ts';
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { keySetId } from '../compile/key-set-id.ts';
 import { type PublishedKeys, readPublishedKeys } from '../delivery/published-keys.ts';
-import { TransientError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { untilRead } from './until-read.ts';
 
 /** Where keys are read from and seeded into. */
 export interface SeedOptions {
@@ -23,22 +23,14 @@ export interface SeedOptions {
   readonly logger: Logger;
 }
 
-const RETRY_MS = 1_000;
-
 /** Retries until it succeeds or `signal` aborts: publishing without these keys could remove working ones. */
 export async function seedKeys(options: SeedOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      const signer = options.signer();
-      if (signer !== undefined) seedAll(options, await readPublishedKeys({ ...options, signer }, signal));
-      return;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof TransientError)) throw error;
-      options.logger.warn({ code: error.code, err: error }, 'published keys not read; retrying');
-      await sleep(options.clock, RETRY_MS, signal);
-    }
-  }
+  const read = async (): Promise<PublishedKeys | undefined> => {
+    const signer = options.signer();
+    return signer === undefined ? undefined : readPublishedKeys({ ...options, signer }, signal);
+  };
+  const published = await untilRead(read, { what: 'published keys', ...options }, signal);
+  if (published !== undefined) seedAll(options, published);
 }
 
 function seedAll({ clusterState, jwksCache }: SeedOptions, published: PublishedKeys): void {

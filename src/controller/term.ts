@@ -107,7 +107,7 @@ function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSi
 
 function createTermPipeline(
   replica: Replica,
-  options: TermOptions & Pick<PipelineOptions, 'beforePublish'>,
+  options: TermOptions & Required<Pick<PipelineOptions, 'beforePublish'>>,
   workSignal: AbortSignal,
 ): Pipeline {
   const { metrics, workers, client } = options;
@@ -122,7 +122,7 @@ function createTermPipeline(
     kubeletResync: createKubeletResync({ client, batchSize: options.touchBatchSize, logger, onPatch: metrics.onTouch }),
     observer: { onCompile: metrics.onCompile, onPublish: (outcome) => metrics.onPublish(outcome) },
     workSignal,
-    ...(options.beforePublish === undefined ? {} : { beforePublish: options.beforePublish }),
+    beforePublish: options.beforePublish,
     queueObserver: metrics.queue('workload'),
     workerObserver: metrics.workers('workload', workers),
   });
