@@ -69,7 +69,7 @@ export const ERROR_CODES = {
   },
   SP_NAME_TAKEN: {
     family: 'finding',
-    text: 'An object of others has the name of a bundle; it is neither changed nor deleted, and the bundle is not published.',
+    text: 'An object that Sallyport does not manage has the name of a bundle; it is left unchanged, and the bundle is not published.',
   },
   SP_PRIVILEGED: {
     family: 'finding',

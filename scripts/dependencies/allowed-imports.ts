@@ -278,6 +278,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'inject',
       'jwt',
       'keys',
+      'limits',
       'lint',
       'policy',
       'regular-file.ts',

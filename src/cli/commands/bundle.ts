@@ -5,11 +5,12 @@ import type { Command } from 'commander';
 import { parseBundle } from '../../bundle/decode.ts';
 import { acceptKeyLists, type TrustedKeys } from '../../bundle/key-list.ts';
 import { keyIdOf, type Statement, verifyStatement } from '../../bundle/statement.ts';
-import { parseTrustAnchor, type TrustAnchor } from '../../bundle/trust-anchor.ts';
+import type { TrustAnchor } from '../../bundle/trust-anchor.ts';
 import { RefusedError } from '../../errors.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
 import { requireInput } from '../input/read-file.ts';
+import { readTrustAnchor } from '../input/read-trust-anchor.ts';
 import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, statementsIn, subjectOf } from '../input/slot-config-maps.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
@@ -54,7 +55,7 @@ export function addBundleCommand(program: Command, { context, finish }: CommandH
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, context: CommandContext): Promise<number> {
-  const anchor = await readAnchor(options.trustAnchor, context);
+  const anchor = await readTrustAnchor(options.trustAnchor, context);
   const slots: SlotConfigMap[] = [];
   for (const file of files) slots.push(...readSlotConfigMaps(await requireInput(file, context), file));
   if (slots.length === 0) throw new CommandError(EXIT_BAD_DATA, `${files.join(', ')}: no ConfigMap of a signed bundle`);
@@ -62,15 +63,6 @@ async function verify(files: readonly string[], options: VerifyOptions, context:
   const results = [...statementsIn(slots).map((statement) => verifyOne(statement, slots, anchor)), ...unsigned];
   print(results, options.output, context);
   return results.every(({ result }) => result === 'valid') ? EXIT_OK : EXIT_FINDINGS;
-}
-
-async function readAnchor(file: string, context: CommandContext): Promise<TrustAnchor> {
-  try {
-    return parseTrustAnchor(await requireInput(file, context));
-  } catch (error) {
-    if (error instanceof RefusedError) throw new CommandError(EXIT_BAD_DATA, `${file}: ${error.message}`, { cause: error });
-    throw error;
-  }
 }
 
 function describeUnsigned({ name, namespace }: SlotConfigMap): Verified {
@@ -81,8 +73,8 @@ function describeUnsigned({ name, namespace }: SlotConfigMap): Verified {
 
 function verifyOne(statement: Statement, all: readonly SlotConfigMap[], anchor: TrustAnchor): Verified {
   const slots = all.filter(({ namespace }) => namespace === statement.namespace);
-  const own = slots.filter(({ jws }) => statementsIn([{ jws } as SlotConfigMap])[0]?.digest === statement.digest);
-  const { jws = '', keys = '' } = own.find((slot) => statementsIn([slot])[0]?.number === statement.number) ?? {};
+  const own = slots.filter((slot) => slot.statement?.digest === statement.digest);
+  const { jws = '', keys = '' } = own.find((slot) => slot.statement?.number === statement.number) ?? {};
   const facts = {
     configMaps: own.map(({ name }) => name),
     subject: subjectOf(statement),

@@ -78,7 +78,7 @@ export interface UnreachedRule {
 const PROGRESS_STEP = 1000;
 const MAX_TOKENS = 10_000;
 
-/** Compares the decisions on each request for each pair */
+/** Compares the decisions on each request for each pair. */
 export async function compareDecisions(
   pairs: readonly TargetPair[],
   options: ComparisonOptions,

@@ -4,7 +4,6 @@
 
 import type { Command } from 'commander';
 import { isSameWorkload, parseWorkloadKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts';
-import { encodeBundle } from '../../bundle/encode.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import { configOption } from '../input/common-options.ts';
@@ -78,8 +77,8 @@ function compileWorkloads(
     throw new CommandError(EXIT_BAD_DATA, `no workload ${wanted}; known: ${known === '' ? 'none' : known}`);
   }
   const results = chosen.map((workload) => {
-    const { bundle, selecting, findings } = offline.compile(workload);
-    const { digest, json } = encodeBundle(bundle);
+    const { encoded, selecting, findings } = offline.compile(workload);
+    const { digest, json } = encoded;
     const policies = selecting.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
     return {
       compiled: { workload: workloadKey(workload), digest, policies, bytes: Buffer.byteLength(json), bundle: JSON.parse(json) },

@@ -43,7 +43,7 @@ export function addDiffCommand(program: Command, { context, finish }: CommandHos
     .command('diff')
     .summary('show which decisions differ between two sets of policies')
     .description(
-      'Evaluates the same requests under two sets of policies and counts the verdicts that differ (flips), grouped by the two rules that decided, with an example of each. Requests come from a file (an HTTP archive, or one JSON object per line) or are generated from the values in both sets. Generated requests are a sample: a token that the policies accept and a value inside and just outside every clause, rules that differ first; rules that none of them reached are listed. Exit code 0: no decision differs, and every rule was reached; 79: some decisions differ, or some rules were not reached.',
+      'Evaluates the same requests under two sets of policies and counts the verdicts that differ (flips), grouped by the two rules that decided, with an example of each. Requests come from a file (an HTTP archive, an access log of agents, or one JSON object per line) or are generated from the values in both sets. Generated requests are a sample: a token that the policies accept and a value inside and just outside every clause, rules that differ first; rules that none of them reached are listed. Exit code 0: no decision differs, and every rule was reached; 79: some decisions differ, or some rules were not reached.',
     )
     .argument('<a>', 'before: a directory or file of manifests, or a bundle in JSON')
     .argument('<b>', 'after: likewise')

@@ -44,8 +44,7 @@ interface LoggedContext {
 }
 
 /** The explanation, for a request of an access log with what the log leaves open, and whether the agent decided otherwise. */
-export function explainLogged({ line, token }: RequestFile, context: LoggedContext, explain: () => Explanation): Explanation {
-  const explained = explain();
+export function explainLogged({ line, token }: RequestFile, context: LoggedContext, explained: Explanation): Explanation {
   if (line === undefined || token === undefined) return explained;
   const caveats = ['the request is from an access log, which has no headers, no query and only issuer and subject of a token'];
   const missing = missingInputs(token, context);

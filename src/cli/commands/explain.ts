@@ -110,7 +110,9 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
   const explained =
     read.kind === 'reply'
       ? explainCodecRejection(read)
-      : explainLogged(input, { program: target.program, request: read.request, options }, () =>
+      : explainLogged(
+          input,
+          { program: target.program, request: read.request, options },
           explainRequest(enforced, read.request, nowSeconds, { authorizer }),
         );
   return {

@@ -3,7 +3,7 @@
  * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
-import { formatTrustAnchor, parseTrustAnchor, type TrustAnchor } from '../../bundle/trust-anchor.ts';
+import { formatTrustAnchor } from '../../bundle/trust-anchor.ts';
 import { injectionConfigOf } from '../../config/injection.ts';
 import { RefusedError } from '../../errors.ts';
 import { type InjectionFinding, injectManifest, readObjects } from '../../inject/inject-manifest.ts';
@@ -14,6 +14,7 @@ import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts'
 import { errorReason } from '../input/error-reason.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readInput } from '../input/read-file.ts';
+import { readTrustAnchor } from '../input/read-trust-anchor.ts';
 import { plural } from '../output/plural.ts';
 import { printable } from '../terminal/printable.ts';
 import { writeDocument, writeMessage, writeText } from '../terminal/writers.ts';
@@ -91,11 +92,6 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
     ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
   };
-}
-
-async function readTrustAnchor(file: string, context: CommandContext): Promise<TrustAnchor> {
-  const text = await readManifest(file, context);
-  return readText(file, () => parseTrustAnchor(text));
 }
 
 async function readManifest(file: string, context: CommandContext): Promise<string> {

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { SIGNING_KEYS_SECRET } from '../../api/kube/names.ts';
 import { thumbprint } from '../../bundle/jws.ts';
 import { deleteObject } from '../../cluster/apply.ts';
-import { createKubeClient, type KubeClient } from '../../cluster/client.ts';
+import type { KubeClient } from '../../cluster/client.ts';
 import { isRawObject } from '../../cluster/kube-object.ts';
 import { SECRETS } from '../../cluster/paths.ts';
 import { RefusedError } from '../../errors.ts';
@@ -95,6 +95,8 @@ export function addKeysCommand(program: Command, { context, finish }: CommandHos
 
 async function withSession(options: ClusterOptions, context: CommandContext, run: (session: Session) => Promise<number>): Promise<number> {
   const { namespace, kubeconfig, context: name } = options;
+  // Loaded only here, because no other command talks to a cluster.
+  const { createKubeClient } = await import('../../cluster/client.ts');
   const client = createKubeClient({
     version: VERSION,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),

@@ -3,6 +3,7 @@
  * what follows from that.
  */
 import * as z from 'zod';
+import { LIMITS } from '../../limits/agent-limits.ts';
 import { isIpLiteral } from '../../policy/match/ip-block.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
@@ -24,7 +25,7 @@ export interface AccessLine {
 }
 
 /** The agent cuts fields at this length. */
-const CUT = 2048;
+const CUT = LIMITS.accessLogField.value;
 
 const lineSchema = z.object({
   component: z.literal('access'),
@@ -43,7 +44,7 @@ const lineSchema = z.object({
 
 type Line = z.infer<typeof lineSchema>;
 
-/** Is it a line of an agent's output, of the access log or not? */
+/** Whether `value` is a line of an agent's output: of the access log, or another log line. */
 export function isAgentLine(value: unknown): value is { readonly component: unknown } {
   return typeof value === 'object' && value !== null && 'component' in value && !('method' in value);
 }

@@ -13,7 +13,7 @@ import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
 import type { PolicySet } from './policy-set.ts';
 import { chooseTarget, unknownWorkload } from './policy-target.ts';
 import { parseJson } from './read-file.ts';
-import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, statementsIn, workloadOfStatement } from './slot-config-maps.ts';
+import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, slotsOf, statementsIn, workloadOfStatement } from './slot-config-maps.ts';
 import { resolveWorkload } from './workload-argument.ts';
 
 /** Of what `compile -o json` prints. */
@@ -32,8 +32,9 @@ export function isBundleJson(text: string, file: string): boolean {
  * @throws CommandError or RefusedError when the text is not a bundle
  */
 export function policySetOfBundle(text: string, file: string): PolicySet {
-  const slots = readSlotConfigMaps(text, file);
-  const bundle = slots.length === 0 ? decodeBundle(bundleFiles(text, file)).bundle : bundleOfSlots(slots, file);
+  const json = text.trimStart().startsWith('{') ? parseJson(text, file) : undefined;
+  const slots = json === undefined ? readSlotConfigMaps(text, file) : slotsOf(json);
+  const bundle = slots.length === 0 ? decodeBundle(bundleFiles(json ?? firstDocument(text), file)).bundle : bundleOfSlots(slots, file);
   const known = workloadKey(bundle.workload);
   return {
     workloads: [known],
@@ -58,8 +59,7 @@ function bundleOfSlots(slots: readonly SlotConfigMap[], file: string): Bundle {
 }
 
 /** The files that an agent would find in its volume. */
-function bundleFiles(text: string, file: string): Record<string, Uint8Array> {
-  const value = text.trimStart().startsWith('{') ? parseJson(text, file) : firstDocument(text);
+function bundleFiles(value: unknown, file: string): Record<string, Uint8Array> {
   if (!isObject(value)) throw new CommandError(EXIT_BAD_DATA, `${file}: not a bundle`);
   if (value['kind'] === 'ConfigMap') {
     const plain = entriesOf(value['data']).map(([key, part]) => [key, Buffer.from(String(part))] as const);

@@ -9,7 +9,7 @@ import { policyKey, type WorkloadRef, workloadKey } from '../../api/kube/keys.ts
 import { GATEWAY_NAME_LABEL, SECURITY_GROUP } from '../../api/kube/names.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { createBudgets } from '../../compile/budgets.ts';
-import { compileToFit } from '../../compile/compile-to-fit.ts';
+import { compileToFit, type FittedBundle } from '../../compile/compile-to-fit.ts';
 import type { CompileResult } from '../../compile/compile-workload.ts';
 import type { Finding, Severity } from '../../errors.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
@@ -30,7 +30,7 @@ export interface OfflineClusterState {
   /** Of reading files and validating objects and policies; not of compiling. */
   readonly findings: readonly LocatedFinding[];
   /** Compiles the policies of a workload. Nothing is fetched: a rule whose keys are behind a URL has no keys. */
-  readonly compile: (workload: WorkloadRef) => CompileResult;
+  readonly compile: (workload: WorkloadRef) => FittedBundle;
   /** Locates findings of a compilation in their files; those of invalid policies are dropped, because validation reported them. */
   readonly reportCompiled: (findings: CompileResult['findings']) => readonly LocatedFinding[];
 }
@@ -109,7 +109,7 @@ function compileOffline(
   workload: WorkloadRef,
   labelSets: Iterable<Labels>,
   { clusterState, mesh }: { readonly clusterState: ClusterState; readonly mesh: MeshConfig },
-): CompileResult {
+): FittedBundle {
   const policiesFor = (labels: Labels): readonly Policy[] => [...clusterState.selection.policiesFor(workload.namespace, labels).values()];
   return compileToFit({ workload, labelSets: [...labelSets], policiesFor, mesh, isLocal: true, keySetOf: () => undefined });
 }

@@ -19,7 +19,11 @@ export interface SlotConfigMap {
   readonly namespace: string;
   readonly jws: string;
   readonly keys: string;
+  /** What the JWS says; undefined: it is not a statement. */
+  readonly statement: Statement | undefined;
   readonly part: Buffer | undefined;
+  /** Digest of the part. */
+  readonly partDigest: string | undefined;
 }
 
 /** The ConfigMaps of signed bundles in `text`; others are left out. @throws CommandError with exit code 65 when it is not YAML */
@@ -28,15 +32,20 @@ export function readSlotConfigMaps(text: string, file: string): readonly SlotCon
   return documents.flatMap((document) => {
     const [error] = document.errors;
     if (error !== undefined) throw new CommandError(EXIT_BAD_DATA, `${file}: not YAML: ${errorText(error)}`);
-    const root = objectOf(document.toJS());
-    const items = Array.isArray(root['items']) ? root['items'].map(objectOf) : [root];
-    return items.flatMap((item) => slotOf(item) ?? []);
+    return slotsOf(document.toJS());
   });
+}
+
+/** The same in the value of one document. */
+export function slotsOf(value: unknown): readonly SlotConfigMap[] {
+  const root = objectOf(value);
+  const items = Array.isArray(root['items']) ? root['items'].map(objectOf) : [root];
+  return items.flatMap((item) => slotOf(item) ?? []);
 }
 
 /** What the statements of ConfigMaps say, newest first. Says nothing about signatures. */
 export function statementsIn(slots: readonly SlotConfigMap[]): readonly Statement[] {
-  const statements = slots.flatMap(({ jws }) => peekStatement(jws) ?? []);
+  const statements = slots.flatMap(({ statement }) => statement ?? []);
   return [...new Map(statements.map((statement) => [`${statement.number} ${statement.digest}`, statement])).values()].sort(
     (one, other) => other.number - one.number,
   );
@@ -44,8 +53,7 @@ export function statementsIn(slots: readonly SlotConfigMap[]): readonly Statemen
 
 /** The JSON of a statement, from the parts in `slots`. @throws RefusedError when a part is missing or changed */
 export function jsonOfStatement(statement: Statement, slots: readonly SlotConfigMap[]): Uint8Array {
-  const parts = new Map(slots.flatMap(({ part }) => (part === undefined ? [] : [[digestOf(part), part] as const])));
-  return fromStoredForm(statement, (digest) => parts.get(digest));
+  return fromStoredForm(statement, (digest) => slots.find(({ partDigest }) => partDigest === digest)?.part);
 }
 
 /** The workload that a statement names. @throws RefusedError SP_BUNDLE_FOREIGN when it names none */
@@ -67,12 +75,15 @@ function slotOf(object: Readonly<Record<string, unknown>>): SlotConfigMap | unde
   const [plain, encoded] = [data[SLOT_PART_KEY], binaryData[SLOT_PART_KEY]];
   if (object['kind'] !== 'ConfigMap' || (jws === undefined && plain === undefined && encoded === undefined)) return undefined;
   const namespace = textOf(metadata['namespace']);
+  const part = plain === undefined ? bufferOf(encoded) : Buffer.from(textOf(plain));
   return {
     name: `${namespace}/${textOf(metadata['name'])}`,
     namespace,
     jws: textOf(jws),
     keys: textOf(data[SLOT_KEYS_KEY]),
-    part: plain === undefined ? bufferOf(encoded) : Buffer.from(textOf(plain)),
+    statement: peekStatement(textOf(jws)),
+    part,
+    partDigest: part === undefined ? undefined : digestOf(part),
   };
 }
 

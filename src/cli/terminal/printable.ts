@@ -52,7 +52,7 @@ export function escapeSpecial(document: string, format: 'json' | 'yaml'): string
     .replaceAll(COMMAND, '#\\u0023$1');
 }
 
-/** Whether `text` has anything that {@link printable} would escape. */
+/** Whether {@link printable} leaves `text` unchanged. */
 export function isPrintable(text: string): boolean {
   return printable(text) === text;
 }
