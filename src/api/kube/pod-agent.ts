@@ -196,15 +196,10 @@ function agentEnv(workload: WorkloadId, ports: string, level: PodAgent['level'])
   };
 }
 
-const OPTIONAL_ENV: ReadonlySet<string> = new Set([
-  AGENT_ENV.rendering,
-  AGENT_ENV.appProbes,
-  AGENT_ENV.logLevel,
-  AGENT_ENV.accessLog,
-  AGENT_ENV.accessLogSampleRate,
-  AGENT_ENV.drainSeconds,
-  AGENT_ENV.maxConnections,
-]);
+const SIGNATURE_ENV: ReadonlySet<string> = new Set(Object.keys(signatureEnv({ kind: '', name: '' })));
+
+/** Those that {@link agentEnv} does not check decide nothing about enforcement. */
+const UNSIGNED_ENV: ReadonlySet<string> = new Set(Object.values(AGENT_ENV).filter((name) => !SIGNATURE_ENV.has(name)));
 
 /** @param checked what earlier injections did not set */
 function faultOfEnv(
@@ -218,7 +213,7 @@ function faultOfEnv(
     // The last of two entries counts in a container, so a second one is not ours.
     if (seen.has(name)) return `env ${name} is set twice`;
     seen.add(name);
-    const check = required[name] ?? checked[name] ?? (OPTIONAL_ENV.has(name) ? anyValue : undefined);
+    const check = required[name] ?? checked[name] ?? (UNSIGNED_ENV.has(name) ? anyValue : undefined);
     if (check === undefined ? !FOREIGN_ENV.includes(name) : !check(entry)) return `env ${name} is not that of the injection`;
   }
   const missing = Object.keys(required).find((name) => !seen.has(name));

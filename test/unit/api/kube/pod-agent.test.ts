@@ -1,5 +1,6 @@
 /* Which pods count as guarded: the injected pod, what other webhooks add to it, and every change that takes the guard away. */
 import { expect } from 'chai';
+import * as names from '../../../../src/api/kube/names.ts';
 import { readPodAgent, repositoryOf } from '../../../../src/api/kube/pod-agent.ts';
 import { type Fields, fieldsOf, itemsOf } from '../../../../src/api/kube/pod-fields.ts';
 import { injected } from '../../../support/guarded-pods.ts';
@@ -52,7 +53,44 @@ function redirect(...args: readonly string[]): Fields {
 
 const WEB = { kind: 'pod', name: 'web' };
 
+/** Every annotation of a pod that changes its agent, with a valid value. */
+const ANNOTATIONS: Readonly<Record<string, string>> = {
+  [names.INCLUDE_PORTS_ANNOTATION]: '8080,9090',
+  [names.EXCLUDE_PORTS_ANNOTATION]: '9090',
+  [names.REWRITE_PROBES_ANNOTATION]: 'false',
+  [names.ACCESS_LOG_ANNOTATION]: 'on',
+  [names.ACCESS_LOG_SAMPLE_RATE_ANNOTATION]: '0.5',
+  [names.ACCEPT_HTTP10_ANNOTATION]: 'on',
+  [names.LOG_LEVEL_ANNOTATION]: 'debug',
+  [names.DRAIN_SECONDS_ANNOTATION]: '3',
+  [names.MAX_CONNECTIONS_ANNOTATION]: '100',
+  [names.AGENT_CPU_ANNOTATION]: '20m',
+  [names.AGENT_CPU_LIMIT_ANNOTATION]: '1',
+  [names.AGENT_MEMORY_ANNOTATION]: '128Mi',
+  [names.AGENT_MEMORY_LIMIT_ANNOTATION]: '256Mi',
+  [names.INIT_CPU_ANNOTATION]: '20m',
+  [names.INIT_CPU_LIMIT_ANNOTATION]: '1',
+  [names.INIT_MEMORY_ANNOTATION]: '32Mi',
+  [names.INIT_MEMORY_LIMIT_ANNOTATION]: '64Mi',
+  [names.READINESS_PERIOD_ANNOTATION]: '2',
+  [names.READINESS_TIMEOUT_ANNOTATION]: '2',
+  [names.READINESS_FAILURES_ANNOTATION]: '2',
+  [names.STARTUP_FAILURES_ANNOTATION]: '60',
+};
+/** Annotations of other objects, or of other kinds of injection. */
+const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WORKLOAD_KIND', 'DIGEST', 'DRY_RUN'];
+
 describe('readPodAgent: guarded pods', () => {
+  it('takes a pod that sets any of the annotations, and one that sets all', () => {
+    const expected = Object.entries(names).filter(([name]) => /_ANNOTATION$/.test(name));
+    const other = NOT_OF_INJECTED_PODS.map((name) => `${name}_ANNOTATION`);
+    expect(Object.keys(ANNOTATIONS)).to.have.members(expected.flatMap(([name, value]) => (other.includes(name) ? [] : [value])));
+    for (const [name, value] of Object.entries(ANNOTATIONS)) {
+      expect(readPodAgent(specOf({ [name]: value }), WEB, rules).fault, name).to.equal(undefined);
+    }
+    expect(readPodAgent(specOf(ANNOTATIONS), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
+  });
+
   it('reads captured and excluded ports from the redirect', () => {
     expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [], level: 2 } });
     expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
