@@ -1,46 +1,40 @@
 /*
- * `npm run mutation`: tries a sample of small changes in the packages that decide about requests, and prints how many of them the unit
- * tests notice.
+ * `npm run mutation`: tries a sample of small changes in the packages that decide about requests, and prints which of them the unit tests
+ * do not notice.
  */
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { globSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { applyMutant, findMutants, type Mutant } from './mutation/find-mutants.ts';
-import { mirroredTests } from './mutation/mirrored-tests.ts';
-import { appendResult, type Outcome, readResults, summaryOf } from './mutation/results.ts';
-import { testsPass } from './mutation/run-tests.ts';
+import { readClassification } from './mutation/classification.ts';
+import { findMutants, type Mutant } from './mutation/find-mutants.ts';
+import { progressOf } from './mutation/progress.ts';
+import { type Baseline, digestsOf, ProjectCopy } from './mutation/project-copy.ts';
+import { describe, reportOn } from './mutation/report.ts';
+import { appendResult, isCurrent, type Result, readResults } from './mutation/results.ts';
 import { sampleMutants } from './mutation/sample-mutants.ts';
 
 const PACKAGES = ['jwt', 'filters', 'policy', 'bundle', 'agent', 'status', 'jwks'];
-const NOT_COPIED = new Set(['.git', 'node_modules', 'dist', 'coverage']);
-const TIMEOUT_MS = 120_000;
+const CLASSIFICATION = new URL('mutation/classification.json', import.meta.url).pathname;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    count: { type: 'string', default: '20' },
+    count: { type: 'string', default: '215' },
     seed: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(availableParallelism()) },
     results: { type: 'string', default: 'node_modules/.cache/mutation.jsonl' },
   },
 });
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+
 const sample = (positionals.length === 0 ? PACKAGES : positionals).flatMap(samplePackage);
-const known = new Map(readResults(values.results).map((result) => [result.mutant.id, result]));
-const root = mkdtempSync(join(tmpdir(), 'sallyport-mutation-'));
-try {
-  cpSync('.', root, { recursive: true, filter: (path) => !NOT_COPIED.has(path) });
-  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
-  for (const mutant of sample.filter(({ id }) => !known.has(id))) {
-    const outcome = await tryMutant(mutant);
-    if (outcome === undefined) continue;
-    known.set(mutant.id, { mutant, outcome });
-    appendResult(values.results, { mutant, outcome });
-    process.stdout.write(`${outcome.padEnd(9)}${mutant.path}:${mutant.line} ${mutant.operator}: ${mutant.replacement.split('\n')[0]}\n`);
-  }
-} finally {
-  rmSync(root, { recursive: true });
-}
-process.stdout.write(`${summaryOf(sample.flatMap(({ id }) => known.get(id) ?? []))}\n`);
+const known = knownResults();
+await tryAll(sample.filter(({ id }) => !known.has(id)));
+const results = sample.flatMap(({ id }) => known.get(id) ?? []);
+const report = reportOn(results, readClassification(CLASSIFICATION));
+process.stdout.write(`${report.text}\n`);
+process.exitCode = report.ok && results.length === sample.length ? 0 : 1;
 
 function samplePackage(name: string): readonly Mutant[] {
   const files = globSync(`src/${name}/**/*.ts`).sort();
@@ -48,19 +42,40 @@ function samplePackage(name: string): readonly Mutant[] {
   return sampleMutants(mutants, Number(values.count), values.seed);
 }
 
-/** Undefined: the tests fail without the change as well, or the file has no tests. */
-async function tryMutant(mutant: Mutant): Promise<Outcome | undefined> {
-  const groups = mirroredTests(root, mutant.path);
-  const path = join(root, mutant.path);
-  const source = readFileSync(path, 'utf8');
-  writeFileSync(path, applyMutant(source, mutant));
-  const noticing = await firstFailing(groups);
-  writeFileSync(path, source);
-  if (noticing === undefined) return groups.length === 0 ? undefined : 'survived';
-  return (await testsPass(root, noticing, TIMEOUT_MS)) ? 'killed' : undefined;
+/** What earlier runs found out and still holds. */
+function knownResults(): Map<string, Result> {
+  const now = new Map([...new Set(sample.map(({ path }) => path))].map((path) => [path, digestsOf('.', path)]));
+  const current = readResults(values.results).filter((result) => {
+    const digests = now.get(result.mutant.path);
+    return digests !== undefined && isCurrent(result, digests);
+  });
+  return new Map(current.map((result) => [result.mutant.id, result]));
 }
 
-async function firstFailing(groups: readonly (readonly string[])[]): Promise<readonly string[] | undefined> {
-  for (const group of groups) if (!(await testsPass(root, group, TIMEOUT_MS))) return group;
-  return undefined;
+/** Each worker has its own copy. */
+async function tryAll(mutants: readonly Mutant[]): Promise<void> {
+  const queue = mutants.values();
+  const baseline: Baseline = new Map();
+  const start = performance.now();
+  let done = 0;
+  const work = async (copy: ProjectCopy): Promise<void> => {
+    for (const mutant of queue) {
+      const result = await copy.try(mutant);
+      if (stop.signal.aborted) return;
+      known.set(mutant.id, result);
+      appendResult(values.results, result);
+      done += 1;
+      const progress = progressOf(done, mutants.length, performance.now() - start);
+      process.stdout.write(`${result.outcome.padEnd(9)}${describe(mutant)} (${progress})\n`);
+    }
+  };
+  const copies = Array.from(
+    { length: Math.min(Number(values.workers), mutants.length) },
+    () => new ProjectCopy('.', baseline, stop.signal),
+  );
+  try {
+    await Promise.all(copies.map(work));
+  } finally {
+    for (const copy of copies) copy.remove();
+  }
 }

@@ -9,7 +9,7 @@ export type Operator = 'negate condition' | 'and or' | 'boundary' | 'equality' |
 
 /** One change of one file. */
 export interface Mutant {
-  /** The same for the same change of the same text. */
+  /** The same for the same change between the same lines, wherever they stand in the file. */
   readonly id: string;
   readonly path: string;
   /** 1-based. */
@@ -50,16 +50,24 @@ const NAMES_MODULES: ReadonlySet<string> = new Set(['ImportDeclaration', 'Export
 
 /** The mutants of `source` in its order. */
 export function findMutants(path: string, source: string): readonly Mutant[] {
-  const digest = createHash('sha256').update(source).digest('hex');
-  return changesIn(path, source).map(({ operator, node: { start, end }, replacement }) => ({
-    id: createHash('sha256').update([path, digest, start, operator, replacement].join('\n')).digest('hex').slice(0, 16),
-    path,
-    line: source.slice(0, start).split('\n').length,
-    operator,
-    start,
-    end,
-    replacement,
-  }));
+  const seen = new Map<string, number>();
+  return changesIn(path, source).map(({ operator, node: { start, end }, replacement }) => {
+    const place = [path, operator, replacement, ...surroundings(source, start, end)].join('\n');
+    const turn = seen.get(place) ?? 0;
+    seen.set(place, turn + 1);
+    const id = createHash('sha256').update(`${place}\n${turn}`).digest('hex').slice(0, 16);
+    return { id, path, line: source.slice(0, start).split('\n').length, operator, start, end, replacement };
+  });
+}
+
+/** What distinguishes the place of a change from others of its file: its lines, the line before and the line after, without indentation. */
+function surroundings(source: string, start: number, end: number): readonly string[] {
+  const from = source.lastIndexOf('\n', start - 1) + 1;
+  const to = `${source}\n`.indexOf('\n', end);
+  const before = source.slice(0, from).trimEnd().split('\n').at(-1) ?? '';
+  const after = source.slice(to).trimStart().split('\n')[0] ?? '';
+  const inLine = source.slice(from, start).trimStart();
+  return [before, inLine, source.slice(start, to), after].map((text) => text.trim().replace(/\s+/g, ' '));
 }
 
 /** `source` with the change of `mutant`. */

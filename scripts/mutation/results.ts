@@ -5,13 +5,17 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Mutant } from './find-mutants.ts';
 
-/** killed: a test failed or did not end; survived: all passed. */
-export type Outcome = 'killed' | 'survived';
-
 /** A mutant that was tried. */
 export interface Result {
   readonly mutant: Mutant;
-  readonly outcome: Outcome;
+  /** Digest of the file that was changed. */
+  readonly source: string;
+  /** Digest of the tests that should notice. */
+  readonly tests: string;
+  /** killed: a test failed or did not end; survived: no test failed. */
+  readonly outcome: 'killed' | 'survived';
+  /** The test that failed first. */
+  readonly failure?: string;
 }
 
 /** The results in `file`; a last line that was not written to its end is left out. */
@@ -27,17 +31,7 @@ export function appendResult(file: string, result: Result): void {
   appendFileSync(file, `${JSON.stringify(result)}\n`);
 }
 
-/** The part of a mutant's path that names its package. */
-export function packageOf({ path }: Mutant): string {
-  return path.split('/')[1] ?? '';
-}
-
-/** One line for each package: killed and survived. */
-export function summaryOf(results: readonly Result[]): string {
-  const packages = [...Map.groupBy(results, ({ mutant }) => packageOf(mutant))].sort(([one], [other]) => (one < other ? -1 : 1));
-  const lines = packages.map(([name, tried]) => {
-    const killed = tried.filter(({ outcome }) => outcome === 'killed').length;
-    return `${name.padEnd(12)}${String(killed).padStart(8)}${String(tried.length - killed).padStart(10)}`;
-  });
-  return [`${'package'.padEnd(12)}${'killed'.padStart(8)}${'survived'.padStart(10)}`, ...lines].join('\n');
+/** Whether `result` would be the same now: other tests may notice a survivor, but they still notice what was killed. */
+export function isCurrent(result: Result, now: Pick<Result, 'source' | 'tests'>): boolean {
+  return result.source === now.source && (result.outcome === 'killed' || result.tests === now.tests);
 }

@@ -2,19 +2,51 @@
  * Runs unit tests in a copy of the project.
  */
 import { spawn } from 'node:child_process';
+import { readFileSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 
-/** Whether all tests of `files` pass within `timeoutMs`; what is left of the processes then is killed. */
-export async function testsPass(root: string, files: readonly string[], timeoutMs: number): Promise<boolean> {
-  const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', '--bail', '--exit', '--timeout', '20000', ...files];
-  const child = spawn(process.execPath, mocha, { cwd: root, stdio: 'ignore', detached: true });
-  const timer = setTimeout(() => killGroup(child.pid), timeoutMs);
+/** Not mocha's own command, which starts another process. It does nothing when it is started through a link. */
+const MOCHA = realpathSync('node_modules/mocha/lib/cli/cli.js');
+const REPORT = 'mutation-report.json';
+const FLAGS = ['--no-config', '--bail', '--exit', '--timeout', '20000', '--reporter', 'json', '--reporter-option', `output=${REPORT}`];
+
+/** How a run of tests ended. */
+export interface TestRun {
+  /** Undefined: all passed. Otherwise the title of the first test that failed, or why none could fail. */
+  readonly failure: string | undefined;
+  readonly ms: number;
+}
+
+/** Runs `files` in the project `root` up to the first failure. What is left of the processes after `timeoutMs`, or after `signal`, is killed. */
+export async function runTests(root: string, files: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<TestRun> {
+  rmSync(join(root, REPORT), { force: true });
+  const start = performance.now();
+  const child = spawn(process.execPath, [MOCHA, ...FLAGS, ...files], {
+    cwd: root,
+    stdio: 'ignore',
+    detached: true,
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, '.compile-cache') },
+  });
+  const kill = (): void => killGroup(child.pid);
+  const timer = setTimeout(kill, timeoutMs);
+  signal.addEventListener('abort', kill, { once: true });
   const code = await new Promise((resolve) => {
     child.on('error', () => resolve(1));
     child.on('exit', resolve);
   });
   clearTimeout(timer);
+  signal.removeEventListener('abort', kill);
   killGroup(child.pid);
-  return code === 0;
+  return { failure: code === null ? 'no end' : failureIn(join(root, REPORT), code), ms: performance.now() - start };
+}
+
+function failureIn(report: string, code: unknown): string | undefined {
+  try {
+    const { failures } = JSON.parse(readFileSync(report, 'utf8')) as { readonly failures: readonly { readonly fullTitle: string }[] };
+    return code === 0 ? undefined : (failures[0]?.fullTitle ?? `exit code ${code}`);
+  } catch {
+    return 'no start';
+  }
 }
 
 function killGroup(pid: number | undefined): void {

@@ -47,4 +47,18 @@ describe('findMutants', () => {
     expect([first?.line, second?.line]).to.deep.equal([1, 2]);
     expect(new Set([first?.id, second?.id, findMutants('a.ts', 'const x = 1;')[0]?.id]).size).to.equal(3);
   });
+
+  it('gives a change the same id wherever its lines stand, and another between other lines', () => {
+    const lines = 'if (a) {\n  b(1);\n}';
+    const ids = (source: string): readonly string[] => findMutants('a.ts', source).map(({ id }) => id);
+
+    expect(ids(`import c from 'c';\n\nif (d) {\n  ${lines}\n}\n`)).to.include.members(ids(lines).slice(1));
+    expect(ids('if (e) {\n  b(1);\n}')).not.to.include.members(ids(lines).slice(1));
+  });
+
+  it('distinguishes equal changes', () => {
+    const ids = findMutants('a.ts', 'f(1, 1);\nf(1, 1);\nf(1, 1);\nf(1, 1);').map(({ id }) => id);
+
+    expect(new Set(ids).size).to.equal(12);
+  });
 });
