@@ -42,6 +42,11 @@ export interface CachedSource {
   job: FetchJob | undefined;
 }
 
+/** The namespaces of the policies that want a source. */
+export function namespacesOf({ wantedBy }: CachedSource): ReadonlySet<string> {
+  return new Set([...wantedBy.values()].map(({ namespace }) => namespace));
+}
+
 /** What {@link CachedSources.want} changed. */
 export interface WantedSources {
   /** Sources that nothing wanted before. */
@@ -143,13 +148,12 @@ export class CachedSources {
   /** Why keys of this size cannot be kept; `undefined`: they can. */
   refusalOf(cached: CachedSource, bytes: number): string | undefined {
     if (bytes > MAX_SOURCE_BYTES) return `its keys take more than ${MAX_SOURCE_BYTES / 1024} KiB`;
-    const namespaces = new Set([...cached.wantedBy.values()].map(({ namespace }) => namespace));
     let total = bytes;
-    const own = new Map([...namespaces].map((namespace) => [namespace, bytes]));
+    const own = new Map([...namespacesOf(cached)].map((namespace) => [namespace, bytes]));
     for (const other of this.#byId.values()) {
       if (other === cached || other.bytes === 0) continue;
       total += other.bytes;
-      for (const namespace of new Set([...other.wantedBy.values()].map((want) => want.namespace))) {
+      for (const namespace of namespacesOf(other)) {
         const known = own.get(namespace);
         if (known !== undefined) own.set(namespace, known + other.bytes);
       }

@@ -11,6 +11,7 @@ import type { AddressGuard, AddressGuards } from './address-guard.ts';
 import { displayUrl, FetchFailure, type FetchTrail } from './fetch-failure.ts';
 import { type ForwardProxies, ProxyFailure, sendByProxy } from './forward-proxy.ts';
 import { type HostAddress, type ResolveHost, resolveBySystem } from './resolve-host.ts';
+import { hostOf } from './url-parts.ts';
 
 /** Content codings that are asked for. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
@@ -182,10 +183,6 @@ function allowedOf(found: readonly HostAddress[], target: URL, context: FetchCon
   if (first === undefined) throw failure(target, context, 'cannot be fetched: its host has no address');
   if (allowed.length === 0) throw forbidden(target, context, context.guard.refusalOf(first.address) ?? '');
   return allowed.slice(0, MAX_ADDRESSES);
-}
-
-function hostOf(target: URL): string {
-  return target.hostname.replace(/^\[|\]$/g, '');
 }
 
 function forbidden(target: URL, context: FetchContext, reason: string): FetchFailure {

@@ -8,6 +8,7 @@ import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { RefusedError } from '../errors.ts';
+import { hostOf, portOf } from './url-parts.ts';
 
 /** The proxy for a URL; undefined: it is fetched directly. */
 export type ForwardProxies = (target: URL) => URL | undefined;
@@ -50,8 +51,8 @@ function exclusionsOf(noProxy: string): (target: URL) => boolean {
     .filter((entry) => entry !== '')
     .map((entry) => exclusionOf(entry.toLowerCase()));
   return (target) => {
-    const host = target.hostname.replace(/^\[|\]$|\.$/g, '');
-    const port = target.port === '' ? (target.protocol === 'https:' ? '443' : '80') : target.port;
+    const host = hostOf(target).replace(/\.$/, '');
+    const port = portOf(target);
     return host === 'localhost' || isLoopback(host) || tests.some((test) => test(host, port));
   };
 }
@@ -114,7 +115,7 @@ function sendAbsolute(proxy: URL, target: URL, { headers, signal, tls }: Proxied
 
 async function sendByTunnel(proxy: URL, target: URL, options: ProxiedRequest): Promise<IncomingMessage> {
   const socket = await openTunnel(proxy, target, options);
-  const host = target.hostname.replace(/^\[|\]$/g, '');
+  const host = hostOf(target);
   return await new Promise((resolve, reject) => {
     const request = httpsRequest(
       target,
@@ -135,7 +136,7 @@ async function sendByTunnel(proxy: URL, target: URL, options: ProxiedRequest): P
 }
 
 function openTunnel(proxy: URL, target: URL, { signal, tls }: ProxiedRequest): Promise<Socket> {
-  const authority = `${target.hostname}:${target.port === '' ? '443' : target.port}`;
+  const authority = `${target.hostname}:${portOf(target)}`;
   return new Promise((resolve, reject) => {
     const request = toProxy(proxy, tls, {
       method: 'CONNECT',
@@ -157,13 +158,7 @@ function openTunnel(proxy: URL, target: URL, { signal, tls }: ProxiedRequest): P
 }
 
 function toProxy(proxy: URL, tls: ProxiedRequest['tls'], options: RequestOptions): ClientRequest {
-  const host = proxy.hostname.replace(/^\[|\]$/g, '');
-  const own = {
-    ...options,
-    agent: false as const,
-    host,
-    port: proxy.port === '' ? (proxy.protocol === 'https:' ? 443 : 80) : Number(proxy.port),
-  };
+  const own = { ...options, agent: false as const, host: hostOf(proxy), port: Number(portOf(proxy)) };
   return proxy.protocol === 'https:' ? httpsRequest({ ...own, ...tls }) : httpRequest(own);
 }
 

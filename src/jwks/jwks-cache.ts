@@ -4,7 +4,7 @@
  */
 import type { JwtRule } from '../api/istio/resources.ts';
 import type { KeySet } from '../bundle/bundle.ts';
-import { type CachedSource, CachedSources, TOO_MANY_SOURCES } from './cached-sources.ts';
+import { type CachedSource, CachedSources, namespacesOf, TOO_MANY_SOURCES } from './cached-sources.ts';
 import { keySourceOf } from './fetch-keys.ts';
 import { Refresher, type RefreshOptions } from './refresher.ts';
 
@@ -123,7 +123,7 @@ function stateOf(sources: CachedSources, rule: JwtRule, namespace: string): KeyS
   return hasKeys ? { kind: 'fresh', url, leftOut: cached.leftOut } : { kind: 'pending', url };
 }
 
-function ageOf({ wantedBy, fetchedAtMs }: CachedSource, nowMs: number): KeyAge {
-  const namespaces = new Set([...wantedBy.values()].map(({ namespace }) => namespace));
-  return { namespaces, ageSeconds: fetchedAtMs === undefined ? undefined : (nowMs - fetchedAtMs) / 1000 };
+function ageOf(cached: CachedSource, nowMs: number): KeyAge {
+  const { fetchedAtMs } = cached;
+  return { namespaces: namespacesOf(cached), ageSeconds: fetchedAtMs === undefined ? undefined : (nowMs - fetchedAtMs) / 1000 };
 }

@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { CachedSource } from './cached-sources.ts';
+import { type CachedSource, namespacesOf } from './cached-sources.ts';
 import type { FetchLimits } from './fetch-document.ts';
 import { FetchFailure } from './fetch-failure.ts';
 import { type FetchedKeys, fetchKeys } from './fetch-keys.ts';
@@ -123,15 +123,17 @@ export class Refresher {
   #succeed(cached: CachedSource, { keySet, leftOut, maxAgeSeconds }: FetchedKeys): void {
     const { clock, logger, observer } = this.#options;
     const text = JSON.stringify(keySet);
-    const refusal = this.#hooks.refusalOf(cached, text.length);
+    const changed = text !== JSON.stringify(cached.keySet);
+    // Keys that are kept already have been counted.
+    const refusal = changed ? this.#hooks.refusalOf(cached, text.length) : undefined;
     if (refusal !== undefined) {
       this.#record(cached, `${keySet.source} cannot be used: ${refusal}`);
       return;
     }
     const wasHealthy = cached.failures === 0 && cached.fetchedAtMs !== undefined;
-    const changed = text !== JSON.stringify(cached.keySet);
     const isNewlyLeftOut = JSON.stringify(leftOut) !== JSON.stringify(cached.leftOut);
-    Object.assign(cached, { keySet, leftOut, bytes: text.length, fetchedAtMs: clock.nowMs(), failures: 0, reason: undefined });
+    Object.assign(cached, { keySet, leftOut, bytes: text.length, fetchedAtMs: clock.nowMs() });
+    Object.assign(cached, { failures: 0, reason: undefined, logged: undefined });
     cached.seeds.clear();
     observer?.onFetch('success', namespacesOf(cached));
     if (changed) logger.info({ url: keySet.source, keys: keySet.keys.length }, 'keys changed');
@@ -145,9 +147,11 @@ export class Refresher {
   #fail(cached: CachedSource, error: unknown): void {
     const { logger } = this.#options;
     if (error instanceof FetchFailure) {
-      const { code, message } = error;
-      if (cached.logged !== message) logger.warn({ code, attempt: cached.failures + 1, err: error }, 'keys cannot be fetched');
-      cached.logged = message.slice(0, MAX_REASON);
+      const message = error.message.slice(0, MAX_REASON);
+      if (cached.logged !== message) {
+        logger.warn({ code: error.code, attempt: cached.failures + 1, err: error }, 'keys cannot be fetched');
+      }
+      cached.logged = message;
       this.#record(cached, error.publicMessage);
       return;
     }
@@ -163,10 +167,6 @@ export class Refresher {
     if (isNew) this.#hooks.onChange(cached, false);
     this.schedule(cached, retryDelayMs(this.#options, cached.failures));
   }
-}
-
-function namespacesOf({ wantedBy }: CachedSource): ReadonlySet<string> {
-  return new Set([...wantedBy.values()].map(({ namespace }) => namespace));
 }
 
 function timeoutOf({ wantedBy }: CachedSource): number {

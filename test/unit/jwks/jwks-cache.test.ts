@@ -203,6 +203,37 @@ describe('JWKS cache, when a source fails', () => {
   });
 });
 
+describe('JWKS cache, what it logs of failures', () => {
+  useCache();
+
+  it('logs a failure once, and the same one again after a success', async () => {
+    jwksCache.want('policy', 'foo', [rule]);
+    await requests(1);
+    clock.advance(1_000);
+    await requests(2);
+    expect(warnings).to.have.length(1);
+
+    server.answer('/keys', json(freshJwks('one')));
+    clock.advance(2_000);
+    await requests(3);
+    server.answer('/keys', (_request, response) => response.writeHead(404).end());
+    clock.advance(20 * MINUTE);
+    await requests(4);
+    expect(warnings).to.have.length(2);
+  });
+
+  it('logs a failure once whose message is longer than what is kept of it', async () => {
+    const path = `/${'k'.repeat(256)}`;
+    server.answer(path, json({ keys: [{ kty: 'EC', kid: '\u0001'.repeat(64) }] }));
+    jwksCache.want('policy', 'foo', [{ issuer: 'me', jwksUri: `${server.origin}${path}` }]);
+    await requests(1);
+    clock.advance(1_000);
+    await requests(2);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.have.nested.property('err.message').that.has.length.above(512);
+  });
+});
+
 describe('JWKS cache, by policy and namespace', () => {
   useCache();
 
