@@ -33,6 +33,9 @@ const WARNINGS: ReadonlySet<string> = new Set([
   'KeysLeftOut',
   'ProviderUnknown',
   'ProviderConflict',
+  'KeysWithheld',
+  'ProviderWithheld',
+  'OverBudget',
   'SigningKeysMissing',
   'BundleTampered',
 ]);
@@ -61,8 +64,11 @@ export function createStatusWriter({ client, recorder }: StatusWriterOptions): S
 }
 
 function warn(recorder: Pick<Recorder, 'record'>, entry: PolicyEntry, conditions: readonly PolicyCondition[]): void {
+  const reasons = new Set<string>();
   for (const { reason, message } of conditions) {
-    if (!WARNINGS.has(reason)) continue;
+    // Ready and Enforced may have the same reason.
+    if (!WARNINGS.has(reason) || reasons.has(reason)) continue;
+    reasons.add(reason);
     recorder.record({
       regarding: { apiVersion: `${SECURITY_GROUP}/v1`, kind: entry.kind, namespace: entry.namespace, ...identityOf(entry) },
       type: 'Warning',

@@ -95,6 +95,24 @@ describe('status writer', () => {
     ]);
   });
 
+  for (const reason of ['KeysWithheld', 'ProviderWithheld'] as const) {
+    it(`records a Warning event when Ready has the reason ${reason}`, async () => {
+      const { events, write } = open();
+      await write({}, { withheld: { reason, message: 'secrets are not published to this namespace' } });
+      expect(events.map(({ type, reason: given }) => [type, given])).to.deep.equal([['Warning', reason]]);
+    });
+  }
+
+  it('records one Warning event when a policy is over its budget, with the message of Ready', async () => {
+    const { events, requests, write } = open();
+    await write({ refusal: { code: 'SP_OVER_BUDGET', severity: 'error', path: '', message: 'the policy is too large' } });
+    expect(events.map(({ type, reason, note }) => [type, reason, note])).to.deep.equal([
+      ['Warning', 'OverBudget', 'The policy is too large. Published to 1 of 1 selected workloads with an agent'],
+    ]);
+    const { conditions } = (requests[0]?.body as { readonly status: { readonly conditions: readonly { readonly reason: string }[] } }).status;
+    expect(conditions.map(({ reason }) => reason)).to.deep.equal(['Accepted', 'OverBudget', 'OverBudget']);
+  });
+
   it('records a Warning event when keys of a set are not used, although the policy is ready', async () => {
     const { events, requests, write } = open();
     await write({}, { keys: [{ kind: 'left-out', rule: 0, reason: 'keys of the fetched set are not used: keys[1] (kid "summer"): odd' }] });
