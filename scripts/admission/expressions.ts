@@ -32,7 +32,7 @@ export interface Validation {
 
 const OURS = list([AGENT_CONTAINER, REDIRECT_CONTAINER]);
 const VOLUMES = list(AGENT_VOLUME_NAMES);
-/** Agents of earlier versions mount the bundle under a name without the reserved prefix. */
+/** Earlier versions name bundles without the reserved prefix. */
 const LEGACY_NAME_PREFIX = 'sallyport-';
 
 /** A list of strings as a CEL literal. */
@@ -77,8 +77,8 @@ export const BY_GARBAGE_COLLECTOR: Validation = {
 /** What the controller's ServiceAccount may do with ConfigMaps: its own names, and bundles that earlier versions named otherwise. */
 export const CONTROLLER_CONFIG_MAPS: Validation = {
   expression: `${EITHER}.all(o, o.metadata.name.startsWith("${BUNDLE_NAME_PREFIX}")
-  || o.metadata.name.startsWith("sallyport-") && "${BUNDLE_LABEL}" in (oldObject == null ? object : oldObject).metadata.?labels.orValue({}))`,
-  message: `the controller of Sallyport writes only ConfigMaps whose names start with ${BUNDLE_NAME_PREFIX}`,
+  || o.metadata.name.startsWith("${LEGACY_NAME_PREFIX}") && "${BUNDLE_LABEL}" in (oldObject == null ? object : oldObject).metadata.?labels.orValue({}))`,
+  message: `the controller of Sallyport writes only ConfigMaps whose names start with ${BUNDLE_NAME_PREFIX}, or with ${LEGACY_NAME_PREFIX} if they have the label ${BUNDLE_LABEL}`,
 };
 
 /** What it may do with pods: set one annotation. `managedFields` is not compared, because the API server writes it. */

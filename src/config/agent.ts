@@ -32,9 +32,9 @@ export interface AgentConfig {
   readonly appProbes: AppProbes;
   readonly logLevel: LogLevel;
   readonly accessLog: boolean;
-  /** Share of allowed requests that are logged, 0 to 1. */
   /** Serve clients that speak HTTP/1.0. */
   readonly acceptHttp10: boolean;
+  /** Share of allowed requests that are logged, 0 to 1. */
   readonly accessLogSampleRate: number;
   readonly drainMs: number;
   readonly maxConnections: number;
