@@ -24,6 +24,21 @@ export interface RawObject {
   readonly [field: string]: unknown;
 }
 
+/** An object to create or to replace another with. */
+export interface WrittenObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly object[];
+    readonly [field: string]: unknown;
+  };
+  readonly [field: string]: unknown;
+}
+
 /** `namespace/name`, or `name` for cluster-scoped objects; undefined when the object has no name. */
 export function keyOf(object: RawObject): string | undefined {
   const { name, namespace } = object.metadata ?? {};

@@ -2,7 +2,7 @@
  * REST paths of the Kubernetes resources that Sallyport uses, below the API server's address, with escaped segments.
  */
 import { AUTHORIZATION_POLICY_PLURAL, REQUEST_AUTHENTICATION_PLURAL, SECURITY_GROUP } from '../api/kube/names.ts';
-import { InvariantError, RefusedError } from '../errors.ts';
+import { InvariantError } from '../errors.ts';
 
 /** A kind of object, as far as its REST path and `apiVersion` depend on it. */
 export interface Resource {
@@ -35,35 +35,10 @@ export const NAMESPACES: Resource = define('v1', 'Namespace', 'namespaces', fals
 export const CONFIG_MAPS: Resource = define('v1', 'ConfigMap', 'configmaps');
 /** Secrets. */
 export const SECRETS: Resource = define('v1', 'Secret', 'secrets');
-/** Services. */
-export const SERVICES: Resource = define('v1', 'Service', 'services');
-/** ServiceAccounts. */
-export const SERVICE_ACCOUNTS: Resource = define('v1', 'ServiceAccount', 'serviceaccounts');
-/** Deployments. */
-export const DEPLOYMENTS: Resource = define('apps/v1', 'Deployment', 'deployments');
-/** ReplicaSets. */
-export const REPLICA_SETS: Resource = define('apps/v1', 'ReplicaSet', 'replicasets');
-/** Jobs. */
-export const JOBS: Resource = define('batch/v1', 'Job', 'jobs');
 /** Leases, for leader election. */
 export const LEASES: Resource = define('coordination.k8s.io/v1', 'Lease', 'leases');
 /** Events of events.k8s.io/v1. */
 export const EVENTS: Resource = define('events.k8s.io/v1', 'Event', 'events');
-/** Roles. */
-export const ROLES: Resource = define('rbac.authorization.k8s.io/v1', 'Role', 'roles');
-/** RoleBindings. */
-export const ROLE_BINDINGS: Resource = define('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings');
-/** ClusterRoles (cluster-scoped). */
-export const CLUSTER_ROLES: Resource = define('rbac.authorization.k8s.io/v1', 'ClusterRole', 'clusterroles', false);
-/** ClusterRoleBindings (cluster-scoped). */
-export const CLUSTER_ROLE_BINDINGS: Resource = define('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', 'clusterrolebindings', false);
-/** CustomResourceDefinitions (cluster-scoped). */
-export const CUSTOM_RESOURCE_DEFINITIONS: Resource = define(
-  'apiextensions.k8s.io/v1',
-  'CustomResourceDefinition',
-  'customresourcedefinitions',
-  false,
-);
 /** MutatingWebhookConfigurations (cluster-scoped). */
 export const MUTATING_WEBHOOK_CONFIGURATIONS: Resource = define(
   'admissionregistration.k8s.io/v1',
@@ -83,44 +58,9 @@ export const REQUEST_AUTHENTICATIONS: Resource = define(`${SECURITY_GROUP}/v1`, 
 /** AuthorizationPolicies. */
 export const AUTHORIZATION_POLICIES: Resource = define(`${SECURITY_GROUP}/v1`, 'AuthorizationPolicy', AUTHORIZATION_POLICY_PLURAL);
 
-const KNOWN: readonly Resource[] = [
-  PODS,
-  NAMESPACES,
-  CONFIG_MAPS,
-  SECRETS,
-  SERVICES,
-  SERVICE_ACCOUNTS,
-  DEPLOYMENTS,
-  REPLICA_SETS,
-  JOBS,
-  LEASES,
-  EVENTS,
-  ROLES,
-  ROLE_BINDINGS,
-  CLUSTER_ROLES,
-  CLUSTER_ROLE_BINDINGS,
-  CUSTOM_RESOURCE_DEFINITIONS,
-  MUTATING_WEBHOOK_CONFIGURATIONS,
-  VALIDATING_WEBHOOK_CONFIGURATIONS,
-  REQUEST_AUTHENTICATIONS,
-  AUTHORIZATION_POLICIES,
-];
-
 /** Value of an object's `apiVersion`: `v1`, `apps/v1`, … */
 export function apiVersionOf(resource: Resource): string {
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
-}
-
-/**
- * The resource of an object by its `apiVersion` and `kind`, in any version of a known group and kind.
- * @throws RefusedError SP_KUBE_INVALID for a kind that is not in this file
- */
-export function resourceOf(apiVersion: string, kind: string): Resource {
-  const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
-  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
-  const known = KNOWN.find((resource) => resource.kind === kind && resource.group === group);
-  if (known === undefined) throw new RefusedError('SP_KUBE_INVALID', `no REST path is known for ${apiVersion} ${kind}`);
-  return version === known.version ? known : { ...known, version };
 }
 
 /** Path of a collection. @param namespace absent: all namespaces, or a cluster-scoped resource */

@@ -5,7 +5,7 @@
 
 import { type Clock, systemClock } from '../clock.ts';
 import { TransientError } from '../errors.ts';
-import { ifFound, readObject } from './apply.ts';
+import { ifFound, readObject } from './objects.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { kubeTime } from './kube-time.ts';

@@ -4,7 +4,7 @@
  */
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { legacyBundleName, slotName } from '../api/kube/workload.ts';
-import { deleteObject, ifFound } from '../cluster/apply.ts';
+import { deleteObject, ifFound } from '../cluster/objects.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';

@@ -5,7 +5,7 @@
 import { BUNDLE_TOUCH_ANNOTATION, FIELD_MANAGER } from '../api/kube/names.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent } from '../api/kube/workload.ts';
-import { patchAnnotations } from '../cluster/apply.ts';
+import { patchAnnotations } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { PODS } from '../cluster/paths.ts';
 import type { Revision } from '../status/workload-ledger.ts';

@@ -6,7 +6,7 @@ import { indexName } from '../api/kube/workload.ts';
 import { formatLabelIndex, type LabelIndex, MAX_INDEX_BYTES, parseLabelIndex } from '../bundle/label-index.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
 import { INDEX_STATEMENT } from '../bundle/statement.ts';
-import { deleteObject } from '../cluster/apply.ts';
+import { deleteObject } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { listObjects } from '../cluster/list-objects.ts';

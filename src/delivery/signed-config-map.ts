@@ -4,8 +4,7 @@
 import { openDocument, signDocument } from '../bundle/signed-document.ts';
 import type { Signer } from '../bundle/signer.ts';
 import { keyIdOf, type StatementSchema } from '../bundle/statement.ts';
-import type { AppliedObject } from '../cluster/apply.ts';
-import type { RawObject } from '../cluster/kube-object.ts';
+import type { RawObject, WrittenObject } from '../cluster/kube-object.ts';
 import { RefusedError } from '../errors.ts';
 
 /** A document as it is stored, and the key that signed it. */
@@ -30,7 +29,7 @@ export function signedConfigMap(
   { name, labels, json }: { readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly json: string },
   subject: Parameters<typeof signDocument>[1],
   signer: Signer,
-): AppliedObject {
+): WrittenObject {
   const { part, ...data } = signDocument(json, subject, signer);
   return {
     apiVersion: 'v1',

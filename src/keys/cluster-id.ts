@@ -1,7 +1,7 @@
 /*
  * The identity of a cluster: the UID of its namespace kube-system, which exists once and is never created again.
  */
-import { readObject } from '../cluster/apply.ts';
+import { readObject } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { NAMESPACES } from '../cluster/paths.ts';
 import { TransientError } from '../errors.ts';

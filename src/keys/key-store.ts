@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, SIGNING_KEYS_KEY, SIGNING_KEYS_SECRET } from '../api/kube/names.ts';
-import { readObject } from '../cluster/apply.ts';
+import { readObject } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { apiVersionOf, collectionPath, type ObjectRef, objectPath, SECRETS } from '../cluster/paths.ts';

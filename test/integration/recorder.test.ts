@@ -1,6 +1,6 @@
 /* Events on a real API server: creation and series. */
 import { expect } from 'chai';
-import { deleteObject } from '../../src/cluster/apply.ts';
+import { deleteObject } from '../../src/cluster/objects.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import type { RawObject } from '../../src/cluster/kube-object.ts';
 import { CONFIG_MAPS, collectionPath, EVENTS } from '../../src/cluster/paths.ts';

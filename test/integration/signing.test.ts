@@ -5,8 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { legacyBundleName, slotName } from '../../src/api/kube/workload.ts';
-import type { AppliedObject } from '../../src/cluster/apply.ts';
-import { deleteObject, readObject } from '../../src/cluster/apply.ts';
+import type { WrittenObject } from '../../src/cluster/kube-object.ts';
+import { deleteObject, readObject } from '../../src/cluster/objects.ts';
 import { LEASES, objectPath, SECRETS } from '../../src/cluster/paths.ts';
 import { keysIn } from '../../src/keys/key-store.ts';
 import { type SigningKeys, signerOf } from '../../src/keys/signing-keys.ts';
@@ -179,7 +179,7 @@ describe('signing keys on a real API server', function () {
     await at.stop(at.controller);
     // What etcd had an hour ago: the earlier bundle, and a lease that was renewed then.
     const { resourceVersion: _version, managedFields: _fields, uid: _uid, creationTimestamp: _time, ...metadata } = earlier?.metadata ?? {};
-    await at.cluster.apply({ ...earlier, metadata } as unknown as AppliedObject);
+    await at.cluster.apply({ ...earlier, metadata } as unknown as WrittenObject);
     const lease = { resource: LEASES, namespace: SYSTEM, name: 'sallyport-controller' };
     const renewTime = new Date(Date.now() - 3_600_000).toISOString().replace('Z', '000Z');
     await at.cluster.client.request({
@@ -274,7 +274,7 @@ describe('agents of the version before on a real API server', function () {
   it('take edits of policies for as long as they run, and nothing is left after them', async () => {
     await at.guardedPod();
     const pod = await at.cluster.readPod(at.ns, 'httpbin');
-    await at.cluster.apply(levelOne(pod as unknown as AppliedObject, at.ns));
+    await at.cluster.apply(levelOne(pod as unknown as WrittenObject, at.ns));
     const rules = async (): Promise<string | undefined> => {
       const data = (await at.cluster.configMap(at.ns, legacyBundleName('old')))?.['data'] as Readonly<Record<string, string>> | undefined;
       const text = data?.['bundle.json'];
@@ -297,7 +297,7 @@ describe('agents of the version before on a real API server', function () {
 });
 
 /** The pod as the version before injected it. */
-function levelOne(pod: AppliedObject, namespace: string): AppliedObject {
+function levelOne(pod: WrittenObject, namespace: string): WrittenObject {
   const text = JSON.stringify(pod['spec']).replaceAll('"httpbin"', '"old"');
   const spec = JSON.parse(text) as { initContainers: { env?: { name: string }[] }[]; volumes: { name: string }[]; nodeName?: string };
   const added = new Set(['SALLYPORT_BUNDLE_LEVEL', 'SALLYPORT_TRUST_ANCHOR', 'SALLYPORT_BUNDLE_FLOOR', 'SALLYPORT_WORKLOAD_KIND']);

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { slotName } from '../../src/api/kube/workload.ts';
-import { deleteObject } from '../../src/cluster/apply.ts';
+import { deleteObject } from '../../src/cluster/objects.ts';
 import { CONFIG_MAPS } from '../../src/cluster/paths.ts';
 import { AGENT_IMAGE } from '../support/guarded-pods.ts';
 import { barePod, guardedPod, must, SHOP, SYSTEM, setUpTenant, type TenantStage, type Who } from '../support/tenant-stage.ts';

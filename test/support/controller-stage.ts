@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
-import type { AppliedObject } from '../../src/cluster/apply.ts';
+import type { WrittenObject } from '../../src/cluster/kube-object.ts';
 import { refusedRequests } from '../cluster/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ControllerProcess, startController } from './controller-process.ts';
@@ -31,8 +31,8 @@ export const DENY_GET: { readonly action: string; readonly rules: readonly objec
 };
 
 /** Everything that one `kubectl apply` installs, without the CRDs. */
-export function manifests(): readonly AppliedObject[] {
-  return parseAllDocuments(readFileSync(INSTALL, 'utf8')).map((document) => document.toJS() as AppliedObject);
+export function manifests(): readonly WrittenObject[] {
+  return parseAllDocuments(readFileSync(INSTALL, 'utf8')).map((document) => document.toJS() as WrittenObject);
 }
 
 /** What the hooks of one describe start, and functions on it. The functions read from the namespace of the running test. */

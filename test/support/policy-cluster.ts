@@ -6,9 +6,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { SLOT_PART_KEY } from '../../src/api/kube/names.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
-import { type AppliedObject, applyObject, deleteObject, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
-import type { RawObject } from '../../src/cluster/kube-object.ts';
+import type { RawObject, WrittenObject } from '../../src/cluster/kube-object.ts';
+import { deleteObject, readObject } from '../../src/cluster/objects.ts';
 import {
   AUTHORIZATION_POLICIES,
   CONFIG_MAPS,
@@ -18,6 +18,7 @@ import {
   PODS,
   REQUEST_AUTHENTICATIONS,
 } from '../../src/cluster/paths.ts';
+import { applyObject } from './apply-object.ts';
 import { until } from './fake-clock.ts';
 import { injected } from './guarded-pods.ts';
 
@@ -44,7 +45,7 @@ export interface PodWish {
 
 export interface PolicyCluster {
   readonly client: KubeClient;
-  readonly apply: (object: AppliedObject) => Promise<RawObject>;
+  readonly apply: (object: WrittenObject) => Promise<RawObject>;
   readonly namespace: (name: string) => Promise<void>;
   readonly pod: (wish: PodWish) => Promise<void>;
   readonly deletePod: (namespace: string, name: string) => Promise<void>;
@@ -65,8 +66,8 @@ const RESOURCES = { RequestAuthentication: REQUEST_AUTHENTICATIONS, Authorizatio
 /** A cluster with our CRDs established. */
 export async function openPolicyCluster(kubeconfig: string): Promise<PolicyCluster> {
   const client = createKubeClient({ kubeconfig, version: 'test', qps: 1000, burst: 1000 });
-  const apply = (object: AppliedObject): Promise<RawObject> => applyObject(client, object, { fieldManager: 'test', force: true });
-  for (const file of readdirSync(CRDS)) await apply(parse(readFileSync(new URL(file, CRDS), 'utf8')) as AppliedObject);
+  const apply = (object: WrittenObject): Promise<RawObject> => applyObject(client, object);
+  for (const file of readdirSync(CRDS)) await apply(parse(readFileSync(new URL(file, CRDS), 'utf8')) as WrittenObject);
   for (const resource of Object.values(RESOURCES)) {
     await until(
       () =>
@@ -121,7 +122,7 @@ async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: 
     metadata: { namespace, name, labels },
     spec: { containers: [{ name: 'app', image: 'app:1' }], automountServiceAccountToken: false },
   };
-  await apply(agent ? (injected(bare) as unknown as AppliedObject) : bare);
+  await apply(agent ? (injected(bare) as unknown as WrittenObject) : bare);
   await client.request({
     method: 'PATCH',
     path: `${objectPath({ resource: PODS, namespace, name })}/status`,

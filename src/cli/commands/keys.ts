@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { parse } from 'yaml';
 import { SIGNING_KEYS_SECRET } from '../../api/kube/names.ts';
 import { thumbprint } from '../../bundle/jws.ts';
-import { deleteObject } from '../../cluster/apply.ts';
+import { deleteObject } from '../../cluster/objects.ts';
 import type { KubeClient } from '../../cluster/client.ts';
 import { isRawObject } from '../../cluster/kube-object.ts';
 import { SECRETS } from '../../cluster/paths.ts';

@@ -1,15 +1,12 @@
 /* REST paths of resources. */
 import { expect } from 'chai';
 import {
-  AUTHORIZATION_POLICIES,
-  apiVersionOf,
   CONFIG_MAPS,
   collectionPath,
   LEASES,
   NAMESPACES,
   objectPath,
   PODS,
-  resourceOf,
 } from '../../../src/cluster/paths.ts';
 
 describe('collectionPath and objectPath', () => {
@@ -36,15 +33,6 @@ describe('collectionPath and objectPath', () => {
       expect(path()).to.equal(expected);
     });
   }
-
-  it('find the resource of an object in any version', () => {
-    expect(resourceOf('v1', 'ConfigMap')).to.equal(CONFIG_MAPS);
-    expect(resourceOf('security.istio.io/v1', 'AuthorizationPolicy')).to.equal(AUTHORIZATION_POLICIES);
-    expect(apiVersionOf(resourceOf('security.istio.io/v1beta1', 'AuthorizationPolicy'))).to.equal('security.istio.io/v1beta1');
-    expect(() => resourceOf('example.com/v1', 'ConfigMap'))
-      .to.throw()
-      .with.property('code', 'SP_KUBE_INVALID');
-  });
 
   it('reject names that would reach another path', () => {
     for (const name of ['', '.', '..']) expect(() => objectPath({ resource: PODS, namespace: 'foo', name })).to.throw('not a name');

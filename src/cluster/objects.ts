@@ -1,58 +1,10 @@
 /*
- * Writes objects with server-side apply, delete and merge patch, and reads single objects.
+ * Reads and deletes single objects, and patches their annotations.
  */
-import { InvariantError, RefusedError } from '../errors.ts';
+import { RefusedError } from '../errors.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
-import { type ObjectRef, objectPath, resourceOf } from './paths.ts';
-
-/** An object to apply: `apiVersion`, `kind`, `metadata.name`, and exactly the fields that the field manager owns. */
-export interface AppliedObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-    readonly ownerReferences?: readonly object[];
-    readonly [field: string]: unknown;
-  };
-  readonly [field: string]: unknown;
-}
-
-/** Options of {@link applyObject}. */
-export interface ApplyOptions {
-  /** Owner of the fields. Fields that this manager applied before and that are absent now are removed. */
-  readonly fieldManager: string;
-  /** Takes over fields of other managers; absent or false: a field of another manager is a conflict (`SP_KUBE_CONFLICT`). */
-  readonly force?: boolean;
-  /** The server validates the object but does not store it. */
-  readonly dryRun?: boolean;
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Applies an object with server-side apply. An object without changes keeps its resourceVersion.
- * @internal tests bring their manifests into a cluster with it; the controller creates and replaces what it signs
- * @returns the stored object
- * @throws RefusedError `SP_KUBE_INVALID` (rejected by the schema), `SP_KUBE_FORBIDDEN`, `SP_KUBE_NOT_FOUND` (no such
- *   namespace, or it is being deleted); TransientError for the rest
- */
-export async function applyObject(client: KubeClient, object: AppliedObject, options: ApplyOptions): Promise<RawObject> {
-  const resource = resourceOf(object.apiVersion, object.kind);
-  const { name, namespace } = object.metadata;
-  const { json } = await client.request({
-    method: 'PATCH',
-    path: objectPath({ resource, name, ...(namespace === undefined ? {} : { namespace }) }),
-    query: { fieldManager: options.fieldManager, force: options.force ?? false, dryRun: options.dryRun === true ? 'All' : undefined },
-    body: object,
-    contentType: 'application/apply-patch+yaml',
-    ...signalOf(options.signal),
-  });
-  if (!isRawObject(json)) throw new InvariantError(`the response to an apply of ${object.kind} ${name} is not an object`);
-  return json;
-}
+import { type ObjectRef, objectPath } from './paths.ts';
 
 /** Reads one object; undefined if it does not exist. @throws like {@link KubeClient.request}, except for 404 */
 export async function readObject(client: KubeClient, ref: ObjectRef, signal?: AbortSignal): Promise<RawObject | undefined> {

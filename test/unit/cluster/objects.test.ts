@@ -1,9 +1,9 @@
-/* Requests that write and read single objects; test/integration/apply.test.ts runs them against a real API server. */
+/* Requests about single objects; test/integration/writes.test.ts runs them against a real API server. */
 import { expect } from 'chai';
-import { applyObject, deleteObject, ifFound, patchAnnotations, readObject } from '../../../src/cluster/apply.ts';
+import { deleteObject, ifFound, patchAnnotations, readObject } from '../../../src/cluster/objects.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { CONFIG_MAPS, PODS } from '../../../src/cluster/paths.ts';
-import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
+import { RefusedError, TransientError } from '../../../src/errors.ts';
 
 const NOT_FOUND = new RefusedError('SP_KUBE_NOT_FOUND', 'not found');
 const ref = { resource: PODS, namespace: 'foo', name: 'web' };
@@ -27,47 +27,6 @@ async function errorOf(work: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
-
-describe('applyObject', () => {
-  it('sends a server-side apply without force by default', async () => {
-    const { client, requests } = clientWith(object);
-
-    expect(await applyObject(client, object, { fieldManager: 'me' })).to.equal(object);
-    expect(requests).to.deep.equal([
-      {
-        method: 'PATCH',
-        path: '/api/v1/namespaces/foo/configmaps/x',
-        query: { fieldManager: 'me', force: false, dryRun: undefined },
-        body: object,
-        contentType: 'application/apply-patch+yaml',
-      },
-    ]);
-  });
-
-  it('passes on force, dry run and signal', async () => {
-    const { client, requests } = clientWith(object);
-    const { signal } = new AbortController();
-
-    await applyObject(client, object, { fieldManager: 'me', force: true, dryRun: true, signal });
-
-    expect(requests[0]?.query).to.deep.equal({ fieldManager: 'me', force: true, dryRun: 'All' });
-    expect(requests[0]?.signal).to.equal(signal);
-  });
-
-  it('throws when the response is not an object', async () => {
-    expect(await errorOf(applyObject(clientWith([]).client, object, { fieldManager: 'me' }))).to.be.instanceOf(InvariantError);
-  });
-
-  it('rejects a kind without a REST path before sending anything', async () => {
-    const { client, requests } = clientWith(object);
-
-    expect(await errorOf(applyObject(client, { ...object, kind: 'Widget' }, { fieldManager: 'me' }))).to.have.property(
-      'code',
-      'SP_KUBE_INVALID',
-    );
-    expect(requests).to.deep.equal([]);
-  });
-});
 
 describe('readObject', () => {
   it('returns undefined for 404 and for a response without an object', async () => {

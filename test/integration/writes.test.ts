@@ -1,18 +1,18 @@
-/* Writes on a real API server: apply, delete, annotations and status, and missing permissions. */
+/* Writes on a real API server: delete, annotations and status, and missing permissions. */
 import { expect } from 'chai';
-import { type AppliedObject, applyObject, deleteObject, patchAnnotations, readObject } from '../../src/cluster/apply.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import type { RawObject } from '../../src/cluster/kube-object.ts';
-import { CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, collectionPath, objectPath, PODS } from '../../src/cluster/paths.ts';
+import { deleteObject, patchAnnotations, readObject } from '../../src/cluster/objects.ts';
+import { CONFIG_MAPS, collectionPath, objectPath, PODS } from '../../src/cluster/paths.ts';
 import { mergePatchStatus, type StatusCondition } from '../../src/cluster/status.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { until } from '../support/fake-clock.ts';
 
 const FIELD_MANAGER = 'sallyport-controller';
-const ours = { fieldManager: FIELD_MANAGER, force: true };
 
-function bundle(name: string, data: Record<string, string>): AppliedObject {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name, labels: { bundle: 'true' } }, data };
+async function create(client: KubeClient, namespace: string, name: string): Promise<RawObject> {
+  const { json } = await client.request({ method: 'POST', path: collectionPath(CONFIG_MAPS, namespace), body: { metadata: { name } } });
+  return json as RawObject;
 }
 
 async function codeOf(work: Promise<unknown>): Promise<unknown> {
@@ -39,40 +39,8 @@ describe('writes on a real API server', function () {
     await controlPlane.stop();
   });
 
-  it('creates an object, and keeps its resourceVersion when nothing changes', async () => {
-    const first = await applyObject(client, bundle('same', { a: '1' }), ours);
-    const second = await applyObject(client, bundle('same', { a: '1' }), ours);
-    const third = await applyObject(client, bundle('same', { a: '2' }), ours);
-
-    expect(second.metadata?.resourceVersion).to.equal(first.metadata?.resourceVersion);
-    expect(third.metadata?.resourceVersion).to.not.equal(first.metadata?.resourceVersion);
-    expect(third['data']).to.deep.equal({ a: '2' });
-  });
-
-  it('removes fields that it no longer applies, and keeps those of others', async () => {
-    await applyObject(client, bundle('shared', { a: '1', b: '1' }), ours);
-    await applyObject(client, bundle('shared', { theirs: '1' }), { fieldManager: 'somebody' });
-    const { data } = (await applyObject(client, bundle('shared', { a: '1' }), ours)) as { data?: unknown };
-
-    expect(data).to.deep.equal({ a: '1', theirs: '1' });
-  });
-
-  it('reports a conflict with another field manager unless it is forced', async () => {
-    await applyObject(client, bundle('owned', { a: 'theirs' }), { fieldManager: 'somebody' });
-
-    expect(await codeOf(applyObject(client, bundle('owned', { a: 'ours' }), { fieldManager: FIELD_MANAGER }))).to.equal('SP_KUBE_CONFLICT');
-    expect((await applyObject(client, bundle('owned', { a: 'ours' }), ours))['data']).to.deep.equal({ a: 'ours' });
-  });
-
-  it('stores nothing on a dry run', async () => {
-    await applyObject(client, bundle('dry', { a: '1' }), { ...ours, dryRun: true });
-
-    expect(await readObject(client, { resource: CONFIG_MAPS, namespace: 'default', name: 'dry' })).to.equal(undefined);
-  });
-
   it('reports NOT_FOUND for a missing or terminating namespace', async () => {
-    const into = (namespace: string): Promise<unknown> =>
-      applyObject(client, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'x' } }, ours);
+    const into = (namespace: string): Promise<unknown> => create(client, namespace, 'x');
     expect(await codeOf(into('missing'))).to.equal('SP_KUBE_NOT_FOUND');
 
     await client.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'leaving' } } });
@@ -85,7 +53,7 @@ describe('writes on a real API server', function () {
 
   it('deletes only the object with the given UID, and returns false when it does not exist', async () => {
     const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'doomed' };
-    const { metadata } = await applyObject(client, bundle('doomed', {}), ours);
+    const { metadata } = await create(client, 'default', 'doomed');
 
     expect(await codeOf(deleteObject(client, ref, { uid: '00000000-0000-0000-0000-000000000000' }))).to.equal('SP_KUBE_CONFLICT');
     expect(await codeOf(deleteObject(client, ref, { resourceVersion: '1' }))).to.equal('SP_KUBE_CONFLICT');
@@ -139,23 +107,13 @@ describe('writes on a real API server', function () {
     const nobody = createKubeClient({ kubeconfig: await controlPlane.kubeconfigAs('nobody'), version: 'test' });
     const ref = { resource: CONFIG_MAPS, namespace: 'default', name: 'same' };
     const codes = await Promise.all([
-      codeOf(applyObject(nobody, bundle('same', {}), ours)),
+      codeOf(create(nobody, 'default', 'same')),
       codeOf(deleteObject(nobody, ref)),
-      codeOf(patchAnnotations(nobody, ref, { a: 'b' }, ours)),
+      codeOf(patchAnnotations(nobody, ref, { a: 'b' }, { fieldManager: FIELD_MANAGER })),
       codeOf(readObject(nobody, ref)),
     ]);
     await nobody.close();
 
     expect(codes).to.deep.equal(Array.from({ length: 4 }, () => 'SP_KUBE_FORBIDDEN'));
-  });
-
-  it('applies cluster-scoped objects', async () => {
-    const name = 'things.example.com';
-    const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
-    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-    const spec = { group: 'example.com', scope: 'Namespaced', names, versions: [{ name: 'v1', served: true, storage: true, schema }] };
-    await applyObject(client, { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name }, spec }, ours);
-
-    expect((await readObject(client, { resource: CUSTOM_RESOURCE_DEFINITIONS, name }))?.metadata?.name).to.equal(name);
   });
 });
