@@ -41,6 +41,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'sallyport diff policies.old/ policies/ --requests yesterday.har',
     'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .groups',
   ],
+  'bundle verify': ['kubectl get configmap -n foo -o yaml | sallyport bundle verify --trust-anchor anchor.json -'],
   inject: [
     'sallyport keys show --anchor > anchor.json',
     'sallyport inject --trust-anchor anchor.json -f deployment.yaml | kubectl apply -f -',
@@ -81,7 +82,7 @@ export function cliPage(): string {
     'The codes are in [errors.md](errors.md). Output is coloured on terminals only; `NO_COLOR=1` disables colours, `FORCE_COLOR=1` enables them.\n',
     'Control characters, bidirectional overrides and commands of CI services in names and values are printed as escapes such as `\\u001b`,\n',
     'in every format.\n',
-    ...commands.map(commandSection),
+    ...commands.map((command) => commandSection(command, [command.name])),
     '\n## Files\n\n',
     `Commands read regular files only, no FIFO and no device: pipe into \`-\` instead of \`<(...)\`. A file, and standard input, may have ${MAX_FILE_BYTES / MIB} MiB,\n`,
     `all manifests together and a file of requests ${MAX_BYTES / MIB} MiB; with \`run\`, a file 4 MiB and the directory 64 MiB. A link in a directory is followed if it\n`,
@@ -93,13 +94,16 @@ export function cliPage(): string {
   ].join('');
 }
 
-function commandSection(command: CommandModel): string {
-  const required = command.options
-    .filter((option) => option.isRequired)
-    .map((option) => ` ${option.long ?? ''} ${option.flags.split(' ').at(-1)}`);
-  const usage = `sallyport ${command.name}${required.join('')}${command.args.map((argument) => ` ${argument.term}`).join('')}`;
-  const examples = EXAMPLES[command.name] ?? [];
-  const parts = [`\n## ${command.name}\n\n${command.description}\n\n\`\`\`sh\n${[usage, ...examples].join('\n')}\n\`\`\`\n`];
+/** @param path the words that name the command, e.g. `keys`, `show` */
+function commandSection(command: CommandModel, path: readonly string[]): string {
+  const name = path.join(' ');
+  const parts = [`\n${'#'.repeat(path.length + 1)} ${name}\n\n${command.description}\n`];
+  if (command.commands.length > 0) {
+    const rows = command.commands.map((each) => [`[${code(`${name} ${each.name}`)}](#${path.join('-')}-${each.name})`, each.summary]);
+    parts.push('\n', markdownTable(['command', 'what it does'], rows));
+    return [...parts, ...command.commands.map((each) => commandSection(each, [...path, each.name]))].join('');
+  }
+  parts.push(`\n\`\`\`sh\n${[usageOf(command, name), ...(EXAMPLES[name] ?? [])].join('\n')}\n\`\`\`\n`);
   const described = command.args.filter((argument) => argument.description !== '');
   if (described.length > 0) {
     const rows = described.map((argument) => [code(argument.term), withChoices(argument.description, argument.choices), '']);
@@ -107,6 +111,11 @@ function commandSection(command: CommandModel): string {
   }
   if (command.options.length > 0) parts.push('\n', optionTable(command.options));
   return parts.join('');
+}
+
+function usageOf({ options, args }: CommandModel, name: string): string {
+  const required = options.filter((option) => option.isRequired).map((option) => option.flags.replace(/^-\w, /, ''));
+  return ['sallyport', name, ...required, ...args.map(({ term }) => term)].join(' ');
 }
 
 function optionTable(options: readonly OptionModel[]): string {

@@ -30,6 +30,8 @@ export interface CommandModel {
   /** `term` as in help, e.g. `<path...>`. */
   readonly args: readonly { readonly term: string; readonly description: string; readonly choices: readonly string[] }[];
   readonly options: readonly OptionModel[];
+  /** Its subcommands, one of which must be named; empty: none. */
+  readonly commands: readonly CommandModel[];
 }
 
 /** The options of the program itself and its commands, in the order of help. */
@@ -57,6 +59,7 @@ function commandModel(command: Command): CommandModel {
       };
     }),
     options: command.options.map(optionModel),
+    commands: command.commands.map(commandModel),
   };
 }
 

@@ -29,27 +29,36 @@ export function completionScript(shell: Shell, model: ProgramModel): string {
 }
 
 function bashScript({ options, commands }: ProgramModel): string {
-  const words = [...commands.map((command) => command.name), ...flagsOf(options)];
-  const cases = commands.map((command) => {
-    const values = valueCases(command).map((line) => `        ${line}\n`);
-    const words = [...flagsOf(command.options), ...command.args.flatMap((argument) => argument.choices)].join(' ');
-    return `    ${command.name})\n      case "$previous" in\n${values.join('')}      esac\n      words="${words}" ;;\n`;
-  });
   return `# bash completion of sallyport
 # load it with: source <(sallyport completion bash)
 _sallyport() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words
-  if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "${words.join(' ')}" -- "$current"))
-    return
-  fi
-  case "\${COMP_WORDS[1]}" in
-${cases.join('')}  esac
+${indented(bashChoice({ options, commands }, 1)).join('\n')}
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   [ \${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$current"))
 }
 complete -o filenames -F _sallyport sallyport kubectl-sallyport
 `;
+}
+
+/** Lines that set the words to offer when the name of one of `commands` is the word at `position`. */
+function bashChoice({ options, commands }: ProgramModel, position: number): readonly string[] {
+  const names = [...commands.map(({ name }) => name), ...flagsOf(options)].join(' ');
+  return [
+    `if [ "$COMP_CWORD" -eq ${position} ]; then`,
+    `  COMPREPLY=($(compgen -W "${names}" -- "$current"))`,
+    '  return',
+    'fi',
+    `case "\${COMP_WORDS[${position}]}" in`,
+    ...commands.flatMap((command) => indented([`${command.name})`, ...indented(bashCommand(command, position)), '  ;;'])),
+    'esac',
+  ];
+}
+
+function bashCommand(command: CommandModel, position: number): readonly string[] {
+  if (command.commands.length > 0) return bashChoice(command, position + 1);
+  const words = [...flagsOf(command.options), ...command.args.flatMap((argument) => argument.choices)].join(' ');
+  return ['case "$previous" in', ...indented(valueCases(command)), 'esac', `words="${words}"`];
 }
 
 /** One line of a bash `case` for each option with a value: its choices, or files. */
@@ -64,32 +73,41 @@ function valueCases(command: CommandModel): readonly string[] {
 }
 
 function zshScript({ options, commands }: ProgramModel): string {
-  const list = commands.map((command) => `    '${zshText(`${command.name}:${command.summary}`)}'\n`);
-  const cases = commands.map((command) => {
-    const specs = [...command.options, HELP].map((option) => `${zshOption(option)} `).join('');
-    const choices = command.args.flatMap((argument) => argument.choices);
-    const rest = choices.length > 0 ? `'*:argument:(${choices.join(' ')})'` : `'*:file:_files'`;
-    return `    ${command.name}) _arguments -s ${specs}${rest} ;;\n`;
-  });
   return `#compdef sallyport kubectl-sallyport
 # zsh completion of sallyport
 # load it with: source <(sallyport completion zsh), after compinit
 _sallyport() {
-  local -a commands=(
-${list.join('')}  )
-  if (( CURRENT == 2 )); then
-    _describe command commands
-    _arguments ${options.map(zshOption).join(' ')}
-    return
-  fi
-  local command="\${words[2]}"
-  shift words
-  (( CURRENT-- ))
-  case "$command" in
-${cases.join('')}  esac
+${indented(zshChoice({ options, commands })).join('\n')}
 }
 compdef _sallyport sallyport kubectl-sallyport
 `;
+}
+
+/** Lines that offer the names of `commands` for the second word, or complete the words of one of them. */
+function zshChoice({ options, commands }: ProgramModel): readonly string[] {
+  return [
+    'local -a commands=(',
+    ...commands.map((command) => `  '${zshText(`${command.name}:${command.summary}`)}'`),
+    ')',
+    'if (( CURRENT == 2 )); then',
+    '  _describe command commands',
+    `  _arguments ${[...options, HELP].map(zshOption).join(' ')}`,
+    '  return',
+    'fi',
+    'local command="${words[2]}"',
+    'shift words',
+    '(( CURRENT-- ))',
+    'case "$command" in',
+    ...commands.flatMap((command) => indented([`${command.name})`, ...indented(zshCommand(command)), '  ;;'])),
+    'esac',
+  ];
+}
+
+function zshCommand(command: CommandModel): readonly string[] {
+  if (command.commands.length > 0) return zshChoice(command);
+  const specs = [...command.options, HELP].map((option) => `${zshOption(option)} `).join('');
+  const choices = command.args.flatMap((argument) => argument.choices);
+  return [`_arguments -s ${specs}${choices.length > 0 ? `'*:argument:(${choices.join(' ')})'` : `'*:file:_files'`}`];
 }
 
 function zshOption(option: OptionModel): string {
@@ -102,22 +120,27 @@ function zshText(text: string): string {
   return text.replaceAll("'", "'\\''");
 }
 
-function fishScript({ options, commands }: ProgramModel): string {
-  const names = commands.map((command) => command.name).join(' ');
-  const first = `not __fish_seen_subcommand_from ${names}`;
-  const lines = [
-    '# fish completion of sallyport',
-    '# load it with: sallyport completion fish | source',
-    ...options.map((option) => fishOption(option, first)),
-    ...commands.map((command) => `complete -c sallyport -f -n ${fishText(first)} -a ${command.name} -d ${fishText(command.summary)}`),
-  ];
-  for (const command of commands) {
-    const condition = `__fish_seen_subcommand_from ${command.name}`;
-    lines.push(...[...command.options, HELP].map((option) => fishOption(option, condition)));
-    const choices = command.args.flatMap((argument) => argument.choices);
-    if (choices.length > 0) lines.push(`complete -c sallyport -f -n ${fishText(condition)} -a ${fishText(choices.join(' '))}`);
-  }
+function fishScript(program: ProgramModel): string {
+  const lines = ['# fish completion of sallyport', '# load it with: sallyport completion fish | source', ...fishChoice(program, '')];
   return `${lines.join('\n')}\n`;
+}
+
+/** @param within condition under which one of the commands is to be named; `''`: it is the first word */
+function fishChoice({ options, commands }: ProgramModel, within: string): readonly string[] {
+  const unnamed = `${within}not __fish_seen_subcommand_from ${commands.map(({ name }) => name).join(' ')}`;
+  return [
+    ...options.map((option) => fishOption(option, unnamed)),
+    ...commands.map(({ name, summary }) => `complete -c sallyport -f -n ${fishText(unnamed)} -a ${name} -d ${fishText(summary)}`),
+    ...commands.flatMap((command) => fishCommand(command, `${within}__fish_seen_subcommand_from ${command.name}`)),
+  ];
+}
+
+function fishCommand(command: CommandModel, condition: string): readonly string[] {
+  if (command.commands.length > 0) return fishChoice(command, `${condition}; and `);
+  const lines = [...command.options, HELP].map((option) => fishOption(option, condition));
+  const choices = command.args.flatMap((argument) => argument.choices);
+  if (choices.length > 0) lines.push(`complete -c sallyport -f -n ${fishText(condition)} -a ${fishText(choices.join(' '))}`);
+  return lines;
 }
 
 function fishOption(option: OptionModel, condition: string): string {
@@ -135,4 +158,8 @@ function fishText(text: string): string {
 
 function flagsOf(options: readonly OptionModel[]): readonly string[] {
   return [...options, HELP].flatMap((option) => [option.short, option.long].filter((name) => name !== undefined));
+}
+
+function indented(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => `  ${line}`);
 }

@@ -25,6 +25,14 @@ describe('sallyport completion', () => {
     ['sallyport check -o ', ['table', 'json', 'yaml'], ['error']],
     ['sallyport inject -f ', ['etc'], ['--image']],
     ['sallyport completion ', ['bash', 'zsh', 'fish'], []],
+    ['sallyport keys ', ['show', 'rotate', 'restore', 'reset', '--help'], ['--namespace', 'verify']],
+    ['sallyport keys r', ['rotate', 'restore', 'reset'], ['show']],
+    ['sallyport keys show --', ['--anchor', '--namespace', '--output'], ['--root', '--yes']],
+    ['sallyport keys show -o ', ['table', 'json', 'yaml'], ['show']],
+    ['sallyport keys rotate --', ['--root', '--kubeconfig'], ['--anchor']],
+    ['sallyport keys restore e', ['etc'], ['--yes']],
+    ['sallyport bundle ', ['verify'], ['show']],
+    ['sallyport bundle verify --', ['--trust-anchor', '--output'], ['--namespace']],
   ];
   for (const [line, some, none] of offers) {
     it(`offers ${some.join(', ')} in bash after "${line}"`, async () => {
@@ -42,6 +50,7 @@ describe('sallyport completion', () => {
       expect(exitCode).to.equal(0);
       for (const name of ['run', 'check', 'compile', 'inject', 'controller', 'agent', 'completion', 'version'])
         expect(stdout).to.include(name);
+      for (const name of ['rotate', 'restore', 'verify', 'trust-anchor']) expect(stdout).to.include(name);
       expect(stdout).to.include('table json yaml').and.to.include('error warning');
     });
   }
