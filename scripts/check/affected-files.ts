@@ -2,7 +2,7 @@
  * Which files a change may affect.
  */
 import { posix } from 'node:path';
-import { parseSync } from 'oxc-parser';
+import { readImports } from '../dependencies/read-imports.ts';
 
 /** Path to the hash of the text. */
 export type FileHashes = Readonly<Record<string, string>>;
@@ -19,7 +19,8 @@ export function affectedFiles(sources: ReadonlyMap<string, string>, before: File
   if (changed.length === 0) return [];
   const importers = new Map<string, string[]>();
   for (const [path, text] of sources) {
-    for (const specifier of specifiersOf(path, text)) {
+    for (const { specifier } of readImports(path, text)) {
+      if (specifier?.startsWith('.') !== true) continue;
       const target = posix.join(posix.dirname(path), specifier);
       importers.set(target, [...(importers.get(target) ?? []), path]);
     }
@@ -27,15 +28,4 @@ export function affectedFiles(sources: ReadonlyMap<string, string>, before: File
   const affected = new Set(changed);
   for (const path of affected) for (const importer of importers.get(path) ?? []) affected.add(importer);
   return [...affected].filter((path) => sources.has(path)).toSorted();
-}
-
-/** Relative module specifiers of static and dynamic imports. */
-function specifiersOf(path: string, text: string): readonly string[] {
-  const { staticImports, staticExports, dynamicImports } = parseSync(path, text).module;
-  const found = [
-    ...staticImports.map(({ moduleRequest }) => moduleRequest.value),
-    ...staticExports.flatMap(({ entries }) => entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? [])),
-    ...dynamicImports.map(({ moduleRequest }) => text.slice(moduleRequest.start + 1, moduleRequest.end - 1)),
-  ];
-  return found.filter((specifier) => specifier.startsWith('.'));
 }

@@ -2,6 +2,7 @@
  * Finds every import of a TypeScript file, in whichever form it is written, by parsing the file.
  */
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node } from '../syntax-node.ts';
 
 /** One import as the source file states it. */
 export interface ImportStatement {
@@ -41,17 +42,6 @@ export function readImports(path: string, source: string): readonly ImportStatem
   }
   if (OTHER_FORMS.test(source)) addCalls(result.program, source, imports);
   return imports;
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly [key: string]: unknown;
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 }
 
 function literal(value: unknown): string | undefined {

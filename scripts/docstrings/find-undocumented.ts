@@ -2,6 +2,7 @@
  * Finds exports without a doc comment.
  */
 import { parseSync } from 'oxc-parser';
+import type { Node } from '../syntax-node.ts';
 
 /** An exported declaration of one file. */
 export interface ExportedName {
@@ -16,13 +17,6 @@ interface Comment {
   readonly value: string;
   readonly start: number;
   readonly end: number;
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly [key: string]: unknown;
 }
 
 /**

@@ -2,12 +2,12 @@
  * Which files the check of limits reads: those of the agent, and what the agent runs of the packages that keep state.
  */
 import { posix } from 'node:path';
+import { readImports } from '../dependencies/read-imports.ts';
 
 const AGENT = /^src\/agent\//;
 /** Packages that keep something between two requests. The others that the agent imports are functions of their input. */
 const WITH_STATE = /^src\/(?:filters|fs-watch|jwt|telemetry)\//;
 const ENTRY = 'src/main/agent.ts';
-const IMPORT = /^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm;
 
 /** Paths in the order of `files`. @param files text by path from the project's root */
 export function filesOfAgent(files: ReadonlyMap<string, string>): readonly string[] {
@@ -16,7 +16,9 @@ export function filesOfAgent(files: ReadonlyMap<string, string>): readonly strin
     const source = files.get(path);
     if (source === undefined || reached.has(path)) return;
     reached.add(path);
-    for (const [, imported, loaded] of source.matchAll(IMPORT)) visit(posix.join(posix.dirname(path), imported ?? loaded ?? ''));
+    for (const { specifier, isType } of readImports(path, source)) {
+      if (!isType && specifier?.startsWith('.') === true) visit(posix.join(posix.dirname(path), specifier));
+    }
   };
   visit(ENTRY);
   return [...files.keys()].filter((path) => AGENT.test(path) || (WITH_STATE.test(path) && reached.has(path)));

@@ -2,6 +2,7 @@
  * Finds what may grow, wait or repeat in the agent without a declared limit: containers, timers and numbers that bound something.
  */
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node } from '../syntax-node.ts';
 import { BOUNDED_ELSEWHERE } from './bounded-elsewhere.ts';
 import { filesOfAgent } from './files-of-agent.ts';
 
@@ -11,12 +12,6 @@ export interface Unbounded {
   /** 1-based. */
   readonly line: number;
   readonly message: string;
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly [key: string]: unknown;
 }
 
 /** What surrounds a node. */
@@ -143,8 +138,4 @@ function isNumber(value: unknown): boolean {
 
 function nameOf(value: unknown): string | undefined {
   return isNode(value) && (value.type === 'Identifier' || value.type === 'PrivateIdentifier') ? String(value['name']) : undefined;
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 }

@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node } from '../syntax-node.ts';
 
 /** What a mutant changes. */
 export type Operator = 'negate condition' | 'and or' | 'boundary' | 'equality' | 'remove statement' | 'return' | 'constant';
@@ -19,13 +20,6 @@ export interface Mutant {
   readonly start: number;
   readonly end: number;
   readonly replacement: string;
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly [key: string]: unknown;
 }
 
 interface Change {
@@ -133,8 +127,4 @@ function isRequired({ expression }: Node): boolean {
   return (
     isNode(expression) && expression.type === 'CallExpression' && isNode(expression['callee']) && expression['callee'].type === 'Super'
   );
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }

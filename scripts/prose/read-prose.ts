@@ -2,6 +2,7 @@
  * Takes the prose out of a file: comments, sentences in strings, test names, Markdown without code.
  */
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node } from '../syntax-node.ts';
 
 /** A piece of prose; everything else of the file is blanked out, so that offsets are those of the file. */
 export interface Prose {
@@ -70,17 +71,6 @@ function scriptProse(path: string, source: string): Prose {
   const all = !isTest && PROGRAMS.test(path);
   if (all || isTest) addStrings(result.program, all, (start, end) => keepInside(source, kept, start, end));
   return { text: withoutBackticks(kept.join('')), commentLines: lines.size };
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly [key: string]: unknown;
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 }
 
 const TEST_FUNCTIONS = new Set(['describe', 'it', 'context', 'before', 'after', 'beforeEach', 'afterEach']);

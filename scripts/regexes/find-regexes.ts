@@ -2,6 +2,7 @@
  * Finds every regular expression of a source file, and every use of one that cannot be examined.
  */
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node } from '../syntax-node.ts';
 
 /** A regular expression, as it is written. */
 export interface Regex {
@@ -21,12 +22,6 @@ export interface Dynamic {
   readonly line: number;
   /** Name of the constant that the module exports it as; undefined: it is not an exported constant. */
   readonly name?: string;
-}
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly [key: string]: unknown;
 }
 
 /** Methods of strings that make a regular expression of a string. */
@@ -85,8 +80,4 @@ function exportedName(parents: readonly Node[]): string | undefined {
   const [exported, , declarator] = parents.slice(-3);
   if (exported?.type !== 'ExportNamedDeclaration' || declarator?.type !== 'VariableDeclarator') return undefined;
   return String((declarator['id'] as Node)['name']);
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 }
