@@ -24,7 +24,7 @@ import {
 } from './agent-contract.ts';
 import { levelOfVolume } from './bundle-volume.ts';
 import type { WorkloadId } from './keys.ts';
-import { type Fields, fieldsOf, itemsOf, textsOf } from './pod-fields.ts';
+import { ascending, type Fields, fieldsOf, itemsOf, textsOf } from './pod-fields.ts';
 
 /** What an installation accepts as its agent. */
 export interface AgentRules {
@@ -267,8 +267,4 @@ function describe(container: string, fault: string | undefined): string | undefi
 function portOf(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
-}
-
-function ascending(ports: Iterable<number>): readonly number[] {
-  return [...new Set(ports)].sort((one, other) => one - other);
 }

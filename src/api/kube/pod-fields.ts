@@ -1,5 +1,5 @@
 /*
- * Reads the unchecked JSON of a pod without throwing: values of the wrong type become empty.
+ * Reads the unchecked JSON of a Kubernetes object without throwing: values of the wrong type become empty.
  */
 
 /** A JSON object with unchecked members. */
@@ -18,4 +18,9 @@ export function itemsOf(value: unknown): readonly Fields[] {
 /** The strings in an array; empty if `value` is not an array. */
 export function textsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+/** The numbers in ascending order, each once. */
+export function ascending(numbers: Iterable<number>): readonly number[] {
+  return [...new Set(numbers)].sort((one, other) => one - other);
 }

@@ -3,7 +3,7 @@
  */
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from './names.ts';
 import type { PodAgent } from './pod-agent.ts';
-import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
+import { ascending, type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 
 /** Why a pod cannot have an agent. */
 export type AgentObstacle = 'host-network' | 'windows' | 'static-pod';
@@ -44,8 +44,4 @@ function listOf(annotation: unknown): readonly number[] {
     .split(',')
     .filter((part) => /^\s*\d{1,5}\s*$/.test(part))
     .map(Number);
-}
-
-function ascending(ports: Iterable<number>): readonly number[] {
-  return [...new Set(ports)].sort((one, other) => one - other);
 }

@@ -5,6 +5,7 @@
 
 import { privilegesOf } from './container-privileges.ts';
 import { type AgentRules, ANY_AGENT_IMAGE, type PodAgent, readPodAgent } from './pod-agent.ts';
+import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 import { type AgentObstacle, agentObstacleOf, servedPortsOf } from './pod-traits.ts';
 import { workloadIdOf } from './workload.ts';
 
@@ -57,8 +58,6 @@ export interface SlimNamespace {
 /** Prefix of the annotations that {@link projectPod} keeps. */
 export const OWN_ANNOTATION_PREFIX = 'sallyport.dev/';
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 /**
  * The slim form of a Pod, or of a pod template with a namespace. Fields of the wrong type are absent.
  *
@@ -66,10 +65,10 @@ type JsonObject = Readonly<Record<string, unknown>>;
  * @param rules what counts as an agent
  */
 export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): SlimPod {
-  const pod = asRecord(raw);
-  const metadata = asRecord(pod['metadata']);
-  const spec = asRecord(pod['spec']);
-  const status = asRecord(pod['status']);
+  const pod = fieldsOf(raw);
+  const metadata = fieldsOf(pod['metadata']);
+  const spec = fieldsOf(pod['spec']);
+  const status = fieldsOf(pod['status']);
   const owner = controllerOf(metadata);
   const origin = {
     name: asString(metadata['name']) ?? '',
@@ -79,8 +78,8 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
   };
   const { agent, fault } = readPodAgent(spec, workloadIdOf(origin), rules);
   const privileges = agent === undefined ? [] : privilegesOf(spec);
-  const ports = servedPortsOf(asRecord(metadata['annotations']), spec, agent);
-  const obstacle = agentObstacleOf(asRecord(metadata['annotations']), spec);
+  const ports = servedPortsOf(fieldsOf(metadata['annotations']), spec, agent);
+  const obstacle = agentObstacleOf(fieldsOf(metadata['annotations']), spec);
   return {
     ...origin,
     namespace: asString(metadata['namespace']) ?? '',
@@ -100,9 +99,9 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
 
 /** The slim form of a Namespace. @param raw a Namespace as JSON; the result does not reference it */
 export function projectNamespace(raw: unknown): SlimNamespace {
-  const namespace = asRecord(raw);
-  const metadata = asRecord(namespace['metadata']);
-  const isTerminating = asRecord(namespace['status'])['phase'] === 'Terminating' || metadata['deletionTimestamp'] !== undefined;
+  const namespace = fieldsOf(raw);
+  const metadata = fieldsOf(namespace['metadata']);
+  const isTerminating = fieldsOf(namespace['status'])['phase'] === 'Terminating' || metadata['deletionTimestamp'] !== undefined;
   return { name: asString(metadata['name']) ?? '', labels: asStringMap(metadata['labels']), terminating: isTerminating };
 }
 
@@ -111,18 +110,12 @@ export function isFinished(pod: SlimPod): boolean {
   return pod.phase === 'Succeeded' || pod.phase === 'Failed';
 }
 
-function controllerOf(metadata: JsonObject): SlimOwner | undefined {
-  const references = metadata['ownerReferences'];
-  if (!Array.isArray(references)) return undefined;
-  const reference = references.map(asRecord).find((candidate) => candidate['controller'] === true);
+function controllerOf(metadata: Fields): SlimOwner | undefined {
+  const reference = itemsOf(metadata['ownerReferences']).find((candidate) => candidate['controller'] === true);
   const kind = asString(reference?.['kind']);
   const name = asString(reference?.['name']);
   if (reference === undefined || kind === undefined || name === undefined) return undefined;
   return { apiVersion: asString(reference['apiVersion']) ?? '', kind, name, uid: asString(reference['uid']) ?? '' };
-}
-
-function asRecord(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 }
 
 function asString(value: unknown): string | undefined {
@@ -130,7 +123,7 @@ function asString(value: unknown): string | undefined {
 }
 
 function asStringMap(value: unknown, prefix = ''): Record<string, string> {
-  const entries = Object.entries(asRecord(value)).filter(([key, item]) => typeof item === 'string' && key.startsWith(prefix));
+  const entries = Object.entries(fieldsOf(value)).filter(([key, item]) => typeof item === 'string' && key.startsWith(prefix));
   return Object.fromEntries(entries) as Record<string, string>;
 }
 

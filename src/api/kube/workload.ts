@@ -23,8 +23,7 @@ const MAX_LABEL_VALUE = 63;
 const HASH_LENGTH = 10;
 const LEGACY_NAME_PREFIX = 'sallyport-';
 /** Kind of the workload whose ReplicaSets carry a label with the hash of the pod template. */
-const KIND_BY_TEMPLATE_HASH_LABEL = { 'pod-template-hash': 'deployment', 'rollouts-pod-template-hash': 'rollout' } as const;
-const TEMPLATE_HASH_LABELS = ['pod-template-hash', 'rollouts-pod-template-hash'] as const;
+const KIND_BY_TEMPLATE_HASH_LABEL = Object.entries({ 'pod-template-hash': 'deployment', 'rollouts-pod-template-hash': 'rollout' });
 /** A CronJob appends the scheduled time in minutes, which has had at least eight digits since 1989. */
 const CRON_SUFFIX = /-\d{8,}$/;
 
@@ -88,10 +87,10 @@ function bareName(pod: PodOrigin): string {
 }
 
 function ownerOfReplicaSet(replicaSet: string, labels: Readonly<Record<string, string>>): WorkloadId {
-  for (const label of TEMPLATE_HASH_LABELS) {
+  for (const [label, kind] of KIND_BY_TEMPLATE_HASH_LABEL) {
     const suffix = `-${labels[label] ?? ''}`;
     if (suffix !== '-' && replicaSet.endsWith(suffix) && replicaSet.length > suffix.length) {
-      return { kind: KIND_BY_TEMPLATE_HASH_LABEL[label], name: replicaSet.slice(0, -suffix.length) };
+      return { kind, name: replicaSet.slice(0, -suffix.length) };
     }
   }
   return { kind: 'replicaset', name: replicaSet };

@@ -1,6 +1,7 @@
 /*
  * Resolves the port that a client dials to the port of the pod, which is the one that policies see.
  */
+import { type Fields, fieldsOf, itemsOf } from '../../api/kube/pod-fields.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { matchesLabels } from '../../resolve/policy-applies.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
@@ -22,8 +23,6 @@ export interface DialedAddress {
   readonly host: string;
   readonly port: number;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * The target of `port` in the Service that the host names, if it selects the pod, else in any Service that selects the pod.
@@ -65,12 +64,4 @@ function containerPort(
   const ports = itemsOf(fieldsOf(template['spec'])['containers']).flatMap((container) => itemsOf(container['ports']));
   const port = ports.find((one) => one['name'] === name)?.['containerPort'];
   return typeof port === 'number' ? port : undefined;
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-}
-
-function itemsOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.map(fieldsOf) : [];
 }
