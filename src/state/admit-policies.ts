@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
 /** A policy object before it is decided which version is enforced. */
 export type ReadPolicy = Omit<PolicyEntry, keyof Enforced>;
 
-type Enforced = Pick<PolicyEntry, 'active' | 'refusal' | 'isActiveValid'>;
+type Enforced = Pick<PolicyEntry, 'active' | 'refusal'>;
 
 /** The write side of the store of policies. */
 export interface PolicyAdmission {
@@ -71,7 +71,7 @@ function put(parts: Parts, read: ReadPolicy): boolean {
   const isWithin = measure(parts, read);
   if (isWithin) store.upsert(withDecision(read, read.candidate === undefined ? {} : { active: read.candidate }));
   // What was enforced stays until then.
-  else store.upsert({ ...read, ...(before === undefined ? { isActiveValid: false } : enforcedOf(before)) });
+  else store.upsert({ ...read, ...(before === undefined ? {} : enforcedOf(before)) });
   return isWithin;
 }
 
@@ -117,8 +117,8 @@ function forget({ store, namespaces }: Parts, key: PolicyKey): string | undefine
   return entry.namespace;
 }
 
-function enforcedOf({ active, refusal, isActiveValid }: PolicyEntry): Enforced {
-  return { isActiveValid, ...(active === undefined ? {} : { active }), ...(refusal === undefined ? {} : { refusal }) };
+function enforcedOf({ active, refusal }: PolicyEntry): Enforced {
+  return { ...(active === undefined ? {} : { active }), ...(refusal === undefined ? {} : { refusal }) };
 }
 
 function withDecision(read: ReadPolicy & Partial<Enforced>, { active, refusal }: Decision): PolicyEntry {
@@ -126,7 +126,6 @@ function withDecision(read: ReadPolicy & Partial<Enforced>, { active, refusal }:
   const isGood = active !== undefined && active === rest.candidate && rest.isCandidateValid;
   return {
     ...rest,
-    isActiveValid: isGood || (active !== undefined && active === rest.lastGood),
     ...(isGood ? { lastGood: active } : {}),
     ...(active === undefined ? {} : { active }),
     ...(refusal === undefined ? {} : { refusal }),

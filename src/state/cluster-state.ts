@@ -52,8 +52,6 @@ export interface PolicyEntry {
   readonly findings: readonly Finding[];
   /** Whether the newest version passed validation. */
   readonly isValid: boolean;
-  /** Whether {@link PolicyEntry.active} was written by the user and passed validation, whether it is the newest version or an earlier one. */
-  readonly isActiveValid: boolean;
   /** `status` as the API server returned it last; not validated. */
   readonly status?: unknown;
 }

@@ -27,6 +27,6 @@ export function describeRefusal({ message, hint }: Finding): string {
 export function describeActive(entry: PolicyEntry): string {
   if (entry.refusal !== undefined) return describeRefusal(entry.refusal);
   if (entry.active === undefined) return 'No version of this policy is active';
-  if (entry.isActiveValid) return `Generation ${entry.active.metadata.generation ?? 0} remains active`;
+  if (entry.active === entry.lastGood) return `Generation ${entry.active.metadata.generation ?? 0} remains active`;
   return 'The readable part of it is active; values that cannot be honoured can only deny more requests';
 }

@@ -61,7 +61,9 @@ describe('cluster state', () => {
     const { clusterState, changes } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
 
-    expect(clusterState.policies.get(key)).to.include({ isValid: true, isActiveValid: true, generation: 1 });
+    const entry = clusterState.policies.get(key);
+    expect(entry).to.include({ isValid: true, generation: 1 });
+    expect(entry?.active).to.be.an('object').and.to.equal(entry?.lastGood);
     expect(changes).to.have.length(1);
     expect(clusterState.policiesInScope('foo').map(({ metadata }) => metadata.name)).to.deep.equal(['p']);
     expect(clusterState.policiesInScope('bar')).to.deep.equal([]);
@@ -81,7 +83,7 @@ describe('cluster state', () => {
     clusterState.upsertPolicy(policy('p', { generation: 2, ip: 'nonsense' }));
 
     const entry = clusterState.policies.get(key);
-    expect(entry).to.include({ isValid: false, isActiveValid: true, generation: 2 });
+    expect(entry).to.include({ isValid: false, lastGood: good, generation: 2 });
     expect(entry?.active).to.equal(good);
     expect(entry?.findings.map(({ severity }) => severity)).to.include('error');
     expect(changes).to.have.length(1);
@@ -95,7 +97,7 @@ describe('cluster state', () => {
     const { clusterState } = stateAndChanges();
     clusterState.upsertPolicy(policy('p'));
     clusterState.upsertPolicy(policy('p', { uid: 'u2', ip: 'nonsense' }));
-    expect(clusterState.policies.get(key)).to.include({ isValid: false, isActiveValid: false });
+    expect(clusterState.policies.get(key)).to.include({ isValid: false }).and.not.to.have.property('lastGood');
   });
 
   it('reports a new status to subscribers of the policy store only', () => {

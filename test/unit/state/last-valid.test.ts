@@ -58,7 +58,9 @@ describe('last good versions', () => {
     const after = restarted(stateOf(deny(1), invalid), [invalid]);
 
     expect(generationOf(after)).to.equal(1);
-    expect(after.policies.get(key)).to.include({ isValid: false, isActiveValid: true, generation: 2 });
+    const entry = after.policies.get(key);
+    expect(entry).to.include({ isValid: false, generation: 2 });
+    expect(entry?.active).to.equal(entry?.lastGood);
     expect(after.lastGoodOf('foo')).to.deep.equal([deny(1)]);
   });
 
@@ -72,21 +74,21 @@ describe('last good versions', () => {
     const invalid = deny(2, { invalid: true });
     const before = stateOf(deny(1), invalid);
     expect(generationOf(restarted(before, [deny(1, { invalid: true, uid: 'other' })]))).to.equal(1);
-    expect(restarted(before, [deny(7, { invalid: true, uid: 'other' })]).policies.get(key)?.isActiveValid).to.equal(false);
+    expect(restarted(before, [deny(7, { invalid: true, uid: 'other' })]).policies.get(key)?.lastGood).to.equal(undefined);
 
     const withoutUid = stateOf(deny(1, { uid: null }), deny(2, { uid: null, invalid: true }));
     const after = restarted(withoutUid, []);
     after.upsertPolicy(deny(0, { uid: null, invalid: true }));
-    expect(after.policies.get(key)?.isActiveValid).to.equal(false);
+    expect(after.policies.get(key)?.lastGood).to.equal(undefined);
   });
 
   it('are not taken from the record of another namespace, or when they are not valid', () => {
     const invalid = deny(2, { invalid: true });
-    expect(restarted(stateOf(deny(1), invalid), [invalid], 'bar').policies.get(key)?.isActiveValid).to.equal(false);
+    expect(restarted(stateOf(deny(1), invalid), [invalid], 'bar').policies.get(key)?.lastGood).to.equal(undefined);
 
     const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
     clusterState.recall('foo', [deny(1, { invalid: true }), null, 'text', {}]);
     clusterState.upsertPolicy(invalid);
-    expect(clusterState.policies.get(key)?.isActiveValid).to.equal(false);
+    expect(clusterState.policies.get(key)?.lastGood).to.equal(undefined);
   });
 });

@@ -81,7 +81,7 @@ describe('budget of policies', () => {
   it('enforces every policy while all of the namespace fit', () => {
     clusterState.replacePolicies(AP, [policy('a', 100), policy('b', 50), policy('c', 100, { namespace: 'bar' })]);
 
-    for (const each of clusterState.policies.values()) expect([each.isActiveValid, each.refusal]).to.deep.equal([true, undefined]);
+    for (const each of clusterState.policies.values()) expect([each.active, each.refusal]).to.deep.equal([each.lastGood, undefined]);
   });
 
   it('keeps the oldest, whatever the order in which they are read', () => {
@@ -106,7 +106,7 @@ describe('budget of policies', () => {
   it('keeps the last version within the budget, and takes the newest when it fits again', () => {
     clusterState.upsertPolicy(policy('a', 10));
     clusterState.upsertPolicy(policy('a', 101, { generation: 2 }));
-    expect([generationOf('a'), entry('a').isActiveValid]).to.deep.equal([1, true]);
+    expect([generationOf('a'), entry('a').active]).to.deep.equal([1, entry('a').lastGood]);
     expect(entry('a').refusal?.message).to.contain('generation 1 stays active');
 
     clusterState.upsertPolicy(policy('a', 100, { generation: 3 }));
@@ -118,9 +118,9 @@ describe('budget of policies', () => {
     clusterState.upsertPolicy(policy('a', 101, { generation: 2 }));
     clusterState.upsertPolicy(policy('a', 10, { generation: 3, invalid: true }));
 
-    expect([entry('a').isValid, entry('a').isActiveValid, entry('a').refusal, generationOf('a')]).to.deep.equal([
+    expect([entry('a').isValid, entry('a').active, entry('a').refusal, generationOf('a')]).to.deep.equal([
       false,
-      true,
+      entry('a').lastGood,
       undefined,
       1,
     ]);

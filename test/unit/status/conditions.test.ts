@@ -14,10 +14,10 @@ const ENTRY: PolicyEntry = {
   name: 'p',
   generation: 3,
   active: POLICY,
+  lastGood: POLICY,
   findings: [],
   isValid: true,
   isCandidateValid: true,
-  isActiveValid: true,
 };
 const ERROR: Finding = { code: 'SP_VALUE', severity: 'error', path: 'spec.rules[0]', message: 'bad' };
 const WARNING: Finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd', hint: 'fix it' };
@@ -59,7 +59,7 @@ describe('conditions of a policy', () => {
     },
     {
       name: 'is rejected with a readable part that is active',
-      entry: { isValid: false, isActiveValid: false, findings: [ERROR] },
+      entry: { active: { ...POLICY }, isValid: false, findings: [ERROR] },
       is: 'False Invalid',
       message: 'spec.rules[0]: bad. The readable part of it is active; values that cannot be honoured can only deny more requests',
     },
@@ -205,7 +205,7 @@ describe('conditions of a policy', () => {
 
   it('says that no version is active when none is readable', () => {
     const { active: _active, ...unread } = ENTRY;
-    const [condition] = conditionsOf({ ...unread, isValid: false, isActiveValid: false, findings: [ERROR] }, FACTS);
+    const [condition] = conditionsOf({ ...unread, isValid: false, findings: [ERROR] }, FACTS);
     expect(condition?.message).to.contain('No version of this policy is active');
   });
 

