@@ -11,13 +11,14 @@ import {
   WORKLOAD_KIND_ANNOTATION,
   WORKLOAD_LABEL,
 } from '../api/kube/names.ts';
-import { legacyBundleName, workloadLabelValue } from '../api/kube/workload.ts';
+import { legacyBundleName } from '../api/kube/workload.ts';
 import { canonicalJson } from '../bundle/canonical-json.ts';
 import { digestOf } from '../bundle/digest.ts';
 import { toConfigMapData } from '../bundle/encode.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { apiVersionOf, CONFIG_MAPS } from '../cluster/paths.ts';
 import { RefusedError } from '../errors.ts';
+import { bundleLabels } from './bundle-labels.ts';
 import type { BundleOwner, LegacyBundle } from './delivery.ts';
 
 /** What is remembered of a ConfigMap of level 1. */
@@ -40,11 +41,7 @@ export function toLegacyConfigMap(workload: WorkloadRef, bundle: LegacyBundle, o
     metadata: {
       name: legacyBundleName(workload.name),
       namespace: workload.namespace,
-      labels: {
-        [MANAGED_BY_LABEL]: MANAGED_BY,
-        [BUNDLE_LABEL]: bundle.digest.slice('sha256:'.length, 'sha256:'.length + 12),
-        [WORKLOAD_LABEL]: workloadLabelValue(workload.name),
-      },
+      labels: bundleLabels(workload, bundle.digest),
       annotations: { [DIGEST_ANNOTATION]: bundle.digest, [WORKLOAD_LABEL]: workload.name, [WORKLOAD_KIND_ANNOTATION]: workload.kind },
       ...(owner === undefined ? {} : { ownerReferences: [{ ...owner }] }),
     },

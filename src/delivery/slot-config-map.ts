@@ -13,7 +13,7 @@ import {
   SLOT_STATEMENT_KEY,
   WORKLOAD_LABEL,
 } from '../api/kube/names.ts';
-import { slotName, workloadLabelValue } from '../api/kube/workload.ts';
+import { slotName } from '../api/kube/workload.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import { parseBundle } from '../bundle/decode.ts';
 import { digestOf } from '../bundle/digest.ts';
@@ -25,6 +25,7 @@ import { apiVersionOf, CONFIG_MAPS } from '../cluster/paths.ts';
 import { RefusedError } from '../errors.ts';
 import type { Provenance, Ruleset } from '../policy/model/program.ts';
 import type { Generation } from '../status/workload-ledger.ts';
+import { bundleLabels } from './bundle-labels.ts';
 import type { BundleOwner } from './delivery.ts';
 
 /** What is remembered of the ConfigMap of a slot. */
@@ -66,7 +67,6 @@ export interface SlotContent {
   readonly owner: BundleOwner | undefined;
 }
 
-const SHORT_DIGEST_LENGTH = 12;
 const OUR_KEYS: ReadonlySet<string> = new Set([SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY]);
 
 /** The ConfigMap of a slot. */
@@ -79,7 +79,7 @@ export function toSlotConfigMap(content: SlotContent): RawObject {
     metadata: {
       name: slotName(workload, slot),
       namespace: workload.namespace,
-      labels: labelsOf(workload, digest),
+      labels: bundleLabels(workload, digest),
       annotations: annotationsOf(workload, digest),
       ...(owner === undefined ? {} : { ownerReferences: [{ ...owner }] }),
     },
@@ -178,14 +178,6 @@ function rulesOf({ custom, audit, deny, allow, dryRunDeny, dryRunAllow }: Rulese
   return [...custom, audit, deny, allow, dryRunDeny, dryRunAllow].flatMap(({ rules }) => rules);
 }
 
-function labelsOf(workload: WorkloadRef, digest: string): Readonly<Record<string, string>> {
-  return {
-    [MANAGED_BY_LABEL]: MANAGED_BY,
-    [BUNDLE_LABEL]: digest.slice('sha256:'.length, 'sha256:'.length + SHORT_DIGEST_LENGTH),
-    [WORKLOAD_LABEL]: workloadLabelValue(workload.name),
-  };
-}
-
 function annotationsOf(workload: WorkloadRef, digest: string): Readonly<Record<string, string>> {
   return { [DIGEST_ANNOTATION]: digest, [WORKLOAD_LABEL]: `${workload.kind}/${workload.name}` };
 }
@@ -194,7 +186,7 @@ function hasOurMetadata(raw: RawObject, workload: WorkloadRef, digest: string): 
   const { labels = {}, annotations = {} } = raw.metadata ?? {};
   const holds = (values: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean =>
     Object.entries(wanted).every(([key, value]) => values[key] === value);
-  return holds(labels, labelsOf(workload, digest)) && holds(annotations, annotationsOf(workload, digest));
+  return holds(labels, bundleLabels(workload, digest)) && holds(annotations, annotationsOf(workload, digest));
 }
 
 function hasOnlyOurKeys(raw: RawObject): boolean {
