@@ -6,10 +6,10 @@
 import { type Clock, sleep, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { ifFound } from './objects.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { microTime } from './kube-time.ts';
+import { ifFound } from './objects.ts';
 import { apiVersionOf, collectionPath, LEASES, objectPath } from './paths.ts';
 
 /** Options of {@link runWithLease}. */

@@ -5,9 +5,9 @@
 
 import { type Clock, systemClock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { ifFound } from './objects.ts';
 import type { KubeClient } from './client.ts';
 import { microTime } from './kube-time.ts';
+import { ifFound } from './objects.ts';
 import { apiVersionOf, collectionPath, EVENTS, type ObjectRef, objectPath } from './paths.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 

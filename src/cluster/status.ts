@@ -5,10 +5,10 @@
 
 import { type Clock, systemClock } from '../clock.ts';
 import { TransientError } from '../errors.ts';
-import { ifFound, readObject } from './objects.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { kubeTime } from './kube-time.ts';
+import { ifFound, readObject } from './objects.ts';
 import { type ObjectRef, objectPath } from './paths.ts';
 
 /** A desired condition, without `lastTransitionTime`, which is computed when it is written. */

@@ -4,8 +4,8 @@
  */
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { legacyBundleName, slotName } from '../api/kube/workload.ts';
-import { deleteObject, ifFound } from '../cluster/objects.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
+import { deleteObject, ifFound } from '../cluster/objects.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
 import { RefusedError, TransientError } from '../errors.ts';

@@ -5,8 +5,8 @@
 import { BUNDLE_TOUCH_ANNOTATION, FIELD_MANAGER } from '../api/kube/names.ts';
 import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent } from '../api/kube/workload.ts';
-import { patchAnnotations } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
+import { patchAnnotations } from '../cluster/objects.ts';
 import { PODS } from '../cluster/paths.ts';
 import type { Revision } from '../status/workload-ledger.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -5,10 +5,10 @@ import { BUNDLE_LABEL, BUNDLE_NAME_PREFIX, MANAGED_BY, MANAGED_BY_LABEL } from '
 import { nextNumber, type Signer } from '../bundle/signer.ts';
 import { PART_LIMIT_BYTES, toStoredForm } from '../bundle/slots.ts';
 import { LAST_VALID_STATEMENT } from '../bundle/statement.ts';
-import { deleteObject } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { listObjects } from '../cluster/list-objects.ts';
+import { deleteObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS, type ObjectRef } from '../cluster/paths.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';

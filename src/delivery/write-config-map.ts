@@ -3,9 +3,9 @@
  * from being deleted, and never touches an object that is not ours.
  */
 import { FIELD_MANAGER } from '../api/kube/names.ts';
-import { deleteObject, readObject } from '../cluster/objects.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { isRawObject, type RawObject } from '../cluster/kube-object.ts';
+import { deleteObject, readObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS, collectionPath, type ObjectRef, objectPath } from '../cluster/paths.ts';
 import { InvariantError, RefusedError, TransientError } from '../errors.ts';
 

@@ -1,8 +1,9 @@
 /*
  * The identity of a cluster: the UID of its namespace kube-system, which exists once and is never created again.
  */
-import { readObject } from '../cluster/objects.ts';
+
 import type { KubeClient } from '../cluster/client.ts';
+import { readObject } from '../cluster/objects.ts';
 import { NAMESPACES } from '../cluster/paths.ts';
 import { TransientError } from '../errors.ts';
 

@@ -2,9 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { readObject } from '../../src/cluster/objects.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import { runWithLease } from '../../src/cluster/lease.ts';
+import { readObject } from '../../src/cluster/objects.ts';
 import { LEASES } from '../../src/cluster/paths.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';

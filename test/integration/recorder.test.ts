@@ -1,8 +1,8 @@
 /* Events on a real API server: creation and series. */
 import { expect } from 'chai';
-import { deleteObject } from '../../src/cluster/objects.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import type { RawObject } from '../../src/cluster/kube-object.ts';
+import { deleteObject } from '../../src/cluster/objects.ts';
 import { CONFIG_MAPS, collectionPath, EVENTS } from '../../src/cluster/paths.ts';
 import { createRecorder, type EventTarget, type Recorder } from '../../src/cluster/recorder.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';

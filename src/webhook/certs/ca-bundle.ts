@@ -3,9 +3,9 @@
  * on every pass of the rotator, which also restores a field that an upgrade has reset.
  */
 import { FIELD_MANAGER } from '../../api/kube/names.ts';
-import { readObject } from '../../cluster/objects.ts';
 import type { KubeClient } from '../../cluster/client.ts';
 import { isRawObject } from '../../cluster/kube-object.ts';
+import { readObject } from '../../cluster/objects.ts';
 import { MUTATING_WEBHOOK_CONFIGURATIONS, type ObjectRef, objectPath, VALIDATING_WEBHOOK_CONFIGURATIONS } from '../../cluster/paths.ts';
 
 /** Names of the webhook configurations; absent: the configuration does not exist. */

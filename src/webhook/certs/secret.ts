@@ -3,8 +3,8 @@
  * the Secret, so that the controller needs no permission to create Secrets.
  */
 import { FIELD_MANAGER } from '../../api/kube/names.ts';
-import { readObject } from '../../cluster/objects.ts';
 import type { KubeClient } from '../../cluster/client.ts';
+import { readObject } from '../../cluster/objects.ts';
 import { type ObjectRef, objectPath, SECRETS } from '../../cluster/paths.ts';
 import { RefusedError } from '../../errors.ts';
 import type { Certificates } from './renew.ts';

@@ -1,7 +1,7 @@
 /* Requests about single objects; test/integration/writes.test.ts runs them against a real API server. */
 import { expect } from 'chai';
-import { deleteObject, ifFound, patchAnnotations, readObject } from '../../../src/cluster/objects.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
+import { deleteObject, ifFound, patchAnnotations, readObject } from '../../../src/cluster/objects.ts';
 import { CONFIG_MAPS, PODS } from '../../../src/cluster/paths.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 

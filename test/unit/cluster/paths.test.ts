@@ -1,13 +1,6 @@
 /* REST paths of resources. */
 import { expect } from 'chai';
-import {
-  CONFIG_MAPS,
-  collectionPath,
-  LEASES,
-  NAMESPACES,
-  objectPath,
-  PODS,
-} from '../../../src/cluster/paths.ts';
+import { CONFIG_MAPS, collectionPath, LEASES, NAMESPACES, objectPath, PODS } from '../../../src/cluster/paths.ts';
 
 describe('collectionPath and objectPath', () => {
   for (const { name, path, expected } of [
