@@ -12,6 +12,7 @@ import { type Baseline, digestsOf, ProjectCopy } from './mutation/project-copy.t
 import { describe, reportOn } from './mutation/report.ts';
 import { appendResult, isCurrent, type Result, readResults } from './mutation/results.ts';
 import { sampleMutants } from './mutation/sample-mutants.ts';
+import { TestFiles } from './mutation/tests-of.ts';
 
 const PACKAGES = ['jwt', 'filters', 'policy', 'bundle', 'agent', 'status', 'jwks'];
 const CLASSIFICATION = new URL('mutation/classification.json', import.meta.url).pathname;
@@ -44,7 +45,8 @@ function samplePackage(name: string): readonly Mutant[] {
 
 /** What earlier runs found out and still holds. */
 function knownResults(): Map<string, Result> {
-  const now = new Map([...new Set(sample.map(({ path }) => path))].map((path) => [path, digestsOf('.', path)]));
+  const tests = new TestFiles('.');
+  const now = new Map([...new Set(sample.map(({ path }) => path))].map((path) => [path, digestsOf('.', path, tests)]));
   const current = readResults(values.results).filter((result) => {
     const digests = now.get(result.mutant.path);
     return digests !== undefined && isCurrent(result, digests);

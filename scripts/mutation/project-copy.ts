@@ -8,7 +8,7 @@ import { join, relative, resolve } from 'node:path';
 import { applyMutant, type Mutant } from './find-mutants.ts';
 import type { Result } from './results.ts';
 import { runTests } from './run-tests.ts';
-import { testsOf } from './tests-of.ts';
+import { TestFiles } from './tests-of.ts';
 
 const NOT_COPIED = new Set(['.git', 'node_modules', 'dist', 'coverage']);
 /** A mutant may be slower than the source, and the machine busier than when its tests were measured. */
@@ -22,6 +22,7 @@ export type Baseline = Map<string, Promise<number | undefined>>;
 /** A copy of a project. */
 export class ProjectCopy {
   readonly root: string;
+  readonly #tests: TestFiles;
   readonly #baseline: Baseline;
   readonly #signal: AbortSignal;
 
@@ -31,6 +32,7 @@ export class ProjectCopy {
     this.root = mkdtempSync(join(tmpdir(), 'sallyport-mutation-'));
     cpSync(project, this.root, { recursive: true, filter: (path) => !NOT_COPIED.has(relative(project, path)) });
     symlinkSync(resolve(project, 'node_modules'), join(this.root, 'node_modules'));
+    this.#tests = new TestFiles(this.root);
   }
 
   remove(): void {
@@ -39,8 +41,8 @@ export class ProjectCopy {
 
   /** Changes the file of `mutant`, runs the tests that should notice until one does, and restores the file. */
   async try(mutant: Mutant): Promise<Result> {
-    const groups = testsOf(this.root, mutant.path);
-    const digests = digestsOf(this.root, mutant.path);
+    const groups = this.#tests.groupsOf(mutant.path);
+    const digests = digestsOf(this.root, mutant.path, this.#tests);
     for (const group of groups) {
       const failure = await this.#firstFailure(mutant, group);
       if (failure !== undefined) return { mutant, ...digests, outcome: 'killed', failure };
@@ -83,11 +85,11 @@ export class ProjectCopy {
 }
 
 /** Digests of what the outcome of a mutant of `path` depends on. */
-export function digestsOf(root: string, path: string): { readonly source: string; readonly tests: string } {
+export function digestsOf(root: string, path: string, tests: TestFiles): { readonly source: string; readonly tests: string } {
   const digestOf = (files: readonly string[]): string => {
     const hash = createHash('sha256');
     for (const file of files) hash.update(file).update(readFileSync(join(root, file)));
     return hash.digest('hex').slice(0, 16);
   };
-  return { source: digestOf([path]), tests: digestOf(testsOf(root, path).flat()) };
+  return { source: digestOf([path]), tests: digestOf(tests.groupsOf(path).flat()) };
 }

@@ -1,29 +1,51 @@
 /*
  * Which unit tests should notice a change of a source file.
  */
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/**
- * Groups of test files of the source file `path`, to be run one after the other until one fails: the mirrored file, then the files of its
- * directory, then those of its package, and those of other packages that import it.
- * @param root directory of the project
- */
-export function testsOf(root: string, path: string): readonly (readonly string[])[] {
-  const mirrored = path.replace(/^src\//, 'test/unit/').replace(/\.ts$/, '.test.ts');
-  const directory = dirname(mirrored);
-  const ofPackage = `${mirrored.split('/').slice(0, 3).join('/')}/`;
-  const all = globSync('test/{unit,property}/**/*.test.ts', { cwd: root }).sort();
-  const isNeighbour = (file: string): boolean => dirname(file) === directory;
-  const others = all.filter((file) => file !== mirrored && !isNeighbour(file));
-  return [
-    all.filter((file) => file === mirrored),
-    all.filter((file) => file !== mirrored && isNeighbour(file)),
-    others.filter((file) => file.startsWith(ofPackage) || imports(root, file, path)),
-  ].filter((group) => group.length > 0);
-}
+/** The test files of a project. It must not change. */
+export class TestFiles {
+  readonly #root: string;
+  readonly #all: readonly string[];
+  /** What each file that was asked about imports, in one step. */
+  readonly #imports = new Map<string, readonly string[]>();
 
-function imports(root: string, file: string, path: string): boolean {
-  const specifiers = readFileSync(join(root, file), 'utf8').matchAll(/ from '(\.[^']+)'/g);
-  return [...specifiers].some(([, specifier = '']) => join(dirname(file), specifier) === path);
+  constructor(root: string) {
+    this.#root = root;
+    this.#all = globSync('test/{unit,property}/**/*.test.ts', { cwd: root }).sort();
+  }
+
+  /**
+   * Groups of test files of the source file `path`, to be run one after the other until one fails: the mirrored file; the files of its
+   * directory that reach it by imports; those of its package, and those of other packages that import it themselves.
+   */
+  groupsOf(path: string): readonly (readonly string[])[] {
+    const mirrored = path.replace(/^src\//, 'test/unit/').replace(/\.ts$/, '.test.ts');
+    const ofPackage = `${mirrored.split('/').slice(0, 3).join('/')}/`;
+    const isNeighbour = (file: string): boolean => dirname(file) === dirname(mirrored);
+    const others = this.#all.filter((file) => file !== mirrored);
+    const inPackage = others.filter((file) => file.startsWith(ofPackage) && this.#reaches(file, path));
+    return [
+      this.#all.filter((file) => file === mirrored),
+      inPackage.filter(isNeighbour),
+      others.filter((file) => !isNeighbour(file) && (inPackage.includes(file) || this.#importsOf(file).includes(path))),
+    ].filter((group) => group.length > 0);
+  }
+
+  #reaches(file: string, path: string): boolean {
+    const reached = new Set([file]);
+    for (const at of reached) for (const imported of this.#importsOf(at)) reached.add(imported);
+    return reached.has(path);
+  }
+
+  #importsOf(file: string): readonly string[] {
+    const known = this.#imports.get(file);
+    if (known !== undefined) return known;
+    const text = existsSync(join(this.#root, file)) ? readFileSync(join(this.#root, file), 'utf8') : '';
+    const specifiers = [...text.matchAll(/(?: from |import\(|^import )'(\.[^']+)'/gm)];
+    const imported = specifiers.map(([, specifier = '']) => join(dirname(file), specifier));
+    this.#imports.set(file, imported);
+    return imported;
+  }
 }

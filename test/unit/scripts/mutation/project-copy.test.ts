@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { findMutants } from '../../../../scripts/mutation/find-mutants.ts';
 import { digestsOf, ProjectCopy } from '../../../../scripts/mutation/project-copy.ts';
 import type { Result } from '../../../../scripts/mutation/results.ts';
+import { TestFiles } from '../../../../scripts/mutation/tests-of.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const SOURCE = 'export const one = 1;\nexport const two = 2;\n';
@@ -42,14 +43,13 @@ describe('a copy of the project', () => {
 
   it('has digests that change with the source and with the tests', () =>
     withDirectory(FILES, async (directory) => {
-      const before = digestsOf(directory, 'src/a/a.ts');
-      await mkdir(dirname(join(directory, 'test/unit/a/b.test.ts')), { recursive: true });
-      await writeFile(join(directory, 'test/unit/a/b.test.ts'), '');
-      const withTest = digestsOf(directory, 'src/a/a.ts');
+      const before = digestsOf(directory, 'src/a/a.ts', new TestFiles(directory));
+      await writeFile(join(directory, 'test/unit/a/b.test.ts'), "import '../../../src/a/a.ts';");
+      const withTest = digestsOf(directory, 'src/a/a.ts', new TestFiles(directory));
       await writeFile(join(directory, 'src/a/a.ts'), `${SOURCE}//`);
 
       expect(withTest.source).to.equal(before.source);
       expect(withTest.tests).not.to.equal(before.tests);
-      expect(digestsOf(directory, 'src/a/a.ts').source).not.to.equal(before.source);
+      expect(digestsOf(directory, 'src/a/a.ts', new TestFiles(directory)).source).not.to.equal(before.source);
     }));
 });
