@@ -99,7 +99,9 @@ function changesOf(node: Node, textOf: (node: Node) => string): readonly Change[
     case 'ExpressionStatement':
       return isRequired(node) ? [] : [{ operator: 'remove statement', node, replacement: ';' }];
     case 'ReturnStatement':
-      return isNode(node['argument']) ? [{ operator: 'return', node, replacement: 'return undefined;' }] : [];
+      return isNode(node['argument']) && textOf(node['argument']) !== 'undefined'
+        ? [{ operator: 'return', node, replacement: 'return undefined;' }]
+        : [];
     case 'Literal':
       return constantOf(node);
     default:

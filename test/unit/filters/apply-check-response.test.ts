@@ -75,6 +75,24 @@ describe('applying a CheckResponse', () => {
     expect(head.target).to.equal('/x?a=2');
   });
 
+  it('escapes what the server writes into the query, and forwards no control byte', () => {
+    const filterChain = filterChainOf([custom('z', 'a', {})], { mesh });
+    const answered = (setQuery: readonly string[]) => verdictOf('check', filterChain, raw('/x')).resume({ ...consent, setQuery });
+
+    expect(expectKind('forward', answered(['a', 'b c'])).head.target).to.equal('/x?a=b%20c');
+    expect(expectKind('reply', answered(['a', 'b HTTP/1.1\r\nx-evil: 1']))).to.include({
+      status: 503,
+      body: 'invalid header value for: :path',
+    });
+  });
+
+  it('leaves the query as the client sent it when the server does not change it', () => {
+    const filterChain = filterChainOf([custom('z', 'a', {})], { mesh });
+    const { head } = expectKind('forward', verdictOf('check', filterChain, raw('/x?"a"')).resume(consent));
+
+    expect(head.target).to.equal('/x?"a"');
+  });
+
   it('replies with bytes that are not UTF-8', () => {
     const bytes = new Uint8Array([0xff]);
     const denied: CheckResponse = { ...checkDenied(403, '\ufffd', [], 'mine'), bytes };

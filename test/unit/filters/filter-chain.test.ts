@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createFilterChain } from '../../../src/filters/filter-chain.ts';
+import type { RawRequest } from '../../../src/http/heads.ts';
 import type { Program } from '../../../src/policy/model/program.ts';
 import { NOW } from '../jwt/tokens.ts';
 import { allow, deny, filterChainOf, paths, programOf, raw, verdictOf } from './chains.ts';
@@ -111,6 +112,56 @@ describe('a filter chain', () => {
     expect(filterChain.evaluateConnection(undefined as never)).to.deep.equal({ kind: 'deny', details: 'internal_error' });
     expect(bugs).to.have.length(2);
     expect(() => createFilterChain(broken, {})).to.throw();
+  });
+
+  it('denies in plain HTTP when a filter throws, without a body to HEAD, and closes before a body', () => {
+    const filterChain = createFilterChain(programOf([allow('a', {})]), {});
+    // Only the codec's own fields are read before and after the bug.
+    const buggy = (over: Partial<RawRequest>): RawRequest => ({
+      ...raw('/', [], over),
+      get headers(): readonly string[] {
+        throw new Error('bug');
+      },
+    });
+    const replied = (over: Partial<RawRequest>) => verdictOf('reply', filterChain, buggy(over));
+
+    expect(replied({})).to.deep.include({ ...DENIED, close: false, details: 'internal_error' });
+    expect(replied({ method: 'HEAD' })).to.deep.include(DENIED);
+    expect(replied({ method: 'POST', hasBody: true }).close).to.equal(true);
+    expect(replied({}).log).to.deep.equal({ outcome: 'deny', details: 'internal_error', host: '', path: '', principal: '' });
+  });
+
+  it('logs host and path of what normalization refuses, and no principal', () => {
+    const http2 = { version: '2', headers: [], authority: 'app' } as const;
+
+    expect(verdictOf('reply', filterChainOf([]), raw('/a%00?b', [], http2)).log).to.deep.equal({
+      outcome: 'reject',
+      details: 'path_normalization_failed',
+      host: 'app',
+      path: '/a%00',
+      principal: '',
+    });
+    expect(verdictOf('reply', filterChainOf([]), raw('/%00')).log.host).to.equal('');
+  });
+
+  it('closes the connection when it refuses a request whose body is still to come', () => {
+    const asterisk = { method: 'OPTIONS' } as const;
+
+    expect(verdictOf('reply', filterChainOf([]), raw('*', [], { ...asterisk, hasBody: true }))).to.include({ status: 404, close: true });
+    expect(verdictOf('reply', filterChainOf([]), raw('*', [], asterisk))).to.include({ status: 404, close: false });
+  });
+
+  it('accepts only zones of known interfaces in X-Forwarded-For, by default that of loopback', () => {
+    const remoteIp = (zone: string, interfaces?: ReadonlySet<string>) =>
+      verdictOf(
+        'forward',
+        filterChainOf([], interfaces === undefined ? {} : { interfaces }),
+        raw('/', ['X-Forwarded-For', `fe80::1%${zone}`]),
+      ).log.remoteIp;
+
+    expect(remoteIp('lo')).to.equal('fe80::1');
+    expect(remoteIp('eth7')).to.equal('10.0.0.9');
+    expect(remoteIp('eth7', new Set(['eth7']))).to.equal('fe80::1');
   });
 });
 

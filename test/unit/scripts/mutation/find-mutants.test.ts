@@ -16,6 +16,7 @@ describe('findMutants', () => {
     ['const x = a ?? b;', []],
     ['function f() { return a; }', ['function f() { return undefined; }']],
     ['function f() { return; }', []],
+    ['function f() { return undefined; }', []],
     ['const x = 1;', ['const x = 2;']],
     ["const x = 'a';", ["const x = '';"]],
     ["const x = '';", ["const x = 'mutant';"]],
