@@ -22,7 +22,7 @@ import { closes, type FilterContext, logOf, type MissNaming, NO_CHANGES, type Re
 import { type AcceptedIdentity, runJwtAuthn, runJwtAuthnOnKnown } from './jwt-authn.ts';
 import { runRbac } from './rbac.ts';
 import { pathOf } from './request-facts.ts';
-import { createSendTest } from './unsendable.ts';
+import { createRouterHeaderRemoval, createSendTest } from './unsendable.ts';
 import type { ReplyVerdict, Verdict, VerifyVerdict } from './verdict.ts';
 
 /** Settings of a filter chain. */
@@ -83,6 +83,7 @@ export function* createFilterChainInSteps(
     }),
     defersVerification: options.deferVerification ?? false,
     unsendable: createSendTest(program.providers),
+    removeRouterHeaders: createRouterHeaderRemoval(program),
     nameMiss: options.nameMiss,
     interfaces: options.interfaces ?? LOOPBACK_ONLY,
     onBug: options.onBug ?? (() => {}),

@@ -11,7 +11,7 @@ import type { Evaluator, NearMiss, NearMisses } from '../policy/decide/decision.
 import type { RequestFacts } from '../policy/facts.ts';
 import type { Program } from '../policy/model/program.ts';
 import { pathOf } from './request-facts.ts';
-import type { SendTest } from './unsendable.ts';
+import type { RouterHeaderRemoval, SendTest } from './unsendable.ts';
 import type { FinalVerdictLog, ReplyVerdict, VerdictLog } from './verdict.ts';
 
 /** Decides whether the near miss of a request is worth its cost, and finds it. Must not throw. */
@@ -27,6 +27,8 @@ export interface FilterContext {
   /** Tokens that are not cached are verified by a `verify` verdict. */
   readonly defersVerification: boolean;
   readonly unsendable: SendTest;
+  /** Undefined: no filter can set a header of Envoy's router. */
+  readonly removeRouterHeaders: RouterHeaderRemoval | undefined;
   readonly nameMiss: MissNaming | undefined;
   /** Names of this host's network interfaces. */
   readonly interfaces: ReadonlySet<string>;

@@ -42,5 +42,6 @@ export function runRbac(
     const details = unsendableDetails(fault);
     return deny(request, textReply(503, fault, details), { ...log, outcome: 'reject', details });
   }
+  filters.removeRouterHeaders?.(prepared);
   return { kind: 'forward', head: forwardHead(prepared), ...(downstream.length === 0 ? {} : { downstreamHeaders: downstream }), log };
 }

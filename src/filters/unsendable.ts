@@ -1,12 +1,14 @@
 /*
- * Checks before a request is forwarded that the filters left it in a state in which it can be sent.
+ * Checks before a request is forwarded that the filters left it in a state in which it can be sent, and removes what they set for Envoy's
+ * router only.
  */
 
 import { isChangeableRequestHeader } from '../http/header-changes.ts';
-import { type HeaderList, hasHeader } from '../http/header-list.ts';
+import { type HeaderList, hasHeader, removeHeadersWhere } from '../http/header-list.ts';
+import { ROUTER_HEADERS } from '../http/normalize/inline-headers.ts';
 import type { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import { outputsOf } from '../jwt/token-rule.ts';
-import type { JwtProvider } from '../policy/model/program.ts';
+import type { JwtProvider, Program } from '../policy/model/program.ts';
 
 /** Envoy's message about the first part of the request that cannot be sent; `undefined`: all can. */
 export type SendTest = (request: PreparedRequest) => string | undefined;
@@ -20,6 +22,21 @@ export function createSendTest(providers: readonly JwtProvider[]): SendTest {
   const outputs = new Set(providers.flatMap((provider) => [...outputsOf(provider)]));
   const unsendable = new Set([...outputs].filter((name) => !TOKEN.test(name) || !isChangeableRequestHeader(name)));
   return (request) => missingHeader(request) ?? targetFault(request) ?? outputFault(request.headers, outputs, unsendable);
+}
+
+/** Removes the headers that a request keeps to itself where Envoy's router would take them. */
+export type RouterHeaderRemoval = (request: PreparedRequest) => void;
+
+/**
+ * The removal of the router's headers that tokens and ext_authz servers may have set; those of the client are gone before the filters.
+ *
+ * @returns undefined: no filter of `program` can set one
+ */
+export function createRouterHeaderRemoval({ providers, http }: Pick<Program, 'providers' | 'http'>): RouterHeaderRemoval | undefined {
+  const outputs = new Set(providers.flatMap((provider) => [...outputsOf(provider)]));
+  const removed = new Set(http.custom.length > 0 ? ROUTER_HEADERS : ROUTER_HEADERS.filter((name) => outputs.has(name)));
+  if (removed.size === 0) return undefined;
+  return ({ headers }) => removeHeadersWhere(headers, (name) => removed.has(name));
 }
 
 /** A pseudo header that held a token, or that only a token may set. Envoy sends a request without Host; an HTTP/1.1 request needs one. */

@@ -28,8 +28,12 @@ export function resourceName({ kind, metadata }: RecordedResource): string {
   return `${kind}/${metadata.namespace}/${metadata.name}`;
 }
 
-/** Admits, parses and compiles the resources of `recorded`. @throws Error if an admitted resource cannot be parsed */
-export function buildCase(recorded: RecordedCase): BuiltCase {
+/**
+ * Admits, parses and compiles the resources of `recorded`.
+ * @param isLocal the bundle is not published, so it contains the secrets of other namespaces
+ * @throws Error if an admitted resource cannot be parsed
+ */
+export function buildCase(recorded: RecordedCase, isLocal = false): BuiltCase {
   const mesh = meshOfCase(recorded);
   const refused = new Map<string, readonly ValidationStage[]>();
   const policies: Policy[] = [];
@@ -48,6 +52,7 @@ export function buildCase(recorded: RecordedCase): BuiltCase {
     labelSets: [labels],
     policiesFor: selectFrom(policies, namespace, mesh.rootNamespace),
     mesh,
+    isLocal,
     keySetOf: (rule) => servedKeys(rule, recorded.jwksServers ?? {}),
   });
   const program = bundle.programs[bundle.variants[0]?.program ?? 0];

@@ -9,6 +9,8 @@ import { DOCUMENTED, type DocumentedDifference, documentedName } from './differe
 
 interface Situation {
   readonly rules?: readonly object[];
+  /** Of the policy with the rules, and of no other; absent: that of the workload. */
+  readonly namespace?: string;
   readonly jwksServers?: Readonly<Record<string, string>>;
   readonly secretCheckHeaders?: boolean;
   /** A rule of an AuthorizationPolicy that admission rejects with `refusal`. */
@@ -19,10 +21,20 @@ interface Situation {
 }
 
 function nameOf(
-  { rules = [], jwksServers = {}, secretCheckHeaders = false, policy, request = {}, ours = {}, difference = {} }: Situation,
+  {
+    rules = [],
+    namespace = 'foo',
+    jwksServers = {},
+    secretCheckHeaders = false,
+    policy,
+    request = {},
+    ours = {},
+    difference = {},
+  }: Situation,
   documented: readonly DocumentedDifference[] = DOCUMENTED,
 ): string | undefined {
-  const resource = { kind: 'RequestAuthentication', metadata: { name: 'ra', namespace: 'foo' }, spec: { jwtRules: rules } };
+  const apiVersion = 'security.istio.io/v1';
+  const resource = { apiVersion, kind: 'RequestAuthentication', metadata: { name: 'ra', namespace }, spec: { jwtRules: rules } };
   const workload = { name: 'app', namespace: 'foo', labels: {}, serviceAccount: 'app', ip: '10.0.0.1', ports: [] };
   const annotations = policy?.isDryRun === true ? { 'istio.io/dry-run': 'true' } : undefined;
   const metadata = { name: 'ap', namespace: 'foo', ...(annotations === undefined ? {} : { annotations }) };
@@ -104,6 +116,20 @@ const BAD_PATH = 'invalid policy ap.foo: invalid or unsupported path, found in P
 const asksFor = (answer: string): Situation => ({ request: { headers: [['X-Ext-Authz-Answer', answer]], observed: FORWARDED } });
 const DENIED_BY_SERVER: Observed = { outcome: 'deny', status: 403, details: 'ext_authz_denied' };
 const denialOf = (length: number): Observed => ({ ...DENIED_BY_SERVER, body: 'x'.repeat(length) });
+
+/** A token that `key` signed, for a rule with a symmetric key; Envoy takes it, and Sallyport does not. */
+function withSecret(key: Buffer): Situation {
+  const request = { ...signedBy(key), method: 'GET', path: '/', host: '' };
+  return {
+    rules: [{ issuer: 'i', jwks: secretKey, forwardOriginalToken: true }],
+    request: { ...request, observed: accepted(request.headers) },
+  };
+}
+
+function accepted(headers: RecordedRequest['headers'] = []): Observed {
+  const upstream = { method: 'GET', path: '/', headers: [['host', ''] as const, ...headers, ['x-forwarded-proto', 'http'] as const] };
+  return { outcome: 'allow', status: 200, upstream };
+}
 
 /** Two rules, the first of which looks for tokens in two places of one header. */
 const TWIN_FIELDS: readonly object[] = [
@@ -234,6 +260,27 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
     { jwksServers: { u: secretKey }, request: signedBy(normal.privateKey), ours: failing('Jwt verification fails') },
   ],
   ['secrets-of-other-namespaces', { secretCheckHeaders: true, ours: WITHHELD }, { ours: WITHHELD }],
+  [
+    'secrets-of-other-namespaces',
+    { ...withSecret(SECRET), namespace: 'istio-system' },
+    { ...withSecret(Buffer.from('a key of somebody else')), namespace: 'istio-system' },
+  ],
+  ['secrets-of-other-namespaces', { ...withSecret(SECRET), namespace: 'istio-system' }, withSecret(SECRET)],
+  [
+    'wire-framing-rewritten',
+    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["003"]', ours: '["3"]' } },
+    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["003"]', ours: '["30"]' } },
+  ],
+  [
+    'wire-framing-rewritten',
+    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["00"]', ours: '["0"]' } },
+    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["3"]', ours: '(absent)' } },
+  ],
+  [
+    'wire-upgrades',
+    { ours: FORWARDED, difference: { field: 'upstream.headers.connection', recorded: '["keep-alive, Upgrade"]', ours: '["upgrade"]' } },
+    { ours: FORWARDED, difference: { field: 'upstream.headers.connection', recorded: '["keep-alive"]', ours: '["upgrade"]' } },
+  ],
   [
     'jwks-limits',
     { rules: [{ jwks: smallKey }], request: signedBy(small.privateKey), ours: failing('Jwt verification fails') },

@@ -35,9 +35,9 @@ export const libraryWay: WayIn = {
   },
 };
 
-/** The outcome of one request of `recorded` without sockets, under the policies of `recorded`. */
-export function decide(recorded: RecordedCase, request: RecordedRequest): Observed {
-  const { program, bundle } = buildCase(recorded);
+/** The outcome of one request of `recorded` without sockets, under the policies of `recorded`. @param isLocal see {@link buildCase} */
+export function decide(recorded: RecordedCase, request: RecordedRequest, isLocal = false): Observed {
+  const { program, bundle } = buildCase(recorded, isLocal);
   return send(createFilterChain(program, bundle.keySets), request, recorded);
 }
 

@@ -62,7 +62,7 @@ export function joinCookies(headers: MutableHeaderList): void {
 
 /** Adds a header as Envoy adds to its header map: the value is joined to an inline header that is already present. */
 export function addHeader(headers: MutableHeaderList, name: string, value: string): void {
-  const isInline = (TREATMENT_BY_NAME.get(name) ?? DROP) < DROP;
+  const isInline = (TREATMENT_BY_NAME.get(name) ?? HOST) !== HOST;
   if (isInline && hasHeader(headers, name)) mergeInto(headers, name, value);
   else headers.push(name, value);
 }

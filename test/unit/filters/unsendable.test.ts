@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import { createSendTest, type SendTest } from '../../../src/filters/unsendable.ts';
+import { createRouterHeaderRemoval, createSendTest, type SendTest } from '../../../src/filters/unsendable.ts';
 import { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import type { PseudoHeader } from '../../../src/policy/pseudo-headers.ts';
 import { provider } from '../jwt/tokens.ts';
+import { authorizer, custom, programOf } from './chains.ts';
 
 const writes = (...headers: readonly string[]): SendTest =>
   createSendTest([provider({ claimHeaders: headers.map((header) => ({ header, claim: 'c' })) })]);
@@ -79,4 +80,29 @@ describe('the check of a request before it is forwarded', () => {
       expect(createSendTest([])(prepared)).to.equal(undefined);
     });
   }
+});
+
+describe('the removal of headers that only the router of Envoy reads', () => {
+  const program = (headers: readonly string[], isCustom = false): Parameters<typeof createRouterHeaderRemoval>[0] => {
+    const { http } = programOf(isCustom ? [custom('c', 'authz', {})] : [], { extensionProviders: [authorizer('authz')] });
+    return { providers: [provider({ claimHeaders: headers.map((header) => ({ header, claim: 'c' })) })], http };
+  };
+
+  it('removes those that a token sets, and keeps every other header', () => {
+    const prepared = request('x-envoy-retry-on', 'a', 'x-a', '1', 'x-envoy-upstream-rq-timeout-ms', '5', 'x-envoy-internal', 'b');
+    createRouterHeaderRemoval(program(['X-Envoy-Retry-On', 'x-envoy-upstream-rq-timeout-ms', 'x-envoy-internal']))?.(prepared);
+
+    expect(prepared.headers).to.deep.equal(['x-a', '1', 'x-envoy-internal', 'b']);
+  });
+
+  it('removes all of them when an ext_authz server may set any', () => {
+    const prepared = request('x-envoy-max-retries', '9', 'x-a', '1');
+    createRouterHeaderRemoval(program([], true))?.(prepared);
+
+    expect(prepared.headers).to.deep.equal(['x-a', '1']);
+  });
+
+  it('is absent when no filter can set one', () => {
+    expect(createRouterHeaderRemoval(program(['x-a']))).to.equal(undefined);
+  });
 });

@@ -163,6 +163,8 @@ describe('incidents with headers', () => {
           '9',
           'X-Envoy-Force-Trace',
           '1',
+          'X-Envoy-Decorator-Operation',
+          'admin',
           'X-Forwarded-Client-Cert',
           'URI=spiffe://td/ns/a/sa/b',
         ],

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { addHeader, joinCookies } from '../../../../src/http/normalize/copy-headers.ts';
+import { addHeader, copyHeaders, joinCookies } from '../../../../src/http/normalize/copy-headers.ts';
 
 describe('addHeader', () => {
   it('adds an instance when the header is not inline', () => {
@@ -17,6 +17,22 @@ describe('addHeader', () => {
 
     expect(headers).to.deep.equal(['accept', 'a,b', 'authorization', 'c']);
   });
+
+  it('joins the value to an inline header that clients may not send', () => {
+    const headers = ['x-envoy-internal', 'a', 'x-envoy-decorator-operation', 'b'];
+    addHeader(headers, 'x-envoy-internal', 'c');
+    addHeader(headers, 'x-envoy-decorator-operation', 'd');
+
+    expect(headers).to.deep.equal(['x-envoy-internal', 'a,c', 'x-envoy-decorator-operation', 'b,d']);
+  });
+});
+
+describe('copyHeaders', () => {
+  for (const name of ['x-envoy-decorator-operation', 'X-Envoy-Internal', 'x-envoy-RETRY-on', 'x-envoy-original-url', 'Transfer-Encoding']) {
+    it(`drops ${name}, which clients may not set`, () => {
+      expect(copyHeaders([name, 'a', 'X-A', '1', name, '']).headers).to.deep.equal(['x-a', '1']);
+    });
+  }
 });
 
 describe('joinCookies', () => {
