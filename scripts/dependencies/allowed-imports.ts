@@ -348,6 +348,7 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'limits',
       'main',
       'policy',
+      'replace-file.ts',
       'steps.ts',
       'telemetry',
       'text.ts',
