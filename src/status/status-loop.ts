@@ -11,7 +11,7 @@ import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueu
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
 import { type FactSources, policyFacts } from './policy-facts.ts';
 import type { StatusWriter } from './status-writer.ts';
-import { isUnverified, type RecordChange } from './workload-ledger.ts';
+import { isUnverified, type RecordChange, type WorkloadRecord } from './workload-ledger.ts';
 
 /** Parts and settings of a status loop. */
 export interface StatusLoopOptions extends FactSources {
@@ -111,10 +111,20 @@ function policiesReporting(namespace: string, { clusterState, mesh }: FactSource
   );
 }
 
+/** Do two records of a workload agree in what every policy that selects it reports? */
+function isSameForAllPolicies(before: WorkloadRecord | undefined, after: WorkloadRecord | undefined): boolean {
+  return (
+    isUnverified(before) === isUnverified(after) &&
+    (before?.published === undefined) === (after?.published === undefined) &&
+    before?.published?.tampered === after?.published?.tampered &&
+    before?.refusal?.message === after?.refusal?.message
+  );
+}
+
 /** The policies that select the workload of a changed record, and whose facts about that workload differ now. */
 function policiesOf(sources: FactSources, { key, before, after }: RecordChange): readonly PolicyKey[] {
   const selecting = [...sources.clusterState.selection.policiesOf(key).keys()];
-  if (isUnverified(before) !== isUnverified(after) || before?.refusal?.message !== after?.refusal?.message) return selecting;
+  if (!isSameForAllPolicies(before, after)) return selecting;
   return selecting.filter(
     (policy) =>
       before?.policies.get(policy) !== after?.policies.get(policy) ||

@@ -175,7 +175,8 @@ function isSameToReaders(before: WorkloadRecord | undefined, after: WorkloadReco
 }
 
 function isSamePublication(before: PublishedBundle | undefined, after: PublishedBundle | undefined): boolean {
-  return before?.revision === after?.revision && before?.tampered === after?.tampered;
+  const isStillThere = (before === undefined) === (after === undefined);
+  return isStillThere && before?.revision === after?.revision && before?.tampered === after?.tampered;
 }
 
 function sameEntries(before: ReadonlyMap<PolicyKey, unknown> | undefined, after: ReadonlyMap<PolicyKey, unknown> | undefined): boolean {

@@ -7,7 +7,12 @@ import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
 import { createStatusLoop, type StatusLoop } from '../../../src/status/status-loop.ts';
-import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
+import {
+  createWorkloadLedger,
+  type DesiredBundle,
+  type PublishedBundle,
+  type WorkloadLedger,
+} from '../../../src/status/workload-ledger.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { slimPod } from '../../support/guarded-pods.ts';
@@ -54,6 +59,9 @@ describe('status loop', () => {
       logger,
     });
     written = [];
+    start();
+  });
+  function start(): void {
     loop = createStatusLoop({
       clusterState,
       mesh: () => mesh,
@@ -72,7 +80,7 @@ describe('status loop', () => {
       stopping.abort();
       await running;
     };
-  });
+  }
   afterEach(() => stop());
 
   const settle = async (): Promise<readonly string[]> => {
@@ -176,6 +184,69 @@ describe('status loop', () => {
     ledger.refuse('foo/pod/a', { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' });
     expect(await settle()).to.deep.equal(['p']);
     expect(factsOf('p')?.refused).to.deep.equal([{ workload: 'foo/pod/a', message: 'too large' }]);
+  });
+
+  it('writes again when a published bundle is tampered with, and when that is over', async () => {
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.upsertPolicy(policy('p'));
+    published('foo/pod/a', 1);
+    await settle();
+    const record = ledger.get('foo/pod/a')?.published as PublishedBundle;
+
+    ledger.setPublished('foo/pod/a', { ...record, tampered: 'a client changed it' });
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.tampered).to.deep.equal(['a client changed it']);
+
+    ledger.setPublished('foo/pod/a', record);
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')?.tampered).to.deep.equal([]);
+  });
+
+  it('writes again when a first bundle is published without the policy, be it damaged', async () => {
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.upsertPolicy(policy('p'));
+    compiled('foo/pod/a');
+    await settle();
+    expect(factsOf('p')?.starting).to.deep.equal(['foo/pod/a']);
+
+    ledger.setPublished('foo/pod/a', { workload: parseWorkloadKey('foo/pod/a'), policies: new Map() });
+    expect(await settle()).to.deep.equal(['p']);
+    expect(factsOf('p')).to.deep.include({ starting: [], waiting: ['foo/pod/a'] });
+  });
+
+  it('writes again when the reason of a refusal changes, and when findings do', async () => {
+    const refusal = { code: 'SP_TOO_LARGE', severity: 'error', path: '', message: 'too large' } as const;
+    const finding = { code: 'SP_VALUE', severity: 'warning', path: 'spec', message: 'odd' } as const;
+    clusterState.pods.upsert(pod('a', {}));
+    clusterState.upsertPolicy(policy('p'));
+    clusterState.upsertPolicy(policy('q'));
+    compiled('foo/pod/a');
+    publish('foo/pod/a');
+    ledger.refuse('foo/pod/a', refusal);
+    await settle();
+
+    ledger.refuse('foo/pod/a', { ...refusal, message: 'larger' });
+    expect(await settle()).to.deep.equal(['p', 'q']);
+    compiled('foo/pod/a', { findings: new Map([['AuthorizationPolicy/foo/p', [finding]]]) });
+    expect(await settle()).to.deep.equal(['p']);
+    compiled('foo/pod/a', { findings: new Map([['AuthorizationPolicy/foo/p', [{ ...finding }]]]) });
+    expect(await settle()).to.deep.equal([]);
+  });
+
+  it('writes nothing after it was stopped', async () => {
+    clusterState.upsertPolicy(policy('p'));
+    await settle();
+    await stop();
+    clusterState.upsertPolicy(policy('p', { generation: 2 }));
+    clusterState.upsertPolicy(policy('q'));
+    expect(await settle()).to.deep.equal([]);
+  });
+
+  it('writes the policies that were there before it started', async () => {
+    await stop();
+    clusterState.upsertPolicy(policy('early'));
+    start();
+    expect(await settle()).to.deep.equal(['early']);
   });
 
   it('adds findings of the compiler and fields that need a peer identity', async () => {
