@@ -209,10 +209,71 @@ describe('conditions of a policy', () => {
     expect(condition?.message).to.contain('No version of this policy is active');
   });
 
+  it('adds a condition Tampered with what agents do about it, for three changes at most', () => {
+    const messageOf = (...tampered: readonly string[]): string | undefined =>
+      conditionsOf(ENTRY, { ...FACTS, tampered }).find(({ type }) => type === 'Tampered')?.message;
+
+    expect(messageOf()).to.equal(undefined);
+    expect(messageOf('a', 'b', 'c')).to.equal('a; b; c. Agents ignore such changes and keep the last bundle that the controller signed');
+    expect(messageOf('a', 'b', 'c', 'd', 'e')).to.match(/^a; b; c; and 2 more\. /);
+    expect(conditionsOf(ENTRY, { ...FACTS, tampered: ['a'] }).at(-1)).to.include({ status: 'True', reason: 'BundleTampered' });
+  });
+
+  it('names the keys of three rules at most', () => {
+    const keys = Array.from({ length: 5 }, (_, rule) => ({ kind: 'stale', rule, reason: 'down' }) as const);
+    expect(readyOf({ published: ['foo/a'], keys })?.message.match(/jwtRules\[\d\]/g)).to.deep.equal([
+      'jwtRules[0]',
+      'jwtRules[1]',
+      'jwtRules[2]',
+    ]);
+  });
+
+  it('counts no workloads in Ready of a policy of the root namespace', () => {
+    expect(readyOf({ isMeshWide: true, published: ['foo/a'] })?.message).to.equal('Published; the condition Enforced counts workloads');
+    expect(readyOf({ isMeshWide: true, waiting: ['foo/a'] })).to.include({
+      reason: 'Publishing',
+      message: 'Not yet published to: foo/a',
+    });
+  });
+
+  it('is not ready over its budget, whether the policy or its bundles are', () => {
+    const overBudget: Finding = { code: 'SP_OVER_BUDGET', severity: 'warning', path: '', message: 'too large', hint: 'make it smaller' };
+
+    expect(readyOf({ published: ['foo/a'], findings: [overBudget] })).to.include({
+      status: 'False',
+      reason: 'OverBudget',
+      message: 'Too large (make it smaller). Published to 1 of 1 selected workloads with an agent',
+    });
+    expect(conditionsOf(ENTRY, { ...FACTS, findings: [overBudget] })[0]).to.include({ reason: 'Accepted' });
+  });
+
+  it('is not ready while nothing can be signed', () => {
+    expect(readyOf({ published: ['foo/a'], signing: 'the Secret is gone' })).to.include({
+      status: 'False',
+      reason: 'SigningKeysMissing',
+      message: 'the Secret is gone. Published to 1 of 1 selected workloads with an agent',
+    });
+  });
+
   it('limits the length of messages', () => {
     const long = { ...ERROR, message: 'x'.repeat(5_000) };
     for (const { message } of conditionsOf({ ...ENTRY, isValid: false, findings: [long] }, FACTS))
       expect(message.length).to.be.at.most(1_024);
+  });
+
+  it('keeps a message of the limit, and ends a longer one with an ellipsis', () => {
+    const messageOf = (length: number): string => {
+      const [condition] = conditionsOf({ ...ENTRY, isValid: false, findings: [{ ...ERROR, message: 'x'.repeat(length) }] }, FACTS);
+      return condition?.message ?? '';
+    };
+    const around = messageOf(1).length - 1;
+
+    expect(messageOf(1_024 - around))
+      .to.have.length(1_024)
+      .and.not.contain('…');
+    expect(messageOf(1_025 - around))
+      .to.have.length(1_024)
+      .and.match(/…$/);
   });
 });
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
-import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import type { KeyState } from '../../../src/jwks/jwks-cache.ts';
-import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import { type ClusterState, createClusterState, type PolicyEntry } from '../../../src/state/cluster-state.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
 import { NO_FACTS, policyFacts } from '../../../src/status/policy-facts.ts';
 import { createWorkloadLedger, type DesiredBundle, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
@@ -30,17 +30,19 @@ describe('facts about a policy', () => {
   let clusterState: ClusterState;
   let ledger: WorkloadLedger;
   let keyStates: readonly KeyState[];
+  let mesh: MeshConfig;
   beforeEach(() => {
     clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
     ledger = createWorkloadLedger();
     keyStates = [];
+    mesh = DEFAULT_MESH_CONFIG;
   });
 
   const facts = (key = KEY): PolicyFacts | undefined => {
     const entry = clusterState.policies.get(key);
     if (entry === undefined) throw new Error('no such policy');
     const stateOf = (rule: { readonly issuer?: string }): KeyState => keyStates[Number(rule.issuer)] ?? { kind: 'inline' };
-    return policyFacts(entry, { clusterState, ledger, mesh: () => DEFAULT_MESH_CONFIG, jwksCache: { stateOf } });
+    return policyFacts(entry, { clusterState, ledger, mesh: () => mesh, jwksCache: { stateOf } });
   };
   const compiled = (workload: string, generation: number, over: Partial<DesiredBundle> = {}): void =>
     ledger.desire(workload, { revision: `r${generation}`, policies: new Map([[KEY, generation]]), findings: new Map(), ...over });
@@ -186,6 +188,20 @@ describe('facts about a policy', () => {
     expect(facts()?.waiting).to.deep.equal(['foo/pod/new']);
   });
 
+  it('have what other clients did to the copies of selected workloads', () => {
+    clusterState.pods.upsert(pod('calm'));
+    clusterState.pods.upsert(pod('odd'));
+    clusterState.upsertPolicy(policy());
+    for (const name of ['calm', 'odd']) {
+      compiled(`foo/pod/${name}`, 2);
+      published(`foo/pod/${name}`, 2);
+    }
+    const record = ledger.get('foo/pod/odd')?.published;
+    if (record !== undefined) ledger.setPublished('foo/pod/odd', { ...record, tampered: 'odd was changed' });
+
+    expect(facts()?.tampered).to.deep.equal(['odd was changed']);
+  });
+
   it('are known when a workload failed to compile', () => {
     clusterState.pods.upsert(pod('one'));
     published('foo/pod/one', 2);
@@ -220,6 +236,81 @@ describe('facts about a policy', () => {
       { kind: 'pending', rule: 3, reason: 'the keys are being fetched' },
       { kind: 'left-out', rule: 5, reason: 'keys of the fetched set are not used: a: odd; b: odd; c: odd; and 2 more' },
     ]);
+  });
+
+  it('say that a provider with secret header values is withheld, from other namespaces and from a tenant', () => {
+    const authorizer = {
+      name: 'ext',
+      protocol: 'http',
+      service: 'authz.foo',
+      port: 9000,
+      timeoutMs: 1,
+      failOpen: false,
+      statusOnError: 403,
+    } as const;
+    mesh = { ...DEFAULT_MESH_CONFIG, extensionProviders: [{ ...authorizer, includeAdditionalHeadersInCheck: { 'x-key': 'secret' } }] };
+    for (const namespace of ['istio-system', 'foo']) {
+      clusterState.upsertPolicy(custom('ext', { metadata: { namespace, name: 'c', generation: 1, uid: 'c' } }));
+      expect(facts(`AuthorizationPolicy/${namespace}/c`)?.withheld?.reason).to.equal('ProviderWithheld');
+    }
+    mesh = { ...mesh, publicCheckHeaders: ['X-Key'] };
+    expect(facts('AuthorizationPolicy/foo/c')?.withheld).to.equal(undefined);
+  });
+
+  it('say whether an AuthorizationPolicy is a dry run', () => {
+    const isDryRun = (annotations: object | undefined): boolean | undefined => {
+      clusterState.upsertPolicy(custom('ext', { metadata: { namespace: 'foo', name: 'c', generation: 1, uid: 'c', annotations } }));
+      return facts('AuthorizationPolicy/foo/c')?.isDryRun;
+    };
+
+    expect(isDryRun({ 'istio.io/dry-run': 'true' })).to.equal(true);
+    expect(isDryRun({ 'istio.io/dry-run': 'false' })).to.equal(false);
+    expect(isDryRun({ 'istio.io/dry-run': 'perhaps' })).to.equal(false);
+    expect(isDryRun(undefined)).to.equal(false);
+    clusterState.upsertPolicy({
+      ...policy(),
+      metadata: { namespace: 'foo', name: 'p', generation: 1, uid: 'p', annotations: { 'istio.io/dry-run': 'true' } },
+    });
+    expect(facts()?.isDryRun).to.equal(false);
+  });
+
+  it('name three keys that are not used, and the number of the others', () => {
+    const leftOutOf = (count: number): string | undefined => {
+      const leftOut = Array.from({ length: count }, (_, at) => `keys[${at}]: odd`);
+      keyStates = [{ kind: 'fresh', url: 'https://idp/keys', leftOut }];
+      clusterState.upsertPolicy(policy({ jwtRules: [{ issuer: '0' }] }));
+      return facts()?.keys[0]?.reason;
+    };
+
+    expect(leftOutOf(0)).to.equal(undefined);
+    expect(leftOutOf(3)).to.equal('keys of the fetched set are not used: keys[0]: odd; keys[1]: odd; keys[2]: odd');
+    expect(leftOutOf(5)).to.equal('keys of the fetched set are not used: keys[0]: odd; keys[1]: odd; keys[2]: odd; and 2 more');
+  });
+
+  it('say that no port is captured only when ports are excluded for that', () => {
+    clusterState.pods.upsert({ ...pod('portless'), ports: [], agent: { ports: [], excluded: [], level: 2 }, privileges: ['odd'] });
+    clusterState.pods.upsert({ ...pod('partly'), agent: { ports: [80], excluded: [8080], level: 2 } });
+    clusterState.upsertPolicy(policy());
+
+    expect(facts()?.bypassed.map(({ workload }) => workload)).to.deep.equal(['foo/pod/partly', 'foo/pod/portless']);
+    expect(facts()?.uncaptured).to.deep.equal([]);
+  });
+
+  it('say why nothing can be signed, if so', () => {
+    clusterState.upsertPolicy(policy());
+    const entry = clusterState.policies.get(KEY) as PolicyEntry;
+    const signed = (signing?: () => string | undefined): PolicyFacts | undefined =>
+      policyFacts(entry, {
+        clusterState,
+        ledger,
+        mesh: () => mesh,
+        jwksCache: { stateOf: () => ({ kind: 'inline' }) },
+        ...(signing && { signing }),
+      });
+
+    expect(signed(() => 'no keys')?.signing).to.equal('no keys');
+    expect(signed(() => undefined)).not.to.have.property('signing');
+    expect(signed()).not.to.have.property('signing');
   });
 
   it('say what is withheld from other namespaces, by the policy alone', () => {

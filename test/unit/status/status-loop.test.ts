@@ -46,6 +46,7 @@ describe('status loop', () => {
   let mesh: MeshConfig;
   let written: { readonly name: string; readonly facts: PolicyFacts }[];
   let stop: () => Promise<void>;
+  let subscriptions: number;
 
   beforeEach(() => {
     clock = createFakeClock();
@@ -59,13 +60,22 @@ describe('status loop', () => {
       logger,
     });
     written = [];
+    subscriptions = 0;
     start();
   });
+  function subscribe(listener: Parameters<JwksCache['subscribe']>[0]): () => void {
+    subscriptions += 1;
+    const unsubscribe = jwksCache.subscribe(listener);
+    return () => {
+      subscriptions -= 1;
+      unsubscribe();
+    };
+  }
   function start(): void {
     loop = createStatusLoop({
       clusterState,
       mesh: () => mesh,
-      jwksCache,
+      jwksCache: { stateOf: (...of) => jwksCache.stateOf(...of), subscribe },
       ledger,
       clock,
       logger,
@@ -240,6 +250,14 @@ describe('status loop', () => {
     clusterState.upsertPolicy(policy('p', { generation: 2 }));
     clusterState.upsertPolicy(policy('q'));
     expect(await settle()).to.deep.equal([]);
+  });
+
+  it('subscribes to nothing after it was stopped', async () => {
+    expect(subscriptions).to.equal(1);
+    await stop();
+    expect(subscriptions).to.equal(0);
+    start();
+    expect(subscriptions).to.equal(1);
   });
 
   it('writes the policies that were there before it started', async () => {

@@ -102,6 +102,20 @@ describe('status writer', () => {
     });
   }
 
+  for (const [reason, over] of [
+    ['KeysUnavailable', { keys: [{ kind: 'unavailable', rule: 0, reason: 'no' }] }],
+    ['KeysStale', { keys: [{ kind: 'stale', rule: 0, reason: 'no' }] }],
+    ['ProviderConflict', { provider: { reason: 'ProviderConflict', message: 'two providers' } }],
+    ['SigningKeysMissing', { signing: 'no keys' }],
+    ['BundleTampered', { tampered: ['a client changed it'] }],
+  ] as const) {
+    it(`records a Warning event with the reason ${reason}`, async () => {
+      const { events, write } = open();
+      await write({}, over);
+      expect(events.map(({ type, reason: given, action }) => [type, given, action])).to.deep.equal([['Warning', reason, 'Publish']]);
+    });
+  }
+
   it('records one Warning event when a policy is over its budget, with the message of Ready', async () => {
     const { events, requests, write } = open();
     await write({ refusal: { code: 'SP_OVER_BUDGET', severity: 'error', path: '', message: 'the policy is too large' } });
