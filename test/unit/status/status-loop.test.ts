@@ -212,7 +212,7 @@ describe('status loop', () => {
     expect(factsOf('p')?.tampered).to.deep.equal([]);
   });
 
-  it('writes again when a first bundle is published without the policy, be it damaged', async () => {
+  it('writes again when a first bundle is published without the policy, even a damaged one', async () => {
     clusterState.pods.upsert(pod('a', {}));
     clusterState.upsertPolicy(policy('p'));
     compiled('foo/pod/a');
