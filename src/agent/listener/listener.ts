@@ -125,22 +125,27 @@ export class Listener implements ConnectionHost {
   }
 
   #accept(socket: Socket): void {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) {
+      // The client has reset the connection already. What it sent could still be read, but no policy would see its address.
+      socket.destroy();
+      return;
+    }
     if (this.#connections.size >= this.timeouts.maxConnections) {
       LIMITS.clientConnections.hit();
       this.#context.connections.onConnectionRefused();
       socket.resetAndDestroy();
       return;
     }
-    const facts = this.#facts(socket);
-    const connection = new Http1ServerConnection(socket, facts, this);
+    const connection = new Http1ServerConnection(socket, this.#facts(socket, remoteAddress), this);
     if (this.#stopping) connection.finish();
     this.#connections.add(connection);
     this.#context.connections.onConnectionOpened();
   }
 
-  #facts(socket: Socket): ConnectionFacts {
+  #facts(socket: Socket, remoteAddress: string): ConnectionFacts {
     return {
-      sourceIp: plainAddress(socket.remoteAddress ?? ''),
+      sourceIp: plainAddress(remoteAddress),
       destinationIp: this.#options.destinationIp ?? plainAddress(socket.localAddress ?? ''),
       destinationPort: this.#options.destinationPort,
       sni: '',

@@ -1,9 +1,10 @@
 /*
  * A listener over loopback sockets: lifetime of connections on both sides, backpressure, timeouts, limits.
  */
+import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { httpChain } from '../../filters/chains.ts';
+import { deny, filterChainOf, httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
@@ -62,6 +63,23 @@ describe('connections of a listener', () => {
     await first.until(has('ok'));
     expect(await talk(port, GET)).to.equal('');
     first.socket.destroy();
+  });
+
+  it('forwards nothing of a client that was gone before its connection was accepted, because its address is not known', async () => {
+    const rule = { from: [{ source: { ipBlocks: ['127.0.0.0/8'] } }], to: [{ operation: { paths: ['/ok'] } }] };
+    const { port } = await start({ filterChain: filterChainOf([deny('d', rule)]) });
+    // Leaves a connection to the application on which a request would be sent immediately.
+    await talk(port, GET.replace('/ok', '/other'), has('ok'));
+    const reset = `const socket = require('node:net').connect(${port}, '127.0.0.1', () =>
+      socket.write(${JSON.stringify(GET)}, () => socket.resetAndDestroy()));`;
+    // Nothing is accepted while the client runs.
+    expect(spawnSync(process.execPath, ['-e', reset]).status).to.equal(0);
+    expect(await talk(port, GET, has('denied'))).to.match(/^HTTP\/1.1 403/);
+    expect(at.seen.join('').match(/GET \S+/g)).to.deep.equal(['GET /other']);
+    expect(at.records.map(({ status, sourceIp }) => [status, sourceIp])).to.deep.equal([
+      [200, '127.0.0.1'],
+      [403, '127.0.0.1'],
+    ]);
   });
 
   it('finishes the exchange at hand when it stops, and ends as soon as its clients have closed', async () => {
