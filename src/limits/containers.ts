@@ -189,6 +189,52 @@ export class ByteParts {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
+/** Bytes in one buffer that grows, for pieces that may be as small as one byte. Costs an idle owner no buffer. */
+export class ByteCollector {
+  readonly #limit: Limit;
+  readonly #max: number;
+  #bytes: Buffer = NO_BYTES;
+  #length = 0;
+
+  /** @param max replaces the limit's default */
+  constructor(limit: Limit, max: number = limit.value) {
+    this.#limit = limit;
+    this.#max = max;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Appends a copy of `buffer[start, end)` as far as it fits. @returns false: a part was left out, which is counted */
+  append(buffer: Buffer, start: number, end: number): boolean {
+    const stop = Math.min(end, start + this.#max - this.#length);
+    const length = this.#length + stop - start;
+    if (length > this.#bytes.length) this.#grow(length);
+    buffer.copy(this.#bytes, this.#length, start, stop);
+    this.#length = length;
+    if (stop === end) return true;
+    this.#limit.hit();
+    return false;
+  }
+
+  /** What was collected; it now belongs to the caller. */
+  take(): Buffer {
+    const bytes = this.#bytes.subarray(0, this.#length);
+    this.#bytes = NO_BYTES;
+    this.#length = 0;
+    return bytes;
+  }
+
+  #grow(length: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.min(this.#max, Math.max(length, this.#bytes.length * 2)));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
+
 /** Memory that several owners share. */
 export class ByteBudget {
   readonly #limit: Limit;

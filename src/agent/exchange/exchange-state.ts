@@ -112,6 +112,7 @@ export class ExchangeState implements ExchangeRecord {
     this.evaluatedMs = 0;
     this.requestId = '';
     this.details = '';
+    this.digest = '';
     this.verdict = undefined;
     this.responseStarted = false;
     this.repeatable = undefined;

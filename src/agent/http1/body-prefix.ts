@@ -3,19 +3,17 @@
  */
 import { type BodyLength, type BodyPrefix, RAW_CHUNKS } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { ByteParts } from '../../limits/containers.ts';
+import { ByteCollector } from '../../limits/containers.ts';
 import { ChunkReader, type ChunkState } from './chunk-reader.ts';
 
 /** `more`: neither whole nor enough; `enough`: the prefix is complete; `bad`: the body is malformed. */
 export type PrefixState = 'more' | 'enough' | 'bad';
 
-const NO_BYTES = Buffer.alloc(0);
-
 /** Reads the prefix of one body. */
 export class BodyPrefixReader {
   readonly #wanted: number;
   readonly #chunks: ChunkReader | undefined;
-  readonly #parts: ByteParts;
+  readonly #payload: ByteCollector;
   /** Bytes of a body of known length that have not arrived. */
   #remaining: number;
   #whole = false;
@@ -24,9 +22,10 @@ export class BodyPrefixReader {
 
   constructor(length: BodyLength, wanted: number) {
     this.#wanted = wanted;
-    this.#parts = new ByteParts(LIMITS.checkedBodyBytes, wanted);
+    this.#payload = new ByteCollector(LIMITS.checkedBodyBytes, wanted);
     this.#remaining = length;
-    this.#chunks = length === RAW_CHUNKS ? new ChunkReader(false, (buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
+    this.#chunks =
+      length === RAW_CHUNKS ? new ChunkReader(false, (buffer, start, end) => this.#collect(buffer as Buffer, start, end)) : undefined;
   }
 
   /** Reads what arrived next; `bytes` is copied as far as needed. Bytes behind the body are ignored. */
@@ -42,19 +41,16 @@ export class BodyPrefixReader {
       this.#remaining -= end;
       this.#whole = this.#remaining === 0;
     }
-    return this.#whole || this.#parts.bytes === this.#wanted ? 'enough' : 'more';
+    return this.#whole || this.#payload.length === this.#wanted ? 'enough' : 'more';
   }
 
   /** What was collected. */
   prefix(): BodyPrefix {
-    return { bytes: this.#parts.take() ?? NO_BYTES, whole: this.#whole && !this.#cut };
+    return { bytes: this.#payload.take(), whole: this.#whole && !this.#cut };
   }
 
-  #collect(buffer: Uint8Array, start: number, end: number): void {
-    const stop = Math.min(end, start + this.#wanted - this.#parts.bytes);
-    if (stop < end) this.#cut = true;
-    if (stop <= start) return;
-    this.#parts.push(Buffer.from(buffer.subarray(start, stop)));
+  #collect(buffer: Buffer, start: number, end: number): void {
+    if (!this.#payload.append(buffer, start, end)) this.#cut = true;
   }
 }
 

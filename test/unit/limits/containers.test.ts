@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { BoundedList, BoundedMap, BoundedSet, ByteBudget, ByteParts } from '../../../src/limits/containers.ts';
+import { BoundedList, BoundedMap, BoundedSet, ByteBudget, ByteCollector, ByteParts } from '../../../src/limits/containers.ts';
 import { bytes, count } from '../../../src/limits/limit.ts';
 
 describe('bounded containers', () => {
@@ -58,6 +58,21 @@ describe('bounded containers', () => {
     expect(String(parts.take())).to.equal('abcde');
     expect([parts.bytes, parts.parts.length]).to.deep.equal([0, 0]);
     expect(limit.reached).to.equal(1);
+  });
+
+  it('collect bytes in one buffer, as far as they fit', () => {
+    const limit = bytes('bytes', 5);
+    const collected = new ByteCollector(limit);
+    expect(collected.take()).to.deep.equal(Buffer.alloc(0));
+    const text = Buffer.from('abcdefg');
+
+    expect([collected.append(text, 1, 2), collected.append(text, 2, 4), collected.append(text, 4, 4)]).to.deep.equal([true, true, true]);
+    expect([collected.length, limit.reached]).to.deep.equal([3, 0]);
+    expect([collected.append(text, 4, 7), collected.append(text, 0, 1), collected.length]).to.deep.equal([false, false, 5]);
+
+    expect(String(collected.take())).to.equal('bcdef');
+    expect([collected.length, limit.reached]).to.deep.equal([0, 2]);
+    expect([collected.append(text, 0, 5), String(collected.take())]).to.deep.equal([true, 'abcde']);
   });
 
   it('share a budget of bytes', () => {

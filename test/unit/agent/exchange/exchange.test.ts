@@ -83,6 +83,14 @@ describe('exchange: verdicts', () => {
     expect(records[0]).to.include({ method: '', status: 400, details: 'http1.codec_error', verdict: undefined });
   });
 
+  it('records nothing of the request before when the codec cannot read the next one', () => {
+    const { client, records } = memoryStage();
+    client.request({ target: '/no' });
+    client.fault({ kind: 'reply', status: 400, body: 'Bad Request', headers: [], close: true, details: 'http1.codec_error' });
+    const nothing = { method: '', path: '', requestId: '', verdict: undefined, digest: '', evaluatedMs: 0 };
+    expect(records[1]).to.include({ ...nothing, status: 400, details: 'http1.codec_error' });
+  });
+
   it('passes the body on after the verdict, and its end', () => {
     const { client, upstream } = memoryStage();
     client.request({ method: 'POST', body: 6 }).send('abc').send('def');

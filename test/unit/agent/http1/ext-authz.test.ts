@@ -8,7 +8,7 @@ import { BodyPrefixReader } from '../../../../src/agent/http1/body-prefix.ts';
 import { type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
 import type { FilterChain } from '../../../../src/filters/filter-chain.ts';
 import type { HeaderChange } from '../../../../src/http/header-changes.ts';
-import type { BodyPrefix } from '../../../../src/http/stream.ts';
+import { type BodyPrefix, RAW_CHUNKS } from '../../../../src/http/stream.ts';
 import { ALLOW, chainWithChecks, type Limits, partial, whole } from '../check-chain.ts';
 import { OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
@@ -234,5 +234,16 @@ describe('BodyPrefixReader', () => {
     expect(preview.read(Buffer.from('cGET'))).to.equal('enough');
     expect(preview.read(Buffer.from('more'))).to.equal('enough');
     expect(preview.prefix()).to.deep.equal({ bytes: Buffer.from('abc'), whole: true });
+  });
+
+  it('needs no more memory for a body in chunks of one byte than for any other', () => {
+    const wanted = 512 * 1024;
+    const preview = new BodyPrefixReader(RAW_CHUNKS, wanted);
+    const part = Buffer.from('1\r\nx\r\n'.repeat(1024));
+    const before = process.memoryUsage().heapUsed;
+    for (let chunks = 1024; chunks < wanted; chunks += 1024) expect(preview.read(part)).to.equal('more');
+    expect(process.memoryUsage().heapUsed - before).to.be.below(16 * 1024 * 1024);
+    expect(preview.read(part)).to.equal('enough');
+    expect(preview.prefix()).to.deep.equal({ bytes: Buffer.alloc(wanted, 'x'), whole: false });
   });
 });
