@@ -77,7 +77,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     evaluations,
     newRequestId,
   };
-  const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
+  const parts = { options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections };
+  const servers = await startServers(parts).catch((error: unknown) => {
+    // The token cache of the process would remember the chain.
+    holder.current?.filterChain.release();
+    throw error;
+  });
   const following = bundles.follow(stopFollowing.signal);
   const stopSweeping = startInterval(LIMITS.connectionSweep, () => {
     servers.sweep(clock.nowMs());

@@ -18,6 +18,8 @@ export class ClientOutput {
   #reserved = 0;
   #left = 0;
   #sinceMs = 0;
+  /** A write without bytes waits; its callback follows when everything before it was read. */
+  #isAsked = false;
 
   /** @param onRead is called when the client has read everything after it did not keep up, unless the socket emits `drain` */
   constructor(socket: Socket, onRead: () => void) {
@@ -33,12 +35,9 @@ export class ClientOutput {
       this.isFull = false;
       return true;
     }
-    const fits = this.#reserve(waiting);
-    if (this.#socket.writableNeedDrain) this.isFull = true;
-    else if (!fits && !this.isFull) {
-      this.isFull = true;
-      this.#socket.write('', () => this.#onRead());
-    }
+    if (!this.#reserve(waiting) || this.#socket.writableNeedDrain) this.isFull = true;
+    // Without a full buffer the socket emits no `drain`.
+    if (this.isFull && !this.#socket.writableNeedDrain && !this.#isAsked) this.#ask();
     return !this.isFull;
   }
 
@@ -56,6 +55,16 @@ export class ClientOutput {
   release(): void {
     OUTPUT_BUDGET.release(this.#reserved);
     this.#reserved = 0;
+  }
+
+  #ask(): void {
+    // Nothing new follows what ends the output.
+    if (!this.#socket.writable) return;
+    this.#isAsked = true;
+    this.#socket.write('', () => {
+      this.#isAsked = false;
+      this.#onRead();
+    });
   }
 
   #reserve(waiting: number): boolean {

@@ -60,7 +60,7 @@ export class PausedInput implements Stopped {
    * @returns false: the process keeps too much already
    */
   collect(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#length === 0 && buffer === this.#released) return this.#takeBack(start, end);
+    if (this.#length === 0 && buffer === this.#released && isMostOf(buffer, end - start)) return this.#takeBack(start, end);
     const length = this.#length + end - start;
     if (length > this.#buffer.length && !this.#grow(length)) return false;
     buffer.copy(this.#buffer, this.#length, start, end);
@@ -157,4 +157,9 @@ export class PausedInput implements Stopped {
     STOPPED.delete(this);
     this.#socket.resume();
   }
+}
+
+/** Otherwise a few bytes, which are all that is reserved, would keep a large buffer in memory. */
+function isMostOf({ buffer: { byteLength } }: Buffer, bytes: number): boolean {
+  return bytes * 2 >= byteLength;
 }

@@ -70,6 +70,16 @@ describe('PausedInput', () => {
     expect(input.release()?.toString()).to.equal('cdefgh');
   });
 
+  it('keeps no large buffer for a small rest of what it released', () => {
+    keep('x'.repeat(30_000));
+    for (const bytes of [20_000, 9_000, 6_000, 100, 99, 1]) {
+      const rest = input.release() as Buffer;
+      input.keep(rest, rest.length - bytes, rest.length);
+      expect(input.kept.toString()).to.equal('x'.repeat(bytes));
+      expect(input.kept.buffer.byteLength).to.be.at.most(2 * (INPUT_BUDGET.used - usedBefore));
+    }
+  });
+
   it('keeps nothing when the process keeps too much', () => {
     const used = INPUT_BUDGET.max - usedBefore - 2;
     INPUT_BUDGET.reserve(used);
