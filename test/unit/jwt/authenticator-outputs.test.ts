@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
+import type { PreparedRequest } from '../../../src/http/normalize/prepared-request.ts';
 import { createAuthenticator } from '../../../src/jwt/authenticator.ts';
 import { authenticatorOf, bearer, key, ofSecond, said, setOf, token } from './authenticators.ts';
 import { ISSUER, NOW, provider, requestWith, segment, sign } from './tokens.ts';
@@ -53,6 +54,30 @@ describe('output headers of verified tokens', () => {
       }
     });
   }
+
+  for (const name of [':path', ':method', ':authority', 'host', ':scheme'] as const) {
+    it(`named ${name} take the pseudo header from the client, with a token or without`, () => {
+      for (const [headers, expected] of [
+        [[], []],
+        [bearer('junk'), []],
+        [bearer(token), ['me']],
+      ] as const) {
+        const request = requestWith(headers);
+        authenticatorOf(provider({ claimHeaders: [{ header: name, claim: 'sub' }] })).authenticate(request, NOW);
+        const values = (request as PreparedRequest).headerValues(name);
+
+        // Rules apply to paths: a request that has none is anonymous.
+        expect(values, `${headers}`).to.deep.equal(name === ':path' ? [] : expected);
+      }
+    });
+  }
+
+  it('leave the pseudo headers alone that none of them has the name of', () => {
+    const request = requestWith(bearer(token));
+    authenticatorOf(provider({ claimHeaders: [{ header: ':method', claim: 'sub' }] })).authenticate(request, NOW);
+
+    expect((request as PreparedRequest).removed).to.deep.equal(['method']);
+  });
 
   it('are removed from the request for every rule, whichever rule accepts', () => {
     const request = requestWith([...bearer(token), 'x-second', 'forged']);

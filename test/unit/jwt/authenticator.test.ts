@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { firstHeader } from '../../../src/http/header-list.ts';
 import { type Authentication, createAuthenticator } from '../../../src/jwt/authenticator.ts';
+import { TokenCache } from '../../../src/jwt/token-cache.ts';
 import { authenticatorOf, bearer, DEMO_TOKEN, key, said, second, setOf, token } from './authenticators.ts';
 import { ISSUER, NOW, provider, requestWith, sign, unsigned } from './tokens.ts';
 
@@ -132,6 +133,58 @@ describe('an authenticator', () => {
     const request = { ...requestWith(['origin', 'a', 'access-control-request-method', 'GET', 'x-payload', 'forged']), method: 'OPTIONS' };
     rules.authenticate(request, NOW);
     expect(request.headers).to.deep.equal(['origin', 'a', 'access-control-request-method', 'GET']);
+  });
+
+  it('verifies a token that the cache cannot keep for every request', () => {
+    let verifications = 0;
+    const authenticator = createAuthenticator(
+      [provider()],
+      { keys: setOf(key.publicKey) },
+      {
+        cache: new TokenCache(1024),
+        onVerification: () => {
+          verifications += 1;
+        },
+      },
+    );
+    for (const expected of [1, 2, 3]) {
+      expect(said(authenticator.authenticate(requestWith(bearer(token)), NOW))).to.equal(`${ISSUER}/me`);
+      expect(verifications).to.equal(expected);
+    }
+  });
+
+  it('answers from the cache only what is cached, for all tokens of the request', async () => {
+    const authenticator = authenticatorOf(provider());
+    const other = await sign(key, { sub: 'other' });
+    const known = (...texts: readonly string[]): string => {
+      const [inHeader = '', inQuery] = texts;
+      const result = authenticator.authenticateKnown(requestWith(bearer(inHeader), inQuery && `/p?access_token=${inQuery}`), NOW);
+      return result === undefined ? 'not known' : said(result);
+    };
+
+    expect(said(authenticator.authenticateKnown(requestWith([]), NOW) as Authentication)).to.equal('anonymous');
+    expect(known(token)).to.equal('not known');
+    authenticator.authenticate(requestWith(bearer(token)), NOW);
+    expect(known(token)).to.equal(`${ISSUER}/me`);
+    expect(known(token, other)).to.equal('not known');
+    expect(known(other, token)).to.equal('not known');
+    authenticator.authenticate(requestWith(bearer(other)), NOW);
+    expect(known(other, token)).to.equal(`${ISSUER}/other`);
+    authenticator.release();
+    expect(known(token)).to.equal('not known');
+  });
+
+  it('answers CONNECT, a preflight and a request without a path as if it had no token', () => {
+    const authenticator = authenticatorOf(provider());
+    const preflight = ['origin', 'a', 'access-control-request-method', 'GET'];
+    for (const request of [
+      { ...requestWith(bearer('junk')), method: 'CONNECT' },
+      { ...requestWith([...bearer('junk'), ...preflight]), method: 'OPTIONS' },
+      { ...requestWith(bearer('junk')), target: '' },
+    ]) {
+      expect(said(authenticator.authenticateKnown({ ...request }, NOW) as Authentication)).to.equal('anonymous');
+      expect(said(authenticator.authenticate({ ...request }, NOW))).to.equal('anonymous');
+    }
   });
 
   it('ignores CONNECT, because rules apply to paths', () => {
