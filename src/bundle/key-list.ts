@@ -100,6 +100,11 @@ export function acceptKeyLists(text: string, { cluster, roots, known }: KeyListC
   return newest(current, known, text);
 }
 
+/** IDs of the root keys that signed the lists. Verifies nothing. */
+export function rootIdsOf(lists: readonly string[]): readonly string[] {
+  return lists.flatMap((list) => parseJws('sallyport-keys', list)?.kid ?? []);
+}
+
 function newest(
   current: { readonly root: string; readonly list: KeyList } | undefined,
   known: TrustedKeys | undefined,

@@ -11,6 +11,8 @@ export interface Signer {
   readonly kid: string;
   /** Verifies what this signer, and those before it, signed. Its `lines` accompany each statement. */
   readonly keys: TrustedKeys;
+  /** IDs of the present root key and all former ones, from which running agents have followed. */
+  readonly roots: ReadonlySet<string>;
   /** Public keys of the roots that a new agent trusts, as JSON: see `parseTrustAnchor`. */
   readonly anchor: string;
   /** @returns the statement as a JWS */

@@ -5,7 +5,7 @@
 import { objectKey, parseObjectKey, policyKey } from '../api/kube/keys.ts';
 import { BUNDLE_LABEL } from '../api/kube/names.ts';
 import type { AgentRules } from '../api/kube/pod-agent.ts';
-import { projectNamespace, projectPod } from '../api/kube/slim.ts';
+import { projectNamespace, projectPod, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import {
@@ -20,7 +20,6 @@ import {
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
 import type { ConfigMapDelivery } from '../delivery/config-map-delivery.ts';
 import type { ClusterState, PolicyKind } from '../state/cluster-state.ts';
-import type { StoreInput } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Where informers read from and report to. */
@@ -28,6 +27,8 @@ export interface InformerOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;
   readonly delivery: Pick<ConfigMapDelivery, 'project' | 'sink'>;
+  /** Where pods go. */
+  readonly podSink: ReflectorSink<SlimPod>;
   /** What counts as an agent. */
   readonly agentRules: AgentRules;
   readonly logger: Logger;
@@ -42,7 +43,7 @@ export interface Informer {
 
 /** All informers; they read nothing before their reflectors run. */
 export function createInformers(options: InformerOptions): readonly Informer[] {
-  const { clusterState, delivery, agentRules } = options;
+  const { clusterState, delivery, podSink, agentRules } = options;
   return [
     informer(options, REQUEST_AUTHENTICATIONS, {
       project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
@@ -52,8 +53,8 @@ export function createInformers(options: InformerOptions): readonly Informer[] {
       project: projectPolicy('AuthorizationPolicy', AUTHORIZATION_POLICIES),
       sink: policySink('AuthorizationPolicy', clusterState),
     }),
-    informer(options, PODS, { project: (raw) => projectPod(raw, agentRules), sink: storeSink(clusterState.pods) }),
-    informer(options, NAMESPACES, { project: projectNamespace, sink: storeSink(clusterState.namespaces, (name) => objectKey('', name)) }),
+    informer(options, PODS, { project: (raw) => projectPod(raw, agentRules), sink: podSink }),
+    informer(options, NAMESPACES, { project: projectNamespace, sink: namespaceSink(clusterState) }),
     informer(options, CONFIG_MAPS, { project: delivery.project, sink: delivery.sink, labelSelector: BUNDLE_LABEL }),
   ];
 }
@@ -95,10 +96,10 @@ function policySink(kind: PolicyKind, clusterState: ClusterState): ReflectorSink
   };
 }
 
-function storeSink<T>(store: StoreInput<T>, storeKeyOf: (key: string) => string = (key) => key): ReflectorSink<T> {
+function namespaceSink({ namespaces }: ClusterState): ReflectorSink<SlimNamespace> {
   return {
-    replace: (objects) => store.replace(objects.values()),
-    upsert: (_key, object) => store.upsert(object),
-    remove: (key) => store.remove(storeKeyOf(key)),
+    replace: (objects) => namespaces.replace(objects.values()),
+    upsert: (_key, namespace) => namespaces.upsert(namespace),
+    remove: (name) => namespaces.remove(objectKey('', name)),
   };
 }

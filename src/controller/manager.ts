@@ -76,6 +76,8 @@ export function createManager(options: ManagerOptions): Manager {
       const background = [replica.run(ending.signal), recorder.run(ending.signal)];
       try {
         await untilSynced(replica.informers, signal);
+        // Pods may have been read before the bundles of their workloads.
+        replica.trustedPods.compareAgain();
         await untilKeysKnown(replica, signal);
         if (!signal.aborted) await contend(replica, { options, lead }, signal);
       } finally {

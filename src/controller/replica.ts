@@ -24,6 +24,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { createInformers, type Informer } from './informers.ts';
 import { recallLastGood } from './keep-last-good.ts';
 import { wantKeys } from './pipeline.ts';
+import { createTrustedPods, type TrustedPods } from './trusted-pods.ts';
 
 /** Mesh-wide settings that may change while the process runs. */
 export interface MeshSource {
@@ -60,6 +61,7 @@ export interface Replica {
   readonly jwksCache: JwksCache;
   readonly delivery: ConfigMapDelivery;
   readonly keyRing: KeyRing;
+  readonly trustedPods: TrustedPods;
   readonly informers: readonly Informer[];
   readonly lastGoodStore: LastGoodStore;
   readonly labelIndexStore: LabelIndexStore;
@@ -72,23 +74,11 @@ export function createReplica(options: ReplicaOptions): Replica {
   const { client, mesh, metrics, logger, agentRules = ANY_AGENT_IMAGE, clock = systemClock, random = Math.random } = options;
   const clusterState = createClusterState(mesh.current, { budgets: createBudgets(mesh.current) });
   const ledger = createWorkloadLedger<PublishedCopies>();
-  const keyRing = createKeyRing({
-    store: secretKeyStore(client, options.namespace),
-    cluster: clusterReader(client),
-    hasBundles: () => (informers.every(({ reflector }) => reflector.hasSynced()) ? delivery.hasBundles() : undefined),
-    clock,
-    logger: logger.child({ part: 'keys' }),
-    ...options.keys,
-  });
-  const delivery = createConfigMapDelivery({
-    client,
-    ledger,
-    signer: keyRing.signer,
-    clock,
-    logger: logger.child({ part: 'delivery' }),
-    onTampered: metrics.onTampered,
-  });
-  keyRing.subscribe(delivery.onKeysChanged);
+  const hasSynced = (): boolean => informers.every(({ reflector }) => reflector.hasSynced());
+  const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, hasSynced });
+  const wallMs = (): number => clock.wallMs();
+  const trustedPods = createTrustedPods({ pods: clusterState.pods, signer: keyRing.signer, numberOf: delivery.numberOf, wallMs });
+  keyRing.subscribe(trustedPods.compareAgain);
   const jwksCache = createJwksCache({
     ...options.jwks,
     clock,
@@ -96,11 +86,12 @@ export function createReplica(options: ReplicaOptions): Replica {
     logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
-  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs: () => clock.wallMs(), logger });
+  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs, logger });
   const informers: readonly Informer[] = createInformers({
     client,
     clusterState,
     delivery,
+    podSink: trustedPods.sink,
     agentRules,
     logger,
     onRestart: metrics.onWatchRestart,
@@ -113,9 +104,10 @@ export function createReplica(options: ReplicaOptions): Replica {
     jwksCache,
     delivery,
     keyRing,
+    trustedPods,
     informers,
     lastGoodStore,
-    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs: () => clock.wallMs() }),
+    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs }),
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);
@@ -125,6 +117,31 @@ export function createReplica(options: ReplicaOptions): Replica {
       for (const unsubscribe of unsubscribes) unsubscribe();
     },
   };
+}
+
+/** The keys, and the delivery that signs with them. */
+function createSigning(
+  { client, namespace, metrics, logger, clock, keys }: ReplicaOptions & Required<Pick<ReplicaOptions, 'clock'>>,
+  { ledger, hasSynced }: { readonly ledger: Replica['ledger']; readonly hasSynced: () => boolean },
+): Pick<Replica, 'keyRing' | 'delivery'> {
+  const keyRing = createKeyRing({
+    store: secretKeyStore(client, namespace),
+    cluster: clusterReader(client),
+    hasBundles: () => (hasSynced() ? delivery.hasBundles() : undefined),
+    clock,
+    logger: logger.child({ part: 'keys' }),
+    ...keys,
+  });
+  const delivery = createConfigMapDelivery({
+    client,
+    ledger,
+    signer: keyRing.signer,
+    clock,
+    logger: logger.child({ part: 'delivery' }),
+    onTampered: metrics.onTampered,
+  });
+  keyRing.subscribe(delivery.onKeysChanged);
+  return { keyRing, delivery };
 }
 
 /** Resolves when every informer has listed its resource once, or when `signal` aborts. */

@@ -12,6 +12,7 @@ import {
   type ListedKey,
   MAX_ROOT_CHANGES,
   MAX_SIGNING_KEYS,
+  rootIdsOf,
   signKeyList,
 } from '../bundle/key-list.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
@@ -37,10 +38,13 @@ export interface SigningKeys {
   readonly number: number;
   /** Lists in which each former root names its successor, oldest first. */
   readonly successions: readonly string[];
+  /** IDs of the former root keys before those. Absent: no more than those. */
+  readonly formerRoots?: readonly string[];
 }
 
 /** Schema of the document. */
 export const SIGNING_KEYS_SCHEMA = 'sallyport.dev/signing-keys/v1';
+const MAX_FORMER_ROOTS = 1_000;
 const DAY_MS = 86_400_000;
 /** A signing key is replaced at this age. */
 export const ROTATION_AGE_MS: number = 30 * DAY_MS;
@@ -60,6 +64,7 @@ const schema: z.ZodMiniType<SigningKeys> = z.strictObject({
     .check(z.minLength(1), z.maxLength(MAX_SIGNING_KEYS)),
   number: z.int().check(z.minimum(1)),
   successions: z.array(z.string()).check(z.maxLength(MAX_ROOT_CHANGES)),
+  formerRoots: z.optional(z.array(coordinate).check(z.maxLength(MAX_FORMER_ROOTS))),
 }) as z.ZodMiniType<SigningKeys>;
 
 /** New keys for a cluster. */
@@ -103,13 +108,17 @@ export function rotateRoot(keys: SigningKeys, nowMs: number): SigningKeys {
   const root = newKeyPair();
   const number = nextNumber(keys.number, nowMs);
   const succession = signKeyList({ ...emptyList(keys.cluster, number), nextRoot: root.x }, privateKeyOf(keys.root));
-  const successions = [...keys.successions, succession].slice(-MAX_ROOT_CHANGES);
-  return rotateSigningKey({ ...keys, root, number, successions }, nowMs);
+  const all = [...keys.successions, succession];
+  const successions = all.slice(-MAX_ROOT_CHANGES);
+  const formerRoots = [...(keys.formerRoots ?? []), ...rootIdsOf(all.slice(0, -MAX_ROOT_CHANGES))].slice(-MAX_FORMER_ROOTS);
+  return rotateSigningKey({ ...keys, root, number, successions, ...(formerRoots.length === 0 ? {} : { formerRoots }) }, nowMs);
 }
 
 /** The keys for another cluster, after a restore. Its pods are new and trust the present root key. */
 export function moveToCluster(keys: SigningKeys, cluster: string, nowMs: number): SigningKeys {
-  return keys.cluster === cluster ? keys : { ...keys, cluster, number: nextNumber(keys.number, nowMs), successions: [] };
+  if (keys.cluster === cluster) return keys;
+  const { formerRoots: _formerRoots, ...rest } = keys;
+  return { ...rest, cluster, number: nextNumber(keys.number, nowMs), successions: [] };
 }
 
 /** Signs with the last key. */
@@ -120,11 +129,13 @@ export function signerOf(keys: SigningKeys): Signer {
   const key = privateKeyOf({ x: last.x, d: last.d });
   const listed = keys.keys.map(({ x, notBefore, notAfter }) => ({ x, notBefore, notAfter }));
   const list = signKeyList({ ...emptyList(cluster, number), keys: listed }, privateKeyOf(root));
-  const lines = [...keys.successions, list].join('\n');
+  const lists = [...keys.successions, list];
+  const lines = lists.join('\n');
   return {
     cluster,
     kid: key.kid,
     keys: acceptKeyLists(lines, { cluster, roots: [root.x] }),
+    roots: new Set([...(keys.formerRoots ?? []), ...rootIdsOf(lists)]),
     anchor: formatTrustAnchor({ cluster, roots: [root.x] }),
     sign: (statement) => signStatement({ ...statement, cluster }, key),
   };

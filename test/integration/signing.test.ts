@@ -12,6 +12,7 @@ import { keysIn } from '../../src/keys/key-store.ts';
 import { type SigningKeys, signerOf } from '../../src/keys/signing-keys.ts';
 import { runCommand } from '../support/cli-context.ts';
 import { AP, DENY_GET, setUp } from '../support/controller-stage.ts';
+import { levelOne } from '../support/guarded-pods.ts';
 import { type MountedAgent, mountAgent } from '../support/mounted-agent.ts';
 import { withDirectory } from '../support/temporary-directory.ts';
 
@@ -274,7 +275,9 @@ describe('agents of the version before on a real API server', function () {
   it('take edits of policies for as long as they run, and nothing is left after them', async () => {
     await at.guardedPod();
     const pod = await at.cluster.readPod(at.ns, 'httpbin');
-    await at.cluster.apply(levelOne(pod as unknown as WrittenObject, at.ns));
+    const renamed = JSON.parse(JSON.stringify(pod?.['spec']).replaceAll('"httpbin"', '"old"')) as object;
+    const old = { apiVersion: 'v1', kind: 'Pod', metadata: { namespace: at.ns, name: 'old', labels: { app: 'old' } }, spec: renamed };
+    await at.cluster.apply(levelOne(old) as unknown as WrittenObject);
     const rules = async (): Promise<string | undefined> => {
       const data = (await at.cluster.configMap(at.ns, legacyBundleName('old')))?.['data'] as Readonly<Record<string, string>> | undefined;
       const text = data?.['bundle.json'];
@@ -295,16 +298,3 @@ describe('agents of the version before on a real API server', function () {
     await at.see(async () => (await at.cluster.configMap(at.ns, legacyBundleName('old'))) === undefined, 'the unsigned bundle to go');
   });
 });
-
-/** The pod as the version before injected it. */
-function levelOne(pod: WrittenObject, namespace: string): WrittenObject {
-  const text = JSON.stringify(pod['spec']).replaceAll('"httpbin"', '"old"');
-  const spec = JSON.parse(text) as { initContainers: { env?: { name: string }[] }[]; volumes: { name: string }[]; nodeName?: string };
-  const added = new Set(['SALLYPORT_BUNDLE_LEVEL', 'SALLYPORT_TRUST_ANCHOR', 'SALLYPORT_BUNDLE_FLOOR', 'SALLYPORT_WORKLOAD_KIND']);
-  for (const container of spec.initContainers)
-    if (container.env !== undefined) container.env = container.env.filter((entry) => !added.has(entry.name));
-  spec.volumes = spec.volumes.map((volume) =>
-    volume.name === 'sallyport-bundle' ? { name: volume.name, configMap: { name: legacyBundleName('old'), optional: true } } : volume,
-  );
-  return { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'old', labels: { app: 'old' } }, spec };
-}

@@ -5,9 +5,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { slotName } from '../../src/api/kube/workload.ts';
+import { parseTrustAnchor } from '../../src/bundle/trust-anchor.ts';
 import { deleteObject } from '../../src/cluster/objects.ts';
 import { CONFIG_MAPS } from '../../src/cluster/paths.ts';
-import { AGENT_IMAGE } from '../support/guarded-pods.ts';
+import { mintKeys, signerOf } from '../../src/keys/signing-keys.ts';
+import { AGENT_IMAGE, levelOne, TRUST } from '../support/guarded-pods.ts';
+import { trustOf } from '../support/policy-cluster.ts';
 import { barePod, guardedPod, must, SHOP, SYSTEM, setUpTenant, type TenantStage, type Who } from '../support/tenant-stage.ts';
 
 const IN = ['-n', SHOP] as const;
@@ -57,6 +60,16 @@ function withCode(): object {
   const agent = pod.spec.initContainers[1] ?? {};
   (agent['volumeMounts'] as object[]).push({ name: 'code', mountPath: '/app' });
   return pod;
+}
+
+/** A guarded pod whose agent trusts something else. */
+function withTrust(name: string, { anchor, floor }: { readonly anchor: string; readonly floor: number }): object {
+  return tampered(name, ({ agent }) => {
+    const values: Readonly<Record<string, string>> = { SALLYPORT_TRUST_ANCHOR: anchor, SALLYPORT_BUNDLE_FLOOR: String(floor) };
+    agent['env'] = (agent['env'] as { name: string }[]).map((one) =>
+      values[one.name] === undefined ? one : { ...one, value: values[one.name] },
+    );
+  });
 }
 
 /** A guarded pod of which one volume is replaced. */
@@ -268,6 +281,28 @@ function testStatus(at: TenantStage): void {
     ],
     ['a shared process namespace', guardedPod('web', { shareProcessNamespace: true }), 'shop/pod/web: the pod sets shareProcessNamespace'],
   ];
+  it('reports an agent that trusts a root key of the tenant, although everything else is as injected', async () => {
+    const cluster = parseTrustAnchor((await trustOf(at.cluster.client)).anchor).cluster;
+    const { anchor } = signerOf(mintKeys(cluster, Date.now()));
+    must(at.kubectl('tenant', ['create', '-f', '-'], withTrust('web', { anchor, floor: 0 })));
+
+    await at.see(async () => (await enforced()).includes('root key that is not of this installation'), 'the anchor in the status');
+    expect(await enforced()).to.contain('Agent altered: 1 (shop/pod/web');
+    expect(await at.cluster.bundle(SHOP, 'web')).to.equal(undefined);
+  });
+
+  it('reports an agent that would refuse every bundle', async () => {
+    must(at.kubectl('tenant', ['create', '-f', '-'], withTrust('web', { ...TRUST, floor: Date.now() + 24 * 3_600_000 })));
+
+    await at.see(async () => (await enforced()).includes('SALLYPORT_BUNDLE_FLOOR is above'), 'the floor in the status');
+  });
+
+  it('reports an agent that takes unsigned bundles', async () => {
+    must(at.kubectl('admin', ['create', '-f', '-'], levelOne(guardedPod('web'))));
+
+    await at.see(async () => (await enforced()).includes('shop/pod/web: the agent takes unsigned bundles'), 'the level in the status');
+  });
+
   for (const [name, pod, message] of liars) {
     it(`reports ${name}`, async () => {
       must(at.kubectl('admin', ['create', '-f', '-'], pod));

@@ -12,7 +12,8 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { restartApiServer } from '../support/api-server-restart.ts';
 import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
-import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+import { TRUST } from '../support/guarded-pods.ts';
+import { openPolicyCluster, type PolicyCluster, trustOf } from '../support/policy-cluster.ts';
 import { type Files, mountVolume } from '../unit/agent/bundles.ts';
 import type { Versions } from './good-clients.ts';
 import { FIXED_POLICIES, turned, turningSpec, versionOf } from './verdicts.ts';
@@ -62,9 +63,10 @@ export class Control {
     const controlPlane = await startControlPlane();
     const cluster = await openPolicyCluster(controlPlane.kubeconfigPath);
     for (const name of [NAMESPACE, 'sallyport-system']) await cluster.namespace(name);
-    await cluster.pod({ namespace: NAMESPACE, name: WORKLOAD, labels: { app: WORKLOAD } });
     for (const [kind, name, spec] of FIXED_POLICIES) await cluster.policy(kind, name, NAMESPACE, spec);
     const control = new Control(controlPlane, cluster, await startControllerOf(controlPlane), volumes);
+    await until(async () => (await trustOf(cluster.client)) !== TRUST, 'the signing keys', FIRST_BUNDLE_MS);
+    await cluster.pod({ namespace: NAMESPACE, name: WORKLOAD, labels: { app: WORKLOAD } });
     for (const { directory } of volumes) for (const name of ['bundle', 'state']) await mkdir(join(directory, name), { recursive: true });
     await control.#publish();
     await until(async () => control.#look(), 'the first bundle', FIRST_BUNDLE_MS);

@@ -51,7 +51,7 @@ export async function startController(settings: ControllerSettings): Promise<Con
   createInterface({ input: child.stdout }).on('line', (line) => log.push(JSON.parse(line) as Record<string, unknown>));
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const started = (): Readonly<Record<string, unknown>> | undefined => log.find((line) => line['message'] === 'controller started');
-  await until(() => started() !== undefined || child.exitCode !== null, 'the controller to start', 20_000);
+  await until(() => started() !== undefined || child.exitCode !== null, 'the controller to start', 60_000);
   const port = Number(started()?.['port']);
   const get = async (path: string): Promise<{ status: number; text: string }> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`);

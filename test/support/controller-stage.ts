@@ -13,7 +13,7 @@ import { until } from './fake-clock.ts';
 import { type KeyServer, ownAddress, startKeyServer } from './key-server.ts';
 import { openPolicyCluster, type PolicyCluster } from './policy-cluster.ts';
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 45_000;
 const SYSTEM = 'sallyport-system';
 /** The user that the controller authenticates as. */
 export const ACCOUNT: string = `system:serviceaccount:${SYSTEM}:sallyport`;

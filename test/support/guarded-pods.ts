@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
-import { workloadIdOf } from '../../src/api/kube/workload.ts';
+import { legacyBundleName, workloadIdOf } from '../../src/api/kube/workload.ts';
 import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
 import type { Raw } from '../../src/inject/raw-json.ts';
 import type { InjectedTrust } from '../../src/inject/settings.ts';
@@ -25,13 +25,30 @@ export function slimPod(raw: object, isGuarded = true): SlimPod {
   return { ...projectPod(raw), ...(isGuarded ? GUARDED : {}) };
 }
 
-/** A raw pod with the agent that injection adds to it. */
-export function injected(pod: object): Raw {
+/** A raw pod with the agent that injection adds to it. @param trust absent: {@link TRUST} */
+export function injected(pod: object, trust: InjectedTrust = TRUST): Raw {
   const raw = pod as Raw;
   const result = injectPodTemplate(raw, {
     workload: workloadIdOf(projectPod(raw)),
-    settings: { image: AGENT_IMAGE, version: '1', trust: TRUST },
+    settings: { image: AGENT_IMAGE, version: '1', trust },
   });
   if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
   return result.pod;
+}
+
+/** A bare pod with an agent, as the version before injected it: it takes unsigned bundles. */
+export function levelOne(pod: object): object {
+  const { metadata, spec } = structuredClone(pod) as {
+    metadata: { name: string };
+    spec: { initContainers: { env?: { name: string }[] }[]; volumes: { name: string }[] };
+  };
+  const added = new Set(['SALLYPORT_BUNDLE_LEVEL', 'SALLYPORT_TRUST_ANCHOR', 'SALLYPORT_BUNDLE_FLOOR', 'SALLYPORT_WORKLOAD_KIND']);
+  for (const container of spec.initContainers)
+    if (container.env !== undefined) container.env = container.env.filter(({ name }) => !added.has(name));
+  spec.volumes = spec.volumes.map((volume) =>
+    volume.name === 'sallyport-bundle'
+      ? { name: volume.name, configMap: { name: legacyBundleName(metadata.name), optional: true } }
+      : volume,
+  );
+  return { ...pod, spec };
 }

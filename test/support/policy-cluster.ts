@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { SLOT_PART_KEY } from '../../src/api/kube/names.ts';
+import { SIGNING_KEYS_SECRET, SLOT_PART_KEY } from '../../src/api/kube/names.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
 import type { RawObject, WrittenObject } from '../../src/cluster/kube-object.ts';
@@ -17,10 +17,14 @@ import {
   objectPath,
   PODS,
   REQUEST_AUTHENTICATIONS,
+  SECRETS,
 } from '../../src/cluster/paths.ts';
+import type { InjectedTrust } from '../../src/inject/settings.ts';
+import { keysIn } from '../../src/keys/key-store.ts';
+import { signerOf } from '../../src/keys/signing-keys.ts';
 import { applyObject } from './apply-object.ts';
 import { until } from './fake-clock.ts';
-import { injected } from './guarded-pods.ts';
+import { injected, TRUST } from './guarded-pods.ts';
 
 export interface Condition {
   readonly type: string;
@@ -122,11 +126,17 @@ async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: 
     metadata: { namespace, name, labels },
     spec: { containers: [{ name: 'app', image: 'app:1' }], automountServiceAccountToken: false },
   };
-  await apply(agent ? (injected(bare) as unknown as WrittenObject) : bare);
+  await apply(agent ? (injected(bare, await trustOf(client)) as unknown as WrittenObject) : bare);
   await client.request({
     method: 'PATCH',
     path: `${objectPath({ resource: PODS, namespace, name })}/status`,
     body: { status: { phase: 'Running', ...(ip === null ? {} : { podIP: ip, podIPs: [{ ip }] }) } },
     contentType: 'application/merge-patch+json',
   });
+}
+
+/** What the webhook of a controller in `sallyport-system` would inject; before it has made its keys: nothing that it could sign. */
+export async function trustOf(client: KubeClient): Promise<InjectedTrust> {
+  const secret = await readObject(client, { resource: SECRETS, namespace: 'sallyport-system', name: SIGNING_KEYS_SECRET });
+  return secret === undefined ? TRUST : { anchor: signerOf(keysIn(secret)).anchor, floor: 0 };
 }

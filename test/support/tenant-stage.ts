@@ -7,8 +7,8 @@ import { binaryPath } from '../cluster/build.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ControllerProcess, startController } from './controller-process.ts';
 import { until } from './fake-clock.ts';
-import { AGENT_IMAGE, injected } from './guarded-pods.ts';
-import { openPolicyCluster, type PolicyCluster } from './policy-cluster.ts';
+import { AGENT_IMAGE, injected, TRUST } from './guarded-pods.ts';
+import { openPolicyCluster, type PolicyCluster, trustOf } from './policy-cluster.ts';
 
 /** Namespace of the controller. */
 export const SYSTEM = 'sallyport-system';
@@ -66,13 +66,17 @@ export function barePod(name: string, spec: object = {}, annotations: Readonly<R
 /** Registers the hooks of one describe. */
 export function setUpTenant(): TenantStage {
   const kubeconfigs = new Map<Who, string>();
+  /** Objects are written before the keys exist; the anchor of tests stands for that of the installation. */
+  let trust = TRUST;
   const stage = {
     kubectl: (who, args, object) => {
       const credentials = [`--kubeconfig=${kubeconfigs.get(who) ?? ''}`];
       const result = spawnSync(stage.plane.kubectlPath, [...credentials, ...args], {
         encoding: 'utf8',
         timeout: PATIENCE_MS,
-        ...(object === undefined ? {} : { input: JSON.stringify(object) }),
+        ...(object === undefined
+          ? {}
+          : { input: JSON.stringify(object).replaceAll(JSON.stringify(TRUST.anchor), JSON.stringify(trust.anchor)) }),
       });
       return { isDone: result.status === 0, text: `${result.stdout}${result.stderr}`.trim() };
     },
@@ -103,6 +107,10 @@ export function setUpTenant(): TenantStage {
       namespace: SYSTEM,
       env: { SALLYPORT_AGENT_IMAGE: AGENT_IMAGE },
     });
+    await stage.see(async () => {
+      trust = await trustOf(stage.cluster.client);
+      return trust !== TRUST;
+    }, 'the signing keys');
     await untilRestricted(stage);
   });
 

@@ -45,9 +45,19 @@ export interface PodAgent {
   readonly level: 1 | 2;
 }
 
+/** What an agent of level 2 accepts bundles by, as its environment says. */
+export interface AgentTrust {
+  /** See `parseTrustAnchor`; not checked here, because only the controller knows its keys. */
+  readonly anchor: string;
+  /** Lowest number of a bundle. */
+  readonly floor: number;
+}
+
 /** `agent`: the pod is guarded. `fault`: it has one of our containers, but not as injected. Neither: it has none. */
 export interface AgentReading {
   readonly agent?: PodAgent;
+  /** Present with an agent of level 2. */
+  readonly trust?: AgentTrust;
   /** One sentence without a final period that names the container and the field. */
   readonly fault?: string;
 }
@@ -72,7 +82,15 @@ export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRul
     describe(AGENT_CONTAINER, faultOfAgent(agent, { capture, workload, level, rules })) ??
     faultOfVolumes(volumes);
   if (fault !== undefined) return { fault };
-  return { agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded), level } };
+  return {
+    agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded), level },
+    ...(level === 2 ? { trust: trustOf(agent) } : {}),
+  };
+}
+
+function trustOf(container: Fields): AgentTrust {
+  const valueOf = (wanted: string): string => String(itemsOf(container['env']).find(({ name }) => name === wanted)?.['value'] ?? '');
+  return { anchor: valueOf(AGENT_ENV.trustAnchor), floor: Number(valueOf(AGENT_ENV.bundleFloor)) };
 }
 
 interface RedirectArgs {
@@ -175,7 +193,8 @@ function signatureEnv(workload: WorkloadId): Readonly<Record<string, EnvCheck>> 
     [AGENT_ENV.workloadKind]: equals(workload.kind),
     [AGENT_ENV.bundleLevel]: equals(String(BUNDLE_LEVEL)),
     [AGENT_ENV.trustAnchor]: anyValue,
-    [AGENT_ENV.bundleFloor]: anyValue,
+    // Digits only: Kubernetes replaces `$(NAME)` by the value of another variable.
+    [AGENT_ENV.bundleFloor]: (entry) => entry['valueFrom'] === undefined && /^\d{1,15}$/.test(String(entry['value'])),
   };
 }
 

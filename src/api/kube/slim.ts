@@ -4,7 +4,7 @@
  */
 
 import { privilegesOf } from './container-privileges.ts';
-import { type AgentRules, ANY_AGENT_IMAGE, type PodAgent, readPodAgent } from './pod-agent.ts';
+import { type AgentRules, type AgentTrust, ANY_AGENT_IMAGE, type PodAgent, readPodAgent } from './pod-agent.ts';
 import { type Fields, fieldsOf, itemsOf } from './pod-fields.ts';
 import { type AgentObstacle, agentObstacleOf, servedPortsOf } from './pod-traits.ts';
 import { workloadIdOf } from './workload.ts';
@@ -42,9 +42,11 @@ export interface SlimPod {
   readonly obstacle?: AgentObstacle;
   /** The agent that guards the pod; absent: none does. */
   readonly agent?: PodAgent;
+  /** What that agent accepts bundles by; absent: no agent, or one that takes unsigned bundles. */
+  readonly trust?: AgentTrust;
   /** Why a container with the name of the agent guards nothing; absent: the pod has no such container, or it guards the pod. */
   readonly agentFault?: string;
-  /** How containers of the pod could bypass its agent, one phrase each; absent: they cannot, or there is no agent. */
+  /** How the agent of the pod could be bypassed or misled, one phrase each; absent: they cannot, or there is no agent. */
   readonly privileges?: readonly string[];
 }
 
@@ -57,6 +59,9 @@ export interface SlimNamespace {
 
 /** Prefix of the annotations that {@link projectPod} keeps. */
 export const OWN_ANNOTATION_PREFIX = 'sallyport.dev/';
+
+/** A client that may write ConfigMaps there can make an agent like this enforce other policies. */
+const UNSIGNED = 'the agent takes unsigned bundles, because an earlier version injected it: replace the pod';
 
 /**
  * The slim form of a Pod, or of a pod template with a namespace. Fields of the wrong type are absent.
@@ -76,8 +81,8 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
     labels: asStringMap(metadata['labels']),
     ...(owner === undefined ? {} : { owner }),
   };
-  const { agent, fault } = readPodAgent(spec, workloadIdOf(origin), rules);
-  const privileges = agent === undefined ? [] : privilegesOf(spec);
+  const { agent, trust, fault } = readPodAgent(spec, workloadIdOf(origin), rules);
+  const privileges = agent === undefined ? [] : [...(agent.level === 1 ? [UNSIGNED] : []), ...privilegesOf(spec)];
   const ports = servedPortsOf(fieldsOf(metadata['annotations']), spec, agent);
   const obstacle = agentObstacleOf(fieldsOf(metadata['annotations']), spec);
   return {
@@ -92,6 +97,7 @@ export function projectPod(raw: unknown, rules: AgentRules = ANY_AGENT_IMAGE): S
     ...(ports === undefined ? {} : { ports }),
     ...(obstacle === undefined ? {} : { obstacle }),
     ...(agent === undefined ? {} : { agent }),
+    ...(trust === undefined ? {} : { trust }),
     ...present('agentFault', fault),
     ...(privileges.length === 0 ? {} : { privileges }),
   };

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import * as names from '../../../../src/api/kube/names.ts';
 import { readPodAgent, repositoryOf } from '../../../../src/api/kube/pod-agent.ts';
 import { type Fields, fieldsOf, itemsOf } from '../../../../src/api/kube/pod-fields.ts';
-import { injected } from '../../../support/guarded-pods.ts';
+import { injected, TRUST } from '../../../support/guarded-pods.ts';
 
 const rules = { repositories: ['example/agent'] };
 const EXCLUDE = 'sallyport.dev/exclude-inbound-ports';
@@ -92,7 +92,10 @@ describe('readPodAgent: guarded pods', () => {
   });
 
   it('reads captured and excluded ports from the redirect', () => {
-    expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({ agent: { ports: [8080, 9090], excluded: [], level: 2 } });
+    expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({
+      agent: { ports: [8080, 9090], excluded: [], level: 2 },
+      trust: TRUST,
+    });
     expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
     expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), WEB, rules).agent).to.deep.equal({
       ports: [],
@@ -162,6 +165,8 @@ describe('readPodAgent: pods that are not guarded', () => {
       replacedEnv({ name: 'SALLYPORT_BUNDLE_DIR', valueFrom: { configMapKeyRef: {} } }),
       'SALLYPORT_BUNDLE_DIR',
     ],
+    ['a floor that is another variable', replacedEnv({ name: 'SALLYPORT_BUNDLE_FLOOR', value: '$(X)' }), 'SALLYPORT_BUNDLE_FLOOR'],
+    ['a floor that is no number', replacedEnv({ name: 'SALLYPORT_BUNDLE_FLOOR', value: '1e99' }), 'SALLYPORT_BUNDLE_FLOOR'],
     ['variables from a ConfigMap', withFields('sallyport-agent', { envFrom: [{ configMapRef: { name: 'x' } }] }), 'envFrom'],
     ['a hook', withFields('sallyport-agent', { lifecycle: { postStart: { exec: { command: ['x'] } } } }), 'lifecycle'],
     ['a probe that runs a command', withFields('sallyport-agent', { livenessProbe: { exec: { command: ['x'] } } }), 'probe'],
