@@ -43,9 +43,10 @@ export function runExtAuthz(filters: FilterContext, request: RequestContext, fir
     version: request.raw.version,
     connection: request.raw.connection,
     remoteIp: request.prepared.remoteIp,
-    resume(response) {
+    // A check may take minutes; the token has to be valid when the request is forwarded.
+    resume(response, nowSeconds = request.nowSeconds) {
       try {
-        return apply(request, rule, response, (changed) => runExtAuthz(filters, changed, next, then));
+        return apply({ ...request, nowSeconds }, rule, response, (changed) => runExtAuthz(filters, changed, next, then));
       } catch (error) {
         return then.onBug(filters, request.raw, error);
       }

@@ -138,17 +138,18 @@ function afterExtAuthz(filters: FilterContext, request: RequestContext): Verdict
   return authentication === undefined ? verifyLater(filters, request) : afterJwtAuthn(filters, request, authentication);
 }
 
-function verifyLater(filters: FilterContext, request: RequestContext): VerifyVerdict {
+function verifyLater(filters: FilterContext, waiting: RequestContext): VerifyVerdict {
   return {
     kind: 'verify',
-    resume() {
+    resume(nowSeconds = waiting.nowSeconds) {
+      const request = { ...waiting, nowSeconds };
       try {
         return afterJwtAuthn(filters, request, runJwtAuthn(filters, request));
       } catch (error) {
         return denyBug(filters, request.raw, error);
       }
     },
-    log: logOf(request, 'none', ''),
+    log: logOf(waiting, 'none', ''),
   };
 }
 

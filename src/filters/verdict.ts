@@ -80,8 +80,8 @@ export interface CheckVerdict {
   readonly connection: ConnectionFacts;
   /** Address of the client: the last one of X-Forwarded-For, or of the connection. */
   readonly remoteIp: string;
-  /** Never throws. */
-  resume(response: CheckResponse): Verdict;
+  /** Never throws. @param nowSeconds whole Unix seconds when the response arrived; absent: those of the evaluation */
+  resume(response: CheckResponse, nowSeconds?: number): Verdict;
   readonly log: VerdictLog;
 }
 
@@ -91,7 +91,7 @@ export interface CheckVerdict {
  */
 export interface VerifyVerdict {
   readonly kind: 'verify';
-  /** Verifies the token and runs the rest of the chain. Never throws. */
-  resume(): Verdict;
+  /** Verifies the token and runs the rest of the chain. Never throws. @param nowSeconds whole Unix seconds; absent: those of the evaluation */
+  resume(nowSeconds?: number): Verdict;
   readonly log: VerdictLog;
 }

@@ -71,7 +71,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const verify = this.#verify;
     this.#verify = undefined;
     if (verify === undefined) this.#evaluate();
-    else this.#decide(verify.resume());
+    else this.#decide(verify.resume(this.#nowSeconds()));
     this.onRequestFlush();
   }
 
@@ -201,7 +201,11 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
       return;
     }
     state.digest = policy.digest;
-    this.#decide(policy.filterChain.evaluate(state.rawRequest(), Math.floor(context.clock.wallMs() / 1000)));
+    this.#decide(policy.filterChain.evaluate(state.rawRequest(), this.#nowSeconds()));
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#context.clock.wallMs() / 1000);
   }
 
   #decide(verdict: Verdict): void {
@@ -235,14 +239,12 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
   }
 
   #startCheck(check: CheckVerdict): void {
-    this.#check ??= new PendingCheck(this.#context.extAuthz, (verdict) => this.#onChecked(verdict));
+    this.#check ??= new PendingCheck(this.#context.extAuthz, (answered, response) => {
+      this.#apply(answered.resume(response, this.#nowSeconds()));
+      this.onRequestFlush();
+    });
     const bytes = this.#check.start(check, this.#state.request.body !== 0);
     if (bytes > 0) this.#stream.readPrefix(bytes);
-  }
-
-  #onChecked(verdict: Verdict): void {
-    this.#apply(verdict);
-    this.onRequestFlush();
   }
 
   #forward(head: ForwardHead): void {

@@ -1,8 +1,8 @@
 /*
- * The ext_authz check of one request: how much of the body it needs, and the verdict that its response leads to.
+ * The ext_authz check of one request: how much of the body it needs, and its response.
  */
 import { type CheckResponse, checkFailed } from '../../filters/check-response.ts';
-import type { CheckVerdict, Verdict } from '../../filters/verdict.ts';
+import type { CheckVerdict } from '../../filters/verdict.ts';
 import type { BodyPrefix } from '../../http/stream.ts';
 import type { ExtAuthzClient } from '../context.ts';
 
@@ -18,15 +18,15 @@ function prefixBytes({ provider }: CheckVerdict): number {
 /** At most one check at a time. */
 export class PendingCheck {
   readonly #client: ExtAuthzClient;
-  readonly #onVerdict: (verdict: Verdict) => void;
+  readonly #onResponse: (check: CheckVerdict, response: CheckResponse) => void;
   /** The check that waits for the first bytes of the body. */
   #waiting: CheckVerdict | undefined;
   #running: AbortController | undefined;
 
-  /** @param onVerdict is called once per check, never during `start`, and not after `abort` */
-  constructor(client: ExtAuthzClient | undefined, onVerdict: (verdict: Verdict) => void) {
+  /** @param onResponse is called once per check, never during `start`, and not after `abort` */
+  constructor(client: ExtAuthzClient | undefined, onResponse: (check: CheckVerdict, response: CheckResponse) => void) {
     this.#client = client ?? (() => Promise.resolve(ERROR));
-    this.#onVerdict = onVerdict;
+    this.#onResponse = onResponse;
   }
 
   /** Sends the check, unless it needs the body. @returns bytes of the body to pass to {@link onPrefix} first; 0: it is sent */
@@ -52,7 +52,7 @@ export class PendingCheck {
       .then((response) => {
         if (this.#running !== running) return;
         this.#running = undefined;
-        this.#onVerdict(check.resume(response));
+        this.#onResponse(check, response);
       });
   }
 

@@ -1,6 +1,7 @@
 /*
  * Filter chains with ext_authz checks for the tests of the exchange.
  */
+
 import { CHECK_ALLOWED, type CheckResponse } from '../../../src/filters/check-response.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import type { Verdict } from '../../../src/filters/verdict.ts';
@@ -33,7 +34,8 @@ export function chainWithChecks(limits: readonly (Limits | undefined)[], downstr
       const check = checkOf(providerOf(1, limit === undefined ? {} : { includeRequestBodyInCheck: limit }), headOf(request));
       return {
         ...check,
-        resume: (response) => (response.kind === 'allow' ? step(index + 1) : { ...response, headers: [], log: logOf('deny') }),
+        resume: (response: CheckResponse) =>
+          response.kind === 'allow' ? step(index + 1) : { ...response, headers: [], log: logOf('deny') },
       };
     };
     return step(0);

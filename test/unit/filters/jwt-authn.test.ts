@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ISSUER, makeKey, type SigningKey, sign } from '../jwt/tokens.ts';
+import { ISSUER, makeKey, NOW, type SigningKey, sign } from '../jwt/tokens.ts';
 import { allow, authorizer, custom, deny, expectKind, filterChainOf, policy, raw, verdictOf } from './chains.ts';
 
 describe('the jwt_authn filter', () => {
@@ -86,5 +86,17 @@ describe('the jwt_authn filter', () => {
 
     expect(verdict.request.headers).to.include('Bearer junk');
     expect(expectKind('reply', verdict.resume({ kind: 'allow', setHeaders: [], removeHeaders: [] })).status).to.equal(401);
+  });
+
+  it('refuses a token that expired during the check of an external authorizer', async () => {
+    const mesh = { extensionProviders: [authorizer('ext')] };
+    const keys = { source: 'inline', keys: [key.publicKey] };
+    const filterChain = filterChainOf([authentication, custom('c', 'ext', {})], { mesh, keys });
+    const expiring = raw('/', bearer(await sign(key, { exp: NOW + 30 })));
+    const allowed = { kind: 'allow', setHeaders: [], removeHeaders: [] } as const;
+
+    expect(verdictOf('check', filterChain, expiring).resume(allowed).kind).to.equal('forward');
+    const late = expectKind('reply', verdictOf('check', filterChain, expiring).resume(allowed, NOW + 91));
+    expect(late).to.include({ status: 401, body: 'Jwt is expired' });
   });
 });

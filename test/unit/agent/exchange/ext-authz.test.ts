@@ -4,10 +4,14 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
+import { systemClock } from '../../../../src/clock.ts';
 import { type CheckResponse, checkDenied } from '../../../../src/filters/check-response.ts';
+import type { CheckVerdict } from '../../../../src/filters/verdict.ts';
 import type { HeaderChange } from '../../../../src/http/header-changes.ts';
 import type { BodyPrefix } from '../../../../src/http/stream.ts';
+import { httpChain } from '../../filters/chains.ts';
 import { ALLOW, chainWithChecks, type Limits, partial, whole } from '../check-chain.ts';
+import { logOf } from '../loopback.ts';
 import { type MemoryStage, memoryStage } from '../memory-stage.ts';
 
 describe('exchange: ext_authz checks', () => {
@@ -50,6 +54,27 @@ describe('exchange: ext_authz checks', () => {
       expect(upstream.last).to.include({ body: 'abcde', ended: true });
     });
   }
+
+  it('resumes with the time at which the server responded', async () => {
+    const times: (number | undefined)[] = [];
+    let wallMs = 1_000_000;
+    const forward = {
+      kind: 'forward',
+      head: { method: 'GET', target: '/', host: 'a', headers: [], upgrade: '' },
+      log: logOf('allow'),
+    } as const;
+    const chain = httpChain((_request, nowSeconds) => {
+      times.push(nowSeconds);
+      const check = chainWithChecks([undefined]).evaluate(_request, nowSeconds) as CheckVerdict;
+      return { ...check, resume: (_response, later) => (times.push(later), forward) };
+    });
+    const { client, upstream } = memoryStage({ filterChain: chain, extAuthz, clock: { ...systemClock, wallMs: () => wallMs } });
+    client.request();
+    wallMs += 90_500;
+    await settle();
+    expect(upstream.exchanges).to.have.length(1);
+    expect(times).to.deep.equal([1000, 1090]);
+  });
 
   it('checks a request without a body immediately', async () => {
     const { client, upstream } = checking([whole(5)]);

@@ -54,6 +54,17 @@ describe('exchange: verification of tokens', () => {
   };
   const garbage = (at: number): string => `${good.slice(0, -8)}${String(at).padStart(8, 'A')}`;
 
+  it('refuses a token that has expired when its turn comes', async () => {
+    let wallMs = Date.now();
+    const expiring = await sign(key, { exp: Math.floor(wallMs / 1000) + 1 });
+    const { client, upstream } = memoryStage({ filterChain, evaluations: queue, clock: { ...systemClock, wallMs: () => wallMs } });
+    client.request(bearer(expiring));
+    wallMs += LIMITS.clockSkew.value + 2000;
+    drain();
+    expect(client.response).to.include({ status: 401, body: 'Jwt is expired' });
+    expect(upstream.exchanges).to.deep.equal([]);
+  });
+
   it('verifies a new token in a later turn, and never again', () => {
     const { client, upstream, records } = connection();
     client.request(bearer(good));

@@ -4,6 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { CheckResponse } from '../../../../src/filters/check-response.ts';
+import type { Verdict } from '../../../../src/filters/verdict.ts';
 import { deny, filterChainOf, httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
@@ -129,7 +131,7 @@ describe('connections of a listener', () => {
   const checking = httpChain((request) => ({
     ...checkOf(providerOf(1), headOf(request), request.connection),
     log: logOf('deny'),
-    resume: (answer) =>
+    resume: (answer: CheckResponse): Verdict =>
       answer.kind === 'allow'
         ? { kind: 'forward', head: headOf(request), log: logOf('allow') }
         : { ...answer, log: logOf('deny', '/', 'ext_authz_error') },
