@@ -61,7 +61,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   jwt: {
     job: 'tokens: extraction, verification, claims, key import, cache of verified tokens',
-    imports: ['http', 'limits', 'policy', 'text.ts'],
+    imports: ['http', 'limits', 'policy', 'steps.ts', 'text.ts'],
     types: ['bundle'],
     node: ['node:buffer', 'node:crypto'],
   },

@@ -2,15 +2,15 @@
  * Decodes the files of a bundle, or rejects them with an error code: too large, unreadable, truncated, for another workload, of another
  * schema. A bundle is never accepted in part.
  */
-import { gunzipSync } from 'node:zlib';
 import { isSameWorkload, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
-import { doSteps, type Steps } from '../steps.ts';
+import { doSteps, doStepsApart, type Steps, type Turns } from '../steps.ts';
 import { BUNDLE_SCHEMA, type Bundle, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
-import { digestOf } from './digest.ts';
-import { validateInSteps } from './validate.ts';
+import { digestInSteps } from './digest.ts';
+import { gunzipApart, gunzipAtOnce } from './gunzip.ts';
+import { parseInSteps, type UnvalidatedBundle, validateInSteps } from './validate.ts';
 
 /** File contents by name (ConfigMap key). Required: {@link BUNDLE_DIGEST_KEY} and one of {@link BUNDLE_KEY} and {@link BUNDLE_GZIP_KEY}. */
 export type BundleFiles = Readonly<Record<string, Uint8Array | undefined>>;
@@ -35,7 +35,16 @@ const MAX_DIGEST_BYTES = 256;
  * @throws RefusedError SP_BUNDLE_TOO_LARGE, SP_BUNDLE_UNREADABLE, SP_BUNDLE_DIGEST, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
  */
 export function decodeBundle(files: BundleFiles, expected?: WorkloadRef): DecodedBundle {
-  return doSteps(decodeInSteps(files, expected));
+  const { bytes, isCompressed } = storedJson(files);
+  const json = isCompressed ? decompressed(() => gunzipAtOnce(bytes, MAX_BUNDLE_BYTES)) : bytes;
+  return doSteps(checkAndParse(json, files[BUNDLE_DIGEST_KEY], expected));
+}
+
+/** The same for a process that must not pause for longer than a turn. It rejects where {@link decodeBundle} throws. */
+export async function decodeApart(files: BundleFiles, expected: WorkloadRef | undefined, turns: Turns): Promise<DecodedBundle> {
+  const { bytes, isCompressed } = storedJson(files);
+  const json = isCompressed ? await gunzipApart(bytes, MAX_BUNDLE_BYTES).catch(refuseCompressed) : bytes;
+  return await doStepsApart(checkAndParse(json, files[BUNDLE_DIGEST_KEY], expected), turns);
 }
 
 /** As {@link parseBundleInSteps}, without a pause. */
@@ -43,41 +52,39 @@ export function parseBundle(json: Uint8Array, expected?: WorkloadRef): Bundle {
   return doSteps(parseBundleInSteps(json, expected));
 }
 
-/**
- * The same in steps of a few milliseconds each, for a process that must not pause for longer.
- * @throws RefusedError as {@link decodeBundle}
- */
-export function* decodeInSteps(files: BundleFiles, expected?: WorkloadRef): Steps<DecodedBundle> {
-  const json = readJson(files);
-  const digest = checkDigest(json, files[BUNDLE_DIGEST_KEY]);
-  yield;
+function* checkAndParse(json: Uint8Array, written: Uint8Array | undefined, expected: WorkloadRef | undefined): Steps<DecodedBundle> {
+  const digest = yield* checkDigest(json, written);
   return { bundle: yield* parseBundleInSteps(json, expected), digest };
 }
 
-function readJson(files: BundleFiles): Uint8Array {
+function storedJson(files: BundleFiles): { readonly bytes: Uint8Array; readonly isCompressed: boolean } {
   const plain = files[BUNDLE_KEY];
   const compressed = files[BUNDLE_GZIP_KEY];
   if (plain !== undefined && compressed !== undefined) throw unreadable(`both ${BUNDLE_KEY} and ${BUNDLE_GZIP_KEY} exist`);
   const bytes = plain ?? compressed;
   if (bytes === undefined) throw unreadable(`neither ${BUNDLE_KEY} nor ${BUNDLE_GZIP_KEY} exists`);
   if (bytes.length > MAX_BUNDLE_BYTES) throw tooLarge(bytes.length);
-  return compressed === undefined ? bytes : gunzip(compressed);
+  return { bytes, isCompressed: plain === undefined };
 }
 
-function gunzip(compressed: Uint8Array): Uint8Array {
+function decompressed(gunzip: () => Uint8Array): Uint8Array {
   try {
-    return gunzipSync(compressed, { maxOutputLength: MAX_BUNDLE_BYTES });
+    return gunzip();
   } catch (error) {
-    if (error instanceof RangeError) throw tooLarge(undefined, error);
-    throw unreadable('not gzip, or truncated', error);
+    return refuseCompressed(error);
   }
 }
 
-function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string {
+function refuseCompressed(error: unknown): never {
+  if (error instanceof RangeError) throw tooLarge(undefined, error);
+  throw unreadable('not gzip, or truncated', error);
+}
+
+function* checkDigest(json: Uint8Array, written: Uint8Array | undefined): Steps<string> {
   if (written === undefined) throw unreadable(`${BUNDLE_DIGEST_KEY} is missing`);
   const expected = written.length > MAX_DIGEST_BYTES ? '' : Buffer.from(written).toString('latin1').trim();
   if (!DIGEST.test(expected)) throw unreadable(`${BUNDLE_DIGEST_KEY} is not a digest`);
-  const digest = digestOf(json);
+  const digest = yield* digestInSteps(json);
   if (digest !== expected)
     throw new RefusedError('SP_BUNDLE_DIGEST', `the digest of the bundle is ${digest}, but ${BUNDLE_DIGEST_KEY} has ${expected}`);
   return digest;
@@ -89,14 +96,15 @@ function checkDigest(json: Uint8Array, written: Uint8Array | undefined): string 
  * @throws RefusedError SP_BUNDLE_UNREADABLE, SP_BUNDLE_SCHEMA, SP_BUNDLE_FOREIGN
  */
 export function* parseBundleInSteps(json: Uint8Array, expected?: WorkloadRef): Steps<Bundle> {
-  const value = parseJson(json);
+  const unvalidated = yield* readingJson(parseInSteps(json));
   yield;
-  const schema = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)['schema'] : undefined;
+  const schema = schemaOf(unvalidated);
   if (schema !== BUNDLE_SCHEMA) throw refusedSchema(`schema is ${describe(schema)}; this version reads ${BUNDLE_SCHEMA}`);
-  const result = yield* validateInSteps(value);
+  const result = yield* readingJson(validateInSteps(unvalidated));
   if (!result.success) throw refusedSchema(result.problem);
   checkReferences(result.bundle);
-  checkValues(result.bundle);
+  yield;
+  yield* checkValues(result.bundle);
   const { workload } = result.bundle;
   if (expected !== undefined && !isSameWorkload(workload, expected)) {
     throw new RefusedError('SP_BUNDLE_FOREIGN', `the bundle is for ${workloadKey(workload)}, not for ${workloadKey(expected)}`);
@@ -104,19 +112,25 @@ export function* parseBundleInSteps(json: Uint8Array, expected?: WorkloadRef): S
   return result.bundle;
 }
 
-function parseJson(json: Uint8Array): unknown {
+/** Whatever these steps throw says that something is not JSON. */
+function* readingJson<Result>(steps: Steps<Result>): Steps<Result> {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
+    return yield* steps;
   } catch (error) {
     // The message of the parser quotes the input, which may contain anything.
     throw unreadable('not JSON in UTF-8, or truncated', error);
   }
 }
 
+function schemaOf({ rest }: UnvalidatedBundle): unknown {
+  return typeof rest === 'object' && rest !== null ? (rest as Readonly<Record<string, unknown>>)['schema'] : undefined;
+}
+
 /** The indexes of a program take memory in proportion to its values, far more than its JSON. */
-function checkValues({ programs }: Bundle): void {
+function* checkValues({ programs }: Bundle): Steps<void> {
   for (const program of programs) {
     const values = valuesOf(program);
+    yield;
     if (values <= MAX_PROGRAM_VALUES) continue;
     throw new RefusedError('SP_BUNDLE_TOO_LARGE', `a program has ${values} values; the limit is ${MAX_PROGRAM_VALUES}`);
   }

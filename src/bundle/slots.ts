@@ -2,11 +2,13 @@
  * How a bundle is stored: its bytes, compressed when large, cut into parts of at most one ConfigMap, and slots, each with a statement,
  * the lists of keys and one part. Parts are found by their digest, so that it does not matter which slot holds which.
  */
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../api/kube/names.ts';
 import { RefusedError } from '../errors.ts';
+import { doSteps, doStepsApart, type Steps, type Turns } from '../steps.ts';
 import { MAX_BUNDLE_BYTES } from './bundle.ts';
-import { digestOf } from './digest.ts';
+import { digestInSteps, digestOf } from './digest.ts';
+import { gunzipApart, gunzipAtOnce } from './gunzip.ts';
 import { MAX_PARTS, type PartRef, type Statement } from './statement.ts';
 
 /** JSON of fewer bytes than this stays readable; otherwise it is compressed. */
@@ -51,23 +53,40 @@ export function toStoredForm(json: string, maxParts: number = MAX_PARTS, partLim
  * @throws RefusedError SP_BUNDLE_UNREADABLE: a part is missing, or the parts are not what they should be; SP_BUNDLE_TOO_LARGE;
  * SP_BUNDLE_DIGEST
  */
-export function fromStoredForm(statement: Statement, partOf: (digest: string) => Uint8Array | undefined): Uint8Array {
-  const { size, encoding, digest, parts } = statement;
+export function fromStoredForm(statement: Statement, partOf: PartOf): Uint8Array {
+  const stored = storedBytes(statement, partOf);
+  return doSteps(checkContent(statement, statement.encoding === 'identity' ? stored : decompressed(stored, statement.size)));
+}
+
+/** The same for a process that must not pause for longer than a turn. It rejects where {@link fromStoredForm} throws. */
+export async function fromStoredFormApart(statement: Statement, partOf: PartOf, turns: Turns): Promise<Uint8Array> {
+  const stored = storedBytes(statement, partOf);
+  const json = statement.encoding === 'identity' ? stored : await gunzipApart(stored, statement.size).catch(refuseCompressed);
+  return await doStepsApart(checkContent(statement, json), turns);
+}
+
+/** The bytes with a digest; undefined: not present. */
+type PartOf = (digest: string) => Uint8Array | undefined;
+
+function storedBytes(statement: Statement, partOf: PartOf): Uint8Array {
+  const { size } = statement;
   if (size > MAX_BUNDLE_BYTES)
     throw new RefusedError('SP_BUNDLE_TOO_LARGE', `the statement names ${size} bytes; at most ${MAX_BUNDLE_BYTES} are read`);
   const contents = requireParts(statement, partOf);
   const [only] = contents;
-  const stored = contents.length === 1 && only !== undefined ? only : Buffer.concat(contents);
-  const json = encoding === 'identity' ? stored : gunzip(stored, size);
+  return contents.length === 1 && only !== undefined ? only : Buffer.concat(contents);
+}
+
+function* checkContent({ encoding, parts, digest, size }: Statement, json: Uint8Array): Steps<Uint8Array> {
   // One plain part was found by this very digest.
   const isFound = encoding === 'identity' && parts.length === 1 && parts[0]?.digest === digest;
-  if (json.length !== size || !(isFound || digestOf(json) === digest))
+  if (json.length !== size || !(isFound || (yield* digestInSteps(json)) === digest))
     throw new RefusedError('SP_BUNDLE_DIGEST', 'the content does not have the size and digest of its statement');
   return json;
 }
 
 /** The stored parts of a statement. @throws RefusedError SP_BUNDLE_UNREADABLE when one is not present */
-export function requireParts({ parts }: Statement, partOf: (digest: string) => Uint8Array | undefined): readonly Uint8Array[] {
+export function requireParts({ parts }: Statement, partOf: PartOf): readonly Uint8Array[] {
   return parts.map(({ digest }, at) => {
     const content = partOf(digest);
     if (content === undefined) throw new RefusedError('SP_BUNDLE_UNREADABLE', `part ${at + 1} of ${parts.length} is missing or changed`);
@@ -75,12 +94,16 @@ export function requireParts({ parts }: Statement, partOf: (digest: string) => U
   });
 }
 
-function gunzip(stored: Uint8Array, size: number): Uint8Array {
+function decompressed(stored: Uint8Array, size: number): Uint8Array {
   try {
-    return gunzipSync(stored, { maxOutputLength: Math.max(1, size) });
+    return gunzipAtOnce(stored, size);
   } catch (error) {
-    throw new RefusedError('SP_BUNDLE_UNREADABLE', 'not gzip, truncated, or larger than its statement says', { cause: error });
+    return refuseCompressed(error);
   }
+}
+
+function refuseCompressed(error: unknown): never {
+  throw new RefusedError('SP_BUNDLE_UNREADABLE', 'not gzip, truncated, or larger than its statement says', { cause: error });
 }
 
 /** `plain` as gzip, without time or operating system: equal input gives equal bytes in every process. */

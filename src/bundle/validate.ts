@@ -1,82 +1,76 @@
 /*
- * Validates a bundle piece by piece. Nearly all of a large bundle is rules, so they are taken out, validated a few at a time, and put
- * into the bundle that the schema made of the rest.
+ * Parses and validates the JSON of a bundle piece by piece: first everything but the rules, then the rules a few at a time. A piece is
+ * parsed when it is validated, so that what the parser makes of it is garbage before it is old.
  */
 import type { Rule } from '../policy/model/program.ts';
 import type { Steps } from '../steps.ts';
 import type { Bundle } from './bundle.ts';
 import { bundleSchema, ruleSchema } from './bundle-schema.ts';
-
-/** Rules of one step: about two milliseconds. */
-const RULES_AT_ONCE = 64;
+import { type CutList, cutRules } from './cut-rules.ts';
 
 /** A valid bundle, or the first problem: its path and what is wrong there. */
 export type Validation = { readonly success: true; readonly bundle: Bundle } | { readonly success: false; readonly problem: string };
 
-type JsonObject = Readonly<Record<string, unknown>>;
+/** A smaller bundle is parsed as a whole: start-up of an agent is shorter then. */
+const SMALL_BYTES = 16 * 1024;
 
-interface RuleList {
-  /** Names and indexes from the bundle to the list. */
-  readonly path: readonly (string | number)[];
-  readonly rules: readonly unknown[];
+/** A bundle whose rules are not validated yet. */
+export interface UnvalidatedBundle {
+  /** JSON value in which the lists of rules are empty. */
+  readonly rest: unknown;
+  readonly lists: readonly CutList[];
 }
 
-/** Validates `value` against the schema of bundles; a step of the generator takes a few milliseconds. */
-export function* validateInSteps(value: unknown): Steps<Validation> {
-  const lists: RuleList[] = [];
-  const result = bundleSchema.safeParse(withoutRules(value, [], lists));
+/** Parses all but the rules. @throws SyntaxError, TypeError when something is not JSON in UTF-8 */
+export function* parseInSteps(json: Uint8Array): Steps<UnvalidatedBundle> {
+  if (json.length < SMALL_BYTES) return { rest: parse(json), lists: [] };
+  const { rest, lists } = yield* cutRules(json);
+  yield;
+  return { rest: parse(rest), lists };
+}
+
+/** Validates all of a bundle against its schema. @throws SyntaxError, TypeError when a rule is not JSON in UTF-8 */
+export function* validateInSteps({ rest, lists }: UnvalidatedBundle): Steps<Validation> {
+  const result = bundleSchema.safeParse(rest);
   if (!result.success) return problemAt([], result.error.issues[0]);
-  for (const { path, rules } of lists) {
+  const filled = new Set<unknown>();
+  for (const { path, pieces } of lists) {
     const valid = ruleArrayAt(result.data, path);
-    for (const [at, rule] of rules.entries()) {
-      if (at % RULES_AT_ONCE === 0) yield;
-      const parsed = ruleSchema.safeParse(rule);
-      if (!parsed.success) return problemAt([...path, at], parsed.error.issues[0]);
-      valid.push(parsed.data);
+    // A repeated member: of several lists one would be lost, or all be taken.
+    if (valid === undefined || filled.has(valid)) return problemAt(path, { path: [], code: 'repeated' });
+    filled.add(valid);
+    for (const piece of pieces) {
+      yield;
+      for (const rule of parseElements(piece)) {
+        const parsed = ruleSchema.safeParse(rule);
+        if (!parsed.success) return problemAt([...path, valid.length], parsed.error.issues[0]);
+        valid.push(parsed.data);
+      }
     }
   }
   yield;
   return { success: true, bundle: result.data };
 }
 
-/** A copy of the levels above the lists of rules, in which these are empty. Whatever has another form is left to the schema. */
-function withoutRules(value: unknown, path: RuleList['path'], lists: RuleList[]): unknown {
-  if (Array.isArray(value)) {
-    const items: readonly unknown[] = value;
-    // An array in an array is no part of a bundle.
-    if (typeof path.at(-1) === 'number') return value;
-    return items.map((item, at) => withoutRules(item, [...path, at], lists));
-  }
-  if (typeof value !== 'object' || value === null) return value;
-  const names = NAMES_TO_RULES[depthOf(path)];
-  return Object.fromEntries(
-    Object.entries(value as JsonObject).map(([name, member]) => {
-      if (names?.has(name) !== true) return [name, member];
-      const inner = [...path, name];
-      if (name !== 'rules' || !Array.isArray(member)) return [name, withoutRules(member, inner, lists)];
-      lists.push({ path: inner, rules: member });
-      return [name, []];
-    }),
-  );
+function parse(json: Uint8Array): unknown {
+  return JSON.parse(decode(json));
 }
 
-/** Members on the way to the rules, by the number of names before them: `programs.0.http.allow.rules`, `programs.0.http.custom.0.rules`. */
-const NAMES_TO_RULES: readonly ReadonlySet<string>[] = [
-  new Set(['programs']),
-  new Set(['http', 'tcp']),
-  new Set(['custom', 'audit', 'deny', 'allow', 'dryRunDeny', 'dryRunAllow']),
-  new Set(['rules']),
-];
-
-function depthOf(path: RuleList['path']): number {
-  return path.filter((part) => typeof part === 'string').length;
+function parseElements(piece: Uint8Array): readonly unknown[] {
+  const elements = JSON.parse(`[${decode(piece)}]`) as readonly unknown[];
+  if (elements.length === 0) throw new SyntaxError('a comma without an element');
+  return elements;
 }
 
-/** The empty array of the validated bundle that takes the rules. */
-function ruleArrayAt(bundle: Bundle, path: RuleList['path']): Rule[] {
+function decode(json: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
+}
+
+/** The array of the validated bundle that takes the rules; undefined: it has none there. */
+function ruleArrayAt(bundle: Bundle, path: CutList['path']): Rule[] | undefined {
   let value: unknown = bundle;
-  for (const part of path) value = (value as Readonly<Record<string | number, unknown>>)[part];
-  return value as Rule[];
+  for (const part of path) value = (value as Readonly<Record<string | number, unknown>> | undefined)?.[part];
+  return value as Rule[] | undefined;
 }
 
 function problemAt(

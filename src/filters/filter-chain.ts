@@ -9,7 +9,7 @@ import { copyHeaders } from '../http/normalize/copy-headers.ts';
 import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.ts';
 import { prepareRequest } from '../http/normalize/prepare.ts';
 import { LOOPBACK_ONLY } from '../http/normalize/remote-address.ts';
-import { createAuthenticator } from '../jwt/authenticator.ts';
+import { createAuthenticatorInSteps } from '../jwt/authenticator.ts';
 import type { TokenCache } from '../jwt/token-cache.ts';
 import { createEvaluatorInSteps } from '../policy/decide/evaluator.ts';
 import type { ConnectionFacts } from '../policy/facts.ts';
@@ -77,7 +77,7 @@ export function* createFilterChainInSteps(
     program,
     isTrustedProxy: trustedProxyTest(program.trustedProxies),
     evaluator,
-    authenticator: createAuthenticator(program.providers, keySets, {
+    authenticator: yield* createAuthenticatorInSteps(program.providers, keySets, {
       ...(options.tokenCache !== undefined && { cache: options.tokenCache }),
       ...(options.onVerification !== undefined && { onVerification: options.onVerification }),
     }),

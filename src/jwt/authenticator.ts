@@ -7,6 +7,7 @@ import { firstHeader, removeHeadersWhere } from '../http/header-list.ts';
 import type { LocalReply } from '../http/local-reply.ts';
 import type { JwtProvider, Provenance } from '../policy/model/program.ts';
 import { isPseudoHeader } from '../policy/pseudo-headers.ts';
+import { doSteps, type Steps } from '../steps.ts';
 import { challenge, type RequestUrl, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
 import { KnownTokens } from './known-tokens.ts';
@@ -72,7 +73,16 @@ export function createAuthenticator(
   keySets: Readonly<Record<string, KeySet>>,
   options: AuthenticatorOptions = {},
 ): Authenticator {
-  const imported = importKeySets(providers, keySets);
+  return doSteps(createAuthenticatorInSteps(providers, keySets, options));
+}
+
+/** The same in steps. */
+export function* createAuthenticatorInSteps(
+  providers: readonly JwtProvider[],
+  keySets: Readonly<Record<string, KeySet>>,
+  options: AuthenticatorOptions,
+): Steps<Authenticator> {
+  const imported = yield* importKeySets(providers, keySets);
   const index = indexRules(providers.map((provider, at) => createTokenRule(provider, at, imported.get(provider.keySet))));
   const known = new KnownTokens((options.cache ?? new TokenCache()).open(providers.length), options.onVerification ?? (() => {}));
   const required = providers.some((provider) => provider.required);
@@ -116,14 +126,14 @@ export function createAuthenticator(
   };
 }
 
-function importKeySets(
+function* importKeySets(
   providers: readonly JwtProvider[],
   keySets: Readonly<Record<string, KeySet>>,
-): ReadonlyMap<string, readonly ImportedKey[]> {
+): Steps<ReadonlyMap<string, readonly ImportedKey[]>> {
   const imported = new Map<string, readonly ImportedKey[]>();
   for (const { keySet } of providers) {
     const set = Object.hasOwn(keySets, keySet) ? keySets[keySet] : undefined;
-    if (set !== undefined && !imported.has(keySet)) imported.set(keySet, importKeySet(set));
+    if (set !== undefined && !imported.has(keySet)) imported.set(keySet, yield* importKeySet(set));
   }
   return imported;
 }

@@ -3,6 +3,7 @@
  */
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import type { BundleKey, KeySet } from '../bundle/bundle.ts';
+import type { Steps } from '../steps.ts';
 
 /** A key that can verify signatures. */
 export interface ImportedKey {
@@ -17,8 +18,14 @@ export interface ImportedKey {
 }
 
 /** The keys of `keySet` in order. A key that cannot be imported is skipped; it then verifies nothing. */
-export function importKeySet(keySet: KeySet): readonly ImportedKey[] {
-  return keySet.keys.flatMap((key) => importKey(key) ?? []);
+export function* importKeySet(keySet: KeySet): Steps<readonly ImportedKey[]> {
+  const imported: ImportedKey[] = [];
+  for (const key of keySet.keys) {
+    const one = importKey(key);
+    if (one !== undefined) imported.push(one);
+    yield;
+  }
+  return imported;
 }
 
 /** `key` as a key object; `undefined` when node:crypto refuses it (e.g. a point that is not on its curve). */

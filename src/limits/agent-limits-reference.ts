@@ -333,6 +333,11 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'time between two reads of bundle and labels when the file system reports no change',
     beyond: NOTHING,
   },
+  bundleTurn: {
+    part: 'bundles',
+    bounds: 'time in one turn of the event loop for opening a new bundle, rounded up to a whole step',
+    beyond: 'the next step waits for the next turn',
+  },
   reportedErrors: {
     part: 'bundles',
     bounds: 'messages of which the last error is remembered, so that it is logged once',

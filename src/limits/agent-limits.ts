@@ -95,6 +95,7 @@ export type LimitName =
   | 'bundleBytes'
   | 'programValues'
   | 'bundlePoll'
+  | 'bundleTurn'
   | 'reportedErrors'
   | 'tokenCacheBytes'
   | 'tokensKeptByEviction'
@@ -195,6 +196,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   bundleBytes: bytes('bundle-bytes', 16 * MIB, REFUSED_BUNDLE),
   programValues: count('program-values', 400_000, REFUSED_BUNDLE),
   bundlePoll: interval('bundle-poll', 5000),
+  bundleTurn: interval('bundle-turn', 1),
   reportedErrors: count('reported-errors', 64),
 
   tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),

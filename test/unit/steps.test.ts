@@ -17,17 +17,19 @@ describe('steps', () => {
     expect(done).to.deep.equal([0, 1, 2]);
   });
 
-  it('are done one after each pause', async () => {
+  it('are done until a turn is over, then after a pause', async () => {
     const done: number[] = [];
     const seen: number[] = [];
-
-    const result = await doStepsApart(count(3, done), (resume) => {
+    const pause = (resume: () => void): void => {
       seen.push(done.length);
       setImmediate(resume);
-    });
+    };
 
-    expect(result).to.equal('counted to 3');
-    expect(seen).to.deep.equal([1, 2, 3]);
+    // Each step takes a millisecond.
+    const result = await doStepsApart(count(7, done), { pause, turnMs: 3, nowMs: () => done.length });
+
+    expect(result).to.equal('counted to 7');
+    expect(seen).to.deep.equal([3, 6]);
   });
 
   it('reject with what a step throws', async () => {
@@ -35,7 +37,7 @@ describe('steps', () => {
       yield;
       throw new Error('broken');
     }
-    const failure = await doStepsApart(broken(), setImmediate).catch((error: unknown) => error);
+    const failure = await doStepsApart(broken(), { pause: setImmediate, turnMs: 0 }).catch((error: unknown) => error);
 
     expect(String(failure)).to.equal('Error: broken');
   });

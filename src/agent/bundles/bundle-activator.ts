@@ -9,7 +9,6 @@ import { type ErrorCode, InvariantError, RefusedError } from '../../errors.ts';
 import type { FilterChain } from '../../filters/filter-chain.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedMap } from '../../limits/containers.ts';
-import { nextTurn } from '../../limits/timers.ts';
 import type { Program } from '../../policy/model/program.ts';
 import { doStepsApart, type Steps } from '../../steps.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -19,6 +18,7 @@ import type { Activation, BundleSink } from './bundle-source.ts';
 import { type Choice, chooseProgram } from './choose-program.ts';
 import { readLastGood, writeLastGood } from './last-good.ts';
 import { type AgentTrust, SignedFormat } from './signed-format.ts';
+import { TURNS } from './turns.ts';
 import { unsignedFormat } from './unsigned-format.ts';
 
 /** Which bundles are accepted, and where the last good one is kept. */
@@ -85,7 +85,7 @@ export class BundleActivator implements BundleSink {
 
   async offer(files: BundleFiles): Promise<Activation> {
     try {
-      const opened = await doStepsApart(this.#format.openInSteps(files), nextTurn);
+      const opened = await this.#format.open(files);
       this.#accept(opened);
       await this.#save(opened.keep);
     } catch (error) {
@@ -141,7 +141,7 @@ export class BundleActivator implements BundleSink {
     const { program } = choice;
     if (program === this.#activeProgram && digest === this.#activeDigest) return { kind: 'active', digest };
     try {
-      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets), nextTurn);
+      const filterChain = await doStepsApart(this.#host.createFilterChain(program, good.bundle.keySets), TURNS);
       this.#activeProgram = program;
       this.#activeDigest = digest;
       this.#isWithheld = false;
@@ -176,7 +176,7 @@ export class BundleActivator implements BundleSink {
     const files = stateDir === undefined ? undefined : await readLastGood(stateDir);
     if (files === undefined) return;
     try {
-      this.#kept = await doStepsApart(this.#format.openKeptInSteps(files), nextTurn);
+      this.#kept = await this.#format.openKept(files);
     } catch (error) {
       this.#reject(error);
     }

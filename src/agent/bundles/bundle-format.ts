@@ -3,7 +3,6 @@
  */
 import type { BundleFiles, DecodedBundle } from '../../bundle/decode.ts';
 import type { RefusedError } from '../../errors.ts';
-import type { Steps } from '../../steps.ts';
 
 /** A good bundle. */
 export interface OpenedBundle extends DecodedBundle {
@@ -17,8 +16,8 @@ export interface OpenedBundle extends DecodedBundle {
 export interface BundleFormat {
   /** Files to read, relative to the directory of the bundle. */
   readonly fileNames: readonly string[];
-  /** Opens what was mounted, in steps. @throws RefusedError when no copy is good */
-  openInSteps(files: BundleFiles): Steps<OpenedBundle>;
-  /** Opens what an earlier run kept, before anything that is mounted. @throws RefusedError */
-  openKeptInSteps(kept: BundleFiles): Steps<OpenedBundle>;
+  /** Opens what was mounted, one call after the other. Rejects with a RefusedError when no copy is good. */
+  open(files: BundleFiles): Promise<OpenedBundle>;
+  /** Opens what an earlier run kept, before anything that is mounted. Rejects with a RefusedError. */
+  openKept(kept: BundleFiles): Promise<OpenedBundle>;
 }

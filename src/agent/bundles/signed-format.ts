@@ -5,14 +5,15 @@
 import type { WorkloadRef } from '../../api/kube/keys.ts';
 import { BUNDLE_SLOTS, SLOT_KEYS_KEY, SLOT_PART_KEY, SLOT_STATEMENT_KEY } from '../../api/kube/names.ts';
 import { type BundleFiles, type DecodedBundle, parseBundleInSteps } from '../../bundle/decode.ts';
-import { digestOf } from '../../bundle/digest.ts';
+import { digestInSteps } from '../../bundle/digest.ts';
 import { acceptKeyLists, type TrustedKeys } from '../../bundle/key-list.ts';
-import { fromStoredForm, requireParts, SLOT_FILES } from '../../bundle/slots.ts';
+import { fromStoredFormApart, requireParts, SLOT_FILES } from '../../bundle/slots.ts';
 import { BUNDLE_STATEMENT, type Statement, verifyStatement } from '../../bundle/statement.ts';
 import type { TrustAnchor } from '../../bundle/trust-anchor.ts';
 import { RefusedError } from '../../errors.ts';
-import type { Steps } from '../../steps.ts';
+import { doStepsApart, type Steps } from '../../steps.ts';
 import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
+import { TURNS } from './turns.ts';
 
 /** What an agent trusts. */
 export interface AgentTrust {
@@ -54,19 +55,14 @@ export class SignedFormat implements BundleFormat {
     this.#number = trust.floor;
   }
 
-  *openInSteps(files: BundleFiles): Steps<OpenedBundle> {
+  async open(files: BundleFiles): Promise<OpenedBundle> {
     const problems: RefusedError[] = [];
     const slots = slotsIn(files);
-    for (const [slot, name] of slots) attempt(problems, slot, () => this.#learnKeys(files[name(SLOT_KEYS_KEY)]));
-    const nowMs = this.#trust.wallMs();
-    const candidates = slots
-      .flatMap(([slot, name]) => attempt(problems, slot, () => this.#verify(files[name(SLOT_STATEMENT_KEY)], nowMs)) ?? [])
-      .sort((one, other) => other.statement.number - one.statement.number);
-    yield;
-    const partOf = partsIn(files, slots);
+    const candidates = await doStepsApart(this.#candidates(files, slots, problems), TURNS);
+    const parts = await doStepsApart(partsOf(slots.map(([, name]) => files[name(SLOT_PART_KEY)])), TURNS);
     for (const candidate of candidates) {
       try {
-        return { ...(yield* this.#open({ ...candidate, partOf })), problems };
+        return { ...(await this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems };
       } catch (error) {
         problems.push(asRefused(error));
       }
@@ -74,14 +70,30 @@ export class SignedFormat implements BundleFormat {
     throw problems[0] ?? new RefusedError('SP_BUNDLE_UNSIGNED', 'no slot has a statement');
   }
 
-  *openKeptInSteps(kept: BundleFiles): Steps<OpenedBundle> {
+  /** The copies with a good statement, newest first. */
+  *#candidates(files: BundleFiles, slots: readonly SlotName[], problems: RefusedError[]): Steps<readonly Candidate[]> {
+    for (const [slot, name] of slots) {
+      attempt(problems, slot, () => this.#learnKeys(files[name(SLOT_KEYS_KEY)]));
+      yield;
+    }
+    const nowMs = this.#trust.wallMs();
+    const candidates: Candidate[] = [];
+    for (const [slot, name] of slots) {
+      const candidate = attempt(problems, slot, () => this.#verify(files[name(SLOT_STATEMENT_KEY)], nowMs));
+      if (candidate !== undefined) candidates.push(candidate);
+      yield;
+    }
+    return candidates.sort((one, other) => other.statement.number - one.statement.number);
+  }
+
+  async openKept(kept: BundleFiles): Promise<OpenedBundle> {
     const root = textOf(kept[ROOT_FILE]);
     const { cluster } = this.#trust.anchor;
     this.#keys = acceptKeyLists(textOf(kept[SLOT_KEYS_KEY]), { cluster, roots: [root] });
     // Its key may have expired since: the last good bundle stays active for as long as there is no newer one.
     const candidate = this.#verify(kept[SLOT_STATEMENT_KEY], undefined);
-    const parts = partsOf(candidate.statement.parts.map((_, at) => kept[`${SLOT_PART_KEY}.${at}`]));
-    return { ...(yield* this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems: [] };
+    const parts = await doStepsApart(partsOf(candidate.statement.parts.map((_, at) => kept[`${SLOT_PART_KEY}.${at}`])), TURNS);
+    return { ...(await this.#open({ ...candidate, partOf: (digest) => parts.get(digest) })), problems: [] };
   }
 
   #learnKeys(lines: Uint8Array | undefined): void {
@@ -100,21 +112,20 @@ export class SignedFormat implements BundleFormat {
     return { jws, statement: verifyStatement(BUNDLE_STATEMENT, jws, context) };
   }
 
-  *#open({ statement, jws, partOf }: Chosen): Steps<Omit<OpenedBundle, 'problems'>> {
+  async #open({ statement, jws, partOf }: Chosen): Promise<Omit<OpenedBundle, 'problems'>> {
     const { number, digest } = statement;
     if (number < this.#number)
       throw new RefusedError('SP_BUNDLE_OLDER', `the bundle has number ${number}; number ${this.#number} was accepted before`);
     requireParts(statement, partOf);
-    const decoded = this.#last?.digest === digest ? this.#last : yield* this.#decode(statement, partOf);
+    const decoded = this.#last?.digest === digest ? this.#last : await this.#decode(statement, partOf);
     this.#number = number;
     this.#last = decoded;
     return { ...decoded, keep: this.#kept({ statement, jws, partOf }) };
   }
 
-  *#decode(statement: Statement, partOf: Chosen['partOf']): Steps<DecodedBundle> {
-    const json = fromStoredForm(statement, partOf);
-    yield;
-    return { bundle: yield* parseBundleInSteps(json, this.#workload), digest: statement.digest };
+  async #decode(statement: Statement, partOf: Chosen['partOf']): Promise<DecodedBundle> {
+    const json = await fromStoredFormApart(statement, partOf, TURNS);
+    return { bundle: await doStepsApart(parseBundleInSteps(json, this.#workload), TURNS), digest: statement.digest };
   }
 
   #kept({ statement, jws, partOf }: Chosen): BundleFiles {
@@ -137,13 +148,10 @@ function slotsIn(files: BundleFiles): readonly SlotName[] {
   );
 }
 
-function partsIn(files: BundleFiles, slots: readonly SlotName[]): Chosen['partOf'] {
-  const parts = partsOf(slots.map(([, name]) => files[name(SLOT_PART_KEY)]));
-  return (digest) => parts.get(digest);
-}
-
-function partsOf(contents: readonly (Uint8Array | undefined)[]): ReadonlyMap<string, Uint8Array> {
-  return new Map(contents.flatMap((content) => (content === undefined ? [] : [[digestOf(content), content] as const])));
+function* partsOf(contents: readonly (Uint8Array | undefined)[]): Steps<ReadonlyMap<string, Uint8Array>> {
+  const parts = new Map<string, Uint8Array>();
+  for (const content of contents) if (content !== undefined) parts.set(yield* digestInSteps(content), content);
+  return parts;
 }
 
 /** The result of `run`; undefined, and a problem of this slot, when it refuses. */

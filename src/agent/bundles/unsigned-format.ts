@@ -3,14 +3,16 @@
  * earlier version.
  */
 import type { WorkloadRef } from '../../api/kube/keys.ts';
-import { BUNDLE_FILE_NAMES, type BundleFiles, decodeInSteps } from '../../bundle/decode.ts';
-import type { Steps } from '../../steps.ts';
+import { BUNDLE_FILE_NAMES, type BundleFiles, decodeApart } from '../../bundle/decode.ts';
 import type { BundleFormat, OpenedBundle } from './bundle-format.ts';
+import { TURNS } from './turns.ts';
 
 /** @param workload that the bundle must be for; undefined: any */
 export function unsignedFormat(workload: WorkloadRef | undefined): BundleFormat {
-  function* openInSteps(files: BundleFiles): Steps<OpenedBundle> {
-    return { ...(yield* decodeInSteps(files, workload)), keep: files, problems: [] };
-  }
-  return { fileNames: BUNDLE_FILE_NAMES, openInSteps, openKeptInSteps: openInSteps };
+  const open = async (files: BundleFiles): Promise<OpenedBundle> => ({
+    ...(await decodeApart(files, workload, TURNS)),
+    keep: files,
+    problems: [],
+  });
+  return { fileNames: BUNDLE_FILE_NAMES, open, openKept: open };
 }

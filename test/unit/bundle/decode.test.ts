@@ -2,12 +2,13 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
-import { type BundleFiles, decodeBundle, decodeInSteps } from '../../../src/bundle/decode.ts';
+import { type Bundle, MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
+import { type BundleFiles, decodeApart, decodeBundle } from '../../../src/bundle/decode.ts';
 import { digestOf } from '../../../src/bundle/digest.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import type { Json } from '../../../src/policy/facts.ts';
+import type { Rule } from '../../../src/policy/model/program.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
 
 const bytes = (value: string): Uint8Array => Buffer.from(value);
@@ -43,6 +44,16 @@ function objectsIn(value: Json, path: readonly (string | number)[] = []): (reado
   if (typeof value !== 'object' || value === null) return [];
   return [path, ...Object.entries(value).flatMap(([name, member]) => objectsIn(member, [...path, name]))];
 }
+
+const RULE = SAMPLE.programs[0]?.http.allow.rules[0] as Rule;
+/** The sample with a thousand rules, far larger than what is parsed at a time. */
+const LARGE: Bundle = {
+  ...SAMPLE,
+  programs: SAMPLE.programs.map((program) => ({
+    ...program,
+    http: { ...program.http, allow: { attached: true, rules: Array.from({ length: 1000 }, (_, at) => ({ ...RULE, id: `rule-${at}` })) } },
+  })),
+};
 
 const clauses = ['programs', 0, 'http', 'allow', 'rules', 0, 'to', 0] as const;
 
@@ -138,19 +149,21 @@ describe('decodeBundle', () => {
     }
   });
 
-  it('takes a large bundle in small steps, with the same result', () => {
-    const [program] = SAMPLE.programs;
-    const [rule] = program?.http.allow.rules ?? [];
-    if (program === undefined || rule === undefined) throw new Error('the sample has no rule');
-    const rules = Array.from({ length: 1000 }, (_, at) => ({ ...rule, id: `rule-${at}` }));
-    const large = { ...SAMPLE, programs: [{ ...program, http: { ...program.http, allow: { attached: true, rules } } }] };
-    const steps = decodeInSteps(filesOf(encodeBundle(large).json));
-    let count = 0;
-    let step = steps.next();
-    for (; step.done !== true; step = steps.next()) count += 1;
+  it('takes a large bundle in many turns, with the same result', async () => {
+    const encodedLarge = encodeBundle(LARGE);
+    const compressed = { 'bundle.json.gz': gzipSync(encodedLarge.json), 'bundle.sha256': bytes(encodedLarge.digest) };
+    for (const files of [filesOf(encodedLarge.json), compressed]) {
+      let turns = 0;
+      const pause = (resume: () => void): void => {
+        turns += 1;
+        setImmediate(resume);
+      };
+      const decoded = await decodeApart(files, SAMPLE.workload, { pause, turnMs: 0 });
 
-    expect(step.value.bundle).to.deep.equal(large);
-    expect(count).to.be.above(15);
+      expect(decoded).to.deep.equal({ bundle: LARGE, digest: encodedLarge.digest });
+      expect(turns).to.be.above(50);
+    }
+    expect(decodeBundle(filesOf(encodedLarge.json)).bundle).to.deep.equal(LARGE);
   });
 
   it('names the rule and the member that is wrong', () => {

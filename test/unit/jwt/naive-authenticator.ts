@@ -12,6 +12,7 @@ import { withoutQueryParameter } from '../../../src/jwt/query.ts';
 import type { TokenRequest } from '../../../src/jwt/token-request.ts';
 import { verifySignature } from '../../../src/jwt/verify-signature.ts';
 import type { JwtProvider } from '../../../src/policy/model/program.ts';
+import { doSteps } from '../../../src/steps.ts';
 
 /** What a request gets: its principal, or the fault with the rule that reports it, or neither. */
 export type NaiveResult =
@@ -76,7 +77,7 @@ function runRule(rule: JwtProvider, keySets: Readonly<Record<string, KeySet>>, r
   for (const { text, place, name } of extractTokens(rule, request).toReversed()) {
     const token = parseToken(text);
     if (typeof token === 'string') return { fault: token, changed: verified !== undefined };
-    const keys = keySets[rule.keySet] === undefined ? [] : importKeySet(keySets[rule.keySet] as KeySet);
+    const keys = keySets[rule.keySet] === undefined ? [] : doSteps(importKeySet(keySets[rule.keySet] as KeySet));
     const fault =
       checkIssuer(token, rule.issuer) ??
       checkTime(token, now) ??

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { BundleKey } from '../../../src/bundle/bundle.ts';
 import { importKey, importKeySet } from '../../../src/jwt/import-key.ts';
 import { MAX_KEYS, MAX_PROBLEMS, parseJwks } from '../../../src/jwt/parse-jwks.ts';
+import { doSteps } from '../../../src/steps.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }) as Record<string, string>;
@@ -229,7 +230,9 @@ describe('a JWKS document', () => {
     const { keys } = parseJwks(jwks(rsa, ec, ed, oct));
 
     expect(
-      importKeySet({ source: 'inline', keys: [...keys, { kty: 'OKP', crv: 'Ed25519', x: 'AA' }, { kty: 'nope' }] }).map(({ type }) => type),
+      doSteps(importKeySet({ source: 'inline', keys: [...keys, { kty: 'OKP', crv: 'Ed25519', x: 'AA' }, { kty: 'nope' }] })).map(
+        ({ type }) => type,
+      ),
     ).to.deep.equal(['RSA', 'EC', 'OKP', 'oct']);
     expect(importKey({ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' })).to.equal(undefined);
   });

@@ -9,7 +9,7 @@ import { type AxisIndex, createLookups } from './terms/lookups.ts';
 import { createPosting, type Posting } from './terms/posting.ts';
 import { axisOf, isTokenClause, type Term, termsOf } from './terms/term.ts';
 import { countTerms, type TermCounts, weightOfTerm } from './terms/term-counts.ts';
-import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from './terms/term-index.ts';
+import { addTerm, buildTermIndexInSteps, createIndexDraft, type IndexDraft } from './terms/term-index.ts';
 
 /** The access predicates of a list of rules. */
 export interface AccessPredicates {
@@ -42,8 +42,7 @@ const LOOKUP_COST: Readonly<Record<Clause['attribute'], number>> = {
   metadata: 1,
 };
 
-/** A step takes about as long as the index of one axis. */
-const RULES_PER_STEP = 500;
+const RULES_PER_STEP = 32;
 
 /** Clauses of which one must hold, and the weighted number of rules that a request may have to test then. */
 interface Cover {
@@ -105,7 +104,7 @@ interface AxisDraft {
 
 /** Chooses an access predicate for every rule and builds the indexes. */
 export function* buildAccessPredicates(rules: readonly Rule[]): Steps<AccessPredicates> {
-  const counts = countTerms(rules);
+  const counts = yield* countTerms(rules);
   yield;
   const axes = new Map<string, AxisDraft>();
   const unconditional: number[] = [];
@@ -142,7 +141,7 @@ function* finish(axes: readonly AxisDraft[], unconditional: readonly number[]): 
   const ofToken: AxisIndex[] = [];
   let worst = unconditional.length;
   for (const { clause, draft } of axes) {
-    const index = buildTermIndex(draft, undefined);
+    const index = yield* buildTermIndexInSteps(draft, undefined);
     worst += isManyValued(clause) ? Number.POSITIVE_INFINITY : index.worst;
     (isTokenClause(clause) ? ofToken : ofRequest).push({ clause, index });
     yield;

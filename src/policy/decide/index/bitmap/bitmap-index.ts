@@ -61,13 +61,13 @@ function searchable(axes: readonly FilterAxis[], firstTokenAxis: number): readon
 
 /** Builds the index of all rules. */
 export function* buildBitmapIndex(rules: readonly Rule[]): Steps<BitmapIndex> {
-  const rows = clauseRowsOf(rules);
+  const rows = yield* clauseRowsOf(rules);
   yield;
   const sets = new RowSets(rows.length);
-  const required = filterAxes(rows, 'anyOf', sets);
+  const required = yield* filterAxes(rows, 'anyOf', sets);
   yield;
-  const segments = required.some(({ givesUp }) => givesUp) ? segmentAxes(rows, sets) : [];
-  const excluded = filterAxes(rows, 'noneOf', sets);
+  const segments = required.some(({ givesUp }) => givesUp) ? yield* segmentAxes(rows, sets) : [];
+  const excluded = yield* filterAxes(rows, 'noneOf', sets);
   yield;
   const tokenAxes = required.filter(({ isToken }) => isToken).length;
   const axes = { required: searchable(required, 0), segments: searchable(segments, 0), excluded: searchable(excluded, tokenAxes) };

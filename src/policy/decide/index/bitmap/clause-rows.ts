@@ -1,6 +1,7 @@
 /*
  * Rules as clause rows. A row is one combination of an entry of `to` with one of `from`, and so a plain AND of clauses.
  */
+import type { Steps } from '../../../../steps.ts';
 import type { Clause, Rule } from '../../../model/program.ts';
 import { axisOf, type ListName, type Term, termsOf } from '../terms/term.ts';
 
@@ -26,12 +27,19 @@ const MAX_COMBINATIONS: readonly number[] = [16, 4, 1];
 const MANY_ROWS = 2048;
 const MANY_ROWS_PER_RULE = 2;
 
+const RULES_PER_STEP = 16;
+
 /** All rows, in the order of the rules. */
-export function clauseRowsOf(rules: readonly Rule[]): readonly ClauseRow[] {
+export function* clauseRowsOf(rules: readonly Rule[]): Steps<readonly ClauseRow[]> {
   const many = Math.max(MANY_ROWS, rules.length * MANY_ROWS_PER_RULE);
   // One row per rule is never too many.
   const most = MAX_COMBINATIONS.find((limit) => countRows(rules, limit) <= many) as number;
-  return rules.flatMap((rule, index) => rowsOfRule(rule, index, most));
+  const rows: ClauseRow[] = [];
+  for (const [index, rule] of rules.entries()) {
+    if (index % RULES_PER_STEP === 0) yield;
+    for (const row of rowsOfRule(rule, index, most)) rows.push(row);
+  }
+  return rows;
 }
 
 function countRows(rules: readonly Rule[], most: number): number {

@@ -2,12 +2,13 @@
  * The axes of the bitmap index: the lookups of one attribute, and the rows that do not constrain it. The attributes that most rows
  * constrain have an axis each; the others, of which there may be thousands, share a few.
  */
+import type { Steps } from '../../../../steps.ts';
 import type { Clause } from '../../../model/program.ts';
 import type { Lookup } from '../terms/axis-lookup.ts';
-import { createLookups } from '../terms/lookups.ts';
+import { type AxisIndex, createLookups } from '../terms/lookups.ts';
 import { addLossyMatches, buildRecheckLookup, type LossyDraft } from '../terms/recheck-index.ts';
 import { isTokenClause, type ListName } from '../terms/term.ts';
-import { addTerm, buildTermIndex, createIndexDraft, type IndexDraft } from '../terms/term-index.ts';
+import { addTerm, buildTermIndexInSteps, createIndexDraft, type IndexDraft } from '../terms/term-index.ts';
 import type { ClauseRow, Constraint } from './clause-rows.ts';
 import type { RowSet, RowSets } from './row-sets.ts';
 
@@ -17,6 +18,7 @@ const MAX_OWN = 12;
 const MAX_OWN_BESIDE_SHARED = 8;
 /** Shared axes for clauses on the token, and as many for the others; what a row requires beyond that is left to its rule's exact test. */
 const MAX_SHARED = 2;
+const ROWS_PER_STEP = 32;
 
 /** One axis of the index. */
 export interface FilterAxis {
@@ -47,10 +49,15 @@ interface AxisDraft {
 }
 
 /** The axes of one list (`anyOf` or `noneOf`) of all rows, without those for path segments. */
-export function filterAxes(rows: readonly ClauseRow[], list: ListName, sets: RowSets): readonly FilterAxis[] {
+export function* filterAxes(rows: readonly ClauseRow[], list: ListName, sets: RowSets): Steps<readonly FilterAxis[]> {
   const drafts = new AxisDrafts(list, countRows(rows, list));
-  for (const [id, row] of rows.entries()) drafts.add(row[list], id);
-  return Array.from(drafts.all(), (draft) => finish(draft, sets));
+  for (const [id, row] of rows.entries()) {
+    if (id % ROWS_PER_STEP === 0) yield;
+    drafts.add(row[list], id);
+  }
+  const axes: FilterAxis[] = [];
+  for (const draft of drafts.all()) axes.push(yield* finish(draft, sets));
+  return axes;
 }
 
 function countRows(rows: readonly ClauseRow[], list: ListName): ReadonlyMap<string, number> {
@@ -139,11 +146,13 @@ export function freeExcept(constrained: readonly number[], sets: RowSets): Pick<
   return { free, freeCount: sets.rowCount - constrained.length };
 }
 
-function finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): FilterAxis {
-  const indexed = Array.from(members.values(), ({ clause, index }) => ({ clause, index: buildTermIndex(index, sets) }));
+function* finish({ isToken, members, rows, isDisjoint }: AxisDraft, sets: RowSets): Steps<FilterAxis> {
+  const indexed: AxisIndex[] = [];
+  for (const { clause, index } of members.values()) indexed.push({ clause, index: yield* buildTermIndexInSteps(index, sets) });
   const lookups = [...createLookups(indexed)];
   for (const { lossy } of members.values()) {
     const lookup = buildRecheckLookup(lossy, sets);
+    yield;
     if (lookup !== undefined) lookups.push(lookup);
   }
   const givesUp = indexed.some(({ index }) => index.templates?.givesUp === true);

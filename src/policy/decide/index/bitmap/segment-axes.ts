@@ -2,6 +2,7 @@
  * Axes that compare path templates segment by segment, one axis per depth. They are used when a path matches the start of too many
  * templates and the search of the template trie gives up.
  */
+import type { Steps } from '../../../../steps.ts';
 import type { Lookup } from '../terms/axis-lookup.ts';
 import { addHit, addId, createPosting, type IdsByKey, type Posting } from '../terms/posting.ts';
 import { cutTemplate } from '../terms/template-trie.ts';
@@ -12,6 +13,7 @@ import type { RowSets } from './row-sets.ts';
 
 /** Deeper segments are left to the exact tests of the rules. */
 const MAX_DEPTH = 24;
+const ROWS_PER_STEP = 128;
 
 /** Keys for any segment and for the end of the path; no literal segment can be equal to them. */
 const ANY = '{*}';
@@ -47,8 +49,12 @@ function templatesOf({ anyOf }: ClauseRow): readonly CutTemplate[] | undefined {
 }
 
 /** The axes of all depths that rows constrain; empty when no row has templates. */
-export function segmentAxes(rows: readonly ClauseRow[], sets: RowSets): readonly FilterAxis[] {
-  const templates = rows.map(templatesOf);
+export function* segmentAxes(rows: readonly ClauseRow[], sets: RowSets): Steps<readonly FilterAxis[]> {
+  const templates: ReturnType<typeof templatesOf>[] = [];
+  for (const row of rows) {
+    templates.push(templatesOf(row));
+    if (templates.length % ROWS_PER_STEP === 0) yield;
+  }
   const segments = new PathSegments();
   const axes: FilterAxis[] = [];
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
@@ -56,6 +62,7 @@ export function segmentAxes(rows: readonly ClauseRow[], sets: RowSets): readonly
     const constrained: number[] = [];
     let isDisjoint = true;
     for (const [id, own] of templates.entries()) {
+      if (id % ROWS_PER_STEP === 0) yield;
       const required = own === undefined ? undefined : requiredAt(own, depth);
       if (required === undefined) continue;
       for (const segment of required) addId(ids, segment, id);

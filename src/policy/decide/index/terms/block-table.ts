@@ -2,7 +2,9 @@
  * CIDR blocks as sorted ranges. A binary search finds for an address the posting of the smallest block that contains it, whose chain
  * holds the larger ones. Blocks nest or are disjoint, so each range between their borders has one smallest block.
  */
+import type { Steps } from '../../../../steps.ts';
 import type { IpBlock, IpWords } from '../../../match/ip-block.ts';
+import { sortInSteps } from '../sort-in-steps.ts';
 import { createPosting, type IdSets, type Posting } from './posting.ts';
 
 /** A block with its ids. */
@@ -63,7 +65,9 @@ interface Open {
   readonly posting: Posting;
 }
 
-function sweep(blocks: readonly BlockIds[], sets: IdSets | undefined): Ranges {
+const BLOCKS_PER_STEP = 128;
+
+function* sweep(blocks: readonly BlockIds[], sets: IdSets | undefined): Steps<Ranges> {
   const ranges: Ranges = { starts: [], postings: [] };
   const open: Open[] = [];
   const close = (until: IpWords | undefined): void => {
@@ -73,7 +77,8 @@ function sweep(blocks: readonly BlockIds[], sets: IdSets | undefined): Ranges {
       addRange(ranges, top.end, open.at(-1)?.posting);
     }
   };
-  for (const { block, ids } of blocks) {
+  for (const [at, { block, ids }] of blocks.entries()) {
+    if (at % BLOCKS_PER_STEP === 0) yield;
     close(block.words);
     const posting = createPosting(ids, open.at(-1)?.posting, sets);
     open.push({ end: endOf(block), posting });
@@ -84,10 +89,13 @@ function sweep(blocks: readonly BlockIds[], sets: IdSets | undefined): Ranges {
 }
 
 /** Builds the table; all blocks must be of one address family and distinct. `undefined`: there are no blocks. @param sets see `createPosting` */
-export function buildBlockTable(blocks: readonly BlockIds[], sets: IdSets | undefined): BlockTable | undefined {
+export function* buildBlockTable(blocks: readonly BlockIds[], sets: IdSets | undefined): Steps<BlockTable | undefined> {
   if (blocks.length === 0) return undefined;
-  const sorted = blocks.toSorted((left, right) => compareWords(left.block.words, right.block.words) || left.block.bits - right.block.bits);
-  const { starts, postings } = sweep(sorted, sets);
+  const sorted = yield* sortInSteps(
+    blocks,
+    (left, right) => compareWords(left.block.words, right.block.words) || left.block.bits - right.block.bits,
+  );
+  const { starts, postings } = yield* sweep(sorted, sets);
   const worst = postings.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
   return {
     worst,

@@ -3,6 +3,8 @@
  * of a string, whose chain holds the shorter ones; a walk costs at most the length of the string. The trie is in flat arrays, because
  * there may be one for each attribute of thousands of rules.
  */
+import type { Steps } from '../../../../steps.ts';
+import { sortInSteps } from '../sort-in-steps.ts';
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { createPosting, type IdSets, type IdsByKey, type Posting } from './posting.ts';
 
@@ -46,6 +48,8 @@ interface Keys {
   readonly sorted: readonly string[];
 }
 
+const NODES_PER_STEP = 128;
+
 function commonLength(left: string, right: string, from: number): number {
   const length = Math.min(left.length, right.length);
   let i = from;
@@ -54,7 +58,7 @@ function commonLength(left: string, right: string, from: number): number {
 }
 
 /** Builds the nodes without recursion: policies may nest keys to any depth. */
-function buildNodes({ prefixes, exact, sorted: keys }: Keys, sets: IdSets | undefined): Nodes {
+function* buildNodes({ prefixes, exact, sorted: keys }: Keys, sets: IdSets | undefined): Steps<Nodes> {
   const nodes: Nodes = { key: [], start: [], end: [], posting: [], whole: [], origin: [] };
   const spans: Span[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined, origin: -1 }];
   for (let span = spans.pop(); span !== undefined; span = spans.pop()) {
@@ -65,6 +69,7 @@ function buildNodes({ prefixes, exact, sorted: keys }: Keys, sets: IdSets | unde
     const ends = first.length === end;
     const posting = postingOf(ends ? prefixes.get(first) : undefined, span.parent, sets);
     const node = nodes.key.length;
+    if (node % NODES_PER_STEP === 0) yield;
     nodes.key.push(first);
     nodes.start.push(depth);
     nodes.end.push(end);
@@ -109,9 +114,10 @@ function nextForks({ origin }: Nodes): Int32Array {
  * Edges by first character, with the depth of their target. They skip nodes with a single child: whether the skipped characters match is
  * checked at the end of the walk.
  */
-function buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): EdgeTable {
+function* buildEdges({ key, start, end, origin }: Nodes, forks: Int32Array): Steps<EdgeTable> {
   const table = createEdgeTable(key.length);
   for (let node = 1; node < key.length; node++) {
+    if (node % NODES_PER_STEP === 0) yield;
     const parent = origin[node] as number;
     // A walk never stops at a node with a single child.
     if (forks[parent] !== parent) continue;
@@ -132,26 +138,30 @@ export function reversed(value: string): string {
 const NO_STRINGS: IdsByKey<string> = new Map();
 
 /** Builds the trie of prefixes and exact strings; `undefined`: `prefixes` is empty. @param sets see `createPosting` */
-export function buildPrefixTrie(
+export function* buildPrefixTrie(
   prefixes: IdsByKey<string>,
   sets: IdSets | undefined,
   exact: IdsByKey<string> = NO_STRINGS,
-): StringTrie | undefined {
-  return prefixes.size === 0 ? undefined : buildTrie(prefixes, exact, sets, false);
+): Steps<StringTrie | undefined> {
+  return prefixes.size === 0 ? undefined : yield* buildTrie(prefixes, exact, sets, false);
 }
 
 /** Builds the trie of suffixes; `undefined`: `suffixes` is empty. @param sets see `createPosting` */
-export function buildSuffixTrie(suffixes: IdsByKey<string>, sets: IdSets | undefined): StringTrie | undefined {
+export function* buildSuffixTrie(suffixes: IdsByKey<string>, sets: IdSets | undefined): Steps<StringTrie | undefined> {
   if (suffixes.size === 0) return undefined;
-  return buildTrie(new Map(Array.from(suffixes, ([suffix, ids]) => [reversed(suffix), ids])), NO_STRINGS, sets, true);
+  return yield* buildTrie(new Map(Array.from(suffixes, ([suffix, ids]) => [reversed(suffix), ids])), NO_STRINGS, sets, true);
 }
 
-function buildTrie(prefixes: IdsByKey<string>, exact: IdsByKey<string>, sets: IdSets | undefined, fromEnd: boolean): StringTrie {
+function* buildTrie(prefixes: IdsByKey<string>, exact: IdsByKey<string>, sets: IdSets | undefined, fromEnd: boolean): Steps<StringTrie> {
   const keys = new Set(prefixes.keys());
   for (const key of exact.keys()) keys.add(key);
-  const nodes = buildNodes({ prefixes, exact, sorted: [...keys].sort() }, sets);
+  yield;
+  const sorted = yield* sortInSteps([...keys], (left, right) => (left < right ? -1 : 1));
+  const nodes = yield* buildNodes({ prefixes, exact, sorted }, sets);
   const forks = nextForks(nodes);
-  const edges = buildEdges(nodes, forks);
+  yield;
+  const edges = yield* buildEdges(nodes, forks);
+  yield;
   const worst = nodes.whole.reduce((most, posting) => Math.max(most, posting?.total ?? 0), 0);
   return { worst, find: finder(nodes, edges, { root: forks[0] as number, fromEnd }) };
 }

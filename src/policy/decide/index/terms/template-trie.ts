@@ -2,6 +2,7 @@
  * A trie of path templates by segments. It finds all templates that a path may match: segments are compared by hash, and the
  * characters that `{*}` and `{**}` allow are not checked, so the exact test has to follow.
  */
+import type { Steps } from '../../../../steps.ts';
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { addHit, createHits, createPosting, type Hits, type IdSets, type IdsByKey, type Posting } from './posting.ts';
 import { buildSuffixTrie, type StringTrie } from './string-trie.ts';
@@ -116,14 +117,17 @@ function hashOf(segment: string): number {
   return hash;
 }
 
-function finish(drafts: readonly Draft[], sets: IdSets | undefined): Nodes {
+const PER_STEP = 128;
+
+function* finish(drafts: readonly Draft[], sets: IdSets | undefined): Steps<Nodes> {
   const ends: End[] = [];
   const ways = new Int32Array(drafts.length * WAYS);
   const edges = createEdgeTable(drafts.length);
   for (const draft of drafts) {
     const { number, any, literals } = draft;
+    if (number % PER_STEP === 0) yield;
     ways[number * WAYS] = any?.number ?? -1;
-    ways[number * WAYS + 1] = isEnd(draft) ? ends.push(endOf(draft, sets)) - 1 : -1;
+    ways[number * WAYS + 1] = isEnd(draft) ? ends.push(yield* endOf(draft, sets)) - 1 : -1;
     for (const [segment, next] of literals) addEdge(edges, [number, hashOf(segment), next.number]);
   }
   return { ways, ends, edges };
@@ -133,11 +137,11 @@ function isEnd({ ends, rests, tails }: Draft): boolean {
   return ends !== undefined || rests !== undefined || tails !== undefined;
 }
 
-function endOf({ ends, rests, tails }: Draft, sets: IdSets | undefined): End {
+function* endOf({ ends, rests, tails }: Draft, sets: IdSets | undefined): Steps<End> {
   return {
     whole: ends === undefined ? undefined : createPosting(ends, undefined, sets),
     rest: rests === undefined ? undefined : createPosting(rests, undefined, sets),
-    tails: tails === undefined ? undefined : buildSuffixTrie(tails, sets),
+    tails: tails === undefined ? undefined : yield* buildSuffixTrie(tails, sets),
   };
 }
 
@@ -199,11 +203,16 @@ function visit(nodes: Nodes, node: number, at: number, walk: Walk): void {
 }
 
 /** Builds the trie of well-formed templates; `undefined`: `idsByTemplate` is empty. @param sets see `createPosting` */
-export function buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: IdSets | undefined): TemplateTrie | undefined {
+export function* buildTemplateTrie(idsByTemplate: IdsByKey<string>, sets: IdSets | undefined): Steps<TemplateTrie | undefined> {
   if (idsByTemplate.size === 0) return undefined;
   const drafts = new Drafts();
-  for (const [template, ids] of idsByTemplate) drafts.add(template, ids);
-  const nodes = finish(drafts.all, sets);
+  let added = 0;
+  for (const [template, ids] of idsByTemplate) {
+    drafts.add(template, ids);
+    added += 1;
+    if (added % PER_STEP === 0) yield;
+  }
+  const nodes = yield* finish(drafts.all, sets);
   const givesUp = drafts.all.filter(isFork).length > FEW_FORKS;
   // Shared by all walks, which never overlap.
   const walk: Walk = { path: '', hits: createHits(), left: 0, forks: 0 };

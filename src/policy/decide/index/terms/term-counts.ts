@@ -2,7 +2,9 @@
  * Counts how many rules share a term: the number of rules that a request which hits the term may match because of it. Used to choose
  * access predicates.
  */
+import type { Steps } from '../../../../steps.ts';
 import type { Clause, Rule } from '../../../model/program.ts';
+import { sortInSteps } from '../sort-in-steps.ts';
 import { reversed } from './string-trie.ts';
 import { axisOf, type Term, type TermKind, termsOf } from './term.ts';
 
@@ -15,22 +17,31 @@ export interface TermCounts {
 /** One value can hit several patterns, where exact strings exclude each other; so a pattern counts this many times. */
 const PATTERN_FACTOR = 4;
 
+/** Terms and links that one step adds. */
+const PER_STEP = 256;
+
 /** Counts the positive terms of all rules. */
-export function countTerms(rules: readonly Rule[]): TermCounts {
+export function* countTerms(rules: readonly Rule[]): Steps<TermCounts> {
   const counts: TermCounts = { byAxis: new Map(), rules: rules.length };
+  let added = 0;
   for (const { to, from, when } of rules) {
-    for (const clauses of to) addClauses(counts, clauses);
-    for (const clauses of from) addClauses(counts, clauses);
-    addClauses(counts, when);
+    for (const clauses of to) added += addClauses(counts, clauses);
+    for (const clauses of from) added += addClauses(counts, clauses);
+    added += addClauses(counts, when);
+    if (added < PER_STEP) continue;
+    added = 0;
+    yield;
   }
   for (const kinds of counts.byAxis.values()) {
-    addNested(kinds.get('prefix'), (value) => value);
-    addNested(kinds.get('suffix'), reversed);
+    yield* addNested(kinds.get('prefix'), (value) => value);
+    yield* addNested(kinds.get('suffix'), reversed);
   }
   return counts;
 }
 
-function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): void {
+/** @returns the number of terms */
+function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): number {
+  let added = 0;
   for (const clause of clauses) {
     const terms = termsOf(clause, 'anyOf');
     if (terms === undefined) continue;
@@ -41,7 +52,9 @@ function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): void {
       byAxis.set(axis, kinds);
     }
     for (const term of terms) addOne(kinds, term);
+    added += terms.length;
   }
+  return added;
 }
 
 function addOne(kinds: Map<TermKind, Map<string, number>>, { kind, value }: Term): void {
@@ -54,12 +67,17 @@ function addOne(kinds: Map<TermKind, Map<string, number>>, { kind, value }: Term
 }
 
 /** A value that hits a prefix hits all shorter ones and may hit longer ones: the longest chain through each prefix counts. */
-function addNested(counts: Map<string, number> | undefined, keyOf: (value: string) => string): void {
+function* addNested(counts: Map<string, number> | undefined, keyOf: (value: string) => string): Steps<void> {
   if (counts === undefined) return;
-  const sorted = Array.from(counts, ([value, count]): Link => ({ value, key: keyOf(value), count, parent: undefined, longest: 0 }));
-  sorted.sort((left, right) => (left.key < right.key ? -1 : 1));
+  const links: Link[] = [];
+  for (const [value, count] of counts) {
+    links.push({ value, key: keyOf(value), count, parent: undefined, longest: 0 });
+    if (links.length % PER_STEP === 0) yield;
+  }
+  const sorted = yield* sortInSteps(links, (left, right) => (left.key < right.key ? -1 : 1));
   let open: Link | undefined;
-  for (const link of sorted) {
+  for (const [at, link] of sorted.entries()) {
+    if (at % PER_STEP === 0) yield;
     while (open !== undefined && !link.key.startsWith(open.key)) open = open.parent;
     link.parent = open;
     link.count += open?.count ?? 0;
@@ -67,9 +85,11 @@ function addNested(counts: Map<string, number> | undefined, keyOf: (value: strin
     open = link;
   }
   // Children come after their parents, so that iterating backwards passes the longest chain up.
+  yield;
   for (const { parent, longest } of sorted.toReversed()) {
     if (parent !== undefined) parent.longest = Math.max(parent.longest, longest);
   }
+  yield;
   for (const { value, longest } of sorted) counts.set(value, longest);
 }
 

@@ -2,6 +2,7 @@
  * Indexes all terms of one axis: hash maps for exact strings, tries for prefixes and suffixes, ranges for CIDR blocks, a trie by
  * segments for path templates. Looking up a value gives the postings that it hits.
  */
+import { doSteps, type Steps } from '../../../../steps.ts';
 import { type IpBlock, type IpWords, parseIpBlock } from '../../../match/ip-block.ts';
 import { type BlockTable, buildBlockTable } from './block-table.ts';
 import { addHit, addId, createPosting, type Hits, type IdSets, type IdsByKey, type Posting } from './posting.ts';
@@ -50,25 +51,32 @@ export function addTerm({ idsByValue }: IndexDraft, term: Term, id: number): voi
 }
 
 const NO_IDS: IdsByKey<string> = new Map();
+const VALUES_PER_STEP = 256;
 
 /** Builds the index. @param sets see `createPosting` */
-export function buildTermIndex({ idsByValue }: IndexDraft, sets: IdSets | undefined): TermIndex {
+export function buildTermIndex(draft: IndexDraft, sets: IdSets | undefined): TermIndex {
+  return doSteps(buildTermIndexInSteps(draft, sets));
+}
+
+/** The same in steps. */
+export function* buildTermIndexInSteps({ idsByValue }: IndexDraft, sets: IdSets | undefined): Steps<TermIndex> {
   const of = (kind: TermKind): IdsByKey<string> => idsByValue.get(kind) ?? NO_IDS;
-  const [ipv4, ipv6] = buildBlocks(of('block'), sets);
-  const prefix = buildPrefixTrie(of('prefix'), sets, of('exact'));
+  const [ipv4, ipv6] = yield* buildBlocks(of('block'), sets);
+  const prefix = yield* buildPrefixTrie(of('prefix'), sets, of('exact'));
   const built = {
-    exact: prefix === undefined ? postingsByKey(of('exact'), unchanged, sets) : undefined,
+    exact: prefix === undefined ? yield* postingsByKey(of('exact'), unchanged, sets) : undefined,
     prefix,
-    suffix: buildSuffixTrie(of('suffix'), sets),
+    suffix: yield* buildSuffixTrie(of('suffix'), sets),
     present: presentPosting(of('present'), sets),
-    templates: buildTemplateTrie(of('template'), sets),
-    namespaces: buildPrefixTrie(of('namespace'), sets),
-    accounts: postingsByKey(of('account'), unchanged, sets),
+    templates: yield* buildTemplateTrie(of('template'), sets),
+    namespaces: yield* buildPrefixTrie(of('namespace'), sets),
+    accounts: yield* postingsByKey(of('account'), unchanged, sets),
     everyAccount: everyPosting(of('account'), sets),
-    ports: postingsByKey(of('port'), Number, sets),
+    ports: yield* postingsByKey(of('port'), Number, sets),
     ipv4,
     ipv6,
   };
+  yield;
   return { ...built, worst: worstOf(built, of('template')) };
 }
 
@@ -76,13 +84,18 @@ function unchanged(value: string): string {
   return value;
 }
 
-function postingsByKey<K>(
+function* postingsByKey<K>(
   idsByValue: IdsByKey<string>,
   keyOf: (value: string) => K,
   sets: IdSets | undefined,
-): ReadonlyMap<K, Posting> | undefined {
+): Steps<ReadonlyMap<K, Posting> | undefined> {
   if (idsByValue.size === 0) return undefined;
-  return new Map(Array.from(idsByValue, ([value, ids]) => [keyOf(value), createPosting(ids, undefined, sets)]));
+  const postings = new Map<K, Posting>();
+  for (const [value, ids] of idsByValue) {
+    postings.set(keyOf(value), createPosting(ids, undefined, sets));
+    if (postings.size % VALUES_PER_STEP === 0) yield;
+  }
+  return postings;
 }
 
 function everyPosting(idsByValue: IdsByKey<string>, sets: IdSets | undefined): Posting | undefined {
@@ -94,13 +107,16 @@ function presentPosting(idsByValue: IdsByKey<string>, sets: IdSets | undefined):
   return ids === undefined ? undefined : createPosting(ids, undefined, sets);
 }
 
-function buildBlocks(idsByValue: IdsByKey<string>, sets: IdSets | undefined): [BlockTable | undefined, BlockTable | undefined] {
+function* buildBlocks(idsByValue: IdsByKey<string>, sets: IdSets | undefined): Steps<[BlockTable | undefined, BlockTable | undefined]> {
   const families: [{ block: IpBlock; ids: number[] }[], { block: IpBlock; ids: number[] }[]] = [[], []];
+  let parsed = 0;
   for (const [value, ids] of idsByValue) {
     const block = parseIpBlock(value);
     if (block !== undefined) families[block.words.length === 1 ? 0 : 1].push({ block, ids });
+    parsed += 1;
+    if (parsed % VALUES_PER_STEP === 0) yield;
   }
-  return [buildBlockTable(families[0], sets), buildBlockTable(families[1], sets)];
+  return [yield* buildBlockTable(families[0], sets), yield* buildBlockTable(families[1], sets)];
 }
 
 /** All templates may match one path; of the other kinds the longest chain counts. */

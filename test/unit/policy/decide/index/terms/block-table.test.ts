@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { type BlockTable, buildBlockTable } from '../../../../../../src/policy/decide/index/terms/block-table.ts';
 import { blockContains, type IpBlock, type IpWords, parseIp, parseIpBlock } from '../../../../../../src/policy/match/ip-block.ts';
+import { doSteps } from '../../../../../../src/steps.ts';
 
 const IPV4: readonly string[] = [
   '0.0.0.0/0',
@@ -26,7 +27,7 @@ const IPV6: readonly string[] = [
 
 function tableOf(texts: readonly string[]): BlockTable {
   const blocks = texts.map((text, id) => ({ block: parseIpBlock(text) as IpBlock, ids: [id] }));
-  return buildBlockTable(blocks, undefined) as BlockTable;
+  return doSteps(buildBlockTable(blocks, undefined)) as BlockTable;
 }
 
 function idsAt(table: BlockTable, address: string): readonly number[] {
@@ -92,6 +93,6 @@ describe('buildBlockTable', () => {
   });
 
   it('is undefined when there are no blocks', () => {
-    expect(buildBlockTable([], undefined)).to.equal(undefined);
+    expect(doSteps(buildBlockTable([], undefined))).to.equal(undefined);
   });
 });

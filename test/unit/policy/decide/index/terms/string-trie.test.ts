@@ -3,13 +3,14 @@ import { expect } from 'chai';
 import { RowSets } from '../../../../../../src/policy/decide/index/bitmap/row-sets.ts';
 import type { Posting } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 import { buildPrefixTrie, buildSuffixTrie, type StringTrie } from '../../../../../../src/policy/decide/index/terms/string-trie.ts';
+import { doSteps } from '../../../../../../src/steps.ts';
 
 function idsByText(texts: readonly string[], firstId = 0): Map<string, number[]> {
   return new Map(texts.map((text, at) => [text, [firstId + at]]));
 }
 
 function trieOf(texts: readonly string[], sets?: RowSets): StringTrie {
-  return buildPrefixTrie(idsByText(texts), sets) as StringTrie;
+  return doSteps(buildPrefixTrie(idsByText(texts), sets)) as StringTrie;
 }
 
 function idsOf(posting: Posting | undefined): readonly number[] {
@@ -49,7 +50,7 @@ describe('buildPrefixTrie', () => {
       const prefixes = ['/a/', '/a', '/q/r/s'];
       const whole = ['/a', '/a/b', '/q', '', '/ab'];
       const wanted = [...prefixes.map((text) => value.startsWith(text)), ...whole.map((text) => value === text)];
-      const trie = buildPrefixTrie(idsByText(prefixes), undefined, idsByText(whole, prefixes.length)) as StringTrie;
+      const trie = doSteps(buildPrefixTrie(idsByText(prefixes), undefined, idsByText(whole, prefixes.length))) as StringTrie;
 
       expect(idsOf(trie.find(value, 0))).to.deep.equal(wanted.flatMap((isHit, id) => (isHit ? [id] : [])));
       expect(trie.worst).to.equal(3);
@@ -65,7 +66,7 @@ describe('buildPrefixTrie', () => {
   });
 
   it('is undefined when there are no keys', () => {
-    expect(buildPrefixTrie(new Map(), undefined)).to.equal(undefined);
+    expect(doSteps(buildPrefixTrie(new Map(), undefined))).to.equal(undefined);
   });
 
   it('holds keys nested a thousand deep', () => {
@@ -82,11 +83,11 @@ describe('buildSuffixTrie', () => {
       const suffixes = ['c', '/c', 'b/c', 'ab', 'b', '/a', 'zzab'];
       const wanted = suffixes.flatMap((text, id) => (value.endsWith(text) ? [id] : []));
 
-      expect(idsOf((buildSuffixTrie(idsByText(suffixes), undefined) as StringTrie).find(value, 0))).to.deep.equal(wanted);
+      expect(idsOf((doSteps(buildSuffixTrie(idsByText(suffixes), undefined)) as StringTrie).find(value, 0))).to.deep.equal(wanted);
     });
   }
 
   it('is undefined when there are no keys', () => {
-    expect(buildSuffixTrie(new Map(), undefined)).to.equal(undefined);
+    expect(doSteps(buildSuffixTrie(new Map(), undefined))).to.equal(undefined);
   });
 });

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { createHits } from '../../../../../../src/policy/decide/index/terms/posting.ts';
 import { buildTemplateTrie, type TemplateTrie } from '../../../../../../src/policy/decide/index/terms/template-trie.ts';
 import { compilePathTemplate, type PathTemplate, parsePathTemplate } from '../../../../../../src/policy/match/path-template.ts';
+import { doSteps } from '../../../../../../src/steps.ts';
 
 const DEEP: string = `${'/{*}'.repeat(70)}/end`;
 const TEMPLATES: readonly string[] = [
@@ -39,7 +40,7 @@ const PATHS: readonly string[] = [
 ];
 
 function found(path: string): ReadonlySet<number> {
-  const trie = buildTemplateTrie(new Map(TEMPLATES.map((text, id) => [text, [id]])), undefined) as TemplateTrie;
+  const trie = doSteps(buildTemplateTrie(new Map(TEMPLATES.map((text, id) => [text, [id]])), undefined)) as TemplateTrie;
   const hits = createHits();
   trie.find(path, hits);
   const ids = new Set<number>();
@@ -63,6 +64,6 @@ describe('buildTemplateTrie', () => {
   });
 
   it('is undefined when there are no templates', () => {
-    expect(buildTemplateTrie(new Map(), undefined)).to.equal(undefined);
+    expect(doSteps(buildTemplateTrie(new Map(), undefined))).to.equal(undefined);
   });
 });
