@@ -46,6 +46,8 @@ export interface ActivatorHost {
 
 type Labels = Readonly<Record<string, string>>;
 
+const NO_ACTIVATION: Promise<Activation> = Promise.resolve({ kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' });
+
 /** Verifies and activates the bundles of one agent. */
 export class BundleActivator implements BundleSink {
   readonly #options: ActivatorOptions;
@@ -60,8 +62,10 @@ export class BundleActivator implements BundleSink {
   #kept: OpenedBundle | undefined;
   #activeProgram: Program | undefined;
   #activeDigest = '';
+  /** The last bundle that was offered. */
+  #offered: Promise<Activation> = NO_ACTIVATION;
   /** The last activation that was asked for. */
-  #activation: Promise<Activation> = Promise.resolve({ kind: 'rejected', code: 'SP_BUNDLE_UNREADABLE' });
+  #activation: Promise<Activation> = NO_ACTIVATION;
   /** The last error of each kind, so that it is reported once and not at every read. */
   readonly #reported = new BoundedMap<string, string>(LIMITS.reportedErrors);
 
@@ -83,7 +87,13 @@ export class BundleActivator implements BundleSink {
     return this.#good !== undefined;
   }
 
-  async offer(files: BundleFiles): Promise<Activation> {
+  /** Bundles are opened one after the other, so that the last one that was offered counts. */
+  offer(files: BundleFiles): Promise<Activation> {
+    this.#offered = this.#offered.then(() => this.#offerNow(files));
+    return this.#offered;
+  }
+
+  async #offerNow(files: BundleFiles): Promise<Activation> {
     try {
       const opened = await this.#format.open(files);
       this.#accept(opened);

@@ -16,7 +16,7 @@ export interface OpenedBundle extends DecodedBundle {
 export interface BundleFormat {
   /** Files to read, relative to the directory of the bundle. */
   readonly fileNames: readonly string[];
-  /** Opens what was mounted, one call after the other. Rejects with a RefusedError when no copy is good. */
+  /** Opens what was mounted; one call at a time. Rejects with a RefusedError when no copy is good. */
   open(files: BundleFiles): Promise<OpenedBundle>;
   /** Opens what an earlier run kept, before anything that is mounted. Rejects with a RefusedError. */
   openKept(kept: BundleFiles): Promise<OpenedBundle>;

@@ -149,9 +149,9 @@ function slotsIn(files: BundleFiles): readonly SlotName[] {
 }
 
 function* partsOf(contents: readonly (Uint8Array | undefined)[]): Steps<ReadonlyMap<string, Uint8Array>> {
-  const parts = new Map<string, Uint8Array>();
-  for (const content of contents) if (content !== undefined) parts.set(yield* digestInSteps(content), content);
-  return parts;
+  const parts: (readonly [digest: string, content: Uint8Array])[] = [];
+  for (const content of contents) if (content !== undefined) parts.push([yield* digestInSteps(content), content]);
+  return new Map(parts);
 }
 
 /** The result of `run`; undefined, and a problem of this slot, when it refuses. */

@@ -4,8 +4,8 @@
  */
 import type { Steps } from '../../../../steps.ts';
 import type { IpBlock, IpWords } from '../../../match/ip-block.ts';
-import { sortInSteps } from '../sort-in-steps.ts';
 import { createPosting, type IdSets, type Posting } from './posting.ts';
+import { sortInSteps } from './sort-in-steps.ts';
 
 /** A block with its ids. */
 export interface BlockIds {

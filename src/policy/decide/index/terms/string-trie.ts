@@ -4,9 +4,9 @@
  * there may be one for each attribute of thousands of rules.
  */
 import type { Steps } from '../../../../steps.ts';
-import { sortInSteps } from '../sort-in-steps.ts';
 import { addEdge, createEdgeTable, type EdgeTable, ENTRY, firstPlace } from './edge-table.ts';
 import { createPosting, type IdSets, type IdsByKey, type Posting } from './posting.ts';
+import { sortInSteps } from './sort-in-steps.ts';
 
 /** Finds the longest matching key. */
 export interface StringTrie {

@@ -4,7 +4,7 @@
  */
 import type { Steps } from '../../../../steps.ts';
 import type { Clause, Rule } from '../../../model/program.ts';
-import { sortInSteps } from '../sort-in-steps.ts';
+import { sortInSteps } from './sort-in-steps.ts';
 import { reversed } from './string-trie.ts';
 import { axisOf, type Term, type TermKind, termsOf } from './term.ts';
 

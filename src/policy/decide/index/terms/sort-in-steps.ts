@@ -1,7 +1,7 @@
 /*
  * Sorts in steps: runs of the array by the engine's own sort, which are then merged.
  */
-import type { Steps } from '../../../steps.ts';
+import type { Steps } from '../../../../steps.ts';
 
 /** Elements that one step sorts or merges. */
 const PER_STEP = 512;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { sortInSteps } from '../../../../../src/policy/decide/index/sort-in-steps.ts';
-import { doSteps } from '../../../../../src/steps.ts';
+import { sortInSteps } from '../../../../../../src/policy/decide/index/terms/sort-in-steps.ts';
+import { doSteps } from '../../../../../../src/steps.ts';
 
 describe('sortInSteps', () => {
   it('sorts as the engine does, and keeps the order of equal values', () => {
