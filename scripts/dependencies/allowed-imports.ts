@@ -81,7 +81,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'flags, environment and files to checked settings; the schema of the chart values',
     imports: ['api', 'bundle', 'errors.ts', 'limits'],
     types: ['telemetry'],
-    npm: ['yaml', 'zod', 'zod/mini'],
+    npm: ['zod', 'zod/mini'],
     node: ['node:net', 'node:util'],
   },
   'agent/net': { job: 'socket events, addresses, lingering close', imports: ['limits'], node: ['node:fs', 'node:net', 'node:os'] },

@@ -4,9 +4,9 @@
  */
 
 import { parseArgs } from 'node:util';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
+import { parseYamlValue } from '../api/kube/yaml-documents.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
@@ -271,7 +271,7 @@ function parseFile(text: string | undefined): Record<string, unknown> {
   if (text === undefined || text.trim() === '') return {};
   let value: unknown;
   try {
-    value = parseYaml(text, { maxAliasCount: 100 });
+    value = parseYamlValue(text);
   } catch (error) {
     throw new RefusedError('SP_CONFIG', `the configuration file is not YAML: ${error instanceof Error ? error.message : ''}`, {
       cause: error,

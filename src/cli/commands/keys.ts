@@ -2,8 +2,8 @@
  * `sallyport keys show|rotate|restore|reset`: the signing keys of an installation, in the Secret of its namespace.
  */
 import { type Command, Option } from 'commander';
-import { parse } from 'yaml';
 import { SIGNING_KEYS_SECRET } from '../../api/kube/names.ts';
+import { parseYamlValue } from '../../api/kube/yaml-documents.ts';
 import { thumbprint } from '../../bundle/jws.ts';
 import type { KubeClient } from '../../cluster/client.ts';
 import { isRawObject } from '../../cluster/kube-object.ts';
@@ -171,7 +171,7 @@ async function requireKeys({ store, namespace }: Pick<Session, 'store' | 'namesp
 /** A Secret, or the document in it. */
 function parseBackup(text: string, file: string): SigningKeys {
   try {
-    const value: unknown = parse(text);
+    const value = parseYamlValue(text);
     return isRawObject(value) && value.kind === 'Secret' ? keysIn(value) : parseSigningKeys(text);
   } catch (error) {
     const reason = error instanceof RefusedError ? error.message : 'not YAML or JSON';

@@ -1,9 +1,9 @@
 /*
  * The policies in a published bundle, so that explain and diff can evaluate exactly what an agent has.
  */
-import { parseAllDocuments } from 'yaml';
 import { workloadKey } from '../../api/kube/keys.ts';
 import { BUNDLE_DIGEST_KEY, BUNDLE_KEY } from '../../api/kube/names.ts';
+import { parseYamlDocuments } from '../../api/kube/yaml-documents.ts';
 import type { Bundle } from '../../bundle/bundle.ts';
 import { canonicalJson } from '../../bundle/canonical-json.ts';
 import { decodeBundle, parseBundle } from '../../bundle/decode.ts';
@@ -79,8 +79,8 @@ function onlyItem(items: unknown, file: string): Readonly<Record<string, unknown
 }
 
 function firstDocument(text: string): unknown {
-  const documents = parseAllDocuments(text, { prettyErrors: false });
-  return Array.isArray(documents) && documents[0]?.errors.length === 0 ? documents[0].toJS() : undefined;
+  const [first] = parseYamlDocuments(text).documents;
+  return first?.errors.length === 0 ? first.toJS() : undefined;
 }
 
 function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {

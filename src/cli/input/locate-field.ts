@@ -2,7 +2,8 @@
  * Finds the line and column of a field in a file, for findings and for references to rules. A file is parsed a second time for
  * this, once and only when first needed.
  */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node, type Scalar, type YAMLMap } from 'yaml';
+import { parseYamlDocuments } from '../../api/kube/yaml-documents.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 
 /** A position in a file; both numbers start at 1. */
@@ -24,6 +25,15 @@ interface ParsedFile {
   readonly documentByLine: ReadonlyMap<number, Document.Parsed>;
   /** Items of Lists by name, so that a List with thousands of items is walked once. */
   readonly itemsByList: Map<Node, ReadonlyMap<string, YAMLMap>>;
+  /** Members of mappings, so that a mapping with thousands of members is walked once. */
+  readonly membersByMap: Map<YAMLMap, Members>;
+}
+
+/** The members of one mapping. */
+interface Members {
+  readonly byName: ReadonlyMap<string, { readonly key: Scalar; readonly value: unknown }>;
+  /** Lengths of the names, longest first. */
+  readonly lengths: readonly number[];
 }
 
 /** Finds fields in the given files. @param textByFile by the file names that origins use */
@@ -43,18 +53,21 @@ export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
 }
 
 function parseYaml(text: string): ParsedFile {
-  const lineCounter = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: false });
-  const documents = Array.isArray(parsed) ? parsed : [];
+  const { documents, lineCounter } = parseYamlDocuments(text);
   const lineOf = ({ contents, range }: Document.Parsed): number => lineCounter.linePos(contents?.range?.[0] ?? range[0]).line;
-  return { lineCounter, documentByLine: new Map(documents.map((document) => [lineOf(document), document])), itemsByList: new Map() };
+  return {
+    lineCounter,
+    documentByLine: new Map(documents.map((document) => [lineOf(document), document])),
+    itemsByList: new Map(),
+    membersByMap: new Map(),
+  };
 }
 
 function offsetOf(file: ParsedFile, item: ManifestObject, path: string): number | undefined {
   const root = file.documentByLine.get(item.origin.line)?.contents;
   if (root === null || root === undefined) return undefined;
   const object = objectNode(file, root, item);
-  return descend(object, path, object.range?.[0]);
+  return descend(object, path, { found: object.range?.[0], file });
 }
 
 /** The node of the object itself, or of the List item that is the object. */
@@ -79,24 +92,38 @@ function itemKey(kind: unknown, namespace: unknown, name: unknown): string {
 }
 
 /** The offset of `path` below `node`. @param found offset of the deepest part found so far */
-function descend(node: unknown, path: string, found: number | undefined): number | undefined {
+function descend(
+  node: unknown,
+  path: string,
+  { found, file }: { readonly found: number | undefined; readonly file: ParsedFile },
+): number | undefined {
   if (path === '') return found;
   if (isSeq(node)) {
     const [matched = '', index] = /^\[(\d+)\]\.?/.exec(path) ?? [];
     const child = index === undefined ? undefined : (node.items[Number(index)] as Node | undefined);
-    return child === undefined ? found : descend(child, path.slice(matched.length), child.range?.[0] ?? found);
+    return child === undefined ? found : descend(child, path.slice(matched.length), { found: child.range?.[0] ?? found, file });
   }
   if (!isMap(node)) return found;
+  const members = file.membersByMap.get(node) ?? membersOf(node);
+  file.membersByMap.set(node, members);
   // A map key is written in brackets (`matchLabels[app.kubernetes.io/name]`) or after a dot.
   const bracketed = /^\[([^\]]*)\]/.exec(path)?.[1];
-  const pairs = node.items.flatMap((pair) =>
-    isScalar(pair.key) ? [{ name: String(pair.key.value), key: pair.key, value: pair.value }] : [],
-  );
-  const candidates = pairs.filter(({ name }) =>
-    bracketed === undefined ? path.startsWith(name) && /^($|[.[])/.test(path.slice(name.length)) : name === bracketed,
-  );
-  const [longest] = candidates.toSorted((one, other) => other.name.length - one.name.length);
-  if (longest === undefined) return found;
-  const rest = path.slice(longest.name.length + (bracketed === undefined ? 0 : 2)).replace(/^\./, '');
-  return descend(longest.value, rest, longest.key.range?.[0] ?? found);
+  const name = bracketed ?? longestName(members, path);
+  const member = name === undefined ? undefined : members.byName.get(name);
+  if (name === undefined || member === undefined) return found;
+  const rest = path.slice(name.length + (bracketed === undefined ? 0 : 2)).replace(/^\./, '');
+  return descend(member.value, rest, { found: member.key.range?.[0] ?? found, file });
+}
+
+function membersOf(map: YAMLMap): Members {
+  const byName = new Map<string, { readonly key: Scalar; readonly value: unknown }>();
+  for (const { key, value } of map.items) if (isScalar(key)) byName.set(String(key.value), { key, value });
+  const lengths = new Set([...byName.keys()].map(({ length }) => length));
+  return { byName, lengths: [...lengths].toSorted((one, other) => other - one) };
+}
+
+/** The longest name that `path` begins with. */
+function longestName({ byName, lengths }: Members, path: string): string | undefined {
+  const length = lengths.find((one) => (one === path.length || path[one] === '.' || path[one] === '[') && byName.has(path.slice(0, one)));
+  return length === undefined ? undefined : path.slice(0, length);
 }

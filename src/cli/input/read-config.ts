@@ -3,7 +3,7 @@
  * configures the controller and the commands alike.
  */
 
-import { parse as parseYaml } from 'yaml';
+import { parseYamlValue } from '../../api/kube/yaml-documents.ts';
 import { type ControllerConfig, configNotes, loadControllerConfig } from '../../config/controller.ts';
 import { type CommandContext, CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
@@ -30,7 +30,7 @@ const USED_BY_RUN: ReadonlySet<string> = new Set(['mesh', 'jwks']);
 /** Says which sections of the configuration `sallyport run` does not use. The file has been read without an error before. */
 export async function noteUnused(file: string | undefined, context: CommandContext): Promise<void> {
   if (file === undefined || file === '-') return;
-  const value: unknown = parseYaml(await readInput(file, context));
+  const value: unknown = parseYamlValue(await readInput(file, context));
   const unused = Object.keys(value ?? {}).filter((section) => !USED_BY_RUN.has(section));
   if (unused.length > 0) writeMessage(context.stderr, `${file}: run does not use ${unused.join(', ')}`);
 }

@@ -3,8 +3,9 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, type LineCounter } from 'yaml';
 import * as z from 'zod';
+import { parseYamlDocument } from '../../api/kube/yaml-documents.ts';
 import type { ExplainedVerdict } from '../../explain/explanation.ts';
 import type { Expected } from '../../explain/run-tests.ts';
 import type { Json } from '../../policy/facts.ts';
@@ -130,14 +131,8 @@ async function testFilesAt(path: string, { cwd }: CommandContext): Promise<reado
 
 /** The table in `text`. @throws CommandError that names file, line and field */
 function parseTable(text: string, file: string): TestTable {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { prettyErrors: false, lineCounter });
-  const [error] = document.errors;
-  if (error !== undefined)
-    throw new CommandError(
-      EXIT_BAD_DATA,
-      `${file}:${lineCounter.linePos(Math.max(0, error.pos[0])).line}: ${error.message.split('\n')[0] ?? ''}`,
-    );
+  const { document, lineCounter, error } = parseYamlDocument(text);
+  if (error !== undefined) throw new CommandError(EXIT_BAD_DATA, `${file}:${error.line}: ${error.message}`);
   const result = tableSchema.safeParse(document.toJS());
   if (result.success) return { ...result.data, file };
   const [issue] = result.error.issues;

@@ -8,7 +8,6 @@ import { subjectOf } from './rule-cover.ts';
 
 /** Longest prefix of a value under which a covering rule is found. */
 const MAX_PREFIX = 200;
-const ANYTHING = '';
 
 /** Entries by a value that their rule requires. */
 export interface RuleIndex<T> {
@@ -18,61 +17,104 @@ export interface RuleIndex<T> {
   readonly candidates: (rule: Rule) => Iterable<T>;
 }
 
+/** Entries whose rule requires a value of one subject. */
+interface SubjectEntries<T> {
+  readonly exact: Map<string | number, T[]>;
+  readonly byPrefix: Map<string, T[]>;
+  /** Lengths of the prefixes. */
+  readonly lengths: Set<number>;
+  /** Those whose values must be compared one by one. */
+  readonly others: T[];
+}
+
 /** An empty index. */
 export function createRuleIndex<T>(): RuleIndex<T> {
-  const entriesByKey = new Map<string, T[]>();
+  const bySubject = new Map<string, SubjectEntries<T>>();
+  /** Of rules that require nothing. */
+  const anything: T[] = [];
   return {
     add(rule, entry) {
-      for (const key of new Set(keysOf(rule))) {
-        const entries = entriesByKey.get(key);
-        if (entries === undefined) entriesByKey.set(key, [entry]);
-        else entries.push(entry);
-      }
+      const clauses = requiredClauses(rule);
+      if (clauses === undefined) anything.push(entry);
+      else for (const clause of clauses) addClause(bySubject, clause, entry);
     },
     *candidates(rule) {
-      for (const key of coveringKeys(rule)) yield* entriesByKey.get(key) ?? [];
+      yield* anything;
+      const required = requiredValues(rule).flatMap(({ subject, value }) => {
+        const entries = bySubject.get(subject);
+        return entries === undefined ? [] : [{ value, entries }];
+      });
+      for (const { value, entries } of required) yield* withExact(entries, value);
+      for (const { value, entries } of required) yield* withPrefix(entries, value);
+      for (const { entries } of required) yield* entries.others;
     },
   };
 }
 
-/** Keys from the first part of the rule that requires a value in each of its alternatives. */
-function keysOf({ to, from, when }: Rule): readonly string[] {
+function addClause<T>(bySubject: Map<string, SubjectEntries<T>>, clause: Clause, entry: T): void {
+  const subject = subjectOf(clause);
+  let entries = bySubject.get(subject);
+  if (entries === undefined) {
+    entries = { exact: new Map(), byPrefix: new Map(), lengths: new Set(), others: [] };
+    bySubject.set(subject, entries);
+  }
+  for (const value of clause.anyOf ?? []) {
+    if (typeof value === 'number') append(entries.exact, value, entry);
+    else if (typeof value === 'string' || !('kind' in value)) appendOnce(entries.others, entry);
+    else if (value.kind === 'exact') append(entries.exact, value.value, entry);
+    else if (value.kind === 'prefix') {
+      append(entries.byPrefix, value.value, entry);
+      entries.lengths.add(value.value.length);
+    } else appendOnce(entries.others, entry);
+  }
+}
+
+function append<K, T>(entriesByKey: Map<K, T[]>, key: K, entry: T): void {
+  const entries = entriesByKey.get(key);
+  if (entries === undefined) entriesByKey.set(key, [entry]);
+  else appendOnce(entries, entry);
+}
+
+/** The values of one rule are added in a row. */
+function appendOnce<T>(entries: T[], entry: T): void {
+  if (entries.at(-1) !== entry) entries.push(entry);
+}
+
+function* withExact<T>({ exact }: SubjectEntries<T>, value: Value): Iterable<T> {
+  const key = typeof value === 'number' ? value : typeof value === 'object' && 'kind' in value && value.kind === 'exact' ? value.value : '';
+  yield* exact.get(key) ?? [];
+}
+
+/** The longest prefix first. */
+function* withPrefix<T>({ byPrefix, lengths }: SubjectEntries<T>, value: Value): Iterable<T> {
+  if (lengths.size === 0) return;
+  const text = literalPrefixOf(value);
+  for (let length = Math.min(text.length, MAX_PREFIX); length > 0; length--) {
+    if (lengths.has(length)) yield* byPrefix.get(text.slice(0, length)) ?? [];
+  }
+}
+
+/** Clauses of the first part of the rule that requires a value in each of its alternatives; undefined: no part does. */
+function requiredClauses({ to, from, when }: Rule): readonly Clause[] | undefined {
   for (const entries of [to, from, [when]]) {
     const clauses = entries.map((entry) => entry.find(({ anyOf }) => anyOf !== undefined));
-    if (clauses.every((clause) => clause !== undefined)) return clauses.flatMap(valueKeys);
+    if (clauses.every((clause) => clause !== undefined)) return clauses;
   }
-  return [ANYTHING];
+  return undefined;
 }
 
-function valueKeys(clause: Clause): readonly string[] {
-  const subject = subjectOf(clause);
-  return (clause.anyOf ?? []).map((value) => `${subject} ${valueKey(value)}`);
-}
-
-/** Values that must be compared one by one share a key. */
-function valueKey(value: NonNullable<Clause['anyOf']>[number]): string {
-  if (typeof value === 'number') return `=${value}`;
-  if (typeof value === 'string' || !('kind' in value)) return '~';
-  if (value.kind === 'exact') return `=${value.value}`;
-  return value.kind === 'prefix' ? `^${value.value}` : '~';
-}
+type Value = NonNullable<Clause['anyOf']>[number];
 
 /** Uses one alternative of each part, because a rule that covers the whole covers that alternative, too. */
-function* coveringKeys({ to: [operation = []], from: [source = []], when }: Rule): Iterable<string> {
-  const clauses = [...operation, ...source, ...when].flatMap((clause) => {
-    const [first] = clause.anyOf ?? [];
-    return first === undefined ? [] : [{ subject: subjectOf(clause), key: valueKey(first), text: literalPrefixOf(first) }];
+function requiredValues({ to: [operation = []], from: [source = []], when }: Rule): readonly { subject: string; value: Value }[] {
+  return [...operation, ...source, ...when].flatMap((clause) => {
+    const [value] = clause.anyOf ?? [];
+    return value === undefined ? [] : [{ subject: subjectOf(clause), value }];
   });
-  yield ANYTHING;
-  for (const { subject, key } of clauses) if (key.startsWith('=')) yield `${subject} ${key}`;
-  for (const { subject, text } of clauses) {
-    for (let length = Math.min(text.length, MAX_PREFIX); length > 0; length--) yield `${subject} ^${text.slice(0, length)}`;
-  }
-  for (const { subject } of clauses) yield `${subject} ~`;
 }
 
 /** Literal prefix of every value that the match accepts. */
-function literalPrefixOf(value: NonNullable<Clause['anyOf']>[number]): string {
+function literalPrefixOf(value: Value): string {
   if (typeof value !== 'object' || !('kind' in value)) return '';
   if (value.kind === 'exact' || value.kind === 'prefix') return value.value;
   return value.kind === 'template' ? literalStart(value.value) : '';
