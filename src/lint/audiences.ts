@@ -16,7 +16,13 @@ export function findWidenedAudiences(policy: RequestAuthentication, all: readonl
     .filter((other) => other === policy || canMeet(policy, other, rootNamespace))
     .flatMap((other) => (other.spec.jwtRules ?? []).map((rule, index) => ({ rule, place: placeOf(other, index, policy) })));
   const twins = Map.groupBy(others, ({ rule }) => tokensOf(rule));
-  return rules.flatMap((rule, index) => checkAudiences(rule, `spec.jwtRules[${index}].audiences`, twins.get(tokensOf(rule)) ?? []));
+  const distinct = new Map([...twins].map(([tokens, some]) => [tokens, withoutRepeated(some)]));
+  return rules.flatMap((rule, index) => checkAudiences(rule, `spec.jwtRules[${index}].audiences`, distinct.get(tokensOf(rule)) ?? []));
+}
+
+/** The first rule with each set of audiences, so that thousands of equal rules are not compared with each other. */
+function withoutRepeated(rules: readonly PlacedJwtRule[]): readonly PlacedJwtRule[] {
+  return [...new Map(rules.toReversed().map((one) => [JSON.stringify(one.rule.audiences?.toSorted()), one])).values()].toReversed();
 }
 
 interface PlacedJwtRule {
@@ -31,7 +37,8 @@ function checkAudiences({ audiences }: JwtRule, path: string, twins: readonly Pl
     const message = `these audiences exclude no token: ${open.place} accepts the same tokens for any audience, and one rule that accepts a token is enough`;
     return [warn({ code: 'SP_AUDIENCE', path, message, hint: 'set the audiences in both rules, or remove the other rule' })];
   }
-  const wider = twins.find(({ rule }) => rule.audiences?.some((audience) => !audiences.includes(audience)) === true);
+  const own = new Set(audiences);
+  const wider = twins.find(({ rule }) => rule.audiences?.some((audience) => !own.has(audience)) === true);
   if (wider === undefined) return [];
   const message = `tokens for the audiences of ${wider.place} are accepted as well: one rule that accepts a token is enough`;
   const hint = 'to distinguish audiences, match request.auth.audiences in an AuthorizationPolicy';

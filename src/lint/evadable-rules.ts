@@ -53,9 +53,10 @@ function hiddenHosts({ rule, path }: PlacedRule, action: string): readonly Findi
   if (field === undefined) return [];
   return (rule.to ?? []).flatMap(({ operation = {} }, index) => {
     const hosts = operation[field] ?? [];
+    const coversPorts = portCover(hosts);
     return hosts.flatMap((host, at) => {
       const isExact = parseStringMatch(host).kind === 'exact' && /^[^:/[\]]+$/.test(host);
-      if (!isExact || hosts.some((other) => other !== host && coversPorts(other, host))) return [];
+      if (!isExact || coversPorts(host)) return [];
       const message = `${JSON.stringify(host)} does not match a request whose Host header has a port, such as ${host}:8080`;
       const hint = `add ${JSON.stringify(`${host}:*`)}`;
       return [warn({ code: 'SP_EVADABLE', path: `${path}.to[${index}].operation.${field}[${at}]`, message, hint })];
@@ -63,7 +64,14 @@ function hiddenHosts({ rule, path }: PlacedRule, action: string): readonly Findi
   });
 }
 
-function coversPorts(pattern: string, host: string): boolean {
-  const match = parseStringMatch(pattern);
-  return match.kind === 'present' || (match.kind === 'prefix' && `${host}:`.toLowerCase().startsWith(match.value.toLowerCase()));
+/** Tests whether one of `hosts` matches a given host with every port. */
+function portCover(hosts: readonly string[]): (host: string) => boolean {
+  const matches = hosts.map(parseStringMatch);
+  if (matches.some(({ kind }) => kind === 'present')) return () => true;
+  const prefixes = new Set(matches.flatMap((match) => (match.kind === 'prefix' ? [match.value.toLowerCase()] : [])));
+  const lengths = [...new Set([...prefixes].map(({ length }) => length))];
+  return (host) => {
+    const start = `${host}:`.toLowerCase();
+    return lengths.some((length) => length <= start.length && prefixes.has(start.slice(0, length)));
+  };
 }

@@ -30,6 +30,7 @@ export function findUnservedPorts(policy: Policy, { served, behindService }: Ser
   const lists = portLists(policy);
   const ports = lists.length === 0 ? undefined : served();
   if (ports === undefined) return [];
+  const lowest = [...ports].sort((one, other) => one - other).slice(0, NAMED + 1);
   return lists.flatMap(({ path, values, isNegated }) =>
     values.flatMap((value, index): readonly Finding[] => {
       if (!/^\d{1,5}$/.test(value) || ports.has(Number(value))) return [];
@@ -39,7 +40,7 @@ export function findUnservedPorts(policy: Policy, { served, behindService }: Ser
           code: 'SP_NEVER_MATCHES',
           path: `${path}[${index}]`,
           message: `port ${value} ${effect}: policies see the port of the container, and no selected pod serves ${value}`,
-          hint: hintFor(Number(value), ports, behindService),
+          hint: hintFor(Number(value), lowest, behindService),
         }),
       ];
     }),
@@ -72,10 +73,10 @@ function bothLists(positive: MaybeList, negated: MaybeList): readonly PortList[]
   ].filter(({ values }) => values.length > 0);
 }
 
-function hintFor(port: number, ports: ReadonlySet<number>, behindService: ServedPorts['behindService']): string {
+/** @param known the lowest ports that are served, one more than are named */
+function hintFor(port: number, known: readonly number[], behindService: ServedPorts['behindService']): string {
   const target = behindService?.(port);
   if (target !== undefined) return `Service ${target.service} leads from port ${port} to ${target.port}: write "${target.port}"`;
-  const known = [...ports].sort((one, other) => one - other);
   const more = known.length > NAMED ? ' and others' : '';
   return `the selected pods serve ${known.slice(0, NAMED).join(', ')}${more}`;
 }

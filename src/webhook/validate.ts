@@ -45,19 +45,20 @@ export function reviewPolicy(request: AdmissionRequest, context: PolicyContext):
     };
   }
   const budgetWarnings = excess === undefined ? [] : [`the policy may be over its budget: ${excess}`];
-  return { allowed: true, warnings: [...admissionWarnings(findings), ...budgetWarnings, ...lintWarnings(object, context)] };
+  return {
+    allowed: true,
+    warnings: [...admissionWarnings(findings), ...budgetWarnings, ...(policy === undefined ? [] : lintWarnings(policy, context))],
+  };
 }
 
 /** Warnings about the policy on its own (also what Istio admits and the controller refuses), its provider and the pods that it selects: other policies are not compared. */
-function lintWarnings(object: unknown, { mesh, portsFor }: PolicyContext): readonly string[] {
-  const { value } = parsePolicy(object);
-  if (value === undefined) return [];
-  const provider = findUnknownProvider(value, mesh);
+function lintWarnings(policy: Policy, { mesh, portsFor }: PolicyContext): readonly string[] {
+  const provider = findUnknownProvider(policy, mesh);
   const findings: readonly Finding[] = [
-    ...refusedByEnvoy(value),
+    ...refusedByEnvoy(policy),
     ...(provider === undefined ? [] : [provider]),
-    ...findUnservedPorts(value, { served: () => portsFor(value) }),
-    ...lintPolicy(value, mesh),
+    ...findUnservedPorts(policy, { served: () => portsFor(policy) }),
+    ...lintPolicy(policy, mesh),
   ];
   return findings
     .filter(({ severity }) => severity !== 'info')

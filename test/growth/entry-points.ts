@@ -59,6 +59,32 @@ const POLICIES: Readonly<Record<string, (text: string) => RawObject>> = {
     authorizationPolicy({ action: 'DENY', rules: pieces(text).map((piece) => ({ to: [{ operation: { paths: [`/${piece}`] } }] })) }),
   'many conditions': (text) =>
     authorizationPolicy({ rules: [{ when: pieces(text).map((piece) => ({ key: `request.auth.claims[${piece}]`, values: [piece] })) }] }),
+  'many short values': (text) =>
+    authorizationPolicy({
+      action: 'DENY',
+      rules: [
+        { to: [{ operation: { hosts: shortPieces(text) } }, { operation: { notPaths: shortPieces(text).map((piece) => `/${piece}`) } }] },
+        { from: [{ source: { requestPrincipals: shortPieces(text).map((piece) => `${piece}/a`) } }] },
+      ],
+    }),
+  'many short rules': (text) =>
+    authorizationPolicy({ rules: shortPieces(text).map((piece) => ({ to: [{ operation: { hosts: [`${piece}*`], ports: ['80'] } }] })) }),
+  'many sources': (text) =>
+    authorizationPolicy({
+      rules: [{ from: shortPieces(text).map((piece) => ({ source: { notPrincipals: [piece], ipBlocks: ['::1'] } })) }],
+    }),
+  'many JWT rules': (text) =>
+    ({
+      ...authorizationPolicy({
+        jwtRules: shortPieces(text).map((piece) => ({
+          issuer: 'i',
+          audiences: ['a', piece],
+          outputClaimToHeaders: [{ header: piece, claim: 'c' }],
+        })),
+      }),
+      kind: 'RequestAuthentication',
+    }) as RawObject,
+  'many unknown fields': (text) => authorizationPolicy(Object.fromEntries(shortPieces(text).map((piece) => [piece, 1]))),
   authentication: (text) =>
     ({
       ...authorizationPolicy({
@@ -91,6 +117,11 @@ const POLICIES: Readonly<Record<string, (text: string) => RawObject>> = {
 /** A hundred characters each, so that the number of values grows with the text. */
 function pieces(text: string): readonly string[] {
   return Array.from({ length: Math.ceil(text.length / 100) }, (_, at) => `${at}${text.slice(at * 100, at * 100 + 100)}`);
+}
+
+/** Of twenty characters with what is around them, and each different. */
+function shortPieces(text: string): readonly string[] {
+  return Array.from({ length: Math.ceil(text.length / 10) }, (_, at) => `${text.slice(at * 10, at * 10 + 3)}${at}`);
 }
 
 const PODS: Readonly<Record<string, (text: string) => RawObject>> = {

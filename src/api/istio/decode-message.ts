@@ -85,14 +85,15 @@ export const strings: Decode<readonly string[]> = listOf(string, '');
 /** Decodes a message with the given members, in this order; absent members are absent in the value, too. */
 export function message<T extends object>(fields: Fields<T>): Decode<T> {
   const names = Object.keys(fields) as (keyof T & string)[];
-  const spellings = new Set(names.flatMap((name) => [name, protoName(name)]));
+  const members = names.map((name) => ({ name, protoName: protoName(name) }));
+  const spellings = new Set(members.flatMap((member) => [member.name, member.protoName]));
   return (value, context) => {
     if (!isRecord(value)) return mismatch(value, 'map[string]json.RawMessage', context);
     const decoded: Record<string, unknown> = {};
-    for (const name of names) {
+    for (const { name, protoName: other } of members) {
       // The camelCase spelling takes precedence, even if it is null.
-      const spelling = [name, protoName(name)].find((candidate) => Object.hasOwn(value, candidate));
-      const member = spelling === undefined ? null : value[spelling];
+      const spelling = Object.hasOwn(value, name) ? name : other;
+      const member = Object.hasOwn(value, spelling) ? value[spelling] : null;
       if (member === null || member === undefined) continue;
       const result = fields[name](member, at(context, `.${spelling}`));
       if (result !== undefined) decoded[name] = result;

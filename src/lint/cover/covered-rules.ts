@@ -67,23 +67,25 @@ export function findCoveredRules(
   index: CoverIndex,
   isCandidate: (other: AuthorizationPolicy) => boolean = () => true,
 ): readonly Finding[] {
-  return (index.rulesByPolicy.get(policy) ?? []).flatMap((rule) => {
-    const cover = coverOf(rule, index, isCandidate);
+  const rules = index.rulesByPolicy.get(policy) ?? [];
+  const groups = wideGroups(policy, index.rootNamespace).flatMap((group) => index.indexByGroup.get(group) ?? []);
+  return rules.flatMap((rule) => {
+    const cover = coverOf(rule, groups, { rootNamespace: index.rootNamespace, isCandidate });
     return cover === undefined ? [] : [unreachable(rule, cover)];
   });
 }
 
 function coverOf(
   rule: LoweredRule,
-  { rootNamespace, indexByGroup }: CoverIndex,
-  isCandidate: (other: AuthorizationPolicy) => boolean,
+  groups: readonly RuleIndex<LoweredRule>[],
+  { rootNamespace, isCandidate }: { readonly rootNamespace: string; readonly isCandidate: (other: AuthorizationPolicy) => boolean },
 ): LoweredRule | undefined {
-  const { http, policy } = rule;
+  const { http } = rule;
   if (http === undefined) return undefined;
   const budget: Budget = { left: MAX_COMPARISONS };
   let tried = 0;
-  for (const group of wideGroups(policy, rootNamespace)) {
-    for (const other of indexByGroup.get(group)?.candidates(http) ?? []) {
+  for (const group of groups) {
+    for (const other of group.candidates(http)) {
       if (other === rule || !isCandidate(other.policy)) continue;
       if (tried++ === MAX_CANDIDATES) return undefined;
       const isIdle = isCovered(rule, other, rootNamespace, budget) && !isFirstOfTwins(rule, other, rootNamespace, budget);
@@ -112,9 +114,9 @@ function isFirstOfTwins(rule: LoweredRule, other: LoweredRule, rootNamespace: st
 }
 
 /** Groups that may contain a rule that covers one of `policy`: policies whose selector is a subset of its labels. */
-function wideGroups(policy: AuthorizationPolicy, rootNamespace: string): ReadonlySet<string> {
+function wideGroups(policy: AuthorizationPolicy, rootNamespace: string): readonly string[] {
   const namespaces = [policy.metadata.namespace, rootNamespace];
-  return new Set(wideSelections(policy.spec).flatMap((selection) => namespaces.map((own) => groupOf(policy, own, selection))));
+  return [...new Set(wideSelections(policy.spec).flatMap((selection) => namespaces.map((own) => groupOf(policy, own, selection))))];
 }
 
 function wideSelections(spec: AuthorizationPolicy['spec']): readonly string[] {
