@@ -74,7 +74,7 @@ export async function startAdmissionServer(options: ServerOptions): Promise<Admi
 
 async function handle(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startedMs = performance.now();
-  const webhook = new URL(request.url ?? '/', 'https://webhook').pathname;
+  const webhook = URL.parse(request.url ?? '/', 'https://webhook')?.pathname ?? '';
   const reply = await review(options, request, webhook);
   const body = Buffer.from(reply.body);
   response.writeHead(reply.status, {
@@ -126,11 +126,16 @@ function logReview(logger: Logger, webhook: string, request: AdmissionRequest, r
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY_BYTES) break;
+      chunks.push(chunk);
+    }
+  } catch {
+    throw new HttpError(400, 'the body is incomplete');
   }
+  if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -10,6 +10,7 @@ import { type Certificates, renewCertificates } from '../../../src/webhook/certs
 import { reviewPod } from '../../../src/webhook/mutate.ts';
 import { type AdmissionServer, startAdmissionServer } from '../../../src/webhook/server.ts';
 import { reviewPolicy } from '../../../src/webhook/validate.ts';
+import { until } from '../../support/fake-clock.ts';
 import { TRUST } from '../../support/guarded-pods.ts';
 
 interface Response {
@@ -74,6 +75,8 @@ function warningsOn(rule: object, mesh: MeshConfig): unknown {
 let server: AdmissionServer;
 let certificates: Certificates;
 let registry: Registry;
+/** Lines of level error. */
+let bugs = 0;
 
 /** Registers the hooks of one describe. */
 function setUp(): void {
@@ -93,7 +96,7 @@ function setUp(): void {
         },
       },
       metrics: createWebhookMetrics(registry),
-      logger: createLogger({ level: 'silent', component: 'test' }),
+      logger: Object.assign(Object.create(createLogger({ level: 'silent', component: 'test' })), { error: () => void (bugs += 1) }),
     });
     server.serve(certificates.serving);
   });
@@ -296,6 +299,8 @@ describe('admission server: errors, certificates and metrics', () => {
   const errors: readonly (readonly [string, string, string, Record<string, unknown>, number])[] = [
     ['another path', '/nosuch', '{}', {}, 404],
     ['a path of every object', '/constructor', '{}', {}, 404],
+    ['a target that is not a URL', '//', '{}', {}, 404],
+    ['a target with an invalid port', '//webhook:99999/mutate', '{}', {}, 404],
     ['another method', '/mutate', '{}', { method: 'PUT' }, 405],
     ['another content type', '/mutate', '{}', { headers: { 'content-type': 'text/plain' } }, 415],
     ['a body that is not JSON', '/mutate', '{', {}, 400],
@@ -323,6 +328,26 @@ describe('admission server: errors, certificates and metrics', () => {
     expect(answer.status).to.be.oneOf([413, 'EPIPE', 'ECONNRESET']);
   });
 
+  it('does not take a client that leaves within a body for a bug', async () => {
+    const before = bugs;
+    const headers = { 'content-type': 'application/json', 'content-length': 1000 };
+    const sent = request({
+      host: '127.0.0.1',
+      port: server.port,
+      servername: dnsNames[0],
+      ca: certificates.authority.certPem,
+      method: 'POST',
+      path: '/mutate',
+      headers,
+    });
+    sent.on('error', () => {});
+    sent.write('{', () => sent.destroy());
+    const reviews = (): Promise<string> => registry.getSingleMetricAsString('sallyport_admission_reviews_total');
+    const errorsBefore = await reviews();
+    await until(async () => (await reviews()) !== errorsBefore, 'the request to end');
+    expect(bugs).to.equal(before);
+  });
+
   it('does not disclose the error of a bug', async () => {
     expect(await call('/bug', JSON.stringify(reviewOf(pod)))).to.deep.equal({ status: 500, body: 'internal error\n' });
   });
@@ -347,6 +372,6 @@ describe('admission server: errors, certificates and metrics', () => {
     const series = await registry.metrics();
 
     expect(series).to.match(/sallyport_admission_reviews_total\{webhook="\/mutate",result="patched"\} \d/);
-    expect(series).to.match(/controller_runtime_webhook_requests_total\{webhook="unknown",code="404"\} 2/);
+    expect(series).to.match(/controller_runtime_webhook_requests_total\{webhook="unknown",code="404"\} 4/);
   });
 });
