@@ -13,6 +13,8 @@ export interface Enforced {
   readonly program: Program;
   /** By `JwtProvider.keySet`; a JWT rule without its key set refuses every token. */
   readonly keySets: Readonly<Record<string, KeySet>>;
+  /** The key sets are those of a published bundle: agents lack what is missing. Absent: they are those that are known here. */
+  readonly isPublished?: boolean;
 }
 
 /** The assumed response of every external authorizer. */

@@ -1,7 +1,6 @@
 /*
  * The result of one JWT rule for a request. The outcome is the authenticator's own; the sentence is made from the parsed token.
  */
-import type { KeySet } from '../bundle/bundle.ts';
 import { PreparedRequest } from '../http/normalize/prepared-request.ts';
 import { type Authentication, createAuthenticator } from '../jwt/authenticator.ts';
 import { CLOCK_SKEW_SECONDS } from '../jwt/check-claims.ts';
@@ -9,6 +8,7 @@ import { extractTokens } from '../jwt/extract-tokens.ts';
 import { MISSING, type TokenFault } from '../jwt/token-fault.ts';
 import type { TokenRequest } from '../jwt/token-request.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
+import type { Enforced } from './evaluate-to-end.ts';
 import type { JwtRuleExplanation } from './explanation.ts';
 import { missingTokenText } from './missing-token-text.ts';
 import { ruleRef } from './rule-ref.ts';
@@ -16,8 +16,7 @@ import { durationText } from './time-text.ts';
 import { tokenFaultText } from './token-fault-text.ts';
 
 /** The request, and what it is authenticated with. */
-export interface TokenContext {
-  readonly keySets: Readonly<Record<string, KeySet>>;
+export interface TokenContext extends Pick<Enforced, 'keySets' | 'isPublished'> {
   /** After preparation. Not modified. */
   readonly request: TokenRequest;
   /** Whole Unix seconds. */

@@ -43,7 +43,7 @@ export function explainMessages(
   nowSeconds: number,
   { authorizer = 'allow' }: ExplainOptions = {},
 ): ExplainedMessages {
-  const { program, keySets } = enforced;
+  const { program } = enforced;
   const { final, providers } = evaluateToEnd(createExplainedChain(enforced), sent, nowSeconds, authorizer);
   const request = withPeer(program, sent);
   const deniedByCustom = final.log.outcome === 'deny' && final.log.decision === undefined && final.log.jwtRule === undefined;
@@ -55,10 +55,10 @@ export function explainMessages(
     dryRun: dryRunOutcomes(final.log.decision),
     authentication,
     rules,
-    ...unknownVerdict(program, keySets, { final, authentication }),
+    ...unknownVerdict(enforced, { final, authentication }),
     caveats: [
       ...providers.map((name) => `provider ${name} was not called; its response is assumed to be ${authorizer}`),
-      ...keyCaveats(program, keySets, authentication),
+      ...keyCaveats(enforced, authentication),
     ],
   };
   return { explanation, final };
@@ -81,10 +81,10 @@ function verdictOf(verdict: FinalVerdict): ExplainedVerdict {
   };
 }
 
-function explainTokens({ program, keySets }: Enforced, raw: RawRequest, nowSeconds: number): readonly JwtRuleExplanation[] {
+function explainTokens({ program, ...keys }: Enforced, raw: RawRequest, nowSeconds: number): readonly JwtRuleExplanation[] {
   const preparation = prepareRequest(raw, program.pathNormalization);
   if (preparation.kind === 'reply') return [];
-  return program.providers.map((provider) => explainJwtRule(provider, { keySets, request: preparation.prepared, nowSeconds }));
+  return program.providers.map((provider) => explainJwtRule(provider, { ...keys, request: preparation.prepared, nowSeconds }));
 }
 
 function dryRunOutcomes(decision: Decision | undefined): readonly DryRunOutcome[] {
@@ -100,11 +100,10 @@ function dryRunOutcomes(decision: Decision | undefined): readonly DryRunOutcome[
 
 /** A 401 because keys are missing says nothing about an agent that has them. */
 function unknownVerdict(
-  program: Program,
-  keySets: Readonly<Record<string, KeySet>>,
+  { program, keySets, isPublished }: Enforced,
   { final, authentication }: { readonly final: FinalVerdict; readonly authentication: readonly JwtRuleExplanation[] },
 ): Pick<Explanation, 'unknown'> {
-  if (final.log.outcome !== 'unauthenticated') return {};
+  if (final.log.outcome !== 'unauthenticated' || isPublished === true) return {};
   const missing = program.providers.filter((provider, index) => isKeyUnknown(provider, keySets, authentication[index]));
   if (missing.length === 0) return {};
   const issuers = [...new Set(missing.map(({ issuer }) => (issuer === '' ? 'any issuer' : issuer)))];
@@ -120,11 +119,8 @@ function isKeyUnknown(
 }
 
 /** A token that is refused because its keys are unknown here may still be valid. */
-function keyCaveats(
-  program: Program,
-  keySets: Readonly<Record<string, KeySet>>,
-  authentication: readonly JwtRuleExplanation[],
-): readonly string[] {
+function keyCaveats({ program, keySets, isPublished }: Enforced, authentication: readonly JwtRuleExplanation[]): readonly string[] {
+  if (isPublished === true) return [];
   return program.providers.flatMap((provider, index) => {
     return isKeyUnknown(provider, keySets, authentication[index])
       ? [`the keys of ${ruleText(ruleRef(provider.source))} are unknown here; an agent that has them may accept the token`]

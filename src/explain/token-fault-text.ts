@@ -6,16 +6,19 @@ import { type ParsedToken, parseToken } from '../jwt/parse-token.ts';
 import { AUDIENCE_NOT_ALLOWED, NO_MATCHING_KEY, type TokenFault, UNKNOWN_ISSUER, VERIFICATION_FAILS } from '../jwt/token-fault.ts';
 import type { JwtProvider } from '../policy/model/program.ts';
 import { withoutTrailing } from '../text.ts';
+import type { Enforced } from './evaluate-to-end.ts';
 import { durationText, timeText } from './time-text.ts';
 import { countTokens } from './token-marks.ts';
 
 /** What a token was verified with. */
-export interface FaultContext {
+export interface FaultContext extends Pick<Enforced, 'keySets' | 'isPublished'> {
   readonly provider: JwtProvider;
-  readonly keySets: Readonly<Record<string, KeySet>>;
   /** Whole Unix seconds. */
   readonly nowSeconds: number;
 }
+
+/** Of a key that the bundle lacks. The status of the policy names keys that were left out. */
+const LEFT_OUT = '; a key that was left out of the bundle is named in the status of the policy';
 
 /** A time beyond this number of seconds (the year 5138) is certainly in milliseconds. */
 const MAX_PLAUSIBLE_SECONDS = 1e11;
@@ -89,12 +92,14 @@ function differenceNote(actual: readonly string[], expected: readonly string[]):
   return equalAfter((text) => text.trim()) ? ' (they differ in whitespace)' : '';
 }
 
-function keyText(fault: TokenFault, token: ParsedToken, { provider, keySets }: FaultContext): string {
+function keyText(fault: TokenFault, token: ParsedToken, { provider, keySets, isPublished }: FaultContext): string {
   const set = Object.hasOwn(keySets, provider.keySet) ? keySets[provider.keySet] : undefined;
   if (set === undefined) {
+    if (isPublished === true) return 'the bundle has no keys for this rule, so agents refuse every token for it';
     return `the keys of ${provider.issuer === '' ? 'this rule' : provider.issuer} are unknown here, so the signature cannot be verified`;
   }
-  return fault === VERIFICATION_FAILS ? signatureText(token, set) : noKeyText(token, set);
+  if (fault === VERIFICATION_FAILS) return signatureText(token, set);
+  return `${noKeyText(token, set)}${isPublished === true ? LEFT_OUT : ''}`;
 }
 
 /** For a token whose signature no key verifies. */

@@ -101,6 +101,18 @@ const required = { issuer: 'i', jwks: jwks(publicKey(normal)), presence: 'REQUIR
 const rejected: Partial<Observed> = { outcome: 'reject', status: 400 };
 const path = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.path', recorded, ours });
 
+const connection = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.headers.connection', recorded, ours });
+const length = (recorded: string, ours: string): Partial<FieldDifference> => ({ field: 'upstream.headers.content-length', recorded, ours });
+const UPGRADE: Partial<RecordedRequest> = {
+  method: 'GET',
+  headers: [
+    ['Connection', 'close'],
+    ['connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+  ],
+};
+const REFUSED_UPGRADE: Partial<Observed> = { outcome: 'reject', status: 400, details: 'upgrade_with_body' };
+
 const asking = (key: string): { rule: object } => ({ rule: { when: [{ key, values: ['a'] }] } });
 const toPath = (template: string): { rule: object } => ({ rule: { to: [{ operation: { paths: [template] } }] } });
 const DENIED: Partial<Observed> = { outcome: 'deny', details: 'rbac_access_denied_matched_policy[ns[foo]-policy[ap]-rule[0]]' };
@@ -268,18 +280,34 @@ const COVERED: readonly (readonly [name: string, covered: Situation, neighbour: 
   ['secrets-of-other-namespaces', { ...withSecret(SECRET), namespace: 'istio-system' }, withSecret(SECRET)],
   [
     'wire-framing-rewritten',
-    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["003"]', ours: '["3"]' } },
-    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["003"]', ours: '["30"]' } },
+    { ours: FORWARDED, difference: length('["003"]', '["3"]') },
+    { ours: FORWARDED, difference: length('["003"]', '["30"]') },
   ],
   [
     'wire-framing-rewritten',
-    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["00"]', ours: '["0"]' } },
-    { ours: FORWARDED, difference: { field: 'upstream.headers.content-length', recorded: '["3"]', ours: '(absent)' } },
+    { ours: FORWARDED, difference: length('["00"]', '["0"]') },
+    { ours: FORWARDED, difference: length('["3"]', '(absent)') },
   ],
   [
     'wire-upgrades',
-    { ours: FORWARDED, difference: { field: 'upstream.headers.connection', recorded: '["keep-alive, Upgrade"]', ours: '["upgrade"]' } },
-    { ours: FORWARDED, difference: { field: 'upstream.headers.connection', recorded: '["keep-alive"]', ours: '["upgrade"]' } },
+    { request: UPGRADE, ours: FORWARDED, difference: connection('["keep-alive, Upgrade"]', '["upgrade"]') },
+    { request: UPGRADE, ours: FORWARDED, difference: connection('["keep-alive"]', '["upgrade"]') },
+  ],
+  [
+    'wire-upgrades',
+    { request: { ...UPGRADE, method: 'POST' }, ours: FORWARDED, difference: length('(absent)', '["0"]') },
+    { request: { ...UPGRADE, method: 'POST', body: 'a' }, ours: FORWARDED, difference: length('(absent)', '["0"]') },
+  ],
+  [
+    'wire-upgrades',
+    { request: UPGRADE, ours: FORWARDED, difference: length('(absent)', '["0"]') },
+    { request: { method: 'POST' }, ours: FORWARDED, difference: length('(absent)', '["0"]') },
+  ],
+  ['upgrade-with-body', { request: { ...UPGRADE, body: 'a' }, ours: REFUSED_UPGRADE }, { request: UPGRADE, ours: REFUSED_UPGRADE }],
+  [
+    'upgrade-with-body',
+    { request: { ...UPGRADE, body: 'a' }, ours: REFUSED_UPGRADE },
+    { request: { ...UPGRADE, body: 'a' }, ours: { outcome: 'reject', status: 400, details: 'http1.codec_error' } },
   ],
   [
     'jwks-limits',

@@ -49,6 +49,11 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
     covers: ({ request, ours }) => ours.status === 400 && request.http2 !== true && isLoose(request.raw ?? http1Text(request)),
   },
   {
+    name: 'upgrade-with-body',
+    covers: ({ request, ours }) =>
+      ours.status === 400 && ours.details === 'upgrade_with_body' && asksForUpgrade(request) && hasBody(request),
+  },
+  {
     name: 'head-error-body',
     covers: ({ request }, { field, ours }) => field === 'body' && ours === '' && /^(\r\n)*HEAD /.test(request.raw ?? ''),
   },
@@ -151,8 +156,10 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'wire-upgrades',
-    covers: (_, { field, recorded, ours }) =>
-      field === 'upstream.headers.connection' && ours === '["upgrade"]' && /(?:^|,) *upgrade *(?:,|$)/i.test(valuesIn(recorded).join(',')),
+    covers: ({ request }, { field, recorded, ours }) =>
+      asksForUpgrade(request) &&
+      ((field === 'upstream.headers.connection' && ours === '["upgrade"]' && namesUpgrade(valuesIn(recorded).join(','))) ||
+        (field === 'upstream.headers.content-length' && recorded === '(absent)' && ours === '["0"]' && !hasBody(request))),
   },
   {
     name: 'values-not-admitted',
@@ -213,6 +220,19 @@ function decidingRules({ resources }: RecordedCase, { outcome, details = '' }: O
 function hasBody(request: RecordedRequest): boolean {
   const head = (request.raw ?? http1Text(request)).split('\r\n\r\n', 1)[0] ?? '';
   return /\r\n(?:content-length: *[1-9]|transfer-encoding:)/i.test(head);
+}
+
+/** Whether Connection and Upgrade of the request ask for an upgrade other than to h2c, which both ignore. */
+function asksForUpgrade(request: RecordedRequest): boolean {
+  const head = (request.raw ?? http1Text(request)).split('\r\n\r\n', 1)[0] ?? '';
+  const values = (name: string): string =>
+    [...head.matchAll(new RegExp(`\\r\\n${name}:([^\\r]*)`, 'gi'))].map(([, value = '']) => value).join(',');
+  return namesUpgrade(values('connection')) && !['', 'h2c'].includes(values('upgrade').trim().toLowerCase());
+}
+
+/** Whether the members of Connection contain `upgrade`. */
+function namesUpgrade(connection: string): boolean {
+  return connection.split(',').some((member) => member.trim().toLowerCase() === 'upgrade');
 }
 
 function isUnauthenticated({ outcome }: Observed): boolean {

@@ -74,6 +74,7 @@ async function diff([a, b]: readonly [string, string], options: DiffOptions, con
   const keySetOf = await readKeySets(options.jwks, context);
   const [before, after] = [await readSide(a, { mesh, keySetOf, context }), await readSide(b, { mesh, keySetOf, context })];
   const sides = comparedPods(before, after, options.workload, context).map((pod) => targetPair(before, after, pod));
+  writeFindingLines([...before.compiledFindings(), ...after.compiledFindings()], context.stderr);
   const result = await compareDecisions(sides, { ...options, nowSeconds: parseTime(options.at) }, context);
   const { groups, notReached } = result;
   const isSampled = options.generate !== undefined;
@@ -125,7 +126,7 @@ async function readSide(path: string, { mesh, keySetOf, context }: SideContext):
   );
   if (isFile && path.endsWith('.json')) {
     const text = await requireInput(path, context);
-    if (isBundleJson(text, path)) return policySetOfBundle(text, path);
+    if (isBundleJson(text, path)) return policySetOfBundle(text, path, keySetOf);
   }
   const manifests = await readManifests([path], context);
   const set = policySetOf(manifests, mesh, keySetOf);

@@ -85,6 +85,7 @@ function outputFormat(value: string, command: Command): OutputFormat {
 async function explain(set: PolicySet, options: ExplainOptions, context: CommandContext): Promise<ShownExplanation> {
   const workload = chooseWorkload(set, options.workload);
   const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
+  writeFindingLines(set.compiledFindings(), context.stderr);
   const { namespace, name } = parseWorkloadKey(target.workload);
   const caveats: string[] = [...target.caveats];
   const placed = (request: ReadRequest, spec: RequestSpec): ReadRequest => {
@@ -104,7 +105,7 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
   };
   const read = await readRequestOptions(options, defaults, context);
   caveats.push(...curlNotes(options));
-  const enforced = signed?.enforced ?? target;
+  const enforced: Enforced = signed?.enforced ?? target;
   const nowSeconds = parseTime(options.at);
   const { authorizer } = options;
   const explained =
@@ -169,10 +170,11 @@ async function readPolicies(paths: readonly string[], options: ExplainOptions, c
   if ((options.bundle === undefined) === (paths.length === 0)) {
     throw new CommandError(EXIT_USAGE, 'give policies in one form: as paths or as --bundle');
   }
-  if (options.bundle !== undefined) return policySetOfBundle(await requireInput(options.bundle, context), options.bundle);
+  const keySetOf = await readKeySets(options.jwks, context);
+  if (options.bundle !== undefined) return policySetOfBundle(await requireInput(options.bundle, context), options.bundle, keySetOf);
   const { mesh } = await readConfig(options.config, context);
   const manifests = await readManifests(paths, context);
-  const set = policySetOf(manifests, mesh, await readKeySets(options.jwks, context));
+  const set = policySetOf(manifests, mesh, keySetOf);
   writeFindingLines(set.findings, context.stderr);
   const bundle = manifests.objects.find(({ object }) => isBundle(object));
   if (bundle !== undefined && set.workloads.length === 0) {

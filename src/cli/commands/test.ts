@@ -91,6 +91,7 @@ async function runTables(paths: readonly string[], options: TestOptions, context
   const run: TestRun = { context, mesh, keySetOf: await readKeySets(options.jwks, context), testKey: createTestKey(), sets: new Map() };
   const suites: { file: string; results: ReturnType<typeof runTests> }[] = [];
   for (const table of tables) suites.push({ file: table.file, results: runTests(await testsOf(table, run)) });
+  for (const set of run.sets.values()) writeFindingLines(set.compiledFindings(), context.stderr);
   const explanations = suites.flatMap(({ results }) => results.map(({ explanation }) => explanation));
   return { suites, coverage: coverageOf(distinctPolicies([...run.sets.values()]), explanations) };
 }

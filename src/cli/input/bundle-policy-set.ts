@@ -10,6 +10,8 @@ import { decodeBundle, parseBundle } from '../../bundle/decode.ts';
 import { digestOf } from '../../bundle/digest.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
+import { withBundleKeys } from './bundle-keys.ts';
+import type { KeySetOf } from './key-sets.ts';
 import type { PolicySet } from './policy-set.ts';
 import { chooseTarget, unknownWorkload } from './policy-target.ts';
 import { parseJson } from './read-file.ts';
@@ -29,12 +31,15 @@ export function isBundleJson(text: string, file: string): boolean {
 
 /**
  * The policies in the text of a bundle: as `compile -o json` prints it, its ConfigMap, or the bundle itself.
+ * @param keySetOf keys of rules that the bundle has no keys for
  * @throws CommandError or RefusedError when the text is not a bundle
  */
-export function policySetOfBundle(text: string, file: string): PolicySet {
+export function policySetOfBundle(text: string, file: string, keySetOf: KeySetOf): PolicySet {
   const json = text.trimStart().startsWith('{') ? parseJson(text, file) : undefined;
   const slots = json === undefined ? readSlotConfigMaps(text, file) : slotsOf(json);
-  const bundle = slots.length === 0 ? decodeBundle(bundleFiles(json ?? firstDocument(text), file)).bundle : bundleOfSlots(slots, file);
+  const plain = slots.length === 0 ? (json ?? firstDocument(text)) : undefined;
+  const bundle = slots.length === 0 ? decodeBundle(bundleFiles(plain, file)).bundle : bundleOfSlots(slots, file);
+  const isPublished = slots.length > 0 || (isObject(plain) && plain['kind'] === 'ConfigMap');
   const known = workloadKey(bundle.workload);
   return {
     workloads: [known],
@@ -42,8 +47,9 @@ export function policySetOfBundle(text: string, file: string): PolicySet {
     findings: [],
     target(workload, labels) {
       if (workloadKey(resolveWorkload(workload, [known])) !== known) throw unknownWorkload(workload, [known]);
-      return chooseTarget(bundle, labels);
+      return withBundleKeys(chooseTarget(bundle, labels), { keySetOf, isPublished });
     },
+    compiledFindings: () => [],
     notApplied: () => [],
     servicePort: () => undefined,
     ownPort: () => undefined,
