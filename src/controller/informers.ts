@@ -19,6 +19,8 @@ import {
 } from '../cluster/paths.ts';
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
 import type { ConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import { type DocumentCopy, type DocumentWatch, documentOf } from '../delivery/document-watch.ts';
+import type { Copy } from '../delivery/published-copies.ts';
 import type { ClusterState, PolicyKind } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -27,6 +29,7 @@ export interface InformerOptions {
   readonly client: KubeClient;
   readonly clusterState: ClusterState;
   readonly delivery: Pick<ConfigMapDelivery, 'project' | 'sink'>;
+  readonly documents: Pick<DocumentWatch, 'sink'>;
   /** Where pods go. */
   readonly podSink: ReflectorSink<SlimPod>;
   /** What counts as an agent. */
@@ -43,7 +46,7 @@ export interface Informer {
 
 /** All informers; they read nothing before their reflectors run. */
 export function createInformers(options: InformerOptions): readonly Informer[] {
-  const { clusterState, delivery, podSink, agentRules } = options;
+  const { clusterState, podSink, agentRules } = options;
   return [
     informer(options, REQUEST_AUTHENTICATIONS, {
       project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
@@ -55,7 +58,7 @@ export function createInformers(options: InformerOptions): readonly Informer[] {
     }),
     informer(options, PODS, { project: (raw) => projectPod(raw, agentRules), sink: podSink }),
     informer(options, NAMESPACES, { project: projectNamespace, sink: namespaceSink(clusterState) }),
-    informer(options, CONFIG_MAPS, { project: delivery.project, sink: delivery.sink, labelSelector: BUNDLE_LABEL }),
+    informer(options, CONFIG_MAPS, { ...configMaps(options), labelSelector: BUNDLE_LABEL }),
   ];
 }
 
@@ -92,6 +95,24 @@ function policySink(kind: PolicyKind, clusterState: ClusterState): ReflectorSink
     remove: (key) => {
       const { namespace, name } = parseObjectKey(key);
       clusterState.removePolicy(policyKey(kind, namespace, name));
+    },
+  };
+}
+
+/** Bundles, and the signed documents of namespaces, which have the same label. */
+function configMaps({ delivery, documents }: InformerOptions): Pick<ReflectorOptions<Copy | DocumentCopy>, 'project' | 'sink'> {
+  return {
+    project: (raw) => documentOf(raw) ?? delivery.project(raw),
+    sink: {
+      replace: (objects) => {
+        delivery.sink.replace(new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [[key, one] as const] : []))));
+        documents.sink.replace(new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [] : [[key, one] as const]))));
+      },
+      upsert: (key, one) => ('copy' in one ? delivery.sink.upsert(key, one) : documents.sink.upsert(key, one)),
+      remove: (key) => {
+        delivery.sink.remove(key);
+        documents.sink.remove(key);
+      },
     },
   };
 }

@@ -2,6 +2,7 @@
  * Records the last good versions of policies whose newest version is not enforced, and recalls them when a process starts: a DENY on one path
  * that is edited into something invalid then denies that path after a restart, and not everything.
  */
+import { objectKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import { TransientError } from '../errors.ts';
@@ -44,11 +45,15 @@ export async function keepLastGood({ store, clusterState, clock, logger }: KeepL
   // Another process may have led while a policy became invalid, or was deleted.
   renew();
   for (const namespace of await recorded(store, signal)) queue.add(namespace, 'low');
+  const stopFollowing = store.subscribe((namespace) => queue.add(namespace));
   const handle = async (namespace: string, workSignal: AbortSignal): Promise<undefined> => {
+    // Kubernetes deletes what is in a namespace that is being deleted.
+    if (clusterState.namespaces.get(objectKey('', namespace))?.terminating === true) return;
     await store.write(namespace, clusterState.lastGoodOf(namespace), workSignal);
   };
   await runWorkers({ queue, handle, logger, concurrency: 1 }, signal);
   cancelRenewal();
+  stopFollowing();
   unsubscribe();
   queue.close();
 }

@@ -4,7 +4,7 @@
  * in its bundle, unless the labels of the pod are new to the controller.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import { parseWorkloadKey } from '../api/kube/keys.ts';
+import { objectKey, parseWorkloadKey } from '../api/kube/keys.ts';
 import type { LabelIndex } from '../bundle/label-index.ts';
 import { MAX_INDEX_BYTES } from '../bundle/label-index.ts';
 import type { Clock } from '../clock.ts';
@@ -46,6 +46,8 @@ interface Parts extends LabelIndexesOptions {
   readonly published: Map<string, Selectors>;
   /** Namespaces in which policies ceased to have a selector since their index was written. */
   readonly shrinking: Set<string>;
+  /** Namespaces whose index another client changed since it was written. */
+  readonly changed: Set<string>;
   /** Since when selectors wait for bundles, by namespace. */
   readonly waitingSince: Map<string, number>;
 }
@@ -58,7 +60,7 @@ const NONE: Selectors = new Map();
 /** Indexes; nothing is published before {@link LabelIndexes.run}. */
 export function createLabelIndexes(options: LabelIndexesOptions): LabelIndexes {
   const queue = createWorkQueue({ clock: options.clock, groupOf: (namespace) => namespace, maxDelayMs: MAX_RETRY_DELAY_MS });
-  const parts: Parts = { ...options, queue, published: new Map(), shrinking: new Set(), waitingSince: new Map() };
+  const parts: Parts = { ...options, queue, published: new Map(), shrinking: new Set(), changed: new Set(), waitingSince: new Map() };
   return {
     beforePublish: async (namespace, signal) => {
       if (!parts.shrinking.has(namespace)) return;
@@ -73,12 +75,18 @@ export function createLabelIndexes(options: LabelIndexesOptions): LabelIndexes {
     run: async (isQueued, signal) => {
       const indexes = await untilRead(() => options.store.read(signal), { what: 'indexes of namespaces', ...options }, signal);
       for (const [namespace, { selectors }] of indexes ?? []) parts.published.set(namespace, byKey(selectors));
-      const unsubscribe = options.clusterState.subscribe((change) => onChange(parts, change));
+      const unsubscribes = [
+        options.clusterState.subscribe((change) => onChange(parts, change)),
+        options.store.subscribe((namespace) => {
+          parts.changed.add(namespace);
+          queue.add(namespace);
+        }),
+      ];
       for (const namespace of new Set([...agentNamespaces(parts), ...parts.published.keys()])) queue.add(namespace, 'low');
       const handle = (namespace: string, workSignal: AbortSignal): Promise<HandleResult | undefined> =>
         publish(parts, { namespace, isQueued }, workSignal);
       await runWorkers({ queue, handle, logger: options.logger, concurrency: 2 }, signal);
-      unsubscribe();
+      for (const unsubscribe of unsubscribes) unsubscribe();
       queue.close();
     },
   };
@@ -111,15 +119,19 @@ async function publish(
   { namespace, isQueued }: { readonly namespace: string; readonly isQueued: (workload: string) => boolean },
   signal: AbortSignal,
 ): Promise<HandleResult | undefined> {
-  const { published, waitingSince, shrinking, store, clock } = parts;
+  const { published, waitingSince, shrinking, changed, store, clock } = parts;
+  // Kubernetes deletes what is in it.
+  if (isTerminating(parts.clusterState, namespace)) return undefined;
   if (!hasAgents(parts, namespace)) {
     await store.remove(namespace, signal);
+    changed.delete(namespace);
     for (const map of [published, waitingSince]) map.delete(namespace);
     shrinking.delete(namespace);
     return undefined;
   }
   const known = published.get(namespace);
   const wanted = selectorsFor(parts, namespace);
+  if (changed.has(namespace) && known !== undefined) await write(parts, { namespace, selectors: known }, signal);
   if (known !== undefined && !hasOther(known, wanted) && !hasOther(wanted, known)) {
     waitingSince.delete(namespace);
     return undefined;
@@ -149,7 +161,7 @@ async function shrink(
 }
 
 async function write(
-  { store, published }: Parts,
+  { store, published, changed }: Parts,
   { namespace, selectors }: { readonly namespace: string; readonly selectors: Selectors },
   signal: AbortSignal,
 ): Promise<void> {
@@ -158,6 +170,7 @@ async function write(
     selectors: [...selectors].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, selector]) => selector),
   };
   await store.write(index, signal);
+  changed.delete(namespace);
   published.set(namespace, selectors);
 }
 
@@ -184,6 +197,10 @@ function isPublished({ clusterState, ledger }: Parts, namespace: string, isQueue
       return false;
   }
   return true;
+}
+
+function isTerminating({ namespaces }: ClusterState, namespace: string): boolean {
+  return namespaces.get(objectKey('', namespace))?.terminating === true;
 }
 
 function hasAgents({ clusterState }: Parts, namespace: string): boolean {

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import { createBudgets } from '../compile/budgets.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
+import { DocumentWatch } from '../delivery/document-watch.ts';
 import { createLabelIndexStore, type LabelIndexStore } from '../delivery/label-index-store.ts';
 import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
@@ -86,11 +87,13 @@ export function createReplica(options: ReplicaOptions): Replica {
     logger: logger.child({ part: 'jwks' }),
     observer: { onFetch: metrics.onKeyFetch },
   });
-  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs, logger });
+  const documents = new DocumentWatch(clock, delivery.reportTampering);
+  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs, logger, documents });
   const informers: readonly Informer[] = createInformers({
     client,
     clusterState,
     delivery,
+    documents,
     podSink: trustedPods.sink,
     agentRules,
     logger,
@@ -107,7 +110,7 @@ export function createReplica(options: ReplicaOptions): Replica {
     trustedPods,
     informers,
     lastGoodStore,
-    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs }),
+    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs, documents }),
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);

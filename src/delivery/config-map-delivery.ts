@@ -13,6 +13,7 @@ import type { WorkloadLedger } from '../status/workload-ledger.ts';
 import { createCopySink } from './copy-sink.ts';
 import type { Delivery, DeliveryEvent, PublishOptions, PublishResult } from './delivery.ts';
 import { absorb, type ConfigMapDeliveryOptions, createParts, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
+import type { DocumentChange } from './document-watch.ts';
 import { fingerprintOf, readLegacyConfigMap, toLegacyConfigMap } from './legacy-config-map.ts';
 import { type Copy, type PublishedCopies, slotsInUse, verifiedAgain, withoutCopy, workloadKeyOf } from './published-copies.ts';
 import { type SlotCopy, slotOfConfigMap } from './slot-config-map.ts';
@@ -32,6 +33,8 @@ export interface ConfigMapDelivery extends Delivery {
   readonly numberOf: (workload: WorkloadRef) => number;
   /** Makes every bundle that was signed before now out of date: agents may know newer ones than the cluster, which was restored. */
   readonly renewAll: () => void;
+  /** Reports, with the bundles of its namespace, that another client changed a document which was written again. */
+  readonly reportTampering: (change: DocumentChange) => void;
   /** To be called when other keys are known: verifies all copies again. */
   readonly onKeysChanged: () => void;
 }
@@ -70,6 +73,12 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
     numberOf: (workload) => ledger.get(workloadKey(workload))?.published?.current?.number ?? 0,
     renewAll: () => {
       renewBelow = clock.wallMs();
+    },
+    reportTampering: ({ namespace, name }) => {
+      options.onTampered?.();
+      options.logger.warn({ namespace, configMap: name }, 'document changed by another client; it was written again');
+      const message = `another client changed the ConfigMap ${name} of namespace ${namespace}`;
+      for (const { key, published } of ledger.records()) if (published?.workload.namespace === namespace) tamperLog.report(key, message);
     },
     onKeysChanged: () => {
       const signer = options.signer();

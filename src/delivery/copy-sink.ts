@@ -1,7 +1,7 @@
 /*
  * Takes what the informer of bundles reports into the workload ledger, and finds out what other clients wrote.
  */
-import { type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import type { WorkloadRef } from '../api/kube/keys.ts';
 import { digestOf } from '../bundle/digest.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
 import type { DeliveryParts } from './delivery-parts.ts';
@@ -44,7 +44,7 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
   const onForeignWrite = (name: string, workload: WorkloadRef): void => {
     if (!parts.isFollowed()) return;
     parts.tamperLog.onForeignWrite(name);
-    parts.tamperLog.drifted(workload, workloadKey(workload));
+    parts.tamperLog.drifted(workload);
   };
   return {
     replace: (copies) => {

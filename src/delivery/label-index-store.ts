@@ -12,8 +12,9 @@ import { listObjects } from '../cluster/list-objects.ts';
 import { deleteObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
 import { TransientError } from '../errors.ts';
+import type { DocumentChange, DocumentWatch } from './document-watch.ts';
 import { readSignedConfigMap, type StoredDocument, signedConfigMap } from './signed-config-map.ts';
-import { writeConfigMap } from './write-config-map.ts';
+import { rawOf, writeConfigMap } from './write-config-map.ts';
 
 /** Writes indexes. Only the leader does. */
 export interface LabelIndexStore {
@@ -23,6 +24,8 @@ export interface LabelIndexStore {
   readonly write: (index: LabelIndex, signal: AbortSignal) => Promise<void>;
   /** Removes the index of a namespace. @throws TransientError */
   readonly remove: (namespace: string, signal: AbortSignal) => Promise<void>;
+  /** Calls `listener` when another client changed the index of a namespace. @returns a function that ends the subscription */
+  readonly subscribe: (listener: (namespace: string) => void) => () => void;
 }
 
 /** Parts of a store. */
@@ -31,6 +34,7 @@ export interface LabelIndexStoreOptions {
   /** Undefined: there are no keys, so nothing is read or written. */
   readonly signer: () => Signer | undefined;
   readonly wallMs: () => number;
+  readonly documents: DocumentWatch;
 }
 
 const LABEL_VALUE = 'index';
@@ -38,7 +42,7 @@ const COPIES: readonly number[] = Array.from({ length: INDEX_COPIES }, (_, copy)
 
 /** A store in the cluster that `client` talks to. */
 export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelIndexStore {
-  const { client } = options;
+  const { client, documents } = options;
   const numbers = new Map<string, number>();
   return {
     read: async (signal) => {
@@ -52,6 +56,7 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
         if (stored === undefined || stored.number <= (found.get(namespace)?.number ?? 0)) return;
         found.set(namespace, stored);
         numbers.set(namespace, stored.number);
+        documents.expect(raw);
       };
       await listObjects(client, { resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
       return new Map([...found].map(([namespace, { json }]) => [namespace, parseLabelIndex(json)]));
@@ -66,8 +71,9 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
       // Agents read all copies and take the one with the highest number, so one that can be written is enough.
       for (const copy of COPIES) {
         const desired = signedConfigMap({ name: indexName(copy), labels, json: formatLabelIndex(index) }, subject, signer);
-        const written = await writeConfigMap({ client, desired, known: undefined, isOurs, signal });
-        if (written.kind === 'written') {
+        const write = (): ReturnType<typeof writeConfigMap> => writeConfigMap({ client, desired, known: undefined, isOurs, signal });
+        const written = await documents.during(changeOf(namespace, copy), async () => rawOf(await write()));
+        if (written !== undefined) {
           numbers.set(namespace, number);
           return;
         }
@@ -76,10 +82,25 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
     },
     remove: async (namespace, signal) => {
       if (!numbers.has(namespace)) return;
-      for (const copy of COPIES) await deleteObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, { signal });
+      for (const copy of COPIES) await removeCopy(options, { namespace, copy, signal });
       numbers.delete(namespace);
     },
+    subscribe: (listener) => documents.subscribe('index', listener),
   };
+}
+
+async function removeCopy(
+  { client, documents }: LabelIndexStoreOptions,
+  { namespace, copy, signal }: { readonly namespace: string; readonly copy: number; readonly signal: AbortSignal },
+): Promise<void> {
+  await documents.during(changeOf(namespace, copy), async () => {
+    await deleteObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, { signal });
+    return undefined;
+  });
+}
+
+function changeOf(namespace: string, copy: number): DocumentChange {
+  return { kind: LABEL_VALUE, namespace, name: indexName(copy) };
 }
 
 function isOurs({ metadata }: RawObject): boolean {

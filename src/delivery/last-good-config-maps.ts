@@ -12,9 +12,10 @@ import { deleteObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS, type ObjectRef } from '../cluster/paths.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { DocumentChange, DocumentWatch } from './document-watch.ts';
 import { formatRecord, type LastGoodStore, MAX_RECORD_BYTES, type Manifests, parseRecord } from './last-good-store.ts';
 import { readSignedConfigMap, type StoredDocument, signedConfigMap } from './signed-config-map.ts';
-import { writeConfigMap } from './write-config-map.ts';
+import { rawOf, writeConfigMap } from './write-config-map.ts';
 
 /** Name of the ConfigMap in each namespace. */
 const NAME = `${BUNDLE_NAME_PREFIX}last-valid.0`;
@@ -29,10 +30,12 @@ export interface LastGoodConfigMapOptions {
   readonly signer: () => Signer | undefined;
   readonly wallMs: () => number;
   readonly logger: Logger;
+  readonly documents: DocumentWatch;
 }
 
 /** A store in the cluster that `client` talks to. */
 export function createLastGoodConfigMaps(options: LastGoodConfigMapOptions): LastGoodStore {
+  const { documents } = options;
   /** Text of the records that this process read or wrote last. */
   const known = new Map<string, StoredDocument>();
   return {
@@ -55,6 +58,7 @@ export function createLastGoodConfigMaps(options: LastGoodConfigMapOptions): Las
         if (opened === undefined || manifests === undefined) return;
         known.set(namespace, opened);
         found.set(namespace, manifests);
+        documents.expect(raw);
       };
       await listObjects(options.client, { resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
       return found;
@@ -64,7 +68,10 @@ export function createLastGoodConfigMaps(options: LastGoodConfigMapOptions): Las
       const before = known.get(namespace);
       if (signer === undefined || (manifests.length === 0 && before === undefined)) return;
       if (manifests.length === 0) {
-        await deleteObject(options.client, refOf(namespace), { signal });
+        await documents.during(changeOf(namespace), async () => {
+          await deleteObject(options.client, refOf(namespace), { signal });
+          return undefined;
+        });
         known.delete(namespace);
         return;
       }
@@ -75,11 +82,22 @@ export function createLastGoodConfigMaps(options: LastGoodConfigMapOptions): Las
       if (json === before?.json && before.kid === signer.kid) return;
       const desired = signedConfigMap({ name: NAME, labels: LABELS, json }, subject, signer);
       const isOurs = ({ metadata }: RawObject): boolean => metadata?.labels?.[BUNDLE_LABEL] === LABEL_VALUE;
-      const written = await writeConfigMap({ client: options.client, desired, known: undefined, isOurs, signal });
-      if (written.kind === 'held') throw new TransientError('SP_KUBE_CONFLICT', `the record of namespace ${namespace}: ${written.reason}`);
+      const write = { client: options.client, desired, known: undefined, isOurs, signal };
+      const written = await documents.during(changeOf(namespace), async () => rawOf(await writeConfigMap(write)));
+      if (written === undefined) throw new TransientError('SP_KUBE_CONFLICT', `another client holds the record of namespace ${namespace}`);
       known.set(namespace, { json, number, kid: signer.kid });
     },
+    subscribe: (listener) =>
+      documents.subscribe(LABEL_VALUE, (namespace) => {
+        // Nothing that is stored now counts as written, also where there should be no record.
+        known.set(namespace, { json: '', kid: '', number: known.get(namespace)?.number ?? 0 });
+        listener(namespace);
+      }),
   };
+}
+
+function changeOf(namespace: string): DocumentChange {
+  return { kind: LABEL_VALUE, namespace, name: NAME };
 }
 
 function refOf(namespace: string): ObjectRef {

@@ -31,5 +31,7 @@ export function createLastGoodFiles(root: string): LastGoodStore {
       await mkdir(root, { recursive: true });
       await replaceFile(fileOf(namespace), formatRecord(namespace, manifests));
     },
+    // The directory belongs to the process.
+    subscribe: () => () => undefined,
   };
 }

@@ -13,6 +13,8 @@ export interface LastGoodStore {
   readonly read: (signal: AbortSignal) => Promise<ReadonlyMap<string, Manifests>>;
   /** Replaces the record of a namespace; removes it when `manifests` is empty. @throws TransientError or RefusedError */
   readonly write: (namespace: string, manifests: Manifests, signal: AbortSignal) => Promise<void>;
+  /** Calls `listener` when another client changed the record of a namespace. @returns a function that ends the subscription */
+  readonly subscribe: (listener: (namespace: string) => void) => () => void;
 }
 
 /** Largest record in bytes, before compression. */

@@ -2,8 +2,9 @@
  * Remembers, for a while, which bundles other clients have changed: to say so in the status of policies, to prefer slots that they leave
  * alone, and to repair at a bounded rate.
  */
-import type { WorkloadKey, WorkloadRef } from '../api/kube/keys.ts';
+import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { Clock } from '../clock.ts';
+import { rateLimited } from './rate-limit.ts';
 
 /** What is done with a reported change. */
 export interface TamperLogOptions {
@@ -11,7 +12,7 @@ export interface TamperLogOptions {
   /** Called when the report about a workload appears, changes or expires. */
   readonly onReport: (workload: WorkloadKey) => void;
   /** Called for each drift, at most once a second for one workload. */
-  readonly onDrift: (workload: WorkloadRef, key: WorkloadKey) => void;
+  readonly onDrift: (workload: WorkloadRef) => void;
 }
 
 /** Changes by others. */
@@ -25,7 +26,7 @@ export interface TamperLog {
   /** The last report of the past ten minutes; undefined: none. */
   readonly reportOf: (workload: WorkloadKey) => string | undefined;
   /** Asks for a reconciliation of the workload. */
-  readonly drifted: (workload: WorkloadRef, key: WorkloadKey) => void;
+  readonly drifted: (workload: WorkloadRef) => void;
 }
 
 const WINDOW_MS = 60_000;
@@ -37,24 +38,10 @@ const MAX_REMEMBERED = 4_096;
 export function createTamperLog({ clock, onReport, onDrift }: TamperLogOptions): TamperLog {
   const writes = new Map<string, number[]>();
   const reports = new Map<WorkloadKey, { readonly message: string; readonly cancel: () => void }>();
-  const drifts = new Map<WorkloadKey, 'done' | 'again'>();
   const recent = (name: string): number[] => (writes.get(name) ?? []).filter((atMs) => atMs > clock.nowMs() - WINDOW_MS);
-
-  const drifted = (workload: WorkloadRef, key: WorkloadKey): void => {
-    if (drifts.has(key)) {
-      drifts.set(key, 'again');
-      return;
-    }
-    drifts.set(key, 'done');
-    onDrift(workload, key);
-    clock.after(DRIFT_MS, () => {
-      const state = drifts.get(key);
-      drifts.delete(key);
-      if (state === 'again') drifted(workload, key);
-    });
-  };
+  const limited = rateLimited<WorkloadRef>(clock, DRIFT_MS, onDrift);
   return {
-    drifted,
+    drifted: (workload) => limited(workloadKey(workload), workload),
     onForeignWrite: (name) => {
       if (writes.size >= MAX_REMEMBERED) for (const known of writes.keys()) if (recent(known).length === 0) writes.delete(known);
       if (writes.size < MAX_REMEMBERED) writes.set(name, [...recent(name), clock.nowMs()].slice(-MAX_REMEMBERED / 16));

@@ -30,6 +30,11 @@ export interface ConfigMapWrite {
 /** `held`: another client keeps us from writing it. */
 export type ConfigMapWritten = { readonly kind: 'written'; readonly raw: RawObject } | { readonly kind: 'held'; readonly reason: string };
 
+/** The object that was written; undefined: another client holds it. */
+export function rawOf(written: ConfigMapWritten): RawObject | undefined {
+  return written.kind === 'written' ? written.raw : undefined;
+}
+
 /** Why a ConfigMap of others is not written. */
 export const FOREIGN = 'a ConfigMap that is not ours has its name';
 

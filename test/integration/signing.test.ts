@@ -240,6 +240,43 @@ describe('bundles on a real API server that other clients change', function () {
     });
   }
 
+  const INDEX = 'sallyport-bundle-index.0';
+  const RECORD = 'sallyport-bundle-last-valid.0';
+  const documents: readonly (readonly [string, string, object | undefined])[] = [
+    [
+      'the index, held as immutable by a finalizer',
+      INDEX,
+      { data: { 'statement.jws': 'x' }, immutable: true, metadata: { finalizers: ['example.com/held'] } },
+    ],
+    ['the index, deleted', INDEX, undefined],
+    ['the record of last good policies, without its statement', RECORD, { data: { 'statement.jws': null } }],
+    ['the record of last good policies, deleted', RECORD, undefined],
+  ];
+  for (const [what, document, body] of documents) {
+    it(`are repaired and reported while the same leader runs: ${what}`, async () => {
+      await at.guardedPod();
+      await at.cluster.policy(AP, 'one', at.ns, { ...DENY_GET, selector: { matchLabels: { app: 'httpbin' } } });
+      // An ALLOW with a field that only DENY may have: its last valid version is recorded.
+      await at.cluster.policy(AP, 'two', at.ns, DENY_GET);
+      await at.see(async () => (await at.rulesOf())?.length === 2, 'both policies');
+      await at.cluster.policy(AP, 'two', at.ns, { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/{bad'] } }] }] });
+      const statement = async (): Promise<string | undefined> =>
+        ((await at.cluster.configMap(at.ns, document))?.['data'] as Readonly<Record<string, string>> | undefined)?.['statement.jws'];
+      await at.see(async () => ((await statement()) ?? '') !== '', document);
+      const before = (await at.controller.metric('sallyport_bundle_tampered_total')) ?? 0;
+      const path = `/api/v1/namespaces/${at.ns}/configmaps/${document}`;
+      if (body === undefined) await at.cluster.client.request({ method: 'DELETE', path });
+      else await at.cluster.client.request({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
+
+      await at.see(async () => (await at.cluster.condition(AP, 'one', at.ns, 'Tampered'))?.status === 'True', 'the condition');
+      expect((await at.cluster.condition(AP, 'one', at.ns, 'Tampered'))?.message).to.contain(document);
+      await at.see(async () => (await statement())?.startsWith('ey') === true, 'the repaired document');
+      expect((await at.cluster.configMap(at.ns, document))?.['immutable']).to.equal(undefined);
+      expect(await at.controller.metric('sallyport_bundle_tampered_total')).to.be.greaterThan(before);
+      await at.see(async () => (await at.cluster.events(at.ns)).some((event) => event['reason'] === 'BundleTampered'), 'the event');
+    });
+  }
+
   it('reach agents through another slot while one is overwritten sixty times a second', async () => {
     await at.guardedPod();
     const agent = await agentOf(at);

@@ -25,6 +25,8 @@ function deny(generation: number, isValid: boolean): object {
 describe('records of last good versions', () => {
   let records: Map<string, Manifests>;
   let failures = 0;
+  /** As when another client changes the record of a namespace. */
+  let tamper: (namespace: string) => void;
   let stops: (() => Promise<void>)[];
   const store: LastGoodStore = {
     read: () => {
@@ -35,6 +37,10 @@ describe('records of last good versions', () => {
       if (manifests.length === 0) records.delete(namespace);
       else records.set(namespace, manifests);
       return Promise.resolve();
+    },
+    subscribe: (listener) => {
+      tamper = listener;
+      return () => undefined;
     },
   };
   beforeEach(() => {
@@ -83,6 +89,20 @@ describe('records of last good versions', () => {
     expect(generationOf(third.clusterState)).to.equal(1);
     third.clusterState.upsertPolicy(deny(3, true));
     await until(() => !records.has('foo'), 'no record');
+  });
+
+  it('are written again when another client changed them', async () => {
+    const { clusterState } = await start(deny(1, true));
+    clusterState.upsertPolicy(deny(2, false));
+    await until(() => records.has('foo'), 'a record');
+    records.delete('foo');
+    tamper('foo');
+    await until(() => records.has('foo'), 'the record');
+    records.clear();
+    clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
+    tamper('foo');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(records.size).to.equal(0);
   });
 
   it('are written by the next leader, when a standby saw the edit', async () => {

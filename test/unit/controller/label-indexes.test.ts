@@ -35,6 +35,8 @@ describe('indexes of namespaces', () => {
   let refuses: boolean;
   let published: Map<string, LabelIndex>;
   let stop: () => Promise<void>;
+  /** As when another client changes the index of a namespace. */
+  let tamper: (namespace: string) => void;
 
   const store: LabelIndexStore = {
     read: () => Promise.resolve(new Map(published)),
@@ -47,6 +49,10 @@ describe('indexes of namespaces', () => {
     remove: (namespace) => {
       if (published.delete(namespace)) events.push(`${namespace} removed`);
       return Promise.resolve();
+    },
+    subscribe: (listener) => {
+      tamper = listener;
+      return () => undefined;
     },
   };
   /** As after a reconciliation of the workload. */
@@ -101,6 +107,27 @@ describe('indexes of namespaces', () => {
     publish('2');
     await pass(1000);
     expect(events).to.deep.equal(['bundle 1', 'foo ', 'bundle 2', 'foo web']);
+  });
+
+  it('are written again immediately when another client changed them, and bundles are not ready', async () => {
+    publish('1');
+    clusterState.replacePolicies(AP, [policy('a', { tier: 'x' })]);
+    await until(() => events.at(-1) === 'foo x', 'the index');
+    ledger.desire(WEB, { revision: '2', policies: new Map(), findings: new Map() });
+    clusterState.upsertPolicy(policy('b', { tier: 'y' }));
+    published.delete('foo');
+    tamper('foo');
+    await until(() => events.length === 3, 'the same index');
+    expect(events).to.deep.equal(['bundle 1', 'foo x', 'foo x']);
+  });
+
+  it('are left to Kubernetes in a namespace that is being deleted', async () => {
+    publish('1');
+    await until(() => published.has('foo'), 'an index');
+    clusterState.namespaces.upsert({ name: 'foo', labels: {}, terminating: true });
+    tamper('foo');
+    await pass(1000);
+    expect(events).to.deep.equal(['bundle 1', 'foo ']);
   });
 
   it('do not wait for long for a bundle that cannot be published', async () => {

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Signer } from '../../../src/bundle/signer.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
+import { DocumentWatch, documentOf } from '../../../src/delivery/document-watch.ts';
 import { createLastGoodConfigMaps } from '../../../src/delivery/last-good-config-maps.ts';
 import { createLastGoodFiles } from '../../../src/delivery/last-good-files.ts';
 import { formatRecord, type LastGoodStore, MAX_RECORD_BYTES } from '../../../src/delivery/last-good-store.ts';
 import { mintKeys, rotateRoot, rotateSigningKey, signerOf } from '../../../src/keys/signing-keys.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createFakeConfigMaps, type FakeConfigMaps } from '../../support/fake-config-maps.ts';
 
 const signal = new AbortController().signal;
@@ -24,7 +26,13 @@ describe('records of last good versions in ConfigMaps', () => {
     configMaps = createFakeConfigMaps();
   });
   const storeOf = (signer: Signer | undefined = signerOf(keys)): LastGoodStore =>
-    createLastGoodConfigMaps({ client: configMaps.client, signer: () => signer, wallMs: () => NOW, logger });
+    createLastGoodConfigMaps({
+      client: configMaps.client,
+      signer: () => signer,
+      wallMs: () => NOW,
+      logger,
+      documents: new DocumentWatch(createFakeClock(), () => undefined),
+    });
   const read = async (signer?: Signer): Promise<unknown> => Object.fromEntries(await storeOf(signer).read(signal));
   const onlyObject = (): [string, RawObject] => {
     const [entry] = configMaps.objects;
@@ -83,6 +91,36 @@ describe('records of last good versions in ConfigMaps', () => {
     });
   }
 
+  it('are written again, or removed, after another client changed them', async () => {
+    const documents = new DocumentWatch(createFakeClock(), () => undefined);
+    configMaps.onEvent = (name, raw) => {
+      const copy = raw === undefined ? undefined : documentOf(raw);
+      if (copy === undefined) documents.sink.remove(name);
+      else documents.sink.upsert(name, copy);
+    };
+    const store = createLastGoodConfigMaps({
+      client: configMaps.client,
+      signer: () => signerOf(keys),
+      wallMs: () => NOW,
+      logger,
+      documents,
+    });
+    const changed: string[] = [];
+    store.subscribe((namespace) => changed.push(namespace));
+    await store.write('foo', manifests, signal);
+    const [, raw] = onlyObject();
+    configMaps.put({ ...raw, data: {} });
+    expect(changed).to.deep.equal(['foo']);
+    await store.write('foo', manifests, signal);
+    expect(await read()).to.deep.equal({ foo: manifests });
+
+    await store.write('bar', [], signal);
+    configMaps.put({ ...raw, metadata: { ...raw.metadata, namespace: 'bar' } });
+    expect(changed).to.deep.equal(['foo', 'bar']);
+    await store.write('bar', [], signal);
+    expect([...configMaps.objects.keys()]).to.deep.equal(['foo/sallyport-bundle-last-valid.0']);
+  });
+
   it('are not accepted from another cluster or other keys', async () => {
     await storeOf().write('foo', manifests, signal);
 
@@ -91,7 +129,13 @@ describe('records of last good versions in ConfigMaps', () => {
   });
 
   it('need keys', async () => {
-    const store = createLastGoodConfigMaps({ client: configMaps.client, signer: () => undefined, wallMs: () => NOW, logger });
+    const store = createLastGoodConfigMaps({
+      client: configMaps.client,
+      signer: () => undefined,
+      wallMs: () => NOW,
+      logger,
+      documents: new DocumentWatch(createFakeClock(), () => undefined),
+    });
     await store.write('foo', manifests, signal);
 
     expect([configMaps.requests, (await store.read(signal)).size]).to.deep.equal([[], 0]);
