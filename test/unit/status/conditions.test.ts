@@ -219,6 +219,19 @@ describe('conditions of a policy', () => {
     expect(conditionsOf(ENTRY, { ...FACTS, tampered: ['a'] }).at(-1)).to.include({ status: 'True', reason: 'BundleTampered' });
   });
 
+  it('begins a finding with its path, if it has one, and ends it with its hint, if it has one', () => {
+    const { hint: _hint, ...withoutHint } = WARNING;
+    expect(
+      conditionsOf(ENTRY, {
+        ...FACTS,
+        findings: [
+          { ...withoutHint, path: '' },
+          { ...WARNING, message: 'odder' },
+        ],
+      })[0]?.message,
+    ).to.equal('odd; spec: odder (fix it)');
+  });
+
   it('names the keys of three rules at most', () => {
     const keys = Array.from({ length: 5 }, (_, rule) => ({ kind: 'stale', rule, reason: 'down' }) as const);
     expect(readyOf({ published: ['foo/a'], keys })?.message.match(/jwtRules\[\d\]/g)).to.deep.equal([

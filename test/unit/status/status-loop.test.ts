@@ -19,6 +19,7 @@ import { slimPod } from '../../support/guarded-pods.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 const SETTLE_MS = 200;
+const NOTHING = (): void => {};
 
 function pod(name: string, labels: object, agent = true): SlimPod {
   return slimPod({ metadata: { namespace: 'foo', name, labels }, status: { phase: 'Running' } }, agent);
@@ -47,6 +48,7 @@ describe('status loop', () => {
   let written: { readonly name: string; readonly facts: PolicyFacts }[];
   let stop: () => Promise<void>;
   let subscriptions: number;
+  let reports: string[];
 
   beforeEach(() => {
     clock = createFakeClock();
@@ -61,6 +63,7 @@ describe('status loop', () => {
     });
     written = [];
     subscriptions = 0;
+    reports = [];
     start();
   });
   function subscribe(listener: Parameters<JwksCache['subscribe']>[0]): () => void {
@@ -79,6 +82,9 @@ describe('status loop', () => {
       ledger,
       clock,
       logger,
+      onWrite: (result) => reports.push(`written ${result}`),
+      queueObserver: { onDepth: NOTHING, onAdd: () => reports.push('queued'), onTake: NOTHING, onDone: NOTHING, onRetry: NOTHING },
+      workerObserver: { onActive: (change) => reports.push(`active ${change}`), onResult: (result) => reports.push(result) },
       write: ({ name }, facts) => {
         written.push({ name, facts });
         return Promise.resolve('updated');
@@ -241,6 +247,13 @@ describe('status loop', () => {
     expect(await settle()).to.deep.equal(['p']);
     compiled('foo/pod/a', { findings: new Map([['AuthorizationPolicy/foo/p', [{ ...finding }]]]) });
     expect(await settle()).to.deep.equal([]);
+  });
+
+  it('reports what it wrote, to its owner and to the observers of queue and workers', async () => {
+    clusterState.upsertPolicy(policy('p'));
+    await settle();
+
+    expect(reports).to.deep.equal(['queued', 'active 1', 'written updated', 'active -1', 'success']);
   });
 
   it('writes nothing after it was stopped', async () => {

@@ -124,6 +124,35 @@ describe('workload ledger', () => {
     expect(Object.keys(ledger.get(KEY) ?? {}).sort()).to.deep.equal(['key', 'policies', 'published']);
   });
 
+  it('notifies readers of a new report of tampering, of its end, and of the end of a copy', () => {
+    ledger.desire(KEY, desired('r1', 1));
+    ledger.setPublished(KEY, published('r1', 1));
+    const steps: readonly (PublishedBundle | undefined)[] = [
+      { ...published('r1', 1), tampered: 'changed' },
+      published('r1', 1),
+      undefined,
+      published(undefined, 1),
+      undefined,
+    ];
+    for (const step of steps) {
+      changes = [];
+      ledger.setPublished(KEY, step);
+      expect(
+        changes.map(({ after }) => after?.published),
+        JSON.stringify(step),
+      ).to.deep.equal([step]);
+    }
+  });
+
+  it('does not notify a reader that unsubscribed', () => {
+    const seen: RecordChange[] = [];
+    ledger.subscribe((change) => seen.push(change))();
+    ledger.setPublished(KEY, published('r1', 1));
+
+    expect(seen).to.deep.equal([]);
+    expect(changes).to.have.length(1);
+  });
+
   it('notifies readers of changes that they show, and of no others', () => {
     ledger.setPublished(KEY, published('r1', 1));
     ledger.setPublished(KEY, published('r1', 1));
