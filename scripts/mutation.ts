@@ -5,10 +5,11 @@
 import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { Baseline } from './mutation/baseline.ts';
 import { readClassification } from './mutation/classification.ts';
 import { findMutants, type Mutant } from './mutation/find-mutants.ts';
 import { progressOf } from './mutation/progress.ts';
-import { type Baseline, digestsOf, ProjectCopy } from './mutation/project-copy.ts';
+import { digestsOf, ProjectCopy } from './mutation/project-copy.ts';
 import { describe, reportOn } from './mutation/report.ts';
 import { appendResult, isCurrent, type Result, readResults } from './mutation/results.ts';
 import { sampleMutants } from './mutation/sample-mutants.ts';
@@ -57,7 +58,7 @@ function knownResults(): Map<string, Result> {
 /** Each worker has its own copy. */
 async function tryAll(mutants: readonly Mutant[]): Promise<void> {
   const queue = mutants.values();
-  const baseline: Baseline = new Map();
+  const baseline = new Baseline(`${values.results}.tests`);
   const start = performance.now();
   let done = 0;
   const work = async (copy: ProjectCopy): Promise<void> => {

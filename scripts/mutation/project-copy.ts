@@ -1,23 +1,21 @@
 /*
  * A copy of the project in which one mutant at a time is tried.
  */
-import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
+import type { Baseline, Measured } from './baseline.ts';
+import { isCovered, readCoverage } from './coverage.ts';
 import { applyMutant, type Mutant } from './find-mutants.ts';
 import type { Result } from './results.ts';
 import { runTests } from './run-tests.ts';
-import { TestFiles } from './tests-of.ts';
+import { digestOfFiles, TestFiles } from './tests-of.ts';
 
 const NOT_COPIED = new Set(['.git', 'node_modules', 'dist', 'coverage']);
 /** A mutant may be slower than the source, and the machine busier than when its tests were measured. */
 const TIMEOUT_FACTOR = 5;
 const MIN_TIMEOUT_MS = 20_000;
 const MAX_TIMEOUT_MS = 300_000;
-
-/** How long each test file takes without any mutant; undefined: it fails. Shared by the copies of a run. */
-export type Baseline = Map<string, Promise<number | undefined>>;
 
 /** A copy of a project. */
 export class ProjectCopy {
@@ -29,7 +27,7 @@ export class ProjectCopy {
   constructor(project: string, baseline: Baseline, signal: AbortSignal) {
     this.#baseline = baseline;
     this.#signal = signal;
-    this.root = mkdtempSync(join(tmpdir(), 'sallyport-mutation-'));
+    this.root = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-mutation-')));
     cpSync(project, this.root, { recursive: true, filter: (path) => !NOT_COPIED.has(relative(project, path)) });
     symlinkSync(resolve(project, 'node_modules'), join(this.root, 'node_modules'));
     this.#tests = new TestFiles(this.root);
@@ -50,10 +48,13 @@ export class ProjectCopy {
     return { mutant, ...digests, outcome: 'survived' };
   }
 
-  /** The cheapest tests run first. */
+  /** Only tests that cover the place run, the quickest first. */
   async #firstFailure(mutant: Mutant, group: readonly string[]): Promise<string | undefined> {
-    const measured = await this.#measure(group);
-    const tests = measured.sort((one, other) => one.ms - other.ms);
+    const measured: Measured[] = [];
+    for (const file of group) measured.push(await this.#measure(file));
+    const tests = measured
+      .filter(({ failure, coverage }) => failure === undefined && isCovered(coverage, mutant.path, mutant.start))
+      .sort((one, other) => one.ms - other.ms);
     if (tests.length === 0) return undefined;
     const expectedMs = tests.reduce((sum, { ms }) => sum + ms, 0);
     const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, TIMEOUT_FACTOR * expectedMs));
@@ -61,35 +62,25 @@ export class ProjectCopy {
     const source = readFileSync(path, 'utf8');
     writeFileSync(path, applyMutant(source, mutant));
     const files = tests.map(({ file }) => file);
-    const run = await runTests(this.root, files, timeoutMs, this.#signal);
+    const run = await runTests(this.root, files, { timeoutMs, signal: this.#signal });
     writeFileSync(path, source);
     return run.failure;
   }
 
-  async #measure(files: readonly string[]): Promise<{ readonly file: string; readonly ms: number }[]> {
-    const passing: { readonly file: string; readonly ms: number }[] = [];
-    for (const file of files) {
-      if (!this.#baseline.has(file)) this.#baseline.set(file, this.#measureFile(file));
-      const ms = await this.#baseline.get(file);
-      if (ms !== undefined) passing.push({ file, ms });
-    }
-    return passing;
-  }
-
-  async #measureFile(file: string): Promise<number | undefined> {
-    const { failure, ms } = await runTests(this.root, [file], MAX_TIMEOUT_MS, this.#signal);
-    if (failure === undefined) return ms;
-    if (!this.#signal.aborted) process.stderr.write(`left out, because it fails without any mutant: ${file} (${failure})\n`);
-    return undefined;
+  #measure(file: string): Promise<Measured> {
+    const digest = this.#tests.digestOf(file);
+    return this.#baseline.get({ file, digest }, async () => {
+      const coverageDir = join(this.root, '.coverage');
+      rmSync(coverageDir, { recursive: true, force: true });
+      const run = await runTests(this.root, [file], { timeoutMs: MAX_TIMEOUT_MS, signal: this.#signal, coverageDir });
+      if (run.failure === undefined) return { file, digest, ms: run.ms, coverage: readCoverage(coverageDir, this.root) };
+      if (!this.#signal.aborted) process.stderr.write(`left out, because it fails without any mutant: ${file} (${run.failure})\n`);
+      return { file, digest, ms: run.ms, failure: run.failure, coverage: {} };
+    });
   }
 }
 
 /** Digests of what the outcome of a mutant of `path` depends on. */
 export function digestsOf(root: string, path: string, tests: TestFiles): { readonly source: string; readonly tests: string } {
-  const digestOf = (files: readonly string[]): string => {
-    const hash = createHash('sha256');
-    for (const file of files) hash.update(file).update(readFileSync(join(root, file)));
-    return hash.digest('hex').slice(0, 16);
-  };
-  return { source: digestOf([path]), tests: digestOf(tests.groupsOf(path).flat()) };
+  return { source: digestOfFiles(root, [path]), tests: digestOfFiles(root, tests.groupsOf(path).flat()) };
 }

@@ -17,15 +17,28 @@ export interface TestRun {
   readonly ms: number;
 }
 
-/** Runs `files` in the project `root` up to the first failure. What is left of the processes after `timeoutMs`, or after `signal`, is killed. */
-export async function runTests(root: string, files: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<TestRun> {
+/** Settings of a run of tests. */
+export interface TestRunOptions {
+  /** What is left of the processes then, or when `signal` aborts, is killed. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Where V8 writes what is executed. Absent: nowhere, and compiled code is cached, which would make that inexact. */
+  readonly coverageDir?: string;
+}
+
+/** Runs `files` in the project `root` up to the first failure. */
+export async function runTests(root: string, files: readonly string[], options: TestRunOptions): Promise<TestRun> {
+  const { timeoutMs, signal, coverageDir } = options;
   rmSync(join(root, REPORT), { force: true });
   const start = performance.now();
   const child = spawn(process.execPath, [MOCHA, ...FLAGS, ...files], {
     cwd: root,
     stdio: 'ignore',
     detached: true,
-    env: { ...process.env, NODE_COMPILE_CACHE: join(root, '.compile-cache') },
+    env: {
+      ...process.env,
+      ...(coverageDir === undefined ? { NODE_COMPILE_CACHE: join(root, '.compile-cache') } : { NODE_V8_COVERAGE: coverageDir }),
+    },
   });
   const kill = (): void => killGroup(child.pid);
   const timer = setTimeout(kill, timeoutMs);

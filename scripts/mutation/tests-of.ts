@@ -1,6 +1,7 @@
 /*
  * Which unit tests should notice a change of a source file.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -10,6 +11,7 @@ export class TestFiles {
   readonly #all: readonly string[];
   /** What each file that was asked about imports, in one step. */
   readonly #imports = new Map<string, readonly string[]>();
+  readonly #digests = new Map<string, string>();
 
   constructor(root: string) {
     this.#root = root;
@@ -33,10 +35,23 @@ export class TestFiles {
     ].filter((group) => group.length > 0);
   }
 
+  /** Digest of a test file and of all files of the project that it imports. */
+  digestOf(file: string): string {
+    const known = this.#digests.get(file);
+    if (known !== undefined) return known;
+    const digest = digestOfFiles(this.#root, [...this.#reachedBy(file)].sort());
+    this.#digests.set(file, digest);
+    return digest;
+  }
+
   #reaches(file: string, path: string): boolean {
+    return this.#reachedBy(file).has(path);
+  }
+
+  #reachedBy(file: string): ReadonlySet<string> {
     const reached = new Set([file]);
     for (const at of reached) for (const imported of this.#importsOf(at)) reached.add(imported);
-    return reached.has(path);
+    return reached;
   }
 
   #importsOf(file: string): readonly string[] {
@@ -48,4 +63,11 @@ export class TestFiles {
     this.#imports.set(file, imported);
     return imported;
   }
+}
+
+/** One digest of the names and contents of `files`. */
+export function digestOfFiles(root: string, files: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) if (existsSync(join(root, file))) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest('hex').slice(0, 16);
 }

@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Baseline } from '../../../../scripts/mutation/baseline.ts';
 import { findMutants } from '../../../../scripts/mutation/find-mutants.ts';
 import { digestsOf, ProjectCopy } from '../../../../scripts/mutation/project-copy.ts';
 import type { Result } from '../../../../scripts/mutation/results.ts';
 import { TestFiles } from '../../../../scripts/mutation/tests-of.ts';
 import { withDirectory } from '../../../support/temporary-directory.ts';
 
-const SOURCE = 'export const one = 1;\nexport const two = 2;\n';
+const SOURCE = 'export const one = 1;\nexport const two = 2;\nexport const three = () => { throw new Error("no"); };\n';
 const FILES = {
   'package.json': '{ "type": "module" }',
   'src/a/a.ts': SOURCE,
@@ -18,7 +19,7 @@ const FILES = {
 
 /** Tries all mutants of `src/a/a.ts`. */
 async function tryAll(directory: string): Promise<readonly Result[]> {
-  const copy = new ProjectCopy(directory, new Map(), new AbortController().signal);
+  const copy = new ProjectCopy(directory, new Baseline(join(directory, 'tests.jsonl')), new AbortController().signal);
   try {
     const results: Result[] = [];
     for (const mutant of findMutants('src/a/a.ts', SOURCE)) results.push(await copy.try(mutant));
@@ -34,10 +35,11 @@ describe('a copy of the project', () => {
   it('notices a mutant by the first test that fails with it and passes without it', () =>
     withDirectory(FILES, async (directory) => {
       await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'));
-      const [one, two] = await tryAll(directory);
+      const [one, two, three] = await tryAll(directory);
 
       expect(one).to.deep.include({ outcome: 'killed', failure: 'has one' });
       expect(two).to.include({ outcome: 'survived' });
+      expect(three, 'not covered').to.include({ outcome: 'survived' });
       expect(readFileSync(join(directory, 'src/a/a.ts'), 'utf8')).to.equal(SOURCE);
     }));
 

@@ -23,7 +23,7 @@ describe('a run of tests', () => {
     it(`ends with "${failure}" for ${files.join(' and ')}`, () =>
       withDirectory(TESTS, async (directory) => {
         await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'));
-        expect((await runTests(directory, files, timeoutMs, new AbortController().signal)).failure).to.equal(failure);
+        expect((await runTests(directory, files, { timeoutMs, signal: new AbortController().signal })).failure).to.equal(failure);
       }));
   }
 
@@ -31,7 +31,7 @@ describe('a run of tests', () => {
     withDirectory(TESTS, async (directory) => {
       await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'));
       const stop = new AbortController();
-      const run = runTests(directory, ['endless.test.mjs'], 60_000, stop.signal);
+      const run = runTests(directory, ['endless.test.mjs'], { timeoutMs: 60_000, signal: stop.signal });
       stop.abort();
       expect((await run).failure).to.equal('no end');
     }));
