@@ -65,7 +65,7 @@ export function createAgents(options: AgentsOptions): Agents {
       await entry.agent?.stop();
     }
     for (const [key, item] of wanted) {
-      const labelsFile = join(options.labelsDir, item.workload.namespace, item.workload.name);
+      const labelsFile = join(options.labelsDir, item.workload.namespace, item.workload.kind, item.workload.name);
       await writeLabels(labelsFile, item.labels);
       if (!entries.has(key)) entries.set(key, await start(options, item, { labelsFile, signal }));
     }

@@ -96,7 +96,8 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
     metadata: {
       ...metadata,
       namespace: object.metadata.namespace,
-      name: object.metadata.name,
+      // Workloads of several kinds may have one name; no name of a pod has capitals.
+      name: object.kind === 'Pod' ? object.metadata.name : `${object.metadata.name}.${object.kind}`,
       annotations: ports,
       ...(object.kind === 'Pod' ? {} : { ownerReferences: [{ controller: true, kind: object.kind, name: object.metadata.name }] }),
     },

@@ -38,6 +38,8 @@ export interface ParsedManifests {
   readonly findings: readonly ManifestFinding[];
 }
 
+// oxlint-disable-next-line no-control-regex -- no name of a file has these
+const NOT_IN_SEGMENT = /[\0/%]/;
 const TEST_FILE = /\.sallyport-test\.ya?ml$/;
 
 /** Whether the file is a table of policy tests, which may be in a directory of manifests but is not a manifest. */
@@ -115,8 +117,16 @@ function whyNotAnObject(value: Readonly<Record<string, unknown>>): string {
   if (typeof value['kind'] !== 'string') return 'kind is missing';
   const metadata = value['metadata'];
   if (!isRecord(metadata) || typeof metadata['name'] !== 'string' || metadata['name'] === '') return 'metadata.name is missing';
-  if (metadata['namespace'] !== undefined && typeof metadata['namespace'] !== 'string') return 'metadata.namespace is not a string';
+  const { name, namespace } = metadata;
+  if (namespace !== undefined && typeof namespace !== 'string') return 'metadata.namespace is not a string';
+  if (!isSegment(name)) return `metadata.name ${JSON.stringify(name)} is not a name`;
+  if (namespace !== undefined && !isSegment(namespace)) return `metadata.namespace ${JSON.stringify(namespace)} is not a name`;
   return '';
+}
+
+/** As the API server demands of every name: it is a segment of a path. `sallyport run` uses names for files, too. */
+function isSegment(name: string): boolean {
+  return name !== '.' && name !== '..' && !NOT_IN_SEGMENT.test(name);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -24,7 +24,7 @@ describe('readSnapshot', () => {
 
     expect(guarded.pods[0]).to.deep.include({
       namespace: 'foo',
-      name: 'httpbin',
+      name: 'httpbin.Deployment',
       labels: { app: 'httpbin' },
       phase: 'Running',
       serviceAccount: 'web',
@@ -106,7 +106,7 @@ describe('pod templates of other kinds', () => {
         `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: web, namespace: shop }\nspec: { template: { metadata: { labels: { app: web } }, spec: { containers: [{ name: web }] } } }\n`,
       );
 
-      expect(pods.map(({ name, labels }) => [name, labels])).to.deep.equal([['web', { app: 'web' }]]);
+      expect(pods.map(({ name, labels }) => [name, labels])).to.deep.equal([[`web.${kind}`, { app: 'web' }]]);
     });
   }
 

@@ -14,9 +14,9 @@ import { createLogger } from '../../../src/telemetry/logger.ts';
 
 const logger = createLogger({ level: 'silent', component: 'test' });
 
-const workload = (port: number, labels = 'app: web'): string => `
+const workload = (port: number, labels = 'app: web', kind = 'Deployment'): string => `
 apiVersion: apps/v1
-kind: Deployment
+kind: ${kind}
 metadata: {name: web, namespace: foo, annotations: {sallyport.dev/upstream: "127.0.0.1:${port}"}}
 spec: {template: {metadata: {labels: {${labels}}}}}
 `;
@@ -55,9 +55,9 @@ describe('runDirectory', () => {
     running = await runDirectory({ directory, mesh: DEFAULT_MESH_CONFIG, logger, accessLog: false }, stop.signal);
     return running;
   };
-  const ask = (): Promise<number> =>
+  const ask = (at = 0): Promise<number> =>
     new Promise((resolve, reject) => {
-      const listen = running?.agents()[0]?.listen;
+      const listen = running?.agents()[at]?.listen;
       get({ host: listen?.host, port: listen?.port, path: '/', agent: false }, (response) => {
         response.resume();
         response.once('end', () => resolve(response.statusCode ?? 0));
@@ -96,6 +96,21 @@ describe('runDirectory', () => {
     await rm(join(directory, 'policy.yaml'));
     await untilStatus(200);
   }).timeout(120_000);
+
+  it('distinguishes workloads of different kinds with the same name', async () => {
+    await put('web.yaml', [workload(port()), workload(port(), 'app: other', 'StatefulSet')].join('---'));
+    await put('policy.yaml', denyAll('app: web'));
+    await run();
+
+    expect(running?.agents().map(({ workload: { kind } }) => kind)).to.deep.equal(['deployment', 'statefulset']);
+    expect([await ask(0), await ask(1)]).to.deep.equal([403, 200]);
+  });
+
+  it('does not start when a name would be a path outside of its state', async () => {
+    await put('web.yaml', workload(port()).replace('namespace: foo', 'namespace: ../../escaped'));
+    const error = await run().catch((reason: Error) => reason.message);
+    expect(error).to.equal('web.yaml:2: metadata.namespace "../../escaped" is not a name');
+  });
 
   it('keeps the last valid version active when a policy becomes invalid, and reports it', async () => {
     await put('web.yaml', workload(port()));
