@@ -139,6 +139,45 @@ describe('decodeBundle', () => {
     for (const path of places) expect(codeOf(changed([...path, 'unknown'], 1)), path.join('.')).to.equal('SP_BUNDLE_SCHEMA');
   });
 
+  it('rejects null, an array and text in place of every object, at every level', () => {
+    for (const path of objectsIn(JSON.parse(encoded.json) as Json).slice(1)) {
+      for (const value of [null, [], 'x']) expect(codeOf(changed(path, value)), path.join('.')).to.match(/^SP_BUNDLE_(SCHEMA|FOREIGN)$/);
+    }
+  });
+
+  it('says what is wrong with files that cannot be read', () => {
+    const message = (files: BundleFiles): string => {
+      try {
+        decodeBundle(files);
+        return 'accepted';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+
+    expect(message(filesOf(half))).to.equal('not JSON in UTF-8, or truncated');
+    expect(message({ 'bundle.json.gz': bytes('x'), 'bundle.sha256': bytes(encoded.digest) })).to.equal('not gzip, or truncated');
+    expect(message({ 'bundle.json': bytes('x') })).to.equal('bundle.sha256 is missing');
+    expect(message({ 'bundle.json': bytes('x'), 'bundle.sha256': bytes('y') })).to.equal('bundle.sha256 is not a digest');
+    expect(message(changed(['schema'], { a: 1 }))).to.match(/^schema is object; this version reads sallyport.dev.bundle.v\d$/);
+    expect(message(changed(['schema'], 'x'.repeat(1000)))).to.match(/^schema is "x{100}"; /);
+    expect(message(changed(['variants', 0, 'program'], 1))).to.equal('variants: program 1 does not exist');
+    expect(message(changed(['variants', 1, 'labels'], { tier: 'x' }))).to.equal('variants: label "tier" is not in relevantLabels');
+    expect(message(changed(['variants', 1, 'labels'], { app: 'httpbin' }))).to.equal('variants: two have the same labels');
+    expect(message({ 'bundle.json': new Uint8Array(MAX_BUNDLE_BYTES + 1), 'bundle.sha256': bytes(encoded.digest) })).to.contain(
+      `has ${MAX_BUNDLE_BYTES + 1} bytes; the limit is ${MAX_BUNDLE_BYTES}`,
+    );
+  });
+
+  it('accepts a digest with whitespace around it, up to 256 bytes', () => {
+    const written = (text: string): BundleFiles => ({ 'bundle.json': bytes(encoded.json), 'bundle.sha256': bytes(text) });
+
+    expect(codeOf(written(encoded.digest.padEnd(256)))).to.equal('accepted');
+    expect(codeOf(written(encoded.digest.padEnd(257)))).to.equal('SP_BUNDLE_UNREADABLE');
+    expect(codeOf(written(encoded.digest.toUpperCase()))).to.equal('SP_BUNDLE_UNREADABLE');
+    expect(codeOf(written(`${encoded.digest}0`))).to.equal('SP_BUNDLE_UNREADABLE');
+  });
+
   it('rejects a clause when one of its members is missing', () => {
     for (const [index, clause] of EVERY_CLAUSE.entries()) {
       for (const member of Object.keys(clause).filter((name) => name !== 'anyOf' && name !== 'noneOf')) {

@@ -81,7 +81,7 @@ describe('the stored form of a bundle', () => {
     expect(codeOf(() => toStoredForm(LARGE, 2, Math.ceil(bytes / 2) - 1))).to.equal('SP_TOO_LARGE');
   });
 
-  it('leaves room in a ConfigMap for the statement and the lists of keys', () => {
+  it('leaves space in a ConfigMap for the statement and the lists of keys', () => {
     expect(PART_LIMIT_BYTES).to.be.within(900 * 1024, 1024 * 1024 - 16 * 1024);
     expect(SLOT_FILES).to.have.length(3);
   });

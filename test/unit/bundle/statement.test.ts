@@ -4,6 +4,8 @@ import { acceptKeyLists } from '../../../src/bundle/key-list.ts';
 import {
   BUNDLE_STATEMENT,
   INDEX_STATEMENT,
+  keyIdOf,
+  peekStatement,
   type Statement,
   type StatementContext,
   verifyStatement,
@@ -116,8 +118,58 @@ describe('signed statements', () => {
     expect(verify(jws, { nowMs: undefined })).to.equal('accepted');
   });
 
+  it('are refused one millisecond outside the period of their key, and accepted at its ends', () => {
+    const key = [...CONTEXT.keys.keys.values()][0];
+    const [from, to] = [key?.notBefore ?? 0, key?.notAfter ?? 0];
+
+    expect([from - 1, from, to, to + 1].map((nowMs) => verify(jws, { nowMs }))).to.deep.equal([
+      'SP_BUNDLE_KEY_EXPIRED',
+      'accepted',
+      'accepted',
+      'SP_BUNDLE_KEY_EXPIRED',
+    ]);
+  });
+
+  it('are shown without a look at their signature', () => {
+    const unsigned = `${header}.${payload}.${'A'.repeat(86)}`;
+
+    expect(peekStatement(unsigned)).to.deep.equal({ ...STATEMENT, cluster: 'cluster-1' });
+    expect(peekStatement('x')).to.equal(undefined);
+    expect(keyIdOf(unsigned)).to.equal(SIGNER.kid);
+    expect(keyIdOf('x')).to.equal('');
+  });
+
+  it('about a namespace name no workload', () => {
+    const { workload: _, ...about } = { ...STATEMENT, schema: INDEX_STATEMENT as Statement['schema'] };
+    const own = { ...CONTEXT, workload: undefined };
+
+    expect(codeOf(() => verifyStatement(INDEX_STATEMENT, SIGNER.sign(about), own))).to.equal('accepted');
+    expect(codeOf(() => verifyStatement(INDEX_STATEMENT, SIGNER.sign({ ...about, workload: WORKLOAD }), own))).to.equal(
+      'SP_BUNDLE_FOREIGN',
+    );
+    expect(codeOf(() => verifyStatement(BUNDLE_STATEMENT, SIGNER.sign(about), own))).to.equal('SP_BUNDLE_FOREIGN');
+  });
+
   it('are refused with a number or members that no signer writes', () => {
-    for (const change of [{ number: 0 }, { number: 1.5 }, { parts: [] }, { digest: 'sha256:x' }, { extra: 1 }, { encoding: 'br' }]) {
+    const part = { digest: DIGEST, size: 1 };
+    for (const change of [
+      { number: 0 },
+      { number: 1.5 },
+      { number: -1 },
+      { parts: [] },
+      { parts: [part, part, part] },
+      { parts: [{ ...part, extra: 1 }] },
+      { parts: [{ ...part, size: -1 }] },
+      { parts: [{ digest: DIGEST }] },
+      { size: -1 },
+      { digest: 'sha256:x' },
+      { digest: `${DIGEST}0` },
+      { extra: 1 },
+      { workload: { ...WORKLOAD, uid: 'x' } },
+      { workload: { kind: 'deployment' } },
+      { encoding: 'br' },
+      { schema: 'sallyport.dev/bundle/v3' },
+    ]) {
       const statement = { ...STATEMENT, ...change } as unknown as Statement;
       expect(verify(SIGNER.sign(statement)), JSON.stringify(change)).to.equal('SP_BUNDLE_SCHEMA');
     }
