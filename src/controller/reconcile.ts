@@ -198,7 +198,9 @@ function desiredBundle(revision: Revision, compiled: CompileResult, owner: Bundl
   const findings = new Map<PolicyKey, Finding[]>();
   for (const { policy, ...finding } of compiled.findings) {
     const key = policyKey(policy.kind, policy.namespace, policy.name);
-    findings.set(key, [...(findings.get(key) ?? []), finding]);
+    const known = findings.get(key);
+    if (known === undefined) findings.set(key, [finding]);
+    else known.push(finding);
   }
   const policies = new Map(compiled.selecting.map((policy) => [policyKeyOf(policy), policy.metadata.generation ?? 0]));
   return { revision, policies, findings, ...(owner === undefined ? {} : { ownerUid: owner.uid }) };

@@ -2,6 +2,8 @@
  * Parses manifest files into Kubernetes objects with their positions. Lists are flattened. A caller that applies objects must apply none of
  * a file that has findings, so that part of a file is never applied.
  */
+
+import { readJsonObject } from '../api/kube/json-text.ts';
 import { misspeltPolicy } from '../api/kube/misspelt-policy.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
 import { parseYamlDocuments } from '../api/kube/yaml-documents.ts';
@@ -61,6 +63,11 @@ export function isKustomizationFile(name: string): boolean {
 export function parseManifests(text: string, file: string): ParsedManifests {
   const findings: ManifestFinding[] = [];
   const objects: ManifestObject[] = [];
+  const json = readJsonObject(text);
+  if (json !== undefined) {
+    takeValue(json.value, { file, line: text.slice(0, json.offset).split('\n').length }, { objects, findings });
+    return { objects, findings };
+  }
   const { documents, lineCounter, errorText } = parseYamlDocuments(text);
   for (const document of documents) {
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? document.range[0]).line;

@@ -29,6 +29,8 @@ const PLAIN_TYPES = {
 type GoType = keyof typeof PLAIN_TYPES;
 const ENUM_NUMBER: GoType = 'protoreflect.EnumNumber';
 /** Longest JSON text that a message quotes. */
+/** Unknown fields of one object for which a known name is suggested. */
+const MAX_SUGGESTIONS = 200;
 const MAX_QUOTED = 80;
 /** Members whose name in the .proto file is not snake_case. */
 const CAMEL_CASE_IN_PROTO: ReadonlySet<string> = new Set(['targetRef', 'targetRefs']);
@@ -138,7 +140,8 @@ function fail(text: FindingText, context: DecodeContext): undefined {
 }
 
 function unknownField(name: string, known: readonly string[], context: DecodeContext): void {
-  const intended = nearestName(name, known);
+  // Comparing names is expensive, and who misspelt hundreds knows by then.
+  const intended = context.findings.length < MAX_SUGGESTIONS ? nearestName(name, known) : undefined;
   context.findings.push({
     code: 'SP_SCHEMA',
     severity: 'warning',

@@ -36,7 +36,8 @@ const ATTRIBUTES: readonly string[] = [
 export function manifestFindings(object: unknown): readonly ValidationFinding[] {
   const { value } = parsePolicy(object);
   const found = validatePolicy(object, 'everything');
-  const inWords = found.map((finding) => (finding.stage === 'decode' ? unknownFieldError(finding, value, object) : plainFinding(finding)));
+  const meaningOf = ruleMeanings(value, object);
+  const inWords = found.map((finding) => (finding.stage === 'decode' ? unknownFieldError(finding, meaningOf) : plainFinding(finding)));
   const ordered = inWords.toSorted((one, other) => STAGES.indexOf(one.stage) - STAGES.indexOf(other.stage));
   const seen = new Set<string>();
   return ordered.filter(({ path, severity, code }) => {
@@ -48,14 +49,24 @@ export function manifestFindings(object: unknown): readonly ValidationFinding[] 
 }
 
 /** Unknown fields are all that the decoder warns of. */
-function unknownFieldError(finding: ValidationFinding, policy: Policy | undefined, object: unknown): ValidationFinding {
+function unknownFieldError(finding: ValidationFinding, meaningOf: (rule: number) => string | undefined): ValidationFinding {
   if (finding.severity === 'error') return finding;
   const rule = /^spec\.rules\[(\d+)\]/.exec(finding.path)?.[1];
-  const meaning = policy?.kind !== 'AuthorizationPolicy' || rule === undefined ? undefined : ruleMeaning(policy.spec, Number(rule));
+  const meaning = rule === undefined ? undefined : meaningOf(Number(rule));
   return {
     ...finding,
     severity: 'error',
-    message: meaning === undefined || !isRecord(object) ? finding.message : `${finding.message}; without it the rule ${meaning}`,
+    message: meaning === undefined ? finding.message : `${finding.message}; without it the rule ${meaning}`,
+  };
+}
+
+/** What each rule means without its unknown fields, found once for a rule with thousands of them. */
+function ruleMeanings(policy: Policy | undefined, object: unknown): (rule: number) => string | undefined {
+  const meanings = new Map<number, string | undefined>();
+  return (rule) => {
+    if (policy?.kind !== 'AuthorizationPolicy' || !isRecord(object)) return undefined;
+    if (!meanings.has(rule)) meanings.set(rule, ruleMeaning(policy.spec, rule));
+    return meanings.get(rule);
   };
 }
 

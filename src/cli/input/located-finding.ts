@@ -34,6 +34,26 @@ export function locateInObject(finding: Finding, item: ManifestObject, locate: L
   };
 }
 
+/** Findings with one code about one object that are listed; thousands say no more. */
+const MAX_LISTED = 200;
+
+/** The first {@link MAX_LISTED} of `findings` about one object with each code, and how many more there are. None is left out without a word. */
+export function listedFindings<F extends Finding>(findings: readonly F[]): readonly F[] {
+  if (findings.length <= MAX_LISTED) return findings;
+  return [...Map.groupBy(findings, ({ code }) => code).values()].flatMap((alike) => {
+    const [listed, others] = [alike.slice(0, MAX_LISTED), alike.slice(MAX_LISTED)];
+    const [first] = others.toSorted((one, other) => SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity));
+    if (first === undefined) return listed;
+    const { hint: _hint, ...rest } = first;
+    return [
+      ...listed,
+      { ...rest, path: '', message: `${others.length} more findings with this code about this object are not listed` } as F,
+    ];
+  });
+}
+
+const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
+
 /** `finding` about a place in a file; an absent `column` is 1. */
 export function locateInFile(
   finding: Finding,

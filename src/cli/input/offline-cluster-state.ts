@@ -17,7 +17,7 @@ import { readSnapshot } from '../../standalone/read-snapshot.ts';
 import { type ClusterState, createClusterState } from '../../state/cluster-state.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
-import { type LocatedFinding, locateInFile, locateInObject } from './located-finding.ts';
+import { type LocatedFinding, listedFindings, locateInFile, locateInObject } from './located-finding.ts';
 import type { ReadManifests } from './read-manifests.ts';
 
 const POLICY_KINDS = ['RequestAuthentication', 'AuthorizationPolicy'] as const;
@@ -52,13 +52,14 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const invalid = new Set<string>();
   const findings = [...manifests.findings, ...snapshot.findings].map((finding) => locateInFile(finding, finding.origin));
   for (const item of manifests.objects) {
-    if (!SECURITY_GROUPS.test(item.object.apiVersion) || policies.includes(item)) continue;
+    const { kind, apiVersion } = item.object;
+    if (!SECURITY_GROUPS.test(apiVersion) || isPolicy(kind, apiVersion)) continue;
     findings.push(locateInObject(notEnforced(item.object.kind), item, locate));
   }
   for (const item of policies) {
     const found = policyFindings(item.object, 'manifest');
     if (found.some((finding) => finding.severity === 'error')) invalid.add(policyObjectKey(item));
-    findings.push(...found.map((finding) => locateInObject(finding, item, locate)));
+    for (const finding of listedFindings(found)) findings.push(locateInObject(finding, item, locate));
   }
   const valid = policies.filter((item) => !invalid.has(policyObjectKey(item))).map(({ object }) => object);
   for (const kind of POLICY_KINDS) {
@@ -75,7 +76,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
     findings,
     compile: (workload) => compileOffline(workload, clusterState.selection.labelSetsOf(workloadKey(workload)), { clusterState, mesh }),
     reportCompiled: (compiled) =>
-      compiled.flatMap((finding) => {
+      listedByPolicy(compiled).flatMap((finding) => {
         const { kind, namespace, name } = finding.policy;
         const key = policyKey(kind, namespace, name);
         const item = objectByKey.get(key);
@@ -112,6 +113,11 @@ function compileOffline(
 ): FittedBundle {
   const policiesFor = (labels: Labels): readonly Policy[] => [...clusterState.selection.policiesFor(workload.namespace, labels).values()];
   return compileToFit({ workload, labelSets: [...labelSets], policiesFor, mesh, isLocal: true, keySetOf: () => undefined });
+}
+
+function listedByPolicy(compiled: CompileResult['findings']): CompileResult['findings'] {
+  const byPolicy = Map.groupBy(compiled, ({ policy: { kind, namespace, name } }) => policyKey(kind, namespace, name));
+  return [...byPolicy.values()].flatMap(listedFindings);
 }
 
 function notEnforced(kind: string): Finding {
