@@ -8,7 +8,20 @@ import { join } from 'node:path';
 /** Not mocha's own command, which starts another process. It does nothing when it is started through a link. */
 const MOCHA = realpathSync('node_modules/mocha/lib/cli/cli.js');
 const REPORT = 'mutation-report.json';
-const FLAGS = ['--no-config', '--bail', '--exit', '--timeout', '20000', '--reporter', 'json', '--reporter-option', `output=${REPORT}`];
+const FIRST_FAILURE = new URL('first-failure.ts', import.meta.url).pathname;
+const FLAGS = [
+  '--no-config',
+  '--bail',
+  '--exit',
+  '--timeout',
+  '60000',
+  '--require',
+  FIRST_FAILURE,
+  '--reporter',
+  'json',
+  '--reporter-option',
+  `output=${REPORT}`,
+];
 
 /** How a run of tests ended. */
 export interface TestRun {
@@ -37,6 +50,7 @@ export async function runTests(root: string, files: readonly string[], options: 
     detached: true,
     env: {
       ...process.env,
+      SALLYPORT_SEED: '1',
       ...(coverageDir === undefined ? { NODE_COMPILE_CACHE: join(root, '.compile-cache') } : { NODE_V8_COVERAGE: coverageDir }),
     },
   });

@@ -15,23 +15,25 @@ export class TestFiles {
 
   constructor(root: string) {
     this.#root = root;
-    this.#all = globSync('test/unit/**/*.test.ts', { cwd: root }).sort();
+    this.#all = globSync('test/{unit,property}/**/*.test.ts', { cwd: root }).sort();
   }
 
   /**
    * Groups of test files of the source file `path`, to be run one after the other until one fails: the mirrored file; the files of its
-   * directory that reach it by imports; those of its package, and those of other packages that import it themselves.
+   * directory that reach it by imports; those of its package, and those of other packages that import it themselves; property tests.
    */
   groupsOf(path: string): readonly (readonly string[])[] {
     const mirrored = path.replace(/^src\//, 'test/unit/').replace(/\.ts$/, '.test.ts');
     const ofPackage = `${mirrored.split('/').slice(0, 3).join('/')}/`;
     const isNeighbour = (file: string): boolean => dirname(file) === dirname(mirrored);
-    const others = this.#all.filter((file) => file !== mirrored);
+    const properties = this.#all.filter((file) => file.startsWith('test/property/') && this.#reaches(file, path));
+    const others = this.#all.filter((file) => file.startsWith('test/unit/') && file !== mirrored);
     const inPackage = others.filter((file) => file.startsWith(ofPackage) && this.#reaches(file, path));
     return [
       this.#all.filter((file) => file === mirrored),
       inPackage.filter(isNeighbour),
       others.filter((file) => !isNeighbour(file) && (inPackage.includes(file) || this.#importsOf(file).includes(path))),
+      properties,
     ].filter((group) => group.length > 0);
   }
 

@@ -12,6 +12,7 @@ const FILES = {
   'test/unit/jwt/deep/helper.ts': "export { a } from '../../../../src/http/uses-a.ts';",
   'test/unit/jwt/deep/c.test.ts': "const { a } = await import('./helper.ts');",
   'test/unit/http/uses-a.test.ts': "import { a } from '../../../src/http/uses-a.ts';",
+  'test/property/e.test.ts': "import { a } from '../../src/jwt/uses-a.ts';",
   'test/unit/hostile/d.test.ts': "import { a } from '../../../src/jwt/a.ts';",
 };
 
@@ -19,9 +20,14 @@ describe('the tests of a source file', () => {
   const cases: readonly (readonly [path: string, groups: readonly (readonly string[])[]])[] = [
     [
       'src/jwt/a.ts',
-      [['test/unit/jwt/a.test.ts'], ['test/unit/jwt/uses-a.test.ts'], ['test/unit/hostile/d.test.ts', 'test/unit/jwt/deep/c.test.ts']],
+      [
+        ['test/unit/jwt/a.test.ts'],
+        ['test/unit/jwt/uses-a.test.ts'],
+        ['test/unit/hostile/d.test.ts', 'test/unit/jwt/deep/c.test.ts'],
+        ['test/property/e.test.ts'],
+      ],
     ],
-    ['src/jwt/uses-a.ts', [['test/unit/jwt/uses-a.test.ts']]],
+    ['src/jwt/uses-a.ts', [['test/unit/jwt/uses-a.test.ts'], ['test/property/e.test.ts']]],
     ['src/http/uses-a.ts', [['test/unit/http/uses-a.test.ts']]],
     ['src/none/a.ts', []],
   ];
