@@ -128,6 +128,17 @@ describe('decodeBundle', () => {
     });
   }
 
+  it('accepts each value of a member that has a few, and no other', () => {
+    const custom = ['programs', 0, 'http', 'custom', 0, 'provider', 'protocol'] as const;
+    const normalization = ['programs', 0, 'pathNormalization'] as const;
+
+    for (const protocol of ['http', 'grpc']) expect(codeOf(changed(custom, protocol)), protocol).to.equal('accepted');
+    for (const name of ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'])
+      expect(codeOf(changed(normalization, name)), name).to.equal('accepted');
+    for (const path of [custom, normalization])
+      for (const value of ['', 'x', 1]) expect(codeOf(changed(path, value))).to.equal('SP_BUNDLE_SCHEMA');
+  });
+
   it('rejects an unknown member of every object, at every level', () => {
     const body = { maxRequestBytes: 1, allowPartialMessage: false, packAsBytes: false };
     const withBody = ['programs', 0, 'http', 'custom', 0, 'provider', 'includeRequestBodyInCheck'];

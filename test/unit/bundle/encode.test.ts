@@ -2,10 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import type { Bundle } from '../../../src/bundle/bundle.ts';
+import { type Bundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
 import { canonicalJson } from '../../../src/bundle/canonical-json.ts';
-import { CONFIG_MAP_LIMIT_BYTES, encodeBundle, toConfigMapData } from '../../../src/bundle/encode.ts';
+import { digestOf } from '../../../src/bundle/digest.ts';
+import {
+  CONFIG_MAP_LIMIT_BYTES,
+  encodeBundle,
+  encodeLegacyBundle,
+  storedFormOf,
+  toConfigMapData,
+  whyUnacceptable,
+} from '../../../src/bundle/encode.ts';
 import { PLAIN_LIMIT_BYTES } from '../../../src/bundle/slots.ts';
+import { RefusedError } from '../../../src/errors.ts';
 import { SAMPLE } from './sample-bundle.ts';
 
 /** A bundle whose JSON has about `bytes` bytes of `letter`s or of noise. */
@@ -62,11 +71,49 @@ describe('toConfigMapData', () => {
     expect(gunzipSync(bytes).toString()).to.equal(encoded.json);
   });
 
+  it('compresses from the limit on', () => {
+    const empty = encodeBundle(padded(0)).json.length;
+    const keys = (bytes: number): readonly string[] => {
+      const result = toConfigMapData(encodeBundle(padded(bytes - empty)));
+      return result.kind === 'data' ? [...Object.keys(result.data.data), ...Object.keys(result.data.binaryData)] : [];
+    };
+
+    expect(keys(PLAIN_LIMIT_BYTES - 1)).to.have.members(['bundle.sha256', 'bundle.json']);
+    expect(keys(PLAIN_LIMIT_BYTES)).to.have.members(['bundle.sha256', 'bundle.json.gz']);
+  });
+
   it('refuses a bundle that is too large for a ConfigMap', () => {
     const noise = randomBytes(CONFIG_MAP_LIMIT_BYTES).toString('base64');
     const result = toConfigMapData(encodeBundle(padded(0, noise)));
 
     expect(result.kind).to.equal('refused');
     if (result.kind === 'refused') expect(result.finding).to.include({ code: 'SP_TOO_LARGE', severity: 'error' });
+  });
+});
+
+describe('the stored form of an encoded bundle', () => {
+  it('is made once', () => {
+    const encoded = encodeBundle(padded(PLAIN_LIMIT_BYTES));
+
+    expect(storedFormOf(encoded)).to.equal(storedFormOf(encoded));
+    expect(storedFormOf(encoded)).to.include({ digest: encoded.digest, encoding: 'gzip' });
+  });
+
+  it('says which limit a bundle exceeds that agents would not accept', () => {
+    const noise = randomBytes(2 * CONFIG_MAP_LIMIT_BYTES).toString('base64');
+    const why = (bundle: Bundle): string | undefined => whyUnacceptable(encodeBundle(bundle), bundle);
+
+    expect(why(SAMPLE)).to.equal(undefined);
+    expect(why(padded(CONFIG_MAP_LIMIT_BYTES * 2))).to.equal(undefined);
+    expect(why(padded(0, noise))).to.match(/^the bundle of this workload is too large: it has \d+ bytes, \d+ when compressed/);
+    expect(why(padded(MAX_BUNDLE_BYTES))).to.match(/^the bundle of the workload has \d+ bytes; at most \d+ are accepted$/);
+    expect(() => storedFormOf(encodeBundle(padded(0, noise)))).to.throw(RefusedError, 'the bundle of this workload is too large');
+  });
+
+  it('of level 1 names no kind of workload', () => {
+    const { json, digest } = encodeLegacyBundle(SAMPLE);
+
+    expect(JSON.parse(json)).to.deep.include({ schema: LEGACY_BUNDLE_SCHEMA, workload: { namespace: 'foo', name: 'httpbin' } });
+    expect(digest).to.equal(digestOf(json));
   });
 });

@@ -4,6 +4,7 @@ import { MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
 import { digestOf } from '../../../src/bundle/digest.ts';
 import {
   fromStoredForm,
+  fromStoredFormApart,
   gzipDeterministic,
   PART_LIMIT_BYTES,
   PLAIN_LIMIT_BYTES,
@@ -14,6 +15,7 @@ import {
 } from '../../../src/bundle/slots.ts';
 import { BUNDLE_STATEMENT, type Statement } from '../../../src/bundle/statement.ts';
 import { RefusedError } from '../../../src/errors.ts';
+import type { Turns } from '../../../src/steps.ts';
 
 const SMALL = '{"a":1}';
 const LARGE = JSON.stringify(Array.from({ length: 60_000 }, (_, at) => (at * 7919) % 10_007));
@@ -115,6 +117,33 @@ describe('reading the stored form', () => {
       contents: [gzipSync(other)],
     } as const;
     expect(codeOf(() => read(gzip))).to.equal('SP_BUNDLE_DIGEST');
+  });
+
+  it('refuses compressed content that has the digest of its statement before it is decompressed', () => {
+    const gzip = gzipSync(SMALL);
+    const digest = digestOf(gzip);
+
+    expect(
+      codeOf(() => read({ digest, size: SMALL.length, encoding: 'gzip', parts: [{ digest, size: gzip.length }], contents: [gzip] })),
+    ).to.equal('SP_BUNDLE_DIGEST');
+  });
+
+  it('is the same for a process that takes turns', async () => {
+    const turns: Turns = { pause: setImmediate, turnMs: 1 };
+    const apart = (form: StoredForm, over: Partial<Statement> = {}): Promise<string> =>
+      fromStoredFormApart(statementOf(form, over), partsOf(form), turns).then(
+        (json) => Buffer.from(json).toString(),
+        (error: unknown) => (error as RefusedError).code,
+      );
+
+    expect(await apart(form)).to.equal(SMALL);
+    expect(await apart(large)).to.equal(LARGE);
+    expect(await apart(large, { size: large.size - 1 })).to.equal('SP_BUNDLE_UNREADABLE');
+    expect(await apart(large, { size: large.size + 1 })).to.equal('SP_BUNDLE_DIGEST');
+    expect(await apart(large, { digest: digestOf('x') })).to.equal('SP_BUNDLE_DIGEST');
+    expect(await apart(large, { encoding: 'identity' })).to.equal('SP_BUNDLE_DIGEST');
+    expect(await apart(form, { encoding: 'gzip' })).to.equal('SP_BUNDLE_UNREADABLE');
+    expect(await apart(large, { size: MAX_BUNDLE_BYTES + 1 })).to.equal('SP_BUNDLE_TOO_LARGE');
   });
 
   it('refuses the same content of another size', () => {

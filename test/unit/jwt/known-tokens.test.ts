@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { KnownTokens } from '../../../src/jwt/known-tokens.ts';
 import { TokenCache } from '../../../src/jwt/token-cache.ts';
 import { VERIFICATION_FAILS } from '../../../src/jwt/token-fault.ts';
-import { TokenRecord } from '../../../src/jwt/token-record.ts';
+import { TokenRecord, type VerifiedToken } from '../../../src/jwt/token-record.ts';
 import { ISSUER, unsigned } from './tokens.ts';
 
 const TEXT = unsigned({ iss: ISSUER });
@@ -56,6 +56,28 @@ describe('known tokens', () => {
 
     expect(known.find(TEXT)).not.to.equal(record);
     expect(known.has(TEXT)).to.equal(false);
+  });
+
+  it('move a token that one rule refused to the tokens of the rule that accepts it', () => {
+    const known = new KnownTokens(new TokenCache().open(2), () => {});
+    const record = known.find(TEXT) as TokenRecord;
+    known.keep(record, 0, VERIFICATION_FAILS, 0);
+    const refused = record.pool;
+    known.keep(record, 1, {} as VerifiedToken, 0);
+
+    expect(record.pool).not.to.equal(refused).and.not.equal(undefined);
+    expect([refused?.size, record.pool?.size]).to.deep.equal([0, 1]);
+    expect(known.has(TEXT)).to.equal(true);
+  });
+
+  it('leave a token where it is when another rule refuses it', () => {
+    const known = new KnownTokens(new TokenCache().open(2), () => {});
+    const record = known.find(TEXT) as TokenRecord;
+    known.keep(record, 1, {} as VerifiedToken, 0);
+    const { pool } = record;
+    known.keep(record, 0, VERIFICATION_FAILS, 0);
+
+    expect(record.pool).to.equal(pool).and.not.equal(undefined);
   });
 
   it('count the memory of a record and of its results', () => {

@@ -129,9 +129,20 @@ describe('token cache', () => {
 
   it('does not store an entry that would take a large part of the budget', () => {
     const partition = new TokenCache(64 * KIB).open<CacheEntry>(1);
-    partition.add(entry('large', 5 * KIB), 0);
-
+    partition.add(entry('large', 4 * KIB + 1), 0);
     expect(partition.size).to.equal(0);
+    partition.add(entry('small', 4 * KIB), 0);
+    expect(partition.size).to.equal(1);
+  });
+
+  it('takes nothing from a rule that has exactly its share', () => {
+    const partition = new TokenCache(3200).open<CacheEntry>(3);
+    // With the refused tokens there are four pools of 800 bytes each.
+    fill(partition, 0, 25);
+    fill(partition, 1, 8);
+
+    expect(left(partition, 1, 8)).to.equal(8);
+    expect(left(partition, 0, 25)).to.equal(24);
   });
 
   it('gives back the memory of a partition that is released', () => {
