@@ -38,7 +38,7 @@ export interface AgentsOptions {
 
 /** The running agents. */
 export interface Agents {
-  /** Starts and stops agents until exactly these run. Calls must not overlap. */
+  /** Starts and stops agents until exactly these run, as far as they can. Calls must not overlap. */
   readonly update: (guarded: readonly GuardedWorkload[], signal: AbortSignal) => Promise<void>;
   readonly view: () => readonly AgentView[];
   readonly stop: () => Promise<void>;
@@ -66,7 +66,14 @@ export function createAgents(options: AgentsOptions): Agents {
     }
     for (const [key, item] of wanted) {
       const labelsFile = join(options.labelsDir, item.workload.namespace, item.workload.kind, item.workload.name);
-      await writeLabels(labelsFile, item.labels);
+      try {
+        await writeLabels(labelsFile, item.labels);
+      } catch (error) {
+        // With labels of before, it would choose the policies of before.
+        await entries.get(key)?.agent?.stop();
+        entries.set(key, failed(options, item, error));
+        continue;
+      }
       if (!entries.has(key)) entries.set(key, await start(options, item, { labelsFile, signal }));
     }
   };
@@ -113,10 +120,14 @@ async function start(
     );
     return { guarded, agent, problem: undefined };
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    options.logger.error({ workload: workloadKey(workload), err: error }, 'agent could not start');
-    return { guarded, agent: undefined, problem };
+    return failed(options, guarded, error);
   }
+}
+
+function failed({ logger }: AgentsOptions, guarded: GuardedWorkload, error: unknown): Entry {
+  const problem = error instanceof Error ? error.message : String(error);
+  logger.error({ workload: workloadKey(guarded.workload), err: error }, 'agent could not start');
+  return { guarded, agent: undefined, problem };
 }
 
 /** Writes the file in the format of the downward API, and replaces it by a rename so that an agent never reads part of it. */

@@ -40,6 +40,8 @@ export interface ParsedManifests {
   readonly findings: readonly ManifestFinding[];
 }
 
+const MAX_NAME = 253;
+const MAX_SHOWN = 40;
 // oxlint-disable-next-line no-control-regex -- no name of a file has these
 const NOT_IN_SEGMENT = /[\0/%]/;
 const TEST_FILE = /\.sallyport-test\.ya?ml$/;
@@ -126,14 +128,18 @@ function whyNotAnObject(value: Readonly<Record<string, unknown>>): string {
   if (!isRecord(metadata) || typeof metadata['name'] !== 'string' || metadata['name'] === '') return 'metadata.name is missing';
   const { name, namespace } = metadata;
   if (namespace !== undefined && typeof namespace !== 'string') return 'metadata.namespace is not a string';
-  if (!isSegment(name)) return `metadata.name ${JSON.stringify(name)} is not a name`;
-  if (namespace !== undefined && !isSegment(namespace)) return `metadata.namespace ${JSON.stringify(namespace)} is not a name`;
+  if (!isSegment(name)) return `metadata.name ${shown(name)} is not a name`;
+  if (namespace !== undefined && !isSegment(namespace)) return `metadata.namespace ${shown(namespace)} is not a name`;
   return '';
+}
+
+function shown(name: string): string {
+  return JSON.stringify(name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}…` : name);
 }
 
 /** As the API server demands of every name: it is a segment of a path. `sallyport run` uses names for files, too. */
 function isSegment(name: string): boolean {
-  return name !== '.' && name !== '..' && !NOT_IN_SEGMENT.test(name);
+  return name.length <= MAX_NAME && name !== '.' && name !== '..' && !NOT_IN_SEGMENT.test(name);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

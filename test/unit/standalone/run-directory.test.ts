@@ -2,7 +2,7 @@
  * `runDirectory` with a real directory, upstream and requests.
  */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,6 +110,18 @@ describe('runDirectory', () => {
     await put('web.yaml', workload(port()).replace('namespace: foo', 'namespace: ../../escaped'));
     const error = await run().catch((reason: Error) => reason.message);
     expect(error).to.equal('web.yaml:2: metadata.namespace "../../escaped" is not a name');
+  });
+
+  it('runs no agent whose labels cannot be written, and says why', async () => {
+    await put('web.yaml', workload(port()));
+    const stateDirectory = join(directory, '.state');
+    await mkdir(stateDirectory);
+    await writeFile(join(stateDirectory, 'labels'), '');
+    running = await runDirectory({ directory, stateDirectory, mesh: DEFAULT_MESH_CONFIG, logger, accessLog: false }, stop.signal);
+
+    const [agent] = running.agents();
+    expect(agent?.listen).to.equal(undefined);
+    expect(agent?.problem).to.match(/^E(NOTDIR|EXIST)/);
   });
 
   it('keeps the last valid version active when a policy becomes invalid, and reports it', async () => {

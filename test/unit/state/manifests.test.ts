@@ -36,6 +36,7 @@ describe('parseManifests', () => {
     ['apiVersion: v1\nkind: Pod', 'metadata.name is missing'],
     ['apiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: 1 }', 'metadata.namespace is not a string'],
     ['apiVersion: v1\nkind: Pod\nmetadata: { name: ../a }', 'metadata.name "../a" is not a name'],
+    [`apiVersion: v1\nkind: Pod\nmetadata: { name: ${'a'.repeat(254)} }`, `metadata.name "${'a'.repeat(40)}…" is not a name`],
     ['apiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: .. }', 'metadata.namespace ".." is not a name'],
     ['apiVersion: v1\nkind: Pod\nmetadata: { name: a, namespace: a/../../b }', 'metadata.namespace "a/../../b" is not a name'],
     ['apiVersion: v1\nkind: Pod\nmetadata: { name: "a\\0" }', 'metadata.name "a\\u0000" is not a name'],
