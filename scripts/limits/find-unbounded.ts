@@ -28,7 +28,8 @@ interface Place {
 
 const TIMERS = new Set(['setTimeout', 'setInterval', 'setImmediate']);
 const BOUND_NAME = /(^|_)(MAX|MOST|LONGEST)_|_(MS|SECONDS)$|TIMEOUT|INTERVAL/;
-const CONTAINER = 'take BoundedSet, BoundedMap, BoundedList, ByteParts or ByteCollector of src/limits/containers.ts with a limit of agent-limits.ts';
+const CONTAINER =
+  'take BoundedSet, BoundedMap, BoundedList, ByteParts or ByteCollector of src/limits/containers.ts with a limit of agent-limits.ts';
 const TIMER = 'take startDeadline, startTimer, startInterval or pause of src/limits/timers.ts with a limit of agent-limits.ts';
 const NUMBER = 'declare it in src/limits/agent-limits.ts and read its value here';
 
