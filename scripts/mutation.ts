@@ -12,7 +12,7 @@ import { progressOf } from './mutation/progress.ts';
 import { digestsOf, ProjectCopy } from './mutation/project-copy.ts';
 import { describe, reportOn } from './mutation/report.ts';
 import { appendResult, isCurrent, type Result, readResults } from './mutation/results.ts';
-import { sampleMutants } from './mutation/sample-mutants.ts';
+import { inTurns, sampleMutants } from './mutation/sample-mutants.ts';
 import { TestFiles } from './mutation/tests-of.ts';
 
 const PACKAGES = ['jwt', 'filters', 'policy', 'bundle', 'agent', 'status', 'jwks'];
@@ -30,7 +30,8 @@ const { values, positionals } = parseArgs({
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
-const sample = (positionals.length === 0 ? PACKAGES : positionals).flatMap(samplePackage);
+// Packages take turns, so that a run that is stopped has tried some mutants of each.
+const sample = inTurns((positionals.length === 0 ? PACKAGES : positionals).map(samplePackage));
 const known = knownResults();
 await tryAll(sample.filter(({ id }) => !known.has(id)));
 const results = sample.flatMap(({ id }) => known.get(id) ?? []);
