@@ -43,6 +43,38 @@ describe('createEvaluator', () => {
     expect(expectSame(allowing(all), factsWith({ pathWithQuery: '/same' })).rule).to.equal(all[250]);
   });
 
+  it('reports audit and dry-run engines, each alone and together', () => {
+    const engines = {
+      audit: engine(rule('audit', { to: [[path('/audit')]] })),
+      dryRunDeny: engine(rule('dry-deny', { to: [[path('/dry-deny')]] })),
+      dryRunAllow: engine(rule('dry-allow', { to: [[path('/dry-allow')]] })),
+    };
+    const deny = engine(rule('deny', { to: [[path('/deny')]] }));
+    const sets = [engines, ...Object.entries(engines).map(([name, one]) => ({ [name]: one }))];
+    for (const set of sets) {
+      for (const requested of ['/audit', '/dry-deny', '/dry-allow', '/deny', '/other']) {
+        const decision = expectSame(programOf({ ...set, deny }), factsWith({ pathWithQuery: requested }));
+        const reported = ['audit', 'dryRunDeny', 'dryRunAllow'].filter((name) => name in decision);
+
+        const expected = Object.keys(set).filter((name) => name !== 'dryRunAllow' || requested !== '/deny');
+        expect(reported, requested).to.have.members(expected);
+      }
+    }
+  });
+
+  it('decides what a dry run of ALLOW would deny', () => {
+    const program = programOf({
+      dryRunAllow: engine(rule('dry', { to: [[path('/a')]] })),
+      dryRunDeny: engine(rule('dry', { to: [[path('/a')]] })),
+    });
+
+    expect(expectSame(program, factsWith({ pathWithQuery: '/a' }))).to.deep.include({ allowed: true });
+    expect(expectSame(program, factsWith({ pathWithQuery: '/a' })).dryRunAllow?.allowed).to.equal(true);
+    expect(expectSame(program, factsWith({ pathWithQuery: '/a' })).dryRunDeny?.allowed).to.equal(false);
+    expect(expectSame(program, factsWith({ pathWithQuery: '/b' })).dryRunAllow).to.deep.equal({ allowed: false });
+    expect(expectSame(program, factsWith({ pathWithQuery: '/b' })).dryRunDeny).to.deep.equal({ allowed: true });
+  });
+
   it('returns the same decision object for the same rule', () => {
     const evaluator = createEvaluator(allowing(rules(20, (i) => ({ to: [[path(`/${i}`)]] }))));
 

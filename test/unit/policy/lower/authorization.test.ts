@@ -132,6 +132,22 @@ describe('CUSTOM', () => {
     expect(program.http.custom.flatMap(({ rules }) => rules.map(({ source }) => source.name))).to.deep.equal(['b']);
   });
 
+  it('calls no provider when all of its policies are in dry-run', () => {
+    const { program } = lower([custom('a', 'ext', { 'istio.io/dry-run': 'true' })], { extensionProviders: [provider('ext')] });
+    expect(program.http.custom.map(({ refusal, provider: called }) => [refusal, called])).to.deep.equal([
+      ['CUSTOM does not support dry-run', undefined],
+    ]);
+  });
+
+  it('names the policy whose provider is unknown, and where', () => {
+    const [finding] = lower([custom('a', 'nowhere')]).findings;
+    expect(finding).to.deep.include({
+      policy: { kind: 'AuthorizationPolicy', namespace: 'foo', name: 'a' },
+      code: 'SP_PROVIDER',
+      path: 'spec.provider.name',
+    });
+  });
+
   it('denies what it matches in dry-run, in addition to the policies that call the provider', () => {
     const { program, findings } = lower([custom('a', 'ext', { 'istio.io/dry-run': 'true' }), custom('b', 'ext')], {
       extensionProviders: [provider('ext')],

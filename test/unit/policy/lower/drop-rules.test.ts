@@ -54,6 +54,15 @@ describe('a value that cannot be compiled', () => {
     }
   }
 
+  it('is a template from 257 characters on, without braces', () => {
+    const template = (length: number): AuthorizationRule => ({
+      to: [{ operation: { paths: [`/{*}/{**}/${'x'.repeat(length - '/*/**/'.length)}`] } }],
+    });
+
+    expect(left('ALLOW', template(256), 'http')).to.equal(1);
+    expect(left('ALLOW', template(257), 'http')).to.equal('dropped');
+  });
+
   it('keeps the other values of its list when the action is DENY', () => {
     const [rule] = rulesOf('DENY', { from: [{ source: { ipBlocks: ['bad', '10.0.0.1'] } }] }, 'http');
     expect(rule?.from).to.deep.equal([[{ attribute: 'sourceIp', field: 'source.ipBlocks', anyOf: ['10.0.0.1/32'] }]]);
