@@ -157,6 +157,11 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     types: ['api'],
     node: ['node:crypto', 'node:fs'],
   },
+  analysis: {
+    job: 'proofs about programs: what one lets in and another refuses, or a request that shows it',
+    imports: ['http', 'jwt', 'policy'],
+    types: ['api'],
+  },
   explain: {
     job: 'why a request gets its verdict; policy tests; differences between two sets of policies',
     imports: ['filters', 'http', 'jwt', 'policy', 'text.ts'],
@@ -267,6 +272,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     job: 'commands, their input and output; no logic that another package owns',
     imports: [
       'agent/http1',
+      'analysis',
       'api',
       'bundle',
       'cluster',
@@ -274,6 +280,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'config',
       'errors.ts',
       'explain',
+      'filters',
       'http',
       'inject',
       'jwt',
@@ -290,7 +297,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
       'version.ts',
     ],
     npm: ['commander', 'string-width', 'yaml', 'zod'],
-    node: ['node:fs/promises', 'node:path', 'node:timers/promises', 'node:url', 'node:util'],
+    node: ['node:fs/promises', 'node:path', 'node:perf_hooks', 'node:timers/promises', 'node:url', 'node:util'],
   },
   main: {
     job: 'entry points of the processes; wiring only',

@@ -19,6 +19,7 @@ const EXIT_TEXT: Readonly<Record<keyof typeof exitCodes, string>> = {
   EXIT_BAD_DATA: 'a file cannot be read or parsed',
   EXIT_FINDINGS:
     'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning); `test`: a test failed, or coverage is too low; `diff`: a decision flips',
+  EXIT_UNDECIDED: '`diff`: neither a proof nor a request that disproves it was found, within `--timeout` or at all',
 };
 
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -38,6 +39,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   test: ['sallyport test policies/ --min-coverage 100', 'sallyport test policies/ -o junit > report.xml'],
   diff: [
+    'sallyport diff main/policies/ policies/',
+    'sallyport diff main/policies/ policies/ --fail-on widened -o yaml',
     'sallyport diff policies.old/ policies/ --requests yesterday.har',
     'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .groups',
   ],

@@ -70,7 +70,8 @@ function deciderText({ outcome, decision, jwtRule, details }: VerdictLog): strin
   return `${rule === undefined ? '' : ruleText(ruleRef(rule))} ${decision?.reason ?? details}`;
 }
 
-function explainDecision(enforced: Enforced, request: RawRequest, nowSeconds: number): ExplainedDecision {
+/** The decision on one request and what gave it. @param nowSeconds whole Unix seconds */
+export function explainDecision(enforced: Enforced, request: RawRequest, nowSeconds: number): ExplainedDecision {
   const { verdict, decidedBy, caveats } = explainRequest(enforced, request, nowSeconds);
   const [caveat] = caveats;
   return { verdict, decidedBy: caveat === undefined ? decidedBy : { ...decidedBy, text: `${decidedBy.text}; ${caveat}` } };

@@ -1,9 +1,11 @@
 /*
  * Sets of policies generated from a seed, with one edit each that changes decisions: the table of `sallyport diff --generate`.
  */
+import { comparePrograms } from '../../src/analysis/compare-programs.ts';
 import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
 import type { Policy } from '../../src/api/istio/resources.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
+import { createWitnessCheck } from '../../src/cli/commands/confirm-witness.ts';
 import { insertToken, placeToken } from '../../src/cli/input/insert-token.ts';
 import { type RequestSpec, readSpec } from '../../src/cli/input/request-spec.ts';
 import { createComparison } from '../../src/explain/diff-decisions.ts';
@@ -121,12 +123,33 @@ export function editedPrograms(edit: string, shape: Shape, seed: number): readon
   return [programOf(before), programOf(after)];
 }
 
+const NOW_SECONDS = 1_769_860_800;
+
+/** What the proof says about an edit; `differs`: it has a request that the filter chains decide differently. */
+export function proofOfEdit([before, after]: readonly [Program, Program]): 'differs' | 'same' | 'undecided' {
+  const target = (program: Program): Parameters<typeof createWitnessCheck>[0]['before'] => ({
+    program,
+    keySets: {},
+    workload: 'shop/deployment/api',
+    labels: {},
+    caveats: [],
+  });
+  const check = createWitnessCheck({ before: target(before), after: target(after) }, NOW_SECONDS);
+  const { widened, narrowed } = comparePrograms(before, after, {
+    protocol: 'http',
+    isOver: () => false,
+    confirm: (witness, direction) => check.confirm(witness, direction) !== undefined,
+  });
+  if (widened.kind === 'found' || narrowed.kind === 'found') return 'differs';
+  return widened.kind === 'undecided' || narrowed.kind === 'undecided' ? 'undecided' : 'same';
+}
+
 /** Number of generated requests up to the first one that is decided differently; undefined: none of `count`. */
 export function requestsUntilFlip([before, after]: readonly [Program, Program], count: number, seed: number): number | undefined {
   const { sign, keySetsFor } = createTestKey();
   const [one, other] = [before, after].map((program) => ({ program, keySets: keySetsFor(program) }));
   if (one === undefined || other === undefined) return undefined;
-  const compare = createComparison({ before: one, after: other }, 1_769_860_800);
+  const compare = createComparison({ before: one, after: other }, NOW_SECONDS);
   let index = 0;
   for (const { tokens = [], ...spec } of generateRequests([before, after], count, seed)) {
     index += 1;

@@ -10,5 +10,7 @@ export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 64;
 /** The input cannot be read or parsed. */
 export const EXIT_BAD_DATA = 65;
+/** `diff`: neither a proof nor a request that disproves it was found. */
+export const EXIT_UNDECIDED = 80;
 /** The input was read and has findings of severity error. */
 export const EXIT_FINDINGS = 79;

@@ -50,6 +50,7 @@ export function policySetOfBundle(text: string, file: string, keySetOf: KeySetOf
       return withBundleKeys(chooseTarget(bundle, labels), { keySetOf, isPublished });
     },
     compiledFindings: () => [],
+    labelSets: () => bundle.variants.map(({ labels }) => labels),
     notApplied: () => [],
     servicePort: () => undefined,
     ownPort: () => undefined,

@@ -47,6 +47,8 @@ export interface PolicySet {
   readonly target: (workload: string, labels: Labels | undefined) => Target;
   /** Of compiling the targets so far, each once: what is left out of their bundles, or replaced in them. Empty for a bundle. */
   readonly compiledFindings: () => readonly LocatedFinding[];
+  /** The sets of labels that pods of the workload have, as far as policies distinguish them. */
+  readonly labelSets: (workload: string) => readonly Labels[];
   /** Policies that do not apply to the target, the most likely mistakes first; empty for a bundle. */
   readonly notApplied: (target: Target) => readonly NotApplied[];
   /** The pod's port behind a port that a client dials; undefined: no Service is known for it. */
@@ -92,6 +94,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
       return target;
     },
     compiledFindings: () => sortFindings(compiledFindings),
+    labelSets: (named) => selection.labelSetsOf(workloadKey(resolveWorkload(named, [...selection.workloads()]))),
     notApplied: ({ workload, labels }) => notAppliedTo({ namespace: parseWorkloadKey(workload).namespace, labels }, offline, mesh),
     servicePort: ({ workload, labels }, host, port) =>
       podPortOf(manifests.objects, { namespace: parseWorkloadKey(workload).namespace, labels, host, port }),

@@ -26,6 +26,7 @@ export type OutputKind =
   | 'Explanation'
   | 'TestReport'
   | 'Comparison'
+  | 'Proof'
   | 'Version'
   | 'BundleVerification'
   | 'SigningKeys';

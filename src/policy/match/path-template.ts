@@ -22,6 +22,11 @@ function tableOf(characters: string): Uint8Array {
   return table;
 }
 
+/** May `{*}` match the byte? */
+export function isSegmentByte(code: number): boolean {
+  return SEGMENT_BYTES[code] === 1;
+}
+
 /** Is this value of `paths` a template? Every other value is a string match. */
 export function isPathTemplate(value: string): boolean {
   return value.includes('{*}') || value.includes('{**}');

@@ -223,7 +223,7 @@ spec: { selector: { matchLabels: { app.kubernetes.io/name: web } }, rules: [{ to
   });
 
   const badCalls: readonly (readonly [name: string, args: readonly string[], exitCode: number, message: string])[] = [
-    ['no requests', ['a', 'b'], 64, 'give requests in one form'],
+    ['requests in two forms', ['a', 'b', '--requests', 'x', '--generate', '1'], 64, 'give requests in one form'],
     ['a line that is not a request', ['a', 'b', '--requests', 'a/p.yaml'], 65, 'a/p.yaml:1: not JSON'],
     ['--examples 0', ['a', 'b', '--generate', '1', '--examples', '0'], 64, 'Expected a whole number from 1 to'],
     ['a directory that does not exist', ['a', 'c', '--generate', '1'], 65, 'cannot be read'],
@@ -237,4 +237,101 @@ spec: { selector: { matchLabels: { app.kubernetes.io/name: web } }, rules: [{ to
       expect(result.stderr).to.include(message);
     });
   }
+});
+
+interface Proof {
+  readonly workloads: readonly {
+    readonly workload: string;
+    readonly onlyIn?: string;
+    readonly verdict: string;
+    readonly differences: readonly {
+      readonly direction: string;
+      readonly request: { readonly path: string };
+      readonly claims: readonly object[];
+      readonly curl: string;
+      readonly test: object;
+    }[];
+    readonly undecided: readonly { readonly reason: string }[];
+  }[];
+}
+
+function prove(files: Readonly<Record<string, string>>, ...args: string[]): Promise<CliResult> {
+  return withDirectory(files, (cwd) => runCommand(['diff', 'a', 'b', ...args], { cwd }));
+}
+
+describe('sallyport diff without requests', () => {
+  it('proves that two sets let in the same requests', async () => {
+    const rewritten = policy('/a').replace('paths: ["/a"]', 'paths: ["/a", "/a"]');
+    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': policy('/a'), 'b/p.yaml': rewritten });
+
+    expect([exitCode, stdout, stderr]).to.deep.equal([0, 'foo/deployment/web: same\n', '1 workload: 1 same\n']);
+  });
+
+  it('shows a request for each direction, with both decisions and a command', async () => {
+    const { exitCode, stdout } = await prove({ 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/b') });
+
+    expect(exitCode).to.equal(79);
+    expect(stdout.split('\n')).to.deep.equal([
+      'foo/deployment/web: both',
+      '  let in now: GET /b',
+      '    before: deny 403, none of the 2 ALLOW rules matched',
+      '    after:  allow, AuthorizationPolicy foo/allow rules[0]',
+      "    curl --path-as-is 'http://HOST/b'",
+      '  refused now: GET /a',
+      '    before: allow, AuthorizationPolicy foo/allow rules[0]',
+      '    after:  deny 403, none of the 2 ALLOW rules matched',
+      "    curl --path-as-is 'http://HOST/a'",
+      '',
+    ]);
+  });
+
+  it('fails only for widened policies with --fail-on widened', async () => {
+    const [wide, narrow] = [policy('/a*'), policy('/a')];
+
+    expect((await prove({ 'a/p.yaml': wide, 'b/p.yaml': narrow }, '--fail-on', 'widened')).exitCode).to.equal(0);
+    expect((await prove({ 'a/p.yaml': wide, 'b/p.yaml': narrow })).exitCode).to.equal(79);
+    expect((await prove({ 'a/p.yaml': narrow, 'b/p.yaml': wide }, '--fail-on', 'widened')).exitCode).to.equal(79);
+  });
+
+  it('gives a table entry that passes before and fails after', async () => {
+    const files = { 'a/p.yaml': policy('/a'), 'b/p.yaml': policy('/a').replace('[admin]', `[admin, "it's"]`) };
+    const { stdout } = await prove(files, '-o', 'json');
+    const [found] = (JSON.parse(stdout) as Proof).workloads[0]?.differences ?? [];
+    const table = JSON.stringify({ workload: 'foo/web', tests: [found?.test] });
+    const test = (set: 'a' | 'b'): Promise<CliResult> =>
+      withDirectory({ 'p.yaml': files[`${set}/p.yaml`], 't.sallyport-test.yaml': table }, (cwd) => runCommand(['test', '.'], { cwd }));
+
+    expect(found?.claims).to.deep.equal([{ iss: 'me', role: "it's" }]);
+    expect(found?.curl).to.equal(`curl --header 'authorization: Bearer '"\${token}" --path-as-is 'http://HOST/'`);
+    expect((await test('a')).exitCode).to.equal(0);
+    expect((await test('b')).exitCode).to.equal(79);
+  });
+
+  it('compares a workload that only one set has under the policies of both', async () => {
+    const [before = '', after = ''] = [policy('/a'), policy('/b')].map((text) => text);
+    const withoutWorkload = before.slice(0, before.lastIndexOf('---'));
+    const { stdout } = await prove({ 'a/p.yaml': withoutWorkload, 'b/p.yaml': after }, '-o', 'json');
+    const [web] = (JSON.parse(stdout) as Proof).workloads;
+
+    expect([web?.workload, web?.onlyIn, web?.verdict]).to.deep.equal(['foo/deployment/web', 'after', 'both']);
+  });
+
+  it('says loudly what it cannot decide', async () => {
+    const pseudo = (paths: string): string => policy(paths).replace('issuer: me,', 'issuer: me, fromHeaders: [{ name: host }],');
+    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': pseudo('/a'), 'b/p.yaml': pseudo('/b') });
+
+    expect([exitCode, stderr.split('\n').at(-2)]).to.deep.equal([80, '1 workload: 1 NOT DECIDED']);
+    expect(stdout.split('\n').slice(0, 2)).to.deep.equal([
+      'foo/deployment/web: NOT DECIDED',
+      '  not decided whether let in now over HTTP: a JWT rule reads or writes a pseudo header',
+    ]);
+  });
+
+  it('proves nothing about policies that admission refuses', async () => {
+    const invalid = policy('/a').replace('rules:', 'action: PERMIT\n  rules:');
+    const { exitCode, stderr } = await prove({ 'a/p.yaml': policy('/a'), 'b/p.yaml': invalid });
+
+    expect(exitCode).to.equal(65);
+    expect(stderr).to.match(/b\/p\.yaml:\d+: admission refuses this policy, so nothing is proven/);
+  });
 });

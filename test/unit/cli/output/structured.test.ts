@@ -19,6 +19,11 @@ kind: Deployment
 metadata: { name: web, namespace: foo }
 spec: { template: { metadata: { labels: { app: web } } } }
 `,
+  'q/a.yaml': `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: a, namespace: foo }
+spec: { rules: [{}] }
+`,
   'anchor.json': SIGNER.anchor,
   'bundle.yaml': 'kind: ConfigMap\nmetadata: { namespace: foo, name: x }\ndata: { part: x }\n',
   'p/a.sallyport-test.yaml': 'workload: foo/web\ntests: [{ name: t, request: { path: /a }, expect: deny }]\n',
@@ -32,6 +37,7 @@ describe('docs/reference/output.schema.json', () => {
     ['Explanation', ['explain', 'p', '--url', '/a']],
     ['TestReport', ['test', 'p']],
     ['Comparison', ['diff', 'p', 'p', '--generate', '20']],
+    ['Proof', ['diff', 'p', 'q']],
     ['Version', ['version']],
     ['BundleVerification', ['bundle', 'verify', '--trust-anchor', 'anchor.json', 'bundle.yaml']],
   ] as const) {

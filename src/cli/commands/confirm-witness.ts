@@ -1,0 +1,184 @@
+/*
+ * Puts a witness of the analysis to the agent's own filter chains, under both sets of policies: as a request that the codec parses, with
+ * tokens that are signed and verified. What they do not decide differently is not reported as a difference.
+ */
+import type { Witness, WitnessToken } from '../../analysis/compare-programs.ts';
+import { placesOf, type TokenPlace } from '../../analysis/token-cases.ts';
+import { parseWorkloadKey } from '../../api/kube/keys.ts';
+import { createExplainedChain, type Enforced, evaluateToEnd } from '../../explain/evaluate-to-end.ts';
+import { createTestKey, type TestKey } from '../../explain/test-key.ts';
+import type { FilterChain } from '../../filters/filter-chain.ts';
+import type { RawRequest } from '../../http/heads.ts';
+import type { ConnectionFacts } from '../../policy/facts.ts';
+import type { JwtProvider } from '../../policy/model/program.ts';
+import { placeToken } from '../input/insert-token.ts';
+import { type RequestSpec, readSpec } from '../input/request-spec.ts';
+import type { TargetPair } from './compare-decisions.ts';
+
+/** Which set lets in what the other one refuses. */
+export type DirectionName = 'widened' | 'narrowed';
+
+/** A token of a witness with its place. */
+export interface PlacedToken extends WitnessToken {
+  readonly place: TokenPlace;
+}
+
+/** A witness that the filter chains decide differently. */
+export interface ConfirmedWitness {
+  readonly witness: Witness;
+  readonly tokens: readonly PlacedToken[];
+  /** Both sets with keys that verify the tokens. */
+  readonly enforced: { readonly before: Enforced; readonly after: Enforced };
+  readonly raw: RawRequest;
+}
+
+/** Confirms witnesses for one workload. */
+export interface WitnessCheck {
+  /** undefined: both sets decide it alike. */
+  confirm(witness: Witness, direction: DirectionName): ConfirmedWitness | undefined;
+}
+
+/** Keys that verify the tokens of a witness, and the chains of both sets that use them. */
+interface KeyRing {
+  readonly sign: (token: WitnessToken) => string;
+  readonly before: Enforced;
+  readonly after: Enforced;
+  readonly chains: readonly [FilterChain, FilterChain];
+}
+
+const INVALID_TOKEN = 'invalid';
+const CLAIM_TEXT = 'x';
+
+/**
+ * The check for one workload. A witness is tried with one key that every key set has, and with a key for each key set: whether two key sets
+ * share a key is not known here, so both are possible.
+ * @param nowSeconds whole Unix seconds
+ */
+export function createWitnessCheck({ before, after }: Pick<TargetPair, 'before' | 'after'>, nowSeconds: number): WitnessCheck {
+  const rings: (KeyRing | undefined)[] = [];
+  const ringOf = (index: 0 | 1): KeyRing => (rings[index] ??= index === 0 ? sharedKey(before, after) : separateKeys(before, after));
+  const { namespace, name } = parseWorkloadKey(before.workload);
+  const required = [...before.program.providers, ...after.program.providers].filter((provider) => provider.required);
+  return {
+    confirm(witness, direction) {
+      const isAdmitted = (ring: KeyRing, raw: RawRequest): boolean =>
+        differs(direction === 'widened' ? ring.chains : ring.chains.toReversed(), raw, witness.protocol, nowSeconds);
+      for (const tokens of placements(witness, required)) {
+        for (const index of witness.tokens.length === 0 ? ([0] as const) : ([0, 1] as const)) {
+          const ring = ringOf(index);
+          const raw = rawRequest(witness, tokens, ring.sign, `${name}.${namespace}`);
+          if (raw !== undefined && isAdmitted(ring, raw))
+            return { witness, tokens, enforced: { before: ring.before, after: ring.after }, raw };
+        }
+      }
+      return undefined;
+    },
+  };
+}
+
+function ring(before: Enforced, after: Enforced, sign: KeyRing['sign']): KeyRing {
+  return { sign, before, after, chains: [createExplainedChain(before), createExplainedChain(after)] };
+}
+
+function sharedKey(before: Enforced, after: Enforced): KeyRing {
+  const { sign, keySetsFor } = createTestKey();
+  const withKeys = ({ program }: Enforced): Enforced => ({ program, keySets: keySetsFor(program) });
+  return ring(withKeys(before), withKeys(after), ({ claims }) => sign(claims));
+}
+
+function separateKeys(before: Enforced, after: Enforced): KeyRing {
+  const keyById = new Map<string, TestKey>();
+  const keyOf = (id: string): TestKey => {
+    const key = keyById.get(id) ?? createTestKey();
+    keyById.set(id, key);
+    return key;
+  };
+  const withKeys = ({ program }: Enforced): Enforced => ({
+    program,
+    keySets: Object.assign(
+      {},
+      ...program.providers.map((provider) => keyOf(provider.keySet).keySetsFor({ ...program, providers: [provider] })),
+    ) as Enforced['keySets'],
+  });
+  return ring(withKeys(before), withKeys(after), ({ claims, provider }) => keyOf(provider.keySet).sign(claims));
+}
+
+/** The tokens in every place where their rules look; tokens that other rules require come first. */
+function* placements({ tokens }: Witness, required: readonly JwtProvider[]): Generator<readonly PlacedToken[]> {
+  const [first, ...rest] = tokens;
+  const others = required
+    .filter((provider) => !tokens.some((token) => token.provider.issuer === provider.issuer))
+    .flatMap((provider) => atFirstPlace({ claims: plainClaims(provider), provider }));
+  const after = rest.flatMap(atFirstPlace);
+  if (first === undefined) yield [...others, ...after];
+  else for (const place of placesOf(first.provider)) yield [...others, { ...first, place }, ...after];
+}
+
+function atFirstPlace(token: WitnessToken): readonly PlacedToken[] {
+  const [place] = placesOf(token.provider);
+  return place === undefined ? [] : [{ ...token, place }];
+}
+
+function plainClaims({ issuer, audiences: [audience] }: JwtProvider): WitnessToken['claims'] {
+  return { iss: issuer === '' ? CLAIM_TEXT : issuer, sub: CLAIM_TEXT, ...(audience === undefined ? {} : { aud: audience }) };
+}
+
+/** The witness as a written request without tokens. */
+export function specOf({ request, invalidTokenAt }: Witness): RequestSpec {
+  const { forwardedFor, peers, headers, ...rest } = request;
+  const [peer] = peers;
+  const spec: RequestSpec = {
+    ...rest,
+    headers: [...headers, ...(forwardedFor === undefined ? [] : [['x-forwarded-for', forwardedFor] as const])],
+    ...(peer === undefined ? {} : { peer }),
+  };
+  return invalidTokenAt === undefined ? spec : placeToken(spec, INVALID_TOKEN, invalidTokenAt);
+}
+
+/** @returns undefined when the codec refuses the request */
+function rawRequest(witness: Witness, tokens: readonly PlacedToken[], sign: KeyRing['sign'], defaultHost: string): RawRequest | undefined {
+  const spec = tokens.reduce((one, token) => placeToken(one, sign(token), token.place), specOf(witness));
+  const read = readSpec(spec, defaultHost);
+  if (read.kind === 'reply') return undefined;
+  const { peers } = witness.request;
+  const connection: ConnectionFacts =
+    peers.length === 0 ? read.request.connection : { ...read.request.connection, peer: { uris: peers, dnsNames: [], subject: '' } };
+  return { ...read.request, connection };
+}
+
+interface Admission {
+  readonly isAdmitted: boolean;
+  /** Names of the ext_authz servers that are asked. */
+  readonly servers: readonly string[];
+}
+
+/** Does the second chain let in what the first refuses, or what a server refuses that only the first asks? */
+function differs(
+  [refusing, admitting]: readonly FilterChain[],
+  raw: RawRequest,
+  protocol: Witness['protocol'],
+  nowSeconds: number,
+): boolean {
+  if (refusing === undefined || admitting === undefined) return false;
+  const admit =
+    protocol === 'http'
+      ? (chain: FilterChain) => admitRequest(chain, raw, nowSeconds)
+      : (chain: FilterChain) => admitConnection(chain, raw.connection);
+  const [refused, admitted] = [admit(refusing), admit(admitting)];
+  return admitted.isAdmitted && (!refused.isAdmitted || refused.servers.some((server) => !admitted.servers.includes(server)));
+}
+
+function admitRequest(chain: FilterChain, raw: RawRequest, nowSeconds: number): Admission {
+  const { final, providers } = evaluateToEnd(chain, raw, nowSeconds, 'allow');
+  return { isAdmitted: final.kind === 'forward', servers: providers };
+}
+
+function admitConnection(chain: FilterChain, connection: ConnectionFacts): Admission {
+  const servers: string[] = [];
+  let verdict = chain.evaluateConnection(connection);
+  while (verdict.kind === 'check') {
+    servers.push(verdict.provider.name);
+    verdict = verdict.resume(true);
+  }
+  return { isAdmitted: verdict.kind === 'allow', servers };
+}
