@@ -3,7 +3,7 @@
  * tokens that are signed and verified. What they do not decide differently is not reported as a difference.
  */
 import type { Witness, WitnessToken } from '../../analysis/compare-programs.ts';
-import { placesOf, type TokenPlace } from '../../analysis/token-cases.ts';
+import { placesOf } from '../../analysis/token-cases.ts';
 import { parseWorkloadKey } from '../../api/kube/keys.ts';
 import { createExplainedChain, type Enforced, evaluateToEnd } from '../../explain/evaluate-to-end.ts';
 import { createTestKey, type TestKey } from '../../explain/test-key.ts';
@@ -12,16 +12,9 @@ import type { RawRequest } from '../../http/heads.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { JwtProvider } from '../../policy/model/program.ts';
 import { placeToken } from '../input/insert-token.ts';
-import { type RequestSpec, readSpec } from '../input/request-spec.ts';
+import { readSpec } from '../input/request-spec.ts';
+import { type DirectionName, type PlacedToken, specOf } from '../input/witness-spec.ts';
 import type { TargetPair } from './compare-decisions.ts';
-
-/** Which set lets in what the other one refuses. */
-export type DirectionName = 'widened' | 'narrowed';
-
-/** A token of a witness with its place. */
-export interface PlacedToken extends WitnessToken {
-  readonly place: TokenPlace;
-}
 
 /** A witness that the filter chains decide differently. */
 export interface ConfirmedWitness {
@@ -46,7 +39,6 @@ interface KeyRing {
   readonly chains: readonly [FilterChain, FilterChain];
 }
 
-const INVALID_TOKEN = 'invalid';
 const CLAIM_TEXT = 'x';
 
 /**
@@ -121,18 +113,6 @@ function atFirstPlace(token: WitnessToken): readonly PlacedToken[] {
 
 function plainClaims({ issuer, audiences: [audience] }: JwtProvider): WitnessToken['claims'] {
   return { iss: issuer === '' ? CLAIM_TEXT : issuer, sub: CLAIM_TEXT, ...(audience === undefined ? {} : { aud: audience }) };
-}
-
-/** The witness as a written request without tokens. */
-export function specOf({ request, invalidTokenAt }: Witness): RequestSpec {
-  const { forwardedFor, peers, headers, ...rest } = request;
-  const [peer] = peers;
-  const spec: RequestSpec = {
-    ...rest,
-    headers: [...headers, ...(forwardedFor === undefined ? [] : [['x-forwarded-for', forwardedFor] as const])],
-    ...(peer === undefined ? {} : { peer }),
-  };
-  return invalidTokenAt === undefined ? spec : placeToken(spec, INVALID_TOKEN, invalidTokenAt);
 }
 
 /** @returns undefined when the codec refuses the request */

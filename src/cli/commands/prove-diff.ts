@@ -7,9 +7,10 @@ import { setImmediate } from 'node:timers/promises';
 import { comparePrograms, type Direction } from '../../analysis/compare-programs.ts';
 import { explainDecision } from '../../explain/diff-decisions.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
+import type { DirectionName } from '../input/witness-spec.ts';
 import type { ProvenDifference, ProvenVerdict, ProvenWorkload } from '../output/proof.ts';
 import type { TargetPair } from './compare-decisions.ts';
-import { type ConfirmedWitness, createWitnessCheck, type DirectionName } from './confirm-witness.ts';
+import { type ConfirmedWitness, createWitnessCheck } from './confirm-witness.ts';
 import { simplestWitness } from './simplest-witness.ts';
 
 /** A workload to compare. */

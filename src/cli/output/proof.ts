@@ -5,9 +5,9 @@ import type { Witness } from '../../analysis/compare-programs.ts';
 import type { ExplainedDecision } from '../../explain/diff-decisions.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
-import { type DirectionName, type PlacedToken, specOf } from '../commands/confirm-witness.ts';
 import { placeToken } from '../input/insert-token.ts';
 import { headerPairs, isPeer, type RequestSpec } from '../input/request-spec.ts';
+import { type DirectionName, type PlacedToken, specOf } from '../input/witness-spec.ts';
 import { printable } from '../terminal/printable.ts';
 
 /** The answer for one workload. */
