@@ -10,6 +10,8 @@ export interface ControllerSettings {
   readonly kubeconfig: string;
   readonly name: string;
   readonly namespace: string;
+  /** Absent: the present sources. */
+  readonly entry?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Log level; default `debug`. */
   readonly level?: string;
@@ -33,16 +35,20 @@ const ENTRY = fileURLToPath(new URL('../../src/main/controller.ts', import.meta.
 
 /** Starts a controller; resolves when it has bound its port, perhaps before it is ready. */
 export async function startController(settings: ControllerSettings): Promise<ControllerProcess> {
-  const child = spawn(process.execPath, [ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'], {
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      SALLYPORT_KUBECONFIG: settings.kubeconfig,
-      POD_NAME: settings.name,
-      POD_NAMESPACE: settings.namespace,
-      ...settings.env,
+  const child = spawn(
+    process.execPath,
+    [settings.entry ?? ENTRY, '--http-port', '0', '--http-host', '127.0.0.1', '--log-level', settings.level ?? 'debug'],
+    {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        SALLYPORT_KUBECONFIG: settings.kubeconfig,
+        POD_NAME: settings.name,
+        POD_NAMESPACE: settings.namespace,
+        ...settings.env,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  );
   // A failing suite must not leave it running.
   const killAtExit = (): void => void child.kill('SIGKILL');
   process.once('exit', killAtExit);

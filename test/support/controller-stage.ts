@@ -3,6 +3,7 @@
  * for each test.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import type { WrittenObject } from '../../src/cluster/kube-object.ts';
@@ -22,17 +23,17 @@ export const RA = 'RequestAuthentication';
 /** The other kind of policy. */
 export const AP = 'AuthorizationPolicy';
 /** The manifests that grant permissions; the others need a cluster that runs pods. */
-const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
-const INSTALL = new URL('../../manifests/install.yaml', import.meta.url);
+export const RIGHTS: readonly string[] = ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
+const ROOT = join(import.meta.dirname, '../..');
 /** A policy that denies GET requests. */
 export const DENY_GET: { readonly action: string; readonly rules: readonly object[] } = {
   action: 'DENY',
   rules: [{ to: [{ operation: { methods: ['GET'] } }] }],
 };
 
-/** Everything that one `kubectl apply` installs, without the CRDs. */
-export function manifests(): readonly WrittenObject[] {
-  return parseAllDocuments(readFileSync(INSTALL, 'utf8')).map((document) => document.toJS() as WrittenObject);
+/** Everything that one `kubectl apply` installs, without the CRDs. @param root absent: of the present version */
+export function manifests(root: string = ROOT): readonly WrittenObject[] {
+  return parseAllDocuments(readFileSync(join(root, 'manifests/install.yaml'), 'utf8')).map((document) => document.toJS() as WrittenObject);
 }
 
 /** What the hooks of one describe start, and functions on it. The functions read from the namespace of the running test. */
