@@ -194,7 +194,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     node: ['node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },
   cluster: {
-    job: 'the Kubernetes client: requests, reflector, apply, lease, events, status patch',
+    job: 'the Kubernetes client: requests, reflector, single objects, lease, events, status patch',
     imports: ['api', 'clock.ts', 'errors.ts', 'text.ts'],
     types: ['telemetry'],
     npm: ['@kubernetes/client-node'],
