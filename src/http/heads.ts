@@ -7,7 +7,7 @@ import type { HeaderList } from './header-list.ts';
 
 /** The head of a request as a codec reads it: syntax checked, nothing normalized. */
 export interface RequestHead {
-  readonly version: '1.1' | '2';
+  readonly version: '1.0' | '1.1' | '2';
   readonly method: string;
   /** Request target verbatim (`:path` over HTTP/2). */
   readonly target: string;

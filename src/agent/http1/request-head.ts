@@ -33,8 +33,6 @@ export interface Http1Request extends StreamRequest {
   readonly upgrade: boolean;
   /** `Expect: 100-continue` was sent. */
   readonly expectContinue: boolean;
-  /** Sent over HTTP/1.0: the response is one, too, without chunks and interim responses. */
-  readonly isHttp10: boolean;
 }
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
@@ -97,7 +95,7 @@ function asHttp10(head: Http1Request): Http1Request {
     if (name.length === 10 && name.toLowerCase() === 'connection' && listContains(head.headers[at + 1] as string, 'keep-alive'))
       keepAlive = true;
   }
-  return { ...head, isHttp10: true, close: head.close || !keepAlive, expectContinue: false };
+  return { ...head, version: '1.0', close: head.close || !keepAlive, expectContinue: false };
 }
 
 function refuseVersion(method: string, target: string, headers: readonly string[]): LocalReply {
@@ -158,7 +156,6 @@ function parseFields(text: string, start: number, method: string, target: string
     close: walk.close,
     upgrade: walk.upgradeNamed && walk.upgradeListed,
     expectContinue: walk.expectContinue,
-    isHttp10: false,
     clientRequestId: walk.requestId,
     grpcTimeout: walk.grpcTimeout,
   };

@@ -69,8 +69,9 @@ export class Http1ServerStream implements ServerStream {
     this.#phase = 'held';
     this.isClosing ||= request.close || request.upgrade;
     this.#isHead = request.method === 'HEAD';
-    this.#isHttp10 = request.isHttp10;
-    this.#response.isHttp10 = request.isHttp10;
+    // The response is one, too: without chunks and interim responses.
+    this.#isHttp10 = request.version === '1.0';
+    this.#response.isHttp10 = this.#isHttp10;
     this.#expectsContinue = request.expectContinue;
     this.#wasContinued = false;
     this.hasRest = false;

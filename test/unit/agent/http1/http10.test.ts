@@ -4,7 +4,8 @@
  */
 import { expect } from 'chai';
 import { createFilterChain } from '../../../../src/filters/filter-chain.ts';
-import { programOf } from '../../filters/chains.ts';
+import { authorizer, custom, filterChainOf, programOf } from '../../filters/chains.ts';
+import { ALLOW } from '../check-chain.ts';
 import { RawClient, type Stage, type StageOptions, stage } from '../loopback.ts';
 
 const TAIL = 'date: Thu, 01 Jan 1970 00:00:00 GMT\r\nserver: istio-envoy\r\n';
@@ -59,6 +60,19 @@ describe('HTTP/1.0 clients', () => {
       '1.0 403 Forbidden connection: keep-alive',
       '1.0 200 OK connection: close',
     ]);
+  });
+
+  it('is one of HTTP/1.0 for an external authorizer', async () => {
+    const versions: string[] = [];
+    const { port } = await start({
+      filterChain: filterChainOf([custom('c', 'ext', {})], { mesh: { extensionProviders: [authorizer('ext')] } }),
+      extAuthz: (check) => {
+        versions.push(check.version);
+        return Promise.resolve(ALLOW);
+      },
+    });
+    await talk(port, get('/ok'));
+    expect(versions).to.deep.equal(['1.0']);
   });
 
   it('gets a reply of the agent as HTTP/1.0', async () => {

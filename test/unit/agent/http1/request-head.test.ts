@@ -25,7 +25,6 @@ describe('parseRequestHead', () => {
       expectContinue: false,
       clientRequestId: '',
       grpcTimeout: '',
-      isHttp10: false,
     });
   });
 
