@@ -8,6 +8,7 @@ import type { AgentMetrics } from '../telemetry/agent-metrics.ts';
 import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
 import { type ProbeResult, runAppProbe } from './admin/app-probe.ts';
 import { limitRenderings } from './admin/metrics-text.ts';
+import { isReadyWithin } from './admin/readiness.ts';
 import type { AgentOptions } from './agent-options.ts';
 import type { ActivePolicyHolder } from './bundles/active-policy.ts';
 import { startBlockedPort } from './listener/blocked-port.ts';
@@ -89,7 +90,7 @@ async function startAdmin(
     ...options.admin,
     logger: options.logger,
     maxConnections: maxAdminConnections,
-    isReady: () => holder.current !== undefined,
+    isReady: (waitMs) => isReadyWithin(holder, waitMs, context.clock),
     metrics: limitRenderings(() => metrics.text(), context.clock),
     date: () => context.date.value(),
     clock: context.clock,

@@ -63,7 +63,6 @@ export function redirectContainer(plan: AgentPlan): Raw {
 
 /** The agent as a native sidecar: it starts before the user's containers, stops after them, and does not keep a Job from completing. */
 export function agentContainer(plan: AgentPlan): Raw {
-  const admin = (path: string): Raw => ({ path, port: AGENT_ADMIN_PORT, scheme: 'HTTP' });
   return {
     name: AGENT_CONTAINER,
     ...imageOf(plan.settings),
@@ -75,20 +74,14 @@ export function agentContainer(plan: AgentPlan): Raw {
     // The kubelet probes as soon as the container runs, before the agent listens: without the delay each pod starts with a failed probe
     // and an event Unhealthy, and is probed again after this second anyway.
     startupProbe: {
-      httpGet: admin('/healthz'),
+      httpGet: { path: '/healthz', port: AGENT_ADMIN_PORT, scheme: 'HTTP' },
       initialDelaySeconds: 1,
       periodSeconds: 1,
       timeoutSeconds: 3,
       failureThreshold: 60,
       ...plan.settings.startupProbe,
     },
-    readinessProbe: {
-      httpGet: admin('/readyz'),
-      periodSeconds: 5,
-      timeoutSeconds: 3,
-      failureThreshold: 3,
-      ...plan.settings.readinessProbe,
-    },
+    readinessProbe: readinessProbe(plan),
     securityContext: {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
@@ -108,6 +101,20 @@ export function agentContainer(plan: AgentPlan): Raw {
       NO_TOKEN,
     ],
   };
+}
+
+/** Of {@link READINESS}.timeoutSeconds, for the response to reach the kubelet. */
+const RESPONSE_SECONDS = 0.5;
+const READINESS = { periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 } as const;
+
+/**
+ * The probe waits for the first bundle, which a new workload gets a moment after its pod has started: a probe that fails is an event
+ * Unhealthy, and the next one comes a period later.
+ */
+function readinessProbe({ settings }: AgentPlan): Raw {
+  const timing = { ...READINESS, ...settings.readinessProbe };
+  const path = `/readyz?wait=${timing.timeoutSeconds - RESPONSE_SECONDS}`;
+  return { httpGet: { path, port: AGENT_ADMIN_PORT, scheme: 'HTTP' }, ...timing };
 }
 
 /** The volumes of both containers. */

@@ -250,6 +250,17 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'time that the client has to read its response and close',
     beyond: 'the connection is closed',
   },
+  readinessWaits: {
+    part: 'admin',
+    bounds: 'requests of `/readyz?wait=SECONDS` that wait for a policy',
+    beyond: 'the response does not wait',
+  },
+  readinessWait: {
+    part: 'admin',
+    bounds: 'time that `/readyz?wait=SECONDS` waits for a policy',
+    set: '`wait`, up to this; injection sets it from `timeoutSeconds` of the readiness probe',
+    beyond: '503',
+  },
   runningProbes: {
     part: 'admin',
     bounds: 'probes of the application that run at the same time',

@@ -71,6 +71,8 @@ export type LimitName =
   | 'adminHeadBytes'
   | 'adminHeadTime'
   | 'adminResponseTime'
+  | 'readinessWaits'
+  | 'readinessWait'
   | 'runningProbes'
   | 'metricsRenderings'
   | 'metricsWindow'
@@ -170,6 +172,8 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   adminHeadBytes: bytes('admin-head-bytes', 16 * KIB),
   adminHeadTime: deadline('admin-head-time', 5_000),
   adminResponseTime: deadline('admin-response-time', 5_000),
+  readinessWaits: count('readiness-waits', 16),
+  readinessWait: deadline('readiness-wait', 10_000, ''),
   runningProbes: count('running-app-probes', 0, ''),
   metricsRenderings: count('metrics-renderings', 20),
   metricsWindow: interval('metrics-window', 1000),

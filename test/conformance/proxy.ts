@@ -5,7 +5,9 @@
  */
 
 import { connect, type Socket } from 'node:net';
+import type { CheckResponse } from '../../src/filters/check-response.ts';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
+import type { Verdict } from '../../src/filters/verdict.ts';
 import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
 import { httpChain } from '../unit/filters/chains.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
@@ -57,9 +59,11 @@ class Loopback implements OpenCase {
 
   async #openStage(): Promise<void> {
     this.#stage = await stage({
-      filterChain: httpChain((raw) =>
-        this.#filterChain.evaluate({ ...raw, connection: connectionOf(this.#current, this.#recorded) }, timeOf(this.#current)),
-      ),
+      filterChain: httpChain((raw) => {
+        const nowSeconds = timeOf(this.#current);
+        const request = { ...raw, connection: connectionOf(this.#current, this.#recorded) };
+        return atTime(this.#filterChain.evaluate(request, nowSeconds), nowSeconds);
+      }),
       ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
     });
@@ -110,6 +114,18 @@ class Loopback implements OpenCase {
   async close(): Promise<void> {
     await this.#stage.stop();
     await this.#authorizer?.close();
+  }
+}
+
+/** The verdict with the rest of the chain at the time of the record, not at that of the proxy. */
+function atTime(verdict: Verdict, nowSeconds: number): Verdict {
+  switch (verdict.kind) {
+    case 'verify':
+      return { ...verdict, resume: () => atTime(verdict.resume(nowSeconds), nowSeconds) };
+    case 'check':
+      return { ...verdict, resume: (response: CheckResponse) => atTime(verdict.resume(response, nowSeconds), nowSeconds) };
+    default:
+      return verdict;
   }
 }
 

@@ -115,6 +115,12 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     }
   });
 
+  it('starts pods without a failed probe of their agent', async () => {
+    const failed = `kubectl get events -n foo --field-selector reason=Unhealthy -o jsonpath='{range .items[*]}{.involvedObject.fieldPath}: {.message}{"\\n"}{end}'`;
+
+    expect((await run(failed)).split('\n').filter((line) => line.includes('{sallyport-agent}'))).to.deep.equal([]);
+  });
+
   it('allows every request without a policy', async () => {
     await task.expectCode('no policy', 'none', '200', 'atOnce');
     await task.expectCode('no policy', 'invalidToken', '200', 'atOnce');

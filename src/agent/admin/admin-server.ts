@@ -17,6 +17,7 @@ import { writeReply } from '../http1/write-response.ts';
 import { listenOn } from '../net/addresses.ts';
 import { type AdminConnection, AdminConnections } from './admin-connections.ts';
 import type { ProbeResult } from './app-probe.ts';
+import { readinessWaitMs } from './readiness.ts';
 
 /** Settings of the admin port, and what it shows. */
 export interface AdminOptions {
@@ -24,8 +25,8 @@ export interface AdminOptions {
   readonly host: string | undefined;
   readonly port: number;
   readonly logger: Logger;
-  /** A policy is active. */
-  readonly isReady: () => boolean;
+  /** Whether a policy is active within so many milliseconds; resolves as soon as it is. */
+  readonly isReady: (waitMs: number) => Promise<boolean>;
   /** All metrics in Prometheus text format. */
   readonly metrics: () => string;
   /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is no probe of that name. */
@@ -99,14 +100,15 @@ async function respond(request: Http1Request | LocalReply, options: AdminOptions
   if (request.kind === 'reply') return text(request.status, `${request.body}\n`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET\n');
   try {
-    return await respondTo(request.target.split('?', 1)[0] ?? '', options);
+    return await respondTo(request.target, options);
   } catch (error) {
     options.logger.error({ err: error }, 'admin request failed');
     return text(500, 'internal error\n');
   }
 }
 
-async function respondTo(path: string, options: AdminOptions): Promise<AdminReply> {
+async function respondTo(target: string, options: AdminOptions): Promise<AdminReply> {
+  const path = target.split('?', 1)[0] ?? '';
   if (path.startsWith(APP_HEALTH_PREFIX)) {
     const result = await options.probe(path.slice(APP_HEALTH_PREFIX.length));
     return result === undefined ? NOT_FOUND : text(result.status, result.text);
@@ -116,7 +118,7 @@ async function respondTo(path: string, options: AdminOptions): Promise<AdminRepl
       return text(200, 'ok\n');
     case '/readyz':
     case '/readyz/bundle':
-      return options.isReady()
+      return (await options.isReady(readinessWaitMs(target)))
         ? text(200, '[+]bundle ok\nok\n')
         : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');
     case '/metrics':

@@ -3,6 +3,8 @@
  * bundle lacks.
  */
 import { type LocalReply, textReply } from '../../http/local-reply.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import { BoundedSet } from '../../limits/containers.ts';
 import type { ActivePolicy } from '../context.ts';
 
 /** No policy has been active yet: nothing is served. Clients may depend on the bytes of the body. */
@@ -15,6 +17,8 @@ export class ActivePolicyHolder {
   #current: ActivePolicy | undefined;
   #reply = NOT_READY;
   readonly #first = Promise.withResolvers<void>();
+  /** Called when the next policy is active. */
+  readonly #waiting = new BoundedSet<() => void>(LIMITS.readinessWaits);
 
   /** What requests get while there is no policy. */
   get reply(): LocalReply {
@@ -30,6 +34,20 @@ export class ActivePolicyHolder {
   set(policy: ActivePolicy): void {
     this.#current = policy;
     this.#first.resolve();
+    for (const run of this.#waiting) {
+      this.#waiting.delete(run);
+      run();
+    }
+  }
+
+  /**
+   * Calls `run` once a policy is active: now, or with the next {@link set}.
+   * @returns cancels it; undefined: too many wait already, and `run` is not called
+   */
+  onceActive(run: () => void): (() => void) | undefined {
+    if (this.#current !== undefined) run();
+    else if (!this.#waiting.add(run)) return undefined;
+    return () => this.#waiting.delete(run);
   }
 
   /** Withholds the policy until the next {@link set}: it is not that of the pod any more. */

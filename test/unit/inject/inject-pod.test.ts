@@ -246,6 +246,21 @@ describe('injectPodTemplate: injected pods', () => {
     expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
   });
 
+  for (const [timeoutSeconds, path] of [
+    [undefined, '/readyz?wait=4.5'],
+    [1, '/readyz?wait=0.5'],
+    [30, '/readyz?wait=29.5'],
+  ] as const) {
+    it(`has a readiness probe that waits for a policy, within a timeout of ${timeoutSeconds ?? 'the default'} seconds`, () => {
+      const readinessProbe = timeoutSeconds === undefined ? {} : { timeoutSeconds };
+      const { pod: injected } = injectPodTemplate(pod(), { ...context, settings: { ...context.settings, readinessProbe } });
+      const agent = rawListOf(rawOf(injected['spec'])['initContainers']).find(({ name }) => name === 'sallyport-agent');
+
+      expect(agent?.['readinessProbe']).to.deep.include({ timeoutSeconds: timeoutSeconds ?? 5 });
+      expect(rawOf(rawOf(agent?.['readinessProbe'])['httpGet'])['path']).to.equal(path);
+    });
+  }
+
   it('injects a pod that has only the annotation', () => {
     const result = injectPodTemplate(annotated({ [AGENT_ANNOTATION]: '{}' }), context);
 

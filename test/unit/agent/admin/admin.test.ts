@@ -32,7 +32,7 @@ describe('admin server', () => {
       host: '127.0.0.1',
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
-      isReady: () => ready,
+      isReady: (waitMs) => Promise.resolve(ready || waitMs === 4500),
       metrics: () => {
         if (!ready) throw new Error('secret');
         return 'a 1\n';
@@ -50,6 +50,7 @@ describe('admin server', () => {
   it('is alive immediately and ready with the first policy', async () => {
     expect(await get('/healthz')).to.include({ status: 200 });
     expect(await get('/readyz')).to.deep.include({ status: 503, text: '[-]bundle failed: no policy bundle in force yet\nnot ready\n' });
+    expect(await get('/readyz?wait=4.5')).to.include({ status: 200 });
     ready = true;
     expect(await get('/readyz?verbose')).to.include({ status: 200, text: '[+]bundle ok\nok\n' });
   });
