@@ -25,7 +25,7 @@ export interface AdminOptions {
   readonly host: string | undefined;
   readonly port: number;
   readonly logger: Logger;
-  /** Whether a policy is active within so many milliseconds; resolves as soon as it is. */
+  /** Whether a policy is active within `waitMs` milliseconds; resolves as soon as it is. */
   readonly isReady: (waitMs: number) => Promise<boolean>;
   /** All metrics in Prometheus text format. */
   readonly metrics: () => string;
