@@ -5,7 +5,7 @@
 import { denyAllVersion, denyingVersion, isDenyingVersion } from '../api/istio/denying-version.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
-import { encodeBundle, whyUnacceptable } from '../bundle/encode.ts';
+import { encodeBundle, encodeLegacyBundle, toConfigMapData, whyUnacceptable } from '../bundle/encode.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import type { Labels } from '../resolve/policy-applies.ts';
 import { type CompileInput, type CompileResult, compileWorkload } from './compile-workload.ts';
@@ -19,7 +19,29 @@ export interface FittedBundle extends CompileResult {
 export function compileToFit(input: CompileInput): FittedBundle {
   const whole = encoded(compileWorkload(input));
   const excess = whyUnacceptable(whole.encoded, whole.bundle);
-  if (excess === undefined) return whole;
+  return excess === undefined ? whole : { ...reduced(input, excess), selecting: whole.selecting };
+}
+
+/** The bundle of a workload for its agents that an earlier version injected. */
+export interface LegacyCompilation {
+  readonly legacy: Pick<EncodedBundle, 'json' | 'digest'>;
+  /** About the policies that these agents do not have. */
+  readonly findings: readonly PolicyFinding[];
+}
+
+/**
+ * The same bundle for agents that read one ConfigMap; with replacements for the policies of the namespace if it has more than one part, so
+ * that those of the root namespace reach these agents, too.
+ */
+export function compileLegacy(input: CompileInput, { bundle }: FittedBundle): LegacyCompilation {
+  const legacy = encodeLegacyBundle(bundle);
+  if (toConfigMapData(legacy).kind === 'data') return { legacy, findings: [] };
+  const { bundle: smaller, findings } = reduced(input, 'agents of the version before read at most one ConfigMap, and the bundle has more');
+  return { legacy: encodeLegacyBundle(smaller), findings: findings.filter(({ code }) => code === 'SP_OVER_BUDGET') };
+}
+
+/** The bundle with what denies at least as much in place of each policy of its namespace. */
+function reduced(input: CompileInput, excess: string): FittedBundle {
   const replacements = new Map<Policy, Policy | undefined>();
   const replacementOf = (policy: Policy): Policy | undefined => {
     if (policy.metadata.namespace === input.mesh.rootNamespace || isDenyingVersion(policy)) return policy;
@@ -28,12 +50,8 @@ export function compileToFit(input: CompileInput): FittedBundle {
     return replacements.get(policy);
   };
   const policiesFor = (labels: Labels): readonly Policy[] => input.policiesFor(labels).flatMap((policy) => replacementOf(policy) ?? []);
-  const reduced = encoded(compileWorkload({ ...input, policiesFor }));
-  return {
-    ...reduced,
-    findings: [...reduced.findings, ...[...replacements.keys()].map((policy) => refused(policy, excess))],
-    selecting: whole.selecting,
-  };
+  const compiled = encoded(compileWorkload({ ...input, policiesFor }));
+  return { ...compiled, findings: [...compiled.findings, ...[...replacements.keys()].map((policy) => refused(policy, excess))] };
 }
 
 function encoded(result: CompileResult): FittedBundle {

@@ -15,11 +15,10 @@ import {
 import type { SlimPod } from '../api/kube/slim.ts';
 import { workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import { encodeLegacyBundle } from '../bundle/encode.ts';
 import type { Clock } from '../clock.ts';
-import { compileToFit, type FittedBundle } from '../compile/compile-to-fit.ts';
-import type { CompileResult } from '../compile/compile-workload.ts';
-import type { BundleOwner, Delivery, PublishOptions, PublishResult } from '../delivery/delivery.ts';
+import { compileLegacy, compileToFit, type FittedBundle } from '../compile/compile-to-fit.ts';
+import type { CompileInput, CompileResult } from '../compile/compile-workload.ts';
+import type { BundleOwner, Delivery, LegacyBundle, PublishOptions, PublishResult } from '../delivery/delivery.ts';
 import { type Finding, RefusedError } from '../errors.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
@@ -94,50 +93,68 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { key, workload, pods } = job;
   const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
-  const compiled = compile(options, job, owner);
-  const { encoded } = compiled;
+  const { encoded, legacy } = compile(options, job, owner);
   await options.beforePublish?.(workload.namespace, signal);
+  let legacyFault: { readonly error: unknown } | undefined;
+  const publishOptions: PublishOptions = {
+    ...(owner === undefined ? {} : { owner }),
+    ...(legacy === undefined ? {} : { legacy }),
+    onLegacyFailed: (error) => {
+      legacyFault = { error };
+    },
+  };
   try {
-    const result = await delivery.publish(encoded, publishOptions(compiled, owner, pods), signal);
+    const result = await delivery.publish(encoded, publishOptions, signal);
     options.observer?.onPublish(result, key);
     if (result !== 'unchanged') options.logger.info({ workload: key, digest: encoded.digest, result }, 'bundle published');
   } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    // The namespace is being deleted: there is nothing to publish to, and nothing to report.
-    if (error.code === 'SP_KUBE_NOT_FOUND') return;
-    options.observer?.onPublish('refused', key);
-    ledger.refuse(key, { code: error.code, severity: 'error', path: '', message: error.sentence ?? error.message });
-    throw error;
+    if (isRefused(options, key, error)) throw error;
+    return;
   }
   ledger.accept(key);
   // Read again: a pod may have mounted the older bundle while this one was being written.
   const revision = ledger.get(key)?.published?.resync ?? encoded.digest;
   await options.afterPublish?.(options.clusterState.agentPodsOf(workload), revision, signal);
+  // All other agents have the bundle by now.
+  const fault = legacyFault as { readonly error: unknown } | undefined;
+  if (fault !== undefined && isRefused(options, key, fault.error)) throw fault.error;
 }
 
-function publishOptions({ bundle }: FittedBundle, owner: BundleOwner | undefined, pods: readonly SlimPod[]): PublishOptions {
-  const hasOldAgent = pods.some(({ agent }) => agent?.level === 1);
-  return { ...(owner === undefined ? {} : { owner }), ...(hasOldAgent ? { legacy: encodeLegacyBundle(bundle) } : {}) };
+/** Records that publishing failed for good. @returns false: there is nothing to report, because the namespace is being deleted */
+function isRefused({ ledger, observer }: ReconcileOptions, key: WorkloadKey, error: unknown): boolean {
+  if (!(error instanceof RefusedError)) return true;
+  if (error.code === 'SP_KUBE_NOT_FOUND') return false;
+  observer?.onPublish('refused', key);
+  ledger.refuse(key, { code: error.code, severity: 'error', path: '', message: error.sentence ?? error.message });
+  return true;
+}
+
+/** What is published for a workload. */
+interface Compiled extends Pick<FittedBundle, 'encoded'> {
+  /** Absent: all agents are of this version. */
+  readonly legacy?: LegacyBundle;
 }
 
 /** Compiles a workload and records the outcome as desired, before anything is written. */
-function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): FittedBundle {
+function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undefined): Compiled {
   const startedMs = options.clock.nowMs();
   const { namespace } = job.workload;
   const { selection } = options.clusterState;
   try {
-    const compiled = compileToFit({
+    const input: CompileInput = {
       workload: job.workload,
       labelSets: selection.labelSetsOf(job.key),
       policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
       mesh: options.mesh(),
       isLocal: options.isLocal ?? false,
       keySetOf: (rule, policy) => options.jwksCache.keySetOf(rule, { policy, bundle: namespace }),
-    });
+    };
+    const compiled = compileToFit(input);
     const { encoded } = compiled;
+    const { legacy, findings = [] } = job.pods.some(({ agent }) => agent?.level === 1) ? compileLegacy(input, compiled) : {};
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
-    options.ledger.desire(job.key, desiredBundle(encoded.digest, compiled, owner));
-    return compiled;
+    options.ledger.desire(job.key, desiredBundle(encoded.digest, { ...compiled, findings: [...compiled.findings, ...findings] }, owner));
+    return { encoded, ...(legacy === undefined ? {} : { legacy }) };
   } catch (error) {
     options.ledger.desire(job.key, NO_BUNDLE);
     throw error;

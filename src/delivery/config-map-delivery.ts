@@ -101,8 +101,14 @@ async function publish(parts: DeliveryParts, job: PublishJob, signal: AbortSigna
     result = isRepair ? 'repaired' : before?.current === undefined ? 'created' : 'updated';
   }
   await removeLeftovers(parts, key, signal);
-  const isLegacyWritten = await publishLegacy(parts, { key, workload: bundle.workload, options }, signal);
-  return result === 'unchanged' && isLegacyWritten ? 'updated' : result;
+  try {
+    const isLegacyWritten = await publishLegacy(parts, { key, workload: bundle.workload, options }, signal);
+    return result === 'unchanged' && isLegacyWritten ? 'updated' : result;
+  } catch (error) {
+    if (options.onLegacyFailed === undefined) throw error;
+    options.onLegacyFailed(error);
+    return result;
+  }
 }
 
 /** @returns true: a copy in use is not as we wrote it */

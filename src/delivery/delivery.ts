@@ -29,6 +29,8 @@ export interface PublishOptions {
   readonly owner?: BundleOwner;
   /** For agents that an earlier version injected; absent: none exists. */
   readonly legacy?: LegacyBundle;
+  /** Called when {@link PublishOptions.legacy} could not be published; the bundle itself is. Absent: publishing fails. */
+  readonly onLegacyFailed?: (error: unknown) => void;
 }
 
 /** What happened to a published copy. `drifted`: it differs from the desired bundle, and another client wrote or deleted it. */

@@ -87,7 +87,8 @@ export function toReview(uid: string, response: AdmissionResponse): object {
 function warningLines(warnings: readonly string[]): readonly string[] {
   const lines: string[] = [];
   for (const [index, warning] of warnings.entries()) {
-    const own = splitAtWords(warning);
+    // Splitting one that cannot fit takes time for each of its characters.
+    const own = warning.length > MAX_LINES * MAX_WARNING ? Array<string>(MAX_LINES + 1).fill('') : splitAtWords(warning);
     const isLast = index === warnings.length - 1;
     // The last line is kept for the number of those left out.
     if (lines.length + own.length > MAX_LINES - (isLast ? 0 : 1)) {

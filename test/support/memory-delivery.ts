@@ -11,6 +11,8 @@ export interface MemoryDelivery extends Delivery {
   readonly calls: readonly string[];
   /** Thrown by the next publish. */
   failWith: Error | undefined;
+  /** Reported by the next publish as the failure of the copy for agents of the version before. */
+  failLegacyWith: Error | undefined;
   /** Deletes a bundle as another client would, with an event. */
   readonly tamper: (workload: WorkloadRef) => void;
 }
@@ -26,6 +28,7 @@ export function createMemoryDelivery(ledger: WorkloadLedger): MemoryDelivery {
     options: optionsByKey,
     calls,
     failWith: undefined,
+    failLegacyWith: undefined,
     publish: (encoded, options) => {
       const failure = delivery.failWith;
       delivery.failWith = undefined;
@@ -37,6 +40,8 @@ export function createMemoryDelivery(ledger: WorkloadLedger): MemoryDelivery {
       published.set(key, encoded);
       optionsByKey.set(key, options);
       calls.push(`${result} ${key}`);
+      if (delivery.failLegacyWith !== undefined) options.onLegacyFailed?.(delivery.failLegacyWith);
+      delivery.failLegacyWith = undefined;
       ledger.setPublished(key, { workload, revision, policies: new Map() });
       return Promise.resolve(result);
     },

@@ -7,7 +7,8 @@ import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { decodeBundle } from '../../../src/bundle/decode.ts';
 import { toConfigMapData } from '../../../src/bundle/encode.ts';
 import { createBudgets } from '../../../src/compile/budgets.ts';
-import { compileToFit, type FittedBundle } from '../../../src/compile/compile-to-fit.ts';
+import { compileLegacy, compileToFit, type FittedBundle, type LegacyCompilation } from '../../../src/compile/compile-to-fit.ts';
+import type { CompileInput } from '../../../src/compile/compile-workload.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
 import { podOf } from '../resolve/policies.ts';
 
@@ -41,14 +42,22 @@ function stateOf(policies: readonly object[], labelSets: readonly Readonly<Recor
   return clusterState;
 }
 
-function compile({ selection }: ClusterState): FittedBundle {
-  return compileToFit({
+function inputOf({ selection }: ClusterState): CompileInput {
+  return {
     workload,
     labelSets: selection.labelSetsOf(workloadKey(workload)),
     policiesFor: (labels): readonly Policy[] => [...selection.policiesFor('foo', labels).values()],
     mesh: DEFAULT_MESH_CONFIG,
     keySetOf: () => undefined,
-  });
+  };
+}
+
+function compile(clusterState: ClusterState): FittedBundle {
+  return compileToFit(inputOf(clusterState));
+}
+
+function legacyOf(clusterState: ClusterState): LegacyCompilation {
+  return compileLegacy(inputOf(clusterState), compile(clusterState));
 }
 
 /** Decodes what would be published, as an agent does. */
@@ -122,5 +131,38 @@ describe('a bundle that would be too large', () => {
       'ns[foo]-policy[a]-rule[0]',
       'ns[istio-system]-policy[root-deny]-rule[0]',
     ]);
+  });
+});
+
+describe('the bundle of agents of the version before', () => {
+  const rootAudit = (): object => ({
+    ...incompressible('root-audit'),
+    metadata: { name: 'root-audit', namespace: 'istio-system', uid: 'r' },
+  });
+
+  it('is the same while one ConfigMap holds it', () => {
+    const clusterState = stateOf([ROOT_DENY, incompressible('a')]);
+    const { legacy, findings } = legacyOf(clusterState);
+
+    expect(findings).to.deep.equal([]);
+    expect(JSON.parse(legacy.json).programs).to.deep.equal(compile(clusterState).bundle.programs);
+  });
+
+  it('has what denies at least as much in place of the policies of the namespace when it has two parts', () => {
+    const allow = policy('allow', { action: 'ALLOW', ...paths(['/a']) });
+    const clusterState = stateOf([ROOT_DENY, rootAudit(), incompressible('a'), allow]);
+    const { legacy, findings } = legacyOf(clusterState);
+    const [program] = JSON.parse(legacy.json).programs;
+
+    expect(refused(clusterState)).to.deep.equal([]);
+    expect(toConfigMapData(legacy).kind).to.equal('data');
+    expect(program.http.deny.rules.map(({ source }: { source: { name: string } }) => source.name)).to.include('root-deny');
+    expect(program.http.audit.rules.map(({ source }: { source: { name: string } }) => source.name)).to.deep.equal(['root-audit']);
+    expect(program.http.allow).to.deep.include({ rules: [] });
+    expect(findings.map(({ code, policy: { name } }) => `${code} ${name}`).sort()).to.deep.equal([
+      'SP_OVER_BUDGET a',
+      'SP_OVER_BUDGET allow',
+    ]);
+    expect(findings[0]?.message).to.match(/^agents of the version before read at most one ConfigMap/);
   });
 });

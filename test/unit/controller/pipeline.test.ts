@@ -295,6 +295,29 @@ describe('pipeline: errors', () => {
     });
   }
 
+  it('lets pods mount a bundle whose copy for agents of the version before is refused, and then reports the refusal', async () => {
+    clusterState.pods.upsert(pod());
+    delivery.failLegacyWith = new RefusedError('SP_TOO_LARGE', 'too large for one');
+    runPipeline();
+    await until(() => results.includes('terminal_error'), 'the refusal');
+
+    const digest = delivery.published.get('foo/pod/httpbin')?.digest;
+    expect(ledger.get('foo/pod/httpbin')?.published?.revision).to.equal(digest);
+    expect(patched).to.deep.equal([`httpbin ${digest}`]);
+    expect(ledger.get('foo/pod/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large for one' });
+  });
+
+  it('retries a copy for agents of the version before that failed', async () => {
+    clusterState.pods.upsert(pod());
+    delivery.failLegacyWith = new TransientError('SP_KUBE_API', 'unavailable');
+    runPipeline();
+    await until(() => results.includes('error'), 'the failure');
+    expect(patched).to.have.length(1);
+    clock.advance(2_000);
+    await until(() => results.includes('success'), 'the retry');
+    expect(ledger.get('foo/pod/httpbin')?.refusal).to.equal(undefined);
+  });
+
   it('treats an unknown error as a bug and continues with other workloads', async () => {
     clusterState.pods.upsert(pod());
     clusterState.pods.upsert(pod({ name: 'sleep' }));

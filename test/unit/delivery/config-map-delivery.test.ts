@@ -1,6 +1,7 @@
 /*
  * Publishing in slots: what is written, what other clients may do to it, and what comes of it.
  */
+import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { EncodedBundle } from '../../../src/bundle/bundle.ts';
@@ -361,6 +362,21 @@ describe('ConfigMap delivery: agents of the version before', () => {
     expect(names()).to.deep.equal([SLOT(0), LEGACY]);
     expect(fake.objects.get(`foo/${LEGACY}`)?.['data']).to.include({ 'bundle.json': legacy.json });
     expect(ledger.get('foo//httpbin')?.published).to.equal(undefined);
+  });
+
+  it('never keep a bundle of two parts from being published', async () => {
+    const { publish, names, published } = open();
+    const large = encoded('two', randomBytes(1_100_000).toString('base64'));
+    const failures: unknown[] = [];
+    const options = { legacy: encodeLegacyBundle(JSON.parse(large.json)), onLegacyFailed: (error: unknown) => void failures.push(error) };
+
+    expect(await publish(large, options)).to.equal('created');
+    expect(names()).to.deep.equal([SLOT(0), SLOT(1)]);
+    expect(published().revision).to.equal(large.digest);
+    expect(failures.map(String))
+      .to.have.length(1)
+      .and.match(/SP_TOO_LARGE|ConfigMap|larger|bytes/);
+    expect(await publish(large, options)).to.equal('unchanged');
   });
 
   it('never get a foreign ConfigMap of that name overwritten', async () => {
