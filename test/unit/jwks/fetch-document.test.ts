@@ -38,6 +38,65 @@ describe('fetchDocument', () => {
     for (const server of servers.splice(0)) server.close();
   });
 
+  for (const [header, seconds] of [
+    [undefined, undefined],
+    ['public', undefined],
+    ['max-age=60', 60],
+    ['public, Max-Age = "60"', 60],
+    ['max-age=0', 0],
+    ['max-age=60, no-cache', 0],
+    ['no-store', 0],
+    ['no-cache=set-cookie', 0],
+    ['no-cache-ever, max-age=5', 5],
+    ['x-max-age=5', undefined],
+    ['max-age=-1', undefined],
+    ['max-age=5s', undefined],
+    ['max-age=12345678901', undefined],
+    ['max-age=x, max-age=7', 7],
+  ] as const) {
+    it(`takes ${seconds} seconds from the Cache-Control ${header}`, async () => {
+      const headers = header === undefined ? {} : { 'cache-control': header };
+      const origin = `http://127.0.0.1:${await portOf(createServer((_, response) => response.writeHead(200, headers).end('keys')))}`;
+
+      expect((await fetchWith(origin)).maxAgeSeconds).to.equal(seconds);
+    });
+  }
+
+  for (const [status, said] of [
+    [200, 'fetched keys'],
+    [299, 'fetched keys'],
+    [300, 'responded with status 300'],
+    [302, 'responded with status 302'],
+    [400, 'responded with status 400'],
+    [503, 'responded with status 503'],
+  ] as const) {
+    it(`says "${said}" for ${status} without a location`, async () => {
+      const origin = `http://127.0.0.1:${await portOf(createServer((_, response) => response.writeHead(status).end('keys')))}`;
+
+      expect(await failureOf(origin)).to.include(said);
+    });
+  }
+
+  it('follows the location of a redirect only', async () => {
+    for (const [status, said] of [
+      [200, 'fetched keys'],
+      [300, 'more than 0 redirects'],
+      [399, 'more than 0 redirects'],
+      [400, 'status 400'],
+    ] as const) {
+      const server = createServer((_, response) => response.writeHead(status, { location: '/other' }).end('keys'));
+      const origin = `http://127.0.0.1:${await portOf(server)}`;
+      expect(await failureOf(origin, { maxRedirects: 0 }), `${status}`).to.include(said);
+    }
+  });
+
+  it('reads a body of the limit, and no longer one', async () => {
+    const origin = `http://127.0.0.1:${await portOf(createServer((_, response) => response.end('x'.repeat(100))))}`;
+
+    expect(await failureOf(origin, { maxBytes: 100 })).to.equal(`fetched ${'x'.repeat(100)}`);
+    expect(await failureOf(origin, { maxBytes: 99 })).to.include(' 99 ');
+  });
+
   describe('redirects', () => {
     /** `/<n>` redirects n times, then `/0` responds. */
     const countDown: RequestListener = (request, response) => {

@@ -166,6 +166,31 @@ describe('fetches through a forward proxy', () => {
     ).to.include('ERR_TLS_CERT_ALTNAME_INVALID');
   });
 
+  it('names the server in the TLS handshake of a tunnel, and no address', async () => {
+    const authority = await issueAuthority(Date.now(), 3_600_000);
+    const serving = await issueServing(authority, ['idp.corp.invalid'], { nowMs: Date.now(), validMs: 3_600_000 });
+    const names: string[] = [];
+    const SNICallback = (name: string, done: (error: null) => void): void => {
+      names.push(name);
+      done(null);
+    };
+    const options = { key: serving.keyPem, cert: serving.certPem, SNICallback };
+    tunnelTo = await listen(createTlsServer(options, (_, response) => response.end('document')));
+    const env = { https_proxy: origin };
+
+    expect(await fetchWith(env, 'https://idp.corp.invalid/keys', [authority.certPem])).to.equal('document');
+    for (const host of ['203.0.113.7', '[2001:db8::7]']) {
+      const failure = await fetchWith(env, `https://${host}/keys`, [authority.certPem]).catch((error: unknown) => (error as Error).message);
+      // The certificate names no address.
+      expect(failure).to.include('ERR_TLS_CERT_ALTNAME_INVALID');
+    }
+    expect(names).to.deep.equal(['idp.corp.invalid']);
+    expect(asked.slice(1)).to.deep.equal([
+      'CONNECT 203.0.113.7:443 host=203.0.113.7:443',
+      'CONNECT [2001:db8::7]:443 host=[2001:db8::7]:443',
+    ]);
+  });
+
   it('follows redirects, each by the rules for its own URL', async () => {
     const target = createServer((_, response) => response.end('direct'));
     const port = await listen(target);

@@ -8,7 +8,11 @@ import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/k
 
 const silent = createLogger({ level: 'silent', component: 'test' });
 let warnings: object[];
-const logger = Object.assign(Object.create(silent), { warn: (fields: object) => void warnings.push(fields) });
+let notes: (readonly [fields: object, message: string])[];
+const logger = Object.assign(Object.create(silent), {
+  warn: (fields: object) => void warnings.push(fields),
+  info: (fields: object, message: string) => void notes.push([fields, message]),
+});
 const MINUTE = 60_000;
 
 let server: KeyServer;
@@ -27,6 +31,7 @@ function useCache(): void {
     clock = createFakeClock();
     changes = [];
     warnings = [];
+    notes = [];
     const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1 << 20, maxRedirects: 5 };
     finished = 0;
     const observer = { onFetch: () => void finished++ };
@@ -62,6 +67,7 @@ describe('JWKS cache, when sources respond', () => {
     await until(() => changes.length === 1, 'a change');
 
     expect(changes).to.deep.equal([{ owners: ['policy'], keys: true }]);
+    expect(notes).to.deep.include([{ url: rule.jwksUri, keys: 1 }, 'keys changed']);
     expect(kids()).to.deep.equal(['one']);
     expect(jwksCache.isPending(rule, { policy: 'foo', bundle: 'foo' })).to.equal(false);
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri, leftOut: [] });

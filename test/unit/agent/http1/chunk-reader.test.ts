@@ -25,6 +25,7 @@ describe('ChunkReader', () => {
     ['an empty body', '0\r\n\r\n', '0\r\n'],
     ['chunks', '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n', '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n'],
     ['leading zeroes', '003\r\nabc\r\n000\r\n\r\n', '003\r\nabc\r\n000\r\n'],
+    ['twelve digits', '000000000003\r\nabc\r\n000000000000\r\n\r\n', '000000000003\r\nabc\r\n000000000000\r\n'],
     ['extensions, which are left out', '3;a=b;c="d"\r\nabc\r\n0;e\r\n\r\n', '3\r\nabc\r\n0\r\n'],
     ['long extensions', `3;${'x'.repeat(20_000)}\r\nabc\r\n0\r\n\r\n`, '3\r\nabc\r\n0\r\n'],
     ['data that looks like framing', '5\r\n\r\n0\r\n\r\n0\r\n\r\n', '5\r\n\r\n0\r\n\r\n0\r\n'],
