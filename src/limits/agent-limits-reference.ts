@@ -237,6 +237,11 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'providers that are known to fail, so that the log has one line for each outage',
     beyond: 'another line for the provider',
   },
+  checkLookups: {
+    part: 'ext_authz',
+    bounds: 'host names that are looked up at a time, each once',
+    beyond: 'the oldest lookup is forgotten: another check may look its name up again',
+  },
 
   adminConnections: {
     part: 'admin',

@@ -67,6 +67,7 @@ export type LimitName =
   | 'checkTransports'
   | 'checkChannels'
   | 'failingProviders'
+  | 'checkLookups'
   | 'adminConnections'
   | 'adminHeadBytes'
   | 'adminHeadTime'
@@ -167,6 +168,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   checkTransports: count('ext-authz-transports', 2),
   checkChannels: count('ext-authz-grpc-channels', 64),
   failingProviders: count('ext-authz-failing-providers', 256),
+  checkLookups: count('ext-authz-lookups', 64),
 
   adminConnections: count('admin-connections', 1024),
   adminHeadBytes: bytes('admin-head-bytes', 16 * KIB),

@@ -2,7 +2,6 @@
  * The ext_authz client: sends the check of a verdict to its provider, within the provider's timeout. It never allows by mistake:
  * only a provider with `failOpen` that cannot be reached allows.
  */
-import { lookup } from 'node:dns/promises';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import type { Clock } from '../../clock.ts';
 import { InvariantError, TransientError } from '../../errors.ts';
@@ -16,6 +15,7 @@ import { type CheckRequest, carriedBody, hostOf } from './check-request.ts';
 import { BODY_TOO_LARGE, errorResponse, failureResponse } from './check-responses.ts';
 import type { CheckTransport } from './check-transport.ts';
 import { FailureLog } from './failure-log.ts';
+import { HostNames, type LookUp } from './host-names.ts';
 
 /** What the client of an agent needs. */
 export interface ExtAuthzOptions {
@@ -23,14 +23,17 @@ export interface ExtAuthzOptions {
   readonly clock: Clock;
   /** Aborting it closes all connections to ext_authz servers. */
   readonly signal: AbortSignal;
+  /** Looks up host names; absent: as the system does. */
+  readonly lookUp?: LookUp;
 }
 
 /** The transport of a protocol, created when it is first needed. */
 type Transports = (protocol: string) => Promise<CheckTransport>;
 
 /** The client of one agent. It opens no connection and loads no HTTP or gRPC library before the first check. */
-export function createExtAuthzClient({ logger, clock, signal: stop }: ExtAuthzOptions): ExtAuthzClient {
-  const transportOf = lazyTransports(clock, stop);
+export function createExtAuthzClient({ logger, clock, signal: stop, lookUp }: ExtAuthzOptions): ExtAuthzClient {
+  const hosts = new HostNames(lookUp);
+  const transportOf = lazyTransports({ clock, hosts }, stop);
   const failures = new FailureLog(logger);
   return async (check, body, signal) => {
     const { provider } = check;
@@ -45,21 +48,37 @@ export function createExtAuthzClient({ logger, clock, signal: stop }: ExtAuthzOp
     } catch (error) {
       if (signal.aborted) return errorResponse(provider);
       failures.onFailure(provider.name, error);
-      return error instanceof TransientError && !(await isUnknown(provider)) ? failureResponse(provider) : errorResponse(provider);
+      return error instanceof TransientError && !(await isUnknown(provider, { clock, hosts }))
+        ? failureResponse(provider)
+        : errorResponse(provider);
     } finally {
       deadline.end();
     }
   };
 }
 
-/** Does the host name of the service not exist? That is a misspelt name, not an outage, and must not fail open; Istio denies as well. */
-async function isUnknown({ failOpen, service }: ExtensionProvider): Promise<boolean> {
+/** What checks of every protocol need. */
+interface CheckParts {
+  readonly clock: Clock;
+  readonly hosts: HostNames;
+}
+
+/**
+ * Does the host name of the service not exist? That is a misspelt name, not an outage, and must not fail open; Istio denies as well. A
+ * lookup that takes longer than a check may take is an outage.
+ */
+async function isUnknown({ failOpen, service, timeoutMs }: ExtensionProvider, { clock, hosts }: CheckParts): Promise<boolean> {
   if (!failOpen) return false;
+  const known = hosts.addressesOf(hostOf(service)).then(
+    () => true,
+    (error: unknown) => !(error instanceof Error && Reflect.get(error, 'code') === 'ENOTFOUND'),
+  );
+  const late = Promise.withResolvers<boolean>();
+  const cancel = startDeadline(LIMITS.checkTime, () => late.resolve(true), { ms: timeoutMs, clock });
   try {
-    await lookup(hostOf(service));
-    return false;
-  } catch (error) {
-    return error instanceof Error && Reflect.get(error, 'code') === 'ENOTFOUND';
+    return !(await Promise.race([known, late.promise]));
+  } finally {
+    cancel();
   }
 }
 
@@ -68,10 +87,10 @@ async function sendInTime(transport: CheckTransport, request: CheckRequest, sign
   return await transport.send(request, signal);
 }
 
-function lazyTransports(clock: Clock, stop: AbortSignal): Transports {
+function lazyTransports(parts: CheckParts, stop: AbortSignal): Transports {
   const transports = new BoundedMap<string, Promise<CheckTransport>>(LIMITS.checkTransports);
   const load = async (protocol: string): Promise<CheckTransport> => {
-    const transport = await loadTransport(protocol, clock);
+    const transport = await loadTransport(protocol, parts);
     if (stop.aborted) transport.close();
     else stop.addEventListener('abort', () => transport.close(), { once: true });
     return transport;
@@ -83,10 +102,10 @@ function lazyTransports(clock: Clock, stop: AbortSignal): Transports {
   };
 }
 
-async function loadTransport(protocol: string, clock: Clock): Promise<CheckTransport> {
+async function loadTransport(protocol: string, { clock, hosts }: CheckParts): Promise<CheckTransport> {
   switch (protocol) {
     case 'http':
-      return await (await import('./http-transport.ts')).createHttpTransport();
+      return await (await import('./http-transport.ts')).createHttpTransport(hosts.forSocket);
     case 'grpc':
       return await (await import('./grpc-transport.ts')).createGrpcTransport(clock);
     default:

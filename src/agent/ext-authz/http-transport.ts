@@ -3,6 +3,7 @@
  */
 import type * as Http from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import { parseHeaderFormat } from '../../api/header-format.ts';
 import type { ExtensionProvider } from '../../api/mesh-config.ts';
 import { TransientError } from '../../errors.ts';
@@ -23,8 +24,8 @@ const MAX_IDLE_CONNECTIONS = LIMITS.idleCheckConnections.value;
 const IDLE_MS = LIMITS.checkIdleTime.value;
 const MAX_RESPONSE_HEAD_BYTES = LIMITS.checkResponseHeadBytes.value;
 
-/** The transport for all HTTP providers of an agent. */
-export async function createHttpTransport(): Promise<CheckTransport> {
+/** The transport for all HTTP providers of an agent. @param lookup of host names */
+export async function createHttpTransport(lookup: LookupFunction): Promise<CheckTransport> {
   const http = await import('node:http');
   const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: MAX_IDLE_CONNECTIONS, timeout: IDLE_MS });
   const listsByProvider = new WeakMap<ExtensionProvider, Lists>();
@@ -36,7 +37,7 @@ export async function createHttpTransport(): Promise<CheckTransport> {
   return {
     send: async (check, signal): Promise<CheckResponse> => {
       const lists = listsOf(check.provider);
-      return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists), agent }, signal), lists);
+      return checkResponseOf(await fetchResponse({ http, check, headers: checkHeaders(check, lists), agent, lookup }, signal), lists);
     },
     close: () => agent.destroy(),
   };
@@ -61,6 +62,7 @@ interface Exchange {
   readonly headers: readonly string[];
   /** `false`: on a new connection. */
   readonly agent: Agent | false;
+  readonly lookup: LookupFunction;
 }
 
 /** A kept connection that the server was closing is not a failure: the check is sent again once, on a new one. */
@@ -74,10 +76,11 @@ async function fetchResponse(exchange: Exchange, signal: AbortSignal): Promise<H
   }
 }
 
-function openRequest({ http, check, headers, agent }: Exchange, signal: AbortSignal): ClientRequest {
+function openRequest({ http, check, headers, agent, lookup }: Exchange, signal: AbortSignal): ClientRequest {
   const { provider } = check;
   return http.request({
     agent,
+    lookup,
     host: hostOf(provider.service),
     port: provider.port,
     method: check.check.request.method,
