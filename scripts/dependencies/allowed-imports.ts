@@ -102,6 +102,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
     types: ['agent/context.ts', 'clock.ts', 'policy', 'telemetry'],
     npm: ['@grpc/grpc-js', '@grpc/proto-loader'],
     node: ['node:buffer', 'node:dns/promises', 'node:http'],
+    nodeTypes: ['node:dns', 'node:net'],
   },
   'agent/exchange': {
     job: 'one request of any protocol: filters, ext_authz, upstream, record',
