@@ -1,8 +1,9 @@
 /*
- * `node test/bench/proxy-pairs.ts --before DIR --after DIR [--pairs N] [--seconds N] [--connections N]`: compares the agents of two
- * source trees, each with the Node.js flags of its image. Both run with the same bundle behind the same application, under the same
- * load in turns of 50 ms: other processes of the machine disturb both alike. A pair is `--seconds` of such turns for each. Prints the
- * ratio of CPU time a request (after / before) with its 95 % interval, resident memory and start-up.
+ * `node test/bench/proxy-pairs.ts --before DIR --after DIR [--pairs N] [--seconds N] [--connections N] [--start-ups N]`: compares
+ * the agents of two source trees, each with the Node.js flags of its image. Both run with the same policies behind the same application,
+ * under the same load in turns of 50 ms: other processes of the machine disturb both alike. A pair is `--seconds` of such turns for each.
+ * Prints the ratio of CPU time a request (after / before) with its 95 % interval, for requests that are allowed, have no token or have a
+ * token with a wrong signature, and resident memory and start-up.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { agentCommand } from '../support/agent-flags.ts';
 import { buildAgent, buildUpstream } from './support/agent-build.ts';
-import { writeDemoBundle } from './support/demo-bundle.ts';
+import type * as DemoBundle from './support/demo-bundle.ts';
 import { TOKEN } from './support/demo-token.ts';
 import { pairedRatio } from './support/paired-ratio.ts';
 import { type Pinned, startPinned } from './support/processes.ts';
@@ -22,8 +23,12 @@ const LOAD_CORE = 0;
 const PATH = '/api/v1/svc0/orders/42';
 const UPSTREAM_PORT = 18_800;
 const HEADERS = { Authorization: `Bearer ${TOKEN}` };
-const REQUEST = bearerRequest(PATH, TOKEN);
-const START_UPS = 10;
+/** Requests by the status that they get. Allowed ones first: the memory after them is that of an agent with ordinary clients. */
+const REQUESTS: ReadonlyMap<string, string> = new Map([
+  ['200', bearerRequest(PATH, TOKEN)],
+  ['403', `GET ${PATH} HTTP/1.1\r\nHost: app\r\n\r\n`],
+  ['401', bearerRequest(PATH, `${TOKEN.slice(0, -8)}AAAAAAAA`)],
+]);
 const TURN_MS = 50;
 const WARM_UP_SECONDS = 4;
 
@@ -34,10 +39,13 @@ const { values } = parseArgs({
     pairs: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '32' },
+    'start-ups': { type: 'string', default: '10' },
   },
 });
 const seconds = Number(values.seconds);
 const connections = Number(values.connections);
+
+type Pair = readonly [before: number, after: number];
 
 interface Side {
   readonly port: number;
@@ -60,21 +68,28 @@ async function main(): Promise<void> {
   await start(before);
   await start(after);
   const idle = [before.agent.rssMiB(), after.agent.rssMiB()];
-  await measurePair(before, after, WARM_UP_SECONDS);
-  const pairs: (readonly [before: number, after: number])[] = [];
-  for (let at = 0; at < Number(values.pairs); at += 1) pairs.push(await measurePair(before, after, seconds));
-  const loaded = [before.agent.rssMiB(), after.agent.rssMiB()];
-  print('CPU us/request', pairs);
-  print('start-up ms', startUps.wall);
-  print('start-up CPU ms', startUps.cpu);
-  process.stdout.write(`RSS MiB, idle: ${show(idle)}; after the load: ${show(loaded)}\n`);
+  let loaded: readonly number[] | undefined;
+  for (const status of REQUESTS.keys()) {
+    await measurePair(before, after, status, WARM_UP_SECONDS);
+    const pairs: Pair[] = [];
+    for (let at = 0; at < Number(values.pairs); at += 1) pairs.push(await measurePair(before, after, status, seconds));
+    loaded ??= [before.agent.rssMiB(), after.agent.rssMiB()];
+    print(`CPU us/request with ${status}`, pairs);
+  }
+  if (startUps.wall.length > 0) {
+    print('start-up ms', startUps.wall);
+    print('start-up CPU ms', startUps.cpu);
+  }
+  process.stdout.write(`RSS MiB, idle: ${show(idle)}; after the load: ${show(loaded ?? [])}\n`);
 }
 
 async function prepare(name: string, root: string, port: number): Promise<Side> {
   const entry = join(folder, `${name}.mjs`);
   await buildAgent(resolve(root), entry);
   const bundle = join(folder, `bundle-${name}`);
-  writeDemoBundle(bundle, 0);
+  // Each tree reads the form of bundles that it writes.
+  const module = (await import(join(resolve(root), 'test/bench/support/demo-bundle.ts'))) as typeof DemoBundle;
+  module.writeDemoBundle(bundle, 0);
   const flags = ['--ports', `${port}:${UPSTREAM_PORT}`, '--admin-port', String(port + 1), '--bundle-dir', bundle, '--access-log', 'on'];
   const command = [...agentCommand(resolve(root)), entry, ...flags];
   const agent: Pinned = { pid: 0, startMs: 0, cpuMicros: () => 0, cpuNanos: () => 0, rssMiB: () => 0, stop: () => Promise.resolve() };
@@ -97,7 +112,7 @@ interface StartUps {
 
 async function compareStartUps(before: Side, after: Side): Promise<StartUps> {
   const startUps: StartUps = { wall: [], cpu: [] };
-  for (let at = 0; at <= START_UPS; at += 1) {
+  for (let at = 0; at <= Number(values['start-ups']); at += 1) {
     const wall: number[] = [];
     const cpu: number[] = [];
     for (const side of [before, after]) {
@@ -115,14 +130,14 @@ async function compareStartUps(before: Side, after: Side): Promise<StartUps> {
 }
 
 /** Microseconds of CPU time a request, of both sides in turns. */
-async function measurePair(before: Side, after: Side, secondsEach: number): Promise<readonly [before: number, after: number]> {
+async function measurePair(before: Side, after: Side, status: string, secondsEach: number): Promise<Pair> {
   const nanos = [0, 0] as [number, number];
   const requests = [0, 0] as [number, number];
   for (let turn = 0; turn * TURN_MS < secondsEach * 1000; turn += 1) {
     for (const at of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
       const side = at === 0 ? before : after;
       const startNanos = side.agent.cpuNanos();
-      requests[at] += await load(side);
+      requests[at] += await load(side, status);
       nanos[at] += side.agent.cpuNanos() - startNanos;
     }
   }
@@ -130,14 +145,14 @@ async function measurePair(before: Side, after: Side, secondsEach: number): Prom
 }
 
 /** Each connection sends one request after the other for one turn. @returns number of requests */
-async function load({ port, clients }: Side): Promise<number> {
+async function load({ port, clients }: Side, wanted: string): Promise<number> {
   const endMs = performance.now() + TURN_MS;
   let requests = 0;
   await Promise.all(
     clients.map(async (client) => {
       while (performance.now() < endMs) {
-        const status = await client.send(REQUEST);
-        if (status !== '200') throw new Error(`port ${port}: a request got ${status}`);
+        const status = await client.send(REQUESTS.get(wanted) ?? '');
+        if (status !== wanted) throw new Error(`port ${port}: a request got ${status}`);
         requests += 1;
       }
     }),
