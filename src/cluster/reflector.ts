@@ -198,6 +198,10 @@ class ReflectorLoop<T> {
     if (version === undefined || (key === undefined && event.type !== 'BOOKMARK')) {
       throw new BrokenLineError('an object in the watch has no name or no resourceVersion');
     }
+    if (event.type === 'BOOKMARK' && Number(version) < Number(this.resourceVersion)) {
+      // etcd was restored from a backup: the server leaves out every event up to the version that was asked for.
+      throw new TransientError('SP_KUBE_GONE', `the server is at version ${version}, before ${this.resourceVersion}`);
+    }
     if (key !== undefined && event.type !== 'BOOKMARK') this.#applyObject(key, version, event);
     this.resourceVersion = version;
   }

@@ -7,6 +7,9 @@ import type { ReflectorSink } from '../cluster/reflector.ts';
 import type { DeliveryParts } from './delivery-parts.ts';
 import { type Copy, isOutdated, knownCopy, withCopy, withoutCopy, workloadKeyOf } from './published-copies.ts';
 
+/** After this time without a newer report, an older version is what the API server has: etcd was restored from a backup. */
+const SETTLE_MS = 5_000;
+
 /** The ledger's keys are workloads, the informer's are ConfigMaps. */
 export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
   const { ledger, removals } = parts;
@@ -18,10 +21,19 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     if (former !== undefined && workloadKeyOf(former) !== workloadKeyOf(copy)) removeFrom(former);
     const key = workloadKeyOf(copy);
     const before = ledger.get(key)?.published;
-    if (isOutdated(before, copy)) return;
+    if (isOutdated(before, copy)) {
+      parts.clock.after(SETTLE_MS, () => {
+        if (copyByName.get(name) === copy && isOutdated(ledger.get(key)?.published, copy)) accept(name, copy);
+      });
+      return;
+    }
+    accept(name, copy);
+  };
+  const accept = (name: string, copy: Copy): void => {
+    const before = ledger.get(workloadKeyOf(copy))?.published;
     const isKnown = isSameContent(knownCopy(before, copy), copy) || isOwnWrite(parts, copy);
     parts.known.set(name, copy.copy.uid);
-    parts.setPublished(key, withCopy(before, copy.copy.workload, copy));
+    parts.setPublished(workloadKeyOf(copy), withCopy(before, copy.copy.workload, copy));
     if (!isKnown) onForeignWrite(name, copy.copy.workload);
   };
   const removeFrom = (copy: Copy): void => {

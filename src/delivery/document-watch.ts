@@ -28,6 +28,8 @@ export interface DocumentCopy {
 export type DocumentChange = Pick<DocumentCopy, 'kind' | 'namespace' | 'name'>;
 
 const PERIOD_MS = 1_000;
+/** After this time without a newer report, an older version is what the API server has: etcd was restored from a backup. */
+const SETTLE_MS = 5_000;
 
 interface Tracked {
   /** Undefined: there should be none; `unknown`: a write failed, and may have been stored nevertheless. */
@@ -45,6 +47,7 @@ interface Tracked {
 export class DocumentWatch {
   readonly #onTampered: (change: DocumentChange) => void;
   readonly #report: RateLimited<DocumentChange>;
+  readonly #clock: Clock;
   readonly #listeners = new Map<(namespace: string) => void, DocumentKind>();
   /** By `namespace/name`. */
   readonly #documents = new Map<string, Tracked>();
@@ -61,6 +64,7 @@ export class DocumentWatch {
 
   /** Expects nothing yet. @param onTampered called when the change of another client was replaced */
   constructor(clock: Clock, onTampered: (change: DocumentChange) => void) {
+    this.#clock = clock;
     this.#onTampered = onTampered;
     this.#report = rateLimited(clock, PERIOD_MS, ({ kind, namespace }) => {
       for (const [listener, wanted] of this.#listeners) if (wanted === kind) listener(namespace);
@@ -123,11 +127,17 @@ export class DocumentWatch {
     this.#forget(key, tracked);
   }
 
-  #compare(key: string, tracked: Tracked): void {
+  #compare(key: string, tracked: Tracked, isSettled = false): void {
     const { expected, seen, goneUid, isBeingWritten } = tracked;
     if (expected === 'unknown' || isBeingWritten) return;
     // What is gone may be an object that this process has replaced by another.
-    if (seen === undefined ? goneUid === undefined || expected?.uid !== goneUid : isAsExpected(expected, seen)) return;
+    if (seen === undefined ? goneUid === undefined || expected?.uid !== goneUid : expected?.fingerprint === seen.fingerprint) return;
+    if (!isSettled && isOlder(seen, expected)) {
+      this.#clock.after(SETTLE_MS, () => {
+        if (tracked.seen === seen && tracked.expected === expected) this.#compare(key, tracked, true);
+      });
+      return;
+    }
     const subject = seen ?? expected;
     if (subject === undefined) return;
     // On a standby, the leader is the other client.
@@ -142,11 +152,9 @@ export class DocumentWatch {
   }
 }
 
-/** Whether the report is of what is expected, or of something before it. */
-function isAsExpected(expected: DocumentCopy | undefined, seen: DocumentCopy): boolean {
-  if (expected === undefined) return false;
-  if (expected.fingerprint === seen.fingerprint) return true;
-  return Number(seen.resourceVersion) < Number(expected.resourceVersion);
+/** Whether a report is of a version before the expected one. */
+function isOlder(seen: DocumentCopy | undefined, expected: DocumentCopy | undefined): boolean {
+  return seen !== undefined && expected !== undefined && Number(seen.resourceVersion) < Number(expected.resourceVersion);
 }
 
 /** What is remembered of a ConfigMap with the bundle label; undefined: it is not a document. */

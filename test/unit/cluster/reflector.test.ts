@@ -166,6 +166,22 @@ describe('createReflector: recovery', () => {
     expect(restarts).to.deep.equal(['error']);
   });
 
+  it('lists again when the server is behind, because etcd was restored from a backup', async () => {
+    server.put(pod('a'));
+    const reflector = start();
+    await watching(1);
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '900' } });
+    await until(() => reflector.resourceVersion() === '900', 'the bookmark');
+    lastWatch().drop();
+    await watching(2);
+    server.putSilently(pod('b'));
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '99' } });
+    await watching(3);
+
+    expect([lists(), [...held.keys()]]).to.deep.equal([2, ['foo/a', 'foo/b']]);
+    expect(restarts).to.deep.equal(['error', 'expired']);
+  });
+
   it('opens the next watch without delay when the server ends one regularly', async () => {
     const reflector = start({ random: () => 0.9 });
     await established(reflector, 1);
@@ -288,8 +304,8 @@ describe('createReflector: recovery', () => {
     const reflector = start();
     await established(reflector, 1);
     clock.advance(89_000);
-    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '901' } });
-    await until(() => reflector.resourceVersion() === '901', 'the bookmark');
+    lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: '10901' } });
+    await until(() => reflector.resourceVersion() === '10901', 'the bookmark');
     clock.advance(89_000);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(server.watches).to.have.length(1);
@@ -297,7 +313,7 @@ describe('createReflector: recovery', () => {
     clock.advance(1_000);
     await watching(2);
 
-    expect(lastWatch().query.get('resourceVersion')).to.equal('901');
+    expect(lastWatch().query.get('resourceVersion')).to.equal('10901');
     expect(restarts).to.deep.equal(['idle']);
     expect(server.watches[0]?.closed).to.equal(true);
   });

@@ -108,6 +108,35 @@ function open(fake: FakeConfigMaps = createFakeConfigMaps()): Bench {
 }
 
 describe('ConfigMap delivery: writes', () => {
+  it('signs again what etcd had before, when it was restored from a backup', async () => {
+    const { fake, delivery, clock, drifted, publish, published } = open();
+    const name = `foo/${SLOT(0)}`;
+    const relist = (raw: RawObject): void => {
+      const copy = delivery.project(raw);
+      if (copy !== undefined) delivery.sink.replace(new Map([[name, copy]]));
+    };
+    await publish(encoded('one'));
+    const earlier = fake.objects.get(name) ?? {};
+    await publish(encoded('two'));
+    const { number = 0 } = published().current ?? {};
+    drifted.length = 0;
+    // A list that began before the last write looks the same, but the watch reports the write after it.
+    const newest = fake.objects.get(name) ?? {};
+    relist(earlier);
+    relist(newest);
+    clock.advance(60_000);
+    expect([drifted, published().current?.number]).to.deep.equal([[], number]);
+
+    fake.objects.set(name, earlier);
+    relist(earlier);
+    expect(drifted).to.deep.equal([]);
+    clock.advance(5_000);
+    expect(drifted).to.deep.equal([WORKLOAD.name]);
+    await publish(encoded('two'));
+    expect(published().current?.number).to.be.greaterThan(number);
+    expect(fake.objects.get(name)?.['data']).not.to.deep.equal(earlier['data']);
+  });
+
   it('creates, leaves alone, updates and removes', async () => {
     const { delivery, ledger, publish, fake, names } = open();
     expect(await publish(encoded('one'), { owner: OWNER })).to.equal('created');

@@ -137,6 +137,17 @@ describe('DocumentWatch', () => {
     expect(at.changes).to.have.length(2);
   });
 
+  it('reports an older version that stays, because etcd was restored from a backup', async () => {
+    const at = setUp();
+    await at.write(rawOf(9, 'mine'));
+    at.see(rawOf(9, 'mine'));
+    at.see(rawOf(5, 'earlier'));
+    at.clock.advance(4_999);
+    expect(at.changes).to.deep.equal([]);
+    at.clock.advance(1);
+    expect(at.changes).to.deep.equal(['shop']);
+  });
+
   it('compares with what was read at the start of a term', () => {
     const at = setUp();
     at.watch.expect(rawOf(5, 'mine'));
