@@ -31,13 +31,14 @@ export const products: Readonly<Record<ProductName, Product>> = {
     },
   },
   etcd: { module: 'go.etcd.io/etcd/server/v3', version: 'v3.7.3' },
+  etcdutl: { module: 'go.etcd.io/etcd/etcdutl/v3', version: 'v3.7.3' },
   containerd: { module: 'github.com/containerd/containerd/v2', version: 'v2.4.2' },
   coredns: { module: 'github.com/coredns/coredns', version: 'v1.14.3' },
   helm: { module: 'helm.sh/helm/v4', version: 'v4.3.1' },
 };
 
 /** Name of a product in {@link products}. */
-export type ProductName = 'kubernetes' | 'etcd' | 'containerd' | 'coredns' | 'helm';
+export type ProductName = 'kubernetes' | 'etcd' | 'etcdutl' | 'containerd' | 'coredns' | 'helm';
 
 /** One program: the file's name is its key in {@link binaries}. */
 export interface Binary {
@@ -51,6 +52,7 @@ export interface Binary {
 /** Every program of a test cluster. */
 export const binaries: Readonly<Record<BinaryName, Binary>> = {
   etcd: { product: 'etcd', packagePath: '', suite: 'integration' },
+  etcdutl: { product: 'etcdutl', packagePath: '', suite: 'integration' },
   'kube-apiserver': { product: 'kubernetes', packagePath: '/cmd/kube-apiserver', suite: 'integration' },
   'kube-controller-manager': { product: 'kubernetes', packagePath: '/cmd/kube-controller-manager', suite: 'integration' },
   kubectl: { product: 'kubernetes', packagePath: '/cmd/kubectl', suite: 'integration' },
@@ -67,6 +69,7 @@ export const binaries: Readonly<Record<BinaryName, Binary>> = {
 /** Name of a program in {@link binaries}, which is also its file name. */
 export type BinaryName =
   | 'etcd'
+  | 'etcdutl'
   | 'kube-apiserver'
   | 'kube-controller-manager'
   | 'kubectl'

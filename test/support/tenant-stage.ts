@@ -40,6 +40,10 @@ export interface TenantStage {
   readonly see: (condition: () => Promise<boolean>, what: string) => Promise<void>;
   /** Changes one value of the chart. */
   readonly upgrade: (setting: string) => void;
+  /** Stops the controller and uninstalls the release. */
+  readonly uninstall: () => Promise<void>;
+  /** Installs the release again and starts the controller. */
+  readonly install: () => Promise<void>;
 }
 
 const PATIENCE_MS = 30_000;
@@ -82,6 +86,14 @@ export function setUpTenant(): TenantStage {
     },
     see: (condition, what) => until(condition, what, PATIENCE_MS),
     upgrade: (setting) => runHelm(stage, 'upgrade', setting),
+    uninstall: async () => {
+      await stage.controller.stop();
+      runHelm(stage, 'uninstall');
+    },
+    install: async () => {
+      runHelm(stage, 'install');
+      await startTheController(stage);
+    },
   } as TenantStage;
 
   before(async function () {
@@ -101,12 +113,7 @@ export function setUpTenant(): TenantStage {
       stage.kubectl('admin', ['create', 'clusterrolebinding', 'token', '--clusterrole=read-pods', `--serviceaccount=${SYSTEM}:sallyport`]),
     );
     kubeconfigs.set('token', tokenKubeconfig(stage));
-    stage.controller = await startController({
-      kubeconfig: await stage.plane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]),
-      name: 'controller',
-      namespace: SYSTEM,
-      env: { SALLYPORT_AGENT_IMAGE: AGENT_IMAGE },
-    });
+    await startTheController(stage);
     await stage.see(async () => {
       trust = await trustOf(stage.cluster.client);
       return trust !== TRUST;
@@ -122,8 +129,17 @@ export function setUpTenant(): TenantStage {
   return stage;
 }
 
+async function startTheController(stage: TenantStage): Promise<void> {
+  stage.controller = await startController({
+    kubeconfig: await stage.plane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]),
+    name: 'controller',
+    namespace: SYSTEM,
+    env: { SALLYPORT_AGENT_IMAGE: AGENT_IMAGE },
+  });
+}
+
 /** The webhooks are off, because the API server cannot reach a pod here; pods are injected before they are created. */
-function runHelm(stage: TenantStage, command: 'install' | 'upgrade', ...values: readonly string[]): void {
+function runHelm(stage: TenantStage, command: 'install' | 'upgrade' | 'uninstall', ...values: readonly string[]): void {
   const chart = new URL('../../charts/sallyport', import.meta.url).pathname;
   const settings = [
     'agent.image.repository=example/agent',
@@ -138,11 +154,11 @@ function runHelm(stage: TenantStage, command: 'install' | 'upgrade', ...values: 
       `--kubeconfig=${stage.plane.kubeconfigPath}`,
       command,
       'sallyport',
-      chart,
+      ...(command === 'uninstall' ? [] : [chart]),
       '--namespace',
       SYSTEM,
       ...(command === 'install' ? ['--create-namespace'] : []),
-      ...[...settings, ...values].flatMap((setting) => ['--set', setting]),
+      ...(command === 'uninstall' ? [] : [...settings, ...values].flatMap((setting) => ['--set', setting])),
     ],
     { encoding: 'utf8' },
   );
