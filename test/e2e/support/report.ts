@@ -31,6 +31,12 @@ export function printReport(title: string, rows: readonly Row[], figures: readon
   );
 }
 
+/** How long requests got 503 in some laps, as a string. */
+export function unavailableFigure(what: string, laps: readonly Lap[]): Figure {
+  const { median, max } = summary(laps.map((lap) => lap.unavailableMs));
+  return { what, text: `median ${median.toFixed(0)} ms, max ${max.toFixed(0)} ms, ${laps.length} times` };
+}
+
 /** Median and maximum of some laps, as a string. */
 export function lapFigure(what: string, laps: readonly Lap[]): Figure {
   const start = summary(laps.map((lap) => lap.fromStartMs));

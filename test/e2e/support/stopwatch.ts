@@ -19,6 +19,8 @@ export interface Lap {
   readonly fromStartMs: number;
   /** From its end; 0 when the change was enforced before. */
   readonly fromEndMs: number;
+  /** From the first to the last response 503 before that; 0: none. */
+  readonly unavailableMs: number;
 }
 
 export interface Stopwatch {
@@ -41,11 +43,19 @@ export async function startStopwatch(shell: Shell): Promise<Stopwatch> {
     if (line.done === true) throw new Error('the line to the client pod has ended');
     return line.value;
   };
-  const untilCode = async (token: string, code: string): Promise<number> => {
+  const untilCode = async (token: string, code: string): Promise<{ readonly enforced: number; readonly unavailableMs: number }> => {
     const deadline = performance.now() + limitMs;
+    let firstUnavailable: number | undefined;
+    let lastUnavailable = 0;
     for (;;) {
       const got = await ask(token);
-      if (got === code) return performance.now();
+      if (got === '503') {
+        lastUnavailable = performance.now();
+        firstUnavailable ??= lastUnavailable;
+      }
+      if (got === code) {
+        return { enforced: performance.now(), unavailableMs: firstUnavailable === undefined ? 0 : lastUnavailable - firstUnavailable };
+      }
       if (performance.now() > deadline) throw new Error(`waited ${limitMs / 1000} s for ${code}; the last answer was ${got}`);
       await sleep(pauseMs);
     }
@@ -54,8 +64,8 @@ export async function startStopwatch(shell: Shell): Promise<Stopwatch> {
     time: async (change, token, code) => {
       const start = performance.now();
       const changing = change().then(() => performance.now());
-      const [end, enforced] = await Promise.all([changing, untilCode(token, code)]);
-      return { fromStartMs: enforced - start, fromEndMs: Math.max(0, enforced - end) };
+      const [end, { enforced, unavailableMs }] = await Promise.all([changing, untilCode(token, code)]);
+      return { fromStartMs: enforced - start, fromEndMs: Math.max(0, enforced - end), unavailableMs };
     },
     stop: () => {
       child.stdin.end();
