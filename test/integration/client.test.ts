@@ -10,7 +10,6 @@ import { until } from '../support/fake-clock.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 describe('client on a real API server', function () {
-  this.timeout(60_000);
   let controlPlane: ControlPlane;
   let proxy: TcpProxy;
   let kubeconfig: string;

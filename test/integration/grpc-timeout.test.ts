@@ -81,7 +81,6 @@ const SLOW: Readonly<Record<string, string>> = {
 };
 
 describe('grpc-timeout at the agent and at Envoy', function () {
-  this.timeout(60_000);
   let application: Server;
   let agent: RunningAgent;
   let envoy: Pinned;

@@ -10,7 +10,6 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { until } from '../support/fake-clock.ts';
 
 describe('recorder on a real API server', function () {
-  this.timeout(60_000);
   let controlPlane: ControlPlane;
   let client: KubeClient;
   let recorder: Recorder;

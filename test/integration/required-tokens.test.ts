@@ -39,7 +39,6 @@ const RULES: readonly Rules[] = [
 ];
 
 describe('required tokens compared with Envoy', function () {
-  this.timeout(60_000);
   let binary = '';
   let keys: readonly SigningKey[] = [];
   let app: Server;

@@ -22,7 +22,6 @@ const account = (name: string): string => `cluster.local/ns/foo/sa/${name}`;
 const principals = (...names: readonly string[]): object => ({ from: [{ source: { principals: names.map(account) } }] });
 
 describe('an agent behind Envoy that terminates mTLS', function () {
-  this.timeout(60_000);
   let binary = '';
   let folder = '';
   let authority: Authority;

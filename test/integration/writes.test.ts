@@ -25,7 +25,6 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe('writes on a real API server', function () {
-  this.timeout(60_000);
   let controlPlane: ControlPlane;
   let client: KubeClient;
 

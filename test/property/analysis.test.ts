@@ -11,9 +11,9 @@ describe('proofs about programs', () => {
       }),
       { numRuns: 150 },
     );
-  }).timeout(60_000);
+  });
 
   it('are not contradicted by random requests to larger sets of rules', () => {
     expect(randomContradiction({ rules: 12, requests: 3000, seed: 1 })).to.equal(undefined);
-  }).timeout(60_000);
+  });
 });

@@ -12,8 +12,6 @@ import { attributePrograms } from '../bench/support/engine-attributes.ts';
 const SIZES: readonly number[] = [3, 60, 500];
 
 describe('the indexed evaluator on difficult programs', function () {
-  this.timeout(60_000);
-
   for (const size of SIZES) {
     const shapes = [...adversaries(size), ...attributePrograms(size)];
     for (const { name, program } of shapes) {

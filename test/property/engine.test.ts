@@ -70,8 +70,6 @@ function shuffled(ruleset: Ruleset, order: number): Ruleset {
 }
 
 describe('the indexed evaluator', function () {
-  this.timeout(60_000);
-
   before(() => {
     console.log(`      seed ${seed}`);
   });

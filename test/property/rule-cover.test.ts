@@ -59,7 +59,6 @@ const facts: fc.Arbitrary<readonly RequestFacts[]> = fc
 
 describe('coversRule', () => {
   it('reports no rule as covered that matches more', function () {
-    this.timeout(60_000);
     let [covered, matched] = [0, 0];
     fc.assert(
       fc.property(handful, facts, (clauses, requests) => {

@@ -390,7 +390,8 @@ const FILE_CASES: Readonly<Record<string, GrowthCase>> = {
     (text) => parseManifests(text, 'f'),
   ),
   'bundle: variants and labels': over(
-    300,
+    // Smaller bundles are parsed as a whole.
+    1000,
     (n) => {
       const variants = values(n, (at) => `l${at}`).map((label) => ({ labels: { [label]: 'x' }, program: 0 }));
       const { json, digest } = encodeBundle(bundleOf([DENY_ALL], variants));
@@ -419,11 +420,15 @@ const LINT_CASES: Readonly<Record<string, GrowthCase>> = {
     lintRules,
   ),
   'lint: rules of prefixes of one another': over(
-    250,
+    // The paths have a bounded length, so that the input is four times as large, too.
+    1000,
     (n) => [
       deny(
         'a',
-        ...values(n, (at) => `/${'a'.repeat(n - at)}`).map((path) => ({ ...paths(path), when: [{ key: 'source.ip', values: ['::1'] }] })),
+        ...values(n, (at) => `/${'a'.repeat((n - at) % 250)}`).map((path) => ({
+          ...paths(path),
+          when: [{ key: 'source.ip', values: ['::1'] }],
+        })),
       ),
     ],
     lintRules,

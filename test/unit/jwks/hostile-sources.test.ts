@@ -57,7 +57,6 @@ class HangingServers {
 }
 
 describe('sources of a hostile namespace', function () {
-  this.timeout(60_000);
   let clock: FakeClock;
   let cache: JwksCache;
   let hanging: HangingServers;

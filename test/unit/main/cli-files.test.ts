@@ -37,8 +37,6 @@ async function run(cwd: string, args: readonly string[]): Promise<{ readonly cod
 }
 
 describe('files that are no manifests, whatever their name', function () {
-  this.timeout(60_000);
-
   for (const args of [
     ['check', 'p'],
     ['diff', 'p', 'p', '--generate', '10'],
@@ -69,8 +67,6 @@ describe('files that are no manifests, whatever their name', function () {
 });
 
 describe('signals', function () {
-  this.timeout(60_000);
-
   const waiting: readonly (readonly [signal: 'SIGINT' | 'SIGTERM', ...args: readonly string[]])[] = [
     ['SIGINT', 'check', '-'],
     ['SIGTERM', 'inject', '--trust-anchor', TRUST_ANCHOR_FILE, '-f', '-'],

@@ -22,8 +22,6 @@ function sallyport(
 }
 
 describe('node src/main/cli.ts', function () {
-  this.timeout(60_000);
-
   it('checks the policies of the example', () => {
     const files = ['policies/1-request-authentication.yaml', 'policies/2-require-jwt.yaml', 'manifests'].map(
       (name) => `examples/jwt-task/${name}`,

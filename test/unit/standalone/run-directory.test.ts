@@ -157,7 +157,7 @@ describe('runDirectory', () => {
     await untilStatus(200);
     for (let tries = 0; tries < 400 && existsSync(record); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(existsSync(record)).to.equal(false);
-  }).timeout(20_000);
+  });
 
   it('does not start when a policy is invalid and has no last valid version', async () => {
     await put('web.yaml', workload(port()));

@@ -78,7 +78,6 @@ const REQUESTS = {
 type Name = keyof typeof REQUESTS;
 
 describe('lines of an access log as requests', function () {
-  this.timeout(20_000);
   let directory = '';
   let application: Server;
   let log = '';

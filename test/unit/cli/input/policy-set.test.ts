@@ -43,8 +43,6 @@ async function run(items: readonly object[], ...args: readonly string[]): Promis
 }
 
 describe('what explain, test and diff evaluate', function () {
-  this.timeout(20_000);
-
   for (const [action, rules, verdict, consequence] of [
     ['ALLOW', [{}, ...TOO_MANY], 'deny', 'it allows nothing'],
     ['DENY', TOO_MANY, 'deny', 'every request to the pods that it selects is denied'],

@@ -50,11 +50,11 @@ describe('budget of a built file', () => {
 
   it('accepts the agent', async () => {
     expect(await problemOf(buildAgentWith(''))).to.equal('');
-  }).timeout(20_000);
+  });
 
   it('refuses the agent when it imports prom-client and yaml', async () => {
     const problem = await problemOf(buildAgentWith("import * as a from 'prom-client'; import * as b from 'yaml'; console.log(a, b);"));
     expect(problem).to.include('contains node_modules/prom-client/').and.to.include('contains node_modules/yaml/');
     expect(problem).to.match(/has \d+ KiB, more than its budget/);
-  }).timeout(20_000);
+  });
 });
