@@ -23,7 +23,7 @@ export async function openRegularFile(path: string, maxBytes: number): Promise<F
   }
 }
 
-/** The text of a regular file of at most `maxBytes` bytes, decoded as UTF-8. @throws as {@link openRegularFile} */
+/** The text of a regular file of at most `maxBytes` bytes, decoded as UTF-8, or as UTF-16 if it begins with its byte order mark. @throws as {@link openRegularFile} */
 export async function readRegularFile(path: string, maxBytes: number): Promise<string> {
   const handle = await openRegularFile(path, maxBytes);
   try {
@@ -34,7 +34,7 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<s
   }
 }
 
-/** All text of a stream, decoded as UTF-8. @throws Error beyond `maxBytes` bytes */
+/** All text of a stream, decoded as UTF-8, or as UTF-16 if it begins with its byte order mark. @throws Error beyond `maxBytes` bytes */
 export async function textOf(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
@@ -43,7 +43,15 @@ export async function textOf(stream: AsyncIterable<Buffer>, maxBytes: number): P
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     parts.push(part);
   }
-  return Buffer.concat(parts).toString('utf8');
+  return decoded(Buffer.concat(parts));
+}
+
+/** UTF-8, or UTF-16 with a byte order mark, which PowerShell writes. */
+function decoded(bytes: Buffer): string {
+  const mark = bytes.length >= 2 ? bytes.readUInt16BE(0) : 0;
+  if (mark === 0xfffe) return bytes.toString('utf16le', 2);
+  if (mark === 0xfeff && bytes.length % 2 === 0) return Buffer.from(bytes).swap16().toString('utf16le', 2);
+  return bytes.toString('utf8');
 }
 
 /** Whether `path`, with all links followed, is below `directory`. @throws the system's error, for example for a link to nothing */

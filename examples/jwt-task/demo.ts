@@ -102,7 +102,8 @@ const running = await runDirectory(
   {
     directory,
     mesh: DEFAULT_MESH_CONFIG,
-    logger: createLogger({ level: 'warn', component: 'sallyport', fd: 2 }),
+    // Warnings are about limits of this machine, for example of file descriptors; the table shows what matters here.
+    logger: createLogger({ level: 'error', component: 'sallyport', fd: 2 }),
     accessLog: false,
   },
   stop.signal,

@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
+import { parseQuantity } from '../api/kube/quantity.ts';
 import { parseYamlValue } from '../api/kube/yaml-documents.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
@@ -70,7 +71,19 @@ const list = z
 const imageRepository = z.string().regex(IMAGE_REPOSITORY, { error: 'not an image repository without tag and digest' });
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 /** A quantity may be written as a number in YAML. */
-const quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
+const quantity = z
+  .union([z.string(), z.number().transform(String)])
+  .refine((text) => parseQuantity(text) !== undefined, { error: 'not a quantity such as 100m or 64Mi' });
+const quantities = z.record(z.string(), quantity);
+
+/** The API server refuses a container that requests more than its limit, and with it every injected pod. */
+function requestsWithinLimits({ value, issues }: z.core.ParsePayload<ResourceRequirements>): void {
+  for (const [name, request] of Object.entries(value.requests ?? {})) {
+    const limit = value.limits?.[name];
+    if (limit === undefined || (parseQuantity(request) ?? 0) <= (parseQuantity(limit) ?? 0)) continue;
+    issues.push({ code: 'custom', input: request, path: ['requests', name], message: `${request} is above the limit of ${limit}` });
+  }
+}
 const configObject = z.strictObject({
   mesh: meshSchema.prefault({}),
   logLevel: logLevel.default('info').meta({ description: DESCRIPTIONS.logLevel }),
@@ -155,6 +168,7 @@ const configObject = z.strictObject({
             .exactOptional()
             .meta({ description: 'Resource limits of injected agents, as in a container; absent: 256Mi memory' }),
         })
+        .check(requestsWithinLimits)
         .exactOptional(),
       initResources: z
         .strictObject({
@@ -167,6 +181,7 @@ const configObject = z.strictObject({
               "Resource limits of the agent's init container, as in a container; without `webhook.initResources` those of `webhook.agentResources`, else 128Mi memory",
           }),
         })
+        .check(requestsWithinLimits)
         .exactOptional(),
       agentAccessLog: accessLog.exactOptional(),
       agentAccessLogSampleRate: accessLogSampleRate.exactOptional(),

@@ -23,9 +23,9 @@ import {
   READINESS_TIMEOUT_ANNOTATION,
   STARTUP_FAILURES_ANNOTATION,
 } from '../api/kube/names.ts';
+import { parseQuantity } from '../api/kube/quantity.ts';
 import type { Finding } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
-import { parseQuantity } from './quantity.ts';
 import { type Raw, stringOf } from './raw-json.ts';
 import { DEFAULT_AGENT_RESOURCES, DEFAULT_INIT_RESOURCES, type InjectionSettings } from './settings.ts';
 

@@ -6,7 +6,7 @@
 import { readJsonObject } from '../api/kube/json-text.ts';
 import { misspeltPolicy } from '../api/kube/misspelt-policy.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
-import { parseYamlDocuments } from '../api/kube/yaml-documents.ts';
+import { parseYamlDocuments, type ScalarTag, type YamlOptions } from '../api/kube/yaml-documents.ts';
 import type { Finding } from '../errors.ts';
 
 /** A Kubernetes object as it was written; only the members listed here are validated. */
@@ -56,6 +56,17 @@ export function isKustomizationFile(name: string): boolean {
   return /(^|\/)(kustomization\.ya?ml|Kustomization)$/.test(name);
 }
 
+/** A word that kubectl, which reads YAML 1.1, takes for a boolean. */
+const BOOLEAN_WORD: ScalarTag = {
+  identify: (value) => typeof value === 'boolean',
+  default: true,
+  tag: 'tag:yaml.org,2002:bool',
+  test: /^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/,
+  resolve: (text) => /^(?:y|on)/i.test(text),
+};
+/** What kubectl accepts beyond YAML 1.2. */
+const KUBECTL_YAML: YamlOptions = { merge: true, customTags: (tags) => [BOOLEAN_WORD, ...tags] };
+
 /**
  * Parses every document of `text`, except empty ones.
  *
@@ -70,7 +81,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
     takeValue(json.value, { file, line: text.slice(0, json.offset).split('\n').length }, { objects, findings });
     return { objects, findings };
   }
-  const { documents, lineCounter, errorText } = parseYamlDocuments(text);
+  const { documents, lineCounter, errorText } = parseYamlDocuments(text, KUBECTL_YAML);
   for (const document of documents) {
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     const error = document.errors[0];
@@ -85,7 +96,14 @@ export function parseManifests(text: string, file: string): ParsedManifests {
       findings.push(manifestError({ file, line }, error instanceof Error ? error.message : String(error)));
     }
   }
-  return { objects, findings };
+  return { objects, findings: HELM_ACTION.test(text) ? findings.map(withHelmHint) : findings };
+}
+
+/** An action of a Helm template, which is not YAML, or is YAML with another meaning. */
+const HELM_ACTION = /\{\{-? *[.$\w]/;
+
+function withHelmHint(finding: ManifestFinding): ManifestFinding {
+  return { hint: 'a template of Helm has to be rendered first: helm template … | sallyport check -', ...finding };
 }
 
 /** A finding of severity error about a position in a file. */
@@ -96,11 +114,12 @@ export function manifestError(origin: Origin, message: string, hint?: string): M
 function takeValue(value: unknown, origin: Origin, into: { objects: ManifestObject[]; findings: ManifestFinding[] }): void {
   if (value === null || value === undefined) return;
   if (!isRecord(value)) {
-    into.findings.push(manifestError(origin, 'not a Kubernetes object: a mapping with apiVersion, kind and metadata is expected'));
+    const hint = Array.isArray(value) ? 'put the objects below items of a List, or separate them by ---' : undefined;
+    into.findings.push(manifestError(origin, 'not a Kubernetes object: a mapping with apiVersion, kind and metadata is expected', hint));
     return;
   }
   if (Array.isArray(value['items']) && typeof value['kind'] === 'string' && value['kind'].endsWith('List')) {
-    for (const item of value['items']) takeValue(item, origin, into);
+    for (const item of value['items']) takeValue(itemOf(value['kind'], value['apiVersion'], item), origin, into);
     return;
   }
   if (isKustomization(value, origin.file)) return;
@@ -113,6 +132,12 @@ function takeValue(value: unknown, origin: Origin, into: { objects: ManifestObje
   const misspelt = misspeltPolicy(object);
   if (misspelt === undefined) into.objects.push({ object, origin });
   else into.findings.push({ ...misspelt, origin });
+}
+
+/** Items of a typed list, as the API server returns it, have the kind of the list if they have none. */
+function itemOf(listKind: string, apiVersion: unknown, item: unknown): unknown {
+  if (listKind === 'List' || !isRecord(item) || item['kind'] !== undefined) return item;
+  return { apiVersion, kind: listKind.slice(0, -'List'.length), ...item };
 }
 
 /** The file of Kustomize is for the program, and no object of a cluster. It needs neither apiVersion nor kind. */

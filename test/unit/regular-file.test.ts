@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { isBelow, readRegularFile, textOf } from '../../src/regular-file.ts';
 import { withDirectory } from '../support/temporary-directory.ts';
@@ -55,6 +56,19 @@ describe('what is not a regular file', () => {
       expect(await reasonOf(join(cwd, 'loop'))).to.match(/ELOOP/);
       server.close();
     });
+  });
+});
+
+describe('a text', () => {
+  const read = (...bytes: readonly number[]): Promise<string> => textOf(Readable.from([Buffer.from(bytes)]), 100);
+
+  it('is UTF-8, or UTF-16 with its byte order mark', async () => {
+    expect(await read(0x61, 0xc3, 0xa9)).to.equal('a\u00e9');
+    expect(await read(0xff, 0xfe, 0x61, 0, 0xe9, 0)).to.equal('a\u00e9');
+    expect(await read(0xfe, 0xff, 0, 0x61, 0, 0xe9)).to.equal('a\u00e9');
+    expect(await read(0xff, 0xfe)).to.equal('');
+    expect(await read(0xff)).to.equal('\ufffd');
+    expect(await read(0xfe, 0xff, 0)).to.equal('\ufffd\ufffd\0');
   });
 });
 

@@ -35,12 +35,17 @@ export interface YamlDocuments {
 /** Options of {@link parseYamlDocuments}. */
 export type YamlOptions = ParseOptions & DocumentOptions & SchemaOptions;
 
+/** A type of scalar that a text may have besides those of YAML 1.2. */
+export type { ScalarTag } from 'yaml';
+
 /** Errors of one text; more say nothing new. */
 const MAX_ERRORS = 100;
 /** Nested collections; the deepest manifests, CRDs, have about 40. */
 const MAX_DEPTH = 1000;
 /** Aliases of one document: each is looked up among all anchors before it. */
 const MAX_ALIASES = 1000;
+/** Merge keys (`<<`) of one document: each copies the mapping that it names. */
+const MAX_MERGES = 100;
 /** Tokens of any text. A longer one has at least as many characters for each: minified JSON has about 3, other manifests 5 to 9. */
 const FREE_TOKENS = 100_000;
 const CHARACTERS_PER_TOKEN = 1.5;
@@ -175,6 +180,7 @@ function unread({ message, offset }: GivenUp): Document.Parsed {
 /** Adds the first repeated key, and too many aliases, to the errors of a document. */
 function checkNodes(document: Document.Parsed): void {
   let aliases = 0;
+  let merges = 0;
   let repeated: Scalar | undefined;
   const visit = (node: unknown): void => {
     if (isAlias(node)) aliases += 1;
@@ -186,6 +192,8 @@ function checkNodes(document: Document.Parsed): void {
         continue;
       }
       const { key, value } = item;
+      // The key is a symbol where merge keys are enabled.
+      if (isScalar(key) && typeof key.value === 'symbol') merges += isCollection(value) ? value.items.length : 1;
       if (isScalar(key)) {
         if (keys.has(key.value)) repeated ??= key;
         keys.add(key.value);
@@ -194,7 +202,9 @@ function checkNodes(document: Document.Parsed): void {
     }
   };
   visit(document.contents);
-  if (repeated !== undefined) document.errors.push(errorAt(repeated, 'DUPLICATE_KEY', 'Map keys must be unique'));
+  if (repeated !== undefined)
+    document.errors.push(errorAt(repeated, 'DUPLICATE_KEY', `the key ${JSON.stringify(repeated.value)} is repeated`));
+  if (merges > MAX_MERGES) document.errors.push(errorAt(document.contents, 'RESOURCE_EXHAUSTION', `more than ${MAX_MERGES} merges`));
   if (aliases > MAX_ALIASES) document.errors.push(errorAt(document.contents, 'RESOURCE_EXHAUSTION', `more than ${MAX_ALIASES} aliases`));
 }
 

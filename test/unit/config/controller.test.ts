@@ -124,6 +124,20 @@ mesh:
     },
     { name: 'a file that is a list', input: { fileText: '- a' }, message: 'not a mapping' },
     { name: 'a file that is not YAML', input: { fileText: 'a: [' }, message: 'not YAML' },
+    ...[
+      { agentResources: { limits: { cpu: 'a' } } },
+      { initResources: { limits: { memory: '64MB' } } },
+      { initResources: { requests: { cpu: -1 } } },
+    ].map((webhook) => ({
+      name: `resources that are not quantities: ${JSON.stringify(webhook)}`,
+      input: { fileText: JSON.stringify({ webhook }) },
+      message: 'not a quantity such as 100m or 64Mi',
+    })),
+    ...['agentResources', 'initResources'].map((name) => ({
+      name: `requests of ${name} above its limit`,
+      input: { fileText: JSON.stringify({ webhook: { [name]: { requests: { cpu: '1100m' }, limits: { cpu: 1 } } } }) },
+      message: `webhook.${name}.requests.cpu: 1100m is above the limit of 1`,
+    })),
     { name: 'a webhook without an image to inject', input: { args: ['--webhook', 'true'] }, message: 'webhook.agentImage: required' },
   ];
   for (const { name, input, message } of wrong) {

@@ -88,3 +88,72 @@ describe('isTestFile', () => {
     ]);
   });
 });
+
+describe('parseManifests: what kubectl accepts', () => {
+  const policy = (spec: string): string =>
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: foo }\nspec: ${spec}\n`;
+  const specOf = (text: string): unknown => parseManifests(text, 'a.yaml').objects[0]?.object['spec'];
+
+  it('merges mappings, own members first', () => {
+    const text = policy('{ a: &a { methods: [GET], paths: [/x] }, b: { <<: *a, methods: [POST] }, c: { <<: [{ k: 1 }, *a] } }');
+
+    expect(specOf(text)).to.deep.include({ b: { methods: ['POST'], paths: ['/x'] }, c: { k: 1, methods: ['GET'], paths: ['/x'] } });
+  });
+
+  it('refuses more merges than a manifest needs', () => {
+    const merges = Array.from({ length: 101 }, (_, at) => `k${at}: { <<: *a }`).join(', ');
+    const { findings } = parseManifests(policy(`{ a: &a { x: 1 }, ${merges} }`), 'a.yaml');
+
+    expect(findings.map(({ message }) => message).join()).to.match(/^more than 100 merges/);
+  });
+
+  for (const [word, value] of [
+    ['yes', true],
+    ['no', false],
+    ['On', true],
+    ['OFF', false],
+    ['n', false],
+    ['true', true],
+    ['"no"', 'no'],
+    ["'yes'", 'yes'],
+    ['None', 'None'],
+    ['north', 'north'],
+  ] as const) {
+    it(`takes ${word} for ${JSON.stringify(value)}, as YAML 1.1 does`, () => {
+      expect(specOf(policy(`{ a: [${word}] }`))).to.deep.equal({ a: [value] });
+    });
+  }
+
+  it('takes the kind of items without one from the list', () => {
+    const item = { metadata: { name: 'p' }, spec: {} };
+    const text = JSON.stringify({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicyList', items: [item] });
+    const plain = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [item] });
+
+    expect(parseManifests(text, 'a.json').objects[0]?.object).to.deep.include({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+    });
+    expect(parseManifests(plain, 'a.json').findings.map(({ message }) => message)).to.deep.equal(['apiVersion is missing']);
+  });
+});
+
+describe('parseManifests: hints', () => {
+  for (const action of ['{{ .Release.Name }}', '{{- if .Values.on }}', '{{$name}}', '{{ include "x" . }}']) {
+    it(`says how to render a template with ${action}`, () => {
+      const { findings } = parseManifests(`apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${action}\n`, 'a.yaml');
+
+      expect(findings.map(({ hint }) => hint).join()).to.contain('helm template');
+    });
+  }
+
+  it('says nothing about Helm for a file that is valid, or has no action', () => {
+    const data = 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: c }\ndata: { t: "{{ .x }}" }\n';
+
+    expect(parseManifests(data, 'a.yaml').findings).to.deep.equal([]);
+    expect(parseManifests('a: [', 'a.yaml').findings[0]?.hint).to.equal(undefined);
+  });
+
+  it('says how to write several objects', () => {
+    expect(parseManifests('- apiVersion: v1\n', 'a.yaml').findings[0]?.hint).to.contain('items of a List');
+  });
+});

@@ -49,8 +49,8 @@ describe('parseYamlDocuments', () => {
     const keys = Array.from({ length: 20_000 }, (_, at) => `a-longer-key-${at}: some value of some length\n`).join('');
 
     expect(lastError(keys)).to.equal(undefined);
-    expect(lastError(`${keys}a-longer-key-5: 1\n`)).to.equal('Map keys must be unique at line 20001, column 1');
-    expect(lastError('a: [{ b: 1, "b": 2 }]')).to.equal('Map keys must be unique at line 1, column 13');
+    expect(lastError(`${keys}a-longer-key-5: 1\n`)).to.equal('the key "a-longer-key-5" is repeated at line 20001, column 1');
+    expect(lastError('a: [{ b: 1, "b": 2 }]')).to.equal('the key "b" is repeated at line 1, column 13');
     expect(lastError('a: [{ 1: 1, "1": 2, c: { 1: 1 } }]')).to.equal(undefined);
   });
 
