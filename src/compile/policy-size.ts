@@ -27,10 +27,10 @@ const sizes = new WeakMap<MeshConfig, WeakMap<Policy, PolicySize>>();
 
 /** What `policy` takes of the bundle of a pod that it selects; fetched keys do not count. */
 export function policySize(policy: Policy, mesh: MeshConfig): PolicySize {
-  const known = sizes.get(mesh) ?? new WeakMap<Policy, PolicySize>();
-  sizes.set(mesh, known);
-  const size = known.get(policy) ?? measure(policy, mesh);
-  known.set(policy, size);
+  let known = sizes.get(mesh);
+  if (known === undefined) sizes.set(mesh, (known = new WeakMap()));
+  let size = known.get(policy);
+  if (size === undefined) known.set(policy, (size = measure(policy, mesh)));
   return size;
 }
 

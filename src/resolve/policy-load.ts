@@ -47,82 +47,111 @@ export function differenceOf(one: PolicySize, other: PolicySize): PolicySize {
   return combine(one, other, (left, right) => left - right);
 }
 
-/** Adds up policies; see {@link createPolicyLoad}. */
-export interface PolicyLoad {
-  /** What the policies take on the pod that most of them select, if `policy` of this size is added. */
-  readonly with: (policy: Policy, size: PolicySize) => PolicySize;
-  readonly add: (policy: Policy, size: PolicySize) => void;
+type Pair = readonly [label: string, value: string];
+
+/** A version of a policy, as it is added up. Made once for each version: thousands are added up after each change. */
+export interface PolicyPart {
+  /** The pairs of each of its selectors, in the order of their labels. */
+  readonly selectors: readonly (readonly Pair[])[];
+  readonly size: PolicySize;
 }
 
-/** @param policies every policy that may be added: of their labels, those that distinguish most of them are compared */
-export function createPolicyLoad(policies: Iterable<Policy>): PolicyLoad {
-  const distinct = valuesByLabel(policies);
+/** What is added up of a policy of this size. */
+export function policyPart(policy: Policy, size: PolicySize): PolicyPart {
+  const sorted = (labels: Readonly<Record<string, string>>): readonly Pair[] =>
+    Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1));
+  return { selectors: selectorsOf(policy).map(sorted), size };
+}
+
+/** The values of labels in the selectors of the policies of a namespace: of its labels, a policy is compared by the one with most values. */
+export interface LabelValues {
+  readonly add: (part: PolicyPart) => void;
+  readonly remove: (part: PolicyPart) => void;
+  readonly countOf: (label: string) => number;
+}
+
+/** No values. */
+export function createLabelValues(): LabelValues {
+  const uses = new Map<string, Map<string, number>>();
+  const change = ({ selectors }: PolicyPart, by: 1 | -1): void => {
+    for (const [label, value] of selectors.flat()) {
+      const values = uses.get(label) ?? new Map<string, number>();
+      const count = (values.get(value) ?? 0) + by;
+      if (count === 0) values.delete(value);
+      else values.set(value, count);
+      if (values.size === 0) uses.delete(label);
+      else uses.set(label, values);
+    }
+  };
+  return { add: (part) => change(part, 1), remove: (part) => change(part, -1), countOf: (label) => uses.get(label)?.size ?? 0 };
+}
+
+/** Adds up policies; see {@link createPolicyLoad}. */
+export interface PolicyLoad {
+  /** What the policies take on the pod that most of them select, if `part` is added. */
+  readonly with: (part: PolicyPart) => PolicySize;
+  readonly add: (part: PolicyPart) => void;
+}
+
+/** What the policies that require a value of one label take. */
+interface LabelSizes {
+  readonly byValue: Map<string, PolicySize>;
+  /** The largest size of any value, in each member. */
+  largest: PolicySize;
+}
+
+/** @param labels of all policies that may be added; it must not change meanwhile */
+export function createPolicyLoad(labels: LabelValues): PolicyLoad {
+  const byLabel = new Map<string, LabelSizes>();
   /** What the policies take on the pod that most of them select. */
   let total = NO_SIZE;
-  /** By label, then by value. */
-  const byLabel = new Map<string, Map<string, PolicySize>>();
-  /** By label: the largest size of any value, in each member. */
-  const largest = new Map<string, PolicySize>();
 
-  /** The size by label if the policy is added. */
-  const grown = (policy: Policy, size: PolicySize): ReadonlyMap<string, Map<string, PolicySize>> | undefined => {
-    const pairs = comparedPairs(policy, distinct);
-    if (pairs === undefined) return undefined;
-    const result = new Map<string, Map<string, PolicySize>>();
-    for (const [label, value] of pairs) {
-      const values = result.get(label) ?? new Map<string, PolicySize>();
-      values.set(value, sumOf(byLabel.get(label)?.get(value) ?? NO_SIZE, size));
-      result.set(label, values);
-    }
-    return result;
+  const largestWith = ([label, value]: Pair, size: PolicySize): PolicySize => {
+    const known = byLabel.get(label);
+    return known === undefined ? size : largerOf(known.largest, sumOf(known.byValue.get(value) ?? NO_SIZE, size));
   };
-  const maximumOf = (label: string, values: ReadonlyMap<string, PolicySize>): PolicySize =>
-    [...values.values()].reduce(largerOf, largest.get(label) ?? NO_SIZE);
+  const growthOf = (label: string, largest: PolicySize): PolicySize => differenceOf(largest, byLabel.get(label)?.largest ?? NO_SIZE);
   // Only the labels of the policy are visited: a namespace may have thousands of policies with a label each.
-  const totalWith = (more: ReadonlyMap<string, Map<string, PolicySize>> | undefined, size: PolicySize): PolicySize =>
-    more === undefined
-      ? sumOf(total, size)
-      : [...more].reduce(
-          (sum, [label, values]) => sumOf(sum, differenceOf(maximumOf(label, values), largest.get(label) ?? NO_SIZE)),
-          total,
-        );
+  const totalWith = (pairs: readonly Pair[] | undefined, size: PolicySize): PolicySize => {
+    if (pairs === undefined) return sumOf(total, size);
+    const [only, second] = pairs;
+    if (only !== undefined && second === undefined) return sumOf(total, growthOf(only[0], largestWith(only, size)));
+    const largest = new Map<string, PolicySize>();
+    for (const pair of pairs) largest.set(pair[0], largerOf(largest.get(pair[0]) ?? NO_SIZE, largestWith(pair, size)));
+    return [...largest].reduce((sum, [label, one]) => sumOf(sum, growthOf(label, one)), total);
+  };
+  const addPair = ([label, value]: Pair, size: PolicySize): void => {
+    let known = byLabel.get(label);
+    if (known === undefined) byLabel.set(label, (known = { byValue: new Map(), largest: NO_SIZE }));
+    const sum = sumOf(known.byValue.get(value) ?? NO_SIZE, size);
+    known.byValue.set(value, sum);
+    known.largest = largerOf(known.largest, sum);
+  };
   return {
-    with: (policy, size) => totalWith(grown(policy, size), size),
-    add: (policy, size) => {
-      const more = grown(policy, size);
-      total = totalWith(more, size);
-      for (const [label, values] of more ?? []) {
-        largest.set(label, maximumOf(label, values));
-        const known = byLabel.get(label) ?? new Map<string, PolicySize>();
-        byLabel.set(label, known);
-        for (const [value, sum] of values) known.set(value, sum);
-      }
+    with: (part) => totalWith(comparedPairs(part, labels), part.size),
+    add: (part) => {
+      const pairs = comparedPairs(part, labels);
+      total = totalWith(pairs, part.size);
+      for (const pair of pairs ?? []) addPair(pair, part.size);
     },
   };
 }
 
-/** The label pairs by which a policy is compared with others; undefined: it may select every pod. A pod that it selects has one of them. */
-function comparedPairs(policy: Policy, distinct: ReadonlyMap<string, number>): readonly (readonly [string, string])[] | undefined {
-  const count = ([label]: readonly [string, string]): number => distinct.get(label) ?? 0;
-  const compared: (readonly [string, string])[] = [];
-  for (const selector of selectorsOf(policy)) {
-    const [first, ...others] = Object.entries(selector).sort(([one], [other]) => (one < other ? -1 : 1));
-    if (first === undefined) return undefined;
-    compared.push(others.reduce((best, pair) => (count(pair) > count(best) ? pair : best), first));
+/**
+ * The label pairs by which a policy is compared with others, each once; undefined: it may select every pod. A pod that it selects has one of
+ * them.
+ */
+function comparedPairs({ selectors }: PolicyPart, labels: LabelValues): readonly Pair[] | undefined {
+  const [first] = selectors;
+  // Most policies have one label, or none.
+  if (selectors.length === 1 && first !== undefined && first.length < 2) return first.length === 0 ? undefined : first;
+  const compared = new Map<string, Pair>();
+  for (const pairs of selectors) {
+    if (pairs.length === 0) return undefined;
+    const best = pairs.reduce((one, pair) => (labels.countOf(pair[0]) > labels.countOf(one[0]) ? pair : one));
+    compared.set(JSON.stringify(best), best);
   }
-  return compared;
-}
-
-function valuesByLabel(policies: Iterable<Policy>): ReadonlyMap<string, number> {
-  const values = new Map<string, Set<string>>();
-  for (const { spec } of policies) {
-    for (const [label, value] of Object.entries(spec.selector?.matchLabels ?? {})) {
-      const known = values.get(label);
-      if (known === undefined) values.set(label, new Set([value]));
-      else known.add(value);
-    }
-  }
-  return new Map([...values].map(([label, all]) => [label, all.size]));
+  return [...compared.values()];
 }
 
 function largerOf(one: PolicySize, other: PolicySize): PolicySize {

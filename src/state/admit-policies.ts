@@ -3,10 +3,21 @@
  * are over their budget. Work follows the change: while a namespace is within its budget, only the policy that changed is measured.
  */
 import type { Policy } from '../api/istio/resources.ts';
-import type { PolicyKey } from '../api/kube/keys.ts';
-import { differenceOf, exceeded, NO_SIZE, type PolicyBudgets, type PolicySize, sumOf } from '../resolve/policy-load.ts';
+import { type PolicyKey, policyKeyOf } from '../api/kube/keys.ts';
+import {
+  createLabelValues,
+  differenceOf,
+  exceeded,
+  type LabelValues,
+  NO_SIZE,
+  type PolicyBudgets,
+  type PolicyPart,
+  type PolicySize,
+  policyPart,
+  sumOf,
+} from '../resolve/policy-load.ts';
 import type { PolicyEntry } from './cluster-state.ts';
-import { type Decision, decideVersions } from './policy-budget.ts';
+import { ageOf, type Candidate, type Decision, decideVersions, whyOverBudget } from './policy-budget.ts';
 import type { Store } from './store.ts';
 
 /** A policy object before it is decided which version is enforced. */
@@ -21,12 +32,25 @@ export interface PolicyAdmission {
   readonly remove: (keys: Iterable<PolicyKey>) => void;
   /** Decides for all policies again: what a policy takes depends on mesh settings. */
   readonly decideAll: () => void;
+  /** Why a new version of a policy would be over its budget with all others of its namespace; undefined: it would not. */
+  readonly whyOverBudget: (policy: Policy) => string | undefined;
 }
 
 interface Namespace {
+  /** What all policies take together, whatever selects what. */
   total: PolicySize;
-  readonly sizes: Map<PolicyKey, PolicySize>;
+  readonly members: Map<PolicyKey, Member>;
+  readonly labels: LabelValues;
+  /** The members by age; absent: to be sorted. */
+  sorted?: readonly Member[] | undefined;
   readonly refused: Set<PolicyKey>;
+}
+
+/** A policy with a candidate. */
+interface Member {
+  readonly key: PolicyKey;
+  readonly age: string;
+  part: PolicyPart;
 }
 
 interface Parts {
@@ -57,6 +81,7 @@ export function createPolicyAdmission(store: Store<PolicyEntry, 'scope'>, budget
       for (const entry of store.values()) measure(parts, entry);
       for (const name of parts.namespaces.keys()) decide(parts, name);
     },
+    whyOverBudget: (policy) => whyTooMuch(parts, policy),
   };
 }
 
@@ -77,30 +102,65 @@ function put(parts: Parts, read: ReadPolicy): boolean {
 
 /** @returns true: the policy fits whatever selects what, and so do all others of its namespace */
 function measure({ budgets, namespaces }: Parts, { key, namespace: name, candidate }: ReadPolicy): boolean {
-  const namespace = namespaces.get(name) ?? { total: NO_SIZE, sizes: new Map(), refused: new Set() };
-  namespaces.set(name, namespace);
-  const size = candidate === undefined ? NO_SIZE : budgets.sizeOf(candidate);
-  namespace.total = sumOf(differenceOf(namespace.total, namespace.sizes.get(key) ?? NO_SIZE), size);
-  namespace.sizes.set(key, size);
+  const known = namespaces.get(name);
+  const namespace = known ?? { total: NO_SIZE, members: new Map<PolicyKey, Member>(), labels: createLabelValues(), refused: new Set() };
+  if (known === undefined) namespaces.set(name, namespace);
+  const part = candidate === undefined ? undefined : policyPart(candidate, budgets.sizeOf(candidate));
+  setPart(namespace, { key, age: candidate === undefined ? '' : ageOf(candidate) }, part);
+  const size = part?.size ?? NO_SIZE;
   const isWithin = exceeded(namespace.total, budgets.shareOf(name)).length === 0 && exceeded(size, budgets.limit).length === 0;
   return isWithin && namespace.refused.size === 0;
 }
 
+/** @param part absent: the policy has no candidate any more */
+function setPart(namespace: Namespace, { key, age }: Pick<Member, 'key' | 'age'>, part: PolicyPart | undefined): void {
+  const { members, labels } = namespace;
+  const before = members.get(key);
+  namespace.total = sumOf(differenceOf(namespace.total, before?.part.size ?? NO_SIZE), part?.size ?? NO_SIZE);
+  if (before !== undefined) labels.remove(before.part);
+  if (part !== undefined) labels.add(part);
+  if (part !== undefined && before?.age === age) {
+    before.part = part;
+    return;
+  }
+  namespace.sorted = undefined;
+  if (part === undefined) members.delete(key);
+  else members.set(key, { key, age, part });
+}
+
 /** Decides for all policies of a namespace. */
 function decide({ store, budgets, namespaces }: Parts, name: string): void {
-  const refused = namespaces.get(name)?.refused ?? new Set();
-  const entries = store.byIndex('scope', name).filter((entry) => entry.candidate !== undefined);
-  const candidates = entries.map(({ candidate, lastGood }) => ({
-    policy: candidate as Policy,
-    ...(lastGood === undefined ? {} : { lastGood }),
-  }));
-  for (const [at, decision] of decideVersions(name, candidates, budgets).entries()) {
+  const namespace = namespaces.get(name);
+  if (namespace === undefined) return;
+  const { refused, labels, members } = namespace;
+  namespace.sorted ??= [...members.values()].sort((one, other) => (one.age < other.age ? -1 : 1));
+  const entries: PolicyEntry[] = [];
+  const candidates: Candidate[] = [];
+  for (const { key, part } of namespace.sorted) {
+    const entry = store.get(key);
+    if (entry?.candidate === undefined) continue;
+    entries.push(entry);
+    candidates.push({ policy: entry.candidate, part, ...(entry.lastGood === undefined ? {} : { lastGood: entry.lastGood }) });
+  }
+  for (const [at, decision] of decideVersions({ namespace: name, candidates, labels }, budgets).entries()) {
     const entry = entries[at] as PolicyEntry;
     if (decision.refusal === undefined) refused.delete(entry.key);
     else refused.add(entry.key);
     const isSame = decision.active === entry.active && decision.refusal?.message === entry.refusal?.message;
     if (!isSame) store.upsert(withDecision(entry, decision));
   }
+}
+
+function whyTooMuch({ store, budgets, namespaces }: Parts, policy: Policy): string | undefined {
+  const key = policyKeyOf(policy);
+  const namespace = namespaces.get(policy.metadata.namespace);
+  const own = namespace?.members.get(key);
+  const others = function* (): Iterable<PolicyPart> {
+    for (const member of namespace?.members.values() ?? []) if (member !== own) yield member.part;
+  };
+  const total = differenceOf(namespace?.total ?? NO_SIZE, own?.part.size ?? NO_SIZE);
+  const before = store.get(key)?.candidate;
+  return whyOverBudget({ policy, before, total, others, labels: namespace?.labels ?? createLabelValues() }, budgets);
 }
 
 /** Removes a policy. @returns its namespace; undefined: it was not there */
@@ -110,10 +170,9 @@ function forget({ store, namespaces }: Parts, key: PolicyKey): string | undefine
   store.remove(key);
   const namespace = namespaces.get(entry.namespace);
   if (namespace === undefined) return entry.namespace;
-  namespace.total = differenceOf(namespace.total, namespace.sizes.get(key) ?? NO_SIZE);
-  namespace.sizes.delete(key);
+  setPart(namespace, { key, age: '' }, undefined);
   namespace.refused.delete(key);
-  if (namespace.sizes.size === 0) namespaces.delete(entry.namespace);
+  if (namespace.members.size === 0) namespaces.delete(entry.namespace);
   return entry.namespace;
 }
 

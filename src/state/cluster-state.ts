@@ -5,7 +5,7 @@
  */
 import { acceptPolicy, type PolicySource, type PolicyVersion } from '../api/istio/accept-policy.ts';
 import type { Policy } from '../api/istio/resources.ts';
-import { objectKey, type PolicyKey, parsePolicyKey, policyKey, policyKeyOf, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { objectKey, type PolicyKey, parsePolicyKey, policyKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { isFinished, type SlimNamespace, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
@@ -14,7 +14,6 @@ import type { PolicyBudgets } from '../resolve/policy-load.ts';
 import { type Affected, type Change, createSelection, type Selection } from '../resolve/selection.ts';
 import { createPolicyAdmission, type ReadPolicy } from './admit-policies.ts';
 import { readRecord, versionsToRecord } from './last-valid.ts';
-import { whyOverBudget } from './policy-budget.ts';
 import { sameJson, sameMeaning } from './same-policy.ts';
 import { createStore, type Store } from './store.ts';
 
@@ -153,7 +152,7 @@ export function createClusterState(mesh: () => MeshConfig, { source = 'cluster',
     },
     lastGoodOf: (namespace) => versionsToRecord(policies.byIndex('scope', namespace)),
     decideVersions: admission.decideAll,
-    whyOverBudget: (policy) => whyPolicyOverBudget(policies, policy, budgets),
+    whyOverBudget: admission.whyOverBudget,
     policiesInScope: (namespace) => {
       const scopes = new Set([rootNamespace(), namespace]);
       return [...scopes].flatMap((scope) => policies.byIndex('scope', scope)).flatMap((entry) => entry.active ?? []);
@@ -164,19 +163,6 @@ export function createClusterState(mesh: () => MeshConfig, { source = 'cluster',
       return () => listeners.delete(listener);
     },
   };
-}
-
-function whyPolicyOverBudget(
-  policies: ClusterState['policies'],
-  policy: Policy,
-  budgets: PolicyBudgets | undefined,
-): ReturnType<ClusterState['whyOverBudget']> {
-  if (budgets === undefined) return undefined;
-  const key = policyKeyOf(policy);
-  const others = policies
-    .byIndex('scope', policy.metadata.namespace)
-    .flatMap((entry) => (entry.key === key || entry.candidate === undefined ? [] : [{ policy: entry.candidate }]));
-  return whyOverBudget({ policy, before: policies.get(key)?.candidate, others }, budgets);
 }
 
 function createPolicyStore(): ClusterState['policies'] {

@@ -5,12 +5,24 @@
 import { denyAllVersion, denyingVersion } from '../api/istio/denying-version.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
-import { createPolicyLoad, exceeded, type PolicyBudgets, type PolicyLoad, type PolicySize } from '../resolve/policy-load.ts';
+import {
+  createPolicyLoad,
+  exceeded,
+  type LabelValues,
+  type PolicyBudgets,
+  type PolicyLoad,
+  type PolicyPart,
+  type PolicySize,
+  policyPart,
+  sumOf,
+} from '../resolve/policy-load.ts';
 
 /** A policy and the version to fall back to. */
 export interface Candidate {
   /** The version that would be enforced if there were no budget. */
   readonly policy: Policy;
+  /** What {@link Candidate.policy} takes. */
+  readonly part: PolicyPart;
   /** The last version that was within the budget; absent: no version was. */
   readonly lastGood?: Policy;
 }
@@ -23,25 +35,29 @@ export interface Decision {
   readonly refusal?: Finding;
 }
 
-/** Decides for all policies of one namespace. @returns in the order of `candidates` */
-export function decideVersions(namespace: string, candidates: readonly Candidate[], budgets: PolicyBudgets): readonly Decision[] {
-  const share = budgets.shareOf(namespace);
-  const all = candidates.flatMap(({ policy, lastGood }) => (lastGood === undefined ? [policy] : [policy, lastGood]));
-  const load = createPolicyLoad(all);
-  const replaced = createPolicyLoad(all);
-  const decisions = new Map<Candidate, Decision>();
-  for (const candidate of oldestFirst(candidates)) {
-    const { policy, lastGood } = candidate;
-    const excess = take(policy, { load, share, budgets });
-    if (excess === undefined) decisions.set(candidate, { active: policy });
-    else if (lastGood !== undefined && lastGood !== policy && take(lastGood, { load, share, budgets }) === undefined) {
-      decisions.set(candidate, {
-        active: lastGood,
-        refusal: refusal(excess, `generation ${lastGood.metadata.generation ?? 0} stays active`),
-      });
-    } else decisions.set(candidate, replacementOf(policy, excess, { load: replaced, budgets }));
-  }
-  return candidates.map((candidate) => decisions.get(candidate) ?? { active: candidate.policy });
+/** The policies of one namespace. */
+export interface NamespacePolicies {
+  readonly namespace: string;
+  /** Oldest first, see {@link ageOf}. */
+  readonly candidates: readonly Candidate[];
+  /** Of all candidates. */
+  readonly labels: LabelValues;
+}
+
+/** Decides for all policies of one namespace. @returns in the order of the candidates */
+export function decideVersions({ namespace, candidates, labels }: NamespacePolicies, budgets: PolicyBudgets): readonly Decision[] {
+  const taking: Taking = { load: createPolicyLoad(labels), share: budgets.shareOf(namespace), limit: budgets.limit };
+  let replaced: PolicyLoad | undefined;
+  return candidates.map(({ policy, part, lastGood }): Decision => {
+    const excess = take(namespace, part, taking);
+    if (excess === undefined) return { active: policy };
+    const fallback = lastGood === undefined || lastGood === policy ? undefined : policyPart(lastGood, budgets.sizeOf(lastGood));
+    if (fallback !== undefined && lastGood !== undefined && take(namespace, fallback, taking) === undefined) {
+      return { active: lastGood, refusal: refusal(excess, `generation ${lastGood.metadata.generation ?? 0} stays active`) };
+    }
+    replaced ??= createPolicyLoad(labels);
+    return replacementOf(policy, excess, { load: replaced, budgets });
+  });
 }
 
 /** A new version of a policy, and the policies that it would have to share a budget with. */
@@ -49,46 +65,53 @@ export interface BudgetQuestion {
   readonly policy: Policy;
   /** The version before; absent: the policy is new. */
   readonly before: Policy | undefined;
-  readonly others: readonly Candidate[];
+  /** What the others take together, whatever selects what. */
+  readonly total: PolicySize;
+  readonly others: () => Iterable<PolicyPart>;
+  /** Of the others. */
+  readonly labels: LabelValues;
 }
 
 /**
  * Why the policy would be over its budget, however old it is: it alone, or with all others of its namespace.
  * @returns undefined when it would not, or when it takes no more than the version before
  */
-export function whyOverBudget({ policy, before, others }: BudgetQuestion, budgets: PolicyBudgets): string | undefined {
+export function whyOverBudget({ policy, before, total, others, labels }: BudgetQuestion, budgets: PolicyBudgets): string | undefined {
   const { namespace } = policy.metadata;
-  const size = budgets.sizeOf(policy);
-  if (before !== undefined && exceeded(size, budgets.sizeOf(before)).length === 0) return undefined;
-  const load = createPolicyLoad([...others.map((other) => other.policy), policy]);
-  for (const other of others) load.add(other.policy, budgets.sizeOf(other.policy));
-  return (
-    describeExcess('the policy', size, budgets.limit) ??
-    describeExcess(`with the other policies, namespace ${namespace}`, load.with(policy, size), budgets.shareOf(namespace))
-  );
+  const part = policyPart(policy, budgets.sizeOf(policy));
+  if (before !== undefined && exceeded(part.size, budgets.sizeOf(before)).length === 0) return undefined;
+  const alone = describeExcess('the policy', part.size, budgets.limit);
+  const share = budgets.shareOf(namespace);
+  if (alone !== undefined || exceeded(sumOf(total, part.size), share).length === 0) return alone;
+  const load = createPolicyLoad(labels);
+  for (const other of others()) load.add(other);
+  return describeExcess(`with the other policies, namespace ${namespace}`, load.with(part), share);
 }
 
 interface Taking {
   readonly load: PolicyLoad;
   readonly share: PolicySize;
-  readonly budgets: PolicyBudgets;
+  readonly limit: PolicySize;
 }
 
 /** Adds the policy to the load. @returns why it does not fit; undefined: it was added */
-function take(policy: Policy, { load, share, budgets }: Taking): string | undefined {
-  const size = budgets.sizeOf(policy);
+function take(namespace: string, part: PolicyPart, { load, share, limit }: Taking): string | undefined {
   const excess =
-    describeExcess('the policy', size, budgets.limit) ??
-    describeExcess(`with older policies, namespace ${policy.metadata.namespace}`, load.with(policy, size), share);
-  if (excess === undefined) load.add(policy, size);
+    describeExcess('the policy', part.size, limit) ?? describeExcess(`with older policies, namespace ${namespace}`, load.with(part), share);
+  if (excess === undefined) load.add(part);
   return excess;
 }
 
-function replacementOf(policy: Policy, excess: string, { load, budgets }: Omit<Taking, 'share'>): Decision {
+function replacementOf(
+  policy: Policy,
+  excess: string,
+  { load, budgets }: { readonly load: PolicyLoad; readonly budgets: PolicyBudgets },
+): Decision {
   const version = denyingVersion(policy);
   if (version === undefined) return { refusal: refusal(excess, 'it is not evaluated') };
   if (version.kind === 'AuthorizationPolicy') return { active: version, refusal: refusal(excess, CONSEQUENCE[version.spec.action]) };
-  if (take(version, { load, share: budgets.replacements, budgets }) === undefined) {
+  const part = policyPart(version, budgets.sizeOf(version));
+  if (take(policy.metadata.namespace, part, { load, share: budgets.replacements, limit: budgets.limit }) === undefined) {
     return { active: version, refusal: refusal(excess, 'tokens for its rules are refused with 401') };
   }
   return { active: denyAllVersion(policy), refusal: refusal(excess, CONSEQUENCE.DENY) };
@@ -124,12 +147,7 @@ function describeExcess(subject: string, size: PolicySize, limit: PolicySize): s
   return member === undefined ? undefined : `${subject} takes more than ${limit[member]} ${UNITS[member]}`;
 }
 
-/** Oldest first, then by kind and name; objects without a timestamp (files) come first. */
-function oldestFirst(candidates: readonly Candidate[]): readonly Candidate[] {
-  const aged = candidates.map((candidate) => {
-    const { kind, metadata } = candidate.policy;
-    return { candidate, age: `${metadata.creationTimestamp ?? ''} ${kind} ${metadata.name}` };
-  });
-  aged.sort((one, other) => (one.age < other.age ? -1 : 1));
-  return aged.map(({ candidate }) => candidate);
+/** Sorts policies by age, oldest first, then by kind and name; objects without a timestamp (files) come first. */
+export function ageOf({ kind, metadata }: Policy): string {
+  return `${metadata.creationTimestamp ?? ''} ${kind} ${metadata.name}`;
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import { selectsPod } from '../../../src/resolve/policy-applies.ts';
-import { createPolicyLoad, NO_SIZE, type PolicySize, sumOf } from '../../../src/resolve/policy-load.ts';
+import { createLabelValues, createPolicyLoad, NO_SIZE, type PolicySize, policyPart, sumOf } from '../../../src/resolve/policy-load.ts';
 import { allow } from './policies.ts';
 
 const ONE: PolicySize = { bytes: 1, packedBytes: 1, rules: 1, values: 1 };
@@ -12,13 +12,18 @@ function times(count: number): PolicySize {
 }
 
 function loadOf(policies: readonly Policy[], size: (at: number) => PolicySize = () => ONE): PolicySize {
-  const load = createPolicyLoad(policies);
-  policies.forEach((policy, at) => {
-    const expected = load.with(policy, size(at));
-    load.add(policy, size(at));
-    expect(load.with(allow('nothing'), NO_SIZE)).to.deep.equal(expected);
-  });
-  return load.with(allow('nothing'), NO_SIZE);
+  const parts = policies.map((policy, at) => policyPart(policy, size(at)));
+  const nothing = policyPart(allow('nothing'), NO_SIZE);
+  const labels = createLabelValues();
+  for (const part of [...parts, ...parts]) labels.add(part);
+  for (const part of parts) labels.remove(part);
+  const load = createPolicyLoad(labels);
+  for (const part of parts) {
+    const expected = load.with(part);
+    load.add(part);
+    expect(load.with(nothing)).to.deep.equal(expected);
+  }
+  return load.with(nothing);
 }
 
 describe('load of policies', () => {

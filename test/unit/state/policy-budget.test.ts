@@ -1,5 +1,6 @@
 /* Cluster state whose policies have a budget: which version of each is enforced. */
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { policyKey } from '../../../src/api/kube/keys.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { PolicyBudgets, PolicySize } from '../../../src/resolve/policy-load.ts';
@@ -237,6 +238,40 @@ describe('budget of policies', () => {
     factor = 1;
     clusterState.decideVersions();
     expect(entry('b').refusal).to.equal(undefined);
+  });
+
+  it('decides the same after any changes as from the start', () => {
+    const change = fc.record({
+      name: fc.integer({ min: 0, max: 7 }),
+      paths: fc.integer({ min: 0, max: 110 }),
+      app: fc.constantFrom('a', 'b', undefined),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
+        const state = stateOf();
+        const last = new Map<string, object>();
+        for (const { name, paths, app } of changes) {
+          const key = policyKey(AP, 'foo', `p${name}`);
+          // Another policy of the same name, so that no version before is kept.
+          state.removePolicy(key);
+          last.delete(key);
+          if (paths > 100) continue;
+          const made = policy(`p${name}`, paths, {
+            created: `2026-01-0${1 + (name % 3)}T00:00:00Z`,
+            ...(app === undefined ? {} : { app }),
+          });
+          last.set(key, made);
+          state.upsertPolicy(made);
+        }
+        const fresh = stateOf();
+        fresh.replacePolicies(AP, last.values());
+        const decided = (one: ClusterState): readonly unknown[] =>
+          [...one.policies.values()]
+            .map(({ key, active, refusal }) => [key, active, refusal])
+            .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+        expect(decided(state)).to.deep.equal(decided(fresh));
+      }),
+    );
   });
 
   it('says why a new version would be over the budget, unless it takes no more than before', () => {
