@@ -60,18 +60,18 @@ const MAX_IMPOSSIBLE = 50;
 /** Compares what `before` and `after` let in. */
 export function comparePrograms(before: Program, after: Program, options: CompareOptions): Comparison {
   if (JSON.stringify(before) === JSON.stringify(after)) return { widened: { kind: 'none' }, narrowed: { kind: 'none' } };
-  const differing = settingsThatDiffer(before, after);
-  if (differing !== undefined) {
-    const undecided: Direction = { kind: 'undecided', reason: differing };
-    return { widened: undecided, narrowed: undecided };
-  }
+  const beyond = options.protocol === 'http' ? beyondAnalysis(before, after) : undefined;
   const side = (program: Program): Sides[0] => ({ ruleset: program[options.protocol], evaluator: createEvaluator(program) });
   const sides: Sides = [side(before), side(after)];
   const direction = (refusing: 0 | 1): Direction => new DirectionSearch([before, after], sides, refusing, options).run();
-  return { widened: direction(0), narrowed: direction(1) };
+  // A witness is one whatever the search leaves out; but finding nothing proves nothing.
+  const honest = (found: Direction): Direction =>
+    found.kind === 'none' && beyond !== undefined ? { kind: 'undecided', reason: beyond } : found;
+  return { widened: honest(direction(0)), narrowed: honest(direction(1)) };
 }
 
-function settingsThatDiffer(before: Program, after: Program): string | undefined {
+/** Why the search does not cover every request; undefined: it does. */
+function beyondAnalysis(before: Program, after: Program): string | undefined {
   if (before.pathNormalization !== after.pathNormalization) return 'the two sets normalize paths differently';
   if (JSON.stringify(before.trustedProxies) !== JSON.stringify(after.trustedProxies)) return 'the two sets trust different proxies';
   const hasPseudo = [...before.providers, ...after.providers].some(

@@ -129,7 +129,12 @@ function differentCases(before: readonly JwtProvider[], after: readonly JwtProvi
       const token = { constraints: acceptedBy([one], 0, table), accepting: [[one]] };
       if (!placesOf(one).every((place) => known.has(JSON.stringify(place)))) cases.push({ seen: seenBy(0, undefined), ...token });
       const isAccepted = !isRequired && others.some((other) => subsumes(other, one));
-      if (others.length > 0 && !isAccepted) cases.push({ seen: seenBy(0, 'refused'), ...token });
+      if (others.length === 0 || isAccepted) continue;
+      // The other side refuses this token, or something else in a place where only that side looks.
+      const elsewhere = others
+        .flatMap(placesOf)
+        .find((place) => !placesOf(one).some((own) => JSON.stringify(own) === JSON.stringify(place)));
+      cases.push({ seen: seenBy(0, 'refused'), ...token, ...(elsewhere === undefined ? {} : { invalidAt: elsewhere }) });
     }
     const unknown = own.flatMap(placesOf).find((place) => !known.has(JSON.stringify(place)));
     if (unknown !== undefined) cases.push({ ...NO_TOKEN, seen: seenBy('refused', undefined), invalidAt: unknown });
@@ -148,15 +153,13 @@ function twoTokenCases(
   isRequired: boolean,
   table: ConstraintTable,
 ): readonly TokenCase[] {
-  const [one, other] = [before.map(contentOf), after.map(contentOf)];
+  const isPreferred = (rule: JwtProvider, others: readonly JwtProvider[], end: number): boolean =>
+    others.slice(0, end).some((other) => subsumes(other, rule));
   return before.flatMap((first, at) =>
     after.flatMap((second, index): TokenCase | readonly TokenCase[] => {
-      const contents = [contentOf(first), contentOf(second)] as const;
-      if (contents[0] === contents[1]) return [];
-      const isFirstPreferred = other.includes(contents[0]) && other.indexOf(contents[0]) < index;
-      const isSecondPreferred = one.includes(contents[1]) && one.indexOf(contents[1]) < at;
+      if (contentOf(first) === contentOf(second)) return [];
       const isSamePlace = JSON.stringify(placesOf(first)) === JSON.stringify(placesOf(second));
-      if (!isRequired && (isSamePlace || isFirstPreferred || isSecondPreferred)) return [];
+      if (!isRequired && (isSamePlace || isPreferred(first, after, index) || isPreferred(second, before, at))) return [];
       const constraints = [...acceptedBy([first], 0, table), ...acceptedBy([second], 1, table)];
       return { seen: [0, 1], constraints, accepting: [[first], [second]] };
     }),

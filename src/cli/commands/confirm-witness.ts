@@ -53,19 +53,25 @@ export function createWitnessCheck({ before, after }: Pick<TargetPair, 'before' 
   const required = [...before.program.providers, ...after.program.providers].filter((provider) => provider.required);
   return {
     confirm(witness, direction) {
-      const isAdmitted = (ring: KeyRing, raw: RawRequest): boolean =>
-        differs(direction === 'widened' ? ring.chains : ring.chains.toReversed(), raw, witness.protocol, nowSeconds);
-      for (const tokens of placements(witness, required)) {
+      for (const [tried, tokens] of attempts(witness, required)) {
         for (const index of witness.tokens.length === 0 ? ([0] as const) : ([0, 1] as const)) {
-          const ring = ringOf(index);
-          const raw = rawRequest(witness, tokens, ring.sign, `${name}.${namespace}`);
-          if (raw !== undefined && isAdmitted(ring, raw))
-            return { witness, tokens, enforced: { before: ring.before, after: ring.after }, raw };
+          const { sign, chains, ...enforced } = ringOf(index);
+          const raw = rawRequest(tried, tokens, sign, `${name}.${namespace}`);
+          const ordered = direction === 'widened' ? chains : chains.toReversed();
+          if (raw !== undefined && differs(ordered, raw, tried.protocol, nowSeconds)) return { witness: tried, tokens, enforced, raw };
         }
       }
       return undefined;
     },
   };
+}
+
+/** The witness with its tokens in every place; first without what is invalid in it, which is not always needed. */
+function* attempts(witness: Witness, required: readonly JwtProvider[]): Generator<readonly [Witness, readonly PlacedToken[]]> {
+  const { invalidTokenAt, ...valid } = witness;
+  for (const one of invalidTokenAt === undefined ? [valid] : [valid, witness]) {
+    for (const tokens of placements(one, required)) yield [one, tokens];
+  }
 }
 
 function ring(before: Enforced, after: Enforced, sign: KeyRing['sign']): KeyRing {

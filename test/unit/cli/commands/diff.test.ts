@@ -318,7 +318,7 @@ describe('sallyport diff without requests', () => {
 
   it('says loudly what it cannot decide', async () => {
     const pseudo = (paths: string): string => policy(paths).replace('issuer: me,', 'issuer: me, fromHeaders: [{ name: host }],');
-    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': pseudo('/a'), 'b/p.yaml': pseudo('/b') });
+    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': pseudo('/a'), 'b/p.yaml': pseudo('/a", "/a') });
 
     expect([exitCode, stderr.split('\n').at(-2)]).to.deep.equal([80, '1 workload: 1 NOT DECIDED']);
     expect(stdout.split('\n').slice(0, 2)).to.deep.equal([
