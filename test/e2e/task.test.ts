@@ -116,10 +116,10 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     }
   });
 
-  it('starts pods without a failed probe of their agent', async () => {
+  it('starts pods without a failed readiness probe of their agent', async () => {
     const failed = `kubectl get events -n foo --field-selector reason=Unhealthy -o jsonpath='{range .items[*]}{.involvedObject.fieldPath}: {.message}{"\\n"}{end}'`;
 
-    expect((await run(failed)).split('\n').filter((line) => line.includes('{sallyport-agent}'))).to.deep.equal([]);
+    expect((await run(failed)).split('\n').filter((line) => /\{sallyport-agent\}: Readiness/.test(line))).to.deep.equal([]);
   });
 
   it('allows every request without a policy', async () => {

@@ -12,7 +12,9 @@ export interface PathMistake {
 }
 
 /** Marks of a regular expression that no path and no pattern of Istio has; {@link hasRegularMark} finds the others. */
-const REGULAR = /^\^|\$$|\.[*+]|\\[dwsDWS.]/;
+const REGULAR = /^\^|\$$|\.[*+]|\\[dwsDWS.]|^\(\?/;
+/** A segment that routers of many languages take for a parameter. */
+const PARAMETER = /^(?::[A-Za-z]\w*|<[^<>]+>)$/;
 /** An expression without these is a literal string. */
 const SPECIAL = /[\\^$.*+?()[\]{}|]/;
 // oxlint-disable-next-line no-control-regex -- everything but visible ASCII
@@ -24,7 +26,7 @@ const SENT_BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
 
 /** The mistake in `value`; undefined: none of those known here. */
 export function pathMistake(value: string): PathMistake | undefined {
-  return urlMistake(value) ?? regularMistake(value) ?? encodingMistake(value);
+  return urlMistake(value) ?? regularMistake(value) ?? parameterMistake(value) ?? encodingMistake(value);
 }
 
 function urlMistake(value: string): PathMistake | undefined {
@@ -42,9 +44,27 @@ function regularMistake(value: string): PathMistake | undefined {
   return { reason: 'it looks like a regular expression, and paths are not regular expressions', instead: instead(value), isLiteral: true };
 }
 
+function parameterMistake(value: string): PathMistake | undefined {
+  const segments = value.split('/');
+  if (!segments.some((segment) => PARAMETER.test(segment))) return undefined;
+  const template = segments.map((segment) => (PARAMETER.test(segment) ? '{*}' : segment)).join('/');
+  const isWhole = template.endsWith('/*');
+  return {
+    reason: 'it looks like a path of a router, with parameters',
+    instead: `write ${isWhole ? `${template.slice(0, -1)}{**}` : template}`,
+    isLiteral: true,
+  };
+}
+
+/** The values of `/a|/b`; undefined: the text has another form. */
+function listOfPaths(value: string): readonly string[] | undefined {
+  const parts = value.split('|');
+  return parts.length > 1 && parts.every((part) => part.startsWith('/')) ? parts : undefined;
+}
+
 function hasRegularMark(value: string): boolean {
   const bracket = value.indexOf('[');
-  return REGULAR.test(value) || (bracket !== -1 && value.includes(']', bracket)) || hasChoice(value);
+  return REGULAR.test(value) || listOfPaths(value) !== undefined || (bracket !== -1 && value.includes(']', bracket)) || hasChoice(value);
 }
 
 /** Whether a `(` is followed by a `|`, and that by a `)`, without another `)` in between. */
@@ -72,10 +92,13 @@ function splitChoice(text: string): { readonly before: string; readonly choices:
 /** The prefix, template or list that the expression probably stands for. */
 function instead(value: string): string {
   const whole = value
+    .replace(/^\(\?[a-z]+\)/, '')
     .replace(/^\^/, '')
     .replace(/\$$/, '')
     .replaceAll(/\\([./-])/g, '$1')
     .replace(/\(\/\.([*+])\)$/, '/.$1');
+  const list = listOfPaths(whole);
+  if (list !== undefined && list.every((part) => !SPECIAL.test(part))) return `list the values: ${list.join(', ')}`;
   const choice = splitChoice(whole);
   if (choice !== undefined) {
     return `list the values: ${choice.choices

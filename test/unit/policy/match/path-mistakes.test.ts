@@ -19,6 +19,15 @@ describe('pathMistake', () => {
     ['/v[12]/items', 'write a prefix such as /api/*, a template such as /api/{*}/items, or a list of values'],
     ['/(health|ready)', 'list the values: /health, /ready'],
     ['^/(a|b)/c$', 'list the values: /a/c, /b/c'],
+    ['/a|/b/c', 'list the values: /a, /b/c'],
+    ['^/a|/b$', 'list the values: /a, /b'],
+    ['(?i)/admin', 'write /admin'],
+    ['(?i)^/admin/.*', 'write /admin/*'],
+    ['(?:/a)', 'write a prefix such as /api/*, a template such as /api/{*}/items, or a list of values'],
+    ['/api/:id', 'write /api/{*}'],
+    ['/api/:id/items/:item', 'write /api/{*}/items/{*}'],
+    ['/api/:id/*', 'write /api/{*}/{**}'],
+    ['/users/<user id>/x', 'write /users/{*}/x'],
     ['https://shop.example/cart', 'write /cart under paths and shop.example under hosts'],
     ['http://shop.example:8080', 'write / under paths and shop.example:8080 under hosts'],
   ] as const) {
@@ -42,6 +51,10 @@ describe('pathMistake', () => {
     "/a'b",
     '/~x',
     '/;a=b',
+    '/a:b',
+    '/v1/items:batch',
+    '/:8080/x',
+    '/a|b',
   ]) {
     it(`finds nothing in ${value}`, () => {
       expect(pathMistake(value)).to.equal(undefined);
