@@ -54,7 +54,8 @@ const identityMatch: z.ZodMiniType<IdentityMatch> = z.discriminatedUnion('kind',
 ]) as z.ZodMiniType<IdentityMatch>;
 const claimPath = strings.check(z.minLength(1));
 
-const clause: z.ZodMiniType<Clause> = z.discriminatedUnion('attribute', [
+/** The strict schema of one clause. */
+export const clauseSchema: z.ZodMiniType<Clause> = z.discriminatedUnion('attribute', [
   z.strictObject({ attribute: z.enum(['host', 'method', 'sni']), field: string, ...lists(stringMatch) }),
   z.strictObject({ attribute: z.literal('path'), field: string, ...lists(pathMatch) }),
   z.strictObject({ attribute: z.literal('header'), field: string, name: string, ...lists(stringMatch) }),
@@ -84,7 +85,7 @@ const provenance = z.strictObject({
   generation: index,
   rule: index,
 });
-const clauses = z.array(clause);
+const clauses = z.array(clauseSchema);
 const entries = z.array(clauses).check(z.minLength(1));
 /** The strict schema of one rule. */
 export const ruleSchema: z.ZodMiniType<Rule> = z.strictObject({

@@ -5,8 +5,9 @@
 import type { Rule } from '../policy/model/program.ts';
 import type { Steps } from '../steps.ts';
 import type { Bundle } from './bundle.ts';
-import { bundleSchema, ruleSchema } from './bundle-schema.ts';
+import { bundleSchema } from './bundle-schema.ts';
 import { type CutList, cutRules } from './cut-rules.ts';
+import { validateRule } from './validate-rule.ts';
 
 /** A valid bundle, or the first problem: its path and what is wrong there. */
 export type Validation = { readonly success: true; readonly bundle: Bundle } | { readonly success: false; readonly problem: string };
@@ -42,8 +43,8 @@ export function* validateInSteps({ rest, lists }: UnvalidatedBundle): Steps<Vali
     for (const piece of pieces) {
       yield;
       for (const rule of parseElements(piece)) {
-        const parsed = ruleSchema.safeParse(rule);
-        if (!parsed.success) return problemAt([...path, valid.length], parsed.error.issues[0]);
+        const parsed = yield* validateRule(rule);
+        if (!parsed.success) return problemAt([...path, valid.length], parsed);
         valid.push(parsed.data);
       }
     }
