@@ -74,12 +74,15 @@ export function comparePrograms(before: Program, after: Program, options: Compar
 function beyondAnalysis(before: Program, after: Program): string | undefined {
   if (before.pathNormalization !== after.pathNormalization) return 'the two sets normalize paths differently';
   if (JSON.stringify(before.trustedProxies) !== JSON.stringify(after.trustedProxies)) return 'the two sets trust different proxies';
-  const hasPseudo = [...before.providers, ...after.providers].some(
-    ({ headers, payloadHeader, claimHeaders }) =>
-      headers.some(({ name }) => isPseudoHeader(name)) ||
-      [payloadHeader, ...claimHeaders.map(({ header }) => header)].some((name) => isPseudoHeader(name.toLowerCase())),
+  const hasPseudo = [...before.providers, ...after.providers].some((provider) =>
+    [...provider.headers.map(({ name }) => name), ...outputsOf(provider)].some(isPseudoHeader),
   );
   return hasPseudo ? 'a JWT rule reads or writes a pseudo header' : undefined;
+}
+
+/** Lower-case names of the headers that tokens of the rule set. */
+function outputsOf({ payloadHeader, claimHeaders }: JwtProvider): readonly string[] {
+  return [payloadHeader, ...claimHeaders.map(({ header }) => header)].map((name) => name.toLowerCase());
 }
 
 type Sides = readonly [Omit<Side, 'seen'>, Omit<Side, 'seen'>];
@@ -141,6 +144,7 @@ class DirectionSearch {
       table: this.#table,
       budget: this.#budget,
       pathNormalization: this.#programs[0].pathNormalization,
+      outputs: new Set(this.#programs.flatMap(({ providers }) => providers.flatMap(outputsOf))),
       confirm: (values) => {
         const witness = witnessOf(values, tokenCase, protocol);
         if (confirm(witness, this.#refusing === 0 ? 'widened' : 'narrowed')) {

@@ -24,15 +24,15 @@ function unique(codes: readonly number[]): readonly number[] {
   return [...new Set(codes)];
 }
 
-/** Any text, of claims. */
+/** Any text: claims, and identities in a certificate. */
 export const TEXT: StringDomain = { alphabet: unique([...codesOf(LETTERS), ...range(0, 0xffff)]), rejected: [] };
 
-/** An identity in a certificate: it comes from a header or a certificate, so it has no control characters. */
-export const IDENTITY: StringDomain = { alphabet: unique([...codesOf(LETTERS), ...range(32, 126), ...range(128, 0xffff)]), rejected: [] };
+/** Any bytes: a header that a JWT rule sets from a claim, and what a JWT rule leaves of a query. */
+export const BYTES: StringDomain = { alphabet: unique([...codesOf(LETTERS), ...range(0, 255)]), rejected: [] };
 
 const SPACE: Element = oneOf([9, 32]);
 
-/** A header value: the codec removes whitespace around it and refuses control characters. */
+/** A header value from a client: the codec removes whitespace around it and refuses control characters. */
 export const HEADER: StringDomain = {
   alphabet: unique([...codesOf(LETTERS), 9, ...range(32, 126), ...range(128, 255)]),
   rejected: [startingWith([SPACE]), endingWith([SPACE])],
@@ -41,9 +41,9 @@ export const HEADER: StringDomain = {
 /** Host with an optional port. */
 export const HOST: StringDomain = { alphabet: codesOf(LETTERS + AUTHORITY), rejected: [] };
 
-/** SNI in lower case; `''`: none. */
+/** SNI without ASCII letters in upper case; `''`: none. */
 export const SNI: StringDomain = {
-  alphabet: unique([...codesOf(LETTERS.toLowerCase()), ...range(32, 64), ...range(91, 126)]),
+  alphabet: unique([...codesOf(LETTERS.toLowerCase()), ...range(0, 64), ...range(91, 255)]),
   rejected: [],
 };
 

@@ -6,7 +6,7 @@ import { METHODS } from '../http/methods.ts';
 import type { IdentityMatch, PathMatch, StringMatch } from '../policy/model/program.ts';
 import type { Budget } from './budget.ts';
 import { type AttributeKey, type Constraint, claimOfKey, type ExactCase, isClaimKey, type Matcher } from './constraint.ts';
-import { HEADER, HOST, IDENTITY, pathDomain, SNI, TEXT } from './domains.ts';
+import { BYTES, HEADER, HOST, pathDomain, SNI, TEXT } from './domains.ts';
 import { findAddress } from './find-address.ts';
 import { type FoundString, findString, type StringDomain } from './find-string.ts';
 import {
@@ -31,11 +31,14 @@ export type SolvedAttribute =
 /** What attributes are solved for. */
 export interface SolveContext {
   readonly pathNormalization: PathNormalization;
+  /** Lower-case names of headers that a JWT rule may set, from any claim. */
+  readonly outputs: ReadonlySet<string>;
   readonly budget: Budget;
 }
 
 /** Addresses for documentation (RFC 5737, RFC 3849), which policies rarely name. */
 const ADDRESSES: readonly string[] = ['192.0.2.1', '192.0.2.77', '2001:db8::77'];
+const HEADER_KEY = 'header ';
 const PORTS: readonly number[] = [80, 8080];
 const MAX_PORT = 65_535;
 /** A CONNECT request has no route, so that the agent forwards none. */
@@ -115,12 +118,15 @@ function otherPort(passes: (port: number) => boolean): number | undefined {
   return undefined;
 }
 
-function domainOf(key: AttributeKey, { pathNormalization }: SolveContext): StringDomain {
+/** Headers to which the agent adds, or whose bytes a JWT rule decoded. */
+const NOT_OF_CLIENTS = /^header (?::|x-forwarded-client-cert$)/;
+
+function domainOf(key: AttributeKey, { pathNormalization, outputs }: SolveContext): StringDomain {
   if (key === 'path') return pathDomain(pathNormalization);
   if (key === 'host') return HOST;
   if (key === 'sni') return SNI;
-  if (key === 'peer') return IDENTITY;
-  return isClaimKey(key) ? TEXT : HEADER;
+  if (key === 'peer' || isClaimKey(key)) return TEXT;
+  return NOT_OF_CLIENTS.test(key) || outputs.has(key.slice(HEADER_KEY.length)) ? BYTES : HEADER;
 }
 
 const patternsByConstraint = new WeakMap<Constraint, readonly Pattern[]>();

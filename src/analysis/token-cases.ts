@@ -111,6 +111,7 @@ function subsumes(wide: JwtProvider, narrow: JwtProvider): boolean {
 function differentCases(before: readonly JwtProvider[], after: readonly JwtProvider[], table: ConstraintTable): readonly TokenCase[] {
   const sides = [before, after] as const;
   const isRequired = withoutToken(before) === 'refused' || withoutToken(after) === 'refused';
+  const isLoose = isRequired || placesOverlap([...before, ...after]);
   const cases: TokenCase[] = [
     { ...NO_TOKEN, seen: [withoutToken(before), withoutToken(after)] },
     ...(isRequired ? [preflight(table)] : []),
@@ -128,7 +129,7 @@ function differentCases(before: readonly JwtProvider[], after: readonly JwtProvi
     for (const one of own) {
       const token = { constraints: acceptedBy([one], 0, table), accepting: [[one]] };
       if (!placesOf(one).every((place) => known.has(JSON.stringify(place)))) cases.push({ seen: seenBy(0, undefined), ...token });
-      const isAccepted = !isRequired && others.some((other) => subsumes(other, one));
+      const isAccepted = !isLoose && others.some((other) => subsumes(other, one));
       if (others.length === 0 || isAccepted) continue;
       // The other side refuses this token, or something else in a place where only that side looks.
       const elsewhere = others
@@ -139,18 +140,29 @@ function differentCases(before: readonly JwtProvider[], after: readonly JwtProvi
     const unknown = own.flatMap(placesOf).find((place) => !known.has(JSON.stringify(place)));
     if (unknown !== undefined) cases.push({ ...NO_TOKEN, seen: seenBy('refused', undefined), invalidAt: unknown });
   }
-  return [...cases, ...twoTokenCases(before, after, isRequired, table)];
+  return [...cases, ...twoTokenCases(before, after, isLoose, table)];
 }
 
 /**
- * Each side sees another token of the same request. Without required tokens, rules that look in the same places take their claims from
+ * Do two rules share some places and not all? A rule removes tokens that it accepts, so that one which looks in a part of its places may
+ * then find less.
+ */
+function placesOverlap(providers: readonly JwtProvider[]): boolean {
+  const groups = new Map(providers.map((provider) => [JSON.stringify(placesOf(provider)), placesOf(provider)]));
+  // A header counts once, whatever prefixes are looked for in it.
+  const places = [...groups.values()].flatMap((all) => [...new Set(all.map(({ kind, name }) => `${kind} ${name}`))]);
+  return new Set(places).size !== places.length;
+}
+
+/**
+ * Each side sees another token of the same request. Unless a token is required or places overlap, rules that look in the same places take their claims from
  * the same token, the first one there; and the first rule that accepts wins, so that a side which has both rules in the order of the
  * other one sees the same token.
  */
 function twoTokenCases(
   before: readonly JwtProvider[],
   after: readonly JwtProvider[],
-  isRequired: boolean,
+  isLoose: boolean,
   table: ConstraintTable,
 ): readonly TokenCase[] {
   const isPreferred = (rule: JwtProvider, others: readonly JwtProvider[], end: number): boolean =>
@@ -159,7 +171,7 @@ function twoTokenCases(
     after.flatMap((second, index): TokenCase | readonly TokenCase[] => {
       if (contentOf(first) === contentOf(second)) return [];
       const isSamePlace = JSON.stringify(placesOf(first)) === JSON.stringify(placesOf(second));
-      if (!isRequired && (isSamePlace || isPreferred(first, after, index) || isPreferred(second, before, at))) return [];
+      if (!isLoose && (isSamePlace || isPreferred(first, after, index) || isPreferred(second, before, at))) return [];
       const constraints = [...acceptedBy([first], 0, table), ...acceptedBy([second], 1, table)];
       return { seen: [0, 1], constraints, accepting: [[first], [second]] };
     }),

@@ -189,6 +189,23 @@ describe('comparePrograms with JWT rules', () => {
     expect(audience.kind === 'found' && audience.witness.tokens[0]?.claims).to.deep.equal({ iss: 'one', aud: 'y' });
   });
 
+  it('knows that only a claim can put a space at the start of a header', () => {
+    const before = (jwt: object): Program => program({ jwt: { jwtRules: [jwt] }, allow: {} });
+    const after = (jwt: object): Program =>
+      program({ jwt: { jwtRules: [jwt] }, allow: { rules: [{ when: [{ key: 'request.headers[x-sub]', values: [' a'] }] }] } });
+    const output = jwtRule('one', { outputClaimToHeaders: [{ claim: 'sub', header: 'x-sub' }] });
+
+    expect(compare(before(jwtRule('one')), after(jwtRule('one'))).widened.kind).to.equal('none');
+    expect(compare(before(output), after(output)).widened.kind).to.equal('found');
+  });
+
+  it('takes rules that look in a part of the same places as independent', () => {
+    const both = jwtRule('one', { fromHeaders: [{ name: 'authorization', prefix: 'Bearer ' }], fromCookies: ['sess'] });
+    const [wide, narrow] = [of(both, jwtRule('two')), of(jwtRule('two'))];
+
+    expect(kinds(compare(narrow, wide))).to.deep.equal(['found', 'found']);
+  });
+
   it('needs no token where a DENY rule requires its absence', () => {
     const deny = { rules: [{ from: [{ source: { notRequestPrincipals: ['*'] } }] }] };
     const jwt = { jwtRules: [jwtRule('one')] };
