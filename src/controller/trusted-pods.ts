@@ -35,36 +35,45 @@ const MAX_FLOOR_AHEAD_MS = 60 * 60_000;
 export function createTrustedPods(options: TrustedPodsOptions): TrustedPods {
   const { pods } = options;
   /** As the informer reported them; only those whose agents trust something. */
-  const reported = new Map<string, SlimPod>();
+  const reported = new Map<string, { readonly pod: SlimPod; fault: string | undefined }>();
   let known: Signer | undefined;
-  const judge = (pod: SlimPod): SlimPod => {
+  const find = (pod: SlimPod): string | undefined => {
     known = options.signer() ?? known;
-    const fault = faultOf(pod, known, options);
-    if (fault === undefined) return pod;
-    const { agent: _agent, trust: _trust, privileges: _privileges, ...rest } = pod;
-    return { ...rest, agentFault: `container ${AGENT_CONTAINER}: ${fault}` };
+    return faultOf(pod, known, options);
   };
-  const remember = (key: string, pod: SlimPod): SlimPod => {
+  const compare = (key: string, pod: SlimPod): SlimPod => {
+    const fault = find(pod);
     if (pod.trust === undefined) reported.delete(key);
-    else reported.set(key, pod);
-    return judge(pod);
+    else reported.set(key, { pod, fault });
+    return withFault(pod, fault);
   };
   return {
     sink: {
       replace: (objects) => {
         reported.clear();
-        pods.replace([...objects].map(([key, pod]) => remember(key, pod)));
+        pods.replace([...objects].map(([key, pod]) => compare(key, pod)));
       },
-      upsert: (key, pod) => pods.upsert(remember(key, pod)),
+      upsert: (key, pod) => pods.upsert(compare(key, pod)),
       remove: (key) => {
         reported.delete(key);
         pods.remove(key);
       },
     },
     compareAgain: () => {
-      for (const pod of reported.values()) pods.upsert(judge(pod));
+      for (const entry of reported.values()) {
+        const fault = find(entry.pod);
+        if (fault === entry.fault) continue;
+        entry.fault = fault;
+        pods.upsert(withFault(entry.pod, fault));
+      }
     },
   };
+}
+
+function withFault(pod: SlimPod, fault: string | undefined): SlimPod {
+  if (fault === undefined) return pod;
+  const { agent: _agent, trust: _trust, privileges: _privileges, ...rest } = pod;
+  return { ...rest, agentFault: `container ${AGENT_CONTAINER}: ${fault}` };
 }
 
 function faultOf(
