@@ -121,6 +121,22 @@ describe('slots of fetches', () => {
     expect(slow.isRunning).to.equal(true);
   });
 
+  it('takes a slow slot from a namespace that keeps as many as the one that gets it, and from no other', async () => {
+    const [first, second] = jobs('a', 2);
+    const others = ['b/0', 'c/0'].map((name) => job(name));
+    for (const one of others) slots.add(one);
+    await passes(PROMPT_MS);
+    const late = job('d/0');
+    slots.add(late);
+    await passes(PROMPT_MS);
+    expect([first, second, ...others, late].map((one) => one?.isRunning)).to.deep.equal([false, true, true, true, true]);
+
+    const last = job('e/0');
+    slots.add(last);
+    await passes(PROMPT_MS);
+    expect([second, ...others, late].map((one) => one?.isRunning)).to.deep.equal([true, true, true, true]);
+  });
+
   it('lets a known slow fetch wait in the slow lane only', async () => {
     const known = Array.from({ length: 10 }, (_, at) => Object.assign(job(`a/${at}`), { isSlow: true }));
     for (const one of known) slots.add(one);
