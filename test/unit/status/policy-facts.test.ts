@@ -257,6 +257,23 @@ describe('facts about a policy', () => {
     expect(facts('AuthorizationPolicy/foo/c')?.withheld).to.equal(undefined);
   });
 
+  it('report two providers for one workload, as the compiler found them', () => {
+    mesh = {
+      ...DEFAULT_MESH_CONFIG,
+      extensionProviders: [
+        { name: 'ext', protocol: 'http', service: 'a.foo', port: 9000, timeoutMs: 1, failOpen: false, statusOnError: 403 },
+      ],
+    };
+    clusterState.pods.upsert(pod('one'));
+    clusterState.upsertPolicy(custom('ext'));
+    const conflict = { code: 'SP_PROVIDER', severity: 'error', path: 'spec', message: 'two providers' } as const;
+    const policyKey = 'AuthorizationPolicy/foo/c';
+    compiled('foo/pod/one', 1, { policies: new Map([[policyKey, 1]]), findings: new Map([[policyKey, [conflict]]]) });
+
+    expect(facts(policyKey)?.provider).to.deep.equal({ reason: 'ProviderConflict', message: 'two providers' });
+    expect(facts(policyKey)?.keys).to.deep.equal([]);
+  });
+
   it('say whether an AuthorizationPolicy is a dry run', () => {
     const isDryRun = (annotations: object | undefined): boolean | undefined => {
       clusterState.upsertPolicy(custom('ext', { metadata: { namespace: 'foo', name: 'c', generation: 1, uid: 'c', annotations } }));

@@ -9,8 +9,8 @@ import { createLinearEvaluator } from '../../../../../src/policy/decide/linear.t
 import type { Program } from '../../../../../src/policy/model/program.ts';
 import { caller, crowd, factsOf, head, program } from '../../../../property/engine-arbitraries.ts';
 
-const CALLERS = fc.sample(caller, { seed: 1, numRuns: 12 });
-const HEADS = fc.sample(head, { seed: 1, numRuns: 12 });
+const CALLERS = fc.sample(caller, { seed: 1, numRuns: 10 });
+const HEADS = fc.sample(head, { seed: 1, numRuns: 10 });
 
 function expectSameDecisions(written: Program): void {
   const plain = createLinearEvaluator(written);
@@ -30,10 +30,10 @@ function expectSameDecisions(written: Program): void {
 
 describe('the search for a rule', () => {
   it('finds what the linear evaluator finds among a few rules', () => {
-    for (const written of fc.sample(program, { seed: 1, numRuns: 40 })) expectSameDecisions(written);
+    for (const written of fc.sample(program, { seed: 1, numRuns: 24 })) expectSameDecisions(written);
   });
 
   it('finds what the linear evaluator finds among hundreds of rules', () => {
-    for (const written of fc.sample(crowd, { seed: 1, numRuns: 6 })) expectSameDecisions(written);
+    for (const written of fc.sample(crowd, { seed: 1, numRuns: 4 })) expectSameDecisions(written);
   });
 });
