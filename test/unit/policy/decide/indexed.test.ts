@@ -170,6 +170,27 @@ describe('createEvaluator', () => {
     });
   }
 
+  for (const [what, match, missing] of [
+    ['an exact path', exact(`${'/a'.repeat(12)}/end`), exact(`${'/a'.repeat(12)}/en`)],
+    ['a prefix that ends with a segment', { kind: 'prefix', value: '/a/a/' }, { kind: 'prefix', value: '/a/b/' }],
+    ['a prefix that ends in a segment', { kind: 'prefix', value: `${'/a'.repeat(12)}/e` }, { kind: 'prefix', value: '/a/aa' }],
+    ['a prefix of one segment', { kind: 'prefix', value: '/' }, { kind: 'prefix', value: '/b' }],
+    ['a template of the whole path', { kind: 'template', value: '/a/{**}' }, { kind: 'template', value: '/{*}' }],
+    ['a shorter template', { kind: 'template', value: `${'/{*}'.repeat(13)}` }, { kind: 'template', value: '/{*}'.repeat(12) }],
+  ] as const) {
+    it(`finds ${what} next to templates when a path matches too many of these`, () => {
+      const forked = (i: number): string => Array.from({ length: 12 }, (_, bit) => ((i >> bit) % 2 === 0 ? '/{*}' : '/a')).join('');
+      const paths = (i: number): Clause => ({
+        attribute: 'path',
+        field: 'paths',
+        anyOf: [{ kind: 'template', value: `${forked(i)}/svc${i}` }, i === 300 ? match : missing],
+      });
+      const all = rules(600, (i) => ({ to: [[paths(i)]] }));
+
+      expect(expectSame(allowing(all), factsWith({ pathWithQuery: `${'/a'.repeat(12)}/end` })).rule).to.equal(all[300]);
+    });
+  }
+
   it('ignores notes on another token', () => {
     const evaluator = createEvaluator(allowing(rules(50, (i) => ({ when: [group(`g${i}`)], to: [[path('/p')]] }))));
     const claims = { groups: ['g7'] };

@@ -25,6 +25,14 @@ function setOf(sets: RowSets, rows: readonly number[]): RowSet {
 }
 
 describe('RowSets', () => {
+  it('gives each list its own memory', () => {
+    const sets = new RowSets(100);
+    for (const length of [1, 3, 4, 5, 16, 17, 100, 1000]) {
+      const list = sets.createList(length);
+      expect(sets.createList(1) - list, `${length}`).to.be.at.least(4 * length);
+    }
+  });
+
   for (const rowCount of [0, 1, 31, 32, 33, 127, 128, 129, 256, 4000]) {
     it(`holds ${rowCount} rows`, () => {
       const sets = new RowSets(rowCount);
