@@ -43,6 +43,7 @@ const LOOKUP_COST: Readonly<Record<Clause['attribute'], number>> = {
 };
 
 const RULES_PER_STEP = 32;
+const TERMS_PER_STEP = 256;
 
 /** Clauses of which one must hold, and the weighted number of rules that a request may have to test then. */
 interface Cover {
@@ -111,7 +112,7 @@ export function* buildAccessPredicates(rules: readonly Rule[]): Steps<AccessPred
   const implied: (Clause | undefined)[] = [];
   for (let id = 0; id < rules.length; id++) {
     const cover = coverOf(rules[id] as Rule, counts);
-    implied.push(cover === undefined ? undefined : addPredicates(axes, cover.clauses, id));
+    implied.push(cover === undefined ? undefined : yield* addPredicates(axes, cover.clauses, id));
     if (cover === undefined) unconditional.push(id);
     if (id % RULES_PER_STEP === RULES_PER_STEP - 1) yield;
   }
@@ -120,7 +121,7 @@ export function* buildAccessPredicates(rules: readonly Rule[]): Steps<AccessPred
 }
 
 /** Adds the terms of `clauses`. Returns the clause that a hit proves; `undefined`: a hit proves none. */
-function addPredicates(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id: number): Clause | undefined {
+function* addPredicates(axes: Map<string, AxisDraft>, clauses: readonly Clause[], id: number): Steps<Clause | undefined> {
   let proved: Clause | undefined;
   for (const clause of clauses) {
     const axis = axisOf(clause);
@@ -130,7 +131,10 @@ function addPredicates(axes: Map<string, AxisDraft>, clauses: readonly Clause[],
       axes.set(axis, draft);
     }
     const terms = termsOf(clause, 'anyOf') as readonly Term[];
-    for (const term of terms) addTerm(draft.draft, term, id);
+    for (const [at, term] of terms.entries()) {
+      if (at % TERMS_PER_STEP === TERMS_PER_STEP - 1) yield;
+      addTerm(draft.draft, term, id);
+    }
     if (clauses.length === 1 && terms.every(({ exact }) => exact)) proved = clause;
   }
   return proved;

@@ -19,6 +19,7 @@ const MAX_OWN_BESIDE_SHARED = 8;
 /** Shared axes for clauses on the token, and as many for the others; what a row requires beyond that is left to its rule's exact test. */
 const MAX_SHARED = 2;
 const ROWS_PER_STEP = 32;
+const TERMS_PER_STEP = 256;
 
 /** One axis of the index. */
 export interface FilterAxis {
@@ -53,7 +54,7 @@ export function* filterAxes(rows: readonly ClauseRow[], list: ListName, sets: Ro
   const drafts = new AxisDrafts(list, countRows(rows, list));
   for (const [id, row] of rows.entries()) {
     if (id % ROWS_PER_STEP === 0) yield;
-    drafts.add(row[list], id);
+    yield* drafts.add(row[list], id);
   }
   const axes: FilterAxis[] = [];
   for (const draft of drafts.all()) axes.push(yield* finish(draft, sets));
@@ -92,24 +93,24 @@ class AxisDrafts {
     return this.#drafts.values();
   }
 
-  add(constraints: ClauseRow[ListName], id: number): void {
+  *add(constraints: ClauseRow[ListName], id: number): Steps<void> {
     const shared: [string, Constraint][] = [];
     for (const [key, constraint] of constraints) {
-      if (this.#own.has(key)) this.#addTo(this.#axis(key, constraint), key, constraint, id);
+      if (this.#own.has(key)) yield* this.#addTo(this.#axis(key, constraint), key, constraint, id);
       else shared.push([key, constraint]);
     }
-    if (shared.length > 0) this.#addShared(shared, id);
+    if (shared.length > 0) yield* this.#addShared(shared, id);
   }
 
   /** Of `anyOf`, a row puts at most one constraint on each shared axis, the rarest first; of `noneOf`, all go on one axis. */
-  #addShared(shared: readonly [string, Constraint][], id: number): void {
+  *#addShared(shared: readonly [string, Constraint][], id: number): Steps<void> {
     const used = { token: 0, request: 0 };
     const countOf = (key: string): number => this.#counts.get(key) as number;
     for (const [key, constraint] of shared.toSorted(([left], [right]) => countOf(left) - countOf(right))) {
       const kind = isTokenClause(constraint.clause) ? 'token' : 'request';
       const at = used[kind];
       if (at === MAX_SHARED) continue;
-      this.#addTo(this.#axis(`shared ${kind} ${at}`, constraint), key, constraint, id);
+      yield* this.#addTo(this.#axis(`shared ${kind} ${at}`, constraint), key, constraint, id);
       if (this.#list === 'anyOf') used[kind] = at + 1;
     }
   }
@@ -123,7 +124,7 @@ class AxisDrafts {
     return axis;
   }
 
-  #addTo(axis: AxisDraft, key: string, { clause, terms }: Constraint, id: number): void {
+  *#addTo(axis: AxisDraft, key: string, { clause, terms }: Constraint, id: number): Steps<void> {
     const { members, rows } = axis;
     let member = members.get(key);
     if (member === undefined) {
@@ -134,7 +135,10 @@ class AxisDrafts {
     if (rows.at(-1) !== id) rows.push(id);
     const list = this.#list;
     // An `anyOf` term may find too much; a `noneOf` term must find exactly what the clause excludes.
-    for (const term of terms) if (list === 'anyOf' || term.exact) addTerm(member.index, term, id);
+    for (const [at, term] of terms.entries()) {
+      if (at % TERMS_PER_STEP === TERMS_PER_STEP - 1) yield;
+      if (list === 'anyOf' || term.exact) addTerm(member.index, term, id);
+    }
     if (list === 'noneOf' && !terms.every(({ exact }) => exact)) addLossyMatches(member.lossy, clause, list, id);
   }
 }

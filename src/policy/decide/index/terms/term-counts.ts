@@ -19,18 +19,16 @@ const PATTERN_FACTOR = 4;
 
 /** Terms and links that one step adds. */
 const PER_STEP = 256;
+const RULES_PER_STEP = 32;
 
 /** Counts the positive terms of all rules. */
 export function* countTerms(rules: readonly Rule[]): Steps<TermCounts> {
   const counts: TermCounts = { byAxis: new Map(), rules: rules.length };
-  let added = 0;
-  for (const { to, from, when } of rules) {
-    for (const clauses of to) added += addClauses(counts, clauses);
-    for (const clauses of from) added += addClauses(counts, clauses);
-    added += addClauses(counts, when);
-    if (added < PER_STEP) continue;
-    added = 0;
-    yield;
+  for (const [at, { to, from, when }] of rules.entries()) {
+    for (const clauses of to) yield* addClauses(counts, clauses);
+    for (const clauses of from) yield* addClauses(counts, clauses);
+    yield* addClauses(counts, when);
+    if (at % RULES_PER_STEP === 0) yield;
   }
   for (const kinds of counts.byAxis.values()) {
     yield* addNested(kinds.get('prefix'), (value) => value);
@@ -39,9 +37,7 @@ export function* countTerms(rules: readonly Rule[]): Steps<TermCounts> {
   return counts;
 }
 
-/** @returns the number of terms */
-function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): number {
-  let added = 0;
+function* addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): Steps<void> {
   for (const clause of clauses) {
     const terms = termsOf(clause, 'anyOf');
     if (terms === undefined) continue;
@@ -51,10 +47,11 @@ function addClauses({ byAxis }: TermCounts, clauses: readonly Clause[]): number 
       kinds = new Map();
       byAxis.set(axis, kinds);
     }
-    for (const term of terms) addOne(kinds, term);
-    added += terms.length;
+    for (const [at, term] of terms.entries()) {
+      if (at % PER_STEP === PER_STEP - 1) yield;
+      addOne(kinds, term);
+    }
   }
-  return added;
 }
 
 function addOne(kinds: Map<TermKind, Map<string, number>>, { kind, value }: Term): void {
