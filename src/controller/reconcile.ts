@@ -143,7 +143,7 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
   try {
     const input: CompileInput = {
       workload: job.workload,
-      labelSets: selection.labelSetsOf(job.key),
+      labelSets: selection.selectableSetsOf(job.key),
       policiesFor: (labels) => [...selection.policiesFor(namespace, labels).values()],
       mesh: options.mesh(),
       isLocal: options.isLocal ?? false,

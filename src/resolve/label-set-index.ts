@@ -26,6 +26,10 @@ export interface LabelSetIndex {
   /** Replaces what is known of the pod `before` by `after`; either may be absent. */
   readonly update: (before: SlimPod | undefined, after: SlimPod | undefined) => void;
   readonly ofWorkload: (workload: WorkloadKey) => Iterable<LabelSet>;
+  /** Every label set of the workload that `policy` can select, and possibly others; the caller checks each. */
+  readonly candidatesOf: (policy: Policy, workload: WorkloadKey) => Iterable<LabelSet>;
+  /** Whether the workload has pods with an agent, and pods without. */
+  readonly agentsOf: (workload: WorkloadKey) => { readonly withAgent: number; readonly withoutAgent: number };
   /** The distinct traits of the workload's pods. */
   readonly traitsOf: (workload: WorkloadKey) => readonly PodTraits[];
   /** Label sets of one namespace, or of all when `namespace` is undefined. */
@@ -55,9 +59,14 @@ export function createLabelSetIndex(): LabelSetIndex {
   const all: Posting = { byNamespace: new Map(), size: 0 };
   const byPair = new Map<string, Posting>();
   const traitsByWorkload = new Map<WorkloadKey, TraitCounts>();
+  const agentsByWorkload = new Map<WorkloadKey, { withAgent: number; withoutAgent: number }>();
   const count = ({ set, pod }: KnownPod, difference: 1 | -1): void => {
-    if (hasAgent(pod)) set.withAgent += difference;
-    else set.withoutAgent += difference;
+    const agents = agentsByWorkload.get(set.workload) ?? { withAgent: 0, withoutAgent: 0 };
+    const member = hasAgent(pod) ? 'withAgent' : 'withoutAgent';
+    set[member] += difference;
+    agents[member] += difference;
+    if (agents.withAgent + agents.withoutAgent === 0) agentsByWorkload.delete(set.workload);
+    else agentsByWorkload.set(set.workload, agents);
     countTraits(traitsByWorkload, { workload: set.workload, pod, difference });
   };
 
@@ -102,6 +111,8 @@ export function createLabelSetIndex(): LabelSetIndex {
       if (pod !== undefined) update(objectKey(pod.namespace, pod.name), after);
     },
     ofWorkload: (workload) => byWorkload.get(workload)?.values() ?? [],
+    candidatesOf: (policy, workload) => candidatesIn(policy, { sets: byWorkload.get(workload), byPair }),
+    agentsOf: (workload) => agentsByWorkload.get(workload) ?? NO_AGENTS,
     traitsOf: (workload) => traitsOfCounts(traitsByWorkload.get(workload)),
     ofNamespace: (namespace) => setsOf(all, namespace),
     candidates: (policy, namespace) => candidatesFor(policy, namespace, { all, byPair }),
@@ -125,6 +136,26 @@ function* candidatesFor(
     if (sizeIn(posting, namespace) < sizeIn(best, namespace)) best = posting;
   }
   yield* setsOf(best, namespace);
+}
+
+const NO_AGENTS = { withAgent: 0, withoutAgent: 0 };
+
+/** The label sets of one workload, or those with the policy's rarest pair if these are fewer. */
+function* candidatesIn(
+  policy: Policy,
+  { sets, byPair }: { readonly sets: ReadonlyMap<string, Mutable> | undefined; readonly byPair: ReadonlyMap<string, Posting> },
+): Iterable<LabelSet> {
+  const [first] = sets?.values() ?? [];
+  if (sets === undefined || first === undefined) return;
+  const required = requiredPairs(policy);
+  let best: Posting | undefined;
+  for (const pair of 'all' in required ? required.all : []) {
+    const posting = byPair.get(pair);
+    if (posting === undefined) return;
+    if (sizeIn(posting, first.namespace) < (best === undefined ? sets.size : sizeIn(best, first.namespace))) best = posting;
+  }
+  if (best === undefined) yield* sets.values();
+  else for (const set of setsOf(best, first.namespace)) if (set.workload === first.workload) yield set;
 }
 
 function* setsOf(posting: Posting | undefined, namespace: string | undefined): Iterable<LabelSet> {

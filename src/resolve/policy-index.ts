@@ -16,6 +16,8 @@ export interface PolicyIndex {
   readonly delete: (key: PolicyKey) => void;
   /** Every policy of `namespace` that can select a pod with `labels`, and possibly others; the caller checks each. */
   readonly candidates: (namespace: string, labels: Labels) => Iterable<readonly [PolicyKey, Policy]>;
+  /** The label keys that selectors of `namespace` name: pods that agree on them have the same policies. */
+  readonly labelKeys: (namespace: string) => Iterable<string>;
 }
 
 interface Filed {
@@ -29,11 +31,18 @@ interface NamespacePolicies {
   readonly byPair: Map<string, Map<PolicyKey, Policy>>;
   /** How many selectors name a pair, whether or not their policy is filed under it. */
   readonly mentions: Map<string, number>;
+  /** How many of these pairs have a label key. */
+  readonly keys: Map<string, number>;
 }
 
 /** `key=value`. Two pairs may share a string only when a label key contains `=`, which Kubernetes rejects. */
 export function labelPair(key: string, value: string): string {
   return `${key}=${value}`;
+}
+
+/** The key of a pair. */
+function keyOfPair(pair: string): string {
+  return pair.slice(0, pair.indexOf('='));
 }
 
 /**
@@ -70,12 +79,18 @@ export function createPolicyIndex(): PolicyIndex {
     set: (key, policy) => {
       remove(key);
       const { namespace } = policy.metadata;
-      const policies = namespaces.get(namespace) ?? { unconditional: new Map(), byPair: new Map(), mentions: new Map() };
+      const policies = namespaces.get(namespace) ?? {
+        unconditional: new Map<PolicyKey, Policy>(),
+        byPair: new Map<string, Map<PolicyKey, Policy>>(),
+        mentions: new Map<string, number>(),
+        keys: new Map<string, number>(),
+      };
       namespaces.set(namespace, policies);
       filedByKey.set(key, file(policies, key, policy));
     },
     delete: remove,
     candidates: (namespace, labels) => candidatesIn(namespaces.get(namespace), labels),
+    labelKeys: (namespace) => namespaces.get(namespace)?.keys.keys() ?? [],
   };
 }
 
@@ -91,7 +106,7 @@ function file(policies: NamespacePolicies, key: PolicyKey, policy: Policy): File
   const named = 'any' in required ? required.any : required.all;
   // The least shared pair: a label that every selector names, such as env=prod, would collect them all.
   const pairs = 'any' in required ? [...new Set(named)] : leastMentioned(named, policies.mentions);
-  for (const pair of named) policies.mentions.set(pair, (policies.mentions.get(pair) ?? 0) + 1);
+  for (const pair of named) mention(policies, pair, 1);
   if (pairs === undefined) policies.unconditional.set(key, policy);
   for (const pair of pairs ?? []) {
     const bucket = policies.byPair.get(pair);
@@ -110,10 +125,21 @@ function unfile(policies: NamespacePolicies, key: PolicyKey, { policy, pairs }: 
   }
   const required = requiredPairs(policy);
   for (const pair of 'any' in required ? required.any : required.all) {
-    const count = policies.mentions.get(pair) ?? 0;
-    if (count <= 1) policies.mentions.delete(pair);
-    else policies.mentions.set(pair, count - 1);
+    mention(policies, pair, -1);
   }
+}
+
+function mention({ mentions, keys }: NamespacePolicies, pair: string, by: 1 | -1): void {
+  const before = mentions.get(pair) ?? 0;
+  addCount(mentions, pair, by);
+  const isKnown = before > 0;
+  if (isKnown !== before + by > 0) addCount(keys, keyOfPair(pair), by);
+}
+
+function addCount(counts: Map<string, number>, key: string, by: 1 | -1): void {
+  const count = (counts.get(key) ?? 0) + by;
+  if (count <= 0) counts.delete(key);
+  else counts.set(key, count);
 }
 
 function leastMentioned(pairs: readonly string[], mentions: ReadonlyMap<string, number>): readonly string[] | undefined {

@@ -60,6 +60,11 @@ export interface Selection {
   readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
   /** The distinct label sets of the workload's pods with an agent. */
   readonly labelSetsOf: (workload: WorkloadKey) => readonly Labels[];
+  /**
+   * The same label sets with only the keys that a selector of their namespace or the root namespace names, each once: the policies of a
+   * pod depend on nothing else. Pods of a StatefulSet have a label each.
+   */
+  readonly selectableSetsOf: (workload: WorkloadKey) => readonly Labels[];
 }
 
 const NO_POLICIES: ReadonlySet<PolicyKey> = new Set();
@@ -97,6 +102,7 @@ export function createSelection(rootNamespace: () => string): Selection {
     traitsOf: labelSets.traitsOf,
     portsFor: (policy) => portsFor(parts, policy),
     labelSetsOf: (workload) => [...labelSets.ofWorkload(workload)].filter(isWithAgent).map(({ labels }) => labels),
+    selectableSetsOf: (workload) => selectableSetsOf(parts, workload).map(({ labels }) => labels),
   };
 }
 
@@ -148,8 +154,10 @@ function describeSelected({ labelSets }: Parts, policy: Policy, workloads: Reado
   let described = '';
   for (const workload of workloads) {
     let [withAgent, withoutAgent] = [false, false];
-    for (const set of labelSets.ofWorkload(workload)) {
-      if (withAgent && withoutAgent) break;
+    const agents = labelSets.agentsOf(workload);
+    for (const set of labelSets.candidatesOf(policy, workload)) {
+      // A workload whose pods all have an agent is not searched for one that has none.
+      if ((withAgent || agents.withAgent === 0) && (withoutAgent || agents.withoutAgent === 0)) break;
       if ((withAgent || !isWithAgent(set)) && (withoutAgent || !isWithoutAgent(set))) continue;
       if (!selectsPod(policy, set.namespace, set.labels)) continue;
       withAgent ||= isWithAgent(set);
@@ -162,10 +170,26 @@ function describeSelected({ labelSets }: Parts, policy: Policy, workloads: Reado
 
 function policiesOf(parts: Parts, workload: WorkloadKey): ReadonlyMap<PolicyKey, Policy> {
   const found = new Map<PolicyKey, Policy>();
-  for (const { namespace, labels, withAgent } of parts.labelSets.ofWorkload(workload)) {
-    if (withAgent > 0) for (const [key, policy] of policiesFor(parts, namespace, labels)) found.set(key, policy);
+  for (const { namespace, labels } of selectableSetsOf(parts, workload)) {
+    for (const [key, policy] of policiesFor(parts, namespace, labels)) found.set(key, policy);
   }
   return found;
+}
+
+function selectableSetsOf(
+  { labelSets, policies, rootNamespace }: Parts,
+  workload: WorkloadKey,
+): readonly { readonly namespace: string; readonly labels: Labels }[] {
+  const found = new Map<string, { readonly namespace: string; readonly labels: Labels }>();
+  let keys: ReadonlySet<string> | undefined;
+  for (const { namespace, labels, withAgent } of labelSets.ofWorkload(workload)) {
+    if (withAgent === 0) continue;
+    keys ??= new Set([rootNamespace(), namespace].flatMap((scope) => [...policies.labelKeys(scope)]));
+    const pairs = Object.entries(labels).filter(([key]) => keys?.has(key) === true);
+    const text = JSON.stringify(pairs.sort(([one], [other]) => (one < other ? -1 : 1)));
+    if (!found.has(text)) found.set(text, { namespace, labels: Object.fromEntries(pairs) });
+  }
+  return [...found.values()];
 }
 
 function policiesFor({ policies, rootNamespace }: Parts, namespace: string, labels: Labels): ReadonlyMap<PolicyKey, Policy> {

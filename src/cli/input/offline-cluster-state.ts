@@ -74,7 +74,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
     clusterState,
     policies,
     findings,
-    compile: (workload) => compileOffline(workload, clusterState.selection.labelSetsOf(workloadKey(workload)), { clusterState, mesh }),
+    compile: (workload) => compileOffline(workload, clusterState.selection.selectableSetsOf(workloadKey(workload)), { clusterState, mesh }),
     reportCompiled: (compiled) =>
       listedByPolicy(compiled).flatMap((finding) => {
         const { kind, namespace, name } = finding.policy;

@@ -121,3 +121,40 @@ describe('cost of Selection', () => {
     expect(cost(cluster, ({ selection }) => selection.policiesFor('ns-0', { env: 'prod', app: 'app-3' })).policies).to.be.at.most(2);
   });
 });
+
+describe('a workload whose pods have a label each', () => {
+  /** The label sets that are read when one more pod comes, and the sets that a compilation looks at. */
+  function readsOf(count: number, policies: readonly AuthorizationPolicy[]): { readonly reads: number; readonly sets: number } {
+    let reads = 0;
+    const selection = createSelection(() => ROOT);
+    const pod = (at: number): SlimPod => {
+      const labels = new Proxy({ app: 'web', pod: `web-${at}` } as Readonly<Record<string, string>>, {
+        get: (own, key) => {
+          reads += 1;
+          return Reflect.get(own, key) as unknown;
+        },
+      });
+      return podOf('web', labels, { namespace: 'ns-0', name: `web-${at}` });
+    };
+    for (const after of policies) selection.apply({ kind: 'policy', after });
+    for (let at = 0; at < count; at += 1) selection.apply({ kind: 'pod', after: pod(at) });
+    reads = 0;
+    selection.apply({ kind: 'pod', after: pod(count) });
+    const more = reads;
+    return { reads: more, sets: selection.selectableSetsOf('ns-0/statefulset/web').length };
+  }
+  const policies = (labels: object): readonly AuthorizationPolicy[] =>
+    Array.from({ length: 5 }, (_, at) => allow(`p-${at}`, { namespace: 'ns-0', ...labels }));
+
+  it('costs no more for a pod when there are more of them', () => {
+    for (const labels of [{}, { labels: { app: 'web' } }, { labels: { app: 'web', pod: 'web-40' } }]) {
+      expect(readsOf(40, policies(labels)).reads, JSON.stringify(labels)).to.be.at.least(readsOf(160, policies(labels)).reads);
+    }
+  });
+
+  it('is compiled for each combination of the labels that selectors name', () => {
+    expect(readsOf(40, policies({})).sets).to.equal(1);
+    expect(readsOf(40, policies({ labels: { app: 'web' } })).sets).to.equal(1);
+    expect(readsOf(40, policies({ labels: { pod: 'web-1' } })).sets).to.equal(41);
+  });
+});
