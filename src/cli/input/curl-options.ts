@@ -156,7 +156,8 @@ export function addCurlOptions(command: Command): Command {
   for (const flags of IGNORED) addIgnored(command, flags);
   for (const [flags, reason] of UNSUPPORTED) command.addOption(unsupported(flags, reason));
   // All kinds of data are collected in one array, in the order of the command line.
-  for (const name of ['data-raw', 'data-binary', 'data-urlencode']) command.on(`option:${name}`, (text: string) => addData(command, text));
+  for (const name of ['data-raw', 'data-binary']) command.on(`option:${name}`, (text: string) => addData(command, text));
+  command.on('option:data-urlencode', (text: string) => addData(command, encodedData(text)));
   return command;
 }
 
@@ -176,6 +177,17 @@ export function curlNotes({ ignored = [] }: CurlOptions): readonly string[] {
 
 function addData(command: Command, text: string): void {
   command.setOptionValue('data', [...(command.getOptionValue('data') as readonly string[]), text]);
+}
+
+/** `name=content` with the content percent-encoded, as curl sends it; without a name `=content` or `content`. */
+function encodedData(text: string): string {
+  const equals = text.indexOf('=');
+  const content = encodeURIComponent(text.slice(equals + 1).toWellFormed()).replaceAll(/[!'()*]/g, percentEncoded);
+  return equals > 0 ? `${text.slice(0, equals)}=${content}` : content;
+}
+
+function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 function hidden(flags: string): Option {
@@ -205,7 +217,9 @@ export function hasCurlOptions({ data, urlQuery, ...flags }: CurlOptions): boole
 /** The request to `path` that curl would send with these flags; repeated data is joined into one body. */
 export function curlRequest(path: string, options: CurlOptions): RequestSpec {
   const { head, get, data, json, urlQuery } = options;
-  const query = [...(get === true ? data : []), ...urlQuery.map((one) => one.replace(/^\+/, ''))].join('&');
+  const query = [...(get === true ? data : []), ...urlQuery.map((one) => (one.startsWith('+') ? one.slice(1) : encodedData(one)))].join(
+    '&',
+  );
   const text = json ?? data.join('&');
   const hasBody = json !== undefined || (data.length > 0 && get !== true);
   const target = query === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`;

@@ -46,6 +46,21 @@ describe('curlRequest', () => {
     });
   });
 
+  for (const [data, sent] of [
+    ['q=a b&c', 'q=a%20b%26c'],
+    ['q=\u00e9', 'q=%C3%A9'],
+    ['a b', 'a%20b'],
+    ['=a=b', 'a%3Db'],
+    ["q=it's(*)!", 'q=it%27s%28%2A%29%21'],
+    ['q=-._~x', 'q=-._~x'],
+  ] as const) {
+    it(`percent-encodes the content of --data-urlencode ${data}, and of --url-query`, () => {
+      expect(curlRequest('/x', parse('-G', '--data-urlencode', data)).path).to.equal(`/x?${sent}`);
+      expect(curlRequest('/x', parse('--data-urlencode', data)).body).to.equal(sent);
+      expect(curlRequest('/x', parse('--url-query', data)).path).to.equal(`/x?${sent}`);
+    });
+  }
+
   it('asks for compressed content with --compressed, and sends --oauth2-bearer and --url-query', () => {
     expect(curlRequest('/', parse('--compressed')).headers).to.deep.equal([['Accept-Encoding', 'deflate, gzip, br, zstd']]);
     expect(curlRequest('/', parse('--oauth2-bearer', 'a.b.c')).headers).to.deep.equal([['Authorization', 'Bearer a.b.c']]);
