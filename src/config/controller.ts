@@ -13,9 +13,9 @@ import { RefusedError } from '../errors.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
 import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
-import { adaptIstioMesh } from './istio-mesh.ts';
+import { adaptIstioMesh, isIstioMeshKey } from './istio-mesh.ts';
 import { internalSources } from './key-sources.ts';
-import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
+import { durationSchema, ipBlockSchema, MESH_KEYS, meshSchema } from './mesh.ts';
 import { IMAGE_REPOSITORY } from './patterns.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
@@ -294,7 +294,14 @@ function parseFile(text: string | undefined): Record<string, unknown> {
   }
   if (value === null) return {};
   if (!isRecord(value)) throw new RefusedError('SP_CONFIG', 'the configuration file is not a mapping');
+  const outside = Object.keys(value).filter(isMeshSetting);
+  if (outside.length > 0) throw new RefusedError('SP_CONFIG', `${outside.join(', ')}: settings of Istio's MeshConfig belong below mesh`);
   return structuredClone(value);
+}
+
+/** Whether a key of the file is one of MeshConfig, or the name of the section in charts of Istio. */
+function isMeshSetting(key: string): boolean {
+  return key === 'meshConfig' || MESH_KEYS.has(key) || isIstioMeshKey(key);
 }
 
 function setPath(target: Record<string, unknown>, path: readonly string[], value: string): void {

@@ -26,6 +26,11 @@ const OTHER_PROVIDERS: ReadonlySet<string> = new Set(
 const OLD_HEADERS = 'includeHeadersInCheck';
 const NEW_HEADERS = 'includeRequestHeadersInCheck';
 
+/** Whether `key` is a member of MeshConfig that has no meaning here. */
+export function isIstioMeshKey(key: string): boolean {
+  return ISTIO_KEYS.has(key);
+}
+
 /** A mesh section with names that the schema knows, and what was changed or has to be removed. */
 export interface AdaptedMesh {
   readonly mesh: unknown;

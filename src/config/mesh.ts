@@ -132,6 +132,9 @@ const meshObject = z.strictObject({
     .meta({ description: 'Allows CUSTOM policies of one workload to name several providers' }),
 });
 
+/** The settings below `mesh`. */
+export const MESH_KEYS: ReadonlySet<string> = new Set(Object.keys(meshObject.shape));
+
 /** The mesh part of a configuration file; every key may be absent, an unknown key is an error. */
 export const meshSchema: z.ZodType<MeshConfig> = meshObject.transform((mesh) => {
   const { normalization } = mesh.pathNormalization;

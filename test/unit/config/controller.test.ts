@@ -133,6 +133,13 @@ mesh:
       input: { fileText: JSON.stringify({ webhook }) },
       message: 'not a quantity such as 100m or 64Mi',
     })),
+    ...[
+      'extensionProviders: []',
+      'trustDomain: a',
+      'meshConfig: {}',
+      'accessLogFile: /dev/stdout\nrootNamespace: a',
+      'rootNamespace: a',
+    ].map((fileText) => ({ name: `a MeshConfig as the file: ${fileText}`, input: { fileText }, message: 'belong below mesh' })),
     ...['agentResources', 'initResources'].map((name) => ({
       name: `requests of ${name} above its limit`,
       input: { fileText: JSON.stringify({ webhook: { [name]: { requests: { cpu: '1100m' }, limits: { cpu: 1 } } } }) },
