@@ -160,6 +160,10 @@ describe('signing keys on a real API server', function () {
     await enforce(at, old, 'one');
     await cli(at, 'reset', '--yes');
     await at.cluster.policy(AP, 'two', at.ns, DENY_GET);
+    const enforced = async (): Promise<string> => (await at.cluster.condition(AP, 'two', at.ns, 'Enforced'))?.message ?? '';
+    await at.see(async () => (await enforced()).includes('root key that is not of this installation'), 'the pod of before in the status');
+    await at.cluster.deletePod(at.ns, 'httpbin');
+    await at.guardedPod();
     const fresh = await agentOf(at);
     await enforce(at, fresh, 'one', 'two');
     await old.sync();
