@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { NearMiss, NearMisses } from '../../../src/policy/decide/decision.ts';
 import type { RequestFacts } from '../../../src/policy/facts.ts';
-import { allow, CONNECTION, deny, filterChainOf, paths, raw, verdictOf } from './chains.ts';
+import { allow, authorizer, CONNECTION, custom, deny, expectKind, filterChainOf, paths, raw, verdictOf } from './chains.ts';
 
 const MISS = { why: 'the test says so' } as unknown as NearMiss;
 
@@ -48,6 +48,16 @@ describe('the rbac filter', () => {
     expect(log).not.to.have.property('jwtRule');
     expect(log.decision?.rule?.source.name).to.equal('a');
     expect(verdictOf('forward', filterChainOf([allow('a', {})]), raw('/')).log).to.include({ isGrpc: false, peer: undefined });
+  });
+
+  it('forwards no header of the router that an ext_authz server sets, after policies saw it', () => {
+    const seen = allow('a', { when: [{ key: 'request.headers[x-envoy-retry-on]', values: ['5xx'] }] });
+    const filterChain = filterChainOf([custom('c', 'ext', {}), seen], { mesh: { extensionProviders: [authorizer('ext')] } });
+    const check = verdictOf('check', filterChain, raw('/'));
+    const setHeaders = ['x-envoy-retry-on', '5xx', 'x-kept', '1'];
+    const { head } = expectKind('forward', check.resume({ kind: 'allow', setHeaders, removeHeaders: [] }));
+
+    expect(head.headers).to.include('x-kept').and.not.include('x-envoy-retry-on');
   });
 
   it('logs an empty host when the policies see none', () => {

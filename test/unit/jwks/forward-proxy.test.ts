@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Server as NetServer } from 'node:net';
 import { expect } from 'chai';
+import { RefusedError } from '../../../src/errors.ts';
 import { type FetchContext, type FetchLimits, fetchDocument } from '../../../src/jwks/fetch-document.ts';
 import { FetchTrail } from '../../../src/jwks/fetch-failure.ts';
 import { readFetchLimits } from '../../../src/jwks/fetch-limits.ts';
@@ -35,7 +36,9 @@ describe('proxiesOfEnvironment', () => {
 
   for (const value of ['socks5://proxy:1080', 'http://', '://x', 'proxy:notaport']) {
     it(`refuses ${value}, without showing it`, () => {
-      expect(() => proxiesOfEnvironment({ HTTPS_PROXY: value })).to.throw('HTTPS_PROXY is not the URL of an HTTP proxy');
+      expect(() => proxiesOfEnvironment({ HTTPS_PROXY: value }))
+        .to.throw(RefusedError, 'HTTPS_PROXY is not the URL of an HTTP proxy')
+        .with.property('code', 'SP_CONFIG');
     });
   }
 

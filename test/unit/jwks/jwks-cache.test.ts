@@ -73,6 +73,19 @@ describe('JWKS cache, when sources respond', () => {
     expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'fresh', url: rule.jwksUri, leftOut: [] });
   });
 
+  it('does not use keys that are too large, and says so', async () => {
+    const [key] = freshJwks('one').keys;
+    server.answer('/keys', json({ keys: Array.from({ length: 100 }, (_, at) => ({ ...key, kid: `${at}`.padStart(3000, 'k') })) }));
+    jwksCache.want('policy', 'foo', [rule]);
+    await requests(1);
+
+    expect(kids()).to.equal(undefined);
+    expect(jwksCache.stateOf(rule, 'foo')).to.include({
+      kind: 'unavailable',
+      reason: `${rule.jwksUri} cannot be used: its keys take more than 256 KiB`,
+    });
+  });
+
   it('fetches a source once when several policies want it, and notifies all of them', async () => {
     server.answer('/keys', json(freshJwks('one')));
     jwksCache.want('a', 'foo', [rule, { ...rule, issuer: 'other' }]);
