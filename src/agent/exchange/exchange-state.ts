@@ -4,6 +4,7 @@
 
 import type { VerdictLog } from '../../filters/verdict.ts';
 import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
+import { NO_HEADERS } from '../../http/header-list.ts';
 import type { ForwardHead, RawRequest } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import type { ResponseHead, StreamRequest } from '../../http/stream.ts';
@@ -15,7 +16,7 @@ const NO_REQUEST: StreamRequest = Object.freeze({
   version: '1.1',
   method: '',
   target: '',
-  headers: [],
+  headers: NO_HEADERS,
   hasBody: false,
   body: 0,
   lengthGiven: false,
@@ -81,9 +82,14 @@ export class ExchangeState implements ExchangeRecord {
     return { version, method, target, headers, hasBody, connection: this.#connection, requestId: this.requestId };
   }
 
-  /** Notes that `head` may be sent again, if the method allows it and nothing but the head is sent. */
-  allowRepeat(head: ForwardHead): void {
-    if (this.request.body === 0 && head.upgrade === '' && IDEMPOTENT.has(this.request.method)) this.repeatable = head;
+  /**
+   * Notes that `head` was sent. It may be sent again if the connection was `reused`, the method allows it and nothing else is sent.
+   * Otherwise the headers are not needed any longer, however long the application takes.
+   */
+  forwarded(head: ForwardHead, reused: boolean): void {
+    const { version, method, target, hasBody, body, lengthGiven } = this.request;
+    if (reused && body === 0 && head.upgrade === '' && IDEMPOTENT.has(method)) this.repeatable = head;
+    this.request = { version, method, target, headers: NO_HEADERS, hasBody, body, lengthGiven, clientRequestId: '', grpcTimeout: '' };
   }
 
   /** Notes that the final head of a response goes to the client. */

@@ -254,8 +254,8 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
       this.#reply(UPGRADE_WITH_BODY);
       return;
     }
-    this.#state.allowRepeat(head);
     this.#client = this.#upstream.open(head, request, this, false);
+    this.#state.forwarded(head, this.#client.reused);
     if (head.upgrade !== '') {
       this.#upgrade = 'asked';
       this.#protocol = head.upgrade;

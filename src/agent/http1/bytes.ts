@@ -15,6 +15,11 @@ export function trimWhitespace(text: string, start: number, end: number): string
   return text.slice(from, to);
 }
 
+/** The same text in separate memory: a slice keeps the text that it is a part of. */
+export function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 /** Space or tab. */
 export function isWhitespace(byte: number): boolean {
   return byte === SPACE || byte === TAB;

@@ -8,7 +8,7 @@ import { joinValues } from '../../http/normalize/copy-headers.ts';
 import { refuseOldVersion } from '../../http/normalize/prepare.ts';
 import { RAW_CHUNKS, type StreamRequest } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { hasControlCharacter, hasIllegalByte, isWhitespace, listContains, trimWhitespace } from './bytes.ts';
+import { copyOf, hasControlCharacter, hasIllegalByte, isWhitespace, listContains, trimWhitespace } from './bytes.ts';
 import {
   CODEC_ERROR,
   CONNECT_WITH_LENGTH,
@@ -34,6 +34,9 @@ export interface Http1Request extends StreamRequest {
   /** `Expect: 100-continue` was sent. */
   readonly expectContinue: boolean;
 }
+
+/** Values of a longer head are copied, so that one which is needed for long does not keep the whole head in memory. */
+const SLICED_BYTES = 4096;
 
 const OTHER_VERSION = /^HTTP\/[0-9]\.[0-9]$/;
 const NOT_VISIBLE = /[^\x21-\x7e]/;
@@ -70,7 +73,8 @@ export function parseRequestHead(text: string, acceptHttp10 = false): Http1Reque
   if (!METHODS.has(method)) return CODEC_ERROR;
   const targetEnd = text.indexOf(' ', methodEnd + 1);
   const versionless = targetEnd === -1 || targetEnd > lineEnd;
-  const target = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
+  const sent = text.slice(methodEnd + 1, versionless ? lineEnd : targetEnd);
+  const target = text.length > SLICED_BYTES ? copyOf(sent) : sent;
   if (!isTarget(target, method)) return CODEC_ERROR;
   // Without a version the request ends with its line.
   if (versionless) return refuseVersion(method, target, []);
@@ -133,7 +137,8 @@ function parseFields(text: string, start: number, method: string, target: string
     if (colon === -1 || colon > end || !isToken(text, at, colon)) return CODEC_ERROR;
     if (walk.headers.length >= MAX_HEADERS * 2) return TOO_MANY_HEADERS;
     const name = text.slice(at, colon);
-    const value = trimWhitespace(text, colon + 1, end);
+    const sent = trimWhitespace(text, colon + 1, end);
+    const value = text.length > SLICED_BYTES ? copyOf(sent) : sent;
     walk.headers.push(name, value);
     const refused = noteField(walk, name, value);
     if (refused === 'content-length') return CODEC_ERROR;

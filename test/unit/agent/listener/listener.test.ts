@@ -3,6 +3,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { CheckResponse } from '../../../../src/filters/check-response.ts';
 import type { Verdict } from '../../../../src/filters/verdict.ts';
@@ -10,6 +12,8 @@ import { deny, filterChainOf, httpChain } from '../../filters/chains.ts';
 import { checkOf, providerOf } from '../ext-authz/checks.ts';
 import { headOf, logOf, OK, RawClient, type Stage, type StageOptions, stage, talk } from '../loopback.ts';
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 const GET = 'GET /ok HTTP/1.1\r\nHost: a\r\n\r\n';
 const has = (part: string) => (text: string) => text.includes(part);
 
@@ -208,6 +212,31 @@ describe('connections to the upstream', () => {
     await gone;
     expect(at.records[0]?.details).to.equal('downstream_remote_disconnect');
     expect(at.connections()).to.equal(0);
+  });
+});
+
+describe('memory of requests in progress', () => {
+  let at: Stage;
+  let clients: RawClient[] = [];
+  afterEach(async () => {
+    for (const { socket } of clients) socket.destroy();
+    clients = [];
+    await at.stop();
+  });
+
+  it('is not that of their heads', async () => {
+    at = await stage({ upstream: () => {} });
+    const fields = Array.from({ length: 14 }, (_, nth) => `X-${nth}: ${String(nth).padStart(4000, 'v')}\r\n`).join('');
+    const request = `POST /ok/${'p'.repeat(100)} HTTP/1.1\r\nHost: application.example\r\nX-Request-Id: ${'i'.repeat(36)}\r\n${fields}`;
+    const received = (): number => at.seen.reduce((sum, text) => sum + text.length, 0);
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    // The body never comes.
+    for (let count = 0; count < 200; count += 1) clients.push(new RawClient(at.port).send(`${request}Content-Length: 1\r\n\r\n`));
+    while (received() < clients.length * request.length) await sleep(10);
+    collectGarbage();
+    // What the application received is in memory of the test.
+    expect(process.memoryUsage().heapUsed - before - received()).to.be.below(5 * 1024 * 1024);
   });
 });
 
