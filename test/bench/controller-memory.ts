@@ -20,6 +20,8 @@ const MIB = 1024 * 1024;
 const SYSTEM = 'sallyport-system';
 const NAMESPACE = 'hostile';
 const RULES_PER_POLICY = 64;
+/** As in Dockerfile.controller, with the heap that Node.js chooses for the memory limit of the chart. */
+const FLAGS = '--max-semi-space-size=2 --max-old-space-size=256';
 const CONTROLLER = fileURLToPath(new URL('../../dist/controller.mjs', import.meta.url));
 
 const { values } = parseArgs({
@@ -58,7 +60,14 @@ async function measure(rules: number, seconds: number): Promise<void> {
     for (const object of manifests()) if (RIGHTS.includes(object.kind)) await cluster.apply(object);
     await cluster.namespace(NAMESPACE);
     const kubeconfig = await controlPlane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]);
-    const controller = await startController({ kubeconfig, name: 'one', namespace: SYSTEM, entry: CONTROLLER, level: 'info' });
+    const controller = await startController({
+      kubeconfig,
+      name: 'one',
+      namespace: SYSTEM,
+      entry: CONTROLLER,
+      level: 'info',
+      env: { NODE_OPTIONS: FLAGS },
+    });
     await until(
       async () => (await controller.metric('leader_election_master_status{name="sallyport-controller"}')) === 1,
       'the leader',
