@@ -70,7 +70,7 @@ export async function runTests(root: string, files: readonly string[], options: 
 function failureIn(report: string, code: unknown): string | undefined {
   try {
     const { failures } = JSON.parse(readFileSync(report, 'utf8')) as { readonly failures: readonly { readonly fullTitle: string }[] };
-    return code === 0 ? undefined : (failures[0]?.fullTitle ?? `exit code ${code}`);
+    return code === 0 ? undefined : (failures[0]?.fullTitle ?? `exit code ${String(code)}`);
   } catch {
     return 'no start';
   }

@@ -77,12 +77,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     evaluations,
     newRequestId,
   };
-  const parts = { options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections };
-  const servers = await startServers(parts).catch((error: unknown) => {
-    // The token cache of the process would remember the chain.
-    holder.current?.filterChain.release();
-    throw error;
-  });
+  const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
   const following = bundles.follow(stopFollowing.signal);
   const stopSweeping = startInterval(LIMITS.connectionSweep, () => {
     servers.sweep(clock.nowMs());

@@ -62,6 +62,8 @@ export async function startServers(parts: ServerParts): Promise<Servers> {
   } catch (error) {
     for (const listener of listeners) await listener.stop(0);
     for (const stop of stops) stop();
+    // The token cache of the process would remember the chain.
+    parts.holder.current?.filterChain.release();
     throw error;
   }
 }

@@ -50,7 +50,9 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     if (ledger.get(key)?.desired?.revision !== undefined) onForeignWrite(name, copy.copy.workload);
   };
   // The UID of a ConfigMap of a bundle that is wanted stays known: without its label, the watch reports it as removed.
-  const forget = (name: string, copy: Copy): void => {
+  const drop = (name: string, copy: Copy): void => {
+    copyByName.delete(name);
+    remove(name, copy);
     if (ledger.get(workloadKeyOf(copy))?.desired?.revision === undefined) parts.known.delete(name);
   };
   const onForeignWrite = (name: string, workload: WorkloadRef): void => {
@@ -60,21 +62,13 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
   };
   return {
     replace: (copies) => {
-      for (const [name, copy] of copyByName) {
-        if (copies.has(name)) continue;
-        copyByName.delete(name);
-        remove(name, copy);
-        forget(name, copy);
-      }
+      for (const [name, copy] of copyByName) if (!copies.has(name)) drop(name, copy);
       for (const [name, copy] of copies) take(name, copy);
     },
     upsert: take,
     remove: (name) => {
       const copy = copyByName.get(name);
-      copyByName.delete(name);
-      if (copy === undefined) return;
-      remove(name, copy);
-      forget(name, copy);
+      if (copy !== undefined) drop(name, copy);
     },
   };
 }

@@ -47,6 +47,11 @@ interface Posting {
   size: number;
 }
 
+interface AgentCounts {
+  withAgent: number;
+  withoutAgent: number;
+}
+
 interface KnownPod {
   readonly set: Mutable;
   readonly pod: SlimPod;
@@ -59,14 +64,9 @@ export function createLabelSetIndex(): LabelSetIndex {
   const all: Posting = { byNamespace: new Map(), size: 0 };
   const byPair = new Map<string, Posting>();
   const traitsByWorkload = new Map<WorkloadKey, TraitCounts>();
-  const agentsByWorkload = new Map<WorkloadKey, { withAgent: number; withoutAgent: number }>();
+  const agentsByWorkload = new Map<WorkloadKey, AgentCounts>();
   const count = ({ set, pod }: KnownPod, difference: 1 | -1): void => {
-    const agents = agentsByWorkload.get(set.workload) ?? { withAgent: 0, withoutAgent: 0 };
-    const member = hasAgent(pod) ? 'withAgent' : 'withoutAgent';
-    set[member] += difference;
-    agents[member] += difference;
-    if (agents.withAgent + agents.withoutAgent === 0) agentsByWorkload.delete(set.workload);
-    else agentsByWorkload.set(set.workload, agents);
+    countAgent(agentsByWorkload, { set, pod }, difference);
     countTraits(traitsByWorkload, { workload: set.workload, pod, difference });
   };
 
@@ -117,6 +117,15 @@ export function createLabelSetIndex(): LabelSetIndex {
     ofNamespace: (namespace) => setsOf(all, namespace),
     candidates: (policy, namespace) => candidatesFor(policy, namespace, { all, byPair }),
   };
+}
+
+function countAgent(agentsByWorkload: Map<WorkloadKey, AgentCounts>, { set, pod }: KnownPod, difference: 1 | -1): void {
+  const agents = agentsByWorkload.get(set.workload) ?? { withAgent: 0, withoutAgent: 0 };
+  const member = hasAgent(pod) ? 'withAgent' : 'withoutAgent';
+  set[member] += difference;
+  agents[member] += difference;
+  if (agents.withAgent + agents.withoutAgent === 0) agentsByWorkload.delete(set.workload);
+  else agentsByWorkload.set(set.workload, agents);
 }
 
 function* candidatesFor(

@@ -42,7 +42,7 @@ const EDITS: readonly RuleEdit[] = [
   (rule) => [{ ...rule, from: rule.from.map(withoutFirst) }],
   (rule) => [{ ...rule, to: rule.to.map(withoutFirst) }],
   (rule) => [mapClauses(rule, narrowed)],
-  (rule) => [...rule.from.map((from) => ({ ...rule, from: [from] }))],
+  (rule) => rule.from.map((from) => ({ ...rule, from: [from] })),
 ];
 
 function editEngine(engine: Engine, at: number, edit: RuleEdit): Engine {

@@ -89,7 +89,10 @@ export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRul
 }
 
 function trustOf(container: Fields): AgentTrust {
-  const valueOf = (wanted: string): string => String(itemsOf(container['env']).find(({ name }) => name === wanted)?.['value'] ?? '');
+  const valueOf = (wanted: string): string => {
+    const value = itemsOf(container['env']).find(({ name }) => name === wanted)?.['value'];
+    return typeof value === 'string' ? value : '';
+  };
   return { anchor: valueOf(AGENT_ENV.trustAnchor), floor: Number(valueOf(AGENT_ENV.bundleFloor)) };
 }
 

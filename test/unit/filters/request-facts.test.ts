@@ -85,7 +85,8 @@ describe('the facts of a request', () => {
 
 describe('the facts of a TCP connection', () => {
   it('are the address of the peer, and nothing of HTTP', () => {
-    const { headerValues, ...facts } = connectionFacts(CONNECTION);
+    const connection = connectionFacts(CONNECTION);
+    const facts = Object.fromEntries(Object.entries(connection).filter(([name]) => name !== 'headerValues'));
 
     expect(facts).to.deep.equal({
       connection: CONNECTION,
@@ -96,6 +97,6 @@ describe('the facts of a TCP connection', () => {
       remoteIp: CONNECTION.sourceIp,
       headerList: [],
     });
-    expect(headerValues('host')).to.deep.equal([]);
+    expect(connection.headerValues('host')).to.deep.equal([]);
   });
 });

@@ -267,8 +267,8 @@ describe('budget of policies', () => {
         fresh.replacePolicies(AP, last.values());
         const decided = (one: ClusterState): readonly unknown[] =>
           [...one.policies.values()]
-            .map(({ key, active, refusal }) => [key, active, refusal])
-            .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+            .sort((one, other) => (one.key < other.key ? -1 : 1))
+            .map(({ key, active, refusal }) => [key, active, refusal]);
         expect(decided(state)).to.deep.equal(decided(fresh));
       }),
     );

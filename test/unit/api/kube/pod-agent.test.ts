@@ -82,7 +82,7 @@ const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WO
 
 describe('readPodAgent: guarded pods', () => {
   it('takes a pod that sets any of the annotations, and one that sets all', () => {
-    const expected = Object.entries(names).filter(([name]) => /_ANNOTATION$/.test(name));
+    const expected = Object.entries(names).filter(([name]) => name.endsWith('_ANNOTATION'));
     const other = NOT_OF_INJECTED_PODS.map((name) => `${name}_ANNOTATION`);
     expect(Object.keys(ANNOTATIONS)).to.have.members(expected.flatMap(([name, value]) => (other.includes(name) ? [] : [value])));
     for (const [name, value] of Object.entries(ANNOTATIONS)) {

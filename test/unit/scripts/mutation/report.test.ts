@@ -22,7 +22,7 @@ function classify(kind: Kind, results: readonly Result[]): ReadonlyMap<string, C
 const rowsOf = (text: string): readonly (readonly string[])[] =>
   text
     .split('\n')
-    .filter((line) => / %$/.test(line))
+    .filter((line) => line.endsWith(' %'))
     .map((line) => line.split(/ +/));
 
 describe('the report on mutants', () => {
