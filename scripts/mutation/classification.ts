@@ -4,10 +4,15 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * equivalent: no caller sees a difference. cost only: it decides the same with more or less work. log text: what people
- * read changes. Only the first is left out of the rate.
+ * equivalent: no caller sees a difference. cost only: it decides and answers the same with more or less work. log text: what people
+ * read changes.
  */
-export type Kind = 'equivalent' | 'cost only' | 'log text';
+export const KINDS = ['equivalent', 'cost only', 'log text'] as const;
+/** One of {@link KINDS}. */
+export type Kind = (typeof KINDS)[number];
+
+/** Left out of the rate: a test of behaviour cannot notice them. */
+export const UNCOUNTED: readonly Kind[] = ['equivalent', 'cost only'];
 
 /** Why a mutant may survive. */
 export interface Classified {

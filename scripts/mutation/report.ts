@@ -1,7 +1,7 @@
 /*
  * What a run found: survivors, and the rate of each package.
  */
-import type { Classified } from './classification.ts';
+import { type Classified, KINDS, type Kind, UNCOUNTED } from './classification.ts';
 import type { Result } from './results.ts';
 
 const MIN_RATE = 0.9;
@@ -23,7 +23,7 @@ export function reportOn(results: readonly Result[], classification: ReadonlyMap
   const text = [
     ...survivors.map(({ mutant }) => `${describe(mutant)}\n    ${wordsOf(classification.get(mutant.id))}`),
     ...wrong.map(({ mutant, failure }) => `${describe(mutant)}\n    classified, but noticed by: ${failure}`),
-    ['package', 'drawn', 'killed', 'survived', 'equivalent', 'rate'].map(cell).join(''),
+    ['package', 'drawn', 'killed', ...KINDS, 'unclassified', 'rate'].map(cell).join(''),
     ...rows.map(({ cells }) => cells.map(cell).join('')),
     `${unclassified.length} survivors are not classified.`,
   ];
@@ -41,12 +41,18 @@ function rowOf(
   tried: readonly Result[],
   classification: ReadonlyMap<string, Classified>,
 ): { readonly cells: readonly string[]; readonly rate: number } {
-  const survived = tried.filter(({ outcome }) => outcome === 'survived');
-  const equivalent = survived.filter(({ mutant }) => classification.get(mutant.id)?.kind === 'equivalent').length;
-  const killed = tried.length - survived.length;
-  const rate = killed / Math.max(1, tried.length - equivalent);
-  const counts = [tried.length, killed, survived.length, equivalent].map(String);
-  return { cells: [name, ...counts, `${(100 * rate).toFixed(1)} %`], rate };
+  const survivors = tried.filter(({ outcome }) => outcome === 'survived');
+  const counts = new Map<Kind | undefined, number>();
+  for (const { mutant } of survivors) {
+    const kind = classification.get(mutant.id)?.kind;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const countOf = (kind?: Kind): number => counts.get(kind) ?? 0;
+  const killed = tried.length - survivors.length;
+  const counted = tried.length - UNCOUNTED.reduce((sum, kind) => sum + countOf(kind), 0);
+  const rate = killed / Math.max(1, counted);
+  const cells = [tried.length, killed, ...KINDS.map(countOf), countOf()].map(String);
+  return { cells: [name, ...cells, `${(100 * rate).toFixed(1)} %`], rate };
 }
 
 function packageOf({ mutant }: Result): string {
@@ -58,5 +64,5 @@ function wordsOf(classified: Classified | undefined): string {
 }
 
 function cell(text: string, index: number): string {
-  return index === 0 ? text.padEnd(12) : text.padStart(12);
+  return index === 0 ? text.padEnd(10) : text.padStart(14);
 }

@@ -26,14 +26,20 @@ const rowsOf = (text: string): readonly (readonly string[])[] =>
     .map((line) => line.split(/ +/));
 
 describe('the report on mutants', () => {
-  it('counts them by package, and leaves out of the rate what is equivalent', () => {
-    const jwt = resultsOf('src/jwt/deep/a.ts', 2);
+  it('counts them by package and kind, and leaves out of the rate what is equivalent or a matter of cost', () => {
+    const jwt = resultsOf('src/jwt/deep/a.ts', 5);
     const agent = resultsOf('src/agent/a.ts', 0);
-    const report = reportOn([...jwt, ...agent], classify('equivalent', jwt.slice(9)));
+    const known = new Map([
+      ...classify('equivalent', jwt.slice(5, 6)),
+      ...classify('cost only', jwt.slice(6, 8)),
+      ...classify('log text', jwt.slice(8, 9)),
+    ]);
+    const { text } = reportOn([...jwt, ...agent], known);
 
-    expect(rowsOf(report.text)).to.deep.equal([
-      ['agent', '10', '10', '0', '0', '100.0', '%'],
-      ['jwt', '10', '8', '2', '1', '88.9', '%'],
+    expect(text).to.match(/\npackage +drawn +killed +equivalent +cost only +log text +unclassified +rate\n/);
+    expect(rowsOf(text)).to.deep.equal([
+      ['agent', '10', '10', '0', '0', '0', '0', '100.0', '%'],
+      ['jwt', '10', '5', '1', '2', '1', '1', '71.4', '%'],
     ]);
   });
 
@@ -43,7 +49,7 @@ describe('the report on mutants', () => {
 
     expect(reportOn(one, classify('log text', one.slice(9))).ok).to.equal(true);
     expect(reportOn(one, new Map()).ok).to.equal(false);
-    expect(reportOn(two, classify('equivalent', two.slice(8))).ok).to.equal(true);
+    for (const kind of ['equivalent', 'cost only'] as const) expect(reportOn(two, classify(kind, two.slice(8))).ok).to.equal(true);
     expect(reportOn(two, classify('log text', two.slice(8))).ok).to.equal(false);
   });
 
