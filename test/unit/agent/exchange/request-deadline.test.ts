@@ -40,11 +40,12 @@ describe('exchange: deadlines of clients', () => {
     expect(last(stage)).to.deep.equal([504, 'max_duration_timeout', 'allow']);
   });
 
-  it('ends a request whose body is not complete with 408', () => {
-    const stage = open();
-    stage.client.request({ method: 'POST', body: 5, grpcTimeout: '50m' }).send('ab');
+  it('ends a request whose body is not complete with 408, and one whose body is with 504', () => {
+    const [cut, complete] = [open(), open()];
+    for (const { client } of [cut, complete]) client.request({ method: 'POST', body: 2, grpcTimeout: '50m' }).send('ab');
+    complete.client.endBody();
     clock.advance(50);
-    expect(stage.client.response.status).to.equal(408);
+    expect([cut, complete].map(({ client }) => client.response.status)).to.deep.equal([408, 504]);
   });
 
   it('cuts a response that has begun', async () => {

@@ -3,6 +3,7 @@
  */
 import { expect } from 'chai';
 import { ChunkReader } from '../../../../src/agent/http1/chunk-reader.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 
 /** Reads `text` in pieces of `size`. @returns the final state, what may be forwarded, and how much was consumed */
 function readIn(text: string, size: number, lenient = false): { state: string; forwarded: string; consumed: number } {
@@ -90,6 +91,14 @@ describe('ChunkReader', () => {
       expect(readIn(text, 1, true).state).to.equal('bad');
     });
   }
+
+  it('reads as many bytes of extensions and names of trailers as the limit allows, and no more', () => {
+    const most = LIMITS.chunkNoiseBytes.value;
+    for (const body of [(noise: string) => `1;${noise}\r\na\r\n0\r\n\r\n`, (noise: string) => `1\r\na\r\n0\r\n${noise}:\r\n\r\n`]) {
+      expect(readIn(body('x'.repeat(most)), 10_000).state).to.equal('done');
+      expect(readIn(body('x'.repeat(most + 1)), 10_000).state).to.equal('bad');
+    }
+  });
 
   it('is ready for the next body after reset', () => {
     const reader = new ChunkReader(false);

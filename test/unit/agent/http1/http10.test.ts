@@ -62,6 +62,13 @@ describe('HTTP/1.0 clients', () => {
     ]);
   });
 
+  it('keeps its connection behind a response without body', async () => {
+    const { port, seen } = await start(answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
+    const text = await talk(port, get('/ok', 'Connection: keep-alive') + get('/ok'));
+    expect(text.match(/connection: .*/g)).to.deep.equal(['connection: keep-alive', 'connection: close']);
+    expect(seen.join('').match(/GET/g)).to.have.length(2);
+  });
+
   it('is one of HTTP/1.0 for an external authorizer', async () => {
     const versions: string[] = [];
     const { port } = await start({

@@ -55,6 +55,10 @@ describe('parseResponseHead', () => {
     });
   }
 
+  it('has no upgrade without the field', () => {
+    expect(parse('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n')).to.include({ upgrade: '' });
+  });
+
   it('accepts a status line without reason', () => {
     expect(parse('HTTP/1.1 200\r\n\r\n')).to.include({ status: 200, reason: '' });
     expect(parse('HTTP/1.1 200 \r\n\r\n')).to.include({ status: 200, reason: '' });

@@ -266,6 +266,21 @@ describe('HTTP/1.1 clients that still send when they are answered', () => {
     expect(client.text).to.match(/^HTTP\/1.1 403/);
   });
 
+  it('ends its side when the client sends no more of a body that is not wanted, and closes when the client does not', async () => {
+    const { port } = await start();
+    const client = new RawClient(port).send(post('/no', 10));
+    await client.until(has('denied'));
+    expect(client.closed).to.equal(false);
+    at.listener.sweep(performance.now() + LIMITS.discardIdleTime.value);
+    expect(await client.until(() => false)).to.match(/^HTTP\/1.1 403/);
+    // The client has not ended its side yet.
+    expect(at.connections()).to.equal(1);
+    at.listener.sweep(performance.now() + LIMITS.lingerTime.value);
+    await until(() => at.connections() === 0);
+    client.socket.destroy();
+    expect(at.closed).to.deep.equal(['response']);
+  });
+
   it('reads nothing behind CONNECT', async () => {
     const { port } = await start();
     const text = await talk(port, `CONNECT /no HTTP/1.1\r\nHost: a\r\n\r\n${GET}`);

@@ -63,6 +63,17 @@ describe('connections of a listener', () => {
     expect(client.text).to.match(/^HTTP\/1.1 408 Request Timeout/);
   });
 
+  it('records when the head of each request was read', async () => {
+    const { port, records } = await start();
+    const client = new RawClient(port);
+    for (let nth = 1; nth <= 2; nth += 1) {
+      const before = performance.now();
+      await client.send(GET).until((text) => text.split('\r\n\r\nok').length > nth);
+      expect(records[nth - 1]?.startMs).to.be.within(before, performance.now());
+    }
+    client.socket.destroy();
+  });
+
   it('resets connections beyond the limit', async () => {
     const { port } = await start({ limits: { maxConnections: 1 } });
     const first = new RawClient(port).send(GET);

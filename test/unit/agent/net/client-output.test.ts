@@ -109,6 +109,16 @@ describe('output of a client', () => {
     expect([errors, socket.writableFinished]).to.deep.equal([[], true]);
   });
 
+  it('gives back what waited once, however often it is asked afterwards', async () => {
+    write(10);
+    socket.read();
+    await turn();
+    for (let times = 0; times < 20; times += 1) output.update();
+    const end = useUp();
+    expect(write(10)).to.equal(false);
+    end();
+  });
+
   it('reports a client that reads nothing for as long as it is patient', () => {
     expect(output.isUnread(0, 10)).to.equal(false);
     write(10);

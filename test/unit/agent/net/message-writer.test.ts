@@ -1,9 +1,11 @@
 /*
  * How output is batched into writes.
  */
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { MessageWriter } from '../../../../src/agent/net/message-writer.ts';
+import { type BulkBuffer, keepable, LARGE_BYTES, ReadBuffers } from '../../../../src/agent/net/read-buffers.ts';
 
 describe('MessageWriter', () => {
   let writes: string[] = [];
@@ -42,5 +44,50 @@ describe('MessageWriter', () => {
   it('reports that the socket does not keep up', () => {
     needsDrain = true;
     expect(writer.flush()).to.equal(false);
+  });
+});
+
+describe('MessageWriter: large reads', () => {
+  it('are written from the buffer that they were read into, which is given back when they are written', async () => {
+    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepting = once(server, 'connection');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const [reader] = (await accepting) as [Socket];
+    const writer = new MessageWriter(socket);
+    let last: BulkBuffer | undefined;
+    const buffers = new ReadBuffers({
+      isPassing: true,
+      onBytes: (buffer, length) => {
+        last = keepable(buffer);
+        writer.writeBytes(buffer, 0, length);
+      },
+    });
+    let sent = 0;
+    const read = (length: number): void => {
+      buffers.next();
+      buffers.deliver(length);
+      sent += length;
+    };
+    read(LARGE_BYTES);
+    // Until the kernel takes no more.
+    while (socket.writableLength === 0) read(60_000);
+    const kept = last;
+    expect(kept?.holders).to.equal(2);
+    read(60_000);
+    expect(last).not.to.equal(kept);
+    expect(kept?.holders).to.equal(1);
+
+    let received = 0;
+    reader.on('data', (bytes: Buffer) => {
+      received += bytes.length;
+    });
+    reader.resume();
+    while (received < sent || socket.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(kept?.holders).to.equal(0);
+    buffers.close();
+    socket.destroy();
+    reader.destroy();
+    server.close();
   });
 });
