@@ -69,6 +69,13 @@ describe('sources of keys', () => {
     expect(sources.isCutOff('foo')).to.equal(false);
   });
 
+  it('adds first what was left out first', () => {
+    sources.want('big', 'foo', rules('big', 4_096));
+    for (const owner of ['first', 'second', 'third']) sources.want(owner, 'foo', [rule(owner)]);
+    const added = [4_095, 4_094, 4_093].flatMap((count) => sources.want('big', 'foo', rules('big', count)).added);
+    expect(added.map(({ source }) => source.url)).to.deep.equal(['https://idp/first', 'https://idp/second', 'https://idp/third']);
+  });
+
   it('forgets what was left out with its policy', () => {
     sources.want('big', 'foo', rules('big', 4_096));
     sources.want('small', 'foo', rules('small', 3));

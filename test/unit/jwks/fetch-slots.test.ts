@@ -145,6 +145,15 @@ describe('slots of fetches', () => {
     expect(running.size).to.equal(SLOW_SLOTS + PROMPT_SLOTS);
   });
 
+  it('gives the slot of a slow fetch that ends to the next one that is known to be slow', async () => {
+    const known = Array.from({ length: SLOW_SLOTS + 1 }, (_, at) => Object.assign(job(`a/${at}`), { isSlow: true }));
+    for (const one of known) slots.add(one);
+    await passes(PROMPT_MS + 1);
+    known[0]?.end();
+    await settled();
+    expect(known.map(({ isRunning }) => isRunning)).to.deep.equal([false, true, true, true, true]);
+  });
+
   it('forgets that a source was slow once it responds promptly', async () => {
     const one = Object.assign(job('a/0'), { isSlow: true });
     slots.add(one);

@@ -96,6 +96,18 @@ describe('JWKS cache, when sources respond', () => {
     expect(changes[0]?.owners).to.deep.equal(['a', 'b']);
   });
 
+  it('does not fetch a source again because another namespace wants it', async () => {
+    const other = { ...rule, jwksUri: `${server.origin}/other` };
+    server.answer('/keys', json(freshJwks('one')));
+    server.answer('/other', json(freshJwks('two')));
+    jwksCache.want('a', 'foo', [rule]);
+    await requests(1);
+    jwksCache.want('b', 'bar', [rule, other]);
+    await until(() => jwksCache.stateOf(other, 'bar').kind === 'fresh', 'the other source');
+    expect(server.requests).to.deep.equal(['/keys', '/other']);
+    expect(kids('bar')).to.deep.equal(['one']);
+  });
+
   it('reports the keys of a set that it does not use, with its place, and again only when that changes', async () => {
     const good = freshJwks('good').keys;
     const odd = { kty: 'EC', crv: 'secp256k1', kid: 'odd' };
@@ -212,14 +224,20 @@ describe('JWKS cache, when a source fails', () => {
     expect(jwksCache.stateOf({ issuer: 'slow', jwksUri: `${server.origin}/silent` }, 'foo')).to.have.property('kind', 'unavailable');
   });
 
-  it('uses the timeout of a rule', async () => {
-    server.answer('/keys', () => undefined);
-    jwksCache.want('policy', 'foo', [{ ...rule, timeoutMs: 200 }]);
-    await until(() => server.requests.length === 1, 'the request');
-    clock.advance(200);
-    await until(() => changes.length === 1, 'the deadline');
-    expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not respond in time`);
-  });
+  for (const [timeoutMs, endMs] of [
+    [200, 200],
+    [60_000, 30_000],
+  ] as const) {
+    it(`gives a source ${endMs} ms when a rule says ${timeoutMs}`, async () => {
+      server.answer('/keys', () => undefined);
+      jwksCache.want('policy', 'foo', [{ ...rule, timeoutMs }]);
+      await until(() => server.requests.length === 1, 'the request');
+      expect(clock.pending()).to.include(endMs);
+      clock.advance(endMs);
+      await until(() => changes.length === 1, 'the deadline');
+      expect(jwksCache.stateOf(rule, 'foo')).to.have.property('reason', `${rule.jwksUri} did not respond in time`);
+    });
+  }
 });
 
 describe('JWKS cache, what it logs of failures', () => {
