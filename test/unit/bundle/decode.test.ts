@@ -2,13 +2,14 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Bundle, MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
+import { type Bundle, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from '../../../src/bundle/bundle.ts';
 import { type BundleFiles, decodeApart, decodeBundle } from '../../../src/bundle/decode.ts';
 import { digestOf } from '../../../src/bundle/digest.ts';
 import { encodeBundle } from '../../../src/bundle/encode.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import type { Json } from '../../../src/policy/facts.ts';
-import type { Rule } from '../../../src/policy/model/program.ts';
+import type { Program, Rule } from '../../../src/policy/model/program.ts';
+import { valuesOf } from '../../../src/policy/model/program-size.ts';
 import { EVERY_CLAUSE, SAMPLE } from './sample-bundle.ts';
 
 const bytes = (value: string): Uint8Array => Buffer.from(value);
@@ -127,6 +128,15 @@ describe('decodeBundle', () => {
       expect(codeOf(files)).to.equal(code);
     });
   }
+
+  it('accepts as many values as the limit allows, and no more', () => {
+    const path = [...clauses, 8, 'anyOf'];
+    const others = valuesOf((JSON.parse(changed(path, [])['bundle.json']?.toString() ?? '') as Bundle).programs[0] as Program);
+    const withPorts = (count: number): BundleFiles => changed(path, Array(count).fill(80));
+
+    expect(codeOf(withPorts(MAX_PROGRAM_VALUES - others))).to.equal('accepted');
+    expect(codeOf(withPorts(MAX_PROGRAM_VALUES - others + 1))).to.equal('SP_BUNDLE_TOO_LARGE');
+  });
 
   it('accepts each value of a member that has a few, and no other', () => {
     const custom = ['programs', 0, 'http', 'custom', 0, 'provider', 'protocol'] as const;
