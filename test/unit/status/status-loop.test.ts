@@ -265,6 +265,13 @@ describe('status loop', () => {
     expect(await settle()).to.deep.equal([]);
   });
 
+  it('leaves no timer behind when it is stopped', async () => {
+    clusterState.upsertPolicy(policy('p'));
+    expect(clock.pending()).not.to.deep.equal([]);
+    await stop();
+    expect(clock.pending()).to.deep.equal([]);
+  });
+
   it('subscribes to nothing after it was stopped', async () => {
     expect(subscriptions).to.equal(1);
     await stop();
