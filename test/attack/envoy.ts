@@ -38,6 +38,8 @@ function listener({ listenPort }: PortPair, at: number): object {
     retry_policy: { retry_on: 'reset-before-request', num_retries: 2 },
   };
   const manager = typed('network.http_connection_manager.v3.HttpConnectionManager', {
+    // As Istio sets it: Envoy then removes the header that names the span of an inbound request.
+    tracing: {},
     stat_prefix: 'in',
     server_name: 'istio-envoy',
     normalize_path: true,
