@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ExtAuthzClient } from '../../../../src/agent/context.ts';
 import { EvaluationQueue } from '../../../../src/agent/exchange/evaluation-queue.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
 import { chainWithChecks, whole } from '../check-chain.ts';
 import { type MemoryStage, type MemoryStageOptions, memoryStage } from '../memory-stage.ts';
@@ -38,6 +39,16 @@ describe('exchange: deadlines of clients', () => {
     expect(stage.client.response).to.include({ status: 504, body: 'downstream duration timeout', ended: 'reply' });
     expect(stage.upstream.last.ended).to.equal(false);
     expect(last(stage)).to.deep.equal([504, 'max_duration_timeout', 'allow']);
+    stage.client.request({ grpcTimeout: '50m' });
+    clock.advance(50);
+    expect(stage.records.map(({ status }) => status)).to.deep.equal([504, 504]);
+  });
+
+  it('has a timer for 24 days at most', () => {
+    open().client.request({ grpcTimeout: '2073601S' });
+    expect(clock.pending()).to.deep.equal([]);
+    open().client.request({ grpcTimeout: '2073600S' });
+    expect(clock.pending()).to.deep.equal([LIMITS.requestDeadline.value]);
   });
 
   it('ends a request whose body is not complete with 408, and one whose body is with 504', () => {

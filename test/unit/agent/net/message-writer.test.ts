@@ -6,21 +6,23 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { MessageWriter } from '../../../../src/agent/net/message-writer.ts';
 import { type BulkBuffer, keepable, LARGE_BYTES, ReadBuffers } from '../../../../src/agent/net/read-buffers.ts';
+import { LIMITS } from '../../../../src/limits/agent-limits.ts';
 
 describe('MessageWriter', () => {
   let writes: string[] = [];
   let needsDrain = false;
   let writer: MessageWriter;
+  let socket: Socket;
   beforeEach(() => {
     writes = [];
     needsDrain = false;
-    const socket = {
+    socket = {
       write: (chunk: string | Buffer) => writes.push(typeof chunk === 'string' ? chunk : chunk.toString('latin1')),
       get writableNeedDrain() {
         return needsDrain;
       },
-    };
-    writer = new MessageWriter(socket as unknown as Socket);
+    } as unknown as Socket;
+    writer = new MessageWriter(socket);
   });
 
   it('writes a head and a small body in one call', () => {
@@ -44,6 +46,25 @@ describe('MessageWriter', () => {
   it('reports that the socket does not keep up', () => {
     needsDrain = true;
     expect(writer.flush()).to.equal(false);
+  });
+
+  it('begins with the bytes that another socket did not send', () => {
+    for (const unsent of ['\xe9', Buffer.from([0xe9])]) {
+      writes = [];
+      writer.detach(unsent);
+      writer.write('more');
+      expect(writer.flush()).to.equal(true);
+      writer.attach(socket);
+      expect(writes).to.deep.equal(['\xe9more']);
+    }
+  });
+
+  it('waits for a socket with a number of bytes', () => {
+    const waiting = new MessageWriter();
+    waiting.write('x'.repeat(LIMITS.unconnectedOutputBytes.value - 1));
+    expect(waiting.flush()).to.equal(true);
+    waiting.write('x');
+    expect(waiting.flush()).to.equal(false);
   });
 });
 
