@@ -62,6 +62,8 @@ export const ERROR_CODES = {
   },
   SP_PREFLIGHT: { family: 'finding', text: 'CORS preflights are denied: they never carry a token, and every rule requires one.' },
   SP_SELECTS_NOTHING: { family: 'finding', text: 'A policy selects none of the known workloads.' },
+  SP_NEW_ACCESS: { family: 'finding', text: 'A request that was refused before the change is let in.' },
+  SP_NOT_PROVEN: { family: 'finding', text: 'A request shows that an invariant does not hold, or no proof was found that it does.' },
   SP_NO_AGENT: { family: 'finding', text: 'A workload that policies select has no agent: nothing is enforced for it.' },
   SP_TOO_LARGE: {
     family: 'finding',
@@ -101,6 +103,10 @@ export const ERROR_CODES = {
   },
   SP_KUBE_API: { family: 'fault', text: 'The API server failed or is unreachable.' },
   SP_KUBE_CONFLICT: { family: 'fault', text: 'An object was changed concurrently, or a field belongs to another field manager.' },
+  SP_KUBE_FENCED: {
+    family: 'fault',
+    text: 'A write was not sent, because this replica did not renew its lease in time and another one may lead already.',
+  },
   SP_KUBE_GONE: { family: 'fault', text: 'The API server no longer has the requested resource version; the collection is listed again.' },
   SP_KUBE_NOT_FOUND: {
     family: 'fault',

@@ -1,5 +1,5 @@
 /*
- * The contract between a codec (HTTP/1.1 today) and an exchange, in both directions: a server stream carries a client's
+ * The contract between a codec (HTTP/1.1 or HTTP/2) and an exchange, in both directions: a server stream carries a client's
  * requests, a client stream carries one request to the upstream. Neither side knows the other's implementation.
  *
  * Byte ranges are valid during the call only. Output is batched: what a stream is given leaves with the next `flush`, and a
@@ -16,7 +16,7 @@ export type { ConnectionFacts };
 export type BodyLength = number;
 
 /**
- * A chunked body that both codecs pass on with its HTTP/1.1 framing: `onRequestData` and `sendData` carry whole chunk headers
+ * A chunked body that both codecs pass on with its HTTP/1.1 framing (never of or for a request of version 2): `onRequestData` and `sendData` carry whole chunk headers
  * and payload, without the trailer section and the line that ends it. Only for a codec whose peer understands it.
  */
 export const RAW_CHUNKS = -1;
@@ -86,8 +86,11 @@ export interface ServerStream {
   /** Accepts the upgrade to `protocol`: from here on both sides exchange bytes without framing. */
   switchProtocols(head: ResponseHead, protocol: string): void;
   sendData(buffer: Buffer, start: number, end: number): void;
-  /** Ends the response, or this side's bytes of a switched protocol. What has not arrived of the request's body is discarded. */
-  end(): void;
+  /**
+   * Ends the response, or this side's bytes of a switched protocol. What has not arrived of the request's body is discarded.
+   * @param trailers dropped over HTTP/1.1, as in Envoy
+   */
+  end(trailers?: HeaderList): void;
   /** Sends a reply instead of a response and ends the request; the rest of its body is discarded. */
   reply(reply: LocalReply): void;
   /** @returns false: the client does not keep up, wait for `onStreamDrain` */
@@ -109,8 +112,8 @@ export interface ServerStreamHandler {
   onBodyPrefix(prefix: BodyPrefix): void;
   /** Bytes of the body, or of a switched protocol; may be empty. */
   onRequestData(buffer: Buffer, start: number, end: number): void;
-  /** The body is complete, or the client ended its side of a switched protocol. */
-  onRequestEnd(): void;
+  /** The body is complete, or the client ended its side of a switched protocol. @param trailers absent: none */
+  onRequestEnd(trailers?: HeaderList): void;
   onRequestFlush(): void;
   onStreamDrain(): void;
   /** The agent stops: ends a switched protocol in good order. Called only after `switchProtocols`. */
@@ -119,8 +122,8 @@ export interface ServerStreamHandler {
   onStreamReset(): void;
 }
 
-/** Why an upstream gave no complete response. */
-export type UpstreamFailure = 'connect' | 'timeout' | 'termination' | 'protocol';
+/** Why an upstream gave no complete response; reset: it reset the stream; refused: it has not processed the request. */
+export type UpstreamFailure = 'connect' | 'timeout' | 'termination' | 'protocol' | 'reset' | 'refused';
 
 /** Sends requests to the application. */
 export interface Upstream {
@@ -141,8 +144,11 @@ export interface ClientStream {
    * that it no longer takes are dropped, `flush` returns true, and the response (or its failure) is still delivered.
    */
   sendData(buffer: Buffer, start: number, end: number): void;
-  /** Ends the request's body, or this side's bytes of a switched protocol. Not called for a request without a body. */
-  end(): void;
+  /**
+   * Ends the request's body, or this side's bytes of a switched protocol. Not called for a request without a body.
+   * @param trailers dropped over HTTP/1.1, as in Envoy
+   */
+  end(trailers?: HeaderList): void;
   /** @returns false: the upstream does not keep up, wait for `onUpstreamDrain` */
   flush(): boolean;
   /** Stops reading the response. */
@@ -160,8 +166,9 @@ export interface ClientStreamHandler {
   /**
    * The response is complete, or the upstream ended its side of a switched protocol (the stream then stays open). The request's
    * body need not have been sent to its end; the handler sends no more of it.
+   * @param trailers absent: none
    */
-  onResponseEnd(): void;
+  onResponseEnd(trailers?: HeaderList): void;
   onResponseFlush(): void;
   onUpstreamDrain(): void;
   /**

@@ -10,10 +10,10 @@ export const REDIRECT_CONTAINER = 'sallyport-init';
 
 /** Port of /healthz, /readyz, /metrics and /app-health; never captured. Istio's agent uses the same port. */
 export const AGENT_ADMIN_PORT = 15_020;
-/** Port that receives connections to undeclared ports; the agent refuses all of them. */
+/** Port that all inbound connections are redirected to. Istio's proxy uses the same port. */
+export const AGENT_CAPTURE_PORT = 15_006;
+/** Port that receives connections to undeclared ports of pods that an earlier version injected; the agent refuses all of them. */
 export const AGENT_BLOCKED_PORT = 15_099;
-/** Port on which the agent listens for the first captured container port; the next container port uses the next free port. */
-export const AGENT_FIRST_PORT = 15_101;
 /**
  * User ID and group ID of the agent: its own, so that no application runs as the same user by chance (65532 is `nonroot` of
  * distroless images). Below 65536, because a pod with its own user namespace maps no others.
@@ -34,12 +34,20 @@ export const STATE_DIRECTORY = '/var/lib/sallyport';
 /** Directory of ServiceAccount tokens. A mount here keeps the API server from mounting the pod's token, which the agent does not need. */
 export const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Names of the volumes that injection adds. */
+/** Directory of the token with which an agent identifies itself to the feed. */
+export const FEED_DIRECTORY = '/var/run/secrets/sallyport.dev/feed';
+/** Audience of that token. */
+export const FEED_AUDIENCE = 'feed.sallyport.dev';
+/** Name of the token's file. */
+export const FEED_TOKEN = 'token';
+
+/** Names of the volumes that injection adds; `feed` only with a feed. */
 export const AGENT_VOLUMES = {
   bundle: 'sallyport-bundle',
   podInfo: 'sallyport-pod-info',
   state: 'sallyport-state',
   noToken: 'sallyport-no-token',
+  feed: 'sallyport-feed',
 } as const;
 /** The same as a list. */
 export const AGENT_VOLUME_NAMES: readonly string[] = Object.values(AGENT_VOLUMES);
@@ -71,8 +79,11 @@ export const REDIRECT_ENV = 'XTABLES_LOCKFILE';
 /** Path prefix on {@link AGENT_ADMIN_PORT} that serves the application's probes: `<prefix><container>/<livez|readyz|startupz>`. */
 export const APP_HEALTH_PREFIX = '/app-health/';
 
-/** Version of the form in which injection writes the containers. Absent in a pod: 1, which ran as user 65532. */
-export const RENDERING = 2;
+/**
+ * Version of the form in which injection writes the containers. Absent in a pod: 1, which ran as user 65532. 2: one agent port for each
+ * captured port.
+ */
+export const RENDERING = 3;
 
 /** Names of the environment variables of the agent's container. */
 export const AGENT_ENV = {
@@ -83,9 +94,13 @@ export const AGENT_ENV = {
   workload: 'SALLYPORT_WORKLOAD',
   /** Kind of that workload in lower case; absent: `deployment`. */
   workloadKind: 'SALLYPORT_WORKLOAD_KIND',
-  /** Comma-separated `<listen port>:<container port>`; empty: nothing is captured. */
+  /** Comma-separated `<listen port>:<container port>`; absent or empty: none. */
   ports: 'SALLYPORT_PORTS',
+  /** Comma-separated `<container port>:<protocol>`, see {@link AppProtocol}; a port that is not listed: `client`. */
+  appProtocols: 'SALLYPORT_APP_PROTOCOLS',
   blockedPort: 'SALLYPORT_BLOCKED_PORT',
+  /** {@link AGENT_CAPTURE_PORT}; absent: an earlier version injected the pod, and `ports` are served. */
+  capturePort: 'SALLYPORT_CAPTURE_PORT',
   adminPort: 'SALLYPORT_ADMIN_PORT',
   bundleDirectory: 'SALLYPORT_BUNDLE_DIR',
   labelsFile: 'SALLYPORT_LABELS_FILE',
@@ -108,12 +123,38 @@ export const AGENT_ENV = {
   bundleFloor: 'SALLYPORT_BUNDLE_FLOOR',
   /** How the agent gets bundles: {@link BUNDLE_LEVEL}; absent: the unsigned ConfigMap of earlier versions. Read by the controller. */
   bundleLevel: 'SALLYPORT_BUNDLE_LEVEL',
+  /** JSON: {@link InjectedFeed}; absent: bundles come through the volume only. */
+  feed: 'SALLYPORT_FEED',
 } as const;
+
+/** Where an agent finds the feed of the controller. */
+export interface InjectedFeed {
+  /** Host and port. */
+  readonly address: string;
+  /** Certificates of the trusted authorities in PEM. */
+  readonly authorities: string;
+  /** Name in the controller's certificate; absent: the host of `address`. */
+  readonly serverName?: string;
+  /** File with the ServiceAccount token; absent: that in {@link FEED_DIRECTORY}. */
+  readonly tokenFile?: string;
+}
 
 /** Level of an agent that reads signed bundles from slots. */
 export const BUNDLE_LEVEL = 2;
 
-/** The original probes of the application before rewriting, by `<container>/<livez|readyz|startupz>`. */
+/**
+ * What an application speaks on a port. http1, http2: requests of either version are forwarded in this one; client: in that of the client, which Istio
+ * does where nothing says what a port speaks, and the first bytes of a connection say whether it is HTTP; tcp: an opaque stream.
+ */
+export type AppProtocol = (typeof APP_PROTOCOLS)[number];
+
+/** Every {@link AppProtocol}. */
+export const APP_PROTOCOLS = ['http1', 'http2', 'tcp', 'client'] as const;
+
+/** Last part of the names of lifecycle hooks, as in Istio. */
+export const APP_HOOKS = { postStart: 'poststartz', preStop: 'prestopz' } as const;
+
+/** The original probes and HTTP hooks of the application, by `<container>/<livez|readyz|startupz|poststartz|prestopz>`. */
 export type AppProbes = Readonly<Record<string, AppProbe>>;
 
 /** A probe with one of three handlers, in Kubernetes' form but with numeric ports. `exec` probes are not rewritten. */
@@ -129,7 +170,7 @@ export interface AppProbe {
   readonly tcpSocket?: { readonly port: number };
   /** `service` absent or empty: the server as a whole. */
   readonly grpc?: { readonly port: number; readonly service?: string };
-  /** Absent: 1. */
+  /** Absent: 1 for a probe, an hour for a hook. */
   readonly timeoutSeconds?: number;
 }
 
@@ -142,10 +183,12 @@ export interface InjectionStatus {
   readonly kind: string;
   /** Name of the bundle's ConfigMap. */
   readonly bundle: string;
-  /** Container ports whose connections go through the agent. */
+  /** Known ports whose connections go through the agent: the declared ones, and those that annotations name. */
   readonly ports: readonly number[];
   /** Container ports that an annotation excludes from capture. */
   readonly excludedPorts: readonly number[];
   /** What annotations asked for and the operator does not allow, one sentence each; absent: nothing. The controller records an event. */
   readonly clamped?: readonly string[];
+  /** What the injection warned of, one sentence each; absent: nothing. The controller records an event. */
+  readonly warnings?: readonly string[];
 }

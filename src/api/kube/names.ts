@@ -24,6 +24,8 @@ export const BUNDLE_TOUCH_ANNOTATION = 'sallyport.dev/bundle-digest';
 export const INCLUDE_PORTS_ANNOTATION = 'sallyport.dev/include-inbound-ports';
 /** Annotation on a pod (template): comma-separated container ports that are never captured. */
 export const EXCLUDE_PORTS_ANNOTATION = 'sallyport.dev/exclude-inbound-ports';
+/** Istio's annotation: the ports that are captured; every other port bypasses the agent. `*`: all ports. */
+export const ISTIO_INCLUDE_PORTS_ANNOTATION = 'traffic.sidecar.istio.io/includeInboundPorts';
 /** Annotation on a pod (template): `false` keeps its probes unchanged; they then go through the agent and policies apply to them. */
 export const REWRITE_PROBES_ANNOTATION = 'sallyport.dev/rewrite-probes';
 /** Annotation on a pod (template): `on` or `off`, see `AnnotationBounds` for what an operator allows. */
@@ -32,6 +34,8 @@ export const ACCESS_LOG_ANNOTATION = 'sallyport.dev/access-log';
 export const ACCESS_LOG_SAMPLE_RATE_ANNOTATION = 'sallyport.dev/access-log-sample-rate';
 /** Annotation on a pod (template): `on` lets its agent serve clients that speak HTTP/1.0. */
 export const ACCEPT_HTTP10_ANNOTATION = 'sallyport.dev/accept-http10';
+/** Annotation on a pod (template): what the application speaks on all its ports, one of `APP_PROTOCOLS`. */
+export const APP_PROTOCOL_ANNOTATION = 'sallyport.dev/app-protocol';
 /** Annotation on a pod (template): log level of its agent. */
 export const LOG_LEVEL_ANNOTATION = 'sallyport.dev/log-level';
 /** Annotation on a pod (template): seconds that open requests have to finish when the pod stops. */

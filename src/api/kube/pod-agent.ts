@@ -7,12 +7,14 @@
 import {
   AGENT_ADMIN_PORT,
   AGENT_BLOCKED_PORT,
+  AGENT_CAPTURE_PORT,
   AGENT_CONTAINER,
   AGENT_ENV,
   AGENT_USERS,
   AGENT_VOLUMES,
   BUNDLE_DIRECTORY,
   BUNDLE_LEVEL,
+  FEED_DIRECTORY,
   FOREIGN_ENV,
   FOREIGN_MOUNTS,
   LABELS_FILE,
@@ -37,12 +39,16 @@ export const ANY_AGENT_IMAGE: AgentRules = { repositories: [] };
 
 /** An agent that guards its pod. */
 export interface PodAgent {
-  /** Ports whose connections go through the agent, ascending. */
-  readonly ports: readonly number[];
-  /** Ports that bypass it, ascending. Every other port is closed. */
+  /** The only ports whose connections go through the agent, ascending; undefined: those to every port do that is not excluded. */
+  readonly ports: readonly number[] | undefined;
+  /** Ports that bypass it, ascending. */
   readonly excluded: readonly number[];
+  /** Ports in neither list bypass the agent, too. Absent: with `ports` they are closed. */
+  readonly opensOthers?: true;
   /** How it gets bundles: 2 signed, in slots; 1 unsigned, as earlier versions did. */
   readonly level: 1 | 2;
+  /** It takes bundles from the feed, too; absent: it does not. */
+  readonly hasFeed?: true;
 }
 
 /** What an agent of level 2 accepts bundles by, as its environment says. */
@@ -83,7 +89,13 @@ export function readPodAgent(spec: Fields, workload: WorkloadId, rules: AgentRul
     faultOfVolumes(volumes);
   if (fault !== undefined) return { fault };
   return {
-    agent: { ports: ascending(capture.maps.map(({ port }) => port)), excluded: ascending(capture.excluded), level },
+    agent: {
+      ports: portsOfCapture(capture),
+      excluded: ascending(capture.excluded),
+      ...(capture.only.length > 0 && { opensOthers: true }),
+      level,
+      ...(itemsOf(agent['env']).some(({ name }) => name === AGENT_ENV.feed) && { hasFeed: true }),
+    },
     ...(level === 2 ? { trust: trustOf(agent) } : {}),
   };
 }
@@ -97,29 +109,54 @@ function trustOf(container: Fields): AgentTrust {
 }
 
 interface RedirectArgs {
-  readonly maps: readonly { readonly port: number; readonly listen: number }[];
+  /** One port of the agent for each captured port, as earlier versions did; undefined: all go to {@link AGENT_CAPTURE_PORT}. */
+  readonly maps: readonly { readonly port: number; readonly listen: number }[] | undefined;
+  /** The only ports that are captured; empty: all of them. */
+  readonly only: readonly number[];
   /** Without the agent's admin port. */
   readonly excluded: readonly number[];
 }
 
 /** The arguments exactly as injection writes them, or undefined. */
-function readCapture(args: readonly string[]): RedirectArgs | undefined {
-  const [command, ...flags] = args;
-  if (command !== 'redirect' || flags.length % 2 !== 0) return undefined;
-  const maps: { readonly port: number; readonly listen: number }[] = [];
-  const excluded: number[] = [];
-  let blocked = 0;
-  for (let at = 0; at < flags.length; at += 2) {
-    const [flag, text = ''] = [flags[at], flags[at + 1]];
+function readCapture([command, ...args]: readonly string[]): RedirectArgs | undefined {
+  const flags = command === 'redirect' ? readFlags(args) : undefined;
+  if (flags === undefined) return undefined;
+  const portsOf = (wanted: string): readonly number[] => flags.flatMap(({ flag, port }) => (flag === wanted ? [port] : []));
+  const excluded = portsOf('--exclude');
+  if (!excluded.includes(AGENT_ADMIN_PORT)) return undefined;
+  const others = excluded.filter((port) => port !== AGENT_ADMIN_PORT);
+  const maps = flags.flatMap(({ port, listen }) => (listen === undefined ? [] : [{ port, listen }]));
+  const only = portsOf('--only');
+  const [all = 0, blocked = 0] = [portsOf('--all').at(-1), portsOf('--blocked').at(-1)];
+  if (all === AGENT_CAPTURE_PORT && blocked === 0 && maps.length === 0) return { maps: undefined, only, excluded: others };
+  if (blocked === AGENT_BLOCKED_PORT && all === 0 && only.length === 0) return { maps, only, excluded: others };
+  return undefined;
+}
+
+interface RedirectFlag {
+  readonly flag: string;
+  readonly port: number;
+  /** Present with `--map` only. */
+  readonly listen: number | undefined;
+}
+
+const PORT_FLAGS: readonly string[] = ['--exclude', '--only', '--all', '--blocked'];
+
+function readFlags(args: readonly string[]): readonly RedirectFlag[] | undefined {
+  const flags: RedirectFlag[] = [];
+  for (let at = 0; at < args.length; at += 2) {
+    const [flag = '', text = ''] = [args[at], args[at + 1]];
     const [port, listen, ...rest] = text.split(':').map(portOf);
-    if (port === undefined || rest.length > 0) return undefined;
-    if (flag === '--map' && listen !== undefined) maps.push({ port, listen });
-    else if (flag === '--exclude' && listen === undefined) excluded.push(port);
-    else if (flag === '--blocked' && listen === undefined) blocked = port;
-    else return undefined;
+    const isKnown = listen === undefined ? PORT_FLAGS.includes(flag) && !text.includes(':') : flag === '--map';
+    if (!isKnown || port === undefined || rest.length > 0) return undefined;
+    flags.push({ flag, port, listen });
   }
-  if (blocked !== AGENT_BLOCKED_PORT || !excluded.includes(AGENT_ADMIN_PORT)) return undefined;
-  return { maps, excluded: excluded.filter((port) => port !== AGENT_ADMIN_PORT) };
+  return flags;
+}
+
+function portsOfCapture({ maps, only }: RedirectArgs): readonly number[] | undefined {
+  if (maps !== undefined) return ascending(maps.map(({ port }) => port));
+  return only.length === 0 ? undefined : ascending(only);
 }
 
 function faultOfRedirect(container: Fields, initContainers: readonly Fields[], rules: AgentRules): string | undefined {
@@ -142,12 +179,9 @@ function faultOfAgent(container: Fields, { capture, workload, level, rules }: Ag
   const { runAsUser, privileged, capabilities } = fieldsOf(container['securityContext']);
   if (!AGENT_USERS.includes(Number(runAsUser))) return `it runs as user ${String(runAsUser)}`;
   if (privileged === true || textsOf(fieldsOf(capabilities)['add']).length > 0) return 'it has capabilities';
-  const ports = capture.maps.map(({ port, listen }) => `${listen}:${port}`).join(',');
-  return (
-    faultOfBoth(container, rules) ??
-    faultOfEnv(container, agentEnv(workload, ports, level), level === 1 ? { [AGENT_ENV.workloadKind]: equals(workload.kind) } : {}) ??
-    missingMountOf(container)
-  );
+  const env = { ...agentEnv(workload, level), ...captureEnv(capture) };
+  const checked = { ...otherCaptureEnv(capture), ...(level === 1 ? { [AGENT_ENV.workloadKind]: equals(workload.kind) } : {}) };
+  return faultOfBoth(container, rules) ?? faultOfEnv(container, env, checked) ?? missingMountOf(container);
 }
 
 /** What holds for both containers: nothing decides which code runs but the image. */
@@ -201,16 +235,30 @@ function signatureEnv(workload: WorkloadId): Readonly<Record<string, EnvCheck>> 
   };
 }
 
-function agentEnv(workload: WorkloadId, ports: string, level: PodAgent['level']): Readonly<Record<string, EnvCheck>> {
+/** The variables that name the ports of the agent that connections are redirected to. */
+function captureEnv({ maps }: RedirectArgs): Readonly<Record<string, EnvCheck>> {
+  if (maps === undefined) return { [AGENT_ENV.capturePort]: equals(String(AGENT_CAPTURE_PORT)) };
+  const ports = maps.map(({ port, listen }) => `${listen}:${port}`).join(',');
+  return {
+    // The API server drops an empty value.
+    [AGENT_ENV.ports]: (entry) => (entry['value'] ?? '') === ports && entry['valueFrom'] === undefined,
+    [AGENT_ENV.blockedPort]: equals(String(AGENT_BLOCKED_PORT)),
+  };
+}
+
+/** The variables of the other way to redirect, which must not be there. */
+function otherCaptureEnv({ maps }: RedirectArgs): Readonly<Record<string, EnvCheck>> {
+  const never = (): boolean => false;
+  return maps === undefined ? { [AGENT_ENV.ports]: never, [AGENT_ENV.blockedPort]: never } : { [AGENT_ENV.capturePort]: never };
+}
+
+function agentEnv(workload: WorkloadId, level: PodAgent['level']): Readonly<Record<string, EnvCheck>> {
   return {
     ...(level === 2 ? signatureEnv(workload) : {}),
     [AGENT_ENV.podIp]: podField('status.podIP'),
     [AGENT_ENV.podName]: podField('metadata.name'),
     [AGENT_ENV.namespace]: podField('metadata.namespace'),
     [AGENT_ENV.workload]: equals(workload.name),
-    // The API server drops an empty value.
-    [AGENT_ENV.ports]: (entry) => (entry['value'] ?? '') === ports && entry['valueFrom'] === undefined,
-    [AGENT_ENV.blockedPort]: equals(String(AGENT_BLOCKED_PORT)),
     [AGENT_ENV.adminPort]: equals(String(AGENT_ADMIN_PORT)),
     [AGENT_ENV.bundleDirectory]: equals(BUNDLE_DIRECTORY),
     [AGENT_ENV.labelsFile]: equals(LABELS_FILE),
@@ -247,6 +295,7 @@ const OWN_MOUNTS: Readonly<Record<string, string>> = {
   [AGENT_VOLUMES.podInfo]: POD_INFO_DIRECTORY,
   [AGENT_VOLUMES.state]: STATE_DIRECTORY,
   [AGENT_VOLUMES.noToken]: TOKEN_DIRECTORY,
+  [AGENT_VOLUMES.feed]: FEED_DIRECTORY,
 };
 
 /** Ours in its place, or a directory of credentials that a webhook mounts into every container. */

@@ -19,13 +19,13 @@ export function agentObstacleOf(annotations: Fields, spec: Fields): AgentObstacl
 }
 
 /**
- * The ports on which an agent of the pod evaluates requests, ascending: those that injection captured, or else those that it
- * would capture. Undefined when the pod declares none, so that nothing is known about its ports.
+ * The ports on which an agent of the pod evaluates requests, ascending, as far as they are known: those that the redirect names, or
+ * else those that the pod declares. Undefined when neither names a port, so that nothing is known.
  *
  * @param agent undefined: the pod has none
  */
 export function servedPortsOf(annotations: Fields, spec: Fields, agent: PodAgent | undefined): readonly number[] | undefined {
-  if (agent !== undefined) return agent.ports;
+  if (agent?.ports !== undefined) return agent.ports;
   const sidecars = itemsOf(spec['initContainers']).filter((container) => container['restartPolicy'] === 'Always');
   const declared = [...itemsOf(spec['containers']), ...sidecars]
     .flatMap((container) => itemsOf(container['ports']))
@@ -34,7 +34,7 @@ export function servedPortsOf(annotations: Fields, spec: Fields, agent: PodAgent
     .filter((port) => typeof port === 'number');
   const ports = new Set([...declared, ...listOf(annotations[INCLUDE_PORTS_ANNOTATION])]);
   if (ports.size === 0) return undefined;
-  for (const port of listOf(annotations[EXCLUDE_PORTS_ANNOTATION])) ports.delete(port);
+  for (const port of agent?.excluded ?? listOf(annotations[EXCLUDE_PORTS_ANNOTATION])) ports.delete(port);
   return ascending(ports);
 }
 

@@ -111,3 +111,13 @@ function buildTreatments(): ReadonlyMap<string, number> {
 
 /** Treatment by lower-case header name. A header that is not in the map is forwarded unchanged, each instance separately. */
 export const TREATMENT_BY_NAME: ReadonlyMap<string, number> = buildTreatments();
+
+/** Are several instances of the header joined to one? @param name in lower case */
+export function isMergedHeader(name: string): boolean {
+  return (TREATMENT_BY_NAME.get(name) ?? DROP) < DROP;
+}
+
+/** Is the header removed from every request before a filter runs? @param name in lower case */
+export function isRemovedHeader(name: string): boolean {
+  return TREATMENT_BY_NAME.get(name) === DROP;
+}

@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import * as names from '../../../../src/api/kube/names.ts';
 import { readPodAgent, repositoryOf } from '../../../../src/api/kube/pod-agent.ts';
 import { type Fields, fieldsOf, itemsOf } from '../../../../src/api/kube/pod-fields.ts';
-import { injected, TRUST } from '../../../support/guarded-pods.ts';
+import { injected, renderingTwo, TRUST } from '../../../support/guarded-pods.ts';
 
-const rules = { repositories: ['example/agent'] };
+const rules = { repositories: ['example/agent', 'example/redirect'] };
 const EXCLUDE = 'sallyport.dev/exclude-inbound-ports';
 
 function specOf(annotations: Readonly<Record<string, string>> = {}): Fields {
@@ -47,6 +47,11 @@ function withVolume(volume: Fields): Fields {
   return { ...spec, volumes: itemsOf(spec['volumes']).map((one) => (one['name'] === volume['name'] ? volume : one)) };
 }
 
+function withArgs(spec: Fields, ...args: readonly string[]): Fields {
+  const initContainers = itemsOf(spec['initContainers']).map((one) => (one['name'] === 'sallyport-init' ? { ...one, args } : one));
+  return { ...spec, initContainers };
+}
+
 function redirect(...args: readonly string[]): Fields {
   return withFields('sallyport-init', { args });
 }
@@ -57,10 +62,12 @@ const WEB = { kind: 'pod', name: 'web' };
 const ANNOTATIONS: Readonly<Record<string, string>> = {
   [names.INCLUDE_PORTS_ANNOTATION]: '8080,9090',
   [names.EXCLUDE_PORTS_ANNOTATION]: '9090',
+  [names.ISTIO_INCLUDE_PORTS_ANNOTATION]: '8080',
   [names.REWRITE_PROBES_ANNOTATION]: 'false',
   [names.ACCESS_LOG_ANNOTATION]: 'on',
   [names.ACCESS_LOG_SAMPLE_RATE_ANNOTATION]: '0.5',
   [names.ACCEPT_HTTP10_ANNOTATION]: 'on',
+  [names.APP_PROTOCOL_ANNOTATION]: 'http2',
   [names.LOG_LEVEL_ANNOTATION]: 'debug',
   [names.DRAIN_SECONDS_ANNOTATION]: '3',
   [names.MAX_CONNECTIONS_ANNOTATION]: '100',
@@ -80,6 +87,26 @@ const ANNOTATIONS: Readonly<Record<string, string>> = {
 /** Annotations of other objects, or of other kinds of injection. */
 const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WORKLOAD_KIND', 'DIGEST', 'DRY_RUN'];
 
+describe('an agent with a feed', () => {
+  it('guards its pod as any other, and says that it takes bundles from the feed', () => {
+    const bare = { metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } };
+    const withFeed = injected(bare, TRUST, { address: 'sallyport.system.svc:9444', authorities: 'PEM' });
+    const spec = fieldsOf(withFeed['spec']);
+    expect(readPodAgent(spec, WEB, rules).agent).to.deep.include({ level: 2, hasFeed: true });
+    expect(readPodAgent(fieldsOf(injected(bare)['spec']), WEB, rules).agent).not.to.have.property('hasFeed');
+    const [agent] = itemsOf(spec['initContainers']).filter(({ name }) => name === 'sallyport-agent');
+    expect(itemsOf(agent?.['volumeMounts'])).to.deep.include({
+      name: 'sallyport-feed',
+      mountPath: '/var/run/secrets/sallyport.dev/feed',
+      readOnly: true,
+    });
+    expect(itemsOf(spec['volumes'])).to.deep.include({
+      name: 'sallyport-feed',
+      projected: { sources: [{ serviceAccountToken: { audience: 'feed.sallyport.dev', expirationSeconds: 3600, path: 'token' } }] },
+    });
+  });
+});
+
 describe('readPodAgent: guarded pods', () => {
   it('takes a pod that sets any of the annotations, and one that sets all', () => {
     const expected = Object.entries(names).filter(([name]) => name.endsWith('_ANNOTATION'));
@@ -88,18 +115,40 @@ describe('readPodAgent: guarded pods', () => {
     for (const [name, value] of Object.entries(ANNOTATIONS)) {
       expect(readPodAgent(specOf({ [name]: value }), WEB, rules).fault, name).to.equal(undefined);
     }
-    expect(readPodAgent(specOf(ANNOTATIONS), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
+    expect(readPodAgent(specOf(ANNOTATIONS), WEB, rules).agent).to.deep.equal({
+      ports: [8080],
+      opensOthers: true,
+      excluded: [9090],
+      level: 2,
+    });
   });
 
   it('reads captured and excluded ports from the redirect', () => {
     expect(readPodAgent(specOf(), WEB, rules)).to.deep.equal({
-      agent: { ports: [8080, 9090], excluded: [], level: 2 },
+      agent: { ports: undefined, excluded: [], level: 2 },
       trust: TRUST,
     });
-    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: [8080], excluded: [9090], level: 2 });
+    expect(readPodAgent(specOf({ [EXCLUDE]: '9090' }), WEB, rules).agent).to.deep.equal({ ports: undefined, excluded: [9090], level: 2 });
     expect(readPodAgent(specOf({ [EXCLUDE]: '8080,9090' }), WEB, rules).agent).to.deep.equal({
-      ports: [],
+      ports: undefined,
       excluded: [8080, 9090],
+      level: 2,
+    });
+  });
+
+  it('reads a list of the only captured ports, and that others bypass the agent', () => {
+    expect(readPodAgent(redirect('redirect', '--all', '15006', '--exclude', '15020', '--only', '8080'), WEB, rules).agent).to.deep.equal({
+      ports: [8080],
+      opensOthers: true,
+      excluded: [],
+      level: 2,
+    });
+  });
+
+  it('accepts the redirect of earlier versions: one agent port for each captured port', () => {
+    expect(readPodAgent(renderingTwo(specOf(), [8080, 9090]), WEB, rules).agent).to.deep.equal({
+      ports: [8080, 9090],
+      excluded: [],
       level: 2,
     });
   });
@@ -128,10 +177,12 @@ describe('readPodAgent: guarded pods', () => {
   });
 
   it('accepts a pod without ports, whose value the API server drops', () => {
-    const pod = injected({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } });
-    const stored = JSON.parse(JSON.stringify(pod).replace('"SALLYPORT_PORTS","value":""', '"SALLYPORT_PORTS"')) as Fields;
+    const bare = fieldsOf(injected({ metadata: { name: 'web' }, spec: { containers: [{ name: 'app' }] } })['spec']);
+    const stored = JSON.parse(
+      JSON.stringify(renderingTwo(bare, [])).replace('"SALLYPORT_PORTS","value":""', '"SALLYPORT_PORTS"'),
+    ) as Fields;
 
-    expect(readPodAgent(fieldsOf(stored['spec']), WEB, rules).agent).to.deep.equal({ ports: [], excluded: [], level: 2 });
+    expect(readPodAgent(stored, WEB, rules).agent).to.deep.equal({ ports: [], excluded: [], level: 2 });
   });
 
   it('finds nothing in a pod without our containers', () => {
@@ -155,11 +206,17 @@ describe('readPodAgent: pods that are not guarded', () => {
     ['an agent that is no sidecar', withFields('sallyport-agent', { restartPolicy: undefined }), 'not a sidecar'],
     ['options of Node.js', withEnv('sallyport-agent', { name: 'NODE_OPTIONS', value: '--import=data:x' }), 'NODE_OPTIONS'],
     ['a preloaded library', withEnv('sallyport-init', { name: 'LD_PRELOAD', value: '/x.so' }), 'LD_PRELOAD'],
-    ['a setting of the agent twice', withEnv('sallyport-agent', { name: 'SALLYPORT_PORTS', value: '1:2' }), 'set twice'],
+    ['a setting of the agent twice', withEnv('sallyport-agent', { name: 'SALLYPORT_CAPTURE_PORT', value: '15006' }), 'set twice'],
     ['an unknown setting', withEnv('sallyport-agent', { name: 'SALLYPORT_NEW', value: '1' }), 'SALLYPORT_NEW'],
     ['another workload', replacedEnv({ name: 'SALLYPORT_WORKLOAD', value: 'other' }), 'SALLYPORT_WORKLOAD'],
     ['another state directory', replacedEnv({ name: 'SALLYPORT_STATE_DIR', value: '/tmp' }), 'SALLYPORT_STATE_DIR'],
-    ['ports that the redirect does not capture', replacedEnv({ name: 'SALLYPORT_PORTS', value: '15101:8080' }), 'SALLYPORT_PORTS'],
+    ['another port of captured connections', replacedEnv({ name: 'SALLYPORT_CAPTURE_PORT', value: '15007' }), 'SALLYPORT_CAPTURE_PORT'],
+    ['separate ports', withEnv('sallyport-agent', { name: 'SALLYPORT_PORTS', value: '8080:9090' }), 'SALLYPORT_PORTS'],
+    ['a separate blocked port', withEnv('sallyport-agent', { name: 'SALLYPORT_BLOCKED_PORT', value: '1' }), 'SALLYPORT_BLOCKED_PORT'],
+    ['an old redirect to the ports of a new agent', redirect('redirect', '--exclude', '15020', '--blocked', '15099'), 'CAPTURE_PORT'],
+    ['a redirect of all ports to another one', redirect('redirect', '--all', '8081', '--exclude', '15020'), 'args'],
+    ['a redirect of both ways', redirect('redirect', '--all', '15006', '--exclude', '15020', '--blocked', '15099'), 'args'],
+    ['a redirect that captures the admin port', redirect('redirect', '--all', '15006'), 'args'],
     [
       'a setting from a ConfigMap',
       replacedEnv({ name: 'SALLYPORT_BUNDLE_DIR', valueFrom: { configMapKeyRef: {} } }),
@@ -212,7 +269,7 @@ describe('readPodAgent: pods that are not guarded', () => {
     ],
     [
       'a redirect to another port',
-      redirect('redirect', '--map', '8080:9999', '--map', '9090:15102', '--exclude', '15020', '--blocked', '15099'),
+      withArgs(renderingTwo(specOf(), [8080]), 'redirect', '--map', '8080:9999', '--exclude', '15020', '--blocked', '15099'),
       'SALLYPORT_PORTS',
     ],
   ];
