@@ -4,8 +4,12 @@
 
 /** Delays that grow with every failure. */
 export interface Backoff {
-  /** Records a failure and returns the next delay in milliseconds, at least `atLeastMs` (from Retry-After; absent: 0). */
-  next(atLeastMs?: number): number;
+  /**
+   * Records a failure and returns the next delay in milliseconds, at least `atLeastMs` (from Retry-After; absent: 0).
+   *
+   * @param capMs upper bound of this delay, if lower than that of all
+   */
+  next(atLeastMs?: number, capMs?: number): number;
   /** Starts again with the first delay. */
   reset(): void;
   /** Number of failures since the last reset. */
@@ -26,8 +30,8 @@ export interface BackoffOptions {
 export function createBackoff(options: BackoffOptions): Backoff {
   let failures = 0;
   return {
-    next: (atLeastMs = 0) => {
-      const ceiling = Math.min(options.capMs, options.baseMs * 2 ** Math.min(failures, 30));
+    next: (atLeastMs = 0, capMs = options.capMs) => {
+      const ceiling = Math.min(capMs, options.capMs, options.baseMs * 2 ** Math.min(failures, 30));
       failures += 1;
       return Math.max(atLeastMs, options.random() * ceiling);
     },

@@ -2,13 +2,12 @@
  * The Kubernetes client: sends requests to the API server and returns raw JSON, or a byte stream for a watch. It uses one
  * connection pool, a deadline for every call and a limit on requests per second. All Kubernetes access goes through it.
  */
-import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext, type ResponseContext } from '@kubernetes/client-node';
 import { type Clock, systemClock } from '../clock.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import { withoutTrailing } from '../text.ts';
 import { errorOfDeadline, errorOfResponse, errorOfTransport } from './api-error.ts';
-import { type KubeSource, loadKubeConfig, type PooledKubeConfig } from './kubeconfig.ts';
-import { createRateLimiter, type RateLimiter } from './rate-limiter.ts';
+import { type Access, hasCredentialPlugin, type KubeSource, loadKubeConfig, type PooledKubeConfig } from './kubeconfig.ts';
+import { createRequestBudget, type Lane, type RequestBudget } from './request-budget.ts';
 
 /** HTTP methods of Kubernetes requests. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -36,21 +35,25 @@ export interface KubeRequest {
   readonly accept?: string;
   /** Deadline for reading the whole response (of a stream: its head), in milliseconds; absent: 10 000. */
   readonly timeoutMs?: number;
-  /** Bypasses the request limit, for requests that must not be delayed, such as the renewal of a lease. */
-  readonly urgent?: boolean;
+  /** Share of the request limit that it uses; absent: `default`. `urgent` bypasses the limit: the renewal of a lease must not be delayed. */
+  readonly lane?: Lane | 'urgent';
+  /** The response is not read beyond its head: `json` is undefined. */
+  readonly discard?: boolean;
+  /** Asked immediately before it is sent, after any wait: false: the request fails with TransientError SP_KUBE_FENCED. */
+  readonly mayStart?: () => boolean;
   readonly signal?: AbortSignal;
 }
 
-/** A successful response (2xx). `json` is the body as sent, without dropped or converted fields; undefined if it is empty. */
+/** A successful response (2xx). `json` is the body as sent, without dropped or converted fields; undefined if it is empty or discarded. */
 export interface KubeResponse {
   readonly status: number;
   readonly json: unknown;
 }
 
-/** The open response of a watch. The caller must read it to its end or cancel it. */
+/** The open response of a watch. The caller must read it to its end, or abort its signal. */
 export interface KubeStream {
   readonly status: number;
-  readonly body: ReadableStream<Uint8Array>;
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** Measurements of one completed request. */
@@ -61,6 +64,12 @@ export interface RequestSample {
   readonly durationMs: number;
 }
 
+/** A user that the API server treats requests as, if the credentials allow it. */
+export interface Impersonation {
+  readonly user: string;
+  readonly group?: string;
+}
+
 /** Options of {@link createKubeClient}. */
 export interface KubeClientOptions extends KubeSource {
   /** Version in the user agent `sallyport/<version>`. */
@@ -69,6 +78,8 @@ export interface KubeClientOptions extends KubeSource {
   readonly qps?: number;
   /** Maximum burst of requests; absent: 30. */
   readonly burst?: number;
+  /** Whom the requests are sent for; absent: the user of the credentials. */
+  readonly impersonate?: Impersonation;
   readonly clock?: Clock;
   /** Called after every request, for `rest_client_requests_total` and durations. Must not throw. */
   readonly onRequest?: (sample: RequestSample) => void;
@@ -80,6 +91,8 @@ export interface KubeClient {
   readonly server: string;
   /** Namespace of the context or of the pod's service account; `default` if neither has one. */
   readonly namespace: string;
+  /** A program provides the credentials, and may ask a person first; absent: none does. */
+  readonly hasCredentialPlugin?: boolean;
   /**
    * Sends a request and reads the whole response.
    * @throws TransientError or RefusedError, see {@link errorOfResponse}; TransientError `SP_TIMEOUT` at the deadline; the reason of
@@ -100,8 +113,9 @@ interface Wiring {
   readonly config: PooledKubeConfig;
   readonly server: string;
   readonly userAgent: string;
+  readonly impersonate: Impersonation | undefined;
   readonly clock: Clock;
-  readonly limiter: RateLimiter;
+  readonly budget: RequestBudget;
   readonly onRequest: (sample: RequestSample) => void;
 }
 
@@ -114,40 +128,49 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     config,
     server,
     userAgent: `sallyport/${options.version}`,
+    impersonate: options.impersonate,
     clock,
-    limiter: createRateLimiter({ perSecond: options.qps ?? 20, burst: options.burst ?? 30, clock }),
+    budget: createRequestBudget({ perSecond: options.qps ?? 20, burst: options.burst ?? 30, clock }),
     onRequest: options.onRequest ?? (() => undefined),
   };
   return {
     server,
     namespace: config.getContextObject(config.currentContext)?.namespace ?? 'default',
-    request: (request) => exchange(wiring, request, readJson),
+    hasCredentialPlugin: hasCredentialPlugin(config),
+    request: (request) => exchange(wiring, request, request.discard === true ? discardBody : readJson),
     stream: (request) => exchange(wiring, request, openStream),
     close: () => config.closePool(),
   };
 }
 
+/** The response of the HTTP client. */
+type Response = Awaited<ReturnType<Access['pool']['request']>>;
+
 /** Reads a successful response. The caller's signal also aborts `lasting` results, such as streams, after the exchange. */
 interface Reader<T> {
   readonly lasting: boolean;
-  read(response: ResponseContext): Promise<T>;
+  read(response: Response): Promise<T>;
 }
 
 const readJson: Reader<KubeResponse> = {
   lasting: false,
-  read: async (response) => {
-    const text = await response.body.text();
-    return { status: response.httpStatusCode, json: text === '' ? undefined : (JSON.parse(text) as unknown) };
+  read: async ({ statusCode, body }) => {
+    const text = await body.text();
+    return { status: statusCode, json: text === '' ? undefined : (JSON.parse(text) as unknown) };
+  },
+};
+
+const discardBody: Reader<KubeResponse> = {
+  lasting: false,
+  read: async ({ statusCode, body }) => {
+    await body.dump();
+    return { status: statusCode, json: undefined };
   },
 };
 
 const openStream: Reader<KubeStream> = {
   lasting: true,
-  read: (response) => {
-    const body = response.body.stream();
-    if (body === null) return Promise.reject(new Error('the response has no body'));
-    return Promise.resolve({ status: response.httpStatusCode, body });
-  },
+  read: ({ statusCode, body }) => Promise.resolve({ status: statusCode, body: body as AsyncIterable<Uint8Array> }),
 };
 
 /** Sends a request and reads a successful response, all before the deadline. */
@@ -155,7 +178,7 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
   const { clock } = wiring;
   const caller = request.signal ?? new AbortController().signal;
   caller.throwIfAborted();
-  if (request.urgent !== true) await wiring.limiter.take(caller);
+  if (request.lane !== 'urgent') await wiring.budget.take(request.lane ?? 'default', caller);
   const timeoutMs = request.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const ending = new AbortController();
   const leave = (): void => ending.abort(caller.reason);
@@ -166,8 +189,8 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
   let kept = false;
   try {
     const response = await send(wiring, request, ending.signal);
-    code = String(response.httpStatusCode);
-    if (response.httpStatusCode < 200 || response.httpStatusCode > 299) throw await responseError(wiring, request, response);
+    code = String(response.statusCode);
+    if (response.statusCode < 200 || response.statusCode > 299) throw await responseError(wiring, request, response);
     const result = await reader.read(response);
     kept = reader.lasting;
     return result;
@@ -183,30 +206,53 @@ async function exchange<T>(wiring: Wiring, request: KubeRequest, reader: Reader<
   }
 }
 
-async function send(wiring: Wiring, request: KubeRequest, signal: AbortSignal): Promise<ResponseContext> {
-  const context = new RequestContext(wiring.server + request.path, HttpMethod[request.method]);
-  for (const [name, value] of Object.entries(request.query ?? {})) {
-    if (value !== undefined) context.setQueryParam(name, String(value));
-  }
-  context.setHeaderParam('Accept', request.accept ?? 'application/json');
-  context.setHeaderParam('User-Agent', wiring.userAgent);
-  if (request.body !== undefined) {
-    context.setHeaderParam('Content-Type', request.contentType ?? 'application/json');
-    context.setBody(JSON.stringify(request.body));
-  }
+async function send(wiring: Wiring, request: KubeRequest, signal: AbortSignal): Promise<Response> {
+  const { config, clock } = wiring;
   // A credential plugin accepts no signal: it is abandoned at the deadline.
-  await orAbort(wiring.config.applySecurityAuthentication(context), signal);
-  context.setSignal(signal);
+  const { headers, pool } = await orAbort(config.access(clock.nowMs()), signal);
+  if (request.mayStart?.() === false) throw new TransientError('SP_KUBE_FENCED', `${request.method} ${request.path}: not sent`);
+  const { origin, pathname } = new URL(wiring.server);
   try {
-    return await new IsomorphicFetchHttpLibrary().send(context).toPromise();
+    const sent = pool.request({
+      origin,
+      path: `${withoutTrailing(pathname, '/')}${request.path}${queryOf(request)}`,
+      method: request.method,
+      headers: {
+        ...headers,
+        ...impersonationHeaders(wiring.impersonate),
+        accept: request.accept ?? 'application/json',
+        'user-agent': wiring.userAgent,
+        ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+      },
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      signal,
+      // A watch is silent for as long as nothing changes; every other response has a deadline.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    // Undici rejects an aborted request only once its connection is open, or could not be opened.
+    const response = await orAbort(sent, signal);
+    if (response.statusCode === 401) config.forgetAccess();
+    return response;
   } catch (thrown) {
     // No byte arrived before the deadline: the connection may be dead, and further requests on it would time out, too.
-    if (signal.reason === DEADLINE) wiring.config.abandonPool(context);
+    if (signal.reason === DEADLINE) config.abandonPool(pool);
     throw thrown;
   }
 }
 
-async function responseError(wiring: Wiring, request: KubeRequest, response: ResponseContext): Promise<Error> {
+function impersonationHeaders(as: Impersonation | undefined): Readonly<Record<string, string>> {
+  if (as === undefined) return {};
+  return { 'impersonate-user': as.user, ...(as.group === undefined ? {} : { 'impersonate-group': as.group }) };
+}
+
+function queryOf({ query = {} }: KubeRequest): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  return parameters.size === 0 ? '' : `?${parameters.toString()}`;
+}
+
+async function responseError(wiring: Wiring, request: KubeRequest, response: Response): Promise<Error> {
   const text = await response.body.text();
   let body: unknown;
   try {
@@ -214,10 +260,11 @@ async function responseError(wiring: Wiring, request: KubeRequest, response: Res
   } catch {
     // Not JSON, for example the HTML page of a proxy: only the status is reported.
   }
+  const retryAfter = response.headers['retry-after'];
   return errorOfResponse(request, {
-    status: response.httpStatusCode,
+    status: response.statusCode,
     body,
-    retryAfter: response.headers['retry-after'],
+    retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
     wallMs: wiring.clock.wallMs(),
   });
 }

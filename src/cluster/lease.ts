@@ -23,20 +23,25 @@ export interface LeaseOptions {
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
   readonly random?: () => number;
-  /** How long other replicas wait after the last renewal, in milliseconds; absent: 15 000. Stored in whole seconds. */
+  /** How long other replicas wait after the last renewal, in milliseconds; absent: 6 000. Stored in whole seconds. */
   readonly leaseDurationMs?: number;
-  /** The leader stops if it cannot renew for this long, in milliseconds; less than the lease duration; absent: 10 000. */
+  /** The leader stops if it cannot renew for this long, in milliseconds; less than the lease duration; absent: 5 000. */
   readonly renewDeadlineMs?: number;
-  /** Delay between attempts to acquire or renew, in milliseconds; absent: 2 000. */
+  /** Delay between attempts to acquire or renew, in milliseconds; absent: 750. */
   readonly retryPeriodMs?: number;
   /** Called on every change with whether this replica leads, and the holder of the lease ('' if none). For `leader_election_master_status` and readiness. */
   readonly onChange?: (leading: boolean, holder: string) => void;
 }
 
-/** What the lease said before this replica took it. */
-export interface LeaseHistory {
-  /** Milliseconds since any replica renewed it; Infinity: it did not exist. */
+/** One term of a leader. */
+export interface LeaseTerm {
+  /** Milliseconds between the last renewal by any replica and the beginning of the term; Infinity: the lease did not exist. */
   readonly awayMs: number;
+  /**
+   * Whether no other replica can lead at present. A process that was suspended sees this before its signal aborts, so writes ask it last of
+   * all.
+   */
+  readonly isHeld: () => boolean;
 }
 
 /** The Lease as last seen. */
@@ -56,7 +61,7 @@ interface Observed {
  */
 export async function runWithLease(
   options: LeaseOptions,
-  lead: (signal: AbortSignal, history: LeaseHistory) => Promise<void>,
+  lead: (signal: AbortSignal, term: LeaseTerm) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const candidate = new Candidate(options);
@@ -68,7 +73,7 @@ export async function runWithLease(
     if (signal.aborted) leave();
     const renewal = candidate.keep(leading);
     try {
-      await lead(leading.signal, { awayMs: candidate.awayMs });
+      await lead(leading.signal, { awayMs: candidate.awayMs, isHeld: () => candidate.isHeld() });
     } catch (thrown) {
       // Work that rethrows the abort reason ended as requested.
       if (!leading.signal.aborted) throw thrown;
@@ -96,7 +101,7 @@ function renewedMsOf(seen: Observed | undefined): number {
 class Candidate {
   /** Whether the last term ended because the lease was lost. */
   lost = false;
-  /** See {@link LeaseHistory}, of the present term. */
+  /** See {@link LeaseTerm}, of the present term. */
   awayMs = Number.POSITIVE_INFINITY;
   readonly #options: LeaseOptions;
   readonly #clock: Clock;
@@ -122,9 +127,9 @@ class Candidate {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger.child({ part: 'lease', namespace: options.namespace, name: options.name });
-    this.#durationMs = options.leaseDurationMs ?? 15_000;
-    this.#deadlineMs = options.renewDeadlineMs ?? 10_000;
-    this.#retryMs = options.retryPeriodMs ?? 2_000;
+    this.#durationMs = options.leaseDurationMs ?? 6_000;
+    this.#deadlineMs = options.renewDeadlineMs ?? 5_000;
+    this.#retryMs = options.retryPeriodMs ?? 750;
   }
 
   /** Waits until this replica holds the lease; false if the signal aborted first. */
@@ -139,24 +144,30 @@ class Candidate {
         return true;
       }
       this.#report(false, this.#other() ?? '');
-      await sleep(this.#clock, this.#retryMs * (1 + random() / 2), signal);
+      await sleep(this.#clock, Math.min(this.#retryMs * (1 + random() / 2), this.#untilExpiryMs()), signal);
     }
     return false;
   }
 
+  /** Whether this replica renewed the lease so recently that no other can have taken it. */
+  isHeld(): boolean {
+    return !this.lost && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs;
+  }
+
   /** Renews until the term ends. Ends the term when the deadline passes or another replica holds the lease. Never rejects. */
   async keep(term: AbortController): Promise<void> {
+    let isRenewed = true;
     while (!term.signal.aborted) {
-      await sleep(this.#clock, this.#retryMs, term.signal);
+      await sleep(this.#clock, isRenewed ? this.#retryMs : this.#retryMs / 4, term.signal);
       if (term.signal.aborted) return;
       const leftMs = this.#renewedAtMs + this.#deadlineMs - this.#clock.nowMs();
       // Half the deadline, so that after a renewal on a dead connection there is time for one on a new connection.
-      const renewed = leftMs > 0 && (await this.#attempt(Math.min(leftMs, this.#deadlineMs / 2), term.signal));
+      isRenewed = leftMs > 0 && (await this.#attempt(Math.min(leftMs, this.#deadlineMs / 2), term.signal));
       if (term.signal.aborted) continue;
       const other = this.#other();
       // A lease that is older than our last renewal comes from a backup of the cluster: the term starts over.
-      const isRestored = !renewed && this.#seen !== undefined && renewedMsOf(this.#seen) < this.#renewedWallMs - RESTORED_MS;
-      if (renewed || (!isRestored && other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs)) continue;
+      const isRestored = !isRenewed && this.#seen !== undefined && renewedMsOf(this.#seen) < this.#renewedWallMs - RESTORED_MS;
+      if (isRenewed || (!isRestored && other === undefined && this.#clock.nowMs() - this.#renewedAtMs < this.#deadlineMs)) continue;
       this.lost = true;
       this.#logger.error({ holder: other ?? 'unknown' }, 'lost leadership');
       this.#report(false, other ?? '');
@@ -202,7 +213,7 @@ class Candidate {
       }
       await this.#read(this.#retryMs, signal);
     } catch (thrown) {
-      // A failure that repeats every two seconds is logged once.
+      // A failure that repeats with every attempt is logged once.
       const fault = thrown instanceof Error ? thrown.message : '';
       if (!signal.aborted && fault !== this.#fault) this.#logger.warn({ err: thrown }, 'lease cannot be read or written');
       this.#fault = fault;
@@ -213,6 +224,12 @@ class Candidate {
   /** Last seen holder, '' if the lease is not held; undefined if it is this replica or unknown. */
   #other(): string | undefined {
     return this.#seen?.holder === this.#options.identity ? undefined : this.#seen?.holder;
+  }
+
+  /** Milliseconds until the lease of another holder expires, at least a few: the server may be down. */
+  #untilExpiryMs(): number {
+    const leftMs = this.#seen === undefined ? this.#retryMs : this.#seenAtMs + this.#seen.durationMs - this.#clock.nowMs();
+    return leftMs <= 0 ? this.#retryMs : Math.max(leftMs, this.#retryMs / 10);
   }
 
   #mayTake(): boolean {
@@ -232,7 +249,7 @@ class Candidate {
 
   async #read(timeoutMs: number, signal: AbortSignal): Promise<void> {
     const path = this.#path();
-    const answer = await ifFound(this.#options.client.request({ method: 'GET', path, timeoutMs, urgent: true, signal }));
+    const answer = await ifFound(this.#options.client.request({ method: 'GET', path, timeoutMs, lane: 'urgent', signal }));
     this.#observe(answer?.json);
   }
 
@@ -241,13 +258,15 @@ class Candidate {
     const unheld: Observed = { lease: {}, spec: { leaseTransitions: -1 }, holder: '', durationMs: 0 };
     const body = { apiVersion: apiVersionOf(LEASES), kind: LEASES.kind, metadata: { namespace, name }, spec: this.#claim(unheld) };
     const path = collectionPath(LEASES, namespace);
-    this.#observe((await client.request({ method: 'POST', path, body, timeoutMs, urgent: true, signal })).json);
+    this.#observe((await client.request({ method: 'POST', path, body, timeoutMs, lane: 'urgent', signal })).json);
   }
 
   /** Compare-and-swap: writes the last seen lease with these fields of its spec if its resourceVersion is unchanged. */
   async #put(before: Observed, fields: RawObject, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const body = { ...before.lease, spec: { ...before.spec, ...fields } };
-    this.#observe((await this.#options.client.request({ method: 'PUT', path: this.#path(), body, timeoutMs, urgent: true, signal })).json);
+    this.#observe(
+      (await this.#options.client.request({ method: 'PUT', path: this.#path(), body, timeoutMs, lane: 'urgent', signal })).json,
+    );
   }
 
   /** False if another client wrote, created or deleted the lease in the meantime. */

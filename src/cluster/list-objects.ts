@@ -19,6 +19,12 @@ export interface Collection {
   readonly metadataOnly?: boolean;
 }
 
+/**
+ * Visits every object of a collection that this process may read, in all its namespaces.
+ * @throws like {@link listObjects}
+ */
+export type ListAll = (collection: Omit<Collection, 'namespace'>, visit: (object: RawObject) => void, signal: AbortSignal) => Promise<void>;
+
 /** Objects per page: a page of pods is parsed in well under 50 ms and garbage before the next one arrives. */
 const PAGE_SIZE = 500;
 const TIMEOUT_MS = 30_000;
@@ -61,13 +67,20 @@ export async function listObjects(
     });
     const page = isRawObject(json) ? json : {};
     resourceVersion ??= page.metadata?.resourceVersion;
-    if (!Array.isArray(page['items']) || resourceVersion === undefined || resourceVersion === '') {
+    // The server encodes an empty list of metadata as null.
+    const items = page['items'] === null ? [] : page['items'];
+    if (!Array.isArray(items) || resourceVersion === undefined || resourceVersion === '') {
       throw new TransientError('SP_KUBE_API', `GET ${path}: the response is not a list`);
     }
-    for (const item of page['items'] as readonly unknown[]) {
+    for (const item of items as readonly unknown[]) {
       if (isRawObject(item)) visit(item);
     }
     token = page.metadata?.continue === '' ? undefined : page.metadata?.continue;
   } while (token !== undefined);
   return resourceVersion;
+}
+
+/** Lists in the whole cluster. */
+export function listInCluster(client: KubeClient): ListAll {
+  return async (collection, visit, signal) => void (await listObjects(client, collection, visit, signal));
 }

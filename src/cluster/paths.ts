@@ -33,6 +33,8 @@ export const PODS: Resource = define('v1', 'Pod', 'pods');
 export const NAMESPACES: Resource = define('v1', 'Namespace', 'namespaces', false);
 /** ConfigMaps. */
 export const CONFIG_MAPS: Resource = define('v1', 'ConfigMap', 'configmaps');
+/** Services. */
+export const SERVICES: Resource = define('v1', 'Service', 'services');
 /** Secrets. */
 export const SECRETS: Resource = define('v1', 'Secret', 'secrets');
 /** Leases, for leader election. */

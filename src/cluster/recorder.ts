@@ -200,14 +200,23 @@ class QueuedRecorder implements Recorder {
       note: truncated(note),
       ...(series.count > 1 ? { series: seriesOf(series) } : {}),
     };
-    await this.#options.client.request({ method: 'POST', path: collectionPath(EVENTS, namespace), body, signal });
+    await this.#options.client.request({
+      method: 'POST',
+      path: collectionPath(EVENTS, namespace),
+      body,
+      lane: 'status',
+      discard: true,
+      signal,
+    });
     series.ref = { resource: EVENTS, namespace, name };
   }
 
   async #raiseCount(series: Series, ref: ObjectRef, signal: AbortSignal): Promise<boolean> {
     const body = { series: seriesOf(series) };
     const contentType = 'application/merge-patch+json';
-    const answer = await ifFound(this.#options.client.request({ method: 'PATCH', path: objectPath(ref), body, contentType, signal }));
+    const answer = await ifFound(
+      this.#options.client.request({ method: 'PATCH', path: objectPath(ref), body, contentType, lane: 'status', discard: true, signal }),
+    );
     return answer !== undefined;
   }
 }

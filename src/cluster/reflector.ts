@@ -10,15 +10,24 @@ import type { Logger } from '../telemetry/logger.ts';
 import { errorOfResponse } from './api-error.ts';
 import { type Backoff, createBackoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
-import { keyOf, type RawObject } from './kube-object.ts';
+import { isRawObject, keyOf, type RawObject } from './kube-object.ts';
 import { acceptOf, type Collection, listObjects, selectionOf } from './list-objects.ts';
 import { collectionPath } from './paths.ts';
+import { isBefore } from './resource-version.ts';
 import { BrokenLineError, readWatchEvents, type WatchEvent } from './watch-lines.ts';
 
 /** Receives the objects. Called synchronously and in order; should not throw (see {@link Reflector.run}). */
 export interface ReflectorSink<T> {
-  /** Receives the complete collection after a list; objects whose keys are not in the map were deleted. */
-  replace(objects: ReadonlyMap<string, T>): void;
+  /**
+   * Receives the complete collection after a list; objects whose keys are not in the map were deleted. Not in the map either are objects that
+   * were created after `resourceVersion`, that of the list.
+   */
+  replace(objects: ReadonlyMap<string, T>, resourceVersion: string): void;
+  /**
+   * The same for the objects of one namespace; those of others stay. Absent: {@link WatchedNamespaces} calls `upsert` and `remove` instead. Needed
+   * by a sink that knows of objects that no reflector reported.
+   */
+  replaceIn?(namespace: string, objects: ReadonlyMap<string, T>, resourceVersion: string): void;
   /** Receives an object that was added or changed. The key is `namespace/name`, or `name` for cluster-scoped objects. */
   upsert(key: string, object: T): void;
   /** Receives the key of a deleted object. */
@@ -43,6 +52,8 @@ export interface ReflectorOptions<T> extends Collection {
   readonly random?: () => number;
   /** Called on each restart, for metrics. */
   readonly onRestart?: (reason: RestartReason) => void;
+  /** Called each time that the API server refuses list or watch with 403. */
+  readonly onForbidden?: () => void;
 }
 
 /** Mirrors one collection into a sink. */
@@ -53,7 +64,9 @@ export interface Reflector {
   readonly whenSynced: Promise<void>;
   /** Whether the sink has received the first list. */
   hasSynced(): boolean;
-  /** The resourceVersion that the sink corresponds to; undefined before the first list and after a 410. */
+  /** Namespaces that the API server does not let this process read, sorted; absent: it reads the whole cluster. */
+  forbidden?(): readonly string[];
+  /** The resourceVersion that the sink corresponds to; undefined before the first list, after a 410, and of several namespaces. */
   resourceVersion(): string | undefined;
 }
 
@@ -61,8 +74,14 @@ export interface Reflector {
 const IDLE_MS = 90_000;
 /** Range of the watch duration requested from the server, in seconds; random, so that watches do not end at the same time. */
 const WATCH_SECONDS: readonly [number, number] = [300, 600];
-/** A watch of at least this duration resets the backoff. */
+/** A watch of at least this duration resets the delays of lists. */
 const HEALTHY_MS = 60_000;
+/** Longest delay before the next watch, after one that the server had accepted, in milliseconds: changes must not wait for it. */
+const MAX_REOPEN_MS = 800;
+/** Longest delay after a failure without a response or with an error, in milliseconds: what caused it may be over at any time. */
+const MAX_RETRY_MS = 4_000;
+/** Longest delay before a list that takes the place of a watch, in milliseconds: it costs the server in proportion to the objects. */
+const MAX_LIST_MS = 30_000;
 /** A watch that the server ends sooner counts as a failure: without a delay, the reflector would flood the server with requests. */
 const MIN_WATCH_MS = 1_000;
 const HEAD_TIMEOUT_MS = 30_000;
@@ -88,6 +107,11 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector {
   };
 }
 
+/** etcd was restored from a backup. */
+function wentBack(version: string, known: string): TransientError {
+  return new TransientError('SP_KUBE_GONE', `the server is at version ${version}, before ${known}`);
+}
+
 /** The loop of a reflector and its state. */
 class ReflectorLoop<T> {
   synced = false;
@@ -97,7 +121,14 @@ class ReflectorLoop<T> {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #logger: Logger;
-  readonly #backoff: Backoff;
+  /** Between watches, and between attempts to list. */
+  readonly #retries: Backoff;
+  /** Between lists because a watch cannot be continued. */
+  readonly #lists: Backoff;
+  /** The server has accepted the present watch. */
+  #isOpen = false;
+  /** The server could not be reached since the last watch: it may be another one, or its etcd that of a backup. */
+  #wasAway = false;
   /** resourceVersion of each object in the sink. */
   #versions = new Map<string, string>();
 
@@ -106,14 +137,19 @@ class ReflectorLoop<T> {
     this.#onSynced = onSynced;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#logger = options.logger.child({ part: 'reflector', kind: options.resource.kind });
-    this.#backoff = createBackoff({ baseMs: 200, capMs: 30_000, random: this.#random });
+    const { logger, resource, namespace } = options;
+    this.#logger = logger.child({ part: 'reflector', kind: resource.kind, ...(namespace === undefined ? {} : { namespace }) });
+    this.#retries = createBackoff({ baseMs: 200, capMs: MAX_RETRY_MS, random: this.#random });
+    this.#lists = createBackoff({ baseMs: 200, capMs: MAX_LIST_MS, random: this.#random });
   }
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let watchedFromMs: number | undefined;
+      this.#isOpen = false;
       try {
+        if (this.#wasAway && this.resourceVersion !== undefined) await this.#requireVersion(this.resourceVersion, signal);
+        this.#wasAway = false;
         this.resourceVersion ??= await this.#list(signal);
         watchedFromMs = this.#clock.nowMs();
         await this.#watch(this.resourceVersion, signal);
@@ -121,10 +157,31 @@ class ReflectorLoop<T> {
           throw new TransientError('SP_KUBE_API', 'the server ended the watch immediately');
       } catch (thrown) {
         if (signal.aborted) return;
-        if (watchedFromMs !== undefined && this.#clock.nowMs() - watchedFromMs >= HEALTHY_MS) this.#backoff.reset();
+        if (watchedFromMs !== undefined && this.#clock.nowMs() - watchedFromMs >= HEALTHY_MS) {
+          this.#retries.reset();
+          this.#lists.reset();
+        }
         await this.#recover(thrown, signal);
       }
     }
+  }
+
+  /**
+   * Asks for the version that the server is at. A server whose etcd was restored from a backup accepts a watch from a later version, and
+   * sends nothing up to that version but, once a minute, a bookmark.
+   *
+   * @throws TransientError SP_KUBE_GONE when the server is at an earlier version
+   */
+  async #requireVersion(version: string, signal: AbortSignal): Promise<void> {
+    const { json } = await this.#options.client.request({
+      method: 'GET',
+      path: collectionPath(this.#options.resource, this.#options.namespace),
+      query: { ...selectionOf(this.#options), limit: 1 },
+      accept: acceptOf(this.#options, 'List'),
+      signal,
+    });
+    const current = isRawObject(json) ? json.metadata?.resourceVersion : undefined;
+    if (isBefore(current, version)) throw wentBack(current ?? '', version);
   }
 
   async #list(signal: AbortSignal): Promise<string> {
@@ -140,7 +197,7 @@ class ReflectorLoop<T> {
     const resourceVersion = await listObjects(this.#options.client, this.#options, visit, signal);
     signal.throwIfAborted();
     const relisted = this.synced;
-    this.#callSink(() => this.#options.sink.replace(objects));
+    this.#callSink(() => this.#options.sink.replace(objects, resourceVersion));
     this.#versions = versions;
     this.#logger.debug({ objects: objects.size, relisted }, 'listed');
     if (!this.synced) {
@@ -171,6 +228,7 @@ class ReflectorLoop<T> {
         timeoutMs: HEAD_TIMEOUT_MS,
         signal: watch.signal,
       });
+      this.#isOpen = true;
       for await (const event of readWatchEvents(body, idle.onData)) {
         if (watch.signal.aborted) break;
         this.#apply(event);
@@ -198,12 +256,12 @@ class ReflectorLoop<T> {
     if (version === undefined || (key === undefined && event.type !== 'BOOKMARK')) {
       throw new BrokenLineError('an object in the watch has no name or no resourceVersion');
     }
-    if (event.type === 'BOOKMARK' && Number(version) < Number(this.resourceVersion)) {
-      // etcd was restored from a backup: the server leaves out every event up to the version that was asked for.
-      throw new TransientError('SP_KUBE_GONE', `the server is at version ${version}, before ${this.resourceVersion}`);
+    if (event.type === 'BOOKMARK' && isBefore(version, this.resourceVersion)) {
+      throw wentBack(version, this.resourceVersion ?? '');
     }
     if (key !== undefined && event.type !== 'BOOKMARK') this.#applyObject(key, version, event);
     this.resourceVersion = version;
+    this.#retries.reset();
   }
 
   #applyObject(key: string, version: string, event: WatchEvent): void {
@@ -227,13 +285,18 @@ class ReflectorLoop<T> {
         : thrown instanceof IdleError
           ? 'idle'
           : 'error';
-    if (reason === 'expired' || reason === 'broken' || bug || thrown instanceof RefusedError) this.resourceVersion = undefined;
-    const delayMs = this.#backoff.next(thrown instanceof TransientError ? thrown.retryAfterMs : undefined);
-    const fields = { err: thrown, reason, attempt: this.#backoff.failures(), delayMs: Math.round(delayMs) };
+    const mustList = reason === 'expired' || reason === 'broken' || bug || thrown instanceof RefusedError;
+    if (mustList) this.resourceVersion = undefined;
+    else if (!this.#isOpen) this.#wasAway = true;
+    const backoff = mustList ? this.#lists : this.#retries;
+    const atLeastMs = thrown instanceof TransientError ? thrown.retryAfterMs : undefined;
+    const delayMs = backoff.next(atLeastMs, this.#isOpen && !mustList ? MAX_REOPEN_MS : MAX_LIST_MS);
+    const fields = { err: thrown, reason, attempt: backoff.failures(), delayMs: Math.round(delayMs) };
     if (bug) this.#logger.error(fields, 'reflector failed because of a bug');
     else if (gone) this.#logger.info(fields, 'watch expired, listing again');
     else this.#logger.warn(fields, 'restarting reflector');
     this.#options.onRestart?.(reason);
+    if (thrown instanceof RefusedError && thrown.code === 'SP_KUBE_FORBIDDEN') this.#options.onForbidden?.();
     await sleep(this.#clock, delayMs, signal);
   }
 

@@ -65,6 +65,8 @@ export async function mergePatchStatus(client: KubeClient, write: StatusWrite): 
           query: { fieldManager: write.fieldManager },
           body: patch,
           contentType: 'application/merge-patch+json',
+          lane: 'status',
+          discard: true,
           ...(write.signal === undefined ? {} : { signal: write.signal }),
         }),
       );

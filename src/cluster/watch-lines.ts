@@ -25,7 +25,7 @@ const NEWLINE = 0x0a;
  * @param onBytes called for each received chunk, even if it is only part of a line
  * @throws BrokenLineError for an invalid event; the error of the stream if it fails
  */
-export async function* readWatchEvents(body: ReadableStream<Uint8Array>, onBytes: () => void): AsyncGenerator<WatchEvent, void, undefined> {
+export async function* readWatchEvents(body: AsyncIterable<Uint8Array>, onBytes: () => void): AsyncGenerator<WatchEvent, void, undefined> {
   let rest: Uint8Array[] = [];
   let restBytes = 0;
   for await (const chunk of body) {

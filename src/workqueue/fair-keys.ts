@@ -1,14 +1,15 @@
 /*
  * The keys that wait in a work queue, in the order in which they are handed out: groups take turns, the keys of one group
- * keep their order, and keys of low priority wait until no other key does.
+ * keep their order, and keys of low priority come after all others, except for one in five.
  */
 
-/** `low`: periodic or initial work that must not delay changes. */
+/** `low`: work on very many keys, initial, periodic or after a change that concerns them all, which must not delay other changes. */
 export type Priority = 'normal' | 'low';
 
 /** A key that is handed out, and since when it waited. */
 export interface WaitingKey {
   readonly key: string;
+  readonly priority: Priority;
   readonly sinceMs: number;
 }
 
@@ -23,12 +24,16 @@ export interface FairKeys {
   readonly size: () => number;
 }
 
+/** Keys of low priority must not wait forever while changes keep coming. */
+const NORMAL_IN_A_ROW = 4;
+
 type Groups = Map<string, Map<string, number>>;
 
 /** No keys. @param groupOf the group that a key takes turns as part of; every operation is O(1) */
 export function createFairKeys(groupOf: (key: string) => string): FairKeys {
   const groups: Readonly<Record<Priority, Groups>> = { normal: new Map(), low: new Map() };
   let size = 0;
+  let normalInARow = 0;
 
   const push = (key: string, sinceMs: number, priority: Priority): void => {
     const group = groupOf(key);
@@ -51,22 +56,28 @@ export function createFairKeys(groupOf: (key: string) => string): FairKeys {
       push(key, sinceMs, 'normal');
     },
     pop: () => {
-      const next = popNext(groups.normal) ?? popNext(groups.low);
-      if (next !== undefined) size -= 1;
-      return next;
+      const order: readonly Priority[] = normalInARow < NORMAL_IN_A_ROW ? ['normal', 'low'] : ['low', 'normal'];
+      for (const priority of order) {
+        const next = popNext(groups[priority], priority);
+        if (next === undefined) continue;
+        size -= 1;
+        normalInARow = priority === 'normal' ? normalInARow + 1 : 0;
+        return next;
+      }
+      return undefined;
     },
     size: () => size,
   };
 }
 
 /** Takes the first key of the first group and moves the group to the end. */
-function popNext(groups: Groups): WaitingKey | undefined {
+function popNext(groups: Groups, priority: Priority): WaitingKey | undefined {
   for (const [group, keys] of groups) {
     groups.delete(group);
     for (const [key, sinceMs] of keys) {
       keys.delete(key);
       if (keys.size > 0) groups.set(group, keys);
-      return { key, sinceMs };
+      return { key, sinceMs, priority };
     }
   }
   return undefined;

@@ -30,6 +30,19 @@ export interface WorkQueueOptions {
   readonly retryBurst?: number;
 }
 
+/** How a failed key is added again. */
+export interface RetryOptions {
+  /** The shortest delay, in milliseconds; default 0. */
+  readonly atLeastMs?: number;
+  /** The longest delay of the key's own backoff, in milliseconds; default {@link WorkQueueOptions.maxDelayMs}. */
+  readonly atMostMs?: number;
+  /**
+   * The cause may be one that all keys share, such as a server that is down: once other keys succeed, this one does not wait for the
+   * rest of its delay, but never less than {@link RetryOptions.atLeastMs}. Default false.
+   */
+  readonly isOutage?: boolean;
+}
+
 /** A queue of keys with delays and retries. */
 export interface WorkQueue {
   /**
@@ -38,11 +51,13 @@ export interface WorkQueue {
    */
   readonly add: (key: string, priority?: Priority) => void;
   /** Adds `key` after `delayMs`; of several pending delays of one key the earliest counts. */
-  readonly addAfter: (key: string, delayMs: number) => void;
-  /** Adds `key` after its own backoff, and not before `atLeastMs`. @returns the delay in milliseconds */
-  readonly retry: (key: string, atLeastMs?: number) => number;
-  /** Resets the backoff of `key`: its next failure starts from the first delay. */
+  readonly addAfter: (key: string, delayMs: number, priority?: Priority) => void;
+  /** Adds `key` after its own backoff, with the priority with which it was taken. @returns the delay in milliseconds */
+  readonly retry: (key: string, options?: RetryOptions) => number;
+  /** Resets the backoff of `key`, which was handled: its next failure starts from the first delay. Ends an outage step by step. */
   readonly forget: (key: string) => void;
+  /** The priority with which a key in progress was taken; `normal` for every other key. */
+  readonly priorityOf: (key: string) => Priority;
   /** Consecutive failures of `key`. */
   readonly attempts: (key: string) => number;
   /** The next key; undefined when the queue is closed or `signal` aborts. Each key taken must be passed to {@link WorkQueue.done}. */
@@ -63,15 +78,16 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const queue = new KeyQueue(options);
   return {
     add: (key, priority = 'normal') => queue.add(key, priority),
-    addAfter: (key, delayMs) => queue.addAfter(key, delayMs),
-    retry: (key, atLeastMs = 0) => queue.retry(key, atLeastMs),
-    forget: (key) => void queue.failures.delete(key),
+    addAfter: (key, delayMs, priority = 'normal') => queue.addAfter(key, delayMs, priority),
+    retry: (key, retryOptions = {}) => queue.retry(key, retryOptions),
+    forget: (key) => queue.forget(key),
+    priorityOf: (key) => queue.started.get(key)?.priority ?? 'normal',
     attempts: (key) => queue.failures.get(key) ?? 0,
     take: (signal) => queue.take(signal),
     done: (key) => queue.done(key),
     holds: (key) => queue.holds(key),
     depth: () => queue.waiting.size(),
-    running: () => [...queue.startedMsByKey.values()].map((startedMs) => options.clock.nowMs() - startedMs),
+    running: () => [...queue.started.values()].map(({ startedMs }) => options.clock.nowMs() - startedMs),
     close: () => queue.close(),
   };
 }
@@ -81,15 +97,27 @@ interface Delayed {
   readonly cancel: () => void;
 }
 
+interface Started {
+  readonly startedMs: number;
+  readonly priority: Priority;
+}
+
+/** With fewer keys than this in an outage, each waits for its own backoff. */
+const OUTAGE_KEYS = 8;
+/** Keys that the success of one key releases: a server that has recovered gets its load back step by step, but soon. */
+const RELEASED_BY_SUCCESS = 2;
+
 class KeyQueue {
   readonly waiting: FairKeys;
   /** Keys that are to be handed out: those that wait, and those in progress that were added again. */
   readonly #dirty = new Map<string, Priority>();
   /** Keys in progress. */
-  readonly startedMsByKey = new Map<string, number>();
+  readonly started = new Map<string, Started>();
   readonly failures = new Map<string, number>();
   readonly #options: WorkQueueOptions;
   readonly #delayed = new Map<string, Delayed>();
+  /** Keys that failed in what may be an outage, oldest failure first: when they may be tried again at the earliest, and how. */
+  readonly #inOutage = new Map<string, { readonly atLeastMs: number; readonly priority: Priority }>();
   readonly #takers: (() => void)[] = [];
   readonly #reserveRetry: () => number;
   #closed = false;
@@ -103,22 +131,23 @@ class KeyQueue {
   add(key: string, priority: Priority): void {
     this.#delayed.get(key)?.cancel();
     this.#delayed.delete(key);
+    this.#inOutage.delete(key);
     if (this.#closed) return;
     const queuedAs = this.#dirty.get(key);
     if (queuedAs === undefined) {
       this.#options.observer?.onAdd();
       this.#dirty.set(key, priority);
-      if (!this.startedMsByKey.has(key)) this.#push(key, priority);
+      if (!this.started.has(key)) this.#push(key, priority);
     } else if (queuedAs === 'low' && priority === 'normal') {
       this.#dirty.set(key, priority);
       this.waiting.promote(key);
     }
   }
 
-  addAfter(key: string, delayMs: number): void {
+  addAfter(key: string, delayMs: number, priority: Priority): void {
     if (this.#closed) return;
     if (delayMs <= 0) {
-      this.add(key, 'normal');
+      this.add(key, priority);
       return;
     }
     const { clock } = this.#options;
@@ -126,18 +155,33 @@ class KeyQueue {
     const pending = this.#delayed.get(key);
     if (pending !== undefined && pending.dueMs <= dueMs) return;
     pending?.cancel();
-    this.#delayed.set(key, { dueMs, cancel: clock.after(delayMs, () => this.add(key, 'normal')) });
+    this.#delayed.set(key, { dueMs, cancel: clock.after(delayMs, () => this.add(key, priority)) });
   }
 
-  retry(key: string, atLeastMs: number): number {
-    const { baseDelayMs = 5, maxDelayMs = 1_000_000, observer } = this.#options;
+  retry(key: string, { atLeastMs = 0, atMostMs, isOutage = false }: RetryOptions): number {
+    const { baseDelayMs = 5, maxDelayMs = 1_000_000, observer, clock } = this.#options;
     const failed = this.failures.get(key) ?? 0;
     this.failures.set(key, failed + 1);
-    const backoffMs = Math.min(baseDelayMs * 2 ** Math.min(failed, 40), maxDelayMs);
+    const priority = this.started.get(key)?.priority ?? 'normal';
+    const backoffMs = Math.min(baseDelayMs * 2 ** Math.min(failed, 40), atMostMs ?? maxDelayMs);
     const delayMs = Math.max(backoffMs, atLeastMs, this.#reserveRetry());
     observer?.onRetry();
-    this.addAfter(key, delayMs);
+    this.addAfter(key, delayMs, priority);
+    if (isOutage) this.#inOutage.set(key, { atLeastMs: clock.nowMs() + atLeastMs, priority });
     return delayMs;
+  }
+
+  forget(key: string): void {
+    this.failures.delete(key);
+    if (this.#inOutage.size < OUTAGE_KEYS) return;
+    const nowMs = this.#options.clock.nowMs();
+    let released = 0;
+    for (const [failed, { atLeastMs, priority }] of this.#inOutage) {
+      // Servers ask all clients to wait for about the same time.
+      if (atLeastMs > nowMs || released === RELEASED_BY_SUCCESS) return;
+      this.add(failed, priority);
+      released += 1;
+    }
   }
 
   async take(signal: AbortSignal): Promise<string | undefined> {
@@ -150,22 +194,23 @@ class KeyQueue {
   }
 
   done(key: string): void {
-    const startedMs = this.startedMsByKey.get(key);
-    if (startedMs === undefined) return;
-    this.startedMsByKey.delete(key);
-    this.#options.observer?.onDone(this.#options.clock.nowMs() - startedMs);
+    const started = this.started.get(key);
+    if (started === undefined) return;
+    this.started.delete(key);
+    this.#options.observer?.onDone(this.#options.clock.nowMs() - started.startedMs);
     const addedAs = this.#dirty.get(key);
     if (addedAs !== undefined && !this.#closed) this.#push(key, addedAs);
   }
 
   holds(key: string): boolean {
-    return this.#dirty.has(key) || this.startedMsByKey.has(key) || this.#delayed.has(key);
+    return this.#dirty.has(key) || this.started.has(key) || this.#delayed.has(key);
   }
 
   close(): void {
     this.#closed = true;
     for (const pending of this.#delayed.values()) pending.cancel();
     this.#delayed.clear();
+    this.#inOutage.clear();
     for (const wake of this.#takers.splice(0)) wake();
   }
 
@@ -180,7 +225,7 @@ class KeyQueue {
     if (next === undefined) return undefined;
     const nowMs = this.#options.clock.nowMs();
     this.#dirty.delete(next.key);
-    this.startedMsByKey.set(next.key, nowMs);
+    this.started.set(next.key, { startedMs: nowMs, priority: next.priority });
     this.#options.observer?.onDepth(this.waiting.size());
     this.#options.observer?.onTake(nowMs - next.sinceMs);
     return next.key;

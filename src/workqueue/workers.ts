@@ -40,6 +40,8 @@ export interface WorkersOptions {
 
 /** Longest delay between two attempts that suits refusals, whose end no event reports, in milliseconds. */
 export const MAX_RETRY_DELAY_MS = 180_000;
+/** Longest delay of a key after a transient error, in milliseconds: what caused it may be over at any time. */
+const MAX_TRANSIENT_DELAY_MS = 4_000;
 /** Shortest delay after a refusal, in milliseconds. */
 const MIN_REFUSAL_DELAY_MS = 2_000;
 /** Refusals that others can end: a quota, an admission policy or webhook, a missing right, an object of the same name. */
@@ -70,7 +72,7 @@ async function handleKey(options: WorkersOptions, key: string, signal: AbortSign
     const result = await options.handle(key, signal);
     queue.forget(key);
     if (result?.requeueAfterMs === undefined) return 'success';
-    queue.addAfter(key, result.requeueAfterMs);
+    queue.addAfter(key, result.requeueAfterMs, queue.priorityOf(key));
     return 'requeue_after';
   } catch (error) {
     return handleFailure(options, { key, error }, signal);
@@ -88,12 +90,13 @@ function handleFailure(
   if (signal.aborted) return 'error';
   const attempt = queue.attempts(key) + 1;
   if (error instanceof TransientError) {
-    const delayMs = queue.retry(key, error.retryAfterMs);
+    const atLeastMs = error.retryAfterMs ?? 0;
+    const delayMs = queue.retry(key, { atLeastMs, atMostMs: MAX_TRANSIENT_DELAY_MS, isOutage: true });
     logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'handling failed; retrying');
     return 'error';
   }
   if (error instanceof RefusedError && PASSING.has(error.code)) {
-    const delayMs = queue.retry(key, MIN_REFUSAL_DELAY_MS);
+    const delayMs = queue.retry(key, { atLeastMs: MIN_REFUSAL_DELAY_MS });
     logger.warn({ key, attempt, code: error.code, delayMs, err: error }, 'refused by the API server; retrying');
     return 'error';
   }

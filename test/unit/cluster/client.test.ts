@@ -1,5 +1,7 @@
 /* The client against a server that responds, stalls, rejects and disconnects. */
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { createKubeClient, type KubeClient, type RequestSample } from '../../../src/cluster/client.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
@@ -65,6 +67,21 @@ describe('createKubeClient: requests', () => {
     });
   });
 
+  it('sends requests below the path of the server, as of a cluster behind a proxy', async () => {
+    await writeFile(server.kubeconfig, kubeconfigFor(`${server.url}/k8s/clusters/c-1/`));
+    const other = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock });
+    await other.request({ ...GET, query: { limit: 1 } }).catch(() => undefined);
+    await other.close();
+
+    expect(server.requests[0]?.path).to.equal('/k8s/clusters/c-1/api/v1/pods');
+  });
+
+  it('returns no body that the caller does not want', async () => {
+    server.put({ metadata: { name: 'a' } });
+
+    expect(await client.request({ ...GET, discard: true })).to.deep.equal({ status: 200, json: undefined });
+  });
+
   it('exposes server and namespace of its context', () => {
     expect(client.server).to.equal(server.url);
     expect(client.namespace).to.equal('home');
@@ -99,10 +116,54 @@ describe('createKubeClient: requests', () => {
     };
     const first = await rounds();
     await writeFile(caFile, 'two');
+    clock.advance(10_000);
     const second = await rounds();
 
     expect(first).to.be.at.most(2);
     expect(second).to.be.within(first + 1, first + 2);
+    await other.close();
+  });
+});
+
+describe('createKubeClient: credentials', () => {
+  useFixture();
+
+  const tokens = (): readonly unknown[] => server.requests.map(({ headers }) => headers.authorization);
+
+  async function withTokenFile(): Promise<string> {
+    const tokenFile = `${server.kubeconfig}.token`;
+    const user = JSON.stringify({ 'auth-provider': { name: 'tokenFile', config: { tokenFile } } });
+    await writeFile(tokenFile, 'one');
+    await writeFile(server.kubeconfig, kubeconfigFor(server.url).replace('{"token":"a-token"}', user));
+    return tokenFile;
+  }
+
+  it('reads them again after a 401, not for each request', async () => {
+    const withCertificate = (file: string): string =>
+      kubeconfigFor(server.url).replace('{"token"', `{"client-certificate":"${file}","token"`);
+    const file = `${server.kubeconfig}.crt`;
+    await writeFile(file, 'one');
+    await writeFile(server.kubeconfig, withCertificate(file));
+    const other = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock });
+    await other.request(GET);
+    await rm(file);
+    await other.request(GET);
+
+    server.fault = (_request, response) => answerStatus(response, 401, 'Unauthorized');
+    expect(await failure(() => other.request(GET))).to.have.property('code', 'SP_KUBE_UNAUTHORIZED');
+    expect(await failure(() => other.request(GET))).to.have.property('message', 'GET /api/v1/pods: ENOENT');
+    await other.close();
+  });
+
+  it('fails when they cannot be read, and reads them for the next request', async () => {
+    const tokenFile = await withTokenFile();
+    await rm(tokenFile);
+    const other = createKubeClient({ kubeconfig: server.kubeconfig, version: '0', clock });
+    expect(await failure(() => other.request(GET))).to.be.instanceOf(TransientError);
+
+    await writeFile(tokenFile, 'two');
+    await other.request(GET);
+    expect(tokens()).to.deep.equal(['Bearer two']);
     await other.close();
   });
 });
@@ -198,6 +259,23 @@ describe('createKubeClient: deadlines and limits', () => {
     expect(clock.pending()).to.deep.equal([]);
   });
 
+  it('throws SP_TIMEOUT at the deadline when a TLS handshake does not end', async () => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const connected = once(silent, 'connection') as Promise<[Socket]>;
+    await writeFile(server.kubeconfig, kubeconfigFor(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`));
+    const other = createKubeClient({ kubeconfig: server.kubeconfig, version: 'test', clock });
+
+    const failing = failure(() => other.request({ ...GET, timeoutMs: 500 }));
+    const [socket] = await connected;
+    clock.advance(500);
+
+    expect(await failing).to.include({ code: 'SP_TIMEOUT' });
+    socket.destroy();
+    await other.close();
+    silent.close();
+  });
+
   it('throws the abort reason when the caller aborts', async () => {
     server.fault = () => true;
     const caller = new AbortController();
@@ -228,7 +306,7 @@ describe('createKubeClient: deadlines and limits', () => {
     const all = Promise.all(Array.from({ length: 5 }, () => limited.request(GET).then(() => (answered += 1))));
     await until(() => answered === 3, 'the burst');
 
-    await limited.request({ ...GET, urgent: true });
+    await limited.request({ ...GET, lane: 'urgent' });
     expect(answered).to.equal(3);
 
     clock.advance(500);
@@ -243,12 +321,12 @@ describe('createKubeClient: deadlines and limits', () => {
     const { body } = await client.stream({ ...GET, query: { watch: true }, timeoutMs: 1_000, signal: caller.signal });
     clock.advance(5_000);
     server.watches[0]?.send('hello');
-    const reader = body.getReader();
+    const chunks = body[Symbol.asyncIterator]();
 
-    expect(Buffer.from((await reader.read()).value ?? []).toString()).to.equal('hello');
+    expect(Buffer.from(((await chunks.next()).value as Uint8Array | undefined) ?? []).toString()).to.equal('hello');
 
     caller.abort();
-    expect(await failure(() => reader.read())).to.be.instanceOf(Error);
+    expect(await failure(() => chunks.next())).to.be.instanceOf(Error);
     await until(() => server.watches[0]?.closed === true, 'the server to see the end');
   });
 });

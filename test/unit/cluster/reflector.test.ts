@@ -74,7 +74,8 @@ const established = async (reflector: Reflector, count: number): Promise<void> =
   lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion } });
   await until(() => reflector.resourceVersion() === resourceVersion, 'the bookmark');
 };
-const lists = (): number => server.requests.filter((request) => request.query.get('watch') !== 'true').length;
+/** Without the requests that ask for the version of the server. */
+const lists = (): number => server.requests.filter(({ query }) => query.get('watch') !== 'true' && query.get('limit') !== '1').length;
 
 /** Registers the hooks that create and stop the fixture of each test. */
 function useFixture(): void {
@@ -138,6 +139,17 @@ describe('createReflector: list and watch', () => {
     });
   });
 
+  it('takes an empty list of metadata, whose items are null', async () => {
+    server.fault = (request, response) => {
+      if (request.query.has('watch')) return false;
+      response.end(JSON.stringify({ kind: 'PartialObjectMetadataList', metadata: { resourceVersion: '100' }, items: null }));
+      return true;
+    };
+    await start({ metadataOnly: true }).whenSynced;
+
+    expect(calls).to.deep.equal(['replace 0']);
+  });
+
   it('requests metadata only when configured', async () => {
     start({ metadataOnly: true });
     await watching(1);
@@ -182,6 +194,35 @@ describe('createReflector: recovery', () => {
     expect(restarts).to.deep.equal(['error', 'expired']);
   });
 
+  for (const [name, version, expected] of [
+    ['lists again after an outage when the server is behind', '900', 2],
+    ['resumes the watch after an outage when the server is not behind', '101', 1],
+  ] as const) {
+    it(name, async () => {
+      server.put(pod('a'));
+      const reflector = start({ random: () => 1 });
+      await watching(1);
+      lastWatch().event('BOOKMARK', { kind: 'Pod', metadata: { resourceVersion: version } });
+      await until(() => reflector.resourceVersion() === version, 'the bookmark');
+      const pass = async (count: number): Promise<void> => {
+        await until(() => restarts.length === count && (clock.pending()[0] ?? Number.NaN) < 1000, 'the pause before the next attempt');
+        clock.advance(clock.pending()[0] ?? 0);
+      };
+      server.fault = (_request, response) => answerStatus(response, 503, 'ServiceUnavailable');
+      lastWatch().drop();
+      await pass(1);
+      await until(() => restarts.length === 2, 'the attempt during the outage');
+      server.fault = undefined;
+      await pass(2);
+      if (expected === 2) await pass(3);
+      await watching(2);
+
+      expect(lists()).to.equal(expected);
+      expect(lastWatch().query.get('resourceVersion')).to.equal('101');
+      expect(restarts).to.deep.equal(expected === 2 ? ['error', 'error', 'expired'] : ['error', 'error']);
+    });
+  }
+
   it('opens the next watch without delay when the server ends one regularly', async () => {
     const reflector = start({ random: () => 0.9 });
     await established(reflector, 1);
@@ -193,10 +234,10 @@ describe('createReflector: recovery', () => {
     expect(lists()).to.equal(1);
   });
 
-  it('increases the delay when the server ends every watch immediately', async () => {
+  it('increases the delay to less than a second when the server ends every watch immediately', async () => {
     start({ random: () => 0.5 });
     const waits: number[] = [];
-    for (let round = 1; round <= 4; round += 1) {
+    for (let round = 1; round <= 5; round += 1) {
       await watching(round);
       lastWatch().end();
       await until(() => restarts.length === round, 'the restart');
@@ -205,7 +246,7 @@ describe('createReflector: recovery', () => {
       clock.advance(wait);
     }
 
-    expect(waits).to.deep.equal([100, 200, 400, 800]);
+    expect(waits).to.deep.equal([100, 200, 400, 400, 400]);
   });
 
   const expiries: readonly { readonly name: string; readonly expire: () => void; readonly reason: RestartReason }[] = [
@@ -316,6 +357,57 @@ describe('createReflector: recovery', () => {
     expect(lastWatch().query.get('resourceVersion')).to.equal('10901');
     expect(restarts).to.deep.equal(['idle']);
     expect(server.watches[0]?.closed).to.equal(true);
+  });
+
+  it('waits at most 4 s while the server is down', async () => {
+    const reflector = start({ random: () => 1 });
+    await established(reflector, 1);
+    server.fault = (_request, response) => answerStatus(response, 503, 'ServiceUnavailable');
+    lastWatch().drop();
+    const waits: number[] = [];
+    for (let round = 1; round <= 8; round += 1) {
+      await until(() => restarts.length === round, 'the restart');
+      waits.push(clock.pending()[0] ?? Number.NaN);
+      clock.advance(waits.at(-1) ?? 0);
+    }
+
+    expect(waits).to.deep.equal([200, 400, 800, 1_600, 3_200, 4_000, 4_000, 4_000]);
+    expect(lists()).to.equal(1);
+  });
+
+  it('resets the backoff after an event', async () => {
+    const reflector = start({ random: () => 0.5 });
+    const waits: number[] = [];
+    for (const [at, hasEvent] of [false, false, true, false].entries()) {
+      await watching(at + 1);
+      if (hasEvent) {
+        server.put(pod(`p${at}`));
+        await until(() => held.has(`foo/p${at}`), 'the event');
+      }
+      lastWatch().drop();
+      await until(() => restarts.length === at + 1, 'the restart');
+      waits.push(clock.pending()[0] ?? Number.NaN);
+      clock.advance(waits.at(-1) ?? 0);
+    }
+
+    expect(waits).to.deep.equal([100, 200, 100, 200]);
+    expect(reflector.hasSynced()).to.equal(true);
+  });
+
+  it('lists ever more slowly while every watch expires after an event', async () => {
+    start({ random: () => 1 });
+    const waits: number[] = [];
+    for (let round = 1; round <= 10; round += 1) {
+      await watching(round);
+      server.put(pod(`p${round}`));
+      await until(() => held.has(`foo/p${round}`), 'the event');
+      lastWatch().event('ERROR', { kind: 'Status', code: 410, reason: 'Expired' });
+      await until(() => restarts.length === round, 'the restart');
+      waits.push(clock.pending()[0] ?? Number.NaN);
+      clock.advance(waits.at(-1) ?? 0);
+    }
+
+    expect([waits[0], waits.at(-1)]).to.deep.equal([200, 30_000]);
   });
 
   it('resets the backoff after a watch of one minute', async () => {

@@ -66,7 +66,13 @@ describe('work queue', () => {
 
   it('waits at least as long as the server asked', () => {
     const { queue } = queueWith();
-    expect(queue.retry('a/x', 3_000)).to.equal(3_000);
+    expect(queue.retry('a/x', { atLeastMs: 3_000 })).to.equal(3_000);
+  });
+
+  it('waits no longer than the caller allows', () => {
+    const { queue } = queueWith();
+    const delays = Array.from({ length: 4 }, () => queue.retry('a/x', { atMostMs: 12 }));
+    expect(delays).to.deep.equal([5, 10, 12, 12]);
   });
 
   it('limits retries over all keys', () => {
@@ -152,6 +158,32 @@ describe('work queue: low priority', () => {
     expect(await takeAll(queue)).to.deep.equal(['c/1', 'c/2', 'a/1', 'b/1', 'a/2']);
   });
 
+  it('hands out one key of low priority after four others, however many wait', async () => {
+    const { queue } = queueWith();
+    for (const key of ['a/1', 'a/2']) queue.add(key, 'low');
+    for (let at = 1; at <= 10; at += 1) queue.add(`b/${at}`);
+
+    const taken = await takeAll(queue);
+    expect([taken.indexOf('a/1'), taken.indexOf('a/2')]).to.deep.equal([4, 9]);
+  });
+
+  it('keeps the priority of a key that fails or is delayed', async () => {
+    const { queue, clock } = queueWith();
+    for (const key of ['a/1', 'a/2']) queue.add(key, 'low');
+    for (let at = 0; at < 2; at += 1) {
+      const key = (await queue.take(never)) ?? '';
+      expect(queue.priorityOf(key)).to.equal('low');
+      if (at === 0) queue.retry(key);
+      else queue.addAfter(key, 5, queue.priorityOf(key));
+      queue.done(key);
+      expect(queue.priorityOf(key)).to.equal('normal');
+    }
+    clock.advance(5);
+    queue.add('b/1');
+
+    expect(await takeAll(queue)).to.deep.equal(['b/1', 'a/1', 'a/2']);
+  });
+
   it('promotes a waiting key that is added again at normal priority, and never demotes one', async () => {
     const { queue } = queueWith();
     queue.add('a/1', 'low');
@@ -187,5 +219,64 @@ describe('work queue: low priority', () => {
     expect(queue.holds('a/waiting')).to.equal(false);
     clock.advance(10);
     expect(await takeAll(queue)).to.deep.equal(['a/delayed']);
+  });
+});
+
+describe('work queue: outages', () => {
+  const keys = Array.from({ length: 1_000 }, (_, at) => `a/${at}`);
+
+  /** Fails every key once, as while a server is down. */
+  function failAll(queue: WorkQueue, atLeastMs = 0): void {
+    for (const key of keys) queue.retry(key, { isOutage: true, atLeastMs, atMostMs: 4_000 });
+  }
+
+  /** Handles keys until none waits. @returns how many */
+  async function handleAll(queue: WorkQueue): Promise<number> {
+    let handled = 0;
+    while (queue.depth() > 0) {
+      const key = (await queue.take(never)) ?? '';
+      queue.forget(key);
+      queue.done(key);
+      handled += 1;
+    }
+    return handled;
+  }
+
+  it('hands out all failed keys once one of them succeeds', async () => {
+    const { queue, clock } = queueWith();
+    failAll(queue);
+    clock.advance(5);
+    expect(queue.depth()).to.be.within(1, 101);
+
+    // The last few wait for their own delays.
+    expect(await handleAll(queue)).to.be.at.least(keys.length - 8);
+  });
+
+  it('does not hand them out before the time that the server asked for', async () => {
+    const { queue, clock } = queueWith();
+    failAll(queue, 3_000);
+    queue.add('b/1');
+    expect(await handleAll(queue)).to.equal(1);
+
+    clock.advance(3_000);
+    expect(await handleAll(queue)).to.be.at.least(keys.length - 8);
+  });
+
+  it('leaves a few failed keys to their own delays', async () => {
+    const { queue, clock } = queueWith({ baseDelayMs: 1_000 });
+    for (let at = 0; at < 7; at += 1) queue.retry(`a/${at}`, { isOutage: true });
+    queue.add('b/1');
+    expect(await handleAll(queue)).to.equal(1);
+
+    clock.advance(1_000);
+    expect(await handleAll(queue)).to.equal(7);
+  });
+
+  it('leaves keys alone that failed for separate reasons', async () => {
+    const { queue } = queueWith({ baseDelayMs: 1_000 });
+    for (const key of keys) queue.retry(key);
+    queue.add('b/1');
+
+    expect(await handleAll(queue)).to.equal(1);
   });
 });
