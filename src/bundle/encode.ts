@@ -6,7 +6,7 @@ import { BUNDLE_DIGEST_KEY, BUNDLE_GZIP_KEY, BUNDLE_KEY } from '../api/kube/name
 import { type Finding, RefusedError } from '../errors.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
 import { type Bundle, type EncodedBundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from './bundle.ts';
-import { canonicalJson } from './canonical-json.ts';
+import { canonicalJson, canonicalJsonOfParts } from './canonical-json.ts';
 import { digestOf } from './digest.ts';
 import { gzipDeterministic, PLAIN_LIMIT_BYTES, type StoredForm, toStoredForm } from './slots.ts';
 
@@ -26,7 +26,7 @@ export type ConfigMapDataResult =
 
 /** The bundle as canonical JSON, with the digest of that JSON. */
 export function encodeBundle(bundle: Bundle): EncodedBundle {
-  const json = canonicalJson(bundle);
+  const json = canonicalJsonOfParts(bundle);
   return { workload: bundle.workload, digest: digestOf(json), json };
 }
 

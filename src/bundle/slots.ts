@@ -19,6 +19,24 @@ export const PART_LIMIT_BYTES: number = 1024 * 1024 - 32 * 1024;
 /** Names of the files of one slot, which are also the data keys of its ConfigMap. */
 export const SLOT_FILES: readonly string[] = [SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY];
 
+/** What one slot holds. */
+export interface SlotFiles {
+  readonly jws: string;
+  readonly keys: string;
+  readonly part: Uint8Array;
+}
+
+/** The files of slots under their names in the mounted volume. Agents do not care which slot holds which part. */
+export function filesOfSlots(slots: readonly SlotFiles[]): Readonly<Record<string, Uint8Array>> {
+  return Object.fromEntries(
+    slots.flatMap(({ jws, keys, part }, slot) => [
+      [`${slot}/${SLOT_STATEMENT_KEY}`, Buffer.from(jws)],
+      [`${slot}/${SLOT_KEYS_KEY}`, Buffer.from(keys)],
+      [`${slot}/${SLOT_PART_KEY}`, part],
+    ]),
+  );
+}
+
 /** The stored form of some JSON. */
 export interface StoredForm extends Pick<Statement, 'digest' | 'size' | 'encoding' | 'parts'> {
   /** In the order of `parts`. */

@@ -9,9 +9,8 @@ import { policyKeyOf, type WorkloadRef } from '../api/kube/keys.ts';
 import { DRY_RUN_ANNOTATION } from '../api/kube/names.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { BUNDLE_SCHEMA, type Bundle, type KeySet, type Variant } from '../bundle/bundle.ts';
-import { canonicalJson } from '../bundle/canonical-json.ts';
+import { canonicalJson, canonicalJsonOfParts } from '../bundle/canonical-json.ts';
 import type { ProviderSettings } from '../policy/lower/custom.ts';
-import { lowerPolicies } from '../policy/lower/lower-policies.ts';
 import type { PolicyFinding } from '../policy/lower/lowering.ts';
 import { secretProviders } from '../policy/lower/secret-providers.ts';
 import type { Program } from '../policy/model/program.ts';
@@ -20,6 +19,7 @@ import { groupByRelevantLabels } from '../resolve/variants.ts';
 import { keySetId } from './key-set-id.ts';
 import { collectKeySets } from './key-sets.ts';
 import { limitFetchedKeys } from './limit-fetched-keys.ts';
+import { lowerOnce } from './lower-once.ts';
 
 /** Everything that the bundle of one workload depends on. */
 export interface CompileInput {
@@ -61,9 +61,9 @@ export function compileWorkload(input: CompileInput): CompileResult {
   const findings: PolicyFinding[] = [];
   const variants: Variant[] = [];
   for (const group of groups) {
-    const lowered = lowerPolicies({ namespace: workload.namespace, policies: withoutRepeatedDenials(group.policies), mesh, keySetId });
+    const lowered = lowerOnce({ namespace: workload.namespace, policies: withoutRepeatedDenials(group.policies), mesh, keySetId });
     findings.push(...lowered.findings);
-    const text = canonicalJson(lowered.program);
+    const text = canonicalJsonOfParts(lowered.program);
     const index = indexByText.get(text) ?? programs.push(lowered.program) - 1;
     indexByText.set(text, index);
     variants.push({ labels: group.labels, program: index });

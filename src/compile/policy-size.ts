@@ -5,13 +5,13 @@
 import { deflateRawSync } from 'node:zlib';
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
-import { canonicalJson } from '../bundle/canonical-json.ts';
-import { lowerPolicies } from '../policy/lower/lower-policies.ts';
+import { canonicalJsonOfParts } from '../bundle/canonical-json.ts';
 import type { Rule, Ruleset } from '../policy/model/program.ts';
 import { valuesOf } from '../policy/model/program-size.ts';
 import type { PolicySize } from '../resolve/policy-load.ts';
 import { keySetId } from './key-set-id.ts';
 import { inlineKeySets } from './key-sets.ts';
+import { lowerOnce } from './lower-once.ts';
 
 /** Text that nearly every policy repeats: in a bundle it is compressed once. */
 const COMMON_TEXT = Buffer.from(
@@ -35,10 +35,10 @@ export function policySize(policy: Policy, mesh: MeshConfig): PolicySize {
 }
 
 function measure(policy: Policy, mesh: MeshConfig): PolicySize {
-  const { program } = lowerPolicies({ namespace: policy.metadata.namespace, policies: [policy], mesh, keySetId });
+  const { program } = lowerOnce({ namespace: policy.metadata.namespace, policies: [policy], mesh, keySetId });
   const { providers, http, tcp } = program;
   const keySets = policy.kind === 'RequestAuthentication' ? inlineKeySets(policy) : {};
-  const json = Buffer.from(canonicalJson([providers, rulesOf(http), rulesOf(tcp), keySets]));
+  const json = Buffer.from(canonicalJsonOfParts([providers, rulesOf(http), rulesOf(tcp), keySets]));
   return {
     bytes: json.length,
     packedBytes: deflateRawSync(json, { dictionary: COMMON_TEXT }).length,

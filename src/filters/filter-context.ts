@@ -14,8 +14,8 @@ import { pathOf } from './request-facts.ts';
 import type { RouterHeaderRemoval, SendTest } from './unsendable.ts';
 import type { FinalVerdictLog, ReplyVerdict, VerdictLog } from './verdict.ts';
 
-/** Decides whether the near miss of a request is worth its cost, and finds it. Must not throw. */
-export type MissNaming = (misses: NearMisses, facts: RequestFacts) => NearMiss | undefined;
+/** Decides whether the near miss of a request is worth its cost, and finds it; `second`: whole Unix seconds. Must not throw. */
+export type MissNaming = (misses: NearMisses, facts: RequestFacts, second: number) => NearMiss | undefined;
 
 /** The compiled parts of one chain. */
 export interface FilterContext {

@@ -33,7 +33,7 @@ export function runRbac(
     ...(token === undefined ? {} : { jwtRule: token.provider.source }),
   };
   if (!decision.allowed) {
-    const nearMiss = decision.rule === undefined ? filters.nameMiss?.(filters.evaluator.nearMisses, facts) : undefined;
+    const nearMiss = decision.rule === undefined ? filters.nameMiss?.(filters.evaluator.nearMisses, facts, request.nowSeconds) : undefined;
     return deny(request, accessDenied(log.details), nearMiss === undefined ? log : { ...log, nearMiss });
   }
   if (!prepared.hasRoute) return deny(request, ROUTE_NOT_FOUND, { ...log, outcome: 'reject', details: ROUTE_NOT_FOUND.details });

@@ -18,6 +18,8 @@ export interface PodTraits {
   readonly fault: string | undefined;
   /** Ports that bypass the agent. */
   readonly excluded: readonly number[];
+  /** Every port that `ports` does not name bypasses the agent. */
+  readonly opensOthers: boolean;
   /** How containers of the pod could bypass its agent, one phrase each. */
   readonly privileges: readonly string[];
 }
@@ -28,7 +30,7 @@ export type TraitCounts = Map<string, { readonly traits: PodTraits; pods: number
 /** Equal for pods with equal traits only. The ports of a pod without an agent do not count. */
 export function traitsKey(pod: SlimPod): string {
   if (pod.agent === undefined) return `bare ${pod.obstacle ?? ''} ${pod.agentFault ?? ''}`;
-  return `agent ${pod.ports?.join() ?? 'unknown'} ${pod.agent.excluded.join()} ${pod.privileges?.join() ?? ''}`;
+  return `agent ${pod.ports?.join() ?? 'unknown'} ${pod.agent.excluded.join()} ${pod.agent.opensOthers} ${pod.privileges?.join() ?? ''}`;
 }
 
 /** Counts a pod of a workload that came (1) or went (-1). */
@@ -54,6 +56,7 @@ function traitsOf(pod: SlimPod): PodTraits {
     obstacle: pod.obstacle,
     fault: pod.agentFault,
     excluded: pod.agent?.excluded ?? [],
+    opensOthers: pod.agent?.opensOthers ?? false,
     privileges: pod.privileges ?? [],
   };
 }
@@ -66,8 +69,8 @@ export function traitsOfCounts(counts: TraitCounts | undefined): readonly PodTra
 /** The traits as a string that is equal for equal traits in any order. */
 export function describeTraits(traits: readonly PodTraits[]): string {
   return traits
-    .map(({ hasAgent: isGuarded, ports, obstacle, fault, excluded, privileges }) =>
-      [isGuarded, ports?.join() ?? 'unknown', obstacle, fault, excluded.join(), privileges.join()].join(' '),
+    .map(({ hasAgent: isGuarded, ports, obstacle, fault, excluded, opensOthers, privileges }) =>
+      [isGuarded, ports?.join() ?? 'unknown', obstacle, fault, excluded.join(), opensOthers, privileges.join()].join(' '),
     )
     .sort()
     .join(';');

@@ -18,6 +18,8 @@ export interface PolicyIndex {
   readonly candidates: (namespace: string, labels: Labels) => Iterable<readonly [PolicyKey, Policy]>;
   /** The label keys that selectors of `namespace` name: pods that agree on them have the same policies. */
   readonly labelKeys: (namespace: string) => Iterable<string>;
+  /** Whether a selector of `namespace` names the label key. */
+  readonly hasLabelKey: (namespace: string, key: string) => boolean;
 }
 
 interface Filed {
@@ -91,6 +93,7 @@ export function createPolicyIndex(): PolicyIndex {
     delete: remove,
     candidates: (namespace, labels) => candidatesIn(namespaces.get(namespace), labels),
     labelKeys: (namespace) => namespaces.get(namespace)?.keys.keys() ?? [],
+    hasLabelKey: (namespace, key) => namespaces.get(namespace)?.keys.has(key) === true,
   };
 }
 

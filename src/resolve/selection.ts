@@ -8,7 +8,7 @@ import { isFinished, type SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import { createLabelSetIndex, type LabelSet, type LabelSetIndex } from './label-set-index.ts';
 import { describeTraits, type PodTraits, traitsKey } from './pod-traits.ts';
-import { type Labels, matchesLabels, selectsPod } from './policy-applies.ts';
+import { type Labels, selectsPod } from './policy-applies.ts';
 import { createPolicyIndex, type PolicyIndex } from './policy-index.ts';
 
 /** One change of the cluster state. `before` absent: the object is new; `after` absent: it was deleted. */
@@ -68,6 +68,7 @@ export interface Selection {
 }
 
 const NO_POLICIES: ReadonlySet<PolicyKey> = new Set();
+const NO_WORKLOADS: ReadonlySet<WorkloadKey> = new Set();
 
 interface Parts {
   readonly policies: PolicyIndex;
@@ -128,8 +129,14 @@ function apply(parts: Parts, change: Change): Affected {
 }
 
 function applyPod(parts: Parts, before: SlimPod | undefined, after: SlimPod | undefined): Affected {
-  if (before !== undefined && after !== undefined && isSameToPolicies(before, after))
-    return { workloads: new Set(), policies: NO_POLICIES };
+  if (before !== undefined && after !== undefined && isSameBesidesLabels(before, after)) {
+    const relabelled = relabelledKeys(before.labels, after.labels);
+    if (!relabelled.some((key) => isNamed(parts, after.namespace, key))) {
+      // A policy that comes later may name these labels.
+      if (relabelled.length > 0) parts.labelSets.update(before, after);
+      return { workloads: NO_WORKLOADS, policies: NO_POLICIES };
+    }
+  }
   const pods = [before, after].filter((pod) => pod !== undefined);
   const workloads = new Set(pods.map((pod) => workloadKey(workloadOf(pod))));
   const policies = new Map(pods.flatMap((pod) => [...policiesFor(parts, pod.namespace, pod.labels)]));
@@ -244,12 +251,20 @@ function isWithoutAgent({ withoutAgent }: LabelSet): boolean {
   return withoutAgent > 0;
 }
 
-function isSameToPolicies(one: SlimPod, other: SlimPod): boolean {
+function isSameBesidesLabels(one: SlimPod, other: SlimPod): boolean {
   return (
     traitsKey(one) === traitsKey(other) &&
     isFinished(one) === isFinished(other) &&
-    workloadKey(workloadOf(one)) === workloadKey(workloadOf(other)) &&
-    matchesLabels(one.labels, other.labels) &&
-    matchesLabels(other.labels, one.labels)
+    workloadKey(workloadOf(one)) === workloadKey(workloadOf(other))
   );
+}
+
+/** The label keys that were added, removed or got another value. */
+function relabelledKeys(before: Labels, after: Labels): readonly string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((key) => before[key] !== after[key]);
+}
+
+/** Whether a selector that can apply to pods of `namespace` names the label key. */
+function isNamed({ policies, rootNamespace }: Parts, namespace: string, key: string): boolean {
+  return policies.hasLabelKey(namespace, key) || policies.hasLabelKey(rootNamespace(), key);
 }

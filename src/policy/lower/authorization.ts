@@ -20,21 +20,46 @@ import { compareBytes } from './order.ts';
 import { lowerRule } from './rule.ts';
 
 /** One policy, lowered for one protocol. */
-interface LoweredPolicy extends CustomPolicy {
+export interface LoweredPolicy extends CustomPolicy {
   readonly action: Action;
 }
 
+/** One policy, lowered for one protocol, with what could not be lowered. */
+export interface KnownPolicy {
+  readonly lowered: LoweredPolicy;
+  readonly findings: readonly PolicyFinding[];
+}
+
 /**
- * Lowers all policies for one protocol. HTTP attributes are dropped on TCP without a finding.
- * @param findings findings are appended for HTTP, where all attributes exist
+ * Policies that were lowered before, so that one that selects many workloads is lowered once. A caller that passes a cache must never change a
+ * policy that was lowered with it: another version is another object.
  */
+export interface LoweringCache {
+  /** @param settings whatever else the result depends on */
+  readonly get: (policy: AuthorizationPolicy, settings: string) => KnownPolicy | undefined;
+  readonly set: (policy: AuthorizationPolicy, settings: string, known: KnownPolicy) => void;
+}
+
+/** Where findings go, and what is known already. */
+export interface LoweringSink {
+  /** Findings are appended for HTTP, where all attributes exist. */
+  readonly findings: PolicyFinding[];
+  /** Absent: every policy is lowered again. */
+  readonly cache: LoweringCache | undefined;
+}
+
+/** Lowers all policies for one protocol. HTTP attributes are dropped on TCP without a finding. */
 export function lowerAuthorization(
   policies: readonly AuthorizationPolicy[],
   protocol: 'http' | 'tcp',
   mesh: MeshConfig & ProviderSettings,
-  findings: PolicyFinding[],
+  { findings, cache }: LoweringSink,
 ): Ruleset {
-  const lowered = policies.map((policy) => lowerPolicy(policy, protocol, mesh, findings));
+  const lowered = policies.map((policy) => {
+    const known = lowerOnce(policy, protocol, mesh, cache);
+    findings.push(...known.findings);
+    return known.lowered;
+  });
   const custom = lowered.filter(({ action }) => action === 'CUSTOM');
   if (protocol === 'http') reportProviders(custom, mesh, findings);
   return {
@@ -45,6 +70,16 @@ export function lowerAuthorization(
     dryRunDeny: engineOf(lowered, 'DENY', true),
     dryRunAllow: engineOf(lowered, 'ALLOW', true),
   };
+}
+
+function lowerOnce(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig, cache: LoweringCache | undefined): KnownPolicy {
+  const settings = JSON.stringify([protocol, mesh.trustDomain, mesh.trustDomainAliases]);
+  const known = cache?.get(policy, settings);
+  if (known !== undefined) return known;
+  const findings: PolicyFinding[] = [];
+  const fresh: KnownPolicy = { lowered: lowerPolicy(policy, protocol, mesh, findings), findings };
+  cache?.set(policy, settings, fresh);
+  return fresh;
 }
 
 function lowerPolicy(policy: AuthorizationPolicy, protocol: 'http' | 'tcp', mesh: MeshConfig, findings: PolicyFinding[]): LoweredPolicy {

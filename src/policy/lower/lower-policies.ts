@@ -5,7 +5,7 @@ import type { AuthorizationPolicy, JwtRule, Policy, RequestAuthentication } from
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { formatIpBlock, type IpBlock, parseIpBlock } from '../match/ip-block.ts';
 import type { Program, Provenance } from '../model/program.ts';
-import { lowerAuthorization } from './authorization.ts';
+import { type LoweringCache, lowerAuthorization } from './authorization.ts';
 import type { ProviderSettings } from './custom.ts';
 import { lowerJwtProviders } from './jwt-providers.ts';
 import type { PolicyFinding } from './lowering.ts';
@@ -20,6 +20,8 @@ export interface LowerInput {
   readonly mesh: MeshConfig & ProviderSettings;
   /** Returns the key of `Bundle.keySets` for one JWT rule. */
   keySetId(rule: JwtRule, source: Provenance): string;
+  /** Absent: every policy is lowered again. */
+  readonly cache?: LoweringCache;
 }
 
 /** A program, and what could not be lowered. */
@@ -40,12 +42,13 @@ export function lowerPolicies(input: LowerInput): LowerResult {
   const authorization = sortPolicies(policies.filter((policy): policy is AuthorizationPolicy => policy.kind === 'AuthorizationPolicy'));
   const authentication = policies.filter((policy): policy is RequestAuthentication => policy.kind === 'RequestAuthentication');
   const findings: PolicyFinding[] = [];
+  const sink = { findings, cache: input.cache };
   const program: Program = {
     pathNormalization: mesh.pathNormalization,
     trustedProxies: canonicalBlocks(mesh.trustedProxies),
     providers: lowerJwtProviders(authentication, namespace, (rule, source) => input.keySetId(rule, source)),
-    http: lowerAuthorization(authorization, 'http', mesh, findings),
-    tcp: lowerAuthorization(authorization, 'tcp', mesh, findings),
+    http: lowerAuthorization(authorization, 'http', mesh, sink),
+    tcp: lowerAuthorization(authorization, 'tcp', mesh, sink),
   };
   return { program, findings };
 }

@@ -97,6 +97,16 @@ describe('a bundle in pieces', () => {
     expect(accepted).to.be.within(1, 299);
   });
 
+  it('is refused with the place of the rule that is wrong', () => {
+    const list = `"rules":[${rules(12, '').map(canonicalJson).join()}`;
+    for (const wrong of ['{}', '1', 'null', '[]']) {
+      const json = Buffer.from(LARGE.replace(list, () => `${list},${wrong}`));
+      const result = doSteps(validateInSteps(doSteps(parseInSteps(json))));
+      expect(result.success, wrong).to.equal(false);
+      expect(JSON.stringify(result), wrong).to.include('rules');
+    }
+  });
+
   it('is refused exactly when the whole is, wherever it ends', () => {
     for (let end = 0; end < LARGE.length; end += 997) expect(inPieces(Buffer.from(LARGE.slice(0, end)))).to.equal(undefined);
   });

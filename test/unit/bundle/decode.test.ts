@@ -58,6 +58,9 @@ const LARGE: Bundle = {
 
 const clauses = ['programs', 0, 'http', 'allow', 'rules', 0, 'to', 0] as const;
 
+/** As large as a bundle may be. */
+const SPACES = new Uint8Array(MAX_BUNDLE_BYTES).fill(0x20);
+
 describe('decodeBundle', () => {
   it('returns what was encoded, with a clause of every kind', () => {
     expect(decodeBundle(filesOf(encoded.json), SAMPLE.workload)).to.deep.equal({ bundle: SAMPLE, digest: encoded.digest });
@@ -90,6 +93,11 @@ describe('decodeBundle', () => {
       'too many bytes',
       { 'bundle.json': new Uint8Array(MAX_BUNDLE_BYTES + 1), 'bundle.sha256': bytes(encoded.digest) },
       'SP_BUNDLE_TOO_LARGE',
+    ],
+    [
+      'as many bytes as are read, without JSON',
+      { 'bundle.json': SPACES, 'bundle.sha256': bytes(digestOf(SPACES)) },
+      'SP_BUNDLE_UNREADABLE',
     ],
     [
       'a decompression bomb',

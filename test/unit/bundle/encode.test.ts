@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { type Bundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES } from '../../../src/bundle/bundle.ts';
+import { type Bundle, LEGACY_BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, MAX_PROGRAM_VALUES } from '../../../src/bundle/bundle.ts';
 import { canonicalJson } from '../../../src/bundle/canonical-json.ts';
 import { digestOf } from '../../../src/bundle/digest.ts';
 import {
@@ -15,6 +15,8 @@ import {
 } from '../../../src/bundle/encode.ts';
 import { PLAIN_LIMIT_BYTES } from '../../../src/bundle/slots.ts';
 import { RefusedError } from '../../../src/errors.ts';
+import type { Program, Rule } from '../../../src/policy/model/program.ts';
+import { valuesOf } from '../../../src/policy/model/program-size.ts';
 import { SAMPLE } from './sample-bundle.ts';
 
 /** A bundle whose JSON has about `bytes` bytes of `letter`s or of noise. */
@@ -52,6 +54,16 @@ describe('encodeBundle', () => {
 describe('toConfigMapData', () => {
   it('does not compress a small bundle', () => {
     const encoded = encodeBundle(SAMPLE);
+    const [program] = SAMPLE.programs as [Program];
+    const rule = program.http.allow.rules[0] as Rule;
+    const paths = (count: number): Program => {
+      const anyOf = new Array(count).fill({ kind: 'exact', value: '/' });
+      const rules: readonly Rule[] = [{ ...rule, when: [{ attribute: 'path', field: 'paths', anyOf }] }];
+      return { ...program, http: { ...program.http, deny: { ...program.http.deny, rules } } };
+    };
+    const most = MAX_PROGRAM_VALUES - valuesOf(paths(0));
+    expect(whyUnacceptable(encoded, { ...SAMPLE, programs: [paths(most)] })).to.equal(undefined);
+    expect(whyUnacceptable(encoded, { ...SAMPLE, programs: [paths(most + 1)] })).to.match(/values to match; at most/);
 
     expect(toConfigMapData(encoded)).to.deep.equal({
       kind: 'data',
@@ -102,6 +114,9 @@ describe('the stored form of an encoded bundle', () => {
   it('says which limit a bundle exceeds that agents would not accept', () => {
     const noise = randomBytes(2 * CONFIG_MAP_LIMIT_BYTES).toString('base64');
     const why = (bundle: Bundle): string | undefined => whyUnacceptable(encodeBundle(bundle), bundle);
+    const encoded = encodeBundle(SAMPLE);
+    expect(whyUnacceptable({ ...encoded, json: ' '.repeat(MAX_BUNDLE_BYTES) }, SAMPLE)).to.equal(undefined);
+    expect(whyUnacceptable({ ...encoded, json: ' '.repeat(MAX_BUNDLE_BYTES + 1) }, SAMPLE)).to.match(/bytes; at most/);
 
     expect(why(SAMPLE)).to.equal(undefined);
     expect(why(padded(CONFIG_MAP_LIMIT_BYTES * 2))).to.equal(undefined);

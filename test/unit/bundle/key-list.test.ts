@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { type PrivateKey, privateKeyOf, signJws, thumbprint } from '../../../src/bundle/jws.ts';
-import { acceptKeyLists, KEY_LIST_SCHEMA, type KeyList, MAX_SIGNING_KEYS, signKeyList } from '../../../src/bundle/key-list.ts';
+import {
+  acceptKeyLists,
+  KEY_LIST_SCHEMA,
+  type KeyList,
+  MAX_ROOT_CHANGES,
+  MAX_SIGNING_KEYS,
+  signKeyList,
+} from '../../../src/bundle/key-list.ts';
 import { RefusedError } from '../../../src/errors.ts';
 import { type KeyPair, mintKeys } from '../../../src/keys/signing-keys.ts';
 
@@ -71,6 +78,18 @@ describe('a list of signing keys', () => {
 
   it('is refused when it is signed as something else', () => {
     expect(said(signJws('sallyport-statement', list(), privateKeyOf(ROOT)))).to.equal('SP_BUNDLE_KEYS');
+  });
+
+  it('is followed through as many roots as the limit, and through no more', () => {
+    const pairs = Array.from({ length: MAX_ROOT_CHANGES + 1 }, pair);
+    const roots = [ROOT, ...pairs];
+    const succession = (count: number): readonly string[] =>
+      roots
+        .slice(0, count + 1)
+        .map((root, at) => (at === count ? signed({}, root) : signed({ keys: [], nextRoot: roots[at + 1]?.x }, root)));
+
+    expect(said(succession(MAX_ROOT_CHANGES))).to.equal('accepted');
+    expect(said(succession(MAX_ROOT_CHANGES + 1))).to.equal('SP_BUNDLE_KEYS');
   });
 
   it('is not the last one when it names a successor', () => {

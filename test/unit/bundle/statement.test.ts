@@ -5,6 +5,7 @@ import {
   BUNDLE_STATEMENT,
   INDEX_STATEMENT,
   keyIdOf,
+  LAST_VALID_STATEMENT,
   peekStatement,
   type Statement,
   type StatementContext,
@@ -71,6 +72,14 @@ describe('signed statements', () => {
   ];
   for (const [what, context] of foreign)
     it(`are refused for another ${what}`, () => expect(verify(jws, context)).to.equal('SP_BUNDLE_FOREIGN'));
+
+  it('have schemas that other versions know', () => {
+    expect([BUNDLE_STATEMENT, INDEX_STATEMENT, LAST_VALID_STATEMENT]).to.deep.equal([
+      'sallyport.dev/bundle/v2',
+      'sallyport.dev/index/v1',
+      'sallyport.dev/last-valid/v1',
+    ]);
+  });
 
   it('of one schema never pass as another', () => {
     expect(codeOf(() => verifyStatement(INDEX_STATEMENT, jws, CONTEXT))).to.equal('SP_BUNDLE_FOREIGN');

@@ -12,9 +12,9 @@ const RULE = SAMPLE.programs[0]?.http.allow.rules[0] as Rule;
 const LENGTH = 1000;
 
 /** The clause, with lists that repeat their first value. */
-function long(clause: Clause): Json {
+function long(clause: Clause, length: number = LENGTH): Json {
   const lists = (['anyOf', 'noneOf'] as const).filter((name) => clause[name] !== undefined);
-  return { ...clause, ...Object.fromEntries(lists.map((name) => [name, new Array(LENGTH).fill(clause[name]?.[0])])) };
+  return { ...clause, ...Object.fromEntries(lists.map((name) => [name, new Array(length).fill(clause[name]?.[0])])) };
 }
 
 const PLACES: readonly ((clause: Json) => Json)[] = [
@@ -35,6 +35,30 @@ describe('validateRule', () => {
       expect(step.value).to.deep.equal({ success: true, data: rule });
       expect(steps).to.be.above(2);
     }
+  });
+
+  it('returns lists as long as one part or two, or one value more or less', () => {
+    const [clause] = EVERY_CLAUSE as readonly [Clause];
+    for (const length of [255, 256, 257, 511, 512, 513]) {
+      const rule = PLACES[2]?.(long(clause, length));
+      expect(doSteps(validateRule(rule)), `${length}`).to.deep.equal({ success: true, data: rule });
+    }
+  });
+
+  it('takes every kind of match of each attribute, and no other', () => {
+    const accepts = (attribute: string, field: string, kind: string): boolean => {
+      const value = kind === 'present' ? { kind } : { kind, value: '/a' };
+      return doSteps(validateRule({ ...RULE, when: [{ attribute, field, anyOf: [value] }] })).success;
+    };
+    for (const kind of ['exact', 'prefix', 'suffix', 'present']) {
+      expect(accepts('path', 'paths', kind), `path ${kind}`).to.equal(true);
+      expect(accepts('host', 'hosts', kind), `host ${kind}`).to.equal(true);
+    }
+    for (const kind of ['', 'regex', 'Exact']) {
+      expect(accepts('path', 'paths', kind), kind).to.equal(false);
+      expect(accepts('host', 'hosts', kind), kind).to.equal(false);
+    }
+    expect(accepts('host', 'hosts', 'template')).to.equal(false);
   });
 
   it('names the value that is wrong, in whatever part of a list', () => {

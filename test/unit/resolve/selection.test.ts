@@ -53,7 +53,8 @@ const CHANGES: readonly (readonly [string, Change, readonly string[]])[] = [
   ['a pod without agent', { kind: 'pod', after: withoutAgent(podA) }, []],
   ['a pod that lost its agent', { kind: 'pod', before: podA, after: withoutAgent(podA) }, ['foo/statefulset/a']],
   ['a label changed', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'b' } } }, ['foo/statefulset/a']],
-  ['a label added', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, ['foo/statefulset/a']],
+  ['a label lost', { kind: 'pod', before: podA, after: { ...podA, labels: {} } }, ['foo/statefulset/a']],
+  ['a label that no selector names', { kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } }, []],
   ['a pod that changed in nothing that counts', { kind: 'pod', before: podA, after: { ...podA, podIP: '10.0.0.1', phase: 'Running' } }, []],
   ['a pod that ended', { kind: 'pod', before: { ...podA, phase: 'Running' }, after: { ...podA, phase: 'Failed' } }, ['foo/statefulset/a']],
   [
@@ -68,6 +69,32 @@ describe('Selection.apply', () => {
     it(`returns the affected workloads: ${what}`, () => {
       const policies = [byLabel, alsoByLabel].map((after): Change => ({ kind: 'policy', after }));
       expect([...selectionOf([...podsAreThere, ...policies]).apply(change).workloads].sort()).to.deep.equal(expected);
+    });
+  }
+
+  it('knows labels that no selector named when the pod got them', () => {
+    const selection = selectionOf(podsAreThere);
+    selection.apply({ kind: 'pod', before: podA, after: { ...podA, labels: { app: 'a', x: 'y' } } });
+    expect(selection.labelSetsOf('foo/statefulset/a')).to.deep.equal([{ app: 'a', x: 'y' }]);
+
+    const policy = allow('p', { labels: { x: 'y' } });
+    expect([...selection.apply({ kind: 'policy', after: policy }).workloads]).to.deep.equal(['foo/statefulset/a']);
+    const relabelled = { ...podA, labels: { app: 'a', x: 'z' } };
+    const affected = selection.apply({ kind: 'pod', before: { ...podA, labels: { app: 'a', x: 'y' } }, after: relabelled });
+    expect([...affected.policies]).to.deep.equal([policyKeyOf(policy)]);
+    expect([...selection.workloadsOf(policyKeyOf(policy))]).to.deep.equal([]);
+  });
+
+  for (const [namespace, expected] of [
+    ['istio-system', ['foo/statefulset/a']],
+    ['foo', ['foo/statefulset/a']],
+    ['bar', []],
+  ] as const) {
+    it(`compares labels with the selectors of ${namespace}`, () => {
+      const selection = selectionOf([...podsAreThere, { kind: 'policy', after: allow('p', { namespace, labels: { x: 'y' } }) }]);
+      const after = { ...podA, labels: { app: 'a', x: 'z' } };
+
+      expect([...selection.apply({ kind: 'pod', before: podA, after }).workloads]).to.deep.equal(expected);
     });
   }
 

@@ -34,6 +34,12 @@ describe('near misses', () => {
     expect(nearest(factsWith({ pathWithQuery: '/y' }), far, near)).to.deep.equal(['near', 'to[0].paths', 1]);
   });
 
+  it('names the nearest rule behind many others', () => {
+    const far = Array.from({ length: 40 }, (_, at) => rule(`far-${at}`, { to: [[path('/x'), method('POST')]] }));
+    const near = rule('near', { to: [[path('/x'), method('GET')]] });
+    expect(nearest(factsWith({ pathWithQuery: '/y' }), ...far, near)).to.deep.equal(['near', 'to[0].paths', 1]);
+  });
+
   it('takes the nearest alternative of each part', () => {
     const alternatives = rule('a', { to: [[path('/x'), method('POST')], [path('/p')], [method('GET'), path('/q')]], when: [claim('c')] });
     expect(nearest(factsWith({ claims: { c: 'no' } }), alternatives)).to.deep.equal(['a', 'when[0] request.auth.claims[c]', 1]);

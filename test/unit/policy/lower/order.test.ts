@@ -15,6 +15,16 @@ describe('orders', () => {
     );
   });
 
+  it('compareBytes puts every surrogate behind all other code units', () => {
+    for (const code of ['\ud800', '\udbff', '\udc00', '\udfff']) {
+      for (const other of ['', 'a', '\ud7ff', '\ue000', '\uffff']) {
+        expect(compareBytes(code, other)).to.be.above(0);
+        expect(compareBytes(other, code)).to.be.below(0);
+      }
+      expect(compareBytes(code, code)).to.equal(0);
+    }
+  });
+
   it('sortPolicies orders policies by age, name and namespace, those without a timestamp first', () => {
     const policy = (
       name: string,

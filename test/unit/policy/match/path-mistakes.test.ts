@@ -55,6 +55,8 @@ describe('pathMistake', () => {
     '/v1/items:batch',
     '/:8080/x',
     '/a|b',
+    '/a|b)',
+    'a|/b)(',
   ]) {
     it(`finds nothing in ${value}`, () => {
       expect(pathMistake(value)).to.equal(undefined);
