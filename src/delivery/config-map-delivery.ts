@@ -5,8 +5,8 @@
 import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import { legacyBundleName, slotName } from '../api/kube/workload.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { deleteObject, ifFound } from '../cluster/objects.ts';
-import { CONFIG_MAPS } from '../cluster/paths.ts';
+import { deleteObject, readObject } from '../cluster/objects.ts';
+import { CONFIG_MAPS, type ObjectRef } from '../cluster/paths.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import type { WorkloadLedger } from '../status/workload-ledger.ts';
@@ -15,7 +15,16 @@ import type { Delivery, DeliveryEvent, PublishOptions, PublishResult } from './d
 import { absorb, type ConfigMapDeliveryOptions, createParts, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
 import type { DocumentChange } from './document-watch.ts';
 import { fingerprintOf, readLegacyConfigMap, toLegacyConfigMap } from './legacy-config-map.ts';
-import { type Copy, type PublishedCopies, slotsInUse, verifiedAgain, withoutCopy, workloadKeyOf } from './published-copies.ts';
+import {
+  type Copy,
+  configMapNameOf,
+  copiesOf,
+  type PublishedCopies,
+  slotsInUse,
+  verifiedAgain,
+  withoutCopy,
+  workloadKeyOf,
+} from './published-copies.ts';
 import { type SlotCopy, slotOfConfigMap } from './slot-config-map.ts';
 import { createTamperLog } from './tamper-log.ts';
 import { writeConfigMap } from './write-config-map.ts';
@@ -174,23 +183,19 @@ async function withdraw(parts: DeliveryParts, workload: WorkloadRef, signal: Abo
   const key = workloadKey(workload);
   const before = parts.ledger.get(key)?.published;
   if (before === undefined) return false;
-  const copies: readonly Copy[] = [
-    ...[...before.slots.values()].map((copy): Copy => ({ kind: 'slot', copy })),
-    ...(before.legacy === undefined ? [] : [{ kind: 'legacy', copy: before.legacy } as const]),
-  ];
   const existed: boolean[] = [];
-  for (const copy of copies) existed.push(await removeCopy(parts, copy, signal));
+  for (const copy of copiesOf(before)) existed.push(await removeCopy(parts, copy, signal));
   parts.resyncs.delete(key);
   parts.numbers.delete(key);
+  parts.signed.delete(key);
   parts.legacies.delete(key);
   return existed.includes(true);
 }
 
 async function removeCopy(parts: DeliveryParts, removed: Copy, signal: AbortSignal): Promise<boolean> {
   const { workload, uid } = removed.copy;
-  const name = removed.kind === 'slot' ? slotName(workload, removed.copy.slot) : legacyBundleName(workload.name);
-  const ref = { resource: CONFIG_MAPS, namespace: workload.namespace, name };
-  const existed = await ifConflict(deleteObject(parts.client, ref, { ...(uid === '' ? {} : { uid }), signal }));
+  const ref = { resource: CONFIG_MAPS, namespace: workload.namespace, name: configMapNameOf(removed) };
+  const existed = await deleteCopy(parts, { ref, uid }, signal);
   const key = workloadKeyOf(removed);
   const before = parts.ledger.get(key)?.published;
   if (before !== undefined) parts.setPublished(key, withoutCopy(before, removed));
@@ -206,12 +211,18 @@ function knownVersion(ledger: WorkloadLedger<PublishedCopies>, raw: RawObject): 
   return copy !== undefined && copy.uid === uid && copy.resourceVersion === resourceVersion ? { kind: 'slot', copy } : undefined;
 }
 
-/** False when another object has the name by now. */
-async function ifConflict(deletion: Promise<boolean>): Promise<boolean> {
+/** @returns false when it does not exist, or another object has the name by now */
+async function deleteCopy(
+  { client }: DeliveryParts,
+  { ref, uid }: { readonly ref: ObjectRef; readonly uid: string },
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    return (await ifFound(deletion)) ?? false;
+    return await deleteObject(client, ref, { ...(uid === '' ? {} : { uid }), signal });
   } catch (error) {
-    if (error instanceof TransientError && error.code === 'SP_KUBE_CONFLICT') return false;
-    throw error;
+    if (!(error instanceof TransientError && error.code === 'SP_KUBE_CONFLICT')) throw error;
+    const current = await readObject(client, ref, signal);
+    if (current !== undefined && current.metadata?.uid === uid) throw error;
+    return false;
   }
 }

@@ -4,8 +4,9 @@
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { digestOf } from '../bundle/digest.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
+import { isBefore } from '../cluster/resource-version.ts';
 import type { DeliveryParts } from './delivery-parts.ts';
-import { type Copy, isOutdated, knownCopy, withCopy, withoutCopy, workloadKeyOf } from './published-copies.ts';
+import { type Copy, configMapNameOf, copiesOf, isOutdated, knownCopy, withCopy, withoutCopy, workloadKeyOf } from './published-copies.ts';
 
 /** After this time without a newer report, an older version is what the API server has: etcd was restored from a backup. */
 const SETTLE_MS = 5_000;
@@ -34,7 +35,9 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     const isKnown = isSameContent(knownCopy(before, copy), copy) || isOwnWrite(parts, copy);
     parts.known.set(name, copy.copy.uid);
     parts.setPublished(workloadKeyOf(copy), withCopy(before, copy.copy.workload, copy));
-    if (!isKnown) onForeignWrite(name, copy.copy.workload);
+    if (!isKnown) onForeignWrite(parts, name, copy.copy.workload);
+    // A write of an earlier term of this process may arrive late, when the workload needs no bundle any more.
+    else if (parts.isFollowed() && !isDesired(parts, copy)) parts.tamperLog.drifted(copy.copy.workload);
   };
   const removeFrom = (copy: Copy): void => {
     const key = workloadKeyOf(copy);
@@ -47,30 +50,50 @@ export function createCopySink(parts: DeliveryParts): ReflectorSink<Copy> {
     if (known === undefined) return;
     removals.get(key)?.add(known.uid);
     removeFrom(copy);
-    if (ledger.get(key)?.desired?.revision !== undefined) onForeignWrite(name, copy.copy.workload);
+    if (isDesired(parts, copy)) onForeignWrite(parts, name, copy.copy.workload);
   };
   // The UID of a ConfigMap of a bundle that is wanted stays known: without its label, the watch reports it as removed.
   const drop = (name: string, copy: Copy): void => {
     copyByName.delete(name);
     remove(name, copy);
-    if (ledger.get(workloadKeyOf(copy))?.desired?.revision === undefined) parts.known.delete(name);
+    if (!isDesired(parts, copy)) parts.known.delete(name);
   };
-  const onForeignWrite = (name: string, workload: WorkloadRef): void => {
-    if (!parts.isFollowed()) return;
-    parts.tamperLog.onForeignWrite(name);
-    parts.tamperLog.drifted(workload);
+  const replaceBelow = (prefix: string, copies: ReadonlyMap<string, Copy>, resourceVersion: string): void => {
+    const isGone = (name: string): boolean => name.startsWith(prefix) && !copies.has(name);
+    for (const [name, copy] of copyByName) if (isGone(name)) drop(name, copy);
+    // Copies that this process wrote and that are gone before any watch event reported them.
+    for (const [name, copy] of copiesUntil(ledger, resourceVersion)) if (isGone(name)) remove(name, copy);
+    for (const [name, copy] of copies) take(name, copy);
   };
   return {
-    replace: (copies) => {
-      for (const [name, copy] of copyByName) if (!copies.has(name)) drop(name, copy);
-      for (const [name, copy] of copies) take(name, copy);
-    },
+    replace: (copies, resourceVersion) => replaceBelow('', copies, resourceVersion),
+    replaceIn: (namespace, copies, resourceVersion) => replaceBelow(`${namespace}/`, copies, resourceVersion),
     upsert: take,
     remove: (name) => {
       const copy = copyByName.get(name);
       if (copy !== undefined) drop(name, copy);
     },
   };
+}
+
+/** On a standby, the leader is the other client. */
+function onForeignWrite({ isFollowed, tamperLog }: DeliveryParts, name: string, workload: WorkloadRef): void {
+  if (!isFollowed()) return;
+  tamperLog.onForeignWrite(name);
+  tamperLog.drifted(workload);
+}
+
+/** What is published as of a version of the API server, by the names of the ConfigMaps. */
+function copiesUntil(ledger: DeliveryParts['ledger'], resourceVersion: string): readonly (readonly [name: string, copy: Copy])[] {
+  return [...ledger.records()]
+    .flatMap(({ published }) => (published === undefined ? [] : copiesOf(published)))
+    .filter(({ copy }) => !isBefore(resourceVersion, copy.resourceVersion))
+    .map((copy) => [`${copy.copy.workload.namespace}/${configMapNameOf(copy)}`, copy] as const);
+}
+
+/** Whether the workload of the copy needs a bundle. */
+function isDesired({ ledger }: DeliveryParts, copy: Copy): boolean {
+  return ledger.get(workloadKeyOf(copy))?.desired?.revision !== undefined;
 }
 
 /** Whether this process wrote the copy last: the watch may report it before the response to the write arrives. */

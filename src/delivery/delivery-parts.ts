@@ -1,8 +1,9 @@
 /*
  * What the functions of a ConfigMap delivery share.
  */
-import type { WorkloadKey } from '../api/kube/keys.ts';
+import { type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
+import type { BundleFiles } from '../bundle/decode.ts';
 import type { Signer } from '../bundle/signer.ts';
 import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
@@ -12,7 +13,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { PublishOptions } from './delivery.ts';
 import { readLegacyConfigMap } from './legacy-config-map.ts';
 import { type Copy, isOutdated, type PublishedCopies, withCopy } from './published-copies.ts';
-import { readSlotConfigMap } from './slot-config-map.ts';
+import { type OwnStatement, readSlotConfigMap } from './slot-config-map.ts';
 import type { TamperLog } from './tamper-log.ts';
 
 /** UIDs of the copies that the watch reported as removed during a write in progress, by workload. */
@@ -28,6 +29,8 @@ export interface ConfigMapDeliveryOptions {
   readonly logger: Logger;
   /** Called for each bundle that another client had changed. */
   readonly onTampered?: () => void;
+  /** Called with the files of each bundle that is signed, under their names in the mounted volume, before they are written. */
+  readonly onSigned?: (workload: WorkloadKey, number: number, files: BundleFiles) => void;
 }
 
 /** What the functions of one delivery share. */
@@ -38,6 +41,8 @@ export interface DeliveryParts extends ConfigMapDeliveryOptions {
   readonly known: Map<string, string>;
   /** Highest number that this process signed, by workload. */
   readonly numbers: Map<WorkloadKey, number>;
+  /** The last statement that this process signed, by workload. */
+  readonly signed: Map<WorkloadKey, OwnStatement>;
   /** Fingerprint of the ConfigMap of level 1 that this process wrote last, by workload. */
   readonly legacies: Map<WorkloadKey, string>;
   /** Whether drift is reported to anyone: on the leader. */
@@ -63,6 +68,7 @@ export function createParts(
 ): DeliveryParts {
   const { ledger } = options;
   const resyncs = new Map<WorkloadKey, string>();
+  const signed = new Map<WorkloadKey, OwnStatement>();
   return {
     ...options,
     tamperLog,
@@ -70,11 +76,13 @@ export function createParts(
     removals: new Map(),
     known: new Map(),
     numbers: new Map(),
+    signed,
     legacies: new Map(),
     isFollowed,
     readCopy: (raw) => {
       const signer = options.signer();
-      const slot = readSlotConfigMap(raw, signer?.keys, signer?.cluster ?? '');
+      const ownOf = (workload: WorkloadRef): OwnStatement | undefined => signed.get(workloadKey(workload));
+      const slot = readSlotConfigMap(raw, { keys: signer?.keys, cluster: signer?.cluster ?? '', ownOf });
       if (slot !== undefined) return { kind: 'slot', copy: slot };
       const legacy = readLegacyConfigMap(raw);
       return legacy === undefined ? undefined : { kind: 'legacy', copy: legacy };

@@ -5,6 +5,7 @@
  */
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import type { EncodedBundle } from '../bundle/bundle.ts';
+import type { DesiredBundle } from '../status/workload-ledger.ts';
 
 /** What a call wrote. `unchanged`: the published copy is as it should be already. `repaired`: another client had changed it. */
 export type PublishResult = 'created' | 'updated' | 'repaired' | 'unchanged';
@@ -25,6 +26,8 @@ export interface LegacyBundle {
 
 /** What the published copy needs to know besides the bundle. */
 export interface PublishOptions {
+  /** Generation of each policy in the bundle; absent: it is read from what was written. */
+  readonly policies?: DesiredBundle['policies'];
   /** Absent: only {@link Delivery.withdraw} removes the copy. */
   readonly owner?: BundleOwner;
   /** For agents that an earlier version injected; absent: none exists. */

@@ -8,6 +8,7 @@ import { digestOf } from '../bundle/digest.ts';
 import type { Clock } from '../clock.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import type { ReflectorSink } from '../cluster/reflector.ts';
+import { isBefore } from '../cluster/resource-version.ts';
 import { type RateLimited, rateLimited } from './rate-limit.ts';
 
 /** The label that bundles have, too, with the kind of the document as its value. */
@@ -54,10 +55,8 @@ export class DocumentWatch {
 
   /** Where the informer reports to. */
   readonly sink: ReflectorSink<DocumentCopy> = {
-    replace: (copies) => {
-      for (const key of this.#documents.keys()) if (!copies.has(key)) this.#remove(key);
-      for (const [key, copy] of copies) this.#upsert(key, copy);
-    },
+    replace: (copies, resourceVersion) => this.#replaceBelow('', copies, resourceVersion),
+    replaceIn: (namespace, copies, resourceVersion) => this.#replaceBelow(`${namespace}/`, copies, resourceVersion),
     upsert: (key, copy) => this.#upsert(key, copy),
     remove: (key) => this.#remove(key),
   };
@@ -112,6 +111,13 @@ export class DocumentWatch {
     return tracked;
   }
 
+  #replaceBelow(prefix: string, copies: ReadonlyMap<string, DocumentCopy>, resourceVersion: string): void {
+    for (const [key, tracked] of this.#documents) {
+      if (key.startsWith(prefix) && !copies.has(key)) this.#missing(key, tracked, resourceVersion);
+    }
+    for (const [key, copy] of copies) this.#upsert(key, copy);
+  }
+
   #upsert(key: string, copy: DocumentCopy): void {
     const tracked = this.#trackedOf(key);
     tracked.seen = copy;
@@ -125,6 +131,14 @@ export class DocumentWatch {
     tracked.seen = undefined;
     this.#compare(key, tracked);
     this.#forget(key, tracked);
+  }
+
+  /** It is not in a list. */
+  #missing(key: string, tracked: Tracked, resourceVersion: string): void {
+    const { expected } = tracked;
+    // One that this process wrote and that is gone before any watch event reported it.
+    if (typeof expected === 'object' && !isBefore(resourceVersion, expected.resourceVersion)) tracked.seen ??= expected;
+    this.#remove(key);
   }
 
   #compare(key: string, tracked: Tracked, isSettled = false): void {
@@ -154,7 +168,7 @@ export class DocumentWatch {
 
 /** Whether a report is of a version before the expected one. */
 function isOlder(seen: DocumentCopy | undefined, expected: DocumentCopy | undefined): boolean {
-  return seen !== undefined && expected !== undefined && Number(seen.resourceVersion) < Number(expected.resourceVersion);
+  return isBefore(seen?.resourceVersion, expected?.resourceVersion);
 }
 
 /** What is remembered of a ConfigMap with the bundle label; undefined: it is not a document. */

@@ -3,17 +3,18 @@
  */
 import { BUNDLE_LABEL, INDEX_COPIES, MANAGED_BY, MANAGED_BY_LABEL } from '../api/kube/names.ts';
 import { indexName } from '../api/kube/workload.ts';
+import type { BundleFiles } from '../bundle/decode.ts';
 import { formatLabelIndex, type LabelIndex, MAX_INDEX_BYTES, parseLabelIndex } from '../bundle/label-index.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
 import { INDEX_STATEMENT } from '../bundle/statement.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { listObjects } from '../cluster/list-objects.ts';
+import type { ListAll } from '../cluster/list-objects.ts';
 import { deleteObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
 import { TransientError } from '../errors.ts';
 import type { DocumentChange, DocumentWatch } from './document-watch.ts';
-import { readSignedConfigMap, type StoredDocument, signedConfigMap } from './signed-config-map.ts';
+import { readSignedConfigMap, type StoredDocument, signedConfigMap, signedFilesIn } from './signed-config-map.ts';
 import { rawOf, writeConfigMap } from './write-config-map.ts';
 
 /** Writes indexes. Only the leader does. */
@@ -31,10 +32,13 @@ export interface LabelIndexStore {
 /** Parts of a store. */
 export interface LabelIndexStoreOptions {
   readonly client: KubeClient;
+  readonly list: ListAll;
   /** Undefined: there are no keys, so nothing is read or written. */
   readonly signer: () => Signer | undefined;
   readonly wallMs: () => number;
   readonly documents: DocumentWatch;
+  /** Called with the files of each index that is written, see {@link indexFilesIn}; without any when it is removed. */
+  readonly onFiles?: (namespace: string, files: BundleFiles) => void;
 }
 
 const LABEL_VALUE = 'index';
@@ -58,7 +62,7 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
         numbers.set(namespace, stored.number);
         documents.expect(raw);
       };
-      await listObjects(client, { resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
+      await options.list({ resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
       return new Map([...found].map(([namespace, { json }]) => [namespace, parseLabelIndex(json)]));
     },
     write: async (index, signal) => {
@@ -75,6 +79,7 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
         const written = await documents.during(changeOf(namespace, copy), async () => rawOf(await write()));
         if (written !== undefined) {
           numbers.set(namespace, number);
+          options.onFiles?.(namespace, indexFilesIn(written, 0));
           return;
         }
       }
@@ -84,6 +89,7 @@ export function createLabelIndexStore(options: LabelIndexStoreOptions): LabelInd
       if (!numbers.has(namespace)) return;
       for (const copy of COPIES) await removeCopy(options, { namespace, copy, signal });
       numbers.delete(namespace);
+      options.onFiles?.(namespace, {});
     },
     subscribe: (listener) => documents.subscribe('index', listener),
   };
@@ -97,6 +103,12 @@ async function removeCopy(
     await deleteObject(client, { resource: CONFIG_MAPS, namespace, name: indexName(copy) }, { signal });
     return undefined;
   });
+}
+
+/** The files of an index under the names of a copy in the mounted volume. */
+export function indexFilesIn(raw: RawObject, copy: number): BundleFiles {
+  const files = Object.entries(signedFilesIn(raw));
+  return Object.fromEntries(files.map(([name, content]) => [`index/${copy}/${name}`, Buffer.from(content)]));
 }
 
 function changeOf(namespace: string, copy: number): DocumentChange {

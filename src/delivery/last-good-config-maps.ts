@@ -7,7 +7,7 @@ import { PART_LIMIT_BYTES, toStoredForm } from '../bundle/slots.ts';
 import { LAST_VALID_STATEMENT } from '../bundle/statement.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { listObjects } from '../cluster/list-objects.ts';
+import type { ListAll } from '../cluster/list-objects.ts';
 import { deleteObject } from '../cluster/objects.ts';
 import { CONFIG_MAPS, type ObjectRef } from '../cluster/paths.ts';
 import { RefusedError, TransientError } from '../errors.ts';
@@ -26,6 +26,7 @@ const LABELS = { [MANAGED_BY_LABEL]: MANAGED_BY, [BUNDLE_LABEL]: LABEL_VALUE };
 /** Parts of a store in ConfigMaps. */
 export interface LastGoodConfigMapOptions {
   readonly client: KubeClient;
+  readonly list: ListAll;
   /** Undefined: there are no keys, so no record is read or written. */
   readonly signer: () => Signer | undefined;
   readonly wallMs: () => number;
@@ -60,7 +61,7 @@ export function createLastGoodConfigMaps(options: LastGoodConfigMapOptions): Las
         found.set(namespace, manifests);
         documents.expect(raw);
       };
-      await listObjects(options.client, { resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
+      await options.list({ resource: CONFIG_MAPS, labelSelector: `${BUNDLE_LABEL}=${LABEL_VALUE}` }, visit, signal);
       return found;
     },
     write: async (namespace, manifests, signal) => {

@@ -2,8 +2,10 @@
  * The copies of each workload's bundle in the cluster: what the informer reported and what was written, put together per workload.
  */
 import { type PolicyKey, type WorkloadKey, type WorkloadRef, workloadKey } from '../api/kube/keys.ts';
+import { legacyBundleName, slotName } from '../api/kube/workload.ts';
 import type { TrustedKeys } from '../bundle/key-list.ts';
 import type { Statement } from '../bundle/statement.ts';
+import { isBefore } from '../cluster/resource-version.ts';
 import type { Generation, PublishedBundle } from '../status/workload-ledger.ts';
 import type { LegacyCopy } from './legacy-config-map.ts';
 import { policiesOf, type SlotCopy, verifySlot } from './slot-config-map.ts';
@@ -47,9 +49,18 @@ export function slotsInUse({ slots, current }: PublishedCopies): readonly SlotCo
 /** True when `incoming` is older than the known copy: a watch event from before our own write, or a response from before a watch event. */
 export function isOutdated(published: PublishedCopies | undefined, incoming: Copy): boolean {
   const known = knownCopy(published, incoming);
-  if (known === undefined || known.uid !== incoming.copy.uid) return false;
-  const [before, after] = [Number(known.resourceVersion), Number(incoming.copy.resourceVersion)];
-  return Number.isSafeInteger(before) && Number.isSafeInteger(after) && after < before;
+  return known !== undefined && known.uid === incoming.copy.uid && isBefore(incoming.copy.resourceVersion, known.resourceVersion);
+}
+
+/** All copies of a workload. */
+export function copiesOf({ slots, legacy }: PublishedCopies): readonly Copy[] {
+  const ofSlots = [...slots.values()].map((copy): Copy => ({ kind: 'slot', copy }));
+  return legacy === undefined ? ofSlots : [...ofSlots, { kind: 'legacy', copy: legacy }];
+}
+
+/** Name of the ConfigMap of a copy. */
+export function configMapNameOf({ kind, copy }: Copy): string {
+  return kind === 'slot' ? slotName(copy.workload, copy.slot) : legacyBundleName(copy.workload.name);
 }
 
 /** The copy in the same place; undefined: none is known. */

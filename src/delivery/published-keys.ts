@@ -7,9 +7,8 @@ import { BUNDLE_LABEL } from '../api/kube/names.ts';
 import type { KeySet } from '../bundle/bundle.ts';
 import type { Signer } from '../bundle/signer.ts';
 import type { Statement } from '../bundle/statement.ts';
-import type { KubeClient } from '../cluster/client.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
-import { listObjects } from '../cluster/list-objects.ts';
+import type { ListAll } from '../cluster/list-objects.ts';
 import { CONFIG_MAPS } from '../cluster/paths.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { bundleOfParts, contentOf, readSlotConfigMap } from './slot-config-map.ts';
@@ -19,7 +18,7 @@ export type PublishedKeys = ReadonlyMap<string, ReadonlyMap<string, KeySet>>;
 
 /** Where published bundles are read from. */
 export interface PublishedKeysSource {
-  readonly client: KubeClient;
+  readonly list: ListAll;
   readonly signer: Signer;
   readonly logger: Logger;
 }
@@ -31,7 +30,7 @@ interface Found {
 }
 
 /** Reads every published bundle; logs and skips a damaged one. @throws TransientError when the list fails */
-export async function readPublishedKeys({ client, signer, logger }: PublishedKeysSource, signal: AbortSignal): Promise<PublishedKeys> {
+export async function readPublishedKeys({ list, signer, logger }: PublishedKeysSource, signal: AbortSignal): Promise<PublishedKeys> {
   const found = new Map<string, Map<string, KeySet>>();
   const incomplete = new Map<WorkloadKey, Found>();
   const take = ({ statement, namespace, contents }: Found): boolean => {
@@ -42,7 +41,7 @@ export async function readPublishedKeys({ client, signer, logger }: PublishedKey
     return bundle !== undefined;
   };
   const visit = (raw: RawObject): void => {
-    const copy = readSlotConfigMap(raw, signer.keys, signer.cluster);
+    const copy = readSlotConfigMap(raw, signer);
     const content = contentOf(raw);
     if (copy === undefined || content === undefined) return;
     const { workload, statement } = copy;
@@ -56,7 +55,7 @@ export async function readPublishedKeys({ client, signer, logger }: PublishedKey
     if (take(part)) incomplete.delete(key);
     else incomplete.set(key, part);
   };
-  await listObjects(client, { resource: CONFIG_MAPS, labelSelector: BUNDLE_LABEL }, visit, signal);
+  await list({ resource: CONFIG_MAPS, labelSelector: BUNDLE_LABEL }, visit, signal);
   for (const workload of incomplete.keys()) logger.warn({ workload, code: 'SP_BUNDLE_UNREADABLE' }, 'published bundle is not readable');
   return found;
 }

@@ -1,7 +1,7 @@
 /*
  * A signed document in a ConfigMap.
  */
-import { openDocument, signDocument } from '../bundle/signed-document.ts';
+import { openDocument, type SignedFiles, signDocument } from '../bundle/signed-document.ts';
 import type { Signer } from '../bundle/signer.ts';
 import { keyIdOf, type StatementSchema } from '../bundle/statement.ts';
 import type { RawObject, WrittenObject } from '../cluster/kube-object.ts';
@@ -40,14 +40,20 @@ export function signedConfigMap(
   };
 }
 
+/** The files of a document in a ConfigMap, not verified. */
+export function signedFilesIn(raw: RawObject): SignedFiles {
+  const part = Buffer.from(textOf(raw['binaryData'], 'part'), 'base64');
+  return { 'statement.jws': textOf(raw['data'], 'statement.jws'), 'keys.jws': textOf(raw['data'], 'keys.jws'), part };
+}
+
 /** The document of a ConfigMap; undefined: it is not one that these keys signed. */
 export function readSignedConfigMap(raw: RawObject, context: DocumentOfConfigMap): StoredDocument | undefined {
   const { signer, onRefused, ...about } = context;
-  const statementJws = textOf(raw['data'], 'statement.jws');
-  const part = Buffer.from(textOf(raw['binaryData'], 'part'), 'base64');
+  const stored = signedFilesIn(raw);
+  const statementJws = stored['statement.jws'];
   try {
     // Keys may have been replaced since: the controller trusts the list that it signs with.
-    const files = { 'statement.jws': statementJws, 'keys.jws': signer.keys.lines, part };
+    const files = { ...stored, 'keys.jws': signer.keys.lines };
     const trust = { cluster: signer.cluster, roots: [signer.keys.root], known: signer.keys, nowMs: undefined };
     const { json, statement } = openDocument(files, { ...about, ...trust });
     return { json, number: statement.number, kid: keyIdOf(statementJws) };

@@ -67,6 +67,15 @@ export interface SlotContent {
   readonly owner: BundleOwner | undefined;
 }
 
+/** A statement that this process signed: it need not be verified, nor its bundle be parsed, when it is read back. */
+export interface OwnStatement {
+  readonly jws: string;
+  readonly statement: Statement;
+  /** The keys that it was signed with. */
+  readonly keys: TrustedKeys;
+  readonly policies: ReadonlyMap<PolicyKey, Generation>;
+}
+
 const OUR_KEYS: ReadonlySet<string> = new Set([SLOT_STATEMENT_KEY, SLOT_KEYS_KEY, SLOT_PART_KEY]);
 
 /** The ConfigMap of a slot. */
@@ -100,14 +109,37 @@ export function slotOfConfigMap(raw: RawObject): Pick<SlotCopy, 'workload' | 'sl
   return undefined;
 }
 
-/** What is remembered of a ConfigMap; undefined for one that is not ours. @param keys undefined: nothing can be verified */
-export function readSlotConfigMap(raw: RawObject, keys: TrustedKeys | undefined, cluster: string): SlotCopy | undefined {
+/** What statements are verified with. */
+export interface Verification {
+  /** Undefined: nothing can be verified. */
+  readonly keys: TrustedKeys | undefined;
+  readonly cluster: string;
+  /** The last statement about a workload that this process signed; absent: none. */
+  readonly ownOf?: (workload: WorkloadRef) => OwnStatement | undefined;
+}
+
+/** What is remembered of a ConfigMap; undefined for one that is not ours. */
+export function readSlotConfigMap(raw: RawObject, { keys, cluster, ownOf }: Verification): SlotCopy | undefined {
   const identity = slotOfConfigMap(raw);
   if (identity === undefined) return undefined;
-  const data = stringMap(raw['data']);
   const content = contentOf(raw);
+  const copy = readCopy(raw, identity, content);
+  const own = ownOf?.(identity.workload);
+  const isOwn = own !== undefined && own.jws === copy.jws && own.keys === keys;
+  const verified = isOwn ? { ...copy, statement: own.statement } : verifySlot(copy, keys, cluster);
+  if (verified.statement === undefined || content === undefined) return verified;
+  const isIntact = copy.isIntact && hasOurMetadata(raw, identity.workload, verified.statement.digest);
+  if (isOwn && own.statement.parts.some(({ digest }) => digest === copy.part?.digest))
+    return { ...verified, isIntact, policies: own.policies };
+  if (verified.statement.parts.length > 1) return { ...verified, isIntact, content };
+  return { ...verified, isIntact, policies: policiesOf(verified.statement, [content]) };
+}
+
+/** What a ConfigMap says, before its statement is verified. */
+function readCopy(raw: RawObject, identity: Pick<SlotCopy, 'workload' | 'slot'>, content: Buffer | undefined): SlotCopy {
+  const data = stringMap(raw['data']);
   const part = content === undefined ? undefined : { digest: digestOf(content), size: content.length };
-  const copy: SlotCopy = {
+  return {
     ...identity,
     uid: raw.metadata?.uid ?? '',
     resourceVersion: raw.metadata?.resourceVersion ?? '',
@@ -120,11 +152,6 @@ export function readSlotConfigMap(raw: RawObject, keys: TrustedKeys | undefined,
     isTerminating: raw.metadata?.['deletionTimestamp'] !== undefined,
     kid: keyIdOf(data[SLOT_STATEMENT_KEY] ?? ''),
   };
-  const verified = verifySlot(copy, keys, cluster);
-  if (verified.statement === undefined || content === undefined) return verified;
-  const isIntact = copy.isIntact && hasOurMetadata(raw, identity.workload, verified.statement.digest);
-  if (verified.statement.parts.length > 1) return { ...verified, isIntact, content };
-  return { ...verified, isIntact, policies: policiesOf(verified.statement, [content]) };
 }
 
 /** The copy with its statement, if `keys` verify it. */

@@ -65,7 +65,7 @@ async function tryWrite({ client, desired, signal }: ConfigMapWrite, known: Know
   const path = known === undefined ? collectionPath(CONFIG_MAPS, desired.metadata?.namespace) : objectPath(refOf(desired));
   const body = known === undefined ? desired : { ...desired, metadata: { ...desired.metadata, ...known } };
   try {
-    const { json } = await client.request({ method: known === undefined ? 'POST' : 'PUT', path, query, body, signal });
+    const { json } = await client.request({ method: known === undefined ? 'POST' : 'PUT', path, query, body, lane: 'publish', signal });
     if (!isRawObject(json)) throw new InvariantError('the response to a write of a ConfigMap is not an object');
     return json;
   } catch (error) {

@@ -7,7 +7,8 @@ import { slotName } from '../api/kube/workload.ts';
 import { digestOf } from '../bundle/digest.ts';
 import { storedFormOf } from '../bundle/encode.ts';
 import { nextNumber, type Signer } from '../bundle/signer.ts';
-import { BUNDLE_STATEMENT } from '../bundle/statement.ts';
+import { filesOfSlots } from '../bundle/slots.ts';
+import { BUNDLE_STATEMENT, type Statement } from '../bundle/statement.ts';
 import type { RawObject } from '../cluster/kube-object.ts';
 import { RefusedError, TransientError } from '../errors.ts';
 import { absorb, type DeliveryParts, type PublishJob } from './delivery-parts.ts';
@@ -49,14 +50,19 @@ export async function writeSlots(parts: DeliveryParts, job: SlotJob, signal: Abo
   const { workload } = bundle;
   const { contents, ...stored } = storedFormOf(bundle);
   const number = nextNumber(Math.max(before?.current?.number ?? 0, parts.numbers.get(key) ?? 0), parts.clock.wallMs());
-  const jws = signer.sign({
+  const statement: Omit<Statement, 'cluster'> = {
     schema: BUNDLE_STATEMENT,
     namespace: workload.namespace,
     workload: { kind: workload.kind, name: workload.name },
     number,
     ...stored,
-  });
+  };
+  const jws = signer.sign(statement);
   parts.numbers.set(key, number);
+  const { policies } = options;
+  if (policies === undefined) parts.signed.delete(key);
+  else parts.signed.set(key, { jws, statement: { ...statement, cluster: signer.cluster }, keys: signer.keys, policies });
+  parts.onSigned?.(key, number, filesOfSlots(contents.map((part) => ({ jws, keys: signer.keys.lines, part }))));
   if (isRepair) parts.resyncs.set(key, `${bundle.digest}#${number}`);
   const waiting = [...contents];
   const reasons: string[] = [];

@@ -2,6 +2,9 @@
  * Descriptions of the limits, for the reference page. Apart from `agent-limits.ts`, because the agent would carry them in its memory.
  */
 import type { LimitName } from './agent-limits.ts';
+import { CAPTURE_LIMITS_REFERENCE } from './capture-limits-reference.ts';
+import { FEED_LIMITS_REFERENCE } from './feed-limits-reference.ts';
+import { HTTP2_REFERENCE } from './http2-limits-reference.ts';
 
 /** One row of the reference page; Markdown without a final period. */
 export interface LimitReference {
@@ -168,11 +171,9 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     beyond: 'the remaining connections are reset',
   },
   drainPoll: { part: 'clients', bounds: 'time between two looks for open connections while draining', beyond: NOTHING },
-  blockedPortLog: {
-    part: 'clients',
-    bounds: 'time between two log lines on connections to undeclared ports',
-    beyond: 'they are counted and part of the next line',
-  },
+  ...CAPTURE_LIMITS_REFERENCE,
+
+  ...HTTP2_REFERENCE,
 
   upstreamConnections: {
     part: 'application',
@@ -284,6 +285,12 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     set: '`timeoutSeconds` of the probe',
     beyond: 'the probe fails (500)',
   },
+  hookTime: {
+    part: 'admin',
+    bounds: 'time of one HTTP lifecycle hook of the application',
+    set: '`terminationGracePeriodSeconds` of the pod, for `preStop`',
+    beyond: 'the hook fails: its connection is closed without a response',
+  },
   probeResponseBytes: { part: 'admin', bounds: 'bytes of a probe response that are looked at', beyond: 'the probe fails (500)' },
 
   accessLogBuffers: {
@@ -359,6 +366,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'messages of which the last error is remembered, so that it is logged once',
     beyond: 'the oldest may be logged again',
   },
+  ...FEED_LIMITS_REFERENCE,
 
   tokenCacheBytes: {
     part: 'tokens',

@@ -47,6 +47,38 @@ export type LimitName =
   | 'drainPoll'
   | 'drainCloseTime'
   | 'blockedPortLog'
+  | 'refusedConnectionLog'
+  | 'destinations'
+  | 'ownAddresses'
+  | 'detectedBytes'
+  | 'firstByteTime'
+  | 'deniedSilence'
+  | 'clientHelloBytes'
+  | 'ownAddressLookup'
+  | 'connectionStreams'
+  | 'streams'
+  | 'fewStreams'
+  | 'someStreams'
+  | 'upstreamStreams'
+  | 'unknownUpstreamStreams'
+  | 'rememberedStreams'
+  | 'requestsPerTurn'
+  | 'frameBytes'
+  | 'batchBytes'
+  | 'batchBuffers'
+  | 'headerBlockBytes'
+  | 'headerTableBytes'
+  | 'cachedLiterals'
+  | 'cachedLiteralBytes'
+  | 'controlFrames'
+  | 'emptyFrames'
+  | 'earlyResets'
+  | 'clientStreamWindow'
+  | 'clientConnectionWindow'
+  | 'upstreamStreamWindow'
+  | 'upstreamConnectionWindow'
+  | 'connectionHeldBytes'
+  | 'streamOutputBudget'
   | 'upstreamConnections'
   | 'idleUpstreamConnections'
   | 'upstreamConnectTime'
@@ -78,6 +110,7 @@ export type LimitName =
   | 'metricsRenderings'
   | 'metricsWindow'
   | 'probeTime'
+  | 'hookTime'
   | 'probeResponseBytes'
   | 'accessLogBuffers'
   | 'accessLogAllowBuffers'
@@ -100,6 +133,12 @@ export type LimitName =
   | 'bundlePoll'
   | 'bundleTurn'
   | 'reportedErrors'
+  | 'feedConnectTime'
+  | 'feedSilence'
+  | 'feedRetry'
+  | 'feedLongestRetry'
+  | 'feedReport'
+  | 'feedAuthoritiesBytes'
   | 'tokenCacheBytes'
   | 'tokensKeptByEviction'
   | 'realmPath'
@@ -146,6 +185,39 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   drainPoll: interval('drain-poll', 20),
   drainCloseTime: deadline('drain-close-time', 500, ''),
   blockedPortLog: interval('blocked-port-log', 10_000),
+  refusedConnectionLog: interval('refused-connection-log', 10_000),
+  destinations: count('destinations', 256),
+  detectedBytes: bytes('detected-bytes', 8 * KIB, ''),
+  firstByteTime: interval('first-byte-time', 100),
+  deniedSilence: deadline('denied-silence', 1000, CLOSED),
+  clientHelloBytes: bytes('client-hello-bytes', 16 * KIB, CLOSED),
+  ownAddresses: count('own-addresses', 1024),
+  ownAddressLookup: interval('own-address-lookup', 1000),
+
+  connectionStreams: count('connection-streams', 1024),
+  streams: count('streams', 8192),
+  fewStreams: count('few-streams', 8, ''),
+  someStreams: count('some-streams', 100, ''),
+  upstreamStreams: count('upstream-streams', 1024, ''),
+  unknownUpstreamStreams: count('unknown-upstream-streams', 100, ''),
+  rememberedStreams: count('remembered-streams', 128, ''),
+  requestsPerTurn: count('requests-per-turn', 32, ''),
+  frameBytes: bytes('frame-bytes', 16 * KIB, CLOSED),
+  batchBytes: bytes('batch-bytes', 64 * KIB, ''),
+  batchBuffers: count('batch-buffers', 8, ''),
+  headerBlockBytes: bytes('header-block-bytes', 128 * KIB, CLOSED),
+  headerTableBytes: bytes('header-table-bytes', 4 * KIB, CLOSED),
+  cachedLiterals: count('cached-literals', 512, ''),
+  cachedLiteralBytes: bytes('cached-literal-bytes', 2 * KIB, ''),
+  controlFrames: count('control-frames', 2000),
+  emptyFrames: count('empty-frames', 1),
+  earlyResets: count('early-resets', 500),
+  clientStreamWindow: bytes('client-stream-window', 256 * KIB, ''),
+  clientConnectionWindow: bytes('client-connection-window', MIB, ''),
+  upstreamStreamWindow: bytes('upstream-stream-window', 64 * KIB, ''),
+  upstreamConnectionWindow: bytes('upstream-connection-window', 16 * MIB, ''),
+  connectionHeldBytes: bytes('connection-held-bytes', MIB, ''),
+  streamOutputBudget: bytes('stream-output-bytes', 8 * MIB),
 
   upstreamConnections: count('upstream-connections', 10_256),
   idleUpstreamConnections: count('idle-upstream-connections', 256, ''),
@@ -180,6 +252,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   metricsRenderings: count('metrics-renderings', 20),
   metricsWindow: interval('metrics-window', 1000),
   probeTime: deadline('app-probe-time', 1000),
+  hookTime: deadline('app-hook-time', 3_600_000),
   probeResponseBytes: bytes('app-probe-response-bytes', 4 * KIB),
 
   accessLogBuffers: count('access-log-buffers', 24, 'sallyport_agent_access_log_dropped_total'),
@@ -204,6 +277,12 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   bundlePoll: interval('bundle-poll', 5000),
   bundleTurn: interval('bundle-turn', 1),
   reportedErrors: count('reported-errors', 64),
+  feedConnectTime: deadline('feed-connect-time', 10_000),
+  feedSilence: deadline('feed-silence', 50_000),
+  feedRetry: interval('feed-retry', 2000),
+  feedLongestRetry: interval('feed-longest-retry', 60_000),
+  feedReport: interval('feed-report', 15_000),
+  feedAuthoritiesBytes: bytes('feed-authorities-bytes', 16 * KIB, ''),
 
   tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),
   tokensKeptByEviction: count('tokens-kept-by-eviction', 256, ''),
@@ -211,7 +290,7 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   clockSkew: deadline('clock-skew', 60_000, REFUSED_REQUEST),
   waitingEvaluations: count('waiting-evaluations', 10_000),
   evaluationWait: deadline('evaluation-wait', 5000),
-  evaluationTurn: interval('evaluation-turn', 0.5),
+  evaluationTurn: interval('evaluation-turn', 0.1),
   lightEvaluations: interval('light-evaluations', 2),
   requestsPerRead: count('requests-per-read', 8, ''),
   tokenLength: count('token-length', 60 * KIB, REFUSED_REQUEST),

@@ -208,6 +208,11 @@ export class ByteCollector {
     return this.#length;
   }
 
+  /** What was collected so far; valid until the next `append`. */
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
   /** Appends a copy of `buffer[start, end)` as far as it fits. @returns false: a part was left out, which is counted */
   append(buffer: Buffer, start: number, end: number): boolean {
     const stop = Math.min(end, start + this.#max - this.#length);

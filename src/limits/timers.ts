@@ -51,3 +51,17 @@ export function pause(period: Limit): Promise<void> {
     setTimeout(resolve, period.value);
   });
 }
+
+/** Resolves after `ms`, at most the value of `longest`, or when `signal` aborts. */
+export function pauseFor(longest: Limit, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.min(ms, longest.value));
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+}

@@ -6,7 +6,7 @@
 import { readJsonObject } from '../api/kube/json-text.ts';
 import { misspeltPolicy } from '../api/kube/misspelt-policy.ts';
 import { plainValue } from '../api/kube/plain-value.ts';
-import { parseYamlDocuments, type ScalarTag, type YamlOptions } from '../api/kube/yaml-documents.ts';
+import { parseYamlDocuments, type ScalarTag, type YamlDocuments, type YamlOptions } from '../api/kube/yaml-documents.ts';
 import type { Finding } from '../errors.ts';
 
 /** A Kubernetes object as it was written; only the members listed here are validated. */
@@ -72,8 +72,9 @@ const KUBECTL_YAML: YamlOptions = { merge: true, customTags: (tags) => [BOOLEAN_
  *
  * @param text YAML or JSON
  * @param file name in origins and findings
+ * @param onSyntaxTree called with what the text was parsed to, unless it is one JSON object
  */
-export function parseManifests(text: string, file: string): ParsedManifests {
+export function parseManifests(text: string, file: string, onSyntaxTree: (yaml: YamlDocuments) => void = () => undefined): ParsedManifests {
   const findings: ManifestFinding[] = [];
   const objects: ManifestObject[] = [];
   const json = readJsonObject(text);
@@ -81,7 +82,9 @@ export function parseManifests(text: string, file: string): ParsedManifests {
     takeValue(json.value, { file, line: text.slice(0, json.offset).split('\n').length }, { objects, findings });
     return { objects, findings };
   }
-  const { documents, lineCounter, errorText } = parseYamlDocuments(text, KUBECTL_YAML);
+  const yaml = parseYamlDocuments(text, KUBECTL_YAML);
+  onSyntaxTree(yaml);
+  const { documents, lineCounter, errorText } = yaml;
   for (const document of documents) {
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     const error = document.errors[0];

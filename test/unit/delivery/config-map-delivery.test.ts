@@ -8,6 +8,7 @@ import type { EncodedBundle } from '../../../src/bundle/bundle.ts';
 import { encodeBundle, encodeLegacyBundle } from '../../../src/bundle/encode.ts';
 import type { Signer } from '../../../src/bundle/signer.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
+import { listInCluster } from '../../../src/cluster/list-objects.ts';
 import { compileWorkload } from '../../../src/compile/compile-workload.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../../../src/delivery/config-map-delivery.ts';
 import type { PublishOptions, PublishResult } from '../../../src/delivery/delivery.ts';
@@ -27,6 +28,8 @@ const WORKLOAD = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
 const KEY = 'foo/deployment/httpbin';
 const SLOT = (slot: number): string => `sallyport-bundle-deployment.httpbin.${slot}`;
 const LEGACY = 'sallyport-httpbin';
+/** What the compiler says; the bundles themselves name none. */
+const POLICIES = new Map([['AuthorizationPolicy/foo/allow-nothing', 3]]);
 const OWNER = { apiVersion: 'v1', kind: 'Pod', name: 'httpbin', uid: 'owner' };
 
 function encoded(note: string, noise = ''): EncodedBundle {
@@ -82,7 +85,7 @@ function open(fake: FakeConfigMaps = createFakeConfigMaps()): Bench {
         findings: new Map(),
         ...(options.owner === undefined ? {} : { ownerUid: options.owner.uid }),
       });
-      return bench.delivery.publish(bundle, options, never);
+      return bench.delivery.publish(bundle, { policies: POLICIES, ...options }, never);
     },
     published: () => {
       const published = ledger.get(KEY)?.published;
@@ -113,7 +116,7 @@ describe('ConfigMap delivery: writes', () => {
     const name = `foo/${SLOT(0)}`;
     const relist = (raw: RawObject): void => {
       const copy = delivery.project(raw);
-      if (copy !== undefined) delivery.sink.replace(new Map([[name, copy]]));
+      if (copy !== undefined) delivery.sink.replace(new Map([[name, copy]]), raw.metadata?.resourceVersion ?? '');
     };
     await publish(encoded('one'));
     const earlier = fake.objects.get(name) ?? {};
@@ -135,6 +138,32 @@ describe('ConfigMap delivery: writes', () => {
     await publish(encoded('two'));
     expect(published().current?.number).to.be.greaterThan(number);
     expect(fake.objects.get(name)?.['data']).not.to.deep.equal(earlier['data']);
+  });
+
+  it('creates a copy again that was deleted before any event reported it, once a list lacks it', async () => {
+    const { fake, delivery, ledger, drifted, publish, names } = open();
+    fake.onEvent = undefined;
+    await publish(encoded('one'));
+    const before = `${Number(fake.resourceVersion()) - 1}`;
+    delivery.sink.replace(new Map(), before);
+    expect([drifted, ledger.get(KEY)?.published?.slots.size], 'a list from before the write').to.deep.equal([[], 1]);
+
+    fake.objects.delete(`foo/${SLOT(0)}`);
+    delivery.sink.replace(new Map(), fake.resourceVersion());
+    expect([drifted, ledger.get(KEY)?.published]).to.deep.equal([[WORKLOAD.name], undefined]);
+    await publish(encoded('one'));
+    expect(names()).to.deep.equal([SLOT(0)]);
+  });
+
+  it('takes a list of one namespace as nothing about the others', async () => {
+    const { fake, delivery, ledger, drifted, publish } = open();
+    fake.onEvent = undefined;
+    await publish(encoded('one'));
+    delivery.sink.replaceIn?.('bar', new Map(), fake.resourceVersion());
+    expect([drifted, ledger.get(KEY)?.published?.slots.size]).to.deep.equal([[], 1]);
+
+    delivery.sink.replaceIn?.('foo', new Map(), fake.resourceVersion());
+    expect([drifted, ledger.get(KEY)?.published]).to.deep.equal([[WORKLOAD.name], undefined]);
   });
 
   it('creates, leaves alone, updates and removes', async () => {
@@ -173,6 +202,34 @@ describe('ConfigMap delivery: writes', () => {
     const restarted = open(first.fake);
     expect(await restarted.publish(encoded('one'))).to.equal('unchanged');
     expect(await restarted.publish(encoded('one'), { owner: OWNER })).to.equal('updated');
+  });
+
+  it('takes its own copies to hold the policies that they were compiled from, and those of others to hold what they name', async () => {
+    const { publish, published, tamper, fake } = open();
+    await publish(encoded('one'));
+    expect(published().policies).to.deep.equal(POLICIES);
+
+    tamper(0, (raw) => ({ ...raw, data: { ...(raw['data'] as object), part: encoded('two').json } }));
+    expect(published()).not.to.have.property('current');
+    expect(published().policies).to.deep.equal(new Map());
+
+    await publish(encoded('one'));
+    expect(published().policies).to.deep.equal(POLICIES);
+    const other = open(fake);
+    expect(other.published().current).to.deep.equal(published().current);
+    expect(other.published().policies).to.deep.equal(new Map());
+  });
+
+  it('does not trust its own copies any longer than the keys that signed them', async () => {
+    const bench = open();
+    await bench.publish(encoded('one'));
+    bench.signer = signerOf(mintKeys(CLUSTER, 1));
+    bench.delivery.onKeysChanged();
+    expect(bench.published()).not.to.have.property('current');
+
+    const stored = bench.fake.objects.get(`foo/${SLOT(0)}`) ?? {};
+    bench.tamper(0, () => ({ ...stored, metadata: { ...stored.metadata, annotations: { ...stored.metadata?.annotations, note: 'x' } } }));
+    expect(bench.published()).not.to.have.property('current');
   });
 
   it('numbers bundles upwards, also when the clock stands still or goes back', async () => {
@@ -421,9 +478,9 @@ describe('keys of published bundles', () => {
   it('are read by namespace from what our own keys signed', async () => {
     const { publish, fake } = open();
     await publish(encoded('good'));
-    const found = await readPublishedKeys({ client: fake.client, signer: SIGNER, logger }, never);
+    const found = await readPublishedKeys({ list: listInCluster(fake.client), signer: SIGNER, logger }, never);
     expect(found.get('foo')?.get('remote-1')?.source).to.equal('good');
     const other = signerOf(mintKeys(CLUSTER, Date.now()));
-    expect((await readPublishedKeys({ client: fake.client, signer: other, logger }, never)).size).to.equal(0);
+    expect((await readPublishedKeys({ list: listInCluster(fake.client), signer: other, logger }, never)).size).to.equal(0);
   });
 });

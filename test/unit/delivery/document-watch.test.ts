@@ -99,7 +99,30 @@ describe('DocumentWatch', () => {
     expect(at.changes).to.deep.equal([]);
 
     at.see(rawOf(8, 'next', { uid: 'u2' }));
-    at.watch.sink.replace(new Map());
+    at.watch.sink.replace(new Map(), '9');
+    expect(at.changes).to.deep.equal(['shop']);
+  });
+
+  for (const [version, changes] of [
+    ['8', ['shop']],
+    ['9', ['shop']],
+    ['7', []],
+  ] as const) {
+    it(`${changes.length === 0 ? 'is not' : 'is'} noticed by a list at version ${version} when no event reported what was written at 8`, async () => {
+      const at = setUp();
+      await at.write(rawOf(8, 'mine'));
+      at.watch.sink.replace(new Map(), version);
+      expect(at.changes).to.deep.equal(changes);
+    });
+  }
+
+  it('takes a list of one namespace as nothing about the others', async () => {
+    const at = setUp();
+    await at.write(rawOf(8, 'mine'));
+    at.watch.sink.replaceIn?.('sho', new Map(), '9');
+    expect(at.changes).to.deep.equal([]);
+
+    at.watch.sink.replaceIn?.('shop', new Map(), '9');
     expect(at.changes).to.deep.equal(['shop']);
   });
 

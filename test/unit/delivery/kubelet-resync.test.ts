@@ -3,10 +3,8 @@ import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import type { KubeClient, KubeRequest } from '../../../src/cluster/client.ts';
 import { createKubeletResync } from '../../../src/delivery/kubelet-resync.ts';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
-import { createLogger } from '../../../src/telemetry/logger.ts';
 import { slimPod } from '../../support/guarded-pods.ts';
 
-const logger = createLogger({ level: 'silent', component: 'test' });
 const never = new AbortController().signal;
 
 interface Over {
@@ -47,44 +45,38 @@ describe('whether a pod needs a kubelet resync', () => {
   ];
   for (const { name, pod: one, patched } of cases) {
     it(`${patched ? 'patches' : 'leaves alone'} ${name}`, () => {
-      expect(createKubeletResync({ client: clientThat(() => Promise.resolve()), logger }).isNeeded(one, 'new')).to.equal(patched);
+      expect(createKubeletResync({ client: clientThat(() => Promise.resolve()) }).isNeeded(one, 'new')).to.equal(patched);
     });
   }
 });
 
 describe('kubelet resync', () => {
-  const many = Array.from({ length: 10 }, (_, index) => pod(`p${index}`));
+  it('writes the revision into an annotation of the pod', async () => {
+    const requests: KubeRequest[] = [];
+    const client = clientThat((request) => Promise.resolve(requests.push(request)));
+    await createKubeletResync({ client }).patch(pod('p1'), 'new', never);
 
-  it('writes the revision into an annotation of every pod, a few pods at a time', async () => {
-    let active = 0;
-    let most = 0;
-    const bodies: unknown[] = [];
-    const client = clientThat(async (request) => {
-      active += 1;
-      most = Math.max(most, active);
-      bodies.push(request.body);
-      await new Promise((resolve) => setImmediate(resolve));
-      active -= 1;
+    expect(requests[0]).to.deep.include({
+      method: 'PATCH',
+      path: '/api/v1/namespaces/foo/pods/p1',
+      body: { metadata: { annotations: { 'sallyport.dev/bundle-digest': 'new' } } },
+      lane: 'touch',
     });
-    await createKubeletResync({ client, batchSize: 3, logger }).run(many, 'new', never);
-
-    expect(most).to.equal(3);
-    expect(bodies).to.have.length(10);
-    expect(bodies[0]).to.deep.equal({ metadata: { annotations: { 'sallyport.dev/bundle-digest': 'new' } } });
   });
 
-  it('tries every pod, ignores those that are gone, and throws an error that a retry may fix', async () => {
+  it('leaves a pod that is gone alone, and throws what a retry may fix', async () => {
     const results: string[] = [];
     const client = clientThat((request) => {
       if (request.path.endsWith('p2')) return Promise.reject(new RefusedError('SP_KUBE_NOT_FOUND', 'gone'));
       if (request.path.endsWith('p3')) return Promise.reject(new TransientError('SP_KUBE_API', 'down'));
       return Promise.resolve({});
     });
-    const { run } = createKubeletResync({ client, logger, onPatch: (result) => results.push(result) });
-    const failure = await run(many, 'new', never).catch((error: unknown) => error);
+    const { patch } = createKubeletResync({ client, onPatch: (result) => results.push(result) });
+    await patch(pod('p1'), 'new', never);
+    await patch(pod('p2'), 'new', never);
+    const failure = await patch(pod('p3'), 'new', never).catch((error: unknown) => error);
 
     expect(failure).to.have.property('code', 'SP_KUBE_API');
-    expect(results.filter((result) => result === 'patched')).to.have.length(8);
-    expect(results.filter((result) => result !== 'patched').sort()).to.deep.equal(['failed', 'gone']);
+    expect(results).to.deep.equal(['patched', 'gone', 'failed']);
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Signer } from '../../../src/bundle/signer.ts';
 import type { RawObject } from '../../../src/cluster/kube-object.ts';
+import { listInCluster } from '../../../src/cluster/list-objects.ts';
 import { DocumentWatch, documentOf } from '../../../src/delivery/document-watch.ts';
 import { createLastGoodConfigMaps } from '../../../src/delivery/last-good-config-maps.ts';
 import { createLastGoodFiles } from '../../../src/delivery/last-good-files.ts';
@@ -28,6 +29,7 @@ describe('records of last good versions in ConfigMaps', () => {
   const storeOf = (signer: Signer | undefined = signerOf(keys)): LastGoodStore =>
     createLastGoodConfigMaps({
       client: configMaps.client,
+      list: listInCluster(configMaps.client),
       signer: () => signer,
       wallMs: () => NOW,
       logger,
@@ -100,6 +102,7 @@ describe('records of last good versions in ConfigMaps', () => {
     };
     const store = createLastGoodConfigMaps({
       client: configMaps.client,
+      list: listInCluster(configMaps.client),
       signer: () => signerOf(keys),
       wallMs: () => NOW,
       logger,
@@ -131,6 +134,7 @@ describe('records of last good versions in ConfigMaps', () => {
   it('need keys', async () => {
     const store = createLastGoodConfigMaps({
       client: configMaps.client,
+      list: listInCluster(configMaps.client),
       signer: () => undefined,
       wallMs: () => NOW,
       logger,

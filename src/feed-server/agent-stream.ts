@@ -1,0 +1,146 @@
+/*
+ * The stream of one agent: reads its reports and sends it one bundle at a time. An agent that does not read, or does not answer, loses
+ * its stream; until then it costs at most the bundle that it does not read.
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.ts';
+import { type Frame, FrameReader, frameHead } from '../feed/frames.ts';
+import { parseReport } from '../feed/parse-report.ts';
+import { type AgentReport, DOWN, HEARTBEAT_MS, MAX_UP_BYTES, SILENCE_MS, UP } from '../feed/protocol.ts';
+import type { CloseReason } from './feed-refusal.ts';
+
+/** What a stream needs, and what it reports. */
+export interface AgentStreamHost {
+  readonly clock: Clock;
+  /** The agent said something. */
+  readonly onReport: (report: AgentReport) => void;
+  /** Called once. */
+  readonly onClose: (reason: CloseReason) => void;
+}
+
+/** Time to read a bundle, in milliseconds. */
+export const READ_MS = 10_000;
+/** Time to say what became of a bundle after it was read, in milliseconds: a large one is activated between requests. */
+export const ACKNOWLEDGE_MS = 60_000;
+/** Frames from an agent in a row, and how many a second it may send after that. */
+export const BURST = 32;
+const FRAMES_PER_SECOND = 2;
+
+type Deadline = 'silent' | 'slow' | 'unacknowledged';
+
+/** The stream of one agent. */
+export class AgentStream {
+  /** Last report; undefined: none yet. */
+  report: AgentReport | undefined;
+  /** Number of the bundle that was sent last on this stream; 0: none. */
+  sentNumber = 0;
+  readonly #socket: Duplex;
+  readonly #host: AgentStreamHost;
+  readonly #reader = new FrameReader(MAX_UP_BYTES);
+  readonly #timers = new Map<Deadline | 'alive', () => void>();
+  /** Bundles sent on this stream. */
+  #sent = 0;
+  #isWriting = false;
+  #isClosed = false;
+  /** Frames that the agent may send now. */
+  #credit = BURST;
+  #creditAtMs: number;
+
+  constructor(socket: Duplex, host: AgentStreamHost) {
+    this.#socket = socket;
+    this.#host = host;
+    this.#creditAtMs = host.clock.nowMs();
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    for (const event of ['end', 'error', 'close'] as const) socket.on(event, () => this.close('agent'));
+    this.#deadline('silent', SILENCE_MS);
+    this.#beat();
+  }
+
+  /** Nothing is on its way: the agent has read the last bundle, and said what became of it. */
+  get isIdle(): boolean {
+    return !this.#isWriting && (this.report?.received ?? 0) >= this.#sent;
+  }
+
+  /** Sends a bundle. To be called when idle. @param onRead called when the agent's side of the connection has taken it, or the stream ended */
+  sendBundle(number: number, payload: Buffer, onRead: () => void): void {
+    this.sentNumber = number;
+    this.#sent += 1;
+    this.#isWriting = true;
+    this.#deadline('slow', READ_MS);
+    this.#write(DOWN.bundle, payload, () => {
+      this.#isWriting = false;
+      this.#cancel('slow');
+      if (!this.#isClosed && !this.isIdle) this.#deadline('unacknowledged', ACKNOWLEDGE_MS);
+      onRead();
+    });
+  }
+
+  /** Names the authorities that the agent's next connections have to trust. */
+  sendAuthorities(pem: string): void {
+    this.#write(DOWN.authorities, Buffer.from(pem, 'latin1'), () => undefined);
+  }
+
+  /** Ends the stream. */
+  close(reason: CloseReason): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.#socket.destroy();
+    this.#host.onClose(reason);
+  }
+
+  #write(type: number, payload: Buffer, onWritten: () => void): void {
+    // Many streams share one payload: it is not copied.
+    this.#socket.cork();
+    this.#socket.write(frameHead(type, payload.length));
+    this.#socket.write(payload, () => onWritten());
+    this.#socket.uncork();
+  }
+
+  /** An agent that has not read the last frames gets none: the deadlines end its stream. */
+  #beat(): void {
+    if (this.#socket.writableLength === 0) this.#write(DOWN.alive, Buffer.alloc(0), () => undefined);
+    this.#set('alive', HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #onData(chunk: Buffer): void {
+    const frames = this.#reader.push(chunk);
+    if (frames === undefined) this.close('garbage');
+    for (const frame of frames ?? []) if (!this.#isClosed) this.#onFrame(frame);
+  }
+
+  #onFrame({ type, payload }: Frame): void {
+    const nowMs = this.#host.clock.nowMs();
+    this.#credit = Math.min(BURST, this.#credit + ((nowMs - this.#creditAtMs) / 1000) * FRAMES_PER_SECOND) - 1;
+    this.#creditAtMs = nowMs;
+    if (this.#credit < 0) {
+      this.close('flood');
+      return;
+    }
+    const report = type === UP.report ? parseReport(payload) : undefined;
+    // It cannot have processed what it did not get.
+    if (report === undefined || report.received > this.#sent) {
+      this.close('garbage');
+      return;
+    }
+    this.#deadline('silent', SILENCE_MS);
+    this.report = report;
+    if (this.isIdle) this.#cancel('unacknowledged');
+    this.#host.onReport(report);
+  }
+
+  #deadline(reason: Deadline, ms: number): void {
+    this.#set(reason, ms, () => this.close(reason));
+  }
+
+  #set(name: Deadline | 'alive', ms: number, run: () => void): void {
+    this.#cancel(name);
+    this.#timers.set(name, this.#host.clock.after(ms, run));
+  }
+
+  #cancel(name: Deadline | 'alive'): void {
+    this.#timers.get(name)?.();
+    this.#timers.delete(name);
+  }
+}

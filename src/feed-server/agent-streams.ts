@@ -1,0 +1,258 @@
+/*
+ * The streams of all agents, by pod: sends each the newest bundle of its workload, and records what it says. One stream holds nothing
+ * back for another: what is on its way is limited for each and for all of them together, in bytes and in time.
+ */
+import type { Duplex } from 'node:stream';
+import { type ObjectKey, objectKey, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
+import { isFinished, type SlimPod } from '../api/kube/slim.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
+import type { BundleFiles } from '../bundle/decode.ts';
+import { joinFiles } from '../bundle/joined-files.ts';
+import type { Clock } from '../clock.ts';
+import type { AgentReport } from '../feed/protocol.ts';
+import type { AgentReports } from '../status/agent-reports.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { AgentStream } from './agent-stream.ts';
+import type { CloseReason } from './feed-refusal.ts';
+import type { PodIdentity } from './pod-tokens.ts';
+
+/** The newest bundle of a workload, as it is published. */
+export interface CurrentBundle {
+  readonly number: number;
+  /** Its files. Undefined: they changed meanwhile. @throws TransientError, RefusedError */
+  readonly files: (signal: AbortSignal) => Promise<BundleFiles | undefined>;
+}
+
+/** What the feed serves, from the caches of this replica. */
+export interface FeedSource {
+  readonly podOf: (key: ObjectKey) => SlimPod | undefined;
+  /** Calls `listener` for each pod that changed. @returns ends the subscription */
+  readonly onPod: (listener: (key: ObjectKey) => void) => () => void;
+  /** Undefined: nothing is published. */
+  readonly currentOf: (workload: WorkloadKey) => CurrentBundle | undefined;
+  /** Calls `listener` for each workload whose bundle changed. @returns ends the subscription */
+  readonly onBundle: (listener: (workload: WorkloadKey) => void) => () => void;
+}
+
+/** Counts what streams do. */
+export interface FeedObserver {
+  readonly onClosed: (reason: CloseReason) => void;
+  /** A bundle was sent, or an agent said what became of it. */
+  readonly onBundle: (result: 'sent' | 'enforced' | 'refused') => void;
+}
+
+/** Parts of the streams. */
+export interface AgentStreamsOptions {
+  readonly source: FeedSource;
+  readonly reports: AgentReports;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: FeedObserver;
+  /** Most bytes on their way to agents; absent: 64 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** The streams. */
+export interface AgentStreams {
+  readonly size: () => number;
+  /** Serves a pod. A second stream of a pod replaces the first: the agent may have lost it without the controller noticing. */
+  readonly add: (pod: PodIdentity, socket: Duplex, authorities: string) => void;
+  /** Ends all streams; to be called once. */
+  readonly stop: () => void;
+}
+
+interface Served {
+  readonly pod: ObjectKey;
+  readonly identity: PodIdentity;
+  readonly workload: WorkloadKey;
+  readonly stream: AgentStream;
+  readonly cancelExpiry: () => void;
+}
+
+const MAX_BYTES = 64 * 1024 * 1024;
+/** After a bundle could not be read from the API server, in milliseconds. */
+const RETRY_MS = 5_000;
+
+/** No streams yet. */
+export function createAgentStreams(options: AgentStreamsOptions): AgentStreams {
+  const streams = new Streams(options);
+  return {
+    size: () => streams.byPod.size,
+    add: (pod, socket, authorities) => streams.add(pod, socket, authorities),
+    stop: () => streams.stop(),
+  };
+}
+
+/** Why a pod may not have a stream; undefined: it may. @param address of the client */
+export function faultOfPod(pod: SlimPod | undefined, identity: PodIdentity, address: string): 'pod' | 'address' | undefined {
+  if (pod === undefined || pod.uid !== identity.uid || pod.serviceAccount !== identity.serviceAccount) return 'pod';
+  if (isFinished(pod) || !hasAgent(pod)) return 'pod';
+  return pod.podIP === address ? undefined : 'address';
+}
+
+class Streams {
+  readonly byPod = new Map<ObjectKey, Served>();
+  readonly #options: AgentStreamsOptions;
+  readonly #maxBytes: number;
+  readonly #byWorkload = new Map<WorkloadKey, Set<Served>>();
+  /** Streams that wait until others have read what is on its way. */
+  readonly #waiting = new Map<Served, Loaded>();
+  /** Bundles that are being read, for all streams of the workload that need them. */
+  readonly #loading = new Map<WorkloadKey, { readonly number: number; readonly streams: Set<Served> }>();
+  readonly #stopping = new AbortController();
+  readonly #unsubscribes: readonly (() => void)[];
+  #bytes = 0;
+
+  constructor(options: AgentStreamsOptions) {
+    const { source, reports } = options;
+    this.#options = options;
+    this.#maxBytes = options.maxBytes ?? MAX_BYTES;
+    this.#unsubscribes = [
+      source.onBundle((workload) => {
+        for (const served of this.#byWorkload.get(workload) ?? []) this.#consider(served);
+      }),
+      source.onPod((pod) => this.#onPod(pod)),
+      reports.onTermEnd(() => this.#closeAll()),
+    ];
+  }
+
+  add(identity: PodIdentity, socket: Duplex, authorities: string): void {
+    const { clock, source, observer } = this.#options;
+    const pod = objectKey(identity.namespace, identity.name);
+    const known = source.podOf(pod);
+    this.byPod.get(pod)?.stream.close('replaced');
+    const stream = new AgentStream(socket, {
+      clock,
+      onReport: (report) => this.#onReport(served, report),
+      onClose: (reason) => {
+        observer.onClosed(reason);
+        this.#remove(served);
+      },
+    });
+    const served: Served = {
+      pod,
+      identity,
+      workload: known === undefined ? '' : workloadKey(workloadOf(known)),
+      stream,
+      cancelExpiry: clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => stream.close('expired')),
+    };
+    this.byPod.set(pod, served);
+    const others = this.#byWorkload.get(served.workload);
+    if (others === undefined) this.#byWorkload.set(served.workload, new Set([served]));
+    else others.add(served);
+    stream.sendAuthorities(authorities);
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+    this.#stopping.abort();
+    this.#closeAll();
+  }
+
+  #closeAll(): void {
+    for (const { stream } of this.byPod.values()) stream.close('stopping');
+  }
+
+  #remove(served: Served): void {
+    const { reports } = this.#options;
+    served.cancelExpiry();
+    this.#waiting.delete(served);
+    const others = this.#byWorkload.get(served.workload);
+    others?.delete(served);
+    if (others?.size === 0) this.#byWorkload.delete(served.workload);
+    if (this.byPod.get(served.pod) !== served) return;
+    this.byPod.delete(served.pod);
+    reports.remove(served.pod);
+  }
+
+  #onPod(key: ObjectKey): void {
+    const served = this.byPod.get(key);
+    if (served === undefined) return;
+    const pod = this.#options.source.podOf(key);
+    // The address cannot change while the connection lasts; one that is missing is about to be.
+    const isSame = faultOfPod(pod, served.identity, pod?.podIP ?? '') === undefined;
+    // An agent whose pod belongs to another workload now gets other bundles over its next stream.
+    if (!isSame || (pod !== undefined && workloadKey(workloadOf(pod)) !== served.workload)) served.stream.close('pod');
+  }
+
+  #onReport(served: Served, { digest, number, refused }: AgentReport): void {
+    const { reports, observer, source } = this.#options;
+    const isAnswer = served.stream.isIdle && served.stream.sentNumber > 0;
+    const before = reports.get(served.pod);
+    const current = source.currentOf(served.workload)?.number;
+    const isRefused = refused !== undefined && (current === undefined || number < current);
+    reports.set(served.pod, { uid: served.identity.uid, revision: digest, ...(isRefused ? { refused } : {}) });
+    if (isAnswer && isRefused && before?.refused === undefined) observer.onBundle('refused');
+    if (isAnswer && !isRefused && before?.revision !== digest) observer.onBundle('enforced');
+    this.#consider(served);
+  }
+
+  /** Sends the newest bundle unless the agent has it, got it, or is still busy with another one. */
+  #consider(served: Served): void {
+    const { source } = this.#options;
+    const { stream, workload } = served;
+    const current = source.currentOf(workload);
+    const { report } = stream;
+    if (current === undefined || report === undefined || !stream.isIdle || this.byPod.get(served.pod) !== served) return;
+    if (report.number >= current.number || stream.sentNumber >= current.number) return;
+    const loading = this.#loading.get(workload);
+    if (loading?.number === current.number) loading.streams.add(served);
+    else void this.#load(workload, current, served);
+  }
+
+  /** Reads a bundle once for all streams that need it at the same time. Never rejects. */
+  async #load(workload: WorkloadKey, { number, files }: CurrentBundle, first: Served): Promise<void> {
+    const { logger, clock } = this.#options;
+    const loading = { number, streams: new Set([first]) };
+    this.#loading.set(workload, loading);
+    let payload: Buffer | undefined;
+    try {
+      const found = await files(this.#stopping.signal);
+      payload = found === undefined ? undefined : joinFiles(found);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      logger.warn({ err: error, workload }, 'bundle not read for the feed; retrying');
+      clock.after(RETRY_MS, () => {
+        for (const served of loading.streams) this.#consider(served);
+      });
+    }
+    if (this.#loading.get(workload) === loading) this.#loading.delete(workload);
+    if (payload === undefined) return;
+    for (const served of loading.streams) this.#send(served, { number, payload });
+  }
+
+  #send(served: Served, loaded: Loaded): void {
+    const { source, observer } = this.#options;
+    const { stream, workload } = served;
+    const { number, payload } = loaded;
+    // Meanwhile the stream may have ended or got it, and a newer bundle may have been published, which is on its way here.
+    if (this.byPod.get(served.pod) !== served || !stream.isIdle || stream.sentNumber >= number) return;
+    if (source.currentOf(workload)?.number !== number) return;
+    if (this.#bytes > 0 && this.#bytes + payload.length > this.#maxBytes) {
+      this.#waiting.set(served, loaded);
+      return;
+    }
+    this.#bytes += payload.length;
+    observer.onBundle('sent');
+    stream.sendBundle(number, payload, () => {
+      this.#bytes -= payload.length;
+      this.#resume();
+    });
+  }
+
+  #resume(): void {
+    for (const [served, loaded] of this.#waiting) {
+      if (this.#bytes >= this.#maxBytes) return;
+      this.#waiting.delete(served);
+      this.#send(served, loaded);
+      // It did not fit.
+      if (this.#waiting.has(served)) return;
+    }
+  }
+}
+
+/** A bundle as a frame's payload. */
+interface Loaded {
+  readonly number: number;
+  readonly payload: Buffer;
+}

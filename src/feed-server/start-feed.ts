@@ -1,0 +1,183 @@
+/*
+ * The HTTPS server of the feed. Every connection has deadlines from its first byte on, each address few connections, and a
+ * client without a good token gets one short response.
+ */
+import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:https';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureVersion } from 'node:tls';
+import { objectKey } from '../api/kube/keys.ts';
+import { FEED_PATH, FEED_PROTOCOL } from '../feed/protocol.ts';
+import { plainAddress } from '../plain-address.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { type AgentStreamsOptions, createAgentStreams, type FeedObserver, faultOfPod } from './agent-streams.ts';
+import { FeedRefusal, type RefusalReason } from './feed-refusal.ts';
+import type { PodTokens } from './pod-tokens.ts';
+
+/** Options of {@link startFeed}. */
+export interface FeedServerOptions extends AgentStreamsOptions {
+  readonly host: string;
+  /** Port to listen on; 0: any free port. */
+  readonly port: number;
+  readonly tlsMinVersion: SecureVersion;
+  /** Most streams; beyond it agents use their volumes. */
+  readonly maxStreams: number;
+  readonly tokens: PodTokens;
+  /** Whether the caches of this replica are filled. */
+  readonly isReady: () => boolean;
+  /** Address of the leader, where agents are sent; undefined: not known. */
+  readonly leaderHost: () => string | undefined;
+  readonly observer: FeedObserver & { readonly onRefused: (reason: RefusalReason) => void };
+  readonly logger: Logger;
+}
+
+/** The running feed. */
+export interface RunningFeed {
+  readonly port: number;
+  readonly streams: () => number;
+  /** Sets the certificate of new connections, and the authorities in PEM that agents have to trust. Without a call every handshake fails. */
+  readonly serve: (certificate: { readonly certPem: string; readonly keyPem: string }, authorities: string) => void;
+  /** Ends all streams and stops listening. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Connections of one address, streams included: an agent has one, and another while it reconnects. */
+const PER_ADDRESS = 4;
+/** Connections without a stream. */
+const MAX_UNIDENTIFIED = 1024;
+const HEAD_MS = 5_000;
+const HANDSHAKE_MS = 10_000;
+/** Longest time to verify a token, with a read of the cluster's keys. */
+const VERIFY_MS = 10_000;
+
+const STATUS: Readonly<Record<RefusalReason, string>> = {
+  protocol: '426 Upgrade Required',
+  token: '401 Unauthorized',
+  pod: '403 Forbidden',
+  address: '403 Forbidden',
+  full: '503 Service Unavailable',
+  'not-leading': '503 Service Unavailable',
+  unavailable: '503 Service Unavailable',
+};
+
+/** Starts listening. @throws the system error if the port is not available */
+export async function startFeed(options: FeedServerOptions): Promise<RunningFeed> {
+  const { tlsMinVersion, logger, maxStreams } = options;
+  const streams = createAgentStreams(options);
+  const stopping = new AbortController();
+  let authorities = '';
+  const server = createServer({
+    headersTimeout: HEAD_MS,
+    requestTimeout: HEAD_MS,
+    connectionsCheckingInterval: 1_000,
+    handshakeTimeout: HANDSHAKE_MS,
+    keepAliveTimeout: 1,
+    maxHeaderSize: 16 * 1024,
+    minVersion: tlsMinVersion,
+  });
+  limitAddresses(server, () => streams.size());
+  server.on('tlsClientError', (error) => logger.debug({ err: error }, 'TLS handshake failed'));
+  server.on('request', (_request, response) => {
+    options.observer.onRefused('protocol');
+    response.writeHead(426, { upgrade: FEED_PROTOCOL, connection: 'Upgrade, close' }).end();
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // The agent may go away at any time.
+    socket.on('error', () => undefined);
+    void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
+      (identity) => {
+        if (socket.destroyed) return;
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n\r\n`);
+        streams.add(identity, socket, authorities);
+      },
+      (error: unknown) => refuse(options, socket, error),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    streams: streams.size,
+    serve: ({ certPem, keyPem }, trusted) => {
+      server.setSecureContext({ cert: certPem, key: keyPem, minVersion: tlsMinVersion });
+      authorities = trusted;
+    },
+    stop: () => {
+      stopping.abort();
+      streams.stop();
+      server.closeAllConnections();
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
+
+interface Attempt {
+  /** Bytes behind the request: an agent sends none before it has the response. */
+  readonly head: Buffer;
+  readonly signal: AbortSignal;
+  readonly isFull: () => boolean;
+}
+
+type Identity = Awaited<ReturnType<PodTokens['verify']>>;
+
+/** The pod that a request is from. @throws FeedRefusal */
+async function accept(options: FeedServerOptions, request: IncomingMessage, { head, signal, isFull }: Attempt): Promise<Identity> {
+  const { method, url, headers, socket } = request;
+  if (method !== 'GET' || url !== FEED_PATH || headers.upgrade !== FEED_PROTOCOL || head.length > 0)
+    throw new FeedRefusal('protocol', `not a request of ${FEED_PROTOCOL}`);
+  if (!options.reports.isLeading()) throw new FeedRefusal('not-leading', 'another replica leads');
+  if (!options.isReady()) throw new FeedRefusal('unavailable', 'the caches are not filled yet');
+  const [, token] = /^Bearer ([A-Za-z0-9._-]+)$/.exec(headers.authorization ?? '') ?? [];
+  if (token === undefined) throw new FeedRefusal('token', 'there is no token');
+  const identity = await options.tokens.verify(token, AbortSignal.any([signal, AbortSignal.timeout(VERIFY_MS)]));
+  const address = plainAddress(socket.remoteAddress ?? '');
+  const fault = faultOfPod(options.source.podOf(objectKey(identity.namespace, identity.name)), identity, address);
+  if (fault === 'pod') throw new FeedRefusal('pod', 'the token is of a pod that does not exist, or has no agent');
+  if (fault === 'address') throw new FeedRefusal('address', 'the token is of a pod with another address');
+  if (isFull()) throw new FeedRefusal('full', 'there are too many streams');
+  // A token takes a moment to verify.
+  if (!options.reports.isLeading()) throw new FeedRefusal('not-leading', 'another replica leads');
+  return identity;
+}
+
+function refuse({ observer, logger, leaderHost, port }: FeedServerOptions, socket: Duplex, error: unknown): void {
+  const refusal = error instanceof FeedRefusal ? error : new FeedRefusal('unavailable', 'internal error', { cause: error });
+  const { reason } = refusal;
+  observer.onRefused(reason);
+  logger.debug({ err: refusal, reason }, 'stream refused');
+  if (socket.destroyed) return;
+  const leader = reason === 'not-leading' ? leaderHost() : undefined;
+  const status = leader === undefined ? STATUS[reason] : '307 Temporary Redirect';
+  const location = leader === undefined ? '' : `Location: https://${isIPv6(leader) ? `[${leader}]` : leader}:${port}${FEED_PATH}\r\n`;
+  socket.end(`HTTP/1.1 ${status}\r\n${location}Sallyport-Reason: ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
+}
+
+/** Resets connections beyond those of one address, and beyond {@link MAX_UNIDENTIFIED} besides the streams. */
+function limitAddresses(server: ReturnType<typeof createServer>, streams: () => number): void {
+  const byAddress = new Map<string, number>();
+  let open = 0;
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = byAddress.get(address) ?? 0;
+    if (count >= PER_ADDRESS || open - streams() >= MAX_UNIDENTIFIED) {
+      socket.resetAndDestroy();
+      return;
+    }
+    open += 1;
+    byAddress.set(address, count + 1);
+    socket.on('close', () => {
+      open -= 1;
+      const left = (byAddress.get(address) ?? 1) - 1;
+      if (left === 0) byAddress.delete(address);
+      else byAddress.set(address, left);
+    });
+  });
+}

@@ -1,0 +1,51 @@
+/*
+ * The feed between controller and agent, version 1: an HTTPS request of the agent that switches to frames. The agent reports what it
+ * enforces, first and whenever that changes; the controller sends the signed files of the agent's bundle as they are published.
+ */
+
+/** Token of the header `Upgrade`; another version has another one. */
+export const FEED_PROTOCOL = 'sallyport-feed/1';
+/** Path of the request. */
+export const FEED_PATH = '/feed';
+
+/** Types of the frames from the controller. */
+export const DOWN = {
+  /** Nothing new; empty. */
+  alive: 0,
+  /** Files of a bundle and of the namespace's index, see `joinFiles`, under their names in the mounted volume. */
+  bundle: 1,
+  /** Certificates in PEM that the next connections of the agent have to trust, in addition to those that it has from injection. */
+  authorities: 2,
+} as const;
+
+/** Types of the frames from the agent. */
+export const UP = {
+  /** {@link AgentReport} in JSON. */
+  report: 1,
+} as const;
+
+/** Largest payload of a frame from the controller: two parts of a bundle, the index, statements and lists of keys. */
+export const MAX_DOWN_BYTES: number = 4 * 1024 * 1024;
+/** Largest payload of a frame from the agent. */
+export const MAX_UP_BYTES = 1024;
+/** Longest time between two frames of one side, in milliseconds. The other side closes the stream after {@link SILENCE_MS}. */
+export const HEARTBEAT_MS = 15_000;
+/** Time without a frame after which the peer counts as gone, in milliseconds. */
+export const SILENCE_MS = 50_000;
+
+/** What an agent says about itself. */
+export interface AgentReport {
+  /** Digest of the bundle by which it decides requests; `''`: it has none, and refuses all. */
+  readonly digest: string;
+  /** Number of the bundle that it accepted last; 0: none. */
+  readonly number: number;
+  /** Frames of type `bundle` that it has processed on this stream. */
+  readonly received: number;
+  /** Code of why it refused the last bundle; absent: it did not. */
+  readonly refused?: string;
+}
+
+/** The report as the payload of a frame. */
+export function encodeReport(report: AgentReport): Buffer {
+  return Buffer.from(JSON.stringify(report));
+}

@@ -1,0 +1,34 @@
+/*
+ * Descriptions of the limits of the feed's client, for the reference page.
+ */
+import type { LimitReference } from './agent-limits-reference.ts';
+
+const NOTHING = 'nothing is lost';
+
+/** By their names in code. */
+export const FEED_LIMITS_REFERENCE: Readonly<
+  Record<'feedConnectTime' | 'feedSilence' | 'feedRetry' | 'feedLongestRetry' | 'feedReport' | 'feedAuthoritiesBytes', LimitReference>
+> = {
+  feedConnectTime: {
+    part: 'bundles',
+    bounds: 'time until a controller has accepted a stream of the feed',
+    beyond: 'the agent tries again after `feed-retry`',
+  },
+  feedSilence: {
+    part: 'bundles',
+    bounds: 'time without a frame from the controller; it sends one every 15 s',
+    beyond: 'the agent closes the stream and opens another one',
+  },
+  feedRetry: {
+    part: 'bundles',
+    bounds: 'longest time until the agent opens another stream of the feed, chosen at random and doubled with each failure',
+    beyond: NOTHING,
+  },
+  feedLongestRetry: { part: 'bundles', bounds: 'the same after many failures', beyond: NOTHING },
+  feedReport: { part: 'bundles', bounds: 'time between two reports of the agent when nothing changes', beyond: NOTHING },
+  feedAuthoritiesBytes: {
+    part: 'bundles',
+    bounds: 'certificates of authorities that a controller names for later streams',
+    beyond: 'they are ignored',
+  },
+};
