@@ -34,6 +34,12 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
       'The cluster and its public root keys, as `sallyport keys show --anchor` prints them. Only bundles that are signed for this workload are accepted. Absent: bundles need no signature.',
   },
   'bundle-floor': { value: 'integer', fallback: '0', description: 'Lowest number of a signed bundle that is accepted.' },
+  feed: {
+    value: 'JSON',
+    fallback: '',
+    description:
+      'Where the controller serves the feed: `address` (host and port), `authorities` (certificates in PEM), and optionally `serverName` (that of the certificate; absent: the host) and `tokenFile` (absent: `/var/run/secrets/sallyport.dev/feed/token`). Absent: bundles come through the mounted volume only.',
+  },
   'bundle-dir': { value: 'path', fallback: '/etc/sallyport/bundle', description: 'Directory of the mounted bundle.' },
   'labels-file': {
     value: 'path',
@@ -51,6 +57,12 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: '',
     description: 'Ports that the agent serves: the port on which it listens, and the port of the application.',
   },
+  'app-protocols': {
+    value: 'list of `port:protocol`; `*` for every other port',
+    fallback: '',
+    description:
+      'What the application speaks on its ports: `http1`, `http2`, `tcp` or `client` (what each client speaks); for example `8080:http2`. Absent: `client`.',
+  },
   'pod-ip': {
     value: 'address',
     fallback: '127.0.0.1',
@@ -61,6 +73,12 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: '15020',
     description: 'Port of `/healthz`, `/readyz`, `/metrics` and `/app-health`.',
   },
+  'capture-port': {
+    value: 'integer, 0 to 65535',
+    fallback: '',
+    description:
+      'Port to which all inbound connections are redirected: each leads to the address and port that the client connected to. Absent: only `--ports` are served.',
+  },
   'blocked-port': {
     value: 'integer, 0 to 65535',
     fallback: '',
@@ -70,7 +88,7 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
   'app-probes': {
     value: 'JSON',
     fallback: '{}',
-    description: "The application's own probes, by `container/livez`, `container/readyz` or `container/startupz`.",
+    description: "The application's own probes and HTTP hooks, by `container/livez`, `readyz`, `startupz`, `poststartz` or `prestopz`.",
   },
   'log-level': {
     value: '`trace`, `debug`, `info`, `warn`, `error`, `silent`',

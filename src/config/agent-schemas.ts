@@ -1,7 +1,7 @@
 /*
  * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AnnotationBounds, ProbeTiming } from '../api/kube/agent-settings.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { QUANTITY } from './patterns.ts';

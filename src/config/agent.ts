@@ -5,7 +5,17 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import * as z from 'zod/mini';
-import { AGENT_ADMIN_PORT, AGENT_ENV, type AppProbes, BUNDLE_DIRECTORY } from '../api/kube/agent-contract.ts';
+import {
+  AGENT_ADMIN_PORT,
+  AGENT_ENV,
+  APP_PROTOCOLS,
+  type AppProbes,
+  type AppProtocol,
+  BUNDLE_DIRECTORY,
+  FEED_DIRECTORY,
+  FEED_TOKEN,
+  type InjectedFeed,
+} from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { parseTrustAnchor, type TrustAnchor } from '../bundle/trust-anchor.ts';
 import { RefusedError } from '../errors.ts';
@@ -18,15 +28,21 @@ export interface AgentConfig {
   readonly workload: WorkloadRef | undefined;
   /** Undefined: bundles need no signature. */
   readonly trust: { readonly anchor: TrustAnchor; readonly floor: number } | undefined;
+  /** Undefined: bundles come through the volume only. */
+  readonly feed: AgentFeed | undefined;
   readonly bundleDir: string;
   /** Undefined: labels are ignored. */
   readonly labelsFile: string | undefined;
   /** Undefined: the last good bundle does not survive a restart. */
   readonly stateDir: string | undefined;
   readonly ports: readonly { readonly listenPort: number; readonly appPort: number }[];
+  /** By port of the application; 0: every other port. */
+  readonly appProtocols: ReadonlyMap<number, AppProtocol>;
   /** Undefined: the application listens on 127.0.0.1. */
   readonly podIp: string | undefined;
   readonly adminPort: number;
+  /** Undefined: only `ports` are served. */
+  readonly capturePort: number | undefined;
   /** Undefined: no port is blocked. */
   readonly blockedPort: number | undefined;
   readonly appProbes: AppProbes;
@@ -40,6 +56,12 @@ export interface AgentConfig {
   readonly maxConnections: number;
 }
 
+/** Where the feed is, and how the agent identifies itself there. */
+export interface AgentFeed extends Required<Omit<InjectedFeed, 'address'>> {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Flag of a setting, without its dashes. */
 export type AgentSetting =
   | 'namespace'
@@ -47,12 +69,15 @@ export type AgentSetting =
   | 'workload-kind'
   | 'trust-anchor'
   | 'bundle-floor'
+  | 'feed'
   | 'bundle-dir'
   | 'labels-file'
   | 'state-dir'
   | 'ports'
+  | 'app-protocols'
   | 'pod-ip'
   | 'admin-port'
+  | 'capture-port'
   | 'blocked-port'
   | 'app-probes'
   | 'log-level'
@@ -69,12 +94,15 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'workload-kind': AGENT_ENV.workloadKind,
   'trust-anchor': AGENT_ENV.trustAnchor,
   'bundle-floor': AGENT_ENV.bundleFloor,
+  feed: AGENT_ENV.feed,
   'bundle-dir': AGENT_ENV.bundleDirectory,
   'labels-file': AGENT_ENV.labelsFile,
   'state-dir': AGENT_ENV.stateDirectory,
   ports: AGENT_ENV.ports,
+  'app-protocols': AGENT_ENV.appProtocols,
   'pod-ip': AGENT_ENV.podIp,
   'admin-port': AGENT_ENV.adminPort,
+  'capture-port': AGENT_ENV.capturePort,
   'blocked-port': AGENT_ENV.blockedPort,
   'app-probes': AGENT_ENV.appProbes,
   'log-level': AGENT_ENV.logLevel,
@@ -92,8 +120,14 @@ const COUNT = z.int().check(z.gte(1), z.lte(1_000_000));
 const NUMBER = z.int().check(z.gte(0));
 const SECONDS = z.number().check(z.gte(0), z.lte(3600));
 const LEVEL = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+const FEED: z.ZodMiniType<InjectedFeed> = z.strictObject({
+  address: z.string().check(z.regex(/^[^\s:]{1,253}:[0-9]{1,5}$/)),
+  authorities: z.string().check(z.maxLength(16_384)),
+  serverName: z.exactOptional(z.string().check(z.minLength(1))),
+  tokenFile: z.exactOptional(z.string().check(z.minLength(1))),
+});
 const PROBES: z.ZodMiniType<AppProbes> = z.record(
-  z.string().check(z.regex(/^[^/]+\/(?:livez|readyz|startupz)$/)),
+  z.string().check(z.regex(/^[^/]+\/(?:livez|readyz|startupz|poststartz|prestopz)$/)),
   z.strictObject({
     httpGet: z.exactOptional(
       z.strictObject({
@@ -120,18 +154,20 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     const value = read(setting);
     return value === undefined ? fallback : checked(setting, schema, Number(value));
   };
-  const blocked = read('blocked-port');
   return {
     workload: workloadOf(read),
     trust: trustOf(read('trust-anchor'), number('bundle-floor', NUMBER, 0), workloadOf(read)),
+    feed: feedOf(read('feed'), read('trust-anchor')),
     bundleDir: read('bundle-dir') ?? BUNDLE_DIRECTORY,
     labelsFile: read('labels-file'),
     stateDir: read('state-dir'),
     ports: portsOf(read('ports') ?? ''),
+    appProtocols: protocolsOf(read('app-protocols') ?? ''),
     podIp: podIpOf(read('pod-ip')),
     adminPort: number('admin-port', PORT, AGENT_ADMIN_PORT),
-    blockedPort: blocked === undefined ? undefined : number('blocked-port', PORT, 0),
-    appProbes: checked('app-probes', PROBES, jsonOf(read('app-probes') ?? '{}')),
+    capturePort: read('capture-port') === undefined ? undefined : number('capture-port', PORT, 0),
+    blockedPort: read('blocked-port') === undefined ? undefined : number('blocked-port', PORT, 0),
+    appProbes: checked('app-probes', PROBES, jsonOf('app-probes', read('app-probes') ?? '{}')),
     logLevel: checked('log-level', LEVEL, read('log-level') ?? 'info'),
     accessLog: checked('access-log', z.enum(['on', 'off']), read('access-log') ?? 'on') === 'on',
     accessLogSampleRate: number('access-log-sample-rate', SHARE, 1),
@@ -180,6 +216,15 @@ function trustOf(anchor: string | undefined, floor: number, workload: AgentConfi
   }
 }
 
+/** Without a trust anchor, the number of a bundle is not known, so that an older one could replace it. */
+function feedOf(text: string | undefined, anchor: string | undefined): AgentFeed | undefined {
+  if (text === undefined) return undefined;
+  if (anchor === undefined) throw refused('feed', 'needs --trust-anchor, too');
+  const { address, ...feed } = checked('feed', FEED, jsonOf('feed', text));
+  const [host = '', port] = address.split(':');
+  return { host, port: checked('feed', APP_PORT, Number(port)), serverName: host, tokenFile: `${FEED_DIRECTORY}/${FEED_TOKEN}`, ...feed };
+}
+
 /** Parses a list such as `15101:8080,15102:9090`. */
 function portsOf(text: string): AgentConfig['ports'] {
   const ports = text.split(',').filter((entry) => entry.trim() !== '');
@@ -190,15 +235,28 @@ function portsOf(text: string): AgentConfig['ports'] {
   });
 }
 
+/** Parses a list such as `8080:http2,9090:http1`; `*` stands for every other port. */
+function protocolsOf(text: string): ReadonlyMap<number, AppProtocol> {
+  const entries = text.split(',').filter((entry) => entry.trim() !== '');
+  return new Map(
+    entries.map((entry) => {
+      const parts = /^\s*([0-9]{1,5}|\*):([a-z0-9]{1,10})\s*$/.exec(entry);
+      if (parts === null) throw refused('app-protocols', `${JSON.stringify(entry)} is not <application port>:<protocol>`);
+      const port = parts[1] === '*' ? 0 : checked('app-protocols', APP_PORT, Number(parts[1]));
+      return [port, checked('app-protocols', z.enum(APP_PROTOCOLS), parts[2])] as const;
+    }),
+  );
+}
+
 function podIpOf(text: string | undefined): string | undefined {
   if (text !== undefined && isIP(text) === 0) throw refused('pod-ip', 'not an IP address');
   return text;
 }
 
-function jsonOf(text: string): unknown {
+function jsonOf(setting: AgentSetting, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new RefusedError('SP_CONFIG', `--app-probes (${AGENT_SETTINGS['app-probes']}): not JSON`, { cause: error });
+    throw new RefusedError('SP_CONFIG', `--${setting} (${AGENT_SETTINGS[setting]}): not JSON`, { cause: error });
   }
 }

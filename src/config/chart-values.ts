@@ -2,7 +2,7 @@
  * Schema of the Helm chart's values. scripts/gen-chart.ts writes values.schema.json, the comments of values.yaml and the
  * chart's README from it. An unknown key is an error, so that Helm rejects a misspelled `--set`.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { withIstioMesh } from './istio-mesh.ts';
@@ -27,7 +27,7 @@ import {
   volumes,
 } from './kube-schemas.ts';
 import { durationSchema, ipBlockSchema, meshSchema } from './mesh.ts';
-import { IMAGE_REPOSITORY, OBJECT_NAME } from './patterns.ts';
+import { IMAGE_REPOSITORY, MAX_WATCHED_NAMESPACES, NAMESPACE_NAME, OBJECT_NAME } from './patterns.ts';
 
 const string = z.string();
 const boolean = z.boolean();
@@ -62,13 +62,14 @@ const names = {
   nameOverride: value(objectName, 'Name of the chart in labels'),
   fullnameOverride: value(objectName, "Name of every object; the release's name when empty"),
   commonLabels: value(strings, 'Labels of every object'),
+  commonAnnotations: value(strings, 'Annotations of every object'),
   global: value(z.record(string, z.unknown()), 'Set by Helm for every chart; not used'),
 };
 
 const image = section('Image of the controller', {
   registry: value(
     string,
-    "Registry of the controller's image, and of the agent's image unless `agent.image.registry` is set; the default names a registry that cannot exist, because the project publishes no images",
+    "Registry of the controller's image, and of the agent's image unless `agent.image.registry` is set; a release sets its own, and the `registry.invalid` of a clone cannot exist",
   ),
   repository: value(string.min(1), "Repository of the controller's image"),
   tag,
@@ -84,6 +85,13 @@ const agentImage = section('Image of injected agents', {
   pullPolicy: value(pullPolicy, DESCRIPTIONS.agentImagePullPolicy),
 });
 
+const initImage = section("Image of the agent's init container, which redirects inbound connections", {
+  registry: value(string, "Registry of the image; the agent's when empty"),
+  repository: value(string.min(1), 'Repository of the image'),
+  tag,
+  digest,
+});
+
 const controller = {
   image,
   imagePullSecrets: value(
@@ -92,6 +100,7 @@ const controller = {
   ),
   agent: section('Injected agents', {
     image: agentImage,
+    initImage,
     logLevel: value(logLevel, DESCRIPTIONS.agentLogLevel),
     resources: value(resources, 'Resources of injected agents'),
     initResources: value(resources, DESCRIPTIONS.initResources),
@@ -118,7 +127,12 @@ const controller = {
   }),
   replicaCount: value(z.int().min(0).max(100), 'Number of controllers; one leads, all of them serve the webhook'),
   logLevel: value(logLevel, DESCRIPTIONS.logLevel),
+  httpPort: value(port, 'Port of the controller for health and metrics; with hostNetwork it must be free on the node'),
   workers: value(z.int().min(1).max(64), DESCRIPTIONS.workers),
+  watchNamespaces: value(
+    z.array(string.regex(NAMESPACE_NAME)).max(MAX_WATCHED_NAMESPACES),
+    `${DESCRIPTIONS.watchNamespaces}; see [Some namespaces only](#some-namespaces-only)`,
+  ),
   leaderElection: section('Leader election', {
     enabled: value(boolean, 'Elects a leader; required with several replicas, and while a Deployment rolls out'),
   }),
@@ -138,23 +152,50 @@ const controller = {
 const webhook = section('Admission webhooks', {
   port: value(port, DESCRIPTIONS.webhookPort),
   tlsMinVersion: value(z.enum(['TLSv1.2', 'TLSv1.3']), DESCRIPTIONS.tlsMinVersion),
+  certManager: section('Certificates of cert-manager', {
+    enabled: value(
+      boolean,
+      "Takes the webhook's certificate and `caBundle` from cert-manager; the controller then has no rights on webhook configurations",
+    ),
+    issuerRef: value(
+      z.strictObject({ name: string.min(1), kind: z.enum(['Issuer', 'ClusterIssuer']), group: string.min(1) }).partial(),
+      'Issuer of the certificate, as in a Certificate; a self-signed one when empty',
+    ),
+  }),
+  certificate: section('A certificate that neither the controller nor cert-manager issues', {
+    secretName: value(
+      string,
+      "Secret in the release's namespace with `tls.crt` and `tls.key`, for `<name>.<namespace>.svc`; the controller reads it again when it changes",
+    ),
+    caBundle: value(string, 'Base64 of the PEM certificates that signed it, for both webhook configurations'),
+  }),
   excludedNamespaces: value(z.array(string), "Namespaces that the webhooks ignore, in addition to the release's namespace"),
   injection: section('Injection of agents', {
     enabled: value(boolean, 'Injects agents into pods that are created in labelled namespaces'),
     failurePolicy: value(failurePolicy, 'While the webhook cannot be reached: `Fail` rejects pods, `Ignore` starts them without an agent'),
     timeoutSeconds: webhookTimeout,
+    namespaceSelector: value(labelSelector, 'Further restricts the namespaces in which pods get agents'),
+    objectSelector: value(labelSelector, 'Further restricts the pods that get agents'),
     matchConditions,
   }),
   validation: section('Validation of policies', {
     enabled: value(boolean, 'Rejects invalid policies when they are applied'),
+    newAccessWarnings: value(boolean, DESCRIPTIONS.newAccessWarnings),
     failurePolicy: value(
       failurePolicy,
       'While the webhook cannot be reached: `Fail` rejects policies, `Ignore` admits them; the controller validates them in either case',
     ),
     timeoutSeconds: webhookTimeout,
     namespaceSelector: value(labelSelector, 'Namespaces whose policies are validated; all when empty'),
+    objectSelector: value(labelSelector, 'Policies that are validated, by their labels; all when empty'),
     matchConditions,
   }),
+});
+
+const feed = section('Feed of bundles to agents', {
+  enabled: value(boolean, DESCRIPTIONS.feedEnabled),
+  port: value(port, DESCRIPTIONS.feedPort),
+  maxStreams: value(z.int().min(1).max(100_000), DESCRIPTIONS.feedMaxStreams),
 });
 
 const access = {
@@ -188,6 +229,10 @@ const pod = {
   containerSecurityContext: value(containerSecurityContext, 'Security context of the container'),
   livenessProbe: value(probe, 'Liveness probe without its handler'),
   readinessProbe: value(probe, 'Readiness probe without its handler'),
+  lifecycle: value(
+    z.record(string, z.unknown()),
+    'Lifecycle hooks of the container; the image has no shell, so that `sleep` and `httpGet` are useful, and `exec` is not',
+  ),
   updateStrategy: value(deploymentStrategy, 'Update strategy of the Deployment'),
   revisionHistoryLimit: value(z.int().min(0), 'Number of ReplicaSets kept for a rollback'),
   terminationGracePeriodSeconds: value(z.int().min(0), 'Seconds that the controller has to stop'),
@@ -200,7 +245,7 @@ const pod = {
     'Topology spread constraints; when empty, several replicas are spread over nodes',
   ),
   hostNetwork: value(boolean, "Uses the node's network, for clusters whose API servers cannot reach pods"),
-  dnsPolicy: value(string, "DNS policy; Kubernetes' default when empty"),
+  dnsPolicy: value(string, "DNS policy; when empty, Kubernetes' default, with hostNetwork `ClusterFirstWithHostNet`"),
 };
 
 const around = {
@@ -213,20 +258,47 @@ const around = {
     minAvailable: value(minAvailable, 'Minimum number of controllers that stay available'),
   }),
   networkPolicy: section('NetworkPolicy of the controller', {
-    enabled: value(boolean, "Restricts the controller's connections"),
+    enabled: value(boolean, "Restricts the controller's connections: others reach its webhook and its HTTP port only"),
     ingressFrom: value(networkPeers, 'Peers that may reach webhook and metrics; all when empty'),
-    egress: value(networkEgress, 'Destinations that the controller may reach: DNS, the API server, key sources'),
+    egress: value(
+      networkEgress,
+      'Destinations that the controller may reach; all when empty. It needs DNS, the API server, and the key sources of the policies',
+    ),
   }),
   serviceMonitor: section('ServiceMonitor of the Prometheus operator', {
     enabled: value(boolean, "Creates a ServiceMonitor; requires the Prometheus operator's CRDs"),
     interval: durationSchema.meta({ description: 'Scrape interval' }),
     labels: value(strings, 'Labels by which Prometheus selects the ServiceMonitor'),
   }),
+  podMonitor: section('PodMonitor of the Prometheus operator, for agents', {
+    enabled: value(boolean, "Creates a PodMonitor of the agents in all namespaces; requires the Prometheus operator's CRDs"),
+    interval: durationSchema.meta({ description: 'Scrape interval' }),
+    labels: value(strings, 'Labels by which Prometheus selects the PodMonitor'),
+  }),
+  prometheusRule: section('PrometheusRule of the Prometheus operator', {
+    enabled: value(boolean, "Creates alerts; requires the Prometheus operator's CRDs"),
+    labels: value(strings, 'Labels by which Prometheus selects the PrometheusRule'),
+    denyRatio: value(z.number().positive().max(1), 'Share of refused requests of a namespace above which an alert fires'),
+    keyAgeSeconds: value(z.int().min(60), 'Age of fetched keys above which an alert fires'),
+  }),
+  dashboards: section('Dashboards of Grafana', {
+    enabled: value(boolean, 'Creates a ConfigMap for each dashboard, which the sidecar of Grafana loads'),
+    labels: value(strings, 'Labels by which the sidecar selects the ConfigMaps'),
+    annotations: value(strings, 'Annotations of the ConfigMaps, such as the place of the dashboards in Grafana'),
+  }),
+  tests: section('`helm test`', {
+    enabled: value(boolean, 'Creates the hooks of `helm test`, which check one allowed and one denied request'),
+    namespace: value(objectName, 'Namespace of the tests; it must not be excluded from injection'),
+  }),
+  extraObjects: value(
+    z.array(z.union([z.record(string, z.unknown()), string])),
+    'Further objects, each a mapping or a string; rendered as templates',
+  ),
 };
 
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
-  const schema = z.strictObject({ ...names, ...controller, webhook, admission, ...access, ...pod, ...around }).partial();
+  const schema = z.strictObject({ ...names, ...controller, webhook, feed, admission, ...access, ...pod, ...around }).partial();
   const { properties, ...json } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
   return { ...json, properties: { ...properties, mesh: withIstioMesh(properties?.['mesh'] as object) } };
 }

@@ -4,7 +4,8 @@
  */
 
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
+import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
 import { parseYamlValue } from '../api/kube/yaml-documents.ts';
@@ -16,7 +17,7 @@ import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh, isIstioMeshKey } from './istio-mesh.ts';
 import { internalSources } from './key-sources.ts';
 import { durationSchema, ipBlockSchema, MESH_KEYS, meshSchema } from './mesh.ts';
-import { IMAGE_REPOSITORY } from './patterns.ts';
+import { IMAGE_REPOSITORY, MAX_WATCHED_NAMESPACES, NAMESPACE_NAME } from './patterns.ts';
 
 /** All settings of the controller, checked. {@link controllerConfigSchema} describes each; times are in milliseconds here. */
 export interface ControllerConfig {
@@ -26,6 +27,8 @@ export interface ControllerConfig {
   readonly kubernetes: { readonly kubeconfig?: string; readonly qps: number; readonly burst: number };
   readonly leaderElection: { readonly enabled: boolean; readonly name: string };
   readonly namespace: string;
+  /** Without duplicates; empty: the whole cluster. {@link namespacesToWatch} adds those that it must read as well. */
+  readonly watchNamespaces: readonly string[];
   readonly identity: string;
   readonly workers: number;
   readonly resyncMs: number;
@@ -44,6 +47,8 @@ export interface ControllerConfig {
     readonly service: string;
     /** Not empty when the webhook is enabled. */
     readonly agentImage: string;
+    /** Absent: derived from `agentImage`. */
+    readonly initImage?: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
     readonly agentLogLevel?: LogLevel;
     readonly agentResources?: ResourceRequirements;
@@ -59,15 +64,27 @@ export interface ControllerConfig {
     /** More repositories whose images count as agents, without tag and digest. */
     readonly agentRepositories: readonly string[];
     readonly privilegedContainers: 'refuse' | 'report';
+    /** Absent: the webhook issues its certificates. */
+    readonly certificateDirectory?: string;
+    /** Whether the webhook warns what an edit of a policy lets in. */
+    readonly newAccessWarnings: boolean;
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
+  readonly feed: { readonly enabled: boolean; readonly host: string; readonly port: number; readonly maxStreams: number };
 }
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
-const list = z
-  .union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))])
-  .pipe(z.array(ipBlockSchema));
+/** Comma-separated in a flag. */
+const texts = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((part) => part !== ''))]);
+const list = texts.pipe(z.array(ipBlockSchema));
+const namespaces = texts
+  .transform((names) => [...new Set(names)])
+  .pipe(
+    z
+      .array(z.string().regex(NAMESPACE_NAME, { error: 'not a name of a namespace' }))
+      .max(MAX_WATCHED_NAMESPACES, { error: `more than ${MAX_WATCHED_NAMESPACES} namespaces; leave it empty to watch all namespaces` }),
+  );
 const imageRepository = z.string().regex(IMAGE_REPOSITORY, { error: 'not an image repository without tag and digest' });
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 /** A quantity may be written as a number in YAML. */
@@ -115,6 +132,7 @@ const configObject = z.strictObject({
     .min(1)
     .default('sallyport-system')
     .meta({ description: 'Namespace of the controller, which holds its Lease and its Secret' }),
+  watchNamespaces: namespaces.default([]).meta({ description: `${DESCRIPTIONS.watchNamespaces}; comma-separated in a flag` }),
   identity: z.string().min(1).default('sallyport-controller').meta({ description: 'Name of this replica, normally that of its pod' }),
   workers: z.coerce.number().int().min(1).max(64).default(4).meta({ description: DESCRIPTIONS.workers }),
   resync: durationSchema
@@ -150,10 +168,18 @@ const configObject = z.strictObject({
       host: z.string().default('0.0.0.0').meta({ description: 'Address on which the webhook is served' }),
       port: port.default(9443).meta({ description: DESCRIPTIONS.webhookPort }),
       service: z.string().min(1).default('sallyport').meta({ description: 'Name of the Service that the API server calls' }),
+      certificateDirectory: z.string().min(1).exactOptional().meta({
+        description:
+          'Directory with tls.crt and tls.key, which another controller renews; absent: the controller issues and renews certificates, and sets `caBundle`',
+      }),
       agentImage: z
         .string()
         .default('')
         .meta({ description: 'Image of injected agents; required when the webhook is enabled. `sallyport inject` uses it, too' }),
+      initImage: z.string().min(1).exactOptional().meta({
+        description:
+          "Image of the agent's init container; absent: that of the agent with the name `redirect` instead of `agent`. `sallyport inject` uses it, too",
+      }),
       agentImagePullPolicy: z
         .enum(['Always', 'IfNotPresent', 'Never'])
         .default('IfNotPresent')
@@ -192,11 +218,24 @@ const configObject = z.strictObject({
       annotationBounds: annotationBounds.exactOptional(),
       agentRepositories: z.array(imageRepository).default([]).meta({ description: DESCRIPTIONS.agentRepositories }),
       privilegedContainers: z.enum(['refuse', 'report']).default('refuse').meta({ description: DESCRIPTIONS.privilegedContainers }),
+      newAccessWarnings: flag.default(false).meta({ description: DESCRIPTIONS.newAccessWarnings }),
       tlsMinVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').meta({ description: DESCRIPTIONS.tlsMinVersion }),
     })
     .refine((webhook) => !webhook.enabled || webhook.agentImage !== '', {
       path: ['agentImage'],
       error: 'required when the webhook is enabled',
+    })
+    .refine(({ agentImage, initImage }) => agentImage === '' || (initImage ?? initImageOf(agentImage)) !== undefined, {
+      path: ['initImage'],
+      error: 'required, because it cannot be derived from an agentImage that has a digest, or whose name is not `agent`',
+    })
+    .prefault({}),
+  feed: z
+    .strictObject({
+      enabled: flag.default(false).meta({ description: DESCRIPTIONS.feedEnabled }),
+      host: z.string().default('0.0.0.0').meta({ description: 'Address on which the feed is served' }),
+      port: port.default(9444).meta({ description: DESCRIPTIONS.feedPort }),
+      maxStreams: z.coerce.number().int().min(1).max(100_000).default(2000).meta({ description: DESCRIPTIONS.feedMaxStreams }),
     })
     .prefault({}),
 });
@@ -215,6 +254,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['leaderElection.enabled', 'leader-elect', 'SALLYPORT_LEADER_ELECT'],
   ['leaderElection.name', 'leader-election-name', 'SALLYPORT_LEADER_ELECTION_NAME'],
   ['namespace', 'namespace', 'POD_NAMESPACE'],
+  ['watchNamespaces', 'watch-namespaces', 'SALLYPORT_WATCH_NAMESPACES'],
   ['identity', 'identity', 'POD_NAME'],
   ['workers', 'workers', 'SALLYPORT_WORKERS'],
   ['resync', 'resync', 'SALLYPORT_RESYNC'],
@@ -227,7 +267,11 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['webhook.port', 'webhook-port', 'SALLYPORT_WEBHOOK_PORT'],
   ['webhook.service', 'webhook-service', 'SALLYPORT_WEBHOOK_SERVICE'],
   ['webhook.tlsMinVersion', 'tls-min-version', 'SALLYPORT_TLS_MIN_VERSION'],
+  ['feed.enabled', 'feed', 'SALLYPORT_FEED_ENABLED'],
+  ['feed.host', 'feed-host', 'SALLYPORT_FEED_HOST'],
+  ['feed.port', 'feed-port', 'SALLYPORT_FEED_PORT'],
   ['webhook.agentImage', 'agent-image', 'SALLYPORT_AGENT_IMAGE'],
+  ['webhook.initImage', 'init-image', 'SALLYPORT_INIT_IMAGE'],
   ['webhook.agentImagePullPolicy', 'agent-image-pull-policy', 'SALLYPORT_AGENT_IMAGE_PULL_POLICY'],
 ];
 
@@ -253,14 +297,25 @@ export function loadControllerConfig(input: ConfigInput): ControllerConfig {
     const value = flags.get(flagName) ?? input.env[variable];
     if (value !== undefined && value !== '') setPath(raw, path.split('.'), value);
   }
-  const { mesh, faults } = adaptIstioMesh(raw['mesh']);
+  const { mesh, faults: meshFaults } = adaptIstioMesh(raw['mesh']);
+  const faults = [...meshFaults];
   const parsed = configObject.safeParse(mesh === undefined ? raw : { ...raw, mesh });
   const issues = parsed.success ? [] : parsed.error.issues;
+  const { feed, webhook } = parsed.data ?? {};
+  if (feed?.enabled === true && webhook?.enabled !== true)
+    faults.push('feed.enabled: needs webhook.enabled, whose certificate authority agents trust');
+  if (feed?.enabled === true && webhook?.certificateDirectory !== undefined)
+    faults.push('feed.enabled: needs the certificates that the controller issues; remove webhook.certificateDirectory');
   const all = [...faults, ...issues.map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`)];
   if (!parsed.success || all.length > 0) throw new RefusedError('SP_CONFIG', all.join('; '));
   const { resync, jwks, ...rest } = parsed.data;
   const { refresh, ...keys } = jwks;
   return { ...rest, resyncMs: resync, jwks: { ...keys, refreshMs: refresh } };
+}
+
+/** Namespaces that the controller reads: those of `watchNamespaces`, the root namespace and its own; undefined: the whole cluster. */
+export function namespacesToWatch({ watchNamespaces, mesh, namespace }: ControllerConfig): readonly string[] | undefined {
+  return watchNamespaces.length === 0 ? undefined : [...new Set([...watchNamespaces, mesh.rootNamespace, namespace])];
 }
 
 /** What a configuration file has from Istio's MeshConfig that is ignored or renamed here. @throws RefusedError SP_CONFIG */

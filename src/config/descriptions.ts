@@ -7,6 +7,8 @@
 export const DESCRIPTIONS = {
   logLevel: 'Lowest level of log lines: `trace`, `debug`, `info`, `warn`, `error` or `silent`',
   workers: 'Number of workloads that are compiled and published at the same time',
+  watchNamespaces:
+    'Namespaces that the controller reads and writes, at most 100, in addition to the root namespace and its own; empty: all namespaces. The controller then needs Roles in these namespaces only',
   jwksRefresh: 'Longest time between two fetches of a key set; the Cache-Control header of the response may shorten it',
   jwksBlockedCidrs: 'Address ranges from which keys are never fetched, in addition to loopback, link-local and metadata addresses',
   jwksInternalCidrs:
@@ -18,6 +20,8 @@ export const DESCRIPTIONS = {
   kubeApiQps: 'Average limit of requests per second to the API server',
   kubeApiBurst: 'Number of requests to the API server that may exceed the limit after a pause',
   webhookPort: 'Port on which the controller serves admission webhooks to the API server',
+  newAccessWarnings:
+    'Warns, when a policy is applied, what the edit lets in that was refused before; analysed for at most 200 ms, in a worker thread',
   tlsMinVersion: 'Lowest TLS version that the webhook accepts: `TLSv1.2` or `TLSv1.3`',
   agentLogLevel: 'Log level of injected agents',
   agentAccessLog: 'Whether agents write one JSON line for each request: `on` or `off`',
@@ -30,5 +34,9 @@ export const DESCRIPTIONS = {
     'Image repositories without tag and digest whose images also count as agents, for example the earlier registry of a moved image; only the operator may push to them',
   privilegedContainers:
     'Containers that could bypass the agent of their pod (shared processes, NET_ADMIN, SYS_PTRACE and the like, privileged, the user of the agent): `refuse` does not admit the pod, `report` admits it and names it in the condition Enforced',
+  feedEnabled:
+    'Serves new bundles to agents over streams, without a patch of each pod, and reports in the condition `Programmed` of each policy how many agents enforce it. Pods take part once they are created again',
+  feedPort: 'Port on which the controller serves the feed to agents',
+  feedMaxStreams: 'Number of agents that the leader serves over the feed; further ones get bundles through their volumes only',
   agentImagePullPolicy: 'Image pull policy of injected agents',
 } as const;

@@ -39,6 +39,7 @@ export function followConfig(options: FollowOptions): ConfigFollower {
   const poll = async (read: () => Promise<ControllerConfig>): Promise<void> => {
     try {
       const next = await read();
+      refuseOtherRoot(options.first, next);
       lastError = '';
       const before = current;
       current = next;
@@ -78,6 +79,12 @@ export function followConfig(options: FollowOptions): ConfigFollower {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/** Its policies would be missing in all bundles: the namespaces that are read do not change while the process runs. */
+function refuseOtherRoot(first: ControllerConfig, { mesh }: ControllerConfig): void {
+  if (first.watchNamespaces.length === 0 || mesh.rootNamespace === first.mesh.rootNamespace) return;
+  throw new RefusedError('SP_CONFIG', `mesh.rootNamespace: "${mesh.rootNamespace}" needs a restart, because watchNamespaces is set`);
 }
 
 function same(one: unknown, other: unknown): boolean {

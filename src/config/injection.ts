@@ -1,6 +1,7 @@
 /*
  * The settings of injected agents, as the webhook and `sallyport inject` take them.
  */
+import { initImageOf } from '../api/kube/agent-image.ts';
 import { type AgentRules, ANY_AGENT_IMAGE, repositoryOf } from '../api/kube/pod-agent.ts';
 import type { ControllerConfig } from './controller.ts';
 
@@ -8,6 +9,7 @@ type Webhook = ControllerConfig['webhook'];
 
 /** The settings of injected agents besides image and version. */
 export type InjectionConfig = Present<{
+  readonly initImage: Webhook['initImage'];
   readonly imagePullPolicy: Webhook['agentImagePullPolicy'];
   readonly logLevel: Webhook['agentLogLevel'];
   readonly resources: Webhook['agentResources'];
@@ -27,6 +29,7 @@ type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
 /** The settings of injected agents in the configuration; what it does not set is absent. */
 export function injectionConfigOf(webhook: Webhook): InjectionConfig {
   const settings = {
+    initImage: webhook.initImage,
     imagePullPolicy: webhook.agentImagePullPolicy,
     logLevel: webhook.agentLogLevel,
     resources: webhook.agentResources,
@@ -44,6 +47,8 @@ export function injectionConfigOf(webhook: Webhook): InjectionConfig {
 }
 
 /** What counts as an agent: images of the repositories in the configuration, with any tag, because older pods outlive an upgrade. */
-export function agentRulesOf({ agentImage, agentRepositories }: Webhook): AgentRules {
-  return agentImage === '' ? ANY_AGENT_IMAGE : { repositories: [repositoryOf(agentImage), ...agentRepositories] };
+export function agentRulesOf({ agentImage, initImage = initImageOf(agentImage), agentRepositories }: Webhook): AgentRules {
+  if (agentImage === '') return ANY_AGENT_IMAGE;
+  const ours = [agentImage, initImage ?? agentImage].map(repositoryOf);
+  return { repositories: [...new Set([...ours, ...agentRepositories])] };
 }

@@ -1,7 +1,7 @@
 /*
  * Schema of the addresses inside the cluster from which keys may be fetched, for the configuration and the chart's values.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { ipBlockSchema, namespaceSchema } from './mesh.ts';
 

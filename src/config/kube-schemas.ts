@@ -3,7 +3,7 @@
  * that a misspelt one is an error of Helm instead of a field that the API server drops.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { QUANTITY } from './patterns.ts';
 
 const string = z.string();

@@ -3,7 +3,7 @@
  * MeshConfig. Directory mode reads the same part.
  * @see istio.io/api mesh/v1alpha1/config.proto
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatProblem, HEADER_FORMAT } from '../api/header-format.ts';
 import { DEFAULT_MESH_CONFIG, type ExtensionProvider, type MeshConfig } from '../api/mesh-config.ts';
 import { HEADER_NAME, HEADER_PATTERN, IP_BLOCK } from './patterns.ts';

@@ -20,6 +20,12 @@ export const IP_BLOCK: RegExp = new RegExp(`^(?:${V4}(?:/(?:3[0-2]|[12]?[0-9]))?
 /** The name of an object of Kubernetes, or nothing. Starts with a letter, because a Service is named after it. */
 export const OBJECT_NAME: RegExp = /^(?:[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?)?$/;
 
+/** Most namespaces that `watchNamespaces` may have: each costs four connections to the API server. */
+export const MAX_WATCHED_NAMESPACES = 100;
+
+/** The name of a namespace. */
+export const NAMESPACE_NAME: RegExp = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
 /** An image reference without tag and digest, such as `registry.example:5000/a/b`. */
 export const IMAGE_REPOSITORY: RegExp = /^[A-Za-z0-9.-]+(?::[0-9]{1,5}\/[a-z0-9._-]+)?(?:\/[a-z0-9._-]+)*$/;
 

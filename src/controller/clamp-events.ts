@@ -1,6 +1,7 @@
 /*
- * Records an event on each new pod whose annotations asked for more than the operator allows. Injection wrote down what it
- * clamped, because a pod has no name yet when it is admitted.
+ * Records events on each new pod whose annotations asked for more than the operator allows, or whose injection warned of something: the
+ * answer of the webhook reaches only the client that creates the pod, which usually is a controller. Injection wrote both down, because a pod has no name yet
+ * when it is admitted.
  */
 import type { InjectionStatus } from '../api/kube/agent-contract.ts';
 import { AGENT_ANNOTATION } from '../api/kube/names.ts';
@@ -12,12 +13,12 @@ import type { ClusterState } from '../state/cluster-state.ts';
 export function recordClamps(clusterState: Pick<ClusterState, 'pods'>, recorder: Pick<Recorder, 'record'>): () => void {
   return clusterState.pods.subscribe(({ before, after: pod }) => {
     if (before !== undefined || pod === undefined) return;
-    for (const note of clampsOf(pod)) {
+    for (const { reason, note } of notesOf(pod)) {
       const { namespace, name, uid } = pod;
       recorder.record({
         regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, ...(uid === undefined ? {} : { uid }) },
         type: 'Warning',
-        reason: 'AnnotationClamped',
+        reason,
         action: 'Inject',
         note,
       });
@@ -25,12 +26,24 @@ export function recordClamps(clusterState: Pick<ClusterState, 'pods'>, recorder:
   });
 }
 
-function clampsOf(pod: SlimPod): readonly string[] {
+interface Note {
+  readonly reason: string;
+  readonly note: string;
+}
+
+function notesOf(pod: SlimPod): readonly Note[] {
   try {
-    const { clamped } = JSON.parse(pod.annotations[AGENT_ANNOTATION] ?? '{}') as Partial<InjectionStatus>;
-    return Array.isArray(clamped) ? clamped.filter((note) => typeof note === 'string').slice(0, 20) : [];
+    const { clamped, warnings } = JSON.parse(pod.annotations[AGENT_ANNOTATION] ?? '{}') as Partial<InjectionStatus>;
+    return [
+      ...textsOf(clamped).map((note) => ({ reason: 'AnnotationClamped', note })),
+      ...textsOf(warnings).map((note) => ({ reason: 'InjectionWarning', note })),
+    ];
   } catch {
     // Not written by injection.
     return [];
   }
+}
+
+function textsOf(list: unknown): readonly string[] {
+  return Array.isArray(list) ? list.filter((note) => typeof note === 'string').slice(0, 20) : [];
 }

@@ -30,6 +30,7 @@ export function createGauges({ clusterState, ledger, jwksCache, keyRing, term }:
     running: () => ({
       workload: term()?.pipeline.queue.running() ?? [],
       'policy-status': term()?.statuses.queue.running() ?? [],
+      'pod-touch': term()?.touches.queue.running() ?? [],
     }),
   };
 }

@@ -17,7 +17,9 @@ import {
   REQUEST_AUTHENTICATIONS,
   type Resource,
 } from '../cluster/paths.ts';
+import { createPolledObject } from '../cluster/polled-object.ts';
 import { createReflector, type Reflector, type ReflectorOptions, type ReflectorSink, type RestartReason } from '../cluster/reflector.ts';
+import type { NamespaceInput, WatchedNamespaces } from '../cluster/watched-namespaces.ts';
 import type { ConfigMapDelivery } from '../delivery/config-map-delivery.ts';
 import { type DocumentCopy, type DocumentWatch, documentOf } from '../delivery/document-watch.ts';
 import type { Copy } from '../delivery/published-copies.ts';
@@ -34,6 +36,8 @@ export interface InformerOptions {
   readonly podSink: ReflectorSink<SlimPod>;
   /** What counts as an agent. */
   readonly agentRules: AgentRules;
+  /** Namespaces to read; absent: the whole cluster. */
+  readonly namespaces?: WatchedNamespaces;
   readonly logger: Logger;
   readonly onRestart?: (resource: string, reason: RestartReason) => void;
 }
@@ -47,7 +51,10 @@ export interface Informer {
 /** All informers; they read nothing before their reflectors run. */
 export function createInformers(options: InformerOptions): readonly Informer[] {
   const { clusterState, podSink, agentRules } = options;
+  // In this order a namespace joins those that are watched: what is published there, policies, and at last the pods that need both.
   return [
+    informer(options, CONFIG_MAPS, { ...configMaps(options), labelSelector: BUNDLE_LABEL }),
+    informer(options, NAMESPACES, { project: projectNamespace, sink: namespaceSink(clusterState) }),
     informer(options, REQUEST_AUTHENTICATIONS, {
       project: projectPolicy('RequestAuthentication', REQUEST_AUTHENTICATIONS),
       sink: policySink('RequestAuthentication', clusterState),
@@ -57,8 +64,6 @@ export function createInformers(options: InformerOptions): readonly Informer[] {
       sink: policySink('AuthorizationPolicy', clusterState),
     }),
     informer(options, PODS, { project: (raw) => projectPod(raw, agentRules), sink: podSink }),
-    informer(options, NAMESPACES, { project: projectNamespace, sink: namespaceSink(clusterState) }),
-    informer(options, CONFIG_MAPS, { ...configMaps(options), labelSelector: BUNDLE_LABEL }),
   ];
 }
 
@@ -67,17 +72,21 @@ function informer<T>(
   resource: Resource,
   specific: Pick<ReflectorOptions<T>, 'project' | 'sink' | 'labelSelector'>,
 ): Informer {
-  const { client, logger, onRestart } = options;
-  return {
-    name: resource.plural,
-    reflector: createReflector<T>({
-      client,
-      logger,
-      resource,
-      ...specific,
-      ...(onRestart === undefined ? {} : { onRestart: (reason: RestartReason) => onRestart(resource.plural, reason) }),
-    }),
+  const { client, logger, namespaces, onRestart } = options;
+  const common = {
+    client,
+    logger,
+    resource,
+    ...specific,
+    ...(onRestart === undefined ? {} : { onRestart: (reason: RestartReason) => onRestart(resource.plural, reason) }),
   };
+  const name = resource.plural;
+  if (namespaces === undefined) return { name, reflector: createReflector<T>(common) };
+  const create = (namespace: string, input: NamespaceInput<T>): Reflector =>
+    resource.namespaced
+      ? createReflector<T>({ ...common, ...input, namespace })
+      : createPolledObject<T>({ ...common, ...input, ref: { resource, name: namespace } });
+  return { name, reflector: namespaces.mirror(name, specific.sink, create) };
 }
 
 /** Adds kind and apiVersion, which items of a list lack; drops managedFields, the larger half of an object, which nothing reads. */
@@ -104,9 +113,13 @@ function configMaps({ delivery, documents }: InformerOptions): Pick<ReflectorOpt
   return {
     project: (raw) => documentOf(raw) ?? delivery.project(raw),
     sink: {
-      replace: (objects) => {
-        delivery.sink.replace(new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [[key, one] as const] : []))));
-        documents.sink.replace(new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [] : [[key, one] as const]))));
+      replace: (objects, resourceVersion) => {
+        delivery.sink.replace(copiesIn(objects), resourceVersion);
+        documents.sink.replace(documentsIn(objects), resourceVersion);
+      },
+      replaceIn: (namespace, objects, resourceVersion) => {
+        delivery.sink.replaceIn?.(namespace, copiesIn(objects), resourceVersion);
+        documents.sink.replaceIn?.(namespace, documentsIn(objects), resourceVersion);
       },
       upsert: (key, one) => ('copy' in one ? delivery.sink.upsert(key, one) : documents.sink.upsert(key, one)),
       remove: (key) => {
@@ -115,6 +128,14 @@ function configMaps({ delivery, documents }: InformerOptions): Pick<ReflectorOpt
       },
     },
   };
+}
+
+function copiesIn(objects: ReadonlyMap<string, Copy | DocumentCopy>): ReadonlyMap<string, Copy> {
+  return new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [[key, one] as const] : [])));
+}
+
+function documentsIn(objects: ReadonlyMap<string, Copy | DocumentCopy>): ReadonlyMap<string, DocumentCopy> {
+  return new Map([...objects].flatMap(([key, one]) => ('copy' in one ? [] : [[key, one] as const])));
 }
 
 function namespaceSink({ namespaces }: ClusterState): ReflectorSink<SlimNamespace> {

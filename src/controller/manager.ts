@@ -4,12 +4,17 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, type WorkloadRef } from '../api/kube/keys.ts';
-import { type LeaseHistory, runWithLease } from '../cluster/lease.ts';
+import { fencedClient } from '../cluster/fenced-client.ts';
+import { type LeaseTerm, runWithLease } from '../cluster/lease.ts';
 import { createRecorder } from '../cluster/recorder.ts';
+import type { Reflector } from '../cluster/reflector.ts';
+import type { FeedSource } from '../feed-server/agent-streams.ts';
 import type { Check } from '../ops-server/health.ts';
+import { type EditedPods, editedPods } from '../resolve/edited-pods.ts';
+import { createFeedSource } from './feed-source.ts';
 import { createGauges } from './gauges.ts';
 import { createReplica, type Replica, type ReplicaOptions, untilKeysKnown, untilSynced } from './replica.ts';
-import { runTerm, type Term, type TermOptions } from './term.ts';
+import { runTerm, type Term, type TermOptions, type TermSignals } from './term.ts';
 
 /** Settings of the whole controller. */
 export interface ManagerOptions extends ReplicaOptions, Omit<TermOptions, 'recorder'> {
@@ -27,10 +32,20 @@ export interface Manager {
   readonly portsFor: (policy: Policy) => ReadonlySet<number> | undefined;
   /** Why a policy would be over its budget, from the caches of this replica; undefined: it would not. */
   readonly whyOverBudget: (policy: Policy) => string | undefined;
+  /** The policies of each set of pods that an edit of a policy changes, from the caches of this replica. */
+  readonly editedPods: (policy: Policy) => EditedPods;
   /** Policies of the root namespace that select a pod of `namespace` with these labels, as `namespace/name`. */
   readonly rootPoliciesFor: (namespace: string, labels: Readonly<Record<string, string>>) => readonly string[];
   /** What a new agent of a workload trusts; undefined: the signing keys are not known. */
   readonly trustFor: (workload: WorkloadRef) => { readonly anchor: string; readonly floor: number } | undefined;
+  /** What the feed serves, and where: agents hold their streams to the leader. */
+  readonly feed: {
+    readonly source: FeedSource;
+    /** Whether the caches of this replica are filled. */
+    readonly isReady: () => boolean;
+    /** Address of the leader's pod; undefined: not known. */
+    readonly leaderHost: () => string | undefined;
+  };
   /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
@@ -39,28 +54,35 @@ export interface Manager {
 
 /** A controller; it does nothing before {@link Manager.run}. */
 export function createManager(options: ManagerOptions): Manager {
-  const { client, logger, metrics, instance } = options;
-  const replica = createReplica(options);
+  const { logger, metrics, instance, lease } = options;
+  let mayWrite = (): boolean => true;
+  const client = lease === undefined ? options.client : fencedClient(options.client, () => mayWrite());
+  const replica = createReplica({ ...options, client });
   const recorder = createRecorder({ client, controller: 'sallyport.dev/controller', instance, logger });
   let isLeading = false;
+  let holder = '';
+  const onHolder = (present: string): void => void (holder = present);
   let term: Term | undefined;
   metrics.observe(createGauges({ ...replica, term: () => term }));
 
-  const lead = async (lost: AbortSignal, stopping: AbortSignal): Promise<void> => {
+  const lead: Lead = async (signals, isHeld) => {
     isLeading = true;
+    mayWrite = isHeld;
     try {
       const onTerm = (present: Term | undefined): void => {
         term = present;
       };
-      await runTerm(replica, { ...options, recorder }, { signals: { lost, stopping }, onTerm });
+      await runTerm(replica, { ...options, client, recorder }, { signals, onTerm });
     } finally {
       isLeading = false;
+      mayWrite = () => true;
     }
   };
   return {
     checks: checksOf(replica),
     portsFor: replica.clusterState.selection.portsFor,
     whyOverBudget: replica.clusterState.whyOverBudget,
+    editedPods: (policy) => editedPods(policy, replica.clusterState.selection, options.mesh.current().rootNamespace),
     rootPoliciesFor: (namespace, labels) =>
       [...replica.clusterState.selection.policiesFor(namespace, labels).values()]
         .filter(({ metadata }) => metadata.namespace === options.mesh.current().rootNamespace)
@@ -68,6 +90,11 @@ export function createManager(options: ManagerOptions): Manager {
     trustFor: (workload) => {
       const signer = replica.keyRing.signer();
       return signer === undefined ? undefined : { anchor: signer.anchor, floor: replica.delivery.numberOf(workload) };
+    },
+    feed: {
+      source: createFeedSource(replica, replica.relayed),
+      isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
+      leaderHost: () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP,
     },
     isLeading: () => isLeading,
     run: async (signal) => {
@@ -79,7 +106,7 @@ export function createManager(options: ManagerOptions): Manager {
         // Pods may have been read before the bundles of their workloads.
         replica.trustedPods.compareAgain();
         await untilKeysKnown(replica, signal);
-        if (!signal.aborted) await contend(replica, { options, lead }, signal);
+        if (!signal.aborted) await contend(replica, { options, lead, onHolder }, signal);
       } finally {
         ending.abort();
         await Promise.all(background);
@@ -92,36 +119,50 @@ export function createManager(options: ManagerOptions): Manager {
 /** A lease that was not renewed for this long may come from a backup, in milliseconds. */
 const RENEW_AFTER_MS = 60_000;
 
+/** Runs the work of one term. */
+type Lead = (signals: TermSignals, isHeld: () => boolean) => Promise<void>;
+
 interface Contender {
   readonly options: ManagerOptions;
-  /** Runs the work of one term. */
-  readonly lead: (lost: AbortSignal, stopping: AbortSignal) => Promise<void>;
+  readonly lead: Lead;
+  /** Called with the holder of the lease; `''`: none. */
+  readonly onHolder: (holder: string) => void;
 }
 
-async function contend({ clusterState, delivery }: Replica, { options, lead }: Contender, signal: AbortSignal): Promise<void> {
+/** The pod in an identity of a replica: its name, `_` and a random suffix. */
+function podOfIdentity(identity: string): string {
+  return identity.slice(0, Math.max(0, identity.lastIndexOf('_')));
+}
+
+async function contend({ clusterState, delivery }: Replica, { options, lead, onHolder }: Contender, signal: AbortSignal): Promise<void> {
   const { client, lease, logger, metrics } = options;
   logger.info({ policies: clusterState.policies.size(), pods: clusterState.pods.size() }, 'caches are filled');
   if (lease === undefined) {
-    await lead(signal, signal);
+    await lead({ lost: signal, stopping: signal }, () => true);
     return;
   }
   const onChange = (leading: boolean, holder: string): void => {
     metrics.onLeader(leading);
+    onHolder(holder);
     logger.info({ leading, holder }, 'leadership changed');
   };
-  const start = (lost: AbortSignal, { awayMs }: LeaseHistory): Promise<void> => {
+  const start = (lost: AbortSignal, { awayMs, isHeld }: LeaseTerm): Promise<void> => {
     // No replica led for a while: the cluster may have been restored from a backup, and agents may know newer bundles than it has.
     if (awayMs > RENEW_AFTER_MS) delivery.renewAll();
-    return lead(lost, signal);
+    return lead({ lost, stopping: signal }, isHeld);
   };
   await runWithLease({ client, ...lease, logger, onChange }, start, signal);
 }
 
+function whyNotSynced(name: string, reflector: Reflector): string | undefined {
+  const forbidden = reflector.forbidden?.() ?? [];
+  if (forbidden.length > 0)
+    return `no rights to read ${name} in the watched ${forbidden.length === 1 ? 'namespace' : 'namespaces'} ${forbidden.join(', ')}`;
+  return reflector.hasSynced() ? undefined : `${name} not listed yet`;
+}
+
 function checksOf({ informers, keyRing }: Replica): Manager['checks'] {
-  const checks = informers.map(({ name, reflector }) => [
-    `${name}-synced`,
-    () => (reflector.hasSynced() ? undefined : `${name} not listed yet`),
-  ]);
+  const checks = informers.map(({ name, reflector }) => [`${name}-synced`, () => whyNotSynced(name, reflector)]);
   // Missing keys are no reason to stop serving: the webhook then says what to do.
   return {
     ...Object.fromEntries(checks),

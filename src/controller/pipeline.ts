@@ -5,15 +5,15 @@
 import type { Policy } from '../api/istio/resources.ts';
 import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
-import { workloadOf } from '../api/kube/workload.ts';
-import type { KubeletResync } from '../delivery/kubelet-resync.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Affected, Change } from '../resolve/selection.ts';
 import type { ClusterState } from '../state/cluster-state.ts';
+import type { Priority } from '../workqueue/fair-keys.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver, type WorkersOptions } from '../workqueue/workers.ts';
 import { createReconcile, type ReconcileOptions } from './reconcile.ts';
 import { createResync, type Resync } from './resync.ts';
+import type { Touches } from './touches.ts';
 
 /** Parts and settings of a pipeline. */
 export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> {
@@ -26,7 +26,7 @@ export interface PipelineOptions extends Omit<ReconcileOptions, 'afterPublish'> 
   /** Called for each workload that a periodic resync found out of date. */
   readonly onMissedChange?: (workload: WorkloadKey) => void;
   /** Absent: agents notice a new bundle without help. */
-  readonly kubeletResync?: KubeletResync;
+  readonly touches?: Touches;
   /** Aborts the work in progress, some time after the pipeline stopped taking new keys; absent: immediately. */
   readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
@@ -44,6 +44,9 @@ export interface Pipeline {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
+/** A change of more workloads than this does not delay the changes of others. */
+const MANY_WORKLOADS = 32;
+
 /** A pipeline; it publishes nothing before {@link Pipeline.run}. */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { clusterState, queueObserver } = options;
@@ -54,31 +57,25 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ...(queueObserver === undefined ? {} : { observer: queueObserver }),
   });
   const resync = createResync({ ...options, queue });
-  const enqueue = (workload: WorkloadKey): void => {
+  const enqueue = (workload: WorkloadKey, priority: Priority = 'normal'): void => {
     resync.onEvent(workload);
-    queue.add(workload);
+    queue.add(workload, priority);
   };
   const onChange = (change: Change, { workloads }: Affected): void => {
-    for (const workload of workloads) enqueue(workload);
-    if (change.kind === 'pod' && change.after !== undefined && needsKubeletResync(options, change.after)) {
-      enqueue(workloadKey(workloadOf(change.after)));
-    }
+    const priority = workloads.size > MANY_WORKLOADS ? 'low' : 'normal';
+    for (const workload of workloads) enqueue(workload, priority);
+    if (change.kind === 'pod' && change.after !== undefined) options.touches?.add([change.after], 'normal');
   };
   const notify = (change: Change): void => onChange(change, clusterState.selection.apply(change));
   const renew = (): void => {
-    for (const workload of allWorkloads(options)) enqueueLow(queue, resync, workload);
+    for (const workload of allWorkloads(options)) enqueue(workload, 'low');
   };
   return { queue, notify, renew, run: (signal) => run(options, { queue, resync, enqueue, onChange, notify }, signal) };
 }
 
-function enqueueLow(queue: WorkQueue, resync: Resync, workload: WorkloadKey): void {
-  resync.onEvent(workload);
-  queue.add(workload, 'low');
-}
-
 interface Parts extends Pick<Pipeline, 'queue' | 'notify'> {
   readonly resync: Resync;
-  readonly enqueue: (workload: WorkloadKey) => void;
+  readonly enqueue: (workload: WorkloadKey, priority?: Priority) => void;
   readonly onChange: (change: Change, affected: Affected) => void;
 }
 
@@ -94,16 +91,18 @@ async function run(options: PipelineOptions, parts: Parts, signal: AbortSignal):
   ];
   // At low priority, so that changes overtake them: most of these workloads are published as they should be.
   for (const workload of allWorkloads(options)) queue.add(workload, 'low');
-  await runWorkers(workersOf(options, parts), signal);
+  await Promise.all([runWorkers(workersOf(options, parts), signal), options.touches?.run(signal)]);
   for (const unsubscribe of unsubscribes) unsubscribe();
   queue.close();
 }
 
 function workersOf(options: PipelineOptions, { queue, resync }: Parts): WorkersOptions {
-  const { observer, kubeletResync, logger, workSignal, concurrency, workerObserver } = options;
+  const { observer, touches, logger, workSignal, concurrency, workerObserver } = options;
   const handle = createReconcile({
     ...options,
-    ...(kubeletResync === undefined ? {} : { afterPublish: kubeletResync.run }),
+    ...(touches === undefined
+      ? {}
+      : { afterPublish: (key: WorkloadKey, pods: readonly SlimPod[]) => touches.add(pods, queue.priorityOf(key)) }),
     observer: {
       onCompile: (durationMs, bytes) => observer?.onCompile(durationMs, bytes),
       onPublish: (outcome, workload) => {
@@ -126,12 +125,6 @@ function workersOf(options: PipelineOptions, { queue, resync }: Parts): WorkersO
 function allWorkloads({ clusterState, ledger }: PipelineOptions): ReadonlySet<WorkloadKey> {
   const published = [...ledger.records()].flatMap((record) => (record.published === undefined ? [] : [record.key]));
   return new Set([...clusterState.selection.workloads(), ...published]);
-}
-
-function needsKubeletResync({ ledger, kubeletResync }: PipelineOptions, pod: SlimPod): boolean {
-  const published = ledger.get(workloadKey(workloadOf(pod)))?.published;
-  const revision = published?.resync ?? published?.revision;
-  return revision !== undefined && kubeletResync?.isNeeded(pod, revision) === true;
 }
 
 /** Keeps the key cache informed of the active JWT rules, on every replica. @returns a function that ends this */

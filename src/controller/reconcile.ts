@@ -38,7 +38,7 @@ export interface ReconcileOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with the workload's agent pods once its bundle is published, also when nothing was written. */
-  readonly afterPublish?: (pods: readonly SlimPod[], revision: Revision, signal: AbortSignal) => Promise<void>;
+  readonly afterPublish?: (key: WorkloadKey, pods: readonly SlimPod[]) => void;
   /** Called before a bundle of the namespace is published. @throws TransientError */
   readonly beforePublish?: (namespace: string, signal: AbortSignal) => Promise<void>;
   readonly observer?: ReconcileObserver;
@@ -55,7 +55,7 @@ export interface ReconcileObserver {
 /** What reconciling did to the published bundle. */
 export type PublishOutcome = PublishResult | 'removed' | 'refused';
 
-/** @throws what the delivery and `afterPublish` throw */
+/** @throws what the delivery throws */
 export type Reconcile = (key: WorkloadKey, signal: AbortSignal) => Promise<HandleResult | undefined>;
 
 /** Nothing to publish: no revision, hence no policies either. */
@@ -93,10 +93,11 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   const { key, workload, pods } = job;
   const { ledger, delivery } = options;
   const owner = ownerOf(workload, pods);
-  const { encoded, legacy } = compile(options, job, owner);
+  const { encoded, legacy, policies } = compile(options, job, owner);
   await options.beforePublish?.(workload.namespace, signal);
   let legacyFault: { readonly error: unknown } | undefined;
   const publishOptions: PublishOptions = {
+    policies,
     ...(owner === undefined ? {} : { owner }),
     ...(legacy === undefined ? {} : { legacy }),
     onLegacyFailed: (error) => {
@@ -113,8 +114,7 @@ async function publish(options: ReconcileOptions, job: Job, signal: AbortSignal)
   }
   ledger.accept(key);
   // Read again: a pod may have mounted the older bundle while this one was being written.
-  const revision = ledger.get(key)?.published?.resync ?? encoded.digest;
-  await options.afterPublish?.(options.clusterState.agentPodsOf(workload), revision, signal);
+  options.afterPublish?.(key, options.clusterState.agentPodsOf(workload));
   // All other agents have the bundle by now.
   const fault = legacyFault as { readonly error: unknown } | undefined;
   if (fault !== undefined && isRefused(options, key, fault.error)) throw fault.error;
@@ -130,7 +130,7 @@ function isRefused({ ledger, observer }: ReconcileOptions, key: WorkloadKey, err
 }
 
 /** What is published for a workload. */
-interface Compiled extends Pick<FittedBundle, 'encoded'> {
+interface Compiled extends Pick<FittedBundle, 'encoded'>, Pick<DesiredBundle, 'policies'> {
   /** Absent: all agents are of this version. */
   readonly legacy?: LegacyBundle;
 }
@@ -153,8 +153,9 @@ function compile(options: ReconcileOptions, job: Job, owner: BundleOwner | undef
     const { encoded } = compiled;
     const { legacy, findings = [] } = job.pods.some(({ agent }) => agent?.level === 1) ? compileLegacy(input, compiled) : {};
     options.observer?.onCompile(options.clock.nowMs() - startedMs, encoded.json.length);
-    options.ledger.desire(job.key, desiredBundle(encoded.digest, { ...compiled, findings: [...compiled.findings, ...findings] }, owner));
-    return { encoded, ...(legacy === undefined ? {} : { legacy }) };
+    const desired = desiredBundle(encoded.digest, { ...compiled, findings: [...compiled.findings, ...findings] }, owner);
+    options.ledger.desire(job.key, desired);
+    return { encoded, policies: desired.policies, ...(legacy === undefined ? {} : { legacy }) };
   } catch (error) {
     options.ledger.desire(job.key, NO_BUNDLE);
     throw error;
@@ -211,6 +212,11 @@ function ownerOf(workload: WorkloadRef, pods: readonly SlimPod[]): BundleOwner |
   return { apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid };
 }
 
+function uidOf(policy: Policy): readonly (readonly [PolicyKey, string])[] {
+  const { uid } = policy.metadata;
+  return uid === undefined ? [] : [[policyKeyOf(policy), uid]];
+}
+
 function desiredBundle(revision: Revision, compiled: CompileResult, owner: BundleOwner | undefined): DesiredBundle {
   const findings = new Map<PolicyKey, Finding[]>();
   for (const { policy, ...finding } of compiled.findings) {
@@ -220,5 +226,6 @@ function desiredBundle(revision: Revision, compiled: CompileResult, owner: Bundl
     else known.push(finding);
   }
   const policies = new Map(compiled.selecting.map((policy) => [policyKeyOf(policy), policy.metadata.generation ?? 0]));
-  return { revision, policies, findings, ...(owner === undefined ? {} : { ownerUid: owner.uid }) };
+  const uids = new Map(compiled.selecting.flatMap((policy) => uidOf(policy)));
+  return { revision, policies, uids, findings, ...(owner === undefined ? {} : { ownerUid: owner.uid }) };
 }

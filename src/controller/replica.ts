@@ -6,6 +6,8 @@ import { type AgentRules, ANY_AGENT_IMAGE } from '../api/kube/pod-agent.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
+import { type ListAll, listInCluster } from '../cluster/list-objects.ts';
+import { WatchedNamespaces } from '../cluster/watched-namespaces.ts';
 import { createBudgets } from '../compile/budgets.ts';
 import { type ConfigMapDelivery, createConfigMapDelivery } from '../delivery/config-map-delivery.ts';
 import { DocumentWatch } from '../delivery/document-watch.ts';
@@ -13,12 +15,14 @@ import { createLabelIndexStore, type LabelIndexStore } from '../delivery/label-i
 import { createLastGoodConfigMaps } from '../delivery/last-good-config-maps.ts';
 import type { LastGoodStore } from '../delivery/last-good-store.ts';
 import type { PublishedCopies } from '../delivery/published-copies.ts';
+import { createRelayedFiles, type RelayedFiles } from '../delivery/relayed-files.ts';
 import type { FetchLimits } from '../jwks/fetch-document.ts';
 import { createJwksCache, type JwksCache } from '../jwks/jwks-cache.ts';
 import { clusterReader } from '../keys/cluster-id.ts';
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts';
 import { secretKeyStore } from '../keys/key-store.ts';
 import { type ClusterState, createClusterState } from '../state/cluster-state.ts';
+import type { AgentReports } from '../status/agent-reports.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../status/workload-ledger.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -47,6 +51,10 @@ export interface ReplicaOptions {
   readonly keys?: { readonly rotationAgeMs?: number; readonly refreshMs?: number };
   /** Which containers count as agents; absent: those with any image. */
   readonly agentRules?: AgentRules;
+  /** Namespaces to read, the root namespace among them; absent: the whole cluster. */
+  readonly watchNamespaces?: readonly string[];
+  /** What agents report over the feed; absent: there is no feed. */
+  readonly agents?: AgentReports;
   /** Absent: the system clock. */
   readonly clock?: Clock;
   /** Uniform in [0, 1); absent: Math.random. */
@@ -57,6 +65,8 @@ export interface ReplicaOptions {
 export interface Replica {
   readonly clock: Clock;
   readonly random: () => number;
+  /** Lists what this process may read. */
+  readonly list: ListAll;
   readonly clusterState: ClusterState;
   readonly ledger: WorkloadLedger<PublishedCopies>;
   readonly jwksCache: JwksCache;
@@ -66,6 +76,10 @@ export interface Replica {
   readonly informers: readonly Informer[];
   readonly lastGoodStore: LastGoodStore;
   readonly labelIndexStore: LabelIndexStore;
+  /** Absent: there is no feed. */
+  readonly agents?: AgentReports;
+  /** Files for the feed. */
+  readonly relayed: RelayedFiles;
   /** Keeps everything up to date until `signal` aborts; resolves when all requests have ended. To be called once. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
@@ -75,20 +89,17 @@ export function createReplica(options: ReplicaOptions): Replica {
   const { client, mesh, metrics, logger, agentRules = ANY_AGENT_IMAGE, clock = systemClock, random = Math.random } = options;
   const clusterState = createClusterState(mesh.current, { budgets: createBudgets(mesh.current) });
   const ledger = createWorkloadLedger<PublishedCopies>();
-  const hasSynced = (): boolean => informers.every(({ reflector }) => reflector.hasSynced());
-  const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, hasSynced });
+  const namespaces = namespacesOf(options);
+  const list = namespaces?.list ?? listInCluster(client);
+  const relayed = createRelayedFiles(client);
+  const feed = options.agents === undefined ? undefined : relayed;
+  const { keyRing, delivery } = createSigning({ ...options, clock }, { ledger, informers: () => informers, namespaces, feed });
   const wallMs = (): number => clock.wallMs();
   const trustedPods = createTrustedPods({ pods: clusterState.pods, signer: keyRing.signer, numberOf: delivery.numberOf, wallMs });
   keyRing.subscribe(trustedPods.compareAgain);
-  const jwksCache = createJwksCache({
-    ...options.jwks,
-    clock,
-    random,
-    logger: logger.child({ part: 'jwks' }),
-    observer: { onFetch: metrics.onKeyFetch },
-  });
+  const jwksCache = createKeyCache({ ...options, clock, random });
   const documents = new DocumentWatch(clock, delivery.reportTampering);
-  const lastGoodStore = createLastGoodConfigMaps({ client, signer: keyRing.signer, wallMs, logger, documents });
+  const lastGoodStore = createLastGoodConfigMaps({ client, list, signer: keyRing.signer, wallMs, logger, documents });
   const informers: readonly Informer[] = createInformers({
     client,
     clusterState,
@@ -96,12 +107,14 @@ export function createReplica(options: ReplicaOptions): Replica {
     documents,
     podSink: trustedPods.sink,
     agentRules,
+    ...(namespaces === undefined ? {} : { namespaces }),
     logger,
     onRestart: metrics.onWatchRestart,
   });
   return {
     clock,
     random,
+    list,
     clusterState,
     ledger,
     jwksCache,
@@ -110,7 +123,16 @@ export function createReplica(options: ReplicaOptions): Replica {
     trustedPods,
     informers,
     lastGoodStore,
-    labelIndexStore: createLabelIndexStore({ client, signer: keyRing.signer, wallMs, documents }),
+    labelIndexStore: createLabelIndexStore({
+      client,
+      list,
+      signer: keyRing.signer,
+      wallMs,
+      documents,
+      ...(feed === undefined ? {} : { onFiles: feed.putIndex }),
+    }),
+    ...(options.agents === undefined ? {} : { agents: options.agents }),
+    relayed,
     run: async (signal) => {
       // First, so that bundles are verified as they are read.
       await keyRing.refresh(signal);
@@ -122,15 +144,42 @@ export function createReplica(options: ReplicaOptions): Replica {
   };
 }
 
+function createKeyCache({ jwks, clock, random, logger, metrics }: ReplicaOptions & Pick<Replica, 'clock' | 'random'>): JwksCache {
+  return createJwksCache({
+    ...jwks,
+    clock,
+    random,
+    logger: logger.child({ part: 'jwks' }),
+    observer: { onFetch: metrics.onKeyFetch },
+  });
+}
+
+function namespacesOf({ client, mesh, logger, watchNamespaces }: ReplicaOptions): WatchedNamespaces | undefined {
+  if (watchNamespaces === undefined) return undefined;
+  return new WatchedNamespaces({ client, namespaces: watchNamespaces, root: mesh.current().rootNamespace, logger });
+}
+
+interface SigningParts extends Pick<Replica, 'ledger'> {
+  readonly informers: () => Replica['informers'];
+  /** Undefined: the whole cluster is read. */
+  readonly namespaces: WatchedNamespaces | undefined;
+  /** Keeps what is signed; undefined: there is no feed. */
+  readonly feed: RelayedFiles | undefined;
+}
+
 /** The keys, and the delivery that signs with them. */
 function createSigning(
   { client, namespace, metrics, logger, clock, keys }: ReplicaOptions & Required<Pick<ReplicaOptions, 'clock'>>,
-  { ledger, hasSynced }: { readonly ledger: Replica['ledger']; readonly hasSynced: () => boolean },
+  { ledger, informers, namespaces, feed }: SigningParts,
 ): Pick<Replica, 'keyRing' | 'delivery'> {
   const keyRing = createKeyRing({
     store: secretKeyStore(client, namespace),
     cluster: clusterReader(client),
-    hasBundles: () => (hasSynced() ? delivery.hasBundles() : undefined),
+    hasBundles: () => {
+      if (!informers().every(({ reflector }) => reflector.hasSynced())) return undefined;
+      // There may be some in a namespace that cannot be read.
+      return delivery.hasBundles() || (namespaces?.isComplete() === false ? undefined : false);
+    },
     clock,
     logger: logger.child({ part: 'keys' }),
     ...keys,
@@ -142,6 +191,7 @@ function createSigning(
     clock,
     logger: logger.child({ part: 'delivery' }),
     onTampered: metrics.onTampered,
+    ...(feed === undefined ? {} : { onSigned: feed.putBundle }),
   });
   keyRing.subscribe(delivery.onKeysChanged);
   return { keyRing, delivery };

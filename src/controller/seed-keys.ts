@@ -4,7 +4,7 @@
  */
 import type { Signer } from '../bundle/signer.ts';
 import type { Clock } from '../clock.ts';
-import type { KubeClient } from '../cluster/client.ts';
+import type { ListAll } from '../cluster/list-objects.ts';
 import { keySetId } from '../compile/key-set-id.ts';
 import { type PublishedKeys, readPublishedKeys } from '../delivery/published-keys.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
@@ -14,7 +14,7 @@ import { untilRead } from './until-read.ts';
 
 /** Where keys are read from and seeded into. */
 export interface SeedOptions {
-  readonly client: KubeClient;
+  readonly list: ListAll;
   /** Undefined: the signing keys are missing, and nothing that is published can be trusted. */
   readonly signer: () => Signer | undefined;
   readonly clusterState: ClusterState;

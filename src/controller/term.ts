@@ -16,6 +16,7 @@ import { createLabelIndexes } from './label-indexes.ts';
 import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
 import { seedKeys } from './seed-keys.ts';
+import { createTouches, type Touches } from './touches.ts';
 
 /** Parts and settings of the work of a leader. */
 export interface TermOptions {
@@ -35,6 +36,7 @@ export interface TermOptions {
 export interface Term {
   readonly pipeline: Pipeline;
   readonly statuses: StatusLoop;
+  readonly touches: Touches;
 }
 
 /** When a term ends: `lost` aborts at its end for whatever reason, `stopping` only when the process is asked to stop. */
@@ -44,7 +46,7 @@ export interface TermSignals {
 }
 
 /** For keys in progress at an orderly end; well below the duration of a lease that is not renewed any more. */
-const FINISH_MS = 5_000;
+const FINISH_MS = 3_000;
 
 /**
  * Publishes until the term ends; resolves when the workers have finished.
@@ -56,13 +58,14 @@ export async function runTerm(
   options: TermOptions,
   { signals, onTerm }: { readonly signals: TermSignals; readonly onTerm: (term: Term | undefined) => void },
 ): Promise<void> {
-  const { clusterState, jwksCache, clock, ledger } = replica;
+  const { clusterState, clock, ledger } = replica;
   const { keyRing } = replica;
-  await seedKeys({ client: options.client, signer: keyRing.signer, clusterState, jwksCache, clock, logger: options.logger }, signals.lost);
+  await seedKeys({ ...replica, signer: keyRing.signer, logger: options.logger }, signals.lost);
   const workSignal = finishingSignal(clock, signals);
   const rootNamespace = (): string => options.mesh.current().rootNamespace;
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
-  const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish }, workSignal);
+  const touches = createTermTouches(replica, options, workSignal);
+  const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches }, workSignal);
   const statuses = createTermStatuses(replica, options, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
@@ -72,8 +75,9 @@ export async function runTerm(
     pipeline.renew();
     statuses.notifyAll();
   });
+  const stopFollowingAgents = followAgents(replica, touches);
   const stopClampEvents = recordClamps(clusterState, options.recorder);
-  onTerm({ pipeline, statuses });
+  onTerm({ pipeline, statuses, touches });
   try {
     await Promise.all([
       pipeline.run(signals.lost),
@@ -84,10 +88,28 @@ export async function runTerm(
   } finally {
     unsubscribe();
     stopClampEvents();
+    stopFollowingAgents();
     stopFollowingKeys();
     onTerm(undefined);
     ledger.endTerm();
   }
+}
+
+/** Opens the feed for the term: a pod whose stream ends may need its volume again. @returns closes it */
+function followAgents({ agents, relayed, clusterState }: Replica, touches: Touches): () => void {
+  if (agents === undefined) return () => undefined;
+  const unsubscribe = agents.subscribe((key) => {
+    const pod = key === undefined ? undefined : clusterState.pods.get(key);
+    if (key !== undefined && pod !== undefined && !agents.isConnected(key)) touches.add([pod], 'normal');
+  });
+  // What was read between the terms may have been replaced by another leader.
+  relayed.clear();
+  agents.beginTerm();
+  return () => {
+    unsubscribe();
+    agents.endTerm();
+    relayed.clear();
+  };
 }
 
 /**
@@ -107,10 +129,10 @@ function finishingSignal(clock: Clock, { lost, stopping }: TermSignals): AbortSi
 
 function createTermPipeline(
   replica: Replica,
-  options: TermOptions & Required<Pick<PipelineOptions, 'beforePublish'>>,
+  options: TermOptions & Required<Pick<PipelineOptions, 'beforePublish' | 'touches'>>,
   workSignal: AbortSignal,
 ): Pipeline {
-  const { metrics, workers, client } = options;
+  const { metrics, workers } = options;
   const logger = options.logger.child({ part: 'reconcile' });
   return createPipeline({
     ...replica,
@@ -119,12 +141,24 @@ function createTermPipeline(
     concurrency: workers,
     resyncMs: options.resyncMs,
     onMissedChange: () => metrics.onResync(1),
-    kubeletResync: createKubeletResync({ client, batchSize: options.touchBatchSize, logger, onPatch: metrics.onTouch }),
+    touches: options.touches,
     observer: { onCompile: metrics.onCompile, onPublish: (outcome) => metrics.onPublish(outcome) },
     workSignal,
     beforePublish: options.beforePublish,
     queueObserver: metrics.queue('workload'),
     workerObserver: metrics.workers('workload', workers),
+  });
+}
+
+function createTermTouches(replica: Replica, { client, metrics, logger, touchBatchSize }: TermOptions, workSignal: AbortSignal): Touches {
+  return createTouches({
+    ...replica,
+    kubeletResync: createKubeletResync({ client, onPatch: metrics.onTouch }),
+    logger: logger.child({ part: 'touch' }),
+    concurrency: touchBatchSize,
+    workSignal,
+    queueObserver: metrics.queue('pod-touch'),
+    workerObserver: metrics.workers('pod-touch', touchBatchSize),
   });
 }
 

@@ -1,15 +1,17 @@
 /*
- * The conditions `Accepted`, `Ready` and `Enforced` of a policy, from facts about it. Pure; the text changes only when the
+ * The conditions `Accepted`, `Ready`, `Enforced` and `Programmed` of a policy, from facts about it. Pure; the text changes only when the
  * facts do. `Ready` speaks of workloads with an agent, `Enforced` of every selected workload.
  */
 import type { Finding } from '../errors.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
 import { enforcedOf } from './enforced-condition.ts';
+import { type AgentFacts, programmedOf } from './programmed-condition.ts';
+import { selectsNothing, workloadsWithoutAgent } from './selected-workloads.ts';
 import { describeActive, describeRefusal, listNames, sentences } from './sentences.ts';
 
 /** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
-  readonly type: 'Accepted' | 'Ready' | 'Enforced' | 'Tampered';
+  readonly type: 'Accepted' | 'Ready' | 'Enforced' | 'Programmed' | 'Tampered';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -62,6 +64,8 @@ export interface PolicyFacts {
   readonly provider?: { readonly reason: 'ProviderUnknown' | 'ProviderConflict'; readonly message: string };
   /** Which secrets of the policy are not published to other namespaces, where it therefore denies. Absent: none. */
   readonly withheld?: { readonly reason: 'KeysWithheld' | 'ProviderWithheld'; readonly message: string };
+  /** What agents say that they enforce; `settling`: not known yet, what an earlier leader wrote stays. Absent: there is no feed. */
+  readonly agents?: AgentFacts | 'settling';
   readonly keys: readonly KeyProblem[];
   /** Warnings from compiling this policy. */
   readonly findings: readonly Finding[];
@@ -74,7 +78,13 @@ const MAX_MESSAGE = 1024;
 
 /** All conditions of a policy. */
 export function conditionsOf(entry: PolicyEntry, facts: PolicyFacts): readonly PolicyCondition[] {
-  const drafts = [accepted(entry, facts.findings), readyOf(entry, facts), enforcedOf(entry, facts), ...tamperedOf(facts)];
+  const drafts = [
+    accepted(entry, facts.findings),
+    readyOf(entry, facts),
+    enforcedOf(entry, facts),
+    ...programmedOf(entry, facts),
+    ...tamperedOf(facts),
+  ];
   return drafts.map(({ message, ...condition }) => ({
     ...condition,
     message: message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE - 1)}…` : message,
@@ -146,17 +156,6 @@ function publishing(facts: PolicyFacts): Pick<PolicyFacts, 'waiting' | 'refused'
   const starting = new Set(facts.starting);
   const waiting = facts.waiting.filter((workload) => !starting.has(workload));
   return { waiting, refused: [], total: 1, count: waiting.length > 0 ? '' : 'Published; the condition Enforced counts workloads' };
-}
-
-function workloadsWithoutAgent(facts: PolicyFacts): readonly string[] {
-  const { withoutAgent, altered, uncaptured, notInjectable, notEnabled } = facts;
-  const changed = altered.map(({ workload }) => workload);
-  return [...new Set([...withoutAgent, ...changed, ...uncaptured, ...notInjectable, ...notEnabled.flatMap(({ workloads }) => workloads)])];
-}
-
-function selectsNothing(entry: PolicyEntry): string {
-  const hasTargets = (entry.active?.spec.targetRefs ?? []).length > 0;
-  return hasTargets ? 'Targets no gateway that has pods; targetRefs select no other workloads' : 'Selects no workload';
 }
 
 function listKeys(keys: readonly KeyProblem[]): string {

@@ -14,6 +14,8 @@ import { findUnservedPorts } from '../lint/unserved-ports.ts';
 import { dryRunOf } from '../policy/lower/dry-run.ts';
 import { findUnknownProvider } from '../policy/lower/unknown-provider.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
+import { agentFacts } from './agent-facts.ts';
+import type { AgentReportsView } from './agent-reports.ts';
 import type { KeyProblem, PolicyFacts } from './conditions.ts';
 import { isUnverified, type LedgerView, type WorkloadRecord } from './workload-ledger.ts';
 
@@ -24,6 +26,8 @@ export interface FactSources {
   readonly jwksCache: Pick<JwksCache, 'stateOf'>;
   /** The current mesh settings. */
   readonly mesh: () => MeshConfig;
+  /** What agents say; absent: there is no feed. */
+  readonly agents?: AgentReportsView;
   /** Why nothing can be signed; undefined: it can. Absent: the same. */
   readonly signing?: () => string | undefined;
 }
@@ -55,7 +59,7 @@ export const NO_FACTS: PolicyFacts = {
  */
 export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFacts | undefined {
   const policy = entry.active;
-  if (policy === undefined) return NO_FACTS;
+  if (policy === undefined) return { ...NO_FACTS, ...agentsOf(entry, [], sources) };
   const { ledger, jwksCache } = sources;
   const { selection } = sources.clusterState;
   const published: string[] = [];
@@ -64,7 +68,8 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
   const refused: { readonly workload: string; readonly message: string }[] = [];
   const tampered: string[] = [];
   const findings: Finding[] = [];
-  for (const key of [...selection.workloadsOf(entry.key)].sort()) {
+  const selected = [...selection.workloadsOf(entry.key)].sort();
+  for (const key of selected) {
     const record = ledger.get(key);
     if (isUnverified(record)) return undefined;
     // A replacement has nothing that its author could correct.
@@ -89,8 +94,9 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
     refused,
     tampered,
     ...signingProblem(sources),
+    ...agentsOf(entry, selected, sources),
     ...unprotected(entry, sources.clusterState),
-    ...bypassed(entry, sources.clusterState),
+    ...bypassed(selected, sources.clusterState),
     isMeshWide: policy.metadata.namespace === mesh.rootNamespace,
     isDryRun: policy.kind === 'AuthorizationPolicy' && dryRunOf(policy.metadata) === true,
     ...(provider === undefined ? {} : { provider }),
@@ -104,6 +110,14 @@ export function policyFacts(entry: PolicyEntry, sources: FactSources): PolicyFac
       ...findUnservedPorts(policy, { served: () => selection.portsFor(policy) }),
     ],
   };
+}
+
+function agentsOf(
+  entry: PolicyEntry,
+  selected: readonly WorkloadKey[],
+  { agents, ledger, clusterState }: FactSources,
+): Pick<PolicyFacts, 'agents'> {
+  return agents === undefined ? {} : { agents: agentFacts(entry, selected, { agents, ledger, pods: clusterState.pods }) };
 }
 
 function tamperingOf(record: WorkloadRecord | undefined): readonly string[] {
@@ -165,15 +179,18 @@ function unprotected(entry: PolicyEntry, { selection, namespaces }: ClusterState
 }
 
 /** The selected workloads whose agents ports or containers of the same pod bypass. */
-function bypassed(entry: PolicyEntry, { selection }: ClusterState): Pick<PolicyFacts, 'bypassed' | 'uncaptured'> {
+function bypassed(selected: readonly WorkloadKey[], { selection }: ClusterState): Pick<PolicyFacts, 'bypassed' | 'uncaptured'> {
   const found: { readonly workload: string; readonly message: string }[] = [];
   const uncaptured: WorkloadKey[] = [];
-  for (const key of [...selection.workloadsOf(entry.key)].sort()) {
+  for (const key of selected) {
     const guarded = selection.traitsOf(key).filter((traits) => traits.hasAgent);
     const ports = [...new Set(guarded.flatMap(({ excluded }) => excluded))].sort((one, other) => one - other);
     const privileges = [...new Set(guarded.flatMap((traits) => traits.privileges))].sort();
-    if (ports.length + privileges.length === 0) continue;
-    const message = [...(ports.length === 0 ? [] : [`excluded ports ${ports.join(', ')}`]), ...privileges].join(', ');
+    const only = guarded.find(({ opensOthers }) => opensOthers)?.ports;
+    if (ports.length + privileges.length === 0 && only === undefined) continue;
+    const excluded = ports.length === 0 ? [] : [`excluded ports ${ports.join(', ')}`];
+    const others = only === undefined ? [] : [`every port but ${only.join(', ')}`];
+    const message = [...excluded, ...others, ...privileges].join(', ');
     found.push({ workload: key, message });
     if (guarded.every(({ ports: captured, excluded }) => captured?.length === 0 && excluded.length > 0)) uncaptured.push(key);
   }

@@ -2,13 +2,17 @@
  * Keeps the status of every policy up to date while this replica leads. Changes of policies, pods, ledger records and keys
  * queue the policies that they concern; each is handled once after a short delay, however many changes there were.
  */
-import { type PolicyKey, parsePolicyKey } from '../api/kube/keys.ts';
+import { type PolicyKey, parsePolicyKey, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
 import { INJECTION_LABEL } from '../api/kube/names.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
+import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { Clock } from '../clock.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
+import type { AgentReportsView } from './agent-reports.ts';
+import type { PolicyFacts } from './conditions.ts';
 import { type FactSources, policyFacts } from './policy-facts.ts';
 import type { StatusWriter } from './status-writer.ts';
 import { isUnverified, type RecordChange, type WorkloadRecord } from './workload-ledger.ts';
@@ -22,6 +26,11 @@ export interface StatusLoopOptions extends FactSources {
   readonly onWrite?: (result: 'updated' | 'unchanged' | 'gone') => void;
   /** Time between a change and the update of the status, in milliseconds; further changes meanwhile add nothing; default 200. */
   readonly settleMs?: number;
+  /**
+   * Time between two statuses of a policy that selects at least 100 workloads, in milliseconds for each of them, at most 5 s; default 2. While a
+   * thousand bundles are published, the status that counts them is not written for each.
+   */
+  readonly pausePerWorkloadMs?: number;
   /** Aborts the status writes in progress, some time after the loop stopped taking new ones; absent: immediately. */
   readonly workSignal?: AbortSignal;
   readonly queueObserver?: QueueObserver;
@@ -46,15 +55,24 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     maxDelayMs: MAX_RETRY_DELAY_MS,
     ...(options.queueObserver === undefined ? {} : { observer: options.queueObserver }),
   });
-  const enqueue = (key: string): void => queue.addAfter(key, options.settleMs ?? 200);
+  const { clock, settleMs = 200, pausePerWorkloadMs = 2 } = options;
+  /** When the status of a policy that selects many workloads may be written again; no entry: at any time. */
+  const notBefore = new Map<PolicyKey, number>();
+  const enqueue = (key: PolicyKey): void => queue.addAfter(key, Math.max(settleMs, (notBefore.get(key) ?? 0) - clock.nowMs()));
   const notifyAll = (): void => {
     for (const entry of clusterState.policies.values()) enqueue(entry.key);
   };
   const handle = async (key: string, signal: AbortSignal): Promise<undefined> => {
     const entry = clusterState.policies.get(key);
     // Only objects of a cluster have a status.
-    if (entry?.uid === undefined) return;
+    if (entry?.uid === undefined) {
+      notBefore.delete(key);
+      return;
+    }
     const facts = policyFacts(entry, options);
+    const pauseMs = pauseAfter(facts, pausePerWorkloadMs);
+    if (pauseMs === 0) notBefore.delete(key);
+    else notBefore.set(key, clock.nowMs() + pauseMs);
     // The ledger queues the policy again once the last of its workloads is verified.
     if (facts === undefined) return;
     const result = await options.write(entry, facts, signal);
@@ -65,7 +83,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     queue,
     notifyAll,
     run: async (signal) => {
-      const stops = subscribeToChanges(options, enqueue);
+      const stops = subscribeToChanges(options, { enqueue, notifyAll });
       notifyAll();
       const { logger, workerObserver, workSignal } = options;
       await runWorkers(
@@ -85,9 +103,21 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
   };
 }
 
+/** A policy that selects fewer workloads than this is as quick to look at as any other. */
+const MANY_WORKLOADS = 100;
+const MAX_PAUSE_MS = 5_000;
+
+function pauseAfter(facts: PolicyFacts | undefined, perWorkloadMs: number): number {
+  const selected = facts === undefined ? 0 : facts.published.length + facts.waiting.length + facts.refused.length;
+  return selected < MANY_WORKLOADS ? 0 : Math.min(MAX_PAUSE_MS, selected * perWorkloadMs);
+}
+
 /** Calls `enqueue` for each policy that a change concerns. @returns the functions that unsubscribe */
-function subscribeToChanges(options: StatusLoopOptions, enqueue: (policy: PolicyKey) => void): readonly (() => void)[] {
-  const { clusterState, ledger, jwksCache } = options;
+function subscribeToChanges(
+  options: StatusLoopOptions,
+  { enqueue, notifyAll }: { readonly enqueue: (policy: PolicyKey) => void; readonly notifyAll: () => void },
+): readonly (() => void)[] {
+  const { clusterState, ledger, jwksCache, agents } = options;
   const enqueueAll = (policies: Iterable<PolicyKey>): void => {
     for (const key of policies) enqueue(key);
   };
@@ -99,7 +129,31 @@ function subscribeToChanges(options: StatusLoopOptions, enqueue: (policy: Policy
       enqueueAll(policiesReporting((after ?? before)?.name ?? '', options));
     }),
     ledger.subscribe((change) => enqueueAll(policiesOf(options, change))),
+    ...(agents === undefined ? [] : followAgents({ ...options, agents }, { enqueueAll, notifyAll })),
     jwksCache.subscribe(({ owners }) => enqueueAll(owners)),
+  ];
+}
+
+/** Queues the policies that select a pod whose agent said something new, or which came or went. */
+function followAgents(
+  { clusterState, agents, ledger }: StatusLoopOptions & { readonly agents: AgentReportsView },
+  { enqueueAll, notifyAll }: { readonly enqueueAll: (policies: Iterable<PolicyKey>) => void; readonly notifyAll: () => void },
+): readonly (() => void)[] {
+  const enqueue = (workload: WorkloadKey): void => enqueueAll(clusterState.selection.policiesOf(workload).keys());
+  const ofPod = (pod: SlimPod | undefined): void => {
+    if (pod !== undefined && hasAgent(pod)) enqueue(workloadKey(workloadOf(pod)));
+  };
+  return [
+    agents.subscribe((key) => (key === undefined ? notifyAll() : ofPod(clusterState.pods.get(key)))),
+    clusterState.pods.subscribe(({ before, after }) => {
+      if (before?.podIP === after?.podIP && before?.uid === after?.uid && before?.deletionTimestamp === after?.deletionTimestamp) return;
+      ofPod(before);
+      ofPod(after);
+    }),
+    // A bundle of which only the desired form changed is not another one to readers of the ledger, but it is to agents.
+    ledger.subscribe(({ key, before, after }) => {
+      if (before?.published?.revision !== after?.published?.revision) enqueue(key);
+    }),
   ];
 }
 
@@ -128,6 +182,7 @@ function policiesOf(sources: FactSources, { key, before, after }: RecordChange):
   return selecting.filter(
     (policy) =>
       before?.policies.get(policy) !== after?.policies.get(policy) ||
+      before?.desired?.uids?.get(policy) !== after?.desired?.uids?.get(policy) ||
       JSON.stringify(before?.desired?.findings.get(policy)) !== JSON.stringify(after?.desired?.findings.get(policy)),
   );
 }

@@ -40,8 +40,11 @@ const WARNINGS: ReadonlySet<string> = new Set([
   'BundleTampered',
 ]);
 
-/** Conditions that are only there when they are true. */
-const DROPPED: readonly string[] = ['Tampered'];
+/** Conditions that are not always there: no bundle is tampered with, or there is no feed. */
+const DROPPED: readonly string[] = ['Tampered', 'Programmed'];
+
+/** The same while agents are on their way to a new leader. */
+const SETTLING: readonly string[] = DROPPED.filter((type) => type !== 'Programmed');
 
 /** A writer for the cluster that `client` talks to. */
 export function createStatusWriter({ client, recorder }: StatusWriterOptions): StatusWriter {
@@ -53,7 +56,7 @@ export function createStatusWriter({ client, recorder }: StatusWriterOptions): S
       // Facts about one version say nothing about a newer one; the event of that version queues the policy again.
       intend: (current) =>
         current.metadata?.uid === entry.uid && current.metadata?.generation === entry.generation
-          ? { conditions, dropTypes: DROPPED, fields: { observedGeneration: entry.generation } }
+          ? { conditions, dropTypes: facts.agents === 'settling' ? SETTLING : DROPPED, fields: { observedGeneration: entry.generation } }
           : undefined,
       current: { metadata: { ...identityOf(entry), generation: entry.generation }, status: entry.status ?? {} },
       signal,

@@ -19,6 +19,8 @@ export interface DesiredBundle {
   readonly ownerUid?: string;
   /** Generation of each policy that the bundle contains. */
   readonly policies: ReadonlyMap<PolicyKey, Generation>;
+  /** UIDs of the same policies; absent, as for policies from files: none has one. */
+  readonly uids?: ReadonlyMap<PolicyKey, string>;
   /** Findings of the compiler, by policy; a policy without findings is absent. */
   readonly findings: ReadonlyMap<PolicyKey, readonly Finding[]>;
 }
@@ -170,8 +172,12 @@ function isSameToReaders(before: WorkloadRecord | undefined, after: WorkloadReco
     isUnverified(before) === isUnverified(after) &&
     before?.refusal?.message === after?.refusal?.message &&
     sameEntries(before?.policies, after?.policies) &&
-    sameEntries(before?.desired?.findings, after?.desired?.findings)
+    isSameCompilation(before?.desired, after?.desired)
   );
+}
+
+function isSameCompilation(before: DesiredBundle | undefined, after: DesiredBundle | undefined): boolean {
+  return sameEntries(before?.uids, after?.uids) && sameEntries(before?.findings, after?.findings);
 }
 
 function isSamePublication(before: PublishedBundle | undefined, after: PublishedBundle | undefined): boolean {

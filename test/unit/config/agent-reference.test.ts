@@ -22,6 +22,17 @@ describe('agent reference', () => {
 
   it('leaves out the defaults of optional settings only', () => {
     const without = flags.filter((flag) => AGENT_REFERENCE[flag].fallback === '');
-    expect(without).to.deep.equal(['namespace', 'workload', 'trust-anchor', 'labels-file', 'state-dir', 'ports', 'blocked-port']);
+    expect(without).to.deep.equal([
+      'namespace',
+      'workload',
+      'trust-anchor',
+      'feed',
+      'labels-file',
+      'state-dir',
+      'ports',
+      'app-protocols',
+      'capture-port',
+      'blocked-port',
+    ]);
   });
 });

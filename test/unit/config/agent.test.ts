@@ -4,27 +4,58 @@
 import { expect } from 'chai';
 import { loadAgentConfig } from '../../../src/config/agent.ts';
 import { RefusedError } from '../../../src/errors.ts';
+import { SIGNER } from '../../support/signing.ts';
 
 describe('agent configuration', () => {
   it('has defaults for everything', () => {
     expect(loadAgentConfig([], {})).to.deep.equal({
       workload: undefined,
       trust: undefined,
+      feed: undefined,
       bundleDir: '/etc/sallyport/bundle',
       labelsFile: undefined,
       stateDir: undefined,
       ports: [],
       podIp: undefined,
       adminPort: 15_020,
+      capturePort: undefined,
       blockedPort: undefined,
       appProbes: {},
       logLevel: 'info',
       accessLog: true,
       accessLogSampleRate: 1,
       acceptHttp10: false,
+      appProtocols: new Map(),
       drainMs: 10_000,
       maxConnections: 10_000,
     });
+  });
+
+  it('reads where the feed is, with the token and the name of the certificate that injection means', () => {
+    const env = {
+      POD_NAMESPACE: 'foo',
+      SALLYPORT_WORKLOAD: 'httpbin',
+      SALLYPORT_TRUST_ANCHOR: SIGNER.anchor,
+      SALLYPORT_FEED: '{"address":"sallyport.system.svc:9444","authorities":"PEM"}',
+    };
+    expect(loadAgentConfig([], env).feed).to.deep.equal({
+      host: 'sallyport.system.svc',
+      port: 9444,
+      serverName: 'sallyport.system.svc',
+      authorities: 'PEM',
+      tokenFile: '/var/run/secrets/sallyport.dev/feed/token',
+    });
+    const own = '{"address":"127.0.0.1:1","authorities":"","serverName":"a","tokenFile":"/t"}';
+    expect(loadAgentConfig([], { ...env, SALLYPORT_FEED: own }).feed).to.include({ serverName: 'a', tokenFile: '/t' });
+    for (const feed of [
+      'no JSON',
+      '{}',
+      '{"address":"a","authorities":""}',
+      '{"address":"a:0","authorities":""}',
+      '{"address":"a:1","authorities":"","x":1}',
+    ])
+      expect(() => loadAgentConfig([], { ...env, SALLYPORT_FEED: feed }), feed).to.throw('SALLYPORT_FEED');
+    expect(() => loadAgentConfig([], { ...env, SALLYPORT_TRUST_ANCHOR: '' })).to.throw('needs --trust-anchor');
   });
 
   it('reads the environment that injection writes', () => {
@@ -36,6 +67,7 @@ describe('agent configuration', () => {
       POD_NAMESPACE: 'foo',
       SALLYPORT_WORKLOAD: 'httpbin',
       SALLYPORT_PORTS: '15101:8080,15102:9090',
+      SALLYPORT_APP_PROTOCOLS: '8080:http2,*:http1',
       SALLYPORT_BLOCKED_PORT: '15099',
       SALLYPORT_ADMIN_PORT: '15020',
       SALLYPORT_LABELS_FILE: '/labels',
@@ -52,6 +84,10 @@ describe('agent configuration', () => {
         { listenPort: 15_101, appPort: 8080 },
         { listenPort: 15_102, appPort: 9090 },
       ],
+      appProtocols: new Map([
+        [8080, 'http2'],
+        [0, 'http1'],
+      ]),
       blockedPort: 15_099,
       labelsFile: '/labels',
       stateDir: '/state',
@@ -71,6 +107,8 @@ describe('agent configuration', () => {
   });
 
   for (const [args, named] of [
+    [['--app-protocols', '80:quic'], '--app-protocols'],
+    [['--app-protocols', '80'], '--app-protocols'],
     [['--ports', '80'], '--ports (SALLYPORT_PORTS)'],
     [['--ports', '80:0'], '--ports'],
     [['--ports', '80:65536'], '--ports'],

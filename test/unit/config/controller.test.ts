@@ -7,6 +7,7 @@ import {
   configFileOf,
   controllerConfigSchema,
   loadControllerConfig,
+  namespacesToWatch,
 } from '../../../src/config/controller.ts';
 
 interface JsonSchema {
@@ -146,6 +147,11 @@ mesh:
       message: `webhook.${name}.requests.cpu: 1100m is above the limit of 1`,
     })),
     { name: 'a webhook without an image to inject', input: { args: ['--webhook', 'true'] }, message: 'webhook.agentImage: required' },
+    {
+      name: 'an image by digest without the image of the init container',
+      input: { args: ['--agent-image', `example/agent@sha256:${'0'.repeat(64)}`] },
+      message: 'webhook.initImage: required',
+    },
   ];
   for (const { name, input, message } of wrong) {
     it(`refuses ${name}`, () => {
@@ -188,16 +194,46 @@ mesh:
       'webhook.enabled': 'false',
       'webhook.port': '4321',
       'webhook.tlsMinVersion': 'TLSv1.3',
+      'webhook.agentImage': 'example/agent:1',
       'webhook.agentImagePullPolicy': 'Never',
+      'feed.enabled': 'false',
+      'feed.port': '4322',
     };
     for (const [path, flag, variable] of CONTROLLER_SETTINGS) {
       const value = examples[path] ?? 'some-value';
       const byFlag = load({ args: [`--${flag}`, value] });
       expect(byFlag, flag).to.deep.equal(load({ env: { [variable]: value } }));
       const isDefault = JSON.stringify(byFlag) === JSON.stringify(load());
-      expect(isDefault, flag).to.equal(value === 'false' && path === 'webhook.enabled');
+      expect(isDefault, flag).to.equal(value === 'false' && ['webhook.enabled', 'feed.enabled'].includes(path));
     }
     expect(load({ args: ['--jwks-blocked-cidrs', '10.0.0.0/8,192.168.0.0/16'] }).jwks.blockedCidrs).to.have.length(2);
+  });
+
+  it('serves the feed only with a webhook whose certificates the controller issues', () => {
+    const env = { SALLYPORT_FEED_ENABLED: 'true' };
+    const webhook = { SALLYPORT_WEBHOOK: 'true', SALLYPORT_AGENT_IMAGE: 'example/agent:1' };
+    expect(() => load({ env })).to.throw('feed.enabled: needs webhook.enabled');
+    const fileText = 'webhook: { certificateDirectory: /tls }';
+    expect(() => load({ env: { ...env, ...webhook }, fileText })).to.throw('remove webhook.certificateDirectory');
+    expect(load({ env: { ...env, ...webhook } }).feed).to.deep.equal({ enabled: true, host: '0.0.0.0', port: 9444, maxStreams: 2000 });
+  });
+
+  it('watches the whole cluster, or each of the namespaces named once, the root namespace and its own', () => {
+    expect(namespacesToWatch(load())).to.equal(undefined);
+    expect(namespacesToWatch(load({ fileText: 'watchNamespaces: []' }))).to.equal(undefined);
+    const config = load({ fileText: 'mesh: { rootNamespace: root }\nwatchNamespaces: [shop, shop, root, bank]' });
+    expect(config.watchNamespaces).to.deep.equal(['shop', 'root', 'bank']);
+    expect(namespacesToWatch(config)).to.deep.equal(['shop', 'root', 'bank', 'sallyport-system']);
+    expect(load({ args: ['--watch-namespaces', 'shop,bank'] }).watchNamespaces).to.deep.equal(['shop', 'bank']);
+  });
+
+  it('refuses more than 100 namespaces to watch, and names that no namespace has', () => {
+    const names = (count: number): string => JSON.stringify(Array.from({ length: count }, (_, index) => `n${index}`));
+    expect(load({ fileText: `watchNamespaces: ${names(100)}` }).watchNamespaces).to.have.length(100);
+    expect(() => load({ fileText: `watchNamespaces: ${names(101)}` })).to.throw('watchNamespaces: more than 100 namespaces');
+    for (const name of ['', '*', 'Shop', 'a/b', '-a', 'a'.repeat(64)]) {
+      expect(() => load({ fileText: `watchNamespaces: ["${name}"]` }), name).to.throw('watchNamespaces.0: not a name of a namespace');
+    }
   });
 
   it('takes the path of the file from a flag or the environment', () => {

@@ -56,6 +56,22 @@ describe('followed configuration', () => {
     expect(notified).to.equal(0);
   });
 
+  it('refuses another root namespace while only some namespaces are watched', async () => {
+    let fileText = '';
+    const reloads: string[] = [];
+    const env = { SALLYPORT_WATCH_NAMESPACES: 'shop' };
+    const read = (): Promise<ControllerConfig> => Promise.resolve().then(() => loadControllerConfig({ args: [], env, fileText }));
+    follower = followConfig({ first: await read(), read, logger, pollMs: 2, onReload: (result) => reloads.push(result) });
+
+    fileText = 'mesh: { rootNamespace: other, trustDomain: example.org }';
+    await until(() => reloads.length === 1, 'the refusal');
+    expect(follower.mesh.current()).to.include({ rootNamespace: 'istio-system', trustDomain: 'cluster.local' });
+    fileText = 'mesh: { trustDomain: example.org }';
+    await until(() => reloads.length === 2, 'the next change');
+    expect(reloads).to.deep.equal(['failure', 'success']);
+    expect(follower.mesh.current().trustDomain).to.equal('example.org');
+  });
+
   it('reports the same error once, and again after the file was valid', async () => {
     let fileText = 'mesh: { rootNamespace: [] }';
     let reads = 0;

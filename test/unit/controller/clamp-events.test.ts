@@ -5,7 +5,7 @@ import { recordClamps } from '../../../src/controller/clamp-events.ts';
 import { createClusterState } from '../../../src/state/cluster-state.ts';
 import { pod } from './pods-and-policies.ts';
 
-describe('events about clamped annotations', () => {
+describe('events about the injection', () => {
   const injected = (name: string, status: string): ReturnType<typeof pod> => ({
     ...pod({ name }),
     annotations: { 'sallyport.dev/agent': status },
@@ -17,6 +17,7 @@ describe('events about clamped annotations', () => {
     const stop = recordClamps(clusterState, { record: (event) => void events.push(event) });
     clusterState.pods.upsert(injected('a', '{"clamped":["x: too much","y: too much"]}'));
     clusterState.pods.upsert({ ...injected('a', '{"clamped":["x: too much"]}'), podIP: '10.0.0.1' });
+    clusterState.pods.upsert(injected('w', '{"warnings":["spec: UDP",7]}'));
     for (const [name, status] of Object.entries({ b: '{}', c: '{', d: '{"clamped":7}', e: '{"clamped":[7]}' })) {
       clusterState.pods.upsert(injected(name, status));
     }
@@ -25,6 +26,7 @@ describe('events about clamped annotations', () => {
     expect(events.map(({ regarding, type, reason, note }) => [regarding.name, type, reason, note])).to.deep.equal([
       ['a', 'Warning', 'AnnotationClamped', 'x: too much'],
       ['a', 'Warning', 'AnnotationClamped', 'y: too much'],
+      ['w', 'Warning', 'InjectionWarning', 'spec: UDP'],
     ]);
   });
 });

@@ -24,8 +24,8 @@ describe('gauges of the controller', () => {
   const clusterState = createClusterState(() => DEFAULT_MESH_CONFIG);
   const ledger = createWorkloadLedger();
   const queue = (): WorkQueue => createWorkQueue({ clock, groupOf: () => '' });
-  const [workloads, statuses] = [queue(), queue()];
-  const term = { pipeline: { queue: workloads }, statuses: { queue: statuses } } as unknown as Term;
+  const [workloads, statuses, touches] = [queue(), queue(), queue()];
+  const term = { pipeline: { queue: workloads }, statuses: { queue: statuses }, touches: { queue: touches } } as unknown as Term;
   let keyState: KeyState = { kind: 'waiting', message: '' };
   let present: Term | undefined;
   let gauges: ControllerGauges;
@@ -54,12 +54,12 @@ describe('gauges of the controller', () => {
   it('report no bundles on a standby', () => {
     present = undefined;
     expect(gauges.bundles()).to.deep.equal({});
-    expect(gauges.running()).to.deep.equal({ workload: [], 'policy-status': [] });
+    expect(gauges.running()).to.deep.equal({ workload: [], 'policy-status': [], 'pod-touch': [] });
   });
 
   it('report how long keys have been in progress', () => {
     present = term;
-    expect(gauges.running()).to.deep.equal({ workload: [20], 'policy-status': [] });
+    expect(gauges.running()).to.deep.equal({ workload: [20], 'policy-status': [], 'pod-touch': [] });
   });
 
   it('count workloads with and without an agent', () => {

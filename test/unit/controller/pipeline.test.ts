@@ -3,6 +3,7 @@ import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-config.ts';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { createPipeline, type Pipeline, wantKeys } from '../../../src/controller/pipeline.ts';
+import { createTouches } from '../../../src/controller/touches.ts';
 import { InvariantError, RefusedError, TransientError } from '../../../src/errors.ts';
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
@@ -25,7 +26,6 @@ let jwksCache: JwksCache;
 let mesh: MeshConfig;
 let pipeline: Pipeline;
 let patched: string[];
-let onPatch: (pods: readonly SlimPod[]) => void;
 let missed: string[];
 let stop: () => Promise<void>;
 let results: string[];
@@ -40,7 +40,6 @@ function setUp(): void {
     ledger = createWorkloadLedger();
     delivery = createMemoryDelivery(ledger);
     patched = [];
-    onPatch = () => undefined;
     results = [];
     missed = [];
     jwksCache = createJwksCache({
@@ -58,14 +57,19 @@ function setUp(): void {
       logger,
       random: () => 0,
       mesh: () => mesh,
-      kubeletResync: {
-        isNeeded: (one) => one.podIP === 'needs-resync',
-        run: (pods, revision) => {
-          onPatch(pods);
-          patched.push(...pods.map(({ name }) => `${name} ${revision}`));
-          return Promise.resolve();
+      touches: createTouches({
+        clusterState,
+        ledger,
+        clock,
+        logger,
+        kubeletResync: {
+          isNeeded: ({ podIP = '' }, revision) => podIP.startsWith('needs-resync') && !patched.includes(`${podIP} ${revision}`),
+          patch: ({ podIP = '' }, revision) => {
+            patched.push(`${podIP} ${revision}`);
+            return Promise.resolve();
+          },
         },
-      },
+      }),
       onMissedChange: (workload) => missed.push(workload),
       workerObserver: { onActive: () => undefined, onResult: (result) => results.push(result) },
     });
@@ -183,17 +187,31 @@ describe('pipeline: bundles', () => {
 describe('pipeline: pods and their owners', () => {
   setUp();
 
-  it('patches pods after each reconciliation, and again when one of them gets its volume later', async () => {
-    clusterState.pods.upsert(pod());
+  it('patches pods once their bundle is published, and without another write one that gets its volume later', async () => {
+    clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
+    runPipeline();
+    await until(() => patched.length === 1, 'the first patch');
+    const digest = delivery.published.get('foo/pod/httpbin')?.digest;
+    expect(patched).to.deep.equal([`needs-resync ${digest}`]);
+
+    clusterState.pods.upsert(pod({ ip: 'needs-resync-too' }));
+    await until(() => patched.length === 2, 'the second patch');
+    expect(patched).to.deep.equal([`needs-resync ${digest}`, `needs-resync-too ${digest}`]);
+    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin']);
+  });
+
+  it('publishes the bundle of an edit before those of a change of all workloads', async () => {
+    for (let at = 0; at < 40; at += 1) clusterState.pods.upsert(pod({ name: `p${at}`, labels: { app: `p${at}` } }));
     runPipeline();
     await quiet();
-    const digest = delivery.published.get('foo/pod/httpbin')?.digest;
-    expect(patched).to.deep.equal([`httpbin ${digest}`]);
-
-    clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
+    const before = delivery.calls.length;
+    clusterState.upsertPolicy(deny('mesh', { namespace: 'istio-system' }));
+    clusterState.upsertPolicy(deny('edit', { labels: { app: 'p39' } }));
     await quiet();
-    expect(patched).to.have.length(2);
-    expect(delivery.calls).to.deep.equal(['created foo/pod/httpbin', 'unchanged foo/pod/httpbin']);
+
+    const updated = delivery.calls.slice(before);
+    expect(updated[0]).to.equal('updated foo/pod/p39');
+    expect(updated).to.have.length(40);
   });
 
   it('patches a pod that got its volume while the bundle was being written', async () => {
@@ -205,11 +223,9 @@ describe('pipeline: pods and their owners', () => {
       },
     });
     clusterState.pods.upsert(pod());
-    const seen: (string | undefined)[] = [];
-    onPatch = (pods) => seen.push(...pods.map(({ podIP }) => podIP));
     runPipeline();
-    await quiet();
-    expect(seen).to.deep.equal(['needs-resync']);
+    await until(() => patched.length > 0, 'the patch');
+    expect(patched).to.deep.equal([`needs-resync ${delivery.published.get('foo/pod/httpbin')?.digest}`]);
   });
 
   const owners: readonly { readonly name: string; readonly pods: readonly SlimPod[]; readonly owner: string | undefined }[] = [
@@ -296,23 +312,23 @@ describe('pipeline: errors', () => {
   }
 
   it('lets pods mount a bundle whose copy for agents of the version before is refused, and then reports the refusal', async () => {
-    clusterState.pods.upsert(pod());
+    clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
     delivery.failLegacyWith = new RefusedError('SP_TOO_LARGE', 'too large for one');
     runPipeline();
     await until(() => results.includes('terminal_error'), 'the refusal');
 
     const digest = delivery.published.get('foo/pod/httpbin')?.digest;
     expect(ledger.get('foo/pod/httpbin')?.published?.revision).to.equal(digest);
-    expect(patched).to.deep.equal([`httpbin ${digest}`]);
+    await until(() => patched.length > 0, 'the patch');
+    expect(patched).to.deep.equal([`needs-resync ${digest}`]);
     expect(ledger.get('foo/pod/httpbin')?.refusal).to.include({ code: 'SP_TOO_LARGE', message: 'too large for one' });
   });
 
   it('retries a copy for agents of the version before that failed', async () => {
-    clusterState.pods.upsert(pod());
+    clusterState.pods.upsert(pod({ ip: 'needs-resync' }));
     delivery.failLegacyWith = new TransientError('SP_KUBE_API', 'unavailable');
     runPipeline();
-    await until(() => results.includes('error'), 'the failure');
-    expect(patched).to.have.length(1);
+    await until(() => results.includes('error') && patched.length === 1, 'the failure and the patch');
     clock.advance(2_000);
     await until(() => results.includes('success'), 'the retry');
     expect(ledger.get('foo/pod/httpbin')?.refusal).to.equal(undefined);

@@ -126,7 +126,7 @@ function list({ delivery }: Replica, { objects }: FakeConfigMaps): void {
     const copy = delivery.project(object);
     if (copy !== undefined) copies.set(`foo/${object.metadata?.name}`, copy);
   }
-  delivery.sink.replace(copies);
+  delivery.sink.replace(copies, '1');
 }
 
 describe('standby that takes over', () => {

@@ -92,7 +92,7 @@ describe('createTrustedPods', () => {
     at.put('web', { anchor: SIGNER.anchor });
     at.put('gone', { anchor: SIGNER.anchor });
     at.trusted.sink.remove('shop/gone');
-    at.trusted.sink.replace(new Map([['shop/other', podOf('other', { anchor: SIGNER.anchor })]]));
+    at.trusted.sink.replace(new Map([['shop/other', podOf('other', { anchor: SIGNER.anchor })]]), '1');
     at.trusted.compareAgain();
 
     expect([at.stored('web'), at.stored('gone')]).to.deep.equal([undefined, undefined]);

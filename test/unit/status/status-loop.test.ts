@@ -5,6 +5,7 @@ import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../../../src/api/mesh-conf
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache } from '../../../src/jwks/jwks-cache.ts';
 import { type ClusterState, createClusterState } from '../../../src/state/cluster-state.ts';
+import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
 import type { PolicyFacts } from '../../../src/status/conditions.ts';
 import { createStatusLoop, type StatusLoop } from '../../../src/status/status-loop.ts';
 import {
@@ -44,6 +45,7 @@ describe('status loop', () => {
   let jwksCache: JwksCache;
   let ledger: WorkloadLedger;
   let loop: StatusLoop;
+  let agents: AgentReports;
   let mesh: MeshConfig;
   let written: { readonly name: string; readonly facts: PolicyFacts }[];
   let stop: () => Promise<void>;
@@ -55,6 +57,7 @@ describe('status loop', () => {
     mesh = DEFAULT_MESH_CONFIG;
     clusterState = createClusterState(() => mesh);
     ledger = createWorkloadLedger();
+    agents = createAgentReports(clock);
     jwksCache = createJwksCache({
       limits: { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1, maxRedirects: 0 },
       clock,
@@ -74,12 +77,13 @@ describe('status loop', () => {
       unsubscribe();
     };
   }
-  function start(): void {
+  function start(more: { readonly agents?: AgentReports } = {}): void {
     loop = createStatusLoop({
       clusterState,
       mesh: () => mesh,
       jwksCache: { stateOf: (...of) => jwksCache.stateOf(...of), subscribe },
       ledger,
+      ...more,
       clock,
       logger,
       onWrite: (result) => reports.push(`written ${result}`),
@@ -121,6 +125,21 @@ describe('status loop', () => {
     for (let generation = 1; generation <= 10; generation += 1) clusterState.upsertPolicy(policy('p', { generation }));
     expect(written).to.deep.equal([]);
     expect(await settle()).to.deep.equal(['p']);
+  });
+
+  it('writes the status of a policy at most once in 2 ms for each of many workloads', async () => {
+    const keys = Array.from({ length: 250 }, (_, at) => `foo/pod/p${at}`);
+    for (const key of keys) clusterState.pods.upsert(pod(parseWorkloadKey(key).name, {}));
+    clusterState.upsertPolicy(policy('p'));
+    expect(await settle()).to.deep.equal(['p']);
+
+    for (const key of keys) published(key, 1);
+    expect(await settle()).to.deep.equal([]);
+    clock.advance(300 - 1);
+    expect(written).to.have.length(1);
+    clock.advance(1);
+    await until(() => written.length === 2, 'the second status');
+    expect(factsOf('p')?.published).to.have.length(250);
   });
 
   it('writes only policies that select other workloads than before when a pod changes', async () => {
@@ -342,5 +361,38 @@ describe('status loop', () => {
 
     clusterState.removePolicy('AuthorizationPolicy/foo/p');
     expect(await settle()).to.deep.equal([]);
+  });
+
+  it('queues the policies of a pod whose agent says something new, whose stream ends, or which gets an address', async () => {
+    clusterState.pods.upsert(pod('web', { app: 'web' }));
+    clusterState.upsertPolicy(policy('selecting', { labels: { app: 'web' } }));
+    clusterState.upsertPolicy(policy('other', { labels: { app: 'other' } }));
+    await stop();
+    start({ agents });
+    await settle();
+    const state = { uid: 'u', revision: 'r1' };
+    agents.set('foo/web', state);
+    expect(await settle()).to.deep.equal(['selecting']);
+    agents.set('foo/web', { ...state });
+    expect(await settle()).to.deep.equal([]);
+    agents.set('foo/web', { ...state, revision: 'r2' });
+    expect(await settle()).to.deep.equal(['selecting']);
+    agents.remove('foo/web');
+    expect(await settle()).to.deep.equal(['selecting']);
+    clock.advance(GRACE_MS);
+    expect(await settle()).to.deep.equal(['selecting']);
+    clusterState.pods.upsert({ ...pod('web', { app: 'web' }), podIP: '10.0.0.1' });
+    expect(await settle()).to.deep.equal(['selecting']);
+  });
+
+  it('looks at every policy again when agents have had time to connect to a new leader', async () => {
+    clusterState.upsertPolicy(policy('one'));
+    await stop();
+    start({ agents });
+    await settle();
+    agents.beginTerm();
+    clock.advance(GRACE_MS);
+    expect(await settle()).to.deep.equal(['one']);
+    agents.endTerm();
   });
 });

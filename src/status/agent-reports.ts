@@ -1,0 +1,120 @@
+/*
+ * What agents said about themselves over the feed, in the present term of this leader. Only the feed writes it.
+ */
+import type { ObjectKey } from '../api/kube/keys.ts';
+import type { Clock } from '../clock.ts';
+import type { Revision } from './workload-ledger.ts';
+
+/** What one agent said last. */
+export interface AgentState {
+  /** UID of its pod. */
+  readonly uid: string;
+  /** The bundle that it enforces; `''`: none. */
+  readonly revision: Revision;
+  /** Code of why it refused the newest bundle; absent: it did not, or has not got it yet. */
+  readonly refused?: string;
+}
+
+/** Read access. Pods are `namespace/name`. */
+export interface AgentReportsView {
+  /**
+   * What the agent of a pod said. It counts for {@link GRACE_MS} after the end of its stream: an agent never goes back to an older bundle.
+   * Undefined: nothing is known.
+   */
+  readonly get: (pod: ObjectKey) => AgentState | undefined;
+  /** Whether the agent holds a stream. */
+  readonly isConnected: (pod: ObjectKey) => boolean;
+  /** Whether agents may still be on their way to this leader, whose term has just begun. */
+  readonly isSettling: () => boolean;
+  /** Milliseconds until the absence of a stream means that there will be none. */
+  readonly graceMs: (pod: ObjectKey) => number;
+  /**
+   * Calls `listener` with each pod whose agent said something new, or whose stream began or ended; with undefined at the end of the time in
+   * which agents are on their way. @returns ends the subscription
+   */
+  readonly subscribe: (listener: (pod: ObjectKey | undefined) => void) => () => void;
+}
+
+/** The reports. */
+export interface AgentReports extends AgentReportsView {
+  readonly set: (pod: ObjectKey, state: AgentState) => void;
+  /** The stream of the pod ended. */
+  readonly remove: (pod: ObjectKey) => void;
+  /** This replica leads from now on. */
+  readonly beginTerm: () => void;
+  /** This replica does not lead any more: calls the listeners of {@link AgentReports.onTermEnd}, and forgets everything. */
+  readonly endTerm: () => void;
+  /** Whether this replica leads: agents hold their streams to the leader. */
+  readonly isLeading: () => boolean;
+  readonly onTermEnd: (listener: () => void) => () => void;
+}
+
+/** Agents that lost their stream have reconnected after this time, unless they cannot; in milliseconds. */
+export const GRACE_MS = 15_000;
+
+interface Known {
+  readonly state: AgentState;
+  /** Present: the stream ended then, on the process clock. */
+  readonly lostAtMs?: number;
+  /** Stops the timer that forgets a lost stream. */
+  readonly cancel?: () => void;
+}
+
+/** Reports of no agent yet. */
+export function createAgentReports(clock: Clock): AgentReports {
+  const known = new Map<ObjectKey, Known>();
+  const listeners = new Set<(pod: ObjectKey | undefined) => void>();
+  const endListeners = new Set<() => void>();
+  let beganMs: number | undefined;
+  let cancelSettling = (): void => undefined;
+  const emit = (pod: ObjectKey | undefined): void => {
+    for (const listener of listeners) listener(pod);
+  };
+  const leftMs = (sinceMs: number | undefined): number => (sinceMs === undefined ? 0 : Math.max(0, sinceMs + GRACE_MS - clock.nowMs()));
+  return {
+    get: (pod) => known.get(pod)?.state,
+    isConnected: (pod) => known.has(pod) && known.get(pod)?.lostAtMs === undefined,
+    isSettling: () => leftMs(beganMs) > 0,
+    graceMs: (pod) => Math.max(leftMs(beganMs), leftMs(known.get(pod)?.lostAtMs)),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    set: (pod, state) => {
+      const before = known.get(pod);
+      before?.cancel?.();
+      known.set(pod, { state });
+      if (before === undefined || before.lostAtMs !== undefined || !isSame(before.state, state)) emit(pod);
+    },
+    remove: (pod) => {
+      const before = known.get(pod);
+      if (before === undefined || before.lostAtMs !== undefined) return;
+      const cancel = clock.after(GRACE_MS, () => {
+        known.delete(pod);
+        emit(pod);
+      });
+      known.set(pod, { state: before.state, lostAtMs: clock.nowMs(), cancel });
+      emit(pod);
+    },
+    beginTerm: () => {
+      beganMs = clock.nowMs();
+      cancelSettling = clock.after(GRACE_MS, () => emit(undefined));
+    },
+    endTerm: () => {
+      beganMs = undefined;
+      cancelSettling();
+      for (const listener of endListeners) listener();
+      for (const { cancel } of known.values()) cancel?.();
+      known.clear();
+    },
+    isLeading: () => beganMs !== undefined,
+    onTermEnd: (listener) => {
+      endListeners.add(listener);
+      return () => endListeners.delete(listener);
+    },
+  };
+}
+
+function isSame(one: AgentState, other: AgentState): boolean {
+  return one.uid === other.uid && one.revision === other.revision && one.refused === other.refused;
+}
