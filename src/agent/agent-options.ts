@@ -1,11 +1,12 @@
 /*
  * Settings of one agent.
  */
-import type { AppProbes } from '../api/kube/agent-contract.ts';
+import type { AppProbes, AppProtocol } from '../api/kube/agent-contract.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { BundleOptions } from './bundles/bundles.ts';
 import type { AgentLimits, ExtAuthzClient } from './context.ts';
+import type { ReaderOrProblem } from './listener/original-destination.ts';
 
 /** A port that the agent protects. */
 export interface GuardedPort {
@@ -24,11 +25,20 @@ export interface AgentOptions extends BundleOptions {
   readonly appHost: string;
   /** The pod's address as policies see it; undefined: the address that each client connected to. */
   readonly destinationIp: string | undefined;
+  /**
+   * Port to which all inbound connections are redirected; each leads to the address and port that its client connected to. Undefined: only
+   * `ports` are served.
+   */
+  readonly capturePort?: number | undefined;
+  /** Reads original destinations; absent: opened when `capturePort` needs it. */
+  readonly originalDestination?: ReaderOrProblem;
   /** Port that refuses every connection; undefined: no blocked port. */
   readonly blockedPort: number | undefined;
   /** Undefined: no admin server. */
   readonly admin: { readonly host: string | undefined; readonly port: number } | undefined;
   readonly appProbes: AppProbes;
+  /** What the application speaks on its ports; 0: on every other port. Absent: `client`. */
+  readonly appProtocols?: ReadonlyMap<number, AppProtocol>;
   /** Serve clients that speak HTTP/1.0; absent: they get 426. */
   readonly acceptHttp10?: boolean;
   /** Undefined: no access log. */

@@ -20,6 +20,7 @@ import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
 import { LimitLog } from './log/limit-log.ts';
 import { nameMisses } from './log/name-misses.ts';
+import { observeConnections } from './log/observe-connections.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { newRequestId } from './request-ids.ts';
@@ -27,7 +28,7 @@ import { startServers } from './servers.ts';
 
 /** An agent that serves. */
 export interface RunningAgent {
-  /** Listen ports, in the order of `AgentOptions.ports`. */
+  /** Listen ports, in the order of `AgentOptions.ports`; `capturePort` is last. */
   readonly ports: readonly number[];
   /** Undefined: the agent has no admin port. */
   readonly adminPort: number | undefined;
@@ -69,10 +70,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     replyWithoutPolicy: () => holder.reply,
     limits: fitted.limits,
     acceptHttp10: options.acceptHttp10 ?? false,
+    appProtocolOf: (port) => options.appProtocols?.get(port) ?? options.appProtocols?.get(0) ?? 'client',
     clock,
     date: new HttpDate(clock),
     observer: observeExchanges(metrics, accessLog, clock),
     connections: metrics,
+    tcpObserver: observeConnections(metrics, accessLog),
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
     evaluations,
     newRequestId,
@@ -108,10 +111,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 }
 
 /** The limits of the options, lowered where the process may open too few file descriptors for them. */
-function fittedLimits({ limits: wanted, ports, logger }: AgentOptions): FittedLimits {
+function fittedLimits({ limits: wanted, ports, capturePort, logger }: AgentOptions): FittedLimits {
   const limits = { ...DEFAULT_LIMITS, ...wanted };
   const descriptors = descriptorLimit();
-  const fitted = fitToDescriptors(limits, ports.length, descriptors);
+  const fitted = fitToDescriptors(limits, ports.length + (capturePort === undefined ? 0 : 1), descriptors);
   const { maxConnections } = fitted.limits;
   if (isTooFew(maxConnections, wanted?.maxConnections))
     logger.warn({ descriptors, maxConnections, wanted: limits.maxConnections }, 'fewer client connections: too few file descriptors');

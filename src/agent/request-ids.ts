@@ -7,12 +7,16 @@ const IDS = 128;
 const ID_BYTES = 16;
 const ID_LENGTH = 36;
 const DASH = 45;
+/** Bits of the seventh and of the ninth byte. */
+const VERSION = 0x40;
+const VARIANT = 0x80;
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
-/** Number of bytes before each dash. */
-const DASHES_AT: ReadonlySet<number> = new Set([4, 6, 8, 10]);
+/** Where the two digits of each byte begin. */
+const DIGITS_AT = Uint8Array.of(0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34);
 
 const random = Buffer.allocUnsafeSlow(IDS * ID_BYTES);
-const text = Buffer.allocUnsafeSlow(IDS * ID_LENGTH);
+/** The dashes stay. */
+const text = Buffer.allocUnsafeSlow(IDS * ID_LENGTH).fill(DASH);
 let made = '';
 let used = IDS;
 
@@ -29,19 +33,16 @@ export function newRequestId(): string {
 
 function makeIds(): void {
   randomFillSync(random);
-  let at = 0;
-  for (let index = 0; index < random.length; index += 1) {
-    const position = index % ID_BYTES;
-    if (DASHES_AT.has(position)) text[at++] = DASH;
-    const byte = withVersion(random[index] as number, position);
-    text[at++] = DIGITS[byte >> 4] as number;
-    text[at++] = DIGITS[byte & 15] as number;
+  for (let id = 0; id < IDS; id += 1) {
+    const first = id * ID_BYTES;
+    random[first + 6] = ((random[first + 6] as number) & 0x0f) | VERSION;
+    random[first + 8] = ((random[first + 8] as number) & 0x3f) | VARIANT;
+    for (let byte = 0; byte < ID_BYTES; byte += 1) {
+      const value = random[first + byte] as number;
+      const at = id * ID_LENGTH + (DIGITS_AT[byte] as number);
+      text[at] = DIGITS[value >> 4] as number;
+      text[at + 1] = DIGITS[value & 15] as number;
+    }
   }
   made = text.toString('latin1');
-}
-
-/** Sets the bits of version and variant. */
-function withVersion(byte: number, position: number): number {
-  if (position === 6) return (byte & 0x0f) | 0x40;
-  return position === 8 ? (byte & 0x3f) | 0x80 : byte;
 }

@@ -12,6 +12,9 @@ import { createPolicyCounters, type PolicyCounters, type PolicyRule } from './po
 /** Outcome of a request: the verdicts of the filter chain, `closed` while no bundle is active, `none` when the client left before a verdict. */
 export type DecisionAction = 'allow' | 'deny' | 'unauthenticated' | 'reject' | 'closed' | 'none';
 
+/** Outcome of a TCP connection: `closed` while no bundle is active, `none` when it ended before a verdict. */
+export type TcpAction = 'allow' | 'deny' | 'closed' | 'none';
+
 /** Reason of the outcome. A closed list: never a string from a request. */
 export type DecisionCause =
   | 'allow-rule'
@@ -24,6 +27,7 @@ export type DecisionCause =
   | 'codec'
   | 'no-bundle'
   | 'no-policy-for-labels'
+  | 'no-destination'
   | 'client-left'
   | 'error';
 
@@ -41,6 +45,10 @@ export interface AgentMetrics {
   /** All metrics in the Prometheus text format. */
   text(): string;
   onDecision(action: DecisionAction, cause: DecisionCause): void;
+  /** A TCP connection ended. */
+  onTcpConnection(action: TcpAction, cause: DecisionCause): void;
+  /** Bytes of TCP connections. */
+  onTcpBytes(received: number, sent: number): void;
   /** @param rule the rule that decided; undefined: no policy matched */
   onPolicyDecision(rule: PolicyRule | undefined, action: PolicyAction): void;
   /** @param rule the rule that matched; undefined: none did */
@@ -58,7 +66,7 @@ export interface AgentMetrics {
   onConnectionClosed(reason: string): void;
   /** A client connection was reset because too many were open. */
   onConnectionRefused(): void;
-  /** A connection to an undeclared port was reset. */
+  /** A connection that leads to no port of the application was reset. */
   onBlocked(): void;
   /** The signature of a token is verified. */
   onVerification(): void;
@@ -82,13 +90,15 @@ const CLASSES = ['client_left', '1xx', '2xx', '3xx', '4xx', '5xx'];
 export function createAgentMetrics(nowSeconds: () => number, withProcess: boolean, tokens: TokenFigures = NO_TOKENS): AgentMetrics {
   const times = createTimes();
   const tallies = createTallies();
-  const decisions = createDecisions();
+  const decisions = createDecisions('decisions_total', 'Requests by decision and reason.');
+  const tcp = createTcpMetrics();
   const policies = createPolicyMetrics();
   const responses = createResponses();
   const closed = createClosed();
   const bundle = createBundleMetrics(nowSeconds);
   const metrics: readonly Metric[] = [
     decisions,
+    ...tcp.metrics,
     policies.decisions,
     policies.dryRuns,
     responses,
@@ -109,6 +119,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   return {
     text: () => renderMetrics(metrics),
     onDecision: decisions.add,
+    ...tcp.events,
     onPolicyDecision: policies.decisions.add,
     onDryRun: policies.dryRuns.add,
     onDecisionSeconds: (seconds) => times.decision.observe(seconds),
@@ -132,6 +143,31 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   };
 }
 
+interface TcpMetrics {
+  readonly metrics: readonly Metric[];
+  readonly events: Pick<AgentMetrics, 'onTcpConnection' | 'onTcpBytes'>;
+}
+
+function createTcpMetrics(): TcpMetrics {
+  const decisions = createDecisions('tcp_connections_total', 'TCP connections that have ended, by decision and reason.');
+  const received = createTally(
+    'counter',
+    'sallyport_agent_tcp_received_bytes_total',
+    'Bytes from clients of TCP connections that have ended.',
+  );
+  const sent = createTally('counter', 'sallyport_agent_tcp_sent_bytes_total', 'Bytes to clients of TCP connections that have ended.');
+  return {
+    metrics: [decisions, received, sent],
+    events: {
+      onTcpConnection: decisions.add,
+      onTcpBytes: (fromClient, toClient) => {
+        received.add(fromClient);
+        sent.add(toClient);
+      },
+    },
+  };
+}
+
 function createTimes(): { readonly decision: Distribution; readonly request: Distribution } {
   const decision = 'Seconds from the request head to the verdict.';
   const request = 'Seconds from the request head to the end of the response.';
@@ -150,7 +186,7 @@ function createTallies(): Readonly<Record<TallyName, Tally>> {
     open: createTally('gauge', 'sallyport_agent_connections', 'Open client connections.'),
     refused: counter('connections_refused_total', 'Client connections reset because too many were open.'),
     verified: counter('token_verifications_total', 'Signatures of tokens verified, because the token was not cached.'),
-    blocked: counter('blocked_connections_total', 'Connections reset because the pod does not declare their port.'),
+    blocked: counter('blocked_connections_total', 'Connections reset because they lead to no port of the application.'),
   };
 }
 
@@ -209,11 +245,11 @@ function limitReached(): Metric {
   };
 }
 
-function createDecisions(): Metric & { readonly add: (action: DecisionAction, cause: DecisionCause) => void } {
+function createDecisions(name: string, help: string): Metric & { readonly add: (action: DecisionAction, cause: DecisionCause) => void } {
   const counts = new Map<DecisionAction, Map<DecisionCause, number>>();
   return {
-    name: 'sallyport_agent_decisions_total',
-    help: 'Requests by decision and reason.',
+    name: `sallyport_agent_${name}`,
+    help,
     type: 'counter',
     read: () => [...counts].flatMap(([action, causes]) => [...causes].map(([reason, value]) => ({ labels: { action, reason }, value }))),
     add: (action, cause) => {

@@ -37,6 +37,13 @@ export interface WorkerMetrics {
   readonly onResult: (result: string, durationMs: number) => void;
 }
 
+/** Observer of the feed. */
+export interface FeedMetrics {
+  readonly onRefused: (reason: string) => void;
+  readonly onClosed: (reason: string) => void;
+  readonly onBundle: (result: string) => void;
+}
+
 /** Observers of the controller's parts, and the registry that they write to. */
 export interface ControllerMetrics {
   readonly queue: (name: string) => QueueMetrics;
@@ -53,6 +60,8 @@ export interface ControllerMetrics {
   readonly onResync: (changes: number) => void;
   /** Another client changed a published bundle. */
   readonly onTampered: () => void;
+  /** Observers of the feed; to be called once, and only with a feed. @param streams open now */
+  readonly feed: (streams: () => number) => FeedMetrics;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
   /** Registers the sources of the gauges; called once, when the parts exist. */
   readonly observe: (gauges: ControllerGauges) => void;
@@ -67,8 +76,15 @@ const WORK_SECONDS: number[] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
+/** What the metrics name. */
+export interface ControllerInfo {
+  readonly version: string;
+  /** Name of the Lease for which replicas compete; absent: `sallyport-controller`. */
+  readonly lease?: string;
+}
+
 /** A new registry with all metrics; one per process. */
-export function createControllerMetrics(info: { readonly version: string }): ControllerMetrics {
+export function createControllerMetrics({ version, lease = 'sallyport-controller' }: ControllerInfo): ControllerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   // Gauges with the suffix of counters, and sums of the metrics without it.
@@ -78,14 +94,14 @@ export function createControllerMetrics(info: { readonly version: string }): Con
   const compile = histogram(registry, ['sallyport_bundle_compile_seconds', 'Seconds to compile and encode one bundle.', []], WORK_SECONDS);
   const bytes = histogram(registry, ['sallyport_bundle_bytes', 'Size of a bundle as JSON in bytes, before compression.', []], BUNDLE_BYTES);
   const leader = gauge(registry, ['leader_election_master_status', '1 while this replica is the leader, else 0.', ['name']]);
-  gauge(registry, ['sallyport_build_info', 'Version of the controller.', ['version']]).set({ version: info.version }, 1);
-  leader.set({ name: 'sallyport-controller' }, 0);
+  gauge(registry, ['sallyport_build_info', 'Version of the controller.', ['version']]).set({ version }, 1);
+  leader.set({ name: lease }, 0);
   return {
     registry,
     queue: queueMetrics(registry),
     workers: workerMetrics(registry),
     onRequest: ({ method, code, host }) => counters.requests.inc({ code, method, host }),
-    onLeader: (leading) => leader.set({ name: 'sallyport-controller' }, leading ? 1 : 0),
+    onLeader: (leading) => leader.set({ name: lease }, leading ? 1 : 0),
     onWatchRestart: (resource, reason) => counters.restarts.inc({ resource, reason }),
     onCompile: (durationMs, size) => {
       compile.observe(durationMs / 1000);
@@ -99,9 +115,24 @@ export function createControllerMetrics(info: { readonly version: string }): Con
     onStatusWrite: (result) => counters.statusWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
+    feed: (streams) => feedMetrics(registry, streams),
     onConfigReload: (result) => counters.reloads.inc({ result }),
     observe: (gauges) => registerGauges(registry, gauges),
     text: () => registry.metrics(),
+  };
+}
+
+function feedMetrics(registry: Registry, streams: () => number): FeedMetrics {
+  collected(registry, ['sallyport_feed_streams', 'Agents that hold a stream of the feed.', []], (into) => into.set(streams()));
+  const make = (name: string, help: string, label: string): Counter =>
+    new Counter({ name, help, labelNames: [label], registers: [registry] });
+  const refused = make('sallyport_feed_refused_total', 'Connections that got no stream of the feed, by reason.', 'reason');
+  const closed = make('sallyport_feed_closed_total', 'Streams of the feed that ended, by reason.', 'reason');
+  const bundles = make('sallyport_feed_bundles_total', 'Bundles that were sent over the feed, and what agents said about them.', 'result');
+  return {
+    onRefused: (reason) => refused.inc({ reason }),
+    onClosed: (reason) => closed.inc({ reason }),
+    onBundle: (result) => bundles.inc({ result }),
   };
 }
 

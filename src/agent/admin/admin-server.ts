@@ -1,5 +1,5 @@
 /*
- * The admin port: /healthz, /readyz, /metrics and the probes of the application. Serves short texts without policies, tokens or claims.
+ * The admin port: /healthz, /readyz, /metrics, and the probes and lifecycle hooks of the application. Serves short texts without policies, tokens or claims.
  * Built on the HTTP/1.1 codec, because a server of node:http would cost 18 MB of resident memory.
  */
 
@@ -14,9 +14,9 @@ import { HEAD_TOO_LARGE } from '../http1/codec-replies.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
 import { type Http1Request, parseRequestHead } from '../http1/request-head.ts';
 import { writeReply } from '../http1/write-response.ts';
-import { listenOn } from '../net/addresses.ts';
+import { listenOn } from '../net/listen-on.ts';
 import { type AdminConnection, AdminConnections } from './admin-connections.ts';
-import type { ProbeResult } from './app-probe.ts';
+import { NO_RESPONSE, type ProbeResult } from './app-probe.ts';
 import { readinessWaitMs } from './readiness.ts';
 
 /** Settings of the admin port, and what it shows. */
@@ -25,11 +25,13 @@ export interface AdminOptions {
   readonly host: string | undefined;
   readonly port: number;
   readonly logger: Logger;
+  /** Why the agent will never be ready; undefined: nothing prevents it. */
+  readonly problem: string | undefined;
   /** Whether a policy is active within `waitMs` milliseconds; resolves as soon as it is. */
   readonly isReady: (waitMs: number) => Promise<boolean>;
   /** All metrics in Prometheus text format. */
   readonly metrics: () => string;
-  /** Runs a probe by its name `<container>/<livez|readyz|startupz>`; undefined: there is no probe of that name. */
+  /** Runs a probe or hook by its name, see `AppProbes`; undefined: no probe and no hook has that name. */
   readonly probe: (name: string) => Promise<ProbeResult> | undefined;
   readonly clock: Clock;
   readonly maxConnections: number;
@@ -89,6 +91,10 @@ function serve(connection: AdminConnection, connections: AdminConnections, optio
     connections.onRequest(connection);
     const request = head === '' ? HEAD_TOO_LARGE : parseRequestHead(head);
     void respond(request, options).then((reply) => {
+      if (reply.status === NO_RESPONSE) {
+        socket.destroy();
+        return;
+      }
       const isHead = request.kind === 'request' && request.method === 'HEAD';
       socket.end(writeReply(reply, { isHead, close: true, date: options.date() }), 'latin1');
       connections.onResponse(connection);
@@ -118,6 +124,7 @@ async function respondTo(target: string, options: AdminOptions): Promise<AdminRe
       return text(200, 'ok\n');
     case '/readyz':
     case '/readyz/bundle':
+      if (options.problem !== undefined) return text(503, `[-]capture failed: ${options.problem}\nnot ready\n`);
       return (await options.isReady(readinessWaitMs(target)))
         ? text(200, '[+]bundle ok\nok\n')
         : text(503, '[-]bundle failed: no policy bundle in force yet\nnot ready\n');

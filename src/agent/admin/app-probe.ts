@@ -1,14 +1,16 @@
 /*
- * Runs the probes of the application in place of the kubelet: HTTP, TCP and gRPC health checks that bypass the policies.
+ * Runs the probes and lifecycle hooks of the application in place of the kubelet: requests that bypass the policies.
  */
 import { connect, type Socket } from 'node:net';
-import type { AppProbe } from '../../api/kube/agent-contract.ts';
+import { APP_HOOKS, type AppProbe } from '../../api/kube/agent-contract.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import type { Limit } from '../../limits/limit.ts';
 import { startDeadline } from '../../limits/timers.ts';
 import { probeGrpc } from './grpc-probe.ts';
 
-/** Response for the kubelet: 200 to 399 is a success. */
+/** Response for the kubelet: 200 to 399 is a success of a probe. */
 export interface ProbeResult {
+  /** {@link NO_RESPONSE}: the connection is closed without a response. */
   readonly status: number;
   readonly text: string;
 }
@@ -17,17 +19,37 @@ const STATUS_LINE = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r]/;
 const UNFIT_PATH = /[^\x21-\x7e]/;
 const UNFIT_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 const FAILED = 500;
+/** The kubelet takes any response to a hook for a success, and an error of the connection for a failure. */
+export const NO_RESPONSE = 0;
+const HOOK_NAMES: ReadonlySet<string> = new Set(Object.values(APP_HOOKS));
 
 /** The outcome of `probe` against `host`; never rejects. */
 export async function runAppProbe(probe: AppProbe, host: string): Promise<ProbeResult> {
   const timeoutMs = probe.timeoutSeconds === undefined ? LIMITS.probeTime.value : probe.timeoutSeconds * 1000;
   try {
-    if (probe.httpGet !== undefined) return result(await probeHttp(probe.httpGet, host, timeoutMs));
+    if (probe.httpGet !== undefined)
+      return result(await probeHttp(probe.httpGet, host, { limit: LIMITS.probeTime, timeoutMs, userAgent: 'kube-probe/sallyport' }));
     if (probe.tcpSocket !== undefined) return result(await probeTcp(probe.tcpSocket.port, host, timeoutMs));
     if (probe.grpc !== undefined) return result(await probeGrpc({ host, timeoutMs, ...probe.grpc }));
     return { status: FAILED, text: 'no handler\n' };
   } catch (error) {
     return { status: FAILED, text: `probe failed: ${error instanceof Error ? error.message : 'unknown'}\n` };
+  }
+}
+
+/** Whether the probe called `<container>/<word>` is a lifecycle hook. */
+export function isAppHook(name: string): boolean {
+  return HOOK_NAMES.has(name.slice(name.lastIndexOf('/') + 1));
+}
+
+/** The outcome of the HTTP lifecycle hook `hook` against `host`: {@link NO_RESPONSE} where the kubelet would see no response; never rejects. */
+export async function runAppHook({ httpGet, timeoutSeconds }: AppProbe, host: string): Promise<ProbeResult> {
+  try {
+    if (httpGet === undefined) throw new Error('no handler');
+    const timeoutMs = timeoutSeconds === undefined ? LIMITS.hookTime.value : timeoutSeconds * 1000;
+    return result(await probeHttp(httpGet, host, { limit: LIMITS.hookTime, timeoutMs, userAgent: 'kube-lifecycle/sallyport' }));
+  } catch (error) {
+    return { status: NO_RESPONSE, text: `hook failed: ${error instanceof Error ? error.message : 'unknown'}\n` };
   }
 }
 
@@ -37,12 +59,18 @@ function result(status: number): ProbeResult {
 
 type HttpGet = NonNullable<AppProbe['httpGet']>;
 
+interface HttpOptions {
+  readonly limit: Limit;
+  readonly timeoutMs: number;
+  readonly userAgent: string;
+}
+
 /** @returns the application's status; redirects are not followed and count as success, almost as for the kubelet */
-async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise<number> {
+async function probeHttp(get: HttpGet, host: string, { limit, timeoutMs, userAgent }: HttpOptions): Promise<number> {
   const socket = await openSocket(get, host);
   return await new Promise((resolve, reject) => {
     let head = '';
-    const cancel = startDeadline(LIMITS.probeTime, () => socket.destroy(new Error('timeout')), { ms: timeoutMs });
+    const cancel = startDeadline(limit, () => socket.destroy(new Error('timeout')), { ms: timeoutMs });
     socket.on('error', reject);
     socket.on('close', () => {
       cancel();
@@ -57,7 +85,7 @@ async function probeHttp(get: HttpGet, host: string, timeoutMs: number): Promise
       if (status === undefined) reject(new Error('no HTTP response'));
       else resolve(Number(status));
     });
-    socket.write(requestHead(get, host), 'latin1');
+    socket.write(requestHead(get, host, userAgent), 'latin1');
   });
 }
 
@@ -68,11 +96,11 @@ async function openSocket(get: HttpGet, host: string): Promise<Socket> {
   return tls.connect({ host, port: get.port, rejectUnauthorized: false });
 }
 
-function requestHead(get: HttpGet, host: string): string {
+function requestHead(get: HttpGet, host: string, userAgent: string): string {
   const path = get.path === undefined || get.path === '' ? '/' : get.path;
   const headers = new Map([
     ['host', `${host.includes(':') ? `[${host}]` : host}:${get.port}`],
-    ['user-agent', 'kube-probe/sallyport'],
+    ['user-agent', userAgent],
     ['accept', '*/*'],
     ['connection', 'close'],
   ]);

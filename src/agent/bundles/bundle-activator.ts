@@ -31,6 +31,16 @@ export interface ActivatorOptions {
   readonly trust?: AgentTrust | undefined;
 }
 
+/** What an agent enforces, for the controller. */
+export interface EnforcedBundle {
+  /** Digest of the active bundle; `''`: none is. */
+  readonly digest: string;
+  /** Number of the bundle that was accepted last; 0: none. */
+  readonly number: number;
+  /** Why the last bundle was refused; absent: it was not. */
+  readonly refused?: ErrorCode;
+}
+
 /** What activation needs, and what it reports. */
 export interface ActivatorHost {
   readonly logger: Logger;
@@ -62,6 +72,8 @@ export class BundleActivator implements BundleSink {
   #kept: OpenedBundle | undefined;
   #activeProgram: Program | undefined;
   #activeDigest = '';
+  /** Code of the last bundle, if it was refused. */
+  #refused: ErrorCode | undefined;
   /** The last bundle that was offered. */
   #offered: Promise<Activation> = NO_ACTIVATION;
   /** The last activation that was asked for. */
@@ -87,18 +99,32 @@ export class BundleActivator implements BundleSink {
     return this.#good !== undefined;
   }
 
-  /** Bundles are opened one after the other, so that the last one that was offered counts. */
-  offer(files: BundleFiles): Promise<Activation> {
-    this.#offered = this.#offered.then(() => this.#offerNow(files));
+  /** What is enforced now. */
+  get enforced(): EnforcedBundle {
+    return {
+      digest: this.#activeProgram === undefined ? '' : this.#activeDigest,
+      number: this.#format.number,
+      ...(this.#refused === undefined ? {} : { refused: this.#refused }),
+    };
+  }
+
+  /**
+   * Bundles are opened one after the other, so that the last one that was offered counts.
+   * @param mayBeOlder the source lags behind another one: an older bundle is not a fault
+   */
+  offer(files: BundleFiles, mayBeOlder = false): Promise<Activation> {
+    this.#offered = this.#offered.then(() => this.#offerNow(files, mayBeOlder));
     return this.#offered;
   }
 
-  async #offerNow(files: BundleFiles): Promise<Activation> {
+  async #offerNow(files: BundleFiles, mayBeOlder: boolean): Promise<Activation> {
     try {
       const opened = await this.#format.open(files);
+      this.#refused = undefined;
       this.#accept(opened);
       await this.#save(opened.keep);
     } catch (error) {
+      if (mayBeOlder && error instanceof RefusedError && error.code === 'SP_BUNDLE_OLDER') return { kind: 'rejected', code: error.code };
       this.#reported.clear();
       return this.#reject(error);
     }
@@ -221,6 +247,7 @@ export class BundleActivator implements BundleSink {
 
   #reject(error: unknown): Activation {
     const code = error instanceof RefusedError ? error.code : 'SP_BUNDLE_UNREADABLE';
+    this.#refused = code;
     if (this.report('bundle rejected; the last good one stays active', error)) this.#host.onRejected(code);
     return { kind: 'rejected', code };
   }

@@ -16,6 +16,8 @@ export interface OpenedBundle extends DecodedBundle {
 export interface BundleFormat {
   /** Files to read, relative to the directory of the bundle. */
   readonly fileNames: readonly string[];
+  /** Number of the bundle that was opened last; 0: none, or bundles have no numbers. */
+  readonly number: number;
   /** Opens what was mounted; one call at a time. Rejects with a RefusedError when no copy is good. */
   open(files: BundleFiles): Promise<OpenedBundle>;
   /** Opens what an earlier run kept, before anything that is mounted. Rejects with a RefusedError. */

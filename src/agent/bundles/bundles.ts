@@ -1,10 +1,15 @@
 /*
- * Keeps the policy of one agent active: follows the bundle's volume and the labels of the pod.
+ * Keeps the policy of one agent active: follows the bundle's volume, the feed if there is one, and the labels of the pod.
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { BundleFiles } from '../../bundle/decode.ts';
 import { watchDirectories } from '../../fs-watch/watch-directories.ts';
+import { LIMITS } from '../../limits/agent-limits.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { type ActivatorHost, type ActivatorOptions, BundleActivator } from './bundle-activator.ts';
+import type { BundleSink } from './bundle-source.ts';
+import type { FeedOptions, FeedSource } from './feed-source.ts';
 import { LabelIndexVolume } from './label-index-volume.ts';
 import { MountedVolume } from './mounted-volume.ts';
 import { parsePodLabels } from './pod-labels.ts';
@@ -19,6 +24,8 @@ export interface BundleOptions extends ActivatorOptions {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Milliseconds between two reads when the file system reports no change. */
   readonly pollMs: number;
+  /** Absent: bundles come through the volume only. */
+  readonly feed?: FeedOptions | undefined;
 }
 
 /** Reads bundles and labels, and activates the policy for this pod. */
@@ -27,10 +34,32 @@ export class Bundles {
   readonly #activator: BundleActivator;
   readonly #volume: MountedVolume;
   readonly #index: LabelIndexVolume | undefined;
+  readonly #logger: Logger;
+  /** Undefined: it is not followed. */
+  #feed: FeedSource | undefined;
+  /** What the volume is offered to. */
+  readonly #sink: BundleSink;
 
   constructor(options: BundleOptions, host: ActivatorHost) {
     this.#options = options;
-    this.#activator = new BundleActivator(options, options.labels, host);
+    this.#logger = host.logger;
+    const reporting: ActivatorHost = {
+      ...host,
+      onActive: (policy) => {
+        host.onActive(policy);
+        this.#feed?.report();
+      },
+      onUnmatched: () => {
+        host.onUnmatched();
+        this.#feed?.report();
+      },
+    };
+    const activator = new BundleActivator(options, options.labels, reporting);
+    this.#activator = activator;
+    this.#sink =
+      options.feed === undefined
+        ? activator
+        : { offer: (files) => activator.offer(files, true), onUnreadable: (error) => activator.onUnreadable(error) };
     this.#index = indexOf(options);
     this.#volume = new MountedVolume(options.bundleDir, this.#activator.fileNames);
   }
@@ -45,11 +74,11 @@ export class Bundles {
     if (!this.#activator.hasBundle) await this.#activator.restore();
   }
 
-  /** Follows volume and labels until `signal` aborts; then resolves. */
+  /** Follows volume, feed and labels until `signal` aborts; then resolves. */
   async follow(signal: AbortSignal): Promise<void> {
     const { bundleDir, pollMs } = this.#options;
     const followVolume = watchDirectories({ directories: [bundleDir], pollMs: () => pollMs, onChange: () => this.#readVolume() }, signal);
-    await Promise.all([followVolume, this.#followLabels(signal)]);
+    await Promise.all([followVolume, this.#followLabels(signal), this.#followFeed(signal)]);
   }
 
   /** Reads labels, index and volume once; never rejects. */
@@ -71,8 +100,30 @@ export class Bundles {
   async #readVolume(): Promise<void> {
     const isChanged = await this.#index?.read((error) => this.#reportIndex(error));
     if (isChanged === true) this.#activator.setIndex(this.#index?.current);
-    await this.#volume.read(this.#activator);
+    await this.#volume.read(this.#sink);
     if (isChanged === true && this.#activator.hasBundle) await this.#activator.activate();
+  }
+
+  async #followFeed(signal: AbortSignal): Promise<void> {
+    const { feed, stateDir } = this.#options;
+    if (feed === undefined) return;
+    const loaded = await import('./feed-source.ts');
+    this.#feed = new loaded.FeedSource(feed, {
+      logger: this.#logger,
+      limits: LIMITS,
+      stateDir,
+      random: Math.random,
+      report: () => this.#activator.enforced,
+      offer: (files) => this.#offer(files),
+    });
+    await this.#feed.follow(signal);
+  }
+
+  /** Takes what the feed brings: a bundle with the index that belongs to it. */
+  async #offer(files: BundleFiles): Promise<void> {
+    const isChanged = await this.#index?.offer(files, (error) => this.#reportIndex(error));
+    if (isChanged === true) this.#activator.setIndex(this.#index?.current);
+    await this.#activator.offer(files);
   }
 
   #reportIndex(error: unknown): void {

@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INDEX_COPIES } from '../../api/kube/names.ts';
+import type { BundleFiles } from '../../bundle/decode.ts';
 import type { TrustedKeys } from '../../bundle/key-list.ts';
 import { type LabelIndex, MAX_INDEX_BYTES, parseLabelIndex } from '../../bundle/label-index.ts';
 import { openDocument, SIGNED_FILE_NAMES, type SignedFiles } from '../../bundle/signed-document.ts';
@@ -60,8 +61,17 @@ export class LabelIndexVolume {
 
   /** Reads all copies. @param report called with why an index is not accepted @returns whether another index is current now */
   async read(report: (error: unknown) => void): Promise<boolean> {
+    return this.#take(await this.#readCopies(report), report);
+  }
+
+  /** Takes the copies among `content`, whose names are those in the volume. @param report as for `read` @returns as `read` */
+  offer(content: BundleFiles, report: (error: unknown) => void): Promise<boolean> {
+    return this.#take(copiesIn(content), report);
+  }
+
+  async #take(copies: readonly SignedFiles[], report: (error: unknown) => void): Promise<boolean> {
     let isChanged = false;
-    for (const files of await this.#readCopies(report)) {
+    for (const files of copies) {
       try {
         if (!this.#accept(files)) continue;
         isChanged = true;
@@ -79,7 +89,7 @@ export class LabelIndexVolume {
       const content = await readBundleDirectory(this.#options.directory, COPIES.flat(), this.#mark);
       if (content === undefined || content.mark === this.#mark) return [];
       this.#mark = content.mark;
-      return COPIES.flatMap((names) => signedFilesOf(names.map((name) => content.files[name])));
+      return copiesIn(content.files);
     } catch (error) {
       report(error);
       return [];
@@ -110,6 +120,10 @@ export class LabelIndexVolume {
     const text = JSON.stringify({ ...files, part: Buffer.from(files.part).toString('base64') });
     await replaceFile(join(stateDir, STATE_FILE), text);
   }
+}
+
+function copiesIn(files: BundleFiles): readonly SignedFiles[] {
+  return COPIES.flatMap((names) => signedFilesOf(names.map((name) => files[name])));
 }
 
 /** None when one of the files does not exist. */

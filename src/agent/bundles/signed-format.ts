@@ -45,7 +45,7 @@ export class SignedFormat implements BundleFormat {
   readonly #workload: WorkloadRef;
   readonly #trust: AgentTrust;
   #keys: TrustedKeys | undefined;
-  /** Highest number that was accepted. */
+  /** Highest number that was accepted; before that, the floor. */
   #number: number;
   #last: DecodedBundle | undefined;
 
@@ -53,6 +53,10 @@ export class SignedFormat implements BundleFormat {
     this.#workload = workload;
     this.#trust = trust;
     this.#number = trust.floor;
+  }
+
+  get number(): number {
+    return this.#last === undefined ? 0 : this.#number;
   }
 
   async open(files: BundleFiles): Promise<OpenedBundle> {

@@ -14,5 +14,5 @@ export function unsignedFormat(workload: WorkloadRef | undefined): BundleFormat 
     keep: files,
     problems: [],
   });
-  return { fileNames: BUNDLE_FILE_NAMES, open, openKept: open };
+  return { fileNames: BUNDLE_FILE_NAMES, number: 0, open, openKept: open };
 }

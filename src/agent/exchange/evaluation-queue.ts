@@ -1,14 +1,15 @@
 /*
  * Evaluations that must not hold the event loop: those that verify a signature, and those of a client that pipelines many requests.
  * A turn of the loop runs them for a limited time, so that input and output of other connections are served in between. Each
- * connection waits with one request at most, and connections that took little time lately go first: a flood delays itself.
+ * stream waits with one request at most, and those of connections that took little time lately go first: a flood delays itself.
  */
 import type { Clock } from '../../clock.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedSet } from '../../limits/containers.ts';
 import { nextTurn } from '../../limits/timers.ts';
+import type { ConnectionFacts } from '../../policy/facts.ts';
 
-/** A connection, as the queue sees it. At most one of its evaluations waits. */
+/** A stream, as the queue sees it. At most one of its evaluations waits. */
 export interface EvaluationClient {
   /** Its turn has come: evaluate. */
   onEvaluationTurn(): void;
@@ -24,18 +25,10 @@ const REPAID = 0.02;
 /** At least one of N evaluations is that of a heavy connection, if one waits. */
 const HEAVY_SHARE = 8;
 
-/** The place of one connection in the queue. */
-export class EvaluationTicket {
-  readonly client: EvaluationClient;
-  isWaiting = false;
-  /** Monotonic milliseconds when it began to wait. */
-  sinceMs = 0;
+/** How much time the evaluations of one connection took lately. */
+export class EvaluationDebt {
   #debt = 0;
   #debtAtMs = 0;
-
-  constructor(client: EvaluationClient) {
-    this.client = client;
-  }
 
   /** Did the connection take much time lately? */
   isHeavy(nowMs: number): boolean {
@@ -52,6 +45,33 @@ export class EvaluationTicket {
   #repay(nowMs: number): void {
     this.#debt = Math.max(0, this.#debt - (nowMs - this.#debtAtMs) * REPAID);
     this.#debtAtMs = nowMs;
+  }
+}
+
+const DEBTS = new WeakMap<ConnectionFacts, EvaluationDebt>();
+
+/** The debt of a connection, whose streams share it. */
+export function debtOf(connection: ConnectionFacts): EvaluationDebt {
+  let debt = DEBTS.get(connection);
+  if (debt === undefined) {
+    debt = new EvaluationDebt();
+    DEBTS.set(connection, debt);
+  }
+  return debt;
+}
+
+/** The place of one stream in the queue. */
+export class EvaluationTicket {
+  readonly client: EvaluationClient;
+  readonly debt: EvaluationDebt;
+  isWaiting = false;
+  /** Monotonic milliseconds when it began to wait. */
+  sinceMs = 0;
+
+  /** @param debt absent: its own */
+  constructor(client: EvaluationClient, debt: EvaluationDebt = new EvaluationDebt()) {
+    this.client = client;
+    this.debt = debt;
   }
 }
 
@@ -78,7 +98,7 @@ export class EvaluationQueue {
   /** Waits for a turn; the client is not called before this returns. @returns false: too many wait */
   add(ticket: EvaluationTicket): boolean {
     const nowMs = this.#clock.nowMs();
-    if (!(ticket.isHeavy(nowMs) ? this.#heavy : this.#light).add(ticket)) return false;
+    if (!(ticket.debt.isHeavy(nowMs) ? this.#heavy : this.#light).add(ticket)) return false;
     ticket.isWaiting = true;
     ticket.sinceMs = nowMs;
     this.#schedule();
@@ -108,7 +128,7 @@ export class EvaluationQueue {
       this.remove(ticket);
       this.#run(ticket, nowMs);
       const endMs = this.#clock.nowMs();
-      ticket.charge(endMs - nowMs, endMs);
+      ticket.debt.charge(endMs - nowMs, endMs);
       nowMs = endMs;
     }
     if (this.length > 0) this.#schedule();

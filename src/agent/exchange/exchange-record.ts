@@ -5,6 +5,8 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 
 /** One exchange. The object is reused, so its values are valid during the call only. */
 export interface ExchangeRecord {
+  /** Version of HTTP of the client. */
+  readonly protocol: '1.0' | '1.1' | '2';
   readonly method: string;
   /** Normalized path as the policies saw it; without a verdict the request target. */
   readonly path: string;

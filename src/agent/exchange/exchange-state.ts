@@ -6,7 +6,7 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
 import { NO_HEADERS } from '../../http/header-list.ts';
 import type { ForwardHead, RawRequest } from '../../http/heads.ts';
-import type { LocalReply } from '../../http/local-reply.ts';
+import { completeReply, isGrpc, type LocalReply } from '../../http/local-reply.ts';
 import type { ResponseHead, StreamRequest } from '../../http/stream.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
@@ -61,6 +61,10 @@ export class ExchangeState implements ExchangeRecord {
     return this.verdict?.path ?? this.request.target;
   }
 
+  get protocol(): '1.0' | '1.1' | '2' {
+    return this.request.version;
+  }
+
   get sourceIp(): string {
     return this.#connection.sourceIp;
   }
@@ -78,8 +82,10 @@ export class ExchangeState implements ExchangeRecord {
 
   /** The request as the filter chain takes it. */
   rawRequest(): RawRequest {
-    const { version, method, target, headers, hasBody } = this.request;
-    return { version, method, target, headers, hasBody, connection: this.#connection, requestId: this.requestId };
+    const { version, method, target, headers, hasBody, authority, scheme } = this.request;
+    const raw: RawRequest = { version, method, target, headers, hasBody, connection: this.#connection, requestId: this.requestId };
+    if (version !== '2') return raw;
+    return { ...raw, ...(authority !== undefined && { authority }), ...(scheme !== undefined && { scheme }) };
   }
 
   /**
@@ -87,9 +93,10 @@ export class ExchangeState implements ExchangeRecord {
    * Otherwise the headers are not needed any longer, however long the application takes.
    */
   forwarded(head: ForwardHead, reused: boolean): void {
-    const { version, method, target, hasBody, body, lengthGiven } = this.request;
+    const { version, method, target, hasBody, body, lengthGiven, scheme } = this.request;
     if (reused && body === 0 && head.upgrade === '' && IDEMPOTENT.has(method)) this.repeatable = head;
     this.request = { version, method, target, headers: NO_HEADERS, hasBody, body, lengthGiven, clientRequestId: '', grpcTimeout: '' };
+    if (scheme !== undefined) this.request = { ...this.request, scheme };
   }
 
   /** Notes that the final head of a response goes to the client. */
@@ -107,6 +114,13 @@ export class ExchangeState implements ExchangeRecord {
   /** The same for a reply. */
   changedReply(reply: LocalReply): LocalReply {
     return this.downstream.length === 0 ? reply : { ...reply, headers: changeHeaders(reply.headers, this.downstream) };
+  }
+
+  /** `reply` in the form of gRPC if the request is a gRPC call. */
+  completeReply(reply: LocalReply): LocalReply {
+    const { request, verdict } = this;
+    const grpc = verdict === undefined ? request.version === '2' && isGrpc(request.headers) : verdict.isGrpc;
+    return grpc ? completeReply(reply, { grpc, isHead: request.method === 'HEAD', close: false }) : reply;
   }
 
   /** Forgets the exchange. */

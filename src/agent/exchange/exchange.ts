@@ -3,6 +3,7 @@
  * replies, and records the outcome. No byte reaches the upstream before the verdict.
  */
 import type { CheckVerdict, Verdict, VerifyVerdict } from '../../filters/verdict.ts';
+import type { HeaderList } from '../../http/header-list.ts';
 import type { ForwardHead } from '../../http/heads.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import type {
@@ -17,7 +18,7 @@ import type {
   UpstreamFailure,
 } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
-import { type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
+import { debtOf, type EvaluationClient, EvaluationTicket } from './evaluation-queue.ts';
 import type { ExchangeContext } from './exchange-context.ts';
 import { ExchangeState } from './exchange-state.ts';
 import { cutDetails, failureReply, OVERLOADED, UPGRADE_WITH_BODY } from './local-replies.ts';
@@ -53,7 +54,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     this.#upstream = upstream;
     this.#context = context;
     this.#state = new ExchangeState(stream.connection);
-    this.#ticket = new EvaluationTicket(this);
+    this.#ticket = new EvaluationTicket(this, debtOf(stream.connection));
   }
 
   onRequestHead(request: StreamRequest): void {
@@ -79,7 +80,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const state = this.#state;
     this.#verify = undefined;
     if (state.verdict !== undefined) state.verdict = { ...state.verdict, outcome: 'reject', details: OVERLOADED.details };
-    this.#reply(OVERLOADED);
+    this.#reply(state.completeReply(OVERLOADED));
   }
 
   onRequestFault(reply: LocalReply): void {
@@ -101,9 +102,9 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     else this.#client?.sendData(buffer, start, end);
   }
 
-  onRequestEnd(): void {
+  onRequestEnd(trailers?: HeaderList): void {
     this.#state.requestEnded = true;
-    this.#client?.end();
+    this.#client?.end(trailers);
   }
 
   onRequestFlush(): void {
@@ -148,12 +149,12 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     else this.#stream.sendData(buffer, start, end);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(trailers?: HeaderList): void {
     if (this.#upgrade !== 'switched' && this.#upgrade !== 'closing') {
       this.#client = undefined;
       this.#record();
     }
-    this.#stream.end();
+    this.#stream.end(trailers);
   }
 
   onResponseFlush(): void {
@@ -174,7 +175,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     } else if (reused && state.repeatable !== undefined && failure === 'termination') {
       this.#client = this.#upstream.open(state.repeatable, state.request, this, true);
       this.#client.flush();
-    } else this.#reply(failureReply(failure, reason));
+    } else this.#reply(state.completeReply(failureReply(failure, reason)));
   }
 
   /** The time that the client has set is over. */
@@ -197,7 +198,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
     const context = this.#context;
     const policy = context.activePolicy();
     if (policy === undefined) {
-      this.#reply(context.replyWithoutPolicy());
+      this.#reply(state.completeReply(context.replyWithoutPolicy()));
       return;
     }
     state.digest = policy.digest;

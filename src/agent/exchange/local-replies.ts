@@ -23,6 +23,8 @@ const FAILURES: Readonly<Record<UpstreamFailure, FailureText>> = {
   timeout: { status: 503, text: 'connection timeout', code: 'connection_timeout' },
   termination: { status: 503, text: 'connection termination', code: 'connection_termination' },
   protocol: { status: 502, text: 'protocol error', code: 'protocol_error' },
+  reset: { status: 503, text: 'remote reset', code: 'remote_reset' },
+  refused: { status: 503, text: 'remote refused stream reset', code: 'remote_refused_stream_reset' },
 };
 
 /** What the client gets when the application gave no response. @param reason see `onUpstreamFailure` */

@@ -24,8 +24,7 @@ export class BodyPrefixReader {
     this.#wanted = wanted;
     this.#payload = new ByteCollector(LIMITS.checkedBodyBytes, wanted);
     this.#remaining = length;
-    this.#chunks =
-      length === RAW_CHUNKS ? new ChunkReader(false, (buffer, start, end) => this.#collect(buffer as Buffer, start, end)) : undefined;
+    this.#chunks = length === RAW_CHUNKS ? new ChunkReader(false, (buffer, start, end) => this.#collect(buffer, start, end)) : undefined;
   }
 
   /** Reads what arrived next; `bytes` is copied as far as needed. Bytes behind the body are ignored. */

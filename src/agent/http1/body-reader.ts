@@ -4,6 +4,9 @@
 import { type BodyLength, RAW_CHUNKS, UNKNOWN_LENGTH } from '../../http/stream.ts';
 import { ChunkReader, type ChunkState } from './chunk-reader.ts';
 
+/** Receives bytes that are valid during the call. */
+export type PayloadReceiver = (buffer: Buffer, start: number, end: number) => void;
+
 /** Reads the bodies of one direction of a connection. */
 export class BodyReader {
   /** Length of the body at hand. */
@@ -12,19 +15,33 @@ export class BodyReader {
   dataEnd = 0;
   /** After `read`: index behind the last byte of the body. */
   next = 0;
-  readonly #chunks: ChunkReader;
+  readonly #lenient: boolean;
+  readonly #onPayload: PayloadReceiver;
+  readonly #framed: ChunkReader;
+  /** Made with the first body that needs it. */
+  #payload: ChunkReader | undefined;
+  #chunks: ChunkReader;
   #remaining = 0;
 
-  /** @param lenient see {@link ChunkReader} */
-  constructor(lenient: boolean) {
-    this.#chunks = new ChunkReader(lenient);
+  /**
+   * @param lenient see {@link ChunkReader}
+   * @param onPayload receives the payload of chunks that are not passed on as they are
+   */
+  constructor(lenient: boolean, onPayload: PayloadReceiver = () => {}) {
+    this.#lenient = lenient;
+    this.#onPayload = onPayload;
+    this.#framed = new ChunkReader(lenient);
+    this.#chunks = this.#framed;
   }
 
-  /** Expects a body of this length next. */
-  start(length: BodyLength): void {
+  /** Expects a body of this length next. @param keepsFraming chunks are passed on as they are */
+  start(length: BodyLength, keepsFraming = true): void {
     this.length = length;
     this.#remaining = length;
-    if (length === RAW_CHUNKS) this.#chunks.reset();
+    if (length !== RAW_CHUNKS) return;
+    if (!keepsFraming) this.#payload ??= new ChunkReader(this.#lenient, this.#onPayload);
+    this.#chunks = keepsFraming || this.#payload === undefined ? this.#framed : this.#payload;
+    this.#chunks.reset();
   }
 
   /**
@@ -34,7 +51,7 @@ export class BodyReader {
   read(buffer: Buffer, start: number, end: number): ChunkState {
     if (this.length === RAW_CHUNKS) {
       const state = this.#chunks.read(buffer, start, end);
-      this.dataEnd = this.#chunks.forwardEnd;
+      this.dataEnd = this.#chunks === this.#framed ? this.#chunks.forwardEnd : start;
       this.next = this.#chunks.consumedEnd;
       return state;
     }

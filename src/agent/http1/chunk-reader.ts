@@ -42,13 +42,13 @@ export class ChunkReader {
   #noise = 0;
   #trailers = false;
   readonly #lenient: boolean;
-  readonly #onPayload: ((buffer: Uint8Array, start: number, end: number) => void) | undefined;
+  readonly #onPayload: ((buffer: Buffer, start: number, end: number) => void) | undefined;
 
   /**
    * @param lenient accept what Envoy accepts of a response: whitespace behind a size, and folded or LF-ended lines behind the last chunk
    * @param onPayload receives the payload without its framing; valid during the call
    */
-  constructor(lenient: boolean, onPayload?: (buffer: Uint8Array, start: number, end: number) => void) {
+  constructor(lenient: boolean, onPayload?: (buffer: Buffer, start: number, end: number) => void) {
     this.#lenient = lenient;
     this.#onPayload = onPayload;
   }
@@ -66,7 +66,7 @@ export class ChunkReader {
    * Reads `buffer[start, end)`. The bytes `[start, forwardEnd)` are chunks to pass on as they are; after `done` the caller writes the
    * final CR LF. After `more` with `consumedEnd` before `end`, an extension was left out: call again with `start` = `consumedEnd`.
    */
-  read(buffer: Uint8Array, start: number, end: number): ChunkState {
+  read(buffer: Buffer, start: number, end: number): ChunkState {
     let at = start;
     this.forwardEnd = start;
     while (at < end) {

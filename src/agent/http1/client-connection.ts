@@ -3,6 +3,7 @@
  */
 
 import type { ForwardHead } from '../../http/heads.ts';
+import { InterimResponses } from '../../http/interim.ts';
 import {
   type ClientConnection,
   type ClientConnectionOwner,
@@ -13,11 +14,11 @@ import {
   type UpstreamFailure,
 } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import { ConnectRetries } from '../net/connect-retries.ts';
 import { MessageWriter } from '../net/message-writer.ts';
 import type { OutgoingSocket } from '../net/outgoing-socket.ts';
 import { connectSocket, type OutgoingSocketEvents } from '../net/socket-events.ts';
 import { BodyReader } from './body-reader.ts';
-import { ConnectRetries } from './connect-retries.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { RESPONSE_FAULT, type ResponseFault } from './response-fault.ts';
 import { type Http1Response, parseResponseHead } from './response-head.ts';
@@ -26,9 +27,6 @@ import { writeRequestHead } from './write-request.ts';
 /** Longest response head, in bytes. */
 const MAX_RESPONSE_HEAD_BYTES = LIMITS.responseHeadBytes.value;
 const PROTOCOL_NAME = 'HTTP/';
-/** Interim statuses that are passed on, as in Envoy; other 1xx are dropped. */
-const INTERIM: readonly number[] = [100, 102, 103, 104];
-
 /** idle: no exchange; head: waiting for a response; body: its body passes; tunnel: protocol switched. */
 type Phase = 'idle' | 'head' | 'body' | 'tunnel' | 'closed';
 
@@ -43,7 +41,9 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   /** Everything waits in it until the connection is established: until then it can be established again. */
   readonly #out = new MessageWriter();
   readonly #heads = new HeadBuffer(MAX_RESPONSE_HEAD_BYTES, true);
-  readonly #body = new BodyReader(true);
+  readonly #body = new BodyReader(true, (buffer, start, end) => this.#handler?.onResponseData(buffer, start, end));
+  /** The client understands the chunks of HTTP/1.1. */
+  #keepsFraming = true;
   #socket: OutgoingSocket;
   #handler: ClientStreamHandler | undefined;
   #phase: Phase = 'idle';
@@ -59,8 +59,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   #isAwaited = false;
   /** It turned out to be closed before anything of the exchange was sent. */
   #wasDead = false;
-  /** A bit for each of {@link INTERIM} that was passed on. */
-  #interims = 0;
+  readonly #interims = new InterimResponses();
 
   constructor(address: { readonly host: string; readonly port: number }, owner: ClientConnectionOwner<Http1ClientConnection>) {
     this.#address = address;
@@ -73,10 +72,11 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
     this.#method = request.method;
     this.#upgrade = head.upgrade.toLowerCase();
     this.#requestBody = request.body;
+    this.#keepsFraming = request.version !== '2';
     this.#sent = request.body === 0;
     this.#phase = 'head';
     this.#close = false;
-    this.#interims = 0;
+    this.#interims.reset();
     if (this.#connected) {
       this.deadlineMs = 0;
       this.#socket.beginMessage();
@@ -89,7 +89,12 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
   }
 
   sendData(buffer: Buffer, start: number, end: number): void {
-    this.#out.writeBytes(buffer, start, end);
+    if (this.#requestBody !== UNKNOWN_LENGTH || this.#phase === 'tunnel') this.#out.writeBytes(buffer, start, end);
+    else if (end > start) {
+      this.#out.write(`${(end - start).toString(16)}\r\n`);
+      this.#out.writeBytes(buffer, start, end);
+      this.#out.write('\r\n');
+    }
   }
 
   end(): void {
@@ -100,6 +105,7 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
     this.#sent = true;
     // The line that ends the last chunk; trailers were left out.
     if (this.#requestBody === RAW_CHUNKS) this.#out.write('\r\n');
+    else if (this.#requestBody === UNKNOWN_LENGTH) this.#out.write('0\r\n\r\n');
   }
 
   flush(): boolean {
@@ -231,22 +237,16 @@ export class Http1ClientConnection implements ClientConnection, OutgoingSocketEv
     const next = heads.next - (text.length - head.length);
     if (head.status === 101) this.#phase = 'tunnel';
     else if (head.status >= 200) this.#startBody(head);
-    else if (!this.#isNewInterim(head.status)) return next;
-    this.#handler?.onResponseHead(head);
+    else if (!this.#interims.isNew(head.status)) return next;
+    const isPayload = head.body === RAW_CHUNKS && !this.#keepsFraming;
+    this.#handler?.onResponseHead(isPayload ? { ...head, body: UNKNOWN_LENGTH } : head);
     if (head.status >= 200 && head.body === 0) this.#finish(next < end);
     return next;
   }
 
-  #isNewInterim(status: number): boolean {
-    const at = INTERIM.indexOf(status);
-    if (at === -1 || (this.#interims & (1 << at)) !== 0) return false;
-    this.#interims |= 1 << at;
-    return true;
-  }
-
   #startBody(head: Http1Response): void {
     this.#phase = 'body';
-    this.#body.start(head.body);
+    this.#body.start(head.body, this.#keepsFraming);
     this.#close ||= head.close;
     this.keepAliveMs = head.keepAliveMs;
   }

@@ -1,6 +1,7 @@
 /*
  * Writes the responses of one client connection, one after the other: heads, bodies in the framing they need, local replies.
  */
+import { hasHeader } from '../../http/header-list.ts';
 import type { HttpDate } from '../../http/http-date.ts';
 import type { LocalReply } from '../../http/local-reply.ts';
 import { type BodyLength, RAW_CHUNKS, type ResponseHead, UNKNOWN_LENGTH } from '../../http/stream.ts';
@@ -69,8 +70,7 @@ export class ResponseWriter {
 
   #startHttp10(text: string, close: boolean): void {
     const out = this.#out;
-    this.#chunks =
-      this.#body === RAW_CHUNKS ? new ChunkReader(true, (bytes, from, to) => out.writeBytes(bytes as Buffer, from, to)) : undefined;
+    this.#chunks = this.#body === RAW_CHUNKS ? new ChunkReader(true, (bytes, from, to) => out.writeBytes(bytes, from, to)) : undefined;
     out.write(http10Message(text, close));
   }
 
@@ -82,4 +82,11 @@ export class ResponseWriter {
     }
     for (let at = start; at < end; at = chunks.consumedEnd) if (chunks.read(buffer, at, end) !== 'more') return;
   }
+}
+
+/** A response over HTTP/2 may end with its head, without a length; over HTTP/1.1 it would end with the connection. */
+export function withLength(head: ResponseHead): ResponseHead {
+  const { status, headers } = head;
+  if (status === 204 || status === 304 || hasHeader(headers, 'content-length')) return head;
+  return { ...head, headers: [...headers, 'content-length', '0'] };
 }

@@ -8,7 +8,7 @@ import { ClientOutput } from '../net/client-output.ts';
 import { LINGER_MS, LingeringClose } from '../net/lingering-close.ts';
 import { MessageWriter } from '../net/message-writer.ts';
 import { PausedInput } from '../net/paused-input.ts';
-import { adoptSocket, type SocketEvents } from '../net/socket-events.ts';
+import type { AcceptedSocket, SocketEvents } from '../net/socket-events.ts';
 import { REQUEST_TIMEOUT } from './codec-replies.ts';
 import { parseRequestHead } from './request-head.ts';
 import { RequestHeadReader } from './request-head-reader.ts';
@@ -45,10 +45,10 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
   #phase: Phase = 'head';
   #reason: CloseReason | undefined;
 
-  constructor(accepted: Socket, facts: ConnectionFacts, host: ConnectionHost) {
+  constructor(accepted: AcceptedSocket, facts: ConnectionFacts, host: ConnectionHost) {
     this.facts = facts;
     this.#host = host;
-    this.#socket = adoptSocket(accepted, this);
+    this.#socket = accepted.attach(this);
     this.input = new PausedInput(this.#socket);
     this.out = new MessageWriter(this.#socket);
     this.#output = new ClientOutput(this.#socket, () => this.onDrain());
@@ -62,6 +62,14 @@ export class Http1ServerConnection implements SocketEvents, StreamConnection {
    */
   finish(): void {
     this.#stream.isDraining = true;
+  }
+
+  /** Another codec takes the socket over; nothing was delivered yet. */
+  release(): void {
+    this.#phase = 'closed';
+    this.#heads.close();
+    this.input.close();
+    this.#output.release();
   }
 
   /** Ends what can be ended in good order: closes an idle connection, says goodbye on a switched protocol. */

@@ -45,6 +45,8 @@ export interface ServerHost {
   readonly date: HttpDate;
   /** Serve requests of HTTP/1.0 that need nothing of HTTP/1.1; otherwise they get 426. */
   readonly acceptHttp10: boolean;
+  /** The upstream understands the chunks of HTTP/1.1. */
+  readonly keepsFraming: boolean;
   /** The handler of all requests that `stream` delivers. */
   createHandler(stream: ServerStream): ServerStreamHandler;
 }

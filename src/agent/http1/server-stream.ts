@@ -3,7 +3,14 @@
  * object carries every request of its connection, one after the other.
  */
 import type { LocalReply } from '../../http/local-reply.ts';
-import type { ConnectionFacts, ResponseHead, ServerStream, ServerStreamHandler } from '../../http/stream.ts';
+import {
+  type ConnectionFacts,
+  RAW_CHUNKS,
+  type ResponseHead,
+  type ServerStream,
+  type ServerStreamHandler,
+  UNKNOWN_LENGTH,
+} from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { MessageWriter } from '../net/message-writer.ts';
 import type { PausedInput } from '../net/paused-input.ts';
@@ -11,7 +18,7 @@ import { BodyPrefixReader } from './body-prefix.ts';
 import { BodyReader } from './body-reader.ts';
 import { CODEC_ERROR, OVERLOADED, REQUEST_TIMEOUT } from './codec-replies.ts';
 import type { Http1Request } from './request-head.ts';
-import { ResponseWriter } from './response-writer.ts';
+import { ResponseWriter, withLength } from './response-writer.ts';
 import type { ServerHost, StreamConnection } from './server-host.ts';
 
 const HALF_CLOSED_MS = LIMITS.halfClosedTunnelTime.value;
@@ -36,7 +43,9 @@ export class Http1ServerStream implements ServerStream {
   readonly #out: MessageWriter;
   readonly #response: ResponseWriter;
   readonly #bodyTimeoutMs: number;
-  readonly #body = new BodyReader(false);
+  readonly #body = new BodyReader(false, (buffer, start, end) => this.#handler.onRequestData(buffer, start, end));
+  /** Chunks are passed on as they are. */
+  readonly #keepsFraming: boolean;
   #prefix: BodyPrefixReader | undefined;
   #phase: Phase = 'held';
   /** After the response: the client may be sending the rest of the body. */
@@ -55,6 +64,7 @@ export class Http1ServerStream implements ServerStream {
     this.#input = owner.input;
     this.#out = owner.out;
     this.#response = new ResponseWriter(owner.out, host.date);
+    this.#keepsFraming = host.keepsFraming;
     this.#bodyTimeoutMs = host.timeouts.bodyTimeoutMs;
     this.#handler = host.createHandler(this);
   }
@@ -76,8 +86,9 @@ export class Http1ServerStream implements ServerStream {
     this.#wasContinued = false;
     this.hasRest = false;
     this.#unread = request.body !== 0;
-    this.#body.start(request.body);
-    this.#handler.onRequestHead(request);
+    this.#body.start(request.body, this.#keepsFraming);
+    const isPayload = request.body === RAW_CHUNKS && !this.#keepsFraming;
+    this.#handler.onRequestHead(isPayload ? { ...request, body: UNKNOWN_LENGTH } : request);
   }
 
   /** Delivers that a head cannot be read. */
@@ -173,7 +184,7 @@ export class Http1ServerStream implements ServerStream {
 
   sendHead(head: ResponseHead): void {
     this.isClosing ||= this.#unread || (this.#isHttp10 && head.body < 0);
-    this.#response.head(head, this.isClosing || this.isDraining);
+    this.#response.head(this.#isHead || head.body !== 0 ? head : withLength(head), this.isClosing || this.isDraining);
   }
 
   switchProtocols(head: ResponseHead, protocol: string): void {
@@ -234,7 +245,7 @@ export class Http1ServerStream implements ServerStream {
       this.#refuse(CODEC_ERROR);
       return end;
     }
-    this.#handler.onRequestData(buffer, start, this.#body.dataEnd);
+    if (this.#body.dataEnd > start) this.#handler.onRequestData(buffer, start, this.#body.dataEnd);
     if (state === 'done') {
       this.#hold();
       this.#unread = false;

@@ -2,7 +2,7 @@
  * Writes the head of a request for the upstream as a latin1 string.
  */
 import type { ForwardHead } from '../../http/heads.ts';
-import { RAW_CHUNKS, type StreamRequest } from '../../http/stream.ts';
+import { type StreamRequest } from '../../http/stream.ts';
 
 /** Methods that imply an empty body when no length is given; for all others Envoy states the length 0. */
 const IMPLIES_NO_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
@@ -22,7 +22,7 @@ export function writeRequestHead(head: ForwardHead, request: StreamRequest): str
     else if (!isFramingField(name)) text += `${name}: ${headers[at + 1] ?? ''}\r\n`;
   }
   if (head.upgrade !== '') text += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
-  if (request.body === RAW_CHUNKS) text += 'transfer-encoding: chunked\r\n';
+  if (request.body < 0) text += 'transfer-encoding: chunked\r\n';
   else if (request.lengthGiven || !IMPLIES_NO_BODY.has(request.method)) text += `content-length: ${request.body}\r\n`;
   return `${text}\r\n`;
 }

@@ -6,8 +6,9 @@ import { createServer } from 'node:net';
 import { EXCLUDE_PORTS_ANNOTATION, INCLUDE_PORTS_ANNOTATION } from '../../api/kube/names.ts';
 import type { Clock } from '../../clock.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
+import { plainAddress } from '../../plain-address.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { listenOn, plainAddress } from '../net/addresses.ts';
+import { listenOn } from '../net/listen-on.ts';
 
 /** Address and reports of the blocked port. */
 export interface BlockedPortOptions {

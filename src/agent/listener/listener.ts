@@ -1,22 +1,22 @@
 /*
- * Accepts the connections of one captured port; wires the HTTP/1.1 codec, the exchange and the upstream together.
+ * Accepts the connections of one port of the agent; wires the codecs, the exchange and the upstream together.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Clock } from '../../clock.ts';
-import type { HttpDate } from '../../http/http-date.ts';
-import type { ServerStream, ServerStreamHandler } from '../../http/stream.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import { BoundedSet } from '../../limits/containers.ts';
 import { pause } from '../../limits/timers.ts';
+import { plainAddress } from '../../plain-address.ts';
 import type { ConnectionFacts } from '../../policy/facts.ts';
-import type { AgentLimits } from '../context.ts';
-import { Exchange } from '../exchange/exchange.ts';
-import type { ExchangeContext } from '../exchange/exchange-context.ts';
-import { Http1ClientConnection } from '../http1/client-connection.ts';
-import { type ConnectionHost, Http1ServerConnection } from '../http1/server-connection.ts';
+import { Http1ServerConnection } from '../http1/server-connection.ts';
 import type { CloseReason } from '../http1/server-host.ts';
-import { listenOn, plainAddress } from '../net/addresses.ts';
-import { UpstreamPool } from '../upstream/upstream-pool.ts';
+import { Http2ServerConnection } from '../http2/server-connection.ts';
+import { listenOn } from '../net/listen-on.ts';
+import { AcceptedSocket } from '../net/socket-events.ts';
+import { TcpConnection } from '../tcp/tcp-connection.ts';
+import type { Destination, DestinationAddress, DestinationContext, DestinationOwner, ServerConnection } from './destination.ts';
+import { type CaptureOptions, type Destinations, FixedDestination, OriginalDestinations } from './destinations.ts';
+import { detectHttp2 } from './detect-http2.ts';
+import { UndecidedConnection } from './undecided-connection.ts';
 
 /** Receives the number of client connections. */
 export interface ConnectionObserver {
@@ -27,58 +27,34 @@ export interface ConnectionObserver {
 }
 
 /** Shared by all listeners of an agent. */
-export interface ListenerContext extends ExchangeContext {
-  readonly limits: AgentLimits;
-  readonly acceptHttp10: boolean;
-  readonly date: HttpDate;
+export interface ListenerContext extends DestinationContext {
   readonly connections: ConnectionObserver;
 }
 
-/** Addresses of one captured port. */
+/** Where a listener listens and where its connections lead. */
 export interface ListenerOptions {
   /** Undefined: every address. */
   readonly listenHost: string | undefined;
   /** 0: any free port. */
   readonly listenPort: number;
-  readonly upstreamHost: string;
-  readonly upstreamPort: number;
-  /** What policies see as destination address; undefined: the address that the client connected to. */
-  readonly destinationIp: string | undefined;
-  /** What policies see as destination port. */
-  readonly destinationPort: number;
+  /** The only destination, or how to know the one that each client connected to. */
+  readonly destination: DestinationAddress | CaptureOptions;
 }
 
-/** One captured port. */
-export class Listener implements ConnectionHost {
-  readonly timeouts: AgentLimits;
-  readonly clock: Clock;
-  readonly date: HttpDate;
-  readonly acceptHttp10: boolean;
+/** One listen port. */
+export class Listener implements DestinationOwner {
   readonly #context: ListenerContext;
-  readonly #upstream: UpstreamPool;
   readonly #options: ListenerOptions;
+  readonly #destinations: Destinations;
   readonly #server: Server;
-  readonly #connections: BoundedSet<Http1ServerConnection>;
+  readonly #connections: BoundedSet<ServerConnection>;
   #stopping = false;
 
   constructor(options: ListenerOptions, context: ListenerContext) {
-    const { limits, clock } = context;
-    const application = { host: options.upstreamHost, port: options.upstreamPort };
-    this.#connections = new BoundedSet(LIMITS.clientConnections, limits.maxConnections);
-    this.timeouts = limits;
-    this.clock = clock;
-    this.date = context.date;
-    this.acceptHttp10 = context.acceptHttp10;
+    this.#connections = new BoundedSet(LIMITS.clientConnections, context.limits.maxConnections);
     this.#context = context;
     this.#options = options;
-    this.#upstream = new UpstreamPool({
-      connect: (owner) => new Http1ClientConnection(application, owner),
-      clock,
-      connectTimeoutMs: limits.connectTimeoutMs,
-      idleTimeoutMs: limits.upstreamIdleTimeoutMs,
-      maxIdle: Math.min(LIMITS.idleUpstreamConnections.value, limits.maxConnections),
-      maxConnections: limits.maxConnections + LIMITS.idleUpstreamConnections.value,
-    });
+    this.#destinations = destinationsOf(options, context, this);
     this.#server = createServer(
       { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: LIMITS.keepAliveProbes.value },
       (socket) => this.#accept(socket),
@@ -93,7 +69,7 @@ export class Listener implements ConnectionHost {
   /** Closes what has passed its deadline. */
   sweep(nowMs: number): void {
     for (const connection of this.#connections) connection.sweep(nowMs);
-    this.#upstream.sweep(nowMs);
+    this.#destinations.sweep(nowMs);
   }
 
   /**
@@ -108,20 +84,29 @@ export class Listener implements ConnectionHost {
     for (const connection of this.#connections) connection.shutDown();
     await this.#untilClosed(drainMs === 0 ? 0 : LIMITS.drainCloseTime.value);
     for (const connection of this.#connections) connection.destroy('shutdown');
-    this.#upstream.destroy();
+    this.#destinations.destroy();
   }
 
-  createHandler(stream: ServerStream): ServerStreamHandler {
-    return new Exchange(stream, this.#upstream, this.#context);
+  onHttp(connection: UndecidedConnection, destination: Destination): void {
+    this.#connections.delete(connection);
+    this.#serveHttp(connection.client, connection.facts, destination);
   }
 
-  onConnectionClosed(connection: Http1ServerConnection, reason: CloseReason): void {
-    if (this.#connections.delete(connection)) this.#context.connections.onConnectionClosed(reason);
+  onChanged(connection: ServerConnection, next: ServerConnection): void {
+    this.#connections.delete(connection);
+    this.#add(next);
+  }
+
+  onConnectionClosed(connection: ServerConnection, reason: CloseReason, destination: Destination): void {
+    if (!this.#connections.delete(connection)) return;
+    destination.clients -= 1;
+    this.#context.connections.onConnectionClosed(reason);
   }
 
   async #untilClosed(ms: number): Promise<void> {
-    const endMs = this.clock.nowMs() + ms;
-    while (this.#connections.size > 0 && this.clock.nowMs() < endMs) await pause(LIMITS.drainPoll);
+    const { clock } = this.#context;
+    const endMs = clock.nowMs() + ms;
+    while (this.#connections.size > 0 && clock.nowMs() < endMs) await pause(LIMITS.drainPoll);
   }
 
   #accept(socket: Socket): void {
@@ -131,25 +116,62 @@ export class Listener implements ConnectionHost {
       socket.destroy();
       return;
     }
-    if (this.#connections.size >= this.timeouts.maxConnections) {
+    if (this.#connections.size >= this.#context.limits.maxConnections) {
       LIMITS.clientConnections.hit();
       this.#context.connections.onConnectionRefused();
       socket.resetAndDestroy();
       return;
     }
-    const connection = new Http1ServerConnection(socket, this.#facts(socket, remoteAddress), this);
-    if (this.#stopping) connection.finish();
-    this.#connections.add(connection);
+    const destination = this.#destinations.of(socket);
+    if (destination === undefined) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#serve(new AcceptedSocket(socket), factsOf(socket, remoteAddress, destination), destination);
+    destination.clients += 1;
     this.#context.connections.onConnectionOpened();
   }
 
-  #facts(socket: Socket, remoteAddress: string): ConnectionFacts {
-    return {
-      sourceIp: plainAddress(remoteAddress),
-      destinationIp: this.#options.destinationIp ?? plainAddress(socket.localAddress ?? ''),
-      destinationPort: this.#options.destinationPort,
-      sni: '',
-      tls: false,
-    };
+  #add(connection: ServerConnection): void {
+    if (this.#stopping) connection.finish();
+    this.#connections.add(connection);
   }
+
+  #serve(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination): void {
+    const protocol = destination.address.protocol?.() ?? 'http';
+    if (protocol === 'http') this.#serveHttp(client, facts, destination);
+    else
+      this.#add(protocol === 'tcp' ? new TcpConnection(client, facts, destination) : new UndecidedConnection(client, facts, destination));
+  }
+
+  #serveHttp(client: AcceptedSocket, facts: ConnectionFacts, destination: Destination): void {
+    const connection = new Http1ServerConnection(client, facts, destination);
+    detectHttp2(client, {
+      http1: connection,
+      onPrefaceBegun: () => connection.setDeadline(destination.timeouts.headTimeoutMs),
+      onPreface: () => {
+        connection.release();
+        const switched = new Http2ServerConnection(client, facts, destination.http2);
+        this.onChanged(connection, switched);
+        return switched;
+      },
+    });
+    this.#add(connection);
+  }
+}
+
+function destinationsOf({ destination }: ListenerOptions, context: ListenerContext, owner: DestinationOwner): Destinations {
+  return 'reader' in destination
+    ? new OriginalDestinations(destination, context, owner)
+    : new FixedDestination(destination, context, owner);
+}
+
+function factsOf(socket: Socket, remoteAddress: string, { address }: Destination): ConnectionFacts {
+  return {
+    sourceIp: plainAddress(remoteAddress),
+    destinationIp: address.destinationIp ?? plainAddress(socket.localAddress ?? ''),
+    destinationPort: address.destinationPort,
+    sni: '',
+    tls: false,
+  };
 }

@@ -7,26 +7,42 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { NearMiss } from '../../policy/decide/decision.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
+import type { TcpRecord } from '../tcp/tcp-record.ts';
 import { decisionOf, ruleOf } from './decision-of.ts';
 
+/** Absent for HTTP/1.1. */
+const HTTP2 = ',"network.protocol.version":"2"';
 /** Needs escaping in a JSON string, or is not ASCII. */
 const UNPLAIN = /[^ !#-[\]-~]/;
 const NOT_ASCII = /[^\x20-\x7e]/g;
 /** Most characters of one field; a path may have 60 KiB. */
 const MAX_FIELD = LIMITS.accessLogField.value;
 
-/** The line of a record with its line feed, at most about 10 KiB. */
-export function accessLine(record: ExchangeRecord, clock: Clock): string {
+/** The line of a record with its line feed, at most about 10 KiB. @param endMs monotonic milliseconds at the end of the exchange */
+export function accessLine(record: ExchangeRecord, clock: Clock, endMs: number = clock.nowMs()): string {
   const verdict = record.verdict;
-  const durationMs = record.startMs === 0 ? 0 : clock.nowMs() - record.startMs;
+  const durationMs = record.startMs === 0 ? 0 : endMs - record.startMs;
   return (
     `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"request","decision":"${decisionOf(record)}"` +
     `,"http.request.method":${quote(record.method)},"url.path":${quote(withoutQuery(record.path))}` +
     `,"server.address":${quote(verdict?.host ?? '')},"server.port":${record.destinationPort}` +
     `,"http.response.status_code":${record.status},"duration_ms":${durationMs.toFixed(3)}` +
     `,"client.address":${quote(record.sourceIp)}${clientFields(record)},"request_id":${quote(record.requestId)}` +
-    `,"details":${quote(record.details)}${ruleFields(verdict)}` +
+    `${record.protocol === '2' ? HTTP2 : ''},"details":${quote(record.details)}${ruleFields(verdict)}` +
     `,"principal":${quote(verdict?.principal ?? '')},"digest":"${record.digest}"}\n`
+  );
+}
+
+/** The line of a TCP connection with its line feed. */
+export function connectionLine(record: TcpRecord, clock: Clock): string {
+  const { facts, outcome, decision, customRule } = record;
+  const name = facts.sni === '' ? '' : `,"tls.client.server_name":${quote(facts.sni)}`;
+  return (
+    `{"time":"${isoTime(clock.wallMs())}","component":"access","message":"connection","decision":"${outcome}"` +
+    `,"network.transport":"tcp","server.address":${quote(facts.destinationIp)},"server.port":${facts.destinationPort}${name}` +
+    `,"client.address":${quote(facts.sourceIp)},"duration_ms":${(clock.nowMs() - record.startMs).toFixed(3)}` +
+    `,"received_bytes":${record.received},"sent_bytes":${record.sent},"details":${quote(record.details)}` +
+    `${ruleFields({ decision, customRule })},"digest":"${record.digest}"}\n`
   );
 }
 
@@ -38,8 +54,10 @@ function clientFields({ verdict, sourceIp }: ExchangeRecord): string {
   return `${remote}${peer === undefined ? '' : `,"source.principal":${quote(peer)}`}${isGrpc === true ? ',"rpc.system":"grpc"' : ''}`;
 }
 
+type RuleLog = { readonly [K in 'decision' | 'customRule' | 'jwtRule' | 'nearMiss' | 'outcome']?: VerdictLog[K] | undefined };
+
 /** The policy and rule that decided, the nearest rule when none did, and what dry-run policies would have done. */
-function ruleFields(verdict: VerdictLog | undefined): string {
+function ruleFields(verdict: RuleLog | undefined): string {
   if (verdict === undefined) return '';
   const decision = verdict.decision;
   const by = ruleOf(verdict);

@@ -5,7 +5,8 @@ import type { Clock } from '../../clock.ts';
 import { LIMITS } from '../../limits/agent-limits.ts';
 import type { LineWriter } from '../../telemetry/line-writer.ts';
 import type { ExchangeRecord } from '../exchange/exchange-record.ts';
-import { accessLine } from './access-line.ts';
+import type { TcpRecord } from '../tcp/tcp-record.ts';
+import { accessLine, connectionLine } from './access-line.ts';
 
 /** Where lines go, and which are written. */
 export interface AccessLogOptions {
@@ -29,12 +30,20 @@ export class AccessLog {
     this.#options = options;
   }
 
-  /** Logs an exchange. */
-  add(record: ExchangeRecord): void {
+  /** Logs an exchange. @param endMs monotonic milliseconds at its end; absent: now */
+  add(record: ExchangeRecord, endMs?: number): void {
     const allowed = record.verdict?.outcome === 'allow';
     const { allowSampleRate, clock, writer } = this.#options;
     if (allowed && allowSampleRate < 1 && this.#options.random() >= allowSampleRate) return;
-    writer.addAccess(accessLine(record, clock), allowed ? ALLOW_BUFFERS : ALL_BUFFERS);
+    writer.addAccess(accessLine(record, clock, endMs), allowed ? ALLOW_BUFFERS : ALL_BUFFERS);
+  }
+
+  /** Logs a TCP connection. */
+  addConnection(record: TcpRecord): void {
+    const allowed = record.outcome === 'allow' && record.details === '';
+    const { allowSampleRate, clock, writer } = this.#options;
+    if (allowed && allowSampleRate < 1 && this.#options.random() >= allowSampleRate) return;
+    writer.addAccess(connectionLine(record, clock), allowed ? ALLOW_BUFFERS : ALL_BUFFERS);
   }
 
   /** Writes the rest. Resolves when the system has taken it, or when that takes too long. */

@@ -13,11 +13,16 @@ import type { ExchangeRecord } from '../exchange/exchange-record.ts';
 export function decisionOf({ verdict, status, details }: ExchangeRecord): DecisionAction {
   if (verdict !== undefined && verdict.outcome !== 'none') return verdict.outcome;
   if (status === 0) return 'none';
-  return details === NO_BUNDLE_DETAILS || details === NO_LABELS_DETAILS ? 'closed' : 'reject';
+  return CLOSED_DETAILS.includes(details) ? 'closed' : 'reject';
 }
 
 /** The rule that gave the verdict; undefined: no single rule did. */
-export function ruleOf({ outcome, decision, customRule, jwtRule }: VerdictLog): Provenance | undefined {
+export function ruleOf({
+  outcome,
+  decision,
+  customRule,
+  jwtRule,
+}: { readonly [K in 'outcome' | 'decision' | 'customRule' | 'jwtRule']?: VerdictLog[K] | undefined }): Provenance | undefined {
   if (decision !== undefined) return decision.rule?.source;
   return customRule ?? (outcome === 'unauthenticated' || outcome === 'deny' ? jwtRule : undefined);
 }
@@ -30,3 +35,8 @@ export const DURATION_DETAILS = 'max_duration_timeout';
 
 /** Response code details of a request that arrived while the bundle had no policy for the labels of the pod. */
 export const NO_LABELS_DETAILS = 'no_policy_for_labels';
+
+/** Response code details of every request to an agent that cannot read where clients connected to. */
+export const NO_DESTINATION_DETAILS = 'no_original_destination';
+
+const CLOSED_DETAILS: readonly string[] = [NO_BUNDLE_DETAILS, NO_LABELS_DETAILS, NO_DESTINATION_DETAILS];

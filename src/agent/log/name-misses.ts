@@ -19,7 +19,7 @@ const HASHED_CHARACTERS = 256;
 /** Names near misses for one agent. */
 export function nameMisses(clock: Clock): MissNaming {
   const names = new MissNames(clock);
-  return (misses, facts) => names.name(misses, facts);
+  return (misses, facts, second) => names.name(misses, facts, second);
 }
 
 class MissNames {
@@ -37,8 +37,7 @@ class MissNames {
     this.#clock = clock;
   }
 
-  name(misses: NearMisses, facts: RequestFacts): NearMiss | undefined {
-    const second = Math.floor(this.#clock.wallMs() / 1000);
+  name(misses: NearMisses, facts: RequestFacts, second: number): NearMiss | undefined {
     if (second !== this.#second || misses !== this.#misses) this.#begin(second, misses);
     if (this.#spentMs >= ANY_MISS_MS && !this.#mayBeFirst(misses, facts)) return undefined;
     const startMs = this.#clock.nowMs();

@@ -6,20 +6,21 @@ import type { VerdictLog } from '../../filters/verdict.ts';
 import type { AgentMetrics, DecisionAction, DecisionCause } from '../../telemetry/agent-metrics.ts';
 import type { ExchangeObserver, ExchangeRecord } from '../exchange/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
-import { DURATION_DETAILS, decisionOf, NO_LABELS_DETAILS, ruleOf } from './decision-of.ts';
+import { DURATION_DETAILS, decisionOf, NO_DESTINATION_DETAILS, NO_LABELS_DETAILS, ruleOf } from './decision-of.ts';
 
 /** An observer that counts every exchange and logs it when there is an access log. */
 export function observeExchanges(metrics: AgentMetrics, accessLog: AccessLog | undefined, clock: Clock): ExchangeObserver {
   return {
     onExchange: (record) => {
       const action = decisionOf(record);
+      const endMs = clock.nowMs();
       metrics.onDecision(action, causeOf(record, action));
       if (record.verdict !== undefined) countPolicies(metrics, record.verdict);
       if (record.evaluatedMs !== 0) metrics.onDecisionSeconds((record.evaluatedMs - record.startMs) / 1000);
-      if (record.startMs !== 0) metrics.onExchangeSeconds((clock.nowMs() - record.startMs) / 1000);
+      if (record.startMs !== 0) metrics.onExchangeSeconds((endMs - record.startMs) / 1000);
       metrics.onResponse(Math.floor(record.status / 100));
       if (record.details.startsWith('upstream_')) metrics.onUpstreamFailure();
-      accessLog?.add(record);
+      accessLog?.add(record, endMs);
     },
   };
 }
@@ -43,6 +44,7 @@ function causeOf({ verdict, details }: ExchangeRecord, action: DecisionAction): 
   if (verdict === undefined || verdict.outcome === 'none') {
     if (details === DURATION_DETAILS) return 'request';
     if (action !== 'closed') return 'codec';
+    if (details === NO_DESTINATION_DETAILS) return 'no-destination';
     return details === NO_LABELS_DETAILS ? 'no-policy-for-labels' : 'no-bundle';
   }
   if (verdict.decision !== undefined) return verdict.decision.reason;

@@ -58,12 +58,13 @@ export interface BytesReceiver {
 
 /** The buffers of one socket, as `onread` wants them. */
 export class ReadBuffers {
-  readonly #receiver: BytesReceiver;
+  /** Receives what is read from now on. */
+  receiver: BytesReceiver;
   #bulk: BulkBuffer | undefined;
   #lastRead = -1;
 
   constructor(receiver: BytesReceiver) {
-    this.#receiver = receiver;
+    this.receiver = receiver;
   }
 
   /** Delivers what was read. */
@@ -71,14 +72,14 @@ export class ReadBuffers {
     this.#lastRead = length;
     const bulk = this.#bulk;
     current = bulk;
-    this.#receiver.onBytes(bulk === undefined ? shared : bulk.bytes, length);
+    this.receiver.onBytes(bulk === undefined ? shared : bulk.bytes, length);
     current = undefined;
   }
 
   /** Where the next read goes; undefined: to the same buffer as before. */
   next(): Buffer | undefined {
     const bulk = this.#bulk;
-    const large = this.#lastRead >= LARGE_BYTES && this.#receiver.isPassing;
+    const large = this.#lastRead >= LARGE_BYTES && this.receiver.isPassing;
     if (bulk === undefined) return this.#lastRead === -1 ? shared : large ? this.#change(take()) : undefined;
     if (!large) return this.#change(undefined);
     return bulk.holders > 1 ? this.#change(take()) : undefined;

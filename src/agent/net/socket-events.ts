@@ -28,28 +28,62 @@ export interface OutgoingSocketEvents extends SocketEvents {
 const CLIENT_WRITE_BUFFER = LIMITS.clientWriteBuffer.value;
 const KEEP_ALIVE_DELAY_MS = LIMITS.keepAliveProbes.value;
 
-/** The socket that reports to `events` from now on: `accepted` or one with its handle. Requires a server with `pauseOnConnect`. */
-export function adoptSocket(accepted: Socket, events: SocketEvents): Socket {
-  const handle: unknown = Reflect.get(accepted, '_handle');
-  if (!takesStaticBuffer(handle)) {
-    accepted.on('data', (chunk: Buffer) => events.onBytes(chunk, chunk.length));
-    listen(accepted, events);
-    accepted.resume();
-    return accepted;
+/**
+ * An accepted socket, whose events go to one receiver after the other: to what finds out the protocol, then to its codec. Requires a
+ * server with `pauseOnConnect`.
+ */
+export class AcceptedSocket {
+  readonly #accepted: Socket;
+  #socket: Socket | undefined;
+  #events: SocketEvents | undefined;
+  #buffers: ReadBuffers | undefined;
+
+  constructor(accepted: Socket) {
+    this.#accepted = accepted;
   }
-  Reflect.set(accepted, '_handle', null);
-  const buffers = new ReadBuffers(events);
-  const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers), writableHighWaterMark: CLIENT_WRITE_BUFFER };
-  const socket = new Socket(options);
-  listen(socket, events, buffers);
-  return socket;
+
+  /** Reports to `events` from now on; the first call starts reading. @returns the socket to write to, the same for every call */
+  attach(events: SocketEvents): Socket {
+    this.#events = events;
+    if (this.#buffers !== undefined) this.#buffers.receiver = events;
+    this.#socket ??= this.#adopt(events);
+    return this.#socket;
+  }
+
+  /** Delivers bytes that an earlier receiver has read. */
+  deliver(buffer: Buffer, length: number): void {
+    this.#events?.onBytes(buffer, length);
+  }
+
+  /** Delivers an end that an earlier receiver has read. */
+  deliverEnd(): void {
+    this.#events?.onEnd();
+  }
+
+  #adopt(events: SocketEvents): Socket {
+    const accepted = this.#accepted;
+    const handle: unknown = Reflect.get(accepted, '_handle');
+    if (!takesStaticBuffer(handle)) {
+      accepted.on('data', (chunk: Buffer) => this.#events?.onBytes(chunk, chunk.length));
+      listen(accepted, () => this.#events ?? events);
+      accepted.resume();
+      return accepted;
+    }
+    Reflect.set(accepted, '_handle', null);
+    const buffers = new ReadBuffers(events);
+    this.#buffers = buffers;
+    const options: object = { handle, allowHalfOpen: true, onread: readInto(buffers), writableHighWaterMark: CLIENT_WRITE_BUFFER };
+    const socket = new Socket(options);
+    listen(socket, () => this.#events ?? events, buffers);
+    return socket;
+  }
 }
 
 /** A socket that connects to `address` and reports to `events`. */
 export function connectSocket(address: { readonly host: string; readonly port: number }, events: OutgoingSocketEvents): OutgoingSocket {
   const buffers = new ReadBuffers(events);
   const socket = new OutgoingSocket({ allowHalfOpen: true, onread: readInto(buffers) }, (unsent) => events.onWriteFailed(unsent));
-  listen(socket, events, buffers);
+  listen(socket, () => events, buffers);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
   socket.connect(address.port, address.host);
@@ -67,17 +101,17 @@ function readInto(buffers: ReadBuffers): NonNullable<SocketConstructorOpts['onre
   };
 }
 
-function listen(socket: Socket, events: SocketEvents, buffers?: ReadBuffers): void {
+function listen(socket: Socket, events: () => SocketEvents, buffers?: ReadBuffers): void {
   let failure: Error | undefined;
   socket.on('error', (error) => {
     failure = error;
     countExhaustion(error);
   });
-  socket.on('end', () => events.onEnd());
-  socket.on('drain', () => events.onDrain());
+  socket.on('end', () => events().onEnd());
+  socket.on('drain', () => events().onDrain());
   socket.on('close', () => {
     buffers?.close();
-    events.onClose(failure);
+    events().onClose(failure);
   });
 }
 

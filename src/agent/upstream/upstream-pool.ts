@@ -41,6 +41,11 @@ export class UpstreamPool implements Upstream, ClientConnectionOwner<ClientConne
     this.#idle = new BoundedList(LIMITS.idleUpstreamConnections, options.maxIdle);
   }
 
+  /** Number of connections, used or not. */
+  get size(): number {
+    return this.#all.size;
+  }
+
   open(head: ForwardHead, request: StreamRequest, handler: ClientStreamHandler, fresh: boolean): ClientStream {
     const connection = (fresh ? undefined : this.#popIdle()) ?? this.#connect();
     connection.start(head, request, handler);

@@ -153,6 +153,29 @@ describe('agent: requests', () => {
     expect(agent.digest()).to.match(/^sha256:/);
   });
 
+  it('passes a port of protocol tcp through under the TCP form of the policies', async () => {
+    const request = 'GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+    await mountVolume(bundleDir, filesOf(compile()));
+    const agent = await start({ appProtocols: new Map([[appPort, 'tcp']]) });
+    expect(await talk(agent.ports[0] ?? 0, request)).to.match(/^HTTP\/1.1 200 [^]*app/);
+    // Counted when both sides are closed.
+    const counted = 'sallyport_agent_tcp_connections_total{action="allow",reason="no-allow-policy"} 1';
+    while (!agent.metrics.text().includes(counted)) await sleep(1);
+
+    // A rule on request principals has no form for TCP, so nothing is allowed.
+    await mountVolume(bundleDir, filesOf(compile(principal)));
+    const denying = await start({ appProtocols: new Map([[0, 'tcp']]) });
+    expect(await talk(denying.ports[0] ?? 0, request)).to.equal('');
+  });
+
+  it('answers 503 and is never ready when it captures connections and cannot read where they lead', async () => {
+    await mountVolume(bundleDir, filesOf(compile()));
+    const agent = await start({ ports: [], capturePort: 0, originalDestination: { problem: 'no node:ffi' } });
+    expect(await ask(agent)).to.include({ status: 503, text: 'the agent cannot read the original destination' });
+    expect(await admin(agent, '/readyz')).to.deep.include({ status: 503, text: '[-]capture failed: no node:ffi\nnot ready\n' });
+    expect((await admin(agent, '/healthz')).status).to.equal(200);
+  });
+
   it('enforces the policies of the JWT task', async () => {
     await mountVolume(bundleDir, filesOf(compile(authentication, principal)));
     const agent = await start();

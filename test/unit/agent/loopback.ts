@@ -10,7 +10,9 @@ import { type AgentLimits, DEFAULT_LIMITS, type ExtAuthzClient } from '../../../
 import { EvaluationQueue } from '../../../src/agent/exchange/evaluation-queue.ts';
 import type { ExchangeRecord } from '../../../src/agent/exchange/exchange-record.ts';
 import type { CloseReason } from '../../../src/agent/http1/server-host.ts';
-import { Listener } from '../../../src/agent/listener/listener.ts';
+import { Listener, type ListenerOptions } from '../../../src/agent/listener/listener.ts';
+import type { TcpRecord } from '../../../src/agent/tcp/tcp-record.ts';
+import type { AppProtocol } from '../../../src/api/kube/agent-contract.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { FilterChain } from '../../../src/filters/filter-chain.ts';
 import type { FinalVerdictLog } from '../../../src/filters/verdict.ts';
@@ -39,12 +41,12 @@ export const stubFilterChain: FilterChain = httpChain((request) => {
 /** The request as a filter chain without policies forwards it. */
 export function headOf(request: RawRequest): { method: string; target: string; host: string; headers: string[]; upgrade: string } {
   const headers: string[] = [];
-  let host = '';
+  let host = request.authority ?? '';
   let upgrade = '';
   for (let at = 0; at < request.headers.length; at += 2) {
     const name = (request.headers[at] ?? '').toLowerCase();
     const value = request.headers[at + 1] ?? '';
-    if (name === 'host') host = value;
+    if (name === 'host') host ||= value;
     else if (name === 'upgrade') upgrade = value;
     else if (name !== 'connection' && name !== 'transfer-encoding') headers.push(name, value);
   }
@@ -57,6 +59,7 @@ export interface Stage {
   /** Where the application listens, or would. */
   readonly upstreamPort: number;
   readonly records: ExchangeRecord[];
+  readonly tcpRecords: TcpRecord[];
   /** What each upstream connection received, in order of connecting. */
   readonly seen: string[];
   readonly connections: () => number;
@@ -74,8 +77,14 @@ export interface StageOptions {
   readonly extAuthz?: ExtAuthzClient | undefined;
   /** Serves one upstream connection; default: answers each head with 200 `ok`. */
   readonly upstream?: (socket: Socket, nth: number) => void;
+  /** Where connections lead; default: to the upstream, which policies see as 10.1.2.3:8080. */
+  readonly destination?: (upstreamPort: number) => ListenerOptions['destination'];
   /** No upstream listens. */
   readonly noUpstream?: boolean;
+  /** Port of an application that listens already. */
+  readonly application?: number;
+  /** Absent: that of the client. */
+  readonly appProtocol?: AppProtocol;
 }
 
 export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -105,15 +114,31 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     socket.on('end', () => socket.end());
     (options.upstream ?? answerEachHead)(socket, nth);
   });
-  const upstreamPort = await listen(upstream);
-  if (options.noUpstream) upstream.close();
+  const ownPort = await listen(upstream);
+  const upstreamPort = options.application ?? ownPort;
+  if (options.noUpstream === true || options.application !== undefined) upstream.close();
   const records: ExchangeRecord[] = [];
+  const tcpRecords: TcpRecord[] = [];
   let connections = 0;
   const closed: CloseReason[] = [];
   const observer = {
     onExchange: (record: ExchangeRecord) => {
-      const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
-      records.push({ method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs });
+      const { protocol, method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } =
+        record;
+      records.push({
+        protocol,
+        method,
+        path,
+        status,
+        requestId,
+        sourceIp,
+        destinationPort,
+        verdict,
+        details,
+        digest,
+        startMs,
+        evaluatedMs,
+      });
     },
     onConnectionOpened: () => {
       connections += 1;
@@ -126,16 +151,27 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   };
   const policy = { filterChain: options.filterChain ?? stubFilterChain, digest: 'sha256:d' };
   const listener = new Listener(
-    { listenHost: '127.0.0.1', listenPort: 0, upstreamHost: '127.0.0.1', upstreamPort, destinationIp: '10.1.2.3', destinationPort: 8080 },
+    {
+      listenHost: '127.0.0.1',
+      listenPort: 0,
+      destination: options.destination?.(upstreamPort) ?? {
+        upstreamHost: '127.0.0.1',
+        upstreamPort,
+        destinationIp: '10.1.2.3',
+        destinationPort: 8080,
+      },
+    },
     {
       activePolicy: () => (options.notReady ? undefined : policy),
       replyWithoutPolicy: () => NOT_READY,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       acceptHttp10: options.acceptHttp10 ?? false,
+      appProtocolOf: () => options.appProtocol ?? 'client',
       clock: systemClock,
       date: new HttpDate({ ...systemClock, wallMs: () => 0 }),
       observer,
       connections: observer,
+      tcpObserver: { onTcpConnection: (record) => tcpRecords.push(record) },
       extAuthz: options.extAuthz,
       evaluations: new EvaluationQueue(systemClock),
       newRequestId: () => 'generated-id',
@@ -146,6 +182,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     port,
     upstreamPort,
     records,
+    tcpRecords,
     seen,
     connections: () => connections,
     closed,

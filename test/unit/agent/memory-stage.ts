@@ -52,6 +52,6 @@ export function memoryStage(options: MemoryStageOptions = {}): MemoryStage {
 
 /** The record itself is reused by the next exchange. */
 export function copyOf(record: ExchangeRecord): ExchangeRecord {
-  const { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
-  return { method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs };
+  const { protocol, method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } = record;
+  return { protocol, method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs };
 }

@@ -14,6 +14,9 @@ describe('agent metrics', () => {
   it('have the names and types that dashboards use', () => {
     expect(headers(createAgentMetrics(() => 0, false).text())).to.deep.equal([
       'sallyport_agent_decisions_total counter',
+      'sallyport_agent_tcp_connections_total counter',
+      'sallyport_agent_tcp_received_bytes_total counter',
+      'sallyport_agent_tcp_sent_bytes_total counter',
       'sallyport_agent_policy_decisions_total counter',
       'sallyport_agent_dry_run_decisions_total counter',
       'sallyport_agent_responses_total counter',
@@ -49,6 +52,20 @@ describe('agent metrics', () => {
     expect(Number(samples(text, 'process_resident_memory_bytes')[0]?.split(' ')[1])).to.be.greaterThan(1_000_000);
     const startSeconds = Number(samples(text, 'process_start_time_seconds')[0]?.split(' ')[1]);
     expect(startSeconds).to.be.closeTo(Date.now() / 1000 - process.uptime(), 5);
+  });
+
+  it('count TCP connections by action and reason, and their bytes', () => {
+    const metrics = createAgentMetrics(() => 0, false);
+    metrics.onTcpConnection('deny', 'deny-rule');
+    metrics.onTcpBytes(3, 5);
+    metrics.onTcpBytes(10, 20);
+    expect(samples(metrics.text(), 'sallyport_agent_tcp_connections_total')).to.deep.equal([
+      'sallyport_agent_tcp_connections_total{action="deny",reason="deny-rule"} 1',
+    ]);
+    expect(samples(metrics.text(), 'sallyport_agent_tcp_received_bytes_total')).to.deep.equal([
+      'sallyport_agent_tcp_received_bytes_total 13',
+    ]);
+    expect(samples(metrics.text(), 'sallyport_agent_tcp_sent_bytes_total')).to.deep.equal(['sallyport_agent_tcp_sent_bytes_total 25']);
   });
 
   it('count decisions by action and reason', () => {

@@ -108,6 +108,15 @@ describe('controller metrics', () => {
     expect(await leads()).to.deep.equal(['leader_election_master_status{name="sallyport-controller"} 0']);
   });
 
+  it('show the lease by its name, which the alert of a release with another name selects', async () => {
+    const { registry, onLeader } = createControllerMetrics({ version: '0', lease: 'guard-controller' });
+    onLeader(true);
+
+    expect(await samples(registry, 'leader_election_master_status')).to.deep.equal([
+      'leader_election_master_status{name="guard-controller"} 1',
+    ]);
+  });
+
   it('convert milliseconds of compiling to seconds', async () => {
     const { registry, onCompile } = createControllerMetrics({ version: '0' });
     onCompile(30, 3000);

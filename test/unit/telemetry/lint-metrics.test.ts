@@ -59,6 +59,7 @@ describe('promtool finds nothing in the metrics', () => {
   it('of the agent', () => {
     const metrics = createAgentMetrics(() => 5, true);
     metrics.onDecision('allow', 'allow-rule');
+    metrics.onTcpConnection('allow', 'allow-rule');
     for (const action of ['allow', 'deny'] as const) {
       metrics.onPolicyDecision({ namespace: 'foo', name: 'a.b-c' }, action);
       metrics.onPolicyDecision(undefined, action);

@@ -91,6 +91,7 @@ describe('admin server under load', () => {
       host: '127.0.0.1',
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
+      problem: undefined,
       isReady: () => Promise.resolve(true),
       metrics: () => 'a 1\n',
       clock,

@@ -7,7 +7,7 @@ import { createServer as createHttp2 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { expect } from 'chai';
 import { type AdminServer, startAdminServer } from '../../../../src/agent/admin/admin-server.ts';
-import { runAppProbe } from '../../../../src/agent/admin/app-probe.ts';
+import { isAppHook, NO_RESPONSE, runAppHook, runAppProbe } from '../../../../src/agent/admin/app-probe.ts';
 import { systemClock } from '../../../../src/clock.ts';
 import { createLogger } from '../../../../src/telemetry/logger.ts';
 
@@ -32,6 +32,7 @@ describe('admin server', () => {
       host: '127.0.0.1',
       port: 0,
       logger: createLogger({ level: 'silent', component: 'test' }),
+      problem: undefined,
       isReady: (waitMs) => Promise.resolve(ready || waitMs === 4500),
       metrics: () => {
         if (!ready) throw new Error('secret');
@@ -40,7 +41,10 @@ describe('admin server', () => {
       clock: systemClock,
       maxConnections: 10,
       date: () => 'now',
-      probe: (name) => (name === 'app/readyz' ? Promise.resolve({ status: 204, text: '' }) : undefined),
+      probe: (name) => {
+        if (name === 'app/prestopz') return Promise.resolve({ status: NO_RESPONSE, text: '' });
+        return name === 'app/readyz' ? Promise.resolve({ status: 204, text: '' }) : undefined;
+      },
     });
   });
   afterEach(() => {
@@ -65,6 +69,14 @@ describe('admin server', () => {
     expect(await get('/app-health/app/readyz')).to.include({ status: 204 });
     expect(await get('/app-health/app/livez')).to.include({ status: 404 });
     expect(await get('/app-health/')).to.include({ status: 404 });
+  });
+
+  it('closes the connection without a response when a hook had none', async () => {
+    const error = await get('/app-health/app/prestopz').then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(String(error)).to.match(/fetch failed|other side closed|socket hang up|ECONNRESET/);
   });
 
   it('serves nothing else and accepts only GET', async () => {
@@ -124,6 +136,25 @@ describe('application probes', () => {
     expect(await runAppProbe({ httpGet: { port }, timeoutSeconds: 0.05 }, '127.0.0.1')).to.include({ status: 500 });
     expect(await runAppProbe({ httpGet: { port: 1 } }, '127.0.0.1')).to.include({ status: 500 });
     expect(await runAppProbe({}, '127.0.0.1')).to.include({ status: 500 });
+  });
+
+  it('performs a hook, whose response has any status', async () => {
+    for (const status of [200, 403, 503]) {
+      serve = answer(status);
+      expect(await runAppHook({ httpGet: { port, path: '/drain' } }, '127.0.0.1')).to.include({ status });
+    }
+    expect(seen[0]).to.deep.include({ method: 'GET', url: '/drain' });
+    expect(seen[0]?.headers['user-agent']).to.match(/^kube-lifecycle\//);
+  });
+
+  it('reports no response to a hook that has none', async () => {
+    serve = () => {};
+    for (const hook of [{ httpGet: { port }, timeoutSeconds: 0.05 }, { httpGet: { port: 1 } }, { httpGet: { port, path: '/\n' } }, {}])
+      expect(await runAppHook(hook, '127.0.0.1')).to.include({ status: NO_RESPONSE });
+  });
+
+  it('distinguishes hooks from probes by their names', () => {
+    expect(['a/poststartz', 'a/prestopz', 'a/livez', 'prestopz/readyz'].map(isAppHook)).to.deep.equal([true, true, false, false]);
   });
 
   it('reads no more than the beginning of a long response', async () => {

@@ -292,7 +292,18 @@ describe('bundles: the last good one', () => {
     expect(foreign.programs).to.deep.equal([]);
   });
 
-  for (const content of ['', 'nonsense', 'sha256:0 bundle.json\n{}']) {
+  for (const content of [
+    '',
+    'nonsense',
+    'sha256:0 bundle.json\n{}',
+    '{}\n',
+    '[[]]\n',
+    '[["bundle.json",1,2]]\n{}',
+    '[{"0":"bundle.json","1":2,"length":2}]\n{}',
+    '[["bundle.json",-2]]\n{}',
+    '[["bundle.json",1.5]]\n{}',
+    '[[2,"bundle.json"]]\n{}',
+  ]) {
     it(`ignores a kept file with the content ${JSON.stringify(content)}`, async () => {
       await writeFile(join(dir, 'last-good-bundle'), content);
       const { bundles, programs } = rig({ stateDir: dir });

@@ -16,7 +16,7 @@ import { logOf } from '../loopback.ts';
 export const CONNECTION: ConnectionFacts = { sourceIp: '10.0.0.9', destinationIp: '10.1.0.1', destinationPort: 8080, sni: '', tls: false };
 
 export function providerOf(port: number, changes: Partial<ExtensionProvider> = {}): ExtensionProvider {
-  return { name: 'ext', protocol: 'http', service: '127.0.0.1', port, timeoutMs: 2000, failOpen: false, statusOnError: 403, ...changes };
+  return { name: 'ext', protocol: 'http', service: '127.0.0.1', port, timeoutMs: 60_000, failOpen: false, statusOnError: 403, ...changes };
 }
 
 /** The check of a request for `/orders?id=1` by `provider`. */

@@ -69,6 +69,11 @@ describe('HTTP/1.0 clients', () => {
     expect(seen.join('').match(/GET/g)).to.have.length(2);
   });
 
+  it('closes its connection when another field asks to keep it', async () => {
+    const { port } = await start(answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
+    expect(await talk(port, get('/ok', 'User-Agent: keep-alive'))).to.include('connection: close\r\n');
+  });
+
   it('is one of HTTP/1.0 for an external authorizer', async () => {
     const versions: string[] = [];
     const { port } = await start({

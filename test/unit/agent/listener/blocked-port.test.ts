@@ -4,7 +4,6 @@
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { startBlockedPort } from '../../../../src/agent/listener/blocked-port.ts';
-import { plainAddress } from '../../../../src/agent/net/addresses.ts';
 import { systemClock } from '../../../../src/clock.ts';
 import type { Logger } from '../../../../src/telemetry/logger.ts';
 
@@ -31,19 +30,4 @@ describe('blocked port', () => {
     expect(lines[0]).to.include({ clientAddress: '127.0.0.1' });
     expect(String(lines[0]?.['hint'])).to.include('sallyport.dev/include-inbound-ports');
   });
-});
-
-describe('plainAddress', () => {
-  for (const [address, plain] of [
-    ['10.0.0.1', '10.0.0.1'],
-    ['::ffff:10.0.0.1', '10.0.0.1'],
-    ['::ffff:a00:1', '::ffff:a00:1'],
-    ['fe80::1%eth0', 'fe80::1'],
-    ['2001:db8::1', '2001:db8::1'],
-    ['', ''],
-  ] as const) {
-    it(`turns ${JSON.stringify(address)} into ${JSON.stringify(plain)}`, () => {
-      expect(plainAddress(address)).to.equal(plain);
-    });
-  }
 });

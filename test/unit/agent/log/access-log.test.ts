@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { ExchangeRecord } from '../../../../src/agent/exchange/exchange-record.ts';
-import { accessLine } from '../../../../src/agent/log/access-line.ts';
+import { accessLine, connectionLine } from '../../../../src/agent/log/access-line.ts';
 import { AccessLog } from '../../../../src/agent/log/access-log.ts';
 import { type Clock, systemClock } from '../../../../src/clock.ts';
 import type { VerdictLog } from '../../../../src/filters/verdict.ts';
@@ -16,6 +16,7 @@ import { openLogSink } from '../../../../src/telemetry/log-sink.ts';
 const clock: Clock = { ...systemClock, nowMs: () => 12.5, wallMs: () => Date.UTC(2026, 10, 23) };
 const allowed: VerdictLog = { outcome: 'allow', details: '', host: 'a:80', path: '/p', principal: 'i/s' };
 const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
+  protocol: '1.1',
   method: 'GET',
   path: '/p',
   status: 200,
@@ -72,6 +73,26 @@ describe('access log line', () => {
       'dry_run.allow': true,
       'dry_run.deny': true,
     });
+  });
+
+  it('of a TCP connection has its server name if the client sent one', () => {
+    const facts = { sourceIp: '10.0.0.9', destinationIp: '10.1.0.1', destinationPort: 5432, sni: '', tls: false };
+    const lineOf = (sni: string): object => {
+      const connection = { outcome: 'allow', details: '', digest: 'sha256:d', startMs: 0, received: 1, sent: 2 } as const;
+      return JSON.parse(connectionLine({ facts: { ...facts, sni }, ...connection }, clock)) as object;
+    };
+    expect(lineOf('db.example')).to.include({
+      message: 'connection',
+      decision: 'allow',
+      'network.transport': 'tcp',
+      'server.address': '10.1.0.1',
+      'server.port': 5432,
+      'tls.client.server_name': 'db.example',
+      'client.address': '10.0.0.9',
+      received_bytes: 1,
+      sent_bytes: 2,
+    });
+    expect(lineOf('')).to.not.have.property('tls.client.server_name');
   });
 
   it('has the address behind proxies, the identity of the client and gRPC where there is one', () => {

@@ -22,7 +22,7 @@ describe('nameMisses', () => {
   let name: MissNaming;
   beforeEach(() => {
     [nowMs, wallMs, searches] = [0, 10_000, 0];
-    name = nameMisses({ ...systemClock, nowMs: () => nowMs, wallMs: () => wallMs });
+    name = nameMisses({ ...systemClock, nowMs: () => nowMs });
   });
 
   /** The first segment of a path names the policy that it misses. */
@@ -36,7 +36,8 @@ describe('nameMisses', () => {
       return { source, clause: 'to[0].paths', failing: 1 };
     },
   });
-  const ask = (misses: NearMisses, path: string): string | undefined => name(misses, factsWith({ pathWithQuery: path }))?.source.name;
+  const ask = (misses: NearMisses, path: string): string | undefined =>
+    name(misses, factsWith({ pathWithQuery: path }), Math.floor(wallMs / 1000))?.source.name;
 
   it('names every miss while there are few', () => {
     const misses = missesOf(1);

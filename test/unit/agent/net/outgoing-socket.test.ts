@@ -50,6 +50,16 @@ describe('OutgoingSocket', () => {
     expect(socket.destroyed).to.equal(false);
   });
 
+  it('sends what is written together, in order', async () => {
+    socket.cork();
+    for (const part of ['a', 'b', 'c']) socket.write(part, 'latin1');
+    socket.uncork();
+    socket.end();
+    let sent = '';
+    for await (const bytes of peer) sent += String(bytes);
+    expect(sent).to.equal('abc');
+  });
+
   it('does not call bytes unsent that follow others of the message', async () => {
     socket.beginMessage();
     socket.write('first', 'latin1');

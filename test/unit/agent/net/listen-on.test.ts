@@ -1,11 +1,11 @@
 /*
- * On which addresses a server listens, and how addresses are written for policies.
+ * On which addresses a server listens.
  */
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { expect } from 'chai';
-import { listenOn, plainAddress } from '../../../../src/agent/net/addresses.ts';
+import { listenOn } from '../../../../src/agent/net/listen-on.ts';
 
-describe('addresses', () => {
+describe('listenOn', () => {
   const servers: Server[] = [];
   afterEach(() => {
     for (const server of servers.splice(0)) server.close();
@@ -26,10 +26,5 @@ describe('addresses', () => {
   it('fails with the error of the system', async () => {
     const failure = await listen('127.0.0.1', (await listen('127.0.0.1', 0)).port).catch((error: unknown) => error);
     expect(failure).to.have.property('code', 'EADDRINUSE');
-  });
-
-  it('writes IPv4 in IPv6 as IPv4, and no zone', () => {
-    const plain = ['::ffff:10.0.0.1', '::ffff:a00:1', 'fe80::1%eth0', '::1', '10.0.0.1'].map(plainAddress);
-    expect(plain).to.deep.equal(['10.0.0.1', '::ffff:a00:1', 'fe80::1', '::1', '10.0.0.1']);
   });
 });

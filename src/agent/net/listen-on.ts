@@ -1,5 +1,5 @@
 /*
- * Listening servers, and addresses as policies see them.
+ * Listening servers.
  */
 import type { Server } from 'node:net';
 import { LIMITS } from '../../limits/agent-limits.ts';
@@ -23,11 +23,4 @@ export async function listenOn(server: Server, host: string | undefined, port: n
   });
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : port;
-}
-
-/** An address as policies see it: IPv4-mapped IPv6 as IPv4, without zone. */
-export function plainAddress(address: string): string {
-  const mapped = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-  const zone = mapped.indexOf('%');
-  return zone === -1 ? mapped : mapped.slice(0, zone);
 }

@@ -1,0 +1,167 @@
+/*
+ * Bundles from the feed of the controller. The mounted volume is read all the same: while the stream is away it brings what is new, only
+ * later. The build makes this module a separate file, so that an agent without a feed does not hold it in memory.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BundleFiles } from '../../bundle/decode.ts';
+import { splitFiles } from '../../bundle/joined-files.ts';
+import { type Frame, frameHead } from '../../feed/frames.ts';
+import { type AgentReport, DOWN, encodeReport, UP } from '../../feed/protocol.ts';
+import type { LIMITS } from '../../limits/agent-limits.ts';
+import { pauseFor, startInterval } from '../../limits/timers.ts';
+import { replaceFile } from '../../replace-file.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { connectFeed, type FeedConnection, readFrames } from './feed-stream.ts';
+
+/** Where the feed is, and how the agent identifies itself there. */
+export interface FeedOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Name in the certificate of the controller. */
+  readonly serverName: string;
+  /** Certificates of the authorities at the time of injection, in PEM. */
+  readonly authorities: string;
+  /** File with the ServiceAccount token, which the kubelet renews. */
+  readonly tokenFile: string;
+}
+
+/** The agent around the feed. */
+export interface FeedHost {
+  readonly logger: Logger;
+  /** Those of the agent: hits of a copy in a separate file would not reach its metrics. */
+  readonly limits: typeof LIMITS;
+  /** Directory that keeps newer authorities across restarts; undefined: they are not kept. */
+  readonly stateDir: string | undefined;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** What the agent enforces now. */
+  report(): Omit<AgentReport, 'received'>;
+  /** Verifies and activates a bundle and the index next to it; never rejects. */
+  offer(files: BundleFiles): Promise<void>;
+}
+
+type OpenConnection = Extract<FeedConnection, { readonly kind: 'open' }>;
+
+const AUTHORITIES_FILE = 'feed-authorities.pem';
+
+/** Holds one stream to the leading controller. */
+export class FeedSource {
+  readonly #options: FeedOptions;
+  readonly #host: FeedHost;
+  /** Authorities that a controller named later. */
+  #authorities = '';
+  /** Frames of type `bundle` of the present stream. */
+  #received = 0;
+  #stream: OpenConnection['socket'] | undefined;
+  /** A report is being written. */
+  #isReporting = false;
+  /** Something changed meanwhile. */
+  #isDue = false;
+  #problem = '';
+
+  constructor(options: FeedOptions, host: FeedHost) {
+    this.#options = options;
+    this.#host = host;
+  }
+
+  /** Reports to the controller what the agent enforces, if there is a stream. */
+  report(): void {
+    const socket = this.#stream;
+    if (socket === undefined) return;
+    // One at a time: a controller that reads nothing gets nothing more.
+    this.#isDue = this.#isReporting;
+    if (this.#isReporting) return;
+    this.#isReporting = true;
+    const report = encodeReport({ ...this.#host.report(), received: this.#received });
+    socket.write(Buffer.concat([frameHead(UP.report, report.length), report]), () => {
+      if (socket !== this.#stream) return;
+      this.#isReporting = false;
+      if (this.#isDue) this.report();
+    });
+  }
+
+  /** Holds a stream until `signal` aborts; then resolves. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { stateDir, limits } = this.#host;
+    const kept = stateDir === undefined ? '' : await readFile(join(stateDir, AUTHORITIES_FILE), 'utf8').catch(() => '');
+    this.#authorities = kept.slice(0, limits.feedAuthoritiesBytes.value);
+    let failures = 0;
+    while (!signal.aborted) {
+      const isGood = await this.#followOnce(signal);
+      failures = isGood ? 0 : failures + 1;
+      // Thousands of agents lose their streams at the same time, when a controller ends.
+      const longestMs = Math.min(limits.feedLongestRetry.value, limits.feedRetry.value * 2 ** Math.min(failures, 8));
+      await pauseFor(limits.feedLongestRetry, this.#host.random() * longestMs, signal);
+    }
+  }
+
+  /** @returns whether there was a stream */
+  async #followOnce(signal: AbortSignal): Promise<boolean> {
+    let connection = await this.#connect(this.#options, signal);
+    // At most once: two controllers that both name the other must not keep an agent busy.
+    if (connection.kind === 'elsewhere') connection = await this.#connect(connection, signal);
+    if (signal.aborted) return false;
+    if (connection.kind !== 'open') {
+      this.#log(connection.kind === 'refused' ? connection.reason : 'no controller leads');
+      return false;
+    }
+    this.#received = 0;
+    this.#isReporting = false;
+    this.#stream = connection.socket;
+    const stopReports = startInterval(this.#host.limits.feedReport, () => this.report());
+    this.report();
+    this.#host.logger.info('feed connected');
+    this.#problem = '';
+    const reason = await readFrames(connection, {
+      onFrame: (frame) => this.#onFrame(frame),
+      silence: this.#host.limits.feedSilence,
+      signal,
+    });
+    stopReports();
+    this.#stream = undefined;
+    if (!signal.aborted) this.#log(reason);
+    return true;
+  }
+
+  async #connect(at: Pick<FeedOptions, 'host' | 'port'>, signal: AbortSignal): Promise<FeedConnection> {
+    const { serverName, authorities, tokenFile } = this.#options;
+    try {
+      const token = (await readFile(tokenFile, 'utf8')).trim();
+      const trusted = [authorities, this.#authorities].filter((pem) => pem !== '');
+      return await connectFeed(
+        { host: at.host, port: at.port, serverName, authorities: trusted, token, patience: this.#host.limits.feedConnectTime },
+        signal,
+      );
+    } catch (error) {
+      return { kind: 'refused', reason: String(error) };
+    }
+  }
+
+  async #onFrame({ type, payload }: Frame): Promise<void> {
+    if (type === DOWN.bundle) {
+      const files = splitFiles(payload);
+      if (files !== undefined) await this.#host.offer(files);
+      this.#received += 1;
+      this.report();
+    } else if (type === DOWN.authorities && payload.length <= this.#host.limits.feedAuthoritiesBytes.value) {
+      await this.#keepAuthorities(payload.toString('latin1'));
+    }
+    // A later minor version may send more types.
+  }
+
+  async #keepAuthorities(pem: string): Promise<void> {
+    if (pem === this.#authorities) return;
+    this.#authorities = pem;
+    const { stateDir } = this.#host;
+    // Without it, a restarted agent trusts those of its injection only.
+    if (stateDir !== undefined) await replaceFile(join(stateDir, AUTHORITIES_FILE), pem).catch(() => undefined);
+  }
+
+  /** Once for each outage and reason. */
+  #log(problem: string): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#host.logger.warn({ reason: problem }, 'feed away; new bundles come through the mounted volume');
+  }
+}

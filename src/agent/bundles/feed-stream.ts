@@ -1,0 +1,115 @@
+/*
+ * One stream of the feed: connects to a controller, switches the connection to frames, and ends when either side is silent.
+ */
+import { request } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { type Frame, FrameReader } from '../../feed/frames.ts';
+import { FEED_PATH, FEED_PROTOCOL, MAX_DOWN_BYTES } from '../../feed/protocol.ts';
+import type { Limit } from '../../limits/limit.ts';
+import { startDeadline } from '../../limits/timers.ts';
+
+/** A controller that serves the feed. */
+export interface FeedTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Name that its certificate must have, whatever the host. */
+  readonly serverName: string;
+  /** Certificates of the trusted authorities in PEM. */
+  readonly authorities: readonly string[];
+  /** ServiceAccount token. */
+  readonly token: string;
+  /** Time until the controller has accepted the stream. */
+  readonly patience: Limit;
+}
+
+/** What came of a connection. `elsewhere`: the leader has another address. */
+export type FeedConnection =
+  | { readonly kind: 'open'; readonly socket: Duplex; readonly head: Buffer }
+  | { readonly kind: 'elsewhere'; readonly host: string; readonly port: number }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** Connects; never rejects. */
+export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<FeedConnection> {
+  return new Promise((resolve) => {
+    const { host, port, serverName, authorities, token, patience } = target;
+    const sent = request({
+      host,
+      port,
+      servername: serverName,
+      ca: [...authorities],
+      path: FEED_PATH,
+      headers: { host: serverName, connection: 'Upgrade', upgrade: FEED_PROTOCOL, authorization: `Bearer ${token}` },
+      agent: false,
+      signal,
+    });
+    const cancel = startDeadline(patience, () => sent.destroy(new Error('no response')));
+    const settle = (connection: FeedConnection): void => {
+      cancel();
+      resolve(connection);
+    };
+    sent.on('upgrade', (response, socket, head) => {
+      const { upgrade } = response.headers;
+      if (upgrade === FEED_PROTOCOL) {
+        settle({ kind: 'open', socket, head });
+        return;
+      }
+      settle({ kind: 'refused', reason: `the controller speaks ${String(upgrade)}` });
+      socket.destroy();
+    });
+    sent.on('response', (response) => {
+      const { statusCode = 0, headers } = response;
+      const leader = statusCode === 307 ? addressOf(headers.location ?? '') : undefined;
+      const reason = `status ${statusCode} ${String(headers['sallyport-reason'])}`;
+      settle(leader === undefined ? { kind: 'refused', reason } : { kind: 'elsewhere', ...leader });
+      response.destroy();
+    });
+    sent.on('error', (error) => settle({ kind: 'refused', reason: error.message }));
+    // After one of the others this changes nothing.
+    sent.on('close', () => settle({ kind: 'refused', reason: 'closed' }));
+    sent.end();
+  });
+}
+
+/** How a stream is read. */
+export interface Reading {
+  /** Called for each frame, one after the other; the stream is not read meanwhile. */
+  readonly onFrame: (frame: Frame) => Promise<void>;
+  /** Longest time without a frame. */
+  readonly silence: Limit;
+  readonly signal: AbortSignal;
+}
+
+/** Reads frames until the stream ends. @returns why it ended */
+export async function readFrames(
+  { socket, head }: Extract<FeedConnection, { readonly kind: 'open' }>,
+  { onFrame, silence, signal }: Reading,
+): Promise<string> {
+  const reader = new FrameReader(MAX_DOWN_BYTES);
+  const stop = (): void => void socket.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  socket.unshift(head);
+  let cancel = startDeadline(silence, stop);
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      cancel();
+      const frames = reader.push(chunk);
+      if (frames === undefined) return 'invalid frame';
+      for (const frame of frames) await onFrame(frame);
+      cancel = startDeadline(silence, stop);
+    }
+    return 'ended';
+  } catch (error) {
+    return String(error);
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', stop);
+    socket.destroy();
+  }
+}
+
+/** The host and port of a controller in a URL; undefined for anything else. */
+function addressOf(location: string): { readonly host: string; readonly port: number } | undefined {
+  const url = URL.parse(location);
+  if (url?.protocol !== 'https:' || url.hostname === '') return undefined;
+  return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? 443 : Number(url.port) };
+}

@@ -1,0 +1,104 @@
+/*
+ * Reads the server name of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), without a handshake.
+ */
+
+/** `more`: the message is not complete. `sni`: in lower case; `''`: no name, or not a ClientHello. */
+export type ClientHello = 'more' | { readonly sni: string };
+
+const HANDSHAKE = 22;
+const CLIENT_HELLO = 1;
+const RECORD_HEADER = 5;
+const HANDSHAKE_HEADER = 4;
+const RANDOM_AND_VERSION = 34;
+const SERVER_NAME = 0;
+const HOST_NAME = 0;
+const NO_NAME: ClientHello = { sni: '' };
+/** Letters, digits, hyphens, dots and underscores; anything else cannot be a host name. */
+const NAME = /^[A-Za-z0-9._-]{1,255}$/;
+
+/** Whether bytes from `start` may begin a TLS connection. */
+export function isTlsRecord(bytes: Buffer): boolean {
+  return bytes[0] === HANDSHAKE && (bytes.length < 2 || bytes[1] === 3);
+}
+
+/** Reads the ClientHello that `bytes` begin with; it may be split into several records. */
+export function readClientHello(bytes: Buffer): ClientHello {
+  const message = joinRecords(bytes);
+  if (message === 'bad') return NO_NAME;
+  if (message.length < HANDSHAKE_HEADER) return 'more';
+  if (message[0] !== CLIENT_HELLO) return NO_NAME;
+  const end = HANDSHAKE_HEADER + message.readUIntBE(1, 3);
+  if (message.length < end) return 'more';
+  return { sni: serverNameOf(new Reader(message.subarray(HANDSHAKE_HEADER, end))) };
+}
+
+/** The payload of the handshake records, as far as they have arrived. */
+function joinRecords(bytes: Buffer): Buffer | 'bad' {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + RECORD_HEADER <= bytes.length; ) {
+    if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3) return 'bad';
+    const length = bytes.readUInt16BE(at + 3);
+    if (length === 0) return 'bad';
+    parts.push(bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + length));
+    at += RECORD_HEADER + length;
+  }
+  return Buffer.concat(parts);
+}
+
+function serverNameOf(hello: Reader): string {
+  hello.skip(RANDOM_AND_VERSION);
+  hello.skip(hello.uint8());
+  hello.skip(hello.uint16());
+  hello.skip(hello.uint8());
+  const extensions = hello.part(hello.uint16());
+  while (extensions.hasMore) {
+    const type = extensions.uint16();
+    const body = extensions.part(extensions.uint16());
+    if (type !== SERVER_NAME) continue;
+    const names = body.part(body.uint16());
+    while (names.hasMore) {
+      const isHost = names.uint8() === HOST_NAME;
+      const name = names.text(names.uint16());
+      if (isHost) return NAME.test(name) ? name.toLowerCase() : '';
+    }
+    return '';
+  }
+  return '';
+}
+
+/** Reads forward; beyond the end everything is 0 or empty. */
+class Reader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get hasMore(): boolean {
+    return this.#at < this.#bytes.length;
+  }
+
+  skip(length: number): void {
+    this.#at += length;
+  }
+
+  uint8(): number {
+    this.#at += 1;
+    return this.#bytes[this.#at - 1] ?? 0;
+  }
+
+  uint16(): number {
+    return this.uint8() * 256 + this.uint8();
+  }
+
+  part(length: number): Reader {
+    this.#at += length;
+    return new Reader(this.#bytes.subarray(this.#at - length, this.#at));
+  }
+
+  text(length: number): string {
+    this.#at += length;
+    return this.#bytes.toString('latin1', this.#at - length, this.#at);
+  }
+}

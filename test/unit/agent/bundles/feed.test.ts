@@ -1,0 +1,239 @@
+/*
+ * An agent's bundles over a real TLS stream from the real server of the feed, with signed files.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type BundleOptions, Bundles } from '../../../../src/agent/bundles/bundles.ts';
+import type { BundleFiles } from '../../../../src/bundle/decode.ts';
+import { encodeBundle } from '../../../../src/bundle/encode.ts';
+import { signDocument } from '../../../../src/bundle/signed-document.ts';
+import { INDEX_STATEMENT } from '../../../../src/bundle/statement.ts';
+import { parseTrustAnchor } from '../../../../src/bundle/trust-anchor.ts';
+import { systemClock } from '../../../../src/clock.ts';
+import { type RunningFeed, startFeed } from '../../../../src/feed-server/start-feed.ts';
+import type { Program } from '../../../../src/policy/model/program.ts';
+import { type AgentReports, createAgentReports } from '../../../../src/status/agent-reports.ts';
+import { createLogger } from '../../../../src/telemetry/logger.ts';
+import { issueAuthority, issueServing, type KeyPair } from '../../../../src/webhook/certs/issue.ts';
+import { until } from '../../../support/fake-clock.ts';
+import { SIGNER, signedFiles } from '../../../support/signing.ts';
+import { pod } from '../../controller/pods-and-policies.ts';
+import { httpChain } from '../../filters/chains.ts';
+import { ALLOW_ALL, bundleOf, DENY_ALL, mountVolume, newFolder, simpleBundle } from '../bundles.ts';
+
+const SERVER_NAME = 'sallyport.system.svc';
+const WORKLOAD = { namespace: 'foo', kind: 'deployment', name: 'httpbin' };
+
+describe('bundles over the feed', () => {
+  let authority: KeyPair;
+  let serving: KeyPair;
+  let directory: string;
+  let bundleDir: string;
+  let reports: AgentReports;
+  let feed: RunningFeed;
+  let current: { readonly number: number; readonly files: BundleFiles } | undefined;
+  let leader: string | undefined;
+  let refused: string[];
+  let programs: Program[];
+  const changed = new Set<() => void>();
+  const stopping: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    authority = await issueAuthority(Date.now(), 86_400_000);
+    serving = await issueServing(authority, [SERVER_NAME], { nowMs: Date.now(), validMs: 86_400_000 });
+  });
+  const start = async (host = '127.0.0.1', port = 0, its = reports): Promise<RunningFeed> => {
+    const started = await startFeed({
+      host,
+      port,
+      tlsMinVersion: 'TLSv1.3',
+      maxStreams: 4,
+      tokens: {
+        verify: async () => ({ namespace: 'foo', name: 'web', uid: 'uid', serviceAccount: 'default', expiresMs: Date.now() + 600_000 }),
+      },
+      source: {
+        podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
+        onPod: () => () => undefined,
+        currentOf: () => (current === undefined ? undefined : { number: current.number, files: async () => current?.files }),
+        onBundle: (listener) => {
+          const notify = (): void => listener('foo/pod/web');
+          changed.add(notify);
+          return () => changed.delete(notify);
+        },
+      },
+      reports: its,
+      isReady: () => true,
+      leaderHost: () => leader,
+      clock: systemClock,
+      logger: createLogger({ level: 'silent', component: 'test' }),
+      observer: { onRefused: () => undefined, onClosed: () => undefined, onBundle: () => undefined },
+    });
+    started.serve(serving, authority.certPem);
+    stopping.push(started.stop);
+    return started;
+  };
+  beforeEach(async () => {
+    directory = await newFolder();
+    bundleDir = join(directory, 'bundle');
+    await mkdir(bundleDir);
+    await mkdir(join(directory, 'state'));
+    await writeFile(join(directory, 'token'), 'token\n');
+    reports = createAgentReports(systemClock);
+    reports.beginTerm();
+    [current, leader, refused, programs] = [undefined, undefined, [], []];
+    feed = await start();
+  });
+  afterEach(async () => {
+    for (const stop of stopping.splice(0).reverse()) await stop();
+    reports.endTerm();
+    await rm(directory, { recursive: true });
+  });
+
+  const publish = (program: Program, number: number, more: BundleFiles = {}): void => {
+    const files = signedFiles(encodeBundle(simpleBundle(program)), { number });
+    publishFiles(number, { ...files, ...more });
+  };
+  const publishFiles = (number: number, files: Readonly<Record<string, string | Uint8Array | undefined>>): void => {
+    current = {
+      number,
+      files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, Buffer.from(content ?? '')])),
+    };
+    for (const notify of changed) notify();
+  };
+  const agent = async (over: Partial<BundleOptions> = {}): Promise<Bundles> => {
+    const ending = new AbortController();
+    const bundles = new Bundles(
+      {
+        bundleDir,
+        workload: WORKLOAD,
+        labelsFile: undefined,
+        labels: { app: 'httpbin' },
+        stateDir: join(directory, 'state'),
+        pollMs: 20,
+        trust: { anchor: parseTrustAnchor(SIGNER.anchor), floor: 0, wallMs: Date.now },
+        feed: {
+          host: '127.0.0.1',
+          port: feed.port,
+          serverName: SERVER_NAME,
+          authorities: authority.certPem,
+          tokenFile: join(directory, 'token'),
+        },
+        ...over,
+      },
+      {
+        logger: createLogger({ level: 'silent', component: 'test' }),
+        *createFilterChain(program) {
+          programs.push(program);
+          yield;
+          return httpChain(() => {
+            throw new Error('not asked');
+          });
+        },
+        onActive: () => undefined,
+        onUnmatched: () => undefined,
+        onRejected: (code) => refused.push(code),
+      },
+    );
+    await bundles.begin();
+    const following = bundles.follow(ending.signal);
+    stopping.push(async () => {
+      ending.abort();
+      await following;
+    });
+    return bundles;
+  };
+  const revision = (): string | undefined => reports.get('foo/web')?.revision;
+  const digestOf = (program: Program): string => encodeBundle(simpleBundle(program)).digest;
+
+  it('activates what the controller sends, reports it, and keeps it with the authorities for a restart', async () => {
+    publish(DENY_ALL, 1);
+    await agent();
+    await until(() => revision() === digestOf(DENY_ALL), 'the first report');
+    publish(ALLOW_ALL, 2);
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the second report');
+    expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
+    expect(await readFile(join(directory, 'state/feed-authorities.pem'), 'utf8')).to.equal(authority.certPem);
+    expect(await readFile(join(directory, 'state/last-good-bundle'), 'latin1')).to.include('statement.jws');
+  });
+
+  it('lets a volume that lags behind neither bring back an older bundle nor count as a fault', async () => {
+    await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 1 }));
+    publish(ALLOW_ALL, 3);
+    await agent();
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the bundle of the feed');
+    await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 2 }));
+    publish(DENY_ALL, 4);
+    await until(() => revision() === digestOf(DENY_ALL), 'the next bundle of the feed');
+    expect([programs, refused]).to.deep.equal([[DENY_ALL, ALLOW_ALL, DENY_ALL], []]);
+  });
+
+  it('refuses what is not signed for it, says why, and keeps the last good bundle', async () => {
+    publish(DENY_ALL, 1);
+    await agent();
+    await until(() => revision() === digestOf(DENY_ALL), 'the first report');
+    const foreign = signedFiles(encodeBundle({ ...simpleBundle(ALLOW_ALL, 'other') }), { number: 2 });
+    publishFiles(2, foreign);
+    await until(() => reports.get('foo/web')?.refused === 'SP_BUNDLE_FOREIGN', 'the refusal');
+    expect([revision(), refused, programs]).to.deep.equal([digestOf(DENY_ALL), ['SP_BUNDLE_FOREIGN'], [DENY_ALL]]);
+    publish(ALLOW_ALL, 3);
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the next good bundle');
+    expect(reports.get('foo/web')?.refused).to.equal(undefined);
+  });
+
+  it('takes the index of the namespace with the bundle', async () => {
+    const index = (selectors: readonly object[], number: number): BundleFiles => {
+      const json = JSON.stringify({ namespace: 'foo', selectors });
+      const files = Object.entries(signDocument(json, { schema: INDEX_STATEMENT, namespace: 'foo', number }, SIGNER));
+      return Object.fromEntries(files.map(([name, content]) => [`index/0/${name}`, Buffer.from(content)]));
+    };
+    const variants = encodeBundle(bundleOf([DENY_ALL], [{ labels: { app: 'httpbin' }, program: 0 }]));
+    // The volume still has the index with a selector that no policy has any more.
+    await mountVolume(bundleDir, {
+      ...signedFiles(variants, { number: 1 }),
+      ...(index([{ app: 'httpbin' }], 1) as Record<string, Buffer>),
+    });
+    publish(ALLOW_ALL, 2, index([], 2));
+    await agent();
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the bundle without the selector');
+    expect(programs).to.deep.equal([DENY_ALL, ALLOW_ALL]);
+  });
+
+  it('reads the volume while there is no controller, and finds the next one', async () => {
+    const { port } = feed;
+    await feed.stop();
+    await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 1 }));
+    await agent();
+    await until(() => programs.length === 1, 'the bundle of the volume');
+    publish(ALLOW_ALL, 2);
+    feed = await start('127.0.0.1', port);
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the bundle of the next controller');
+  });
+
+  it('follows a replica that names the leader', async () => {
+    publish(ALLOW_ALL, 1);
+    leader = '127.0.0.1';
+    const follower = await start('127.0.0.3', feed.port, createAgentReports(systemClock));
+    await agent({
+      feed: {
+        host: '127.0.0.3',
+        port: follower.port,
+        serverName: SERVER_NAME,
+        authorities: authority.certPem,
+        tokenFile: join(directory, 'token'),
+      },
+    });
+    await until(() => revision() === digestOf(ALLOW_ALL), 'the bundle of the leader');
+    expect(follower.streams()).to.equal(0);
+  });
+
+  it('sends its token to no server that its authorities did not certify', async () => {
+    const strangers = await issueAuthority(Date.now(), 86_400_000);
+    feed.serve(await issueServing(strangers, [SERVER_NAME], { nowMs: Date.now(), validMs: 86_400_000 }), strangers.certPem);
+    publish(ALLOW_ALL, 1);
+    await agent();
+    await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 1 }));
+    await until(() => programs.length === 1, 'the bundle of the volume');
+    expect([programs, feed.streams()]).to.deep.equal([[DENY_ALL], 0]);
+  });
+});
