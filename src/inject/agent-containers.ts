@@ -3,7 +3,7 @@
  */
 import {
   AGENT_ADMIN_PORT,
-  AGENT_BLOCKED_PORT,
+  AGENT_CAPTURE_PORT,
   AGENT_CONTAINER,
   AGENT_ENV,
   AGENT_USER,
@@ -11,6 +11,9 @@ import {
   type AppProbes,
   BUNDLE_DIRECTORY,
   BUNDLE_LEVEL,
+  FEED_AUDIENCE,
+  FEED_DIRECTORY,
+  FEED_TOKEN,
   LABELS_FILE,
   POD_INFO_DIRECTORY,
   REDIRECT_CONTAINER,
@@ -19,6 +22,7 @@ import {
   STATE_DIRECTORY,
   TOKEN_DIRECTORY,
 } from '../api/kube/agent-contract.ts';
+import { initImageOf } from '../api/kube/agent-image.ts';
 import { bundleVolume } from '../api/kube/bundle-volume.ts';
 import type { WorkloadId } from '../api/kube/keys.ts';
 import type { Capture } from './capture.ts';
@@ -38,12 +42,13 @@ const NO_TOKEN: Raw = { name: AGENT_VOLUMES.noToken, mountPath: TOKEN_DIRECTORY,
 /** The init container that redirects inbound connections. It completes before any user container starts, so that no port is ever open without an agent. */
 export function redirectContainer(plan: AgentPlan): Raw {
   const { capture } = plan;
-  const maps = capture.captured.flatMap(({ port, listen }) => ['--map', `${port}:${listen}`]);
   const excluded = [AGENT_ADMIN_PORT, ...capture.excluded].flatMap((port) => ['--exclude', String(port)]);
+  const only = (capture.only ?? []).flatMap((port) => ['--only', String(port)]);
   return {
     name: REDIRECT_CONTAINER,
     ...imageOf(plan.settings),
-    args: ['redirect', ...maps, ...excluded, '--blocked', String(AGENT_BLOCKED_PORT)],
+    image: plan.settings.initImage ?? initImageOf(plan.settings.image) ?? plan.settings.image,
+    args: ['redirect', '--all', String(AGENT_CAPTURE_PORT), ...excluded, ...only],
     env: [{ name: REDIRECT_ENV, value: `${STATE_DIRECTORY}/xtables.lock` }],
     resources: plan.settings.initResources ?? DEFAULT_INIT_RESOURCES,
     securityContext: {
@@ -99,6 +104,7 @@ export function agentContainer(plan: AgentPlan): Raw {
       { name: AGENT_VOLUMES.podInfo, mountPath: POD_INFO_DIRECTORY, readOnly: true },
       { name: AGENT_VOLUMES.state, mountPath: STATE_DIRECTORY },
       NO_TOKEN,
+      ...(plan.settings.feed === undefined ? [] : [{ name: AGENT_VOLUMES.feed, mountPath: FEED_DIRECTORY, readOnly: true }]),
     ],
   };
 }
@@ -117,8 +123,11 @@ function readinessProbe({ settings }: AgentPlan): Raw {
   return { httpGet: { path, port: AGENT_ADMIN_PORT, scheme: 'HTTP' }, ...timing };
 }
 
+/** Seconds that a token for the feed is valid; the kubelet renews it before. */
+const FEED_TOKEN_SECONDS = 3600;
+
 /** The volumes of both containers. */
-export function agentVolumes(workload: WorkloadId): readonly Raw[] {
+export function agentVolumes(workload: WorkloadId, { feed }: InjectionSettings): readonly Raw[] {
   return [
     // Until the controller has created the bundle, the agent rejects all requests.
     bundleVolume(workload),
@@ -126,13 +135,18 @@ export function agentVolumes(workload: WorkloadId): readonly Raw[] {
     // In memory: the cluster autoscaler does not remove a node with a pod that has local storage on its disk.
     { name: AGENT_VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } },
     { name: AGENT_VOLUMES.noToken, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+    ...(feed === undefined ? [] : [feedVolume()]),
   ];
+}
+
+function feedVolume(): Raw {
+  const serviceAccountToken = { audience: FEED_AUDIENCE, expirationSeconds: FEED_TOKEN_SECONDS, path: FEED_TOKEN };
+  return { name: AGENT_VOLUMES.feed, projected: { sources: [{ serviceAccountToken }] } };
 }
 
 function environment(plan: AgentPlan): readonly Raw[] {
   const { settings, capture, probes } = plan;
   const field = (name: string, fieldPath: string): Raw => ({ name, valueFrom: { fieldRef: { fieldPath } } });
-  const ports = capture.captured.map(({ port, listen }) => `${listen}:${port}`).join(',');
   return [
     field(AGENT_ENV.podIp, 'status.podIP'),
     field(AGENT_ENV.podName, 'metadata.name'),
@@ -142,8 +156,9 @@ function environment(plan: AgentPlan): readonly Raw[] {
     { name: AGENT_ENV.bundleLevel, value: String(BUNDLE_LEVEL) },
     { name: AGENT_ENV.trustAnchor, value: settings.trust.anchor },
     { name: AGENT_ENV.bundleFloor, value: String(settings.trust.floor) },
-    { name: AGENT_ENV.ports, value: ports },
-    { name: AGENT_ENV.blockedPort, value: String(AGENT_BLOCKED_PORT) },
+    ...(settings.feed === undefined ? [] : [{ name: AGENT_ENV.feed, value: JSON.stringify(settings.feed) }]),
+    { name: AGENT_ENV.capturePort, value: String(AGENT_CAPTURE_PORT) },
+    ...(capture.appProtocols.length === 0 ? [] : [{ name: AGENT_ENV.appProtocols, value: capture.appProtocols.join(',') }]),
     { name: AGENT_ENV.adminPort, value: String(AGENT_ADMIN_PORT) },
     { name: AGENT_ENV.bundleDirectory, value: BUNDLE_DIRECTORY },
     { name: AGENT_ENV.labelsFile, value: LABELS_FILE },

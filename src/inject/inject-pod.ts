@@ -18,6 +18,7 @@ import {
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   INJECTION_LABEL,
+  ISTIO_INCLUDE_PORTS_ANNOTATION,
   REWRITE_PROBES_ANNOTATION,
 } from '../api/kube/names.ts';
 import { type AgentObstacle, agentObstacleOf } from '../api/kube/pod-traits.ts';
@@ -30,7 +31,7 @@ import { restoreProbes, rewriteProbes } from './probes.ts';
 import { isRaw, isSame, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 import type { ServicePort } from './services.ts';
 import type { InjectionSettings } from './settings.ts';
-import { findUnreachable } from './template-findings.ts';
+import { findHooks, findIstio } from './template-findings.ts';
 import { findUnknownAnnotations } from './unknown-annotations.ts';
 
 /** Input of the injection apart from the pod. */
@@ -56,6 +57,9 @@ export interface InjectionResult {
   readonly findings: readonly Finding[];
 }
 
+/** Most warnings that are written down for an event. */
+const MAX_RECORDED = 20;
+
 const ISTIO_REWRITE_ANNOTATION = 'sidecar.istio.io/rewriteAppHTTPProbers';
 const AGENT_CONTAINERS: readonly string[] = [REDIRECT_CONTAINER, AGENT_CONTAINER];
 
@@ -72,7 +76,13 @@ export function injectPodTemplate(input: Raw, context: InjectionContext): Inject
   const { capture, findings: found, clamped } = inspectTemplate(bare, context);
   const findings = [...own.findings, ...found];
   if (findings.some((finding) => finding.severity === 'error')) return unchanged(...findings);
-  const plan = { settings: own.settings, workload: context.workload, capture, clamped: [...own.clamped, ...clamped] };
+  const plan = {
+    settings: own.settings,
+    workload: context.workload,
+    capture,
+    clamped: [...own.clamped, ...clamped],
+    warnings: warningsOf(findings),
+  };
   const pod = addAgent(bare, plan);
   return isSame(pod, input) ? unchanged(...findings) : { pod, changed: true, findings };
 }
@@ -106,12 +116,13 @@ function inspectTemplate(bare: Raw, context: Omit<InjectionContext, 'workload'>)
     ...capture.findings,
     ...nameConflictsOf(spec),
     ...privilegeFindings(spec, context.settings),
+    ...findIstio(rawOf(rawOf(bare['metadata'])['labels']), spec),
     ...findUnknownAnnotations(annotations),
     ...clamped.map(clampedExclusion),
   ];
   // What would be unreachable depends on the errors.
   if (findings.some(({ severity }) => severity === 'error')) return { capture, findings, clamped };
-  return { capture, findings: [...findings, ...findUnreachable({ annotations, spec, containers, capture, services })], clamped };
+  return { capture, findings: [...findings, ...findHooks({ containers, capture, rewrites: wantsRewrite(annotations) })], clamped };
 }
 
 /** The pod before injection; the input itself if it has no agent. Named probe ports come back as numbers. */
@@ -141,8 +152,8 @@ function withoutForbiddenExclusions(
   annotations: Raw,
   { settings, rootPolicies = [] }: Omit<InjectionContext, 'workload'>,
 ): { readonly annotations: Raw; readonly clamped: readonly string[] } {
-  const excluding = [EXCLUDE_PORTS_ANNOTATION, ISTIO_EXCLUDE_ANNOTATION].filter(
-    (name) => (stringOf(annotations[name]) ?? '').trim() !== '',
+  const excluding = [EXCLUDE_PORTS_ANNOTATION, ISTIO_EXCLUDE_ANNOTATION, ISTIO_INCLUDE_PORTS_ANNOTATION].filter(
+    (name) => !['', '*'].includes((stringOf(annotations[name]) ?? '').trim()),
   );
   if (excluding.length === 0 || rootPolicies.length === 0 || settings.bounds?.excludePorts === 'all') return { annotations, clamped: [] };
   const [policy = ''] = rootPolicies;
@@ -163,26 +174,35 @@ interface PodPlan {
   readonly workload: WorkloadId;
   readonly capture: Capture;
   readonly clamped: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-function addAgent(bare: Raw, { settings, workload, capture, clamped }: PodPlan): Raw {
+/** Those that are not about annotations, which `clamped` has. */
+function warningsOf(findings: readonly Finding[]): readonly string[] {
+  const warnings = findings.filter(({ code, severity }) => severity === 'warning' && code !== 'SP_ANNOTATION');
+  return warnings.slice(0, MAX_RECORDED).map(({ path, message }) => `${path}: ${message}`);
+}
+
+function addAgent(bare: Raw, { settings, workload, capture, clamped, warnings }: PodPlan): Raw {
   const spec = rawOf(bare['spec']);
   const metadata = rawOf(bare['metadata']);
   const annotations = rawOf(metadata['annotations']);
   const initContainers = rawListOf(spec['initContainers']);
   const containers = rawListOf(spec['containers']);
   const rewrite = wantsRewrite(annotations);
-  const rewrittenInit = rewrite ? rewriteProbes(initContainers) : { containers: initContainers, probes: {} };
-  const rewrittenApp = rewrite ? rewriteProbes(containers) : { containers, probes: {} };
+  const grace = spec['terminationGracePeriodSeconds'];
+  const rewrittenInit = rewrite ? rewriteProbes(initContainers, grace) : { containers: initContainers, probes: {} };
+  const rewrittenApp = rewrite ? rewriteProbes(containers, grace) : { containers, probes: {} };
   const plan = { settings, workload, capture, probes: { ...rewrittenInit.probes, ...rewrittenApp.probes } };
   const status: InjectionStatus = {
     version: settings.version,
     kind: workload.kind,
     workload: workload.name,
     bundle: slotName(workload, 0),
-    ports: capture.captured.map(({ port }) => port),
+    ports: capture.captured,
     excludedPorts: capture.excluded,
     ...(clamped.length === 0 ? {} : { clamped }),
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
   return {
     ...bare,
@@ -194,7 +214,7 @@ function addAgent(bare: Raw, { settings, workload, capture, clamped }: PodPlan):
       ...spec,
       initContainers: [redirectContainer(plan), agentContainer(plan), ...rewrittenInit.containers],
       containers: rewrittenApp.containers,
-      volumes: [...rawListOf(spec['volumes']), ...agentVolumes(workload)],
+      volumes: [...rawListOf(spec['volumes']), ...agentVolumes(workload, settings)],
     },
   };
 }

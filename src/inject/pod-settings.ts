@@ -2,6 +2,7 @@
  * The settings of one pod's agent: those of the installation, changed by annotations of the pod within the bounds that the
  * operator sets.
  */
+import { APP_PROTOCOLS } from '../api/kube/agent-contract.ts';
 import type { ResourceRequirements } from '../api/kube/agent-settings.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
@@ -11,6 +12,7 @@ import {
   AGENT_CPU_LIMIT_ANNOTATION,
   AGENT_MEMORY_ANNOTATION,
   AGENT_MEMORY_LIMIT_ANNOTATION,
+  APP_PROTOCOL_ANNOTATION,
   DRAIN_SECONDS_ANNOTATION,
   INIT_CPU_ANNOTATION,
   INIT_CPU_LIMIT_ANNOTATION,
@@ -69,6 +71,7 @@ export function settingsOfPod(settings: InjectionSettings, annotations: Raw): Po
     logLevel: reader.choice(LOG_LEVEL_ANNOTATION, LEVELS),
     accessLogSampleRate: reader.number(ACCESS_LOG_SAMPLE_RATE_ANNOTATION, { min: 0, max: 1, whole: false }),
     acceptHttp10: reader.choice(ACCEPT_HTTP10_ANNOTATION, ['on', 'off']),
+    appProtocol: reader.choice(APP_PROTOCOL_ANNOTATION, APP_PROTOCOLS),
     ...reader.accessLog(settings),
     drainSeconds: reader.clampedNumber(DRAIN_SECONDS_ANNOTATION, DRAIN, maxDrain),
     maxConnections: reader.clampedNumber(MAX_CONNECTIONS_ANNOTATION, CONNECTIONS, maxConnections),

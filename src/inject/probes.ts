@@ -1,9 +1,10 @@
 /*
- * Rewrites probes so that they keep working with an agent: HTTP, TCP and gRPC probes go to the agent's admin port, and the agent
- * performs the original ones from inside the pod, where they are not captured. Also restores them when an agent is removed.
+ * Rewrites probes and lifecycle hooks so that they keep working with an agent: HTTP, TCP and gRPC probes and HTTP hooks go to the
+ * agent's admin port, and the agent performs the original ones from inside the pod, where they are not captured. Also restores them
+ * when an agent is removed.
  * @see Istio's annotation sidecar.istio.io/rewriteAppHTTPProbers
  */
-import { AGENT_ADMIN_PORT, APP_HEALTH_PREFIX, type AppProbe, type AppProbes } from '../api/kube/agent-contract.ts';
+import { AGENT_ADMIN_PORT, APP_HEALTH_PREFIX, APP_HOOKS, type AppProbe, type AppProbes } from '../api/kube/agent-contract.ts';
 import { isRaw, portOf, type Raw, rawListOf, rawOf, stringOf, without } from './raw-json.ts';
 
 const PROBES: readonly (readonly [field: string, word: string])[] = [
@@ -11,16 +12,28 @@ const PROBES: readonly (readonly [field: string, word: string])[] = [
   ['readinessProbe', 'readyz'],
   ['startupProbe', 'startupz'],
 ];
+const HOOKS: readonly (readonly [field: string, word: string])[] = [
+  ['postStart', APP_HOOKS.postStart],
+  ['preStop', APP_HOOKS.preStop],
+];
 const HANDLERS = ['httpGet', 'tcpSocket', 'grpc'] as const;
 
-/** Containers with rewritten probes, and the original probes. */
+/** What the kubelet grants a pod to end, and with it its `preStop` hooks, unless the pod says otherwise. */
+const GRACE_SECONDS = 30;
+/** Longest time of a probe or hook that the agent accepts, in seconds. */
+const MAX_SECONDS = 3600;
+
+/** Containers with rewritten probes and hooks, and the original ones. */
 export interface RewrittenProbes {
   readonly containers: readonly Raw[];
   readonly probes: AppProbes;
 }
 
-/** Rewrites HTTP, TCP and gRPC probes. `exec` probes and probes of another host are unchanged, as are containers without other probes. */
-export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
+/**
+ * Rewrites HTTP, TCP and gRPC probes, and HTTP hooks. `exec` and requests to another host are unchanged, as are containers without others.
+ * @param gracePeriod the pod's `terminationGracePeriodSeconds`, which bounds `preStop` hooks
+ */
+export function rewriteProbes(containers: readonly Raw[], gracePeriod?: unknown): RewrittenProbes {
   const probes: Record<string, AppProbe> = {};
   const rewritten = containers.map((container) => {
     const name = stringOf(container['name']) ?? '';
@@ -33,9 +46,39 @@ export function rewriteProbes(containers: readonly Raw[]): RewrittenProbes {
       probes[`${name}/${word}`] = original;
       result = { ...result, [field]: { ...without(probe, ...HANDLERS), httpGet: agentHandler(name, word) } };
     }
+    for (const [field, word] of HOOKS) {
+      const original = originalHook(container, field);
+      if (original === undefined) continue;
+      probes[`${name}/${word}`] = field === 'preStop' ? { ...original, timeoutSeconds: secondsOf(gracePeriod) } : original;
+      result = withHook(result, field, { httpGet: agentHandler(name, word) });
+    }
     return result;
   });
   return { containers: rewritten, probes };
+}
+
+/** Whether {@link rewriteProbes} rewrites the hook `field` of `container`. */
+export function isRewrittenHook(container: Raw, field: string): boolean {
+  return originalHook(container, field) !== undefined;
+}
+
+function originalHook(container: Raw, field: string): AppProbe | undefined {
+  const { httpGet } = hookOf(container, field);
+  return isRaw(httpGet) ? probeHandler({ httpGet }, container) : undefined;
+}
+
+function hookOf(container: Raw, field: string): Raw {
+  return rawOf(rawOf(container['lifecycle'])[field]);
+}
+
+function withHook(container: Raw, field: string, hook: Raw): Raw {
+  return { ...container, lifecycle: { ...rawOf(container['lifecycle']), [field]: hook } };
+}
+
+/** A period within what the agent accepts. An operator who ends a pod may grant more; the hook still ends with its container. */
+function secondsOf(gracePeriod: unknown): number {
+  const seconds = typeof gracePeriod === 'number' ? gracePeriod : GRACE_SECONDS;
+  return Math.min(Math.max(Math.trunc(seconds), 1), MAX_SECONDS);
 }
 
 /** Reverses {@link rewriteProbes}; named ports come back as numbers. */
@@ -49,6 +92,11 @@ export function restoreProbes(containers: readonly Raw[], probes: AppProbes): re
       if (!isRaw(probe) || original === undefined || rawOf(probe['httpGet'])['path'] !== `${APP_HEALTH_PREFIX}${name}/${word}`) continue;
       const { timeoutSeconds: _kept, ...handler } = original;
       result = { ...result, [field]: { ...without(probe, 'httpGet'), ...handler } };
+    }
+    for (const [field, word] of HOOKS) {
+      const { httpGet } = probes[`${name}/${word}`] ?? {};
+      if (httpGet === undefined || rawOf(hookOf(container, field)['httpGet'])['path'] !== `${APP_HEALTH_PREFIX}${name}/${word}`) continue;
+      result = withHook(result, field, { httpGet });
     }
     return result;
   });

@@ -10,6 +10,8 @@ export interface ServicePort {
   /** Name of the Service's port; `''`: none. */
   readonly name: string;
   readonly appProtocol?: string;
+  /** Port of the Service; 0: not given. */
+  readonly number: number;
   /** Number or name of the container port. */
   readonly target: number | string;
 }
@@ -44,6 +46,7 @@ function portsOf(service: Raw): readonly ServicePort[] {
         {
           service: stringOf(rawOf(service['metadata'])['name']) ?? '',
           name: stringOf(entry['name']) ?? '',
+          number: portOf(entry['port']) ?? 0,
           // A port number may be written as a string.
           target: typeof target === 'string' && /^\d+$/.test(target) ? Number(target) : target,
           ...(appProtocol === undefined ? {} : { appProtocol }),

@@ -1,6 +1,7 @@
 /*
  * Settings of injected agents, from chart values (webhook) or flags (`sallyport inject`).
  */
+import type { InjectedFeed } from '../api/kube/agent-contract.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 
 /** What an injected agent trusts. */
@@ -13,13 +14,17 @@ export interface InjectedTrust {
 
 /** Settings of all injected agents of an installation. */
 export interface InjectionSettings {
-  /** Image of the agent and of its init container. */
+  /** Image of the agent. */
   readonly image: string;
+  /** Image of the init container; absent: `initImageOf` the agent's. */
+  readonly initImage?: string;
   /** Absent: Kubernetes' default for the image's tag. */
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   /** Version of Sallyport, recorded in the pod's annotation. */
   readonly version: string;
   readonly trust: InjectedTrust;
+  /** Absent: agents get bundles through the volume only. */
+  readonly feed?: InjectedFeed;
   /** Resources of the agent's container; absent: {@link DEFAULT_AGENT_RESOURCES}. */
   readonly resources?: ResourceRequirements;
   /** Resources of the init container; absent: {@link DEFAULT_INIT_RESOURCES}. */
@@ -32,6 +37,8 @@ export interface InjectionSettings {
   readonly accessLogSampleRate?: number;
   /** `on` or `off`: serve clients that speak HTTP/1.0. */
   readonly acceptHttp10?: string;
+  /** What the application speaks, one of `APP_PROTOCOLS`; absent: by the names of its ports. Read where ports are captured. */
+  readonly appProtocol?: string;
   /** Seconds that open requests have to finish; absent: the agent's default. */
   readonly drainSeconds?: number;
   /** Maximum number of client connections; absent: the agent's default. */

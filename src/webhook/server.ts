@@ -15,7 +15,7 @@ import { type AdmissionRequest, type AdmissionResponse, parseReview, toReview } 
 import type { KeyPair } from './certs/issue.ts';
 
 /** Responds to one review. Throws only because of a bug. */
-export type Reviewer = (request: AdmissionRequest) => AdmissionResponse;
+export type Reviewer = (request: AdmissionRequest) => AdmissionResponse | Promise<AdmissionResponse>;
 
 /** Options of {@link startAdmissionServer}. */
 export interface ServerOptions {
@@ -102,7 +102,7 @@ async function review(options: ServerOptions, request: IncomingMessage, webhook:
     const type = request.headers['content-type']?.split(';')[0]?.trim();
     if (type !== 'application/json') throw new HttpError(415, 'only application/json is accepted');
     const admission = parseReview(parseJson(await readBody(request)));
-    const reply = reviewer(admission);
+    const reply = await reviewer(admission);
     logReview(options.logger, webhook, admission, reply);
     const result = !reply.allowed ? 'denied' : (reply.patch ?? []).length > 0 ? 'patched' : 'allowed';
     return { status: 200, body: JSON.stringify(toReview(admission.uid, reply)), result };

@@ -2,15 +2,21 @@
  * Starts the webhook: the TLS server for injection and validation, and the rotation of its certificates.
  */
 import type { SecureVersion } from 'node:tls';
+import { parsePolicy } from '../api/istio/parse-policy.ts';
+import type { Policy } from '../api/istio/resources.ts';
+import type { InjectedFeed } from '../api/kube/agent-contract.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { InjectionSettings } from '../inject/settings.ts';
+import type { EditedPods } from '../resolve/edited-pods.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { WebhookMetrics } from '../telemetry/webhook-metrics.ts';
-import { rotateCertificates } from './certs/certificate-rotator.ts';
+import { followCertificateFiles } from './certs/certificate-files.ts';
+import { rotateCertificates, type ServedCertificate } from './certs/certificate-rotator.ts';
 import { type RootPolicies, reviewPod, type TrustSource } from './mutate.ts';
-import { startAdmissionServer } from './server.ts';
+import { createNewAccessWarnings, NEW_ACCESS_LIMIT_MS, type NewAccessOptions } from './new-access.ts';
+import { type Reviewer, startAdmissionServer } from './server.ts';
 import { type PolicyContext, reviewPolicy } from './validate.ts';
 
 /** Options of {@link startWebhook}. */
@@ -31,10 +37,22 @@ export interface WebhookOptions {
   readonly portsFor: PolicyContext['portsFor'];
   /** Why a policy would be over its budget; undefined: it would not. */
   readonly whyOverBudget: PolicyContext['whyOverBudget'];
+  /** Warns what an edit lets in; absent: it does not. */
+  readonly newAccess?: {
+    /** The pods whose policies the edit changes, from the caches of this replica. */
+    readonly editedPods: (policy: Policy) => EditedPods;
+    readonly startWorker: NewAccessOptions['startWorker'];
+  };
   /** Policies of the root namespace that select a pod, as `namespace/name`. */
   readonly rootPoliciesFor: RootPolicies;
   /** Whether this replica is the leader. Only the leader renews certificates. */
   readonly isLeader: () => boolean;
+  /** Directory with `tls.crt` and `tls.key`, which another controller renews; absent: the webhook issues its certificates. */
+  readonly certificateDirectory?: string;
+  /** Called with each certificate that the webhook serves with. */
+  readonly onCertificate?: (certificate: ServedCertificate) => void;
+  /** Where new agents find the feed; absent: they get none. */
+  readonly feed?: () => InjectedFeed | undefined;
   /** Minimum TLS version; absent: TLSv1.2. */
   readonly tlsMinVersion?: SecureVersion;
   readonly metrics?: WebhookMetrics;
@@ -75,9 +93,8 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     port: options.port,
     tlsMinVersion: options.tlsMinVersion ?? 'TLSv1.2',
     reviewers: {
-      '/mutate': (request) => reviewPod(request, { ...options, settings: options.injection }),
-      '/validate': (request) =>
-        reviewPolicy(request, { mesh: options.mesh(), portsFor: options.portsFor, whyOverBudget: options.whyOverBudget }),
+      '/mutate': (request) => reviewPod(request, { ...options, settings: withFeed(options) }),
+      '/validate': policyReviewer(options),
     },
     logger,
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
@@ -85,23 +102,30 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const clock = options.clock ?? systemClock;
   const stopping = new AbortController();
   let expiresMs: number | undefined;
-  const rotation = rotateCertificates(
-    {
-      client: options.client,
-      secret: { namespace: options.namespace, name: names.secret },
-      configurations: { mutating: names.mutatingConfiguration, validating: names.validatingConfiguration },
-      dnsNames: dnsNamesOf(options.service, options.namespace),
-      isLeader: options.isLeader,
-      onServing: (serving, expiry) => {
-        server.serve(serving);
-        expiresMs = expiry;
-        options.metrics?.onCertificate(expiry);
-      },
-      clock,
-      logger,
-    },
-    AbortSignal.any([signal, stopping.signal]),
-  );
+  const onServing = (certificate: ServedCertificate): void => {
+    server.serve(certificate.serving);
+    expiresMs = certificate.expiresMs;
+    options.metrics?.onCertificate(expiresMs);
+    options.onCertificate?.(certificate);
+  };
+  const directory = options.certificateDirectory;
+  const lasting = AbortSignal.any([signal, stopping.signal]);
+  const rotation =
+    directory === undefined
+      ? rotateCertificates(
+          {
+            client: options.client,
+            secret: { namespace: options.namespace, name: names.secret },
+            configurations: { mutating: names.mutatingConfiguration, validating: names.validatingConfiguration },
+            dnsNames: dnsNamesOf(options.service, options.namespace),
+            isLeader: options.isLeader,
+            onServing,
+            clock,
+            logger,
+          },
+          lasting,
+        )
+      : followCertificateFiles({ directory, onServing, clock, logger }, lasting);
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping.abort();
@@ -116,6 +140,25 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
       return expiresMs <= clock.wallMs() ? 'the serving certificate has expired' : undefined;
     },
     stop,
+  };
+}
+
+function withFeed({ injection, feed }: WebhookOptions): WebhookOptions['injection'] {
+  const found = feed?.();
+  return found === undefined ? injection : { ...injection, feed: found };
+}
+
+function policyReviewer({ mesh, portsFor, whyOverBudget, newAccess }: WebhookOptions): Reviewer {
+  const review: Reviewer = (request) => reviewPolicy(request, { mesh: mesh(), portsFor, whyOverBudget });
+  if (newAccess === undefined) return review;
+  const { startWorker, editedPods } = newAccess;
+  const warnings = createNewAccessWarnings({ startWorker, limitMs: NEW_ACCESS_LIMIT_MS });
+  return async (request) => {
+    const response = await review(request);
+    const { value: policy } = response.allowed && request.object !== undefined ? parsePolicy(request.object) : {};
+    if (policy === undefined) return response;
+    const added = await warnings({ ...editedPods(policy), mesh: mesh() });
+    return { ...response, warnings: [...added, ...(response.warnings ?? [])] };
   };
 }
 

@@ -6,12 +6,14 @@ import { RefusedError } from '../../errors.ts';
 
 /** A redirect. Ports are from 1 to 65535. */
 export interface Redirect {
-  /** Connections to `port` go to the agent's port `listen`. */
+  /** Connections to `port` go to the agent's port `listen`. Only pods that an earlier version injected have them. */
   readonly maps: readonly { readonly port: number; readonly listen: number }[];
   /** Ports that are not redirected, including the agent's admin port. */
   readonly excluded: readonly number[];
-  /** Connections to any other port go to this port. */
-  readonly blocked: number;
+  /** Connections to any other port go to this port of the agent. */
+  readonly rest: number;
+  /** Only these ports are redirected to `rest`, and others are not redirected; empty: every port is. */
+  readonly only: readonly number[];
   /** `skip`: IPv6 is not redirected, for kernels that cannot redirect it and pods that are not reachable over it. */
   readonly ipv6: 'auto' | 'skip';
 }
@@ -23,13 +25,16 @@ export const JUMP: readonly string[] = ['PREROUTING', '-p', 'tcp', '-j', CHAIN];
 
 /**
  * Parses command-line arguments.
- * @param args `--map PORT:LISTEN` and `--exclude PORT` (both repeatable), `--blocked PORT`, `--ipv6 auto|skip`
+ * @param args `--all LISTEN`, `--exclude PORT` and `--only PORT` (both repeatable), `--ipv6 auto|skip`; instead of `--all` and `--only`,
+ *   as earlier versions injected them, `--map PORT:LISTEN` (repeatable) and `--blocked LISTEN`
  * @throws RefusedError SP_CONFIG if they are invalid
  */
 export function parseRedirect(args: readonly string[]): Redirect {
-  const { map, exclude, blocked, ipv6 } = parseFlags(args);
+  const { map, exclude, only, all, blocked, ipv6 } = parseFlags(args);
   if (ipv6 !== 'auto' && ipv6 !== 'skip') throw new RefusedError('SP_CONFIG', `--ipv6: "${ipv6}" is neither auto nor skip`);
-  if (blocked === undefined) throw new RefusedError('SP_CONFIG', '--blocked is missing');
+  if ((all === undefined) === (blocked === undefined)) throw new RefusedError('SP_CONFIG', 'one of --all and --blocked is needed');
+  if (all === undefined ? only.length > 0 : map.length > 0)
+    throw new RefusedError('SP_CONFIG', '--only belongs to --all, and --map to --blocked');
   return {
     maps: map.map((text) => {
       const [port = '', listen = '', ...rest] = text.split(':');
@@ -37,7 +42,8 @@ export function parseRedirect(args: readonly string[]): Redirect {
       return { port: parsePort('map', port), listen: parsePort('map', listen) };
     }),
     excluded: exclude.map((text) => parsePort('exclude', text)),
-    blocked: parsePort('blocked', blocked),
+    rest: all === undefined ? parsePort('blocked', blocked ?? '') : parsePort('all', all),
+    only: only.map((text) => parsePort('only', text)),
     ipv6,
   };
 }
@@ -55,7 +61,9 @@ export function redirectRules(redirect: Redirect): string {
     `-A ${CHAIN} -i lo -j RETURN`,
     ...redirect.excluded.map((port) => `${tcp} --dport ${port} -j RETURN`),
     ...redirect.maps.map(({ port, listen }) => `${tcp} --dport ${port} -j REDIRECT --to-ports ${listen}`),
-    `${tcp} -j REDIRECT --to-ports ${redirect.blocked}`,
+    ...(redirect.only.length === 0 ? [tcp] : redirect.only.map((port) => `${tcp} --dport ${port}`)).map(
+      (match) => `${match} -j REDIRECT --to-ports ${redirect.rest}`,
+    ),
     'COMMIT',
     '',
   ].join('\n');
@@ -76,6 +84,8 @@ export function hasIpv6(table: string): boolean {
 interface Flags {
   readonly map: readonly string[];
   readonly exclude: readonly string[];
+  readonly only: readonly string[];
+  readonly all: string | undefined;
   readonly blocked: string | undefined;
   readonly ipv6: string;
 }
@@ -87,12 +97,15 @@ function parseFlags(args: readonly string[]): Flags {
       options: {
         map: { type: 'string', multiple: true },
         exclude: { type: 'string', multiple: true },
+        only: { type: 'string', multiple: true },
+        all: { type: 'string' },
         blocked: { type: 'string' },
         ipv6: { type: 'string' },
       },
       strict: true,
     });
-    return { map: values.map ?? [], exclude: values.exclude ?? [], blocked: values.blocked, ipv6: values.ipv6 ?? 'auto' };
+    const { map = [], exclude = [], only = [], all, blocked, ipv6: family = 'auto' } = values;
+    return { map, exclude, only, all, blocked, ipv6: family };
   } catch (cause) {
     throw new RefusedError('SP_CONFIG', cause instanceof Error ? cause.message : String(cause), { cause });
   }

@@ -11,6 +11,15 @@ import type { KeyPair } from './issue.ts';
 import { type Certificates, renewCertificates, servingExpiryMs, trustBundle } from './renew.ts';
 import { readCertificates, type SecretRef, writeCertificates } from './secret.ts';
 
+/** A certificate to serve with. */
+export interface ServedCertificate {
+  readonly serving: KeyPair;
+  /** In milliseconds since the epoch. */
+  readonly expiresMs: number;
+  /** The authorities to trust, in PEM, newest first; `''`: not known, because another controller issues the certificate. */
+  readonly authorities: string;
+}
+
 /** Options of {@link rotateCertificates}. */
 export interface CertificateRotatorOptions {
   readonly client: KubeClient;
@@ -19,8 +28,8 @@ export interface CertificateRotatorOptions {
   readonly dnsNames: readonly string[];
   /** Whether this replica is the leader. Only the leader writes. */
   readonly isLeader: () => boolean;
-  /** Called with each new serving certificate; `expiresMs`: its expiry in milliseconds since the epoch. */
-  readonly onServing: (serving: KeyPair, expiresMs: number) => void;
+  /** Called with each new serving certificate. */
+  readonly onServing: (serving: ServedCertificate) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -39,9 +48,11 @@ export async function rotateCertificates(options: CertificateRotatorOptions, sig
       const certificates = await passOnce(options, signal);
       if (certificates !== undefined) {
         delayMs = PASS_MS;
-        if (certificates.serving.certPem !== served) {
-          options.onServing(certificates.serving, servingExpiryMs(certificates));
-          served = certificates.serving.certPem;
+        const { serving } = certificates;
+        const authorities = trustBundle(certificates);
+        if (serving.certPem + authorities !== served) {
+          options.onServing({ serving, expiresMs: servingExpiryMs(certificates), authorities });
+          served = serving.certPem + authorities;
         }
       }
     } catch (error) {

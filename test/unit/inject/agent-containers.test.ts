@@ -6,14 +6,10 @@ import { parseRedirect } from '../../../src/inject/redirect/rules.ts';
 import { TRUST } from '../../support/guarded-pods.ts';
 
 function plan(more: Partial<AgentPlan> = {}): AgentPlan {
-  const captured = [
-    { port: 80, listen: 15_101 },
-    { port: 8080, listen: 15_102 },
-  ];
   return {
     settings: { image: 'example/agent:1', version: '1', trust: TRUST },
     workload: { kind: 'deployment', name: 'web' },
-    capture: { captured, excluded: [9000], findings: [] },
+    capture: { captured: [80, 8080], excluded: [9000], only: undefined, appProtocols: ['8080:http2'], findings: [] },
     probes: {},
     ...more,
   };
@@ -28,15 +24,14 @@ describe('redirectContainer', () => {
     const [command, ...args] = redirectContainer(plan())['args'] as readonly string[];
 
     expect(command).to.equal('redirect');
-    expect(parseRedirect(args)).to.deep.equal({
-      maps: [
-        { port: 80, listen: 15_101 },
-        { port: 8080, listen: 15_102 },
-      ],
-      excluded: [15_020, 9000],
-      blocked: 15_099,
-      ipv6: 'auto',
-    });
+    expect(parseRedirect(args)).to.deep.equal({ maps: [], excluded: [15_020, 9000], rest: 15_006, only: [], ipv6: 'auto' });
+  });
+
+  it('redirects only the ports of a list', () => {
+    const capture = { captured: [80, 8080], excluded: [], only: [80, 8080], appProtocols: [], findings: [] };
+    const [, ...args] = redirectContainer(plan({ capture }))['args'] as readonly string[];
+
+    expect(parseRedirect(args)).to.deep.equal({ maps: [], excluded: [15_020], rest: 15_006, only: [80, 8080], ipv6: 'auto' });
   });
 
   it('has only the capabilities for iptables, and no ServiceAccount token', () => {
@@ -65,9 +60,9 @@ describe('agentContainer', () => {
       SALLYPORT_BUNDLE_LEVEL: '2',
       SALLYPORT_TRUST_ANCHOR: TRUST.anchor,
       SALLYPORT_BUNDLE_FLOOR: '0',
-      SALLYPORT_PORTS: '15101:80,15102:8080',
-      SALLYPORT_RENDERING: '2',
-      SALLYPORT_BLOCKED_PORT: '15099',
+      SALLYPORT_APP_PROTOCOLS: '8080:http2',
+      SALLYPORT_CAPTURE_PORT: '15006',
+      SALLYPORT_RENDERING: '3',
       SALLYPORT_ADMIN_PORT: '15020',
       SALLYPORT_BUNDLE_DIR: '/etc/sallyport/bundle',
       SALLYPORT_LABELS_FILE: '/etc/sallyport/pod/labels',
@@ -111,13 +106,13 @@ describe('agentContainer', () => {
 describe('agentVolumes', () => {
   it('contain a volume for every mount of both containers', () => {
     const mounted = [redirectContainer(plan()), agentContainer(plan())].flatMap((container) => rawListOf(container['volumeMounts']));
-    const names = agentVolumes({ kind: 'deployment', name: 'web' }).map(({ name }) => name);
+    const names = agentVolumes({ kind: 'deployment', name: 'web' }, plan().settings).map(({ name }) => name);
 
     expect(names).to.include.members(mounted.map(({ name }) => name));
   });
 
   it('bring only the files of the three slots and of two copies of the index', () => {
-    const [bundle] = agentVolumes({ kind: 'deployment', name: 'web' });
+    const [bundle] = agentVolumes({ kind: 'deployment', name: 'web' }, plan().settings);
     const source = (name: string, directory: string): object => ({
       configMap: {
         name,

@@ -5,26 +5,35 @@ import { planCapture } from '../../../src/inject/capture.ts';
 const container = (...ports: readonly object[]): Readonly<Record<string, unknown>> => ({ name: 'app', ports });
 
 describe('planCapture', () => {
-  it('assigns agent ports in the order of the container ports, each once', () => {
+  it('lists the container ports in their order, each once', () => {
     const ports = [{ containerPort: 9000 }, { containerPort: 80 }, { containerPort: 9000, name: 'again' }];
 
     expect(planCapture([container(...ports)], {})).to.deep.equal({
-      captured: [
-        { port: 80, listen: 15_101 },
-        { port: 9000, listen: 15_102 },
-      ],
+      captured: [80, 9000],
       excluded: [],
+      only: undefined,
+      appProtocols: [],
       findings: [],
     });
   });
 
-  it('never assigns an agent port that is excluded', () => {
-    const { captured, excluded } = planCapture([container({ containerPort: 80 })], {
-      'sallyport.dev/exclude-inbound-ports': '15102, 15101',
-    });
+  const ISTIO_INCLUDE = 'traffic.sidecar.istio.io/includeInboundPorts';
 
-    expect(captured).to.deep.equal([{ port: 80, listen: 15_103 }]);
-    expect(excluded).to.deep.equal([15_101, 15_102]);
+  it("captures only the ports of Istio's annotation and those that our own adds, and warns that others bypass the agent", () => {
+    const annotations = {
+      [ISTIO_INCLUDE]: '8080,9090',
+      'sallyport.dev/include-inbound-ports': '7000',
+      'sallyport.dev/exclude-inbound-ports': '9090',
+    };
+    const { captured, only, excluded, findings } = planCapture([container({ containerPort: 5432 })], annotations);
+
+    expect({ captured, only, excluded }).to.deep.equal({ captured: [7000, 8080], only: [7000, 8080], excluded: [9090] });
+    expect(findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', `metadata.annotations[${ISTIO_INCLUDE}]`]]);
+  });
+
+  it("captures every port for an asterisk in Istio's annotation, and rejects an empty list", () => {
+    expect(planCapture([], { [ISTIO_INCLUDE]: '*' })).to.deep.include({ only: undefined, findings: [] });
+    expect(planCapture([], { [ISTIO_INCLUDE]: ' ' }).findings.map(({ severity }) => severity)).to.deep.equal(['error']);
   });
 
   it('excludes the ports of both annotations, even if another annotation includes them', () => {
@@ -36,8 +45,21 @@ describe('planCapture', () => {
 
     const { captured, excluded } = planCapture([], annotations);
 
-    expect(captured.map(({ port }) => port)).to.deep.equal([83]);
+    expect(captured).to.deep.equal([83]);
     expect(excluded).to.deep.equal([81, 82]);
+  });
+
+  it('says what the application speaks by the names of its ports, unless an annotation does', () => {
+    const ports = [
+      { containerPort: 80, name: 'http' },
+      { containerPort: 81, name: 'grpc-api' },
+      { containerPort: 82, name: 'web' },
+    ];
+    const protocolsOf = (annotations: object): readonly string[] => planCapture([container(...ports)], { ...annotations }).appProtocols;
+
+    expect(protocolsOf({})).to.deep.equal(['80:http1', '81:http2']);
+    expect(protocolsOf({ 'sallyport.dev/app-protocol': 'http2' })).to.deep.equal(['*:http2']);
+    expect(protocolsOf({ 'sallyport.dev/app-protocol': 'client' })).to.deep.equal([]);
   });
 
   it('ignores ports that are not valid TCP ports', () => {
@@ -53,7 +75,7 @@ describe('planCapture', () => {
 
   for (const [what, annotations, ports] of [
     ['declared', {}, [{ containerPort: 15_020 }]],
-    ['included', { 'sallyport.dev/include-inbound-ports': '15099' }, []],
+    ['included', { 'sallyport.dev/include-inbound-ports': '15006' }, []],
     ['excluded', { 'sallyport.dev/exclude-inbound-ports': '15020' }, []],
   ] as const) {
     it(`rejects an agent port that is ${what}`, () => {
@@ -81,23 +103,25 @@ describe('planCapture', () => {
       'sallyport.dev/exclude-inbound-ports': ' ',
     });
 
-    expect(captured.map(({ port }) => port)).to.deep.equal([80, 81]);
+    expect(captured).to.deep.equal([80, 81]);
     expect(findings).to.deep.equal([]);
   });
 
-  it('warns of port names of other protocols, but not of names that only start alike or are excluded', () => {
-    const ports = ['grpc', 'tcp-echo', 'redis', 'http', 'http2-api', 'grpcish', 'web'].map((name, at) => ({
-      name,
-      containerPort: 7000 + at,
-    }));
+  it('warns of ports whose requests are encrypted, but not of names that only start alike or are excluded', () => {
+    const ports = ['grpc', 'https', 'redis', 'http', 'tls-api', 'httpsish', 'web'].map((name, at) => ({ name, containerPort: 7000 + at }));
 
-    const { findings } = planCapture([container(...ports)], { 'sallyport.dev/exclude-inbound-ports': '7002' });
+    const { findings, appProtocols } = planCapture([container(...ports)], { 'sallyport.dev/exclude-inbound-ports': '7004' });
 
-    expect(findings.map(({ path, severity }) => `${severity} ${path}`)).to.deep.equal(
-      ['grpc', 'tcp-echo', 'http2-api'].map((name) => `warning spec.containers[app].ports[${name}]`),
-    );
+    expect(findings.map(({ path, severity }) => `${severity} ${path}`)).to.deep.equal(['warning spec.containers[app].ports[https]']);
     expect(findings[0]?.message).to.equal(
-      'the name "grpc" of port 7000 indicates grpc, but the agent supports only HTTP/1.1 and rejects other connections',
+      'the name "https" of port 7001 indicates https, which the agent passes through as TCP: rules on requests apply in their form for TCP',
     );
+    expect(appProtocols).to.deep.equal(['7000:http2', '7001:tcp', '7002:tcp', '7003:http1']);
+  });
+
+  it('has the protocols of ports that only a Service names', () => {
+    const services = [{ service: 's', name: 'redis', number: 6379, target: 6379 }];
+
+    expect(planCapture([container()], {}, services).appProtocols).to.deep.equal(['6379:tcp']);
   });
 });

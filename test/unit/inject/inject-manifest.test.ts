@@ -74,7 +74,7 @@ describe('injectManifest', () => {
     const newer = injectManifest(older, { ...settings, image: 'example/agent:2' });
 
     expect(newer.injected).to.deep.equal(['Deployment/httpbin']);
-    expect(newer.text).to.equal(older.replaceAll('example/agent:1', 'example/agent:2'));
+    expect(newer.text).to.equal(older.replaceAll(/example\/(agent|redirect):1/g, 'example/$1:2'));
   });
 
   it('rejects text that is not YAML', () => {

@@ -97,13 +97,14 @@ describe('injectPodTemplate: what it adds', () => {
 });
 
 describe('injectPodTemplate: ports', () => {
-  const captures: readonly (readonly [string, Raw, string])[] = [
+  const captures: readonly (readonly [string, Raw, readonly number[], readonly number[]])[] = [
     [
       'each declared TCP port',
       pod({ containers: [{ name: 'a', ports: [{ containerPort: 90 }, { containerPort: 80, protocol: 'TCP' }] }] }),
-      '15101:80,15102:90',
+      [80, 90],
+      [],
     ],
-    ['no UDP port', pod({ containers: [{ name: 'a', ports: [{ containerPort: 53, protocol: 'UDP' }] }] }), ''],
+    ['no UDP port', pod({ containers: [{ name: 'a', ports: [{ containerPort: 53, protocol: 'UDP' }] }] }), [], []],
     [
       'the ports of sidecars, not of init containers',
       pod({
@@ -112,34 +113,42 @@ describe('injectPodTemplate: ports', () => {
           { name: 'i', ports: [{ containerPort: 2 }] },
         ],
       }),
-      '15101:1,15102:8080',
+      [1, 8080],
+      [],
     ],
-    [
-      'ports of the include annotation',
-      annotated({ 'sallyport.dev/include-inbound-ports': '7000, 7001' }),
-      '15101:7000,15102:7001,15103:8080',
-    ],
-    ['no port of the exclude annotation', annotated({ 'sallyport.dev/exclude-inbound-ports': '8080' }), ''],
-    ["no port of Istio's exclude annotation", annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '8080' }), ''],
-    [
-      'to agent ports that the application does not use',
-      pod({ containers: [{ name: 'a', ports: [{ containerPort: 15101 }, { containerPort: 15103 }] }] }),
-      '15102:15101,15104:15103',
-    ],
+    ['ports of the include annotation', annotated({ 'sallyport.dev/include-inbound-ports': '7000, 7001' }), [7000, 7001, 8080], []],
+    ['no port of the exclude annotation', annotated({ 'sallyport.dev/exclude-inbound-ports': '8080' }), [], [8080]],
+    ["no port of Istio's exclude annotation", annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '8080' }), [], [8080]],
   ];
-  for (const [name, input, ports] of captures) {
-    it(`captures ${name}`, () => {
-      expect(envOf(injectPodTemplate(input, context).pod, 'SALLYPORT_PORTS')).to.equal(ports);
+  for (const [name, input, ports, excludedPorts] of captures) {
+    it(`records ${name} as captured, and redirects every port that is not excluded`, () => {
+      const result = injectPodTemplate(input, context).pod;
+      const status = JSON.parse(String(rawOf(rawOf(result['metadata'])['annotations'])[AGENT_ANNOTATION])) as object;
+      const [redirect] = rawListOf(rawOf(result['spec'])['initContainers']);
+      const excluded = [15_020, ...excludedPorts].flatMap((port) => ['--exclude', String(port)]);
+
+      expect(status).to.deep.include({ ports, excludedPorts });
+      expect(redirect?.['args']).to.deep.equal(['redirect', '--all', '15006', ...excluded]);
+      expect(envOf(result, 'SALLYPORT_CAPTURE_PORT')).to.equal('15006');
     });
   }
 
-  it('warns of a port whose name indicates another protocol than HTTP', () => {
-    const input = pod({ containers: [{ name: 'db', ports: [{ name: 'mysql', containerPort: 3306 }] }] });
+  it("redirects the ports of Istio's include annotation only, unless a policy of the root namespace selects the pod", () => {
+    const input = annotated({ 'traffic.sidecar.istio.io/includeInboundPorts': '8080' });
+    const argsOf = (rootPolicies: readonly string[]) =>
+      rawListOf(rawOf(injectPodTemplate(input, { ...context, rootPolicies }).pod['spec'])['initContainers'])[0]?.['args'];
+
+    expect(argsOf([])).to.deep.equal(['redirect', '--all', '15006', '--exclude', '15020', '--only', '8080']);
+    expect(argsOf(['istio-system/all'])).to.deep.equal(['redirect', '--all', '15006', '--exclude', '15020']);
+  });
+
+  it('warns of a port whose name indicates TLS', () => {
+    const input = pod({ containers: [{ name: 'db', ports: [{ name: 'https', containerPort: 8443 }] }] });
 
     const result = injectPodTemplate(input, context);
 
     expect(result.changed).to.equal(true);
-    expect(result.findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', 'spec.containers[db].ports[mysql]']]);
+    expect(result.findings.map(({ severity, path }) => [severity, path])).to.deep.equal([['warning', 'spec.containers[db].ports[https]']]);
   });
 });
 
@@ -233,7 +242,7 @@ describe('injectPodTemplate: injected pods', () => {
     expect(rawOf(rawOf(result.pod['metadata'])['annotations'])).to.have.all.keys('kept', AGENT_ANNOTATION);
   });
 
-  it('captures a container that was added after the first injection', () => {
+  it('rewrites the probes of a container that was added after the first injection', () => {
     const once = injectPodTemplate(pod(), context).pod;
     const spec = rawOf(once['spec']);
     const sidecar = { name: 'late', ports: [{ containerPort: 7000 }], readinessProbe: { httpGet: { port: 7000 } } };
@@ -242,7 +251,6 @@ describe('injectPodTemplate: injected pods', () => {
     const again = injectPodTemplate(changed, context);
 
     expect(again.changed).to.equal(true);
-    expect(envOf(again.pod, 'SALLYPORT_PORTS')).to.equal('15101:7000,15102:8080');
     expect(envOf(again.pod, 'SALLYPORT_APP_PROBES')).to.equal('{"late/readyz":{"httpGet":{"port":7000}}}');
   });
 

@@ -4,7 +4,7 @@ import { RefusedError } from '../../../../src/errors.ts';
 import { hasIpv6, parseRedirect, redirectRules } from '../../../../src/inject/redirect/rules.ts';
 
 describe('redirect', () => {
-  it('redirects each captured port to its agent port, other ports to the blocked port, and never loopback', () => {
+  it('keeps the redirect of earlier versions: each captured port to its agent port, others to the blocked port', () => {
     const redirect = parseRedirect(['--map', '8080:15101', '--map', '90:15102', '--exclude', '15020', '--blocked', '15099']);
 
     expect(redirectRules(redirect).split('\n')).to.deep.equal([
@@ -20,6 +20,29 @@ describe('redirect', () => {
     ]);
   });
 
+  it('redirects every port to the agent but those that are excluded, and never loopback', () => {
+    expect(redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--exclude', '25'])).split('\n')).to.deep.equal([
+      '*nat',
+      ':SALLYPORT_INBOUND - [0:0]',
+      '-A SALLYPORT_INBOUND -i lo -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp --dport 15020 -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp --dport 25 -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp -j REDIRECT --to-ports 15006',
+      'COMMIT',
+      '',
+    ]);
+  });
+
+  it('redirects only the ports of a list', () => {
+    const rules = redirectRules(parseRedirect(['--all', '15006', '--exclude', '15020', '--only', '80', '--only', '81']));
+
+    expect(rules.split('\n').slice(3, -2)).to.deep.equal([
+      '-A SALLYPORT_INBOUND -p tcp --dport 15020 -j RETURN',
+      '-A SALLYPORT_INBOUND -p tcp --dport 80 -j REDIRECT --to-ports 15006',
+      '-A SALLYPORT_INBOUND -p tcp --dport 81 -j REDIRECT --to-ports 15006',
+    ]);
+  });
+
   const invalid: readonly (readonly string[])[] = [
     [],
     ['--map', '8080:15101'],
@@ -31,6 +54,11 @@ describe('redirect', () => {
     ['--blocked', '1', '--ipv6', 'off'],
     ['--blocked', '1', '--unknown'],
     ['--blocked', '1', 'word'],
+    ['--all', '1', '--blocked', '2'],
+    ['--all', '1', '--map', '80:1'],
+    ['--all', 'x'],
+    ['--all', '1', '--only', '0'],
+    ['--blocked', '1', '--only', '80'],
   ];
   for (const args of invalid) {
     it(`rejects ${JSON.stringify(args.join(' '))}`, () => {

@@ -70,7 +70,7 @@ describe('certificate rotator', () => {
       configurations: { mutating: 'sallyport-injection', validating: 'not-installed' },
       dnsNames: ['sallyport.system.svc'],
       isLeader: () => isLeader,
-      onServing: ({ certPem }) => served.push(certPem),
+      onServing: ({ serving }) => served.push(serving.certPem),
       clock,
       logger: createLogger({ level: 'silent', component: 'test' }),
     };
