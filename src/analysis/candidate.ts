@@ -2,22 +2,26 @@
  * A candidate request: values for attributes, and the facts that a policy engine reads from them.
  */
 import type { Claims, ConnectionFacts, Json, RequestFacts } from '../policy/facts.ts';
-import { type AttributeKey, type ClaimKey, claimOfKey, isClaimKey, type TokenSlot } from './constraint.ts';
+import { type AttributeKey, type ClaimKey, changedHeaderOf, claimOfKey, isClaimKey, sentHeaderOf } from './attribute-key.ts';
 import type { AttributeValue } from './solve-attribute.ts';
+import type { View } from './view.ts';
 
 /** Values by attribute; absent: the default. */
 export type Values = ReadonlyMap<AttributeKey, AttributeValue>;
 
 /** Client address of a request that names none: an address for documentation, which no network has (RFC 5737). */
 const SOURCE_IP = '192.0.2.1';
-const DESTINATION_IP = '192.0.2.77';
+/** Address of the pod in a candidate that names none. */
+export const DESTINATION_IP = '192.0.2.77';
 const PORT = 80;
-const HEADER = 'header ';
 
 /** A request for people and for the real filter chain: what it has besides defaults. */
 export interface WitnessRequest {
   readonly method: string;
+  /** With query. */
   readonly path: string;
+  /** Absent: that of the connection. */
+  readonly scheme?: string;
   /** Absent: any. */
   readonly host?: string;
   readonly headers: readonly (readonly [string, string])[];
@@ -36,22 +40,31 @@ function textOf(values: Values, key: AttributeKey, missing: string): string {
   return typeof value === 'string' ? value : missing;
 }
 
-function listOf(values: Values, key: AttributeKey): readonly string[] {
+/** The texts of an attribute; empty: it has none. */
+export function listOf(values: Values, key: AttributeKey): readonly string[] {
   const value = values.get(key);
   return Array.isArray(value) ? (value as readonly string[]) : typeof value === 'string' ? [value] : [];
 }
 
-/** Regular headers in order. */
-export function headersOf(values: Values): readonly (readonly [string, string])[] {
+/** The headers that the client sends, without tokens, in order. */
+function sentHeaders(values: Values): readonly (readonly [string, string])[] {
   return [...values.keys()].flatMap((key) => {
-    if (!key.startsWith(HEADER) || key.startsWith(`${HEADER}:`)) return [];
-    return listOf(values, key).map((value) => [key.slice(HEADER.length), value] as const);
+    const name = sentHeaderOf(key);
+    return name === undefined ? [] : listOf(values, key).map((value) => [name, value] as const);
+  });
+}
+
+/** The headers that a filter with this view finds, in order. */
+function seenHeaders(values: Values, view: View): readonly (readonly [string, string])[] {
+  return [...values.keys()].flatMap((key) => {
+    const name = sentHeaderOf(key) ?? changedHeaderOf(key);
+    return name === undefined || view.keyOf(name) !== key ? [] : listOf(values, key).map((value) => [name, value] as const);
   });
 }
 
 /** The candidate without defaults. */
 export function requestOf(values: Values): WitnessRequest {
-  const own = (key: 'host' | 'sourceIp' | 'destinationIp' | 'sni'): object => {
+  const own = (key: 'host' | 'scheme' | 'sourceIp' | 'destinationIp' | 'sni'): object => {
     const value = values.get(key);
     return typeof value === 'string' ? { [key]: value } : {};
   };
@@ -59,9 +72,10 @@ export function requestOf(values: Values): WitnessRequest {
   return {
     method: textOf(values, 'method', 'GET'),
     path: textOf(values, 'path', '/'),
-    headers: headersOf(values),
+    headers: sentHeaders(values),
     peers: listOf(values, 'peer'),
     ...own('host'),
+    ...own('scheme'),
     ...own('sourceIp'),
     ...own('destinationIp'),
     ...own('sni'),
@@ -84,13 +98,14 @@ function connectionOf(values: Values): ConnectionFacts {
 }
 
 /** The claims of one token of the candidate: a string where one value is enough, otherwise an array. */
-export function claimsOf(values: Values, slot: 0 | 1): Claims {
+export function claimsOf(values: Values, slotOf: View['slotOf']): Claims {
   let claims: Claims = {};
   for (const key of values.keys()) {
     if (!isClaimKey(key)) continue;
     const found = claimOfKey(key);
     const all = listOf(values, key);
-    if (found.slot === slot && all.length > 0) claims = withClaim(claims, found.path, all.length === 1 ? (all[0] as string) : all);
+    if (found.slot === slotOf(found.path[0] ?? '') && all.length > 0)
+      claims = withClaim(claims, found.path, all.length === 1 ? (all[0] as string) : all);
   }
   return claims;
 }
@@ -116,27 +131,35 @@ export function clashingClaims(values: Values): readonly [ClaimKey, ClaimKey] | 
 
 const NO_VALUES: readonly string[] = [];
 
-/** The facts that the engine of one side reads. @param slot the token whose claims it sees */
-export function factsOf(values: Values, slot: TokenSlot, protocol: 'http' | 'tcp'): RequestFacts {
+/** The facts that a filter with this view reads. */
+export function factsOf(values: Values, view: View, protocol: 'http' | 'tcp'): RequestFacts {
   const connection = connectionOf(values);
   if (protocol === 'tcp') return { ...EMPTY_FACTS, connection, remoteIp: connection.sourceIp };
-  const headers = headersOf(values);
-  const [method, host, path] = [textOf(values, 'method', 'GET'), textOf(values, 'host', 'x'), textOf(values, 'path', '/')];
-  const pseudo: Readonly<Record<string, string>> = { ':path': path, ':method': method, ':authority': host, host, ':scheme': 'http' };
+  const headers = seenHeaders(values, view);
+  const target = textOf(values, 'path', '/');
+  const [method, host] = [textOf(values, 'method', 'GET'), textOf(values, 'host', 'x')];
+  const pseudo = { path: target, method, host, scheme: textOf(values, 'scheme', connection.tls ? 'https' : 'http') } as const;
   return {
     connection,
     method,
     host,
-    path,
-    pathWithQuery: path,
+    path: pathOf(target),
+    pathWithQuery: target,
     remoteIp: textOf(values, 'remoteIp', connection.sourceIp),
     headerList: headers.flat(),
     headerValues: (name) => {
-      if (!Object.hasOwn(pseudo, name)) return headers.flatMap(([header, value]) => (header === name ? [value] : []));
-      return values.has(`header ${name}`) ? listOf(values, `header ${name}`) : [pseudo[name] as string];
+      const key = view.keyOf(name);
+      if (key === 'path' || key === 'method' || key === 'host' || key === 'scheme') return [pseudo[key]];
+      return key === undefined ? NO_VALUES : listOf(values, key);
     },
-    ...(slot === undefined ? {} : { claims: claimsOf(values, slot) }),
+    ...(view.slot === undefined ? {} : { claims: claimsOf(values, view.slotOf) }),
   };
+}
+
+/** The part of a target that `paths` match. */
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
 }
 
 /** What the engine sees of a TCP connection besides its addresses. */

@@ -3,32 +3,15 @@
  * opposite.
  */
 import { createEvaluator } from '../policy/decide/evaluator.ts';
-import type { Claims } from '../policy/facts.ts';
-import type { CustomStep, JwtProvider, Program, Rule, Ruleset } from '../policy/model/program.ts';
-import { isPseudoHeader } from '../policy/pseudo-headers.ts';
+import type { CustomStep, Program, Rule, Ruleset } from '../policy/model/program.ts';
 import { type Budget, createBudget, OutOfTime } from './budget.ts';
-import { claimsOf, requestOf, type Values, type WitnessRequest } from './candidate.ts';
-import { type ConstraintTable, claimOfKey, createConstraintTable, isClaimKey } from './constraint.ts';
+import { type ConstraintTable, createConstraintTable } from './constraint.ts';
 import { type RuleWay, waysForRule } from './rule-ways.ts';
 import { Disagreement, type Goal, Search, type SearchContext, type Side, serverKey } from './search.ts';
 import type { SolvedAttribute } from './solve-attribute.ts';
-import { type TokenCase, type TokenPlace, tokenCases } from './token-cases.ts';
-
-/** A token of a witness, for the caller to sign. */
-export interface WitnessToken {
-  readonly claims: Claims;
-  /** A JWT rule that accepts it. */
-  readonly provider: JwtProvider;
-}
-
-/** A request or connection that the two programs decide differently. */
-export interface Witness {
-  readonly protocol: 'http' | 'tcp';
-  readonly request: WitnessRequest;
-  readonly tokens: readonly WitnessToken[];
-  /** A place where the request has something that is not a token; absent: it has none. */
-  readonly invalidTokenAt?: TokenPlace;
-}
+import { NO_TOKENS, type SeenRequest, situationOf, type TokenCase, type TokenSituation, tokenCases } from './token-cases.ts';
+import { SENT, type View } from './view.ts';
+import { type Witness, witnessOf } from './witness.ts';
 
 /** Whether one program lets in something that the other one refuses. */
 export type Direction =
@@ -59,31 +42,41 @@ const MAX_IMPOSSIBLE = 50;
 
 /** Compares what `before` and `after` let in. */
 export function comparePrograms(before: Program, after: Program, options: CompareOptions): Comparison {
-  if (JSON.stringify(before) === JSON.stringify(after)) return { widened: { kind: 'none' }, narrowed: { kind: 'none' } };
+  const direction = directionsOf(before, after, options);
+  return { widened: direction(0), narrowed: direction(1) };
+}
+
+/** Does `admitting` let in anything that `refusing` refuses (`widened`)? Half of a comparison, for callers that need no more. */
+export function findAdmitted(refusing: Program, admitting: Program, options: CompareOptions): Direction {
+  return directionsOf(refusing, admitting, options)(0);
+}
+
+/** The search by the side that refuses: 0 for `before`. */
+function directionsOf(before: Program, after: Program, options: CompareOptions): (refusing: 0 | 1) => Direction {
+  if (JSON.stringify(before) === JSON.stringify(after)) return () => ({ kind: 'none' });
   const beyond = options.protocol === 'http' ? beyondAnalysis(before, after) : undefined;
   const side = (program: Program): Sides[0] => ({ ruleset: program[options.protocol], evaluator: createEvaluator(program) });
   const sides: Sides = [side(before), side(after)];
-  const direction = (refusing: 0 | 1): Direction => new DirectionSearch([before, after], sides, refusing, options).run();
-  // A witness is one whatever the search leaves out; but finding nothing proves nothing.
-  const honest = (found: Direction): Direction =>
-    found.kind === 'none' && beyond !== undefined ? { kind: 'undecided', reason: beyond } : found;
-  return { widened: honest(direction(0)), narrowed: honest(direction(1)) };
+  return (refusing) => {
+    const found = new DirectionSearch([before, after], sides, refusing, options).run();
+    // A witness is one whatever the search leaves out; but finding nothing proves nothing.
+    return found.kind === 'none' && beyond !== undefined ? { kind: 'undecided', reason: beyond } : found;
+  };
 }
 
 /** Why the search does not cover every request; undefined: it does. */
 function beyondAnalysis(before: Program, after: Program): string | undefined {
   if (before.pathNormalization !== after.pathNormalization) return 'the two sets normalize paths differently';
   if (JSON.stringify(before.trustedProxies) !== JSON.stringify(after.trustedProxies)) return 'the two sets trust different proxies';
-  const hasPseudo = [...before.providers, ...after.providers].some((provider) =>
-    [...provider.headers.map(({ name }) => name), ...outputsOf(provider)].some(isPseudoHeader),
+  const { claims } = situationOf([before, after]);
+  const isSplit = [...before.providers, ...after.providers].some(({ spaceDelimitedClaims }) =>
+    spaceDelimitedClaims.some((name) => UNSPLIT.has(name) && claims.has(name)),
   );
-  return hasPseudo ? 'a JWT rule reads or writes a pseudo header' : undefined;
+  return isSplit ? 'a JWT rule splits the issuer, subject or audience at spaces, which policies read' : undefined;
 }
 
-/** Lower-case names of the headers that tokens of the rule set. */
-function outputsOf({ payloadHeader, claimHeaders }: JwtProvider): readonly string[] {
-  return [payloadHeader, ...claimHeaders.map(({ header }) => header)].map((name) => name.toLowerCase());
-}
+/** Claims that the analysis takes for those that JWT rules themselves compare. */
+const UNSPLIT: ReadonlySet<string> = new Set(['iss', 'sub', 'aud']);
 
 type Sides = readonly [Omit<Side, 'seen'>, Omit<Side, 'seen'>];
 
@@ -106,6 +99,7 @@ class DirectionSearch {
   readonly #options: CompareOptions;
   readonly #table: ConstraintTable = createConstraintTable();
   readonly #budget: Budget;
+  readonly #situation: TokenSituation;
   #impossible: number = 0;
 
   constructor(programs: readonly [Program, Program], sides: Sides, refusing: 0 | 1, options: CompareOptions) {
@@ -114,6 +108,7 @@ class DirectionSearch {
     this.#refusing = refusing;
     this.#options = options;
     this.#budget = createBudget(options.isOver);
+    this.#situation = situationOf(programs);
   }
 
   run(): Direction {
@@ -130,8 +125,8 @@ class DirectionSearch {
   }
 
   #cases(): readonly TokenCase[] {
-    if (this.#options.protocol === 'tcp') return [{ seen: [undefined, undefined], constraints: [], accepting: [] }];
-    return tokenCases(this.#programs[0].providers, this.#programs[1].providers, this.#table);
+    if (this.#options.protocol === 'tcp') return [NO_TOKENS];
+    return tokenCases(this.#situation, this.#table);
   }
 
   #search(tokenCase: TokenCase): Witness | undefined {
@@ -144,7 +139,8 @@ class DirectionSearch {
       table: this.#table,
       budget: this.#budget,
       pathNormalization: this.#programs[0].pathNormalization,
-      outputs: new Set(this.#programs.flatMap(({ providers }) => providers.flatMap(outputsOf))),
+      tokensSetHeaders: false,
+      query: tokenCase.query,
       confirm: (values) => {
         const witness = witnessOf(values, tokenCase, protocol);
         if (confirm(witness, this.#refusing === 0 ? 'widened' : 'narrowed')) {
@@ -164,6 +160,12 @@ class DirectionSearch {
     return undefined;
   }
 
+  /** Does a rule of DENY or ALLOW match the same requests through both views? */
+  #seesSame(one: View, other: View): boolean {
+    const isClaimShared = [...this.#situation.claims].every((name) => one.slotOf(name) === other.slotOf(name));
+    return one.slot === other.slot && isClaimShared && [...this.#situation.read].every((name) => one.keyOf(name) === other.keyOf(name));
+  }
+
   #side(index: 0 | 1, { seen }: TokenCase): Side {
     return { ...this.#sides[index], seen: seen[index] };
   }
@@ -175,30 +177,34 @@ class DirectionSearch {
       yield { reason: 'token', way: anything };
       return;
     }
-    const seesSame = refusing.seen === admitting.seen;
+    const view = viewOf(admitting.seen);
+    const seesSame = this.#seesSame(viewOf(refusing.seen), view);
     const changed = (own: readonly Rule[], others: readonly Rule[], isComparable: boolean): readonly Rule[] =>
       isComparable ? changedRules(own, others) : own;
     for (const rule of changed(refusing.ruleset.deny.rules, admitting.ruleset.deny.rules, seesSame)) {
-      for (const way of waysForRule(rule, refusing.seen, context)) yield { reason: 'rule', way };
+      for (const way of waysForRule(rule, viewOf(refusing.seen), context)) yield { reason: 'rule', way };
     }
     for (const rule of changed(refusalsOf(refusing.ruleset), refusalsOf(admitting.ruleset), true)) {
-      for (const way of waysForRule(rule, undefined, context)) yield { reason: 'rule', way };
+      for (const way of waysForRule(rule, SENT, context)) yield { reason: 'rule', way };
     }
     for (const step of refusing.ruleset.custom) {
       if (step.provider === undefined) continue;
       for (const rule of changedRules(step.rules, rulesOfServer(admitting.ruleset, step))) {
-        for (const way of waysForRule(rule, undefined, context)) yield { reason: 'server', server: serverKey(step), way };
+        for (const way of waysForRule(rule, SENT, context)) yield { reason: 'server', server: serverKey(step), way };
       }
     }
     if (!refusing.ruleset.allow.attached) return;
     if (!admitting.ruleset.allow.attached) yield { reason: 'no-allow-rule', way: anything };
     else {
       for (const rule of changed(admitting.ruleset.allow.rules, refusing.ruleset.allow.rules, seesSame)) {
-        for (const way of waysForRule(rule, admitting.seen === 'refused' ? undefined : admitting.seen, context))
-          yield { reason: 'no-allow-rule', way };
+        for (const way of waysForRule(rule, view, context)) yield { reason: 'no-allow-rule', way };
       }
     }
   }
+}
+
+function viewOf(seen: SeenRequest): View {
+  return seen === 'refused' ? SENT : seen;
 }
 
 const IMPOSSIBLE = 'the difference that the analysis finds cannot be shown with a request';
@@ -217,23 +223,4 @@ function refusalsOf({ custom }: Ruleset): readonly Rule[] {
 
 function rulesOfServer({ custom }: Ruleset, server: CustomStep): readonly Rule[] {
   return custom.flatMap((step) => (serverKey(step) === serverKey(server) ? step.rules : []));
-}
-
-function witnessOf(values: Values, { accepting, invalidAt }: TokenCase, protocol: 'http' | 'tcp'): Witness {
-  const tokens = accepting.flatMap((providers, slot) => {
-    const claims = claimsOf(values, slot === 0 ? 0 : 1);
-    const provider = providers.find(({ issuer }) => issuer === '' || issuer === claims['iss']);
-    return provider === undefined ? [] : [{ claims: withArrays(claims, values, provider), provider }];
-  });
-  return { protocol, request: requestOf(values), tokens, ...(invalidAt === undefined ? {} : { invalidTokenAt: invalidAt }) };
-}
-
-/** Claims that are split at spaces are written as arrays, so that a value may contain a space. */
-function withArrays(claims: Claims, values: Values, { spaceDelimitedClaims }: JwtProvider): Claims {
-  const delimited = new Set(spaceDelimitedClaims);
-  const names = [...values.keys()].flatMap((key) => (isClaimKey(key) ? [claimOfKey(key).path] : []));
-  return names.reduce<Claims>((all, [name = '', ...rest]) => {
-    const value = all[name];
-    return rest.length === 0 && delimited.has(name) && typeof value === 'string' ? { ...all, [name]: [value] } : all;
-  }, claims);
 }

@@ -3,16 +3,31 @@
  */
 
 import type { Clause, IdentityMatch, PathMatch, RequestPrincipalMatch, StringMatch } from '../policy/model/program.ts';
-import { isPseudoHeader } from '../policy/pseudo-headers.ts';
+import { type AttributeKey, claimKey, type TokenSlot } from './attribute-key.ts';
+import type { View } from './view.ts';
 
-/** A match on Host that distinguishes upper and lower case: that of `request.headers[host]`, while `hosts` does not. */
-export interface ExactCase {
-  readonly kind: 'exactCase';
-  readonly match: StringMatch;
+/** A match on any text around `value`: where JWT rules look for a token. */
+export interface Containing {
+  readonly kind: 'containing';
+  readonly value: string;
+}
+
+/**
+ * A match by the header that repeats an attribute: unlike `hosts`, that of Host distinguishes upper and lower case, and unlike `paths`, that of
+ * `:path` is about the query, too.
+ */
+export interface Repeated {
+  readonly kind: 'repeated';
+  readonly match: StringMatch | Containing;
+}
+
+/** A match on a claim that no header can hold, because it contains a control character. */
+export interface Unsendable {
+  readonly kind: 'unsendable';
 }
 
 /** A matcher of any attribute, in the form of the program. */
-export type Matcher = StringMatch | PathMatch | IdentityMatch | ExactCase | string | number;
+export type Matcher = StringMatch | PathMatch | IdentityMatch | Containing | Repeated | Unsendable | string | number;
 
 /** A requirement on one attribute: some value matches one of `matchers`, or no value matches any of them. */
 export interface Constraint {
@@ -22,26 +37,6 @@ export interface Constraint {
   readonly matchers: readonly Matcher[];
   readonly holds: boolean;
 }
-
-/** Claims of one of the tokens of a request: `claim 0 ["groups"]`. */
-export type ClaimKey = `claim ${0 | 1} ${string}`;
-
-/** An attribute of a request. Constraints with equal keys are about the same values. */
-export type AttributeKey =
-  | 'path'
-  | 'method'
-  | 'host'
-  | 'sni'
-  | 'sourceIp'
-  | 'remoteIp'
-  | 'destinationIp'
-  | 'port'
-  | 'peer'
-  | `header ${string}`
-  | ClaimKey;
-
-/** The token whose claims a clause reads; absent: the side sees no claims. */
-export type TokenSlot = 0 | 1 | undefined;
 
 /** Requirements that must all hold. */
 export type Conjunction = readonly Constraint[];
@@ -66,28 +61,15 @@ export function createConstraintTable(): ConstraintTable {
   };
 }
 
-/** The key of the claim at `path`. */
-export function claimKey(slot: 0 | 1, path: readonly string[]): ClaimKey {
-  return `claim ${slot} ${JSON.stringify(path)}`;
-}
-
-/** The claim that a key names. */
-export function claimOfKey(key: ClaimKey): { readonly slot: 0 | 1; readonly path: readonly string[] } {
-  return { slot: key.charAt('claim '.length) === '0' ? 0 : 1, path: JSON.parse(key.slice('claim 0 '.length)) as readonly string[] };
-}
-
-/** Is it the key of a claim? */
-export function isClaimKey(key: AttributeKey): key is ClaimKey {
-  return key.startsWith('claim ');
-}
-
 /** The attribute that a clause other than `requestPrincipal` reads; undefined: one that no request has. */
-function keyOf(clause: Clause, slot: TokenSlot): AttributeKey | undefined {
+function keyOf(clause: Clause, view: View): AttributeKey | undefined {
   switch (clause.attribute) {
-    case 'claim':
+    case 'claim': {
+      const slot = view.slotOf(clause.path[0] ?? '');
       return slot === undefined ? undefined : claimKey(slot, clause.path);
+    }
     case 'header':
-      return headerKey(clause.name);
+      return view.keyOf(clause.name);
     case 'destinationPort':
       return 'port';
     case 'metadata':
@@ -98,10 +80,9 @@ function keyOf(clause: Clause, slot: TokenSlot): AttributeKey | undefined {
   }
 }
 
-function headerKey(name: string): AttributeKey {
-  if (!isPseudoHeader(name)) return `header ${name}`;
-  if (name === ':method') return 'method';
-  return name === ':authority' || name === 'host' ? 'host' : `header ${name}`;
+/** The matcher of a header, on the attribute that has its value. */
+export function headerMatcher(key: AttributeKey, match: StringMatch | Containing): Matcher {
+  return key === 'host' || key === 'path' ? { kind: 'repeated', match } : match;
 }
 
 interface MatcherLists {
@@ -109,20 +90,20 @@ interface MatcherLists {
   readonly noneOf?: readonly Matcher[];
 }
 
-function listsOf(clause: Exclude<Clause, { readonly attribute: 'requestPrincipal' }>): MatcherLists {
-  if (clause.attribute !== 'header' || headerKey(clause.name) !== 'host') return clause;
-  const exact = (matches: readonly StringMatch[]): readonly ExactCase[] => matches.map((match) => ({ kind: 'exactCase', match }));
+function listsOf(clause: Exclude<Clause, { readonly attribute: 'requestPrincipal' }>, key: AttributeKey | undefined): MatcherLists {
+  if (clause.attribute !== 'header' || key === undefined) return clause;
+  const onAttribute = (matches: readonly StringMatch[]): readonly Matcher[] => matches.map((match) => headerMatcher(key, match));
   return {
-    ...(clause.anyOf === undefined ? {} : { anyOf: exact(clause.anyOf) }),
-    ...(clause.noneOf === undefined ? {} : { noneOf: exact(clause.noneOf) }),
+    ...(clause.anyOf === undefined ? {} : { anyOf: onAttribute(clause.anyOf) }),
+    ...(clause.noneOf === undefined ? {} : { noneOf: onAttribute(clause.noneOf) }),
   };
 }
 
 /** The alternatives that make a clause hold; empty: nothing does. */
-export function waysToHold(clause: Clause, slot: TokenSlot, table: ConstraintTable): readonly Conjunction[] {
-  if (clause.attribute === 'requestPrincipal') return principalHolds(clause, slot, table);
-  const { anyOf, noneOf } = listsOf(clause);
-  const key = keyOf(clause, slot);
+export function waysToHold(clause: Clause, view: View, table: ConstraintTable): readonly Conjunction[] {
+  if (clause.attribute === 'requestPrincipal') return principalHolds(clause, view.slot, table);
+  const key = keyOf(clause, view);
+  const { anyOf, noneOf } = listsOf(clause, key);
   if (key === undefined) return anyOf === undefined ? [[]] : [];
   return [
     [
@@ -138,13 +119,13 @@ export function waysToHold(clause: Clause, slot: TokenSlot, table: ConstraintTab
  */
 export function waysToFail(
   clause: Clause,
-  slot: TokenSlot,
+  view: View,
   table: ConstraintTable,
   matches: (pair: RequestPrincipalMatch) => boolean,
 ): readonly Conjunction[] {
-  if (clause.attribute === 'requestPrincipal') return principalFails(clause, slot, table, matches);
-  const { anyOf, noneOf } = listsOf(clause);
-  const key = keyOf(clause, slot);
+  if (clause.attribute === 'requestPrincipal') return principalFails(clause, view.slot, table, matches);
+  const key = keyOf(clause, view);
+  const { anyOf, noneOf } = listsOf(clause, key);
   if (key === undefined) return [];
   return [
     ...(anyOf === undefined ? [] : [[table.create(key, anyOf, false)]]),

@@ -10,10 +10,14 @@ import { classOf, type Pattern } from './pattern.ts';
 export interface StringDomain {
   /** Every character that may occur, preferred ones first. */
   readonly alphabet: readonly number[];
+  /** The alphabet has every UTF-16 code unit. */
+  readonly hasAny?: boolean;
   /** Each string matches one of these. */
   readonly accepted?: readonly Pattern[];
   /** No string matches any of these. */
   readonly rejected: readonly Pattern[];
+  /** Equal for characters that only patterns which name them distinguish. Absent: as for any domain. */
+  readonly classOf?: (code: number) => number;
 }
 
 /** Lists of patterns that a string must and must not match. */
@@ -60,7 +64,7 @@ const alphabets = new WeakMap<StringDomain, Alphabet>();
 function alphabetOf(domain: StringDomain): Alphabet {
   const known = alphabets.get(domain);
   if (known !== undefined) return known;
-  const alphabet = { all: new Set(domain.alphabet), byClass: Map.groupBy(domain.alphabet, classOf) };
+  const alphabet = { all: new Set(domain.alphabet), byClass: Map.groupBy(domain.alphabet, domain.classOf ?? classOf) };
   alphabets.set(domain, alphabet);
   return alphabet;
 }
@@ -201,6 +205,65 @@ function keyOf({ states, satisfied }: State): string {
   return satisfied.size === 0 ? states.join() : `${[...satisfied].sort().join()}|${states.join()}`;
 }
 
+/** Characters of a guess where the pattern leaves a choice. */
+const FILLER = 'x'.charCodeAt(0);
+/** Guesses before the search. */
+const MAX_GUESSES = 4;
+
+/** The shortest text of a pattern, with one choice of its characters; undefined: it has no simple one. */
+function shortestText(pattern: Pattern): string | undefined {
+  let text = '';
+  for (const { codes, has, repeats } of pattern) {
+    if (repeats) continue;
+    const code = codes?.[0] ?? FILLER;
+    if (!has(code)) return undefined;
+    text += String.fromCharCode(code);
+  }
+  return text;
+}
+
+function lengthOf(pattern: Pattern): number {
+  return pattern.reduce((length, { repeats }) => length + (repeats ? 0 : 1), 0);
+}
+
+function isMatch(pattern: Pattern, text: string): boolean {
+  const automaton = automatonOf(pattern);
+  let state = START;
+  for (let at = 0; at < text.length; at++) {
+    state = automaton.advance(state, text.charCodeAt(at));
+    if (state === DEAD) return false;
+    if (automaton.isSaturated(state)) return true;
+  }
+  return automaton.accepts(state);
+}
+
+function consistsOf(domain: StringDomain, text: string): boolean {
+  if (domain.hasAny === true) return true;
+  const { all } = alphabetOf(domain);
+  for (let at = 0; at < text.length; at++) if (!all.has(text.charCodeAt(at))) return false;
+  return true;
+}
+
+/**
+ * A shortest string of one positive list, when it solves the whole problem: then no shorter one does. Most problems end here, without a
+ * search.
+ */
+function guess({ domain, positive, negative }: StringProblem, budget: Budget): string | undefined {
+  const lists = domain.accepted === undefined ? positive : [...positive, domain.accepted];
+  for (const list of positive.slice(0, MAX_GUESSES)) {
+    const [first, ...others] = list;
+    if (first === undefined) continue;
+    const text = shortestText(others.reduce((one, other) => (lengthOf(other) < lengthOf(one) ? other : one), first));
+    if (text === undefined || !consistsOf(domain, text)) continue;
+    const matches = (patterns: readonly Pattern[]): boolean => {
+      budget.spend(patterns.length + text.length);
+      return patterns.some((pattern) => isMatch(pattern, text));
+    };
+    if (lists.every(matches) && !matches(domain.rejected) && !negative.some(matches)) return text;
+  }
+  return undefined;
+}
+
 /** Answers for one pattern and one list: a whole search, but of two small automata. */
 const coverage = new WeakMap<Pattern, WeakMap<readonly Pattern[], boolean>>();
 
@@ -221,6 +284,8 @@ function isCovered(pattern: Pattern, list: readonly Pattern[], domain: StringDom
  */
 export function findString(problem: StringProblem, budget: Budget): FoundString {
   const { domain, positive, negative } = problem;
+  const text = guess(problem, budget);
+  if (text !== undefined) return { kind: 'value', value: text };
   if (negative.length === 0 || positive.length + negative.length === 2) return new StringSearch(problem, budget).run();
   const blockedBy = new Set<number>();
   const left: (readonly Pattern[])[] = [];

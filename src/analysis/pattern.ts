@@ -5,6 +5,7 @@
 import { isSegmentByte, parsePathTemplate } from '../policy/match/path-template.ts';
 import { asciiLowerCase, toByteMatch, toByteString } from '../policy/match/string-match.ts';
 import type { IdentityMatch, PathMatch, StringMatch } from '../policy/model/program.ts';
+import type { Containing } from './constraint.ts';
 
 /** One element of a pattern: a character of a set, or any number of them. */
 export interface Element {
@@ -39,6 +40,11 @@ const REST: Element = { has: inRest, repeats: true };
 /** A bit set of the wide sets that a character is in: characters with equal bits, that no pattern names, are interchangeable. */
 export function classOf(code: number): number {
   return (code === NEWLINE ? 1 : 0) | (code === SLASH ? 2 : 0) | (isSegmentByte(code) ? 4 : 0);
+}
+
+/** Any number of characters of a set. @param has characters that a domain's classes do not separate are all in it or all out of it */
+export function anyOf(has: (code: number) => boolean): Element {
+  return { has, repeats: true };
 }
 
 /** One character of `codes`. */
@@ -91,12 +97,26 @@ function patternOf(match: StringMatch, present: Present, spell: (text: string) =
 }
 
 /** Patterns of a match on Unicode text (claims). */
-export function textPatterns(match: StringMatch, present: Present): readonly Pattern[] {
+export function textPatterns(match: StringMatch | Containing, present: Present): readonly Pattern[] {
+  if (match.kind === 'containing') return [containing(literal(match.value))];
   return [patternOf(match, present, literal)];
 }
 
+/** Control characters, which no header can hold. */
+const CONTROLS = oneOf(
+  Array.from({ length: 32 }, (_, code) => code)
+    .filter((code) => code !== 9)
+    .concat(127),
+);
+
+/** Patterns of text that cannot be sent in a header. */
+export function unsendablePatterns(): readonly Pattern[] {
+  return [containing([CONTROLS])];
+}
+
 /** Patterns of a match on bytes: methods, headers, SNI. */
-export function bytePatterns(match: StringMatch, present: Present): readonly Pattern[] {
+export function bytePatterns(match: StringMatch | Containing, present: Present): readonly Pattern[] {
+  if (match.kind === 'containing') return [containing(literal(match.value))];
   return [patternOf(toByteMatch(match), present, literal)];
 }
 
@@ -116,6 +136,24 @@ export function pathPatterns(match: PathMatch): readonly Pattern[] {
       piece.kind === 'literal' ? literal(piece.value) : piece.kind === 'segment' ? [ONE_OF_SEGMENT, SEGMENT] : [REST],
     ),
   ];
+}
+
+const QUERY = 63;
+const QUERY_AND_REST: Pattern = [...literal('?'), ANY];
+
+/** Patterns of targets whose path, up to the query, one of `patterns` matches. */
+export function onTarget(patterns: readonly Pattern[]): readonly Pattern[] {
+  return patterns.flatMap((pattern) => {
+    const last = pattern.at(-1);
+    const isOpen = last?.repeats === true && last.isUniversal === true;
+    const inPath = (isOpen ? pattern.slice(0, -1) : pattern).map(beforeQuery);
+    return isOpen ? [[...inPath, ANY]] : [inPath, [...inPath, ...QUERY_AND_REST]];
+  });
+}
+
+function beforeQuery({ has, codes, repeats }: Element): Element {
+  const own = { has: (code: number) => code !== QUERY && has(code), repeats };
+  return codes === undefined ? own : { ...own, codes };
 }
 
 const SCHEME = 'spiffe://';

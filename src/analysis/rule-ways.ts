@@ -7,7 +7,8 @@ import { compileClause } from '../policy/match/compile-clause.ts';
 import { compileRequestPrincipal } from '../policy/match/request-principal.ts';
 import type { Clause, RequestPrincipalMatch, Rule } from '../policy/model/program.ts';
 import { EMPTY_FACTS } from './candidate.ts';
-import { type Conjunction, type ConstraintTable, excludePair, type TokenSlot, waysToFail, waysToHold } from './constraint.ts';
+import { type Conjunction, type ConstraintTable, excludePair, waysToFail, waysToHold } from './constraint.ts';
+import { SENT, type View } from './view.ts';
 
 /** Negative lists of principals of a rule that has to hold: their pairs are excluded when a candidate matches one. */
 export interface Guard {
@@ -34,18 +35,19 @@ function onConnection(clause: Clause): Clause {
   return clause.attribute === 'remoteIp' ? { ...clause, attribute: 'sourceIp' } : clause;
 }
 
-function holds(clause: Clause, slot: TokenSlot, { protocol, table }: WaysContext): readonly Conjunction[] {
-  if (protocol === 'http') return waysToHold(clause, slot, table);
-  if (CONNECTION.has(clause.attribute)) return waysToHold(onConnection(clause), undefined, table);
+function holds(clause: Clause, view: View, { protocol, table }: WaysContext): readonly Conjunction[] {
+  if (protocol === 'http') return waysToHold(clause, view, table);
+  if (CONNECTION.has(clause.attribute)) return waysToHold(onConnection(clause), SENT, table);
   return compileClause(clause)(EMPTY_FACTS, undefined) ? [[]] : [];
 }
 
-/** Every way in which the rule holds for a side that sees the claims of `slot`. */
-export function* waysForRule(rule: Rule, slot: TokenSlot, context: WaysContext): Generator<RuleWay> {
+/** Every way in which the rule holds for a filter with this view. */
+export function* waysForRule(rule: Rule, view: View, context: WaysContext): Generator<RuleWay> {
+  const { slot } = view;
   for (const from of rule.from) {
     for (const to of rule.to) {
       const clauses = [...to, ...from, ...rule.when];
-      for (const constraints of product(clauses.map((clause) => holds(clause, slot, context)))) {
+      for (const constraints of product(clauses.map((clause) => holds(clause, view, context)))) {
         yield { constraints, guards: slot === undefined ? [] : clauses.flatMap((clause) => guardOf(clause, slot)) };
       }
     }
@@ -79,12 +81,12 @@ export function waysToGuard({ pairs, slot }: Guard, facts: RequestFacts, { table
  * The alternatives of which one must be true for the rule to fail, given a candidate that it matches. Only the entries of `from` and `to`
  * that the candidate matches count: the others are looked at when a later candidate matches them.
  */
-export function waysToBreak(rule: Rule, facts: RequestFacts, slot: TokenSlot, context: WaysContext): readonly Conjunction[] {
+export function waysToBreak(rule: Rule, facts: RequestFacts, view: View, context: WaysContext): readonly Conjunction[] {
   const matches = (clauses: readonly Clause[]): boolean =>
-    clauses.every((clause) => compileClause(clause)(facts, slot === undefined ? undefined : facts.claims));
+    clauses.every((clause) => compileClause(clause)(facts, view.slot === undefined ? undefined : facts.claims));
   const clauses = [...(rule.to.find(matches) ?? []), ...(rule.from.find(matches) ?? []), ...rule.when];
   return clauses.flatMap((clause) => {
-    if (context.protocol === 'http') return waysToFail(clause, slot, context.table, pairTest(facts));
-    return CONNECTION.has(clause.attribute) ? waysToFail(onConnection(clause), undefined, context.table, pairTest(facts)) : [];
+    if (context.protocol === 'http') return waysToFail(clause, view, context.table, pairTest(facts));
+    return CONNECTION.has(clause.attribute) ? waysToFail(onConnection(clause), SENT, context.table, pairTest(facts)) : [];
   });
 }

@@ -4,9 +4,10 @@
 import type { PathNormalization } from '../api/mesh-config.ts';
 import { METHODS } from '../http/methods.ts';
 import type { IdentityMatch, PathMatch, StringMatch } from '../policy/model/program.ts';
+import { type AttributeKey, changedHeaderOf, claimOfKey, isClaimKey, sentHeaderOf } from './attribute-key.ts';
 import type { Budget } from './budget.ts';
-import { type AttributeKey, type Constraint, claimOfKey, type ExactCase, isClaimKey, type Matcher } from './constraint.ts';
-import { BYTES, HEADER, HOST, pathDomain, SNI, TEXT } from './domains.ts';
+import type { Constraint, Containing, Matcher, Repeated, Unsendable } from './constraint.ts';
+import { canSendHeader, HEADER, HOST, METHOD, pathDomain, type QueryForm, SCHEME, SNI, TEXT, targetDomain } from './domains.ts';
 import { findAddress } from './find-address.ts';
 import { type FoundString, findString, type StringDomain } from './find-string.ts';
 import {
@@ -14,10 +15,12 @@ import {
   hostPatterns,
   identityPatterns,
   literal,
+  onTarget,
   type Pattern,
   pathPatterns,
   startingWith,
   textPatterns,
+  unsendablePatterns,
 } from './pattern.ts';
 
 /** Values of an attribute; undefined: the request does not have it, or has a default that meets the constraints. */
@@ -31,18 +34,19 @@ export type SolvedAttribute =
 /** What attributes are solved for. */
 export interface SolveContext {
   readonly pathNormalization: PathNormalization;
-  /** Lower-case names of headers that a JWT rule may set, from any claim. */
-  readonly outputs: ReadonlySet<string>;
+  /** May a JWT rule have set any header, even one that a client cannot send? Where it is known which ones, they are other attributes. */
+  readonly tokensSetHeaders: boolean;
+  /** What the filters find in the query of a target. */
+  readonly query: QueryForm;
   readonly budget: Budget;
 }
 
 /** Addresses for documentation (RFC 5737, RFC 3849), which policies rarely name. */
 const ADDRESSES: readonly string[] = ['192.0.2.1', '192.0.2.77', '2001:db8::77'];
-const HEADER_KEY = 'header ';
 const PORTS: readonly number[] = [80, 8080];
 const MAX_PORT = 65_535;
-/** A CONNECT request has no route, so that the agent forwards none. */
-const FORWARDED_METHODS: readonly string[] = ['GET', 'POST', ...METHODS].filter((method) => method !== 'CONNECT');
+/** Methods that HTTP/1.1 knows, preferred ones first. */
+const KNOWN_METHODS: readonly string[] = ['GET', 'POST', ...METHODS].filter((method) => method !== 'CONNECT');
 
 interface Split {
   readonly positive: readonly Constraint[];
@@ -57,7 +61,7 @@ function split(constraints: readonly Constraint[]): Split {
 export function solveAttribute(key: AttributeKey, constraints: readonly Constraint[], context: SolveContext): SolvedAttribute {
   switch (key) {
     case 'method':
-      return solveMethod(split(constraints));
+      return solveMethod(split(constraints), context);
     case 'sourceIp':
     case 'remoteIp':
     case 'destinationIp':
@@ -66,10 +70,13 @@ export function solveAttribute(key: AttributeKey, constraints: readonly Constrai
       return solvePort(split(constraints));
     case 'path':
     case 'host':
+    case 'scheme':
     case 'sni':
       return solveText(key, split(constraints), context);
     default:
-      return isSingleClaim(key) ? solveText(key, split(constraints), context) : solveValues(key, split(constraints), context);
+      return isSingleClaim(key) || isWhole(key, constraints)
+        ? solveText(key, split(constraints), context)
+        : solveValues(key, split(constraints), context);
   }
 }
 
@@ -80,18 +87,35 @@ function isSingleClaim(key: AttributeKey): boolean {
   return path.length === 1 && (path[0] === 'iss' || path[0] === 'sub');
 }
 
-function solveMethod({ positive, negative }: Split): SolvedAttribute {
-  const test = ({ matchers }: Constraint, method: string): boolean => matchers.some((match) => matchesText(match as StringMatch, method));
-  const value = FORWARDED_METHODS.find(
-    (method) => positive.every((one) => test(one, method)) && !negative.some((one) => test(one, method)),
-  );
-  return value === undefined ? { kind: 'none', core: [...positive, ...negative] } : { kind: 'value', value };
+/** A claim with a space, which only one side splits there, is one string. */
+function isWhole(key: AttributeKey, constraints: readonly Constraint[]): boolean {
+  return isClaimKey(key) && constraints.some(({ holds, matchers }) => holds && matchers.some(isContaining));
 }
 
-function matchesText(match: StringMatch, text: string): boolean {
-  if (match.kind === 'present') return true;
-  if (match.kind === 'exact') return text === match.value;
-  return match.kind === 'prefix' ? text.startsWith(match.value) : text.endsWith(match.value);
+function isContaining(match: Matcher): boolean {
+  return typeof match === 'object' && match.kind === 'containing';
+}
+
+function solveMethod({ positive, negative }: Split, context: SolveContext): SolvedAttribute {
+  const test = ({ matchers }: Constraint, method: string): boolean =>
+    matchers.some((match) => matchesText(match as StringMatch | Containing, method));
+  const value = KNOWN_METHODS.find((method) => positive.every((one) => test(one, method)) && !negative.some((one) => test(one, method)));
+  return value === undefined ? solveText('method', { positive, negative }, context) : { kind: 'value', value };
+}
+
+function matchesText(match: StringMatch | Containing, text: string): boolean {
+  switch (match.kind) {
+    case 'present':
+      return true;
+    case 'exact':
+      return text === match.value;
+    case 'prefix':
+      return text.startsWith(match.value);
+    case 'suffix':
+      return text.endsWith(match.value);
+    case 'containing':
+      return text.includes(match.value);
+  }
 }
 
 function solveAddress({ positive, negative }: Split, { budget }: SolveContext): SolvedAttribute {
@@ -118,35 +142,62 @@ function otherPort(passes: (port: number) => boolean): number | undefined {
   return undefined;
 }
 
-/** Headers to which the agent adds, or whose bytes a JWT rule decoded. */
-const NOT_OF_CLIENTS = /^header (?::|x-forwarded-client-cert$)/;
-
-function domainOf(key: AttributeKey, { pathNormalization, outputs }: SolveContext): StringDomain {
-  if (key === 'path') return pathDomain(pathNormalization);
-  if (key === 'host') return HOST;
-  if (key === 'sni') return SNI;
-  if (key === 'peer' || isClaimKey(key)) return TEXT;
-  return NOT_OF_CLIENTS.test(key) || outputs.has(key.slice(HEADER_KEY.length)) ? BYTES : HEADER;
+function domainOf(key: AttributeKey, { pathNormalization }: SolveContext): StringDomain {
+  if (changedHeaderOf(key) === ':path') return targetDomain(pathNormalization, 'rewritten');
+  switch (key) {
+    case 'path':
+      return pathDomain(pathNormalization);
+    case 'method':
+      return METHOD;
+    case 'host':
+      return HOST;
+    case 'scheme':
+      return SCHEME;
+    case 'sni':
+      return SNI;
+    default:
+      return key === 'peer' || isClaimKey(key) ? TEXT : HEADER;
+  }
 }
 
 const patternsByConstraint = new WeakMap<Constraint, readonly Pattern[]>();
+const targetPatternsByConstraint = new WeakMap<Constraint, readonly Pattern[]>();
 
 function patternsOf(constraint: Constraint): readonly Pattern[] {
-  const known = patternsByConstraint.get(constraint);
+  return patternsFrom(patternsByConstraint, constraint, patternsFor);
+}
+
+/** Patterns of a constraint on `path` over paths with query. */
+function targetPatternsOf(constraint: Constraint): readonly Pattern[] {
+  return patternsFrom(targetPatternsByConstraint, constraint, (_key, match) =>
+    isRepeated(match) ? bytePatterns(match.match, 'any') : onTarget(pathPatterns(match as PathMatch)),
+  );
+}
+
+function patternsFrom(
+  cache: WeakMap<Constraint, readonly Pattern[]>,
+  constraint: Constraint,
+  create: (key: AttributeKey, match: Matcher) => readonly Pattern[],
+): readonly Pattern[] {
+  const known = cache.get(constraint);
   if (known !== undefined) return known;
-  const patterns = constraint.matchers.flatMap((match) => patternsFor(constraint.key, match));
-  patternsByConstraint.set(constraint, patterns);
+  const patterns = constraint.matchers.flatMap((match) => create(constraint.key, match));
+  cache.set(constraint, patterns);
   return patterns;
 }
 
+function isRepeated(match: Matcher): match is Repeated {
+  return typeof match === 'object' && match.kind === 'repeated';
+}
+
 function patternsFor(key: AttributeKey, match: Matcher): readonly Pattern[] {
+  if (isRepeated(match)) return bytePatterns(match.match, 'any');
   if (key === 'path') return pathPatterns(match as PathMatch);
   if (key === 'peer') return identityPatterns(match as IdentityMatch);
-  if (key === 'sni') return bytePatterns(match as StringMatch, 'non-empty');
-  if (isClaimKey(key)) return textPatterns(match as StringMatch, 'non-empty');
-  if (key !== 'host') return bytePatterns(match as StringMatch, 'any');
-  const host = match as StringMatch | ExactCase;
-  return host.kind === 'exactCase' ? bytePatterns(host.match, 'any') : hostPatterns(host);
+  if (key === 'host') return hostPatterns(match as StringMatch);
+  if (!isClaimKey(key)) return bytePatterns(match as StringMatch | Containing, key === 'sni' ? 'non-empty' : 'any');
+  const claim = match as StringMatch | Containing | Unsendable;
+  return claim.kind === 'unsendable' ? unsendablePatterns() : textPatterns(claim, 'non-empty');
 }
 
 /** The value that a request has where nothing asks for another one; `''` for SNI and absent claims. */
@@ -155,8 +206,11 @@ const DEFAULT_TEXT: Readonly<Record<string, string>> = { path: '/', host: 'x', s
 function solveText(key: AttributeKey, { positive, negative }: Split, context: SolveContext): SolvedAttribute {
   // Every request has a path and a host; SNI and claims may be absent, which meets any number of negative constraints.
   if (positive.length === 0 && (negative.length === 0 || isClaimKey(key))) return { kind: 'value', value: DEFAULT_TEXT[key] };
-  const problem = { domain: domainOf(key, context), positive: positive.map(patternsOf), negative: negative.map(patternsOf) };
-  const found = findString(problem, context.budget);
+  // Most rules are about the path alone, whose automata are smaller.
+  const isTarget = key === 'path' && [...positive, ...negative].some(({ matchers }) => matchers.some(isRepeated));
+  const domain = isTarget ? targetDomain(context.pathNormalization, context.query) : domainOf(key, context);
+  const read = isTarget ? targetPatternsOf : patternsOf;
+  const found = findString({ domain, positive: positive.map(read), negative: negative.map(read) }, context.budget);
   return found.kind === 'value' ? found : { kind: 'none', core: coreOf(positive, negative, blockedBy(found)) };
 }
 
@@ -170,7 +224,9 @@ const MAX_STATES_FOR_ONE = 2000;
  * value for all of them is preferred.
  */
 function solveValues(key: AttributeKey, { positive, negative }: Split, context: SolveContext): SolvedAttribute {
-  if (positive.length === 0) return { kind: 'value', value: undefined };
+  const [first] = positive;
+  if (first === undefined) return { kind: 'value', value: undefined };
+  if (!canHaveValues(key, context)) return { kind: 'none', core: [first] };
   const problem = { domain: domainOf(key, context), negative: negative.map(patternsOf) };
   const wanted = positive.map(patternsOf);
   const preferred = [...(key === 'peer' ? [[...wanted, SPIFFE]] : []), ...(wanted.length > 1 ? [wanted] : [])];
@@ -185,6 +241,11 @@ function solveValues(key: AttributeKey, { positive, negative }: Split, context: 
     values.push(found.value);
   }
   return { kind: 'value', value: [...new Set(values)] };
+}
+
+function canHaveValues(key: AttributeKey, { tokensSetHeaders }: SolveContext): boolean {
+  const name = sentHeaderOf(key);
+  return name === undefined || tokensSetHeaders || canSendHeader(name);
 }
 
 /** A search without a limit ends with a value or with what blocks every value. */

@@ -4,20 +4,21 @@
 import type { AuthorizationPolicy, Policy } from '../api/istio/resources.ts';
 import type { Finding } from '../errors.ts';
 import { dryRunOf } from '../policy/lower/dry-run.ts';
-import { hasRuleForAll, warn } from './shared/lint-finding.ts';
+import { type CoverIndex, hasRuleForAll } from './cover/covered-rules.ts';
+import { warn } from './shared/lint-finding.ts';
 import { covers } from './shared/selection.ts';
 
 /** At most one warning: `policy` has no effect because of another policy that selects all of its pods. */
-export function findOvershadowed(policy: AuthorizationPolicy, all: readonly Policy[], rootNamespace: string): readonly Finding[] {
+export function findOvershadowed(policy: AuthorizationPolicy, all: readonly Policy[], index: CoverIndex): readonly Finding[] {
   const { action, rules = [] } = policy.spec;
   const above = all
     .filter((other) => other.kind === 'AuthorizationPolicy')
-    .filter((other) => other !== policy && dryRunOf(other.metadata) !== true && covers(other, policy, rootNamespace));
+    .filter((other) => other !== policy && dryRunOf(other.metadata) !== true && covers(other, policy, index.rootNamespace));
   if (action === 'ALLOW' && rules.length === 0) return emptyAllow(above);
   if (action !== 'ALLOW' && action !== 'DENY') return [];
-  const denier = above.find((other) => other.spec.action === 'DENY' && hasRuleForAll(other));
+  const denier = above.find((other) => other.spec.action === 'DENY' && hasRuleForAll(other, index));
   if (denier !== undefined) return [unreachable(`${policyName(denier)} denies every request to the same pods`)];
-  const allower = action === 'ALLOW' ? above.find((other) => other.spec.action === 'ALLOW' && hasRuleForAll(other)) : undefined;
+  const allower = action === 'ALLOW' ? above.find((other) => other.spec.action === 'ALLOW' && hasRuleForAll(other, index)) : undefined;
   return allower === undefined ? [] : [unreachable(`${policyName(allower)} allows every request to the same pods`)];
 }
 

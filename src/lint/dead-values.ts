@@ -5,6 +5,7 @@
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
+import { isToken } from '../http/field-syntax.ts';
 import { METHODS } from '../http/methods.ts';
 import { normalizePath } from '../http/normalize/normalize-path.ts';
 import { pathMistake } from '../policy/match/path-mistakes.ts';
@@ -136,6 +137,10 @@ function host(value: string): Reason | undefined {
   return innerWildcard(value);
 }
 
+function reasonWith(effect: string | undefined, why: string, hint: string): Reason {
+  return effect === undefined ? [why, hint] : [why, hint, effect];
+}
+
 function port(value: string): Reason | undefined {
   return Number(value) === 0 ? ['no connection has port 0', 'write the container port'] : undefined;
 }
@@ -143,8 +148,10 @@ function port(value: string): Reason | undefined {
 function method(value: string): Reason | undefined {
   const match = parseStringMatch(value);
   if (match.kind === 'present') return undefined;
-  if (/[a-z]/.test(value)) return ['methods are case-sensitive', `write ${value.toUpperCase()}`];
-  if (match.kind === 'exact' && !METHODS.has(value)) return ['it is not a known method', 'check its spelling'];
+  // Over HTTP/2 a method may be any token, as in Envoy.
+  const effect = isToken(match.value, 0, match.value.length) ? 'is sent over HTTP/2 only' : undefined;
+  if (/[a-z]/.test(value)) return reasonWith(effect, 'methods are case-sensitive', `write ${value.toUpperCase()}`);
+  if (match.kind === 'exact' && !METHODS.has(value)) return reasonWith(effect, 'it is not a known method', 'check its spelling');
   return innerWildcard(value);
 }
 
@@ -154,7 +161,7 @@ function pathReason(value: string, mode: Mode): Reason | undefined {
   const mistake = pathMistake(value);
   if (mistake !== undefined) {
     const effect = value.startsWith('/') && mistake.isLiteral ? 'is compared literally' : undefined;
-    return effect === undefined ? [mistake.reason, mistake.instead] : [mistake.reason, mistake.instead, effect];
+    return reasonWith(effect, mistake.reason, mistake.instead);
   }
   if (/[?#]/.test(value)) return ['paths are matched without query and fragment', `write ${value.slice(0, value.search(/[?#]/))}`];
   if (isPathTemplate(value)) return undefined;

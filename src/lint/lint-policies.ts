@@ -2,6 +2,7 @@
  * Entry point of lint. Reports what is valid but probably not intended in policies that passed validation. `sallyport check`
  * lints all policies together, the webhook one policy at a time.
  */
+import type { RuleProver } from '../analysis/rule-prover.ts';
 import type { Policy } from '../api/istio/resources.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { Finding } from '../errors.ts';
@@ -9,7 +10,7 @@ import { findIdleAddressBits } from './address-blocks.ts';
 import { findWidenedAudiences } from './audiences.ts';
 import { findOvershadowed } from './between-policies.ts';
 import { claimsSplitBy, findSplitClaims, findTypedClaims } from './claim-values.ts';
-import { type CoverIndex, findCoveredRules, indexRules, type RuleMeaning } from './cover/covered-rules.ts';
+import { type CoverIndex, findCoveredRules, findExtremeRules, indexRules, type RuleMeaning } from './cover/covered-rules.ts';
 import { findDeadValues } from './dead-values.ts';
 import { findEvadableRules } from './evadable-rules.ts';
 import { findJwtRuleTraps } from './jwt-rules.ts';
@@ -45,12 +46,18 @@ export function lintPolicy(policy: Policy, options: Partial<LintOptions> = {}): 
   return [...alone, ...findCoveredRules(policy, index)];
 }
 
-/** Findings about each policy, and about policies that affect each other. Policies without findings are left out. */
-export function lintPolicies(policies: readonly Policy[], options: LintOptions): readonly PolicyLint[] {
+/**
+ * Findings about each policy, and about policies that affect each other. Policies without findings are left out.
+ * @param prover undefined: of rules without effect, only quick cases are found
+ */
+export function lintPolicies(policies: readonly Policy[], options: LintOptions, prover?: RuleProver): readonly PolicyLint[] {
   const neighbours = createNeighbours(policies, options.rootNamespace);
-  const index = indexRules(policies, options);
+  const index = indexRules(policies, options, prover);
   return policies
-    .map((policy) => ({ policy, findings: [...lintAlone(policy, options), ...lintBetween(policy, neighbours(policy), index)] }))
+    .map((policy) => {
+      const alone = lintAlone(policy, options);
+      return { policy, findings: [...alone, ...lintBetween(policy, neighbours(policy), index, alone)] };
+    })
     .filter(({ findings }) => findings.length > 0);
 }
 
@@ -72,17 +79,18 @@ function lintAlone(policy: Policy, options: Partial<LintOptions>): readonly Find
   ];
 }
 
-function lintBetween(policy: Policy, near: readonly Policy[], index: CoverIndex): readonly Finding[] {
+function lintBetween(policy: Policy, near: readonly Policy[], index: CoverIndex, alone: readonly Finding[]): readonly Finding[] {
   const { rootNamespace } = index;
   if (policy.kind === 'RequestAuthentication') {
     return [...findOptionalTokens(policy, near, rootNamespace), ...findWidenedAudiences(policy, near, rootNamespace)];
   }
-  const overshadowed = findOvershadowed(policy, near, rootNamespace);
+  const overshadowed = findOvershadowed(policy, near, index);
   // A finding about all rules of the policy is not repeated for each rule.
   const covered = findCoveredRules(policy, index, (other) => overshadowed.length === 0 || other === policy);
   return [
     ...findUnknownTokens(policy, near, rootNamespace),
     ...findSplitClaims(policy, claimsSplitBy(rulesForTokensOf(policy, near, rootNamespace))),
+    ...findExtremeRules(policy, index, alone),
     ...overshadowed,
     ...covered,
     ...findDeniedPreflights(policy, near, rootNamespace),

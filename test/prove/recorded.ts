@@ -1,7 +1,6 @@
 /*
- * `npm run prove:recorded`: for every recorded case, compares its program with itself and with one that differs by one edit. Every
- * witness must be decided differently by the filter chains, no recorded request may contradict a proof, and no more answers may be missing
- * than today: those of cases about headers and pseudo headers that a JWT rule removes or sets.
+ * `npm run prove:recorded [-- OFFSET]`: for every recorded case, compares its program with itself and with one that differs by one edit. Every
+ * witness must be decided differently by the filter chains, no recorded request may contradict a proof, and no answer may be missing.
  */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -16,7 +15,6 @@ import { timeOf } from '../conformance/way-in.ts';
 
 const NOW_SECONDS = 1_769_860_800;
 const TIMEOUT_MS = 30_000;
-const MAX_UNDECIDED = 27;
 const FOLDERS = ['cases', 'random', 'found'] as const;
 
 type RuleEdit = (rule: Rule) => readonly Rule[];
@@ -61,14 +59,7 @@ function edited(program: Program, at: number): Program {
 }
 
 function compare(before: Program, after: Program, protocol: 'http' | 'tcp'): Comparison {
-  const target = (program: Program): Parameters<typeof createWitnessCheck>[0]['before'] => ({
-    program,
-    keySets: {},
-    workload: 'foo/deployment/x',
-    labels: {},
-    caveats: [],
-  });
-  const check = createWitnessCheck({ before: target(before), after: target(after) }, NOW_SECONDS);
+  const check = createWitnessCheck({ before, after, workload: 'foo/deployment/x' }, NOW_SECONDS);
   const end = performance.now() + TIMEOUT_MS;
   return comparePrograms(before, after, {
     protocol,
@@ -92,6 +83,8 @@ function flipsOf(recorded: RecordedCase, { bundle }: BuiltCase, programs: readon
   return flips;
 }
 
+/** Other numbers give other edits of the same cases. */
+const [offset = 0] = process.argv.slice(2).map(Number);
 const answers = new Map<string, number>();
 const problems: string[] = [];
 const undecided: string[] = [];
@@ -100,7 +93,7 @@ let cases = 0;
 for (const folder of FOLDERS) {
   for (const recorded of readCases(join(import.meta.dirname, '../conformance', folder))) {
     const built = buildCase(recorded);
-    const after = edited(built.program, cases);
+    const after = edited(built.program, cases + offset);
     cases += 1;
     const own = comparePrograms(built.program, structuredClone(built.program), {
       protocol: 'http',
@@ -127,4 +120,4 @@ for (const folder of FOLDERS) {
 process.stdout.write(
   `${[...undecided, ...problems].join('\n')}\n${cases} cases: ${JSON.stringify(Object.fromEntries(answers))}, slowest ${slowest.toFixed(0)} ms\n`,
 );
-process.exitCode = problems.length === 0 && undecided.length <= MAX_UNDECIDED ? 0 : 1;
+process.exitCode = problems.length === 0 && undecided.length === 0 ? 0 : 1;

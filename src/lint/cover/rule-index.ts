@@ -3,17 +3,21 @@
  * a given one.
  */
 import type { Clause, Rule } from '../../policy/model/program.ts';
-import { literalStart } from './match-cover.ts';
-import { subjectOf } from './rule-cover.ts';
+import { subjectOf } from './quick-cover.ts';
 
 /** Longest prefix of a value under which a covering rule is found. */
 const MAX_PREFIX = 200;
+/** Entries that need no lookup. */
+const FEW = 32;
 
 /** Entries by a value that their rule requires. */
 export interface RuleIndex<T> {
-  /** Adds an entry for `rule`. */
-  readonly add: (rule: Rule, entry: T) => void;
-  /** Includes every entry whose rule covers `rule`, except by a prefix longer than 200 characters; the most likely ones first. */
+  /** Adds an entry for `rule`. @param matchesAll the rule matches every request */
+  readonly add: (rule: Rule, entry: T, matchesAll: boolean) => void;
+  /**
+   * All entries when they are few. Otherwise those that share with `rule` a value that both require; all quick cases of covering are among
+   * them, except by a prefix longer than 200 characters. The most likely ones come first.
+   */
   readonly candidates: (rule: Rule) => Iterable<T>;
 }
 
@@ -32,13 +36,19 @@ export function createRuleIndex<T>(): RuleIndex<T> {
   const bySubject = new Map<string, SubjectEntries<T>>();
   /** Of rules that require nothing. */
   const anything: T[] = [];
+  const all: T[] = [];
   return {
-    add(rule, entry) {
-      const clauses = requiredClauses(rule);
+    add(rule, entry, matchesAll) {
+      if (all.length <= FEW) all.push(entry);
+      const clauses = matchesAll ? undefined : requiredClauses(rule);
       if (clauses === undefined) anything.push(entry);
       else for (const clause of clauses) addClause(bySubject, clause, entry);
     },
     *candidates(rule) {
+      if (all.length <= FEW) {
+        yield* all;
+        return;
+      }
       yield* anything;
       const required = requiredValues(rule).flatMap(({ subject, value }) => {
         const entries = bySubject.get(subject);
@@ -117,5 +127,5 @@ function requiredValues({ to: [operation = []], from: [source = []], when }: Rul
 function literalPrefixOf(value: Value): string {
   if (typeof value !== 'object' || !('kind' in value)) return '';
   if (value.kind === 'exact' || value.kind === 'prefix') return value.value;
-  return value.kind === 'template' ? literalStart(value.value) : '';
+  return value.kind === 'template' ? value.value.slice(0, value.value.indexOf('{')) : '';
 }

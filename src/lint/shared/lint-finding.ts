@@ -1,7 +1,7 @@
 /*
  * Creates lint findings, and walks the parts of a policy together with their paths. Used by all checks.
  */
-import type { AuthorizationPolicy, AuthorizationRule, Condition, Policy, Source } from '../../api/istio/resources.ts';
+import type { AuthorizationRule, Condition, Policy, Source } from '../../api/istio/resources.ts';
 import type { ErrorCode, Finding } from '../../errors.ts';
 
 /** A finding without its severity. */
@@ -47,9 +47,4 @@ export function conditionsOf({ rule, path }: PlacedRule): readonly { readonly co
 /** Whether the rule is empty and therefore matches every request. */
 export function matchesEverything(rule: AuthorizationRule): boolean {
   return [rule.from, rule.to, rule.when].every((part) => part === undefined || part.length === 0);
-}
-
-/** Whether `policy` has a rule that matches every request. */
-export function hasRuleForAll(policy: AuthorizationPolicy): boolean {
-  return (policy.spec.rules ?? []).some(matchesEverything);
 }

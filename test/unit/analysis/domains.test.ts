@@ -2,10 +2,11 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { automatonOf, DEAD, START } from '../../../src/analysis/automaton.ts';
 import { createBudget } from '../../../src/analysis/budget.ts';
-import { pathDomain } from '../../../src/analysis/domains.ts';
-import { findString } from '../../../src/analysis/find-string.ts';
+import { pathDomain, targetDomain } from '../../../src/analysis/domains.ts';
+import { findString, type StringDomain } from '../../../src/analysis/find-string.ts';
 import { identityPatterns, literal, type Pattern, pathPatterns } from '../../../src/analysis/pattern.ts';
 import { normalizePath } from '../../../src/http/normalize/normalize-path.ts';
+import { withoutQueryParameter } from '../../../src/jwt/query.ts';
 import { compilePathMatch } from '../../../src/policy/match/compile-clause.ts';
 import { compileIdentityMatch } from '../../../src/policy/match/identity.ts';
 import type { IdentityMatch, PathMatch } from '../../../src/policy/model/program.ts';
@@ -20,6 +21,15 @@ function matches(pattern: Pattern, text: string): boolean {
 const NEVER = createBudget(() => false);
 const PIECES = ['/', '.', '..', ';', '%2e', '%2F', '%5c', '%41', '%', '4', '1', 'a', '//', '\\', '*', '[', '"', '%25', '%00', '~', 'é'];
 const rawPath = fc.array(fc.constantFrom(...PIECES), { maxLength: 8 }).map((parts) => `/${parts.join('')}`);
+const query = fc
+  .array(fc.constantFrom('?', '#', 't', '=', '&', '%20', '/.', '%41', '"', 'é', '%23'), { maxLength: 8 })
+  .map((parts) => parts.join(''));
+
+function contains({ accepted = [], rejected, alphabet }: StringDomain, text: string): boolean {
+  const known = new Set(alphabet);
+  const isKnown = Array.from(text).every((character) => known.has(character.charCodeAt(0)));
+  return isKnown && accepted.some((pattern) => matches(pattern, text)) && !rejected.some((pattern) => matches(pattern, text));
+}
 
 describe('domains of the analysis', () => {
   for (const mode of ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'] as const) {
@@ -28,7 +38,6 @@ describe('domains of the analysis', () => {
       const known = new Set(alphabet);
       fc.assert(
         fc.property(rawPath, (raw) => {
-          if (mode === 'NONE' && raw.includes('é')) return;
           const path = normalizePath(raw, mode);
           if (path === undefined) return;
           expect(
@@ -43,6 +52,21 @@ describe('domains of the analysis', () => {
             Array.from(path).every((character) => known.has(character.charCodeAt(0))),
             path,
           ).to.equal(true);
+        }),
+        { numRuns: 3000 },
+      );
+    });
+  }
+
+  for (const mode of ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'] as const) {
+    it(`contain every path with a query that normalization ${mode} can give, and its query without a token`, () => {
+      fc.assert(
+        fc.property(rawPath, query, (raw, behind) => {
+          const target = normalizePath(`${raw}?${behind}`, mode);
+          if (target === undefined) return;
+          expect(contains(targetDomain(mode, 'sent'), target), target).to.equal(true);
+          const rewritten = withoutQueryParameter(target, 't');
+          expect(contains(targetDomain(mode, 'rewritten'), rewritten), rewritten).to.equal(true);
         }),
         { numRuns: 3000 },
       );

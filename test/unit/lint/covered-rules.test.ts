@@ -1,7 +1,7 @@
 /* Rules that another rule covers, and rules that only look covered. */
 import { expect } from 'chai';
 import { lintPolicies } from '../../../src/lint/lint-policies.ts';
-import { ap, findingsOf, lint, type Spec } from './policies.ts';
+import { ap, findingsOf, lint, provenLint, type Spec } from './policies.ts';
 
 const path = (...paths: readonly string[]): Spec => ({ to: [{ operation: { paths } }] });
 const to = (...operations: readonly Spec[]): Spec => ({ to: operations.map((operation) => ({ operation })) });
@@ -12,14 +12,12 @@ const header = 'request.headers[x]';
 
 type Pair = readonly [what: string, wide: Spec, narrow: Spec];
 
-const COVERED: readonly Pair[] = [
+const QUICK: readonly Pair[] = [
   ['any rule by the empty rule', {}, path('/a')],
   ['an equal rule', path('/a'), path('/a')],
   ['a longer path', path('/a*'), path('/a/b')],
   ['a longer prefix', path('/a*'), path('/a/b*')],
   ['a longer suffix', path('*.js'), path('*.min.js')],
-  ['a path of a template', path('/a/{*}/c'), path('/a/b/c')],
-  ['a template below a prefix', path('/a/*'), path('/a/{*}/c')],
   ['the same template', path('/a/{**}'), path('/a/{**}')],
   ['fewer values', path('/a', '/b'), path('/b')],
   ['a prefix by any path', path('*'), path('/a*')],
@@ -33,10 +31,21 @@ const COVERED: readonly Pair[] = [
   ['a principal', from({ requestPrincipals: ['*'] }), from({ requestPrincipals: ['iss/*'] })],
   ['a subject', from({ requestPrincipals: ['iss/*'] }), from({ requestPrincipals: ['iss/bob'] })],
   ['a peer', from({ principals: ['cluster.local/ns/foo/*'] }), from({ principals: ['cluster.local/ns/foo/sa/x'] })],
-  ['an account of a namespace', from({ namespaces: ['foo'] }), from({ serviceAccounts: ['foo/x'] })],
   ['another alternative', from({ ipBlocks: ['10.0.0.1'] }, { ipBlocks: ['10.0.0.2'] }), from({ ipBlocks: ['10.0.0.2'] })],
   ['a rule that excludes more', to({ notPaths: ['/a'] }), to({ notPaths: ['/a*'] })],
   ['a host under a suffix', to({ hosts: ['*.a.test'] }), to({ hosts: ['x.a.test'] })],
+];
+
+/** What only the prover knows. */
+const PROVEN: readonly Pair[] = [
+  ['a path of a template', path('/a/{*}/c'), path('/a/b/c')],
+  ['a template below a prefix', path('/a/*'), path('/a/{*}/c')],
+  ['a narrower template', path('/{**}'), path('/a/{*}/c')],
+  ['an account of a namespace', from({ namespaces: ['foo'] }), from({ serviceAccounts: ['foo/x'] })],
+  ['a block by its halves', from({ ipBlocks: ['10.0.0.0/9', '10.128.0.0/9'] }), from({ ipBlocks: ['10.0.0.0/8'] })],
+  ['a host in other letters', to({ hosts: ['a.test'] }), when('request.headers[host]', ['A.test'])],
+  ['what an exclusion leaves', to({ paths: ['/b'] }), to({ paths: ['/a', '/b'], notPaths: ['/a'] })],
+  ['a method by the exclusion of another', to({ notMethods: ['GET'] }), to({ methods: ['POST'] })],
 ];
 
 const APART: readonly Pair[] = [
@@ -48,7 +57,8 @@ const APART: readonly Pair[] = [
   ['an address of the other family', from({ ipBlocks: ['0.0.0.0/0'] }), from({ ipBlocks: ['::1'] })],
   ['an address by one of X-Forwarded-For', when('remote.ip', ['10.0.0.0/8']), when('source.ip', ['10.0.0.1'])],
   ['a rule that excludes less', to({ notPaths: ['/a*'] }), to({ notPaths: ['/a'] })],
-  ['a rule without an exclusion by one with it', to({ paths: ['/a*'], notPaths: ['/a/x'] }), path('/a/b*')],
+  ['a rule without an exclusion by one with it', to({ paths: ['/a*'], notPaths: ['/a/x'] }), path('/a/*')],
+  ['a header by the exclusion of another value, which may come with it', when(header, undefined, ['a']), when(header, ['b'])],
   ['another header', when('request.headers[x]', ['a']), when('request.headers[y]', ['a'])],
   ['one of two alternatives', from({ ipBlocks: ['10.0.0.1'] }), from({ ipBlocks: ['10.0.0.1'] }, { ipBlocks: ['10.0.0.2'] })],
   ['a rule by one with a further condition', { ...path('/a'), ...when(header, ['y']) }, path('/a')],
@@ -57,35 +67,43 @@ const APART: readonly Pair[] = [
 ];
 
 /** Paths of the unreachable rules of one policy. */
-function unreachable(action: string, ...rules: readonly Spec[]): readonly string[] {
+function unreachable(action: string, rules: readonly Spec[], check = provenLint): readonly string[] {
   const policy = ap({ action, rules, ...(action === 'CUSTOM' && { provider: { name: 'x' } }) });
-  return lint(policy)
+  return check(policy)
     .filter((text) => text.startsWith('SP_UNREACHABLE_RULE'))
     .map((text) => text.replace('SP_UNREACHABLE_RULE spec.', ''));
 }
 
 describe('lint of covered rules', () => {
-  for (const [what, wide, narrow] of COVERED) {
+  for (const [what, wide, narrow] of QUICK) {
     it(`warns when a rule covers ${what}`, () => {
-      expect(unreachable('DENY', wide, narrow)).to.deep.equal(['rules[1]']);
-      expect(unreachable('ALLOW', wide, narrow)).to.deep.equal(['rules[1]']);
+      for (const action of ['DENY', 'ALLOW']) {
+        expect(unreachable(action, [wide, narrow], lint), `quick ${action}`).to.deep.equal(['rules[1]']);
+        expect(unreachable(action, [wide, narrow]), action).to.deep.equal(['rules[1]']);
+      }
+    });
+  }
+  for (const [what, wide, narrow] of PROVEN) {
+    it(`proves when a rule covers ${what}`, () => {
+      expect(unreachable('DENY', [wide, narrow], lint), 'without a prover').to.not.include('rules[1]');
+      expect(unreachable('DENY', [wide, narrow])).to.include('rules[1]');
     });
   }
   for (const [what, wide, narrow] of APART) {
     it(`reports nothing for ${what}`, () => {
-      expect(unreachable('DENY', wide, narrow)).to.not.include('rules[1]');
+      expect(unreachable('DENY', [wide, narrow])).to.not.include('rules[1]');
     });
   }
 
   it('warns of a rule before the wider one', () => {
-    expect(unreachable('ALLOW', path('/a/b'), path('/a*'))).to.deep.equal(['rules[0]']);
+    expect(unreachable('ALLOW', [path('/a/b'), path('/a*')])).to.deep.equal(['rules[0]']);
   });
 
   it('does not warn when the wider ALLOW rule is dropped on TCP', () => {
     const [wide, narrow] = [from({ ipBlocks: ['10.0.0.0/8'] }, { requestPrincipals: ['*'] }), from({ ipBlocks: ['10.0.0.1'] })];
 
-    expect(unreachable('ALLOW', wide, narrow)).to.deep.equal([]);
-    expect(unreachable('DENY', wide, narrow)).to.deep.equal(['rules[1]']);
+    expect(unreachable('ALLOW', [wide, narrow])).to.deep.equal([]);
+    expect(unreachable('DENY', [wide, narrow])).to.deep.equal(['rules[1]']);
   });
 
   const A = path('/a/b');
@@ -149,6 +167,31 @@ describe('lint of covered rules', () => {
   it('reports nothing when the comparison exceeds its budget', () => {
     const many = Array.from({ length: 400 }, (_, index) => `/x${1000 + index}*`);
 
-    expect(unreachable('ALLOW', path(...many), path(...many.map((text) => `${text.slice(0, -1)}/y`)))).to.deep.equal([]);
+    expect(unreachable('ALLOW', [path(...many), path(...many.map((text) => `${text.slice(0, -1)}/y`))], lint)).to.deep.equal([]);
+  });
+
+  it('warns of a rule that no request matches, unless one of its values is reported', () => {
+    expect(provenLint(ap({ rules: [to({ paths: ['/a/b'], notPaths: ['/a/*'] })] }))).to.deep.equal(['SP_NEVER_MATCHES spec.rules[0]']);
+    expect(provenLint(ap({ rules: [path('a')] }))).to.deep.equal(['SP_NEVER_MATCHES spec.rules[0].to[0].operation.paths[0]']);
+    expect(provenLint(ap({ rules: [{ ...path('/a'), ...when('source.ip', ['10.0.0.1'], ['10.0.0.0/8']) }] }))).to.deep.equal([
+      'SP_NEVER_MATCHES spec.rules[0]',
+    ]);
+  });
+
+  it('warns of a rule that matches every request without being empty', () => {
+    const every = path('/*');
+
+    expect(provenLint(ap({ action: 'DENY', rules: [every] }))).to.deep.equal(['SP_WIDE_RULE spec.rules[0]']);
+    expect(provenLint(ap({ rules: [from({ ipBlocks: ['0.0.0.0/1', '128.0.0.0/1', '::/0'] })] }))).to.deep.equal([
+      'SP_WIDE_RULE spec.rules[0]',
+    ]);
+    expect(provenLint(ap({ rules: [{}] }))).to.deep.equal(['SP_WIDE_RULE spec.rules[0]']);
+    expect(lint(ap({ rules: [every] }))).to.deep.equal([]);
+  });
+
+  it('warns of rules under a policy that denies every request in other words', () => {
+    const denier = ap({ action: 'DENY', rules: [from({ ipBlocks: ['0.0.0.0/0', '::/0'] })] }, { name: 'denier' });
+
+    expect(provenLint(denier, ap({ rules: [path('/a')] }))).to.deep.equal(['SP_WIDE_RULE spec.rules[0]', 'SP_UNREACHABLE_RULE spec.rules']);
   });
 });

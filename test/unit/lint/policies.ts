@@ -1,4 +1,5 @@
 /* Test support: builds policies from specs and lints them. */
+import { createRuleProver } from '../../../src/analysis/rule-prover.ts';
 import { parsePolicy } from '../../../src/api/istio/parse-policy.ts';
 import type { Policy } from '../../../src/api/istio/resources.ts';
 import type { Finding } from '../../../src/errors.ts';
@@ -45,13 +46,23 @@ export function when(key: string, values: readonly string[], notValues: readonly
   return rules({ when: [{ key, values, notValues }] });
 }
 
+const OPTIONS = { rootNamespace: 'istio-system', pathNormalization: 'BASE', trustedProxies: ['10.0.0.1'] } as const;
+const LIMITS = { stepsPerQuestion: 100_000, steps: 2_000_000 };
+
 export function findingsOf(...policies: readonly Policy[]): readonly Finding[] {
-  return lintPolicies(policies, { rootNamespace: 'istio-system', pathNormalization: 'BASE', trustedProxies: ['10.0.0.1'] }).flatMap(
-    ({ findings }) => findings,
-  );
+  return lintPolicies(policies, OPTIONS).flatMap(({ findings }) => findings);
 }
 
 /** `CODE path` of every finding, prefixed with `info` for that severity. */
 export function lint(...policies: readonly Policy[]): readonly string[] {
-  return findingsOf(...policies).map(({ code, path, severity }) => `${severity === 'info' ? 'info ' : ''}${code} ${path}`);
+  return findingsOf(...policies).map(summaryOf);
+}
+
+/** The same with a prover, as in `check`. */
+export function provenLint(...policies: readonly Policy[]): readonly string[] {
+  return lintPolicies(policies, OPTIONS, createRuleProver('BASE', LIMITS)).flatMap(({ findings }) => findings.map(summaryOf));
+}
+
+function summaryOf({ code, path, severity }: Finding): string {
+  return `${severity === 'info' ? 'info ' : ''}${code} ${path}`;
 }

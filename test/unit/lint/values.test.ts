@@ -27,6 +27,14 @@ describe('lint of values', () => {
     expect(METHODS.has('MSEARCH')).to.equal(true);
   });
 
+  it('says of a method that HTTP/2 can carry that it is sent over HTTP/2 only', () => {
+    const messages = (method: string): readonly string[] => findingsOf(to({ methods: [method] })).map(({ message }) => message);
+
+    expect(messages('BREW')).to.deep.equal(['"BREW" is sent over HTTP/2 only: it is not a known method']);
+    expect(messages('get')).to.deep.equal(['"get" is sent over HTTP/2 only: methods are case-sensitive']);
+    expect(messages('GET POST')).to.deep.equal(['"GET POST" never matches: it is not a known method']);
+  });
+
   it('reports severity info, which the webhook does not show', () => {
     expect(lintPolicy(when(claim('admin'), ['true'])).map(({ severity }) => severity)).to.deep.equal(['info']);
   });
