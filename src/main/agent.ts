@@ -1,6 +1,5 @@
 /*
- * Entry point of the agent, which runs until SIGTERM or SIGINT. `agent redirect …` sets up the pod's traffic redirection
- * instead and exits. Wiring only.
+ * Entry point of the agent, which runs until SIGTERM or SIGINT. Wiring only.
  */
 import { startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/context.ts';
@@ -46,14 +45,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
 async function main(): Promise<void> {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
-  const [task, ...rest] = process.argv.slice(2);
-  if (task === 'redirect') {
-    const { applyRedirect } = await import('../inject/redirect/apply-redirect.ts');
-    const applied = await applyRedirect(rest, stop.signal);
-    createLogger({ level: 'info', component: 'redirect' }).info(applied, 'inbound connections redirected');
-    return;
-  }
-  await run(task === undefined ? [] : [task, ...rest], stop.signal);
+  await run(process.argv.slice(2), stop.signal);
 }
 
 try {

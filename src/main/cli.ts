@@ -1,6 +1,8 @@
 /*
  * Entry point of `sallyport` and `kubectl-sallyport`. Wiring only.
  */
+import { basename } from 'node:path';
+import { isMainThread, Worker } from 'node:worker_threads';
 import type { RunProcess } from '../cli/context/command-context.ts';
 import { MAX_FILE_BYTES } from '../cli/input/read-file.ts';
 import { runCli } from '../cli/program.ts';
@@ -43,18 +45,39 @@ function entryPoint(load: () => Promise<unknown>): RunProcess {
   };
 }
 
-process.exitCode = await runCli(process.argv.slice(2), {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  readStdin: () => textOf(process.stdin, MAX_FILE_BYTES),
-  cwd: process.cwd(),
-  env: process.env,
-  stopSignal,
-  processes: {
-    controller: entryPoint(() => import('./controller.ts')),
-    agent: entryPoint(() => import('./agent.ts')),
-  },
-});
-await flushLogs();
-// A reader that has stopped must not keep the process alive.
-if (isLogged(STDOUT) || isLogged(STDERR)) process.exit();
+/** kubectl runs `kubectl_complete-sallyport`, a link to this program, to complete a word. */
+function commandLine([, program = '', ...args]: readonly string[]): readonly string[] {
+  return basename(program) === 'kubectl_complete-sallyport' ? ['__complete', ...args] : args;
+}
+
+async function runCommand(): Promise<void> {
+  process.exitCode = await runCli(commandLine(process.argv), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    readStdin: () => textOf(process.stdin, MAX_FILE_BYTES),
+    cwd: process.cwd(),
+    env: process.env,
+    stopSignal,
+    // The file of the worker is this one: the bundler gives the other files names that change.
+    startProofWorker: () => new Worker(new URL(import.meta.url)),
+    processes: {
+      controller: entryPoint(() => import('./controller.ts')),
+      agent: entryPoint(() => import('./agent.ts')),
+    },
+  });
+  await flushLogs();
+  // Neither a reader that has stopped nor a connection that is still being opened must keep the process alive.
+  if (!isLogged(STDOUT)) await written(process.stdout);
+  if (!isLogged(STDERR)) await written(process.stderr);
+  process.exit();
+}
+
+/** Until everything before is written: to a pipe, a process writes in the background on some systems. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
+
+if (isMainThread) await runCommand();
+else await import('../cli/commands/proof-worker.ts');

@@ -3,20 +3,26 @@
  * other failure. Wiring only.
  */
 import { randomUUID } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
 import packageJson from '../../package.json' with { type: 'json' };
+import { systemClock } from '../clock.ts';
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
-import { type ControllerConfig, configFileOf, loadControllerConfig } from '../config/controller.ts';
+import { type ControllerConfig, configFileOf, loadControllerConfig, namespacesToWatch } from '../config/controller.ts';
 import { followConfig } from '../config/follow-config.ts';
 import { agentRulesOf, injectionConfigOf } from '../config/injection.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
+import { createPodTokens } from '../feed-server/pod-tokens.ts';
+import { type RunningFeed, startFeed } from '../feed-server/start-feed.ts';
 import { readFetchLimits } from '../jwks/fetch-limits.ts';
 import { startOpsServer } from '../ops-server/ops-server.ts';
 import { readRegularFile } from '../regular-file.ts';
+import { type AgentReports, createAgentReports } from '../status/agent-reports.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../telemetry/controller-metrics.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
 import { createLogger, exitOnUncaught, type Logger } from '../telemetry/logger.ts';
 import { createWebhookMetrics } from '../telemetry/webhook-metrics.ts';
+import { NEW_ACCESS_MEMORY } from '../webhook/new-access.ts';
 import { startWebhook, type WebhookOptions } from '../webhook/start-webhook.ts';
 
 const EXIT_CONFIG = 78;
@@ -33,7 +39,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const config = await readConfig();
   const logger = createLogger({ level: config.logLevel, component: 'controller' });
   exitOnUncaught(logger);
-  const metrics = createControllerMetrics({ version: packageJson.version });
+  const metrics = createControllerMetrics({ version: packageJson.version, lease: config.leaderElection.name });
   const client = connect(config, metrics);
   const follower = followConfig({
     first: config,
@@ -59,6 +65,8 @@ interface Running {
 
 async function serve({ config, logger, metrics, client, mesh }: Running, signal: AbortSignal): Promise<void> {
   const identity = `${config.identity}_${randomUUID().slice(0, 8)}`;
+  const agents = config.feed.enabled ? createAgentReports(systemClock) : undefined;
+  const watchNamespaces = namespacesToWatch(config);
   const manager = createManager({
     client,
     mesh,
@@ -66,15 +74,18 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     logger,
     instance: config.identity,
     namespace: config.namespace,
+    ...(watchNamespaces === undefined ? {} : { watchNamespaces }),
     workers: config.workers,
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
     jwks: { refreshMs: config.jwks.refreshMs, limits: await readFetchLimits(config.jwks) },
     agentRules: agentRulesOf(config.webhook),
+    ...(agents === undefined ? {} : { agents }),
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
+  const feed = agents === undefined ? undefined : await openFeed({ config, logger, metrics, client, mesh }, manager.feed, agents);
   const webhook = config.webhook.enabled
-    ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading })
+    ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading, feed })
     : undefined;
   const health = await startOpsServer({
     ...config.http,
@@ -95,15 +106,57 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     await manager.run(signal);
     if (webhook !== undefined && signal.aborted) await drained;
   } finally {
+    await feed?.stop();
     await webhook?.stop();
     await health.close();
   }
 }
 
+/** A feed, and where agents find it once there is a certificate. */
+interface OpenFeed extends Pick<RunningFeed, 'stop'> {
+  readonly serve: NonNullable<WebhookOptions['onCertificate']>;
+  readonly injected: NonNullable<WebhookOptions['feed']>;
+}
+
+async function openFeed(
+  { config, logger, metrics, client }: Running,
+  { source, isReady, leaderHost }: ReturnType<typeof createManager>['feed'],
+  agents: AgentReports,
+): Promise<OpenFeed> {
+  const { host, port, maxStreams } = config.feed;
+  let streams = (): number => 0;
+  const feed = await startFeed({
+    host,
+    port,
+    maxStreams,
+    tlsMinVersion: config.webhook.tlsMinVersion,
+    source,
+    reports: agents,
+    isReady,
+    leaderHost,
+    tokens: createPodTokens({ client, clock: systemClock }),
+    clock: systemClock,
+    logger: logger.child({ part: 'feed' }),
+    observer: metrics.feed(() => streams()),
+  });
+  streams = feed.streams;
+  let injected: ReturnType<OpenFeed['injected']>;
+  return {
+    stop: feed.stop,
+    serve: ({ serving, authorities }) => {
+      feed.serve(serving, authorities);
+      injected = { address: `${config.webhook.service}.${config.namespace}.svc:${port}`, authorities };
+    },
+    injected: () => injected,
+  };
+}
+
 interface WebhookParts extends Running {
+  readonly feed: OpenFeed | undefined;
   readonly isLeader: () => boolean;
   readonly portsFor: WebhookOptions['portsFor'];
   readonly whyOverBudget: WebhookOptions['whyOverBudget'];
+  readonly editedPods: NonNullable<WebhookOptions['newAccess']>['editedPods'];
   readonly rootPoliciesFor: WebhookOptions['rootPoliciesFor'];
   readonly trustFor: WebhookOptions['trustFor'];
 }
@@ -117,16 +170,19 @@ function openWebhook({
   isLeader,
   portsFor,
   whyOverBudget,
+  editedPods,
   rootPoliciesFor,
   trustFor,
+  feed,
 }: WebhookParts): ReturnType<typeof startWebhook> {
-  const { host, port, service, tlsMinVersion } = config.webhook;
+  const { host, port, service, tlsMinVersion, certificateDirectory } = config.webhook;
   const options: WebhookOptions = {
     client,
     host,
     port,
     service,
     tlsMinVersion,
+    ...(certificateDirectory === undefined ? {} : { certificateDirectory }),
     logger,
     isLeader,
     portsFor,
@@ -134,12 +190,21 @@ function openWebhook({
     mesh: mesh.current,
     namespace: config.namespace,
     injection: { ...injectionConfigOf(config.webhook), image: config.webhook.agentImage, version: packageJson.version },
+    ...(config.webhook.newAccessWarnings ? { newAccess: { editedPods, startWorker: startNewAccessWorker } } : {}),
     rootPoliciesFor,
     trustFor,
+    ...(feed === undefined ? {} : { feed: feed.injected, onCertificate: feed.serve }),
     metrics: createWebhookMetrics(metrics.registry),
   };
   // Stopped by `stop`, after everything else.
   return startWebhook(options, new AbortController().signal);
+}
+
+/** The build puts the worker next to the controller's file. */
+function startNewAccessWorker(): Worker {
+  const isBuilt = !import.meta.url.endsWith('.ts');
+  const file = new URL(isBuilt ? './new-access-worker.mjs' : '../webhook/new-access-worker.ts', import.meta.url);
+  return new Worker(file, { resourceLimits: NEW_ACCESS_MEMORY });
 }
 
 function connect(config: ControllerConfig, metrics: ControllerMetrics): KubeClient {

@@ -2,9 +2,11 @@
  * Converts the manifests of a directory to cluster state: policies by kind, one pod for each workload, as the cluster would have
  * created it, namespaces, and the workloads that an agent protects, with its addresses.
  */
+import { APP_PROTOCOLS, type AppProtocol } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import {
   ACCEPT_HTTP10_ANNOTATION,
+  APP_PROTOCOL_ANNOTATION,
   EXCLUDE_PORTS_ANNOTATION,
   INCLUDE_PORTS_ANNOTATION,
   LISTEN_ANNOTATION,
@@ -34,6 +36,8 @@ export interface GuardedWorkload {
   readonly upstream: HostPort;
   /** Serve clients that speak HTTP/1.0. */
   readonly acceptHttp10: boolean;
+  /** What the application speaks. */
+  readonly appProtocol: AppProtocol;
 }
 
 /** The objects of a directory by their use. */
@@ -113,9 +117,12 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
     upstreamText === undefined ? bare : { ...bare, ...served, agent: { ports: served.ports ?? pod.ports ?? [], excluded: [], level: 2 } },
   );
   if (upstreamText === undefined) return;
+  const protocol = APP_PROTOCOLS.find((known) => known === (annotations[APP_PROTOCOL_ANNOTATION] ?? 'client'));
   const listenText = annotations[LISTEN_ANNOTATION];
   const listen = listenText === undefined ? DEFAULT_LISTEN : parseHostPort(listenText);
   if (upstream === undefined || upstream.port === 0) into.findings.push(badAnnotation(item, UPSTREAM_ANNOTATION, upstreamText));
+  else if (protocol === undefined)
+    into.findings.push(badAnnotation(item, APP_PROTOCOL_ANNOTATION, annotations[APP_PROTOCOL_ANNOTATION] ?? '', APP_PROTOCOLS.join(', ')));
   else if (listen === undefined) into.findings.push(badAnnotation(item, LISTEN_ANNOTATION, listenText ?? ''));
   else
     into.guarded.push({
@@ -124,6 +131,7 @@ function readWorkload(item: ManifestObject, template: Readonly<Record<string, un
       listen,
       upstream,
       acceptHttp10: annotations[ACCEPT_HTTP10_ANNOTATION] === 'on',
+      appProtocol: protocol,
     });
 }
 
@@ -172,11 +180,11 @@ export function parseHostPort(text: string): HostPort | undefined {
   return { host: match[1] ?? match[2] ?? '', port };
 }
 
-function badAnnotation(item: ManifestObject, annotation: string, value: string): ManifestFinding {
+function badAnnotation(item: ManifestObject, annotation: string, value: string, expected = 'host:port'): ManifestFinding {
   const { kind, metadata } = item.object;
   return manifestError(
     item.origin,
-    `${kind} ${metadata.namespace ?? ANY_NAMESPACE}/${metadata.name}: annotation ${annotation} is ${JSON.stringify(value)}; host:port is expected`,
+    `${kind} ${metadata.namespace ?? ANY_NAMESPACE}/${metadata.name}: annotation ${annotation} is ${JSON.stringify(value)}; ${expected} is expected`,
     'no agent runs for this workload until the annotation is fixed',
   );
 }

@@ -1,23 +1,32 @@
 /*
- * `sallyport bundle verify FILE...`: verifies signed bundles as an agent does, and says what it would accept.
+ * `sallyport bundle show POD`: what a pod or workload enforces. `sallyport bundle verify FILE...`: verifies signed bundles as an agent
+ * does, and says what it would accept.
  */
 import type { Command } from 'commander';
-import { parseBundle } from '../../bundle/decode.ts';
-import { acceptKeyLists, type TrustedKeys } from '../../bundle/key-list.ts';
-import { keyIdOf, type Statement, verifyStatement } from '../../bundle/statement.ts';
+import { keyIdOf, type Statement } from '../../bundle/statement.ts';
 import type { TrustAnchor } from '../../bundle/trust-anchor.ts';
 import { RefusedError } from '../../errors.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { openStatement } from '../input/open-statement.ts';
 import { requireInput } from '../input/read-file.ts';
 import { readTrustAnchor } from '../input/read-trust-anchor.ts';
-import { jsonOfStatement, readSlotConfigMaps, type SlotConfigMap, statementsIn, subjectOf } from '../input/slot-config-maps.ts';
+import { readSlotConfigMaps, type SlotConfigMap, statementsIn, subjectOf } from '../input/slot-config-maps.ts';
+import { addClusterOptions, type ClusterOptions } from '../live/cluster-options.ts';
+import { readPublishedBundle } from '../live/published-bundle.ts';
+import { withSession } from '../live/session.ts';
+import { findTarget, requireTargetName } from '../live/target.ts';
+import { formatPublishedBundle, publishedBundleValue } from '../output/published-bundle.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
 import { formatTable } from '../output/table.ts';
 import { writeDocument, writeText } from '../terminal/writers.ts';
 
 interface VerifyOptions {
   readonly trustAnchor: string;
+  readonly output: OutputFormat;
+}
+
+interface ShowOptions extends ClusterOptions {
   readonly output: OutputFormat;
 }
 
@@ -41,7 +50,17 @@ const KEY_LENGTH = 12;
 
 /** Adds `bundle` to the program. */
 export function addBundleCommand(program: Command, { context, finish }: CommandHost): void {
-  const bundle = program.command('bundle').summary('work with signed bundles').description('Works with signed bundles.');
+  const bundle = program
+    .command('bundle')
+    .summary('show and verify published bundles')
+    .description('Works with the signed bundles that the controller publishes. `bundle POD` is `bundle show POD`.');
+  addClusterOptions(bundle.command('show <target>', { isDefault: true }), 'namespace')
+    .summary('show what a pod or workload enforces')
+    .description(
+      'Reads the bundle that is published for a pod or a workload, verifies it as the agent of the pod does, and shows its rules with the policies that they are from. Secrets are not shown.',
+    )
+    .addOption(outputOption())
+    .action(async (target: string, options: ShowOptions) => finish(await show(target, options, context)));
   bundle
     .command('verify')
     .summary('verify signed bundles in files')
@@ -52,6 +71,18 @@ export function addBundleCommand(program: Command, { context, finish }: CommandH
     .requiredOption('--trust-anchor <file>', 'what agents trust: the output of `sallyport keys show --anchor`')
     .addOption(outputOption())
     .action(async (files: string[], options: VerifyOptions) => finish(await verify(files, options, context)));
+}
+
+async function show(name: string, options: ShowOptions, context: CommandContext): Promise<number> {
+  const { stdout } = context;
+  const wanted = requireTargetName(name);
+  const { target, published } = await withSession(options, context, async (session) => {
+    const found = await findTarget(session, wanted);
+    return { target: found, published: await readPublishedBundle(session, found) };
+  });
+  if (options.output === 'table') writeText(stdout, formatPublishedBundle(published, target, stdout));
+  else writeDocument(stdout, formatDocument('PublishedBundle', publishedBundleValue(published, target), options.output));
+  return EXIT_OK;
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, context: CommandContext): Promise<number> {
@@ -72,9 +103,8 @@ function describeUnsigned({ name, namespace }: SlotConfigMap): Verified {
 }
 
 function verifyOne(statement: Statement, all: readonly SlotConfigMap[], anchor: TrustAnchor): Verified {
-  const slots = all.filter(({ namespace }) => namespace === statement.namespace);
-  const own = slots.filter((slot) => slot.statement?.digest === statement.digest);
-  const { jws = '', keys = '' } = own.find((slot) => slot.statement?.number === statement.number) ?? {};
+  const own = all.filter((slot) => slot.namespace === statement.namespace && slot.statement?.digest === statement.digest);
+  const { jws = '' } = own.find((slot) => slot.statement?.number === statement.number) ?? {};
   const facts = {
     configMaps: own.map(({ name }) => name),
     subject: subjectOf(statement),
@@ -84,24 +114,12 @@ function verifyOne(statement: Statement, all: readonly SlotConfigMap[], anchor: 
     validUntil: '',
   };
   try {
-    const trusted = acceptKeyLists(keys, anchor);
-    checkStatement(statement, jws, { keys: trusted, anchor });
-    const json = jsonOfStatement(statement, slots);
-    if (statement.schema === 'sallyport.dev/bundle/v2') parseBundle(json);
-    const notAfter = trusted.keys.get(facts.key)?.notAfter ?? 0;
-    return { ...facts, validUntil: new Date(notAfter).toISOString(), result: 'valid', message: '' };
+    const { validUntil } = openStatement(statement, all, anchor);
+    return { ...facts, validUntil, result: 'valid', message: '' };
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     return { ...facts, result: error.code, message: error.message };
   }
-}
-
-function checkStatement(
-  { schema, namespace, workload }: Statement,
-  jws: string,
-  { keys, anchor }: { readonly keys: TrustedKeys; readonly anchor: TrustAnchor },
-): void {
-  verifyStatement(schema, jws, { cluster: anchor.cluster, namespace, workload, keys, nowMs: Date.now() });
 }
 
 function print(results: readonly Verified[], output: OutputFormat, { stdout }: CommandContext): void {

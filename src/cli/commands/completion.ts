@@ -3,7 +3,7 @@
  */
 import { Argument, type Command } from 'commander';
 import { describeProgram } from '../completion/command-model.ts';
-import { completionScript, type Shell } from '../completion/scripts.ts';
+import { completionScript, SHELLS, type Shell } from '../completion/scripts.ts';
 import type { CommandHost } from '../context/command-context.ts';
 import { EXIT_OK } from '../context/exit-codes.ts';
 import { writeDocument } from '../terminal/writers.ts';
@@ -13,8 +13,10 @@ export function addCompletionCommand(program: Command, { context, finish }: Comm
   program
     .command('completion')
     .summary('print a completion script')
-    .description('Prints the completion script of a shell. The first lines of the script say how to load it.')
-    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+    .description(
+      'Prints the completion script of a shell, or the program kubectl_complete-sallyport, by which `kubectl sallyport` is completed in every shell. The first lines of the script say how to load it.',
+    )
+    .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
     .action((shell: Shell) => {
       writeDocument(context.stdout, completionScript(shell, describeProgram(program)));
       finish(EXIT_OK);

@@ -11,6 +11,7 @@ import { explainRequest } from '../../explain/explain-request.ts';
 import type { GeneratedClaims, TokenPlace } from '../../explain/generate/generated-request.ts';
 import { placesOf } from '../../explain/generate/solve-tokens.ts';
 import { createTestKey } from '../../explain/test-key.ts';
+import type { Labels } from '../../resolve/policy-applies.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_OK, EXIT_USAGE } from '../context/exit-codes.ts';
@@ -26,6 +27,8 @@ import { readManifests } from '../input/read-manifests.ts';
 import { addRequestOptions, type RequestOptions, readClaims, readRequestOptions } from '../input/request-options.ts';
 import type { ReadRequest, RequestSpec } from '../input/request-spec.ts';
 import { parseLabels } from '../input/workload-argument.ts';
+import { addClusterOptions, type ClusterOptions, namesCluster } from '../live/cluster-options.ts';
+import { type LivePolicies, namesTarget, readLivePolicies } from '../live/live-policy-set.ts';
 import { explanationValue, formatExplanation, type ShownExplanation } from '../output/explanation.ts';
 import { writeFindingLines } from '../output/findings.ts';
 import { formatDocument, type OutputFormat, outputOption } from '../output/structured.ts';
@@ -33,7 +36,7 @@ import { requestText } from '../terminal/printable.ts';
 import { writeDocument, writeText } from '../terminal/writers.ts';
 import { explainLogged, readRequestFile } from './explain-logged.ts';
 
-interface ExplainOptions extends RequestOptions {
+interface ExplainOptions extends RequestOptions, ClusterOptions {
   readonly config?: string;
   readonly bundle?: string;
   readonly workload?: string;
@@ -46,13 +49,15 @@ interface ExplainOptions extends RequestOptions {
 
 /** Adds `explain` to the program. */
 export function addExplainCommand(program: Command, { context, finish }: CommandHost): void {
-  const command = program
-    .command('explain')
+  const command = addClusterOptions(program.command('explain'), 'namespace')
     .summary('show why a request is allowed or denied')
     .description(
-      'Evaluates one request under the policies in files, or in a published bundle, exactly as an agent does. Shows what decided and, for every other rule, each clause that failed; the rule with the fewest failing clauses comes first. Nothing is sent. The exit code is 0 for every verdict.',
+      'Evaluates one request under the policies in files, or in the bundle that is published for a pod or workload (POD or KIND/NAME), exactly as an agent does. Shows what decided and, for every other rule, each clause that failed; the rule with the fewest failing clauses comes first. Nothing is sent. The exit code is 0 for every verdict.',
     )
-    .argument('[path...]', 'files or directories of manifests, - for standard input; and the URL of the request, unless given with --url')
+    .argument(
+      '[path...]',
+      'files or directories of manifests, - for standard input, or one pod or workload of the cluster; and the URL of the request, unless given with --url',
+    )
     .addOption(configOption())
     .option('--bundle <file>', 'a bundle instead of manifests: the output of `compile -o json`, or a ConfigMap as kubectl prints it')
     .option('--workload <namespace/[kind/]name>', 'workload that receives the request (default: the only one)')
@@ -66,7 +71,8 @@ export function addExplainCommand(program: Command, { context, finish }: Command
     .addOption(outputOption().argParser((value) => outputFormat(value, command)))
     .action(async (args: string[], parsed: ExplainOptions) => {
       const { paths, options } = takeUrlArgument(args, parsed);
-      const shown = await explain(await readPolicies(paths, options, context), options, context);
+      const { set, labels } = await readPolicies(paths, options, context);
+      const shown = await explain(set, labels, options, context);
       if (options.output === 'table') writeText(context.stdout, formatExplanation(shown, context.stdout));
       else writeDocument(context.stdout, formatDocument('Explanation', explanationValue(shown), options.output));
       finish(EXIT_OK);
@@ -82,9 +88,15 @@ function outputFormat(value: string, command: Command): OutputFormat {
   return 'table';
 }
 
-async function explain(set: PolicySet, options: ExplainOptions, context: CommandContext): Promise<ShownExplanation> {
+/** @param known labels of the pod in the cluster; undefined: unknown */
+async function explain(
+  set: PolicySet,
+  known: Labels | undefined,
+  options: ExplainOptions,
+  context: CommandContext,
+): Promise<ShownExplanation> {
   const workload = chooseWorkload(set, options.workload);
-  const target = set.target(workload, options.labels === undefined ? undefined : parseLabels(options.labels));
+  const target = set.target(workload, options.labels === undefined ? known : parseLabels(options.labels));
   writeFindingLines(set.compiledFindings(), context.stderr);
   const { namespace, name } = parseWorkloadKey(target.workload);
   const caveats: string[] = [...target.caveats];
@@ -113,7 +125,7 @@ async function explain(set: PolicySet, options: ExplainOptions, context: Command
       ? explainCodecRejection(read)
       : explainLogged(
           input,
-          { program: target.program, request: read.request, options },
+          { program: target.program, digest: set.digest, request: read.request, options },
           explainRequest(enforced, read.request, nowSeconds, { authorizer }),
         );
   return {
@@ -166,7 +178,21 @@ function takeUrlArgument(
   return { paths: args.filter((arg) => arg !== url), options: { ...options, url } };
 }
 
-async function readPolicies(paths: readonly string[], options: ExplainOptions, context: CommandContext): Promise<PolicySet> {
+async function readPolicies(paths: readonly string[], options: ExplainOptions, context: CommandContext): Promise<LivePolicies> {
+  const [first] = paths;
+  const isLive = options.bundle === undefined && (namesCluster(options) || (await namesTarget(paths, context)));
+  if (!isLive) return { set: await readFiles(paths, options, context), labels: undefined };
+  if (first === undefined || paths.length > 1) throw new CommandError(EXIT_USAGE, 'give one pod or workload of the cluster');
+  const keySetOf = await readKeySets(options.jwks, context);
+  if (namesCluster(options)) return readLivePolicies(first, options, { keySetOf, context });
+  return readLivePolicies(first, options, { keySetOf, context }).catch((thrown: unknown) => {
+    if (!(thrown instanceof CommandError)) throw thrown;
+    const lines = [`${first}: no such file or directory`, `as a pod or workload: ${thrown.message}`];
+    throw new CommandError(thrown.exitCode, lines, { cause: thrown });
+  });
+}
+
+async function readFiles(paths: readonly string[], options: ExplainOptions, context: CommandContext): Promise<PolicySet> {
   if ((options.bundle === undefined) === (paths.length === 0)) {
     throw new CommandError(EXIT_USAGE, 'give policies in one form: as paths or as --bundle');
   }

@@ -3,6 +3,7 @@
  * on an error nothing is printed to stdout, so that a pipe into kubectl never applies half of the input.
  */
 import { type Command, Option } from 'commander';
+import { initImageOf } from '../../api/kube/agent-image.ts';
 import { formatTrustAnchor } from '../../bundle/trust-anchor.ts';
 import { injectionConfigOf } from '../../config/injection.ts';
 import { RefusedError } from '../../errors.ts';
@@ -10,7 +11,7 @@ import { type InjectionFinding, injectManifest, readObjects } from '../../inject
 import type { InjectionSettings } from '../../inject/settings.ts';
 import { VERSION } from '../../version.ts';
 import { type CommandContext, CommandError, type CommandHost } from '../context/command-context.ts';
-import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
+import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK, EXIT_USAGE } from '../context/exit-codes.ts';
 import { errorReason } from '../input/error-reason.ts';
 import { readConfig } from '../input/read-config.ts';
 import { readInput } from '../input/read-file.ts';
@@ -27,6 +28,7 @@ interface InjectOptions {
   readonly trustAnchor: string;
   readonly config?: string;
   readonly image?: string;
+  readonly initImage?: string;
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   readonly agentLogLevel?: string;
 }
@@ -43,7 +45,8 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
     .requiredOption('--trust-anchor <file>', 'what agents trust: the output of `sallyport keys show --anchor`')
     .option('--config <file>', 'controller configuration; its webhook section describes agents')
     .option('--image <image>', `image of the agent (default: the one in the configuration, else ${DEFAULT_AGENT_IMAGE})`)
-    .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of the agent').choices(['Always', 'IfNotPresent', 'Never']))
+    .option('--init-image <image>', 'image of the init container (default: that of the agent with the name redirect instead of agent)')
+    .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of both').choices(['Always', 'IfNotPresent', 'Never']))
     .addOption(new Option('--agent-log-level <level>', 'log level of the agent').choices(['debug', 'info', 'warn', 'error']))
     .action(async (options: InjectOptions) => finish(await inject(options, context)));
 }
@@ -81,12 +84,21 @@ async function inject(options: InjectOptions, context: CommandContext): Promise<
 /** Flags take precedence over the environment, and that over the configuration, so that command and webhook make the same pods. */
 async function readSettings(options: InjectOptions, context: CommandContext): Promise<InjectionSettings> {
   const { webhook } = await readConfig(options.config, context);
-  const image = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
+  const configuredImage = options.image ?? context.env['SALLYPORT_AGENT_IMAGE'] ?? webhook.agentImage;
+  const image = configuredImage === '' ? DEFAULT_AGENT_IMAGE : configuredImage;
+  const initImage = options.initImage ?? context.env['SALLYPORT_INIT_IMAGE'] ?? webhook.initImage ?? initImageOf(image);
+  if (initImage === undefined) {
+    throw new CommandError(
+      EXIT_USAGE,
+      `--init-image is required: it cannot be derived from "${image}", which has a digest or another name than agent`,
+    );
+  }
   const pullPolicy = options.imagePullPolicy ?? (options.config === undefined ? undefined : webhook.agentImagePullPolicy);
   const { imagePullPolicy: _default, ...configured } = injectionConfigOf(webhook);
   return {
     ...configured,
-    image: image === '' ? DEFAULT_AGENT_IMAGE : image,
+    image,
+    initImage,
     version: VERSION,
     trust: { anchor: formatTrustAnchor(await readTrustAnchor(options.trustAnchor, context)), floor: 0 },
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),

@@ -9,12 +9,22 @@ import { AGENT_REFERENCE } from '../../config/agent-reference.ts';
 import { CONTROLLER_SETTINGS } from '../../config/controller.ts';
 import type { CommandHost, RunProcess } from '../context/command-context.ts';
 
-/** Adds `controller` and `agent` to the program. */
-export function addProcessCommands(program: Command, host: CommandHost): void {
-  const { controller, agent } = host.context.processes;
-  const ofController = { summary: 'run the controller', subject: 'the controller', run: controller, flags: CONTROLLER_FLAGS };
-  addProcessCommand(program, host, { name: 'controller', ...ofController });
-  addProcessCommand(program, host, { name: 'agent', summary: 'run one agent', subject: 'an agent', run: agent, flags: AGENT_FLAGS });
+/** Adds `controller` to the program. */
+export function addControllerCommand(program: Command, host: CommandHost): void {
+  const run = host.context.processes.controller;
+  addProcessCommand(program, host, {
+    name: 'controller',
+    summary: 'run the controller',
+    subject: 'the controller',
+    run,
+    flags: CONTROLLER_FLAGS,
+  });
+}
+
+/** Adds `agent` to the program. */
+export function addAgentCommand(program: Command, host: CommandHost): void {
+  const run = host.context.processes.agent;
+  addProcessCommand(program, host, { name: 'agent', summary: 'run one agent', subject: 'an agent', run, flags: AGENT_FLAGS });
 }
 
 interface LongRunning {

@@ -3,18 +3,16 @@
  * refuses. Loaded only for this, so that other commands do not pay for it.
  */
 import { performance } from 'node:perf_hooks';
-import { setImmediate } from 'node:timers/promises';
 import { comparePrograms, type Direction } from '../../analysis/compare-programs.ts';
 import { explainDecision } from '../../explain/diff-decisions.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
 import type { DirectionName } from '../input/witness-spec.ts';
 import type { ProvenDifference, ProvenVerdict, ProvenWorkload } from '../output/proof.ts';
-import type { TargetPair } from './compare-decisions.ts';
-import { type ConfirmedWitness, createWitnessCheck } from './confirm-witness.ts';
-import { simplestWitness } from './simplest-witness.ts';
+import { type ComparedPrograms, type ConfirmedWitness, createWitnessCheck } from './confirm-witness.ts';
+import { collectWitnesses } from './simplest-witness.ts';
 
-/** A workload to compare. */
-export interface ProvenPair extends TargetPair {
+/** A workload to compare. Plain data. */
+export interface ProvenPair extends ComparedPrograms {
   /** Absent: the workload has one set of labels. */
   readonly labels?: Labels;
   /** The set that has the workload; absent: both. */
@@ -32,35 +30,16 @@ export interface ProofOptions {
 const PROTOCOLS = ['http', 'tcp'] as const;
 const DIRECTIONS = ['widened', 'narrowed'] as const;
 
-/** Compares the pairs one after the other; each result is complete before the next pair begins. */
-export async function* proveDifferences(pairs: readonly ProvenPair[], options: ProofOptions): AsyncGenerator<ProvenWorkload> {
-  for (const pair of pairs) {
-    yield proveWorkload(pair, options);
-    // Searching never waits for I/O: without this pause nothing would be written before the last workload.
-    await setImmediate();
-  }
-}
-
-function proveWorkload(pair: ProvenPair, { timeoutMs, nowSeconds }: ProofOptions): ProvenWorkload {
+/** Compares the two programs of one workload. */
+export function proveWorkload(pair: ProvenPair, { timeoutMs, nowSeconds }: ProofOptions): ProvenWorkload {
   const end = performance.now() + timeoutMs;
+  const isOver = (): boolean => performance.now() > end;
   const check = createWitnessCheck(pair, nowSeconds);
   const differences: ProvenDifference[] = [];
   const undecided: ProvenWorkload['undecided'][number][] = [];
   for (const protocol of PROTOCOLS) {
-    const confirmed = new Map<DirectionName, ConfirmedWitness>();
-    const comparison = comparePrograms(pair.before.program, pair.after.program, {
-      protocol,
-      isOver: () => performance.now() > end,
-      confirm(witness, direction) {
-        const found = check.confirm(witness, direction);
-        if (found !== undefined)
-          confirmed.set(
-            direction,
-            simplestWitness(found, (simpler) => check.confirm(simpler, direction)),
-          );
-        return found !== undefined;
-      },
-    });
+    const { confirm, confirmed } = collectWitnesses(check, isOver);
+    const comparison = comparePrograms(pair.before, pair.after, { protocol, isOver, confirm });
     for (const direction of DIRECTIONS) {
       const result: Direction = comparison[direction];
       const found = confirmed.get(direction);
@@ -68,9 +47,8 @@ function proveWorkload(pair: ProvenPair, { timeoutMs, nowSeconds }: ProofOptions
       if (result.kind === 'found' && found !== undefined) differences.push(explained(found, direction, nowSeconds));
     }
   }
-  const { workload } = pair.before;
   return {
-    workload,
+    workload: pair.workload,
     ...(pair.labels === undefined ? {} : { labels: pair.labels }),
     ...(pair.onlyIn === undefined ? {} : { onlyIn: pair.onlyIn }),
     verdict: verdictOf(differences, undecided),

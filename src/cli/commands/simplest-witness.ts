@@ -4,11 +4,34 @@
  */
 
 import type { WitnessRequest } from '../../analysis/candidate.ts';
-import type { Witness, WitnessToken } from '../../analysis/compare-programs.ts';
-import type { ConfirmedWitness } from './confirm-witness.ts';
+import type { CompareOptions } from '../../analysis/compare-programs.ts';
+import type { Witness, WitnessToken } from '../../analysis/witness.ts';
+import type { DirectionName } from '../input/witness-spec.ts';
+import type { ConfirmedWitness, WitnessCheck } from './confirm-witness.ts';
+
+/** What a comparison confirms its witnesses with. */
+export interface WitnessCollector extends Pick<CompareOptions, 'confirm'> {
+  /** The last witness that was confirmed in each direction, as small as possible. */
+  readonly confirmed: ReadonlyMap<DirectionName, ConfirmedWitness>;
+}
+
+/** Confirms by `check`, and keeps what is confirmed. @param isOver when it says so, a witness stays as large as it is */
+export function collectWitnesses(check: WitnessCheck, isOver: () => boolean): WitnessCollector {
+  const confirmed = new Map<DirectionName, ConfirmedWitness>();
+  const confirm: CompareOptions['confirm'] = (witness, direction) => {
+    const found = check.confirm(witness, direction);
+    if (found === undefined) return false;
+    confirmed.set(
+      direction,
+      simplestWitness(found, (simpler) => (isOver() ? undefined : check.confirm(simpler, direction))),
+    );
+    return true;
+  };
+  return { confirm, confirmed };
+}
 
 /** The smallest witness that the steps below lead to. @param confirm undefined: both sets decide it alike */
-export function simplestWitness(found: ConfirmedWitness, confirm: (witness: Witness) => ConfirmedWitness | undefined): ConfirmedWitness {
+function simplestWitness(found: ConfirmedWitness, confirm: (witness: Witness) => ConfirmedWitness | undefined): ConfirmedWitness {
   let best = found;
   for (let isSmaller = true; isSmaller; ) {
     isSmaller = false;

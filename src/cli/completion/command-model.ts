@@ -32,6 +32,8 @@ export interface CommandModel {
   readonly options: readonly OptionModel[];
   /** Its subcommands, one of which must be named; empty: none. */
   readonly commands: readonly CommandModel[];
+  /** The command that its group runs when none is named. */
+  readonly isDefault: boolean;
 }
 
 /** The options of the program itself and its commands, in the order of help. */
@@ -42,7 +44,13 @@ export interface ProgramModel {
 
 /** Describes a commander program. */
 export function describeProgram(program: Command): ProgramModel {
-  return { options: program.options.map(optionModel), commands: program.commands.map(commandModel) };
+  return { options: program.options.map(optionModel), commands: listed(program) };
+}
+
+/** Without hidden ones. */
+function listed(command: Command): readonly CommandModel[] {
+  const shown: readonly Command[] = command.createHelp().visibleCommands(command);
+  return command.commands.filter((each) => shown.includes(each)).map(commandModel);
 }
 
 function commandModel(command: Command): CommandModel {
@@ -59,7 +67,8 @@ function commandModel(command: Command): CommandModel {
       };
     }),
     options: command.options.map(optionModel),
-    commands: command.commands.map(commandModel),
+    commands: listed(command),
+    isDefault: (command.parent as (Command & { readonly _defaultCommandName?: string }) | null)?._defaultCommandName === command.name(),
   };
 }
 

@@ -3,6 +3,8 @@
  * no command touches a global stream or ends the process.
  */
 
+import type { Worker } from 'node:worker_threads';
+
 /** A stream that a command writes to. Colour and progress appear only if it is a terminal. */
 export type OutputStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
@@ -23,6 +25,8 @@ export interface CommandContext {
    * returns. Without the call, and at the second signal, the signal ends the process, whatever the command is busy with.
    */
   readonly stopSignal: () => AbortSignal;
+  /** Starts a worker that runs `commands/proof-worker.ts`, whose file only the entry point knows. */
+  readonly startProofWorker: () => Worker;
   /** Processes that only the entry point can wire. */
   readonly processes: { readonly controller: RunProcess; readonly agent: RunProcess };
 }

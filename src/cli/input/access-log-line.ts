@@ -20,6 +20,8 @@ export interface AccessLine {
   readonly isTokenKnown: boolean;
   /** As logged: `allow`, `deny` and others. */
   readonly decision: string;
+  /** Of the bundle that decided; `''`: unknown. */
+  readonly digest: string;
   /** Why the request cannot be evaluated; absent: it can. */
   readonly unusable?: string;
 }
@@ -40,6 +42,7 @@ const lineSchema = z.object({
   'rpc.system': z.string().optional(),
   reason: z.string().optional(),
   principal: z.string(),
+  digest: z.string().default(''),
 });
 
 type Line = z.infer<typeof lineSchema>;
@@ -51,7 +54,8 @@ export function isAgentLine(value: unknown): value is { readonly component: unkn
 
 /** The request of a line; undefined: it is another line of the agent's output. @returns a string that names what is wrong */
 export function readAccessLine(value: { readonly component: unknown }): AccessLine | string | undefined {
-  if (value.component !== 'access') return undefined;
+  // A TCP connection is no request.
+  if (value.component !== 'access' || ('message' in value && value.message === 'connection')) return undefined;
   const result = lineSchema.safeParse(value);
   if (!result.success) {
     const [issue] = result.error.issues;
@@ -63,6 +67,7 @@ export function readAccessLine(value: { readonly component: unknown }): AccessLi
     spec: specOf(line),
     principal: line.principal,
     decision: line.decision,
+    digest: line.digest,
     isTokenKnown: line.reason !== undefined,
     ...(unusable === undefined ? {} : { unusable }),
   };

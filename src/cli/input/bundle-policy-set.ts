@@ -10,7 +10,7 @@ import { decodeBundle, parseBundle } from '../../bundle/decode.ts';
 import { digestOf } from '../../bundle/digest.ts';
 import { CommandError } from '../context/command-context.ts';
 import { EXIT_BAD_DATA } from '../context/exit-codes.ts';
-import { withBundleKeys } from './bundle-keys.ts';
+import { type BundleOrigin, withBundleKeys } from './bundle-keys.ts';
 import type { KeySetOf } from './key-sets.ts';
 import type { PolicySet } from './policy-set.ts';
 import { chooseTarget, unknownWorkload } from './policy-target.ts';
@@ -39,15 +39,20 @@ export function policySetOfBundle(text: string, file: string, keySetOf: KeySetOf
   const slots = json === undefined ? readSlotConfigMaps(text, file) : slotsOf(json);
   const plain = slots.length === 0 ? (json ?? firstDocument(text)) : undefined;
   const bundle = slots.length === 0 ? decodeBundle(bundleFiles(plain, file)).bundle : bundleOfSlots(slots, file);
-  const isPublished = slots.length > 0 || (isObject(plain) && plain['kind'] === 'ConfigMap');
+  return policySetOfDecoded(bundle, { keySetOf, isPublished: slots.length > 0 || (isObject(plain) && plain['kind'] === 'ConfigMap') });
+}
+
+/** The policies in a bundle. @param origin where it is from, and keys of rules that it has no keys for */
+export function policySetOfDecoded(bundle: Bundle, origin: BundleOrigin): PolicySet {
   const known = workloadKey(bundle.workload);
   return {
     workloads: [known],
     policies: undefined,
+    rootNamespace: '',
     findings: [],
     target(workload, labels) {
       if (workloadKey(resolveWorkload(workload, [known])) !== known) throw unknownWorkload(workload, [known]);
-      return withBundleKeys(chooseTarget(bundle, labels), { keySetOf, isPublished });
+      return withBundleKeys(chooseTarget(bundle, labels), origin);
     },
     compiledFindings: () => [],
     labelSets: () => bundle.variants.map(({ labels }) => labels),

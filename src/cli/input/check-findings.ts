@@ -1,6 +1,7 @@
 /*
  * Everything that `sallyport check` reports about manifests. `sallyport run` shows the same.
  */
+import { createRuleProver } from '../../analysis/rule-prover.ts';
 import type { Policy } from '../../api/istio/resources.ts';
 import { parseWorkloadKey, workloadKey } from '../../api/kube/keys.ts';
 import { UPSTREAM_ANNOTATION } from '../../api/kube/names.ts';
@@ -16,12 +17,17 @@ import { compileAlone, createOfflineClusterState, type OfflineClusterState } fro
 import { portFindings } from './port-findings.ts';
 import type { ReadManifests } from './read-manifests.ts';
 
+/** The steps of all questions take some 0.3 s. */
+const PROVER_LIMITS = { stepsPerQuestion: 100_000, steps: 2_000_000 } as const;
+
 /** The findings of a check. */
 export interface CheckResult {
   /** Sorted by position. */
   readonly findings: readonly LocatedFinding[];
   /** Number of policy objects, valid or not. */
   readonly policies: number;
+  /** What was checked. */
+  readonly offline: OfflineClusterState;
 }
 
 /** Validates, compiles and lints the policies of `manifests`. @param onProgress called with what is being done */
@@ -38,7 +44,7 @@ export function checkManifests(
     ...portFindings(offline, manifests.objects),
     ...workloadFindings(offline, manifests),
   ]);
-  return { findings, policies: offline.policies.length };
+  return { findings, policies: offline.policies.length, offline };
 }
 
 /** Findings of compiling each workload, and each policy that selects none. Keys behind URLs are not fetched, so they are not missed. */
@@ -68,8 +74,9 @@ function hasIdleTargetsOnly({ spec: { targetRefs = [] } }: Policy): boolean {
 /** Likely mistakes in policies that are valid. */
 function lintFindings(offline: OfflineClusterState, mesh: MeshConfig): readonly LocatedFinding[] {
   const policies = [...offline.clusterState.policies.values()].flatMap(({ active }) => active ?? []);
+  const prover = createRuleProver(mesh.pathNormalization, PROVER_LIMITS);
   return offline.reportCompiled(
-    lintPolicies(policies, mesh).flatMap(({ policy: { kind, metadata }, findings }) =>
+    lintPolicies(policies, mesh, prover).flatMap(({ policy: { kind, metadata }, findings }) =>
       findings.map((finding) => ({ ...finding, policy: { kind, namespace: metadata.namespace, name: metadata.name } })),
     ),
   );

@@ -41,7 +41,7 @@ const IGNORED: readonly string[] = [
   '--fail-early',
   '-g, --globoff',
   '-N, --no-buffer',
-  '-n, --netrc',
+  '--netrc',
   '-Z, --parallel',
   '-4, --ipv4',
   '-6, --ipv6',

@@ -23,12 +23,12 @@ export function insertToken(spec: RequestSpec, token: string | undefined): Reque
   };
 }
 
-/** `spec` with `token` at `place`: in a separate header, in the query, or as a cookie. */
+/** `spec` with `token` at `place`: in a separate header or what a pseudo header repeats, in the query, or as a cookie. */
 export function placeToken(spec: RequestSpec, token: string, place: TokenPlace): RequestSpec {
   const pairs = headerPairs(spec.headers);
   switch (place.kind) {
     case 'header':
-      return { ...spec, headers: [...pairs, [place.name, `${place.prefix}${token}`]] };
+      return placeInHeader(spec, `${place.prefix}${token}`, place);
     case 'cookie':
       return { ...spec, headers: [...pairs, ['cookie', `${place.name}=${token}`]] };
     case 'parameter': {
@@ -36,4 +36,25 @@ export function placeToken(spec: RequestSpec, token: string, place: TokenPlace):
       return { ...spec, path: `${path}${path.includes('?') ? '&' : '?'}${encodeURIComponent(place.name)}=${token}` };
     }
   }
+}
+
+function placeInHeader(spec: RequestSpec, value: string, { name, prefix }: Extract<TokenPlace, { readonly kind: 'header' }>): RequestSpec {
+  switch (name) {
+    case ':path':
+      return { ...spec, path: withToken(spec.path ?? '/', value, prefix) };
+    case ':method':
+      return { ...spec, method: value };
+    case ':authority':
+    case 'host':
+      return { ...spec, host: value };
+    default:
+      return { ...spec, headers: [...headerPairs(spec.headers), [name, value]] };
+  }
+}
+
+/** The token ends the target: it begins behind the first prefix, wherever that is. */
+function withToken(path: string, value: string, prefix: string): string {
+  const at = path.indexOf(prefix);
+  if (at !== -1) return path.slice(0, at) + value;
+  return path.endsWith('/') && value.startsWith('/') ? path + value.slice(1) : path + value;
 }

@@ -1,9 +1,9 @@
 /*
- * Finds the line and column of a field in a file, for findings and for references to rules. A file is parsed a second time for
- * this, once and only when first needed.
+ * Finds the line and column of a field in a file, for findings and for references to rules. A file whose syntax tree was not kept is parsed
+ * a second time for this, once and only when first needed.
  */
 import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node, type Scalar, type YAMLMap } from 'yaml';
-import { parseYamlDocuments } from '../../api/kube/yaml-documents.ts';
+import { parseYamlDocuments, type YamlDocuments } from '../../api/kube/yaml-documents.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
 
 /** A position in a file; both numbers start at 1. */
@@ -36,14 +36,21 @@ interface Members {
   readonly lengths: readonly number[];
 }
 
-/** Finds fields in the given files. @param textByFile by the file names that origins use */
-export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
+/** A parsed file, as far as positions in it need it. */
+export type SyntaxTree = Pick<YamlDocuments, 'documents' | 'lineCounter'>;
+
+/**
+ * Finds fields in the given files.
+ * @param textByFile by the file names that origins use
+ * @param kept of files that were parsed before
+ */
+export function createLocator(textByFile: ReadonlyMap<string, string>, kept: ReadonlyMap<string, SyntaxTree> = new Map()): Locate {
   const parsed = new Map<string, ParsedFile>();
   return (item, path) => {
     const { file, line } = item.origin;
     const text = textByFile.get(file);
     if (text === undefined) return { line, column: 1 };
-    const known = parsed.get(file) ?? parseYaml(text);
+    const known = parsed.get(file) ?? indexed(kept.get(file) ?? parseYamlDocuments(text));
     parsed.set(file, known);
     const offset = offsetOf(known, item, path);
     if (offset === undefined) return { line, column: 1 };
@@ -52,8 +59,7 @@ export function createLocator(textByFile: ReadonlyMap<string, string>): Locate {
   };
 }
 
-function parseYaml(text: string): ParsedFile {
-  const { documents, lineCounter } = parseYamlDocuments(text);
+function indexed({ documents, lineCounter }: SyntaxTree): ParsedFile {
   const lineOf = ({ contents, range }: Document.Parsed): number => lineCounter.linePos(contents?.range?.[0] ?? range[0]).line;
   return {
     lineCounter,

@@ -47,7 +47,7 @@ export function createOfflineClusterState(manifests: ReadManifests, mesh: MeshCo
   const clusterState = createClusterState(() => mesh, { source: 'manifest', budgets: createBudgets(() => mesh) });
   for (const namespace of snapshot.namespaces) clusterState.namespaces.upsert(namespace);
   for (const pod of snapshot.pods) {
-    clusterState.pods.upsert({ ...pod, agent: pod.agent ?? { ports: pod.ports ?? [], excluded: [], level: 2 } });
+    clusterState.pods.upsert({ ...pod, agent: pod.agent ?? { ports: undefined, excluded: [], level: 2 } });
   }
   const invalid = new Set<string>();
   const findings = [...manifests.findings, ...snapshot.findings].map((finding) => locateInFile(finding, finding.origin));

@@ -37,6 +37,8 @@ export interface PolicySet {
   readonly workloads: readonly string[];
   /** Every valid policy, including those that select nothing; undefined: unknown (bundles). */
   readonly policies: readonly Policy[] | undefined;
+  /** Policies in it apply to every namespace; `''`: unknown (bundles). */
+  readonly rootNamespace: string;
   /** Of reading and validating, and ports that no pod serves; empty for a bundle. */
   readonly findings: readonly LocatedFinding[];
   /**
@@ -57,6 +59,8 @@ export interface PolicySet {
   readonly ownPort: (target: Target) => number | undefined;
   /** `file:line` of a rule; undefined: unknown. */
   readonly locate: (rule: RuleRef) => string | undefined;
+  /** Of the published bundle; absent: the policies are from files. */
+  readonly digest?: string;
 }
 
 /** The policies and workloads of manifests. */
@@ -86,6 +90,7 @@ export function policySetOf(manifests: ReadManifests, mesh: MeshConfig, keySetOf
   return {
     workloads: [...selection.workloads()].toSorted(),
     policies: [...clusterState.policies.values()].flatMap(({ active }) => active ?? []),
+    rootNamespace: mesh.rootNamespace,
     findings: [...offline.findings, ...portFindings(offline, manifests.objects)],
     target(named, labels) {
       const key = JSON.stringify([named, labels]);
@@ -120,7 +125,8 @@ function replacementCaveats(
   });
 }
 
-function onlyPort(traits: readonly PodTraits[]): number | undefined {
+/** The only port that all pods serve; undefined: unknown, or there are several. */
+export function onlyPort(traits: readonly Pick<PodTraits, 'ports'>[]): number | undefined {
   const ports = new Set(traits.flatMap(({ ports: served = [] }) => served));
   return ports.size === 1 ? [...ports][0] : undefined;
 }

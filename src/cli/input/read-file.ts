@@ -11,6 +11,9 @@ import { errorReason } from './error-reason.ts';
 /** The name of standard input in findings. */
 export const STDIN_NAME = '<stdin>';
 
+/** The name of the cluster in findings, which has neither lines nor columns. */
+export const CLUSTER_NAME = '<cluster>';
+
 /** Size of the largest file that a command reads, and of standard input. */
 export const MAX_FILE_BYTES: number = 64 * 1024 * 1024;
 /** Size of all manifests together, and of a file of requests. */

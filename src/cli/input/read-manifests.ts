@@ -14,7 +14,7 @@ import {
 } from '../../state/manifests.ts';
 import type { CommandContext } from '../context/command-context.ts';
 import { errorReason } from './error-reason.ts';
-import { createLocator, type Locate } from './locate-field.ts';
+import { createLocator, type Locate, type SyntaxTree } from './locate-field.ts';
 import { MAX_BYTES, readInput, STDIN_NAME } from './read-file.ts';
 
 /** The objects of all files, and what is wrong with the files. */
@@ -30,6 +30,9 @@ export interface ReadManifests {
   /** Finds the position of a field of one of the objects. */
   readonly locate: Locate;
 }
+
+/** Characters of files whose syntax trees are kept, which take some hundred bytes for each. */
+const MAX_KEPT = 500_000;
 
 const MANIFEST_FILE = /^[^.].*\.(ya?ml|json)$/;
 
@@ -50,6 +53,7 @@ export async function readManifests(
   const warnings: ManifestFinding[] = [];
   const kustomizations: string[] = [];
   const textByFile = new Map<string, string>();
+  const kept = new Map<string, SyntaxTree>();
   let length = 0;
   for (const file of await listFiles(paths, context.cwd, { errors, warnings, kustomizations })) {
     if (textByFile.has(file)) continue;
@@ -62,7 +66,7 @@ export async function readManifests(
       break;
     }
     textByFile.set(file, text);
-    const parsed = parseManifests(text, file);
+    const parsed = parseManifests(text, file, (tree) => length <= MAX_KEPT && kept.set(file, tree));
     objects.push(...parsed.objects);
     errors.push(...parsed.findings);
   }
@@ -71,7 +75,7 @@ export async function readManifests(
     findings: [...errors, ...warnings, ...duplicates(objects), ...notRendered(kustomizations, objects, errors)],
     isComplete: errors.length === 0,
     textByFile,
-    locate: createLocator(textByFile),
+    locate: createLocator(textByFile, kept),
   };
 }
 

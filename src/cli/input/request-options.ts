@@ -22,6 +22,7 @@ export interface RequestOptions extends CurlOptions {
   readonly method?: string;
   readonly header: readonly (readonly [string, string])[];
   readonly request?: string;
+  readonly log?: string;
   readonly har?: string;
   readonly entry: number;
   readonly token?: string;
@@ -47,6 +48,7 @@ export function addRequestOptions(command: Command): Command {
       '--request <file>',
       'the request as raw HTTP/1.1 text, or as a line of an access log, in a file, - for standard input; or a method, as with curl',
     )
+    .option('--log <line>', "the request of a line of an agent's access log; - for standard input")
     .option('--har <file>', 'the request from an HTTP archive')
     .addOption(
       new Option('--entry <n>', 'index of the request in the HTTP archive or the access log, from 0')
@@ -101,9 +103,9 @@ export async function readRequestOptions(
   const { request: method, ...others } = options;
   if (method !== undefined && METHODS.has(method)) return readRequestOptions({ ...others, method }, defaults, context);
   const isCurl = options.url !== undefined || options.method !== undefined || hasCurlOptions(options);
-  const forms = [isCurl || undefined, options.request, options.har].filter((form) => form !== undefined);
+  const forms = [isCurl || undefined, options.request, options.log, options.har].filter((form) => form !== undefined);
   if (forms.length > 1)
-    throw new CommandError(EXIT_USAGE, 'give the request in one form: as --url and flags of curl, as --request or as --har');
+    throw new CommandError(EXIT_USAGE, 'give the request in one form: as --url and flags of curl, as --request, as --log or as --har');
   const { claimsToken } = defaults;
   const extra = [...options.header, ...(options.token === undefined ? [] : [await tokenHeader(options.token, context)])];
   const { sourceIp, destinationIp, peer, port } = options;

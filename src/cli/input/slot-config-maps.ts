@@ -44,11 +44,23 @@ export function slotsOf(value: unknown): readonly SlotConfigMap[] {
 }
 
 /** What the statements of ConfigMaps say, newest first. Says nothing about signatures. */
-export function statementsIn(slots: readonly SlotConfigMap[]): readonly Statement[] {
+export function statementsIn(slots: readonly Pick<SlotConfigMap, 'statement'>[]): readonly Statement[] {
   const statements = slots.flatMap(({ statement }) => statement ?? []);
   return [...new Map(statements.map((statement) => [`${statement.number} ${statement.digest}`, statement])).values()].sort(
     (one, other) => other.number - one.number,
   );
+}
+
+/** What the statement of one ConfigMap says; undefined: it has none, or one about another namespace. Says nothing about the signature. */
+export function ownStatement({ metadata, data }: Readonly<Record<string, unknown>>): Statement | undefined {
+  const statement = peekStatement(textOf(objectOf(data)[SLOT_STATEMENT_KEY]));
+  return statement?.namespace === objectOf(metadata)['namespace'] ? statement : undefined;
+}
+
+/** When a statement says that it was published, ISO 8601; `''`: its number is no time, so that no controller wrote it. */
+export function publishedAt({ number }: Statement): string {
+  const time = new Date(number);
+  return Number.isNaN(time.getTime()) ? '' : time.toISOString();
 }
 
 /** The JSON of a statement, from the parts in `slots`. @throws RefusedError when a part is missing or changed */

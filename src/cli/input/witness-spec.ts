@@ -1,8 +1,8 @@
 /*
  * A witness of the analysis as a written request.
  */
-import type { Witness, WitnessToken } from '../../analysis/compare-programs.ts';
-import type { TokenPlace } from '../../analysis/token-cases.ts';
+import type { TokenPlace } from '../../analysis/token-effects.ts';
+import type { Witness, WitnessToken } from '../../analysis/witness.ts';
 import { placeToken } from './insert-token.ts';
 import type { RequestSpec } from './request-spec.ts';
 
@@ -18,7 +18,7 @@ const INVALID_TOKEN = 'invalid';
 
 /** The witness as a written request without tokens. */
 export function specOf({ request, invalidTokenAt }: Witness): RequestSpec {
-  const { forwardedFor, peers, headers, ...rest } = request;
+  const { forwardedFor, peers, headers, scheme: _scheme, ...rest } = request;
   const [peer] = peers;
   const spec: RequestSpec = {
     ...rest,

@@ -4,6 +4,7 @@
 import type { Severity } from '../../errors.ts';
 import type { OutputStream } from '../context/command-context.ts';
 import type { LocatedFinding } from '../input/located-finding.ts';
+import { CLUSTER_NAME } from '../input/read-file.ts';
 import { printableStart } from '../terminal/printable.ts';
 import { writeText } from '../terminal/writers.ts';
 import { plural } from './plural.ts';
@@ -47,7 +48,7 @@ export function formatFindingCount(findings: readonly LocatedFinding[], stream: 
 }
 
 function placeText({ file, line, column }: LocatedFinding): string {
-  return `${file}:${line}:${column}`;
+  return file === CLUSTER_NAME ? '' : `${file}:${line}:${column}`;
 }
 
 function reasonText({ message, hint }: LocatedFinding): string {

@@ -1,14 +1,20 @@
 /*
  * Prints what `sallyport diff` has proven: a block of lines for each workload, or plain values with stable member names.
  */
-import type { Witness } from '../../analysis/compare-programs.ts';
+import type { Witness } from '../../analysis/witness.ts';
+import { witnessText } from '../../analysis/witness-text.ts';
 import type { ExplainedDecision } from '../../explain/diff-decisions.ts';
+import type { RuleRef } from '../../explain/explanation.ts';
 import { ruleText } from '../../explain/rule-ref.ts';
+import { METHODS } from '../../http/methods.ts';
 import type { Labels } from '../../resolve/policy-applies.ts';
 import { placeToken } from '../input/insert-token.ts';
+import type { LocatedFinding } from '../input/located-finding.ts';
+import { isForHttp1 } from '../input/read-over-http2.ts';
 import { headerPairs, isPeer, type RequestSpec } from '../input/request-spec.ts';
 import { type DirectionName, type PlacedToken, specOf } from '../input/witness-spec.ts';
 import { printable } from '../terminal/printable.ts';
+import { locatedRule } from './located-rule.ts';
 
 /** The answer for one workload. */
 export type ProvenVerdict = 'same' | 'widened' | 'narrowed' | 'both' | 'undecided';
@@ -53,7 +59,37 @@ export function formatProof({ workload, labels, onlyIn, verdict, differences, un
   return `${lines.map(printable).join('\n')}\n`;
 }
 
-function labelText(labels: Labels): string {
+/**
+ * A finding for each workload that lets in more than before, at the rule that lets the request in, and for each without a proof.
+ * @param place for a request that no single rule lets in @param locate `file:line` of a rule
+ */
+export function newAccessFindings(
+  proven: readonly ProvenWorkload[],
+  place: string,
+  locate: (rule: RuleRef) => string | undefined,
+): readonly LocatedFinding[] {
+  return proven.flatMap(({ workload, labels, differences, undecided }) => {
+    const pod = labels === undefined ? workload : `${workload} (${labelText(labels)})`;
+    const widened = differences.filter(({ direction }) => direction === 'widened');
+    const missing = undecided.filter(({ direction }) => direction === 'widened' && widened.length === 0);
+    return [
+      ...widened.map((difference) => {
+        const { before, after } = difference;
+        const wasRefused = before === undefined ? '' : `; before: ${decisionText(before)}`;
+        const found = locatedRule(after?.decidedBy.rule, place, locate);
+        return { ...found, code: 'SP_NEW_ACCESS', message: `lets in to ${pod}: ${witnessText(difference.witness)}${wasRefused}` } as const;
+      }),
+      ...missing.map(({ protocol, reason }) => ({
+        ...locatedRule(undefined, place, locate),
+        code: 'SP_NOT_PROVEN' as const,
+        message: `not decided whether more is let in to ${pod} over ${protocol.toUpperCase()}: ${reason}`,
+      })),
+    ];
+  });
+}
+
+/** Labels as on a command line. */
+export function labelText(labels: Labels): string {
   return Object.entries(labels)
     .map((pair) => pair.join('='))
     .join(',');
@@ -63,7 +99,7 @@ function differenceLines(difference: ProvenDifference): readonly string[] {
   const { direction, before, after, tokens } = difference;
   const curl = curlLine(difference);
   return [
-    `  ${MEANING[direction]}: ${summaryOf(difference)}`,
+    `  ${MEANING[direction]}: ${witnessText(difference.witness)}`,
     ...(before === undefined ? [] : [`    before: ${decisionText(before)}`]),
     ...(after === undefined ? [] : [`    after:  ${decisionText(after)}`]),
     ...tokens.map(({ claims }) => `    token:  ${JSON.stringify(claims)}`),
@@ -76,33 +112,21 @@ function decisionText({ verdict, decidedBy }: ExplainedDecision): string {
   return `${verdict.outcome}${status}, ${decidedBy.rule === undefined ? decidedBy.text : ruleText(decidedBy.rule)}`;
 }
 
-function summaryOf({ witness: { protocol, request, invalidTokenAt } }: ProvenDifference): string {
-  const { method, path, host, headers, sourceIp, forwardedFor, destinationIp, port, sni, peers } = request;
-  const facts = [
-    ...(protocol === 'tcp' ? ['TCP connection'] : [`${method} ${path}`, ...(host === undefined ? [] : [`host ${host}`])]),
-    ...headers.map(([name, value]) => `${name}: ${value}`),
-    ...(sourceIp === undefined ? [] : [`from ${sourceIp}`]),
-    ...(forwardedFor === undefined ? [] : [`forwarded for ${forwardedFor}`]),
-    ...(destinationIp === undefined ? [] : [`to ${destinationIp}`]),
-    ...(port === undefined ? [] : [`port ${port}`]),
-    ...(sni === undefined || sni === '' ? [] : [`SNI ${sni}`]),
-    ...peers.map((peer) => `as ${peer}`),
-    ...(invalidTokenAt === undefined ? [] : [`an invalid token in ${invalidTokenAt.kind} ${invalidTokenAt.name}`]),
-  ];
-  return facts.join(', ');
-}
+/** A request or connection that shows something, with its tokens. */
+export type ShownWitness = Pick<ProvenDifference, 'witness' | 'tokens'>;
 
 /** The request with a placeholder for its token. */
-function specWithToken({ witness, tokens }: ProvenDifference): RequestSpec {
+function specWithToken({ witness, tokens }: ShownWitness): RequestSpec {
   return tokens.reduce((spec, { place }) => placeToken(spec, TOKEN, place), specOf(witness));
 }
 
 /** A command that sends the request; undefined: a TCP connection. `${token}` stands for a token with the claims that are shown. */
-export function curlLine(difference: ProvenDifference): string | undefined {
+export function curlLine(difference: ShownWitness): string | undefined {
   if (difference.witness.protocol === 'tcp') return undefined;
   const { method = 'GET', path = '/', host = 'HOST', headers } = specWithToken(difference);
   const arguments_ = [
-    ...(method === 'GET' ? [] : method === 'HEAD' ? ['--head'] : ['--request', method]),
+    ...(isForHttp1({ method, headers }) ? [] : ['--http2-prior-knowledge']),
+    ...(method === 'GET' ? [] : method === 'HEAD' ? ['--head'] : ['--request', METHODS.has(method) ? method : quoted(method)]),
     ...headerPairs(headers).flatMap(([name, value]) => ['--header', quoted(value === '' ? `${name};` : `${name}: ${value}`)]),
     '--path-as-is',
     quoted(`http://${host}${path}`),
@@ -126,12 +150,19 @@ function testEntry(difference: ProvenDifference): object | undefined {
   if (before === undefined || second !== undefined || peers.length > 1 || !peers.every(isPeer)) return undefined;
   const { headers, ...rest } = specWithToken(difference);
   const pairs = headerPairs(headers);
+  // Tables hold requests over HTTP/1.1.
+  if (witness.request.scheme !== undefined || !isForHttp1({ ...rest, headers: pairs })) return undefined;
   return {
-    name: `${direction}: ${summaryOf(difference)}`,
+    name: `${direction}: ${witnessText(difference.witness)}`,
     request: { ...rest, ...(pairs.length === 0 ? {} : { headers: pairs }) },
     ...(token === undefined ? {} : { token: { claims: token.claims } }),
     expect: before.verdict.outcome,
   };
+}
+
+/** The request of a witness as a plain value. */
+export function requestValue(witness: Witness): object {
+  return { ...specOf(witness), ...(witness.request.peers.length > 1 ? { peers: witness.request.peers } : {}) };
 }
 
 /** The answer for one workload as a plain value with stable member names. */
@@ -144,7 +175,7 @@ export function proofValue({ differences, ...rest }: ProvenWorkload): object {
       return {
         direction,
         protocol: witness.protocol,
-        request: { ...specOf(witness), ...(witness.request.peers.length > 1 ? { peers: witness.request.peers } : {}) },
+        request: requestValue(witness),
         claims: tokens.map(({ claims }) => claims),
         ...(before === undefined ? {} : { before }),
         ...(after === undefined ? {} : { after }),

@@ -27,8 +27,11 @@ export type OutputKind =
   | 'TestReport'
   | 'Comparison'
   | 'Proof'
+  | 'InvariantProof'
   | 'Version'
   | 'BundleVerification'
+  | 'PublishedBundle'
+  | 'Status'
   | 'SigningKeys';
 
 /** `value` with its version and kind, as JSON or YAML. */

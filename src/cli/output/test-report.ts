@@ -6,6 +6,7 @@ import { ruleText } from '../../explain/rule-ref.ts';
 import type { PolicyTestResult } from '../../explain/run-tests.ts';
 import { escapeSpecial, printable } from '../terminal/printable.ts';
 import { nearestText } from './explanation.ts';
+import { formatJunitReport } from './junit.ts';
 import { plural } from './plural.ts';
 import { formatDocument, type StructuredFormat } from './structured.ts';
 import { formatTable, paint } from './table.ts';
@@ -79,20 +80,14 @@ function reportValue({ suites, coverage }: TestReport): object {
   };
 }
 
-/** @see https://github.com/testmoapp/junitxml */
 function formatJunit({ suites }: TestReport): string {
-  const body = suites.map(({ file, results }) => {
-    const failed = results.filter(({ passed }) => !passed).length;
-    const cases = results.map((result) => {
-      const { name } = result;
-      const failure = failureLines(result);
-      const open = `    <testcase name="${xml(name)}" classname="${xml(file)}" file="${xml(file)}"`;
-      if (failure.length === 0) return `${open}/>\n`;
-      return `${open}>\n      <failure message="${xml(failure[0] ?? '')}">${xml(failure.join('\n'))}</failure>\n    </testcase>\n`;
-    });
-    return `  <testsuite name="${xml(file)}" tests="${results.length}" failures="${failed}" errors="0">\n${cases.join('')}  </testsuite>\n`;
-  });
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="sallyport test">\n${body.join('')}</testsuites>\n`;
+  return formatJunitReport(
+    'sallyport test',
+    suites.map(({ file, results }) => ({
+      file,
+      cases: results.map((result) => ({ name: result.name, failure: failureLines(result), error: [] })),
+    })),
+  );
 }
 
 /** @see https://testanything.org/tap-version-14-specification.html */
@@ -119,14 +114,4 @@ function tapText(text: string): string {
     .replaceAll('\\', '\\\\')
     .replaceAll('#', '\\#')
     .replaceAll(/[^ -~]+/gu, printable);
-}
-
-function xml(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- XML 1.0 cannot represent these characters
-  const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\p{Cs}\ufffe\uffff]/gu, '?');
-  const escaped = legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-  // Parsers replace literal tabs and line breaks in attributes by spaces, and a terminal interprets the others.
-  return escaped
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `&#${character.codePointAt(0) ?? 0};`)
-    .replaceAll('##', '#&#35;');
 }

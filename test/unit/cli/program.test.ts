@@ -21,7 +21,7 @@ describe('sallyport', () => {
     ['no command', [], 'Usage: sallyport'],
     ['an unknown command', ['chek', 'x'], "sallyport: unknown command 'chek'"],
     ['an unknown option', ['check', '--nope', 'x'], "sallyport: unknown option '--nope'"],
-    ['a missing argument', ['check'], "sallyport: missing required argument 'path'"],
+    ['a missing argument', ['compile'], "sallyport: missing required argument 'path'"],
     ['a missing required option', ['inject'], "sallyport: required option '-f, --filename <file...>' not specified"],
     ['an invalid choice', ['check', '-o', 'xml', 'x'], "argument 'xml' is invalid. Allowed choices are table, json, yaml, sarif."],
   ];
@@ -88,6 +88,50 @@ describe('sallyport', () => {
       platform: `${process.platform}-${process.arch}`,
     });
     expect((await runCommand(['version'])).stdout).to.match(/^sallyport \d+\.\d+\.\d+ \(Node\.js /);
+  });
+});
+
+describe('sallyport help', () => {
+  it('prints the help of the named command, and of the program without one', async () => {
+    for (const [words, same] of [
+      [['help'], ['--help']],
+      [
+        ['help', 'check'],
+        ['check', '--help'],
+      ],
+      [
+        ['help', 'keys'],
+        ['keys', '--help'],
+      ],
+      [
+        ['help', 'keys', 'rotate'],
+        ['keys', 'rotate', '--help'],
+      ],
+    ] as const) {
+      const { exitCode, stdout } = await runCommand(words);
+
+      expect(exitCode, words.join(' ')).to.equal(0);
+      expect(stdout).to.equal((await runCommand(same)).stdout);
+    }
+  });
+
+  it('exits with 64 for an unknown command', async () => {
+    const { exitCode, stderr } = await runCommand(['help', 'chek']);
+
+    expect([exitCode, stderr]).to.deep.equal([64, "sallyport: unknown command 'chek'\n(Did you mean check?)\n"]);
+  });
+
+  it('has an example for every command', async () => {
+    const { stdout } = await runCommand(['--help']);
+    const names = [...stdout.matchAll(/^ {2}([a-z]+)(?: |$)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
+    expect(names.length).to.be.greaterThan(10);
+    for (const name of names) {
+      const help = (await runCommand([name, '--help'])).stdout;
+      const below = [...help.matchAll(/^ {2}([a-z]+) (?:\[options]|<)/gm)].map(([, word = '']) => word);
+      const helps =
+        below.length === 0 ? [help] : await Promise.all(below.map(async (word) => (await runCommand([name, word, '-h'])).stdout));
+      for (const text of helps) expect(text, name).to.match(/\nExamples:\n {2}\S/);
+    }
   });
 });
 

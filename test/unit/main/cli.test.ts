@@ -2,9 +2,12 @@
  * The command line as a separate process.
  */
 import { spawnSync } from 'node:child_process';
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { TRUST_ANCHOR_FILE } from '../../support/guarded-pods.ts';
+import { withDirectory } from '../../support/temporary-directory.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const DEPLOYMENT = `apiVersion: apps/v1
@@ -40,6 +43,17 @@ describe('node src/main/cli.ts', function () {
   it('exits with the exit code of the command', () => {
     expect(sallyport(['check', '/nonexistent']).code).to.equal(65);
     expect(sallyport(['nope']).code).to.equal(64);
+  });
+
+  it('completes a word when it is run as kubectl_complete-sallyport', async () => {
+    await withDirectory({}, (directory) => {
+      const link = join(directory, 'kubectl_complete-sallyport');
+      symlinkSync(join(root, 'src/main/cli.ts'), link);
+      const { stdout } = spawnSync(process.execPath, [link, 'keys', 'r'], { encoding: 'utf8' });
+
+      expect(stdout).to.match(/^rotate\t.+\nrestore\t.+\nreset\t.+\n:4\n$/);
+      return Promise.resolve();
+    });
   });
 
   for (const [name, needed] of [

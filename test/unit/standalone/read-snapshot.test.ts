@@ -37,10 +37,16 @@ describe('readSnapshot', () => {
         listen: { host: '127.0.0.1', port: 0 },
         upstream: { host: '127.0.0.1', port: 8080 },
         acceptHttp10: false,
+        appProtocol: 'client',
       },
     ]);
     const http10 = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/accept-http10: "on"'));
     expect(http10.guarded[0]?.acceptHttp10).to.equal(true);
+    const http2 = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/app-protocol: http2'));
+    expect(http2.guarded[0]?.appProtocol).to.equal('http2');
+    const wrong = read(deployment('sallyport.dev/upstream: "127.0.0.1:8080", sallyport.dev/app-protocol: udp'));
+    expect(wrong.guarded).to.deep.equal([]);
+    expect(wrong.findings[0]?.message).to.include('is "udp"; http1, http2, tcp, client is expected');
     expect(open.pods[0]?.annotations).to.deep.equal({});
     expect(open.guarded).to.deep.equal([]);
   });

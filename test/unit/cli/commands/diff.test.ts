@@ -317,13 +317,14 @@ describe('sallyport diff without requests', () => {
   });
 
   it('says loudly what it cannot decide', async () => {
-    const pseudo = (paths: string): string => policy(paths).replace('issuer: me,', 'issuer: me, fromHeaders: [{ name: host }],');
-    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': pseudo('/a'), 'b/p.yaml': pseudo('/a", "/a') });
+    const split = (paths: string): string =>
+      policy(paths).replace('issuer: me,', 'issuer: me, spaceDelimitedClaims: [sub],').replace('claims[role]', 'claims[sub]');
+    const { exitCode, stdout, stderr } = await prove({ 'a/p.yaml': split('/a'), 'b/p.yaml': split('/a", "/a') });
 
     expect([exitCode, stderr.split('\n').at(-2)]).to.deep.equal([80, '1 workload: 1 NOT DECIDED']);
     expect(stdout.split('\n').slice(0, 2)).to.deep.equal([
       'foo/deployment/web: NOT DECIDED',
-      '  not decided whether let in now over HTTP: a JWT rule reads or writes a pseudo header',
+      '  not decided whether let in now over HTTP: a JWT rule splits the issuer, subject or audience at spaces, which policies read',
     ]);
   });
 

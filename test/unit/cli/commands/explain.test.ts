@@ -401,7 +401,7 @@ describe('sallyport explain: forms of input', () => {
     ['two requests', ['.', '--url', '/', '--request', 'x'], 64, 'give the request in one form'],
     ['a file that does not exist', ['.', '--request', 'x'], 65, 'x: no such file'],
     ['a value that is neither a token nor a file', ['.', '--token', '@none'], 65, 'neither a file nor a token'],
-    ['a directory that does not exist', ['none'], 65, 'cannot be read'],
+    ['a directory that does not exist', ['none'], 65, 'none: no such file'],
     ['a file that is not a bundle', ['--bundle', 'workloads.yaml'], 65, 'SP_BUNDLE'],
     ['a file that is not a HAR file', ['.', '--har', 'keys/jwks.txt'], 65, 'not a HAR file'],
     ['a header without a colon', ['.', '-H', 'x'], 64, 'Name: value'],

@@ -33,11 +33,11 @@ function inject(
   return withDirectory(files, (cwd) => runCommand(['inject', '--trust-anchor', TRUST_ANCHOR_FILE, ...args], { cwd, env }));
 }
 
-function agentOf(text: string): Container | undefined {
+function agentOf(text: string, wanted = 'sallyport-agent'): Container | undefined {
   const deployment = parse(text) as {
     readonly spec: { readonly template: { readonly spec: { readonly initContainers?: readonly Container[] } } };
   };
-  return deployment.spec.template.spec.initContainers?.find(({ name }) => name === 'sallyport-agent');
+  return deployment.spec.template.spec.initContainers?.find(({ name }) => name === wanted);
 }
 
 describe('sallyport inject', () => {
@@ -62,7 +62,7 @@ describe('sallyport inject', () => {
     expect(stdout.startsWith(`${SERVICE}---\n# kept\n`), stdout).to.equal(true);
   });
 
-  const config = 'webhook: { agentImage: "from/config:1", agentImagePullPolicy: Always }\n';
+  const config = 'webhook: { agentImage: "from/config/agent:1", agentImagePullPolicy: Always }\n';
   const images: readonly (readonly [
     name: string,
     args: readonly string[],
@@ -70,13 +70,19 @@ describe('sallyport inject', () => {
     image: string,
     policy: string | undefined,
   ])[] = [
-    ['the configuration', ['--config', 'c'], {}, 'from/config:1', 'Always'],
-    ['the environment rather than the configuration', ['--config', 'c'], { SALLYPORT_AGENT_IMAGE: 'from/env:1' }, 'from/env:1', 'Always'],
+    ['the configuration', ['--config', 'c'], {}, 'from/config/agent:1', 'Always'],
+    [
+      'the environment rather than the configuration',
+      ['--config', 'c'],
+      { SALLYPORT_AGENT_IMAGE: 'from/env/agent:1' },
+      'from/env/agent:1',
+      'Always',
+    ],
     [
       'the flag rather than both',
-      ['--config', 'c', '--image', 'from/flag:1', '--image-pull-policy', 'Never'],
-      { SALLYPORT_AGENT_IMAGE: 'from/env:1' },
-      'from/flag:1',
+      ['--config', 'c', '--image', 'from/flag/agent:1', '--image-pull-policy', 'Never'],
+      { SALLYPORT_AGENT_IMAGE: 'from/env/agent:1' },
+      'from/flag/agent:1',
       'Never',
     ],
   ];
@@ -87,6 +93,21 @@ describe('sallyport inject', () => {
       expect(agentOf(stdout)).to.deep.include({ image, imagePullPolicy: policy });
     });
   }
+
+  it('takes the image of the init container from the flag, or derives it from the agent', async () => {
+    const derived = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '--image', 'example/agent:1']);
+    const given = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '--image', 'example/agent@sha256:0', '--init-image', 'other:2']);
+
+    expect(agentOf(derived.stdout, 'sallyport-init')?.image).to.equal('example/redirect:1');
+    expect(agentOf(given.stdout, 'sallyport-init')?.image).to.equal('other:2');
+  });
+
+  it('asks for the image of the init container when it cannot be derived', async () => {
+    const { exitCode, stdout, stderr } = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '--image', 'example/agent@sha256:0']);
+
+    expect([exitCode, stdout]).to.deep.equal([64, '']);
+    expect(stderr).to.match(/^sallyport: --init-image is required: it cannot be derived from "example\/agent@sha256:0"[^\n]*\n$/);
+  });
 
   it('prints the input unchanged with a message when it has no pod template', async () => {
     const { exitCode, stdout, stderr } = await inject({ 'a.yaml': SERVICE }, ['-f', 'a.yaml']);

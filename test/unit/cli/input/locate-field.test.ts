@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { createLocator } from '../../../../src/cli/input/locate-field.ts';
+import { createLocator, type SyntaxTree } from '../../../../src/cli/input/locate-field.ts';
 import { parseManifests } from '../../../../src/state/manifests.ts';
 
 const TEXT = `# a comment
@@ -31,7 +31,8 @@ items:
 `;
 
 describe('createLocator', () => {
-  const { objects } = parseManifests(TEXT, 'x.yaml');
+  const trees = new Map<string, SyntaxTree>();
+  const { objects } = parseManifests(TEXT, 'x.yaml', (tree) => trees.set('x.yaml', tree));
 
   const cases: readonly (readonly [name: string, object: number, path: string, place: string])[] = [
     ['the object itself', 0, '', '2:1'],
@@ -49,9 +50,11 @@ describe('createLocator', () => {
       const item = objects[at];
       if (item === undefined) throw new Error('the text must have three objects');
 
-      const { line, column } = createLocator(new Map([['x.yaml', TEXT]]))(item, path);
+      for (const kept of [new Map<string, SyntaxTree>(), trees]) {
+        const { line, column } = createLocator(new Map([['x.yaml', TEXT]]), kept)(item, path);
 
-      expect(`${line}:${column}`).to.equal(place);
+        expect(`${line}:${column}`).to.equal(place);
+      }
     });
   }
 

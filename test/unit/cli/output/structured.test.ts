@@ -24,6 +24,8 @@ kind: AuthorizationPolicy
 metadata: { name: a, namespace: foo }
 spec: { rules: [{}] }
 `,
+  'invariants.yaml':
+    'invariants: [{ name: closed, workloads: { namespaces: [foo] }, onlyFrom: { from: [{ source: { ipBlocks: [10.0.0.1] } }] } }]\n',
   'anchor.json': SIGNER.anchor,
   'bundle.yaml': 'kind: ConfigMap\nmetadata: { namespace: foo, name: x }\ndata: { part: x }\n',
   'p/a.sallyport-test.yaml': 'workload: foo/web\ntests: [{ name: t, request: { path: /a }, expect: deny }]\n',
@@ -38,6 +40,7 @@ describe('docs/reference/output.schema.json', () => {
     ['TestReport', ['test', 'p']],
     ['Comparison', ['diff', 'p', 'p', '--generate', '20']],
     ['Proof', ['diff', 'p', 'q']],
+    ['InvariantProof', ['prove', 'p', '--invariants', 'invariants.yaml']],
     ['Version', ['version']],
     ['BundleVerification', ['bundle', 'verify', '--trust-anchor', 'anchor.json', 'bundle.yaml']],
   ] as const) {
