@@ -21,6 +21,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{/* The annotations of an object as a field of its metadata, with a line break before it; nothing without any. Parameters: (list context annotations). */}}
+{{- define "sallyport.annotations" -}}
+{{- with merge (dict) (default (dict) (index . 1)) (index . 0).Values.commonAnnotations }}
+{{- printf "annotations:\n%s" (toYaml . | indent 2) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{- define "sallyport.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "sallyport.fullname" .) .Values.serviceAccount.name -}}
@@ -46,7 +53,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $registry := default .Values.image.registry .Values.agent.image.registry -}}
 {{- $repository := .Values.agent.image.repository -}}
 {{- $path := ternary $repository (printf "%s/%s" (trimSuffix "/" $registry) $repository) (empty $registry) -}}
-{{- toJson (concat (list $path) .Values.agent.repositories) -}}
+{{- $initRegistry := default $registry .Values.agent.initImage.registry -}}
+{{- $initRepository := .Values.agent.initImage.repository -}}
+{{- $initPath := ternary $initRepository (printf "%s/%s" (trimSuffix "/" $initRegistry) $initRepository) (empty $initRegistry) -}}
+{{- toJson (concat (list $path $initPath) .Values.agent.repositories | uniq) -}}
 {{- end -}}
 
 {{/* The user name of the controller's ServiceAccount. */}}
@@ -58,6 +68,29 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- define "sallyport.checks" -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail "replicaCount is above 1, so leaderElection.enabled must be true: without a leader all replicas would write" -}}
+{{- end -}}
+{{- if .Values.watchNamespaces -}}
+{{- if .Values.feed.enabled -}}
+{{- fail "feed.enabled needs rights on the whole cluster, which the controller does not have with watchNamespaces" -}}
+{{- end -}}
+{{- if and (include "sallyport.webhookEnabled" .) (not (include "sallyport.foreignCertificate" .)) -}}
+{{- fail "with watchNamespaces, the controller may not set the caBundle of its webhooks: set webhook.certManager.enabled, or webhook.certificate.secretName and webhook.certificate.caBundle, or disable webhook.injection and webhook.validation" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.feed.enabled (not .Values.webhook.injection.enabled) -}}
+{{- fail "feed.enabled needs webhook.injection.enabled: injection tells agents where the feed is" -}}
+{{- end -}}
+{{- if and .Values.feed.enabled .Values.webhook.certManager.enabled -}}
+{{- fail "feed.enabled needs the certificates that the controller issues; set webhook.certManager.enabled to false" -}}
+{{- end -}}
+{{- if ne (empty .Values.webhook.certificate.secretName) (empty .Values.webhook.certificate.caBundle) -}}
+{{- fail "webhook.certificate needs both secretName and caBundle" -}}
+{{- end -}}
+{{- if and .Values.webhook.certificate.secretName .Values.webhook.certManager.enabled -}}
+{{- fail "webhook.certificate and webhook.certManager.enabled exclude each other" -}}
+{{- end -}}
+{{- if and .Values.feed.enabled .Values.webhook.certificate.secretName -}}
+{{- fail "feed.enabled needs the certificates that the controller issues; remove webhook.certificate" -}}
 {{- end -}}
 {{- range $key, $value := omit .Values.mesh "rootNamespace" "trustDomain" "trustDomainAliases" "pathNormalization" "extensionProviders" "trustedProxies" "publicCheckHeaders" "multipleCustomProviders" -}}
 {{- fail (printf "mesh.%s: this setting of Istio's MeshConfig has no meaning here; remove it" $key) -}}
@@ -75,10 +108,68 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 {{- if or .Values.webhook.injection.enabled .Values.webhook.validation.enabled -}}true{{- end -}}
 {{- end -}}
 
+{{- define "sallyport.certManager" -}}
+{{- if and (include "sallyport.webhookEnabled" .) .Values.webhook.certManager.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the certificate of the webhook, if the controller does not issue it. */}}
+{{- define "sallyport.foreignCertificate" -}}
+{{- if include "sallyport.certManager" . -}}
+{{- include "sallyport.fullname" . }}-webhook
+{{- else if include "sallyport.webhookEnabled" . -}}
+{{- .Values.webhook.certificate.secretName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* JSON list of the namespaces that the controller reads, see namespacesToWatch in src/config/controller.ts; nothing: all. */}}
+{{- define "sallyport.watchedNamespaces" -}}
+{{- with .Values.watchNamespaces -}}
+{{- append (append . $.Values.mesh.rootNamespace) $.Release.Namespace | uniq | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of an object outside of the release's namespace, where releases of several namespaces may have one. */}}
+{{- define "sallyport.outsideName" -}}
+{{- printf "%s.%s" (include "sallyport.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* The rules of what the controller reads and writes next to workloads. */}}
+{{- define "sallyport.workloadRules" -}}
+- apiGroups: [security.istio.io]
+  resources: [requestauthentications, authorizationpolicies]
+  verbs: [get, list, watch]
+- apiGroups: [security.istio.io]
+  resources: [requestauthentications/status, authorizationpolicies/status]
+  verbs: [patch]
+# `patch` sets one annotation, so that the kubelet refreshes a changed bundle immediately; an admission policy refuses other changes.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch, patch]
+# Bundles are in the namespaces of their workloads. The watch selects by label, so only bundles are read; an admission policy refuses
+# writes of anything else.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* The annotations of a webhook configuration. */}}
+{{- define "sallyport.caInjection" -}}
+{{- $from := printf "%s/%s-webhook" .Release.Namespace (include "sallyport.fullname" .) -}}
+{{- include "sallyport.annotations" (list . (ternary (dict "cert-manager.io/inject-ca-from" $from) (dict) (eq "true" (include "sallyport.certManager" .)))) -}}
+{{- end -}}
+
 {{/* Settings that need a restart. */}}
 {{- define "sallyport.staticConfig" -}}
 logLevel: {{ .Values.logLevel }}
+http:
+  port: {{ .Values.httpPort }}
 workers: {{ .Values.workers }}
+{{- with .Values.watchNamespaces }}
+watchNamespaces: {{ toJson . }}
+{{- end }}
 kubernetes:
   qps: {{ .Values.kubeApi.qps }}
   burst: {{ .Values.kubeApi.burst }}
@@ -98,6 +189,10 @@ webhook:
   port: {{ .Values.webhook.port }}
   service: {{ include "sallyport.fullname" . | quote }}
   tlsMinVersion: {{ .Values.webhook.tlsMinVersion }}
+  {{- if include "sallyport.foreignCertificate" . }}
+  certificateDirectory: /etc/sallyport/webhook-tls
+  {{- end }}
+  newAccessWarnings: {{ .Values.webhook.validation.newAccessWarnings }}
   agentImagePullPolicy: {{ .Values.agent.image.pullPolicy }}
   agentLogLevel: {{ .Values.agent.logLevel }}
   {{- with .Values.agent.resources }}
@@ -128,4 +223,10 @@ webhook:
   annotationBounds:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- if .Values.feed.enabled }}
+feed:
+  enabled: true
+  port: {{ .Values.feed.port }}
+  maxStreams: {{ .Values.feed.maxStreams }}
+{{- end }}
 {{- end -}}
