@@ -1,24 +1,41 @@
 /*
- * `npm run build`: one ESM file per process into dist/, by esbuild. Fails when the agent's file contains a package that its
- * budget does not list, or is larger than its budget (OUTPUT_BUDGETS in scripts/dependencies/allowed-imports.ts).
+ * `npm run build`: one ESM file per process into dist/, by esbuild, and for the CLI a directory of the parts that it loads on demand.
+ * Fails when the agent's file contains a package that its budget does not list, or is larger than its budget (OUTPUT_BUDGETS in
+ * scripts/dependencies/allowed-imports.ts).
  */
+import { rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import packageJson from '../package.json' with { type: 'json' };
 import { OUTPUT_BUDGETS } from './dependencies/allowed-imports.ts';
-import { checkOutput } from './dependencies/check-output.ts';
+import { checkLanguages, checkOutput } from './dependencies/check-output.ts';
 
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+/** A controller that the CLI runs starts it from the file next to its own part, as that of the image does. */
+const NEW_ACCESS_WORKER = 'new-access-worker';
+const ROOT = join(import.meta.dirname, '..');
 const entries = {
   agent: 'src/main/agent.ts',
+  'agent-feed': 'src/agent/bundles/feed-source.ts',
   'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
   controller: 'src/main/controller.ts',
-  sallyport: 'src/main/cli.ts',
+  redirect: 'src/main/redirect.ts',
+  [NEW_ACCESS_WORKER]: 'src/webhook/new-access-worker.ts',
+  cli: 'src/main/cli.ts',
+  sallyport: 'src/main/launcher.ts',
 };
+/** What the bundler leaves alone: the file next to it is loaded instead. */
+function apart(name: string, filter: RegExp, path: string): Plugin {
+  return { name, setup: (setup) => setup.onResolve({ filter }, () => ({ path, external: true })) };
+}
+/** The agent loads the client of the feed from the file next to it, and only when its pod has a feed. */
+const feedApart = apart('feed-apart', /\/feed-source\.ts$/, './agent-feed.mjs');
 /** The agent loads the gRPC library from the file next to it, and only when an ext_authz provider speaks gRPC. */
-const grpcApart: Plugin = {
-  name: 'grpc-apart',
-  setup: (setup) => setup.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
-};
+const grpcApart = apart('grpc-apart', /\/grpc-library\.ts$/, './agent-grpc.mjs');
+/** The launcher checks the version of Node.js before anything else is parsed. */
+const cliApart = apart('cli-apart', /\/cli\.ts$/, './cli.mjs');
 
 /** The ways in which pino writes by itself: the logger gives it a destination, and the agent would carry them in its memory. */
 const withoutPinoOutput: Plugin = {
@@ -32,42 +49,130 @@ const withoutPinoOutput: Plugin = {
   },
 };
 
-/** What esbuild needs to bundle one process, without its entry point and where to write it. */
-export function buildOptions(name: string): BuildOptions & { metafile: true } {
-  const shebang = name === 'sallyport' ? '#!/usr/bin/env node\n' : '';
+/** Where string-width creates what only text outside of ASCII needs: together they take as long as half a `sallyport version`. */
+const EAGER_WIDTHS: ReadonlyMap<string, string> = new Map([
+  ['const segmenter = new Intl.Segmenter();', 'let segmenter;'],
+  ['segmenter.segment(string)', '(segmenter ??= new Intl.Segmenter()).segment(string)'],
+  ['const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;', 'let rgiEmojiRegex;'],
+  ['rgiEmojiRegex.test(segment)', '(rgiEmojiRegex ??= /^\\p{RGI_Emoji}$/v).test(segment)'],
+]);
+
+/** Creates them when they are first used. Fails when a new version of the package has another text. */
+const lazyWidths: Plugin = {
+  name: 'lazy-widths',
+  setup: (setup) => {
+    setup.onLoad({ filter: /node_modules\/string-width\/index\.js$/ }, async ({ path }) => {
+      let contents = await readFile(path, 'utf8');
+      for (const [eager, lazy] of EAGER_WIDTHS) {
+        if (contents.split(eager).length !== 2) throw new Error(`string-width does not have ${eager} exactly once`);
+        contents = contents.replace(eager, () => lazy);
+      }
+      return { contents };
+    });
+  },
+};
+
+/** Of package.json the processes need this; a release sets its version here, so that the tree stays as it is. */
+function packageFacts(version: string): Plugin {
+  return {
+    name: 'package-facts',
+    setup: (setup) => {
+      setup.onLoad({ filter: /package\.json$/ }, ({ path }) => {
+        if (path !== join(ROOT, 'package.json')) return undefined;
+        return { contents: JSON.stringify({ name: packageJson.name, version, engines: packageJson.engines }), loader: 'json' };
+      });
+    },
+  };
+}
+
+const PLUGINS: Readonly<Record<string, readonly Plugin[]>> = {
+  cli: [lazyWidths],
+  agent: [feedApart, grpcApart, withoutPinoOutput],
+  redirect: [withoutPinoOutput],
+  sallyport: [cliApart],
+};
+
+/**
+ * What esbuild needs to bundle one process, without its entry point and where to write it.
+ *
+ * @param version the version that the process reports; absent: that of package.json
+ */
+export function buildOptions(name: string, version: string = packageJson.version): BuildOptions & { metafile: true } {
+  const isLauncher = name === 'sallyport';
   return {
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: 'node24',
+    target: isLauncher ? 'node14' : 'node24',
     minifySyntax: true,
     legalComments: 'none',
     metafile: true,
-    plugins: name === 'agent' ? [grpcApart, withoutPinoOutput] : [],
+    plugins: [packageFacts(version), ...(PLUGINS[name] ?? [])],
     logLevel: 'warning',
-    banner: { js: shebang + banner },
+    banner: { js: isLauncher ? '#!/usr/bin/env node' : banner },
   };
 }
 
-/** @throws Error naming every input that the budget of `name` does not list, and the size when it is above the budget */
+/** @throws Error naming every input that the budget of `name` does not list, the size when it is above the budget, and unused languages */
 export function requireBudget(name: string, { outputs }: Metafile): void {
   const budget = OUTPUT_BUDGETS[name];
-  if (budget === undefined) return;
-  const problems = Object.values(outputs).flatMap((output) => checkOutput(name, output, budget));
+  const problems = Object.values(outputs).flatMap((output) => [
+    ...checkLanguages(name, output),
+    ...(budget === undefined ? [] : checkOutput(name, output, budget)),
+  ]);
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-async function buildAll(): Promise<void> {
-  for (const [name, entry] of Object.entries(entries)) {
-    const result = await build({ ...buildOptions(name), entryPoints: [entry], outfile: `dist/${name}.mjs` });
-    requireBudget(name, result.metafile);
-    const [output] = Object.values(result.metafile.outputs);
-    const engine = Object.entries(output?.inputs ?? {}).filter(([input]) => input.startsWith('src/policy/decide/'));
-    const engineBytes = engine.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
-    const share = engineBytes === 0 ? '' : `, decision engine ${(engineBytes / 1024).toFixed(0)} KiB`;
-    const inputs = Object.keys(result.metafile.inputs).length;
-    process.stdout.write(`dist/${name}.mjs ${((output?.bytes ?? 0) / 1024).toFixed(0)} KiB from ${inputs} files${share}\n`);
-  }
+/** One process of a build. */
+export interface BuiltProcess {
+  readonly name: string;
+  readonly metafile: Metafile;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await buildAll();
+/** The CLI is split, because to parse what a command does not use takes longer than the command. */
+function outputsOf(name: string, outdir: string): Pick<BuildOptions, 'outdir' | 'outExtension' | 'splitting' | 'chunkNames'> {
+  const split = name === 'cli' ? { splitting: true, chunkNames: `${name}/[name]-[hash]` } : {};
+  return { outdir, outExtension: { '.js': '.mjs' }, ...split };
+}
+
+/**
+ * Bundles all processes.
+ *
+ * @param outdir directory to write to
+ * @param version the version that the processes report; absent: that of package.json
+ * @throws Error when a file is above its budget
+ */
+export async function buildAll(outdir: string, version?: string): Promise<readonly BuiltProcess[]> {
+  const built: BuiltProcess[] = [];
+  rmSync(join(outdir, 'cli'), { recursive: true, force: true });
+  for (const [name, entry] of Object.entries(entries)) {
+    const { metafile } = await build({
+      ...buildOptions(name, version),
+      ...outputsOf(name, outdir),
+      absWorkingDir: ROOT,
+      entryPoints: { [name]: entry, ...(name === 'cli' ? { [`cli/${NEW_ACCESS_WORKER}`]: entries[NEW_ACCESS_WORKER] } : {}) },
+    });
+    requireBudget(name, metafile);
+    built.push({ name, metafile });
+  }
+  return built;
+}
+
+/** Bundles the CLI into one file, for an executable, which loads nothing from a disk. */
+export async function buildSingleFile(outfile: string, version: string): Promise<BuiltProcess> {
+  const { metafile } = await build({ ...buildOptions('cli', version), absWorkingDir: ROOT, entryPoints: [entries.cli], outfile });
+  return { name: 'cli', metafile };
+}
+
+function report({ name, metafile }: BuiltProcess): string {
+  const outputs = Object.values(metafile.outputs);
+  const bytes = outputs.reduce((sum, each) => sum + each.bytes, 0);
+  const engine = outputs.flatMap(({ inputs }) => Object.entries(inputs)).filter(([input]) => input.startsWith('src/policy/decide/'));
+  const engineBytes = engine.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+  const share = engineBytes === 0 ? '' : `, decision engine ${(engineBytes / 1024).toFixed(0)} KiB`;
+  return `dist/${name}.mjs ${(bytes / 1024).toFixed(0)} KiB from ${Object.keys(metafile.inputs).length} files${share}\n`;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const built of await buildAll(join(ROOT, 'dist'))) process.stdout.write(report(built));
+}

@@ -72,7 +72,8 @@ function agentSize() {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-figures-'));
   const file = join(directory, 'agent.mjs');
   const options = ['--bundle', '--platform=node', '--format=esm', '--target=node24', '--minify-syntax', '--legal-comments=none'];
-  execFileSync(esbuild, ['src/main/agent.ts', `--outfile=${file}`, ...options, '--external:*grpc-library.ts', '--log-level=error'], {
+  const apart = ['--external:*grpc-library.ts', '--external:*/feed-source.ts'];
+  execFileSync(esbuild, ['src/main/agent.ts', `--outfile=${file}`, ...options, ...apart, '--log-level=error'], {
     cwd: root,
   });
   const { size } = statSync(file);

@@ -1,6 +1,6 @@
 /*
  * Writes the files of the chart that follow from sources: values.schema.json and the comments of values.yaml from
- * src/config, crds/ from src/api, the admission policies from scripts/admission, and the table of values in README.md. `node scripts/gen-chart.ts` writes; with `--check`
+ * src/config, crds/ from src/api, the admission policies from scripts/admission, alerts and dashboards from scripts/observability, and the table of values in README.md. `node scripts/gen-chart.ts` writes; with `--check`
  * it writes nothing and exits 1 when a file is stale.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,8 @@ import { parse } from 'yaml';
 import { crdFiles } from '../src/api/crd/custom-resource-definitions.ts';
 import { chartValuesSchema } from '../src/config/chart-values.ts';
 import { admissionPolicies } from './admission/admission-policies.ts';
+import { prometheusRule } from './observability/alerts.ts';
+import { dashboardFiles } from './observability/dashboards.ts';
 
 const folder = new URL('../charts/sallyport/', import.meta.url);
 const isCheck = process.argv.includes('--check');
@@ -84,6 +86,8 @@ const generated: readonly Generated[] = [
   { path: 'values.yaml', text: values },
   { path: 'README.md', text: readme(values) },
   { path: 'templates/admission-policies.yaml', text: admissionPolicies() },
+  { path: 'templates/prometheusrule.yaml', text: prometheusRule() },
+  ...dashboardFiles().map((file) => ({ path: `dashboards/${file.name}`, text: file.text })),
   ...crdFiles().map((file) => ({ path: `crds/${file.name}`, text: file.text })),
 ];
 

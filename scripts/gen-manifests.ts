@@ -35,12 +35,20 @@ function withoutHelm(rendered: string): string {
     .replaceAll(/\n+---\n/g, '\n---\n');
 }
 
-function install(helm: string): string {
-  const rendered = execFileSync(helm, ['template', 'sallyport', chart, '--namespace', namespace], {
+function render(helm: string, ...args: readonly string[]): string {
+  const rendered = execFileSync(helm, ['template', 'sallyport', chart, '--namespace', namespace, '--skip-tests', ...args], {
     encoding: 'utf8',
     env: { ...process.env, HELM_CACHE_HOME: '/nonexistent', HELM_CONFIG_HOME: '/nonexistent', HELM_DATA_HOME: '/nonexistent' },
   });
-  return `${HEAD}${withoutHelm(rendered).trimEnd()}\n`;
+  return `${withoutHelm(rendered).trimEnd()}\n`;
+}
+
+/** What the Prometheus operator reads. */
+function monitors(helm: string): string {
+  const kinds = ['serviceMonitor', 'podMonitor', 'prometheusRule'];
+  const rendered = render(helm, ...kinds.flatMap((kind) => ['--set', `${kind}.enabled=true`]));
+  const own = rendered.split('\n---\n').filter((text) => text.includes('apiVersion: monitoring.coreos.com/'));
+  return `# Written by scripts/gen-manifests.ts from charts/sallyport.\n${own.map((text) => text.replace(/^---\n/, '').trim()).join('\n---\n')}\n`;
 }
 
 function current(name: string): string | undefined {
@@ -53,7 +61,12 @@ const helm = binaryPath('helm');
 if (!isCheck && !existsSync(helm)) await build('integration');
 const generated = [
   { name: 'crds.yaml', text: crds.join('---\n') },
-  ...(existsSync(helm) ? [{ name: 'install.yaml', text: install(helm) }] : []),
+  ...(existsSync(helm)
+    ? [
+        { name: 'install.yaml', text: `${HEAD}${render(helm)}` },
+        { name: 'components/monitoring/monitors.yaml', text: monitors(helm) },
+      ]
+    : []),
 ];
 if (!existsSync(helm)) console.error('NOT CHECKED: manifests/install.yaml, because helm is not built');
 

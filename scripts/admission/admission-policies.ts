@@ -101,7 +101,7 @@ const POLICIES: readonly Policy[] = [
   },
 ];
 
-const LABELS = '\n    {{- include "sallyport.labels" . | nindent 4 }}';
+const LABELS = '\n    {{- include "sallyport.labels" . | nindent 4 }}\n  {{- include "sallyport.annotations" (list . (dict)) }}';
 const SELECTOR =
   '\n    {{- with .Values.admission.namespaceSelector }}\n    namespaceSelector:\n      {{- toYaml . | nindent 6 }}\n    {{- end }}';
 

@@ -9,6 +9,7 @@ import {
   AGENT_USERS,
   AGENT_VOLUME_NAMES,
   AGENT_VOLUMES,
+  FEED_AUDIENCE,
   FOREIGN_ENV,
   FOREIGN_MOUNTS,
   REDIRECT_CONTAINER,
@@ -173,6 +174,8 @@ export const NEW_PODS: readonly Validation[] = [
     expression: `object.spec.?volumes.orValue([]).filter(v, v.name in ${VOLUMES}).all(v, v.name == "${AGENT_VOLUMES.bundle}"
   ? v.?configMap.?name.orValue("").startsWith("${LEGACY_NAME_PREFIX}") || size(v.?projected.?sources.orValue([])) > 0
     && v.projected.sources.all(s, s.?configMap.?name.orValue("").startsWith("${BUNDLE_NAME_PREFIX}"))
+  : v.name == "${AGENT_VOLUMES.feed}" ? size(v.?projected.?sources.orValue([])) == 1
+    && v.projected.sources.all(s, s.?serviceAccountToken.?audience.orValue("") == "${FEED_AUDIENCE}")
   : v.name == "${AGENT_VOLUMES.podInfo}" ? has(v.downwardAPI) : has(v.emptyDir))`,
     message: 'the volumes of the agent cannot be changed',
   },

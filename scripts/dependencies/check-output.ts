@@ -20,6 +20,19 @@ export function checkOutput(name: string, built: BuiltFile, budget: OutputBudget
   return problems;
 }
 
+/** The messages of zod in English, and in all languages: `import { z } from 'zod'` keeps half a megabyte of them in a bundle. */
+const ENGLISH = 'zod/v4/locales/en.js';
+const LANGUAGES = 'zod/v4/locales/';
+
+/** One line when the output has messages in languages that no process writes; empty: it has none. */
+export function checkLanguages(name: string, { inputs }: Pick<BuiltFile, 'inputs'>): readonly string[] {
+  const found = Object.entries(inputs).filter(([input, { bytesInOutput }]) => {
+    const path = input.slice(input.lastIndexOf('node_modules/') + 'node_modules/'.length);
+    return bytesInOutput > 0 && path.startsWith(LANGUAGES) && path !== ENGLISH;
+  });
+  return found.length === 0 ? [] : [`dist/${name}.mjs contains ${found.length} languages of zod: write import * as z from 'zod'`];
+}
+
 function isAllowed(input: string, { packages, npm }: OutputBudget): boolean {
   const path = input.slice(input.lastIndexOf('node_modules/') + 'node_modules/'.length);
   if (input.includes('node_modules/')) return npm.some((name) => path === name || path.startsWith(`${name}/`));

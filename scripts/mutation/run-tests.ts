@@ -23,6 +23,11 @@ const FLAGS = [
   `output=${REPORT}`,
 ];
 
+/** Failure of a run that wrote no report: no module could be loaded, or no process started. */
+export const NO_START = 'no start';
+/** Failure of a run that was killed. */
+export const NO_END = 'no end';
+
 /** How a run of tests ended. */
 export interface TestRun {
   /** Undefined: all passed. Otherwise the title of the first test that failed, or why none could fail. */
@@ -64,7 +69,7 @@ export async function runTests(root: string, files: readonly string[], options: 
   clearTimeout(timer);
   signal.removeEventListener('abort', kill);
   killGroup(child.pid);
-  return { failure: code === null ? 'no end' : failureIn(join(root, REPORT), code), ms: performance.now() - start };
+  return { failure: code === null ? NO_END : failureIn(join(root, REPORT), code), ms: performance.now() - start };
 }
 
 function failureIn(report: string, code: unknown): string | undefined {
@@ -72,7 +77,7 @@ function failureIn(report: string, code: unknown): string | undefined {
     const { failures } = JSON.parse(readFileSync(report, 'utf8')) as { readonly failures: readonly { readonly fullTitle: string }[] };
     return code === 0 ? undefined : (failures[0]?.fullTitle ?? `exit code ${String(code)}`);
   } catch {
-    return 'no start';
+    return NO_START;
   }
 }
 

@@ -33,7 +33,8 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
   INCLUDE_PORTS_ANNOTATION: {
     on: 'pod template',
     value: 'ports, comma-separated',
-    meaning: 'Ports to capture in addition to the container ports that the pod declares.',
+    meaning:
+      'Ports to capture in addition to those of `traffic.sidecar.istio.io/includeInboundPorts`. Without that annotation every port is captured, and this one has no effect.',
   },
   EXCLUDE_PORTS_ANNOTATION: {
     on: 'pod template',
@@ -41,10 +42,16 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     meaning:
       'Ports that are not captured: requests to them reach the application without evaluation. The webhook captures them nevertheless when a policy of the root namespace selects the pod, unless `agent.annotationBounds.excludePorts` is `all`.',
   },
+  ISTIO_INCLUDE_PORTS_ANNOTATION: {
+    on: 'pod template',
+    value: 'ports, comma-separated, or `*`',
+    meaning:
+      "Istio's annotation: the only ports that are captured. Requests to every other port reach the application without evaluation. The webhook ignores it when a policy of the root namespace selects the pod, unless `agent.annotationBounds.excludePorts` is `all`.",
+  },
   REWRITE_PROBES_ANNOTATION: {
     on: 'pod template',
     value: '`false`',
-    meaning: 'Does not rewrite probes; they then pass through the agent, and policies apply to them.',
+    meaning: 'Does not rewrite probes and HTTP lifecycle hooks; they then pass through the agent, and policies apply to them.',
   },
   ACCESS_LOG_ANNOTATION: {
     on: 'pod template',
@@ -60,6 +67,13 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     on: 'pod template, workload of `sallyport run`',
     value: '`on`, `off`',
     meaning: 'With `on` the agent serves clients that speak HTTP/1.0 and send Host; otherwise they get 426, as in Istio.',
+  },
+  APP_PROTOCOL_ANNOTATION: {
+    on: 'pod template, workload of `sallyport run`',
+    value: '`http1`, `http2`, `tcp`, `client`',
+    meaning:
+      'What the application speaks on all its ports. `client`: what each client speaks; `tcp`: not HTTP. Absent: by `appProtocol` or the name of the ' +
+      "Service's port, or the name of the container port, as far as injection knows them; else `client`.",
   },
   LOG_LEVEL_ANNOTATION: {
     on: 'pod template',

@@ -2,6 +2,7 @@
  * docs/reference/cli.md from the commander program and the exit codes.
  */
 import { PassThrough } from 'node:stream';
+import { exampleLines } from '../../src/cli/commands/examples.ts';
 import { type CommandModel, describeProgram, type OptionModel } from '../../src/cli/completion/command-model.ts';
 import * as exitCodes from '../../src/cli/context/exit-codes.ts';
 import { MAX_BYTES, MAX_FILE_BYTES } from '../../src/cli/input/read-file.ts';
@@ -14,48 +15,19 @@ const exitCodeByName: typeof exitCodes = { ...exitCodes };
 
 const EXIT_TEXT: Readonly<Record<keyof typeof exitCodes, string>> = {
   EXIT_OK: 'success, without findings of severity error',
-  EXIT_FAILURE: 'an internal error, or a failure of the environment',
+  EXIT_FAILURE:
+    'an internal error, or a failure of the environment: the cluster is unreachable or refuses a request, a pod or bundle does not exist',
   EXIT_USAGE: 'the command line is invalid',
-  EXIT_BAD_DATA: 'a file cannot be read or parsed',
+  EXIT_BAD_DATA: 'a file cannot be read or parsed, also a kubeconfig; a published bundle is one that agents refuse',
   EXIT_FINDINGS:
     'the input was read, and there are findings of severity error (`check --fail-on warning`: or warning); `test`: a test failed, or coverage is too low; `diff`: a decision flips',
   EXIT_UNDECIDED: '`diff`: neither a proof nor a request that disproves it was found, within `--timeout` or at all',
 };
 
-const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
-  run: ['sallyport run ./manifests', 'sallyport run ./manifests --config mesh.yaml > access.log'],
-  check: [
-    'sallyport check policies/',
-    'sallyport check -o json --fail-on warning policies/ | jq .findings',
-    'sallyport check -o sarif policies/ > findings.sarif',
-    'kubectl get ra,ap -A -o yaml | sallyport check -',
-  ],
-  compile: ['sallyport compile manifests/', 'sallyport compile manifests/ --workload foo/httpbin -o json | jq .bundle'],
-  explain: [
-    'sallyport explain policies/ workloads.yaml --workload foo/httpbin --url /headers --token token.txt --jwks jwks.json',
-    "sallyport explain policies/ --workload foo/httpbin --labels app=httpbin -X POST --url http://httpbin.foo:8000/post -H 'X-Tenant: a' -d '{}'",
-    'kubectl get configmap -n foo NAME -o yaml > bundle.yaml && sallyport explain --bundle bundle.yaml --request request.http -o json',
-    'sallyport explain policies/ --workload foo/httpbin --har session.har --entry 3',
-  ],
-  test: ['sallyport test policies/ --min-coverage 100', 'sallyport test policies/ -o junit > report.xml'],
-  diff: [
-    'sallyport diff main/policies/ policies/',
-    'sallyport diff main/policies/ policies/ --fail-on widened -o yaml',
-    'sallyport diff policies.old/ policies/ --requests yesterday.har',
-    'sallyport diff main.json branch.json --generate 10000 --seed 7 -o json | jq .groups',
-  ],
-  'bundle verify': ['kubectl get configmap -n foo -o yaml | sallyport bundle verify --trust-anchor anchor.json -'],
-  inject: [
-    'sallyport keys show --anchor > anchor.json',
-    'sallyport inject --trust-anchor anchor.json -f deployment.yaml | kubectl apply -f -',
-  ],
-  completion: ['source <(sallyport completion bash)'],
-};
-
 /** Text of docs/reference/cli.md. */
-export function cliPage(): string {
+export async function cliPage(): Promise<string> {
   const nothing = (): Promise<never> => Promise.reject(new Error('not run'));
-  const program = createProgram({
+  const program = await createProgram({
     finish: () => undefined,
     context: {
       stdout: new PassThrough(),
@@ -64,6 +36,9 @@ export function cliPage(): string {
       cwd: '/',
       env: {},
       stopSignal: () => AbortSignal.abort(),
+      startProofWorker: () => {
+        throw new Error('not wired');
+      },
       processes: { controller: nothing, agent: nothing },
     },
   });
@@ -86,6 +61,11 @@ export function cliPage(): string {
     'Control characters, bidirectional overrides and commands of CI services in names and values are printed as escapes such as `\\u001b`,\n',
     'in every format.\n',
     ...commands.map((command) => commandSection(command, [command.name])),
+    '\n## Clusters\n\n',
+    'As a plug-in of kubectl (`kubectl-sallyport` on the `PATH`) or by itself, `check`, `bundle`, `explain`, `logs` and `diff --live` read a cluster with the\n',
+    'kubeconfig and the rights of the user, and change nothing. They need `get` and `list` on pods, policies and ConfigMaps of the namespace, and `get` on\n',
+    '`pods/log` for `logs`. Services, the policies of the root namespace and the configuration of the controller are used as far as they can be read; a line\n',
+    'on stderr says what is missing. An API server that does not respond within 5 seconds counts as unreachable.\n',
     '\n## Files\n\n',
     `Commands read regular files only, no FIFO and no device: pipe into \`-\` instead of \`<(...)\`. A file, and standard input, may have ${MAX_FILE_BYTES / MIB} MiB,\n`,
     `all manifests together and a file of requests ${MAX_BYTES / MIB} MiB; with \`run\`, a file 4 MiB and the directory 64 MiB. A link in a directory is followed if it\n`,
@@ -106,7 +86,7 @@ function commandSection(command: CommandModel, path: readonly string[]): string 
     parts.push('\n', markdownTable(['command', 'what it does'], rows));
     return [...parts, ...command.commands.map((each) => commandSection(each, [...path, each.name]))].join('');
   }
-  parts.push(`\n\`\`\`sh\n${[usageOf(command, name), ...(EXAMPLES[name] ?? [])].join('\n')}\n\`\`\`\n`);
+  parts.push(`\n\`\`\`sh\n${[usageOf(command, name), ...exampleLines(name)].join('\n')}\n\`\`\`\n`);
   const described = command.args.filter((argument) => argument.description !== '');
   if (described.length > 0) {
     const rows = described.map((argument) => [code(argument.term), withChoices(argument.description, argument.choices), '']);

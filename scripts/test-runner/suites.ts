@@ -18,13 +18,15 @@ export interface Suite {
 }
 
 const slow = ['--no-config', '--exit', '--fail-zero', '--timeout', '120000'];
+/** Fails a suite after which sockets, timers or processes are left. */
+const leaks = ['--require', './test/support/leak-hooks.ts'];
 
 /** All suites, in the order in which `npm test` runs them. */
 export const SUITES: readonly Suite[] = [
   { name: 'check', directories: [], prepare: [['node', 'scripts/check.ts']], options: [], missing: () => [] },
   { name: 'unit', directories: ['test/unit', 'test/property'], prepare: [], options: [], missing: () => [] },
-  { name: 'conformance', directories: ['test/conformance'], prepare: [], options: slow, missing: () => [] },
-  { name: 'attack', directories: ['test/attack'], prepare: [], options: slow, missing: () => [] },
+  { name: 'conformance', directories: ['test/conformance'], prepare: [], options: [...slow, ...leaks], missing: () => [] },
+  { name: 'attack', directories: ['test/attack'], prepare: [], options: [...slow, ...leaks], missing: () => [] },
   {
     name: 'integration',
     directories: ['test/integration'],
