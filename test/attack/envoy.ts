@@ -8,10 +8,20 @@ import { envoyFilters } from './policies.ts';
 const typed = (name: string, value: object): object => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}`, ...value });
 const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
+/** As Istio sets it for a port that speaks HTTP/2. */
+const HTTP2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
 /** Ports of one proxy and the application behind it. */
 export interface PortPair {
   readonly listenPort: number;
   readonly upstreamPort: number;
+  /** The application speaks HTTP/2. */
+  readonly isHttp2: boolean;
 }
 
 /** Writes the configuration into `directory`. @returns the arguments of Envoy, for one worker */
@@ -58,7 +68,7 @@ function listener({ listenPort }: PortPair, at: number): object {
   return { name: `in-${at}`, address: address(listenPort), filter_chains: [{ filters }] };
 }
 
-function cluster({ upstreamPort }: PortPair, at: number): object {
+function cluster({ upstreamPort, isHttp2 }: PortPair, at: number): object {
   const thresholds = [{ max_connections: 1_000_000, max_pending_requests: 1_000_000, max_requests: 1_000_000, max_retries: 1_000_000 }];
   const endpoints = [{ lb_endpoints: [{ endpoint: { address: address(upstreamPort) } }] }];
   return {
@@ -66,6 +76,7 @@ function cluster({ upstreamPort }: PortPair, at: number): object {
     type: 'STATIC',
     connect_timeout: '10s',
     circuit_breakers: { thresholds },
+    ...(isHttp2 && { typed_extension_protocol_options: HTTP2 }),
     load_assignment: { cluster_name: `app-${at}`, endpoints },
   };
 }

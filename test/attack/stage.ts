@@ -33,34 +33,85 @@ export interface Proxy {
   readonly stop: () => Promise<number | null>;
 }
 
+/** An application behind a proxy. */
+interface StartableApplication {
+  /** It speaks HTTP/2; absent: HTTP/1.1. */
+  readonly isHttp2?: boolean;
+  start(): Promise<number>;
+  stop(): void;
+}
+
+/** A proxy and its ports, one for each application. */
+export interface RunningProxy extends Omit<Proxy, 'lanes'> {
+  readonly ports: readonly number[];
+}
+
 type Arguments = (directory: string, adminPort: number, pairs: readonly PortPair[]) => readonly string[] | Promise<readonly string[]>;
+
+interface Program {
+  readonly binary: string;
+  readonly readiness: string;
+  readonly prepare: Arguments;
+}
+
+/** Starts Envoy in front of applications. */
+export function startEnvoyProcess(binary: string, applications: readonly StartableApplication[]): Promise<RunningProxy> {
+  return startProcess({ binary, readiness: '/ready', prepare: writeEnvoyConfig }, applications);
+}
+
+/** Builds the agent and starts it in front of applications. */
+export function startAgentProcess(applications: readonly StartableApplication[]): Promise<RunningProxy> {
+  return startProcess({ binary: process.execPath, readiness: '/readyz', prepare: prepareAgent }, applications);
+}
 
 /** Starts Envoy. */
 export function startEnvoy(binary: string): Promise<Proxy> {
-  return startProxy(binary, '/ready', writeEnvoyConfig);
+  return withLanes((applications) => startEnvoyProcess(binary, applications));
 }
 
 /** Builds and starts the agent. */
 export function startAgent(): Promise<Proxy> {
-  return startProxy(process.execPath, '/readyz', async (directory, adminPort, pairs) => {
-    const entry = join(directory, 'agent.mjs');
-    await buildAgent(ROOT, entry);
-    const { json, digest } = encodeBundle(bundleOfPolicies());
-    const bundles = join(directory, 'bundle');
-    mkdirSync(bundles);
-    writeFileSync(join(bundles, BUNDLE_KEY), json);
-    writeFileSync(join(bundles, BUNDLE_DIGEST_KEY), digest);
-    const ports = pairs.map(({ listenPort, upstreamPort }) => `${listenPort}:${upstreamPort}`).join();
-    return [...agentFlags(), entry, '--ports', ports, '--admin-port', String(adminPort), '--bundle-dir', bundles, '--drain-seconds', '0'];
-  });
+  return withLanes(startAgentProcess);
 }
 
-async function startProxy(binary: string, readiness: string, prepare: Arguments): Promise<Proxy> {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-attack-'));
+const prepareAgent: Arguments = async (directory, adminPort, pairs) => {
+  const entry = join(directory, 'agent.mjs');
+  await buildAgent(ROOT, entry);
+  const { json, digest } = encodeBundle(bundleOfPolicies());
+  const bundles = join(directory, 'bundle');
+  mkdirSync(bundles);
+  writeFileSync(join(bundles, BUNDLE_KEY), json);
+  writeFileSync(join(bundles, BUNDLE_DIGEST_KEY), digest);
+  const ports = pairs.map(({ listenPort, upstreamPort }) => `${listenPort}:${upstreamPort}`).join();
+  const protocols = pairs.map(({ upstreamPort, isHttp2 }) => `${upstreamPort}:${isHttp2 ? 'http2' : 'http1'}`).join();
+  const flags = ['--ports', ports, '--app-protocols', protocols, '--admin-port', String(adminPort)];
+  return [...agentFlags(), entry, ...flags, '--bundle-dir', bundles, '--drain-seconds', '0'];
+};
+
+async function withLanes(run: (applications: readonly Application[]) => Promise<RunningProxy>): Promise<Proxy> {
   const applications = Array.from({ length: LANES + 1 }, () => new Application());
+  const proxy = await run(applications);
+  const pingPort = proxy.ports.at(-1) ?? 0;
+  const pingers = Array.from({ length: LANES }, () => new Pinger(pingPort));
+  return {
+    ...proxy,
+    lanes: pingers.map((pinger, at) => new Lane(proxy.ports[at] ?? 0, applications[at] as Application, pinger)),
+    stop: async () => {
+      for (const pinger of pingers) pinger.close();
+      return await proxy.stop();
+    },
+  };
+}
+
+async function startProcess({ binary, readiness, prepare }: Program, applications: readonly StartableApplication[]): Promise<RunningProxy> {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-attack-'));
   const upstreamPorts = await Promise.all(applications.map((application) => application.start()));
-  const [adminPort = 0, ...listenPorts] = await freePorts(LANES + 2);
-  const pairs = upstreamPorts.map((upstreamPort, at) => ({ listenPort: listenPorts[at] ?? 0, upstreamPort }));
+  const [adminPort = 0, ...listenPorts] = await freePorts(applications.length + 1);
+  const pairs = upstreamPorts.map((upstreamPort, at) => ({
+    listenPort: listenPorts[at] ?? 0,
+    upstreamPort,
+    isHttp2: applications[at]?.isHttp2 === true,
+  }));
   const child = spawn(binary, [...(await prepare(directory, adminPort, pairs))], { stdio: ['ignore', 'pipe', 'pipe'] });
   const killAtExit = (): void => void child.kill('SIGKILL');
   process.once('exit', killAtExit);
@@ -75,14 +126,11 @@ async function startProxy(binary: string, readiness: string, prepare: Arguments)
     return response?.status === 200;
   };
   await until(isReady, `${binary} to be ready`, START_MS);
-  const pingPort = pairs.at(-1)?.listenPort ?? 0;
-  const pingers = Array.from({ length: LANES }, () => new Pinger(pingPort));
   return {
-    lanes: pingers.map((pinger, at) => new Lane(pairs[at]?.listenPort ?? 0, applications[at] as Application, pinger)),
+    ports: listenPorts,
     output: () => output,
     alive: () => child.exitCode === null && child.signalCode === null,
     stop: async () => {
-      for (const pinger of pingers) pinger.close();
       const code = await end(child);
       for (const application of applications) application.stop();
       rmSync(directory, { recursive: true, force: true });

@@ -64,8 +64,7 @@ export const DOCUMENTED: readonly DocumentedDifference[] = [
   },
   {
     name: 'query-rebuild-escapes',
-    covers: (_, { field, recorded, ours }) =>
-      field === 'upstream.path' && recorded !== ours && [recorded, bytesOf(recorded)].map(escaped).includes(ours),
+    covers: (_, difference) => isEscapedQuery(difference),
   },
   {
     name: 'jwt-json-dialect',
@@ -265,13 +264,22 @@ function hasNoKey({ outcome, body, headers }: Observed): boolean {
 
 const DECISION = { framing: false, everyHeader: false };
 
+/** Whether `decided` is what was recorded, but for the form of a query without its token. */
+function isDecidedAsRecorded({ observed }: RecordedRequest, decided: Observed): boolean {
+  return compareOutcome(observed ?? { outcome: 'allow' }, decided, DECISION).every(isEscapedQuery);
+}
+
+function isEscapedQuery({ field, recorded, ours }: FieldDifference): boolean {
+  return field === 'upstream.path' && recorded !== ours && [recorded, bytesOf(recorded)].map(escaped).includes(ours);
+}
+
 /** Whether the same request under the same rules without `presence` is decided as Istio 1.31 decided it. */
 function isEqualWithoutPresence({ recorded, request }: ReplayedRequest): boolean {
   const resources = recorded.resources.map((resource) => {
     const jwtRules = resource.spec?.jwtRules?.map((rule) => ({ ...rule, presence: 'OPTIONAL' as const }));
     return jwtRules === undefined ? resource : { ...resource, spec: { ...resource.spec, jwtRules } };
   });
-  return compareOutcome(request.observed ?? { outcome: 'allow' }, decide({ ...recorded, resources }, request), DECISION).length === 0;
+  return isDecidedAsRecorded(request, decide({ ...recorded, resources }, request));
 }
 
 /** Symmetric inline keys of policies of other namespaces than the workload's. */
@@ -284,7 +292,7 @@ function secretsOfOthers({ workload, resources }: RecordedCase): readonly unknow
 
 /** Whether the request is decided as Istio decided it if the bundle contains the secrets of other namespaces. */
 function isEqualWithSecrets({ recorded, request }: ReplayedRequest): boolean {
-  return compareOutcome(request.observed ?? { outcome: 'allow' }, decide(recorded, request, true), DECISION).length === 0;
+  return isDecidedAsRecorded(request, decide(recorded, request, true));
 }
 
 /** The values of a header in the text of a difference. */
@@ -335,9 +343,7 @@ function sharedHeaders(rules: readonly JwtRule[], { headers = [] }: RecordedRequ
 function isEqualWithoutHeader(name: string, { recorded, request }: Pick<ReplayedRequest, 'recorded' | 'request'>): boolean {
   const kept = (request.headers ?? []).filter(([sent]) => sent.toLowerCase() !== name);
   const without = decide(recorded, { ...request, headers: kept });
-  return (
-    kept.length < (request.headers ?? []).length && compareOutcome(request.observed ?? { outcome: 'allow' }, without, DECISION).length === 0
-  );
+  return kept.length < (request.headers ?? []).length && isDecidedAsRecorded(request, without);
 }
 
 function headerLocations({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): readonly string[] {

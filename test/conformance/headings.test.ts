@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { DIFFERENCES as ATTACK_DIFFERENCES } from '../attack/differences.ts';
+import { HTTP2_DIFFERENCES } from '../attack/http2/differences.ts';
 import { readCases } from './case-file.ts';
 import { explainedNames } from './differences.ts';
 import { libraryWay } from './library.ts';
@@ -25,7 +26,8 @@ describe('the headings of docs/differences.md', function () {
     const reports = [await replay(cases, proxyWay), await replay(cases, libraryWay)];
     const recorded = new Set(reports.flatMap(({ differences }) => differences.map(({ documented }) => documented)));
     // Each of them fails unless its cases differ.
-    for (const { documented, cases: compared } of ATTACK_DIFFERENCES) if (compared.length > 0) recorded.add(documented);
+    for (const { documented, cases: compared } of [...ATTACK_DIFFERENCES, ...HTTP2_DIFFERENCES])
+      if (compared.length > 0) recorded.add(documented);
     for (const [name, file] of Object.entries(REFUSED_LISTENERS)) {
       if (cases.some((recordedCase) => recordedCase.file === file && recordedCase.istio.envoyRejected !== undefined)) recorded.add(name);
     }

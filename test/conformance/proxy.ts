@@ -1,16 +1,18 @@
 /*
- * The runner through the agent's proxy: sends HTTP/1.1 bytes on a loopback socket to an application that records what it
+ * The runner through the agent's proxy: sends bytes of HTTP/1.1 or HTTP/2 on a loopback socket to an application that records what it
  * receives, and returns the outcome in the form of the records. Recorded addresses and identities, which a loopback socket
  * cannot have, replace those of the connection before the filter chain runs.
  */
 
 import { connect, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import type { CheckResponse } from '../../src/filters/check-response.ts';
 import { createFilterChain, type FilterChain } from '../../src/filters/filter-chain.ts';
 import type { Verdict } from '../../src/filters/verdict.ts';
-import { OK, type Stage, stage } from '../unit/agent/loopback.ts';
+import { OK, type Stage, stage, talk } from '../unit/agent/loopback.ts';
 import { httpChain } from '../unit/filters/chains.ts';
 import type { Observed, RecordedCase, RecordedRequest, RecordedUpstream } from './case-file.ts';
+import { exchangeHttp2 } from './http2-exchange.ts';
 import { dryRun } from './library.ts';
 import { connectionOf, http1Text } from './read-request.ts';
 import { type SampleAuthorizer, startSampleAuthorizer } from './sample-server.ts';
@@ -22,8 +24,8 @@ const CLIENT_TIMEOUT_MS = 5000;
 export const proxyWay: WayIn = {
   name: 'proxy',
   hasFraming: true,
-  takes: (request, { workload }) =>
-    request.http2 !== true && workload.ports.find(({ number }) => number === request.port)?.protocol !== 'tcp',
+  takes: (request, recorded) =>
+    !isTcpPort(request, recorded) || (request.raw !== undefined && !JSON.stringify(recorded).includes('CUSTOM')),
   async open(recorded, built) {
     const inner = createFilterChain(built.program, built.bundle.keySets, {
       deferVerification: true,
@@ -42,6 +44,8 @@ class Loopback implements OpenCase {
   readonly #asks: boolean;
   #authorizer: SampleAuthorizer | undefined;
   #stage!: Stage;
+  /** Made with the first TCP connection. */
+  #tcpStage: Stage | undefined;
   #current!: RecordedRequest;
   #received = '';
 
@@ -66,6 +70,7 @@ class Loopback implements OpenCase {
       }),
       ...(this.#authorizer === undefined ? {} : { extAuthz: this.#authorizer.authorize }),
       upstream: (socket) => this.#serve(socket),
+      appProtocol: 'http1',
     });
   }
 
@@ -81,6 +86,7 @@ class Loopback implements OpenCase {
   async send(request: RecordedRequest): Promise<Observed> {
     this.#current = request;
     this.#received = '';
+    if (isTcpPort(request, this.#recorded)) return await this.#connectTcp(request.raw ?? '');
     this.#stage.records.length = 0;
     const answer = await this.#exchange(request);
     const record = this.#stage.records[0];
@@ -100,10 +106,43 @@ class Loopback implements OpenCase {
     };
   }
 
+  /** Sends the bytes on a connection under the TCP rules. */
+  async #connectTcp(bytes: string): Promise<Observed> {
+    this.#tcpStage ??= await stage({
+      filterChain: {
+        ...httpChain(() => {
+          throw new Error('an HTTP request on a TCP port');
+        }),
+        evaluateConnection: () => this.#filterChain.evaluateConnection(connectionOf(this.#current, this.#recorded)),
+      },
+      upstream: (socket) => socket.on('data', () => socket.end('served')),
+      destination: (upstreamPort) => ({
+        upstreamHost: '127.0.0.1',
+        upstreamPort,
+        destinationIp: undefined,
+        destinationPort: this.#current.port,
+        protocol: () => 'tcp',
+      }),
+    });
+    const { port, tcpRecords, seen } = this.#tcpStage;
+    tcpRecords.length = 0;
+    seen.length = 0;
+    const answer = await talk(port, bytes, (text) => text === 'served');
+    while (tcpRecords.length === 0) await setTimeout(1);
+    const [record] = tcpRecords;
+    if (record === undefined || (answer === 'served') !== (record.outcome === 'allow')) throw new Error('the wire and the record differ');
+    if (record.outcome === 'deny' && seen.length > 0) throw new Error('bytes of a denied connection reached the application');
+    const details = record.details === '' ? {} : { details: record.details };
+    return { outcome: record.outcome === 'allow' ? 'allow' : 'deny', ...details, ...dryRun(record.decision) };
+  }
+
   /** After a failure the request may still be in flight: a new stage keeps it from being taken for the next one. */
   async #exchange(request: RecordedRequest): Promise<Answer> {
     try {
-      return await exchange(this.#stage.port, request.raw ?? http1Text(request), request.method === 'HEAD');
+      const { port } = this.#stage;
+      const isHttp2 = request.http2 === true && request.raw === undefined;
+      if (isHttp2) return await exchangeHttp2(port, request, request.source.principal === undefined ? 'http' : 'https');
+      return await exchange(port, request.raw ?? http1Text(request), request.method === 'HEAD');
     } catch (error) {
       await this.#stage.stop();
       await this.#openStage();
@@ -113,8 +152,13 @@ class Loopback implements OpenCase {
 
   async close(): Promise<void> {
     await this.#stage.stop();
+    await this.#tcpStage?.stop();
     await this.#authorizer?.close();
   }
+}
+
+function isTcpPort({ port }: RecordedRequest, { workload }: RecordedCase): boolean {
+  return workload.ports.find(({ number }) => number === port)?.protocol === 'tcp';
 }
 
 /** The verdict with the rest of the chain at the time of the record, not at that of the proxy. */
@@ -178,7 +222,8 @@ function dechunk(body: string): string {
   }
 }
 
-interface Answer {
+/** What the client got. */
+export interface Answer {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: string;

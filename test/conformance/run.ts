@@ -80,7 +80,7 @@ async function main(): Promise<number> {
     }
   }
   console.log(
-    'admission counts resources; not yet: HTTP/2 and TCP, which the proxy does not speak; no record: Envoy refused the configuration',
+    'admission counts resources; not yet: TCP connections that an external authorizer decides; no record: Envoy refused the configuration',
   );
   printDifferences(found, values.all);
   return found.some(({ documented }) => documented === undefined) ? 1 : 0;

