@@ -18,6 +18,7 @@ import { writeDemoBundle } from './support/demo-bundle.ts';
 import { TOKEN } from './support/demo-token.ts';
 import { findEnvoy, writePlainEnvoyConfig } from './support/envoy.ts';
 import { type Pinned, startPinned } from './support/processes.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 
 const PROXY_CORE = 1;
 const LOAD_CORE = 0;
@@ -122,6 +123,7 @@ async function main(): Promise<void> {
       `${direction.padEnd(13)} CPU s: agent ${ours.toFixed(2)}, Envoy ${theirs.toFixed(2)}, ratio ${(ours / theirs).toFixed(2)}; ` +
         `peak MiB so far: agent ${peakMiB(agent.pid).toFixed(1)}, Envoy ${peakMiB(envoy.pid).toFixed(1)}\n`,
     );
+    reportRatio(['bodies', direction, 'CPU to Envoy'], ours / theirs, TOLERANCE.cpu);
   }
   application.closeAllConnections();
   application.close();

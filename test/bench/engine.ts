@@ -26,6 +26,7 @@ import {
 } from './support/engine-clock.ts';
 import { PEERS, type Peer } from './support/engine-peers.ts';
 import { claimsOf, type MixedRequest, mixedProgram, mixedRule, requestFor, strayRequest, toFacts } from './support/engine-shapes.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 import { duration, printTable, progress, progressEnds } from './support/table.ts';
 
 const isQuick: boolean = process.argv.includes('--quick');
@@ -132,6 +133,8 @@ function compareSizes(sizes: readonly Size[]): readonly (readonly number[])[] {
   printTable([heading, ...rows]);
   const ratios = SUBJECT_NAMES.map((name, at) => `${name} ${((bySize.at(-1)?.[at] ?? 0) / (bySize[1]?.[at] ?? 1)).toFixed(2)}x`);
   process.stdout.write(`growth from 10 to 10,000 rules: ${ratios.join(', ')}\n\n`);
+  for (const [at, name] of SUBJECT_NAMES.entries())
+    reportRatio(['engine', name, '10000 : 10 rules'], (bySize.at(-1)?.[at] ?? 0) / (bySize[1]?.[at] ?? 1), TOLERANCE.time);
   return bySize;
 }
 
@@ -184,6 +187,7 @@ function compareAttributes(): void {
     progress(`attributes: ${name}`);
     const subjects = sizes.map((programs) => shapeSubject(programs[at] as Adversary).subject);
     const times = inTurns(subjects, turns);
+    reportRatio(['engine', name, '10000 : 10'], (times.at(-1) as number) / (times[1] as number), TOLERANCE.time);
     return [
       name,
       ...times.map(duration),

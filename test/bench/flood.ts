@@ -16,6 +16,7 @@ import { writeJwtBundle } from './support/demo-bundle.ts';
 import { findEnvoy, writeJwtEnvoyConfig } from './support/envoy.ts';
 import { FLOOD_ALGORITHMS, FLOOD_ISSUER, FloodTokens } from './support/flood-tokens.ts';
 import { type Pinned, startPinned } from './support/processes.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 import { bearerRequest, RawClient } from './support/raw-client.ts';
 
 const PROXY_CORE = 1;
@@ -106,6 +107,8 @@ async function compare(name: string, texts: Iterator<string>): Promise<void> {
   process.stdout.write(
     `${name.padEnd(15)} agent ${side(agent)} | Envoy ${side(envoy)} | ratio p50 ${(agent.p50 / envoy.p50).toFixed(2)} p99 ${(agent.p99 / envoy.p99).toFixed(2)}\n`,
   );
+  reportRatio(['flood', name, 'p50 to Envoy'], agent.p50 / envoy.p50, TOLERANCE.time);
+  reportRatio(['flood', name, 'p99 to Envoy'], agent.p99 / envoy.p99, TOLERANCE.tail);
 }
 
 async function main(): Promise<void> {

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import type { createAuthenticator as Create } from '../../src/jwt/authenticator.ts';
 import type { TokenRequest } from '../../src/jwt/token-request.ts';
 import type { JwtProvider } from '../../src/policy/model/program.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 
 const { values } = parseArgs({
   options: {
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
     process.stdout.write(
       `${kind} token: first issuer ${first.toFixed(2)} us, last of ${issuers.length} ${last.toFixed(2)} us, ratio ${(last / first).toFixed(2)}\n`,
     );
+    reportRatio(['issuers', `${kind} token`, 'last to first'], last / first, TOLERANCE.time);
   }
 }
 

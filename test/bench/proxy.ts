@@ -13,6 +13,7 @@ import { writeDemoBundle } from './support/demo-bundle.ts';
 import { ISSUER, JWKS, TOKEN } from './support/demo-token.ts';
 import { ENVOY_VERSION, findEnvoy, writeEnvoyConfig } from './support/envoy.ts';
 import { coreBusyMicros, type Pinned, startPinned, statusOf } from './support/processes.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 import { hasWrk, runWrk } from './support/wrk.ts';
 
 const PROXY_CORE = 1;
@@ -149,6 +150,13 @@ function ratioRow(one: Contender, other: Contender): string[] {
   return [`${one.name} / ${other.name}`, `${ratio('rate')}x`, '', ratio('p50'), ratio('p99'), ratio('cpu'), ratio('rss'), idle, start, ''];
 }
 
+/** Ratios to a peer under the same rules, for the baseline. */
+function reportRatios(agent: Contender, peer: Contender): void {
+  const tolerances = { cpu: TOLERANCE.cpu, p50: TOLERANCE.time, p99: TOLERANCE.tail, rss: TOLERANCE.memory } as const;
+  for (const key of ['cpu', 'p50', 'p99', 'rss'] as const)
+    reportRatio(['proxy', peer.name, key], of(agent, key) / of(peer, key), tolerances[key]);
+}
+
 function print(contenders: readonly Contender[]): void {
   const head = ['', 'requests/s', '[min-max]', 'p50 us', 'p99 us', 'CPU us/req', 'RSS MiB', 'idle RSS', 'start ms', 'foreign %'];
   const rows = contenders.map((contender) => {
@@ -168,6 +176,7 @@ function print(contenders: readonly Contender[]): void {
   });
   const ratios = ruleCounts.flatMap((rules) => {
     const [agent, ...peers] = contenders.filter((contender) => contender.rules === rules) as [Contender, ...Contender[]];
+    for (const peer of peers) reportRatios(agent, peer);
     return peers.map((peer) => ratioRow(agent, peer));
   });
   const [least, ...more] = ruleCounts.map((rules) => contenders.find((contender) => contender.rules === rules) as Contender);

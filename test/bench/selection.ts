@@ -5,6 +5,7 @@
  */
 import type { ClusterState } from '../../src/state/cluster-state.ts';
 import { createScaledCluster, type ScaledCluster } from '../support/scaled-cluster.ts';
+import { reportRatio, TOLERANCE } from './support/ratios.ts';
 
 const isQuick = process.argv.includes('--quick');
 const SIZES = [1_000, 10_000] as const;
@@ -112,6 +113,7 @@ for (const [title, scenarios, round] of [
     process.stdout.write(
       `${scenario.name.padEnd(60)}${small.toFixed(1).padStart(10)}${large.toFixed(1).padStart(10)}${(large / small).toFixed(2).padStart(8)}\n`,
     );
+    reportRatio(['selection', title, scenario.name, '10000 : 1000'], large / small, TOLERANCE.time);
   }
 }
 process.stdout.write(`worst ratio ${worst.toFixed(2)}; goal at most ${GOAL}\n`);

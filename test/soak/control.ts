@@ -25,6 +25,8 @@ const RELOAD_MS = 1000;
 const MOST_MISSING = 1.5;
 const LOOK_MS = 100;
 const FIRST_BUNDLE_MS = 60_000;
+/** Of the bundle in a broken volume; an agent that read it may say so after the volume was repaired. */
+export const BROKEN_DIGEST: string = `sha256:${'0'.repeat(64)}`;
 
 /** A directory that an agent reads bundles from. */
 export interface Volume {
@@ -190,7 +192,7 @@ export class Control {
 
   async #mountInto(volume: Volume, json: string): Promise<void> {
     const encoded = encodeBundle(JSON.parse(json) as Bundle);
-    const files: Files = { [BUNDLE_KEY]: encoded.json, [BUNDLE_DIGEST_KEY]: volume.broken ? `sha256:${'0'.repeat(64)}` : encoded.digest };
+    const files: Files = { [BUNDLE_KEY]: encoded.json, [BUNDLE_DIGEST_KEY]: volume.broken ? BROKEN_DIGEST : encoded.digest };
     // Before, because an agent may activate it as soon as it is there.
     if (!volume.broken) volume.versions.mounted = this.#version;
     await mountVolume(join(volume.directory, 'bundle'), files);

@@ -12,7 +12,7 @@ const GROWTH_MIB = 20;
 
 describe('soak', () => {
   it('gives no wrong verdict for a minute of reloads, kills and hostile clients, and leaves nothing behind', async function () {
-    this.timeout(240_000);
+    this.timeout(600_000);
     const report = await soak({
       seconds: SECONDS,
       warmUpSeconds: WARM_UP_SECONDS,

@@ -16,11 +16,14 @@ export async function buildAgent(root: string, outfile: string): Promise<void> {
     format: 'esm',
     target: 'node24',
     minifySyntax: true,
-    // As in the build: the gRPC library is not part of the agent's file.
+    // As in the build: neither is part of the agent's file.
     plugins: [
       {
-        name: 'separate-grpc',
-        setup: (bundler) => bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true })),
+        name: 'separate-files',
+        setup: (bundler) => {
+          bundler.onResolve({ filter: /\/feed-source\.ts$/ }, () => ({ path: './agent-feed.mjs', external: true }));
+          bundler.onResolve({ filter: /\/grpc-library\.ts$/ }, () => ({ path: './agent-grpc.mjs', external: true }));
+        },
       },
     ],
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },

@@ -84,7 +84,8 @@ export function statusOf(url: string, headers: Readonly<Record<string, string>>)
   });
 }
 
-function cpuMicros(pid: number): number {
+/** User and system time of a process so far, in microseconds. */
+export function cpuMicros(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
@@ -102,7 +103,8 @@ function cpuNanos(pid: number): number {
   return sum;
 }
 
-function rssMiB(pid: number): number {
+/** Resident memory of a process now, in MiB. */
+export function rssMiB(pid: number): number {
   const line = /^VmRSS:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1] ?? 0) / 1024;
 }
