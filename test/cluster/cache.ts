@@ -3,17 +3,12 @@
  * the same thing at the same time.
  */
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cacheRoot } from '../../scripts/release/cache.ts';
 import { isSameProcess, startTimeOf } from './process.ts';
 
-/** Directory of everything kept between runs: `SALLYPORT_CACHE`, else `sallyport` in `XDG_CACHE_HOME` or `~/.cache`. */
-export function cacheRoot(): string {
-  const own = process.env['SALLYPORT_CACHE'];
-  if (own) return own;
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sallyport');
-}
+export { cacheRoot };
 
 const retryMs = 250;
 

@@ -3,17 +3,18 @@
  * by content.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheRoot } from './cache.ts';
-import type { ImageFile, LayerName } from './layers.ts';
+import { cacheRoot } from '../../scripts/release/cache.ts';
+import { type ImageFile, tarEntriesOf } from '../../scripts/release/image-file.ts';
+import { type TarEntry, writeTar } from '../../scripts/release/tar.ts';
+import type { LayerName } from './layers.ts';
 import { baseFiles, imageUser, layerFiles } from './layers.ts';
 import { installPackages } from './prerequisites.ts';
-import type { TarEntry } from './tar.ts';
-import { writeTar } from './tar.ts';
 
-export type { ImageFile, LayerName } from './layers.ts';
+export type { ImageFile } from '../../scripts/release/image-file.ts';
+export type { LayerName } from './layers.ts';
 
 /** Content and configuration of an image. */
 export interface ImageSpec {
@@ -91,29 +92,12 @@ function hexOf(layer: Layer): string {
 
 /** The tar of these files, from the cache when their content has not changed. */
 async function layerOf(files: readonly ImageFile[]): Promise<Layer> {
-  const entries = files.map(entryOf).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const entries = tarEntriesOf(files);
   const key = await keyOf(entries);
   const tar = join(cacheRoot(), 'layers', `${key}.tar`);
   const digestPath = `${tar}.digest`;
   if (!existsSync(tar) || !existsSync(digestPath)) await writeFile(digestPath, await writeAtomically(tar, entries));
   return { path: tar, diffId: await readFile(digestPath, 'utf8') };
-}
-
-function entryOf(file: ImageFile): TarEntry {
-  const at = { path: file.path };
-  if ('folder' in file) return { ...at, kind: 'folder', mode: file.mode ?? 0o755 };
-  if ('linkTo' in file) return { ...at, kind: 'link', mode: 0o777, target: file.linkTo };
-  if ('from' in file) return { ...at, kind: 'file', mode: file.mode ?? (isExecutable(file.from) ? 0o755 : 0o644), from: file.from };
-  return { ...at, kind: 'file', mode: file.mode ?? 0o644, content: Buffer.from(file.content) };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function keyOf(entries: readonly TarEntry[]): Promise<string> {

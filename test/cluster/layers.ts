@@ -7,14 +7,7 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-
-/** One entry of an image: a file of this machine, a string, or a symbolic link. */
-export type ImageFile = {
-  /** Absolute path in the image. */
-  readonly path: string;
-  /** Permission bits; absent: 0755 when the file on this machine may be executed or for a directory, else 0644. */
-  readonly mode?: number;
-} & ({ readonly from: string } | { readonly content: string | Uint8Array } | { readonly linkTo: string } | { readonly folder: true });
+import type { ImageFile } from '../../scripts/release/image-file.ts';
 
 /**
  * Ready-made layers: `node` is Node and its libraries at `/usr/local/bin/node`; `curl` is curl; `busybox` is a static busybox
@@ -49,8 +42,8 @@ export const layerFiles: Readonly<Record<LayerName, () => readonly ImageFile[]>>
 
 /** The Node.js that this project pins, which may differ from the one that runs this. */
 function nodeBinary(): string {
-  const pinned = fileURLToPath(new URL('../../node_modules/node/bin/node', import.meta.url));
-  return existsSync(pinned) ? pinned : process.execPath;
+  const pinned = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
+  return existsSync(pinned) ? realpathSync(pinned) : process.execPath;
 }
 
 function busyboxFiles(): readonly ImageFile[] {

@@ -35,10 +35,11 @@ export const products: Readonly<Record<ProductName, Product>> = {
   containerd: { module: 'github.com/containerd/containerd/v2', version: 'v2.4.2' },
   coredns: { module: 'github.com/coredns/coredns', version: 'v1.14.3' },
   helm: { module: 'helm.sh/helm/v4', version: 'v4.3.1' },
+  actionlint: { module: 'github.com/rhysd/actionlint', version: 'v1.7.12' },
 };
 
 /** Name of a product in {@link products}. */
-export type ProductName = 'kubernetes' | 'etcd' | 'etcdutl' | 'containerd' | 'coredns' | 'helm';
+export type ProductName = 'kubernetes' | 'etcd' | 'etcdutl' | 'containerd' | 'coredns' | 'helm' | 'actionlint';
 
 /** One program: the file's name is its key in {@link binaries}. */
 export interface Binary {
@@ -64,6 +65,7 @@ export const binaries: Readonly<Record<BinaryName, Binary>> = {
   ctr: { product: 'containerd', packagePath: '/cmd/ctr', suite: 'e2e' },
   coredns: { product: 'coredns', packagePath: '', suite: 'e2e' },
   helm: { product: 'helm', packagePath: '/cmd/helm', suite: 'integration' },
+  actionlint: { product: 'actionlint', packagePath: '/cmd/actionlint', suite: 'integration' },
 };
 
 /** Name of a program in {@link binaries}, which is also its file name. */
@@ -80,7 +82,8 @@ export type BinaryName =
   | 'containerd-shim-runc-v2'
   | 'ctr'
   | 'coredns'
-  | 'helm';
+  | 'helm'
+  | 'actionlint';
 
 /** Debian packages of a whole node, with the file that shows each one installed. */
 export const debianPackages: Readonly<Record<string, string>> = {

@@ -10,6 +10,7 @@ import { buildImage } from '../cluster/images.ts';
 import type { TestNode } from '../cluster/node.ts';
 import { startNode } from '../cluster/node.ts';
 import { containerProcesses, network } from '../cluster/traces.ts';
+import { printed } from './support/printed.ts';
 
 const run = promisify(execFile);
 const image = 'sallyport-test/smoke:test';
@@ -65,7 +66,7 @@ describe('the node for tests', () => {
 
   const kubectl = async (...args: readonly string[]): Promise<string> =>
     (await run(node.kubectlPath, [`--kubeconfig=${node.kubeconfigPath}`, '--namespace=smoke', ...args])).stdout;
-  const inClient = (...command: readonly string[]): Promise<string> => kubectl('exec', 'client', '--', ...command);
+  const inClient = (...command: readonly string[]): Promise<string> => printed(() => kubectl('exec', 'client', '--', ...command));
 
   before(async () => {
     const tar = await buildImage({ name: image, layers: ['node', 'busybox', 'curl', 'iptables'], entrypoint: ['/usr/local/bin/node'] });

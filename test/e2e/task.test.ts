@@ -96,6 +96,12 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
   });
 
   it('explains its kinds', async () => {
+    // The server offers a kind in its discovery documents some time after its definition.
+    await eventually(
+      'both kinds in the discovery',
+      () => run('kubectl api-resources --api-group=security.istio.io --cached=false -o name'),
+      (names) => /authorizationpolicies/.test(names) && /requestauthentications/.test(names),
+    );
     expect(await run('kubectl explain ap.spec.rules.from')).to.match(/source/);
     expect(await run('kubectl explain ra.spec.jwtRules')).to.match(/jwksUri/);
     expect(await run('kubectl explain authorizationpolicy --api-version=security.istio.io/v1beta1')).to.match(/VERSION:\s+v1beta1/);

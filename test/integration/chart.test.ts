@@ -3,7 +3,9 @@
  * API server, where the controller runs with exactly its roles.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { parse, parseAllDocuments } from 'yaml';
@@ -15,6 +17,7 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
 import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
+import { withDirectory } from '../support/temporary-directory.ts';
 
 const run = promisify(execFile);
 const chart = new URL('../../charts/sallyport/', import.meta.url);
@@ -23,8 +26,10 @@ const manifests = new URL('../../manifests/', import.meta.url).pathname;
 const valuesFiles = readdirSync(new URL('ci/', chart)).sort();
 
 interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
+  /** Absent in a rule of paths. */
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
   readonly verbs: readonly string[];
   readonly resourceNames?: readonly string[];
 }
@@ -32,7 +37,12 @@ interface Rule {
 interface Rendered {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly rules?: readonly Rule[];
   readonly data?: Readonly<Record<string, string>>;
   readonly webhooks?: readonly {
@@ -59,7 +69,13 @@ interface Rendered {
   };
 }
 
+/** What an installation creates. */
 async function template(...args: readonly string[]): Promise<readonly Rendered[]> {
+  return (await everything(...args)).filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
+}
+
+/** The same with the hooks of `helm test`. */
+async function everything(...args: readonly string[]): Promise<readonly Rendered[]> {
   const { stdout } = await run(binaryPath('helm'), ['template', 'sallyport', folder, '--namespace', 'sallyport-system', ...args]);
   return parseAllDocuments(stdout)
     .map((document) => document.toJS() as Rendered | null)
@@ -74,6 +90,12 @@ function one(objects: readonly Rendered[], kind: string): Rendered {
   const [first, ...rest] = ofKind(objects, kind);
   if (first === undefined || rest.length > 0) throw new Error(`${rest.length + (first === undefined ? 0 : 1)} objects of kind ${kind}`);
   return first;
+}
+
+/** The configuration of the controller. */
+function configOf(objects: readonly Rendered[]): string {
+  const [text = ''] = ofKind(objects, 'ConfigMap').flatMap(({ data }) => data?.['config.yaml'] ?? []);
+  return text;
 }
 
 const CLUSTER_SCOPED = [
@@ -105,8 +127,9 @@ describe('the chart: its objects', function () {
       it('requests no wildcard, and only its own Secret', () => {
         const rules = objects.flatMap((object) => object.rules ?? []);
 
-        for (const rule of rules) expect([...rule.apiGroups, ...rule.resources, ...rule.verbs]).to.not.include('*');
-        const ofSecrets = rules.filter(({ resources }) => resources.includes('secrets'));
+        for (const { apiGroups = [], resources = [], nonResourceURLs = [], verbs } of rules)
+          expect([...apiGroups, ...resources, ...nonResourceURLs, ...verbs].join()).to.not.include('*');
+        const ofSecrets = rules.filter(({ resources = [] }) => resources.includes('secrets'));
         // RBAC cannot name an object that is created; an admission policy does.
         for (const rule of ofSecrets.filter(({ verbs }) => verbs.join() !== 'create')) expect(rule.resourceNames).to.have.length(1);
       });
@@ -126,9 +149,17 @@ describe('the chart: its objects', function () {
         }
       });
 
-      it('creates every object in its namespace', () => {
+      it('creates every object in its namespace, and roles in others only if it watches these', () => {
+        const { mesh, watchNamespaces } = loadControllerConfig({
+          args: [],
+          env: { SALLYPORT_AGENT_IMAGE: 'example/agent:1' },
+          fileText: configOf(objects),
+        });
+        const watched = watchNamespaces.length === 0 ? [] : [...watchNamespaces, mesh.rootNamespace, 'kube-system'];
         for (const { kind, metadata } of objects) {
-          expect(metadata.namespace, kind).to.equal(CLUSTER_SCOPED.includes(kind) ? undefined : 'sallyport-system');
+          if (kind.startsWith('Role') && watched.includes(metadata.namespace ?? ''))
+            expect(metadata.name).to.equal('sallyport.sallyport-system');
+          else expect(metadata.namespace, kind).to.equal(CLUSTER_SCOPED.includes(kind) ? undefined : 'sallyport-system');
           expect(metadata.labels, kind).to.include({ 'app.kubernetes.io/part-of': 'sallyport' });
         }
       });
@@ -136,17 +167,17 @@ describe('the chart: its objects', function () {
       it('configures the controller with valid settings under the names that it reads', () => {
         const [container] = one(objects, 'Deployment').spec.template.spec.containers;
         const env = Object.fromEntries(container?.env.map(({ name, value }) => [name, value]) ?? []);
-        const config = loadControllerConfig({ args: [], env, fileText: one(objects, 'ConfigMap').data?.['config.yaml'] ?? '' });
+        const config = loadControllerConfig({ args: [], env, fileText: configOf(objects) });
 
         const names = webhookNames(config.webhook.service);
         const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
         const named = (kind: string): readonly string[] => ofKind(objects, kind).map(({ metadata }) => metadata.name);
         const ifEnabled = (name: string): readonly string[] => (config.webhook.enabled ? [name] : []);
         expect(named('Service')).to.deep.equal([config.webhook.service]);
-        expect(secrets).to.deep.equal(ifEnabled(names.secret));
+        expect(secrets).to.deep.equal(config.webhook.certificateDirectory === undefined ? ifEnabled(names.secret) : []);
         expect(named('MutatingWebhookConfiguration')).to.deep.equal(ifEnabled(names.mutatingConfiguration));
         expect(named('ValidatingWebhookConfiguration')).to.deep.equal(ifEnabled(names.validatingConfiguration));
-        const leases = objects.flatMap(({ rules = [] }) => rules).filter(({ resources }) => resources.includes('leases'));
+        const leases = objects.flatMap(({ rules = [] }) => rules).filter(({ resources = [] }) => resources.includes('leases'));
         expect(leases.flatMap(({ resourceNames = [] }) => resourceNames)).to.deep.equal(
           leases.length === 0 ? [] : [config.leaderElection.name],
         );
@@ -185,6 +216,20 @@ describe('the chart: its values and the files generated from it', function () {
   this.timeout(180_000);
   setUpHelm();
 
+  it('takes the registry of the image of the init container from the agent, unless it has one', async () => {
+    const image = async (...args: readonly string[]): Promise<string | undefined> => {
+      const [container] = one(await template(...args), 'Deployment').spec.template.spec.containers;
+      return container?.env.find(({ name }) => name === 'SALLYPORT_INIT_IMAGE')?.value;
+    };
+    const digest = `sha256:${'1'.repeat(64)}`;
+
+    expect(await image()).to.equal('registry.invalid/sallyport/redirect:0.1.0');
+    expect(await image('--set', 'agent.image.registry=r.example')).to.equal('r.example/sallyport/redirect:0.1.0');
+    expect(await image('--set', `agent.initImage.registry=i.example,agent.initImage.digest=${digest}`)).to.equal(
+      `i.example/sallyport/redirect@${digest}`,
+    );
+  });
+
   it('combines registry, tag and digest, and uses the registry of the controller for the agent', async () => {
     const images = async (...args: readonly string[]): Promise<readonly (string | undefined)[]> => {
       const [container] = one(await template(...args), 'Deployment').spec.template.spec.containers;
@@ -216,10 +261,155 @@ describe('the chart: its values and the files generated from it', function () {
   it('names the image of the agent and the users of the values in admission policies', async () => {
     const text = JSON.stringify(await template('--values', `${folder}ci/full-values.yaml`));
 
-    expect(text).to.contain('[\\"other.example.com/sallyport/agent\\",\\"mirror.example.com:5000/sallyport/agent\\"].exists(r,');
+    const ours = '\\"other.example.com/sallyport/agent\\",\\"other.example.com/sallyport/redirect\\"';
+    expect(text).to.contain(`[${ours},\\"mirror.example.com:5000/sallyport/agent\\"].exists(r,`);
     expect(text).to.contain('!(g in [\\"sre\\"])');
     expect(text).to.contain('[\\"system:kube-controller-manager\\"]');
     expect(text).to.contain('!= \\"CREATE\\" || (true ||');
+  });
+
+  it('annotates every object, and renders extra objects as templates', async () => {
+    const objects = await template(
+      '--values',
+      `${folder}ci/full-values.yaml`,
+      '--set',
+      'extraObjects[1]=kind: Extra\nmetadata: { name: {{ .Release.Name }} }',
+    );
+    const [extra, ...own] = [
+      ...ofKind(objects, 'Extra'),
+      ...objects.filter(({ kind, metadata }) => kind !== 'Extra' && !metadata.name.endsWith('-extra')),
+    ];
+
+    expect(extra?.metadata.name).to.equal('sallyport');
+    expect(objects.map(({ metadata }) => metadata.name)).to.include('sallyport-extra');
+    for (const { kind, metadata } of own) expect(metadata.annotations, `${kind} ${metadata.name}`).to.include({ owner: 'platform' });
+  });
+
+  it('resolves cluster names on the network of the node, on the port of the values', async () => {
+    const podOf = async (...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> =>
+      one(await template(...args), 'Deployment').spec.template.spec as unknown as Readonly<Record<string, unknown>>;
+
+    expect(await podOf('--set', 'hostNetwork=true')).to.include({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' });
+    expect(await podOf()).to.not.have.any.keys('hostNetwork', 'dnsPolicy');
+    const full = await podOf('--values', `${folder}ci/full-values.yaml`);
+    expect(full['dnsPolicy']).to.equal('Default');
+    expect(JSON.stringify(full)).to.include('"containerPort":18080').and.to.include('"lifecycle":{"preStop":{"sleep":{"seconds":5}}}');
+  });
+
+  it('restricts both webhooks by the selectors of the values', async () => {
+    const webhooks = (await template('--values', `${folder}ci/full-values.yaml`)).flatMap(
+      (object) => object.webhooks ?? [],
+    ) as unknown as readonly {
+      readonly name: string;
+      readonly namespaceSelector: { readonly matchLabels: object };
+      readonly objectSelector: { readonly matchLabels?: object; readonly matchExpressions?: readonly object[] };
+    }[];
+
+    expect(webhooks).to.have.length(3);
+    for (const { name, namespaceSelector, objectSelector } of webhooks) {
+      if (name.startsWith('validation')) expect(objectSelector.matchLabels).to.deep.equal({ checked: 'yes' });
+      else {
+        expect(namespaceSelector.matchLabels).to.deep.equal({ tier: 'app' });
+        expect(objectSelector.matchExpressions).to.deep.include({ key: 'legacy', operator: 'DoesNotExist' });
+      }
+    }
+  });
+
+  it('serves the feed, and has the rights for it, only when it is enabled', async () => {
+    const partsOf = async (...args: readonly string[]): Promise<object> => {
+      const objects = await template('--set', 'networkPolicy.enabled=true', ...args);
+      const { feed } = loadControllerConfig({
+        args: [],
+        env: { SALLYPORT_AGENT_IMAGE: 'example/agent:1' },
+        fileText: configOf(objects),
+      });
+      return {
+        settings: { enabled: feed.enabled, port: feed.port, maxStreams: feed.maxStreams },
+        container: JSON.stringify(one(objects, 'Deployment').spec).includes('{"name":"feed","containerPort":19444,"protocol":"TCP"}'),
+        service: JSON.stringify(one(objects, 'Service').spec).includes('{"name":"feed","port":19444,"targetPort":"feed","protocol":"TCP"}'),
+        ingress: JSON.stringify(one(objects, 'NetworkPolicy').spec).includes('{"ports":[{"port":"feed","protocol":"TCP"}]}'),
+        paths: objects.flatMap(({ rules = [] }) => rules.flatMap(({ nonResourceURLs = [] }) => nonResourceURLs)),
+      };
+    };
+    const values = ['--set', 'feed.port=19444', '--set', 'feed.maxStreams=500'];
+
+    expect(await partsOf(...values, '--set', 'feed.enabled=true')).to.deep.equal({
+      settings: { enabled: true, port: 19_444, maxStreams: 500 },
+      container: true,
+      service: true,
+      ingress: true,
+      paths: ['/.well-known/openid-configuration', '/openid/v1/jwks'],
+    });
+    expect(await partsOf(...values)).to.deep.equal({
+      settings: { enabled: false, port: 9444, maxStreams: 2000 },
+      container: false,
+      service: false,
+      ingress: false,
+      paths: [],
+    });
+  });
+
+  it('refuses a feed that agents could not find or trust', async () => {
+    const errorOf = async (setting: string): Promise<string> =>
+      template('--set', 'feed.enabled=true', '--set', setting).then(
+        () => 'accepted',
+        (failure: Error) => failure.message,
+      );
+
+    expect(await errorOf('webhook.injection.enabled=false')).to.include('feed.enabled needs webhook.injection.enabled');
+    expect(await errorOf('webhook.certManager.enabled=true')).to.include('feed.enabled needs the certificates that the controller issues');
+  });
+
+  it('leaves certificates to cert-manager, and has no rights for them then', async () => {
+    const objects = await template('--set', 'webhook.certManager.enabled=true');
+    const spec = one(objects, 'Certificate').spec as unknown as { readonly secretName: string; readonly issuerRef: object };
+
+    expect(spec).to.deep.include({ secretName: 'sallyport-webhook', issuerRef: { kind: 'Issuer', name: 'sallyport-webhook' } });
+    expect(ofKind(objects, 'Issuer')).to.have.length(1);
+    const configurations = objects.filter(({ webhooks }) => webhooks !== undefined);
+    for (const { metadata } of configurations)
+      expect(metadata.annotations).to.deep.equal({ 'cert-manager.io/inject-ca-from': 'sallyport-system/sallyport-webhook' });
+    expect(configurations).to.have.length(2);
+    const rights = objects.flatMap(({ rules = [] }) => rules.flatMap(({ resources = [] }) => resources));
+    expect(rights.filter((resource) => resource.includes('webhookconfigurations'))).to.deep.equal([]);
+    expect(JSON.stringify(one(objects, 'Deployment').spec)).to.include('"mountPath":"/etc/sallyport/webhook-tls"');
+    const issued = await template('--values', `${folder}ci/cert-manager-values.yaml`);
+    expect(one(issued, 'Certificate').spec).to.deep.include({
+      issuerRef: { kind: 'ClusterIssuer', name: 'corporate', group: 'cert-manager.io' },
+    });
+    expect(ofKind(issued, 'Issuer')).to.deep.equal([]);
+  });
+
+  it('has alerts with the names and thresholds of the release, which Prometheus and not Helm completes', async () => {
+    const text = JSON.stringify(one(await template('--values', `${folder}ci/full-values.yaml`), 'PrometheusRule'));
+
+    expect(text).to.include('name=\\"guard-controller\\"').and.to.include('> 0.2 and').and.to.include('> 3600"');
+    expect(text).to.include('{{ $labels.namespace }}').and.not.include('.Values');
+  });
+
+  it('tests an allowed and a denied request with hooks that an installation does not create', async () => {
+    const hooks = (await everything()).filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test');
+    const client = one(hooks, 'Pod').spec as unknown as { readonly containers: readonly { readonly args: readonly [string] }[] };
+    const [script = ''] = client.containers[0]?.args ?? [];
+    const outcome = async (denied: number): Promise<number | undefined> => {
+      const server = createServer((request, response) => {
+        response.writeHead(request.url === '/denied' ? denied : 200).end();
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { readonly port: number };
+      const env = { TARGET: `http://127.0.0.1:${port}`, PATIENCE_SECONDS: '0' };
+      const code = await run(process.execPath, ['-e', script], { env }).then(
+        () => 0,
+        (failure: { readonly code?: number }) => failure.code,
+      );
+      server.closeAllConnections();
+      server.close();
+      return code;
+    };
+
+    expect(hooks.map(({ kind }) => kind).toSorted()).to.deep.equal(['AuthorizationPolicy', 'Deployment', 'Pod', 'Service']);
+    expect(await outcome(403)).to.equal(0);
+    expect(await outcome(200)).to.equal(1);
   });
 
   const wrong: readonly (readonly [string, string])[] = [
@@ -299,6 +489,28 @@ describe('the chart on a real API server', function () {
     const applied = await kubectl('apply', '--server-side', '--dry-run=server', '-k', manifests);
 
     expect(applied.match(/serverside-applied/g)).to.have.length.greaterThan(12);
+  });
+
+  it('builds each component of manifests/ on their base', async () => {
+    await withDirectory({}, async (directory) => {
+      await run('cp', ['-r', manifests, join(directory, 'manifests')]);
+      const build = async (component: string): Promise<readonly Rendered[]> => {
+        const text = `resources: [manifests]\ncomponents: [manifests/components/${component}]\n`;
+        writeFileSync(join(directory, 'kustomization.yaml'), text);
+        return parseAllDocuments(await kubectl('kustomize', directory)).map((document) => document.toJS() as Rendered);
+      };
+
+      const ha = await build('ha');
+      expect(one(ha, 'Deployment').spec).to.include({ replicas: 3 });
+      expect(one(ha, 'PodDisruptionBudget').spec).to.include({ minAvailable: 2 });
+      const monitored = (await build('monitoring')).map(({ kind }) => kind);
+      expect(monitored).to.include.members(['ServiceMonitor', 'PodMonitor', 'PrometheusRule']);
+      const plain = await build('no-webhook');
+      expect(plain.filter(({ kind }) => /Webhook|Secret/.test(kind))).to.deep.equal([]);
+      const env = one(plain, 'Deployment').spec.template.spec.containers[0]?.env.map(({ name, value }) => [name, value]);
+      const config = loadControllerConfig({ args: [], env: Object.fromEntries(env ?? []), fileText: configOf(plain) });
+      expect(config.webhook.enabled).to.equal(false);
+    });
   });
 
   it('gives the controller exactly the rights it uses', async () => {

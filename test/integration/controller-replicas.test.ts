@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { BUNDLE_TOUCH_ANNOTATION, DIGEST_ANNOTATION } from '../../src/api/kube/names.ts';
 import { refusedRequests, writesOf } from '../cluster/audit.ts';
+import type { ControllerProcess } from '../support/controller-process.ts';
 import { ACCOUNT, AP, DENY_GET, manifests, RA, setUp } from '../support/controller-stage.ts';
 import { freshJwks, json } from '../support/key-server.ts';
 
@@ -89,6 +90,36 @@ describe('controller on a real API server: replicas, probes and the webhook', fu
       async () => (await at.cluster.condition(AP, 'no-get', at.ns, 'Ready'))?.observedGeneration === 2,
       'the standby to publish a change',
     );
+  });
+
+  it('writes nothing as a leader that was suspended while another one took over', async () => {
+    const leads = async (one: ControllerProcess): Promise<boolean> =>
+      (await one.metric('leader_election_master_status{name="sallyport-controller"}')) === 1;
+    await guardedPod();
+    await at.cluster.policy(AP, 'before', at.ns, DENY_GET);
+    await see(async () => (await rulesOf())?.join() === 'before', 'the first policy');
+    const standby = await start('awake');
+    await see(async () => (await standby.get('/readyz')).status === 200, 'readiness of the standby');
+    const suspended = at.controller;
+    process.kill(suspended.pid, 'SIGSTOP');
+    try {
+      await see(() => leads(standby), 'the standby to lead');
+      await at.cluster.policy(AP, 'meanwhile', at.ns, DENY_GET);
+      await see(async () => (await rulesOf())?.join() === 'before,meanwhile', 'the standby to publish');
+      await see(async () => (await readyReason(AP, 'meanwhile')) === 'Published', 'the status by the standby');
+    } finally {
+      process.kill(suspended.pid, 'SIGCONT');
+    }
+    at.controller = standby;
+    const published = await version();
+    await see(async () => !(await leads(suspended)), 'the other to notice');
+    // It has seen what happened meanwhile, and leaves it to the leader.
+    await see(async () => (await suspended.metric('workqueue_depth{name="workload"}')) === 0, 'its queue to be empty');
+    await delay(1_000);
+
+    expect(await version()).to.equal(published);
+    expect(await leads(standby)).to.equal(true);
+    await stop(suspended);
   });
 
   it('serves probes and metrics', async () => {

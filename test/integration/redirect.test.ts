@@ -2,20 +2,20 @@
  * The redirect in a real network namespace: connections from outside reach the agent's ports, connections over loopback do not,
  * for IPv4 and IPv6, with each available iptables, also if it is applied twice.
  */
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { installPackages } from '../cluster/prerequisites.ts';
+import {
+  APPLY_REDIRECT,
+  CLIENT_IPV4,
+  createPodNetwork,
+  POD_IPV4,
+  POD_IPV6,
+  type PodNetwork,
+  requirePodNetwork,
+} from '../support/pod-network.ts';
 
 const run = promisify(execFile);
-const repository = new URL('../..', import.meta.url).pathname;
-const inside = `sp-in-${process.pid}`;
-const outside = `sp-out-${process.pid}`;
-const apply = `
-  import { applyRedirect } from '${repository}src/inject/redirect/apply-redirect.ts';
-  const { programs } = await applyRedirect(process.argv.slice(1), new AbortController().signal);
-  console.log(programs.join(' '));
-`;
 /** Sends the local port to every connection. */
 const echo = `
   import { createServer } from 'node:net';
@@ -24,6 +24,7 @@ const echo = `
   for (const port of ports) createServer((socket) => { socket.on('error', () => {}); socket.end(String(port)); })
     .listen(port, '::', () => { open += 1; if (open === ports.length) console.log('open'); });
 `;
+const ECHO = [process.execPath, '--input-type=module', '-e', echo, '--'];
 /** Prints what the address sends, or the error code. */
 const ask = `
   import { createConnection } from 'node:net';
@@ -33,113 +34,102 @@ const ask = `
     .on('error', (error) => { console.log(error.code); }).on('end', () => { console.log(answer); });
 `;
 
-async function missingHere(): Promise<string | undefined> {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces need Linux and root';
-  // If they cannot be installed, the check below reports what is missing.
-  await installPackages().catch(() => undefined);
-  for (const [program, flag] of [
-    ['ip', '-V'],
-    ['iptables', '-V'],
-    ['ip6tables', '-V'],
-  ] as const) {
-    const found = await run(program, [flag]).catch(() => undefined);
-    if (found === undefined) return `${program} is not installed`;
-  }
-  return undefined;
+interface Way {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** What is asked, its port, and the port that answers. */
+  readonly rows: readonly (readonly [string, string, string])[];
 }
 
-async function netns(name: string, ...command: readonly string[]): Promise<string> {
-  const { stdout } = await run('ip', ['netns', 'exec', name, ...command], { env: { ...process.env, NODE_NO_WARNINGS: '1' } });
-  return stdout.trim();
-}
+const ALL = ['--all', '15006', '--exclude', '15020'];
+const WAYS: readonly Way[] = [
+  {
+    name: 'redirect of all ports',
+    args: [...ALL, '--exclude', '9000'],
+    rows: [
+      ['a port', '8080', '15006'],
+      ['another port', '7000', '15006'],
+      ['a port without a listener', '7001', '15006'],
+      ['an excluded port', '9000', '9000'],
+      ["the agent's admin port", '15020', '15020'],
+      ["the agent's own listening port", '15006', '15006'],
+    ],
+  },
+  {
+    name: 'redirect of some ports',
+    args: [...ALL, '--only', '8080'],
+    rows: [
+      ['a named port', '8080', '15006'],
+      ['another port', '7000', '7000'],
+      ["the agent's admin port", '15020', '15020'],
+    ],
+  },
+  {
+    name: 'redirect of earlier versions',
+    args: ['--map', '8080:15101', '--exclude', '15020', '--exclude', '9000', '--blocked', '15099'],
+    rows: [
+      ['a captured port', '8080', '15101'],
+      ['an excluded port', '9000', '9000'],
+      ["the agent's admin port", '15020', '15020'],
+      ['an undeclared port', '7000', '15099'],
+      ['a port without a listener', '7001', '15099'],
+      ["the agent's own listening port", '15101', '15099'],
+    ],
+  },
+];
 
-function script(name: string, source: string, ...args: readonly string[]): Promise<string> {
-  return netns(name, process.execPath, '--input-type=module-typescript', '-e', source, ...args);
-}
+for (const { name, args, rows } of WAYS) {
+  describe(name, () => {
+    let network: PodNetwork | undefined;
+    const at = (): PodNetwork => network as PodNetwork;
 
-describe('redirect of a pod', () => {
-  let server: ReturnType<typeof spawn> | undefined;
+    before(async function () {
+      this.timeout(300_000);
+      await requirePodNetwork(this, name);
+      network = await createPodNetwork();
+      await network.start(network.inside, [...ECHO, '8080', '9000', '7000', '15020', '15101', '15099', '15006']);
+    });
 
-  before(async function () {
-    this.timeout(300_000);
-    const missing = await missingHere();
-    if (missing !== undefined) {
-      if (process.env['CI'] === 'true') throw new Error(`NOT CHECKED: ${missing}`);
-      process.stderr.write(`NOT CHECKED: the redirect of a pod: ${missing}\n`);
-      this.skip();
+    after(async () => network?.close());
+
+    it('allows all connections before it is applied', async () => {
+      expect(await at().script(at().outside, ask, POD_IPV4, '8080')).to.equal('8080');
+      expect(await at().script(at().outside, ask, POD_IPV6, '7000')).to.equal('7000');
+    });
+
+    it('is applied for both families, twice with the same result', async () => {
+      const { inside, script, execute } = at();
+
+      expect(await script(inside, APPLY_REDIRECT, ...args)).to.equal('iptables ip6tables');
+      const once = await execute(inside, 'iptables', '-t', 'nat', '-S');
+      expect(await script(inside, APPLY_REDIRECT, ...args)).to.equal('iptables ip6tables');
+      expect(await execute(inside, 'iptables', '-t', 'nat', '-S')).to.equal(once);
+    });
+
+    for (const [what, port, answer] of rows) {
+      it(`leads connections from outside to ${what} to ${answer}`, async () => {
+        expect(await at().script(at().outside, ask, POD_IPV4, port)).to.equal(answer);
+        expect(await at().script(at().outside, ask, POD_IPV6, port)).to.equal(answer);
+      });
     }
-    await run('ip', ['netns', 'add', inside]);
-    await run('ip', ['netns', 'add', outside]);
-    await run('ip', ['link', 'add', 'pod0', 'netns', inside, 'type', 'veth', 'peer', 'name', 'peer0', 'netns', outside]);
-    for (const [name, link, host] of [
-      [inside, 'pod0', '2'],
-      [outside, 'peer0', '1'],
-    ] as const) {
-      await netns(name, 'ip', 'addr', 'add', `10.98.0.${host}/24`, 'dev', link);
-      await netns(name, 'ip', '-6', 'addr', 'add', `fd98::${host}/64`, 'dev', link, 'nodad');
-      await netns(name, 'ip', 'link', 'set', link, 'up');
-      await netns(name, 'ip', 'link', 'set', 'lo', 'up');
-    }
-    const ports = ['8080', '9000', '7000', '15020', '15101', '15099'];
-    server = spawn('ip', ['netns', 'exec', inside, process.execPath, '--input-type=module', '-e', echo, ...ports]);
-    await new Promise((resolve, reject) => {
-      server?.stdout?.once('data', resolve);
-      server?.once('exit', () => reject(new Error('the server ended')));
+
+    it('does not redirect connections inside the pod, to loopback and to its address', async () => {
+      for (const host of ['127.0.0.1', '::1', POD_IPV4, POD_IPV6]) {
+        expect(await at().script(at().inside, ask, host, '8080')).to.equal('8080');
+      }
+    });
+
+    it('does not redirect outgoing connections', async () => {
+      await at().start(at().outside, [...ECHO, '8080']);
+
+      expect(await at().script(at().inside, ask, CLIENT_IPV4, '8080')).to.equal('8080');
     });
   });
+}
 
-  after(async () => {
-    server?.kill();
-    for (const name of [inside, outside]) await run('ip', ['netns', 'del', name]).catch(() => undefined);
-  });
-
-  it('allows all connections before it is applied', async () => {
-    expect(await script(outside, ask, '10.98.0.2', '8080')).to.equal('8080');
-    expect(await script(outside, ask, 'fd98::2', '7000')).to.equal('7000');
-  });
-
-  it('is applied for both families, twice with the same result', async () => {
-    const args = ['--map', '8080:15101', '--exclude', '15020', '--exclude', '9000', '--blocked', '15099'];
-
-    expect(await script(inside, apply, '--', ...args)).to.equal('iptables ip6tables');
-    const once = await netns(inside, 'iptables', '-t', 'nat', '-S');
-    expect(await script(inside, apply, '--', ...args)).to.equal('iptables ip6tables');
-    expect(await netns(inside, 'iptables', '-t', 'nat', '-S')).to.equal(once);
-  });
-
-  const rows: readonly (readonly [string, string, string])[] = [
-    ['a captured port', '8080', '15101'],
-    ['an excluded port', '9000', '9000'],
-    ["the agent's admin port", '15020', '15020'],
-    ['an undeclared port', '7000', '15099'],
-    ['a port without a listener', '7001', '15099'],
-    ["the agent's own listening port", '15101', '15099'],
-  ];
-  for (const [name, port, answer] of rows) {
-    it(`redirects connections from outside and ${name} to ${answer}`, async () => {
-      expect(await script(outside, ask, '10.98.0.2', port)).to.equal(answer);
-      expect(await script(outside, ask, 'fd98::2', port)).to.equal(answer);
-    });
-  }
-
-  it('does not redirect connections inside the pod, to loopback and to its address', async () => {
-    for (const host of ['127.0.0.1', '::1', '10.98.0.2', 'fd98::2']) {
-      expect(await script(inside, ask, host, '8080')).to.equal('8080');
-    }
-  });
-
-  it('does not redirect outgoing connections', async () => {
-    const peer = spawn('ip', ['netns', 'exec', outside, process.execPath, '--input-type=module', '-e', echo, '8080']);
-    await new Promise((resolve) => peer.stdout.once('data', resolve));
-    try {
-      expect(await script(inside, ask, '10.98.0.1', '8080')).to.equal('8080');
-    } finally {
-      peer.kill();
-    }
-  });
-
+describe('redirect', () => {
   it('fails with the reason when it has no permission to change the rules', async () => {
-    const failed = await run(process.execPath, ['--input-type=module-typescript', '-e', apply, '--', '--blocked', '1'], {
+    const failed = await run(process.execPath, ['--input-type=module-typescript', '-e', APPLY_REDIRECT, '--', '--blocked', '1'], {
       env: { PATH: '/nonexistent' },
     }).catch((error: Error) => error.message);
 

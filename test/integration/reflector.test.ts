@@ -202,7 +202,7 @@ describe('reflector on a real API server: many objects', function () {
   this.timeout(600_000);
   setUp();
 
-  it('lists ten thousand pods in pages over one connection without blocking the process', async () => {
+  it('lists ten thousand pods in pages over one or two connections without blocking the process', async () => {
     await createNamespace('many');
     await fill(direct);
     const connectionsBefore = proxy.connections();
@@ -217,7 +217,8 @@ describe('reflector on a real API server: many objects', function () {
       expect(held.size).to.equal(PODS_TOTAL);
       expect(requests.count).to.be.within(PODS_TOTAL / 500, PODS_TOTAL / 500 + 1);
       expect(restarts).to.deep.equal([]);
-      expect(proxy.connections() - connectionsBefore).to.equal(1);
+      // A connection is free shortly after its response, when the next page is already asked for.
+      expect(proxy.connections() - connectionsBefore).to.be.within(1, 2);
       // Other work has a turn after each page at the latest.
       expect(most).to.be.within(1, 500);
     });

@@ -3,7 +3,8 @@
  * request can really have.
  */
 import fc from 'fast-check';
-import { type Comparison, comparePrograms, type Witness } from '../../src/analysis/compare-programs.ts';
+import { type Comparison, comparePrograms } from '../../src/analysis/compare-programs.ts';
+import type { Witness } from '../../src/analysis/witness.ts';
 import { createLinearEvaluator } from '../../src/policy/decide/linear.ts';
 import type { Claims, RequestFacts } from '../../src/policy/facts.ts';
 import type {
@@ -23,6 +24,7 @@ import type {
 export interface ModelRequest {
   readonly method: string;
   readonly host: string;
+  /** With query. */
   readonly path: string;
   readonly headers: readonly string[];
   readonly sourceIp: string;
@@ -34,6 +36,7 @@ export interface ModelRequest {
 
 const WORDS = ['a', 'b', 'ab', 'aba', 'ba', 'a b'] as const;
 const PATHS = ['/', '/a', '/a/', '/a/b', '/b/a', '/a/b/c', '/ab', '/a/x/b', '/b.a'] as const;
+const QUERIES = ['', '?', '?b', '?/a/', '?a=?b'] as const;
 const TEMPLATES = ['/a/{*}', '/{*}/b', '/a/{**}', '/{**}/b', '/{*}/{*}', '/{**}'] as const;
 const HOSTS = ['a', 'A.b', 'a.b:80', 'x.a.b'] as const;
 const BLOCKS = ['10.0.0.0/8', '10.0.0.0/9', '10.128.0.0/9', '10.0.0.1/32', '0.0.0.0/0', '::/0', '2001:db8::/32'] as const;
@@ -100,24 +103,34 @@ interface Lists<M> {
 function lists<M>(match: fc.Arbitrary<M>): fc.Arbitrary<Lists<M>> {
   const some = fc.array(match, { minLength: 1, maxLength: 2 });
   return fc.oneof(
-    { weight: 4, arbitrary: some.map((anyOf) => ({ anyOf })) },
-    { weight: 1, arbitrary: some.map((noneOf) => ({ noneOf })) },
+    { weight: 3, arbitrary: some.map((anyOf) => ({ anyOf })) },
+    { weight: 2, arbitrary: some.map((noneOf) => ({ noneOf })) },
     { weight: 1, arbitrary: fc.record({ anyOf: some, noneOf: some }) },
   );
 }
 
-/** Often `*`, as in policies. */
-const principalPart: fc.Arbitrary<StringMatch> = fc.oneof(textMatch(WORDS), fc.constant<StringMatch>({ kind: 'present' }));
+/** Of few words and often `*`, as in policies, so that principals overlap. */
+const principalPart: fc.Arbitrary<StringMatch> = fc.oneof(textMatch(['a', 'b', 'ab']), fc.constant<StringMatch>({ kind: 'present' }));
 
 /** Clauses of each attribute by name. */
 const CLAUSES: Readonly<Record<string, fc.Arbitrary<Clause>>> = {
   path: lists(pathMatch).map((own): Clause => ({ attribute: 'path', field: 'paths', ...own })),
-  method: lists(textMatch(['GET', 'POST', 'P'])).map((own): Clause => ({ attribute: 'method', field: 'methods', ...own })),
+  method: fc.oneof(
+    lists(textMatch(['GET', 'POST', 'P', 'TOK'])).map((own): Clause => ({ attribute: 'method', field: 'methods', ...own })),
+    lists(textMatch(['GET', 'POST', 'TOK'])).map((own): Clause => ({ attribute: 'header', field: 'methods', name: ':method', ...own })),
+  ),
   host: fc.oneof(
     lists(textMatch([...HOSTS, '.b', 'a.'])).map((own): Clause => ({ attribute: 'host', field: 'hosts', ...own })),
     lists(textMatch([...HOSTS, '.b'])).map(
       (own): Clause => ({ attribute: 'header', field: 'request.headers[host]', name: 'host', ...own }),
     ),
+  ),
+  // By its pseudo header the path has a query.
+  target: fc.oneof(
+    lists(textMatch(['/a', '/a?', '/a?b', '?', 'b', '/a/', '=?b'])).map(
+      (own): Clause => ({ attribute: 'header', field: 'request.headers[:path]', name: ':path', ...own }),
+    ),
+    lists(pathMatch).map((own): Clause => ({ attribute: 'path', field: 'paths', ...own })),
   ),
   header: lists(textMatch(WORDS)).map((own): Clause => ({ attribute: 'header', field: 'request.headers[x-a]', name: 'x-a', ...own })),
   address: fc
@@ -138,9 +151,20 @@ type Body = Pick<Rule, 'from' | 'to' | 'when'>;
 function bodyOf(clause: fc.Arbitrary<Clause>): fc.Arbitrary<Body> {
   const entry = fc.array(clause, { maxLength: 2 });
   return fc.record({
-    from: fc.array(entry, { minLength: 1, maxLength: 2 }),
+    from: fc.array(entry, { minLength: 1, maxLength: 3 }),
     to: fc.array(entry, { minLength: 1, maxLength: 2 }),
     when: fc.array(clause, { maxLength: 2 }),
+  });
+}
+
+/** Sources of one clause each, mostly without anything else, so that each source matters. */
+function shortBodyOf(clause: fc.Arbitrary<Clause>): fc.Arbitrary<Body> {
+  const entry = clause.map((one) => [one]);
+  const nothing = { weight: 3, arbitrary: fc.constant<readonly (readonly Clause[])[]>([[]]) };
+  return fc.record({
+    from: fc.array(entry, { minLength: 1, maxLength: 3 }),
+    to: fc.oneof(nothing, { weight: 1, arbitrary: fc.array(entry, { minLength: 1, maxLength: 2 }) }),
+    when: fc.array(clause, { maxLength: 1 }),
   });
 }
 
@@ -188,17 +212,57 @@ export interface ModelPair {
 
 /** Pairs of programs: the same rules in another order, with one rule added, removed or replaced, or unrelated ones. */
 export const modelPair: fc.Arbitrary<ModelPair> = fc
-  .uniqueArray(fc.constantFrom(...Object.keys(CLAUSES)), { minLength: 1, maxLength: 3 })
+  .uniqueArray(fc.constantFrom(...Object.keys(CLAUSES), 'principal'), { minLength: 1, maxLength: 3 })
   .chain((attributes) => {
-    const body = bodyOf(fc.oneof(...attributes.map((name) => CLAUSES[name] as fc.Arbitrary<Clause>)));
-    const some = (maxLength: number): fc.Arbitrary<readonly Body[]> => fc.array(body, { maxLength });
-    const rare = fc.oneof({ weight: 4, arbitrary: fc.constant<readonly Body[]>([]) }, { weight: 1, arbitrary: some(2) });
-    const sketch = fc.record({ allow: fc.option(some(4), { freq: 5, nil: undefined }), deny: rare, custom: rare, refusal: rare });
-    return fc.tuple(sketch, sketch, body, fc.nat(6), fc.nat(3)).map(([one, other, extra, edit, at]): ModelPair => {
-      const after = edited(one, other, extra, edit, at);
-      return { attributes, programs: [programOf(one), programOf(after)] };
-    });
+    const any = fc.oneof(...attributes.map((name) => CLAUSES[name] as fc.Arbitrary<Clause>));
+    const few = fc.array(any, { minLength: 1, maxLength: 3 }).map((clauses) => fc.constantFrom(...clauses.flatMap(withOpposite)));
+    return fc.oneof(
+      { weight: 2, arbitrary: pairsOver(attributes, bodyOf(any)) },
+      { weight: 1, arbitrary: few.chain((clause) => pairsOver(attributes, shortBodyOf(clause))) },
+      { weight: 1, arbitrary: few.chain((clause) => denialsOver(attributes, clause)) },
+    );
   });
+
+/** Entries of `from` over one or two attributes. */
+export const modelEntries: fc.Arbitrary<{
+  readonly attributes: readonly string[];
+  readonly entries: readonly (readonly Clause[])[];
+}> = fc.uniqueArray(fc.constantFrom(...Object.keys(CLAUSES)), { minLength: 1, maxLength: 2 }).chain((attributes) => {
+  const clause = fc.oneof(...attributes.map((name) => CLAUSES[name] as fc.Arbitrary<Clause>));
+  return fc.array(fc.array(clause, { maxLength: 2 }), { maxLength: 3 }).map((entries) => ({ attributes, entries }));
+});
+
+/** The clause, and the one that holds where it fails; so that rules of few clauses exclude each other. */
+function withOpposite(clause: Clause): readonly Clause[] {
+  const { anyOf, noneOf, ...rest } = clause as { readonly anyOf?: unknown; readonly noneOf?: unknown };
+  return [
+    clause,
+    { ...rest, ...(anyOf === undefined ? {} : { noneOf: anyOf }), ...(noneOf === undefined ? {} : { anyOf: noneOf }) } as Clause,
+  ];
+}
+
+/** Pairs of programs whose rules are of `body`. */
+function pairsOver(attributes: readonly string[], body: fc.Arbitrary<Body>): fc.Arbitrary<ModelPair> {
+  const some = (maxLength: number): fc.Arbitrary<readonly Body[]> => fc.array(body, { maxLength });
+  const rare = fc.oneof({ weight: 4, arbitrary: fc.constant<readonly Body[]>([]) }, { weight: 1, arbitrary: some(2) });
+  const deny = fc.oneof(rare, some(2));
+  const sketch = fc.record({ allow: fc.option(some(4), { freq: 5, nil: undefined }), deny, custom: rare, refusal: rare });
+  return fc.tuple(sketch, sketch, body, fc.nat(7), fc.nat(3)).map(([one, other, extra, edit, at]): ModelPair => {
+    const after = edited(one, other, extra, edit, at);
+    return { attributes, programs: [programOf(one), programOf(after)] };
+  });
+}
+
+/** A DENY rule of one source that only one program has, over ALLOW rules of the same clauses. */
+function denialsOver(attributes: readonly string[], clause: fc.Arbitrary<Clause>): fc.Arbitrary<ModelPair> {
+  const denied = clause.map((one): Body => ({ from: [[one]], to: [[]], when: [] }));
+  const allow = fc.array(shortBodyOf(clause), { minLength: 1, maxLength: 3 });
+  return fc.tuple(allow, denied, fc.boolean()).map(([allowed, body, isRemoved]): ModelPair => {
+    const open: Sketch = { allow: allowed, deny: [], custom: [], refusal: [] };
+    const programs = [programOf({ ...open, deny: [body] }), programOf(open)] as const;
+    return { attributes, programs: isRemoved ? programs : [programs[1], programs[0]] };
+  });
+}
 
 function edited(one: Sketch, other: Sketch, extra: Body, edit: number, at: number): Sketch {
   const allow = one.allow ?? [];
@@ -214,6 +278,8 @@ function edited(one: Sketch, other: Sketch, extra: Body, edit: number, at: numbe
     case 4:
       return { ...one, deny: [...one.deny, extra] };
     case 5:
+      return { ...one, deny: one.deny.slice(1) };
+    case 6:
       return { ...one, custom: other.custom, refusal: other.refusal };
     default:
       return { ...one, allow: one.allow?.toReversed() };
@@ -226,8 +292,9 @@ export function* requestsOver(attributes: readonly string[]): Generator<ModelReq
   const pick = <T>(name: string, all: readonly T[]): readonly T[] => (has(name) ? all : all.slice(0, 1));
   const claims = has('claim') || has('principal') ? CLAIMS : [undefined];
   const headers: readonly (readonly string[])[] = [[], ['a'], ['ab'], ['a', 'b'], [''], ['ba', 'a b']];
-  for (const path of pick('path', PATHS)) {
-    for (const method of pick('method', ['GET', 'POST', 'PUT'])) {
+  const paths = has('target') ? PATHS.flatMap((path) => QUERIES.map((query) => path + query)) : pick('path', PATHS);
+  for (const path of paths) {
+    for (const method of pick('method', ['GET', 'POST', 'PUT', 'TOKEN'])) {
       for (const host of pick('host', HOSTS)) {
         for (const values of pick('header', headers)) {
           for (const sourceIp of pick('address', ADDRESSES)) {
@@ -259,6 +326,7 @@ export function modelFacts(
   { method, host, path, headers, sourceIp, port, peers, claims }: ModelRequest,
   remoteIp: string = sourceIp,
 ): RequestFacts {
+  const valuesByName: Readonly<Record<string, readonly string[]>> = { host: [host], 'x-a': headers, ':path': [path], ':method': [method] };
   return {
     connection: {
       sourceIp,
@@ -270,11 +338,11 @@ export function modelFacts(
     },
     method,
     host,
-    path,
+    path: path.split('?', 1)[0] ?? '',
     pathWithQuery: path,
     remoteIp,
     headerList: headers.flatMap((value) => ['x-a', value]),
-    headerValues: (name) => (name === 'host' ? [host] : name === 'x-a' ? headers : []),
+    headerValues: (name) => valuesByName[name] ?? [],
     ...(claims === undefined ? {} : { claims }),
   };
 }

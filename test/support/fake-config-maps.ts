@@ -14,6 +14,8 @@ export interface FakeConfigMaps {
   readonly requests: string[];
   /** Stores an object as another client would. */
   readonly put: (object: RawObject) => void;
+  /** resourceVersion of a list. */
+  readonly resourceVersion: () => string;
   /** Called after each write and deletion. */
   onEvent: ((name: string, object: RawObject | undefined) => void) | undefined;
 }
@@ -55,7 +57,8 @@ export function createFakeConfigMaps(): FakeConfigMaps {
     const name = `${namespace}/${pathName ?? body?.metadata?.name ?? ''}`;
     requests.push(`${wanted.method} ${pathName ?? body?.metadata?.name ?? ''}`.trim());
     const before = objects.get(name);
-    if (wanted.method === 'GET' && pathName === undefined) return { metadata: { resourceVersion: '1' }, items: [...objects.values()] };
+    if (wanted.method === 'GET' && pathName === undefined)
+      return { metadata: { resourceVersion: `${version}` }, items: [...objects.values()] };
     if (wanted.method === 'POST') {
       if (before !== undefined) throw new TransientError('SP_KUBE_CONFLICT', 'exists');
       return store(name, body ?? {}, newUid());
@@ -99,6 +102,7 @@ export function createFakeConfigMaps(): FakeConfigMaps {
     },
     objects,
     requests,
+    resourceVersion: () => `${version}`,
     put: (object) => {
       const name = `${object.metadata?.namespace}/${object.metadata?.name}`;
       store(name, object, objects.get(name)?.metadata?.uid ?? newUid());

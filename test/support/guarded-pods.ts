@@ -1,7 +1,10 @@
 /*
  * Pods with agents for tests: the slim form of a guarded pod, and raw pods that the product's own injection changed.
  */
+
 import { fileURLToPath } from 'node:url';
+import type { InjectedFeed } from '../../src/api/kube/agent-contract.ts';
+import { type Fields, itemsOf } from '../../src/api/kube/pod-fields.ts';
 import { projectPod, type SlimPod } from '../../src/api/kube/slim.ts';
 import { legacyBundleName, workloadIdOf } from '../../src/api/kube/workload.ts';
 import { injectPodTemplate } from '../../src/inject/inject-pod.ts';
@@ -25,12 +28,12 @@ export function slimPod(raw: object, isGuarded = true): SlimPod {
   return { ...projectPod(raw), ...(isGuarded ? GUARDED : {}) };
 }
 
-/** A raw pod with the agent that injection adds to it. @param trust absent: {@link TRUST} */
-export function injected(pod: object, trust: InjectedTrust = TRUST): Raw {
+/** A raw pod with the agent that injection adds to it. @param trust absent: {@link TRUST} @param feed absent: it has none */
+export function injected(pod: object, trust: InjectedTrust = TRUST, feed?: InjectedFeed): Raw {
   const raw = pod as Raw;
   const result = injectPodTemplate(raw, {
     workload: workloadIdOf(projectPod(raw)),
-    settings: { image: AGENT_IMAGE, version: '1', trust },
+    settings: { image: AGENT_IMAGE, version: '1', trust, ...(feed === undefined ? {} : { feed }) },
   });
   if (!result.changed) throw new Error(`no agent was injected: ${JSON.stringify(result.findings)}`);
   return result.pod;
@@ -51,4 +54,22 @@ export function levelOne(pod: object): object {
       : volume,
   );
   return { ...pod, spec };
+}
+
+/** The spec of an injected pod as rendering 2 wrote it: one agent port for each of `ports`, other ports closed. */
+export function renderingTwo(spec: Fields, ports: readonly number[]): Fields {
+  const listened = ports.map((port, at) => ({ port, listen: 15_101 + at }));
+  const maps = listened.flatMap(({ port, listen }) => ['--map', `${port}:${listen}`]);
+  const env = [
+    { name: 'SALLYPORT_PORTS', value: listened.map(({ port, listen }) => `${listen}:${port}`).join(',') },
+    { name: 'SALLYPORT_BLOCKED_PORT', value: '15099' },
+  ];
+  const initContainers = itemsOf(spec['initContainers']).map((container) => {
+    if (container['name'] === 'sallyport-init')
+      return { ...container, args: ['redirect', ...maps, '--exclude', '15020', '--blocked', '15099'] };
+    if (container['name'] !== 'sallyport-agent') return container;
+    const others = itemsOf(container['env']).filter(({ name }) => name !== 'SALLYPORT_CAPTURE_PORT');
+    return { ...container, env: [...others, ...env] };
+  });
+  return { ...spec, initContainers };
 }

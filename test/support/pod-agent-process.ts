@@ -36,6 +36,8 @@ export interface PodAgentOptions {
   readonly root: string;
   /** Where the application listens. */
   readonly appPort: number;
+  /** Whether the kubelet looks for changes now; absent: always. */
+  readonly isMounting?: () => boolean;
 }
 
 const START_MS = 60_000;
@@ -56,6 +58,7 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
     ...environmentOf(raw),
     SALLYPORT_PORTS: `${port}:${appPort}`,
     SALLYPORT_ADMIN_PORT: `${adminPort}`,
+    SALLYPORT_CAPTURE_PORT: '',
     SALLYPORT_BLOCKED_PORT: '',
     SALLYPORT_BUNDLE_DIR: bundle,
     SALLYPORT_STATE_DIR: state,
@@ -149,7 +152,7 @@ function sourcesOf(raw: RawObject | undefined): readonly MapSource[] {
 
 /** Mounts what the API server has whenever it changes; while the API server is away, the volume stays as it is. */
 function keepMounted(
-  { cluster, namespace }: PodAgentOptions,
+  { cluster, namespace, isMounting = () => true }: PodAgentOptions,
   raw: RawObject | undefined,
   directory: string,
 ): { readonly stop: () => Promise<void> } {
@@ -175,7 +178,7 @@ function keepMounted(
   };
   const loop = (async () => {
     while (!stopping.signal.aborted) {
-      await look().catch(() => undefined);
+      if (isMounting()) await look().catch(() => undefined);
       await delay(MOUNT_MS);
     }
   })();

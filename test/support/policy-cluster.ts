@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import type { InjectedFeed } from '../../src/api/kube/agent-contract.ts';
 import { SIGNING_KEYS_SECRET, SLOT_PART_KEY } from '../../src/api/kube/names.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { createKubeClient, type KubeClient } from '../../src/cluster/client.ts';
@@ -45,6 +46,8 @@ export interface PodWish {
   readonly agent?: boolean;
   /** IP address in the status; default 10.0.0.1. Null: not assigned yet. */
   readonly ip?: string | null;
+  /** Absent: the agent has no feed. */
+  readonly feed?: InjectedFeed;
 }
 
 export interface PolicyCluster {
@@ -66,6 +69,14 @@ export interface PolicyCluster {
 
 const CRDS = new URL('../../crds/', import.meta.url);
 const RESOURCES = { RequestAuthentication: REQUEST_AUTHENTICATIONS, AuthorizationPolicy: AUTHORIZATION_POLICIES };
+
+/** What the namespace of the controller demands of its pods. */
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  runAsNonRoot: true,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
 
 /** A cluster with our CRDs established. */
 export async function openPolicyCluster(kubeconfig: string): Promise<PolicyCluster> {
@@ -119,14 +130,19 @@ export async function openPolicyCluster(kubeconfig: string): Promise<PolicyClust
 }
 
 async function makePod(client: KubeClient, apply: PolicyCluster['apply'], wish: PodWish): Promise<void> {
-  const { namespace, name, labels = {}, agent = true, ip = '10.0.0.1' } = wish;
+  const { namespace, name, labels = {}, agent = true, ip = '10.0.0.1', feed } = wish;
   const bare = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { namespace, name, labels },
-    spec: { containers: [{ name: 'app', image: 'app:1' }], automountServiceAccountToken: false },
+    spec: {
+      containers: [{ name: 'app', image: 'app:1', ...(agent ? {} : { securityContext: RESTRICTED }) }],
+      automountServiceAccountToken: false,
+      // A token can be bound to the pod only if it names its account.
+      ...(feed === undefined ? {} : { serviceAccountName: 'default' }),
+    },
   };
-  await apply(agent ? (injected(bare, await trustOf(client)) as unknown as WrittenObject) : bare);
+  await apply(agent ? (injected(bare, await trustOf(client), feed) as unknown as WrittenObject) : bare);
   await client.request({
     method: 'PATCH',
     path: `${objectPath({ resource: PODS, namespace, name })}/status`,

@@ -99,27 +99,51 @@ function createFiles(shape: Shape, random: Random): PolicyFiles {
   return { jwtRules: jwtRulesOf(shape), allow, deny };
 }
 
-function programOf({ jwtRules, allow, deny }: PolicyFiles): Program {
-  const parse = (kind: string, name: string, spec: object): Policy => {
-    const { value, findings } = parsePolicy({ apiVersion: 'security.istio.io/v1', kind, metadata: { name, namespace: 'shop' }, spec });
+/** A policy as it is written. */
+export interface WrittenPolicy {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly spec: object;
+}
+
+function policiesOf({ jwtRules, allow, deny }: PolicyFiles): readonly WrittenPolicy[] {
+  const written = (kind: string, name: string, spec: object): WrittenPolicy => ({
+    apiVersion: 'security.istio.io/v1',
+    kind,
+    metadata: { name, namespace: 'shop' },
+    spec,
+  });
+  return [
+    written('RequestAuthentication', 'jwt', { jwtRules }),
+    written('AuthorizationPolicy', 'allow', { rules: allow }),
+    written('AuthorizationPolicy', 'deny', { action: 'DENY', rules: deny }),
+  ];
+}
+
+/** The program of policies in the namespace shop. */
+export function programOf(written: readonly WrittenPolicy[]): Program {
+  const policies = written.map((object): Policy => {
+    const { value, findings } = parsePolicy(object);
     if (value === undefined) throw new Error(JSON.stringify(findings));
     return value;
-  };
-  const policies = [
-    parse('RequestAuthentication', 'jwt', { jwtRules }),
-    parse('AuthorizationPolicy', 'allow', { rules: allow }),
-    parse('AuthorizationPolicy', 'deny', { action: 'DENY', rules: deny }),
-  ];
+  });
   return lowerPolicies({ namespace: 'shop', policies, mesh: DEFAULT_MESH_CONFIG, keySetId: () => 'keys' }).program;
 }
 
-/** The programs of a set of `shape` before and after the edit. @param edit one of {@link EDITS} */
-export function editedPrograms(edit: string, shape: Shape, seed: number): readonly [Program, Program] {
+/** The policies of a set of `shape` before and after the edit. @param edit one of {@link EDITS} */
+export function editedPolicies(edit: string, shape: Shape, seed: number): readonly [readonly WrittenPolicy[], readonly WrittenPolicy[]] {
   const random = createRandom(seed);
   const before = createFiles(shape, random);
   const after = structuredClone(before);
   const rule = after.allow[random(after.allow.length)];
   if (rule !== undefined) EDITS[edit]?.(after, rule, random);
+  return [policiesOf(before), policiesOf(after)];
+}
+
+/** The programs of a set of `shape` before and after the edit. @param edit one of {@link EDITS} */
+export function editedPrograms(edit: string, shape: Shape, seed: number): readonly [Program, Program] {
+  const [before, after] = editedPolicies(edit, shape, seed);
   return [programOf(before), programOf(after)];
 }
 
@@ -127,14 +151,7 @@ const NOW_SECONDS = 1_769_860_800;
 
 /** What the proof says about an edit; `differs`: it has a request that the filter chains decide differently. */
 export function proofOfEdit([before, after]: readonly [Program, Program]): 'differs' | 'same' | 'undecided' {
-  const target = (program: Program): Parameters<typeof createWitnessCheck>[0]['before'] => ({
-    program,
-    keySets: {},
-    workload: 'shop/deployment/api',
-    labels: {},
-    caveats: [],
-  });
-  const check = createWitnessCheck({ before: target(before), after: target(after) }, NOW_SECONDS);
+  const check = createWitnessCheck({ before, after, workload: 'shop/deployment/api' }, NOW_SECONDS);
   const { widened, narrowed } = comparePrograms(before, after, {
     protocol: 'http',
     isOver: () => false,

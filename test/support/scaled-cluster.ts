@@ -77,6 +77,7 @@ export async function createScaledCluster(workloads: number): Promise<ScaledClus
   const statuses = createStatusLoop({
     ...shared,
     settleMs: 0,
+    pausePerWorkloadMs: 0,
     write: () => {
       counts.written += 1;
       return Promise.resolve('updated');

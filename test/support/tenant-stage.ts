@@ -143,6 +143,7 @@ function runHelm(stage: TenantStage, command: 'install' | 'upgrade' | 'uninstall
   const chart = new URL('../../charts/sallyport', import.meta.url).pathname;
   const settings = [
     'agent.image.repository=example/agent',
+    'agent.initImage.repository=example/redirect',
     'image.registry=',
     'replicaCount=0',
     'webhook.injection.enabled=false',

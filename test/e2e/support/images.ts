@@ -1,24 +1,31 @@
 /*
- * Builds the images of the task without Docker, from the files of `npm run build` and the example's programs. They have the
+ * Builds the images of the task without Docker: ours as a release has them, the others from the example's programs. They have the
  * names that the chart, the manifests and the samples use.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { cacheRoot } from '../../../scripts/release/cache.ts';
+import { IMAGE_NAMES } from '../../../scripts/release/image-contents.ts';
+import { archiveLayout, writeLayout } from '../../../scripts/release/oci-layout.ts';
+import { hostArchitecture } from '../../../scripts/release/platform.ts';
 import { VERSION } from '../../../src/version.ts';
 import type { ImageFile, ImageSpec } from '../../cluster/images.ts';
 import { buildImage } from '../../cluster/images.ts';
-import { agentEnv, agentFlags } from '../../support/agent-flags.ts';
 import { projectRoot } from './shell.ts';
 
 const run = promisify(execFile);
 const node = '/usr/local/bin/node';
 
+const REPOSITORY = 'registry.invalid/sallyport';
+
 /** Names of the images. Ours have the chart's default names, so that no value needs to be set. */
 export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 'sleep', string>> = {
-  controller: `registry.invalid/sallyport/controller:${VERSION}`,
-  agent: `registry.invalid/sallyport/agent:${VERSION}`,
+  controller: `${REPOSITORY}/controller:${VERSION}`,
+  agent: `${REPOSITORY}/agent:${VERSION}`,
   /** httpbin.mjs and issuer.mjs of the example; runs the former on port 8080. */
   httpbin: 'sallyport/httpbin:example',
   /** curl and busybox. */
@@ -28,23 +35,31 @@ export const taskImages: Readonly<Record<'controller' | 'agent' | 'httpbin' | 's
 /** Bundles the programs and builds the images. @returns paths of the archives */
 export async function buildTaskImages(): Promise<readonly string[]> {
   await run(process.execPath, ['scripts/build.ts'], { cwd: projectRoot });
-  const specs = [ours('controller', []), ours('agent', ['iptables']), httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
+  const specs = [httpbin(taskImages.httpbin), sleep(taskImages.sleep)];
   // The samples name images of a registry; these programs replace them.
   const samples = [httpbin(imageOfSample('httpbin')), sleep(imageOfSample('sleep'))];
-  return Promise.all([...specs, ...samples].map(buildImage));
+  return Promise.all([ours(), ...[...specs, ...samples].map(buildImage)]);
 }
 
-/** The same content as the Dockerfiles'. */
-function ours(name: 'controller' | 'agent', layers: readonly 'iptables'[]): ImageSpec {
-  const bundles = name === 'agent' ? ['agent.mjs', 'agent-grpc.mjs'] : [`${name}.mjs`];
-  const flags = name === 'agent' ? agentFlags() : [];
-  return {
-    name: taskImages[name],
-    layers: ['node', ...layers],
-    files: bundles.map((file) => appFile(`dist/${file}`, file)),
-    entrypoint: [node, ...flags, `/app/${name}.mjs`],
-    env: name === 'agent' ? agentEnv() : { NODE_ENV: 'production' },
-  };
+/** The images of a release for this machine's architecture, as one archive. */
+async function ours(): Promise<string> {
+  const work = await mkdtemp(join(tmpdir(), 'sallyport-images-'));
+  const archive = join(cacheRoot(), 'images', 'sallyport-release.tar');
+  try {
+    await writeLayout(work, {
+      names: IMAGE_NAMES,
+      architectures: [hostArchitecture()],
+      version: VERSION,
+      repository: REPOSITORY,
+      dist: join(projectRoot, 'dist'),
+      created: 0,
+    });
+    await mkdir(dirname(archive), { recursive: true });
+    await archiveLayout(work, archive);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return archive;
 }
 
 function httpbin(name: string): ImageSpec {

@@ -2,6 +2,7 @@
  * The requests of the task, sent with the command of the task. Records every row for the final table.
  */
 import { eventually } from './eventually.ts';
+import { printed } from './printed.ts';
 import type { Shell } from './shell.ts';
 import type { TaskTokens, TokenName } from './tokens.ts';
 
@@ -34,13 +35,15 @@ export interface Task {
 export function createTask(shell: Shell, tokens: TaskTokens): Task {
   const rows: Row[] = [];
   const environment = (token: TokenName): { env: Record<string, string> } => ({ env: { TOKEN: tokens.text[token] } });
-  const request = async (token: TokenName): Promise<string> => {
-    const { stdout, stderr } = await shell.attempt(token === 'none' ? withoutToken : withToken, environment(token));
-    return stdout.trim() || stderr.trim();
-  };
+  const request = (token: TokenName): Promise<string> =>
+    printed(async () => {
+      const { stdout, stderr } = await shell.attempt(token === 'none' ? withoutToken : withToken, environment(token));
+      return stdout.trim() || stderr.trim();
+    });
   return {
     request,
-    show: (token) => shell.run(`${target} -sS -i ${token === 'none' ? '' : '-H "Authorization: Bearer $TOKEN"'}`, environment(token)),
+    show: (token) =>
+      printed(() => shell.run(`${target} -sS -i ${token === 'none' ? '' : '-H "Authorization: Bearer $TOKEN"'}`, environment(token))),
     expectCode: async (state, token, expected, when) => {
       const what = `${expected} with ${token === 'none' ? 'no token' : token} while: ${state}`;
       let got = '';

@@ -12,12 +12,14 @@ import {
   type DecisionCause,
   type DryRunAction,
   type PolicyAction,
+  type TcpAction,
 } from '../../../src/telemetry/agent-metrics.ts';
 
 /** All members of a union; the compiler refuses a missing one. */
 const allOf = <T extends string>(members: Readonly<Record<T, 0>>): readonly T[] => Object.keys(members) as T[];
 
 const ACTIONS = allOf<DecisionAction>({ allow: 0, deny: 0, unauthenticated: 0, reject: 0, closed: 0, none: 0 });
+const TCP_ACTIONS = allOf<TcpAction>({ allow: 0, deny: 0, closed: 0, none: 0 });
 const CAUSES = allOf<DecisionCause>({
   'allow-rule': 0,
   'deny-rule': 0,
@@ -29,6 +31,7 @@ const CAUSES = allOf<DecisionCause>({
   codec: 0,
   'no-bundle': 0,
   'no-policy-for-labels': 0,
+  'no-destination': 0,
   'client-left': 0,
   error: 0,
 });
@@ -53,6 +56,7 @@ describe('docs/reference/metrics.md', () => {
     const metrics = createAgentMetrics(() => 0, true);
     const bundleCodes = (Object.keys(ERROR_CODES) as ErrorCode[]).filter((code) => ERROR_CODES[code].family === 'bundle');
     for (const action of ACTIONS) for (const cause of CAUSES) metrics.onDecision(action, cause);
+    for (const action of TCP_ACTIONS) for (const cause of CAUSES) metrics.onTcpConnection(action, cause);
     for (const reason of REASONS) {
       metrics.onConnectionOpened();
       metrics.onConnectionClosed(reason);

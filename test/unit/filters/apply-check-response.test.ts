@@ -28,6 +28,9 @@ describe('applying a CheckResponse', () => {
     const verdict = expectKind('reply', verdictOf('check', filterChain, raw('/d')).resume(response));
 
     expect(verdict.headers).to.deep.equal(['content-type', 'text/plain', 'set-cookie', 'a=1']);
+    const one = { ...consent, downstreamHeaders: [add('set-cookie', 'b=2')] };
+    const other = expectKind('reply', verdictOf('check', filterChain, raw('/d')).resume(one));
+    expect(other.headers).to.deep.equal(['content-type', 'text/plain', 'set-cookie', 'b=2']);
   });
 
   it('appends to present headers only', () => {
@@ -73,6 +76,12 @@ describe('applying a CheckResponse', () => {
     const { head } = expectKind('forward', verdictOf('check', filterChain, raw('/x?b=1&a=1')).resume(response));
 
     expect(head.target).to.equal('/x?a=2');
+    const open = filterChainOf([custom('z', 'a', {})], { mesh });
+    const changed = (over: object): string =>
+      expectKind('forward', verdictOf('check', open, raw('/x?b=1&a=1')).resume({ ...consent, ...over })).head.target;
+    expect(changed({ removeQuery: ['b'] })).to.equal('/x?a=1');
+    expect(changed({ setQuery: ['c', '3'] })).to.equal('/x?a=1&b=1&c=3');
+    expect(changed({ setQuery: ['c', '3', 'b', '4', 'd', ''] })).to.match(/^\/x\?a=1&b=4&c=3&d/);
   });
 
   it('escapes what the server writes into the query, and forwards no control byte', () => {

@@ -49,6 +49,22 @@ describe('the ext_authz filter', () => {
     });
   });
 
+  it('denies when evaluating the response fails, and reports it', () => {
+    const bugs: unknown[] = [];
+    const filterChain = filterChainOf([custom('c', 'ext', {})], { mesh, onBug: (error) => bugs.push(error) });
+    const broken = {
+      ...consent,
+      get setHeaders(): never {
+        throw new Error('broken');
+      },
+    };
+
+    const verdict = expectKind('reply', verdictOf('check', filterChain, raw('/')).resume(broken));
+    expect(verdict).to.include({ status: 403 });
+    expect(verdict.log).to.include({ outcome: 'deny', details: 'internal_error' });
+    expect(bugs.map(String)).to.deep.equal(['Error: broken']);
+  });
+
   it('replies with the response of the server that denies', () => {
     const filterChain = filterChainOf([custom('c', 'ext', {})], { mesh });
     const refusal = checkDenied(302, '', ['location', '/login']);
@@ -151,6 +167,7 @@ describe('the ext_authz filter with several providers', () => {
     expect(filterChain.evaluate(raw('/'), NOW).kind).to.equal('check');
     const tunnel = raw('a:80', [], { method: 'CONNECT' });
     expect(verdictOf('reply', filterChain, tunnel)).to.include({ status: 404 });
-    expect(verdictOf('reply', filterChainOf([custom('c', 'nowhere', {})]), tunnel)).to.include({ status: 403 });
+    const unknown = verdictOf('reply', filterChainOf([custom('c', 'nowhere', {})]), tunnel);
+    expect([unknown.status, unknown.log.outcome]).to.deep.equal([403, 'deny']);
   });
 });

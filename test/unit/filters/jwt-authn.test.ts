@@ -44,6 +44,40 @@ describe('the jwt_authn filter', () => {
     expect(verdictOf('reply', filterChain, raw('/d', split)).status).to.equal(403);
   });
 
+  it('verifies a token later when asked to, and knows it from then on', async () => {
+    const keys = { source: 'inline', keys: [key.publicKey] };
+    const options = { keys, deferVerification: true };
+    const filterChain = filterChainOf([authentication, allow('a', principal(`${ISSUER}/me`))], options);
+    const fresh = await sign(key, { jti: 'once' });
+
+    const waiting = verdictOf('verify', filterChain, raw('/', bearer(fresh)));
+    expect(waiting.log).to.include({ outcome: 'none', details: '' });
+    expect(expectKind('forward', waiting.resume()).log.principal).to.equal(`${ISSUER}/me`);
+    verdictOf('forward', filterChain, raw('/', bearer(fresh)));
+    verdictOf('reply', filterChain, raw('/'));
+    const forged = verdictOf('verify', filterChain, raw('/', bearer(`${fresh.slice(0, -4)}AAAA`)));
+    expect(expectKind('reply', forged.resume())).to.include({ status: 401 });
+    const expired = verdictOf('verify', filterChain, raw('/', bearer(await sign(key, { exp: NOW + 100 }))));
+    expect(expectKind('reply', expired.resume(NOW + 1000))).to.include({ status: 401 });
+  });
+
+  it('denies when verifying a token fails by a bug, and reports it', async () => {
+    const bugs: unknown[] = [];
+    const keys = { source: 'inline', keys: [key.publicKey] };
+    const filterChain = filterChainOf([authentication], { keys, deferVerification: true, onBug: (error) => bugs.push(error) });
+    const waiting = verdictOf('verify', filterChain, raw('/', bearer(await sign(key, { jti: 'bug' }))));
+    const clock = {
+      valueOf(): never {
+        throw new Error('no time');
+      },
+    };
+
+    const verdict = expectKind('reply', waiting.resume(clock as unknown as number));
+    expect(verdict).to.include({ status: 403 });
+    expect(verdict.log).to.include({ outcome: 'deny', details: 'internal_error' });
+    expect(bugs.map(String)).to.deep.equal(['Error: no time']);
+  });
+
   it('removes the token before policies see the request', () => {
     const present = (header: string): object => ({ when: [{ key: `request.headers[${header}]`, values: ['*'] }] });
 

@@ -55,6 +55,14 @@ describe('a filter chain with trusted proxies', () => {
     expect(explained.rules).to.deep.equal([]);
   });
 
+  it('refuses a malformed header in the form of gRPC, but for CONNECT', () => {
+    const call = (method: string) => raw('a:80', [HEADER, `${ELEMENT};`, 'Content-Type', 'application/grpc'], { method });
+    const filterChain = filterChainOf([], { mesh });
+
+    expect(verdictOf('reply', filterChain, call('POST'))).to.include({ status: 200 });
+    expect(verdictOf('reply', filterChain, call('CONNECT'))).to.include({ status: 400 });
+  });
+
   it('prefers the certificate of the connection to the header', () => {
     const connection = { ...CONNECTION, tls: true, peer: { uris: ['spiffe://x'], dnsNames: [], subject: '' } };
 

@@ -50,7 +50,6 @@ export const AMBIGUOUS: Readonly<Record<string, string>> = {
   'a space in the target': `GET /a HTTP/1.1\r\nX: y HTTP/1.1\r\nHost : h\r\n\r\n${HIDDEN}`,
   'HTTP/0.9': `GET /a\r\n\r\n${HIDDEN}`,
   'HTTP/1.0 with a body in chunks': post(CHUNKED, `0\r\n\r\n${HIDDEN}`, 'POST / HTTP/1.0'),
-  'HTTP/2 preface': `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${HIDDEN}`,
   'chunk size with a sign': post(CHUNKED, `+0\r\n\r\n${HIDDEN}`),
   'chunk size in C': post(CHUNKED, `0x0\r\n\r\n${HIDDEN}`),
   'chunk size with a space': post(CHUNKED, `0 \r\n\r\n${HIDDEN}`),

@@ -31,6 +31,10 @@ const PLAIN: Readonly<Record<string, readonly [bytes: string, requests: readonly
   'Expect with a body': [post('Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close', 'abc'), ['POST / 3']],
 };
 
+/** The head of a GOAWAY frame without debug data. */
+// oxlint-disable-next-line no-control-regex -- bytes of a frame
+const GOAWAY = /\0\0\x08\x07\0\0\0\0\0/;
+
 describe('smuggling', () => {
   let app: Server;
   let front: Stage;
@@ -87,6 +91,15 @@ describe('smuggling', () => {
       expect(evaluated.filter((request) => request.includes('hidden'))).to.deep.equal([]);
     });
   }
+
+  it('HTTP/2 preface before a request of HTTP/1.1: the connection ends, and the request is never read', async () => {
+    const text = await talk(front.port, `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${HIDDEN}`);
+
+    // SETTINGS and GOAWAY, no response.
+    expect(text).to.match(GOAWAY);
+    expect(text).not.to.include('HTTP/1.1');
+    expect([...seen, ...evaluated]).to.deep.equal([]);
+  });
 
   for (const [name, [bytes, requests]] of Object.entries(PLAIN)) {
     it(`${name}: has one meaning`, async () => {

@@ -245,6 +245,9 @@ describe('status of a source inside the cluster', () => {
 describe('displayUrl', () => {
   it('omits credentials and query, and cuts long URLs', () => {
     expect(displayUrl('https://user:secret@idp.example/keys?token=x#y')).to.equal('https://idp.example/keys');
+    const longest = `https://idp.example/${'a'.repeat(256 - 'https://idp.example/'.length)}`;
+    expect(displayUrl(longest)).to.equal(longest);
+    expect(displayUrl(`${longest}a`)).to.equal(`${longest.slice(0, 255)}…`);
     expect(displayUrl(`https://idp.example/${'a'.repeat(2_000)}`)).to.have.length(256);
     expect(displayUrl('nonsense')).to.equal('an invalid URL');
   });

@@ -190,11 +190,13 @@ describe('slots of fetches', () => {
     const namespaces = ['a'];
     const shared = job('shared', namespaces);
     slots.add(shared);
+    expect(slots.isWaiting(shared)).to.equal(true);
     namespaces.push('b');
     slots.add(shared);
     holder?.end();
     await settled();
     expect(shared.isRunning).to.equal(true);
+    expect(slots.isWaiting(shared)).to.equal(false);
   });
 
   it('ends a forgotten fetch and gives its slot to the next one', async () => {

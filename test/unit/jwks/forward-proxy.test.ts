@@ -150,6 +150,9 @@ describe('fetches through a forward proxy', () => {
     expect(await fetchWith(env, 'http://idp.corp.invalid:8080/keys?x=1')).to.equal('document of http://idp.corp.invalid:8080/keys?x=1');
     expect(asked).to.deep.equal(['GET http://idp.corp.invalid:8080/keys?x=1 host=idp.corp.invalid:8080']);
     expect(authorizations).to.deep.equal([`Basic ${Buffer.from('us@er:p:w').toString('base64')}`]);
+    await fetchWith({ HTTP_PROXY: origin.replace('//', '//user@') }, 'http://idp.corp.invalid:8080/keys');
+    await fetchWith({ HTTP_PROXY: origin }, 'http://idp.corp.invalid:8080/keys');
+    expect(authorizations.slice(1)).to.deep.equal([`Basic ${Buffer.from('user:').toString('base64')}`, undefined]);
   });
 
   it('opens a tunnel over https, and verifies the certificate of the server behind it', async () => {

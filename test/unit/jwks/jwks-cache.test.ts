@@ -20,6 +20,7 @@ let clock: FakeClock;
 let jwksCache: JwksCache;
 let changes: KeysChange[];
 let finished: number;
+let outcomes: string[];
 let stop: () => Promise<void>;
 let rule: JwtRule;
 
@@ -34,7 +35,13 @@ function useCache(): void {
     notes = [];
     const limits = { guards: createAddressGuards({ blockedCidrs: [], isLocal: true }), maxBytes: 1 << 20, maxRedirects: 5 };
     finished = 0;
-    const observer = { onFetch: () => void finished++ };
+    outcomes = [];
+    const observer = {
+      onFetch: (outcome: string) => {
+        finished += 1;
+        outcomes.push(outcome);
+      },
+    };
     // Deadlines are on the fake clock, too: real ones would fire too late for these tests.
     jwksCache = createJwksCache({ limits, clock, random: () => 1, logger, observer });
     jwksCache.subscribe((change) => changes.push(change));
@@ -224,6 +231,22 @@ describe('JWKS cache, when a source fails', () => {
     expect(jwksCache.stateOf({ issuer: 'slow', jwksUri: `${server.origin}/silent` }, 'foo')).to.have.property('kind', 'unavailable');
   });
 
+  it('fetches a source that waits behind many others soon when another namespace comes to want it', async () => {
+    const many = Array.from({ length: 60 }, (_, at) => ({ issuer: 'me', jwksUri: `${server.origin}/hanging/${at}` }));
+    for (const { jwksUri } of many) server.answer(new URL(jwksUri).pathname, () => undefined);
+    server.answer('/keys', json(freshJwks('one')));
+    jwksCache.want('many', 'bar', [...many, rule]);
+    await until(() => server.requests.length === 12, 'the first fetches');
+    jwksCache.want('policy', 'foo', [rule]);
+    clock.advance(1_000);
+    await until(() => server.requests.length >= 16, 'the next fetches');
+
+    expect(server.requests).to.include('/keys');
+    expect(server.requests.length).to.be.below(30);
+    await until(() => jwksCache.stateOf(rule, 'foo').kind === 'fresh', 'the keys');
+    jwksCache.want('many', 'bar', []);
+  });
+
   for (const [timeoutMs, endMs] of [
     [200, 200],
     [60_000, 30_000],
@@ -257,6 +280,7 @@ describe('JWKS cache, what it logs of failures', () => {
     clock.advance(20 * MINUTE);
     await requests(4);
     expect(warnings).to.have.length(2);
+    expect(outcomes).to.deep.equal(['failure', 'failure', 'success', 'failure']);
   });
 
   it('logs a failure once whose message is longer than what is kept of it', async () => {
@@ -302,6 +326,32 @@ describe('JWKS cache, by policy and namespace', () => {
     await until(() => changes.length === 2, 'the fetch');
     expect(kids('foo')).to.deep.equal(['one']);
     expect(kids('bar')).to.deep.equal(['one']);
+  });
+
+  it('keeps the first keys of a bundle, whatever bundles come later', async () => {
+    jwksCache.want('policy', 'foo', [rule]);
+    for (const kid of ['first', 'second'])
+      jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid }] }, { policy: 'foo', bundle: 'foo' });
+    expect(kids('foo')).to.deep.equal(['first']);
+
+    server.answer('/keys', json(freshJwks('one')));
+    await until(() => changes.length === 1, 'the fetch');
+    jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'third' }] }, { policy: 'foo', bundle: 'bar' });
+    expect(kids('bar')).to.deep.equal(['one']);
+  });
+
+  it('distinguishes a source that is yet to be fetched from one that a namespace has too many of', () => {
+    const many = Array.from({ length: 4_097 }, (_, at) => ({ issuer: 'me', jwksUri: `${server.origin}/${at}` }));
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({ kind: 'pending', url: rule.jwksUri });
+
+    jwksCache.want('policy', 'foo', many);
+    expect(jwksCache.stateOf(rule, 'foo')).to.deep.equal({
+      kind: 'unavailable',
+      url: rule.jwksUri,
+      reason: 'the policies of this namespace name more than 4096 key sources',
+    });
+    expect(jwksCache.stateOf(rule, 'bar').kind).to.equal('pending');
+    jwksCache.want('policy', 'foo', []);
   });
 
   it('returns the age of each key set', async () => {

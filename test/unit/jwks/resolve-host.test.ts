@@ -59,6 +59,17 @@ describe('resolver of the controller', () => {
     expect([...new Set(server.asked)]).to.deep.equal(['idp.example']);
   });
 
+  it('asks with search domains first when a name has one dot less than ndots', async () => {
+    server.answer('idp.example.cluster.local', { v4: ['192.0.2.6'] });
+    server.answer('idp.example', { v4: ['192.0.2.99'] });
+
+    const resolve = await resolverOf('search cluster.local\noptions ndots:2\n');
+    expect(await found(resolve, 'idp.example')).to.deep.equal([{ address: '192.0.2.6', family: 4 }]);
+    server.answer('a.idp.example', { v4: ['192.0.2.7'] });
+    expect(await found(resolve, 'a.idp.example')).to.deep.equal([{ address: '192.0.2.7', family: 4 }]);
+    expect(server.asked.at(-1)).to.equal('a.idp.example');
+  });
+
   it('adds no search domain to a name that ends in a dot', async () => {
     expect(await codeOf(found(await resolverOf('search cluster.local\noptions ndots:5\n'), 'idp.example.'))).to.equal('ENOTFOUND');
     expect([...new Set(server.asked)]).to.deep.equal(['idp.example']);

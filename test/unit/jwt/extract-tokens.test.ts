@@ -77,6 +77,7 @@ describe('token extraction', () => {
     ['t="a"', 'a'],
     ['t="a', '"a'],
     ['t="', '"'],
+    ['t=""', ''],
     ['x=1;t=a ', 'a '],
     ['t=a=b', 'a=b'],
   ] as const) {

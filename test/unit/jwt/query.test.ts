@@ -39,6 +39,12 @@ describe('query strings', () => {
     });
   }
 
+  it('is escaped with two digits for every byte', () => {
+    expect(encodeQuery('/p?a=\t\x01\xff')).to.equal('/p?a=%09%01%FF');
+    expect(encodeQuery('/p')).to.equal('/p');
+    expect(encodeQuery('/\xe4?a=\xe4?\xe4')).to.equal('/\xe4?a=%E4?%E4');
+  });
+
   it('decodes once', () => {
     expect(percentDecode('%2541')).to.equal('%41');
   });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { build } from 'esbuild';
 import { buildOptions, requireBudget } from '../../../../scripts/build.ts';
-import { checkOutput } from '../../../../scripts/dependencies/check-output.ts';
+import { checkLanguages, checkOutput } from '../../../../scripts/dependencies/check-output.ts';
 
 const root = join(import.meta.dirname, '../../../..');
 const budget = { packages: ['agent', 'errors.ts'], npm: ['pino', 'zod/mini'], maxKiB: 2 };
@@ -32,6 +32,17 @@ async function problemOf(run: Promise<void>): Promise<string> {
   );
 }
 
+describe('languages of a built file', () => {
+  it('may be English only', () => {
+    const [english, other] = ['node_modules/zod/v4/locales/en.js', 'node_modules/zod/v4/locales/de.js'];
+
+    expect(checkLanguages('cli', output(1, english, 'node_modules/zod/v4/core/index.js'))).to.deep.equal([]);
+    expect(checkLanguages('cli', output(1, english, other))).to.deep.equal([
+      "dist/cli.mjs contains 1 languages of zod: write import * as z from 'zod'",
+    ]);
+  });
+});
+
 describe('budget of a built file', () => {
   it('accepts listed packages, files and directories below the size', () => {
     const built = output(2048, 'src/agent/a.ts', 'src/errors.ts', 'node_modules/pino/pino.js', 'node_modules/zod/mini/index.js');
@@ -50,6 +61,21 @@ describe('budget of a built file', () => {
 
   it('accepts the agent', async () => {
     expect(await problemOf(buildAgentWith(''))).to.equal('');
+  });
+
+  it('accepts the client of the feed, and refuses the agent with it', async () => {
+    const { metafile } = await build({
+      ...buildOptions('agent-feed'),
+      entryPoints: ['src/agent/bundles/feed-source.ts'],
+      absWorkingDir: root,
+      outfile: 'dist/agent-feed.mjs',
+      write: false,
+    });
+    requireBudget('agent-feed', metafile);
+    const problem = await problemOf(
+      buildAgentWith("import { connectFeed } from './src/agent/bundles/feed-stream.ts'; console.log(connectFeed);"),
+    );
+    expect(problem).to.include('contains src/feed/');
   });
 
   it('refuses the agent when it imports prom-client and yaml', async () => {

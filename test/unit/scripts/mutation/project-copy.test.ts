@@ -43,6 +43,34 @@ describe('a copy of the project', () => {
       expect(readFileSync(join(directory, 'src/a/a.ts'), 'utf8')).to.equal(SOURCE);
     }));
 
+  it('stops when tests do not start without a mutant either', () =>
+    withDirectory(FILES, async (directory) => {
+      await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'));
+      const copy = new ProjectCopy(directory, new Baseline(join(directory, 'tests.jsonl')), new AbortController().signal);
+      try {
+        const [mutant] = findMutants('src/a/a.ts', SOURCE);
+        if (mutant === undefined) throw new Error('no mutant');
+        await copy.try(mutant);
+        await writeFile(join(copy.root, 'package.json'), '{');
+
+        const error = await copy.try(mutant).catch((reason: unknown) => reason);
+
+        expect(String(error)).to.match(/a\.test\.ts: no start without the mutant as well/);
+        expect(readFileSync(join(copy.root, 'src/a/a.ts'), 'utf8')).to.equal(SOURCE);
+      } finally {
+        copy.remove();
+      }
+    }));
+
+  it('stops when a test file cannot be loaded', () =>
+    withDirectory({ ...FILES, 'test/unit/a/b.test.ts': "import '../../../src/a/a.ts';\nimport './missing.ts';" }, async (directory) => {
+      await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'));
+
+      const error = await tryAll(directory).catch((reason: unknown) => reason);
+
+      expect(String(error)).to.match(/b\.test\.ts does not start/);
+    }));
+
   it('has digests that change with the source and with the tests', () =>
     withDirectory(FILES, async (directory) => {
       const before = digestsOf(directory, 'src/a/a.ts', new TestFiles(directory));

@@ -13,14 +13,14 @@ describe('arguments of npm test', () => {
   it('run named suites in the order of the suites', () => {
     expect(commands('conformance', 'unit')).to.deep.equal([
       'mocha test/unit/**/*.test.ts test/property/**/*.test.ts',
-      'mocha --no-config --exit --fail-zero --timeout 120000 test/conformance/**/*.test.ts',
+      'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/conformance/**/*.test.ts',
     ]);
   });
 
   it('run test files with the options of their suites, and nothing else', () => {
     expect(commands('test/unit/a.test.ts', './test/property/b.test.ts', 'test/conformance/c.test.ts')).to.deep.equal([
       'mocha test/unit/a.test.ts test/property/b.test.ts',
-      'mocha --no-config --exit --fail-zero --timeout 120000 test/conformance/c.test.ts',
+      'mocha --no-config --exit --fail-zero --timeout 120000 --require ./test/support/leak-hooks.ts test/conformance/c.test.ts',
     ]);
     expect(commands('test/integration/a.test.ts')).to.have.length(2);
   });
