@@ -86,6 +86,7 @@ export function requestOf(values: Values): WitnessRequest {
 
 function connectionOf(values: Values): ConnectionFacts {
   const uris = listOf(values, 'peer');
+  const [subject] = uris;
   const port = values.get('port');
   return {
     sourceIp: textOf(values, 'sourceIp', SOURCE_IP),
@@ -93,7 +94,8 @@ function connectionOf(values: Values): ConnectionFacts {
     destinationPort: typeof port === 'number' ? port : PORT,
     sni: textOf(values, 'sni', ''),
     tls: uris.length > 0,
-    ...(uris.length === 0 ? {} : { peer: { uris, dnsNames: [], subject: '' } }),
+    // An identity, too: the subject must not be a value that the search does not know of.
+    ...(subject === undefined ? {} : { peer: { uris, dnsNames: [], subject } }),
   };
 }
 
