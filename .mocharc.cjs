@@ -6,6 +6,7 @@ const hasFiles = process.argv.slice(2).some((argument) => argument.endsWith('.te
 
 module.exports = {
   ...(hasFiles ? {} : { spec: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'] }),
+  require: ['./test/support/seed.ts'],
   failZero: true,
   checkLeaks: true,
   // A command loads zod while its test runs.

@@ -1,7 +1,6 @@
 /*
  * A rule that a quick case reports as covered is covered: the prover says so, too, and whenever it matches a request, the evaluator matches
- * the covering rule. Rules have few clauses on few attributes, because otherwise no rule would ever cover another. The seed is printed;
- * SALLYPORT_SEED repeats a run.
+ * the covering rule. Rules have few clauses on few attributes, because otherwise no rule would ever cover another.
  */
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -12,7 +11,6 @@ import type { RequestFacts } from '../../src/policy/facts.ts';
 import type { Clause, Program, Rule, Ruleset } from '../../src/policy/model/program.ts';
 import { caller, clause, factsOf, head } from './engine-arbitraries.ts';
 
-const seed: number = Number(process.env['SALLYPORT_SEED'] ?? Date.now() % 2 ** 31);
 const RUNS = 10;
 const REQUESTS = 20;
 const UNBOUNDED = 1_000_000;
@@ -83,9 +81,9 @@ describe('quicklyCovers', () => {
           }
         }
       }),
-      { seed, numRuns: RUNS },
+      { numRuns: RUNS },
     );
-    expect(covered, `covered with seed ${seed}`).to.be.greaterThan(RUNS);
-    expect(matched, `matched with seed ${seed}`).to.be.greaterThan(RUNS);
+    expect(covered, `covered`).to.be.greaterThan(RUNS);
+    expect(matched, `matched`).to.be.greaterThan(RUNS);
   });
 });
