@@ -40,7 +40,8 @@ export class AgentStream {
   readonly #timers = new Map<Deadline | 'alive', () => void>();
   /** Bundles sent on this stream. */
   #sent = 0;
-  #isWriting = false;
+  /** Of the bundle on its way; undefined: none is. */
+  #onRead: (() => void) | undefined;
   #isClosed = false;
   /** Frames that the agent may send now. */
   #credit = BURST;
@@ -58,20 +59,19 @@ export class AgentStream {
 
   /** Nothing is on its way: the agent has read the last bundle, and said what became of it. */
   get isIdle(): boolean {
-    return !this.#isWriting && (this.report?.received ?? 0) >= this.#sent;
+    return this.#onRead === undefined && (this.report?.received ?? 0) >= this.#sent;
   }
 
   /** Sends a bundle. To be called when idle. @param onRead called when the agent's side of the connection has taken it, or the stream ended */
   sendBundle(number: number, payload: Buffer, onRead: () => void): void {
     this.sentNumber = number;
     this.#sent += 1;
-    this.#isWriting = true;
+    this.#onRead = onRead;
     this.#deadline('slow', READ_MS);
     this.#write(DOWN.bundle, payload, () => {
-      this.#isWriting = false;
       this.#cancel('slow');
+      this.#endWriting();
       if (!this.#isClosed && !this.isIdle) this.#deadline('unacknowledged', ACKNOWLEDGE_MS);
-      onRead();
     });
   }
 
@@ -88,6 +88,14 @@ export class AgentStream {
     this.#timers.clear();
     this.#socket.destroy();
     this.#host.onClose(reason);
+    // Not every stream calls back for what it did not write.
+    this.#endWriting();
+  }
+
+  #endWriting(): void {
+    const onRead = this.#onRead;
+    this.#onRead = undefined;
+    onRead?.();
   }
 
   #write(type: number, payload: Buffer, onWritten: () => void): void {
