@@ -21,6 +21,7 @@ const pages: readonly Page[] = [
   { path: 'docs/architecture.md', make: async () => (await import('./reference/architecture-page.ts')).architecturePage() },
   { path: 'docs/reference/cli.md', make: async () => (await import('./reference/cli-page.ts')).cliPage() },
   { path: 'docs/reference/errors.md', make: async () => (await import('./reference/errors-page.ts')).errorsPage() },
+  { path: 'docs/reference/conditions.md', make: async () => (await import('./reference/conditions-page.ts')).conditionsPage() },
   { path: 'docs/reference/metrics.md', make: async () => (await import('./reference/metrics-page.ts')).metricsPage() },
   { path: 'docs/reference/limits.md', make: async () => (await import('./reference/limits-page.ts')).limitsPage() },
   { path: 'docs/reference/annotations.md', make: async () => (await import('./reference/annotations-page.ts')).annotationsPage() },

@@ -4,14 +4,23 @@
  */
 import type { Finding } from '../errors.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
+import type { ConditionType, ReasonOf } from './condition-reasons.ts';
 import { enforcedOf } from './enforced-condition.ts';
 import { type AgentFacts, programmedOf } from './programmed-condition.ts';
 import { selectsNothing, workloadsWithoutAgent } from './selected-workloads.ts';
 import { describeActive, describeRefusal, listNames, sentences } from './sentences.ts';
 
+/** A condition without the generation that it is about. */
+export interface Draft<T extends ConditionType = ConditionType> {
+  readonly type: T;
+  readonly status: 'True' | 'False';
+  readonly reason: ReasonOf<T>;
+  readonly message: string;
+}
+
 /** One of the conditions of a policy; the `cluster` package adds the time of the last transition. */
 export interface PolicyCondition {
-  readonly type: 'Accepted' | 'Ready' | 'Enforced' | 'Programmed' | 'Tampered';
+  readonly type: ConditionType;
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -78,7 +87,7 @@ const MAX_MESSAGE = 1024;
 
 /** All conditions of a policy. */
 export function conditionsOf(entry: PolicyEntry, facts: PolicyFacts): readonly PolicyCondition[] {
-  const drafts = [
+  const drafts: readonly Draft[] = [
     accepted(entry, facts.findings),
     readyOf(entry, facts),
     enforcedOf(entry, facts),
@@ -92,10 +101,7 @@ export function conditionsOf(entry: PolicyEntry, facts: PolicyFacts): readonly P
   }));
 }
 
-/** A condition without the generation that it is about. */
-export type Draft = Omit<PolicyCondition, 'observedGeneration'>;
-
-function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft {
+function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft<'Accepted'> {
   const type = 'Accepted';
   if (!entry.isValid) {
     const errors = entry.findings.filter((finding) => finding.severity === 'error');
@@ -107,10 +113,10 @@ function accepted(entry: PolicyEntry, compiled: readonly Finding[]): Draft {
   return { type, status: 'True', reason: needsPeer ? 'NeedsPeerIdentity' : 'AcceptedWithWarnings', message: listFindings(warnings) };
 }
 
-function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
+function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft<'Ready'> {
   const type = 'Ready';
-  const no = (reason: string, message: string): Draft => ({ type, status: 'False', reason, message });
-  const yes = (reason: string, message: string): Draft => ({ type, status: 'True', reason, message });
+  const no = (reason: ReasonOf<'Ready'>, message: string): Draft<'Ready'> => ({ type, status: 'False', reason, message });
+  const yes = (reason: ReasonOf<'Ready'>, message: string): Draft<'Ready'> => ({ type, status: 'True', reason, message });
   const { waiting, refused, total, count } = publishing(facts);
   const unavailable = facts.keys.filter(({ kind }) => kind === 'unavailable' || kind === 'pending');
 
@@ -134,7 +140,7 @@ function readyOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
 }
 
 /** Present only while other clients change bundles: agents ignore what they write, but new policies may be late. */
-function tamperedOf({ tampered }: PolicyFacts): readonly Draft[] {
+function tamperedOf({ tampered }: PolicyFacts): readonly Draft<'Tampered'>[] {
   if (tampered.length === 0) return [];
   const message = sentences([listNames(tampered, '; '), 'Agents ignore such changes and keep the last bundle that the controller signed']);
   return [{ type: 'Tampered', status: 'True', reason: 'BundleTampered', message }];

@@ -4,12 +4,18 @@
  * different people fix them.
  */
 import type { PolicyEntry } from '../state/cluster-state.ts';
+import type { ReasonOf } from './condition-reasons.ts';
 import type { Draft, PolicyFacts } from './conditions.ts';
 import { describeActive, describeRefusal, listNames, sentences } from './sentences.ts';
 
 /** The condition. `True`: every selected workload enforces the policy, or it selects none. */
-export function enforcedOf(entry: PolicyEntry, facts: PolicyFacts): Draft {
-  const draft = (status: 'True' | 'False', reason: string, message: string): Draft => ({ type: 'Enforced', status, reason, message });
+export function enforcedOf(entry: PolicyEntry, facts: PolicyFacts): Draft<'Enforced'> {
+  const draft = (status: 'True' | 'False', reason: ReasonOf<'Enforced'>, message: string): Draft<'Enforced'> => ({
+    type: 'Enforced',
+    status,
+    reason,
+    message,
+  });
   if (entry.refusal !== undefined) return draft('False', 'OverBudget', describeRefusal(entry.refusal));
   if (entry.active === undefined) return draft('False', 'NotEnforced', describeActive(entry));
   const { enforced, total } = countWorkloads(facts);

@@ -4,6 +4,7 @@
  */
 import type { ObjectKey } from '../api/kube/keys.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
+import type { ReasonOf } from './condition-reasons.ts';
 import type { Draft, PolicyFacts } from './conditions.ts';
 import { selectsNothing, workloadsWithoutAgent } from './selected-workloads.ts';
 import { describeActive, listNames, sentences } from './sentences.ts';
@@ -23,10 +24,10 @@ export interface AgentFacts {
 }
 
 /** The condition; none without a feed. `True`: every agent of every selected workload enforces this version, or it selects none. */
-export function programmedOf(entry: PolicyEntry, facts: PolicyFacts): readonly Draft[] {
+export function programmedOf(entry: PolicyEntry, facts: PolicyFacts): readonly Draft<'Programmed'>[] {
   const { agents } = facts;
   if (agents === undefined || agents === 'settling') return [];
-  const draft = (status: 'True' | 'False', reason: string, message: string): readonly Draft[] => [
+  const draft = (status: 'True' | 'False', reason: ReasonOf<'Programmed'>, message: string): readonly Draft<'Programmed'>[] => [
     { type: 'Programmed', status, reason, message },
   ];
   const { programmed, missing, stale, refusing, silent } = agents;

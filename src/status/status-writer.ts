@@ -8,6 +8,7 @@ import { AUTHORIZATION_POLICIES, type ObjectRef, REQUEST_AUTHENTICATIONS } from 
 import type { Recorder } from '../cluster/recorder.ts';
 import { mergePatchStatus } from '../cluster/status.ts';
 import type { PolicyEntry } from '../state/cluster-state.ts';
+import { describeReason } from './condition-reasons.ts';
 import { conditionsOf, type PolicyCondition, type PolicyFacts } from './conditions.ts';
 
 /** Where statuses and events are written. */
@@ -22,23 +23,6 @@ export interface StatusWriterOptions {
  * @returns `gone` when the policy does not exist any more @throws TransientError, RefusedError as the `cluster` package does
  */
 export type StatusWriter = (entry: PolicyEntry, facts: PolicyFacts, signal: AbortSignal) => Promise<'updated' | 'unchanged' | 'gone'>;
-
-/** Reasons that the author of the policy has to act on. */
-const WARNINGS: ReadonlySet<string> = new Set([
-  'Invalid',
-  'NeedsPeerIdentity',
-  'BundleRefused',
-  'KeysUnavailable',
-  'KeysStale',
-  'KeysLeftOut',
-  'ProviderUnknown',
-  'ProviderConflict',
-  'KeysWithheld',
-  'ProviderWithheld',
-  'OverBudget',
-  'SigningKeysMissing',
-  'BundleTampered',
-]);
 
 /** Conditions that are not always there: no bundle is tampered with, or there is no feed. */
 const DROPPED: readonly string[] = ['Tampered', 'Programmed'];
@@ -68,9 +52,9 @@ export function createStatusWriter({ client, recorder }: StatusWriterOptions): S
 
 function warn(recorder: Pick<Recorder, 'record'>, entry: PolicyEntry, conditions: readonly PolicyCondition[]): void {
   const reasons = new Set<string>();
-  for (const { reason, message } of conditions) {
+  for (const { type, reason, message } of conditions) {
     // Ready and Enforced may have the same reason.
-    if (!WARNINGS.has(reason) || reasons.has(reason)) continue;
+    if (describeReason(type, reason)?.isWarned !== true || reasons.has(reason)) continue;
     reasons.add(reason);
     recorder.record({
       regarding: { apiVersion: `${SECURITY_GROUP}/v1`, kind: entry.kind, namespace: entry.namespace, ...identityOf(entry) },
