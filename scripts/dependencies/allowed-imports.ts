@@ -77,7 +77,7 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   telemetry: {
     job: 'logger and metrics',
-    imports: ['limits'],
+    imports: ['limits', 'version.ts'],
     types: ['errors.ts'],
     npm: ['pino', 'prom-client'],
     node: ['node:fs', 'node:net', 'node:tty'],
@@ -384,7 +384,7 @@ export const ASSEMBLY_FOLDERS: readonly string[] = ['src', 'src/agent'];
 
 /** What a built file may contain. */
 export interface OutputBudget {
-  /** Packages (or files) of `src`, as in {@link PACKAGES}; a row of `agent/` is included in `agent`. */
+  /** Packages (or files) of `src`, as in {@link PACKAGES}, and `package.json`; a row of `agent/` is included in `agent`. */
   readonly packages: readonly string[];
   /** Paths below node_modules: a package, or a directory of one where only that directory is allowed. */
   readonly npm: readonly string[];
@@ -407,12 +407,14 @@ export const OUTPUT_BUDGETS: Readonly<Record<string, OutputBudget>> = {
       'jwt',
       'limits',
       'main',
+      'package.json',
       'plain-address.ts',
       'policy',
       'replace-file.ts',
       'steps.ts',
       'telemetry',
       'text.ts',
+      'version.ts',
     ],
     npm: [
       '@pinojs/redact',

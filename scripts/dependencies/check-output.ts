@@ -36,5 +36,5 @@ export function checkLanguages(name: string, { inputs }: Pick<BuiltFile, 'inputs
 function isAllowed(input: string, { packages, npm }: OutputBudget): boolean {
   const path = input.slice(input.lastIndexOf('node_modules/') + 'node_modules/'.length);
   if (input.includes('node_modules/')) return npm.some((name) => path === name || path.startsWith(`${name}/`));
-  return packages.some((name) => input === `src/${name}` || input.startsWith(`src/${name}/`));
+  return packages.some((name) => input === name || input === `src/${name}` || input.startsWith(`src/${name}/`));
 }

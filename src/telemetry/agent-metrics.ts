@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { LIMIT_REACHED, type Limit } from '../limits/limit.ts';
+import { VERSION } from '../version.ts';
 import { type LineKind, LOST_LINES } from './line-writer.ts';
 import { createDistribution, createTally, type Distribution, type Metric, renderMetrics, type Tally } from './metric-text.ts';
 import { createPolicyCounters, type PolicyCounters, type PolicyRule } from './policy-counters.ts';
@@ -349,7 +350,7 @@ function createBundleMetrics(nowSeconds: () => number): BundleMetrics {
   };
 }
 
-/** The process metrics that common dashboards use, under the names that prom-client gives them. */
+/** Version of the agent, and the process metrics that common dashboards use, under the names that prom-client gives them. */
 function processMetrics(): readonly Metric[] {
   const startSeconds = Date.now() / 1000 - process.uptime();
   const gauge = (name: string, help: string, value: () => number): Metric => ({
@@ -359,6 +360,12 @@ function processMetrics(): readonly Metric[] {
     read: () => [{ value: value() }],
   });
   return [
+    {
+      name: 'sallyport_agent_build_info',
+      help: 'Version of the agent.',
+      type: 'gauge',
+      read: () => [{ labels: { version: VERSION }, value: 1 }],
+    },
     {
       name: 'process_cpu_seconds_total',
       help: 'Total user and system CPU time in seconds.',
