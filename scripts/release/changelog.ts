@@ -41,6 +41,14 @@ export function sectionOf(version: string, date: string, fragments: readonly Fra
   return `## ${version} (${date})\n\n${lists.length === 0 ? 'No change that a user notices.\n' : lists.join('\n')}`;
 }
 
+/** The items of a section, see {@link sectionOf}. */
+export function readSection(section: string): readonly Omit<Fragment, 'file'>[] {
+  return Object.entries(KINDS).flatMap(([kind, heading]) => {
+    const list = section.split(/^(?=### )/m).find((part) => part.startsWith(`### ${heading}\n`)) ?? '';
+    return [...list.matchAll(/^- (.+)$/gm)].map(([, text = '']) => ({ kind: kind as Fragment['kind'], text }));
+  });
+}
+
 /** The section of a version that a changelog has already; undefined if it has none. */
 export function existingSection(changelog: string, version: string): string | undefined {
   const sections = changelog.split(/^(?=## )/m);

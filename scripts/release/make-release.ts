@@ -52,8 +52,7 @@ export async function makeRelease(out: string, options: ReleaseOptions, step: (w
     step('npm package');
     await writeNpmPackage(options.version, dist, await directory(work, 'npm'), join(out, `sallyport-npm-${options.version}.tgz`));
     step('chart, manifests, changelog');
-    await writeManifests(out, options);
-    await writeChangelog(out, options);
+    await writeManifests(out, options, await writeChangelog(out, options));
     step('executables');
     await writeExecutables(out, work, options);
     step('images');
@@ -83,13 +82,15 @@ async function filesOf(out: string): Promise<readonly string[]> {
   return files.toSorted();
 }
 
-async function writeChangelog(out: string, { version, source }: ReleaseOptions): Promise<void> {
+/** @returns the section of this version */
+async function writeChangelog(out: string, { version, source }: ReleaseOptions): Promise<string> {
   const changelog = await readFile(join(ROOT, 'CHANGELOG.md'), 'utf8');
   const folded = existingSection(changelog, version);
   const date = new Date(source.created * 1000).toISOString().slice(0, 10);
   const section = folded ?? sectionOf(version, date, readFragments(join(ROOT, 'changes')));
   await writeFile(join(out, 'release-notes.md'), `${section.trimEnd()}\n`);
   await writeFile(join(out, 'CHANGELOG.md'), folded === undefined ? foldInto(changelog, section) : changelog);
+  return section;
 }
 
 async function writeExecutables(out: string, work: string, options: ReleaseOptions): Promise<void> {

@@ -11,6 +11,7 @@ import {
   affinity,
   containerSecurityContext,
   deploymentStrategy,
+  dnsConfig,
   environment,
   matchConditions as kubeMatchConditions,
   labelSelector,
@@ -246,6 +247,7 @@ const pod = {
   ),
   hostNetwork: value(boolean, "Uses the node's network, for clusters whose API servers cannot reach pods"),
   dnsPolicy: value(string, "DNS policy; when empty, Kubernetes' default, with hostNetwork `ClusterFirstWithHostNet`"),
+  dnsConfig: value(dnsConfig, 'DNS configuration of the controller, in addition to its policy'),
 };
 
 const around = {
@@ -289,6 +291,7 @@ const around = {
   tests: section('`helm test`', {
     enabled: value(boolean, 'Creates the hooks of `helm test`, which check one allowed and one denied request'),
     namespace: value(objectName, 'Namespace of the tests; it must not be excluded from injection'),
+    patienceSeconds: value(z.int().min(1).max(3600), 'Seconds to wait until the pods are ready and the policy is enforced'),
   }),
   extraObjects: value(
     z.array(z.union([z.record(string, z.unknown()), string])),

@@ -1,5 +1,5 @@
 /*
- * Schemas of the Kubernetes objects that the chart's values contain. They know every field of Kubernetes 1.31 to 1.37, so
+ * Schemas of the Kubernetes objects that the chart's values contain. They know every field of Kubernetes 1.30 to 1.37, so
  * that a misspelt one is an error of Helm instead of a field that the API server drops.
  * @see https://kubernetes.io/docs/reference/kubernetes-api/
  */
@@ -136,6 +136,13 @@ export const affinity: z.ZodType = fields('Affinity', {
   }),
   podAffinity,
   podAntiAffinity: podAffinity,
+});
+
+/** DNS configuration of a pod. */
+export const dnsConfig: z.ZodType = fields('PodDNSConfig', {
+  nameservers: z.array(string),
+  searches: z.array(string),
+  options: z.array(fields('PodDNSConfigOption', { name: string.min(1), value: string })),
 });
 
 /** Tolerations of a pod. */

@@ -292,7 +292,7 @@ describe('the chart: its values and the files generated from it', function () {
     expect(await podOf('--set', 'hostNetwork=true')).to.include({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' });
     expect(await podOf()).to.not.have.any.keys('hostNetwork', 'dnsPolicy');
     const full = await podOf('--values', `${folder}ci/full-values.yaml`);
-    expect(full['dnsPolicy']).to.equal('Default');
+    expect(full).to.deep.include({ dnsPolicy: 'Default', dnsConfig: { options: [{ name: 'ndots', value: '1' }] } });
     expect(JSON.stringify(full)).to.include('"containerPort":18080').and.to.include('"lifecycle":{"preStop":{"sleep":{"seconds":5}}}');
   });
 

@@ -4,7 +4,7 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -220,6 +220,25 @@ describe('a release', function () {
           ?.content.toString() ?? '';
 
       expect(parse(text('Chart.yaml'))).to.deep.include({ home: REPOSITORY, version: VERSION, appVersion: VERSION });
+      const { sources, icon, annotations } = parse(text('Chart.yaml')) as {
+        readonly sources: unknown;
+        readonly icon: string;
+        readonly annotations: Readonly<Record<string, string>>;
+      };
+      expect([sources, icon]).to.deep.equal([[REPOSITORY], `${REPOSITORY}/raw/v${VERSION}/docs/icon.svg`]);
+      expect(existsSync(join(root, 'docs/icon.svg'))).to.equal(true);
+      const listed = parse(annotations['artifacthub.io/images'] ?? '') as readonly { readonly image: string }[];
+      expect(listed.map(({ image }) => image)).to.have.members(images);
+      const changes = parse(annotations['artifacthub.io/changes'] ?? '') as readonly {
+        readonly kind: string;
+        readonly description: string;
+      }[];
+      const notes = readFileSync(file('release-notes.md'), 'utf8');
+      expect(changes).to.have.length(notes.match(/^- /gm)?.length ?? 0);
+      for (const { kind, description } of changes) {
+        expect(['added', 'changed', 'fixed', 'security']).to.include(kind);
+        expect(notes).to.include(description);
+      }
       expect(text('README.md')).to.include(`\`"${REGISTRY}"\``);
     });
 

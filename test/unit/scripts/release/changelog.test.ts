@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { existingSection, foldInto, parseFragment, readFragments, sectionOf } from '../../../../scripts/release/changelog.ts';
+import { existingSection, foldInto, parseFragment, readFragments, readSection, sectionOf } from '../../../../scripts/release/changelog.ts';
 
 const changes = join(import.meta.dirname, '../../../../changes');
 
@@ -15,6 +15,16 @@ describe('changelog', () => {
     expect(sectionOf('1.2.3', '2026-01-02', fragments)).to.equal(
       '## 1.2.3 (2026-01-02)\n\n### Added\n\n- One command.\n\n### Fixed\n\n- One repair, over two lines.\n- Another.\n',
     );
+  });
+
+  it('reads the items of a section back', () => {
+    const fragments = [parseFragment('a.md', 'kind: fixed\nA repair.\n'), parseFragment('b.md', 'kind: security\nA hole.\n')];
+
+    expect(readSection(sectionOf('1.2.3', '2026-01-02', fragments))).to.deep.equal([
+      { kind: 'security', text: 'A hole.' },
+      { kind: 'fixed', text: 'A repair.' },
+    ]);
+    expect(readSection(sectionOf('1.2.3', '2026-01-02', []))).to.deep.equal([]);
   });
 
   it('puts the newest section first, and finds it again', () => {
