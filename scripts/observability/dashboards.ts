@@ -118,12 +118,15 @@ function optionsOf(type: NonNullable<Panel['type']>): object {
     return {
       reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
       colorMode: 'value',
+      wideLayout: true,
+      showPercentChange: false,
+      percentChangeColorMode: 'standard',
       graphMode: 'area',
       orientation: 'auto',
       textMode: 'auto',
       justifyMode: 'auto',
     };
-  if (type === 'table') return { showHeader: true, cellHeight: 'sm' };
+  if (type === 'table') return { frameIndex: 0, showHeader: true, cellHeight: 'sm' };
   return {
     legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'], showLegend: true },
     tooltip: { mode: 'multi', sort: 'desc' },

@@ -9,6 +9,7 @@ import { parsePolicy } from '../../src/api/istio/parse-policy.ts';
 import { DEFAULT_MESH_CONFIG } from '../../src/api/mesh-config.ts';
 import { plural } from '../../src/cli/output/plural.ts';
 import { lowerPolicies } from '../../src/policy/lower/lower-policies.ts';
+import { KUBERNETES } from '../../test/cluster/versions.ts';
 import { code, GENERATED, markdownTable } from './markdown.ts';
 import {
   AUTHORIZATION_POLICY_NOTES,
@@ -70,6 +71,10 @@ export function supportPage(): string {
     '\n## Istio versions\n\n',
     'Policies are admitted and enforced as by Istio 1.31. What Istio 1.32 adds to the two kinds:\n\n',
     markdownTable(['addition', 'Istio 1.31', 'Istio 1.32', 'Sallyport'], VERSION_ROWS),
+    '\n## Kubernetes versions\n\n',
+    `Kubernetes ${KUBERNETES.lowest.minor} to ${KUBERNETES.highest.minor}. The first serves ValidatingAdmissionPolicies as v1, without which Helm refuses the chart. All suites run on\n`,
+    `${KUBERNETES.highest.version}; on ${KUBERNETES.lowest.version}, each run of \`npm test\` installs, upgrades and uninstalls the chart, and covers the CRDs, the admission policies\n`,
+    `and a published bundle. \`SALLYPORT_KUBERNETES=${KUBERNETES.lowest.minor} npm test -- integration\` runs the whole integration suite on it.\n`,
     '\n## RequestAuthentication\n\n',
     markdownTable(
       ['field', 'support', 'recorded use', 'notes'],

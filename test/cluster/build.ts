@@ -4,20 +4,20 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cacheRoot, withLock } from './cache.ts';
-import type { BinaryName, Product, ProductName, Suite } from './versions.ts';
+import type { Binary, BinaryName, Product, ProductName, Suite } from './versions.ts';
 import { binaries, products } from './versions.ts';
 
 const run = promisify(execFile);
 
 /** Absolute path that a program has, or will have once built. */
 export function binaryPath(name: BinaryName): string {
-  return join(productDir(binaries[name].product), name);
+  return join(productDir(binaries[name].product), fileOf(name));
 }
 
 /** Directories with the programs of a suite, for a `PATH`. */
@@ -60,13 +60,39 @@ export async function buildFrom(name: string, source: URL, signal?: AbortSignal)
   return goal;
 }
 
+/**
+ * Builds one of our Go modules, which has a `go.sum`; cached by its content.
+ * @param directory of the module, with its main package
+ * @returns absolute path of the program
+ */
+export async function buildModule(name: string, directory: URL, signal?: AbortSignal): Promise<string> {
+  const digest = createHash('sha256');
+  for (const file of readdirSync(directory).sort()) digest.update(file).update(readFileSync(new URL(file, directory)));
+  const goal = join(cacheRoot(), 'bin', `${name}-${digest.digest('hex').slice(0, 16)}`, name);
+  if (existsSync(goal)) return goal;
+  await withLock(
+    `build-${name}`,
+    async () => {
+      if (existsSync(goal)) return;
+      const work = `${goal}.building`;
+      await go(['build', '-trimpath', '-ldflags', '-s -w', '-o', work, '.'], fileURLToPath(directory), signal);
+      await rename(work, goal);
+    },
+    signal,
+  );
+  return goal;
+}
+
 async function buildMissing(suite: Suite, signal?: AbortSignal): Promise<void> {
   const missing = Map.groupBy(unbuilt(suite), (name) => binaries[name].product);
-  for (const [product, names] of missing) {
+  for (const [product, all] of missing) {
+    // Two products may be the same release.
+    const names = all.filter((name) => !existsSync(binaryPath(name)));
+    if (names.length === 0) continue;
     const began = Date.now();
-    say(`building ${names.join(', ')} (${products[product].version})`);
+    say(`building ${names.map(fileOf).join(', ')} (${products[product].version})`);
     await buildProduct(product, names, signal);
-    say(`built ${names.join(', ')} in ${Math.round((Date.now() - began) / 1000)} s`);
+    say(`built ${names.map(fileOf).join(', ')} in ${Math.round((Date.now() - began) / 1000)} s`);
   }
 }
 
@@ -79,8 +105,8 @@ async function buildProduct(name: ProductName, names: readonly BinaryName[], sig
     await writeFile(join(work, 'go.mod'), await goModOf(product, work, signal));
     await goBuild(product, names, work, signal);
     for (const binary of names) {
-      await chmod(join(work, binary), 0o755);
-      await rename(join(work, binary), join(productDir(name), binary));
+      await chmod(join(work, fileOf(binary)), 0o755);
+      await rename(join(work, fileOf(binary)), binaryPath(binary));
     }
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -90,10 +116,11 @@ async function buildProduct(name: ProductName, names: readonly BinaryName[], sig
 /** All programs of a module in one go, so that what they share is compiled once. */
 async function goBuild(product: Product, names: readonly BinaryName[], work: string, signal?: AbortSignal): Promise<void> {
   const stamps = Object.entries(product.stamps ?? {}).map(([variable, value]) => `-X ${variable}=${value}`);
-  const flags = ['-mod=mod', '-trimpath', '-ldflags', ['-s', '-w', ...stamps].join(' ')];
+  const flags = ['-mod=mod', '-trimpath', `-tags=${(product.tags ?? []).join(',')}`, '-ldflags', ['-s', '-w', ...stamps].join(' ')];
   const packageOf = (name: BinaryName): string => product.module + binaries[name].packagePath;
   const [only, ...others] = names;
-  if (only !== undefined && others.length === 0) await go(['build', ...flags, '-o', join(work, only), packageOf(only)], work, signal);
+  if (only !== undefined && others.length === 0)
+    await go(['build', ...flags, '-o', join(work, fileOf(only)), packageOf(only)], work, signal);
   else await go(['build', ...flags, '-o', `${work}/`, ...names.map(packageOf)], work, signal);
 }
 
@@ -144,7 +171,13 @@ function namesFor(suite: Suite): readonly BinaryName[] {
 }
 
 function productDir(name: ProductName): string {
-  return join(cacheRoot(), 'bin', `${name}-${products[name].version}`);
+  const { directory = name, version }: Product = products[name];
+  return join(cacheRoot(), 'bin', `${directory}-${version}`);
+}
+
+function fileOf(name: BinaryName): string {
+  const { file = name }: Binary = binaries[name];
+  return file;
 }
 
 function say(message: string): void {

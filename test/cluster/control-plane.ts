@@ -22,6 +22,8 @@ export interface ControlPlaneOptions {
    * ServiceAccount, as in real clusters, and not as the administrator.
    */
   readonly controllerManager?: boolean | 'service-accounts';
+  /** Runs the kube-apiserver of the lowest minor that the product claims. Without a controller manager, which may not be newer. */
+  readonly lowest?: boolean;
   /** Writes an audit log to `auditLogPath` of the result. */
   readonly audit?: boolean;
   /** More flags for kube-apiserver, after ours, e.g. `--runtime-config=...`. */
@@ -111,7 +113,7 @@ export async function bringUp(options: BringUp, signal?: AbortSignal): Promise<B
   const apiServer = startDaemon(
     {
       name: 'kube-apiserver',
-      file: binaryPath('kube-apiserver'),
+      file: binaryPath(options.lowest === true ? 'lowest-kube-apiserver' : 'kube-apiserver'),
       args: [
         `--etcd-servers=${etcdUrl}`,
         `--secure-port=${apiPort}`,
