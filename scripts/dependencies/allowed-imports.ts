@@ -218,8 +218,8 @@ export const PACKAGES: Readonly<Record<string, PackageRule>> = {
   },
   jwks: {
     job: 'cache of the last good keys of every issuer: fetch, refresh, address guard',
-    imports: ['errors.ts', 'jwt', 'regular-file.ts'],
-    types: ['api', 'bundle', 'clock.ts', 'telemetry'],
+    imports: ['bundle', 'errors.ts', 'jwt', 'regular-file.ts'],
+    types: ['api', 'clock.ts', 'telemetry'],
     npm: ['ipaddr.js'],
     node: ['node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:stream', 'node:tls', 'node:zlib'],
   },

@@ -112,6 +112,12 @@ const SET_BY_YOU: Partial<Record<LabelName, Row>> = {
     value: '`host:port`',
     meaning: 'Address on which the agent accepts requests; absent: a free loopback port.',
   },
+  REFRESH_KEYS_ANNOTATION: {
+    on: 'RequestAuthentication',
+    value: 'text',
+    meaning:
+      'Each new value, such as the time, makes the controller fetch the keys of the rules now, at most once in 10 s for each source.',
+  },
   DRY_RUN_ANNOTATION: {
     on: 'AuthorizationPolicy',
     value: '`true`, `false`',

@@ -4,6 +4,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { createFilterChainInSteps } from '../filters/filter-chain.ts';
 import { HttpDate } from '../http/http-date.ts';
+import { kidHash } from '../jwt/kid-hash.ts';
 import { TokenCache } from '../jwt/token-cache.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { startInterval } from '../limits/timers.ts';
@@ -129,7 +130,7 @@ function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefin
 
 function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {
   const nameMiss = options.accessLog === undefined ? undefined : nameMisses(clock);
-  return new Bundles(options, {
+  const bundles: Bundles = new Bundles(options, {
     logger: options.logger,
     createFilterChain: (program, keySets) =>
       createFilterChainInSteps(program, keySets, {
@@ -138,6 +139,7 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
         deferVerification: true,
         ...(nameMiss !== undefined && { nameMiss }),
         onVerification: () => metrics.onVerification(),
+        ...(options.feed !== undefined && { onUnknownKey: (keySet, kid) => bundles.onUnknownKey(keySet, () => hashOf(kid())) }),
         onBug: (error) => options.logger.error({ err: error }, 'bug in the filter chain, request denied'),
       }),
     onActive: (policy) => {
@@ -153,4 +155,10 @@ function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metric
     },
     onRejected: (code) => metrics.onBundleRefused(code),
   });
+  return bundles;
+}
+
+/** The hash of a `kid`; `''` stays `''`. */
+function hashOf(kid: string): string {
+  return kid === '' ? '' : kidHash(kid);
 }

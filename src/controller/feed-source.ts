@@ -1,12 +1,18 @@
 /*
  * What the feed serves, from the caches of a replica.
  */
+import type { JwtRule } from '../api/istio/resources.ts';
+import type { WorkloadKey } from '../api/kube/keys.ts';
+import { hasInlineKeys, keySetId } from '../compile/key-set-id.ts';
 import type { RelayedFiles } from '../delivery/relayed-files.ts';
-import type { FeedSource } from '../feed-server/agent-streams.ts';
+import type { FeedSource, UnknownKeyResult } from '../feed-server/agent-streams.ts';
 import type { Replica } from './replica.ts';
 
 /** The bundles that are published, with their files as this process wrote them or the API server has them. */
-export function createFeedSource({ clusterState, ledger }: Pick<Replica, 'clusterState' | 'ledger'>, relayed: RelayedFiles): FeedSource {
+export function createFeedSource(
+  { clusterState, ledger, jwksCache }: Pick<Replica, 'clusterState' | 'ledger' | 'jwksCache'>,
+  relayed: RelayedFiles,
+): FeedSource {
   return {
     podOf: clusterState.pods.get,
     onPod: (listener) => clusterState.pods.subscribe(({ key }) => listener(key)),
@@ -16,5 +22,23 @@ export function createFeedSource({ clusterState, ledger }: Pick<Replica, 'cluste
       return { number: published.current.number, files: (signal) => relayed.read(workload, published, signal) };
     },
     onBundle: (listener) => ledger.subscribe(({ key }) => listener(key)),
+    onUnknownKeys: (workload, keys) => {
+      const results = new Map<string, UnknownKeyResult>([...keys.keys()].map((keySet) => [keySet, 'foreign']));
+      for (const [rule, namespace] of fetchedRules({ clusterState }, workload)) {
+        const keySet = keySetId(rule);
+        const kid = keys.get(keySet);
+        const result = kid === undefined ? undefined : jwksCache.seek(rule, namespace, kid);
+        if (result !== undefined) results.set(keySet, result);
+      }
+      return [...results.values()];
+    },
   };
+}
+
+/** The rules with fetched keys that apply to a workload, and the namespaces of their policies. */
+function* fetchedRules({ clusterState }: Pick<Replica, 'clusterState'>, workload: WorkloadKey): Iterable<readonly [JwtRule, string]> {
+  for (const policy of clusterState.selection.policiesOf(workload).values()) {
+    if (policy.kind !== 'RequestAuthentication') continue;
+    for (const rule of policy.spec.jwtRules ?? []) if (!hasInlineKeys(rule)) yield [rule, policy.metadata.namespace];
+  }
 }

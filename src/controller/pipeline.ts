@@ -4,6 +4,7 @@
  */
 import type { Policy } from '../api/istio/resources.ts';
 import { parseWorkloadKey, policyKeyOf, type WorkloadKey, workloadKey } from '../api/kube/keys.ts';
+import { REFRESH_KEYS_ANNOTATION } from '../api/kube/names.ts';
 import type { SlimPod } from '../api/kube/slim.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
 import type { Affected, Change } from '../resolve/selection.ts';
@@ -137,6 +138,13 @@ export function wantKeys(clusterState: ClusterState, jwksCache: JwksCache): () =
   return clusterState.subscribe((change) => {
     if (change.kind !== 'policy') return;
     const policy = change.after ?? change.before;
-    if (policy?.kind === 'RequestAuthentication') jwksCache.want(policyKeyOf(policy), policy.metadata.namespace, rulesOf(change.after));
+    if (policy?.kind !== 'RequestAuthentication') return;
+    const { namespace, annotations } = policy.metadata;
+    jwksCache.want(policyKeyOf(policy), namespace, rulesOf(change.after));
+    // The keys of a new policy are fetched anyway.
+    if (change.before === undefined || change.after === undefined) return;
+    const wish = annotations?.[REFRESH_KEYS_ANNOTATION];
+    if (wish === undefined || wish === change.before.metadata.annotations?.[REFRESH_KEYS_ANNOTATION]) return;
+    for (const rule of rulesOf(policy)) jwksCache.seek(rule, namespace, '');
   });
 }

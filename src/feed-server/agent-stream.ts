@@ -5,8 +5,8 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { type Frame, FrameReader, frameHead } from '../feed/frames.ts';
-import { parseReport } from '../feed/parse-report.ts';
-import { type AgentReport, DOWN, HEARTBEAT_MS, MAX_UP_BYTES, SILENCE_MS, UP } from '../feed/protocol.ts';
+import { parseReport, parseUnknownKeys } from '../feed/parse-report.ts';
+import { type AgentReport, DOWN, HEARTBEAT_MS, MAX_UP_BYTES, SILENCE_MS, type UnknownKeys, UP } from '../feed/protocol.ts';
 import type { CloseReason } from './feed-refusal.ts';
 
 /** What a stream needs, and what it reports. */
@@ -14,6 +14,8 @@ export interface AgentStreamHost {
   readonly clock: Clock;
   /** The agent said something. */
   readonly onReport: (report: AgentReport) => void;
+  /** The agent lacks keys. */
+  readonly onUnknownKeys: (keys: UnknownKeys) => void;
   /** Called once. */
   readonly onClose: (reason: CloseReason) => void;
 }
@@ -22,9 +24,10 @@ export interface AgentStreamHost {
 export const READ_MS = 10_000;
 /** Time to say what became of a bundle after it was read, in milliseconds: a large one is activated between requests. */
 export const ACKNOWLEDGE_MS = 60_000;
-/** Frames from an agent in a row, and how many a second it may send after that. */
+/** Frames from an agent in a row, how many a second it may send after that, and how many for each bundle. */
 export const BURST = 32;
 const FRAMES_PER_SECOND = 2;
+const FRAMES_PER_BUNDLE = 2;
 
 type Deadline = 'silent' | 'slow' | 'unacknowledged';
 
@@ -67,6 +70,7 @@ export class AgentStream {
     this.sentNumber = number;
     this.#sent += 1;
     this.#onRead = onRead;
+    this.#credit = Math.min(BURST, this.#credit + FRAMES_PER_BUNDLE);
     this.#deadline('slow', READ_MS);
     this.#write(DOWN.bundle, payload, () => {
       this.#cancel('slow');
@@ -126,7 +130,17 @@ export class AgentStream {
       this.close('flood');
       return;
     }
-    const report = type === UP.report ? parseReport(payload) : undefined;
+    if (type === UP.unknownKeys) this.#onUnknownKeys(payload);
+    else this.#onReport(type === UP.report ? parseReport(payload) : undefined);
+  }
+
+  #onUnknownKeys(payload: Buffer): void {
+    const keys = this.report === undefined ? undefined : parseUnknownKeys(payload);
+    if (keys === undefined) this.close('garbage');
+    else this.#host.onUnknownKeys(keys);
+  }
+
+  #onReport(report: AgentReport | undefined): void {
     // It cannot have processed what it did not get.
     if (report === undefined || report.received > this.#sent) {
       this.close('garbage');

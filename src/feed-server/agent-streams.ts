@@ -9,7 +9,7 @@ import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { BundleFiles } from '../bundle/decode.ts';
 import { joinFiles } from '../bundle/joined-files.ts';
 import type { Clock } from '../clock.ts';
-import type { AgentReport } from '../feed/protocol.ts';
+import type { AgentReport, UnknownKeys } from '../feed/protocol.ts';
 import type { AgentReports } from '../status/agent-reports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentStream } from './agent-stream.ts';
@@ -32,13 +32,23 @@ export interface FeedSource {
   readonly currentOf: (workload: WorkloadKey) => CurrentBundle | undefined;
   /** Calls `listener` for each workload whose bundle changed. @returns ends the subscription */
   readonly onBundle: (listener: (workload: WorkloadKey) => void) => () => void;
+  /** Fetches keys that agents of a workload lack. @returns what came of each */
+  readonly onUnknownKeys: (workload: WorkloadKey, keys: UnknownKeys) => readonly UnknownKeyResult[];
 }
+
+/**
+ * What came of a key that an agent lacks. `fetch`: its source is fetched now; `held`: later, because it was fetched a moment ago; `known`: it
+ * is fetched already, and on its way to the agent; `foreign`: no policy of the workload names this source.
+ */
+export type UnknownKeyResult = 'fetch' | 'held' | 'known' | 'foreign';
 
 /** Counts what streams do. */
 export interface FeedObserver {
   readonly onClosed: (reason: CloseReason) => void;
   /** A bundle was sent, or an agent said what became of it. */
   readonly onBundle: (result: 'sent' | 'enforced' | 'refused') => void;
+  /** An agent lacks a key. */
+  readonly onUnknownKey: (result: UnknownKeyResult) => void;
 }
 
 /** Parts of the streams. */
@@ -124,6 +134,9 @@ class Streams {
     const stream = new AgentStream(socket, {
       clock,
       onReport: (report) => this.#onReport(served, report),
+      onUnknownKeys: (keys) => {
+        for (const result of source.onUnknownKeys(served.workload, keys)) observer.onUnknownKey(result);
+      },
       onClose: (reason) => {
         observer.onClosed(reason);
         this.#remove(served);

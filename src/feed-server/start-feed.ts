@@ -8,7 +8,7 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureVersion } from 'node:tls';
 import { objectKey } from '../api/kube/keys.ts';
-import { FEED_PATH, FEED_PROTOCOL } from '../feed/protocol.ts';
+import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, UNKNOWN_KEYS } from '../feed/protocol.ts';
 import { plainAddress } from '../plain-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type AgentStreamsOptions, createAgentStreams, type FeedObserver, faultOfPod } from './agent-streams.ts';
@@ -88,7 +88,8 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
     void accept(options, request, { head, signal: stopping.signal, isFull: () => streams.size() >= maxStreams }).then(
       (identity) => {
         if (socket.destroyed) return;
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n\r\n`);
+        const accepts = `${ACCEPTS_HEADER}: ${UNKNOWN_KEYS}`;
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n${accepts}\r\n\r\n`);
         streams.add(identity, socket, authorities);
       },
       (error: unknown) => refuse(options, socket, error),

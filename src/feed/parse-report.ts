@@ -1,8 +1,8 @@
 /*
- * Reads the reports of agents. Apart from the protocol, because only the controller does.
+ * Reads what agents say. Apart from the protocol, because only the controller does.
  */
 import * as z from 'zod/mini';
-import type { AgentReport } from './protocol.ts';
+import { type AgentReport, FETCHED_KEY_SET, type UnknownKeys } from './protocol.ts';
 
 const reportSchema: z.ZodMiniType<AgentReport> = z.strictObject({
   digest: z.string().check(z.regex(/^(?:sha256:[0-9a-f]{64})?$/)),
@@ -11,10 +11,22 @@ const reportSchema: z.ZodMiniType<AgentReport> = z.strictObject({
   refused: z.exactOptional(z.string().check(z.regex(/^SP_[A-Z_]{1,40}$/))),
 });
 
+const unknownKeysSchema = z.record(z.string().check(z.regex(FETCHED_KEY_SET)), z.string().check(z.regex(/^[0-9a-f]{16}$/)));
+
 /** The report in a payload; undefined: it is not one. */
 export function parseReport(payload: Buffer): AgentReport | undefined {
+  return parse(reportSchema, payload);
+}
+
+/** The unknown keys in a payload; undefined: it has none. */
+export function parseUnknownKeys(payload: Buffer): UnknownKeys | undefined {
+  const parsed = parse(unknownKeysSchema, payload);
+  return parsed === undefined ? undefined : new Map(Object.entries(parsed));
+}
+
+function parse<T>(schema: z.ZodMiniType<T>, payload: Buffer): T | undefined {
   try {
-    const parsed = reportSchema.safeParse(JSON.parse(payload.toString('utf8')));
+    const parsed = schema.safeParse(JSON.parse(payload.toString('utf8')));
     return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined;

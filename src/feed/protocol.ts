@@ -8,6 +8,11 @@ export const FEED_PROTOCOL = 'sallyport-feed/1';
 /** Path of the request. */
 export const FEED_PATH = '/feed';
 
+/** Header of the response 101: what the controller reads beyond reports, comma-separated. Absent: nothing. */
+export const ACCEPTS_HEADER = 'sallyport-accepts';
+/** Value of {@link ACCEPTS_HEADER}. */
+export const UNKNOWN_KEYS = 'unknown-keys';
+
 /** Types of the frames from the controller. */
 export const DOWN = {
   /** Nothing new; empty. */
@@ -22,6 +27,8 @@ export const DOWN = {
 export const UP = {
   /** {@link AgentReport} in JSON. */
   report: 1,
+  /** {@link UnknownKeys} in JSON, after a report, to a controller whose response has {@link ACCEPTS_HEADER} with {@link UNKNOWN_KEYS}. */
+  unknownKeys: 2,
 } as const;
 
 /** Largest payload of a frame from the controller: two parts of a bundle, the index, statements and lists of keys. */
@@ -43,6 +50,19 @@ export interface AgentReport {
   readonly received: number;
   /** Code of why it refused the last bundle; absent: it did not. */
   readonly refused?: string;
+}
+
+/** Ids of key sets that are fetched, as in bundles. */
+export const FETCHED_KEY_SET: RegExp = /^remote-[0-9a-f]{16}$/;
+/** Characters of one entry of {@link UnknownKeys} in JSON. */
+export const UNKNOWN_KEY_BYTES = 45;
+
+/** Keys that tokens named and that the bundle of the agent lacks: the id of the key set, and the hash of one `kid` that it lacks. */
+export type UnknownKeys = ReadonlyMap<string, string>;
+
+/** Unknown keys as the payload of a frame. */
+export function encodeUnknownKeys(keys: Iterable<readonly [keySet: string, kid: string]>): Buffer {
+  return Buffer.from(JSON.stringify(Object.fromEntries(keys)));
 }
 
 /** The report as the payload of a frame. */

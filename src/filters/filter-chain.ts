@@ -10,6 +10,7 @@ import { identifyPeer, trustedProxyTest } from '../http/normalize/identify-peer.
 import { prepareRequest } from '../http/normalize/prepare.ts';
 import { LOOPBACK_ONLY } from '../http/normalize/remote-address.ts';
 import { createAuthenticatorInSteps } from '../jwt/authenticator.ts';
+import type { UnknownKeyListener } from '../jwt/known-tokens.ts';
 import type { TokenCache } from '../jwt/token-cache.ts';
 import { createEvaluatorInSteps } from '../policy/decide/evaluator.ts';
 import type { ConnectionFacts } from '../policy/facts.ts';
@@ -33,6 +34,8 @@ export interface FilterChainOptions {
   readonly deferVerification?: boolean;
   /** Called before every verification of a signature. */
   readonly onVerification?: () => void;
+  /** Called for a refused request with a token whose key is not in the key set of its rule. */
+  readonly onUnknownKey?: UnknownKeyListener;
   /** Finds, or leaves out, the near miss of a request that no ALLOW rule matched. Absent: none is looked for. */
   readonly nameMiss?: MissNaming;
   /** Called with every exception inside the chain. The request was denied; the exception is a bug in Sallyport. */
@@ -80,6 +83,7 @@ export function* createFilterChainInSteps(
     authenticator: yield* createAuthenticatorInSteps(program.providers, keySets, {
       ...(options.tokenCache !== undefined && { cache: options.tokenCache }),
       ...(options.onVerification !== undefined && { onVerification: options.onVerification }),
+      ...(options.onUnknownKey !== undefined && { onUnknownKey: options.onUnknownKey }),
     }),
     defersVerification: options.deferVerification ?? false,
     unsendable: createSendTest(program.providers),

@@ -38,6 +38,14 @@ export interface CachedSource {
   logged: string | undefined;
   /** Cancels the next fetch. */
   cancel: () => void;
+  /** When the next fetch is due, on the process clock. */
+  nextAtMs: number;
+  /** A fetch is in progress. */
+  isFetching: boolean;
+  /** What the next fetch is to look for: the hash of a `kid`, or `''` for whatever there is; `undefined`: nothing in particular. */
+  sought: string | undefined;
+  /** Start of the last fetch that looked for something. */
+  soughtAtMs: number;
   /** Its place among the fetches; `undefined`: it has not been fetched yet. */
   job: FetchJob | undefined;
 }
@@ -119,6 +127,10 @@ export class CachedSources {
       reason: undefined,
       logged: undefined,
       cancel: () => undefined,
+      nextAtMs: Number.POSITIVE_INFINITY,
+      isFetching: false,
+      sought: undefined,
+      soughtAtMs: Number.NEGATIVE_INFINITY,
       job: undefined,
     };
     this.#byId.set(id, created);

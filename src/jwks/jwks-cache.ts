@@ -4,9 +4,10 @@
  */
 import type { JwtRule } from '../api/istio/resources.ts';
 import type { KeySet } from '../bundle/bundle.ts';
+import { canonicalJson } from '../bundle/canonical-json.ts';
 import { type CachedSource, CachedSources, namespacesOf, TOO_MANY_SOURCES } from './cached-sources.ts';
 import { keySourceOf } from './fetch-keys.ts';
-import { Refresher, type RefreshOptions } from './refresher.ts';
+import { Refresher, type RefreshOptions, type SeekResult } from './refresher.ts';
 
 /**
  * The state of the keys of one rule. `inline`: nothing to fetch. `pending`: no fetch has finished, and there are no keys. `fresh`: the
@@ -57,9 +58,15 @@ export interface JwksCache {
   readonly want: (owner: string, namespace: string, rules: readonly JwtRule[]) => void;
   /**
    * Adds the keys of a published bundle for rules in the namespace of the bundle: write access to ConfigMaps there must not provide keys to
-   * other namespaces. They are used until the first fetch of their source succeeds. A rule that no policy wants is ignored.
+   * other namespaces. They are used until the next fetch of their source succeeds, which is soon if they are not those that this process has:
+   * another one may have fetched them later. A rule that no policy wants is ignored.
    */
   readonly seed: (rule: JwtRule, keySet: KeySet, use: KeyUse) => void;
+  /**
+   * Fetches the source of a rule of a policy in `namespace` soon, because a token names a key that it lacks, see {@link Refresher.seek}.
+   * Undefined: the rule has none.
+   */
+  readonly seek: (rule: JwtRule, namespace: string, kid: string) => SeekResult | undefined;
   /** Calls `listener` for every change. Returns a function that ends this. */
   readonly subscribe: (listener: (change: KeysChange) => void) => () => void;
   /** The age of the keys of every source. */
@@ -94,8 +101,14 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
     },
     seed: (rule, keySet, use) => {
       const cached = sources.find(rule, use.policy);
-      if (cached === undefined || keySet.keys.length === 0) return;
-      if (cached.keySet === undefined && !cached.seeds.has(use.bundle)) cached.seeds.set(use.bundle, keySet);
+      if (cached === undefined || keySet.keys.length === 0 || cached.seeds.has(use.bundle)) return;
+      if (isSameKeys(cached.keySet, keySet)) return;
+      cached.seeds.set(use.bundle, keySet);
+      if (cached.keySet !== undefined) refresher.seek(cached, '');
+    },
+    seek: (rule, namespace, kid) => {
+      const cached = sources.find(rule, namespace);
+      return cached === undefined ? undefined : refresher.seek(cached, kid);
     },
     subscribe: (listener) => {
       listeners.add(listener);
@@ -107,7 +120,11 @@ export function createJwksCache(options: JwksCacheOptions): JwksCache {
 }
 
 function keysOf(cached: CachedSource | undefined, namespace: string): KeySet | undefined {
-  return cached?.keySet ?? cached?.seeds.get(namespace);
+  return cached?.seeds.get(namespace) ?? cached?.keySet;
+}
+
+function isSameKeys(one: KeySet | undefined, other: KeySet): boolean {
+  return one !== undefined && canonicalJson(one.keys) === canonicalJson(other.keys);
 }
 
 function stateOf(sources: CachedSources, rule: JwtRule, namespace: string): KeyState {

@@ -1,7 +1,10 @@
 /*
- * Fetches the keys of sources again and again: after max-age, and after a failure with growing delays. A source that fails keeps its keys.
+ * Fetches the keys of sources again and again: after max-age, after a failure with growing delays, and when an agent lacks
+ * a key. A source that fails keeps its keys.
  */
+import type { KeySet } from '../bundle/bundle.ts';
 import type { Clock } from '../clock.ts';
+import { kidHash } from '../jwt/kid-hash.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type CachedSource, namespacesOf } from './cached-sources.ts';
 import type { FetchLimits } from './fetch-document.ts';
@@ -31,7 +34,12 @@ export interface RefreshOptions {
   readonly retryMs?: number;
   /** Longest delay after failures; default 5 minutes. */
   readonly maxRetryMs?: number;
+  /** Shortest time between two fetches of a source that look for a key, in milliseconds; default {@link SEEK_COOLDOWN_MS}. */
+  readonly seekCooldownMs?: number;
 }
+
+/** What came of {@link Refresher.seek}: a fetch now, a fetch later, or none, because the key is known. */
+export type SeekResult = 'fetch' | 'held' | 'known';
 
 /** What the refresher needs to know of the other sources. */
 export interface RefreshHooks {
@@ -41,6 +49,8 @@ export interface RefreshHooks {
   readonly refusalOf: (cached: CachedSource, bytes: number) => string | undefined;
 }
 
+/** Invented `kid`s cost one fetch of their source in this time. */
+export const SEEK_COOLDOWN_MS = 10_000;
 const MAX_TIMEOUT_MS = 30_000;
 /** Longest reason that is kept, in characters. */
 const MAX_REASON = 512;
@@ -73,7 +83,30 @@ export class Refresher {
   schedule(cached: CachedSource, delayMs: number): void {
     cached.cancel();
     if (this.#stopping === undefined || this.#stopping.aborted || cached.wantedBy.size === 0) return;
-    cached.cancel = this.#options.clock.after(delayMs, () => this.#slots.add(this.#jobOf(cached)));
+    if (cached.sought !== undefined && hasKey(cached.keySet, cached.sought)) cached.sought = undefined;
+    const soonestMs = cached.sought === undefined ? delayMs : Math.min(delayMs, this.#cooldownMs(cached));
+    cached.nextAtMs = this.#options.clock.nowMs() + soonestMs;
+    cached.cancel = this.#options.clock.after(soonestMs, () => this.#slots.add(this.#jobOf(cached)));
+  }
+
+  /**
+   * Fetches a source soon, because a token names a key that it lacks: now, or at the end of the cooldown of an earlier such fetch.
+   * @param kid hash of the `kid`; `''`: whatever keys there are
+   */
+  seek(cached: CachedSource, kid: string): SeekResult {
+    if (hasKey(cached.keySet, kid)) return 'known';
+    const isSought = cached.sought !== undefined;
+    cached.sought = kid;
+    // A fetch in progress may have begun before the key was there: its end decides.
+    if (isSought || cached.isFetching) return 'held';
+    const { clock } = this.#options;
+    this.schedule(cached, Math.max(0, cached.nextAtMs - clock.nowMs()));
+    return this.#cooldownMs(cached) === 0 ? 'fetch' : 'held';
+  }
+
+  #cooldownMs({ soughtAtMs }: CachedSource): number {
+    const { clock, seekCooldownMs = SEEK_COOLDOWN_MS } = this.#options;
+    return Math.max(0, soughtAtMs + seekCooldownMs - clock.nowMs());
   }
 
   /** To be called when another namespace has come to want a source: a fetch that waits may take its turn. */
@@ -105,11 +138,17 @@ export class Refresher {
     const { clock } = this.#options;
     const startedMs = clock.nowMs();
     const timeoutMs = timeoutOf(cached);
+    cached.isFetching = true;
+    if (cached.sought !== undefined) Object.assign(cached, { sought: undefined, soughtAtMs: startedMs });
     try {
       const fetched = await fetchWithin(this.#options, cached, { timeoutMs, gaveWay });
+      cached.isFetching = false;
       if (!gaveWay.aborted) this.#succeed(cached, fetched);
     } catch (error) {
-      if (gaveWay.aborted) return;
+      if (gaveWay.aborted) {
+        cached.isFetching = false;
+        return;
+      }
       const remainingMs = startedMs + timeoutMs - clock.nowMs();
       // A closed port fails sooner than a dropped packet: inside the cluster, neither must be visible.
       if (error instanceof FetchFailure && error.isInternal && remainingMs > 0) {
@@ -130,6 +169,8 @@ export class Refresher {
       this.#record(cached, `${keySet.source} cannot be used: ${refusal}`);
       return;
     }
+    // Until now the keys of a published bundle were used instead.
+    const isOther = changed || cached.seeds.size > 0;
     const wasHealthy = cached.failures === 0 && cached.fetchedAtMs !== undefined;
     const isNewlyLeftOut = JSON.stringify(leftOut) !== JSON.stringify(cached.leftOut);
     Object.assign(cached, { keySet, leftOut, bytes: text.length, fetchedAtMs: clock.nowMs() });
@@ -140,7 +181,7 @@ export class Refresher {
     if (isNewlyLeftOut && leftOut.length > 0) {
       logger.warn({ code: 'SP_JWKS', url: keySet.source, leftOut }, 'keys of the set are not used');
     }
-    if (changed || isNewlyLeftOut || !wasHealthy) this.#hooks.onChange(cached, changed);
+    if (isOther || isNewlyLeftOut || !wasHealthy) this.#hooks.onChange(cached, isOther);
     this.schedule(cached, refreshDelayMs(this.#options, maxAgeSeconds));
   }
 
@@ -162,11 +203,22 @@ export class Refresher {
   #record(cached: CachedSource, text: string): void {
     const reason = text.slice(0, MAX_REASON);
     const isNew = cached.reason !== reason;
+    cached.isFetching = false;
     Object.assign(cached, { failures: cached.failures + 1, reason });
     this.#options.observer?.onFetch('failure', namespacesOf(cached));
     if (isNew) this.#hooks.onChange(cached, false);
     this.schedule(cached, retryDelayMs(this.#options, cached.failures));
   }
+}
+
+const hashes = new WeakMap<KeySet, ReadonlySet<string>>();
+
+/** Whether a key of the set has this hash of its `kid`; a key without `kid` is the key of every token. */
+function hasKey(keySet: KeySet | undefined, kid: string): boolean {
+  if (keySet === undefined || kid === '') return false;
+  const known = hashes.get(keySet) ?? new Set(keySet.keys.map((key) => kidHash(key['kid'] ?? '')));
+  hashes.set(keySet, known);
+  return known.has(kid) || known.has(kidHash(''));
 }
 
 function timeoutOf({ wantedBy }: CachedSource): number {

@@ -10,12 +10,12 @@ import { isPseudoHeader } from '../policy/pseudo-headers.ts';
 import { doSteps, type Steps } from '../steps.ts';
 import { challenge, type RequestUrl, refusalDetails } from './challenge.ts';
 import { type ImportedKey, importKeySet } from './import-key.ts';
-import { KnownTokens } from './known-tokens.ts';
+import { KnownTokens, type UnknownKeyListener } from './known-tokens.ts';
 import { type FoundTokens, findTokens, indexRules } from './rule-index.ts';
 import { type RefusedToken, type RulesRun, runAll, runAlternatives } from './run-rules.ts';
 import { TokenCache } from './token-cache.ts';
 import { AUDIENCE_NOT_ALLOWED, type TokenFault } from './token-fault.ts';
-import type { VerifiedToken } from './token-record.ts';
+import type { TokenRecord, VerifiedToken } from './token-record.ts';
 import type { TokenRequest } from './token-request.ts';
 import { createTokenRule, outputsOf } from './token-rule.ts';
 
@@ -43,6 +43,8 @@ export interface AuthenticatorOptions {
   readonly cache?: TokenCache;
   /** Called before every verification of a signature. */
   readonly onVerification?: () => void;
+  /** Absent: nothing needs to know. */
+  readonly onUnknownKey?: UnknownKeyListener;
 }
 
 /** Authenticates requests under the JWT rules of one program and its key sets. */
@@ -84,7 +86,8 @@ export function* createAuthenticatorInSteps(
 ): Steps<Authenticator> {
   const imported = yield* importKeySets(providers, keySets);
   const index = indexRules(providers.map((provider, at) => createTokenRule(provider, at, imported.get(provider.keySet))));
-  const known = new KnownTokens((options.cache ?? new TokenCache()).open(providers.length), options.onVerification ?? (() => {}));
+  const partition = (options.cache ?? new TokenCache()).open<TokenRecord>(providers.length);
+  const known = new KnownTokens(partition, options.onVerification ?? (() => {}), options.onUnknownKey);
   const required = providers.some((provider) => provider.required);
   const outputs = outputHeaderNames(providers);
   const pseudoOutputs = [...outputs].filter(isPseudoHeader);
@@ -92,6 +95,7 @@ export function* createAuthenticatorInSteps(
     const { scheme, host, target } = request;
     const rulesRun: RulesRun = { index, request, known, nowSeconds };
     const result = required ? runAll(rulesRun) : runAlternatives(rulesRun, found);
+    if (result?.kind === 'fault') known.refuse();
     known.end();
     return result?.kind === 'fault' ? refuse(result, request, { scheme, host, target }) : (result ?? ANONYMOUS);
   };

@@ -6,6 +6,12 @@ import type { TokenPartition } from './token-cache.ts';
 import type { TokenFault } from './token-fault.ts';
 import { TokenRecord, type VerifiedToken } from './token-record.ts';
 
+/**
+ * Called when no rule accepts a request, for each rule whose key set lacks the key that a token of its issuer names.
+ * @param kid returns the `kid` of the token; `''`: it has none. To be called immediately or not at all
+ */
+export type UnknownKeyListener = (keySet: string, kid: () => string) => void;
+
 /** One for each authenticator. */
 export class KnownTokens {
   readonly #partition: TokenPartition<TokenRecord>;
@@ -16,17 +22,32 @@ export class KnownTokens {
   #cachedText: string | undefined;
   #cached: TokenRecord | undefined;
   #records: (TokenRecord | TokenFault)[] = [];
+  readonly #onUnknownKey: UnknownKeyListener | undefined;
+  /** By key set, a token of the request at hand whose key it lacks. */
+  readonly #unknown = new Map<string, TokenRecord>();
 
   /** @param onVerification is called before every verification of a signature */
-  constructor(partition: TokenPartition<TokenRecord>, onVerification: () => void) {
+  constructor(partition: TokenPartition<TokenRecord>, onVerification: () => void, onUnknownKey?: UnknownKeyListener) {
     this.#partition = partition;
     this.#onVerification = onVerification;
+    this.#onUnknownKey = onUnknownKey;
+  }
+
+  /** The key set lacks the key of the token. */
+  lacksKey(keySet: string, record: TokenRecord): void {
+    if (this.#onUnknownKey !== undefined) this.#unknown.set(keySet, record);
+  }
+
+  /** The request at hand is refused: reports the keys that its tokens name and that are unknown. */
+  refuse(): void {
+    for (const [keySet, record] of this.#unknown) this.#onUnknownKey?.(keySet, () => record.parsed().kid);
   }
 
   /** The request at hand is over. */
   end(): void {
     this.#cachedText = undefined;
     this.#cached = undefined;
+    this.#unknown.clear();
     if (this.#texts.length === 0) return;
     for (const record of this.#records) if (typeof record !== 'string') record.forgetParsed();
     this.#texts = [];

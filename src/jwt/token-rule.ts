@@ -15,7 +15,7 @@ import type { KnownTokens } from './known-tokens.ts';
 import type { ParsedToken } from './parse-token.ts';
 import { withoutQueryParameter } from './query.ts';
 import { splitSpaceDelimited } from './space-delimited.ts';
-import { type TokenFault, VERIFICATION_FAILS } from './token-fault.ts';
+import { NO_MATCHING_KEY, type TokenFault, VERIFICATION_FAILS } from './token-fault.ts';
 import type { TokenRecord, VerifiedToken } from './token-record.ts';
 import type { TokenRequest } from './token-request.ts';
 import { verifiedBytes } from './token-size.ts';
@@ -99,8 +99,13 @@ export function runOnTokens(
 export function checkToken(rule: TokenRule, record: TokenRecord, known: KnownTokens, nowSeconds: number): VerifiedToken | TokenFault {
   const fault = checkIssuer(record, rule.provider.issuer) ?? checkTime(record, nowSeconds);
   if (fault !== undefined) return fault;
-  const result = record.resultOf(rule.index);
-  if (result !== undefined) return result;
+  const result = record.resultOf(rule.index) ?? examineNew(rule, record, known);
+  const isKeyUnknown = result === NO_MATCHING_KEY || (rule.keys === undefined && result === VERIFICATION_FAILS);
+  if (isKeyUnknown) known.lacksKey(rule.provider.keySet, record);
+  return result;
+}
+
+function examineNew(rule: TokenRule, record: TokenRecord, known: KnownTokens): VerifiedToken | TokenFault {
   const token = record.parsed();
   const examined = examine(rule, record, token, known);
   if (typeof examined === 'string') known.keep(record, rule.index, examined, 0);

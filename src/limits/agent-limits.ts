@@ -139,6 +139,8 @@ export type LimitName =
   | 'feedLongestRetry'
   | 'feedReport'
   | 'feedAuthoritiesBytes'
+  | 'unknownKeyBytes'
+  | 'unknownKeyPause'
   | 'tokenCacheBytes'
   | 'tokensKeptByEviction'
   | 'realmPath'
@@ -283,6 +285,8 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   feedLongestRetry: interval('feed-longest-retry', 60_000),
   feedReport: interval('feed-report', 15_000),
   feedAuthoritiesBytes: bytes('feed-authorities-bytes', 16 * KIB, ''),
+  unknownKeyBytes: bytes('unknown-key-bytes', KIB),
+  unknownKeyPause: interval('unknown-key-pause', 1000),
 
   tokenCacheBytes: bytes('token-cache-bytes', 24 * MIB, 'sallyport_agent_token_cache_evictions_total'),
   tokensKeptByEviction: count('tokens-kept-by-eviction', 256, ''),

@@ -85,6 +85,10 @@ export class BoundedMap<K, V> {
     this.#values.clear();
   }
 
+  entries(): IterableIterator<[K, V]> {
+    return this.#values.entries();
+  }
+
   values(): IterableIterator<V> {
     return this.#values.values();
   }

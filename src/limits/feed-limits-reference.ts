@@ -7,7 +7,17 @@ const NOTHING = 'nothing is lost';
 
 /** By their names in code. */
 export const FEED_LIMITS_REFERENCE: Readonly<
-  Record<'feedConnectTime' | 'feedSilence' | 'feedRetry' | 'feedLongestRetry' | 'feedReport' | 'feedAuthoritiesBytes', LimitReference>
+  Record<
+    | 'feedConnectTime'
+    | 'feedSilence'
+    | 'feedRetry'
+    | 'feedLongestRetry'
+    | 'feedReport'
+    | 'feedAuthoritiesBytes'
+    | 'unknownKeyBytes'
+    | 'unknownKeyPause',
+    LimitReference
+  >
 > = {
   feedConnectTime: {
     part: 'bundles',
@@ -31,4 +41,10 @@ export const FEED_LIMITS_REFERENCE: Readonly<
     bounds: 'certificates of authorities that a controller names for later streams',
     beyond: 'they are ignored',
   },
+  unknownKeyBytes: {
+    part: 'bundles',
+    bounds: 'what the agent reports in one message of keys that tokens name and that its bundle lacks: one key of each source',
+    beyond: 'the source that was noted first is left out, until a token names an unknown key of it again',
+  },
+  unknownKeyPause: { part: 'bundles', bounds: 'time between two such messages', beyond: NOTHING },
 };

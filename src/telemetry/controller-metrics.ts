@@ -42,6 +42,7 @@ export interface FeedMetrics {
   readonly onRefused: (reason: string) => void;
   readonly onClosed: (reason: string) => void;
   readonly onBundle: (result: string) => void;
+  readonly onUnknownKey: (result: string) => void;
 }
 
 /** Observers of the controller's parts, and the registry that they write to. */
@@ -129,10 +130,16 @@ function feedMetrics(registry: Registry, streams: () => number): FeedMetrics {
   const refused = make('sallyport_feed_refused_total', 'Connections that got no stream of the feed, by reason.', 'reason');
   const closed = make('sallyport_feed_closed_total', 'Streams of the feed that ended, by reason.', 'reason');
   const bundles = make('sallyport_feed_bundles_total', 'Bundles that were sent over the feed, and what agents said about them.', 'result');
+  const unknownKeys = make(
+    'sallyport_feed_unknown_keys_total',
+    'Keys that tokens named and that agents lacked, by what came of them.',
+    'result',
+  );
   return {
     onRefused: (reason) => refused.inc({ reason }),
     onClosed: (reason) => closed.inc({ reason }),
     onBundle: (result) => bundles.inc({ result }),
+    onUnknownKey: (result) => unknownKeys.inc({ result }),
   };
 }
 

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { Agent, request } from 'node:http';
+import { Agent, type RequestOptions, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,8 +19,8 @@ import type { PolicyCluster } from './policy-cluster.ts';
 
 /** A running agent. */
 export interface PodAgentProcess {
-  /** Status of the response to GET; the client keeps its connection. */
-  readonly get: (path: string) => Promise<number>;
+  /** Status of the response to GET, with a bearer token if there is one; the client keeps its connection. */
+  readonly get: (path: string, token?: string) => Promise<number>;
   /** Lines of its log, also of earlier processes. */
   readonly log: readonly string[];
   /** Ends the process and starts another one with the same state. */
@@ -90,7 +90,8 @@ export async function startPodAgent(options: PodAgentOptions): Promise<PodAgentP
   let running = await start();
   const connections = new Agent({ keepAlive: true, maxSockets: 4 });
   return {
-    get: (path) => statusOf(port, path, connections),
+    get: (path, token) =>
+      statusOf(port, path, { agent: connections, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } }),
     log,
     restart: async () => {
       await end(running);
@@ -191,9 +192,9 @@ function keepMounted(
 }
 
 /** 0: no response. */
-function statusOf(port: number, path: string, agent?: Agent): Promise<number> {
+function statusOf(port: number, path: string, options: RequestOptions = {}): Promise<number> {
   return new Promise((resolve) => {
-    const sent = request({ host: '127.0.0.1', port, path, ...(agent === undefined ? {} : { agent }) }, (response) => {
+    const sent = request({ host: '127.0.0.1', port, path, ...options }, (response) => {
       response.resume();
       response.once('end', () => resolve(response.statusCode ?? 0));
       response.once('error', () => resolve(0));

@@ -81,6 +81,11 @@ export class Bundles {
     await Promise.all([followVolume, this.#followLabels(signal), this.#followFeed(signal)]);
   }
 
+  /** The bundle lacks a key that a token names. See {@link FeedSource.onUnknownKey} */
+  onUnknownKey(keySet: string, kid: () => string): void {
+    this.#feed?.onUnknownKey(keySet, kid);
+  }
+
   /** Reads labels, index and volume once; never rejects. */
   async read(): Promise<void> {
     await this.#readLabels();

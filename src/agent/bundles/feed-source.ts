@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import type { BundleFiles } from '../../bundle/decode.ts';
 import { splitFiles } from '../../bundle/joined-files.ts';
 import { type Frame, frameHead } from '../../feed/frames.ts';
-import { type AgentReport, DOWN, encodeReport, UP } from '../../feed/protocol.ts';
+import { type AgentReport, DOWN, encodeReport, UNKNOWN_KEYS, UP } from '../../feed/protocol.ts';
 import type { LIMITS } from '../../limits/agent-limits.ts';
 import { pauseFor, startInterval } from '../../limits/timers.ts';
 import { replaceFile } from '../../replace-file.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { connectFeed, type FeedConnection, readFrames } from './feed-stream.ts';
+import { UnknownKeys } from './unknown-keys.ts';
 
 /** Where the feed is, and how the agent identifies itself there. */
 export interface FeedOptions {
@@ -56,13 +57,26 @@ export class FeedSource {
   #stream: OpenConnection['socket'] | undefined;
   /** A report is being written. */
   #isReporting = false;
+  /** The controller reads what keys the agent lacks. */
+  #takesUnknownKeys = false;
   /** Something changed meanwhile. */
   #isDue = false;
   #problem = '';
+  readonly #unknownKeys: UnknownKeys;
 
   constructor(options: FeedOptions, host: FeedHost) {
     this.#options = options;
     this.#host = host;
+    this.#unknownKeys = new UnknownKeys(host.limits, (payload) => {
+      // A controller that reads nothing gets nothing more.
+      if (this.#stream?.writableNeedDrain === false)
+        this.#stream.write(Buffer.concat([frameHead(UP.unknownKeys, payload.length), payload]));
+    });
+  }
+
+  /** Reports that a key set of the bundle lacks a key, if there is a stream to a controller that wants to know. See {@link UnknownKeys.note} */
+  onUnknownKey(keySet: string, kid: () => string): void {
+    if (this.#takesUnknownKeys && this.#stream !== undefined) this.#unknownKeys.note(keySet, kid);
   }
 
   /** Reports to the controller what the agent enforces, if there is a stream. */
@@ -109,6 +123,7 @@ export class FeedSource {
     this.#received = 0;
     this.#isReporting = false;
     this.#stream = connection.socket;
+    this.#takesUnknownKeys = connection.accepts.includes(UNKNOWN_KEYS);
     const stopReports = startInterval(this.#host.limits.feedReport, () => this.report());
     this.report();
     this.#host.logger.info('feed connected');
@@ -120,6 +135,7 @@ export class FeedSource {
     });
     stopReports();
     this.#stream = undefined;
+    this.#unknownKeys.clear();
     if (!signal.aborted) this.#log(reason);
     return true;
   }

@@ -4,7 +4,7 @@
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type Frame, FrameReader } from '../../feed/frames.ts';
-import { FEED_PATH, FEED_PROTOCOL, MAX_DOWN_BYTES } from '../../feed/protocol.ts';
+import { ACCEPTS_HEADER, FEED_PATH, FEED_PROTOCOL, MAX_DOWN_BYTES } from '../../feed/protocol.ts';
 import type { Limit } from '../../limits/limit.ts';
 import { startDeadline } from '../../limits/timers.ts';
 
@@ -22,9 +22,9 @@ export interface FeedTarget {
   readonly patience: Limit;
 }
 
-/** What came of a connection. `elsewhere`: the leader has another address. */
+/** What came of a connection. `accepts`: what the controller reads beyond reports. `elsewhere`: the leader has another address. */
 export type FeedConnection =
-  | { readonly kind: 'open'; readonly socket: Duplex; readonly head: Buffer }
+  | { readonly kind: 'open'; readonly socket: Duplex; readonly head: Buffer; readonly accepts: readonly string[] }
   | { readonly kind: 'elsewhere'; readonly host: string; readonly port: number }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -48,9 +48,9 @@ export function connectFeed(target: FeedTarget, signal: AbortSignal): Promise<Fe
       resolve(connection);
     };
     sent.on('upgrade', (response, socket, head) => {
-      const { upgrade } = response.headers;
+      const { upgrade, [ACCEPTS_HEADER]: accepts = '' } = response.headers;
       if (upgrade === FEED_PROTOCOL) {
-        settle({ kind: 'open', socket, head });
+        settle({ kind: 'open', socket, head, accepts: String(accepts).split(/,\s*/) });
         return;
       }
       settle({ kind: 'refused', reason: `the controller speaks ${String(upgrade)}` });
@@ -81,7 +81,7 @@ export interface Reading {
 
 /** Reads frames until the stream ends. @returns why it ended */
 export async function readFrames(
-  { socket, head }: Extract<FeedConnection, { readonly kind: 'open' }>,
+  { socket, head }: Pick<Extract<FeedConnection, { readonly kind: 'open' }>, 'socket' | 'head'>,
   { onFrame, silence, signal }: Reading,
 ): Promise<string> {
   const reader = new FrameReader(MAX_DOWN_BYTES);

@@ -110,5 +110,7 @@ export const SLOT_PART_KEY = 'part';
 
 /** Istio's label on the pods of a Gateway API gateway. */
 export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';
+/** Annotation on a RequestAuthentication: each new value, such as a date, makes the controller fetch the keys of its rules. */
+export const REFRESH_KEYS_ANNOTATION = 'sallyport.dev/refresh-keys';
 /** Istio's dry-run annotation on an AuthorizationPolicy. */
 export const DRY_RUN_ANNOTATION = 'istio.io/dry-run';

@@ -438,6 +438,31 @@ describe('pipeline: keys to fetch', () => {
     await until(() => delivery.published.size === 1, 'the bundle');
   });
 
+  it('fetches keys again when the annotation of their policy changes, and only then', async () => {
+    server.answer('/keys', json(freshJwks('one')));
+    clusterState.pods.upsert(pod());
+    runPipeline();
+    const annotated = (value: string | undefined, generation: number): object => ({
+      ...jwt('/keys'),
+      metadata: {
+        namespace: 'foo',
+        name: 'jwt',
+        generation,
+        ...(value === undefined ? {} : { annotations: { 'sallyport.dev/refresh-keys': value } }),
+      },
+    });
+    clusterState.upsertPolicy(annotated('first', 1));
+    await until(() => Object.keys(bundle()?.keySets ?? {}).length === 1, 'the keys');
+    const [id = ''] = Object.keys(bundle()?.keySets ?? {});
+    server.answer('/keys', json(freshJwks('two')));
+    clusterState.upsertPolicy(annotated('first', 2));
+    clusterState.upsertPolicy(annotated('second', 2));
+    await until(() => bundle()?.keySets[id]?.keys[0]?.['kid'] === 'two', 'the new keys');
+    clusterState.upsertPolicy(annotated(undefined, 3));
+    await quiet();
+    expect(server.requests).to.have.length(2);
+  });
+
   it('stops fetching the keys of a deleted policy', async () => {
     server.answer('/keys', json(freshJwks('one')));
     clusterState.upsertPolicy(jwt('/keys'));

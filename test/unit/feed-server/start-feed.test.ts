@@ -34,6 +34,7 @@ describe('the server of the feed', () => {
   let counts: Record<string, number>;
   let feed: RunningFeed;
   let clients: FeedClient[];
+  let unknown: unknown[];
 
   before(async () => {
     authority = await issueAuthority(Date.now(), 86_400_000);
@@ -74,13 +75,17 @@ describe('the server of the feed', () => {
           listeners.bundle.add(listener);
           return () => listeners.bundle.delete(listener);
         },
+        onUnknownKeys: (workload, keys) => {
+          unknown.push([workload, ...keys.entries()]);
+          return [...keys.keys()].map(() => 'fetch');
+        },
       },
       reports,
       isReady: () => true,
       leaderHost: () => leader,
       clock,
       logger: createLogger({ level: 'silent', component: 'test' }),
-      observer: { onRefused: add('refused'), onClosed: add('closed'), onBundle: add('bundle') },
+      observer: { onRefused: add('refused'), onClosed: add('closed'), onBundle: add('bundle'), onUnknownKey: add('key') },
       ...over,
     });
     feed.serve(serving, authority.certPem);
@@ -89,7 +94,7 @@ describe('the server of the feed', () => {
     clock = createFakeClock();
     reports = createAgentReports(clock);
     reports.beginTerm();
-    [pods, bundles, leader, failures, counts, clients] = [new Map(), new Map(), undefined, 0, {}, []];
+    [pods, bundles, leader, failures, counts, clients, unknown] = [new Map(), new Map(), undefined, 0, {}, [], []];
     for (const set of Object.values(listeners)) set.clear();
     addPod('web');
     await start();
@@ -249,6 +254,40 @@ describe('the server of the feed', () => {
       expect([counts['closed garbage'], feed.streams(), good.isClosed()]).to.deep.equal([1, 1, false]);
     });
   }
+
+  it('takes the keys that an agent lacks, for the workload of its pod only', async () => {
+    const client = await open();
+    report(client, 0, 0);
+    client.send(UP.unknownKeys, { 'remote-0123456789abcdef': '0123456789abcdef' });
+    await until(() => unknown.length === 1, 'the keys');
+    expect([unknown, counts['key fetch']]).to.deep.equal([[[WORKLOAD, ['remote-0123456789abcdef', '0123456789abcdef']]], 1]);
+  });
+
+  for (const [what, isReported, payload] of [
+    ['before its first report', false, { 'remote-0123456789abcdef': '0123456789abcdef' }],
+    ['of another form', true, { 'remote-0123456789abcdef': 'kid' }],
+  ] as const) {
+    it(`ends the stream of an agent that names unknown keys ${what}`, async () => {
+      const client = await open();
+      if (isReported) report(client, 0, 0);
+      client.send(UP.unknownKeys, payload);
+      await untilClosed(client);
+      expect([unknown, counts['closed garbage']]).to.deep.equal([[], 1]);
+    });
+  }
+
+  it('lets an agent report each bundle, however many there are', async () => {
+    const client = await open();
+    report(client, 0, 0);
+    for (let number = 1; number <= 2 * BURST; number += 1) {
+      publish(number);
+      await until(() => bundlesOf(client).length === number, 'the bundle');
+      report(client, number - 1, number - 1);
+      report(client, number, number);
+      await until(() => revisionOf('web') === digest(number), 'the report');
+    }
+    expect(client.isClosed()).to.equal(false);
+  });
 
   it('ends a stream that brings too many frames, and one of an unknown type', async () => {
     const client = await open();

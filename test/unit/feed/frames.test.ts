@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { FrameReader, frameHead } from '../../../src/feed/frames.ts';
-import { parseReport } from '../../../src/feed/parse-report.ts';
-import { type AgentReport, encodeReport } from '../../../src/feed/protocol.ts';
+import { parseReport, parseUnknownKeys } from '../../../src/feed/parse-report.ts';
+import { type AgentReport, encodeReport, encodeUnknownKeys, UNKNOWN_KEY_BYTES } from '../../../src/feed/protocol.ts';
 
 const frame = (type: number, payload: string): Buffer => Buffer.concat([frameHead(type, payload.length), Buffer.from(payload)]);
 const DIGEST = `sha256:${'a'.repeat(64)}`;
@@ -29,6 +29,28 @@ describe('FrameReader', () => {
     expect(new FrameReader(10).push(Buffer.alloc(4))).to.equal(undefined);
     expect(new FrameReader(10).push(Buffer.from('GET / HTTP/1.1\r\n'))).to.equal(undefined);
   });
+});
+
+describe('unknown keys', () => {
+  const [one, other] = [`remote-${'0'.repeat(16)}`, `remote-${'a'.repeat(16)}`];
+  const hash = '0123456789abcdef';
+
+  it('are read as they were written, and take as much as is stated', () => {
+    const keys = new Map([
+      [one, hash],
+      [other, hash],
+    ]);
+    const payload = encodeUnknownKeys(keys);
+    expect(parseUnknownKeys(payload)).to.deep.equal(keys);
+    // Braces instead of the last comma.
+    expect(payload.length).to.equal(2 * UNKNOWN_KEY_BYTES + 1);
+  });
+
+  for (const value of [null, [], 'x', { [one]: 'kid' }, { [one]: 1 }, { 'inline-0000000000000000': hash }, { [one]: hash, x: hash }]) {
+    it(`are refused when they are ${JSON.stringify(value).slice(0, 60)}`, () => {
+      expect(parseUnknownKeys(Buffer.from(JSON.stringify(value)))).to.equal(undefined);
+    });
+  }
 });
 
 describe('reports of agents', () => {

@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import type { JwtRule } from '../../../src/api/istio/resources.ts';
+import type { KeySet } from '../../../src/bundle/bundle.ts';
 import { createAddressGuards } from '../../../src/jwks/address-guard.ts';
 import { createJwksCache, type JwksCache, type KeysChange } from '../../../src/jwks/jwks-cache.ts';
+import { SEEK_COOLDOWN_MS } from '../../../src/jwks/refresher.ts';
+import { kidHash } from '../../../src/jwt/kid-hash.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 import { freshJwks, json, type KeyServer, startKeyServer } from '../../support/key-server.ts';
@@ -167,6 +170,91 @@ describe('JWKS cache, when sources respond', () => {
       expect(clock.pending()).to.deep.equal([delayMs]);
     });
   }
+});
+
+describe('JWKS cache, when a key is sought', () => {
+  useCache();
+  const seek = (kid: string): string | undefined => jwksCache.seek(rule, 'foo', kid === '' ? '' : kidHash(kid));
+  const begin = async (): Promise<void> => {
+    server.answer('/keys', json(freshJwks('old')));
+    jwksCache.want('policy', 'foo', [rule]);
+    await requests(1);
+  };
+
+  it('fetches the source now, once for all who seek it, and not for a key that it has', async () => {
+    await begin();
+    server.answer('/keys', json(freshJwks('new')));
+    expect(['new', 'new', 'other'].map(seek)).to.deep.equal(['fetch', 'held', 'held']);
+    await requests(2);
+    expect(kids()).to.deep.equal(['new']);
+    expect(seek('new')).to.equal('known');
+    expect(jwksCache.seek({ issuer: 'me', jwksUri: 'https://other.example' }, 'foo', kidHash('new'))).to.equal(undefined);
+    expect(clock.pending()).to.deep.equal([20 * MINUTE]);
+  });
+
+  it('costs one fetch in each cooldown, however many keys are invented', async () => {
+    await begin();
+    for (let at = 0; at < 60; at += 1) {
+      for (let times = 0; times < 10; times += 1) seek(`invented-${at}-${times}`);
+      // Whatever is due has run before more is sought.
+      await requests(2 + Math.floor((at * 1_000) / SEEK_COOLDOWN_MS));
+      clock.advance(1_000);
+    }
+    await requests(2 + 60_000 / SEEK_COOLDOWN_MS);
+  });
+
+  it('looks again for a key that was sought while a fetch was in progress', async () => {
+    await begin();
+    let respond = (): void => undefined;
+    const held = freshJwks('old');
+    server.answer('/keys', (request, response) => {
+      respond = () => json(held)(request, response);
+    });
+    seek('new');
+    await until(() => server.requests.length === 2, 'the fetch');
+    expect(seek('new')).to.equal('held');
+    server.answer('/keys', json(freshJwks('new')));
+    respond();
+    await requests(2);
+    await until(() => clock.pending()[0] === SEEK_COOLDOWN_MS, 'the next fetch');
+    clock.advance(SEEK_COOLDOWN_MS);
+    await requests(3);
+    expect(kids()).to.deep.equal(['new']);
+  });
+
+  it('does not put off a fetch that is due sooner, nor one of a source that fails', async () => {
+    server.answer('/keys', (_request, response) => response.writeHead(500).end());
+    jwksCache.want('policy', 'foo', [rule]);
+    await requests(1);
+    expect(seek('new')).to.equal('fetch');
+    await requests(2);
+    await until(() => clock.pending()[0] === 2_000, 'the retry');
+    expect(seek('new')).to.equal('held');
+    expect(clock.pending()).to.deep.equal([2_000]);
+  });
+
+  it('uses the keys of a bundle that another process published later, until the source has been fetched', async () => {
+    await begin();
+    const published = { source: 'bundle', keys: [{ kty: 'EC', kid: 'new' }] };
+    server.answer('/keys', json(freshJwks('new')));
+    jwksCache.seed(rule, published, { policy: 'foo', bundle: 'foo' });
+    expect([kids('foo'), kids('bar')]).to.deep.equal([['new'], ['old']]);
+    await requests(2);
+    expect([kids('foo'), kids('bar')]).to.deep.equal([['new'], ['new']]);
+  });
+
+  it('reports a change when the source still has what it had before that bundle', async () => {
+    const same = freshJwks('old');
+    server.answer('/keys', json(same));
+    jwksCache.want('policy', 'foo', [rule]);
+    await requests(1);
+    jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'stale' }] }, { policy: 'foo', bundle: 'foo' });
+    await until(() => changes.length === 2, 'the change');
+    expect([changes[1]?.keys, kids('foo')]).to.deep.equal([true, ['old']]);
+    const keySet = jwksCache.keySetOf(rule, { policy: 'foo', bundle: 'foo' }) as KeySet;
+    jwksCache.seed(rule, { ...keySet, source: 'bundle' }, { policy: 'foo', bundle: 'foo' });
+    expect(clock.pending()).to.deep.equal([20 * MINUTE]);
+  });
 });
 
 describe('JWKS cache, when a source fails', () => {
@@ -336,8 +424,7 @@ describe('JWKS cache, by policy and namespace', () => {
 
     server.answer('/keys', json(freshJwks('one')));
     await until(() => changes.length === 1, 'the fetch');
-    jwksCache.seed(rule, { source: 'bundle', keys: [{ kty: 'EC', kid: 'third' }] }, { policy: 'foo', bundle: 'bar' });
-    expect(kids('bar')).to.deep.equal(['one']);
+    expect(kids('foo')).to.deep.equal(['one']);
   });
 
   it('distinguishes a source that is yet to be fetched from one that a namespace has too many of', () => {

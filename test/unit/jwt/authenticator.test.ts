@@ -1,7 +1,10 @@
 import { expect } from 'chai';
+import type { KeySet } from '../../../src/bundle/bundle.ts';
 import { firstHeader } from '../../../src/http/header-list.ts';
-import { type Authentication, createAuthenticator } from '../../../src/jwt/authenticator.ts';
+import { type Authentication, type Authenticator, createAuthenticator } from '../../../src/jwt/authenticator.ts';
 import { TokenCache } from '../../../src/jwt/token-cache.ts';
+import { NO_MATCHING_KEY } from '../../../src/jwt/token-fault.ts';
+import type { JwtProvider } from '../../../src/policy/model/program.ts';
 import { authenticatorOf, bearer, DEMO_TOKEN, key, said, second, setOf, token } from './authenticators.ts';
 import { ISSUER, NOW, provider, requestWith, sign, unsigned } from './tokens.ts';
 
@@ -13,6 +16,51 @@ describe('an authenticator', () => {
     expect(said(demo.authenticate(request, NOW))).to.equal('testing@secure.istio.io/testing@secure.istio.io');
     expect(request.headers).to.deep.equal(['accept', '*/*', 'x-a', 'b']);
     expect(said(demo.authenticate(requestWith(bearer(DEMO_TOKEN)), 4_685_989_761))).to.equal('Jwt is expired');
+  });
+
+  describe('reports the keys that it lacks', () => {
+    let lacking: string[];
+    const [old, rotated] = [
+      { ...key, publicKey: { ...key.publicKey, kid: 'old' } },
+      { ...second, publicKey: { ...second.publicKey, kid: 'new' } },
+    ];
+    const withKeys = (providers: readonly JwtProvider[], sets: Readonly<Record<string, KeySet>>): Authenticator =>
+      createAuthenticator(providers, sets, { onUnknownKey: (keySet, kid) => lacking.push(`${keySet} ${kid()}`) });
+    const refuse = (from: Authenticator, text: string): string => said(from.authenticate(requestWith(bearer(text)), NOW));
+    beforeEach(() => {
+      lacking = [];
+    });
+
+    it('of each refused request, also when the token is known', async () => {
+      const one = withKeys([provider()], { keys: setOf(old.publicKey) });
+      const text = await sign(rotated, {}, { kid: 'new' });
+      for (let times = 0; times < 2; times += 1) expect(refuse(one, text)).to.equal(NO_MATCHING_KEY);
+      expect(said(one.authenticateKnown(requestWith(bearer(text)), NOW) ?? { kind: 'anonymous' })).to.equal(NO_MATCHING_KEY);
+      expect(lacking).to.deep.equal(['keys new', 'keys new', 'keys new']);
+    });
+
+    it('and of a rule without keys', async () => {
+      refuse(withKeys([provider()], {}), await sign(rotated, {}, { kid: 'new' }));
+      expect(lacking).to.deep.equal(['keys new']);
+    });
+
+    it('but not of another issuer, of an invalid signature or of an accepted token', async () => {
+      const one = withKeys([provider()], { keys: setOf(old.publicKey) });
+      refuse(one, await sign(rotated, { iss: 'https://other.example' }, { kid: 'new' }));
+      refuse(one, await sign(rotated, {}, { kid: 'old' }));
+      refuse(one, await sign(rotated));
+      refuse(one, await sign(old, {}, { kid: 'old' }));
+      expect(lacking).to.deep.equal([]);
+    });
+
+    it('but not when another rule accepts the token', async () => {
+      const both = withKeys([provider(), provider({ name: 'origins-1', keySet: 'more' })], {
+        keys: setOf(old.publicKey),
+        more: setOf(rotated.publicKey),
+      });
+      expect(refuse(both, await sign(rotated, {}, { kid: 'new' }))).to.equal(`${ISSUER}/me`);
+      expect(lacking).to.deep.equal([]);
+    });
   });
 
   it('finds no identity in a request without a token', () => {

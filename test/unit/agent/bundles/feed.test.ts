@@ -1,7 +1,9 @@
 /*
  * An agent's bundles over a real TLS stream from the real server of the feed, with signed files.
  */
+
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BundleOptions, Bundles } from '../../../../src/agent/bundles/bundles.ts';
@@ -11,6 +13,8 @@ import { signDocument } from '../../../../src/bundle/signed-document.ts';
 import { INDEX_STATEMENT } from '../../../../src/bundle/statement.ts';
 import { parseTrustAnchor } from '../../../../src/bundle/trust-anchor.ts';
 import { systemClock } from '../../../../src/clock.ts';
+import { FrameReader } from '../../../../src/feed/frames.ts';
+import { FEED_PROTOCOL, MAX_UP_BYTES, UP } from '../../../../src/feed/protocol.ts';
 import { type RunningFeed, startFeed } from '../../../../src/feed-server/start-feed.ts';
 import type { Program } from '../../../../src/policy/model/program.ts';
 import { type AgentReports, createAgentReports } from '../../../../src/status/agent-reports.ts';
@@ -36,6 +40,7 @@ describe('bundles over the feed', () => {
   let leader: string | undefined;
   let refused: string[];
   let programs: Program[];
+  let unknown: object[];
   const changed = new Set<() => void>();
   const stopping: (() => Promise<void>)[] = [];
 
@@ -56,6 +61,10 @@ describe('bundles over the feed', () => {
         podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
         onPod: () => () => undefined,
         currentOf: () => (current === undefined ? undefined : { number: current.number, files: async () => current?.files }),
+        onUnknownKeys: (_workload, keys) => {
+          unknown.push(Object.fromEntries(keys));
+          return [];
+        },
         onBundle: (listener) => {
           const notify = (): void => listener('foo/pod/web');
           changed.add(notify);
@@ -67,7 +76,7 @@ describe('bundles over the feed', () => {
       leaderHost: () => leader,
       clock: systemClock,
       logger: createLogger({ level: 'silent', component: 'test' }),
-      observer: { onRefused: () => undefined, onClosed: () => undefined, onBundle: () => undefined },
+      observer: { onRefused: () => undefined, onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined },
     });
     started.serve(serving, authority.certPem);
     stopping.push(started.stop);
@@ -81,7 +90,7 @@ describe('bundles over the feed', () => {
     await writeFile(join(directory, 'token'), 'token\n');
     reports = createAgentReports(systemClock);
     reports.beginTerm();
-    [current, leader, refused, programs] = [undefined, undefined, [], []];
+    [current, leader, refused, programs, unknown] = [undefined, undefined, [], [], []];
     feed = await start();
   });
   afterEach(async () => {
@@ -208,6 +217,40 @@ describe('bundles over the feed', () => {
     publish(ALLOW_ALL, 2);
     feed = await start('127.0.0.1', port);
     await until(() => revision() === digestOf(ALLOW_ALL), 'the bundle of the next controller');
+  });
+
+  it('reports keys that it lacks once in a while: one of each source, none of sources that are not fetched', async () => {
+    publish(DENY_ALL, 1);
+    const bundles = await agent();
+    await until(() => revision() === digestOf(DENY_ALL), 'the stream');
+    const [one, other] = [`remote-${'1'.repeat(16)}`, `remote-${'2'.repeat(16)}`];
+    const hash = (digit: string): string => digit.repeat(16);
+    for (const kid of ['a', 'b', 'c']) bundles.onUnknownKey(one, () => hash(kid));
+    bundles.onUnknownKey('inline-0123456789abcdef', () => hash('a'));
+    bundles.onUnknownKey(other, () => '');
+    await until(() => unknown.length === 1, 'the first key');
+    bundles.onUnknownKey(other, () => hash('d'));
+    await until(() => unknown.length === 2, 'the other keys');
+    expect(unknown).to.deep.equal([{ [one]: hash('a') }, { [one]: hash('b'), [other]: hash('d') }]);
+  });
+
+  it('reports no keys to a controller that would not understand', async () => {
+    const types: number[] = [];
+    const old = createServer({ cert: serving.certPem, key: serving.keyPem });
+    old.on('upgrade', (_request, socket) => {
+      const reader = new FrameReader(MAX_UP_BYTES);
+      socket.on('data', (chunk: Buffer) => types.push(...(reader.push(chunk) ?? []).map(({ type }) => type)));
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FEED_PROTOCOL}\r\n\r\n`);
+    });
+    await feed.stop();
+    await new Promise<void>((resolve) => old.listen(feed.port, '127.0.0.1', resolve));
+    stopping.push(async () => void old.close());
+    const bundles = await agent();
+    await until(() => types.length === 1, 'the first report');
+    bundles.onUnknownKey(`remote-${'1'.repeat(16)}`, () => '1'.repeat(16));
+    await mountVolume(bundleDir, signedFiles(encodeBundle(simpleBundle(DENY_ALL)), { number: 1 }));
+    await until(() => types.length >= 2, 'the next report');
+    expect(new Set(types)).to.deep.equal(new Set([UP.report]));
   });
 
   it('follows a replica that names the leader', async () => {

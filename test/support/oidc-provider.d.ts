@@ -1,0 +1,11 @@
+/*
+ * The part of oidc-provider that the tests use; its package has no declarations.
+ */
+declare module 'oidc-provider' {
+  import type { RequestListener } from 'node:http';
+
+  export default class Provider {
+    constructor(issuer: string, configuration: object);
+    callback(): RequestListener;
+  }
+}
