@@ -46,7 +46,7 @@ export async function metricsPage(): Promise<string> {
     keyAges: () => [],
     running: () => ({}),
   } as Parameters<typeof controller.observe>[0]);
-  controller.feed(() => 0);
+  controller.feed({ streams: () => 0, doubled: () => 0 });
   controller.queue('');
   controller.workers('', 0);
   return [

@@ -15,6 +15,7 @@ import { keepLastGood } from './keep-last-good.ts';
 import { createLabelIndexes } from './label-indexes.ts';
 import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts';
 import type { MeshSource, Replica } from './replica.ts';
+import { recordSecondStreams } from './second-stream-events.ts';
 import { seedKeys } from './seed-keys.ts';
 import { createTouches, type Touches } from './touches.ts';
 
@@ -75,7 +76,7 @@ export async function runTerm(
     pipeline.renew();
     statuses.notifyAll();
   });
-  const stopFollowingAgents = followAgents(replica, touches);
+  const stopFollowingAgents = followAgents(replica, { touches, recorder: options.recorder });
   const stopClampEvents = recordClamps(clusterState, options.recorder);
   onTerm({ pipeline, statuses, touches });
   try {
@@ -96,8 +97,12 @@ export async function runTerm(
 }
 
 /** Opens the feed for the term: a pod whose stream ends may need its volume again. @returns closes it */
-function followAgents({ agents, relayed, clusterState }: Replica, touches: Touches): () => void {
+function followAgents(
+  { agents, relayed, clusterState }: Replica,
+  { touches, recorder }: Pick<TermOptions, 'recorder'> & Pick<Term, 'touches'>,
+): () => void {
   if (agents === undefined) return () => undefined;
+  const stopEvents = recordSecondStreams(clusterState, agents, recorder);
   const unsubscribe = agents.subscribe((key) => {
     const pod = key === undefined ? undefined : clusterState.pods.get(key);
     if (key !== undefined && pod !== undefined && !agents.isConnected(key)) touches.add([pod], 'normal');
@@ -107,6 +112,7 @@ function followAgents({ agents, relayed, clusterState }: Replica, touches: Touch
   agents.beginTerm();
   return () => {
     unsubscribe();
+    stopEvents();
     agents.endTerm();
     relayed.clear();
   };

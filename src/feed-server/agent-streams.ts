@@ -10,7 +10,7 @@ import type { BundleFiles } from '../bundle/decode.ts';
 import { joinFiles } from '../bundle/joined-files.ts';
 import type { Clock } from '../clock.ts';
 import type { AgentReport, UnknownKeys } from '../feed/protocol.ts';
-import type { AgentReports } from '../status/agent-reports.ts';
+import type { AgentReports, AgentState } from '../status/agent-reports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { AgentStream } from './agent-stream.ts';
 import type { CloseReason } from './feed-refusal.ts';
@@ -65,7 +65,12 @@ export interface AgentStreamsOptions {
 /** The streams. */
 export interface AgentStreams {
   readonly size: () => number;
-  /** Serves a pod. A second stream of a pod replaces the first: the agent may have lost it without the controller noticing. */
+  /** Pods with two agents. */
+  readonly doubled: () => number;
+  /**
+   * Serves a pod. The agent may have lost its first stream without the controller noticing: a second one replaces the first unless that says
+   * something within {@link PROBATION_MS}. Then two agents run in the pod, see `AgentState.second`.
+   */
   readonly add: (pod: PodIdentity, socket: Duplex, authorities: string) => void;
   /** Ends all streams; to be called once. */
   readonly stop: () => void;
@@ -77,8 +82,23 @@ interface Served {
   readonly workload: WorkloadKey;
   readonly stream: AgentStream;
   readonly cancelExpiry: () => void;
+  /** What the agent said last; undefined: nothing yet. */
+  said?: Said;
 }
 
+type Said = Pick<AgentState, 'revision' | 'refused'>;
+
+/** The streams of one pod. */
+interface PodStreams {
+  newest: Served;
+  /** The one before; undefined: it has ended. */
+  older?: Served | undefined;
+  /** The older one has said something since the newest one began. */
+  isOlderAlive: boolean;
+}
+
+/** More than the time between two reports of an agent. */
+export const PROBATION_MS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 /** After a bundle could not be read from the API server, in milliseconds. */
 const RETRY_MS = 5_000;
@@ -87,7 +107,8 @@ const RETRY_MS = 5_000;
 export function createAgentStreams(options: AgentStreamsOptions): AgentStreams {
   const streams = new Streams(options);
   return {
-    size: () => streams.byPod.size,
+    size: () => streams.size,
+    doubled: () => [...streams.byPod.values()].filter(({ isOlderAlive }) => isOlderAlive).length,
     add: (pod, socket, authorities) => streams.add(pod, socket, authorities),
     stop: () => streams.stop(),
   };
@@ -101,7 +122,8 @@ export function faultOfPod(pod: SlimPod | undefined, identity: PodIdentity, addr
 }
 
 class Streams {
-  readonly byPod = new Map<ObjectKey, Served>();
+  readonly byPod = new Map<ObjectKey, PodStreams>();
+  size = 0;
   readonly #options: AgentStreamsOptions;
   readonly #maxBytes: number;
   readonly #byWorkload = new Map<WorkloadKey, Set<Served>>();
@@ -130,7 +152,6 @@ class Streams {
     const { clock, source, observer } = this.#options;
     const pod = objectKey(identity.namespace, identity.name);
     const known = source.podOf(pod);
-    this.byPod.get(pod)?.stream.close('replaced');
     const stream = new AgentStream(socket, {
       clock,
       onReport: (report) => this.#onReport(served, report),
@@ -149,7 +170,7 @@ class Streams {
       stream,
       cancelExpiry: clock.after(Math.max(0, identity.expiresMs - clock.wallMs()), () => stream.close('expired')),
     };
-    this.byPod.set(pod, served);
+    this.#addToPod(served);
     const others = this.#byWorkload.get(served.workload);
     if (others === undefined) this.#byWorkload.set(served.workload, new Set([served]));
     else others.add(served);
@@ -163,25 +184,70 @@ class Streams {
   }
 
   #closeAll(): void {
-    for (const { stream } of this.byPod.values()) stream.close('stopping');
+    for (const { newest, older } of [...this.byPod.values()]) for (const served of [older, newest]) served?.stream.close('stopping');
+  }
+
+  #addToPod(served: Served): void {
+    const { pod } = served;
+    this.size += 1;
+    const before = this.byPod.get(pod);
+    if (before === undefined) {
+      this.byPod.set(pod, { newest: served, isOlderAlive: false });
+      return;
+    }
+    const { newest: older } = before;
+    before.older?.stream.close('replaced');
+    const streams: PodStreams = { newest: served, older, isOlderAlive: false };
+    this.byPod.set(pod, streams);
+    this.#options.clock.after(PROBATION_MS, () => {
+      if (!streams.isOlderAlive) streams.older?.stream.close('replaced');
+    });
+  }
+
+  #removeFromPod(served: Served): void {
+    const { pod } = served;
+    const streams = this.byPod.get(pod);
+    if (streams?.older === served) {
+      Object.assign(streams, { older: undefined, isOlderAlive: false });
+      this.#say(streams);
+    } else if (streams?.newest === served) {
+      const { older, isOlderAlive } = streams;
+      if (older === undefined) this.byPod.delete(pod);
+      else this.byPod.set(pod, { newest: older, isOlderAlive: false });
+      if (older !== undefined && isOlderAlive) this.#say({ newest: older, isOlderAlive: false });
+      else this.#options.reports.remove(pod);
+    }
+  }
+
+  /** Records what the agents of a pod say. */
+  #say({ newest, older, isOlderAlive }: PodStreams): void {
+    const { pod, identity, said } = newest;
+    const other = older?.said;
+    if (said === undefined) return;
+    const isSame = other === undefined || (said.revision === other.revision && said.refused === other.refused);
+    const second: AgentState['second'][] = isOlderAlive ? ['agrees', 'differs'] : [undefined, 'silent'];
+    const found = second[isSame ? 0 : 1];
+    this.#options.reports.set(pod, { uid: identity.uid, ...said, ...(found === undefined ? {} : { second: found }) });
   }
 
   #remove(served: Served): void {
-    const { reports } = this.#options;
+    this.size -= 1;
     served.cancelExpiry();
     this.#waiting.delete(served);
     const others = this.#byWorkload.get(served.workload);
     others?.delete(served);
     if (others?.size === 0) this.#byWorkload.delete(served.workload);
-    if (this.byPod.get(served.pod) !== served) return;
-    this.byPod.delete(served.pod);
-    reports.remove(served.pod);
+    this.#removeFromPod(served);
   }
 
   #onPod(key: ObjectKey): void {
-    const served = this.byPod.get(key);
-    if (served === undefined) return;
+    const streams = this.byPod.get(key);
+    if (streams === undefined) return;
     const pod = this.#options.source.podOf(key);
+    for (const served of [streams.older, streams.newest]) if (served !== undefined) this.#checkPod(served, pod);
+  }
+
+  #checkPod(served: Served, pod: SlimPod | undefined): void {
     // The address cannot change while the connection lasts; one that is missing is about to be.
     const isSame = faultOfPod(pod, served.identity, pod?.podIP ?? '') === undefined;
     // An agent whose pod belongs to another workload now gets other bundles over its next stream.
@@ -189,15 +255,23 @@ class Streams {
   }
 
   #onReport(served: Served, { digest, number, refused }: AgentReport): void {
-    const { reports, observer, source } = this.#options;
+    const { observer, source } = this.#options;
     const isAnswer = served.stream.isIdle && served.stream.sentNumber > 0;
-    const before = reports.get(served.pod);
+    const before = served.said;
     const current = source.currentOf(served.workload)?.number;
     const isRefused = refused !== undefined && (current === undefined || number < current);
-    reports.set(served.pod, { uid: served.identity.uid, revision: digest, ...(isRefused ? { refused } : {}) });
+    served.said = { revision: digest, ...(isRefused ? { refused } : {}) };
+    const streams = this.byPod.get(served.pod);
+    if (streams?.older === served) streams.isOlderAlive = true;
+    if (streams !== undefined) this.#say(streams);
     if (isAnswer && isRefused && before?.refused === undefined) observer.onBundle('refused');
     if (isAnswer && !isRefused && before?.revision !== digest) observer.onBundle('enforced');
     this.#consider(served);
+  }
+
+  #isServed(served: Served): boolean {
+    const streams = this.byPod.get(served.pod);
+    return streams?.newest === served || streams?.older === served;
   }
 
   /** Sends the newest bundle unless the agent has it, got it, or is still busy with another one. */
@@ -206,7 +280,7 @@ class Streams {
     const { stream, workload } = served;
     const current = source.currentOf(workload);
     const { report } = stream;
-    if (current === undefined || report === undefined || !stream.isIdle || this.byPod.get(served.pod) !== served) return;
+    if (current === undefined || report === undefined || !stream.isIdle || !this.#isServed(served)) return;
     if (report.number >= current.number || stream.sentNumber >= current.number) return;
     const loading = this.#loading.get(workload);
     if (loading?.number === current.number) loading.streams.add(served);
@@ -239,7 +313,7 @@ class Streams {
     const { stream, workload } = served;
     const { number, payload } = loaded;
     // Meanwhile the stream may have ended or got it, and a newer bundle may have been published, which is on its way here.
-    if (this.byPod.get(served.pod) !== served || !stream.isIdle || stream.sentNumber >= number) return;
+    if (!this.#isServed(served) || !stream.isIdle || stream.sentNumber >= number) return;
     if (source.currentOf(workload)?.number !== number) return;
     if (this.#bytes > 0 && this.#bytes + payload.length > this.#maxBytes) {
       this.#waiting.set(served, loaded);

@@ -9,7 +9,7 @@ export type RefusalReason = 'protocol' | 'token' | 'pod' | 'address' | 'full' | 
 export type CloseReason =
   /** The agent, or the network, ended it. */
   | 'agent'
-  /** The pod opened another one. */
+  /** The pod opened another one, and nothing came over this one since. */
   | 'replaced'
   /** No report for too long. */
   | 'silent'

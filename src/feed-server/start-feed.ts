@@ -36,6 +36,8 @@ export interface FeedServerOptions extends AgentStreamsOptions {
 export interface RunningFeed {
   readonly port: number;
   readonly streams: () => number;
+  /** Pods that hold two streams. */
+  readonly doubled: () => number;
   /** Sets the certificate of new connections, and the authorities in PEM that agents have to trust. Without a call every handshake fails. */
   readonly serve: (certificate: { readonly certPem: string; readonly keyPem: string }, authorities: string) => void;
   /** Ends all streams and stops listening. */
@@ -103,6 +105,7 @@ export async function startFeed(options: FeedServerOptions): Promise<RunningFeed
   return {
     port,
     streams: streams.size,
+    doubled: streams.doubled,
     serve: ({ certPem, keyPem }, trusted) => {
       server.setSecureContext({ cert: certPem, key: keyPem, minVersion: tlsMinVersion });
       authorities = trusted;

@@ -124,7 +124,7 @@ async function openFeed(
   agents: AgentReports,
 ): Promise<OpenFeed> {
   const { host, port, maxStreams } = config.feed;
-  let streams = (): number => 0;
+  const open: Pick<RunningFeed, 'streams' | 'doubled'> = { streams: () => 0, doubled: () => 0 };
   const feed = await startFeed({
     host,
     port,
@@ -137,9 +137,9 @@ async function openFeed(
     tokens: createPodTokens({ client, clock: systemClock }),
     clock: systemClock,
     logger: logger.child({ part: 'feed' }),
-    observer: metrics.feed(() => streams()),
+    observer: metrics.feed({ streams: () => open.streams(), doubled: () => open.doubled() }),
   });
-  streams = feed.streams;
+  Object.assign(open, { streams: feed.streams, doubled: feed.doubled });
   let injected: ReturnType<OpenFeed['injected']>;
   return {
     stop: feed.stop,

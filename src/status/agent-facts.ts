@@ -2,8 +2,9 @@
  * What the agents of the selected workloads say about one version of a policy.
  */
 import { objectKey, type WorkloadKey } from '../api/kube/keys.ts';
+import type { SlimPod } from '../api/kube/slim.ts';
 import type { ClusterState, PolicyEntry } from '../state/cluster-state.ts';
-import type { AgentReportsView } from './agent-reports.ts';
+import type { AgentReportsView, AgentState } from './agent-reports.ts';
 import type { AgentFacts } from './programmed-condition.ts';
 import type { LedgerView, WorkloadRecord } from './workload-ledger.ts';
 
@@ -23,7 +24,7 @@ export function agentFacts(
   { pods, ledger, agents }: AgentFactSources,
 ): AgentFacts | 'settling' {
   let programmed = 0;
-  const found: Found = { missing: [], stale: [], refusing: [], silent: [] };
+  const found: Found = { missing: [], stale: [], refusing: [], silent: [], differing: [], doubled: [] };
   for (const workload of workloads) {
     const revision = revisionWith(entry, ledger.get(workload));
     for (const pod of pods.byIndex('agentWorkload', workload)) {
@@ -31,17 +32,27 @@ export function agentFacts(
       const state = agents.get(key);
       // Nothing can reach a pod without an address. One that is being deleted counts for as long as its agent says something.
       if (pod.podIP === undefined || (pod.deletionTimestamp !== undefined && state === undefined)) continue;
-      if (pod.agent?.hasFeed !== true) found.silent.push(key);
-      else if (state === undefined || state.uid !== pod.uid) found.missing.push(key);
-      else if (revision !== undefined && state.revision === revision) programmed += 1;
-      else if (revision !== undefined && state.refused !== undefined) found.refusing.push({ pod: key, code: state.refused });
-      else found.stale.push(key);
+      const place = placeOf(pod, state, revision);
+      if (place === 'programmed') programmed += 1;
+      else if (place === 'refusing') found.refusing.push({ pod: key, code: state?.refused ?? '' });
+      else found[place].push(key);
+      if (state?.second === 'agrees') found.doubled.push(key);
     }
   }
   if (found.missing.length > 0 && agents.isSettling()) return 'settling';
-  for (const names of [found.missing, found.stale, found.silent]) names.sort();
+  for (const names of [found.missing, found.stale, found.silent, found.differing, found.doubled]) names.sort();
   found.refusing.sort((one, other) => (one.pod < other.pod ? -1 : 1));
   return { programmed, ...found };
+}
+
+/** Where a pod counts. @param revision the bundle to enforce; undefined: it is not published yet */
+function placeOf(pod: SlimPod, state: AgentState | undefined, revision: string | undefined): Exclude<keyof AgentFacts, 'doubled'> {
+  if (pod.agent?.hasFeed !== true) return 'silent';
+  if (state === undefined || state.uid !== pod.uid) return 'missing';
+  if (state.second === 'differs') return 'differing';
+  if (revision === undefined) return 'stale';
+  if (state.revision === revision) return state.second === 'silent' ? 'stale' : 'programmed';
+  return state.refused === undefined ? 'stale' : 'refusing';
 }
 
 /** The published bundle if it was compiled from exactly this object and generation; undefined: it was not. */

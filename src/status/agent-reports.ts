@@ -13,6 +13,11 @@ export interface AgentState {
   readonly revision: Revision;
   /** Code of why it refused the newest bundle; absent: it did not, or has not got it yet. */
   readonly refused?: string;
+  /**
+   * The pod holds a second stream. `agrees`, `differs`: two agents run in it, and say the same or not. `silent`: the one before said something
+   * else, and nothing since, so that its agent may have lost it. Absent: there is one stream, or nothing depends on the other.
+   */
+  readonly second?: 'agrees' | 'differs' | 'silent';
 }
 
 /** Read access. Pods are `namespace/name`. */
@@ -116,5 +121,5 @@ export function createAgentReports(clock: Clock): AgentReports {
 }
 
 function isSame(one: AgentState, other: AgentState): boolean {
-  return one.uid === other.uid && one.revision === other.revision && one.refused === other.refused;
+  return one.uid === other.uid && one.revision === other.revision && one.refused === other.refused && one.second === other.second;
 }

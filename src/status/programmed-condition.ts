@@ -21,6 +21,10 @@ export interface AgentFacts {
   readonly refusing: readonly { readonly pod: ObjectKey; readonly code: string }[];
   /** Agents that were injected without the feed. */
   readonly silent: readonly ObjectKey[];
+  /** Pods with two streams that say different things: neither counts. */
+  readonly differing: readonly ObjectKey[];
+  /** Pods with two streams that say the same; they are in one of the other lists, or programmed. */
+  readonly doubled: readonly ObjectKey[];
 }
 
 /** The condition; none without a feed. `True`: every agent of every selected workload enforces this version, or it selects none. */
@@ -30,25 +34,29 @@ export function programmedOf(entry: PolicyEntry, facts: PolicyFacts): readonly D
   const draft = (status: 'True' | 'False', reason: ReasonOf<'Programmed'>, message: string): readonly Draft<'Programmed'>[] => [
     { type: 'Programmed', status, reason, message },
   ];
-  const { programmed, missing, stale, refusing, silent } = agents;
-  const total = programmed + missing.length + stale.length + refusing.length + silent.length;
+  const { programmed, missing, stale, refusing, silent, differing, doubled } = agents;
+  const total = programmed + missing.length + stale.length + refusing.length + silent.length + differing.length;
   const count = `Enforced by ${programmed} of ${total} agents`;
   if (!entry.isValid || entry.active === undefined || entry.refusal !== undefined)
     return draft('False', 'NotAccepted', sentences([describeActive(entry), count]));
   const bare = workloadsWithoutAgent(facts);
   if (total === 0 && bare.length > 0) return draft('False', 'NoAgent', `No selected workload has an agent: ${listNames(bare)}`);
   if (total === 0) return draft('True', 'SelectsNothing', selectsNothing(entry));
-  if (programmed === total) return draft('True', 'Programmed', count);
+  const twice = part('Two streams', doubled);
+  if (programmed === total) return draft('True', 'Programmed', twice === '' ? count : sentences([count, twice]));
   const gaps = [
     part(
       'Refused by',
       refusing.map(({ pod, code }) => `${pod} (${code})`),
     ),
+    part('Two streams that differ', differing),
     part('Not yet enforced by', stale),
     part('Not connected', missing),
     part('Injected without the feed', silent),
+    twice,
   ];
-  return draft('False', refusing.length > 0 ? 'BundleRefused' : 'Pending', sentences([count, ...gaps]));
+  const worst = differing.length > 0 ? 'TwoStreams' : 'Pending';
+  return draft('False', refusing.length > 0 ? 'BundleRefused' : worst, sentences([count, ...gaps]));
 }
 
 function part(what: string, names: readonly string[]): string {

@@ -45,6 +45,13 @@ export interface FeedMetrics {
   readonly onUnknownKey: (result: string) => void;
 }
 
+/** The streams of the feed that are open now. */
+export interface OpenStreams {
+  readonly streams: () => number;
+  /** Pods that hold two. */
+  readonly doubled: () => number;
+}
+
 /** Observers of the controller's parts, and the registry that they write to. */
 export interface ControllerMetrics {
   readonly queue: (name: string) => QueueMetrics;
@@ -61,8 +68,8 @@ export interface ControllerMetrics {
   readonly onResync: (changes: number) => void;
   /** Another client changed a published bundle. */
   readonly onTampered: () => void;
-  /** Observers of the feed; to be called once, and only with a feed. @param streams open now */
-  readonly feed: (streams: () => number) => FeedMetrics;
+  /** Observers of the feed; to be called once, and only with a feed. @param open what is open now */
+  readonly feed: (open: OpenStreams) => FeedMetrics;
   readonly onConfigReload: (result: 'success' | 'failure') => void;
   /** Registers the sources of the gauges; called once, when the parts exist. */
   readonly observe: (gauges: ControllerGauges) => void;
@@ -116,15 +123,20 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
     onStatusWrite: (result) => counters.statusWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
-    feed: (streams) => feedMetrics(registry, streams),
+    feed: (open) => feedMetrics(registry, open),
     onConfigReload: (result) => counters.reloads.inc({ result }),
     observe: (gauges) => registerGauges(registry, gauges),
     text: () => registry.metrics(),
   };
 }
 
-function feedMetrics(registry: Registry, streams: () => number): FeedMetrics {
+function feedMetrics(registry: Registry, { streams, doubled }: OpenStreams): FeedMetrics {
   collected(registry, ['sallyport_feed_streams', 'Agents that hold a stream of the feed.', []], (into) => into.set(streams()));
+  collected(
+    registry,
+    ['sallyport_feed_doubled_pods', 'Pods in which two agents hold a stream of the feed; expected to be 0.', []],
+    (into) => into.set(doubled()),
+  );
   const make = (name: string, help: string, label: string): Counter =>
     new Counter({ name, help, labelNames: [label], registers: [registry] });
   const refused = make('sallyport_feed_refused_total', 'Connections that got no stream of the feed, by reason.', 'reason');

@@ -8,6 +8,7 @@ import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { splitFiles } from '../../../src/bundle/joined-files.ts';
 import { DOWN, SILENCE_MS, UP } from '../../../src/feed/protocol.ts';
 import { ACKNOWLEDGE_MS, BURST, READ_MS } from '../../../src/feed-server/agent-stream.ts';
+import { PROBATION_MS } from '../../../src/feed-server/agent-streams.ts';
 import { FeedRefusal } from '../../../src/feed-server/feed-refusal.ts';
 import { type FeedServerOptions, type RunningFeed, startFeed } from '../../../src/feed-server/start-feed.ts';
 import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
@@ -233,11 +234,59 @@ describe('the server of the feed', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('ends the first stream of a pod when it opens a second one', async () => {
+  /** Two streams of one pod; the second one enforces another bundle. */
+  const openTwice = async (): Promise<readonly [FeedClient, FeedClient]> => {
     const first = await open();
-    await open();
+    report(first, 1, 0);
+    await until(() => revisionOf('web') === digest(1), 'the report of the first');
+    const second = await open();
+    report(second, 2, 0);
+    await until(() => revisionOf('web') === digest(2), 'the report of the second');
+    return [first, second];
+  };
+  const second = (): string | undefined => reports.get('foo/web')?.second;
+
+  it('ends the first stream of a pod that opens a second one, unless it says something', async () => {
+    const [first] = await openTwice();
+    expect([second(), feed.doubled(), feed.streams()]).to.deep.equal(['silent', 0, 2]);
+    clock.advance(PROBATION_MS);
     await untilClosed(first);
-    expect([feed.streams(), counts['closed replaced']]).to.deep.equal([1, 1]);
+    expect([revisionOf('web'), second(), feed.streams(), counts['closed replaced']]).to.deep.equal([digest(2), undefined, 1, 1]);
+  });
+
+  it('reports that two agents run in a pod, and whether they say the same', async () => {
+    const [first, newest] = await openTwice();
+    report(first, 1, 0);
+    await until(() => second() === 'differs', 'the second stream to be noticed');
+    expect(feed.doubled()).to.equal(1);
+    clock.advance(PROBATION_MS);
+    expect(feed.streams()).to.equal(2);
+    report(first, 2, 0);
+    await until(() => second() === 'agrees', 'the same report');
+    report(newest, 2, 0, { refused: 'SP_BUNDLE_SIGNATURE' });
+    await until(() => second() === 'differs', 'another report');
+    newest.close();
+    await until(() => second() === undefined, 'the end of a stream');
+    expect([revisionOf('web'), reports.get('foo/web')?.refused, feed.doubled()]).to.deep.equal([digest(2), undefined, 0]);
+  });
+
+  it('sends bundles to both agents of a pod, and holds no third stream', async () => {
+    const [first, next] = await openTwice();
+    report(first, 1, 0);
+    publish(5);
+    await until(() => bundlesOf(first).length === 1 && bundlesOf(next).length === 1, 'the bundles');
+    const third = await open();
+    await untilClosed(first);
+    expect([next.isClosed(), third.isClosed(), feed.streams()]).to.deep.equal([false, false, 2]);
+  });
+
+  it('counts for the pod what the first stream says when the second one has ended', async () => {
+    const [first, next] = await openTwice();
+    next.close();
+    await until(() => !reports.isConnected('foo/web'), 'the end of the second stream');
+    report(first, 3, 0);
+    await until(() => revisionOf('web') === digest(3), 'the report of the first');
+    expect([feed.streams(), reports.isConnected('foo/web')]).to.deep.equal([1, true]);
   });
 
   for (const [what, payload] of [

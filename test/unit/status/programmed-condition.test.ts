@@ -3,7 +3,7 @@ import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
 import type { SlimPod } from '../../../src/api/kube/slim.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import { type ClusterState, createClusterState, type PolicyEntry } from '../../../src/state/cluster-state.ts';
-import { type AgentReports, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
+import { type AgentReports, type AgentState, createAgentReports, GRACE_MS } from '../../../src/status/agent-reports.ts';
 import { conditionsOf } from '../../../src/status/conditions.ts';
 import { policyFacts } from '../../../src/status/policy-facts.ts';
 import { createWorkloadLedger, type WorkloadLedger } from '../../../src/status/workload-ledger.ts';
@@ -45,7 +45,7 @@ describe('the condition Programmed', () => {
     ledger.desire(WORKLOAD, { revision, policies: new Map([[KEY, generation]]), uids: new Map([[KEY, uid]]), findings: new Map() });
   const publish = (revision: string, generation: number): void =>
     ledger.setPublished(WORKLOAD, { workload: parseWorkloadKey(WORKLOAD), revision, policies: new Map([[KEY, generation]]) });
-  const enforce = (name: string, revision: string, more: { readonly refused?: string; readonly uid?: string } = {}): void =>
+  const enforce = (name: string, revision: string, more: Partial<AgentState> = {}): void =>
     agents.set(`foo/${name}`, { uid: `uid-${name}`, revision, ...more });
   const condition = (): string | undefined => {
     const entry = clusterState.policies.get(KEY) as PolicyEntry;
@@ -72,6 +72,18 @@ describe('the condition Programmed', () => {
     ready();
     for (const name of ['a', 'b']) enforce(name, 'r1');
   };
+
+  it('counts neither of two agents of a pod that say different things, and names the pod', () => {
+    programmed();
+    enforce('a', 'r1', { second: 'differs' });
+    expect(condition()).to.equal('False TwoStreams: Enforced by 1 of 2 agents. Two streams that differ: foo/a');
+    enforce('a', 'r1', { second: 'agrees' });
+    expect(condition()).to.equal('True Programmed: Enforced by 2 of 2 agents. Two streams: foo/a');
+    enforce('a', 'r1', { second: 'silent' });
+    expect(condition()).to.equal('False Pending: Enforced by 1 of 2 agents. Not yet enforced by: foo/a');
+    enforce('a', 'r0', { second: 'agrees' });
+    expect(condition()).to.equal('False Pending: Enforced by 1 of 2 agents. Not yet enforced by: foo/a. Two streams: foo/a');
+  });
 
   it('is true when every agent says that it enforces the published bundle', () => {
     ready();
