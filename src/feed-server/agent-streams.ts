@@ -184,7 +184,7 @@ class Streams {
   }
 
   #closeAll(): void {
-    for (const { newest, older } of [...this.byPod.values()]) for (const served of [older, newest]) served?.stream.close('stopping');
+    for (const { newest, older } of this.byPod.values()) for (const served of [older, newest]) served?.stream.close('stopping');
   }
 
   #addToPod(served: Served): void {
