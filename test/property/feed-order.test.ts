@@ -11,7 +11,7 @@ import { splitFiles } from '../../src/bundle/joined-files.ts';
 import { TransientError } from '../../src/errors.ts';
 import { FrameReader, frameHead } from '../../src/feed/frames.ts';
 import { type AgentReport, DOWN, encodeReport, MAX_DOWN_BYTES, UP } from '../../src/feed/protocol.ts';
-import { type AgentStreams, createAgentStreams } from '../../src/feed-server/agent-streams.ts';
+import { type AgentStreams, createAgentStreams, PROBATION_MS } from '../../src/feed-server/agent-streams.ts';
 import { type AgentReports, createAgentReports } from '../../src/status/agent-reports.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
@@ -149,11 +149,12 @@ class World {
           this.#listeners.add(listener);
           return () => this.#listeners.delete(listener);
         },
+        onUnknownKeys: () => [],
       },
       reports: this.reports,
       clock: this.#clock,
       logger,
-      observer: { onClosed: () => undefined, onBundle: () => undefined },
+      observer: { onClosed: () => undefined, onBundle: () => undefined, onUnknownKey: () => undefined },
       maxBytes: MAX_BYTES,
     });
     for (const name of PODS.keys()) {
@@ -169,11 +170,13 @@ class World {
     else this.#publish(event.workload, event.isRefused);
   }
 
-  /** Runs every step; then the retries of bundles that were not read. */
+  /** Runs every step; then the retries of bundles that were not read, and the end of streams that an agent has left. */
   async settle(): Promise<void> {
     await untilIdle(this.#scheduler);
-    for (let retries = 0; this.#clock.pending().includes(RETRY_MS) && retries < 20; retries += 1) {
+    let passedMs = 0;
+    for (let retries = 0; passedMs <= PROBATION_MS || (this.#clock.pending().includes(RETRY_MS) && retries < 20); retries += 1) {
       this.#clock.advance(RETRY_MS);
+      passedMs += RETRY_MS;
       await untilIdle(this.#scheduler);
     }
   }
@@ -231,6 +234,8 @@ class World {
     };
     const read = (): void => {
       void this.#step(`${name} reads`, () => {
+        // The agent has left this stream, which the controller has not noticed.
+        if (!isCurrent()) return;
         for (let chunk: unknown = theirs.read(); chunk !== null; chunk = theirs.read())
           for (const { type, payload } of reader.push(chunk as Buffer) ?? []) if (type === DOWN.bundle) take(payload);
       });
