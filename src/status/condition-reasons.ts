@@ -31,7 +31,7 @@ interface Reasons {
     | 'ProviderWithheld'
     | 'NoAgent';
   readonly Enforced: 'Enforced' | 'SelectsNothing' | 'PartlyEnforced' | 'NotEnforced' | 'DryRun' | 'OverBudget';
-  readonly Programmed: 'Programmed' | 'SelectsNothing' | 'NotAccepted' | 'NoAgent' | 'BundleRefused' | 'Pending';
+  readonly Programmed: 'Programmed' | 'SelectsNothing' | 'NotAccepted' | 'NoAgent' | 'BundleRefused' | 'TwoStreams' | 'Pending';
   readonly Tampered: 'BundleTampered';
 }
 
@@ -147,6 +147,11 @@ export const CONDITION_REASONS: { readonly [T in ConditionType]: Condition<T> } 
         status: 'False',
         isWarned: true,
         meaning: 'Agents refuse the bundle, and keep the last good one. The message has their error codes.',
+      },
+      TwoStreams: {
+        status: 'False',
+        isWarned: true,
+        meaning: 'Two agents report for one pod, and not the same. The message has its name; look for a second container with its token.',
       },
       Pending: { status: 'False', meaning: 'Some agents enforce another version, are not connected, or were injected without the feed.' },
     },
