@@ -24,3 +24,24 @@ export function onOneLine(text: string): string {
     .filter((line) => line !== '')
     .join(' ');
 }
+
+/** Control and format characters, halves of surrogate pairs, and the two line separators that are neither. */
+export const SPECIAL_CHARACTERS: RegExp = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+]);
+
+/** `text` on one line, with escapes such as `\n` and `\u001b` for everything that a terminal would interpret. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(SPECIAL_CHARACTERS, (character) => SHORT_ESCAPES.get(character) ?? escapeUnits(character));
+}
+
+/** Each UTF-16 unit of `text` as `\uXXXX`. */
+export function escapeUnits(text: string): string {
+  let escaped = '';
+  for (let at = 0; at < text.length; at += 1) escaped += `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
+  return escaped;
+}

@@ -44,6 +44,7 @@ export class LineWriter {
   #stalled = false;
   #onIdle: (() => void) | undefined;
   #flushing: Promise<void> | undefined;
+  #formatLog = (line: string): string => line;
 
   /** @param budget of another process, for tests */
   constructor(sink: LogSink, budget: ByteBudget = LOG_BUDGET) {
@@ -67,8 +68,14 @@ export class LineWriter {
     this.#cancelFlush ??= startTimer(LIMITS.accessLogFlush, () => this.#flushPeriodEnded());
   }
 
-  /** Adds a line that is written as soon as possible. @param line with its line feed */
-  addLog(line: string): void {
+  /** The form of later log lines; access log lines keep theirs. @param format gets a line with its line feed and returns one */
+  formatLogs(format: (line: string) => string): void {
+    this.#formatLog = format;
+  }
+
+  /** Adds a line that is written as soon as possible. @param json with its line feed */
+  addLog(json: string): void {
+    const line = this.#formatLog(json);
     const block = this.#spaceFor(Buffer.byteLength(line), LIMITS.logBuffers.value);
     if (block === undefined) {
       this.#lose('log', 1);

@@ -31,6 +31,7 @@ interface InjectOptions {
   readonly initImage?: string;
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   readonly agentLogLevel?: string;
+  readonly agentLogFormat?: string;
 }
 
 /** Adds `inject` to the program. */
@@ -48,6 +49,7 @@ export function addInjectCommand(program: Command, { context, finish }: CommandH
     .option('--init-image <image>', 'image of the init container (default: that of the agent with the name redirect instead of agent)')
     .addOption(new Option('--image-pull-policy <policy>', 'image pull policy of both').choices(['Always', 'IfNotPresent', 'Never']))
     .addOption(new Option('--agent-log-level <level>', 'log level of the agent').choices(['debug', 'info', 'warn', 'error']))
+    .addOption(new Option('--agent-log-format <format>', 'form of the log lines of the agent').choices(['json', 'text']))
     .action(async (options: InjectOptions) => finish(await inject(options, context)));
 }
 
@@ -103,6 +105,7 @@ async function readSettings(options: InjectOptions, context: CommandContext): Pr
     trust: { anchor: formatTrustAnchor(await readTrustAnchor(options.trustAnchor, context)), floor: 0 },
     ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
     ...(options.agentLogLevel === undefined ? {} : { logLevel: options.agentLogLevel }),
+    ...(options.agentLogFormat === undefined ? {} : { logFormat: options.agentLogFormat }),
   };
 }
 

@@ -11,7 +11,7 @@ import { RefusedError } from '../../errors.ts';
 import { readRegularFile } from '../../regular-file.ts';
 import type { AgentView, RunFinding, RunningDirectory } from '../../standalone/run-directory.ts';
 import type { ManifestObject } from '../../state/manifests.ts';
-import { createLogger, type LogLevel } from '../../telemetry/logger.ts';
+import { createLogger, type LogFormat, type LogLevel } from '../../telemetry/logger.ts';
 import { type CommandContext, CommandError, type CommandHost, type OutputStream } from '../context/command-context.ts';
 import { EXIT_BAD_DATA, EXIT_FINDINGS, EXIT_OK } from '../context/exit-codes.ts';
 import { checkManifests } from '../input/check-findings.ts';
@@ -32,6 +32,7 @@ interface RunCommandOptions {
   readonly config?: string;
   readonly state?: string;
   readonly logLevel: LogLevel;
+  readonly logFormat?: LogFormat;
   readonly accessLog: boolean;
 }
 
@@ -72,6 +73,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
     .addOption(
       new Option('--log-level <level>', 'lowest level of log lines').choices(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
     )
+    .addOption(new Option('--log-format <format>', 'form of log lines (default: text on a terminal, else json)').choices(['json', 'text']))
     .option('--no-access-log', 'do not write a line per request to stdout')
     .action(async (directory: string, options: RunCommandOptions) => {
       const { mesh, jwks } = await readConfig(options.config, context);
@@ -85,7 +87,7 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
           ...(options.state === undefined ? {} : { stateDirectory: resolve(context.cwd, options.state) }),
           mesh,
           jwks,
-          logger: createLogger({ level: options.logLevel, component: 'sallyport', fd: STDERR_FD }),
+          logger: createLogger({ level: options.logLevel, format: logFormatOf(options, context), component: 'sallyport', fd: STDERR_FD }),
           accessLog: options.accessLog,
         },
         stop,
@@ -96,6 +98,10 @@ export function addRunCommand(program: Command, { context, finish }: CommandHost
       await running.stopped;
       finish(EXIT_OK);
     });
+}
+
+function logFormatOf({ logFormat }: RunCommandOptions, { stderr }: CommandContext): LogFormat {
+  return logFormat ?? (stderr.isTTY === true ? 'text' : 'json');
 }
 
 /** One line per cause, each with the directory. */

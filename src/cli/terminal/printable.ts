@@ -3,17 +3,11 @@
  * what it takes for a command, and the author of a manifest or a request chooses both.
  */
 import { redactSecrets } from '../../explain/redact.ts';
+import { escapeControls, escapeUnits, SPECIAL_CHARACTERS } from '../../text.ts';
 
 const MAX_TARGET = 200;
 /** A longer value says no more to a person; JSON and YAML have all of it. */
 const MAX_SHOWN = 2000;
-/** Control and format characters, halves of surrogate pairs, and the two line separators that are neither. */
-const SPECIAL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-const SHORT: ReadonlyMap<string, string> = new Map([
-  ['\n', '\\n'],
-  ['\r', '\\r'],
-  ['\t', '\\t'],
-]);
 /** Azure Pipelines, TeamCity and older GitHub runners take these anywhere in a line. */
 const COMMAND = /##(vso\[|teamcity\[|\[)/gi;
 /** What `node:util` writes to style text. */
@@ -28,7 +22,7 @@ export function requestText({ method, target }: { readonly method: string; reado
 
 /** `text` on one line, with escapes such as `\n` and `\u001b` for everything that a terminal or a CI service would interpret. */
 export function printable(text: string): string {
-  return text.replaceAll(SPECIAL, escapeCharacter).replaceAll(COMMAND, '#\\u0023$1');
+  return escapeControls(text).replaceAll(COMMAND, '#\\u0023$1');
 }
 
 /** As {@link printable}, and cut if it is very long. */
@@ -48,7 +42,7 @@ export function printableLines(text: string): string {
 export function escapeSpecial(document: string, format: 'json' | 'yaml'): string {
   const escape = format === 'json' ? escapeUnits : escapeCodePoint;
   return document
-    .replaceAll(SPECIAL, (character) => (character === '\n' ? character : escape(character)))
+    .replaceAll(SPECIAL_CHARACTERS, (character) => (character === '\n' ? character : escape(character)))
     .replaceAll(COMMAND, '#\\u0023$1');
 }
 
@@ -73,18 +67,8 @@ function withoutCommand(line: string): string {
   return plain.startsWith('::') ? line.replace('::', '\\u003a:') : line;
 }
 
-function escapeCharacter(character: string): string {
-  return SHORT.get(character) ?? escapeUnits(character);
-}
-
 /** YAML does not combine two escapes. */
 function escapeCodePoint(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : escapeUnits(character);
-}
-
-function escapeUnits(character: string): string {
-  let escaped = '';
-  for (let at = 0; at < character.length; at += 1) escaped += `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;
-  return escaped;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { RefusedError, TransientError } from '../../../src/errors.ts';
 import { flushLogs } from '../../../src/telemetry/line-writer.ts';
-import { createLogger, type Logger, type LogLevel } from '../../../src/telemetry/logger.ts';
+import { createLogger, type LogFormat, type Logger, type LogLevel } from '../../../src/telemetry/logger.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-logger-'));
 
@@ -36,6 +36,30 @@ describe('logger', () => {
     const levels = lines.map(({ message }) => message);
     expect(levels).to.deep.equal(['warn', 'error']);
     expect(await logged('silent', (logger) => logger.fatal('any'))).to.deep.equal([]);
+  });
+
+  it('changes level and form of all its children while it runs', async () => {
+    const path = join(directory, 'live');
+    const fd = openSync(path, 'w');
+    let [level, format]: [LogLevel, LogFormat] = ['info', 'json'];
+    const logger = createLogger({ level: () => level, format: () => format, component: 'controller', fd });
+    const child = logger.child({ part: 'reflector' });
+    child.debug('one');
+    [level, format] = ['debug', 'text'];
+    child.debug({ token: 'secret' }, 'two');
+    // A second logger of the process leaves the form alone, as the one that reports why the process ends.
+    createLogger({ level: 'error', component: 'controller', fd }).error('three');
+    level = 'silent';
+    child.fatal('four');
+    [level, format] = ['warn', 'json'];
+    child.info('five');
+    child.warn('six');
+    await flushLogs();
+    closeSync(fd);
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+
+    expect(lines.map((line) => /two|three|"six"/.exec(line)?.[0])).to.deep.equal(['two', 'three', '"six"']);
+    expect(lines[0]).to.match(/^\S+Z DEBUG two +component=controller part=reflector token=\[redacted\]$/);
   });
 
   it('writes no key twice when a part of the process logs', async () => {

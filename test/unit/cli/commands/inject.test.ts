@@ -23,6 +23,7 @@ interface Container {
   readonly name: string;
   readonly image: string;
   readonly imagePullPolicy?: string;
+  readonly env?: readonly object[];
 }
 
 function inject(
@@ -47,6 +48,15 @@ describe('sallyport inject', () => {
     expect([exitCode, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.match(/^# kept\n/);
     expect(agentOf(stdout)?.image).to.equal(DEFAULT_AGENT_IMAGE);
+  });
+
+  it('sets level and form of the log lines of the agent', async () => {
+    const { stdout } = await inject({ 'a.yaml': DEPLOYMENT }, ['-f', 'a.yaml', '--agent-log-level', 'warn', '--agent-log-format', 'text']);
+
+    expect(agentOf(stdout)?.env).to.deep.include.members([
+      { name: 'SALLYPORT_LOG_LEVEL', value: 'warn' },
+      { name: 'SALLYPORT_LOG_FORMAT', value: 'text' },
+    ]);
   });
 
   it('reads standard input for -, and changes nothing when run on its own output', async () => {
