@@ -5,6 +5,7 @@ import { TransientError } from '../errors.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { collectionPath, type Resource } from './paths.ts';
+import type { Lane } from './request-budget.ts';
 
 /** Selects the objects of one resource. */
 export interface Collection {
@@ -17,6 +18,8 @@ export interface Collection {
   readonly fieldSelector?: string;
   /** Requests metadata only: objects have neither spec nor data. */
   readonly metadataOnly?: boolean;
+  /** Share of the request limit that the list uses; absent: `default`. */
+  readonly lane?: Lane;
 }
 
 /**
@@ -63,6 +66,7 @@ export async function listObjects(
       query,
       accept: acceptOf(collection, 'List'),
       timeoutMs: TIMEOUT_MS,
+      ...(collection.lane === undefined ? {} : { lane: collection.lane }),
       signal,
     });
     const page = isRawObject(json) ? json : {};

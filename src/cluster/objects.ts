@@ -5,6 +5,7 @@ import { RefusedError } from '../errors.ts';
 import type { KubeClient } from './client.ts';
 import { isRawObject, type RawObject } from './kube-object.ts';
 import { type ObjectRef, objectPath } from './paths.ts';
+import type { Lane } from './request-budget.ts';
 
 /** Reads one object; undefined if it does not exist. @throws like {@link KubeClient.request}, except for 404 */
 export async function readObject(client: KubeClient, ref: ObjectRef, signal?: AbortSignal): Promise<RawObject | undefined> {
@@ -18,6 +19,8 @@ export interface DeleteOptions {
   readonly uid?: string;
   /** Deletes the object only if it is unchanged since this version. */
   readonly resourceVersion?: string;
+  /** Share of the request limit that it uses; absent: `default`. */
+  readonly lane?: Lane;
   readonly signal?: AbortSignal;
 }
 
@@ -27,13 +30,14 @@ export interface DeleteOptions {
  * @throws TransientError `SP_KUBE_CONFLICT` if a precondition fails; otherwise like {@link KubeClient.request}
  */
 export async function deleteObject(client: KubeClient, ref: ObjectRef, options: DeleteOptions = {}): Promise<boolean> {
-  const { uid, resourceVersion } = options;
+  const { uid, resourceVersion, lane } = options;
   const preconditions = { ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
   const answer = await ifFound(
     client.request({
       method: 'DELETE',
       path: objectPath(ref),
       body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', preconditions },
+      ...(lane === undefined ? {} : { lane }),
       ...signalOf(options.signal),
     }),
   );

@@ -60,6 +60,11 @@ export const REQUEST_AUTHENTICATIONS: Resource = define(`${SECURITY_GROUP}/v1`, 
 /** AuthorizationPolicies. */
 export const AUTHORIZATION_POLICIES: Resource = define(`${SECURITY_GROUP}/v1`, 'AuthorizationPolicy', AUTHORIZATION_POLICY_PLURAL);
 
+/** Reports of openreports.io. */
+export const REPORTS: Resource = define('openreports.io/v1alpha1', 'Report', 'reports');
+/** ClusterReports of openreports.io (cluster-scoped). */
+export const CLUSTER_REPORTS: Resource = define('openreports.io/v1alpha1', 'ClusterReport', 'clusterreports', false);
+
 /** Value of an object's `apiVersion`: `v1`, `apps/v1`, … */
 export function apiVersionOf(resource: Resource): string {
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;

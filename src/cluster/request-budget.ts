@@ -6,9 +6,9 @@ import type { Clock } from '../clock.ts';
 
 /**
  * What a request is for. `publish`: bundles and what agents need with them; `default`: reads and everything else; `status`: statuses of
- * policies; `touch`: annotations of pods.
+ * policies; `touch`: annotations of pods; `report`: reports of findings.
  */
-export type Lane = 'publish' | 'default' | 'status' | 'touch';
+export type Lane = 'publish' | 'default' | 'status' | 'touch' | 'report';
 
 /** Size and refill rate of the budget. */
 export interface RequestBudgetOptions {
@@ -26,7 +26,7 @@ export interface RequestBudget {
 }
 
 /** Permits of a lane for each permit of the lightest one, while both wait. */
-const WEIGHTS: Readonly<Record<Lane, number>> = { publish: 16, default: 8, touch: 3, status: 1 };
+const WEIGHTS: Readonly<Record<Lane, number>> = { publish: 16, default: 8, touch: 3, status: 1, report: 1 };
 const LANES = Object.keys(WEIGHTS) as readonly Lane[];
 
 interface Waiting {
@@ -51,7 +51,7 @@ class Budget {
 
   constructor(options: RequestBudgetOptions) {
     this.#options = options;
-    this.#lanes = { publish: emptyLane(), default: emptyLane(), touch: emptyLane(), status: emptyLane() };
+    this.#lanes = { publish: emptyLane(), default: emptyLane(), touch: emptyLane(), status: emptyLane(), report: emptyLane() };
     this.#tokens = options.burst;
     this.#filledAtMs = options.clock.nowMs();
   }

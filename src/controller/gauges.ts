@@ -31,6 +31,7 @@ export function createGauges({ clusterState, ledger, jwksCache, keyRing, term }:
       workload: term()?.pipeline.queue.running() ?? [],
       'policy-status': term()?.statuses.queue.running() ?? [],
       'pod-touch': term()?.touches.queue.running() ?? [],
+      report: term()?.reports?.queue.running() ?? [],
     }),
   };
 }

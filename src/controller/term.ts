@@ -6,6 +6,8 @@ import type { Clock } from '../clock.ts';
 import type { KubeClient } from '../cluster/client.ts';
 import type { Recorder } from '../cluster/recorder.ts';
 import { createKubeletResync } from '../delivery/kubelet-resync.ts';
+import { createReportLoop, type ReportLoop } from '../reports/report-loop.ts';
+import { createReportStore } from '../reports/report-store.ts';
 import { createStatusLoop, type StatusLoop } from '../status/status-loop.ts';
 import { createStatusWriter } from '../status/status-writer.ts';
 import type { ControllerMetrics } from '../telemetry/controller-metrics.ts';
@@ -31,6 +33,10 @@ export interface TermOptions {
   readonly resyncMs: number;
   /** Pods patched at the same time. */
   readonly touchBatchSize: number;
+  /** Whether findings are written as reports of openreports.io; absent: no. */
+  readonly reports?: boolean;
+  /** Present: this process has rights in these namespaces only. */
+  readonly watchNamespaces?: readonly string[];
 }
 
 /** The work of the present term. */
@@ -38,6 +44,8 @@ export interface Term {
   readonly pipeline: Pipeline;
   readonly statuses: StatusLoop;
   readonly touches: Touches;
+  /** Undefined: no reports are written. */
+  readonly reports: ReportLoop | undefined;
 }
 
 /** When a term ends: `lost` aborts at its end for whatever reason, `stopping` only when the process is asked to stop. */
@@ -67,10 +75,12 @@ export async function runTerm(
   const indexes = createLabelIndexes({ ...replica, store: replica.labelIndexStore, rootNamespace, logger: options.logger });
   const touches = createTermTouches(replica, options, workSignal);
   const pipeline = createTermPipeline(replica, { ...options, beforePublish: indexes.beforePublish, touches }, workSignal);
-  const statuses = createTermStatuses(replica, options, workSignal);
+  const reports = options.reports === true ? createTermReports(replica, options, workSignal) : undefined;
+  const statuses = createTermStatuses(replica, { ...options, onFacts: reports?.onFacts }, workSignal);
   const unsubscribe = options.mesh.subscribe(() => {
     pipeline.notify({ kind: 'mesh' });
     statuses.notifyAll();
+    reports?.notifyAll();
   });
   const stopFollowingKeys = keyRing.subscribe(() => {
     pipeline.renew();
@@ -78,11 +88,12 @@ export async function runTerm(
   });
   const stopFollowingAgents = followAgents(replica, { touches, recorder: options.recorder });
   const stopClampEvents = recordClamps(clusterState, options.recorder);
-  onTerm({ pipeline, statuses, touches });
+  onTerm({ pipeline, statuses, touches, reports });
   try {
     await Promise.all([
       pipeline.run(signals.lost),
       statuses.run(signals.lost),
+      reports?.run(signals.lost),
       indexes.run(pipeline.queue.holds, signals.lost),
       keepLastGood({ store: replica.lastGoodStore, clusterState, clock, logger: options.logger }, signals.lost),
     ]);
@@ -168,8 +179,26 @@ function createTermTouches(replica: Replica, { client, metrics, logger, touchBat
   });
 }
 
-function createTermStatuses(replica: Replica, options: TermOptions, workSignal: AbortSignal): StatusLoop {
-  const { metrics, client, recorder } = options;
+function createTermReports(replica: Replica, options: TermOptions, workSignal: AbortSignal): ReportLoop {
+  const { client, metrics, mesh, logger, watchNamespaces } = options;
+  const hasClusterReport = watchNamespaces === undefined;
+  return createReportLoop({
+    ...replica,
+    mesh: mesh.current,
+    store: createReportStore({ client, list: replica.list, hasClusterReport }),
+    hasClusterReport,
+    logger: logger.child({ part: 'reports' }),
+    onWrite: metrics.onReportWrite,
+    workSignal,
+    queueObserver: metrics.queue('report'),
+    workerObserver: metrics.workers('report', 1),
+  });
+}
+
+type StatusOptions = TermOptions & { readonly onFacts: ReportLoop['onFacts'] | undefined };
+
+function createTermStatuses(replica: Replica, options: StatusOptions, workSignal: AbortSignal): StatusLoop {
+  const { metrics, client, recorder, onFacts } = options;
   return createStatusLoop({
     ...replica,
     signing: () => {
@@ -180,6 +209,7 @@ function createTermStatuses(replica: Replica, options: TermOptions, workSignal: 
     write: createStatusWriter({ client, recorder }),
     logger: options.logger.child({ part: 'status' }),
     onWrite: metrics.onStatusWrite,
+    ...(onFacts === undefined ? {} : { onFacts }),
     workSignal,
     queueObserver: metrics.queue('policy-status'),
     workerObserver: metrics.workers('policy-status', 2),

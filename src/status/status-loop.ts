@@ -8,6 +8,7 @@ import type { SlimPod } from '../api/kube/slim.ts';
 import { hasAgent, workloadOf } from '../api/kube/workload.ts';
 import type { Clock } from '../clock.ts';
 import type { JwksCache } from '../jwks/jwks-cache.ts';
+import type { PolicyEntry } from '../state/cluster-state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createWorkQueue, type QueueObserver, type WorkQueue } from '../workqueue/queue.ts';
 import { MAX_RETRY_DELAY_MS, runWorkers, type WorkerObserver } from '../workqueue/workers.ts';
@@ -24,6 +25,8 @@ export interface StatusLoopOptions extends FactSources {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onWrite?: (result: 'updated' | 'unchanged' | 'gone') => void;
+  /** Called with the facts about each policy before its status is written. Must not throw. */
+  readonly onFacts?: (entry: PolicyEntry, facts: PolicyFacts) => void;
   /** Time between a change and the update of the status, in milliseconds; further changes meanwhile add nothing; default 200. */
   readonly settleMs?: number;
   /**
@@ -75,6 +78,7 @@ export function createStatusLoop(options: StatusLoopOptions): StatusLoop {
     else notBefore.set(key, clock.nowMs() + pauseMs);
     // The ledger queues the policy again once the last of its workloads is verified.
     if (facts === undefined) return;
+    options.onFacts?.(entry, facts);
     const result = await options.write(entry, facts, signal);
     options.onWrite?.(result);
   };

@@ -64,6 +64,7 @@ export interface ControllerMetrics {
   readonly onKeyFetch: (result: 'success' | 'failure', namespaces: Iterable<string>) => void;
   readonly onTouch: (result: 'patched' | 'gone' | 'failed') => void;
   readonly onStatusWrite: (result: string) => void;
+  readonly onReportWrite: (result: string) => void;
   /** @param changes bundles that a periodic resync updated because a watch event was missed; expected to be 0 */
   readonly onResync: (changes: number) => void;
   /** Another client changed a published bundle. */
@@ -121,6 +122,7 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
     },
     onTouch: (result) => counters.touches.inc({ result }),
     onStatusWrite: (result) => counters.statusWrites.inc({ result }),
+    onReportWrite: (result) => counters.reportWrites.inc({ result }),
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
     feed: (open) => feedMetrics(registry, open),
@@ -176,6 +178,7 @@ function createCounters(registry: Registry): {
   readonly keyFetches: Counter;
   readonly touches: Counter;
   readonly statusWrites: Counter;
+  readonly reportWrites: Counter;
   readonly resyncChanges: Counter;
   readonly reloads: Counter;
   readonly tampered: Counter;
@@ -192,6 +195,7 @@ function createCounters(registry: Registry): {
     keyFetches: make('sallyport_jwks_fetch_total', 'JWKS fetches by namespace of the policies and result.', ['result', 'namespace']),
     touches: make('sallyport_pod_touch_total', 'Patches of the kubelet resync annotation of pods, by result.', ['result']),
     statusWrites: make('sallyport_status_write_total', 'Status updates of policies by result.', ['result']),
+    reportWrites: make('sallyport_report_write_total', 'Updates of reports of openreports.io by result.', ['result']),
     resyncChanges: make('sallyport_resync_changes_total', 'Bundles that a periodic resync updated because a watch event was missed.'),
     reloads: make('sallyport_config_reload_total', 'Reloads of the configuration file by result.', ['result']),
     tampered: make(

@@ -6,6 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -81,6 +82,22 @@ export async function buildModule(name: string, directory: URL, signal?: AbortSi
     signal,
   );
   return goal;
+}
+
+/**
+ * The directory of a Go module of others, from the module cache or the module proxy.
+ * @param sum its hash, as in a go.sum
+ * @throws Error when the proxy has other content
+ */
+export async function moduleDirectory(module: string, version: string, sum: string, signal?: AbortSignal): Promise<string> {
+  const { stdout } = await run('go', ['mod', 'download', '-json', `${module}@${version}`], {
+    cwd: tmpdir(),
+    env: goEnv(),
+    ...(signal ? { signal } : {}),
+  });
+  const { Dir, Sum } = JSON.parse(stdout) as { Dir: string; Sum: string };
+  if (Sum !== sum) throw new Error(`${module}@${version} has the hash ${Sum}, not ${sum}`);
+  return Dir;
 }
 
 async function buildMissing(suite: Suite, signal?: AbortSignal): Promise<void> {

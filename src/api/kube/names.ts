@@ -85,6 +85,8 @@ export const WORKLOAD_KIND_ANNOTATION = 'sallyport.dev/workload-kind';
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 /** Value of {@link MANAGED_BY_LABEL}. */
 export const MANAGED_BY = 'sallyport';
+/** Name of each Report and of the ClusterReport of openreports.io. */
+export const REPORT_NAME = 'sallyport';
 /** Annotation of a bundle's ConfigMap: SHA-256 digest of the bundle. */
 export const DIGEST_ANNOTATION = 'sallyport.dev/digest';
 

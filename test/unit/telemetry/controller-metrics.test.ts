@@ -53,6 +53,7 @@ describe('controller metrics', () => {
       'sallyport_log_dropped_total',
       'sallyport_pod_touch_total',
       'sallyport_policies',
+      'sallyport_report_write_total',
       'sallyport_resync_changes_total',
       'sallyport_signing_keys_usable',
       'sallyport_status_write_total',
@@ -78,6 +79,7 @@ describe('controller metrics', () => {
     metrics.onKeyFetch('failure', ['foo', 'bar']);
     metrics.onTouch('patched');
     metrics.onStatusWrite('written');
+    metrics.onReportWrite('updated');
     metrics.onConfigReload('failure');
     metrics.onResync(2);
     const { registry } = metrics;
