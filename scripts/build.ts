@@ -20,6 +20,7 @@ const entries = {
   agent: 'src/main/agent.ts',
   'agent-feed': 'src/agent/bundles/feed-source.ts',
   'agent-grpc': 'src/agent/ext-authz/grpc-library.ts',
+  'agent-traces': 'src/agent/traces/traces.ts',
   controller: 'src/main/controller.ts',
   redirect: 'src/main/redirect.ts',
   [NEW_ACCESS_WORKER]: 'src/webhook/new-access-worker.ts',
@@ -34,6 +35,8 @@ function apart(name: string, filter: RegExp, path: string): Plugin {
 const feedApart = apart('feed-apart', /\/feed-source\.ts$/, './agent-feed.mjs');
 /** The agent loads the gRPC library from the file next to it, and only when an ext_authz provider speaks gRPC. */
 const grpcApart = apart('grpc-apart', /\/grpc-library\.ts$/, './agent-grpc.mjs');
+/** The agent loads traces from the file next to it, and only when a collector is configured. */
+const tracesApart = apart('traces-apart', /\/traces\.ts$/, './agent-traces.mjs');
 /** The launcher checks the version of Node.js before anything else is parsed. */
 const cliApart = apart('cli-apart', /\/cli\.ts$/, './cli.mjs');
 
@@ -87,7 +90,7 @@ function packageFacts(version: string): Plugin {
 
 const PLUGINS: Readonly<Record<string, readonly Plugin[]>> = {
   cli: [lazyWidths],
-  agent: [feedApart, grpcApart, withoutPinoOutput],
+  agent: [feedApart, grpcApart, tracesApart, withoutPinoOutput],
   redirect: [withoutPinoOutput],
   sallyport: [cliApart],
 };

@@ -72,7 +72,7 @@ function agentSize() {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-figures-'));
   const file = join(directory, 'agent.mjs');
   const options = ['--bundle', '--platform=node', '--format=esm', '--target=node24', '--minify-syntax', '--legal-comments=none'];
-  const apart = ['--external:*grpc-library.ts', '--external:*/feed-source.ts'];
+  const apart = ['--external:*grpc-library.ts', '--external:*/feed-source.ts', '--external:*/traces.ts'];
   execFileSync(esbuild, ['src/main/agent.ts', `--outfile=${file}`, ...options, ...apart, '--log-level=error'], {
     cwd: root,
   });

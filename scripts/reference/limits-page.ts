@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<LimitPart, string>> = {
   ext_authz: 'Checks by ext_authz providers',
   admin: 'Admin port',
   logs: 'Access log and log',
+  traces: 'Traces',
   bundles: 'Bundles',
   tokens: 'Tokens',
 };

@@ -40,7 +40,7 @@ export const IMAGES: Readonly<Record<ImageName, ImageContent>> = {
   agent: {
     title: 'sallyport-agent',
     packages: NODE_LIBRARIES,
-    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs'],
+    bundles: ['agent.mjs', 'agent-feed.mjs', 'agent-grpc.mjs', 'agent-traces.mjs'],
     entrypoint: [
       NODE,
       '--disable-sigusr1',

@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { BundleOptions } from './bundles/bundles.ts';
 import type { AgentLimits, ExtAuthzClient } from './context.ts';
 import type { ReaderOrProblem } from './listener/original-destination.ts';
+import type { TraceOptions } from './traces/traces.ts';
 
 /** A port that the agent protects. */
 export interface GuardedPort {
@@ -47,6 +48,8 @@ export interface AgentOptions extends BundleOptions {
   /** How long exchanges may continue after `stop`, in milliseconds. */
   readonly drainMs: number;
   readonly logger: Logger;
+  /** Absent: no traces; `traceparent` of clients reaches the application unchanged. */
+  readonly traces?: TraceOptions | undefined;
   /** Export the metrics of Node.js as well; only for the single agent of a process. */
   readonly processMetrics: boolean;
   /** Replaces the client that sends checks to the providers of the bundle. */

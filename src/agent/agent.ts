@@ -16,6 +16,7 @@ import { Bundles } from './bundles/bundles.ts';
 import { DEFAULT_LIMITS } from './context.ts';
 import { descriptorLimit, type FittedLimits, fitToDescriptors, isTooFew } from './descriptors.ts';
 import { EvaluationQueue } from './exchange/evaluation-queue.ts';
+import type { ExchangeObserver } from './exchange/exchange-record.ts';
 import { createExtAuthzClient } from './ext-authz/client.ts';
 import type { ListenerContext } from './listener/listener.ts';
 import { AccessLog } from './log/access-log.ts';
@@ -25,7 +26,8 @@ import { observeConnections } from './log/observe-connections.ts';
 import { observeExchanges } from './log/observe-exchanges.ts';
 import { interfaceNames } from './net/interface-names.ts';
 import { newRequestId } from './request-ids.ts';
-import { startServers } from './servers.ts';
+import { type Servers, startServers } from './servers.ts';
+import type { Traces } from './traces/traces.ts';
 
 /** An agent that serves. */
 export interface RunningAgent {
@@ -61,10 +63,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     waitingRequests: () => evaluations.length,
   });
   const accessLog = openAccessLog(options, clock);
+  const traces = await openTraces(options, metrics, clock);
   const bundles = createBundles(options, holder, metrics, clock);
   await bundles.begin();
   const fitted = fittedLimits(options);
-  const limitLog = new LimitLog(options.logger, clock);
   const stopFollowing = new AbortController();
   const context: ListenerContext = {
     activePolicy: () => holder.current,
@@ -74,7 +76,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     appProtocolOf: (port) => options.appProtocols?.get(port) ?? options.appProtocols?.get(0) ?? 'client',
     clock,
     date: new HttpDate(clock),
-    observer: observeExchanges(metrics, accessLog, clock),
+    ...withTraces(observeExchanges(metrics, accessLog, clock), traces),
     connections: metrics,
     tcpObserver: observeConnections(metrics, accessLog),
     extAuthz: options.extAuthz ?? createExtAuthzClient({ logger: options.logger, clock, signal: stopFollowing.signal }),
@@ -83,12 +85,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   };
   const servers = await startServers({ options, holder, metrics, context, maxAdminConnections: fitted.maxAdminConnections });
   const following = bundles.follow(stopFollowing.signal);
-  const stopSweeping = startInterval(LIMITS.connectionSweep, () => {
-    servers.sweep(clock.nowMs());
-    limitLog.check();
-  });
+  const stopSweeping = startSweeping(servers, options.logger, clock);
   const stopAll = async (): Promise<void> => {
+    const stopMs = clock.nowMs();
     await servers.stop(options.drainMs);
+    await traces?.stop(Math.max(LIMITS.spanFlushTime.value, options.drainMs - (clock.nowMs() - stopMs)));
     stopFollowing.abort();
     await following;
     stopSweeping();
@@ -111,6 +112,18 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   };
 }
 
+function withTraces(observer: ExchangeObserver, traces: Traces | undefined): Pick<ListenerContext, 'observer' | 'tracer'> {
+  return traces === undefined ? { observer } : { observer: traces.observe(observer), tracer: traces };
+}
+
+function startSweeping(servers: Servers, logger: AgentOptions['logger'], clock: Clock): () => void {
+  const limitLog = new LimitLog(logger, clock);
+  return startInterval(LIMITS.connectionSweep, () => {
+    servers.sweep(clock.nowMs());
+    limitLog.check();
+  });
+}
+
 /** The limits of the options, lowered where the process may open too few file descriptors for them. */
 function fittedLimits({ limits: wanted, ports, capturePort, logger }: AgentOptions): FittedLimits {
   const limits = { ...DEFAULT_LIMITS, ...wanted };
@@ -126,6 +139,19 @@ function openAccessLog(options: AgentOptions, clock: Clock): AccessLog | undefin
   if (options.accessLog === undefined) return undefined;
   const { fd, allowSampleRate } = options.accessLog;
   return new AccessLog({ writer: lineWriterOf(fd), allowSampleRate, clock, random: Math.random });
+}
+
+async function openTraces(options: AgentOptions, metrics: AgentMetrics, clock: Clock): Promise<Traces | undefined> {
+  if (options.traces === undefined) return undefined;
+  const loaded = await import('./traces/traces.ts');
+  const { logger } = options;
+  return new loaded.Traces(options.traces, {
+    clock,
+    logger,
+    limits: LIMITS,
+    random: Math.random,
+    onSpans: (result, count) => metrics.onSpans(result, count),
+  });
 }
 
 function createBundles(options: AgentOptions, holder: ActivePolicyHolder, metrics: AgentMetrics, clock: Clock): Bundles {

@@ -5,6 +5,8 @@ import type { LimitName } from './agent-limits.ts';
 import { CAPTURE_LIMITS_REFERENCE } from './capture-limits-reference.ts';
 import { FEED_LIMITS_REFERENCE } from './feed-limits-reference.ts';
 import { HTTP2_REFERENCE } from './http2-limits-reference.ts';
+import { LOG_LIMITS_REFERENCE } from './log-limits-reference.ts';
+import { TRACE_LIMITS_REFERENCE } from './trace-limits-reference.ts';
 
 /** One row of the reference page; Markdown without a final period. */
 export interface LimitReference {
@@ -19,7 +21,7 @@ export interface LimitReference {
 }
 
 /** A section of the page. */
-export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'bundles' | 'tokens';
+export type LimitPart = 'clients' | 'application' | 'ext_authz' | 'admin' | 'logs' | 'traces' | 'bundles' | 'tokens';
 
 const CODEC = 'reason="codec"';
 const DISCARDED = 'reason="discarded"';
@@ -293,50 +295,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
   },
   probeResponseBytes: { part: 'admin', bounds: 'bytes of a probe response that are looked at', beyond: 'the probe fails (500)' },
 
-  accessLogBuffers: {
-    part: 'logs',
-    bounds: 'buffers of 128 KiB in use when a line of a request that was not allowed is added',
-    beyond: 'the line is dropped',
-  },
-  accessLogAllowBuffers: { part: 'logs', bounds: 'the same for an allowed request', beyond: 'the line is dropped' },
-  accessLogField: { part: 'logs', bounds: 'characters of one field of the access log', beyond: 'the field is cut' },
-  nearMissTime: {
-    part: 'logs',
-    bounds: 'time in a second to find the nearest rule of requests that no ALLOW rule matched',
-    beyond: 'only what may be the first miss of a policy in this second is looked at',
-  },
-  firstNearMissTime: {
-    part: 'logs',
-    bounds: 'time in a second for all of these searches',
-    beyond: 'the lines of further misses do not name a rule',
-  },
-  namedPolicies: { part: 'logs', bounds: 'policies that are remembered as named in this second', beyond: 'they may be named again' },
-  policySeries: {
-    part: 'logs',
-    bounds: 'series of `sallyport_agent_policy_decisions_total` with the name of a policy',
-    beyond: 'a series that has not counted under the active bundle is dropped, else the policy counts as `other`',
-  },
-  dryRunSeries: {
-    part: 'logs',
-    bounds: 'series of `sallyport_agent_dry_run_decisions_total` with the name of a policy',
-    beyond: 'as for `policy-series`',
-  },
-  accessLogFlush: { part: 'logs', bounds: 'time that an access log line may wait for others to be written with it', beyond: NOTHING },
-  limitLog: {
-    part: 'logs',
-    bounds: 'time between two log lines on limits that were reached',
-    beyond: 'the next line has the number of times',
-  },
-  logBuffers: {
-    part: 'logs',
-    bounds: 'buffers of 128 KiB with lines that the reader of stdout has not taken',
-    beyond: 'the log line is dropped; once the log can be written again, a line says how many were',
-  },
-  logBytes: { part: 'logs', bounds: 'bytes of those buffers; a line that is longer has its own', beyond: 'the same' },
-  spareLogBuffers: { part: 'logs', bounds: 'unused buffers that are kept', beyond: 'the buffer is freed' },
-  logLineBytes: { part: 'logs', bounds: 'one line of the log', beyond: 'the line is dropped' },
-  logFlushTime: { part: 'logs', bounds: 'time to write the rest of the log at the end', beyond: 'the rest is lost' },
-  logRetry: { part: 'logs', bounds: 'time until a write to a file is repeated that the system could not take', beyond: NOTHING },
+  ...LOG_LIMITS_REFERENCE,
 
   bundleBytes: {
     part: 'bundles',
@@ -366,6 +325,7 @@ export const AGENT_LIMITS_REFERENCE: Readonly<Record<LimitName, LimitReference>>
     bounds: 'messages of which the last error is remembered, so that it is logged once',
     beyond: 'the oldest may be logged again',
   },
+  ...TRACE_LIMITS_REFERENCE,
   ...FEED_LIMITS_REFERENCE,
 
   tokenCacheBytes: {

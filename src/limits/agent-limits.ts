@@ -11,6 +11,7 @@ const MIB = 1024 * KIB;
 const REFUSED_REQUEST = 'sallyport_agent_decisions_total';
 const CLOSED = 'sallyport_agent_connections_closed_total';
 const UPSTREAM_FAILURE = 'sallyport_agent_upstream_failures_total';
+const SPANS = 'sallyport_agent_spans_total';
 const REFUSED_BUNDLE = 'sallyport_agent_bundle_refused_total';
 
 /** Name of a limit in code. */
@@ -128,6 +129,17 @@ export type LimitName =
   | 'logLineBytes'
   | 'logFlushTime'
   | 'logRetry'
+  | 'queuedSpans'
+  | 'queuedSpanBytes'
+  | 'spanBatch'
+  | 'spanDelay'
+  | 'spanField'
+  | 'spanExportTime'
+  | 'spanExportAttempts'
+  | 'spanExportRetry'
+  | 'spanExportLongestRetry'
+  | 'spanResponseBytes'
+  | 'spanFlushTime'
   | 'bundleBytes'
   | 'programValues'
   | 'bundlePoll'
@@ -273,6 +285,18 @@ export const LIMITS: Readonly<Record<LimitName, Limit>> = {
   logLineBytes: bytes('log-line-bytes', MIB, 'sallyport_agent_log_dropped_total'),
   logFlushTime: deadline('log-flush-time', 500),
   logRetry: interval('log-retry', 10),
+
+  queuedSpans: count('queued-spans', 2048, SPANS),
+  queuedSpanBytes: bytes('queued-span-bytes', 2 * MIB, SPANS),
+  spanBatch: count('span-batch', 512, ''),
+  spanDelay: interval('span-delay', 5000),
+  spanField: count('span-field', 1024, ''),
+  spanExportTime: deadline('span-export-time', 10_000),
+  spanExportAttempts: count('span-export-attempts', 5, SPANS),
+  spanExportRetry: interval('span-export-retry', 1000),
+  spanExportLongestRetry: interval('span-export-longest-retry', 30_000),
+  spanResponseBytes: bytes('span-response-bytes', 4 * KIB, ''),
+  spanFlushTime: deadline('span-flush-time', 1000, SPANS),
 
   bundleBytes: bytes('bundle-bytes', 16 * MIB, REFUSED_BUNDLE),
   programValues: count('program-values', 400_000, REFUSED_BUNDLE),

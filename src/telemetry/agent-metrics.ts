@@ -69,6 +69,8 @@ export interface AgentMetrics {
   onConnectionRefused(): void;
   /** A connection that leads to no port of the application was reset. */
   onBlocked(): void;
+  /** Spans were exported, or dropped. */
+  onSpans(result: 'exported' | 'dropped', count: number): void;
   /** The signature of a token is verified. */
   onVerification(): void;
   /** A bundle became active. @param atSeconds Unix time */
@@ -96,6 +98,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
   const policies = createPolicyMetrics();
   const responses = createResponses();
   const closed = createClosed();
+  const spans = createSpans();
   const bundle = createBundleMetrics(nowSeconds);
   const metrics: readonly Metric[] = [
     decisions,
@@ -111,6 +114,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     tallies.refused,
     tallies.blocked,
     tallies.verified,
+    spans,
     ...tokenMetrics(tokens),
     ...lostLines(),
     limitReached(),
@@ -134,6 +138,7 @@ export function createAgentMetrics(nowSeconds: () => number, withProcess: boolea
     },
     onConnectionRefused: () => tallies.refused.add(1),
     onBlocked: () => tallies.blocked.add(1),
+    onSpans: spans.add,
     onVerification: () => tallies.verified.add(1),
     onBundle: (digest, atSeconds) => {
       bundle.onBundle(digest, atSeconds);
@@ -308,6 +313,19 @@ function createClosed(): Metric & { readonly add: (reason: string) => void } {
     type: 'counter',
     read: () => [...counts].map(([reason, value]) => ({ labels: { reason }, value })),
     add: (reason) => counts.set(reason, (counts.get(reason) ?? 0) + 1),
+  };
+}
+
+function createSpans(): Metric & { readonly add: AgentMetrics['onSpans'] } {
+  const counts = { exported: 0, dropped: 0 };
+  return {
+    name: 'sallyport_agent_spans_total',
+    help: 'Spans of traces by what became of them.',
+    type: 'counter',
+    read: () => Object.entries(counts).map(([result, value]) => ({ labels: { result }, value })),
+    add: (result, count) => {
+      counts[result] += count;
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import type { LocalReply } from '../../http/local-reply.ts';
 import type { ActivePolicy, ExtAuthzClient } from '../context.ts';
 import type { EvaluationQueue } from './evaluation-queue.ts';
 import type { ExchangeObserver } from './exchange-record.ts';
+import type { ExchangeTracer } from './exchange-tracer.ts';
 
 /** Shared by all exchanges of an agent. */
 export interface ExchangeContext {
@@ -18,6 +19,8 @@ export interface ExchangeContext {
   /** Absent: every check is answered as an error (403). */
   readonly extAuthz: ExtAuthzClient | undefined;
   readonly evaluations: EvaluationQueue;
+  /** Absent: requests are forwarded with the trace context of the client. */
+  readonly tracer?: ExchangeTracer;
   /** A random UUID. */
   readonly newRequestId: () => string;
 }

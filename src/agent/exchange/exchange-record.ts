@@ -2,6 +2,7 @@
  * What the access log and the metrics learn about an exchange when it is over.
  */
 import type { VerdictLog } from '../../filters/verdict.ts';
+import type { HeaderList } from '../../http/header-list.ts';
 
 /** One exchange. The object is reused, so its values are valid during the call only. */
 export interface ExchangeRecord {
@@ -16,6 +17,8 @@ export interface ExchangeRecord {
   /** Monotonic milliseconds at the verdict; 0: no verdict. */
   readonly evaluatedMs: number;
   readonly requestId: string;
+  /** Of the request, as the codec read them; empty once it is forwarded. */
+  readonly headers: HeaderList;
   readonly sourceIp: string;
   readonly destinationPort: number;
   /** Absent: the codec refused the request, or no bundle is loaded. */

@@ -4,7 +4,7 @@
 
 import type { VerdictLog } from '../../filters/verdict.ts';
 import { changeHeaders, type HeaderChange } from '../../http/header-changes.ts';
-import { NO_HEADERS } from '../../http/header-list.ts';
+import { type HeaderList, NO_HEADERS } from '../../http/header-list.ts';
 import type { ForwardHead, RawRequest } from '../../http/heads.ts';
 import { completeReply, isGrpc, type LocalReply } from '../../http/local-reply.ts';
 import type { ResponseHead, StreamRequest } from '../../http/stream.ts';
@@ -63,6 +63,10 @@ export class ExchangeState implements ExchangeRecord {
 
   get protocol(): '1.0' | '1.1' | '2' {
     return this.request.version;
+  }
+
+  get headers(): HeaderList {
+    return this.request.headers;
   }
 
   get sourceIp(): string {

@@ -229,7 +229,7 @@ export class Exchange implements ServerStreamHandler, ClientStreamHandler, Evalu
         return;
       case 'forward':
         if (verdict.downstreamHeaders !== undefined) state.downstream = verdict.downstreamHeaders;
-        this.#forward(verdict.head);
+        this.#forward(this.#context.tracer?.forward(state, verdict.head) ?? verdict.head);
         return;
       case 'reply':
         this.#reply(verdict);

@@ -123,14 +123,28 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
   const closed: CloseReason[] = [];
   const observer = {
     onExchange: (record: ExchangeRecord) => {
-      const { protocol, method, path, status, requestId, sourceIp, destinationPort, verdict, details, digest, startMs, evaluatedMs } =
-        record;
+      const {
+        protocol,
+        method,
+        path,
+        status,
+        requestId,
+        headers,
+        sourceIp,
+        destinationPort,
+        verdict,
+        details,
+        digest,
+        startMs,
+        evaluatedMs,
+      } = record;
       records.push({
         protocol,
         method,
         path,
         status,
         requestId,
+        headers,
         sourceIp,
         destinationPort,
         verdict,

@@ -28,6 +28,7 @@ describe('agent metrics', () => {
       'sallyport_agent_connections_refused_total counter',
       'sallyport_agent_blocked_connections_total counter',
       'sallyport_agent_token_verifications_total counter',
+      'sallyport_agent_spans_total counter',
       'sallyport_agent_token_cache_bytes gauge',
       'sallyport_agent_token_cache_entries gauge',
       'sallyport_agent_token_cache_evictions_total counter',
@@ -52,6 +53,17 @@ describe('agent metrics', () => {
     expect(Number(samples(text, 'process_resident_memory_bytes')[0]?.split(' ')[1])).to.be.greaterThan(1_000_000);
     const startSeconds = Number(samples(text, 'process_start_time_seconds')[0]?.split(' ')[1]);
     expect(startSeconds).to.be.closeTo(Date.now() / 1000 - process.uptime(), 5);
+  });
+
+  it('count spans by what became of them', () => {
+    const metrics = createAgentMetrics(() => 0, false);
+    metrics.onSpans('exported', 3);
+    metrics.onSpans('dropped', 1);
+    metrics.onSpans('exported', 2);
+    expect(samples(metrics.text(), 'sallyport_agent_spans_total')).to.deep.equal([
+      'sallyport_agent_spans_total{result="exported"} 5',
+      'sallyport_agent_spans_total{result="dropped"} 1',
+    ]);
   });
 
   it('count TCP connections by action and reason, and their bytes', () => {

@@ -23,6 +23,7 @@ const record = (over: Partial<ExchangeRecord> = {}): ExchangeRecord => ({
   startMs: 10,
   evaluatedMs: 11,
   requestId: 'id',
+  headers: [],
   sourceIp: '10.0.0.9',
   destinationPort: 8080,
   verdict: allowed,
