@@ -95,6 +95,11 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: 'info',
     description: 'Lowest level of log lines.',
   },
+  'log-format': {
+    value: '`json`, `text`',
+    fallback: 'json',
+    description: 'Form of log lines; access log lines are always JSON.',
+  },
   'access-log': { value: '`on`, `off`', fallback: 'on', description: 'Writes one JSON line for each request.' },
   'access-log-sample-rate': {
     value: 'number, 0 to 1',
@@ -111,6 +116,19 @@ export const AGENT_REFERENCE: Readonly<Record<AgentSetting, AgentSettingReferenc
     fallback: '10000',
     description: 'Maximum number of client connections; further ones are reset.',
   },
+  'otlp-endpoint': {
+    value: 'URL',
+    fallback: '',
+    description:
+      'OpenTelemetry collector that gets a span for each sampled request, by OTLP over HTTP (JSON); `/v1/traces` is added. Absent: no traces.',
+  },
+  'traces-sampler': {
+    value: '`always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio`',
+    fallback: 'parentbased_always_on',
+    description: 'Which requests are traced. Those with `parentbased` follow the client; the rest applies to traces that begin here.',
+  },
+  'traces-sampler-arg': { value: 'number, 0 to 1', fallback: '1', description: 'Share of traces, for samplers by ratio.' },
+  'pod-name': { value: 'string', fallback: '', description: 'Name of the pod, an attribute of traces.' },
   'accept-http10': {
     value: '`on`, `off`',
     fallback: 'off',

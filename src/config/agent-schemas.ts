@@ -2,6 +2,7 @@
  * Schemas of the settings of injected agents that the controller's configuration and the chart's values have in common.
  */
 import * as z from 'zod';
+import { isTracesEndpoint, TRACES_SAMPLERS } from '../api/kube/agent-contract.ts';
 import type { AnnotationBounds, ProbeTiming } from '../api/kube/agent-settings.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { QUANTITY } from './patterns.ts';
@@ -24,6 +25,18 @@ export const accessLogSampleRate: z.ZodNumber = z.number().min(0).max(1).meta({ 
 export const drainSeconds: z.ZodNumber = z.number().min(0).max(3600).meta({ description: DESCRIPTIONS.agentDrainSeconds });
 /** Maximum number of client connections. */
 export const maxConnections: z.ZodInt = z.int().min(1).max(1_000_000).meta({ description: DESCRIPTIONS.agentMaxConnections });
+
+/** Where agents send traces. */
+export const tracesEndpoint: z.ZodString = z
+  .string()
+  .refine(isTracesEndpoint, { error: 'not an http or https URL without credentials and query' })
+  .meta({ description: DESCRIPTIONS.agentTracesEndpoint });
+/** Which requests agents trace. */
+export const tracesSampler: z.ZodEnum<{ [K in (typeof TRACES_SAMPLERS)[number]]: K }> = z
+  .enum(TRACES_SAMPLERS)
+  .meta({ description: DESCRIPTIONS.agentTracesSampler });
+/** Share of traces, for samplers by ratio. */
+export const tracesSamplerArg: z.ZodNumber = z.number().min(0).max(1).meta({ description: DESCRIPTIONS.agentTracesSamplerArg });
 
 /** Schema of {@link AnnotationBounds}. */
 export const annotationBounds: z.ZodType<AnnotationBounds> = z.strictObject({

@@ -15,12 +15,14 @@ import {
   FEED_DIRECTORY,
   FEED_TOKEN,
   type InjectedFeed,
+  isTracesEndpoint,
+  TRACES_SAMPLERS,
 } from '../api/kube/agent-contract.ts';
 import type { WorkloadRef } from '../api/kube/keys.ts';
 import { parseTrustAnchor, type TrustAnchor } from '../bundle/trust-anchor.ts';
 import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
-import type { LogLevel } from '../telemetry/logger.ts';
+import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
 
 /** All settings of the agent, checked. `agent-reference.ts` describes each. */
 export interface AgentConfig {
@@ -47,14 +49,31 @@ export interface AgentConfig {
   readonly blockedPort: number | undefined;
   readonly appProbes: AppProbes;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly accessLog: boolean;
   /** Serve clients that speak HTTP/1.0. */
   readonly acceptHttp10: boolean;
   /** Share of allowed requests that are logged, 0 to 1. */
   readonly accessLogSampleRate: number;
   readonly drainMs: number;
+  /** Undefined: no traces. */
+  readonly traces: AgentTraces | undefined;
   readonly maxConnections: number;
 }
+
+/** Where traces go, and which requests they have. */
+export interface AgentTraces {
+  /** http or https URL without credentials, query and fragment. */
+  readonly endpoint: string;
+  readonly sampler: TracesSampler;
+  /** Share of the traces that begin at this agent, for samplers by ratio; 0 to 1. */
+  readonly ratio: number;
+  /** Name of the pod; undefined: unknown. */
+  readonly podName: string | undefined;
+}
+
+/** Values of `OTEL_TRACES_SAMPLER`. */
+export type TracesSampler = (typeof TRACES_SAMPLERS)[number];
 
 /** Where the feed is, and how the agent identifies itself there. */
 export interface AgentFeed extends Required<Omit<InjectedFeed, 'address'>> {
@@ -81,10 +100,15 @@ export type AgentSetting =
   | 'blocked-port'
   | 'app-probes'
   | 'log-level'
+  | 'log-format'
   | 'access-log'
   | 'access-log-sample-rate'
   | 'drain-seconds'
   | 'max-connections'
+  | 'otlp-endpoint'
+  | 'traces-sampler'
+  | 'traces-sampler-arg'
+  | 'pod-name'
   | 'accept-http10';
 
 /** Environment variable of each setting by its flag. */
@@ -106,10 +130,15 @@ export const AGENT_SETTINGS: Readonly<Record<AgentSetting, string>> = {
   'blocked-port': AGENT_ENV.blockedPort,
   'app-probes': AGENT_ENV.appProbes,
   'log-level': AGENT_ENV.logLevel,
+  'log-format': AGENT_ENV.logFormat,
   'access-log': AGENT_ENV.accessLog,
   'access-log-sample-rate': AGENT_ENV.accessLogSampleRate,
   'drain-seconds': AGENT_ENV.drainSeconds,
   'max-connections': AGENT_ENV.maxConnections,
+  'otlp-endpoint': AGENT_ENV.otlpEndpoint,
+  'traces-sampler': AGENT_ENV.tracesSampler,
+  'traces-sampler-arg': AGENT_ENV.tracesSamplerArg,
+  'pod-name': AGENT_ENV.podName,
   'accept-http10': AGENT_ENV.acceptHttp10,
 };
 
@@ -146,7 +175,7 @@ const PROBES: z.ZodMiniType<AppProbes> = z.record(
 /** Settings from flags and environment; an empty variable counts as absent. @throws RefusedError SP_CONFIG that names the setting */
 export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): AgentConfig {
   const flags = readFlags(argv);
-  const read = (setting: AgentSetting): string | undefined => {
+  const read: Read = (setting) => {
     const value = flags[setting] ?? env[AGENT_SETTINGS[setting]];
     return value === undefined || value === '' ? undefined : value;
   };
@@ -169,13 +198,18 @@ export function loadAgentConfig(argv: readonly string[], env: Readonly<Record<st
     blockedPort: read('blocked-port') === undefined ? undefined : number('blocked-port', PORT, 0),
     appProbes: checked('app-probes', PROBES, jsonOf('app-probes', read('app-probes') ?? '{}')),
     logLevel: checked('log-level', LEVEL, read('log-level') ?? 'info'),
+    logFormat: checked('log-format', z.enum(['json', 'text']), read('log-format') ?? 'json'),
     accessLog: checked('access-log', z.enum(['on', 'off']), read('access-log') ?? 'on') === 'on',
     accessLogSampleRate: number('access-log-sample-rate', SHARE, 1),
     drainMs: number('drain-seconds', SECONDS, LIMITS.drainTime.value / 1000) * 1000,
     maxConnections: number('max-connections', COUNT, LIMITS.clientConnections.value),
+    traces: tracesOf(read, number),
     acceptHttp10: checked('accept-http10', z.enum(['on', 'off']), read('accept-http10') ?? 'off') === 'on',
   };
 }
+
+/** The value of a setting; undefined: it is not set. */
+type Read = (setting: AgentSetting) => string | undefined;
 
 function readFlags(argv: readonly string[]): Readonly<Record<string, string | undefined>> {
   try {
@@ -223,6 +257,21 @@ function feedOf(text: string | undefined, anchor: string | undefined): AgentFeed
   const { address, ...feed } = checked('feed', FEED, jsonOf('feed', text));
   const [host = '', port] = address.split(':');
   return { host, port: checked('feed', APP_PORT, Number(port)), serverName: host, tokenFile: `${FEED_DIRECTORY}/${FEED_TOKEN}`, ...feed };
+}
+
+function tracesOf(
+  read: Read,
+  number: (setting: AgentSetting, schema: z.ZodMiniType<number>, fallback: number) => number,
+): AgentConfig['traces'] {
+  const endpoint = read('otlp-endpoint');
+  if (endpoint === undefined) return undefined;
+  if (!isTracesEndpoint(endpoint)) throw refused('otlp-endpoint', 'not a URL like http://collector.observability:4318');
+  return {
+    endpoint,
+    sampler: checked('traces-sampler', z.enum(TRACES_SAMPLERS), read('traces-sampler') ?? 'parentbased_always_on'),
+    ratio: number('traces-sampler-arg', SHARE, 1),
+    podName: read('pod-name'),
+  };
 }
 
 /** Parses a list such as `15101:8080,15102:9090`. */

@@ -3,7 +3,17 @@
  * chart's README from it. An unknown key is an error, so that Helm rejects a misspelled `--set`.
  */
 import * as z from 'zod';
-import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
+import { TRACES_ENDPOINT } from '../api/kube/agent-contract.ts';
+import {
+  accessLog,
+  accessLogSampleRate,
+  annotationBounds,
+  drainSeconds,
+  maxConnections,
+  probeTiming,
+  tracesSampler,
+  tracesSamplerArg,
+} from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { withIstioMesh } from './istio-mesh.ts';
 import { internalSources } from './key-sources.ts';
@@ -37,11 +47,12 @@ const strings = z.record(string, string);
 const pullPolicy = z.enum(['Always', 'IfNotPresent', 'Never']);
 const failurePolicy = z.enum(['Fail', 'Ignore']);
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+const logFormat = z.enum(['json', 'text']);
 const timeoutSeconds = z.int().min(1).max(30);
 const objectName = string.regex(OBJECT_NAME);
 /** One argument of the controller. Other settings have a separate value. */
 const argument = string.regex(
-  /^--(?:(?:log-level=(?:trace|debug|info|warn|error|silent))|(?:(?:resync|jwks-refresh)=[1-9][0-9]{0,5}(?:s|m|h))|(?:(?:http-host|webhook-host)=[0-9a-fA-F.:]+)|(?:workers=[1-9]))$/,
+  /^--(?:(?:log-level=(?:trace|debug|info|warn|error|silent))|(?:log-format=(?:json|text))|(?:(?:resync|jwks-refresh)=[1-9][0-9]{0,5}(?:s|m|h))|(?:(?:http-host|webhook-host)=[0-9a-fA-F.:]+)|(?:workers=[1-9]))$/,
 );
 
 /** A value with its description. */
@@ -103,12 +114,18 @@ const controller = {
     image: agentImage,
     initImage,
     logLevel: value(logLevel, DESCRIPTIONS.agentLogLevel),
+    logFormat: value(logFormat, DESCRIPTIONS.agentLogFormat),
     resources: value(resources, 'Resources of injected agents'),
     initResources: value(resources, DESCRIPTIONS.initResources),
     accessLog,
     accessLogSampleRate,
     drainSeconds,
     maxConnections,
+    traces: section('Traces of requests', {
+      endpoint: value(z.union([z.literal(''), string.regex(TRACES_ENDPOINT)]), `${DESCRIPTIONS.agentTracesEndpoint}; no traces when empty`),
+      sampler: tracesSampler,
+      samplerArg: tracesSamplerArg,
+    }),
     startupProbe: value(probeTiming, "Timing of the agent's startup probe"),
     readinessProbe: value(probeTiming, "Timing of the agent's readiness probe"),
     annotationBounds: value(annotationBounds, DESCRIPTIONS.annotationBounds),
@@ -127,7 +144,8 @@ const controller = {
     ),
   }),
   replicaCount: value(z.int().min(0).max(100), 'Number of controllers; one leads, all of them serve the webhook'),
-  logLevel: value(logLevel, DESCRIPTIONS.logLevel),
+  logLevel: value(logLevel, `${DESCRIPTIONS.logLevel}; a change needs no restart`),
+  logFormat: value(logFormat, `${DESCRIPTIONS.logFormat}; a change needs no restart`),
   httpPort: value(port, 'Port of the controller for health and metrics; with hostNetwork it must be free on the node'),
   workers: value(z.int().min(1).max(64), DESCRIPTIONS.workers),
   watchNamespaces: value(
@@ -143,7 +161,7 @@ const controller = {
   }),
   extraArgs: value(
     z.array(argument),
-    'Additional arguments of the controller, each as `--flag=value`: `--log-level`, `--resync`, `--jwks-refresh`, `--workers`, `--http-host` or `--webhook-host`',
+    'Additional arguments of the controller, each as `--flag=value`: `--log-level`, `--log-format`, `--resync`, `--jwks-refresh`, `--workers`, `--http-host` or `--webhook-host`',
   ),
   extraEnv: value(environment, 'Additional environment variables of the controller'),
   extraVolumes: value(volumes, "Additional volumes of the controller's pod"),
@@ -197,6 +215,10 @@ const feed = section('Feed of bundles to agents', {
   enabled: value(boolean, DESCRIPTIONS.feedEnabled),
   port: value(port, DESCRIPTIONS.feedPort),
   maxStreams: value(z.int().min(1).max(100_000), DESCRIPTIONS.feedMaxStreams),
+});
+
+const reports = section('Reports of findings', {
+  enabled: value(boolean, `${DESCRIPTIONS.reportsEnabled}; see [Reports](#reports)`),
 });
 
 const access = {
@@ -301,7 +323,7 @@ const around = {
 
 /** JSON Schema (draft 7) of the chart's values, with descriptions; every value may be absent. */
 export function chartValuesSchema(): object {
-  const schema = z.strictObject({ ...names, ...controller, webhook, feed, admission, ...access, ...pod, ...around }).partial();
+  const schema = z.strictObject({ ...names, ...controller, webhook, feed, reports, admission, ...access, ...pod, ...around }).partial();
   const { properties, ...json } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
   return { ...json, properties: { ...properties, mesh: withIstioMesh(properties?.['mesh'] as object) } };
 }

@@ -5,14 +5,25 @@
 
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
+import type { InjectedTraces } from '../api/kube/agent-contract.ts';
 import { initImageOf } from '../api/kube/agent-image.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 import { parseQuantity } from '../api/kube/quantity.ts';
 import { parseYamlValue } from '../api/kube/yaml-documents.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
-import type { LogLevel } from '../telemetry/logger.ts';
-import { accessLog, accessLogSampleRate, annotationBounds, drainSeconds, maxConnections, probeTiming } from './agent-schemas.ts';
+import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
+import {
+  accessLog,
+  accessLogSampleRate,
+  annotationBounds,
+  drainSeconds,
+  maxConnections,
+  probeTiming,
+  tracesEndpoint,
+  tracesSampler,
+  tracesSamplerArg,
+} from './agent-schemas.ts';
 import { DESCRIPTIONS } from './descriptions.ts';
 import { adaptIstioMesh, isIstioMeshKey } from './istio-mesh.ts';
 import { internalSources } from './key-sources.ts';
@@ -23,6 +34,7 @@ import { IMAGE_REPOSITORY, MAX_WATCHED_NAMESPACES, NAMESPACE_NAME } from './patt
 export interface ControllerConfig {
   readonly mesh: MeshConfig;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly http: { readonly host: string; readonly port: number };
   readonly kubernetes: { readonly kubeconfig?: string; readonly qps: number; readonly burst: number };
   readonly leaderElection: { readonly enabled: boolean; readonly name: string };
@@ -51,6 +63,7 @@ export interface ControllerConfig {
     readonly initImage?: string;
     readonly agentImagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
     readonly agentLogLevel?: LogLevel;
+    readonly agentLogFormat?: LogFormat;
     readonly agentResources?: ResourceRequirements;
     /** Of the init container. */
     readonly initResources?: ResourceRequirements;
@@ -58,6 +71,8 @@ export interface ControllerConfig {
     readonly agentAccessLogSampleRate?: number;
     readonly agentDrainSeconds?: number;
     readonly agentMaxConnections?: number;
+    /** Absent: agents export no traces. */
+    readonly agentTraces?: InjectedTraces;
     readonly agentStartupProbe?: ProbeTiming;
     readonly agentReadinessProbe?: ProbeTiming;
     readonly annotationBounds?: AnnotationBounds;
@@ -70,6 +85,7 @@ export interface ControllerConfig {
     readonly newAccessWarnings: boolean;
     readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
   };
+  readonly reports: { readonly enabled: boolean };
   readonly feed: { readonly enabled: boolean; readonly host: string; readonly port: number; readonly maxStreams: number };
 }
 
@@ -87,6 +103,7 @@ const namespaces = texts
   );
 const imageRepository = z.string().regex(IMAGE_REPOSITORY, { error: 'not an image repository without tag and digest' });
 const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+const logFormat = z.enum(['json', 'text']);
 /** A quantity may be written as a number in YAML. */
 const quantity = z
   .union([z.string(), z.number().transform(String)])
@@ -104,6 +121,7 @@ function requestsWithinLimits({ value, issues }: z.core.ParsePayload<ResourceReq
 const configObject = z.strictObject({
   mesh: meshSchema.prefault({}),
   logLevel: logLevel.default('info').meta({ description: DESCRIPTIONS.logLevel }),
+  logFormat: logFormat.default('json').meta({ description: DESCRIPTIONS.logFormat }),
   http: z
     .strictObject({
       host: z.string().default('0.0.0.0').meta({ description: 'Address on which `/healthz`, `/readyz` and `/metrics` are served' }),
@@ -185,6 +203,7 @@ const configObject = z.strictObject({
         .default('IfNotPresent')
         .meta({ description: DESCRIPTIONS.agentImagePullPolicy }),
       agentLogLevel: logLevel.exactOptional().meta({ description: `${DESCRIPTIONS.agentLogLevel}; absent: \`info\`` }),
+      agentLogFormat: logFormat.exactOptional().meta({ description: `${DESCRIPTIONS.agentLogFormat}; absent: \`json\`` }),
       agentResources: z
         .strictObject({
           requests: quantities
@@ -213,6 +232,9 @@ const configObject = z.strictObject({
       agentAccessLogSampleRate: accessLogSampleRate.exactOptional(),
       agentDrainSeconds: drainSeconds.exactOptional(),
       agentMaxConnections: maxConnections.exactOptional(),
+      agentTraces: z
+        .strictObject({ endpoint: tracesEndpoint, sampler: tracesSampler.exactOptional(), samplerArg: tracesSamplerArg.exactOptional() })
+        .exactOptional(),
       agentStartupProbe: probeTiming.exactOptional(),
       agentReadinessProbe: probeTiming.exactOptional(),
       annotationBounds: annotationBounds.exactOptional(),
@@ -230,6 +252,7 @@ const configObject = z.strictObject({
       error: 'required, because it cannot be derived from an agentImage that has a digest, or whose name is not `agent`',
     })
     .prefault({}),
+  reports: z.strictObject({ enabled: flag.default(false).meta({ description: DESCRIPTIONS.reportsEnabled }) }).prefault({}),
   feed: z
     .strictObject({
       enabled: flag.default(false).meta({ description: DESCRIPTIONS.feedEnabled }),
@@ -246,6 +269,7 @@ export const controllerConfigSchema: z.ZodType = configObject;
 /** Settings that have a flag and an environment variable: dotted path in the file, flag, variable. The others are set in the file only. */
 export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string, variable: string])[] = [
   ['logLevel', 'log-level', 'SALLYPORT_LOG_LEVEL'],
+  ['logFormat', 'log-format', 'SALLYPORT_LOG_FORMAT'],
   ['http.host', 'http-host', 'SALLYPORT_HTTP_HOST'],
   ['http.port', 'http-port', 'SALLYPORT_HTTP_PORT'],
   ['kubernetes.kubeconfig', 'kubeconfig', 'SALLYPORT_KUBECONFIG'],
@@ -267,6 +291,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['webhook.port', 'webhook-port', 'SALLYPORT_WEBHOOK_PORT'],
   ['webhook.service', 'webhook-service', 'SALLYPORT_WEBHOOK_SERVICE'],
   ['webhook.tlsMinVersion', 'tls-min-version', 'SALLYPORT_TLS_MIN_VERSION'],
+  ['reports.enabled', 'reports', 'SALLYPORT_REPORTS_ENABLED'],
   ['feed.enabled', 'feed', 'SALLYPORT_FEED_ENABLED'],
   ['feed.host', 'feed-host', 'SALLYPORT_FEED_HOST'],
   ['feed.port', 'feed-port', 'SALLYPORT_FEED_PORT'],

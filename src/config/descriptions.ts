@@ -6,6 +6,8 @@
 /** One sentence or fragment of Markdown per setting, without the final period. */
 export const DESCRIPTIONS = {
   logLevel: 'Lowest level of log lines: `trace`, `debug`, `info`, `warn`, `error` or `silent`',
+  logFormat:
+    'Form of log lines: `json`, or `text` for people, with colours on a terminal unless `NO_COLOR` is set. Access log lines are always JSON',
   workers: 'Number of workloads that are compiled and published at the same time',
   watchNamespaces:
     'Namespaces that the controller reads and writes, at most 100, in addition to the root namespace and its own; empty: all namespaces. The controller then needs Roles in these namespaces only',
@@ -24,16 +26,24 @@ export const DESCRIPTIONS = {
     'Warns, when a policy is applied, what the edit lets in that was refused before; analysed for at most 200 ms, in a worker thread',
   tlsMinVersion: 'Lowest TLS version that the webhook accepts: `TLSv1.2` or `TLSv1.3`',
   agentLogLevel: 'Log level of injected agents',
+  agentLogFormat: 'Form of the log lines of injected agents, `json` or `text`; access log lines are always JSON',
   agentAccessLog: 'Whether agents write one JSON line for each request: `on` or `off`',
   agentAccessLogSampleRate: 'Share of allowed requests that agents log, 0 to 1; all other requests are always logged',
   agentDrainSeconds: 'Seconds that open requests have to finish when a pod stops',
   agentMaxConnections: 'Maximum number of client connections of an agent; further ones are reset',
+  agentTracesEndpoint:
+    'OpenTelemetry collector to which agents send a span for each sampled request, by OTLP over HTTP, e.g. `http://collector.observability:4318`; `/v1/traces` is added',
+  agentTracesSampler:
+    'Which requests are traced, as `OTEL_TRACES_SAMPLER`: with `parentbased_…`, what the client of a request says counts, and the rest of the name applies to traces that begin at the agent',
+  agentTracesSamplerArg: 'Share of traces for samplers by ratio, 0 to 1',
   initResources: "Resources of the agent's init container; when empty, those of the agent",
   annotationBounds: 'What annotations of pods may change; a value beyond a bound is clamped, with an event on the pod',
   agentRepositories:
     'Image repositories without tag and digest whose images also count as agents, for example the earlier registry of a moved image; only the operator may push to them',
   privilegedContainers:
     'Containers that could bypass the agent of their pod (shared processes, NET_ADMIN, SYS_PTRACE and the like, privileged, the user of the agent): `refuse` does not admit the pod, `report` admits it and names it in the condition Enforced',
+  reportsEnabled:
+    'Writes findings about policies and workloads without protection as `Report` objects of `openreports.io/v1alpha1`, one per namespace, and a `ClusterReport` for policies of the root namespace. The CRDs must be installed',
   feedEnabled:
     'Serves new bundles to agents over streams, without a patch of each pod, and reports in the condition `Programmed` of each policy how many agents enforce it. Pods take part once they are created again',
   feedPort: 'Port on which the controller serves the feed to agents',

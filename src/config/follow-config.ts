@@ -1,6 +1,6 @@
 /*
- * Follows the mounted configuration file. Mesh settings take effect when they change; a change of any other setting is
- * logged as needing a restart. An invalid file changes nothing.
+ * Follows the mounted configuration file. Mesh settings, level and form of log lines take effect when they change; a change of any
+ * other setting is logged as needing a restart. An invalid file changes nothing.
  */
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { RefusedError } from '../errors.ts';
@@ -27,6 +27,8 @@ export interface ConfigFollower {
     /** @returns a function that ends the subscription */
     readonly subscribe: (listener: () => void) => () => void;
   };
+  /** The current settings of log lines. */
+  readonly log: () => Pick<ControllerConfig, 'logLevel' | 'logFormat'>;
   /** Stops polling. */
   readonly stop: () => void;
 }
@@ -45,7 +47,7 @@ export function followConfig(options: FollowOptions): ConfigFollower {
       current = next;
       if (same(before, next)) return;
       options.onReload?.('success');
-      options.logger.info({ needsRestart: !same({ ...before, mesh: next.mesh }, next) }, 'configuration changed');
+      options.logger.info({ needsRestart: !same(withLiveSettings(before, next), next) }, 'configuration changed');
       if (!same(before.mesh, next.mesh)) for (const listener of listeners) listener();
     } catch (error) {
       const message = error instanceof RefusedError ? error.message : String(error);
@@ -77,6 +79,7 @@ export function followConfig(options: FollowOptions): ConfigFollower {
         return () => listeners.delete(listener);
       },
     },
+    log: () => current,
     stop: () => clearInterval(timer),
   };
 }
@@ -85,6 +88,11 @@ export function followConfig(options: FollowOptions): ConfigFollower {
 function refuseOtherRoot(first: ControllerConfig, { mesh }: ControllerConfig): void {
   if (first.watchNamespaces.length === 0 || mesh.rootNamespace === first.mesh.rootNamespace) return;
   throw new RefusedError('SP_CONFIG', `mesh.rootNamespace: "${mesh.rootNamespace}" needs a restart, because watchNamespaces is set`);
+}
+
+/** `config` with those settings of `next` that take effect without a restart. */
+function withLiveSettings(config: ControllerConfig, { mesh, logLevel, logFormat }: ControllerConfig): ControllerConfig {
+  return { ...config, mesh, logLevel, logFormat };
 }
 
 function same(one: unknown, other: unknown): boolean {

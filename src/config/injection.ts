@@ -12,12 +12,14 @@ export type InjectionConfig = Present<{
   readonly initImage: Webhook['initImage'];
   readonly imagePullPolicy: Webhook['agentImagePullPolicy'];
   readonly logLevel: Webhook['agentLogLevel'];
+  readonly logFormat: Webhook['agentLogFormat'];
   readonly resources: Webhook['agentResources'];
   readonly initResources: Webhook['initResources'];
   readonly accessLog: Webhook['agentAccessLog'];
   readonly accessLogSampleRate: Webhook['agentAccessLogSampleRate'];
   readonly drainSeconds: Webhook['agentDrainSeconds'];
   readonly maxConnections: Webhook['agentMaxConnections'];
+  readonly traces: Webhook['agentTraces'];
   readonly startupProbe: Webhook['agentStartupProbe'];
   readonly readinessProbe: Webhook['agentReadinessProbe'];
   readonly bounds: Webhook['annotationBounds'];
@@ -32,12 +34,14 @@ export function injectionConfigOf(webhook: Webhook): InjectionConfig {
     initImage: webhook.initImage,
     imagePullPolicy: webhook.agentImagePullPolicy,
     logLevel: webhook.agentLogLevel,
+    logFormat: webhook.agentLogFormat,
     resources: webhook.agentResources,
     initResources: webhook.initResources,
     accessLog: webhook.agentAccessLog,
     accessLogSampleRate: webhook.agentAccessLogSampleRate,
     drainSeconds: webhook.agentDrainSeconds,
     maxConnections: webhook.agentMaxConnections,
+    traces: webhook.agentTraces,
     startupProbe: webhook.agentStartupProbe,
     readinessProbe: webhook.agentReadinessProbe,
     bounds: webhook.annotationBounds,

@@ -166,11 +166,15 @@ function environment(plan: AgentPlan): readonly Raw[] {
     { name: AGENT_ENV.rendering, value: String(RENDERING) },
     ...(Object.keys(probes).length === 0 ? [] : [{ name: AGENT_ENV.appProbes, value: JSON.stringify(probes) }]),
     ...optional(AGENT_ENV.logLevel, settings.logLevel),
+    ...optional(AGENT_ENV.logFormat, settings.logFormat),
     ...optional(AGENT_ENV.accessLog, settings.accessLog),
     ...optional(AGENT_ENV.accessLogSampleRate, settings.accessLogSampleRate),
     ...optional(AGENT_ENV.acceptHttp10, settings.acceptHttp10),
     ...optional(AGENT_ENV.drainSeconds, settings.drainSeconds),
     ...optional(AGENT_ENV.maxConnections, settings.maxConnections),
+    ...optional(AGENT_ENV.otlpEndpoint, settings.traces?.endpoint),
+    ...optional(AGENT_ENV.tracesSampler, settings.traces?.sampler),
+    ...optional(AGENT_ENV.tracesSamplerArg, settings.traces?.samplerArg),
   ];
 }
 

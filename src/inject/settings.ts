@@ -1,7 +1,7 @@
 /*
  * Settings of injected agents, from chart values (webhook) or flags (`sallyport inject`).
  */
-import type { InjectedFeed } from '../api/kube/agent-contract.ts';
+import type { InjectedFeed, InjectedTraces } from '../api/kube/agent-contract.ts';
 import type { AnnotationBounds, ProbeTiming, ResourceRequirements } from '../api/kube/agent-settings.ts';
 
 /** What an injected agent trusts. */
@@ -31,6 +31,10 @@ export interface InjectionSettings {
   readonly initResources?: ResourceRequirements;
   /** Log level of the agent; absent: the agent's default. */
   readonly logLevel?: string;
+  /** `json` or `text`; absent: the agent's default. */
+  readonly logFormat?: string;
+  /** Absent: no traces. */
+  readonly traces?: InjectedTraces;
   /** Whether the agent writes one line for each request; absent: `on`. */
   readonly accessLog?: 'on' | 'off';
   /** Share of allowed requests that are logged, 0 to 1; absent: 1. */

@@ -2,8 +2,9 @@
  * Entry point of the agent, which runs until SIGTERM or SIGINT. Wiring only.
  */
 import { startAgent } from '../agent/agent.ts';
+import type { AgentOptions } from '../agent/agent-options.ts';
 import { DEFAULT_LIMITS } from '../agent/context.ts';
-import { loadAgentConfig } from '../config/agent.ts';
+import { type AgentConfig, type AgentTraces, loadAgentConfig } from '../config/agent.ts';
 import { RefusedError } from '../errors.ts';
 import { LIMITS } from '../limits/agent-limits.ts';
 import { flushLogs } from '../telemetry/line-writer.ts';
@@ -15,7 +16,7 @@ const EX_CONFIG = 78;
 
 async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
   const config = loadAgentConfig(argv, process.env);
-  const logger = createLogger({ level: config.logLevel, component: 'agent' });
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat, component: 'agent' });
   exitOnUncaught(logger);
   const agent = await startAgent(
     {
@@ -31,6 +32,7 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
       accessLog: config.accessLog ? { fd: STDOUT, allowSampleRate: config.accessLogSampleRate } : undefined,
       limits: { ...DEFAULT_LIMITS, maxConnections: config.maxConnections },
       logger,
+      traces: config.traces === undefined ? undefined : { ...config.traces, source: traceSource(config, config.traces) },
       processMetrics: true,
     },
     stop,
@@ -40,6 +42,21 @@ async function run(argv: readonly string[], stop: AbortSignal): Promise<void> {
     else stop.addEventListener('abort', () => resolve(), { once: true });
   });
   await agent.stop();
+}
+
+/** With the names of the semantic conventions for Kubernetes. */
+function traceSource({ workload }: AgentConfig, { podName }: AgentTraces): NonNullable<AgentOptions['traces']>['source'] {
+  const pod = podName === undefined ? {} : { 'k8s.pod.name': podName };
+  if (workload === undefined) return { attributes: { 'service.name': 'sallyport-agent', ...pod } };
+  const { namespace, kind, name } = workload;
+  const attributes = {
+    'service.name': name,
+    'service.namespace': namespace,
+    'k8s.namespace.name': namespace,
+    [`k8s.${kind}.name`]: name,
+    ...pod,
+  };
+  return { attributes };
 }
 
 async function main(): Promise<void> {

@@ -37,7 +37,8 @@ async function main(signal: AbortSignal): Promise<void> {
   const readConfig = async (): Promise<ControllerConfig> =>
     loadControllerConfig({ ...input, ...(file === undefined ? {} : { fileText: await readConfigFile(file) }) });
   const config = await readConfig();
-  const logger = createLogger({ level: config.logLevel, component: 'controller' });
+  let log = (): Pick<ControllerConfig, 'logLevel' | 'logFormat'> => config;
+  const logger = createLogger({ level: () => log().logLevel, format: () => log().logFormat, component: 'controller' });
   exitOnUncaught(logger);
   const metrics = createControllerMetrics({ version: packageJson.version, lease: config.leaderElection.name });
   const client = connect(config, metrics);
@@ -47,6 +48,7 @@ async function main(signal: AbortSignal): Promise<void> {
     logger,
     onReload: metrics.onConfigReload,
   });
+  log = follower.log;
   try {
     await serve({ config, logger, metrics, client, mesh: follower.mesh }, signal);
   } finally {
@@ -78,6 +80,7 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     workers: config.workers,
     resyncMs: config.resyncMs,
     touchBatchSize: config.touch.batchSize,
+    reports: config.reports.enabled,
     jwks: { refreshMs: config.jwks.refreshMs, limits: await readFetchLimits(config.jwks) },
     agentRules: agentRulesOf(config.webhook),
     ...(agents === undefined ? {} : { agents }),

@@ -153,6 +153,16 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.reports.enabled }}
+{{- $kinds := ternary (list "reports") (list "reports" "clusterreports") (not (empty .Values.watchNamespaces)) }}
+- apiGroups: [openreports.io]
+  resources: {{ toJson $kinds }}
+  verbs: [list]
+- apiGroups: [openreports.io]
+  resources: {{ toJson $kinds }}
+  resourceNames: [sallyport]
+  verbs: [create, patch, delete]
+{{- end }}
 {{- end -}}
 
 {{/* The annotations of a webhook configuration. */}}
@@ -163,7 +173,6 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sallyport.serviceAcco
 
 {{/* Settings that need a restart. */}}
 {{- define "sallyport.staticConfig" -}}
-logLevel: {{ .Values.logLevel }}
 http:
   port: {{ .Values.httpPort }}
 workers: {{ .Values.workers }}
@@ -195,6 +204,7 @@ webhook:
   newAccessWarnings: {{ .Values.webhook.validation.newAccessWarnings }}
   agentImagePullPolicy: {{ .Values.agent.image.pullPolicy }}
   agentLogLevel: {{ .Values.agent.logLevel }}
+  agentLogFormat: {{ .Values.agent.logFormat }}
   {{- with .Values.agent.resources }}
   agentResources:
     {{- toYaml . | nindent 4 }}
@@ -207,6 +217,10 @@ webhook:
   agentAccessLogSampleRate: {{ .Values.agent.accessLogSampleRate }}
   agentDrainSeconds: {{ .Values.agent.drainSeconds }}
   agentMaxConnections: {{ .Values.agent.maxConnections }}
+  {{- if .Values.agent.traces.endpoint }}
+  agentTraces:
+    {{- toYaml .Values.agent.traces | nindent 4 }}
+  {{- end }}
   {{- with .Values.agent.startupProbe }}
   agentStartupProbe:
     {{- toYaml . | nindent 4 }}
@@ -223,6 +237,10 @@ webhook:
   annotationBounds:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- if .Values.reports.enabled }}
+reports:
+  enabled: true
+{{- end }}
 {{- if .Values.feed.enabled }}
 feed:
   enabled: true

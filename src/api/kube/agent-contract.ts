@@ -108,11 +108,18 @@ export const AGENT_ENV = {
   /** JSON: {@link AppProbes}; absent: no probe was rewritten. */
   appProbes: 'SALLYPORT_APP_PROBES',
   logLevel: 'SALLYPORT_LOG_LEVEL',
+  /** `json` or `text`. */
+  logFormat: 'SALLYPORT_LOG_FORMAT',
   /** `on` or `off`. */
   accessLog: 'SALLYPORT_ACCESS_LOG',
   accessLogSampleRate: 'SALLYPORT_ACCESS_LOG_SAMPLE_RATE',
   drainSeconds: 'SALLYPORT_DRAIN_SECONDS',
   maxConnections: 'SALLYPORT_MAX_CONNECTIONS',
+  /** URL of an OpenTelemetry collector; absent: no traces. With the names of the OpenTelemetry specification, as the next two. */
+  otlpEndpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  /** One of {@link TRACES_SAMPLERS}. */
+  tracesSampler: 'OTEL_TRACES_SAMPLER',
+  tracesSamplerArg: 'OTEL_TRACES_SAMPLER_ARG',
   /** `on` or `off`. */
   acceptHttp10: 'SALLYPORT_ACCEPT_HTTP10',
   /** Version of the injected containers, see {@link RENDERING}; the agent does not read it. */
@@ -126,6 +133,34 @@ export const AGENT_ENV = {
   /** JSON: {@link InjectedFeed}; absent: bundles come through the volume only. */
   feed: 'SALLYPORT_FEED',
 } as const;
+
+/** The samplers of the OpenTelemetry specification; those by ratio take a share of the traces that begin at the agent. */
+export const TRACES_SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+/** An http or https URL without credentials, query and fragment. The port may be too large. */
+export const TRACES_ENDPOINT: RegExp = /^https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~/-]*)?$/;
+
+/** Can an agent send traces there? */
+export function isTracesEndpoint(text: string): boolean {
+  return TRACES_ENDPOINT.test(text) && URL.canParse(text);
+}
+
+/** Which traces injected agents export, and where to. */
+export interface InjectedTraces {
+  /** See {@link isTracesEndpoint}. */
+  readonly endpoint: string;
+  /** Absent: `parentbased_always_on`. */
+  readonly sampler?: (typeof TRACES_SAMPLERS)[number];
+  /** 0 to 1; absent: 1. */
+  readonly samplerArg?: number;
+}
 
 /** Where an agent finds the feed of the controller. */
 export interface InjectedFeed {

@@ -33,6 +33,8 @@ describe('agent reference', () => {
       'app-protocols',
       'capture-port',
       'blocked-port',
+      'otlp-endpoint',
+      'pod-name',
     ]);
   });
 });

@@ -22,12 +22,14 @@ describe('agent configuration', () => {
       blockedPort: undefined,
       appProbes: {},
       logLevel: 'info',
+      logFormat: 'json',
       accessLog: true,
       accessLogSampleRate: 1,
       acceptHttp10: false,
       appProtocols: new Map(),
       drainMs: 10_000,
       maxConnections: 10_000,
+      traces: undefined,
     });
   });
 
@@ -58,6 +60,33 @@ describe('agent configuration', () => {
     expect(() => loadAgentConfig([], { ...env, SALLYPORT_TRUST_ANCHOR: '' })).to.throw('needs --trust-anchor');
   });
 
+  it('reads where traces go by the names of the OpenTelemetry specification', () => {
+    const endpoint = 'http://collector.obs:4318/otlp';
+    expect(loadAgentConfig([], { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }).traces).to.deep.equal({
+      endpoint,
+      sampler: 'parentbased_always_on',
+      ratio: 1,
+      podName: undefined,
+    });
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+      POD_NAME: 'web-1',
+    };
+    expect(loadAgentConfig([], env).traces).to.include({ sampler: 'traceidratio', ratio: 0.25, podName: 'web-1' });
+    for (const [name, value] of [
+      ['OTEL_TRACES_SAMPLER', 'jaeger_remote'],
+      ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'ftp://collector'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://user:password@collector'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector/?a=b'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:99999'],
+    ] as const)
+      expect(() => loadAgentConfig([], { ...env, [name]: value }), value).to.throw(name);
+  });
+
   it('reads the environment that injection writes', () => {
     const probes = {
       'app/readyz': { httpGet: { port: 8080, path: '/', scheme: 'HTTP', httpHeaders: [{ name: 'a', value: 'b' }] }, timeoutSeconds: 2 },
@@ -75,6 +104,7 @@ describe('agent configuration', () => {
       SALLYPORT_STATE_DIR: '/state',
       SALLYPORT_APP_PROBES: JSON.stringify(probes),
       SALLYPORT_LOG_LEVEL: 'debug',
+      SALLYPORT_LOG_FORMAT: 'text',
       SALLYPORT_ACCESS_LOG: 'off',
     });
     expect(config).to.deep.include({
@@ -93,6 +123,7 @@ describe('agent configuration', () => {
       stateDir: '/state',
       appProbes: probes,
       logLevel: 'debug',
+      logFormat: 'text',
       accessLog: false,
     });
   });
@@ -118,6 +149,7 @@ describe('agent configuration', () => {
     [['--pod-ip', 'localhost'], '--pod-ip'],
     [['--workload', 'a'], '--workload'],
     [['--log-level', 'loud'], '--log-level'],
+    [['--log-format', 'xml'], '--log-format'],
     [['--access-log', 'yes'], '--access-log'],
     [['--access-log-sample-rate', '2'], '--access-log-sample-rate'],
     [['--app-probes', '{'], '--app-probes'],

@@ -25,6 +25,7 @@ describe('controller configuration', () => {
     expect(config.mesh).to.deep.equal(DEFAULT_MESH_CONFIG);
     expect(config).to.deep.include({
       logLevel: 'info',
+      logFormat: 'json',
       workers: 4,
       resyncMs: 36_000_000,
       leaderElection: { enabled: true, name: 'sallyport-controller' },
@@ -162,6 +163,7 @@ mesh:
   }
 
   it('names every invalid setting in one error', () => {
+    expect(() => load({ args: ['--log-format', 'xml'] })).to.throw('logFormat');
     expect(() => load({ fileText: 'workers: 0\nlogLevel: loud' }))
       .to.throw('workers')
       .with.property('message')
@@ -179,9 +181,24 @@ mesh:
     expect(withoutDescription).to.deep.equal([]);
   });
 
+  it('reads where agents send traces, and refuses what they could not use', () => {
+    const traces = (text: string): unknown => load({ fileText: `webhook: { agentTraces: ${text} }` }).webhook.agentTraces;
+    const settings = { endpoint: 'https://[::1]:4318', sampler: 'parentbased_traceidratio', samplerArg: 0.5 };
+    expect(traces(JSON.stringify(settings))).to.deep.equal(settings);
+    for (const [text, path] of [
+      ['{}', 'endpoint'],
+      ['{ endpoint: "collector:4318" }', 'endpoint'],
+      ['{ endpoint: "http://collector:99999" }', 'endpoint'],
+      ['{ endpoint: "http://collector", sampler: sometimes }', 'sampler'],
+      ['{ endpoint: "http://collector", samplerArg: 2 }', 'samplerArg'],
+    ] as const)
+      expect(() => traces(text), text).to.throw(`webhook.agentTraces.${path}`);
+  });
+
   it('reads every flag and variable into the key that it names', () => {
     const examples: Readonly<Record<string, string>> = {
       logLevel: 'debug',
+      logFormat: 'text',
       'http.port': '1234',
       'kubernetes.qps': '5',
       'kubernetes.burst': '6',
@@ -196,6 +213,7 @@ mesh:
       'webhook.tlsMinVersion': 'TLSv1.3',
       'webhook.agentImage': 'example/agent:1',
       'webhook.agentImagePullPolicy': 'Never',
+      'reports.enabled': 'false',
       'feed.enabled': 'false',
       'feed.port': '4322',
     };
@@ -204,7 +222,7 @@ mesh:
       const byFlag = load({ args: [`--${flag}`, value] });
       expect(byFlag, flag).to.deep.equal(load({ env: { [variable]: value } }));
       const isDefault = JSON.stringify(byFlag) === JSON.stringify(load());
-      expect(isDefault, flag).to.equal(value === 'false' && ['webhook.enabled', 'feed.enabled'].includes(path));
+      expect(isDefault, flag).to.equal(value === 'false' && ['webhook.enabled', 'reports.enabled', 'feed.enabled'].includes(path));
     }
     expect(load({ args: ['--jwks-blocked-cidrs', '10.0.0.0/8,192.168.0.0/16'] }).jwks.blockedCidrs).to.have.length(2);
   });

@@ -56,6 +56,23 @@ describe('followed configuration', () => {
     expect(notified).to.equal(0);
   });
 
+  it('takes up level and form of log lines without a restart', async () => {
+    const lines: unknown[] = [];
+    const reporting = Object.assign(createLogger({ level: 'silent', component: 'test' }), {
+      info: (fields: unknown) => lines.push(fields),
+    });
+    let fileText = 'logLevel: debug\nlogFormat: text';
+    const read = (): Promise<ControllerConfig> => Promise.resolve(loadControllerConfig({ args: [], env: {}, fileText }));
+    follower = followConfig({ first: loadControllerConfig({ args: [], env: {} }), read, logger: reporting, pollMs: 2 });
+    expect(follower.log()).to.include({ logLevel: 'info', logFormat: 'json' });
+
+    await until(() => follower?.log().logLevel === 'debug', 'the change');
+    expect(follower.log()).to.include({ logFormat: 'text' });
+    fileText = 'logLevel: warn\nworkers: 9';
+    await until(() => lines.length === 2, 'the next change');
+    expect(lines).to.deep.equal([{ needsRestart: false }, { needsRestart: true }]);
+  });
+
   it('refuses another root namespace while only some namespaces are watched', async () => {
     let fileText = '';
     const reloads: string[] = [];

@@ -70,14 +70,25 @@ describe('agentContainer', () => {
     });
   });
 
-  it('receives probes and log level only if they are set', () => {
+  it('receives probes, level and form of log lines only if they are set', () => {
     const probes = { 'app/livez': { tcpSocket: { port: 80 } } };
-    const settings = { image: 'example/agent:1', version: '1', trust: TRUST, logLevel: 'debug' };
+    const settings = { image: 'example/agent:1', version: '1', trust: TRUST, logLevel: 'debug', logFormat: 'text' };
 
     expect(environmentOf(agentContainer(plan({ probes, settings })))).to.include({
       SALLYPORT_APP_PROBES: '{"app/livez":{"tcpSocket":{"port":80}}}',
       SALLYPORT_LOG_LEVEL: 'debug',
+      SALLYPORT_LOG_FORMAT: 'text',
     });
+  });
+
+  it('receives where traces go, by the names of the OpenTelemetry specification', () => {
+    const traces = { endpoint: 'http://collector:4318', sampler: 'traceidratio', samplerArg: 0 } as const;
+    expect(environmentOf(agentContainer(plan({ settings: { image: 'example/agent:1', version: '1', trust: TRUST, traces } })))).to.include({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0',
+    });
+    expect(Object.keys(environmentOf(agentContainer(plan()))).filter((name) => name.startsWith('OTEL_'))).to.deep.equal([]);
   });
 
   it('is a native sidecar whose startup does not depend on a bundle', () => {
