@@ -11,6 +11,7 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { KUBERNETES, selectedKubernetes } from '../cluster/versions.ts';
 import { type ControllerProcess, startController } from '../support/controller-process.ts';
 import { until } from '../support/fake-clock.ts';
+import { AGENT_IMAGE } from '../support/guarded-pods.ts';
 import { openPolicyCluster, type PolicyCluster } from '../support/policy-cluster.ts';
 
 const run = promisify(execFile);
@@ -18,7 +19,14 @@ const chart = new URL('../../charts/sallyport/', import.meta.url).pathname;
 const SYSTEM = 'sallyport-system';
 const ACCOUNT = `system:serviceaccount:${SYSTEM}:sallyport`;
 /** The API server cannot reach a pod here. */
-const VALUES = ['webhook.injection.enabled=false', 'webhook.validation.enabled=false', 'replicaCount=0'];
+const VALUES = [
+  'agent.image.repository=example/agent',
+  'agent.initImage.repository=example/redirect',
+  'image.registry=',
+  'replicaCount=0',
+  'webhook.injection.enabled=false',
+  'webhook.validation.enabled=false',
+];
 const CASES = new Map([
   [KUBERNETES.lowest.version as string, true],
   [selectedKubernetes(), selectedKubernetes() === KUBERNETES.lowest.version],
@@ -62,7 +70,9 @@ for (const [version, lowest] of CASES) {
       await helm('install', chart, '--create-namespace', ...withValues());
       cluster = await openPolicyCluster(plane.kubeconfigPath);
       await cluster.namespace('foo');
-      await kubectl('create', 'rolebinding', 'alice', '-n', 'foo', '--clusterrole=edit', '--user=alice');
+      // Without a controller manager, the role `edit` has no rights.
+      await kubectl('create', 'role', 'edit', '-n', 'foo', '--verb=get,create', '--resource=configmaps');
+      await kubectl('create', 'rolebinding', 'alice', '-n', 'foo', '--role=edit', '--user=alice');
 
       const count = async (kind: string): Promise<number> => (await kubectl('get', kind, '-o', 'name')).trim().split('\n').length;
       expect(await count('validatingadmissionpolicies.v1.admissionregistration.k8s.io')).to.equal(7);
@@ -70,13 +80,17 @@ for (const [version, lowest] of CASES) {
     });
 
     it('accepts a valid policy, and refuses an invalid one by schema and by CEL', async () => {
-      const refusal = (spec: object): Promise<string> =>
-        cluster.policy('AuthorizationPolicy', 'p', 'foo', spec).then(
-          () => 'accepted',
+      const refusal = async (spec: object): Promise<string> => {
+        const applying = run(plane.kubectlPath, [`--kubeconfig=${plane.kubeconfigPath}`, 'apply', '-f', '-']);
+        const metadata = { name: 'p', namespace: 'foo' };
+        applying.child.stdin?.end(JSON.stringify({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata, spec }));
+        return applying.then(
+          ({ stdout }) => stdout,
           (failure: Error) => failure.message,
         );
+      };
 
-      expect(await refusal({ action: 'DENY', rules: [{}] })).to.equal('accepted');
+      expect(await refusal({ action: 'DENY', rules: [{}] })).to.contain('created');
       expect(await refusal({ action: 'Deny' })).to.contain('Unsupported value: "Deny"');
       const both = { selector: { matchLabels: { a: 'b' } }, targetRef: { group: '', kind: 'Service', name: 's' } };
       expect(await refusal(both)).to.contain('only one of targetRefs or selector can be set');
@@ -95,8 +109,11 @@ for (const [version, lowest] of CASES) {
         kubeconfig: await plane.kubeconfigAs(ACCOUNT, ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`]),
         name: 'controller',
         namespace: SYSTEM,
-        env: { SALLYPORT_AGENT_IMAGE: 'registry.invalid/sallyport/agent:0.1.0' },
+        env: { SALLYPORT_AGENT_IMAGE: AGENT_IMAGE },
       });
+      const started = controller;
+      // The pod trusts the signing keys, which the controller creates.
+      await until(async () => (await started.get('/readyz')).status === 200, 'the controller to be ready', 60_000);
       await cluster.pod({ namespace: 'foo', name: 'web' });
 
       await until(async () => (await cluster.bundle('foo', 'web'))?.programs[0]?.http.deny.rules.length === 1, 'the bundle', 60_000);
