@@ -385,6 +385,29 @@ describe('the JWT task, installed by Helm, agents by the webhook', () => {
     expect(await run('kubectl get ra,ap -A -o name')).to.equal('');
   });
 
+  it('fails `helm test` while another policy lets in what the test expects to be refused', async function () {
+    this.timeout(300_000);
+    const upgrade = (seconds: number): Promise<string> =>
+      run(`helm upgrade sallyport charts/sallyport -n sallyport-system --set tests.patienceSeconds=${seconds} --wait --timeout 60s`);
+    await upgrade(60);
+    await shell.apply(policy('allow-all', 'rules: [{}]').replace('namespace: foo', 'namespace: default'));
+
+    const { status, stderr } = await shell.attempt('helm test sallyport -n sallyport-system --timeout 150s', { timeoutMs: 160_000 });
+    expect(status, stderr).to.not.equal(0);
+    expect(await run('kubectl logs -n default sallyport-test-client')).to.contain('{"/allowed":200,"/denied":200}');
+    await run('kubectl delete ap/allow-all -n default');
+    await upgrade(120);
+  });
+
+  it('passes `helm test`: one request allowed, one denied, nothing left', async function () {
+    this.timeout(180_000);
+    const started = performance.now();
+    await shell.run('helm test sallyport -n sallyport-system --timeout 150s', { timeoutMs: 160_000 });
+
+    figures.push({ what: 'helm test', text: `${((performance.now() - started) / 1000).toFixed(1)} s` });
+    expect(await run('kubectl get deployments,services,ap -n default -l app.kubernetes.io/part-of=sallyport -o name')).to.equal('');
+  });
+
   it('has sent no request to the API server that its roles do not allow', async function () {
     if (auditLog === undefined) return this.skip();
 
