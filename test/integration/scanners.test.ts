@@ -90,10 +90,14 @@ describe('scanners of manifests', function () {
   // The first run installs checkov.
   this.timeout(600_000);
   let directory: string;
+  /** One file for each values file. */
+  let rendered: string;
 
   before(async () => {
     await build('integration');
     directory = mkdtempSync(join(tmpdir(), 'sallyport-scan-'));
+    rendered = join(directory, 'rendered');
+    mkdirSync(rendered);
     for (const file of valuesFiles) {
       const args = [
         'template',
@@ -105,7 +109,7 @@ describe('scanners of manifests', function () {
         '--values',
         join(chart, 'ci', file),
       ];
-      writeFileSync(join(directory, file), (await run(binaryPath('helm'), args, { maxBuffer: 1e8 })).stdout);
+      writeFileSync(join(rendered, file), (await run(binaryPath('helm'), args, { maxBuffer: 1e8 })).stdout);
     }
   });
   after(() => rm(directory, { recursive: true, force: true }));
@@ -132,7 +136,7 @@ describe('scanners of manifests', function () {
         return (JSON.parse(stdout) as KubeconformReport).resources;
       };
 
-      const resources = await check(...valuesFiles.map((file) => join(directory, file)), ...manifests());
+      const resources = await check(...valuesFiles.map((file) => join(rendered, file)), ...manifests());
       expect(resources.filter(({ status }) => status !== 'statusValid' && status !== 'statusSkipped')).to.deep.equal([]);
       const skipped = new Set(resources.filter(({ status }) => status === 'statusSkipped').map(({ kind }) => kind));
       expect([...skipped].sort()).to.deep.equal(FOREIGN);
@@ -145,7 +149,7 @@ describe('scanners of manifests', function () {
 
   it('kinds of other projects have no field that their own types lack', async () => {
     const reader = await buildModule('check-foreign-kinds', new URL('foreign-kinds/', import.meta.url));
-    const texts = [...valuesFiles.map((file) => join(directory, file)), join(root, 'manifests/components/monitoring/monitors.yaml')];
+    const texts = [...valuesFiles.map((file) => join(rendered, file)), join(root, 'manifests/components/monitoring/monitors.yaml')];
     const objects = texts
       .flatMap((path) => parseAllDocuments(readFileSync(path, 'utf8')))
       .flatMap((document) => (document.toJS() as { readonly kind: string } | null) ?? [])
@@ -163,9 +167,9 @@ describe('scanners of manifests', function () {
   });
 
   it('checkov finds nothing but what is excepted here', async () => {
-    const args = ['--directory', directory, '--framework', 'kubernetes', '--output', 'json', '--compact', '--skip-download', '--soft-fail'];
+    const args = ['--directory', rendered, '--framework', 'kubernetes', '--output', 'json', '--compact', '--skip-download', '--soft-fail'];
     const env = { ...process.env, BC_SKIP_MAPPING: 'true' };
-    const { stdout } = await run(await checkov(), ['-m', 'checkov.main', ...args], { cwd: directory, env, maxBuffer: 1e9 });
+    const { stdout } = await run(await checkov(), ['-m', 'checkov.main', ...args], { cwd: rendered, env, maxBuffer: 1e9 });
     const { results } = JSON.parse(stdout) as CheckovReport;
     const isExcepted = (one: { readonly check_id: string; readonly resource: string }): boolean =>
       EXCEPTIONS.some(([check, resources]) => check === one.check_id && resources.test(one.resource));
