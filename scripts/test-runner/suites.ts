@@ -20,6 +20,8 @@ export interface Suite {
 const slow = ['--no-config', '--exit', '--fail-zero', '--timeout', '120000'];
 /** Fails a suite after which sockets, timers or processes are left. */
 const leaks = ['--require', './test/support/leak-hooks.ts'];
+/** The same at the end of all suites of a run, which share a node. */
+const leaksOfRun = ['--require', './test/support/leak-hooks-of-run.ts'];
 
 /** All suites, in the order in which `npm test` runs them. */
 export const SUITES: readonly Suite[] = [
@@ -31,14 +33,14 @@ export const SUITES: readonly Suite[] = [
     name: 'integration',
     directories: ['test/integration'],
     prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
-    options: slow,
+    options: [...slow, ...leaks],
     missing: () => missingFor('integration'),
   },
   {
     name: 'soak',
     directories: ['test/soak'],
     prepare: [['node', 'test/cluster/cli.ts', 'build', '--only', 'integration']],
-    options: slow,
+    options: [...slow, ...leaks],
     missing: () => missingFor('integration'),
   },
   {
@@ -48,7 +50,7 @@ export const SUITES: readonly Suite[] = [
       ['node', 'test/cluster/cli.ts', 'build'],
       ['node', 'scripts/build.ts'],
     ],
-    options: [...slow, '--timeout', '600000'],
+    options: [...slow, ...leaksOfRun, '--timeout', '600000'],
     missing: () => missingFor('e2e'),
   },
 ];

@@ -7,8 +7,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RootHookObject, Suite } from 'mocha';
 import { until } from './fake-clock.ts';
 
-/** Sockets of a client that is kept alive end some time after the last response: undici's own limit is 4 seconds. */
-const PATIENCE_MS = 15_000;
+/**
+ * Sockets of a client that is kept alive end some time after the last response: undici's own limit is 4 seconds. The test of these hooks does not
+ * wait for so long.
+ */
+const PATIENCE_MS = Number(process.env['SALLYPORT_LEAK_PATIENCE_MS'] ?? 15_000);
 
 /** Number of resources by type, as in `process.getActiveResourcesInfo()`. */
 type Counts = ReadonlyMap<string, number>;

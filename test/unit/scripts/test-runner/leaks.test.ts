@@ -1,8 +1,15 @@
+import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { SUITES } from '../../../../scripts/test-runner/suites.ts';
 import { activeResources, expectNoLeftovers, surplus } from '../../../support/leak-hooks.ts';
+import { withDirectory } from '../../../support/temporary-directory.ts';
 
 const SHORT_MS = 100;
+const root = join(import.meta.dirname, '../../../..');
+const run = promisify(execFile);
 
 async function messageOf(work: Promise<void>): Promise<string> {
   return work.then(
@@ -53,4 +60,24 @@ describe('leftovers of a suite', () => {
       ),
     ).to.deep.equal(['2 TCPSocketWrap', '1 ProcessWrap']);
   });
+
+  for (const { name, options, directories } of SUITES) {
+    if (directories.length === 0 || name === 'unit') continue;
+    it(`fail a run of the suite ${name}, also when all of its tests pass`, async () => {
+      const leak = (what: string): string => `describe('a suite', () => { it('passes', () => { ${what} }); });`;
+      const outcomeOf = async (what: string): Promise<string> =>
+        withDirectory({ 'a.test.cjs': leak(what) }, async (directory) => {
+          const args = [join(root, 'node_modules/mocha/bin/mocha.js'), ...options, join(directory, 'a.test.cjs')];
+          const env = { PATH: process.env['PATH'] ?? '', SALLYPORT_LEAK_PATIENCE_MS: String(SHORT_MS) };
+          const { stdout } = await run(process.execPath, args, { cwd: root, env }).catch((failure: { readonly stdout: string }) => failure);
+          return stdout;
+        });
+
+      expect(await outcomeOf(''))
+        .to.contain('1 passing')
+        .and.to.not.contain('failing');
+      const leaking = await outcomeOf("require('node:net').createServer().listen(0, '127.0.0.1');");
+      expect(leaking).to.match(/1 passing.*1 failing.*leaves nothing behind.*still open: 1 TCPServerWrap/s);
+    });
+  }
 });
