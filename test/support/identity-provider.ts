@@ -68,6 +68,14 @@ function newKey(kid: string): PrivateJwk {
   return { ...privateKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' };
 }
 
+/** What a provider stores; tokens that are JWTs are not stored. */
+class NoStore {
+  async upsert(): Promise<void> {}
+  async find(): Promise<undefined> {}
+  async destroy(): Promise<void> {}
+  async consume(): Promise<void> {}
+}
+
 function providerOf(issuer: string, keys: readonly PrivateJwk[]): RequestListener {
   const resourceServer = { scope: '', audience: AUDIENCE, accessTokenFormat: 'jwt', accessTokenTTL: 3600, jwt: { sign: { alg: 'ES256' } } };
   const client = {
@@ -80,6 +88,8 @@ function providerOf(issuer: string, keys: readonly PrivateJwk[]): RequestListene
   };
   return new Provider(issuer, {
     jwks: { keys },
+    adapter: NoStore,
+    ttl: { ClientCredentials: 3600 },
     clients: [client],
     features: {
       devInteractions: { enabled: false },
