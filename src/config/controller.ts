@@ -39,6 +39,8 @@ export interface ControllerConfig {
   readonly kubernetes: { readonly kubeconfig?: string; readonly qps: number; readonly burst: number };
   readonly leaderElection: { readonly enabled: boolean; readonly name: string };
   readonly namespace: string;
+  /** Where the configuration file is mounted from; absent: not known. */
+  readonly configMap?: string;
   /** Without duplicates; empty: the whole cluster. {@link namespacesToWatch} adds those that it must read as well. */
   readonly watchNamespaces: readonly string[];
   readonly identity: string;
@@ -150,6 +152,9 @@ const configObject = z.strictObject({
     .min(1)
     .default('sallyport-system')
     .meta({ description: 'Namespace of the controller, which holds its Lease and its Secret' }),
+  configMap: z.string().min(1).exactOptional().meta({
+    description: "Name of the ConfigMap that holds this configuration, in the controller's namespace; it gets events about changes",
+  }),
   watchNamespaces: namespaces.default([]).meta({ description: `${DESCRIPTIONS.watchNamespaces}; comma-separated in a flag` }),
   identity: z.string().min(1).default('sallyport-controller').meta({ description: 'Name of this replica, normally that of its pod' }),
   workers: z.coerce.number().int().min(1).max(64).default(4).meta({ description: DESCRIPTIONS.workers }),
@@ -278,6 +283,7 @@ export const CONTROLLER_SETTINGS: readonly (readonly [path: string, flag: string
   ['leaderElection.enabled', 'leader-elect', 'SALLYPORT_LEADER_ELECT'],
   ['leaderElection.name', 'leader-election-name', 'SALLYPORT_LEADER_ELECTION_NAME'],
   ['namespace', 'namespace', 'POD_NAMESPACE'],
+  ['configMap', 'config-map', 'SALLYPORT_CONFIG_MAP'],
   ['watchNamespaces', 'watch-namespaces', 'SALLYPORT_WATCH_NAMESPACES'],
   ['identity', 'identity', 'POD_NAME'],
   ['workers', 'workers', 'SALLYPORT_WORKERS'],

@@ -14,10 +14,18 @@ export interface FollowOptions {
   /** Reads the file again; undefined: there is no file. */
   readonly read: (() => Promise<ControllerConfig>) | undefined;
   readonly logger: Logger;
-  /** Called once per change of the file, and once per distinct error. */
-  readonly onReload?: (result: 'success' | 'failure') => void;
+  /** Called once per change of the file, once per distinct error, and when an invalid file has become what it was before. */
+  readonly onReload?: (result: 'success' | 'failure', reload: Reload) => void;
   /** Polling interval in milliseconds; default 5000, which is less than the kubelet takes to update the mounted file. */
   readonly pollMs?: number;
+}
+
+/** What a change of the file did. */
+export interface Reload {
+  /** Why the file is refused; `''`: it is not. */
+  readonly error: string;
+  /** Settings have changed that take effect at the next start only. */
+  readonly needsRestart: boolean;
 }
 
 /** The current mesh settings. */
@@ -42,18 +50,20 @@ export function followConfig(options: FollowOptions): ConfigFollower {
     try {
       const next = await read();
       refuseOtherRoot(options.first, next);
+      const wasInvalid = lastError !== '';
       lastError = '';
       const before = current;
       current = next;
-      if (same(before, next)) return;
-      options.onReload?.('success');
-      options.logger.info({ needsRestart: !same(withLiveSettings(before, next), next) }, 'configuration changed');
+      if (same(before, next) && !wasInvalid) return;
+      const needsRestart = !same(withLiveSettings(options.first, next), next);
+      options.onReload?.('success', { error: '', needsRestart });
+      options.logger.info({ needsRestart }, 'configuration changed');
       if (!same(before.mesh, next.mesh)) for (const listener of listeners) listener();
     } catch (error) {
       const message = error instanceof RefusedError ? error.message : String(error);
       if (message === lastError) return;
       lastError = message;
-      options.onReload?.('failure');
+      options.onReload?.('failure', { error: message, needsRestart: false });
       options.logger.error({ err: error }, 'configuration rejected, the last good one stays active');
     }
   };

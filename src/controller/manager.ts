@@ -6,7 +6,7 @@ import type { Policy } from '../api/istio/resources.ts';
 import { objectKey, type WorkloadRef } from '../api/kube/keys.ts';
 import { fencedClient } from '../cluster/fenced-client.ts';
 import { type LeaseTerm, runWithLease } from '../cluster/lease.ts';
-import { createRecorder } from '../cluster/recorder.ts';
+import { createRecorder, type Recorder } from '../cluster/recorder.ts';
 import type { Reflector } from '../cluster/reflector.ts';
 import type { FeedSource } from '../feed-server/agent-streams.ts';
 import type { Check } from '../ops-server/health.ts';
@@ -46,6 +46,8 @@ export interface Manager {
     /** Address of the leader's pod; undefined: not known. */
     readonly leaderHost: () => string | undefined;
   };
+  /** Records events of this replica. */
+  readonly record: Recorder['record'];
   /** True while this replica writes. */
   readonly isLeading: () => boolean;
   /** Runs until `signal` aborts; resolves when the workers have finished, the lease is released and all streams are closed. To be called once. */
@@ -96,6 +98,7 @@ export function createManager(options: ManagerOptions): Manager {
       isReady: () => replica.informers.every(({ reflector }) => reflector.hasSynced()),
       leaderHost: () => replica.clusterState.pods.get(objectKey(options.namespace, podOfIdentity(holder)))?.podIP,
     },
+    record: (event) => recorder.record(event),
     isLeading: () => isLeading,
     run: async (signal) => {
       // The leader's work reads the caches, so they outlive it.

@@ -7,9 +7,14 @@ import { Worker } from 'node:worker_threads';
 import packageJson from '../../package.json' with { type: 'json' };
 import { systemClock } from '../clock.ts';
 import { createKubeClient, type KubeClient } from '../cluster/client.ts';
+import type { RawObject } from '../cluster/kube-object.ts';
+import { readObject } from '../cluster/objects.ts';
+import { CONFIG_MAPS } from '../cluster/paths.ts';
+import type { Recorder } from '../cluster/recorder.ts';
 import { type ControllerConfig, configFileOf, loadControllerConfig, namespacesToWatch } from '../config/controller.ts';
-import { followConfig } from '../config/follow-config.ts';
+import { type FollowOptions, followConfig } from '../config/follow-config.ts';
 import { agentRulesOf, injectionConfigOf } from '../config/injection.ts';
+import { type ConfigEvents, createConfigEvents } from '../controller/config-events.ts';
 import { createManager } from '../controller/manager.ts';
 import { RefusedError } from '../errors.ts';
 import { createPodTokens } from '../feed-server/pod-tokens.ts';
@@ -42,15 +47,18 @@ async function main(signal: AbortSignal): Promise<void> {
   exitOnUncaught(logger);
   const metrics = createControllerMetrics({ version: packageJson.version, lease: config.leaderElection.name });
   const client = connect(config, metrics);
+  const reloads = new Set<NonNullable<FollowOptions['onReload']>>([metrics.onConfigReload]);
   const follower = followConfig({
     first: config,
     read: file === undefined ? undefined : readConfig,
     logger,
-    onReload: metrics.onConfigReload,
+    onReload: (result, reload) => {
+      for (const onReload of reloads) onReload(result, reload);
+    },
   });
   log = follower.log;
   try {
-    await serve({ config, logger, metrics, client, mesh: follower.mesh }, signal);
+    await serve({ config, logger, metrics, client, mesh: follower.mesh, reloads }, signal);
   } finally {
     follower.stop();
     await client.close();
@@ -65,7 +73,12 @@ interface Running {
   readonly mesh: ReturnType<typeof followConfig>['mesh'];
 }
 
-async function serve({ config, logger, metrics, client, mesh }: Running, signal: AbortSignal): Promise<void> {
+interface Serving extends Running {
+  /** Called with each reload of the configuration. */
+  readonly reloads: Set<NonNullable<FollowOptions['onReload']>>;
+}
+
+async function serve({ config, logger, metrics, client, mesh, reloads }: Serving, signal: AbortSignal): Promise<void> {
   const identity = `${config.identity}_${randomUUID().slice(0, 8)}`;
   const agents = config.feed.enabled ? createAgentReports(systemClock) : undefined;
   const watchNamespaces = namespacesToWatch(config);
@@ -86,6 +99,8 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     ...(agents === undefined ? {} : { agents }),
     ...(config.leaderElection.enabled ? { lease: { namespace: config.namespace, name: config.leaderElection.name, identity } } : {}),
   });
+  const configEvents = eventsOfConfig(config, client, manager.record);
+  if (configEvents !== undefined) reloads.add(configEvents.onReload);
   const feed = agents === undefined ? undefined : await openFeed({ config, logger, metrics, client, mesh }, manager.feed, agents);
   const webhook = config.webhook.enabled
     ? await openWebhook({ config, logger, metrics, client, mesh, ...manager, isLeader: manager.isLeading, feed })
@@ -109,10 +124,29 @@ async function serve({ config, logger, metrics, client, mesh }: Running, signal:
     await manager.run(signal);
     if (webhook !== undefined && signal.aborted) await drained;
   } finally {
+    configEvents?.stop();
     await feed?.stop();
     await webhook?.stop();
     await health.close();
   }
+}
+
+function eventsOfConfig(
+  { namespace, configMap: name }: ControllerConfig,
+  client: KubeClient,
+  record: Recorder['record'],
+): ConfigEvents | undefined {
+  if (name === undefined) return undefined;
+  const read = (): Promise<RawObject | undefined> => readObject(client, { resource: CONFIG_MAPS, namespace, name });
+  return createConfigEvents({
+    regarding: { apiVersion: 'v1', kind: 'ConfigMap', namespace, name },
+    uidOf: () =>
+      read().then(
+        (found) => found?.metadata?.uid,
+        () => undefined,
+      ),
+    recorder: { record },
+  });
 }
 
 /** A feed, and where agents find it once there is a certificate. */

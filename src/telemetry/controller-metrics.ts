@@ -105,6 +105,12 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
   const leader = gauge(registry, ['leader_election_master_status', '1 while this replica is the leader, else 0.', ['name']]);
   gauge(registry, ['sallyport_build_info', 'Version of the controller.', ['version']]).set({ version }, 1);
   leader.set({ name: lease }, 0);
+  const lastReload = gauge(registry, [
+    'sallyport_config_last_reload_successful',
+    '1 while the mounted configuration is active, 0 while it is refused and the last good one stays.',
+    [],
+  ]);
+  lastReload.set(1);
   return {
     registry,
     queue: queueMetrics(registry),
@@ -126,7 +132,10 @@ export function createControllerMetrics({ version, lease = 'sallyport-controller
     onResync: (changes) => counters.resyncChanges.inc(changes),
     onTampered: () => counters.tampered.inc(),
     feed: (open) => feedMetrics(registry, open),
-    onConfigReload: (result) => counters.reloads.inc({ result }),
+    onConfigReload: (result) => {
+      counters.reloads.inc({ result });
+      lastReload.set(result === 'success' ? 1 : 0);
+    },
     observe: (gauges) => registerGauges(registry, gauges),
     text: () => registry.metrics(),
   };

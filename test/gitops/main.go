@@ -1,4 +1,4 @@
-// Judges objects as the GitOps tools do: the health script with Argo CD's Lua interpreter, the health expressions with Flux's own evaluator
+// Determines the health of objects as the GitOps tools do: the health script with Argo CD's Lua interpreter, the health expressions with Flux's own evaluator
 // (cel-go), and kstatus without either. Reads one JSON document from stdin, and writes one result for each object.
 package main
 

@@ -13,6 +13,7 @@ import { writeDocument, writeText } from '../terminal/writers.ts';
 interface StatusOptions extends ClusterOptions {
   readonly output: OutputFormat;
   readonly failOnProblems?: boolean;
+  readonly systemNamespace: string;
 }
 
 /** Adds `status` to the program. */
@@ -20,9 +21,13 @@ export function addStatusCommand(program: Command, { context, finish }: CommandH
   addClusterOptions(program.command('status'), 'all')
     .summary('show policies, and workloads with their agents and bundles')
     .description(
-      'Shows every policy with its conditions and the first problem, and every workload that has an agent or a bundle: pods, agents, and what is published. It reads what the controller has written; what an agent enforces at this moment is not known.',
+      'Shows every policy with its conditions and the first problem, and every workload that has an agent or a bundle: pods, agents, and what is published. It reads what the controller has written: what agents enforce is known with the feed only, by the condition Programmed. A configuration that the controller refuses comes first.',
     )
-    .option('--fail-on-problems', 'exit code 79 when a condition is not true or outdated, or a pod has no agent')
+    .option(
+      '--fail-on-problems',
+      'exit code 79 when a condition is not true or outdated, a pod has no agent, or the configuration is refused',
+    )
+    .option('--system-namespace <namespace>', 'namespace of the controller', 'sallyport-system')
     .addOption(outputOption())
     .action(async (options: StatusOptions) => finish(await status(options, context)));
 }
@@ -30,7 +35,7 @@ export function addStatusCommand(program: Command, { context, finish }: CommandH
 async function status(options: StatusOptions, context: CommandContext): Promise<number> {
   const { readInstallationStatus } = await import('../live/installation-status.ts');
   const { stdout } = context;
-  const found = await withSession(options, context, readInstallationStatus);
+  const found = await withSession(options, context, (session) => readInstallationStatus(session, options.systemNamespace));
   if (options.output === 'table') writeText(stdout, formatInstallationStatus(found, stdout));
   else writeDocument(stdout, formatDocument('Status', found, options.output));
   return options.failOnProblems === true && !isHealthy(found) ? EXIT_FINDINGS : EXIT_OK;

@@ -11,6 +11,7 @@ import type { RawObject } from '../../cluster/kube-object.ts';
 import { listObjects } from '../../cluster/list-objects.ts';
 import { AUTHORIZATION_POLICIES, CONFIG_MAPS, PODS, REQUEST_AUTHENTICATIONS, type Resource } from '../../cluster/paths.ts';
 import { ownStatement, publishedAt, statementsIn, subjectOf } from '../input/slot-config-maps.ts';
+import { type ConfigurationProblem, readConfigurationProblems } from './configuration-problems.ts';
 import { ALWAYS, type LiveSession } from './session.ts';
 
 /** A condition of a policy. Printed as JSON with these member names. */
@@ -47,6 +48,8 @@ export interface WorkloadStatus {
 export interface InstallationStatus {
   readonly policies: readonly PolicyStatus[];
   readonly workloads: readonly WorkloadStatus[];
+  /** Replicas of the controller that refuse their configuration; absent: not known. */
+  readonly configurationProblems?: readonly ConfigurationProblem[];
 }
 
 interface Found {
@@ -55,8 +58,13 @@ interface Found {
   bundle?: NonNullable<WorkloadStatus['bundle']>;
 }
 
-/** Reads the namespace of the session, or all. @throws like the requests of the client */
-export async function readInstallationStatus(session: LiveSession): Promise<InstallationStatus> {
+/** Reads the namespace of the session, or all. @param system namespace of the controller @throws like the requests of the client */
+export async function readInstallationStatus(
+  session: LiveSession,
+  system: string,
+  nowMs: number = Date.now(),
+): Promise<InstallationStatus> {
+  const problems = await readConfigurationProblems(session, { namespace: system, nowMs });
   const policies: PolicyStatus[] = [];
   for (const resource of [REQUEST_AUTHENTICATIONS, AUTHORIZATION_POLICIES])
     await list(session, { resource }, (raw) => policies.push(policyStatus(resource.kind, raw)));
@@ -82,6 +90,7 @@ export async function readInstallationStatus(session: LiveSession): Promise<Inst
       .filter(([, { agents, bundle }]) => agents > 0 || bundle !== undefined)
       .map(([workload, facts]) => ({ workload, ...facts }))
       .toSorted((one, other) => (one.workload < other.workload ? -1 : 1)),
+    ...(problems === undefined ? {} : { configurationProblems: problems }),
   };
 }
 

@@ -6,13 +6,27 @@ import { type Cell, formatTable } from './table.ts';
 
 const DIGEST_LENGTH = 'sha256:'.length + 12;
 /** Conditions that have a column. */
-const TYPES = ['Accepted', 'Ready', 'Enforced'] as const;
+const TYPES = ['Accepted', 'Ready', 'Programmed', 'Enforced'] as const;
+type ShownType = (typeof TYPES)[number];
 
 /** One table of policies, with the message of the first condition that is not true, and one of workloads. */
-export function formatInstallationStatus({ policies, workloads }: InstallationStatus, stream: NodeJS.WritableStream): string {
-  const header = ['NAMESPACE', 'POLICY', ...TYPES.map((type) => type.toUpperCase()), 'REASON', 'MESSAGE'];
+export function formatInstallationStatus(
+  { policies, workloads, configurationProblems = [] }: InstallationStatus,
+  stream: NodeJS.WritableStream,
+): string {
+  // Only an installation with the feed has this condition.
+  const hasProgrammed = policies.some(({ conditions }) => conditions.some(({ type }) => type === 'Programmed'));
+  const types = TYPES.filter((type) => type !== 'Programmed' || hasProgrammed);
+  const header = ['NAMESPACE', 'POLICY', ...types.map((type) => type.toUpperCase()), 'REASON', 'MESSAGE'];
   return [
-    policies.length === 0 ? 'no policies\n' : formatTable(header, policies.map(policyRow), stream),
+    ...configurationProblems.map(({ replica, message, time }) => `configuration refused by ${replica} at ${time}: ${message}\n`),
+    policies.length === 0
+      ? 'no policies\n'
+      : formatTable(
+          header,
+          policies.map((policy) => policyRow(policy, types)),
+          stream,
+        ),
     '\n',
     workloads.length === 0
       ? 'no workload has an agent\n'
@@ -20,15 +34,16 @@ export function formatInstallationStatus({ policies, workloads }: InstallationSt
   ].join('');
 }
 
-/** Whether the controller has seen the newest generation of every policy, and enforces all of them. */
-export function isHealthy({ policies, workloads }: InstallationStatus): boolean {
+/** Whether the controller has seen the newest generation of every policy, enforces all of them, and uses its present configuration. */
+export function isHealthy({ policies, workloads, configurationProblems = [] }: InstallationStatus): boolean {
+  if (configurationProblems.length > 0) return false;
   return policies.every((policy) => problemOf(policy) === undefined) && workloads.every(({ pods, agents }) => pods === agents);
 }
 
-function policyRow(policy: PolicyStatus): readonly Cell[] {
+function policyRow(policy: PolicyStatus, types: readonly ShownType[]): readonly Cell[] {
   const { kind, namespace, name, conditions } = policy;
   const problem = problemOf(policy);
-  const cells = TYPES.map((type): Cell => {
+  const cells = types.map((type): Cell => {
     const condition = conditions.find((one) => one.type === type);
     if (condition === undefined) return '-';
     if (!condition.isCurrent) return { text: 'old', style: 'yellow' };

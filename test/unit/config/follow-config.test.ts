@@ -38,22 +38,22 @@ describe('followed configuration', () => {
     expect(reloads).to.deep.equal(['success', 'failure', 'success']);
   });
 
-  it('does not notify listeners of settings that are not mesh settings', async () => {
+  it('does not notify listeners of settings that are not mesh settings, and says that they need a restart', async () => {
     let notified = 0;
-    const reloads: string[] = [];
+    const reloads: unknown[] = [];
     const read = (): Promise<ControllerConfig> => Promise.resolve(loadControllerConfig({ args: [], env: {}, fileText: 'workers: 9' }));
     follower = followConfig({
       first: loadControllerConfig({ args: [], env: {} }),
       read,
       logger,
       pollMs: 2,
-      onReload: (result) => reloads.push(result),
+      onReload: (result, reload) => reloads.push([result, reload]),
     });
     follower.mesh.subscribe(() => {
       notified += 1;
     });
     await until(() => reloads.length === 1, 'the reload');
-    expect(notified).to.equal(0);
+    expect([notified, reloads]).to.deep.equal([0, [['success', { error: '', needsRestart: true }]]]);
   });
 
   it('takes up level and form of log lines without a restart', async () => {
@@ -103,11 +103,10 @@ describe('followed configuration', () => {
     expect(reloads).to.deep.equal(['failure']);
 
     fileText = '';
-    const readsBefore = reads;
-    await until(() => reads >= readsBefore + 2, 'a read of the valid file');
+    await until(() => reloads.length === 2, 'the valid file');
     fileText = 'mesh: { rootNamespace: [] }';
-    await until(() => reloads.length === 2, 'the second report');
-    expect(reloads).to.deep.equal(['failure', 'failure']);
+    await until(() => reloads.length === 3, 'the second report');
+    expect(reloads).to.deep.equal(['failure', 'success', 'failure']);
   });
 
   it('stops notifying a listener that has unsubscribed', async () => {
