@@ -30,7 +30,7 @@ export interface ReportLoopOptions {
   readonly settleMs?: number;
   /** Time between two reads of all reports, which find those that other clients changed, in milliseconds; default 10 minutes. */
   readonly rereadMs?: number;
-  /** Time until reports that cannot be read are read again, in milliseconds; default 30 s. */
+  /** Time until reports that cannot be read are read again, in milliseconds; default 10 s. */
   readonly retryMs?: number;
   /** Aborts the write in progress, some time after the loop stopped; absent: immediately. */
   readonly workSignal?: AbortSignal;
@@ -158,7 +158,7 @@ class Loop {
   }
 
   async #keepReading(signal: AbortSignal): Promise<void> {
-    const { clock, rereadMs = 600_000, retryMs = 30_000 } = this.#options;
+    const { clock, rereadMs = 600_000, retryMs = 10_000 } = this.#options;
     while (!signal.aborted) {
       const waitMs = (await this.#read(signal)) ? rereadMs : retryMs;
       this.#isStale = false;

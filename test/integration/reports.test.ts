@@ -162,8 +162,8 @@ for (const mode of [
       await see(async () => shown(await report('foo')).length === 3, 'the workload without an agent');
       const after = await report('foo');
       expect(shown(after)).to.deep.equal([
-        `${AP}/peer fail InjectionDisabled Pod bare`,
         `${AP}/open fail InjectionDisabled Pod bare`,
+        `${AP}/peer fail InjectionDisabled Pod bare`,
         `${AP}/peer warn SP_NEEDS_PEER_IDENTITY ${AP} peer`,
       ]);
       expect(after?.results[2]?.timestamp).to.deep.equal(before?.results[0]?.timestamp);

@@ -11,7 +11,7 @@ import type { Logger } from '../../../src/telemetry/logger.ts';
 import { createFakeClock, type FakeClock, until } from '../../support/fake-clock.ts';
 
 const REREAD_MS = 600_000;
-const RETRY_MS = 30_000;
+const RETRY_MS = 10_000;
 const FACTS: PolicyFacts = { ...NO_FACTS, withoutAgent: ['foo/deployment/web'] };
 
 function policy(namespace: string, name: string): object {
