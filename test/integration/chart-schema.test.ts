@@ -142,10 +142,18 @@ describe('values that pass the schema of the chart', function () {
       drainSeconds: 30,
       maxConnections: 100,
       annotationBounds: { maxConnections: 200, cpuLimit: 1 },
+      logFormat: 'text',
+      traces: { endpoint: 'http://collector.obs:4318', samplerArg: 0.1 },
     };
     const { webhook } = load((await render({ agent })) as readonly Rendered[]);
     expect(webhook.initResources?.limits).to.deep.equal({ cpu: '100m', memory: '64Mi' });
-    expect(webhook).to.include({ agentAccessLogSampleRate: 0.5, agentDrainSeconds: 30, agentMaxConnections: 100 });
+    expect(webhook).to.include({ agentAccessLogSampleRate: 0.5, agentDrainSeconds: 30, agentMaxConnections: 100, agentLogFormat: 'text' });
+    expect(webhook.agentTraces).to.deep.equal({
+      endpoint: 'http://collector.obs:4318',
+      sampler: 'parentbased_always_on',
+      samplerArg: 0.1,
+    });
+    expect(load((await render({})) as readonly Rendered[]).webhook).to.not.have.property('agentTraces');
     expect(webhook.annotationBounds).to.deep.equal({
       accessLogOff: false,
       excludePorts: 'exceptRootPolicies',
