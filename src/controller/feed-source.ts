@@ -2,17 +2,23 @@
  * What the feed serves, from the caches of a replica.
  */
 import type { JwtRule } from '../api/istio/resources.ts';
-import type { WorkloadKey } from '../api/kube/keys.ts';
+import { parseWorkloadKey, type WorkloadKey } from '../api/kube/keys.ts';
 import { hasInlineKeys, keySetId } from '../compile/key-set-id.ts';
 import type { RelayedFiles } from '../delivery/relayed-files.ts';
 import type { FeedSource, UnknownKeyResult } from '../feed-server/agent-streams.ts';
 import type { Replica } from './replica.ts';
 
+/** An agent may say what it likes: it costs one write in this time, in milliseconds. */
+const RENEW_PAUSE_MS = 60_000;
+const MAX_RENEWED = 10_000;
+
 /** The bundles that are published, with their files as this process wrote them or the API server has them. */
 export function createFeedSource(
-  { clusterState, ledger, jwksCache }: Pick<Replica, 'clusterState' | 'ledger' | 'jwksCache'>,
+  { clusterState, ledger, jwksCache, delivery, clock }: Pick<Replica, 'clusterState' | 'ledger' | 'jwksCache' | 'delivery' | 'clock'>,
   relayed: RelayedFiles,
 ): FeedSource {
+  /** When the bundles of workloads may be renewed again, for the last {@link MAX_RENEWED} of them. */
+  const renewable = new Map<WorkloadKey, number>();
   return {
     podOf: clusterState.pods.get,
     onPod: (listener) => clusterState.pods.subscribe(({ key }) => listener(key)),
@@ -22,6 +28,15 @@ export function createFeedSource(
       return { number: published.current.number, files: (signal) => relayed.read(workload, published, signal) };
     },
     onBundle: (listener) => ledger.subscribe(({ key }) => listener(key)),
+    onAhead: (workload) => {
+      const nowMs = clock.nowMs();
+      if ((renewable.get(workload) ?? 0) > nowMs) return;
+      const [oldest] = renewable.keys();
+      if (renewable.size >= MAX_RENEWED && oldest !== undefined) renewable.delete(oldest);
+      renewable.delete(workload);
+      renewable.set(workload, nowMs + RENEW_PAUSE_MS);
+      delivery.renew(parseWorkloadKey(workload));
+    },
     onUnknownKeys: (workload, keys) => {
       const results = new Map<string, UnknownKeyResult>([...keys.keys()].map((keySet) => [keySet, 'foreign']));
       for (const [rule, namespace] of fetchedRules({ clusterState }, workload)) {

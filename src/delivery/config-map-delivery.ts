@@ -42,6 +42,8 @@ export interface ConfigMapDelivery extends Delivery {
   readonly numberOf: (workload: WorkloadRef) => number;
   /** Makes every bundle that was signed before now out of date: agents may know newer ones than the cluster, which was restored. */
   readonly renewAll: () => void;
+  /** The same for one bundle, which is then published again: an agent knows a newer one than the cluster. */
+  readonly renew: (workload: WorkloadRef) => void;
   /** Reports, with the bundles of its namespace, that another client changed a document which was written again. */
   readonly reportTampering: (change: DocumentChange) => void;
   /** To be called when other keys are known: verifies all copies again. */
@@ -53,6 +55,8 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
   const { ledger, clock } = options;
   const listeners = new Set<(event: DeliveryEvent) => void>();
   let renewBelow = 0;
+  /** By workload, the time of a call of `renew` since which nothing was published. */
+  const renewals = new Map<WorkloadKey, number>();
   const tamperLog = createTamperLog({
     clock,
     onReport: (key) => parts.setPublished(key, ledger.get(key)?.published),
@@ -66,12 +70,18 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
       const key = workloadKey(bundle.workload);
       parts.removals.set(key, new Set());
       try {
-        return await publish(parts, { key, bundle, options: publishOptions, renewBelow }, signal);
+        const belowOwn = renewals.get(key) ?? 0;
+        const result = await publish(parts, { key, bundle, options: publishOptions, renewBelow: Math.max(renewBelow, belowOwn) }, signal);
+        if (renewals.get(key) === belowOwn) renewals.delete(key);
+        return result;
       } finally {
         parts.removals.delete(key);
       }
     },
-    withdraw: (workload, signal) => withdraw(parts, workload, signal),
+    withdraw: (workload, signal) => {
+      renewals.delete(workloadKey(workload));
+      return withdraw(parts, workload, signal);
+    },
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -82,6 +92,10 @@ export function createConfigMapDelivery(options: ConfigMapDeliveryOptions): Conf
     numberOf: (workload) => ledger.get(workloadKey(workload))?.published?.current?.number ?? 0,
     renewAll: () => {
       renewBelow = clock.wallMs();
+    },
+    renew: (workload) => {
+      renewals.set(workloadKey(workload), clock.wallMs());
+      for (const listener of listeners) listener({ kind: 'drifted', workload });
     },
     reportTampering: ({ namespace, name }) => {
       options.onTampered?.();

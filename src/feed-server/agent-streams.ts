@@ -32,6 +32,8 @@ export interface FeedSource {
   readonly currentOf: (workload: WorkloadKey) => CurrentBundle | undefined;
   /** Calls `listener` for each workload whose bundle changed. @returns ends the subscription */
   readonly onBundle: (listener: (workload: WorkloadKey) => void) => () => void;
+  /** An agent knows a newer bundle than the cluster, which may have been restored from a backup. */
+  readonly onAhead: (workload: WorkloadKey) => void;
   /** Fetches keys that agents of a workload lack. @returns what came of each */
   readonly onUnknownKeys: (workload: WorkloadKey, keys: UnknownKeys) => readonly UnknownKeyResult[];
 }
@@ -259,6 +261,8 @@ class Streams {
     const isAnswer = served.stream.isIdle && served.stream.sentNumber > 0;
     const before = served.said;
     const current = source.currentOf(served.workload)?.number;
+    // A number of the future is not one that was published; no bundle could have a higher one.
+    if (current !== undefined && number > current && number <= this.#options.clock.wallMs()) source.onAhead(served.workload);
     const isRefused = refused !== undefined && (current === undefined || number < current);
     served.said = { revision: digest, ...(isRefused ? { refused } : {}) };
     const streams = this.byPod.get(served.pod);

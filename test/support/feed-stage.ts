@@ -31,6 +31,14 @@ const PATIENCE_MS = 60_000;
 const ADDRESSES: Readonly<Record<string, string>> = { one: '127.0.0.1', two: '127.0.0.2' };
 const LEADER = 'leader_election_master_status{name="sallyport-controller"}';
 
+/** A replica that is not like the others. */
+export interface ReplicaWish {
+  /** Another way to the API server. */
+  readonly kubeconfig?: string;
+  /** Another version of the controller. */
+  readonly entry?: string;
+}
+
 /** What the hooks of one describe start, and functions on it. */
 export interface FeedStage {
   plane: ControlPlane;
@@ -45,7 +53,7 @@ export interface FeedStage {
   readonly agents: Map<string, PodAgentProcess>;
   readonly see: (condition: () => Promise<boolean>, what: string) => Promise<void>;
   /** Starts a replica, whose pod has the address that its feed is served on. */
-  readonly startReplica: (name: string, env?: Readonly<Record<string, string>>, kubeconfig?: string) => Promise<ControllerProcess>;
+  readonly startReplica: (name: string, env?: Readonly<Record<string, string>>, other?: ReplicaWish) => Promise<ControllerProcess>;
   readonly stopReplica: (name: string) => Promise<void>;
   /** Waits until a replica leads. */
   readonly untilLeading: (replica: ControllerProcess) => Promise<void>;
@@ -74,13 +82,14 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
     controllers: new Map(),
     agents: new Map(),
     see,
-    startReplica: async (name, more = {}, kubeconfig?: string) => {
+    startReplica: async (name, more = {}, { kubeconfig, entry } = {}) => {
       const host = ADDRESSES[name] ?? '127.0.0.1';
       await at.cluster.pod({ namespace: SYSTEM, name, agent: false, ip: host });
       const started = await startController({
         kubeconfig: kubeconfig ?? (await at.plane.kubeconfigAs(ACCOUNT, GROUPS)),
         name,
         namespace: SYSTEM,
+        ...(entry === undefined ? {} : { entry }),
         env: {
           SALLYPORT_WEBHOOK: 'true',
           SALLYPORT_WEBHOOK_HOST: host,
@@ -94,7 +103,10 @@ export function setUpFeed(env: Readonly<Record<string, string>> = {}): FeedStage
         },
       });
       at.controllers.set(name, started);
-      await see(async () => (await started.get('/readyz')).status === 200, `readiness of ${name}`);
+      await see(async () => (await started.get('/readyz')).status === 200, `readiness of ${name}`).catch(async (error: unknown) => {
+        const checks = (await started.get('/readyz')).text;
+        throw new Error(`${checks}; ${JSON.stringify(started.log.filter(({ level }) => level !== 'debug').slice(-5))}`, { cause: error });
+      });
       return started;
     },
     stopReplica: async (name) => {

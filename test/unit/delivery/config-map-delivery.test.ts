@@ -3,6 +3,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import { parseWorkloadKey } from '../../../src/api/kube/keys.ts';
 import { DEFAULT_MESH_CONFIG } from '../../../src/api/mesh-config.ts';
 import type { EncodedBundle } from '../../../src/bundle/bundle.ts';
 import { encodeBundle, encodeLegacyBundle } from '../../../src/bundle/encode.ts';
@@ -254,6 +255,11 @@ describe('ConfigMap delivery: writes', () => {
     expect(await bench.publish(encoded('one'))).to.equal('updated');
     expect(await bench.publish(encoded('one'))).to.equal('unchanged');
     expect(bench.published().current?.number).to.be.at.least(first + 3_600_000);
+    bench.clock.advance(1_000);
+    bench.delivery.renew(parseWorkloadKey(KEY));
+    expect(await bench.publish(encoded('one'))).to.equal('updated');
+    expect(await bench.publish(encoded('one'))).to.equal('unchanged');
+    expect(bench.published().current?.number).to.be.at.least(first + 3_601_000);
   });
 
   it('splits a bundle over 1 MiB over two slots, and puts it together again', async () => {

@@ -36,6 +36,7 @@ describe('the server of the feed', () => {
   let feed: RunningFeed;
   let clients: FeedClient[];
   let unknown: unknown[];
+  let ahead: WorkloadKey[];
 
   before(async () => {
     authority = await issueAuthority(Date.now(), 86_400_000);
@@ -76,6 +77,7 @@ describe('the server of the feed', () => {
           listeners.bundle.add(listener);
           return () => listeners.bundle.delete(listener);
         },
+        onAhead: (workload) => void ahead.push(workload),
         onUnknownKeys: (workload, keys) => {
           unknown.push([workload, ...keys.entries()]);
           return [...keys.keys()].map(() => 'fetch');
@@ -95,7 +97,7 @@ describe('the server of the feed', () => {
     clock = createFakeClock();
     reports = createAgentReports(clock);
     reports.beginTerm();
-    [pods, bundles, leader, failures, counts, clients, unknown] = [new Map(), new Map(), undefined, 0, {}, [], []];
+    [pods, bundles, leader, failures, counts, clients, unknown, ahead] = [new Map(), new Map(), undefined, 0, {}, [], [], []];
     for (const set of Object.values(listeners)) set.clear();
     addPod('web');
     await start();
@@ -303,6 +305,16 @@ describe('the server of the feed', () => {
       expect([counts['closed garbage'], feed.streams(), good.isClosed()]).to.deep.equal([1, 1, false]);
     });
   }
+
+  it('notices an agent that knows a newer bundle than the cluster, and not one that invents a number', async () => {
+    publish(5);
+    const client = await open();
+    report(client, 5, 0);
+    report(client, clock.wallMs() + 1, 0);
+    report(client, 6, 0);
+    await until(() => revisionOf('web') === digest(6), 'the last report');
+    expect([ahead, bundlesOf(client)]).to.deep.equal([[WORKLOAD], []]);
+  });
 
   it('takes the keys that an agent lacks, for the workload of its pod only', async () => {
     const client = await open();

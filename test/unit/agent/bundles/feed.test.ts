@@ -61,6 +61,7 @@ describe('bundles over the feed', () => {
         podOf: () => ({ ...pod({ name: 'web', uid: 'uid', ip: '127.0.0.1' }), serviceAccount: 'default' }),
         onPod: () => () => undefined,
         currentOf: () => (current === undefined ? undefined : { number: current.number, files: async () => current?.files }),
+        onAhead: () => undefined,
         onUnknownKeys: (_workload, keys) => {
           unknown.push(Object.fromEntries(keys));
           return [];
