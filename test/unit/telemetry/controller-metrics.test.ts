@@ -47,6 +47,7 @@ describe('controller metrics', () => {
       'sallyport_bundle_publish_total',
       'sallyport_bundle_tampered_total',
       'sallyport_bundles',
+      'sallyport_config_last_reload_successful',
       'sallyport_config_reload_total',
       'sallyport_jwks_age_seconds',
       'sallyport_jwks_fetch_total',

@@ -85,7 +85,7 @@ const ANNOTATIONS: Readonly<Record<string, string>> = {
   [names.STARTUP_FAILURES_ANNOTATION]: '60',
 };
 /** Annotations of other objects, or of other kinds of injection. */
-const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WORKLOAD_KIND', 'DIGEST', 'DRY_RUN'];
+const NOT_OF_INJECTED_PODS = ['AGENT', 'BUNDLE_TOUCH', 'UPSTREAM', 'LISTEN', 'WORKLOAD_KIND', 'DIGEST', 'DRY_RUN', 'REFRESH_KEYS'];
 
 describe('an agent with a feed', () => {
   it('guards its pod as any other, and says that it takes bundles from the feed', () => {
